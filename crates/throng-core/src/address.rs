@@ -1,0 +1,233 @@
+//! Addresses as users give them: sources (one, a range, a CIDR block) and places to listen on.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The most source addresses one `--source-ip` may stand for. A million connections need 18 with the
+/// default port range; what is above this is a typing error such as `/8`.
+pub const MAX_SOURCES: u128 = 65_536;
+
+/// Why an address could not be read; its text is one line for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressError(String);
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for AddressError {}
+
+/// An address as a number, so that ranges are arithmetic.
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => u128::from(ip.to_bits()),
+        IpAddr::V6(ip) => ip.to_bits(),
+    }
+}
+
+/// The address with that number in the family of `like`.
+fn address(number: u128, like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::from_bits(number as u32).into(),
+        IpAddr::V6(_) => Ipv6Addr::from_bits(number).into(),
+    }
+}
+
+/// The address `n` after `ip`, or `None` past the family's last.
+pub fn nth_after(ip: IpAddr, n: u32) -> Option<IpAddr> {
+    match ip {
+        IpAddr::V4(ip) => ip
+            .to_bits()
+            .checked_add(n)
+            .map(|b| Ipv4Addr::from_bits(b).into()),
+        IpAddr::V6(ip) => ip
+            .to_bits()
+            .checked_add(n.into())
+            .map(|b| Ipv6Addr::from_bits(b).into()),
+    }
+}
+
+/// The source addresses that `text` stands for: `10.0.0.5`, `127.1.0.1-127.1.0.40` (both ends
+/// included) or a CIDR block (RFC 4632) such as `10.0.0.0/28`. An IPv4 block of /30 or larger is given without its
+/// network and broadcast addresses, which can't be a source.
+///
+/// # Errors
+/// Not an address, a range that runs backwards or mixes families, or more than [`MAX_SOURCES`].
+pub fn sources(text: &str) -> Result<Vec<IpAddr>, AddressError> {
+    let wrong = |why: &str| {
+        AddressError(format!(
+            "'{text}' {why}; write an address, a range like 127.1.0.1-127.1.0.40, or a block like 10.0.0.0/28"
+        ))
+    };
+    let ip = |s: &str| {
+        s.trim()
+            .parse::<IpAddr>()
+            .map_err(|_| wrong("is not a source address"))
+    };
+    let (first, last) = if let Some((low, high)) = text.split_once('-') {
+        let (low, high) = (ip(low)?, ip(high)?);
+        if low.is_ipv4() != high.is_ipv4() {
+            return Err(wrong("mixes IPv4 and IPv6"));
+        }
+        (low, high)
+    } else if let Some((base, length)) = text.split_once('/') {
+        let base = ip(base)?;
+        let bits: u32 = if base.is_ipv4() { 32 } else { 128 };
+        let length = length
+            .parse::<u32>()
+            .ok()
+            .filter(|n| *n <= bits)
+            .ok_or_else(|| wrong(&format!("needs a prefix length from 0 to {bits}")))?;
+        let host = bits - length;
+        let mask = if host == 128 {
+            u128::MAX
+        } else {
+            (1u128 << host) - 1
+        };
+        let low = number(base) & !mask;
+        let high = low | mask;
+        let edge = u128::from(base.is_ipv4() && host >= 2);
+        (address(low + edge, base), address(high - edge, base))
+    } else {
+        let one = ip(text)?;
+        (one, one)
+    };
+    let (low, high) = (number(first), number(last));
+    if low > high {
+        return Err(wrong("runs backwards"));
+    }
+    if high - low >= MAX_SOURCES {
+        return Err(wrong(&format!(
+            "stands for more than {MAX_SOURCES} addresses"
+        )));
+    }
+    Ok((low..=high).map(|n| address(n, first)).collect())
+}
+
+/// Where to listen: `PORT`, `:PORT`, `ADDR:PORT` or `[ADDR6]:PORT`. Without an address it is `[::]`,
+/// which takes IPv4 too. Port 0 lets the kernel choose.
+///
+/// # Errors
+/// Neither of these forms; names are not resolved here, since one listens on addresses.
+pub fn listen(text: &str) -> Result<SocketAddr, AddressError> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok((Ipv6Addr::UNSPECIFIED, port).into());
+    }
+    text.parse().map_err(|_| {
+        AddressError(format!(
+            "'{text}' is not a place to listen on; write 9000, 127.0.0.1:9000 or [::1]:9000"
+        ))
+    })
+}
+
+/// A target as given, split into host and port: `HOST:PORT` with a name, an IPv4 address or an
+/// IPv6 address in brackets. The name is resolved by the caller.
+///
+/// # Errors
+/// No port, an empty host, or an IPv6 address without brackets.
+pub fn host_port(text: &str) -> Result<(String, u16), AddressError> {
+    let wrong = || {
+        AddressError(format!(
+            "'{text}' is not a target; write HOST:PORT, such as 10.0.0.7:9000, [::1]:9000 or example.com:443"
+        ))
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port
+        .parse::<u16>()
+        .ok()
+        .filter(|p| *p != 0)
+        .ok_or_else(wrong)?;
+    let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(inner) => inner,
+        None if host.contains(':') => return Err(wrong()),
+        None => host,
+    };
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelled(text: &str) -> Vec<String> {
+        sources(text)
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn sources_are_an_address_a_range_or_a_block() {
+        assert_eq!(spelled("10.0.0.5"), ["10.0.0.5"]);
+        assert_eq!(
+            spelled("127.1.0.254-127.1.1.1"),
+            ["127.1.0.254", "127.1.0.255", "127.1.1.0", "127.1.1.1"]
+        );
+        assert_eq!(spelled("10.0.0.9/30"), ["10.0.0.9", "10.0.0.10"]);
+        assert_eq!(spelled("10.0.0.8/31"), ["10.0.0.8", "10.0.0.9"]);
+        assert_eq!(
+            spelled("fd00::/126"),
+            ["fd00::", "fd00::1", "fd00::2", "fd00::3"]
+        );
+        assert_eq!(spelled("::1"), ["::1"]);
+    }
+
+    #[test]
+    fn what_is_no_source_is_told_in_one_line() {
+        for text in [
+            "",
+            "localhost",
+            "10.0.0.2-10.0.0.1",
+            "10.0.0.1-::1",
+            "10.0.0.0/33",
+            "10.0.0.0/8",
+            "::/0",
+            "1.2.3.4-",
+            "-",
+        ] {
+            let error = sources(text).unwrap_err().to_string();
+            assert!(
+                !error.contains('\n') && error.contains(text),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn places_to_listen_on_default_to_both_families() {
+        assert_eq!(listen("9000").unwrap().to_string(), "[::]:9000");
+        assert_eq!(listen(":9000").unwrap().to_string(), "[::]:9000");
+        assert_eq!(listen("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(listen("[::1]:80").unwrap().to_string(), "[::1]:80");
+        for text in ["", "70000", "::1:80:", "localhost:80", "1.2.3.4"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn targets_split_into_host_and_port() {
+        assert_eq!(
+            host_port("example.com:443"),
+            Ok(("example.com".into(), 443))
+        );
+        assert_eq!(host_port("[::1]:80"), Ok(("::1".into(), 80)));
+        for text in [
+            "example.com",
+            ":80",
+            "::1:80",
+            "host:0",
+            "host:99999",
+            "[]:80",
+            "",
+        ] {
+            assert!(host_port(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine
+//! ([`plan`]), what is sent and when ([`payload`], [`pacing`], [`wheel`]), what a connection does
+//! ([`behaviour`]), what was counted ([`stats`]) and what is told at the end ([`summary`]).
+//!
+//! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
+//! and bytes are slices, so that everything is tested without I/O and drives every engine alike.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+
+pub mod behaviour;
+pub mod pacing;
+pub mod payload;
+pub mod plan;
+pub mod scenario;
+pub mod stats;
+pub mod summary;
+pub mod time;
+pub mod units;
+pub mod wheel;

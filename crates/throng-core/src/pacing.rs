@@ -1,0 +1,240 @@
+//! When the next connection may be tried, and when a message is due.
+
+use crate::time::Time;
+use crate::units::Rate;
+use std::time::Duration;
+
+/// A connect that took this long lost its SYN or had it dropped by a full queue: Linux sends it again
+/// after one second (RFC 6298, section 2.1), so the attempt shows up a little under or over that.
+const SYN_WAS_LOST: Duration = Duration::from_millis(900);
+/// How much of what a pause left undone may be made up at once. More would be a burst of SYNs that
+/// nobody asked for.
+const CATCH_UP: Duration = Duration::from_millis(20);
+/// The fewest attempts in flight to which trouble shrinks the window.
+const MIN_WINDOW: u32 = 4;
+
+/// Decides how many connection attempts may start now: no faster than the rate asked for, and never
+/// more in flight than a window that halves when SYNs get lost and grows back while they do not (the
+/// additive increase and multiplicative decrease of RFC 5681, applied to connection attempts).
+#[derive(Clone, Debug)]
+pub struct ConnectPace {
+    rate: Option<Rate>,
+    /// When the next attempt is due, if there is a rate: nanoseconds, not rounded, so that no rate drifts.
+    due_ns: f64,
+    window: f64,
+    max_window: u32,
+    /// Shrink at most once in a round of trouble: attempts older than this don't count.
+    shrunk_at: Time,
+}
+
+impl ConnectPace {
+    /// A pace of `rate` (or as fast as the window lets) with at most `max_window` attempts in flight.
+    pub fn new(rate: Option<Rate>, max_window: u32, start: Time) -> ConnectPace {
+        let max_window = max_window.max(1);
+        ConnectPace {
+            rate,
+            due_ns: start.0 as f64,
+            window: f64::from(max_window),
+            max_window,
+            shrunk_at: start,
+        }
+    }
+
+    /// How many attempts may start now, with `in_flight` under way.
+    pub fn ready(&mut self, now: Time, in_flight: u32) -> u32 {
+        let room = (self.window as u32).saturating_sub(in_flight);
+        let Some(rate) = self.rate else { return room };
+        let now_ns = now.0 as f64;
+        if now_ns < self.due_ns {
+            return 0;
+        }
+        self.due_ns = self.due_ns.max(now_ns - CATCH_UP.as_nanos() as f64);
+        let due = ((now_ns - self.due_ns) / rate.interval_ns()) as u32 + 1;
+        due.min(room)
+    }
+
+    /// Takes note that `n` attempts have started.
+    pub fn started(&mut self, n: u32) {
+        if let Some(rate) = self.rate {
+            self.due_ns += f64::from(n) * rate.interval_ns();
+        }
+    }
+
+    /// When the rate lets the next attempt start; [`Time::START`] if there is no rate.
+    pub fn next(&self) -> Time {
+        match self.rate {
+            Some(_) => Time(self.due_ns.ceil() as u64),
+            None => Time::START,
+        }
+    }
+
+    /// Takes note of an attempt that succeeded after `took`.
+    pub fn succeeded(&mut self, now: Time, took: Duration) {
+        if took >= SYN_WAS_LOST {
+            self.shrink(now, took);
+        } else if self.window < f64::from(self.max_window) {
+            self.window = (self.window + 1.0 / self.window).min(f64::from(self.max_window));
+        }
+    }
+
+    /// Takes note of an attempt that was given up after `took` without an answer.
+    pub fn timed_out(&mut self, now: Time, took: Duration) {
+        self.shrink(now, took);
+    }
+
+    fn shrink(&mut self, now: Time, took: Duration) {
+        let begun = Time(now.0.saturating_sub(took.as_nanos() as u64));
+        if begun >= self.shrunk_at {
+            self.window = (self.window / 2.0).max(f64::from(MIN_WINDOW.min(self.max_window)));
+            self.shrunk_at = now;
+        }
+    }
+}
+
+/// When the messages of many connections are due: each connection at the same rate, each at its own
+/// phase, so that all together are a steady stream.
+#[derive(Clone, Copy, Debug)]
+pub struct MessagePace {
+    interval_ns: f64,
+    /// Over how many connections the phases are spread.
+    spread: u32,
+}
+
+impl MessagePace {
+    /// `rate` messages a second on each of `connections` connections.
+    pub fn new(rate: Rate, connections: u32) -> MessagePace {
+        MessagePace {
+            interval_ns: rate.interval_ns(),
+            spread: connections.max(1),
+        }
+    }
+
+    /// When the first message of connection `id` (0 to connections - 1) is due, if it may send from `now`
+    /// on: the next instant of its phase. Consecutive connections have consecutive phases, so that
+    /// what is sent together lies together in memory.
+    pub fn first(&self, id: u32, now: Time) -> Due {
+        let phase = self.interval_ns * f64::from(id % self.spread) / f64::from(self.spread);
+        let turns = ((now.0 as f64 - phase) / self.interval_ns).ceil().max(0.0);
+        Due(phase + turns * self.interval_ns)
+    }
+
+    /// How many messages are due by `now` on a connection whose next one is due at `next`.
+    pub fn due(&self, next: Due, now: Time) -> u32 {
+        let behind = now.0 as f64 - next.0;
+        if behind < 0.0 {
+            0
+        } else {
+            (behind / self.interval_ns) as u32 + 1
+        }
+    }
+
+    /// When the message after `n` more is due.
+    pub fn after(&self, next: Due, n: u32) -> Due {
+        Due(next.0 + f64::from(n) * self.interval_ns)
+    }
+}
+
+/// When a message is due: nanoseconds since the start, with fractions, so that rates do not drift
+/// (2^53 ns, exact to a nanosecond, are 104 days).
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Due(f64);
+
+impl Due {
+    /// Due at `t`.
+    pub fn at(t: Time) -> Due {
+        Due(t.0 as f64)
+    }
+
+    /// The first instant that is not before it is due.
+    pub fn time(self) -> Time {
+        Time(self.0.ceil() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_connect_rate_is_kept_without_drift_and_without_bursts() {
+        let mut pace = ConnectPace::new(Rate::per_second(3000.0), 1000, Time::START);
+        let mut started = 0;
+        for us in (0..1_000_000).step_by(700) {
+            let n = pace.ready(Time(us * 1000), 0);
+            assert!(n <= 4, "{n} at once");
+            pace.started(n);
+            started += n;
+        }
+        assert!((2999..=3001).contains(&started), "{started}");
+        // After a pause of a minute only the catch-up's worth is made up.
+        let n = pace.ready(Time(61 * S), 0);
+        assert!(n <= 61, "{n}");
+    }
+
+    #[test]
+    fn without_a_rate_the_window_alone_bounds_attempts() {
+        let mut pace = ConnectPace::new(None, 100, Time::START);
+        assert_eq!(pace.ready(Time(0), 0), 100);
+        assert_eq!(pace.ready(Time(0), 99), 1);
+        assert_eq!(pace.ready(Time(0), 150), 0);
+    }
+
+    #[test]
+    fn lost_syns_halve_the_window_once_and_successes_grow_it_back() {
+        let mut pace = ConnectPace::new(None, 64, Time::START);
+        for _ in 0..10 {
+            pace.succeeded(Time(2 * S), Duration::from_millis(1020));
+        }
+        assert_eq!(pace.ready(Time(2 * S), 0), 32);
+        pace.timed_out(Time(9 * S), Duration::from_secs(5));
+        assert_eq!(pace.ready(Time(9 * S), 0), 16);
+        for _ in 0..3000 {
+            pace.succeeded(Time(9 * S), Duration::from_millis(1));
+        }
+        assert_eq!(pace.ready(Time(9 * S), 0), 64);
+        for second in 0..100 {
+            pace.timed_out(Time((20 + 6 * second) * S), Duration::from_secs(5));
+        }
+        assert_eq!(pace.ready(Time(999 * S), 0), MIN_WINDOW);
+    }
+
+    #[test]
+    fn a_million_connections_at_a_tenth_a_second_are_a_steady_stream() {
+        let pace = MessagePace::new(Rate::per_second(0.1).unwrap(), 1_000_000);
+        let mut per_ms = vec![0u32; 10_000];
+        for id in 0..1_000_000 {
+            let due = pace.first(id, Time(30 * S));
+            let at = due.time().0 - 30 * S;
+            assert!(at < 10 * S);
+            per_ms[(at / 1_000_000) as usize] += 1;
+        }
+        assert!(
+            per_ms.iter().all(|n| (99..=101).contains(n)),
+            "{:?}",
+            per_ms.iter().minmax()
+        );
+    }
+
+    trait MinMax {
+        fn minmax(self) -> (u32, u32);
+    }
+    impl<'a, I: Iterator<Item = &'a u32>> MinMax for I {
+        fn minmax(self) -> (u32, u32) {
+            self.fold((u32::MAX, 0), |(a, b), n| (a.min(*n), b.max(*n)))
+        }
+    }
+
+    #[test]
+    fn due_messages_are_counted_from_when_they_were_due() {
+        let pace = MessagePace::new(Rate::per_second(1000.0).unwrap(), 1);
+        let first = pace.first(0, Time(S));
+        assert_eq!(first.time(), Time(S));
+        assert_eq!(pace.due(first, Time(S - 1)), 0);
+        assert_eq!(pace.due(first, Time(S)), 1);
+        assert_eq!(pace.due(first, Time(S + 5_500_000)), 6);
+        let next = pace.after(first, 6);
+        assert_eq!(next.time(), Time(S + 6_000_000));
+    }
+}

@@ -1,0 +1,361 @@
+//! What a worker counts and measures, and what that adds up to.
+//!
+//! Each worker has [`Counters`] of its own, which it alone writes and anybody may read at any time; a
+//! [`Tally`] is such a reading, or the sum of several. Each count is of one thing, so that they can
+//! be checked against each other: attempted = established + failed + in flight, and
+//! established (or accepted) = open + closed by somebody.
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, AddAssign};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Why an attempt to connect came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailCause {
+    /// A reset answered the SYN: nobody listens there (ECONNREFUSED).
+    Refused,
+    /// No answer within the connect timeout (or the kernel's own, ETIMEDOUT).
+    TimedOut,
+    /// Reset while connecting (ECONNRESET).
+    Reset,
+    /// No route, or a router said so (EHOSTUNREACH, ENETUNREACH).
+    Unreachable,
+    /// No free local port for the source address and target (EADDRNOTAVAIL), or no such address.
+    NoAddress,
+    /// The process's or the system's file limit (EMFILE, ENFILE).
+    FileLimit,
+    /// The kernel had no memory or buffer (ENOMEM, ENOBUFS).
+    NoMemory,
+    /// A firewall or a security module forbade it (EPERM, EACCES).
+    Forbidden,
+    /// Anything else.
+    Other,
+}
+
+impl FailCause {
+    /// Every cause, in the order in which they are counted and told.
+    pub const ALL: [FailCause; 9] = [
+        FailCause::Refused,
+        FailCause::TimedOut,
+        FailCause::Reset,
+        FailCause::Unreachable,
+        FailCause::NoAddress,
+        FailCause::FileLimit,
+        FailCause::NoMemory,
+        FailCause::Forbidden,
+        FailCause::Other,
+    ];
+
+    /// A few words for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            FailCause::Refused => "refused",
+            FailCause::TimedOut => "timed out",
+            FailCause::Reset => "reset while connecting",
+            FailCause::Unreachable => "unreachable",
+            FailCause::NoAddress => "no free local address and port",
+            FailCause::FileLimit => "file limit",
+            FailCause::NoMemory => "out of kernel memory",
+            FailCause::Forbidden => "forbidden by firewall or policy",
+            FailCause::Other => "other error",
+        }
+    }
+}
+
+/// Who or what ended an established connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// The peer closed it (FIN).
+    ByPeer,
+    /// The peer reset it (RST), or was found gone when we wrote (EPIPE, ECONNRESET).
+    ResetByPeer,
+    /// The peer stopped acknowledging (ETIMEDOUT).
+    TimedOut,
+    /// We closed it.
+    ByUs,
+    /// An error on our side.
+    Error,
+}
+
+impl Closed {
+    /// Every cause, in the order in which they are counted.
+    pub const ALL: [Closed; 5] = [
+        Closed::ByPeer,
+        Closed::ResetByPeer,
+        Closed::TimedOut,
+        Closed::ByUs,
+        Closed::Error,
+    ];
+}
+
+/// A count that one thread writes and others read. Relaxed and without a locked instruction: what
+/// readers get may be a moment old, never torn.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. Only the owning worker may call this: a second writer's additions would be lost.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed) + n, Relaxed);
+    }
+
+    /// The count as it is now.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+macro_rules! counted {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The counts of one worker. Aligned so that no two workers share a cache line (or a pair of
+        /// them, which is what the adjacent-line prefetcher fetches).
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+            failed: [Counter; FailCause::ALL.len()],
+            closed: [Counter; Closed::ALL.len()],
+        }
+
+        /// A reading of one worker's [`Counters`], or the sum of several.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct Tally {
+            $($(#[$doc])* pub $name: u64,)*
+            failed: [u64; FailCause::ALL.len()],
+            closed: [u64; Closed::ALL.len()],
+        }
+
+        impl Counters {
+            /// A reading. Counts of one event may be read before and after it.
+            pub fn read(&self) -> Tally {
+                Tally {
+                    $($name: self.$name.get(),)*
+                    failed: std::array::from_fn(|i| self.failed[i].get()),
+                    closed: std::array::from_fn(|i| self.closed[i].get()),
+                }
+            }
+        }
+
+        impl Add for Tally {
+            type Output = Tally;
+            fn add(self, other: Tally) -> Tally {
+                Tally {
+                    $($name: self.$name + other.$name,)*
+                    failed: std::array::from_fn(|i| self.failed[i] + other.failed[i]),
+                    closed: std::array::from_fn(|i| self.closed[i] + other.closed[i]),
+                }
+            }
+        }
+
+        impl Tally {
+            /// What was counted since `earlier`, a reading of the same counters.
+            pub fn since(&self, earlier: &Tally) -> Tally {
+                Tally {
+                    $($name: self.$name.saturating_sub(earlier.$name),)*
+                    failed: std::array::from_fn(|i| self.failed[i].saturating_sub(earlier.failed[i])),
+                    closed: std::array::from_fn(|i| self.closed[i].saturating_sub(earlier.closed[i])),
+                }
+            }
+        }
+    };
+}
+
+counted! {
+    /// Attempts to connect that were started.
+    attempted,
+    /// Connections that this side opened and that came up.
+    established,
+    /// Connections that this side accepted.
+    accepted,
+    /// Bytes that the kernel took for sending.
+    bytes_sent,
+    /// Bytes read.
+    bytes_received,
+    /// Sends that completed.
+    writes,
+    /// Reads that gave bytes: the "messages" of a side that does not know the protocol.
+    reads,
+    /// Whole messages that the kernel took for sending.
+    messages_sent,
+    /// Whole messages received, where the behaviour knows what a message is (replies, when echoed).
+    messages_received,
+    /// Messages that were due, at the rate asked for, and had not been sent when their connection ended.
+    messages_unsent,
+}
+
+impl Counters {
+    /// Counts an attempt that failed.
+    pub fn failed(&self, cause: FailCause) {
+        self.failed[cause as usize].add(1);
+    }
+
+    /// Counts `n` connections that ended.
+    pub fn closed(&self, why: Closed, n: u64) {
+        self.closed[why as usize].add(n);
+    }
+}
+
+impl Tally {
+    /// Attempts that failed of this cause.
+    pub fn failed(&self, cause: FailCause) -> u64 {
+        self.failed[cause as usize]
+    }
+
+    /// Attempts that failed.
+    pub fn failed_in_all(&self) -> u64 {
+        self.failed.iter().sum()
+    }
+
+    /// Connections that ended this way.
+    pub fn closed(&self, why: Closed) -> u64 {
+        self.closed[why as usize]
+    }
+
+    /// Connections that ended.
+    pub fn closed_in_all(&self) -> u64 {
+        self.closed.iter().sum()
+    }
+
+    /// Connections that are up. Never negative, although the counts are read one after another.
+    pub fn open(&self) -> u64 {
+        (self.established + self.accepted).saturating_sub(self.closed_in_all())
+    }
+
+    /// Attempts that have neither succeeded nor failed yet.
+    pub fn in_flight(&self) -> u64 {
+        self.attempted
+            .saturating_sub(self.established + self.failed_in_all())
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        *self = *self + other;
+    }
+}
+
+impl std::iter::Sum for Tally {
+    fn sum<I: Iterator<Item = Tally>>(all: I) -> Tally {
+        all.fold(Tally::default(), Add::add)
+    }
+}
+
+/// The longest span a histogram tells apart; longer ones count as this long.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How long things took: nanoseconds with two significant digits in an HdrHistogram, up to an hour.
+#[derive(Clone, Debug)]
+pub struct Durations(Histogram<u64>);
+
+impl Default for Durations {
+    fn default() -> Durations {
+        // The bounds are constants that HdrHistogram accepts: 1 ns to an hour, two digits (60 KB).
+        Durations(
+            Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 2)
+                .expect("constant bounds are valid"),
+        )
+    }
+}
+
+impl Durations {
+    /// Takes note of one.
+    #[inline]
+    pub fn record(&mut self, took: Duration) {
+        self.0
+            .saturating_record(took.as_nanos().min(LONGEST.as_nanos()) as u64);
+    }
+
+    /// Adds another worker's.
+    pub fn merge(&mut self, other: &Durations) {
+        self.0 += &other.0;
+    }
+
+    /// How many were recorded.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The duration under or at which `percent` (0 to 100) of them lie; `None` if there are none.
+    pub fn percentile(&self, percent: f64) -> Option<Duration> {
+        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.value_at_percentile(percent)))
+    }
+
+    /// The mean; `None` if there are none.
+    pub fn mean(&self) -> Option<Duration> {
+        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.mean() as u64))
+    }
+}
+
+/// What a worker measured, handed over when it ends.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// From the start of an attempt to its success.
+    pub connect: Durations,
+    /// From when a message was due to when the kernel had taken it.
+    pub lateness: Durations,
+    /// From when a message was sent to when its echo was back in full (closed loop).
+    pub round_trip: Durations,
+}
+
+impl Measured {
+    /// Adds another worker's.
+    pub fn merge(&mut self, other: &Measured) {
+        self.connect.merge(&other.connect);
+        self.lateness.merge(&other.lateness);
+        self.round_trip.merge(&other.round_trip);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_add_up_to_open_and_in_flight() {
+        let counters = Counters::default();
+        counters.attempted.add(10);
+        counters.established.add(6);
+        counters.failed(FailCause::Refused);
+        counters.closed(Closed::ByPeer, 2);
+        let tally = counters.read();
+        assert_eq!(
+            (tally.open(), tally.in_flight(), tally.failed_in_all()),
+            (4, 3, 1)
+        );
+        let both = tally + tally;
+        assert_eq!(
+            (
+                both.open(),
+                both.failed(FailCause::Refused),
+                both.closed(Closed::ByPeer)
+            ),
+            (8, 2, 4)
+        );
+        assert_eq!(both.since(&tally), tally);
+    }
+
+    #[test]
+    fn durations_keep_two_digits_and_never_overflow() {
+        let mut d = Durations::default();
+        assert_eq!(d.percentile(50.0), None);
+        d.record(Duration::ZERO);
+        d.record(Duration::from_millis(5));
+        d.record(Duration::from_secs(1_000_000));
+        let mut other = Durations::default();
+        other.record(Duration::from_millis(6));
+        d.merge(&other);
+        assert_eq!(d.count(), 4);
+        let p50 = d.percentile(50.0).unwrap();
+        assert!(
+            p50 >= Duration::from_millis(5) && p50 < Duration::from_micros(5100),
+            "{p50:?}"
+        );
+        assert!(d.percentile(100.0).unwrap() >= LONGEST);
+    }
+}
