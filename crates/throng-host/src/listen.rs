@@ -1,0 +1,422 @@
+//! How full a listener's accept queue is, asked from the kernel while we connect to it.
+//!
+//! A full accept queue drops handshakes, and each costs the client a SYN timeout of a second or
+//! more. A load generator on the server's own machine can see it coming: `NETLINK_SOCK_DIAG` with
+//! one exact lookup, which goes through the kernel's hash of listeners and so costs the same
+//! beside a million established sockets (4 µs; the test `cost_of_a_query…` measures it).
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
+use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::proc_text;
+use crate::sock_diag::{NO_COOKIE, SockDiag};
+
+/// How long a listener that had no SO_REUSEPORT siblings is taken to have none still.
+const ALONE_FOR: Duration = Duration::from_millis(100);
+
+/// The sysctls that bound what a server here may ask `listen()` for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlogs {
+    /// `net.core.somaxconn`: cuts every backlog, in connections.
+    pub somaxconn: u32,
+    /// `net.ipv4.tcp_max_syn_backlog`: half-open connections per listener beyond which SYNs are
+    /// dropped, when SYN cookies are off.
+    pub tcp_max_syn_backlog: u32,
+}
+
+impl Backlogs {
+    /// Reads both sysctls of this network namespace.
+    ///
+    /// # Errors
+    /// If either can't be read.
+    pub fn read() -> io::Result<Self> {
+        Ok(Self {
+            somaxconn: proc_text::read_number("/proc/sys/net/core/somaxconn")?,
+            tcp_max_syn_backlog: proc_text::read_number("/proc/sys/net/ipv4/tcp_max_syn_backlog")?,
+        })
+    }
+}
+
+/// The accept queue of a listener, or those of a SO_REUSEPORT group together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptQueue {
+    /// Connections that are established and wait for `accept()`: the sum over the group.
+    pub waiting: u32,
+    /// Their limit, the smaller of the backlog and `somaxconn`: the sum over the group. Linux lets
+    /// one more than its limit into each queue.
+    pub limit: u32,
+    /// How many connections fit for certain: the least `limit - waiting` in the group. The kernel
+    /// spreads connections over a group by a hash of their addresses, so while `waiting` is far
+    /// below `limit` in sum, one queue may overflow.
+    pub room: u32,
+    /// Listeners in the group: 1 without SO_REUSEPORT.
+    pub listeners: u32,
+}
+
+/// Asks for one accept queue, once. See [`AcceptQueueProbe::accept_queue`].
+///
+/// # Errors
+/// Those of [`AcceptQueueProbe::open`] and [`AcceptQueueProbe::accept_queue`].
+pub fn accept_queue(addr: SocketAddr) -> io::Result<Option<AcceptQueue>> {
+    AcceptQueueProbe::open()?.accept_queue(addr)
+}
+
+/// An open netlink socket to ask for accept queues, often. It sees the network namespace of the
+/// thread that opened it. Needs no privileges.
+#[derive(Debug)]
+pub struct AcceptQueueProbe {
+    diag: SockDiag,
+    /// Listeners without siblings, by the address asked for: their cookie, and when we looked.
+    alone: HashMap<SocketAddr, ([u8; 8], Instant)>,
+}
+
+impl AcceptQueueProbe {
+    /// Opens the probe and makes sure that the kernel answers.
+    ///
+    /// # Errors
+    /// Where a sandbox forbids netlink sockets, or the kernel lacks `tcp_diag`.
+    pub fn open() -> io::Result<Self> {
+        let mut diag = SockDiag::open()?;
+        // Without tcp_diag the kernel says ENOENT, just as it does when there is no listener. A
+        // dump of sockets in no state tells the difference, and loads the module.
+        let nothing = socket_id(SocketAddr::from(([0, 0, 0, 0], 0)));
+        let answer = diag.ask(AF_INET, nothing, Some(StateFlags::empty()));
+        answer.map_err(|e| io::Error::new(e.kind(), format!("NETLINK_SOCK_DIAG for TCP: {e}")))?;
+        Ok(Self {
+            diag,
+            alone: HashMap::new(),
+        })
+    }
+
+    /// The accept queue that a connection to `addr` would wait in; `None` if nobody here listens
+    /// for it, in particular if `addr` isn't this machine's.
+    ///
+    /// The kernel itself finds the listener, as it does for a SYN: one on the exact address comes
+    /// before a wildcard, and a dual-stack `[::]` serves IPv4 too. Listeners bound to a device
+    /// (SO_BINDTODEVICE) are not found. The siblings of a SO_REUSEPORT group are summed up, which
+    /// takes a dump of listeners, some 10 to 20 µs more each time; a listener without siblings is
+    /// looked up exactly, and checked for siblings every 100 ms.
+    ///
+    /// # Errors
+    /// Where the kernel doesn't answer as documented; the probe stays usable.
+    pub fn accept_queue(&mut self, addr: SocketAddr) -> io::Result<Option<AcceptQueue>> {
+        let addr = destination(addr);
+        let family = if addr.is_ipv4() { AF_INET } else { AF_INET6 };
+        let found = match self.diag.ask(family, socket_id(addr), None) {
+            Ok(mut found) => found.pop(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        let Some(found) = found else { return Ok(None) };
+
+        let cookie = found.socket_id.cookie;
+        if self
+            .alone
+            .get(&addr)
+            .is_some_and(|(c, at)| *c == cookie && at.elapsed() < ALONE_FOR)
+        {
+            return Ok(Some(AcceptQueue::of(&[found])));
+        }
+        // A wildcard listener matches any address, also one that our SYN would leave for.
+        if found.socket_id.source_address.is_unspecified() && !is_local(addr) {
+            return Ok(None);
+        }
+        let group = self.siblings(&found)?;
+        if let [_] = group[..] {
+            self.alone.insert(addr, (cookie, Instant::now()));
+        }
+        Ok(Some(AcceptQueue::of(&group)))
+    }
+
+    /// All listeners bound just as `found` is, itself included: only SO_REUSEPORT allows several.
+    fn siblings(&mut self, found: &InetResponseHeader) -> io::Result<Vec<InetResponseHeader>> {
+        let mine = &found.socket_id;
+        // A dump filters by port and state, not by address.
+        let id = mine.clone();
+        let mut all = self.diag.ask(found.family, id, Some(StateFlags::LISTEN))?;
+        all.retain(|other| {
+            let other = &other.socket_id;
+            other.source_port == mine.source_port
+                && other.source_address == mine.source_address
+                && other.interface_id == mine.interface_id
+        });
+        if all.is_empty() {
+            // It was closed since; what we knew of it is the best answer.
+            all.push(found.clone());
+        }
+        Ok(all)
+    }
+}
+
+impl AcceptQueue {
+    fn of(group: &[InetResponseHeader]) -> Self {
+        // For a listener, the kernel puts the queue's length and limit into these two fields.
+        let room = |l: &InetResponseHeader| l.send_queue.saturating_sub(l.recv_queue);
+        Self {
+            waiting: group
+                .iter()
+                .fold(0, |sum: u32, l| sum.saturating_add(l.recv_queue)),
+            limit: group
+                .iter()
+                .fold(0, |sum: u32, l| sum.saturating_add(l.send_queue)),
+            room: group.iter().map(room).min().unwrap_or(0),
+            listeners: group.len().try_into().unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// The socket that serves `addr`, to look up: its address is the source here.
+fn socket_id(addr: SocketAddr) -> SocketId {
+    SocketId {
+        source_port: addr.port(),
+        destination_port: 0,
+        source_address: addr.ip(),
+        destination_address: match addr {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        },
+        // A listener on a link-local address is bound to that link.
+        interface_id: if let SocketAddr::V6(v6) = addr {
+            v6.scope_id()
+        } else {
+            0
+        },
+        cookie: NO_COOKIE,
+    }
+}
+
+/// Where a connection to `addr` really goes: Linux takes the unspecified address for loopback,
+/// and an IPv4-mapped one is IPv4.
+fn destination(mut addr: SocketAddr) -> SocketAddr {
+    match addr.ip().to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(v4) => addr.set_ip(v4.into()),
+        IpAddr::V6(_) => {}
+    }
+    addr
+}
+
+/// Whether `addr` is one of this machine's. Only such can be bound to (unless the sysctl
+/// `ip_nonlocal_bind` is on), and this way the kernel knows about 127.0.0.0/8 and local routes.
+fn is_local(mut addr: SocketAddr) -> bool {
+    addr.set_port(0);
+    match UdpSocket::bind(addr) {
+        Ok(_) => true,
+        Err(e) => e.kind() != io::ErrorKind::AddrNotAvailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use socket2::{Domain, Type};
+
+    use super::*;
+
+    /// A listener with what std's can't have: a backlog, IPV6_V6ONLY and SO_REUSEPORT.
+    fn listen(addr: SocketAddr, backlog: i32, v6_only: bool, reuse: bool) -> TcpListener {
+        let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
+        if addr.is_ipv6() {
+            socket.set_only_v6(v6_only).unwrap();
+        }
+        socket.set_reuse_port(reuse).unwrap();
+        socket.bind(&addr.into()).unwrap();
+        socket.listen(backlog).unwrap();
+        socket.into()
+    }
+
+    fn at(ip: &str, port: u16) -> SocketAddr {
+        SocketAddr::new(ip.parse().unwrap(), port)
+    }
+
+    #[test]
+    fn waiting_connections_are_seen_at_every_address_that_reaches_the_listener() {
+        let has_ipv6 = TcpListener::bind("[::1]:0").is_ok();
+        for (listens, v6_only, reached_by, others) in [
+            (
+                "127.0.0.1",
+                false,
+                &["127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1"][..],
+                &["127.0.0.2", "::1"][..],
+            ),
+            (
+                "127.9.9.9",
+                false,
+                &["127.9.9.9"],
+                &["127.0.0.1", "0.0.0.0"],
+            ),
+            (
+                "0.0.0.0",
+                false,
+                &["127.0.0.1", "127.9.9.9", "0.0.0.0"],
+                &["::1", "198.51.100.1"],
+            ),
+            ("::1", false, &["::1", "::"], &["127.0.0.1"]),
+            (
+                "::",
+                false,
+                &["::1", "::", "127.0.0.1", "127.9.9.9"],
+                &["2001:db8::1", "198.51.100.1"],
+            ),
+            ("::", true, &["::1", "::"], &["127.0.0.1"]),
+        ] {
+            let listener_addr = at(listens, 0);
+            if listener_addr.is_ipv6() && !has_ipv6 {
+                continue;
+            }
+            let listener = listen(listener_addr, 7, v6_only, false);
+            let port = listener.local_addr().unwrap().port();
+            let mut probe = AcceptQueueProbe::open().unwrap();
+            let mut clients = Vec::new();
+            for waiting in 0..=3 {
+                let expected = AcceptQueue {
+                    waiting,
+                    limit: 7,
+                    room: 7 - waiting,
+                    listeners: 1,
+                };
+                for target in reached_by {
+                    let queue = probe.accept_queue(at(target, port)).unwrap();
+                    assert_eq!(queue, Some(expected), "{target} of {listens}");
+                }
+                for target in others {
+                    let queue = probe.accept_queue(at(target, port)).unwrap();
+                    assert_eq!(queue, None, "{target}, not {listens}");
+                }
+                clients.push(TcpStream::connect(at(reached_by[0], port)).unwrap());
+            }
+            listener.accept().unwrap();
+            let queue = accept_queue(at(reached_by[0], port)).unwrap().unwrap();
+            assert_eq!(queue.waiting, 3, "four connected, one accepted");
+        }
+    }
+
+    #[test]
+    fn an_exact_address_comes_before_a_wildcard() {
+        let wildcard = listen(at("0.0.0.0", 0), 7, false, true);
+        let port = wildcard.local_addr().unwrap().port();
+        let _exact = listen(at("127.0.0.1", port), 5, false, true);
+        let mut probe = AcceptQueueProbe::open().unwrap();
+        for (target, limit) in [("127.0.0.1", 5), ("127.0.0.2", 7)] {
+            let queue = probe.accept_queue(at(target, port)).unwrap().unwrap();
+            assert_eq!((queue.limit, queue.listeners), (limit, 1), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_reuseport_group_is_summed_up_and_its_fullest_queue_bounds_the_room() {
+        let first = listen(at("127.0.0.1", 0), 20, false, true);
+        let target = first.local_addr().unwrap();
+        let group = [
+            first,
+            listen(target, 10, false, true),
+            listen(target, 15, false, true),
+        ];
+        let mut probe = AcceptQueueProbe::open().unwrap();
+        let empty = AcceptQueue {
+            waiting: 0,
+            limit: 45,
+            room: 10,
+            listeners: 3,
+        };
+        assert_eq!(probe.accept_queue(target).unwrap(), Some(empty));
+
+        let _clients: Vec<_> = (0..9)
+            .map(|_| TcpStream::connect(target).unwrap())
+            .collect();
+        let queue = probe.accept_queue(target).unwrap().unwrap();
+        // Emptied one by one, the listeners tell how the kernel had spread the nine.
+        let spread = group.each_ref().map(|listener| {
+            listener.set_nonblocking(true).unwrap();
+            std::iter::from_fn(|| listener.accept().ok()).count() as u32
+        });
+        let room = (20 - spread[0]).min(10 - spread[1]).min(15 - spread[2]);
+        assert_eq!(
+            queue,
+            AcceptQueue {
+                waiting: 9,
+                limit: 45,
+                room,
+                listeners: 3
+            }
+        );
+    }
+
+    #[test]
+    fn a_full_queue_has_no_room_and_a_closed_listener_no_queue() {
+        let listener = listen(at("127.0.0.1", 0), 2, false, false);
+        let target = listener.local_addr().unwrap();
+        let mut probe = AcceptQueueProbe::open().unwrap();
+        // Linux lets in one more than the limit.
+        let _clients: Vec<_> = (0..3)
+            .map(|_| TcpStream::connect(target).unwrap())
+            .collect();
+        let full = AcceptQueue {
+            waiting: 3,
+            limit: 2,
+            room: 0,
+            listeners: 1,
+        };
+        assert_eq!(probe.accept_queue(target).unwrap(), Some(full));
+        drop(listener);
+        assert_eq!(probe.accept_queue(target).unwrap(), None);
+    }
+
+    #[test]
+    fn siblings_that_come_later_are_found() {
+        let first = listen(at("127.0.0.1", 0), 5, false, true);
+        let target = first.local_addr().unwrap();
+        let mut probe = AcceptQueueProbe::open().unwrap();
+        assert_eq!(probe.accept_queue(target).unwrap().unwrap().listeners, 1);
+        let _second = listen(target, 5, false, true);
+        std::thread::sleep(ALONE_FOR);
+        assert_eq!(probe.accept_queue(target).unwrap().unwrap().listeners, 2);
+    }
+
+    #[test]
+    fn backlogs_are_those_of_the_kernel() {
+        let listener = listen(at("127.0.0.1", 0), i32::MAX, false, false);
+        let queue = accept_queue(listener.local_addr().unwrap())
+            .unwrap()
+            .unwrap();
+        let backlogs = Backlogs::read().unwrap();
+        assert_eq!(queue.limit, backlogs.somaxconn);
+        assert!(backlogs.tcp_max_syn_backlog > 0);
+    }
+
+    /// `cargo test --release -p throng-host -- --ignored --nocapture cost` prints the cost.
+    #[test]
+    #[ignore = "a measurement"]
+    fn cost_of_a_query_beside_few_and_many_sockets() {
+        let hard = crate::limits::raise_soft_to_hard().unwrap().hard;
+        let lone = TcpListener::bind("127.0.0.1:0").unwrap();
+        let lone_addr = lone.local_addr().unwrap();
+        let first = listen(at("127.0.0.1", 0), 5, false, true);
+        let group_addr = first.local_addr().unwrap();
+        let _group = [first, listen(group_addr, 5, false, true)];
+        let mut probe = AcceptQueueProbe::open().unwrap();
+        let mut held = Vec::new();
+        for connections in [0, hard.saturating_sub(500).min(200_000) / 2] {
+            while (held.len() as u64) < connections {
+                let client = TcpStream::connect(lone_addr).unwrap();
+                held.push((client, lone.accept().unwrap()));
+            }
+            for (what, target) in [("lone listener", lone_addr), ("group of two", group_addr)] {
+                let start = Instant::now();
+                for _ in 0..20_000 {
+                    probe.accept_queue(target).unwrap().unwrap();
+                }
+                let each = start.elapsed() / 20_000;
+                println!("{what} beside {connections} connections: {each:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Memory: what the machine has, what our cgroup leaves of it, what this process holds.
+//!
+//! A million sockets live in the kernel's slab, not in our address space. A cgroup's memory
+//! controller counts them for us all the same, so a container meets its limit first; the kernel
+//! then kills, it doesn't refuse. Hence both bounds here.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::unistd::{SysconfVar, sysconf};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::{Cgroup, find_cgroups};
+use crate::proc_text;
+
+/// The machine's memory, from `/proc/meminfo`. In a container too it is the whole machine's,
+/// unless LXCFS or a sandbox fakes the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemInfo {
+    /// `MemAvailable`: the kernel's estimate of what can be had without swapping.
+    pub available_bytes: u64,
+    /// `MemTotal`.
+    pub total_bytes: u64,
+    /// `Slab`: the kernel's own objects, sockets among them. `None` where it isn't shown.
+    pub slab_bytes: Option<u64>,
+}
+
+impl MemInfo {
+    /// Reads `/proc/meminfo`; some 20 µs.
+    ///
+    /// # Errors
+    /// If it can't be read, or lacks `MemTotal` or `MemAvailable`.
+    pub fn read() -> io::Result<Self> {
+        let path = "/proc/meminfo";
+        let text = proc_text::read(path)?;
+        Self::parse(&text).ok_or_else(|| proc_text::malformed(path, &text))
+    }
+
+    // procfs-core's own parser refuses a file that lacks any of twenty fields, as sandboxes' do.
+    fn parse(text: &str) -> Option<Self> {
+        let bytes = |name| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            kib.checked_mul(1024)
+        };
+        Some(Self {
+            available_bytes: bytes("MemAvailable:")?,
+            total_bytes: bytes("MemTotal:")?,
+            slab_bytes: bytes("Slab:"),
+        })
+    }
+}
+
+/// How much memory can still be taken before something is killed, and what sets that bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Available {
+    /// Bytes; 0 if the bound is reached.
+    pub bytes: u64,
+    /// The tightest of all bounds.
+    pub bound_by: BoundBy,
+}
+
+/// What sets the bound on memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BoundBy {
+    /// The machine itself.
+    Machine,
+    /// A cgroup that this process is in: its directory.
+    Cgroup(PathBuf),
+}
+
+/// What [`MemoryBounds::available`] says now, found anew: for one-off use.
+///
+/// # Errors
+/// If `/proc/meminfo` can't be read.
+pub fn available_to_us() -> io::Result<Available> {
+    MemoryBounds::locate().available()
+}
+
+/// All that bounds this process's memory. Keep it to ask often: it has found the cgroups already.
+#[derive(Debug, Clone)]
+pub struct MemoryBounds {
+    cgroups: Vec<Cgroup>,
+}
+
+impl MemoryBounds {
+    /// Finds the cgroups of this process that have a memory limit now, ancestors included. Where
+    /// cgroups can't be seen, the machine is the only bound.
+    #[must_use]
+    pub fn locate() -> Self {
+        let own = proc_text::read("/proc/self/cgroup").unwrap_or_default();
+        let mounts = proc_text::read("/proc/self/mountinfo").unwrap_or_default();
+        let mut cgroups = find_cgroups(&own, &mounts);
+        cgroups.retain(|cgroup| cgroup.available().is_some());
+        Self { cgroups }
+    }
+
+    /// What is still free under the tightest bound: of the machine its `MemAvailable`; of a cgroup
+    /// its limit, less its usage, plus the page cache that it can drop (`inactive_file`).
+    ///
+    /// # Errors
+    /// If `/proc/meminfo` can't be read. A cgroup that can't be read bounds nothing.
+    pub fn available(&self) -> io::Result<Available> {
+        let machine = Available {
+            bytes: MemInfo::read()?.available_bytes,
+            bound_by: BoundBy::Machine,
+        };
+        let cgroups = self.cgroups.iter().filter_map(|cgroup| {
+            let bytes = cgroup.available()?;
+            Some(Available {
+                bytes,
+                bound_by: BoundBy::Cgroup(cgroup.dir.clone()),
+            })
+        });
+        Ok(cgroups.fold(machine, |least, next| {
+            if next.bytes < least.bytes {
+                next
+            } else {
+                least
+            }
+        }))
+    }
+}
+
+/// The bytes of physical memory that this process holds (its resident set), without what the
+/// kernel holds for it. A few µs. The kernel counts per thread or core: some 100 KiB may be missing.
+///
+/// # Errors
+/// If `/proc/self/statm` can't be read or understood.
+pub fn rss_bytes() -> io::Result<u64> {
+    let path = "/proc/self/statm";
+    let text = proc_text::read(path)?;
+    let pages = parse_statm(&text).ok_or_else(|| proc_text::malformed(path, &text))?;
+    let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|size| u64::try_from(size).ok());
+    Ok(pages.saturating_mul(page.unwrap_or(4096)))
+}
+
+/// The second number of `size resident shared text lib data dt`, in pages.
+fn parse_statm(text: &str) -> Option<u64> {
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meminfo_is_parsed() {
+        let real = "MemTotal:       24684092 kB\nMemFree:        24456828 kB\n\
+            MemAvailable:   24405628 kB\nSlab:              97228 kB\nHugePages_Total:       0\n";
+        let bare = "MemTotal:  2 kB\nMemAvailable: 1 kB\n";
+        for (text, expected) in [
+            (
+                real,
+                Some((24405628 * 1024, 24684092 * 1024, Some(97228 * 1024))),
+            ),
+            (bare, Some((1024, 2048, None))),
+            ("MemTotal:  2 kB\n", None),
+            (
+                "MemTotal:  2 kB\nMemAvailable: 99999999999999999 kB\n",
+                None,
+            ),
+            ("", None),
+        ] {
+            let parsed = MemInfo::parse(text);
+            let parsed = parsed.map(|m| (m.available_bytes, m.total_bytes, m.slab_bytes));
+            assert_eq!(parsed, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn statm_is_parsed() {
+        for (text, expected) in [
+            ("2163 437 389 5 0 120 0\n", Some(437)),
+            ("2163\n", None),
+            ("a b c\n", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_statm(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_tightest_bound_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text| std::fs::write(dir.path().join(name), text).unwrap();
+        write("memory.current", "1500\n");
+        let machine = MemInfo::read().unwrap();
+        let bounds = MemoryBounds {
+            cgroups: vec![Cgroup::v2(dir.path()), Cgroup::v2("/none")],
+        };
+        for (max, bytes) in [
+            ("2000\n", Some(500)),
+            ("max\n", None),
+            ("99999999999999999\n", None),
+        ] {
+            write("memory.max", max);
+            let available = bounds.available().unwrap();
+            match bytes {
+                Some(bytes) => {
+                    let bound_by = BoundBy::Cgroup(dir.path().to_owned());
+                    assert_eq!(available, Available { bytes, bound_by });
+                }
+                None => {
+                    assert_eq!(available.bound_by, BoundBy::Machine, "{max}");
+                    assert!(available.bytes <= machine.total_bytes);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn this_process_has_memory_and_room() {
+        let machine = MemInfo::read().unwrap();
+        let available = available_to_us().unwrap();
+        assert!(
+            available.bytes > 0 && available.bytes <= machine.total_bytes,
+            "{available:?}"
+        );
+    }
+
+    #[test]
+    fn touched_memory_becomes_resident() {
+        const SIZE: u64 = 64 << 20;
+        let before = rss_bytes().unwrap();
+        let touched = vec![1_u8; SIZE as usize];
+        let grown = rss_bytes().unwrap().saturating_sub(before);
+        assert!((SIZE - (4 << 20)..SIZE * 2).contains(&grown), "{grown}");
+        assert_eq!(touched.last(), Some(&1));
+    }
+}

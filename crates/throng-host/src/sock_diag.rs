@@ -1,0 +1,99 @@
+//! The wire of `NETLINK_SOCK_DIAG` (sock_diag(7)): ask the kernel for its TCP sockets.
+
+use std::io;
+
+use netlink_packet_core::{
+    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::constants::IPPROTO_TCP;
+use netlink_packet_sock_diag::inet::{
+    ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags,
+};
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+
+/// A netlink dump answers in pieces of at most 32 KiB.
+const ANSWER_BYTES: usize = 32 << 10;
+
+/// "Any socket" in place of a socket's cookie (INET_DIAG_NOCOOKIE).
+pub(crate) const NO_COOKIE: [u8; 8] = [0xff; 8];
+
+/// An open netlink socket, for one request at a time.
+#[derive(Debug)]
+pub(crate) struct SockDiag {
+    socket: Socket,
+    sequence: u32,
+    answer: Vec<u8>,
+}
+
+impl SockDiag {
+    pub(crate) fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
+        socket.bind_auto()?;
+        // The kernel answers within send() or recv() themselves: what isn't there won't come.
+        socket.set_non_blocking(true)?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+            answer: Vec::with_capacity(ANSWER_BYTES),
+        })
+    }
+
+    /// One request: a dump of the sockets in `dump`'s states, or else the lookup of one socket.
+    pub(crate) fn ask(
+        &mut self,
+        family: u8,
+        socket_id: SocketId,
+        dump: Option<StateFlags>,
+    ) -> io::Result<Vec<InetResponseHeader>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.sequence_number = self.sequence;
+        header.flags = NLM_F_REQUEST | dump.as_ref().map_or(0, |_| NLM_F_DUMP);
+        let one = dump.is_none();
+        let request = SockDiagMessage::InetRequest(InetRequest {
+            family,
+            protocol: IPPROTO_TCP,
+            extensions: ExtensionFlags::empty(),
+            states: dump.unwrap_or(StateFlags::LISTEN),
+            socket_id,
+        });
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
+        message.finalize();
+        let mut bytes = [0; 128];
+        let bytes = &mut bytes[..message.buffer_len()];
+        message.serialize(bytes);
+        self.socket.send(bytes, 0)?;
+
+        let mut found = Vec::new();
+        loop {
+            self.answer.clear();
+            let received = self.socket.recv(&mut self.answer, 0)?;
+            let mut rest = &self.answer[..received];
+            while !rest.is_empty() {
+                let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)
+                    .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
+                let length = (message.header.length as usize).next_multiple_of(4);
+                rest = rest.get(length..).unwrap_or_default();
+                if message.header.sequence_number != self.sequence {
+                    continue; // Left over from a request that failed half way.
+                }
+                match message.payload {
+                    NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
+                        found.push(socket.header);
+                        if one {
+                            return Ok(found);
+                        }
+                    }
+                    NetlinkPayload::Done(done) if done.code == 0 => return Ok(found),
+                    NetlinkPayload::Done(done) => {
+                        return Err(io::Error::from_raw_os_error(done.code.saturating_neg()));
+                    }
+                    NetlinkPayload::Error(error) => return Err(error.to_io()),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! How many TCP sockets the kernel holds, and the memory of their buffers: the kernel's own count,
+//! to set against ours.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::proc_text;
+
+/// TCP's part of `/proc/net/sockstat` and `sockstat6`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SockStat {
+    /// IPv4 sockets of this network namespace that connect, are connected, or listen: each end of
+    /// a loopback connection is one. Those in TIME_WAIT, or half open at the server, are not in.
+    pub tcp_inuse: u64,
+    /// Connections that no process holds any more, machine-wide: closed, but not yet finished.
+    pub tcp_orphan: u64,
+    /// Connections in TIME_WAIT, in this network namespace, IPv4 and IPv6.
+    pub tcp_tw: u64,
+    /// TCP sockets of any state that exist on the machine, in all namespaces, IPv4 and IPv6.
+    pub tcp_alloc: u64,
+    /// Pages in socket buffers, machine-wide: what `net.ipv4.tcp_mem` limits.
+    pub tcp_mem_pages: u64,
+    /// As `tcp_inuse`, IPv6. 0 on a kernel without IPv6.
+    pub tcp6_inuse: u64,
+}
+
+impl SockStat {
+    /// Reads the counts; cheap enough to call ten times a second.
+    ///
+    /// # Errors
+    /// If `sockstat` can't be read or has no TCP line. A missing `sockstat6` is not an error.
+    pub fn read() -> io::Result<Self> {
+        let path = "/proc/self/net/sockstat";
+        let v4 = proc_text::read(path)?;
+        let v6 = proc_text::read("/proc/self/net/sockstat6").unwrap_or_default();
+        Self::parse(&v4, &v6).ok_or_else(|| proc_text::malformed(path, &v4))
+    }
+
+    /// Parses the two files; `sockstat6` may be empty.
+    fn parse(sockstat: &str, sockstat6: &str) -> Option<Self> {
+        Some(Self {
+            tcp_inuse: field(sockstat, "TCP:", "inuse")?,
+            tcp_orphan: field(sockstat, "TCP:", "orphan")?,
+            tcp_tw: field(sockstat, "TCP:", "tw")?,
+            tcp_alloc: field(sockstat, "TCP:", "alloc")?,
+            tcp_mem_pages: field(sockstat, "TCP:", "mem")?,
+            tcp6_inuse: field(sockstat6, "TCP6:", "inuse").unwrap_or(0),
+        })
+    }
+}
+
+/// A value from a line such as `TCP: inuse 1 orphan 0`.
+fn field(text: &str, line: &str, name: &str) -> Option<u64> {
+    let values = text.lines().find_map(|l| l.strip_prefix(line))?;
+    let mut words = values.split_whitespace();
+    words.find(|word| *word == name)?;
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const V4: &str = "sockets: used 274\n\
+        TCP: inuse 12 orphan 3 tw 41 alloc 55 mem 145\n\
+        UDP: inuse 7 mem 9\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n";
+    const V6: &str = "TCP6: inuse 5\nUDP6: inuse 3\nUDPLITE6: inuse 0\nRAW6: inuse 0\n";
+
+    #[test]
+    fn sockstat_is_parsed_with_and_without_ipv6() {
+        let both = SockStat {
+            tcp_inuse: 12,
+            tcp_orphan: 3,
+            tcp_tw: 41,
+            tcp_alloc: 55,
+            tcp_mem_pages: 145,
+            tcp6_inuse: 5,
+        };
+        for (v4, v6, expected) in [
+            (V4, V6, Some(both)),
+            (
+                V4,
+                "",
+                Some(SockStat {
+                    tcp6_inuse: 0,
+                    ..both
+                }),
+            ),
+            ("sockets: used 274\n", V6, None),
+            ("TCP: inuse 12 orphan 3\n", V6, None),
+            ("", "", None),
+        ] {
+            assert_eq!(SockStat::parse(v4, v6), expected, "{v4:?} {v6:?}");
+        }
+    }
+
+    #[test]
+    fn two_hundred_connections_are_counted_at_both_ends() {
+        crate::limits::raise_soft_to_hard().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(crate::seen_in_a_quiet_moment(|| {
+            let before = SockStat::read().unwrap();
+            let held: Vec<_> = (0..200)
+                .map(|_| {
+                    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                    (client, listener.accept().unwrap())
+                })
+                .collect();
+            let after = SockStat::read().unwrap();
+            assert!(
+                after.tcp_inuse >= 400 && after.tcp_alloc >= 400,
+                "{after:?}"
+            );
+            drop(held);
+            (390..450).contains(&after.tcp_inuse.saturating_sub(before.tcp_inuse))
+                && (390..450).contains(&after.tcp_alloc.saturating_sub(before.tcp_alloc))
+        }));
+    }
+}

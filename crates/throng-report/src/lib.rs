@@ -1,0 +1,16 @@
+//! Draws what a run came to: a [`Snapshot`](throng_core::summary::Snapshot) while it lasts ([`live`]),
+//! a [`Summary`](throng_core::summary::Summary) at its end, for people ([`text`]) and for scripts
+//! ([`json`], described in docs/summary.md). [`human`] is how both say numbers, [`colour`] when and
+//! how they are coloured, [`mod@file`] how a report gets into a file.
+//!
+//! Nothing here measures or decides anything: a report says what the data say, and no more.
+
+#![forbid(unsafe_code)]
+
+pub mod colour;
+pub mod file;
+pub mod human;
+pub mod json;
+pub mod live;
+mod sparkline;
+pub mod text;

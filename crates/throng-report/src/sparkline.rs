@@ -1,0 +1,68 @@
+//! A row of small bars: how something went over time, in one line.
+
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// `points` (the end of an interval in seconds, the mean value over it) as at most `cells` bars of
+/// equal time, the tallest for the greatest; and that greatest. `None` if there is too little to see.
+pub(crate) fn sparkline(points: &[(f64, f64)], cells: usize) -> Option<(String, f64)> {
+    let cells = cells.min(points.len());
+    let end = points.last()?.0;
+    if cells < 4 || !end.is_finite() || end <= 0.0 {
+        return None;
+    }
+    let width = end / cells as f64;
+    let mut sums = vec![0.0; cells];
+    let mut start = 0.0;
+    for &(until, value) in points {
+        if !value.is_finite() || until.is_nan() || until <= start {
+            continue;
+        }
+        // The share of this interval that lies in each cell.
+        let first = (start / width) as usize;
+        for (cell, sum) in sums.iter_mut().enumerate().skip(first) {
+            let from = (cell as f64 * width).max(start);
+            let to = ((cell + 1) as f64 * width).min(until);
+            if to <= from {
+                break;
+            }
+            *sum += value * (to - from) / width;
+        }
+        start = until;
+    }
+    let greatest = sums.iter().copied().fold(0.0, f64::max);
+    if greatest <= 0.0 {
+        return None;
+    }
+    let bar = |v: f64| BARS[((v / greatest * 8.0).ceil() as usize).clamp(1, 8) - 1];
+    Some((sums.into_iter().map(bar).collect(), greatest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_as_tall_as_their_values() {
+        let points: Vec<(f64, f64)> = (1..=8).map(|n| (f64::from(n), f64::from(n))).collect();
+        let (line, greatest) = sparkline(&points, 40).unwrap();
+        assert_eq!(line, "▁▂▃▄▅▆▇█");
+        assert!((greatest - 8.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn many_points_are_joined_and_keep_their_mean() {
+        let points: Vec<(f64, f64)> = (1..=600).map(|n| (f64::from(n), 100.0)).collect();
+        let (line, greatest) = sparkline(&points, 37).unwrap();
+        assert_eq!(line, "█".repeat(37));
+        assert!((greatest - 100.0).abs() < 1e-6, "{greatest}");
+    }
+
+    #[test]
+    fn too_little_to_see_is_not_drawn() {
+        assert_eq!(sparkline(&[], 40), None);
+        assert_eq!(sparkline(&[(1.0, 5.0); 3], 40), None);
+        let flat: Vec<(f64, f64)> = (1..=9).map(|n| (f64::from(n), 0.0)).collect();
+        assert_eq!(sparkline(&flat, 40), None);
+        assert_eq!(sparkline(&[(f64::NAN, 1.0); 9], 40), None);
+    }
+}

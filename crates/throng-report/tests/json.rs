@@ -1,0 +1,100 @@
+//! The JSON form, and that docs/summary.md describes all of it.
+
+mod samples;
+
+use serde_json::Value;
+use throng_core::stats::FailCause;
+use throng_core::summary::Summary;
+use throng_report::json::write_json;
+
+const DOC: &str = include_str!("../../../docs/summary.md");
+
+fn json(summary: &Summary) -> String {
+    let mut out = Vec::new();
+    write_json(summary, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_summary_survives_json() {
+    for summary in [
+        samples::perfect(),
+        samples::shortfall(),
+        samples::interrupted(),
+        samples::serve(),
+        samples::full(),
+    ] {
+        let text = json(&summary);
+        assert!(text.starts_with("{\n") && text.ends_with("}\n"));
+        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+    }
+}
+
+/// The keys of `value` and below, as docs/summary.md writes them. Percentiles and the two sides'
+/// traffic have a table of their own there; the keys of `failed` are causes.
+fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, below) in map {
+                let path = match map.contains_key("p50_us") {
+                    true => key.clone(),
+                    false => format!("{prefix}{key}"),
+                };
+                let prefix = match key.as_str() {
+                    "server_traffic" => "traffic.".to_owned(),
+                    _ => format!("{path}."),
+                };
+                if key != "failed" {
+                    keys(&prefix, below, all);
+                }
+                all.push(path);
+            }
+        }
+        Value::Array(items) => {
+            let prefix = format!("{}[].", prefix.trim_end_matches('.'));
+            items.iter().for_each(|item| keys(&prefix, item, all));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_is_documented() {
+    let full = serde_json::to_value(samples::full()).unwrap();
+    let mut all = Vec::new();
+    keys("", &full, &mut all);
+    assert!(all.iter().any(|k| k == "over_time[].at_s") && all.iter().any(|k| k == "p999_us"));
+    all.extend(FailCause::ALL.map(|c| c.words().to_owned()));
+    for key in all {
+        assert!(DOC.contains(&format!("| `{key}` |")), "{key} is missing");
+    }
+}
+
+#[test]
+fn the_example_in_the_documentation_is_what_is_written() {
+    let (_, rest) = DOC.split_once("```json\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    assert_eq!(example, json(&samples::full()));
+}
+
+#[test]
+fn the_documented_sums_hold_for_the_samples() {
+    for s in [
+        samples::perfect(),
+        samples::shortfall(),
+        samples::interrupted(),
+        samples::serve(),
+        samples::full(),
+    ] {
+        let c = &s.connections;
+        let failed: u64 = c.failed.values().sum();
+        assert!(c.attempted >= c.established + failed);
+        let ended =
+            c.closed_by_peer + c.reset_by_peer + c.timed_out + c.lost_by_error + c.closed_by_us;
+        let came_up = match s.role.as_str() {
+            "serve" => c.accepted.unwrap(),
+            _ => c.established,
+        };
+        assert_eq!(came_up, c.open_at_end + ended, "{}", s.role);
+    }
+}

@@ -1,0 +1,253 @@
+//! Summaries of runs as they happen, built by hand.
+
+// Each file of tests compiles this and uses what it needs.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use throng_core::plan::Engine;
+use throng_core::summary::*;
+
+fn percentiles(count: u64, p50_us: f64) -> Percentiles {
+    Percentiles {
+        count,
+        mean_us: p50_us * 1.1,
+        p50_us,
+        p90_us: p50_us * 2.0,
+        p95_us: p50_us * 2.5,
+        p99_us: p50_us * 6.3,
+        p999_us: p50_us * 20.0,
+        max_us: p50_us * 101.7,
+    }
+}
+
+/// A load of `connections` against a server of its own: all of them up, held for ten seconds.
+pub fn perfect() -> Summary {
+    let n = 1_000_000;
+    let over_time = (1..=38u32)
+        .map(|s| Sample {
+            at_s: s.into(),
+            open: (u64::from(s) * 36_231).min(n),
+            established_per_s: match s {
+                1..=27 => 30_000.0 + 12_462.0 * f64::from((s * 7) % 11) / 10.0,
+                28 => 21_763.0,
+                _ => 0.0,
+            },
+            failed_per_s: 0.0,
+            messages_per_s: if s > 28 { 59_870.5 } else { 0.0 },
+            sent_per_s: if s > 28 { 957_928.0 } else { 0.0 },
+            received_per_s: if s > 28 { 957_928.0 } else { 0.0 },
+        })
+        .collect();
+    let traffic = Traffic {
+        messages_sent: 598_705,
+        messages_unsent: 0,
+        replies: 598_705,
+        bytes_sent: 9_579_280,
+        bytes_received: 9_579_280,
+        writes: 598_705,
+        reads: 598_705,
+    };
+    Summary {
+        version: VERSION,
+        tool: "throng 0.1.0".into(),
+        role: "load".into(),
+        command: "throng load --self=echo -c 1m --hold 10s -M 16 -r 0.06"
+            .split(' ')
+            .map(String::from)
+            .collect(),
+        reached: true,
+        findings: Vec::new(),
+        interrupted: false,
+        started_unix_s: 1_760_000_000.25,
+        seconds: 37.61,
+        closing_s: 6.2,
+        kernel: "6.18.0".into(),
+        cores: 2,
+        engine: Engine::Uring,
+        why_epoll: None,
+        workers: 2,
+        connections: Connections {
+            asked: Some(n),
+            attempted: n,
+            established: n,
+            accepted: Some(n),
+            peak: n,
+            open_at_end: n,
+            kernel_sockets: Some(2 * n),
+            expected_sockets: Some(2 * n),
+            ..Connections::default()
+        },
+        set_up: Some(SetUp {
+            seconds: 27.6,
+            per_s: 36_231.9,
+            asked_per_s: None,
+            latency: Some(percentiles(n, 1240.0)),
+            cpu_us_per_connection: Some(54.6),
+        }),
+        traffic,
+        server_traffic: Some(Traffic {
+            messages_sent: 0,
+            replies: 0,
+            ..traffic
+        }),
+        message_rate: Some(MessageRate {
+            asked_per_s: Some(60_000.0),
+            reached_per_s: 59_870.5,
+            seconds: 10.0,
+            lateness: Some(percentiles(598_705, 48.0)),
+            round_trip: Some(percentiles(598_705, 310.0)),
+            cpu_us_per_message: Some(32.1),
+        }),
+        cost: Cost {
+            user_bytes: 118_489_088,
+            user_bytes_per_connection: Some(118.5),
+            kernel_bytes_per_connection: Some(8704.0),
+            cpu_user_s: 8.4,
+            cpu_system_s: 66.1,
+        },
+        over_time,
+    }
+}
+
+/// Against a server that refuses some and drops others, without messages, through epoll.
+pub fn shortfall() -> Summary {
+    let failed = BTreeMap::from([("refused".into(), 3021), ("timed out".into(), 1200)]);
+    Summary {
+        role: "load".into(),
+        command: "throng load -c 20k --connect-rate 5k --hold 30s 10.20.30.40:8080"
+            .split(' ')
+            .map(String::from)
+            .collect(),
+        reached: false,
+        findings: vec![
+            "15,779 of 20,000 connections established: 3,021 refused, 1,200 timed out".into(),
+            "The server's accept queue may be full: raise its backlog and net.core.somaxconn \
+             there (sysctl -w net.core.somaxconn=65535), or connect more slowly with --connect-rate."
+                .into(),
+        ],
+        seconds: 36.0,
+        closing_s: 0.04,
+        engine: Engine::Epoll,
+        why_epoll: Some("kernel.io_uring_disabled is 2; sysctl -w kernel.io_uring_disabled=0".into()),
+        connections: Connections {
+            asked: Some(20_000),
+            attempted: 20_000,
+            established: 15_779,
+            peak: 15_779,
+            open_at_end: 15_760,
+            failed,
+            closed_by_peer: 12,
+            reset_by_peer: 7,
+            kernel_sockets: Some(15_781),
+            expected_sockets: Some(15_779),
+            ..Connections::default()
+        },
+        set_up: Some(SetUp {
+            seconds: 5.9,
+            per_s: 2674.4,
+            asked_per_s: Some(5000.0),
+            latency: Some(percentiles(15_779, 30_100.0)),
+            cpu_us_per_connection: Some(21.0),
+        }),
+        traffic: Traffic::default(),
+        server_traffic: None,
+        message_rate: None,
+        cost: Cost {
+            user_bytes: 2_097_152,
+            user_bytes_per_connection: Some(132.9),
+            kernel_bytes_per_connection: None,
+            cpu_user_s: 0.08,
+            cpu_system_s: 0.34,
+        },
+        over_time: Vec::new(),
+        ..perfect()
+    }
+}
+
+/// Ctrl-C on the way up.
+pub fn interrupted() -> Summary {
+    Summary {
+        reached: false,
+        interrupted: true,
+        seconds: 3.0,
+        connections: Connections {
+            asked: Some(1_000_000),
+            attempted: 101_024,
+            established: 100_000,
+            accepted: Some(99_871),
+            peak: 100_000,
+            open_at_end: 100_000,
+            ..Connections::default()
+        },
+        set_up: Some(SetUp {
+            seconds: 3.0,
+            per_s: 33_333.3,
+            ..SetUp::default()
+        }),
+        traffic: Traffic::default(),
+        server_traffic: Some(Traffic::default()),
+        message_rate: None,
+        over_time: Vec::new(),
+        ..perfect()
+    }
+}
+
+/// A sink that ran for a minute.
+pub fn serve() -> Summary {
+    Summary {
+        role: "serve".into(),
+        command: "throng serve --duration 1m 9000"
+            .split(' ')
+            .map(String::from)
+            .collect(),
+        seconds: 60.0,
+        closing_s: 0.1,
+        connections: Connections {
+            accepted: Some(54_321),
+            peak: 20_000,
+            open_at_end: 3,
+            closed_by_peer: 54_300,
+            reset_by_peer: 18,
+            ..Connections::default()
+        },
+        set_up: None,
+        traffic: Traffic {
+            bytes_received: 629_145_600,
+            reads: 1_234_567,
+            ..Traffic::default()
+        },
+        server_traffic: None,
+        message_rate: None,
+        over_time: Vec::new(),
+        ..perfect()
+    }
+}
+
+/// One with a value in every field that may be absent. For docs/summary.md: it has few samples.
+pub fn full() -> Summary {
+    let mut s = perfect();
+    s.reached = false;
+    s.findings = vec!["999,988 of 1,000,000 connections established: 12 refused".into()];
+    s.engine = Engine::Epoll;
+    s.why_epoll = Some("kernel.io_uring_disabled is 2".into());
+    s.connections.attempted = 1_000_000;
+    s.connections.established = 999_988;
+    s.connections.accepted = Some(999_988);
+    s.connections.peak = 999_988;
+    s.connections.open_at_end = 999_985;
+    s.connections.reset_by_peer = 3;
+    s.connections.failed = BTreeMap::from([("refused".into(), 12)]);
+    s.connections.kernel_sockets = Some(1_999_976);
+    s.connections.expected_sockets = Some(1_999_976);
+    if let Some(set_up) = &mut s.set_up {
+        set_up.asked_per_s = Some(40_000.0);
+        set_up.per_s = 36_231.4;
+        set_up.latency = Some(percentiles(999_988, 1240.0));
+    }
+    s.over_time = s.over_time.split_off(36);
+    for sample in &mut s.over_time {
+        sample.open = 999_985;
+        sample.at_s = sample.at_s.min(s.seconds);
+    }
+    s
+}
