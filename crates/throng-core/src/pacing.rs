@@ -60,6 +60,11 @@ impl ConnectPace {
         }
     }
 
+    /// Whether the window lets another attempt start, with `in_flight` under way.
+    pub fn has_room(&self, in_flight: u32) -> bool {
+        (self.window as u32) > in_flight
+    }
+
     /// When the rate lets the next attempt start; [`Time::START`] if there is no rate.
     pub fn next(&self) -> Time {
         match self.rate {

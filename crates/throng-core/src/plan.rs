@@ -99,13 +99,21 @@ impl Routes {
     /// Where connection `id` goes to and from which address (`None`: the kernel's choice). Targets are
     /// taken in turn, and for each target its sources in turn.
     pub fn route(&self, id: u32) -> (SocketAddr, Option<IpAddr>) {
+        let (target, source) = self.pick(id);
+        let (address, sources) = &self.targets[target];
+        (*address, source.map(|s| sources[s]))
+    }
+
+    /// The same as positions: of the target, and among that target's sources.
+    #[inline]
+    pub fn pick(&self, id: u32) -> (usize, Option<usize>) {
         let count = self.targets.len() as u32;
-        let (target, sources) = &self.targets[(id % count) as usize];
-        let source = match sources.len() as u32 {
+        let target = (id % count) as usize;
+        let source = match self.targets[target].1.len() as u32 {
             0 => None,
-            n => Some(sources[(id / count % n) as usize]),
+            n => Some((id / count % n) as usize),
         };
-        (*target, source)
+        (target, source)
     }
 
     /// Whether any connection binds its source address.
@@ -116,6 +124,11 @@ impl Routes {
     /// The targets, in turn.
     pub fn targets(&self) -> impl Iterator<Item = SocketAddr> {
         self.targets.iter().map(|(target, _)| *target)
+    }
+
+    /// For each target the source addresses to bind to; none for the kernel's choice.
+    pub fn sources_by_target(&self) -> impl Iterator<Item = &[IpAddr]> {
+        self.targets.iter().map(|(_, sources)| sources.as_slice())
     }
 
     /// How many source addresses are bound to, over all targets.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Why an attempt to connect came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailCause {
     /// A reset answered the SYN: nobody listens there (ECONNREFUSED).
@@ -66,7 +66,7 @@ impl FailCause {
 }
 
 /// Who or what ended an established connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closed {
     /// The peer closed it (FIN).
@@ -104,6 +104,12 @@ impl Counter {
         self.0.store(self.0.load(Relaxed) + n, Relaxed);
     }
 
+    /// Sets it to `n`, for what is a time and not a count.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
     /// The count as it is now.
     #[inline]
     pub fn get(&self) -> u64 {
@@ -121,6 +127,9 @@ macro_rules! counted {
             $($(#[$doc])* pub $name: Counter,)*
             failed: [Counter; FailCause::ALL.len()],
             closed: [Counter; Closed::ALL.len()],
+            /// When the last connection came up: nanoseconds since the run began. No part of a tally,
+            /// since times don't add up.
+            pub last_up_ns: Counter,
         }
 
         /// A reading of one worker's [`Counters`], or the sum of several.

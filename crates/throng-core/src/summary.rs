@@ -117,7 +117,7 @@ pub struct Connections {
     /// Up when the run was over, just before we closed them.
     pub open_at_end: u64,
     /// Attempts that failed, by cause; causes that did not occur are left out.
-    pub failed: BTreeMap<String, u64>,
+    pub failed: BTreeMap<FailCause, u64>,
     /// Closed by the peer's FIN.
     pub closed_by_peer: u64,
     /// Reset by the peer.
@@ -126,7 +126,8 @@ pub struct Connections {
     pub timed_out: u64,
     /// Ended by an error on our side.
     pub lost_by_error: u64,
-    /// Closed by us.
+    /// Closed by us: during the run, or at its end those that were still open. So established (or
+    /// accepted) = closed_by_peer + reset_by_peer + timed_out + lost_by_error + closed_by_us.
     pub closed_by_us: u64,
     /// TCP sockets in use in this network namespace at the peak, less those from before: what the
     /// kernel itself counts. Both ends of a connection are sockets of this machine on loopback.
@@ -136,25 +137,26 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// From the counts of the side that the run is about.
-    pub fn of(tally: &Tally, asked: Option<u64>, peak: u64, open_at_end: u64) -> Connections {
+    /// From the counts of the side that the run is about, taken when the run was over and before it
+    /// closed what was still open.
+    pub fn of(tally: &Tally, asked: Option<u64>, peak: u64) -> Connections {
         Connections {
             asked,
             attempted: tally.attempted,
             established: tally.established,
             accepted: None,
             peak,
-            open_at_end,
+            open_at_end: tally.open(),
             failed: FailCause::ALL
                 .into_iter()
                 .filter(|c| tally.failed(*c) > 0)
-                .map(|c| (c.words().to_owned(), tally.failed(c)))
+                .map(|c| (c, tally.failed(c)))
                 .collect(),
             closed_by_peer: tally.closed(Closed::ByPeer),
             reset_by_peer: tally.closed(Closed::ResetByPeer),
             timed_out: tally.closed(Closed::TimedOut),
             lost_by_error: tally.closed(Closed::Error),
-            closed_by_us: tally.closed(Closed::ByUs),
+            closed_by_us: tally.closed(Closed::ByUs) + tally.open(),
             kernel_sockets: None,
             expected_sockets: None,
         }
@@ -264,6 +266,8 @@ pub struct Summary {
     pub interrupted: bool,
     /// When the run began, in seconds since 1970.
     pub started_unix_s: f64,
+    /// How long all connections were held, once they were up; `None` for a server.
+    pub hold_s: Option<f64>,
     /// How long the run took, closing not included.
     pub seconds: f64,
     /// How long closing all connections took.

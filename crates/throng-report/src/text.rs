@@ -126,7 +126,7 @@ fn connections(summary: &Summary) -> Section {
             let share = percent(*n as f64, c.attempted as f64)
                 .map(|p| format!("{p} of attempts"))
                 .unwrap_or_default();
-            all.bad("failed", count(*n), &format!("{cause}, {share}"));
+            all.bad("failed", count(*n), &format!("{}, {share}", cause.words()));
         }
         let failed: u64 = c.failed.values().fold(0, |a, n| a.saturating_add(*n));
         let under_way = c

@@ -1,0 +1,454 @@
+//! What both engines share: the table of connections, which of them to open next, and counting.
+//!
+//! The engine tells the desk what happened to a connection and does what the [`Outbox`] says; the desk
+//! keeps states, timers and counters right, so that they mean the same on either engine.
+
+use crate::control::{Clock, Control, Order, Orders};
+use crate::job::{Admission, ClientRole, Done, Job, Role, ServerRole};
+use crate::socket::Address;
+use std::collections::VecDeque;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use throng_core::behaviour::{Behaviour, Outbox, Traffic};
+use throng_core::pacing::ConnectPace;
+use throng_core::plan::Routes;
+use throng_core::stats::{Closed, Counters, FailCause, Measured};
+use throng_core::time::Time;
+use throng_core::wheel::Wheel;
+
+/// How long after a connection failed or closed it is tried again. Keeps a target that refuses
+/// everything from being hammered, and is short against what a person notices.
+const REOPEN_AFTER: Duration = Duration::from_millis(200);
+/// How often a full accept queue is looked at again.
+const ADMISSION_POLL: Duration = Duration::from_micros(250);
+/// How many connections a server worker may be ahead of the one with the fewest.
+const AHEAD: u64 = 512;
+/// Timers that fire in one round of the loop, so that sockets are looked after in between.
+const TIMERS_A_ROUND: usize = 256;
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Not there: a free place, or a connection not opened yet.
+    #[default]
+    Free,
+    /// Being opened.
+    Connecting,
+    /// Up.
+    Open,
+    /// To be opened again when its timer fires.
+    Waiting,
+}
+
+/// One connection. Small, since there are a million: 24 bytes for a load, 8 for a sink.
+#[derive(Debug, Default)]
+pub(crate) struct Conn<C> {
+    pub user: C,
+    /// Microseconds since the run began, when it was tried; wraps after 71 minutes, which is longer
+    /// than any attempt.
+    tried_us: u32,
+    /// Tells this use of the place from earlier ones.
+    pub generation: u16,
+    pub state: State,
+    /// The engine's own marks.
+    pub marks: u8,
+}
+
+/// The client's list of what to open.
+struct Opener {
+    routes: Arc<Routes>,
+    targets: Vec<Address>,
+    /// For each target its sources; empty for the kernel's choice.
+    sources: Vec<Vec<Address>>,
+    first: u32,
+    step: u32,
+    count: u32,
+    /// The first connection that was never tried.
+    fresh: u32,
+    again: VecDeque<u32>,
+    in_flight: u32,
+    pace: ConnectPace,
+    timeout: Duration,
+    reconnect: bool,
+    admission: Option<Box<dyn Admission>>,
+    /// The accept queue had no room when last asked.
+    held_back: bool,
+}
+
+pub(crate) struct Desk<B: Behaviour> {
+    pub behaviour: B,
+    pub conns: Vec<Conn<B::Conn>>,
+    pub counters: Arc<Counters>,
+    pub clock: Clock,
+    pub wheel: Wheel,
+    pub listeners: Vec<Arc<TcpListener>>,
+    control: Arc<Control>,
+    orders: Orders,
+    opener: Option<Opener>,
+    others: Vec<Arc<Counters>>,
+    max: u32,
+    connect_times: Measured,
+    /// How far starting traffic on all connections has got, once it was ordered.
+    started: Option<u32>,
+}
+
+/// What a fired timer asks the engine to do.
+pub(crate) enum Fired {
+    /// Give up this attempt.
+    GiveUp(u32),
+    /// Wake this connection's behaviour.
+    Wake(u32),
+}
+
+impl<B: Behaviour> Desk<B> {
+    /// The desk of `job`, and the slots a ring's table has.
+    pub fn new(job: Job<B>) -> Desk<B> {
+        let mut desk = Desk {
+            behaviour: job.behaviour,
+            conns: Vec::new(),
+            counters: job.counters,
+            clock: job.clock,
+            wheel: Wheel::new(),
+            listeners: Vec::new(),
+            control: job.control,
+            orders: Orders::default(),
+            opener: None,
+            others: Vec::new(),
+            max: 0,
+            connect_times: Measured::default(),
+            started: None,
+        };
+        desk.behaviour.traffic(job.traffic, desk.clock.now());
+        match job.role {
+            Role::Server(ServerRole {
+                listeners,
+                max,
+                others,
+            }) => {
+                (desk.listeners, desk.max, desk.others) = (listeners, max, others);
+            }
+            Role::Client(client) => {
+                desk.max = client.count;
+                desk.opener = Some(Opener::new(client));
+            }
+        }
+        desk
+    }
+
+    /// The most connections there can be.
+    pub fn max(&self) -> u32 {
+        self.max
+    }
+
+    pub fn is_client(&self) -> bool {
+        self.opener.is_some()
+    }
+
+    /// Makes the table `len` long.
+    pub fn grow(&mut self, len: usize) {
+        self.conns.resize_with(len, Conn::default);
+    }
+
+    /// The number of connection `index` in the whole scenario.
+    fn id(&self, index: u32) -> u32 {
+        match &self.opener {
+            Some(o) => o.first + o.step * index,
+            None => index,
+        }
+    }
+
+    /// Takes orders. Returns whether it is time to close.
+    pub fn take_orders(&mut self) -> bool {
+        let orders = self.control.orders();
+        if orders != self.orders {
+            let now = self.clock.now();
+            let new = |order| orders.has(order) && !self.orders.has(order);
+            if new(Order::StopTraffic) {
+                self.behaviour.traffic(Traffic::Off, now);
+                self.started = None;
+            } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
+                self.behaviour.traffic(Traffic::On, now);
+                self.started = Some(0);
+            }
+            self.orders = orders;
+        }
+        orders.has(Order::Close)
+    }
+
+    /// Whether no more connections are to be opened or accepted.
+    pub fn stopped_opening(&self) -> bool {
+        self.orders.has(Order::StopOpening) || self.orders.has(Order::Close)
+    }
+
+    /// The next connection on which traffic is to be started, after that was ordered.
+    pub fn next_to_start(&mut self) -> Option<u32> {
+        let at = self.started.as_mut()?;
+        while (*at as usize) < self.conns.len() {
+            let index = *at;
+            *at += 1;
+            if self.conns[index as usize].state == State::Open {
+                return Some(index);
+            }
+        }
+        self.started = None;
+        None
+    }
+
+    /// Whether a server worker should let others accept: it is far ahead of the one with the fewest
+    /// connections that is not full.
+    pub fn is_ahead(&self) -> bool {
+        let fewest = self
+            .others
+            .iter()
+            .map(|c| c.read().open())
+            .filter(|n| *n < u64::from(self.max))
+            .min();
+        fewest.is_some_and(|n| self.counters.read().open() > n + AHEAD)
+    }
+
+    /// How many connections may be opened now.
+    pub fn may_open(&mut self, now: Time) -> u32 {
+        if self.stopped_opening() {
+            return 0;
+        }
+        let Some(o) = &mut self.opener else { return 0 };
+        let left = o.count - o.fresh + o.again.len() as u32;
+        if left == 0 {
+            return 0;
+        }
+        let ready = o.pace.ready(now, o.in_flight).min(left);
+        match &mut o.admission {
+            Some(admission) if ready > 0 => {
+                let room = admission.room();
+                o.held_back = room == 0;
+                ready.min(room)
+            }
+            _ => ready,
+        }
+    }
+
+    /// Takes the next connection to open, counts the attempt and starts its timeout. Call only as often
+    /// as [`Desk::may_open`] said.
+    pub fn open_next(&mut self, now: Time) -> Option<u32> {
+        let o = self.opener.as_mut()?;
+        let index = o.again.pop_front().or_else(|| {
+            (o.fresh < o.count).then(|| {
+                o.fresh += 1;
+                o.fresh - 1
+            })
+        })?;
+        o.pace.started(1);
+        o.in_flight += 1;
+        let timeout = o.timeout;
+        if index as usize >= self.conns.len() {
+            self.conns.resize_with(index as usize + 1, Conn::default);
+        }
+        self.counters.attempted.add(1);
+        let conn = &mut self.conns[index as usize];
+        conn.state = State::Connecting;
+        conn.marks = 0;
+        conn.tried_us = (now.0 / 1000) as u32;
+        self.wheel.set(index, now + timeout);
+        Some(index)
+    }
+
+    /// Where connection `index` goes, and from where. The addresses stay in place for the whole run.
+    pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
+        let o = self.opener.as_ref().expect("only a client routes");
+        let (target, source) = o.routes.pick(o.first + o.step * index);
+        (&o.targets[target], source.map(|s| &o.sources[target][s]))
+    }
+
+    /// An attempt succeeded.
+    pub fn connected(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        let conn = &mut self.conns[index as usize];
+        let took = Duration::from_micros(u64::from(
+            ((now.0 / 1000) as u32).wrapping_sub(conn.tried_us),
+        ));
+        conn.state = State::Open;
+        self.wheel.cancel(index);
+        self.connect_times.connect.record(took);
+        self.counters.established.add(1);
+        if let Some(o) = &mut self.opener {
+            o.in_flight -= 1;
+            o.pace.succeeded(now, took);
+        }
+        self.opened(index, now, out);
+    }
+
+    /// A connection was accepted.
+    pub fn accepted(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        let conn = &mut self.conns[index as usize];
+        conn.state = State::Open;
+        conn.marks = 0;
+        self.counters.accepted.add(1);
+        self.opened(index, now, out);
+    }
+
+    fn opened(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.counters.last_up_ns.set(now.0);
+        let id = self.id(index);
+        self.behaviour.opened(
+            &mut self.conns[index as usize].user,
+            id,
+            now,
+            &self.counters,
+            out,
+        );
+    }
+
+    /// Traffic starts on a connection that is up.
+    pub fn start(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        let id = self.id(index);
+        self.behaviour.started(
+            &mut self.conns[index as usize].user,
+            id,
+            now,
+            &self.counters,
+            out,
+        );
+    }
+
+    /// A connection's timer fired.
+    pub fn wake(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.behaviour.woken(
+            &mut self.conns[index as usize].user,
+            now,
+            &self.counters,
+            out,
+        );
+    }
+
+    /// An attempt failed. The place is not the engine's any more.
+    pub fn failed(&mut self, index: u32, cause: FailCause, now: Time) {
+        self.counters.failed(cause);
+        if let Some(o) = &mut self.opener {
+            o.in_flight -= 1;
+            if cause == FailCause::TimedOut {
+                o.pace.timed_out(now, o.timeout);
+            }
+        }
+        self.leave(index, now);
+    }
+
+    /// A connection ended. The place is not the engine's any more.
+    pub fn closed(&mut self, index: u32, why: Closed, now: Time) {
+        self.counters.closed(why, 1);
+        self.behaviour.closed(
+            &mut self.conns[index as usize].user,
+            why,
+            now,
+            &self.counters,
+        );
+        self.leave(index, now);
+    }
+
+    fn leave(&mut self, index: u32, now: Time) {
+        let conn = &mut self.conns[index as usize];
+        conn.generation = conn.generation.wrapping_add(1);
+        conn.marks = 0;
+        conn.state = State::Free;
+        if let Some(o) = &self.opener {
+            if o.reconnect {
+                conn.state = State::Waiting;
+                self.wheel.set(index, now + REOPEN_AFTER);
+            } else {
+                self.wheel.cancel(index);
+            }
+        } else if B::TIMERS {
+            self.wheel.cancel(index);
+        }
+    }
+
+    /// Every connection ends because we close them all.
+    pub fn close_all(&mut self) {
+        let now = self.clock.now();
+        let mut open = 0;
+        for conn in &mut self.conns {
+            if conn.state == State::Open {
+                open += 1;
+                self.behaviour
+                    .closed(&mut conn.user, Closed::ByUs, now, &self.counters);
+            }
+            conn.state = State::Free;
+        }
+        self.counters.closed(Closed::ByUs, open);
+    }
+
+    /// Adds what timers that are due ask for to `fired`: a bounded number at a time.
+    pub fn fire(&mut self, now: Time, fired: &mut Vec<Fired>) {
+        let Desk {
+            wheel,
+            conns,
+            opener,
+            ..
+        } = self;
+        wheel.advance(now, TIMERS_A_ROUND, |index| {
+            match conns[index as usize].state {
+                State::Connecting => fired.push(Fired::GiveUp(index)),
+                State::Open => fired.push(Fired::Wake(index)),
+                State::Waiting => opener.iter_mut().for_each(|o| o.again.push_back(index)),
+                State::Free => {}
+            }
+        });
+    }
+
+    /// How long the loop may sleep; `None` for until something happens.
+    pub fn sleep(&self, now: Time) -> Option<Duration> {
+        if self.started.is_some() {
+            return Some(Duration::ZERO);
+        }
+        let opening = self
+            .opener
+            .as_ref()
+            .filter(|o| !self.stopped_opening() && (o.fresh < o.count || !o.again.is_empty()));
+        let open = opening.and_then(|o| {
+            if o.held_back {
+                Some(now + ADMISSION_POLL)
+            } else if o.pace.has_room(o.in_flight) {
+                Some(o.pace.next())
+            } else {
+                None
+            }
+        });
+        self.wheel
+            .next()
+            .into_iter()
+            .chain(open)
+            .min()
+            .map(|at| at.since(now))
+    }
+
+    /// Ends the desk's work.
+    pub fn done(self) -> Done {
+        let mut measured = self.behaviour.measured();
+        measured.merge(&self.connect_times);
+        Done { measured }
+    }
+}
+
+impl Opener {
+    fn new(client: ClientRole) -> Opener {
+        let routes = &client.routes;
+        Opener {
+            targets: routes.targets().map(Address::new).collect(),
+            sources: routes
+                .sources_by_target()
+                .map(|all| all.iter().copied().map(Address::source).collect())
+                .collect(),
+            routes: client.routes,
+            first: client.first,
+            step: client.step,
+            count: client.count,
+            fresh: 0,
+            again: VecDeque::new(),
+            in_flight: 0,
+            pace: client.pace,
+            timeout: client.timeout,
+            reconnect: client.reconnect,
+            admission: client.admission,
+            held_back: false,
+        }
+    }
+}

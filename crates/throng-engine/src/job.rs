@@ -1,0 +1,106 @@
+//! What one worker thread does, as its spawner says it.
+
+use crate::control::{Clock, Control};
+use crate::{epoll, uring};
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use throng_core::behaviour::{Behaviour, Traffic};
+use throng_core::pacing::ConnectPace;
+use throng_core::plan::{Engine, Routes};
+use throng_core::stats::{Counters, Measured};
+
+/// Says how many connections may be opened now without overflowing the target's accept queue.
+pub trait Admission: Send {
+    /// How many more this worker may open now. Asked again and again; zero means ask again in a
+    /// fraction of a millisecond.
+    fn room(&mut self) -> u32;
+}
+
+/// Opens connections and keeps them open.
+pub struct ClientRole {
+    /// Where connections go, by their number.
+    pub routes: Arc<Routes>,
+    /// The number of this worker's first connection …
+    pub first: u32,
+    /// … the distance to the next one (the number of workers) …
+    pub step: u32,
+    /// … and how many there are.
+    pub count: u32,
+    /// How fast.
+    pub pace: ConnectPace,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// Whether to open again what closed or failed.
+    pub reconnect: bool,
+    /// What else bounds opening.
+    pub admission: Option<Box<dyn Admission>>,
+}
+
+/// Accepts connections.
+pub struct ServerRole {
+    /// Where from; shared by all workers, so that no connection waits for a worker that is full.
+    pub listeners: Vec<Arc<TcpListener>>,
+    /// The most connections at once on this worker.
+    pub max: u32,
+    /// The other workers' counters: one that is far ahead lets the others catch up.
+    pub others: Vec<Arc<Counters>>,
+}
+
+/// Which side of connections a worker is.
+pub enum Role {
+    /// It connects.
+    Client(ClientRole),
+    /// It accepts.
+    Server(ServerRole),
+}
+
+/// All that a worker needs.
+pub struct Job<B> {
+    /// Which side.
+    pub role: Role,
+    /// What connections do.
+    pub behaviour: B,
+    /// Whether traffic waits for [`Order::StartTraffic`](crate::Order::StartTraffic).
+    pub traffic: Traffic,
+    /// Where to count.
+    pub counters: Arc<Counters>,
+    /// Where orders come from.
+    pub control: Arc<Control>,
+    /// The run's clock.
+    pub clock: Clock,
+    /// io_uring: slots in one ring's file table.
+    pub ring_slots: u32,
+}
+
+/// What a worker leaves behind.
+#[derive(Debug)]
+pub struct Done {
+    /// What it measured.
+    pub measured: Measured,
+}
+
+/// Starts a worker thread called `name`. It runs until [`Order::Close`](crate::Order::Close).
+///
+/// # Errors
+/// No thread or no eventfd. What goes wrong later is the thread's result: an error of the event loop
+/// itself (no memory for a ring, say), not of a connection.
+pub fn spawn<B>(
+    engine: Engine,
+    name: String,
+    job: Job<B>,
+) -> io::Result<JoinHandle<io::Result<Done>>>
+where
+    B: Behaviour + Send + 'static,
+    B::Conn: Send,
+{
+    let waker = job.control.enlist()?;
+    thread::Builder::new()
+        .name(name)
+        .spawn(move || match engine {
+            Engine::Uring => uring::run(job, waker),
+            Engine::Epoll => epoll::run(job, waker),
+        })
+}

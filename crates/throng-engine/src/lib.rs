@@ -1,0 +1,22 @@
+//! The event loops. A [`Job`] is what one worker thread does: connect or accept, and drive a
+//! [`Behaviour`](throng_core::behaviour::Behaviour) on each connection. [`spawn`] starts one on
+//! either engine; a [`Control`] gives all workers of a run their orders.
+//!
+//! - `uring/`: io_uring with direct descriptors; `epoll/`: where io_uring is not allowed.
+//! - `desk.rs` is what both share: who is to be opened next, timers, counting.
+//! - `socket.rs`: addresses, listeners, errno to cause.
+//!
+//! This is the only crate with unsafe code: memory shared with io_uring and system calls that the
+//! standard library does not wrap.
+
+mod control;
+mod desk;
+mod epoll;
+mod job;
+mod socket;
+mod uring;
+
+pub use control::{Clock, Control, Order};
+pub use job::{Admission, ClientRole, Done, Job, Role, ServerRole, spawn};
+pub use socket::listen;
+pub use uring::{Support, probe};

@@ -1,0 +1,234 @@
+//! Socket addresses as the kernel has them, listeners, and what an errno means for a connection.
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use throng_core::stats::{Closed, FailCause};
+
+/// A socket address in the kernel's layout, of either family.
+#[derive(Clone, Copy)]
+pub(crate) struct Address {
+    storage: libc::sockaddr_in6,
+    len: u32,
+}
+
+impl Address {
+    pub fn new(address: SocketAddr) -> Address {
+        match address {
+            SocketAddr::V4(v4) => {
+                let four = libc::sockaddr_in {
+                    sin_family: libc::AF_INET as u16,
+                    sin_port: v4.port().to_be(),
+                    sin_addr: libc::in_addr {
+                        s_addr: u32::from_ne_bytes(v4.ip().octets()),
+                    },
+                    sin_zero: [0; 8],
+                };
+                // SAFETY: sockaddr_in6 is plain data for which zero is valid, and larger than sockaddr_in.
+                let storage = unsafe {
+                    let mut storage: libc::sockaddr_in6 = mem::zeroed();
+                    (&raw mut storage).cast::<libc::sockaddr_in>().write(four);
+                    storage
+                };
+                Address {
+                    storage,
+                    len: size_of::<libc::sockaddr_in>() as u32,
+                }
+            }
+            SocketAddr::V6(v6) => Address {
+                storage: libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as u16,
+                    sin6_port: v6.port().to_be(),
+                    sin6_flowinfo: v6.flowinfo(),
+                    sin6_addr: libc::in6_addr {
+                        s6_addr: v6.ip().octets(),
+                    },
+                    sin6_scope_id: v6.scope_id(),
+                },
+                len: size_of::<libc::sockaddr_in6>() as u32,
+            },
+        }
+    }
+
+    /// A source address, with the port left to connect().
+    pub fn source(ip: IpAddr) -> Address {
+        Address::new((ip, 0).into())
+    }
+
+    pub fn family(&self) -> i32 {
+        i32::from(self.storage.sin6_family)
+    }
+
+    pub fn as_ptr(&self) -> *const libc::sockaddr {
+        (&raw const self.storage).cast()
+    }
+
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+}
+
+/// An option that is switched on, for setsockopt by reference.
+pub(crate) static ON: i32 = 1;
+
+/// Sets an int option.
+pub(crate) fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the option's value is an int, alive during the call.
+    let done = unsafe {
+        libc::setsockopt(
+            fd,
+            level,
+            name,
+            (&raw const value).cast(),
+            size_of::<i32>() as u32,
+        )
+    };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// A new TCP socket that does not block.
+pub(crate) fn stream(family: i32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers; the descriptor is new and ours.
+    unsafe {
+        let fd = libc::socket(
+            family,
+            libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+            0,
+        );
+        if fd < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(fd))
+        }
+    }
+}
+
+/// Binds `fd` to `address`.
+pub(crate) fn bind(fd: RawFd, address: &Address) -> io::Result<()> {
+    // SAFETY: a valid address of the length given.
+    let done = unsafe { libc::bind(fd, address.as_ptr(), address.len()) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Listens on `address` with an accept queue of `backlog` (cut by the kernel to somaxconn). `[::]`
+/// takes IPv4 too; where the kernel has no IPv6 it falls back to `0.0.0.0`. With `loopback_only`
+/// nothing from outside this machine gets in, whatever the address (SO_BINDTODEVICE lo).
+///
+/// # Errors
+/// As from socket(2), bind(2) and listen(2).
+pub fn listen(address: SocketAddr, backlog: u32, loopback_only: bool) -> io::Result<TcpListener> {
+    let fd = match stream(Address::new(address).family()) {
+        Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
+            return listen(
+                (std::net::Ipv4Addr::UNSPECIFIED, address.port()).into(),
+                backlog,
+                loopback_only,
+            );
+        }
+        other => other?,
+    };
+    // A restarted server must not wait for its predecessor's TIME_WAIT.
+    set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    if address.is_ipv6() {
+        let only_v6 = !address.ip().is_unspecified();
+        set_option(
+            fd.as_raw_fd(),
+            libc::IPPROTO_IPV6,
+            libc::IPV6_V6ONLY,
+            only_v6.into(),
+        )?;
+    }
+    if loopback_only {
+        let device = c"lo";
+        // SAFETY: the option's value is the interface's name, alive during the call.
+        let done = unsafe {
+            libc::setsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_BINDTODEVICE,
+                device.as_ptr().cast(),
+                2,
+            )
+        };
+        if done < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    bind(fd.as_raw_fd(), &Address::new(address))?;
+    // SAFETY: no pointers.
+    if unsafe { libc::listen(fd.as_raw_fd(), i32::try_from(backlog).unwrap_or(i32::MAX)) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(TcpListener::from(fd))
+}
+
+/// What an errno from opening a connection means.
+pub(crate) fn fail_cause(errno: i32) -> FailCause {
+    match errno {
+        libc::ECONNREFUSED => FailCause::Refused,
+        libc::ETIMEDOUT => FailCause::TimedOut,
+        libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE => FailCause::Reset,
+        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN => {
+            FailCause::Unreachable
+        }
+        libc::EADDRNOTAVAIL | libc::EADDRINUSE => FailCause::NoAddress,
+        libc::EMFILE | libc::ENFILE => FailCause::FileLimit,
+        libc::ENOMEM | libc::ENOBUFS => FailCause::NoMemory,
+        libc::EPERM | libc::EACCES => FailCause::Forbidden,
+        _ => FailCause::Other,
+    }
+}
+
+/// What an errno from an established connection means.
+pub(crate) fn close_cause(errno: i32) -> Closed {
+    match errno {
+        libc::ECONNRESET | libc::EPIPE => Closed::ResetByPeer,
+        libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => Closed::TimedOut,
+        _ => Closed::Error,
+    }
+}
+
+/// An eventfd: wakes a worker, from other threads and from its own rings.
+#[derive(Debug)]
+pub(crate) struct OwnedEvent(OwnedFd);
+
+impl OwnedEvent {
+    pub fn new() -> io::Result<OwnedEvent> {
+        // SAFETY: no pointers; the descriptor is new and ours.
+        unsafe {
+            let fd = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
+            if fd < 0 {
+                Err(io::Error::last_os_error())
+            } else {
+                Ok(OwnedEvent(OwnedFd::from_raw_fd(fd)))
+            }
+        }
+    }
+
+    pub fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// Wakes whoever waits for it. A full counter has woken them already.
+    pub fn signal(&self) {
+        let one = 1u64;
+        // SAFETY: eight bytes, alive during the call.
+        unsafe { libc::write(self.raw(), (&raw const one).cast(), 8) };
+    }
+
+    /// Empties it, so that it is no longer readable.
+    pub fn drain(&self) {
+        let mut count = 0u64;
+        // SAFETY: eight bytes, alive during the call.
+        unsafe { libc::read(self.raw(), (&raw mut count).cast(), 8) };
+    }
+}

@@ -1,0 +1,50 @@
+//! The io_uring engine: many rings a worker, each with a file table of its own, so that neither
+//! RLIMIT_NOFILE nor anything else but memory bounds the number of sockets.
+
+mod op;
+mod ring;
+mod spill;
+mod worker;
+
+pub(crate) use worker::run;
+
+use ring::Ring;
+
+/// What io_uring can do here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Support {
+    /// Why throng can't use it, in words, or `None` if it can.
+    pub unusable: Option<String>,
+    /// Whether it can bind sockets (Linux 6.11).
+    pub binds: bool,
+}
+
+/// Finds out by trying: sets up a ring as workers do, and asks for the operations they need.
+pub fn probe() -> Support {
+    let unusable = |why: String| Support {
+        unusable: Some(why),
+        binds: false,
+    };
+    let ring = match Ring::new(8, 16) {
+        Ok(ring) => ring,
+        Err(e) => {
+            return unusable(match e.raw_os_error() {
+                Some(libc::EPERM) => "not permitted (a container's seccomp profile, or sysctl kernel.io_uring_disabled)".into(),
+                Some(libc::ENOSYS) => "this kernel has none".into(),
+                Some(libc::EINVAL) => "this kernel's is too old (deferred task work needs Linux 6.1)".into(),
+                Some(libc::ENOMEM) => "no locked memory left for a ring (ulimit -l)".into(),
+                _ => e.to_string(),
+            });
+        }
+    };
+    let lacks = |ops| ring.lacks(ops).is_ok_and(|missing| missing.is_empty());
+    if !lacks(op::REQUIRED) {
+        return unusable(
+            "this kernel's lacks operations that throng needs (Linux 6.1 has them)".into(),
+        );
+    }
+    Support {
+        unusable: None,
+        binds: lacks(op::REQUIRED_TO_BIND),
+    }
+}

@@ -1,0 +1,279 @@
+//! The operations that the event loop submits, and the tag by which it knows their completions.
+
+use super::ring::{
+    IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_LINK, Sqe,
+};
+use crate::socket::Address;
+use std::os::fd::RawFd;
+
+const POLL_ADD: u8 = 6;
+const ACCEPT: u8 = 13;
+const ASYNC_CANCEL: u8 = 14;
+const CONNECT: u8 = 16;
+const CLOSE: u8 = 19;
+const SEND: u8 = 26;
+const RECV: u8 = 27;
+const SHUTDOWN: u8 = 34;
+const SOCKET: u8 = 45;
+const URING_CMD: u8 = 46;
+const BIND: u8 = 56;
+
+/// What the event loop can't do without.
+pub(super) const REQUIRED: &[u8] = &[
+    POLL_ADD,
+    ACCEPT,
+    ASYNC_CANCEL,
+    CONNECT,
+    CLOSE,
+    SEND,
+    RECV,
+    SHUTDOWN,
+    SOCKET,
+    URING_CMD,
+];
+/// What it needs to bind a source address (Linux 6.11).
+pub(super) const REQUIRED_TO_BIND: &[u8] = &[BIND];
+
+const RECV_MULTISHOT: u16 = 1 << 1;
+const RECVSEND_POLL_FIRST: u16 = 1 << 0;
+const POLL_ADD_MULTI: u32 = 1 << 0;
+const SOCKET_URING_OP_SETSOCKOPT: u64 = 3;
+
+/// What completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Op {
+    /// The worker's eventfd was signalled.
+    Wake,
+    /// A step before connect (socket, option, bind) failed; successes are silent.
+    Prepare,
+    Connect,
+    Accept,
+    Recv,
+    /// A send from the behaviour's memory.
+    Send,
+    /// A send of bytes just received, from the buffer they lie in.
+    Back,
+    /// A send of what could not be sent back at once.
+    Spill,
+    /// Cancel, shutdown or close failed; successes are silent.
+    Quiet,
+}
+
+/// Which operation on which generation of which slot. 8 bits of operation, 16 of generation, 16 of
+/// extra (a buffer or a listener), 24 of slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag {
+    pub op: Op,
+    pub generation: u16,
+    pub extra: u16,
+    pub slot: u32,
+}
+
+impl Tag {
+    pub fn new(op: Op, slot: u32, generation: u16, extra: u16) -> Tag {
+        Tag {
+            op,
+            generation,
+            extra,
+            slot,
+        }
+    }
+
+    pub fn encode(self) -> u64 {
+        u64::from(self.op as u8) << 56
+            | u64::from(self.generation) << 40
+            | u64::from(self.extra) << 24
+            | u64::from(self.slot)
+    }
+
+    pub fn decode(user_data: u64) -> Tag {
+        let op = match user_data >> 56 {
+            0 => Op::Wake,
+            1 => Op::Prepare,
+            2 => Op::Connect,
+            3 => Op::Accept,
+            4 => Op::Recv,
+            5 => Op::Send,
+            6 => Op::Back,
+            7 => Op::Spill,
+            _ => Op::Quiet,
+        };
+        Tag {
+            op,
+            generation: (user_data >> 40) as u16,
+            extra: (user_data >> 24) as u16,
+            slot: user_data as u32 & 0xff_ffff,
+        }
+    }
+}
+
+pub(super) fn wake(eventfd: RawFd) -> Sqe {
+    Sqe {
+        opcode: POLL_ADD,
+        fd: eventfd,
+        len: POLL_ADD_MULTI,
+        op_flags: libc::POLLIN as u32,
+        user_data: Tag::new(Op::Wake, 0, 0, 0).encode(),
+        ..Sqe::default()
+    }
+}
+
+/// A new TCP socket into `tag`'s slot; what follows waits for it.
+pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: SOCKET,
+        flags: IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS,
+        fd: family,
+        off: libc::SOCK_STREAM as u64,
+        len: libc::IPPROTO_TCP as u32,
+        file_index: tag.slot + 1,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+/// An int option of the socket in `tag`'s slot; what follows waits for it.
+pub(super) fn set_option(level: i32, name: i32, value: &'static i32, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: URING_CMD,
+        flags: IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS,
+        fd: tag.slot as i32,
+        off: SOCKET_URING_OP_SETSOCKOPT,
+        // The union's halves: level, then name.
+        addr: u64::from(level as u32) | u64::from(name as u32) << 32,
+        file_index: size_of::<i32>() as u32,
+        addr3: std::ptr::from_ref(value) as u64,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Binds the socket in `tag`'s slot to `source`; what follows waits for it.
+pub(super) fn bind(source: &Address, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: BIND,
+        flags: IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS,
+        fd: tag.slot as i32,
+        addr: source.as_ptr() as u64,
+        off: u64::from(source.len()),
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+pub(super) fn connect(target: &Address, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: CONNECT,
+        flags: IOSQE_FIXED_FILE,
+        fd: tag.slot as i32,
+        addr: target.as_ptr() as u64,
+        off: u64::from(target.len()),
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Accepts one connection into `tag`'s slot. One at a time rather than multishot: a multishot accept
+/// goes on until it meets a full table, and the connection it then holds is lost.
+pub(super) fn accept(listener: RawFd, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: ACCEPT,
+        fd: listener,
+        file_index: tag.slot + 1,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Receives into buffers of the pool until told otherwise. Polls first: when a connection has just
+/// come up there is nothing to read yet, and trying costs more than asking.
+pub(super) fn receive(tag: Tag) -> Sqe {
+    Sqe {
+        opcode: RECV,
+        flags: IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT,
+        ioprio: RECV_MULTISHOT | RECVSEND_POLL_FIRST,
+        fd: tag.slot as i32,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Sends all `len` bytes at `address`, however long that takes. The memory must live until then.
+pub(super) fn send(address: u64, len: u32, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: SEND,
+        flags: IOSQE_FIXED_FILE,
+        fd: tag.slot as i32,
+        addr: address,
+        len,
+        op_flags: (libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Sends what the kernel takes at once of the `len` bytes at `address`; completes while submitted.
+pub(super) fn send_now(address: u64, len: u32, tag: Tag) -> Sqe {
+    Sqe {
+        op_flags: (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) as u32,
+        ..send(address, len, tag)
+    }
+}
+
+/// Cancels the operation that was submitted with `tag`.
+pub(super) fn cancel(tag: Tag) -> Sqe {
+    Sqe {
+        opcode: ASYNC_CANCEL,
+        flags: IOSQE_CQE_SKIP_SUCCESS,
+        addr: tag.encode(),
+        user_data: Tag::new(Op::Quiet, tag.slot, tag.generation, 0).encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Shuts the connection in `slot` down both ways, which also ends its receive.
+pub(super) fn shutdown(slot: u32, generation: u16) -> Sqe {
+    Sqe {
+        opcode: SHUTDOWN,
+        flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
+        fd: slot as i32,
+        len: libc::SHUT_RDWR as u32,
+        user_data: Tag::new(Op::Quiet, slot, generation, 0).encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Takes the file out of `slot`, which is free for another at once.
+pub(super) fn close(slot: u32, generation: u16) -> Sqe {
+    Sqe {
+        opcode: CLOSE,
+        flags: IOSQE_CQE_SKIP_SUCCESS,
+        file_index: slot + 1,
+        user_data: Tag::new(Op::Quiet, slot, generation, 0).encode(),
+        ..Sqe::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_comes_back_as_it_went() {
+        for op in [
+            Op::Wake,
+            Op::Prepare,
+            Op::Connect,
+            Op::Accept,
+            Op::Recv,
+            Op::Send,
+            Op::Back,
+            Op::Spill,
+            Op::Quiet,
+        ] {
+            let tag = Tag::new(op, 0xff_fffe, 0xfffe, 0x8001);
+            assert_eq!(Tag::decode(tag.encode()), tag);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! How many connections may be opened now without overflowing an accept queue that we can see: our own
+//! server's, or that of any listener on this machine. (Elsewhere lost SYNs tell; see `ConnectPace`.)
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use throng_core::stats::Counters;
+use throng_engine::Admission;
+use throng_host::listen::AcceptQueueProbe;
+
+/// Fill at most this part of an accept queue, so that connections under way still find room.
+const PART: u32 = 2;
+
+/// For a server in the same process: what clients have opened and it has not yet accepted.
+pub(crate) struct OwnServer {
+    pub clients: Vec<Arc<Counters>>,
+    pub servers: Vec<Arc<Counters>>,
+    pub backlog: u32,
+}
+
+impl Admission for OwnServer {
+    fn room(&mut self) -> u32 {
+        // In this order: what is accepted meanwhile only makes the queue look longer.
+        let accepted: u64 = self.servers.iter().map(|c| c.accepted.get()).sum();
+        let opened: u64 = self.clients.iter().map(|c| c.established.get()).sum();
+        let queued = u32::try_from(opened.saturating_sub(accepted)).unwrap_or(u32::MAX);
+        (self.backlog / PART).saturating_sub(queued) / self.clients.len().max(1) as u32
+    }
+}
+
+/// For listeners of other processes in this network namespace: the kernel says how full they are.
+pub(crate) struct LocalListeners {
+    probe: AcceptQueueProbe,
+    targets: Vec<SocketAddr>,
+    workers: u32,
+}
+
+/// More local targets than this are not all asked about for every batch of connections.
+const MOST_TARGETS: usize = 8;
+
+impl LocalListeners {
+    /// For those of `targets` that are listened on here; `None` if there are none.
+    pub fn find(targets: impl Iterator<Item = SocketAddr>, workers: u32) -> Option<LocalListeners> {
+        let mut probe = AcceptQueueProbe::open().ok()?;
+        let targets: Vec<SocketAddr> = targets
+            .take(MOST_TARGETS)
+            .filter(|t| matches!(probe.accept_queue(*t), Ok(Some(_))))
+            .collect();
+        (!targets.is_empty()).then_some(LocalListeners {
+            probe,
+            targets,
+            workers,
+        })
+    }
+}
+
+impl Admission for LocalListeners {
+    fn room(&mut self) -> u32 {
+        // A listener that has gone bounds nothing: connecting will tell.
+        let queues = self
+            .targets
+            .iter()
+            .filter_map(|t| self.probe.accept_queue(*t).ok().flatten());
+        let room = queues
+            .map(|q| (q.limit / PART).saturating_sub(q.waiting).min(q.room))
+            .min();
+        room.map_or(u32::MAX, |n| n.div_ceil(self.workers))
+    }
+}

@@ -1,0 +1,150 @@
+//! `throng load`: opens connections, keeps them open, sends, measures.
+
+mod ask;
+mod verdict;
+mod watch;
+
+use crate::Failure;
+use crate::admission::{LocalListeners, OwnServer};
+use crate::cli::LoadArgs;
+use crate::facts::Machine;
+use crate::run::{Side, Watch};
+use crate::{output, serve};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use throng_core::behaviour::{Load, Traffic};
+use throng_core::pacing::ConnectPace;
+use throng_core::payload::Layout;
+use throng_core::plan::{self, LoadPlan, Routes};
+use throng_core::scenario::{LoadScenario, Repeat};
+use throng_core::time::Time;
+use throng_engine::{Admission, ClientRole, Control, Job, Role};
+use throng_host::limits::raise_soft_to_hard;
+
+/// From this rate on each connection several messages share a write. Below it each write is one.
+const COMBINE_FROM: f64 = 2000.0;
+
+/// Runs it to its end. Returns the exit code.
+pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
+    let scenario = ask::scenario(args)?;
+    let machine = Machine::read()?;
+    let plan = plan::load(&scenario, &machine.facts).map_err(|short| Failure {
+        code: 2,
+        lines: short.iter().map(ToString::to_string).collect(),
+    })?;
+    raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
+    let mut watch = Watch::new(
+        args.common.quiet,
+        machine.memory.clone(),
+        plan.memory_reserve,
+    )?;
+    if let Some(why) = &plan.why_epoll {
+        watch.live.note(&format!(
+            "throng: engine epoll, because io_uring can't be used: {why}"
+        ));
+    }
+
+    let mut clients = Side::new(plan.workers);
+    let mut routes = plan.routes.clone();
+    let mut server = None;
+    if let Some(mode) = scenario.own_server {
+        // Any address of 127/8 reaches it, and nothing from outside does.
+        let backlog = machine.facts.somaxconn;
+        let listener = serve::open_listener((Ipv4Addr::UNSPECIFIED, 0).into(), backlog, true)?;
+        let port = listener
+            .local_addr()
+            .map_err(|e| Failure::fault(e.to_string()))?
+            .port();
+        routes = routes.with_port(port);
+        server = Some(serve::start(
+            plan.engine,
+            mode,
+            plan.workers,
+            // Connections that are closed and opened again may overlap for a moment.
+            scenario
+                .connections
+                .saturating_add(scenario.connections / 8 + 1024),
+            plan.ring_slots,
+            vec![Arc::new(listener)],
+            &watch.control,
+            watch.clock,
+        )?);
+    }
+    watch.meter.note_sockets_before();
+    start_clients(
+        &scenario,
+        &plan,
+        routes,
+        &mut clients,
+        server.as_ref(),
+        machine.facts.somaxconn,
+        &watch,
+    )?;
+    let summary = watch::to_the_end(watch, &scenario, &plan, &machine.kernel, clients, server)?;
+    output::summary(&summary, &args.common)?;
+    Ok(summary.exit_code())
+}
+
+fn start_clients(
+    scenario: &LoadScenario,
+    plan: &LoadPlan,
+    routes: Routes,
+    clients: &mut Side,
+    server: Option<&Side>,
+    backlog: u32,
+    watch: &Watch,
+) -> Result<(), Failure> {
+    let copies = match scenario.repeat {
+        Repeat::Flood => u32::MAX,
+        Repeat::ClosedLoop => 1,
+        Repeat::Paced(rate) if rate.get() < COMBINE_FROM => 1,
+        Repeat::Paced(_) => u32::MAX,
+    };
+    let layout = Layout::new(&scenario.messages, copies);
+    let traffic = if scenario.traffic_after_ramp {
+        Traffic::Waiting
+    } else {
+        Traffic::On
+    };
+    let routes = Arc::new(routes);
+    for worker in 0..plan.workers {
+        let admission: Option<Box<dyn Admission>> = match server {
+            Some(server) => Some(Box::new(OwnServer {
+                clients: clients.counters.clone(),
+                servers: server.counters.clone(),
+                backlog,
+            })),
+            None => LocalListeners::find(routes.targets(), plan.workers).map(|l| Box::new(l) as _),
+        };
+        let rate = scenario.connect_rate.map(|r| r.share(plan.workers));
+        let role = Role::Client(ClientRole {
+            routes: Arc::clone(&routes),
+            first: worker,
+            step: plan.workers,
+            count: scenario.connections / plan.workers
+                + u32::from(worker < scenario.connections % plan.workers),
+            pace: ConnectPace::new(rate, plan.window, Time::START),
+            timeout: scenario.connect_timeout,
+            reconnect: scenario.reconnect,
+            admission,
+        });
+        let job = Job {
+            role,
+            behaviour: Load::new(
+                layout.clone(),
+                scenario.repeat,
+                scenario.connections,
+                traffic,
+            ),
+            traffic,
+            counters: Arc::clone(&clients.counters[worker as usize]),
+            control: Arc::<Control>::clone(&watch.control),
+            clock: watch.clock,
+            ring_slots: plan.ring_slots,
+        };
+        let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), job)
+            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
+        clients.threads.push(thread);
+    }
+    Ok(())
+}

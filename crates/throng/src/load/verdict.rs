@@ -1,0 +1,149 @@
+//! Whether a load reached what was asked, and if not, what stood in the way and what lifts it.
+
+use throng_core::scenario::LoadScenario;
+use throng_core::stats::{Closed, FailCause, Tally};
+use throng_core::summary::MessageRate;
+use throng_report::human;
+
+/// A message rate within this part of the one asked for is reached.
+const RATE_TOLERANCE: f64 = 0.01;
+
+/// What there is to judge.
+pub(super) struct Outcome<'a> {
+    pub scenario: &'a LoadScenario,
+    pub clients: &'a Tally,
+    pub server: Option<&'a Tally>,
+    pub peak: u64,
+    pub open_at_end: u64,
+    pub interrupted: bool,
+    pub stalled: bool,
+    pub timed_out: bool,
+    pub memory_left: Option<u64>,
+    pub rate: Option<&'a MessageRate>,
+    pub seconds: f64,
+}
+
+/// Whether all was reached, and the findings, the most important one first.
+pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
+    let mut findings = Vec::new();
+    let asked = u64::from(o.scenario.connections);
+    let n = human::count;
+    if o.peak < asked {
+        let why = match (o.interrupted, o.memory_left, o.timed_out, o.stalled) {
+            (true, ..) => "interrupted while opening".to_owned(),
+            (_, Some(left), ..) => format!(
+                "stopped opening because only {} MiB of memory were left",
+                left >> 20
+            ),
+            (_, _, true, _) => format!(
+                "the run's time ({}) was over before all were up",
+                human::seconds(o.seconds)
+            ),
+            (_, _, _, true) if o.peak == 0 => "no connection could be made".to_owned(),
+            (_, _, _, true) => format!("it got no further than {}", n(o.peak)),
+            _ => "not all attempts succeeded".to_owned(),
+        };
+        findings.push(format!("{} of {} connections: {why}", n(o.peak), n(asked)));
+    } else if o.open_at_end < asked {
+        findings.push(format!(
+            "{} of {} connections were still up at the end: {}",
+            n(o.open_at_end),
+            n(asked),
+            losses(o.clients)
+        ));
+    } else if o.clients.closed_in_all() - o.clients.closed(Closed::ByUs) > 0 {
+        // All are up again: as asked, but worth knowing.
+        findings.push(format!(
+            "all {} connections were up at the end, but not without interruption: {}",
+            n(asked),
+            losses(o.clients)
+        ));
+    }
+    let mut reached = o.peak >= asked && o.open_at_end >= asked;
+    for cause in FailCause::ALL {
+        let failed = o.clients.failed(cause);
+        if failed > 0 {
+            findings.push(format!(
+                "{} attempts failed: {}. {}",
+                n(failed),
+                cause.words(),
+                remedy(cause, o.scenario)
+            ));
+        }
+    }
+    if let Some(rate) = o.rate
+        && let Some(asked) = rate.asked_per_s
+        && rate.seconds > 0.0
+        && (rate.reached_per_s - asked).abs() > asked * RATE_TOLERANCE
+        // Over a short hold a message more or less is more than a hundredth.
+        && (rate.reached_per_s - asked).abs() * rate.seconds > 1.0
+    {
+        reached = false;
+        findings.push(format!(
+            "{} of {} messages a second were sent",
+            human::short(rate.reached_per_s),
+            human::short(asked)
+        ));
+    }
+    if o.clients.messages_unsent > 0 {
+        findings.push(format!(
+            "{} messages were due and not sent when their connection ended",
+            n(o.clients.messages_unsent)
+        ));
+    }
+    if let Some(server) = o.server {
+        if server.bytes_received != o.clients.bytes_sent {
+            reached = false;
+            findings.push(format!(
+                "{} bytes were sent, {} were received by the server",
+                n(o.clients.bytes_sent),
+                n(server.bytes_received)
+            ));
+        }
+        if server.accepted != o.clients.established {
+            reached = false;
+            findings.push(format!(
+                "{} connections were established, {} were accepted by the server",
+                n(o.clients.established),
+                n(server.accepted)
+            ));
+        }
+    }
+    (reached, findings)
+}
+
+fn losses(tally: &Tally) -> String {
+    let lost = [
+        (Closed::ByPeer, "closed by the peer"),
+        (Closed::ResetByPeer, "reset by the peer"),
+        (Closed::TimedOut, "no longer acknowledged by the peer"),
+        (Closed::Error, "ended by an error on our side"),
+    ];
+    let parts: Vec<String> = lost
+        .into_iter()
+        .filter(|(why, _)| tally.closed(*why) > 0)
+        .map(|(why, words)| format!("{} {words}", human::count(tally.closed(why))))
+        .collect();
+    if parts.is_empty() {
+        "not all were opened again in time".into()
+    } else {
+        parts.join(", ")
+    }
+}
+
+fn remedy(cause: FailCause, scenario: &LoadScenario) -> String {
+    match cause {
+        FailCause::Refused => "Nothing listens on the target, or it no longer does: check address, port and server.".into(),
+        FailCause::TimedOut => format!(
+            "No answer within {}: a full accept queue on the target (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
+            human::seconds(scenario.connect_timeout.as_secs_f64())
+        ),
+        FailCause::Reset => "The target, or something before it, resets new connections: look for a connection limit there.".into(),
+        FailCause::Unreachable => "There is no route to the target: ip route get ADDRESS.".into(),
+        FailCause::NoAddress => "No local port is left towards the target, or a --source-ip is not of this machine: add source addresses or targets, or widen net.ipv4.ip_local_port_range.".into(),
+        FailCause::FileLimit => "A file limit: ulimit -n for the process, sysctl fs.file-max for the system.".into(),
+        FailCause::NoMemory => "The kernel had no memory for a socket: net.ipv4.tcp_mem, the container's memory limit, ulimit -l.".into(),
+        FailCause::Forbidden => "A firewall rule or security policy forbids it: nft list ruleset.".into(),
+        FailCause::Other => "An error that throng does not know: please report it, with the command line.".into(),
+    }
+}

@@ -1,0 +1,294 @@
+//! What runs of either side have in common: workers that are watched, a live view, a meter of what it
+//! costs.
+
+use crate::Failure;
+use crate::signals::Interrupt;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use throng_core::stats::{Counters, Measured, Tally};
+use throng_core::summary::{Cost, Phase, Samples, Snapshot};
+use throng_engine::{Clock, Control, Done, Order};
+use throng_host::memory::{MemInfo, MemoryBounds, rss_bytes};
+use throng_host::sockets::SockStat;
+use throng_host::usage::CpuUsage;
+use throng_report::live::{Live, LiveStyle};
+
+/// How often a run is looked at. Bounds how late a phase ends.
+pub(crate) const TICK: Duration = Duration::from_millis(20);
+/// How often the resident set and the memory that is left are read.
+const MEMORY_EVERY: Duration = Duration::from_millis(100);
+/// How often a sample is taken for the summary.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// Per-connection memory is told from this many connections on; under it a page more or less decides.
+const ENOUGH_TO_DIVIDE: u64 = 1000;
+
+/// The workers of one side.
+pub(crate) struct Side {
+    pub counters: Vec<Arc<Counters>>,
+    pub threads: Vec<JoinHandle<io::Result<Done>>>,
+}
+
+impl Side {
+    /// Counters for `workers` workers, whose threads are still to be started.
+    pub fn new(workers: u32) -> Side {
+        Side {
+            counters: (0..workers).map(|_| Arc::default()).collect(),
+            threads: Vec::new(),
+        }
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.counters.iter().map(|c| c.read()).sum()
+    }
+
+    /// When the last connection came up, since the run began.
+    pub fn last_up(&self) -> Duration {
+        Duration::from_nanos(
+            self.counters
+                .iter()
+                .map(|c| c.last_up_ns.get())
+                .max()
+                .unwrap_or(0),
+        )
+    }
+
+    /// Waits for the workers to end. The first error of one is the run's.
+    pub fn join(self) -> Result<Measured, Failure> {
+        let mut all = Measured::default();
+        for thread in self.threads {
+            match thread.join() {
+                Ok(Ok(done)) => all.merge(&done.measured),
+                Ok(Err(e)) => {
+                    return Err(Failure::fault(format!("a worker's event loop failed: {e}")));
+                }
+                // The panic's message is on stderr already.
+                Err(_) => return Err(Failure::fault("a worker panicked; this is a bug in throng")),
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// What the process and the machine had used when the run began, and at its height.
+pub(crate) struct Meter {
+    cpu: CpuUsage,
+    rss: u64,
+    slab: Option<u64>,
+    sockets: Option<SockStat>,
+    peak_rss: u64,
+    peak_slab: Option<u64>,
+    started_unix_s: f64,
+}
+
+impl Meter {
+    pub fn start() -> Meter {
+        let rss = rss_bytes().unwrap_or(0);
+        Meter {
+            cpu: CpuUsage::read().unwrap_or_default(),
+            rss,
+            slab: slab(),
+            sockets: None,
+            peak_rss: rss,
+            peak_slab: None,
+            started_unix_s: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |d| d.as_secs_f64()),
+        }
+    }
+
+    pub fn started_unix_s(&self) -> f64 {
+        self.started_unix_s
+    }
+
+    /// Processor time so far.
+    pub fn cpu(&self) -> Duration {
+        let used = CpuUsage::read().unwrap_or_default().since(&self.cpu);
+        used.user + used.system
+    }
+
+    fn note_rss(&mut self) {
+        self.peak_rss = self.peak_rss.max(rss_bytes().unwrap_or(0));
+    }
+
+    /// Takes note of the sockets there are before the first connection (listeners included).
+    pub fn note_sockets_before(&mut self) {
+        self.sockets = SockStat::read().ok();
+    }
+
+    /// Takes note of the kernel's side while the connections are up. Returns how many more TCP sockets
+    /// are in use in this network namespace than when the run began.
+    pub fn note_kernel(&mut self) -> Option<u64> {
+        self.peak_slab = slab();
+        let now = SockStat::read().ok()?;
+        let before = self.sockets.as_ref()?;
+        let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
+        Some(all(&now).saturating_sub(all(before)))
+    }
+
+    /// Waits until the kernel has closed our sockets: it does so in the background, and a run that
+    /// begins before that finds memory and ports still taken. Gives up when it gets no further, as
+    /// when a peer does not answer our FINs.
+    pub fn wait_for_kernel(&self) {
+        let Some(before) = &self.sockets else { return };
+        let in_use = || SockStat::read().map_or(0, |s| s.tcp_inuse + s.tcp6_inuse);
+        let goal = before.tcp_inuse + before.tcp6_inuse;
+        let mut least = u64::MAX;
+        let mut progress = Instant::now();
+        while progress.elapsed() < Duration::from_secs(1) {
+            let now = in_use();
+            if now <= goal {
+                return;
+            }
+            if now < least {
+                (least, progress) = (now, Instant::now());
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// What the run took, for `connections` at its height.
+    pub fn cost(&self, connections: u64) -> Cost {
+        let cpu = CpuUsage::read().unwrap_or_default().since(&self.cpu);
+        let user_bytes = self.peak_rss.saturating_sub(self.rss);
+        let each = |bytes: u64| {
+            (connections >= ENOUGH_TO_DIVIDE).then(|| bytes as f64 / connections as f64)
+        };
+        let kernel = self
+            .peak_slab
+            .zip(self.slab)
+            .map(|(at_peak, before)| at_peak.saturating_sub(before));
+        Cost {
+            user_bytes,
+            user_bytes_per_connection: each(user_bytes),
+            kernel_bytes_per_connection: kernel.and_then(each),
+            cpu_user_s: cpu.user.as_secs_f64(),
+            cpu_system_s: cpu.system.as_secs_f64(),
+        }
+    }
+}
+
+fn slab() -> Option<u64> {
+    MemInfo::read().ok()?.slab_bytes
+}
+
+/// A run as it is watched: the clock, the orders, the live view, the samples, the memory guard.
+pub(crate) struct Watch {
+    pub clock: Clock,
+    pub control: Arc<Control>,
+    pub live: Live,
+    pub samples: Samples,
+    pub meter: Meter,
+    pub peak: u64,
+    interrupt: Interrupt,
+    memory: MemoryBounds,
+    reserve: u64,
+    live_every: Duration,
+    next_live: Duration,
+    next_sample: Duration,
+    next_memory: Duration,
+    last: (Duration, Tally),
+    /// Bytes that were left when the guard stopped the opening.
+    pub stopped_at: Option<u64>,
+}
+
+impl Watch {
+    /// The watch of a run that keeps `reserve` bytes of memory free.
+    pub fn new(quiet: bool, memory: MemoryBounds, reserve: u64) -> Result<Watch, Failure> {
+        let interrupt = Interrupt::install()?;
+        let style = LiveStyle::detect(quiet);
+        let meter = Meter::start();
+        Ok(Watch {
+            clock: Clock::start(),
+            control: Control::new(),
+            live: Live::new(style),
+            samples: Samples::default(),
+            meter,
+            peak: 0,
+            interrupt,
+            memory,
+            reserve,
+            live_every: style.every(),
+            next_live: style.every(),
+            next_sample: SAMPLE_EVERY,
+            next_memory: Duration::ZERO,
+            last: (Duration::ZERO, Tally::default()),
+            stopped_at: None,
+        })
+    }
+
+    pub fn interrupted(&self) -> bool {
+        self.interrupt.asked()
+    }
+
+    /// Sleeps a tick, unless `until` is nearer. Returns the time.
+    pub fn tick(&self, until: Option<Duration>) -> Duration {
+        let left = until.map_or(TICK, |t| t.saturating_sub(self.clock.elapsed()).min(TICK));
+        std::thread::sleep(left.max(Duration::from_micros(100)));
+        self.clock.elapsed()
+    }
+
+    /// Takes note of the counts at `at`, and looks after memory.
+    pub fn note(&mut self, at: Duration, now: &Tally) {
+        self.peak = self.peak.max(now.open());
+        if at >= self.next_memory {
+            self.next_memory = at + MEMORY_EVERY;
+            self.meter.note_rss();
+            self.guard_memory();
+        }
+        if at >= self.next_sample {
+            self.next_sample = at + SAMPLE_EVERY;
+            self.samples.push(at, now);
+        }
+    }
+
+    /// Stops opening before the machine runs out of memory.
+    fn guard_memory(&mut self) {
+        if self.stopped_at.is_some() {
+            return;
+        }
+        let Ok(available) = self.memory.available() else {
+            return;
+        };
+        if available.bytes < self.reserve {
+            self.control.give(Order::StopOpening);
+            self.stopped_at = Some(available.bytes);
+            self.live.note(&format!(
+                "throng: only {} MiB of memory left: no more connections are opened",
+                available.bytes >> 20
+            ));
+        }
+    }
+
+    /// Shows where the run is, as often as the live view wants it.
+    pub fn show(
+        &mut self,
+        at: Duration,
+        phase: Phase,
+        asked: Option<u64>,
+        now: &Tally,
+        server: Option<Tally>,
+        left: Option<Duration>,
+    ) {
+        if at < self.next_live {
+            return;
+        }
+        self.next_live = at + self.live_every;
+        self.live.update(&Snapshot {
+            elapsed: at,
+            phase,
+            asked,
+            peak: self.peak,
+            now: *now,
+            recent: now.since(&self.last.1),
+            interval: at.saturating_sub(self.last.0),
+            server,
+            left,
+        });
+        // In a terminal rates are over the last second too, else they would jump about.
+        if at.saturating_sub(self.last.0) >= SAMPLE_EVERY || self.live_every >= SAMPLE_EVERY {
+            self.last = (at, *now);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `throng serve`: accepts connections and holds them.
+
+use crate::Failure;
+use crate::cli::ServeArgs;
+use crate::facts::Machine;
+use crate::output;
+use crate::run::{Side, Watch};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use throng_core::behaviour::{Behaviour, Echo, Sink, Traffic};
+use throng_core::plan::{self, Engine, ServePlan};
+use throng_core::scenario::{ServeMode, ServeScenario};
+use throng_core::summary::{Connections, Phase, Summary, VERSION};
+use throng_engine::{Clock, Control, Job, Order, Role, ServerRole};
+use throng_host::limits::raise_soft_to_hard;
+
+/// Runs it to its end. Returns the exit code.
+pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
+    let scenario = ServeScenario {
+        listen: args.listen.clone(),
+        mode: args.mode.into(),
+        backlog: args.backlog,
+        max_connections: args.max_connections,
+        duration: args.duration,
+        workers: args.workers,
+        engine: args.common.engine.into(),
+    };
+    let machine = Machine::read()?;
+    let plan = plan::serve(&scenario, &machine.facts).map_err(|short| Failure {
+        code: 2,
+        lines: short.iter().map(ToString::to_string).collect(),
+    })?;
+    raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
+    let mut watch = Watch::new(args.common.quiet, machine.memory, plan.memory_reserve)?;
+    let listeners = scenario
+        .listen
+        .iter()
+        .map(|at| open_listener(*at, plan.backlog, false))
+        .collect::<Result<Vec<_>, _>>()?;
+    if !args.common.quiet {
+        announce(&mut watch, &listeners, &plan, &scenario);
+    }
+    watch.meter.note_sockets_before();
+    let side = start(
+        plan.engine,
+        scenario.mode,
+        plan.workers,
+        plan.max_connections,
+        plan.ring_slots,
+        listeners.into_iter().map(Arc::new).collect(),
+        &watch.control,
+        watch.clock,
+    )?;
+
+    let asked = scenario.max_connections.map(u64::from);
+    loop {
+        let at = watch.tick(scenario.duration);
+        let tally = side.tally();
+        watch.note(at, &tally);
+        let left = scenario.duration.map(|d| d.saturating_sub(at));
+        watch.show(at, Phase::Serving, asked, &tally, None, left);
+        if watch.interrupted()
+            || scenario.duration.is_some_and(|d| at >= d)
+            || side.threads.iter().any(|t| t.is_finished())
+        {
+            break;
+        }
+    }
+    finish(watch, side, &plan, asked, machine.kernel, args)
+}
+
+fn announce(
+    watch: &mut Watch,
+    listeners: &[TcpListener],
+    plan: &ServePlan,
+    scenario: &ServeScenario,
+) {
+    for listener in listeners {
+        if let Ok(at) = listener.local_addr() {
+            watch.live.note(&format!("throng: listening on {at}"));
+        }
+    }
+    let why = plan
+        .why_epoll
+        .as_ref()
+        .map(|why| format!(", because io_uring can't be used: {why}"));
+    let bound = plan
+        .bound_by
+        .as_ref()
+        .map(|by| format!(", at most {} connections ({by})", plan.max_connections));
+    watch.live.note(&format!(
+        "throng: {} on engine {}{}, {} worker(s){}",
+        match scenario.mode {
+            ServeMode::Sink => "sink",
+            ServeMode::Echo => "echo",
+        },
+        plan.engine.name(),
+        why.unwrap_or_default(),
+        plan.workers,
+        bound.unwrap_or_default(),
+    ));
+}
+
+/// Listens, or says why not and what to do.
+pub(crate) fn open_listener(
+    at: SocketAddr,
+    backlog: u32,
+    loopback_only: bool,
+) -> Result<TcpListener, Failure> {
+    throng_engine::listen(at, backlog, loopback_only).map_err(|e| {
+        let remedy = match e.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "; another process listens there: choose another port, or 0 for any"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "; ports below net.ipv4.ip_unprivileged_port_start need root"
+            }
+            std::io::ErrorKind::AddrNotAvailable => {
+                "; this machine has no such address (ip address)"
+            }
+            _ => "",
+        };
+        Failure::usage(format!("can't listen on {at}: {e}{remedy}"))
+    })
+}
+
+/// Starts the workers of a server. Also for the server within `load --self`.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn start(
+    engine: Engine,
+    mode: ServeMode,
+    workers: u32,
+    max_connections: u32,
+    ring_slots: u32,
+    listeners: Vec<Arc<TcpListener>>,
+    control: &Arc<Control>,
+    clock: Clock,
+) -> Result<Side, Failure> {
+    let mut side = Side::new(workers);
+    for worker in 0..workers {
+        let role = Role::Server(ServerRole {
+            listeners: listeners.clone(),
+            // The places of all workers together are exactly as many as asked for.
+            max: max_connections / workers + u32::from(worker < max_connections % workers),
+            others: side
+                .counters
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != worker as usize)
+                .map(|(_, c)| Arc::clone(c))
+                .collect(),
+        });
+        let counters = Arc::clone(&side.counters[worker as usize]);
+        let name = format!("serve-{worker}");
+        let control = Arc::clone(control);
+        let thread = match mode {
+            ServeMode::Sink => spawn(
+                engine, name, role, Sink, counters, control, clock, ring_slots,
+            ),
+            ServeMode::Echo => spawn(
+                engine, name, role, Echo, counters, control, clock, ring_slots,
+            ),
+        };
+        side.threads.push(thread?);
+    }
+    Ok(side)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn spawn<B>(
+    engine: Engine,
+    name: String,
+    role: Role,
+    behaviour: B,
+    counters: Arc<throng_core::stats::Counters>,
+    control: Arc<Control>,
+    clock: Clock,
+    ring_slots: u32,
+) -> Result<std::thread::JoinHandle<std::io::Result<throng_engine::Done>>, Failure>
+where
+    B: Behaviour + Send + 'static,
+    B::Conn: Send,
+{
+    let job = Job {
+        role,
+        behaviour,
+        traffic: Traffic::On,
+        counters,
+        control,
+        clock,
+        ring_slots,
+    };
+    throng_engine::spawn(engine, name, job)
+        .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
+}
+
+fn finish(
+    mut watch: Watch,
+    side: Side,
+    plan: &ServePlan,
+    asked: Option<u64>,
+    kernel: throng_host::kernel::Kernel,
+    args: &ServeArgs,
+) -> Result<u8, Failure> {
+    let seconds = watch.clock.elapsed();
+    let interrupted = watch.interrupted();
+    // What happens from here on is our closing: the counts are those of now.
+    let tally = side.tally();
+    watch.samples.push(seconds, &tally);
+    watch.meter.note_kernel();
+    watch.live.clear();
+    watch.control.give(Order::Close);
+    side.join()?;
+    watch.meter.wait_for_kernel();
+    let mut connections = Connections::of(&tally, asked, watch.peak);
+    connections.accepted = Some(tally.accepted);
+    let mut findings = Vec::new();
+    if let Some(left) = watch.stopped_at {
+        findings.push(format!(
+            "accepting stopped at {} connections because only {} MiB of memory were left",
+            watch.peak,
+            left >> 20
+        ));
+    }
+    let summary = Summary {
+        version: VERSION,
+        tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
+        role: "serve".into(),
+        command: std::env::args().collect(),
+        reached: findings.is_empty(),
+        findings,
+        interrupted,
+        started_unix_s: watch.meter.started_unix_s(),
+        hold_s: None,
+        seconds: seconds.as_secs_f64(),
+        closing_s: (watch.clock.elapsed() - seconds).as_secs_f64(),
+        kernel: kernel.release,
+        cores: kernel.cores as u32,
+        engine: plan.engine,
+        why_epoll: plan.why_epoll.clone(),
+        workers: plan.workers,
+        connections,
+        set_up: None,
+        traffic: throng_core::summary::Traffic::of(&tally),
+        server_traffic: None,
+        message_rate: None,
+        cost: watch.meter.cost(watch.peak),
+        over_time: watch.samples.into_vec(),
+    };
+    output::summary(&summary, &args.common)?;
+    Ok(summary.exit_code())
+}
