@@ -1,9 +1,7 @@
-//! stub
-use crate::job::{Done, Job};
-use crate::socket::OwnedEvent;
-use std::io;
-use std::sync::Arc;
-use throng_core::behaviour::Behaviour;
-pub(crate) fn run<B: Behaviour>(_job: Job<B>, _waker: Arc<OwnedEvent>) -> io::Result<Done> {
-    unimplemented!()
-}
+//! The epoll engine, for kernels and containers that allow no io_uring: one file descriptor a
+//! connection, so the file limit bounds it.
+
+mod poll;
+mod worker;
+
+pub(crate) use worker::run;

@@ -406,27 +406,28 @@ impl<B: Behaviour> Worker<B> {
             *self.marks(index) &= !RECEIVING;
         }
         let mut keep = false;
-        if current && *self.marks(index) & SHUT == 0 {
-            if let (Some(bid), len @ 1..) = (buffer, cqe.res) {
-                self.desk.counters.reads.add(1);
-                self.desk.counters.bytes_received.add(len as u64);
-                let mut out = Outbox::default();
-                let bytes = self.pool.bytes(bid, len as usize);
-                let Desk {
-                    behaviour,
-                    conns,
-                    counters,
-                    ..
-                } = &mut self.desk;
-                behaviour.received(
-                    &mut conns[index as usize].user,
-                    bytes,
-                    now,
-                    counters,
-                    &mut out,
-                );
-                keep = self.apply(index, out, Some((bid, len as u32)));
-            }
+        if current
+            && *self.marks(index) & SHUT == 0
+            && let (Some(bid), len @ 1..) = (buffer, cqe.res)
+        {
+            self.desk.counters.reads.add(1);
+            self.desk.counters.bytes_received.add(len as u64);
+            let mut out = Outbox::default();
+            let bytes = self.pool.bytes(bid, len as usize);
+            let Desk {
+                behaviour,
+                conns,
+                counters,
+                ..
+            } = &mut self.desk;
+            behaviour.received(
+                &mut conns[index as usize].user,
+                bytes,
+                now,
+                counters,
+                &mut out,
+            );
+            keep = self.apply(index, out, Some((bid, len as u32)));
         }
         if let Some(bid) = buffer.filter(|_| !keep) {
             self.rings[at].give_back(&self.pool, bid);

@@ -1,0 +1,183 @@
+//! epoll(7) and the socket calls of this engine, safely wrapped.
+
+use crate::socket::Address;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+/// How many events one wait can bring.
+const EVENTS: usize = 256;
+
+/// An epoll instance and the events it last brought.
+pub(super) struct Poll {
+    fd: OwnedFd,
+    events: Vec<libc::epoll_event>,
+    /// The kernel has no epoll_pwait2 (it came with Linux 5.11): wait in whole milliseconds.
+    coarse: bool,
+}
+
+impl Poll {
+    pub fn new() -> io::Result<Poll> {
+        // SAFETY: no pointers; the descriptor is new and ours.
+        let fd = unsafe {
+            let fd = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        Ok(Poll {
+            fd,
+            events: Vec::with_capacity(EVENTS),
+            coarse: false,
+        })
+    }
+
+    fn control(&self, operation: i32, fd: RawFd, events: i32, key: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event {
+            events: events as u32,
+            u64: key,
+        };
+        // SAFETY: the event is alive during the call.
+        let done = unsafe { libc::epoll_ctl(self.fd.as_raw_fd(), operation, fd, &raw mut event) };
+        if done < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reports `key` whenever `fd` is readable.
+    pub fn add_readable(&self, fd: RawFd, key: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN, key)
+    }
+
+    /// Reports `key` each time `fd` becomes readable or writable, or its peer leaves (edge-triggered:
+    /// one registration for a connection's whole life).
+    pub fn add_edges(&self, fd: RawFd, key: u64) -> io::Result<()> {
+        let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
+        self.control(libc::EPOLL_CTL_ADD, fd, events, key)
+    }
+
+    /// Reports `fd` no more.
+    pub fn remove(&self, fd: RawFd) {
+        // It can only fail for a descriptor that is not there.
+        let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
+    }
+
+    /// Waits for events until `timeout` has passed; they are read with [`Poll::event`].
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        self.events.clear();
+        let fd = self.fd.as_raw_fd();
+        let at = self.events.as_mut_ptr();
+        let found = if self.coarse {
+            let ms = timeout.map_or(-1, |t| {
+                i32::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+            });
+            // SAFETY: room for EVENTS events.
+            unsafe { i64::from(libc::epoll_wait(fd, at, EVENTS as i32, ms)) }
+        } else {
+            let ts = timeout.map(|t| libc::timespec {
+                tv_sec: t.as_secs() as libc::time_t,
+                tv_nsec: libc::c_long::from(t.subsec_nanos()),
+            });
+            let ts = ts.as_ref().map_or(ptr::null(), ptr::from_ref);
+            // SAFETY: room for EVENTS events; the time is null or alive during the call; no signal mask.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_epoll_pwait2,
+                    fd,
+                    at,
+                    EVENTS,
+                    ts,
+                    ptr::null::<u8>(),
+                    0,
+                )
+            }
+        };
+        if found < 0 {
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(libc::EINTR) => Ok(0),
+                Some(libc::ENOSYS) if !self.coarse => {
+                    self.coarse = true;
+                    Ok(0)
+                }
+                _ => Err(error),
+            };
+        }
+        // SAFETY: the kernel wrote this many events.
+        unsafe { self.events.set_len(found as usize) };
+        Ok(found as usize)
+    }
+
+    /// Event `i` of the last wait: its key and what happened.
+    pub fn event(&self, i: usize) -> (u64, u32) {
+        let event = self.events[i];
+        (event.u64, event.events)
+    }
+}
+
+/// The result of a call that returns a length or -1, with EINTR tried again.
+fn length(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
+    loop {
+        let n = call();
+        if n >= 0 {
+            return Ok(n as usize);
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EINTR) => {}
+            errno => return Err(errno.unwrap_or(libc::EIO)),
+        }
+    }
+}
+
+/// Reads what is there. Zero is the end of the stream.
+pub(super) fn receive(fd: RawFd, into: &mut [u8]) -> Result<usize, i32> {
+    // SAFETY: the slice is writable for its length.
+    length(|| unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) })
+}
+
+/// Sends what the kernel takes now.
+pub(super) fn send(fd: RawFd, bytes: &[u8]) -> Result<usize, i32> {
+    // SAFETY: the slice is readable for its length.
+    length(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+}
+
+/// Begins to connect. `Ok` if it is under way or done.
+pub(super) fn connect(fd: RawFd, target: &Address) -> Result<(), i32> {
+    // SAFETY: a valid address of the length given.
+    match length(|| unsafe { libc::connect(fd, target.as_ptr(), target.len()) as isize }) {
+        Ok(_) | Err(libc::EINPROGRESS) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The error that a connection attempt ended with, or zero.
+pub(super) fn pending_error(fd: RawFd) -> i32 {
+    let mut errno = 0i32;
+    let mut len = size_of::<i32>() as u32;
+    // SAFETY: the option's value is an int, alive during the call.
+    let done = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut errno).cast(),
+            &raw mut len,
+        )
+    };
+    if done < 0 { libc::EIO } else { errno }
+}
+
+/// Accepts a connection that does not block.
+pub(super) fn accept(listener: RawFd) -> Result<OwnedFd, i32> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no address is asked for; the descriptor is new and ours.
+    unsafe {
+        let fd =
+            length(|| libc::accept4(listener, ptr::null_mut(), ptr::null_mut(), flags) as isize)?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}

@@ -1,0 +1,527 @@
+//! A worker's loop over one epoll instance.
+//!
+//! Registration is edge-triggered, so each connection is registered once. An edge says that reading
+//! or writing may go on; the loop then goes on until the kernel says stop, or the connection has had
+//! its share of this round and is put on a list for the next.
+
+use super::poll::{self, Poll};
+use crate::desk::{Desk, Fired, State};
+use crate::job::{Done, Job};
+use crate::socket::{self, OwnedEvent, close_cause, fail_cause};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+use throng_core::behaviour::{Behaviour, Outbox, Send};
+use throng_core::stats::{Closed, FailCause};
+use throng_core::time::Time;
+
+/// The worker's one receive buffer.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// Reads of one connection before the others get their turn.
+const READS_A_TURN: usize = 8;
+/// Connections opened, or accepted from one listener, in one round of the loop.
+const OPENS_A_ROUND: u32 = 16;
+const ACCEPTS_A_ROUND: u32 = 64;
+/// Connections on which traffic is started in one round.
+const STARTS_A_ROUND: usize = 256;
+/// How long a worker that does not accept rests before it looks again.
+const ACCEPT_REST: Duration = Duration::from_millis(1);
+
+/// The peer does not read: something waits in `blocked`.
+const BLOCKED: u8 = 1;
+/// A send was taken whole and its behaviour is still to be told.
+const TO_TELL: u8 = 2;
+/// Close when all is sent.
+const CLOSE_WHEN_SENT: u8 = 4;
+/// It has more to read and waits for its next turn.
+const TO_READ: u8 = 8;
+
+/// Keys of what is no connection.
+const WAKER: u64 = u64::MAX;
+const LISTENER: u64 = 1 << 63;
+
+/// What the kernel did not take yet.
+enum Rest {
+    /// Of the behaviour's memory; `whole` is the length of the send.
+    Memory { left: Range<usize>, whole: usize },
+    /// Of bytes received, and how many of them are taken.
+    Back(Vec<u8>, usize),
+}
+
+struct Worker<B: Behaviour> {
+    desk: Desk<B>,
+    poll: Poll,
+    files: Vec<Option<OwnedFd>>,
+    memory: Arc<[u8]>,
+    buffer: Box<[u8]>,
+    blocked: HashMap<u32, Rest>,
+    /// Sends that were taken whole: connection, generation, length. Told from the loop, not from
+    /// where they happen, so that a behaviour that sends on and on does not recurse.
+    sent: VecDeque<(u32, u16, usize)>,
+    to_read: VecDeque<(u32, u16)>,
+    fresh: u32,
+    freed: Vec<u32>,
+    /// Whether the listeners are registered.
+    accepting: bool,
+    accept_again: Time,
+    waker: Arc<OwnedEvent>,
+}
+
+/// Runs `job` on epoll until it is told to close.
+pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Result<Done> {
+    let memory = job.behaviour.memory();
+    let mut worker = Worker {
+        desk: Desk::new(job),
+        poll: Poll::new()?,
+        files: Vec::new(),
+        memory,
+        buffer: vec![0; BUFFER_BYTES].into(),
+        blocked: HashMap::new(),
+        sent: VecDeque::new(),
+        to_read: VecDeque::new(),
+        fresh: 0,
+        freed: Vec::new(),
+        accepting: false,
+        accept_again: Time::START,
+        waker,
+    };
+    worker.poll.add_readable(worker.waker.raw(), WAKER)?;
+    for listener in &worker.desk.listeners {
+        listener.set_nonblocking(true)?;
+    }
+    worker.work()?;
+    worker.desk.close_all();
+    worker.files.clear();
+    Ok(worker.desk.done())
+}
+
+impl<B: Behaviour> Worker<B> {
+    fn work(&mut self) -> io::Result<()> {
+        let mut fired = Vec::new();
+        while !self.desk.take_orders() {
+            let now = self.desk.clock.now();
+            self.desk.fire(now, &mut fired);
+            for timer in fired.drain(..) {
+                match timer {
+                    Fired::GiveUp(index) => self.fail(index, FailCause::TimedOut, now),
+                    Fired::Wake(index) => {
+                        let mut out = Outbox::default();
+                        self.desk.wake(index, now, &mut out);
+                        self.apply(index, out, 0, now);
+                    }
+                }
+            }
+            for _ in 0..STARTS_A_ROUND {
+                let Some(index) = self.desk.next_to_start() else {
+                    break;
+                };
+                let mut out = Outbox::default();
+                self.desk.start(index, now, &mut out);
+                self.apply(index, out, 0, now);
+            }
+            self.open(now);
+            self.watch_listeners(now)?;
+            self.tell_sent();
+            for _ in 0..self.to_read.len() {
+                let Some((index, generation)) = self.to_read.pop_front() else {
+                    break;
+                };
+                if self.is_current(index, generation) {
+                    self.desk.conns[index as usize].marks &= !TO_READ;
+                    self.read(index);
+                }
+            }
+            self.wait()?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let mut timeout = self.desk.sleep(self.desk.clock.now());
+        if !self.sent.is_empty() || !self.to_read.is_empty() {
+            timeout = Some(Duration::ZERO);
+        } else if !self.accepting && !self.desk.listeners.is_empty() {
+            timeout = Some(timeout.map_or(ACCEPT_REST, |t| t.min(ACCEPT_REST)));
+        }
+        let found = self.poll.wait(timeout)?;
+        let now = self.desk.clock.now();
+        for i in 0..found {
+            let (key, events) = self.poll.event(i);
+            if key == WAKER {
+                self.waker.drain();
+            } else if key & LISTENER != 0 {
+                self.accept((key & !LISTENER) as usize, now);
+            } else {
+                self.edge(key as u32, (key >> 32) as u16, events, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_current(&self, index: u32, generation: u16) -> bool {
+        let conn = self.desk.conns.get(index as usize);
+        conn.is_some_and(|c| c.generation == generation && c.state == State::Open)
+    }
+
+    fn fd(&self, index: u32) -> RawFd {
+        self.files[index as usize]
+            .as_ref()
+            .map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    fn key(&self, index: u32) -> u64 {
+        u64::from(index) | u64::from(self.desk.conns[index as usize].generation) << 32
+    }
+
+    fn keep(&mut self, index: u32, file: OwnedFd) {
+        if index as usize >= self.files.len() {
+            self.files.resize_with(index as usize + 1, || None);
+        }
+        self.files[index as usize] = Some(file);
+    }
+
+    /// Something happened on a connection.
+    fn edge(&mut self, index: u32, generation: u16, events: u32, now: Time) {
+        let Some(conn) = self.desk.conns.get(index as usize) else {
+            return;
+        };
+        if conn.generation != generation {
+            return;
+        }
+        match conn.state {
+            State::Connecting => match poll::pending_error(self.fd(index)) {
+                0 => {
+                    let mut out = Outbox::default();
+                    self.desk.connected(index, now, &mut out);
+                    self.apply(index, out, 0, now);
+                }
+                errno => {
+                    self.fail(index, fail_cause(errno), now);
+                    return;
+                }
+            },
+            State::Open => {}
+            State::Free | State::Waiting => return,
+        }
+        if events & libc::EPOLLOUT as u32 != 0 {
+            self.write_on(index, now);
+        }
+        let readable = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+        if events & readable != 0 && self.is_current(index, generation) {
+            self.read(index);
+        }
+    }
+
+    // Opening
+
+    fn open(&mut self, now: Time) {
+        for _ in 0..self.desk.may_open(now).min(OPENS_A_ROUND) {
+            let Some(index) = self.desk.open_next(now) else {
+                break;
+            };
+            if let Err(errno) = self.connect(index) {
+                self.fail(index, fail_cause(errno), now);
+            }
+        }
+    }
+
+    fn connect(&mut self, index: u32) -> Result<(), i32> {
+        let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
+        let (target, source) = self.desk.route(index);
+        let file = socket::stream(target.family()).map_err(errno)?;
+        let fd = file.as_raw_fd();
+        if let Some(source) = source {
+            // Without it bind() would search for a port that is free towards every target.
+            socket::set_option(
+                fd,
+                libc::IPPROTO_IP,
+                libc::IP_BIND_ADDRESS_NO_PORT,
+                socket::ON,
+            )
+            .map_err(errno)?;
+            socket::bind(fd, source).map_err(errno)?;
+        }
+        poll::connect(fd, target)?;
+        self.poll.add_edges(fd, self.key(index)).map_err(errno)?;
+        self.keep(index, file);
+        Ok(())
+    }
+
+    fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
+        if let Some(file) = self.files.get_mut(index as usize) {
+            *file = None;
+        }
+        self.desk.failed(index, cause, now);
+    }
+
+    // Accepting
+
+    /// Registers the listeners while this worker is to accept. Every worker sees every listener, so a
+    /// worker that does not take a connection leaves it to the others.
+    fn watch_listeners(&mut self, now: Time) -> io::Result<()> {
+        let room = !self.freed.is_empty() || self.fresh < self.desk.max();
+        let wanted = room
+            && !self.desk.stopped_opening()
+            && now >= self.accept_again
+            && !self.desk.is_ahead();
+        if wanted != self.accepting {
+            self.accepting = wanted;
+            for (i, listener) in self.desk.listeners.iter().enumerate() {
+                if wanted {
+                    self.poll
+                        .add_readable(listener.as_raw_fd(), LISTENER | i as u64)?;
+                } else {
+                    self.poll.remove(listener.as_raw_fd());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: usize, now: Time) {
+        for _ in 0..ACCEPTS_A_ROUND {
+            let Some(index) = self.free_place() else {
+                return;
+            };
+            match poll::accept(self.desk.listeners[listener].as_raw_fd()) {
+                Ok(file) => self.accepted(index, file, now),
+                Err(errno) => {
+                    self.freed.push(index);
+                    if !matches!(errno, libc::EAGAIN | libc::ECONNABORTED) {
+                        self.accept_again = now + ACCEPT_REST;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn free_place(&mut self) -> Option<u32> {
+        self.freed.pop().or_else(|| {
+            (self.fresh < self.desk.max()).then(|| {
+                self.fresh += 1;
+                self.fresh - 1
+            })
+        })
+    }
+
+    fn accepted(&mut self, index: u32, file: OwnedFd, now: Time) {
+        if index as usize >= self.desk.conns.len() {
+            self.desk.grow(index as usize + 1);
+        }
+        let added = self.poll.add_edges(file.as_raw_fd(), self.key(index));
+        self.keep(index, file);
+        let mut out = Outbox::default();
+        self.desk.accepted(index, now, &mut out);
+        if added.is_err() {
+            // No memory for a registration: the connection can't be served.
+            self.finish(index, Closed::Error, now);
+            return;
+        }
+        self.apply(index, out, 0, now);
+    }
+
+    // Traffic
+
+    /// Reads until there is nothing more, the connection is blocked, or it had its turn.
+    fn read(&mut self, index: u32) {
+        let generation = self.desk.conns[index as usize].generation;
+        for _ in 0..READS_A_TURN {
+            if self.is_echoing(index) {
+                // Read on once the peer has read.
+                return;
+            }
+            let fd = self.fd(index);
+            let got = poll::receive(fd, &mut self.buffer);
+            let now = self.desk.clock.now();
+            match got {
+                Ok(0) => {
+                    self.finish(index, Closed::ByPeer, now);
+                    return;
+                }
+                Ok(n) => {
+                    self.desk.counters.reads.add(1);
+                    self.desk.counters.bytes_received.add(n as u64);
+                    let mut out = Outbox::default();
+                    let Desk {
+                        behaviour,
+                        conns,
+                        counters,
+                        ..
+                    } = &mut self.desk;
+                    behaviour.received(
+                        &mut conns[index as usize].user,
+                        &self.buffer[..n],
+                        now,
+                        counters,
+                        &mut out,
+                    );
+                    self.apply(index, out, n, now);
+                    if !self.is_current(index, generation) {
+                        return;
+                    }
+                }
+                Err(libc::EAGAIN) => return,
+                Err(errno) => {
+                    self.finish(index, close_cause(errno), now);
+                    return;
+                }
+            }
+        }
+        let conn = &mut self.desk.conns[index as usize];
+        if conn.marks & TO_READ == 0 {
+            conn.marks |= TO_READ;
+            self.to_read.push_back((index, generation));
+        }
+    }
+
+    /// Whether bytes received are still waiting to go back.
+    fn is_echoing(&self, index: u32) -> bool {
+        self.desk.conns[index as usize].marks & BLOCKED != 0
+            && matches!(self.blocked.get(&index), Some(Rest::Back(..)))
+    }
+
+    /// Does what a behaviour asked for; `got` bytes in the buffer were just received.
+    fn apply(&mut self, index: u32, out: Outbox, got: usize, now: Time) {
+        if let Some(at) = out.wake {
+            self.desk.wheel.set(index, at);
+        }
+        if out.close {
+            self.desk.conns[index as usize].marks |= CLOSE_WHEN_SENT;
+        }
+        let rest = match out.send {
+            Send::Nothing => None,
+            Send::Memory(range) => {
+                let left = range.start as usize..range.end as usize;
+                Some(Rest::Memory {
+                    whole: left.len(),
+                    left,
+                })
+            }
+            Send::Back => match poll::send(self.fd(index), &self.buffer[..got]) {
+                Ok(n) => {
+                    self.took(n);
+                    (n < got).then(|| Rest::Back(self.buffer[n..got].to_vec(), 0))
+                }
+                Err(libc::EAGAIN) => Some(Rest::Back(self.buffer[..got].to_vec(), 0)),
+                Err(errno) => {
+                    self.finish(index, close_cause(errno), now);
+                    return;
+                }
+            },
+        };
+        match rest {
+            Some(rest) => self.send(index, rest, now),
+            None => self.close_if_sent(index, now),
+        }
+    }
+
+    fn took(&mut self, n: usize) {
+        self.desk.counters.writes.add(1);
+        self.desk.counters.bytes_sent.add(n as u64);
+    }
+
+    /// Sends `rest` as far as the kernel takes it, and keeps what it does not take.
+    fn send(&mut self, index: u32, mut rest: Rest, now: Time) {
+        let fd = self.fd(index);
+        let blocked = loop {
+            let bytes = match &rest {
+                Rest::Memory { left, .. } => &self.memory[left.clone()],
+                Rest::Back(bytes, taken) => &bytes[*taken..],
+            };
+            match poll::send(fd, bytes) {
+                Ok(n) => {
+                    let all = n == bytes.len();
+                    self.took(n);
+                    match &mut rest {
+                        Rest::Memory { left, .. } => left.start += n,
+                        Rest::Back(_, taken) => *taken += n,
+                    }
+                    if all {
+                        break false;
+                    }
+                }
+                Err(libc::EAGAIN) => break true,
+                Err(errno) => {
+                    self.finish(index, close_cause(errno), now);
+                    return;
+                }
+            }
+        };
+        let conn = &mut self.desk.conns[index as usize];
+        if blocked {
+            conn.marks |= BLOCKED;
+            self.blocked.insert(index, rest);
+            return;
+        }
+        match rest {
+            Rest::Memory { whole, .. } => {
+                conn.marks |= TO_TELL;
+                self.sent.push_back((index, conn.generation, whole));
+            }
+            Rest::Back(..) => {
+                // Reading stopped for this; its edge may have passed meanwhile.
+                if conn.marks & TO_READ == 0 {
+                    conn.marks |= TO_READ;
+                    self.to_read.push_back((index, conn.generation));
+                }
+                self.close_if_sent(index, now);
+            }
+        }
+    }
+
+    /// Goes on with what was blocked.
+    fn write_on(&mut self, index: u32, now: Time) {
+        if self.desk.conns[index as usize].marks & BLOCKED != 0 {
+            self.desk.conns[index as usize].marks &= !BLOCKED;
+            if let Some(rest) = self.blocked.remove(&index) {
+                self.send(index, rest, now);
+            }
+        }
+    }
+
+    /// Tells behaviours of the sends that were taken whole since the last time.
+    fn tell_sent(&mut self) {
+        let now = self.desk.clock.now();
+        for _ in 0..self.sent.len() {
+            let Some((index, generation, whole)) = self.sent.pop_front() else {
+                return;
+            };
+            if self.is_current(index, generation) {
+                let mut out = Outbox::default();
+                let Desk {
+                    behaviour,
+                    conns,
+                    counters,
+                    ..
+                } = &mut self.desk;
+                let conn = &mut conns[index as usize];
+                conn.marks &= !TO_TELL;
+                behaviour.sent(&mut conn.user, whole, now, counters, &mut out);
+                self.apply(index, out, 0, now);
+            }
+        }
+    }
+
+    /// Closes a connection that was to be closed, if nothing of it is under way.
+    fn close_if_sent(&mut self, index: u32, now: Time) {
+        if self.desk.conns[index as usize].marks & (CLOSE_WHEN_SENT | BLOCKED | TO_TELL)
+            == CLOSE_WHEN_SENT
+        {
+            self.finish(index, Closed::ByUs, now);
+        }
+    }
+
+    /// Takes the connection out of its place.
+    fn finish(&mut self, index: u32, why: Closed, now: Time) {
+        self.files[index as usize] = None;
+        self.blocked.remove(&index);
+        self.desk.closed(index, why, now);
+        if !self.desk.is_client() {
+            self.freed.push(index);
+        }
+    }
+}
