@@ -207,6 +207,11 @@ impl<B: Behaviour> Desk<B> {
         fewest.is_some_and(|n| self.counters.read().open() > n + AHEAD)
     }
 
+    /// How many workers share the listeners, this one included.
+    pub fn siblings(&self) -> u32 {
+        self.others.len() as u32 + 1
+    }
+
     /// How many connections may be opened now.
     pub fn may_open(&mut self, now: Time) -> u32 {
         if self.stopped_opening() {

@@ -171,6 +171,26 @@ pub fn listen(address: SocketAddr, backlog: u32, loopback_only: bool) -> io::Res
     Ok(TcpListener::from(fd))
 }
 
+/// How many connections wait in a listener's accept queue: for a listener TCP_INFO gives that as
+/// `tcpi_unacked`.
+pub(crate) fn accept_queue(listener: RawFd) -> u32 {
+    /// struct tcp_info up to tcpi_unacked: eight bytes, then rto, ato, snd_mss, rcv_mss, unacked.
+    const UNACKED: usize = 6;
+    let mut info = [0u32; UNACKED + 1];
+    let mut len = size_of_val(&info) as u32;
+    // SAFETY: the kernel writes at most `len` bytes of the option's value.
+    let done = unsafe {
+        libc::getsockopt(
+            listener,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if done < 0 { 0 } else { info[UNACKED] }
+}
+
 /// What an errno from opening a connection means.
 pub(crate) fn fail_cause(errno: i32) -> FailCause {
     match errno {

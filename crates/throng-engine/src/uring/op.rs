@@ -1,8 +1,6 @@
 //! The operations that the event loop submits, and the tag by which it knows their completions.
 
-use super::ring::{
-    IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_LINK, Sqe,
-};
+use super::ring::{IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, Sqe};
 use crate::socket::Address;
 use std::os::fd::RawFd;
 
@@ -36,6 +34,8 @@ pub(super) const REQUIRED_TO_BIND: &[u8] = &[BIND];
 
 const RECV_MULTISHOT: u16 = 1 << 1;
 const RECVSEND_POLL_FIRST: u16 = 1 << 0;
+const ACCEPT_DONTWAIT: u16 = 1 << 1;
+const ACCEPT_POLL_FIRST: u16 = 1 << 2;
 const POLL_ADD_MULTI: u32 = 1 << 0;
 const SOCKET_URING_OP_SETSOCKOPT: u64 = 3;
 
@@ -119,11 +119,13 @@ pub(super) fn wake(eventfd: RawFd) -> Sqe {
     }
 }
 
-/// A new TCP socket into `tag`'s slot; what follows waits for it.
+/// A new TCP socket into `tag`'s slot. Entries are issued in order, and this one, an option and a bind
+/// never wait, so that what is submitted after them finds them done. (Linking them would say so, and
+/// costs each the detour over task work: 0.7 µs of 26 for a connection.)
 pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
     Sqe {
         opcode: SOCKET,
-        flags: IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS,
+        flags: IOSQE_CQE_SKIP_SUCCESS,
         fd: family,
         off: libc::SOCK_STREAM as u64,
         len: libc::IPPROTO_TCP as u32,
@@ -133,11 +135,11 @@ pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
     }
 }
 
-/// An int option of the socket in `tag`'s slot; what follows waits for it.
+/// An int option of the socket in `tag`'s slot.
 pub(super) fn set_option(level: i32, name: i32, value: &'static i32, tag: Tag) -> Sqe {
     Sqe {
         opcode: URING_CMD,
-        flags: IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS,
+        flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: tag.slot as i32,
         off: SOCKET_URING_OP_SETSOCKOPT,
         // The union's halves: level, then name.
@@ -149,11 +151,11 @@ pub(super) fn set_option(level: i32, name: i32, value: &'static i32, tag: Tag) -
     }
 }
 
-/// Binds the socket in `tag`'s slot to `source`; what follows waits for it.
+/// Binds the socket in `tag`'s slot to `source`.
 pub(super) fn bind(source: &Address, tag: Tag) -> Sqe {
     Sqe {
         opcode: BIND,
-        flags: IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS,
+        flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: tag.slot as i32,
         addr: source.as_ptr() as u64,
         off: u64::from(source.len()),
@@ -174,11 +176,27 @@ pub(super) fn connect(target: &Address, tag: Tag) -> Sqe {
     }
 }
 
+/// How an accept goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepting {
+    /// Tries, and waits if there is nothing.
+    Plain,
+    /// Waits without trying first (Linux 6.10).
+    PollFirst,
+    /// Tries, and fails with EAGAIN if there is nothing (Linux 6.10).
+    DontWait,
+}
+
 /// Accepts one connection into `tag`'s slot. One at a time rather than multishot: a multishot accept
 /// goes on until it meets a full table, and the connection it then holds is lost.
-pub(super) fn accept(listener: RawFd, tag: Tag) -> Sqe {
+pub(super) fn accept(listener: RawFd, how: Accepting, tag: Tag) -> Sqe {
     Sqe {
         opcode: ACCEPT,
+        ioprio: match how {
+            Accepting::Plain => 0,
+            Accepting::DontWait => ACCEPT_DONTWAIT,
+            Accepting::PollFirst => ACCEPT_POLL_FIRST,
+        },
         fd: listener,
         file_index: tag.slot + 1,
         user_data: tag.encode(),

@@ -135,16 +135,12 @@ const REGISTER_PBUF_RING: u32 = 22;
 const RSRC_REGISTER_SPARSE: u32 = 1 << 0;
 
 pub(super) const IOSQE_FIXED_FILE: u8 = 1 << 0;
-pub(super) const IOSQE_IO_LINK: u8 = 1 << 2;
 pub(super) const IOSQE_BUFFER_SELECT: u8 = 1 << 5;
 pub(super) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 
 pub(super) const CQE_F_BUFFER: u32 = 1 << 0;
 pub(super) const CQE_F_MORE: u32 = 1 << 1;
 pub(super) const CQE_BUFFER_SHIFT: u32 = 16;
-
-/// The longest chain of linked entries: socket, option, bind, connect.
-const MAX_CHAIN: u32 = 4;
 
 /// Memory mapped from the kernel, unmapped on drop.
 struct Mapping {
@@ -459,7 +455,7 @@ impl Ring {
     /// it must stay valid until its completion, or, for connect, bind and setsockopt, until it is
     /// submitted.
     pub fn push(&mut self, sqe: Sqe) {
-        if self.queue.is_empty() && self.room() > MAX_CHAIN {
+        if self.queue.is_empty() && self.room() > 0 {
             self.place(sqe);
         } else {
             self.queue.push_back(sqe);
@@ -477,18 +473,13 @@ impl Ring {
         self.tail = self.tail.wrapping_add(1);
     }
 
-    /// Moves what waits into the SQ. A chain of links goes whole or not at all: it would end where the
-    /// submission ends.
+    /// Moves what waits into the SQ.
     fn fill(&mut self) {
-        let mut room = self.room();
-        let mut in_chain = false;
-        while room > 0 && (in_chain || room > MAX_CHAIN) {
+        for _ in 0..self.room() {
             let Some(sqe) = self.queue.pop_front() else {
                 break;
             };
-            in_chain = sqe.flags & IOSQE_IO_LINK != 0;
             self.place(sqe);
-            room -= 1;
         }
     }
 

@@ -10,9 +10,9 @@ use super::ring::{BufferPool, CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe, R
 use super::spill::Spills;
 use crate::desk::{Desk, Fired, State};
 use crate::job::{Done, Job};
-use crate::socket::{ON, OwnedEvent, close_cause, fail_cause};
+use crate::socket::{self, ON, OwnedEvent, close_cause, fail_cause};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
@@ -24,6 +24,8 @@ use throng_core::time::Time;
 const SQ_ENTRIES: u32 = 256;
 /// Completion slots of a ring: 16 KiB. The kernel keeps what exceeds them.
 const CQ_ENTRIES: u32 = 1024;
+/// How long a worker lets connections gather in the accept queues while they keep coming.
+const GATHER: Duration = Duration::from_micros(200);
 /// How long a worker rests after a failed accept, and how soon one that was ahead looks again.
 const ACCEPT_REST: Duration = Duration::from_millis(1);
 /// Receive buffers of a worker: 128 of 16 KiB, 2 MiB, about what a core's second cache holds.
@@ -32,8 +34,10 @@ const BUFFER_BYTES: u32 = 16 * 1024;
 /// Connections opened in one round of the loop. A few, since each round's end is when we look at the
 /// clock again, and connect latency is told from that.
 const OPENS_A_ROUND: u32 = 8;
-/// Accepts waiting at once on a worker. Each is one slot set aside.
-const ACCEPTS: u32 = 128;
+/// Connections taken from an accept queue at once.
+const ACCEPTS: u32 = 64;
+/// Marks, beside the listener's number, an accept that does not wait.
+const DONT_WAIT: u16 = 1 << 15;
 /// Enters of one ring before the others get their turn.
 const ENTERS_A_VISIT: u32 = 8;
 /// A peer that lets this much of its echo wait is not read from.
@@ -56,6 +60,15 @@ const CLOSE_WHEN_SENT: u8 = 32;
 /// Shut down by us; the end of the receive closes it.
 const SHUT: u8 = 64;
 
+/// Accepting from one listener.
+#[derive(Default)]
+struct Listen {
+    /// An accept waits for a connection.
+    waiting: bool,
+    /// Accepts under way that take what is there.
+    trying: u32,
+}
+
 struct Worker<B: Behaviour> {
     desk: Desk<B>,
     rings: Vec<Ring>,
@@ -70,10 +83,12 @@ struct Worker<B: Behaviour> {
     /// Server: places never used, and those given up.
     fresh: u32,
     freed: Vec<u32>,
-    /// Server: accepts waiting on each listener.
-    accepts: Vec<u32>,
-    /// Server: no accept before then, after one failed.
-    accept_again: Time,
+    /// Server: what is under way on each listener.
+    listens: Vec<Listen>,
+    /// Server: this kernel's accept knows neither "poll first" nor "don't wait".
+    plain_accepts: bool,
+    /// Server: when to look at the accept queues again.
+    accept_look: Time,
     waker: Arc<OwnedEvent>,
 }
 
@@ -83,7 +98,8 @@ pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Resu
     let memory = job.behaviour.memory();
     let desk = Desk::new(job);
     let mut worker = Worker {
-        accepts: vec![0; desk.listeners.len()],
+        listens: desk.listeners.iter().map(|_| Listen::default()).collect(),
+        plain_accepts: false,
         desk,
         rings: Vec::new(),
         slots,
@@ -94,7 +110,7 @@ pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Resu
         echoes: 0,
         fresh: 0,
         freed: Vec::new(),
-        accept_again: Time::START,
+        accept_look: Time::START,
         waker,
     };
     worker.add_ring()?;
@@ -129,7 +145,7 @@ impl<B: Behaviour> Worker<B> {
                 self.apply(index, out, None);
             }
             self.open(now)?;
-            self.arm_accepts(now)?;
+            self.accept(now)?;
             let alone = self.rings.len() == 1;
             let mut idle = true;
             for at in 0..self.rings.len() {
@@ -189,10 +205,19 @@ impl<B: Behaviour> Worker<B> {
 
     /// Waits until a ring has something to do, an order comes or a timer is due.
     fn sleep(&mut self) -> io::Result<()> {
-        let mut timeout = self.desk.sleep(self.desk.clock.now());
-        if self.accepts.contains(&0) && self.fresh < self.desk.max() {
-            // Held back from accepting: nothing else would wake us for that.
-            timeout = Some(timeout.map_or(ACCEPT_REST, |t| t.min(ACCEPT_REST)));
+        let now = self.desk.clock.now();
+        let mut timeout = self.desk.sleep(now);
+        if self.listens.iter().any(|l| !l.waiting)
+            && self.has_free_place()
+            && !self.desk.stopped_opening()
+        {
+            // Nobody will wake us for a connection: look ourselves.
+            let look = self.accept_look.since(now).max(if self.desk.is_ahead() {
+                ACCEPT_REST
+            } else {
+                Duration::ZERO
+            });
+            timeout = Some(timeout.map_or(look, |t| t.min(look)));
         }
         if timeout == Some(Duration::ZERO) && !self.rings[0].has_pending() {
             return Ok(());
@@ -334,33 +359,68 @@ impl<B: Behaviour> Worker<B> {
 
     // Accepting
 
-    fn arm_accepts(&mut self, now: Time) -> io::Result<()> {
-        let listeners = self.desk.listeners.len();
-        if listeners == 0
-            || now < self.accept_again
+    /// Takes what is in the accept queues. While connections keep coming, the queues are looked at
+    /// every [`GATHER`]; only when one was found empty does an accept wait there. Being woken for each
+    /// connection would cost a fifth more processor time; and an accept that finds nothing makes and
+    /// throws away a socket and a file, so no more are tried than there is to accept.
+    fn accept(&mut self, now: Time) -> io::Result<()> {
+        if self.listens.is_empty()
             || self.desk.stopped_opening()
+            || now < self.accept_look
             || self.desk.is_ahead()
         {
             return Ok(());
         }
-        let each = (ACCEPTS / listeners as u32).max(1);
-        for listener in 0..listeners {
-            while self.accepts[listener] < each {
-                let Some(index) = self.free_place() else {
-                    return Ok(());
-                };
-                self.reach(index)?;
-                if index as usize >= self.desk.conns.len() {
-                    self.desk.grow(index as usize + 1);
-                }
-                let tag = self.tag(Op::Accept, index, listener as u16);
-                let fd = self.desk.listeners[listener].as_raw_fd();
-                let (at, _) = self.place(index);
-                self.rings[at].push(op::accept(fd, tag));
-                self.accepts[listener] += 1;
+        for at in 0..self.listens.len() {
+            if self.listens[at].waiting {
+                continue;
             }
+            let listener = self.desk.listeners[at].as_raw_fd();
+            let queued = socket::accept_queue(listener);
+            if queued == 0 && self.listens[at].trying == 0 {
+                self.listens[at].waiting = self.submit_accept(at, listener, false)?;
+                continue;
+            }
+            let share = queued.div_ceil(self.desk.siblings()).min(ACCEPTS);
+            for _ in self.listens[at].trying..share {
+                if !self.submit_accept(at, listener, true)? {
+                    break;
+                }
+                self.listens[at].trying += 1;
+            }
+            self.accept_look = now
+                + if queued > share * 2 {
+                    Duration::ZERO
+                } else {
+                    GATHER
+                };
         }
         Ok(())
+    }
+
+    /// Submits an accept into a free place. Returns false if there is none.
+    fn submit_accept(&mut self, at: usize, listener: RawFd, dont_wait: bool) -> io::Result<bool> {
+        let Some(index) = self.free_place() else {
+            return Ok(false);
+        };
+        self.reach(index)?;
+        if index as usize >= self.desk.conns.len() {
+            self.desk.grow(index as usize + 1);
+        }
+        let extra = at as u16 | if dont_wait { DONT_WAIT } else { 0 };
+        let tag = self.tag(Op::Accept, index, extra);
+        let how = match (self.plain_accepts, dont_wait) {
+            (true, _) => op::Accepting::Plain,
+            (false, true) => op::Accepting::DontWait,
+            (false, false) => op::Accepting::PollFirst,
+        };
+        let (ring, _) = self.place(index);
+        self.rings[ring].push(op::accept(listener, how, tag));
+        Ok(true)
+    }
+
+    fn has_free_place(&self) -> bool {
+        !self.freed.is_empty() || self.fresh < self.desk.max()
     }
 
     fn free_place(&mut self) -> Option<u32> {
@@ -373,12 +433,20 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn accept_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
-        self.accepts[usize::from(tag.extra)] -= 1;
+        let listen = &mut self.listens[usize::from(tag.extra & !DONT_WAIT)];
+        match tag.extra & DONT_WAIT {
+            0 => listen.waiting = false,
+            _ => listen.trying -= 1,
+        }
         if res < 0 {
             self.freed.push(index);
-            if !matches!(-res, libc::ECANCELED | libc::ECONNABORTED) {
+            match -res {
+                // Another worker was quicker, the peer has gone again, or we are closing.
+                libc::EAGAIN | libc::ECONNABORTED | libc::ECANCELED => {}
+                // Before Linux 6.10 accept has no flags of its own.
+                libc::EINVAL if !self.plain_accepts => self.plain_accepts = true,
                 // Out of memory or files: trying again at once would only burn the processor.
-                self.accept_again = now + ACCEPT_REST;
+                _ => self.accept_look = now + ACCEPT_REST,
             }
             return;
         }

@@ -1,0 +1,376 @@
+//! How connections end, and as what that is counted.
+
+use crate::peer::{self, Endless};
+use crate::rig::{Connect, Serve, Side};
+use crate::script::{Event, script};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::Duration;
+use throng_core::behaviour::{Behaviour, Echo, Load, Send, Sink, Traffic};
+use throng_core::payload::{Layout, Messages};
+use throng_core::plan::Engine;
+use throng_core::scenario::Repeat;
+use throng_core::stats::{Closed, Tally};
+use throng_engine::Order;
+
+on_each_engine![
+    a_peer_that_closes_is_counted_as_closed_by_peer,
+    a_peer_that_resets_is_counted_as_reset,
+    a_peer_that_resets_while_it_is_sent_to_is_counted_as_reset,
+    a_peer_that_leaves_its_echo_unread_is_counted_as_reset,
+    a_sink_closes_when_its_peer_half_closes,
+    an_echo_sends_everything_back_to_a_peer_that_half_closed,
+    a_half_close_right_behind_the_data_loses_nothing,
+    a_peer_that_comes_and_goes_without_a_byte_is_served,
+    a_behaviour_can_close_as_soon_as_it_is_open,
+    a_behaviour_can_close_when_it_has_received,
+    a_close_waits_for_the_send_under_way,
+    a_close_waits_for_the_echo_under_way,
+    a_close_waits_for_the_send_although_the_peer_half_closed,
+    a_close_later_than_the_send_comes_after_it,
+    the_order_to_close_ends_every_connection,
+];
+
+/// Which side throng is.
+const ROLES: [bool; 2] = [false, true];
+
+/// A side of throng's with one connection for each peer; as the server or as the client.
+fn with_peers<B>(
+    engine: Engine,
+    client: bool,
+    n: usize,
+    behaviour: impl Fn() -> B,
+) -> (Side, Vec<TcpStream>)
+where
+    B: Behaviour + std::marker::Send + 'static,
+    B::Conn: std::marker::Send,
+{
+    if client {
+        let listener = peer::listener();
+        let target = listener.local_addr().expect("bound");
+        let side = Connect::to(engine, &[target], n as u32).with(behaviour);
+        (side, peer::accept(&listener, n))
+    } else {
+        let side = Serve::on(engine).with(behaviour);
+        let peers = (0..n).map(|_| peer::connect(side.address())).collect();
+        (side, peers)
+    }
+}
+
+fn up(tally: &Tally) -> u64 {
+    tally.established + tally.accepted
+}
+
+/// Waits for `n` connections to end and checks that all ended as `why`.
+fn all_end(side: &Side, n: u64, why: Closed) {
+    let tally = side.wait("all connections end", |t| t.closed_in_all() == n);
+    assert_eq!(tally.closed(why), n, "{why:?}: {tally:?}");
+    assert_eq!(up(&tally), n, "{tally:?}");
+}
+
+fn flood(message: usize) -> Load {
+    let messages = Messages {
+        first: Vec::new(),
+        repeated: peer::noise(3, message),
+    };
+    Load::new(
+        Layout::new(&messages, u32::MAX),
+        Repeat::Flood,
+        1,
+        Traffic::On,
+    )
+}
+
+fn a_peer_that_closes_is_counted_as_closed_by_peer(engine: Engine) {
+    for client in ROLES {
+        let (side, peers) = with_peers(engine, client, 20, || Sink);
+        side.wait("all are up", |t| up(t) == 20);
+        drop(peers);
+        all_end(&side, 20, Closed::ByPeer);
+        side.close();
+    }
+}
+
+fn a_peer_that_resets_is_counted_as_reset(engine: Engine) {
+    for client in ROLES {
+        let (side, peers) = with_peers(engine, client, 20, || Echo);
+        side.wait("all are up", |t| up(t) == 20);
+        peers.into_iter().for_each(peer::reset);
+        all_end(&side, 20, Closed::ResetByPeer);
+        side.close();
+    }
+}
+
+fn a_peer_that_resets_while_it_is_sent_to_is_counted_as_reset(engine: Engine) {
+    for client in ROLES {
+        let (side, mut peers) = with_peers(engine, client, 20, || flood(10_000));
+        for peer in &mut peers {
+            peer.read_exact(&mut [0; 100_000]).expect("the flood");
+        }
+        peers.into_iter().for_each(peer::reset);
+        all_end(&side, 20, Closed::ResetByPeer);
+        side.close();
+    }
+}
+
+fn a_peer_that_leaves_its_echo_unread_is_counted_as_reset(engine: Engine) {
+    let (side, mut peers) = with_peers(engine, false, 50, || Echo);
+    for peer in &mut peers {
+        peer.write_all(&peer::noise(5, 60_000)).expect("sent");
+    }
+    for peer in &peers {
+        // Some of the echo is there, so that closing answers it with a reset (RFC 2525, section 2.17).
+        assert!(peer.peek(&mut [0; 1]).expect("an echo") > 0);
+    }
+    drop(peers);
+    all_end(&side, 50, Closed::ResetByPeer);
+    // The engine is as good as new.
+    peer::round_trip(&mut peer::connect(side.address()), b"still there?");
+    side.close();
+}
+
+fn a_sink_closes_when_its_peer_half_closes(engine: Engine) {
+    for client in ROLES {
+        let (side, mut peers) = with_peers(engine, client, 20, || Sink);
+        for peer in &mut peers {
+            peer.write_all(&peer::noise(5, 100_000)).expect("sent");
+            peer.shutdown(Shutdown::Write).expect("shut down");
+        }
+        for peer in &mut peers {
+            assert_eq!(peer.read(&mut [0; 1]).expect("no reset"), 0);
+        }
+        all_end(&side, 20, Closed::ByPeer);
+        assert_eq!(side.tally().bytes_received, 20 * 100_000);
+        side.close();
+    }
+}
+
+fn an_echo_sends_everything_back_to_a_peer_that_half_closed(engine: Engine) {
+    const BYTES: usize = 8_000_000;
+    let side = Serve::on(engine).with(|| Echo);
+    let mut peer = peer::connect(side.address());
+    let mut writer = peer.try_clone().expect("a second handle");
+    let writing = thread::spawn(move || {
+        let mut stream = Endless::new();
+        while stream.at < BYTES {
+            let n = stream.next(BYTES - stream.at).len();
+            writer.write_all(stream.next(n)).expect("sent");
+            stream.at += n;
+        }
+        writer.shutdown(Shutdown::Write).expect("shut down");
+    });
+    // The echo backs up first.
+    thread::sleep(Duration::from_millis(200));
+    let mut back = Endless::new();
+    let mut buffer = vec![0; 100_000];
+    loop {
+        match peer.read(&mut buffer).expect("no reset") {
+            0 => break,
+            n => back.check(&buffer[..n]),
+        }
+    }
+    writing.join().expect("the writer");
+    assert_eq!(back.at, BYTES);
+    all_end(&side, 1, Closed::ByPeer);
+    let (tally, _) = side.close();
+    assert_eq!(
+        (tally.bytes_received, tally.bytes_sent),
+        (BYTES as u64, BYTES as u64)
+    );
+}
+
+fn a_half_close_right_behind_the_data_loses_nothing(engine: Engine) {
+    let side = Serve::on(engine).with(|| Echo);
+    for len in (1..=300).chain([16_384, 16_385, 40_000, 65_536]) {
+        let mut peer = peer::connect(side.address());
+        let sent = peer::noise(len as u64, len);
+        peer.write_all(&sent).expect("sent");
+        peer.shutdown(Shutdown::Write).expect("shut down");
+        let mut back = Vec::new();
+        peer.read_to_end(&mut back).expect("no reset");
+        assert!(back == sent, "{} bytes came back of {len}", back.len());
+    }
+    all_end(&side, 304, Closed::ByPeer);
+    side.close();
+}
+
+fn a_peer_that_comes_and_goes_without_a_byte_is_served(engine: Engine) {
+    let side = Serve::on(engine).with(|| Echo);
+    for _ in 0..200 {
+        drop(peer::connect(side.address()));
+    }
+    all_end(&side, 200, Closed::ByPeer);
+    let (tally, _) = side.close();
+    assert_eq!(
+        (tally.reads, tally.writes, tally.bytes_received),
+        (0, 0, 0),
+        "the end of a stream is not a read"
+    );
+}
+
+fn a_behaviour_can_close_as_soon_as_it_is_open(engine: Engine) {
+    for client in ROLES {
+        let (side, mut peers) = with_peers(engine, client, 20, || {
+            script([], |(): &mut (), event, _, out| {
+                out.close = matches!(event, Event::Opened(_));
+            })
+        });
+        for peer in &mut peers {
+            assert_eq!(peer.read(&mut [0; 1]).expect("no reset"), 0);
+        }
+        all_end(&side, 20, Closed::ByUs);
+        side.close();
+    }
+}
+
+fn a_behaviour_can_close_when_it_has_received(engine: Engine) {
+    for client in ROLES {
+        let (side, mut peers) = with_peers(engine, client, 20, || {
+            script([], |(): &mut (), event, _, out| {
+                out.close = matches!(event, Event::Received(b"bye"));
+            })
+        });
+        for peer in &mut peers {
+            peer.write_all(b"bye").expect("sent");
+            assert_eq!(peer.read(&mut [0; 1]).expect("no reset"), 0);
+        }
+        all_end(&side, 20, Closed::ByUs);
+        side.close();
+    }
+}
+
+/// Reads to the end as a slow peer does, and checks that it is `expected`.
+fn reads_slowly_to_the_end(mut peer: TcpStream, expected: &[u8]) {
+    let mut got = Vec::new();
+    let mut buffer = vec![0; 50_000];
+    loop {
+        match peer.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => got.extend_from_slice(&buffer[..n]),
+            Err(e) => panic!("{e} after {} of {} bytes", got.len(), expected.len()),
+        }
+        thread::sleep(Duration::from_micros(500));
+    }
+    assert_eq!(got.len(), expected.len(), "bytes before the end");
+    assert!(got == expected, "other bytes than were sent");
+}
+
+/// More than the buffers of both sockets hold (tcp_wmem's 4 MiB and a narrow peer's).
+const MORE_THAN_BUFFERS: usize = 12 << 20;
+
+fn a_close_waits_for_the_send_under_way(engine: Engine) {
+    let memory = peer::noise(9, MORE_THAN_BUFFERS);
+    let side = Serve::on(engine).with(|| {
+        let len = memory.len() as u32;
+        script(memory.clone(), move |(): &mut (), event, _, out| {
+            if let Event::Opened(_) = event {
+                out.send = Send::Memory(0..len);
+                out.close = true;
+            }
+        })
+    });
+    let peer = peer::connect_narrow(side.address(), 100_000);
+    thread::sleep(Duration::from_millis(100));
+    reads_slowly_to_the_end(peer, &memory);
+    all_end(&side, 1, Closed::ByUs);
+    let (tally, _) = side.close();
+    assert_eq!(tally.bytes_sent, memory.len() as u64);
+}
+
+fn a_close_waits_for_the_echo_under_way(engine: Engine) {
+    // Closes at the first receive; what came with it goes back. The peer sends all before it reads, in
+    // one piece that a receive takes whole.
+    let side = Serve::on(engine).with(|| {
+        script([], |(): &mut (), event, _, out| {
+            if let Event::Received(_) = event {
+                out.send = Send::Back;
+                out.close = true;
+            }
+        })
+    });
+    for len in 1..200 {
+        let mut peer = peer::connect(side.address());
+        let sent = peer::noise(len as u64, len);
+        peer.write_all(&sent).expect("sent");
+        let mut back = Vec::new();
+        peer.read_to_end(&mut back).expect("no reset");
+        assert!(back == sent, "{} bytes came back of {len}", back.len());
+    }
+    all_end(&side, 199, Closed::ByUs);
+    side.close();
+}
+
+fn a_close_waits_for_the_send_although_the_peer_half_closed(engine: Engine) {
+    // As a client does that sends a request, has nothing more to say and reads the answer.
+    let memory = peer::noise(9, MORE_THAN_BUFFERS);
+    let side = Serve::on(engine).with(|| {
+        let len = memory.len() as u32;
+        script(memory.clone(), move |(): &mut (), event, _, out| {
+            if let Event::Received(_) = event {
+                out.send = Send::Memory(0..len);
+                out.close = true;
+            }
+        })
+    });
+    let mut peer = peer::connect_narrow(side.address(), 100_000);
+    peer.write_all(b"?").expect("sent");
+    assert!(peer.peek(&mut [0; 1]).expect("the answer begins") > 0);
+    peer.shutdown(Shutdown::Write).expect("shut down");
+    thread::sleep(Duration::from_millis(100));
+    eprintln!("DBG {:?}", side.tally());
+    reads_slowly_to_the_end(peer, &memory);
+    eprintln!("DBG {:?}", side.tally());
+    side.wait("it ends", |t| t.closed_in_all() == 1);
+    let (tally, _) = side.close();
+    assert_eq!(tally.bytes_sent, memory.len() as u64);
+}
+
+fn a_close_later_than_the_send_comes_after_it(engine: Engine) {
+    // The send is under way when the peer's word brings the close.
+    let memory = peer::noise(9, MORE_THAN_BUFFERS);
+    let side = Serve::on(engine).with(|| {
+        let len = memory.len() as u32;
+        script(
+            memory.clone(),
+            move |(): &mut (), event, _, out| match event {
+                Event::Opened(_) => out.send = Send::Memory(0..len),
+                Event::Received(_) => out.close = true,
+                _ => {}
+            },
+        )
+    });
+    let mut peer = peer::connect_narrow(side.address(), 100_000);
+    assert!(peer.peek(&mut [0; 1]).expect("it begins") > 0);
+    peer.write_all(b"!").expect("sent");
+    side.wait("the word is read", |t| t.bytes_received == 1);
+    reads_slowly_to_the_end(peer, &memory);
+    all_end(&side, 1, Closed::ByUs);
+    side.close();
+}
+
+fn the_order_to_close_ends_every_connection(engine: Engine) {
+    for client in ROLES {
+        let (side, mut peers) = with_peers(engine, client, 100, || Echo);
+        side.wait("all are up", |t| up(t) == 100);
+        for (i, peer) in peers.iter_mut().enumerate() {
+            if i % 2 == 0 {
+                peer::round_trip(peer, b"hello");
+            }
+        }
+        let (tally, _) = side.close();
+        assert_eq!(tally.closed(Closed::ByUs), 100, "{tally:?}");
+        for peer in &mut peers {
+            assert!(peer::ended(peer));
+        }
+    }
+    // With connections that are in the middle of something, on both sides.
+    let server = Serve::on(engine).with(|| Echo);
+    let client = Connect::to(engine, &[server.address()], 50).with(|| flood(5000));
+    client.wait("a flood", |t| {
+        t.established == 50 && t.bytes_sent > 5_000_000
+    });
+    server.give(Order::Close);
+    client.close();
+    server.close();
+}

@@ -1,0 +1,43 @@
+//! What every engine must do, over real sockets. Each test is a statement about one behaviour of the
+//! event loop and runs on each engine: `cargo test -p throng-engine --test conformance uring::`.
+//!
+//! - `rig.rs` starts workers, waits for what their counters say, closes them; `peer.rs` is the other
+//!   end, plain std sockets; `script.rs` has behaviours made for tests.
+//! - The other files hold the statements, by subject. A deadline is only there to end a test that hangs;
+//!   none passes or fails by how long something took.
+
+/// Makes a test of each function for each engine: `closing::uring::a_peer_that_…`.
+macro_rules! on_each_engine {
+    ($($statement:ident),* $(,)?) => {
+        mod uring {
+            $(
+                #[test]
+                fn $statement() {
+                    match crate::rig::uring_unusable() {
+                        Some(why) => eprintln!("not tested, io_uring can't be used here: {why}"),
+                        None => super::$statement(throng_core::plan::Engine::Uring),
+                    }
+                }
+            )*
+        }
+        mod epoll {
+            $(
+                #[test]
+                fn $statement() {
+                    super::$statement(throng_core::plan::Engine::Epoll);
+                }
+            )*
+        }
+    };
+}
+
+mod closing;
+mod connecting;
+mod crowd;
+mod orders;
+mod peer;
+mod rig;
+mod script;
+mod serving;
+mod timers;
+mod traffic;

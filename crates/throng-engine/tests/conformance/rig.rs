@@ -1,0 +1,387 @@
+//! One side of connections under test: its workers, its orders, its counters.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use throng_core::behaviour::{Behaviour, Traffic};
+use throng_core::pacing::ConnectPace;
+use throng_core::payload::Messages;
+use throng_core::plan::{self, Engine, HostFacts, Routes};
+use throng_core::scenario::{EngineChoice, LoadScenario, Repeat};
+use throng_core::stats::{Counters, Measured, Tally};
+use throng_core::time::Time;
+use throng_core::units::Rate;
+use throng_engine::{ClientRole, Clock, Control, Done, Job, Order, Role, ServerRole, spawn};
+
+/// When a test that waits has failed.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How long to watch for what must not happen.
+pub const A_WHILE: Duration = Duration::from_millis(400);
+
+/// Held by a test of thousands of connections, so that no two of them share the process's file limit.
+pub fn crowd() -> MutexGuard<'static, ()> {
+    static CROWD: Mutex<()> = Mutex::new(());
+    raise_file_limit();
+    CROWD
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Why io_uring can't be used here, if so. Asked in a thread that ends: the kernel takes the ring that
+/// the probe sets up apart later, and interrupts system calls of the thread that had it.
+pub fn uring_unusable() -> Option<&'static str> {
+    static UNUSABLE: OnceLock<Option<String>> = OnceLock::new();
+    UNUSABLE
+        .get_or_init(|| {
+            let probing = thread::spawn(|| throng_engine::probe().unusable);
+            probing.join().expect("a probe")
+        })
+        .as_deref()
+}
+
+fn raise_file_limit() {
+    static RAISED: Once = Once::new();
+    RAISED.call_once(|| {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: a limit of this process, read into and set from a struct that is alive meanwhile.
+        unsafe {
+            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+            limit.rlim_cur = limit.rlim_max;
+            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+        }
+    });
+}
+
+/// Waits until `holds`, or fails with `what` was waited for and what `seen` says.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool, seen: impl FnOnce() -> String) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < DEADLINE, "never: {what}; {}", seen());
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Workers of one role. Closed and joined at the latest when dropped.
+pub struct Side {
+    pub control: Arc<Control>,
+    pub clock: Clock,
+    pub counters: Vec<Arc<Counters>>,
+    /// Where a server listens.
+    pub addresses: Vec<SocketAddr>,
+    threads: Vec<JoinHandle<io::Result<Done>>>,
+}
+
+impl Side {
+    fn new(workers: u32, control: Option<Arc<Control>>) -> Side {
+        raise_file_limit();
+        Side {
+            control: control.unwrap_or_else(Control::new),
+            clock: Clock::start(),
+            counters: (0..workers).map(|_| Arc::default()).collect(),
+            addresses: Vec::new(),
+            threads: Vec::new(),
+        }
+    }
+
+    /// The first address a server listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.counters.iter().map(|c| c.read()).sum()
+    }
+
+    pub fn give(&self, order: Order) {
+        self.control.give(order);
+    }
+
+    /// Waits until the counters say that `holds`.
+    pub fn wait(&self, what: &str, holds: impl Fn(&Tally) -> bool) -> Tally {
+        wait_until(
+            what,
+            || {
+                let ended = self.threads.iter().any(JoinHandle::is_finished);
+                holds(&self.tally()) || {
+                    assert!(!ended, "a worker ended by itself, before: {what}");
+                    false
+                }
+            },
+            || format!("{:?}", self.tally()),
+        );
+        self.tally()
+    }
+
+    /// Watches for a while that the counters go on saying that `holds`.
+    pub fn stays(&self, what: &str, holds: impl Fn(&Tally) -> bool) {
+        let began = Instant::now();
+        while began.elapsed() < A_WHILE {
+            let tally = self.tally();
+            assert!(holds(&tally), "not any more: {what}; {tally:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Closes everything. What was counted and measured in the end; checks that the counts add up.
+    pub fn close(mut self) -> (Tally, Measured) {
+        let mut measured = Measured::default();
+        self.give(Order::Close);
+        self.wait_for_threads();
+        for thread in self.threads.drain(..) {
+            let done = thread.join().expect("no worker panics");
+            measured.merge(&done.expect("no event loop fails").measured);
+        }
+        let tally = self.tally();
+        assert_eq!(tally.open(), 0, "nothing stays open: {tally:?}");
+        assert_eq!(
+            tally.established + tally.accepted,
+            tally.closed_in_all(),
+            "what came up was closed by somebody: {tally:?}"
+        );
+        assert!(
+            tally.attempted >= tally.established + tally.failed_in_all(),
+            "no attempt ends twice: {tally:?}"
+        );
+        (tally, measured)
+    }
+
+    fn wait_for_threads(&self) {
+        wait_until(
+            "the workers end when told to close",
+            || self.threads.iter().all(JoinHandle::is_finished),
+            || format!("{:?}", self.tally()),
+        );
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        self.give(Order::Close);
+        if thread::panicking() {
+            // The test failed already; don't hang on top of it.
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(5)
+                && !self.threads.iter().all(JoinHandle::is_finished)
+            {
+                thread::sleep(Duration::from_millis(1));
+            }
+            return;
+        }
+        self.wait_for_threads();
+        for thread in self.threads.drain(..) {
+            thread
+                .join()
+                .expect("no worker panics")
+                .expect("no event loop fails");
+        }
+    }
+}
+
+/// A server side to start.
+pub struct Serve {
+    pub engine: Engine,
+    pub workers: u32,
+    /// Connections at once on each worker.
+    pub max: u32,
+    pub ring_slots: u32,
+    pub listeners: Vec<TcpListener>,
+    pub control: Option<Arc<Control>>,
+}
+
+impl Serve {
+    /// One worker on a free port of 127.0.0.1.
+    pub fn on(engine: Engine) -> Serve {
+        Serve::at(engine, &["127.0.0.1:0"])
+    }
+
+    /// One worker on these addresses.
+    pub fn at(engine: Engine, addresses: &[&str]) -> Serve {
+        let listen = |at: &&str| {
+            let at = at.parse().expect("an address");
+            throng_engine::listen(at, 4096, false).expect("a listener")
+        };
+        Serve {
+            engine,
+            workers: 1,
+            max: 1000,
+            ring_slots: 1024,
+            listeners: addresses.iter().map(listen).collect(),
+            control: None,
+        }
+    }
+
+    /// Starts the workers, each with a behaviour from `behaviour`.
+    pub fn with<B>(self, behaviour: impl Fn() -> B) -> Side
+    where
+        B: Behaviour + Send + 'static,
+        B::Conn: Send,
+    {
+        let mut side = Side::new(self.workers, self.control);
+        side.addresses = self
+            .listeners
+            .iter()
+            .map(|l| l.local_addr().expect("a bound listener"))
+            .collect();
+        let listeners: Vec<_> = self.listeners.into_iter().map(Arc::new).collect();
+        for worker in 0..self.workers as usize {
+            let others = (0..side.counters.len()).filter(|at| *at != worker);
+            let role = Role::Server(ServerRole {
+                listeners: listeners.clone(),
+                max: self.max,
+                others: others.map(|at| Arc::clone(&side.counters[at])).collect(),
+            });
+            side.start(
+                self.engine,
+                worker,
+                role,
+                behaviour(),
+                Traffic::On,
+                self.ring_slots,
+            );
+        }
+        side
+    }
+}
+
+/// A client side to start.
+pub struct Connect {
+    pub engine: Engine,
+    pub workers: u32,
+    /// Connections of all workers together.
+    pub count: u32,
+    pub targets: Vec<SocketAddr>,
+    pub sources: Vec<IpAddr>,
+    pub rate: Option<Rate>,
+    /// Attempts in flight on each worker.
+    pub window: u32,
+    pub timeout: Duration,
+    pub reconnect: bool,
+    pub traffic: Traffic,
+    pub ring_slots: u32,
+    pub control: Option<Arc<Control>>,
+}
+
+impl Connect {
+    /// One worker with `count` connections to `targets`.
+    pub fn to(engine: Engine, targets: &[SocketAddr], count: u32) -> Connect {
+        Connect {
+            engine,
+            workers: 1,
+            count,
+            targets: targets.to_vec(),
+            sources: Vec::new(),
+            rate: None,
+            window: 256,
+            timeout: DEADLINE,
+            reconnect: false,
+            traffic: Traffic::On,
+            ring_slots: 1024,
+            control: None,
+        }
+    }
+
+    /// Starts the workers, each with a behaviour from `behaviour`.
+    pub fn with<B>(self, behaviour: impl Fn() -> B) -> Side
+    where
+        B: Behaviour + Send + 'static,
+        B::Conn: Send,
+    {
+        let mut side = Side::new(self.workers, self.control);
+        let routes = Arc::new(routes(&self.targets, &self.sources));
+        for worker in 0..self.workers {
+            let role = Role::Client(ClientRole {
+                routes: Arc::clone(&routes),
+                first: worker,
+                step: self.workers,
+                count: self.count / self.workers + u32::from(worker < self.count % self.workers),
+                pace: ConnectPace::new(
+                    self.rate.map(|r| r.share(self.workers)),
+                    self.window,
+                    Time::START,
+                ),
+                timeout: self.timeout,
+                reconnect: self.reconnect,
+                admission: None,
+            });
+            side.start(
+                self.engine,
+                worker as usize,
+                role,
+                behaviour(),
+                self.traffic,
+                self.ring_slots,
+            );
+        }
+        side
+    }
+}
+
+impl Side {
+    fn start<B>(
+        &mut self,
+        engine: Engine,
+        worker: usize,
+        role: Role,
+        behaviour: B,
+        traffic: Traffic,
+        ring_slots: u32,
+    ) where
+        B: Behaviour + Send + 'static,
+        B::Conn: Send,
+    {
+        let job = Job {
+            role,
+            behaviour,
+            traffic,
+            counters: Arc::clone(&self.counters[worker]),
+            control: Arc::clone(&self.control),
+            clock: self.clock,
+            ring_slots,
+        };
+        let thread = spawn(engine, format!("worker-{worker}"), job).expect("a thread");
+        self.threads.push(thread);
+    }
+}
+
+/// Routes, by way of a plan on a machine that has enough of everything. One connection is planned for,
+/// so that the plan adds no sources of its own.
+fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
+    let scenario = LoadScenario {
+        targets: targets.to_vec(),
+        own_server: None,
+        connections: 1,
+        connect_rate: None,
+        connect_timeout: DEADLINE,
+        sources: sources.to_vec(),
+        reconnect: false,
+        messages: Messages::default(),
+        repeat: Repeat::Flood,
+        traffic_after_ramp: false,
+        hold: Duration::ZERO,
+        duration: None,
+        workers: None,
+        engine: EngineChoice::Auto,
+    };
+    let host = HostFacts {
+        cores: 2,
+        ephemeral_ports: 28_232,
+        file_limit: 20_000,
+        files_open: 8,
+        memory_available: 23 << 30,
+        memory_total: 24 << 30,
+        somaxconn: 4096,
+        uring_unusable: None,
+        uring_binds: true,
+    };
+    plan::load(&scenario, &host)
+        .expect("a plan without shortfalls")
+        .routes
+}

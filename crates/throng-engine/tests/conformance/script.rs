@@ -1,0 +1,233 @@
+//! Behaviours made for tests: one that is a closure, and one that checks what it gets back.
+
+use crate::peer;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use throng_core::behaviour::{Behaviour, Outbox, Send, Traffic};
+use throng_core::stats::{Closed, Counters};
+use throng_core::time::Time;
+
+/// What happened on a connection.
+pub enum Event<'a> {
+    Opened(u32),
+    Started(u32),
+    Received(&'a [u8]),
+    Sent(usize),
+    Woken,
+    Closed(Closed),
+}
+
+/// When it happened, and whether there may be traffic.
+pub struct Moment {
+    pub now: Time,
+    pub traffic: Traffic,
+}
+
+/// A behaviour that is a closure. What is kept for each connection is an `S`.
+pub struct Script<S, F> {
+    memory: Arc<[u8]>,
+    react: F,
+    traffic: Traffic,
+    state: PhantomData<fn() -> S>,
+}
+
+/// A [`Script`] that sends from `memory`.
+pub fn script<S, F>(memory: impl Into<Arc<[u8]>>, react: F) -> Script<S, F>
+where
+    F: FnMut(&mut S, Event, Moment, &mut Outbox),
+{
+    Script {
+        memory: memory.into(),
+        react,
+        traffic: Traffic::Waiting,
+        state: PhantomData,
+    }
+}
+
+impl<S, F> Script<S, F>
+where
+    F: FnMut(&mut S, Event, Moment, &mut Outbox),
+{
+    fn tell(&mut self, conn: &mut S, event: Event, now: Time, out: &mut Outbox) {
+        let traffic = self.traffic;
+        (self.react)(conn, event, Moment { now, traffic }, out);
+    }
+}
+
+impl<S, F> Behaviour for Script<S, F>
+where
+    S: Default,
+    F: FnMut(&mut S, Event, Moment, &mut Outbox),
+{
+    type Conn = S;
+
+    fn memory(&self) -> Arc<[u8]> {
+        Arc::clone(&self.memory)
+    }
+
+    fn opened(&mut self, conn: &mut S, id: u32, now: Time, _: &Counters, out: &mut Outbox) {
+        self.tell(conn, Event::Opened(id), now, out);
+    }
+
+    fn started(&mut self, conn: &mut S, id: u32, now: Time, _: &Counters, out: &mut Outbox) {
+        self.tell(conn, Event::Started(id), now, out);
+    }
+
+    fn received(&mut self, conn: &mut S, bytes: &[u8], now: Time, _: &Counters, out: &mut Outbox) {
+        self.tell(conn, Event::Received(bytes), now, out);
+    }
+
+    fn sent(&mut self, conn: &mut S, n: usize, now: Time, _: &Counters, out: &mut Outbox) {
+        self.tell(conn, Event::Sent(n), now, out);
+    }
+
+    fn woken(&mut self, conn: &mut S, now: Time, _: &Counters, out: &mut Outbox) {
+        self.tell(conn, Event::Woken, now, out);
+    }
+
+    fn closed(&mut self, conn: &mut S, why: Closed, now: Time, _: &Counters) {
+        self.tell(conn, Event::Closed(why), now, &mut Outbox::default());
+    }
+
+    fn traffic(&mut self, traffic: Traffic, _: Time) {
+        self.traffic = traffic;
+    }
+}
+
+/// What [`RoundTrips`] of all workers found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Connections that had all their messages back.
+    pub complete: AtomicU64,
+    /// Connections that ended before.
+    pub cut_short: AtomicU64,
+    /// Receives that gave other bytes than were sent, or more of them.
+    pub wrong: AtomicU64,
+    /// Sends of which the engine said that another number of bytes went out than was asked for.
+    pub missent: AtomicU64,
+}
+
+impl Report {
+    pub fn complete(&self) -> u64 {
+        self.complete.load(Relaxed)
+    }
+
+    /// Fails unless `n` connections had all back and none anything else.
+    pub fn assert_perfect(&self, n: u64) {
+        let found = [&self.complete, &self.cut_short, &self.wrong, &self.missent]
+            .map(|count| count.load(Relaxed));
+        assert_eq!(found, [n, 0, 0, 0], "complete, cut short, wrong, missent");
+    }
+}
+
+/// A client of an echo: sends messages of different sizes, each from elsewhere in memory, and compares
+/// every byte that comes back.
+pub struct RoundTrips {
+    memory: Arc<[u8]>,
+    sizes: &'static [usize],
+    rounds: u32,
+    close: bool,
+    report: Arc<Report>,
+}
+
+/// A connection of [`RoundTrips`].
+#[derive(Default)]
+pub struct RoundTrip {
+    id: u32,
+    round: u32,
+    at: usize,
+    len: usize,
+    got: usize,
+    sent: bool,
+    done: bool,
+}
+
+impl RoundTrips {
+    /// `rounds` messages on each connection, of the `sizes` in turn; then it is closed if `close`.
+    pub fn new(
+        sizes: &'static [usize],
+        rounds: u32,
+        close: bool,
+        report: &Arc<Report>,
+    ) -> RoundTrips {
+        let largest = sizes.iter().max().expect("a size");
+        RoundTrips {
+            memory: peer::noise(11, largest + 100_000).into(),
+            sizes,
+            rounds,
+            close,
+            report: Arc::clone(report),
+        }
+    }
+
+    fn next(&self, c: &mut RoundTrip, out: &mut Outbox) {
+        if c.round == self.rounds {
+            c.done = true;
+            self.report.complete.fetch_add(1, Relaxed);
+            out.close = self.close;
+            return;
+        }
+        let turn = (c.id + c.round) as usize;
+        c.len = self.sizes[turn % self.sizes.len()];
+        c.at = turn * 7919 % (self.memory.len() - c.len);
+        (c.got, c.sent) = (0, false);
+        c.round += 1;
+        out.send = Send::Memory(c.at as u32..(c.at + c.len) as u32);
+    }
+
+    fn go_on(&self, c: &mut RoundTrip, out: &mut Outbox) {
+        if c.sent && c.got == c.len && !c.done {
+            self.next(c, out);
+        }
+    }
+}
+
+impl Behaviour for RoundTrips {
+    type Conn = RoundTrip;
+    const TIMERS: bool = false;
+
+    fn memory(&self) -> Arc<[u8]> {
+        Arc::clone(&self.memory)
+    }
+
+    fn opened(&mut self, c: &mut RoundTrip, id: u32, _: Time, _: &Counters, out: &mut Outbox) {
+        *c = RoundTrip {
+            id,
+            ..RoundTrip::default()
+        };
+        self.next(c, out);
+    }
+
+    fn received(
+        &mut self,
+        c: &mut RoundTrip,
+        bytes: &[u8],
+        _: Time,
+        _: &Counters,
+        out: &mut Outbox,
+    ) {
+        let expected = &self.memory[c.at + c.got..c.at + c.len];
+        if c.done || !expected.starts_with(bytes) {
+            self.report.wrong.fetch_add(1, Relaxed);
+            out.close = true;
+            return;
+        }
+        c.got += bytes.len();
+        self.go_on(c, out);
+    }
+
+    fn sent(&mut self, c: &mut RoundTrip, n: usize, _: Time, _: &Counters, out: &mut Outbox) {
+        if n != c.len || c.sent {
+            self.report.missent.fetch_add(1, Relaxed);
+        }
+        c.sent = true;
+        self.go_on(c, out);
+    }
+
+    fn closed(&mut self, c: &mut RoundTrip, _: Closed, _: Time, _: &Counters) {
+        if !c.done {
+            self.report.cut_short.fetch_add(1, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A network namespace for a test: no other test's sockets in its counts, any port free, nothing left
+//! behind.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Where a test's processes talk to each other.
+pub struct Net {
+    /// Keeps the namespace alive, and ends when this process does: its stdin closes.
+    holder: Option<Child>,
+    as_root: bool,
+}
+
+impl Net {
+    /// A namespace of its own, with `lo` up.
+    pub fn own() -> Net {
+        let as_root = rustix::process::geteuid().is_root();
+        // Who is not root becomes it in a user namespace, as far as this network goes.
+        let flags = if as_root { "-n" } else { "-rn" };
+        let mut holder = Command::new("unshare")
+            .args([flags, "sh", "-c"])
+            .arg("ip link set lo up && echo up && exec cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare (util-linux) starts; see scripts/test");
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().expect("stdout is piped"))
+            .read_line(&mut line)
+            .expect("the namespace's shell says when it is up");
+        assert_eq!(
+            line, "up\n",
+            "these tests need network namespaces: run them as root, or allow user namespaces"
+        );
+        Net {
+            holder: Some(holder),
+            as_root,
+        }
+    }
+
+    /// The network that the test itself is in, for peers that are part of the test.
+    pub fn host() -> Net {
+        Net {
+            holder: None,
+            as_root: true,
+        }
+    }
+
+    /// A command that is to run in it.
+    pub fn command(&self, program: &str) -> Command {
+        let Some(holder) = &self.holder else {
+            return Command::new(program);
+        };
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &holder.id().to_string(), "-n"]);
+        if !self.as_root {
+            command.args(["-U", "--preserve-credentials"]);
+        }
+        command.arg(program);
+        command
+    }
+
+    /// Runs a shell command in it that must succeed.
+    pub fn shell(&self, script: &str) -> String {
+        let out = self
+            .command("sh")
+            .args(["-c", script])
+            .output()
+            .expect("sh starts");
+        assert!(
+            out.status.success(),
+            "`{script}` failed: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
+    /// Waits until somebody listens on `port`.
+    pub fn wait_for_listener(&self, port: u16) {
+        let give_up = Instant::now() + Duration::from_secs(20);
+        while self
+            .shell(&format!("ss -Hltn 'sport = :{port}'"))
+            .is_empty()
+        {
+            assert!(
+                Instant::now() < give_up,
+                "nobody listens on port {port} after 20 s"
+            );
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        if let Some(holder) = &mut self.holder {
+            let _ = holder.kill();
+            let _ = holder.wait();
+        }
+    }
+}
+
+/// A port of the test's own network that nobody listens on. Another process may take it; only for
+/// what must not be listened on, or as a server's that says if it can't.
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|l| l.local_addr())
+        .expect("the kernel has a free port")
+        .port()
+}
