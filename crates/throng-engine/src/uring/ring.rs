@@ -129,6 +129,7 @@ const OFF_SQ_RING: i64 = 0;
 const OFF_SQES: i64 = 0x1000_0000;
 
 const REGISTER_EVENTFD: u32 = 4;
+const UNREGISTER_FILES: u32 = 3;
 const REGISTER_PROBE: u32 = 8;
 const REGISTER_FILES2: u32 = 13;
 const REGISTER_PBUF_RING: u32 = 22;
@@ -368,6 +369,11 @@ impl Ring {
             (&raw const arg).cast(),
             size_of::<Register>() as u32,
         )
+    }
+
+    /// Closes every file in the table. What requests still hold stays open until they end.
+    pub fn unregister_table(&self) -> io::Result<()> {
+        register(self.fd.as_raw_fd(), UNREGISTER_FILES, ptr::null(), 0)
     }
 
     /// Makes the ring signal `eventfd` when there is something to do, while [`Ring::notify`] is on.

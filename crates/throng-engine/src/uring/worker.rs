@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Outbox, Send};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
@@ -44,6 +44,9 @@ const ENTERS_A_VISIT: u32 = 8;
 const PAUSE_ABOVE: usize = 256 * 1024;
 /// Connections on which traffic is started in one round of the loop.
 const STARTS_A_ROUND: usize = 256;
+
+/// A ring that gets no further with closing for this long is left to the kernel.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A multishot receive is armed.
 const RECEIVING: u8 = 1;
@@ -722,11 +725,37 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Closes everything. Setting the rings free is all it takes: the kernel ends their requests and
-    /// closes the files of their tables. It does so in threads of its own (cancelling each request
-    /// ourselves takes time in the square of their number), and runs none of them any more in this
-    /// thread, so that neither buffers nor messages are touched from here on.
+    /// Closes everything, ring by ring: connections are shut down, which ends their receives, and then
+    /// the table is emptied. That all happens in this thread, so workers close side by side; what is
+    /// left to the kernel when a ring goes is done by one thread for the whole machine. (Cancelling
+    /// receives takes time in the square of their number.) Once a ring is gone nothing of it runs, so
+    /// neither buffers nor messages are touched any more.
     fn close_all(&mut self) {
+        let slots = self.slots as usize;
+        for (at, ring) in self.rings.iter_mut().enumerate() {
+            let mut receiving = 0;
+            let conns = self.desk.conns.iter().skip(at * slots).take(slots);
+            for (slot, conn) in conns.enumerate().filter(|(_, c)| c.state == State::Open) {
+                ring.push(op::shutdown(slot as u32, conn.generation));
+                receiving += u32::from(conn.marks & RECEIVING != 0);
+            }
+            let mut progress = Instant::now();
+            while (receiving > 0 || ring.has_pending()) && progress.elapsed() < CLOSE_PATIENCE {
+                if ring.enter().is_err() {
+                    break;
+                }
+                while let Some(cqe) = ring.pop() {
+                    progress = Instant::now();
+                    if cqe.flags & CQE_F_BUFFER != 0 {
+                        ring.give_back(&self.pool, (cqe.flags >> CQE_BUFFER_SHIFT) as u16);
+                    }
+                    if Tag::decode(cqe.user_data).op == Op::Recv && cqe.flags & CQE_F_MORE == 0 {
+                        receiving = receiving.saturating_sub(1);
+                    }
+                }
+            }
+            let _ = ring.unregister_table();
+        }
         self.desk.close_all();
         self.rings.clear();
     }

@@ -318,9 +318,7 @@ fn a_close_waits_for_the_send_although_the_peer_half_closed(engine: Engine) {
     assert!(peer.peek(&mut [0; 1]).expect("the answer begins") > 0);
     peer.shutdown(Shutdown::Write).expect("shut down");
     thread::sleep(Duration::from_millis(100));
-    eprintln!("DBG {:?}", side.tally());
     reads_slowly_to_the_end(peer, &memory);
-    eprintln!("DBG {:?}", side.tally());
     side.wait("it ends", |t| t.closed_in_all() == 1);
     let (tally, _) = side.close();
     assert_eq!(tally.bytes_sent, memory.len() as u64);

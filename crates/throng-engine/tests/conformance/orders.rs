@@ -1,1 +1,218 @@
-//! todo
+//! What workers do when they are told to.
+
+use crate::peer;
+use crate::rig::{A_WHILE, Connect, Serve, wait_until};
+use crate::script::{Event, script};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+use throng_core::behaviour::{Echo, Load, Sink, Traffic};
+use throng_core::payload::{Layout, Messages};
+use throng_core::plan::Engine;
+use throng_core::scenario::Repeat;
+use throng_core::stats::Closed;
+use throng_core::units::Rate;
+use throng_engine::{Control, Order};
+
+on_each_engine![
+    a_client_told_to_stop_opening_holds_what_it_has,
+    a_client_told_to_stop_opening_does_not_reopen,
+    a_server_told_to_stop_opening_accepts_no_more,
+    nothing_is_sent_before_traffic_starts,
+    traffic_starts_once_on_each_connection_whenever_it_opened,
+    traffic_that_stops_ends_with_a_whole_message,
+    traffic_that_was_stopped_before_it_started_never_starts,
+    orders_given_before_a_worker_starts_hold_for_it,
+    a_client_can_be_closed_with_attempts_in_flight,
+];
+
+fn a_client_told_to_stop_opening_holds_what_it_has(engine: Engine) {
+    let listener = peer::listener();
+    let mut setup = Connect::to(engine, &[listener.local_addr().expect("bound")], 10_000);
+    setup.rate = Rate::per_second(400.0);
+    let client = setup.with(|| Echo);
+    client.wait("some are up", |t| t.established >= 50);
+    client.give(Order::StopOpening);
+    thread::sleep(Duration::from_millis(50));
+    let stopped = client.tally().attempted;
+    client.stays("as many", |t| t.attempted == stopped);
+    assert!(stopped < 10_000);
+    let mut peers = peer::accept(&listener, stopped as usize);
+    for peer in &mut peers {
+        peer::round_trip(peer, b"still here");
+    }
+    let (tally, _) = client.close();
+    assert_eq!((tally.attempted, tally.established), (stopped, stopped));
+}
+
+fn a_client_told_to_stop_opening_does_not_reopen(engine: Engine) {
+    let listener = peer::listener();
+    let mut setup = Connect::to(engine, &[listener.local_addr().expect("bound")], 20);
+    setup.reconnect = true;
+    let client = setup.with(|| Sink);
+    let peers = peer::accept(&listener, 20);
+    client.wait("all are up", |t| t.open() == 20);
+    client.give(Order::StopOpening);
+    drop(peers);
+    client.wait("all are closed", |t| t.closed(Closed::ByPeer) == 20);
+    client.stays("nothing is tried again", |t| t.attempted == 20);
+    client.close();
+}
+
+fn a_server_told_to_stop_opening_accepts_no_more(engine: Engine) {
+    let server = Serve::on(engine).with(|| Echo);
+    let mut inside: Vec<_> = (0..20).map(|_| peer::connect(server.address())).collect();
+    for peer in &mut inside {
+        peer::round_trip(peer, b"in");
+    }
+    server.give(Order::StopOpening);
+    thread::sleep(Duration::from_millis(50));
+    let mut outside: Vec<_> = (0..20).map(|_| peer::connect(server.address())).collect();
+    for peer in &mut outside {
+        peer.write_all(b"?").expect("the kernel takes it");
+    }
+    server.stays("no more", |t| t.accepted == 20);
+    // Nor when places become free.
+    for mut peer in inside.drain(10..) {
+        peer::round_trip(&mut peer, b"still in");
+    }
+    server.wait("ten leave", |t| t.closed_in_all() == 10);
+    server.stays("no more", |t| t.accepted == 20);
+    for peer in &mut inside {
+        peer::round_trip(peer, b"still in");
+    }
+    server.close();
+}
+
+fn load(repeat: Repeat, traffic: Traffic, message: &[u8]) -> Load {
+    let messages = Messages {
+        first: Vec::new(),
+        repeated: message.to_vec(),
+    };
+    Load::new(Layout::new(&messages, 16), repeat, 1, traffic)
+}
+
+fn nothing_is_sent_before_traffic_starts(engine: Engine) {
+    for repeat in [
+        Repeat::Flood,
+        Repeat::ClosedLoop,
+        Repeat::Paced(Rate::per_second(50.0).expect("a rate")),
+    ] {
+        let server = Serve::on(engine).with(|| Echo);
+        let mut setup = Connect::to(engine, &[server.address()], 30);
+        setup.traffic = Traffic::Waiting;
+        let client = setup.with(|| load(repeat, Traffic::Waiting, b"a message"));
+        client.wait("all are up", |t| t.open() == 30);
+        client.stays("silent", |t| t.bytes_sent == 0);
+        client.give(Order::StartTraffic);
+        client.wait("traffic", |t| t.messages_sent >= 200);
+        server.wait("traffic", |t| t.reads > 0 && t.bytes_sent > 0);
+        client.close();
+        server.close();
+    }
+}
+
+fn traffic_starts_once_on_each_connection_whenever_it_opened(engine: Engine) {
+    const CONNECTIONS: u32 = 3000;
+    let _crowd = crate::rig::crowd();
+    let mut setup = Serve::on(engine);
+    setup.max = CONNECTIONS;
+    let server = setup.with(|| Sink);
+    let mut setup = Connect::to(engine, &[server.address()], CONNECTIONS);
+    setup.traffic = Traffic::Waiting;
+    // How often each connection could begin: it opened during traffic, or was told that it started.
+    let begun = Arc::new(Mutex::new(HashMap::<u32, u32>::new()));
+    let client = setup.with(|| {
+        let begun = Arc::clone(&begun);
+        script([], move |(): &mut (), event, at, _| {
+            let id = match event {
+                Event::Opened(id) if at.traffic == Traffic::On => id,
+                Event::Started(id) => id,
+                _ => return,
+            };
+            *begun.lock().unwrap().entry(id).or_default() += 1;
+        })
+    });
+    // In the middle of opening.
+    client.wait("half are up", |t| t.open() >= 1500);
+    client.give(Order::StartTraffic);
+    let all = || begun.lock().unwrap().len() == CONNECTIONS as usize;
+    wait_until("all begin", all, || format!("{}", begun.lock().unwrap().len()));
+    client.stays("up", |t| t.open() <= CONNECTIONS.into());
+    client.close();
+    let begun = begun.lock().unwrap();
+    let twice = begun.values().filter(|n| **n > 1).count();
+    assert_eq!(twice, 0, "connections that were begun more than once");
+    server.close();
+}
+
+fn traffic_that_stops_ends_with_a_whole_message(engine: Engine) {
+    let listener = peer::listener();
+    let message = peer::noise(8, 5003);
+    let client = Connect::to(engine, &[listener.local_addr().expect("bound")], 5)
+        .with(|| load(Repeat::Flood, Traffic::On, &message));
+    let mut peers = peer::accept(&listener, 5);
+    client.wait("a flood", |t| t.messages_sent >= 50);
+    client.give(Order::StopTraffic);
+    // Each peer reads until nothing has come for a while.
+    let mut received = 0;
+    for peer in &mut peers {
+        peer.set_read_timeout(Some(A_WHILE)).expect("a timeout");
+        let mut got = Vec::new();
+        let end = std::io::Read::read_to_end(peer, &mut got);
+        assert!(end.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
+        assert!(got.len() % message.len() == 0, "a message is cut off");
+        assert!(got.chunks(message.len()).all(|m| m == message));
+        received += got.len() as u64;
+    }
+    client.stays("up and silent", |t| t.open() == 5 && t.bytes_sent == received);
+    client.close();
+}
+
+fn traffic_that_was_stopped_before_it_started_never_starts(engine: Engine) {
+    let server = Serve::on(engine).with(|| Sink);
+    let mut setup = Connect::to(engine, &[server.address()], 30);
+    setup.traffic = Traffic::Waiting;
+    let client = setup.with(|| load(Repeat::Flood, Traffic::Waiting, b"a message"));
+    client.wait("all are up", |t| t.open() == 30);
+    client.give(Order::StopTraffic);
+    client.give(Order::StartTraffic);
+    client.stays("silent", |t| t.bytes_sent == 0 && t.open() == 30);
+    client.close();
+    server.close();
+}
+
+fn orders_given_before_a_worker_starts_hold_for_it(engine: Engine) {
+    let server = Serve::on(engine).with(|| Sink);
+    let with = |order| {
+        let mut setup = Connect::to(engine, &[server.address()], 30);
+        setup.traffic = Traffic::Waiting;
+        let control = Control::new();
+        control.give(order);
+        setup.control = Some(control);
+        setup.with(|| load(Repeat::Flood, Traffic::Waiting, b"a message"))
+    };
+    let client = with(Order::StopOpening);
+    client.stays("not opened", |t| t.attempted == 0);
+    client.close();
+    let client = with(Order::StartTraffic);
+    client.wait("traffic", |t| t.messages_sent >= 3000 && t.open() == 30);
+    client.close();
+    let (tally, _) = with(Order::Close).close();
+    assert_eq!((tally.attempted, tally.bytes_sent), (0, 0));
+    server.close();
+}
+
+fn a_client_can_be_closed_with_attempts_in_flight(engine: Engine) {
+    let listener = peer::listener_with("127.0.0.1:0", 1, None);
+    let client = Connect::to(engine, &[listener.local_addr().expect("bound")], 50).with(|| Echo);
+    client.wait("some are up, others wait", |t| {
+        t.attempted == 50 && t.established > 0
+    });
+    let (tally, _) = client.close();
+    assert_eq!(tally.failed_in_all(), 0, "{tally:?}");
+    assert_eq!(tally.in_flight(), 50 - tally.established);
+    assert!(tally.in_flight() > 0);
+}

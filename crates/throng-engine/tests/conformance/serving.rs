@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use throng_core::behaviour::{Echo, Sink};
 use throng_core::plan::Engine;
-use throng_core::stats::Closed;
 
 on_each_engine![
     one_more_than_the_most_waits_and_is_served_when_another_leaves,
@@ -53,7 +52,7 @@ fn one_more_than_the_most_waits_and_is_served_when_another_leaves(engine: Engine
         assert!(tally.open() <= MAX as u64, "{tally:?}");
     }
     drop(queue);
-    server.wait("all leave", |t| t.closed(Closed::ByPeer) == 2 * MAX as u64);
+    server.wait("all leave", |t| t.closed_in_all() == 2 * MAX as u64);
     server.close();
 }
 

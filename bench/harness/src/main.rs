@@ -1,0 +1,125 @@
+//! Measures throng in alternation with its floor (bench/floor) and its peers (bench/peers), and prints
+//! tables of ratios: `cargo run --release -p throng-harness -- --help`.
+//!
+//! Everything happens on 127.0.0.1. The contestants take turns, A B C A B C …, because a machine is
+//! never the same twice; ratios are taken within a round. Processor time and memory are read from the
+//! kernel for all alike; only the number of connections, the time to open them and the number of
+//! echoes are the tools' own words.
+//!
+//! On loopback the sender's thread also does the receiver's part of the TCP stack, so work moves from
+//! one end to the other; that is why each table of one end has a column for both ends together.
+
+#![forbid(unsafe_code)]
+
+mod contestants;
+mod port;
+mod process;
+mod settle;
+mod stats;
+mod suite;
+mod table;
+mod trial;
+mod usage;
+mod words;
+
+use clap::Parser;
+use contestants::Field;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use suite::{Effort, SUITES};
+
+/// Measure throng in alternation with its floor and its peers.
+///
+/// In the tables, "throng ×" is how many times better throng was (2 is twice the rate or half the
+/// cost; under 1 throng was worse): the median of the rounds' ratios, and the range of them.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Two rounds, short holds, small sizes
+    #[arg(long)]
+    quick: bool,
+    /// Turns of each contestant [default: 5, with --quick 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+    /// A million connections as well (both ends in one process; about 9 GB of kernel memory)
+    #[arg(long)]
+    million: bool,
+    /// Only these tables (servers, clients, self, echo-servers, echo-clients, echo-self) or
+    /// contestants (go, python, node, throng-floor, …; throng always takes part)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Print Markdown
+    #[arg(long)]
+    markdown: bool,
+    /// Where throng and throng-floor are [default: beside this program]
+    #[arg(long, value_name = "DIR")]
+    binaries: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("throng-harness: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, String> {
+    process::stop_in_order().map_err(|e| format!("cannot handle signals: {e}"))?;
+    let binaries = match arguments.binaries {
+        Some(dir) => dir,
+        None => std::env::current_exe()
+            .ok()
+            .and_then(|p| Some(p.parent()?.to_owned()))
+            .ok_or("cannot tell where this program is; use --binaries DIR")?,
+    };
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("peers");
+    let mut field = Field::find(&binaries, &peers);
+
+    let (tables, names): (Vec<String>, Vec<String>) = arguments
+        .only
+        .into_iter()
+        .partition(|n| SUITES.iter().any(|s| s.name == n));
+    if let Some(unknown) = names.iter().find(|n| !field.names().contains(&n.as_str())) {
+        let known: Vec<&str> = SUITES.iter().map(|s| s.name).chain(field.names()).collect();
+        return Err(format!(
+            "--only {unknown}: no such table or contestant here; there are {}",
+            known.join(", ")
+        ));
+    }
+    if !names.is_empty() {
+        field.keep(&names);
+    }
+    let effort = Effort {
+        rounds: arguments
+            .rounds
+            .unwrap_or(if arguments.quick { 2 } else { 5 }),
+        quick: arguments.quick,
+        million: arguments.million,
+    };
+
+    let mut all_ran = true;
+    for suite in SUITES {
+        if !tables.is_empty() && !tables.iter().any(|t| t == suite.name) {
+            continue;
+        }
+        for connections in suite.sizes(effort) {
+            if process::stopped() {
+                break;
+            }
+            if let Some(table) = suite.measure(&field, connections, effort) {
+                all_ran &= table.complete();
+                println!("{}", table.draw(arguments.markdown));
+            }
+        }
+    }
+    for missing in &field.missing {
+        println!("not here: {missing}");
+    }
+    println!("left out: wrk speaks HTTP only, so no echo of the same bytes can be asked of it");
+    if process::stopped() {
+        return Ok(ExitCode::from(130));
+    }
+    Ok(ExitCode::from(u8::from(!all_ran)))
+}

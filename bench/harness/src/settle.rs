@@ -1,0 +1,46 @@
+//! Waiting for what is left of one run to be gone before the next begins.
+//!
+//! A process's connections may outlive it: io_uring's rings are taken down by the kernel after the
+//! process has ended, for a million connections over many seconds, at the next contestant's expense.
+
+use crate::process::stopped;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Sockets more than before that do not matter (other programs' come and go).
+const SLACK: u64 = 500;
+/// Longer is not waited: somebody else may be opening connections.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// TCP sockets allocated in this network namespace, whatever their state (TIME_WAIT aside).
+pub fn sockets() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
+    allocated(&text).unwrap_or(0)
+}
+
+fn allocated(sockstat: &str) -> Option<u64> {
+    let line = sockstat.lines().find_map(|l| l.strip_prefix("TCP:"))?;
+    let mut words = line.split_whitespace();
+    words.find(|w| *w == "alloc")?;
+    words.next()?.parse().ok()
+}
+
+/// Waits until there are about `before` sockets again, within a minute.
+pub fn settle(before: u64) {
+    let from = Instant::now();
+    while sockets() > before + SLACK && from.elapsed() < PATIENCE && !stopped() {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocated_sockets_are_read_from_sockstat() {
+        let text = "sockets: used 100\nTCP: inuse 5 orphan 0 tw 9 alloc 12 mem 1\nUDP: inuse 1\n";
+        assert_eq!(allocated(text), Some(12));
+        assert_eq!(allocated("sockets: used 100\n"), None);
+    }
+}

@@ -1,0 +1,306 @@
+//! The tables that are measured, and the turns in which their contestants run.
+
+use crate::contestants::{Contestant, Field, Job, Mode};
+use crate::process::stopped;
+use crate::settle;
+use crate::stats::Better::{Higher, Lower};
+use crate::table::{Quantity, Row, Table};
+use crate::trial::{self, Outcome, Side};
+use std::time::Duration;
+
+/// What a table is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Server,
+    Client,
+    BothEnds,
+}
+
+/// A suite: a table for each number of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Suite {
+    /// As `--only` calls it.
+    pub name: &'static str,
+    subject: Subject,
+    mode: Mode,
+    /// Numbers of connections: for `--quick`, in addition otherwise, in addition with `--million`.
+    sizes: [&'static [u32]; 3],
+}
+
+/// Peers are bound by RLIMIT_NOFILE, here 20,000: none is asked for more connections than this.
+const PEERS: u32 = 10_000;
+
+/// Every suite, in order.
+pub const SUITES: [Suite; 6] = [
+    suite("servers", Subject::Server, Mode::Sink, [&[PEERS], &[], &[]]),
+    suite("clients", Subject::Client, Mode::Sink, [&[PEERS], &[], &[]]),
+    suite(
+        "self",
+        Subject::BothEnds,
+        Mode::Sink,
+        [&[10_000], &[100_000], &[1_000_000]],
+    ),
+    suite(
+        "echo-servers",
+        Subject::Server,
+        Mode::Echo,
+        [&[1000], &[PEERS], &[]],
+    ),
+    suite(
+        "echo-clients",
+        Subject::Client,
+        Mode::Echo,
+        [&[1000], &[PEERS], &[]],
+    ),
+    suite(
+        "echo-self",
+        Subject::BothEnds,
+        Mode::Echo,
+        [&[1000], &[100_000], &[1_000_000]],
+    ),
+];
+
+const fn suite(
+    name: &'static str,
+    subject: Subject,
+    mode: Mode,
+    sizes: [&'static [u32]; 3],
+) -> Suite {
+    Suite {
+        name,
+        subject,
+        mode,
+        sizes,
+    }
+}
+
+const fn quantity(name: &'static str, better: crate::stats::Better) -> Quantity {
+    Quantity { name, better }
+}
+
+const PAIR_SET_UP: &[Quantity] = &[
+    quantity("connections/s", Higher),
+    quantity("CPU µs/conn", Lower),
+    quantity("CPU both ends", Lower),
+    quantity("bytes/conn", Lower),
+    quantity("peak RSS MiB", Lower),
+];
+const SELF_SET_UP: &[Quantity] = &[
+    quantity("connections/s", Higher),
+    quantity("CPU µs/conn", Lower),
+    quantity("bytes/conn", Lower),
+    quantity("peak RSS MiB", Lower),
+];
+const PAIR_ECHO: &[Quantity] = &[
+    quantity("messages/s", Higher),
+    quantity("CPU µs/message", Lower),
+    quantity("CPU both ends", Lower),
+];
+const SELF_ECHO: &[Quantity] = &[
+    quantity("messages/s", Higher),
+    quantity("CPU µs/message", Lower),
+];
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Turns of each contestant.
+    pub rounds: u32,
+    /// The small sizes and short holds only.
+    pub quick: bool,
+    /// The tables of a million connections as well.
+    pub million: bool,
+}
+
+impl Suite {
+    /// The numbers of connections that it is measured at.
+    pub fn sizes(&self, effort: Effort) -> Vec<u32> {
+        let [quick, full, million] = self.sizes;
+        let mut sizes = quick.to_vec();
+        if !effort.quick {
+            sizes.extend(full);
+        }
+        if effort.million {
+            sizes.extend(million);
+        }
+        sizes
+    }
+
+    fn job(&self, connections: u32, effort: Effort) -> Job {
+        let seconds = match (self.mode, effort.quick) {
+            (Mode::Sink, true) => 1,
+            (Mode::Sink, false) | (Mode::Echo, true) => 2,
+            (Mode::Echo, false) => 5,
+        };
+        // Going round a million connections once takes half a minute.
+        let seconds = match (self.mode, connections) {
+            (Mode::Echo, 1_000_000..) => 60,
+            (Mode::Echo, 100_000..) => seconds * 3,
+            _ => seconds,
+        };
+        Job {
+            connections,
+            mode: self.mode,
+            hold: Duration::from_secs(seconds),
+        }
+    }
+
+    /// Measures one table; `None` if nobody is there to take part.
+    pub fn measure(&self, field: &Field, connections: u32, effort: Effort) -> Option<Table> {
+        let job = self.job(connections, effort);
+        let (opposite, contestants) = match self.subject {
+            Subject::Server => (field.clients.first(), &field.servers),
+            Subject::Client => (field.servers.first(), &field.clients),
+            Subject::BothEnds => (None, &field.both_ends),
+        };
+        // tcpkali cannot wait for an echo.
+        let contestants: Vec<&Contestant> = contestants
+            .iter()
+            .filter(|c| self.mode == Mode::Sink || c.name != "tcpkali")
+            .collect();
+        if contestants.is_empty() || (self.subject != Subject::BothEnds && opposite.is_none()) {
+            return None;
+        }
+        let rounds = if connections >= 1_000_000 {
+            effort.rounds.min(3)
+        } else {
+            effort.rounds
+        };
+        let run = |c: &Contestant| match (self.subject, opposite) {
+            (Subject::Server, Some(client)) => trial::pair(c, client, job, Side::Server),
+            (Subject::Client, Some(server)) => trial::pair(server, c, job, Side::Client),
+            _ => trial::both_ends(c, job),
+        };
+        let table = Table {
+            title: self.title(connections),
+            about: self.about(job, opposite),
+            quantities: match (self.subject, self.mode) {
+                (Subject::BothEnds, Mode::Sink) => SELF_SET_UP,
+                (Subject::BothEnds, Mode::Echo) => SELF_ECHO,
+                (_, Mode::Sink) => PAIR_SET_UP,
+                (_, Mode::Echo) => PAIR_ECHO,
+            },
+            rows: in_turn(self.name, &contestants, rounds, run),
+        };
+        Some(table)
+    }
+
+    fn title(&self, n: u32) -> String {
+        let what = match self.mode {
+            Mode::Sink => "set-up",
+            Mode::Echo => "echo, closed loop, 16 bytes",
+        };
+        let who = match self.subject {
+            Subject::Server => "servers",
+            Subject::Client => "clients",
+            Subject::BothEnds => "both ends in one process",
+        };
+        let n = match n {
+            1_000_000.. => format!("{}m", n / 1_000_000),
+            _ => format!("{}k", n / 1000),
+        };
+        format!("{}: {what}, {who}, {n} connections", self.name)
+    }
+
+    fn about(&self, job: Job, opposite: Option<&Contestant>) -> String {
+        let against = match (self.subject, opposite) {
+            (Subject::Server, Some(c)) => format!("Driven by {}. ", client_name(c)),
+            (Subject::Client, Some(c)) => format!("Against {}. ", server_name(c)),
+            _ => String::new(),
+        };
+        let bound = match self.subject {
+            Subject::BothEnds => "",
+            _ => " Peers are bound by `ulimit -n`, so none is asked for more than 10k.",
+        };
+        let what = match self.mode {
+            Mode::Sink => {
+                "CPU and memory of the process as the kernel counts them, in the middle of a hold, less \
+                 those with one connection (servers: with none)."
+            }
+            Mode::Echo => {
+                "Each connection has one message under way. CPU as the kernel counts it, within the hold."
+            }
+        };
+        format!("{against}{what} Hold {} s.{bound}", job.hold.as_secs())
+    }
+}
+
+fn client_name(c: &Contestant) -> String {
+    match c.name {
+        "throng" => "`throng load`".to_owned(),
+        name => format!("the {name} client (no throng here)"),
+    }
+}
+
+fn server_name(c: &Contestant) -> String {
+    match c.name {
+        "throng" => "`throng serve`".to_owned(),
+        name => format!("the {name} server (no throng here)"),
+    }
+}
+
+/// Lets each run once, then each again: A B C A B C …
+fn in_turn(
+    suite: &str,
+    contestants: &[&Contestant],
+    rounds: u32,
+    run: impl Fn(&Contestant) -> Result<Outcome, String>,
+) -> Vec<Row> {
+    let mut rows: Vec<Row> = contestants
+        .iter()
+        .map(|c| Row {
+            name: c.name,
+            note: c.note,
+            rounds: Vec::new(),
+        })
+        .collect();
+    for round in 1..=rounds {
+        for (row, contestant) in rows.iter_mut().zip(contestants) {
+            if stopped() {
+                return rows;
+            }
+            let before = settle::sockets();
+            let result = run(contestant);
+            settle::settle(before);
+            match &result {
+                Ok(outcome) => {
+                    let first = outcome.numbers.first().copied().flatten();
+                    let first = first.map_or_else(|| "done".to_owned(), |n| format!("{n:.0}/s"));
+                    eprintln!("{suite} {round}/{rounds} {}: {first}", row.name);
+                }
+                Err(why) => eprintln!("{suite} {round}/{rounds} {}: {why}", row.name),
+            }
+            row.rounds.push(result);
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_both_ends_goes_beyond_the_peers_limit() {
+        let all = Effort {
+            rounds: 1,
+            quick: false,
+            million: true,
+        };
+        for suite in SUITES {
+            let largest = suite.sizes(all).into_iter().max().unwrap();
+            assert_eq!(
+                largest > PEERS,
+                suite.subject == Subject::BothEnds,
+                "{}",
+                suite.name
+            );
+            let quick = Effort {
+                quick: true,
+                million: false,
+                ..all
+            };
+            assert_eq!(suite.sizes(quick).len(), 1, "{}", suite.name);
+        }
+    }
+}

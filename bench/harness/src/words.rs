@@ -1,0 +1,212 @@
+//! What a tool says about its own run, as JSON on stdout: whether all came up, how long that took and
+//! how many messages went round. Processor time and memory are never taken from here: the harness
+//! reads those itself ([`crate::usage`]), alike for all.
+//!
+//! throng prints its summary; the peers print the few fields of it that are read here; the floor has
+//! a form of its own.
+
+use serde::Deserialize;
+
+/// What is read of a tool's own account.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Words {
+    /// Connections that a client established, or the most that a server held.
+    pub held: u64,
+    /// When the last connection was up, in seconds since 1970, if it says so.
+    pub up_unix_s: Option<f64>,
+    /// From the first attempt to the last connection.
+    pub set_up_s: Option<f64>,
+    /// Whole echoes a second while all were up.
+    pub messages_per_s: Option<f64>,
+    /// Its verdict, if it says that it did not reach what was asked.
+    pub shortfall: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Summary {
+    started_unix_s: Option<f64>,
+    connections: Connections,
+    set_up: Option<SetUp>,
+    message_rate: Option<MessageRate>,
+    reached: Option<bool>,
+    #[serde(default)]
+    findings: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Connections {
+    #[serde(default)]
+    established: u64,
+    #[serde(default)]
+    peak: u64,
+}
+
+#[derive(Deserialize)]
+struct SetUp {
+    seconds: f64,
+}
+
+#[derive(Deserialize)]
+struct MessageRate {
+    reached_per_s: f64,
+}
+
+#[derive(Deserialize)]
+struct Floor {
+    connections: u64,
+    seconds: f64,
+    echo: Option<FloorEcho>,
+}
+
+#[derive(Deserialize)]
+struct FloorEcho {
+    round_trips_per_second: f64,
+}
+
+/// The first JSON object in `stdout`, which may have other lines before it (`ready`).
+fn object<'a, T: Deserialize<'a>>(stdout: &'a str) -> Result<T, String> {
+    let from = stdout
+        .char_indices()
+        .find(|(i, c)| *c == '{' && (*i == 0 || stdout.as_bytes()[i - 1] == b'\n'))
+        .map(|(i, _)| i)
+        .ok_or("printed no JSON")?;
+    serde_json::Deserializer::from_str(&stdout[from..])
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| unreachable!("a brace was found"))
+        .map_err(|e| format!("its JSON is not what was expected: {e}"))
+}
+
+impl Words {
+    /// From throng's summary or a peer's part of it.
+    ///
+    /// # Errors
+    /// No such JSON; one line for the user.
+    pub fn of_summary(stdout: &str) -> Result<Words, String> {
+        let s: Summary = object(stdout)?;
+        let set_up_s = s.set_up.map(|s| s.seconds);
+        Ok(Words {
+            held: s.connections.peak.max(s.connections.established),
+            up_unix_s: s.started_unix_s.zip(set_up_s).map(|(t, d)| t + d),
+            set_up_s,
+            messages_per_s: s.message_rate.map(|m| m.reached_per_s),
+            shortfall: (s.reached == Some(false))
+                .then(|| s.findings.into_iter().next().unwrap_or_default()),
+        })
+    }
+
+    /// From the floor's line.
+    ///
+    /// # Errors
+    /// No such JSON; one line for the user.
+    pub fn of_floor(stdout: &str) -> Result<Words, String> {
+        let f: Floor = object(stdout)?;
+        Ok(Words {
+            held: f.connections,
+            up_unix_s: None,
+            set_up_s: Some(f.seconds),
+            messages_per_s: f.echo.map(|e| e.round_trips_per_second),
+            shortfall: None,
+        })
+    }
+
+    /// From tcpkali's text.
+    ///
+    /// # Errors
+    /// It never said that it had ramped up; one line for the user.
+    pub fn of_tcpkali(stdout: &str) -> Result<Words, String> {
+        let held = stdout
+            .lines()
+            .find_map(|l| {
+                l.strip_prefix("Ramped up to ")?
+                    .strip_suffix(" connections.")
+            })
+            .and_then(|n| n.parse().ok())
+            .ok_or("did not ramp up")?;
+        Ok(Words {
+            held,
+            ..Words::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_of_throng_is_read() {
+        let text = r#"{"version":1,"tool":"throng 0.1.0","role":"load","reached":true,
+            "started_unix_s":1700000000.25,"seconds":3.5,
+            "connections":{"asked":10000,"attempted":10000,"established":10000,"accepted":null,
+              "peak":10000,"failed":{}},
+            "set_up":{"seconds":0.4,"per_s":25000.0,"latency":null},
+            "message_rate":{"asked_per_s":null,"reached_per_s":60000.5,"seconds":3.0},
+            "cost":{"user_bytes":1}}"#;
+        let words = Words::of_summary(text).unwrap();
+        assert_eq!(
+            words,
+            Words {
+                held: 10_000,
+                up_unix_s: Some(1_700_000_000.65),
+                set_up_s: Some(0.4),
+                messages_per_s: Some(60_000.5),
+                shortfall: None,
+            }
+        );
+    }
+
+    #[test]
+    fn a_run_that_fell_short_says_so() {
+        let text = r#"{"reached":false,"findings":["1 was reset","and more"],"connections":{}}"#;
+        let words = Words::of_summary(text).unwrap();
+        assert_eq!(words.shortfall.as_deref(), Some("1 was reset"));
+    }
+
+    #[test]
+    fn a_server_has_no_set_up_and_may_say_ready_first() {
+        let words = Words::of_summary(
+            "ready\n{\n \"connections\": {\"accepted\": 7, \"peak\": 6},\n \"set_up\": null}\nbye\n",
+        )
+        .unwrap();
+        assert_eq!((words.held, words.set_up_s), (6, None));
+    }
+
+    #[test]
+    fn the_floor_is_read_with_and_without_echo() {
+        let words =
+            Words::of_floor(r#"{"connections":5,"seconds":2.0,"connections_per_second":2.5}"#)
+                .unwrap();
+        assert_eq!(
+            (words.held, words.set_up_s, words.messages_per_s),
+            (5, Some(2.0), None)
+        );
+        let words = Words::of_floor(
+            r#"{"connections":5,"seconds":2.0,"echo":{"size":16,"round_trips_per_second":9.5}}"#,
+        )
+        .unwrap();
+        assert_eq!(words.messages_per_s, Some(9.5));
+    }
+
+    #[test]
+    fn tcpkali_tells_only_how_many() {
+        let words =
+            Words::of_tcpkali("Destination: [127.0.0.1]:1\nRamped up to 5000 connections.\n");
+        assert_eq!(words.map(|w| (w.held, w.set_up_s)), Ok((5000, None)));
+        assert!(Words::of_tcpkali("Destination: [127.0.0.1]:1\n").is_err());
+    }
+
+    #[test]
+    fn what_is_not_json_is_an_error_and_not_a_panic() {
+        for text in [
+            "",
+            "ready\n",
+            "x {\n",
+            "{\"connections\":",
+            "{}",
+            "{\"connections\":1}",
+        ] {
+            assert!(Words::of_summary(text).is_err(), "{text}");
+        }
+    }
+}
