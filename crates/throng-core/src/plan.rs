@@ -481,6 +481,7 @@ mod tests {
             reconnect: true,
             messages: Messages::default(),
             repeat: Repeat::Flood,
+            in_flight: None,
             traffic_after_ramp: false,
             hold: Duration::from_secs(10),
             duration: None,

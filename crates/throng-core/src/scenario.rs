@@ -64,6 +64,8 @@ pub struct LoadScenario {
     pub messages: Messages,
     /// How often.
     pub repeat: Repeat,
+    /// Closed loop: messages under way at once, over all connections; `None` for one on each.
+    pub in_flight: Option<u32>,
     /// Send nothing until all connections are up.
     pub traffic_after_ramp: bool,
     /// How long to go on after the last connection is up.

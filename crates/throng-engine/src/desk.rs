@@ -4,7 +4,7 @@
 //! keeps states, timers and counters right, so that they mean the same on either engine.
 
 use crate::control::{Clock, Control, Order, Orders};
-use crate::job::{Admission, ClientRole, Done, Job, Role, ServerRole};
+use crate::job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole};
 use crate::socket::Address;
 use std::collections::VecDeque;
 use std::net::TcpListener;
@@ -88,7 +88,11 @@ pub(crate) struct Desk<B: Behaviour> {
     opener: Option<Opener>,
     others: Vec<Arc<Counters>>,
     max: u32,
+    closing: Closing,
     connect_times: Measured,
+    /// The connection whose turn it was last, and how many are still to have theirs.
+    turn: u32,
+    passed: u32,
     /// How far starting traffic on all connections has got, once it was ordered.
     started: Option<u32>,
 }
@@ -116,7 +120,10 @@ impl<B: Behaviour> Desk<B> {
             opener: None,
             others: Vec::new(),
             max: 0,
+            closing: job.closing,
             connect_times: Measured::default(),
+            turn: 0,
+            passed: 0,
             started: None,
         };
         desk.behaviour.traffic(job.traffic, desk.clock.now());
@@ -139,6 +146,11 @@ impl<B: Behaviour> Desk<B> {
     /// The most connections there can be.
     pub fn max(&self) -> u32 {
         self.max
+    }
+
+    /// How to close what is up at the end.
+    pub fn closing(&self) -> Closing {
+        self.closing
     }
 
     pub fn is_client(&self) -> bool {
@@ -193,6 +205,31 @@ impl<B: Behaviour> Desk<B> {
         }
         self.started = None;
         None
+    }
+
+    /// The connection whose turn is next: the first one after the last that is up.
+    fn next_in_turn(&mut self) -> Option<u32> {
+        for _ in 0..self.conns.len() {
+            self.turn = (self.turn + 1) % self.conns.len() as u32;
+            if self.conns[self.turn as usize].state == State::Open {
+                return Some(self.turn);
+            }
+        }
+        None
+    }
+
+    /// Wakes the next connection in turn, if another one passed. Returns it, for what it asks to be
+    /// done.
+    pub fn take_turn(&mut self, now: Time, out: &mut Outbox) -> Option<u32> {
+        self.passed = self.passed.checked_sub(1)?;
+        let index = self.next_in_turn()?;
+        self.wake(index, now, out);
+        Some(index)
+    }
+
+    /// Takes note that this many connections are to have their turn.
+    pub fn pass(&mut self, n: u32) {
+        self.passed += n;
     }
 
     /// Whether a server worker should let others accept: it is far ahead of the one with the fewest
@@ -401,7 +438,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// How long the loop may sleep; `None` for until something happens.
     pub fn sleep(&self, now: Time) -> Option<Duration> {
-        if self.started.is_some() {
+        if self.started.is_some() || self.passed > 0 {
             return Some(Duration::ZERO);
         }
         let opening = self

@@ -57,6 +57,18 @@ pub enum Role {
     Server(ServerRole),
 }
 
+/// How connections that are up at the end are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Shut down from this side (FIN).
+    ShutDown,
+    /// Reset by closing: the sockets linger for no time (see [`listen`](crate::listen)). For a server
+    /// whose clients are in the same process.
+    Reset,
+    /// Reset by their peers, a server in the same process.
+    ByPeer,
+}
+
 /// All that a worker needs.
 pub struct Job<B> {
     /// Which side.
@@ -65,6 +77,8 @@ pub struct Job<B> {
     pub behaviour: B,
     /// Whether traffic waits for [`Order::StartTraffic`](crate::Order::StartTraffic).
     pub traffic: Traffic,
+    /// How to close what is up at the end.
+    pub closing: Closing,
     /// Where to count.
     pub counters: Arc<Counters>,
     /// Where orders come from.

@@ -119,19 +119,29 @@ pub(crate) fn bind(fd: RawFd, address: &Address) -> io::Result<()> {
     }
 }
 
+/// Who may connect to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Whoever can reach its address.
+    Address,
+    /// This process, through loopback: nothing from outside this machine gets in, whatever the address
+    /// (SO_BINDTODEVICE lo). Accepted sockets linger for no time: closing one resets it, which spares a
+    /// million handshakes and TIME_WAITs at the end of a run.
+    OwnProcess,
+}
+
 /// Listens on `address` with an accept queue of `backlog` (cut by the kernel to somaxconn). `[::]`
-/// takes IPv4 too; where the kernel has no IPv6 it falls back to `0.0.0.0`. With `loopback_only`
-/// nothing from outside this machine gets in, whatever the address (SO_BINDTODEVICE lo).
+/// takes IPv4 too; where the kernel has no IPv6 it falls back to `0.0.0.0`.
 ///
 /// # Errors
 /// As from socket(2), bind(2) and listen(2).
-pub fn listen(address: SocketAddr, backlog: u32, loopback_only: bool) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr, backlog: u32, reach: Reach) -> io::Result<TcpListener> {
     let fd = match stream(Address::new(address).family()) {
         Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
             return listen(
                 (std::net::Ipv4Addr::UNSPECIFIED, address.port()).into(),
                 backlog,
-                loopback_only,
+                reach,
             );
         }
         other => other?,
@@ -147,17 +157,29 @@ pub fn listen(address: SocketAddr, backlog: u32, loopback_only: bool) -> io::Res
             only_v6.into(),
         )?;
     }
-    if loopback_only {
+    if reach == Reach::OwnProcess {
         let device = c"lo";
-        // SAFETY: the option's value is the interface's name, alive during the call.
+        let reset = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        // SAFETY: the options' values are a name and a struct linger, alive during the calls.
         let done = unsafe {
+            let size = size_of_val(&reset) as u32;
             libc::setsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_LINGER,
+                (&raw const reset).cast(),
+                size,
+            )
+            .min(libc::setsockopt(
                 fd.as_raw_fd(),
                 libc::SOL_SOCKET,
                 libc::SO_BINDTODEVICE,
                 device.as_ptr().cast(),
                 2,
-            )
+            ))
         };
         if done < 0 {
             return Err(io::Error::last_os_error());
@@ -189,6 +211,13 @@ pub(crate) fn accept_queue(listener: RawFd) -> u32 {
         )
     };
     if done < 0 { 0 } else { info[UNACKED] }
+}
+
+/// Makes a listener refuse from now on, whoever else has it open; connections in its accept queue are
+/// reset.
+pub(crate) fn stop_listening(listener: RawFd) {
+    // SAFETY: no pointers. It fails only for a listener that another worker has stopped already.
+    unsafe { libc::shutdown(listener, libc::SHUT_RD) };
 }
 
 /// What an errno from opening a connection means.

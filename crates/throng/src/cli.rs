@@ -122,6 +122,11 @@ pub(crate) struct LoadArgs {
     #[arg(long, conflicts_with = "message_rate")]
     pub closed_loop: bool,
 
+    /// Closed loop: messages under way at once, passed from connection to connection in turn
+    /// [default: one on each]
+    #[arg(long, value_name = "N", requires = "closed_loop", value_parser = connections)]
+    pub in_flight: Option<u32>,
+
     /// Send nothing before all connections are up
     #[arg(long)]
     pub after_ramp: bool,

@@ -24,10 +24,13 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Per-connection memory is told from this many connections on; under it a page more or less decides.
 const ENOUGH_TO_DIVIDE: u64 = 1000;
 
+/// A worker, and what it leaves behind.
+pub(crate) type WorkerThread = JoinHandle<io::Result<Done>>;
+
 /// The workers of one side.
 pub(crate) struct Side {
     pub counters: Vec<Arc<Counters>>,
-    pub threads: Vec<JoinHandle<io::Result<Done>>>,
+    pub threads: Vec<WorkerThread>,
 }
 
 impl Side {

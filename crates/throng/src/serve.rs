@@ -4,14 +4,15 @@ use crate::Failure;
 use crate::cli::ServeArgs;
 use crate::facts::Machine;
 use crate::output;
-use crate::run::{Side, Watch};
+use crate::run::{Side, Watch, WorkerThread};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::behaviour::{Behaviour, Echo, Sink, Traffic};
 use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
+use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
-use throng_engine::{Clock, Control, Job, Order, Role, ServerRole};
+use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole};
 use throng_host::limits::raise_soft_to_hard;
 
 /// Runs it to its end. Returns the exit code.
@@ -35,22 +36,22 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     let listeners = scenario
         .listen
         .iter()
-        .map(|at| open_listener(*at, plan.backlog, false))
+        .map(|at| open_listener(*at, plan.backlog, Reach::Address))
         .collect::<Result<Vec<_>, _>>()?;
     if !args.common.quiet {
         announce(&mut watch, &listeners, &plan, &scenario);
     }
     watch.meter.note_sockets_before();
-    let side = start(
-        plan.engine,
-        scenario.mode,
-        plan.workers,
-        plan.max_connections,
-        plan.ring_slots,
-        listeners.into_iter().map(Arc::new).collect(),
-        &watch.control,
-        watch.clock,
-    )?;
+    let server = Server {
+        engine: plan.engine,
+        mode: scenario.mode,
+        workers: plan.workers,
+        max_connections: plan.max_connections,
+        ring_slots: plan.ring_slots,
+        closing: Closing::ShutDown,
+        listeners: listeners.into_iter().map(Arc::new).collect(),
+    };
+    let side = server.start(&watch.control, watch.clock)?;
 
     let asked = scenario.max_connections.map(u64::from);
     loop {
@@ -105,9 +106,9 @@ fn announce(
 pub(crate) fn open_listener(
     at: SocketAddr,
     backlog: u32,
-    loopback_only: bool,
+    reach: Reach,
 ) -> Result<TcpListener, Failure> {
-    throng_engine::listen(at, backlog, loopback_only).map_err(|e| {
+    throng_engine::listen(at, backlog, reach).map_err(|e| {
         let remedy = match e.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "; another process listens there: choose another port, or 0 for any"
@@ -124,74 +125,71 @@ pub(crate) fn open_listener(
     })
 }
 
-/// Starts the workers of a server. Also for the server within `load --self`.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn start(
-    engine: Engine,
-    mode: ServeMode,
-    workers: u32,
-    max_connections: u32,
-    ring_slots: u32,
-    listeners: Vec<Arc<TcpListener>>,
-    control: &Arc<Control>,
-    clock: Clock,
-) -> Result<Side, Failure> {
-    let mut side = Side::new(workers);
-    for worker in 0..workers {
-        let role = Role::Server(ServerRole {
-            listeners: listeners.clone(),
-            // The places of all workers together are exactly as many as asked for.
-            max: max_connections / workers + u32::from(worker < max_connections % workers),
-            others: side
+/// A server to start: by itself, or within `load --self`.
+pub(crate) struct Server {
+    pub engine: Engine,
+    pub mode: ServeMode,
+    pub workers: u32,
+    pub max_connections: u32,
+    pub ring_slots: u32,
+    pub closing: Closing,
+    pub listeners: Vec<Arc<TcpListener>>,
+}
+
+impl Server {
+    /// Starts its workers.
+    pub fn start(&self, control: &Arc<Control>, clock: Clock) -> Result<Side, Failure> {
+        let mut side = Side::new(self.workers);
+        for worker in 0..self.workers {
+            let others = side
                 .counters
                 .iter()
                 .enumerate()
-                .filter(|(i, _)| *i != worker as usize)
-                .map(|(_, c)| Arc::clone(c))
-                .collect(),
-        });
-        let counters = Arc::clone(&side.counters[worker as usize]);
-        let name = format!("serve-{worker}");
-        let control = Arc::clone(control);
-        let thread = match mode {
-            ServeMode::Sink => spawn(
-                engine, name, role, Sink, counters, control, clock, ring_slots,
-            ),
-            ServeMode::Echo => spawn(
-                engine, name, role, Echo, counters, control, clock, ring_slots,
-            ),
-        };
-        side.threads.push(thread?);
+                .filter(|(at, _)| *at != worker as usize);
+            let role = Role::Server(ServerRole {
+                listeners: self.listeners.clone(),
+                // The places of all workers together are exactly as many as asked for.
+                max: self.max_connections / self.workers
+                    + u32::from(worker < self.max_connections % self.workers),
+                others: others.map(|(_, counters)| Arc::clone(counters)).collect(),
+            });
+            let counters = Arc::clone(&side.counters[worker as usize]);
+            let name = format!("serve-{worker}");
+            let thread = match self.mode {
+                ServeMode::Sink => self.spawn(name, role, Sink, counters, control, clock),
+                ServeMode::Echo => self.spawn(name, role, Echo, counters, control, clock),
+            };
+            side.threads.push(thread?);
+        }
+        Ok(side)
     }
-    Ok(side)
-}
 
-#[allow(clippy::too_many_arguments)]
-fn spawn<B>(
-    engine: Engine,
-    name: String,
-    role: Role,
-    behaviour: B,
-    counters: Arc<throng_core::stats::Counters>,
-    control: Arc<Control>,
-    clock: Clock,
-    ring_slots: u32,
-) -> Result<std::thread::JoinHandle<std::io::Result<throng_engine::Done>>, Failure>
-where
-    B: Behaviour + Send + 'static,
-    B::Conn: Send,
-{
-    let job = Job {
-        role,
-        behaviour,
-        traffic: Traffic::On,
-        counters,
-        control,
-        clock,
-        ring_slots,
-    };
-    throng_engine::spawn(engine, name, job)
-        .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
+    fn spawn<B>(
+        &self,
+        name: String,
+        role: Role,
+        behaviour: B,
+        counters: Arc<Counters>,
+        control: &Arc<Control>,
+        clock: Clock,
+    ) -> Result<WorkerThread, Failure>
+    where
+        B: Behaviour + Send + 'static,
+        B::Conn: Send,
+    {
+        let job = Job {
+            role,
+            behaviour,
+            traffic: Traffic::On,
+            closing: self.closing,
+            counters,
+            control: Arc::clone(control),
+            clock,
+            ring_slots: self.ring_slots,
+        };
+        throng_engine::spawn(self.engine, name, job)
+            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
+    }
 }
 
 fn finish(

@@ -26,6 +26,9 @@ pub struct Load {
     layout: Layout,
     repeat: Repeat,
     pace: Option<MessagePace>,
+    /// Closed loop: connections of this worker that have a message under way, and how many may.
+    active: u32,
+    most_active: u32,
     traffic: Traffic,
     /// When traffic was switched off, or the end of time.
     off_at: Time,
@@ -60,8 +63,15 @@ enum Doing {
 
 impl Load {
     /// A load of the messages in `layout`, repeated as told, spread over `connections` connections in
-    /// all. Traffic begins as each connection opens if `traffic` is [`Traffic::On`].
-    pub fn new(layout: Layout, repeat: Repeat, connections: u32, traffic: Traffic) -> Load {
+    /// all. Traffic begins as each connection opens if `traffic` is [`Traffic::On`]. In a closed loop at
+    /// most `in_flight` of this worker's connections have a message under way, each in its turn.
+    pub fn new(
+        layout: Layout,
+        repeat: Repeat,
+        connections: u32,
+        in_flight: Option<u32>,
+        traffic: Traffic,
+    ) -> Load {
         let pace = match repeat {
             Repeat::Paced(rate) => Some(MessagePace::new(rate, connections)),
             Repeat::Flood | Repeat::ClosedLoop => None,
@@ -70,6 +80,8 @@ impl Load {
             layout,
             repeat,
             pace,
+            active: 0,
+            most_active: in_flight.unwrap_or(u32::MAX),
             traffic,
             off_at: Time(u64::MAX),
             measured: Measured::default(),
@@ -101,7 +113,14 @@ impl Load {
         if conn.under_way == 0 {
             self.measured.round_trip.record(now.since(conn.due.time()));
             counters.messages_received.add(1);
-            self.next(conn, now, out);
+            self.active -= 1;
+            if self.most_active == u32::MAX {
+                self.next(conn, now, out);
+            } else {
+                // The next message is another connection's; so are those of connections that closed.
+                conn.doing = Doing::Idle;
+                out.pass = self.most_active - self.active;
+            }
         }
     }
 
@@ -113,12 +132,13 @@ impl Load {
         }
         let wanted = match (&self.pace, self.repeat) {
             (Some(pace), _) => pace.due(conn.due, now),
-            (None, Repeat::ClosedLoop) => 1,
+            (None, Repeat::ClosedLoop) => u32::from(self.active < self.most_active),
             (None, _) => u32::MAX,
         };
         if let Some((range, n)) = self.layout.repeated(wanted) {
             conn.doing = Doing::Sending;
             if self.repeat == Repeat::ClosedLoop {
+                self.active += 1;
                 conn.due = Due::at(now);
                 self.expect_echo(conn, range.len());
             } else {
@@ -203,8 +223,12 @@ impl Behaviour for Load {
     }
 
     fn woken(&mut self, conn: &mut LoadConn, now: Time, _: &Counters, out: &mut Outbox) {
-        if conn.doing == Doing::Paced {
-            self.next(conn, now, out);
+        match conn.doing {
+            Doing::Paced => self.next(conn, now, out),
+            Doing::Idle if self.repeat == Repeat::ClosedLoop => self.next(conn, now, out),
+            // Its last message is still under way: somebody else's turn.
+            Doing::Sending | Doing::Awaiting if self.active < self.most_active => out.pass = 1,
+            _ => {}
         }
     }
 
@@ -219,6 +243,11 @@ impl Behaviour for Load {
                 counters.messages_unsent.add(1);
                 conn.due = pace.after(conn.due, 1);
             }
+        }
+        if self.repeat == Repeat::ClosedLoop
+            && matches!(conn.doing, Doing::Sending | Doing::Awaiting)
+        {
+            self.active -= 1;
         }
         *conn = LoadConn::default();
     }
@@ -250,7 +279,7 @@ mod tests {
             first: first.into(),
             repeated: b"ping".to_vec(),
         };
-        Load::new(Layout::new(&messages, 8), repeat, 1, Traffic::On)
+        Load::new(Layout::new(&messages, 8), repeat, 1, None, Traffic::On)
     }
 
     struct Rig {
@@ -359,6 +388,36 @@ mod tests {
                 .map(|d| d.as_millis()),
             Some(4)
         );
+    }
+
+    #[test]
+    fn only_so_many_messages_are_under_way_and_turns_are_passed_on() {
+        let messages = Messages {
+            first: vec![],
+            repeated: b"ping".to_vec(),
+        };
+        let load = Load::new(
+            Layout::new(&messages, 1),
+            Repeat::ClosedLoop,
+            2,
+            Some(1),
+            Traffic::On,
+        );
+        let mut rig = Rig::new(load);
+        assert_eq!(rig.opened(0).send, Send::Memory(0..4));
+        let mut other = LoadConn::default();
+        let out = rig.at(0, |l, _, now, n, out| l.opened(&mut other, 1, now, n, out));
+        assert_eq!(out.send, Send::Nothing, "one message is under way already");
+        rig.sent(1);
+        let out = rig.received(2, b"ping");
+        assert_eq!((out.send, out.pass), (Send::Nothing, 1));
+        let out = rig.at(2, |l, _, now, n, out| l.woken(&mut other, now, n, out));
+        assert_eq!(out.send, Send::Memory(0..4));
+        // It closes with its message under way, so there is room for one again.
+        rig.at(3, |l, _, now, n, _| {
+            l.closed(&mut other, Closed::ByPeer, now, n)
+        });
+        assert_eq!(rig.woken(4).send, Send::Memory(0..4));
     }
 
     #[test]

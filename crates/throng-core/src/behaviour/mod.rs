@@ -44,6 +44,8 @@ pub struct Outbox {
     pub wake: Option<Time>,
     /// Close the connection once what is being sent is sent.
     pub close: bool,
+    /// Call [`Behaviour::woken`] on this many other connections, each the next one in turn.
+    pub pass: u32,
 }
 
 /// What connections do. See the [module](self) for who calls it.
@@ -86,7 +88,8 @@ pub trait Behaviour {
     /// What was asked to be sent is sent, all `n` bytes. The engine has counted them.
     fn sent(&mut self, _: &mut Self::Conn, _n: usize, _now: Time, _: &Counters, _: &mut Outbox) {}
 
-    /// The time asked for has come (or the wheel could not wait that long: check).
+    /// The time asked for has come (or the wheel could not wait that long: check), or it is this
+    /// connection's turn because another one [passed](Outbox::pass).
     fn woken(&mut self, _: &mut Self::Conn, _now: Time, _: &Counters, _: &mut Outbox) {}
 
     /// The connection is gone.

@@ -25,6 +25,8 @@ const READS_A_TURN: usize = 8;
 /// Connections opened, or accepted from one listener, in one round of the loop.
 const OPENS_A_ROUND: u32 = 16;
 const ACCEPTS_A_ROUND: u32 = 64;
+/// Turns passed on in one round, at most.
+const TURNS_A_ROUND: usize = 1024;
 /// Connections on which traffic is started in one round.
 const STARTS_A_ROUND: usize = 256;
 /// How long a worker that does not accept rests before it looks again.
@@ -125,6 +127,13 @@ impl<B: Behaviour> Worker<B> {
             self.open(now);
             self.watch_listeners(now)?;
             self.tell_sent();
+            for _ in 0..TURNS_A_ROUND {
+                let mut out = Outbox::default();
+                let Some(index) = self.desk.take_turn(now, &mut out) else {
+                    break;
+                };
+                self.apply(index, out, 0, now);
+            }
             for _ in 0..self.to_read.len() {
                 let Some((index, generation)) = self.to_read.pop_front() else {
                     break;
@@ -386,6 +395,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Does what a behaviour asked for; `got` bytes in the buffer were just received.
     fn apply(&mut self, index: u32, out: Outbox, got: usize, now: Time) {
+        self.desk.pass(out.pass);
         if let Some(at) = out.wake {
             self.desk.wheel.set(index, at);
         }

@@ -250,13 +250,13 @@ pub(super) fn cancel(tag: Tag) -> Sqe {
     }
 }
 
-/// Shuts the connection in `slot` down both ways, which also ends its receive.
-pub(super) fn shutdown(slot: u32, generation: u16) -> Sqe {
+/// Shuts the connection in `slot` down (SHUT_RD, SHUT_RDWR), which also ends its receive.
+pub(super) fn shutdown(slot: u32, how: i32, generation: u16) -> Sqe {
     Sqe {
         opcode: SHUTDOWN,
         flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: slot as i32,
-        len: libc::SHUT_RDWR as u32,
+        len: how as u32,
         user_data: Tag::new(Op::Quiet, slot, generation, 0).encode(),
         ..Sqe::default()
     }

@@ -9,7 +9,7 @@ use super::op::{self, Op, Tag};
 use super::ring::{BufferPool, CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe, Ring};
 use super::spill::Spills;
 use crate::desk::{Desk, Fired, State};
-use crate::job::{Done, Job};
+use crate::job::{Closing, Done, Job};
 use crate::socket::{self, ON, OwnedEvent, close_cause, fail_cause};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -42,11 +42,13 @@ const DONT_WAIT: u16 = 1 << 15;
 const ENTERS_A_VISIT: u32 = 8;
 /// A peer that lets this much of its echo wait is not read from.
 const PAUSE_ABOVE: usize = 256 * 1024;
+/// Turns passed on in one round, at most.
+const TURNS_A_ROUND: usize = 1024;
 /// Connections on which traffic is started in one round of the loop.
 const STARTS_A_ROUND: usize = 256;
 
-/// A ring that gets no further with closing for this long is left to the kernel.
-const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
+/// Closing that gets no further for this long is left to the kernel.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A multishot receive is armed.
 const RECEIVING: u8 = 1;
@@ -165,6 +167,17 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
+    /// Wakes those whose turn others passed on. One that passes at once is seen to in the next round.
+    fn take_turns(&mut self, now: Time) {
+        for _ in 0..TURNS_A_ROUND {
+            let mut out = Outbox::default();
+            let Some(index) = self.desk.take_turn(now, &mut out) else {
+                return;
+            };
+            self.apply(index, out, None);
+        }
+    }
+
     /// Sets up another ring with its table.
     fn add_ring(&mut self) -> io::Result<()> {
         let mut ring = Ring::new(SQ_ENTRIES, CQ_ENTRIES)?;
@@ -252,6 +265,7 @@ impl<B: Behaviour> Worker<B> {
             while let Some(cqe) = self.rings[at].pop() {
                 self.completed(at, cqe, now);
             }
+            self.take_turns(now);
             let ring = &mut self.rings[at];
             let unfinished = self.echoes > 0 || ring.has_completions();
             if enters >= ENTERS_A_VISIT {
@@ -530,6 +544,7 @@ impl<B: Behaviour> Worker<B> {
     /// it is being sent from and must be kept.
     fn apply(&mut self, index: u32, out: Outbox, got: Option<(u16, u32)>) -> bool {
         let mut keep = false;
+        self.desk.pass(out.pass);
         if let Some(at) = out.wake {
             self.desk.wheel.set(index, at);
         }
@@ -700,7 +715,7 @@ impl<B: Behaviour> Worker<B> {
         }
         conn.marks |= SHUT;
         let generation = conn.generation;
-        self.rings[at].push(op::shutdown(slot, generation));
+        self.rings[at].push(op::shutdown(slot, libc::SHUT_RDWR, generation));
     }
 
     /// Takes the connection out of its place.
@@ -725,38 +740,66 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Closes everything, ring by ring: connections are shut down, which ends their receives, and then
-    /// the table is emptied. That all happens in this thread, so workers close side by side; what is
-    /// left to the kernel when a ring goes is done by one thread for the whole machine. (Cancelling
-    /// receives takes time in the square of their number.) Once a ring is gone nothing of it runs, so
-    /// neither buffers nor messages are touched any more.
+    /// Closes everything: brings receives to their end and empties the tables, in this thread, so that
+    /// workers close side by side. (What is left to the kernel when a ring goes is done by one thread
+    /// for the whole machine, and cancelling receives takes time in the square of their number.) Once
+    /// a ring is gone nothing of it runs, so neither buffers nor messages are touched any more.
     fn close_all(&mut self) {
-        let slots = self.slots as usize;
-        for (at, ring) in self.rings.iter_mut().enumerate() {
-            let mut receiving = 0;
-            let conns = self.desk.conns.iter().skip(at * slots).take(slots);
-            for (slot, conn) in conns.enumerate().filter(|(_, c)| c.state == State::Open) {
-                ring.push(op::shutdown(slot as u32, conn.generation));
-                receiving += u32::from(conn.marks & RECEIVING != 0);
-            }
-            let mut progress = Instant::now();
-            while (receiving > 0 || ring.has_pending()) && progress.elapsed() < CLOSE_PATIENCE {
-                if ring.enter().is_err() {
-                    break;
-                }
-                while let Some(cqe) = ring.pop() {
-                    progress = Instant::now();
-                    if cqe.flags & CQE_F_BUFFER != 0 {
-                        ring.give_back(&self.pool, (cqe.flags >> CQE_BUFFER_SHIFT) as u16);
-                    }
-                    if Tag::decode(cqe.user_data).op == Op::Recv && cqe.flags & CQE_F_MORE == 0 {
-                        receiving = receiving.saturating_sub(1);
-                    }
-                }
-            }
+        for listener in &self.desk.listeners {
+            // The accept that waits there would keep the port until the kernel has done with the ring.
+            socket::stop_listening(listener.as_raw_fd());
+        }
+        self.end_receives();
+        for ring in &self.rings {
             let _ = ring.unregister_table();
         }
         self.desk.close_all();
         self.rings.clear();
+    }
+
+    /// Brings every connection's receive to its end, or gives up when that gets no further.
+    fn end_receives(&mut self) {
+        let how = match self.desk.closing() {
+            Closing::ShutDown => Some(libc::SHUT_RDWR),
+            // Says nothing to the peer, who learns of it by the reset when the table is emptied.
+            Closing::Reset => Some(libc::SHUT_RD),
+            Closing::ByPeer => None,
+        };
+        let mut receiving = 0;
+        for (index, conn) in self.desk.conns.iter().enumerate() {
+            if conn.state == State::Open && conn.marks & RECEIVING != 0 {
+                receiving += 1;
+                if let Some(how) = how {
+                    let (at, slot) = self.place(index as u32);
+                    self.rings[at].push(op::shutdown(slot, how, conn.generation));
+                }
+            }
+        }
+        let mut progress = Instant::now();
+        while receiving > 0 && progress.elapsed() < CLOSE_PATIENCE {
+            let mut idle = true;
+            for ring in &mut self.rings {
+                if !ring.has_pending() && !ring.has_work() {
+                    continue;
+                }
+                if ring.enter().is_err() {
+                    return;
+                }
+                while let Some(cqe) = ring.pop() {
+                    idle = false;
+                    if cqe.flags & CQE_F_BUFFER != 0 {
+                        ring.give_back(&self.pool, (cqe.flags >> CQE_BUFFER_SHIFT) as u16);
+                    }
+                    if Tag::decode(cqe.user_data).op == Op::Recv && cqe.flags & CQE_F_MORE == 0 {
+                        receiving -= 1;
+                    }
+                }
+            }
+            if idle {
+                std::thread::sleep(Duration::from_millis(1));
+            } else {
+                progress = Instant::now();
+            }
+        }
     }
 }

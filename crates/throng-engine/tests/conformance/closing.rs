@@ -12,7 +12,7 @@ use throng_core::payload::{Layout, Messages};
 use throng_core::plan::Engine;
 use throng_core::scenario::Repeat;
 use throng_core::stats::{Closed, Tally};
-use throng_engine::Order;
+use throng_engine::{Closing, Order, Reach};
 
 on_each_engine![
     a_peer_that_closes_is_counted_as_closed_by_peer,
@@ -30,6 +30,7 @@ on_each_engine![
     a_close_waits_for_the_send_although_the_peer_half_closed,
     a_close_later_than_the_send_comes_after_it,
     the_order_to_close_ends_every_connection,
+    both_sides_of_one_process_close_whoever_resets,
 ];
 
 /// Which side throng is.
@@ -371,4 +372,33 @@ fn the_order_to_close_ends_every_connection(engine: Engine) {
     server.give(Order::Close);
     client.close();
     server.close();
+}
+
+fn both_sides_of_one_process_close_whoever_resets(engine: Engine) {
+    let any = ([127, 0, 0, 1], 0).into();
+    for (serving, connecting) in [
+        (Closing::Reset, Closing::ByPeer),
+        (Closing::ShutDown, Closing::ShutDown),
+        // Nobody keeps the clients waiting for ever, whatever they were promised.
+        (Closing::ShutDown, Closing::ByPeer),
+    ] {
+        let mut setup = Serve::on(engine);
+        setup.listeners =
+            vec![throng_engine::listen(any, 4096, Reach::OwnProcess).expect("a listener")];
+        setup.closing = serving;
+        let server = setup.with(|| Echo);
+        let mut setup = Connect::to(engine, &[server.address()], 500);
+        setup.ring_slots = 64;
+        setup.closing = connecting;
+        let client = setup.with(|| flood(1000));
+        client.wait("a flood", |t| {
+            t.established == 500 && t.bytes_sent > 5_000_000
+        });
+        server.wait("all are accepted", |t| t.accepted == 500);
+        server.give(Order::Close);
+        let (tally, _) = client.close();
+        assert_eq!(tally.closed_in_all(), 500, "{tally:?}");
+        let (tally, _) = server.close();
+        assert_eq!(tally.closed_in_all(), 500, "{tally:?}");
+    }
 }

@@ -42,7 +42,9 @@ fn two_thousand_connections_with_messages_of_mixed_sizes_lose_nothing(engine: En
     });
     // Each connection sends each size once.
     let all = u64::from(CONNECTIONS) * SIZES.iter().sum::<usize>() as u64;
-    server.wait("counted", |t| t.bytes_sent == all && t.bytes_received == all);
+    server.wait("counted", |t| {
+        t.bytes_sent == all && t.bytes_received == all
+    });
     let (tally, measured) = client.close();
     assert_eq!((tally.bytes_sent, tally.bytes_received), (all, all));
     assert_eq!(tally.established, CONNECTIONS.into());
@@ -102,9 +104,7 @@ fn twenty_thousand_short_connections_go_through_few_places(engine: Engine) {
     again.wait("as many again", |t| t.closed_in_all() >= all);
     // Those that are up end in the middle of something, the others come to their end.
     again.give(throng_engine::Order::StopOpening);
-    let tally = again.wait("the last ones end", |t| {
-        t.in_flight() == 0 && t.open() == 0
-    });
+    let tally = again.wait("the last ones end", |t| t.in_flight() == 0 && t.open() == 0);
     assert_eq!(tally.failed_in_all(), 0, "{tally:?}");
     assert_eq!(tally.closed(Closed::ByUs), tally.established, "{tally:?}");
     let came = all + tally.established;
@@ -122,9 +122,9 @@ fn twenty_thousand_short_connections_go_through_few_places(engine: Engine) {
 fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
     // A third of all messages make the server close, another third the client, the rest go on.
     let _crowd = crowd();
-    let told = Arc::new(AtomicU64::new(0));
-    let side = |told: &Arc<AtomicU64>, mine: u8| {
-        let told = Arc::clone(told);
+    let told: Arc<[AtomicU64; 5]> = Arc::default();
+    let side = |mine: u8| {
+        let told = Arc::clone(&told);
         script(
             peer::noise(1, 1000),
             move |c: &mut u32, event, _, out| match event {
@@ -145,8 +145,8 @@ fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
                         out.send = Send::Back;
                     }
                 }
-                Event::Closed(_) => {
-                    told.fetch_add(1, Relaxed);
+                Event::Closed(why) => {
+                    told[why as usize].fetch_add(1, Relaxed);
                 }
                 _ => {}
             },
@@ -155,20 +155,23 @@ fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
     let mut setup = Serve::at(engine, &["0.0.0.0:0"]);
     setup.ring_slots = 64;
     setup.workers = 2;
-    let server = setup.with(|| side(&told, 0));
+    let server = setup.with(|| side(0));
     let mut setup = Connect::to(engine, &targets(server.address()), 500);
     setup.ring_slots = 64;
     setup.reconnect = true;
-    let client = setup.with(|| side(&told, 1));
+    let client = setup.with(|| side(1));
     client.wait("many came and went", |t| t.closed_in_all() >= 3000);
     let (tally, _) = client.close();
     assert_eq!(tally.failed_in_all(), 0, "{tally:?}");
     assert_eq!(tally.closed(Closed::Error), 0, "{tally:?}");
     assert!(tally.closed(Closed::ByUs) > 500, "{tally:?}");
-    let served = server.wait("all leave", |t| t.open() == 0);
+    let came = tally.established;
+    server.wait("all leave", |t| t.accepted >= came && t.open() == 0);
+    let (served, _) = server.close();
     assert_eq!(served.closed(Closed::Error), 0, "{served:?}");
     assert!(served.closed(Closed::ByUs) > 500, "{served:?}");
-    server.close();
-    let ended = tally.closed_in_all() + served.closed_in_all();
-    assert_eq!(told.load(Relaxed), ended, "each is told once");
+    for why in Closed::ALL {
+        let ended = tally.closed(why) + served.closed(why);
+        assert_eq!(told[why as usize].load(Relaxed), ended, "{why:?}");
+    }
 }

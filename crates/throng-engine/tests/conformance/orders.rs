@@ -139,7 +139,9 @@ fn traffic_starts_once_on_each_connection_whenever_it_opened(engine: Engine) {
     client.wait("half are up", |t| t.open() >= 1500);
     client.give(Order::StartTraffic);
     let all = || begun.lock().unwrap().len() == CONNECTIONS as usize;
-    wait_until("all begin", all, || format!("{}", begun.lock().unwrap().len()));
+    wait_until("all begin", all, || {
+        format!("{}", begun.lock().unwrap().len())
+    });
     client.stays("up", |t| t.open() <= CONNECTIONS.into());
     client.close();
     let begun = begun.lock().unwrap();
@@ -167,7 +169,9 @@ fn traffic_that_stops_ends_with_a_whole_message(engine: Engine) {
         assert!(got.chunks(message.len()).all(|m| m == message));
         received += got.len() as u64;
     }
-    client.stays("up and silent", |t| t.open() == 5 && t.bytes_sent == received);
+    client.stays("up and silent", |t| {
+        t.open() == 5 && t.bytes_sent == received
+    });
     client.close();
 }
 

@@ -102,14 +102,6 @@ pub fn ended(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// Whether nothing comes for as long as `span`.
-pub fn silent(stream: &mut TcpStream, span: Duration) -> bool {
-    stream.set_read_timeout(Some(span)).expect("a timeout");
-    let got = stream.read(&mut [0; 1]);
-    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-    matches!(got, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
-}
-
 /// Sends `bytes` and reads as many back, which must be the same.
 pub fn round_trip(stream: &mut TcpStream, bytes: &[u8]) {
     stream.write_all(bytes).expect("sent");

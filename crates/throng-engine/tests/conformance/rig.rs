@@ -13,7 +13,9 @@ use throng_core::scenario::{EngineChoice, LoadScenario, Repeat};
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
-use throng_engine::{ClientRole, Clock, Control, Done, Job, Order, Role, ServerRole, spawn};
+use throng_engine::{
+    ClientRole, Clock, Closing, Control, Done, Job, Order, Reach, Role, ServerRole, spawn,
+};
 
 /// When a test that waits has failed.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -80,7 +82,7 @@ impl Side {
     fn new(workers: u32, control: Option<Arc<Control>>) -> Side {
         raise_file_limit();
         Side {
-            control: control.unwrap_or_else(Control::new),
+            control: control.unwrap_or_default(),
             clock: Clock::start(),
             counters: (0..workers).map(|_| Arc::default()).collect(),
             addresses: Vec::new(),
@@ -125,6 +127,23 @@ impl Side {
             assert!(holds(&tally), "not any more: {what}; {tally:?}");
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Waits until the counters have stood still for a moment, at something that `holds`.
+    pub fn settles(&self, what: &str, holds: impl Fn(&Tally) -> bool) -> Tally {
+        let mut before = None;
+        let still = |before: &mut Option<Tally>| {
+            let now = self.tally();
+            let same = before.replace(now) == Some(now);
+            thread::sleep(Duration::from_millis(50));
+            same && self.tally() == now && holds(&now)
+        };
+        wait_until(
+            what,
+            || still(&mut before),
+            || format!("{:?}", self.tally()),
+        );
+        self.tally()
     }
 
     /// Closes everything. What was counted and measured in the end; checks that the counts add up.
@@ -194,6 +213,7 @@ pub struct Serve {
     pub ring_slots: u32,
     pub listeners: Vec<TcpListener>,
     pub control: Option<Arc<Control>>,
+    pub closing: Closing,
 }
 
 impl Serve {
@@ -206,7 +226,7 @@ impl Serve {
     pub fn at(engine: Engine, addresses: &[&str]) -> Serve {
         let listen = |at: &&str| {
             let at = at.parse().expect("an address");
-            throng_engine::listen(at, 4096, false).expect("a listener")
+            throng_engine::listen(at, 4096, Reach::Address).expect("a listener")
         };
         Serve {
             engine,
@@ -215,6 +235,7 @@ impl Serve {
             ring_slots: 1024,
             listeners: addresses.iter().map(listen).collect(),
             control: None,
+            closing: Closing::ShutDown,
         }
     }
 
@@ -244,6 +265,7 @@ impl Serve {
                 role,
                 behaviour(),
                 Traffic::On,
+                self.closing,
                 self.ring_slots,
             );
         }
@@ -267,6 +289,7 @@ pub struct Connect {
     pub traffic: Traffic,
     pub ring_slots: u32,
     pub control: Option<Arc<Control>>,
+    pub closing: Closing,
 }
 
 impl Connect {
@@ -285,6 +308,7 @@ impl Connect {
             traffic: Traffic::On,
             ring_slots: 1024,
             control: None,
+            closing: Closing::ShutDown,
         }
     }
 
@@ -317,6 +341,7 @@ impl Connect {
                 role,
                 behaviour(),
                 self.traffic,
+                self.closing,
                 self.ring_slots,
             );
         }
@@ -325,6 +350,7 @@ impl Connect {
 }
 
 impl Side {
+    #[allow(clippy::too_many_arguments)]
     fn start<B>(
         &mut self,
         engine: Engine,
@@ -332,6 +358,7 @@ impl Side {
         role: Role,
         behaviour: B,
         traffic: Traffic,
+        closing: Closing,
         ring_slots: u32,
     ) where
         B: Behaviour + Send + 'static,
@@ -344,6 +371,7 @@ impl Side {
             counters: Arc::clone(&self.counters[worker]),
             control: Arc::clone(&self.control),
             clock: self.clock,
+            closing,
             ring_slots,
         };
         let thread = spawn(engine, format!("worker-{worker}"), job).expect("a thread");

@@ -51,6 +51,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         reconnect: !args.no_reconnect,
         messages,
         repeat,
+        in_flight: args.in_flight,
         traffic_after_ramp: args.after_ramp,
         hold: args.hold,
         duration: args.duration,

@@ -8,8 +8,9 @@ use crate::Failure;
 use crate::admission::{LocalListeners, OwnServer};
 use crate::cli::LoadArgs;
 use crate::facts::Machine;
+use crate::output;
 use crate::run::{Side, Watch};
-use crate::{output, serve};
+use crate::serve::{self, Server};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use throng_core::behaviour::{Load, Traffic};
@@ -18,7 +19,7 @@ use throng_core::payload::Layout;
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::time::Time;
-use throng_engine::{Admission, ClientRole, Control, Job, Role};
+use throng_engine::{Admission, ClientRole, Closing, Control, Job, Reach, Role};
 use throng_host::limits::raise_soft_to_hard;
 
 /// From this rate on each connection several messages share a write. Below it each write is one.
@@ -50,25 +51,29 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     if let Some(mode) = scenario.own_server {
         // Any address of 127/8 reaches it, and nothing from outside does.
         let backlog = machine.facts.somaxconn;
-        let listener = serve::open_listener((Ipv4Addr::UNSPECIFIED, 0).into(), backlog, true)?;
+        let listener = serve::open_listener(
+            (Ipv4Addr::UNSPECIFIED, 0).into(),
+            backlog,
+            Reach::OwnProcess,
+        )?;
         let port = listener
             .local_addr()
             .map_err(|e| Failure::fault(e.to_string()))?
             .port();
         routes = routes.with_port(port);
-        server = Some(serve::start(
-            plan.engine,
+        let own = Server {
+            engine: plan.engine,
             mode,
-            plan.workers,
+            workers: plan.workers,
             // Connections that are closed and opened again may overlap for a moment.
-            scenario
+            max_connections: scenario
                 .connections
                 .saturating_add(scenario.connections / 8 + 1024),
-            plan.ring_slots,
-            vec![Arc::new(listener)],
-            &watch.control,
-            watch.clock,
-        )?);
+            ring_slots: plan.ring_slots,
+            closing: Closing::Reset,
+            listeners: vec![Arc::new(listener)],
+        };
+        server = Some(own.start(&watch.control, watch.clock)?);
     }
     watch.meter.note_sockets_before();
     start_clients(
@@ -106,6 +111,11 @@ fn start_clients(
     } else {
         Traffic::On
     };
+    // One on each worker at least, and no more than there are connections to take turns.
+    let in_flight = scenario
+        .in_flight
+        .filter(|n| *n < scenario.connections)
+        .map(|n| n.div_ceil(plan.workers));
     let routes = Arc::new(routes);
     for worker in 0..plan.workers {
         let admission: Option<Box<dyn Admission>> = match server {
@@ -134,9 +144,15 @@ fn start_clients(
                 layout.clone(),
                 scenario.repeat,
                 scenario.connections,
+                in_flight,
                 traffic,
             ),
             traffic,
+            closing: if server.is_some() {
+                Closing::ByPeer
+            } else {
+                Closing::ShutDown
+            },
             counters: Arc::clone(&clients.counters[worker as usize]),
             control: Arc::<Control>::clone(&watch.control),
             clock: watch.clock,

@@ -48,6 +48,16 @@ pub fn run_words(net: &Net, args: &[&str]) -> Ran {
     start_words(net, args).wait(PATIENCE)
 }
 
+/// Starts `throng load` with a summary for scripts.
+pub fn start_load(net: &Net, args: &str) -> Process {
+    start(net, &format!("load --output json {args}"))
+}
+
+/// Runs `throng load` to its end, with a summary for scripts.
+pub fn load(net: &Net, args: &str) -> Ran {
+    start_load(net, args).wait(PATIENCE)
+}
+
 /// Starts `throng serve` with `args` and waits until it listens everywhere.
 pub fn serve(net: &Net, args: &str) -> Process {
     let serve = start(net, &format!("serve --output json {args}"));

@@ -118,16 +118,25 @@ impl Process {
     }
 
     /// Waits until it has ended by itself.
-    pub fn wait(mut self, at_most: Duration) -> Ran {
+    #[track_caller]
+    pub fn wait(self, at_most: Duration) -> Ran {
+        self.try_wait(at_most)
+            .unwrap_or_else(|text| panic!("{text}"))
+    }
+
+    /// The same; if it still runs then, kills it and returns what there is to say.
+    pub fn try_wait(mut self, at_most: Duration) -> Result<Ran, String> {
         let give_up = Instant::now() + at_most;
         let status = loop {
             match self.child.try_wait().expect("it is our child") {
                 Some(status) => break status,
-                None if Instant::now() >= give_up => panic!(
-                    "{} still runs after {at_most:?}; stderr:\n{}",
-                    self.name,
-                    self.stderr.get()
-                ),
+                None if Instant::now() >= give_up => {
+                    return Err(format!(
+                        "{} still runs after {at_most:?}; stderr:\n{}",
+                        self.name,
+                        self.stderr.get()
+                    ));
+                }
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
@@ -141,14 +150,14 @@ impl Process {
             "{} panicked:\n{stderr}",
             self.name
         );
-        Ran {
+        Ok(Ran {
             name: std::mem::take(&mut self.name),
             // A signal has no code; no test expects one.
             code: status.code().unwrap_or(-1),
             stdout: self.stdout.get(),
             stderr,
             took,
-        }
+        })
     }
 }
 

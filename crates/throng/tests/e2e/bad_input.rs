@@ -1,0 +1,163 @@
+//! Bad input: exit code 2, nothing on stdout, one line on stderr (or clap's, which begins with
+//! `error:`) that names what was wrong.
+
+use crate::common::net::Net;
+use crate::common::process::Process;
+use crate::common::{run_words, start_words};
+use std::time::Duration;
+
+#[test]
+fn bad_input_is_told_in_a_line_that_names_it() {
+    // The arguments, and what the message must contain.
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "Usage: throng"),
+        (&["lod"], "'lod'"),
+        (&["load"], "HOST:PORT"),
+        (&["load", "--self", "127.0.0.1:80"], "--self"),
+        (&["load", "--self=web"], "'web'"),
+        (&["load", "--self", "-c", "0"], "at least 1"),
+        (&["load", "--self", "-c", "-5"], "-5"),
+        (&["load", "--self", "-c", "1.5"], "'1.5'"),
+        (&["load", "--self", "-c", "1e6"], "'1e6'"),
+        (&["load", "--self", "-c", "1g"], "'1g'"),
+        (&["load", "--self", "-c", "101m"], "100m"),
+        (&["load", "--self", "-c", ""], "''"),
+        (
+            &["load", "--self", "-c", "99999999999999999999"],
+            "99999999999999999999",
+        ),
+        (&["load", "--self", "--connect-rate", "0"], "'0'"),
+        (&["load", "--self", "--connect-rate", "fast"], "'fast'"),
+        (
+            &["load", "--self", "--connect-timeout", "0"],
+            "longer than 0",
+        ),
+        (&["load", "--self", "--connect-timeout", "5x"], "'5x'"),
+        (&["load", "--self", "-T", "0s"], "longer than 0"),
+        (&["load", "--self", "--hold", "-1s"], "-1s"),
+        (&["load", "--self", "--hold", "inf"], "'inf'"),
+        (&["load", "--self", "--hold", "200000d"], "a hundred years"),
+        (&["load", "--self", "-w", "0"], "1..=1024"),
+        (&["load", "--self", "-w", "1k"], "1k"),
+        (&["load", "--self", "-m", "x", "-r", "0"], "'0'"),
+        (&["load", "--self", "-m", "x", "-r", "nan"], "'nan'"),
+        (&["load", "--self", "-m", "x", "-r", "-1"], "-1"),
+        (&["load", "--self", "-r", "1"], "add -m or -f"),
+        (&["load", "--self", "-m", "", "-r", "1"], "add -m or -f"),
+        (&["load", "--self=echo", "--closed-loop"], "add -m or -f"),
+        (
+            &["load", "--self", "-m", "x", "--closed-loop"],
+            "--self=echo",
+        ),
+        (
+            &["load", "--self=echo", "-m", "x", "--closed-loop", "-r", "1"],
+            "--message-rate",
+        ),
+        (
+            &["load", "--self", "-m", "x", "-f", "/dev/null"],
+            "--message-file",
+        ),
+        (
+            &["load", "--self", "-f", "/nowhere/at/all"],
+            "/nowhere/at/all",
+        ),
+        (&["load", "--self", "-f", "/"], "/"),
+        (&["load", "--self", "-e", "-m", r"\q"], r"\q"),
+        (&["load", "--self", "-e", "-m", r"\x"], r"\x"),
+        (&["load", "--self", "-e", "-m", r"\400"], r"\400"),
+        (&["load", "--self", "-e", "-1", "x\\"], "--first-message"),
+        (&["load", "127.0.0.1"], "'127.0.0.1' is not a target"),
+        (&["load", "127.0.0.1:0"], "'127.0.0.1:0'"),
+        (&["load", "127.0.0.1:65536"], "'127.0.0.1:65536'"),
+        (&["load", "::1:80"], "'::1:80'"),
+        (&["load", ":80"], "':80'"),
+        (&["load", "[::1:80"], "[::1:80"),
+        (
+            &["load", "no.such.name.invalid:80"],
+            "can't resolve 'no.such.name.invalid'",
+        ),
+        (
+            &["load", "127.0.0.1:9", "--source-ip", "localhost"],
+            "'localhost'",
+        ),
+        (
+            &["load", "127.0.0.1:9", "--source-ip", "127.0.0.2-127.0.0.1"],
+            "backwards",
+        ),
+        (
+            &["load", "127.0.0.1:9", "--source-ip", "10.0.0.0/8"],
+            "10.0.0.0/8",
+        ),
+        (
+            &["load", "127.0.0.1:9", "--source-ip", "10.0.0.0/33"],
+            "10.0.0.0/33",
+        ),
+        (
+            &["load", "127.0.0.1:9", "--source-ip", "127.0.0.1-::1"],
+            "mixes",
+        ),
+        (&["load", "127.0.0.1:9", "--source-ip", "::1"], "family"),
+        (
+            &["load", "--self", "--source-ip", "127.0.0.2"],
+            "--source-ip",
+        ),
+        (&["load", "--self", "--engine", "kqueue"], "'kqueue'"),
+        (&["load", "--self", "--output", "xml"], "'xml'"),
+        (&["load", "--self", "--no-such-option"], "--no-such-option"),
+        (&["serve"], "PORT"),
+        (&["serve", "65536"], "'65536'"),
+        (&["serve", "localhost:80"], "'localhost:80'"),
+        (&["serve", "::1:80:90"], "'::1:80:90'"),
+        (&["serve", "9000", "--mode", "discard"], "'discard'"),
+        (&["serve", "9000", "--max-connections", "0"], "at least 1"),
+        (&["serve", "9000", "--backlog", "0"], "at least 1"),
+        (&["serve", "9000", "--duration", "0s"], "longer than 0"),
+        (&["serve", "9000", "9000"], "9000"),
+        (&["completions", "tcsh"], "'tcsh'"),
+        (&["man"], "DIRECTORY"),
+        (&["man", "/proc/no"], "/proc/no"),
+    ];
+    let net = Net::own();
+    let mut wrong = Vec::new();
+    for (args, names) in cases {
+        let ran = match start_words(&net, args).try_wait(Duration::from_secs(3)) {
+            Ok(ran) => ran,
+            Err(text) => {
+                wrong.push(format!("expected '{names}': {text}"));
+                continue;
+            }
+        };
+        let stderr = &ran.stderr;
+        let ours = stderr.starts_with("throng: ") && stderr.trim_end().lines().count() == 1;
+        let claps = stderr.starts_with("error: ");
+        // Without a word there is nothing wrong to name: clap prints the help.
+        let usage = args.is_empty();
+        let good = ran.code == 2
+            && ran.stdout.is_empty()
+            && (ours || claps || usage)
+            && stderr.contains(names);
+        if !good {
+            wrong.push(format!("expected '{names}': {ran}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn words_that_are_not_utf_8_do_not_crash_it() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut command = Net::host().command(env!("CARGO_BIN_EXE_throng"));
+    command.args(["load", "--self", "-m"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"\xff\xfe"));
+    let ran = Process::start("throng with \\xff".into(), command).wait(Duration::from_secs(10));
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+    assert!(ran.stderr.starts_with("error: "), "{ran}");
+}
+
+#[test]
+fn numbers_are_not_guessed() {
+    for text in ["1 k", " 5", "5 ", "1,000", "0x10", "٣"] {
+        let ran = run_words(&Net::host(), &["load", "--self", "-c", text]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+    }
+}

@@ -1,0 +1,141 @@
+//! `throng load` against a server in the same process, or in another one.
+
+use crate::common::net::Net;
+use crate::common::{assert_near, load, run_words, serve, stop_serving};
+use std::time::Duration;
+
+const ENGINES: [&str; 2] = ["uring", "epoll"];
+
+#[test]
+fn a_run_as_asked_exits_0_and_all_counts_agree_with_the_kernels() {
+    let net = Net::own();
+    for engine in ENGINES {
+        for (mode, n) in [("sink", 1), ("sink", 3000), ("echo", 500)] {
+            let ran = load(
+                &net,
+                &format!("--self={mode} -c {n} --hold 200ms --engine {engine}"),
+            );
+            let s = ran.reached();
+            let c = &s.connections;
+            assert_eq!(s.engine.name(), engine);
+            assert_eq!((c.attempted, c.established), (n, n), "{ran}");
+            assert_eq!((c.accepted, c.peak), (Some(n), n), "{ran}");
+            assert_eq!((c.open_at_end, c.closed_by_us), (n, n), "{ran}");
+            assert_eq!(c.kernel_sockets, Some(2 * n), "{engine}: {ran}");
+            assert_eq!(c.expected_sockets, Some(2 * n), "{engine}: {ran}");
+            let latency = s.set_up.and_then(|s| s.latency).expect("a latency");
+            assert_eq!(latency.count, n);
+            assert!(s.hold_s.is_some_and(|s| s >= 0.2), "{ran}");
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_arrives_whatever_the_message_is() {
+    let net = Net::own();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mebibyte: Vec<u8> = (0..1 << 20).map(|i| (i % 251) as u8).collect();
+    std::fs::write(&file, mebibyte).unwrap();
+    let file = file.path().to_str().unwrap();
+    // The message's options, and the bytes of the first and of each further message.
+    let cases: [(&[&str], u64, u64); 7] = [
+        (&["-1", "hello"], 5, 0),
+        (&["-m", "x", "-r", "20"], 0, 1),
+        (&["-e", "-1", r"\x00\n", "-m", r"\r\n\0", "-r", "20"], 2, 3),
+        (&["-m", "tcp", "--closed-loop"], 0, 3),
+        (&["-1", "hi", "-f", file, "--closed-loop"], 2, 1 << 20),
+        (&["-f", file, "-r", "2", "--after-ramp"], 0, 1 << 20),
+        (&["-m", "as fast as it goes"], 0, 18),
+    ];
+    for engine in ENGINES {
+        for (options, first, each) in &cases {
+            let mut words = vec!["load", "--output", "json", "--self=echo", "-c", "20"];
+            words.extend(["--hold", "600ms", "--engine", engine]);
+            words.extend(*options);
+            let ran = run_words(&net, &words);
+            let s = ran.reached();
+            let sent = s.traffic.bytes_sent;
+            assert!(sent > 0, "{ran}");
+            let server = s.server_traffic.expect("there is a server of our own");
+            assert_eq!(server.bytes_received, sent, "to the server: {ran}");
+            assert_eq!(server.bytes_sent, sent, "from the server: {ran}");
+            assert_eq!(s.traffic.bytes_received, sent, "back here: {ran}");
+            // A first message is not counted among the messages, only its bytes are.
+            let repeated = s.traffic.messages_sent;
+            assert_eq!(sent, 20 * first + repeated * each, "{ran}");
+            assert_eq!(s.traffic.messages_unsent, 0, "{ran}");
+            if options.contains(&"--closed-loop") {
+                assert!(repeated >= 20 && s.traffic.replies == repeated, "{ran}");
+                let rate = s.message_rate.expect("messages were sent");
+                assert!(rate.reached_per_s > 0.0 && rate.round_trip.is_some());
+            }
+        }
+    }
+}
+
+#[test]
+fn connections_are_opened_at_the_rate_asked_for() {
+    let net = Net::own();
+    for engine in ENGINES {
+        let ran = load(
+            &net,
+            &format!("--self -c 2000 --connect-rate 500 --hold 0s --engine {engine}"),
+        );
+        let s = ran.reached();
+        let set_up = s.set_up.as_ref().expect("a load has a set-up");
+        assert_near("the rate", set_up.per_s, 500.0, 0.02);
+        // Evenly, too: not in a burst each second or at the end. The last sample is a short one.
+        for sample in &s.over_time[..3] {
+            assert_near("a second's rate", sample.established_per_s, 500.0, 0.1);
+        }
+    }
+}
+
+#[test]
+fn messages_of_all_connections_are_spread_evenly_over_time() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    // Every five seconds each: if all sent together, four samples in five would have none.
+    let ran = load(&net, "127.0.0.1:9000 -c 2000 -m x -r 0.2 --hold 6s");
+    let s = ran.reached();
+    let up = s.set_up.expect("a load has a set-up").seconds;
+    let whole_seconds = s.over_time.iter().filter(|o| o.at_s - 1.0 > up);
+    let rates: Vec<f64> = whole_seconds.map(|o| o.messages_per_s).take(5).collect();
+    assert_eq!(rates.len(), 5, "{ran}");
+    for rate in &rates {
+        assert_near("a second's messages", *rate, 400.0, 0.1);
+    }
+    let rate = s.message_rate.expect("messages were sent");
+    assert_eq!(rate.asked_per_s, Some(400.0));
+    assert_near("the rate", rate.reached_per_s, 400.0, 0.01);
+    assert_eq!(
+        rate.lateness.expect("they were paced").count,
+        s.traffic.messages_sent
+    );
+    let served = stop_serving(server);
+    assert_eq!(served.traffic.bytes_received, s.traffic.bytes_sent);
+}
+
+#[test]
+fn a_run_whose_time_is_over_ends_then_and_says_what_is_missing() {
+    let net = Net::own();
+    let ran = load(&net, "--self -c 1000 --connect-rate 100 -T 1s");
+    let s = ran.fell_short();
+    assert!(ran.took < Duration::from_secs(4), "{ran}");
+    assert_near("the run's time", s.seconds, 1.0, 0.1);
+    assert!((80..=110).contains(&s.connections.peak), "{ran}");
+    assert!(s.findings[0].contains("of 1,000 connections"), "{ran}");
+    assert!(s.findings[0].contains("time"), "{ran}");
+}
+
+#[test]
+fn workers_never_outnumber_connections() {
+    let net = Net::own();
+    for (workers, connections, run) in [(1, 100, 1), (4, 100, 4), (8, 3, 3)] {
+        let ran = load(
+            &net,
+            &format!("--self=echo -w {workers} -c {connections} -m x -r 10 --hold 300ms"),
+        );
+        assert_eq!(ran.reached().workers, run);
+    }
+}

@@ -1,0 +1,173 @@
+//! Servers that die, pause, refuse, or hang up.
+
+use crate::common::net::{Net, free_port};
+use crate::common::{PATIENCE, failed, load, lost, serve, start_load, stop_serving};
+use rustix::process::Signal;
+use std::net::TcpListener;
+use std::time::Duration;
+use throng_core::stats::FailCause;
+
+#[test]
+fn a_server_that_is_killed_costs_all_its_connections_and_no_hang() {
+    for (options, again) in [("--no-reconnect", false), ("", true)] {
+        for engine in ["uring", "epoll"] {
+            let net = Net::own();
+            let server = serve(&net, "127.0.0.1:9000");
+            let client = start_load(
+                &net,
+                &format!(
+                    "127.0.0.1:9000 -c 2000 --hold 20s --connect-timeout 500ms --engine {engine} {options}"
+                ),
+            );
+            client.wait_for_stderr("2,000 of 2,000, holding");
+            server.signal(Signal::KILL);
+            let ran = client.wait(Duration::from_secs(15));
+            let s = ran.fell_short();
+            assert_eq!((s.connections.peak, lost(&s)), (2000, 2000), "{ran}");
+            assert_eq!(s.connections.open_at_end, 0, "{ran}");
+            assert!(
+                s.findings[0].contains("0 of 2,000 connections were still up at the end"),
+                "{ran}"
+            );
+            let refused = s.connections.failed.get(&FailCause::Refused);
+            assert_eq!(refused.is_some_and(|n| *n > 0), again, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_pauses_and_comes_back_loses_nothing() {
+    for engine in ["uring", "epoll"] {
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000 --mode echo");
+        let client = start_load(
+            &net,
+            &format!("127.0.0.1:9000 -c 500 -m hello -r 4 --hold 6s --engine {engine}"),
+        );
+        client.wait_for_stderr("holding");
+        server.signal(Signal::STOP);
+        std::thread::sleep(Duration::from_secs(2));
+        server.signal(Signal::CONT);
+        let ran = client.wait(PATIENCE);
+        let s = ran.reached();
+        assert_eq!((lost(&s), s.connections.open_at_end), (0, 500), "{ran}");
+        assert_eq!(s.traffic.bytes_received, s.traffic.bytes_sent, "{ran}");
+        let served = stop_serving(server);
+        assert_eq!(served.traffic.bytes_received, s.traffic.bytes_sent, "{ran}");
+    }
+}
+
+#[test]
+fn a_target_that_refuses_is_told_with_cause_and_remedy() {
+    let net = Net::own();
+    for (engine, options) in [("uring", ""), ("epoll", ""), ("uring", "--no-reconnect")] {
+        let ran = load(
+            &net,
+            &format!("127.0.0.1:9000 -c 5 --connect-timeout 1s --engine {engine} {options}"),
+        );
+        let s = ran.fell_short();
+        assert!(ran.took < Duration::from_secs(6), "{ran}");
+        assert_eq!(s.connections.established, 0, "{ran}");
+        let refused = s.connections.failed[&FailCause::Refused];
+        assert_eq!(refused, failed(&s), "{ran}");
+        assert!(s.findings[0].contains("0 of 5 connections"), "{ran}");
+        assert!(
+            s.findings[1].contains("refused. Nothing listens on the target"),
+            "{ran}"
+        );
+        if !options.is_empty() {
+            assert_eq!(refused, 5, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn a_source_address_that_is_not_ours_is_told_as_such() {
+    let net = Net::own();
+    let _server = serve(&net, "127.0.0.1:9000");
+    for engine in ["uring", "epoll"] {
+        let ran = load(
+            &net,
+            &format!("127.0.0.1:9000 -c 5 --source-ip 10.9.8.7 --no-reconnect --engine {engine}"),
+        );
+        let s = ran.fell_short();
+        assert_eq!(s.connections.failed[&FailCause::NoAddress], 5, "{ran}");
+        assert!(s.findings[1].contains("--source-ip"), "{ran}");
+    }
+}
+
+#[test]
+fn a_target_without_a_route_is_told_as_such() {
+    let net = Net::own();
+    for engine in ["uring", "epoll"] {
+        let ran = load(
+            &net,
+            &format!("192.0.2.1:9000 -c 5 --no-reconnect --engine {engine}"),
+        );
+        let s = ran.fell_short();
+        assert_eq!(s.connections.failed[&FailCause::Unreachable], 5, "{ran}");
+        assert!(s.findings[1].contains("no route"), "{ran}");
+    }
+}
+
+#[test]
+fn a_target_that_never_answers_times_out_in_the_time_given() {
+    let net = Net::own();
+    // Packets to an address that is routed to `lo` but not on it are dropped there.
+    net.shell("ip addr add 10.9.0.1/32 dev lo && ip route add 10.9.1.0/24 dev lo src 10.9.0.1");
+    for engine in ["uring", "epoll"] {
+        let ran = load(
+            &net,
+            &format!(
+                "10.9.1.1:9000 -c 50 --connect-timeout 700ms --no-reconnect --engine {engine}"
+            ),
+        );
+        let s = ran.fell_short();
+        assert_eq!(s.connections.failed[&FailCause::TimedOut], 50, "{ran}");
+        assert!(s.findings[1].contains("No answer within 700 ms"), "{ran}");
+        assert!(s.seconds >= 0.7 && s.seconds < 3.0, "{ran}");
+    }
+}
+
+/// A server that accepts and at once closes. Returns its port; it ends with the test process.
+fn one_that_hangs_up() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    port
+}
+
+#[test]
+fn a_connection_that_the_peer_closes_is_opened_again_unless_that_is_not_wanted() {
+    let port = one_that_hangs_up();
+    for engine in ["uring", "epoll"] {
+        let ran = load(
+            &Net::host(),
+            &format!("127.0.0.1:{port} -c 50 --no-reconnect --hold 1s --engine {engine}"),
+        );
+        let s = ran.fell_short();
+        assert_eq!(s.connections.attempted, 50, "{ran}");
+        assert_eq!((s.connections.established, lost(&s)), (50, 50), "{ran}");
+
+        let ran = load(
+            &Net::host(),
+            &format!("127.0.0.1:{port} -c 50 --connect-rate 200 -T 3s --engine {engine}"),
+        );
+        let s = ran.fell_short();
+        assert!(s.connections.closed_by_peer > 100, "{ran}");
+        // Never faster than the rate, be it for the first time or again.
+        assert!((500..=620).contains(&s.connections.attempted), "{ran}");
+        assert!(s.connections.peak <= 50, "{ran}");
+    }
+}
+
+#[test]
+fn a_run_that_nobody_answers_any_more_does_not_wait_for_its_hold() {
+    let port = free_port();
+    let ran = load(
+        &Net::host(),
+        &format!("127.0.0.1:{port} -c 3 --hold 1h --connect-timeout 100ms"),
+    );
+    ran.fell_short();
+    assert!(ran.took < Duration::from_secs(6), "{ran}");
+}

@@ -1,0 +1,19 @@
+//! The `throng` binary as its users meet it: real processes, real sockets, real peers.
+//!
+//! Each test has a network namespace of its own, so they run side by side; what loads the machine is
+//! in `tests/heavy`. The peers' programs are in `tests/peers`; scripts/test installs what runs them.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod engines;
+mod generated;
+mod limits;
+mod load;
+mod loss;
+mod output;
+mod peers;
+mod serve;
+mod signals;
+mod sources;

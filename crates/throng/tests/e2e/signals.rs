@@ -1,0 +1,95 @@
+//! Ctrl-C and SIGTERM, at any moment.
+
+use crate::common::net::Net;
+use crate::common::process::Process;
+use crate::common::{PATIENCE, serve, start, start_load};
+use rustix::process::Signal;
+use std::time::Duration;
+
+#[test]
+fn a_signal_ends_a_run_with_the_summary_so_far_and_130() {
+    // When, the command line, and a line that is printed then.
+    let cases = [
+        (
+            "opening",
+            "load --self -c 5000 --connect-rate 100",
+            "of 5,000 (",
+        ),
+        (
+            "holding",
+            "load --self -c 500 -m x -r 5 --hold 60s",
+            "holding",
+        ),
+        ("serving", "serve 127.0.0.1:9000", "0 connections"),
+    ];
+    for engine in ["uring", "epoll"] {
+        for signal in [Signal::INT, Signal::TERM] {
+            for (when, args, line) in cases {
+                let net = Net::own();
+                let run = start(&net, &format!("{args} --output json --engine {engine}"));
+                run.wait_for_stderr(line);
+                run.signal(signal);
+                let ran = run.wait(Duration::from_secs(5));
+                assert_eq!(ran.code, 130, "while {when}: {ran}");
+                let s = ran.summary();
+                assert!(s.interrupted, "while {when}: {ran}");
+                match when {
+                    "opening" => assert!((80..400).contains(&s.connections.peak), "{ran}"),
+                    "holding" => assert!(s.traffic.messages_sent >= 500, "{ran}"),
+                    _ => assert!(s.reached, "{ran}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_says_so_in_its_first_line() {
+    let net = Net::own();
+    for (args, line) in [
+        ("load --self -c 100 --hold 60s", "holding"),
+        ("load --self -c 5000 --connect-rate 100", "of 5,000"),
+        ("serve 127.0.0.1:9000", "0 connections"),
+    ] {
+        let run = start(&net, args);
+        run.wait_for_stderr(line);
+        run.signal(Signal::INT);
+        let ran = run.wait(Duration::from_secs(5));
+        let first = ran.stdout.lines().next().unwrap_or_default();
+        assert!(first.to_lowercase().contains("interrupted"), "{ran}");
+    }
+}
+
+/// Two signals at once: the second one comes before the first one's work is done.
+fn interrupt_twice(run: Process) {
+    run.signal(Signal::INT);
+    run.signal(Signal::TERM);
+    let ran = run.wait(Duration::from_secs(2));
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""), "{ran}");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    let client = start_load(&net, "127.0.0.1:9000 -c 1000 --hold 60s");
+    client.wait_for_stderr("holding");
+    interrupt_twice(client);
+    interrupt_twice(server);
+}
+
+#[test]
+fn a_signal_ends_a_run_whose_server_does_not_answer() {
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    let client = start_load(&net, "127.0.0.1:9000 -c 200 -m hello --hold 60s");
+    client.wait_for_stderr("holding");
+    server.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_millis(300));
+    client.signal(Signal::INT);
+    let ran = client.wait(Duration::from_secs(5));
+    assert!(ran.code == 130 && ran.summary().interrupted, "{ran}");
+    server.signal(Signal::CONT);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(PATIENCE).code, 130);
+}
