@@ -90,6 +90,8 @@ pub(crate) struct Desk<B: Behaviour> {
     max: u32,
     closing: Closing,
     connect_times: Measured,
+    /// Timers that are due have not all fired.
+    behind: bool,
     /// The connection whose turn it was last, and how many are still to have theirs.
     turn: u32,
     passed: u32,
@@ -122,6 +124,7 @@ impl<B: Behaviour> Desk<B> {
             max: 0,
             closing: job.closing,
             connect_times: Measured::default(),
+            behind: false,
             turn: 0,
             passed: 0,
             started: None,
@@ -251,7 +254,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// How many connections may be opened now.
     pub fn may_open(&mut self, now: Time) -> u32 {
-        if self.stopped_opening() {
+        if self.stopped_opening() || self.behind {
             return 0;
         }
         let Some(o) = &mut self.opener else { return 0 };
@@ -418,7 +421,8 @@ impl<B: Behaviour> Desk<B> {
         self.counters.closed(Closed::ByUs, open);
     }
 
-    /// Adds what timers that are due ask for to `fired`: a bounded number at a time.
+    /// Adds what timers that are due ask for to `fired`: a bounded number at a time. While some are left
+    /// no connection is opened: messages that are due go first.
     pub fn fire(&mut self, now: Time, fired: &mut Vec<Fired>) {
         let Desk {
             wheel,
@@ -438,7 +442,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// How long the loop may sleep; `None` for until something happens.
     pub fn sleep(&self, now: Time) -> Option<Duration> {
-        if self.started.is_some() || self.passed > 0 {
+        if self.started.is_some() || self.passed > 0 || self.behind {
             return Some(Duration::ZERO);
         }
         let opening = self

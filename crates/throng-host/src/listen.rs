@@ -391,32 +391,4 @@ mod tests {
         assert_eq!(queue.limit, backlogs.somaxconn);
         assert!(backlogs.tcp_max_syn_backlog > 0);
     }
-
-    /// `cargo test --release -p throng-host -- --ignored --nocapture cost` prints the cost.
-    #[test]
-    #[ignore = "a measurement"]
-    fn cost_of_a_query_beside_few_and_many_sockets() {
-        let hard = crate::limits::raise_soft_to_hard().unwrap().hard;
-        let lone = TcpListener::bind("127.0.0.1:0").unwrap();
-        let lone_addr = lone.local_addr().unwrap();
-        let first = listen(at("127.0.0.1", 0), 5, false, true);
-        let group_addr = first.local_addr().unwrap();
-        let _group = [first, listen(group_addr, 5, false, true)];
-        let mut probe = AcceptQueueProbe::open().unwrap();
-        let mut held = Vec::new();
-        for connections in [0, hard.saturating_sub(500).min(200_000) / 2] {
-            while (held.len() as u64) < connections {
-                let client = TcpStream::connect(lone_addr).unwrap();
-                held.push((client, lone.accept().unwrap()));
-            }
-            for (what, target) in [("lone listener", lone_addr), ("group of two", group_addr)] {
-                let start = Instant::now();
-                for _ in 0..20_000 {
-                    probe.accept_queue(target).unwrap().unwrap();
-                }
-                let each = start.elapsed() / 20_000;
-                println!("{what} beside {connections} connections: {each:?}");
-            }
-        }
-    }
 }

@@ -82,7 +82,7 @@ fn composed(summary: &Summary) -> String {
         Some(asked) => format!("{} of {}", count(c.peak), things(asked, "connection")),
         None => things(c.peak, "connection"),
     };
-    match held(summary) {
+    match summary.hold_s.filter(|s| *s >= 0.001) {
         _ if c.peak == 0 => text += " established",
         Some(s) if c.open_at_end == c.peak => text += &format!(" held for {}", human::seconds(s)),
         Some(s) => text += &format!(" up, {} after {}", count(c.open_at_end), human::seconds(s)),
@@ -94,16 +94,6 @@ fn composed(summary: &Summary) -> String {
         text += &format!(" at {} messages/s", human::short(rate.reached_per_s));
     }
     text
-}
-
-/// How long the connections were held: the measured window, or else all that came after the set-up.
-fn held(summary: &Summary) -> Option<f64> {
-    let s = match (&summary.message_rate, &summary.set_up) {
-        (Some(rate), _) => rate.seconds,
-        (None, Some(set_up)) => summary.seconds - set_up.seconds,
-        (None, None) => return None,
-    };
-    (s >= 0.001).then_some(s)
 }
 
 /// Whether the run is about the accepting side.

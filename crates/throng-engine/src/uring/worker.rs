@@ -31,9 +31,14 @@ const ACCEPT_REST: Duration = Duration::from_millis(1);
 /// Receive buffers of a worker: 128 of 16 KiB, 2 MiB, about what a core's second cache holds.
 const BUFFERS: u16 = 128;
 const BUFFER_BYTES: u32 = 16 * 1024;
-/// Connections opened in one round of the loop. A few, since each round's end is when we look at the
-/// clock again, and connect latency is told from that.
+/// Connections opened in one round of the loop, at least. A few, since each round's end is when we look
+/// at the clock again, and connect latency is told from that.
 const OPENS_A_ROUND: u32 = 8;
+/// When traffic makes rounds long, they open one more for each this long, as many as a worker that
+/// does nothing else can open …
+const OPEN_TAKES: Duration = Duration::from_micros(25);
+/// … up to this many.
+const MOST_OPENS_A_ROUND: u32 = 256;
 /// Connections taken from an accept queue at once.
 const ACCEPTS: u32 = 64;
 /// Marks, beside the listener's number, an accept that does not wait.
@@ -85,6 +90,8 @@ struct Worker<B: Behaviour> {
     spills: Spills,
     /// Sends from receive buffers under way on the ring being visited.
     echoes: u32,
+    /// Client: when connections were last opened.
+    last_open: Time,
     /// Server: places never used, and those given up.
     fresh: u32,
     freed: Vec<u32>,
@@ -113,6 +120,7 @@ pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Resu
         memory,
         spills: Spills::default(),
         echoes: 0,
+        last_open: Time::START,
         fresh: 0,
         freed: Vec::new(),
         accept_look: Time::START,
@@ -320,7 +328,10 @@ impl<B: Behaviour> Worker<B> {
     // Opening
 
     fn open(&mut self, now: Time) -> io::Result<()> {
-        for _ in 0..self.desk.may_open(now).min(OPENS_A_ROUND) {
+        let since = now.since(std::mem::replace(&mut self.last_open, now));
+        let budget = (since.as_nanos() / OPEN_TAKES.as_nanos()) as u32;
+        let budget = budget.clamp(OPENS_A_ROUND, MOST_OPENS_A_ROUND);
+        for _ in 0..self.desk.may_open(now).min(budget) {
             let Some(index) = self.desk.open_next(now) else {
                 break;
             };

@@ -79,6 +79,7 @@ fn flood(message: usize) -> Load {
         Layout::new(&messages, u32::MAX),
         Repeat::Flood,
         1,
+        None,
         Traffic::On,
     )
 }

@@ -91,7 +91,7 @@ fn load(repeat: Repeat, traffic: Traffic, message: &[u8]) -> Load {
         first: Vec::new(),
         repeated: message.to_vec(),
     };
-    Load::new(Layout::new(&messages, 16), repeat, 1, traffic)
+    Load::new(Layout::new(&messages, 16), repeat, 1, None, traffic)
 }
 
 fn nothing_is_sent_before_traffic_starts(engine: Engine) {

@@ -392,6 +392,7 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         reconnect: false,
         messages: Messages::default(),
         repeat: Repeat::Flood,
+        in_flight: None,
         traffic_after_ramp: false,
         hold: Duration::ZERO,
         duration: None,

@@ -244,7 +244,7 @@ fn load(repeat: Repeat, first: &[u8], repeated: &[u8], copies: u32) -> Load {
         first: first.to_vec(),
         repeated: repeated.to_vec(),
     };
-    Load::new(Layout::new(&messages, copies), repeat, 1, Traffic::On)
+    Load::new(Layout::new(&messages, copies), repeat, 1, None, Traffic::On)
 }
 
 fn a_slow_reader_gets_an_unbroken_flood(engine: Engine) {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use throng_core::plan::Engine;
+use throng_core::stats::FailCause;
 use throng_core::summary::*;
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
@@ -59,6 +60,7 @@ pub fn perfect() -> Summary {
         findings: Vec::new(),
         interrupted: false,
         started_unix_s: 1_760_000_000.25,
+        hold_s: Some(10.0),
         seconds: 37.61,
         closing_s: 6.2,
         kernel: "6.18.0".into(),
@@ -73,6 +75,7 @@ pub fn perfect() -> Summary {
             accepted: Some(n),
             peak: n,
             open_at_end: n,
+            closed_by_us: n,
             kernel_sockets: Some(2 * n),
             expected_sockets: Some(2 * n),
             ..Connections::default()
@@ -111,7 +114,7 @@ pub fn perfect() -> Summary {
 
 /// Against a server that refuses some and drops others, without messages, through epoll.
 pub fn shortfall() -> Summary {
-    let failed = BTreeMap::from([("refused".into(), 3021), ("timed out".into(), 1200)]);
+    let failed = BTreeMap::from([(FailCause::Refused, 3021), (FailCause::TimedOut, 1200)]);
     Summary {
         role: "load".into(),
         command: "throng load -c 20k --connect-rate 5k --hold 30s 10.20.30.40:8080"
@@ -135,6 +138,7 @@ pub fn shortfall() -> Summary {
             established: 15_779,
             peak: 15_779,
             open_at_end: 15_760,
+            closed_by_us: 15_760,
             failed,
             closed_by_peer: 12,
             reset_by_peer: 7,
@@ -177,6 +181,7 @@ pub fn interrupted() -> Summary {
             accepted: Some(99_871),
             peak: 100_000,
             open_at_end: 100_000,
+            closed_by_us: 100_000,
             ..Connections::default()
         },
         set_up: Some(SetUp {
@@ -206,6 +211,7 @@ pub fn serve() -> Summary {
             accepted: Some(54_321),
             peak: 20_000,
             open_at_end: 3,
+            closed_by_us: 3,
             closed_by_peer: 54_300,
             reset_by_peer: 18,
             ..Connections::default()
@@ -235,8 +241,9 @@ pub fn full() -> Summary {
     s.connections.accepted = Some(999_988);
     s.connections.peak = 999_988;
     s.connections.open_at_end = 999_985;
+    s.connections.closed_by_us = 999_985;
     s.connections.reset_by_peer = 3;
-    s.connections.failed = BTreeMap::from([("refused".into(), 12)]);
+    s.connections.failed = BTreeMap::from([(FailCause::Refused, 12)]);
     s.connections.kernel_sockets = Some(1_999_976);
     s.connections.expected_sockets = Some(1_999_976);
     if let Some(set_up) = &mut s.set_up {

@@ -2,7 +2,9 @@
 //! limits.
 
 use crate::common::net::Net;
-use crate::common::{PATIENCE, run, start_with_file_limit};
+use crate::common::process::Process;
+use crate::common::{PATIENCE, load, run, serve, start_with_file_limit};
+use std::path::Path;
 use std::time::Duration;
 
 #[test]
@@ -105,4 +107,127 @@ fn the_soft_file_limit_is_raised_to_the_hard_one() {
         ]);
     let run = crate::common::process::Process::start("throng under a soft limit".into(), command);
     run.wait(PATIENCE).reached();
+}
+
+/// Writes what /proc/meminfo says on a machine of 4 GiB with `mib` MiB left.
+fn set_memory(meminfo: &Path, mib: u64) {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let lines = text.lines().map(|line| match line.split(':').next() {
+        Some("MemTotal") => format!("MemTotal: {} kB\n", 4 << 20),
+        Some("MemAvailable") => format!("MemAvailable: {} kB\n", mib << 10),
+        _ => format!("{line}\n"),
+    });
+    std::fs::write(meminfo, lines.collect::<String>()).unwrap();
+}
+
+/// Starts `throng` where /proc/meminfo is the file `meminfo`.
+fn start_with_memory(net: &Net, meminfo: &Path, args: &str) -> Process {
+    let mut command = net.command("unshare");
+    command
+        .args(["-m", "sh", "-c"])
+        .arg(r#"mount --bind "$0" /proc/meminfo && exec "$@""#)
+        .args([meminfo.to_str().unwrap(), env!("CARGO_BIN_EXE_throng")])
+        .args(args.split_whitespace());
+    Process::start(format!("throng {args}"), command)
+}
+
+#[test]
+fn too_little_memory_is_refused_with_what_would_fit() {
+    let net = Net::own();
+    let meminfo = tempfile::NamedTempFile::new().unwrap();
+    set_memory(meminfo.path(), 1000);
+    // A sixteenth of 4 GiB is kept in reserve; 744 MiB are left for connections of 8,832 bytes.
+    let ran = start_with_memory(&net, meminfo.path(), "load --self -c 200k").wait(PATIENCE);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+    for part in [
+        "200000 connections need",
+        "1000 MiB",
+        "256 MiB",
+        "; 8",
+        "would do",
+    ] {
+        assert!(ran.stderr.contains(part), "no '{part}': {ran}");
+    }
+}
+
+#[test]
+fn a_load_opens_no_more_when_memory_runs_out_and_holds_what_it_has() {
+    for engine in ["uring", "epoll"] {
+        let net = Net::own();
+        let meminfo = tempfile::NamedTempFile::new().unwrap();
+        set_memory(meminfo.path(), 3000);
+        let load = start_with_memory(
+            &net,
+            meminfo.path(),
+            &format!(
+                "load --self -c 9000 --connect-rate 1000 --hold 2s --output json --engine {engine}"
+            ),
+        );
+        load.wait_for_stderr("of 9,000 (");
+        set_memory(meminfo.path(), 200);
+        load.wait_for_stderr("no more connections are opened");
+        let ran = load.wait(PATIENCE);
+        let s = ran.fell_short();
+        let c = &s.connections;
+        assert!((900..3000).contains(&c.peak), "{ran}");
+        assert_eq!(
+            (c.open_at_end, c.attempted),
+            (c.peak, c.established),
+            "{ran}"
+        );
+        assert!(
+            s.hold_s.is_some_and(|s| s >= 2.0),
+            "it holds what it has: {ran}"
+        );
+        assert!(
+            s.findings[0].contains("only 200 MiB of memory were left"),
+            "{ran}"
+        );
+    }
+}
+
+#[test]
+fn a_server_accepts_no_more_when_memory_runs_out_and_serves_who_is_there() {
+    for engine in ["uring", "epoll"] {
+        let net = Net::own();
+        let meminfo = tempfile::NamedTempFile::new().unwrap();
+        set_memory(meminfo.path(), 3000);
+        let server = start_with_memory(
+            &net,
+            meminfo.path(),
+            &format!(
+                "serve 127.0.0.1:9000 --mode echo --duration 5s --output json --engine {engine}"
+            ),
+        );
+        server.wait_for_stderr("on engine");
+        let first = crate::common::start_load(&net, "127.0.0.1:9000 -c 100 -m x -r 5 --hold 3s");
+        server.wait_for_stderr("100 connections");
+        set_memory(meminfo.path(), 200);
+        server.wait_for_stderr("no more connections are");
+        load(&net, "127.0.0.1:9000 -c 50 --hold 500ms");
+        let served = first.wait(PATIENCE).reached();
+        assert_eq!(served.traffic.bytes_received, served.traffic.bytes_sent);
+        let s = server.wait(PATIENCE).fell_short();
+        // What each worker is just accepting may still come up.
+        let accepted = s.connections.accepted.unwrap();
+        assert!(
+            (100..=100 + u64::from(s.workers)).contains(&accepted),
+            "{accepted}"
+        );
+        assert!(s.findings[0].contains("memory"), "{:?}", s.findings);
+    }
+}
+
+#[test]
+fn a_full_accept_queue_is_reported_as_such() {
+    let net = Net::own();
+    // The server has as many as it may, and leaves the others in its queue of four.
+    let _server = serve(&net, "127.0.0.1:9000 --max-connections 10 --backlog 4");
+    let ran = load(&net, "127.0.0.1:9000 -c 100 --connect-timeout 500ms");
+    let s = ran.fell_short();
+    assert!((10..=16).contains(&s.connections.peak), "{ran}");
+    let told = s.findings.join("\n");
+    for part in ["accept queue", "127.0.0.1:9000"] {
+        assert!(told.contains(part), "no '{part}': {ran}");
+    }
 }

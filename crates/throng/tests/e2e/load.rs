@@ -38,11 +38,12 @@ fn what_is_sent_arrives_whatever_the_message_is() {
     std::fs::write(&file, mebibyte).unwrap();
     let file = file.path().to_str().unwrap();
     // The message's options, and the bytes of the first and of each further message.
-    let cases: [(&[&str], u64, u64); 7] = [
+    let cases: [(&[&str], u64, u64); 8] = [
         (&["-1", "hello"], 5, 0),
         (&["-m", "x", "-r", "20"], 0, 1),
         (&["-e", "-1", r"\x00\n", "-m", r"\r\n\0", "-r", "20"], 2, 3),
         (&["-m", "tcp", "--closed-loop"], 0, 3),
+        (&["-m", "tcp", "--closed-loop", "--in-flight", "4"], 0, 3),
         (&["-1", "hi", "-f", file, "--closed-loop"], 2, 1 << 20),
         (&["-f", file, "-r", "2", "--after-ramp"], 0, 1 << 20),
         (&["-m", "as fast as it goes"], 0, 18),
