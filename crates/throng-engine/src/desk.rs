@@ -51,9 +51,13 @@ pub(crate) struct Conn<C> {
     /// Tells this use of the place from earlier ones.
     pub generation: u16,
     pub state: State,
-    /// The engine's own marks.
+    /// The engine's own marks, but for [`STARTED`].
     pub marks: u8,
 }
+
+/// The mark of a connection on which traffic could begin when it opened, so that starting traffic on
+/// all connections passes it over.
+const STARTED: u8 = 128;
 
 /// The client's list of what to open.
 struct Opener {
@@ -85,6 +89,7 @@ pub(crate) struct Desk<B: Behaviour> {
     pub listeners: Vec<Arc<TcpListener>>,
     control: Arc<Control>,
     orders: Orders,
+    traffic: Traffic,
     opener: Option<Opener>,
     others: Vec<Arc<Counters>>,
     max: u32,
@@ -119,6 +124,7 @@ impl<B: Behaviour> Desk<B> {
             listeners: Vec::new(),
             control: job.control,
             orders: Orders::default(),
+            traffic: job.traffic,
             opener: None,
             others: Vec::new(),
             max: 0,
@@ -129,7 +135,7 @@ impl<B: Behaviour> Desk<B> {
             passed: 0,
             started: None,
         };
-        desk.behaviour.traffic(job.traffic, desk.clock.now());
+        desk.set_traffic(job.traffic, desk.clock.now());
         match job.role {
             Role::Server(ServerRole {
                 listeners,
@@ -180,15 +186,20 @@ impl<B: Behaviour> Desk<B> {
             let now = self.clock.now();
             let new = |order| orders.has(order) && !self.orders.has(order);
             if new(Order::StopTraffic) {
-                self.behaviour.traffic(Traffic::Off, now);
+                self.set_traffic(Traffic::Off, now);
                 self.started = None;
             } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
-                self.behaviour.traffic(Traffic::On, now);
+                self.set_traffic(Traffic::On, now);
                 self.started = Some(0);
             }
             self.orders = orders;
         }
         orders.has(Order::Close)
+    }
+
+    fn set_traffic(&mut self, traffic: Traffic, now: Time) {
+        self.traffic = traffic;
+        self.behaviour.traffic(traffic, now);
     }
 
     /// Whether no more connections are to be opened or accepted.
@@ -202,7 +213,8 @@ impl<B: Behaviour> Desk<B> {
         while (*at as usize) < self.conns.len() {
             let index = *at;
             *at += 1;
-            if self.conns[index as usize].state == State::Open {
+            let conn = &self.conns[index as usize];
+            if conn.state == State::Open && conn.marks & STARTED == 0 {
                 return Some(index);
             }
         }
@@ -333,6 +345,9 @@ impl<B: Behaviour> Desk<B> {
 
     fn opened(&mut self, index: u32, now: Time, out: &mut Outbox) {
         self.counters.last_up_ns.set(now.0);
+        if self.traffic == Traffic::On {
+            self.conns[index as usize].marks |= STARTED;
+        }
         let id = self.id(index);
         self.behaviour.opened(
             &mut self.conns[index as usize].user,

@@ -160,8 +160,10 @@ fn connections(summary: &Summary) -> Section {
             _ => all.bad("closed", count(n), by),
         }
     }
-    if c.closed_by_us > 0 {
-        all.number("closed", count(c.closed_by_us), "by this side");
+    // That the run closes what is up when it is over goes without saying.
+    let meanwhile = c.closed_by_us.saturating_sub(c.open_at_end);
+    if meanwhile > 0 {
+        all.number("closed", count(meanwhile), "by this side");
     }
     if let Some(kernel) = c.kernel_sockets {
         all.kernel_sockets(kernel, c.expected_sockets);

@@ -30,7 +30,8 @@ pub enum Send {
     /// This range of the behaviour's [memory](Behaviour::memory), from where it lies.
     Memory(Range<u32>),
     /// The bytes just received, all of them. Where the peer does not take them at once the engine keeps
-    /// the rest and reads no more from this connection until it is gone.
+    /// the rest and reads no more from this connection until it is gone. A connection that sends these
+    /// sends nothing from memory: the two would run into each other.
     Back,
 }
 

@@ -348,7 +348,10 @@ impl<B: Behaviour> Worker<B> {
             let now = self.desk.clock.now();
             match got {
                 Ok(0) => {
-                    self.finish(index, Closed::ByPeer, now);
+                    // What was to be sent before closing still is.
+                    if self.desk.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 {
+                        self.finish(index, Closed::ByPeer, now);
+                    }
                     return;
                 }
                 Ok(n) => {

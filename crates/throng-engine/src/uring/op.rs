@@ -35,7 +35,6 @@ pub(super) const REQUIRED_TO_BIND: &[u8] = &[BIND];
 const RECV_MULTISHOT: u16 = 1 << 1;
 const RECVSEND_POLL_FIRST: u16 = 1 << 0;
 const ACCEPT_DONTWAIT: u16 = 1 << 1;
-const ACCEPT_POLL_FIRST: u16 = 1 << 2;
 const POLL_ADD_MULTI: u32 = 1 << 0;
 const SOCKET_URING_OP_SETSOCKOPT: u64 = 3;
 
@@ -48,6 +47,8 @@ pub(super) enum Op {
     /// A step before connect (socket, option, bind) failed; successes are silent.
     Prepare,
     Connect,
+    /// A connection waits in a listener's accept queue.
+    Queue,
     Accept,
     Recv,
     /// A send from the behaviour's memory.
@@ -92,11 +93,12 @@ impl Tag {
             0 => Op::Wake,
             1 => Op::Prepare,
             2 => Op::Connect,
-            3 => Op::Accept,
-            4 => Op::Recv,
-            5 => Op::Send,
-            6 => Op::Back,
-            7 => Op::Spill,
+            3 => Op::Queue,
+            4 => Op::Accept,
+            5 => Op::Recv,
+            6 => Op::Send,
+            7 => Op::Back,
+            8 => Op::Spill,
             _ => Op::Quiet,
         };
         Tag {
@@ -176,27 +178,24 @@ pub(super) fn connect(target: &Address, tag: Tag) -> Sqe {
     }
 }
 
-/// How an accept goes about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Accepting {
-    /// Tries, and waits if there is nothing.
-    Plain,
-    /// Waits without trying first (Linux 6.10).
-    PollFirst,
-    /// Tries, and fails with EAGAIN if there is nothing (Linux 6.10).
-    DontWait,
+/// Completes once a connection waits in the listener's accept queue.
+pub(super) fn queue(listener: RawFd, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: POLL_ADD,
+        fd: listener,
+        op_flags: libc::POLLIN as u32,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
 }
 
-/// Accepts one connection into `tag`'s slot. One at a time rather than multishot: a multishot accept
-/// goes on until it meets a full table, and the connection it then holds is lost.
-pub(super) fn accept(listener: RawFd, how: Accepting, tag: Tag) -> Sqe {
+/// Accepts one connection into `tag`'s slot; if there is none it fails with EAGAIN, or waits without
+/// `dont_wait` (which accept knows since Linux 6.10). One at a time rather than multishot: a multishot
+/// accept goes on until it meets a full table, and the connection it then holds is lost.
+pub(super) fn accept(listener: RawFd, dont_wait: bool, tag: Tag) -> Sqe {
     Sqe {
         opcode: ACCEPT,
-        ioprio: match how {
-            Accepting::Plain => 0,
-            Accepting::DontWait => ACCEPT_DONTWAIT,
-            Accepting::PollFirst => ACCEPT_POLL_FIRST,
-        },
+        ioprio: if dont_wait { ACCEPT_DONTWAIT } else { 0 },
         fd: listener,
         file_index: tag.slot + 1,
         user_data: tag.encode(),
@@ -283,6 +282,7 @@ mod tests {
             Op::Wake,
             Op::Prepare,
             Op::Connect,
+            Op::Queue,
             Op::Accept,
             Op::Recv,
             Op::Send,

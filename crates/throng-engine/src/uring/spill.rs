@@ -48,6 +48,11 @@ impl Spills {
         Some((spill.sending.as_ptr() as u64, spill.sending.len() as u32))
     }
 
+    /// How many bytes are being sent.
+    pub fn sending(&self, key: Key) -> usize {
+        self.0.get(&key).map_or(0, |spill| spill.sending.len())
+    }
+
     /// The connection is gone and nothing of its spill is being sent.
     pub fn forget(&mut self, key: Key) {
         self.0.remove(&key);

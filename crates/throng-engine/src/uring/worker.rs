@@ -12,7 +12,7 @@ use crate::desk::{Desk, Fired, State};
 use crate::job::{Closing, Done, Job};
 use crate::socket::{self, ON, OwnedEvent, close_cause, fail_cause};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
@@ -41,8 +41,6 @@ const OPEN_TAKES: Duration = Duration::from_micros(25);
 const MOST_OPENS_A_ROUND: u32 = 256;
 /// Connections taken from an accept queue at once.
 const ACCEPTS: u32 = 64;
-/// Marks, beside the listener's number, an accept that does not wait.
-const DONT_WAIT: u16 = 1 << 15;
 /// Enters of one ring before the others get their turn.
 const ENTERS_A_VISIT: u32 = 8;
 /// A peer that lets this much of its echo wait is not read from.
@@ -73,7 +71,7 @@ const SHUT: u8 = 64;
 /// Accepting from one listener.
 #[derive(Default)]
 struct Listen {
-    /// An accept waits for a connection.
+    /// We are told when a connection comes.
     waiting: bool,
     /// Accepts under way that take what is there.
     trying: u32,
@@ -97,7 +95,7 @@ struct Worker<B: Behaviour> {
     freed: Vec<u32>,
     /// Server: what is under way on each listener.
     listens: Vec<Listen>,
-    /// Server: this kernel's accept knows neither "poll first" nor "don't wait".
+    /// Server: this kernel's accept knows no "don't wait".
     plain_accepts: bool,
     /// Server: when to look at the accept queues again.
     accept_look: Time,
@@ -231,10 +229,7 @@ impl<B: Behaviour> Worker<B> {
     fn sleep(&mut self) -> io::Result<()> {
         let now = self.desk.clock.now();
         let mut timeout = self.desk.sleep(now);
-        if self.listens.iter().any(|l| !l.waiting)
-            && self.has_free_place()
-            && !self.desk.stopped_opening()
-        {
+        if self.may_accept() && self.listens.iter().any(|l| !l.waiting) {
             // Nobody will wake us for a connection: look ourselves.
             let look = self.accept_look.since(now).max(if self.desk.is_ahead() {
                 ACCEPT_REST
@@ -305,6 +300,7 @@ impl<B: Behaviour> Worker<B> {
                 }
             }
             Op::Prepare | Op::Connect => self.connect_ended(index, tag, cqe.res, now),
+            Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
             Op::Recv => self.received(index, tag, cqe, now),
             Op::Send => self.sent(index, tag, cqe.res, now),
@@ -388,15 +384,11 @@ impl<B: Behaviour> Worker<B> {
     // Accepting
 
     /// Takes what is in the accept queues. While connections keep coming, the queues are looked at
-    /// every [`GATHER`]; only when one was found empty does an accept wait there. Being woken for each
+    /// every [`GATHER`]; only when one was found empty is it waited for. Being woken for each
     /// connection would cost a fifth more processor time; and an accept that finds nothing makes and
     /// throws away a socket and a file, so no more are tried than there is to accept.
     fn accept(&mut self, now: Time) -> io::Result<()> {
-        if self.listens.is_empty()
-            || self.desk.stopped_opening()
-            || now < self.accept_look
-            || self.desk.is_ahead()
-        {
+        if !self.may_accept() || now < self.accept_look || self.desk.is_ahead() {
             return Ok(());
         }
         for at in 0..self.listens.len() {
@@ -406,14 +398,22 @@ impl<B: Behaviour> Worker<B> {
             let listener = self.desk.listeners[at].as_raw_fd();
             let queued = socket::accept_queue(listener);
             if queued == 0 && self.listens[at].trying == 0 {
-                self.listens[at].waiting = self.submit_accept(at, listener, false)?;
+                self.rings[0].push(op::queue(listener, Tag::new(Op::Queue, 0, 0, at as u16)));
+                self.listens[at].waiting = true;
                 continue;
             }
             let share = queued.div_ceil(self.desk.siblings()).min(ACCEPTS);
             for _ in self.listens[at].trying..share {
-                if !self.submit_accept(at, listener, true)? {
+                let Some(index) = self.free_place() else {
                     break;
+                };
+                self.reach(index)?;
+                if index as usize >= self.desk.conns.len() {
+                    self.desk.grow(index as usize + 1);
                 }
+                let tag = self.tag(Op::Accept, index, at as u16);
+                let (ring, _) = self.place(index);
+                self.rings[ring].push(op::accept(listener, !self.plain_accepts, tag));
                 self.listens[at].trying += 1;
             }
             self.accept_look = now
@@ -426,29 +426,11 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
-    /// Submits an accept into a free place. Returns false if there is none.
-    fn submit_accept(&mut self, at: usize, listener: RawFd, dont_wait: bool) -> io::Result<bool> {
-        let Some(index) = self.free_place() else {
-            return Ok(false);
-        };
-        self.reach(index)?;
-        if index as usize >= self.desk.conns.len() {
-            self.desk.grow(index as usize + 1);
-        }
-        let extra = at as u16 | if dont_wait { DONT_WAIT } else { 0 };
-        let tag = self.tag(Op::Accept, index, extra);
-        let how = match (self.plain_accepts, dont_wait) {
-            (true, _) => op::Accepting::Plain,
-            (false, true) => op::Accepting::DontWait,
-            (false, false) => op::Accepting::PollFirst,
-        };
-        let (ring, _) = self.place(index);
-        self.rings[ring].push(op::accept(listener, how, tag));
-        Ok(true)
-    }
-
-    fn has_free_place(&self) -> bool {
-        !self.freed.is_empty() || self.fresh < self.desk.max()
+    /// Whether there are listeners, and places for what they bring.
+    fn may_accept(&self) -> bool {
+        !self.listens.is_empty()
+            && !self.desk.stopped_opening()
+            && (!self.freed.is_empty() || self.fresh < self.desk.max())
     }
 
     fn free_place(&mut self) -> Option<u32> {
@@ -461,11 +443,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn accept_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
-        let listen = &mut self.listens[usize::from(tag.extra & !DONT_WAIT)];
-        match tag.extra & DONT_WAIT {
-            0 => listen.waiting = false,
-            _ => listen.trying -= 1,
-        }
+        self.listens[usize::from(tag.extra)].trying -= 1;
         if res < 0 {
             self.freed.push(index);
             match -res {
@@ -543,8 +521,9 @@ impl<B: Behaviour> Worker<B> {
             }
         } else if cqe.res < 0 {
             self.finish(index, close_cause(-cqe.res), now);
-        } else if marks & (ECHOING | SPILLING) != 0 {
-            // The peer closed its side; what it sent before is still answered.
+        } else if marks & (ECHOING | SPILLING | CLOSE_WHEN_SENT) != 0 {
+            // The peer closed its side; what it sent before is still answered, and what was to be sent
+            // before closing still is.
             *self.marks(index) |= CLOSE_WHEN_SENT;
         } else {
             self.finish(index, Closed::ByPeer, now);
@@ -565,7 +544,7 @@ impl<B: Behaviour> Worker<B> {
                 debug_assert!(*self.marks(index) & SENDING == 0, "one send at a time");
                 let bytes = &self.memory[range.start as usize..range.end as usize];
                 let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
-                let tag = self.tag(Op::Send, index, 0);
+                let tag = self.tag(Op::Send, index, len as u16);
                 let (at, _) = self.place(index);
                 self.rings[at].push(op::send(address, len, tag));
                 *self.marks(index) |= SENDING;
@@ -606,6 +585,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn sent(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        self.desk.counters.bytes_sent.add(res.max(0) as u64);
         if !self.is_current(index, tag, State::Open) {
             return;
         }
@@ -614,8 +594,12 @@ impl<B: Behaviour> Worker<B> {
             self.finish(index, close_cause(-res), now);
             return;
         }
+        if res as u16 != tag.extra {
+            // It waits until all is sent, so only a reset can have cut it short.
+            self.finish(index, Closed::ResetByPeer, now);
+            return;
+        }
         self.desk.counters.writes.add(1);
-        self.desk.counters.bytes_sent.add(res as u64);
         let mut out = Outbox::default();
         let Desk {
             behaviour,
@@ -643,6 +627,7 @@ impl<B: Behaviour> Worker<B> {
             self.spills.forget(key);
         } else if res < 0 && res != -libc::EAGAIN {
             *self.marks(index) &= !ECHOING;
+            self.spills.forget(key);
             self.finish(index, close_cause(-res), now);
         } else {
             let taken = res.max(0) as usize;
@@ -686,15 +671,22 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn spilled(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        let key = (index, tag.generation);
+        self.desk.counters.bytes_sent.add(res.max(0) as u64);
         if !self.is_current(index, tag, State::Open) {
-            self.spills.forget((index, tag.generation));
-        } else if res < 0 {
-            self.spills.forget((index, tag.generation));
+            self.spills.forget(key);
+        } else if res < 0 || res as usize != self.spills.sending(key) {
+            // Cut short: as for any other send.
+            let why = if res < 0 {
+                close_cause(-res)
+            } else {
+                Closed::ResetByPeer
+            };
+            self.spills.forget(key);
             *self.marks(index) &= !SPILLING;
-            self.finish(index, close_cause(-res), now);
+            self.finish(index, why, now);
         } else {
             self.desk.counters.writes.add(1);
-            self.desk.counters.bytes_sent.add(res as u64);
             self.send_spill(index);
             self.close_if_sent(index);
         }
@@ -733,17 +725,11 @@ impl<B: Behaviour> Worker<B> {
     fn finish(&mut self, index: u32, why: Closed, now: Time) {
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);
-        for (mark, op) in [
-            (RECEIVING, Op::Recv),
-            (SENDING, Op::Send),
-            (SPILLING, Op::Spill),
-        ] {
-            if marks & mark != 0 {
-                let tag = self.tag(op, index, 0);
-                self.rings[at].push(op::cancel(tag));
-            }
-        }
         let generation = self.desk.conns[index as usize].generation;
+        if marks & (RECEIVING | SENDING | SPILLING) != 0 {
+            // Requests hold the socket; this ends them. (A cancel misses a send that is being retried.)
+            self.rings[at].push(op::shutdown(slot, libc::SHUT_RDWR, generation));
+        }
         self.rings[at].push(op::close(slot, generation));
         self.desk.closed(index, why, now);
         if !self.desk.is_client() {

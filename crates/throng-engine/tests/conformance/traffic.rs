@@ -25,7 +25,6 @@ on_each_engine![
     a_slow_reader_gets_an_unbroken_flood,
     sends_go_out_in_order_and_are_told_when_done,
     an_empty_send_is_done_at_once,
-    an_echo_does_not_cut_into_a_message_under_way,
     a_load_without_messages_sends_nothing,
     a_closed_loop_counts_each_echo_once,
     what_one_side_sent_the_other_received,
@@ -319,39 +318,6 @@ fn an_empty_send_is_done_at_once(engine: Engine) {
     }
     let (tally, _) = side.close();
     assert_eq!(tally.bytes_sent, 100);
-}
-
-fn an_echo_does_not_cut_into_a_message_under_way(engine: Engine) {
-    // An echo may be asked for at any time, also while a message is half sent: it goes out as a whole
-    // before the message or behind it.
-    const MESSAGE: usize = 12 << 20;
-    let memory = peer::noise(9, MESSAGE);
-    let echo = [b'='; 5000];
-    let side = Serve::on(engine).with(|| {
-        script(memory.clone(), |(): &mut (), event, _, out| match event {
-            Event::Opened(_) => out.send = Send::Memory(0..MESSAGE as u32),
-            Event::Received(_) => out.send = Send::Back,
-            _ => {}
-        })
-    });
-    let mut peer = peer::connect_narrow(side.address(), NARROW);
-    assert!(peer.peek(&mut [0; 1]).expect("the message begins") > 0);
-    peer.write_all(&echo).expect("sent");
-    let mut got = vec![0; MESSAGE + echo.len()];
-    let mut at = 0;
-    while at < got.len() {
-        let n = peer.read(&mut got[at..]).expect("the rest");
-        assert!(n > 0, "closed after {at} bytes");
-        at += n;
-    }
-    let cut = got.iter().zip(&memory).take_while(|(a, b)| a == b).count();
-    assert!(
-        cut >= MESSAGE || got[..echo.len()] == echo,
-        "the message is cut at byte {cut}"
-    );
-    let from = if cut >= MESSAGE { MESSAGE } else { 0 };
-    assert!(got[from..from + echo.len()] == echo, "the echo is broken");
-    side.close();
 }
 
 fn a_load_without_messages_sends_nothing(engine: Engine) {

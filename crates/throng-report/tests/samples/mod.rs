@@ -173,6 +173,7 @@ pub fn interrupted() -> Summary {
     Summary {
         reached: false,
         interrupted: true,
+        hold_s: Some(0.0),
         seconds: 3.0,
         connections: Connections {
             asked: Some(1_000_000),

@@ -68,12 +68,9 @@ pub(super) fn to_the_end(
         stalled: false,
         timed_out: false,
     };
-    let went_on = run.open();
+    let to_hold = run.open();
     let opened = run.opened();
-    if went_on {
-        run.hold();
-    }
-    let held = run.mark();
+    let held = if to_hold { run.hold() } else { opened.mark };
     run.drain();
     run.close(plan, kernel, opened, held)
 }
@@ -161,8 +158,8 @@ impl LoadRun<'_> {
         }
     }
 
-    /// For as long as was asked, unless everything is lost.
-    fn hold(&mut self) {
+    /// For as long as was asked, unless everything is lost. Returns where things stand then.
+    fn hold(&mut self) -> Mark {
         let until = self.watch.clock.elapsed() + self.scenario.hold;
         let mut last_open = self.watch.clock.elapsed();
         loop {
