@@ -10,20 +10,20 @@ use throng_host::listen::AcceptQueueProbe;
 /// Fill at most this part of an accept queue, so that connections under way still find room.
 const PART: u32 = 2;
 
-/// For a server in the same process: what clients have opened and it has not yet accepted.
-pub(crate) struct OwnServer {
-    pub clients: Vec<Arc<Counters>>,
-    pub servers: Vec<Arc<Counters>>,
+/// For a server worker in the same process: what its client has opened and it has not yet accepted.
+pub(crate) struct OwnQueue {
+    pub client: Arc<Counters>,
+    pub server: Arc<Counters>,
     pub backlog: u32,
 }
 
-impl Admission for OwnServer {
+impl Admission for OwnQueue {
     fn room(&mut self) -> u32 {
         // In this order: what is accepted meanwhile only makes the queue look longer.
-        let accepted: u64 = self.servers.iter().map(|c| c.accepted.get()).sum();
-        let opened: u64 = self.clients.iter().map(|c| c.established.get()).sum();
+        let accepted = self.server.accepted.get();
+        let opened = self.client.established.get();
         let queued = u32::try_from(opened.saturating_sub(accepted)).unwrap_or(u32::MAX);
-        (self.backlog / PART).saturating_sub(queued) / self.clients.len().max(1) as u32
+        (self.backlog / PART).saturating_sub(queued)
     }
 }
 

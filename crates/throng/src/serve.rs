@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         max_connections: plan.max_connections,
         ring_slots: plan.ring_slots,
         closing: Closing::ShutDown,
-        listeners: listeners.into_iter().map(Arc::new).collect(),
+        listeners: Listeners::Shared(listeners.into_iter().map(Arc::new).collect()),
     };
     let side = server.start(&watch.control, watch.clock)?;
 
@@ -133,7 +133,16 @@ pub(crate) struct Server {
     pub max_connections: u32,
     pub ring_slots: u32,
     pub closing: Closing,
-    pub listeners: Vec<Arc<TcpListener>>,
+    pub listeners: Listeners,
+}
+
+/// Who accepts from which listener.
+pub(crate) enum Listeners {
+    /// Every worker from all of them: whoever connects, no connection waits for a worker that is full.
+    Shared(Vec<Arc<TcpListener>>),
+    /// Each worker from its own, on a core of its own: for clients that connect evenly, from the same
+    /// core, so that both ends of a connection lie in one cache.
+    Each(Vec<Arc<TcpListener>>),
 }
 
 impl Server {
@@ -141,35 +150,44 @@ impl Server {
     pub fn start(&self, control: &Arc<Control>, clock: Clock) -> Result<Side, Failure> {
         let mut side = Side::new(self.workers);
         for worker in 0..self.workers {
-            let others = side
-                .counters
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| *at != worker as usize);
+            let at = worker as usize;
+            let (listeners, others, core) = match &self.listeners {
+                Listeners::Shared(all) => {
+                    let others = side.counters.iter().enumerate().filter(|(i, _)| *i != at);
+                    (
+                        all.clone(),
+                        others.map(|(_, c)| Arc::clone(c)).collect(),
+                        None,
+                    )
+                }
+                Listeners::Each(own) => (vec![Arc::clone(&own[at])], Vec::new(), Some(worker)),
+            };
             let role = Role::Server(ServerRole {
-                listeners: self.listeners.clone(),
+                listeners,
+                others,
                 // The places of all workers together are exactly as many as asked for.
                 max: self.max_connections / self.workers
                     + u32::from(worker < self.max_connections % self.workers),
-                others: others.map(|(_, counters)| Arc::clone(counters)).collect(),
             });
             let counters = Arc::clone(&side.counters[worker as usize]);
             let name = format!("serve-{worker}");
             let thread = match self.mode {
-                ServeMode::Sink => self.spawn(name, role, Sink, counters, control, clock),
-                ServeMode::Echo => self.spawn(name, role, Echo, counters, control, clock),
+                ServeMode::Sink => self.spawn(name, role, Sink, counters, core, control, clock),
+                ServeMode::Echo => self.spawn(name, role, Echo, counters, core, control, clock),
             };
             side.threads.push(thread?);
         }
         Ok(side)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn spawn<B>(
         &self,
         name: String,
         role: Role,
         behaviour: B,
         counters: Arc<Counters>,
+        core: Option<u32>,
         control: &Arc<Control>,
         clock: Clock,
     ) -> Result<WorkerThread, Failure>
@@ -186,6 +204,7 @@ impl Server {
             control: Arc::clone(control),
             clock,
             ring_slots: self.ring_slots,
+            core,
         };
         throng_engine::spawn(self.engine, name, job)
             .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))

@@ -24,8 +24,11 @@ use throng_core::time::Time;
 const SQ_ENTRIES: u32 = 256;
 /// Completion slots of a ring: 16 KiB. The kernel keeps what exceeds them.
 const CQ_ENTRIES: u32 = 1024;
-/// How long a worker lets connections gather in the accept queues while they keep coming.
+/// How long a worker lets connections gather in the accept queues while they keep coming, and while
+/// so many come that a batch of at least [`RUSH`] was found.
 const GATHER: Duration = Duration::from_micros(200);
+const GATHER_IN_A_RUSH: Duration = Duration::from_millis(1);
+const RUSH: u32 = 8;
 /// How long a worker rests after a failed accept, and how soon one that was ahead looks again.
 const ACCEPT_REST: Duration = Duration::from_millis(1);
 /// Receive buffers of a worker: 128 of 16 KiB, 2 MiB, about what a core's second cache holds.

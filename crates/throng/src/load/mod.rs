@@ -5,19 +5,19 @@ mod verdict;
 mod watch;
 
 use crate::Failure;
-use crate::admission::{LocalListeners, OwnServer};
+use crate::admission::{LocalListeners, OwnQueue};
 use crate::cli::LoadArgs;
 use crate::facts::Machine;
 use crate::output;
 use crate::run::{Side, Watch};
-use crate::serve::{self, Server};
+use crate::serve::{self, Listeners, Server};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use throng_core::behaviour::{Load, Traffic};
 use throng_core::pacing::ConnectPace;
 use throng_core::payload::Layout;
 use throng_core::plan::{self, LoadPlan, Routes};
-use throng_core::scenario::{LoadScenario, Repeat};
+use throng_core::scenario::{LoadScenario, Repeat, ServeMode};
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Control, Job, Reach, Role};
 use throng_host::limits::raise_soft_to_hard;
@@ -45,60 +45,78 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         ));
     }
 
-    let mut clients = Side::new(plan.workers);
-    let mut routes = plan.routes.clone();
-    let mut server = None;
-    if let Some(mode) = scenario.own_server {
-        // Any address of 127/8 reaches it, and nothing from outside does.
-        let backlog = machine.facts.somaxconn;
-        let listener = serve::open_listener(
-            (Ipv4Addr::UNSPECIFIED, 0).into(),
-            backlog,
-            Reach::OwnProcess,
-        )?;
-        let port = listener
-            .local_addr()
-            .map_err(|e| Failure::fault(e.to_string()))?
-            .port();
-        routes = routes.with_port(port);
-        let own = Server {
-            engine: plan.engine,
+    let own_server = match scenario.own_server {
+        Some(mode) => Some(start_server(
             mode,
-            workers: plan.workers,
-            // Connections that are closed and opened again may overlap for a moment.
-            max_connections: scenario
-                .connections
-                .saturating_add(scenario.connections / 8 + 1024),
-            ring_slots: plan.ring_slots,
-            closing: Closing::Reset,
-            listeners: vec![Arc::new(listener)],
-        };
-        server = Some(own.start(&watch.control, watch.clock)?);
-    }
+            &scenario,
+            &plan,
+            machine.facts.somaxconn,
+            &watch,
+        )?),
+        None => None,
+    };
     watch.meter.note_sockets_before();
-    start_clients(
-        &scenario,
-        &plan,
-        routes,
-        &mut clients,
-        server.as_ref(),
-        machine.facts.somaxconn,
-        &watch,
-    )?;
+    let clients = start_clients(&scenario, &plan, own_server.as_ref(), &watch)?;
+    let server = own_server.map(|own| own.side);
     let summary = watch::to_the_end(watch, &scenario, &plan, &machine.kernel, clients, server)?;
     output::summary(&summary, &args.common)?;
     Ok(summary.exit_code())
 }
 
+/// The server of `load --self`.
+struct OwnServer {
+    side: Side,
+    /// The port of each of its workers, to which the client worker on the same core connects.
+    ports: Vec<u16>,
+    backlog: u32,
+}
+
+fn start_server(
+    mode: ServeMode,
+    scenario: &LoadScenario,
+    plan: &LoadPlan,
+    backlog: u32,
+    watch: &Watch,
+) -> Result<OwnServer, Failure> {
+    let mut listeners = Vec::new();
+    let mut ports = Vec::new();
+    for _ in 0..plan.workers {
+        // Any address of 127/8 reaches it, and nothing from outside does.
+        let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let listener = serve::open_listener(any, backlog, Reach::OwnProcess)?;
+        ports.push(
+            listener
+                .local_addr()
+                .map_err(|e| Failure::fault(e.to_string()))?
+                .port(),
+        );
+        listeners.push(Arc::new(listener));
+    }
+    let server = Server {
+        engine: plan.engine,
+        mode,
+        workers: plan.workers,
+        // Connections that are closed and opened again may overlap for a moment.
+        max_connections: scenario
+            .connections
+            .saturating_add(scenario.connections / 8 + 1024),
+        ring_slots: plan.ring_slots,
+        closing: Closing::Reset,
+        listeners: Listeners::Each(listeners),
+    };
+    Ok(OwnServer {
+        side: server.start(&watch.control, watch.clock)?,
+        ports,
+        backlog,
+    })
+}
+
 fn start_clients(
     scenario: &LoadScenario,
     plan: &LoadPlan,
-    routes: Routes,
-    clients: &mut Side,
-    server: Option<&Side>,
-    backlog: u32,
+    server: Option<&OwnServer>,
     watch: &Watch,
-) -> Result<(), Failure> {
+) -> Result<Side, Failure> {
     let copies = match scenario.repeat {
         Repeat::Flood => u32::MAX,
         Repeat::ClosedLoop => 1,
@@ -116,19 +134,26 @@ fn start_clients(
         .in_flight
         .filter(|n| *n < scenario.connections)
         .map(|n| n.div_ceil(plan.workers));
-    let routes = Arc::new(routes);
+    let mut clients = Side::new(plan.workers);
     for worker in 0..plan.workers {
-        let admission: Option<Box<dyn Admission>> = match server {
-            Some(server) => Some(Box::new(OwnServer {
-                clients: clients.counters.clone(),
-                servers: server.counters.clone(),
-                backlog,
-            })),
-            None => LocalListeners::find(routes.targets(), plan.workers).map(|l| Box::new(l) as _),
+        let at = worker as usize;
+        let (routes, admission): (Routes, Option<Box<dyn Admission>>) = match server {
+            Some(own) => (
+                plan.routes.clone().with_port(own.ports[at]),
+                Some(Box::new(OwnQueue {
+                    client: Arc::clone(&clients.counters[at]),
+                    server: Arc::clone(&own.side.counters[at]),
+                    backlog: own.backlog,
+                })),
+            ),
+            None => (
+                plan.routes.clone(),
+                LocalListeners::find(plan.routes.targets(), plan.workers).map(|l| Box::new(l) as _),
+            ),
         };
         let rate = scenario.connect_rate.map(|r| r.share(plan.workers));
         let role = Role::Client(ClientRole {
-            routes: Arc::clone(&routes),
+            routes: Arc::new(routes),
             first: worker,
             step: plan.workers,
             count: scenario.connections / plan.workers
@@ -157,10 +182,11 @@ fn start_clients(
             control: Arc::<Control>::clone(&watch.control),
             clock: watch.clock,
             ring_slots: plan.ring_slots,
+            core: server.map(|_| worker),
         };
         let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), job)
             .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
         clients.threads.push(thread);
     }
-    Ok(())
+    Ok(clients)
 }

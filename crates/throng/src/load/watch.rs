@@ -169,7 +169,7 @@ impl LoadRun<'_> {
             }
             if !goes_on || at >= until || at > last_open + self.scenario.connect_timeout + PATIENCE
             {
-                return;
+                return self.mark();
             }
         }
     }

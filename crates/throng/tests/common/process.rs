@@ -1,5 +1,6 @@
 //! A process whose output is collected as it comes, and which ends with the test.
 
+use super::net::Net;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fmt;
 use std::io::Read;
@@ -115,6 +116,21 @@ impl Process {
                 self.stderr.get()
             )
         })
+    }
+
+    /// Waits until it listens on `port` of `net`.
+    pub fn wait_for_listener(&mut self, net: &Net, port: u16) {
+        let give_up = Instant::now() + LINE;
+        while !net.is_listened_on(port) {
+            let ended = self.child.try_wait().expect("it is our child");
+            assert!(
+                ended.is_none() && Instant::now() < give_up,
+                "{} does not listen on port {port}; exit status {ended:?}, stderr:\n{}",
+                self.name,
+                self.stderr.get()
+            );
+            std::thread::sleep(Duration::from_millis(30));
+        }
     }
 
     /// Waits until it has ended by itself.

@@ -29,8 +29,8 @@ fn installed(net: &Net, program: &str) -> Command {
 fn start_server(net: &Net, program: &str, args: &[&str], port: u16) -> Process {
     let mut command = installed(net, program);
     command.args(args);
-    let server = Process::start(format!("{program} {}", args.join(" ")), command);
-    net.wait_for_listener(port);
+    let mut server = Process::start(format!("{program} {}", args.join(" ")), command);
+    server.wait_for_listener(net, port);
     server
 }
 
@@ -44,9 +44,10 @@ fn nginx_holds_idle_keepalive_connections() {
     let net = Net::own();
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().display();
-    // One process: a master would leave its workers behind when the test kills it.
+    // One process: a master would leave its workers behind when the test kills it. Its user is the
+    // namespace's root, who need not be the machine's.
     let config = format!(
-        "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;
+        "daemon off; master_process off; user root root; pid {at}/pid; error_log {at}/error.log;
          worker_rlimit_nofile 8192;
          events {{ worker_connections 4096; }}
          http {{
