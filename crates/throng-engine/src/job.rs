@@ -114,12 +114,15 @@ where
     B::Conn: Send,
 {
     let waker = job.control.enlist()?;
-    thread::Builder::new()
-        .name(name)
-        .spawn(move || match engine {
+    thread::Builder::new().name(name).spawn(move || {
+        if let Some(core) = job.core {
+            pin(core);
+        }
+        match engine {
             Engine::Uring => uring::run(job, waker),
             Engine::Epoll => epoll::run(job, waker),
-        })
+        }
+    })
 }
 
 /// Keeps this thread on the n-th core that it may use. Where that can't be found out or done it stays

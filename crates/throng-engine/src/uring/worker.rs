@@ -41,7 +41,7 @@ const OPENS_A_ROUND: u32 = 8;
 /// does nothing else can open …
 const OPEN_TAKES: Duration = Duration::from_micros(25);
 /// … up to this many.
-const MOST_OPENS_A_ROUND: u32 = 256;
+const MOST_OPENS_A_ROUND: u32 = 32;
 /// Connections taken from an accept queue at once.
 const ACCEPTS: u32 = 64;
 /// Enters of one ring before the others get their turn.
@@ -420,10 +420,10 @@ impl<B: Behaviour> Worker<B> {
                 self.listens[at].trying += 1;
             }
             self.accept_look = now
-                + if queued > share * 2 {
-                    Duration::ZERO
-                } else {
-                    GATHER
+                + match queued {
+                    _ if queued > share * self.desk.siblings() => Duration::ZERO,
+                    0..RUSH => GATHER,
+                    _ => GATHER_IN_A_RUSH,
                 };
         }
         Ok(())

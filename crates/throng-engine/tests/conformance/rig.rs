@@ -373,6 +373,7 @@ impl Side {
             clock: self.clock,
             closing,
             ring_slots,
+            core: None,
         };
         let thread = spawn(engine, format!("worker-{worker}"), job).expect("a thread");
         self.threads.push(thread);
