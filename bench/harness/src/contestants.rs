@@ -8,8 +8,9 @@ use std::time::Duration;
 pub const MESSAGE: usize = 16;
 
 /// The most messages that the floor keeps under way: 4096 on each of two threads. With more
-/// connections than that it goes round them in turn, where throng has a message on each.
-const FLOOR_IN_FLIGHT: u32 = 8192;
+/// Messages under way with both ends in one process: the same for the floor and for throng, passed over
+/// all connections in turn.
+const IN_FLIGHT: u32 = 128;
 
 /// What connections do once they are up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +92,14 @@ impl Contestant {
             (Interface::Floor, Mode::Sink) => self.with(format!("--connections {n} --hold {hold}")),
             (Interface::Floor, Mode::Echo) => self.with(format!(
                 "--connections {n} --echo {hold} --size {MESSAGE} --in-flight {}",
-                n.min(FLOOR_IN_FLIGHT)
+                n.min(IN_FLIGHT)
             )),
             (_, Mode::Sink) => self.throng(job, "--self"),
-            (_, Mode::Echo) => self.throng(job, "--self=echo"),
+            (_, Mode::Echo) => {
+                let mut argv = self.throng(job, "--self=echo");
+                argv.extend(["--in-flight".to_owned(), n.min(IN_FLIGHT).to_string()]);
+                argv
+            }
         }
     }
 
@@ -157,7 +162,7 @@ impl Field {
         let floor = field.built(
             binaries,
             "throng-floor",
-            "the yardstick: set-up arms no receives and includes making rings; at most 8,192 messages under way",
+            "the yardstick: both ends of a connection in one ring; set-up includes making rings",
             Interface::Floor,
         );
         field.both_ends.extend(floor);

@@ -217,6 +217,10 @@ impl Suite {
                 "CPU and memory of the process as the kernel counts them, in the middle of a hold, less \
                  those with one connection (servers: with none)."
             }
+            Mode::Echo if self.subject == Subject::BothEnds => {
+                "128 messages are under way, passed over all connections in turn. CPU as the kernel counts \
+                 it, within the hold."
+            }
             Mode::Echo => {
                 "Each connection has one message under way. CPU as the kernel counts it, within the hold."
             }

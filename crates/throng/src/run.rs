@@ -3,6 +3,7 @@
 
 use crate::Failure;
 use crate::signals::Interrupt;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -191,7 +192,8 @@ pub(crate) struct Watch {
     next_live: Duration,
     next_sample: Duration,
     next_memory: Duration,
-    last: (Duration, Tally),
+    /// When the live view was drawn in the last second, and the counts then.
+    shown: VecDeque<(Duration, Tally)>,
     /// Bytes that were left when the guard stopped the opening.
     pub stopped_at: Option<u64>,
 }
@@ -216,7 +218,7 @@ impl Watch {
             next_live: style.every(),
             next_sample: SAMPLE_EVERY,
             next_memory: Duration::ZERO,
-            last: (Duration::ZERO, Tally::default()),
+            shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
             stopped_at: None,
         })
     }
@@ -278,20 +280,26 @@ impl Watch {
             return;
         }
         self.next_live = at + self.live_every;
+        // Rates are over the last second, however often they are shown.
+        while self
+            .shown
+            .get(1)
+            .is_some_and(|(then, _)| *then + SAMPLE_EVERY <= at)
+        {
+            self.shown.pop_front();
+        }
+        let (then, before) = self.shown.front().copied().unwrap_or_default();
         self.live.update(&Snapshot {
             elapsed: at,
             phase,
             asked,
             peak: self.peak,
             now: *now,
-            recent: now.since(&self.last.1),
-            interval: at.saturating_sub(self.last.0),
+            recent: now.since(&before),
+            interval: at.saturating_sub(then),
             server,
             left,
         });
-        // In a terminal rates are over the last second too, else they would jump about.
-        if at.saturating_sub(self.last.0) >= SAMPLE_EVERY || self.live_every >= SAMPLE_EVERY {
-            self.last = (at, *now);
-        }
+        self.shown.push_back((at, *now));
     }
 }
