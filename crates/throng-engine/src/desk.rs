@@ -93,6 +93,9 @@ pub(crate) struct Desk<B: Behaviour> {
     opener: Option<Opener>,
     others: Vec<Arc<Counters>>,
     max: u32,
+    /// Server: the first place that was never used, and those that were given up.
+    fresh: u32,
+    freed: Vec<u32>,
     closing: Closing,
     connect_times: Measured,
     /// Timers that are due have not all fired.
@@ -128,6 +131,8 @@ impl<B: Behaviour> Desk<B> {
             opener: None,
             others: Vec::new(),
             max: 0,
+            fresh: 0,
+            freed: Vec::new(),
             closing: job.closing,
             connect_times: Measured::default(),
             behind: false,
@@ -162,13 +167,29 @@ impl<B: Behaviour> Desk<B> {
         self.closing
     }
 
-    pub fn is_client(&self) -> bool {
-        self.opener.is_some()
+    /// Server: whether there is a place for another connection.
+    pub fn has_place(&self) -> bool {
+        !self.freed.is_empty() || self.fresh < self.max
     }
 
-    /// Makes the table `len` long.
-    pub fn grow(&mut self, len: usize) {
-        self.conns.resize_with(len, Conn::default);
+    /// Server: a place for another connection; preferably one that was used before, whose memory is
+    /// there already.
+    pub fn take_place(&mut self) -> Option<u32> {
+        let index = self.freed.pop().or_else(|| {
+            (self.fresh < self.max).then(|| {
+                self.fresh += 1;
+                self.fresh - 1
+            })
+        })?;
+        if index as usize >= self.conns.len() {
+            self.conns.resize_with(index as usize + 1, Conn::default);
+        }
+        Some(index)
+    }
+
+    /// Server: takes back a place that was not used.
+    pub fn give_place(&mut self, index: u32) {
+        self.freed.push(index);
     }
 
     /// The number of connection `index` in the whole scenario.
@@ -416,8 +437,11 @@ impl<B: Behaviour> Desk<B> {
             } else {
                 self.wheel.cancel(index);
             }
-        } else if B::TIMERS {
-            self.wheel.cancel(index);
+        } else {
+            if B::TIMERS {
+                self.wheel.cancel(index);
+            }
+            self.freed.push(index);
         }
     }
 

@@ -64,8 +64,6 @@ struct Worker<B: Behaviour> {
     /// where they happen, so that a behaviour that sends on and on does not recurse.
     sent: VecDeque<(u32, u16, usize)>,
     to_read: VecDeque<(u32, u16)>,
-    fresh: u32,
-    freed: Vec<u32>,
     /// Whether the listeners are registered.
     accepting: bool,
     accept_again: Time,
@@ -84,8 +82,6 @@ pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Resu
         blocked: HashMap::new(),
         sent: VecDeque::new(),
         to_read: VecDeque::new(),
-        fresh: 0,
-        freed: Vec::new(),
         accepting: false,
         accept_again: Time::START,
         waker,
@@ -271,7 +267,7 @@ impl<B: Behaviour> Worker<B> {
     /// Registers the listeners while this worker is to accept. Every worker sees every listener, so a
     /// worker that does not take a connection leaves it to the others.
     fn watch_listeners(&mut self, now: Time) -> io::Result<()> {
-        let room = !self.freed.is_empty() || self.fresh < self.desk.max();
+        let room = self.desk.has_place();
         let wanted = room
             && !self.desk.stopped_opening()
             && now >= self.accept_again
@@ -292,13 +288,13 @@ impl<B: Behaviour> Worker<B> {
 
     fn accept(&mut self, listener: usize, now: Time) {
         for _ in 0..ACCEPTS_A_ROUND {
-            let Some(index) = self.free_place() else {
+            let Some(index) = self.desk.take_place() else {
                 return;
             };
             match poll::accept(self.desk.listeners[listener].as_raw_fd()) {
                 Ok(file) => self.accepted(index, file, now),
                 Err(errno) => {
-                    self.freed.push(index);
+                    self.desk.give_place(index);
                     if !matches!(errno, libc::EAGAIN | libc::ECONNABORTED) {
                         self.accept_again = now + ACCEPT_REST;
                     }
@@ -308,19 +304,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    fn free_place(&mut self) -> Option<u32> {
-        self.freed.pop().or_else(|| {
-            (self.fresh < self.desk.max()).then(|| {
-                self.fresh += 1;
-                self.fresh - 1
-            })
-        })
-    }
-
     fn accepted(&mut self, index: u32, file: OwnedFd, now: Time) {
-        if index as usize >= self.desk.conns.len() {
-            self.desk.grow(index as usize + 1);
-        }
         let added = self.poll.add_edges(file.as_raw_fd(), self.key(index));
         self.keep(index, file);
         let mut out = Outbox::default();
@@ -533,8 +517,5 @@ impl<B: Behaviour> Worker<B> {
         self.files[index as usize] = None;
         self.blocked.remove(&index);
         self.desk.closed(index, why, now);
-        if !self.desk.is_client() {
-            self.freed.push(index);
-        }
     }
 }

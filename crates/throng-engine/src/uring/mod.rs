@@ -1,9 +1,12 @@
 //! The io_uring engine: many rings a worker, each with a file table of its own, so that neither
 //! RLIMIT_NOFILE nor anything else but memory bounds the number of sockets.
 
+mod closing;
 mod op;
+mod opening;
 mod ring;
 mod spill;
+mod traffic;
 mod worker;
 
 pub(crate) use worker::run;

@@ -23,7 +23,14 @@ fn a_server_that_is_killed_costs_all_its_connections_and_no_hang() {
             server.signal(Signal::KILL);
             let ran = client.wait(Duration::from_secs(15));
             let s = ran.fell_short();
-            assert_eq!((s.connections.peak, lost(&s)), (2000, 2000), "{ran}");
+            assert_eq!(s.connections.peak, 2000, "{ran}");
+            // A dying server's listener may outlive some of its connections.
+            let all = if again {
+                s.connections.established
+            } else {
+                2000
+            };
+            assert!(lost(&s) == all && all >= 2000, "{ran}");
             assert_eq!(s.connections.open_at_end, 0, "{ran}");
             assert!(
                 s.findings[0].contains("0 of 2,000 connections were still up at the end"),

@@ -108,11 +108,11 @@ fn a_server_in_another_process_is_killed_while_100_000_connections_are_held() {
     server.signal(Signal::KILL);
     let ran = client.wait(LONG);
     let s = ran.fell_short();
-    assert_eq!(
-        (s.connections.peak, lost(&s)),
-        (100_000, 100_000),
-        "{line}\n{ran}"
-    );
+    let c = &s.connections;
+    assert_eq!((c.peak, c.open_at_end), (100_000, 0), "{line}\n{ran}");
+    // The kernel takes the dead server's connections down one by one, and its listener at some time
+    // between: what was opened again until then is lost as well.
+    assert!(lost(&s) == c.established && lost(&s) >= 100_000, "{ran}");
     assert!(
         s.seconds < 60.0,
         "it does not wait for the hold's end: {ran}"

@@ -1,0 +1,121 @@
+//! How connections go: one at a time, and all at the end.
+
+use super::op::{self, Op, Tag};
+use super::ring::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE};
+use super::worker::{CLOSE_WHEN_SENT, ECHOING, RECEIVING, SENDING, SHUT, SPILLING, Worker};
+use crate::desk::State;
+use crate::job::Closing;
+use crate::socket;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+use throng_core::behaviour::Behaviour;
+use throng_core::stats::Closed;
+use throng_core::time::Time;
+
+/// Closing that gets no further for this long is left to the kernel.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+
+impl<B: Behaviour> Worker<B> {
+    /// Closes a connection that was only waiting for its sends.
+    pub(super) fn close_if_sent(&mut self, index: u32) {
+        let marks = *self.marks(index);
+        if marks & CLOSE_WHEN_SENT != 0 && marks & (SENDING | ECHOING | SPILLING | SHUT) == 0 {
+            self.shut(index);
+        }
+    }
+
+    /// Closes a connection from our side: the end of its receive does the rest.
+    pub(super) fn shut(&mut self, index: u32) {
+        let (at, slot) = self.place(index);
+        let conn = &mut self.desk.conns[index as usize];
+        if conn.marks & RECEIVING == 0 {
+            // The peer was first, or it is not being read from.
+            let why = if conn.marks & CLOSE_WHEN_SENT != 0 {
+                Closed::ByPeer
+            } else {
+                Closed::ByUs
+            };
+            self.finish(index, why, self.desk.clock.now());
+            return;
+        }
+        conn.marks |= SHUT;
+        let generation = conn.generation;
+        self.rings[at].push(op::shutdown(slot, libc::SHUT_RDWR, generation));
+    }
+
+    /// Takes the connection out of its place.
+    pub(super) fn finish(&mut self, index: u32, why: Closed, now: Time) {
+        let (at, slot) = self.place(index);
+        let marks = *self.marks(index);
+        let generation = self.desk.conns[index as usize].generation;
+        if marks & (RECEIVING | SENDING | SPILLING) != 0 {
+            // Requests hold the socket; this ends them. (A cancel misses a send that is being retried.)
+            self.rings[at].push(op::shutdown(slot, libc::SHUT_RDWR, generation));
+        }
+        self.rings[at].push(op::close(slot, generation));
+        self.desk.closed(index, why, now);
+    }
+
+    /// Closes everything: brings receives to their end and empties the tables, in this thread, so that
+    /// workers close side by side. (What is left to the kernel when a ring goes is done by one thread
+    /// for the whole machine, and cancelling receives takes time in the square of their number.) Once
+    /// a ring is gone nothing of it runs, so neither buffers nor messages are touched any more.
+    pub(super) fn close_all(&mut self) {
+        for listener in &self.desk.listeners {
+            // The accept that waits there would keep the port until the kernel has done with the ring.
+            socket::stop_listening(listener.as_raw_fd());
+        }
+        self.end_receives();
+        for ring in &self.rings {
+            let _ = ring.unregister_table();
+        }
+        self.desk.close_all();
+        self.rings.clear();
+    }
+
+    /// Brings every connection's receive to its end, or gives up when that gets no further.
+    pub(super) fn end_receives(&mut self) {
+        let how = match self.desk.closing() {
+            Closing::ShutDown => Some(libc::SHUT_RDWR),
+            // Says nothing to the peer, who learns of it by the reset when the table is emptied.
+            Closing::Reset => Some(libc::SHUT_RD),
+            Closing::ByPeer => None,
+        };
+        let mut receiving = 0;
+        for (index, conn) in self.desk.conns.iter().enumerate() {
+            if conn.state == State::Open && conn.marks & RECEIVING != 0 {
+                receiving += 1;
+                if let Some(how) = how {
+                    let (at, slot) = self.place(index as u32);
+                    self.rings[at].push(op::shutdown(slot, how, conn.generation));
+                }
+            }
+        }
+        let mut progress = Instant::now();
+        while receiving > 0 && progress.elapsed() < CLOSE_PATIENCE {
+            let mut idle = true;
+            for ring in &mut self.rings {
+                if !ring.has_pending() && !ring.has_work() {
+                    continue;
+                }
+                if ring.enter().is_err() {
+                    return;
+                }
+                while let Some(cqe) = ring.pop() {
+                    idle = false;
+                    if cqe.flags & CQE_F_BUFFER != 0 {
+                        ring.give_back(&self.pool, (cqe.flags >> CQE_BUFFER_SHIFT) as u16);
+                    }
+                    if Tag::decode(cqe.user_data).op == Op::Recv && cqe.flags & CQE_F_MORE == 0 {
+                        receiving -= 1;
+                    }
+                }
+            }
+            if idle {
+                std::thread::sleep(Duration::from_millis(1));
+            } else {
+                progress = Instant::now();
+            }
+        }
+    }
+}

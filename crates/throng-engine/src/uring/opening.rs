@@ -1,0 +1,163 @@
+//! How connections come up: those we open, and those we accept.
+
+use super::op::{self, Op, Tag};
+use super::worker::Worker;
+use crate::desk::State;
+use crate::socket::{self, ON, fail_cause};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+use throng_core::behaviour::{Behaviour, Outbox};
+use throng_core::stats::FailCause;
+use throng_core::time::Time;
+
+/// How long a worker lets connections gather in the accept queues while they keep coming, and while
+/// so many come that a batch of at least [`RUSH`] was found.
+const GATHER: Duration = Duration::from_micros(200);
+const GATHER_IN_A_RUSH: Duration = Duration::from_millis(1);
+const RUSH: u32 = 8;
+/// How long a worker rests after a failed accept, and how soon one that was ahead looks again.
+pub(super) const ACCEPT_REST: Duration = Duration::from_millis(1);
+/// Connections opened in one round of the loop, at least. A few, since each round's end is when we look
+/// at the clock again, and connect latency is told from that.
+const OPENS_A_ROUND: u32 = 8;
+/// When traffic makes rounds long, they open one more for each this long, as many as a worker that
+/// does nothing else can open …
+const OPEN_TAKES: Duration = Duration::from_micros(25);
+/// … up to this many.
+const MOST_OPENS_A_ROUND: u32 = 32;
+/// Connections taken from an accept queue at once.
+const ACCEPTS: u32 = 64;
+/// Accepting from one listener.
+#[derive(Default)]
+pub(super) struct Listen {
+    /// We are told when a connection comes.
+    pub waiting: bool,
+    /// Accepts under way that take what is there.
+    pub trying: u32,
+}
+
+impl<B: Behaviour> Worker<B> {
+    pub(super) fn open(&mut self, now: Time) -> io::Result<()> {
+        let since = now.since(std::mem::replace(&mut self.last_open, now));
+        let budget = (since.as_nanos() / OPEN_TAKES.as_nanos()) as u32;
+        let budget = budget.clamp(OPENS_A_ROUND, MOST_OPENS_A_ROUND);
+        for _ in 0..self.desk.may_open(now).min(budget) {
+            let Some(index) = self.desk.open_next(now) else {
+                break;
+            };
+            self.reach(index)?;
+            let (at, _) = self.place(index);
+            let prepare = self.tag(Op::Prepare, index, 0);
+            let connect = self.tag(Op::Connect, index, 0);
+            let (target, source) = self.desk.route(index);
+            let ring = &mut self.rings[at];
+            ring.push(op::socket(target.family(), prepare));
+            if let Some(source) = source {
+                // Without it bind() would search for a port that is free towards every target.
+                ring.push(op::set_option(
+                    libc::IPPROTO_IP,
+                    libc::IP_BIND_ADDRESS_NO_PORT,
+                    &ON,
+                    prepare,
+                ));
+                ring.push(op::bind(source, prepare));
+            }
+            ring.push(op::connect(target, connect));
+        }
+        Ok(())
+    }
+
+    pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        if !self.is_current(index, tag, State::Connecting) {
+            return;
+        }
+        if res < 0 {
+            self.fail(index, fail_cause(-res), now);
+            return;
+        }
+        self.receive(index);
+        let mut out = Outbox::default();
+        self.desk.connected(index, now, &mut out);
+        self.apply(index, out, None);
+    }
+
+    pub(super) fn give_up(&mut self, index: u32, now: Time) {
+        let connect = self.tag(Op::Connect, index, 0);
+        let (at, _) = self.place(index);
+        self.rings[at].push(op::cancel(connect));
+        self.fail(index, FailCause::TimedOut, now);
+    }
+
+    pub(super) fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
+        let (at, slot) = self.place(index);
+        let generation = self.desk.conns[index as usize].generation;
+        self.rings[at].push(op::close(slot, generation));
+        self.desk.failed(index, cause, now);
+    }
+
+    /// Takes what is in the accept queues. While connections keep coming, the queues are looked at
+    /// every [`GATHER`]; only when one was found empty is it waited for. Being woken for each
+    /// connection would cost a fifth more processor time; and an accept that finds nothing makes and
+    /// throws away a socket and a file, so no more are tried than there is to accept.
+    pub(super) fn accept(&mut self, now: Time) -> io::Result<()> {
+        if !self.may_accept() || now < self.accept_look || self.desk.is_ahead() {
+            return Ok(());
+        }
+        for at in 0..self.listens.len() {
+            if self.listens[at].waiting {
+                continue;
+            }
+            let listener = self.desk.listeners[at].as_raw_fd();
+            let queued = socket::accept_queue(listener);
+            if queued == 0 && self.listens[at].trying == 0 {
+                self.rings[0].push(op::queue(listener, Tag::new(Op::Queue, 0, 0, at as u16)));
+                self.listens[at].waiting = true;
+                continue;
+            }
+            let share = queued.div_ceil(self.desk.siblings()).min(ACCEPTS);
+            for _ in self.listens[at].trying..share {
+                let Some(index) = self.desk.take_place() else {
+                    break;
+                };
+                self.reach(index)?;
+                let tag = self.tag(Op::Accept, index, at as u16);
+                let (ring, _) = self.place(index);
+                self.rings[ring].push(op::accept(listener, !self.plain_accepts, tag));
+                self.listens[at].trying += 1;
+            }
+            self.accept_look = now
+                + match queued {
+                    _ if queued > share * self.desk.siblings() => Duration::ZERO,
+                    0..RUSH => GATHER,
+                    _ => GATHER_IN_A_RUSH,
+                };
+        }
+        Ok(())
+    }
+
+    /// Whether there are listeners, and places for what they bring.
+    pub(super) fn may_accept(&self) -> bool {
+        !self.listens.is_empty() && !self.desk.stopped_opening() && self.desk.has_place()
+    }
+
+    pub(super) fn accept_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        self.listens[usize::from(tag.extra)].trying -= 1;
+        if res < 0 {
+            self.desk.give_place(index);
+            match -res {
+                // Another worker was quicker, the peer has gone again, or we are closing.
+                libc::EAGAIN | libc::ECONNABORTED | libc::ECANCELED => {}
+                // Before Linux 6.10 accept has no flags of its own.
+                libc::EINVAL if !self.plain_accepts => self.plain_accepts = true,
+                // Out of memory or files: trying again at once would only burn the processor.
+                _ => self.accept_look = now + ACCEPT_REST,
+            }
+            return;
+        }
+        let mut out = Outbox::default();
+        self.desk.accepted(index, now, &mut out);
+        self.receive(index);
+        self.apply(index, out, None);
+    }
+}
