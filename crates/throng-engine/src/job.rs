@@ -41,7 +41,7 @@ pub struct ClientRole {
 
 /// Accepts connections.
 pub struct ServerRole {
-    /// Where from; shared by all workers, so that no connection waits for a worker that is full.
+    /// Where from. Listeners that other workers have too leave no connection waiting for one that is full.
     pub listeners: Vec<Arc<TcpListener>>,
     /// The most connections at once on this worker.
     pub max: u32,

@@ -16,6 +16,22 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .map_err(|e| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display())))
 }
 
+/// Finds out whether [`write_whole`] can write `path`, without changing what is there: so that a long run
+/// is not begun whose result could not be kept.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn can_write(path: &Path) -> io::Result<()> {
+    let tried = match fs::metadata(path) {
+        Ok(old) if old.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(old) if old.is_file() => fs::canonicalize(path).and_then(|p| new_beside(&p).map(drop)),
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => new_beside(path).map(drop),
+        Err(e) => Err(e),
+    };
+    tried.map_err(|e| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display())))
+}
+
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(old) if old.is_file() => {
@@ -27,16 +43,25 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn replace(path: &Path, bytes: &[u8], mode: Option<Permissions>) -> io::Result<()> {
-    let directory = match path.parent() {
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// A new file in the directory of `path`, gone when dropped.
+fn new_beside(path: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
     // Opened here for the usual mode (tempfile's own is for the owner alone) and for errors that don't
     // name the temporary file, which would say nothing to the user.
-    let new = tempfile::Builder::new()
+    tempfile::Builder::new()
         .prefix(".throng-")
-        .make_in(directory, |path| File::create_new(path))?;
+        .make_in(directory(path), |path| File::create_new(path))
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: Option<Permissions>) -> io::Result<()> {
+    let new = new_beside(path)?;
+    let directory = directory(path);
     new.as_file().write_all(bytes)?;
     if let Some(mode) = mode {
         new.as_file().set_permissions(mode)?;

@@ -66,3 +66,17 @@ impl Admission for LocalListeners {
         room.map_or(u32::MAX, |n| n.div_ceil(self.workers))
     }
 }
+
+/// Which of the listeners on this machine among `targets` has a full accept queue, in words.
+pub(crate) fn full_queue(targets: &[SocketAddr]) -> Option<String> {
+    let mut probe = AcceptQueueProbe::open().ok()?;
+    targets.iter().take(MOST_TARGETS).find_map(|target| {
+        let queue = probe.accept_queue(*target).ok()??;
+        (queue.waiting >= queue.limit / PART).then(|| {
+            format!(
+                "{} connections wait in the accept queue of {target}, which has room for {}: its server accepts no more, or not fast enough. More room: the server's backlog and net.core.somaxconn",
+                queue.waiting, queue.limit
+            )
+        })
+    })
+}

@@ -136,7 +136,7 @@ pub(crate) struct LoadArgs {
     pub unescape_message_args: bool,
 
     /// Source address: one, a range 127.1.0.1-127.1.0.40, or a block 10.0.0.0/28; repeatable
-    #[arg(long, value_name = "IP", value_parser = source_range)]
+    #[arg(long, value_name = "IP", value_parser = source_range, conflicts_with = "own_server")]
     pub source_ip: Vec<Sources>,
 
     /// Leave a connection that failed or closed as it is, instead of opening it again

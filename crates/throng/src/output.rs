@@ -21,6 +21,14 @@ pub(crate) fn summary(summary: &Summary, common: &Common) -> Result<(), Failure>
     }
 }
 
+/// Refuses a summary that could not be written, before the run.
+pub(crate) fn check(common: &Common) -> Result<(), Failure> {
+    match &common.output_file {
+        Some(path) => file::can_write(path).map_err(|e| Failure::usage(e.to_string())),
+        None => Ok(()),
+    }
+}
+
 /// Writes to stdout. A reader that has gone (`| head`) is no failure of ours.
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

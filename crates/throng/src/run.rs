@@ -112,6 +112,10 @@ impl Meter {
         used.user + used.system
     }
 
+    fn note_slab(&mut self) {
+        self.peak_slab = slab();
+    }
+
     fn note_rss(&mut self) {
         self.peak_rss = self.peak_rss.max(rss_bytes().unwrap_or(0));
     }
@@ -124,7 +128,7 @@ impl Meter {
     /// Takes note of the kernel's side while the connections are up. Returns how many more TCP sockets
     /// are in use in this network namespace than when the run began.
     pub fn note_kernel(&mut self) -> Option<u64> {
-        self.peak_slab = slab();
+        self.note_slab();
         let now = SockStat::read().ok()?;
         let before = self.sockets.as_ref()?;
         let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
@@ -240,6 +244,9 @@ impl Watch {
         if at >= self.next_memory {
             self.next_memory = at + MEMORY_EVERY;
             self.meter.note_rss();
+            if now.open() > 0 && now.open() == self.peak {
+                self.meter.note_slab();
+            }
             self.guard_memory();
         }
         if at >= self.next_sample {

@@ -26,6 +26,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         workers: args.workers,
         engine: args.common.engine.into(),
     };
+    output::check(&args.common)?;
     let machine = Machine::read()?;
     let plan = plan::serve(&scenario, &machine.facts).map_err(|short| Failure {
         code: 2,
@@ -223,8 +224,9 @@ fn finish(
     let interrupted = watch.interrupted();
     // What happens from here on is our closing: the counts are those of now.
     let tally = side.tally();
+    // Some may have come up since the last tick.
+    watch.peak = watch.peak.max(tally.open());
     watch.samples.push(seconds, &tally);
-    watch.meter.note_kernel();
     watch.live.clear();
     watch.control.give(Order::Close);
     side.join()?;

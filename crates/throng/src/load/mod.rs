@@ -28,6 +28,7 @@ const COMBINE_FROM: f64 = 2000.0;
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let scenario = ask::scenario(args)?;
+    output::check(&args.common)?;
     let machine = Machine::read()?;
     let plan = plan::load(&scenario, &machine.facts).map_err(|short| Failure {
         code: 2,

@@ -2,6 +2,7 @@
 
 use super::verdict::{self, Outcome};
 use crate::Failure;
+use crate::admission;
 use crate::run::{Side, TICK, Watch};
 use std::time::Duration;
 use throng_core::plan::LoadPlan;
@@ -46,6 +47,8 @@ struct LoadRun<'a> {
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
     stalled: bool,
+    /// Why it stalled, if a local listener's accept queue says so.
+    full_queue: Option<String>,
     timed_out: bool,
 }
 
@@ -66,6 +69,7 @@ pub(super) fn to_the_end(
         both_ends_here: server.is_some() || scenario.targets.iter().all(|t| t.ip().is_loopback()),
         server,
         stalled: false,
+        full_queue: None,
         timed_out: false,
     };
     let to_hold = run.open();
@@ -127,6 +131,7 @@ impl LoadRun<'_> {
             }
             if at > progress.0 + patience {
                 self.stalled = true;
+                self.full_queue = admission::full_queue(&self.scenario.targets);
                 self.watch.control.give(Order::StopOpening);
                 return false;
             }
@@ -208,7 +213,12 @@ impl LoadRun<'_> {
             let arrived = self.server.is_some()
                 && clients.bytes_sent == server.bytes_received
                 && clients.bytes_received == server.bytes_sent;
-            let patience = if arrived { TICK * 2 } else { STILL };
+            let patience = match (arrived, self.server.is_some()) {
+                (true, _) => TICK * 2,
+                // What is not there yet may still come: a processor can be away for a while.
+                (false, true) => DRAIN,
+                (false, false) => STILL,
+            };
             if at >= still.0 + patience || at >= until {
                 return;
             }
@@ -237,7 +247,8 @@ impl LoadRun<'_> {
         self.watch.meter.wait_for_kernel();
         let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
 
-        let peak = self.watch.peak;
+        // Some may have come up since the last tick.
+        let peak = self.watch.peak.max(clients.open());
         let mut connections = Connections::of(&clients, Some(self.asked), peak);
         connections.accepted = server.map(|s| s.accepted);
         connections.kernel_sockets = opened.kernel_sockets;
@@ -251,6 +262,7 @@ impl LoadRun<'_> {
             open_at_end: clients.open(),
             interrupted,
             stalled: self.stalled,
+            full_queue: self.full_queue.as_deref(),
             timed_out: self.timed_out,
             memory_left: self.watch.stopped_at,
             rate: message_rate.as_ref(),
