@@ -93,11 +93,15 @@ const OTHER_FILES: u64 = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes {
     targets: Vec<(SocketAddr, Vec<IpAddr>)>,
+    /// How many connections go to one target before it is the next one's turn.
+    run: u32,
 }
 
 impl Routes {
     /// Where connection `id` goes to and from which address (`None`: the kernel's choice). Targets are
-    /// taken in turn, and for each target its sources in turn.
+    /// taken in turn, and for each target its sources in turn. (With a server of our own, whose
+    /// addresses are all the same to it, one is filled after the other: the kernel then goes through the
+    /// ports of one target in order instead of touching those of all.)
     pub fn route(&self, id: u32) -> (SocketAddr, Option<IpAddr>) {
         let (target, source) = self.pick(id);
         let (address, sources) = &self.targets[target];
@@ -108,10 +112,11 @@ impl Routes {
     #[inline]
     pub fn pick(&self, id: u32) -> (usize, Option<usize>) {
         let count = self.targets.len() as u32;
-        let target = (id % count) as usize;
+        let turn = id / self.run;
+        let target = (turn % count) as usize;
         let source = match self.targets[target].1.len() as u32 {
             0 => None,
-            n => Some((id / count % n) as usize),
+            n => Some((turn / count % n) as usize),
         };
         (target, source)
     }
@@ -319,6 +324,7 @@ fn routes(scenario: &LoadScenario, host: &HostFacts) -> Result<Routes, Shortfall
                 .into_iter()
                 .map(|ip| ((ip, 0).into(), Vec::new()))
                 .collect(),
+            run: scenario.connections.div_ceil(needed).max(1),
         });
     }
     let count = scenario.targets.len() as u64;
@@ -358,7 +364,7 @@ fn routes(scenario: &LoadScenario, host: &HostFacts) -> Result<Routes, Shortfall
             remedy: "Add source addresses (--source-ip), targets (more ports or addresses), or ports (sysctl net.ipv4.ip_local_port_range=\"1024 65535\").".into(),
         });
     }
-    Ok(Routes { targets })
+    Ok(Routes { targets, run: 1 })
 }
 
 /// Works out how to carry out `scenario` on `host`.
