@@ -190,7 +190,7 @@ counted! {
     writes,
     /// Reads that gave bytes: the "messages" of a side that does not know the protocol.
     reads,
-    /// Whole messages that the kernel took for sending.
+    /// Whole messages that the kernel took for sending; a first message is not counted here.
     messages_sent,
     /// Whole messages received, where the behaviour knows what a message is (replies, when echoed).
     messages_received,
