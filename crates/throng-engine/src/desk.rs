@@ -391,6 +391,21 @@ impl<B: Behaviour> Desk<B> {
         );
     }
 
+    /// Bytes came in on a connection.
+    pub fn received(&mut self, index: u32, bytes: &[u8], now: Time, out: &mut Outbox) {
+        self.counters.reads.add(1);
+        self.counters.bytes_received.add(bytes.len() as u64);
+        let user = &mut self.conns[index as usize].user;
+        self.behaviour
+            .received(user, bytes, now, &self.counters, out);
+    }
+
+    /// What a connection was asked to send is sent, all `n` bytes.
+    pub fn sent(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
+        let user = &mut self.conns[index as usize].user;
+        self.behaviour.sent(user, n, now, &self.counters, out);
+    }
+
     /// A connection's timer fired.
     pub fn wake(&mut self, index: u32, now: Time, out: &mut Outbox) {
         self.behaviour.woken(

@@ -339,22 +339,8 @@ impl<B: Behaviour> Worker<B> {
                     return;
                 }
                 Ok(n) => {
-                    self.desk.counters.reads.add(1);
-                    self.desk.counters.bytes_received.add(n as u64);
                     let mut out = Outbox::default();
-                    let Desk {
-                        behaviour,
-                        conns,
-                        counters,
-                        ..
-                    } = &mut self.desk;
-                    behaviour.received(
-                        &mut conns[index as usize].user,
-                        &self.buffer[..n],
-                        now,
-                        counters,
-                        &mut out,
-                    );
+                    self.desk.received(index, &self.buffer[..n], now, &mut out);
                     self.apply(index, out, n, now);
                     if !self.is_current(index, generation) {
                         return;
@@ -489,15 +475,8 @@ impl<B: Behaviour> Worker<B> {
             };
             if self.is_current(index, generation) {
                 let mut out = Outbox::default();
-                let Desk {
-                    behaviour,
-                    conns,
-                    counters,
-                    ..
-                } = &mut self.desk;
-                let conn = &mut conns[index as usize];
-                conn.marks &= !TO_TELL;
-                behaviour.sent(&mut conn.user, whole, now, counters, &mut out);
+                self.desk.conns[index as usize].marks &= !TO_TELL;
+                self.desk.sent(index, whole, now, &mut out);
                 self.apply(index, out, 0, now);
             }
         }

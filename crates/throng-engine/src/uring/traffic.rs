@@ -3,7 +3,7 @@
 use super::op::{self, Op, Tag};
 use super::ring::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe};
 use super::worker::{CLOSE_WHEN_SENT, ECHOING, PAUSED, RECEIVING, SENDING, SHUT, SPILLING, Worker};
-use crate::desk::{Desk, State};
+use crate::desk::State;
 use crate::socket::close_cause;
 use throng_core::behaviour::{Behaviour, Outbox, Send};
 use throng_core::stats::Closed;
@@ -33,23 +33,9 @@ impl<B: Behaviour> Worker<B> {
             && *self.marks(index) & SHUT == 0
             && let (Some(bid), len @ 1..) = (buffer, cqe.res)
         {
-            self.desk.counters.reads.add(1);
-            self.desk.counters.bytes_received.add(len as u64);
             let mut out = Outbox::default();
             let bytes = self.pool.bytes(bid, len as usize);
-            let Desk {
-                behaviour,
-                conns,
-                counters,
-                ..
-            } = &mut self.desk;
-            behaviour.received(
-                &mut conns[index as usize].user,
-                bytes,
-                now,
-                counters,
-                &mut out,
-            );
+            self.desk.received(index, bytes, now, &mut out);
             keep = self.apply(index, out, Some((bid, len as u32)));
         }
         if let Some(bid) = buffer.filter(|_| !keep) {
@@ -150,19 +136,7 @@ impl<B: Behaviour> Worker<B> {
         }
         self.desk.counters.writes.add(1);
         let mut out = Outbox::default();
-        let Desk {
-            behaviour,
-            conns,
-            counters,
-            ..
-        } = &mut self.desk;
-        behaviour.sent(
-            &mut conns[index as usize].user,
-            res as usize,
-            now,
-            counters,
-            &mut out,
-        );
+        self.desk.sent(index, res as usize, now, &mut out);
         self.apply(index, out, None);
         self.close_if_sent(index);
     }
