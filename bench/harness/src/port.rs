@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU16, Ordering};
+
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 
 /// Below the range that outgoing connections take theirs from (32768 and up by default), so that none
 /// of those can sit on the port first.
@@ -22,11 +24,20 @@ pub fn free() -> Result<u16, String> {
     for _ in 0..COUNT {
         let n = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
         let port = FIRST + (from + n) % COUNT;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if bind(port).is_ok() {
             return Ok(port);
         }
     }
     Err("no free port on 127.0.0.1".to_owned())
+}
+
+/// A socket at `port` of 127.0.0.1 that does not listen: whoever waits for a server there must not take
+/// it for one.
+fn bind(port: u16) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket::socket(AddressFamily::Inet, SockType::Stream, flags, None)?;
+    socket::bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port))?;
+    Ok(socket)
 }
 
 /// Whether a TCP socket listens on `port`. Asks the kernel's list instead of connecting, so that no
@@ -53,14 +64,27 @@ fn listener(line: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::socket::Backlog;
+
     use super::*;
 
+    /// The port is held from the first look on: one that was merely seen to be free would be listened
+    /// on for a moment more wherever another test starts a process (a fork has all descriptors until
+    /// its exec).
     #[test]
-    fn a_free_port_is_listened_on_once_somebody_does() {
-        let port = free().unwrap();
+    fn a_bound_port_is_listened_on_once_somebody_listens() {
+        let held = bind(0).unwrap();
+        let port = socket::getsockname::<SockaddrIn>(held.as_raw_fd())
+            .unwrap()
+            .port();
         assert!(!listened_on(port));
-        let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        socket::listen(&held, Backlog::new(1).unwrap()).unwrap();
         assert!(listened_on(port));
+    }
+
+    #[test]
+    fn two_free_ports_are_two() {
+        assert_ne!(free().unwrap(), free().unwrap());
     }
 
     #[test]
