@@ -125,6 +125,40 @@ where
     })
 }
 
+/// Starts workers for both ends of the same connections, on the client's core: with io_uring in one
+/// thread, else in one each. As [`spawn`] otherwise.
+///
+/// # Errors
+/// Those of [`spawn`].
+pub fn spawn_pair<C, S>(
+    engine: Engine,
+    number: u32,
+    client: Job<C>,
+    server: Job<S>,
+) -> io::Result<Vec<JoinHandle<io::Result<Done>>>>
+where
+    C: Behaviour + Send + 'static,
+    C::Conn: Send,
+    S: Behaviour + Send + 'static,
+    S::Conn: Send,
+{
+    if engine == Engine::Epoll {
+        return Ok(vec![
+            spawn(engine, format!("serve-{number}"), server)?,
+            spawn(engine, format!("load-{number}"), client)?,
+        ]);
+    }
+    let waker = client.control.enlist()?;
+    let thread = thread::Builder::new().name(format!("pair-{number}"));
+    let thread = thread.spawn(move || {
+        if let Some(core) = client.core {
+            pin(core);
+        }
+        uring::run_pair(client, server, waker)
+    })?;
+    Ok(vec![thread])
+}
+
 /// Keeps this thread on the n-th core that it may use. Where that can't be found out or done it stays
 /// free: it is a matter of speed only.
 fn pin(core: u32) {

@@ -17,6 +17,6 @@ mod socket;
 mod uring;
 
 pub use control::{Clock, Control, Order};
-pub use job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole, spawn};
+pub use job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole, spawn, spawn_pair};
 pub use socket::{Reach, listen};
 pub use uring::{Support, probe};

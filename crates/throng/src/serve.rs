@@ -49,8 +49,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         workers: plan.workers,
         max_connections: plan.max_connections,
         ring_slots: plan.ring_slots,
-        closing: Closing::ShutDown,
-        listeners: Listeners::Shared(listeners.into_iter().map(Arc::new).collect()),
+        listeners: listeners.into_iter().map(Arc::new).collect(),
     };
     let side = server.start(&watch.control, watch.clock)?;
 
@@ -126,46 +125,27 @@ pub(crate) fn open_listener(
     })
 }
 
-/// A server to start: by itself, or within `load --self`.
-pub(crate) struct Server {
-    pub engine: Engine,
-    pub mode: ServeMode,
-    pub workers: u32,
-    pub max_connections: u32,
-    pub ring_slots: u32,
-    pub closing: Closing,
-    pub listeners: Listeners,
-}
-
-/// Who accepts from which listener.
-pub(crate) enum Listeners {
-    /// Every worker from all of them: whoever connects, no connection waits for a worker that is full.
-    Shared(Vec<Arc<TcpListener>>),
-    /// Each worker from its own, on a core of its own: for clients that connect evenly, from the same
-    /// core, so that both ends of a connection lie in one cache.
-    Each(Vec<Arc<TcpListener>>),
+/// The workers to start.
+struct Server {
+    engine: Engine,
+    mode: ServeMode,
+    workers: u32,
+    max_connections: u32,
+    ring_slots: u32,
+    /// Every worker accepts from all of them: whoever connects, no connection waits for a worker that
+    /// is full.
+    listeners: Vec<Arc<TcpListener>>,
 }
 
 impl Server {
-    /// Starts its workers.
-    pub fn start(&self, control: &Arc<Control>, clock: Clock) -> Result<Side, Failure> {
+    fn start(&self, control: &Arc<Control>, clock: Clock) -> Result<Side, Failure> {
         let mut side = Side::new(self.workers);
         for worker in 0..self.workers {
-            let at = worker as usize;
-            let (listeners, others, core) = match &self.listeners {
-                Listeners::Shared(all) => {
-                    let others = side.counters.iter().enumerate().filter(|(i, _)| *i != at);
-                    (
-                        all.clone(),
-                        others.map(|(_, c)| Arc::clone(c)).collect(),
-                        None,
-                    )
-                }
-                Listeners::Each(own) => (vec![Arc::clone(&own[at])], Vec::new(), Some(worker)),
-            };
+            let others = side.counters.iter().enumerate();
+            let others = others.filter(|(at, _)| *at != worker as usize);
             let role = Role::Server(ServerRole {
-                listeners,
-                others,
+                listeners: self.listeners.clone(),
+                others: others.map(|(_, c)| Arc::clone(c)).collect(),
                 // The places of all workers together are exactly as many as asked for.
                 max: self.max_connections / self.workers
                     + u32::from(worker < self.max_connections % self.workers),
@@ -173,22 +153,20 @@ impl Server {
             let counters = Arc::clone(&side.counters[worker as usize]);
             let name = format!("serve-{worker}");
             let thread = match self.mode {
-                ServeMode::Sink => self.spawn(name, role, Sink, counters, core, control, clock),
-                ServeMode::Echo => self.spawn(name, role, Echo, counters, core, control, clock),
+                ServeMode::Sink => self.spawn(name, role, Sink, counters, control, clock),
+                ServeMode::Echo => self.spawn(name, role, Echo, counters, control, clock),
             };
             side.threads.push(thread?);
         }
         Ok(side)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn spawn<B>(
         &self,
         name: String,
         role: Role,
         behaviour: B,
         counters: Arc<Counters>,
-        core: Option<u32>,
         control: &Arc<Control>,
         clock: Clock,
     ) -> Result<WorkerThread, Failure>
@@ -200,12 +178,12 @@ impl Server {
             role,
             behaviour,
             traffic: Traffic::On,
-            closing: self.closing,
+            closing: Closing::ShutDown,
             counters,
             control: Arc::clone(control),
             clock,
             ring_slots: self.ring_slots,
-            core,
+            core: None,
         };
         throng_engine::spawn(self.engine, name, job)
             .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))

@@ -4,11 +4,13 @@
 mod closing;
 mod op;
 mod opening;
+mod pair;
 mod ring;
 mod spill;
 mod traffic;
 mod worker;
 
+pub(crate) use pair::run_pair;
 pub(crate) use worker::run;
 
 use ring::Ring;

@@ -20,12 +20,12 @@ const RUSH: u32 = 8;
 pub(super) const ACCEPT_REST: Duration = Duration::from_millis(1);
 /// Connections opened in one round of the loop, at least. A few, since each round's end is when we look
 /// at the clock again, and connect latency is told from that.
-const OPENS_A_ROUND: u32 = 8;
+const OPENS_A_ROUND: u32 = 16;
 /// When traffic makes rounds long, they open one more for each this long, as many as a worker that
 /// does nothing else can open …
 const OPEN_TAKES: Duration = Duration::from_micros(25);
 /// … up to this many.
-const MOST_OPENS_A_ROUND: u32 = 32;
+const MOST_OPENS_A_ROUND: u32 = 64;
 /// Connections taken from an accept queue at once.
 const ACCEPTS: u32 = 64;
 /// Accepting from one listener.

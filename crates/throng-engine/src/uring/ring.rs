@@ -188,6 +188,10 @@ impl Drop for Mapping {
     }
 }
 
+/// Added to the distance between buffers. If all began at the same place of a page, the first line of
+/// each, which is all that a short message needs, would fall into the same few places of a cache.
+const COLOUR: usize = 64;
+
 /// Buffers that any ring of one worker may receive into. See [`Ring::provide`].
 pub(super) struct BufferPool {
     memory: Mapping,
@@ -199,7 +203,7 @@ impl BufferPool {
     /// `count` (a power of two) buffers of `size` bytes.
     pub fn new(count: u16, size: u32) -> io::Result<BufferPool> {
         assert!(count.is_power_of_two());
-        let len = usize::from(count) * size as usize;
+        let len = usize::from(count) * (size as usize + COLOUR);
         let memory = Mapping::new(-1, 0, len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)?;
         Ok(BufferPool {
             memory,
@@ -210,7 +214,7 @@ impl BufferPool {
 
     /// Address of buffer `bid`.
     pub fn address(&self, bid: u16) -> u64 {
-        self.memory.at.as_ptr() as u64 + u64::from(bid) * u64::from(self.size)
+        self.memory.at.as_ptr() as u64 + u64::from(bid) * (u64::from(self.size) + COLOUR as u64)
     }
 
     /// The first `len` bytes of buffer `bid`, which a completion said were received. Valid until the

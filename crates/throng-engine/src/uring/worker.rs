@@ -68,75 +68,126 @@ pub(super) struct Worker<B: Behaviour> {
     /// Server: when to look at the accept queues again.
     pub accept_look: Time,
     pub waker: Arc<OwnedEvent>,
+    /// Timers that fired in this round; kept for its memory.
+    fired: Vec<Fired>,
+    place: Place,
 }
 
 /// Runs `job` on io_uring until it is told to close.
 pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Result<Done> {
-    let slots = job.ring_slots;
-    let memory = job.behaviour.memory();
-    let desk = Desk::new(job);
-    let mut worker = Worker {
-        listens: desk.listeners.iter().map(|_| Listen::default()).collect(),
-        plain_accepts: false,
-        desk,
-        rings: Vec::new(),
-        slots,
-        pool: BufferPool::new(BUFFERS, BUFFER_BYTES)?,
-        lengths: vec![0; BUFFERS.into()],
-        memory,
-        spills: Spills::default(),
-        echoes: 0,
-        last_open: Time::START,
-        accept_look: Time::START,
-        waker,
-    };
-    worker.add_ring()?;
+    let mut worker = Worker::new(job, waker, Place::Lead)?;
     let outcome = worker.work();
     worker.close_all();
     outcome?;
     Ok(worker.desk.done())
 }
 
+/// Whether a worker has its thread for itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Its first ring is the one that the thread waits on.
+    Lead,
+    /// Another one's first ring is; this one's rings signal the waker.
+    Second,
+}
+
+/// How a round of the loop ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// Rings had something to do, and may again.
+    Busy,
+    /// Nothing to do until a ring, a timer or an order says so.
+    Idle,
+    /// It is time to close.
+    Close,
+}
+
 impl<B: Behaviour> Worker<B> {
-    pub(super) fn work(&mut self) -> io::Result<()> {
-        let mut fired = Vec::new();
-        while !self.desk.take_orders() {
-            let now = self.desk.clock.now();
-            self.desk.fire(now, &mut fired);
-            for timer in fired.drain(..) {
-                match timer {
-                    Fired::GiveUp(index) => self.give_up(index, now),
-                    Fired::Wake(index) => {
-                        let mut out = Outbox::default();
-                        self.desk.wake(index, now, &mut out);
-                        self.apply(index, out, None);
+    pub(super) fn new(job: Job<B>, waker: Arc<OwnedEvent>, place: Place) -> io::Result<Worker<B>> {
+        let slots = job.ring_slots;
+        let memory = job.behaviour.memory();
+        let desk = Desk::new(job);
+        let mut worker = Worker {
+            listens: desk.listeners.iter().map(|_| Listen::default()).collect(),
+            plain_accepts: false,
+            desk,
+            rings: Vec::new(),
+            slots,
+            pool: BufferPool::new(BUFFERS, BUFFER_BYTES)?,
+            lengths: vec![0; BUFFERS.into()],
+            memory,
+            spills: Spills::default(),
+            echoes: 0,
+            last_open: Time::START,
+            accept_look: Time::START,
+            waker,
+            fired: Vec::new(),
+            place,
+        };
+        worker.add_ring()?;
+        Ok(worker)
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        loop {
+            match self.round()? {
+                Round::Close => return Ok(()),
+                Round::Busy => {}
+                Round::Idle => {
+                    let timeout = self.timeout();
+                    if timeout != Some(Duration::ZERO) || self.rings[0].has_pending() {
+                        self.sleep(timeout, || false)?;
                     }
                 }
             }
-            for _ in 0..STARTS_A_ROUND {
-                let Some(index) = self.desk.next_to_start() else {
-                    break;
-                };
-                let mut out = Outbox::default();
-                self.desk.start(index, now, &mut out);
-                self.apply(index, out, None);
-            }
-            self.open(now)?;
-            self.accept(now)?;
-            let alone = self.rings.len() == 1;
-            let mut idle = true;
-            for at in 0..self.rings.len() {
-                let ring = &self.rings[at];
-                if ring.has_work() || ring.has_pending() && !alone {
-                    idle = false;
-                    self.visit(at)?;
+        }
+    }
+
+    /// Does what is due, and what the rings have.
+    pub(super) fn round(&mut self) -> io::Result<Round> {
+        if self.desk.take_orders() {
+            return Ok(Round::Close);
+        }
+        let now = self.desk.clock.now();
+        let mut fired = std::mem::take(&mut self.fired);
+        self.desk.fire(now, &mut fired);
+        for timer in fired.drain(..) {
+            match timer {
+                Fired::GiveUp(index) => self.give_up(index, now),
+                Fired::Wake(index) => {
+                    let mut out = Outbox::default();
+                    self.desk.wake(index, now, &mut out);
+                    self.apply(index, out, None);
                 }
             }
-            if idle {
-                self.sleep()?;
+        }
+        self.fired = fired;
+        for _ in 0..STARTS_A_ROUND {
+            let Some(index) = self.desk.next_to_start() else {
+                break;
+            };
+            let mut out = Outbox::default();
+            self.desk.start(index, now, &mut out);
+            self.apply(index, out, None);
+        }
+        self.open(now)?;
+        self.accept(now)?;
+        let waits = self.waits_by_itself();
+        let mut round = Round::Idle;
+        for at in 0..self.rings.len() {
+            let ring = &self.rings[at];
+            if ring.has_work() || ring.has_pending() && !waits {
+                round = Round::Busy;
+                self.visit(at)?;
             }
         }
-        Ok(())
+        Ok(round)
+    }
+
+    /// Whether the only ring is the one that is waited on, so that its pending entries may go with the
+    /// call that waits.
+    fn waits_by_itself(&self) -> bool {
+        self.place == Place::Lead && self.rings.len() == 1
     }
 
     /// Wakes those whose turn others passed on. One that passes at once is seen to in the next round.
@@ -159,7 +210,7 @@ impl<B: Behaviour> Worker<B> {
             .saturating_sub(self.rings.len() as u32 * self.slots);
         ring.register_table(left.clamp(1, self.slots))?;
         ring.provide(&self.pool)?;
-        if self.rings.is_empty() {
+        if self.rings.is_empty() && self.place == Place::Lead {
             ring.push(op::wake(self.waker.raw()));
         } else {
             ring.notify(false);
@@ -191,33 +242,55 @@ impl<B: Behaviour> Worker<B> {
         )
     }
 
-    /// Waits until a ring has something to do, an order comes or a timer is due.
-    pub(super) fn sleep(&mut self) -> io::Result<()> {
+    /// How long the loop may sleep; `None` for until something happens.
+    pub(super) fn timeout(&self) -> Option<Duration> {
         let now = self.desk.clock.now();
-        let mut timeout = self.desk.sleep(now);
-        if self.may_accept() && self.listens.iter().any(|l| !l.waiting) {
-            // Nobody will wake us for a connection: look ourselves.
-            let look = self.accept_look.since(now).max(if self.desk.is_ahead() {
-                ACCEPT_REST
-            } else {
-                Duration::ZERO
-            });
-            timeout = Some(timeout.map_or(look, |t| t.min(look)));
+        let timeout = self.desk.sleep(now);
+        if !self.may_accept() || self.listens.iter().all(|l| l.waiting) {
+            return timeout;
         }
-        if timeout == Some(Duration::ZERO) && !self.rings[0].has_pending() {
-            return Ok(());
+        // Nobody will wake us for a connection: look ourselves.
+        let look = self.accept_look.since(now).max(if self.desk.is_ahead() {
+            ACCEPT_REST
+        } else {
+            Duration::ZERO
+        });
+        Some(timeout.map_or(look, |t| t.min(look)))
+    }
+
+    /// The rings that signal the waker.
+    fn signalling(&self) -> &[Ring] {
+        match self.place {
+            Place::Lead => &self.rings[1..],
+            Place::Second => &self.rings,
         }
-        for ring in &self.rings[1..] {
-            ring.notify(true);
+    }
+
+    /// Whether rings signal the waker when there is something to do.
+    pub(super) fn notify(&self, on: bool) {
+        for ring in self.signalling() {
+            ring.notify(on);
         }
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        self.signalling().iter().any(Ring::has_work)
+    }
+
+    /// Waits until a ring has something to do, an order comes or `timeout` has passed; not at all if
+    /// `others` have something to do.
+    pub(super) fn sleep(
+        &mut self,
+        timeout: Option<Duration>,
+        others: impl Fn() -> bool,
+    ) -> io::Result<()> {
+        self.notify(true);
         // The kernel marks work, then looks whether to notify; we do it the other way round.
         fence(Ordering::SeqCst);
-        if !self.rings[1..].iter().any(Ring::has_work) {
+        if !self.has_work() && !others() {
             self.rings[0].wait(1, timeout)?;
         }
-        for ring in &self.rings[1..] {
-            ring.notify(false);
-        }
+        self.notify(false);
         if self.rings[0].has_completions() {
             self.visit(0)?;
         }
@@ -227,7 +300,7 @@ impl<B: Behaviour> Worker<B> {
     /// Deals with what a ring has, for a bounded number of enters. On return no completion and no buffer
     /// of it is outstanding.
     pub(super) fn visit(&mut self, at: usize) -> io::Result<()> {
-        let alone = self.rings.len() == 1;
+        let waits = self.waits_by_itself();
         let mut enters = 0;
         loop {
             let now = self.desk.clock.now();
@@ -244,10 +317,10 @@ impl<B: Behaviour> Worker<B> {
                     true if self.echoes == 0 => ring.enter()?,
                     true => ring.submit()?,
                 }
-            } else if ring.has_work() || unfinished || ring.has_pending() && !alone {
+            } else if ring.has_work() || unfinished || ring.has_pending() && !waits {
                 ring.enter()?;
             } else {
-                // A lone ring's pending entries go with the call that waits.
+                // Its pending entries go with the call that waits.
                 return Ok(());
             }
             enters += 1;

@@ -1,25 +1,25 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
 mod ask;
+mod own;
 mod verdict;
 mod watch;
 
 use crate::Failure;
-use crate::admission::{LocalListeners, OwnQueue};
+use crate::admission::LocalListeners;
 use crate::cli::LoadArgs;
 use crate::facts::Machine;
 use crate::output;
 use crate::run::{Side, Watch};
-use crate::serve::{self, Listeners, Server};
-use std::net::Ipv4Addr;
+use own::OwnServer;
 use std::sync::Arc;
 use throng_core::behaviour::{Load, Traffic};
 use throng_core::pacing::ConnectPace;
 use throng_core::payload::Layout;
 use throng_core::plan::{self, LoadPlan, Routes};
-use throng_core::scenario::{LoadScenario, Repeat, ServeMode};
+use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::time::Time;
-use throng_engine::{Admission, ClientRole, Closing, Control, Job, Reach, Role};
+use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role};
 use throng_host::limits::raise_soft_to_hard;
 
 /// From this rate on each connection several messages share a write. Below it each write is one.
@@ -47,13 +47,10 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     }
 
     let own_server = match scenario.own_server {
-        Some(mode) => Some(start_server(
-            mode,
-            &scenario,
-            &plan,
-            machine.facts.somaxconn,
-            &watch,
-        )?),
+        Some(mode) => {
+            let backlog = machine.facts.somaxconn;
+            Some(OwnServer::open(mode, &scenario, &plan, backlog)?)
+        }
         None => None,
     };
     watch.meter.note_sockets_before();
@@ -62,54 +59,6 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let summary = watch::to_the_end(watch, &scenario, &plan, &machine.kernel, clients, server)?;
     output::summary(&summary, &args.common)?;
     Ok(summary.exit_code())
-}
-
-/// The server of `load --self`.
-struct OwnServer {
-    side: Side,
-    /// The port of each of its workers, to which the client worker on the same core connects.
-    ports: Vec<u16>,
-    backlog: u32,
-}
-
-fn start_server(
-    mode: ServeMode,
-    scenario: &LoadScenario,
-    plan: &LoadPlan,
-    backlog: u32,
-    watch: &Watch,
-) -> Result<OwnServer, Failure> {
-    let mut listeners = Vec::new();
-    let mut ports = Vec::new();
-    for _ in 0..plan.workers {
-        // Any address of 127/8 reaches it, and nothing from outside does.
-        let any = (Ipv4Addr::UNSPECIFIED, 0).into();
-        let listener = serve::open_listener(any, backlog, Reach::OwnProcess)?;
-        ports.push(
-            listener
-                .local_addr()
-                .map_err(|e| Failure::fault(e.to_string()))?
-                .port(),
-        );
-        listeners.push(Arc::new(listener));
-    }
-    let server = Server {
-        engine: plan.engine,
-        mode,
-        workers: plan.workers,
-        // Connections that are closed and opened again may overlap for a moment.
-        max_connections: scenario
-            .connections
-            .saturating_add(scenario.connections / 8 + 1024),
-        ring_slots: plan.ring_slots,
-        closing: Closing::Reset,
-        listeners: Listeners::Each(listeners),
-    };
-    Ok(OwnServer {
-        side: server.start(&watch.control, watch.clock)?,
-        ports,
-        backlog,
-    })
 }
 
 fn start_clients(
@@ -140,12 +89,8 @@ fn start_clients(
         let at = worker as usize;
         let (routes, admission): (Routes, Option<Box<dyn Admission>>) = match server {
             Some(own) => (
-                plan.routes.clone().with_port(own.ports[at]),
-                Some(Box::new(OwnQueue {
-                    client: Arc::clone(&clients.counters[at]),
-                    server: Arc::clone(&own.side.counters[at]),
-                    backlog: own.backlog,
-                })),
+                plan.routes.clone().with_port(own.port(worker)?),
+                Some(Box::new(own.admission(worker, &clients.counters[at]))),
             ),
             None => (
                 plan.routes.clone(),
@@ -185,9 +130,14 @@ fn start_clients(
             ring_slots: plan.ring_slots,
             core: server.map(|_| worker),
         };
-        let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), job)
-            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
-        clients.threads.push(thread);
+        match server {
+            Some(own) => clients.threads.extend(own.start(worker, job, plan, watch)?),
+            None => {
+                let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), job)
+                    .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
+                clients.threads.push(thread);
+            }
+        }
     }
     Ok(clients)
 }

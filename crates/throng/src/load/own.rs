@@ -1,0 +1,113 @@
+//! The server of `load --self`: a listener for each client worker, whose connections' other ends are
+//! held beside it.
+
+use crate::Failure;
+use crate::admission::OwnQueue;
+use crate::run::{Side, Watch, WorkerThread};
+use crate::serve;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use throng_core::behaviour::{Behaviour, Echo, Load, Sink, Traffic};
+use throng_core::plan::LoadPlan;
+use throng_core::scenario::{LoadScenario, ServeMode};
+use throng_core::stats::Counters;
+use throng_engine::{Closing, Job, Reach, Role, ServerRole};
+
+/// What its workers need.
+pub(super) struct OwnServer {
+    pub side: Side,
+    mode: ServeMode,
+    listeners: Vec<Arc<TcpListener>>,
+    backlog: u32,
+    max_connections: u32,
+}
+
+impl OwnServer {
+    /// Opens the listeners.
+    pub fn open(
+        mode: ServeMode,
+        scenario: &LoadScenario,
+        plan: &LoadPlan,
+        backlog: u32,
+    ) -> Result<OwnServer, Failure> {
+        // Any address of 127/8 reaches them, and nothing from outside does.
+        let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let listeners = (0..plan.workers)
+            .map(|_| serve::open_listener(any, backlog, Reach::OwnProcess).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        // Connections that are closed and opened again may overlap for a moment.
+        let max_connections = scenario
+            .connections
+            .saturating_add(scenario.connections / 8 + 1024);
+        Ok(OwnServer {
+            side: Side::new(plan.workers),
+            mode,
+            listeners,
+            backlog,
+            max_connections: max_connections.div_ceil(plan.workers),
+        })
+    }
+
+    /// The port that client worker `worker` connects to.
+    pub fn port(&self, worker: u32) -> Result<u16, Failure> {
+        match self.listeners[worker as usize].local_addr() {
+            Ok(at) => Ok(at.port()),
+            Err(e) => Err(Failure::fault(format!("can't tell our own port: {e}"))),
+        }
+    }
+
+    /// What keeps client worker `worker`, whose counters are `client`, from overflowing its queue.
+    pub fn admission(&self, worker: u32, client: &Arc<Counters>) -> OwnQueue {
+        OwnQueue {
+            client: Arc::clone(client),
+            server: Arc::clone(&self.side.counters[worker as usize]),
+            backlog: self.backlog,
+        }
+    }
+
+    /// Starts client worker `worker` and this server's end of its connections.
+    pub fn start(
+        &self,
+        worker: u32,
+        client: Job<Load>,
+        plan: &LoadPlan,
+        watch: &Watch,
+    ) -> Result<Vec<WorkerThread>, Failure> {
+        match self.mode {
+            ServeMode::Sink => self.start_with(Sink, worker, client, plan, watch),
+            ServeMode::Echo => self.start_with(Echo, worker, client, plan, watch),
+        }
+    }
+
+    fn start_with<B>(
+        &self,
+        behaviour: B,
+        worker: u32,
+        client: Job<Load>,
+        plan: &LoadPlan,
+        watch: &Watch,
+    ) -> Result<Vec<WorkerThread>, Failure>
+    where
+        B: Behaviour + Send + 'static,
+        B::Conn: Send,
+    {
+        let at = worker as usize;
+        let server = Job {
+            role: Role::Server(ServerRole {
+                listeners: vec![Arc::clone(&self.listeners[at])],
+                max: self.max_connections,
+                others: Vec::new(),
+            }),
+            behaviour,
+            traffic: Traffic::On,
+            closing: Closing::Reset,
+            counters: Arc::clone(&self.side.counters[at]),
+            control: Arc::clone(&watch.control),
+            clock: watch.clock,
+            ring_slots: plan.ring_slots,
+            core: client.core,
+        };
+        throng_engine::spawn_pair(plan.engine, worker, client, server)
+            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
+    }
+}
