@@ -26,7 +26,7 @@ const HELP: &str = "\
 throng-floor: hold both ends of N loopback TCP connections with the barest io_uring program
 
 usage: throng-floor [--connections N] [--threads N] [--hold SECS]
-                    [--echo SECS] [--size BYTES] [--in-flight K] [--warm GIB]
+                    [--echo SECS] [--size BYTES] [--in-flight K]
 
   --connections N  connections to open; 2N sockets in this process (default 16000)
   --threads N      threads; each drives both ends of its own share (default 2)
@@ -35,8 +35,6 @@ usage: throng-floor [--connections N] [--threads N] [--hold SECS]
   --size BYTES     bytes in a message, 1 to 4096 (default 16)
   --in-flight K    messages in flight over all connections together, shared out evenly to the
                    threads; at least 1 and at most 4096 a thread (default 64 a thread)
-  --warm GIB       before the clock starts, touch and free GIB of memory, so that a virtual
-                   machine's host has already backed the pages that the kernel will use
 
 One JSON object goes to stdout. Its times are of set-up: from before the first thread starts to the
 moment both ends of every connection are up (connect and accept completed, a receive armed at
@@ -414,23 +412,9 @@ fn resident() -> u64 {
     pages.unwrap_or_else(|| fail("cannot read /proc/self/statm")) * 4096
 }
 
-/// Touches and frees memory: see `--warm`.
-fn warm(gib: u64) {
-    let length = (gib << 30) as usize;
-    // SAFETY: a new private mapping, which nothing else uses, is populated and taken away again.
-    unsafe {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let memory = libc::mmap(ptr::null_mut(), length, protection, flags, -1, 0);
-        if memory == libc::MAP_FAILED || libc::munmap(memory, length) != 0 {
-            fail_os("warm");
-        }
-    }
-}
-
 fn main() {
     let [mut connections, mut threads, mut hold, mut seconds] = [16_000, 2, 0, 0];
-    let [mut size, mut in_flight, mut gib] = [16, 0, 0];
+    let [mut size, mut in_flight] = [16, 0];
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let (value, range) = match name.as_str() {
@@ -440,7 +424,6 @@ fn main() {
             "--echo" => (&mut seconds, 0..=1_000_000),
             "--size" => (&mut size, 1..=4096),
             "--in-flight" => (&mut in_flight, 1..=10_000_000),
-            "--warm" => (&mut gib, 0..=65_536),
             "-h" | "--help" => return println!("{HELP}"),
             _ => fail(format_args!("unknown option {name}: see --help")),
         };
@@ -475,9 +458,6 @@ fn main() {
         limit.rlim_cur
     };
     let lane_pairs = (LANE_SLOTS.min(limit) / 2).max(1) as u32;
-    if gib > 0 {
-        warm(gib);
-    }
 
     let barrier = Arc::new(Barrier::new(threads as usize + 1));
     let payload: &[u8] = vec![b'.'; size as usize].leak();

@@ -20,6 +20,7 @@ mod suite;
 mod table;
 mod trial;
 mod usage;
+mod warm;
 mod words;
 
 use clap::Parser;

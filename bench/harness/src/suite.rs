@@ -6,6 +6,7 @@ use crate::settle;
 use crate::stats::Better::{Higher, Lower};
 use crate::table::{Quantity, Row, Table};
 use crate::trial::{self, Outcome, Side};
+use crate::warm::warm;
 use std::time::Duration;
 
 /// What a table is about.
@@ -180,7 +181,7 @@ impl Suite {
                 (_, Mode::Sink) => PAIR_SET_UP,
                 (_, Mode::Echo) => PAIR_ECHO,
             },
-            rows: in_turn(self.name, &contestants, rounds, run),
+            rows: in_turn(self.name, &contestants, rounds, connections, run),
         };
         Some(table)
     }
@@ -243,11 +244,13 @@ fn server_name(c: &Contestant) -> String {
     }
 }
 
-/// Lets each run once, then each again: A B C A B C …
+/// Lets each run once, then each again the other way round: A B C, C B A, A B C … Nobody is always the
+/// one after somebody else.
 fn in_turn(
     suite: &str,
     contestants: &[&Contestant],
     rounds: u32,
+    connections: u32,
     run: impl Fn(&Contestant) -> Result<Outcome, String>,
 ) -> Vec<Row> {
     let mut rows: Vec<Row> = contestants
@@ -259,10 +262,16 @@ fn in_turn(
         })
         .collect();
     for round in 1..=rounds {
-        for (row, contestant) in rows.iter_mut().zip(contestants) {
+        let mut order: Vec<usize> = (0..contestants.len()).collect();
+        if round % 2 == 0 {
+            order.reverse();
+        }
+        for at in order {
+            let (row, contestant) = (&mut rows[at], contestants[at]);
             if stopped() {
                 return rows;
             }
+            warm(connections);
             let before = settle::sockets();
             let result = run(contestant);
             settle::settle(before);

@@ -1,5 +1,5 @@
-//! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine
-//! ([`plan`]), what is sent and when ([`payload`], [`pacing`], [`wheel`]), what a connection does
+//! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine ([`host`],
+//! [`plan`]), what is sent and when ([`payload`], [`pacing`], [`wheel`]), what a connection does
 //! ([`behaviour`]), what was counted ([`stats`]) and what is told at the end ([`summary`]).
 //!
 //! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
@@ -10,6 +10,7 @@
 pub mod address;
 
 pub mod behaviour;
+pub mod host;
 pub mod pacing;
 pub mod payload;
 pub mod plan;

@@ -1,0 +1,312 @@
+//! What a machine allows and what is in use there, as data: read by throng-host, written and read as
+//! JSON (`plan --survey`, `plan --host`), made up by tests. The plan is worked out from this alone, so
+//! that one can plan for machines one is not on.
+//!
+//! What could not be read is `None`, and [`Host::unread`] says why. Network values are those of the
+//! surveyed network namespace.
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// The version of this form. A reader refuses others.
+pub const VERSION: u32 = 1;
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Its name.
+    pub name: Option<String>,
+    /// The kernel's release, as `uname -r` says it.
+    pub kernel: String,
+    /// Cores that the surveying process may use.
+    pub cores: u32,
+    /// Addresses of its interfaces that are up, without loopback and link-local ones.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it has IPv6.
+    pub ipv6: bool,
+    /// The ports that the kernel hands to outgoing connections.
+    pub ports: Ports,
+    /// Open files.
+    pub files: Files,
+    /// Memory.
+    pub memory: Memory,
+    /// The accept path.
+    pub accept: Accept,
+    /// Connection tracking; `None` if it is not loaded, or can't be told.
+    pub conntrack: Option<Conntrack>,
+    /// Limits of TCP itself.
+    pub tcp: Tcp,
+    /// Processes and threads.
+    pub tasks: Tasks,
+    /// io_uring.
+    pub uring: Uring,
+    /// Sockets that listen here.
+    pub listeners: Vec<Listener>,
+    /// What is in use towards targets that were asked about.
+    pub towards: Vec<Towards>,
+    /// What could not be read, and why.
+    pub unread: Vec<Unread>,
+}
+
+/// Ports for outgoing connections. Both sysctls hold for IPv6 too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ports {
+    /// `net.ipv4.ip_local_port_range`, both ends included.
+    pub range: Option<(u16, u16)>,
+    /// `net.ipv4.ip_local_reserved_ports`: sorted, disjoint ranges, inside the range or not.
+    pub reserved: Vec<(u16, u16)>,
+    /// Ports in the range, not reserved, that a socket has bound explicitly (listeners included):
+    /// connect() passes them over, whatever the target.
+    pub bound: u32,
+    /// `net.ipv4.tcp_tw_reuse`: 0 no, 1 yes, 2 on loopback only.
+    pub tw_reuse: Option<u8>,
+}
+
+/// Open files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// RLIMIT_NOFILE, soft. `u64::MAX` is unlimited.
+    pub soft: u64,
+    /// RLIMIT_NOFILE, hard.
+    pub hard: u64,
+    /// Files that the surveying process has open already.
+    pub open: u64,
+    /// `fs.nr_open`: how far the hard limit can be raised by root.
+    pub nr_open: Option<u64>,
+    /// `fs.file-max`: open files of the whole machine. Sockets in io_uring's tables count.
+    pub file_max: Option<u64>,
+    /// Files open on the whole machine (`fs.file-nr`).
+    pub file_nr: Option<u64>,
+}
+
+/// Memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Bytes of the machine (`MemTotal`).
+    pub total: u64,
+    /// Bytes that can be had without swapping (`MemAvailable`).
+    pub available: u64,
+    /// The tightest cgroup around the surveying process, if it leaves less than the machine does.
+    pub cgroup: Option<CgroupMemory>,
+    /// Bytes of a page.
+    pub page: u64,
+    /// Bytes that the kernel's objects for one socket take, from `/proc/slabinfo` (which only root may
+    /// read).
+    pub objects: Option<SocketObjects>,
+}
+
+/// A cgroup's memory bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CgroupMemory {
+    /// Its directory.
+    pub path: String,
+    /// 1 or 2.
+    pub version: u8,
+    /// Bytes allowed, if it can be told.
+    pub limit: Option<u64>,
+    /// Bytes that may still be used.
+    pub available: u64,
+}
+
+/// What the slab allocator takes for each object: pages of a slab divided by the objects in it, which
+/// is a little more than the object's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SocketObjects {
+    /// `TCP`.
+    pub tcp: u32,
+    /// `TCPv6`; `None` without IPv6.
+    pub tcp6: Option<u32>,
+    /// `sock_inode_cache`.
+    pub inode: u32,
+    /// `dentry`.
+    pub dentry: u32,
+    /// `filp`.
+    pub file: u32,
+    /// `tcp_bind_bucket` and `tcp_bind2_bucket` together, where they have caches of their own.
+    pub bind: Option<u32>,
+    /// `io_kiocb`: an armed io_uring operation.
+    pub uring_op: Option<u32>,
+    /// `eventpoll_epi`, `eventpoll_pwq` together.
+    pub epoll_item: Option<u32>,
+    /// `nf_conntrack`: an entry.
+    pub conntrack: Option<u32>,
+    /// `tw_sock_TCP`: a connection in TIME_WAIT.
+    pub time_wait: Option<u32>,
+    /// `request_sock_TCP`: a handshake that has not ended.
+    pub request: Option<u32>,
+}
+
+/// The accept path of a server here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accept {
+    /// `net.core.somaxconn`.
+    pub somaxconn: Option<u32>,
+    /// `net.ipv4.tcp_max_syn_backlog`.
+    pub syn_backlog: Option<u32>,
+    /// `net.ipv4.tcp_syncookies`: 0 never, 1 when the queue is full, 2 always.
+    pub syncookies: Option<u8>,
+    /// `net.ipv4.tcp_abort_on_overflow`.
+    pub abort_on_overflow: Option<bool>,
+    /// `net.core.netdev_max_backlog`: packets that wait for a core.
+    pub netdev_backlog: Option<u32>,
+}
+
+/// Connection tracking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conntrack {
+    /// Whether connections are tracked in this namespace: hooks are registered there. `None` if that
+    /// can't be told (it needs root).
+    pub active: Option<bool>,
+    /// `net.netfilter.nf_conntrack_max`. Of the whole machine, but each namespace counts by itself.
+    pub max: u64,
+    /// Entries now.
+    pub count: u64,
+    /// `net.netfilter.nf_conntrack_buckets`.
+    pub buckets: Option<u64>,
+}
+
+/// Limits of TCP itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tcp {
+    /// `net.ipv4.tcp_mem`, in pages: low, pressure, high. Of the whole machine.
+    pub mem_pages: Option<[u64; 3]>,
+    /// Pages in use now.
+    pub mem_used_pages: Option<u64>,
+    /// `net.ipv4.tcp_rmem`, in bytes: least, default, most.
+    pub rmem: Option<[u64; 3]>,
+    /// `net.ipv4.tcp_wmem`, likewise.
+    pub wmem: Option<[u64; 3]>,
+    /// `net.ipv4.tcp_max_orphans`.
+    pub max_orphans: Option<u64>,
+    /// Orphans now, of the whole machine.
+    pub orphans: Option<u64>,
+    /// `net.ipv4.tcp_max_tw_buckets`.
+    pub max_time_wait: Option<u64>,
+    /// Connections in TIME_WAIT now.
+    pub time_wait: Option<u64>,
+    /// `net.ipv4.tcp_fin_timeout`, in seconds.
+    pub fin_timeout_s: Option<u32>,
+    /// Buckets of the table of established connections (`net.ipv4.tcp_ehash_entries`, made positive).
+    pub established_buckets: Option<u64>,
+    /// TCP sockets in use in this namespace now, IPv6 included.
+    pub in_use: Option<u64>,
+}
+
+/// Processes and threads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tasks {
+    /// The least of `kernel.threads-max`, `kernel.pid_max` and the cgroup's `pids.max`.
+    pub max: Option<u64>,
+    /// Which of them that is.
+    pub bound_by: Option<String>,
+}
+
+/// io_uring.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uring {
+    /// Why it can't be used here, in words, or `None` if it can.
+    pub unusable: Option<String>,
+    /// Whether it can bind a socket to a source address (Linux 6.11).
+    pub binds: bool,
+}
+
+/// A socket that listens, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+    /// The accept queue's length, as asked for in listen() and cut by somaxconn.
+    pub backlog: u32,
+    /// Connections that wait there now.
+    pub queued: u32,
+    /// The processes that accept from it; empty if they can't be told (another user's).
+    pub processes: Vec<Process>,
+}
+
+/// A process that has a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its name.
+    pub name: String,
+    /// Its soft limit on open files.
+    pub file_limit: u64,
+    /// Files that it has open now.
+    pub files_open: u64,
+}
+
+/// What is in use towards a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Towards {
+    /// The target.
+    pub target: SocketAddr,
+    /// Connections to it that are up or on their way, from any address here.
+    pub in_use: u64,
+    /// Connections to it in TIME_WAIT.
+    pub time_wait: u64,
+    /// Whether its address is one of this machine's.
+    pub local: bool,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unread {
+    /// What: a path or the name of a limit.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Ports {
+    /// Ports in the range that are neither reserved nor bound by somebody: what one source address has
+    /// towards one target. Linux's default where the range could not be read.
+    pub fn usable(&self) -> u32 {
+        let (low, high) = self.range.unwrap_or(DEFAULT_PORT_RANGE);
+        let size = |low: u16, high: u16| (u32::from(high) + 1).saturating_sub(low.into());
+        let reserved: u32 = self
+            .reserved
+            .iter()
+            .map(|(from, to)| size(low.max(*from), high.min(*to)))
+            .sum();
+        size(low, high)
+            .saturating_sub(reserved)
+            .saturating_sub(self.bound)
+    }
+}
+
+impl Memory {
+    /// Bytes that may still be used: the machine's or the cgroup's, whichever is less.
+    pub fn left(&self) -> u64 {
+        let cgroup = self.cgroup.as_ref().map_or(u64::MAX, |c| c.available);
+        self.available.min(cgroup)
+    }
+
+    /// Bytes that there are in all, for this process.
+    pub fn bound(&self) -> u64 {
+        let cgroup = self.cgroup.as_ref().and_then(|c| c.limit);
+        self.total.min(cgroup.unwrap_or(u64::MAX))
+    }
+}
+
+/// `net.ipv4.ip_local_port_range` where nobody changed it.
+pub const DEFAULT_PORT_RANGE: (u16, u16) = (32_768, 60_999);
+/// `net.core.somaxconn` since Linux 5.4.
+pub const DEFAULT_SOMAXCONN: u32 = 4096;
