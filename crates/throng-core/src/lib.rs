@@ -10,6 +10,7 @@
 pub mod address;
 
 pub mod behaviour;
+pub mod diagnosis;
 pub mod host;
 pub mod pacing;
 pub mod payload;

@@ -144,6 +144,17 @@ impl Routes {
         all.len()
     }
 
+    /// How many connections there can be with `ports` ports. Connections go to the targets in turn, so
+    /// the one with the fewest four-tuples binds.
+    pub fn four_tuples(&self, ports: u32) -> u64 {
+        let fewest = self
+            .targets
+            .iter()
+            .map(|(_, sources)| sources.len().max(1))
+            .min();
+        fewest.unwrap_or(0) as u64 * self.targets.len() as u64 * u64::from(ports)
+    }
+
     /// The same routes to another port: for a server of our own, whose port the kernel chose.
     pub fn with_port(mut self, port: u16) -> Routes {
         for (target, _) in &mut self.targets {
@@ -170,6 +181,13 @@ pub struct LoadPlan {
     pub ring_slots: u32,
     /// Stop opening connections when less than this many bytes of memory are left.
     pub memory_reserve: u64,
+    /// Ports that one source address has towards one target.
+    pub ports: u32,
+    /// Connections that all sources have towards all targets; `None` with a server of our own, whose
+    /// addresses are as many as needed.
+    pub four_tuples: Option<u64>,
+    /// The hard limit on open files.
+    pub file_limit: u64,
 }
 
 /// How to carry out a [`ServeScenario`].
@@ -344,27 +362,26 @@ fn routes(scenario: &LoadScenario, host: &HostFacts) -> Result<Routes, Shortfall
             remedy: "Give a source address of each target's family.".into(),
         });
     }
-    // Connections go to the targets in turn, so the one with the fewest four-tuples binds.
-    let tuples =
-        |sources: &Vec<IpAddr>| sources.len().max(1) as u64 * u64::from(host.ephemeral_ports);
-    let (tightest, sources) = targets
-        .iter()
-        .min_by_key(|(_, sources)| sources.len().max(1))
-        .expect("a load scenario without a server of its own has targets");
-    let allows = tuples(sources) * count;
+    let routes = Routes { targets, run: 1 };
+    let allows = routes.four_tuples(host.ephemeral_ports);
     if allows < asked {
+        let (tightest, sources) = routes
+            .targets
+            .iter()
+            .min_by_key(|(_, sources)| sources.len().max(1))
+            .expect("a load scenario without a server of its own has targets");
+        let sources = sources.len().max(1) as u64;
         return Err(Shortfall {
             limit: format!(
-                "four-tuples: {} local ports x {} source address(es) towards {tightest} are {} connections, {each} are needed",
+                "four-tuples: {} local ports x {sources} source address(es) towards {tightest} are {} connections, {each} are needed",
                 host.ephemeral_ports,
-                sources.len().max(1),
-                tuples(sources)
+                sources * u64::from(host.ephemeral_ports),
             ),
             allows,
             remedy: "Add source addresses (--source-ip), targets (more ports or addresses), or ports (sysctl net.ipv4.ip_local_port_range=\"1024 65535\").".into(),
         });
     }
-    Ok(Routes { targets, run: 1 })
+    Ok(routes)
 }
 
 /// Works out how to carry out `scenario` on `host`.
@@ -391,6 +408,10 @@ pub fn load(scenario: &LoadScenario, host: &HostFacts) -> Result<LoadPlan, Vec<S
                 .workers
                 .unwrap_or(host.cores)
                 .clamp(1, scenario.connections.max(1));
+            let four_tuples = scenario
+                .own_server
+                .is_none()
+                .then(|| routes.four_tuples(host.ephemeral_ports));
             Ok(LoadPlan {
                 engine,
                 why_epoll,
@@ -399,6 +420,9 @@ pub fn load(scenario: &LoadScenario, host: &HostFacts) -> Result<LoadPlan, Vec<S
                 window: (ATTEMPTS_IN_FLIGHT / workers).max(1),
                 ring_slots: ring_slots(host),
                 memory_reserve: memory_reserve(host),
+                ports: host.ephemeral_ports,
+                four_tuples,
+                file_limit: host.file_limit,
             })
         }
         _ => Err(short),

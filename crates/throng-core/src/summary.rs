@@ -1,6 +1,7 @@
 //! What a run came to: a [`Snapshot`] for whoever watches, a [`Summary`] at the end. Plain data, from
 //! which every report is drawn. docs/summary.md describes the JSON form for scripts.
 
+use crate::diagnosis::Diagnosis;
 use crate::plan::Engine;
 use crate::stats::{Closed, Durations, FailCause, Tally};
 use serde::{Deserialize, Serialize};
@@ -262,6 +263,8 @@ pub struct Summary {
     pub reached: bool,
     /// What fell short or is worth knowing, one line each; the first one is the verdict.
     pub findings: Vec<String>,
+    /// The limits that kept it from opening all, the likeliest first.
+    pub causes: Vec<Diagnosis>,
     /// Whether the run was interrupted.
     pub interrupted: bool,
     /// When the run began, in seconds since 1970.

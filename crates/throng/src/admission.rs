@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use throng_core::diagnosis::Queue;
 use throng_core::stats::Counters;
 use throng_engine::Admission;
 use throng_host::listen::AcceptQueueProbe;
@@ -67,16 +68,17 @@ impl Admission for LocalListeners {
     }
 }
 
-/// Which of the listeners on this machine among `targets` has a full accept queue, in words.
-pub(crate) fn full_queue(targets: &[SocketAddr]) -> Option<String> {
+/// The accept queue, among those of listeners on this machine at `targets`, in which most connections
+/// wait.
+pub(crate) fn fullest_queue(targets: &[SocketAddr]) -> Option<Queue> {
     let mut probe = AcceptQueueProbe::open().ok()?;
-    targets.iter().take(MOST_TARGETS).find_map(|target| {
-        let queue = probe.accept_queue(*target).ok()??;
-        (queue.waiting >= queue.limit / PART).then(|| {
-            format!(
-                "{} connections wait in the accept queue of {target}, which has room for {}: its server accepts no more, or not fast enough. More room: the server's backlog and net.core.somaxconn",
-                queue.waiting, queue.limit
-            )
+    let queues = targets.iter().take(MOST_TARGETS).filter_map(|&target| {
+        let queue = probe.accept_queue(target).ok()??;
+        Some(Queue {
+            target,
+            waiting: queue.waiting,
+            limit: queue.limit,
         })
-    })
+    });
+    queues.max_by_key(|q| q.waiting)
 }

@@ -18,8 +18,12 @@ use throng_report::live::{Live, LiveStyle};
 
 /// How often a run is looked at. Bounds how late a phase ends.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
-/// How often the resident set and the memory that is left are read.
+/// How often the resident set and the memory that is left are read, while there is plenty …
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
+/// … and at its end, when connections come at …
+const MEMORY_SOONEST: Duration = Duration::from_millis(2);
+/// … this many bytes a second at most: 200,000 connections, both ends.
+const FASTEST_FILL: u64 = 2 << 30;
 /// How often a sample is taken for the summary.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Per-connection memory is told from this many connections on; under it a page more or less decides.
@@ -196,6 +200,8 @@ pub(crate) struct Watch {
     next_live: Duration,
     next_sample: Duration,
     next_memory: Duration,
+    /// Connections that were up when memory was last looked at.
+    guarded: u64,
     /// When the live view was drawn in the last second, and the counts then.
     shown: VecDeque<(Duration, Tally)>,
     /// Bytes that were left when the guard stopped the opening.
@@ -222,6 +228,7 @@ impl Watch {
             next_live: style.every(),
             next_sample: SAMPLE_EVERY,
             next_memory: Duration::ZERO,
+            guarded: 0,
             shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
             stopped_at: None,
         })
@@ -233,7 +240,8 @@ impl Watch {
 
     /// Sleeps a tick, unless `until` is nearer. Returns the time.
     pub fn tick(&self, until: Option<Duration>) -> Duration {
-        let left = until.map_or(TICK, |t| t.saturating_sub(self.clock.elapsed()).min(TICK));
+        let next = self.next_memory.min(until.unwrap_or(Duration::MAX));
+        let left = next.saturating_sub(self.clock.elapsed()).min(TICK);
         std::thread::sleep(left.max(Duration::from_micros(100)));
         self.clock.elapsed()
     }
@@ -242,12 +250,13 @@ impl Watch {
     pub fn note(&mut self, at: Duration, now: &Tally) {
         self.peak = self.peak.max(now.open());
         if at >= self.next_memory {
-            self.next_memory = at + MEMORY_EVERY;
             self.meter.note_rss();
             if now.open() > 0 && now.open() == self.peak {
                 self.meter.note_slab();
             }
-            self.guard_memory();
+            let grows = now.open() > self.guarded;
+            self.guarded = now.open();
+            self.next_memory = at + self.guard_memory(grows);
         }
         if at >= self.next_sample {
             self.next_sample = at + SAMPLE_EVERY;
@@ -255,13 +264,13 @@ impl Watch {
         }
     }
 
-    /// Stops opening before the machine runs out of memory.
-    fn guard_memory(&mut self) {
+    /// Stops opening before the machine runs out of memory. Returns when to look again.
+    fn guard_memory(&mut self, grows: bool) -> Duration {
         if self.stopped_at.is_some() {
-            return;
+            return MEMORY_EVERY;
         }
         let Ok(available) = self.memory.available() else {
-            return;
+            return MEMORY_EVERY;
         };
         if available.bytes < self.reserve {
             self.control.give(Order::StopOpening);
@@ -270,7 +279,13 @@ impl Watch {
                 "throng: only {} MiB of memory left: no more connections are opened",
                 available.bytes >> 20
             ));
+            return MEMORY_EVERY;
         }
+        if !grows {
+            return MEMORY_EVERY;
+        }
+        let lasts = (available.bytes - self.reserve) as f64 / FASTEST_FILL as f64;
+        Duration::from_secs_f64(lasts).clamp(MEMORY_SOONEST, MEMORY_EVERY)
     }
 
     /// Shows where the run is, as often as the live view wants it.

@@ -226,6 +226,7 @@ fn finish(
         command: std::env::args().collect(),
         reached: findings.is_empty(),
         findings,
+        causes: Vec::new(),
         interrupted,
         started_unix_s: watch.meter.started_unix_s(),
         hold_s: None,

@@ -58,6 +58,7 @@ pub fn perfect() -> Summary {
             .collect(),
         reached: true,
         findings: Vec::new(),
+        causes: Vec::new(),
         interrupted: false,
         started_unix_s: 1_760_000_000.25,
         hold_s: Some(10.0),

@@ -1,6 +1,7 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
 mod ask;
+mod evidence;
 mod own;
 mod verdict;
 mod watch;
@@ -11,6 +12,7 @@ use crate::cli::LoadArgs;
 use crate::facts::Machine;
 use crate::output;
 use crate::run::{Side, Watch};
+use evidence::Before;
 use own::OwnServer;
 use std::sync::Arc;
 use throng_core::behaviour::{Load, Traffic};
@@ -54,9 +56,18 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         None => None,
     };
     watch.meter.note_sockets_before();
+    let before = Before::read();
     let clients = start_clients(&scenario, &plan, own_server.as_ref(), &watch)?;
     let server = own_server.map(|own| own.side);
-    let summary = watch::to_the_end(watch, &scenario, &plan, &machine.kernel, clients, server)?;
+    let summary = watch::to_the_end(
+        watch,
+        &scenario,
+        &plan,
+        &machine.kernel,
+        before,
+        clients,
+        server,
+    )?;
     output::summary(&summary, &args.common)?;
     Ok(summary.exit_code())
 }

@@ -1,6 +1,7 @@
 //! Whether a load reached what was asked, and if not, what stood in the way and what lifts it.
 
 use std::time::Duration;
+use throng_core::diagnosis::{Diagnosis, Met};
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::MessageRate;
@@ -19,10 +20,9 @@ pub(super) struct Outcome<'a> {
     pub peak: u64,
     pub open_at_end: u64,
     pub interrupted: bool,
-    pub stalled: bool,
-    pub full_queue: Option<&'a str>,
     pub timed_out: bool,
-    pub memory_left: Option<u64>,
+    /// What kept it from opening all, the likeliest first.
+    pub causes: &'a [Diagnosis],
     pub rate: Option<&'a MessageRate>,
     pub seconds: f64,
 }
@@ -33,22 +33,15 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
     let asked = u64::from(o.scenario.connections);
     let n = human::count;
     if o.peak < asked {
-        let why = match (o.interrupted, o.memory_left, o.timed_out, o.stalled) {
-            (true, ..) => "interrupted while opening".to_owned(),
-            (_, Some(left), ..) => format!(
-                "stopped opening because only {} MiB of memory were left",
-                left >> 20
-            ),
-            (_, _, true, _) => format!(
+        let why = match o.causes {
+            _ if o.interrupted => "interrupted while opening".to_owned(),
+            _ if o.timed_out => format!(
                 "the run's time ({}) was over before all were up",
                 human::seconds(o.seconds)
             ),
-            (_, _, _, true) if o.full_queue.is_some() => {
-                o.full_queue.unwrap_or_default().to_owned()
-            }
-            (_, _, _, true) if o.peak == 0 => "no connection could be made".to_owned(),
-            (_, _, _, true) => format!("it got no further than {}", n(o.peak)),
-            _ => "not all attempts succeeded".to_owned(),
+            [cause, ..] => cause.to_string(),
+            [] if o.peak == 0 => "no connection could be made".to_owned(),
+            [] => "it got no further".to_owned(),
         };
         findings.push(format!("{} of {} connections: {why}", n(o.peak), n(asked)));
     } else if o.open_at_end < asked {
@@ -66,16 +59,20 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
             losses(o.clients)
         ));
     }
+    // The first cause is in the first line, unless something else is.
+    let told = usize::from(o.peak < asked && !o.interrupted && !o.timed_out);
+    findings.extend(o.causes.iter().skip(told).map(ToString::to_string));
     let mut reached = o.peak >= asked && o.open_at_end >= asked;
     for cause in FailCause::ALL {
         let failed = o.clients.failed(cause);
         if failed > 0 {
-            findings.push(format!(
-                "{} attempts failed: {}. {}",
-                n(failed),
-                cause.words(),
-                remedy(cause, o.scenario)
-            ));
+            let remedy = if o.causes.iter().any(|d| explains(d.limit, cause)) {
+                String::new()
+            } else {
+                format!(". {}", remedy(cause, o.scenario))
+            };
+            let (n, words) = (n(failed), cause.words());
+            findings.push(format!("{n} attempts failed: {words}{remedy}"));
         }
     }
     if let Some(rate) = o.rate
@@ -127,6 +124,19 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
         }
     }
     (reached, findings)
+}
+
+/// Whether meeting `limit` is why attempts failed so, and its remedy the one to give.
+fn explains(limit: Met, cause: FailCause) -> bool {
+    match limit {
+        Met::FourTuples => cause == FailCause::NoAddress,
+        Met::Files => cause == FailCause::FileLimit,
+        Met::TcpMemory | Met::Memory => cause == FailCause::NoMemory,
+        Met::ServerFiles | Met::AcceptQueue | Met::SynQueue | Met::Conntrack => {
+            cause == FailCause::TimedOut
+        }
+        Met::ServerConnections => false,
+    }
 }
 
 fn losses(tally: &Tally) -> String {

@@ -1,10 +1,11 @@
 //! A load from its first connection to its last: opening, holding, draining, closing.
 
+use super::evidence::Before;
 use super::verdict::{self, Outcome};
 use crate::Failure;
-use crate::admission;
 use crate::run::{Side, TICK, Watch};
 use std::time::Duration;
+use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::stats::{Measured, Tally};
@@ -41,14 +42,15 @@ struct Opened {
 struct LoadRun<'a> {
     watch: Watch,
     scenario: &'a LoadScenario,
+    plan: &'a LoadPlan,
+    before: Before,
     clients: Side,
     server: Option<Side>,
     asked: u64,
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
-    stalled: bool,
-    /// Why it stalled, if a local listener's accept queue says so.
-    full_queue: Option<String>,
+    /// What kept it from opening all.
+    causes: Vec<Diagnosis>,
     timed_out: bool,
 }
 
@@ -58,25 +60,27 @@ pub(super) fn to_the_end(
     scenario: &LoadScenario,
     plan: &LoadPlan,
     kernel: &Kernel,
+    before: Before,
     clients: Side,
     server: Option<Side>,
 ) -> Result<Summary, Failure> {
     let mut run = LoadRun {
         watch,
         scenario,
+        plan,
+        before,
         clients,
         asked: scenario.connections.into(),
         both_ends_here: server.is_some() || scenario.targets.iter().all(|t| t.ip().is_loopback()),
         server,
-        stalled: false,
-        full_queue: None,
+        causes: Vec::new(),
         timed_out: false,
     };
     let to_hold = run.open();
     let opened = run.opened();
     let held = if to_hold { run.hold() } else { opened.mark };
     run.drain();
-    run.close(plan, kernel, opened, held)
+    run.close(kernel, opened, held)
 }
 
 impl LoadRun<'_> {
@@ -126,16 +130,24 @@ impl LoadRun<'_> {
             let tried_all =
                 !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
             let stopped = self.watch.stopped_at.is_some() && now.in_flight() == 0;
-            if tried_all || stopped {
-                return now.open() > 0;
-            }
-            if at > progress.0 + patience {
-                self.stalled = true;
-                self.full_queue = admission::full_queue(&self.scenario.targets);
+            let stalled = at > progress.0 + patience;
+            if tried_all || stopped || stalled {
+                self.causes = self.diagnose(&now);
                 self.watch.control.give(Order::StopOpening);
-                return false;
+                return now.open() > 0 && !stalled;
             }
         }
+    }
+
+    /// What kept the run from opening all, as far as can be told while its connections are up.
+    fn diagnose(&self, now: &Tally) -> Vec<Diagnosis> {
+        diagnosis::diagnose(&self.before.evidence(
+            self.plan,
+            &self.scenario.targets,
+            now,
+            self.watch.peak,
+            self.watch.stopped_at,
+        ))
     }
 
     fn mark(&self) -> Mark {
@@ -225,13 +237,7 @@ impl LoadRun<'_> {
         }
     }
 
-    fn close(
-        mut self,
-        plan: &LoadPlan,
-        kernel: &Kernel,
-        opened: Opened,
-        held: Mark,
-    ) -> Result<Summary, Failure> {
+    fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
         let seconds = self.watch.clock.elapsed();
         // What happens from here on is our closing: the counts are those of now.
         let clients = self.clients.tally();
@@ -261,10 +267,8 @@ impl LoadRun<'_> {
             peak,
             open_at_end: clients.open(),
             interrupted,
-            stalled: self.stalled,
-            full_queue: self.full_queue.as_deref(),
             timed_out: self.timed_out,
-            memory_left: self.watch.stopped_at,
+            causes: &self.causes,
             rate: message_rate.as_ref(),
             seconds: seconds.as_secs_f64(),
         };
@@ -277,6 +281,7 @@ impl LoadRun<'_> {
             command: std::env::args().collect(),
             reached,
             findings,
+            causes: self.causes,
             interrupted,
             started_unix_s: self.watch.meter.started_unix_s(),
             hold_s: Some(held.at.saturating_sub(opened.mark.at).as_secs_f64()),
@@ -284,9 +289,9 @@ impl LoadRun<'_> {
             closing_s,
             kernel: kernel.release.clone(),
             cores: kernel.cores as u32,
-            engine: plan.engine,
-            why_epoll: plan.why_epoll.clone(),
-            workers: plan.workers,
+            engine: self.plan.engine,
+            why_epoll: self.plan.why_epoll.clone(),
+            workers: self.plan.workers,
             connections,
             set_up: Some(SetUp {
                 seconds: up_s,
