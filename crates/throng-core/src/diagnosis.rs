@@ -152,7 +152,8 @@ fn memory(e: &Evidence) -> Option<Diagnosis> {
 }
 
 fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
-    if e.clients.failed(FailCause::NoAddress) == 0 {
+    // If not even one came up, the source address is not of this machine.
+    if e.clients.failed(FailCause::NoAddress) == 0 || e.plateau == 0 {
         return None;
     }
     let ports = number(e.ports);
