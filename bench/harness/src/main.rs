@@ -48,6 +48,9 @@ struct Arguments {
     /// contestants (go, python, node, throng-floor, …; throng always takes part)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Only this number of connections (1000, 10000, 100000 or 1000000; repeatable)
+    #[arg(long, value_name = "N")]
+    at: Vec<u32>,
     /// Print Markdown
     #[arg(long)]
     markdown: bool,
@@ -82,6 +85,17 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         .only
         .into_iter()
         .partition(|n| SUITES.iter().any(|s| s.name == n));
+    let all = Effort {
+        rounds: 1,
+        quick: false,
+        million: true,
+    };
+    let sizes: Vec<u32> = SUITES.iter().flat_map(|s| s.sizes(all)).collect();
+    if let Some(n) = arguments.at.iter().find(|n| !sizes.contains(n)) {
+        return Err(format!(
+            "--at {n}: nothing is measured at that number of connections"
+        ));
+    }
     if let Some(unknown) = names.iter().find(|n| !field.names().contains(&n.as_str())) {
         let known: Vec<&str> = SUITES.iter().map(|s| s.name).chain(field.names()).collect();
         return Err(format!(
@@ -97,7 +111,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
             .rounds
             .unwrap_or(if arguments.quick { 2 } else { 5 }),
         quick: arguments.quick,
-        million: arguments.million,
+        million: arguments.million || arguments.at.contains(&1_000_000),
     };
 
     let mut all_ran = true;
@@ -108,6 +122,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         for connections in suite.sizes(effort) {
             if process::stopped() {
                 break;
+            }
+            if !arguments.at.is_empty() && !arguments.at.contains(&connections) {
+                continue;
             }
             if let Some(table) = suite.measure(&field, connections, effort) {
                 all_ran &= table.complete();

@@ -167,7 +167,7 @@ fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
                 number(e.plateau),
                 number(allows)
             ),
-            None => format!("no local port was left, of {ports} for each source address and target, or a --source-ip is not of this machine"),
+            None => format!("no local port was left, of {ports} for each source address and target"),
         },
         remedy: "Add source addresses (--source-ip), targets (more ports or addresses), or ports (sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\").".into(),
     })
