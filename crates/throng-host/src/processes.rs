@@ -61,8 +61,12 @@ fn holder(pid: u32, wanted: &HashSet<u64>) -> Option<Holder> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
     let mut sockets = Vec::new();
     for entry in fs::read_dir(dir.join("fd")).ok()?.take(DESCRIPTORS) {
-        let link = entry.ok().and_then(|e| fs::read_link(e.path()).ok());
-        let inode = link.and_then(|link| socket_inode(link.to_str()?));
+        let link = match fs::read_link(entry.ok()?.path()) {
+            Ok(link) => link,
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return None,
+            Err(_) => continue, // Closed meanwhile.
+        };
+        let inode = link.to_str().and_then(socket_inode);
         if let Some(inode) = inode.filter(|inode| wanted.contains(inode)) {
             // dup() makes two of one.
             if !sockets.contains(&inode) {
@@ -78,7 +82,7 @@ fn holder(pid: u32, wanted: &HashSet<u64>) -> Option<Holder> {
     }
     Some(Holder {
         pid,
-        parent: parse_parent(&fs::read_to_string(dir.join("stat")).ok()?)?,
+        parent: parent(pid)?,
         program: fs::read_link(dir.join("exe")).unwrap_or_default(),
         sockets,
     })
@@ -111,6 +115,11 @@ fn socket_inode(link: &str) -> Option<u64> {
         .strip_suffix(']')?
         .parse()
         .ok()
+}
+
+/// The parent of a process; 0 if that is not in our PID namespace.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    parse_parent(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// The parent in `/proc/PID/stat`, `PID (NAME) STATE PARENT …`; a name may have blanks and brackets.

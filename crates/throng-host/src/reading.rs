@@ -2,12 +2,15 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 
 use nix::sched::{CloneFlags, setns};
 use throng_core::host::Unread;
+
+use crate::processes::parent;
 
 /// Reads, and keeps a list of what could not be read.
 #[derive(Debug, Default)]
@@ -33,7 +36,7 @@ impl Reading {
     }
 
     /// The same for a sysctl below `net` that holds for the whole machine: Linux shows those in its first
-    /// network namespace only. Root finds them there.
+    /// network namespace only. Root finds them there, if a process above us is in it.
     pub(crate) fn machine_wide<T>(
         &mut self,
         path: &str,
@@ -101,10 +104,28 @@ pub(crate) fn in_words(error: &io::Error) -> String {
     }
 }
 
-/// Reads a file as the process with number 1 sees it in its network namespace.
+/// Reads a sysctl as a process above us sees it in its network namespace: up to the machine's first one,
+/// or as far as this user may look.
 fn in_first_namespace(path: &str) -> io::Result<String> {
-    let namespace = File::open("/proc/1/ns/net")?;
-    // A thread has a namespace of its own; this one takes it along when it ends.
+    let mut tried = None;
+    let mut above = Some(std::os::unix::process::parent_id());
+    while let Some(pid) = above.filter(|pid| *pid > 0) {
+        let namespace = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        let id = fs::metadata(&namespace).map(|m| m.ino()).ok();
+        if id.is_some() && id != tried {
+            if let Ok(text) = read_in_namespace(&namespace, path) {
+                return Ok(text);
+            }
+            tried = id;
+        }
+        above = parent(pid);
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// A thread has a network namespace of its own, if it likes; this one takes it along when it ends.
+fn read_in_namespace(namespace: &Path, path: &str) -> io::Result<String> {
+    let namespace = File::open(namespace)?;
     thread::scope(|scope| {
         let reader = thread::Builder::new().spawn_scoped(scope, || {
             setns(namespace, CloneFlags::CLONE_NEWNET)?;
