@@ -59,8 +59,9 @@ pub struct Ports {
     pub range: Option<(u16, u16)>,
     /// `net.ipv4.ip_local_reserved_ports`: sorted, disjoint ranges, inside the range or not.
     pub reserved: Vec<(u16, u16)>,
-    /// Ports in the range, not reserved, that a socket has bound explicitly (listeners included):
-    /// connect() passes them over, whatever the target.
+    /// Ports in the range, not reserved, that connect() passes over, whatever the target: a socket
+    /// listens there, or has bound the port and is not connected yet (which kernels before 6.8 don't
+    /// tell). That a connection had bound its port itself no kernel tells: such ports are not in.
     pub bound: u32,
     /// `net.ipv4.tcp_tw_reuse`: 0 no, 1 yes, 2 on loopback only.
     pub tw_reuse: Option<u8>,
@@ -164,8 +165,8 @@ pub struct Accept {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conntrack {
-    /// Whether connections are tracked in this namespace: hooks are registered there. `None` if that
-    /// can't be told (it needs root).
+    /// Whether connections are tracked in this namespace, as connections over loopback have shown.
+    /// `None` if that can't be told, or was not tried.
     pub active: Option<bool>,
     /// `net.netfilter.nf_conntrack_max`. Of the whole machine, but each namespace counts by itself.
     pub max: u64,
@@ -223,7 +224,7 @@ pub struct Uring {
     pub binds: bool,
 }
 
-/// A socket that listens, and whose it is.
+/// A socket that listens, and whose it is. Those of an SO_REUSEPORT group are one each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
@@ -233,7 +234,8 @@ pub struct Listener {
     pub backlog: u32,
     /// Connections that wait there now.
     pub queued: u32,
-    /// The processes that accept from it; empty if they can't be told (another user's).
+    /// The processes that accept from it; empty if they can't be told (another user's) or were not
+    /// asked for.
     pub processes: Vec<Process>,
 }
 

@@ -1,4 +1,4 @@
-//! The memory cgroups that this process is in, v1 and v2, and what each leaves free.
+//! The cgroups that this process is in, v1 and v2, and what memory each leaves free.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -13,7 +13,14 @@ enum Version {
     V2,
 }
 
-/// A directory of a cgroup hierarchy that may limit memory.
+/// Bytes of memory that a cgroup allows, and those of them that are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemoryBound {
+    pub(crate) limit: u64,
+    pub(crate) available: u64,
+}
+
+/// A directory of a cgroup hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cgroup {
     version: Version,
@@ -29,8 +36,21 @@ impl Cgroup {
         }
     }
 
-    /// Bytes left; `None` if it has no limit.
-    pub(crate) fn available(&self) -> Option<u64> {
+    /// 1 or 2.
+    pub(crate) fn version(&self) -> u8 {
+        match self.version {
+            Version::V1 => 1,
+            Version::V2 => 2,
+        }
+    }
+
+    /// The number in one of its files; `None` if there is no such file, or it holds no number (`max`).
+    pub(crate) fn number(&self, file: &str) -> Option<u64> {
+        proc_text::read_number(self.dir.join(file)).ok()
+    }
+
+    /// Its bound on memory; `None` if it has none.
+    pub(crate) fn memory(&self) -> Option<MemoryBound> {
         let text = |name| proc_text::read(self.dir.join(name)).ok();
         let (limit, usage, inactive) = match self.version {
             Version::V1 => {
@@ -48,9 +68,13 @@ impl Cgroup {
                 (limit?, "memory.current", "inactive_file")
             }
         };
-        let usage = text(usage)?.trim().parse::<u64>().ok()?;
+        let usage = self.number(usage)?;
         let inactive = text("memory.stat").and_then(|stat| parse_stat(&stat, inactive));
-        Some(limit.saturating_sub(usage.saturating_sub(inactive.unwrap_or(0))))
+        let used = usage.saturating_sub(inactive.unwrap_or(0));
+        Some(MemoryBound {
+            limit,
+            available: limit.saturating_sub(used),
+        })
     }
 }
 
@@ -73,9 +97,16 @@ fn parse_stat(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(value)
 }
 
-/// The memory cgroups of a process and all their ancestors that are visible, from its
-/// `/proc/self/cgroup` and `mountinfo`. On a hybrid system, those of v1 and v2.
-pub(crate) fn find_cgroups(own: &str, mountinfo: &str) -> Vec<Cgroup> {
+/// This process's cgroups in the hierarchies that may have `controller`, with all their ancestors that are
+/// visible.
+pub(crate) fn own_cgroups(controller: &str) -> Vec<Cgroup> {
+    let own = proc_text::read("/proc/self/cgroup").unwrap_or_default();
+    let mounts = proc_text::read("/proc/self/mountinfo").unwrap_or_default();
+    find_cgroups(controller, &own, &mounts)
+}
+
+/// The same from a process's `/proc/self/cgroup` and `mountinfo`. On a hybrid system, those of v1 and v2.
+fn find_cgroups(controller: &str, own: &str, mountinfo: &str) -> Vec<Cgroup> {
     let Ok(ProcessCGroups(own)) = ProcessCGroups::from_read(own.as_bytes()) else {
         return Vec::new();
     };
@@ -85,12 +116,12 @@ pub(crate) fn find_cgroups(own: &str, mountinfo: &str) -> Vec<Cgroup> {
         .filter_map(|line| MountInfo::from_line(line).ok())
     {
         let version = match mount.fs_type.as_str() {
-            "cgroup" if mount.super_options.contains_key("memory") => Version::V1,
+            "cgroup" if mount.super_options.contains_key(controller) => Version::V1,
             "cgroup2" => Version::V2,
             _ => continue,
         };
         let path = own.iter().find(|cgroup| match version {
-            Version::V1 => cgroup.controllers.iter().any(|name| name == "memory"),
+            Version::V1 => cgroup.controllers.iter().any(|name| name == controller),
             Version::V2 => cgroup.hierarchy == 0,
         });
         let Some(path) = path else { continue };
@@ -210,7 +241,7 @@ mod tests {
             ("no mounts", "0::/x\n", "", &[]),
             ("neither text is what it should be", "x\n", "y z\n", &[]),
         ] {
-            let found = find_cgroups(own, mounts);
+            let found = find_cgroups("memory", own, mounts);
             let dirs: Vec<_> = found.iter().map(|c| c.dir.to_str().unwrap()).collect();
             assert_eq!(dirs, expected, "{what}");
             for cgroup in found {
@@ -289,7 +320,10 @@ mod tests {
                 version,
                 dir: dir.path().to_owned(),
             };
-            assert_eq!(cgroup.available(), expected, "{version:?} {files:?}");
+            let memory = cgroup.memory();
+            let available = memory.map(|m| m.available);
+            assert_eq!(available, expected, "{version:?} {files:?}");
+            assert!(memory.is_none_or(|m| [1600, 2000].contains(&m.limit)));
         }
     }
 }

@@ -1,8 +1,11 @@
-//! What this machine allows and what it is doing, read from the kernel: file limits, memory and
-//! cgroups, socket and TCP counters, ports, listen queues, the kernel itself, our own CPU time.
+//! What this machine allows and what it is doing, read from the kernel.
+//!
+//! What a plan needs to know is read at once: [`survey`] fills in a [`throng_core::host::Host`]. The
+//! other public modules are for what is read again and again during a run: memory, socket and TCP
+//! counters, listen queues, our own CPU time.
 //!
 //! Every value is plain data (serde), read when asked and never cached, unless its type says so.
-//! Nothing here needs privileges. What can't be read (an unprivileged user, a container without
+//! Nothing here needs privileges, though root sees more. What can't be read (an unprivileged user, a container without
 //! `/proc/sys`, a kernel without IPv6) is a `None` or an [`std::io::Error`] that names the file.
 //! Parsers take `&str`, so that they are tested on texts from machines that we don't have.
 //!
@@ -11,16 +14,27 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
+mod addresses;
 mod cgroup;
+pub mod conntrack;
 pub mod kernel;
 pub mod limits;
 pub mod listen;
+mod listeners;
 pub mod memory;
 pub mod netstat;
-pub mod ports;
+mod ports;
 mod proc_text;
+mod processes;
+mod reading;
+mod slab;
 mod sock_diag;
 pub mod sockets;
+pub mod survey;
+mod tasks;
+mod tcp;
+mod towards;
 pub mod usage;
 
 /// Whether `attempt` succeeds within half a minute. For counts that the whole machine shares: others

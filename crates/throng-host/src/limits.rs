@@ -1,11 +1,14 @@
 //! How many files may be open: by this process (RLIMIT_NOFILE) and by the whole machine.
 
 use std::io;
+use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
+use throng_core::host::Files;
 
-use crate::proc_text;
+use crate::processes::open_files;
+use crate::reading::{Reading, numbers};
 
 /// This process's RLIMIT_NOFILE, in descriptors. `u64::MAX` is "unlimited".
 ///
@@ -49,42 +52,32 @@ pub fn raise_soft_to_hard() -> io::Result<FileLimits> {
     FileLimits::read()
 }
 
-/// `fs.nr_open`: the highest value that even a privileged process may give RLIMIT_NOFILE.
-///
-/// # Errors
-/// If the sysctl can't be read.
-pub fn nr_open() -> io::Result<u64> {
-    proc_text::read_number("/proc/sys/fs/nr_open")
+/// Reads the limits on open files, of this process and of the whole machine (not of a namespace).
+/// `open` counts the files of this process, `file_nr` those of the machine: sockets that exist only as
+/// io_uring direct descriptors are in the second only. The kernel counts it per core, so it may be some
+/// hundreds off.
+pub(crate) fn read(reading: &mut Reading) -> Files {
+    let limits = reading.kept("RLIMIT_NOFILE", FileLimits::read());
+    let limits = limits.unwrap_or(FileLimits { soft: 0, hard: 0 });
+    let open = open_files(Path::new("/proc/self"));
+    // Beyond file-max, processes without CAP_SYS_ADMIN get ENFILE.
+    let (file_nr, file_max) = reading
+        .parsed("/proc/sys/fs/file-nr", parse_file_nr)
+        .unzip();
+    Files {
+        soft: limits.soft,
+        hard: limits.hard,
+        open: reading.kept("/proc/self/fd", open).unwrap_or(0),
+        nr_open: reading.number("/proc/sys/fs/nr_open"),
+        file_max,
+        file_nr,
+    }
 }
 
-/// Open files of the whole machine (not of a namespace), against their limit. Sockets that exist
-/// only as io_uring direct descriptors count too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SystemFiles {
-    /// Files open now. The kernel counts per core, so it may be some hundreds off.
-    pub allocated: u64,
-    /// `fs.file-max`: beyond it, processes without CAP_SYS_ADMIN get ENFILE.
-    pub max: u64,
-}
-
-impl SystemFiles {
-    /// Reads `fs.file-nr`, which holds both numbers.
-    ///
-    /// # Errors
-    /// If the sysctl can't be read or understood.
-    pub fn read() -> io::Result<Self> {
-        let path = "/proc/sys/fs/file-nr";
-        let text = proc_text::read(path)?;
-        Self::parse(&text).ok_or_else(|| proc_text::malformed(path, &text))
-    }
-
-    /// Parses `allocated <TAB> free (always 0) <TAB> max`.
-    fn parse(text: &str) -> Option<Self> {
-        let mut fields = text.split_whitespace().map(|field| field.parse().ok());
-        let allocated = fields.next()??;
-        let max = fields.nth(1)??;
-        Some(Self { allocated, max })
-    }
+/// Allocated and most in `allocated <TAB> free (always 0) <TAB> max`.
+fn parse_file_nr(text: &str) -> Option<(u64, u64)> {
+    let [allocated, _, max] = numbers(text)?;
+    Some((allocated, max))
 }
 
 #[cfg(test)]
@@ -104,8 +97,7 @@ mod tests {
             ("many 0 12", None),
             ("", None),
         ] {
-            let parsed = SystemFiles::parse(text).map(|f| (f.allocated, f.max));
-            assert_eq!(parsed, expected, "{text:?}");
+            assert_eq!(parse_file_nr(text), expected, "{text:?}");
         }
     }
 
@@ -122,20 +114,23 @@ mod tests {
             }
         );
         assert_eq!(FileLimits::read().unwrap(), after);
-        assert!(nr_open().unwrap() >= 1024);
     }
 
     #[test]
-    fn open_files_are_counted_for_the_machine() {
+    fn open_files_are_counted_for_us_and_for_the_machine() {
         raise_soft_to_hard().unwrap();
+        let files = || read(&mut Reading::default());
         assert!(crate::seen_in_a_quiet_moment(|| {
-            let before = SystemFiles::read().unwrap();
+            let before = files();
             let _files: Vec<_> = (0..500)
                 .map(|_| std::fs::File::open("/").unwrap())
                 .collect();
-            let now = SystemFiles::read().unwrap();
-            assert!((500..now.max).contains(&now.allocated), "{now:?}");
-            (450..600).contains(&now.allocated.saturating_sub(before.allocated))
+            let now = files();
+            assert!(now.file_nr >= Some(500) && now.file_nr < now.file_max);
+            assert!(now.nr_open >= Some(1024) && now.open >= 500, "{now:?}");
+            let machine = now.file_nr.unwrap().saturating_sub(before.file_nr.unwrap());
+            let ours = now.open.saturating_sub(before.open);
+            (450..600).contains(&machine) && (450..600).contains(&ours)
         }));
     }
 }

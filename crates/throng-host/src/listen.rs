@@ -7,41 +7,18 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::proc_text;
+use crate::addresses::is_local;
 use crate::sock_diag::{NO_COOKIE, SockDiag};
 
 /// How long a listener that had no SO_REUSEPORT siblings is taken to have none still.
 const ALONE_FOR: Duration = Duration::from_millis(100);
-
-/// The sysctls that bound what a server here may ask `listen()` for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backlogs {
-    /// `net.core.somaxconn`: cuts every backlog, in connections.
-    pub somaxconn: u32,
-    /// `net.ipv4.tcp_max_syn_backlog`: half-open connections per listener beyond which SYNs are
-    /// dropped, when SYN cookies are off.
-    pub tcp_max_syn_backlog: u32,
-}
-
-impl Backlogs {
-    /// Reads both sysctls of this network namespace.
-    ///
-    /// # Errors
-    /// If either can't be read.
-    pub fn read() -> io::Result<Self> {
-        Ok(Self {
-            somaxconn: proc_text::read_number("/proc/sys/net/core/somaxconn")?,
-            tcp_max_syn_backlog: proc_text::read_number("/proc/sys/net/ipv4/tcp_max_syn_backlog")?,
-        })
-    }
-}
 
 /// The accept queue of a listener, or those of a SO_REUSEPORT group together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +149,7 @@ impl AcceptQueue {
 }
 
 /// The socket that serves `addr`, to look up: its address is the source here.
-fn socket_id(addr: SocketAddr) -> SocketId {
+pub(crate) fn socket_id(addr: SocketAddr) -> SocketId {
     SocketId {
         source_port: addr.port(),
         destination_port: 0,
@@ -193,7 +170,7 @@ fn socket_id(addr: SocketAddr) -> SocketId {
 
 /// Where a connection to `addr` really goes: Linux takes the unspecified address for loopback,
 /// and an IPv4-mapped one is IPv4.
-fn destination(mut addr: SocketAddr) -> SocketAddr {
+pub(crate) fn destination(mut addr: SocketAddr) -> SocketAddr {
     match addr.ip().to_canonical() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
@@ -201,16 +178,6 @@ fn destination(mut addr: SocketAddr) -> SocketAddr {
         IpAddr::V6(_) => {}
     }
     addr
-}
-
-/// Whether `addr` is one of this machine's. Only such can be bound to (unless the sysctl
-/// `ip_nonlocal_bind` is on), and this way the kernel knows about 127.0.0.0/8 and local routes.
-fn is_local(mut addr: SocketAddr) -> bool {
-    addr.set_port(0);
-    match UdpSocket::bind(addr) {
-        Ok(_) => true,
-        Err(e) => e.kind() != io::ErrorKind::AddrNotAvailable,
-    }
 }
 
 #[cfg(test)]
@@ -387,8 +354,8 @@ mod tests {
         let queue = accept_queue(listener.local_addr().unwrap())
             .unwrap()
             .unwrap();
-        let backlogs = Backlogs::read().unwrap();
-        assert_eq!(queue.limit, backlogs.somaxconn);
-        assert!(backlogs.tcp_max_syn_backlog > 0);
+        let accept = crate::accept::read(&mut Default::default());
+        assert_eq!(Some(queue.limit), accept.somaxconn);
+        assert!(accept.syn_backlog > Some(0) && accept.syncookies.is_some());
     }
 }

@@ -9,9 +9,12 @@ use std::path::PathBuf;
 
 use nix::unistd::{SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
+use throng_core::host::{CgroupMemory, Memory};
 
-use crate::cgroup::{Cgroup, find_cgroups};
+use crate::cgroup::{Cgroup, MemoryBound, own_cgroups};
 use crate::proc_text;
+use crate::reading::Reading;
+use crate::slab;
 
 /// The machine's memory, from `/proc/meminfo`. In a container too it is the whole machine's,
 /// unless LXCFS or a sandbox fakes the file.
@@ -88,10 +91,8 @@ impl MemoryBounds {
     /// cgroups can't be seen, the machine is the only bound.
     #[must_use]
     pub fn locate() -> Self {
-        let own = proc_text::read("/proc/self/cgroup").unwrap_or_default();
-        let mounts = proc_text::read("/proc/self/mountinfo").unwrap_or_default();
-        let mut cgroups = find_cgroups(&own, &mounts);
-        cgroups.retain(|cgroup| cgroup.available().is_some());
+        let mut cgroups = own_cgroups("memory");
+        cgroups.retain(|cgroup| cgroup.memory().is_some());
         Self { cgroups }
     }
 
@@ -101,25 +102,55 @@ impl MemoryBounds {
     /// # Errors
     /// If `/proc/meminfo` can't be read. A cgroup that can't be read bounds nothing.
     pub fn available(&self) -> io::Result<Available> {
-        let machine = Available {
-            bytes: MemInfo::read()?.available_bytes,
-            bound_by: BoundBy::Machine,
-        };
-        let cgroups = self.cgroups.iter().filter_map(|cgroup| {
-            let bytes = cgroup.available()?;
-            Some(Available {
-                bytes,
+        let machine = MemInfo::read()?.available_bytes;
+        Ok(match self.tightest() {
+            Some((cgroup, bound)) if bound.available < machine => Available {
+                bytes: bound.available,
                 bound_by: BoundBy::Cgroup(cgroup.dir.clone()),
-            })
-        });
-        Ok(cgroups.fold(machine, |least, next| {
-            if next.bytes < least.bytes {
-                next
-            } else {
-                least
-            }
-        }))
+            },
+            _ => Available {
+                bytes: machine,
+                bound_by: BoundBy::Machine,
+            },
+        })
     }
+
+    /// The cgroup that leaves the least now.
+    fn tightest(&self) -> Option<(&Cgroup, MemoryBound)> {
+        let bounds = self.cgroups.iter().filter_map(|c| Some((c, c.memory()?)));
+        bounds.min_by_key(|(_, bound)| bound.available)
+    }
+}
+
+/// Reads what there is and what bounds it.
+pub(crate) fn read(reading: &mut Reading) -> Memory {
+    let machine = reading.kept("/proc/meminfo", MemInfo::read());
+    reading.text("/proc/self/cgroup");
+    let bounds = MemoryBounds::locate();
+    let available = machine.map_or(0, |m| m.available_bytes);
+    let cgroup = bounds
+        .tightest()
+        .filter(|(_, bound)| machine.is_none() || bound.available < available)
+        .map(|(cgroup, bound)| CgroupMemory {
+            path: cgroup.dir.display().to_string(),
+            version: cgroup.version(),
+            limit: Some(bound.limit),
+            available: bound.available,
+        });
+    let page = page_bytes();
+    Memory {
+        total: machine.map_or(0, |m| m.total_bytes),
+        available,
+        cgroup,
+        page,
+        objects: slab::read(reading, page),
+    }
+}
+
+/// Bytes of a page.
+fn page_bytes() -> u64 {
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    page.and_then(|size| size.try_into().ok()).unwrap_or(4096)
 }
 
 /// The bytes of physical memory that this process holds (its resident set), without what the
@@ -131,8 +162,7 @@ pub fn rss_bytes() -> io::Result<u64> {
     let path = "/proc/self/statm";
     let text = proc_text::read(path)?;
     let pages = parse_statm(&text).ok_or_else(|| proc_text::malformed(path, &text))?;
-    let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|size| u64::try_from(size).ok());
-    Ok(pages.saturating_mul(page.unwrap_or(4096)))
+    Ok(pages.saturating_mul(page_bytes()))
 }
 
 /// The second number of `size resident shared text lib data dt`, in pages.

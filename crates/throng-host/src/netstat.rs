@@ -27,6 +27,8 @@ pub struct NetStat {
     pub memory_pressures: u64,
     /// Connections reset for lack of memory (`tcp_mem`'s limit, or too many orphans).
     pub abort_on_memory: u64,
+    /// Connections that skipped TIME_WAIT, since there were `tcp_max_tw_buckets` of them.
+    pub time_wait_overflow: u64,
     /// Segments sent again.
     pub retrans_segs: u64,
     /// Connection attempts that failed: refused, reset in the handshake, or timed out.
@@ -59,6 +61,7 @@ impl NetStat {
             timeouts: ext.get("TCPTimeouts"),
             memory_pressures: ext.get("TCPMemoryPressures"),
             abort_on_memory: ext.get("TCPAbortOnMemory"),
+            time_wait_overflow: ext.get("TCPTimeWaitOverflow"),
             retrans_segs: tcp.get("RetransSegs"),
             attempt_fails: tcp.get("AttemptFails"),
         }
@@ -80,6 +83,9 @@ impl NetStat {
                 .memory_pressures
                 .saturating_sub(earlier.memory_pressures),
             abort_on_memory: self.abort_on_memory.saturating_sub(earlier.abort_on_memory),
+            time_wait_overflow: self
+                .time_wait_overflow
+                .saturating_sub(earlier.time_wait_overflow),
             retrans_segs: self.retrans_segs.saturating_sub(earlier.retrans_segs),
             attempt_fails: self.attempt_fails.saturating_sub(earlier.attempt_fails),
         }
@@ -122,8 +128,8 @@ mod tests {
 
     const NETSTAT: &str = "\
 TcpExt: SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPTimeouts TCPAbortOnMemory \
-TCPMemoryPressures TCPMemoryPressuresChrono TCPReqQFullDoCookies TCPReqQFullDrop
-TcpExt: 1 99 2 3 4 5 6 99 99 7
+TCPMemoryPressures TCPMemoryPressuresChrono TCPReqQFullDoCookies TCPReqQFullDrop TCPTimeWaitOverflow
+TcpExt: 1 99 2 3 4 5 6 99 99 7 10
 IpExt: InNoRoutes InTruncatedPkts
 IpExt: 99 99
 MPTcpExt: MPCapableSYNRX
@@ -150,6 +156,7 @@ Tcp: 1 200 120000 -1 66 2 8 9
             req_q_full_drop: 7,
             attempt_fails: 8,
             retrans_segs: 9,
+            time_wait_overflow: 10,
         };
         assert_eq!(NetStat::from_tables(&ext, &tcp), expected);
     }

@@ -1,54 +1,52 @@
 //! The local ports that the kernel hands to outgoing connections: with the number of source
 //! addresses, they bound the connections to one target.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::ops::RangeInclusive;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
+use netlink_packet_sock_diag::inet::StateFlags;
+use throng_core::host::{DEFAULT_PORT_RANGE, Ports};
 
-use crate::proc_text;
+use crate::listen::socket_id;
+use crate::reading::Reading;
+use crate::sock_diag::SockDiag;
 
-/// `net.ipv4.ip_local_port_range` less `net.ipv4.ip_local_reserved_ports`; both hold for IPv6 too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EphemeralPorts {
-    /// First port of the range.
-    pub low: u16,
-    /// Last port of the range, included.
-    pub high: u16,
-    /// Ports that are never handed out, though an explicit `bind()` gets them: sorted, disjoint,
-    /// inside the range or not.
-    pub reserved: Vec<RangeInclusive<u16>>,
+/// Sockets that are bound and neither listen nor are connected (TCP_BOUND_INACTIVE, Linux 6.8). Older
+/// kernels have no such sockets to show.
+const BOUND_INACTIVE: StateFlags = StateFlags::from_bits_retain(1 << 13);
+
+/// Reads the ports of this network namespace. `listened_on` are those with listeners.
+pub(crate) fn read(reading: &mut Reading, listened_on: impl Iterator<Item = u16>) -> Ports {
+    let mut bound: BTreeSet<u16> = listened_on.collect();
+    let others = add_bound(&mut bound);
+    reading.kept("sockets that are bound (NETLINK_SOCK_DIAG)", others);
+    let range = reading.parsed("/proc/sys/net/ipv4/ip_local_port_range", parse_range);
+    let reserved = reading
+        .parsed("/proc/sys/net/ipv4/ip_local_reserved_ports", parse_list)
+        .unwrap_or_default();
+    let (low, high) = range.unwrap_or(DEFAULT_PORT_RANGE);
+    let is_reserved = |port: u16| reserved.iter().any(|(a, b)| (*a..=*b).contains(&port));
+    let is_usable = |port: &u16| (low..=high).contains(port) && !is_reserved(*port);
+    Ports {
+        range,
+        bound: bound.into_iter().filter(is_usable).count() as u32,
+        reserved,
+        tw_reuse: reading.number("/proc/sys/net/ipv4/tcp_tw_reuse"),
+    }
 }
 
-impl EphemeralPorts {
-    /// Reads both sysctls of this network namespace.
-    ///
-    /// # Errors
-    /// If the range can't be read or understood. Where the reserved ports can't be read, there are
-    /// none.
-    pub fn read() -> io::Result<Self> {
-        let path = "/proc/sys/net/ipv4/ip_local_port_range";
-        let range = proc_text::read(path)?;
-        let (low, high) = parse_range(&range).ok_or_else(|| proc_text::malformed(path, &range))?;
-        let path = "/proc/sys/net/ipv4/ip_local_reserved_ports";
-        let list = proc_text::read(path).unwrap_or_default();
-        let reserved = parse_list(&list).ok_or_else(|| proc_text::malformed(path, &list))?;
-        Ok(Self {
-            low,
-            high,
-            reserved,
-        })
+/// The ports of sockets that are bound and nothing else yet.
+fn add_bound(ports: &mut BTreeSet<u16>) -> io::Result<()> {
+    let mut diag = SockDiag::open()?;
+    let any = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    for family in [AF_INET, AF_INET6] {
+        diag.each(family, any.clone(), BOUND_INACTIVE, |socket| {
+            ports.insert(socket.socket_id.source_port);
+        })?;
     }
-
-    /// How many ports the kernel can hand out, for each source address and target.
-    #[must_use]
-    pub fn usable(&self) -> u32 {
-        let size = |low: u16, high: u16| (u32::from(high) + 1).saturating_sub(low.into());
-        let reserved =
-            |r: &RangeInclusive<u16>| size(self.low.max(*r.start()), self.high.min(*r.end()));
-        let taken: u32 = self.reserved.iter().map(reserved).sum();
-        size(self.low, self.high).saturating_sub(taken)
-    }
+    Ok(())
 }
 
 /// Parses `32768 <TAB> 60999`.
@@ -58,20 +56,18 @@ fn parse_range(text: &str) -> Option<(u16, u16)> {
 }
 
 /// Parses `1,2-4,10`; empty is none. Sorts and joins, as the kernel does when it prints.
-fn parse_list(text: &str) -> Option<Vec<RangeInclusive<u16>>> {
+fn parse_list(text: &str) -> Option<Vec<(u16, u16)>> {
     let mut ranges: Vec<(u16, u16)> = Vec::new();
     for item in text.trim().split(',').filter(|item| !item.is_empty()) {
         let (low, high) = item.split_once('-').unwrap_or((item, item));
         ranges.push((low.parse().ok()?, high.parse().ok()?));
     }
     ranges.sort_unstable();
-    let mut joined: Vec<RangeInclusive<u16>> = Vec::new();
+    let mut joined: Vec<(u16, u16)> = Vec::new();
     for (low, high) in ranges {
         match joined.last_mut() {
-            Some(last) if low <= last.end().saturating_add(1) => {
-                *last = *last.start()..=high.max(*last.end());
-            }
-            _ => joined.push(low..=high),
+            Some((_, end)) if low <= end.saturating_add(1) => *end = high.max(*end),
+            _ => joined.push((low, high)),
         }
     }
     Some(joined)
@@ -101,31 +97,28 @@ mod tests {
             ("10\n", "", None),
             ("", "", None),
         ] {
-            let ports = parse_range(range).and_then(|(low, high)| {
-                Some(
-                    EphemeralPorts {
-                        low,
-                        high,
-                        reserved: parse_list(reserved)?,
-                    }
-                    .usable(),
-                )
-            });
-            assert_eq!(ports, expected, "{range:?} {reserved:?}");
+            let usable = |range, reserved| {
+                let ports = Ports {
+                    range: Some(parse_range(range)?),
+                    reserved: parse_list(reserved)?,
+                    ..Ports::default()
+                };
+                Some(ports.usable())
+            };
+            assert_eq!(usable(range, reserved), expected, "{range:?} {reserved:?}");
         }
     }
 
     #[test]
     fn a_connection_gets_a_port_of_the_range() {
-        let ports = EphemeralPorts::read().unwrap();
+        let ports = read(&mut Reading::default(), std::iter::empty());
+        let (low, high) = ports.range.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = client.local_addr().unwrap().port();
-        assert!((ports.low..=ports.high).contains(&port), "{port} {ports:?}");
-        assert!(
-            !ports.reserved.iter().any(|r| r.contains(&port)),
-            "{port} {ports:?}"
-        );
+        assert!((low..=high).contains(&port), "{port} {ports:?}");
+        let is_reserved = |(a, b): &(u16, u16)| (*a..=*b).contains(&port);
+        assert!(!ports.reserved.iter().any(is_reserved), "{port} {ports:?}");
         assert!(ports.usable() > 0);
     }
 }

@@ -47,6 +47,30 @@ impl SockDiag {
         socket_id: SocketId,
         dump: Option<StateFlags>,
     ) -> io::Result<Vec<InetResponseHeader>> {
+        let mut found = Vec::new();
+        self.request(family, socket_id, dump, |socket| found.push(socket))?;
+        Ok(found)
+    }
+
+    /// Calls `visit` for each socket in one of `states` that has the ports of `socket_id` (0 is any),
+    /// as the kernel tells of it: memory does not grow with the number of sockets.
+    pub(crate) fn each(
+        &mut self,
+        family: u8,
+        socket_id: SocketId,
+        states: StateFlags,
+        visit: impl FnMut(InetResponseHeader),
+    ) -> io::Result<()> {
+        self.request(family, socket_id, Some(states), visit)
+    }
+
+    fn request(
+        &mut self,
+        family: u8,
+        socket_id: SocketId,
+        dump: Option<StateFlags>,
+        mut visit: impl FnMut(InetResponseHeader),
+    ) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.sequence_number = self.sequence;
@@ -66,7 +90,6 @@ impl SockDiag {
         message.serialize(bytes);
         self.socket.send(bytes, 0)?;
 
-        let mut found = Vec::new();
         loop {
             self.answer.clear();
             let received = self.socket.recv(&mut self.answer, 0)?;
@@ -81,12 +104,12 @@ impl SockDiag {
                 }
                 match message.payload {
                     NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
-                        found.push(socket.header);
+                        visit(socket.header);
                         if one {
-                            return Ok(found);
+                            return Ok(());
                         }
                     }
-                    NetlinkPayload::Done(done) if done.code == 0 => return Ok(found),
+                    NetlinkPayload::Done(done) if done.code == 0 => return Ok(()),
                     NetlinkPayload::Done(done) => {
                         return Err(io::Error::from_raw_os_error(done.code.saturating_neg()));
                     }

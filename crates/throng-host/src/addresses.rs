@@ -1,0 +1,54 @@
+//! The addresses of this machine's interfaces, and which addresses are its own.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+
+/// Addresses of interfaces that are up, without loopback and link-local ones: those that connections
+/// to elsewhere can come from. Sorted, each once.
+pub(crate) fn of_interfaces() -> io::Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = getifaddrs()?
+        .filter(|interface| interface.flags.contains(InterfaceFlags::IFF_UP))
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+        })
+        .filter(|ip| !ip.is_loopback() && !is_link_local(ip))
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+fn is_link_local(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+/// Whether this network namespace has IPv6: an interface that is up has an address of it.
+pub(crate) fn has_ipv6() -> bool {
+    let is_ipv6 = |interface: nix::ifaddrs::InterfaceAddress| {
+        interface.flags.contains(InterfaceFlags::IFF_UP)
+            && interface
+                .address
+                .is_some_and(|a| a.as_sockaddr_in6().is_some())
+    };
+    getifaddrs().is_ok_and(|mut interfaces| interfaces.any(is_ipv6))
+}
+
+/// Whether `addr` is one of this machine's. Only such can be bound to (unless the sysctl
+/// `ip_nonlocal_bind` is on), and this way the kernel knows about 127.0.0.0/8 and local routes.
+pub(crate) fn is_local(mut addr: SocketAddr) -> bool {
+    addr.set_port(0);
+    match UdpSocket::bind(addr) {
+        Ok(_) => true,
+        // Without IPv6, none of its addresses is.
+        Err(e) if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => false,
+        Err(e) => e.kind() != io::ErrorKind::AddrNotAvailable,
+    }
+}

@@ -1,0 +1,185 @@
+//! Connection tracking: how many connections its table may hold, whether it sees ours, and what it
+//! dropped.
+
+use std::io;
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use nix::libc::linger;
+use nix::sys::socket::{setsockopt, sockopt};
+use serde::{Deserialize, Serialize};
+use throng_core::host::Conntrack;
+
+use crate::proc_text;
+use crate::reading::{Reading, in_words};
+
+/// Entries of this network namespace.
+const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+/// Connections to open at once, to see whether they are tracked: more than entries that time out just
+/// then, so that the count grows.
+const CONNECTIONS: usize = 8;
+/// How often to try that before it is believed that they are not.
+const TRIES: usize = 3;
+/// A connection over loopback takes some 50 µs; if it takes that long, packets are dropped.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Reads its limits; `None` where it is not loaded. With `over`, finds out whether connections over that
+/// loopback address are tracked; `elsewhere` says that others are meant too.
+pub(crate) fn read(
+    reading: &mut Reading,
+    over: Option<IpAddr>,
+    elsewhere: bool,
+) -> Option<Conntrack> {
+    let count = reading.number(COUNT)?;
+    let max = reading.number("/proc/sys/net/netfilter/nf_conntrack_max")?;
+    let buckets = reading.number("/proc/sys/net/netfilter/nf_conntrack_buckets");
+    let active = over.and_then(|over| {
+        let why = match tracks(over) {
+            Ok(true) => return Some(true),
+            Ok(false) if count == 0 || !elsewhere => return Some(false),
+            Ok(false) => format!(
+                "connections over loopback are not tracked, yet there are {count} entries: loopback may be \
+                 exempt, or tracking was switched off since; look at nft list ruleset"
+            ),
+            // New connections are dropped: then somebody tracks them.
+            Err(_) if count >= max => return Some(true),
+            Err(e) => format!("no connection over loopback: {}", in_words(&e)),
+        };
+        reading.note("whether conntrack tracks connections here", why);
+        None
+    });
+    Some(Conntrack {
+        active,
+        max,
+        count,
+        buckets,
+    })
+}
+
+/// Whether connections over loopback are tracked in this network namespace. That the module is loaded
+/// does not say so: a namespace has its hooks only while a firewall rule there needs them, and only root
+/// can list rules. But anybody can see the count grow. Where nothing is tracked, it never does.
+fn tracks(over: IpAddr) -> io::Result<bool> {
+    let count = || proc_text::read_number::<u64>(COUNT);
+    let listener = TcpListener::bind((over, 0))?;
+    listener.set_nonblocking(true)?;
+    for _ in 0..TRIES {
+        let before = count()?;
+        let mut held = Vec::with_capacity(CONNECTIONS);
+        for _ in 0..CONNECTIONS {
+            let stream = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
+            // Closed by reset it leaves no TIME_WAIT, and its entry goes after 10 s.
+            let reset = linger {
+                l_onoff: 1,
+                l_linger: 0,
+            };
+            setsockopt(&stream, sockopt::Linger, &reset)?;
+            held.push((stream, listener.accept()));
+        }
+        if count()? > before {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What connection tracking refused, in this network namespace, since it was made;
+/// [`ConntrackDrops::since`] gives that of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConntrackDrops {
+    /// Packets dropped because there was no place for a new entry: the table was full, or memory short.
+    pub drop: u64,
+    /// Entries that had seen no reply yet and were thrown out to make place in a full table.
+    pub early_drop: u64,
+    /// Entries that could not be inserted; the packet was dropped.
+    pub insert_failed: u64,
+}
+
+impl ConntrackDrops {
+    /// Reads `/proc/net/stat/nf_conntrack`.
+    ///
+    /// # Errors
+    /// If it can't be read (`NotFound` where conntrack is not loaded) or understood.
+    pub fn read() -> io::Result<Self> {
+        let path = "/proc/self/net/stat/nf_conntrack";
+        let text = proc_text::read(path)?;
+        Self::parse(&text).ok_or_else(|| proc_text::malformed(path, &text))
+    }
+
+    /// What was counted from `earlier` to `self`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            drop: self.drop.saturating_sub(earlier.drop),
+            early_drop: self.early_drop.saturating_sub(earlier.early_drop),
+            insert_failed: self.insert_failed.saturating_sub(earlier.insert_failed),
+        }
+    }
+
+    /// Parses a line of names and, for each core, a line of hexadecimal values.
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let names: Vec<&str> = lines.next()?.split_whitespace().collect();
+        let cores: Vec<Vec<u64>> = lines
+            .map(|line| {
+                let values = line.split_whitespace();
+                values
+                    .map(|value| u64::from_str_radix(value, 16).ok())
+                    .collect()
+            })
+            .collect::<Option<_>>()?;
+        let sum = |name| {
+            let column = names.iter().position(|n| *n == name)?;
+            let mut values = cores.iter().map(|core| core.get(column));
+            values.try_fold(0_u64, |sum, value| sum.checked_add(*value?))
+        };
+        Some(Self {
+            drop: sum("drop")?,
+            early_drop: sum("early_drop")?,
+            insert_failed: sum("insert_failed")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_summed_over_cores() {
+        let names = "entries  clashres found new invalid ignore delete chainlength insert \
+            insert_failed drop early_drop icmp_error  expect_new expect_create expect_delete search_restart\n";
+        let core = |failed, drop, early| {
+            format!(
+                "00000011  00000000 00000000 00000000 00000007 00000000 00000000 00000000 00000000 \
+                 {failed} {drop} {early} 00000000  00000000 00000000 00000000 00000000\n"
+            )
+        };
+        let two = format!(
+            "{names}{}{}",
+            core("00000001", "0000000a", "00000000"),
+            core("00000000", "00000010", "00000002")
+        );
+        let drops = ConntrackDrops {
+            drop: 26,
+            early_drop: 2,
+            insert_failed: 1,
+        };
+        for (text, expected) in [
+            (two.as_str(), Some(drops)),
+            (names, Some(ConntrackDrops::default())),
+            ("entries drop\n0 0\n", None),
+            ("insert_failed drop early_drop\n0 0\n", None),
+            ("insert_failed drop early_drop\n0 0 xyz\n", None),
+            ("", None),
+        ] {
+            assert_eq!(ConntrackDrops::parse(text), expected, "{text:?}");
+        }
+        let earlier = ConntrackDrops {
+            drop: 20,
+            ..ConntrackDrops::default()
+        };
+        assert_eq!(drops.since(&earlier).drop, 6);
+        assert_eq!(earlier.since(&drops), ConntrackDrops::default());
+    }
+}

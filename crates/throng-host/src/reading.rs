@@ -1,0 +1,189 @@
+//! Reading for a survey: what can't be read is noted, with the reason in words, and reading goes on.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+use throng_core::host::Unread;
+
+use crate::processes::parent;
+
+/// Reads, and keeps a list of what could not be read.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    unread: Vec<Unread>,
+}
+
+impl Reading {
+    /// The whole file.
+    pub(crate) fn text(&mut self, path: impl AsRef<Path>) -> Option<String> {
+        let path = path.as_ref();
+        self.kept(&path.display().to_string(), fs::read_to_string(path))
+    }
+
+    /// What `parse` finds in a file.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        path: impl AsRef<Path>,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let found = fs::read_to_string(&path);
+        self.understood(path.as_ref(), found, parse)
+    }
+
+    /// The same for a sysctl below `net` that holds for the whole machine: Linux shows those in its first
+    /// network namespace only. Root finds them there, if a process above us is in it.
+    pub(crate) fn machine_wide<T>(
+        &mut self,
+        path: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let found = fs::read_to_string(path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => in_first_namespace(path).map_err(|_| error),
+            _ => Err(error),
+        });
+        self.understood(path.as_ref(), found, parse)
+    }
+
+    fn understood<T>(
+        &mut self,
+        path: &Path,
+        found: io::Result<String>,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let path = path.display().to_string();
+        let text = self.kept(&path, found)?;
+        let value = parse(&text);
+        if value.is_none() {
+            let shown: String = text.trim().chars().take(80).collect();
+            self.note(path, format!("its content is not understood: {shown:?}"));
+        }
+        value
+    }
+
+    /// The number that is all that a file holds.
+    pub(crate) fn number<T: FromStr>(&mut self, path: impl AsRef<Path>) -> Option<T> {
+        self.parsed(path, number)
+    }
+
+    /// The value of an attempt to find out about `what`.
+    pub(crate) fn kept<T>(&mut self, what: &str, found: io::Result<T>) -> Option<T> {
+        found
+            .map_err(|error| self.note(what, in_words(&error)))
+            .ok()
+    }
+
+    /// Notes that `what` could not be read.
+    pub(crate) fn note(&mut self, what: impl Into<String>, why: impl Into<String>) {
+        let (what, why) = (what.into(), why.into());
+        // Some files tell more than one thing.
+        if !self.unread.iter().any(|known| known.what == what) {
+            self.unread.push(Unread { what, why });
+        }
+    }
+
+    /// All that was noted.
+    pub(crate) fn into_unread(self) -> Vec<Unread> {
+        self.unread
+    }
+}
+
+/// Why something can't be read.
+pub(crate) fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "not there: this kernel lacks it, or does not show it in this namespace or container"
+                .into()
+        }
+        io::ErrorKind::PermissionDenied => "permission denied: run as root to read it".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Reads a sysctl as a process above us sees it in its network namespace: up to the machine's first one,
+/// or as far as this user may look.
+fn in_first_namespace(path: &str) -> io::Result<String> {
+    let mut tried = None;
+    let mut above = Some(std::os::unix::process::parent_id());
+    while let Some(pid) = above.filter(|pid| *pid > 0) {
+        let namespace = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        let id = fs::metadata(&namespace).map(|m| m.ino()).ok();
+        if id.is_some() && id != tried {
+            if let Ok(text) = read_in_namespace(&namespace, path) {
+                return Ok(text);
+            }
+            tried = id;
+        }
+        above = parent(pid);
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// A thread has a network namespace of its own, if it likes; this one takes it along when it ends.
+fn read_in_namespace(namespace: &Path, path: &str) -> io::Result<String> {
+    let namespace = File::open(namespace)?;
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().spawn_scoped(scope, || {
+            setns(namespace, CloneFlags::CLONE_NEWNET)?;
+            fs::read_to_string(path)
+        })?;
+        let panicked = |_| Err(io::Error::other("the reading thread panicked"));
+        reader.join().unwrap_or_else(panicked)
+    })
+}
+
+/// A number, and nothing else.
+pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
+    text.trim().parse().ok()
+}
+
+/// Whole numbers with blanks between, such as sysctls with several values.
+pub(crate) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
+    let numbers: Option<Vec<u64>> = text.split_whitespace().map(|n| n.parse().ok()).collect();
+    numbers?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_noted_once_with_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join("odd");
+        fs::write(&odd, "many\n").unwrap();
+        let missing = dir.path().join("missing");
+        let mut reading = Reading::default();
+        assert_eq!(reading.number::<u32>(&odd), None);
+        assert_eq!(reading.number::<u32>(&missing), None);
+        assert_eq!(reading.text(&missing), None);
+        assert_eq!(reading.text(&odd).as_deref(), Some("many\n"));
+        let unread = reading.into_unread();
+        let told: Vec<_> = unread
+            .iter()
+            .map(|u| (u.what.as_str(), u.why.split(':').next().unwrap()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (odd.to_str().unwrap(), "its content is not understood"),
+                (missing.to_str().unwrap(), "not there"),
+            ]
+        );
+    }
+
+    #[test]
+    fn several_numbers_are_all_there_or_none() {
+        assert_eq!(
+            numbers("4096\t131072\t6291456\n"),
+            Some([4096, 131_072, 6_291_456])
+        );
+        for text in ["", "1 2", "1 2 3 4", "1 2 x", "1 2 -3"] {
+            assert_eq!(numbers::<3>(text), None, "{text:?}");
+        }
+    }
+}

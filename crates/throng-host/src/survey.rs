@@ -1,0 +1,101 @@
+//! All that a plan needs to know of this machine, read at once.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use throng_core::host::{Host, Uring, VERSION};
+
+use crate::addresses::{self, is_local};
+use crate::kernel::Kernel;
+use crate::listeners::{self, Listening};
+use crate::reading::Reading;
+use crate::{accept, conntrack, limits, memory, ports, tasks, tcp, towards};
+
+/// What to read beyond the limits themselves. Nothing, by default: then a survey takes about a
+/// millisecond, and changes nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Count the connections to each of these ([`Host::towards`]). Goes through all connections of this
+    /// network namespace: about a second for a million.
+    pub targets: Vec<SocketAddr>,
+    /// Whose the listeners are ([`throng_core::host::Listener::processes`]).
+    pub processes: Processes,
+    /// Leave this process out of them.
+    pub skip_self: bool,
+    /// Find out whether connections are tracked ([`throng_core::host::Conntrack::active`]), by opening a
+    /// few over loopback: IPv6 if all targets are, else IPv4.
+    pub tracking: bool,
+}
+
+/// Which listeners' processes to look up. It takes a look at each descriptor of each process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Processes {
+    /// None.
+    #[default]
+    None,
+    /// Of those that serve one of the targets.
+    OfTargets,
+    /// Of all.
+    All,
+}
+
+/// Reads this machine. Never fails: what can't be read is in [`Host::unread`], with the reason. `uring` is
+/// left as the default, for whoever has an io_uring to try.
+#[must_use]
+pub fn survey(wanted: &Wanted) -> Host {
+    let mut reading = Reading::default();
+    let r = &mut reading;
+    let kernel = r.kept("uname", Kernel::read());
+    let listeners = listeners(r, wanted);
+    let ports = ports::read(r, listeners.iter().map(|l| l.listener.address.port()));
+    let listeners = listeners.into_iter().map(|l| l.listener).collect();
+    Host {
+        version: VERSION,
+        cores: kernel.as_ref().map_or(1, |k| k.cores as u32),
+        name: kernel.as_ref().map(|k| k.hostname.clone()),
+        kernel: kernel.map_or_else(|| "unknown".into(), |k| k.release),
+        addresses: r
+            .kept("the interfaces' addresses", addresses::of_interfaces())
+            .unwrap_or_default(),
+        ipv6: addresses::has_ipv6(),
+        ports,
+        files: limits::read(r),
+        memory: memory::read(r),
+        accept: accept::read(r),
+        conntrack: tracking(r, wanted),
+        tcp: tcp::read(r),
+        tasks: tasks::read(r),
+        uring: Uring::default(),
+        listeners,
+        towards: towards::read(r, &wanted.targets),
+        unread: reading.into_unread(),
+    }
+}
+
+fn listeners(reading: &mut Reading, wanted: &Wanted) -> Vec<Listening> {
+    let mut all = reading
+        .kept("listeners (NETLINK_SOCK_DIAG)", listeners::read())
+        .unwrap_or_default();
+    let meant = |listening: &Listening| match wanted.processes {
+        Processes::None => false,
+        Processes::OfTargets => wanted.targets.iter().any(|t| listening.serves(*t)),
+        Processes::All => true,
+    };
+    let except = wanted.skip_self.then(std::process::id);
+    listeners::find_processes(reading, &mut all, meant, except);
+    all
+}
+
+fn tracking(reading: &mut Reading, wanted: &Wanted) -> Option<throng_core::host::Conntrack> {
+    let targets = &wanted.targets;
+    let ipv6 = !targets.is_empty() && targets.iter().all(|t| t.ip().to_canonical().is_ipv6());
+    let loopback = if ipv6 {
+        IpAddr::from(Ipv6Addr::LOCALHOST)
+    } else {
+        IpAddr::from(Ipv4Addr::LOCALHOST)
+    };
+    let elsewhere = targets.is_empty() || !targets.iter().all(|t| is_local(*t));
+    conntrack::read(reading, wanted.tracking.then_some(loopback), elsewhere)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! How many processes and threads there may be.
+
+use throng_core::host::Tasks;
+
+use crate::cgroup::own_cgroups;
+use crate::reading::Reading;
+
+/// Reads the bounds and takes the least: of the machine, its PID namespace, and our cgroups.
+pub(crate) fn read(reading: &mut Reading) -> Tasks {
+    let sysctl = |reading: &mut Reading, name: &str| {
+        let max: Option<u64> = reading.number(format!("/proc/sys/kernel/{name}"));
+        max.map(|max| (max, format!("kernel.{name}")))
+    };
+    let threads = sysctl(reading, "threads-max");
+    let pids = sysctl(reading, "pid_max");
+    let cgroups = own_cgroups("pids").into_iter().filter_map(|cgroup| {
+        // The root has no such file; elsewhere it holds `max` if there is no limit.
+        let max = cgroup.number("pids.max")?;
+        Some((max, format!("pids.max of {}", cgroup.dir.display())))
+    });
+    let least = threads.into_iter().chain(pids).chain(cgroups).min();
+    let (max, bound_by) = least.unzip();
+    Tasks { max, bound_by }
+}

@@ -1,0 +1,71 @@
+//! Connections that are already there towards the targets of a run: each takes one of the ports that
+//! the run could use.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, TCP_TIME_WAIT};
+use netlink_packet_sock_diag::inet::StateFlags;
+use throng_core::host::Towards;
+
+use crate::addresses::is_local;
+use crate::listen::{destination, socket_id};
+use crate::reading::Reading;
+use crate::sock_diag::SockDiag;
+
+/// Connections by where they go to: those that are up or on their way, and those in TIME_WAIT.
+type Counts = HashMap<(IpAddr, u16), (u64, u64)>;
+
+/// Counts the connections of this network namespace to each of `targets`.
+pub(crate) fn read(reading: &mut Reading, targets: &[SocketAddr]) -> Vec<Towards> {
+    let place = |target: SocketAddr| {
+        let at = destination(target);
+        (at.ip(), at.port())
+    };
+    let mut counts: Counts = targets.iter().map(|t| (place(*t), (0, 0))).collect();
+    if !counts.is_empty() {
+        let counted = count(&mut counts);
+        reading.kept(
+            "the connections to the targets (NETLINK_SOCK_DIAG)",
+            counted,
+        );
+    }
+    let towards = |&target: &SocketAddr| {
+        let (in_use, time_wait) = counts[&place(target)];
+        Towards {
+            target,
+            in_use,
+            time_wait,
+            local: is_local(destination(target)),
+        }
+    };
+    targets.iter().map(towards).collect()
+}
+
+/// Goes through all sockets, and keeps none: there may be millions.
+fn count(counts: &mut Counts) -> io::Result<()> {
+    let mut diag = SockDiag::open()?;
+    // Handshakes that we got (SYN_RECV) go to whoever began them: never to a target of ours.
+    let states = StateFlags::all() - StateFlags::LISTEN - StateFlags::CLOSE - StateFlags::SYN_RECV;
+    // The kernel filters by one port, which spares a copy of each socket that isn't meant.
+    let port = counts.keys().next().map_or(0, |(_, port)| *port);
+    let one_port = counts.keys().all(|(_, other)| *other == port);
+    let mut filter = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    filter.destination_port = if one_port { port } else { 0 };
+    // IPv6 sockets may have IPv4 connections.
+    for family in [AF_INET, AF_INET6] {
+        diag.each(family, filter.clone(), states.clone(), |socket| {
+            let id = &socket.socket_id;
+            let to = (id.destination_address.to_canonical(), id.destination_port);
+            if let Some((in_use, time_wait)) = counts.get_mut(&to) {
+                if socket.state == TCP_TIME_WAIT {
+                    *time_wait += 1;
+                } else {
+                    *in_use += 1;
+                }
+            }
+        })?;
+    }
+    Ok(())
+}
