@@ -10,7 +10,9 @@
 pub mod address;
 
 pub mod behaviour;
+pub mod capacity;
 pub mod host;
+pub mod human;
 pub mod pacing;
 pub mod payload;
 pub mod plan;

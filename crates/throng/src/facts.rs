@@ -1,47 +1,108 @@
-//! What the plan needs to know of this machine.
+//! This machine, as the plan wants it.
 
 use crate::Failure;
-use throng_core::plan::HostFacts;
+use std::net::SocketAddr;
+use throng_core::host::{Accept, CgroupMemory, Files, Host, Memory, Ports, Unread, Uring};
 use throng_host::kernel::Kernel;
-use throng_host::limits::FileLimits;
+use throng_host::limits::{FileLimits, SystemFiles, nr_open};
 use throng_host::listen::Backlogs;
-use throng_host::memory::{MemInfo, MemoryBounds};
+use throng_host::memory::{BoundBy, MemInfo, MemoryBounds};
 use throng_host::ports::EphemeralPorts;
 
 /// This machine, as read when the run begins.
 pub(crate) struct Machine {
-    pub facts: HostFacts,
+    pub host: Host,
     pub kernel: Kernel,
     pub memory: MemoryBounds,
 }
 
-/// Linux's defaults, for what a container hides: they bound a plan, they don't make it wrong.
-const DEFAULT_PORTS: u32 = 28_232;
-const DEFAULT_SOMAXCONN: u32 = 4096;
-
 impl Machine {
-    /// Reads it. What is only a bound and can't be read is taken to be Linux's default.
-    pub fn read() -> Result<Machine, Failure> {
+    /// Reads it, with what there is to know about `targets`.
+    pub fn read(targets: &[SocketAddr]) -> Result<Machine, Failure> {
         let fault = |e: std::io::Error| Failure::fault(e.to_string());
         let kernel = Kernel::read().map_err(fault)?;
         let memory = MemoryBounds::locate();
-        let files = FileLimits::read().map_err(fault)?;
-        let uring = throng_engine::probe();
-        let facts = HostFacts {
-            cores: kernel.cores as u32,
-            ephemeral_ports: EphemeralPorts::read().map_or(DEFAULT_PORTS, |p| p.usable()),
-            file_limit: files.hard,
-            files_open: std::fs::read_dir("/proc/self/fd").map_or(16, |d| d.count() as u64),
-            memory_available: memory.available().map_err(fault)?.bytes,
-            memory_total: MemInfo::read().map_err(fault)?.total_bytes,
-            somaxconn: Backlogs::read().map_or(DEFAULT_SOMAXCONN, |b| b.somaxconn),
-            uring_unusable: uring.unusable,
-            uring_binds: uring.binds,
-        };
+        let host = survey(targets, &kernel, &memory).map_err(fault)?;
         Ok(Machine {
-            facts,
+            host,
             kernel,
             memory,
         })
     }
+}
+
+/// What throng-host can read so far.
+fn survey(
+    _targets: &[SocketAddr],
+    kernel: &Kernel,
+    memory: &MemoryBounds,
+) -> std::io::Result<Host> {
+    let mut unread = Vec::new();
+    let mut missing = |what: &str, why: std::io::Error| {
+        unread.push(Unread {
+            what: what.into(),
+            why: why.to_string(),
+        });
+    };
+    let files = FileLimits::read()?;
+    let system = SystemFiles::read()
+        .map_err(|e| missing("fs.file-nr", e))
+        .ok();
+    let ports = EphemeralPorts::read()
+        .map_err(|e| missing("net.ipv4.ip_local_port_range", e))
+        .ok();
+    let backlogs = Backlogs::read()
+        .map_err(|e| missing("net.core.somaxconn", e))
+        .ok();
+    let available = memory.available()?;
+    let info = MemInfo::read()?;
+    let uring = throng_engine::probe();
+    Ok(Host {
+        name: Some(kernel.hostname.clone()),
+        kernel: kernel.release.clone(),
+        cores: kernel.cores as u32,
+        ports: Ports {
+            range: ports.as_ref().map(|p| (p.low, p.high)),
+            reserved: ports
+                .iter()
+                .flat_map(|p| p.reserved.iter().map(|r| (*r.start(), *r.end())))
+                .collect(),
+            ..Ports::default()
+        },
+        files: Files {
+            soft: files.soft,
+            hard: files.hard,
+            // Less the one that is open to count them.
+            open: std::fs::read_dir("/proc/self/fd").map_or(3, |d| d.count() as u64 - 1),
+            nr_open: nr_open().ok(),
+            file_max: system.map(|s| s.max),
+            file_nr: system.map(|s| s.allocated),
+        },
+        memory: Memory {
+            total: info.total_bytes,
+            available: info.available_bytes,
+            cgroup: match available.bound_by {
+                BoundBy::Machine => None,
+                BoundBy::Cgroup(path) => Some(CgroupMemory {
+                    path: path.display().to_string(),
+                    version: 2,
+                    limit: None,
+                    available: available.bytes,
+                }),
+            },
+            page: 4096,
+            objects: None,
+        },
+        accept: Accept {
+            somaxconn: backlogs.map(|b| b.somaxconn),
+            syn_backlog: backlogs.map(|b| b.tcp_max_syn_backlog),
+            ..Accept::default()
+        },
+        uring: Uring {
+            unusable: uring.unusable,
+            binds: uring.binds,
+        },
+        unread,
+        ..Host::default()
+    })
 }

@@ -1,6 +1,6 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
-mod ask;
+pub(crate) mod ask;
 mod own;
 mod verdict;
 mod watch;
@@ -14,6 +14,7 @@ use crate::run::{Side, Watch};
 use own::OwnServer;
 use std::sync::Arc;
 use throng_core::behaviour::{Load, Traffic};
+use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::pacing::ConnectPace;
 use throng_core::payload::Layout;
 use throng_core::plan::{self, LoadPlan, Routes};
@@ -29,17 +30,15 @@ const COMBINE_FROM: f64 = 2000.0;
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let scenario = ask::scenario(args)?;
     output::check(&args.common)?;
-    let machine = Machine::read()?;
-    let plan = plan::load(&scenario, &machine.facts).map_err(|short| Failure {
-        code: 2,
-        lines: short.iter().map(ToString::to_string).collect(),
-    })?;
+    let machine = Machine::read(&scenario.targets)?;
+    let plan = plan::load(&scenario, &machine.host).map_err(Failure::impossible)?;
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
     let mut watch = Watch::new(
         args.common.quiet,
         machine.memory.clone(),
         plan.memory_reserve,
     )?;
+    watch.warn(&plan.warnings);
     if let Some(why) = &plan.why_epoll {
         watch.live.note(&format!(
             "throng: engine epoll, because io_uring can't be used: {why}"
@@ -48,7 +47,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
 
     let own_server = match scenario.own_server {
         Some(mode) => {
-            let backlog = machine.facts.somaxconn;
+            let backlog = machine.host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN);
             Some(OwnServer::open(mode, &scenario, &plan, backlog)?)
         }
         None => None,
