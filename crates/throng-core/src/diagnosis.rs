@@ -5,8 +5,8 @@
 //! plateau just under a limit that programs commonly have "looks like" it, and is told in those words.
 
 use crate::host::Process;
+use crate::human::count as number;
 use crate::stats::{FailCause, Tally};
-use crate::units::thousands as number;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -534,6 +534,7 @@ mod tests {
             name: "nginx".into(),
             file_limit: 512,
             files_open,
+            uring: false,
         };
         let mut e = stopped_at(502);
         e.servers = vec![process(512)];

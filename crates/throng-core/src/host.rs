@@ -251,6 +251,10 @@ pub struct Process {
     pub file_limit: u64,
     /// Files that it has open now.
     pub files_open: u64,
+    /// Whether it has io_uring instances: sockets may then live in their tables, and its file limit does
+    /// not bound them.
+    #[serde(default)]
+    pub uring: bool,
 }
 
 /// What is in use towards a target.
@@ -275,6 +279,31 @@ pub struct Unread {
     pub what: String,
     /// Why.
     pub why: String,
+}
+
+impl Default for Host {
+    /// A machine of which nothing is known, with one core.
+    fn default() -> Host {
+        Host {
+            version: VERSION,
+            name: None,
+            kernel: String::new(),
+            cores: 1,
+            addresses: Vec::new(),
+            ipv6: false,
+            ports: Ports::default(),
+            files: Files::default(),
+            memory: Memory::default(),
+            accept: Accept::default(),
+            conntrack: None,
+            tcp: Tcp::default(),
+            tasks: Tasks::default(),
+            uring: Uring::default(),
+            listeners: Vec::new(),
+            towards: Vec::new(),
+            unread: Vec::new(),
+        }
+    }
 }
 
 impl Ports {

@@ -10,8 +10,10 @@
 pub mod address;
 
 pub mod behaviour;
+pub mod capacity;
 pub mod diagnosis;
 pub mod host;
+pub mod human;
 pub mod pacing;
 pub mod payload;
 pub mod plan;

@@ -2,33 +2,13 @@
 //! Or what stands in the way, each with its remedy, before the first socket.
 
 use crate::address::nth_after;
-use crate::scenario::{EngineChoice, LoadScenario, ServeScenario};
+use crate::capacity::{self, Capacity, Limit, LimitKind, Question, addresses_needed};
+use crate::host::{DEFAULT_SOMAXCONN, Host};
+use crate::human::count;
+use crate::scenario::{LoadScenario, ServeScenario};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// What the plan needs to know of the machine. Read by throng-host, or made up by a test.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HostFacts {
-    /// Cores that this process may use.
-    pub cores: u32,
-    /// Ports in `net.ipv4.ip_local_port_range` that are not reserved.
-    pub ephemeral_ports: u32,
-    /// The hard limit on open files (RLIMIT_NOFILE), to which the soft one can be raised.
-    pub file_limit: u64,
-    /// Files that are open already.
-    pub files_open: u64,
-    /// Bytes that may still be used: the machine's or the cgroup's, whichever is less.
-    pub memory_available: u64,
-    /// Bytes that the machine (or the cgroup) has.
-    pub memory_total: u64,
-    /// `net.core.somaxconn`.
-    pub somaxconn: u32,
-    /// Why io_uring can't be used here, in words, or `None` if it can.
-    pub uring_unusable: Option<String>,
-    /// Whether io_uring can bind a socket to a source address here (Linux 6.11).
-    pub uring_binds: bool,
-}
 
 /// An event loop, chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +33,8 @@ impl Engine {
 /// A limit that is too low for what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortfall {
+    /// Which one.
+    pub kind: LimitKind,
     /// What is short, with its value and what would be needed.
     pub limit: String,
     /// How many connections it would allow.
@@ -65,29 +47,29 @@ impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}; {} would do. {}",
-            self.limit, self.allows, self.remedy
+            "{}: {}; {} would do. {}",
+            self.kind.words(),
+            self.limit,
+            count(self.allows),
+            self.remedy
         )
     }
 }
 
-/// Kernel memory of one end of an idle connection: the socket (2368), its inode, dentry and file (1216),
-/// the armed receive (256), bind bucket and table slot. Measured on Linux 6.18: 8.7 KB for both ends.
-pub const KERNEL_BYTES_PER_END: u64 = 4352;
-/// User memory of one end of a connection, rings and tables included: the bound that throng keeps.
-pub const USER_BYTES_PER_END: u64 = 64;
+impl Shortfall {
+    fn of(limit: &Limit) -> Shortfall {
+        Shortfall {
+            kind: limit.kind,
+            limit: limit.value.clone(),
+            allows: limit.allows.unwrap_or(0),
+            remedy: limit.remedy(),
+        }
+    }
+}
+
 /// Attempts in flight in the whole run. Enough for 10,000 connections a second at a round trip of
 /// 100 ms; a quarter of the usual accept queue (somaxconn 4096).
 const ATTEMPTS_IN_FLIGHT: u32 = 1024;
-/// The share of the ephemeral ports that one source may use towards one target. connect() tries the
-/// ports of one parity first; once half of all are taken it scans thousands for every connection.
-const PORT_FILL: f64 = 0.4;
-/// Slots in one ring's file table: small enough for any limit people meet (20,000 here), large enough
-/// that a million connections need only 62 rings.
-const RING_SLOTS: u32 = 16_384;
-/// File descriptors that the process needs besides rings and connections: standard streams, epoll and
-/// event descriptors, files under /proc.
-const OTHER_FILES: u64 = 32;
 
 /// Where connections go from and to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,17 +126,6 @@ impl Routes {
         all.len()
     }
 
-    /// How many connections there can be with `ports` ports. Connections go to the targets in turn, so
-    /// the one with the fewest four-tuples binds.
-    pub fn four_tuples(&self, ports: u32) -> u64 {
-        let fewest = self
-            .targets
-            .iter()
-            .map(|(_, sources)| sources.len().max(1))
-            .min();
-        fewest.unwrap_or(0) as u64 * self.targets.len() as u64 * u64::from(ports)
-    }
-
     /// The same routes to another port: for a server of our own, whose port the kernel chose.
     pub fn with_port(mut self, port: u16) -> Routes {
         for (target, _) in &mut self.targets {
@@ -181,13 +152,10 @@ pub struct LoadPlan {
     pub ring_slots: u32,
     /// Stop opening connections when less than this many bytes of memory are left.
     pub memory_reserve: u64,
-    /// Ports that one source address has towards one target.
-    pub ports: u32,
-    /// Connections that all sources have towards all targets; `None` with a server of our own, whose
-    /// addresses are as many as needed.
-    pub four_tuples: Option<u64>,
-    /// The hard limit on open files.
-    pub file_limit: u64,
+    /// Limits that are too low and that the run was told to disregard, and those that may be.
+    pub warnings: Vec<Shortfall>,
+    /// All limits, the one that binds first in front: what a run that stops can be compared with.
+    pub limits: Vec<Limit>,
 }
 
 /// How to carry out a [`ServeScenario`].
@@ -209,100 +177,15 @@ pub struct ServePlan {
     pub ring_slots: u32,
     /// Stop accepting when less than this many bytes of memory are left.
     pub memory_reserve: u64,
-}
-
-/// What the machine keeps for itself: a sixteenth of its memory, at least 128 MiB, at most 1 GiB.
-fn memory_reserve(host: &HostFacts) -> u64 {
-    (host.memory_total / 16).clamp(128 << 20, 1 << 30)
-}
-
-fn engine(
-    choice: EngineChoice,
-    host: &HostFacts,
-    must_bind: bool,
-) -> Result<(Engine, Option<String>), Shortfall> {
-    let unusable = host.uring_unusable.clone().or_else(|| {
-        (must_bind && !host.uring_binds)
-            .then(|| "binding a source address through io_uring needs Linux 6.11".into())
-    });
-    match (choice, unusable) {
-        (EngineChoice::Epoll, _) => Ok((Engine::Epoll, None)),
-        (_, None) => Ok((Engine::Uring, None)),
-        (EngineChoice::Auto, why) => Ok((Engine::Epoll, why)),
-        (EngineChoice::Uring, Some(why)) => Err(Shortfall {
-            limit: format!("io_uring can't be used here: {why}"),
-            allows: 0,
-            remedy: "Use --engine epoll.".into(),
-        }),
-    }
-}
-
-/// How many ends of connections the files allow.
-fn ends_by_files(engine: Engine, host: &HostFacts) -> u64 {
-    let spare = host
-        .file_limit
-        .saturating_sub(host.files_open + OTHER_FILES);
-    match engine {
-        Engine::Epoll => spare,
-        Engine::Uring => spare * u64::from(ring_slots(host)),
-    }
-}
-
-fn ring_slots(host: &HostFacts) -> u32 {
-    host.file_limit.clamp(1, RING_SLOTS.into()) as u32
-}
-
-fn file_shortfall(engine: Engine, host: &HostFacts, ends: u64, asked: u64) -> Option<Shortfall> {
-    let allows = ends_by_files(engine, host) / ends;
-    (allows < asked).then(|| Shortfall {
-        limit: match engine {
-            Engine::Epoll => format!(
-                "the hard limit on open files is {} and the epoll engine needs one for each end of a connection ({} for {asked} connections)",
-                host.file_limit,
-                asked * ends + host.files_open + OTHER_FILES
-            ),
-            Engine::Uring => format!(
-                "the hard limit on open files is {0}, which bounds rings and the sockets in each ({0} x {0})",
-                host.file_limit
-            ),
-        },
-        allows,
-        remedy: match engine {
-            Engine::Epoll => "Use --engine uring, which it does not bind, or raise it: ulimit -Hn N as root, or LimitNOFILE= in systemd.".into(),
-            Engine::Uring => "Raise it: ulimit -Hn N as root, or LimitNOFILE= in systemd.".into(),
-        },
-    })
-}
-
-fn memory_allows(host: &HostFacts, ends: u64) -> u64 {
-    host.memory_available.saturating_sub(memory_reserve(host))
-        / (ends * (KERNEL_BYTES_PER_END + USER_BYTES_PER_END))
-}
-
-fn memory_shortfall(host: &HostFacts, ends: u64, asked: u64) -> Option<Shortfall> {
-    let allows = memory_allows(host, ends);
-    let mib = |bytes: u64| bytes >> 20;
-    (allows < asked).then(|| Shortfall {
-        limit: format!(
-            "memory: {asked} connections need {} MiB ({} bytes each), {} MiB are available and {} MiB of these are kept in reserve",
-            mib(asked * ends * (KERNEL_BYTES_PER_END + USER_BYTES_PER_END)),
-            ends * (KERNEL_BYTES_PER_END + USER_BYTES_PER_END),
-            mib(host.memory_available),
-            mib(memory_reserve(host)),
-        ),
-        allows,
-        remedy: "Free memory, raise the container's limit, or spread the connections over more machines.".into(),
-    })
+    /// Limits that are too low and that the run was told to disregard, and those that may be.
+    pub warnings: Vec<Shortfall>,
+    /// All limits, the one that binds first in front.
+    pub limits: Vec<Limit>,
 }
 
 /// Source addresses for `target`: those given that fit its family, or on loopback as many as the
 /// four-tuples of `connections` connections need.
-fn sources_for(
-    target: SocketAddr,
-    given: &[IpAddr],
-    connections: u64,
-    host: &HostFacts,
-) -> Vec<IpAddr> {
+fn sources_for(target: SocketAddr, given: &[IpAddr], connections: u64, host: &Host) -> Vec<IpAddr> {
     if !given.is_empty() {
         return given
             .iter()
@@ -318,12 +201,6 @@ fn sources_for(
     loopback_addresses(Ipv4Addr::new(127, 1, 0, 1), needed)
 }
 
-/// Over how many address pairs `connections` connections are to be spread so that ports are found fast.
-fn addresses_needed(connections: u64, host: &HostFacts) -> u32 {
-    let each = (f64::from(host.ephemeral_ports) * PORT_FILL).max(1.0);
-    (connections as f64 / each).ceil() as u32
-}
-
 fn loopback_addresses(first: Ipv4Addr, n: u32) -> Vec<IpAddr> {
     (0..n)
         .filter_map(|i| nth_after(first.into(), i))
@@ -331,7 +208,7 @@ fn loopback_addresses(first: Ipv4Addr, n: u32) -> Vec<IpAddr> {
         .collect()
 }
 
-fn routes(scenario: &LoadScenario, host: &HostFacts) -> Result<Routes, Shortfall> {
+fn routes(scenario: &LoadScenario, host: &Host) -> Result<Routes, Shortfall> {
     let asked = u64::from(scenario.connections);
     if scenario.own_server.is_some() {
         // Many destinations rather than many sources: that spares a bind for each connection.
@@ -357,124 +234,103 @@ fn routes(scenario: &LoadScenario, host: &HostFacts) -> Result<Routes, Shortfall
         .find(|(_, s)| s.is_empty() && !scenario.sources.is_empty())
     {
         return Err(Shortfall {
+            kind: LimitKind::SourceAddress,
             limit: format!("no --source-ip is of the family of target {target}"),
             allows: 0,
             remedy: "Give a source address of each target's family.".into(),
         });
     }
-    let routes = Routes { targets, run: 1 };
-    let allows = routes.four_tuples(host.ephemeral_ports);
-    if allows < asked {
-        let (tightest, sources) = routes
-            .targets
-            .iter()
-            .min_by_key(|(_, sources)| sources.len().max(1))
-            .expect("a load scenario without a server of its own has targets");
-        let sources = sources.len().max(1) as u64;
-        return Err(Shortfall {
-            limit: format!(
-                "four-tuples: {} local ports x {sources} source address(es) towards {tightest} are {} connections, {each} are needed",
-                host.ephemeral_ports,
-                sources * u64::from(host.ephemeral_ports),
-            ),
-            allows,
-            remedy: "Add source addresses (--source-ip), targets (more ports or addresses), or ports (sysctl net.ipv4.ip_local_port_range=\"1024 65535\").".into(),
-        });
-    }
-    Ok(routes)
+    Ok(Routes { targets, run: 1 })
 }
 
-/// Works out how to carry out `scenario` on `host`.
+/// What `capacity` refuses of `asked` connections, and what it only warns about. With `force` it
+/// refuses nothing that can be tried.
 ///
 /// # Errors
-/// Every limit that is too low, each with its remedy.
-pub fn load(scenario: &LoadScenario, host: &HostFacts) -> Result<LoadPlan, Vec<Shortfall>> {
-    let asked = u64::from(scenario.connections);
-    let ends = if scenario.own_server.is_some() { 2 } else { 1 };
-    let mut short = Vec::new();
-    let routes = routes(scenario, host).map_err(|s| short.push(s)).ok();
-    let must_bind = routes.as_ref().is_some_and(Routes::binds);
-    let engine = engine(scenario.engine, host, must_bind)
-        .map_err(|s| short.push(s))
-        .ok();
-    if let Some((engine, _)) = engine {
-        short.extend(file_shortfall(engine, host, ends, asked));
-    }
-    short.extend(memory_shortfall(host, ends, asked));
-    match (routes, engine) {
-        (Some(routes), Some((engine, why_epoll))) if short.is_empty() => {
-            // No more workers than connections: an idle one would only make the figures harder to read.
-            let workers = scenario
-                .workers
-                .unwrap_or(host.cores)
-                .clamp(1, scenario.connections.max(1));
-            let four_tuples = scenario
-                .own_server
-                .is_none()
-                .then(|| routes.four_tuples(host.ephemeral_ports));
-            Ok(LoadPlan {
-                engine,
-                why_epoll,
-                workers,
-                routes,
-                window: (ATTEMPTS_IN_FLIGHT / workers).max(1),
-                ring_slots: ring_slots(host),
-                memory_reserve: memory_reserve(host),
-                ports: host.ephemeral_ports,
-                four_tuples,
-                file_limit: host.file_limit,
-            })
+/// Every limit that is too low.
+fn judge(
+    capacity: &Capacity,
+    asked: u64,
+    force: bool,
+    more: Option<Shortfall>,
+) -> Result<Vec<Shortfall>, Vec<Shortfall>> {
+    let (mut refused, mut warned): (Vec<_>, Vec<_>) = (more.into_iter().collect(), Vec::new());
+    for limit in capacity.short_of(asked) {
+        let can_be_tried = force && limit.kind != LimitKind::Engine;
+        match limit.sure && !can_be_tried {
+            true => refused.push(Shortfall::of(limit)),
+            false => warned.push(Shortfall::of(limit)),
         }
-        _ => Err(short),
+    }
+    if refused.is_empty() {
+        Ok(warned)
+    } else {
+        Err(refused)
     }
 }
 
 /// Works out how to carry out `scenario` on `host`.
 ///
 /// # Errors
-/// Every limit that is too low for the number of connections asked for, each with its remedy.
-pub fn serve(scenario: &ServeScenario, host: &HostFacts) -> Result<ServePlan, Vec<Shortfall>> {
-    let (engine, why_epoll) = engine(scenario.engine, host, false).map_err(|s| vec![s])?;
-    let by_files = ends_by_files(engine, host);
-    let by_memory = memory_allows(host, 1);
-    let (max_connections, bound_by) = match scenario.max_connections {
-        Some(asked) => {
-            let short: Vec<Shortfall> = [
-                file_shortfall(engine, host, 1, asked.into()),
-                memory_shortfall(host, 1, asked.into()),
-            ]
-            .into_iter()
-            .flatten()
-            .collect();
-            if !short.is_empty() {
-                return Err(short);
-            }
-            (asked, None)
-        }
-        None => {
-            let what = if by_files < by_memory {
-                "the hard limit on open files"
-            } else {
-                "memory"
-            };
-            (
-                by_files.min(by_memory).min(u64::from(u32::MAX) / 2) as u32,
-                Some(what.to_owned()),
-            )
-        }
+/// Every limit that is too low, each with its remedy; with [`LoadScenario::force`] only what can't even
+/// be tried.
+pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortfall>> {
+    let capacity = capacity::capacity(&Question::of_load(scenario), host);
+    let (routes, no_route) = match routes(scenario, host) {
+        Ok(routes) => (Some(routes), None),
+        Err(short) => (None, Some(short)),
     };
+    let asked = u64::from(scenario.connections);
+    let warnings = judge(&capacity, asked, scenario.force, no_route)?;
+    let Some(routes) = routes else {
+        return Err(Vec::new());
+    };
+    Ok(LoadPlan {
+        engine: capacity.engine,
+        why_epoll: capacity.why_epoll,
+        workers: capacity.workers,
+        routes,
+        window: (ATTEMPTS_IN_FLIGHT / capacity.workers).max(1),
+        ring_slots: capacity::ring_slots(host),
+        memory_reserve: capacity::reserve(host),
+        warnings,
+        limits: capacity.limits,
+    })
+}
+
+/// Works out how to carry out `scenario` on `host`.
+///
+/// # Errors
+/// Every limit that is too low for the number of connections asked for, each with its remedy; with
+/// [`ServeScenario::force`] only what can't even be tried.
+pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Shortfall>> {
+    let capacity = capacity::capacity(&Question::of_serve(scenario), host);
+    let asked = scenario.max_connections;
+    let warnings = judge(&capacity, asked.map_or(1, u64::from), scenario.force, None)?;
+    // Without a number, only what is sure to bind bounds it: the rest may not.
+    let bound = capacity
+        .limits
+        .iter()
+        .find(|l| l.sure && l.measure == capacity::Measure::Held && l.allows.is_some());
+    let fits = bound.and_then(|l| l.allows).unwrap_or(u64::MAX);
+    let most = u64::from(u32::MAX) / 2;
+    let max_connections = asked.unwrap_or(fits.min(most) as u32);
     Ok(ServePlan {
-        engine,
-        why_epoll,
-        workers: scenario
-            .workers
-            .unwrap_or(host.cores)
-            .clamp(1, max_connections.max(1)),
-        backlog: scenario.backlog.unwrap_or(host.somaxconn),
+        engine: capacity.engine,
+        why_epoll: capacity.why_epoll,
+        workers: capacity.workers.clamp(1, max_connections.max(1)),
+        backlog: scenario
+            .backlog
+            .unwrap_or(host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN)),
         max_connections,
-        bound_by,
-        ring_slots: ring_slots(host),
-        memory_reserve: memory_reserve(host),
+        bound_by: match asked {
+            Some(_) => None,
+            None => bound.map(|l| l.kind.words().to_owned()),
+        },
+        ring_slots: capacity::ring_slots(host),
+        memory_reserve: capacity::reserve(host),
+        warnings,
+        limits: capacity.limits,
     })
 }
 
@@ -482,23 +338,11 @@ pub fn serve(scenario: &ServeScenario, host: &HostFacts) -> Result<ServePlan, Ve
 mod tests {
     use super::*;
     use crate::payload::Messages;
-    use crate::scenario::{Repeat, ServeMode};
+    use crate::scenario::{EngineChoice, Repeat, ServeMode};
     use std::collections::HashMap;
     use std::time::Duration;
 
-    fn host() -> HostFacts {
-        HostFacts {
-            cores: 2,
-            ephemeral_ports: 28_232,
-            file_limit: 20_000,
-            files_open: 8,
-            memory_available: 23 << 30,
-            memory_total: 24 << 30,
-            somaxconn: 4096,
-            uring_unusable: None,
-            uring_binds: true,
-        }
-    }
+    use crate::capacity::tests::host;
 
     fn scenario(connections: u32, targets: &[&str]) -> LoadScenario {
         LoadScenario {
@@ -517,6 +361,7 @@ mod tests {
             duration: None,
             workers: None,
             engine: EngineChoice::Auto,
+            force: false,
         }
     }
 
@@ -563,33 +408,72 @@ mod tests {
         let mut s = scenario(100_000, &[]);
         s.engine = EngineChoice::Epoll;
         let short = load(&s, &host()).unwrap_err();
-        assert_eq!(short[0].allows, (20_000 - 8 - 32) / 2);
+        assert_eq!(short[0].kind, LimitKind::OpenFiles);
+        // Besides the 8 that are open: two workers on each side with two files each, two listeners, one
+        // under /proc.
+        assert_eq!(short[0].allows, (20_000 - 8 - 8 - 2 - 1) / 2);
         let mut low = host();
-        low.file_limit = 1024;
-        let plan = load(&scenario(500_000, &[]), &low).unwrap();
+        low.files.hard = 1024;
+        let plan = load(&scenario(400_000, &[]), &low).unwrap();
         assert_eq!(plan.ring_slots, 1024);
-        assert_eq!(
-            load(&scenario(600_000, &[]), &low).unwrap_err()[0].allows,
-            (1024 - 40) * 1024 / 2
-        );
+        // 1,009 rings, 252 of them for each of two workers on two sides.
+        let short = load(&scenario(600_000, &[]), &low).unwrap_err();
+        assert_eq!(short[0].allows, (1024 - 8 - 4 - 2 - 1) / 4 * 1024 * 2);
     }
 
     #[test]
     fn memory_that_does_not_suffice_is_told_with_what_would_fit() {
         let mut small = host();
-        small.memory_available = 4 << 30;
+        small.memory.available = 4 << 30;
         let short = load(&scenario(1_000_000, &[]), &small).unwrap_err();
+        assert_eq!(short[0].kind, LimitKind::Memory);
         assert!(
             short[0].allows > 300_000 && short[0].allows < 400_000,
             "{short:?}"
         );
-        assert!(short[0].to_string().contains("MiB"));
+        assert!(short[0].to_string().contains("GiB"));
+    }
+
+    #[test]
+    fn every_limit_that_is_too_low_is_told_and_force_turns_refusals_into_warnings() {
+        let mut small = host();
+        small.memory.available = 2 << 30;
+        small.files.hard = 1024;
+        let mut s = scenario(200_000, &["10.0.0.7:80"]);
+        s.engine = EngineChoice::Epoll;
+        let kinds = |all: &[Shortfall]| all.iter().map(|s| s.kind).collect::<Vec<_>>();
+        let all = [
+            LimitKind::OpenFiles,
+            LimitKind::FourTuples,
+            // 1 GiB is kept in reserve.
+            LimitKind::Memory,
+        ];
+        s.connections = 400_000;
+        assert_eq!(kinds(&load(&s, &small).unwrap_err()), all);
+        s.force = true;
+        let plan = load(&s, &small).unwrap();
+        assert_eq!(kinds(&plan.warnings), all);
+        assert_eq!(plan.limits[0].kind, LimitKind::OpenFiles);
+    }
+
+    #[test]
+    fn force_can_t_do_what_can_t_be_tried() {
+        let mut s = scenario(10, &["[::1]:80"]);
+        s.force = true;
+        s.sources = vec!["127.0.0.2".parse().unwrap()];
+        assert!(load(&s, &host()).is_err());
+        let mut no = host();
+        no.uring.unusable = Some("it is forbidden".into());
+        let mut s = scenario(10, &[]);
+        s.force = true;
+        s.engine = EngineChoice::Uring;
+        assert_eq!(load(&s, &no).unwrap_err()[0].kind, LimitKind::Engine);
     }
 
     #[test]
     fn without_io_uring_auto_says_why_and_uring_is_refused() {
         let mut no = host();
-        no.uring_unusable = Some("kernel.io_uring_disabled is 2".into());
+        no.uring.unusable = Some("kernel.io_uring_disabled is 2".into());
         let plan = load(&scenario(100, &[]), &no).unwrap();
         assert_eq!(plan.engine, Engine::Epoll);
         assert!(plan.why_epoll.unwrap().contains("io_uring_disabled"));
@@ -615,9 +499,11 @@ mod tests {
             duration: None,
             workers: None,
             engine,
+            force: false,
         };
         let plan = serve(&asks(None, EngineChoice::Epoll), &host()).unwrap();
-        assert_eq!(plan.max_connections, 20_000 - 40);
+        // Two workers with two files each, a listener, one under /proc.
+        assert_eq!(plan.max_connections, 20_000 - 8 - 4 - 1 - 1);
         let plan = serve(&asks(None, EngineChoice::Auto), &host()).unwrap();
         assert!(plan.max_connections > 4_000_000 && plan.bound_by.as_deref() == Some("memory"));
         assert!(serve(&asks(Some(30_000), EngineChoice::Epoll), &host()).is_err());

@@ -76,6 +76,8 @@ pub struct LoadScenario {
     pub workers: Option<u32>,
     /// Which event loop.
     pub engine: EngineChoice,
+    /// Go ahead although the plan says that it can't work (`--force`).
+    pub force: bool,
 }
 
 /// `throng serve`: connections to accept.
@@ -95,4 +97,6 @@ pub struct ServeScenario {
     pub workers: Option<u32>,
     /// Which event loop.
     pub engine: EngineChoice,
+    /// Go ahead although the plan says that it can't work (`--force`).
+    pub force: bool,
 }

@@ -96,7 +96,16 @@ fn process(pid: u32) -> Option<Process> {
         name: name.trim_end().to_owned(),
         file_limit: parse_file_limit(&fs::read_to_string(dir.join("limits")).ok()?)?,
         files_open: open_files(&dir).ok()?,
+        uring: has_rings(&dir),
     })
+}
+
+/// Whether the process with directory `proc` has io_uring instances among its first descriptors.
+fn has_rings(proc: &Path) -> bool {
+    let all = fs::read_dir(proc.join("fd")).into_iter().flatten();
+    all.take(DESCRIPTORS)
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .any(|link| link.as_os_str() == "anon_inode:[io_uring]")
 }
 
 /// How many files the process with directory `proc` has open.

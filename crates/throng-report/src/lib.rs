@@ -1,6 +1,6 @@
 //! Draws what a run came to: a [`Snapshot`](throng_core::summary::Snapshot) while it lasts ([`live`]),
 //! a [`Summary`](throng_core::summary::Summary) at its end, for people ([`text`]) and for scripts
-//! ([`json`], described in docs/summary.md). [`human`] is how both say numbers, [`colour`] when and
+//! ([`json`], described in docs/summary.md), and what a machine can hold before it ([`plan`]). [`human`] is how both say numbers, [`colour`] when and
 //! how they are coloured, [`mod@file`] how a report gets into a file.
 //!
 //! Nothing here measures or decides anything: a report says what the data say, and no more.
@@ -9,8 +9,9 @@
 
 pub mod colour;
 pub mod file;
-pub mod human;
+pub use throng_core::human;
 pub mod json;
 pub mod live;
+pub mod plan;
 mod sparkline;
 pub mod text;

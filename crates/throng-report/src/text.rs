@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use throng_core::summary::{Connections, MessageRate, Percentiles, Sample, Summary, Traffic};
 
 /// Prose is wrapped to this many columns, the width of the narrowest terminal that people use.
-const COLUMNS: usize = 80;
+pub(crate) const COLUMNS: usize = 80;
 /// Columns for a row's label, the indent and the gap behind it included.
 const LABEL: usize = 20;
 /// Bars in a sparkline: few enough to leave room for the scale beside it.
@@ -474,7 +474,7 @@ impl Section {
 }
 
 /// `text` in lines of at most `columns`, broken between words; a longer word stays whole.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let last = lines.len() - 1;

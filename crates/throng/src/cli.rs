@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use throng_core::capacity::Role;
 use throng_core::scenario::{EngineChoice, ServeMode};
 use throng_core::units::Rate;
 use throng_core::{address, units};
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     /// Accept connections and hold them: sink or echo
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
+    /// Tell what this machine can hold and what N connections need, limit by limit
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(Box<PlanArgs>),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  throng completions bash > /etc/bash_completion.d/throng")]
     Completions {
@@ -62,6 +66,103 @@ Examples:
   throng serve 9000                 hold whatever connects to port 9000, discard what it sends
   throng serve --mode echo [::1]:7  send everything back
   throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  throng plan
+      What this machine can hold with both ends here, as a server, as a client.
+  throng plan -c 100k --target 10.0.0.7:80
+      What would have to change here for 100,000 connections to that server.
+  throng plan -c 1m --per-client 25k --target 10.0.0.7:80
+      How many client hosts or containers that is, and the commands that start them.
+  throng plan -c 1m --proxies 4 --target 10.0.1.1:80 --target 10.0.1.2:80
+      Whether the ports of four reverse proxies towards two backends do.
+  throng plan --survey > host.json; throng plan --host host.json -c 1m --role server
+      Plan for a machine you are not on.
+Exit codes: 0 it fits, or no number was asked for; 1 it does not; 2 usage.";
+
+#[derive(Args)]
+pub(crate) struct PlanArgs {
+    /// Connections to plan for: what would have to change here for so many
+    #[arg(short, long, value_name = "N", value_parser = planned)]
+    pub connections: Option<u64>,
+
+    /// Which end of the connections is on this machine [default: client with a target, else both]
+    #[arg(long, value_name = "ROLE")]
+    pub role: Option<RoleArg>,
+
+    /// Where connections go: name, IPv4 or [IPv6] address, and port; repeatable
+    #[arg(short, long, value_name = "HOST:PORT")]
+    pub target: Vec<String>,
+
+    /// Source address: one, a range 10.0.0.5-10.0.0.9, or a block 10.0.0.0/28; repeatable
+    #[arg(long, value_name = "IP", value_parser = source_range)]
+    pub source_ip: Vec<Sources>,
+
+    /// Connections that one client host or container is to hold: how many of them that is
+    #[arg(long, value_name = "N", requires = "connections", value_parser = planned)]
+    pub per_client: Option<u64>,
+
+    /// Reverse proxies before the targets, which then are their backends
+    #[arg(long, value_name = "K", value_parser = connections)]
+    pub proxies: Option<u32>,
+
+    /// Bytes of a message: reckon with socket buffers, once traffic flows
+    #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
+    pub message_size: Option<u64>,
+
+    /// Messages a second on each connection [default: as fast as they go]
+    #[arg(short, long, value_name = "R", requires = "message_size")]
+    pub rate: Option<Rate>,
+
+    /// New connections a second: whether accept queue and network stand them
+    #[arg(long, value_name = "R")]
+    pub connect_rate: Option<Rate>,
+
+    /// Which event loop: the file limit does not bind io_uring
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
+    pub engine: EngineArg,
+
+    /// Threads on each side [default: one a core]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub workers: Option<u32>,
+
+    /// Print what was read of this machine, as JSON for --host, and no plan
+    #[arg(long, conflicts_with_all = ["host", "connections", "output"])]
+    pub survey: bool,
+
+    /// Plan for the machine that a survey was made on
+    #[arg(long, value_name = "FILE")]
+    pub host: Option<PathBuf>,
+
+    /// How to print the plan
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: OutputForm,
+
+    /// Write it to a file instead of stdout
+    #[arg(long, value_name = "F")]
+    pub output_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// It connects
+    Client,
+    /// It accepts
+    Server,
+    /// Both ends are here
+    Both,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Role {
+        match role {
+            RoleArg::Client => Role::Client,
+            RoleArg::Server => Role::Server,
+            RoleArg::Both => Role::Both,
+        }
+    }
+}
 
 #[derive(Args)]
 #[command(next_line_help = false)]
@@ -184,6 +285,10 @@ pub(crate) struct Common {
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: EngineArg,
 
+    /// Go ahead although the plan says that it can't work
+    #[arg(long)]
+    pub force: bool,
+
     /// How to print the summary
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub output: OutputForm,
@@ -238,7 +343,7 @@ impl From<EngineArg> for EngineChoice {
 pub(crate) enum OutputForm {
     /// For people
     Text,
-    /// For scripts: one JSON object (docs/summary.md)
+    /// For scripts: one JSON object (docs/summary.md, docs/plan.md)
     Json,
 }
 
@@ -259,6 +364,14 @@ fn connections(text: &str) -> Result<u32, String> {
         0 => Err("at least 1 is needed".into()),
         n if n > MAX_CONNECTIONS => Err("at most 100m are possible".into()),
         n => Ok(n),
+    }
+}
+
+/// A plan is not bound by what one process can number.
+fn planned(text: &str) -> Result<u64, String> {
+    match units::count(text).map_err(|e| e.to_string())? {
+        0 => Err("at least 1 is needed".into()),
+        n => Ok(n.into()),
     }
 }
 

@@ -1,41 +1,42 @@
-//! What the plan needs to know of this machine.
+//! This machine, as the plan wants it.
 
 use crate::Failure;
-use throng_core::host::DEFAULT_SOMAXCONN;
-use throng_core::plan::HostFacts;
+use throng_core::host::{Host, Uring};
 use throng_host::kernel::Kernel;
 use throng_host::memory::MemoryBounds;
 use throng_host::survey::{Wanted, survey};
 
 /// This machine, as read when the run begins.
 pub(crate) struct Machine {
-    pub facts: HostFacts,
+    pub host: Host,
     pub kernel: Kernel,
     pub memory: MemoryBounds,
 }
 
 impl Machine {
-    /// Reads it. What is only a bound and can't be read is taken to be Linux's default.
-    pub fn read() -> Result<Machine, Failure> {
+    /// Reads it, with what is `wanted` beyond its limits.
+    pub fn read(wanted: &Wanted) -> Result<Machine, Failure> {
         let fault = |e: std::io::Error| Failure::fault(e.to_string());
+        let memory = MemoryBounds::locate();
+        // Without these nothing can be planned, and no run can be bounded.
+        memory.available().map_err(fault)?;
         let kernel = Kernel::read().map_err(fault)?;
-        let host = survey(&Wanted::default());
-        let uring = throng_engine::probe();
-        let facts = HostFacts {
-            cores: host.cores,
-            ephemeral_ports: host.ports.usable(),
-            file_limit: host.files.hard,
-            files_open: host.files.open,
-            memory_available: host.memory.left(),
-            memory_total: host.memory.total,
-            somaxconn: host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN),
-            uring_unusable: uring.unusable,
-            uring_binds: uring.binds,
-        };
         Ok(Machine {
-            facts,
+            host: host(wanted),
             kernel,
-            memory: MemoryBounds::locate(),
+            memory,
         })
+    }
+}
+
+/// What this machine allows, io_uring included.
+pub(crate) fn host(wanted: &Wanted) -> Host {
+    let uring = throng_engine::probe();
+    Host {
+        uring: Uring {
+            unusable: uring.unusable,
+            binds: uring.binds,
+        },
+        ..survey(wanted)
     }
 }

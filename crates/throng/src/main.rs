@@ -8,6 +8,7 @@ mod facts;
 mod generate;
 mod load;
 mod output;
+mod plan;
 mod run;
 mod serve;
 mod signals;
@@ -15,12 +16,14 @@ mod signals;
 use clap::Parser;
 use cli::{Cli, Command};
 use std::process::ExitCode;
+use throng_core::plan::Shortfall;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Load(args) => load::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man_pages(&directory),
     };
@@ -42,6 +45,15 @@ struct Failure {
 }
 
 impl Failure {
+    /// A run that the plan refuses.
+    fn impossible(short: Vec<Shortfall>) -> Failure {
+        let mut lines: Vec<String> = short.iter().map(ToString::to_string).collect();
+        if short.iter().any(|s| s.allows > 0) {
+            lines.push("`throng plan` shows all limits; --force goes ahead all the same".into());
+        }
+        Failure { code: 2, lines }
+    }
+
     /// Bad input or an impossible plan: exit code 2.
     fn usage(line: impl Into<String>) -> Failure {
         Failure {

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use throng_core::plan::Shortfall;
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::summary::{Cost, Phase, Samples, Snapshot};
 use throng_engine::{Clock, Control, Done, Order};
@@ -236,6 +237,13 @@ impl Watch {
 
     pub fn interrupted(&self) -> bool {
         self.interrupt.asked()
+    }
+
+    /// Says what may not work, before anything is opened.
+    pub fn warn(&mut self, all: &[Shortfall]) {
+        for short in all {
+            self.live.note(&format!("throng: warning: {short}"));
+        }
     }
 
     /// Sleeps a tick, unless `until` is nearer. Returns the time.

@@ -14,6 +14,8 @@ use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
 use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole};
 use throng_host::limits::raise_soft_to_hard;
+use throng_host::survey::Wanted;
+use throng_report::human;
 
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
@@ -25,15 +27,14 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         duration: args.duration,
         workers: args.workers,
         engine: args.common.engine.into(),
+        force: args.common.force,
     };
     output::check(&args.common)?;
-    let machine = Machine::read()?;
-    let plan = plan::serve(&scenario, &machine.facts).map_err(|short| Failure {
-        code: 2,
-        lines: short.iter().map(ToString::to_string).collect(),
-    })?;
+    let machine = Machine::read(&Wanted::default())?;
+    let plan = plan::serve(&scenario, &machine.host).map_err(Failure::impossible)?;
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
     let mut watch = Watch::new(args.common.quiet, machine.memory, plan.memory_reserve)?;
+    watch.warn(&plan.warnings);
     let listeners = scenario
         .listen
         .iter()
@@ -85,10 +86,12 @@ fn announce(
         .why_epoll
         .as_ref()
         .map(|why| format!(", because io_uring can't be used: {why}"));
-    let bound = plan
-        .bound_by
-        .as_ref()
-        .map(|by| format!(", at most {} connections ({by})", plan.max_connections));
+    let bound = plan.bound_by.as_ref().map(|by| {
+        format!(
+            ", at most {} connections ({by})",
+            human::count(plan.max_connections.into())
+        )
+    });
     watch.live.note(&format!(
         "throng: {} on engine {}{}, {} worker(s){}",
         match scenario.mode {

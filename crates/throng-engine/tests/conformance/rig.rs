@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Traffic};
+use throng_core::host::{Host, Uring};
 use throng_core::pacing::ConnectPace;
 use throng_core::payload::Messages;
-use throng_core::plan::{self, Engine, HostFacts, Routes};
+use throng_core::plan::{self, Engine, Routes};
 use throng_core::scenario::{EngineChoice, LoadScenario, Repeat};
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
@@ -399,17 +400,15 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         duration: None,
         workers: None,
         engine: EngineChoice::Auto,
+        force: true,
     };
-    let host = HostFacts {
-        cores: 2,
-        ephemeral_ports: 28_232,
-        file_limit: 20_000,
-        files_open: 8,
-        memory_available: 23 << 30,
-        memory_total: 24 << 30,
-        somaxconn: 4096,
-        uring_unusable: None,
-        uring_binds: true,
+    // Where connections go does not depend on what the machine allows.
+    let host = Host {
+        uring: Uring {
+            unusable: None,
+            binds: true,
+        },
+        ..Host::default()
     };
     plan::load(&scenario, &host)
         .expect("a plan without shortfalls")

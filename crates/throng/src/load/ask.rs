@@ -57,10 +57,11 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         duration: args.duration,
         workers: args.workers,
         engine: args.common.engine.into(),
+        force: args.common.force,
     })
 }
 
-fn resolve(target: &str) -> Result<SocketAddr, Failure> {
+pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
     let (host, port) = address::host_port(target).map_err(|e| Failure::usage(e.to_string()))?;
     let mut found = (host.as_str(), port)
         .to_socket_addrs()

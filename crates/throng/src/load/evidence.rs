@@ -2,7 +2,9 @@
 
 use crate::admission;
 use std::net::SocketAddr;
+use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{Evidence, KernelCounts};
+use throng_core::host::Host;
 use throng_core::plan::LoadPlan;
 use throng_core::stats::Tally;
 use throng_host::netstat::NetStat;
@@ -23,19 +25,21 @@ impl Before {
     /// What happened since, to a load of `targets` that has got to `clients`, `plateau` at once.
     pub fn evidence(
         &self,
+        host: &Host,
         plan: &LoadPlan,
         targets: &[SocketAddr],
         clients: &Tally,
         plateau: u64,
         memory_left: Option<u64>,
     ) -> Evidence {
+        let allows = |kind| plan.limits.iter().find(|l| l.kind == kind)?.allows;
         Evidence {
             clients: *clients,
             plateau,
             targets: targets.to_vec(),
-            ports: plan.ports.into(),
-            four_tuples: plan.four_tuples,
-            file_limit: plan.file_limit,
+            ports: host.ports.usable().into(),
+            four_tuples: allows(LimitKind::FourTuples),
+            file_limit: host.files.hard,
             queue: admission::fullest_queue(targets),
             servers: Vec::new(),
             memory_left,

@@ -1,6 +1,6 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
-mod ask;
+pub(crate) mod ask;
 mod evidence;
 mod own;
 mod verdict;
@@ -16,6 +16,7 @@ use evidence::Before;
 use own::OwnServer;
 use std::sync::Arc;
 use throng_core::behaviour::{Load, Traffic};
+use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::pacing::ConnectPace;
 use throng_core::payload::Layout;
 use throng_core::plan::{self, LoadPlan, Routes};
@@ -23,6 +24,7 @@ use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role};
 use throng_host::limits::raise_soft_to_hard;
+use throng_host::survey::{Processes, Wanted};
 
 /// From this rate on each connection several messages share a write. Below it each write is one.
 const COMBINE_FROM: f64 = 2000.0;
@@ -31,17 +33,20 @@ const COMBINE_FROM: f64 = 2000.0;
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let scenario = ask::scenario(args)?;
     output::check(&args.common)?;
-    let machine = Machine::read()?;
-    let plan = plan::load(&scenario, &machine.facts).map_err(|short| Failure {
-        code: 2,
-        lines: short.iter().map(ToString::to_string).collect(),
+    let machine = Machine::read(&Wanted {
+        targets: scenario.targets.clone(),
+        processes: Processes::OfTargets,
+        skip_self: true,
+        tracking: scenario.own_server.is_none(),
     })?;
+    let plan = plan::load(&scenario, &machine.host).map_err(Failure::impossible)?;
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
     let mut watch = Watch::new(
         args.common.quiet,
         machine.memory.clone(),
         plan.memory_reserve,
     )?;
+    watch.warn(&plan.warnings);
     if let Some(why) = &plan.why_epoll {
         watch.live.note(&format!(
             "throng: engine epoll, because io_uring can't be used: {why}"
@@ -50,7 +55,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
 
     let own_server = match scenario.own_server {
         Some(mode) => {
-            let backlog = machine.facts.somaxconn;
+            let backlog = machine.host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN);
             Some(OwnServer::open(mode, &scenario, &plan, backlog)?)
         }
         None => None,
@@ -59,15 +64,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let before = Before::read();
     let clients = start_clients(&scenario, &plan, own_server.as_ref(), &watch)?;
     let server = own_server.map(|own| own.side);
-    let summary = watch::to_the_end(
-        watch,
-        &scenario,
-        &plan,
-        &machine.kernel,
-        before,
-        clients,
-        server,
-    )?;
+    let summary = watch::to_the_end(watch, &scenario, &plan, &machine, before, clients, server)?;
     output::summary(&summary, &args.common)?;
     Ok(summary.exit_code())
 }

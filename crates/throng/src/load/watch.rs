@@ -3,9 +3,11 @@
 use super::evidence::Before;
 use super::verdict::{self, Outcome};
 use crate::Failure;
+use crate::facts::Machine;
 use crate::run::{Side, TICK, Watch};
 use std::time::Duration;
 use throng_core::diagnosis::{self, Diagnosis};
+use throng_core::host::Host;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::stats::{Measured, Tally};
@@ -42,6 +44,7 @@ struct Opened {
 struct LoadRun<'a> {
     watch: Watch,
     scenario: &'a LoadScenario,
+    host: &'a Host,
     plan: &'a LoadPlan,
     before: Before,
     clients: Side,
@@ -59,7 +62,7 @@ pub(super) fn to_the_end(
     watch: Watch,
     scenario: &LoadScenario,
     plan: &LoadPlan,
-    kernel: &Kernel,
+    machine: &Machine,
     before: Before,
     clients: Side,
     server: Option<Side>,
@@ -67,6 +70,7 @@ pub(super) fn to_the_end(
     let mut run = LoadRun {
         watch,
         scenario,
+        host: &machine.host,
         plan,
         before,
         clients,
@@ -80,7 +84,7 @@ pub(super) fn to_the_end(
     let opened = run.opened();
     let held = if to_hold { run.hold() } else { opened.mark };
     run.drain();
-    run.close(kernel, opened, held)
+    run.close(&machine.kernel, opened, held)
 }
 
 impl LoadRun<'_> {
@@ -142,6 +146,7 @@ impl LoadRun<'_> {
     /// What kept the run from opening all, as far as can be told while its connections are up.
     fn diagnose(&self, now: &Tally) -> Vec<Diagnosis> {
         diagnosis::diagnose(&self.before.evidence(
+            self.host,
             self.plan,
             &self.scenario.targets,
             now,

@@ -8,7 +8,18 @@ use std::time::Duration;
 /// What stands for a number that is none.
 const NONE: &str = "?";
 
-pub use throng_core::units::thousands as count;
+/// A count, to the last digit: `1,000,000`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
 
 /// A count and what is counted: `1 worker`, `2 workers`.
 pub fn things(n: u64, one: &str) -> String {

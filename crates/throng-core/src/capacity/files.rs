@@ -1,0 +1,152 @@
+//! Open files: of throng's process, and of the whole machine.
+
+use super::{Case, Lift, Limit, LimitKind, is_local};
+use crate::host::Host;
+use crate::human::count;
+use crate::plan::Engine;
+
+/// Slots in one ring's file table: small enough for any limit people meet (20,000 here), large enough
+/// that a million connections need only 62 rings.
+const RING_SLOTS: u32 = 16_384;
+/// A file under /proc that is open for a moment: the memory that is left is read while connections are
+/// opened.
+const TRANSIENT: u64 = 1;
+
+/// Slots of a ring's file table, which the limit bounds too.
+pub(crate) fn ring_slots(host: &Host) -> u32 {
+    host.files.hard.clamp(1, RING_SLOTS.into()) as u32
+}
+
+/// Files that throng has open besides connections and rings, those at its start included.
+fn own(case: &Case) -> u64 {
+    let workers = u64::from(case.workers);
+    // Each worker has an eventfd; with epoll an epoll instance besides (rings are counted as such).
+    let each = match case.engine {
+        Engine::Epoll => 2,
+        Engine::Uring => 1,
+    };
+    // `load --self` has a listener for each worker.
+    let listeners = match (case.ends_own, case.connects()) {
+        (2, _) => workers,
+        (_, false) => u64::from(case.question.listeners),
+        (_, true) => 0,
+    };
+    // Towards a listener of this machine each worker asks by netlink how full the accept queue is.
+    let targets = &case.question.targets;
+    let probes = match targets.iter().any(|t| is_local(t.ip(), case.host)) {
+        true => workers,
+        false => 0,
+    };
+    case.host.files.open + case.ends_own * workers * each + listeners + probes + TRANSIENT
+}
+
+pub(super) fn limits(case: &Case) -> [Limit; 2] {
+    [open_files(case), system_files(case)]
+}
+
+fn open_files(case: &Case) -> Limit {
+    const KIND: LimitKind = LimitKind::OpenFiles;
+    let files = &case.host.files;
+    let own = own(case);
+    let spare = files.hard.saturating_sub(own);
+    let source = format!(
+        "RLIMIT_NOFILE: soft {}, hard {} (throng raises the soft one by itself)",
+        limit(files.soft),
+        limit(files.hard)
+    );
+    let goal = case.goal(u64::MAX);
+    match case.engine {
+        Engine::Epoll => {
+            let value = format!(
+                "the hard limit on open files is {}, the epoll engine needs one for each end of a connection, and throng {} itself",
+                limit(files.hard),
+                count(own)
+            );
+            let needed = goal.saturating_mul(case.ends_own).saturating_add(own);
+            let mut lifts = Vec::new();
+            if case.host.uring.unusable.is_none() {
+                lifts.push(Lift::by("the engine that it does not bind").command("--engine uring"));
+            }
+            lifts.extend(raise(case.host, needed));
+            Limit::held(KIND, spare / case.ends_own, value, source).lifted(lifts)
+        }
+        Engine::Uring => {
+            let slots = u64::from(ring_slots(case.host));
+            let workers = u64::from(case.workers);
+            // Each worker fills rings of its own, and all hold equally many connections.
+            let rings_each = spare / (case.ends_own * workers);
+            let value = format!(
+                "the hard limit on open files is {}; io_uring's tables of {} sockets are bound by it one by one, and {} of them can be open",
+                limit(files.hard),
+                count(slots),
+                count(spare)
+            );
+            let allows = rings_each.saturating_mul(slots).saturating_mul(workers);
+            let rings = goal
+                .saturating_mul(case.ends_own)
+                .div_ceil(slots)
+                .saturating_add(own + case.ends_own * workers);
+            Limit::held(KIND, allows, value, source).lifted(raise(case.host, rings))
+        }
+    }
+}
+
+/// How the hard limit gets to `needed`, or as far as it can.
+fn raise(host: &Host, needed: u64) -> Vec<Lift> {
+    let most = host.files.nr_open.unwrap_or(1 << 20);
+    let to = if needed > (1 << 40) {
+        most
+    } else {
+        needed
+            .max(host.files.hard.saturating_add(1))
+            .next_multiple_of(1000)
+    };
+    let mut lifts = Vec::new();
+    let mut command = format!("sudo prlimit --pid $$ --nofile={to}:{to}");
+    if to > most {
+        command = format!("sudo sysctl -w fs.nr_open={to} && {command}");
+    }
+    lifts.push(Lift::by("raise the hard limit (ulimit -Hn) of this shell").command(command));
+    lifts.push(Lift::by(format!(
+        "LimitNOFILE={to} in a systemd unit, --ulimit nofile={to}:{to} for a container"
+    )));
+    lifts
+}
+
+fn system_files(case: &Case) -> Limit {
+    const KIND: LimitKind = LimitKind::SystemFiles;
+    let files = &case.host.files;
+    let (Some(max), Some(open)) = (files.file_max, files.file_nr) else {
+        return Limit::unread(KIND, case.host, "fs.file-nr");
+    };
+    let source = "fs.file-max, fs.file-nr";
+    // systemd sets it to the greatest number there is.
+    if max >= i64::MAX as u64 {
+        return Limit::free(KIND, "fs.file-max is the greatest number there is", source);
+    }
+    let needed = case
+        .goal(max.saturating_mul(2))
+        .saturating_mul(case.ends_here)
+        .saturating_add(open)
+        .next_multiple_of(1000);
+    Limit::held(
+        KIND,
+        max.saturating_sub(open) / case.ends_here,
+        format!(
+            "{} files for all processes, {} are open; sockets in io_uring's tables count (root is exempt)",
+            count(max),
+            count(open)
+        ),
+        source,
+    )
+    .unsure()
+    .lifted([Lift::by("raise it").command(format!("sudo sysctl -w fs.file-max={needed}"))])
+}
+
+/// A limit as ulimit prints it.
+fn limit(n: u64) -> String {
+    match n {
+        u64::MAX => "unlimited".into(),
+        n => count(n),
+    }
+}

@@ -1,0 +1,263 @@
+//! Memory: what a connection takes in the kernel and in throng, and how many of them that makes under
+//! the machine's memory, a cgroup's bound and `tcp_mem`.
+
+use super::{Case, Lift, Limit, LimitKind};
+use crate::host::{Host, SocketObjects};
+use crate::human::{bytes, count};
+use crate::plan::Engine;
+use serde::{Deserialize, Serialize};
+
+/// Kernel memory of one end of an idle connection, where this kernel's own sizes can't be read: the
+/// socket (2368), its inode, dentry and file (1216), the armed receive (256), bind buckets and table
+/// slot. Measured on Linux 6.18.
+pub const KERNEL_BYTES_PER_END: u64 = 4608;
+/// User memory of one end of a connection: what throng keeps of it, with its part of a ring.
+pub const USER_BYTES_PER_END: u64 = 32;
+/// What the slab objects of a socket don't show, of one end with io_uring: the slot of the file table
+/// and its node, the poll of the armed receive.
+const URING_REST: u64 = 128;
+/// The same with epoll: the descriptor's place in the process's table.
+const EPOLL_REST: u64 = 64;
+/// What a worker has for all its connections: receive buffers.
+const URING_WORKER: u64 = 2 << 20;
+const EPOLL_WORKER: u64 = 64 << 10;
+/// A message in a socket's queue takes this much besides its bytes: `sk_buff` and its head.
+const SKB: u64 = 1280;
+/// How long a message is taken to be under way, in seconds: sent and acknowledged over a fast path, and
+/// read by a server that is a little late.
+const UNDER_WAY_S: f64 = 0.1;
+
+/// What the machine keeps for itself: a sixteenth of its memory, at least 128 MiB, at most 1 GiB.
+pub(crate) fn reserve(host: &Host) -> u64 {
+    (host.memory.bound() / 16).clamp(128 << 20, 1 << 30)
+}
+
+/// What a connection takes on this machine, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    /// In the kernel, idle: all ends that are here.
+    pub kernel: u64,
+    /// In throng.
+    pub user: u64,
+    /// In socket buffers, once messages flow.
+    pub buffers: u64,
+    /// All of that.
+    pub each: u64,
+    /// What throng takes however many connections there are.
+    pub fixed: u64,
+    /// Where the kernel's part comes from.
+    pub source: String,
+}
+
+impl Bytes {
+    pub(super) fn of(case: &Case) -> Bytes {
+        let objects = case.host.memory.objects;
+        let connects = u64::from(case.connects());
+        let kernel = match objects {
+            Some(o) => (0..case.ends_here)
+                .map(|end| end_bytes(&o, case, end < connects))
+                .sum(),
+            None => KERNEL_BYTES_PER_END * case.ends_here,
+        };
+        let conntrack = case
+            .host
+            .conntrack
+            .as_ref()
+            .filter(|c| c.active == Some(true))
+            .and(objects.and_then(|o| o.conntrack))
+            .map_or(0, u64::from);
+        let kernel = kernel + conntrack;
+        let user = USER_BYTES_PER_END * case.ends_own;
+        let buffers = buffers(case);
+        let worker = match case.engine {
+            Engine::Uring => URING_WORKER,
+            Engine::Epoll => EPOLL_WORKER,
+        };
+        Bytes {
+            kernel,
+            user,
+            buffers,
+            each: kernel + user + buffers,
+            fixed: worker * u64::from(case.workers) * case.ends_own,
+            source: match objects {
+                Some(_) => "this kernel's object sizes, /proc/slabinfo",
+                None => "measured on Linux 6.18; only root may read /proc/slabinfo",
+            }
+            .into(),
+        }
+    }
+}
+
+/// Kernel bytes of one end.
+fn end_bytes(o: &SocketObjects, case: &Case, connects: bool) -> u64 {
+    let socket = match (case.v6, o.tcp6) {
+        (true, Some(tcp6)) => tcp6,
+        _ => o.tcp,
+    };
+    // What accept() makes shares the listener's bucket.
+    let bind = if connects { o.bind.unwrap_or(0) } else { 0 };
+    let (armed, rest) = match case.engine {
+        Engine::Uring => (o.uring_op.unwrap_or(256), URING_REST),
+        Engine::Epoll => (o.epoll_item.unwrap_or(192), EPOLL_REST),
+    };
+    u64::from(socket + o.inode + o.dentry + o.file + bind + armed) + rest
+}
+
+/// Bytes in the socket buffers of a connection here, on average.
+fn buffers(case: &Case) -> u64 {
+    let Some(message) = case.question.message_bytes else {
+        return 0;
+    };
+    match case.question.message_rate {
+        // The share of the connections on which a message is under way.
+        Some(rate) => {
+            let share = (rate.get() * UNDER_WAY_S).min(1.0);
+            ((message.saturating_add(SKB)) as f64 * share) as u64
+        }
+        // As fast as they go: both queues are full to what they start with.
+        None => {
+            let default = |of: Option<[u64; 3]>, otherwise: u64| of.map_or(otherwise, |a| a[1]);
+            let tcp = &case.host.tcp;
+            let sent = default(tcp.wmem, 16_384);
+            let received = match case.ends_here {
+                2 => default(tcp.rmem, 131_072),
+                _ => 0,
+            };
+            (sent + received).min(message.saturating_add(SKB).saturating_mul(64))
+        }
+    }
+}
+
+pub(super) fn limits(case: &Case, each: &Bytes) -> Vec<Limit> {
+    let mut all = vec![machine(case, each)];
+    all.extend(cgroup(case, each));
+    all.push(tcp_mem(case, each));
+    all
+}
+
+fn fits(case: &Case, each: &Bytes, available: u64) -> u64 {
+    available
+        .saturating_sub(reserve(case.host))
+        .saturating_sub(each.fixed)
+        / each.each.max(1)
+}
+
+fn words(case: &Case, each: &Bytes, available: u64) -> String {
+    let mut text = match case.question.asked_here() {
+        Some(asked) => format!(
+            "{} connections need {}, ",
+            count(asked),
+            bytes(asked.saturating_mul(each.each).saturating_add(each.fixed))
+        ),
+        None => String::new(),
+    };
+    text += &format!(
+        "{} are available, {} of them are kept in reserve; a connection takes {} bytes here",
+        bytes(available),
+        bytes(reserve(case.host)),
+        count(each.each)
+    );
+    if each.buffers > 0 {
+        text += &format!(", {} of them in buffers", count(each.buffers));
+    }
+    text
+}
+
+fn more(case: &Case, each: &Bytes) -> String {
+    let needed = |asked: u64| asked.saturating_mul(each.each) + each.fixed + reserve(case.host);
+    match case.question.asked_here() {
+        Some(asked) => bytes(needed(asked)),
+        None => "more".into(),
+    }
+}
+
+fn machine(case: &Case, each: &Bytes) -> Limit {
+    let available = case.host.memory.available;
+    Limit::held(
+        LimitKind::Memory,
+        fits(case, each, available),
+        words(case, each, available),
+        format!("MemAvailable in /proc/meminfo; {}", each.source),
+    )
+    .lifted([
+        Lift::by(format!("have {} available", more(case, each))),
+        Lift::by("spread the connections over more machines"),
+    ])
+}
+
+fn cgroup(case: &Case, each: &Bytes) -> Option<Limit> {
+    let cgroup = case.host.memory.cgroup.as_ref()?;
+    let file = match cgroup.version {
+        1 => "memory.limit_in_bytes",
+        _ => "memory.max",
+    };
+    let wanted = case.question.asked_here().map_or_else(
+        || "BYTES".into(),
+        |asked| {
+            let used = cgroup.limit.unwrap_or(0).saturating_sub(cgroup.available);
+            let needed = asked.saturating_mul(each.each) + each.fixed + reserve(case.host) + used;
+            needed.next_multiple_of(1 << 20).to_string()
+        },
+    );
+    Some(
+        Limit::held(
+            LimitKind::CgroupMemory,
+            fits(case, each, cgroup.available),
+            words(case, each, cgroup.available),
+            format!("{}/{file}; {}", cgroup.path, each.source),
+        )
+        .lifted([
+            Lift::by("raise the cgroup's bound")
+                .command(format!("echo {wanted} | sudo tee {}/{file}", cgroup.path)),
+            Lift::by("for a container: docker run --memory; in a systemd unit: MemoryMax="),
+        ]),
+    )
+}
+
+/// Socket buffers of the whole machine. Sockets whose queues are empty are not charged.
+fn tcp_mem(case: &Case, each: &Bytes) -> Limit {
+    const KIND: LimitKind = LimitKind::TcpMemory;
+    let Some([_, pressure, high]) = case.host.tcp.mem_pages else {
+        return Limit::unread(KIND, case.host, "net.ipv4.tcp_mem");
+    };
+    let source = "net.ipv4.tcp_mem (pages: low, pressure, high), mem in /proc/net/sockstat";
+    let page = case.host.memory.page.max(1024);
+    let words = format!(
+        "{} for the buffers of all sockets, from {} on under pressure",
+        bytes(high.saturating_mul(page)),
+        bytes(pressure.saturating_mul(page))
+    );
+    if each.buffers == 0 {
+        return Limit::free(
+            KIND,
+            format!("{words}; idle connections have none (--message-size reckons with traffic)"),
+            source,
+        );
+    }
+    // A socket is charged in whole pages, for as long as something is queued.
+    let share = match case.question.message_rate {
+        Some(rate) => (rate.get() * UNDER_WAY_S).min(1.0),
+        None => 1.0,
+    };
+    let queued = (each.buffers as f64 / share).ceil() as u64;
+    let pages = queued.div_ceil(page) as f64 * share;
+    let left = high.saturating_sub(case.host.tcp.mem_used_pages.unwrap_or(0));
+    let allows = (left as f64 / pages) as u64;
+    let wanted = (case.goal(allows.saturating_mul(2)) as f64 * pages).ceil() as u64;
+    Limit::held(
+        KIND,
+        allows,
+        format!(
+            "{words}; a connection has {} bytes of messages under way",
+            count(each.buffers)
+        ),
+        source,
+    )
+    .unsure()
+    .lifted([Lift::by("raise it").command(format!(
+        "sudo sysctl -w net.ipv4.tcp_mem=\"{} {} {}\"",
+        wanted,
+        wanted + wanted / 4,
+        wanted + wanted / 2
+    ))])
+}

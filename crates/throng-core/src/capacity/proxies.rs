@@ -1,0 +1,111 @@
+//! The layer behind reverse proxies. A proxy is a client of its backends: its ports towards each of them
+//! run out like anybody's.
+
+use super::{Bytes, Case, Lift, Limit, LimitKind, things};
+use crate::human::count;
+use serde::{Deserialize, Serialize};
+
+/// Proxies before backends. Each is taken to have the port range of the machine at hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proxies {
+    /// How many there are.
+    pub proxies: u64,
+    /// Addresses from which each connects to the backends.
+    pub addresses_each: u64,
+    /// Ports of each address.
+    pub ports: u64,
+    /// Backends: (address, port) pairs.
+    pub backends: u64,
+    /// Connections of one proxy to all backends.
+    pub per_proxy: u64,
+    /// Connections of all.
+    pub allows: u64,
+    /// Proxies that the connections asked for need with these backends.
+    pub proxies_needed: Option<u64>,
+    /// Backends that they need with these proxies.
+    pub backends_needed: Option<u64>,
+    /// Addresses that each proxy would need, with these proxies and backends.
+    pub addresses_needed: Option<u64>,
+    /// Files that one proxy needs: two for each connection through it.
+    pub files_per_proxy: u64,
+    /// Kernel bytes that one proxy needs: two sockets for each connection.
+    pub memory_per_proxy: u64,
+    /// What a proxy that keeps the client's address needs instead.
+    pub transparent: Vec<String>,
+}
+
+pub(super) fn of(case: &Case, bytes: &Bytes) -> Option<Proxies> {
+    let proxies = u64::from(case.question.proxies.filter(|n| *n > 0)?);
+    let addresses_each = (case.question.sources.len() as u64).max(1);
+    let ports = u64::from(case.host.ports.usable());
+    let backends = (case.question.targets.len() as u64).max(1);
+    let per_proxy = addresses_each * ports * backends;
+    let allows = proxies.saturating_mul(per_proxy);
+    let asked = case.question.connections;
+    let needed = |each: u64| asked.filter(|_| each > 0).map(|n| n.div_ceil(each));
+    // What one proxy would hold of what was asked, or at its ports' end.
+    let through = asked.map_or(per_proxy, |n| n.div_ceil(proxies));
+    let end = bytes.kernel / case.ends_here;
+    Some(Proxies {
+        proxies,
+        addresses_each,
+        ports,
+        backends,
+        per_proxy,
+        allows,
+        proxies_needed: needed(per_proxy),
+        backends_needed: needed(proxies.saturating_mul(addresses_each * ports)),
+        addresses_needed: needed(proxies.saturating_mul(ports * backends)),
+        files_per_proxy: through.saturating_mul(2),
+        memory_per_proxy: through.saturating_mul(2 * end),
+        transparent: [
+            "sudo iptables -t mangle -A PREROUTING -p tcp -m socket --transparent -j MARK --set-mark 1",
+            "sudo ip rule add fwmark 1 lookup 100",
+            "sudo ip route add local 0.0.0.0/0 dev lo table 100",
+        ]
+        .map(String::from)
+        .to_vec(),
+    })
+}
+
+pub(super) fn limit(case: &Case) -> Option<Limit> {
+    let p = of(case, &Bytes::of(case))?;
+    let goal = case.question.connections.unwrap_or(p.allows + 1);
+    let mut lifts = Vec::new();
+    if p.per_proxy > 0 {
+        lifts.push(Lift::by(format!(
+            "more proxies: each allows {} more, {} in all do",
+            count(p.per_proxy),
+            count(goal.div_ceil(p.per_proxy))
+        )));
+        let each = p.proxies * p.addresses_each * p.ports;
+        lifts.push(Lift::by(format!(
+            "more backend ports or addresses: each allows {} more, {} in all do",
+            count(each),
+            count(goal.div_ceil(each))
+        )));
+        let each = p.proxies * p.ports * p.backends;
+        lifts.push(Lift::by(format!(
+            "more addresses on each proxy to connect from (nginx: proxy_bind, haproxy: source): {} do",
+            count(goal.div_ceil(each))
+        )));
+    }
+    lifts.push(Lift::by(
+        "a transparent proxy, which keeps the client's address and port: no such limit, but the backends' answers must be routed back through it",
+    ));
+    Some(
+        Limit::held(
+            LimitKind::ProxyPorts,
+            p.allows,
+            format!(
+                "{} x {} x {} ports x {}",
+                things(p.proxies, "proxy", "proxies"),
+                things(p.addresses_each, "address", "addresses"),
+                count(p.ports),
+                things(p.backends, "backend", "backends")
+            ),
+            "each proxy's net.ipv4.ip_local_port_range, taken to be this machine's",
+        )
+        .lifted(lifts),
+    )
+}

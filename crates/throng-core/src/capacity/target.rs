@@ -1,0 +1,168 @@
+//! What stands between here and the target: connection tracking, and the server's own process, if that
+//! is on this machine.
+
+use super::{Case, Lift, Limit, LimitKind, is_local};
+use crate::host::{Host, Listener, Process};
+use crate::human::count;
+use std::net::SocketAddr;
+
+pub(super) fn limits(case: &Case) -> Vec<Limit> {
+    let mut all = vec![conntrack(case)];
+    all.extend(target_files(case));
+    all
+}
+
+/// One entry a connection, whichever ends are here: both ends in one namespace share it.
+fn conntrack(case: &Case) -> Limit {
+    const KIND: LimitKind = LimitKind::Conntrack;
+    let host = case.host;
+    let Some(c) = &host.conntrack else {
+        let unread = host.unread.iter().find(|u| u.what.contains("conntrack"));
+        return match unread {
+            Some(u) => Limit::unread(KIND, host, &u.what),
+            None => Limit::free(KIND, "connections are not tracked here", "nf_conntrack"),
+        };
+    };
+    let source = "net.netfilter.nf_conntrack_max, nf_conntrack_count";
+    let value = format!("{} entries, {} are in use", count(c.max), count(c.count));
+    if c.active == Some(false) {
+        return Limit::free(
+            KIND,
+            format!("{value}; not active in this network namespace"),
+            source,
+        );
+    }
+    let allows = c.max.saturating_sub(c.count);
+    let max = case
+        .goal(allows.saturating_mul(2))
+        .saturating_add(c.count)
+        .next_multiple_of(1000);
+    let port = case
+        .question
+        .targets
+        .first()
+        .map_or("PORT".into(), |t| t.port().to_string());
+    let chain = |name: &str, which: &str| {
+        format!(
+            "sudo nft add chain inet throng {name} '{{ type filter hook {name} priority raw; }}' && sudo nft add rule inet throng {name} {which}"
+        )
+    };
+    let limit = Limit::held(KIND, allows, value, source).lifted([
+        Lift::by("more entries, and a table with a bucket for four of them").command(format!(
+            "sudo sysctl -w net.netfilter.nf_conntrack_max={max} net.netfilter.nf_conntrack_buckets={}",
+            (max / 4).max(c.buckets.unwrap_or(0))
+        )),
+        Lift::by("or leave these connections untracked (NOTRACK; stateful rules and NAT then don't see them)")
+            .command(format!(
+                "sudo nft add table inet throng && {} && {}",
+                chain("output", &format!("tcp dport {port} notrack")),
+                chain("prerouting", &format!("tcp sport {port} notrack"))
+            )),
+    ]);
+    match c.active {
+        Some(_) => limit,
+        None => Limit {
+            value: format!(
+                "{} (if it is active here, which only root can tell)",
+                limit.value
+            ),
+            ..limit.unsure()
+        },
+    }
+}
+
+/// The listener that a connection to `target` meets, if it is here: on the very address, else on all.
+pub(super) fn listeners<'a>(host: &'a Host, target: SocketAddr) -> Vec<&'a Listener> {
+    if !is_local(target.ip(), host) {
+        return Vec::new();
+    }
+    let on = |exact: bool| -> Vec<&'a Listener> {
+        let fits = |l: &&Listener| {
+            let at = l.address;
+            let any = at.ip().is_unspecified() && (at.is_ipv6() || target.is_ipv4());
+            at.port() == target.port() && if exact { at.ip() == target.ip() } else { any }
+        };
+        host.listeners.iter().filter(fits).collect()
+    };
+    let exact = on(true);
+    if exact.is_empty() { on(false) } else { exact }
+}
+
+/// What the server's processes may still open. A process that keeps sockets in io_uring's tables is not
+/// bound.
+fn target_files(case: &Case) -> Option<Limit> {
+    if !case.connects() {
+        return None;
+    }
+    let n = case.question.targets.len() as u64;
+    let each = case.question.targets.iter().enumerate();
+    let (allows, target, processes) = each
+        .filter_map(|(k, target)| {
+            let mut processes: Vec<&Process> = listeners(case.host, *target)
+                .iter()
+                .flat_map(|l| &l.processes)
+                .collect();
+            processes.sort_by_key(|p| p.pid);
+            processes.dedup_by_key(|p| p.pid);
+            // nginx's master has the listener too, and accepts nothing: it is the parent of the others,
+            // but has no more files open than a worker. Who accepts can't be told from outside, so all
+            // that have the listener count.
+            if processes.is_empty() || processes.iter().any(|p| p.uring) {
+                return None;
+            }
+            let free = processes.iter().fold(0u64, |sum, p| {
+                sum.saturating_add(p.file_limit.saturating_sub(p.files_open))
+            });
+            Some((k as u64 + free.saturating_mul(n), target, processes))
+        })
+        .min_by_key(|(allows, ..)| *allows)?;
+    let words: Vec<String> = processes
+        .iter()
+        .map(|p| {
+            format!(
+                "the server {} (pid {}) may have {} files and has {} open",
+                p.name,
+                p.pid,
+                match p.file_limit {
+                    u64::MAX => "any number of".into(),
+                    n => count(n),
+                },
+                count(p.files_open)
+            )
+        })
+        .collect();
+    let most = 3;
+    let mut value = words[..words.len().min(most)].join(", ");
+    if words.len() > most {
+        value += &format!(", and so on for {} processes", words.len());
+    }
+    let share = case
+        .goal(allows.saturating_mul(2))
+        .div_ceil(n.max(1))
+        .div_ceil(processes.len() as u64);
+    let wanted = processes
+        .iter()
+        .map(|p| p.files_open.saturating_add(share))
+        .max()
+        .unwrap_or(share)
+        .next_multiple_of(1000);
+    let commands: Vec<String> = processes
+        .iter()
+        .map(|p| format!("sudo prlimit --pid {} --nofile={wanted}:{wanted}", p.pid))
+        .collect();
+    Some(
+        Limit::held(
+            LimitKind::TargetFiles,
+            allows,
+            value,
+            format!("RLIMIT_NOFILE in /proc/PID/limits, of who listens on {target}"),
+        )
+        .lifted([
+            Lift::by("raise it while it runs (a server may have a limit of its own besides)")
+                .command(commands.join(" && ")),
+            Lift::by(format!(
+                "for good: LimitNOFILE={wanted} in its systemd unit"
+            )),
+        ]),
+    )
+}

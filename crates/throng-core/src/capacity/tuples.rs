@@ -1,0 +1,292 @@
+//! Four-tuples: a connection is the pair of its two ends (RFC 9293, 3.4.1), so a client runs out when
+//! every local port is in use for every source address and target.
+
+use super::{Case, Lift, Limit, LimitKind, Question, Role, is_local, things};
+use crate::host::{DEFAULT_PORT_RANGE, Host, Ports};
+use crate::human::count;
+use std::net::{IpAddr, SocketAddr};
+
+/// The share of the ephemeral ports that one source may use towards one target, where throng chooses the
+/// addresses. connect() tries the ports of one parity first; once half of all are taken it scans
+/// thousands for every connection.
+const PORT_FILL: f64 = 0.4;
+/// The widest range worth having: ports below 1024 are for servers.
+const WIDE: (u16, u16) = (1024, 65_535);
+const RANGE: &str = "net.ipv4.ip_local_port_range";
+const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
+
+/// Over how many address pairs `connections` connections are to be spread so that ports are found fast.
+pub(crate) fn addresses_needed(connections: u64, host: &Host) -> u32 {
+    let each = (f64::from(host.ports.usable()) * PORT_FILL).max(1.0);
+    (connections as f64 / each).ceil().min(f64::from(u32::MAX)) as u32
+}
+
+/// Whether sockets are bound to source addresses before they connect.
+pub(super) fn must_bind(question: &Question, host: &Host) -> bool {
+    if question.role == Role::Server {
+        return false;
+    }
+    let targets = question.targets.len().max(1) as u64;
+    let each = question.asked_here().unwrap_or(1).div_ceil(targets);
+    !question.sources.is_empty()
+        || question.targets.iter().any(|t| is_loopback_v4(t.ip()))
+            && addresses_needed(each, host) > 1
+}
+
+fn is_loopback_v4(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V4(ip) if ip.is_loopback())
+}
+
+/// What one target leaves.
+struct Left {
+    target: Option<SocketAddr>,
+    sources: u64,
+    /// Ports that other connections to it have.
+    in_use: u64,
+    /// Ports that can't be used again yet.
+    time_wait: u64,
+    free: u64,
+}
+
+/// What `target` leaves; `None` on IPv4 loopback, where throng takes as many sources as it needs.
+fn left(case: &Case, target: Option<SocketAddr>) -> Option<Left> {
+    let given = &case.question.sources;
+    if given.is_empty() && target.is_some_and(|t| is_loopback_v4(t.ip())) {
+        return None;
+    }
+    let fits = |ip: &&IpAddr| target.is_none_or(|t| ip.is_ipv4() == t.is_ipv4());
+    let sources = (given.iter().filter(fits).count() as u64).max(1);
+    let known = target.and_then(|t| case.host.towards.iter().find(|k| k.target == t));
+    let waits = match case.host.ports.tw_reuse {
+        // 2 is "where an address is a loopback address": tcp_twsk_unique().
+        Some(2) => target.is_none_or(|t| !t.ip().is_loopback()),
+        Some(1) => false,
+        _ => true,
+    };
+    let in_use = known.map_or(0, |k| k.in_use);
+    let time_wait = known.map_or(0, |k| if waits { k.time_wait } else { 0 });
+    let all = sources * u64::from(case.host.ports.usable());
+    Some(Left {
+        target,
+        sources,
+        in_use,
+        time_wait,
+        free: all.saturating_sub(in_use + time_wait),
+    })
+}
+
+pub(super) fn limits(case: &Case) -> Option<Limit> {
+    const KIND: LimitKind = LimitKind::FourTuples;
+    let ports = u64::from(case.host.ports.usable());
+    let range = range(&case.host.ports);
+    if !case.connects() {
+        return Some(Limit::free(
+            KIND,
+            format!(
+                "not bound by its own ports: each client address has its own {} (by default 28,232) towards each address and port here",
+                count(65_535)
+            ),
+            "RFC 9293, 3.1 and 3.4.1",
+        ));
+    }
+    if case.question.role == Role::Both && case.question.targets.is_empty() {
+        return Some(Limit::free(
+            KIND,
+            format!(
+                "{} ports x {} addresses of 127.0.0.0/8, any of which is a source and a target",
+                count(ports),
+                count((1 << 24) - 2)
+            ),
+            range,
+        ));
+    }
+    let targets: Vec<Option<SocketAddr>> = match case.question.targets.is_empty() {
+        true => vec![None],
+        false => case.question.targets.iter().copied().map(Some).collect(),
+    };
+    let n = targets.len() as u64;
+    // Connections go to the targets in turn. Target k is full when it has `free` and it is its turn
+    // again: k + free × n connections have been made by then.
+    let tightest = targets
+        .iter()
+        .enumerate()
+        .filter_map(|(k, target)| {
+            let left = left(case, *target)?;
+            Some((k as u64 + left.free.saturating_mul(n), left))
+        })
+        .min_by_key(|(allows, _)| *allows);
+    let Some((allows, left)) = tightest else {
+        return Some(Limit::free(
+            KIND,
+            format!(
+                "{} ports x {} source addresses of 127.0.0.0/8 that throng takes as it needs them",
+                count(ports),
+                count((1 << 24) - 2)
+            ),
+            range,
+        ));
+    };
+    let mut value = format!(
+        "{} ports x {}",
+        count(ports),
+        things(left.sources, "source address", "source addresses"),
+    );
+    if left.in_use > 0 {
+        value += &format!(" less {} in use", count(left.in_use));
+    }
+    if left.time_wait > 0 {
+        value += &format!(
+            " less {} in TIME_WAIT (tcp_tw_reuse {})",
+            count(left.time_wait),
+            case.host.ports.tw_reuse.unwrap_or(0)
+        );
+    }
+    value += &match (n, left.target) {
+        (1, Some(target)) => format!(" towards {target}"),
+        (1, None) => " towards one address and port".into(),
+        (_, Some(target)) => format!(" x {n} targets in turn, {target} is the fullest"),
+        (_, None) => format!(" x {n} targets"),
+    };
+    let mut limit = Limit::held(KIND, allows, value, range);
+    limit.lifts = lifts(case, &left, n);
+    Some(limit)
+}
+
+/// The range and what is taken off it, in words.
+fn range(ports: &Ports) -> String {
+    let (low, high) = ports.range.unwrap_or(DEFAULT_PORT_RANGE);
+    let all = u64::from(high) + 1 - u64::from(low.min(high));
+    let mut text = match ports.range {
+        Some(_) => format!("{RANGE} {low}-{high}"),
+        None => format!("{RANGE} (not read; Linux's default, {low}-{high})"),
+    };
+    let bound = u64::from(ports.bound);
+    let reserved = all
+        .saturating_sub(u64::from(ports.usable()))
+        .saturating_sub(bound);
+    if reserved > 0 {
+        text += &format!(", less {} in ip_local_reserved_ports", count(reserved));
+    }
+    if bound > 0 {
+        text += &format!(", less {} that are bound already", count(bound));
+    }
+    text
+}
+
+fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
+    let host = case.host;
+    let ports = u64::from(host.ports.usable());
+    let mut all = Vec::new();
+    if left.time_wait > 0 {
+        all.push(
+            Lift::by("use ports in TIME_WAIT again after a second")
+                .command("sudo sysctl -w net.ipv4.tcp_tw_reuse=1"),
+        );
+    }
+    let v4 = left.target.is_none_or(|t| t.is_ipv4());
+    let here = host
+        .addresses
+        .iter()
+        .filter(|ip| ip.is_ipv4() == v4)
+        .count() as u64;
+    let elsewhere = left.target.is_none_or(|t| !is_local(t.ip(), host));
+    let goal = case.goal(left.free.saturating_mul(targets).saturating_add(1));
+    let needed = goal.div_ceil((ports * targets).max(1));
+    if case.question.sources.is_empty() && elsewhere && here > 1 {
+        let options: Vec<String> = host
+            .addresses
+            .iter()
+            .filter(|ip| ip.is_ipv4() == v4)
+            .take(needed.max(2) as usize)
+            .map(|ip| format!("--source-ip {ip}"))
+            .collect();
+        all.push(
+            Lift::by(format!(
+                "use the addresses that this machine has ({})",
+                count(here)
+            ))
+            .command(options.join(" "))
+            .allowing(here * ports * targets),
+        );
+    }
+    if needed > left.sources.max(here) && ports > 0 {
+        all.push(
+            Lift::by(format!(
+                "more source addresses: each allows {} more, {} do",
+                count(ports * targets),
+                things(needed, "address", "addresses")
+            ))
+            .command(match v4 {
+                true => "sudo ip address add ADDRESS/32 dev DEVICE, for each, then --source-ip FIRST-LAST",
+                false => "sudo ip address add ADDRESS/128 dev DEVICE, for each, then --source-ip FIRST-LAST",
+            })
+            .allowing(needed * ports * targets),
+        );
+    }
+    let wide = widened(host);
+    if wide.usable() > host.ports.usable() {
+        all.push(
+            Lift::by("a wider port range, without the ports that servers here listen on")
+                .command(widen_command(&wide))
+                .allowing(u64::from(wide.usable()) * left.sources * targets),
+        );
+    }
+    let each = (ports * left.sources).max(1);
+    let needed = goal.div_ceil(each);
+    if needed > targets {
+        all.push(Lift::by(format!(
+            "more target ports or addresses: each allows {} more, {} in all do",
+            count(each),
+            count(needed)
+        )));
+        all.push(Lift::by(format!(
+            "more client hosts: each allows {} more, {} in all do",
+            count(each * targets),
+            count(goal.div_ceil(each * targets))
+        )));
+        all.push(
+            Lift::by("reverse proxies before the target, each with ports of its own")
+                .command("throng plan --proxies K"),
+        );
+    }
+    all
+}
+
+/// The ports that there would be with the widest range, those of listeners reserved.
+pub(super) fn widened(host: &Host) -> Ports {
+    let mut reserved: Vec<(u16, u16)> = host.ports.reserved.clone();
+    let listening = host.listeners.iter().map(|l| l.address.port());
+    reserved.extend(listening.filter(|p| *p >= WIDE.0).map(|p| (p, p)));
+    reserved.sort_unstable();
+    let mut joined: Vec<(u16, u16)> = Vec::new();
+    for (from, to) in reserved {
+        match joined.last_mut() {
+            Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    Ports {
+        range: Some(WIDE),
+        reserved: joined,
+        bound: 0,
+        tw_reuse: host.ports.tw_reuse,
+    }
+}
+
+/// The command that sets `ports`.
+pub(super) fn widen_command(ports: &Ports) -> String {
+    let (low, high) = ports.range.unwrap_or(WIDE);
+    let mut command = format!("sudo sysctl -w {RANGE}=\"{low} {high}\"");
+    if !ports.reserved.is_empty() {
+        let list: Vec<String> = ports
+            .reserved
+            .iter()
+            .map(|(from, to)| match from == to {
+                true => from.to_string(),
+                false => format!("{from}-{to}"),
+            })
+            .collect();
+        command += &format!(" {RESERVED}={}", list.join(","));
+    }
+    command
+}

@@ -1,0 +1,432 @@
+//! A plan for people: the answer in the first line, then a row for each limit with what it allows, where
+//! that number comes from and what lifts it; then warnings, and what else was asked. Commands stand on
+//! lines of their own, so that they can be pasted.
+
+use crate::colour::{BAD, GOOD, ODD, PLAIN, TITLE, paint};
+use crate::human::{bytes, count, things};
+use crate::text::{COLUMNS, wrapped};
+use std::io::{self, Write};
+use throng_core::capacity::{
+    Capacity, Clients, Lift, Limit, LimitKind, Measure, Proxies, Role, Warning,
+};
+
+/// Columns for the mark and a row's label.
+const LABEL: usize = 19;
+/// Columns for a row's number.
+const NUMBER: usize = 13;
+/// Where a row's words begin.
+const WORDS: usize = LABEL + NUMBER + 2;
+/// How far what lifts a limit is indented, and the command that does.
+const LIFT: usize = 6;
+const COMMAND: usize = 8;
+
+/// Writes `capacity` to `out`, in colour if `colour`. `here`: it is about this machine.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_text(
+    capacity: &Capacity,
+    here: bool,
+    out: &mut impl Write,
+    colour: bool,
+) -> io::Result<()> {
+    let style = match capacity.fits {
+        Some(false) => BAD,
+        Some(true) => GOOD,
+        None => TITLE,
+    };
+    let subject = match (&capacity.host, here) {
+        (Some(name), false) => name.clone(),
+        _ => "this machine".into(),
+    };
+    let mut page = Page {
+        out,
+        colour,
+        asked: capacity.question.asked_here(),
+    };
+    for line in wrapped(&answer(capacity, &subject), COLUMNS) {
+        page.line(&line, style)?;
+    }
+    let others = others(capacity);
+    if !others.is_empty() {
+        page.prose(0, &others)?;
+    }
+    page.limits(capacity)?;
+    page.warnings(&capacity.warnings)?;
+    if let Some(clients) = &capacity.clients {
+        page.clients(clients)?;
+    }
+    if let Some(proxies) = &capacity.proxies {
+        page.proxies(proxies)?;
+    }
+    page.basis(capacity)
+}
+
+/// The first line.
+fn answer(c: &Capacity, subject: &str) -> String {
+    let to = what_for(c);
+    let binds = match c.bound_by {
+        Some(kind) => format!("; {} first", binds(kind)),
+        None => String::new(),
+    };
+    let holds = match c.allows {
+        Some(n) => format!("{subject} can hold {}{to}{binds}", things(n, "connection")),
+        None => format!("nothing that can be read bounds the connections of {subject}{to}"),
+    };
+    let text = match (c.fits, c.question.asked_here()) {
+        (Some(fits), Some(asked)) => format!(
+            "{}{} {}fit: {holds}",
+            things(asked, "connection"),
+            match c.question.per_client {
+                Some(_) if c.question.role == Role::Client => " on each client",
+                _ => "",
+            },
+            if fits { "" } else { "do not " },
+        ),
+        _ => holds,
+    };
+    let mut letters = text.chars();
+    match letters.next() {
+        // A host's name stays as it is.
+        Some(first) if !text.starts_with(subject) || subject == "this machine" => {
+            first.to_uppercase().chain(letters).collect()
+        }
+        _ => text,
+    }
+}
+
+/// Which connections.
+fn what_for(c: &Capacity) -> String {
+    let q = &c.question;
+    let targets = match &q.targets[..] {
+        [] => String::new(),
+        [one] => format!(" to {one}"),
+        [one, ..] => format!(" to {one} and {} more", q.targets.len() - 1),
+    };
+    match (q.role, q.targets.is_empty()) {
+        (Role::Server, _) => " as a server".into(),
+        (Role::Both, true) => " with both ends here".into(),
+        (Role::Both, false) => format!("{targets} with both ends here"),
+        (Role::Client, true) => " as a client of one address and port".into(),
+        (Role::Client, false) => targets,
+    }
+}
+
+fn binds(kind: LimitKind) -> String {
+    let verb = match kind {
+        LimitKind::FourTuples
+        | LimitKind::ProxyPorts
+        | LimitKind::OpenFiles
+        | LimitKind::SystemFiles
+        | LimitKind::TargetFiles => "bind",
+        _ => "binds",
+    };
+    format!("{} {verb}", kind.words())
+}
+
+fn others(c: &Capacity) -> String {
+    let parts: Vec<String> = c
+        .others
+        .iter()
+        .map(|other| {
+            let what = match other.role {
+                Role::Server => "as a server",
+                Role::Client => "as a client of one address and port elsewhere",
+                Role::Both => "with both ends here",
+            };
+            let by = other
+                .bound_by
+                .map_or_else(String::new, |kind| format!(" ({})", kind.words()));
+            format!(
+                "{what} {}{by}",
+                other.allows.map_or("any number".into(), count)
+            )
+        })
+        .collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!("With one end here: {}.", parts.join("; ")),
+    }
+}
+
+/// Where it is drawn.
+struct Page<'a, W: Write> {
+    out: &'a mut W,
+    colour: bool,
+    asked: Option<u64>,
+}
+
+impl<W: Write> Page<'_, W> {
+    fn line(&mut self, text: &str, style: anstyle::Style) -> io::Result<()> {
+        writeln!(self.out, "{}", paint(text, style, self.colour))
+    }
+
+    fn title(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out)?;
+        self.line(text, TITLE)
+    }
+
+    fn prose(&mut self, indent: usize, text: &str) -> io::Result<()> {
+        for line in wrapped(text, COLUMNS - indent) {
+            writeln!(self.out, "{:indent$}{line}", "")?;
+        }
+        Ok(())
+    }
+
+    /// A line of a list: what follows its first line is indented as its text is.
+    fn item(&mut self, text: &str) -> io::Result<()> {
+        for (i, line) in wrapped(text, COLUMNS - 4).iter().enumerate() {
+            writeln!(self.out, "{}{line}", if i == 0 { "  - " } else { "    " })?;
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &str) -> io::Result<()> {
+        for line in shell_lines(command, COLUMNS - COMMAND) {
+            writeln!(self.out, "{:COMMAND$}{line}", "")?;
+        }
+        Ok(())
+    }
+
+    fn limits(&mut self, c: &Capacity) -> io::Result<()> {
+        let (held, at_once): (Vec<&Limit>, Vec<&Limit>) =
+            c.limits.iter().partition(|l| l.measure == Measure::Held);
+        for (title, rows) in [("Limits", held), ("At the same moment", at_once)] {
+            if rows.is_empty() {
+                continue;
+            }
+            self.title(&format!(
+                "{title:<width$}{:>NUMBER$}",
+                "allows",
+                width = LABEL
+            ))?;
+            for (i, limit) in rows.into_iter().enumerate() {
+                let first = i == 0 && title == "Limits" && limit.allows.is_some();
+                self.limit(limit, first)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(&mut self, limit: &Limit, binding: bool) -> io::Result<()> {
+        let short = self.asked.is_some_and(|asked| limit.is_short_of(asked));
+        let (number, style) = match (limit.allows, &limit.unread) {
+            (_, Some(_)) => ("?".into(), ODD),
+            (None, _) => ("no bound".into(), PLAIN),
+            (Some(n), _) if short => (count(n), BAD),
+            (Some(n), _) => (count(n), PLAIN),
+        };
+        let mark = match (binding, short) {
+            (true, _) => ">",
+            (false, true) => "!",
+            (false, false) => " ",
+        };
+        let number = paint(&format!("{number:>NUMBER$}"), style, self.colour);
+        let label = format!("{mark} {:<width$}", limit.kind.words(), width = LABEL - 2);
+        let mut words = limit.unread.as_ref().map_or_else(
+            || wrapped(&limit.value, COLUMNS - WORDS),
+            |why| wrapped(&format!("not read: {why}"), COLUMNS - WORDS),
+        );
+        if limit.unread.is_none() {
+            words.extend(wrapped(&format!("from {}", limit.source), COLUMNS - WORDS));
+        }
+        for (i, line) in words.iter().enumerate() {
+            match i {
+                0 => writeln!(self.out, "{label}{number}  {line}")?,
+                _ => writeln!(self.out, "{:WORDS$}{line}", "")?,
+            }
+        }
+        // All ways to lift it where that is needed, the best one where it may be some day.
+        let lifts = match (self.asked, limit.allows.is_some()) {
+            (_, false) => 0,
+            (Some(_), _) if !short => 0,
+            _ if short || binding => limit.lifts.len(),
+            _ => limit.lifts.len().min(1),
+        };
+        for lift in &limit.lifts[..lifts] {
+            self.lift(lift)?;
+        }
+        Ok(())
+    }
+
+    fn lift(&mut self, lift: &Lift) -> io::Result<()> {
+        let mut text = lift.what.clone();
+        if let Some(n) = lift.allows {
+            text += &format!(" (allows {})", count(n));
+        }
+        if lift.command.is_some() {
+            text += ":";
+        }
+        for (i, line) in wrapped(&text, COLUMNS - LIFT - 2).iter().enumerate() {
+            let mark = if i == 0 { "+" } else { " " };
+            writeln!(self.out, "{:LIFT$}{mark} {line}", "")?;
+        }
+        match &lift.command {
+            Some(command) => self.command(command),
+            None => Ok(()),
+        }
+    }
+
+    fn warnings(&mut self, warnings: &[Warning]) -> io::Result<()> {
+        if warnings.is_empty() {
+            return Ok(());
+        }
+        self.title("Warnings")?;
+        for warning in warnings {
+            let mut text = warning.text.clone();
+            if let Some(remedy) = &warning.remedy {
+                text += &format!("; {remedy}");
+            }
+            if warning.command.is_some() {
+                text += ":";
+            }
+            self.item(&text)?;
+            if let Some(command) = &warning.command {
+                self.command(command)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn clients(&mut self, c: &Clients) -> io::Result<()> {
+        self.title("Clients")?;
+        let mut text = format!(
+            "{} at {} each are {}.",
+            things(c.connections, "connection"),
+            count(c.each),
+            things(c.hosts, "client host")
+        );
+        if c.last != c.each && c.hosts > 1 {
+            text += &format!(" The last one has {}.", count(c.last));
+        }
+        text += &match c.default_ports_do {
+            true => format!(
+                " Each needs {} local ports towards a target, which Linux's default range has.",
+                count(c.ports)
+            ),
+            false => format!(
+                " Each needs {} local ports towards a target: more than Linux's default range has (28,232), so widen it there.",
+                count(c.ports)
+            ),
+        };
+        self.prose(2, &text)?;
+        self.prose(2, "On each of them:")?;
+        self.command(&c.command)?;
+        self.prose(
+            2,
+            "Or as containers on this machine, from an image that runs throng (each has an address of its own):",
+        )?;
+        self.command(&c.docker)
+    }
+
+    fn proxies(&mut self, p: &Proxies) -> io::Result<()> {
+        self.title("Behind the proxies")?;
+        self.item(&format!(
+            "{} x {} x {} ports x {} are {} connections; {} through each proxy.",
+            things(p.proxies, "proxy").replace("proxys", "proxies"),
+            things(p.addresses_each, "address").replace("addresss", "addresses"),
+            count(p.ports),
+            things(p.backends, "backend"),
+            count(p.allows),
+            count(p.per_proxy)
+        ))?;
+        if let (Some(proxies), Some(backends), Some(addresses)) =
+            (p.proxies_needed, p.backends_needed, p.addresses_needed)
+        {
+            self.item(&format!(
+                "For all of them: {} in all with these backends, or {} (address and port) with these proxies, or {} on each proxy.",
+                things(proxies, "proxy").replace("proxys", "proxies"),
+                things(backends, "backend"),
+                things(addresses, "address").replace("addresss", "addresses")
+            ))?;
+        }
+        self.item(&format!(
+            "Each proxy has two ends of each connection: {} files and {} of kernel memory.",
+            count(p.files_per_proxy),
+            bytes(p.memory_per_proxy)
+        ))?;
+        self.item(
+            "A transparent proxy connects from the client's own address and port and does not have this limit. It needs CAP_NET_ADMIN and IP_TRANSPARENT (nginx: proxy_bind $remote_addr transparent; haproxy: source 0.0.0.0 usesrc clientip), the backends must send their answers through it, and it must take them in:",
+        )?;
+        for command in &p.transparent {
+            self.command(command)?;
+        }
+        Ok(())
+    }
+
+    /// What the numbers rest on.
+    fn basis(&mut self, c: &Capacity) -> io::Result<()> {
+        self.title("Reckoned with")?;
+        let mut engine = format!(
+            "engine {}, {}, Linux {}",
+            c.engine.name(),
+            things(c.workers.into(), "worker"),
+            c.kernel
+        );
+        if let Some(why) = &c.why_epoll {
+            engine += &format!("; io_uring can't be used: {why}");
+        }
+        self.prose(2, &engine)?;
+        let mut memory = format!(
+            "a connection: {} bytes in the kernel ({}), {} in throng",
+            count(c.bytes.kernel),
+            c.bytes.source,
+            count(c.bytes.user)
+        );
+        if c.bytes.buffers > 0 {
+            memory += &format!(", {} in socket buffers", count(c.bytes.buffers));
+        }
+        memory += &format!("; {} for all together", bytes(c.bytes.fixed));
+        self.prose(2, &memory)
+    }
+}
+
+/// A shell command in lines of at most `columns` that can be pasted together; what is in quotes stays
+/// whole.
+fn shell_lines(command: &str, columns: usize) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for c in command.chars() {
+        match quote {
+            None if c == ' ' => {
+                words.push(String::new());
+                continue;
+            }
+            None if c == '\'' || c == '"' => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            _ => {}
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+    }
+    let mut lines = vec![String::new()];
+    for word in words {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() + 2 > columns {
+            *line += " \\";
+            lines.push(format!("  {word}"));
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            *line += &word;
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_broken_outside_quotes_only() {
+        assert_eq!(
+            shell_lines("sysctl -w a=\"1024 65535\" b=1", 22),
+            ["sysctl -w \\", "  a=\"1024 65535\" b=1"]
+        );
+        assert_eq!(shell_lines("a b", 80), ["a b"]);
+    }
+}
