@@ -241,7 +241,7 @@ mod tests {
         become_nobody();
         assert_eq!(active(v4), (Some(Some(true)), None));
         assert_eq!(crate::conntrack::ConntrackDrops::read().unwrap().drop, 0);
-        // Nothing comes through: that is told, and not taken for an answer.
+        // Not tried, not told.
         let host = survey(&Wanted::default());
         assert_eq!(host.conntrack.unwrap().active, None);
     }
