@@ -52,3 +52,42 @@ pub(crate) fn is_local(mut addr: SocketAddr) -> bool {
         Err(e) => e.kind() != io::ErrorKind::AddrNotAvailable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::namespace::{all, inside, shell};
+    use crate::survey::{Wanted, survey};
+
+    #[test]
+    fn a_machine_s_own_addresses_are_those_that_others_reach() {
+        if !inside(
+            "addresses::tests::a_machine_s_own_addresses_are_those_that_others_reach",
+            "ip link add a0 type veth peer name b0
+             ip addr add 192.0.2.1/24 dev a0
+             ip addr add 192.0.2.7/24 dev b0
+             ip addr add 169.254.3.4/16 dev a0
+             ip addr add 10.9.9.9/32 dev lo
+             ip link set a0 up",
+        ) {
+            return;
+        }
+        let host = survey(&Wanted::default());
+        let expected = ["192.0.2.1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        // b0 is down; an address on lo that isn't a loopback address can be routed to.
+        let expected = [&["10.9.9.9".parse().unwrap()], &expected[..]].concat();
+        assert_eq!(host.addresses, expected);
+        if host.ipv6 {
+            shell("ip addr add 2001:db8::1/64 dev a0 nodad");
+            let host = survey(&Wanted::default());
+            assert_eq!(
+                host.addresses[2..],
+                ["2001:db8::1".parse::<IpAddr>().unwrap()]
+            );
+            shell("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
+        }
+        let host = survey(&all(&["[::1]:80".parse().unwrap()]));
+        assert!(!host.ipv6 && !host.towards[0].local);
+        assert_eq!(host.addresses, expected);
+    }
+}

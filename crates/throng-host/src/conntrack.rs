@@ -144,6 +144,8 @@ impl ConntrackDrops {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::namespace::{all, become_nobody, inside, shell, why};
+    use crate::survey::{Wanted, survey};
 
     #[test]
     fn drops_are_summed_over_cores() {
@@ -181,5 +183,66 @@ mod tests {
         };
         assert_eq!(drops.since(&earlier).drop, 6);
         assert_eq!(earlier.since(&drops), ConntrackDrops::default());
+    }
+
+    #[test]
+    fn whether_connections_are_tracked_is_found_out_without_root() {
+        if !inside(
+            "conntrack::tests::whether_connections_are_tracked_is_found_out_without_root",
+            "",
+        ) {
+            return;
+        }
+        let active = |targets: &[&str]| {
+            let targets: Vec<_> = targets.iter().map(|t| t.parse().unwrap()).collect();
+            let host = survey(&all(&targets));
+            let why = why(&host, "tracks").map(str::to_owned);
+            (host.conntrack.map(|c| c.active), why)
+        };
+        let (state, _) = active(&[]);
+        if state.is_none() {
+            // Not in this kernel, or not shown to a user namespace.
+            let host = survey(&all(&[]));
+            assert!(why(&host, "nf_conntrack_").is_some(), "{:?}", host.unread);
+            return;
+        }
+        let (v4, v6, remote) = (
+            &["127.0.0.1:1"][..],
+            &["[::1]:1"][..],
+            &["198.51.100.1:80"][..],
+        );
+        for targets in [&[][..], v4, v6, remote] {
+            assert_eq!(active(targets), (Some(Some(false)), None), "{targets:?}");
+        }
+        // The hooks are there for one family only.
+        shell(
+            "nft 'add table ip t; add chain ip t c { type filter hook input priority 0; }; \
+               add rule ip t c ct state invalid drop'",
+        );
+        for (targets, tracked) in [(v4, true), (remote, true), (v6, false)] {
+            assert_eq!(active(targets).0, Some(Some(tracked)), "{targets:?}");
+        }
+        // Switched off again: entries that are still there must not make us believe the opposite.
+        shell("nft 'delete table ip t'");
+        assert_eq!(active(v4).0, Some(Some(false)));
+        let (state, why) = active(remote);
+        assert!(state == Some(None) && why.unwrap().contains("entries"));
+        // Exempt, as an administrator may have it.
+        shell(
+            "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; \
+               add rule inet t c ct state invalid drop; \
+               add chain inet t o { type filter hook output priority raw; }; \
+               add rule inet t o tcp dport != 1 notrack; add rule inet t o tcp sport != 1 notrack'",
+        );
+        assert_eq!(active(v4).0, Some(Some(false)));
+        shell("nft 'delete chain inet t o'");
+        assert_eq!(active(v4).0, Some(Some(true)));
+        assert_eq!(active(v6).0, Some(Some(true)));
+        become_nobody();
+        assert_eq!(active(v4), (Some(Some(true)), None));
+        assert_eq!(crate::conntrack::ConntrackDrops::read().unwrap().drop, 0);
+        // Not tried, not told.
+        let host = survey(&Wanted::default());
+        assert_eq!(host.conntrack.unwrap().active, None);
     }
 }

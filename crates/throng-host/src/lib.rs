@@ -23,6 +23,8 @@ pub mod limits;
 pub mod listen;
 mod listeners;
 pub mod memory;
+#[cfg(test)]
+mod namespace;
 pub mod netstat;
 mod ports;
 mod proc_text;

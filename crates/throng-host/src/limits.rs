@@ -22,6 +22,12 @@ pub struct FileLimits {
     pub hard: u64,
 }
 
+/// What the kernel gives the first process.
+const LINUX_DEFAULT: FileLimits = FileLimits {
+    soft: 1024,
+    hard: 4096,
+};
+
 impl FileLimits {
     /// Reads the limits.
     ///
@@ -58,7 +64,7 @@ pub fn raise_soft_to_hard() -> io::Result<FileLimits> {
 /// hundreds off.
 pub(crate) fn read(reading: &mut Reading) -> Files {
     let limits = reading.kept("RLIMIT_NOFILE", FileLimits::read());
-    let limits = limits.unwrap_or(FileLimits { soft: 0, hard: 0 });
+    let limits = limits.unwrap_or(LINUX_DEFAULT);
     let open = open_files(Path::new("/proc/self"));
     // Beyond file-max, processes without CAP_SYS_ADMIN get ENFILE.
     let (file_nr, file_max) = reading

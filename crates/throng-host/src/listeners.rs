@@ -82,3 +82,81 @@ pub(crate) fn find_processes(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::namespace::{Server, all, inside};
+    use crate::survey::{Processes, Wanted, survey};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_listener_s_process_is_found_with_its_file_limit() {
+        if !inside(
+            "listeners::tests::a_listener_s_process_is_found_with_its_file_limit",
+            "",
+        ) {
+            return;
+        }
+        let single = Server::start("");
+        let found = single.processes(1);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let process = &found[0];
+        assert_eq!((process.pid, process.file_limit), (single.child.id(), 777));
+        assert!(process.name.starts_with("python3"), "{process:?}");
+        let open = std::fs::read_dir(format!("/proc/{}/fd", process.pid)).unwrap();
+        assert_eq!(process.files_open, open.count() as u64);
+
+        // Workers accept, their parent waits.
+        let forking = Server::start("for _ in range(2):\n    if os.fork() == 0: break");
+        let found = forking.processes(2);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            found.iter().all(|p| p.pid != forking.child.id()),
+            "{found:?}"
+        );
+
+        // A program that inherited the socket is not a worker of the server.
+        let careless =
+            Server::start("s.set_inheritable(True)\nif os.fork() == 0: os.execvp('cat', ['cat'])");
+        let found = careless.processes(2);
+        let mut names: Vec<_> = found.iter().map(|p| p.name.as_str()).collect();
+        names.sort_unstable();
+        assert!(names.len() == 2 && names[0] == "cat", "{names:?}");
+        assert!(
+            found.iter().any(|p| p.pid == careless.child.id()),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn only_wanted_listeners_are_looked_up_and_ourselves_unless_told_otherwise() {
+        let test = "listeners::tests::only_wanted_listeners_are_looked_up_and_ourselves_unless_told_otherwise";
+        if !inside(test, "") {
+            return;
+        }
+        let _ours = TcpListener::bind("127.0.0.1:4000").unwrap();
+        let _any = TcpListener::bind("[::]:4001").unwrap();
+        let target = "127.0.0.9:4001".parse().unwrap();
+        for (processes, skip_self, expected) in [
+            (Processes::None, false, [0, 0]),
+            (Processes::OfTargets, false, [0, 1]),
+            (Processes::All, false, [1, 1]),
+            (Processes::All, true, [0, 0]),
+        ] {
+            let wanted = Wanted {
+                processes,
+                skip_self,
+                ..all(&[target])
+            };
+            let host = survey(&wanted);
+            let found: Vec<_> = host.listeners.iter().map(|l| l.processes.len()).collect();
+            assert_eq!(found, expected, "{wanted:?}");
+            let pids = host
+                .listeners
+                .iter()
+                .flat_map(|l| &l.processes)
+                .map(|p| p.pid);
+            assert!(pids.into_iter().all(|pid| pid == std::process::id()));
+        }
+    }
+}

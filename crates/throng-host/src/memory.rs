@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use nix::sys::sysinfo::sysinfo;
 use nix::unistd::{SysconfVar, sysconf};
 use serde::{Deserialize, Serialize};
 use throng_core::host::{CgroupMemory, Memory};
@@ -127,10 +128,14 @@ pub(crate) fn read(reading: &mut Reading) -> Memory {
     let machine = reading.kept("/proc/meminfo", MemInfo::read());
     reading.text("/proc/self/cgroup");
     let bounds = MemoryBounds::locate();
-    let available = machine.map_or(0, |m| m.available_bytes);
+    let (total, available) = match machine {
+        Some(machine) => (machine.total_bytes, machine.available_bytes),
+        // Without the page cache that could be dropped: less than there is, but not nothing.
+        None => sysinfo().map_or((0, 0), |m| (m.ram_total(), m.ram_unused())),
+    };
     let cgroup = bounds
         .tightest()
-        .filter(|(_, bound)| machine.is_none() || bound.available < available)
+        .filter(|(_, bound)| bound.available < available)
         .map(|(cgroup, bound)| CgroupMemory {
             path: cgroup.dir.display().to_string(),
             version: cgroup.version(),
@@ -139,7 +144,7 @@ pub(crate) fn read(reading: &mut Reading) -> Memory {
         });
     let page = page_bytes();
     Memory {
-        total: machine.map_or(0, |m| m.total_bytes),
+        total,
         available,
         cgroup,
         page,

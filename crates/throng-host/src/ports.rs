@@ -78,6 +78,10 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::kernel::Kernel;
+    use crate::namespace::{all, inside};
+    use crate::survey::{Wanted, survey};
+    use socket2::{Domain, Socket, Type};
 
     #[test]
     fn usable_ports_are_the_range_less_the_reserved_ones() {
@@ -120,5 +124,85 @@ mod tests {
         let is_reserved = |(a, b): &(u16, u16)| (*a..=*b).contains(&port);
         assert!(!ports.reserved.iter().any(is_reserved), "{port} {ports:?}");
         assert!(ports.usable() > 0);
+    }
+
+    fn bound(addr: &str) -> Socket {
+        let addr: SocketAddr = addr.parse().unwrap();
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
+        if addr.is_ipv6() {
+            socket.set_only_v6(true).unwrap();
+        }
+        socket.bind(&addr.into()).unwrap();
+        socket
+    }
+
+    #[test]
+    fn as_many_connections_fit_as_ports_are_usable() {
+        if !inside(
+            "ports::tests::as_many_connections_fit_as_ports_are_usable",
+            "cd /proc/sys/net/ipv4
+             echo 2000 2399 > ip_local_port_range
+             echo 2100-2149,5000 > ip_local_reserved_ports
+             echo 1 > tcp_tw_reuse",
+        ) {
+            return;
+        }
+        let before = survey(&Wanted::default()).ports;
+        assert_eq!(before.range, Some((2000, 2399)));
+        assert_eq!(before.reserved, [(2100, 2149), (5000, 5000)]);
+        assert_eq!(
+            (before.bound, before.usable(), before.tw_reuse),
+            (0, 350, Some(1))
+        );
+
+        // Listeners: one port twice, a reserved port, one outside of the range.
+        let listening = [
+            "127.0.0.1:2200",
+            "[::1]:2200",
+            "0.0.0.0:2101",
+            "[::1]:2202",
+            "0.0.0.0:3500",
+        ];
+        let listeners = listening.map(|addr| {
+            let socket = bound(addr);
+            socket.listen(1000).unwrap();
+            socket
+        });
+        let mut taken = 2;
+        // Bound and nothing else.
+        let mut inactive = Vec::new();
+        if Kernel::read().unwrap().version >= Some((6, 8)) {
+            inactive.push(bound("127.0.0.1:2300"));
+            taken += 1;
+        }
+        let host = survey(&Wanted::default());
+        assert_eq!(
+            (host.ports.bound, host.ports.usable()),
+            (taken, 350 - taken)
+        );
+        let at: Vec<_> = host
+            .listeners
+            .iter()
+            .map(|l| (l.address, l.backlog))
+            .collect();
+        let mut expected = listening.map(|addr| (addr.parse().unwrap(), 1000));
+        expected.sort_unstable();
+        assert_eq!(at, expected);
+
+        let target = listeners[4].local_addr().unwrap().as_socket().unwrap();
+        let mut held = Vec::new();
+        let error = loop {
+            match TcpStream::connect(target) {
+                Ok(stream) => held.push(stream),
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrNotAvailable);
+        assert_eq!(held.len() as u32, host.ports.usable());
+        let host = survey(&all(&["127.0.0.1:3500".parse().unwrap()]));
+        assert_eq!(host.towards[0].in_use, held.len() as u64);
+        let queued = |l: &&throng_core::host::Listener| l.address.port() == 3500;
+        let listener = host.listeners.iter().find(queued).unwrap();
+        assert_eq!(listener.queued as usize, held.len());
     }
 }

@@ -150,6 +150,8 @@ pub(crate) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::namespace::{inside, why};
+    use crate::survey::{Wanted, survey};
 
     #[test]
     fn what_cannot_be_read_is_noted_once_with_the_reason() {
@@ -184,6 +186,52 @@ mod tests {
         );
         for text in ["", "1 2", "1 2 3 4", "1 2 x", "1 2 -3"] {
             assert_eq!(numbers::<3>(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_holds_for_the_whole_machine_is_read_in_its_first_namespace() {
+        let test =
+            "reading::tests::what_holds_for_the_whole_machine_is_read_in_its_first_namespace";
+        let files = [
+            "ipv4/tcp_mem",
+            "ipv4/tcp_max_orphans",
+            "core/netdev_max_backlog",
+        ];
+        let read = |name| {
+            let text = std::fs::read_to_string(format!("/proc/sys/net/{name}"));
+            text.unwrap_or_default().trim().replace('\t', " ")
+        };
+        let outside = files.map(read).join(",");
+        let setup = format!(
+            "export OUTSIDE='{outside}'
+             echo 2000 2399 > /proc/sys/net/ipv4/ip_local_port_range"
+        );
+        if !inside(test, &setup) {
+            return;
+        }
+        let outside = std::env::var("OUTSIDE").unwrap();
+        // We stay where we are: the second survey finds the same.
+        for _ in 0..2 {
+            let host = survey(&Wanted::default());
+            assert_eq!(host.ports.range, Some((2000, 2399)));
+            // Shown in each namespace, but negative where it is not its own.
+            assert!(why(&host, "tcp_ehash_entries").is_none_or(|w| w.starts_with("not there")));
+            let mem = host
+                .tcp
+                .mem_pages
+                .map(|m| format!("{} {} {}", m[0], m[1], m[2]));
+            let orphans = host.tcp.max_orphans.map(|n| n.to_string());
+            let backlog = host.accept.netdev_backlog.map(|n| n.to_string());
+            let found = [mem, orphans, backlog];
+            for (name, found) in files.iter().zip(&found) {
+                assert_eq!(why(&host, name).is_none(), found.is_some(), "{name}");
+            }
+            // In a user namespace one is not root outside of it.
+            let ids = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+            if ids.contains("4294967295") {
+                assert_eq!(found.map(Option::unwrap_or_default).join(","), outside);
+            }
         }
     }
 }

@@ -83,6 +83,8 @@ fn each(pages: u64, objects: u64, page: u64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::namespace::why;
+    use crate::survey::{Wanted, survey};
 
     const INFO: &str = "\
 slabinfo - version: 2.1
@@ -137,5 +139,40 @@ eventpoll_epi        163    352    128   32    1 : tunables    0    0    0 : sla
         std::os::unix::fs::symlink(":A-0000128", dir.path().join("tcp_bind_bucket")).unwrap();
         assert_eq!(merged(dir.path(), "tcp_bind_bucket", 4096), Some(136));
         assert_eq!(merged(dir.path(), "no_such_cache", 4096), None);
+    }
+
+    #[test]
+    fn an_object_is_no_smaller_than_the_slab_allocator_says() {
+        let host = survey(&Wanted::default());
+        let Some(objects) = host.memory.objects else {
+            assert!(why(&host, "/proc/slabinfo").is_some());
+            return;
+        };
+        let info = std::fs::read_to_string("/proc/slabinfo").unwrap();
+        let size = |name: &str| -> u32 {
+            let mut lines = info
+                .lines()
+                .map(|l| l.split_whitespace().collect::<Vec<_>>());
+            lines.find(|l| l[0] == name).unwrap()[3].parse().unwrap()
+        };
+        for (name, bytes) in [
+            ("TCP", objects.tcp),
+            ("sock_inode_cache", objects.inode),
+            ("dentry", objects.dentry),
+            ("filp", objects.file),
+        ] {
+            let size = size(name);
+            assert!(
+                (size..size * 3 / 2).contains(&bytes),
+                "{name}: {bytes}, size {size}"
+            );
+        }
+        // SLUB merges these with others of their size; they are found all the same.
+        if std::path::Path::new("/sys/kernel/slab/tcp_bind_bucket").exists() {
+            assert!(
+                objects.bind.is_some() && objects.epoll_item.is_some(),
+                "{objects:?}"
+            );
+        }
     }
 }

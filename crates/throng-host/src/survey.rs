@@ -10,12 +10,12 @@ use crate::listeners::{self, Listening};
 use crate::reading::Reading;
 use crate::{accept, conntrack, limits, memory, ports, tasks, tcp, towards};
 
-/// What to read beyond the limits themselves. Nothing, by default: then a survey takes about a
-/// millisecond, and changes nothing.
+/// What to read beyond the limits themselves. Nothing, by default: then a survey takes some milliseconds,
+/// and opens no connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Count the connections to each of these ([`Host::towards`]). Goes through all connections of this
-    /// network namespace: about a second for a million.
+    /// network namespace, without keeping any.
     pub targets: Vec<SocketAddr>,
     /// Whose the listeners are ([`throng_core::host::Listener::processes`]).
     pub processes: Processes,
@@ -98,4 +98,95 @@ fn tracking(reading: &mut Reading, wanted: &Wanted) -> Option<throng_core::host:
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::namespace::{Server, all, become_nobody, inside, why};
+
+    #[test]
+    fn an_unprivileged_user_learns_what_he_may_and_what_not() {
+        if !inside(
+            "survey::tests::an_unprivileged_user_learns_what_he_may_and_what_not",
+            "",
+        ) {
+            return;
+        }
+        let server = Server::start("");
+        let privileged = std::fs::read_to_string("/proc/slabinfo").is_ok();
+        let host = survey(&all(&[server.address]));
+        assert_eq!(
+            host.memory.objects.is_some(),
+            privileged,
+            "{:?}",
+            host.unread
+        );
+        assert_eq!(
+            why(&host, "/proc/slabinfo").is_none(),
+            privileged,
+            "{:?}",
+            host.unread
+        );
+        become_nobody();
+        let host = survey(&all(&[server.address]));
+        assert_eq!(host.memory.objects, None);
+        assert!(why(&host, "/proc/slabinfo").unwrap().contains("root"));
+        let listener = &host.listeners[0];
+        assert_eq!((listener.address, listener.backlog), (server.address, 7));
+        if privileged {
+            assert_eq!(listener.processes, []);
+            assert!(
+                why(&host, "processes that listen on 127.0.0.1")
+                    .unwrap()
+                    .contains("root")
+            );
+        }
+        assert!(host.towards[0].local && host.ports.range.is_some());
+        assert!(host.tcp.rmem.is_some() && host.files.open > 0);
+        // Only root gets at what Linux shows in the machine's first namespace alone.
+        assert!(why(&host, "tcp_mem").is_some_and(|w| w.contains("namespace")));
+    }
+
+    #[test]
+    fn without_proc_sys_each_value_says_so_and_the_rest_is_there() {
+        let test = "survey::tests::without_proc_sys_each_value_says_so_and_the_rest_is_there";
+        if !inside(test, "mount -t tmpfs none /proc/sys") {
+            return;
+        }
+        let host = survey(&all(&["127.0.0.1:1".parse().unwrap()]));
+        for path in [
+            "net/ipv4/ip_local_port_range",
+            "net/ipv4/tcp_mem",
+            "net/core/somaxconn",
+            "net/netfilter/nf_conntrack_count",
+            "fs/file-nr",
+            "kernel/pid_max",
+        ] {
+            assert!(
+                why(&host, path).is_some_and(|w| w.starts_with("not there")),
+                "{path}"
+            );
+        }
+        assert_eq!((host.ports.range, host.accept.somaxconn), (None, None));
+        assert_eq!((host.tcp.mem_pages, host.conntrack.clone()), (None, None));
+        assert_eq!(host.ports.usable(), 28_232);
+        assert!(host.memory.total > 0 && host.tcp.mem_used_pages.is_some() && host.files.hard > 0);
+    }
+
+    #[test]
+    fn without_proc_nothing_is_known_and_nothing_panics() {
+        let test = "survey::tests::without_proc_nothing_is_known_and_nothing_panics";
+        if !inside(test, "mount -t tmpfs none /proc") {
+            return;
+        }
+        let host = survey(&all(&["127.0.0.1:1".parse().unwrap()]));
+        assert!(why(&host, "/proc/meminfo").is_some() && why(&host, "sockstat").is_some());
+        assert!(
+            why(&host, "/proc/self/cgroup").is_some(),
+            "{:?}",
+            host.unread
+        );
+        assert_eq!((host.memory.objects, host.tasks.max), (None, None));
+        // Some is known without files.
+        assert!(host.memory.total > 0 && host.memory.available > 0 && host.files.hard > 0);
+        assert!(host.cores >= 1 && !host.kernel.is_empty());
+    }
+}

@@ -69,3 +69,78 @@ fn count(counts: &mut Counts) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::namespace::{all, inside};
+    use crate::survey::survey;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn connections_to_each_target_are_counted() {
+        if !inside("towards::tests::connections_to_each_target_are_counted", "") {
+            return;
+        }
+        let listener = TcpListener::bind("0.0.0.0:4000").unwrap();
+        let other = TcpListener::bind("127.0.0.1:4001").unwrap();
+        // The last one is an IPv6 socket with an IPv4 connection.
+        let to = [
+            "127.0.0.1:4000",
+            "127.0.0.1:4000",
+            "127.0.0.1:4000",
+            "[::ffff:127.0.0.1]:4000",
+        ];
+        let mut clients: Vec<_> = to
+            .iter()
+            .map(|to| TcpStream::connect(to).unwrap())
+            .collect();
+        clients.push(TcpStream::connect("127.0.0.2:4000").unwrap());
+        clients.push(TcpStream::connect(other.local_addr().unwrap()).unwrap());
+        let mut served: Vec<_> = (0..5).map(|_| listener.accept().unwrap()).collect();
+        // Two end in TIME_WAIT: the client closes first.
+        let ended: Vec<_> = clients
+            .drain(..2)
+            .map(|c| c.local_addr().unwrap())
+            .collect();
+        served.retain(|(_, from)| !ended.contains(from));
+
+        let targets = [
+            "127.0.0.1:4000",
+            "127.0.0.2:4000",
+            "127.0.0.1:4001",
+            "198.51.100.1:80",
+            "[2001:db8::1]:80",
+        ];
+        let targets = targets.map(|t| t.parse().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let host = loop {
+            let host = survey(&all(&targets));
+            if host.towards[0].time_wait == 2 || Instant::now() > deadline {
+                break host;
+            }
+        };
+        let told: Vec<_> = host
+            .towards
+            .iter()
+            .map(|t| (t.in_use, t.time_wait, t.local))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (2, 2, true),
+                (1, 0, true),
+                (1, 0, true),
+                (0, 0, false),
+                (0, 0, false)
+            ]
+        );
+        assert!(host.towards.iter().map(|t| t.target).eq(targets));
+        // Their number is known from elsewhere too.
+        assert_eq!(host.tcp.time_wait, Some(2));
+        assert_eq!(host.tcp.in_use, Some(2 + 4 + 4));
+        // One port only: the kernel filters.
+        let host = survey(&all(&targets[..2]));
+        assert_eq!((host.towards[0].in_use, host.towards[1].in_use), (2, 1));
+    }
+}
