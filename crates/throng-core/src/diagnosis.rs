@@ -4,36 +4,13 @@
 //! A finding is told as certain only where an error code or a counter of the kernel names the limit. A
 //! plateau just under a limit that programs commonly have "looks like" it, and is told in those words.
 
+use crate::capacity::LimitKind;
 use crate::host::Process;
 use crate::human::count as number;
 use crate::stats::{FailCause, Tally};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
-
-/// A limit that a run can meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Met {
-    /// Ports × source addresses × targets.
-    FourTuples,
-    /// This process's limit on open files, or the machine's.
-    Files,
-    /// The limit on open files of the server's process.
-    ServerFiles,
-    /// A limit of the server's own, at which it closes what comes beyond.
-    ServerConnections,
-    /// The server's accept queue: it does not accept, or not fast enough.
-    AcceptQueue,
-    /// The queue of handshakes that have not ended.
-    SynQueue,
-    /// The conntrack table, of this machine or of one on the way.
-    Conntrack,
-    /// Memory, of the machine or of the container.
-    Memory,
-    /// `net.ipv4.tcp_mem`.
-    TcpMemory,
-}
 
 /// What is known of a run that got no further.
 #[derive(Clone, Debug, Default)]
@@ -54,8 +31,8 @@ pub struct Evidence {
     pub queue: Option<Queue>,
     /// Processes of this machine that accept for the targets.
     pub servers: Vec<Process>,
-    /// Bytes of memory left when opening was stopped for it.
-    pub memory_left: Option<u64>,
+    /// Bytes of memory left when opening was stopped for it, and whose memory that is.
+    pub memory_left: Option<(u64, LimitKind)>,
     /// Connection tracking of this namespace.
     pub conntrack: Option<Tracked>,
     /// What the kernel counted in this namespace during the run.
@@ -103,7 +80,7 @@ pub struct KernelCounts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// Which.
-    pub limit: Met,
+    pub limit: LimitKind,
     /// The number of connections that it allows, if that can be told.
     pub allows: Option<u64>,
     /// Whether an error code or a counter names it; otherwise the shape of the failure suggests it.
@@ -141,9 +118,9 @@ pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {
 }
 
 fn memory(e: &Evidence) -> Option<Diagnosis> {
-    let left = e.memory_left?;
+    let (left, limit) = e.memory_left?;
     Some(Diagnosis {
-        limit: Met::Memory,
+        limit,
         allows: Some(e.plateau),
         certain: true,
         what: format!("opening stopped because only {} MiB of memory were left", left >> 20),
@@ -158,7 +135,7 @@ fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
     }
     let ports = number(e.ports);
     Some(Diagnosis {
-        limit: Met::FourTuples,
+        limit: LimitKind::FourTuples,
         allows: e.four_tuples,
         certain: true,
         what: match e.four_tuples {
@@ -175,7 +152,7 @@ fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
 
 fn own_files(e: &Evidence) -> Option<Diagnosis> {
     (e.clients.failed(FailCause::FileLimit) > 0).then(|| Diagnosis {
-        limit: Met::Files,
+        limit: LimitKind::OpenFiles,
         allows: None,
         certain: true,
         what: format!(
@@ -194,7 +171,7 @@ fn conntrack_full(e: &Evidence) -> Option<Diagnosis> {
     let t = e.conntrack?;
     let full = t.count as f64 >= t.max as f64 * NEARLY_FULL;
     (t.dropped > 0 || full && t.max > 0).then(|| Diagnosis {
-        limit: Met::Conntrack,
+        limit: LimitKind::Conntrack,
         allows: Some(t.max),
         certain: true,
         what: format!(
@@ -220,7 +197,7 @@ fn server_files(e: &Evidence) -> Option<Diagnosis> {
     let p = &e.servers[0];
     let accepted = e.plateau.saturating_sub(waiting(e));
     Some(Diagnosis {
-        limit: Met::ServerFiles,
+        limit: LimitKind::TargetFiles,
         allows: Some(accepted),
         certain: true,
         what: format!(
@@ -239,7 +216,7 @@ fn tcp_memory(e: &Evidence) -> Option<Diagnosis> {
     let k = &e.kernel;
     let failed = e.clients.failed(FailCause::NoMemory);
     (k.aborts_on_memory > 0 || failed > 0).then(|| Diagnosis {
-        limit: Met::TcpMemory,
+        limit: LimitKind::TcpMemory,
         allows: None,
         certain: true,
         what: format!(
@@ -286,7 +263,7 @@ fn accept_queue(e: &Evidence, alone: bool) -> Option<Diagnosis> {
         None => return None,
     };
     Some(Diagnosis {
-        limit: Met::AcceptQueue,
+        limit: LimitKind::AcceptQueue,
         allows,
         certain: true,
         what,
@@ -297,7 +274,7 @@ fn accept_queue(e: &Evidence, alone: bool) -> Option<Diagnosis> {
 fn syn_queue(e: &Evidence) -> Option<Diagnosis> {
     let k = &e.kernel;
     (k.syn_queue_drops > 0).then(|| Diagnosis {
-        limit: Met::SynQueue,
+        limit: LimitKind::SynBacklog,
         allows: None,
         certain: true,
         what: format!(
@@ -319,7 +296,7 @@ fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
         return None;
     }
     Some(Diagnosis {
-        limit: Met::ServerConnections,
+        limit: LimitKind::TargetConnections,
         allows: Some(e.plateau),
         certain: false,
         what: format!(
@@ -372,7 +349,7 @@ fn plateau(e: &Evidence) -> Option<Diagnosis> {
             )
         });
         return guess(
-            Met::ServerFiles,
+            LimitKind::TargetFiles,
             n,
             format!("looks like its own file limit of {limit}{queue}"),
             "Raise the server's limit on open files: LimitNOFILE= in its systemd unit, or ulimit -n in what starts it.",
@@ -381,7 +358,7 @@ fn plateau(e: &Evidence) -> Option<Diagnosis> {
     let remote = e.targets.iter().any(|t| !t.ip().is_loopback());
     if remote && near(DEFAULT_PORTS) {
         return guess(
-            Met::FourTuples,
+            LimitKind::FourTuples,
             DEFAULT_PORTS,
             format!(
                 "looks like a proxy on the way that ran out of ports ({DEFAULT_PORTS}) towards its server"
@@ -391,7 +368,7 @@ fn plateau(e: &Evidence) -> Option<Diagnosis> {
     }
     if let Some(limit) = CONNTRACK_MAXIMA.into_iter().find(|m| remote && near(*m)) {
         return guess(
-            Met::Conntrack,
+            LimitKind::Conntrack,
             limit,
             format!("looks like a conntrack table of {limit} entries on the target or on the way"),
             "Look there: dmesg for \"nf_conntrack: table full\", sysctl net.netfilter.nf_conntrack_max.",
@@ -445,23 +422,23 @@ mod tests {
     }
 
     /// The first diagnosis: limit, number, whether it is certain.
-    fn first(e: &Evidence) -> Option<(Met, Option<u64>, bool)> {
+    fn first(e: &Evidence) -> Option<(LimitKind, Option<u64>, bool)> {
         diagnose(e).first().map(|d| (d.limit, d.allows, d.certain))
     }
 
     #[test]
     fn a_plateau_is_told_for_what_it_looks_like() {
-        use Met::*;
+        use LimitKind::*;
         for (plateau, limit, allows) in [
-            (1013, ServerFiles, 1013),
-            (1020, ServerFiles, 1020),
-            (65_523, ServerFiles, 65_523),
+            (1013, TargetFiles, 1013),
+            (1020, TargetFiles, 1020),
+            (65_523, TargetFiles, 65_523),
             (28_232, FourTuples, 28_232),
             (28_230, FourTuples, 28_232),
             (65_536, Conntrack, 65_536),
             (262_144, Conntrack, 262_144),
             // 1,013 accepted and 512 in a queue of 511.
-            (1013 + 512, ServerFiles, 1525),
+            (1013 + 512, TargetFiles, 1525),
         ] {
             let e = stopped_at(plateau);
             assert_eq!(first(&e), Some((limit, Some(allows), false)), "{plateau}");
@@ -493,9 +470,9 @@ mod tests {
         let all = diagnose(&e);
         assert_eq!(
             (all[0].limit, all[0].allows),
-            (Met::ServerFiles, Some(1013))
+            (LimitKind::TargetFiles, Some(1013))
         );
-        assert_eq!(all[1].limit, Met::AcceptQueue);
+        assert_eq!(all[1].limit, LimitKind::AcceptQueue);
         // By itself the queue is the limit.
         e.plateau = 17;
         e.queue = e.queue.map(|q| Queue {
@@ -503,28 +480,34 @@ mod tests {
             limit: 16,
             ..q
         });
-        assert_eq!(first(&e), Some((Met::AcceptQueue, Some(17), true)));
+        assert_eq!(first(&e), Some((LimitKind::AcceptQueue, Some(17), true)));
     }
 
     #[test]
     fn what_an_error_code_or_a_counter_names_is_certain_and_comes_first() {
         let ran_out = with_failures(stopped_at(28_232), FailCause::NoAddress);
-        assert_eq!(first(&ran_out), Some((Met::FourTuples, Some(28_232), true)));
+        assert_eq!(
+            first(&ran_out),
+            Some((LimitKind::FourTuples, Some(28_232), true))
+        );
         let files = with_failures(stopped_at(1013), FailCause::FileLimit);
-        assert_eq!(first(&files), Some((Met::Files, None, true)));
+        assert_eq!(first(&files), Some((LimitKind::OpenFiles, None, true)));
         let mut tracked = stopped_at(1013);
         tracked.conntrack = Some(Tracked {
             count: 1024,
             max: 1024,
             dropped: 3,
         });
-        assert_eq!(first(&tracked), Some((Met::Conntrack, Some(1024), true)));
+        assert_eq!(
+            first(&tracked),
+            Some((LimitKind::Conntrack, Some(1024), true))
+        );
         let mut memory = stopped_at(9_000);
-        memory.memory_left = Some(1 << 30);
-        assert_eq!(first(&memory), Some((Met::Memory, Some(9_000), true)));
+        memory.memory_left = Some((1 << 30, LimitKind::Memory));
+        assert_eq!(first(&memory), Some((LimitKind::Memory, Some(9_000), true)));
         let mut queue = stopped_at(700);
         queue.kernel.listen_overflows = 7;
-        assert_eq!(first(&queue), Some((Met::AcceptQueue, None, true)));
+        assert_eq!(first(&queue), Some((LimitKind::AcceptQueue, None, true)));
     }
 
     #[test]
@@ -553,6 +536,9 @@ mod tests {
         counters.closed(Closed::ByPeer, 300);
         let mut e = stopped_at(1013);
         e.clients = counters.read();
-        assert_eq!(first(&e), Some((Met::ServerConnections, Some(1013), false)));
+        assert_eq!(
+            first(&e),
+            Some((LimitKind::TargetConnections, Some(1013), false))
+        );
     }
 }

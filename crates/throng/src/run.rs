@@ -12,7 +12,7 @@ use throng_core::plan::Shortfall;
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::summary::{Cost, Phase, Samples, Snapshot};
 use throng_engine::{Clock, Control, Done, Order};
-use throng_host::memory::{MemInfo, MemoryBounds, rss_bytes};
+use throng_host::memory::{Available, MemInfo, MemoryBounds, rss_bytes};
 use throng_host::sockets::SockStat;
 use throng_host::usage::CpuUsage;
 use throng_report::live::{Live, LiveStyle};
@@ -205,8 +205,8 @@ pub(crate) struct Watch {
     guarded: u64,
     /// When the live view was drawn in the last second, and the counts then.
     shown: VecDeque<(Duration, Tally)>,
-    /// Bytes that were left when the guard stopped the opening.
-    pub stopped_at: Option<u64>,
+    /// What was left when the guard stopped the opening.
+    pub stopped_at: Option<Available>,
 }
 
 impl Watch {
@@ -282,11 +282,11 @@ impl Watch {
         };
         if available.bytes < self.reserve {
             self.control.give(Order::StopOpening);
-            self.stopped_at = Some(available.bytes);
             self.live.note(&format!(
                 "throng: only {} MiB of memory left: no more connections are opened",
                 available.bytes >> 20
             ));
+            self.stopped_at = Some(available);
             return MEMORY_EVERY;
         }
         if !grows {

@@ -215,11 +215,11 @@ fn finish(
     let mut connections = Connections::of(&tally, asked, watch.peak);
     connections.accepted = Some(tally.accepted);
     let mut findings = Vec::new();
-    if let Some(left) = watch.stopped_at {
+    if let Some(left) = &watch.stopped_at {
         findings.push(format!(
             "accepting stopped at {} connections because only {} MiB of memory were left",
             watch.peak,
-            left >> 20
+            left.bytes >> 20
         ));
     }
     let summary = Summary {

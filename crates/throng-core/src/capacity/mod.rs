@@ -26,6 +26,7 @@ pub use memory::{Bytes, KERNEL_BYTES_PER_END, USER_BYTES_PER_END};
 pub use proxies::Proxies;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
+pub use target::servers;
 pub(crate) use tuples::addresses_needed;
 pub use warnings::{Warning, WarningKind};
 
@@ -172,6 +173,8 @@ pub enum LimitKind {
     Conntrack,
     /// The file limit of the target's own process, if that is here.
     TargetFiles,
+    /// A limit of the target's own, at which it closes what comes beyond. Only a run can find it.
+    TargetConnections,
     /// Connections that wait to be accepted.
     AcceptQueue,
     /// Handshakes that have not ended.
@@ -193,6 +196,7 @@ impl LimitKind {
             LimitKind::TcpMemory => "TCP's memory",
             LimitKind::Conntrack => "conntrack",
             LimitKind::TargetFiles => "target's files",
+            LimitKind::TargetConnections => "target's connections",
             LimitKind::AcceptQueue => "accept queue",
             LimitKind::SynBacklog => "SYN backlog",
         }

@@ -88,6 +88,15 @@ pub(super) fn listeners<'a>(host: &'a Host, target: SocketAddr) -> Vec<&'a Liste
     if exact.is_empty() { on(false) } else { exact }
 }
 
+/// The processes of `host` that accept connections to `target`, each once.
+pub fn servers(host: &Host, target: SocketAddr) -> Vec<&Process> {
+    let listeners = listeners(host, target);
+    let mut processes: Vec<_> = listeners.into_iter().flat_map(|l| &l.processes).collect();
+    processes.sort_by_key(|p| p.pid);
+    processes.dedup_by_key(|p| p.pid);
+    processes
+}
+
 /// What the server's processes may still open. A process that keeps sockets in io_uring's tables is not
 /// bound.
 fn target_files(case: &Case) -> Option<Limit> {
@@ -98,12 +107,7 @@ fn target_files(case: &Case) -> Option<Limit> {
     let each = case.question.targets.iter().enumerate();
     let (allows, target, processes) = each
         .filter_map(|(k, target)| {
-            let mut processes: Vec<&Process> = listeners(case.host, *target)
-                .iter()
-                .flat_map(|l| &l.processes)
-                .collect();
-            processes.sort_by_key(|p| p.pid);
-            processes.dedup_by_key(|p| p.pid);
+            let processes = servers(case.host, *target);
             // nginx's master has the listener too, and accepts nothing: it is the parent of the others,
             // but has no more files open than a worker. Who accepts can't be told from outside, so all
             // that have the listener count.

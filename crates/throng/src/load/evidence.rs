@@ -1,51 +1,84 @@
 //! What is known of a run that got no further, gathered while its connections are still up.
 
 use crate::admission;
-use std::net::SocketAddr;
-use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::{Evidence, KernelCounts};
-use throng_core::host::Host;
+use throng_core::capacity::{self, LimitKind};
+use throng_core::diagnosis::{Evidence, KernelCounts, Tracked};
+use throng_core::host::{Conntrack, Host, Process};
 use throng_core::plan::LoadPlan;
+use throng_core::scenario::LoadScenario;
 use throng_core::stats::Tally;
+use throng_host::conntrack::ConntrackDrops;
 use throng_host::netstat::NetStat;
+use throng_host::survey::{Processes, Wanted, survey};
 
-/// What was counted before the first connection.
-pub(super) struct Before {
+/// What was read and counted before the first connection.
+pub(super) struct Before<'a> {
+    host: &'a Host,
     netstat: Option<NetStat>,
+    drops: Option<ConntrackDrops>,
 }
 
-impl Before {
-    /// Takes note of it.
-    pub fn read() -> Before {
+impl<'a> Before<'a> {
+    /// Takes note of it. `host` was read for the plan.
+    pub fn read(host: &'a Host) -> Before<'a> {
         Before {
+            host,
             netstat: NetStat::read().ok(),
+            drops: ConntrackDrops::read().ok(),
         }
     }
 
-    /// What happened since, to a load of `targets` that has got to `clients`, `plateau` at once.
+    /// What has happened since, now that `clients` is counted, and `plateau` were up at once.
     pub fn evidence(
         &self,
-        host: &Host,
+        scenario: &LoadScenario,
         plan: &LoadPlan,
-        targets: &[SocketAddr],
         clients: &Tally,
         plateau: u64,
-        memory_left: Option<u64>,
+        memory_left: Option<(u64, LimitKind)>,
     ) -> Evidence {
         let allows = |kind| plan.limits.iter().find(|l| l.kind == kind)?.allows;
+        let now = survey(&Wanted {
+            targets: scenario.targets.clone(),
+            processes: Processes::OfTargets,
+            skip_self: true,
+            tracking: false,
+        });
+        let mut servers: Vec<Process> = scenario
+            .targets
+            .iter()
+            .flat_map(|target| capacity::servers(&now, *target))
+            .cloned()
+            .collect();
+        servers.sort_by_key(|p| p.pid);
+        servers.dedup_by_key(|p| p.pid);
         Evidence {
             clients: *clients,
             plateau,
-            targets: targets.to_vec(),
-            ports: host.ports.usable().into(),
+            targets: scenario.targets.clone(),
+            ports: self.host.ports.usable().into(),
             four_tuples: allows(LimitKind::FourTuples),
-            file_limit: host.files.hard,
-            queue: admission::fullest_queue(targets),
-            servers: Vec::new(),
+            file_limit: self.host.files.hard,
+            queue: admission::fullest_queue(&scenario.targets),
+            servers,
             memory_left,
-            conntrack: None,
+            conntrack: now.conntrack.and_then(|now| self.tracked(&now)),
             kernel: self.kernel_counts(),
         }
+    }
+
+    /// Connection tracking `now`, if it was found to be active.
+    fn tracked(&self, now: &Conntrack) -> Option<Tracked> {
+        self.host
+            .conntrack
+            .as_ref()
+            .filter(|c| c.active != Some(false))?;
+        let dropped = ConntrackDrops::read().ok().zip(self.drops);
+        Some(Tracked {
+            count: now.count,
+            max: now.max,
+            dropped: dropped.map_or(0, |(now, before)| now.since(&before).drop),
+        })
     }
 
     fn kernel_counts(&self) -> KernelCounts {

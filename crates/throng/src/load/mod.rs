@@ -61,7 +61,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         None => None,
     };
     watch.meter.note_sockets_before();
-    let before = Before::read();
+    let before = Before::read(&machine.host);
     let clients = start_clients(&scenario, &plan, own_server.as_ref(), &watch)?;
     let server = own_server.map(|own| own.side);
     let summary = watch::to_the_end(watch, &scenario, &plan, &machine, before, clients, server)?;

@@ -1,7 +1,8 @@
 //! Whether a load reached what was asked, and if not, what stood in the way and what lifts it.
 
 use std::time::Duration;
-use throng_core::diagnosis::{Diagnosis, Met};
+use throng_core::capacity::LimitKind;
+use throng_core::diagnosis::Diagnosis;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::MessageRate;
@@ -127,15 +128,22 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
 }
 
 /// Whether meeting `limit` is why attempts failed so, and its remedy the one to give.
-fn explains(limit: Met, cause: FailCause) -> bool {
-    match limit {
-        Met::FourTuples => cause == FailCause::NoAddress,
-        Met::Files => cause == FailCause::FileLimit,
-        Met::TcpMemory | Met::Memory => cause == FailCause::NoMemory,
-        Met::ServerFiles | Met::AcceptQueue | Met::SynQueue | Met::Conntrack => {
-            cause == FailCause::TimedOut
-        }
-        Met::ServerConnections => false,
+fn explains(limit: LimitKind, cause: FailCause) -> bool {
+    match cause {
+        FailCause::NoAddress => limit == LimitKind::FourTuples,
+        FailCause::FileLimit => limit == LimitKind::OpenFiles,
+        FailCause::NoMemory => matches!(
+            limit,
+            LimitKind::TcpMemory | LimitKind::Memory | LimitKind::CgroupMemory
+        ),
+        FailCause::TimedOut => matches!(
+            limit,
+            LimitKind::TargetFiles
+                | LimitKind::AcceptQueue
+                | LimitKind::SynBacklog
+                | LimitKind::Conntrack
+        ),
+        _ => false,
     }
 }
 

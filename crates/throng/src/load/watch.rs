@@ -6,8 +6,8 @@ use crate::Failure;
 use crate::facts::Machine;
 use crate::run::{Side, TICK, Watch};
 use std::time::Duration;
+use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
-use throng_core::host::Host;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::stats::{Measured, Tally};
@@ -16,6 +16,7 @@ use throng_core::summary::{
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
+use throng_host::memory::BoundBy;
 
 /// How long, beyond the connect timeout, a run goes on without getting any further.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -44,9 +45,8 @@ struct Opened {
 struct LoadRun<'a> {
     watch: Watch,
     scenario: &'a LoadScenario,
-    host: &'a Host,
     plan: &'a LoadPlan,
-    before: Before,
+    before: Before<'a>,
     clients: Side,
     server: Option<Side>,
     asked: u64,
@@ -70,7 +70,6 @@ pub(super) fn to_the_end(
     let mut run = LoadRun {
         watch,
         scenario,
-        host: &machine.host,
         plan,
         before,
         clients,
@@ -146,12 +145,17 @@ impl LoadRun<'_> {
     /// What kept the run from opening all, as far as can be told while its connections are up.
     fn diagnose(&self, now: &Tally) -> Vec<Diagnosis> {
         diagnosis::diagnose(&self.before.evidence(
-            self.host,
+            self.scenario,
             self.plan,
-            &self.scenario.targets,
             now,
             self.watch.peak,
-            self.watch.stopped_at,
+            self.watch.stopped_at.as_ref().map(|left| {
+                let whose = match left.bound_by {
+                    BoundBy::Machine => LimitKind::Memory,
+                    BoundBy::Cgroup(_) => LimitKind::CgroupMemory,
+                };
+                (left.bytes, whose)
+            }),
         ))
     }
 
