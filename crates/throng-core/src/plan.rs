@@ -281,7 +281,14 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
         Err(short) => (None, Some(short)),
     };
     let asked = u64::from(scenario.connections);
-    let warnings = judge(&capacity, asked, scenario.force, no_route)?;
+    let mut warnings = judge(&capacity, asked, scenario.force, no_route)?;
+    if scenario.force {
+        // Nothing holds the run back then, so what comes at once may be too much.
+        let at_once = |l: &&Limit| l.measure == capacity::Measure::AtOnce;
+        let short = capacity.limits.iter().filter(at_once);
+        let short = short.filter(|l| l.allows.is_some_and(|n| n < asked));
+        warnings.extend(short.map(Shortfall::of));
+    }
     let Some(routes) = routes else {
         return Err(Vec::new());
     };

@@ -15,10 +15,11 @@ use crate::reading::{Reading, in_words};
 
 /// Entries of this network namespace.
 const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
-/// Connections to open at once, to see whether they are tracked: more than entries that time out just
-/// then, so that the count grows.
-const CONNECTIONS: usize = 8;
-/// How often to try that before it is believed that they are not.
+/// Connections to open at once, to see whether they are tracked: few, since the entry of each stays for
+/// ten seconds.
+const CONNECTIONS: usize = 2;
+/// How often to try that before it is believed that they are not: entries that time out just then hide
+/// new ones.
 const TRIES: usize = 3;
 /// A connection over loopback takes some 50 µs; if it takes that long, packets are dropped.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -30,10 +31,11 @@ pub(crate) fn read(
     over: Option<IpAddr>,
     elsewhere: bool,
 ) -> Option<Conntrack> {
-    let count = reading.number(COUNT)?;
+    let before: u64 = reading.number(COUNT)?;
     let max = reading.number("/proc/sys/net/netfilter/nf_conntrack_max")?;
     let buckets = reading.number("/proc/sys/net/netfilter/nf_conntrack_buckets");
     let active = over.and_then(|over| {
+        let count = before;
         let why = match tracks(over) {
             Ok(true) => return Some(true),
             Ok(false) if count == 0 || !elsewhere => return Some(false),
@@ -51,7 +53,8 @@ pub(crate) fn read(
     Some(Conntrack {
         active,
         max,
-        count,
+        // With the entries that this look at it left.
+        count: reading.number(COUNT).unwrap_or(before),
         buckets,
     })
 }

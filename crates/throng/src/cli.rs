@@ -285,7 +285,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: EngineArg,
 
-    /// Go ahead although the plan says that it can't work
+    /// Go ahead although the plan says that it can't work, and don't hold back for a full accept queue
     #[arg(long)]
     pub force: bool,
 

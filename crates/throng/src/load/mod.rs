@@ -100,6 +100,8 @@ fn start_clients(
                 plan.routes.clone().with_port(own.port(worker)?),
                 Some(Box::new(own.admission(worker, &clients.counters[at]))),
             ),
+            // Who uses force wants to see the queue overflow.
+            None if scenario.force => (plan.routes.clone(), None),
             None => (
                 plan.routes.clone(),
                 LocalListeners::find(plan.routes.targets(), plan.workers).map(|l| Box::new(l) as _),

@@ -47,6 +47,13 @@ impl Net {
         }
     }
 
+    /// A process that is in it, by which `ip` names it.
+    pub fn pid(&self) -> u32 {
+        self.holder
+            .as_ref()
+            .map_or_else(std::process::id, Child::id)
+    }
+
     /// A command that is to run in it.
     pub fn command(&self, program: &str) -> Command {
         let Some(holder) = &self.holder else {

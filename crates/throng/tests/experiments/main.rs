@@ -1,0 +1,271 @@
+//! Prediction = experiment: each limit in turn is made the one that binds. `throng plan` names it and
+//! says the number, `throng load` is refused with that number, and with `--force` it gets there and names
+//! the same limit.
+//!
+//! A binary of its own, and one experiment at a time: some change what the whole machine shares.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod rig;
+
+use common::net::Net;
+use common::process::{Process, Ran};
+use common::{PATIENCE, assert_near};
+use rig::{Cgroup, ConntrackMax, listen_and_accept, listen_only, two_networks};
+use serde_json::Value;
+use std::any::Any;
+use std::sync::{Mutex, PoisonError};
+
+/// A machine on which one limit binds.
+struct Experiment {
+    /// Where throng runs.
+    net: Net,
+    /// What throng is started with: a program and its arguments, if not by itself.
+    under: Vec<String>,
+    /// Options that `plan` and `load` have in common.
+    common: String,
+    /// Options of `load` alone.
+    load: String,
+    /// How many connections to ask for: more than there can be.
+    ask: u32,
+    /// The limit, as JSON names it.
+    limit: &'static str,
+    /// How many it allows, where the experiment's makings say so.
+    allows: Option<u64>,
+    /// Whether a run that asks for more can't work: such is refused. Otherwise it may work, and is
+    /// warned about.
+    refused: bool,
+    /// What must stay while it runs.
+    _stays: Vec<Box<dyn Any>>,
+}
+
+fn on(net: Net, target: &str) -> Experiment {
+    Experiment {
+        net,
+        under: Vec::new(),
+        common: format!("--target {target}"),
+        load: target.to_owned(),
+        ask: 0,
+        limit: "",
+        allows: None,
+        refused: true,
+        _stays: Vec::new(),
+    }
+}
+
+impl Experiment {
+    fn start(&self, args: &str) -> Process {
+        let throng = env!("CARGO_BIN_EXE_throng");
+        let mut words = self.under.iter().map(String::as_str).chain([throng]);
+        let mut command = self.net.command(words.next().expect("at least throng"));
+        command.args(words).args(args.split_whitespace());
+        Process::start(format!("throng {args}"), command)
+    }
+
+    /// Plans, is refused, and tries it all the same.
+    fn run(self) {
+        let ask = self.ask;
+        let plan = format!("plan --output json -c {ask} -w 1 {}", self.common);
+        let ran = self.start(&plan).wait(PATIENCE);
+        assert_eq!(ran.code, i32::from(self.refused), "{ran}");
+        let capacity: Value = serde_json::from_str(&ran.stdout).expect("the plan is JSON");
+        let row = capacity["limits"]
+            .as_array()
+            .and_then(|all| all.iter().find(|row| row["kind"] == self.limit))
+            .unwrap_or_else(|| panic!("no row '{}': {ran}", self.limit));
+        let predicted = row["allows"].as_u64().expect("the row has a number");
+        if self.refused {
+            assert_eq!(
+                capacity["limits"][0]["kind"], self.limit,
+                "binds first: {ran}"
+            );
+        }
+        if let Some(allows) = self.allows {
+            assert_eq!(predicted, allows, "{ran}");
+        }
+        assert!(
+            predicted > 0 && predicted < ask.into(),
+            "{predicted}: {ran}"
+        );
+
+        let sources = self.common.split_once("--source-ip").map(|(_, s)| s);
+        let sources = sources.map_or(String::new(), |s| format!("--source-ip {s}"));
+        let load = format!("load {} -c {ask} {sources} -w 1 --output json", self.load);
+        if self.refused {
+            let ran = self.start(&load).wait(PATIENCE);
+            assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+            assert_near("refused beyond", would_do(&ran), predicted as f64, 0.01);
+        }
+
+        let forced = format!("{load} --force --hold 0s --connect-timeout 1s");
+        let ran = self.start(&forced).wait(PATIENCE);
+        let s = ran.fell_short();
+        assert_near("warned beyond", would_do(&ran), predicted as f64, 0.01);
+        let cause = s
+            .causes
+            .first()
+            .unwrap_or_else(|| panic!("no cause: {ran}"));
+        let named = serde_json::to_value(cause.limit).expect("a limit has a name");
+        assert_eq!(named, self.limit, "{ran}");
+        // Where the server has a queue, what waits there is up but was not accepted.
+        let reached = match self.limit {
+            "target_files" => cause.allows.expect("what was accepted"),
+            _ => s.connections.peak,
+        };
+        assert_near("connections", reached as f64, predicted as f64, 0.01);
+    }
+}
+
+/// The number that stderr's first line with one says would do. What is in use changes a little from one
+/// look to the next.
+fn would_do(ran: &Ran) -> f64 {
+    let (before, _) = ran
+        .stderr
+        .split_once(" would do")
+        .unwrap_or_else(|| panic!("no number: {ran}"));
+    let number = before
+        .rsplit(' ')
+        .next()
+        .unwrap_or_default()
+        .replace(',', "");
+    number.parse().unwrap_or_else(|e| panic!("{e}: {ran}"))
+}
+
+/// One experiment at a time.
+fn alone() -> impl Drop {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn a_range_of_1000_ports() {
+    let _machine = alone();
+    let rig = two_networks("serve 9000");
+    rig.client
+        .shell("sysctl -qw net.ipv4.ip_local_port_range='40000 40999'");
+    Experiment {
+        ask: 1500,
+        limit: "four_tuples",
+        allows: Some(1000),
+        _stays: vec![Box::new(rig.server)],
+        ..on(rig.client, "10.77.0.9:9000")
+    }
+    .run();
+}
+
+#[test]
+fn a_range_of_1000_ports_and_two_source_addresses() {
+    let _machine = alone();
+    let rig = two_networks("serve 9000");
+    rig.client
+        .shell("sysctl -qw net.ipv4.ip_local_port_range='40000 40999'");
+    Experiment {
+        common: "--target 10.77.0.9:9000 --source-ip 10.77.0.1-10.77.0.2".into(),
+        ask: 2500,
+        limit: "four_tuples",
+        allows: Some(2000),
+        _stays: vec![Box::new(rig.server)],
+        ..on(rig.client, "10.77.0.9:9000")
+    }
+    .run();
+}
+
+#[test]
+fn a_range_of_1000_ports_of_which_200_are_reserved() {
+    let _machine = alone();
+    let rig = two_networks("serve 9000");
+    rig.client.shell(
+        "sysctl -qw net.ipv4.ip_local_port_range='40000 40999' \
+         net.ipv4.ip_local_reserved_ports=40100-40299",
+    );
+    Experiment {
+        ask: 1000,
+        limit: "four_tuples",
+        allows: Some(800),
+        _stays: vec![Box::new(rig.server)],
+        ..on(rig.client, "10.77.0.9:9000")
+    }
+    .run();
+}
+
+#[test]
+fn a_conntrack_table_of_700_entries() {
+    let _machine = alone();
+    let rig = two_networks("serve 9000");
+    rig.client.shell(
+        "nft 'add table inet t; \
+         add chain inet t out { type filter hook output priority 0; }; \
+         add rule inet t out ct state invalid drop'",
+    );
+    let max = ConntrackMax::set(700);
+    Experiment {
+        ask: 1000,
+        limit: "conntrack",
+        _stays: vec![Box::new(rig.server), Box::new(max)],
+        ..on(rig.client, "10.77.0.9:9000")
+    }
+    .run();
+}
+
+#[test]
+fn a_server_that_may_have_300_files() {
+    let _machine = alone();
+    let net = Net::own();
+    let server = listen_and_accept(&net, 9000, 4, 300);
+    Experiment {
+        ask: 400,
+        limit: "target_files",
+        _stays: vec![Box::new(server)],
+        ..on(net, "127.0.0.1:9000")
+    }
+    .run();
+}
+
+#[test]
+fn a_cgroup_with_400_mib_of_memory() {
+    let _machine = alone();
+    let cgroup = Cgroup::with_memory(400 << 20);
+    Experiment {
+        under: cgroup.words(),
+        common: "--role both".into(),
+        load: "--self".into(),
+        ask: 100_000,
+        limit: "cgroup_memory",
+        _stays: vec![Box::new(cgroup)],
+        ..on(Net::own(), "127.0.0.1:9000")
+    }
+    .run();
+}
+
+#[test]
+fn an_accept_queue_of_16_that_nobody_takes_from() {
+    let _machine = alone();
+    let net = Net::own();
+    let server = listen_only(&net, 9000, 16);
+    Experiment {
+        ask: 100,
+        limit: "accept_queue",
+        // The kernel lets one more in than was asked for.
+        allows: Some(17),
+        refused: false,
+        _stays: vec![Box::new(server)],
+        ..on(net, "127.0.0.1:9000")
+    }
+    .run();
+}
+
+#[test]
+fn a_file_limit_of_1000_under_the_epoll_engine() {
+    let _machine = alone();
+    let rig = two_networks("serve 9000");
+    Experiment {
+        under: ["prlimit", "--nofile=1000:1000"].map(str::to_owned).into(),
+        common: "--target 10.77.0.9:9000 --engine epoll".into(),
+        load: "10.77.0.9:9000 --engine epoll".into(),
+        ask: 1200,
+        limit: "open_files",
+        _stays: vec![Box::new(rig.server)],
+        ..on(rig.client, "10.77.0.9:9000")
+    }
+    .run();
+}
