@@ -332,8 +332,10 @@ impl Memory {
 
     /// Bytes that there are in all, for this process.
     pub fn bound(&self) -> u64 {
-        let cgroup = self.cgroup.as_ref().and_then(|c| c.limit);
-        self.total.min(cgroup.unwrap_or(u64::MAX))
+        // Where the limit can't be told, what is left of it is a bound too.
+        let cgroup = self.cgroup.as_ref();
+        let cgroup = cgroup.map_or(u64::MAX, |c| c.limit.unwrap_or(c.available));
+        self.total.min(cgroup)
     }
 }
 

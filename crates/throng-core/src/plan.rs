@@ -423,9 +423,9 @@ mod tests {
         low.files.hard = 1024;
         let plan = load(&scenario(400_000, &[]), &low).unwrap();
         assert_eq!(plan.ring_slots, 1024);
-        // 1,009 rings, 252 of them for each of two workers on two sides.
+        // 1,011 rings, 252 of them for each of two workers on two sides; the sides share an eventfd.
         let short = load(&scenario(600_000, &[]), &low).unwrap_err();
-        assert_eq!(short[0].allows, (1024 - 8 - 4 - 2 - 1) / 4 * 1024 * 2);
+        assert_eq!(short[0].allows, (1024 - 8 - 2 - 2 - 1) / 4 * 1024 * 2);
     }
 
     #[test]

@@ -77,8 +77,9 @@ fn answer(c: &Capacity, subject: &str) -> String {
         (Some(fits), Some(asked)) => format!(
             "{}{} {}fit: {holds}",
             things(asked, "connection"),
-            match c.question.per_client {
-                Some(_) if c.question.role == Role::Client => " on each client",
+            match (c.question.proxies, c.question.per_client) {
+                (Some(_), _) => " through each proxy",
+                (None, Some(_)) if c.question.role == Role::Client => " on each client",
                 _ => "",
             },
             if fits { "" } else { "do not " },
@@ -104,6 +105,10 @@ fn what_for(c: &Capacity) -> String {
         [one, ..] => format!(" to {one} and {} more", q.targets.len() - 1),
     };
     match (q.role, q.targets.is_empty()) {
+        _ if q.proxies.is_some() => match q.targets.is_empty() {
+            true => " as a reverse proxy of one backend".into(),
+            false => format!("{targets} as a reverse proxy"),
+        },
         (Role::Server, _) => " as a server".into(),
         (Role::Both, true) => " with both ends here".into(),
         (Role::Both, false) => format!("{targets} with both ends here"),

@@ -19,11 +19,15 @@ pub(crate) fn ring_slots(host: &Host) -> u32 {
 
 /// Files that throng has open besides connections and rings, those at its start included.
 fn own(case: &Case) -> u64 {
+    if case.proxy {
+        return 0;
+    }
     let workers = u64::from(case.workers);
-    // Each worker has an eventfd; with epoll an epoll instance besides (rings are counted as such).
-    let each = match case.engine {
-        Engine::Epoll => 2,
-        Engine::Uring => 1,
+    // Each worker has an eventfd, which both ends of `load --self` share with io_uring; with epoll an
+    // epoll instance besides (rings are counted as such).
+    let loops = match case.engine {
+        Engine::Epoll => 2 * case.ends_own * workers,
+        Engine::Uring => workers,
     };
     // `load --self` has a listener for each worker.
     let listeners = match (case.ends_own, case.connects()) {
@@ -37,7 +41,7 @@ fn own(case: &Case) -> u64 {
         true => workers,
         false => 0,
     };
-    case.host.files.open + case.ends_own * workers * each + listeners + probes + TRANSIENT
+    case.host.files.open + loops + listeners + probes + TRANSIENT
 }
 
 pub(super) fn limits(case: &Case) -> [Limit; 2] {
@@ -57,14 +61,20 @@ fn open_files(case: &Case) -> Limit {
     let goal = case.goal(u64::MAX);
     match case.engine {
         Engine::Epoll => {
-            let value = format!(
-                "the hard limit on open files is {}, the epoll engine needs one for each end of a connection, and throng {} itself",
-                limit(files.hard),
-                count(own)
-            );
+            let value = match case.proxy {
+                true => format!(
+                    "the hard limit on open files is {}, and a proxy has two for each connection",
+                    limit(files.hard)
+                ),
+                false => format!(
+                    "the hard limit on open files is {}, the epoll engine needs one for each end of a connection, and throng {} itself",
+                    limit(files.hard),
+                    count(own)
+                ),
+            };
             let needed = goal.saturating_mul(case.ends_own).saturating_add(own);
             let mut lifts = Vec::new();
-            if case.host.uring.unusable.is_none() {
+            if case.host.uring.unusable.is_none() && !case.proxy {
                 lifts.push(Lift::by("the engine that it does not bind").command("--engine uring"));
             }
             lifts.extend(raise(case.host, needed));
@@ -125,7 +135,7 @@ fn system_files(case: &Case) -> Limit {
         return Limit::free(KIND, "fs.file-max is the greatest number there is", source);
     }
     let needed = case
-        .goal(max.saturating_mul(2))
+        .goal(max.saturating_mul(2) / case.ends_here)
         .saturating_mul(case.ends_here)
         .saturating_add(open)
         .next_multiple_of(1000);

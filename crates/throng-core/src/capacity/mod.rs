@@ -22,7 +22,7 @@ use crate::units::Rate;
 pub use clients::Clients;
 pub(crate) use files::ring_slots;
 pub(crate) use memory::reserve;
-pub use memory::{Bytes, KERNEL_BYTES_PER_END, USER_BYTES_PER_END};
+pub use memory::{Bytes, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END, USER_BYTES_PER_END};
 pub use proxies::Proxies;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -137,11 +137,12 @@ impl Question {
         }
     }
 
-    /// How many connections this machine is asked to hold: with client hosts, as a client, it is one
-    /// of them.
+    /// How many connections this machine is asked to hold: with proxies it is one of them, and with
+    /// client hosts, as a client, one of those.
     pub fn asked_here(&self) -> Option<u64> {
-        match (self.role, self.per_client) {
-            (Role::Client, Some(each)) => Some(self.connections.unwrap_or(each).min(each)),
+        match (self.proxies, self.role, self.per_client) {
+            (Some(proxies), ..) => Some(self.connections?.div_ceil(u64::from(proxies.max(1)))),
+            (None, Role::Client, Some(each)) => Some(self.connections.unwrap_or(each).min(each)),
             _ => self.connections,
         }
     }
@@ -415,10 +416,13 @@ struct Case<'a> {
     ends_here: u64,
     /// Whether any end is IPv6.
     v6: bool,
+    /// The machine is a reverse proxy: a program of its own, with both ends of what goes through it.
+    proxy: bool,
 }
 
 impl<'a> Case<'a> {
     fn new(question: &'a Question, host: &'a Host, engine: Engine) -> Case<'a> {
+        let proxy = question.proxies.is_some();
         let own_server = question.role == Role::Both && question.targets.is_empty();
         let local = question.role == Role::Client
             && question.targets.iter().any(|t| is_local(t.ip(), host));
@@ -430,18 +434,23 @@ impl<'a> Case<'a> {
             engine,
             // No more workers than connections: an idle one would only make the figures harder to read.
             workers: u64::from(workers).min(asked) as u32,
-            ends_own: if own_server { 2 } else { 1 },
-            ends_here: if local || question.role == Role::Both {
-                2
-            } else {
-                1
+            ends_own: if own_server || proxy { 2 } else { 1 },
+            ends_here: match local || proxy || question.role == Role::Both {
+                true => 2,
+                false => 1,
             },
             v6: question.targets.iter().any(SocketAddr::is_ipv6),
+            proxy,
         }
     }
 
+    /// Whether the client's end is spread over so many targets that they share ports.
+    fn spreads(&self) -> bool {
+        self.question.role == Role::Both && self.question.targets.is_empty() && !self.proxy
+    }
+
     fn connects(&self) -> bool {
-        self.question.role != Role::Server
+        self.question.role != Role::Server || self.proxy
     }
 
     fn accepts(&self) -> bool {
@@ -463,6 +472,10 @@ pub(crate) fn is_local(ip: IpAddr, host: &Host) -> bool {
 
 /// Which event loop it will be, why not io_uring, and what stands in the way of the one asked for.
 fn engine(question: &Question, host: &Host) -> (Engine, Option<String>, Option<Limit>) {
+    if question.proxies.is_some() {
+        // Whatever the proxy is, it most likely has a descriptor for each end.
+        return (Engine::Epoll, None, None);
+    }
     let must_bind = tuples::must_bind(question, host);
     let unusable = host.uring.unusable.clone().or_else(|| {
         (must_bind && !host.uring.binds)
@@ -516,8 +529,10 @@ fn of(question: &Question, host: &Host) -> Capacity {
     let bytes = Bytes::of(&case);
     let mut limits: Vec<Limit> = no_engine
         .into_iter()
-        .chain(tuples::limits(&case))
-        .chain(proxies::limit(&case))
+        .chain(match case.proxy {
+            true => proxies::limit(&case, &bytes),
+            false => tuples::limits(&case),
+        })
         .chain(files::limits(&case))
         .chain(memory::limits(&case, &bytes))
         .chain(target::limits(&case))

@@ -1,6 +1,7 @@
 //! The layer behind reverse proxies. A proxy is a client of its backends: its ports towards each of them
 //! run out like anybody's.
 
+use super::tuples::{widen_command, widened};
 use super::{Bytes, Case, Lift, Limit, LimitKind, things};
 use crate::human::count;
 use serde::{Deserialize, Serialize};
@@ -68,8 +69,8 @@ pub(super) fn of(case: &Case, bytes: &Bytes) -> Option<Proxies> {
     })
 }
 
-pub(super) fn limit(case: &Case) -> Option<Limit> {
-    let p = of(case, &Bytes::of(case))?;
+pub(super) fn limit(case: &Case, bytes: &Bytes) -> Option<Limit> {
+    let p = of(case, bytes)?;
     let goal = case.question.connections.unwrap_or(p.allows + 1);
     let mut lifts = Vec::new();
     if p.per_proxy > 0 {
@@ -90,21 +91,29 @@ pub(super) fn limit(case: &Case) -> Option<Limit> {
             count(goal.div_ceil(each))
         )));
     }
+    let wide = widened(case.host);
+    if wide.usable() > case.host.ports.usable() {
+        lifts.push(
+            Lift::by("a wider port range on each proxy")
+                .command(widen_command(&wide))
+                .allowing(u64::from(wide.usable()) * p.addresses_each * p.backends),
+        );
+    }
     lifts.push(Lift::by(
         "a transparent proxy, which keeps the client's address and port: no such limit, but the backends' answers must be routed back through it",
     ));
     Some(
         Limit::held(
             LimitKind::ProxyPorts,
-            p.allows,
+            p.per_proxy,
             format!(
-                "{} x {} x {} ports x {}",
-                things(p.proxies, "proxy", "proxies"),
+                "{} x {} ports x {}, through each of {}",
                 things(p.addresses_each, "address", "addresses"),
                 count(p.ports),
-                things(p.backends, "backend", "backends")
+                things(p.backends, "backend", "backends"),
+                things(p.proxies, "proxy", "proxies"),
             ),
-            "each proxy's net.ipv4.ip_local_port_range, taken to be this machine's",
+            "net.ipv4.ip_local_port_range, each proxy's taken to be this machine's",
         )
         .lifted(lifts),
     )

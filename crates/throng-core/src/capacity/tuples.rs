@@ -212,13 +212,13 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
     if needed > left.sources.max(here) && ports > 0 {
         all.push(
             Lift::by(format!(
-                "more source addresses: each allows {} more, {} do",
+                "more source addresses: each allows {} more, {} do; add them like this, then --source-ip FIRST-LAST",
                 count(ports * targets),
                 things(needed, "address", "addresses")
             ))
             .command(match v4 {
-                true => "sudo ip address add ADDRESS/32 dev DEVICE, for each, then --source-ip FIRST-LAST",
-                false => "sudo ip address add ADDRESS/128 dev DEVICE, for each, then --source-ip FIRST-LAST",
+                true => "sudo ip address add ADDRESS/32 dev DEVICE",
+                false => "sudo ip address add ADDRESS/128 dev DEVICE",
             })
             .allowing(needed * ports * targets),
         );
