@@ -19,7 +19,7 @@ pub struct Evidence {
     pub clients: Tally,
     /// The most connections that were up at once.
     pub plateau: u64,
-    /// Where it connects to.
+    /// Where it connects to; empty if it does not, or only to itself.
     pub targets: Vec<SocketAddr>,
     /// Ports that one source address has towards one target …
     pub ports: u64,
@@ -108,7 +108,7 @@ pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {
         tcp_memory(e),
     ];
     let mut all: Vec<Diagnosis> = certain.into_iter().flatten().collect();
-    if all.is_empty() {
+    if all.is_empty() && !e.targets.is_empty() {
         all.extend(closes_what_comes_beyond(e).or_else(|| plateau(e)));
     }
     // A queue is full because its server stopped taking from it: named after what stopped it.

@@ -27,6 +27,9 @@ pub struct MemInfo {
     pub total_bytes: u64,
     /// `Slab`: the kernel's own objects, sockets among them. `None` where it isn't shown.
     pub slab_bytes: Option<u64>,
+    /// `SReclaimable`: the part of it that the kernel takes for droppable, and so counts as available.
+    /// Inodes and dentries are in it, also those of sockets that are open.
+    pub reclaimable_bytes: Option<u64>,
 }
 
 impl MemInfo {
@@ -51,6 +54,7 @@ impl MemInfo {
             available_bytes: bytes("MemAvailable:")?,
             total_bytes: bytes("MemTotal:")?,
             slab_bytes: bytes("Slab:"),
+            reclaimable_bytes: bytes("SReclaimable:"),
         })
     }
 }
@@ -85,6 +89,8 @@ pub fn available_to_us() -> io::Result<Available> {
 #[derive(Debug, Clone)]
 pub struct MemoryBounds {
     cgroups: Vec<Cgroup>,
+    /// `SReclaimable` when the bounds were located.
+    reclaimable_before: u64,
 }
 
 impl MemoryBounds {
@@ -94,16 +100,24 @@ impl MemoryBounds {
     pub fn locate() -> Self {
         let mut cgroups = own_cgroups("memory");
         cgroups.retain(|cgroup| cgroup.memory().is_some());
-        Self { cgroups }
+        let machine = MemInfo::read().ok();
+        Self {
+            cgroups,
+            reclaimable_before: machine.and_then(|m| m.reclaimable_bytes).unwrap_or(0),
+        }
     }
 
-    /// What is still free under the tightest bound: of the machine its `MemAvailable`; of a cgroup
-    /// its limit, less its usage, plus the page cache that it can drop (`inactive_file`).
+    /// What is still free under the tightest bound: of the machine its `MemAvailable`, less what has
+    /// come to `SReclaimable` since the bounds were located (that is the inodes and dentries of a million
+    /// sockets, 2 GiB, which can't be dropped while these are open); of a cgroup its limit, less its usage, plus the page cache that it can drop (`inactive_file`).
     ///
     /// # Errors
     /// If `/proc/meminfo` can't be read. A cgroup that can't be read bounds nothing.
     pub fn available(&self) -> io::Result<Available> {
-        let machine = MemInfo::read()?.available_bytes;
+        let machine = MemInfo::read()?;
+        let reclaimable = machine.reclaimable_bytes.unwrap_or(0);
+        let held = reclaimable.saturating_sub(self.reclaimable_before);
+        let machine = machine.available_bytes.saturating_sub(held);
         Ok(match self.tightest() {
             Some((cgroup, bound)) if bound.available < machine => Available {
                 bytes: bound.available,
@@ -223,6 +237,7 @@ mod tests {
         let machine = MemInfo::read().unwrap();
         let bounds = MemoryBounds {
             cgroups: vec![Cgroup::v2(dir.path()), Cgroup::v2("/none")],
+            reclaimable_before: 0,
         };
         for (max, bytes) in [
             ("2000\n", Some(500)),

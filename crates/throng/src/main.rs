@@ -4,6 +4,7 @@
 
 mod admission;
 mod cli;
+mod evidence;
 mod facts;
 mod generate;
 mod load;

@@ -2,19 +2,22 @@
 
 use crate::Failure;
 use crate::cli::ServeArgs;
+use crate::evidence::Counted;
 use crate::facts::Machine;
 use crate::output;
 use crate::run::{Side, Watch, WorkerThread};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::behaviour::{Behaviour, Echo, Sink, Traffic};
+use throng_core::diagnosis::{self, Diagnosis, Evidence};
+use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
 use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
 use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole};
 use throng_host::limits::raise_soft_to_hard;
-use throng_host::survey::Wanted;
+use throng_host::survey::{Wanted, survey};
 use throng_report::human;
 
 /// Runs it to its end. Returns the exit code.
@@ -44,6 +47,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         announce(&mut watch, &listeners, &plan, &scenario);
     }
     watch.meter.note_sockets_before();
+    let counted = Counted::begin();
     let server = Server {
         engine: plan.engine,
         mode: scenario.mode,
@@ -68,7 +72,19 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
             break;
         }
     }
-    finish(watch, side, &plan, asked, machine.kernel, args)
+    let causes = diagnose(&counted, &machine.host, watch.peak);
+    finish(watch, side, &plan, asked, causes, machine.kernel, args)
+}
+
+/// What kept connections from coming up meanwhile, as the kernel counted it.
+fn diagnose(counted: &Counted, before: &Host, peak: u64) -> Vec<Diagnosis> {
+    let now = survey(&Wanted::default());
+    diagnosis::diagnose(&Evidence {
+        plateau: peak,
+        conntrack: now.conntrack.and_then(|now| counted.tracked(before, &now)),
+        kernel: counted.kernel(),
+        ..Evidence::default()
+    })
 }
 
 fn announce(
@@ -198,6 +214,7 @@ fn finish(
     side: Side,
     plan: &ServePlan,
     asked: Option<u64>,
+    causes: Vec<Diagnosis>,
     kernel: throng_host::kernel::Kernel,
     args: &ServeArgs,
 ) -> Result<u8, Failure> {
@@ -222,14 +239,15 @@ fn finish(
             left.bytes >> 20
         ));
     }
+    findings.extend(causes.iter().map(ToString::to_string));
     let summary = Summary {
         version: VERSION,
         tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
         role: "serve".into(),
         command: std::env::args().collect(),
-        reached: findings.is_empty(),
+        reached: watch.stopped_at.is_none(),
         findings,
-        causes: Vec::new(),
+        causes,
         interrupted,
         started_unix_s: watch.meter.started_unix_s(),
         hold_s: None,

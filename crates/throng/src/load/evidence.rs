@@ -1,21 +1,19 @@
 //! What is known of a run that got no further, gathered while its connections are still up.
 
 use crate::admission;
+use crate::evidence::Counted;
 use throng_core::capacity::{self, LimitKind};
-use throng_core::diagnosis::{Evidence, KernelCounts, Tracked};
-use throng_core::host::{Conntrack, Host, Process};
+use throng_core::diagnosis::Evidence;
+use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::Tally;
-use throng_host::conntrack::ConntrackDrops;
-use throng_host::netstat::NetStat;
 use throng_host::survey::{Processes, Wanted, survey};
 
 /// What was read and counted before the first connection.
 pub(super) struct Before<'a> {
     host: &'a Host,
-    netstat: Option<NetStat>,
-    drops: Option<ConntrackDrops>,
+    counted: Counted,
 }
 
 impl<'a> Before<'a> {
@@ -23,8 +21,7 @@ impl<'a> Before<'a> {
     pub fn read(host: &'a Host) -> Before<'a> {
         Before {
             host,
-            netstat: NetStat::read().ok(),
-            drops: ConntrackDrops::read().ok(),
+            counted: Counted::begin(),
         }
     }
 
@@ -62,36 +59,10 @@ impl<'a> Before<'a> {
             queue: admission::fullest_queue(&scenario.targets),
             servers,
             memory_left,
-            conntrack: now.conntrack.and_then(|now| self.tracked(&now)),
-            kernel: self.kernel_counts(),
-        }
-    }
-
-    /// Connection tracking `now`, if it was found to be active.
-    fn tracked(&self, now: &Conntrack) -> Option<Tracked> {
-        self.host
-            .conntrack
-            .as_ref()
-            .filter(|c| c.active != Some(false))?;
-        let dropped = ConntrackDrops::read().ok().zip(self.drops);
-        Some(Tracked {
-            count: now.count,
-            max: now.max,
-            dropped: dropped.map_or(0, |(now, before)| now.since(&before).drop),
-        })
-    }
-
-    fn kernel_counts(&self) -> KernelCounts {
-        let Some((now, before)) = NetStat::read().ok().zip(self.netstat) else {
-            return KernelCounts::default();
-        };
-        let added = now.since(&before);
-        KernelCounts {
-            listen_overflows: added.listen_overflows,
-            syn_queue_drops: added.req_q_full_drop,
-            syncookies: added.syncookies_sent,
-            memory_pressures: added.memory_pressures,
-            aborts_on_memory: added.abort_on_memory,
+            conntrack: now
+                .conntrack
+                .and_then(|now| self.counted.tracked(self.host, &now)),
+            kernel: self.counted.kernel(),
         }
     }
 }
