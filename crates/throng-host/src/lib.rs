@@ -21,6 +21,7 @@ pub mod ports;
 mod proc_text;
 mod sock_diag;
 pub mod sockets;
+pub mod tuning;
 pub mod usage;
 
 /// Whether `attempt` succeeds within half a minute. For counts that the whole machine shares: others

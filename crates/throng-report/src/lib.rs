@@ -14,3 +14,4 @@ pub mod json;
 pub mod live;
 mod sparkline;
 pub mod text;
+pub mod tune;
