@@ -257,7 +257,7 @@ pub(crate) struct TuneArgs {
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     pub root: PathBuf,
 
-    /// How to print what was found and done
+    /// How to print what was found and done; docs/tune.md describes the JSON
     #[arg(long, value_name = "FORM", default_value = "text", conflicts_with_all = ["script", "container", "os"])]
     pub output: OutputForm,
 }
@@ -319,7 +319,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     pub engine: EngineArg,
 
-    /// How to print the summary
+    /// How to print the summary; docs/summary.md describes the JSON
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub output: OutputForm,
 
@@ -373,7 +373,7 @@ impl From<EngineArg> for EngineChoice {
 pub(crate) enum OutputForm {
     /// For people
     Text,
-    /// For scripts: one JSON object (docs/summary.md)
+    /// For scripts: one JSON object
     Json,
 }
 

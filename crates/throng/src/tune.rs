@@ -112,7 +112,10 @@ fn state_file(args: &TuneArgs, system: &System) -> Result<PathBuf, Failure> {
 }
 
 fn fault(fault: Fault) -> Failure {
-    Failure::fault(fault.to_string())
+    match fault.nothing_changed {
+        true => Failure::usage(fault.to_string()),
+        false => Failure::fault(fault.to_string()),
+    }
 }
 
 fn show(report: &Report, args: &TuneArgs) -> Result<u8, Failure> {

@@ -260,10 +260,9 @@ impl Lister<'_> {
                 Reading::Value(format!("{} {}", show(soft), show(hard))),
                 (target.max(soft), target.max(hard)),
                 // A process raises its own soft limit; the hard one is what binds.
-                if hard >= target {
-                    Status::Enough
-                } else {
-                    Status::Short
+                match if self.now.of_another { soft } else { hard } >= target {
+                    true => Status::Enough,
+                    false => Status::Short,
                 },
             ),
             None => (
@@ -624,6 +623,7 @@ mod tests {
         Now {
             sysctls: values.iter().map(value).collect(),
             files: Some((1024, 1_048_576)),
+            of_another: false,
             memory: Some(24 << 30),
             page: 4096,
             listened: [22, 53, 5432, 8080, 40_000, 61_000].into_iter().collect(),

@@ -13,6 +13,8 @@ mod read;
 mod revert;
 mod state;
 mod sysctl;
+#[cfg(test)]
+mod tests;
 
 pub use apply::{Done, Order, apply};
 pub use process::file_limits_of;
@@ -47,13 +49,33 @@ impl System {
     }
 }
 
-/// Why nothing was done at all, in a line for the user.
+/// Why it was not done, or not to the end, in a line for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault(pub String);
+pub struct Fault {
+    text: String,
+    /// Whether nothing was changed, because the state file can't be used.
+    pub nothing_changed: bool,
+}
+
+impl Fault {
+    fn before(text: String) -> Fault {
+        Fault {
+            text,
+            nothing_changed: true,
+        }
+    }
+
+    fn halfway(text: String) -> Fault {
+        Fault {
+            text,
+            nothing_changed: false,
+        }
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -24,6 +24,7 @@ pub fn now(system: &System, pid: Option<u32>) -> Now {
     Now {
         sysctls: sysctls.collect(),
         files,
+        of_another: pid.is_some(),
         memory: memory(),
         page: rustix::param::page_size() as u64,
         listened: listened(),
@@ -44,6 +45,7 @@ fn memory() -> Option<u64> {
 fn untracked(system: &System) -> Reading {
     match sysctl::reading(system, "net.netfilter.nf_conntrack_max") {
         Reading::Absent(why) => Reading::Absent(why),
+        _ if !system.is_this() => Reading::Absent("a copy of a system has no packet filter".into()),
         _ => notrack::reading(),
     }
 }

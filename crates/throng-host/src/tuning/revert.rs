@@ -8,7 +8,7 @@ use std::path::Path;
 use throng_core::tune::{Did, NOTRACK, Outcome, words};
 
 use super::apply::{Done, shown};
-use super::state::{OldLimit, OldSysctl, OwnFile, OwnRules, Store};
+use super::state::{OldLimit, OldSysctl, OwnFile, OwnRules, Store, remove_own_directory};
 use super::{Fault, Here, System, notrack, persist, process, sysctl};
 
 /// Puts everything back. With `force` also what somebody else has changed since; and what can't be put back from
@@ -30,6 +30,8 @@ pub(super) fn revert_in_steps(
     let mut unfinished = state_file.as_os_str().to_owned();
     unfinished.push(".new");
     if !state_file.exists() && !Path::new(&unfinished).exists() {
+        // A kill may have come between the removal of the file and that of its directory.
+        remove_own_directory(state_file);
         return Ok((Vec::new(), None));
     }
     let mut store = Store::open(state_file)?;

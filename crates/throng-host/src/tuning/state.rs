@@ -3,8 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use throng_core::tune::{PortSet, words};
@@ -14,6 +17,8 @@ use super::{Fault, Here, System, persist, sysctl};
 
 /// The version of this form. A reader refuses others.
 const VERSION: u32 = 1;
+/// How long to wait for another throng to be done.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What throng changed and how it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +156,6 @@ pub(super) struct Store {
     path: PathBuf,
     /// Its directory, which carries the lock.
     directory: File,
-    made_directory: bool,
     /// What is in it, and on disk.
     pub(super) state: State,
 }
@@ -160,17 +164,18 @@ impl Store {
     /// Opens it, or what is there if there is none.
     pub(super) fn open(path: &Path) -> Result<Store, Fault> {
         let fault = |e: &dyn std::fmt::Display| {
-            Fault(format!(
-                "can't use the state file {}: {e}. Nothing was changed",
-                path.display()
-            ))
+            let path = path.display();
+            Fault::before(format!("can't use the state file {path}: {e}. Nothing was changed"))
         };
         let parent = parent(path);
-        let made_directory = !parent.exists();
-        fs::create_dir_all(parent).map_err(|e| fault(&e))?;
+        if is_own(parent) {
+            fs::create_dir_all(parent).map_err(|e| fault(&e))?;
+        }
         let directory = File::open(parent).map_err(|e| fault(&e))?;
-        flock(&directory, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| fault(&"another throng tune is at work; wait for it"))?;
+        // nft and iptables inherit it: if throng is killed while one of them is at work, the lock is held until it is done,
+        // and no revert overtakes it.
+        fcntl_setfd(&directory, FdFlags::empty()).map_err(|e| fault(&e))?;
+        lock(&directory).map_err(|_| fault(&"another throng tune is at work; wait for it"))?;
         let state = match fs::read_to_string(path) {
             Ok(text) => {
                 let state: State = serde_json::from_str(&text).map_err(|e| fault(&e))?;
@@ -186,7 +191,6 @@ impl Store {
         Ok(Store {
             path: path.to_owned(),
             directory,
-            made_directory,
             state,
         })
     }
@@ -198,7 +202,7 @@ impl Store {
             false => self.write(),
         };
         saved.map_err(|e| {
-            Fault(format!(
+            Fault::halfway(format!(
                 "can't write the state file {}: {e}; give another one with --state",
                 self.path.display()
             ))
@@ -230,17 +234,39 @@ impl Store {
         self.directory.sync_all()
     }
 
-    /// Ends the work. The directory goes too, if it is throng's and empty.
+    /// Ends the work; the file that there is now.
     pub(super) fn close(self) -> Option<PathBuf> {
         if !self.state.is_empty() {
             return Some(self.path);
         }
-        let parent = parent(&self.path);
-        if self.made_directory || parent.ends_with("throng") {
-            // It stays if there is something in it.
-            let _ = fs::remove_dir(parent);
-        }
+        remove_own_directory(&self.path);
         None
+    }
+}
+
+/// Takes the lock that goes with an open directory and ends with it. Whoever has it is soon done, unless it waits for
+/// the packet filter.
+fn lock(directory: &File) -> io::Result<()> {
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match flock(directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(e) if Instant::now() >= give_up => return Err(e.into()),
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Whether the directory is one that throng makes for its state file.
+fn is_own(directory: &Path) -> bool {
+    directory.ends_with("throng")
+}
+
+/// Removes the directory of the state file, if it is throng's own and there is nothing in it.
+pub(super) fn remove_own_directory(state_file: &Path) {
+    let directory = parent(state_file);
+    if is_own(directory) {
+        let _ = fs::remove_dir(directory);
     }
 }
 

@@ -40,9 +40,7 @@ pub fn write_text(report: &Report, out: &mut impl Write, coloured: bool) -> io::
             out.write_all(wrapped(&outcome.detail, "                 ", WIDTH).as_bytes())?;
         }
     }
-    if report.action == Action::Check {
-        reasons(report, out, coloured)?;
-    }
+    reasons(report, out, coloured)?;
     match (&report.state_file, report.action) {
         (_, Action::Check) => writeln!(
             out,
@@ -197,6 +195,10 @@ fn reasons(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<
         (Status::OnRequest, "Only on request"),
         (Status::Absent, "Not here"),
     ] {
+        // When something was done, its outcome says what there is to say.
+        if report.action != Action::Check && status != Status::Absent {
+            continue;
+        }
         let mut rows = report
             .settings
             .iter()
