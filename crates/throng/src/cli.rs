@@ -286,7 +286,7 @@ impl From<RoleArg> for Role {
 pub(crate) enum ExtraArg {
     /// SYN cookies off: no protection against SYN floods
     SyncookiesOff,
-    /// --port's connections out of connection tracking: changes the firewall
+    /// Connections to the ports out of connection tracking: changes the firewall
     Notrack,
     /// A shorter tcp_fin_timeout: slow peers get resets
     FinTimeout,

@@ -10,6 +10,8 @@ pub mod foreign;
 mod formulas;
 mod outcome;
 mod ports;
+#[cfg(test)]
+mod tests;
 
 pub use formulas::{SYSCTLS, settings, wanted_files};
 pub use outcome::{Action, Did, Outcome, Report};

@@ -165,7 +165,9 @@ impl Store {
     pub(super) fn open(path: &Path) -> Result<Store, Fault> {
         let fault = |e: &dyn std::fmt::Display| {
             let path = path.display();
-            Fault::before(format!("can't use the state file {path}: {e}. Nothing was changed"))
+            Fault::before(format!(
+                "can't use the state file {path}: {e}. Nothing was changed"
+            ))
         };
         let parent = parent(path);
         if is_own(parent) {

@@ -136,7 +136,10 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (&["tune", "--pid", "0"], "'0'"),
         (&["tune", "--pid", "4194305"], "process 4194305"),
         (&["tune", "--revert", "--state", "/dev/null"], "/dev/null"),
-        (&["tune", "--revert", "--state", "/proc/self/status"], "/proc/self/status"),
+        (
+            &["tune", "--revert", "--state", "/proc/self/status"],
+            "/proc/self/status",
+        ),
         (&["completions", "tcsh"], "'tcsh'"),
         (&["man"], "DIRECTORY"),
         (&["man", "/proc/no"], "/proc/no"),
