@@ -1,8 +1,10 @@
 //! What this machine allows and what it is doing, read from the kernel: file limits, memory and
 //! cgroups, socket and TCP counters, ports, listen queues, the kernel itself, our own CPU time.
 //!
+//! [`tuning`] alone changes the machine, and puts it back.
+//!
 //! Every value is plain data (serde), read when asked and never cached, unless its type says so.
-//! Nothing here needs privileges. What can't be read (an unprivileged user, a container without
+//! Nothing but [`tuning`] needs privileges. What can't be read (an unprivileged user, a container without
 //! `/proc/sys`, a kernel without IPv6) is a `None` or an [`std::io::Error`] that names the file.
 //! Parsers take `&str`, so that they are tested on texts from machines that we don't have.
 //!

@@ -13,7 +13,7 @@ pub(super) const OTHER_FILES_OF_PROCESS: u64 = 1024;
 /// this is more than half a second. Before Linux 4.1 the kernel kept the length in 16 bits.
 pub(super) const LONGEST_QUEUE: u64 = 65_535;
 /// Packets that may wait for one core. Each connection over loopback puts its packets there; the kernel's
-/// 1,000 is less than a burst of 300 handshakes, a packet is some 1 KB at most while it waits unread.
+/// 1,000 is less than a burst of 400 handshakes.
 const LONGEST_PACKET_QUEUE: u64 = 16_384;
 /// Pages of socket buffers for each end: one for what has come and was not read, one for what was sent
 /// and is not confirmed. An idle connection has none; messages of up to 4 KB fit.
@@ -529,8 +529,8 @@ impl Lister<'_> {
             CONNTRACK_BUCKETS,
             Scope::Machine,
             target.next_multiple_of(per_page),
-            "Buckets of that table: with one for each connection a look-up for a packet stays short. Linux makes as many at \
-             boot since 5.15.",
+            "Buckets of that table: with one for each connection a look-up for a packet stays short. By default the two \
+             numbers are equal.",
             "8 bytes each; the table stands still for a moment while it is made anew.",
         );
         [max, buckets]

@@ -32,7 +32,7 @@ pub(super) fn is_directory(path: &str) -> bool {
             .skip(1)
             .any(|a| a == Path::new(path))
     };
-    path != "/" && path != "/etc" && ALL.iter().any(|f| holds(&f))
+    path != "/" && path != "/etc" && ALL.iter().any(holds)
 }
 
 /// The files that keep `sysctls` (names and values), in the order in which they are written.

@@ -136,12 +136,12 @@ impl State {
                 self.version
             ));
         }
-        let sysctls = self.sysctls.iter().map(|s| &s.name);
-        if let Some(name) = sysctls.filter(|n| !sysctl::is_name(n)).next() {
+        let mut sysctls = self.sysctls.iter().map(|s| &s.name);
+        if let Some(name) = sysctls.find(|n| !sysctl::is_name(n)) {
             return Err(format!("throng never sets '{name}'"));
         }
-        let files = self.files.iter().map(|f| &f.path);
-        if let Some(path) = files.filter(|p| !persist::is_file(p)).next() {
+        let mut files = self.files.iter().map(|f| &f.path);
+        if let Some(path) = files.find(|p| !persist::is_file(p)) {
             return Err(format!("throng never writes '{path}'"));
         }
         match self.directories.iter().find(|d| !persist::is_directory(d)) {
