@@ -1,5 +1,5 @@
-//! What corresponds to Linux's settings on FreeBSD and macOS, with values for N connections. throng does not run
-//! there; the targets, or the clients, of a test may.
+//! What corresponds to Linux's settings on FreeBSD and macOS, with values for N connections. throng
+//! does not run there; the targets, or the clients, of a test may.
 
 use super::formulas::{LONGEST_QUEUE, OTHER_FILES_OF_MACHINE};
 use super::{Ask, wanted_files};

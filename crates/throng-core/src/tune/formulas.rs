@@ -9,8 +9,8 @@ use super::{
 pub(super) const OTHER_FILES_OF_MACHINE: u64 = 65_536;
 /// Files of a process besides its sockets: logs, libraries, epoll descriptors, rings, its listeners.
 pub(super) const OTHER_FILES_OF_PROCESS: u64 = 1024;
-/// The longest queue that helps. Connections wait in it only until accept(); with 100,000 new ones a second
-/// this is more than half a second. Before Linux 4.1 the kernel kept the length in 16 bits.
+/// The longest queue that helps. Connections wait in it only until accept(); with 100,000 new ones a
+/// second this is more than half a second. Before Linux 4.1 the kernel kept the length in 16 bits.
 pub(super) const LONGEST_QUEUE: u64 = 65_535;
 /// Packets that may wait for one core. Each connection over loopback puts its packets there; the kernel's
 /// 1,000 is less than a burst of 400 handshakes.
@@ -18,8 +18,8 @@ const LONGEST_PACKET_QUEUE: u64 = 16_384;
 /// Pages of socket buffers for each end: one for what has come and was not read, one for what was sent
 /// and is not confirmed. An idle connection has none; messages of up to 4 KB fit.
 const BUFFER_PAGES: u64 = 2;
-/// The share of the memory that socket buffers may take at most: the sockets themselves need some 4 KB each, and programs
-/// need theirs.
+/// The share of the memory that socket buffers may take at most: the sockets themselves need some 4 KB
+/// each, and programs need theirs.
 const BUFFERS_OF_MEMORY: u64 = 2;
 /// Connections that are tracked besides: others', and our own earlier ones, which conntrack remembers
 /// for two minutes after their end.
@@ -31,8 +31,8 @@ const FIRST_PORT: u16 = 1024;
 /// The share of a port range that one source may use towards one target before connect() gets slow: it
 /// tries ports of one parity first, and once half are taken it looks through thousands each time.
 const PORT_FILL: f64 = 0.4;
-/// `net.ipv4.ip_local_port_range` where nobody changed it: a listener in there mostly got its port from the
-/// kernel, and it is not one that somebody will want again.
+/// `net.ipv4.ip_local_port_range` where nobody changed it: a listener in there mostly got its port from
+/// the kernel, and it is not one that somebody will want again.
 const KERNELS_RANGE: (u16, u16) = (32_768, 60_999);
 /// Seconds to wait for the peer's FIN after ours, when asked to shorten that. A quarter of the kernel's;
 /// four lost segments are still made good (RFC 6298: 1 + 2 + 4 + 8 s).
@@ -345,8 +345,8 @@ impl Lister<'_> {
         )
     }
 
-    /// Ports to keep out of outgoing connections: the server's, and those that somebody listens on and that did
-    /// not come from the kernel's own range.
+    /// Ports to keep out of outgoing connections: the server's, and those that somebody listens on and
+    /// that did not come from the kernel's own range.
     fn reserved_ports(&self) -> Setting {
         let mut now = self.now.reading(RESERVED);
         let mut wanted = PortSet::default();
@@ -556,7 +556,8 @@ impl Lister<'_> {
                     Status::Unread
                 }
             },
-            // Whether there are rules can be told by root only. As long as nobody wants any, that is no fault.
+            // Whether there are rules can be told by root only. As long as nobody wants any, that is no
+            // fault.
             Reading::Unread(_) if !requested => Status::OnRequest,
             other => valueless(other),
         };

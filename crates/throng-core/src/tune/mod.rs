@@ -119,8 +119,8 @@ pub struct Now {
     pub sysctls: BTreeMap<String, Reading>,
     /// RLIMIT_NOFILE, soft and hard; `u64::MAX` is unlimited.
     pub files: Option<(u64, u64)>,
-    /// Whether they are another process's, which was chosen: then its soft limit must do. Else a program is
-    /// taken to raise its own soft limit.
+    /// Whether they are another process's, which was chosen: then its soft limit must do. Else a
+    /// program is taken to raise its own soft limit.
     pub of_another: bool,
     /// Bytes of memory.
     pub memory: Option<u64>,

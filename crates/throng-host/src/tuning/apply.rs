@@ -1,5 +1,5 @@
-//! Setting what is short. Each step first puts on disk what it is about to change, then changes it, then looks whether
-//! it took.
+//! Setting what is short. Each step first puts on disk what it is about to change, then changes it,
+//! then looks whether it took.
 
 use std::path::{Path, PathBuf};
 
@@ -37,8 +37,8 @@ pub fn apply(order: &Order) -> Result<Done, Fault> {
     apply_in_steps(order, &mut || ())
 }
 
-/// The same; `step` is called before and after everything that changes the system or the state file. A test that
-/// panics in there is a kill at that instant.
+/// The same; `step` is called before and after everything that changes the system or the state file. A
+/// test that panics in there is a kill at that instant.
 pub(super) fn apply_in_steps(order: &Order, step: &mut dyn FnMut()) -> Result<Done, Fault> {
     let mut outcomes = Vec::new();
     let sysctls = possible_sysctls(order, &mut outcomes);
@@ -163,7 +163,7 @@ impl Work<'_> {
             let (old_words, now_words) = (words(&old), words(&now));
             match written {
                 Ok(()) if now_words == words(&setting.wanted) => {
-                    let detail = format!("{} -> {now_words}", shown(&old_words));
+                    let detail = format!("{} -> {}", shown(&old_words), shown(&now_words));
                     self.did(&setting.name, Did::Changed, detail);
                 }
                 Ok(()) => {
@@ -171,8 +171,9 @@ impl Work<'_> {
                         entry.written.push(now);
                     }
                     let detail = format!(
-                        "asked for {}, the kernel made it {now_words}",
-                        setting.wanted
+                        "asked for {}, the kernel made it {}",
+                        shown(&setting.wanted),
+                        shown(&now_words)
                     );
                     self.did(&setting.name, Did::Failed, detail);
                 }
@@ -187,7 +188,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Notes what is about to be written; the value before only the first time. Returns the note as it was.
+    /// Notes what is about to be written; the value before only the first time. Returns the note as it
+    /// was.
     fn remember(&mut self, setting: &Setting, now: String) -> Option<OldSysctl> {
         let place = Place::of(&self.here, setting.scope != Scope::Machine);
         let state = &mut self.store.state;
@@ -465,10 +467,14 @@ fn limits(text: &str) -> Option<(u64, u64)> {
     Some((number(soft)?, number(hard)?))
 }
 
+/// Longer values (lists of reserved ports) are cut where they are told.
+const LONGEST_SHOWN: usize = 80;
+
 /// A value for people.
-pub(super) fn shown(value: &str) -> &str {
-    match value {
-        "" => "(empty)",
-        value => value,
+pub(super) fn shown(value: &str) -> String {
+    match value.chars().count() {
+        0 => "(empty)".into(),
+        1..=LONGEST_SHOWN => value.into(),
+        _ => value.chars().take(LONGEST_SHOWN).chain(['…']).collect(),
     }
 }

@@ -1,5 +1,5 @@
-//! Rules that take TCP ports out of connection tracking: through nftables in a table of throng's own, else through
-//! iptables with a comment of throng's own.
+//! Rules that take TCP ports out of connection tracking: through nftables in a table of throng's own,
+//! else through iptables with a comment of throng's own.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -137,7 +137,8 @@ fn parse_nft(table: &str) -> PortSet {
     sets.fold(PortSet::default(), |all, set| all.and(&set))
 }
 
-/// The ports of `-A PREROUTING -p tcp -m tcp --dport 9100:9200 -m comment --comment throng_notrack -j CT --notrack`.
+/// The ports of `-A PREROUTING -p tcp -m tcp --dport 9100:9200 -m comment --comment throng_notrack -j
+/// CT --notrack`.
 fn parse_iptables(rules: &str) -> Option<PortSet> {
     let ours = own_rules(rules);
     let ports = ours.iter().filter_map(|rule| {

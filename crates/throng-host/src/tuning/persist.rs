@@ -1,5 +1,5 @@
-//! Files that make settings outlast a reboot: sysctl.d, modules-load.d, limits.d and systemd's drop-ins. Each is
-//! throng's own; one that somebody else has written is never touched.
+//! Files that make settings outlast a reboot: sysctl.d, modules-load.d, limits.d and systemd's
+//! drop-ins. Each is throng's own; one that somebody else has written is never touched.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -87,8 +87,8 @@ pub(super) fn read(system: &System, path: &str) -> io::Result<Option<String>> {
     }
 }
 
-/// The name under which a file is written before it takes its own: always the same, so that revert finds what a
-/// killed throng left. It does not end in `.conf`, so nobody reads it.
+/// The name under which a file is written before it takes its own: always the same, so that revert
+/// finds what a killed throng left. It does not end in `.conf`, so nobody reads it.
 fn unfinished(system: &System, path: &str) -> PathBuf {
     let mut name = system.path(path).into_os_string();
     name.push(".throng-new");

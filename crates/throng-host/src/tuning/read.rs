@@ -11,8 +11,8 @@ use super::{System, notrack, process, sysctl};
 use crate::limits::FileLimits;
 use crate::sock_diag::{NO_COOKIE, SockDiag};
 
-/// Reads everything that [`throng_core::tune::settings`] wants to know: of `system`, this network namespace,
-/// and process `pid`, or else this one. Never fails: what can't be read says why.
+/// Reads everything that [`throng_core::tune::settings`] wants to know: of `system`, this network
+/// namespace, and process `pid`, or else this one. Never fails: what can't be read says why.
 pub fn now(system: &System, pid: Option<u32>) -> Now {
     let files = match pid {
         Some(pid) => process::file_limits_of(pid).ok(),
@@ -50,8 +50,8 @@ fn untracked(system: &System) -> Reading {
     }
 }
 
-/// Ports that a TCP socket of this network namespace listens on, or that a UDP socket has bound and is not
-/// connected from. What can't be told is none.
+/// Ports that a TCP socket of this network namespace listens on, or that a UDP socket has bound and is
+/// not connected from. What can't be told is none.
 fn listened() -> PortSet {
     let mut ports = Vec::new();
     if let Ok(mut diag) = SockDiag::open() {

@@ -1,5 +1,5 @@
-//! Putting everything back as the state file says it was: the newest change first. What somebody else has changed since
-//! is left alone, unless asked to write over it, and stays in the state file.
+//! Putting everything back as the state file says it was: the newest change first. What somebody else
+//! has changed since is left alone, unless asked to write over it, and stays in the state file.
 
 use std::fs;
 use std::io;
@@ -11,8 +11,8 @@ use super::apply::{Done, shown};
 use super::state::{OldLimit, OldSysctl, OwnFile, OwnRules, Store, remove_own_directory};
 use super::{Fault, Here, System, notrack, persist, process, sysctl};
 
-/// Puts everything back. With `force` also what somebody else has changed since; and what can't be put back from
-/// here because it belongs to another network namespace is forgotten.
+/// Puts everything back. With `force` also what somebody else has changed since; and what can't be put
+/// back from here because it belongs to another network namespace is forgotten.
 ///
 /// # Errors
 /// If the state file can't be read or written. What could not be put back is an [`Outcome`].
@@ -128,7 +128,7 @@ impl Work<'_> {
         if now == old.old {
             return self.did(&old.name, Did::AsItWas, shown(&words(&now)));
         }
-        let ours = old.wrote(&now) || words(&now) == words(&old.old);
+        let ours = old.wrote(&now);
         if !ours && !self.force {
             let (now, before) = (words(&now), words(&old.old));
             return self.did(
@@ -156,8 +156,8 @@ impl Work<'_> {
             Ok(then) => {
                 let detail = format!(
                     "asked for {}, the kernel made it {}",
-                    words(&old.old),
-                    words(&then)
+                    shown(&words(&old.old)),
+                    shown(&words(&then))
                 );
                 self.did(&old.name, Did::Failed, detail)
             }

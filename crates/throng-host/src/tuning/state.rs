@@ -17,6 +17,8 @@ use super::{Fault, Here, System, persist, sysctl};
 
 /// The version of this form. A reader refuses others.
 const VERSION: u32 = 1;
+/// Of a longer value the kernel takes so many bytes at a time, or a few less (proc_do_large_bitmap).
+const PIECE: usize = 4096 - 8;
 /// How long to wait for another throng to be done.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -107,9 +109,14 @@ impl Place {
 }
 
 impl OldSysctl {
-    /// Whether `value` is one that throng wrote.
+    /// Whether `value` is one that throng wrote, or came to in writing: the old one, a new one, or the
+    /// first part of a list so long that the kernel took it piece by piece.
     pub(super) fn wrote(&self, value: &str) -> bool {
-        self.written.iter().any(|w| words(w) == words(value))
+        let now = words(value);
+        self.written.iter().chain([&self.old]).any(|whole| {
+            let whole = words(whole);
+            whole == now || (whole.len() >= PIECE && !now.is_empty() && whole.starts_with(&now))
+        })
     }
 }
 
@@ -174,8 +181,8 @@ impl Store {
             fs::create_dir_all(parent).map_err(|e| fault(&e))?;
         }
         let directory = File::open(parent).map_err(|e| fault(&e))?;
-        // nft and iptables inherit it: if throng is killed while one of them is at work, the lock is held until it is done,
-        // and no revert overtakes it.
+        // nft and iptables inherit it: if throng is killed while one of them is at work, the lock is
+        // held until it is done, and no revert overtakes it.
         fcntl_setfd(&directory, FdFlags::empty()).map_err(|e| fault(&e))?;
         lock(&directory).map_err(|_| fault(&"another throng tune is at work; wait for it"))?;
         let state = match fs::read_to_string(path) {
@@ -246,8 +253,8 @@ impl Store {
     }
 }
 
-/// Takes the lock that goes with an open directory and ends with it. Whoever has it is soon done, unless it waits for
-/// the packet filter.
+/// Takes the lock that goes with an open directory and ends with it. Whoever has it is soon done,
+/// unless it waits for the packet filter.
 fn lock(directory: &File) -> io::Result<()> {
     let give_up = Instant::now() + LOCK_PATIENCE;
     loop {
@@ -287,8 +294,8 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Where the state file is unless somebody says otherwise: root's in `/var/lib`, other users' in their state
-/// directory (XDG Base Directory Specification). `None` if a user has no home.
+/// Where the state file is unless somebody says otherwise: root's in `/var/lib`, other users' in their
+/// state directory (XDG Base Directory Specification). `None` if a user has no home.
 pub fn default_state_file(system: &System) -> Option<PathBuf> {
     if geteuid().is_root() || !system.is_this() {
         return Some(system.path("/var/lib/throng/tune.json"));

@@ -7,9 +7,11 @@ use rustix::process::geteuid;
 use throng_core::tune::{Reading, words};
 
 use super::System;
+use super::apply::shown;
 
-/// Longer than any value. The longest is a list of reserved ports, 1,3,5 …: 32,768 numbers of up to six characters.
-/// The kernel gives a list to the first read only, cut to its length, so it must be one long read.
+/// Longer than any value. The longest is a list of reserved ports, 1,3,5 …: 32,768 numbers of up to six
+/// characters. The kernel gives a list to the first read only, cut to its length, so it must be one
+/// long read.
 const LONGEST: usize = 256 << 10;
 
 fn path(name: &str) -> String {
@@ -62,14 +64,15 @@ pub(super) fn write(system: &System, name: &str, value: &str) -> Result<(), Stri
     let written = (|| {
         let mut file = File::options().write(true).open(path)?;
         file.write_all(value.as_bytes())?;
-        // In a copy of /proc/sys the rest of a longer value would stay. A file of /proc itself is always 0 bytes long.
+        // In a copy of /proc/sys the rest of a longer value would stay. A file of /proc itself is
+        // always 0 bytes long.
         match file.metadata()?.len() {
             0 => Ok(()),
             _ => file.set_len(value.len() as u64),
         }
     })();
     written.map_err(|e| match e.kind() {
-        io::ErrorKind::InvalidInput => format!("the kernel refuses {}", words(value)),
+        io::ErrorKind::InvalidInput => format!("the kernel refuses {}", shown(&words(value))),
         _ => why_not(&e, name),
     })
 }

@@ -1,5 +1,6 @@
-//! Applying and reverting on a copy of /proc/sys and /etc, so that settings of the whole machine can be tested too. What
-//! only the kernel can show (namespaces, refused values, nftables, real kills) is in crates/throng/tests/e2e/tune.rs.
+//! Applying and reverting on a copy of /proc/sys and /etc, so that settings of the whole machine can be
+//! tested too. What only the kernel can show (namespaces, refused values, nftables, real kills) is in
+//! crates/throng/tests/e2e/tune.rs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -342,6 +343,35 @@ fn another_namespaces_values_are_not_written_into_this_one() {
     );
     machine.revert(true);
     assert!(!machine.state_file().exists());
+}
+
+#[test]
+fn a_long_list_that_was_written_in_part_is_put_back() {
+    let machine = Machine::fresh();
+    let list: Vec<String> = (20_001..30_000)
+        .step_by(2)
+        .map(|p: u16| p.to_string())
+        .collect();
+    let list = list.join(",");
+    let path = "proc/sys/net/ipv4/ip_local_reserved_ports";
+    machine.set(path, &format!("{list}\n"));
+    let before = machine.contents();
+    let (outcomes, _) = machine.apply(1_000_000, &mut || ()).unwrap();
+    assert!(outcome(&outcomes, "reserved_ports").detail.len() < 300);
+    for part in [&list[..4091], &format!("9000,{}", &list[..8183])] {
+        machine.set(path, &format!("{part}\n"));
+        assert_eq!(
+            outcome(&machine.revert(false), "reserved_ports").did,
+            Did::Changed
+        );
+        assert_eq!(machine.contents(), before);
+        machine.apply(1_000_000, &mut || ()).unwrap();
+    }
+    machine.set(path, "20001,20003,4\n");
+    assert_eq!(
+        outcome(&machine.revert(false), "reserved_ports").did,
+        Did::Foreign
+    );
 }
 
 #[test]

@@ -7,8 +7,8 @@ use throng_core::tune::{Ask, Kind, Scope, Setting};
 
 const WIDTH: usize = 100;
 
-/// The flags for a container that is to hold what is asked. `settings` are those for a machine of which nothing
-/// is known: a container begins with the kernel's own values, not with the host's.
+/// The flags for a container that is to hold what is asked. `settings` are those for a machine of which
+/// nothing is known: a container begins with the kernel's own values, not with the host's.
 pub fn container(ask: &Ask, settings: &[Setting]) -> String {
     let asked = |s: &&Setting| s.with.is_none_or(|extra| ask.with.contains(&extra));
     let sysctls: Vec<&Setting> = settings

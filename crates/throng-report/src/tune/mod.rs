@@ -1,6 +1,6 @@
-//! What `throng tune` says: the table of settings and what was done about them ([`write_text`], [`write_json`]), and the
-//! texts to take elsewhere: a shell script ([`script`]), a container's flags ([`container`]), the equivalents on
-//! other systems ([`foreign`]).
+//! What `throng tune` says: the table of settings and what was done about them ([`write_text`],
+//! [`write_json`]), and the texts to take elsewhere: a shell script ([`script`]), a container's flags
+//! ([`container`]), the equivalents on other systems ([`foreign`]).
 
 pub mod container;
 pub mod foreign;
@@ -21,7 +21,8 @@ pub fn write_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// `text` in lines of at most `width` characters, each after `indent`. A longer word has a line for itself.
+/// `text` in lines of at most `width` characters, each after `indent`. A longer word has a line for
+/// itself.
 fn wrapped(text: &str, indent: &str, width: usize) -> String {
     let mut lines = String::new();
     let mut line = String::from(indent);

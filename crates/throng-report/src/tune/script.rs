@@ -1,5 +1,5 @@
-//! The settings as a POSIX shell script that does what `throng tune --apply` does: it lowers nothing, notes the old
-//! values first, looks whether each took, and says how to undo it.
+//! The settings as a POSIX shell script that does what `throng tune --apply` does: it lowers nothing,
+//! notes the old values first, looks whether each took, and says how to undo it.
 
 use super::wrapped;
 use crate::human;

@@ -1,4 +1,5 @@
-//! The settings as a table for people, the reasons and risks of those that are not as wanted, and what was done.
+//! The settings as a table for people, the reasons and risks of those that are not as wanted, and what
+//! was done.
 
 use super::wrapped;
 use crate::colour::{self, paint};
