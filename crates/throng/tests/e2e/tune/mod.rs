@@ -10,7 +10,7 @@ use crate::common::net::Net;
 use crate::common::process::{Process, Ran};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 use throng_core::tune::{Outcome, Report};
@@ -35,7 +35,17 @@ const MOVING: &[&str] = &[
     "kernel/pty/nr",
     "kernel/random/",
     "net/netfilter/nf_conntrack_count",
+    "net/netfilter/nf_conntrack_expect_max",
 ];
+
+/// What a namespace could change for the whole machine, or what another test could change under our eyes.
+const MACHINE_WIDE: &[(&str, &str)] = &[
+    ("fs/file-max", "1048576\n"),
+    ("fs/nr_open", "1048576\n"),
+    (CONNTRACK_MAX, "262144\n"),
+    ("net/netfilter/nf_conntrack_buckets", "262144\n"),
+];
+const CONNTRACK_MAX: &str = "net/netfilter/nf_conntrack_max";
 
 /// A machine for the test: namespaces, and a place for its files.
 struct Machine {
@@ -48,10 +58,13 @@ impl Machine {
         let net = Net::with_own_mounts();
         let files = tempfile::tempdir().unwrap();
         let at = files.path().display();
-        // Copies of what holds for the whole machine; a namespace must not be able to change it.
-        for name in ["fs/file-max", "fs/nr_open"] {
+        // Copies, for this namespace.
+        for (name, value) in MACHINE_WIDE {
+            if !Path::new("/proc/sys").join(name).exists() {
+                continue;
+            }
             let copy = files.path().join(name.replace('/', "."));
-            fs::write(&copy, "1048576\n").unwrap();
+            fs::write(&copy, value).unwrap();
             net.shell(&format!("mount --bind {} /proc/sys/{name}", copy.display()));
         }
         net.shell(&format!(

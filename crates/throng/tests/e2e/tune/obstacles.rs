@@ -1,6 +1,6 @@
 //! What can't be read or set: said, with the reason, and nothing is left behind.
 
-use super::{Machine, outcome, report};
+use super::{CONNTRACK_MAX, Machine, outcome, report};
 use crate::common::PATIENCE;
 use crate::common::net::Net;
 use crate::common::process::Process;
@@ -14,6 +14,11 @@ use throng_core::tune::{Did, Reading, Status};
 fn what_only_the_host_can_change_is_told_as_that() {
     let machine = Machine::own();
     // More than conntrack's table has: that can't be changed from a network namespace, even by root.
+    if Path::new("/proc/sys").join(CONNTRACK_MAX).exists() {
+        machine
+            .net
+            .shell(&format!("umount /proc/sys/{CONNTRACK_MAX}"));
+    }
     let text = machine.run("--role server -c 400k --apply");
     assert_eq!(text.code, 1, "{text}");
     assert!(
