@@ -19,7 +19,8 @@ const LONGEST_VALUE: usize = 28;
 pub fn write_text(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()> {
     let style = if report.ok { colour::GOOD } else { colour::BAD };
     writeln!(out, "{}", paint(&verdict(report), style, coloured))?;
-    if !report.settings.is_empty() {
+    // Once something was done, what was found before is history; the JSON has it.
+    if report.action == Action::Check {
         writeln!(out)?;
         table(report, out, coloured)?;
     }
@@ -229,4 +230,114 @@ fn reasons(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use throng_core::tune::{Ask, Now, Outcome, Role, settings};
+
+    fn drawn(report: &Report) -> String {
+        let mut out = Vec::new();
+        write_text(report, &mut out, false).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn check(now: &[(&str, &str)]) -> Report {
+        let ask = Ask {
+            role: Role::Server,
+            connections: 5000,
+            ports: Vec::new(),
+            with: Vec::new(),
+        };
+        let mut machine = Now::unknown();
+        for (name, value) in now {
+            let reading = match value.strip_prefix('!') {
+                Some(why) => Reading::Absent(why.into()),
+                None => Reading::Value((*value).into()),
+            };
+            machine.sysctls.insert((*name).into(), reading);
+        }
+        let all = settings(&ask, &machine);
+        let known = |s: &Setting| now.iter().any(|(name, _)| *name == s.name);
+        Report::check(ask.role, 5000, all.into_iter().filter(known).collect())
+    }
+
+    #[test]
+    fn the_table_says_what_is_short_and_why_and_at_what_risk() {
+        let text = drawn(&check(&[
+            ("net.core.somaxconn", "4096"),
+            ("fs.file-max", "9223372036854775807"),
+            ("net.ipv4.tcp_mem", "!the host's"),
+            ("net.ipv4.tcp_syncookies", "1"),
+        ]));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            "1 setting is short for 5,000 connections, role server"
+        );
+        let row = |name: &str| {
+            let line = lines.iter().find(|l| l.trim().starts_with(name)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            row("net.core.somaxconn"),
+            "net.core.somaxconn 4096 5000 short"
+        );
+        assert_eq!(row("net.ipv4.tcp_mem"), "net.ipv4.tcp_mem - - not here");
+        assert!(row("fs.file-max").ends_with("enough"));
+        assert!(row("net.ipv4.tcp_syncookies").ends_with("1 0 on request"));
+        for part in [
+            "accept queue",
+            "Risk: Off,",
+            "--with syncookies-off",
+            "the host's.",
+            "Nothing was changed.",
+        ] {
+            assert!(text.contains(part), "no '{part}':\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_is_the_verdict() {
+        let did = |all: &[Did]| {
+            all.iter()
+                .map(|d| Outcome::new("x", *d, "y"))
+                .collect::<Vec<_>>()
+        };
+        for (action, outcomes, line) in [
+            (
+                Action::Apply,
+                did(&[]),
+                "All is as wanted already for 5,000 connections, role server",
+            ),
+            (
+                Action::Apply,
+                did(&[Did::Changed, Did::Failed, Did::Changed]),
+                "2 set, 1 could not be, for 5,000 connections, role server",
+            ),
+            (
+                Action::Revert,
+                did(&[Did::Changed, Did::Foreign]),
+                "1 put back, 1 left alone",
+            ),
+            (
+                Action::Revert,
+                did(&[]),
+                "Nothing to put back: there is no state file",
+            ),
+        ] {
+            let report = Report {
+                action,
+                outcomes,
+                ..check(&[])
+            };
+            assert_eq!(drawn(&report).lines().next(), Some(line));
+        }
+        let none = drawn(&check(&[("net.core.somaxconn", "5000")]));
+        assert!(
+            none.starts_with("All settings are as wanted for 5,000 connections"),
+            "{none}"
+        );
+    }
 }

@@ -168,3 +168,43 @@ assert all(l.rstrip().endswith(':') or ': ' in l for l in lines), lines";
         );
     }
 }
+
+#[test]
+fn the_examples_of_the_help_are_understood() {
+    let machine = Machine::own();
+    let help = machine.run("--help").stdout;
+    let examples: Vec<&str> = help
+        .lines()
+        .filter_map(|l| {
+            l.trim()
+                .trim_start_matches("sudo ")
+                .strip_prefix("throng tune ")
+        })
+        .collect();
+    assert!(examples.len() >= 6, "{help}");
+    for example in examples {
+        let example = example.split(" >").next().unwrap();
+        // An apply gets as far as the state file, which can't be made there.
+        let (args, code, says) = match () {
+            () if example.contains("--apply") => (
+                format!("{example} --state /proc/no/tune.json"),
+                2,
+                "can't use the state file /proc/no/tune.json",
+            ),
+            () if example.contains("--revert") => (example.to_owned(), 0, ""),
+            () if example.contains("--script")
+                || example.contains("--container")
+                || example.contains("--os") =>
+            {
+                (example.to_owned(), 0, "")
+            }
+            () => (example.to_owned(), 1, ""),
+        };
+        let ran = machine.run(&args);
+        assert!(ran.code == code && ran.stderr.contains(says), "{ran}");
+    }
+    assert_eq!(
+        machine.net.shell("sysctl -n net.core.somaxconn").trim(),
+        "130"
+    );
+}
