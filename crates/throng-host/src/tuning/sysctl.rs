@@ -1,18 +1,14 @@
 //! One file below `/proc/sys`: read whole, written whole, and why not, in words.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use rustix::process::geteuid;
 use throng_core::tune::{Reading, words};
 
 use super::System;
 use super::apply::shown;
-
-/// Longer than any value. The longest is a list of reserved ports, 1,3,5 …: 32,768 numbers of up to six
-/// characters. The kernel gives a list to the first read only, cut to its length, so it must be one
-/// long read.
-const LONGEST: usize = 256 << 10;
+use crate::proc_text;
 
 fn path(name: &str) -> String {
     format!("/proc/sys/{}", name.replace('.', "/"))
@@ -25,11 +21,7 @@ pub(super) fn is_name(name: &str) -> bool {
 
 /// The value, to the last byte.
 pub(super) fn read(system: &System, name: &str) -> io::Result<String> {
-    let mut file = File::open(system.path(&path(name)))?;
-    let mut bytes = vec![0; LONGEST];
-    let n = file.read(&mut bytes)?;
-    bytes.truncate(n);
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not text"))
+    proc_text::read_plainly(&system.path(&path(name)))
 }
 
 /// The value for the table.

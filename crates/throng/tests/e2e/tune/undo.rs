@@ -1,9 +1,11 @@
 //! What is set is put back, to the byte, whatever happened in between.
 
-use super::{EVERYTHING, Machine, differences, outcome};
+use super::{EVERYTHING, Machine, differences, outcome, report};
 use crate::common::PATIENCE;
+use crate::common::process::Process;
 use rustix::process::Signal;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use throng_core::tune::{Did, Status};
 
@@ -145,6 +147,51 @@ fn killed_at_any_instant_it_can_be_put_back() {
         halfway > 0,
         "no kill came between the first write and the last"
     );
+}
+
+#[test]
+fn rules_that_come_after_the_kill_are_put_back_too() {
+    let machine = Machine::own();
+    let before = machine.dump("/proc/sys/net");
+    // An nft that takes its time, and goes on when the throng that started it is dead.
+    let bin = machine.files.path().join("bin");
+    let (begun, go) = (bin.join("begun"), bin.join("go"));
+    fs::create_dir(&bin).unwrap();
+    let nft = machine.net.shell("command -v nft");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = -f ]; then touch {}; until [ -e {} ]; do sleep 0.01; done; fi\nexec {} \"$@\"\n",
+        begun.display(),
+        go.display(),
+        nft.trim()
+    );
+    fs::write(bin.join("nft"), script).unwrap();
+    fs::set_permissions(bin.join("nft"), fs::Permissions::from_mode(0o755)).unwrap();
+    let (name, mut command) = machine.command(&format!("{EVERYTHING} --apply"));
+    command.env(
+        "PATH",
+        format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()),
+    );
+    let apply = Process::start(name, command);
+    let give_up = Instant::now() + PATIENCE;
+    while !begun.exists() && Instant::now() < give_up {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    apply.signal(Signal::KILL);
+    // Its streams stay open in nft: they can be waited for only when that has ended.
+    let revert = machine.start("--output json --revert");
+    std::thread::sleep(Duration::from_millis(100));
+    fs::write(&go, "").unwrap();
+    assert_eq!(apply.wait(PATIENCE).code, -1);
+    let reverted = report(&revert.wait(PATIENCE));
+    assert!(
+        reverted.ok && outcome(&reverted, "NOTRACK").did == Did::Changed,
+        "{reverted:#?}"
+    );
+    let mut after = machine.dump("/proc/sys/net");
+    after
+        .entry(machine.files.path().join("throng").display().to_string())
+        .or_default();
+    assert_eq!(differences(&before, &after), [""; 0]);
 }
 
 #[test]
