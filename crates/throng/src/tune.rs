@@ -3,10 +3,13 @@
 use crate::Failure;
 use crate::cli::{OsArg, OutputForm, TuneArgs};
 use crate::output::to_stdout;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use throng_core::tune::foreign::Foreign;
-use throng_core::tune::{Action, Ask, Did, Extra, Now, Report, Setting, VERSION, settings};
+use throng_core::tune::{
+    Action, Ask, Did, Extra, Kind, Now, Report, Rule, Setting, VERSION, settings,
+};
 use throng_host::tuning::{self, Fault, Order, System, file_limits_of};
 use throng_report::{colour, tune};
 
@@ -46,8 +49,10 @@ pub(crate) fn run(args: &TuneArgs) -> Result<u8, Failure> {
     if args.revert {
         return revert(args, &system);
     }
-    let found = settings(&ask, &tuning::now(&system, args.pid));
+    let now = tuning::now(&system, args.pid);
+    let found = settings(&ask, &now);
     if args.script || args.os.is_some() {
+        let found = for_other_machines_too(&ask, now, found);
         let words: Vec<String> = std::env::args_os()
             .skip(1)
             .map(|word| word.to_string_lossy().into_owned())
@@ -59,6 +64,23 @@ pub(crate) fn run(args: &TuneArgs) -> Result<u8, Failure> {
         true => apply(args, &system, &ask, found),
         false => show(&Report::check(ask.role, ask.connections, found), args),
     }
+}
+
+/// The same settings, but a number that suffices here is no reason to raise another machine's to it: a script
+/// compares for itself where it runs.
+fn for_other_machines_too(ask: &Ask, now: Now, mut found: Vec<Setting>) -> Vec<Setting> {
+    let unknown = Now {
+        sysctls: BTreeMap::new(),
+        ..now
+    };
+    let elsewhere = settings(ask, &unknown);
+    for setting in &mut found {
+        let same = elsewhere.iter().find(|s| s.name == setting.name);
+        if let (Rule::AtLeast, Kind::Sysctl, Some(same)) = (setting.rule, setting.kind, same) {
+            setting.wanted.clone_from(&same.wanted);
+        }
+    }
+    found
 }
 
 fn apply(args: &TuneArgs, system: &System, ask: &Ask, found: Vec<Setting>) -> Result<u8, Failure> {
