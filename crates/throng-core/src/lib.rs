@@ -1,6 +1,7 @@
 //! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine ([`host`],
 //! [`plan`]), what is sent and when ([`payload`], [`pacing`], [`wheel`]), what a connection does
-//! ([`behaviour`]), what was counted ([`stats`]) and what is told at the end ([`summary`]).
+//! ([`behaviour`]), what was counted ([`stats`]) and what is told at the end ([`summary`]). [`tune`] is what a
+//! system should be set to.
 //!
 //! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
 //! and bytes are slices, so that everything is tested without I/O and drives every engine alike.
@@ -21,5 +22,6 @@ pub mod scenario;
 pub mod stats;
 pub mod summary;
 pub mod time;
+pub mod tune;
 pub mod units;
 pub mod wheel;

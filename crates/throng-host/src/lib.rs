@@ -4,8 +4,10 @@
 //! other public modules are for what is read again and again during a run: memory, socket and TCP
 //! counters, listen queues, our own CPU time.
 //!
+//! [`tuning`] alone changes the machine, and puts it back.
+//!
 //! Every value is plain data (serde), read when asked and never cached, unless its type says so.
-//! Nothing here needs privileges, though root sees more. What can't be read (an unprivileged user, a container without
+//! Nothing but [`tuning`] needs privileges, though root sees more. What can't be read (an unprivileged user, a container without
 //! `/proc/sys`, a kernel without IPv6) is a `None` or an [`std::io::Error`] that names the file.
 //! Parsers take `&str`, so that they are tested on texts from machines that we don't have.
 //!
@@ -37,6 +39,7 @@ pub mod survey;
 mod tasks;
 mod tcp;
 mod towards;
+pub mod tuning;
 pub mod usage;
 
 /// Whether `attempt` succeeds within half a minute. For counts that the whole machine shares: others

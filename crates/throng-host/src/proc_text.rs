@@ -1,15 +1,40 @@
 //! Reading the small text files of `/proc` and `/sys`, with errors that name the file.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
+
+/// Longer than any sysctl. The kernel gives a list of ports (`ip_local_reserved_ports`) to the first read
+/// only, cut to that read's length, and Rust's `read_to_string` begins with 32 bytes. The longest list,
+/// 1,3,5 …, is 32,768 numbers of up to six characters.
+const FIRST_READ: usize = 256 << 10;
 
 /// The whole file; an error keeps its kind and gains the path.
 pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
     let path = path.as_ref();
-    fs::read_to_string(path)
-        .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+    read_plainly(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+}
+
+/// The same with errors as they come.
+pub(crate) fn read_plainly(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut bytes = vec![0; FIRST_READ];
+    let mut length = 0;
+    loop {
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        if length == bytes.len() {
+            bytes.resize(2 * length, 0);
+        }
+    }
+    bytes.truncate(length);
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))
 }
 
 /// A file that holds one number.

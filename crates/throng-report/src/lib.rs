@@ -15,3 +15,4 @@ pub mod live;
 pub mod plan;
 mod sparkline;
 pub mod text;
+pub mod tune;

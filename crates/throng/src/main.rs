@@ -13,6 +13,7 @@ mod plan;
 mod run;
 mod serve;
 mod signals;
+mod tune;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Load(args) => load::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man_pages(&directory),
     };

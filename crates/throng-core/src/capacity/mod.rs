@@ -54,6 +54,16 @@ impl Role {
             Role::Both => "both",
         }
     }
+
+    /// Whether it connects.
+    pub fn connects(self) -> bool {
+        self != Role::Server
+    }
+
+    /// Whether it accepts.
+    pub fn accepts(self) -> bool {
+        self != Role::Client
+    }
 }
 
 /// What is asked of a machine.

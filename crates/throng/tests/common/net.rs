@@ -10,14 +10,30 @@ pub struct Net {
     /// Keeps the namespace alive, and ends when this process does: its stdin closes.
     holder: Option<Child>,
     as_root: bool,
+    /// Whether mounts are its own too.
+    mounts: bool,
 }
 
 impl Net {
     /// A namespace of its own, with `lo` up.
     pub fn own() -> Net {
+        Net::unshared(false)
+    }
+
+    /// The same, with mounts of its own: what is mounted in it, nobody else sees.
+    pub fn with_own_mounts() -> Net {
+        Net::unshared(true)
+    }
+
+    fn unshared(mounts: bool) -> Net {
         let as_root = rustix::process::geteuid().is_root();
         // Who is not root becomes it in a user namespace, as far as this network goes.
-        let flags = if as_root { "-n" } else { "-rn" };
+        let flags = match (as_root, mounts) {
+            (true, false) => "-n",
+            (true, true) => "-nm",
+            (false, false) => "-rn",
+            (false, true) => "-rnm",
+        };
         let mut holder = Command::new("unshare")
             .args([flags, "sh", "-c"])
             .arg("ip link set lo up && echo up && exec cat")
@@ -36,6 +52,7 @@ impl Net {
         Net {
             holder: Some(holder),
             as_root,
+            mounts,
         }
     }
 
@@ -44,6 +61,7 @@ impl Net {
         Net {
             holder: None,
             as_root: true,
+            mounts: false,
         }
     }
 
@@ -61,6 +79,9 @@ impl Net {
         };
         let mut command = Command::new("nsenter");
         command.args(["-t", &holder.id().to_string(), "-n"]);
+        if self.mounts {
+            command.arg("-m");
+        }
         if !self.as_root {
             command.args(["-U", "--preserve-credentials"]);
         }

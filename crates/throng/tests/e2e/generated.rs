@@ -5,7 +5,7 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-const SUBCOMMANDS: [&str; 4] = ["load", "serve", "completions", "man"];
+const SUBCOMMANDS: [&str; 5] = ["load", "serve", "tune", "completions", "man"];
 
 /// The long options that a help text lists.
 fn options(help: &str) -> BTreeSet<String> {

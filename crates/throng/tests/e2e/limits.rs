@@ -72,6 +72,21 @@ fn an_impossible_plan_is_refused_with_limit_and_remedy_before_the_first_socket()
 }
 
 #[test]
+fn a_long_list_of_reserved_ports_is_read_to_its_end() {
+    let net = Net::own();
+    // The kernel gives the list to one read only; 600 numbers are far more than a first small one takes.
+    let list: Vec<String> = (40_000..41_200).step_by(2).map(|p| p.to_string()).collect();
+    net.shell("sysctl -qw net.ipv4.ip_local_port_range='40000 49999'");
+    net.shell(&format!(
+        "sysctl -qw net.ipv4.ip_local_reserved_ports={}",
+        list.join(",")
+    ));
+    let ran = run(&net, "load 192.0.2.1:80 -c 50k");
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+    assert!(ran.stderr.contains("9400 local ports"), "{ran}");
+}
+
+#[test]
 fn four_tuples_that_do_not_suffice_are_refused_with_what_would() {
     let net = Net::own();
     net.shell("sysctl -qw net.ipv4.ip_local_port_range='40000 40999'");

@@ -17,3 +17,4 @@ mod peers;
 mod serve;
 mod signals;
 mod sources;
+mod tune;
