@@ -368,7 +368,8 @@ fn a_cgroup_binds_with_its_own_row() {
     question.connections = Some(1_000_000);
     let c = capacity(&question, &host);
     // A sixteenth of a GiB is less than the least reserve.
-    let expected = ((900u64 << 20) - (128 << 20) - c.bytes.fixed) / c.bytes.each;
+    assert!(c.bytes.charged < c.bytes.each);
+    let expected = ((900u64 << 20) - (128 << 20) - c.bytes.fixed) / c.bytes.charged;
     assert_eq!(
         (c.bound_by, c.allows),
         (Some(LimitKind::CgroupMemory), Some(expected))
