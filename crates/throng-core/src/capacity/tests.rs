@@ -74,8 +74,13 @@ fn allows(question: &Question, host: &Host, kind: LimitKind) -> Option<u64> {
     row(question, host, kind).allows
 }
 
-/// A change of a machine.
-type Change = fn(&mut Host);
+/// Targets, sources, what is different on the machine, what is allowed.
+type Tuples = (
+    &'static [&'static str],
+    &'static [&'static str],
+    fn(&mut Host),
+    Option<u64>,
+);
 
 #[test]
 fn four_tuples_are_ports_times_sources_times_targets() {
@@ -88,8 +93,7 @@ fn four_tuples_are_ports_times_sources_times_targets() {
         });
     }
     const OUT: &str = "10.0.0.7:80";
-    // Targets, sources, what is different on the machine, what is allowed.
-    let cases: &[(&[&str], &[&str], Change, Option<u64>)] = &[
+    let cases: &[Tuples] = &[
         (&[], &[], |_| {}, Some(28_232)),
         (&[OUT], &[], |_| {}, Some(28_232)),
         (&[OUT, "10.0.0.7:81"], &[], |_| {}, Some(2 * 28_232)),
