@@ -45,14 +45,12 @@ pub struct Shortfall {
 
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}; {} would do. {}",
-            self.kind.words(),
-            self.limit,
-            count(self.allows),
-            self.remedy
-        )
+        write!(f, "{}: {}", self.kind.words(), self.limit)?;
+        // What can't work at all has no number that would do.
+        match self.kind {
+            LimitKind::Engine | LimitKind::SourceAddress => write!(f, ". {}", self.remedy),
+            _ => write!(f, "; {} would do. {}", count(self.allows), self.remedy),
+        }
     }
 }
 

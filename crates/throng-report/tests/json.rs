@@ -102,3 +102,27 @@ fn the_documented_sums_hold_for_the_samples() {
         assert_eq!(came_up, ended, "{}", s.role);
     }
 }
+
+#[test]
+fn a_plan_survives_json_and_its_fields_are_described() {
+    use throng_core::capacity::{Capacity, Question, Role, capacity};
+    let question = Question {
+        connections: Some(1_000_000),
+        per_client: Some(25_000),
+        proxies: Some(2),
+        ..Question::of(Role::Client)
+    };
+    let plan = capacity(&question, &throng_core::host::Host::default());
+    let mut out = Vec::new();
+    write_json(&plan, &mut out).unwrap();
+    assert_eq!(serde_json::from_slice::<Capacity>(&out).unwrap(), plan);
+    let doc = include_str!("../../../docs/plan.md");
+    let value: Value = serde_json::from_slice(&out).unwrap();
+    let top = value.as_object().unwrap();
+    let row = value["limits"][0].as_object().unwrap();
+    let inner = ["bytes", "clients", "proxies", "question"];
+    let inner = inner.iter().flat_map(|k| value[k].as_object().unwrap());
+    for (key, _) in top.iter().chain(row).chain(inner) {
+        assert!(doc.contains(&format!("`{key}`")), "{key} is not described");
+    }
+}

@@ -74,8 +74,13 @@ fn allows(question: &Question, host: &Host, kind: LimitKind) -> Option<u64> {
     row(question, host, kind).allows
 }
 
-/// A change of a machine.
-type Change = fn(&mut Host);
+/// Targets, sources, what is different on the machine, what is allowed.
+type Tuples = (
+    &'static [&'static str],
+    &'static [&'static str],
+    fn(&mut Host),
+    Option<u64>,
+);
 
 #[test]
 fn four_tuples_are_ports_times_sources_times_targets() {
@@ -88,8 +93,7 @@ fn four_tuples_are_ports_times_sources_times_targets() {
         });
     }
     const OUT: &str = "10.0.0.7:80";
-    // Targets, sources, what is different on the machine, what is allowed.
-    let cases: &[(&[&str], &[&str], Change, Option<u64>)] = &[
+    let cases: &[Tuples] = &[
         (&[], &[], |_| {}, Some(28_232)),
         (&[OUT], &[], |_| {}, Some(28_232)),
         (&[OUT, "10.0.0.7:81"], &[], |_| {}, Some(2 * 28_232)),
@@ -368,7 +372,8 @@ fn a_cgroup_binds_with_its_own_row() {
     question.connections = Some(1_000_000);
     let c = capacity(&question, &host);
     // A sixteenth of a GiB is less than the least reserve.
-    let expected = ((900u64 << 20) - (128 << 20) - c.bytes.fixed) / c.bytes.each;
+    assert!(c.bytes.charged < c.bytes.each);
+    let expected = ((900u64 << 20) - (128 << 20) - c.bytes.fixed) / c.bytes.charged;
     assert_eq!(
         (c.bound_by, c.allows),
         (Some(LimitKind::CgroupMemory), Some(expected))

@@ -16,8 +16,8 @@ fn an_impossible_plan_is_refused_with_limit_and_remedy_before_the_first_socket()
             20_000,
             "load --self -c 30k --engine epoll",
             &[
-                "limit on open files is 20000",
-                "; 99",
+                "limit on open files is 20,000",
+                "; 9,99",
                 "would do",
                 "--engine uring",
                 "ulimit -Hn",
@@ -27,8 +27,8 @@ fn an_impossible_plan_is_refused_with_limit_and_remedy_before_the_first_socket()
             1024,
             "load 127.0.0.1:9000 -c 2000 --engine epoll",
             &[
-                "limit on open files is 1024",
-                "; 98",
+                "limit on open files is 1,024",
+                "; 1,01",
                 "would do",
                 "--engine uring",
             ],
@@ -37,8 +37,8 @@ fn an_impossible_plan_is_refused_with_limit_and_remedy_before_the_first_socket()
             1024,
             "serve 127.0.0.1:9000 --max-connections 2000 --engine epoll",
             &[
-                "limit on open files is 1024",
-                "; 98",
+                "limit on open files is 1,024",
+                "; 1,01",
                 "would do",
                 "--engine uring",
             ],
@@ -93,8 +93,8 @@ fn four_tuples_that_do_not_suffice_are_refused_with_what_would() {
     let ran = run(&net, "load 192.0.2.1:80 192.0.2.1:81 -c 3000");
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
     for part in [
-        "1000 local ports",
-        "; 2000 would do",
+        "1,000 ports",
+        "; 2,000 would do",
         "--source-ip",
         "ip_local_port_range",
     ] {
@@ -151,11 +151,11 @@ fn too_little_memory_is_refused_with_what_would_fit() {
     let net = Net::own();
     let meminfo = tempfile::NamedTempFile::new().unwrap();
     set_memory(meminfo.path(), 1000);
-    // A sixteenth of 4 GiB is kept in reserve; 744 MiB are left for connections of 8,832 bytes.
+    // A sixteenth of 4 GiB is kept in reserve; 744 MiB are left for connections of some 9,500 bytes.
     let ran = start_with_memory(&net, meminfo.path(), "load --self -c 200k").wait(PATIENCE);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
     for part in [
-        "200000 connections need",
+        "200,000 connections need",
         "1000 MiB",
         "256 MiB",
         "; 8",

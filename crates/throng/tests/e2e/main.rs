@@ -14,6 +14,7 @@ mod load;
 mod loss;
 mod output;
 mod peers;
+mod plan;
 mod serve;
 mod signals;
 mod sources;
