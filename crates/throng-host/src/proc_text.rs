@@ -5,10 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
 
-/// Longer than any sysctl. The kernel gives a list of ports (`ip_local_reserved_ports`) to the first read
-/// only, cut to that read's length, and Rust's `read_to_string` begins with 32 bytes. The longest list,
-/// 1,3,5 …, is 32,768 numbers of up to six characters.
-const FIRST_READ: usize = 256 << 10;
+/// What a read begins with, in bytes: more than nearly all of these files have.
+const FIRST_READ: usize = 4096;
 
 /// The whole file; an error keeps its kind and gains the path.
 pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
@@ -18,23 +16,22 @@ pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<String> {
 
 /// The same with errors as they come.
 pub(crate) fn read_plainly(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut bytes = vec![0; FIRST_READ];
-    let mut length = 0;
+    let mut first = FIRST_READ;
     loop {
-        match file.read(&mut bytes[length..]) {
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+        let mut file = File::open(path)?;
+        let mut bytes = vec![0; first];
+        let length = file.read(&mut bytes)?;
+        // The kernel gives a list of ports (`ip_local_reserved_ports`) to the first read only, cut to that
+        // read's length: what fills it is read anew with a longer one.
+        if length == first {
+            first *= 8;
+            continue;
         }
-        if length == bytes.len() {
-            bytes.resize(2 * length, 0);
-        }
+        bytes.truncate(length);
+        file.read_to_end(&mut bytes)?;
+        return String::from_utf8(bytes)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"));
     }
-    bytes.truncate(length);
-    String::from_utf8(bytes)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text"))
 }
 
 /// A file that holds one number.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 
+use crate::proc_text::read_plainly;
 use nix::sched::{CloneFlags, setns};
 use throng_core::host::Unread;
 
@@ -22,7 +23,7 @@ impl Reading {
     /// The whole file.
     pub(crate) fn text(&mut self, path: impl AsRef<Path>) -> Option<String> {
         let path = path.as_ref();
-        self.kept(&path.display().to_string(), fs::read_to_string(path))
+        self.kept(&path.display().to_string(), read_plainly(path))
     }
 
     /// What `parse` finds in a file.
@@ -31,7 +32,7 @@ impl Reading {
         path: impl AsRef<Path>,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let found = fs::read_to_string(&path);
+        let found = read_plainly(path.as_ref());
         self.understood(path.as_ref(), found, parse)
     }
 
@@ -42,7 +43,7 @@ impl Reading {
         path: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let found = fs::read_to_string(path).or_else(|error| match error.kind() {
+        let found = read_plainly(path.as_ref()).or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => in_first_namespace(path).map_err(|_| error),
             _ => Err(error),
         });
@@ -129,7 +130,7 @@ fn read_in_namespace(namespace: &Path, path: &str) -> io::Result<String> {
     thread::scope(|scope| {
         let reader = thread::Builder::new().spawn_scoped(scope, || {
             setns(namespace, CloneFlags::CLONE_NEWNET)?;
-            fs::read_to_string(path)
+            read_plainly(path.as_ref())
         })?;
         let panicked = |_| Err(io::Error::other("the reading thread panicked"));
         reader.join().unwrap_or_else(panicked)

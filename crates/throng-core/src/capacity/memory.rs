@@ -131,24 +131,29 @@ fn end_bytes(o: &SocketObjects, case: &Case, connects: bool) -> u64 {
     u64::from(socket + o.inode + o.dentry + o.file + bind + armed) + rest
 }
 
-/// Kernel bytes that a cgroup is charged for a connection whose ends here are all in it. Measured on
-/// Linux 6.18: 4,137 for a client's end, which is its objects, less what their slabs waste; 1,799 for a
-/// server's, whose socket is made while the handshake's last packet is handled, for nobody.
+/// Kernel bytes that a cgroup is charged for a connection whose ends here are all in it, on Linux 6.18:
+/// the objects' sizes, each with the 8 bytes in which its slab notes who pays. An end has an inode (832),
+/// a dentry and a file (192 each), the node of the table's slot (32) and the armed receive (256); with
+/// epoll, who watches it (128 + 64). A client's end has its socket too (2368) and ports of its own (256).
+/// A server's socket is made while the handshake's last packet is handled, for nobody.
 fn charged(case: &Case) -> u64 {
-    const CLIENT: u64 = 4137;
-    const SERVER: u64 = 1799;
-    const BIND: u64 = 272;
-    let client = if case.spreads() {
-        CLIENT - BIND
+    const SOCKET: u64 = 2368 + 8;
+    const BIND: u64 = 256 + 2 * 8;
+    let end = 832
+        + 2 * 192
+        + 3 * 8
+        + match case.engine {
+            Engine::Uring => 32 + 256 + 2 * 8,
+            Engine::Epoll => 128 + 64 + 2 * 8,
+        };
+    let bind = if case.spreads() { 0 } else { BIND };
+    let client = if case.connects() {
+        end + SOCKET + bind
     } else {
-        CLIENT
+        0
     };
-    let client = if case.connects() { client } else { 0 };
-    let server = match case.question.role == Role::Server || case.ends_own == 2 {
-        true => SERVER,
-        false => 0,
-    };
-    client + server
+    let accepts = case.question.role == Role::Server || case.ends_own == 2;
+    client + if accepts { end } else { 0 }
 }
 
 /// Bytes in the socket buffers of a connection here, on average.
