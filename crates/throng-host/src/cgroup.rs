@@ -52,10 +52,10 @@ impl Cgroup {
     /// Its bound on memory; `None` if it has none.
     pub(crate) fn memory(&self) -> Option<MemoryBound> {
         let text = |name| proc_text::read(self.dir.join(name)).ok();
-        let (limit, usage, inactive) = match self.version {
+        let (limit, usage, prefix) = match self.version {
             Version::V1 => {
                 let limit = parse_limit(&text("memory.limit_in_bytes")?);
-                (limit?, "memory.usage_in_bytes", "total_inactive_file")
+                (limit?, "memory.usage_in_bytes", "total_")
             }
             Version::V2 => {
                 // Above memory.high the kernel doesn't kill, but slows every allocation
@@ -65,12 +65,15 @@ impl Cgroup {
                     .iter()
                     .filter_map(|name| parse_limit(&text(name)?))
                     .min();
-                (limit?, "memory.current", "inactive_file")
+                (limit?, "memory.current", "")
             }
         };
         let usage = self.number(usage)?;
-        let inactive = text("memory.stat").and_then(|stat| parse_stat(&stat, inactive));
-        let used = usage.saturating_sub(inactive.unwrap_or(0));
+        // The page cache goes before anybody is killed: also what was used lately, our own program for
+        // one.
+        let stat = text("memory.stat").unwrap_or_default();
+        let cache = |list| parse_stat(&stat, &format!("{prefix}{list}_file")).unwrap_or(0);
+        let used = usage.saturating_sub(cache("inactive") + cache("active"));
         Some(MemoryBound {
             limit,
             available: limit.saturating_sub(used),
@@ -254,7 +257,7 @@ mod tests {
     #[test]
     fn a_cgroup_leaves_its_limit_less_what_it_cannot_drop() {
         let (v1, v2) = (Version::V1, Version::V2);
-        let v1_stat = "cache 9\ninactive_file 1\ntotal_inactive_file 300\n";
+        let v1_stat = "cache 9\ninactive_file 1\ntotal_inactive_file 100\ntotal_active_file 200\n";
         let v2_stat = "anon 9\nfile 400\ninactive_file 300\nactive_file 100\n";
         for (version, files, expected) in [
             (
@@ -265,7 +268,7 @@ mod tests {
                     ("current", "1500"),
                     ("stat", v2_stat),
                 ][..],
-                Some(800),
+                Some(900),
             ),
             (
                 v2,
@@ -275,7 +278,7 @@ mod tests {
                     ("current", "1500"),
                     ("stat", v2_stat),
                 ],
-                Some(400),
+                Some(500),
             ),
             (v2, &[("max", "2000\n"), ("current", "1500\n")], Some(500)),
             (v2, &[("max", "2000\n"), ("current", "2001\n")], Some(0)),

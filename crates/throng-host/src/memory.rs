@@ -109,7 +109,8 @@ impl MemoryBounds {
 
     /// What is still free under the tightest bound: of the machine its `MemAvailable`, less what has
     /// come to `SReclaimable` since the bounds were located (that is the inodes and dentries of a million
-    /// sockets, 2 GiB, which can't be dropped while these are open); of a cgroup its limit, less its usage, plus the page cache that it can drop (`inactive_file`).
+    /// sockets, 2 GiB, which can't be dropped while these are open); of a cgroup its limit, less its usage,
+    /// plus its page cache.
     ///
     /// # Errors
     /// If `/proc/meminfo` can't be read. A cgroup that can't be read bounds nothing.

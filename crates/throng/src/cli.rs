@@ -29,16 +29,16 @@ Exit codes: 0 as asked; 1 the run fell short; 2 usage, or a run that this machin
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Open connections, keep them open, send traffic, measure
-    #[command(after_help = LOAD_EXAMPLES)]
+    #[command(after_help = LOAD_EXAMPLES, allow_negative_numbers = true)]
     Load(Box<LoadArgs>),
     /// Accept connections and hold them: sink or echo
-    #[command(after_help = SERVE_EXAMPLES)]
+    #[command(after_help = SERVE_EXAMPLES, allow_negative_numbers = true)]
     Serve(ServeArgs),
     /// Tell what this machine can hold and what N connections need, limit by limit
-    #[command(after_help = PLAN_EXAMPLES)]
+    #[command(after_help = PLAN_EXAMPLES, allow_negative_numbers = true)]
     Plan(Box<PlanArgs>),
     /// Check, set and put back the system's limits for N connections
-    #[command(after_help = TUNE_EXAMPLES)]
+    #[command(after_help = TUNE_EXAMPLES, allow_negative_numbers = true)]
     Tune(TuneArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  throng completions bash > /etc/bash_completion.d/throng")]

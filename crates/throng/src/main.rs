@@ -16,12 +16,26 @@ mod signals;
 mod tune;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 use throng_core::plan::Shortfall;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version, which were asked for, and help for who gave nothing.
+        Err(e)
+            if !e.use_stderr()
+                || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+        {
+            e.exit()
+        }
+        Err(e) => {
+            eprintln!("throng: {}", in_one_line(&e));
+            return ExitCode::from(2);
+        }
+    };
     let outcome = match cli.command {
         Command::Load(args) => load::run(&args),
         Command::Serve(args) => serve::run(&args),
@@ -39,6 +53,27 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// What clap says of bad arguments over several lines, with its hint and without the usage.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let mut said = String::new();
+    for line in lines {
+        if !said.is_empty() {
+            said += if said.ends_with(':') { " " } else { "; " };
+        }
+        said += line
+            .trim_start_matches("error: ")
+            .trim_start_matches("tip: ");
+    }
+    said + " (--help says more)"
 }
 
 /// Why there is no result: lines for stderr, and the exit code.

@@ -229,7 +229,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         let args = [&["plan"], args].concat();
         let ran = start_words(&net, &args).wait(Duration::from_secs(10));
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
-        let one_line = ran.stderr.starts_with("error: ") || ran.stderr.lines().count() == 1;
+        let one_line = ran.stderr.starts_with("throng: ") && ran.stderr.lines().count() == 1;
         assert!(one_line && ran.stderr.contains(says), "no '{says}': {ran}");
     }
 }

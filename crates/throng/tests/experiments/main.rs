@@ -11,10 +11,13 @@ mod rig;
 use common::net::Net;
 use common::process::{Process, Ran};
 use common::{PATIENCE, assert_near};
-use rig::{Cgroup, ConntrackMax, listen_and_accept, listen_only, two_networks};
+use rig::{
+    Cgroup, ConntrackMax, accept_and_close_beyond, listen_and_accept, listen_only, two_networks,
+};
 use serde_json::Value;
 use std::any::Any;
 use std::sync::{Mutex, PoisonError};
+use throng_core::capacity::LimitKind;
 
 /// A machine on which one limit binds.
 struct Experiment {
@@ -268,4 +271,40 @@ fn a_file_limit_of_1000_under_the_epoll_engine() {
         ..on(rig.client, "10.77.0.9:9000")
     }
     .run();
+}
+
+/// A server whose process can't be seen, as on another machine: the shape of the failure says what it was.
+#[test]
+fn the_file_limit_of_a_server_elsewhere_is_told_by_the_plateau() {
+    let _machine = alone();
+    let rig = two_networks("serve 9000");
+    let server = listen_and_accept(rig.server.net(), 9001, 128, 1024);
+    let load = "load 10.77.0.9:9001 -c 1500 --output json --hold 0s --connect-timeout 1s";
+    let ran = common::start(&rig.client, load).wait(PATIENCE);
+    let s = ran.fell_short();
+    let cause = s
+        .causes
+        .first()
+        .unwrap_or_else(|| panic!("no cause: {ran}"));
+    assert_eq!(cause.limit, LimitKind::TargetFiles, "{ran}");
+    assert!(!cause.certain, "the shape only suggests it: {ran}");
+    assert!(cause.what.contains("file limit of 1024"), "{ran}");
+    // What it accepted, and what waits in its queue of 128.
+    assert!((900..1024 + 130).contains(&s.connections.peak), "{ran}");
+    drop(server);
+}
+
+#[test]
+fn a_server_that_closes_what_comes_beyond_its_limit_is_told_as_such() {
+    let _machine = alone();
+    let net = Net::own();
+    let _server = accept_and_close_beyond(&net, 9000, 50);
+    let load = "load 127.0.0.1:9000 -c 80 --output json --hold 0s --connect-timeout 1s";
+    let ran = common::start(&net, load).wait(PATIENCE);
+    let s = ran.fell_short();
+    let cause = s
+        .causes
+        .first()
+        .unwrap_or_else(|| panic!("no cause: {ran}"));
+    assert_eq!(cause.limit, LimitKind::TargetConnections, "{ran}");
 }

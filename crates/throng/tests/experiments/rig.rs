@@ -17,7 +17,13 @@ pub struct TwoNetworks {
 /// A server and its network.
 pub struct Serving {
     _process: Process,
-    _net: Net,
+    net: Net,
+}
+
+impl Serving {
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
 }
 
 /// Joins two networks and starts `throng` with `args` on the server's side.
@@ -35,7 +41,7 @@ pub fn two_networks(args: &str) -> TwoNetworks {
         client,
         server: Serving {
             _process: process,
-            _net: server,
+            net: server,
         },
     }
 }
@@ -46,7 +52,7 @@ pub fn listen_and_accept(net: &Net, port: u16, backlog: u32, files: u32) -> Proc
     let script = format!(
         "import socket, time\n\
          s = socket.socket()\n\
-         s.bind(('127.0.0.1', {port}))\n\
+         s.bind(('0.0.0.0', {port}))\n\
          s.listen({backlog})\n\
          kept = []\n\
          while True:\n\
@@ -61,9 +67,25 @@ pub fn listen_only(net: &Net, port: u16, backlog: u32) -> Process {
     let script = format!(
         "import socket, time\n\
          s = socket.socket()\n\
-         s.bind(('127.0.0.1', {port}))\n\
+         s.bind(('0.0.0.0', {port}))\n\
          s.listen({backlog})\n\
          time.sleep(600)\n"
+    );
+    python(net, port, None, &script)
+}
+
+/// A server that keeps `most` connections and closes every other one.
+pub fn accept_and_close_beyond(net: &Net, port: u16, most: u32) -> Process {
+    let script = format!(
+        "import socket\n\
+         s = socket.socket()\n\
+         s.bind(('0.0.0.0', {port}))\n\
+         s.listen(100)\n\
+         kept = []\n\
+         while True:\n\
+         \x20   c = s.accept()[0]\n\
+         \x20   if len(kept) < {most}: kept.append(c)\n\
+         \x20   else: c.close()\n"
     );
     python(net, port, None, &script)
 }
