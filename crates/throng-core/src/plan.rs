@@ -519,4 +519,28 @@ mod tests {
             7
         );
     }
+
+    #[test]
+    fn what_messages_take_in_buffers_is_an_estimate_and_refuses_nothing() {
+        let mut echo = scenario(1_000_000, &[]);
+        echo.messages.repeated = vec![b'x'; 16];
+        echo.repeat = Repeat::ClosedLoop;
+        echo.in_flight = Some(128);
+        assert_eq!(load(&echo, &host()).unwrap().warnings, []);
+        // A message on each, and its memory, would be too much, if all were under way at once.
+        let mut flood = scenario(1_000_000, &[]);
+        flood.messages.repeated = vec![b'x'; 16 << 10];
+        let plan = load(&flood, &host()).unwrap();
+        assert!(
+            plan.warnings.iter().any(|w| w.kind == LimitKind::Memory),
+            "{:?}",
+            plan.warnings
+        );
+        // What does not even fit idle is refused all the same.
+        flood.connections = 3_000_000;
+        assert_eq!(
+            load(&flood, &host()).unwrap_err()[0].kind,
+            LimitKind::Memory
+        );
+    }
 }

@@ -29,7 +29,8 @@ Exit codes: 0 as asked; 1 the run fell short; 2 usage, or a run that this machin
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Open connections, keep them open, send traffic, measure
-    #[command(after_help = LOAD_EXAMPLES, allow_negative_numbers = true)]
+    // No allow_negative_numbers: -1 is an option.
+    #[command(after_help = LOAD_EXAMPLES)]
     Load(Box<LoadArgs>),
     /// Accept connections and hold them: sink or echo
     #[command(after_help = SERVE_EXAMPLES, allow_negative_numbers = true)]

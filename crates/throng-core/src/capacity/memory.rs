@@ -156,17 +156,28 @@ fn charged(case: &Case) -> u64 {
     client + if accepts { end } else { 0 }
 }
 
+/// The share of the connections on which a message is under way; `None` if they send as fast as it goes.
+fn share_under_way(case: &Case) -> Option<f64> {
+    let question = case.question;
+    match (
+        question.in_flight,
+        question.connections,
+        question.message_rate,
+    ) {
+        (Some(n), Some(all), _) => Some((n as f64 / all.max(1) as f64).min(1.0)),
+        (Some(_), None, _) => Some(1.0),
+        (None, _, Some(rate)) => Some((rate.get() * UNDER_WAY_S).min(1.0)),
+        (None, _, None) => None,
+    }
+}
+
 /// Bytes in the socket buffers of a connection here, on average.
 fn buffers(case: &Case) -> u64 {
     let Some(message) = case.question.message_bytes else {
         return 0;
     };
-    match case.question.message_rate {
-        // The share of the connections on which a message is under way.
-        Some(rate) => {
-            let share = (rate.get() * UNDER_WAY_S).min(1.0);
-            ((message.saturating_add(SKB)) as f64 * share) as u64
-        }
+    match share_under_way(case) {
+        Some(share) => ((message.saturating_add(SKB)) as f64 * share) as u64,
         // As fast as they go: both queues are full to what they start with.
         None => {
             let default = |of: Option<[u64; 3]>, otherwise: u64| of.map_or(otherwise, |a| a[1]);
@@ -193,6 +204,16 @@ fn fits(case: &Case, each: u64, fixed: u64, available: u64) -> u64 {
         .saturating_sub(reserve(case.host))
         .saturating_sub(fixed)
         / each.max(1)
+}
+
+/// Whether it is sure that memory binds: what messages take in buffers is an estimate, so a run that fits
+/// while it is idle may work.
+fn rated(case: &Case, limit: Limit, idle: u64, fixed: u64, available: u64) -> Limit {
+    let idle_fits = |asked| fits(case, idle, fixed, available) >= asked;
+    match case.question.asked_here().is_some_and(idle_fits) {
+        true => limit.unsure(),
+        false => limit,
+    }
 }
 
 fn words(case: &Case, each: &Bytes, available: u64) -> String {
@@ -226,7 +247,7 @@ fn more(case: &Case, each: &Bytes) -> String {
 
 fn machine(case: &Case, each: &Bytes) -> Limit {
     let available = case.host.memory.available;
-    Limit::held(
+    let limit = Limit::held(
         LimitKind::Memory,
         fits(case, each.each, each.fixed, available),
         words(case, each, available),
@@ -235,7 +256,8 @@ fn machine(case: &Case, each: &Bytes) -> Limit {
     .lifted([
         Lift::by(format!("have {} available", more(case, each))),
         Lift::by("spread the connections over more machines"),
-    ])
+    ]);
+    rated(case, limit, each.each - each.buffers, each.fixed, available)
 }
 
 fn cgroup(case: &Case, all: &Bytes) -> Option<Limit> {
@@ -256,22 +278,22 @@ fn cgroup(case: &Case, all: &Bytes) -> Option<Limit> {
             needed.next_multiple_of(1 << 20).to_string()
         },
     );
-    Some(
-        Limit::held(
-            LimitKind::CgroupMemory,
-            fits(case, each.each, each.fixed, cgroup.available),
-            words(case, each, cgroup.available),
-            format!(
-                "{}/{file}; as measured on Linux 6.18: it is not charged for all",
-                cgroup.path
-            ),
-        )
-        .lifted([
-            Lift::by("raise the cgroup's bound")
-                .command(format!("echo {wanted} | sudo tee {}/{file}", cgroup.path)),
-            Lift::by("for a container: docker run --memory; in a systemd unit: MemoryMax="),
-        ]),
+    let limit = Limit::held(
+        LimitKind::CgroupMemory,
+        fits(case, each.each, each.fixed, cgroup.available),
+        words(case, each, cgroup.available),
+        format!(
+            "{}/{file}; as measured on Linux 6.18: it is not charged for all",
+            cgroup.path
+        ),
     )
+    .lifted([
+        Lift::by("raise the cgroup's bound")
+            .command(format!("echo {wanted} | sudo tee {}/{file}", cgroup.path)),
+        Lift::by("for a container: docker run --memory; in a systemd unit: MemoryMax="),
+    ]);
+    let idle = each.each - each.buffers;
+    Some(rated(case, limit, idle, each.fixed, cgroup.available))
 }
 
 /// Socket buffers of the whole machine. Sockets whose queues are empty are not charged.
@@ -295,10 +317,7 @@ fn tcp_mem(case: &Case, each: &Bytes) -> Limit {
         );
     }
     // A socket is charged in whole pages, for as long as something is queued.
-    let share = match case.question.message_rate {
-        Some(rate) => (rate.get() * UNDER_WAY_S).min(1.0),
-        None => 1.0,
-    };
+    let share = share_under_way(case).unwrap_or(1.0);
     let queued = (each.buffers as f64 / share).ceil() as u64;
     let pages = queued.div_ceil(page) as f64 * share;
     let left = high.saturating_sub(case.host.tcp.mem_used_pages.unwrap_or(0));

@@ -85,6 +85,8 @@ pub struct Question {
     pub message_bytes: Option<u64>,
     /// Messages a second on each connection; `None` for as fast as they go.
     pub message_rate: Option<Rate>,
+    /// Messages under way at once over all connections, if each waits for an echo.
+    pub in_flight: Option<u64>,
     /// New connections a second; `None` for as fast as they go.
     pub connect_rate: Option<Rate>,
     /// Connections that one client host is to hold.
@@ -107,6 +109,7 @@ impl Question {
             workers: None,
             message_bytes: None,
             message_rate: None,
+            in_flight: None,
             connect_rate: None,
             per_client: None,
             proxies: None,
@@ -128,6 +131,8 @@ impl Question {
                 Repeat::Paced(rate) => Some(rate),
                 Repeat::Flood | Repeat::ClosedLoop => None,
             },
+            in_flight: (scenario.repeat == Repeat::ClosedLoop)
+                .then(|| scenario.in_flight.unwrap_or(scenario.connections).into()),
             connect_rate: scenario.connect_rate,
             ..Question::of(match scenario.own_server {
                 Some(_) => Role::Both,

@@ -189,3 +189,48 @@ fn a_signal_while_50_000_connections_are_held_ends_them_within_seconds() {
         }
     }
 }
+
+#[test]
+fn connections_are_opened_at_the_rate_asked_for() {
+    let _machine = alone();
+    let net = Net::own();
+    for engine in ["uring", "epoll"] {
+        let ran = load(
+            &net,
+            &format!("--self -c 2000 --connect-rate 500 --hold 0s --engine {engine}"),
+        );
+        let s = ran.reached();
+        let set_up = s.set_up.as_ref().expect("a load has a set-up");
+        assert_near("the rate", set_up.per_s, 500.0, 0.05);
+        // Evenly, too: not in a burst each second or at the end. The last sample is a short one.
+        for sample in &s.over_time[..3] {
+            assert_near("a second's rate", sample.established_per_s, 500.0, 0.1);
+        }
+    }
+}
+
+#[test]
+fn messages_of_all_connections_are_spread_evenly_over_time() {
+    let _machine = alone();
+    let net = Net::own();
+    let server = serve(&net, "127.0.0.1:9000");
+    // Every five seconds each: if all sent together, four samples in five would have none.
+    let ran = load(&net, "127.0.0.1:9000 -c 2000 -m x -r 0.2 --hold 6s");
+    let s = ran.reached();
+    let up = s.set_up.expect("a load has a set-up").seconds;
+    let whole_seconds = s.over_time.iter().filter(|o| o.at_s - 1.0 > up);
+    let rates: Vec<f64> = whole_seconds.map(|o| o.messages_per_s).take(5).collect();
+    assert_eq!(rates.len(), 5, "{ran}");
+    for rate in &rates {
+        assert_near("a second's messages", *rate, 400.0, 0.1);
+    }
+    let rate = s.message_rate.expect("messages were sent");
+    assert_eq!(rate.asked_per_s, Some(400.0));
+    assert_near("the rate", rate.reached_per_s, 400.0, 0.02);
+    assert_eq!(
+        rate.lateness.expect("they were paced").count,
+        s.traffic.messages_sent
+    );
+    let served = stop_serving(server);
+    assert_eq!(served.traffic.bytes_received, s.traffic.bytes_sent);
+}
