@@ -33,7 +33,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         force: args.common.force,
     };
     output::check(&args.common)?;
-    let machine = Machine::read(&Wanted::default())?;
+    let machine = Machine::read(&Wanted {
+        tracking: true,
+        ..Wanted::default()
+    })?;
     let plan = plan::serve(&scenario, &machine.host).map_err(Failure::impossible)?;
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
     let mut watch = Watch::new(args.common.quiet, machine.memory, plan.memory_reserve)?;

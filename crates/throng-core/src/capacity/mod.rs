@@ -330,11 +330,12 @@ impl Limit {
         self.measure == Measure::Held && self.allows.is_some_and(|n| n < asked)
     }
 
-    /// What lifts it, in one line.
+    /// What lifts it, in one line: the first two ways. [`Limit::lifts`] has them all.
     pub fn remedy(&self) -> String {
         let all: Vec<String> = self
             .lifts
             .iter()
+            .take(2)
             .map(|lift| match &lift.command {
                 Some(command) => format!("{}: {command}", lift.what),
                 None => lift.what.clone(),

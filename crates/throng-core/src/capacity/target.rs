@@ -52,7 +52,7 @@ fn conntrack(case: &Case) -> Limit {
             "sudo sysctl -w net.netfilter.nf_conntrack_max={max} net.netfilter.nf_conntrack_buckets={}",
             (max / 4).max(c.buckets.unwrap_or(0))
         )),
-        Lift::by("or leave these connections untracked (NOTRACK; stateful rules and NAT then don't see them)")
+        Lift::by("leave these connections untracked (NOTRACK; stateful rules and NAT then don't see them)")
             .command(format!(
                 "sudo nft add table inet throng && {} && {}",
                 chain("output", &format!("tcp dport {port} notrack")),

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         targets: scenario.targets.clone(),
         processes: Processes::OfTargets,
         skip_self: true,
-        tracking: scenario.own_server.is_none(),
+        tracking: true,
     })?;
     let plan = plan::load(&scenario, &machine.host).map_err(Failure::impossible)?;
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
