@@ -59,6 +59,8 @@ pub struct Tracked {
     pub max: u64,
     /// Packets dropped because no entry could be had.
     pub dropped: u64,
+    /// The kernel's log said that the table is full.
+    pub logged: bool,
 }
 
 /// Counters of /proc/net/netstat: what was added during the run.
@@ -70,6 +72,10 @@ pub struct KernelCounts {
     pub syn_queue_drops: u64,
     /// SyncookiesSent.
     pub syncookies: u64,
+    /// TCPTimeouts: each is a connection that stood still, its SYN or its data unanswered.
+    pub timeouts: u64,
+    /// RetransSegs.
+    pub retransmits: u64,
     /// TCPMemoryPressures.
     pub memory_pressures: u64,
     /// TCPAbortOnMemory.
@@ -170,15 +176,16 @@ const NEARLY_FULL: f64 = 0.99;
 fn conntrack_full(e: &Evidence) -> Option<Diagnosis> {
     let t = e.conntrack?;
     let full = t.count as f64 >= t.max as f64 * NEARLY_FULL;
-    (t.dropped > 0 || full && t.max > 0).then(|| Diagnosis {
+    (t.dropped > 0 || t.logged || full && t.max > 0).then(|| Diagnosis {
         limit: LimitKind::Conntrack,
         allows: Some(t.max),
         certain: true,
         what: format!(
-            "the conntrack table is full: {} of {} entries, {} packets dropped for want of one",
+            "the conntrack table is full: {} of {} entries, {} packets dropped for want of one{}",
             number(t.count),
             number(t.max),
-            number(t.dropped)
+            number(t.dropped),
+            if t.logged { " (the kernel's log has it too)" } else { "" }
         ),
         remedy: "Raise it (sysctl -w net.netfilter.nf_conntrack_max=N), or don't track this traffic (nftables notrack, iptables -t raw -j CT --notrack).".into(),
     })
@@ -497,6 +504,7 @@ mod tests {
             count: 1024,
             max: 1024,
             dropped: 3,
+            logged: false,
         });
         assert_eq!(
             first(&tracked),

@@ -21,6 +21,7 @@ mod addresses;
 mod cgroup;
 pub mod conntrack;
 pub mod kernel;
+pub mod kernel_log;
 pub mod limits;
 pub mod listen;
 mod listeners;

@@ -3,12 +3,14 @@
 use throng_core::diagnosis::{KernelCounts, Tracked};
 use throng_core::host::{Conntrack, Host};
 use throng_host::conntrack::ConntrackDrops;
+use throng_host::kernel_log::KernelLog;
 use throng_host::netstat::NetStat;
 
 /// The counters as they were when the run began.
 pub(crate) struct Counted {
     netstat: Option<NetStat>,
     drops: Option<ConntrackDrops>,
+    log: KernelLog,
 }
 
 impl Counted {
@@ -17,6 +19,7 @@ impl Counted {
         Counted {
             netstat: NetStat::read().ok(),
             drops: ConntrackDrops::read().ok(),
+            log: KernelLog::from_now(),
         }
     }
 
@@ -30,6 +33,8 @@ impl Counted {
             listen_overflows: added.listen_overflows,
             syn_queue_drops: added.req_q_full_drop,
             syncookies: added.syncookies_sent,
+            timeouts: added.timeouts,
+            retransmits: added.retrans_segs,
             memory_pressures: added.memory_pressures,
             aborts_on_memory: added.abort_on_memory,
         }
@@ -46,6 +51,7 @@ impl Counted {
             count: now.count,
             max: now.max,
             dropped: drops.map_or(0, |(now, before)| now.since(&before).drop),
+            logged: self.log.says("nf_conntrack: table full"),
         })
     }
 }

@@ -3,7 +3,7 @@
 use crate::admission;
 use crate::evidence::Counted;
 use throng_core::capacity::{self, LimitKind};
-use throng_core::diagnosis::Evidence;
+use throng_core::diagnosis::{Evidence, KernelCounts};
 use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
@@ -23,6 +23,11 @@ impl<'a> Before<'a> {
             host,
             counted: Counted::begin(),
         }
+    }
+
+    /// What the kernel counted since.
+    pub fn kernel(&self) -> KernelCounts {
+        self.counted.kernel()
     }
 
     /// What has happened since, now that `clients` is counted, and `plateau` were up at once.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::Diagnosis;
+use throng_core::diagnosis::{Diagnosis, KernelCounts};
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::MessageRate;
@@ -24,6 +24,8 @@ pub(super) struct Outcome<'a> {
     pub timed_out: bool,
     /// What kept it from opening all, the likeliest first.
     pub causes: &'a [Diagnosis],
+    /// What the kernel counted meanwhile.
+    pub kernel: KernelCounts,
     pub rate: Option<&'a MessageRate>,
     pub seconds: f64,
 }
@@ -72,8 +74,18 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
             } else {
                 format!(". {}", remedy(cause, o.scenario))
             };
+            let again = match (cause, o.kernel.retransmits) {
+                (FailCause::TimedOut, segments @ 1..) => {
+                    format!(
+                        " (meanwhile {} segments were sent again, {} times after a timeout)",
+                        n(segments),
+                        n(o.kernel.timeouts)
+                    )
+                }
+                _ => String::new(),
+            };
             let (n, words) = (n(failed), cause.words());
-            findings.push(format!("{n} attempts failed: {words}{remedy}"));
+            findings.push(format!("{n} attempts failed: {words}{again}{remedy}"));
         }
     }
     if let Some(rate) = o.rate

@@ -253,6 +253,7 @@ impl LoadRun<'_> {
         let server = self.server.as_ref().map(Side::tally);
         self.watch.samples.push(held.at, &held.clients);
         let interrupted = self.watch.interrupted();
+        let kernel_counts = self.before.kernel();
         self.watch.live.clear();
         self.watch.control.give(Order::Close);
         let measured = self.clients.join()?;
@@ -278,6 +279,7 @@ impl LoadRun<'_> {
             interrupted,
             timed_out: self.timed_out,
             causes: &self.causes,
+            kernel: kernel_counts,
             rate: message_rate.as_ref(),
             seconds: seconds.as_secs_f64(),
         };
