@@ -280,15 +280,23 @@ fn accept_queue(e: &Evidence, alone: bool) -> Option<Diagnosis> {
 
 fn syn_queue(e: &Evidence) -> Option<Diagnosis> {
     let k = &e.kernel;
-    (k.syn_queue_drops > 0).then(|| Diagnosis {
+    let what = match (k.syn_queue_drops, k.syncookies) {
+        (0, 0) => return None,
+        (0, cookies) => format!(
+            "the queue of unfinished handshakes on this machine was full: {} were answered with SYN cookies, without window scaling and other options if the client sends no timestamps",
+            number(cookies)
+        ),
+        (drops, _) => format!(
+            "{} handshakes were dropped on this machine because the queue of unfinished ones was full",
+            number(drops)
+        ),
+    };
+    Some(Diagnosis {
         limit: LimitKind::SynBacklog,
         allows: None,
         certain: true,
-        what: format!(
-            "{} handshakes were dropped on this machine because the queue of unfinished ones was full",
-            number(k.syn_queue_drops)
-        ),
-        remedy: "Raise net.ipv4.tcp_max_syn_backlog and the server's backlog, or switch SYN cookies on (net.ipv4.tcp_syncookies=1).".into(),
+        what,
+        remedy: "Raise net.ipv4.tcp_max_syn_backlog and the server's backlog, and leave SYN cookies on (net.ipv4.tcp_syncookies=1).".into(),
     })
 }
 
@@ -516,6 +524,16 @@ mod tests {
         let mut queue = stopped_at(700);
         queue.kernel.listen_overflows = 7;
         assert_eq!(first(&queue), Some((LimitKind::AcceptQueue, None, true)));
+        queue.kernel = KernelCounts {
+            syncookies: 9,
+            ..KernelCounts::default()
+        };
+        let said = &diagnose(&queue)[0];
+        assert_eq!((said.limit, said.certain), (LimitKind::SynBacklog, true));
+        assert!(
+            said.what.contains("9 were answered with SYN cookies"),
+            "{said}"
+        );
     }
 
     #[test]
