@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::io::{self, Write};
 use throng_core::host::{self, Host};
 
-/// Writes `data` (a summary, a capacity, a host) to `out` as one indented JSON object and a newline.
+/// Writes `data` (a summary, a capacity, a host, what was tuned) to `out` as one indented JSON object and a newline.
 ///
 /// # Errors
 /// What `out` says. A number that is not finite is written as `null`.

@@ -4,7 +4,7 @@
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, TITLE, paint};
 use crate::human::{bytes, count, things};
-use crate::text::{COLUMNS, wrapped};
+use crate::text::{COLUMNS, continued, wrapped};
 use std::io::{self, Write};
 use throng_core::capacity::{
     Capacity, Clients, Lift, Limit, LimitKind, Measure, Proxies, Role, Warning,
@@ -405,21 +405,7 @@ fn shell_lines(command: &str, columns: usize) -> Vec<String> {
             word.push(c);
         }
     }
-    let mut lines = vec![String::new()];
-    for word in words {
-        let last = lines.len() - 1;
-        let line = &mut lines[last];
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() + 2 > columns {
-            *line += " \\";
-            lines.push(format!("  {word}"));
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            *line += &word;
-        }
-    }
-    lines
+    continued(words, columns)
 }
 
 #[cfg(test)]

@@ -493,12 +493,17 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
 
 /// A command line as a shell reads it, in lines of at most `columns` that can be pasted together.
 fn command(words: &[String], columns: usize) -> Vec<String> {
+    continued(words.iter().map(|word| quoted(word)), columns)
+}
+
+/// Words of a command line in lines of at most `columns`, each but the last ending with the backslash
+/// that says it goes on.
+pub(crate) fn continued(words: impl IntoIterator<Item = String>, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words {
-        let word = quoted(word);
         let last = lines.len() - 1;
         let line = &mut lines[last];
-        // Two more for the backslash that says it goes on.
+        // Two more for the backslash.
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() + 2 > columns {
             *line += " \\";
             lines.push(format!("  {word}"));

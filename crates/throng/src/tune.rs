@@ -11,7 +11,7 @@ use throng_core::tune::{
     Action, Ask, Did, Extra, Kind, Now, Report, Rule, Setting, VERSION, settings,
 };
 use throng_host::tuning::{self, Fault, Order, System, file_limits_of};
-use throng_report::{colour, tune};
+use throng_report::{colour, json, tune};
 
 pub(crate) fn run(args: &TuneArgs) -> Result<u8, Failure> {
     let ask = Ask {
@@ -144,7 +144,7 @@ fn show(report: &Report, args: &TuneArgs) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
     let drawn = match args.output {
         OutputForm::Text => tune::write_text(report, &mut bytes, colour::wanted(&io::stdout())),
-        OutputForm::Json => tune::write_json(report, &mut bytes),
+        OutputForm::Json => json::write_json(report, &mut bytes),
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the report: {e}")))?;
     to_stdout(&bytes)?;

@@ -139,24 +139,29 @@ fn freebsd(ask: &Ask) -> Vec<ForeignSetting> {
         ]);
     }
     if ask.role.connects() {
-        all.extend([
-            widen_down("net.inet.ip.portrange.first", 1024, FIRST),
-            raise("net.inet.ip.portrange.last", 65_535, LAST),
-            widen_down(
-                "net.inet.ip.portrange.hifirst",
-                1024,
-                "The same for programs that ask for the high range (IP_PORTRANGE_HIGH).",
-            ),
-            raise("net.inet.ip.portrange.hilast", 65_535, LAST),
-            ForeignSetting {
-                name: "net.inet.tcp.msl",
-                value: 15_000,
-                when: When::Lower,
-                why: MSL,
-            },
-        ]);
+        all.extend(of_a_client(15_000));
     }
     all
+}
+
+/// What a client needs on both systems; `msl` in milliseconds.
+fn of_a_client(msl: u64) -> [ForeignSetting; 5] {
+    [
+        widen_down("net.inet.ip.portrange.first", 1024, FIRST),
+        raise("net.inet.ip.portrange.last", 65_535, LAST),
+        widen_down(
+            "net.inet.ip.portrange.hifirst",
+            1024,
+            "The same for programs that ask for the high range (IP_PORTRANGE_HIGH).",
+        ),
+        raise("net.inet.ip.portrange.hilast", 65_535, LAST),
+        ForeignSetting {
+            name: "net.inet.tcp.msl",
+            value: msl,
+            when: When::Lower,
+            why: MSL,
+        },
+    ]
 }
 
 fn macos(ask: &Ask) -> Vec<ForeignSetting> {
@@ -182,22 +187,7 @@ fn macos(ask: &Ask) -> Vec<ForeignSetting> {
         ));
     }
     if ask.role.connects() {
-        all.extend([
-            widen_down("net.inet.ip.portrange.first", 1024, FIRST),
-            raise("net.inet.ip.portrange.last", 65_535, LAST),
-            widen_down(
-                "net.inet.ip.portrange.hifirst",
-                1024,
-                "The same for programs that ask for the high range (IP_PORTRANGE_HIGH).",
-            ),
-            raise("net.inet.ip.portrange.hilast", 65_535, LAST),
-            ForeignSetting {
-                name: "net.inet.tcp.msl",
-                value: 5000,
-                when: When::Lower,
-                why: MSL,
-            },
-        ]);
+        all.extend(of_a_client(5000));
     }
     all
 }
