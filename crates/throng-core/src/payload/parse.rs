@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         self.wrong(
             self.text.len(),
             format!("the \\{{ at byte {} is not closed", self.opened),
-            "add }, or write \\\\{ for the characters themselves",
+            "add }, or write \\\\{ with -e for the characters themselves",
         )
     }
 
