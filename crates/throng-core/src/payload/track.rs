@@ -106,7 +106,7 @@ impl Track {
         laid.sort_by_key(|(i, _)| *i);
         let steps = laid.into_iter().flat_map(|(_, steps)| steps).collect();
         let mut track = Track::of(steps, n, true);
-        if n > 0 && track.steps.iter().all(|s| matches!(s, Step::Lies { .. })) {
+        if n > 0 && !track.is_rendered() {
             track.round = Some(track.copies(at, combine, memory)?);
         }
         Ok(track)
@@ -126,6 +126,11 @@ impl Track {
             cyclic,
             round: None,
         }
+    }
+
+    /// Whether anything in it is rendered.
+    pub(super) fn is_rendered(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Render { .. }))
     }
 
     /// Lays the messages, which lie in `memory` from `at` on, out as often as full writes need.
