@@ -264,7 +264,10 @@ impl Script {
     }
 }
 
-fn compile(compiler: &mut Compiler, messages: &[Message]) -> Result<Vec<Vec<Piece>>, ScriptError> {
+fn compile<'a>(
+    compiler: &mut Compiler,
+    messages: &'a [Message],
+) -> Result<Vec<Vec<Piece<'a>>>, ScriptError> {
     let mut all = Vec::with_capacity(messages.len());
     for (message, template) in messages.iter().enumerate() {
         let pieces = compiler.message(template)?;

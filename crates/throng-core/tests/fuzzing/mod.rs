@@ -65,7 +65,8 @@ fn read(dir: &Path) -> Vec<Vec<u8>> {
 
 fn tried(corpus: &str, input: &[u8], check: &impl Fn(&[u8])) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(input))) {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../corpus-failures");
+        let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let target = tmp.parent().unwrap_or(tmp).join("corpus-failures");
         let dir = target.join(corpus);
         let sum = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, b| {
             (sum ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
@@ -88,7 +89,7 @@ fn below(dice: &mut Dice, bound: usize) -> usize {
 /// A place in `input` and how many bytes from there.
 fn piece(input: &[u8], dice: &mut Dice) -> std::ops::Range<usize> {
     let from = below(dice, input.len() + 1);
-    let most = if dice.word() % 4 == 0 {
+    let most = if dice.word().is_multiple_of(4) {
         input.len()
     } else {
         16
