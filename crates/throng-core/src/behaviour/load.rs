@@ -262,8 +262,8 @@ impl Behaviour for Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Counters;
     use crate::payload::StaticMessages;
+    use crate::stats::Counters;
     use crate::units::Rate;
 
     const MS: u64 = 1_000_000;

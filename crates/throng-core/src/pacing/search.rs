@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// How much faster the next trial is while nothing has broken.
 const GROWTH: f64 = 2.0;
+/// How many trials' time a search takes that begins at a hundredth of the limit, drains included.
+const USUAL_TRIALS: f64 = 60.0;
 /// How much slower it is while nothing has held.
 const RETREAT: f64 = 4.0;
 /// More trials than any search needs that is not led in circles by noise: doubling from 1/s to 10^9/s is
@@ -35,7 +37,7 @@ const FEW_DRAINS: u32 = 4;
 /// The most looks that a drain has in all, whatever a rate far too high has left behind.
 const LONGEST_DRAIN: u32 = 200;
 /// How many more samples than the one beyond the percentile make a percentile worth believing.
-const SAMPLES_BEYOND: f64 = 20.0;
+const SAMPLES_BEYOND: f64 = 10.0;
 /// How many answers are enough to see that a server has recovered.
 const DRAIN_SAMPLES: f64 = 5.0;
 /// How much longer than asked a trial at a low rate may last to have enough samples.
@@ -77,6 +79,20 @@ impl Terms {
             settle: Duration::from_millis(500),
             measure: Duration::from_secs(1),
         }
+    }
+}
+
+impl Terms {
+    /// The same with trials so short that a search of usual length ends within `run`, if it is too short
+    /// for those asked for; at the cost of more noise. Not below a twentieth of a second to settle and
+    /// a tenth to measure.
+    pub fn within(mut self, run: Duration) -> Terms {
+        let fit = run.as_secs_f64() / (self.settle + self.measure).as_secs_f64() / USUAL_TRIALS;
+        if fit < 1.0 {
+            self.settle = self.settle.mul_f64(fit).max(Duration::from_millis(50));
+            self.measure = self.measure.mul_f64(fit).max(Duration::from_millis(100));
+        }
+        self
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use std::collections::VecDeque;
 
 /// How many searches find each rate, each with a seed of its own.
-const SEARCHES: u64 = 15;
+const SEARCHES: u64 = 10;
 
 /// A server with one queue: it takes messages in order and needs some time for each. What a trial leaves
 /// in the queue is there in the next one.
@@ -250,6 +250,24 @@ fn noise_and_hiccups_do_not_lead_it_astray() {
         jitter: 1e-4,
         ..Server::new(Service::Random(1e-4), seed)
     });
+}
+
+#[test]
+fn a_short_run_is_enough_for_a_rougher_answer() {
+    let run = Duration::from_secs(10);
+    let terms = terms(2.0, 100.0).within(run);
+    let truth = true_rate_of_random(10_000.0, &terms);
+    for seed in 1..=SEARCHES {
+        let mut server = Server::new(Service::Random(1e-4), seed);
+        let (found, _) = search(&terms, &mut server);
+        let words = found.words(&terms);
+        assert_eq!(found.ending, Ending::Found, "{seed}: {words}");
+        assert!(
+            (found.held_per_s.unwrap() / truth - 1.0).abs() < 0.1,
+            "{seed}: {words} {truth}"
+        );
+        assert!(server.now < 10.0, "{seed}: {words} after {} s", server.now);
+    }
 }
 
 #[test]
