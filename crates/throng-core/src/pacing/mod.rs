@@ -2,12 +2,12 @@
 //! at a rate of its own ([`MessagePace`]), or somewhere in the whole run ([`Arrivals`]), whose
 //! rate may follow a [`Profile`] or be searched for ([`RateSearch`]).
 
-mod arrivals;
+pub mod arrivals;
 mod connect;
 mod message;
-mod profile;
+pub mod profile;
 mod ramp;
-mod search;
+pub mod search;
 mod verdict;
 
 pub use arrivals::{Arrivals, Spacing};
