@@ -3,6 +3,7 @@
 //! rate may follow a [`Profile`] or be searched for ([`RateSearch`]).
 
 pub mod arrivals;
+mod bytes;
 mod connect;
 mod message;
 pub mod profile;
@@ -11,6 +12,7 @@ pub mod search;
 mod verdict;
 
 pub use arrivals::{Arrivals, Spacing};
+pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, MessagePace};
 pub use profile::{Piece, Profile, ProfileError};
