@@ -208,6 +208,12 @@ impl Decoder {
         self.has(IN_MESSAGE)
     }
 
+    /// Bytes of the current data frame's payload that are still to come.
+    #[inline]
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
     /// The place for half of something, which the handshake uses before the frames do.
     pub(super) fn half(&mut self) -> &mut Slot {
         &mut self.half
@@ -259,15 +265,11 @@ impl Decoder {
         input: &mut &'a [u8],
         rules: &Rules,
     ) -> Result<Option<Event<'a>>, Violation> {
-        let check = rules.check_text && self.has(TEXT);
         if self.left == 0 {
             let message = self.has(LAST);
             self.flags &= !IN_FRAME;
             if message {
                 self.flags &= !IN_MESSAGE;
-                if check && !self.utf8.is_whole() {
-                    return Err(Violation::Text);
-                }
             }
             return Ok(Some(Event::End { message }));
         }
@@ -279,7 +281,10 @@ impl Decoder {
         *input = rest;
         self.left -= n as u32;
         let mask = (rules.role == Role::Server).then_some(self.mask);
-        if check && !self.is_text(bytes, mask) {
+        if rules.check_text
+            && self.has(TEXT)
+            && !(self.is_text(bytes, mask) && self.may_pause_here())
+        {
             return Err(Violation::Text);
         }
         self.mask = self.mask.after(n);
@@ -297,6 +302,12 @@ impl Decoder {
             mask = mask.apply(block);
             self.utf8.push(block)
         })
+    }
+
+    /// Whether a text message does not end within a character here. Told with its last piece, not after it, so
+    /// that whoever passes pieces on passes on nothing wrong.
+    fn may_pause_here(&self) -> bool {
+        self.left > 0 || !self.has(LAST) || self.utf8.is_whole()
     }
 
     /// The frame that begins at the start of `input`.
@@ -392,6 +403,9 @@ impl Decoder {
         self.flags = (self.flags & !LAST) | IN_MESSAGE | IN_FRAME;
         if header.fin {
             self.flags |= LAST;
+        }
+        if rules.check_text && self.has(TEXT) && !self.may_pause_here() {
+            return Err(Violation::Text);
         }
         Ok(Event::Start(Start {
             opcode: header.opcode,
