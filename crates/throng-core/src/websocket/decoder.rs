@@ -179,6 +179,8 @@ const UPGRADED: u8 = 32;
 
 /// So much is unmasked at a time to look at it: small enough for the stack and the first-level cache.
 const LOOK: usize = 1024;
+/// For payloads that are short, as most are.
+const LOOK_SHORT: usize = 128;
 
 impl Decoder {
     /// Whether the handshake is done.
@@ -295,6 +297,14 @@ impl Decoder {
         let Some(mut mask) = mask else {
             return self.utf8.push(bytes);
         };
+        if bytes.len() <= LOOK_SHORT {
+            // Clearing the larger block would cost more than all the rest.
+            let mut block = [0; LOOK_SHORT];
+            let block = &mut block[..bytes.len()];
+            block.copy_from_slice(bytes);
+            mask.apply(block);
+            return self.utf8.push(block);
+        }
         let mut block = [0; LOOK];
         bytes.chunks(LOOK).all(|bytes| {
             let block = &mut block[..bytes.len()];

@@ -187,23 +187,17 @@ impl Header {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mask(pub [u8; 4]);
 
-/// Bytes masked at a time: four 16-byte registers, which every x86-64 and AArch64 has.
-const STRIDE: usize = 64;
-
 impl Mask {
     /// Masks `bytes`, the next of the payload. Returns the key for those after them.
     #[inline]
     pub fn apply(self, bytes: &mut [u8]) -> Mask {
         let word = u32::from_ne_bytes(self.0);
         let wide = u128::from(word) * 0x0000_0001_0000_0001_0000_0001_0000_0001;
-        let mut strides = bytes.chunks_exact_mut(STRIDE);
-        for stride in &mut strides {
-            let (words, _) = stride.as_chunks_mut::<16>();
-            for bytes in words {
-                *bytes = (u128::from_ne_bytes(*bytes) ^ wide).to_ne_bytes();
-            }
+        let (blocks, rest) = bytes.as_chunks_mut::<16>();
+        for bytes in blocks {
+            *bytes = (u128::from_ne_bytes(*bytes) ^ wide).to_ne_bytes();
         }
-        let (words, rest) = strides.into_remainder().as_chunks_mut::<4>();
+        let (words, rest) = rest.as_chunks_mut::<4>();
         for bytes in words {
             *bytes = (u32::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
         }
