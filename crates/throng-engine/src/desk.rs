@@ -3,8 +3,8 @@
 //! The engine tells the desk what happened to a connection and does what the [`Outbox`] says; the desk
 //! keeps states, timers and counters right, so that they mean the same on either engine.
 
-use crate::control::{Clock, Control, Order, Orders};
-use crate::job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole};
+use crate::control::{Clock, Control, Order, Orders, Outlet};
+use crate::job::{Admission, ClientRole, Closing, Job, Role, ServerRole};
 use crate::socket::{Address, SocketOption};
 use std::collections::VecDeque;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic};
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::Routes;
-use throng_core::stats::{Closed, Counters, FailCause, Measured};
+use throng_core::stats::{Closed, Counters, Durations, FailCause};
 use throng_core::time::Time;
 use throng_core::wheel::Wheel;
 
@@ -99,7 +99,10 @@ pub(crate) struct Desk<B: Behaviour> {
     closing: Closing,
     reads: Reads,
     options: Box<[SocketOption]>,
-    connect_times: Measured,
+    connect_times: Durations,
+    outlet: Arc<Outlet>,
+    /// The last collection that was answered.
+    collection: u32,
     /// Timers that are due have not all fired.
     behind: bool,
     /// The connection whose turn it was last, and how many are still to have theirs.
@@ -138,7 +141,9 @@ impl<B: Behaviour> Desk<B> {
             fresh: 0,
             freed: Vec::new(),
             closing: job.closing,
-            connect_times: Measured::default(),
+            connect_times: Durations::default(),
+            outlet: job.outlet,
+            collection: 0,
             behind: false,
             turn: 0,
             passed: 0,
@@ -216,6 +221,7 @@ impl<B: Behaviour> Desk<B> {
         let at = At {
             id,
             now,
+            tried_us: self.conns[index as usize].tried_us,
             counters: &self.counters,
         };
         what(
@@ -239,6 +245,11 @@ impl<B: Behaviour> Desk<B> {
                 self.started = Some(0);
             }
             self.orders = orders;
+        }
+        let collection = self.control.collection();
+        if collection != self.collection {
+            self.collection = collection;
+            self.leave_measured(collection);
         }
         orders.has(Order::Close)
     }
@@ -377,7 +388,7 @@ impl<B: Behaviour> Desk<B> {
         ));
         conn.state = State::Open;
         self.wheel.cancel(index);
-        self.connect_times.connect.record(took);
+        self.connect_times.record(took);
         self.counters.established.add(1);
         if let Some(o) = &mut self.opener {
             o.in_flight -= 1;
@@ -391,6 +402,7 @@ impl<B: Behaviour> Desk<B> {
         let conn = &mut self.conns[index as usize];
         conn.state = State::Open;
         conn.marks = 0;
+        conn.tried_us = (now.0 / 1000) as u32;
         self.counters.accepted.add(1);
         self.opened(index, now, out);
     }
@@ -532,16 +544,17 @@ impl<B: Behaviour> Desk<B> {
     }
 
     /// Ends the desk's work.
-    pub fn done(mut self) -> Done {
-        Done {
-            measured: self.take_measured(),
-        }
+    pub fn done(mut self) {
+        self.leave_measured(u32::MAX);
     }
 
-    fn take_measured(&mut self) -> Measured {
+    /// Leaves what was measured since the last time where the watcher finds it.
+    fn leave_measured(&mut self, collection: u32) {
         let mut measured = self.behaviour.take_measured();
-        measured.merge(&std::mem::take(&mut self.connect_times));
         measured
+            .connect
+            .merge(&std::mem::take(&mut self.connect_times));
+        self.outlet.put(collection, &measured);
     }
 }
 

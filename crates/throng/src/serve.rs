@@ -15,7 +15,9 @@ use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
 use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
-use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
+use throng_engine::{
+    Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole, SocketOptions,
+};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
 use throng_report::human;
@@ -173,10 +175,11 @@ impl Server {
                     + u32::from(worker < self.max_connections % self.workers),
             });
             let counters = Arc::clone(&side.counters[worker as usize]);
+            let outlet = Arc::clone(&side.outlets[worker as usize]);
             let name = format!("serve-{worker}");
             let thread = match self.mode {
-                ServeMode::Sink => self.spawn(name, role, Sink, counters, control, clock),
-                ServeMode::Echo => self.spawn(name, role, Echo, counters, control, clock),
+                ServeMode::Sink => self.spawn(name, role, Sink, (counters, outlet), control, clock),
+                ServeMode::Echo => self.spawn(name, role, Echo, (counters, outlet), control, clock),
             };
             side.threads.push(thread?);
         }
@@ -188,7 +191,7 @@ impl Server {
         name: String,
         role: Role,
         behaviour: B,
-        counters: Arc<Counters>,
+        (counters, outlet): (Arc<Counters>, Arc<Outlet>),
         control: &Arc<Control>,
         clock: Clock,
     ) -> Result<WorkerThread, Failure>
@@ -203,6 +206,7 @@ impl Server {
             closing: Closing::ShutDown,
             options: SocketOptions::default(),
             counters,
+            outlet,
             control: Arc::clone(control),
             clock,
             ring_slots: self.ring_slots,

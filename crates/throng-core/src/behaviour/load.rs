@@ -112,7 +112,7 @@ impl Load {
     fn answered(&mut self, conn: &mut LoadConn, at: &At, out: &mut Outbox) {
         let now = at.now;
         if conn.under_way == 0 {
-            self.measured.round_trip.record(now.since(conn.due.time()));
+            self.measured.service.record(now.since(conn.due.time()));
             at.counters.messages_received.add(1);
             self.active -= 1;
             if self.most_active == u32::MAX {
@@ -300,6 +300,7 @@ mod tests {
             let at = At {
                 id: 0,
                 now: Time(ms * MS),
+                tried_us: 0,
                 counters: &self.counters,
             };
             event(&mut self.load, &mut self.conn, &at, &mut out);
@@ -376,7 +377,7 @@ mod tests {
         assert_eq!(
             rig.load
                 .measured
-                .round_trip
+                .service
                 .percentile(50.0)
                 .map(|d| d.as_millis()),
             Some(4)

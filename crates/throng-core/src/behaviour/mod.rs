@@ -20,6 +20,7 @@ use crate::stats::{Closed, Counters, Measured};
 use crate::time::Time;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What to send on a connection. What is asked for goes out in the order in which it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,8 +85,19 @@ pub struct At<'a> {
     pub id: u32,
     /// The time.
     pub now: Time,
+    /// When connecting began, or the connection was accepted: microseconds since the run began, modulo
+    /// 2^32 (71 minutes).
+    pub tried_us: u32,
     /// This worker's counters.
     pub counters: &'a Counters,
+}
+
+impl At<'_> {
+    /// Since connecting began, or since the connection was accepted; modulo 71 minutes.
+    pub fn since_tried(&self) -> Duration {
+        let now_us = (self.now.0 / 1000) as u32;
+        Duration::from_micros(now_us.wrapping_sub(self.tried_us).into())
+    }
 }
 
 /// What connections do. See the [module](self) for who calls it.

@@ -11,7 +11,7 @@ use super::outgoing::Outgoing;
 use super::ring::{BufferPool, CQE_F_MORE, Cqe, Ring};
 use super::spill::Spills;
 use crate::desk::{Desk, Fired, State};
-use crate::job::{Done, Job};
+use crate::job::Job;
 use crate::socket::OwnedEvent;
 use std::io;
 use std::sync::Arc;
@@ -80,12 +80,12 @@ pub(super) struct Worker<B: Behaviour> {
 }
 
 /// Runs `job` on io_uring until it is told to close.
-pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Result<Done> {
+pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Result<()> {
     let mut worker = Worker::new(job, waker, Place::Lead)?;
     let outcome = worker.work();
     worker.close_all();
-    outcome?;
-    Ok(worker.desk.done())
+    worker.desk.done();
+    outcome
 }
 
 /// Whether a worker has its thread for itself.

@@ -15,8 +15,8 @@ use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
 use throng_engine::{
-    ClientRole, Clock, Closing, Control, Done, Job, Order, Reach, Role, ServerRole, SocketOptions,
-    spawn,
+    ClientRole, Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole,
+    SocketOptions, spawn,
 };
 
 /// When a test that waits has failed.
@@ -75,9 +75,10 @@ pub struct Side {
     pub control: Arc<Control>,
     pub clock: Clock,
     pub counters: Vec<Arc<Counters>>,
+    pub outlets: Vec<Arc<Outlet>>,
     /// Where a server listens.
     pub addresses: Vec<SocketAddr>,
-    threads: Vec<JoinHandle<io::Result<Done>>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
 impl Side {
@@ -87,6 +88,7 @@ impl Side {
             control: control.unwrap_or_default(),
             clock: Clock::start(),
             counters: (0..workers).map(|_| Arc::default()).collect(),
+            outlets: (0..workers).map(|_| Arc::default()).collect(),
             addresses: Vec::new(),
             threads: Vec::new(),
         }
@@ -155,7 +157,10 @@ impl Side {
         self.wait_for_threads();
         for thread in self.threads.drain(..) {
             let done = thread.join().expect("no worker panics");
-            measured.merge(&done.expect("no event loop fails").measured);
+            done.expect("no event loop fails");
+        }
+        for outlet in &self.outlets {
+            measured.merge(&outlet.take());
         }
         let tally = self.tally();
         assert_eq!(tally.open(), 0, "nothing stays open: {tally:?}");
@@ -372,6 +377,7 @@ impl Side {
             behaviour,
             traffic,
             counters: Arc::clone(&self.counters[worker]),
+            outlet: Arc::clone(&self.outlets[worker]),
             control: Arc::clone(&self.control),
             clock: self.clock,
             closing,

@@ -345,7 +345,7 @@ fn a_closed_loop_counts_each_echo_once(engine: Engine) {
         let (tally, measured) = client.close();
         assert_eq!(tally.bytes_sent, tally.messages_sent * size as u64);
         assert_eq!(tally.bytes_received, tally.bytes_sent);
-        assert_eq!(measured.round_trip.count(), tally.messages_received);
+        assert_eq!(measured.service.count(), tally.messages_received);
         assert_eq!(measured.connect.count(), 10);
         server.close();
     }

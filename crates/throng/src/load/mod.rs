@@ -136,6 +136,7 @@ fn start_clients(
             },
             options: SocketOptions::default(),
             counters: Arc::clone(&clients.counters[worker as usize]),
+            outlet: Arc::clone(&clients.outlets[worker as usize]),
             control: Arc::<Control>::clone(&watch.control),
             clock: watch.clock,
             ring_slots: plan.ring_slots,

@@ -103,6 +103,7 @@ impl OwnServer {
             closing: Closing::Reset,
             options: SocketOptions::default(),
             counters: Arc::clone(&self.side.counters[at]),
+            outlet: Arc::clone(&self.side.outlets[at]),
             control: Arc::clone(&watch.control),
             clock: watch.clock,
             ring_slots: plan.ring_slots,
