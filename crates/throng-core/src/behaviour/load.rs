@@ -262,14 +262,14 @@ impl Behaviour for Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::Messages;
+    use crate::payload::StaticMessages;
     use crate::stats::Counters;
     use crate::units::Rate;
 
     const MS: u64 = 1_000_000;
 
     fn load(repeat: Repeat, first: &str) -> Load {
-        let messages = Messages {
+        let messages = StaticMessages {
             first: first.into(),
             repeated: b"ping".to_vec(),
         };
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn only_so_many_messages_are_under_way_and_turns_are_passed_on() {
-        let messages = Messages {
+        let messages = StaticMessages {
             first: vec![],
             repeated: b"ping".to_vec(),
         };

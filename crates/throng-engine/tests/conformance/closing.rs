@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Echo, Load, Send, Sink, Traffic};
-use throng_core::payload::{Layout, Messages};
+use throng_core::payload::{Layout, StaticMessages};
 use throng_core::plan::Engine;
 use throng_core::scenario::Repeat;
 use throng_core::stats::{Closed, Tally};
@@ -71,7 +71,7 @@ fn all_end(side: &Side, n: u64, why: Closed) {
 }
 
 fn flood(message: usize) -> Load {
-    let messages = Messages {
+    let messages = StaticMessages {
         first: Vec::new(),
         repeated: peer::noise(3, message),
     };
