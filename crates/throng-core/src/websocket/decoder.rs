@@ -9,6 +9,9 @@ use super::partial::{Partials, Slot};
 use super::utf8::Utf8;
 use super::{Role, Violation, close};
 
+/// The longest message accepted where nothing else is asked for.
+pub const MAX_MESSAGE: u32 = 64 << 20;
+
 /// What a worker accepts on all its connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -21,11 +24,11 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// What RFC 6455 asks of this side, with messages of up to 64 MiB.
+    /// What RFC 6455 asks of this side, with messages of up to [`MAX_MESSAGE`].
     pub fn new(role: Role) -> Rules {
         Rules {
             role,
-            max_message: 64 << 20,
+            max_message: MAX_MESSAGE,
             check_text: true,
         }
     }

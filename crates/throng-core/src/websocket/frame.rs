@@ -224,16 +224,27 @@ impl Mask {
     }
 }
 
+/// Appends a whole message or a control frame to `out`; masked if there is a `mask`, as a client's must be.
+pub fn whole(opcode: Opcode, payload: &[u8], mask: Option<Mask>, out: &mut Vec<u8>) {
+    Header::whole(opcode, payload.len() as u64, mask).encode(out);
+    match mask {
+        None => out.extend_from_slice(payload),
+        Some(mask) => {
+            mask.append(payload, out);
+        }
+    }
+}
+
 /// Appends a close frame (5.5.1) to `out`, with a code and a reason, which is cut to what fits.
 pub fn close(code: u16, reason: &str, mask: Option<Mask>, out: &mut Vec<u8>) {
+    let mut payload = [0; MAX_CONTROL];
     let mut end = reason.len().min(MAX_CONTROL - 2);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    Header::whole(Opcode::Close, (2 + end) as u64, mask).encode(out);
-    let mask = mask.unwrap_or_default();
-    mask.append(&code.to_be_bytes(), out)
-        .append(&reason.as_bytes()[..end], out);
+    payload[..2].copy_from_slice(&code.to_be_bytes());
+    payload[2..2 + end].copy_from_slice(&reason.as_bytes()[..end]);
+    whole(Opcode::Close, &payload[..2 + end], mask, out);
 }
 
 /// Appends the close frame that answers a violation, if there is one to answer with, as `role` sends it.

@@ -120,15 +120,13 @@ impl WsServer {
                     }
                 }
                 Event::Ping(ping) => {
-                    let payload = ping.bytes();
-                    Header::whole(Opcode::Pong, payload.len() as u64, None).encode(&mut out.bytes);
-                    out.bytes.extend_from_slice(payload);
+                    frame::whole(Opcode::Pong, ping.bytes(), None, &mut out.bytes);
                 }
                 Event::Pong(_) => {}
                 Event::Close(close) => {
                     match close.close_code() {
                         Some(code) => frame::close(code, "", None, &mut out.bytes),
-                        None => Header::whole(Opcode::Close, 0, None).encode(&mut out.bytes),
+                        None => frame::whole(Opcode::Close, &[], None, &mut out.bytes),
                     }
                     out.close = true;
                     return Ok(());

@@ -265,7 +265,13 @@ mod tests {
     #[test]
     fn a_request_is_checked_as_section_4_2_1_says() {
         const GET: &str = "GET / HTTP/1.1";
-        let rows: &[(&str, &[&str], Result<(), (u16, Refusal)>)] = &[
+        /// Request line, fields, and the refusal with its status if it is refused.
+        type Row = (
+            &'static str,
+            &'static [&'static str],
+            Result<(), (u16, Refusal)>,
+        );
+        let rows: &[Row] = &[
             (GET, &[H, U, C, K, V], Ok(())),
             (
                 "GET http://server.example.com/x HTTP/1.1",

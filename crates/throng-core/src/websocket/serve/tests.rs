@@ -87,18 +87,15 @@ impl Rig {
 
 /// A client's frame.
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    Header {
-        fin,
-        ..Header::whole(opcode, payload.len() as u64, Some(KEY))
-    }
-    .encode(&mut out);
-    KEY.append(payload, &mut out);
+    let mut out = whole(opcode, payload);
+    out[0] = (u8::from(fin) << 7) | opcode as u8;
     out
 }
 
 fn whole(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
-    frame(true, opcode, payload)
+    let mut out = Vec::new();
+    frame::whole(opcode, payload, Some(KEY), &mut out);
+    out
 }
 
 #[test]
