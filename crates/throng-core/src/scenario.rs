@@ -1,6 +1,6 @@
 //! What the user asks for: validated, complete, plain data. No handles, no clocks.
 
-use crate::payload::StaticMessages;
+use crate::payload::Messages;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -61,7 +61,7 @@ pub struct LoadScenario {
     /// Whether a connection that closes or fails is opened again.
     pub reconnect: bool,
     /// What to send.
-    pub messages: StaticMessages,
+    pub messages: Messages,
     /// How often.
     pub repeat: Repeat,
     /// Closed loop: messages under way at once, over all connections; `None` for one on each.

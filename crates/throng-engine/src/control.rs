@@ -2,7 +2,7 @@
 
 use crate::socket::OwnedEvent;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use throng_core::stats::Measured;
@@ -36,7 +36,7 @@ impl Clock {
 pub enum Order {
     /// Open (or accept) no more connections; hold those there are.
     StopOpening = 1,
-    /// Messages may be sent.
+    /// Messages may be sent. Given by [`Control::start_traffic`].
     StartTraffic = 2,
     /// Begin no new message.
     StopTraffic = 4,
@@ -48,6 +48,8 @@ pub enum Order {
 #[derive(Debug, Default)]
 pub struct Control {
     orders: AtomicU32,
+    /// Nanoseconds since the run began.
+    traffic_began: AtomicU64,
     /// How often workers were asked for what they measured.
     collections: AtomicU32,
     wakers: Mutex<Vec<Arc<OwnedEvent>>>,
@@ -63,6 +65,17 @@ impl Control {
     pub fn give(&self, order: Order) {
         self.orders.fetch_or(order as u32, Ordering::Release);
         self.wake_all();
+    }
+
+    /// Gives [`Order::StartTraffic`], which counts from `now` on all workers.
+    pub fn start_traffic(&self, now: Time) {
+        self.traffic_began.store(now.0, Ordering::Relaxed);
+        self.give(Order::StartTraffic);
+    }
+
+    /// When traffic began, if it was ordered to.
+    pub(crate) fn traffic_began(&self) -> Time {
+        Time(self.traffic_began.load(Ordering::Relaxed))
     }
 
     /// Asks all workers to leave in their [`Outlet`] what they measured since the last time. Returns the

@@ -13,7 +13,10 @@ mod load;
 mod sink;
 
 pub use echo::Echo;
-pub use load::{Load, Traffic};
+pub use load::{
+    AnswerBy, Arriving, Came, Handed, Load, Looks, Nothing, Pacing, Pattern, Raw, Task, Traffic,
+    Watching, Wire,
+};
 pub use sink::Sink;
 
 use crate::stats::{Closed, Counters, Measured};
@@ -137,7 +140,8 @@ pub trait Behaviour {
     /// [arrived](Behaviour::arrived).
     fn turn(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
-    /// How many connections are to have their turn by now, besides those that others passed on to.
+    /// How many connections are to have their turn now, besides those that others passed on to. It is
+    /// asked again and again; who has not had its turn by then is to be counted again.
     fn arrived(&mut self, _now: Time) -> u32 {
         0
     }

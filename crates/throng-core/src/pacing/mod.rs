@@ -3,12 +3,14 @@
 //! rate may follow a [`Profile`].
 
 mod arrivals;
+mod bytes;
 mod connect;
 mod message;
 mod profile;
 mod ramp;
 
 pub use arrivals::{Arrivals, Spacing};
+pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, MessagePace};
 pub use profile::{Piece, Profile, ProfileError};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Traffic};
 use throng_core::host::{Host, Uring};
 use throng_core::pacing::ConnectPace;
-use throng_core::payload::StaticMessages;
+use throng_core::payload::Messages;
 use throng_core::plan::{self, Engine, Routes};
 use throng_core::scenario::{EngineChoice, LoadScenario, Repeat};
 use throng_core::stats::{Counters, Measured, Tally};
@@ -401,7 +401,7 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         connect_timeout: DEADLINE,
         sources: sources.to_vec(),
         reconnect: false,
-        messages: StaticMessages::default(),
+        messages: Messages::default(),
         repeat: Repeat::Flood,
         in_flight: None,
         traffic_after_ramp: false,

@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::cli::LoadArgs;
 use std::net::{SocketAddr, ToSocketAddrs};
 use throng_core::address;
-use throng_core::payload::{StaticMessages, unescape};
+use throng_core::payload::{Messages, unescape};
 use throng_core::scenario::{LoadScenario, Repeat};
 
 /// The largest message: offsets in a template are 32 bits wide.
@@ -71,7 +71,7 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
         .ok_or_else(|| Failure::usage(format!("target '{target}': '{host}' has no address")))
 }
 
-fn messages(args: &LoadArgs) -> Result<StaticMessages, Failure> {
+fn messages(args: &LoadArgs) -> Result<Messages, Failure> {
     let text = |option: &str, text: &Option<String>| match text {
         None => Ok(Vec::new()),
         Some(text) if args.unescape_message_args => {
@@ -102,5 +102,12 @@ fn messages(args: &LoadArgs) -> Result<StaticMessages, Failure> {
             )));
         }
     }
-    Ok(StaticMessages { first, repeated })
+    let one = |bytes: Vec<u8>| match bytes.is_empty() {
+        true => Vec::new(),
+        false => vec![bytes.into()],
+    };
+    Ok(Messages {
+        first: one(first),
+        repeated: one(repeated),
+    })
 }
