@@ -86,9 +86,9 @@ impl Header {
         2 + length + if self.mask.is_some() { 4 } else { 0 }
     }
 
-    /// Appends it to `out`, the length in its shortest form.
+    /// Its bytes, the length in its shortest form: as many as the second number says.
     #[inline]
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn to_bytes(&self) -> ([u8; MAX_HEADER], usize) {
         let mut bytes = [0; MAX_HEADER];
         bytes[0] = (u8::from(self.fin) << 7) | ((self.reserved & 7) << 4) | self.opcode as u8;
         let mut size = match self.length {
@@ -112,6 +112,13 @@ impl Header {
             bytes[size..size + 4].copy_from_slice(&key);
             size += 4;
         }
+        (bytes, size)
+    }
+
+    /// Appends it to `out`.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let (bytes, size) = self.to_bytes();
         out.extend_from_slice(&bytes[..size]);
     }
 
