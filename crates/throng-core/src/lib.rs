@@ -25,4 +25,5 @@ pub mod summary;
 pub mod time;
 pub mod tune;
 pub mod units;
+pub mod websocket;
 pub mod wheel;
