@@ -97,6 +97,22 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
         ("m", 60.0),
         ("h", 3600.0),
         ("d", 86400.0),
+        // Written out, as tcpkali takes them.
+        ("millisecond", 1e-3),
+        ("milliseconds", 1e-3),
+        ("second", 1.0),
+        ("seconds", 1.0),
+        ("min", 60.0),
+        ("minute", 60.0),
+        ("minutes", 60.0),
+        ("hr", 3600.0),
+        ("hour", 3600.0),
+        ("hours", 3600.0),
+        ("day", 86400.0),
+        ("days", 86400.0),
+        ("y", 31_536_000.0),
+        ("year", 31_536_000.0),
+        ("years", 31_536_000.0),
     ];
     let seconds = scaled(text, UNITS, "250ms, 10s, 5m, 2h or 1d")?;
     if seconds > 100.0 * 365.0 * 86400.0 {
@@ -169,6 +185,73 @@ impl fmt::Display for Rate {
     }
 }
 
+/// Bytes per second. Never negative, and finite.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Bandwidth(f64);
+
+impl Bandwidth {
+    /// `n` bytes a second; `None` unless 0 <= n <= 10^15.
+    pub fn bytes_per_second(n: f64) -> Option<Bandwidth> {
+        (0.0..=1e15).contains(&n).then_some(Bandwidth(n))
+    }
+
+    /// Bytes a second.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// Whether it is nothing at all.
+    pub fn is_zero(self) -> bool {
+        self.0 == 0.0
+    }
+}
+
+impl TryFrom<f64> for Bandwidth {
+    type Error = UnitError;
+    fn try_from(n: f64) -> Result<Bandwidth, UnitError> {
+        Bandwidth::bytes_per_second(n)
+            .ok_or_else(|| UnitError(format!("{n} is not a bandwidth in bytes a second")))
+    }
+}
+
+impl From<Bandwidth> for f64 {
+    fn from(bandwidth: Bandwidth) -> f64 {
+        bandwidth.0
+    }
+}
+
+impl FromStr for Bandwidth {
+    type Err = UnitError;
+    /// A small b is bits, a capital one bytes; without a unit it is bytes a second.
+    fn from_str(text: &str) -> Result<Bandwidth, UnitError> {
+        const UNITS: &[(&str, f64)] = &[
+            ("", 1.0),
+            ("bps", 1.0 / 8.0),
+            ("kbps", 1e3 / 8.0),
+            ("Kbps", 1e3 / 8.0),
+            ("mbps", 1e6 / 8.0),
+            ("Mbps", 1e6 / 8.0),
+            ("gbps", 1e9 / 8.0),
+            ("Gbps", 1e9 / 8.0),
+            ("Bps", 1.0),
+            ("kBps", 1e3),
+            ("KBps", 1e3),
+            ("mBps", 1e6),
+            ("MBps", 1e6),
+            ("gBps", 1e9),
+            ("GBps", 1e9),
+        ];
+        let n = scaled(
+            text,
+            UNITS,
+            "100kbps, 10Mbps (bits), 50kBps or 1MBps (bytes)",
+        )?;
+        Bandwidth::bytes_per_second(n)
+            .ok_or_else(|| UnitError(format!("'{text}' is more than any network carries")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +309,25 @@ mod tests {
         for text in ["5x", "1w", "ms", "-1s", "99999999999999d"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn bandwidths_are_bits_or_bytes() {
+        for (text, bytes) in [
+            ("0", 0.0),
+            ("100kbps", 12_500.0),
+            ("10Mbps", 1_250_000.0),
+            ("8bps", 1.0),
+            ("50kBps", 50_000.0),
+            ("0.5MBps", 500_000.0),
+            ("1500", 1500.0),
+        ] {
+            assert_eq!(text.parse::<Bandwidth>().map(Bandwidth::get), Ok(bytes));
+        }
+        for text in ["", "fast", "-1", "10k", "10MB", "99999999999GBps", "1kbps "] {
+            assert!(text.parse::<Bandwidth>().is_err(), "{text}");
+        }
+        assert_eq!(duration("2minutes"), duration("120"));
     }
 
     #[test]

@@ -76,6 +76,7 @@ impl OwnServer {
         match self.mode {
             ServeMode::Sink => self.start_with(Sink, worker, client, plan, watch),
             ServeMode::Echo => self.start_with(Echo, worker, client, plan, watch),
+            other => Err(serve::not_built(other)),
         }
     }
 

@@ -1,0 +1,106 @@
+//! What is sent, how fast, and what goes for the bytes of each connection.
+
+use crate::units::{Bandwidth, Rate};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A text as the user gave it, with its expressions and escapes still unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// The bytes, from the command line or a file.
+    pub bytes: Vec<u8>,
+    /// Whether C escapes are to be read in it (`-e`). Expressions are read in any case.
+    pub unescape: bool,
+    /// Where it is from, for error messages: `--message 'hello'`, `--message-file hello.txt`.
+    pub origin: String,
+}
+
+/// When a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Once, when the connection opens.
+    First,
+    /// Again and again, in turn with the others.
+    Repeated,
+}
+
+/// One `-1`, `-m`, `-f` or `--first-message-file`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSource {
+    /// Once or again and again.
+    pub when: When,
+    /// What.
+    pub text: Text,
+}
+
+/// What bounds the traffic of one connection, besides [`Repeat`](super::Repeat).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// How fast it sends. Excludes a message rate; message boundaries don't matter to it.
+    pub upstream: Option<Bandwidth>,
+    /// How fast it is read from; nothing at all a second means that it is never read from.
+    pub downstream: Option<Bandwidth>,
+    /// How long after it came up it begins to send.
+    pub delay_send: Duration,
+    /// How long after it came up it is closed.
+    pub lifetime: Option<Duration>,
+    /// The run ends when this is seen in what is received.
+    pub stop_at: Option<Text>,
+    /// Each message is a write of its own, however many are due (`--write-combine off`).
+    pub write_each: bool,
+}
+
+/// Messages of the whole run, over whichever connection is next (`--rate`, `--profile`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WholeRun {
+    /// How many.
+    pub rate: RunRate,
+    /// How they are spread.
+    pub arrivals: ArrivalProcess,
+}
+
+/// The message rate of a whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunRate {
+    /// The same from beginning to end.
+    Constant(Rate),
+    /// Steps and ramps, as written: `10s:1k, 30s:1k..50k`.
+    Profile(String),
+    /// Lines `<duration_ms> <rate>`, read from stdin while the run goes on.
+    Stdin,
+}
+
+/// How arrivals are spread over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArrivalProcess {
+    /// Evenly.
+    #[default]
+    Uniform,
+    /// As from many independent users: gaps are exponentially distributed.
+    Poisson,
+}
+
+/// A search for the highest message rate at which message latency stays under a bound (`-r @10ms`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// The bound.
+    pub under: Duration,
+    /// The percentile of latency that is to stay under it.
+    pub percentile: f64,
+    /// The bound as it was written, for the result's line.
+    pub written: String,
+    /// How long to search at most, once all connections are up; `None` until it is found.
+    pub at_most: Option<Duration>,
+}
+
+/// A DNS question to send over TCP (`--dns example.com/A`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsAsked {
+    /// The name that is asked for.
+    pub name: String,
+    /// The record's type, in capitals: `A`, `AAAA`, `TXT`, `TYPE65`.
+    pub record: String,
+}

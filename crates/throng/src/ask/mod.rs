@@ -1,0 +1,7 @@
+//! From the command line to a scenario: names resolved, files read, what does not go together refused.
+
+pub(crate) mod load;
+pub(crate) mod missing;
+pub(crate) mod serve;
+pub(crate) mod target;
+mod texts;
