@@ -342,7 +342,7 @@ pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Sho
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::Messages;
+    use crate::payload::StaticMessages;
     use crate::scenario::{EngineChoice, Repeat, ServeMode};
     use std::collections::HashMap;
     use std::time::Duration;
@@ -358,7 +358,7 @@ mod tests {
             connect_timeout: Duration::from_secs(5),
             sources: Vec::new(),
             reconnect: true,
-            messages: Messages::default(),
+            messages: StaticMessages::default(),
             repeat: Repeat::Flood,
             in_flight: None,
             traffic_after_ramp: false,

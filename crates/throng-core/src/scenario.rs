@@ -7,7 +7,7 @@ pub mod tls;
 pub mod traffic;
 pub mod websocket;
 
-use crate::payload::Messages;
+use crate::payload::{Messages, StaticMessages};
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -17,9 +17,7 @@ pub use latency::{LatencyAsked, MessageLatency, Percentile};
 pub use listen::{ListenMode, Listening, Target};
 pub use observe::{Dump, SocketOptions, StatsdAsked, Whose};
 pub use tls::{TlsClient, TlsServer};
-pub use traffic::{
-    ArrivalProcess, DnsAsked, Limits, MessageSource, RunRate, Search, Text, When, WholeRun,
-};
+pub use traffic::{DnsAsked, Limits, RunRate, Search, WholeRun};
 pub use websocket::WebSocketAsked;
 
 /// Which event loop moves the bytes.
@@ -71,8 +69,8 @@ impl ServeMode {
 pub struct Options {
     /// The targets as they were given, one for each positional argument.
     pub targets: Vec<Target>,
-    /// Every message, in the order of the command line.
-    pub texts: Vec<MessageSource>,
+    /// What is sent, in the order of the command line.
+    pub messages: Messages,
     /// Bounds of each connection's traffic.
     pub limits: Limits,
     /// A server that sends: messages a second on each connection; `None` for as fast as they go. (A
@@ -84,8 +82,8 @@ pub struct Options {
     pub search: Option<Search>,
     /// DNS questions to send, in turn.
     pub dns: Vec<DnsAsked>,
-    /// What random numbers begin with; `None` for another one each time.
-    pub seed: Option<u64>,
+    /// What random numbers begin with.
+    pub seed: u64,
     /// Which latencies are measured.
     pub latency: LatencyAsked,
     /// What is set on each socket.
@@ -94,8 +92,7 @@ pub struct Options {
     pub websocket: Option<WebSocketAsked>,
     /// Connections that are opened speak TLS.
     pub tls_client: Option<TlsClient>,
-    /// Connections that are accepted speak TLS. With `own_server`, `None` beside a `tls_client` asks for
-    /// a certificate that is made for the run.
+    /// Connections that are accepted speak TLS.
     pub tls_server: Option<TlsServer>,
     /// Connections are accepted, too.
     pub listening: Option<Listening>,
@@ -140,7 +137,7 @@ pub struct LoadScenario {
     /// Whether a connection that closes or fails is opened again.
     pub reconnect: bool,
     /// What to send.
-    pub messages: Messages,
+    pub messages: StaticMessages,
     /// How often.
     pub repeat: Repeat,
     /// Closed loop: messages under way at once, over all connections; `None` for one on each.

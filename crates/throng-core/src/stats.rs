@@ -196,6 +196,11 @@ counted! {
     messages_received,
     /// Messages that were due, at the rate asked for, and had not been sent when their connection ended.
     messages_unsent,
+    /// Messages that were sent and had no answer when their connection ended, where answers are looked
+    /// for.
+    messages_unanswered,
+    /// Times that the text that ends the run was seen.
+    stops_seen,
 }
 
 impl Counters {
@@ -258,67 +263,94 @@ impl std::iter::Sum for Tally {
 /// The longest span a histogram tells apart; longer ones count as this long.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long things took: nanoseconds with two significant digits in an HdrHistogram, up to an hour.
-#[derive(Clone, Debug)]
-pub struct Durations(Histogram<u64>);
-
-impl Default for Durations {
-    fn default() -> Durations {
-        // The bounds are constants that HdrHistogram accepts: 1 ns to an hour, two digits (60 KB).
-        Durations(
-            Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 2)
-                .expect("constant bounds are valid"),
-        )
-    }
-}
+/// How long things took: nanoseconds with two significant digits in an HdrHistogram, up to an hour. One
+/// that recorded nothing takes no memory; the first record takes 60 KB.
+#[derive(Clone, Debug, Default)]
+pub struct Durations(Option<Box<Histogram<u64>>>);
 
 impl Durations {
+    fn histogram(&mut self) -> &mut Histogram<u64> {
+        self.0.get_or_insert_with(|| {
+            // The bounds are constants that HdrHistogram accepts: 1 ns to an hour, two digits.
+            Box::new(
+                Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 2)
+                    .expect("constant bounds are valid"),
+            )
+        })
+    }
+
     /// Takes note of one.
     #[inline]
     pub fn record(&mut self, took: Duration) {
-        self.0
-            .saturating_record(took.as_nanos().min(LONGEST.as_nanos()) as u64);
+        let ns = took.as_nanos().min(LONGEST.as_nanos()) as u64;
+        self.histogram().saturating_record(ns);
     }
 
     /// Adds another worker's.
     pub fn merge(&mut self, other: &Durations) {
-        self.0 += &other.0;
+        if let Some(other) = &other.0 {
+            *self.histogram() += &**other;
+        }
     }
 
     /// How many were recorded.
     pub fn count(&self) -> u64 {
-        self.0.len()
+        self.0.as_ref().map_or(0, |h| h.len())
     }
 
     /// The duration under or at which `percent` (0 to 100) of them lie; `None` if there are none.
     pub fn percentile(&self, percent: f64) -> Option<Duration> {
-        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.value_at_percentile(percent)))
+        let all = self.recorded()?;
+        Some(Duration::from_nanos(all.value_at_percentile(percent)))
+    }
+
+    /// The shortest; `None` if there are none.
+    pub fn min(&self) -> Option<Duration> {
+        Some(Duration::from_nanos(self.recorded()?.min()))
     }
 
     /// The mean; `None` if there are none.
     pub fn mean(&self) -> Option<Duration> {
-        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.mean() as u64))
+        Some(Duration::from_nanos(self.recorded()?.mean() as u64))
+    }
+
+    /// The histogram itself, in nanoseconds, for who writes it down; `None` if there is nothing in it.
+    pub fn recorded(&self) -> Option<&Histogram<u64>> {
+        self.0.as_deref().filter(|h| !h.is_empty())
     }
 }
 
-/// What a worker measured, handed over when it ends.
-#[derive(Clone, Debug, Default)]
-pub struct Measured {
-    /// From the start of an attempt to its success.
-    pub connect: Durations,
+macro_rules! measured {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a worker measured.
+        #[derive(Clone, Debug, Default)]
+        pub struct Measured {
+            $($(#[$doc])* pub $name: Durations,)*
+        }
+
+        impl Measured {
+            /// Adds another worker's, or another interval's.
+            pub fn merge(&mut self, other: &Measured) {
+                $(self.$name.merge(&other.$name);)*
+            }
+        }
+    };
+}
+
+measured! {
+    /// From the start of an attempt to connect to its success.
+    connect,
+    /// From the start of an attempt to connect to the first byte that came.
+    first_byte,
     /// From when a message was due to when the kernel had taken it.
-    pub lateness: Durations,
-    /// From when a message was sent to when its echo was back in full (closed loop).
-    pub round_trip: Durations,
-}
-
-impl Measured {
-    /// Adds another worker's.
-    pub fn merge(&mut self, other: &Measured) {
-        self.connect.merge(&other.connect);
-        self.lateness.merge(&other.lateness);
-        self.round_trip.merge(&other.round_trip);
-    }
+    lateness,
+    /// From when a message was due to its answer.
+    response,
+    /// From when a message was sent to its answer: what the response time is without the wait before
+    /// sending. A closed loop has only this.
+    service,
+    /// From when a message that says when it was sent was sent to when it came here.
+    marked,
 }
 
 #[cfg(test)]
@@ -356,6 +388,7 @@ mod tests {
         d.record(Duration::ZERO);
         d.record(Duration::from_millis(5));
         d.record(Duration::from_secs(1_000_000));
+        assert_eq!(d.min(), Some(Duration::ZERO));
         let mut other = Durations::default();
         other.record(Duration::from_millis(6));
         d.merge(&other);

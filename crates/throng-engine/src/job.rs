@@ -1,6 +1,7 @@
 //! What one worker thread does, as its spawner says it.
 
-use crate::control::{Clock, Control};
+use crate::control::{Clock, Control, Outlet};
+use crate::socket::SocketOptions;
 use crate::{epoll, uring};
 use std::io;
 use std::net::TcpListener;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Traffic};
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::{Engine, Routes};
-use throng_core::stats::{Counters, Measured};
+use throng_core::stats::Counters;
 
 /// Says how many connections may be opened now without overflowing the target's accept queue.
 pub trait Admission: Send {
@@ -79,8 +80,12 @@ pub struct Job<B> {
     pub traffic: Traffic,
     /// How to close what is up at the end.
     pub closing: Closing,
+    /// Client: what to set on sockets. (Accepted ones have what their listener has.)
+    pub options: SocketOptions,
     /// Where to count.
     pub counters: Arc<Counters>,
+    /// Where to leave what was measured.
+    pub outlet: Arc<Outlet>,
     /// Where orders come from.
     pub control: Arc<Control>,
     /// The run's clock.
@@ -92,23 +97,12 @@ pub struct Job<B> {
     pub core: Option<u32>,
 }
 
-/// What a worker leaves behind.
-#[derive(Debug)]
-pub struct Done {
-    /// What it measured.
-    pub measured: Measured,
-}
-
 /// Starts a worker thread called `name`. It runs until [`Order::Close`](crate::Order::Close).
 ///
 /// # Errors
 /// No thread or no eventfd. What goes wrong later is the thread's result: an error of the event loop
 /// itself (no memory for a ring, say), not of a connection.
-pub fn spawn<B>(
-    engine: Engine,
-    name: String,
-    job: Job<B>,
-) -> io::Result<JoinHandle<io::Result<Done>>>
+pub fn spawn<B>(engine: Engine, name: String, job: Job<B>) -> io::Result<JoinHandle<io::Result<()>>>
 where
     B: Behaviour + Send + 'static,
     B::Conn: Send,
@@ -135,7 +129,7 @@ pub fn spawn_pair<C, S>(
     number: u32,
     client: Job<C>,
     server: Job<S>,
-) -> io::Result<Vec<JoinHandle<io::Result<Done>>>>
+) -> io::Result<Vec<JoinHandle<io::Result<()>>>>
 where
     C: Behaviour + Send + 'static,
     C::Conn: Send,

@@ -16,7 +16,7 @@ mod job;
 mod socket;
 mod uring;
 
-pub use control::{Clock, Control, Order};
-pub use job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole, spawn, spawn_pair};
-pub use socket::{Reach, listen};
+pub use control::{Clock, Control, Order, Outlet};
+pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole, spawn, spawn_pair};
+pub use socket::{Reach, SocketOptions, listen};
 pub use uring::{Support, probe};

@@ -77,6 +77,7 @@ fn in_one_line(error: &clap::Error) -> String {
 }
 
 /// Why there is no result: lines for stderr, and the exit code.
+#[derive(Debug)]
 struct Failure {
     code: u8,
     lines: Vec<String>,

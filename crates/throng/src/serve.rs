@@ -16,7 +16,9 @@ use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
 use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
-use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole};
+use throng_engine::{
+    Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole, SocketOptions,
+};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
 use throng_report::human;
@@ -120,7 +122,7 @@ pub(crate) fn open_listener(
     backlog: u32,
     reach: Reach,
 ) -> Result<TcpListener, Failure> {
-    throng_engine::listen(at, backlog, reach).map_err(|e| {
+    throng_engine::listen(at, backlog, reach, &SocketOptions::default()).map_err(|e| {
         let remedy = match e.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "; another process listens there: choose another port, or 0 for any"
@@ -171,10 +173,11 @@ impl Server {
                     + u32::from(worker < self.max_connections % self.workers),
             });
             let counters = Arc::clone(&side.counters[worker as usize]);
+            let outlet = Arc::clone(&side.outlets[worker as usize]);
             let name = format!("serve-{worker}");
             let thread = match self.mode {
-                ServeMode::Sink => self.spawn(name, role, Sink, counters, control, clock),
-                ServeMode::Echo => self.spawn(name, role, Echo, counters, control, clock),
+                ServeMode::Sink => self.spawn(name, role, Sink, (counters, outlet), control, clock),
+                ServeMode::Echo => self.spawn(name, role, Echo, (counters, outlet), control, clock),
                 other => return Err(not_built(other)),
             };
             side.threads.push(thread?);
@@ -187,7 +190,7 @@ impl Server {
         name: String,
         role: Role,
         behaviour: B,
-        counters: Arc<Counters>,
+        (counters, outlet): (Arc<Counters>, Arc<Outlet>),
         control: &Arc<Control>,
         clock: Clock,
     ) -> Result<WorkerThread, Failure>
@@ -200,7 +203,9 @@ impl Server {
             behaviour,
             traffic: Traffic::On,
             closing: Closing::ShutDown,
+            options: SocketOptions::default(),
             counters,
+            outlet,
             control: Arc::clone(control),
             clock,
             ring_slots: self.ring_slots,

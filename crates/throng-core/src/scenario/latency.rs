@@ -1,6 +1,6 @@
 //! Which latencies are measured, and at which percentiles they are told.
 
-use super::traffic::Text;
+use crate::payload::Message;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ pub struct LatencyAsked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageLatency {
-    /// This text is in it; its expressions are those of messages.
-    Marker(Text),
+    /// This is in it: a text that may be another one for each connection, as a message may.
+    Marker(Message),
     /// It has a `\{message.marker}`, which says when it was sent. That can be another process's
     /// message.
     MessageMarker,

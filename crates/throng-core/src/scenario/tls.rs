@@ -14,19 +14,18 @@ pub struct TlsClient {
     pub alpn: Vec<String>,
     /// The name to ask for and to check (SNI, RFC 6066 section 3); `None` for the target's own.
     pub server_name: Option<String>,
-    /// Each connection makes a handshake of its own: no session is resumed.
-    pub no_resumption: bool,
+    /// Sessions are resumed where the server lets us; else each connection makes a whole handshake.
+    pub resumption: bool,
 }
 
 /// The side that accepts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsServer {
-    /// The certificate and those that lead from it to a root (PEM).
-    pub certificate: PathBuf,
-    /// Its private key (PEM).
-    pub key: PathBuf,
+    /// The certificate, with those that lead from it to a root, and its private key (PEM); `None` for one
+    /// that is made for the run.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// Protocols that are spoken (ALPN), the preferred one first.
     pub alpn: Vec<String>,
-    /// No session is resumed.
-    pub no_resumption: bool,
+    /// Sessions may be resumed.
+    pub resumption: bool,
 }

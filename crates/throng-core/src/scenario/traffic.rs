@@ -1,19 +1,9 @@
 //! What is sent, how fast, and what goes for the bytes of each connection.
 
+use crate::pacing::{Profile, Spacing};
 use crate::units::{Bandwidth, Rate};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// A text as the user gave it, with its expressions and escapes still unread.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Text {
-    /// The bytes, from the command line or a file.
-    pub bytes: Vec<u8>,
-    /// Whether C escapes are to be read in it (`-e`). Expressions are read in any case.
-    pub unescape: bool,
-    /// Where it is from, for error messages: `--message 'hello'`, `--message-file hello.txt`.
-    pub origin: String,
-}
 
 /// When a message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +13,6 @@ pub enum When {
     First,
     /// Again and again, in turn with the others.
     Repeated,
-}
-
-/// One `-1`, `-m`, `-f` or `--first-message-file`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageSource {
-    /// Once or again and again.
-    pub when: When,
-    /// What.
-    pub text: Text,
 }
 
 /// What bounds the traffic of one connection, besides [`Repeat`](super::Repeat).
@@ -46,7 +27,7 @@ pub struct Limits {
     /// How long after it came up it is closed.
     pub lifetime: Option<Duration>,
     /// The run ends when this is seen in what is received.
-    pub stop_at: Option<Text>,
+    pub stop_at: Option<Vec<u8>>,
     /// Each message is a write of its own, however many are due (`--write-combine off`).
     pub write_each: bool,
 }
@@ -57,7 +38,7 @@ pub struct WholeRun {
     /// How many.
     pub rate: RunRate,
     /// How they are spread.
-    pub arrivals: ArrivalProcess,
+    pub spacing: Spacing,
 }
 
 /// The message rate of a whole run.
@@ -66,21 +47,10 @@ pub struct WholeRun {
 pub enum RunRate {
     /// The same from beginning to end.
     Constant(Rate),
-    /// Steps and ramps, as written: `10s:1k, 30s:1k..50k`.
-    Profile(String),
+    /// Steps and ramps.
+    Profile(Profile),
     /// Lines `<duration_ms> <rate>`, read from stdin while the run goes on.
     Stdin,
-}
-
-/// How arrivals are spread over time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ArrivalProcess {
-    /// Evenly.
-    #[default]
-    Uniform,
-    /// As from many independent users: gaps are exponentially distributed.
-    Poisson,
 }
 
 /// A search for the highest message rate at which message latency stays under a bound (`-r @10ms`).

@@ -1,12 +1,10 @@
 //! WebSocket (RFC 6455).
 
-use super::traffic::Text;
 use serde::{Deserialize, Serialize};
 
 /// Connections speak WebSocket: each message is a frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebSocketAsked {
-    /// Further headers of the opening handshake (section 4.1), in order: `Name: value`, without an end
-    /// of line.
-    pub headers: Vec<Text>,
+    /// Further headers of the opening handshake (section 4.1), in order: `Name: value`, one line each.
+    pub headers: Vec<String>,
 }

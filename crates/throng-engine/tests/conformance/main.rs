@@ -31,6 +31,8 @@ macro_rules! on_each_engine {
     };
 }
 
+mod answers;
+mod arrivals;
 mod closing;
 mod connecting;
 mod crowd;

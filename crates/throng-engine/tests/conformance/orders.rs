@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use throng_core::behaviour::{Echo, Load, Sink, Traffic};
-use throng_core::payload::{Layout, Messages};
+use throng_core::payload::{Layout, StaticMessages};
 use throng_core::plan::Engine;
 use throng_core::scenario::Repeat;
 use throng_core::stats::Closed;
@@ -87,7 +87,7 @@ fn a_server_told_to_stop_opening_accepts_no_more(engine: Engine) {
 }
 
 fn load(repeat: Repeat, traffic: Traffic, message: &[u8]) -> Load {
-    let messages = Messages {
+    let messages = StaticMessages {
         first: Vec::new(),
         repeated: message.to_vec(),
     };

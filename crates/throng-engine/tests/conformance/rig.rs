@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Traffic};
 use throng_core::host::{Host, Uring};
 use throng_core::pacing::ConnectPace;
-use throng_core::payload::Messages;
+use throng_core::payload::StaticMessages;
 use throng_core::plan::{self, Engine, Routes};
 use throng_core::scenario::{EngineChoice, LoadScenario, Repeat};
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
 use throng_engine::{
-    ClientRole, Clock, Closing, Control, Done, Job, Order, Reach, Role, ServerRole, spawn,
+    ClientRole, Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole,
+    SocketOptions, spawn,
 };
 
 /// When a test that waits has failed.
@@ -74,9 +75,10 @@ pub struct Side {
     pub control: Arc<Control>,
     pub clock: Clock,
     pub counters: Vec<Arc<Counters>>,
+    pub outlets: Vec<Arc<Outlet>>,
     /// Where a server listens.
     pub addresses: Vec<SocketAddr>,
-    threads: Vec<JoinHandle<io::Result<Done>>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
 impl Side {
@@ -86,6 +88,7 @@ impl Side {
             control: control.unwrap_or_default(),
             clock: Clock::start(),
             counters: (0..workers).map(|_| Arc::default()).collect(),
+            outlets: (0..workers).map(|_| Arc::default()).collect(),
             addresses: Vec::new(),
             threads: Vec::new(),
         }
@@ -154,7 +157,10 @@ impl Side {
         self.wait_for_threads();
         for thread in self.threads.drain(..) {
             let done = thread.join().expect("no worker panics");
-            measured.merge(&done.expect("no event loop fails").measured);
+            done.expect("no event loop fails");
+        }
+        for outlet in &self.outlets {
+            measured.merge(&outlet.take());
         }
         let tally = self.tally();
         assert_eq!(tally.open(), 0, "nothing stays open: {tally:?}");
@@ -227,7 +233,8 @@ impl Serve {
     pub fn at(engine: Engine, addresses: &[&str]) -> Serve {
         let listen = |at: &&str| {
             let at = at.parse().expect("an address");
-            throng_engine::listen(at, 4096, Reach::Address).expect("a listener")
+            throng_engine::listen(at, 4096, Reach::Address, &SocketOptions::default())
+                .expect("a listener")
         };
         Serve {
             engine,
@@ -370,9 +377,11 @@ impl Side {
             behaviour,
             traffic,
             counters: Arc::clone(&self.counters[worker]),
+            outlet: Arc::clone(&self.outlets[worker]),
             control: Arc::clone(&self.control),
             clock: self.clock,
             closing,
+            options: SocketOptions::default(),
             ring_slots,
             core: None,
         };
@@ -392,7 +401,7 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         connect_timeout: DEADLINE,
         sources: sources.to_vec(),
         reconnect: false,
-        messages: Messages::default(),
+        messages: StaticMessages::default(),
         repeat: Repeat::Flood,
         in_flight: None,
         traffic_after_ramp: false,

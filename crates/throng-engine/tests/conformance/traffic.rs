@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::{Echo, Load, Send, Sink, Traffic};
-use throng_core::payload::{Layout, Messages};
+use throng_core::payload::{Layout, StaticMessages};
 use throng_core::plan::Engine;
 use throng_core::scenario::Repeat;
 use throng_core::stats::Closed;
@@ -239,7 +239,7 @@ fn a_message_is_sent_whole_through_the_smallest_buffers(engine: Engine) {
 }
 
 fn load(repeat: Repeat, first: &[u8], repeated: &[u8], copies: u32) -> Load {
-    let messages = Messages {
+    let messages = StaticMessages {
         first: first.to_vec(),
         repeated: repeated.to_vec(),
     };
@@ -345,7 +345,7 @@ fn a_closed_loop_counts_each_echo_once(engine: Engine) {
         let (tally, measured) = client.close();
         assert_eq!(tally.bytes_sent, tally.messages_sent * size as u64);
         assert_eq!(tally.bytes_received, tally.bytes_sent);
-        assert_eq!(measured.round_trip.count(), tally.messages_received);
+        assert_eq!(measured.service.count(), tally.messages_received);
         assert_eq!(measured.connect.count(), 10);
         server.close();
     }

@@ -3,15 +3,16 @@
 use super::target::{self, Targets};
 use super::texts;
 use crate::Failure;
-use crate::cli::{DumpArgs, LoadArgs, Mode, Speed, StatsdArgs, Switch};
+use crate::cli::{ArrivalsArg, DumpArgs, LoadArgs, Mode, Speed, StatsdArgs, Switch, TlsServerArgs};
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use throng_core::payload::{Messages, unescape};
+use throng_core::pacing::{Profile, Spacing};
+use throng_core::payload::Messages;
 use throng_core::scenario::observe::{STATSD_NAMESPACE, STATSD_PORT};
 use throng_core::scenario::{
-    Dump, LatencyAsked, Limits, Listening, LoadScenario, MessageLatency, MessageSource, Options,
-    Repeat, RunRate, Search, SocketOptions, StatsdAsked, TlsClient, TlsServer, WebSocketAsked,
-    When, WholeRun, Whose,
+    Dump, LatencyAsked, Limits, Listening, LoadScenario, MessageLatency, Options, Repeat, RunRate,
+    Search, SocketOptions, StatsdAsked, TlsClient, TlsServer, WebSocketAsked, WholeRun, Whose,
 };
 use throng_core::units::Rate;
 
@@ -43,7 +44,7 @@ const HOLD: Duration = Duration::from_secs(10);
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let defaults = Defaults::of(args);
     let targets = target::resolve_all(&args.targets, args.websocket, args.tls.tls)?;
-    let texts = texts::messages(&args.messages)?;
+    let messages = texts::messages(&args.messages)?;
     let (hold, duration) = lengths(args)?;
     let repeat = repeat(args);
     let opens = !targets.addresses.is_empty() || args.own_server.is_some();
@@ -58,7 +59,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
             .flat_map(|s| s.0.iter().copied())
             .collect(),
         reconnect: !args.no_reconnect,
-        messages: joined(&texts)?,
+        messages: texts::as_bytes(&messages).unwrap_or_default(),
         repeat,
         in_flight: args.in_flight,
         traffic_after_ramp: args.after_ramp,
@@ -67,7 +68,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         workers: args.workers,
         engine: args.common.engine.into(),
         force: args.common.force,
-        options: options(args, &targets, texts, hold)?,
+        options: options(args, &targets, messages, hold)?,
         targets: targets.addresses,
     };
     refuse_what_does_not_go_together(args, &scenario)?;
@@ -96,20 +97,26 @@ fn repeat(args: &LoadArgs) -> Repeat {
 fn options(
     args: &LoadArgs,
     targets: &Targets,
-    texts: Vec<MessageSource>,
+    messages: Messages,
     hold: Duration,
 ) -> Result<Options, Failure> {
     let unescape = args.messages.unescape;
+    // A seed that is not given is drawn: the process's hasher has one from the system.
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
     let given_end = args.hold.or(args.duration).is_some();
     let rate = match (&args.rate, args.profile.as_deref()) {
         (Some(rate), _) => Some(RunRate::Constant(*rate)),
         (None, Some("-")) => Some(RunRate::Stdin),
-        (None, Some(profile)) => Some(RunRate::Profile(profile.to_owned())),
+        (None, Some(profile)) => {
+            Some(RunRate::Profile(profile.parse::<Profile>().map_err(
+                |e| Failure::usage(format!("--profile '{profile}': {e}")),
+            )?))
+        }
         (None, None) => None,
     };
     let marker = args.latency_marker.as_deref();
     let message_latency = match marker {
-        Some(text) => Some(MessageLatency::Marker(texts::needed(
+        Some(text) => Some(MessageLatency::Marker(texts::marker(
             "--latency-marker",
             text,
             unescape,
@@ -132,7 +139,7 @@ fn options(
     let accepts = listening.is_some();
     Ok(Options {
         targets: targets.given.clone(),
-        texts,
+        messages,
         rate: None,
         limits: Limits {
             upstream: args.channel_bandwidth_upstream,
@@ -142,13 +149,16 @@ fn options(
             stop_at: args
                 .message_stop
                 .as_deref()
-                .map(|text| texts::needed("--message-stop", text, unescape))
+                .map(|text| texts::fixed("--message-stop", text, unescape))
                 .transpose()?,
             write_each: args.write_combine == Some(Switch::Off),
         },
         whole_run: rate.map(|rate| WholeRun {
             rate,
-            arrivals: args.arrivals.map(Into::into).unwrap_or_default(),
+            spacing: match args.arrivals {
+                Some(ArrivalsArg::Poisson) => Spacing::Poisson { seed },
+                Some(ArrivalsArg::Uniform) | None => Spacing::Uniform,
+            },
         }),
         search: match &args.message_rate {
             Some(Speed::Under {
@@ -164,7 +174,7 @@ fn options(
             _ => None,
         },
         dns: args.dns.clone(),
-        seed: args.seed,
+        seed,
         latency: LatencyAsked {
             connect: args.latency_connect,
             first_byte: args.latency_first_byte,
@@ -202,13 +212,10 @@ fn options(
             insecure: args.insecure || (args.like_tcpkali() && args.cacert.is_none()),
             alpn: args.tls.alpn.clone(),
             server_name: args.sni.clone(),
-            no_resumption: args.tls.no_resumption,
+            resumption: !args.tls.no_resumption,
         }),
-        tls_server: match (args.tls.tls, args.own_server) {
-            (true, None) if accepts => Some(server(args)),
-            (true, Some(_)) if args.tls.ssl_cert.is_some() => Some(server(args)),
-            _ => None,
-        },
+        tls_server: (args.tls.tls && (accepts || args.own_server.is_some()))
+            .then(|| server(&args.tls, args.own_server.is_some())),
         listening,
         ramp_limit: (args.like_tcpkali() && (given_end || !is_search(args))).then_some(hold),
         dump: dump(&args.dump),
@@ -225,13 +232,15 @@ fn is_search(args: &LoadArgs) -> bool {
     matches!(args.message_rate, Some(Speed::Under { .. }))
 }
 
-fn server(args: &LoadArgs) -> TlsServer {
+/// The side that accepts. If it is for this process alone, a certificate is made unless one is given.
+pub(super) fn server(args: &TlsServerArgs, own: bool) -> TlsServer {
     let or = |given: &Option<PathBuf>, usual: &str| given.clone().unwrap_or_else(|| usual.into());
+    let given = args.ssl_cert.is_some() || args.ssl_key.is_some();
+    let files = || (or(&args.ssl_cert, "cert.pem"), or(&args.ssl_key, "key.pem"));
     TlsServer {
-        certificate: or(&args.tls.ssl_cert, "cert.pem"),
-        key: or(&args.tls.ssl_key, "key.pem"),
-        alpn: args.tls.alpn.clone(),
-        no_resumption: args.tls.no_resumption,
+        identity: (given || !own).then(files),
+        alpn: args.alpn.clone(),
+        resumption: !args.no_resumption,
     }
 }
 
@@ -268,27 +277,6 @@ fn statsd(args: &StatsdArgs) -> Option<StatsdAsked> {
     })
 }
 
-/// The messages as bytes, one after another.
-fn joined(texts: &[MessageSource]) -> Result<Messages, Failure> {
-    let all = |when| -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        for text in texts::of(texts, when) {
-            match text.unescape {
-                true => bytes.extend(
-                    unescape(&text.bytes)
-                        .map_err(|e| Failure::usage(format!("{}: {e}", text.origin)))?,
-                ),
-                false => bytes.extend_from_slice(&text.bytes),
-            }
-        }
-        Ok(bytes)
-    };
-    Ok(Messages {
-        first: all(When::First)?,
-        repeated: all(When::Repeated)?,
-    })
-}
-
 /// Rules that a command line's grammar can't express.
 fn refuse_what_does_not_go_together(
     args: &LoadArgs,
@@ -296,7 +284,8 @@ fn refuse_what_does_not_go_together(
 ) -> Result<(), Failure> {
     let wrong = |line: String| Err(Failure::usage(line));
     let options = &scenario.options;
-    let sends = !scenario.messages.repeated.is_empty() || !options.dns.is_empty();
+    let repeated = &options.messages.repeated;
+    let sends = texts::says_something(repeated) || !options.dns.is_empty();
     if !sends {
         let needs_one = [
             (args.message_rate.is_some(), "--message-rate"),
@@ -320,13 +309,7 @@ fn refuse_what_does_not_go_together(
             "--latency-marker needs connections that are opened: add a target HOST:PORT".into(),
         );
     }
-    let sends_markers = || {
-        let marked = |text: &[u8]| text.windows(14).any(|w| w == b"message.marker");
-        options
-            .texts
-            .iter()
-            .any(|source| marked(&source.text.bytes))
-    };
+    let sends_markers = || repeated.iter().any(|m| texts::has_marker(&m.parts));
     if options.search.is_some() && options.latency.message.is_none() && !sends_markers() {
         return wrong(
             "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo".into(),
@@ -344,10 +327,7 @@ fn refuse_what_does_not_go_together(
 }
 
 fn refuse_half_of_tls(args: &LoadArgs, options: &Options) -> Result<(), Failure> {
-    if let Some(server) = &options.tls_server {
-        readable("--ssl-cert", &server.certificate)?;
-        readable("--ssl-key", &server.key)?;
-    }
+    readable_identity(options.tls_server.as_ref())?;
     if let Some(ca) = &args.cacert {
         readable("--cacert", ca)?;
     }
@@ -375,8 +355,17 @@ fn refuse_half_of_tls(args: &LoadArgs, options: &Options) -> Result<(), Failure>
     }
 }
 
+/// Whether the files of a server's certificate can be read.
+pub(super) fn readable_identity(server: Option<&TlsServer>) -> Result<(), Failure> {
+    let Some((certificate, key)) = server.and_then(|s| s.identity.as_ref()) else {
+        return Ok(());
+    };
+    readable("--ssl-cert", certificate)?;
+    readable("--ssl-key", key)
+}
+
 /// Whether a file that the run needs later can be read.
-pub(super) fn readable(option: &str, path: &Path) -> Result<(), Failure> {
+fn readable(option: &str, path: &Path) -> Result<(), Failure> {
     match std::fs::File::open(path) {
         Ok(_) => Ok(()),
         Err(e) => Err(Failure::usage(format!("{option} {}: {e}", path.display()))),

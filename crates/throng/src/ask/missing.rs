@@ -1,7 +1,8 @@
 //! What can be asked for but is not built in: told in one line, before anything is opened.
 
+use super::texts;
 use crate::Failure;
-use throng_core::scenario::{LoadScenario, Options, ServeScenario, Text};
+use throng_core::scenario::{LoadScenario, ServeScenario};
 
 /// Refuses a load that asks for such.
 pub(crate) fn refuse_load(scenario: &LoadScenario) -> Result<(), Failure> {
@@ -36,8 +37,12 @@ pub(crate) fn refuse_load(scenario: &LoadScenario) -> Result<(), Failure> {
         (latency.message.is_some(), "message latency"),
         (latency.log.is_some(), "--latency-log"),
         (latency.samples.is_some(), "--samples"),
+        (options.statsd.is_some(), "--statsd"),
         (!options.dump.is_off(), "dumping traffic"),
-        (expressions(options), "an expression \\{…} in a message"),
+        (
+            texts::as_bytes(&options.messages).is_none(),
+            "an expression \\{…} in a message",
+        ),
     ])
 }
 
@@ -49,11 +54,6 @@ pub(crate) fn refuse_serve(scenario: &ServeScenario) -> Result<(), Failure> {
         (!built, "this --mode"),
         (scenario.options.tls_server.is_some(), "TLS"),
     ])
-}
-
-fn expressions(options: &Options) -> bool {
-    let has = |text: &Text| text.bytes.windows(2).any(|w| w == b"\\{");
-    options.texts.iter().any(|source| has(&source.text))
 }
 
 fn refuse(asked: &[(bool, &str)]) -> Result<(), Failure> {

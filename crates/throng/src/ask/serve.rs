@@ -1,39 +1,29 @@
 //! What a `throng serve` is to do.
 
-use super::load::readable;
+use super::load::{readable_identity, server};
 use super::texts;
 use crate::Failure;
 use crate::cli::ServeArgs;
-use throng_core::scenario::{Options, ServeMode, ServeScenario, TlsServer, WebSocketAsked, When};
+use throng_core::scenario::{Options, ServeMode, ServeScenario, WebSocketAsked};
 
 /// What `args` ask for, and what a sender sends how often.
 pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
     let mode = ServeMode::from(args.mode);
-    let texts = texts::messages(&args.messages)?;
+    let messages = texts::messages(&args.messages)?;
     let wrong = |line: &str| Err(Failure::usage(line));
-    match (mode, texts.is_empty()) {
+    match (mode, messages.is_empty()) {
         (ServeMode::Chargen, true) => {
             return wrong("--mode chargen needs a message to send: add -m or -f");
         }
         (ServeMode::Chargen, false) | (_, true) => {}
         (_, false) => return wrong("only --mode chargen sends messages of its own"),
     }
-    if args.message_rate.is_some() && texts::of(&texts, When::Repeated).next().is_none() {
+    if args.message_rate.is_some() && !texts::says_something(&messages.repeated) {
         return wrong("--message-rate needs a message to send: add -m or -f");
     }
-    let server = TlsServer {
-        certificate: args
-            .tls
-            .ssl_cert
-            .clone()
-            .unwrap_or_else(|| "cert.pem".into()),
-        key: args.tls.ssl_key.clone().unwrap_or_else(|| "key.pem".into()),
-        alpn: args.tls.alpn.clone(),
-        no_resumption: args.tls.no_resumption,
-    };
-    if args.tls.tls {
-        readable("--ssl-cert", &server.certificate)?;
-        readable("--ssl-key", &server.key)?;
+    let server = args.tls.tls.then(|| server(&args.tls, false));
+    if server.is_some() {
+        readable_identity(server.as_ref())?;
     } else {
         let of_tls = [
             (args.tls.ssl_cert.is_some(), "--ssl-cert"),
@@ -56,9 +46,9 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         engine: args.common.engine.into(),
         force: args.common.force,
         options: Options {
-            texts,
+            messages,
             rate: args.message_rate,
-            tls_server: args.tls.tls.then_some(server),
+            tls_server: server,
             websocket: websocket.then(WebSocketAsked::default),
             verbosity: 1,
             ..Options::default()

@@ -1,104 +1,170 @@
-//! Messages, markers and headers: read from the command line and from files, in their order.
+//! Messages, markers and headers: from the command line or from files, read into what is sent.
 
 use crate::Failure;
 use crate::cli::{MessageArgs, MessageFrom};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use throng_core::payload::unescape;
-use throng_core::scenario::{MessageSource, Text, When};
+use throng_core::payload::{Message, Messages, Part, Reading, StaticMessages, parse};
+use throng_core::scenario::traffic::When;
 
-/// The largest message: offsets in a template are 32 bits wide.
-const MAX_MESSAGE: usize = 1 << 30;
-
-/// What follows an option in an error message; longer texts are cut.
+/// How much of a text is repeated in an error message that is about it.
 const SHOWN: usize = 60;
 
-/// Every message, in the order of the command line. Escapes are tried, so that a wrong one is told
-/// before anything else happens.
-pub(super) fn messages(args: &MessageArgs) -> Result<Vec<MessageSource>, Failure> {
-    let mut all = Vec::with_capacity(args.given.len());
+/// Every message, in the order of the command line.
+pub(super) fn messages(args: &MessageArgs) -> Result<Messages, Failure> {
+    let mut all = Messages::default();
     for one in &args.given {
-        let text = match &one.from {
-            MessageFrom::Inline(bytes) => inline(one.option, bytes.clone(), args.unescape)?,
+        let message = match &one.from {
+            MessageFrom::Inline(text) => read(&shown(one.option, text), text, args.unescape)?,
             MessageFrom::File(path) => {
                 let origin = format!("{} {}", one.option, path.display());
-                let bytes =
+                let text =
                     std::fs::read(path).map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
-                checked(bytes, args.unescape, origin)?
+                read(&origin, &text, args.unescape)?
             }
         };
-        all.push(MessageSource {
-            when: one.when,
-            text,
-        });
-    }
-    for when in [When::First, When::Repeated] {
-        let bytes: usize = of(&all, when).map(|text| text.bytes.len()).sum();
-        if bytes > MAX_MESSAGE {
-            return Err(Failure::usage(format!(
-                "the messages are {bytes} bytes long together; at most 1 GiB is possible"
-            )));
+        match one.when {
+            When::First => all.first.push(message),
+            When::Repeated => all.repeated.push(message),
         }
     }
     Ok(all)
 }
 
-/// The texts that are sent then.
-pub(super) fn of(all: &[MessageSource], when: When) -> impl Iterator<Item = &Text> {
-    let wanted = move |source: &&MessageSource| source.when == when;
-    all.iter().filter(wanted).map(|source| &source.text)
-}
-
-/// A marker, something to stop at: an option's value that must not be empty.
-pub(super) fn needed(option: &str, value: &OsStr, unescape: bool) -> Result<Text, Failure> {
-    let text = inline(option, value.as_bytes().to_vec(), unescape)?;
-    if text.bytes.is_empty() {
-        return Err(Failure::usage(format!("{option} needs a text to look for")));
-    }
-    Ok(text)
-}
-
-/// A header of an HTTP request: one line, a name and a colon (RFC 9112 section 5).
-pub(super) fn header(value: &OsStr, unescape_it: bool) -> Result<Text, Failure> {
-    let text = inline("--header", value.as_bytes().to_vec(), unescape_it)?;
-    let plain = match unescape_it {
-        true => unescape(&text.bytes).unwrap_or_default(),
-        false => text.bytes.clone(),
-    };
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    let name = plain.split(|b| *b == b':').next().unwrap_or_default();
-    let named = !name.is_empty() && name.len() < plain.len() && name.iter().all(token);
-    if !named || plain.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
-        return Err(Failure::usage(format!(
-            "{} is not a header; write one line like 'Origin: https://example.com'",
-            text.origin
-        )));
-    }
-    Ok(text)
-}
-
-fn inline(option: &str, bytes: Vec<u8>, unescape: bool) -> Result<Text, Failure> {
-    let shown = String::from_utf8_lossy(&bytes);
-    // One line, whatever is in it.
-    let mut cut: String = shown
+/// The option and the text it was given, on one line and not too long.
+fn shown(option: &str, text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut cut: String = text
         .chars()
         .take(SHOWN)
         .map(|c| if c.is_control() { '·' } else { c })
         .collect();
-    if shown.chars().count() > SHOWN {
+    if text.chars().count() > SHOWN {
         cut += "…";
     }
-    let origin = format!("{option} '{cut}'");
-    checked(bytes, unescape, origin)
+    format!("{option} '{cut}'")
 }
 
-fn checked(bytes: Vec<u8>, unescape_it: bool, origin: String) -> Result<Text, Failure> {
-    if unescape_it {
-        unescape(&bytes).map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
-    }
-    Ok(Text {
-        bytes,
-        unescape: unescape_it,
-        origin,
+fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
+    let how = Reading {
+        unescape,
+        files: &|path| std::fs::read(path),
+    };
+    parse(text, &how).map_err(|e| Failure::usage(format!("{origin}: {e}")))
+}
+
+/// Whether a message can have bytes in it at all.
+pub(super) fn says_something(messages: &[Message]) -> bool {
+    let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());
+    messages.iter().any(|m| !m.parts.iter().all(empty))
+}
+
+/// Whether a message has a marker that says when it was sent.
+pub(super) fn has_marker(parts: &[Part]) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Marker => true,
+        Part::Frame(frame) => has_marker(&frame.payload),
+        Part::Raw(parts) => has_marker(parts),
+        _ => false,
     })
+}
+
+/// The bytes of messages that are the same each time, one after another; `None` if one is not.
+pub(super) fn as_bytes(messages: &Messages) -> Option<StaticMessages> {
+    let joined = |messages: &[Message]| -> Option<Vec<u8>> {
+        let mut all = Vec::new();
+        for message in messages {
+            all.extend(constant(message)?);
+        }
+        Some(all)
+    };
+    Some(StaticMessages {
+        first: joined(&messages.first)?,
+        repeated: joined(&messages.repeated)?,
+    })
+}
+
+fn constant(message: &Message) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    for part in &message.parts {
+        match part {
+            Part::Bytes(bytes) => all.extend_from_slice(bytes),
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
+/// What is looked for in what comes in: it must not be empty.
+pub(super) fn marker(option: &str, value: &OsStr, unescape: bool) -> Result<Message, Failure> {
+    let message = read(&shown(option, value.as_bytes()), value.as_bytes(), unescape)?;
+    match says_something(std::slice::from_ref(&message)) {
+        true => Ok(message),
+        false => Err(Failure::usage(format!("{option} needs a text to look for"))),
+    }
+}
+
+/// The same, if it must be the same on each connection.
+pub(super) fn fixed(option: &str, value: &OsStr, unescape: bool) -> Result<Vec<u8>, Failure> {
+    let varies = || {
+        let origin = shown(option, value.as_bytes());
+        Failure::usage(format!(
+            "{origin} must be the same on each connection: no \\{{…}} in it"
+        ))
+    };
+    constant(&marker(option, value, unescape)?).ok_or_else(varies)
+}
+
+/// A header of an HTTP request: one line, a name and a colon (RFC 9112 section 5).
+pub(super) fn header(value: &OsStr, unescape: bool) -> Result<String, Failure> {
+    let wrong = || {
+        let origin = shown("--header", value.as_bytes());
+        Failure::usage(format!(
+            "{origin} is not a header; write one line like 'Origin: https://example.com'"
+        ))
+    };
+    let text = String::from_utf8(fixed("--header", value, unescape)?).map_err(|_| wrong())?;
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let name = text.split_once(':').map_or("", |(name, _)| name);
+    let odd = |c: char| c.is_control() && c != '\t';
+    if name.is_empty() || !name.bytes().all(token) || text.contains(odd) {
+        return Err(wrong());
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_one_line_with_a_name() {
+        for (text, unescape, good) in [
+            ("Origin: http://a", false, true),
+            ("X-Empty:", false, true),
+            ("X-Tab: a\\tb", true, true),
+            ("", false, false),
+            ("Origin", false, false),
+            (": x", false, false),
+            ("A b: x", false, false),
+            ("A: x\r\nB: y", false, false),
+            ("A: x\\r\\nB: y", true, false),
+            ("A: \\{connection.uid}", false, false),
+        ] {
+            assert_eq!(header(OsStr::new(text), unescape).is_ok(), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn markers_are_seen_wherever_they_stand() {
+        for (text, marked) in [
+            ("x", false),
+            (r"a\{message.marker}", true),
+            (r"\{ message.marker }", true),
+            (r"\{connection.uid}", false),
+        ] {
+            let message = marker("--message", OsStr::new(text), false).unwrap();
+            assert_eq!(has_marker(&message.parts), marked, "{text}");
+        }
+    }
 }

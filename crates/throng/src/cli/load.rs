@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use throng_core::scenario::{ArrivalProcess, DnsAsked, ListenMode, Percentile};
+use throng_core::scenario::{DnsAsked, ListenMode, Percentile};
 use throng_core::units::{self, Bandwidth, Rate};
 
 pub(super) const EXAMPLES: &str = "\
@@ -384,15 +384,6 @@ pub(crate) enum ArrivalsArg {
     Uniform,
     /// As from many independent users
     Poisson,
-}
-
-impl From<ArrivalsArg> for ArrivalProcess {
-    fn from(arg: ArrivalsArg) -> ArrivalProcess {
-        match arg {
-            ArrivalsArg::Uniform => ArrivalProcess::Uniform,
-            ArrivalsArg::Poisson => ArrivalProcess::Poisson,
-        }
-    }
 }
 
 /// `--listen-mode`

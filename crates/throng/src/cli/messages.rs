@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_pars
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use throng_core::scenario::When;
+use throng_core::scenario::traffic::When;
 
 /// What is sent, in the order of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ pub(crate) mod tcpkali;
 mod tls;
 mod tune;
 
-pub(crate) use load::{DumpArgs, LoadArgs, Speed, StatsdArgs, Switch};
+pub(crate) use load::{ArrivalsArg, DumpArgs, LoadArgs, Speed, StatsdArgs, Switch};
 pub(crate) use messages::{From as MessageFrom, MessageArgs};
 pub(crate) use plan::PlanArgs;
 pub(crate) use serve::ServeArgs;

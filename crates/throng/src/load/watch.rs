@@ -382,7 +382,7 @@ fn message_rate(
         },
         seconds,
         lateness: Percentiles::of(&measured.lateness),
-        round_trip: Percentiles::of(&measured.round_trip),
+        round_trip: Percentiles::of(&measured.service),
         cpu_us_per_message: (messages > 0)
             .then(|| (to.cpu.saturating_sub(from.cpu)).as_secs_f64() * 1e6 / messages as f64),
     })
