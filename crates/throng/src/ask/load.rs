@@ -22,17 +22,27 @@ struct Defaults {
     connect_timeout: Duration,
 }
 
+/// What tcpkali opens a second.
+const USUAL_RATE: f64 = 100.0;
+
 impl Defaults {
-    fn of(args: &LoadArgs) -> Defaults {
-        match args.like_tcpkali() {
-            true => Defaults {
-                connect_rate: Rate::per_second(100.0),
-                connect_timeout: Duration::from_secs(1),
-            },
-            false => Defaults {
+    fn of(args: &LoadArgs, hold: Duration) -> Defaults {
+        if !args.like_tcpkali() {
+            return Defaults {
                 connect_rate: None,
                 connect_timeout: Duration::from_secs(5),
-            },
+            };
+        }
+        // All have to come up within -T. Where tcpkali gives up because its rate can't do that, it is
+        // raised to what does it in half the time.
+        let needed = f64::from(args.connections) / hold.as_secs_f64();
+        let rate = match needed > USUAL_RATE {
+            true => 2.0 * needed,
+            false => USUAL_RATE,
+        };
+        Defaults {
+            connect_rate: Rate::per_second(rate),
+            connect_timeout: Duration::from_secs(1),
         }
     }
 }
@@ -42,10 +52,10 @@ const HOLD: Duration = Duration::from_secs(10);
 
 /// What `args` ask for.
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
-    let defaults = Defaults::of(args);
     let targets = target::resolve_all(&args.targets, args.websocket, args.tls.tls)?;
     let messages = texts::messages(&args.messages)?;
     let (hold, duration) = lengths(args)?;
+    let defaults = Defaults::of(args, hold);
     let repeat = repeat(args);
     let opens = !targets.addresses.is_empty() || args.own_server.is_some();
     let scenario = LoadScenario {
@@ -217,7 +227,9 @@ fn options(
         tls_server: (args.tls.tls && (accepts || args.own_server.is_some()))
             .then(|| server(&args.tls, args.own_server.is_some())),
         listening,
-        ramp_limit: (args.like_tcpkali() && (given_end || !is_search(args))).then_some(hold),
+        ramp_limit: (args.like_tcpkali() && (given_end || !is_search(args)))
+            .then_some(hold)
+            .filter(|limit| !limit.is_zero()),
         dump: dump(&args.dump),
         verbosity: args
             .verbose

@@ -105,7 +105,7 @@ fn command() -> Command {
         .args_override_self(true)
         .mut_arg("output", |arg| arg.default_value("tcpkali"))
         .mut_arg("connect_rate", |arg| {
-            arg.help("New connections a second [default: 100]")
+            arg.help("New connections a second [default: 100, or as many as -T demands]")
         })
         .mut_arg("connect_timeout", |arg| {
             arg.help("How long one attempt to connect may take [default: 1s]")
