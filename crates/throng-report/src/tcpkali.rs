@@ -341,13 +341,36 @@ mod tests {
             (999_999.5, "1e+06"),
             (999_999.4, "999999"),
             (1_234_567.0, "1.23457e+06"),
-            (99_999.95, "100000"),
+            (99_999.96, "100000"),
             (9.999_999_9, "10"),
             (1e100, "1e+100"),
             (-2.5, "-2.5"),
         ] {
             assert_eq!(general(n), text, "{n}");
         }
+    }
+
+    #[test]
+    fn numbers_are_as_awk_prints_them_with_g() {
+        // Mantissas at every power of ten that a rate or a time has, and those beside a carry.
+        let mantissas = [
+            1.0, 1.234_565, 2.5, 4.999_995, 9.999_994, 9.999_996, 7.777_777,
+        ];
+        let numbers: Vec<f64> = (-12..13)
+            .flat_map(|power| mantissas.map(|m| m * 10f64.powi(power)))
+            .collect();
+        let lines: String = numbers.iter().map(|n| format!("{n:.17e}\n")).collect();
+        let out = std::process::Command::new("sh")
+            .args([
+                "-c",
+                "printf %s \"$0\" | awk '{ printf \"%g\\n\", $1 }'",
+                &lines,
+            ])
+            .output()
+            .expect("sh starts");
+        let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+        let ours: Vec<String> = numbers.iter().map(|n| general(*n)).collect();
+        assert_eq!(ours, printed.lines().collect::<Vec<_>>());
     }
 
     #[test]
