@@ -342,7 +342,7 @@ pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Sho
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::StaticMessages;
+    use crate::payload::Messages;
     use crate::scenario::{EngineChoice, Repeat, ServeMode};
     use std::collections::HashMap;
     use std::time::Duration;
@@ -358,7 +358,7 @@ mod tests {
             connect_timeout: Duration::from_secs(5),
             sources: Vec::new(),
             reconnect: true,
-            messages: StaticMessages::default(),
+            messages: Messages::default(),
             repeat: Repeat::Flood,
             in_flight: None,
             traffic_after_ramp: false,
@@ -525,13 +525,13 @@ mod tests {
     #[test]
     fn what_messages_take_in_buffers_is_an_estimate_and_refuses_nothing() {
         let mut echo = scenario(1_000_000, &[]);
-        echo.messages.repeated = vec![b'x'; 16];
+        echo.messages.repeated = vec![vec![b'x'; 16].into()];
         echo.repeat = Repeat::ClosedLoop;
         echo.in_flight = Some(128);
         assert_eq!(load(&echo, &host()).unwrap().warnings, []);
         // A message on each, and its memory, would be too much, if all were under way at once.
         let mut flood = scenario(1_000_000, &[]);
-        flood.messages.repeated = vec![b'x'; 16 << 10];
+        flood.messages.repeated = vec![vec![b'x'; 16 << 10].into()];
         let plan = load(&flood, &host()).unwrap();
         assert!(
             plan.warnings.iter().any(|w| w.kind == LimitKind::Memory),

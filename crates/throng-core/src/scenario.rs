@@ -7,7 +7,8 @@ pub mod tls;
 pub mod traffic;
 pub mod websocket;
 
-use crate::payload::{Messages, StaticMessages};
+use crate::dns::Query;
+use crate::payload::Messages;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +18,7 @@ pub use latency::{LatencyAsked, MessageLatency, Percentile};
 pub use listen::{ListenMode, Listening, Target};
 pub use observe::{Dump, SocketOptions, StatsdAsked, Whose};
 pub use tls::{TlsClient, TlsServer};
-pub use traffic::{DnsAsked, Limits, RunRate, Search, WholeRun};
+pub use traffic::{Limits, RunRate, Search, WholeRun};
 pub use websocket::WebSocketAsked;
 
 /// Which event loop moves the bytes.
@@ -69,19 +70,19 @@ impl ServeMode {
 pub struct Options {
     /// The targets as they were given, one for each positional argument.
     pub targets: Vec<Target>,
-    /// What is sent, in the order of the command line.
-    pub messages: Messages,
     /// Bounds of each connection's traffic.
     pub limits: Limits,
+    /// A server that sends: what, in the order of the command line. (A load has `messages`.)
+    pub messages: Messages,
     /// A server that sends: messages a second on each connection; `None` for as fast as they go. (A
-    /// load has [`Repeat`].)
+    /// load has `repeat`.)
     pub rate: Option<Rate>,
     /// Messages of the whole run instead of each connection's.
     pub whole_run: Option<WholeRun>,
     /// A search for the highest rate instead of a given one.
     pub search: Option<Search>,
     /// DNS questions to send, in turn.
-    pub dns: Vec<DnsAsked>,
+    pub dns: Vec<Query>,
     /// What random numbers begin with.
     pub seed: u64,
     /// Which latencies are measured.
@@ -137,7 +138,7 @@ pub struct LoadScenario {
     /// Whether a connection that closes or fails is opened again.
     pub reconnect: bool,
     /// What to send.
-    pub messages: StaticMessages,
+    pub messages: Messages,
     /// How often.
     pub repeat: Repeat,
     /// Closed loop: messages under way at once, over all connections; `None` for one on each.

@@ -5,6 +5,7 @@
 //! be checked against each other: attempted = established + failed + in flight, and
 //! established (or accepted) = open + closed by somebody.
 
+use crate::websocket::Violation;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, AddAssign};
@@ -127,6 +128,7 @@ macro_rules! counted {
             $($(#[$doc])* pub $name: Counter,)*
             failed: [Counter; FailCause::ALL.len()],
             closed: [Counter; Closed::ALL.len()],
+            violated: [Counter; Violation::ALL.len()],
             /// When the last connection came up: nanoseconds since the run began. No part of a tally,
             /// since times don't add up.
             pub last_up_ns: Counter,
@@ -138,6 +140,7 @@ macro_rules! counted {
             $($(#[$doc])* pub $name: u64,)*
             failed: [u64; FailCause::ALL.len()],
             closed: [u64; Closed::ALL.len()],
+            violated: [u64; Violation::ALL.len()],
         }
 
         impl Counters {
@@ -147,6 +150,7 @@ macro_rules! counted {
                     $($name: self.$name.get(),)*
                     failed: std::array::from_fn(|i| self.failed[i].get()),
                     closed: std::array::from_fn(|i| self.closed[i].get()),
+                    violated: std::array::from_fn(|i| self.violated[i].get()),
                 }
             }
         }
@@ -158,6 +162,7 @@ macro_rules! counted {
                     $($name: self.$name + other.$name,)*
                     failed: std::array::from_fn(|i| self.failed[i] + other.failed[i]),
                     closed: std::array::from_fn(|i| self.closed[i] + other.closed[i]),
+                    violated: std::array::from_fn(|i| self.violated[i] + other.violated[i]),
                 }
             }
         }
@@ -169,6 +174,7 @@ macro_rules! counted {
                     $($name: self.$name.saturating_sub(earlier.$name),)*
                     failed: std::array::from_fn(|i| self.failed[i].saturating_sub(earlier.failed[i])),
                     closed: std::array::from_fn(|i| self.closed[i].saturating_sub(earlier.closed[i])),
+                    violated: std::array::from_fn(|i| self.violated[i].saturating_sub(earlier.violated[i])),
                 }
             }
         }
@@ -196,6 +202,8 @@ counted! {
     messages_received,
     /// Messages that were due, at the rate asked for, and had not been sent when their connection ended.
     messages_unsent,
+    /// Connections that became WebSocket connections.
+    upgraded,
     /// Messages that were sent and had no answer when their connection ended, where answers are looked
     /// for.
     messages_unanswered,
@@ -212,6 +220,11 @@ impl Counters {
     /// Counts `n` connections that ended.
     pub fn closed(&self, why: Closed, n: u64) {
         self.closed[why as usize].add(n);
+    }
+
+    /// Counts a WebSocket peer that broke the protocol.
+    pub fn violation(&self, kind: Violation) {
+        self.violated[kind as usize].add(1);
     }
 }
 
@@ -234,6 +247,16 @@ impl Tally {
     /// Connections that ended.
     pub fn closed_in_all(&self) -> u64 {
         self.closed.iter().sum()
+    }
+
+    /// WebSocket peers that broke the protocol in this way.
+    pub fn violations(&self, kind: Violation) -> u64 {
+        self.violated[kind as usize]
+    }
+
+    /// WebSocket peers that broke the protocol.
+    pub fn violations_in_all(&self) -> u64 {
+        self.violated.iter().sum()
     }
 
     /// Connections that are up. Never negative, although the counts are read one after another.

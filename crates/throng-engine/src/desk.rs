@@ -103,11 +103,15 @@ pub(crate) struct Desk<B: Behaviour> {
     outlet: Arc<Outlet>,
     /// The last collection that was answered.
     collection: u32,
+    /// How many changes of the rate are made.
+    steered: u32,
     /// Timers that are due have not all fired.
     behind: bool,
     /// The connection whose turn it was last, and how many are still to have theirs.
     turn: u32,
     passed: u32,
+    /// How many are to have it because something arrived.
+    arrived: u32,
     /// How far starting traffic on all connections has got, once it was ordered.
     started: Option<u32>,
 }
@@ -122,11 +126,11 @@ pub(crate) enum Fired {
 
 impl<B: Behaviour> Desk<B> {
     /// The desk of `job`, and the slots a ring's table has.
-    pub fn new(job: Job<B>) -> Desk<B> {
+    pub fn new(job: Job, behaviour: B) -> Desk<B> {
         let mut desk = Desk {
-            reads: job.behaviour.reads(),
+            reads: behaviour.reads(),
             options: job.options.list(),
-            behaviour: job.behaviour,
+            behaviour,
             conns: Vec::new(),
             counters: job.counters,
             clock: job.clock,
@@ -144,9 +148,11 @@ impl<B: Behaviour> Desk<B> {
             connect_times: Durations::default(),
             outlet: job.outlet,
             collection: 0,
+            steered: 0,
             behind: false,
             turn: 0,
             passed: 0,
+            arrived: 0,
             started: None,
         };
         desk.set_traffic(job.traffic, desk.clock.now());
@@ -241,11 +247,15 @@ impl<B: Behaviour> Desk<B> {
                 self.set_traffic(Traffic::Off, now);
                 self.started = None;
             } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
-                self.set_traffic(Traffic::On, now);
+                self.set_traffic(Traffic::On, self.control.traffic_began());
                 self.started = Some(0);
             }
             self.orders = orders;
         }
+        let behaviour = &mut self.behaviour;
+        self.steered = self
+            .control
+            .steering(self.steered, |steer| behaviour.steer(steer));
         let collection = self.control.collection();
         if collection != self.collection {
             self.collection = collection;
@@ -293,7 +303,11 @@ impl<B: Behaviour> Desk<B> {
     /// Wakes the next connection in turn, if another one passed. Returns it, for what it asks to be
     /// done.
     pub fn take_turn(&mut self, now: Time, out: &mut Outbox) -> Option<u32> {
-        self.passed = self.passed.checked_sub(1)?;
+        if self.passed > 0 {
+            self.passed -= 1;
+        } else {
+            self.arrived = self.arrived.checked_sub(1)?;
+        }
         let index = self.next_in_turn()?;
         self.tell(index, now, |b, conn, at| b.turn(conn, at, out));
         Some(index)
@@ -306,8 +320,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// Asks the behaviour what has arrived by now.
     pub fn take_arrivals(&mut self, now: Time) {
-        let arrived = self.behaviour.arrived(now);
-        self.pass(arrived);
+        self.arrived = self.behaviour.arrived(now);
     }
 
     /// Whether a server worker should let others accept: it is far ahead of the one with the fewest
@@ -518,7 +531,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// How long the loop may sleep; `None` for until something happens.
     pub fn sleep(&self, now: Time) -> Option<Duration> {
-        if self.started.is_some() || self.passed > 0 || self.behind {
+        if self.started.is_some() || self.passed > 0 || self.arrived > 0 || self.behind {
             return Some(Duration::ZERO);
         }
         let opening = self

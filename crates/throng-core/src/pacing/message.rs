@@ -49,12 +49,17 @@ impl MessagePace {
 /// When a message is due: nanoseconds since the start, with fractions, so that rates do not drift
 /// (2^53 ns, exact to a nanosecond, are 104 days).
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
-pub struct Due(f64);
+pub struct Due(pub(super) f64);
 
 impl Due {
     /// Due at `t`.
     pub fn at(t: Time) -> Due {
         Due(t.0 as f64)
+    }
+
+    /// In nanoseconds since the start.
+    pub fn ns(self) -> f64 {
+        self.0
     }
 
     /// The first instant that is not before it is due.

@@ -1,14 +1,14 @@
-//! WebSocket frames as they are sent: the header (RFC 6455 5.2) and the mask (5.3).
+//! WebSocket frames of templates as they are sent: what is known of a header before its payload is.
 
 use super::template::{Frame, FrameKind};
-
-/// The longest header: 2 bytes, 8 of length, 4 of masking key.
-pub(super) const LONGEST_HEADER: usize = 14;
+use crate::websocket::frame::{Header, MAX_HEADER, Mask, Opcode};
 
 /// What a header says, except how long the payload is and how it is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    first_byte: u8,
+    kind: FrameKind,
+    last: bool,
+    reserved: u8,
     /// Whether it is a client's, so that what follows is masked.
     pub(super) masked: bool,
 }
@@ -16,7 +16,9 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn of(frame: &Frame, masked: bool) -> Head {
         Head {
-            first_byte: u8::from(frame.last) << 7 | (frame.reserved & 7) << 4 | frame.kind as u8,
+            kind: frame.kind,
+            last: frame.last,
+            reserved: frame.reserved,
             masked,
         }
     }
@@ -24,59 +26,46 @@ impl Head {
     /// A whole text message.
     pub(super) fn text(masked: bool) -> Head {
         Head {
-            first_byte: 0x80 | FrameKind::Text as u8,
+            kind: FrameKind::Text,
+            last: true,
+            reserved: 0,
             masked,
         }
     }
 
     /// Bytes of the header in front of `payload` bytes.
     pub(super) fn bytes(self, payload: u64) -> usize {
-        let length = match payload {
-            0..126 => 0,
-            126..0x1_0000 => 2,
-            _ => 8,
-        };
-        2 + length + if self.masked { 4 } else { 0 }
+        self.header(payload, [0; 4]).size()
     }
 
     /// The header in front of `payload` bytes, as many of the bytes as the second number says. `key` is
     /// used if it is a client's.
-    pub(super) fn encode(self, payload: u64, key: [u8; 4]) -> ([u8; LONGEST_HEADER], usize) {
-        let mut out = [0; LONGEST_HEADER];
-        let masked = u8::from(self.masked) << 7;
-        out[0] = self.first_byte;
-        match payload {
-            0..126 => out[1] = masked | payload as u8,
-            126..0x1_0000 => {
-                out[1] = masked | 126;
-                out[2..4].copy_from_slice(&(payload as u16).to_be_bytes());
-            }
-            _ => {
-                out[1] = masked | 127;
-                out[2..10].copy_from_slice(&payload.to_be_bytes());
-            }
+    pub(super) fn encode(self, payload: u64, key: [u8; 4]) -> ([u8; MAX_HEADER], usize) {
+        self.header(payload, key).to_bytes()
+    }
+
+    fn header(self, payload: u64, key: [u8; 4]) -> Header {
+        let opcode = match self.kind {
+            FrameKind::Continuation => Opcode::Continuation,
+            FrameKind::Text => Opcode::Text,
+            FrameKind::Binary => Opcode::Binary,
+            FrameKind::Close => Opcode::Close,
+            FrameKind::Ping => Opcode::Ping,
+            FrameKind::Pong => Opcode::Pong,
+        };
+        Header {
+            fin: self.last,
+            reserved: self.reserved,
+            opcode,
+            mask: self.masked.then_some(Mask(key)),
+            length: payload,
         }
-        let n = self.bytes(payload);
-        if self.masked {
-            out[n - 4..n].copy_from_slice(&key);
-        }
-        (out, n)
     }
 }
 
 /// Masks `bytes`, the whole payload of a frame, with `key` (or unmasks them).
 pub(super) fn mask(bytes: &mut [u8], key: [u8; 4]) {
-    let word = u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001;
-    let mut words = bytes.chunks_exact_mut(8);
-    for chunk in &mut words {
-        let masked = u64::from_ne_bytes([
-            chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7],
-        ]) ^ word;
-        chunk.copy_from_slice(&masked.to_ne_bytes());
-    }
-    for (byte, key) in words.into_remainder().iter_mut().zip(key.iter().cycle()) {
-        *byte ^= key;
-    }
+    Mask(key).apply(bytes);
 }
 
 #[cfg(test)]

@@ -19,6 +19,28 @@ impl Messages {
     }
 }
 
+impl Messages {
+    /// About how many bytes a repeated message has, in the mean; 0 if there are none. What differs from
+    /// message to message is taken for a word.
+    pub fn about_bytes(&self) -> u64 {
+        let all: u64 = self.repeated.iter().map(|m| about(&m.parts)).sum();
+        all / (self.repeated.len() as u64).max(1)
+    }
+}
+
+/// Bytes of something that differs, about.
+const WORD: u64 = 10;
+
+fn about(parts: &[Part]) -> u64 {
+    let bytes = |part: &Part| match part {
+        Part::Bytes(bytes) => bytes.len() as u64,
+        Part::Frame(frame) => about(&frame.payload) + WORD,
+        Part::Raw(parts) => about(parts),
+        _ => WORD,
+    };
+    parts.iter().map(bytes).sum()
+}
+
 /// One message: its parts follow each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

@@ -65,12 +65,3 @@ pub struct Search {
     /// How long to search at most, once all connections are up; `None` until it is found.
     pub at_most: Option<Duration>,
 }
-
-/// A DNS question to send over TCP (`--dns example.com/A`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DnsAsked {
-    /// The name that is asked for.
-    pub name: String,
-    /// The record's type, in capitals: `A`, `AAAA`, `TXT`, `TYPE65`.
-    pub record: String,
-}

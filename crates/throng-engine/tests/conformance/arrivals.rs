@@ -20,6 +20,7 @@ const ARRIVALS: u32 = 2000;
 /// Sends a byte on the next connection every so often, and measures how late.
 struct Ticks {
     left: u32,
+    waiting: u32,
     next: Time,
     measured: Measured,
 }
@@ -40,14 +41,13 @@ impl Behaviour for Ticks {
     fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Outbox) {}
 
     fn arrived(&mut self, now: Time) -> u32 {
-        let mut n = 0;
         while self.next <= now && self.left > 0 {
             self.measured.lateness.record(now.since(self.next));
             self.next = self.next + EVERY;
             self.left -= 1;
-            n += 1;
+            self.waiting += 1;
         }
-        n
+        self.waiting
     }
 
     fn next_arrival(&self) -> Option<Time> {
@@ -55,6 +55,7 @@ impl Behaviour for Ticks {
     }
 
     fn turn(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
+        self.waiting -= 1;
         out.send = Send::Memory(0..1);
     }
 
@@ -66,6 +67,7 @@ impl Behaviour for Ticks {
 fn ticks() -> Ticks {
     Ticks {
         left: ARRIVALS,
+        waiting: 0,
         next: Time(u64::MAX),
         measured: Measured::default(),
     }

@@ -43,3 +43,4 @@ mod script;
 mod serving;
 mod timers;
 mod traffic;
+mod websocket;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Traffic};
 use throng_core::host::{Host, Uring};
 use throng_core::pacing::ConnectPace;
-use throng_core::payload::StaticMessages;
+use throng_core::payload::Messages;
 use throng_core::plan::{self, Engine, Routes};
 use throng_core::scenario::{EngineChoice, LoadScenario, Repeat};
 use throng_core::stats::{Counters, Measured, Tally};
@@ -374,7 +374,6 @@ impl Side {
     {
         let job = Job {
             role,
-            behaviour,
             traffic,
             counters: Arc::clone(&self.counters[worker]),
             outlet: Arc::clone(&self.outlets[worker]),
@@ -385,7 +384,8 @@ impl Side {
             ring_slots,
             core: None,
         };
-        let thread = spawn(engine, format!("worker-{worker}"), job).expect("a thread");
+        let thread =
+            spawn(engine, format!("worker-{worker}"), job.with(behaviour)).expect("a thread");
         self.threads.push(thread);
     }
 }
@@ -401,7 +401,7 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         connect_timeout: DEADLINE,
         sources: sources.to_vec(),
         reconnect: false,
-        messages: StaticMessages::default(),
+        messages: Messages::default(),
         repeat: Repeat::Flood,
         in_flight: None,
         traffic_after_ramp: false,

@@ -45,15 +45,15 @@ fn connect_rate(s: &LoadScenario) -> f64 {
 }
 
 fn first(s: &LoadScenario) -> Vec<&[u8]> {
-    s.options.messages.first.iter().map(bytes).collect()
+    s.messages.first.iter().map(bytes).collect()
 }
 
 fn repeated(s: &LoadScenario) -> Vec<&[u8]> {
-    s.options.messages.repeated.iter().map(bytes).collect()
+    s.messages.repeated.iter().map(bytes).collect()
 }
 
 fn frame(s: &LoadScenario) -> Option<FrameKind> {
-    match s.options.messages.repeated[0].parts.as_slice() {
+    match s.messages.repeated[0].parts.as_slice() {
         [Part::Frame(frame)] => Some(frame.kind),
         _ => None,
     }
@@ -93,7 +93,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
                 && s.options.ramp_limit == Some(secs(10))
                 && s.reconnect
                 && s.options.verbosity == 1
-                && s.options.messages.is_empty()
+                && s.messages.is_empty()
         }),
         ("tcpkali --message '$' localhost:echo", |s| {
             repeated(s) == [b"$"] && s.targets[0].port() == 7 && s.repeat == Repeat::Flood
@@ -175,14 +175,14 @@ fn those_of_its_readme_and_manual_mean_the_same() {
         (
             r"tcpkali -em 'GET /image-\{connection.uid%10}.jpg\r\n\r\n' 127.1:80",
             |s| {
-                let parts = &s.options.messages.repeated[0].parts;
+                let parts = &s.messages.repeated[0].parts;
                 matches!(&parts[..], [Part::Bytes(_), Part::Uid { modulo }, Part::Bytes(end)]
                     if modulo[0].get() == 10 && end == b".jpg\r\n\r\n")
             },
         ),
         (
             r"tcpkali -em 'GET /image-\{re [a-z0-9]+}.jpg\r\n\r\n' 127.1:80",
-            |s| matches!(s.options.messages.repeated[0].parts[1], Part::Random { .. }),
+            |s| matches!(s.messages.repeated[0].parts[1], Part::Random { .. }),
         ),
         (
             "tcpkali -m x --latency-percentiles 50,100 --latency-connect 127.1:80",
@@ -251,7 +251,7 @@ fn those_of_its_own_tests_mean_the_same() {
         ),
         (
             r"tcpkali -T1s -l127.1:1 127.1:1 --ws -m '\{message.marker}\{re [a-z]{1,300}}' -r10 --duration=5s",
-            |s| s.hold == secs(5) && s.options.messages.repeated[0].parts[0] == Part::Marker,
+            |s| s.hold == secs(5) && s.messages.repeated[0].parts[0] == Part::Marker,
         ),
         (
             "tcpkali -l1351 127.1:1351 -T1 -mFOOBARBAZ -r162222 --dump-one",
@@ -289,7 +289,7 @@ fn those_that_its_users_have_published_mean_the_same() {
         (
             r"tcpkali -c 50 -T 10s -e1 'PROXY TCP4 127.0.0.1 127.0.0.1 \{connection.uid} 25578\r\n' -m 'PING\r\n' 127.0.0.1:1122",
             |s| {
-                let parts = &s.options.messages.first[0].parts;
+                let parts = &s.messages.first[0].parts;
                 parts.len() == 3 && repeated(s) == [b"PING\r\n"]
             },
         ),

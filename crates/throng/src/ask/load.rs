@@ -69,7 +69,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
             .flat_map(|s| s.0.iter().copied())
             .collect(),
         reconnect: !args.no_reconnect,
-        messages: texts::as_bytes(&messages).unwrap_or_default(),
+        messages,
         repeat,
         in_flight: args.in_flight,
         traffic_after_ramp: args.after_ramp,
@@ -78,7 +78,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         workers: args.workers,
         engine: args.common.engine.into(),
         force: args.common.force,
-        options: options(args, &targets, messages, hold)?,
+        options: options(args, &targets, hold)?,
         targets: targets.addresses,
     };
     refuse_what_does_not_go_together(args, &scenario)?;
@@ -104,12 +104,7 @@ fn repeat(args: &LoadArgs) -> Repeat {
     }
 }
 
-fn options(
-    args: &LoadArgs,
-    targets: &Targets,
-    messages: Messages,
-    hold: Duration,
-) -> Result<Options, Failure> {
+fn options(args: &LoadArgs, targets: &Targets, hold: Duration) -> Result<Options, Failure> {
     let unescape = args.messages.unescape;
     // A seed that is not given is drawn: the process's hasher has one from the system.
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
@@ -149,7 +144,7 @@ fn options(
     let accepts = listening.is_some();
     Ok(Options {
         targets: targets.given.clone(),
-        messages,
+        messages: Messages::default(),
         rate: None,
         limits: Limits {
             upstream: args.channel_bandwidth_upstream,
@@ -296,7 +291,7 @@ fn refuse_what_does_not_go_together(
 ) -> Result<(), Failure> {
     let wrong = |line: String| Err(Failure::usage(line));
     let options = &scenario.options;
-    let repeated = &options.messages.repeated;
+    let repeated = &scenario.messages.repeated;
     let sends = texts::says_something(repeated) || !options.dns.is_empty();
     if !sends {
         let needs_one = [

@@ -1,6 +1,5 @@
 //! What can be asked for but is not built in: told in one line, before anything is opened.
 
-use super::texts;
 use crate::Failure;
 use throng_core::scenario::{LoadScenario, ServeScenario};
 
@@ -39,10 +38,6 @@ pub(crate) fn refuse_load(scenario: &LoadScenario) -> Result<(), Failure> {
         (latency.samples.is_some(), "--samples"),
         (options.statsd.is_some(), "--statsd"),
         (!options.dump.is_off(), "dumping traffic"),
-        (
-            texts::as_bytes(&options.messages).is_none(),
-            "an expression \\{…} in a message",
-        ),
     ])
 }
 

@@ -4,8 +4,9 @@ use crate::Failure;
 use crate::cli::{MessageArgs, MessageFrom};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use throng_core::payload::{Message, Messages, Part, Reading, StaticMessages, parse};
+use throng_core::payload::{Message, Messages, Part, Reading, parse};
 use throng_core::scenario::traffic::When;
+use throng_core::websocket::handshake::client::Field;
 
 /// How much of a text is repeated in an error message that is about it.
 const SHOWN: usize = 60;
@@ -69,21 +70,7 @@ pub(super) fn has_marker(parts: &[Part]) -> bool {
     })
 }
 
-/// The bytes of messages that are the same each time, one after another; `None` if one is not.
-pub(super) fn as_bytes(messages: &Messages) -> Option<StaticMessages> {
-    let joined = |messages: &[Message]| -> Option<Vec<u8>> {
-        let mut all = Vec::new();
-        for message in messages {
-            all.extend(constant(message)?);
-        }
-        Some(all)
-    };
-    Some(StaticMessages {
-        first: joined(&messages.first)?,
-        repeated: joined(&messages.repeated)?,
-    })
-}
-
+/// The bytes of a message that is the same each time; `None` if it is not.
 fn constant(message: &Message) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     for part in &message.parts {
@@ -115,22 +102,12 @@ pub(super) fn fixed(option: &str, value: &OsStr, unescape: bool) -> Result<Vec<u
     constant(&marker(option, value, unescape)?).ok_or_else(varies)
 }
 
-/// A header of an HTTP request: one line, a name and a colon (RFC 9112 section 5).
-pub(super) fn header(value: &OsStr, unescape: bool) -> Result<String, Failure> {
-    let wrong = || {
-        let origin = shown("--header", value.as_bytes());
-        Failure::usage(format!(
-            "{origin} is not a header; write one line like 'Origin: https://example.com'"
-        ))
-    };
-    let text = String::from_utf8(fixed("--header", value, unescape)?).map_err(|_| wrong())?;
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let name = text.split_once(':').map_or("", |(name, _)| name);
-    let odd = |c: char| c.is_control() && c != '\t';
-    if name.is_empty() || !name.bytes().all(token) || text.contains(odd) {
-        return Err(wrong());
-    }
-    Ok(text)
+/// A header of the WebSocket handshake.
+pub(super) fn header(value: &OsStr, unescape: bool) -> Result<Field, Failure> {
+    let text = fixed("--header", value, unescape)?;
+    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("--header: {why}"));
+    let text = String::from_utf8(text).map_err(|e| wrong(&e))?;
+    text.parse().map_err(|e| wrong(&e))
 }
 
 #[cfg(test)]

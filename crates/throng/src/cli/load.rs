@@ -10,7 +10,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use throng_core::scenario::{DnsAsked, ListenMode, Percentile};
+use throng_core::dns::Query;
+use throng_core::scenario::{ListenMode, Percentile};
 use throng_core::units::{self, Bandwidth, Rate};
 
 pub(super) const EXAMPLES: &str = "\
@@ -82,11 +83,10 @@ pub(crate) struct LoadArgs {
     #[arg(
         long,
         value_name = "NAME/TYPE",
-        value_parser = dns,
         conflicts_with_all = ["message", "message_file", "websocket"],
         help_heading = MESSAGES
     )]
-    pub dns: Vec<DnsAsked>,
+    pub dns: Vec<Query>,
 
     /// End the run when this is seen in what is received
     #[arg(long, value_name = "S", allow_hyphen_values = true, help_heading = MESSAGES)]
@@ -429,24 +429,6 @@ fn buffer(text: &str) -> Result<u64, String> {
         n @ 1..=0x3fff_ffff => Ok(n),
         _ => Err("a buffer has 1 byte to 1 GiB".into()),
     }
-}
-
-/// A name of RFC 1035, with what stands in service names, and a record's type.
-fn dns(text: &str) -> Result<DnsAsked, String> {
-    let wrong = || format!("'{text}' is not a question; write it like example.com/A");
-    let (name, record) = text.rsplit_once('/').ok_or_else(wrong)?;
-    let bare = name.strip_suffix('.').unwrap_or(name);
-    let label = |l: &str| (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_graphic());
-    // RFC 1035 section 2.3.4: 255 octets with a length before each label and the root's at the end.
-    let named = name == "." || (bare.len() <= 253 && bare.split('.').all(label));
-    let typed = !record.is_empty() && record.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !named || !typed {
-        return Err(wrong());
-    }
-    Ok(DnsAsked {
-        name: name.to_owned(),
-        record: record.to_ascii_uppercase(),
-    })
 }
 
 /// Names of metrics are separated by dots and end at a colon.

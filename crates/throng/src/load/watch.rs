@@ -177,7 +177,7 @@ impl LoadRun<'_> {
         let kernel_sockets = self.watch.meter.note_kernel();
         let ends = if self.both_ends_here { 2 } else { 1 };
         if self.scenario.traffic_after_ramp {
-            self.watch.control.give(Order::StartTraffic);
+            self.watch.control.start_traffic(self.watch.clock.now());
         }
         Opened {
             mark,
