@@ -410,6 +410,7 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         workers: None,
         engine: EngineChoice::Auto,
         force: true,
+        options: Default::default(),
     };
     // Where connections go does not depend on what the machine allows.
     let host = Host {
