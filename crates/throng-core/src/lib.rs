@@ -22,6 +22,7 @@ pub mod scenario;
 pub mod stats;
 pub mod summary;
 pub mod time;
+pub mod tls_failure;
 pub mod tune;
 pub mod units;
 pub mod wheel;

@@ -5,6 +5,7 @@
 //! be checked against each other: attempted = established + failed + in flight, and
 //! established (or accepted) = open + closed by somebody.
 
+use crate::tls_failure::TlsFailure;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, AddAssign};
@@ -127,6 +128,7 @@ macro_rules! counted {
             $($(#[$doc])* pub $name: Counter,)*
             failed: [Counter; FailCause::ALL.len()],
             closed: [Counter; Closed::ALL.len()],
+            tls_failed: [Counter; TlsFailure::ALL.len()],
             /// When the last connection came up: nanoseconds since the run began. No part of a tally,
             /// since times don't add up.
             pub last_up_ns: Counter,
@@ -138,6 +140,7 @@ macro_rules! counted {
             $($(#[$doc])* pub $name: u64,)*
             failed: [u64; FailCause::ALL.len()],
             closed: [u64; Closed::ALL.len()],
+            tls_failed: [u64; TlsFailure::ALL.len()],
         }
 
         impl Counters {
@@ -147,6 +150,7 @@ macro_rules! counted {
                     $($name: self.$name.get(),)*
                     failed: std::array::from_fn(|i| self.failed[i].get()),
                     closed: std::array::from_fn(|i| self.closed[i].get()),
+                    tls_failed: std::array::from_fn(|i| self.tls_failed[i].get()),
                 }
             }
         }
@@ -158,6 +162,7 @@ macro_rules! counted {
                     $($name: self.$name + other.$name,)*
                     failed: std::array::from_fn(|i| self.failed[i] + other.failed[i]),
                     closed: std::array::from_fn(|i| self.closed[i] + other.closed[i]),
+                    tls_failed: std::array::from_fn(|i| self.tls_failed[i] + other.tls_failed[i]),
                 }
             }
         }
@@ -169,6 +174,7 @@ macro_rules! counted {
                     $($name: self.$name.saturating_sub(earlier.$name),)*
                     failed: std::array::from_fn(|i| self.failed[i].saturating_sub(earlier.failed[i])),
                     closed: std::array::from_fn(|i| self.closed[i].saturating_sub(earlier.closed[i])),
+                    tls_failed: std::array::from_fn(|i| self.tls_failed[i].saturating_sub(earlier.tls_failed[i])),
                 }
             }
         }
@@ -196,12 +202,27 @@ counted! {
     messages_received,
     /// Messages that were due, at the rate asked for, and had not been sent when their connection ended.
     messages_unsent,
+    /// TLS handshakes that were completed.
+    secured,
+    /// Those among them that resumed an earlier session.
+    resumed,
+    /// Secured connections that a fatal alert or a broken record ended. Their [`TlsFailure`] is counted with
+    /// those of the handshakes: secured + failed - broken + handshakes under way = established + accepted.
+    tls_broken,
+    /// Secured connections that the peer closed without saying so in TLS first (close_notify): what came last
+    /// may be missing.
+    tls_truncated,
 }
 
 impl Counters {
     /// Counts an attempt that failed.
     pub fn failed(&self, cause: FailCause) {
         self.failed[cause as usize].add(1);
+    }
+
+    /// Counts a TLS handshake that failed, or a secured connection that was broken.
+    pub fn tls_failed(&self, why: TlsFailure) {
+        self.tls_failed[why as usize].add(1);
     }
 
     /// Counts `n` connections that ended.
@@ -219,6 +240,16 @@ impl Tally {
     /// Attempts that failed.
     pub fn failed_in_all(&self) -> u64 {
         self.failed.iter().sum()
+    }
+
+    /// TLS handshakes that failed, or secured connections that were broken, of this kind.
+    pub fn tls_failed(&self, why: TlsFailure) -> u64 {
+        self.tls_failed[why as usize]
+    }
+
+    /// TLS handshakes that failed, and secured connections that were broken.
+    pub fn tls_failed_in_all(&self) -> u64 {
+        self.tls_failed.iter().sum()
     }
 
     /// Connections that ended this way.
@@ -310,6 +341,8 @@ pub struct Measured {
     pub lateness: Durations,
     /// From when a message was sent to when its echo was back in full (closed loop).
     pub round_trip: Durations,
+    /// From when a connection was up to when its TLS handshake was done.
+    pub handshake: Durations,
 }
 
 impl Measured {
@@ -318,6 +351,7 @@ impl Measured {
         self.connect.merge(&other.connect);
         self.lateness.merge(&other.lateness);
         self.round_trip.merge(&other.round_trip);
+        self.handshake.merge(&other.handshake);
     }
 }
 
