@@ -5,12 +5,12 @@
 
 use crate::control::{Clock, Control, Order, Orders};
 use crate::job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole};
-use crate::socket::Address;
+use crate::socket::{Address, SocketOption};
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::behaviour::{Behaviour, Outbox, Traffic};
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic};
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::Routes;
 use throng_core::stats::{Closed, Counters, FailCause, Measured};
@@ -97,6 +97,8 @@ pub(crate) struct Desk<B: Behaviour> {
     fresh: u32,
     freed: Vec<u32>,
     closing: Closing,
+    reads: Reads,
+    options: Box<[SocketOption]>,
     connect_times: Measured,
     /// Timers that are due have not all fired.
     behind: bool,
@@ -119,6 +121,8 @@ impl<B: Behaviour> Desk<B> {
     /// The desk of `job`, and the slots a ring's table has.
     pub fn new(job: Job<B>) -> Desk<B> {
         let mut desk = Desk {
+            reads: job.behaviour.reads(),
+            options: job.options.list(),
             behaviour: job.behaviour,
             conns: Vec::new(),
             counters: job.counters,
@@ -162,6 +166,16 @@ impl<B: Behaviour> Desk<B> {
         self.max
     }
 
+    /// How connections are read from.
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// What to set on sockets before they connect.
+    pub fn options(&self) -> &[SocketOption] {
+        &self.options
+    }
+
     /// How to close what is up at the end.
     pub fn closing(&self) -> Closing {
         self.closing
@@ -192,12 +206,23 @@ impl<B: Behaviour> Desk<B> {
         self.freed.push(index);
     }
 
-    /// The number of connection `index` in the whole scenario.
-    fn id(&self, index: u32) -> u32 {
-        match &self.opener {
+    /// Tells connection `index`'s behaviour of something.
+    #[inline]
+    fn tell(&mut self, index: u32, now: Time, what: impl FnOnce(&mut B, &mut B::Conn, &At)) {
+        let id = match &self.opener {
             Some(o) => o.first + o.step * index,
             None => index,
-        }
+        };
+        let at = At {
+            id,
+            now,
+            counters: &self.counters,
+        };
+        what(
+            &mut self.behaviour,
+            &mut self.conns[index as usize].user,
+            &at,
+        );
     }
 
     /// Takes orders. Returns whether it is time to close.
@@ -259,13 +284,19 @@ impl<B: Behaviour> Desk<B> {
     pub fn take_turn(&mut self, now: Time, out: &mut Outbox) -> Option<u32> {
         self.passed = self.passed.checked_sub(1)?;
         let index = self.next_in_turn()?;
-        self.wake(index, now, out);
+        self.tell(index, now, |b, conn, at| b.turn(conn, at, out));
         Some(index)
     }
 
     /// Takes note that this many connections are to have their turn.
     pub fn pass(&mut self, n: u32) {
-        self.passed += n;
+        self.passed = self.passed.saturating_add(n);
+    }
+
+    /// Asks the behaviour what has arrived by now.
+    pub fn take_arrivals(&mut self, now: Time) {
+        let arrived = self.behaviour.arrived(now);
+        self.pass(arrived);
     }
 
     /// Whether a server worker should let others accept: it is far ahead of the one with the fewest
@@ -369,51 +400,34 @@ impl<B: Behaviour> Desk<B> {
         if self.traffic == Traffic::On {
             self.conns[index as usize].marks |= STARTED;
         }
-        let id = self.id(index);
-        self.behaviour.opened(
-            &mut self.conns[index as usize].user,
-            id,
-            now,
-            &self.counters,
-            out,
-        );
+        self.tell(index, now, |b, conn, at| b.opened(conn, at, out));
     }
 
     /// Traffic starts on a connection that is up.
     pub fn start(&mut self, index: u32, now: Time, out: &mut Outbox) {
-        let id = self.id(index);
-        self.behaviour.started(
-            &mut self.conns[index as usize].user,
-            id,
-            now,
-            &self.counters,
-            out,
-        );
+        self.tell(index, now, |b, conn, at| b.started(conn, at, out));
     }
 
     /// Bytes came in on a connection.
     pub fn received(&mut self, index: u32, bytes: &[u8], now: Time, out: &mut Outbox) {
+        self.discarded(bytes.len());
+        self.tell(index, now, |b, conn, at| b.received(conn, bytes, at, out));
+    }
+
+    /// Bytes came in at which nobody looks.
+    pub fn discarded(&self, bytes: usize) {
         self.counters.reads.add(1);
-        self.counters.bytes_received.add(bytes.len() as u64);
-        let user = &mut self.conns[index as usize].user;
-        self.behaviour
-            .received(user, bytes, now, &self.counters, out);
+        self.counters.bytes_received.add(bytes as u64);
     }
 
     /// What a connection was asked to send is sent, all `n` bytes.
     pub fn sent(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
-        let user = &mut self.conns[index as usize].user;
-        self.behaviour.sent(user, n, now, &self.counters, out);
+        self.tell(index, now, |b, conn, at| b.sent(conn, n, at, out));
     }
 
     /// A connection's timer fired.
     pub fn wake(&mut self, index: u32, now: Time, out: &mut Outbox) {
-        self.behaviour.woken(
-            &mut self.conns[index as usize].user,
-            now,
-            &self.counters,
-            out,
-        );
+        self.tell(index, now, |b, conn, at| b.woken(conn, at, out));
     }
 
     /// An attempt failed. The place is not the engine's any more.
@@ -431,12 +445,7 @@ impl<B: Behaviour> Desk<B> {
     /// A connection ended. The place is not the engine's any more.
     pub fn closed(&mut self, index: u32, why: Closed, now: Time) {
         self.counters.closed(why, 1);
-        self.behaviour.closed(
-            &mut self.conns[index as usize].user,
-            why,
-            now,
-            &self.counters,
-        );
+        self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
         self.leave(index, now);
     }
 
@@ -464,13 +473,14 @@ impl<B: Behaviour> Desk<B> {
     pub fn close_all(&mut self) {
         let now = self.clock.now();
         let mut open = 0;
-        for conn in &mut self.conns {
-            if conn.state == State::Open {
+        for index in 0..self.conns.len() {
+            if self.conns[index].state == State::Open {
                 open += 1;
-                self.behaviour
-                    .closed(&mut conn.user, Closed::ByUs, now, &self.counters);
+                self.tell(index as u32, now, |b, conn, at| {
+                    b.closed(conn, Closed::ByUs, at);
+                });
             }
-            conn.state = State::Free;
+            self.conns[index].state = State::Free;
         }
         self.counters.closed(Closed::ByUs, open);
     }
@@ -516,15 +526,22 @@ impl<B: Behaviour> Desk<B> {
             .next()
             .into_iter()
             .chain(open)
+            .chain(self.behaviour.next_arrival())
             .min()
             .map(|at| at.since(now))
     }
 
     /// Ends the desk's work.
-    pub fn done(self) -> Done {
-        let mut measured = self.behaviour.measured();
-        measured.merge(&self.connect_times);
-        Done { measured }
+    pub fn done(mut self) -> Done {
+        Done {
+            measured: self.take_measured(),
+        }
+    }
+
+    fn take_measured(&mut self) -> Measured {
+        let mut measured = self.behaviour.take_measured();
+        measured.merge(&std::mem::take(&mut self.connect_times));
+        measured
     }
 }
 

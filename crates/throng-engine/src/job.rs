@@ -1,6 +1,7 @@
 //! What one worker thread does, as its spawner says it.
 
 use crate::control::{Clock, Control};
+use crate::socket::SocketOptions;
 use crate::{epoll, uring};
 use std::io;
 use std::net::TcpListener;
@@ -79,6 +80,8 @@ pub struct Job<B> {
     pub traffic: Traffic,
     /// How to close what is up at the end.
     pub closing: Closing,
+    /// Client: what to set on sockets. (Accepted ones have what their listener has.)
+    pub options: SocketOptions,
     /// Where to count.
     pub counters: Arc<Counters>,
     /// Where orders come from.

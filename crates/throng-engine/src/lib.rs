@@ -18,5 +18,5 @@ mod uring;
 
 pub use control::{Clock, Control, Order};
 pub use job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole, spawn, spawn_pair};
-pub use socket::{Reach, listen};
+pub use socket::{Reach, SocketOptions, listen};
 pub use uring::{Support, probe};

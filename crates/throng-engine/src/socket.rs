@@ -69,11 +69,8 @@ impl Address {
     }
 }
 
-/// An option that is switched on, for setsockopt by reference.
-pub(crate) static ON: i32 = 1;
-
 /// Sets an int option.
-pub(crate) fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: the option's value is an int, alive during the call.
     let done = unsafe {
         libc::setsockopt(
@@ -89,6 +86,61 @@ pub(crate) fn set_option(fd: RawFd, level: i32, name: i32, value: i32) -> io::Re
     } else {
         Ok(())
     }
+}
+
+/// What to set on sockets beyond the kernel's defaults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// Whether small packets go out at once (TCP_NODELAY), or wait while others are on their way.
+    pub nodelay: Option<bool>,
+    /// SO_SNDBUF in bytes; the kernel doubles it and keeps to net.core.wmem_max.
+    pub send_buffer: Option<u32>,
+    /// SO_RCVBUF in bytes; the kernel doubles it and keeps to net.core.rmem_max.
+    pub receive_buffer: Option<u32>,
+}
+
+/// An int option: level, name, value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketOption {
+    pub level: i32,
+    pub name: i32,
+    pub value: i32,
+}
+
+/// Before a bind to a source address: leave the port to connect (Linux 4.2). Without it bind() would
+/// search for a port that is free towards every target.
+pub(crate) static PORT_LATER: SocketOption = SocketOption {
+    level: libc::IPPROTO_IP,
+    name: libc::IP_BIND_ADDRESS_NO_PORT,
+    value: 1,
+};
+
+impl SocketOptions {
+    pub(crate) fn list(&self) -> Box<[SocketOption]> {
+        let option = |level, name, value: Option<i32>| {
+            value.map(|value| SocketOption { level, name, value })
+        };
+        let size = |bytes: Option<u32>| bytes.map(|b| i32::try_from(b).unwrap_or(i32::MAX));
+        [
+            option(
+                libc::IPPROTO_TCP,
+                libc::TCP_NODELAY,
+                self.nodelay.map(i32::from),
+            ),
+            option(libc::SOL_SOCKET, libc::SO_SNDBUF, size(self.send_buffer)),
+            option(libc::SOL_SOCKET, libc::SO_RCVBUF, size(self.receive_buffer)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Sets `options` on a socket.
+pub(crate) fn set_options(options: &[SocketOption], fd: RawFd) -> io::Result<()> {
+    options
+        .iter()
+        .try_for_each(|o| set_option(fd, o.level, o.name, o.value))
 }
 
 /// A new TCP socket that does not block.
@@ -131,17 +183,24 @@ pub enum Reach {
 }
 
 /// Listens on `address` with an accept queue of `backlog` (cut by the kernel to somaxconn). `[::]`
-/// takes IPv4 too; where the kernel has no IPv6 it falls back to `0.0.0.0`.
+/// takes IPv4 too; where the kernel has no IPv6 it falls back to `0.0.0.0`. Accepted sockets have the
+/// listener's `options`.
 ///
 /// # Errors
 /// As from socket(2), bind(2) and listen(2).
-pub fn listen(address: SocketAddr, backlog: u32, reach: Reach) -> io::Result<TcpListener> {
+pub fn listen(
+    address: SocketAddr,
+    backlog: u32,
+    reach: Reach,
+    options: &SocketOptions,
+) -> io::Result<TcpListener> {
     let fd = match stream(Address::new(address).family()) {
         Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
             return listen(
                 (std::net::Ipv4Addr::UNSPECIFIED, address.port()).into(),
                 backlog,
                 reach,
+                options,
             );
         }
         other => other?,
@@ -185,6 +244,7 @@ pub fn listen(address: SocketAddr, backlog: u32, reach: Reach) -> io::Result<Tcp
             return Err(io::Error::last_os_error());
         }
     }
+    set_options(&options.list(), fd.as_raw_fd())?;
     bind(fd.as_raw_fd(), &Address::new(address))?;
     // SAFETY: no pointers.
     if unsafe { libc::listen(fd.as_raw_fd(), i32::try_from(backlog).unwrap_or(i32::MAX)) } < 0 {

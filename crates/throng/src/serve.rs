@@ -15,7 +15,7 @@ use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
 use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
-use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole};
+use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
 use throng_report::human;
@@ -130,7 +130,7 @@ pub(crate) fn open_listener(
     backlog: u32,
     reach: Reach,
 ) -> Result<TcpListener, Failure> {
-    throng_engine::listen(at, backlog, reach).map_err(|e| {
+    throng_engine::listen(at, backlog, reach, &SocketOptions::default()).map_err(|e| {
         let remedy = match e.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "; another process listens there: choose another port, or 0 for any"
@@ -201,6 +201,7 @@ impl Server {
             behaviour,
             traffic: Traffic::On,
             closing: Closing::ShutDown,
+            options: SocketOptions::default(),
             counters,
             control: Arc::clone(control),
             clock,

@@ -1,8 +1,6 @@
 //! Sends back what comes in.
 
-use super::{Behaviour, Outbox, Send};
-use crate::stats::Counters;
-use crate::time::Time;
+use super::{At, Behaviour, Outbox, Send};
 
 /// Echoes (as RFC 862 does): every byte goes back in order, and a peer that does not read is not read from.
 #[derive(Debug, Default)]
@@ -12,9 +10,9 @@ impl Behaviour for Echo {
     type Conn = ();
     const TIMERS: bool = false;
 
-    fn opened(&mut self, (): &mut (), _: u32, _: Time, _: &Counters, _: &mut Outbox) {}
+    fn opened(&mut self, (): &mut (), _: &At, _: &mut Outbox) {}
 
-    fn received(&mut self, (): &mut (), _: &[u8], _: Time, _: &Counters, out: &mut Outbox) {
+    fn received(&mut self, (): &mut (), _: &[u8], _: &At, out: &mut Outbox) {
         out.send = Send::Back;
     }
 }

@@ -1,11 +1,11 @@
 //! The client of a load test: a first message, then messages at a rate, as fast as they go, or one at
 //! a time as each is echoed.
 
-use super::{Behaviour, Outbox, Send};
+use super::{At, Behaviour, Outbox, Send};
 use crate::pacing::{Due, MessagePace};
 use crate::payload::Layout;
 use crate::scenario::Repeat;
-use crate::stats::{Closed, Counters, Measured};
+use crate::stats::{Closed, Measured};
 use crate::time::Time;
 use std::sync::Arc;
 
@@ -88,9 +88,9 @@ impl Load {
         }
     }
 
-    fn begin(&mut self, conn: &mut LoadConn, id: u32, now: Time, out: &mut Outbox) {
+    fn begin(&mut self, conn: &mut LoadConn, at: &At, out: &mut Outbox) {
         if let Some(pace) = &self.pace {
-            conn.due = pace.first(id, now);
+            conn.due = pace.first(at.id, at.now);
         }
         match self.layout.first() {
             Some(range) => {
@@ -98,7 +98,7 @@ impl Load {
                 self.expect_echo(conn, range.len());
                 out.send = Send::Memory(range);
             }
-            None => self.next(conn, now, out),
+            None => self.next(conn, at.now, out),
         }
     }
 
@@ -109,10 +109,11 @@ impl Load {
     }
 
     /// Notes the echo as come if it has, and goes on.
-    fn answered(&mut self, conn: &mut LoadConn, now: Time, counters: &Counters, out: &mut Outbox) {
+    fn answered(&mut self, conn: &mut LoadConn, at: &At, out: &mut Outbox) {
+        let now = at.now;
         if conn.under_way == 0 {
             self.measured.round_trip.record(now.since(conn.due.time()));
-            counters.messages_received.add(1);
+            at.counters.messages_received.add(1);
             self.active -= 1;
             if self.most_active == u32::MAX {
                 self.next(conn, now, out);
@@ -159,60 +160,47 @@ impl Behaviour for Load {
         self.layout.memory()
     }
 
-    fn opened(&mut self, conn: &mut LoadConn, id: u32, now: Time, _: &Counters, out: &mut Outbox) {
+    fn opened(&mut self, conn: &mut LoadConn, at: &At, out: &mut Outbox) {
         *conn = LoadConn::default();
         if self.traffic == Traffic::On {
-            self.begin(conn, id, now, out);
+            self.begin(conn, at, out);
         }
     }
 
-    fn started(&mut self, conn: &mut LoadConn, id: u32, now: Time, _: &Counters, out: &mut Outbox) {
+    fn started(&mut self, conn: &mut LoadConn, at: &At, out: &mut Outbox) {
         if conn.doing == Doing::Idle {
-            self.begin(conn, id, now, out);
+            self.begin(conn, at, out);
         }
     }
 
-    fn received(
-        &mut self,
-        conn: &mut LoadConn,
-        bytes: &[u8],
-        now: Time,
-        counters: &Counters,
-        out: &mut Outbox,
-    ) {
+    fn received(&mut self, conn: &mut LoadConn, bytes: &[u8], at: &At, out: &mut Outbox) {
         if self.repeat == Repeat::ClosedLoop {
             conn.under_way = conn.under_way.saturating_sub(bytes.len() as u32);
             if conn.doing == Doing::Awaiting {
-                self.answered(conn, now, counters, out);
+                self.answered(conn, at, out);
             }
         }
     }
 
-    fn sent(
-        &mut self,
-        conn: &mut LoadConn,
-        _: usize,
-        now: Time,
-        counters: &Counters,
-        out: &mut Outbox,
-    ) {
+    fn sent(&mut self, conn: &mut LoadConn, _: usize, at: &At, out: &mut Outbox) {
+        let now = at.now;
         if conn.doing == Doing::First {
             self.next(conn, now, out);
             return;
         }
         match &self.pace {
             None if self.repeat == Repeat::ClosedLoop => {
-                counters.messages_sent.add(1);
+                at.counters.messages_sent.add(1);
                 conn.doing = Doing::Awaiting;
                 // A large message is echoed while its end is still being sent.
-                self.answered(conn, now, counters, out);
+                self.answered(conn, at, out);
             }
             None => {
-                counters.messages_sent.add(conn.under_way.into());
+                at.counters.messages_sent.add(conn.under_way.into());
                 self.next(conn, now, out);
             }
             Some(pace) => {
-                counters.messages_sent.add(conn.under_way.into());
+                at.counters.messages_sent.add(conn.under_way.into());
                 for _ in 0..conn.under_way {
                     self.measured.lateness.record(now.since(conn.due.time()));
                     conn.due = pace.after(conn.due, 1);
@@ -222,25 +210,30 @@ impl Behaviour for Load {
         }
     }
 
-    fn woken(&mut self, conn: &mut LoadConn, now: Time, _: &Counters, out: &mut Outbox) {
+    fn woken(&mut self, conn: &mut LoadConn, at: &At, out: &mut Outbox) {
+        if conn.doing == Doing::Paced {
+            self.next(conn, at.now, out);
+        }
+    }
+
+    fn turn(&mut self, conn: &mut LoadConn, at: &At, out: &mut Outbox) {
         match conn.doing {
-            Doing::Paced => self.next(conn, now, out),
-            Doing::Idle if self.repeat == Repeat::ClosedLoop => self.next(conn, now, out),
+            Doing::Idle => self.next(conn, at.now, out),
             // Its last message is still under way: somebody else's turn.
             Doing::Sending | Doing::Awaiting if self.active < self.most_active => out.pass = 1,
             _ => {}
         }
     }
 
-    fn closed(&mut self, conn: &mut LoadConn, _: Closed, now: Time, counters: &Counters) {
+    fn closed(&mut self, conn: &mut LoadConn, _: Closed, at: &At) {
         // What was due and never got out was late too; leaving it out would flatter a stalled peer.
         if let Some(pace) = &self.pace
             && matches!(conn.doing, Doing::Sending | Doing::Paced)
         {
-            let end = now.min(self.off_at);
+            let end = at.now.min(self.off_at);
             for _ in 0..pace.due(conn.due, end) {
                 self.measured.lateness.record(end.since(conn.due.time()));
-                counters.messages_unsent.add(1);
+                at.counters.messages_unsent.add(1);
                 conn.due = pace.after(conn.due, 1);
             }
         }
@@ -261,8 +254,8 @@ impl Behaviour for Load {
         };
     }
 
-    fn measured(self) -> Measured {
-        self.measured
+    fn take_measured(&mut self) -> Measured {
+        std::mem::take(&mut self.measured)
     }
 }
 
@@ -270,6 +263,7 @@ impl Behaviour for Load {
 mod tests {
     use super::*;
     use crate::payload::Messages;
+    use crate::stats::Counters;
     use crate::units::Rate;
 
     const MS: u64 = 1_000_000;
@@ -300,33 +294,32 @@ mod tests {
         fn at(
             &mut self,
             ms: u64,
-            event: impl FnOnce(&mut Load, &mut LoadConn, Time, &Counters, &mut Outbox),
+            event: impl FnOnce(&mut Load, &mut LoadConn, &At, &mut Outbox),
         ) -> Outbox {
             let mut out = Outbox::default();
-            event(
-                &mut self.load,
-                &mut self.conn,
-                Time(ms * MS),
-                &self.counters,
-                &mut out,
-            );
+            let at = At {
+                id: 0,
+                now: Time(ms * MS),
+                counters: &self.counters,
+            };
+            event(&mut self.load, &mut self.conn, &at, &mut out);
             out
         }
 
         fn opened(&mut self, ms: u64) -> Outbox {
-            self.at(ms, |l, c, now, n, out| l.opened(c, 0, now, n, out))
+            self.at(ms, |l, c, at, out| l.opened(c, at, out))
         }
 
         fn sent(&mut self, ms: u64) -> Outbox {
-            self.at(ms, |l, c, now, n, out| l.sent(c, 0, now, n, out))
+            self.at(ms, |l, c, at, out| l.sent(c, 0, at, out))
         }
 
         fn woken(&mut self, ms: u64) -> Outbox {
-            self.at(ms, |l, c, now, n, out| l.woken(c, now, n, out))
+            self.at(ms, |l, c, at, out| l.woken(c, at, out))
         }
 
         fn received(&mut self, ms: u64, bytes: &[u8]) -> Outbox {
-            self.at(ms, |l, c, now, n, out| l.received(c, bytes, now, n, out))
+            self.at(ms, |l, c, at, out| l.received(c, bytes, at, out))
         }
     }
 
@@ -365,7 +358,7 @@ mod tests {
         let mut rig = Rig::new(load(Repeat::Paced(rate), ""));
         rig.opened(0);
         rig.load.traffic(Traffic::Off, Time(95 * MS));
-        rig.at(500, |l, c, now, n, _| l.closed(c, Closed::ByUs, now, n));
+        rig.at(500, |l, c, at, _| l.closed(c, Closed::ByUs, at));
         assert_eq!(rig.counters.read().messages_unsent, 10);
         assert_eq!(rig.load.measured.lateness.count(), 10);
     }
@@ -406,18 +399,17 @@ mod tests {
         let mut rig = Rig::new(load);
         assert_eq!(rig.opened(0).send, Send::Memory(0..4));
         let mut other = LoadConn::default();
-        let out = rig.at(0, |l, _, now, n, out| l.opened(&mut other, 1, now, n, out));
+        let out = rig.at(0, |l, _, at, out| l.opened(&mut other, at, out));
         assert_eq!(out.send, Send::Nothing, "one message is under way already");
         rig.sent(1);
         let out = rig.received(2, b"ping");
         assert_eq!((out.send, out.pass), (Send::Nothing, 1));
-        let out = rig.at(2, |l, _, now, n, out| l.woken(&mut other, now, n, out));
+        let out = rig.at(2, |l, _, at, out| l.turn(&mut other, at, out));
         assert_eq!(out.send, Send::Memory(0..4));
         // It closes with its message under way, so there is room for one again.
-        rig.at(3, |l, _, now, n, _| {
-            l.closed(&mut other, Closed::ByPeer, now, n)
-        });
-        assert_eq!(rig.woken(4).send, Send::Memory(0..4));
+        rig.at(3, |l, _, at, _| l.closed(&mut other, Closed::ByPeer, at));
+        let out = rig.at(4, |l, c, at, out| l.turn(c, at, out));
+        assert_eq!(out.send, Send::Memory(0..4));
     }
 
     #[test]
@@ -442,7 +434,7 @@ mod tests {
         rig.load.traffic(Traffic::Waiting, Time::START);
         assert_eq!(rig.opened(0).send, Send::Nothing);
         rig.load.traffic(Traffic::On, Time(MS));
-        let out = rig.at(1, |l, c, now, n, out| l.started(c, 0, now, n, out));
+        let out = rig.at(1, |l, c, at, out| l.started(c, at, out));
         assert!(matches!(out.send, Send::Memory(_)));
     }
 }

@@ -21,32 +21,71 @@ use crate::time::Time;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What to send on a connection.
+/// What to send on a connection. What is asked for goes out in the order in which it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Send {
     /// Nothing.
     #[default]
     Nothing,
-    /// This range of the behaviour's [memory](Behaviour::memory), from where it lies.
+    /// This range of the behaviour's [memory](Behaviour::memory), from where it lies. One at a time:
+    /// the next one is asked for in [`Behaviour::sent`].
     Memory(Range<u32>),
-    /// The bytes just received, all of them. Where the peer does not take them at once the engine keeps
-    /// the rest and reads no more from this connection until it is gone. A connection that sends these
-    /// sends nothing from memory: the two would run into each other.
+    /// What was written to [`Outbox::bytes`]. One at a time, as [`Send::Memory`].
+    Bytes,
+    /// The bytes just received, all of them, at any time; [`Behaviour::sent`] is not called for them.
+    /// Where the peer does not take them the engine keeps them, and while that is much it reads no more
+    /// from this connection.
     Back,
+    /// What was written to [`Outbox::bytes`], at any time, otherwise as [`Send::Back`].
+    Reply,
 }
 
 /// A behaviour's answer to an event on a connection. Empty again for each event.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
-    /// What to send. Only while no send is under way on this connection: the next one is asked for
-    /// in [`Behaviour::sent`]. ([`Send::Back`] may be asked for at any time.)
+    /// What to send.
     pub send: Send,
+    /// For [`Send::Bytes`] and [`Send::Reply`]: what. The memory is the engine's, which uses it again and
+    /// again: behaviours only write to its end.
+    pub bytes: Vec<u8>,
+    /// More of the same message follows at once, so that a packet that is not full waits for it
+    /// (MSG_MORE).
+    pub more: bool,
+    /// With [`Reads::Asked`]: read up to this many bytes, once.
+    pub read: u32,
     /// Call [`Behaviour::woken`] then, instead of whenever was asked for before.
     pub wake: Option<Time>,
     /// Close the connection once what is being sent is sent.
     pub close: bool,
-    /// Call [`Behaviour::woken`] on this many other connections, each the next one in turn.
+    /// Call [`Behaviour::turn`] on this many other connections, each the next one in turn.
     pub pass: u32,
+}
+
+/// How a behaviour reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// All that comes, as it comes.
+    #[default]
+    All,
+    /// All that comes, and looks at none of it: [`Behaviour::received`] is not called, bytes are only
+    /// counted.
+    Discards,
+    /// Only when and as much as [`Outbox::read`] says.
+    Asked,
+    /// Nothing, ever.
+    Never,
+}
+
+/// On which connection something happened, when, and where to count.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// The connection's number, which stays the same when it is opened again: among all of the scenario,
+    /// from 0, where we open them; among those of this worker where we accept them.
+    pub id: u32,
+    /// The time.
+    pub now: Time,
+    /// This worker's counters.
+    pub counters: &'a Counters,
 }
 
 /// What connections do. See the [module](self) for who calls it.
@@ -62,48 +101,48 @@ pub trait Behaviour {
         Arc::from([])
     }
 
-    /// Connection `id` is up. `id` is its number among all connections of the scenario, from 0, and
-    /// stays the same when it is opened again.
-    fn opened(
-        &mut self,
-        conn: &mut Self::Conn,
-        id: u32,
-        now: Time,
-        counters: &Counters,
-        out: &mut Outbox,
-    );
+    /// How it reads. It must be the same each time.
+    fn reads(&self) -> Reads {
+        Reads::All
+    }
+
+    /// A connection is up.
+    fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox);
 
     /// Traffic may begin (see [`Traffic`]); called once for each connection that is up then.
-    fn started(&mut self, _: &mut Self::Conn, _id: u32, _now: Time, _: &Counters, _: &mut Outbox) {}
+    fn started(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
     /// Bytes came in. The engine has counted them.
-    fn received(
-        &mut self,
-        conn: &mut Self::Conn,
-        bytes: &[u8],
-        now: Time,
-        counters: &Counters,
-        out: &mut Outbox,
-    );
+    fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox);
 
     /// What was asked to be sent is sent, all `n` bytes. The engine has counted them.
-    fn sent(&mut self, _: &mut Self::Conn, _n: usize, _now: Time, _: &Counters, _: &mut Outbox) {}
+    fn sent(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
-    /// The time asked for has come (or the wheel could not wait that long: check), or it is this
-    /// connection's turn because another one [passed](Outbox::pass).
-    fn woken(&mut self, _: &mut Self::Conn, _now: Time, _: &Counters, _: &mut Outbox) {}
+    /// The time asked for has come (or the wheel could not wait that long: check).
+    fn woken(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
+
+    /// It is this connection's turn, because another one [passed](Outbox::pass) or something
+    /// [arrived](Behaviour::arrived).
+    fn turn(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
+
+    /// How many connections are to have their turn by now, besides those that others passed on to.
+    fn arrived(&mut self, _now: Time) -> u32 {
+        0
+    }
+
+    /// When to ask [`Behaviour::arrived`] next; `None` for not before something else happens.
+    fn next_arrival(&self) -> Option<Time> {
+        None
+    }
 
     /// The connection is gone.
-    fn closed(&mut self, _: &mut Self::Conn, _why: Closed, _now: Time, _: &Counters) {}
+    fn closed(&mut self, _: &mut Self::Conn, _why: Closed, _: &At) {}
 
     /// From now on ([`Traffic::On`]) messages may be sent, or no new one is begun ([`Traffic::Off`]).
     fn traffic(&mut self, _: Traffic, _now: Time) {}
 
-    /// What it measured, at the end.
-    fn measured(self) -> Measured
-    where
-        Self: Sized,
-    {
+    /// What it measured since this was last called.
+    fn take_measured(&mut self) -> Measured {
         Measured::default()
     }
 }

@@ -139,10 +139,17 @@ pub(super) fn receive(fd: RawFd, into: &mut [u8]) -> Result<usize, i32> {
     length(|| unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) })
 }
 
-/// Sends what the kernel takes now.
-pub(super) fn send(fd: RawFd, bytes: &[u8]) -> Result<usize, i32> {
+/// Throws away what is there, up to `most` bytes, without copying it (MSG_TRUNC on a TCP socket, tcp(7)).
+pub(super) fn discard(fd: RawFd, most: usize) -> Result<usize, i32> {
+    // SAFETY: with MSG_TRUNC the kernel writes nothing.
+    length(|| unsafe { libc::recv(fd, ptr::null_mut(), most, libc::MSG_TRUNC) })
+}
+
+/// Sends what the kernel takes now. With `more`, a packet that is not full waits for what is sent next.
+pub(super) fn send(fd: RawFd, bytes: &[u8], more: bool) -> Result<usize, i32> {
+    let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
     // SAFETY: the slice is readable for its length.
-    length(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+    length(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
 }
 
 /// Begins to connect. `Ok` if it is under way or done.

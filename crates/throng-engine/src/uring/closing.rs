@@ -2,13 +2,13 @@
 
 use super::op::{self, Op, Tag};
 use super::ring::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE};
-use super::worker::{CLOSE_WHEN_SENT, ECHOING, RECEIVING, SENDING, SHUT, SPILLING, Worker};
+use super::worker::{CLOSE_WHEN_SENT, RECEIVING, REPLYING, SENDING, SHUT, SPILLING, Worker};
 use crate::desk::State;
 use crate::job::Closing;
 use crate::socket;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
-use throng_core::behaviour::Behaviour;
+use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
@@ -19,7 +19,7 @@ impl<B: Behaviour> Worker<B> {
     /// Closes a connection that was only waiting for its sends.
     pub(super) fn close_if_sent(&mut self, index: u32) {
         let marks = *self.marks(index);
-        if marks & CLOSE_WHEN_SENT != 0 && marks & (SENDING | ECHOING | SPILLING | SHUT) == 0 {
+        if marks & CLOSE_WHEN_SENT != 0 && marks & (SENDING | REPLYING | SPILLING | SHUT) == 0 {
             self.shut(index);
         }
     }
@@ -27,10 +27,11 @@ impl<B: Behaviour> Worker<B> {
     /// Closes a connection from our side: the end of its receive does the rest.
     pub(super) fn shut(&mut self, index: u32) {
         let (at, slot) = self.place(index);
+        let reads_all = matches!(self.desk.reads(), Reads::All | Reads::Discards);
         let conn = &mut self.desk.conns[index as usize];
         if conn.marks & RECEIVING == 0 {
             // The peer was first, or it is not being read from.
-            let why = if conn.marks & CLOSE_WHEN_SENT != 0 {
+            let why = if conn.marks & CLOSE_WHEN_SENT != 0 && reads_all {
                 Closed::ByPeer
             } else {
                 Closed::ByUs

@@ -4,6 +4,7 @@
 mod closing;
 mod op;
 mod opening;
+mod outgoing;
 mod pair;
 mod ring;
 mod spill;

@@ -1,7 +1,7 @@
 //! The operations that the event loop submits, and the tag by which it knows their completions.
 
 use super::ring::{IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, Sqe};
-use crate::socket::Address;
+use crate::socket::{Address, SocketOption};
 use std::os::fd::RawFd;
 
 const POLL_ADD: u8 = 6;
@@ -55,14 +55,18 @@ pub(super) enum Op {
     Send,
     /// A send of bytes just received, from the buffer they lie in.
     Back,
-    /// A send of what could not be sent back at once.
+    /// A send of what could not be sent at once.
     Spill,
+    /// A send of bytes that the behaviour wrote.
+    Bytes,
+    /// The peer of a connection that is never read from closed it, or reset it.
+    Gone,
     /// Cancel, shutdown or close failed; successes are silent.
     Quiet,
 }
 
 /// Which operation on which generation of which slot. 8 bits of operation, 16 of generation, 16 of
-/// extra (a buffer or a listener), 24 of slot.
+/// extra (a buffer, a listener, a length), 24 of slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag {
     pub op: Op,
@@ -99,6 +103,8 @@ impl Tag {
             6 => Op::Send,
             7 => Op::Back,
             8 => Op::Spill,
+            9 => Op::Bytes,
+            10 => Op::Gone,
             _ => Op::Quiet,
         };
         Tag {
@@ -137,17 +143,17 @@ pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
     }
 }
 
-/// An int option of the socket in `tag`'s slot.
-pub(super) fn set_option(level: i32, name: i32, value: &'static i32, tag: Tag) -> Sqe {
+/// Sets an int option of the socket in `tag`'s slot. The option must live until this is submitted.
+pub(super) fn set_option(option: &SocketOption, tag: Tag) -> Sqe {
     Sqe {
         opcode: URING_CMD,
         flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: tag.slot as i32,
         off: SOCKET_URING_OP_SETSOCKOPT,
         // The union's halves: level, then name.
-        addr: u64::from(level as u32) | u64::from(name as u32) << 32,
+        addr: u64::from(option.level as u32) | u64::from(option.name as u32) << 32,
         file_index: size_of::<i32>() as u32,
-        addr3: std::ptr::from_ref(value) as u64,
+        addr3: std::ptr::from_ref(&option.value) as u64,
         user_data: tag.encode(),
         ..Sqe::default()
     }
@@ -216,15 +222,47 @@ pub(super) fn receive(tag: Tag) -> Sqe {
     }
 }
 
-/// Sends all `len` bytes at `address`, however long that takes. The memory must live until then.
-pub(super) fn send(address: u64, len: u32, tag: Tag) -> Sqe {
+/// As [`receive`], but what comes is thrown away inside the kernel instead of being copied to the buffers
+/// (MSG_TRUNC on a TCP socket, tcp(7)).
+pub(super) fn discard(tag: Tag) -> Sqe {
+    Sqe {
+        op_flags: libc::MSG_TRUNC as u32,
+        ..receive(tag)
+    }
+}
+
+/// Receives once, up to `len` bytes, into a buffer of the pool.
+pub(super) fn receive_some(len: u32, tag: Tag) -> Sqe {
+    Sqe {
+        ioprio: 0,
+        len,
+        ..receive(tag)
+    }
+}
+
+/// Completes when the peer has closed or reset the connection in `tag`'s slot.
+pub(super) fn gone(tag: Tag) -> Sqe {
+    Sqe {
+        opcode: POLL_ADD,
+        flags: IOSQE_FIXED_FILE,
+        fd: tag.slot as i32,
+        op_flags: libc::POLLRDHUP as u32,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Sends all `len` bytes at `address`, however long that takes. The memory must live until then. With
+/// `more`, a packet that is not full waits for what is sent next.
+pub(super) fn send(address: u64, len: u32, more: bool, tag: Tag) -> Sqe {
+    let more = if more { libc::MSG_MORE } else { 0 };
     Sqe {
         opcode: SEND,
         flags: IOSQE_FIXED_FILE,
         fd: tag.slot as i32,
         addr: address,
         len,
-        op_flags: (libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32,
+        op_flags: (libc::MSG_NOSIGNAL | libc::MSG_WAITALL | more) as u32,
         user_data: tag.encode(),
         ..Sqe::default()
     }
@@ -234,7 +272,7 @@ pub(super) fn send(address: u64, len: u32, tag: Tag) -> Sqe {
 pub(super) fn send_now(address: u64, len: u32, tag: Tag) -> Sqe {
     Sqe {
         op_flags: (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) as u32,
-        ..send(address, len, tag)
+        ..send(address, len, false, tag)
     }
 }
 
@@ -288,6 +326,8 @@ mod tests {
             Op::Send,
             Op::Back,
             Op::Spill,
+            Op::Bytes,
+            Op::Gone,
             Op::Quiet,
         ] {
             let tag = Tag::new(op, 0xff_fffe, 0xfffe, 0x8001);

@@ -3,11 +3,11 @@
 use super::op::{self, Op, Tag};
 use super::worker::Worker;
 use crate::desk::State;
-use crate::socket::{self, ON, fail_cause};
+use crate::socket::{self, PORT_LATER, fail_cause};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
-use throng_core::behaviour::{Behaviour, Outbox};
+use throng_core::behaviour::Behaviour;
 use throng_core::stats::FailCause;
 use throng_core::time::Time;
 
@@ -55,13 +55,11 @@ impl<B: Behaviour> Worker<B> {
             ring.push(op::socket(target.family(), prepare));
             if let Some(source) = source {
                 // Without it bind() would search for a port that is free towards every target.
-                ring.push(op::set_option(
-                    libc::IPPROTO_IP,
-                    libc::IP_BIND_ADDRESS_NO_PORT,
-                    &ON,
-                    prepare,
-                ));
+                ring.push(op::set_option(&PORT_LATER, prepare));
                 ring.push(op::bind(source, prepare));
+            }
+            for option in self.desk.options() {
+                ring.push(op::set_option(option, prepare));
             }
             ring.push(op::connect(target, connect));
         }
@@ -76,8 +74,8 @@ impl<B: Behaviour> Worker<B> {
             self.fail(index, fail_cause(-res), now);
             return;
         }
-        self.receive(index);
-        let mut out = Outbox::default();
+        self.begin_to_receive(index);
+        let mut out = self.outbox();
         self.desk.connected(index, now, &mut out);
         self.apply(index, out, None);
     }
@@ -155,9 +153,9 @@ impl<B: Behaviour> Worker<B> {
             }
             return;
         }
-        let mut out = Outbox::default();
+        let mut out = self.outbox();
         self.desk.accepted(index, now, &mut out);
-        self.receive(index);
+        self.begin_to_receive(index);
         self.apply(index, out, None);
     }
 }

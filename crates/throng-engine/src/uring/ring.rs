@@ -197,6 +197,8 @@ pub(super) struct BufferPool {
     memory: Mapping,
     size: u32,
     count: u16,
+    /// From one buffer to the next; 0 if all are the same memory, which nobody writes to or reads.
+    step: usize,
 }
 
 impl BufferPool {
@@ -209,12 +211,31 @@ impl BufferPool {
             memory,
             size,
             count,
+            step: size as usize + COLOUR,
+        })
+    }
+
+    /// `count` (a power of two) buffers of `size` bytes for receives that discard what comes (see
+    /// [`op::discard`](super::op::discard)): they are only numbers and cost no memory.
+    pub fn for_discards(count: u16, size: u32) -> io::Result<BufferPool> {
+        assert!(count.is_power_of_two());
+        let memory = Mapping::new(
+            -1,
+            0,
+            size as usize,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+        )?;
+        Ok(BufferPool {
+            memory,
+            size,
+            count,
+            step: 0,
         })
     }
 
     /// Address of buffer `bid`.
     pub fn address(&self, bid: u16) -> u64 {
-        self.memory.at.as_ptr() as u64 + u64::from(bid) * (u64::from(self.size) + COLOUR as u64)
+        self.memory.at.as_ptr() as u64 + u64::from(bid) * self.step as u64
     }
 
     /// The first `len` bytes of buffer `bid`, which a completion said were received. Valid until the

@@ -1,5 +1,5 @@
-//! Bytes that could not be sent back at once, kept until the peer takes them. Only a connection whose
-//! peer is slower than we are has a spill, and only for as long.
+//! Bytes that could not be sent at once, kept until the peer takes them. Only a connection whose peer is
+//! slower than we are has a spill, and only for as long.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,20 @@ use std::collections::HashMap;
 /// completed, whatever became of the place.
 pub(super) type Key = (u32, u16);
 
-/// What one connection still has to send back.
+/// Bytes in a row, and how many of them the behaviour is to be told of when they are sent.
+#[derive(Default)]
+struct Bytes {
+    bytes: Vec<u8>,
+    to_tell: usize,
+}
+
+/// What one connection still has to send.
 #[derive(Default)]
 struct Spill {
     /// Being sent; does not move until that completes.
-    sending: Box<[u8]>,
+    sending: Bytes,
     /// Came in meanwhile, goes next.
-    next: Vec<u8>,
+    next: Bytes,
 }
 
 /// The spills of one worker.
@@ -21,36 +28,38 @@ struct Spill {
 pub(super) struct Spills(HashMap<Key, Spill>);
 
 impl Spills {
-    /// Adds bytes to what goes next. Returns how many now wait.
-    pub fn add(&mut self, key: Key, bytes: &[u8]) -> usize {
+    /// Adds bytes to what goes next, to be told of when they are sent if `tell`. Returns how many bytes
+    /// now wait.
+    pub fn add(&mut self, key: Key, bytes: &[u8], tell: bool) -> usize {
         let next = &mut self.0.entry(key).or_default().next;
-        next.extend_from_slice(bytes);
-        next.len()
+        next.bytes.extend_from_slice(bytes);
+        next.to_tell += if tell { bytes.len() } else { 0 };
+        next.bytes.len()
     }
 
     /// Puts bytes before what goes next.
     pub fn add_first(&mut self, key: Key, bytes: &[u8]) {
-        self.0
-            .entry(key)
-            .or_default()
-            .next
-            .splice(0..0, bytes.iter().copied());
+        let next = &mut self.0.entry(key).or_default().next;
+        next.bytes.splice(0..0, bytes.iter().copied());
     }
 
     /// What to send next, address and length, once nothing is being sent; `None` ends the spill.
     pub fn next(&mut self, key: Key) -> Option<(u64, u32)> {
         let spill = self.0.get_mut(&key)?;
-        if spill.next.is_empty() {
+        if spill.next.bytes.is_empty() {
             self.0.remove(&key);
             return None;
         }
-        spill.sending = std::mem::take(&mut spill.next).into_boxed_slice();
-        Some((spill.sending.as_ptr() as u64, spill.sending.len() as u32))
+        spill.sending = std::mem::take(&mut spill.next);
+        let bytes = &spill.sending.bytes;
+        Some((bytes.as_ptr() as u64, bytes.len() as u32))
     }
 
-    /// How many bytes are being sent.
-    pub fn sending(&self, key: Key) -> usize {
-        self.0.get(&key).map_or(0, |spill| spill.sending.len())
+    /// How many bytes are being sent, and of how many of them the behaviour is to be told.
+    pub fn sending(&self, key: Key) -> (usize, usize) {
+        self.0.get(&key).map_or((0, 0), |spill| {
+            (spill.sending.bytes.len(), spill.sending.to_tell)
+        })
     }
 
     /// The connection is gone and nothing of its spill is being sent.
@@ -67,13 +76,16 @@ mod tests {
     fn bytes_go_out_in_order_and_the_spill_ends_when_empty() {
         let mut spills = Spills::default();
         let key = (7, 1);
-        spills.add(key, b"cd");
+        spills.add(key, b"cd", true);
         spills.add_first(key, b"ab");
         let (address, len) = spills.next(key).unwrap();
-        spills.add(key, b"ef");
-        assert_eq!((len, spills.0[&key].sending.as_ptr() as u64), (4, address));
-        assert_eq!(&*spills.0[&key].sending, b"abcd");
+        spills.add(key, b"ef", false);
+        let sending = &spills.0[&key].sending.bytes;
+        assert_eq!((len, sending.as_ptr() as u64), (4, address));
+        assert_eq!(sending, b"abcd");
+        assert_eq!(spills.sending(key), (4, 2));
         assert_eq!(spills.next(key).map(|(_, len)| len), Some(2));
+        assert_eq!(spills.sending(key), (2, 0));
         assert_eq!(spills.next(key), None);
         assert!(spills.0.is_empty());
     }

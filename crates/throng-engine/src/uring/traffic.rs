@@ -1,11 +1,15 @@
-//! What goes over a connection: receiving into the pool, sending from memory, sending back.
+//! What goes over a connection: receiving into the pool, sending from memory, sending bytes that were
+//! written, sending back.
 
 use super::op::{self, Op, Tag};
 use super::ring::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe};
-use super::worker::{CLOSE_WHEN_SENT, ECHOING, PAUSED, RECEIVING, SENDING, SHUT, SPILLING, Worker};
+use super::worker::{
+    CLOSE_WHEN_SENT, PAUSED, RECEIVING, REPLYING, SENDING, SHUT, SPILLING, Worker,
+};
 use crate::desk::State;
 use crate::socket::close_cause;
-use throng_core::behaviour::{Behaviour, Outbox, Send};
+use std::ops::Range;
+use throng_core::behaviour::{Behaviour, Outbox, Reads, Send};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
@@ -13,11 +17,52 @@ use throng_core::time::Time;
 const PAUSE_ABOVE: usize = 256 * 1024;
 
 impl<B: Behaviour> Worker<B> {
+    /// A connection is up: reads from it as its behaviour does.
+    pub(super) fn begin_to_receive(&mut self, index: u32) {
+        match self.desk.reads() {
+            Reads::All | Reads::Discards => self.receive(index),
+            Reads::Asked => {}
+            Reads::Never => {
+                let tag = self.tag(Op::Gone, index, 0);
+                let (at, _) = self.place(index);
+                self.rings[at].push(op::gone(tag));
+            }
+        }
+    }
+
     pub(super) fn receive(&mut self, index: u32) {
         let tag = self.tag(Op::Recv, index, 0);
         let (at, _) = self.place(index);
-        self.rings[at].push(op::receive(tag));
+        self.rings[at].push(match self.desk.reads() {
+            Reads::Discards => op::discard(tag),
+            Reads::All | Reads::Asked | Reads::Never => op::receive(tag),
+        });
         *self.marks(index) |= RECEIVING;
+    }
+
+    /// Reads up to `len` bytes once, if nothing is being read.
+    fn receive_some(&mut self, index: u32, len: u32) {
+        if *self.marks(index) & (RECEIVING | SHUT) == 0 {
+            // Buffers are smaller than what an extra can say.
+            let len = len.min(u16::MAX.into());
+            let tag = self.tag(Op::Recv, index, len as u16);
+            let (at, _) = self.place(index);
+            self.rings[at].push(op::receive_some(len, tag));
+            *self.marks(index) |= RECEIVING;
+        }
+    }
+
+    /// A connection that is never read from was closed or reset by its peer.
+    pub(super) fn gone(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        if self.is_current(index, tag, State::Open) {
+            let reset = res < 0 || res & i32::from(libc::POLLERR) != 0;
+            let why = match *self.marks(index) & CLOSE_WHEN_SENT {
+                0 if reset => Closed::ResetByPeer,
+                0 => Closed::ByPeer,
+                _ => Closed::ByUs,
+            };
+            self.finish(index, why, now);
+        }
     }
 
     pub(super) fn received(&mut self, index: u32, tag: Tag, cqe: Cqe, now: Time) {
@@ -33,10 +78,14 @@ impl<B: Behaviour> Worker<B> {
             && *self.marks(index) & SHUT == 0
             && let (Some(bid), len @ 1..) = (buffer, cqe.res)
         {
-            let mut out = Outbox::default();
-            let bytes = self.pool.bytes(bid, len as usize);
-            self.desk.received(index, bytes, now, &mut out);
-            keep = self.apply(index, out, Some((bid, len as u32)));
+            if self.desk.reads() == Reads::Discards {
+                self.desk.discarded(len as usize);
+            } else {
+                let mut out = self.outbox();
+                let bytes = self.pool.bytes(bid, len as usize);
+                self.desk.received(index, bytes, now, &mut out);
+                keep = self.apply(index, out, Some((bid, len as u32)));
+            }
         }
         if let Some(bid) = buffer.filter(|_| !keep) {
             self.rings[at].give_back(&self.pool, bid);
@@ -51,12 +100,17 @@ impl<B: Behaviour> Worker<B> {
         if marks & SHUT != 0 {
             self.finish(index, Closed::ByUs, now);
         } else if goes_on {
-            if marks & PAUSED == 0 {
-                self.receive(index);
+            if self.desk.reads() != Reads::Asked {
+                if marks & (PAUSED | RECEIVING) == 0 {
+                    self.receive(index);
+                }
+            } else if cqe.res < 0 && marks & RECEIVING == 0 {
+                // No buffer was free: what was asked for is still to come.
+                self.receive_some(index, tag.extra.into());
             }
         } else if cqe.res < 0 {
             self.finish(index, close_cause(-cqe.res), now);
-        } else if marks & (ECHOING | SPILLING | CLOSE_WHEN_SENT) != 0 {
+        } else if marks & (REPLYING | SPILLING | CLOSE_WHEN_SENT) != 0 {
             // The peer closed its side; what it sent before is still answered, and what was to be sent
             // before closing still is.
             *self.marks(index) |= CLOSE_WHEN_SENT;
@@ -74,20 +128,23 @@ impl<B: Behaviour> Worker<B> {
             self.desk.wheel.set(index, at);
         }
         match (out.send, got) {
-            (Send::Nothing, _) | (Send::Back, None) => {}
+            (Send::Nothing, _) | (Send::Back, None) => self.keep_bytes(out.bytes),
             (Send::Memory(range), _) => {
-                debug_assert!(*self.marks(index) & SENDING == 0, "one send at a time");
-                let bytes = &self.memory[range.start as usize..range.end as usize];
-                let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
-                let tag = self.tag(Op::Send, index, len as u16);
-                let (at, _) = self.place(index);
-                self.rings[at].push(op::send(address, len, tag));
-                *self.marks(index) |= SENDING;
+                self.send_memory(index, range, out.more);
+                self.keep_bytes(out.bytes);
             }
-            (Send::Back, Some((bid, len))) => keep = self.send_back(index, bid, len),
+            (Send::Back, Some((bid, len))) => {
+                keep = self.send_back(index, bid, len);
+                self.keep_bytes(out.bytes);
+            }
+            (Send::Bytes, _) => self.send_bytes(index, out.bytes, out.more, true),
+            (Send::Reply, _) => self.send_bytes(index, out.bytes, out.more, false),
+        }
+        if out.read > 0 && self.desk.reads() == Reads::Asked {
+            self.receive_some(index, out.read);
         }
         if out.close {
-            if *self.marks(index) & (SENDING | ECHOING | SPILLING) != 0 {
+            if *self.marks(index) & (SENDING | REPLYING | SPILLING) != 0 {
                 *self.marks(index) |= CLOSE_WHEN_SENT;
             } else {
                 self.shut(index);
@@ -96,49 +153,126 @@ impl<B: Behaviour> Worker<B> {
         keep
     }
 
+    fn send_memory(&mut self, index: u32, range: Range<u32>, more: bool) {
+        let bytes = &self.memory[range.start as usize..range.end as usize];
+        if self.desk.conns[index as usize].marks & (SENDING | REPLYING | SPILLING) != 0 {
+            let key = (index, self.desk.conns[index as usize].generation);
+            self.spills.add(key, bytes, true);
+            *self.marks(index) |= SPILLING;
+            return;
+        }
+        let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
+        let tag = self.tag(Op::Send, index, len as u16);
+        let (at, _) = self.place(index);
+        self.rings[at].push(op::send(address, len, more, tag));
+        *self.marks(index) |= SENDING;
+    }
+
+    /// Sends what a behaviour wrote, from where it wrote it if nothing is under way.
+    fn send_bytes(&mut self, index: u32, bytes: Vec<u8>, more: bool, tell: bool) {
+        if *self.marks(index) & (SENDING | REPLYING | SPILLING) != 0 {
+            self.spill(index, &bytes, tell);
+            self.keep_bytes(bytes);
+            return;
+        }
+        match self.outgoing.add(bytes, tell) {
+            Ok(slot) => {
+                self.scratch = self.outgoing.empty();
+                let (address, len) = self.outgoing.at(slot);
+                let tag = self.tag(Op::Bytes, index, slot);
+                let (at, _) = self.place(index);
+                self.rings[at].push(op::send(address, len, more, tag));
+                *self.marks(index) |= if tell { SENDING } else { REPLYING };
+            }
+            Err(bytes) => {
+                self.spill(index, &bytes, tell);
+                self.keep_bytes(bytes);
+                self.send_spill(index);
+            }
+        }
+    }
+
+    /// Adds bytes to what waits. A peer that lets much wait is not read from until that is gone.
+    fn spill(&mut self, index: u32, bytes: &[u8], tell: bool) {
+        let key = (index, self.desk.conns[index as usize].generation);
+        let waiting = self.spills.add(key, bytes, tell);
+        *self.marks(index) |= SPILLING;
+        self.pause_above(index, waiting);
+    }
+
+    fn pause_above(&mut self, index: u32, waiting: usize) {
+        let marks = *self.marks(index);
+        let multishot = matches!(self.desk.reads(), Reads::All);
+        if waiting > PAUSE_ABOVE && multishot && marks & (PAUSED | RECEIVING) == RECEIVING {
+            let receive = self.tag(Op::Recv, index, 0);
+            let (at, _) = self.place(index);
+            self.rings[at].push(op::cancel(receive));
+            *self.marks(index) |= PAUSED;
+        }
+    }
+
     /// Sends received bytes back: from where they lie if nothing is under way, else through the spill.
     pub(super) fn send_back(&mut self, index: u32, bid: u16, len: u32) -> bool {
         let (at, _) = self.place(index);
-        if *self.marks(index) & (ECHOING | SPILLING) == 0 {
+        if *self.marks(index) & (SENDING | REPLYING | SPILLING) == 0 {
             self.lengths[usize::from(bid)] = len;
             let tag = self.tag(Op::Back, index, bid);
             self.rings[at].push(op::send_now(self.pool.address(bid), len, tag));
             self.echoes += 1;
-            *self.marks(index) |= ECHOING;
+            *self.marks(index) |= REPLYING;
             return true;
         }
         let key = (index, self.desk.conns[index as usize].generation);
-        let waiting = self.spills.add(key, self.pool.bytes(bid, len as usize));
-        let marks = *self.marks(index);
+        let waiting = self
+            .spills
+            .add(key, self.pool.bytes(bid, len as usize), false);
         *self.marks(index) |= SPILLING;
-        if waiting > PAUSE_ABOVE && marks & (PAUSED | RECEIVING) == RECEIVING {
-            let receive = self.tag(Op::Recv, index, 0);
-            self.rings[at].push(op::cancel(receive));
-            *self.marks(index) |= PAUSED;
-        }
+        self.pause_above(index, waiting);
         false
     }
 
     pub(super) fn sent(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        // It waits until all is sent, so only a reset can cut it short.
+        let whole = res >= 0 && res as u16 == tag.extra;
+        self.send_ended(index, tag, res, whole, true, now);
+    }
+
+    pub(super) fn bytes_sent(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        let (len, tell) = self.outgoing.done(tag.extra);
+        self.send_ended(index, tag, res, res == len as i32, tell, now);
+    }
+
+    fn send_ended(&mut self, index: u32, tag: Tag, res: i32, whole: bool, tell: bool, now: Time) {
         self.desk.counters.bytes_sent.add(res.max(0) as u64);
         if !self.is_current(index, tag, State::Open) {
+            self.spills.forget((index, tag.generation));
             return;
         }
-        *self.marks(index) &= !SENDING;
-        if res < 0 {
-            self.finish(index, close_cause(-res), now);
-            return;
-        }
-        if res as u16 != tag.extra {
-            // It waits until all is sent, so only a reset can have cut it short.
-            self.finish(index, Closed::ResetByPeer, now);
+        *self.marks(index) &= if tell { !SENDING } else { !REPLYING };
+        if !whole {
+            let why = match res {
+                ..0 => close_cause(-res),
+                _ => Closed::ResetByPeer,
+            };
+            self.spills.forget((index, tag.generation));
+            *self.marks(index) &= !SPILLING;
+            self.finish(index, why, now);
             return;
         }
         self.desk.counters.writes.add(1);
-        let mut out = Outbox::default();
-        self.desk.sent(index, res as usize, now, &mut out);
-        self.apply(index, out, None);
+        if *self.marks(index) & SPILLING != 0 {
+            self.send_spill(index);
+        }
+        if tell {
+            self.tell_sent(index, res as usize, now);
+        }
         self.close_if_sent(index);
+    }
+
+    fn tell_sent(&mut self, index: u32, n: usize, now: Time) {
+        let mut out = self.outbox();
+        self.desk.sent(index, n, now, &mut out);
+        self.apply(index, out, None);
     }
 
     pub(super) fn echoed(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
@@ -149,7 +283,7 @@ impl<B: Behaviour> Worker<B> {
         if !self.is_current(index, tag, State::Open) {
             self.spills.forget(key);
         } else if res < 0 && res != -libc::EAGAIN {
-            *self.marks(index) &= !ECHOING;
+            *self.marks(index) &= !REPLYING;
             self.spills.forget(key);
             self.finish(index, close_cause(-res), now);
         } else {
@@ -158,7 +292,7 @@ impl<B: Behaviour> Worker<B> {
                 self.desk.counters.writes.add(1);
                 self.desk.counters.bytes_sent.add(taken as u64);
             }
-            *self.marks(index) &= !ECHOING;
+            *self.marks(index) &= !REPLYING;
             let rest = &self
                 .pool
                 .bytes(bid, self.lengths[usize::from(bid)] as usize)[taken..];
@@ -180,7 +314,7 @@ impl<B: Behaviour> Worker<B> {
         match self.spills.next(key) {
             Some((address, len)) => {
                 let tag = self.tag(Op::Spill, index, 0);
-                self.rings[at].push(op::send(address, len, tag));
+                self.rings[at].push(op::send(address, len, false, tag));
             }
             None => {
                 *self.marks(index) &= !SPILLING;
@@ -196,10 +330,10 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn spilled(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         let key = (index, tag.generation);
         self.desk.counters.bytes_sent.add(res.max(0) as u64);
+        let (sending, to_tell) = self.spills.sending(key);
         if !self.is_current(index, tag, State::Open) {
             self.spills.forget(key);
-        } else if res < 0 || res as usize != self.spills.sending(key) {
-            // Cut short: as for any other send.
+        } else if res < 0 || res as usize != sending {
             let why = if res < 0 {
                 close_cause(-res)
             } else {
@@ -211,6 +345,9 @@ impl<B: Behaviour> Worker<B> {
         } else {
             self.desk.counters.writes.add(1);
             self.send_spill(index);
+            if to_tell > 0 {
+                self.tell_sent(index, to_tell, now);
+            }
             self.close_if_sent(index);
         }
     }

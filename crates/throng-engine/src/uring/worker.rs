@@ -7,6 +7,7 @@
 
 use super::op::{self, Op, Tag};
 use super::opening::{ACCEPT_REST, Listen};
+use super::outgoing::Outgoing;
 use super::ring::{BufferPool, CQE_F_MORE, Cqe, Ring};
 use super::spill::Spills;
 use crate::desk::{Desk, Fired, State};
@@ -16,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
-use throng_core::behaviour::{Behaviour, Outbox};
+use throng_core::behaviour::{Behaviour, Outbox, Reads};
 use throng_core::time::Time;
 
 /// Submission slots of a ring: 16 KiB. What exceeds them waits in memory, so this is only the batch.
@@ -26,6 +27,8 @@ const CQ_ENTRIES: u32 = 1024;
 /// Receive buffers of a worker: 128 of 16 KiB, 2 MiB, about what a core's second cache holds.
 const BUFFERS: u16 = 128;
 const BUFFER_BYTES: u32 = 16 * 1024;
+/// What a receive that discards takes at once, at most.
+const DISCARD_BYTES: u32 = 1024 * 1024;
 /// Enters of one ring before the others get their turn.
 const ENTERS_A_VISIT: u32 = 8;
 /// Turns passed on in one round, at most.
@@ -35,10 +38,10 @@ const STARTS_A_ROUND: usize = 256;
 
 /// A multishot receive is armed.
 pub(super) const RECEIVING: u8 = 1;
-/// A send from the behaviour's memory is under way.
+/// A send of which the behaviour is to be told is under way.
 pub(super) const SENDING: u8 = 2;
-/// A send from a receive buffer is under way.
-pub(super) const ECHOING: u8 = 4;
+/// A reply is being sent: from a receive buffer, or what the behaviour wrote.
+pub(super) const REPLYING: u8 = 4;
 /// There is a spill.
 pub(super) const SPILLING: u8 = 8;
 /// Not reading, because the peer does not.
@@ -56,6 +59,9 @@ pub(super) struct Worker<B: Behaviour> {
     /// Received bytes in each buffer that is being sent back.
     pub lengths: Vec<u32>,
     pub memory: Arc<[u8]>,
+    pub outgoing: Outgoing,
+    /// What the next outbox's bytes are written to.
+    pub scratch: Vec<u8>,
     pub spills: Spills,
     /// Sends from receive buffers under way on the ring being visited.
     pub echoes: u32,
@@ -107,15 +113,21 @@ impl<B: Behaviour> Worker<B> {
         let slots = job.ring_slots;
         let memory = job.behaviour.memory();
         let desk = Desk::new(job);
+        let pool = match desk.reads() {
+            Reads::Discards => BufferPool::for_discards(BUFFERS, DISCARD_BYTES)?,
+            Reads::All | Reads::Asked | Reads::Never => BufferPool::new(BUFFERS, BUFFER_BYTES)?,
+        };
         let mut worker = Worker {
             listens: desk.listeners.iter().map(|_| Listen::default()).collect(),
             plain_accepts: false,
             desk,
             rings: Vec::new(),
             slots,
-            pool: BufferPool::new(BUFFERS, BUFFER_BYTES)?,
+            pool,
             lengths: vec![0; BUFFERS.into()],
             memory,
+            outgoing: Outgoing::default(),
+            scratch: Vec::new(),
             spills: Spills::default(),
             echoes: 0,
             last_open: Time::START,
@@ -155,7 +167,7 @@ impl<B: Behaviour> Worker<B> {
             match timer {
                 Fired::GiveUp(index) => self.give_up(index, now),
                 Fired::Wake(index) => {
-                    let mut out = Outbox::default();
+                    let mut out = self.outbox();
                     self.desk.wake(index, now, &mut out);
                     self.apply(index, out, None);
                 }
@@ -166,10 +178,12 @@ impl<B: Behaviour> Worker<B> {
             let Some(index) = self.desk.next_to_start() else {
                 break;
             };
-            let mut out = Outbox::default();
+            let mut out = self.outbox();
             self.desk.start(index, now, &mut out);
             self.apply(index, out, None);
         }
+        self.desk.take_arrivals(now);
+        self.take_turns(now);
         self.open(now)?;
         self.accept(now)?;
         let waits = self.waits_by_itself();
@@ -193,8 +207,9 @@ impl<B: Behaviour> Worker<B> {
     /// Wakes those whose turn others passed on. One that passes at once is seen to in the next round.
     pub(super) fn take_turns(&mut self, now: Time) {
         for _ in 0..TURNS_A_ROUND {
-            let mut out = Outbox::default();
+            let mut out = self.outbox();
             let Some(index) = self.desk.take_turn(now, &mut out) else {
+                self.keep_bytes(out.bytes);
                 return;
             };
             self.apply(index, out, None);
@@ -343,8 +358,10 @@ impl<B: Behaviour> Worker<B> {
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
             Op::Recv => self.received(index, tag, cqe, now),
             Op::Send => self.sent(index, tag, cqe.res, now),
+            Op::Bytes => self.bytes_sent(index, tag, cqe.res, now),
             Op::Back => self.echoed(index, tag, cqe.res, now),
             Op::Spill => self.spilled(index, tag, cqe.res, now),
+            Op::Gone => self.gone(index, tag, cqe.res, now),
         }
     }
 
@@ -354,6 +371,20 @@ impl<B: Behaviour> Worker<B> {
             .conns
             .get(index as usize)
             .is_some_and(|c| c.generation == tag.generation && c.state == state)
+    }
+
+    /// An empty outbox for a behaviour's answer.
+    pub(super) fn outbox(&mut self) -> Outbox {
+        Outbox {
+            bytes: std::mem::take(&mut self.scratch),
+            ..Outbox::default()
+        }
+    }
+
+    /// Takes back the memory of an outbox's bytes, which were not sent from there.
+    pub(super) fn keep_bytes(&mut self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        self.scratch = bytes;
     }
 
     pub(super) fn marks(&mut self, index: u32) -> &mut u8 {

@@ -12,7 +12,7 @@ use throng_core::payload::{Layout, Messages};
 use throng_core::plan::Engine;
 use throng_core::scenario::Repeat;
 use throng_core::stats::{Closed, Tally};
-use throng_engine::{Closing, Order, Reach};
+use throng_engine::{Closing, Order, Reach, SocketOptions};
 
 on_each_engine![
     a_peer_that_closes_is_counted_as_closed_by_peer,
@@ -384,8 +384,10 @@ fn both_sides_of_one_process_close_whoever_resets(engine: Engine) {
         (Closing::ShutDown, Closing::ByPeer),
     ] {
         let mut setup = Serve::on(engine);
-        setup.listeners =
-            vec![throng_engine::listen(any, 4096, Reach::OwnProcess).expect("a listener")];
+        setup.listeners = vec![
+            throng_engine::listen(any, 4096, Reach::OwnProcess, &SocketOptions::default())
+                .expect("a listener"),
+        ];
         setup.closing = serving;
         let server = setup.with(|| Echo);
         let mut setup = Connect::to(engine, &[server.address()], 500);

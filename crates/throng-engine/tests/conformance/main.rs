@@ -31,6 +31,7 @@ macro_rules! on_each_engine {
     };
 }
 
+mod answers;
 mod closing;
 mod connecting;
 mod crowd;

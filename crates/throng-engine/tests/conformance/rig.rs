@@ -15,7 +15,8 @@ use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
 use throng_engine::{
-    ClientRole, Clock, Closing, Control, Done, Job, Order, Reach, Role, ServerRole, spawn,
+    ClientRole, Clock, Closing, Control, Done, Job, Order, Reach, Role, ServerRole, SocketOptions,
+    spawn,
 };
 
 /// When a test that waits has failed.
@@ -227,7 +228,8 @@ impl Serve {
     pub fn at(engine: Engine, addresses: &[&str]) -> Serve {
         let listen = |at: &&str| {
             let at = at.parse().expect("an address");
-            throng_engine::listen(at, 4096, Reach::Address).expect("a listener")
+            throng_engine::listen(at, 4096, Reach::Address, &SocketOptions::default())
+                .expect("a listener")
         };
         Serve {
             engine,
@@ -373,6 +375,7 @@ impl Side {
             control: Arc::clone(&self.control),
             clock: self.clock,
             closing,
+            options: SocketOptions::default(),
             ring_slots,
             core: None,
         };

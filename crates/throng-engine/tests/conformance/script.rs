@@ -4,8 +4,8 @@ use crate::peer;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use throng_core::behaviour::{Behaviour, Outbox, Send, Traffic};
-use throng_core::stats::{Closed, Counters};
+use throng_core::behaviour::{At, Behaviour, Outbox, Send, Traffic};
+use throng_core::stats::Closed;
 use throng_core::time::Time;
 
 /// What happened on a connection.
@@ -15,6 +15,7 @@ pub enum Event<'a> {
     Received(&'a [u8]),
     Sent(usize),
     Woken,
+    Turn,
     Closed(Closed),
 }
 
@@ -66,28 +67,32 @@ where
         Arc::clone(&self.memory)
     }
 
-    fn opened(&mut self, conn: &mut S, id: u32, now: Time, _: &Counters, out: &mut Outbox) {
-        self.tell(conn, Event::Opened(id), now, out);
+    fn opened(&mut self, conn: &mut S, at: &At, out: &mut Outbox) {
+        self.tell(conn, Event::Opened(at.id), at.now, out);
     }
 
-    fn started(&mut self, conn: &mut S, id: u32, now: Time, _: &Counters, out: &mut Outbox) {
-        self.tell(conn, Event::Started(id), now, out);
+    fn started(&mut self, conn: &mut S, at: &At, out: &mut Outbox) {
+        self.tell(conn, Event::Started(at.id), at.now, out);
     }
 
-    fn received(&mut self, conn: &mut S, bytes: &[u8], now: Time, _: &Counters, out: &mut Outbox) {
-        self.tell(conn, Event::Received(bytes), now, out);
+    fn received(&mut self, conn: &mut S, bytes: &[u8], at: &At, out: &mut Outbox) {
+        self.tell(conn, Event::Received(bytes), at.now, out);
     }
 
-    fn sent(&mut self, conn: &mut S, n: usize, now: Time, _: &Counters, out: &mut Outbox) {
-        self.tell(conn, Event::Sent(n), now, out);
+    fn sent(&mut self, conn: &mut S, n: usize, at: &At, out: &mut Outbox) {
+        self.tell(conn, Event::Sent(n), at.now, out);
     }
 
-    fn woken(&mut self, conn: &mut S, now: Time, _: &Counters, out: &mut Outbox) {
-        self.tell(conn, Event::Woken, now, out);
+    fn woken(&mut self, conn: &mut S, at: &At, out: &mut Outbox) {
+        self.tell(conn, Event::Woken, at.now, out);
     }
 
-    fn closed(&mut self, conn: &mut S, why: Closed, now: Time, _: &Counters) {
-        self.tell(conn, Event::Closed(why), now, &mut Outbox::default());
+    fn turn(&mut self, conn: &mut S, at: &At, out: &mut Outbox) {
+        self.tell(conn, Event::Turn, at.now, out);
+    }
+
+    fn closed(&mut self, conn: &mut S, why: Closed, at: &At) {
+        self.tell(conn, Event::Closed(why), at.now, &mut Outbox::default());
     }
 
     fn traffic(&mut self, traffic: Traffic, _: Time) {
@@ -191,22 +196,15 @@ impl Behaviour for RoundTrips {
         Arc::clone(&self.memory)
     }
 
-    fn opened(&mut self, c: &mut RoundTrip, id: u32, _: Time, _: &Counters, out: &mut Outbox) {
+    fn opened(&mut self, c: &mut RoundTrip, at: &At, out: &mut Outbox) {
         *c = RoundTrip {
-            id,
+            id: at.id,
             ..RoundTrip::default()
         };
         self.next(c, out);
     }
 
-    fn received(
-        &mut self,
-        c: &mut RoundTrip,
-        bytes: &[u8],
-        _: Time,
-        _: &Counters,
-        out: &mut Outbox,
-    ) {
+    fn received(&mut self, c: &mut RoundTrip, bytes: &[u8], _: &At, out: &mut Outbox) {
         let expected = &self.memory[c.at + c.got..c.at + c.len];
         if c.done || !expected.starts_with(bytes) {
             self.report.wrong.fetch_add(1, Relaxed);
@@ -217,7 +215,7 @@ impl Behaviour for RoundTrips {
         self.go_on(c, out);
     }
 
-    fn sent(&mut self, c: &mut RoundTrip, n: usize, _: Time, _: &Counters, out: &mut Outbox) {
+    fn sent(&mut self, c: &mut RoundTrip, n: usize, _: &At, out: &mut Outbox) {
         if n != c.len || c.sent {
             self.report.missent.fetch_add(1, Relaxed);
         }
@@ -225,7 +223,7 @@ impl Behaviour for RoundTrips {
         self.go_on(c, out);
     }
 
-    fn closed(&mut self, c: &mut RoundTrip, _: Closed, _: Time, _: &Counters) {
+    fn closed(&mut self, c: &mut RoundTrip, _: Closed, _: &At) {
         if !c.done {
             self.report.cut_short.fetch_add(1, Relaxed);
         }

@@ -22,7 +22,7 @@ use throng_core::payload::Layout;
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::time::Time;
-use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role};
+use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Processes, Wanted};
 
@@ -134,6 +134,7 @@ fn start_clients(
             } else {
                 Closing::ShutDown
             },
+            options: SocketOptions::default(),
             counters: Arc::clone(&clients.counters[worker as usize]),
             control: Arc::<Control>::clone(&watch.control),
             clock: watch.clock,

@@ -11,7 +11,7 @@ use throng_core::behaviour::{Behaviour, Echo, Load, Sink, Traffic};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, ServeMode};
 use throng_core::stats::Counters;
-use throng_engine::{Closing, Job, Reach, Role, ServerRole};
+use throng_engine::{Closing, Job, Reach, Role, ServerRole, SocketOptions};
 
 /// What its workers need.
 pub(super) struct OwnServer {
@@ -101,6 +101,7 @@ impl OwnServer {
             behaviour,
             traffic: Traffic::On,
             closing: Closing::Reset,
+            options: SocketOptions::default(),
             counters: Arc::clone(&self.side.counters[at]),
             control: Arc::clone(&watch.control),
             clock: watch.clock,

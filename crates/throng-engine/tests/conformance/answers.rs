@@ -1,0 +1,286 @@
+//! What a behaviour writes itself, replies in between, and reading at its own pace.
+
+use crate::peer;
+use crate::rig::{Connect, Serve};
+use crate::script::{Event, script};
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Sink};
+use throng_core::plan::Engine;
+use throng_core::stats::Closed;
+
+on_each_engine![
+    written_bytes_go_out_in_order_and_are_told_when_done,
+    replies_keep_their_place_among_sends_to_a_peer_that_is_slow,
+    what_is_written_to_many_peers_at_once_is_not_mixed_up,
+    replies_are_sent_before_closing,
+    a_peer_that_only_listens_from_now_on_still_gets_its_replies,
+    a_behaviour_that_asks_reads_no_more_than_it_asked_for,
+    a_connection_that_is_never_read_from_is_told_of_its_end,
+    what_is_discarded_is_counted_to_the_last_byte,
+];
+
+/// Small enough that sends wait for the peer.
+const NARROW: usize = 32 * 1024;
+
+fn written_bytes_go_out_in_order_and_are_told_when_done(engine: Engine) {
+    const ROUNDS: usize = 3000;
+    let listener = peer::listener();
+    let address = listener.local_addr().unwrap();
+    let side = Connect::to(engine, &[address], 1).with(|| {
+        script(*b"", |round: &mut usize, event, _, out: &mut Outbox| {
+            if let Event::Sent(n) = event {
+                assert_eq!(n, 1 + *round % 700, "the length of the send before");
+                *round += 1;
+            }
+            if matches!(event, Event::Opened(_) | Event::Sent(_)) && *round < ROUNDS {
+                out.bytes.resize(1 + *round % 700, *round as u8);
+                out.send = Send::Bytes;
+            }
+        })
+    });
+    let mut stream = peer::accept(&listener, 1).remove(0);
+    for round in 0..ROUNDS {
+        let mut got = vec![0; 1 + round % 700];
+        stream.read_exact(&mut got).expect("all of it");
+        assert!(got.iter().all(|b| *b == round as u8), "round {round}");
+    }
+    side.close();
+}
+
+/// Sends numbered lines one after the other, from memory and written in turn, and answers each byte that
+/// comes with a line of its own.
+fn replies_keep_their_place_among_sends_to_a_peer_that_is_slow(engine: Engine) {
+    const LINES: u32 = 400;
+    const LINE: usize = 4000;
+    const ASKED: usize = 50;
+    #[derive(Default)]
+    struct State {
+        lines: u32,
+        replies: u32,
+    }
+    let line = |kind: u8, n: u32| {
+        let mut line = vec![kind; LINE];
+        line[1..5].copy_from_slice(&n.to_be_bytes());
+        line
+    };
+    let memory: Vec<u8> = (0..LINES).flat_map(|n| line(b'm', n)).collect();
+    let listener = peer::listener_with("127.0.0.1:0", 10, Some(NARROW));
+    let address = listener.local_addr().unwrap();
+    let side = Connect::to(engine, &[address], 1).with(|| {
+        script(
+            memory.clone(),
+            move |s: &mut State, event, _, out: &mut Outbox| match event {
+                Event::Received(bytes) => {
+                    for _ in bytes {
+                        out.bytes.extend(line(b'r', s.replies));
+                        s.replies += 1;
+                    }
+                    out.send = Send::Reply;
+                }
+                Event::Opened(_) | Event::Sent(_) if s.lines < LINES => {
+                    let at = s.lines * LINE as u32;
+                    out.send = if s.lines % 3 == 0 {
+                        out.bytes.extend(line(b'm', s.lines));
+                        Send::Bytes
+                    } else {
+                        Send::Memory(at..at + LINE as u32)
+                    };
+                    s.lines += 1;
+                }
+                _ => {}
+            },
+        )
+    });
+    let mut stream = peer::accept(&listener, 1).remove(0);
+    let (mut lines, mut replies, mut asked) = (0, 0, 0);
+    while lines < LINES || replies < ASKED as u32 {
+        if asked < ASKED && (lines + replies) % 4 == 0 {
+            stream.write_all(b"?").expect("a question");
+            asked += 1;
+        }
+        let mut got = vec![0; LINE];
+        stream.read_exact(&mut got).expect("a whole line");
+        let counted = match got[0] {
+            b'm' => &mut lines,
+            b'r' => &mut replies,
+            other => panic!("a line of kind {other}"),
+        };
+        assert_eq!(got[1..5], counted.to_be_bytes(), "in order");
+        assert!(got[5..].iter().all(|b| *b == got[0]), "a line in one piece");
+        *counted += 1;
+    }
+    side.close();
+}
+
+fn what_is_written_to_many_peers_at_once_is_not_mixed_up(engine: Engine) {
+    const PEERS: u32 = 300;
+    const EACH: usize = 20_000;
+    let listener = peer::listener_with("127.0.0.1:0", 1000, Some(NARROW));
+    let address = listener.local_addr().unwrap();
+    let side = Connect::to(engine, &[address], PEERS).with(|| {
+        script(*b"", |sent: &mut (u8, u32), event, _, out: &mut Outbox| {
+            if let Event::Opened(id) = event {
+                sent.0 = id as u8;
+            }
+            if matches!(event, Event::Opened(_) | Event::Sent(_)) && sent.1 < 10 {
+                sent.1 += 1;
+                out.bytes.resize(EACH, sent.0);
+                out.send = Send::Bytes;
+            }
+        })
+    });
+    let mut streams = peer::accept(&listener, PEERS as usize);
+    // Nobody reads for a while, so that all of them are under way.
+    side.settles("all are blocked", |t| t.established == u64::from(PEERS));
+    for stream in &mut streams {
+        let mut got = vec![0; EACH * 10];
+        stream.read_exact(&mut got).expect("all of it");
+        assert!(got.iter().all(|b| *b == got[0]), "one peer's bytes only");
+    }
+    side.close();
+}
+
+fn replies_are_sent_before_closing(engine: Engine) {
+    let side = Serve::on(engine).with(|| {
+        script(*b"", |(): &mut (), event, _, out: &mut Outbox| {
+            if let Event::Received(_) = event {
+                out.bytes.resize(1_000_000, 7);
+                out.send = Send::Reply;
+                out.close = true;
+            }
+        })
+    });
+    let mut stream = peer::connect(side.address());
+    stream.write_all(b"bye").expect("taken");
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got).expect("all, then the end");
+    assert_eq!(got.len(), 1_000_000);
+    side.wait("it is counted as ours", |t| t.closed(Closed::ByUs) == 1);
+    side.close();
+}
+
+fn a_peer_that_only_listens_from_now_on_still_gets_its_replies(engine: Engine) {
+    let side = Serve::on(engine).with(|| {
+        script(*b"", |(): &mut (), event, _, out: &mut Outbox| {
+            if let Event::Received(_) = event {
+                out.bytes.resize(5_000_000, 7);
+                out.send = Send::Reply;
+            }
+        })
+    });
+    let mut stream = peer::connect_narrow(side.address(), NARROW);
+    stream.write_all(b"?").expect("taken");
+    stream.shutdown(Shutdown::Write).expect("half closed");
+    side.wait("the question came", |t| t.bytes_received == 1);
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got).expect("all, then the end");
+    assert_eq!(got.len(), 5_000_000);
+    side.wait("it is counted as the peer's", |t| {
+        t.closed(Closed::ByPeer) == 1
+    });
+    side.close();
+}
+
+/// Reads a piece every few milliseconds.
+struct Sips {
+    most: Arc<Mutex<Vec<usize>>>,
+}
+
+const SIP: u32 = 1000;
+
+impl Behaviour for Sips {
+    type Conn = ();
+
+    fn reads(&self) -> Reads {
+        Reads::Asked
+    }
+
+    fn opened(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
+        out.read = SIP;
+    }
+
+    fn received(&mut self, (): &mut (), bytes: &[u8], at: &At, out: &mut Outbox) {
+        self.most.lock().unwrap().push(bytes.len());
+        out.wake = Some(at.now + Duration::from_millis(3));
+    }
+
+    fn woken(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
+        out.read = SIP;
+    }
+}
+
+fn a_behaviour_that_asks_reads_no_more_than_it_asked_for(engine: Engine) {
+    let sips = Arc::new(Mutex::new(Vec::new()));
+    let mut setup = Serve::on(engine);
+    setup.listeners = vec![peer::listener_with("127.0.0.1:0", 10, Some(NARROW))];
+    let side = setup.with(|| Sips {
+        most: Arc::clone(&sips),
+    });
+    let mut stream = peer::connect_narrow(side.address(), NARROW);
+    stream.write_all(&[1; 100_000]).expect("taken in the end");
+    side.wait("all is read", |t| t.bytes_received == 100_000);
+    assert!(sips.lock().unwrap().iter().all(|n| *n <= SIP as usize));
+    assert!(sips.lock().unwrap().len() >= 100);
+    // It asks again, and there is nothing; then there is.
+    thread::sleep(Duration::from_millis(50));
+    stream.write_all(b"more").expect("taken");
+    side.wait("what came late is read", |t| t.bytes_received == 100_004);
+    drop(stream);
+    side.wait("the end is noticed", |t| t.closed(Closed::ByPeer) == 1);
+    side.close();
+}
+
+struct NeverReads;
+
+impl Behaviour for NeverReads {
+    type Conn = ();
+    const TIMERS: bool = false;
+
+    fn reads(&self) -> Reads {
+        Reads::Never
+    }
+
+    fn opened(&mut self, (): &mut (), _: &At, _: &mut Outbox) {}
+
+    fn received(&mut self, (): &mut (), bytes: &[u8], _: &At, _: &mut Outbox) {
+        panic!("{} bytes were read", bytes.len());
+    }
+}
+
+fn a_connection_that_is_never_read_from_is_told_of_its_end(engine: Engine) {
+    let side = Serve::on(engine).with(|| NeverReads);
+    let mut closes = peer::connect(side.address());
+    closes.write_all(b"nobody reads this").expect("taken");
+    let resets = peer::connect(side.address());
+    side.wait("both are up", |t| t.accepted == 2);
+    side.stays("both are up", |t| t.open() == 2);
+    peer::reset(resets);
+    side.wait("the reset is noticed", |t| {
+        t.closed(Closed::ResetByPeer) == 1
+    });
+    drop(closes);
+    side.wait("the end is noticed", |t| t.closed(Closed::ByPeer) == 1);
+    let (tally, _) = side.close();
+    assert_eq!(tally.bytes_received, 0);
+}
+
+fn what_is_discarded_is_counted_to_the_last_byte(engine: Engine) {
+    const BYTES: usize = 50_000_000;
+    let side = Serve::on(engine).with(|| Sink);
+    let mut stream = peer::connect(side.address());
+    let piece = peer::noise(3, 1_000_003);
+    let mut left = BYTES;
+    while left > 0 {
+        let n = left.min(piece.len());
+        stream.write_all(&piece[..n]).expect("taken");
+        left -= n;
+    }
+    side.wait("all is there", |t| t.bytes_received == BYTES as u64);
+    drop(stream);
+    side.wait("the end is noticed", |t| t.closed(Closed::ByPeer) == 1);
+    side.close();
+}
