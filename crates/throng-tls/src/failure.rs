@@ -48,6 +48,8 @@ fn incompatible(lack: &PeerIncompatible) -> TlsFailure {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::SupportedVersionsExtensionRequired
+        // What rustls finds first in the hello of a client of TLS 1.1, which had no such extension.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled => TlsFailure::ProtocolVersion,
         PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
@@ -57,8 +59,7 @@ fn incompatible(lack: &PeerIncompatible) -> TlsFailure {
         | PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::ExtendedMasterSecretExtensionRequired
         | PeerIncompatible::KeyShareExtensionRequired
-        | PeerIncompatible::NamedGroupsExtensionRequired
-        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => TlsFailure::NoCommonCipher,
+        | PeerIncompatible::NamedGroupsExtensionRequired => TlsFailure::NoCommonCipher,
         _ => TlsFailure::Other,
     }
 }

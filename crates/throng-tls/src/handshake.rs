@@ -10,7 +10,7 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
-use rustls::{ClientConfig, Error, HandshakeKind, ProtocolVersion, ServerConfig};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion, ServerConfig};
 use std::sync::Arc;
 use throng_core::time::Time;
 use throng_core::tls_failure::TlsFailure;
@@ -111,8 +111,7 @@ impl Handshake {
             Ok(Step::Closed) => Progress::Failed(TlsFailure::Closed),
             Ok(_) => Progress::Wait,
             Err(error) => {
-                // Once more for what it wants to tell the peer, an alert; the error then comes again.
-                let _again = self.steps(out);
+                self.say_why(out);
                 Progress::Failed(failure::of(&error))
             }
         }
@@ -121,25 +120,40 @@ impl Handshake {
     /// Takes steps until one needs more from the peer, or it ends.
     fn steps(&mut self, out: &mut Vec<u8>) -> Result<Step, Error> {
         loop {
-            let input = &mut self.input[..self.seen];
-            let (step, discard) = match &mut self.side {
-                Side::Client(c) => step(c.process_tls_records(input), out),
-                Side::Server(s) => step(s.process_tls_records(input), out),
-            };
-            self.input.drain(..discard);
-            self.seen -= discard;
+            let step = self.step(out);
             if !matches!(step, Ok(Step::Again)) {
                 return step;
             }
         }
     }
 
+    fn step(&mut self, out: &mut Vec<u8>) -> Result<Step, Error> {
+        let input = &mut self.input[..self.seen];
+        let (step, discard) = match &mut self.side {
+            Side::Client(c) => step(c.process_tls_records(input), out),
+            Side::Server(s) => step(s.process_tls_records(input), out),
+        };
+        self.input.drain(..discard);
+        self.seen -= discard;
+        step
+    }
+
+    /// After an error: takes what rustls wants to tell the peer, an alert. It must not be let near its
+    /// input again.
+    fn say_why(&mut self, out: &mut Vec<u8>) {
+        while self.common().wants_write() && self.step(out).is_ok() {}
+    }
+
+    fn common(&self) -> &CommonState {
+        match &self.side {
+            Side::Client(c) => c,
+            Side::Server(s) => s,
+        }
+    }
+
     /// Which kind of handshake it was; `None` while it goes on.
     fn kind(&self) -> Option<HandshakeKind> {
-        let common = match &self.side {
-            Side::Client(c) => &***c,
-            Side::Server(s) => &***s,
-        };
+        let common = self.common();
         common.handshake_kind().filter(|_| !common.is_handshaking())
     }
 

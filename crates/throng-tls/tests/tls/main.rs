@@ -2,5 +2,9 @@
 
 mod authority;
 mod memory;
+mod nginx;
+mod openssl_client;
+mod openssl_server;
+mod peer;
 mod probe;
 mod worker;

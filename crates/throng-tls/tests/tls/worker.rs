@@ -32,6 +32,8 @@ pub struct Link<B: Behaviour> {
     pub read: usize,
     pub wake: Option<Time>,
     pub passed: u32,
+    /// Bytes that came in.
+    pub came: usize,
 }
 
 impl<B: Behaviour> Link<B> {
@@ -101,6 +103,7 @@ impl<B: Behaviour> Worker<B> {
             read: 0,
             wake: None,
             passed: 0,
+            came: 0,
         };
         self.event(&mut link, &[], |b, c, at, out| b.opened(c, at, out));
         link
@@ -115,6 +118,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub fn received(&mut self, link: &mut Link<B>, bytes: &[u8]) {
+        link.came += bytes.len();
         self.event(link, bytes, |b, c, at, out| b.received(c, bytes, at, out));
     }
 
