@@ -99,6 +99,11 @@ impl ClientTls {
         config.enable_sni = options.sni;
         config.enable_secret_extraction = true;
         let names: Result<Vec<_>, _> = options.names.iter().map(|n| name(n)).collect();
+        if options.names.is_empty() {
+            return Err(ConfigError(
+                "a TLS client needs the name of its server: a host name or an IP address".into(),
+            ));
+        }
         Ok(ClientTls {
             config,
             names: names?.into(),

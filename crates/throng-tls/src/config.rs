@@ -86,7 +86,9 @@ impl Versions {
             (Version::Tls13, &rustls::version::TLS13),
             (Version::Tls12, &rustls::version::TLS12),
         ];
-        let allowed = all.into_iter().filter(|(v, _)| (self.min..=self.max).contains(v));
+        let allowed = all
+            .into_iter()
+            .filter(|(v, _)| (self.min..=self.max).contains(v));
         let allowed: Vec<_> = allowed.map(|(_, version)| version).collect();
         if allowed.is_empty() {
             return Err(ConfigError(format!(
@@ -101,7 +103,9 @@ impl Versions {
 /// The cryptography of either side.
 pub(crate) fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
-    provider.cipher_suites.sort_by_key(|s| cipher::rank(s.suite()));
+    provider
+        .cipher_suites
+        .sort_by_key(|s| cipher::rank(s.suite()));
     provider
 }
 

@@ -36,9 +36,12 @@ pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, ConfigE
     }
     let name = file.display();
     let lossy = String::from_utf8_lossy(&text);
-    let locked = lossy.contains("ENCRYPTED PRIVATE KEY") || lossy.contains("Proc-Type: 4,ENCRYPTED");
+    let locked =
+        lossy.contains("ENCRYPTED PRIVATE KEY") || lossy.contains("Proc-Type: 4,ENCRYPTED");
     Err(ConfigError(if locked {
-        format!("{name}: the private key is encrypted: decrypt it with openssl pkey -in {name} -out FILE")
+        format!(
+            "{name}: the private key is encrypted: decrypt it with openssl pkey -in {name} -out FILE"
+        )
     } else {
         format!("{name}: has no private key: PEM is expected, with \"-----BEGIN PRIVATE KEY-----\"")
     }))
@@ -62,6 +65,8 @@ pub(crate) fn refused(certificate: &Path, key: &Path, error: &rustls::Error) -> 
         rustls::Error::InvalidCertificate(e) => {
             format!("{certificate}: the first certificate cannot be used: {e}")
         }
-        e => format!("{key}: this key cannot be used (RSA from 2048 bits, ECDSA and Ed25519 can): {e}"),
+        e => format!(
+            "{key}: this key cannot be used (RSA from 2048 bits, ECDSA and Ed25519 can): {e}"
+        ),
     })
 }

@@ -137,7 +137,9 @@ impl ProducesTickets for TicketKey {
         ticket.extend_from_slice(plain);
         let sealed = &mut ticket[NONCE_LEN..];
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), sealed);
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(nonce, Aad::empty(), sealed);
         ticket.extend_from_slice(tag.ok()?.as_ref());
         Some(ticket)
     }

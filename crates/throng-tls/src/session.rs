@@ -273,3 +273,153 @@ fn first_message(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Fault> {
     }
     Ok(bytes.split_at_checked(4 + len))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::crypto::cipher::{AeadKey, Iv};
+    use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
+
+    /// Both ends of a connection; the first is the client's.
+    fn pair(version: ProtocolVersion, keys: &mut ReadyKeys) -> (Session, Session) {
+        let secret: &[u8] = match version {
+            ProtocolVersion::TLSv1_3 => &[7; 32],
+            _ => &[],
+        };
+        let secrets = |n: u8| ConnectionTrafficSecrets::Chacha20Poly1305 {
+            key: AeadKey::from([n; 32]),
+            iv: Iv::copy(&[n; 12]),
+        };
+        let cipher = Cipher::of(version, &secrets(0)).unwrap();
+        let mut half = |n| Half::new(0, &secrets(n), secret, keys).unwrap();
+        let client = Session::new(cipher, half(1), half(2), false, None);
+        let server = Session::new(cipher, half(2), half(1), true, None);
+        (client, server)
+    }
+
+    #[test]
+    fn a_session_at_rest_fits_in_256_bytes() {
+        assert!(size_of::<Session>() <= 256 - 8, "{}", size_of::<Session>());
+    }
+
+    #[test]
+    fn a_message_after_the_handshake_may_be_cut_anywhere() {
+        // Two tickets, which a client that wants none passes over, and a key update.
+        let ticket = [&[NEW_SESSION_TICKET, 0, 0, 9][..], &[1; 9]].concat();
+        let update = [KEY_UPDATE, 0, 0, 1, 1];
+        let all = [&ticket[..], &ticket, &update].concat();
+        for cut in 1..all.len() {
+            let keys = &mut ReadyKeys::new();
+            let (mut client, mut server) = pair(ProtocolVersion::TLSv1_3, keys);
+            let (mut plain, mut out) = (Vec::new(), Vec::new());
+            for part in [&all[..cut], &all[cut..]] {
+                let mut record = Vec::new();
+                let cipher = server.cipher;
+                server.send.seal(cipher, keys, HANDSHAKE, part, &mut record);
+                let taken = client.take(&record, keys, &mut plain, &mut out);
+                assert_eq!(taken, Ok(Taken::Own), "{cut}");
+            }
+            server.send.update(server.cipher, keys);
+            assert!(client.part.is_none() && plain.is_empty());
+            // It was asked for a new key, and said so.
+            let taken = server.take(&out, keys, &mut plain, &mut Vec::new());
+            assert_eq!(taken, Ok(Taken::Own));
+            let mut record = Vec::new();
+            client.seal(b"new", keys, &mut record);
+            let taken = server.take(&record, keys, &mut plain, &mut out);
+            assert_eq!(taken, Ok(Taken::Data));
+            record.clear();
+            server.seal(b" key", keys, &mut record);
+            let taken = client.take(&record, keys, &mut plain, &mut out);
+            assert_eq!((taken, &plain[..]), (Ok(Taken::Data), &b"new key"[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_place_is_refused_with_the_right_alert() {
+        let deserves = |alert| Err(Fault::Deserves(alert));
+        let v13 = ProtocolVersion::TLSv1_3;
+        let v12 = ProtocolVersion::TLSv1_2;
+        for (version, kind, text, expected) in [
+            (
+                v13,
+                HANDSHAKE,
+                &[1, 0, 0, 0][..],
+                deserves(UNEXPECTED_MESSAGE),
+            ),
+            (
+                v13,
+                HANDSHAKE,
+                &[KEY_UPDATE, 0, 0, 1, 2],
+                deserves(DECODE_ERROR),
+            ),
+            // Something behind a key update, in the same record.
+            (
+                v13,
+                HANDSHAKE,
+                &[KEY_UPDATE, 0, 0, 1, 0, KEY_UPDATE, 0, 0, 1, 0],
+                deserves(UNEXPECTED_MESSAGE),
+            ),
+            (
+                v13,
+                HANDSHAKE,
+                &[NEW_SESSION_TICKET, 9, 0, 0],
+                deserves(DECODE_ERROR),
+            ),
+            (v13, HANDSHAKE, &[], deserves(UNEXPECTED_MESSAGE)),
+            (v13, 20, &[1], deserves(UNEXPECTED_MESSAGE)),
+            (v13, 0, &[0, 0], deserves(UNEXPECTED_MESSAGE)),
+            (v13, ALERT, &[1], deserves(DECODE_ERROR)),
+            (v13, ALERT, &[FATAL, 80], Err(Fault::Alert(80))),
+            (v13, ALERT, &[WARNING, 80], Err(Fault::Alert(80))),
+            (v13, ALERT, &[WARNING, CLOSE_NOTIFY], Ok(Taken::CloseNotify)),
+            (v12, ALERT, &[WARNING, 80], Ok(Taken::Own)),
+            (v12, HANDSHAKE, &[HELLO_REQUEST, 0, 0, 0], Ok(Taken::Own)),
+            (
+                v12,
+                HANDSHAKE,
+                &[KEY_UPDATE, 0, 0, 1, 0],
+                deserves(UNEXPECTED_MESSAGE),
+            ),
+        ] {
+            let keys = &mut ReadyKeys::new();
+            let (mut client, mut server) = pair(version, keys);
+            let mut record = Vec::new();
+            let cipher = server.cipher;
+            server.send.seal(cipher, keys, kind, text, &mut record);
+            let (mut plain, mut out) = (Vec::new(), Vec::new());
+            let taken = client.take(&record, keys, &mut plain, &mut out);
+            assert_eq!(taken, expected, "{version:?} {kind} {text:?}");
+            assert!(plain.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_worn_is_replaced_before_the_next_record() {
+        let keys = &mut ReadyKeys::new();
+        let secrets = |n: u8| ConnectionTrafficSecrets::Aes256Gcm {
+            key: AeadKey::from([n; 32]),
+            iv: Iv::copy(&[n; 12]),
+        };
+        let cipher = Cipher::of(ProtocolVersion::TLSv1_3, &secrets(0)).unwrap();
+        let worn = cipher.most_records();
+        let mut half = |at, n| Half::new(at, &secrets(n), &[7; 48], keys).unwrap();
+        let mut client = Session::new(cipher, half(worn - 1, 1), half(0, 2), false, None);
+        let mut server = Session::new(cipher, half(0, 2), half(worn - 1, 1), true, None);
+        let (mut plain, mut out) = (Vec::new(), Vec::new());
+        let mut records = Vec::new();
+        for text in [&b"last "[..], b"first ", b"second"] {
+            client.seal(text, keys, &mut records);
+        }
+        let mut kinds = Vec::new();
+        let mut left = &records[..];
+        while let crate::record::Header::Length(len) = crate::record::Header::of(left) {
+            let (record, rest) = left.split_at(len);
+            kinds.push(server.take(record, keys, &mut plain, &mut out).unwrap());
+            left = rest;
+        }
+        assert_eq!(kinds, [Taken::Data, Taken::Own, Taken::Data, Taken::Data]);
+        assert_eq!(plain, b"last first second");
+        assert!(out.is_empty(), "ours is not worn");
+    }
+}

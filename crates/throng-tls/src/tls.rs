@@ -56,7 +56,7 @@ pub struct Tls<B: Behaviour> {
     side: Side,
     timeout: Duration,
     traffic: Traffic,
-    /// Connections that the inner behaviour knows.
+    /// Connections that the inner behaviour knows and can send on.
     open: u32,
     /// Turns that came while it knew none.
     turns: u32,
@@ -77,7 +77,7 @@ struct Work {
     spare: Vec<Vec<u8>>,
 }
 
-/// What is kept for each connection, besides the inner behaviour's: 16 bytes, and a [`Session`] on the heap.
+/// What is kept for each connection, besides the inner behaviour's: 24 bytes, and a [`Session`] on the heap.
 #[derive(Default)]
 pub struct TlsConn<C> {
     inner: C,
@@ -106,6 +106,8 @@ const CLOSING: u8 = 8;
 const SAID_CLOSE: u8 = 16;
 /// The peer's close_notify has come.
 const PEER_CLOSED: u8 = 32;
+/// It is one of [`Tls::open`].
+const COUNTED: u8 = 64;
 
 impl<B: Behaviour> Tls<B> {
     /// `inner` as a client. Each worker has one of its own.
@@ -135,6 +137,11 @@ impl<B: Behaviour> Tls<B> {
             *choose = Some(Box::new(name));
         }
         self
+    }
+
+    /// The inner behaviour.
+    pub fn inner_mut(&mut self) -> &mut B {
+        &mut self.inner
     }
 
     fn new(inner: B, side: Side, timeout: Duration, catch: Arc<Catch>) -> Tls<B> {
@@ -177,13 +184,7 @@ impl<B: Behaviour> Tls<B> {
     }
 
     /// Lets the handshake go on with `bytes`.
-    fn shake(
-        &mut self,
-        conn: &mut TlsConn<B::Conn>,
-        bytes: &[u8],
-        at: &At,
-        out: &mut Outbox,
-    ) {
+    fn shake(&mut self, conn: &mut TlsConn<B::Conn>, bytes: &[u8], at: &At, out: &mut Outbox) {
         let Phase::Handshake(handshake) = &mut conn.phase else {
             return;
         };
@@ -197,13 +198,7 @@ impl<B: Behaviour> Tls<B> {
     }
 
     /// The handshake is done.
-    fn secure(
-        &mut self,
-        conn: &mut TlsConn<B::Conn>,
-        resumed: bool,
-        at: &At,
-        out: &mut Outbox,
-    ) {
+    fn secure(&mut self, conn: &mut TlsConn<B::Conn>, resumed: bool, at: &At, out: &mut Outbox) {
         let Phase::Handshake(handshake) = std::mem::take(&mut conn.phase) else {
             return;
         };
@@ -220,7 +215,7 @@ impl<B: Behaviour> Tls<B> {
         self.handshakes.record(took);
         at.counters.secured.add(1);
         at.counters.resumed.add(resumed.into());
-        conn.marks |= OPENED;
+        conn.marks |= OPENED | COUNTED;
         if self.traffic == Traffic::On {
             conn.marks |= BEGUN;
         }
@@ -413,6 +408,14 @@ impl<B: Behaviour> Tls<B> {
             session.seal_close(&mut self.work.keys, &mut out.bytes);
             out.more = false;
             add(out, Send::Reply);
+            self.count_out(conn);
+        }
+    }
+
+    fn count_out(&mut self, conn: &mut TlsConn<B::Conn>) {
+        if conn.marks & COUNTED != 0 {
+            conn.marks &= !COUNTED;
+            self.open -= 1;
         }
     }
 
@@ -545,7 +548,9 @@ impl<B: Behaviour> Behaviour for Tls<B> {
 
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
         match conn.phase {
-            Phase::Handshake(_) if why != Closed::ByUs => at.counters.tls_failed(TlsFailure::Closed),
+            Phase::Handshake(_) if why != Closed::ByUs => {
+                at.counters.tls_failed(TlsFailure::Closed)
+            }
             Phase::Secured(_) if why == Closed::ByPeer && conn.marks & PEER_CLOSED == 0 => {
                 at.counters.tls_truncated.add(1);
             }
@@ -557,8 +562,8 @@ impl<B: Behaviour> Behaviour for Tls<B> {
             self.work.give_back(part);
         }
         conn.phase = Phase::Over;
+        self.count_out(conn);
         if conn.marks & OPENED != 0 {
-            self.open -= 1;
             self.inner.closed(&mut conn.inner, why, at);
         }
         conn.marks = 0;
@@ -571,7 +576,9 @@ impl<B: Behaviour> Behaviour for Tls<B> {
 
     fn take_measured(&mut self) -> Measured {
         let mut measured = self.inner.take_measured();
-        measured.handshake.merge(&std::mem::take(&mut self.handshakes));
+        measured
+            .handshake
+            .merge(&std::mem::take(&mut self.handshakes));
         measured
     }
 }

@@ -29,9 +29,9 @@ impl ServerCertVerifier for Trusting {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict =
-            self.webpki
-                .verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        let verdict = self
+            .webpki
+            .verify_server_cert(end_entity, intermediates, name, ocsp, now);
         match verdict {
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.trusted.iter().any(|t| t == end_entity) =>

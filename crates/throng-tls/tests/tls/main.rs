@@ -1,6 +1,7 @@
 //! TLS against itself, in memory, and against openssl and nginx, over sockets of this machine.
 
 mod authority;
+mod config;
 mod memory;
 mod nginx;
 mod openssl_client;

@@ -204,7 +204,11 @@ fn sessions_are_resumed_if_both_sides_will() {
             let resumed = if ours && theirs { 3 } else { 0 };
             for end in [&pair.client, &pair.server] {
                 let counts = end.counters.read();
-                assert_eq!((counts.secured, counts.resumed), (4, resumed), "{v} {ours} {theirs}");
+                assert_eq!(
+                    (counts.secured, counts.resumed),
+                    (4, resumed),
+                    "{v} {ours} {theirs}"
+                );
             }
         }
     }
@@ -248,37 +252,77 @@ fn each_failure_is_counted_as_what_it_is() {
     let cases: Vec<(&str, ClientOptions, ServerOptions, Option<(F, F)>)> = vec![
         ("as it should be", named("localhost"), server(&good), None),
         ("by address", named("127.0.0.1"), server(&good), None),
-        ("in brackets", named("[::1]"), server(&good), Some((F::NameMismatch, F::AlertCertificate))),
-        ("name", named("example.org"), server(&good), Some((F::NameMismatch, F::AlertCertificate))),
-        ("expired", named("localhost"), server(&expired), Some((F::Expired, F::AlertExpired))),
+        (
+            "in brackets",
+            named("[::1]"),
+            server(&good),
+            Some((F::NameMismatch, F::AlertCertificate)),
+        ),
+        (
+            "name",
+            named("example.org"),
+            server(&good),
+            Some((F::NameMismatch, F::AlertCertificate)),
+        ),
+        (
+            "expired",
+            named("localhost"),
+            server(&expired),
+            Some((F::Expired, F::AlertExpired)),
+        ),
         (
             "wrong authority",
-            ClientOptions { ca_file: Some(other.ca_file()), ..named("localhost") },
+            ClientOptions {
+                ca_file: Some(other.ca_file()),
+                ..named("localhost")
+            },
             server(&good),
             Some((F::UnknownAuthority, F::AlertUnknownCa)),
         ),
         (
             "wrong authority, insecure",
-            ClientOptions { ca_file: None, insecure: true, ..named("example.org") },
+            ClientOptions {
+                ca_file: None,
+                insecure: true,
+                ..named("example.org")
+            },
             server(&expired),
             None,
         ),
         (
             "versions",
-            ClientOptions { versions: versions(Version::Tls13), ..named("localhost") },
-            ServerOptions { versions: versions(Version::Tls12), ..server(&good) },
+            ClientOptions {
+                versions: versions(Version::Tls13),
+                ..named("localhost")
+            },
+            ServerOptions {
+                versions: versions(Version::Tls12),
+                ..server(&good)
+            },
             Some((F::AlertVersion, F::ProtocolVersion)),
         ),
         (
             "ALPN",
-            ClientOptions { alpn: alpn("h2"), ..named("localhost") },
-            ServerOptions { alpn: alpn("http/1.1"), ..server(&good) },
+            ClientOptions {
+                alpn: alpn("h2"),
+                ..named("localhost")
+            },
+            ServerOptions {
+                alpn: alpn("http/1.1"),
+                ..server(&good)
+            },
             Some((F::AlertProtocol, F::NoCommonProtocol)),
         ),
         (
             "ALPN in common",
-            ClientOptions { alpn: vec!["h2".into(), "http/1.1".into()], ..named("localhost") },
-            ServerOptions { alpn: alpn("http/1.1"), ..server(&good) },
+            ClientOptions {
+                alpn: vec!["h2".into(), "http/1.1".into()],
+                ..named("localhost")
+            },
+            ServerOptions {
+                alpn: alpn("http/1.1"),
+                ..server(&good)
+            },
             None,
         ),
     ];
@@ -302,7 +346,11 @@ fn each_failure_is_counted_as_what_it_is() {
                 assert!(c.closing && s.closing, "{what}");
                 // The server of TLS 1.3 may have been done before.
                 let unopened = pair.client_saw.borrow();
-                assert_eq!((unopened.opened.len(), unopened.closed.len()), (0, 0), "{what}");
+                assert_eq!(
+                    (unopened.opened.len(), unopened.closed.len()),
+                    (0, 0),
+                    "{what}"
+                );
             }
         }
     }
@@ -332,7 +380,10 @@ fn a_peer_that_speaks_no_tls_is_found_out_by_its_first_byte() {
 fn a_handshake_that_takes_too_long_or_is_cut_off_is_counted() {
     let mut pair = Pair::new(
         Probe::new(vec![], Answer::Nothing),
-        &ClientOptions { timeout: Duration::from_secs(3), ..client_options(Version::Tls13) },
+        &ClientOptions {
+            timeout: Duration::from_secs(3),
+            ..client_options(Version::Tls13)
+        },
         Probe::new(vec![], Answer::Nothing),
         &SERVER,
     );
@@ -340,7 +391,11 @@ fn a_handshake_that_takes_too_long_or_is_cut_off_is_counted() {
     let due = slow.wake.unwrap();
     assert!(due.since(pair.client.now()) <= Duration::from_secs(3));
     pair.client.woken(&mut slow);
-    assert_eq!((slow.closing, slow.wake), (false, Some(due)), "the wheel was early");
+    assert_eq!(
+        (slow.closing, slow.wake),
+        (false, Some(due)),
+        "the wheel was early"
+    );
     pair.client.later += Duration::from_secs(3);
     pair.client.woken(&mut slow);
     assert!(slow.closing);
@@ -353,7 +408,11 @@ fn a_handshake_that_takes_too_long_or_is_cut_off_is_counted() {
     let counts = pair.client.counters.read();
     assert_eq!(counts.tls_failed(TlsFailure::TimedOut), 1);
     assert_eq!(counts.tls_failed(TlsFailure::Closed), 1);
-    assert_eq!(counts.tls_failed_in_all(), 2, "what we end ourselves is no failure");
+    assert_eq!(
+        counts.tls_failed_in_all(),
+        2,
+        "what we end ourselves is no failure"
+    );
 }
 
 #[test]
@@ -373,7 +432,10 @@ fn a_close_notify_before_the_end_tells_it_from_a_cut() {
         let (mut c, mut s) = (clean.client.open(0), clean.server.open(0));
         clean.carry(&mut c, &mut s, &[100_000]);
         assert_eq!(clean.server_saw.borrow().got.len(), 100);
-        assert!(c.closing && !s.closing, "{v}: the one who closes TLS closes the connection");
+        assert!(
+            c.closing && !s.closing,
+            "{v}: the one who closes TLS closes the connection"
+        );
         // If it does not, we do.
         clean.server.woken(&mut s);
         assert!(s.closing);
@@ -388,7 +450,12 @@ fn traffic_starts_once_whenever_it_is_switched_on() {
         let mut client = Probe::new(vec![Step::Memory(0..9)], Answer::Nothing);
         client.traffic = Traffic::Waiting;
         let options = client_options(Version::Tls13);
-        let mut pair = Pair::new(client, &options, Probe::new(vec![], Answer::Nothing), &SERVER);
+        let mut pair = Pair::new(
+            client,
+            &options,
+            Probe::new(vec![], Answer::Nothing),
+            &SERVER,
+        );
         pair.client.behaviour.traffic(Traffic::Waiting, Time::START);
         let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
         for moment in 0..3 {
@@ -422,7 +489,10 @@ fn turns_pass_over_connections_that_are_not_secured_yet() {
     assert_eq!(first.passed, 0, "there is none to pass it to");
     let mut s = pair.server.open(0);
     pair.carry(&mut first, &mut s, &[100_000]);
-    assert_eq!(first.passed, 1, "the first one that is secured makes up for it");
+    assert_eq!(
+        first.passed, 1,
+        "the first one that is secured makes up for it"
+    );
     let mut second = pair.client.open(1);
     pair.client.turn(&mut second);
     assert_eq!(second.passed, 1);
@@ -477,4 +547,66 @@ fn a_long_send_is_sealed_in_portions_so_that_little_waits() {
     pair.server.received(&mut s, &[first, up].concat());
     assert_eq!(pair.server_saw.borrow().got.len(), 200_000);
     assert_eq!(pair.client_saw.borrow().sent, [200_000]);
+}
+
+#[test]
+fn a_ticket_from_one_worker_is_good_at_another() {
+    for v in [Version::Tls12, Version::Tls13] {
+        let sink = || Probe::new(vec![], Answer::Nothing);
+        let mut pair = Pair::new(sink(), &client_options(v), sink(), &SERVER);
+        pair.run(0, &[100_000]);
+        pair.server = Worker::new(Tls::server(sink(), &SERVER));
+        pair.run(1, &[100_000]);
+        assert_eq!(pair.server.counters.read().resumed, 1, "{v}");
+    }
+}
+
+#[test]
+fn each_connection_asks_for_the_name_that_was_chosen_for_it() {
+    let authority = Authority::new();
+    let tls = ServerTls::new(&ServerOptions {
+        identity: Some(authority.issue("one", &["one.test"])),
+        ..ServerOptions::default()
+    });
+    let options = ClientOptions {
+        names: vec!["one.test".into(), "two.test".into()],
+        ca_file: Some(authority.ca_file()),
+        ..ClientOptions::default()
+    };
+    let sink = || Probe::new(vec![], Answer::Nothing);
+    let mut pair = Pair::new(sink(), &options, sink(), &tls.unwrap());
+    let client = Tls::client(sink(), &ClientTls::new(&options).unwrap());
+    pair.client = Worker::new(client.choosing(|id| id as usize % 2));
+    for id in 0..4 {
+        pair.run(id, &[100_000]);
+    }
+    let counts = pair.client.counters.read();
+    assert_eq!(counts.secured, 2);
+    assert_eq!(counts.tls_failed(TlsFailure::NameMismatch), 2);
+}
+
+#[test]
+fn whatever_a_peer_sends_after_the_end_is_not_looked_at() {
+    let mut client = Probe::new(vec![Step::Memory(0..10)], Answer::Nothing);
+    client.close_after = Some(0);
+    let server = Probe::new(vec![Step::Memory(0..70_000)], Answer::Back);
+    let mut pair = Pair::new(client, &client_options(Version::Tls13), server, &SERVER);
+    let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+    pair.carry(&mut c, &mut s, &[100_000]);
+    assert!(c.closing);
+    assert_eq!(pair.client_saw.borrow().got, b"", "it had closed before");
+    pair.server.received(&mut s, &[0; 100]);
+    assert_eq!(pair.server.counters.read().tls_failed_in_all(), 0);
+}
+
+/// Engines make a behaviour in one thread and run it in another.
+#[test]
+fn a_tls_behaviour_can_go_to_its_worker() {
+    fn goes<T: Send>(_: T) {}
+    let options = client_options(Version::Tls13);
+    goes(Tls::client(
+        throng_core::behaviour::Echo,
+        &ClientTls::new(&options).unwrap(),
+    ));
+    goes(Tls::server(throng_core::behaviour::Sink, &SERVER));
 }

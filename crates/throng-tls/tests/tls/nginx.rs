@@ -99,7 +99,11 @@ fn pages_come_whole_and_sessions_are_resumed() {
     for version in [Version::Tls12, Version::Tls13] {
         for (more, resumption, resumed) in [
             ("ssl_session_tickets on;", true, 3),
-            ("ssl_session_tickets off; ssl_session_cache shared:s:1m;", true, 3),
+            (
+                "ssl_session_tickets off; ssl_session_cache shared:s:1m;",
+                true,
+                3,
+            ),
             ("ssl_session_tickets on;", false, 0),
         ] {
             let nginx = start(more);
@@ -107,7 +111,10 @@ fn pages_come_whole_and_sessions_are_resumed() {
             let probe = Probe::new(vec![Step::Bytes(request.into())], Answer::Nothing);
             let saw = probe.seen.clone();
             let tls = ClientTls::new(&ClientOptions {
-                versions: Versions { min: version, max: version },
+                versions: Versions {
+                    min: version,
+                    max: version,
+                },
                 resumption,
                 ..nginx.options()
             });
@@ -121,10 +128,18 @@ fn pages_come_whole_and_sessions_are_resumed() {
             let got = std::mem::take(&mut saw.borrow_mut().got);
             let text = String::from_utf8(got).unwrap();
             assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 4);
-            assert_eq!(text.matches(&format!("{:015}\n", MEGABYTE / 16 - 1)).count(), 4);
+            assert_eq!(
+                text.matches(&format!("{:015}\n", MEGABYTE / 16 - 1))
+                    .count(),
+                4
+            );
             assert!(text.len() > 4 * MEGABYTE);
             let counts = client.counters.read();
-            assert_eq!((counts.secured, counts.resumed), (4, resumed), "{version} {more}");
+            assert_eq!(
+                (counts.secured, counts.resumed),
+                (4, resumed),
+                "{version} {more}"
+            );
             assert_eq!((counts.tls_truncated, counts.tls_failed_in_all()), (0, 0));
             let log = nginx.log(4);
             let reused = log.iter().filter(|l| l.contains("reused=r ")).count();
@@ -132,7 +147,10 @@ fn pages_come_whole_and_sessions_are_resumed() {
             let line = format!("TLSv{version} ");
             for logged in &log {
                 assert!(logged.starts_with(&line), "{logged}");
-                assert!(logged.contains("name=server.test alpn=http/1.1;"), "{logged}");
+                assert!(
+                    logged.contains("name=server.test alpn=http/1.1;"),
+                    "{logged}"
+                );
             }
         }
     }

@@ -67,9 +67,17 @@ fn both_versions_every_cipher_and_alpn() {
             ..good(&authority)
         };
         let (port, served) = serve(options, 1);
-        let mut peer = connect(&authority, port, &[version, option, suite, "-alpn", "echo,x"]);
+        let mut peer = connect(
+            &authority,
+            port,
+            &[version, option, suite, "-alpn", "echo,x"],
+        );
         peer.wait_for("Verify return code: 0 (ok)", 1);
-        assert!(peer.printed().contains("ALPN protocol: echo"), "{}", peer.printed());
+        assert!(
+            peer.printed().contains("ALPN protocol: echo"),
+            "{}",
+            peer.printed()
+        );
         assert!(peer.printed().contains(suite), "{}", peer.printed());
         peer.say("over and back\n");
         peer.wait_for("over and back\n", 1);
@@ -77,7 +85,11 @@ fn both_versions_every_cipher_and_alpn() {
         peer.wait();
         let (counts, ends) = served.join().unwrap();
         assert_eq!((counts.secured, counts.resumed), (1, 0), "{suite}");
-        assert_eq!((counts.tls_truncated, counts.tls_failed_in_all()), (0, 0), "{suite}");
+        assert_eq!(
+            (counts.tls_truncated, counts.tls_failed_in_all()),
+            (0, 0),
+            "{suite}"
+        );
         assert_eq!(ends, [Closed::ByPeer]);
     }
 }
@@ -118,7 +130,11 @@ fn sessions_are_resumed_or_not_as_set_up() {
             second.wait();
             assert_eq!(second.printed().contains("Reused, TLSv1."), resumption);
             let (counts, _) = served.join().unwrap();
-            assert_eq!((counts.secured, counts.resumed), (2, resumption.into()), "{version}");
+            assert_eq!(
+                (counts.secured, counts.resumed),
+                (2, resumption.into()),
+                "{version}"
+            );
         }
     }
 }
@@ -180,7 +196,11 @@ fn a_megabyte_comes_back_whatever_the_records_lengths() {
         // Its input ends, so it says goodbye.
         peer.wait();
         let (counts, _) = served.join().unwrap();
-        assert_eq!((counts.tls_failed_in_all(), counts.tls_truncated), (0, 0), "{more:?}");
+        assert_eq!(
+            (counts.tls_failed_in_all(), counts.tls_truncated),
+            (0, 0),
+            "{more:?}"
+        );
     }
 }
 
@@ -217,8 +237,17 @@ fn what_the_client_refuses_is_told_apart() {
         let mut peer = connect(&authority, port, more);
         peer.wait();
         let (counts, _) = served.join().unwrap();
-        assert_eq!(counts.tls_failed(failure), 1, "{more:?}: {counts:?} {}", peer.printed());
-        assert_eq!((counts.secured, counts.tls_failed_in_all()), (0, 1), "{more:?}");
+        assert_eq!(
+            counts.tls_failed(failure),
+            1,
+            "{more:?}: {counts:?} {}",
+            peer.printed()
+        );
+        assert_eq!(
+            (counts.secured, counts.tls_failed_in_all()),
+            (0, 1),
+            "{more:?}"
+        );
     }
 }
 

@@ -58,9 +58,7 @@ fn connect(client: &mut Client, port: u16) -> (TcpStream, Link<Tls<Probe>>) {
 fn try_it(options: &ClientOptions, port: u16) -> Tally {
     let (mut client, _) = client(options, vec![]);
     let (mut socket, mut link) = connect(&mut client, port);
-    client.drive(&mut link, &mut socket, |w, _| {
-        w.counters.read().secured > 0
-    });
+    client.drive(&mut link, &mut socket, |w, _| w.counters.read().secured > 0);
     client.counters.read()
 }
 
@@ -72,10 +70,25 @@ fn every_cipher_of_both_versions_carries_data_both_ways() {
     let cases = [
         ("-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256", &ecdsa),
         ("-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384", &ecdsa),
-        ("-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256", &rsa),
-        ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256", &ecdsa),
+        (
+            "-tls1_3",
+            "-ciphersuites",
+            "TLS_CHACHA20_POLY1305_SHA256",
+            &rsa,
+        ),
+        (
+            "-tls1_2",
+            "-cipher",
+            "ECDHE-ECDSA-AES128-GCM-SHA256",
+            &ecdsa,
+        ),
         ("-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384", &rsa),
-        ("-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305", &ecdsa),
+        (
+            "-tls1_2",
+            "-cipher",
+            "ECDHE-ECDSA-CHACHA20-POLY1305",
+            &ecdsa,
+        ),
     ];
     for (version, option, suite, identity) in cases {
         let (mut peer, port) = start(identity, &[version, option, suite]);
@@ -88,10 +101,12 @@ fn every_cipher_of_both_versions_carries_data_both_ways() {
             vec![Step::Bytes(said.into())],
         );
         let (mut socket, mut link) = connect(&mut client, port);
-        client.drive(&mut link, &mut socket, |_, _| {
-            peer.printed().contains(said)
-        });
-        assert!(peer.printed().contains(&format!("CIPHER is {suite}")), "{}", peer.printed());
+        client.drive(&mut link, &mut socket, |_, _| peer.printed().contains(said));
+        assert!(
+            peer.printed().contains(&format!("CIPHER is {suite}")),
+            "{}",
+            peer.printed()
+        );
         peer.say("a line from the server\n");
         client.drive(&mut link, &mut socket, |_, _| {
             saw.borrow().got.ends_with(b"server\n")
@@ -113,8 +128,15 @@ fn every_cipher_of_both_versions_carries_data_both_ways() {
 fn rsa(authority: &Authority) -> (PathBuf, PathBuf) {
     let paths = authority.write("rsa", "", "");
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9"])
-        .args(["-subj", "/CN=server.test", "-addext", "subjectAltName=DNS:server.test"])
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9",
+        ])
+        .args([
+            "-subj",
+            "/CN=server.test",
+            "-addext",
+            "subjectAltName=DNS:server.test",
+        ])
         .arg("-out")
         .arg(&paths.0)
         .arg("-keyout")
@@ -138,7 +160,11 @@ fn a_certificate_that_signed_itself_is_trusted_if_it_is_named_and_for_its_name_o
     let other = try_it(&named("other.test"), port);
     assert_eq!(other.tls_failed(TlsFailure::NameMismatch), 1, "{other:?}");
     let unnamed = try_it(&options(&authority, "server.test"), port);
-    assert_eq!(unnamed.tls_failed(TlsFailure::UnknownAuthority), 1, "{unnamed:?}");
+    assert_eq!(
+        unnamed.tls_failed(TlsFailure::UnknownAuthority),
+        1,
+        "{unnamed:?}"
+    );
 }
 
 #[test]
@@ -154,7 +180,10 @@ fn sni_and_alpn_reach_the_server_as_asked() {
     peer.wait_for("CIPHER is", 1);
     let printed = peer.printed();
     assert!(printed.contains("ALPN protocols advertised by the client: h2, http/1.1"));
-    assert!(printed.contains("ALPN protocols selected: http/1.1"), "{printed}");
+    assert!(
+        printed.contains("ALPN protocols selected: http/1.1"),
+        "{printed}"
+    );
     assert_eq!(printed.matches("\"server name\"").count(), 1, "{printed}");
 
     let without = ClientOptions {
@@ -185,8 +214,7 @@ fn sessions_are_resumed_or_not_as_asked() {
                 // Its tickets come with its Finished, or behind it.
                 let begun = client.now();
                 client.drive(&mut link, &mut socket, |w, _| {
-                    saw.borrow().opened.len() > turn
-                        && w.now().since(begun).as_millis() > 150
+                    saw.borrow().opened.len() > turn && w.now().since(begun).as_millis() > 150
                 });
                 client.closed(&mut link, Closed::ByUs);
                 drop(socket);
@@ -208,9 +236,27 @@ fn what_is_wrong_with_a_certificate_is_told_apart_and_insecure_takes_it() {
     let expired = authority.issue_until("expired", &["server.test"], 2020);
     let good = authority.issue("good", &["server.test"]);
     for (identity, trusted, name, failure, alert) in [
-        (&expired, &authority, "server.test", TlsFailure::Expired, "alert certificate expired"),
-        (&good, &authority, "other.test", TlsFailure::NameMismatch, "alert bad certificate"),
-        (&good, &other, "server.test", TlsFailure::UnknownAuthority, "alert unknown ca"),
+        (
+            &expired,
+            &authority,
+            "server.test",
+            TlsFailure::Expired,
+            "alert certificate expired",
+        ),
+        (
+            &good,
+            &authority,
+            "other.test",
+            TlsFailure::NameMismatch,
+            "alert bad certificate",
+        ),
+        (
+            &good,
+            &other,
+            "server.test",
+            TlsFailure::UnknownAuthority,
+            "alert unknown ca",
+        ),
     ] {
         let (peer, port) = start(identity, &[]);
         let counts = try_it(&options(trusted, name), port);
@@ -274,7 +320,10 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let identity = authority.issue("server", &["server.test"]);
     let ours = authority.issue("client", &["client.test"]);
     let ca = authority.ca_file();
-    let (peer, port) = start(&identity, &["-Verify", "1", "-CAfile", ca.to_str().unwrap()]);
+    let (peer, port) = start(
+        &identity,
+        &["-Verify", "1", "-CAfile", ca.to_str().unwrap()],
+    );
     let with = ClientOptions {
         identity: Some(ours),
         ..options(&authority, "server.test")
@@ -295,7 +344,11 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
 fn keys_are_updated_when_the_server_does_and_when_it_asks_for_ours() {
     let authority = Authority::new();
     let identity = authority.issue("server", &["server.test"]);
-    for suite in ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"] {
+    for suite in [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+    ] {
         let (mut peer, port) = start(&identity, &["-tls1_3", "-ciphersuites", suite]);
         let mut probe = Probe::new(vec![], Answer::Back);
         probe.close_after = None;
@@ -305,7 +358,9 @@ fn keys_are_updated_when_the_server_does_and_when_it_asks_for_ours() {
         let (mut socket, mut link) = connect(&mut client, port);
         // Its tickets have come when its data has.
         peer.say("hello\n");
-        client.drive(&mut link, &mut socket, |_, _| saw.borrow().got == b"hello\n");
+        client.drive(&mut link, &mut socket, |_, _| {
+            saw.borrow().got == b"hello\n"
+        });
         let mut wanted = String::from("hello\n");
         for (turn, update) in ["k\n", "K\n", "K\n", "k\n"].into_iter().enumerate() {
             // It takes a command only at the beginning of what it reads, so its update must come first.
@@ -332,7 +387,9 @@ fn a_server_that_speaks_no_tls_is_told_as_such() {
         use std::io::{Read, Write};
         let (mut socket, _) = listener.accept().unwrap();
         let _hello = socket.read(&mut [0; 1000]).unwrap();
-        socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        socket
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
         let _rest = socket.read(&mut [0; 1000]);
     });
     let authority = Authority::new();

@@ -75,7 +75,11 @@ impl Peer {
         self.stdin = None;
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < PATIENCE, "it does not end:\n{}", self.printed());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it does not end:\n{}",
+                self.printed()
+            );
             thread::sleep(Duration::from_millis(5));
         }
         // What it printed last is still being read.

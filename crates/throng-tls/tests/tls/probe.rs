@@ -103,7 +103,9 @@ impl Probe {
 
 /// 200,000 bytes that differ from their neighbours.
 pub fn memory() -> Arc<[u8]> {
-    (0..200_000u32).map(|i| (i.wrapping_mul(i) / 7) as u8).collect()
+    (0..200_000u32)
+        .map(|i| (i.wrapping_mul(i) / 7) as u8)
+        .collect()
 }
 
 impl Behaviour for Probe {
