@@ -367,6 +367,7 @@ mod tests {
             workers: None,
             engine: EngineChoice::Auto,
             force: false,
+            options: Default::default(),
         }
     }
 
@@ -505,6 +506,7 @@ mod tests {
             workers: None,
             engine,
             force: false,
+            options: Default::default(),
         };
         let plan = serve(&asks(None, EngineChoice::Epoll), &host()).unwrap();
         // Two workers with two files each, a listener, one under /proc.
@@ -523,13 +525,13 @@ mod tests {
     #[test]
     fn what_messages_take_in_buffers_is_an_estimate_and_refuses_nothing() {
         let mut echo = scenario(1_000_000, &[]);
-        echo.messages.repeated = vec![b'x'; 16];
+        echo.messages.repeated = vec![vec![b'x'; 16].into()];
         echo.repeat = Repeat::ClosedLoop;
         echo.in_flight = Some(128);
         assert_eq!(load(&echo, &host()).unwrap().warnings, []);
         // A message on each, and its memory, would be too much, if all were under way at once.
         let mut flood = scenario(1_000_000, &[]);
-        flood.messages.repeated = vec![b'x'; 16 << 10];
+        flood.messages.repeated = vec![vec![b'x'; 16 << 10].into()];
         let plan = load(&flood, &host()).unwrap();
         assert!(
             plan.warnings.iter().any(|w| w.kind == LimitKind::Memory),

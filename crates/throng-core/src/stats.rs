@@ -5,7 +5,9 @@
 //! be checked against each other: attempted = established + failed + in flight, and
 //! established (or accepted) = open + closed by somebody.
 
+use crate::time::Time;
 use crate::tls_failure::TlsFailure;
+use crate::websocket::Violation;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, AddAssign};
@@ -129,6 +131,7 @@ macro_rules! counted {
             failed: [Counter; FailCause::ALL.len()],
             closed: [Counter; Closed::ALL.len()],
             tls_failed: [Counter; TlsFailure::ALL.len()],
+            violated: [Counter; Violation::ALL.len()],
             /// When the last connection came up: nanoseconds since the run began. No part of a tally,
             /// since times don't add up.
             pub last_up_ns: Counter,
@@ -141,6 +144,7 @@ macro_rules! counted {
             failed: [u64; FailCause::ALL.len()],
             closed: [u64; Closed::ALL.len()],
             tls_failed: [u64; TlsFailure::ALL.len()],
+            violated: [u64; Violation::ALL.len()],
         }
 
         impl Counters {
@@ -151,6 +155,7 @@ macro_rules! counted {
                     failed: std::array::from_fn(|i| self.failed[i].get()),
                     closed: std::array::from_fn(|i| self.closed[i].get()),
                     tls_failed: std::array::from_fn(|i| self.tls_failed[i].get()),
+                    violated: std::array::from_fn(|i| self.violated[i].get()),
                 }
             }
         }
@@ -163,6 +168,7 @@ macro_rules! counted {
                     failed: std::array::from_fn(|i| self.failed[i] + other.failed[i]),
                     closed: std::array::from_fn(|i| self.closed[i] + other.closed[i]),
                     tls_failed: std::array::from_fn(|i| self.tls_failed[i] + other.tls_failed[i]),
+                    violated: std::array::from_fn(|i| self.violated[i] + other.violated[i]),
                 }
             }
         }
@@ -175,6 +181,7 @@ macro_rules! counted {
                     failed: std::array::from_fn(|i| self.failed[i].saturating_sub(earlier.failed[i])),
                     closed: std::array::from_fn(|i| self.closed[i].saturating_sub(earlier.closed[i])),
                     tls_failed: std::array::from_fn(|i| self.tls_failed[i].saturating_sub(earlier.tls_failed[i])),
+                    violated: std::array::from_fn(|i| self.violated[i].saturating_sub(earlier.violated[i])),
                 }
             }
         }
@@ -212,6 +219,19 @@ counted! {
     /// Secured connections that the peer closed without saying so in TLS first (close_notify): what came last
     /// may be missing.
     tls_truncated,
+    /// Connections that became WebSocket connections.
+    upgraded,
+    /// Messages that were sent and had no answer when their connection ended, where answers are looked
+    /// for.
+    messages_unanswered,
+    /// Answers to nothing that was asked.
+    answers_unasked,
+    /// Answers that say that something is wrong (DNS: an rcode other than 0).
+    answers_with_error,
+    /// Connections on which something came that can't be DNS.
+    not_dns,
+    /// Times that the text that ends the run was seen.
+    stops_seen,
 }
 
 impl Counters {
@@ -228,6 +248,11 @@ impl Counters {
     /// Counts `n` connections that ended.
     pub fn closed(&self, why: Closed, n: u64) {
         self.closed[why as usize].add(n);
+    }
+
+    /// Counts a WebSocket peer that broke the protocol.
+    pub fn violation(&self, kind: Violation) {
+        self.violated[kind as usize].add(1);
     }
 }
 
@@ -262,6 +287,16 @@ impl Tally {
         self.closed.iter().sum()
     }
 
+    /// WebSocket peers that broke the protocol in this way.
+    pub fn violations(&self, kind: Violation) -> u64 {
+        self.violated[kind as usize]
+    }
+
+    /// WebSocket peers that broke the protocol.
+    pub fn violations_in_all(&self) -> u64 {
+        self.violated.iter().sum()
+    }
+
     /// Connections that are up. Never negative, although the counts are read one after another.
     pub fn open(&self) -> u64 {
         (self.established + self.accepted).saturating_sub(self.closed_in_all())
@@ -289,70 +324,120 @@ impl std::iter::Sum for Tally {
 /// The longest span a histogram tells apart; longer ones count as this long.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long things took: nanoseconds with two significant digits in an HdrHistogram, up to an hour.
-#[derive(Clone, Debug)]
-pub struct Durations(Histogram<u64>);
-
-impl Default for Durations {
-    fn default() -> Durations {
-        // The bounds are constants that HdrHistogram accepts: 1 ns to an hour, two digits (60 KB).
-        Durations(
-            Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 2)
-                .expect("constant bounds are valid"),
-        )
-    }
-}
+/// How long things took: nanoseconds with two significant digits in an HdrHistogram, up to an hour. One
+/// that recorded nothing takes no memory; the first record takes 60 KB.
+#[derive(Clone, Debug, Default)]
+pub struct Durations(Option<Box<Histogram<u64>>>);
 
 impl Durations {
+    fn histogram(&mut self) -> &mut Histogram<u64> {
+        self.0.get_or_insert_with(|| {
+            // The bounds are constants that HdrHistogram accepts: 1 ns to an hour, two digits.
+            Box::new(
+                Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 2)
+                    .expect("constant bounds are valid"),
+            )
+        })
+    }
+
     /// Takes note of one.
     #[inline]
     pub fn record(&mut self, took: Duration) {
-        self.0
-            .saturating_record(took.as_nanos().min(LONGEST.as_nanos()) as u64);
+        let ns = took.as_nanos().min(LONGEST.as_nanos()) as u64;
+        self.histogram().saturating_record(ns);
     }
 
     /// Adds another worker's.
     pub fn merge(&mut self, other: &Durations) {
-        self.0 += &other.0;
+        if let Some(other) = &other.0 {
+            *self.histogram() += &**other;
+        }
     }
 
     /// How many were recorded.
     pub fn count(&self) -> u64 {
-        self.0.len()
+        self.0.as_ref().map_or(0, |h| h.len())
     }
 
     /// The duration under or at which `percent` (0 to 100) of them lie; `None` if there are none.
     pub fn percentile(&self, percent: f64) -> Option<Duration> {
-        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.value_at_percentile(percent)))
+        let all = self.recorded()?;
+        Some(Duration::from_nanos(all.value_at_percentile(percent)))
+    }
+
+    /// The shortest; `None` if there are none.
+    pub fn min(&self) -> Option<Duration> {
+        Some(Duration::from_nanos(self.recorded()?.min()))
     }
 
     /// The mean; `None` if there are none.
     pub fn mean(&self) -> Option<Duration> {
-        (!self.0.is_empty()).then(|| Duration::from_nanos(self.0.mean() as u64))
+        Some(Duration::from_nanos(self.recorded()?.mean() as u64))
+    }
+
+    /// The histogram itself, in nanoseconds, for who writes it down; `None` if there is nothing in it.
+    pub fn recorded(&self) -> Option<&Histogram<u64>> {
+        self.0.as_deref().filter(|h| !h.is_empty())
     }
 }
 
-/// What a worker measured, handed over when it ends.
-#[derive(Clone, Debug, Default)]
-pub struct Measured {
-    /// From the start of an attempt to its success.
-    pub connect: Durations,
+/// One round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When the query was handed to the kernel.
+    pub sent: Time,
+    /// From then to when its answer was there.
+    pub took: Duration,
+    /// The connection's number.
+    pub connection: u32,
+    /// The query's id.
+    pub query: u16,
+    /// How it went (DNS rcode).
+    pub rcode: u8,
+    /// Whether the server left something out.
+    pub truncated: bool,
+}
+
+macro_rules! measured {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a worker measured.
+        #[derive(Clone, Debug, Default)]
+        pub struct Measured {
+            $($(#[$doc])* pub $name: Durations,)*
+            /// Each round trip, where they are kept one by one.
+            pub samples: Vec<Sample>,
+        }
+
+        impl Measured {
+            /// Adds another worker's, or another interval's.
+            pub fn merge(&mut self, other: Measured) {
+                $(self.$name.merge(&other.$name);)*
+                if self.samples.is_empty() {
+                    self.samples = other.samples;
+                } else {
+                    self.samples.extend(other.samples);
+                }
+            }
+        }
+    };
+}
+
+measured! {
+    /// From the start of an attempt to connect to its success.
+    connect,
+    /// From the start of an attempt to connect to the first byte that came.
+    first_byte,
     /// From when a message was due to when the kernel had taken it.
-    pub lateness: Durations,
-    /// From when a message was sent to when its echo was back in full (closed loop).
-    pub round_trip: Durations,
+    lateness,
+    /// From when a message was due to its answer.
+    response,
+    /// From when a message was sent to its answer: what the response time is without the wait before
+    /// sending. A closed loop has only this.
+    service,
+    /// From when a message that says when it was sent was sent to when it came here.
+    marked,
     /// From when a connection was up to when its TLS handshake was done.
-    pub handshake: Durations,
-}
-
-impl Measured {
-    /// Adds another worker's.
-    pub fn merge(&mut self, other: &Measured) {
-        self.connect.merge(&other.connect);
-        self.lateness.merge(&other.lateness);
-        self.round_trip.merge(&other.round_trip);
-        self.handshake.merge(&other.handshake);
-    }
+    handshake,
 }
 
 #[cfg(test)]
@@ -390,6 +475,7 @@ mod tests {
         d.record(Duration::ZERO);
         d.record(Duration::from_millis(5));
         d.record(Duration::from_secs(1_000_000));
+        assert_eq!(d.min(), Some(Duration::ZERO));
         let mut other = Durations::default();
         other.record(Duration::from_millis(6));
         d.merge(&other);

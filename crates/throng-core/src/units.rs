@@ -20,6 +20,11 @@ impl fmt::Display for UnitError {
 
 impl std::error::Error for UnitError {}
 
+/// What the user wrote, in quotes and on one line: control characters are escaped.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.escape_debug())
+}
+
 /// Splits `1.5k` into 1.5 and `k`. Signs, exponents, `inf` and `nan` are not numbers here.
 fn split(text: &str) -> Option<(f64, &str)> {
     let end = text
@@ -33,7 +38,8 @@ fn split(text: &str) -> Option<(f64, &str)> {
 fn scaled(text: &str, units: &[(&str, f64)], like: &str) -> Result<f64, UnitError> {
     let wrong = || {
         UnitError(format!(
-            "'{text}' is not a number with a unit; write it like {like}"
+            "{} is not a number with a unit; write it like {like}",
+            quoted(text),
         ))
     };
     let (value, unit) = split(text).ok_or_else(wrong)?;
@@ -54,7 +60,8 @@ pub fn count(text: &str) -> Result<u32, UnitError> {
     let value = scaled(text, DECIMAL, "1000, 20k or 1m")?;
     if value.fract() != 0.0 || value > f64::from(u32::MAX) {
         return Err(UnitError(format!(
-            "'{text}' is not a whole number up to {}; write it like 1000, 20k or 1m",
+            "{} is not a whole number up to {}; write it like 1000, 20k or 1m",
+            quoted(text),
             u32::MAX
         )));
     }
@@ -78,13 +85,15 @@ pub fn bytes(text: &str) -> Result<u64, UnitError> {
     let value = scaled(text, UNITS, "4096, 64k, 1m or 2g")?;
     if value.fract() != 0.0 || value >= 2f64.powi(53) {
         return Err(UnitError(format!(
-            "'{text}' is not a whole number of bytes"
+            "{} is not a whole number of bytes",
+            quoted(text),
         )));
     }
     Ok(value as u64)
 }
 
-/// A span of time: `ms`, `s` (also without a unit), `m`, `h`, `d`; fractions allowed.
+/// A span of time: `us`, `ms`, `s` (also without a unit), `m`, `h`, `d`, `y`, or one of tcpkali's longer
+/// words for them, such as `minutes`; fractions allowed.
 ///
 /// # Errors
 /// Not a number, an unknown unit, or more than a hundred years.
@@ -93,19 +102,38 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
         ("", 1.0),
         ("us", 1e-6),
         ("ms", 1e-3),
+        ("millisecond", 1e-3),
+        ("milliseconds", 1e-3),
         ("s", 1.0),
+        ("second", 1.0),
+        ("seconds", 1.0),
         ("m", 60.0),
+        ("min", 60.0),
+        ("minute", 60.0),
+        ("minutes", 60.0),
         ("h", 3600.0),
+        ("hr", 3600.0),
+        ("hour", 3600.0),
+        ("hours", 3600.0),
         ("d", 86400.0),
+        ("day", 86400.0),
+        ("days", 86400.0),
+        ("y", 365.0 * 86400.0),
+        ("year", 365.0 * 86400.0),
+        ("years", 365.0 * 86400.0),
     ];
     let seconds = scaled(text, UNITS, "250ms, 10s, 5m, 2h or 1d")?;
     if seconds > 100.0 * 365.0 * 86400.0 {
         return Err(UnitError(format!(
-            "'{text}' is longer than a hundred years"
+            "{} is longer than a hundred years",
+            quoted(text),
         )));
     }
     Ok(Duration::from_secs_f64(seconds))
 }
+
+/// One event a nanosecond, the clock's grain.
+pub(crate) const MAX_RATE: f64 = 1e9;
 
 /// Events per second. Always above zero and finite.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -115,7 +143,7 @@ pub struct Rate(f64);
 impl Rate {
     /// `n` events a second; `None` unless 0 < n <= 10^9 (one a nanosecond, the clock's grain).
     pub fn per_second(n: f64) -> Option<Rate> {
-        (n > 0.0 && n <= 1e9).then_some(Rate(n))
+        (n > 0.0 && n <= MAX_RATE).then_some(Rate(n))
     }
 
     /// Events per second.
@@ -157,7 +185,8 @@ impl FromStr for Rate {
         let n = scaled(text, DECIMAL, "0.1, 250 or 20k (a second)")?;
         Rate::per_second(n).ok_or_else(|| {
             UnitError(format!(
-                "'{text}' is not a rate above 0 and up to 1000m a second"
+                "{} is not a rate above 0 and up to 1000m a second",
+                quoted(text),
             ))
         })
     }
@@ -166,6 +195,102 @@ impl FromStr for Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/s", self.0)
+    }
+}
+
+/// Events per second where none is an answer too: a step of a profile in which nothing is sent.
+///
+/// # Errors
+/// Not a number, or above 10^9.
+pub fn rate_or_zero(text: &str) -> Result<f64, UnitError> {
+    let n = scaled(text, DECIMAL, "0, 0.1, 250 or 20k (a second)")?;
+    if n > MAX_RATE {
+        return Err(UnitError(format!(
+            "{} is not a rate up to 1000m a second",
+            quoted(text),
+        )));
+    }
+    Ok(n)
+}
+
+/// Bytes per second, zero or more. Zero says that nothing may pass.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Bandwidth(f64);
+
+impl Bandwidth {
+    /// The most that can be asked for: a petabyte a second, beyond any link there is.
+    const MAX: f64 = 1e15;
+
+    /// `n` bytes a second; `None` unless 0 <= n <= 10^15.
+    pub fn bytes_per_second(n: f64) -> Option<Bandwidth> {
+        (0.0..=Bandwidth::MAX).contains(&n).then_some(Bandwidth(n))
+    }
+
+    /// Bytes per second.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// Whether nothing may pass.
+    pub fn is_zero(self) -> bool {
+        self.0 == 0.0
+    }
+}
+
+impl TryFrom<f64> for Bandwidth {
+    type Error = UnitError;
+    fn try_from(n: f64) -> Result<Bandwidth, UnitError> {
+        Bandwidth::bytes_per_second(n).ok_or_else(|| {
+            UnitError(format!(
+                "{n} is not a bandwidth from 0 to 10^15 bytes a second"
+            ))
+        })
+    }
+}
+
+impl From<Bandwidth> for f64 {
+    fn from(bandwidth: Bandwidth) -> f64 {
+        bandwidth.0
+    }
+}
+
+/// Bits a second: `bps`, `kbps`, `Mbps`, `Gbps`. Bytes a second: `Bps`, `kBps`, `MBps`, `GBps`, and a number
+/// without a unit. The prefixes are powers of 1000 in either case of letter, as they are for tcpkali; the
+/// case of the `b` decides between bits and bytes.
+impl FromStr for Bandwidth {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Bandwidth, UnitError> {
+        const UNITS: &[(&str, f64)] = &[
+            ("", 1.0),
+            ("bps", 1.0 / 8.0),
+            ("kbps", 1e3 / 8.0),
+            ("Kbps", 1e3 / 8.0),
+            ("mbps", 1e6 / 8.0),
+            ("Mbps", 1e6 / 8.0),
+            ("gbps", 1e9 / 8.0),
+            ("Gbps", 1e9 / 8.0),
+            ("Bps", 1.0),
+            ("kBps", 1e3),
+            ("KBps", 1e3),
+            ("mBps", 1e6),
+            ("MBps", 1e6),
+            ("gBps", 1e9),
+            ("GBps", 1e9),
+        ];
+        let n = scaled(text, UNITS, "64kbps, 10Mbps (bits) or 1MBps (bytes)")?;
+        Bandwidth::bytes_per_second(n).ok_or_else(|| {
+            UnitError(format!(
+                "{} is more than any link carries; write it like 64kbps, 10Mbps (bits) or 1MBps (bytes)",
+quoted(text),
+            ))
+        })
+    }
+}
+
+impl fmt::Display for Bandwidth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} B/s", self.0)
     }
 }
 
@@ -191,6 +316,7 @@ mod tests {
             "-5",
             "+5",
             "1e3",
+            ".",
             "1.5",
             "1kk",
             "1 k",
@@ -213,6 +339,9 @@ mod tests {
             ("2m", 120_000),
             ("1h", 3_600_000),
             ("1d", 86_400_000),
+            ("1y", 31_536_000_000),
+            ("3minutes", 180_000),
+            (".5", 500),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
@@ -232,5 +361,40 @@ mod tests {
     fn an_error_names_what_was_read_and_what_would_be_right() {
         let text = count("-5").unwrap_err().to_string();
         assert!(text.contains("'-5'") && text.contains("20k"), "{text}");
+    }
+
+    #[test]
+    fn bandwidths_are_bits_or_bytes_by_the_case_of_the_b() {
+        for (text, bytes) in [
+            ("0", 0.0),
+            ("125", 125.0),
+            ("1kbps", 125.0),
+            ("1.5Mbps", 187_500.0),
+            ("1gbps", 125e6),
+            ("8bps", 1.0),
+            ("1Bps", 1.0),
+            ("1kBps", 1000.0),
+            ("2MBps", 2e6),
+            ("10GBps", 1e10),
+        ] {
+            assert_eq!(
+                text.parse::<Bandwidth>().map(Bandwidth::get),
+                Ok(bytes),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "1k",
+            "1kb",
+            "1KBPS",
+            "99999999999GBps",
+            "-1kbps",
+            "1 kbps",
+            "fast",
+        ] {
+            let error = text.parse::<Bandwidth>().unwrap_err().to_string();
+            assert!(error.contains("10Mbps"), "{text}: {error}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::socket::OwnedEvent;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use throng_core::behaviour::Steer;
+use throng_core::stats::Measured;
 use throng_core::time::Time;
 
 /// The monotonic clock, counted from the beginning of the run.
@@ -35,7 +37,7 @@ impl Clock {
 pub enum Order {
     /// Open (or accept) no more connections; hold those there are.
     StopOpening = 1,
-    /// Messages may be sent.
+    /// Messages may be sent. Given by [`Control::start_traffic`].
     StartTraffic = 2,
     /// Begin no new message.
     StopTraffic = 4,
@@ -47,6 +49,13 @@ pub enum Order {
 #[derive(Debug, Default)]
 pub struct Control {
     orders: AtomicU32,
+    /// Nanoseconds since the run began.
+    traffic_began: AtomicU64,
+    /// How often workers were asked for what they measured.
+    collections: AtomicU32,
+    /// Changes of the rate so far, and how many there are.
+    steering: Mutex<Vec<Steer>>,
+    steered: AtomicU32,
     wakers: Mutex<Vec<Arc<OwnedEvent>>>,
 }
 
@@ -59,6 +68,53 @@ impl Control {
     /// Gives `order` to all workers, those spawned later included.
     pub fn give(&self, order: Order) {
         self.orders.fetch_or(order as u32, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Gives [`Order::StartTraffic`], which counts from `now` on all workers.
+    pub fn start_traffic(&self, now: Time) {
+        self.traffic_began.store(now.0, Ordering::Relaxed);
+        self.give(Order::StartTraffic);
+    }
+
+    /// When traffic began, if it was ordered to.
+    pub(crate) fn traffic_began(&self) -> Time {
+        Time(self.traffic_began.load(Ordering::Relaxed))
+    }
+
+    /// Changes the rate of the whole run on all workers, those spawned later included.
+    pub fn steer(&self, steer: Steer) {
+        let mut all = self.steering.lock().unwrap_or_else(|p| p.into_inner());
+        all.push(steer);
+        self.steered.store(all.len() as u32, Ordering::Release);
+        drop(all);
+        self.wake_all();
+    }
+
+    /// Calls `apply` for each change of the rate that came after the first `known`. Returns how many there
+    /// are now.
+    pub(crate) fn steering(&self, known: u32, mut apply: impl FnMut(&Steer)) -> u32 {
+        if self.steered.load(Ordering::Acquire) == known {
+            return known;
+        }
+        let all = self.steering.lock().unwrap_or_else(|p| p.into_inner());
+        all.iter().skip(known as usize).for_each(&mut apply);
+        all.len() as u32
+    }
+
+    /// Asks all workers to leave in their [`Outlet`] what they measured since the last time. Returns the
+    /// number of this collection.
+    pub fn collect(&self) -> u32 {
+        let number = self.collections.fetch_add(1, Ordering::Release) + 1;
+        self.wake_all();
+        number
+    }
+
+    pub(crate) fn collection(&self) -> u32 {
+        self.collections.load(Ordering::Acquire)
+    }
+
+    fn wake_all(&self) {
         for waker in self.wakers.lock().unwrap_or_else(|p| p.into_inner()).iter() {
             waker.signal();
         }
@@ -76,6 +132,34 @@ impl Control {
 
     pub(crate) fn orders(&self) -> Orders {
         Orders(self.orders.load(Ordering::Acquire))
+    }
+}
+
+/// Where a worker leaves what it measured, for whoever watches. The worker comes here only when it was
+/// asked to, and when it ends.
+#[derive(Debug, Default)]
+pub struct Outlet(Mutex<(u32, Measured)>);
+
+impl Outlet {
+    /// What was left here since this was last called.
+    pub fn take(&self) -> Measured {
+        std::mem::take(&mut self.lock().1)
+    }
+
+    /// The last [collection](Control::collect) whose measurements are here; [`u32::MAX`] once the worker
+    /// has ended.
+    pub fn collected(&self) -> u32 {
+        self.lock().0
+    }
+
+    pub(crate) fn put(&self, collection: u32, measured: Measured) {
+        let mut here = self.lock();
+        here.0 = collection;
+        here.1.merge(measured);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u32, Measured)> {
+        self.0.lock().unwrap_or_else(|p| p.into_inner())
     }
 }
 

@@ -3,8 +3,8 @@
 //! The engine tells the desk what happened to a connection and does what the [`Outbox`] says; the desk
 //! keeps states, timers and counters right, so that they mean the same on either engine.
 
-use crate::control::{Clock, Control, Order, Orders};
-use crate::job::{Admission, ClientRole, Closing, Done, Job, Role, ServerRole};
+use crate::control::{Clock, Control, Order, Orders, Outlet};
+use crate::job::{Admission, ClientRole, Closing, Job, Role, ServerRole};
 use crate::socket::{Address, SocketOption};
 use std::collections::VecDeque;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic};
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::Routes;
-use throng_core::stats::{Closed, Counters, FailCause, Measured};
+use throng_core::stats::{Closed, Counters, Durations, FailCause};
 use throng_core::time::Time;
 use throng_core::wheel::Wheel;
 
@@ -99,12 +99,19 @@ pub(crate) struct Desk<B: Behaviour> {
     closing: Closing,
     reads: Reads,
     options: Box<[SocketOption]>,
-    connect_times: Measured,
+    connect_times: Durations,
+    outlet: Arc<Outlet>,
+    /// The last collection that was answered.
+    collection: u32,
+    /// How many changes of the rate are made.
+    steered: u32,
     /// Timers that are due have not all fired.
     behind: bool,
     /// The connection whose turn it was last, and how many are still to have theirs.
     turn: u32,
     passed: u32,
+    /// How many are to have it because something arrived.
+    arrived: u32,
     /// How far starting traffic on all connections has got, once it was ordered.
     started: Option<u32>,
 }
@@ -119,11 +126,11 @@ pub(crate) enum Fired {
 
 impl<B: Behaviour> Desk<B> {
     /// The desk of `job`, and the slots a ring's table has.
-    pub fn new(job: Job<B>) -> Desk<B> {
+    pub fn new(job: Job, behaviour: B) -> Desk<B> {
         let mut desk = Desk {
-            reads: job.behaviour.reads(),
+            reads: behaviour.reads(),
             options: job.options.list(),
-            behaviour: job.behaviour,
+            behaviour,
             conns: Vec::new(),
             counters: job.counters,
             clock: job.clock,
@@ -138,10 +145,14 @@ impl<B: Behaviour> Desk<B> {
             fresh: 0,
             freed: Vec::new(),
             closing: job.closing,
-            connect_times: Measured::default(),
+            connect_times: Durations::default(),
+            outlet: job.outlet,
+            collection: 0,
+            steered: 0,
             behind: false,
             turn: 0,
             passed: 0,
+            arrived: 0,
             started: None,
         };
         desk.set_traffic(job.traffic, desk.clock.now());
@@ -216,6 +227,7 @@ impl<B: Behaviour> Desk<B> {
         let at = At {
             id,
             now,
+            tried_us: self.conns[index as usize].tried_us,
             counters: &self.counters,
         };
         what(
@@ -235,10 +247,19 @@ impl<B: Behaviour> Desk<B> {
                 self.set_traffic(Traffic::Off, now);
                 self.started = None;
             } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
-                self.set_traffic(Traffic::On, now);
+                self.set_traffic(Traffic::On, self.control.traffic_began());
                 self.started = Some(0);
             }
             self.orders = orders;
+        }
+        let behaviour = &mut self.behaviour;
+        self.steered = self
+            .control
+            .steering(self.steered, |steer| behaviour.steer(steer));
+        let collection = self.control.collection();
+        if collection != self.collection {
+            self.collection = collection;
+            self.leave_measured(collection);
         }
         orders.has(Order::Close)
     }
@@ -282,7 +303,11 @@ impl<B: Behaviour> Desk<B> {
     /// Wakes the next connection in turn, if another one passed. Returns it, for what it asks to be
     /// done.
     pub fn take_turn(&mut self, now: Time, out: &mut Outbox) -> Option<u32> {
-        self.passed = self.passed.checked_sub(1)?;
+        if self.passed > 0 {
+            self.passed -= 1;
+        } else {
+            self.arrived = self.arrived.checked_sub(1)?;
+        }
         let index = self.next_in_turn()?;
         self.tell(index, now, |b, conn, at| b.turn(conn, at, out));
         Some(index)
@@ -295,8 +320,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// Asks the behaviour what has arrived by now.
     pub fn take_arrivals(&mut self, now: Time) {
-        let arrived = self.behaviour.arrived(now);
-        self.pass(arrived);
+        self.arrived = self.behaviour.arrived(now);
     }
 
     /// Whether a server worker should let others accept: it is far ahead of the one with the fewest
@@ -377,7 +401,7 @@ impl<B: Behaviour> Desk<B> {
         ));
         conn.state = State::Open;
         self.wheel.cancel(index);
-        self.connect_times.connect.record(took);
+        self.connect_times.record(took);
         self.counters.established.add(1);
         if let Some(o) = &mut self.opener {
             o.in_flight -= 1;
@@ -391,6 +415,7 @@ impl<B: Behaviour> Desk<B> {
         let conn = &mut self.conns[index as usize];
         conn.state = State::Open;
         conn.marks = 0;
+        conn.tried_us = (now.0 / 1000) as u32;
         self.counters.accepted.add(1);
         self.opened(index, now, out);
     }
@@ -506,7 +531,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// How long the loop may sleep; `None` for until something happens.
     pub fn sleep(&self, now: Time) -> Option<Duration> {
-        if self.started.is_some() || self.passed > 0 || self.behind {
+        if self.started.is_some() || self.passed > 0 || self.arrived > 0 || self.behind {
             return Some(Duration::ZERO);
         }
         let opening = self
@@ -532,16 +557,17 @@ impl<B: Behaviour> Desk<B> {
     }
 
     /// Ends the desk's work.
-    pub fn done(mut self) -> Done {
-        Done {
-            measured: self.take_measured(),
-        }
+    pub fn done(mut self) {
+        self.leave_measured(u32::MAX);
     }
 
-    fn take_measured(&mut self) -> Measured {
+    /// Leaves what was measured since the last time where the watcher finds it.
+    fn leave_measured(&mut self, collection: u32) {
         let mut measured = self.behaviour.take_measured();
-        measured.merge(&std::mem::take(&mut self.connect_times));
         measured
+            .connect
+            .merge(&std::mem::take(&mut self.connect_times));
+        self.outlet.put(collection, measured);
     }
 }
 

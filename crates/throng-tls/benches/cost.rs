@@ -57,6 +57,7 @@ impl Worker {
         let at = At {
             id: id as u32,
             now: Time::START,
+            tried_us: 0,
             counters: &self.counters,
         };
         let mut out = Outbox {

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ServerConfig};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Traffic};
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Steer, Traffic};
 use throng_core::stats::{Closed, Durations, Measured};
 use throng_core::time::Time;
 use throng_core::tls_failure::TlsFailure;
@@ -572,6 +572,10 @@ impl<B: Behaviour> Behaviour for Tls<B> {
     fn traffic(&mut self, traffic: Traffic, now: Time) {
         self.traffic = traffic;
         self.inner.traffic(traffic, now);
+    }
+
+    fn steer(&mut self, to: &Steer) {
+        self.inner.steer(to);
     }
 
     fn take_measured(&mut self) -> Measured {

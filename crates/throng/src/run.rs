@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use throng_core::plan::Shortfall;
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::summary::{Cost, Phase, Samples, Snapshot};
-use throng_engine::{Clock, Control, Done, Order};
+use throng_engine::{Clock, Control, Order, Outlet};
 use throng_host::memory::{Available, MemInfo, MemoryBounds, rss_bytes};
 use throng_host::sockets::SockStat;
 use throng_host::usage::CpuUsage;
@@ -31,11 +31,12 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 const ENOUGH_TO_DIVIDE: u64 = 1000;
 
 /// A worker, and what it leaves behind.
-pub(crate) type WorkerThread = JoinHandle<io::Result<Done>>;
+pub(crate) type WorkerThread = JoinHandle<io::Result<()>>;
 
 /// The workers of one side.
 pub(crate) struct Side {
     pub counters: Vec<Arc<Counters>>,
+    pub outlets: Vec<Arc<Outlet>>,
     pub threads: Vec<WorkerThread>,
 }
 
@@ -44,6 +45,7 @@ impl Side {
     pub fn new(workers: u32) -> Side {
         Side {
             counters: (0..workers).map(|_| Arc::default()).collect(),
+            outlets: (0..workers).map(|_| Arc::default()).collect(),
             threads: Vec::new(),
         }
     }
@@ -65,10 +67,9 @@ impl Side {
 
     /// Waits for the workers to end. The first error of one is the run's.
     pub fn join(self) -> Result<Measured, Failure> {
-        let mut all = Measured::default();
         for thread in self.threads {
             match thread.join() {
-                Ok(Ok(done)) => all.merge(&done.measured),
+                Ok(Ok(())) => {}
                 Ok(Err(e)) => {
                     return Err(Failure::fault(format!("a worker's event loop failed: {e}")));
                 }
@@ -76,8 +77,17 @@ impl Side {
                 Err(_) => return Err(Failure::fault("a worker panicked; this is a bug in throng")),
             }
         }
-        Ok(all)
+        Ok(take_measured(&self.outlets))
     }
+}
+
+/// What workers left in `outlets` since this was last called.
+pub(crate) fn take_measured(outlets: &[Arc<Outlet>]) -> Measured {
+    let mut all = Measured::default();
+    for outlet in outlets {
+        all.merge(outlet.take());
+    }
+    all
 }
 
 /// What the process and the machine had used when the run began, and at its height.

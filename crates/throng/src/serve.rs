@@ -1,19 +1,19 @@
 //! `throng serve`: accepts connections and holds them.
 
 use crate::Failure;
+use crate::ask;
 use crate::cli::ServeArgs;
 use crate::evidence::Counted;
 use crate::facts::Machine;
 use crate::output;
-use crate::run::{Side, Watch, WorkerThread};
+use crate::run::{Side, Watch};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use throng_core::behaviour::{Behaviour, Echo, Sink, Traffic};
+use throng_core::behaviour::{Echo, Sink, Traffic};
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
-use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
 use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
@@ -22,16 +22,8 @@ use throng_report::human;
 
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
-    let scenario = ServeScenario {
-        listen: args.listen.clone(),
-        mode: args.mode.into(),
-        backlog: args.backlog,
-        max_connections: args.max_connections,
-        duration: args.duration,
-        workers: args.workers,
-        engine: args.common.engine.into(),
-        force: args.common.force,
-    };
+    let scenario = ask::serve::scenario(args)?;
+    ask::missing::refuse_serve(&scenario)?;
     output::check(&args.common)?;
     let machine = Machine::read(&Wanted {
         tracking: true,
@@ -113,10 +105,7 @@ fn announce(
     });
     watch.live.note(&format!(
         "throng: {} on engine {}{}, {} worker(s){}",
-        match scenario.mode {
-            ServeMode::Sink => "sink",
-            ServeMode::Echo => "echo",
-        },
+        scenario.mode.name(),
         plan.engine.name(),
         why.unwrap_or_default(),
         plan.workers,
@@ -147,6 +136,14 @@ pub(crate) fn open_listener(
     })
 }
 
+/// A mode that was refused when it was asked for.
+pub(crate) fn not_built(mode: ServeMode) -> Failure {
+    Failure::usage(format!(
+        "mode {} is not built into this version",
+        mode.name()
+    ))
+}
+
 /// The workers to start.
 struct Server {
     engine: Engine,
@@ -173,43 +170,30 @@ impl Server {
                     + u32::from(worker < self.max_connections % self.workers),
             });
             let counters = Arc::clone(&side.counters[worker as usize]);
+            let outlet = Arc::clone(&side.outlets[worker as usize]);
             let name = format!("serve-{worker}");
-            let thread = match self.mode {
-                ServeMode::Sink => self.spawn(name, role, Sink, counters, control, clock),
-                ServeMode::Echo => self.spawn(name, role, Echo, counters, control, clock),
+            let job = Job {
+                role,
+                traffic: Traffic::On,
+                closing: Closing::ShutDown,
+                options: SocketOptions::default(),
+                counters,
+                outlet,
+                control: Arc::clone(control),
+                clock,
+                ring_slots: self.ring_slots,
+                core: None,
             };
-            side.threads.push(thread?);
+            let work = match self.mode {
+                ServeMode::Sink => job.with(Sink),
+                ServeMode::Echo => job.with(Echo),
+                other => return Err(not_built(other)),
+            };
+            let thread = throng_engine::spawn(self.engine, name, work)
+                .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
+            side.threads.push(thread);
         }
         Ok(side)
-    }
-
-    fn spawn<B>(
-        &self,
-        name: String,
-        role: Role,
-        behaviour: B,
-        counters: Arc<Counters>,
-        control: &Arc<Control>,
-        clock: Clock,
-    ) -> Result<WorkerThread, Failure>
-    where
-        B: Behaviour + Send + 'static,
-        B::Conn: Send,
-    {
-        let job = Job {
-            role,
-            behaviour,
-            traffic: Traffic::On,
-            closing: Closing::ShutDown,
-            options: SocketOptions::default(),
-            counters,
-            control: Arc::clone(control),
-            clock,
-            ring_slots: self.ring_slots,
-            core: None,
-        };
-        throng_engine::spawn(self.engine, name, job)
-            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
     }
 }
 
@@ -269,6 +253,8 @@ fn finish(
         message_rate: None,
         cost: watch.meter.cost(watch.peak),
         over_time: watch.samples.into_vec(),
+        steady: None,
+        latencies: Vec::new(),
     };
     output::summary(&summary, &args.common)?;
     Ok(summary.exit_code())

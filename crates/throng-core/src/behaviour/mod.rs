@@ -13,13 +13,19 @@ mod load;
 mod sink;
 
 pub use echo::Echo;
-pub use load::{Load, Traffic};
+pub use load::{
+    AnswerBy, Arriving, Came, Handed, Load, Looks, Nothing, Pacing, Pattern, Raw, Seen, Task,
+    Traffic, Watching, WebSocket, Wire,
+};
 pub use sink::Sink;
 
+use crate::pacing::Piece;
 use crate::stats::{Closed, Counters, Measured};
 use crate::time::Time;
+use crate::units::Rate;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What to send on a connection. What is asked for goes out in the order in which it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +82,25 @@ pub enum Reads {
     Never,
 }
 
+/// A change of the rate of the whole run, while it goes on. All workers are told the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Steer {
+    /// So many messages a second from then on.
+    Rate {
+        /// From when.
+        from: Time,
+        /// How many.
+        rate: Rate,
+    },
+    /// The profile goes on with this piece; not before then.
+    Piece {
+        /// When it was known.
+        from: Time,
+        /// The piece.
+        piece: Piece,
+    },
+}
+
 /// On which connection something happened, when, and where to count.
 #[derive(Clone, Copy, Debug)]
 pub struct At<'a> {
@@ -84,8 +109,19 @@ pub struct At<'a> {
     pub id: u32,
     /// The time.
     pub now: Time,
+    /// When connecting began, or the connection was accepted: microseconds since the run began, modulo
+    /// 2^32 (71 minutes).
+    pub tried_us: u32,
     /// This worker's counters.
     pub counters: &'a Counters,
+}
+
+impl At<'_> {
+    /// Since connecting began, or since the connection was accepted; modulo 71 minutes.
+    pub fn since_tried(&self) -> Duration {
+        let now_us = (self.now.0 / 1000) as u32;
+        Duration::from_micros(now_us.wrapping_sub(self.tried_us).into())
+    }
 }
 
 /// What connections do. See the [module](self) for who calls it.
@@ -125,7 +161,8 @@ pub trait Behaviour {
     /// [arrived](Behaviour::arrived).
     fn turn(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
-    /// How many connections are to have their turn by now, besides those that others passed on to.
+    /// How many connections are to have their turn now, besides those that others passed on to. It is
+    /// asked again and again; who has not had its turn by then is to be counted again.
     fn arrived(&mut self, _now: Time) -> u32 {
         0
     }
@@ -140,6 +177,9 @@ pub trait Behaviour {
 
     /// From now on ([`Traffic::On`]) messages may be sent, or no new one is begun ([`Traffic::Off`]).
     fn traffic(&mut self, _: Traffic, _now: Time) {}
+
+    /// The rate of the whole run changes, where there is one.
+    fn steer(&mut self, _: &Steer) {}
 
     /// What it measured since this was last called.
     fn take_measured(&mut self) -> Measured {

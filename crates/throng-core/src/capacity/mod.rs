@@ -119,7 +119,7 @@ impl Question {
 
     /// What a load asks of the machine that it runs on.
     pub fn of_load(scenario: &LoadScenario) -> Question {
-        let message_bytes = scenario.messages.repeated.len() as u64;
+        let message_bytes = scenario.messages.about_bytes();
         Question {
             connections: Some(scenario.connections.into()),
             targets: scenario.targets.clone(),

@@ -6,7 +6,7 @@
 
 use super::poll::{self, Poll};
 use crate::desk::{Desk, Fired, State};
-use crate::job::{Done, Job};
+use crate::job::Job;
 use crate::socket::{self, OwnedEvent, PORT_LATER, close_cause, fail_cause};
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -117,10 +117,10 @@ struct Worker<B: Behaviour> {
 }
 
 /// Runs `job` on epoll until it is told to close.
-pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Result<Done> {
-    let memory = job.behaviour.memory();
+pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<OwnedEvent>) -> io::Result<()> {
+    let memory = behaviour.memory();
     let mut worker = Worker {
-        desk: Desk::new(job),
+        desk: Desk::new(job, behaviour),
         poll: Poll::new()?,
         files: Vec::new(),
         memory,
@@ -141,7 +141,8 @@ pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Resu
     worker.work()?;
     worker.desk.close_all();
     worker.files.clear();
-    Ok(worker.desk.done())
+    worker.desk.done();
+    Ok(())
 }
 
 impl<B: Behaviour> Worker<B> {

@@ -2,15 +2,13 @@
 
 use crate::peer::{self, Endless};
 use crate::rig::{Connect, Serve, Side};
-use crate::script::{Event, script};
+use crate::script::{Event, load, script};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::Duration;
-use throng_core::behaviour::{Behaviour, Echo, Load, Send, Sink, Traffic};
-use throng_core::payload::{Layout, Messages};
+use throng_core::behaviour::{Behaviour, Echo, Load, Pacing, Send, Sink, Traffic};
 use throng_core::plan::Engine;
-use throng_core::scenario::Repeat;
 use throng_core::stats::{Closed, Tally};
 use throng_engine::{Closing, Order, Reach, SocketOptions};
 
@@ -71,17 +69,8 @@ fn all_end(side: &Side, n: u64, why: Closed) {
 }
 
 fn flood(message: usize) -> Load {
-    let messages = Messages {
-        first: Vec::new(),
-        repeated: peer::noise(3, message),
-    };
-    Load::new(
-        Layout::new(&messages, u32::MAX),
-        Repeat::Flood,
-        1,
-        None,
-        Traffic::On,
-    )
+    let message = peer::noise(3, message);
+    load(Pacing::Flood, Traffic::On, b"", &message, u32::MAX)
 }
 
 fn a_peer_that_closes_is_counted_as_closed_by_peer(engine: Engine) {

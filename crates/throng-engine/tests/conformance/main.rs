@@ -32,6 +32,7 @@ macro_rules! on_each_engine {
 }
 
 mod answers;
+mod arrivals;
 mod closing;
 mod connecting;
 mod crowd;
@@ -42,3 +43,4 @@ mod script;
 mod serving;
 mod timers;
 mod traffic;
+mod websocket;

@@ -2,16 +2,14 @@
 
 use crate::peer;
 use crate::rig::{A_WHILE, Connect, Serve, wait_until};
-use crate::script::{Event, script};
+use crate::script::{Event, load, script};
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use throng_core::behaviour::{Echo, Load, Sink, Traffic};
-use throng_core::payload::{Layout, Messages};
+use throng_core::behaviour::{Echo, Pacing, Sink, Traffic};
 use throng_core::plan::Engine;
-use throng_core::scenario::Repeat;
 use throng_core::stats::Closed;
 use throng_core::units::Rate;
 use throng_engine::{Control, Order};
@@ -86,27 +84,19 @@ fn a_server_told_to_stop_opening_accepts_no_more(engine: Engine) {
     server.close();
 }
 
-fn load(repeat: Repeat, traffic: Traffic, message: &[u8]) -> Load {
-    let messages = Messages {
-        first: Vec::new(),
-        repeated: message.to_vec(),
-    };
-    Load::new(Layout::new(&messages, 16), repeat, 1, None, traffic)
-}
-
 fn nothing_is_sent_before_traffic_starts(engine: Engine) {
-    for repeat in [
-        Repeat::Flood,
-        Repeat::ClosedLoop,
-        Repeat::Paced(Rate::per_second(50.0).expect("a rate")),
+    for pacing in [
+        Pacing::Flood,
+        Pacing::ClosedLoop { in_flight: None },
+        Pacing::Rate(Rate::per_second(50.0).expect("a rate")),
     ] {
         let server = Serve::on(engine).with(|| Echo);
         let mut setup = Connect::to(engine, &[server.address()], 30);
         setup.traffic = Traffic::Waiting;
-        let client = setup.with(|| load(repeat, Traffic::Waiting, b"a message"));
+        let client = setup.with(|| load(pacing.clone(), Traffic::Waiting, b"", b"a message", 16));
         client.wait("all are up", |t| t.open() == 30);
         client.stays("silent", |t| t.bytes_sent == 0);
-        client.give(Order::StartTraffic);
+        client.control.start_traffic(client.clock.now());
         client.wait("traffic", |t| t.messages_sent >= 200);
         server.wait("traffic", |t| t.reads > 0 && t.bytes_sent > 0);
         client.close();
@@ -137,7 +127,7 @@ fn traffic_starts_once_on_each_connection_whenever_it_opened(engine: Engine) {
     });
     // In the middle of opening.
     client.wait("half are up", |t| t.open() >= 1500);
-    client.give(Order::StartTraffic);
+    client.control.start_traffic(client.clock.now());
     let all = || begun.lock().unwrap().len() == CONNECTIONS as usize;
     wait_until("all begin", all, || {
         format!("{}", begun.lock().unwrap().len())
@@ -154,7 +144,7 @@ fn traffic_that_stops_ends_with_a_whole_message(engine: Engine) {
     let listener = peer::listener();
     let message = peer::noise(8, 5003);
     let client = Connect::to(engine, &[listener.local_addr().expect("bound")], 5)
-        .with(|| load(Repeat::Flood, Traffic::On, &message));
+        .with(|| load(Pacing::Flood, Traffic::On, b"", &message, 16));
     let mut peers = peer::accept(&listener, 5);
     client.wait("a flood", |t| t.messages_sent >= 50);
     client.give(Order::StopTraffic);
@@ -179,10 +169,10 @@ fn traffic_that_was_stopped_before_it_started_never_starts(engine: Engine) {
     let server = Serve::on(engine).with(|| Sink);
     let mut setup = Connect::to(engine, &[server.address()], 30);
     setup.traffic = Traffic::Waiting;
-    let client = setup.with(|| load(Repeat::Flood, Traffic::Waiting, b"a message"));
+    let client = setup.with(|| load(Pacing::Flood, Traffic::Waiting, b"", b"a message", 16));
     client.wait("all are up", |t| t.open() == 30);
     client.give(Order::StopTraffic);
-    client.give(Order::StartTraffic);
+    client.control.start_traffic(client.clock.now());
     client.stays("silent", |t| t.bytes_sent == 0 && t.open() == 30);
     client.close();
     server.close();
@@ -196,7 +186,7 @@ fn orders_given_before_a_worker_starts_hold_for_it(engine: Engine) {
         let control = Control::new();
         control.give(order);
         setup.control = Some(control);
-        setup.with(|| load(Repeat::Flood, Traffic::Waiting, b"a message"))
+        setup.with(|| load(Pacing::Flood, Traffic::Waiting, b"", b"a message", 16))
     };
     let client = with(Order::StopOpening);
     client.stays("not opened", |t| t.attempted == 0);

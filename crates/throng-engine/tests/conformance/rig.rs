@@ -15,8 +15,8 @@ use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
 use throng_engine::{
-    ClientRole, Clock, Closing, Control, Done, Job, Order, Reach, Role, ServerRole, SocketOptions,
-    spawn,
+    ClientRole, Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole,
+    SocketOptions, spawn,
 };
 
 /// When a test that waits has failed.
@@ -75,9 +75,10 @@ pub struct Side {
     pub control: Arc<Control>,
     pub clock: Clock,
     pub counters: Vec<Arc<Counters>>,
+    pub outlets: Vec<Arc<Outlet>>,
     /// Where a server listens.
     pub addresses: Vec<SocketAddr>,
-    threads: Vec<JoinHandle<io::Result<Done>>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
 impl Side {
@@ -87,6 +88,7 @@ impl Side {
             control: control.unwrap_or_default(),
             clock: Clock::start(),
             counters: (0..workers).map(|_| Arc::default()).collect(),
+            outlets: (0..workers).map(|_| Arc::default()).collect(),
             addresses: Vec::new(),
             threads: Vec::new(),
         }
@@ -155,7 +157,10 @@ impl Side {
         self.wait_for_threads();
         for thread in self.threads.drain(..) {
             let done = thread.join().expect("no worker panics");
-            measured.merge(&done.expect("no event loop fails").measured);
+            done.expect("no event loop fails");
+        }
+        for outlet in &self.outlets {
+            measured.merge(outlet.take());
         }
         let tally = self.tally();
         assert_eq!(tally.open(), 0, "nothing stays open: {tally:?}");
@@ -369,9 +374,9 @@ impl Side {
     {
         let job = Job {
             role,
-            behaviour,
             traffic,
             counters: Arc::clone(&self.counters[worker]),
+            outlet: Arc::clone(&self.outlets[worker]),
             control: Arc::clone(&self.control),
             clock: self.clock,
             closing,
@@ -379,7 +384,8 @@ impl Side {
             ring_slots,
             core: None,
         };
-        let thread = spawn(engine, format!("worker-{worker}"), job).expect("a thread");
+        let thread =
+            spawn(engine, format!("worker-{worker}"), job.with(behaviour)).expect("a thread");
         self.threads.push(thread);
     }
 }
@@ -404,6 +410,7 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         workers: None,
         engine: EngineChoice::Auto,
         force: true,
+        options: Default::default(),
     };
     // Where connections go does not depend on what the machine allows.
     let host = Host {

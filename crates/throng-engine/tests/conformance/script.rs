@@ -4,7 +4,10 @@ use crate::peer;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use throng_core::behaviour::{At, Behaviour, Outbox, Send, Traffic};
+use throng_core::behaviour::{
+    At, Behaviour, Load, Nothing, Outbox, Pacing, Raw, Send, Task, Traffic,
+};
+use throng_core::payload::{Framing, Messages, Script as Messaging};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
@@ -228,4 +231,15 @@ impl Behaviour for RoundTrips {
             self.report.cut_short.fetch_add(1, Relaxed);
         }
     }
+}
+
+/// A load of one message, sent again and again, after a first one; empty ones are none. At most `combine`
+/// share a write.
+pub fn load(pacing: Pacing, traffic: Traffic, first: &[u8], repeated: &[u8], combine: u32) -> Load {
+    let messages = Messages {
+        first: vec![first.to_vec().into()],
+        repeated: vec![repeated.to_vec().into()],
+    };
+    let script = Messaging::new(&messages, Framing::Raw, combine, 0).expect("a script");
+    Load::new(Task::new(script, pacing), traffic, Raw, Nothing)
 }

@@ -2,16 +2,14 @@
 
 use crate::peer::{self, Endless};
 use crate::rig::{Connect, Serve, Side};
-use crate::script::{Event, Report, RoundTrips, script};
+use crate::script::{Event, Report, RoundTrips, load, script};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use throng_core::behaviour::{Echo, Load, Send, Sink, Traffic};
-use throng_core::payload::{Layout, Messages};
+use throng_core::behaviour::{Echo, Pacing, Send, Sink, Traffic};
 use throng_core::plan::Engine;
-use throng_core::scenario::Repeat;
 use throng_core::stats::Closed;
 use throng_engine::Order;
 
@@ -30,6 +28,7 @@ on_each_engine![
     what_one_side_sent_the_other_received,
 ];
 
+const LOOP: Pacing = Pacing::ClosedLoop { in_flight: None };
 /// The most that an engine may keep of one peer's echo: what it reads in one go before it notices.
 const HELD: u64 = 8 << 20;
 /// Small enough that a peer which does not read is noticed soon.
@@ -238,21 +237,13 @@ fn a_message_is_sent_whole_through_the_smallest_buffers(engine: Engine) {
     assert_eq!(*sent.lock().unwrap(), [BYTES], "one send is told once");
 }
 
-fn load(repeat: Repeat, first: &[u8], repeated: &[u8], copies: u32) -> Load {
-    let messages = Messages {
-        first: first.to_vec(),
-        repeated: repeated.to_vec(),
-    };
-    Load::new(Layout::new(&messages, copies), repeat, 1, None, Traffic::On)
-}
-
 fn a_slow_reader_gets_an_unbroken_flood(engine: Engine) {
     const BYTES: usize = 6_000_000;
     let message = peer::noise(2, 10_007);
     let listener = peer::listener_with("127.0.0.1:0", 100, Some(NARROW));
     let target = listener.local_addr().expect("bound");
     let side = Connect::to(engine, &[target], 1)
-        .with(|| load(Repeat::Flood, b"hello", &message, u32::MAX));
+        .with(|| load(Pacing::Flood, Traffic::On, b"hello", &message, u32::MAX));
     let mut peer = peer::accept(&listener, 1).remove(0);
     let mut hello = [0; 5];
     peer.read_exact(&mut hello).expect("the first message");
@@ -322,8 +313,8 @@ fn an_empty_send_is_done_at_once(engine: Engine) {
 
 fn a_load_without_messages_sends_nothing(engine: Engine) {
     let server = Serve::on(engine).with(|| Echo);
-    let client =
-        Connect::to(engine, &[server.address()], 50).with(|| load(Repeat::Flood, b"", b"", 1));
+    let client = Connect::to(engine, &[server.address()], 50)
+        .with(|| load(Pacing::Flood, Traffic::On, b"", b"", 1));
     client.wait("all are up", |t| t.open() == 50);
     client.stays("silent", |t| {
         t.open() == 50 && t.bytes_sent == 0 && t.writes == 0
@@ -338,14 +329,14 @@ fn a_closed_loop_counts_each_echo_once(engine: Engine) {
         let server = Serve::on(engine).with(|| Echo);
         let message = peer::noise(2, size);
         let client = Connect::to(engine, &[server.address()], 10)
-            .with(|| load(Repeat::ClosedLoop, b"", &message, 1));
+            .with(|| load(LOOP, Traffic::On, b"", &message, 1));
         client.wait("many round trips", |t| t.messages_received >= 50);
         client.give(Order::StopTraffic);
         client.settles("the last echo", |t| t.messages_sent == t.messages_received);
         let (tally, measured) = client.close();
         assert_eq!(tally.bytes_sent, tally.messages_sent * size as u64);
         assert_eq!(tally.bytes_received, tally.bytes_sent);
-        assert_eq!(measured.round_trip.count(), tally.messages_received);
+        assert_eq!(measured.service.count(), tally.messages_received);
         assert_eq!(measured.connect.count(), 10);
         server.close();
     }
@@ -355,7 +346,7 @@ fn what_one_side_sent_the_other_received(engine: Engine) {
     let server = Serve::on(engine).with(|| Sink);
     let message = peer::noise(2, 777);
     let client = Connect::to(engine, &[server.address()], 40)
-        .with(|| load(Repeat::Flood, b"first", &message, u32::MAX));
+        .with(|| load(Pacing::Flood, Traffic::On, b"first", &message, u32::MAX));
     client.wait("a flood", |t| t.bytes_sent > 20_000_000);
     client.give(Order::StopTraffic);
     // What is under way is still finished.

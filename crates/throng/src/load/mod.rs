@@ -1,6 +1,5 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
-pub(crate) mod ask;
 mod evidence;
 mod own;
 mod verdict;
@@ -8,6 +7,7 @@ mod watch;
 
 use crate::Failure;
 use crate::admission::LocalListeners;
+use crate::ask;
 use crate::cli::LoadArgs;
 use crate::facts::Machine;
 use crate::output;
@@ -15,10 +15,10 @@ use crate::run::{Side, Watch};
 use evidence::Before;
 use own::OwnServer;
 use std::sync::Arc;
-use throng_core::behaviour::{Load, Traffic};
+use throng_core::behaviour::{Load, Nothing, Pacing, Raw, Task, Traffic};
 use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::pacing::ConnectPace;
-use throng_core::payload::Layout;
+use throng_core::payload::{Framing, Script};
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::scenario::{LoadScenario, Repeat};
 use throng_core::time::Time;
@@ -31,7 +31,8 @@ const COMBINE_FROM: f64 = 2000.0;
 
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
-    let scenario = ask::scenario(args)?;
+    let scenario = ask::load::scenario(args)?;
+    ask::missing::refuse_load(&scenario)?;
     output::check(&args.common)?;
     let machine = Machine::read(&Wanted {
         targets: scenario.targets.clone(),
@@ -81,17 +82,23 @@ fn start_clients(
         Repeat::Paced(rate) if rate.get() < COMBINE_FROM => 1,
         Repeat::Paced(_) => u32::MAX,
     };
-    let layout = Layout::new(&scenario.messages, copies);
-    let traffic = if scenario.traffic_after_ramp {
-        Traffic::Waiting
-    } else {
-        Traffic::On
-    };
     // One on each worker at least, and no more than there are connections to take turns.
     let in_flight = scenario
         .in_flight
         .filter(|n| *n < scenario.connections)
         .map(|n| n.div_ceil(plan.workers));
+    let script = Script::new(&scenario.messages, Framing::Raw, copies, 0)
+        .map_err(|e| Failure::usage(e.to_string()))?;
+    let pacing = match scenario.repeat {
+        Repeat::Flood => Pacing::Flood,
+        Repeat::Paced(rate) => Pacing::Rate(rate),
+        Repeat::ClosedLoop => Pacing::ClosedLoop { in_flight },
+    };
+    let traffic = if scenario.traffic_after_ramp {
+        Traffic::Waiting
+    } else {
+        Traffic::On
+    };
     let mut clients = Side::new(plan.workers);
     for worker in 0..plan.workers {
         let at = worker as usize;
@@ -121,13 +128,6 @@ fn start_clients(
         });
         let job = Job {
             role,
-            behaviour: Load::new(
-                layout.clone(),
-                scenario.repeat,
-                scenario.connections,
-                in_flight,
-                traffic,
-            ),
             traffic,
             closing: if server.is_some() {
                 Closing::ByPeer
@@ -136,15 +136,25 @@ fn start_clients(
             },
             options: SocketOptions::default(),
             counters: Arc::clone(&clients.counters[worker as usize]),
+            outlet: Arc::clone(&clients.outlets[worker as usize]),
             control: Arc::<Control>::clone(&watch.control),
             clock: watch.clock,
             ring_slots: plan.ring_slots,
             core: server.map(|_| worker),
         };
+        let task = Task {
+            connections: scenario.connections,
+            worker,
+            workers: plan.workers,
+            ..Task::new(script.clone(), pacing.clone())
+        };
+        let work = job.with(Load::new(task, traffic, Raw, Nothing));
         match server {
-            Some(own) => clients.threads.extend(own.start(worker, job, plan, watch)?),
+            Some(own) => clients
+                .threads
+                .extend(own.start(worker, work, plan, watch)?),
             None => {
-                let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), job)
+                let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), work)
                     .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
                 clients.threads.push(thread);
             }

@@ -1,0 +1,395 @@
+//! What a load looks for in what comes back: answers to its messages, markers, the text that ends the run.
+
+use super::outstanding::{Outstanding, Queue, Sent};
+use super::pattern::Pattern;
+use crate::behaviour::At;
+use crate::dns::Answers;
+use crate::stats::{Measured, Sample};
+use crate::time::Time;
+use std::collections::HashMap;
+
+/// Messages that have just been handed to the engine.
+pub struct Handed {
+    /// The first one's number among DNS ids; the others follow.
+    pub dns_id: u16,
+    /// How many messages end here.
+    pub messages: u32,
+    /// Bytes of this portion.
+    pub bytes: u32,
+    /// When the first of them was due, and the time between two; `None` if nobody measures them.
+    pub due: Option<(f64, f64)>,
+}
+
+/// What was found in bytes that came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Messages that were answered.
+    pub answers: u32,
+    /// This can't be what is spoken here: the connection is of no use.
+    pub broken: bool,
+}
+
+/// What a load looks for. [`Nothing`] costs nothing.
+pub trait Looks {
+    /// What is kept for each connection.
+    type Conn: Default;
+
+    /// Whether anything is looked for.
+    const ANY: bool;
+
+    /// A portion of messages goes out.
+    fn handed(&mut self, conn: &mut Self::Conn, what: &Handed, now: Time);
+
+    /// The next bytes of the stream came.
+    fn received(
+        &mut self,
+        conn: &mut Self::Conn,
+        bytes: &[u8],
+        at: &At,
+        measured: &mut Measured,
+    ) -> Seen;
+
+    /// `n` whole messages came, where what carries them tells (WebSocket). Returns how many messages were
+    /// answered by that.
+    fn messages(&mut self, conn: &mut Self::Conn, n: u32, at: &At, measured: &mut Measured) -> u32;
+
+    /// The connection is gone.
+    fn closed(&mut self, conn: &mut Self::Conn, at: &At);
+}
+
+/// Looks for nothing.
+#[derive(Debug, Default)]
+pub struct Nothing;
+
+impl Looks for Nothing {
+    type Conn = ();
+    const ANY: bool = false;
+
+    #[inline]
+    fn handed(&mut self, (): &mut (), _: &Handed, _: Time) {}
+
+    #[inline]
+    fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Measured) -> Seen {
+        Seen::default()
+    }
+
+    #[inline]
+    fn messages(&mut self, (): &mut (), _: u32, _: &At, _: &mut Measured) -> u32 {
+        0
+    }
+
+    fn closed(&mut self, (): &mut (), _: &At) {}
+}
+
+/// What answers a message.
+#[derive(Clone, Debug)]
+pub enum AnswerBy {
+    /// As many bytes as were sent.
+    Echo,
+    /// This text: each time it is seen it answers the oldest message. The first `skip` times on each
+    /// connection count for nothing.
+    Marker {
+        /// The text.
+        text: Pattern,
+        /// How often it is passed over.
+        skip: u32,
+    },
+    /// A whole message (WebSocket).
+    Message,
+    /// A DNS message over TCP with the same id (RFC 7766).
+    Dns {
+        /// Whether each round trip is kept: see [`Measured::samples`].
+        samples: bool,
+    },
+}
+
+/// Looks for answers, message markers, and the text that ends the run.
+#[derive(Debug, Default)]
+pub struct Watching {
+    answers: Option<AnswerBy>,
+    stop: Option<Pattern>,
+    markers: Option<Markers>,
+    outstanding: Outstanding,
+}
+
+/// What a connection that is watched remembers.
+#[derive(Debug, Default)]
+pub struct WatchedConn {
+    sent: Queue,
+    /// Echo: bytes of the message that is being handed over in portions.
+    handed: u32,
+    /// Marker: how often it was seen, up to what is passed over.
+    seen: u32,
+    dns: Answers,
+    answer: u16,
+    stop: u16,
+    mark: u16,
+    /// The beginning of a marker waits in [`Markers::halves`].
+    half: bool,
+}
+
+impl Watching {
+    /// Looks for these. Message markers are in microseconds since 1970; `unix_us` is the beginning of the
+    /// run in the same.
+    pub fn new(
+        answers: Option<AnswerBy>,
+        stop: Option<Pattern>,
+        markers: bool,
+        unix_us: u64,
+    ) -> Watching {
+        Watching {
+            answers,
+            stop,
+            markers: markers.then(|| Markers::new(unix_us)),
+            outstanding: Outstanding::default(),
+        }
+    }
+
+    fn answered(&mut self, conn: &mut WatchedConn, at: &At, measured: &mut Measured) -> u32 {
+        match self.outstanding.pop(&mut conn.sent) {
+            Some(sent) => record(&sent, at.now, measured),
+            None => {
+                at.counters.answers_unasked.add(1);
+                0
+            }
+        }
+    }
+
+    /// Takes note of DNS answers.
+    fn dns(
+        &mut self,
+        conn: &mut WatchedConn,
+        bytes: &[u8],
+        samples: bool,
+        at: &At,
+        measured: &mut Measured,
+    ) -> Seen {
+        let mut answers = 0;
+        let WatchedConn { dns, sent, .. } = conn;
+        let fed = dns.feed(bytes, |answer| {
+            let is = |sent: &Sent| sent.what == u32::from(answer.id);
+            let Some(query) = self.outstanding.take(sent, is) else {
+                at.counters.answers_unasked.add(1);
+                return;
+            };
+            answers += record(&query, at.now, measured);
+            if answer.rcode != 0 {
+                at.counters.answers_with_error.add(1);
+            }
+            if samples {
+                measured.samples.push(Sample {
+                    sent: query.sent,
+                    took: at.now.since(query.sent),
+                    connection: at.id,
+                    query: answer.id,
+                    rcode: answer.rcode,
+                    truncated: answer.truncated,
+                });
+            }
+        });
+        if fed.is_err() {
+            at.counters.not_dns.add(1);
+        }
+        Seen {
+            answers,
+            broken: fed.is_err(),
+        }
+    }
+}
+
+fn record(sent: &Sent, now: Time, measured: &mut Measured) -> u32 {
+    let Some(due) = sent.due else { return 0 };
+    measured.response.record(now.since(due));
+    measured.service.record(now.since(sent.sent));
+    1
+}
+
+impl Looks for Watching {
+    type Conn = WatchedConn;
+    const ANY: bool = true;
+
+    fn handed(&mut self, conn: &mut WatchedConn, what: &Handed, now: Time) {
+        let Some(by) = &self.answers else { return };
+        // Messages that share a portion are equally long: see `Load::most`.
+        let each = what.bytes / what.messages.max(1);
+        for n in 0..what.messages {
+            let bytes = each + std::mem::take(&mut conn.handed);
+            let due = what.due.map(|(first, apart)| {
+                // Rounded up, as everywhere: not before it is due.
+                Time((first + f64::from(n) * apart).ceil() as u64)
+            });
+            // Only an echo has an answer for what nobody measures: its bytes come back too.
+            if due.is_some() || matches!(by, AnswerBy::Echo) {
+                let sent = Sent {
+                    due,
+                    sent: now,
+                    what: match by {
+                        AnswerBy::Dns { .. } => what.dns_id.wrapping_add(n as u16).into(),
+                        _ => bytes,
+                    },
+                };
+                self.outstanding.push(&mut conn.sent, sent);
+            }
+        }
+        if what.messages == 0 {
+            conn.handed += what.bytes;
+        }
+    }
+
+    fn received(
+        &mut self,
+        conn: &mut WatchedConn,
+        bytes: &[u8],
+        at: &At,
+        measured: &mut Measured,
+    ) -> Seen {
+        if let Some(stop) = &self.stop {
+            let seen = stop.count(&mut conn.stop, bytes);
+            if seen > 0 {
+                at.counters.stops_seen.add(seen.into());
+            }
+        }
+        if let Some(markers) = &mut self.markers {
+            let came = markers.received(conn, at, bytes, measured);
+            // Where answers are looked for, they are what is counted.
+            if self.answers.is_none() {
+                at.counters.messages_received.add(came);
+            }
+        }
+        let answers = match &self.answers {
+            None | Some(AnswerBy::Message) => 0,
+            Some(AnswerBy::Dns { samples }) => {
+                let samples = *samples;
+                return self.dns(conn, bytes, samples, at, measured);
+            }
+            Some(AnswerBy::Echo) => {
+                let mut left = bytes.len() as u32;
+                let mut answered = 0;
+                while let Some(first) = self.outstanding.first(conn.sent)
+                    && left > 0
+                {
+                    let took = left.min(first.what);
+                    first.what -= took;
+                    left -= took;
+                    if first.what == 0 {
+                        answered += self.answered(conn, at, measured);
+                    }
+                }
+                answered
+            }
+            Some(AnswerBy::Marker { text, skip }) => {
+                let skip = *skip;
+                let mut found = text.count(&mut conn.answer, bytes);
+                let passed_over = found.min(skip - conn.seen);
+                conn.seen += passed_over;
+                found -= passed_over;
+                for _ in 0..passed_over {
+                    self.outstanding.pop(&mut conn.sent);
+                }
+                (0..found).map(|_| self.answered(conn, at, measured)).sum()
+            }
+        };
+        Seen {
+            answers,
+            broken: false,
+        }
+    }
+
+    fn messages(
+        &mut self,
+        conn: &mut WatchedConn,
+        n: u32,
+        at: &At,
+        measured: &mut Measured,
+    ) -> u32 {
+        if !matches!(self.answers, Some(AnswerBy::Message)) {
+            return 0;
+        }
+        (0..n).map(|_| self.answered(conn, at, measured)).sum()
+    }
+
+    fn closed(&mut self, conn: &mut WatchedConn, at: &At) {
+        let unanswered = self.outstanding.clear(&mut conn.sent);
+        at.counters.messages_unanswered.add(unanswered);
+        if conn.half
+            && let Some(markers) = &mut self.markers
+        {
+            markers.halves.remove(&at.id);
+        }
+        *conn = WatchedConn::default();
+    }
+}
+
+/// Finds message markers (`TCPKaliMsgTS-`, 16 hexadecimal digits, `.`) and how old they are.
+#[derive(Debug)]
+struct Markers {
+    head: Pattern,
+    unix_us: u64,
+    /// Of connections whose last piece ended behind a head: what came of the rest.
+    halves: HashMap<u32, Vec<u8>>,
+}
+
+/// What follows the head of a marker: the digits and a full stop.
+const MARK_BYTES: usize = 17;
+
+impl Markers {
+    fn new(unix_us: u64) -> Markers {
+        Markers {
+            head: Pattern::new(b"TCPKaliMsgTS-").expect("a text"),
+            unix_us,
+            halves: HashMap::new(),
+        }
+    }
+
+    /// Returns how many markers ended in `bytes`.
+    fn received(
+        &mut self,
+        conn: &mut WatchedConn,
+        at: &At,
+        bytes: &[u8],
+        measured: &mut Measured,
+    ) -> u64 {
+        let mut found = 0;
+        let mut rest = bytes;
+        if conn.half
+            && let Some(mut half) = self.halves.remove(&at.id)
+        {
+            let missing = (MARK_BYTES - half.len()).min(rest.len());
+            half.extend_from_slice(&rest[..missing]);
+            rest = &rest[missing..];
+            if half.len() < MARK_BYTES {
+                self.halves.insert(at.id, half);
+                return 0;
+            }
+            conn.half = false;
+            found += self.mark(&half, at, measured);
+        }
+        while let Some(after) = self.head.next(&mut conn.mark, rest) {
+            rest = &rest[after..];
+            if rest.len() < MARK_BYTES {
+                self.halves.insert(at.id, rest.to_vec());
+                conn.half = true;
+                return found;
+            }
+            found += self.mark(&rest[..MARK_BYTES], at, measured);
+            rest = &rest[MARK_BYTES..];
+        }
+        found
+    }
+
+    /// Takes note of a marker, if it is one.
+    fn mark(&self, mark: &[u8], at: &At, measured: &mut Measured) -> u64 {
+        let digits = mark
+            .strip_suffix(b".")
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()));
+        let Some(us) = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) else {
+            return 0;
+        };
+        // A sender whose clock is ahead of ours counts as one that took no time.
+        let now_us = self.unix_us + at.now.0 / 1000;
+        let took = std::time::Duration::from_micros(now_us.saturating_sub(us));
+        measured.marked.record(took);
+        1
+    }
+}

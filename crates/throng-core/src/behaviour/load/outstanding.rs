@@ -1,0 +1,189 @@
+//! Messages that were sent and are not answered yet: a queue for each connection, all in one place, so
+//! that a connection with none has no memory but two numbers.
+
+use crate::time::Time;
+
+/// The end of a queue, and the place that nobody has.
+const NONE: u32 = u32::MAX;
+
+/// A message that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// When it was due; `None` if nobody measures it.
+    pub due: Option<Time>,
+    /// When it was handed to the kernel.
+    pub sent: Time,
+    /// Bytes of it, or its DNS id, as the kind of answer needs it.
+    pub what: u32,
+}
+
+/// One connection's queue. Belongs to exactly one [`Outstanding`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queue {
+    head: u32,
+    tail: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue {
+            head: NONE,
+            tail: NONE,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Queue {
+    pub fn is_empty(self) -> bool {
+        self.head == NONE
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    message: Sent,
+    next: u32,
+}
+
+/// The queues of all connections of a worker.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    nodes: Vec<Node>,
+    free: u32,
+}
+
+impl Default for Outstanding {
+    fn default() -> Outstanding {
+        Outstanding {
+            nodes: Vec::new(),
+            free: NONE,
+        }
+    }
+}
+
+impl Outstanding {
+    /// Adds a message to the end of a queue.
+    pub fn push(&mut self, queue: &mut Queue, message: Sent) {
+        let node = Node {
+            message,
+            next: NONE,
+        };
+        let at = if self.free == NONE {
+            self.nodes.push(node);
+            (self.nodes.len() - 1) as u32
+        } else {
+            let at = self.free;
+            self.free = self.nodes[at as usize].next;
+            self.nodes[at as usize] = node;
+            at
+        };
+        if queue.head == NONE {
+            queue.head = at;
+        } else {
+            self.nodes[queue.tail as usize].next = at;
+        }
+        queue.tail = at;
+    }
+
+    /// The message at the head of a queue.
+    pub fn first(&mut self, queue: Queue) -> Option<&mut Sent> {
+        self.nodes
+            .get_mut(queue.head as usize)
+            .map(|node| &mut node.message)
+    }
+
+    /// Takes the message at the head.
+    pub fn pop(&mut self, queue: &mut Queue) -> Option<Sent> {
+        let at = queue.head;
+        let node = *self.nodes.get(at as usize)?;
+        queue.head = node.next;
+        self.give_back(at);
+        Some(node.message)
+    }
+
+    /// Takes the first message that `is` the one, wherever it stands.
+    pub fn take(&mut self, queue: &mut Queue, is: impl Fn(&Sent) -> bool) -> Option<Sent> {
+        let (mut before, mut at) = (NONE, queue.head);
+        while at != NONE {
+            let node = self.nodes[at as usize];
+            if is(&node.message) {
+                if before == NONE {
+                    queue.head = node.next;
+                } else {
+                    self.nodes[before as usize].next = node.next;
+                }
+                if queue.tail == at {
+                    queue.tail = before;
+                }
+                self.give_back(at);
+                return Some(node.message);
+            }
+            (before, at) = (at, node.next);
+        }
+        None
+    }
+
+    /// Empties a queue. Returns how many messages were in it that somebody measures.
+    pub fn clear(&mut self, queue: &mut Queue) -> u64 {
+        let mut measured = 0;
+        while let Some(message) = self.pop(queue) {
+            measured += u64::from(message.due.is_some());
+        }
+        measured
+    }
+
+    fn give_back(&mut self, at: u32) {
+        self.nodes[at as usize].next = self.free;
+        self.free = at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    fn message(what: u32) -> Sent {
+        Sent {
+            due: (what % 3 > 0).then_some(Time(1)),
+            sent: Time(what.into()),
+            what,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn queues_that_share_memory_do_not_share_messages(
+            steps in prop::collection::vec((0usize..3, 0u8..8), 0..400),
+        ) {
+            let mut all = Outstanding::default();
+            let mut queues = [Queue::default(); 3];
+            let mut models: [VecDeque<Sent>; 3] = Default::default();
+            for (n, (of, action)) in steps.into_iter().enumerate() {
+                let (queue, model) = (&mut queues[of], &mut models[of]);
+                match action {
+                    0..4 => {
+                        all.push(queue, message(n as u32));
+                        model.push_back(message(n as u32));
+                    }
+                    4 | 5 => prop_assert_eq!(all.pop(queue), model.pop_front()),
+                    6 => {
+                        let is = |s: &Sent| s.what % 2 == 0;
+                        let place = model.iter().position(is);
+                        let expected = place.and_then(|at| model.remove(at));
+                        prop_assert_eq!(all.take(queue, is), expected);
+                    }
+                    _ => {
+                        let measured = model.iter().filter(|m| m.due.is_some()).count();
+                        prop_assert_eq!(all.clear(queue), measured as u64);
+                        model.clear();
+                    }
+                }
+                prop_assert_eq!(queue.is_empty(), model.is_empty());
+                prop_assert_eq!(all.first(*queue).copied(), model.front().copied());
+            }
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! When a load's next message goes out.
+
+use super::{Task, Traffic};
+use crate::behaviour::Steer;
+use crate::pacing::{Arrivals, BytePace, Due, MessagePace, Profile, Spacing};
+use crate::stats::Durations;
+use crate::time::Time;
+use crate::units::{Bandwidth, Rate};
+use std::collections::{HashMap, VecDeque};
+
+/// Arrivals that are taken in one round of the event loop.
+const ARRIVALS_A_ROUND: usize = 1024;
+
+/// When repeated messages are sent.
+#[derive(Clone, Debug)]
+pub enum Pacing {
+    /// As soon as the kernel takes them.
+    Flood,
+    /// So many a second on each connection.
+    Rate(Rate),
+    /// So many bytes a second on each connection, more than zero.
+    Bandwidth(Bandwidth),
+    /// When the one before has been answered; on so many of this worker's connections at once, each in its
+    /// turn (`None`: on all).
+    ClosedLoop {
+        /// How many.
+        in_flight: Option<u32>,
+    },
+    /// As messages of the whole run arrive, each on the next connection in turn.
+    Arrivals {
+        /// How they are spaced.
+        spacing: Spacing,
+        /// How many a second.
+        rate: Arriving,
+    },
+}
+
+/// How many messages of the whole run arrive.
+#[derive(Clone, Debug)]
+pub enum Arriving {
+    /// Always as many.
+    Constant(Rate),
+    /// As the profile says, from when traffic begins.
+    Profile(Profile),
+}
+
+/// What may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Messages.
+    pub messages: u32,
+    /// Bytes of a message that is longer.
+    pub bytes: u32,
+}
+
+impl Wanted {
+    pub const NONE: Wanted = Wanted {
+        messages: 0,
+        bytes: 0,
+    };
+    pub const ONE: Wanted = Wanted::whole(1);
+
+    const fn whole(messages: u32) -> Wanted {
+        Wanted {
+            messages,
+            bytes: u32::MAX,
+        }
+    }
+}
+
+/// [`Pacing`] at work, on one worker.
+#[derive(Debug)]
+pub(super) enum Pace {
+    Flood,
+    Rate(MessagePace),
+    Bandwidth {
+        pace: BytePace,
+        message: f64,
+    },
+    Loop {
+        /// Connections that have a message under way, and how many may.
+        active: u32,
+        most: u32,
+    },
+    Arrivals(Box<Arrived>),
+}
+
+/// Messages that arrived, and those still to come.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    spacing: Spacing,
+    rate: Arriving,
+    worker: u32,
+    workers: u32,
+    /// Once traffic has begun.
+    arrivals: Option<Arrivals>,
+    /// When those were due that no connection has taken yet.
+    waiting: VecDeque<Time>,
+    /// The same for those that a connection has taken and that wait for the one before.
+    owed: HashMap<u32, VecDeque<Time>>,
+    /// Connections that are up.
+    open: u32,
+}
+
+impl Pace {
+    pub fn new(task: &Task) -> Pace {
+        match &task.pacing {
+            Pacing::Flood => Pace::Flood,
+            Pacing::Rate(rate) => Pace::Rate(MessagePace::new(*rate, task.connections)),
+            Pacing::Bandwidth(bandwidth) => {
+                let message = task.script.message_bytes().max(1.0);
+                Pace::Bandwidth {
+                    pace: BytePace::new(*bandwidth, message, task.connections),
+                    message,
+                }
+            }
+            Pacing::ClosedLoop { in_flight } => Pace::Loop {
+                active: 0,
+                most: in_flight.unwrap_or(u32::MAX),
+            },
+            Pacing::Arrivals { spacing, rate } => Pace::Arrivals(Box::new(Arrived {
+                spacing: *spacing,
+                rate: rate.clone(),
+                worker: task.worker,
+                workers: task.workers,
+                arrivals: None,
+                waiting: VecDeque::new(),
+                owed: HashMap::new(),
+                open: 0,
+            })),
+        }
+    }
+
+    pub fn is_loop(&self) -> bool {
+        matches!(self, Pace::Loop { .. })
+    }
+
+    pub fn is_bandwidth(&self) -> bool {
+        matches!(self, Pace::Bandwidth { .. })
+    }
+
+    pub fn takes_arrivals(&self) -> bool {
+        matches!(self, Pace::Arrivals(_))
+    }
+
+    /// Whether a connection's next message is due at a time of its own.
+    pub fn comes_by_itself(&self) -> bool {
+        matches!(self, Pace::Rate(_) | Pace::Bandwidth { .. })
+    }
+
+    /// When connection `id`'s first message is due if it may send from `now` on.
+    pub fn first(&self, id: u32, now: Time) -> Due {
+        match self {
+            Pace::Rate(pace) => pace.first(id, now),
+            Pace::Bandwidth { pace, .. } => pace.first(id, now),
+            Pace::Flood | Pace::Loop { .. } | Pace::Arrivals(_) => Due::at(now),
+        }
+    }
+
+    /// What may be sent at `now` on a connection whose next message is due at `next`.
+    pub fn wanted(&self, next: Due, now: Time) -> Wanted {
+        match self {
+            Pace::Flood => Wanted::whole(u32::MAX),
+            Pace::Rate(pace) => Wanted::whole(pace.due(next, now)),
+            Pace::Bandwidth { pace, message } => match pace.allowed(next, now) {
+                0 => Wanted::NONE,
+                bytes => Wanted {
+                    messages: ((f64::from(bytes) / message) as u32).max(1),
+                    bytes,
+                },
+            },
+            Pace::Loop { .. } if self.has_turn() => Wanted::ONE,
+            Pace::Loop { .. } | Pace::Arrivals(_) => Wanted::NONE,
+        }
+    }
+
+    /// When the first of the messages that are handed over at `now` was due, and the time from one to the
+    /// next.
+    pub fn due_times(&self, next: Due, now: Time) -> (f64, f64) {
+        match self {
+            Pace::Rate(pace) => (next.ns(), pace.after(next, 1).ns() - next.ns()),
+            Pace::Arrivals(_) => (next.ns(), 0.0),
+            // Nobody asked for a time: it is due when it goes out.
+            Pace::Flood | Pace::Bandwidth { .. } | Pace::Loop { .. } => (now.0 as f64, 0.0),
+        }
+    }
+
+    /// `messages` messages, `bytes` bytes, that were due from `next` on have gone out at `now`. Notes how late
+    /// they were, and returns when the next one is due.
+    pub fn sent(
+        &self,
+        next: Due,
+        messages: u32,
+        bytes: u32,
+        now: Time,
+        lateness: &mut Durations,
+    ) -> Due {
+        match self {
+            Pace::Rate(pace) => {
+                let mut due = next;
+                for _ in 0..messages {
+                    lateness.record(now.since(due.time()));
+                    due = pace.after(due, 1);
+                }
+                due
+            }
+            Pace::Bandwidth { pace, .. } => {
+                lateness.record(now.since(next.time()));
+                pace.after(next, bytes, now)
+            }
+            Pace::Arrivals(_) => {
+                if messages > 0 {
+                    lateness.record(now.since(next.time()));
+                }
+                next
+            }
+            Pace::Flood | Pace::Loop { .. } => next,
+        }
+    }
+
+    /// Whether a closed loop may begin another message.
+    pub fn has_turn(&self) -> bool {
+        matches!(self, Pace::Loop { active, most } if active < most)
+    }
+
+    pub fn begin_turn(&mut self) {
+        if let Pace::Loop { active, .. } = self {
+            *active += 1;
+        }
+    }
+
+    /// A message is over. Returns how many more may be begun, if they are passed on in turn.
+    pub fn end_turn(&mut self) -> Option<u32> {
+        match self {
+            Pace::Loop { active, most } => {
+                *active = active.saturating_sub(1);
+                (*most < u32::MAX).then(|| *most - *active)
+            }
+            _ => None,
+        }
+    }
+
+    /// A connection is up.
+    pub fn opened(&mut self) {
+        if let Pace::Arrivals(arrived) = self {
+            arrived.open += 1;
+        }
+    }
+
+    /// Takes what has arrived by now. Returns how many messages wait for a connection.
+    pub fn arrived(&mut self, now: Time) -> u32 {
+        match self {
+            Pace::Arrivals(arrived) => {
+                if let Some(arrivals) = &mut arrived.arrivals {
+                    arrivals.take(now, ARRIVALS_A_ROUND, &mut arrived.waiting);
+                }
+                match arrived.open {
+                    0 => 0,
+                    _ => arrived.waiting.len() as u32,
+                }
+            }
+            _ => 0,
+        }
+    }
+
+    /// When something arrives next. Without a connection nothing is done about it.
+    pub fn next_arrival(&self) -> Option<Time> {
+        match self {
+            Pace::Arrivals(arrived) if arrived.open > 0 => arrived.arrivals.as_ref()?.next(),
+            _ => None,
+        }
+    }
+
+    /// When the message that has waited longest was due.
+    pub fn take_arrival(&mut self) -> Option<Time> {
+        match self {
+            Pace::Arrivals(arrived) => arrived.waiting.pop_front(),
+            _ => None,
+        }
+    }
+
+    /// Connection `id` is busy: the message that was due at `due` waits for it.
+    pub fn owe(&mut self, id: u32, due: Time) {
+        if let Pace::Arrivals(arrived) = self {
+            arrived.owed.entry(id).or_default().push_back(due);
+        }
+    }
+
+    /// The next message that waits for connection `id`.
+    pub fn take_owed(&mut self, id: u32) -> Option<Time> {
+        let Pace::Arrivals(arrived) = self else {
+            return None;
+        };
+        let due = arrived.owed.get_mut(&id).and_then(VecDeque::pop_front);
+        if due.is_none() {
+            arrived.owed.remove(&id);
+        }
+        due
+    }
+
+    /// Connection `id` is gone. `next` is when its next message was due, if it was to send one; `owes` whether
+    /// others wait for it. Notes how late those are that were due by `end`, and returns how many.
+    pub fn closed(
+        &mut self,
+        id: u32,
+        next: Option<Due>,
+        owes: bool,
+        end: Time,
+        lateness: &mut Durations,
+    ) -> u64 {
+        let mut unsent = 0;
+        let mut late = |due: Time| {
+            if due <= end {
+                lateness.record(end.since(due));
+                unsent += 1;
+            }
+        };
+        match (self, next) {
+            (Pace::Rate(pace), Some(next)) => {
+                for n in 0..pace.due(next, end) {
+                    late(pace.after(next, n).time());
+                }
+            }
+            (Pace::Arrivals(arrived), next) => {
+                arrived.open = arrived.open.saturating_sub(1);
+                next.into_iter().for_each(|next| late(next.time()));
+                if owes {
+                    let owed = arrived.owed.remove(&id);
+                    owed.into_iter().flatten().for_each(&mut late);
+                }
+                if arrived.open == 0 {
+                    // There is nobody left to take them.
+                    arrived.waiting.drain(..).for_each(late);
+                }
+            }
+            _ => {}
+        }
+        unsent
+    }
+
+    /// Traffic begins or ends at `now`.
+    pub fn traffic(&mut self, traffic: Traffic, now: Time) {
+        let Pace::Arrivals(arrived) = self else {
+            return;
+        };
+        let (spacing, worker, workers) = (arrived.spacing, arrived.worker, arrived.workers);
+        arrived.arrivals = match (traffic, &arrived.rate) {
+            (Traffic::On, Arriving::Constant(rate)) => {
+                Some(Arrivals::constant(*rate, spacing, now, worker, workers))
+            }
+            (Traffic::On, Arriving::Profile(profile)) => {
+                Some(Arrivals::profile(profile, spacing, now, worker, workers))
+            }
+            (Traffic::Waiting | Traffic::Off, _) => None,
+        };
+    }
+
+    /// The rate of what arrives changes.
+    pub fn steer(&mut self, steer: &Steer) {
+        let Pace::Arrivals(arrived) = self else {
+            return;
+        };
+        // Before traffic begins it is the rate to begin with, afterwards there is nothing to steer.
+        match (steer, &mut arrived.arrivals, &mut arrived.rate) {
+            (Steer::Rate { from, rate }, Some(arrivals), _) => arrivals.set_rate(*from, *rate),
+            (Steer::Rate { rate, .. }, None, waiting) => *waiting = Arriving::Constant(*rate),
+            (Steer::Piece { from, piece }, Some(arrivals), _) => arrivals.append(*from, piece),
+            (Steer::Piece { piece, .. }, None, Arriving::Profile(profile)) => {
+                // Longer than any run: what can't be added is never reached.
+                let _ = profile.push(*piece);
+            }
+            (Steer::Piece { .. }, None, Arriving::Constant(_)) => {}
+        }
+    }
+}

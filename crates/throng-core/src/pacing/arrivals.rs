@@ -1,0 +1,460 @@
+//! When the messages of the whole run are due, and which of them are one worker's.
+//!
+//! All workers together send at one rate, which may follow a [`Profile`] and may be changed on the way.
+//! Each worker calculates its own share without hearing from the others:
+//!
+//! - [`Spacing::Uniform`]: the run's messages are evenly spaced (in a ramp: spaced as the rate says), and
+//!   worker w of n takes messages w, w + n, w + 2n and so on.
+//! - [`Spacing::Poisson`]: each worker's are a Poisson process of its own, with 1/n of the rate, so all
+//!   together are one with the whole rate. Where the rate changes, time is rescaled: a process with rate 1,
+//!   drawn once from the seed, is laid along the rate's integral.
+//!
+//! Both are the same arithmetic. A message has a position, counted in messages of the whole run, and is
+//! due when the integral of the rate passes it. The positions of uniform messages are whole numbers,
+//! those of a Poisson process have exponential gaps.
+//!
+//! Changes ([`Arrivals::set_rate`], [`Arrivals::scale`], [`Arrivals::append`]) take effect at an instant that
+//! all workers must be told alike, best one that is a little ahead: then uniform messages of different
+//! workers stay evenly spaced through the change. Nothing here is lost when a worker is late: what
+//! was due and not yet taken is taken later, with the time at which it was due.
+
+use super::profile::{Piece, Profile};
+use super::ramp::{Curve, MESSAGE, Ramp, billionths, messages};
+use crate::time::Time;
+use crate::units::Rate;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// How the messages of the whole run are spaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spacing {
+    /// Evenly.
+    #[default]
+    Uniform,
+    /// At random, independent of each other, as requests of very many users are. The same seed gives
+    /// the same times.
+    Poisson {
+        /// Where the random numbers begin.
+        seed: u64,
+    },
+}
+
+/// One worker's share of the messages of the whole run. See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Arrivals {
+    positions: Positions,
+    workers: u32,
+    /// What is not over yet, and where the first of these begins. They stay until their time is over,
+    /// even if no message is left in them: a change may come that puts some there.
+    stretches: VecDeque<Stretch>,
+    first: Begin,
+    /// The stretch that the next message lies in (behind the last one if there is none), and its begin.
+    present: usize,
+    begin: Begin,
+    /// When the last stretch ends.
+    end: u64,
+    /// The share that stretches appended from now on have.
+    share: f64,
+    /// How to find a message of the present stretch.
+    curve: Curve,
+    /// The next message; `None` if no stretch has one.
+    next: Option<Time>,
+    /// When the last message that was taken was due; a change can't put the next one before it.
+    latest: u64,
+}
+
+/// Where a stretch begins.
+#[derive(Clone, Copy, Debug)]
+struct Begin {
+    time: u64,
+    /// Parts of messages of the whole run that are due before.
+    before: u128,
+}
+
+impl Begin {
+    /// Where the stretch after `sent` begins, which begins here.
+    fn after(self, sent: &Ramp) -> Begin {
+        Begin {
+            time: self.time.saturating_add(sent.duration),
+            before: self.before + sent.total(),
+        }
+    }
+}
+
+/// A stretch as it was asked for, and what share of its rates is sent.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    ramp: Ramp,
+    share: f64,
+}
+
+impl Stretch {
+    fn sent(&self) -> Ramp {
+        self.ramp.scaled(self.share)
+    }
+}
+
+/// Where this worker's messages lie, in messages of the whole run.
+#[derive(Clone, Debug)]
+enum Positions {
+    Uniform {
+        /// The number of the next message.
+        number: u64,
+        /// How many of this worker's messages the present stretch has and still has, the next one included.
+        count: u64,
+        left: u64,
+        /// Where the first of these lies, counted from the beginning of the stretch, or the last one,
+        /// counted from its end: whichever the curve wants. Exact, so that no rounding adds up.
+        origin: f64,
+    },
+    Poisson {
+        dice: SplitMix,
+        /// Where the next message lies.
+        position: f64,
+        /// Where the present stretch begins and ends.
+        begin: f64,
+        end: f64,
+    },
+}
+
+impl Arrivals {
+    /// Worker `worker` (from 0) of `workers`, at a rate of the whole run that stays, from `start` on.
+    pub fn constant(
+        rate: Rate,
+        spacing: Spacing,
+        start: Time,
+        worker: u32,
+        workers: u32,
+    ) -> Arrivals {
+        let mut arrivals = Arrivals::idle(spacing, start, worker, workers);
+        arrivals.set_rate(start, rate);
+        arrivals
+    }
+
+    /// Worker `worker` (from 0) of `workers`, with the rate of the whole run as `profile` says, which
+    /// begins at `start`. After its end there is nothing more, unless a piece is
+    /// [appended](Arrivals::append).
+    pub fn profile(
+        profile: &Profile,
+        spacing: Spacing,
+        start: Time,
+        worker: u32,
+        workers: u32,
+    ) -> Arrivals {
+        let mut arrivals = Arrivals::idle(spacing, start, worker, workers);
+        for piece in profile.pieces() {
+            arrivals.push(piece.ramp());
+        }
+        arrivals.enter();
+        arrivals
+    }
+
+    fn idle(spacing: Spacing, start: Time, worker: u32, workers: u32) -> Arrivals {
+        let begin = Begin {
+            time: start.0,
+            before: 0,
+        };
+        let workers = workers.max(1);
+        let worker = worker % workers;
+        let positions = match spacing {
+            Spacing::Uniform => Positions::Uniform {
+                number: u64::from(worker),
+                count: 0,
+                left: 0,
+                origin: 0.0,
+            },
+            Spacing::Poisson { seed } => {
+                let mut dice = SplitMix::for_worker(seed, worker);
+                Positions::Poisson {
+                    position: dice.exponential() * f64::from(workers),
+                    dice,
+                    begin: 0.0,
+                    end: 0.0,
+                }
+            }
+        };
+        Arrivals {
+            positions,
+            workers,
+            stretches: VecDeque::new(),
+            first: begin,
+            present: 0,
+            begin,
+            end: start.0,
+            share: 1.0,
+            curve: Curve::Steady { interval: 0.0 },
+            next: None,
+            latest: start.0,
+        }
+    }
+
+    /// When the next message is due; `None` if none is, unless the rate is changed or a piece appended.
+    #[inline]
+    pub fn next(&self) -> Option<Time> {
+        self.next
+    }
+
+    /// When the last stretch ends; at a constant rate that is the end of time. A profile's end is the
+    /// end of the run.
+    pub fn end(&self) -> Time {
+        Time(self.end)
+    }
+
+    /// Takes the messages that are due by `now`, at most `most` of them: the times at which they were due,
+    /// in order, go to the end of `due`. Returns how many these are. What is beyond `most` stays, and
+    /// is given by the next call.
+    pub fn take(&mut self, now: Time, most: usize, due: &mut VecDeque<Time>) -> usize {
+        let mut taken = 0;
+        while taken < most
+            && let Some(next) = self.next
+            && next <= now
+        {
+            due.push_back(next);
+            taken += 1;
+            self.advance(next);
+        }
+        while self.present > 0
+            && let Some(first) = self.stretches.front().map(Stretch::sent)
+            && self.first.time.saturating_add(first.duration) <= now.0
+        {
+            self.first = self.first.after(&first);
+            self.stretches.pop_front();
+            self.present -= 1;
+        }
+        taken
+    }
+
+    /// Writes off the messages that were due before `before` and have not been taken, and returns how many
+    /// these are. They are not forgotten but counted: as unsent. For going on with another rate after one
+    /// that could not be kept, without sending first what has piled up.
+    pub fn write_off(&mut self, before: Time) -> u64 {
+        let mut messages = 0;
+        while let Some(next) = self.next
+            && next < before
+        {
+            messages += 1;
+            self.advance(next);
+        }
+        messages
+    }
+
+    /// From `at` on the rate of the whole run is `rate`, and stays; a profile's remaining pieces are
+    /// dropped. The share that [`Arrivals::scale`] set goes on. All workers must be told the same `at`.
+    /// Messages that were due before `at` and have not been taken are still there.
+    pub fn set_rate(&mut self, at: Time, rate: Rate) {
+        let at = self.cut(at);
+        let mut begin = self.first.time;
+        self.stretches.retain(|stretch| {
+            let kept = begin < at;
+            begin = begin.saturating_add(stretch.ramp.duration);
+            kept
+        });
+        self.end = self.end.min(at);
+        self.push_nothing_until(at);
+        self.push(Ramp {
+            duration: u64::MAX,
+            from: billionths(rate.get()),
+            to: billionths(rate.get()),
+        });
+        self.enter();
+    }
+
+    /// Adds a piece at the end. If the end was before `at`, nothing is due from there to `at`, and the
+    /// piece begins then: a line that comes late begins late, instead of asking for a burst. All workers
+    /// must be told the same `at`.
+    pub fn append(&mut self, at: Time, piece: &Piece) {
+        self.push_nothing_until(at.0);
+        self.push(piece.ramp());
+        self.enter();
+    }
+
+    /// From `at` on, `share` of the rate that was asked for is sent: 1 is all of it, 0 nothing, as while
+    /// only some of the connections are up. The share is that of the whole run, so all workers must be
+    /// told the same `at` and `share`. What a share leaves out is left out, not postponed.
+    pub fn scale(&mut self, at: Time, share: f64) {
+        let share = if share > 0.0 { share } else { 0.0 };
+        let at = self.cut(at);
+        let mut begin = self.first.time;
+        for stretch in &mut self.stretches {
+            if begin >= at {
+                stretch.share = share;
+            }
+            begin = begin.saturating_add(stretch.ramp.duration);
+        }
+        self.share = share;
+        self.enter();
+    }
+
+    /// Sees to it that no stretch goes across `at`, and returns `at`, or the beginning of the first stretch
+    /// if that is later: stretches that are over are not changed any more. The caller changes what
+    /// follows, and calls [`Arrivals::enter`].
+    fn cut(&mut self, at: Time) -> u64 {
+        let at = at.0.max(self.first.time);
+        let mut begin = self.first.time;
+        for i in 0..self.stretches.len() {
+            let Stretch { ramp, share } = self.stretches[i];
+            let end = begin.saturating_add(ramp.duration);
+            if begin < at && at < end {
+                let (first, rest) = ramp.cut(at - begin);
+                self.stretches[i].ramp = first;
+                self.stretches.insert(i + 1, Stretch { ramp: rest, share });
+                break;
+            }
+            begin = end;
+        }
+        self.present = 0;
+        self.begin = self.first;
+        at
+    }
+
+    fn push_nothing_until(&mut self, at: u64) {
+        self.push(Ramp {
+            duration: at.saturating_sub(self.end),
+            from: 0,
+            to: 0,
+        });
+    }
+
+    fn push(&mut self, mut ramp: Ramp) {
+        ramp.duration = ramp.duration.min(u64::MAX - self.end);
+        if ramp.duration > 0 {
+            self.end += ramp.duration;
+            let share = self.share;
+            self.stretches.push_back(Stretch { ramp, share });
+        }
+    }
+
+    /// Finds the stretch that the next message lies in, and gets ready to count off what it has.
+    fn enter(&mut self) {
+        while let Some(stretch) = self.stretches.get(self.present) {
+            let sent = stretch.sent();
+            let carries = sent.total();
+            self.curve = sent.curve();
+            let inside = match &mut self.positions {
+                Positions::Uniform {
+                    number,
+                    count,
+                    left,
+                    origin,
+                } => {
+                    let from = (u128::from(*number) * MESSAGE).saturating_sub(self.begin.before);
+                    let step = u128::from(self.workers) * MESSAGE;
+                    let own = carries.saturating_sub(from).div_ceil(step);
+                    *count = u64::try_from(own).unwrap_or(u64::MAX);
+                    *left = *count;
+                    if own > 0 {
+                        *origin = messages(if self.curve.is_from_the_end() {
+                            carries - from - (own - 1) * step
+                        } else {
+                            from
+                        });
+                    }
+                    own > 0
+                }
+                Positions::Poisson {
+                    position,
+                    begin,
+                    end,
+                    ..
+                } => {
+                    *begin = messages(self.begin.before);
+                    *end = messages(self.begin.before + carries);
+                    *position < *end
+                }
+            };
+            if inside {
+                self.next = Some(self.due());
+                return;
+            }
+            self.begin = self.begin.after(&sent);
+            self.present += 1;
+        }
+        self.next = None;
+    }
+
+    /// When the next message, which lies in the present stretch, is due.
+    #[inline]
+    fn due(&self) -> Time {
+        let from_the_end = self.curve.is_from_the_end();
+        let n = match self.positions {
+            Positions::Uniform {
+                count,
+                left,
+                origin,
+                ..
+            } => {
+                let turns = if from_the_end { left - 1 } else { count - left };
+                origin + turns as f64 * f64::from(self.workers)
+            }
+            Positions::Poisson { position, end, .. } if from_the_end => end - position,
+            // Not below 0: a rounding may have put it a little before.
+            Positions::Poisson {
+                position, begin, ..
+            } => (position - begin).max(0.0),
+        };
+        let offset = (self.curve.offset(n) + 0.5) as u64;
+        Time(self.begin.time.saturating_add(offset).max(self.latest))
+    }
+
+    /// Goes on to the message after the next one, which was due at `taken`.
+    #[inline]
+    fn advance(&mut self, taken: Time) {
+        self.latest = taken.0;
+        let inside = match &mut self.positions {
+            Positions::Uniform { number, left, .. } => {
+                *number += u64::from(self.workers);
+                *left -= 1;
+                *left > 0
+            }
+            Positions::Poisson {
+                dice,
+                position,
+                end,
+                ..
+            } => {
+                *position += dice.exponential() * f64::from(self.workers);
+                *position < *end
+            }
+        };
+        if inside {
+            self.next = Some(self.due());
+        } else {
+            self.enter();
+        }
+    }
+}
+
+/// Random numbers from a seed, the same on every machine and with every version of throng: SplitMix64
+/// (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+#[derive(Clone, Debug)]
+struct SplitMix(u64);
+
+impl SplitMix {
+    /// The numbers of one worker: a place of their own in the generator's period of 2^64.
+    fn for_worker(seed: u64, worker: u32) -> SplitMix {
+        let place = SplitMix(u64::from(worker)).next();
+        SplitMix(SplitMix(seed ^ place).next())
+    }
+
+    #[inline]
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Exponentially distributed with mean 1, and never more than 36.8.
+    #[inline]
+    fn exponential(&mut self) -> f64 {
+        // In (0, 1]: of 0 there is no logarithm.
+        let uniform = ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        -uniform.ln()
+    }
+}
+
+#[cfg(test)]
+#[path = "arrivals_tests.rs"]
+mod tests;

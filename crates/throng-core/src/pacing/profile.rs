@@ -1,0 +1,484 @@
+//! A rate that follows a course over time: steps and ramps, as written on the command line
+//! (`10s:1k, 30s:1k..50k, 10s:50k`) or as lines `<milliseconds> <rate>`.
+//!
+//! A profile says how long the run lasts: **when it ends, the run ends**. One whose lines still come in
+//! ends when there are no more lines and the last piece is over.
+
+use super::ramp::{MESSAGE, PER_SECOND, Ramp, billionths, messages};
+use crate::units::{self, MAX_RATE};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The longest profile, so that its end can be said in nanoseconds.
+const LONGEST: Duration = Duration::from_secs(500 * 365 * 86_400);
+
+/// Why a profile could not be read; its text is one line for the user, and says where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileError(String);
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+/// A stretch of a profile: a step, if it ends with the rate that it began with, or a ramp.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "PlainPiece", into = "PlainPiece")]
+pub struct Piece {
+    duration: Duration,
+    from: f64,
+    to: f64,
+}
+
+/// A piece as it is written to JSON.
+#[derive(Serialize, Deserialize)]
+struct PlainPiece {
+    duration_ns: u64,
+    from_per_s: f64,
+    to_per_s: f64,
+}
+
+impl Piece {
+    /// `duration` in which the rate goes evenly from `from` to `to`, in messages a second.
+    ///
+    /// # Errors
+    /// A rate that is below 0 or above 10^9 a second, or a duration that is 0 or above 500 years.
+    pub fn new(duration: Duration, from: f64, to: f64) -> Result<Piece, ProfileError> {
+        if duration.is_zero() || duration > LONGEST {
+            return Err(ProfileError(
+                "a piece lasts longer than 0 and at most 500 years; write it like 10s:1k".into(),
+            ));
+        }
+        for rate in [from, to] {
+            if !(0.0..=MAX_RATE).contains(&rate) {
+                return Err(ProfileError(format!(
+                    "{rate} is not a rate from 0 to 1000m a second"
+                )));
+            }
+        }
+        Ok(Piece { duration, from, to })
+    }
+
+    /// How long it lasts.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// The rate at its beginning, in messages a second.
+    pub fn from(&self) -> f64 {
+        self.from
+    }
+
+    /// The rate at its end, in messages a second.
+    pub fn to(&self) -> f64 {
+        self.to
+    }
+
+    pub(super) fn ramp(&self) -> Ramp {
+        Ramp {
+            duration: nanos(self.duration),
+            from: billionths(self.from),
+            to: billionths(self.to),
+        }
+    }
+
+    /// The piece that a line `<milliseconds> <rate>` asks for; `None` if the line is empty or a comment
+    /// (from `#` on). `number` is the line's, from 1, for the error.
+    ///
+    /// # Errors
+    /// Not two numbers, or numbers that are no duration and rate.
+    pub fn from_line(line: &str, number: u64) -> Result<Option<Piece>, ProfileError> {
+        const RIGHT: &str = "write it like 1000 50 (milliseconds, then messages a second)";
+        let mut words = line.split('#').next().unwrap_or("").split_whitespace();
+        let (ms, rate) = match (words.next(), words.next(), words.next()) {
+            (None, ..) => return Ok(None),
+            (Some(ms), Some(rate), None) => (ms, rate),
+            _ => {
+                return Err(ProfileError(format!(
+                    "line {number}: {} is not a duration and a rate; {RIGHT}",
+                    units::quoted(line.trim())
+                )));
+            }
+        };
+        let wrong = |what: &str, why: &dyn fmt::Display| {
+            ProfileError(format!("line {number}: {what}: {why}; {RIGHT}"))
+        };
+        let duration = ms
+            .bytes()
+            .all(|c| c.is_ascii_digit() || c == b'.')
+            .then(|| units::duration(&format!("{ms}ms")).ok())
+            .flatten()
+            .filter(|d| !d.is_zero())
+            .ok_or_else(|| {
+                wrong(
+                    "the duration",
+                    &format_args!(
+                        "{} is not a number of milliseconds above 0",
+                        units::quoted(ms)
+                    ),
+                )
+            })?;
+        // Its own text ends with what would be right.
+        let rate = units::rate_or_zero(rate)
+            .map_err(|e| ProfileError(format!("line {number}: the rate: {e}")))?;
+        Piece::new(duration, rate, rate)
+            .map(Some)
+            .map_err(|e| wrong("the piece", &e))
+    }
+}
+
+impl TryFrom<PlainPiece> for Piece {
+    type Error = ProfileError;
+    fn try_from(plain: PlainPiece) -> Result<Piece, ProfileError> {
+        Piece::new(
+            Duration::from_nanos(plain.duration_ns),
+            plain.from_per_s,
+            plain.to_per_s,
+        )
+    }
+}
+
+impl From<Piece> for PlainPiece {
+    fn from(piece: Piece) -> PlainPiece {
+        PlainPiece {
+            duration_ns: nanos(piece.duration),
+            from_per_s: piece.from,
+            to_per_s: piece.to,
+        }
+    }
+}
+
+/// `10s:1k` or `30s:1k..50k`.
+impl FromStr for Piece {
+    type Err = ProfileError;
+    fn from_str(text: &str) -> Result<Piece, ProfileError> {
+        let (duration, rates) = text.split_once(':').ok_or_else(|| {
+            ProfileError("it is not DURATION:RATE; write it like 10s:1k or 30s:1k..50k".into())
+        })?;
+        let duration =
+            units::duration(duration.trim()).map_err(|e| ProfileError(format!("duration: {e}")))?;
+        let (from, to) = rates.split_once("..").unwrap_or((rates, rates));
+        let rate = |text: &str| {
+            units::rate_or_zero(text.trim()).map_err(|e| ProfileError(format!("rate: {e}")))
+        };
+        Piece::new(duration, rate(from)?, rate(to)?)
+    }
+}
+
+/// The rate of a run over time: pieces, one after the other. After the last one the run ends.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Piece>", into = "Vec<Piece>")]
+pub struct Profile {
+    pieces: Vec<Piece>,
+    /// Where each piece begins: nanoseconds, and parts of messages that are due before.
+    begins: Vec<(u64, u128)>,
+    end: (u64, u128),
+}
+
+impl PartialEq for Profile {
+    fn eq(&self, other: &Profile) -> bool {
+        self.pieces == other.pieces
+    }
+}
+
+impl Profile {
+    /// A profile without pieces, to be added to.
+    pub fn new() -> Profile {
+        Profile::default()
+    }
+
+    /// Adds a piece at the end. It may be done while the profile is running: what has been due stays
+    /// as it is.
+    ///
+    /// # Errors
+    /// The profile would last longer than 500 years.
+    pub fn push(&mut self, piece: Piece) -> Result<(), ProfileError> {
+        let ramp = piece.ramp();
+        let end = self.end.0.saturating_add(ramp.duration);
+        if end > nanos(LONGEST) {
+            return Err(ProfileError(
+                "the whole profile lasts longer than 500 years; make its pieces shorter".into(),
+            ));
+        }
+        self.pieces.push(piece);
+        self.begins.push(self.end);
+        self.end = (end, self.end.1 + ramp.total());
+        Ok(())
+    }
+
+    /// Reads lines `<milliseconds> <rate>`, as [`Piece::from_line`] does.
+    ///
+    /// # Errors
+    /// The first line that can't be read, by its number; or no line that says something.
+    pub fn from_lines(text: &str) -> Result<Profile, ProfileError> {
+        let mut profile = Profile::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            if let Some(piece) = Piece::from_line(line, number)? {
+                profile
+                    .push(piece)
+                    .map_err(|e| ProfileError(format!("line {number}: {e}")))?;
+            }
+        }
+        if profile.pieces.is_empty() {
+            return Err(ProfileError(
+                "there is no line in it; write lines like 1000 50 (milliseconds, then messages a second)"
+                    .into(),
+            ));
+        }
+        Ok(profile)
+    }
+
+    /// Its pieces, in order.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// How long it lasts.
+    pub fn duration(&self) -> Duration {
+        Duration::from_nanos(self.end.0)
+    }
+
+    /// The piece that `t` lies in, by its index. Where two meet, it is the later one.
+    fn piece_at(&self, t: u64) -> Option<usize> {
+        let after = self.begins.partition_point(|&(begin, _)| begin <= t);
+        (t < self.end.0).then(|| after - 1)
+    }
+
+    /// The rate at `t`, in messages a second. Where two pieces meet, it is that of the later one; from
+    /// the end on it is 0.
+    pub fn rate_at(&self, t: Duration) -> f64 {
+        let t = nanos(t);
+        self.piece_at(t).map_or(0.0, |i| {
+            self.pieces[i].ramp().rate_at(t - self.begins[i].0) as f64 / PER_SECOND
+        })
+    }
+
+    /// The highest rate in it, in messages a second.
+    pub fn peak(&self) -> f64 {
+        self.pieces
+            .iter()
+            .fold(0.0, |peak, piece| piece.from.max(piece.to).max(peak))
+    }
+
+    /// How many messages it asks for by `t`: the rate's integral, with its fraction.
+    pub fn total(&self, t: Duration) -> f64 {
+        let t = nanos(t);
+        messages(match self.piece_at(t) {
+            Some(i) => {
+                let (begin, before) = self.begins[i];
+                before + self.pieces[i].ramp().total_by(t - begin)
+            }
+            None => self.end.1,
+        })
+    }
+
+    /// When message `n` (from 0) is due: as soon as more than `n` are asked for. So the first one of a
+    /// steady rate is due at once, the last one before its end, and none in a piece with rate 0. `None` if
+    /// it never is.
+    ///
+    /// To the nearest nanosecond, without drift, in profiles of up to a month; a nanosecond or two off
+    /// beyond.
+    pub fn inverse(&self, n: u64) -> Option<Duration> {
+        let position = u128::from(n) * MESSAGE;
+        if position >= self.end.1 {
+            return None;
+        }
+        let i = self
+            .begins
+            .partition_point(|&(_, before)| before <= position)
+            - 1;
+        let (begin, before) = self.begins[i];
+        let offset = self.pieces[i].ramp().offset_of(position - before);
+        Some(Duration::from_nanos(begin + (offset + 0.5) as u64))
+    }
+}
+
+/// Pieces `DURATION:RATE` or `DURATION:FROM..TO`, separated by commas.
+impl FromStr for Profile {
+    type Err = ProfileError;
+    fn from_str(text: &str) -> Result<Profile, ProfileError> {
+        let mut profile = Profile::new();
+        for (number, piece) in (1..).zip(text.split(',')) {
+            let piece = piece.trim();
+            piece
+                .parse()
+                .and_then(|piece| profile.push(piece))
+                .map_err(|e| {
+                    ProfileError(format!("piece {number} ({}): {e}", units::quoted(piece)))
+                })?;
+        }
+        Ok(profile)
+    }
+}
+
+impl TryFrom<Vec<Piece>> for Profile {
+    type Error = ProfileError;
+    fn try_from(pieces: Vec<Piece>) -> Result<Profile, ProfileError> {
+        let mut profile = Profile::new();
+        for piece in pieces {
+            profile.push(piece)?;
+        }
+        Ok(profile)
+    }
+}
+
+impl From<Profile> for Vec<Piece> {
+    fn from(profile: Profile) -> Vec<Piece> {
+        profile.pieces
+    }
+}
+
+pub(super) fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn profile(text: &str) -> Profile {
+        text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    #[test]
+    fn steps_and_ramps_are_read() {
+        let p = profile("10s:1k, 30s:1k..50k,500ms:0 , 10:50k");
+        let read: Vec<_> = p
+            .pieces()
+            .iter()
+            .map(|p| (p.duration().as_millis(), p.from(), p.to()))
+            .collect();
+        assert_eq!(
+            read,
+            [
+                (10_000, 1e3, 1e3),
+                (30_000, 1e3, 50e3),
+                (500, 0.0, 0.0),
+                (10_000, 50e3, 50e3)
+            ]
+        );
+        assert_eq!(p.duration(), MS(50_500));
+        assert_eq!(p.peak(), 50e3);
+        for (ms, rate, total) in [
+            (0, 1e3, 0.0),
+            (5_000, 1e3, 5e3),
+            (25_000, 25.5e3, 10e3 + 15.0 * 13.25e3),
+            (40_200, 0.0, 775e3),
+            (40_500, 50e3, 775e3),
+            (50_500, 0.0, 1275e3),
+            (99_999, 0.0, 1275e3),
+        ] {
+            assert_eq!(p.rate_at(MS(ms)), rate, "at {ms} ms");
+            assert_eq!(p.total(MS(ms)), total, "at {ms} ms");
+        }
+    }
+
+    #[test]
+    fn an_error_says_which_piece_and_what_would_be_right() {
+        for (text, place, cause) in [
+            ("", "piece 1 ('')", "10s:1k"),
+            ("10s", "piece 1 ('10s')", "10s:1k"),
+            ("10s:1k,", "piece 2 ('')", "10s:1k"),
+            ("10s:1k, 5q:3", "piece 2 ('5q:3')", "'5q'"),
+            ("10s:1k, 5s:3..x", "piece 2 ('5s:3..x')", "'x'"),
+            ("10s:1..2..3", "piece 1 ('10s:1..2..3')", "'2..3'"),
+            ("0s:5", "piece 1 ('0s:5')", "longer than 0"),
+            ("1s:2000m", "piece 1 ('1s:2000m')", "1000m"),
+            ("1s:-5", "piece 1 ('1s:-5')", "'-5'"),
+            (
+                "99y:1,99y:1,99y:1,99y:1,99y:1,99y:1",
+                "piece 6 ('99y:1')",
+                "500 years",
+            ),
+        ] {
+            let error = text.parse::<Profile>().unwrap_err().to_string();
+            assert!(error.starts_with(place), "{text}: {error}");
+            assert!(error.contains(cause), "{text}: {error}");
+            assert!(!error.contains('\n'), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn lines_are_read_one_by_one_and_an_error_says_which() {
+        let p =
+            Profile::from_lines("# warm up\n1000 50\n\n  250.5\t1.5k # more\r\n3000 0\n").unwrap();
+        assert_eq!(p, profile("1s:50, 250.5ms:1.5k, 3s:0"));
+        for (text, place) in [
+            (
+                "1000 50\n100\n",
+                "line 2: '100' is not a duration and a rate",
+            ),
+            ("1000 50 7\n", "line 1: '1000 50 7'"),
+            ("#\n\n1s 50\n", "line 3: the duration: '1s'"),
+            ("0 50\n", "line 1: the duration: '0'"),
+            ("-5 50\n", "line 1: the duration: '-5'"),
+            ("100 many\n", "line 1: the rate: 'many'"),
+            ("# nothing\n\n", "there is no line"),
+        ] {
+            let error = Profile::from_lines(text).unwrap_err().to_string();
+            assert!(error.starts_with(place), "{text}: {error}");
+            let right = ["1000 50", "250 or 20k (a second)"];
+            assert!(right.iter().any(|r| error.contains(r)), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_due_in_a_pause() {
+        let p = profile("1s:10, 1s:0, 1s:10");
+        let due: Vec<_> = (0..).map_while(|n| p.inverse(n)).collect();
+        let expected: Vec<_> = (0..10).chain(20..30).map(|n| MS(n * 100)).collect();
+        assert_eq!(due, expected);
+        assert_eq!(Profile::new().inverse(0), None);
+    }
+
+    #[test]
+    fn there_is_no_drift_in_a_week_of_short_lines() {
+        // 100 ms at 0.3/s carry 0.03 messages, which no binary fraction is.
+        let mut p = Profile::new();
+        for _ in 0..7 * 864_000 {
+            p.push(Piece::new(MS(100), 0.3, 0.3).unwrap()).unwrap();
+        }
+        assert_eq!(p.total(p.duration()), 181_440.0);
+        assert_eq!(p.inverse(181_437), Some(MS(604_790_000)));
+        assert_eq!(p.inverse(181_440), None);
+    }
+
+    proptest! {
+        #[test]
+        fn messages_are_due_where_the_integral_says(
+            pieces in prop::collection::vec((1u64..3_600_000, 0u32..100_000, 0u32..100_000), 1..8),
+            at in 0.0f64..1.0,
+        ) {
+            let mut p = Profile::new();
+            for (ms, from, to) in pieces {
+                p.push(Piece::new(MS(ms), f64::from(from) / 7.0, f64::from(to) / 7.0).unwrap()).unwrap();
+            }
+            let all = p.total(p.duration());
+            prop_assume!(all >= 1.0);
+            let n = (at * (all - 1.0)) as u64;
+            let t = p.inverse(n).unwrap();
+            prop_assert!(t <= p.duration());
+            // A nanosecond carries 10^-5 messages at most here.
+            prop_assert!((p.total(t) - n as f64).abs() < 1e-4, "{n} {t:?} {}", p.total(t));
+            if let Some(next) = p.inverse(n + 1) {
+                prop_assert!(next >= t);
+            }
+        }
+
+        #[test]
+        fn whatever_is_written_is_read_or_refused_in_one_line(text in "[0-9a-z:., -]{0,40}") {
+            match text.parse::<Profile>() {
+                Ok(p) => prop_assert!(!p.duration().is_zero()),
+                Err(e) => prop_assert!(!e.to_string().contains('\n')),
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The arithmetic of a rate that is steady or changes evenly: how many messages a stretch of time carries,
+//! and when each of them is due.
+//!
+//! Totals are whole numbers of [`MESSAGE`] parts, so that nothing is lost where one stretch meets the next,
+//! however many there are and however long they last. Only the offset within a stretch is calculated with
+//! fractions, from whichever end makes all terms positive; it is right to 2 units in the last place of
+//! 53 bits: under a nanosecond in stretches of up to a month.
+
+/// A rate of one a second, in this module's unit: rates are whole billionths of a message a second, so 0.1
+/// is exact and one message in thirty years can be said.
+pub(super) const PER_SECOND: f64 = 1e9;
+/// One message, in the unit of totals: (10^-9 messages a second) x (10^-9 s) / 2. The half is from the mean
+/// of the rates at both ends. With rates up to 10^9 a second, and 584 years, totals stay below 2^125.
+pub(super) const MESSAGE: u128 = 2_000_000_000_000_000_000;
+
+/// A stretch of time in which the rate goes evenly from one value to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ramp {
+    /// Nanoseconds, above 0.
+    pub duration: u64,
+    /// 10^-9 messages a second.
+    pub from: u64,
+    /// 10^-9 messages a second.
+    pub to: u64,
+}
+
+/// A rate in 10^-9 messages a second; at most one message a nanosecond.
+pub(super) fn billionths(per_second: f64) -> u64 {
+    (per_second * PER_SECOND)
+        .round()
+        .min(crate::units::MAX_RATE * PER_SECOND) as u64
+}
+
+/// What `parts` are in messages.
+pub(super) fn messages(parts: u128) -> f64 {
+    // In two steps, so that whole numbers come out whole.
+    (parts / MESSAGE) as f64 + (parts % MESSAGE) as f64 / MESSAGE as f64
+}
+
+impl Ramp {
+    /// What the whole stretch carries, in parts.
+    pub fn total(&self) -> u128 {
+        (u128::from(self.from) + u128::from(self.to)) * u128::from(self.duration)
+    }
+
+    /// What its first `offset` nanoseconds carry, in parts.
+    pub fn total_by(&self, offset: u64) -> u128 {
+        if offset >= self.duration {
+            return self.total();
+        }
+        let (duration, x) = (u128::from(self.duration), u128::from(offset));
+        let steady = 2 * u128::from(self.from) * x;
+        // (to - from) x^2 / duration, in two steps for which 128 bits are enough.
+        let (whole, rest) = (x * x / duration, x * x % duration);
+        let change = |by: u64| u128::from(by) * whole + u128::from(by) * rest / duration;
+        if self.to >= self.from {
+            steady + change(self.to - self.from)
+        } else {
+            steady - change(self.from - self.to)
+        }
+    }
+
+    /// The rate after `offset` nanoseconds.
+    pub fn rate_at(&self, offset: u64) -> u64 {
+        let (from, to) = (i128::from(self.from), i128::from(self.to));
+        let x = i128::from(offset.min(self.duration));
+        (from + (to - from) * x / i128::from(self.duration)) as u64
+    }
+
+    /// Its first `offset` nanoseconds and the rest; `offset` must lie within it.
+    pub fn cut(&self, offset: u64) -> (Ramp, Ramp) {
+        debug_assert!(0 < offset && offset < self.duration);
+        let rate = self.rate_at(offset);
+        (
+            Ramp {
+                duration: offset,
+                from: self.from,
+                to: rate,
+            },
+            Ramp {
+                duration: self.duration - offset,
+                from: rate,
+                to: self.to,
+            },
+        )
+    }
+
+    /// The same stretch with `share` of its rates.
+    pub fn scaled(&self, share: f64) -> Ramp {
+        if share == 1.0 {
+            return *self;
+        }
+        Ramp {
+            duration: self.duration,
+            from: billionths(self.from as f64 / PER_SECOND * share),
+            to: billionths(self.to as f64 / PER_SECOND * share),
+        }
+    }
+
+    /// How to find when a message of this stretch is due.
+    pub fn curve(&self) -> Curve {
+        let per_ns = |rate: u64| rate as f64 / (PER_SECOND * 1e9);
+        let duration = self.duration as f64;
+        let (from, to) = (per_ns(self.from), per_ns(self.to));
+        let double_slope = 2.0 * (to - from) / duration;
+        if self.from == self.to {
+            Curve::Steady { interval: 1.0 / to }
+        } else if self.to > self.from {
+            Curve::Up {
+                from,
+                square: from * from,
+                double_slope,
+            }
+        } else {
+            Curve::Down {
+                duration,
+                to,
+                square: to * to,
+                double_slope: -double_slope,
+            }
+        }
+    }
+
+    /// After how many nanoseconds `parts` of it have gone; `parts` is less than its total.
+    pub fn offset_of(&self, parts: u128) -> f64 {
+        let curve = self.curve();
+        curve.offset(messages(if curve.is_from_the_end() {
+            self.total() - parts
+        } else {
+            parts
+        }))
+    }
+}
+
+/// The inverse of a ramp's total: from a number of messages to an offset in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Curve {
+    /// The same rate all the time.
+    Steady { interval: f64 },
+    /// Growing; solved from the beginning.
+    Up {
+        from: f64,
+        square: f64,
+        double_slope: f64,
+    },
+    /// Shrinking; solved from the end, since from the beginning the last messages are the small difference
+    /// of large numbers.
+    Down {
+        duration: f64,
+        to: f64,
+        square: f64,
+        double_slope: f64,
+    },
+}
+
+impl Curve {
+    /// Whether [`Curve::offset`] wants the messages that are left instead of those that have gone.
+    pub fn is_from_the_end(&self) -> bool {
+        matches!(self, Curve::Down { .. })
+    }
+
+    /// When, in nanoseconds from the beginning of the stretch, `n` messages have gone (or are left, see
+    /// [`Curve::is_from_the_end`]).
+    #[inline]
+    pub fn offset(&self, n: f64) -> f64 {
+        match *self {
+            Curve::Steady { interval } => n * interval,
+            Curve::Up {
+                from,
+                square,
+                double_slope,
+            } => {
+                // The root of from x + slope x^2 / 2 = n in the form that subtracts nothing. At a rate
+                // of zero and none gone it is 0/0.
+                let root = (square + double_slope * n).sqrt();
+                if n > 0.0 {
+                    2.0 * n / (from + root)
+                } else {
+                    0.0
+                }
+            }
+            Curve::Down {
+                duration,
+                to,
+                square,
+                double_slope,
+            } => {
+                let root = (square + double_slope * n).sqrt();
+                let left = if n > 0.0 { 2.0 * n / (to + root) } else { 0.0 };
+                (duration - left).max(0.0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ramp(seconds: u64, from: f64, to: f64) -> Ramp {
+        Ramp {
+            duration: seconds * 1_000_000_000,
+            from: billionths(from),
+            to: billionths(to),
+        }
+    }
+
+    #[test]
+    fn totals_are_exact() {
+        assert_eq!(ramp(10, 1000.0, 1000.0).total(), 10_000 * MESSAGE);
+        assert_eq!(ramp(30, 1000.0, 50_000.0).total(), 765_000 * MESSAGE);
+        assert_eq!(ramp(10, 0.1, 0.1).total(), MESSAGE);
+        let month = ramp(30 * 86_400, 1e9, 1e9);
+        assert_eq!(month.total_by(month.duration / 2) * 2, month.total());
+    }
+
+    #[test]
+    fn the_last_message_of_a_long_ramp_down_to_nothing_is_due_on_the_nanosecond() {
+        // One message is left when slope y^2 / 2 = 1, y before the end.
+        let down = ramp(36_000, 50_000.0, 0.0);
+        let left = (2.0 * 36_000.0 / 50_000.0f64).sqrt() * 1e9;
+        let at = down.offset_of(down.total() - MESSAGE);
+        assert!((36_000e9 - at - left).abs() < 0.01, "{at}");
+        let up = ramp(36_000, 0.0, 50_000.0);
+        let at = up.offset_of(MESSAGE);
+        assert!((at - left).abs() < 0.001, "{at}");
+    }
+
+    proptest! {
+        #[test]
+        fn offset_and_total_are_inverse(
+            duration in 1u64..(100 * 86_400_000_000_000),
+            from in 0u64..1_000_000_000_000_000,
+            to in 0u64..1_000_000_000_000_000,
+            at in 0.0f64..1.0,
+        ) {
+            let ramp = Ramp { duration, from, to };
+            let x = (at * duration as f64) as u64;
+            let parts = ramp.total_by(x);
+            prop_assume!(parts < ramp.total());
+            let back = ramp.offset_of(parts);
+            // A steady rate of nothing has no inverse; near one, a part is a long time.
+            let rate = ramp.rate_at(x).max(1) as f64;
+            let slack = 2.0 + x as f64 * 1e-15 + 1.0 / rate + (2.0 * duration as f64 / (from.abs_diff(to).max(1) as f64)).sqrt();
+            prop_assert!((back - x as f64).abs() <= slack, "{back} {x} {slack}");
+        }
+
+        #[test]
+        fn the_parts_of_a_cut_carry_what_the_whole_did(
+            duration in 2u64..(100 * 86_400_000_000_000),
+            from in 0u64..=1_000_000_000_000_000_000,
+            to in 0u64..=1_000_000_000_000_000_000,
+            at in 0.0f64..1.0,
+        ) {
+            let ramp = Ramp { duration, from, to };
+            let x = ((at * duration as f64) as u64).clamp(1, duration - 1);
+            let (a, b) = ramp.cut(x);
+            // The rate at the cut is rounded to a billionth a second.
+            let difference = ramp.total().abs_diff(a.total() + b.total());
+            prop_assert!(difference <= u128::from(duration), "{difference}");
+            prop_assert!(ramp.total_by(x).abs_diff(a.total()) <= u128::from(x));
+        }
+    }
+}

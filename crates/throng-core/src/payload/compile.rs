@@ -1,0 +1,225 @@
+//! From a message as the user wrote it to pieces that are ready to be laid out: global random strings drawn,
+//! frames put around, all that stays the same folded into bytes.
+
+use super::dice::Dice;
+use super::frame::{Head, mask};
+use super::regex::{Regex, RegexError};
+use super::render::Op;
+use super::template::{Framing, Message, Part, Scope};
+use std::borrow::Cow;
+
+/// A piece of a message. What the user gave is borrowed: it may be a large file.
+pub(super) enum Piece<'a> {
+    Bytes(Cow<'a, [u8]>),
+    Op(Op),
+    Frame { head: Head, body: Vec<Piece<'a>> },
+}
+
+impl Piece<'_> {
+    /// Bytes of it at least.
+    fn shortest(&self) -> u64 {
+        match self {
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::Op(op) => op.shortest(),
+            Piece::Frame { .. } => 2,
+        }
+    }
+
+    /// Bytes of it at most.
+    fn longest(&self) -> u64 {
+        match self {
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::Op(op) => op.longest(),
+            Piece::Frame { head, body } => {
+                let payload = body.iter().map(Piece::longest).sum();
+                head.bytes(payload) as u64 + payload
+            }
+        }
+    }
+}
+
+/// What a script's messages have in common while they are compiled.
+pub(super) struct Compiler {
+    framing: Framing,
+    dice: Dice,
+    /// Random strings of the connection so far: each is a place of its own.
+    places: u64,
+    /// Whether strings drawn now must not be empty.
+    some: bool,
+}
+
+impl Compiler {
+    pub(super) fn new(framing: Framing, seed: u64) -> Compiler {
+        Compiler {
+            framing,
+            dice: Dice::of(seed, &[]),
+            places: 0,
+            some: false,
+        }
+    }
+
+    /// The pieces of `message`: none if it is empty, one [`Piece::Bytes`] if it is the same each time.
+    pub(super) fn message<'a>(
+        &mut self,
+        message: &'a Message,
+    ) -> Result<Vec<Piece<'a>>, RegexError> {
+        let pieces = self.pieces(message)?;
+        if !pieces.is_empty() {
+            return Ok(pieces);
+        }
+        // Global strings may just have come out empty.
+        self.some = true;
+        let pieces = self.pieces(message);
+        self.some = false;
+        pieces
+    }
+
+    fn pieces<'a>(&mut self, message: &'a Message) -> Result<Vec<Piece<'a>>, RegexError> {
+        let masked = self.framing != Framing::WebSocketServer;
+        let text = (self.framing != Framing::Raw).then(|| Head::text(masked));
+        let mut pieces = Vec::new();
+        // Parts that are neither frames nor raw, up to the next one that is.
+        let mut plain = Vec::new();
+        let end_plain = |plain: &mut Vec<Piece<'a>>, pieces: &mut Vec<Piece<'a>>| {
+            let plain = std::mem::take(plain);
+            match text {
+                Some(head) if !plain.is_empty() => pieces.push(Piece::Frame { head, body: plain }),
+                _ => pieces.extend(plain),
+            }
+        };
+        let has_own_frames = message
+            .parts
+            .iter()
+            .any(|part| matches!(part, Part::Frame(_) | Part::Raw(_)));
+        for part in &message.parts {
+            match part {
+                Part::Frame(frame) => {
+                    end_plain(&mut plain, &mut pieces);
+                    let mut body = Vec::new();
+                    self.parts(&frame.payload, &mut body)?;
+                    let head = Head::of(frame, masked);
+                    pieces.push(Piece::Frame { head, body });
+                }
+                Part::Raw(parts) => {
+                    end_plain(&mut plain, &mut pieces);
+                    self.parts(parts, &mut pieces)?;
+                }
+                part => self.part(part, &mut plain)?,
+            }
+        }
+        end_plain(&mut plain, &mut pieces);
+        if pieces.is_empty()
+            && !has_own_frames
+            && let Some(head) = text
+        {
+            pieces.push(Piece::Frame { head, body: vec![] });
+        }
+        if pieces.iter().all(|piece| piece.shortest() == 0) {
+            // A message is something: what could come out empty is drawn until it doesn't.
+            if let Some(Piece::Op(op)) = pieces.first_mut() {
+                op.never_empty();
+            }
+        }
+        Ok(self.folded(pieces))
+    }
+
+    fn parts<'a>(
+        &mut self,
+        parts: &'a [Part],
+        pieces: &mut Vec<Piece<'a>>,
+    ) -> Result<(), RegexError> {
+        parts.iter().try_for_each(|part| self.part(part, pieces))
+    }
+
+    fn part<'a>(&mut self, part: &'a Part, pieces: &mut Vec<Piece<'a>>) -> Result<(), RegexError> {
+        let op = match part {
+            Part::Bytes(bytes) => {
+                if !bytes.is_empty() {
+                    pieces.push(Piece::Bytes(bytes.into()));
+                }
+                return Ok(());
+            }
+            Part::Frame(frame) => return self.parts(&frame.payload, pieces),
+            Part::Raw(parts) => return self.parts(parts, pieces),
+            Part::Uid { modulo } => Op::Uid(modulo.as_slice().into()),
+            Part::Pointer { modulo } => Op::Pointer(modulo.as_slice().into()),
+            Part::Marker => Op::Marker,
+            Part::DnsId => Op::DnsId,
+            Part::Random { scope, regex } => {
+                let regex = Regex::new(regex)?;
+                if regex.longest() == 0 {
+                    return Ok(());
+                }
+                let regex = Box::new(regex);
+                match scope {
+                    Scope::Message => Op::Random { regex, some: false },
+                    Scope::Connection => {
+                        self.places += 1;
+                        Op::OfConnection {
+                            regex,
+                            place: self.places,
+                            some: false,
+                        }
+                    }
+                    Scope::Global => {
+                        let mut bytes = Vec::new();
+                        if self.some {
+                            regex.draw_some(&mut self.dice, &mut bytes);
+                        } else {
+                            regex.draw(&mut self.dice, &mut bytes);
+                        }
+                        if !bytes.is_empty() {
+                            pieces.push(Piece::Bytes(bytes.into()));
+                        }
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        pieces.push(Piece::Op(op));
+        Ok(())
+    }
+
+    /// Bytes beside each other joined, and frames of nothing but bytes encoded. Their mask is drawn here,
+    /// once for all times that they are sent.
+    fn folded<'a>(&mut self, pieces: Vec<Piece<'a>>) -> Vec<Piece<'a>> {
+        let mut all: Vec<Piece> = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let piece = match piece {
+                Piece::Frame { head, body } => self.folded_frame(head, body),
+                piece => piece,
+            };
+            match (all.last_mut(), piece) {
+                (Some(Piece::Bytes(before)), Piece::Bytes(more)) => {
+                    before.to_mut().extend_from_slice(&more);
+                }
+                (_, piece) => all.push(piece),
+            }
+        }
+        all
+    }
+
+    fn folded_frame<'a>(&mut self, head: Head, body: Vec<Piece<'a>>) -> Piece<'a> {
+        let mut body = self.folded(body);
+        match body.as_mut_slice() {
+            [] => Piece::Bytes(self.encoded(head, &[]).into()),
+            [Piece::Bytes(bytes)] => Piece::Bytes(self.encoded(head, bytes).into()),
+            _ => Piece::Frame { head, body },
+        }
+    }
+
+    fn encoded(&mut self, head: Head, payload: &[u8]) -> Vec<u8> {
+        let key = self.dice.mask();
+        let (header, n) = head.encode(payload.len() as u64, key);
+        let mut frame = [&header[..n], payload].concat();
+        if head.masked {
+            mask(&mut frame[n..], key);
+        }
+        frame
+    }
+}
+
+/// Bytes of a message at most.
+pub(super) fn longest(pieces: &[Piece]) -> u64 {
+    pieces.iter().map(Piece::longest).sum()
+}

@@ -1,0 +1,70 @@
+//! Random numbers for messages: fast, seeded, the same for the same seed on every machine.
+
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+/// A worker's random numbers (xoshiro256++). Two with the same seed give the same numbers.
+#[derive(Clone, Debug)]
+pub struct Dice(Xoshiro256PlusPlus);
+
+impl Dice {
+    /// Dice that follow from `seed`. Workers of one run take different ones: see [`Dice::of`].
+    pub fn new(seed: u64) -> Dice {
+        Dice(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// Dice of their own for each of `numbers`: a worker's, or a connection's at one place of a message.
+    pub fn of(seed: u64, numbers: &[u64]) -> Dice {
+        Dice::new(numbers.iter().fold(mix(seed), |all, n| mix(all ^ mix(*n))))
+    }
+
+    /// 64 random bits.
+    pub fn word(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// A number below `bound` (0 if `bound` is 0). Biased by at most 2⁻³².
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        (((self.word() >> 32) * u64::from(bound)) >> 32) as u32
+    }
+
+    /// A WebSocket masking key (RFC 6455 5.3).
+    pub(super) fn mask(&mut self) -> [u8; 4] {
+        ((self.word() >> 32) as u32).to_le_bytes()
+    }
+}
+
+/// SplitMix64's step: neighbours in, strangers out.
+fn mix(n: u64) -> u64 {
+    let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_numbers_and_another_one_others() {
+        let draw = |mut dice: Dice| [dice.word(), dice.word(), dice.word()];
+        assert_eq!(draw(Dice::new(7)), draw(Dice::new(7)));
+        assert_ne!(draw(Dice::new(7)), draw(Dice::new(8)));
+        assert_eq!(draw(Dice::of(7, &[1, 2])), draw(Dice::of(7, &[1, 2])));
+        assert_ne!(draw(Dice::of(7, &[1, 2])), draw(Dice::of(7, &[2, 1])));
+        assert_ne!(draw(Dice::of(7, &[1])), draw(Dice::of(7, &[1, 0])));
+    }
+
+    #[test]
+    fn numbers_below_a_bound_are_spread_evenly() {
+        let mut dice = Dice::new(1);
+        let mut seen = [0u32; 10];
+        for _ in 0..100_000 {
+            seen[dice.below(10) as usize] += 1;
+        }
+        // Five standard deviations of a binomial of 100,000 draws at 1/10.
+        assert!(seen.iter().all(|n| n.abs_diff(10_000) < 475), "{seen:?}");
+        assert_eq!(dice.below(0), 0);
+    }
+}

@@ -1,0 +1,26 @@
+//! What is sent.
+//!
+//! [`parse`](parse()) reads a message as the user wrote it into a [`Message`], plain data: text, files, and the
+//! [parts](Part) that differ between messages or connections. A [`Script`] is messages laid out for sending:
+//! what is always the same lies once in memory that every connection of every worker sends from, and what
+//! differs is rendered into the sender's buffer when it is due. A connection keeps a [`Cursor`], four bytes.
+
+mod compile;
+mod dice;
+mod error;
+mod escape;
+mod frame;
+mod parse;
+mod regex;
+mod render;
+mod script;
+mod template;
+mod track;
+
+pub use dice::Dice;
+pub use error::ParseError;
+pub use escape::{EscapeError, unescape};
+pub use parse::{Reading, parse};
+pub use regex::{LONGEST as LONGEST_RANDOM, Regex, RegexError};
+pub use script::{Cursor, MAX_MESSAGE, Portion, Script, ScriptError, Speaker, What};
+pub use template::{Frame, FrameKind, Framing, Message, Messages, Part, Scope};

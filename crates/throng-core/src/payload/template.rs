@@ -1,0 +1,149 @@
+//! What the user wants sent: messages made of parts. Plain data, made by [`parse`](super::parse()) or by hand.
+
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU64;
+
+/// The messages of a scenario, in the order given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// Sent once each when a connection opens.
+    pub first: Vec<Message>,
+    /// Sent one after another, again and again.
+    pub repeated: Vec<Message>,
+}
+
+impl Messages {
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.repeated.is_empty()
+    }
+}
+
+impl Messages {
+    /// About how many bytes a repeated message has, in the mean; 0 if there are none. What differs from
+    /// message to message is taken for a word.
+    pub fn about_bytes(&self) -> u64 {
+        let all: u64 = self.repeated.iter().map(|m| about(&m.parts)).sum();
+        all / (self.repeated.len() as u64).max(1)
+    }
+}
+
+/// Bytes of something that differs, about.
+const WORD: u64 = 10;
+
+fn about(parts: &[Part]) -> u64 {
+    let bytes = |part: &Part| match part {
+        Part::Bytes(bytes) => bytes.len() as u64,
+        Part::Frame(frame) => about(&frame.payload) + WORD,
+        Part::Raw(parts) => about(parts),
+        _ => WORD,
+    };
+    parts.iter().map(bytes).sum()
+}
+
+/// One message: its parts follow each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// What it is made of.
+    pub parts: Vec<Part>,
+}
+
+impl From<Vec<u8>> for Message {
+    /// A message that is these bytes each time.
+    fn from(bytes: Vec<u8>) -> Message {
+        Message {
+            parts: vec![Part::Bytes(bytes)],
+        }
+    }
+}
+
+/// A part of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The same bytes each time.
+    Bytes(Vec<u8>),
+    /// The connection's number, in decimal: [`Speaker::uid`](super::Speaker::uid).
+    Uid {
+        /// The remainder of it by this number, the remainder of that by the next, and so on.
+        modulo: Vec<NonZeroU64>,
+    },
+    /// Some other number unique to the connection: like an address, `0x` and hexadecimal digits. In decimal
+    /// if it is a remainder.
+    Pointer {
+        /// As for [`Part::Uid`].
+        modulo: Vec<NonZeroU64>,
+    },
+    /// Random bytes that match a regular expression.
+    Random {
+        /// How long what was drawn stays.
+        scope: Scope,
+        /// The expression; see [`Regex`](super::Regex) for what it may hold.
+        regex: String,
+    },
+    /// `TCPKaliMsgTS-`, 16 lower-case hexadecimal digits (microseconds since 1970), `.`
+    Marker,
+    /// Two bytes, the higher one first: a DNS query's id, [`Speaker::dns_id`](super::Speaker::dns_id). There
+    /// is no expression for it; queries are built from it.
+    DnsId,
+    /// A WebSocket frame of its own.
+    Frame(Frame),
+    /// Bytes that are not put into a WebSocket frame.
+    Raw(Vec<Part>),
+}
+
+/// How long a random string stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// For one message.
+    Message,
+    /// For all messages of a connection.
+    Connection,
+    /// For the whole run.
+    Global,
+}
+
+/// A WebSocket frame (RFC 6455 5.2), sent as it is asked for, even against the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// What kind it is.
+    pub kind: FrameKind,
+    /// Whether it ends its message (FIN).
+    pub last: bool,
+    /// The reserved bits that are set: RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    pub reserved: u8,
+    /// What it carries. Frames and [`Part::Raw`] inside count as what they hold.
+    pub payload: Vec<Part>,
+}
+
+/// The kinds of WebSocket frames (RFC 6455 11.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameKind {
+    /// The message goes on.
+    Continuation = 0,
+    /// A text message, or its beginning.
+    Text = 1,
+    /// A binary message, or its beginning.
+    Binary = 2,
+    /// The connection ends.
+    Close = 8,
+    /// Asks for a pong.
+    Ping = 9,
+    /// Answers a ping.
+    Pong = 10,
+}
+
+/// What goes around messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// Nothing. Frames that a message asks for are masked, as those of a client.
+    #[default]
+    Raw,
+    /// WebSocket frames of a client, masked.
+    WebSocketClient,
+    /// WebSocket frames of a server.
+    WebSocketServer,
+}

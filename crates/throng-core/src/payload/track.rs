@@ -1,0 +1,372 @@
+//! Messages that follow each other, as steps: each either lies in memory or is rendered.
+
+use super::compile::Piece;
+use super::frame::Head;
+use super::render::Op;
+use super::script::{Cursor, LARGE, Portion, RUN_BYTES, ScriptError, What};
+use std::ops::Range;
+
+/// A step of sending a message; most messages are one.
+pub(super) enum Step {
+    /// It lies in memory.
+    Lies {
+        range: Range<u32>,
+        begins: bool,
+        ends: bool,
+    },
+    /// It is to be rendered; `about` so many bytes.
+    Render {
+        ops: Box<[Op]>,
+        about: u32,
+        begins: bool,
+        ends: bool,
+    },
+}
+
+impl Step {
+    pub(super) fn begins(&self) -> bool {
+        let (Step::Lies { begins, .. } | Step::Render { begins, .. }) = self;
+        *begins
+    }
+
+    pub(super) fn ends(&self) -> bool {
+        let (Step::Lies { ends, .. } | Step::Render { ends, .. }) = self;
+        *ends
+    }
+
+    pub(super) fn about(&self) -> u32 {
+        match self {
+            Step::Lies { range, .. } => range.end - range.start,
+            Step::Render { about, .. } => *about,
+        }
+    }
+}
+
+/// A cycle of messages that are all the same each time, laid out so often that a full write can begin at any
+/// of them.
+struct Round {
+    /// Where the first copy begins.
+    at: u32,
+    /// Where each message begins, from there, and where the last one ends.
+    offsets: Vec<u32>,
+    /// How many messages fit into a write that begins at each.
+    fit: Vec<u32>,
+}
+
+impl Round {
+    /// Where the message `n` after the first of the first copy begins.
+    fn offset(&self, n: u64) -> u64 {
+        let messages = self.fit.len() as u64;
+        u64::from(self.offsets[(n % messages) as usize])
+            + n / messages * u64::from(self.offsets[messages as usize])
+    }
+}
+
+/// Messages that follow each other.
+pub(super) struct Track {
+    pub(super) steps: Vec<Step>,
+    /// Bytes of a message.
+    pub(super) mean: f64,
+    cyclic: bool,
+    round: Option<Round>,
+}
+
+impl Track {
+    /// Messages that are sent once.
+    pub(super) fn once(
+        messages: Vec<Vec<Piece>>,
+        memory: &mut Vec<u8>,
+    ) -> Result<Track, ScriptError> {
+        let n = messages.len();
+        let mut steps = Vec::with_capacity(n);
+        for message in messages {
+            steps.extend(lay(message, memory)?);
+        }
+        Ok(Track::of(steps, n, false))
+    }
+
+    /// Messages that go round; at most `combine` share a write.
+    pub(super) fn cycle(
+        messages: Vec<Vec<Piece>>,
+        combine: u32,
+        memory: &mut Vec<u8>,
+    ) -> Result<Track, ScriptError> {
+        let n = messages.len();
+        let at = memory.len();
+        let dynamic = |message: &Vec<Piece>| !matches!(message[..], [Piece::Bytes(_)]);
+        // Behind the first one that differs, so that those that don't lie side by side even where the
+        // last one is followed by the first.
+        let first = messages.iter().position(dynamic).map_or(0, |i| i + 1);
+        let mut order: Vec<(usize, Vec<Piece<'_>>)> = messages.into_iter().enumerate().collect();
+        order.rotate_left(first);
+        let mut laid: Vec<(usize, Vec<Step>)> = Vec::with_capacity(n);
+        for (i, message) in order {
+            laid.push((i, lay(message, memory)?));
+        }
+        laid.sort_by_key(|(i, _)| *i);
+        let steps = laid.into_iter().flat_map(|(_, steps)| steps).collect();
+        let mut track = Track::of(steps, n, true);
+        if n > 0 && !track.is_rendered() {
+            track.round = Some(track.copies(at, combine, memory)?);
+        }
+        Ok(track)
+    }
+
+    fn of(steps: Vec<Step>, messages: usize, cyclic: bool) -> Track {
+        let bytes: f64 = steps
+            .iter()
+            .map(|step| match step {
+                Step::Lies { range, .. } => range.len() as f64,
+                Step::Render { ops, .. } => mean(ops),
+            })
+            .sum();
+        Track {
+            steps,
+            mean: bytes / messages.max(1) as f64,
+            cyclic,
+            round: None,
+        }
+    }
+
+    /// Whether anything in it is rendered.
+    pub(super) fn is_rendered(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Render { .. }))
+    }
+
+    /// Lays the messages, which lie in `memory` from `at` on, out as often as full writes need.
+    fn copies(&self, at: usize, combine: u32, memory: &mut Vec<u8>) -> Result<Round, ScriptError> {
+        let mut offsets = vec![0];
+        let mut all = 0;
+        for step in &self.steps {
+            all += step.about();
+            offsets.push(all);
+        }
+        let n = self.steps.len() as u64;
+        let mut round = Round {
+            at: at as u32,
+            offsets,
+            fit: vec![1; self.steps.len()],
+        };
+        let mut end = 0;
+        let mut reached = 0;
+        for i in 0..n {
+            reached = reached.max(i + 1);
+            let from = round.offset(i);
+            while reached - i < u64::from(combine) && round.offset(reached + 1) - from <= RUN_BYTES
+            {
+                reached += 1;
+            }
+            round.fit[i as usize] = (reached - i) as u32;
+            end = end.max(round.offset(reached));
+        }
+        let end = at + end as usize;
+        fits(end as u64)?;
+        memory.reserve_exact(end.saturating_sub(memory.len()));
+        while memory.len() < end {
+            let more = (at + all as usize).min(at + end - memory.len());
+            memory.extend_from_within(at..more);
+        }
+        Ok(round)
+    }
+
+    /// The step after `at`.
+    pub(super) fn after(&self, at: Cursor) -> Cursor {
+        let next = at.0 + 1;
+        if self.cyclic && next as usize == self.steps.len() {
+            Cursor(0)
+        } else {
+            Cursor(next)
+        }
+    }
+
+    /// What can be sent at `at`, where `step` is, from where it lies; `None` if something is to be rendered,
+    /// or if what lies there is little and better copied together with what is rendered after it.
+    pub(super) fn lying(&self, at: Cursor, step: &Step, most: u32) -> Option<Portion> {
+        let Step::Lies {
+            range,
+            begins,
+            ends,
+        } = step
+        else {
+            return None;
+        };
+        if let Some(round) = &self.round {
+            let messages = most.min(round.fit[at.0 as usize]);
+            let last = u64::from(at.0) + u64::from(messages);
+            let from = round.at + round.offsets[at.0 as usize];
+            let to = round.at + round.offset(last) as u32;
+            return Some(Portion {
+                what: What::Memory(from..to),
+                bytes: to - from,
+                messages,
+                ends_message: true,
+                next: Cursor((last % self.steps.len() as u64) as u32),
+            });
+        }
+        let mut range = range.clone();
+        let mut next = self.after(at);
+        let mut messages = u32::from(*ends);
+        let mut little = *begins && *ends && range.len() < LARGE;
+        if *begins && *ends {
+            loop {
+                let step = self.steps.get(next.0 as usize);
+                match step {
+                    // Nothing after it could go out with it.
+                    None => little = false,
+                    _ if messages == most => little = false,
+                    Some(Step::Lies {
+                        range: more,
+                        begins: true,
+                        ends: true,
+                    }) if more.start == range.end => {
+                        if u64::from(more.end - range.start) <= RUN_BYTES {
+                            range.end = more.end;
+                            messages += 1;
+                            next = self.after(next);
+                            little &= range.len() < LARGE;
+                            continue;
+                        }
+                        little = false;
+                    }
+                    Some(Step::Lies { .. }) => little = false,
+                    Some(Step::Render { .. }) => {}
+                }
+                break;
+            }
+        }
+        (!little).then(|| Portion {
+            bytes: range.end - range.start,
+            what: What::Memory(range),
+            messages,
+            ends_message: *ends,
+            next,
+        })
+    }
+}
+
+fn mean(ops: &[Op]) -> f64 {
+    ops.iter().map(Op::mean).sum()
+}
+
+fn fits(bytes: u64) -> Result<(), ScriptError> {
+    if bytes > u64::from(u32::MAX) {
+        return Err(ScriptError::Large { bytes });
+    }
+    Ok(())
+}
+
+/// The steps of one message; what lies in memory is added to it.
+fn lay(message: Vec<Piece>, memory: &mut Vec<u8>) -> Result<Vec<Step>, ScriptError> {
+    let mut pieces = Vec::with_capacity(message.len());
+    for piece in message {
+        match piece {
+            Piece::Frame { head, body } if !head.masked && is_split(&body) => {
+                pieces.push(Piece::Op(header(head, &body)));
+                pieces.extend(body);
+            }
+            piece => pieces.push(piece),
+        }
+    }
+    let whole = pieces.len() == 1;
+    let mut steps = Vec::new();
+    let mut ops: Vec<Op> = Vec::new();
+    let count = pieces.len();
+    for (i, piece) in pieces.into_iter().enumerate() {
+        match piece {
+            Piece::Bytes(bytes) if whole || bytes.len() >= LARGE => {
+                // What is rendered beside it must not come out empty: it takes a byte of it.
+                let mut bytes = &bytes[..];
+                if i > 0 && shortest(&ops) == 0 {
+                    let (byte, rest) = bytes.split_at(1);
+                    ops.push(Op::Bytes(byte.into()));
+                    bytes = rest;
+                }
+                render_step(&mut steps, &mut ops);
+                if i + 1 < count {
+                    let (rest, byte) = bytes.split_at(bytes.len() - 1);
+                    ops.push(Op::Bytes(byte.into()));
+                    bytes = rest;
+                }
+                let start = memory.len();
+                fits((start + bytes.len()) as u64)?;
+                memory.extend_from_slice(bytes);
+                steps.push(Step::Lies {
+                    range: start as u32..memory.len() as u32,
+                    begins: false,
+                    ends: false,
+                });
+            }
+            piece => ops.push(op(piece)),
+        }
+    }
+    render_step(&mut steps, &mut ops);
+    if let Some(Step::Lies { begins, .. } | Step::Render { begins, .. }) = steps.first_mut() {
+        *begins = true;
+    }
+    if let Some(Step::Lies { ends, .. } | Step::Render { ends, .. }) = steps.last_mut() {
+        *ends = true;
+    }
+    Ok(steps)
+}
+
+fn shortest(ops: &[Op]) -> u64 {
+    ops.iter().map(Op::shortest).sum()
+}
+
+fn render_step(steps: &mut Vec<Step>, ops: &mut Vec<Op>) {
+    if !ops.is_empty() {
+        let ops = std::mem::take(ops);
+        steps.push(Step::Render {
+            about: mean(&ops) as u32,
+            ops: ops.into(),
+            begins: false,
+            ends: false,
+        });
+    }
+}
+
+fn op(piece: Piece) -> Op {
+    match piece {
+        Piece::Bytes(bytes) => Op::Bytes(bytes.into_owned().into()),
+        Piece::Op(op) => op,
+        Piece::Frame { head, body } => {
+            let body: Box<[Op]> = body.into_iter().map(op).collect();
+            Op::Frame {
+                head,
+                about: mean(&body) as u64,
+                body,
+            }
+        }
+    }
+}
+
+/// Whether a frame that isn't masked has something large in it, and its size is known before all of it is
+/// rendered: then its payload need not be rendered as a whole.
+fn is_split(body: &[Piece]) -> bool {
+    let large = |piece: &Piece| matches!(piece, Piece::Bytes(bytes) if bytes.len() >= LARGE);
+    let known = |piece: &Piece| match piece {
+        Piece::Bytes(_) | Piece::Op(Op::Uid(_) | Op::Pointer(_)) => true,
+        Piece::Op(op) => op.fixed().is_some(),
+        Piece::Frame { .. } => false,
+    };
+    body.iter().any(large) && body.iter().all(known)
+}
+
+fn header(head: Head, body: &[Piece]) -> Op {
+    let mut fixed = 0;
+    let mut numbers = Vec::new();
+    for piece in body {
+        match piece {
+            Piece::Bytes(bytes) => fixed += bytes.len() as u64,
+            Piece::Op(Op::Uid(modulo)) => numbers.push(Op::Uid(modulo.clone())),
+            Piece::Op(Op::Pointer(modulo)) => numbers.push(Op::Pointer(modulo.clone())),
+            Piece::Op(op) => fixed += op.fixed().unwrap_or(0),
+            Piece::Frame { .. } => {}
+        }
+    }
+    Op::Header {
+        head,
+        fixed,
+        numbers: numbers.into(),
+    }
+}

@@ -1,0 +1,423 @@
+//! A server's side of the handshake (RFC 6455, section 4.2).
+
+use super::super::decoder::Decoder;
+use super::super::partial::Partials;
+use super::super::{Violation, handshake};
+use super::{Gathered, Key, MAX_FIELDS, VERSION, accept, lists, values};
+use std::mem::MaybeUninit;
+
+/// A client's request for an upgrade, and everything in it is as it must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upgrade<'a> {
+    /// What is asked for: path and query, as in the request line.
+    pub path: &'a str,
+    accept: [u8; 28],
+}
+
+impl Upgrade<'_> {
+    /// Appends the answer to `out`: 101, no subprotocol, no extension.
+    pub fn answer(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+        );
+        out.extend_from_slice(&self.accept);
+        out.extend_from_slice(b"\r\n\r\n");
+    }
+}
+
+/// Why a request is not answered with an upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is no HTTP/1.
+    NotHttp,
+    /// Its head has more than [`MAX_HEAD`](super::MAX_HEAD) bytes or [`MAX_FIELDS`] fields.
+    TooLong,
+    /// Its method is not GET.
+    Method,
+    /// It asks for no upgrade to WebSocket.
+    NoUpgrade,
+    /// It is HTTP/1.0.
+    HttpVersion,
+    /// `Host` is missing, or there several times.
+    Host,
+    /// `Connection` does not say `Upgrade`.
+    Connection,
+    /// It brings a body, which an upgrade request has no use for.
+    Body,
+    /// `Sec-WebSocket-Version` is missing.
+    NoVersion,
+    /// `Sec-WebSocket-Version` is not 13.
+    Version,
+    /// `Sec-WebSocket-Key` is missing, there several times, or not the base64 of 16 bytes.
+    Key,
+}
+
+impl Refusal {
+    /// The kind under which it is counted.
+    pub fn violation(self) -> Violation {
+        match self {
+            Refusal::NotHttp | Refusal::TooLong => Violation::NotHttp,
+            Refusal::Method | Refusal::NoUpgrade => Violation::Refused,
+            _ => Violation::Handshake,
+        }
+    }
+
+    /// The answer's status line, and what is wrong in a sentence.
+    fn says(self) -> (&'static str, &'static str) {
+        match self {
+            Refusal::NotHttp => ("400 Bad Request", "This is not an HTTP/1.1 request."),
+            Refusal::TooLong => (
+                "431 Request Header Fields Too Large",
+                "The request's head has more than 16384 bytes or 64 header fields.",
+            ),
+            Refusal::Method => (
+                "405 Method Not Allowed",
+                "A WebSocket handshake is a GET request.",
+            ),
+            Refusal::NoUpgrade => (
+                "426 Upgrade Required",
+                "This server speaks WebSocket only: send 'Upgrade: websocket'.",
+            ),
+            Refusal::HttpVersion => ("400 Bad Request", "A WebSocket handshake needs HTTP/1.1."),
+            Refusal::Host => ("400 Bad Request", "There must be one Host header."),
+            Refusal::Connection => (
+                "400 Bad Request",
+                "The Connection header must contain 'Upgrade'.",
+            ),
+            Refusal::Body => (
+                "400 Bad Request",
+                "A WebSocket handshake must not bring a body.",
+            ),
+            Refusal::NoVersion => (
+                "400 Bad Request",
+                "Sec-WebSocket-Version is missing: it must be 13.",
+            ),
+            Refusal::Version => ("426 Upgrade Required", "Sec-WebSocket-Version must be 13."),
+            Refusal::Key => (
+                "400 Bad Request",
+                "There must be one Sec-WebSocket-Key, the base64 of 16 bytes.",
+            ),
+        }
+    }
+
+    /// Appends the answer to `out`. The connection is to be closed then.
+    pub fn answer(self, out: &mut Vec<u8>) {
+        let (status, why) = self.says();
+        let fields = match self {
+            Refusal::Method => "Allow: GET\r\n",
+            Refusal::NoUpgrade | Refusal::Version | Refusal::NoVersion => {
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            }
+            _ => "",
+        };
+        // RFC 9110 (7.8): who sends Upgrade names it in Connection.
+        let connection = if fields.starts_with("Upgrade") {
+            "Upgrade, close"
+        } else {
+            "close"
+        };
+        let length = why.len() + 1;
+        out.extend_from_slice(
+            format!(
+                "HTTP/1.1 {status}\r\nConnection: {connection}\r\n{fields}\
+                 Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{why}\n"
+            )
+            .as_bytes(),
+        );
+    }
+}
+
+/// The request at the start of `head`, and its size; `None` if it has not come in whole.
+///
+/// # Errors
+/// Why it can't be answered with an upgrade.
+pub fn parse(head: &[u8]) -> Result<Option<(Upgrade<'_>, usize)>, Refusal> {
+    let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let size = match request.parse_with_uninit_headers(head, &mut space) {
+        Ok(httparse::Status::Complete(size)) => size,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLong),
+        Err(_) => return Err(Refusal::NotHttp),
+    };
+    let fields = &*request.headers;
+    if request.method != Some("GET") {
+        return Err(Refusal::Method);
+    }
+    if !lists(fields, "Upgrade", "websocket") {
+        return Err(Refusal::NoUpgrade);
+    }
+    if request.version != Some(1) {
+        return Err(Refusal::HttpVersion);
+    }
+    if values(fields, "Host").count() != 1 {
+        return Err(Refusal::Host);
+    }
+    if !lists(fields, "Connection", "Upgrade") {
+        return Err(Refusal::Connection);
+    }
+    if values(fields, "Content-Length").any(|n| n != b"0")
+        || values(fields, "Transfer-Encoding").next().is_some()
+    {
+        return Err(Refusal::Body);
+    }
+    let mut versions = values(fields, "Sec-WebSocket-Version");
+    match (versions.next(), versions.next()) {
+        (None, _) => return Err(Refusal::NoVersion),
+        (Some(version), None) if version == VERSION.as_bytes() => {}
+        _ => return Err(Refusal::Version),
+    }
+    let mut keys = values(fields, "Sec-WebSocket-Key");
+    let key = match (keys.next(), keys.next()) {
+        (Some(key), None) if Key::parse(key).is_some() => key,
+        _ => return Err(Refusal::Key),
+    };
+    let upgrade = Upgrade {
+        path: request.path.unwrap_or("/"),
+        accept: accept(key),
+    };
+    Ok(Some((upgrade, size)))
+}
+
+/// Takes note of `bytes` that came on a connection whose handshake is under way. `None` if the request has not
+/// come in whole; else its answer is appended to `out`, the connection is upgraded, and so many of `bytes`
+/// belong to the request: the others are frames.
+///
+/// # Errors
+/// Why it is refused; that [answer](Refusal::answer) is not in `out` yet.
+pub fn receive(
+    decoder: &mut Decoder,
+    partials: &mut Partials,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Option<usize>, Refusal> {
+    let gathered = handshake::gather(decoder.half(), partials, bytes, |head| {
+        parse(head).map(|found| {
+            found.map(|(upgrade, size)| {
+                upgrade.answer(out);
+                ((), size)
+            })
+        })
+    })?;
+    match gathered {
+        Gathered::Part => Ok(None),
+        Gathered::TooLong => Err(Refusal::TooLong),
+        Gathered::Whole((), used) => {
+            decoder.upgrade();
+            Ok(Some(used))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const H: &str = "Host: server.example.com";
+    const U: &str = "Upgrade: websocket";
+    const C: &str = "Connection: Upgrade";
+    const K: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    const V: &str = "Sec-WebSocket-Version: 13";
+
+    fn request(line: &str, fields: &[&str]) -> Vec<u8> {
+        format!("{line}\r\n{}\r\n\r\n", fields.join("\r\n")).into_bytes()
+    }
+
+    #[test]
+    fn the_request_of_section_1_2_is_answered_with_the_accept_of_section_1_3() {
+        let head = request(
+            "GET /chat HTTP/1.1",
+            &[
+                H,
+                U,
+                C,
+                K,
+                "Origin: http://example.com",
+                "Sec-WebSocket-Protocol: chat, superchat",
+                V,
+            ],
+        );
+        let bytes = [head.as_slice(), b"\x89\x80"].concat();
+        let (upgrade, size) = parse(&bytes).unwrap().unwrap();
+        assert_eq!((upgrade.path, size), ("/chat", head.len()));
+        for size in [1, 7, 100, bytes.len()] {
+            let (mut decoder, mut partials, mut out) = Default::default();
+            let mut left = 0;
+            for piece in bytes.chunks(size) {
+                if Decoder::is_upgraded(&decoder) {
+                    left += piece.len();
+                } else if let Some(used) =
+                    receive(&mut decoder, &mut partials, piece, &mut out).unwrap()
+                {
+                    left = piece.len() - used;
+                }
+            }
+            assert_eq!(left, 2);
+            assert!(partials.is_empty());
+            assert_eq!(
+                String::from_utf8(out).unwrap(),
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_is_checked_as_section_4_2_1_says() {
+        const GET: &str = "GET / HTTP/1.1";
+        /// Request line, fields, and the refusal with its status if it is refused.
+        type Row = (
+            &'static str,
+            &'static [&'static str],
+            Result<(), (u16, Refusal)>,
+        );
+        let rows: &[Row] = &[
+            (GET, &[H, U, C, K, V], Ok(())),
+            (
+                "GET http://server.example.com/x HTTP/1.1",
+                &[H, U, C, K, V],
+                Ok(()),
+            ),
+            (
+                GET,
+                &[
+                    "host:h",
+                    "UPGRADE: WebSocket",
+                    "connection: keep-alive, UPGRADE",
+                    "Content-Length: 0",
+                    K,
+                    V,
+                ],
+                Ok(()),
+            ),
+            (
+                "POST / HTTP/1.1",
+                &[H, U, C, K, V],
+                Err((405, Refusal::Method)),
+            ),
+            (GET, &[H], Err((426, Refusal::NoUpgrade))),
+            (
+                "GET / HTTP/1.0",
+                &[H, "User-Agent: ab"],
+                Err((426, Refusal::NoUpgrade)),
+            ),
+            (
+                GET,
+                &[H, "Upgrade: h2c", C, K, V],
+                Err((426, Refusal::NoUpgrade)),
+            ),
+            (
+                "GET / HTTP/1.0",
+                &[H, U, C, K, V],
+                Err((400, Refusal::HttpVersion)),
+            ),
+            (GET, &[U, C, K, V], Err((400, Refusal::Host))),
+            (GET, &[H, H, U, C, K, V], Err((400, Refusal::Host))),
+            (GET, &[H, U, K, V], Err((400, Refusal::Connection))),
+            (
+                GET,
+                &[H, U, "Connection: keep-alive", K, V],
+                Err((400, Refusal::Connection)),
+            ),
+            (
+                GET,
+                &[H, U, C, K, V, "Content-Length: 5"],
+                Err((400, Refusal::Body)),
+            ),
+            (
+                GET,
+                &[H, U, C, K, V, "Transfer-Encoding: chunked"],
+                Err((400, Refusal::Body)),
+            ),
+            (GET, &[H, U, C, K], Err((400, Refusal::NoVersion))),
+            (
+                GET,
+                &[H, U, C, K, "Sec-WebSocket-Version: 8"],
+                Err((426, Refusal::Version)),
+            ),
+            (GET, &[H, U, C, K, V, V], Err((426, Refusal::Version))),
+            (GET, &[H, U, C, V], Err((400, Refusal::Key))),
+            (GET, &[H, U, C, V, K, K], Err((400, Refusal::Key))),
+            (
+                GET,
+                &[H, U, C, V, "Sec-WebSocket-Key: c2hvcnQ="],
+                Err((400, Refusal::Key)),
+            ),
+            ("nonsense", &[], Err((400, Refusal::NotHttp))),
+            (
+                "GET / HTTP/2.0",
+                &[H, U, C, K, V],
+                Err((400, Refusal::NotHttp)),
+            ),
+        ];
+        for (line, fields, expected) in rows {
+            let head = request(line, fields);
+            let got = parse(&head).map(|found| assert!(found.is_some(), "{line} {fields:?}"));
+            assert_eq!(
+                got,
+                expected.map_err(|(_, refusal)| refusal),
+                "{line} {fields:?}"
+            );
+            let Err((status, refusal)) = expected else {
+                continue;
+            };
+            let mut out = Vec::new();
+            refusal.answer(&mut out);
+            let mut space = [httparse::EMPTY_HEADER; 8];
+            let mut answer = httparse::Response::new(&mut space);
+            let size = answer.parse(&out).unwrap().unwrap();
+            assert_eq!(answer.code, Some(*status));
+            let length = values(answer.headers, "Content-Length").next().unwrap();
+            assert_eq!(length, (out.len() - size).to_string().as_bytes());
+            assert!(lists(answer.headers, "Connection", "close"));
+            assert_eq!(
+                *status == 405,
+                values(answer.headers, "Allow").next() == Some(b"GET")
+            );
+            if *status == 426 {
+                assert!(lists(answer.headers, "Upgrade", "websocket"));
+                assert!(lists(answer.headers, "Connection", "upgrade"));
+                assert!(lists(answer.headers, "Sec-WebSocket-Version", "13"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_of_another_protocol_is_refused_at_its_first_bytes() {
+        for bytes in [
+            &b"\x16\x03\x01\x02\x00\x01"[..],
+            b"\0\0",
+            b"\x82\x85",
+            b"PRI * HTTP/2.0\r\n",
+        ] {
+            let (mut decoder, mut partials, mut out) = Default::default();
+            let got = receive(&mut decoder, &mut partials, bytes, &mut out);
+            assert_eq!(got, Err(Refusal::NotHttp), "{bytes:?}");
+            assert!(partials.is_empty() && out.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_head_that_does_not_end_and_one_with_too_many_fields_are_refused() {
+        let endless = [
+            &b"GET / HTTP/1.1\r\nX: "[..],
+            &[b'y'; super::super::MAX_HEAD],
+        ]
+        .concat();
+        let fields = [
+            &b"GET / HTTP/1.1\r\n"[..],
+            &b"X: y\r\n".repeat(MAX_FIELDS + 1),
+        ]
+        .concat();
+        for bytes in [endless, fields] {
+            for size in [1, 1000, bytes.len()] {
+                let (mut decoder, mut partials, mut out) = Default::default();
+                let found = bytes
+                    .chunks(size)
+                    .find_map(|piece| receive(&mut decoder, &mut partials, piece, &mut out).err());
+                assert_eq!(found, Some(Refusal::TooLong), "{size}");
+                assert!(partials.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A WebSocket server: echoes messages, or discards them.
+//!
+//! What is echoed goes back as it comes in. A frame's header is sent as soon as it is there and the payload
+//! follows in the pieces in which it arrives, so that no message needs a buffer, and fragments stay as
+//! the client made them. One kind is different: a text frame that has not arrived whole is sent back as
+//! several fragments, one for each piece. Its text may still turn out not to be UTF-8, and a close frame can
+//! only be said between frames.
+//!
+//! Replies keep the order of what they answer, and a client can't put a ping inside a frame either, so a pong
+//! never lands inside a frame that is half echoed.
+
+use super::decoder::{Decoder, Event, Rules, Start};
+use super::frame::{self, Header, Mask, Opcode};
+use super::handshake::server;
+use super::partial::Partials;
+use super::{Role, Violation};
+use crate::behaviour::{At, Behaviour, Outbox, Send};
+use crate::stats::Closed;
+
+/// What a server does with messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WsMode {
+    /// Sends each back.
+    Echo,
+    /// Discards them.
+    Sink,
+}
+
+/// Accepts upgrades on any path, answers pings, closes as it is closed, and closes with the right code
+/// on whoever breaks the protocol.
+#[derive(Debug)]
+pub struct WsServer {
+    mode: WsMode,
+    rules: Rules,
+    partials: Partials,
+}
+
+/// What each connection remembers: 24 bytes.
+#[derive(Debug, Default)]
+pub struct WsConn {
+    decoder: Decoder,
+    echo: Echo,
+}
+
+/// How the data frame that is coming in is echoed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Echo {
+    /// As one frame; its header is out.
+    #[default]
+    Whole,
+    /// Each piece as a fragment. `opcode` is for the next one, `fin` for the last.
+    Pieces { opcode: Opcode, fin: bool },
+}
+
+impl WsServer {
+    /// A server that accepts messages of up to `max_message` bytes; text is checked to be UTF-8 if
+    /// `check_text` says so.
+    pub fn new(mode: WsMode, max_message: u32, check_text: bool) -> WsServer {
+        WsServer {
+            mode,
+            rules: Rules {
+                role: Role::Server,
+                max_message,
+                check_text,
+            },
+            partials: Partials::default(),
+        }
+    }
+
+    /// Takes note of frames, and answers them in `out`.
+    fn frames(
+        &mut self,
+        conn: &mut WsConn,
+        mut input: &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) -> Result<(), Violation> {
+        let WsConn { decoder, echo } = conn;
+        // Where in `out` the echo of the frame under way begins, if all of it is here.
+        let mut begun = None;
+        loop {
+            let event = match decoder.next(&mut input, &self.rules, &mut self.partials) {
+                Ok(Some(event)) => event,
+                Ok(None) => return Ok(()),
+                Err(violation) => {
+                    if let Some(begun) = begun {
+                        out.bytes.truncate(begun);
+                    }
+                    return Err(violation);
+                }
+            };
+            match event {
+                Event::Start(start) if self.mode == WsMode::Echo => {
+                    let whole = start.length as usize <= input.len();
+                    *echo = if whole || !start.text || !self.rules.check_text {
+                        begun = whole.then_some(out.bytes.len());
+                        header(start.opcode, start.fin, start.length).encode(&mut out.bytes);
+                        Echo::Whole
+                    } else {
+                        let Start { opcode, fin, .. } = start;
+                        Echo::Pieces { opcode, fin }
+                    };
+                }
+                Event::Payload(payload) if self.mode == WsMode::Echo => {
+                    if let Echo::Pieces { opcode, fin } = echo {
+                        let fin = *fin && decoder.left() == 0;
+                        header(*opcode, fin, payload.len() as u32).encode(&mut out.bytes);
+                        *opcode = Opcode::Continuation;
+                    }
+                    payload.append_to(&mut out.bytes);
+                }
+                Event::Start(_) | Event::Payload(_) => {}
+                Event::End { message } => {
+                    begun = None;
+                    if message {
+                        at.counters.messages_received.add(1);
+                        if self.mode == WsMode::Echo {
+                            at.counters.messages_sent.add(1);
+                        }
+                    }
+                }
+                Event::Ping(ping) => {
+                    frame::whole(Opcode::Pong, ping.bytes(), None, &mut out.bytes);
+                }
+                Event::Pong(_) => {}
+                Event::Close(close) => {
+                    match close.close_code() {
+                        Some(code) => frame::close(code, "", None, &mut out.bytes),
+                        None => frame::whole(Opcode::Close, &[], None, &mut out.bytes),
+                    }
+                    out.close = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// The header of an echo.
+fn header(opcode: Opcode, fin: bool, length: u32) -> Header {
+    Header {
+        fin,
+        ..Header::whole(opcode, length.into(), None)
+    }
+}
+
+impl Behaviour for WsServer {
+    type Conn = WsConn;
+    const TIMERS: bool = false;
+
+    fn opened(&mut self, conn: &mut WsConn, _: &At, _: &mut Outbox) {
+        *conn = WsConn::default();
+    }
+
+    fn received(&mut self, conn: &mut WsConn, bytes: &[u8], at: &At, out: &mut Outbox) {
+        let before = out.bytes.len();
+        let mut input = bytes;
+        if conn.decoder.is_over() {
+            return;
+        }
+        if !conn.decoder.is_upgraded() {
+            let decoder = &mut conn.decoder;
+            match server::receive(decoder, &mut self.partials, input, &mut out.bytes) {
+                Ok(None) => return,
+                Ok(Some(used)) => {
+                    at.counters.upgraded.add(1);
+                    input = &input[used..];
+                }
+                Err(refusal) => {
+                    at.counters.violation(refusal.violation());
+                    decoder.end(&mut self.partials);
+                    refusal.answer(&mut out.bytes);
+                    out.send = Send::Reply;
+                    out.close = true;
+                    return;
+                }
+            }
+        }
+        if let Err(violation) = self.frames(conn, input, at, out) {
+            at.counters.violation(violation);
+            frame::close_for(violation, Role::Server, Mask::default(), &mut out.bytes);
+            out.close = true;
+        }
+        if out.bytes.len() > before {
+            out.send = Send::Reply;
+        }
+    }
+
+    fn closed(&mut self, conn: &mut WsConn, _: Closed, _: &At) {
+        conn.decoder.reset(&mut self.partials);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! Mutated conversations thrown at everything that reads what a WebSocket peer sent: none may panic, and
+//! it must not matter where the stream was cut.
+//!
+//! It begins with the files in `corpus/websocket`. A file's first byte says who reads it ([`Reader`]), the
+//! second how large the pieces are that it arrives in. `THRONG_FUZZ_ROUNDS=10000000 cargo test --release -p
+//! throng-core --test fuzz_websocket` looks for longer, `THRONG_FUZZ_SEED` elsewhere.
+
+use std::path::PathBuf;
+use throng_core::behaviour::{At, Behaviour, Outbox};
+use throng_core::stats::{Closed, Counters, Tally};
+use throng_core::time::Time;
+use throng_core::websocket::decoder::{Decoder, Event, Rules};
+use throng_core::websocket::frame::{Header, Opcode};
+use throng_core::websocket::handshake::client::{Field, Opening};
+use throng_core::websocket::partial::Partials;
+use throng_core::websocket::{Role, Violation, WsMode, WsServer};
+
+/// Mutated inputs tried where nothing else is asked for.
+const ROUNDS: u64 = 30_000;
+/// Longer inputs find nothing that these don't.
+const LONGEST: usize = 4096;
+/// What files of the corpus make of a handshake has this key.
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Who reads an input.
+#[derive(Clone, Copy, Debug)]
+enum Reader {
+    /// A decoder of either role.
+    Frames(Rules),
+    /// A server, from the request on.
+    Server(WsMode),
+    /// A client, from the answer on.
+    Client,
+}
+
+impl Reader {
+    fn chosen_by(byte: u8) -> Reader {
+        let role = if byte & 4 == 0 {
+            Role::Client
+        } else {
+            Role::Server
+        };
+        match byte & 3 {
+            0 | 1 => Reader::Frames(Rules {
+                check_text: byte & 1 == 0,
+                max_message: 100_000,
+                ..Rules::new(role)
+            }),
+            2 if byte & 4 == 0 => Reader::Server(WsMode::Echo),
+            2 => Reader::Server(WsMode::Sink),
+            _ => Reader::Client,
+        }
+    }
+
+    /// What it makes of the pieces, in a form that does not depend on where they were cut.
+    fn read<'a>(self, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
+        match self {
+            Reader::Frames(rules) => frames(&rules, pieces),
+            Reader::Server(mode) => serve(mode, pieces),
+            Reader::Client => answer(pieces),
+        }
+    }
+}
+
+/// What a reader saw, or answered.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// Frames and control frames, one after the other, those that came in full.
+    frames: Vec<u8>,
+    violation: Option<Violation>,
+    tally: Tally,
+}
+
+fn frames<'a>(rules: &Rules, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
+    let (mut decoder, mut partials, mut seen) =
+        (Decoder::default(), Partials::default(), Seen::default());
+    pieces.for_each(|piece| decode(&mut decoder, &mut partials, rules, piece, &mut seen));
+    finish(decoder, partials, seen)
+}
+
+/// Decodes a piece, and notes what whole frames were in it.
+fn decode(
+    decoder: &mut Decoder,
+    partials: &mut Partials,
+    rules: &Rules,
+    mut input: &[u8],
+    seen: &mut Seen,
+) {
+    loop {
+        match decoder.next(&mut input, rules, partials) {
+            Ok(None) => break,
+            Err(violation) => {
+                assert!(seen.violation.is_none(), "there is one end only");
+                assert!(violation.close_code().is_some());
+                seen.violation = Some(violation);
+            }
+            Ok(Some(Event::Start(start))) => {
+                assert!(start.length <= rules.max_message && !start.opcode.is_control());
+                seen.frames.push(start.opcode as u8);
+            }
+            // The pieces before a violation depend on where the stream was cut: they are not noted, only read.
+            Ok(Some(Event::Payload(payload))) => {
+                let mut scratch = Vec::new();
+                let plain = payload.plain(&mut scratch).to_vec();
+                let mut appended = Vec::new();
+                payload.append_to(&mut appended);
+                assert!(!plain.is_empty() && plain == appended);
+            }
+            Ok(Some(Event::End { message })) => seen.frames.push(if message { 0xf1 } else { 0xf0 }),
+            Ok(Some(Event::Ping(c) | Event::Pong(c))) => seen.frames.extend(c.bytes()),
+            Ok(Some(Event::Close(c))) => {
+                assert!(decoder.is_over());
+                seen.frames.extend(c.bytes());
+            }
+        }
+    }
+    assert!(input.is_empty(), "all is read");
+    assert!(partials.len() <= 1 && (!decoder.is_over() || partials.is_empty()));
+}
+
+fn finish(mut decoder: Decoder, mut partials: Partials, seen: Seen) -> Seen {
+    decoder.reset(&mut partials);
+    assert!(partials.is_empty(), "nothing is left behind");
+    seen
+}
+
+fn serve<'a>(mode: WsMode, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
+    let mut server = WsServer::new(mode, 100_000, true);
+    let (mut conn, counters) = (Default::default(), Counters::default());
+    let at = At {
+        id: 0,
+        now: Time(0),
+        tried_us: 0,
+        counters: &counters,
+    };
+    let (mut sent, mut closed) = (Vec::new(), false);
+    for piece in pieces {
+        let mut out = Outbox::default();
+        server.received(&mut conn, piece, &at, &mut out);
+        assert!(
+            !closed || (out.bytes.is_empty() && !out.close),
+            "it has closed"
+        );
+        closed |= out.close;
+        sent.extend(out.bytes);
+    }
+    server.closed(&mut conn, Closed::ByPeer, &at);
+    let tally = counters.read();
+    assert!(tally.violations_in_all() <= 1 && (tally.violations_in_all() == 0 || closed));
+    let Some(head) = sent.windows(4).position(|w| w == b"\r\n\r\n") else {
+        assert!(sent.is_empty() && tally.upgraded == 0);
+        return Seen::default();
+    };
+    // What it says is right: a client that checks everything understands it, and its last word is Close.
+    let mut said = Vec::new();
+    if tally.upgraded == 1 {
+        let (mut decoder, mut partials) = (Decoder::default(), Partials::default());
+        let mut input = &sent[head + 4..];
+        while let Some(event) = decoder
+            .next(&mut input, &Rules::new(Role::Client), &mut partials)
+            .expect("a server that keeps to the protocol")
+        {
+            match event {
+                Event::Pong(c) | Event::Close(c) => said.extend(c.bytes()),
+                Event::Ping(_) => panic!("it has no reason to ping"),
+                // Text goes back in other fragments, depending on how it came.
+                _ => assert_eq!(mode, WsMode::Echo),
+            }
+        }
+        assert_eq!(decoder.is_over(), closed, "the last frame is Close");
+    } else {
+        assert!(closed && sent.starts_with(b"HTTP/1.1 4"));
+        // Cut otherwise, it may still be waited for: a head is looked at line by line.
+        return Seen::default();
+    }
+    Seen {
+        frames: said,
+        violation: None,
+        tally,
+    }
+}
+
+fn answer<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
+    let fields: Vec<Field> = [KEY, "Sec-WebSocket-Protocol: chat"]
+        .iter()
+        .map(|line| line.parse().expect("a header"))
+        .collect();
+    let opening = Opening::new("h", "/", &fields, 0).expect("a request");
+    let (mut decoder, mut partials, mut seen) =
+        (Decoder::default(), Partials::default(), Seen::default());
+    for piece in pieces {
+        let mut rest = piece;
+        if !decoder.is_upgraded() {
+            match opening.answered(0, &mut decoder, &mut partials, piece) {
+                Ok(None) => continue,
+                Ok(Some(used)) => {
+                    assert!(decoder.is_upgraded() && partials.is_empty());
+                    rest = &piece[used..];
+                }
+                Err(failure) => {
+                    assert!(!failure.to_string().is_empty() && partials.is_empty());
+                    // Cut otherwise, it may still be waited for: a head is looked at line by line.
+                    break;
+                }
+            }
+        }
+        decode(
+            &mut decoder,
+            &mut partials,
+            &Rules::new(Role::Client),
+            rest,
+            &mut seen,
+        );
+    }
+    finish(decoder, partials, seen)
+}
+
+/// One input, whole and in pieces.
+fn check(input: &[u8]) {
+    let [reader, size, bytes @ ..] = input else {
+        return;
+    };
+    let reader = Reader::chosen_by(*reader);
+    let size = usize::from(*size).max(1);
+    let whole = reader.read(std::iter::once(bytes));
+    let pieces = reader.read(bytes.chunks(size));
+    assert_eq!(pieces, whole, "{reader:?} in pieces of {size}");
+}
+
+fn corpus() -> Vec<Vec<u8>> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/websocket");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&directory)
+        .expect("the corpus")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    files.sort();
+    files
+        .iter()
+        .map(|file| std::fs::read(file).expect("a file of the corpus"))
+        .collect()
+}
+
+/// A number from the environment.
+fn asked(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect(name))
+}
+
+/// Random numbers (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
+    }
+
+    /// Changes `input` a little, in one of the ways that parsers stumble over.
+    fn mutate(&mut self, input: &mut Vec<u8>, others: &[Vec<u8>]) {
+        let at = self.below(input.len() + 1);
+        let end = at + self.below(input.len() + 1 - at);
+        match self.below(9) {
+            0 if at < input.len() => input[at] ^= 1 << self.below(8),
+            1 if at < input.len() => input[at] = self.below(256) as u8,
+            2 => input.insert(
+                at,
+                [0, 0x7d, 0x7e, 0x7f, 0x80, 0xff, b'\n', b':'][self.below(8)],
+            ),
+            3 => drop(input.drain(at..end)),
+            4 => input.truncate(at),
+            5 => {
+                let again = input[at..end].to_vec();
+                input.splice(at..at, again);
+            }
+            6 => {
+                let other = &others[self.below(others.len())];
+                let from = self.below(other.len());
+                input.truncate(at);
+                input.extend(&other[from..]);
+            }
+            7 => {
+                // A whole frame, masked or not, right or nearly.
+                let numbers = [0, 1, 2, 8, 9, 10];
+                let header = Header {
+                    fin: self.below(2) == 0,
+                    reserved: (self.below(20) == 0).into(),
+                    opcode: Opcode::from_number(numbers[self.below(6)]).unwrap_or(Opcode::Text),
+                    mask: (self.below(2) == 0).then(Default::default),
+                    length: [0, 1, 2, 125, 126, 200, 65_536][self.below(7)],
+                };
+                let mut frame = Vec::new();
+                header.encode(&mut frame);
+                frame.extend(vec![b'a'; (header.length as usize).min(200)]);
+                input.splice(at..at, frame);
+            }
+            _ => {
+                if let Some(piece) = input.get_mut(..2) {
+                    piece[self.below(2)] = self.below(256) as u8;
+                }
+            }
+        }
+        input.truncate(LONGEST);
+    }
+}
+
+#[test]
+fn every_conversation_of_the_corpus_is_read_the_same_whole_and_in_pieces_of_any_size() {
+    let corpus = corpus();
+    assert!(corpus.len() >= 20, "the corpus is there");
+    for file in &corpus {
+        for size in 1..=255 {
+            let mut input = file.clone();
+            input[1] = size;
+            check(&input);
+        }
+    }
+}
+
+#[test]
+fn mutated_conversations_are_read_without_panic_and_the_same_whole_and_in_pieces() {
+    let (rounds, seed) = (
+        asked("THRONG_FUZZ_ROUNDS", ROUNDS),
+        asked("THRONG_FUZZ_SEED", 1),
+    );
+    let corpus = corpus();
+    for round in 0..rounds {
+        let mut dice = Dice(seed.wrapping_mul(0x1000_0000_01b3) ^ round);
+        let mut input = corpus[dice.below(corpus.len())].clone();
+        for _ in 0..1 + dice.below(6) {
+            dice.mutate(&mut input, &corpus);
+        }
+        if std::panic::catch_unwind(|| check(&input)).is_err() {
+            panic!("seed {seed}, round {round}: this input goes wrong: {input:02x?}");
+        }
+    }
+}
