@@ -1,5 +1,5 @@
 //! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine ([`host`],
-//! [`plan`]), what is sent and when ([`payload`], [`pacing`], [`wheel`]), what a connection does
+//! [`plan`]), what is sent and when ([`payload`], [`dns`], [`pacing`], [`wheel`]), what a connection does
 //! ([`behaviour`]), what was counted ([`stats`]) and what is told at the end ([`summary`]). [`tune`] is what a
 //! system should be set to.
 //!
@@ -13,6 +13,7 @@ pub mod address;
 pub mod behaviour;
 pub mod capacity;
 pub mod diagnosis;
+pub mod dns;
 pub mod host;
 pub mod human;
 pub mod pacing;

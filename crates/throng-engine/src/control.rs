@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use throng_core::behaviour::Steer;
 use throng_core::stats::Measured;
 use throng_core::time::Time;
 
@@ -52,6 +53,9 @@ pub struct Control {
     traffic_began: AtomicU64,
     /// How often workers were asked for what they measured.
     collections: AtomicU32,
+    /// Changes of the rate so far, and how many there are.
+    steering: Mutex<Vec<Steer>>,
+    steered: AtomicU32,
     wakers: Mutex<Vec<Arc<OwnedEvent>>>,
 }
 
@@ -76,6 +80,26 @@ impl Control {
     /// When traffic began, if it was ordered to.
     pub(crate) fn traffic_began(&self) -> Time {
         Time(self.traffic_began.load(Ordering::Relaxed))
+    }
+
+    /// Changes the rate of the whole run on all workers, those spawned later included.
+    pub fn steer(&self, steer: Steer) {
+        let mut all = self.steering.lock().unwrap_or_else(|p| p.into_inner());
+        all.push(steer);
+        self.steered.store(all.len() as u32, Ordering::Release);
+        drop(all);
+        self.wake_all();
+    }
+
+    /// Calls `apply` for each change of the rate that came after the first `known`. Returns how many there
+    /// are now.
+    pub(crate) fn steering(&self, known: u32, mut apply: impl FnMut(&Steer)) -> u32 {
+        if self.steered.load(Ordering::Acquire) == known {
+            return known;
+        }
+        let all = self.steering.lock().unwrap_or_else(|p| p.into_inner());
+        all.iter().skip(known as usize).for_each(&mut apply);
+        all.len() as u32
     }
 
     /// Asks all workers to leave in their [`Outlet`] what they measured since the last time. Returns the

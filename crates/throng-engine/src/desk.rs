@@ -103,6 +103,8 @@ pub(crate) struct Desk<B: Behaviour> {
     outlet: Arc<Outlet>,
     /// The last collection that was answered.
     collection: u32,
+    /// How many changes of the rate are made.
+    steered: u32,
     /// Timers that are due have not all fired.
     behind: bool,
     /// The connection whose turn it was last, and how many are still to have theirs.
@@ -124,11 +126,11 @@ pub(crate) enum Fired {
 
 impl<B: Behaviour> Desk<B> {
     /// The desk of `job`, and the slots a ring's table has.
-    pub fn new(job: Job<B>) -> Desk<B> {
+    pub fn new(job: Job, behaviour: B) -> Desk<B> {
         let mut desk = Desk {
-            reads: job.behaviour.reads(),
+            reads: behaviour.reads(),
             options: job.options.list(),
-            behaviour: job.behaviour,
+            behaviour,
             conns: Vec::new(),
             counters: job.counters,
             clock: job.clock,
@@ -146,6 +148,7 @@ impl<B: Behaviour> Desk<B> {
             connect_times: Durations::default(),
             outlet: job.outlet,
             collection: 0,
+            steered: 0,
             behind: false,
             turn: 0,
             passed: 0,
@@ -249,6 +252,10 @@ impl<B: Behaviour> Desk<B> {
             }
             self.orders = orders;
         }
+        let behaviour = &mut self.behaviour;
+        self.steered = self
+            .control
+            .steering(self.steered, |steer| behaviour.steer(steer));
         let collection = self.control.collection();
         if collection != self.collection {
             self.collection = collection;

@@ -1,7 +1,8 @@
 //! What one worker thread does, as its spawner says it.
 
 use crate::control::{Clock, Control, Outlet};
-use crate::socket::SocketOptions;
+use crate::socket::{OwnedEvent, SocketOptions};
+use crate::uring::{Half, Place};
 use crate::{epoll, uring};
 use std::io;
 use std::net::TcpListener;
@@ -70,12 +71,10 @@ pub enum Closing {
     ByPeer,
 }
 
-/// All that a worker needs.
-pub struct Job<B> {
+/// All that a worker needs, but for what its connections do: see [`Job::with`].
+pub struct Job {
     /// Which side.
     pub role: Role,
-    /// What connections do.
-    pub behaviour: B,
     /// Whether traffic waits for [`Order::StartTraffic`](crate::Order::StartTraffic).
     pub traffic: Traffic,
     /// How to close what is up at the end.
@@ -97,25 +96,62 @@ pub struct Job<B> {
     pub core: Option<u32>,
 }
 
+/// A job with the behaviour of its connections. Engines are generic over behaviours; who only hands jobs
+/// on need not be.
+pub struct Work(Box<dyn Workable>);
+
+impl Job {
+    /// The job, with connections that do as `behaviour` says.
+    pub fn with<B>(self, behaviour: B) -> Work
+    where
+        B: Behaviour + Send + 'static,
+        B::Conn: Send,
+    {
+        Work(Box::new((self, behaviour)))
+    }
+}
+
+trait Workable: Send {
+    fn job(&self) -> &Job;
+    fn run(self: Box<Self>, engine: Engine, waker: Arc<OwnedEvent>) -> io::Result<()>;
+    fn half(self: Box<Self>, waker: Arc<OwnedEvent>, place: Place) -> io::Result<Box<dyn Half>>;
+}
+
+impl<B> Workable for (Job, B)
+where
+    B: Behaviour + Send + 'static,
+    B::Conn: Send,
+{
+    fn job(&self) -> &Job {
+        &self.0
+    }
+
+    fn run(self: Box<Self>, engine: Engine, waker: Arc<OwnedEvent>) -> io::Result<()> {
+        let (job, behaviour) = *self;
+        match engine {
+            Engine::Uring => uring::run(job, behaviour, waker),
+            Engine::Epoll => epoll::run(job, behaviour, waker),
+        }
+    }
+
+    fn half(self: Box<Self>, waker: Arc<OwnedEvent>, place: Place) -> io::Result<Box<dyn Half>> {
+        let (job, behaviour) = *self;
+        uring::half(job, behaviour, waker, place)
+    }
+}
+
 /// Starts a worker thread called `name`. It runs until [`Order::Close`](crate::Order::Close).
 ///
 /// # Errors
 /// No thread or no eventfd. What goes wrong later is the thread's result: an error of the event loop
 /// itself (no memory for a ring, say), not of a connection.
-pub fn spawn<B>(engine: Engine, name: String, job: Job<B>) -> io::Result<JoinHandle<io::Result<()>>>
-where
-    B: Behaviour + Send + 'static,
-    B::Conn: Send,
-{
-    let waker = job.control.enlist()?;
+pub fn spawn(engine: Engine, name: String, work: Work) -> io::Result<JoinHandle<io::Result<()>>> {
+    let waker = work.0.job().control.enlist()?;
     thread::Builder::new().name(name).spawn(move || {
-        if let Some(core) = job.core {
+        if let Some(core) = work.0.job().core {
             pin(core);
         }
-        match engine {
-            Engine::Uring => uring::run(job, waker),
-            Engine::Epoll => epoll::run(job, waker),
-        }
+        work.0.run(engine, waker)
     })
 }
 
@@ -124,31 +160,27 @@ where
 ///
 /// # Errors
 /// Those of [`spawn`].
-pub fn spawn_pair<C, S>(
+pub fn spawn_pair(
     engine: Engine,
     number: u32,
-    client: Job<C>,
-    server: Job<S>,
-) -> io::Result<Vec<JoinHandle<io::Result<()>>>>
-where
-    C: Behaviour + Send + 'static,
-    C::Conn: Send,
-    S: Behaviour + Send + 'static,
-    S::Conn: Send,
-{
+    client: Work,
+    server: Work,
+) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     if engine == Engine::Epoll {
         return Ok(vec![
             spawn(engine, format!("serve-{number}"), server)?,
             spawn(engine, format!("load-{number}"), client)?,
         ]);
     }
-    let waker = client.control.enlist()?;
+    let waker = client.0.job().control.enlist()?;
     let thread = thread::Builder::new().name(format!("pair-{number}"));
     let thread = thread.spawn(move || {
-        if let Some(core) = client.core {
+        if let Some(core) = client.0.job().core {
             pin(core);
         }
-        uring::run_pair(client, server, waker)
+        let client = client.0.half(Arc::clone(&waker), Place::Lead)?;
+        let server = server.0.half(waker, Place::Second)?;
+        uring::run_pair(client, server)
     })?;
     Ok(vec![thread])
 }

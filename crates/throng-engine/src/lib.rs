@@ -1,5 +1,5 @@
 //! The event loops. A [`Job`] is what one worker thread does: connect or accept, and drive a
-//! [`Behaviour`](throng_core::behaviour::Behaviour) on each connection. [`spawn`] starts one on
+//! [`Behaviour`](throng_core::behaviour::Behaviour) on each connection ([`Work`]). [`spawn`] starts one on
 //! either engine; a [`Control`] gives all workers of a run their orders.
 //!
 //! - `uring/`: io_uring with direct descriptors; `epoll/`: where io_uring is not allowed.
@@ -17,6 +17,6 @@ mod socket;
 mod uring;
 
 pub use control::{Clock, Control, Order, Outlet};
-pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole, spawn, spawn_pair};
+pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole, Work, spawn, spawn_pair};
 pub use socket::{Reach, SocketOptions, listen};
 pub use uring::{Support, probe};

@@ -5,19 +5,16 @@ use crate::cli::ServeArgs;
 use crate::evidence::Counted;
 use crate::facts::Machine;
 use crate::output;
-use crate::run::{Side, Watch, WorkerThread};
+use crate::run::{Side, Watch};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use throng_core::behaviour::{Behaviour, Echo, Sink, Traffic};
+use throng_core::behaviour::{Echo, Sink, Traffic};
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
-use throng_core::stats::Counters;
 use throng_core::summary::{Connections, Phase, Summary, VERSION};
-use throng_engine::{
-    Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole, SocketOptions,
-};
+use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
 use throng_report::human;
@@ -177,43 +174,27 @@ impl Server {
             let counters = Arc::clone(&side.counters[worker as usize]);
             let outlet = Arc::clone(&side.outlets[worker as usize]);
             let name = format!("serve-{worker}");
-            let thread = match self.mode {
-                ServeMode::Sink => self.spawn(name, role, Sink, (counters, outlet), control, clock),
-                ServeMode::Echo => self.spawn(name, role, Echo, (counters, outlet), control, clock),
+            let job = Job {
+                role,
+                traffic: Traffic::On,
+                closing: Closing::ShutDown,
+                options: SocketOptions::default(),
+                counters,
+                outlet,
+                control: Arc::clone(control),
+                clock,
+                ring_slots: self.ring_slots,
+                core: None,
             };
-            side.threads.push(thread?);
+            let work = match self.mode {
+                ServeMode::Sink => job.with(Sink),
+                ServeMode::Echo => job.with(Echo),
+            };
+            let thread = throng_engine::spawn(self.engine, name, work)
+                .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
+            side.threads.push(thread);
         }
         Ok(side)
-    }
-
-    fn spawn<B>(
-        &self,
-        name: String,
-        role: Role,
-        behaviour: B,
-        (counters, outlet): (Arc<Counters>, Arc<Outlet>),
-        control: &Arc<Control>,
-        clock: Clock,
-    ) -> Result<WorkerThread, Failure>
-    where
-        B: Behaviour + Send + 'static,
-        B::Conn: Send,
-    {
-        let job = Job {
-            role,
-            behaviour,
-            traffic: Traffic::On,
-            closing: Closing::ShutDown,
-            options: SocketOptions::default(),
-            counters,
-            outlet,
-            control: Arc::clone(control),
-            clock,
-            ring_slots: self.ring_slots,
-            core: None,
-        };
-        throng_engine::spawn(self.engine, name, job)
-            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
     }
 }
 

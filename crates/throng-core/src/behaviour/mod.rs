@@ -19,8 +19,10 @@ pub use load::{
 };
 pub use sink::Sink;
 
+use crate::pacing::Piece;
 use crate::stats::{Closed, Counters, Measured};
 use crate::time::Time;
+use crate::units::Rate;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +80,25 @@ pub enum Reads {
     Asked,
     /// Nothing, ever.
     Never,
+}
+
+/// A change of the rate of the whole run, while it goes on. All workers are told the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Steer {
+    /// So many messages a second from then on.
+    Rate {
+        /// From when.
+        from: Time,
+        /// How many.
+        rate: Rate,
+    },
+    /// The profile goes on with this piece; not before then.
+    Piece {
+        /// When it was known.
+        from: Time,
+        /// The piece.
+        piece: Piece,
+    },
 }
 
 /// On which connection something happened, when, and where to count.
@@ -156,6 +177,9 @@ pub trait Behaviour {
 
     /// From now on ([`Traffic::On`]) messages may be sent, or no new one is begun ([`Traffic::Off`]).
     fn traffic(&mut self, _: Traffic, _now: Time) {}
+
+    /// The rate of the whole run changes, where there is one.
+    fn steer(&mut self, _: &Steer) {}
 
     /// What it measured since this was last called.
     fn take_measured(&mut self) -> Measured {

@@ -225,6 +225,20 @@ impl Arrivals {
         taken
     }
 
+    /// Writes off the messages that were due before `before` and have not been taken, and returns how many
+    /// these are. They are not forgotten but counted: as unsent. For going on with another rate after one
+    /// that could not be kept, without sending first what has piled up.
+    pub fn write_off(&mut self, before: Time) -> u64 {
+        let mut messages = 0;
+        while let Some(next) = self.next
+            && next < before
+        {
+            messages += 1;
+            self.advance(next);
+        }
+        messages
+    }
+
     /// From `at` on the rate of the whole run is `rate`, and stays; a profile's remaining pieces are
     /// dropped. The share that [`Arrivals::scale`] set goes on. All workers must be told the same `at`.
     /// Messages that were due before `at` and have not been taken are still there.

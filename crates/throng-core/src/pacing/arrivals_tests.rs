@@ -197,6 +197,19 @@ fn what_is_due_is_given_once_however_late_and_in_whatever_portions() {
 }
 
 #[test]
+fn what_is_written_off_is_counted_and_the_rest_is_where_it_was() {
+    let make = || Arrivals::constant(rate(1000.0), POISSON, Time::START, 0, 1);
+    let all = take(&mut make(), 3 * S);
+    let mut worker = make();
+    let mut counted = take(&mut worker, S).len() as u64;
+    counted += worker.write_off(Time(2 * S));
+    let rest = take(&mut worker, 3 * S);
+    assert_eq!(counted + rest.len() as u64, all.len() as u64);
+    assert_eq!(rest, all[counted as usize..]);
+    assert!(rest[0] >= 2 * S);
+}
+
+#[test]
 fn uniform_messages_stay_evenly_spaced_when_the_rate_changes() {
     let make = |w| {
         let mut worker = Arrivals::constant(rate(1000.0), Spacing::Uniform, Time::START, w, 4);

@@ -1,16 +1,19 @@
 //! When things happen: the next connection is tried ([`ConnectPace`]), a message is due on each connection
 //! at a rate of its own ([`MessagePace`]), or somewhere in the whole run ([`Arrivals`]), whose
-//! rate may follow a [`Profile`].
+//! rate may follow a [`Profile`] or be searched for ([`RateSearch`]).
 
-mod arrivals;
+pub mod arrivals;
 mod bytes;
 mod connect;
 mod message;
-mod profile;
+pub mod profile;
 mod ramp;
+pub mod search;
+mod verdict;
 
 pub use arrivals::{Arrivals, Spacing};
 pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, MessagePace};
 pub use profile::{Piece, Profile, ProfileError};
+pub use search::{Ending, Found, Limit, Observation, Order, Purpose, RateSearch, Terms};

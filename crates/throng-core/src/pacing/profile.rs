@@ -123,7 +123,9 @@ impl Piece {
                     ),
                 )
             })?;
-        let rate = units::rate_or_zero(rate).map_err(|e| wrong("the rate", &e))?;
+        // Its own text ends with what would be right.
+        let rate = units::rate_or_zero(rate)
+            .map_err(|e| ProfileError(format!("line {number}: the rate: {e}")))?;
         Piece::new(duration, rate, rate)
             .map(Some)
             .map_err(|e| wrong("the piece", &e))
@@ -423,7 +425,8 @@ mod tests {
         ] {
             let error = Profile::from_lines(text).unwrap_err().to_string();
             assert!(error.starts_with(place), "{text}: {error}");
-            assert!(error.contains("1000 50"), "{text}: {error}");
+            let right = ["1000 50", "250 or 20k (a second)"];
+            assert!(right.iter().any(|r| error.contains(r)), "{text}: {error}");
         }
     }
 

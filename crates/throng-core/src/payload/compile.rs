@@ -6,15 +6,16 @@ use super::frame::{Head, mask};
 use super::regex::{Regex, RegexError};
 use super::render::Op;
 use super::template::{Framing, Message, Part, Scope};
+use std::borrow::Cow;
 
-/// A piece of a message.
-pub(super) enum Piece {
-    Bytes(Vec<u8>),
+/// A piece of a message. What the user gave is borrowed: it may be a large file.
+pub(super) enum Piece<'a> {
+    Bytes(Cow<'a, [u8]>),
     Op(Op),
-    Frame { head: Head, body: Vec<Piece> },
+    Frame { head: Head, body: Vec<Piece<'a>> },
 }
 
-impl Piece {
+impl Piece<'_> {
     /// Bytes of it at least.
     fn shortest(&self) -> u64 {
         match self {
@@ -58,7 +59,10 @@ impl Compiler {
     }
 
     /// The pieces of `message`: none if it is empty, one [`Piece::Bytes`] if it is the same each time.
-    pub(super) fn message(&mut self, message: &Message) -> Result<Vec<Piece>, RegexError> {
+    pub(super) fn message<'a>(
+        &mut self,
+        message: &'a Message,
+    ) -> Result<Vec<Piece<'a>>, RegexError> {
         let pieces = self.pieces(message)?;
         if !pieces.is_empty() {
             return Ok(pieces);
@@ -70,13 +74,13 @@ impl Compiler {
         pieces
     }
 
-    fn pieces(&mut self, message: &Message) -> Result<Vec<Piece>, RegexError> {
+    fn pieces<'a>(&mut self, message: &'a Message) -> Result<Vec<Piece<'a>>, RegexError> {
         let masked = self.framing != Framing::WebSocketServer;
         let text = (self.framing != Framing::Raw).then(|| Head::text(masked));
         let mut pieces = Vec::new();
         // Parts that are neither frames nor raw, up to the next one that is.
         let mut plain = Vec::new();
-        let end_plain = |plain: &mut Vec<Piece>, pieces: &mut Vec<Piece>| {
+        let end_plain = |plain: &mut Vec<Piece<'a>>, pieces: &mut Vec<Piece<'a>>| {
             let plain = std::mem::take(plain);
             match text {
                 Some(head) if !plain.is_empty() => pieces.push(Piece::Frame { head, body: plain }),
@@ -119,15 +123,19 @@ impl Compiler {
         Ok(self.folded(pieces))
     }
 
-    fn parts(&mut self, parts: &[Part], pieces: &mut Vec<Piece>) -> Result<(), RegexError> {
+    fn parts<'a>(
+        &mut self,
+        parts: &'a [Part],
+        pieces: &mut Vec<Piece<'a>>,
+    ) -> Result<(), RegexError> {
         parts.iter().try_for_each(|part| self.part(part, pieces))
     }
 
-    fn part(&mut self, part: &Part, pieces: &mut Vec<Piece>) -> Result<(), RegexError> {
+    fn part<'a>(&mut self, part: &'a Part, pieces: &mut Vec<Piece<'a>>) -> Result<(), RegexError> {
         let op = match part {
             Part::Bytes(bytes) => {
                 if !bytes.is_empty() {
-                    pieces.push(Piece::Bytes(bytes.clone()));
+                    pieces.push(Piece::Bytes(bytes.into()));
                 }
                 return Ok(());
             }
@@ -161,7 +169,7 @@ impl Compiler {
                             regex.draw(&mut self.dice, &mut bytes);
                         }
                         if !bytes.is_empty() {
-                            pieces.push(Piece::Bytes(bytes));
+                            pieces.push(Piece::Bytes(bytes.into()));
                         }
                         return Ok(());
                     }
@@ -174,7 +182,7 @@ impl Compiler {
 
     /// Bytes beside each other joined, and frames of nothing but bytes encoded. Their mask is drawn here,
     /// once for all times that they are sent.
-    fn folded(&mut self, pieces: Vec<Piece>) -> Vec<Piece> {
+    fn folded<'a>(&mut self, pieces: Vec<Piece<'a>>) -> Vec<Piece<'a>> {
         let mut all: Vec<Piece> = Vec::with_capacity(pieces.len());
         for piece in pieces {
             let piece = match piece {
@@ -182,29 +190,32 @@ impl Compiler {
                 piece => piece,
             };
             match (all.last_mut(), piece) {
-                (Some(Piece::Bytes(before)), Piece::Bytes(more)) => before.extend(more),
+                (Some(Piece::Bytes(before)), Piece::Bytes(more)) => {
+                    before.to_mut().extend_from_slice(&more);
+                }
                 (_, piece) => all.push(piece),
             }
         }
         all
     }
 
-    fn folded_frame(&mut self, head: Head, body: Vec<Piece>) -> Piece {
+    fn folded_frame<'a>(&mut self, head: Head, body: Vec<Piece<'a>>) -> Piece<'a> {
         let mut body = self.folded(body);
         match body.as_mut_slice() {
-            [] => Piece::Bytes(self.encoded(head, &mut [])),
-            [Piece::Bytes(bytes)] => Piece::Bytes(self.encoded(head, bytes)),
+            [] => Piece::Bytes(self.encoded(head, &[]).into()),
+            [Piece::Bytes(bytes)] => Piece::Bytes(self.encoded(head, bytes).into()),
             _ => Piece::Frame { head, body },
         }
     }
 
-    fn encoded(&mut self, head: Head, payload: &mut [u8]) -> Vec<u8> {
+    fn encoded(&mut self, head: Head, payload: &[u8]) -> Vec<u8> {
         let key = self.dice.mask();
         let (header, n) = head.encode(payload.len() as u64, key);
+        let mut frame = [&header[..n], payload].concat();
         if head.masked {
-            mask(payload, key);
+            mask(&mut frame[n..], key);
         }
-        [&header[..n], payload].concat()
+        frame
     }
 }
 

@@ -121,6 +121,7 @@ struct Laid {
     seed: u64,
     /// Messages a write at most.
     combine: u32,
+    is_static: bool,
 }
 
 impl Script {
@@ -142,12 +143,14 @@ impl Script {
         let mut memory = Vec::new();
         let first = Track::once(first, &mut memory)?;
         let repeated = Track::cycle(repeated, combine, &mut memory)?;
+        let is_static = !(first.is_rendered() || repeated.is_rendered());
         Ok(Script(Arc::new(Laid {
             memory: memory.into(),
             first,
             repeated,
             seed,
             combine,
+            is_static,
         })))
     }
 
@@ -174,12 +177,7 @@ impl Script {
 
     /// Whether all messages are the same each time, so that nothing is rendered.
     pub fn is_static(&self) -> bool {
-        [&self.0.first, &self.0.repeated].iter().all(|track| {
-            track
-                .steps
-                .iter()
-                .all(|s| !matches!(s, Step::Render { .. }))
-        })
+        self.0.is_static
     }
 
     /// The next portion of what is sent first; `None` once all is sent. Rendered bytes are appended to
@@ -266,7 +264,10 @@ impl Script {
     }
 }
 
-fn compile(compiler: &mut Compiler, messages: &[Message]) -> Result<Vec<Vec<Piece>>, ScriptError> {
+fn compile<'a>(
+    compiler: &mut Compiler,
+    messages: &'a [Message],
+) -> Result<Vec<Vec<Piece<'a>>>, ScriptError> {
     let mut all = Vec::with_capacity(messages.len());
     for (message, template) in messages.iter().enumerate() {
         let pieces = compiler.message(template)?;

@@ -97,7 +97,7 @@ impl Track {
         // Behind the first one that differs, so that those that don't lie side by side even where the
         // last one is followed by the first.
         let first = messages.iter().position(dynamic).map_or(0, |i| i + 1);
-        let mut order: Vec<(usize, Vec<Piece>)> = messages.into_iter().enumerate().collect();
+        let mut order: Vec<(usize, Vec<Piece<'_>>)> = messages.into_iter().enumerate().collect();
         order.rotate_left(first);
         let mut laid: Vec<(usize, Vec<Step>)> = Vec::with_capacity(n);
         for (i, message) in order {
@@ -106,7 +106,7 @@ impl Track {
         laid.sort_by_key(|(i, _)| *i);
         let steps = laid.into_iter().flat_map(|(_, steps)| steps).collect();
         let mut track = Track::of(steps, n, true);
-        if n > 0 && track.steps.iter().all(|s| matches!(s, Step::Lies { .. })) {
+        if n > 0 && !track.is_rendered() {
             track.round = Some(track.copies(at, combine, memory)?);
         }
         Ok(track)
@@ -126,6 +126,11 @@ impl Track {
             cyclic,
             round: None,
         }
+    }
+
+    /// Whether anything in it is rendered.
+    pub(super) fn is_rendered(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s, Step::Render { .. }))
     }
 
     /// Lays the messages, which lie in `memory` from `at` on, out as often as full writes need.
@@ -268,25 +273,28 @@ fn lay(message: Vec<Piece>, memory: &mut Vec<u8>) -> Result<Vec<Step>, ScriptErr
     let count = pieces.len();
     for (i, piece) in pieces.into_iter().enumerate() {
         match piece {
-            Piece::Bytes(mut bytes) if whole || bytes.len() >= LARGE => {
-                // A step of its own must not come out empty: it takes a byte of what lies beside it.
-                if !whole && i > 0 && shortest(&ops) == 0 {
-                    ops.push(Op::Bytes([bytes.remove(0)].into()));
+            Piece::Bytes(bytes) if whole || bytes.len() >= LARGE => {
+                // What is rendered beside it must not come out empty: it takes a byte of it.
+                let mut bytes = &bytes[..];
+                if i > 0 && shortest(&ops) == 0 {
+                    let (byte, rest) = bytes.split_at(1);
+                    ops.push(Op::Bytes(byte.into()));
+                    bytes = rest;
                 }
-                let rest = i + 1 < count;
-                let last = if rest { bytes.pop() } else { None };
                 render_step(&mut steps, &mut ops);
+                if i + 1 < count {
+                    let (rest, byte) = bytes.split_at(bytes.len() - 1);
+                    ops.push(Op::Bytes(byte.into()));
+                    bytes = rest;
+                }
                 let start = memory.len();
                 fits((start + bytes.len()) as u64)?;
-                memory.extend(bytes);
+                memory.extend_from_slice(bytes);
                 steps.push(Step::Lies {
                     range: start as u32..memory.len() as u32,
                     begins: false,
                     ends: false,
                 });
-                if let Some(byte) = last {
-                    ops.push(Op::Bytes([byte].into()));
-                }
             }
             piece => ops.push(op(piece)),
         }
@@ -319,7 +327,7 @@ fn render_step(steps: &mut Vec<Step>, ops: &mut Vec<Op>) {
 
 fn op(piece: Piece) -> Op {
     match piece {
-        Piece::Bytes(bytes) => Op::Bytes(bytes.into()),
+        Piece::Bytes(bytes) => Op::Bytes(bytes.into_owned().into()),
         Piece::Op(op) => op,
         Piece::Frame { head, body } => {
             let body: Box<[Op]> = body.into_iter().map(op).collect();

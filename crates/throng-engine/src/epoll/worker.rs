@@ -117,10 +117,10 @@ struct Worker<B: Behaviour> {
 }
 
 /// Runs `job` on epoll until it is told to close.
-pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Result<()> {
-    let memory = job.behaviour.memory();
+pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<OwnedEvent>) -> io::Result<()> {
+    let memory = behaviour.memory();
     let mut worker = Worker {
-        desk: Desk::new(job),
+        desk: Desk::new(job, behaviour),
         poll: Poll::new()?,
         files: Vec::new(),
         memory,

@@ -11,8 +11,8 @@ mod spill;
 mod traffic;
 mod worker;
 
-pub(crate) use pair::run_pair;
-pub(crate) use worker::run;
+pub(crate) use pair::{Half, half, run_pair};
+pub(crate) use worker::{Place, run};
 
 use ring::Ring;
 

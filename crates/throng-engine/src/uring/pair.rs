@@ -8,28 +8,76 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::Behaviour;
 
+/// A worker that shares its thread with another one, whatever its connections do. See [`Worker`] for what
+/// these do.
+pub(crate) trait Half {
+    fn round(&mut self) -> io::Result<Round>;
+    fn timeout(&self) -> Option<Duration>;
+    fn has_pending(&self) -> bool;
+    fn has_work(&self) -> bool;
+    fn notify(&self, on: bool);
+    fn sleep(&mut self, timeout: Option<Duration>, others: &dyn Fn() -> bool) -> io::Result<()>;
+    fn close_all(&mut self);
+    fn done(self: Box<Self>);
+}
+
+impl<B: Behaviour> Half for Worker<B> {
+    fn round(&mut self) -> io::Result<Round> {
+        Worker::round(self)
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Worker::timeout(self)
+    }
+
+    fn has_pending(&self) -> bool {
+        self.rings[0].has_pending()
+    }
+
+    fn has_work(&self) -> bool {
+        Worker::has_work(self)
+    }
+
+    fn notify(&self, on: bool) {
+        Worker::notify(self, on);
+    }
+
+    fn sleep(&mut self, timeout: Option<Duration>, others: &dyn Fn() -> bool) -> io::Result<()> {
+        Worker::sleep(self, timeout, others)
+    }
+
+    fn close_all(&mut self) {
+        Worker::close_all(self);
+    }
+
+    fn done(self: Box<Self>) {
+        self.desk.done();
+    }
+}
+
+/// A worker for one end. Called in the thread that it is to run in.
+pub(crate) fn half<B: Behaviour + 'static>(
+    job: Job,
+    behaviour: B,
+    waker: Arc<OwnedEvent>,
+    place: Place,
+) -> io::Result<Box<dyn Half>> {
+    Ok(Box::new(Worker::new(job, behaviour, waker, place)?))
+}
+
 /// Runs both ends of the same connections in this thread until both are told to close. What one end
 /// sends is there for the other when its rings are entered next, without a switch between threads.
-pub(crate) fn run_pair<C: Behaviour, S: Behaviour>(
-    client: Job<C>,
-    server: Job<S>,
-    waker: Arc<OwnedEvent>,
-) -> io::Result<()> {
-    let mut client = Worker::new(client, Arc::clone(&waker), Place::Lead)?;
-    let mut server = Worker::new(server, waker, Place::Second)?;
-    let outcome = work_together(&mut client, &mut server);
+pub(crate) fn run_pair(mut client: Box<dyn Half>, mut server: Box<dyn Half>) -> io::Result<()> {
+    let outcome = work_together(&mut *client, &mut *server);
     // The server first: it resets, and the clients see to what that brings.
     server.close_all();
     client.close_all();
-    client.desk.done();
-    server.desk.done();
+    client.done();
+    server.done();
     outcome
 }
 
-fn work_together<C: Behaviour, S: Behaviour>(
-    client: &mut Worker<C>,
-    server: &mut Worker<S>,
-) -> io::Result<()> {
+fn work_together(client: &mut dyn Half, server: &mut dyn Half) -> io::Result<()> {
     loop {
         let rounds = [client.round()?, server.round()?];
         if rounds == [Round::Close; 2] {
@@ -42,11 +90,11 @@ fn work_together<C: Behaviour, S: Behaviour>(
             .into_iter()
             .flatten()
             .min();
-        if timeout == Some(Duration::ZERO) && !client.rings[0].has_pending() {
+        if timeout == Some(Duration::ZERO) && !client.has_pending() {
             continue;
         }
         server.notify(true);
-        client.sleep(timeout, || server.has_work())?;
+        client.sleep(timeout, &|| server.has_work())?;
         server.notify(false);
     }
 }

@@ -80,8 +80,8 @@ pub(super) struct Worker<B: Behaviour> {
 }
 
 /// Runs `job` on io_uring until it is told to close.
-pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Result<()> {
-    let mut worker = Worker::new(job, waker, Place::Lead)?;
+pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<OwnedEvent>) -> io::Result<()> {
+    let mut worker = Worker::new(job, behaviour, waker, Place::Lead)?;
     let outcome = worker.work();
     worker.close_all();
     worker.desk.done();
@@ -90,7 +90,7 @@ pub(crate) fn run<B: Behaviour>(job: Job<B>, waker: Arc<OwnedEvent>) -> io::Resu
 
 /// Whether a worker has its thread for itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Its first ring is the one that the thread waits on.
     Lead,
     /// Another one's first ring is; this one's rings signal the waker.
@@ -99,7 +99,7 @@ pub(super) enum Place {
 
 /// How a round of the loop ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Round {
+pub(crate) enum Round {
     /// Rings had something to do, and may again.
     Busy,
     /// Nothing to do until a ring, a timer or an order says so.
@@ -109,10 +109,15 @@ pub(super) enum Round {
 }
 
 impl<B: Behaviour> Worker<B> {
-    pub(super) fn new(job: Job<B>, waker: Arc<OwnedEvent>, place: Place) -> io::Result<Worker<B>> {
+    pub(super) fn new(
+        job: Job,
+        behaviour: B,
+        waker: Arc<OwnedEvent>,
+        place: Place,
+    ) -> io::Result<Worker<B>> {
         let slots = job.ring_slots;
-        let memory = job.behaviour.memory();
-        let desk = Desk::new(job);
+        let memory = behaviour.memory();
+        let desk = Desk::new(job, behaviour);
         let pool = match desk.reads() {
             Reads::Discards => BufferPool::for_discards(BUFFERS, DISCARD_BYTES)?,
             Reads::All | Reads::Asked | Reads::Never => BufferPool::new(BUFFERS, BUFFER_BYTES)?,
@@ -148,7 +153,7 @@ impl<B: Behaviour> Worker<B> {
                 Round::Idle => {
                     let timeout = self.timeout();
                     if timeout != Some(Duration::ZERO) || self.rings[0].has_pending() {
-                        self.sleep(timeout, || false)?;
+                        self.sleep(timeout, &|| false)?;
                     }
                 }
             }
@@ -297,7 +302,7 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn sleep(
         &mut self,
         timeout: Option<Duration>,
-        others: impl Fn() -> bool,
+        others: &dyn Fn() -> bool,
     ) -> io::Result<()> {
         self.notify(true);
         // The kernel marks work, then looks whether to notify; we do it the other way round.

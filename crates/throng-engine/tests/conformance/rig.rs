@@ -374,7 +374,6 @@ impl Side {
     {
         let job = Job {
             role,
-            behaviour,
             traffic,
             counters: Arc::clone(&self.counters[worker]),
             outlet: Arc::clone(&self.outlets[worker]),
@@ -385,7 +384,8 @@ impl Side {
             ring_slots,
             core: None,
         };
-        let thread = spawn(engine, format!("worker-{worker}"), job).expect("a thread");
+        let thread =
+            spawn(engine, format!("worker-{worker}"), job.with(behaviour)).expect("a thread");
         self.threads.push(thread);
     }
 }

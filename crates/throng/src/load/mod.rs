@@ -127,17 +127,6 @@ fn start_clients(
         });
         let job = Job {
             role,
-            behaviour: Load::new(
-                Task {
-                    connections: scenario.connections,
-                    worker,
-                    workers: plan.workers,
-                    ..Task::new(script.clone(), pacing.clone())
-                },
-                traffic,
-                Raw,
-                Nothing,
-            ),
             traffic,
             closing: if server.is_some() {
                 Closing::ByPeer
@@ -152,10 +141,19 @@ fn start_clients(
             ring_slots: plan.ring_slots,
             core: server.map(|_| worker),
         };
+        let task = Task {
+            connections: scenario.connections,
+            worker,
+            workers: plan.workers,
+            ..Task::new(script.clone(), pacing.clone())
+        };
+        let work = job.with(Load::new(task, traffic, Raw, Nothing));
         match server {
-            Some(own) => clients.threads.extend(own.start(worker, job, plan, watch)?),
+            Some(own) => clients
+                .threads
+                .extend(own.start(worker, work, plan, watch)?),
             None => {
-                let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), job)
+                let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), work)
                     .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
                 clients.threads.push(thread);
             }

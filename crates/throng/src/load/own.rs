@@ -7,11 +7,11 @@ use crate::run::{Side, Watch, WorkerThread};
 use crate::serve;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use throng_core::behaviour::{Behaviour, Echo, Load, Sink, Traffic};
+use throng_core::behaviour::{Echo, Sink, Traffic};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, ServeMode};
 use throng_core::stats::Counters;
-use throng_engine::{Closing, Job, Reach, Role, ServerRole, SocketOptions};
+use throng_engine::{Closing, Job, Reach, Role, ServerRole, SocketOptions, Work};
 
 /// What its workers need.
 pub(super) struct OwnServer {
@@ -69,28 +69,10 @@ impl OwnServer {
     pub fn start(
         &self,
         worker: u32,
-        client: Job<Load>,
+        client: Work,
         plan: &LoadPlan,
         watch: &Watch,
     ) -> Result<Vec<WorkerThread>, Failure> {
-        match self.mode {
-            ServeMode::Sink => self.start_with(Sink, worker, client, plan, watch),
-            ServeMode::Echo => self.start_with(Echo, worker, client, plan, watch),
-        }
-    }
-
-    fn start_with<B>(
-        &self,
-        behaviour: B,
-        worker: u32,
-        client: Job<Load>,
-        plan: &LoadPlan,
-        watch: &Watch,
-    ) -> Result<Vec<WorkerThread>, Failure>
-    where
-        B: Behaviour + Send + 'static,
-        B::Conn: Send,
-    {
         let at = worker as usize;
         let server = Job {
             role: Role::Server(ServerRole {
@@ -98,7 +80,6 @@ impl OwnServer {
                 max: self.max_connections,
                 others: Vec::new(),
             }),
-            behaviour,
             traffic: Traffic::On,
             closing: Closing::Reset,
             options: SocketOptions::default(),
@@ -107,7 +88,11 @@ impl OwnServer {
             control: Arc::clone(&watch.control),
             clock: watch.clock,
             ring_slots: plan.ring_slots,
-            core: client.core,
+            core: Some(worker),
+        };
+        let server = match self.mode {
+            ServeMode::Sink => server.with(Sink),
+            ServeMode::Echo => server.with(Echo),
         };
         throng_engine::spawn_pair(plan.engine, worker, client, server)
             .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))

@@ -20,7 +20,7 @@ pub use pace::{Arriving, Pacing};
 pub use pattern::Pattern;
 pub use wire::{Came, Raw, Wire};
 
-use super::{At, Behaviour, Outbox, Reads, Send};
+use super::{At, Behaviour, Outbox, Reads, Send, Steer};
 use crate::pacing::{BytePace, Due};
 use crate::payload::{Cursor, Dice, Portion, Script, Speaker, What};
 use crate::stats::{Closed, Measured};
@@ -671,6 +671,10 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
             Traffic::Waiting | Traffic::On => Time(u64::MAX),
         };
         self.pace.traffic(traffic, now);
+    }
+
+    fn steer(&mut self, steer: &Steer) {
+        self.pace.steer(steer);
     }
 
     fn take_measured(&mut self) -> Measured {

@@ -1,6 +1,7 @@
 //! When a load's next message goes out.
 
 use super::{Task, Traffic};
+use crate::behaviour::Steer;
 use crate::pacing::{Arrivals, BytePace, Due, MessagePace, Profile, Spacing};
 use crate::stats::Durations;
 use crate::time::Time;
@@ -352,5 +353,23 @@ impl Pace {
             }
             (Traffic::Waiting | Traffic::Off, _) => None,
         };
+    }
+
+    /// The rate of what arrives changes.
+    pub fn steer(&mut self, steer: &Steer) {
+        let Pace::Arrivals(arrived) = self else {
+            return;
+        };
+        // Before traffic begins it is the rate to begin with, afterwards there is nothing to steer.
+        match (steer, &mut arrived.arrivals, &mut arrived.rate) {
+            (Steer::Rate { from, rate }, Some(arrivals), _) => arrivals.set_rate(*from, *rate),
+            (Steer::Rate { rate, .. }, None, waiting) => *waiting = Arriving::Constant(*rate),
+            (Steer::Piece { from, piece }, Some(arrivals), _) => arrivals.append(*from, piece),
+            (Steer::Piece { piece, .. }, None, Arriving::Profile(profile)) => {
+                // Longer than any run: what can't be added is never reached.
+                let _ = profile.push(*piece);
+            }
+            (Steer::Piece { .. }, None, Arriving::Constant(_)) => {}
+        }
     }
 }

@@ -1,15 +1,4 @@
 //! Random strings from a regular expression: what `\{re …}` takes.
-//!
-//! Literals, classes (`[a-z0-9]`, `[^"]`, `[[:alpha:]]`, `\d \w \s`, set operations), groups, `|`, `?`, `*`,
-//! `+`, `{n}`, `{n,}`, `{n,m}`. As tcpkali has it:
-//!
-//! - `*` is `{0,16}`, `+` is `{1,16}`; `{n,}` is `{n,n+16}`. Each count is as likely as any other, and so is each
-//!   branch of an alternation and each member of a class.
-//! - `.` stands for itself: `\{re [a-z]{3}.example.org}`.
-//! - White space beside `[ ] ( ) { } ? * + |` and at the beginning is ignored; write `[ ]` for a space there.
-//!
-//! Strings are bytes. A negated class (`[^…]`, `\D \W \S`) gives printable ASCII. What cannot be drawn (anchors,
-//! look-around, Unicode classes) is refused, and so is what could be longer than [`LONGEST`].
 
 mod class;
 mod program;
@@ -49,6 +38,17 @@ impl fmt::Display for RegexError {
 impl std::error::Error for RegexError {}
 
 /// A regular expression, compiled for drawing strings that match it.
+///
+/// Literals, classes (`[a-z0-9]`, `[^"]`, `[[:alpha:]]`, `\d \w \s`, set operations), groups, `|`, `?`, `*`,
+/// `+`, `{n}`, `{n,}`, `{n,m}`. As tcpkali has it:
+///
+/// - `*` is `{0,16}`, `+` is `{1,16}`; `{n,}` is `{n,n+16}`. Each count is as likely as any other, and so is each
+///   branch of an alternation and each member of a class.
+/// - `.` stands for itself: `\{re [a-z]{3}.example.org}`.
+/// - White space beside `[ ] ( ) { } ? * + |` and at the beginning is ignored; write `[ ]` for a space there.
+///
+/// Strings are bytes. A negated class (`[^…]`, `\D \W \S`) gives printable ASCII. What cannot be drawn (anchors,
+/// look-around, Unicode classes) is refused, and so is what could be longer than 1 MiB.
 #[derive(Clone, Debug)]
 pub struct Regex {
     node: Node,
@@ -56,7 +56,7 @@ pub struct Regex {
 }
 
 impl Regex {
-    /// Compiles `pattern`. See the [module](self) for what it may hold.
+    /// Compiles `pattern`. See [above](Self) for what it may hold.
     ///
     /// # Errors
     /// What it may not hold, with its place.

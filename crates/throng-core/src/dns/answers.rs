@@ -1,0 +1,248 @@
+//! The stream of answers on one connection: which query each is for, and how it went.
+
+use std::fmt;
+
+/// Length, id and flags: as much of an answer as is looked at.
+const LOOKED_AT: u8 = 6;
+/// A message's header (RFC 1035, section 4.1.1); no message is shorter.
+const HEADER: u16 = 12;
+/// In the third byte of a header: this is an answer, and it was truncated.
+const QR: u8 = 0x80;
+const TC: u8 = 0x02;
+/// What `seen` is once the stream has turned out not to be DNS.
+const TOO_SHORT: u8 = 0xfe;
+const NO_ANSWER: u8 = 0xff;
+
+/// An answer that has come in completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Which query it answers.
+    pub id: u16,
+    /// How it went: 0 is without an error (see [`rcode_name`]). The four bits of the header; those that
+    /// EDNS adds are not looked at.
+    pub rcode: u8,
+    /// Whether the server says that it left something out.
+    pub truncated: bool,
+    /// Its length in bytes, without the two of the length before it.
+    pub bytes: u16,
+}
+
+/// Why a stream can't be answers of a name server. It does not mend itself: close the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotDns {
+    /// A message of this many bytes, fewer than a header has.
+    TooShort(u16),
+    /// A message that says it is a query.
+    NotAnAnswer,
+}
+
+impl fmt::Display for NotDns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotDns::TooShort(bytes) => write!(
+                f,
+                "the peer does not speak DNS over TCP: a message of {bytes} bytes, {HEADER} are the fewest"
+            ),
+            NotDns::NotAnAnswer => {
+                f.write_str("the peer does not answer DNS queries: it sent a query itself")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotDns {}
+
+/// What is kept of a connection between one slice of its bytes and the next: 8 bytes, and no buffer. An
+/// answer may come split anywhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answers {
+    /// The present answer's length, id, and byte 3 of its header joined with the rcode, as far as seen.
+    length: u16,
+    id: u16,
+    /// Bytes that are still to come of the present answer, once `seen` is complete.
+    left: u16,
+    flags: u8,
+    /// How many of the bytes that are looked at have been.
+    seen: u8,
+}
+
+impl Answers {
+    /// Whether an answer has come in part.
+    pub fn is_within_one(&self) -> bool {
+        (1..=LOOKED_AT).contains(&self.seen)
+    }
+
+    /// Reads on with `bytes`; `each` is called for every answer that they complete.
+    ///
+    /// # Errors
+    /// This can't be DNS. Answers before that place have been given; every later call fails alike.
+    pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Answer)) -> Result<(), NotDns> {
+        loop {
+            if self.seen == LOOKED_AT {
+                let skip = bytes.len().min(usize::from(self.left));
+                self.left -= skip as u16;
+                bytes = &bytes[skip..];
+                if self.left > 0 {
+                    return Ok(());
+                }
+                each(Answer {
+                    id: self.id,
+                    rcode: self.flags & 0x0f,
+                    truncated: self.flags & 0xf0 != 0,
+                    bytes: self.length,
+                });
+                *self = Answers::default();
+            }
+            let Some((&byte, rest)) = bytes.split_first() else {
+                return self.broken().map_or(Ok(()), Err);
+            };
+            bytes = rest;
+            self.look_at(byte)?;
+        }
+    }
+
+    fn look_at(&mut self, byte: u8) -> Result<(), NotDns> {
+        match self.seen {
+            0 | 1 => self.length = self.length << 8 | u16::from(byte),
+            2 | 3 => self.id = self.id << 8 | u16::from(byte),
+            // Of this byte only the truncation is needed later; it goes where the rcode leaves room.
+            4 => self.flags = (byte & TC) << 4,
+            5 => self.flags |= byte & 0x0f,
+            _ => {}
+        }
+        match self.seen {
+            1 if self.length < HEADER => self.seen = TOO_SHORT,
+            4 if byte & QR == 0 => self.seen = NO_ANSWER,
+            0..LOOKED_AT => self.seen += 1,
+            _ => {}
+        }
+        self.left = self.length.wrapping_sub(4);
+        self.broken().map_or(Ok(()), Err)
+    }
+
+    fn broken(&self) -> Option<NotDns> {
+        match self.seen {
+            TOO_SHORT => Some(NotDns::TooShort(self.length)),
+            NO_ANSWER => Some(NotDns::NotAnAnswer),
+            _ => None,
+        }
+    }
+}
+
+/// The name of an rcode (RFC 1035, RFC 2136); `?` for one without a name.
+pub fn rcode_name(rcode: u8) -> &'static str {
+    const NAMES: [&str; 11] = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+        "NXRRSET", "NOTAUTH", "NOTZONE",
+    ];
+    NAMES.get(usize::from(rcode)).copied().unwrap_or("?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Answers of NSD 4.6.1 to nine queries on one connection.
+    const PIPELINED: &[u8] = include_bytes!("../../tests/corpus/dns/pipelined.bin");
+    const TRUNCATED: &[u8] = include_bytes!("../../tests/corpus/dns/truncated.bin");
+    const TOO_SHORT: &[u8] = include_bytes!("../../tests/corpus/dns/too_short.bin");
+    const A_QUERY: &[u8] = include_bytes!("../../tests/corpus/dns/a_query.bin");
+    const HTTP: &[u8] = include_bytes!("../../tests/corpus/dns/http.bin");
+
+    fn read(bytes: &[u8]) -> (Vec<Answer>, Result<(), NotDns>) {
+        let mut all = vec![];
+        let end = Answers::default().feed(bytes, |answer| all.push(answer));
+        (all, end)
+    }
+
+    #[test]
+    fn a_real_servers_answers_are_read() {
+        let (all, end) = read(PIPELINED);
+        assert_eq!(end, Ok(()));
+        let seen: Vec<_> = all
+            .iter()
+            .map(|a| (a.id, rcode_name(a.rcode), a.truncated, a.bytes))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (1, "NOERROR", false, 78),
+                (2, "NOERROR", false, 101),
+                (3, "NOERROR", false, 84),
+                (0xfffe, "NXDOMAIN", false, 87),
+                (5, "REFUSED", false, 29),
+                (6, "NOERROR", false, 58),
+                (7, "NOERROR", false, 106),
+                (8, "NOERROR", false, 79),
+                (9, "REFUSED", false, 12),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_truncated_answer_is_told_as_such() {
+        let (all, _) = read(TRUNCATED);
+        assert_eq!((all[0].truncated, all[0].rcode), (true, 0));
+    }
+
+    #[test]
+    fn the_longest_answer_is_skipped_without_keeping_it() {
+        assert!(size_of::<Answers>() <= 8);
+        let mut longest = vec![0xff, 0xff, 0x12, 0x34, 0x84, 0];
+        longest.resize(2 + 65535, 0x55);
+        longest.extend(&PIPELINED[..80]);
+        let (all, end) = read(&longest);
+        assert_eq!(end, Ok(()));
+        assert_eq!((all.len(), all[0].id, all[0].bytes), (2, 0x1234, 65535));
+    }
+
+    #[test]
+    fn what_can_not_be_dns_is_refused_for_good() {
+        for (bytes, answers, error) in [
+            (TOO_SHORT, 1, NotDns::TooShort(11)),
+            (A_QUERY, 0, NotDns::NotAnAnswer),
+            (HTTP, 0, NotDns::NotAnAnswer),
+            (&[0, 0][..], 0, NotDns::TooShort(0)),
+        ] {
+            let mut state = Answers::default();
+            let mut all = 0;
+            assert_eq!(state.feed(bytes, |_| all += 1), Err(error));
+            assert_eq!(all, answers);
+            for more in [&[][..], PIPELINED] {
+                let again = state.feed(more, |a| panic!("{a:?} after {error}"));
+                assert_eq!(again, Err(error));
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_in_part_is_known_to_be_one() {
+        let mut state = Answers::default();
+        for (at, byte) in PIPELINED[..80].iter().enumerate() {
+            assert_eq!(state.is_within_one(), at > 0, "{at}");
+            assert_eq!(state.feed(&[*byte], |_| {}), Ok(()));
+        }
+        assert!(!state.is_within_one());
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_where_the_stream_is_split(
+            mut cuts in prop::collection::vec(0..PIPELINED.len() + TOO_SHORT.len(), 0..40),
+        ) {
+            let stream = [PIPELINED, TOO_SHORT].concat();
+            cuts.push(stream.len());
+            cuts.sort_unstable();
+            let mut state = Answers::default();
+            let mut all = vec![];
+            let mut end = Ok(());
+            let mut from = 0;
+            for to in cuts {
+                end = state.feed(&stream[from..to], |answer| all.push(answer));
+                from = to;
+            }
+            prop_assert_eq!((all, end), read(&stream));
+        }
+    }
+}
