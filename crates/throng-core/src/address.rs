@@ -11,6 +11,13 @@ pub const MAX_SOURCES: u128 = 65_536;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressError(String);
 
+impl AddressError {
+    /// With this text, which says what would be right.
+    pub(crate) fn new(text: String) -> AddressError {
+        AddressError(text)
+    }
+}
+
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod scenario;
 pub mod stats;
 pub mod summary;
+pub mod target;
 pub mod time;
 pub mod tune;
 pub mod units;

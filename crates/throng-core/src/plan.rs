@@ -367,6 +367,7 @@ mod tests {
             workers: None,
             engine: EngineChoice::Auto,
             force: false,
+            options: Default::default(),
         }
     }
 
@@ -505,6 +506,7 @@ mod tests {
             workers: None,
             engine,
             force: false,
+            options: Default::default(),
         };
         let plan = serve(&asks(None, EngineChoice::Epoll), &host()).unwrap();
         // Two workers with two files each, a listener, one under /proc.

@@ -1,10 +1,25 @@
 //! What the user asks for: validated, complete, plain data. No handles, no clocks.
 
+pub mod latency;
+pub mod listen;
+pub mod observe;
+pub mod tls;
+pub mod traffic;
+pub mod websocket;
+
+use crate::dns::Query;
 use crate::payload::Messages;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+pub use latency::{LatencyAsked, MessageLatency, Percentile};
+pub use listen::{ListenMode, Listening, Target};
+pub use observe::{Dump, SocketOptions, StatsdAsked, Whose};
+pub use tls::{TlsClient, TlsServer};
+pub use traffic::{Limits, RunRate, Search, WholeRun};
+pub use websocket::WebSocketAsked;
 
 /// Which event loop moves the bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +43,68 @@ pub enum ServeMode {
     Sink,
     /// Sends it back.
     Echo,
+    /// Sends messages, discards what comes (RFC 864 with a text of one's own).
+    Chargen,
+    /// Speaks WebSocket and sends each message back.
+    Ws,
+    /// Speaks WebSocket and discards what comes.
+    WsSink,
+}
+
+impl ServeMode {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            ServeMode::Sink => "sink",
+            ServeMode::Echo => "echo",
+            ServeMode::Chargen => "chargen",
+            ServeMode::Ws => "ws",
+            ServeMode::WsSink => "ws-sink",
+        }
+    }
+}
+
+/// What is to happen on connections, and what is told of it. The same for those that are opened and,
+/// where it applies, those that are accepted. Its default is nothing at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// The targets as they were given, one for each positional argument.
+    pub targets: Vec<Target>,
+    /// Bounds of each connection's traffic.
+    pub limits: Limits,
+    /// A server that sends: what, in the order of the command line. (A load has `messages`.)
+    pub messages: Messages,
+    /// A server that sends: messages a second on each connection; `None` for as fast as they go. (A
+    /// load has `repeat`.)
+    pub rate: Option<Rate>,
+    /// Messages of the whole run instead of each connection's.
+    pub whole_run: Option<WholeRun>,
+    /// A search for the highest rate instead of a given one.
+    pub search: Option<Search>,
+    /// DNS questions to send, in turn.
+    pub dns: Vec<Query>,
+    /// What random numbers begin with.
+    pub seed: u64,
+    /// Which latencies are measured.
+    pub latency: LatencyAsked,
+    /// What is set on each socket.
+    pub socket: SocketOptions,
+    /// Connections speak WebSocket.
+    pub websocket: Option<WebSocketAsked>,
+    /// Connections that are opened speak TLS.
+    pub tls_client: Option<TlsClient>,
+    /// Connections that are accepted speak TLS.
+    pub tls_server: Option<TlsServer>,
+    /// Connections are accepted, too.
+    pub listening: Option<Listening>,
+    /// How long all connections may take to come up; `None` for as long as they do.
+    pub ramp_limit: Option<Duration>,
+    /// Which traffic is printed.
+    pub dump: Dump,
+    /// How much is said besides: 0 errors, 1 what goes for everybody, 2 details, 3 everything.
+    pub verbosity: u8,
+    /// Where metrics go.
+    pub statsd: Option<StatsdAsked>,
 }
 
 /// When the repeated message is sent again.
@@ -78,6 +155,8 @@ pub struct LoadScenario {
     pub engine: EngineChoice,
     /// Go ahead although the plan says that it can't work (`--force`).
     pub force: bool,
+    /// What is to happen on the connections.
+    pub options: Options,
 }
 
 /// `throng serve`: connections to accept.
@@ -99,4 +178,6 @@ pub struct ServeScenario {
     pub engine: EngineChoice,
     /// Go ahead although the plan says that it can't work (`--force`).
     pub force: bool,
+    /// What is to happen on the connections.
+    pub options: Options,
 }

@@ -5,6 +5,7 @@
 //! be checked against each other: attempted = established + failed + in flight, and
 //! established (or accepted) = open + closed by somebody.
 
+use crate::time::Time;
 use crate::websocket::Violation;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -207,6 +208,12 @@ counted! {
     /// Messages that were sent and had no answer when their connection ended, where answers are looked
     /// for.
     messages_unanswered,
+    /// Answers to nothing that was asked.
+    answers_unasked,
+    /// Answers that say that something is wrong (DNS: an rcode other than 0).
+    answers_with_error,
+    /// Connections on which something came that can't be DNS.
+    not_dns,
     /// Times that the text that ends the run was seen.
     stops_seen,
 }
@@ -343,18 +350,42 @@ impl Durations {
     }
 }
 
+/// One round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When the query was handed to the kernel.
+    pub sent: Time,
+    /// From then to when its answer was there.
+    pub took: Duration,
+    /// The connection's number.
+    pub connection: u32,
+    /// The query's id.
+    pub query: u16,
+    /// How it went (DNS rcode).
+    pub rcode: u8,
+    /// Whether the server left something out.
+    pub truncated: bool,
+}
+
 macro_rules! measured {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a worker measured.
         #[derive(Clone, Debug, Default)]
         pub struct Measured {
             $($(#[$doc])* pub $name: Durations,)*
+            /// Each round trip, where they are kept one by one.
+            pub samples: Vec<Sample>,
         }
 
         impl Measured {
             /// Adds another worker's, or another interval's.
-            pub fn merge(&mut self, other: &Measured) {
+            pub fn merge(&mut self, other: Measured) {
                 $(self.$name.merge(&other.$name);)*
+                if self.samples.is_empty() {
+                    self.samples = other.samples;
+                } else {
+                    self.samples.extend(other.samples);
+                }
             }
         }
     };

@@ -3,6 +3,7 @@
 
 use crate::diagnosis::Diagnosis;
 use crate::plan::Engine;
+use crate::scenario::Percentile;
 use crate::stats::{Closed, Durations, FailCause, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -299,6 +300,84 @@ pub struct Summary {
     pub cost: Cost,
     /// The run second by second; thinned to at most [`MAX_SAMPLES`].
     pub over_time: Vec<Sample>,
+    /// What went over the connections while all were up; `None` for a server, or if they never were.
+    pub steady: Option<Steady>,
+    /// Latencies at the percentiles that were asked for.
+    pub latencies: Vec<LatencyAt>,
+}
+
+/// What went over the connections from when all were up to the end of the hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Steady {
+    /// How long that was.
+    pub seconds: f64,
+    /// Connections that were open at its end and that this side had opened.
+    pub opened: u64,
+    /// Connections that were open at its end and that this process had accepted.
+    pub accepted: u64,
+    /// What went over those that were opened.
+    pub traffic: Traffic,
+    /// What went over those that were accepted.
+    pub accepted_traffic: Option<Traffic>,
+}
+
+/// What a latency is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatencyOf {
+    /// From the start of an attempt to connect to its success.
+    Connect,
+    /// From a connection's coming up to the first byte on it.
+    FirstByte,
+    /// From when a message was due to its answer.
+    Message,
+}
+
+/// A latency at the percentiles that were asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatencyAt {
+    /// What it is of.
+    pub of: LatencyOf,
+    /// How many were measured.
+    pub count: u64,
+    /// The least, in microseconds; `None` if none was measured.
+    pub min_us: Option<f64>,
+    /// The mean.
+    pub mean_us: Option<f64>,
+    /// The greatest.
+    pub max_us: Option<f64>,
+    /// At each percentile, in the order in which they were asked for.
+    pub at: Vec<AtPercentile>,
+}
+
+/// One percentile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AtPercentile {
+    /// As it was written: `99.5`.
+    pub percentile: String,
+    /// Microseconds; `None` if none was measured.
+    pub us: Option<f64>,
+}
+
+impl LatencyAt {
+    /// That of `all` at `percentiles`.
+    pub fn of(of: LatencyOf, all: &Durations, percentiles: &[Percentile]) -> LatencyAt {
+        let us = |d: Duration| d.as_nanos() as f64 / 1e3;
+        LatencyAt {
+            of,
+            count: all.count(),
+            min_us: all.percentile(0.0).map(us),
+            mean_us: all.mean().map(us),
+            max_us: all.percentile(100.0).map(us),
+            at: percentiles
+                .iter()
+                .map(|p| AtPercentile {
+                    percentile: p.written().to_owned(),
+                    us: all.percentile(p.value()).map(us),
+                })
+                .collect(),
+        }
+    }
 }
 
 /// The most samples a summary holds. A longer run is thinned by joining neighbours.

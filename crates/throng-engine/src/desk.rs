@@ -567,7 +567,7 @@ impl<B: Behaviour> Desk<B> {
         measured
             .connect
             .merge(&std::mem::take(&mut self.connect_times));
-        self.outlet.put(collection, &measured);
+        self.outlet.put(collection, measured);
     }
 }
 

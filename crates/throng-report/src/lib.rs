@@ -1,7 +1,8 @@
 //! Draws what a run came to: a [`Snapshot`](throng_core::summary::Snapshot) while it lasts ([`live`]),
 //! a [`Summary`](throng_core::summary::Summary) at its end, for people ([`text`]) and for scripts
 //! ([`json`], described in docs/summary.md), and what a machine can hold before it ([`plan`]). [`human`] is how both say numbers, [`colour`] when and
-//! how they are coloured, [`mod@file`] how a report gets into a file.
+//! how they are coloured, [`mod@file`] how a report gets into a file. [`tcpkali`] draws the same in that
+//! program's lines, [`statsd`] sends metrics while the run lasts.
 //!
 //! Nothing here measures or decides anything: a report says what the data say, and no more.
 
@@ -14,5 +15,7 @@ pub mod json;
 pub mod live;
 pub mod plan;
 mod sparkline;
+pub mod statsd;
+pub mod tcpkali;
 pub mod text;
 pub mod tune;

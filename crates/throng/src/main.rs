@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod ask;
 mod cli;
 mod evidence;
 mod facts;
@@ -15,14 +16,13 @@ mod serve;
 mod signals;
 mod tune;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 use throng_core::plan::Shortfall;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         // Help and version, which were asked for, and help for who gave nothing.
         Err(e)
@@ -77,6 +77,7 @@ fn in_one_line(error: &clap::Error) -> String {
 }
 
 /// Why there is no result: lines for stderr, and the exit code.
+#[derive(Debug)]
 struct Failure {
     code: u8,
     lines: Vec<String>,

@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::cli::{Common, OutputForm};
 use std::io::{self, Write};
 use throng_core::summary::Summary;
+use throng_report::tcpkali::{self, TcpkaliReport};
 use throng_report::{colour, file, json, text};
 
 /// Prints or writes the summary as asked.
@@ -13,6 +14,9 @@ pub(crate) fn summary(summary: &Summary, common: &Common) -> Result<(), Failure>
     let drawn = match common.output {
         OutputForm::Text => text::write_text(summary, &mut bytes, colour),
         OutputForm::Json => json::write_json(summary, &mut bytes),
+        OutputForm::Tcpkali => {
+            tcpkali::write_result(&TcpkaliReport::of(summary, false), &mut bytes)
+        }
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the summary: {e}")))?;
     match &common.output_file {

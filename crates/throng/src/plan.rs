@@ -1,9 +1,9 @@
 //! `throng plan`: what this machine can hold, and what N connections need.
 
 use crate::Failure;
-use crate::cli::{OutputForm, PlanArgs};
+use crate::ask::target::resolve;
+use crate::cli::{DocumentForm, PlanArgs};
 use crate::facts;
-use crate::load::ask::resolve;
 use crate::output;
 use std::io;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<u8, Failure> {
         }),
     };
     let mut bytes = Vec::new();
-    let to_people = args.output == OutputForm::Text;
+    let to_people = args.output == DocumentForm::Text;
     if args.survey {
         json::write_json(&host, &mut bytes).map_err(cannot_draw)?;
         write(args, &bytes)?;

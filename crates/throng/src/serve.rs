@@ -1,6 +1,7 @@
 //! `throng serve`: accepts connections and holds them.
 
 use crate::Failure;
+use crate::ask;
 use crate::cli::ServeArgs;
 use crate::evidence::Counted;
 use crate::facts::Machine;
@@ -21,16 +22,8 @@ use throng_report::human;
 
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
-    let scenario = ServeScenario {
-        listen: args.listen.clone(),
-        mode: args.mode.into(),
-        backlog: args.backlog,
-        max_connections: args.max_connections,
-        duration: args.duration,
-        workers: args.workers,
-        engine: args.common.engine.into(),
-        force: args.common.force,
-    };
+    let scenario = ask::serve::scenario(args)?;
+    ask::missing::refuse_serve(&scenario)?;
     output::check(&args.common)?;
     let machine = Machine::read(&Wanted {
         tracking: true,
@@ -112,10 +105,7 @@ fn announce(
     });
     watch.live.note(&format!(
         "throng: {} on engine {}{}, {} worker(s){}",
-        match scenario.mode {
-            ServeMode::Sink => "sink",
-            ServeMode::Echo => "echo",
-        },
+        scenario.mode.name(),
         plan.engine.name(),
         why.unwrap_or_default(),
         plan.workers,
@@ -144,6 +134,14 @@ pub(crate) fn open_listener(
         };
         Failure::usage(format!("can't listen on {at}: {e}{remedy}"))
     })
+}
+
+/// A mode that was refused when it was asked for.
+pub(crate) fn not_built(mode: ServeMode) -> Failure {
+    Failure::usage(format!(
+        "mode {} is not built into this version",
+        mode.name()
+    ))
 }
 
 /// The workers to start.
@@ -189,6 +187,7 @@ impl Server {
             let work = match self.mode {
                 ServeMode::Sink => job.with(Sink),
                 ServeMode::Echo => job.with(Echo),
+                other => return Err(not_built(other)),
             };
             let thread = throng_engine::spawn(self.engine, name, work)
                 .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
@@ -254,6 +253,8 @@ fn finish(
         message_rate: None,
         cost: watch.meter.cost(watch.peak),
         over_time: watch.samples.into_vec(),
+        steady: None,
+        latencies: Vec::new(),
     };
     output::summary(&summary, &args.common)?;
     Ok(summary.exit_code())

@@ -1,7 +1,7 @@
 //! `throng tune`: what the system should be set to for N connections; sets it and puts it back.
 
 use crate::Failure;
-use crate::cli::{OsArg, OutputForm, TuneArgs};
+use crate::cli::{DocumentForm, OsArg, TuneArgs};
 use crate::output::to_stdout;
 use std::collections::BTreeMap;
 use std::io;
@@ -143,8 +143,8 @@ fn fault(fault: Fault) -> Failure {
 fn show(report: &Report, args: &TuneArgs) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
     let drawn = match args.output {
-        OutputForm::Text => tune::write_text(report, &mut bytes, colour::wanted(&io::stdout())),
-        OutputForm::Json => json::write_json(report, &mut bytes),
+        DocumentForm::Text => tune::write_text(report, &mut bytes, colour::wanted(&io::stdout())),
+        DocumentForm::Json => json::write_json(report, &mut bytes),
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the report: {e}")))?;
     to_stdout(&bytes)?;

@@ -160,7 +160,7 @@ impl Side {
             done.expect("no event loop fails");
         }
         for outlet in &self.outlets {
-            measured.merge(&outlet.take());
+            measured.merge(outlet.take());
         }
         let tally = self.tally();
         assert_eq!(tally.open(), 0, "nothing stays open: {tally:?}");
@@ -410,6 +410,7 @@ fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
         workers: None,
         engine: EngineChoice::Auto,
         force: true,
+        options: Default::default(),
     };
     // Where connections go does not depend on what the machine allows.
     let host = Host {

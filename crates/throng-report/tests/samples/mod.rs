@@ -110,6 +110,8 @@ pub fn perfect() -> Summary {
             cpu_system_s: 66.1,
         },
         over_time,
+        steady: None,
+        latencies: Vec::new(),
     }
 }
 

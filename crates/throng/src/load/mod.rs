@@ -1,6 +1,5 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
-pub(crate) mod ask;
 mod evidence;
 mod own;
 mod verdict;
@@ -8,6 +7,7 @@ mod watch;
 
 use crate::Failure;
 use crate::admission::LocalListeners;
+use crate::ask;
 use crate::cli::LoadArgs;
 use crate::facts::Machine;
 use crate::output;
@@ -31,7 +31,8 @@ const COMBINE_FROM: f64 = 2000.0;
 
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
-    let scenario = ask::scenario(args)?;
+    let scenario = ask::load::scenario(args)?;
+    ask::missing::refuse_load(&scenario)?;
     output::check(&args.common)?;
     let machine = Machine::read(&Wanted {
         targets: scenario.targets.clone(),

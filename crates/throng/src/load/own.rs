@@ -93,6 +93,7 @@ impl OwnServer {
         let server = match self.mode {
             ServeMode::Sink => server.with(Sink),
             ServeMode::Echo => server.with(Echo),
+            other => return Err(serve::not_built(other)),
         };
         throng_engine::spawn_pair(plan.engine, worker, client, server)
             .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))

@@ -9,10 +9,11 @@ use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::plan::LoadPlan;
-use throng_core::scenario::{LoadScenario, Repeat};
+use throng_core::scenario::{LoadScenario, Percentile, Repeat};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Connections, MessageRate, Percentiles, Phase, SetUp, Summary, Traffic, VERSION,
+    Connections, LatencyAt, LatencyOf, MessageRate, Percentiles, Phase, SetUp, Steady, Summary,
+    Traffic, VERSION,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
@@ -30,6 +31,7 @@ const STILL: Duration = Duration::from_millis(500);
 struct Mark {
     at: Duration,
     clients: Tally,
+    server: Option<Tally>,
     cpu: Duration,
 }
 
@@ -163,6 +165,7 @@ impl LoadRun<'_> {
         Mark {
             at: self.watch.clock.elapsed(),
             clients: self.clients.tally(),
+            server: self.server.as_ref().map(Side::tally),
             cpu: self.watch.meter.cpu(),
         }
     }
@@ -322,8 +325,33 @@ impl LoadRun<'_> {
             message_rate,
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
+            steady: Some(Steady {
+                seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
+                opened: clients.open(),
+                accepted: server.map_or(0, |s| s.open()),
+                traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
+                accepted_traffic: held
+                    .server
+                    .zip(opened.mark.server)
+                    .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+            }),
+            latencies: latencies(self.scenario, &measured),
         })
     }
+}
+
+/// Those latencies that were asked for, at the percentiles that were.
+fn latencies(scenario: &LoadScenario, measured: &Measured) -> Vec<LatencyAt> {
+    let asked = &scenario.options.latency;
+    let percentiles = match asked.percentiles.as_slice() {
+        [] => &Percentile::usual(),
+        some => some,
+    };
+    let all = [(asked.connect, LatencyOf::Connect, &measured.connect)];
+    all.into_iter()
+        .filter(|(asked, ..)| *asked)
+        .map(|(_, of, durations)| LatencyAt::of(of, durations, percentiles))
+        .collect()
 }
 
 /// How well the rate was kept from when all were up to the end of the hold.

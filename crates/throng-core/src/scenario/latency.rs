@@ -1,0 +1,184 @@
+//! Which latencies are measured, and at which percentiles they are told.
+
+use crate::payload::Message;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Which latencies are measured, and where they go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyAsked {
+    /// From the start of an attempt to its success. Measured in any case; told by tcpkali's lines and
+    /// StatsD if asked for.
+    pub connect: bool,
+    /// From when a connection came up to the first byte on it.
+    pub first_byte: bool,
+    /// Of messages, and how an answer is known.
+    pub message: Option<MessageLatency>,
+    /// How many answers are passed over on each connection before the first one counts.
+    pub skip: u32,
+    /// The percentiles asked for, as written; empty for those of the report.
+    pub percentiles: Vec<Percentile>,
+    /// Where to write HdrHistogram's interval log.
+    pub log: Option<PathBuf>,
+    /// Where to write each query's time and round trip, as CSV.
+    pub samples: Option<PathBuf>,
+}
+
+/// How the answer to a message is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageLatency {
+    /// This is in it: a text that may be another one for each connection, as a message may.
+    Marker(Message),
+    /// It has a `\{message.marker}`, which says when it was sent. That can be another process's
+    /// message.
+    MessageMarker,
+    /// It is what was sent, in full.
+    Echo,
+}
+
+/// A percentile, from 0 to 100 (the maximum), and how the user wrote it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Percentile {
+    value: f64,
+    written: String,
+}
+
+impl Percentile {
+    /// What tcpkali tells if nothing is asked for.
+    pub fn usual() -> Vec<Percentile> {
+        ["95", "99", "99.5"]
+            .iter()
+            .filter_map(|p| Percentile::parse(p).ok())
+            .collect()
+    }
+
+    /// One percentile.
+    ///
+    /// # Errors
+    /// Not a number from 0 to 100 in decimal digits, or longer than [`Percentile::LONGEST`].
+    pub fn parse(text: &str) -> Result<Percentile, PercentileError> {
+        let wrong = |why| PercentileError(format!("'{text}' {why}; write it like 95 or 99.5"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        if !digits(whole) || !digits(fraction) {
+            return Err(wrong("is not a percentile"));
+        }
+        if text.len() > Self::LONGEST {
+            return Err(wrong("has more digits than can be told apart"));
+        }
+        match text.parse() {
+            Ok(value) if value <= 100.0 => Ok(Percentile {
+                value,
+                written: text.to_owned(),
+            }),
+            _ => Err(wrong("is not a percentile from 0 to 100")),
+        }
+    }
+
+    /// Several, separated by commas or slashes.
+    ///
+    /// # Errors
+    /// As [`Percentile::parse`]; an empty list is none either.
+    pub fn parse_list(text: &str) -> Result<Vec<Percentile>, PercentileError> {
+        text.split([',', '/'])
+            .map(|p| Percentile::parse(p.trim()))
+            .collect()
+    }
+
+    /// The most characters of one: more decimals than this are not in any histogram.
+    pub const LONGEST: usize = 15;
+
+    /// From 0 to 100.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// As the user wrote it: `99.50` stays `99.50`.
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+}
+
+impl TryFrom<String> for Percentile {
+    type Error = PercentileError;
+    fn try_from(text: String) -> Result<Percentile, PercentileError> {
+        Percentile::parse(&text)
+    }
+}
+
+impl From<Percentile> for String {
+    fn from(p: Percentile) -> String {
+        p.written
+    }
+}
+
+/// Why a percentile could not be read; its text is one line for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PercentileError(String);
+
+impl fmt::Display for PercentileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PercentileError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn percentiles_keep_how_they_were_written() {
+        for (text, values) in [
+            ("95", &[95.0][..]),
+            ("50.0,100.0", &[50.0, 100.0]),
+            ("50/100", &[50.0, 100.0]),
+            ("0, 99.95/100", &[0.0, 99.95, 100.0]),
+        ] {
+            let list = Percentile::parse_list(text).unwrap();
+            let read: Vec<f64> = list.iter().map(Percentile::value).collect();
+            assert_eq!(read, values, "{text}");
+            for p in &list {
+                assert!(text.contains(p.written()));
+            }
+        }
+        let usual: Vec<String> = Percentile::usual().into_iter().map(String::from).collect();
+        assert_eq!(usual, ["95", "99", "99.5"]);
+    }
+
+    #[test]
+    fn what_is_no_percentile_is_told_in_one_line() {
+        for text in [
+            "",
+            "p99",
+            "-1",
+            "100.1",
+            "95,",
+            ",95",
+            "95;99",
+            "9.",
+            ".5",
+            "1e1",
+            "nan",
+            "+5",
+            "99.9999999999999999",
+        ] {
+            let error = Percentile::parse_list(text).unwrap_err().to_string();
+            assert!(!error.contains('\n') && error.contains("99.5"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_list_or_an_error(text: String) {
+            if let Ok(list) = Percentile::parse_list(&text) {
+                prop_assert!(list.iter().all(|p| (0.0..=100.0).contains(&p.value())));
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A target as users write it: `HOST:PORT`, with a path behind it, or a WebSocket URI.
+
+use crate::address::AddressError;
+
+/// What stands before `://` (RFC 6455 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `ws`: WebSocket; port 80 if none is given.
+    Ws,
+    /// `wss`: WebSocket over TLS; port 443 if none is given.
+    Wss,
+}
+
+/// A port, or the name of the service that has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Its number, above 0.
+    Number(u16),
+    /// A service's name (RFC 6335 section 5.1), to be looked up.
+    Service(String),
+}
+
+/// A target, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// What stood before `://`.
+    pub scheme: Option<Scheme>,
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: Port,
+    /// Host and port as written, brackets included.
+    pub authority: String,
+    /// From the first slash on; `/` if there is none.
+    pub path: String,
+}
+
+/// Takes `text` apart. Names are not resolved here.
+///
+/// # Errors
+/// Another scheme, no port where no scheme says one, port 0, an empty host, an IPv6 address without
+/// brackets.
+pub fn parse(text: &str) -> Result<Spec, AddressError> {
+    let wrong = || {
+        AddressError::new(format!(
+            "'{text}' is not a target; write HOST:PORT, such as 10.0.0.7:9000, [::1]:9000, example.com:443 or ws://example.com/path"
+        ))
+    };
+    let (scheme, rest) = match text.split_once("://") {
+        None => (None, text),
+        Some(("ws", rest)) => (Some(Scheme::Ws), rest),
+        Some(("wss", rest)) => (Some(Scheme::Wss), rest),
+        Some((other, _)) => {
+            return Err(AddressError::new(format!(
+                "'{text}' begins with {other}://; throng speaks ws:// and wss://, and plain HOST:PORT"
+            )));
+        }
+    };
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, "/"),
+    };
+    let (host, port) = match (split_port(authority), scheme) {
+        ((host, Some(port)), _) => (host, port_of(port).ok_or_else(wrong)?),
+        ((host, None), Some(Scheme::Ws)) => (host, Port::Number(80)),
+        ((host, None), Some(Scheme::Wss)) => (host, Port::Number(443)),
+        ((_, None), None) => return Err(wrong()),
+    };
+    let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(inner) => inner,
+        None if host.contains([':', '[', ']']) => return Err(wrong()),
+        None => host,
+    };
+    // What would end up in a request line or a header must not end it.
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    if host.is_empty() || text.contains(odd) {
+        return Err(wrong());
+    }
+    Ok(Spec {
+        scheme,
+        host: host.to_owned(),
+        port,
+        authority: authority.to_owned(),
+        path: path.to_owned(),
+    })
+}
+
+/// Host and port of an authority; brackets keep an IPv6 address's colons.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+fn port_of(text: &str) -> Option<Port> {
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok().filter(|p| *p != 0).map(Port::Number);
+    }
+    let named = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'.'));
+    named.then(|| Port::Service(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn targets_are_host_and_port_or_a_websocket_uri() {
+        for (text, scheme, host, port, authority, path) in [
+            ("127.1:80", None, "127.1", 80, "127.1:80", "/"),
+            ("[::1]:9000", None, "::1", 9000, "[::1]:9000", "/"),
+            (
+                "a.example:80/chat?x=1",
+                None,
+                "a.example",
+                80,
+                "a.example:80",
+                "/chat?x=1",
+            ),
+            (
+                "ws://a.example/chat",
+                Some(Scheme::Ws),
+                "a.example",
+                80,
+                "a.example",
+                "/chat",
+            ),
+            (
+                "ws://a:8080/x:y",
+                Some(Scheme::Ws),
+                "a",
+                8080,
+                "a:8080",
+                "/x:y",
+            ),
+            ("wss://[::1]", Some(Scheme::Wss), "::1", 443, "[::1]", "/"),
+        ] {
+            let spec = parse(text).unwrap();
+            let expected = Spec {
+                scheme,
+                host: host.into(),
+                port: Port::Number(port),
+                authority: authority.into(),
+                path: path.into(),
+            };
+            assert_eq!(spec, expected, "{text}");
+        }
+        let smtp = parse("nonexistent.org:smtp").unwrap();
+        assert_eq!(smtp.port, Port::Service("smtp".into()));
+    }
+
+    #[test]
+    fn what_is_no_target_is_told_in_one_line() {
+        for text in [
+            "",
+            "example.com",
+            ":80",
+            "::1:80",
+            "[::1:80",
+            "[]:80",
+            "host:0",
+            "host:99999",
+            "host:",
+            "a b:80",
+            "host:80/a\nb",
+            "http://example.com:80",
+            "ws://",
+            "ws://:80/",
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert_eq!(
+                error.lines().count(),
+                1 + text.matches('\n').count(),
+                "{error}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_target_or_an_error(text: String) {
+            if let Ok(spec) = parse(&text) {
+                prop_assert!(!spec.host.is_empty() && spec.path.starts_with('/'));
+            }
+        }
+    }
+}

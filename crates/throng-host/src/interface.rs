@@ -1,0 +1,68 @@
+//! Which interface leads to a target, and the addresses it has.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use nix::ifaddrs::getifaddrs;
+
+/// An interface and its addresses of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name, as `ip link` has it.
+    pub name: String,
+    /// Its addresses of the target's family, in the kernel's order.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The interface that connections to `target` come from; `None` if no route leads there. Nothing is
+/// sent: connecting a UDP socket only has the kernel choose a source address.
+pub fn towards(target: SocketAddr) -> Option<Interface> {
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(target).ok()?;
+    let source = socket.local_addr().ok()?.ip();
+    let all: Vec<(String, IpAddr)> = getifaddrs()
+        .ok()?
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+            let ip = v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))?;
+            Some((interface.interface_name, ip))
+        })
+        .collect();
+    // A source in 127/8 that no interface lists is loopback's all the same.
+    let name = all
+        .iter()
+        .find(|(_, ip)| *ip == source)
+        .or_else(|| {
+            all.iter()
+                .find(|(_, ip)| source.is_loopback() && ip.is_loopback())
+        })
+        .map(|(name, _)| name.clone())?;
+    let addresses = all
+        .into_iter()
+        .filter(|(of, ip)| *of == name && ip.is_ipv4() == target.is_ipv4())
+        .map(|(_, ip)| ip)
+        .collect();
+    Some(Interface { name, addresses })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_leads_to_loopback() {
+        for target in ["127.0.0.1:80", "127.5.6.7:80"] {
+            let lo = towards(target.parse().unwrap()).unwrap();
+            assert_eq!(lo.name, "lo");
+            assert!(
+                lo.addresses.contains(&"127.0.0.1".parse().unwrap()),
+                "{lo:?}"
+            );
+            assert!(lo.addresses.iter().all(IpAddr::is_ipv4), "{lo:?}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Names of hosts and services, resolved.
+
+use crate::Failure;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+use throng_core::scenario::Target;
+use throng_core::target::{self, Port, Scheme, Spec};
+use throng_host::services;
+
+/// How long an address of several may take to show that it answers.
+const TRY_FOR: Duration = Duration::from_millis(300);
+
+/// The address of `target`, the first one that answers if its name has several.
+pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
+    let spec = target::parse(target).map_err(|e| Failure::usage(e.to_string()))?;
+    Ok(one_of(&addresses(target, &spec)?))
+}
+
+/// What the targets of a load stand for together.
+pub(super) struct Targets {
+    pub addresses: Vec<SocketAddr>,
+    pub given: Vec<Target>,
+    /// Whether they are WebSocket URIs.
+    pub websocket: bool,
+    /// Whether they are `wss`.
+    pub secure: bool,
+}
+
+/// Resolves all of them. Those of a load must be of one kind.
+pub(super) fn resolve_all(
+    targets: &[String],
+    websocket: bool,
+    tls: bool,
+) -> Result<Targets, Failure> {
+    let mut all = Targets {
+        addresses: Vec::new(),
+        given: Vec::new(),
+        websocket,
+        secure: tls,
+    };
+    let mut first: Option<(Option<Scheme>, &str)> = None;
+    for text in targets {
+        let spec = target::parse(text).map_err(|e| Failure::usage(e.to_string()))?;
+        let (scheme, one) = *first.get_or_insert((spec.scheme, text));
+        let kind = |scheme: Option<Scheme>| {
+            let secure = tls || scheme == Some(Scheme::Wss);
+            (websocket || scheme.is_some(), secure)
+        };
+        if kind(scheme) != kind(spec.scheme) {
+            return Err(Failure::usage(format!(
+                "targets '{one}' and '{text}' are of different kinds: all must be plain, ws:// or wss://"
+            )));
+        }
+        (all.websocket, all.secure) = kind(spec.scheme);
+        let addresses = addresses(text, &spec)?;
+        all.addresses.push(one_of(&addresses));
+        all.given.push(Target {
+            host: spec.host,
+            authority: spec.authority,
+            path: spec.path,
+            addresses,
+        });
+    }
+    Ok(all)
+}
+
+/// Where to listen: `PORT`, or `HOST:PORT` with a name or an address. A port alone takes IPv6 and IPv4.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, Failure> {
+    if let Ok(at) = throng_core::address::listen(text) {
+        return Ok(at);
+    }
+    let wrong = |why: &str| {
+        Failure::usage(format!(
+            "--listen-port '{text}' {why}; write it like 9000, 127.0.0.1:9000 or [::1]:9000"
+        ))
+    };
+    let (host, port) = text
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
+        .filter(|(host, _)| !host.is_empty() && !host.contains([':', '[', ']']))
+        .ok_or_else(|| wrong("is not a place to listen on"))?;
+    (host, port)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next())
+        .ok_or_else(|| wrong(&format!("names no host: '{host}' can't be resolved")))
+}
+
+/// Every address that `spec`, written `target`, has; at least one, each once.
+fn addresses(target: &str, spec: &Spec) -> Result<Vec<SocketAddr>, Failure> {
+    let port = match &spec.port {
+        Port::Number(port) => *port,
+        Port::Service(name) => port_of(target, name)?,
+    };
+    let host = &spec.host;
+    let found = (host.as_str(), port)
+        .to_socket_addrs()
+        .map_err(|e| Failure::usage(format!("target '{target}': can't resolve '{host}': {e}")))?;
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for at in found {
+        if !all.contains(&at) {
+            all.push(at);
+        }
+    }
+    if all.is_empty() {
+        return Err(Failure::usage(format!(
+            "target '{target}': '{host}' has no address"
+        )));
+    }
+    Ok(all)
+}
+
+fn port_of(target: &str, service: &str) -> Result<u16, Failure> {
+    let wrong = |why: String| {
+        Failure::usage(format!(
+            "target '{target}': no port for service '{service}': {why}; write the port's number"
+        ))
+    };
+    match services::tcp_port(service) {
+        Ok(Some(port)) => Ok(port),
+        Ok(None) => Err(wrong("/etc/services has no such TCP service".into())),
+        Err(e) => Err(wrong(format!("/etc/services: {e}"))),
+    }
+}
+
+/// The one to connect to. Where a name has several (`localhost` has two), not all need be listened on:
+/// the first that answers is taken, or else the first. One address alone is never tried beforehand.
+fn one_of(addresses: &[SocketAddr]) -> SocketAddr {
+    let answers = |at: &&SocketAddr| TcpStream::connect_timeout(at, TRY_FOR).is_ok();
+    match addresses {
+        [only] => *only,
+        several => *several.iter().find(answers).unwrap_or(&several[0]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn texts(of: &[&str]) -> Vec<String> {
+        of.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_name_with_several_addresses_stands_for_the_one_that_answers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        let nobody = TcpListener::bind("127.0.0.2:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        assert_eq!(one_of(&[nobody, here]), here);
+        assert_eq!(one_of(&[nobody]), nobody);
+        assert_eq!(one_of(&[nobody, nobody]), nobody);
+    }
+
+    #[test]
+    fn targets_of_a_load_are_of_one_kind() {
+        for (targets, websocket, tls, kind) in [
+            (
+                &["127.1:80", "127.0.0.2:80"][..],
+                false,
+                false,
+                Some((false, false)),
+            ),
+            (
+                &["ws://127.0.0.1/a", "ws://127.0.0.1/b"],
+                false,
+                false,
+                Some((true, false)),
+            ),
+            (&["wss://127.0.0.1"], false, false, Some((true, true))),
+            (
+                &["ws://127.0.0.1", "127.0.0.1:80"],
+                true,
+                false,
+                Some((true, false)),
+            ),
+            (
+                &["ws://127.0.0.1", "wss://127.0.0.1"],
+                false,
+                true,
+                Some((true, true)),
+            ),
+            (&["ws://127.0.0.1", "127.0.0.1:80"], false, false, None),
+            (&["ws://127.0.0.1", "wss://127.0.0.1"], false, false, None),
+        ] {
+            let all = resolve_all(&texts(targets), websocket, tls);
+            let found = all.ok().map(|all| (all.websocket, all.secure));
+            assert_eq!(found, kind, "{targets:?}");
+        }
+    }
+
+    #[test]
+    fn places_to_listen_on_may_be_names_and_short_addresses() {
+        for (text, at) in [
+            ("12345", "[::]:12345"),
+            ("127.1:1231", "127.0.0.1:1231"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(listen(text).ok(), at.parse().ok(), "{text}");
+        }
+        assert!(listen("localhost:9").is_ok_and(|at| at.ip().is_loopback()));
+        for text in [
+            "",
+            "x",
+            ":",
+            "127.0.0.1:",
+            "127.0.0.1:x",
+            "no.such.name.invalid:9",
+            "::1:80",
+        ] {
+            assert!(listen(text).is_err_and(|e| e.code == 2), "{text}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Messages, markers and headers: from the command line or from files, read into what is sent.
+
+use crate::Failure;
+use crate::cli::{MessageArgs, MessageFrom};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use throng_core::payload::{Message, Messages, Part, Reading, parse};
+use throng_core::scenario::traffic::When;
+use throng_core::websocket::handshake::client::Field;
+
+/// How much of a text is repeated in an error message that is about it.
+const SHOWN: usize = 60;
+
+/// Every message, in the order of the command line.
+pub(super) fn messages(args: &MessageArgs) -> Result<Messages, Failure> {
+    let mut all = Messages::default();
+    for one in &args.given {
+        let message = match &one.from {
+            MessageFrom::Inline(text) => read(&shown(one.option, text), text, args.unescape)?,
+            MessageFrom::File(path) => {
+                let origin = format!("{} {}", one.option, path.display());
+                let text =
+                    std::fs::read(path).map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
+                read(&origin, &text, args.unescape)?
+            }
+        };
+        match one.when {
+            When::First => all.first.push(message),
+            When::Repeated => all.repeated.push(message),
+        }
+    }
+    Ok(all)
+}
+
+/// The option and the text it was given, on one line and not too long.
+fn shown(option: &str, text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut cut: String = text
+        .chars()
+        .take(SHOWN)
+        .map(|c| if c.is_control() { '·' } else { c })
+        .collect();
+    if text.chars().count() > SHOWN {
+        cut += "…";
+    }
+    format!("{option} '{cut}'")
+}
+
+fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
+    let how = Reading {
+        unescape,
+        files: &|path| std::fs::read(path),
+    };
+    parse(text, &how).map_err(|e| Failure::usage(format!("{origin}: {e}")))
+}
+
+/// Whether a message can have bytes in it at all.
+pub(super) fn says_something(messages: &[Message]) -> bool {
+    let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());
+    messages.iter().any(|m| !m.parts.iter().all(empty))
+}
+
+/// Whether a message has a marker that says when it was sent.
+pub(super) fn has_marker(parts: &[Part]) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Marker => true,
+        Part::Frame(frame) => has_marker(&frame.payload),
+        Part::Raw(parts) => has_marker(parts),
+        _ => false,
+    })
+}
+
+/// The bytes of a message that is the same each time; `None` if it is not.
+fn constant(message: &Message) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    for part in &message.parts {
+        match part {
+            Part::Bytes(bytes) => all.extend_from_slice(bytes),
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
+/// What is looked for in what comes in: it must not be empty.
+pub(super) fn marker(option: &str, value: &OsStr, unescape: bool) -> Result<Message, Failure> {
+    let message = read(&shown(option, value.as_bytes()), value.as_bytes(), unescape)?;
+    match says_something(std::slice::from_ref(&message)) {
+        true => Ok(message),
+        false => Err(Failure::usage(format!("{option} needs a text to look for"))),
+    }
+}
+
+/// The same, if it must be the same on each connection.
+pub(super) fn fixed(option: &str, value: &OsStr, unescape: bool) -> Result<Vec<u8>, Failure> {
+    let varies = || {
+        let origin = shown(option, value.as_bytes());
+        Failure::usage(format!(
+            "{origin} must be the same on each connection: no \\{{…}} in it"
+        ))
+    };
+    constant(&marker(option, value, unescape)?).ok_or_else(varies)
+}
+
+/// A header of the WebSocket handshake.
+pub(super) fn header(value: &OsStr, unescape: bool) -> Result<Field, Failure> {
+    let text = fixed("--header", value, unescape)?;
+    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("--header: {why}"));
+    let text = String::from_utf8(text).map_err(|e| wrong(&e))?;
+    text.parse().map_err(|e| wrong(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_one_line_with_a_name() {
+        for (text, unescape, good) in [
+            ("Origin: http://a", false, true),
+            ("X-Empty:", false, true),
+            ("X-Tab: a\\tb", true, true),
+            ("", false, false),
+            ("Origin", false, false),
+            (": x", false, false),
+            ("A b: x", false, false),
+            ("A: x\r\nB: y", false, false),
+            ("A: x\\r\\nB: y", true, false),
+            ("A: \\{connection.uid}", false, false),
+        ] {
+            assert_eq!(header(OsStr::new(text), unescape).is_ok(), good, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn markers_are_seen_wherever_they_stand() {
+        for (text, marked) in [
+            ("x", false),
+            (r"a\{message.marker}", true),
+            (r"\{ message.marker }", true),
+            (r"\{connection.uid}", false),
+        ] {
+            let message = marker("--message", OsStr::new(text), false).unwrap();
+            assert_eq!(has_marker(&message.parts), marked, "{text}");
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! The options of `throng load`.
+
+use super::{
+    CONNECTIONS, Common, LATENCY, LISTENING, MESSAGES, MessageArgs, Mode, OUTPUT, PACE, RUN,
+    SOCKETS, STATSD, Sources, TLS, TlsServerArgs, WEBSOCKET, connections, positive_duration,
+    source_range, workers,
+};
+use clap::{Args, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use throng_core::dns::Query;
+use throng_core::scenario::{ListenMode, Percentile};
+use throng_core::units::{self, Bandwidth, Rate};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  throng load --self -c 1m
+      A million connections from this process to itself: both ends, no set-up.
+  throng load -c 100k 10.0.0.7:9000 10.0.0.7:9001
+      100,000 connections to two ports in turn, held for ten seconds.
+  throng load -c 50k -m 'ping\\n' -e -r 0.1 --hold 5m chat.example.com:5222
+      Each connection sends a line every ten seconds, all together 5,000 evenly spread a second.
+  throng load --self=echo -c 1k -m 'hello' --closed-loop
+      Round trips: send, wait for the echo, send again.
+  throng load -c 100 -m '{\"op\":\"ping\"}' --latency-marker pong -r @10ms wss://chat.example.com/ws
+      The highest rate at which 95 % of answers take less than 10 ms, by WebSocket over TLS.
+  throng load -c 1k -m 'x' --profile '10s:1k, 30s:1k..50k, 10s:50k' --arrivals poisson 10.0.0.7:9000
+      1,000 messages a second in all for ten seconds, then more and more up to 50,000.";
+
+#[derive(Args)]
+#[command(next_line_help = false)]
+pub(crate) struct LoadArgs {
+    /// Where to connect to, in turn: name, IPv4 or [IPv6] address, and port; or ws:// or wss://
+    #[arg(
+        value_name = "HOST:PORT",
+        required_unless_present_any = ["own_server", "listen_port"],
+        conflicts_with = "own_server"
+    )]
+    pub targets: Vec<String>,
+
+    /// Serve from this process too, on loopback, and connect to that
+    #[arg(
+        long = "self",
+        value_name = "MODE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "sink",
+        conflicts_with = "listen_port",
+        help_heading = CONNECTIONS
+    )]
+    pub own_server: Option<Mode>,
+
+    /// Connections to open and keep open
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = connections, help_heading = CONNECTIONS)]
+    pub connections: u32,
+
+    /// New connections a second [default: as fast as the target takes them]
+    #[arg(long, value_name = "R", help_heading = CONNECTIONS)]
+    pub connect_rate: Option<Rate>,
+
+    /// How long one attempt to connect may take [default: 5s]
+    #[arg(long, value_name = "T", value_parser = positive_duration, help_heading = CONNECTIONS)]
+    pub connect_timeout: Option<Duration>,
+
+    /// Source address: one, a range 127.1.0.1-127.1.0.40, or a block 10.0.0.0/28; repeatable
+    #[arg(long, value_name = "IP", value_parser = source_range, conflicts_with = "own_server", help_heading = CONNECTIONS)]
+    pub source_ip: Vec<Sources>,
+
+    /// Leave a connection that failed or closed as it is, instead of opening it again
+    #[arg(long, help_heading = CONNECTIONS)]
+    pub no_reconnect: bool,
+
+    /// Close each connection so long after it came up
+    #[arg(long, value_name = "T", value_parser = units::duration, help_heading = CONNECTIONS)]
+    pub channel_lifetime: Option<Duration>,
+
+    #[command(flatten)]
+    pub messages: MessageArgs,
+
+    /// DNS question over TCP as the message: a name and a record's type; repeatable
+    #[arg(
+        long,
+        value_name = "NAME/TYPE",
+        conflicts_with_all = ["message", "message_file", "websocket"],
+        help_heading = MESSAGES
+    )]
+    pub dns: Vec<Query>,
+
+    /// End the run when this is seen in what is received
+    #[arg(long, value_name = "S", allow_hyphen_values = true, help_heading = MESSAGES)]
+    pub message_stop: Option<OsString>,
+
+    /// Messages a second on each connection, 0.1 is one every ten seconds [default: as fast as they
+    /// go]; @10ms searches for the highest rate with p95 of latency under that, @10ms:p99 with p99
+    #[arg(short = 'r', long, value_name = "RATE|@LATENCY", help_heading = PACE)]
+    pub message_rate: Option<Speed>,
+
+    /// Send at most so much a second on each connection
+    #[arg(
+        long,
+        visible_alias = "channel-bandwidth",
+        value_name = "B",
+        value_parser = bandwidth_upstream,
+        conflicts_with_all = ["message_rate", "closed_loop"],
+        help_heading = PACE
+    )]
+    pub channel_bandwidth_upstream: Option<Bandwidth>,
+
+    /// Read at most so much a second from each connection; 0 is nothing, ever
+    #[arg(long, value_name = "B", help_heading = PACE)]
+    pub channel_bandwidth_downstream: Option<Bandwidth>,
+
+    /// Begin to send so long after a connection came up
+    #[arg(long, value_name = "T", value_parser = units::duration, help_heading = PACE)]
+    pub delay_send: Option<Duration>,
+
+    /// Put messages that are due together into one write, or each into its own, which also turns
+    /// Nagle's algorithm off [default: on]
+    #[arg(long, value_name = "on|off", help_heading = PACE)]
+    pub write_combine: Option<Switch>,
+
+    /// Messages a second in all, over whichever connection is next
+    #[arg(
+        long,
+        value_name = "R",
+        conflicts_with_all = ["message_rate", "closed_loop", "profile", "channel_bandwidth_upstream"],
+        help_heading = PACE
+    )]
+    pub rate: Option<Rate>,
+
+    /// The same over time, such as '10s:1k, 30s:1k..50k'; - reads lines of milliseconds and rate
+    #[arg(
+        long,
+        value_name = "SPEC|-",
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        allow_hyphen_values = true,
+        conflicts_with_all = ["message_rate", "closed_loop", "channel_bandwidth_upstream"],
+        help_heading = PACE
+    )]
+    pub profile: Option<String>,
+
+    /// How --rate and --profile spread messages over time [default: uniform]
+    #[arg(long, value_name = "HOW", help_heading = PACE)]
+    pub arrivals: Option<ArrivalsArg>,
+
+    /// What random numbers begin with: the same seed, the same run [default: another one each time]
+    #[arg(long, value_name = "N", help_heading = PACE)]
+    pub seed: Option<u64>,
+
+    /// Send a message only when the one before has been echoed in full
+    #[arg(long, conflicts_with = "message_rate", help_heading = PACE)]
+    pub closed_loop: bool,
+
+    /// Closed loop: messages under way at once, passed from connection to connection in turn
+    /// [default: one on each]
+    #[arg(long, value_name = "N", requires = "closed_loop", value_parser = connections, help_heading = PACE)]
+    pub in_flight: Option<u32>,
+
+    /// Send nothing before all connections are up
+    #[arg(long, help_heading = PACE)]
+    pub after_ramp: bool,
+
+    /// Tell how long connecting took, also in tcpkali's lines and to StatsD
+    #[arg(long, help_heading = LATENCY)]
+    pub latency_connect: bool,
+
+    /// Measure how long it took from a connection's coming up to the first byte on it
+    #[arg(long, help_heading = LATENCY)]
+    pub latency_first_byte: bool,
+
+    /// Measure how long it took from when a message was due to seeing this in what comes back
+    #[arg(
+        long,
+        value_name = "S",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["message_marker", "latency_echo"],
+        help_heading = LATENCY
+    )]
+    pub latency_marker: Option<OsString>,
+
+    /// Pass over the first N of them on each connection
+    #[arg(long, value_name = "N", value_parser = units::count, help_heading = LATENCY)]
+    pub latency_marker_skip: Option<u32>,
+
+    /// Measure by the \{message.marker} in what is received, whoever sent it
+    #[arg(long, conflicts_with = "latency_echo", help_heading = LATENCY)]
+    pub message_marker: bool,
+
+    /// Measure how long it took until all of a message came back
+    #[arg(long, conflicts_with = "closed_loop", help_heading = LATENCY)]
+    pub latency_echo: bool,
+
+    /// Percentiles to tell, separated by commas or slashes; 100 is the maximum; repeatable
+    #[arg(long, value_name = "LIST", value_parser = percentiles, help_heading = LATENCY)]
+    pub latency_percentiles: Vec<Percentiles>,
+
+    /// Write HdrHistogram's interval log
+    #[arg(long, value_name = "F", help_heading = LATENCY)]
+    pub latency_log: Option<PathBuf>,
+
+    /// Write when each message or query was sent and its round trip, as CSV
+    #[arg(long, value_name = "F", help_heading = LATENCY)]
+    pub samples: Option<PathBuf>,
+
+    /// Accept connections too; repeatable
+    #[arg(short = 'l', long, value_name = "[HOST:]PORT", help_heading = LISTENING)]
+    pub listen_port: Vec<String>,
+
+    /// Discard what comes on accepted connections, or also send the messages [default: silent]
+    #[arg(long, value_name = "MODE", requires = "listen_port", help_heading = LISTENING)]
+    pub listen_mode: Option<ListenModeArg>,
+
+    /// Speak WebSocket: each message is a text frame; ws:// targets imply it
+    #[arg(long, visible_alias = "ws", help_heading = WEBSOCKET)]
+    pub websocket: bool,
+
+    /// Header to add to the WebSocket handshake; repeatable
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", allow_hyphen_values = true, help_heading = WEBSOCKET)]
+    pub header: Vec<OsString>,
+
+    #[command(flatten)]
+    pub tls: TlsServerArgs,
+
+    /// Certificates to trust (PEM) instead of the system's
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure", help_heading = TLS)]
+    pub cacert: Option<PathBuf>,
+
+    /// Take any certificate
+    #[arg(long, help_heading = TLS)]
+    pub insecure: bool,
+
+    /// Name to ask for and to check in the certificate [default: the target's]
+    #[arg(long, value_name = "NAME", help_heading = TLS)]
+    pub sni: Option<String>,
+
+    /// Nagle's algorithm; off sets TCP_NODELAY [default: as the system has it]
+    #[arg(long, value_name = "on|off", help_heading = SOCKETS)]
+    pub nagle: Option<Switch>,
+
+    /// Receive buffer (SO_RCVBUF) [default: the kernel adapts it]
+    #[arg(long, value_name = "BYTES", value_parser = buffer, help_heading = SOCKETS)]
+    pub rcvbuf: Option<u64>,
+
+    /// Send buffer (SO_SNDBUF) [default: the kernel adapts it]
+    #[arg(long, value_name = "BYTES", value_parser = buffer, help_heading = SOCKETS)]
+    pub sndbuf: Option<u64>,
+
+    /// How long the whole run may take [default: as long as it needs]; with --output tcpkali how
+    /// long to go on after the last connection is up [default: 10s]
+    #[arg(short = 'T', long, value_name = "T", value_parser = positive_duration, help_heading = RUN)]
+    pub duration: Option<Duration>,
+
+    /// How long to go on after the last connection is up [default: 10s]
+    #[arg(long, value_name = "T", value_parser = units::duration, help_heading = RUN)]
+    pub hold: Option<Duration>,
+
+    /// Threads on each side [default: one a core]
+    #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]
+    pub workers: Option<u32>,
+
+    #[command(flatten)]
+    pub common: Common,
+
+    /// Say more; repeatable
+    #[arg(short = 'v', action = clap::ArgAction::Count, help_heading = OUTPUT)]
+    pub more_verbose: u8,
+
+    /// Say so much: 0 errors, 1 what goes for everybody, 2 details, 3 everything [default: 1]
+    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=3), help_heading = OUTPUT)]
+    pub verbose: Option<u8>,
+
+    #[command(flatten)]
+    pub dump: DumpArgs,
+
+    #[command(flatten)]
+    pub statsd: StatsdArgs,
+
+    /// Whether the program was called as tcpkali.
+    #[arg(skip)]
+    pub as_tcpkali: bool,
+}
+
+/// Which traffic is printed on stderr.
+#[derive(Args)]
+pub(crate) struct DumpArgs {
+    /// Print what one connection sends and receives; when it closes, another one
+    #[arg(short = 'd', long, help_heading = OUTPUT)]
+    pub dump_one: bool,
+    /// What it receives
+    #[arg(long, help_heading = OUTPUT)]
+    pub dump_one_in: bool,
+    /// What it sends
+    #[arg(long, help_heading = OUTPUT)]
+    pub dump_one_out: bool,
+    /// Print what all connections send and receive
+    #[arg(long, help_heading = OUTPUT)]
+    pub dump_all: bool,
+    /// What they receive
+    #[arg(long, help_heading = OUTPUT)]
+    pub dump_all_in: bool,
+    /// What they send
+    #[arg(long, help_heading = OUTPUT)]
+    pub dump_all_out: bool,
+}
+
+/// Where metrics go.
+#[derive(Args)]
+pub(crate) struct StatsdArgs {
+    /// Send metrics to StatsD once a second
+    #[arg(long, help_heading = STATSD)]
+    pub statsd: bool,
+
+    /// Its host [default: localhost]
+    #[arg(long, value_name = "HOST", help_heading = STATSD)]
+    pub statsd_host: Option<String>,
+
+    /// Its UDP port [default: 8125]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = STATSD)]
+    pub statsd_port: Option<u16>,
+
+    /// What stands before each name [default: tcpkali]
+    #[arg(long, value_name = "S", value_parser = namespace, help_heading = STATSD)]
+    pub statsd_namespace: Option<String>,
+
+    /// Send latencies of the last so long, so often, instead of those since the beginning
+    #[arg(long, value_name = "T", value_parser = positive_duration, help_heading = STATSD)]
+    pub statsd_latency_window: Option<Duration>,
+}
+
+/// `-r`: a rate, or the latency under which to find the highest one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Speed {
+    /// Messages a second on each connection.
+    Fixed(Rate),
+    /// `@10ms` or `@10ms:p99`.
+    Under {
+        /// The bound.
+        latency: Duration,
+        /// The percentile that is to stay under it.
+        percentile: f64,
+        /// The bound as written.
+        written: String,
+    },
+}
+
+impl FromStr for Speed {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Speed, String> {
+        let Some(bound) = text.strip_prefix('@') else {
+            return text
+                .parse()
+                .map(Speed::Fixed)
+                .map_err(|e: units::UnitError| e.to_string());
+        };
+        let (written, percentile) = match bound.split_once(':') {
+            None => (bound, 95.0),
+            Some((written, percentile)) => {
+                let digits = percentile.strip_prefix('p').unwrap_or(percentile);
+                let percentile = Percentile::parse(digits).map_err(|e| e.to_string())?;
+                (written, percentile.value())
+            }
+        };
+        Ok(Speed::Under {
+            latency: positive_duration(written)?,
+            percentile,
+            written: written.to_owned(),
+        })
+    }
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+/// `--arrivals`
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ArrivalsArg {
+    /// Evenly
+    Uniform,
+    /// As from many independent users
+    Poisson,
+}
+
+/// `--listen-mode`
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum ListenModeArg {
+    /// Discard what comes
+    Silent,
+    /// Also send the messages
+    Active,
+}
+
+impl From<ListenModeArg> for ListenMode {
+    fn from(arg: ListenModeArg) -> ListenMode {
+        match arg {
+            ListenModeArg::Silent => ListenMode::Silent,
+            ListenModeArg::Active => ListenMode::Active,
+        }
+    }
+}
+
+/// What one `--latency-percentiles` lists.
+#[derive(Clone)]
+pub(crate) struct Percentiles(pub Vec<Percentile>);
+
+fn percentiles(text: &str) -> Result<Percentiles, String> {
+    match Percentile::parse_list(text) {
+        Ok(list) => Ok(Percentiles(list)),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn bandwidth_upstream(text: &str) -> Result<Bandwidth, String> {
+    match text.parse::<Bandwidth>() {
+        Ok(b) if b.is_zero() => Err("it must be more than 0".into()),
+        Ok(b) => Ok(b),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// The kernel takes an int, and doubles it.
+fn buffer(text: &str) -> Result<u64, String> {
+    match units::bytes(text).map_err(|e| e.to_string())? {
+        n @ 1..=0x3fff_ffff => Ok(n),
+        _ => Err("a buffer has 1 byte to 1 GiB".into()),
+    }
+}
+
+/// Names of metrics are separated by dots and end at a colon.
+fn namespace(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'|' | b'@');
+    if !text.is_empty() && text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "'{text}' is not a namespace; write it like tests.tcp"
+        ))
+    }
+}

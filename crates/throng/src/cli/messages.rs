@@ -1,0 +1,162 @@
+//! The options that say what is sent. `-m` and `-f`, `-1` and `--first-message-file` may stand in any
+//! order and as often as one likes, and messages are sent in that order; so these are read here by
+//! their place on the command line, which clap's derive does not keep.
+
+use super::MESSAGES;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use throng_core::scenario::traffic::When;
+
+/// What is sent, in the order of the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MessageArgs {
+    /// Every message.
+    pub given: Vec<Given>,
+    /// Whether escapes are read in them.
+    pub unescape: bool,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The option that gave it, with its dashes.
+    pub option: &'static str,
+    /// Once or again and again.
+    pub when: When,
+    /// Its text, or where it is.
+    pub from: From,
+}
+
+/// Where a message is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The command line. Any bytes, not only UTF-8.
+    Inline(Vec<u8>),
+    /// A file.
+    File(PathBuf),
+}
+
+struct Flag {
+    id: &'static str,
+    dashed: &'static str,
+    when: When,
+    file: bool,
+}
+
+const OPTIONS: [Flag; 4] = [
+    Flag {
+        id: "message",
+        dashed: "--message",
+        when: When::Repeated,
+        file: false,
+    },
+    Flag {
+        id: "message_file",
+        dashed: "--message-file",
+        when: When::Repeated,
+        file: true,
+    },
+    Flag {
+        id: "first_message",
+        dashed: "--first-message",
+        when: When::First,
+        file: false,
+    },
+    Flag {
+        id: "first_message_file",
+        dashed: "--first-message-file",
+        when: When::First,
+        file: true,
+    },
+];
+
+impl Args for MessageArgs {
+    fn augment_args(command: Command) -> Command {
+        let text = |arg: Arg| {
+            arg.value_name("S")
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(OsString))
+                .allow_hyphen_values(true)
+                .help_heading(MESSAGES)
+        };
+        let file = |arg: Arg| {
+            arg.value_name("FILE")
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(PathBuf))
+                .help_heading(MESSAGES)
+        };
+        command
+            .arg(text(Arg::new("message").short('m').long("message")).help(
+                "Message to send again and again on each connection; repeatable, sent in turn",
+            ))
+            .arg(
+                file(Arg::new("message_file").short('f').long("message-file"))
+                    .help("The same, read from a file; repeatable, in one order with -m"),
+            )
+            .arg(
+                text(Arg::new("first_message").short('1').long("first-message"))
+                    .help("Message to send once when a connection opens; repeatable"),
+            )
+            .arg(
+                file(Arg::new("first_message_file").long("first-message-file"))
+                    .help("The same, read from a file; repeatable, in one order with -1"),
+            )
+            .arg(
+                Arg::new("unescape_message_args")
+                    .short('e')
+                    .long("unescape-message-args")
+                    .action(ArgAction::SetTrue)
+                    .help(
+                        r"Read escapes (\n \r \t \0 \xHH \ooo \\) in messages, markers and headers",
+                    )
+                    .help_heading(MESSAGES),
+            )
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        MessageArgs::augment_args(command)
+    }
+}
+
+impl FromArgMatches for MessageArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<MessageArgs, clap::Error> {
+        let mut given = Vec::new();
+        for option in OPTIONS {
+            let places = matches.indices_of(option.id).into_iter().flatten();
+            let froms: Vec<From> = match option.file {
+                false => matches
+                    .get_many::<OsString>(option.id)
+                    .into_iter()
+                    .flatten()
+                    .map(|text| From::Inline(text.clone().into_vec()))
+                    .collect(),
+                true => matches
+                    .get_many::<PathBuf>(option.id)
+                    .into_iter()
+                    .flatten()
+                    .map(|path| From::File(path.clone()))
+                    .collect(),
+            };
+            given.extend(places.zip(froms).map(|(place, from)| {
+                let one = Given {
+                    option: option.dashed,
+                    when: option.when,
+                    from,
+                };
+                (place, one)
+            }));
+        }
+        given.sort_by_key(|(place, _)| *place);
+        Ok(MessageArgs {
+            given: given.into_iter().map(|(_, one)| one).collect(),
+            unescape: matches.get_flag("unescape_message_args"),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = MessageArgs::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

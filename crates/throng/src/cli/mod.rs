@@ -1,0 +1,260 @@
+//! The command line: every option, its help and its parsing. Help, man pages and completions are all
+//! generated from here. A file for each subcommand; `messages` and `tls` are options that several share,
+//! and `tcpkali` is what is different when the program is called by that name.
+
+mod load;
+mod messages;
+mod plan;
+mod serve;
+pub(crate) mod tcpkali;
+mod tls;
+mod tune;
+
+pub(crate) use load::{ArrivalsArg, DumpArgs, LoadArgs, Speed, StatsdArgs, Switch};
+pub(crate) use messages::{From as MessageFrom, MessageArgs};
+pub(crate) use plan::PlanArgs;
+pub(crate) use serve::ServeArgs;
+pub(crate) use tls::TlsServerArgs;
+pub(crate) use tune::{OsArg, TuneArgs};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use throng_core::capacity::Role;
+use throng_core::scenario::{EngineChoice, ServeMode};
+use throng_core::{address, units};
+
+/// How many TCP connections can it hold? throng finds out by holding them.
+#[derive(Parser)]
+#[command(name = "throng", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Numbers take k and m (1000, 1000²), sizes k, m and g (1024 …), bandwidths kbps, Mbps (bits), kBps,
+MBps (bytes), times us, ms, s, m, h and d.
+
+Results go to stdout, progress and warnings to stderr.
+Exit codes: 0 as asked; 1 the run fell short; 2 usage, or a run that this machine can't do;
+130 interrupted (the summary so far is still printed; a second Ctrl-C ends at once).
+
+Through a link named tcpkali, it takes tcpkali's command lines and prints tcpkali's lines.";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Open connections, keep them open, send traffic, measure
+    // No allow_negative_numbers: -1 is an option.
+    #[command(after_help = load::EXAMPLES)]
+    Load(Box<LoadArgs>),
+    /// Accept connections and hold them: sink, echo, sender, WebSocket
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Box<ServeArgs>),
+    /// Tell what this machine can hold and what N connections need, limit by limit
+    #[command(after_help = plan::EXAMPLES, allow_negative_numbers = true)]
+    Plan(Box<PlanArgs>),
+    /// Check, set and put back the system's limits for N connections
+    #[command(after_help = tune::EXAMPLES, allow_negative_numbers = true)]
+    Tune(TuneArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  throng completions bash > /etc/bash_completion.d/throng")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages
+    #[command(after_help = "Example:\n  throng man /usr/local/share/man/man1")]
+    Man {
+        /// The directory to write them to
+        directory: PathBuf,
+    },
+}
+
+impl Cli {
+    /// What these words ask for. The first one is the program's name.
+    ///
+    /// # Errors
+    /// What clap says of bad arguments, or the help or version that was asked for.
+    pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let words: Vec<OsString> = words.into_iter().collect();
+        if tcpkali::is_called(words.first()) {
+            let args = tcpkali::read(words)?;
+            let command = Command::Load(Box::new(args));
+            return Ok(Cli { command });
+        }
+        Cli::try_parse_from(words)
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    /// It connects
+    Client,
+    /// It accepts
+    Server,
+    /// Both ends are here
+    Both,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Role {
+        match role {
+            RoleArg::Client => Role::Client,
+            RoleArg::Server => Role::Server,
+            RoleArg::Both => Role::Both,
+        }
+    }
+}
+
+// The headings of the help.
+const CONNECTIONS: &str = "Connections";
+const MESSAGES: &str = "Messages";
+const PACE: &str = "Pace";
+const LATENCY: &str = "Latency";
+const LISTENING: &str = "Listening in the same process";
+const WEBSOCKET: &str = "WebSocket";
+const TLS: &str = "TLS";
+const SOCKETS: &str = "Sockets";
+const RUN: &str = "Run";
+const OUTPUT: &str = "Output";
+const STATSD: &str = "StatsD";
+
+/// Options of every run.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Which event loop: io_uring is not bound by the file limit, epoll works everywhere
+    #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
+    pub engine: EngineArg,
+
+    /// Go ahead although the plan says that it can't work, and don't hold back for a full accept queue
+    #[arg(long, help_heading = RUN)]
+    pub force: bool,
+
+    /// How to print the summary; docs/summary.md describes the JSON
+    #[arg(long, value_name = "FORM", default_value = "text", help_heading = OUTPUT)]
+    pub output: OutputForm,
+
+    /// Write the summary to a file instead of stdout
+    #[arg(long, value_name = "F", help_heading = OUTPUT)]
+    pub output_file: Option<PathBuf>,
+
+    /// Show no progress
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub quiet: bool,
+}
+
+/// What the server of `load --self` does.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Count and discard
+    Sink,
+    /// Send everything back
+    Echo,
+}
+
+impl From<Mode> for ServeMode {
+    fn from(mode: Mode) -> ServeMode {
+        match mode {
+            Mode::Sink => ServeMode::Sink,
+            Mode::Echo => ServeMode::Echo,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum EngineArg {
+    /// io_uring where the kernel allows it, else epoll
+    Auto,
+    /// io_uring with direct descriptors
+    Uring,
+    /// One file descriptor a connection
+    Epoll,
+}
+
+impl From<EngineArg> for EngineChoice {
+    fn from(engine: EngineArg) -> EngineChoice {
+        match engine {
+            EngineArg::Auto => EngineChoice::Auto,
+            EngineArg::Uring => EngineChoice::Uring,
+            EngineArg::Epoll => EngineChoice::Epoll,
+        }
+    }
+}
+
+/// How a run's summary is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputForm {
+    /// For people
+    Text,
+    /// For scripts: one JSON object
+    Json,
+    /// tcpkali's lines; load takes its defaults, too
+    Tcpkali,
+}
+
+/// How any other document is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentForm {
+    /// For people
+    Text,
+    /// For scripts: one JSON object
+    Json,
+}
+
+/// The addresses that one `--source-ip` stands for.
+#[derive(Clone)]
+pub(crate) struct Sources(pub Vec<IpAddr>);
+
+fn source_range(text: &str) -> Result<Sources, address::AddressError> {
+    address::sources(text).map(Sources)
+}
+
+/// More connections than this can't be numbered with 24-bit slots in 32-bit tables on one machine, nor
+/// held in any memory there is (half a terabyte).
+const MAX_CONNECTIONS: u32 = 100_000_000;
+
+fn connections(text: &str) -> Result<u32, String> {
+    match units::count(text).map_err(|e| e.to_string())? {
+        0 => Err("at least 1 is needed".into()),
+        n if n > MAX_CONNECTIONS => Err("at most 100m are possible".into()),
+        n => Ok(n),
+    }
+}
+
+/// A plan is not bound by what one process can number.
+fn planned(text: &str) -> Result<u64, String> {
+    match units::count(text).map_err(|e| e.to_string())? {
+        0 => Err("at least 1 is needed".into()),
+        n => Ok(n.into()),
+    }
+}
+
+/// Threads. tcpkali's users are used to a hint here.
+fn workers(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ if text == "s" => Err("-w takes a number of threads; for WebSocket write --ws".into()),
+        _ => Err("a whole number of 1..=1024 is needed".into()),
+    }
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match units::duration(text).map_err(|e| e.to_string())? {
+        Duration::ZERO => Err("it must be longer than 0".into()),
+        d => Ok(d),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,89 @@
+//! The options of `throng serve`.
+
+use super::{
+    CONNECTIONS, Common, MessageArgs, PACE, RUN, TlsServerArgs, connections, positive_duration,
+    workers,
+};
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::time::Duration;
+use throng_core::address;
+use throng_core::scenario::ServeMode;
+use throng_core::units::Rate;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  throng serve 9000                 hold whatever connects to port 9000, discard what it sends
+  throng serve --mode echo [::1]:7  send everything back
+  throng serve --mode chargen -m 'tick\\n' -e -r 1 9019
+      Send a line a second to whatever connects.
+  throng serve --mode ws --tls --ssl-cert cert.pem --ssl-key key.pem 443
+      WebSocket over TLS: send each message back.
+  throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001";
+
+#[derive(Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen: PORT, ADDR:PORT or [ADDR6]:PORT; a port alone takes IPv6 and IPv4
+    #[arg(value_name = "[ADDR:]PORT", required = true, value_parser = address::listen)]
+    pub listen: Vec<SocketAddr>,
+
+    /// What to do with what comes in
+    #[arg(long, value_name = "MODE", default_value = "sink", help_heading = CONNECTIONS)]
+    pub mode: ServeModeArg,
+
+    /// Length of the accept queue [default: net.core.somaxconn]
+    #[arg(long, value_name = "N", value_parser = connections, help_heading = CONNECTIONS)]
+    pub backlog: Option<u32>,
+
+    /// Connections to hold at once, at most [default: as many as fit]
+    #[arg(long, value_name = "N", value_parser = connections, help_heading = CONNECTIONS)]
+    pub max_connections: Option<u32>,
+
+    #[command(flatten)]
+    pub messages: MessageArgs,
+
+    /// chargen: messages a second on each connection [default: as fast as they go]
+    #[arg(short = 'r', long, value_name = "RATE", help_heading = PACE)]
+    pub message_rate: Option<Rate>,
+
+    #[command(flatten)]
+    pub tls: TlsServerArgs,
+
+    /// How long to serve [default: until Ctrl-C]
+    #[arg(short = 'T', long, value_name = "T", value_parser = positive_duration, help_heading = RUN)]
+    pub duration: Option<Duration>,
+
+    /// Threads [default: one a core]
+    #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]
+    pub workers: Option<u32>,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What is done on accepted connections.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServeModeArg {
+    /// Count and discard what comes
+    Sink,
+    /// Send everything back
+    Echo,
+    /// Send messages (-1, -m, -f, -r), discard what comes
+    Chargen,
+    /// WebSocket: send each message back
+    Ws,
+    /// WebSocket: count and discard messages
+    WsSink,
+}
+
+impl From<ServeModeArg> for ServeMode {
+    fn from(mode: ServeModeArg) -> ServeMode {
+        match mode {
+            ServeModeArg::Sink => ServeMode::Sink,
+            ServeModeArg::Echo => ServeMode::Echo,
+            ServeModeArg::Chargen => ServeMode::Chargen,
+            ServeModeArg::Ws => ServeMode::Ws,
+            ServeModeArg::WsSink => ServeMode::WsSink,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What is different when the program is called through a link named `tcpkali`: the words are those of
+//! `throng load`, read as getopt_long reads them, with tcpkali's defaults.
+//!
+//! tcpkali's documentation: its man page tcpkali(1), and `tcpkali --help`.
+
+use super::{LoadArgs, OutputForm};
+use clap::{ArgAction, Args, Command, FromArgMatches};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// Its long options, which may be abbreviated as far as they can be told apart. What throng has besides
+/// must be written out: a new option there never makes an old abbreviation ambiguous.
+const LONG_OPTIONS: [&str; 50] = [
+    "channel-bandwidth",
+    "channel-bandwidth-downstream",
+    "channel-bandwidth-upstream",
+    "channel-lifetime",
+    "connect-rate",
+    "connect-timeout",
+    "connections",
+    "delay-send",
+    "dump-all",
+    "dump-all-in",
+    "dump-all-out",
+    "dump-one",
+    "dump-one-in",
+    "dump-one-out",
+    "duration",
+    "first-message",
+    "first-message-file",
+    "header",
+    "help",
+    "latency-connect",
+    "latency-first-byte",
+    "latency-marker",
+    "latency-marker-skip",
+    "latency-percentiles",
+    "listen-mode",
+    "listen-port",
+    "message",
+    "message-file",
+    "message-marker",
+    "message-rate",
+    "message-stop",
+    "nagle",
+    "rcvbuf",
+    "sndbuf",
+    "source-ip",
+    "ssl",
+    "ssl-cert",
+    "ssl-key",
+    "statsd",
+    "statsd-host",
+    "statsd-latency-window",
+    "statsd-namespace",
+    "statsd-port",
+    "unescape-message-args",
+    "verbose",
+    "version",
+    "websocket",
+    "workers",
+    "write-combine",
+    "ws",
+];
+
+const AFTER_HELP: &str = "\
+This is throng, called as tcpkali: it takes tcpkali's options and prints its lines. What throng has
+besides is in `throng load --help`.
+-T counts from when all connections are up; they have as long to come up.
+Exit codes: 0 as asked; 1 the connections did not come up in time; 2 usage; 130 interrupted.";
+
+/// Whether `program`, the first word of a command line, says so.
+pub(crate) fn is_called(program: Option<&OsString>) -> bool {
+    program
+        .and_then(|p| Path::new(p).file_name())
+        .is_some_and(|name| name == "tcpkali")
+}
+
+/// What these words ask for.
+///
+/// # Errors
+/// What clap says of bad arguments, or the help or version that was asked for.
+pub(crate) fn read(words: Vec<OsString>) -> Result<LoadArgs, clap::Error> {
+    let mut command = command();
+    command.build();
+    let words = written_out(words, &command);
+    let matches = command.try_get_matches_from(words)?;
+    let mut args = LoadArgs::from_arg_matches(&matches)?;
+    args.as_tcpkali = true;
+    Ok(args)
+}
+
+fn command() -> Command {
+    LoadArgs::augment_args(Command::new("tcpkali"))
+        .about("Open TCP and WebSocket connections, keep them open, send traffic, measure")
+        .version(concat!(
+            "version 1.1 (throng ",
+            env!("CARGO_PKG_VERSION"),
+            ")"
+        ))
+        .max_term_width(100)
+        .after_help(AFTER_HELP)
+        // An option that comes twice counts as it comes last.
+        .args_override_self(true)
+        .mut_arg("output", |arg| arg.default_value("tcpkali"))
+        .mut_arg("connect_rate", |arg| {
+            arg.help("New connections a second [default: 100, or as many as -T demands]")
+        })
+        .mut_arg("connect_timeout", |arg| {
+            arg.help("How long one attempt to connect may take [default: 1s]")
+        })
+        .mut_arg("duration", |arg| {
+            arg.help("How long to go on after the last connection is up [default: 10s]")
+        })
+        .mut_arg("hold", |arg| arg.hide(true))
+}
+
+/// The words with long options written out, as getopt_long has them.
+fn written_out(words: Vec<OsString>, command: &Command) -> Vec<OsString> {
+    let mut all = words.into_iter();
+    let mut out: Vec<OsString> = all.next().into_iter().collect();
+    while let Some(word) = all.next() {
+        let bytes = word.as_bytes();
+        if bytes == b"--" {
+            out.push(word);
+            out.extend(all);
+            break;
+        }
+        let (word, takes_next) = match bytes {
+            [b'-', b'-', rest @ ..] => long(rest, command),
+            [b'-', letters @ ..] => (word.clone(), short_takes_next(letters, command)),
+            _ => (word, false),
+        };
+        out.push(word);
+        if takes_next {
+            out.extend(all.next());
+        }
+    }
+    out
+}
+
+/// A long option written out, and whether the next word is its value.
+fn long(rest: &[u8], command: &Command) -> (OsString, bool) {
+    let (name, value) = match rest.iter().position(|b| *b == b'=') {
+        Some(at) => (&rest[..at], Some(&rest[at..])),
+        None => (rest, None),
+    };
+    let known = |name: &[u8]| {
+        command.get_arguments().find(|arg| {
+            let names = arg.get_long_and_visible_aliases().unwrap_or_default();
+            names.iter().any(|n| n.as_bytes() == name)
+        })
+    };
+    let mut arg = known(name);
+    let mut full = name;
+    if arg.is_none() && !name.is_empty() {
+        let mut candidates = LONG_OPTIONS
+            .iter()
+            .filter(|option| option.as_bytes().starts_with(name));
+        if let (Some(only), None) = (candidates.next(), candidates.next()) {
+            full = only.as_bytes();
+            arg = known(full);
+        }
+    }
+    let mut word = b"--".to_vec();
+    word.extend_from_slice(full);
+    word.extend_from_slice(value.unwrap_or_default());
+    let takes_next = value.is_none() && arg.is_some_and(takes_value);
+    (OsString::from_vec(word), takes_next)
+}
+
+/// Whether the last of these letters is an option whose value is the next word.
+fn short_takes_next(letters: &[u8], command: &Command) -> bool {
+    for (at, letter) in letters.iter().enumerate() {
+        let arg = command
+            .get_arguments()
+            .find(|arg| arg.get_short() == Some(char::from(*letter)));
+        if arg.is_some_and(takes_value) {
+            return at + 1 == letters.len();
+        }
+    }
+    false
+}
+
+fn takes_value(arg: &clap::Arg) -> bool {
+    let takes = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+    takes && !arg.is_require_equals_set()
+}
+
+impl LoadArgs {
+    /// Whether tcpkali's defaults hold.
+    pub fn like_tcpkali(&self) -> bool {
+        self.as_tcpkali || self.common.output == OutputForm::Tcpkali
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(of: &[&str]) -> Vec<OsString> {
+        of.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn only_the_name_of_the_file_counts() {
+        for (program, called) in [
+            ("tcpkali", true),
+            ("/usr/local/bin/tcpkali", true),
+            ("./tcpkali", true),
+            ("throng", false),
+            ("/opt/tcpkali/throng", false),
+            ("tcpkali2", false),
+            ("", false),
+        ] {
+            assert_eq!(is_called(Some(&program.into())), called, "{program}");
+        }
+        assert!(!is_called(None));
+    }
+
+    #[test]
+    fn long_options_may_be_abbreviated_and_values_are_left_alone() {
+        let mut command = command();
+        command.build();
+        for (given, out) in [
+            (&["--dur", "5s"][..], &["--duration", "5s"][..]),
+            (&["--dur=5s"], &["--duration=5s"]),
+            (&["--con", "5"], &["--con", "5"]),
+            (&["--connec", "5"], &["--connec", "5"]),
+            (&["--connecti", "5"], &["--connections", "5"]),
+            (&["--sn", "4k"], &["--sndbuf", "4k"]),
+            (&["--sni", "a"], &["--sni", "a"]),
+            (&["--web"], &["--websocket"]),
+            (&["--r=5k"], &["--rcvbuf=5k"]),
+            (&["--rate", "--dur"], &["--rate", "--dur"]),
+            (&["-m", "--dur"], &["-m", "--dur"]),
+            (
+                &["-em", "--dur", "--dur=1"],
+                &["-em", "--dur", "--duration=1"],
+            ),
+            (&["-mx", "--dur=1"], &["-mx", "--duration=1"]),
+            (&["--mess", "--dur=1"], &["--mess", "--duration=1"]),
+            (
+                &["--message=--x", "--dur=1"],
+                &["--message=--x", "--duration=1"],
+            ),
+            (&["--", "--dur"], &["--", "--dur"]),
+            (&["--=x", "-", "--"], &["--=x", "-", "--"]),
+            (&["-m"], &["-m"]),
+        ] {
+            let mut line = vec!["tcpkali"];
+            line.extend(given);
+            let mut expected = vec!["tcpkali"];
+            expected.extend(out);
+            assert_eq!(
+                written_out(words(&line), &command),
+                words(&expected),
+                "{given:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_long_option_of_its_is_known() {
+        let command = command();
+        let unknown: Vec<&str> = LONG_OPTIONS
+            .into_iter()
+            .filter(|name| !matches!(*name, "help" | "version"))
+            .filter(|name| {
+                !command.get_arguments().any(|arg| {
+                    let names = arg.get_long_and_visible_aliases().unwrap_or_default();
+                    names.contains(name)
+                })
+            })
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn any_words_are_read_or_refused() {
+        let odd = std::ffi::OsStr::from_bytes(b"--\xff=\xfe");
+        let line = vec!["tcpkali".into(), odd.to_owned(), "-\u{e9}".into()];
+        assert!(read(line).is_err());
+    }
+}
