@@ -129,16 +129,24 @@ fn serve<'a>(mode: WsMode, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
         tried_us: 0,
         counters: &counters,
     };
-    let (mut sent, mut closed) = (Vec::new(), false);
+    let (mut sent, mut closed, mut leaving) = (Vec::new(), false, false);
     for piece in pieces {
         let mut out = Outbox::default();
         server.received(&mut conn, piece, &at, &mut out);
+        let over = closed || leaving;
         assert!(
-            !closed || (out.bytes.is_empty() && !out.close),
-            "it has closed"
+            !over || (out.bytes.is_empty() && !out.close),
+            "it has said its last word"
         );
         closed |= out.close;
+        leaving |= out.wake.is_some();
         sent.extend(out.bytes);
+    }
+    for _ in 0..2 {
+        let mut out = Outbox::default();
+        server.woken(&mut conn, &at, &mut out);
+        assert!(out.bytes.is_empty() && (leaving || !out.close));
+        closed |= out.close;
     }
     server.closed(&mut conn, Closed::ByPeer, &at);
     let tally = counters.read();
