@@ -76,7 +76,7 @@ fn serve(mode: WsMode, opcode: Opcode, size: usize, n: usize) {
     let at = At {
         id: 0,
         now: Time(0),
-        tried_us: 0,
+        up_us: 0,
         counters: &counters,
     };
     let (mut out, mut request) = (Outbox::default(), Vec::new());

@@ -66,7 +66,7 @@ impl Rig {
         let at = At {
             id: 0,
             now: Time(0),
-            tried_us: 0,
+            up_us: 0,
             counters: &self.counters,
         };
         let mut out = Outbox::default();
