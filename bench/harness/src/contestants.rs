@@ -56,6 +56,12 @@ pub struct Contestant {
 }
 
 impl Contestant {
+    /// The path of throng, if it is that.
+    pub fn throng(&self) -> Option<String> {
+        let is_throng = self.interface == Interface::Throng;
+        self.program.first().filter(|_| is_throng).cloned()
+    }
+
     /// As a server on 127.0.0.1:`port`.
     pub fn server(&self, port: u16, mode: Mode) -> Vec<String> {
         let mode = match mode {
@@ -74,7 +80,7 @@ impl Contestant {
     pub fn client(&self, port: u16, job: Job) -> Vec<String> {
         let (n, hold) = (job.connections, job.hold.as_secs_f64());
         match (self.interface, job.mode) {
-            (Interface::Throng, _) => self.throng(job, &format!("127.0.0.1:{port}")),
+            (Interface::Throng, _) => self.throng_load(job, &format!("127.0.0.1:{port}")),
             // Its duration includes opening; see `words`.
             (Interface::Tcpkali, _) => self.with(format!(
                 "-c {n} --connect-rate 1000000 -T {:.0}s 127.0.0.1:{port}",
@@ -94,16 +100,16 @@ impl Contestant {
                 "--connections {n} --echo {hold} --size {MESSAGE} --in-flight {}",
                 n.min(IN_FLIGHT)
             )),
-            (_, Mode::Sink) => self.throng(job, "--self"),
+            (_, Mode::Sink) => self.throng_load(job, "--self"),
             (_, Mode::Echo) => {
-                let mut argv = self.throng(job, "--self=echo");
+                let mut argv = self.throng_load(job, "--self=echo");
                 argv.extend(["--in-flight".to_owned(), n.min(IN_FLIGHT).to_string()]);
                 argv
             }
         }
     }
 
-    fn throng(&self, job: Job, target: &str) -> Vec<String> {
+    fn throng_load(&self, job: Job, target: &str) -> Vec<String> {
         let (n, hold) = (job.connections, job.hold.as_secs_f64());
         let mut argv = self.with(format!(
             "load -c {n} --hold {hold}s --output json --quiet {target}"

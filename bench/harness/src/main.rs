@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accuracy;
 mod contestants;
 mod port;
 mod process;
@@ -24,6 +25,7 @@ mod warm;
 mod words;
 
 use clap::Parser;
+use accuracy::PARTS;
 use contestants::Field;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,7 +86,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
     let (tables, names): (Vec<String>, Vec<String>) = arguments
         .only
         .into_iter()
-        .partition(|n| SUITES.iter().any(|s| s.name == n));
+        .partition(|n| {
+            SUITES.iter().any(|s| s.name == n) || n == accuracy::NAME || PARTS.contains(&n.as_str())
+        });
     let all = Effort {
         rounds: 1,
         quick: false,
@@ -97,7 +101,13 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         ));
     }
     if let Some(unknown) = names.iter().find(|n| !field.names().contains(&n.as_str())) {
-        let known: Vec<&str> = SUITES.iter().map(|s| s.name).chain(field.names()).collect();
+        let known: Vec<&str> = SUITES
+            .iter()
+            .map(|s| s.name)
+            .chain([accuracy::NAME])
+            .chain(PARTS)
+            .chain(field.names())
+            .collect();
         return Err(format!(
             "--only {unknown}: no such table or contestant here; there are {}",
             known.join(", ")
@@ -114,6 +124,12 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         million: arguments.million || arguments.at.contains(&1_000_000),
     };
 
+    let accuracy_wanted = match tables.is_empty() {
+        true => names.is_empty() && arguments.at.is_empty(),
+        false => tables
+            .iter()
+            .any(|t| t == accuracy::NAME || PARTS.contains(&t.as_str())),
+    };
     let mut all_ran = true;
     for suite in SUITES {
         if !tables.is_empty() && !tables.iter().any(|t| t == suite.name) {
@@ -130,6 +146,16 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
                 all_ran &= table.complete();
                 println!("{}", table.draw(arguments.markdown));
             }
+        }
+    }
+    let parts: Vec<String> = tables.into_iter().filter(|t| PARTS.contains(&t.as_str())).collect();
+    if accuracy_wanted && !process::stopped() {
+        match field.clients.first().and_then(|c| c.throng()) {
+            Some(program) => {
+                let subject = accuracy::Subject { program };
+                all_ran &= accuracy::measure(&subject, &parts, effort, arguments.markdown);
+            }
+            None => all_ran = false,
         }
     }
     for missing in &field.missing {

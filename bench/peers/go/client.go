@@ -1,13 +1,15 @@
-// The Go peer of `throng load`: net package, one goroutine for each connection.
+// The Go peer of `throng load`: net package, one goroutine for each connection; crypto/tls,
+// gorilla/websocket.
 //
-//	client PORT sink|echo CONNECTIONS HOLD_SECONDS [SIZE]
+//	client PORT sink|echo|ws CONNECTIONS HOLD_SECONDS [SIZE [tls]]
 //
-// Opens CONNECTIONS to 127.0.0.1:PORT; when all are up, holds them for HOLD_SECONDS. In echo mode each
-// connection then sends SIZE bytes, waits for all of them, and sends the next. Prints JSON with the
-// fields of throng's summary that the harness reads.
+// Opens CONNECTIONS to 127.0.0.1:PORT; when all are up, holds them for HOLD_SECONDS. In echo and ws mode
+// each connection then sends a message of SIZE bytes, waits for all of it, and sends the next. With tls it
+// takes any certificate. Prints JSON with the fields of throng's summary that the harness reads.
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -16,6 +18,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // Dials under way at once.
@@ -44,11 +48,29 @@ func exchange(conn net.Conn, size int, until time.Time) (replies int) {
 	}
 }
 
+func converse(conn *websocket.Conn, size int, until time.Time) (replies int) {
+	conn.SetReadDeadline(until)
+	conn.SetWriteDeadline(until)
+	message := make([]byte, size)
+	for i := range message {
+		message[i] = 'x'
+	}
+	for {
+		if conn.WriteMessage(websocket.TextMessage, message) != nil {
+			return
+		}
+		if _, _, err := conn.ReadMessage(); err != nil {
+			return
+		}
+		replies++
+	}
+}
+
 func main() {
 	if len(os.Args) < 5 {
-		log.Fatal("usage: client PORT sink|echo CONNECTIONS HOLD_SECONDS [SIZE]")
+		log.Fatal("usage: client PORT sink|echo|ws CONNECTIONS HOLD_SECONDS [SIZE [tls]]")
 	}
-	target, echo, n, size := "127.0.0.1:"+os.Args[1], os.Args[2] == "echo", number(3), 16
+	target, mode, n, size := "127.0.0.1:"+os.Args[1], os.Args[2], number(3), 16
 	seconds, err := strconv.ParseFloat(os.Args[4], 64)
 	if err != nil {
 		log.Fatal(err)
@@ -56,6 +78,12 @@ func main() {
 	if len(os.Args) > 5 {
 		size = number(5)
 	}
+	var config *tls.Config
+	scheme := "ws://"
+	if len(os.Args) > 6 {
+		config, scheme = &tls.Config{InsecureSkipVerify: true}, "wss://"
+	}
+	dialer := websocket.Dialer{ReadBufferSize: 4096, WriteBufferSize: 4096, TLSClientConfig: config}
 	hold := time.Duration(seconds * float64(time.Second))
 
 	var up, done sync.WaitGroup
@@ -69,17 +97,35 @@ func main() {
 		limit <- struct{}{}
 		go func(i int) {
 			defer done.Done()
-			conn, err := net.Dial("tcp4", target)
+			var conn net.Conn
+			var ws *websocket.Conn
+			var err error
+			switch {
+			case mode == "ws":
+				if ws, _, err = dialer.Dial(scheme+target+"/", nil); err == nil {
+					conn = ws.UnderlyingConn()
+				}
+			case config != nil:
+				conn, err = tls.Dial("tcp4", target, config)
+			default:
+				conn, err = net.Dial("tcp4", target)
+			}
 			<-limit
 			if err != nil {
 				log.Fatal(err)
 			}
 			up.Done()
-			if echo {
-				// The deadline comes to each connection when all are up.
+			// The deadline comes to each connection when all are up.
+			switch mode {
+			case "ws":
+				replies[i] = converse(ws, size, <-begin)
+			case "echo":
 				replies[i] = exchange(conn, size, <-begin)
-			} else {
+			default:
 				<-finish
+			}
+			if secured, ok := conn.(*tls.Conn); ok {
+				conn = secured.NetConn()
 			}
 			conn.(*net.TCPConn).SetLinger(0) // no TIME_WAIT for the next run to meet
 			conn.Close()
@@ -88,7 +134,7 @@ func main() {
 	up.Wait()
 	setUp := time.Since(start)
 	from := time.Now()
-	if echo {
+	if mode != "sink" {
 		for i := 0; i < n; i++ {
 			begin <- from.Add(hold)
 		}

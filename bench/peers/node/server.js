@@ -1,30 +1,54 @@
-// The Node peer of `throng serve`: the net module. One process is one thread of JavaScript.
+// The Node peer of `throng serve`: the net and tls modules, and ws. One process is one thread of JavaScript.
 //
-//   node server.js PORT sink|echo
+//   node server.js PORT sink|echo|ws [CERT KEY]
 //
-// Prints "ready" when it listens and, on SIGTERM or SIGINT, how many connections it accepted.
+// With a certificate and its key, over TLS. Prints "ready" when it listens and, on SIGTERM or SIGINT, how
+// many connections it accepted.
 'use strict';
 
+const fs = require('node:fs');
 const net = require('node:net');
+const tls = require('node:tls');
 
-const [port, mode] = process.argv.slice(2);
+const [port, mode, cert, key] = process.argv.slice(2);
 if (!mode) {
-  console.error('usage: node server.js PORT sink|echo');
+  console.error('usage: node server.js PORT sink|echo|ws [CERT KEY]');
   process.exit(2);
 }
 let accepted = 0;
 let open = 0;
 let peak = 0;
 
-const server = net.createServer({ noDelay: true }, (socket) => {
+function up(it) {
   accepted++;
   open++;
   if (open > peak) peak = open;
+  it.on('error', () => {}); // a reset is an ordinary end here
+  it.on('close', () => open--);
+}
+
+function handle(socket) {
+  up(socket);
   if (mode === 'echo') socket.on('data', (data) => socket.write(data));
   else socket.resume();
-  socket.on('error', () => {}); // a reset is an ordinary end here
-  socket.on('close', () => open--);
-});
+}
+
+const secured = cert && { cert: fs.readFileSync(cert), key: fs.readFileSync(key) };
+let server;
+if (mode === 'ws') {
+  const { WebSocketServer } = require('ws');
+  server = secured
+    ? require('node:https').createServer(secured)
+    : require('node:http').createServer();
+  new WebSocketServer({ server, perMessageDeflate: false }).on('connection', (ws) => {
+    up(ws);
+    ws.on('message', (data, binary) => ws.send(data, { binary }));
+  });
+} else if (secured) {
+  server = tls.createServer({ ...secured, noDelay: true }, handle);
+} else {
+  server = net.createServer({ noDelay: true }, handle);
+}
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.on(signal, () => {

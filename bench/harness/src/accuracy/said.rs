@@ -1,0 +1,128 @@
+//! What throng's summary says, as far as accuracy is concerned.
+
+use serde::Deserialize;
+
+/// The summary's fields that are read here.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Said {
+    /// What fell short or was found, a line each.
+    pub findings: Vec<String>,
+    /// The message rate while all were up.
+    pub message_rate: Option<MessageRate>,
+    /// What went over the connections while all were up.
+    pub steady: Option<Steady>,
+    /// What it took.
+    pub cost: Cost,
+}
+
+/// How the rate was kept.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MessageRate {
+    /// Messages a second sent.
+    pub reached_per_s: f64,
+    /// The window.
+    pub seconds: f64,
+    /// From when a message was due to when the kernel had taken it.
+    pub lateness: Option<Late>,
+    /// Processor time of both ends for each.
+    pub cpu_us_per_message: Option<f64>,
+}
+
+/// Percentiles of lateness.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Late {
+    /// The median.
+    pub p50_us: f64,
+    /// 99 % were no later.
+    pub p99_us: f64,
+    /// The latest.
+    pub max_us: f64,
+}
+
+/// While all were up.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Steady {
+    /// How long that was.
+    pub seconds: f64,
+    /// Of the connections that were opened.
+    pub traffic: Bytes,
+}
+
+/// Bytes of one side.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Bytes {
+    /// That the kernel took.
+    pub bytes_sent: u64,
+    /// That were read.
+    pub bytes_received: u64,
+}
+
+/// What a run took.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Cost {
+    /// Resident memory of the process, both ends with `--self`.
+    pub user_bytes_per_connection: Option<f64>,
+}
+
+impl Said {
+    /// From what throng printed.
+    ///
+    /// # Errors
+    /// It is not a summary; one line for the user.
+    pub fn read(stdout: &str) -> Result<Said, String> {
+        serde_json::from_str(stdout.trim())
+            .map_err(|e| format!("throng's JSON is not what was expected: {e}"))
+    }
+
+    /// The message rate.
+    ///
+    /// # Errors
+    /// It has none; then the first finding says why.
+    pub fn rate(&self) -> Result<&MessageRate, String> {
+        self.message_rate
+            .as_ref()
+            .ok_or_else(|| self.complaint("sent no message"))
+    }
+
+    /// Bytes a second that were sent and received by the side that connected, while all were up.
+    ///
+    /// # Errors
+    /// They never were.
+    pub fn bytes_per_s(&self) -> Result<(f64, f64), String> {
+        let steady = self
+            .steady
+            .as_ref()
+            .filter(|s| s.seconds > 0.0)
+            .ok_or_else(|| self.complaint("never had all connections"))?;
+        Ok((
+            steady.traffic.bytes_sent as f64 / steady.seconds,
+            steady.traffic.bytes_received as f64 / steady.seconds,
+        ))
+    }
+
+    fn complaint(&self, otherwise: &str) -> String {
+        self.findings
+            .first()
+            .cloned()
+            .unwrap_or_else(|| format!("throng {otherwise}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_read_and_a_run_without_messages_says_why() {
+        let said = Said::read(
+            r#"{"reached":false,"findings":["nobody listens"],"message_rate":null,
+                "steady":{"seconds":2.0,"opened":1,"accepted":0,"accepted_traffic":null,
+                  "traffic":{"messages_sent":1,"bytes_sent":300,"bytes_received":50}},
+                "cost":{"user_bytes":1,"user_bytes_per_connection":null}}"#,
+        )
+        .unwrap();
+        assert_eq!(said.rate().unwrap_err(), "nobody listens");
+        assert_eq!(said.bytes_per_s(), Ok((150.0, 25.0)));
+        assert!(Said::read("{}").is_err());
+    }
+}
