@@ -50,4 +50,7 @@ if [ ! -f tls/cert.pem ] && need openssl openssl; then
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout tls/key.pem -out tls/cert.pem 2>/dev/null
 fi
 
+# What is sent one way, again and again.
+[ -f chunk ] || head -c 131072 /dev/zero | tr '\0' x >chunk
+
 say "ready"

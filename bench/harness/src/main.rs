@@ -46,11 +46,13 @@ struct Arguments {
     /// A million connections as well (both ends in one process; about 9 GB of kernel memory)
     #[arg(long)]
     million: bool,
-    /// Only these tables (servers, clients, self, echo-servers, echo-clients, echo-self) or
-    /// contestants (go, python, node, throng-floor, …; throng always takes part)
+    /// Only these tables (servers, clients, self, echo-servers, echo-clients, echo-self, throughput,
+    /// plain-servers-16, ws-clients-1k, …, accuracy, accuracy-rates, …; the first words, as in tls or
+    /// ws-servers, mean all that begin with them) or contestants (go, python, node, throng-floor, iperf3,
+    /// …; throng always takes part)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Only this number of connections (1000, 10000, 100000 or 1000000; repeatable)
+    /// Only this number of connections (1, 100, 1000, 10000, 100000 or 1000000; repeatable)
     #[arg(long, value_name = "N")]
     at: Vec<u32>,
     /// Print Markdown
@@ -87,7 +89,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         .only
         .into_iter()
         .partition(|n| {
-            SUITES.iter().any(|s| s.name == n) || n == accuracy::NAME || PARTS.contains(&n.as_str())
+            let accuracy = n == accuracy::NAME || PARTS.contains(&n.as_str());
+            accuracy || SUITES.iter().any(|s| s.is_called(n))
         });
     let all = Effort {
         rounds: 1,
@@ -132,7 +135,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
     };
     let mut all_ran = true;
     for suite in SUITES {
-        if !tables.is_empty() && !tables.iter().any(|t| t == suite.name) {
+        if !tables.is_empty() && !tables.iter().any(|t| suite.is_called(t)) {
             continue;
         }
         for connections in suite.sizes(effort) {

@@ -1,6 +1,6 @@
 //! The tables that are measured, and the turns in which their contestants run.
 
-use crate::contestants::{Contestant, Field, Job, Mode};
+use crate::contestants::{CHUNK, Contestant, Field, Job, MESSAGE, Mode, Talk};
 use crate::process::stopped;
 use crate::settle;
 use crate::stats::Better::{Higher, Lower};
@@ -24,42 +24,48 @@ pub struct Suite {
     pub name: &'static str,
     subject: Subject,
     mode: Mode,
+    talk: Talk,
+    size: usize,
     /// Numbers of connections: for `--quick`, in addition otherwise, in addition with `--million`.
     sizes: [&'static [u32]; 3],
 }
 
 /// Peers are bound by RLIMIT_NOFILE, here 20,000: none is asked for more connections than this.
 const PEERS: u32 = 10_000;
+/// Connections that exchange messages, and their sizes.
+const TALKING: [&[u32]; 3] = [&[100, PEERS], &[], &[]];
+const KIB: usize = 1024;
 
 /// Every suite, in order.
-pub const SUITES: [Suite; 6] = [
-    suite("servers", Subject::Server, Mode::Sink, [&[PEERS], &[], &[]]),
-    suite("clients", Subject::Client, Mode::Sink, [&[PEERS], &[], &[]]),
-    suite(
-        "self",
-        Subject::BothEnds,
-        Mode::Sink,
-        [&[10_000], &[100_000], &[1_000_000]],
-    ),
-    suite(
-        "echo-servers",
-        Subject::Server,
-        Mode::Echo,
-        [&[1000], &[PEERS], &[]],
-    ),
-    suite(
-        "echo-clients",
-        Subject::Client,
-        Mode::Echo,
-        [&[1000], &[PEERS], &[]],
-    ),
-    suite(
-        "echo-self",
-        Subject::BothEnds,
-        Mode::Echo,
-        [&[1000], &[100_000], &[1_000_000]],
-    ),
-];
+pub const SUITES: [Suite; 19] = {
+    use Mode::{Echo, Sink, Stream};
+    use Subject::{BothEnds, Client, Server};
+    use Talk::{Plain, Tls, WebSocket};
+    [
+        suite("servers", Server, Sink, [&[PEERS], &[], &[]]),
+        suite("clients", Client, Sink, [&[PEERS], &[], &[]]),
+        suite("self", BothEnds, Sink, [&[10_000], &[100_000], &[1_000_000]]),
+        suite("echo-servers", Server, Echo, [&[1000], &[PEERS], &[]]),
+        suite("echo-clients", Client, Echo, [&[1000], &[PEERS], &[]]),
+        suite("echo-self", BothEnds, Echo, [&[1000], &[100_000], &[1_000_000]]),
+        Suite {
+            size: CHUNK,
+            ..suite("throughput", BothEnds, Stream, [&[1, 100], &[], &[]])
+        },
+        talking("plain-servers-16", Server, Plain, MESSAGE),
+        talking("plain-servers-1k", Server, Plain, KIB),
+        talking("ws-servers-16", Server, WebSocket, MESSAGE),
+        talking("ws-servers-1k", Server, WebSocket, KIB),
+        talking("tls-servers-16", Server, Tls, MESSAGE),
+        talking("tls-servers-1k", Server, Tls, KIB),
+        talking("plain-clients-16", Client, Plain, MESSAGE),
+        talking("plain-clients-1k", Client, Plain, KIB),
+        talking("ws-clients-16", Client, WebSocket, MESSAGE),
+        talking("ws-clients-1k", Client, WebSocket, KIB),
+        talking("tls-clients-16", Client, Tls, MESSAGE),
+        talking("tls-clients-1k", Client, Tls, KIB),
+    ]
+};
 
 const fn suite(
     name: &'static str,
@@ -71,7 +77,17 @@ const fn suite(
         name,
         subject,
         mode,
+        talk: Talk::Plain,
+        size: MESSAGE,
         sizes,
+    }
+}
+
+const fn talking(name: &'static str, subject: Subject, talk: Talk, size: usize) -> Suite {
+    Suite {
+        talk,
+        size,
+        ..suite(name, subject, Mode::Echo, TALKING)
     }
 }
 
@@ -102,6 +118,13 @@ const SELF_ECHO: &[Quantity] = &[
     quantity("CPU µs/message", Lower),
 ];
 
+const STREAM: &[Quantity] = &[
+    quantity("GB/s", Higher),
+    quantity("sender CPU s/GB", Lower),
+    quantity("receiver CPU s/GB", Lower),
+    quantity("both CPU s/GB", Lower),
+];
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -114,6 +137,12 @@ pub struct Effort {
 }
 
 impl Suite {
+    /// Whether `--only` means it by `name`: its whole name, or the first of its words.
+    pub fn is_called(&self, name: &str) -> bool {
+        let rest = self.name.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
     /// The numbers of connections that it is measured at.
     pub fn sizes(&self, effort: Effort) -> Vec<u32> {
         let [quick, full, million] = self.sizes;
@@ -130,8 +159,8 @@ impl Suite {
     fn job(&self, connections: u32, effort: Effort) -> Job {
         let seconds = match (self.mode, effort.quick) {
             (Mode::Sink, true) => 1,
-            (Mode::Sink, false) | (Mode::Echo, true) => 2,
-            (Mode::Echo, false) => 5,
+            (Mode::Sink, false) | (Mode::Echo | Mode::Stream, true) => 2,
+            (Mode::Echo | Mode::Stream, false) => 5,
         };
         // Going round a million connections once takes half a minute.
         let seconds = match (self.mode, connections) {
@@ -142,6 +171,8 @@ impl Suite {
         Job {
             connections,
             mode: self.mode,
+            talk: self.talk,
+            size: self.size,
             hold: Duration::from_secs(seconds),
         }
     }
@@ -150,6 +181,7 @@ impl Suite {
     pub fn measure(&self, field: &Field, connections: u32, effort: Effort) -> Option<Table> {
         let job = self.job(connections, effort);
         let (opposite, contestants) = match self.subject {
+            _ if self.mode == Mode::Stream => (None, &field.streams),
             Subject::Server => (field.clients.first(), &field.servers),
             Subject::Client => (field.servers.first(), &field.clients),
             Subject::BothEnds => (None, &field.both_ends),
@@ -157,7 +189,7 @@ impl Suite {
         // tcpkali cannot wait for an echo.
         let contestants: Vec<&Contestant> = contestants
             .iter()
-            .filter(|c| self.mode == Mode::Sink || c.name != "tcpkali")
+            .filter(|c| self.mode != Mode::Echo || c.name != "tcpkali")
             .collect();
         if contestants.is_empty() || (self.subject != Subject::BothEnds && opposite.is_none()) {
             return None;
@@ -168,6 +200,7 @@ impl Suite {
             effort.rounds
         };
         let run = |c: &Contestant| match (self.subject, opposite) {
+            _ if self.mode == Mode::Stream => trial::one_way(c, job),
             (Subject::Server, Some(client)) => trial::pair(c, client, job, Side::Server),
             (Subject::Client, Some(server)) => trial::pair(server, c, job, Side::Client),
             _ => trial::both_ends(c, job),
@@ -176,6 +209,7 @@ impl Suite {
             title: self.title(connections),
             about: self.about(job, opposite),
             quantities: match (self.subject, self.mode) {
+                (_, Mode::Stream) => STREAM,
                 (Subject::BothEnds, Mode::Sink) => SELF_SET_UP,
                 (Subject::BothEnds, Mode::Echo) => SELF_ECHO,
                 (_, Mode::Sink) => PAIR_SET_UP,
@@ -188,19 +222,30 @@ impl Suite {
 
     fn title(&self, n: u32) -> String {
         let what = match self.mode {
-            Mode::Sink => "set-up",
-            Mode::Echo => "echo, closed loop, 16 bytes",
+            Mode::Sink => "set-up".to_owned(),
+            Mode::Echo => {
+                let over = match self.talk {
+                    Talk::Plain => "",
+                    Talk::WebSocket => " by WebSocket",
+                    Talk::Tls => " over TLS",
+                };
+                format!("echo{over}, closed loop, {} bytes", self.size)
+            }
+            Mode::Stream => "one way, as fast as it goes".to_owned(),
         };
         let who = match self.subject {
+            _ if self.mode == Mode::Stream => "both ends on this machine",
             Subject::Server => "servers",
             Subject::Client => "clients",
             Subject::BothEnds => "both ends in one process",
         };
         let n = match n {
             1_000_000.. => format!("{}m", n / 1_000_000),
-            _ => format!("{}k", n / 1000),
+            1000.. => format!("{}k", n / 1000),
+            _ => n.to_string(),
         };
-        format!("{}: {what}, {who}, {n} connections", self.name)
+        let s = if n == "1" { "" } else { "s" };
+        format!("{}: {what}, {who}, {n} connection{s}", self.name)
     }
 
     fn about(&self, job: Job, opposite: Option<&Contestant>) -> String {
@@ -217,6 +262,11 @@ impl Suite {
             Mode::Sink => {
                 "CPU and memory of the process as the kernel counts them, in the middle of a hold, less \
                  those with one connection (servers: with none)."
+            }
+            Mode::Stream => {
+                "Each writes messages of 128 KiB as fast as they go; who receives discards them. CPU as the \
+                 kernel counts it, within the hold. On loopback the sender's thread does much of the \
+                 receiver's work in the kernel: the sum counts."
             }
             Mode::Echo if self.subject == Subject::BothEnds => {
                 "128 messages are under way, passed over all connections in turn. CPU as the kernel counts \
@@ -278,7 +328,7 @@ fn in_turn(
             match &result {
                 Ok(outcome) => {
                     let first = outcome.numbers.first().copied().flatten();
-                    let first = first.map_or_else(|| "done".to_owned(), |n| format!("{n:.0}/s"));
+                    let first = first.map_or_else(|| "done".to_owned(), |n| format!("{n:.1}/s"));
                     eprintln!("{suite} {round}/{rounds} {}: {first}", row.name);
                 }
                 Err(why) => eprintln!("{suite} {round}/{rounds} {}: {why}", row.name),
@@ -304,7 +354,7 @@ mod tests {
             let largest = suite.sizes(all).into_iter().max().unwrap();
             assert_eq!(
                 largest > PEERS,
-                suite.subject == Subject::BothEnds,
+                suite.subject == Subject::BothEnds && suite.mode != Mode::Stream,
                 "{}",
                 suite.name
             );
@@ -313,7 +363,22 @@ mod tests {
                 million: false,
                 ..all
             };
-            assert_eq!(suite.sizes(quick).len(), 1, "{}", suite.name);
+            assert!(!suite.sizes(quick).is_empty(), "{}", suite.name);
+        }
+    }
+
+    #[test]
+    fn a_suite_is_called_by_its_first_words() {
+        let called = |name: &str| SUITES.iter().filter(|s| s.is_called(name)).count();
+        for (name, suites) in [
+            ("ws", 4),
+            ("tls-clients", 2),
+            ("plain-servers-1k", 1),
+            ("servers", 1),
+            ("echo", 3),
+            ("w", 0),
+        ] {
+            assert_eq!(called(name), suites, "{name}");
         }
     }
 }

@@ -111,7 +111,7 @@ fn numbers(
             numbers.extend([Some(bytes), Some(mib)]);
             Ok(numbers)
         }
-        Mode::Echo => {
+        Mode::Echo | Mode::Stream => {
             let per_s = words
                 .messages_per_s
                 .filter(|r| *r > 0.0)
@@ -141,7 +141,7 @@ pub fn pair(
     side: Side,
 ) -> Result<Outcome, String> {
     let port = port::free()?;
-    let mut serving = Process::start(&server.server(port, job.mode))?;
+    let mut serving = Process::start(&server.server(port, job))?;
     serving.listening(port, SERVER_PATIENCE)?;
     let single = Job {
         connections: 1,
@@ -211,6 +211,50 @@ pub fn both_ends(contestant: &Contestant, job: Job) -> Result<Outcome, String> {
     })
 }
 
+/// Lets `contestant` send one way, from one process to another or within one. Gives GB/s, and seconds of
+/// processor time for each GB: of the sender, of the receiver, of both.
+///
+/// # Errors
+/// As [`pair`].
+pub fn one_way(contestant: &Contestant, job: Job) -> Result<Outcome, String> {
+    let (done, receiver) = if contestant.is_both_ends() {
+        let argv = contestant.both_ends(job);
+        (Process::start(&argv)?.finish(None, patience(job))?, None)
+    } else {
+        let port = port::free()?;
+        let mut receiving = Process::start(&contestant.server(port, job))?;
+        receiving.listening(port, SERVER_PATIENCE)?;
+        receiving.rest(SERVER_REST)?;
+        let sending = Process::start(&contestant.client(port, job))?;
+        let done = sending.finish(Some(&mut receiving), patience(job))?;
+        let series = std::mem::take(&mut receiving.series);
+        (done, Some(series))
+    };
+    let words = contestant.words(&done.stdout)?;
+    held(contestant.name, &words, job.connections)?;
+    let gb_per_s = words.bytes_per_s.ok_or("sent nothing")? / 1e9;
+    let (up, hold) = (up_unix_s(&words, &done, job.hold), job.hold.as_secs_f64());
+    let (from, to) = (up + hold * WINDOW.0, up + hold * WINDOW.1);
+    let per_gb = |series: Series| {
+        let base = Usage::default();
+        let us = Watched { base, series }.per_message(from, to, gb_per_s);
+        us.map(|us| us / 1e6)
+    };
+    let sender = per_gb(done.series);
+    let numbers = match receiver {
+        None => vec![Some(gb_per_s), None, None, sender],
+        Some(series) => {
+            let receiver = per_gb(series);
+            let both = sender.zip(receiver).map(|(s, r)| s + r);
+            vec![Some(gb_per_s), sender, receiver, both]
+        }
+    };
+    Ok(Outcome {
+        numbers,
+        remark: shortfall(contestant, &words),
+    })
+}
+
 fn shortfall(contestant: &Contestant, words: &Words) -> Option<String> {
     let verdict = words.shortfall.as_ref()?;
     Some(format!("{} says: {verdict}", contestant.name))
@@ -229,6 +273,7 @@ fn baseline(contestant: &Contestant, argv: &[String], job: Job) -> Result<Usage,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contestants::Talk;
 
     fn usage(cpu_ms: u64, peak_rss: u64) -> Usage {
         Usage {
@@ -248,6 +293,8 @@ mod tests {
     const JOB: Job = Job {
         connections: 1000,
         mode: Mode::Sink,
+        talk: Talk::Plain,
+        size: 16,
         hold: Duration::from_secs(2),
     };
 

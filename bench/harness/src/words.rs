@@ -18,6 +18,8 @@ pub struct Words {
     pub set_up_s: Option<f64>,
     /// Whole echoes a second while all were up.
     pub messages_per_s: Option<f64>,
+    /// Bytes a second that were sent one way while all were up.
+    pub bytes_per_s: Option<f64>,
     /// Its verdict, if it says that it did not reach what was asked.
     pub shortfall: Option<String>,
 }
@@ -28,6 +30,7 @@ struct Summary {
     connections: Connections,
     set_up: Option<SetUp>,
     message_rate: Option<MessageRate>,
+    steady: Option<Steady>,
     reached: Option<bool>,
     #[serde(default)]
     findings: Vec<String>,
@@ -49,6 +52,33 @@ struct SetUp {
 #[derive(Deserialize)]
 struct MessageRate {
     reached_per_s: f64,
+}
+
+#[derive(Deserialize)]
+struct Steady {
+    seconds: f64,
+    traffic: Traffic,
+}
+
+#[derive(Deserialize)]
+struct Traffic {
+    bytes_sent: f64,
+}
+
+#[derive(Deserialize)]
+struct Iperf {
+    end: IperfEnd,
+}
+
+#[derive(Deserialize)]
+struct IperfEnd {
+    streams: Vec<serde::de::IgnoredAny>,
+    sum_received: IperfSum,
+}
+
+#[derive(Deserialize)]
+struct IperfSum {
+    bits_per_second: f64,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +120,10 @@ impl Words {
             up_unix_s: s.started_unix_s.zip(set_up_s).map(|(t, d)| t + d),
             set_up_s,
             messages_per_s: s.message_rate.map(|m| m.reached_per_s),
+            bytes_per_s: s
+                .steady
+                .filter(|s| s.seconds > 0.0)
+                .map(|s| s.traffic.bytes_sent / s.seconds),
             shortfall: (s.reached == Some(false))
                 .then(|| s.findings.into_iter().next().unwrap_or_default()),
         })
@@ -106,7 +140,20 @@ impl Words {
             up_unix_s: None,
             set_up_s: Some(f.seconds),
             messages_per_s: f.echo.map(|e| e.round_trips_per_second),
-            shortfall: None,
+            ..Words::default()
+        })
+    }
+
+    /// From iperf3's JSON.
+    ///
+    /// # Errors
+    /// No such JSON, as after an error; one line for the user.
+    pub fn of_iperf(stdout: &str) -> Result<Words, String> {
+        let i: Iperf = object(stdout)?;
+        Ok(Words {
+            held: i.end.streams.len() as u64,
+            bytes_per_s: Some(i.end.sum_received.bits_per_second / 8.0),
+            ..Words::default()
         })
     }
 
@@ -123,8 +170,19 @@ impl Words {
             })
             .and_then(|n| n.parse().ok())
             .ok_or("did not ramp up")?;
+        let mut seconds = stdout
+            .lines()
+            .filter_map(|l| l.strip_prefix("Test duration: ")?.strip_suffix(" s."));
+        let seconds: Option<f64> = seconds.next().and_then(|s| s.parse().ok());
+        // Total data sent:     2.4 MiB (2519005 bytes)
+        let mut sent = stdout.lines().filter_map(|l| {
+            let l = l.strip_prefix("Total data sent:")?;
+            l.split_once('(')?.1.strip_suffix(" bytes)")
+        });
+        let sent: Option<f64> = sent.next().and_then(|n| n.parse().ok());
         Ok(Words {
             held,
+            bytes_per_s: sent.zip(seconds).map(|(bytes, s)| bytes / s),
             ..Words::default()
         })
     }
@@ -142,6 +200,7 @@ mod tests {
               "peak":10000,"failed":{}},
             "set_up":{"seconds":0.4,"per_s":25000.0,"latency":null},
             "message_rate":{"asked_per_s":null,"reached_per_s":60000.5,"seconds":3.0},
+            "steady":{"seconds":2.0,"opened":10000,"traffic":{"bytes_sent":3000,"writes":1}},
             "cost":{"user_bytes":1}}"#;
         let words = Words::of_summary(text).unwrap();
         assert_eq!(
@@ -151,6 +210,7 @@ mod tests {
                 up_unix_s: Some(1_700_000_000.65),
                 set_up_s: Some(0.4),
                 messages_per_s: Some(60_000.5),
+                bytes_per_s: Some(1500.0),
                 shortfall: None,
             }
         );
@@ -193,7 +253,21 @@ mod tests {
         let words =
             Words::of_tcpkali("Destination: [127.0.0.1]:1\nRamped up to 5000 connections.\n");
         assert_eq!(words.map(|w| (w.held, w.set_up_s)), Ok((5000, None)));
+        let words = Words::of_tcpkali(
+            "Ramped up to 5 connections.\nTotal data sent:     2.4 MiB (2519005 bytes)\n\
+             Test duration: 5.0 s.\n",
+        );
+        assert_eq!(words.unwrap().bytes_per_s, Some(503_801.0));
         assert!(Words::of_tcpkali("Destination: [127.0.0.1]:1\n").is_err());
+    }
+
+    #[test]
+    fn iperf3_tells_what_was_received() {
+        let text = r#"{"start":{"version":"iperf 3.12"},"end":{"streams":[{"sender":{}},{"sender":{}}],
+            "sum_sent":{"bits_per_second":9e9},"sum_received":{"bits_per_second":8e9}}}"#;
+        let words = Words::of_iperf(text).unwrap();
+        assert_eq!((words.held, words.bytes_per_s), (2, Some(1e9)));
+        assert!(Words::of_iperf(r#"{"start":{},"end":{},"error":"busy"}"#).is_err());
     }
 
     #[test]
