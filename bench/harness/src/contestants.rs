@@ -289,15 +289,15 @@ impl Field {
             };
             let go = file(peers.join(format!("bin/go-{role}"))).map(|p| vec![p]);
             for found in [
-                peer("go", "all cores, a goroutine for each connection", go),
+                peer("go", "net, crypto/tls, gorilla; all cores", go),
                 peer(
                     "python",
-                    "asyncio + uvloop, one core",
+                    "uvloop, ssl, websockets; one core",
                     script(&python, format!("python/{role}.py")),
                 ),
                 peer(
                     "node",
-                    "net module, one core",
+                    "net, tls, ws; one core",
                     script(&node, format!("node/{role}.js")),
                 ),
             ] {
