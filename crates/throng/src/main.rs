@@ -9,6 +9,7 @@ mod evidence;
 mod facts;
 mod generate;
 mod load;
+mod metrics;
 mod output;
 mod plan;
 mod run;

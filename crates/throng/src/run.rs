@@ -2,6 +2,7 @@
 //! costs.
 
 use crate::Failure;
+use crate::metrics::Metrics;
 use crate::signals::Interrupt;
 use std::collections::VecDeque;
 use std::io;
@@ -204,6 +205,8 @@ pub(crate) struct Watch {
     pub samples: Samples,
     pub meter: Meter,
     pub peak: u64,
+    /// Where counts go while the run lasts.
+    pub metrics: Option<Metrics>,
     interrupt: Interrupt,
     memory: MemoryBounds,
     reserve: u64,
@@ -232,6 +235,7 @@ impl Watch {
             samples: Samples::default(),
             meter,
             peak: 0,
+            metrics: None,
             interrupt,
             memory,
             reserve,
@@ -279,6 +283,15 @@ impl Watch {
         if at >= self.next_sample {
             self.next_sample = at + SAMPLE_EVERY;
             self.samples.push(at, now);
+        }
+    }
+
+    /// Sends metrics, if they are wanted and due.
+    pub fn measure(&mut self, at: Duration, opened: Option<&Tally>, accepted: Option<&Tally>) {
+        if let Some(metrics) = &mut self.metrics
+            && let Some(line) = metrics.note(at, opened, accepted, Vec::new)
+        {
+            self.live.note(&format!("throng: warning: {line}"));
         }
     }
 

@@ -232,6 +232,7 @@ fn options(args: &LoadArgs, targets: &Targets, hold: Duration) -> Result<Options
             .saturating_add(args.more_verbose)
             .min(3),
         statsd: statsd(&args.statsd),
+        like_tcpkali: args.like_tcpkali(),
     })
 }
 

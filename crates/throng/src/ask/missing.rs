@@ -32,11 +32,18 @@ pub(crate) fn refuse_load(scenario: &LoadScenario) -> Result<(), Failure> {
         (options.socket.nagle.is_some(), "--nagle"),
         (options.socket.receive_buffer.is_some(), "--rcvbuf"),
         (options.socket.send_buffer.is_some(), "--sndbuf"),
+        (
+            // Workers hand their histograms over at their end.
+            options
+                .statsd
+                .as_ref()
+                .is_some_and(|s| s.latency_window.is_some()),
+            "--statsd-latency-window",
+        ),
         (latency.first_byte, "--latency-first-byte"),
         (latency.message.is_some(), "message latency"),
         (latency.log.is_some(), "--latency-log"),
         (latency.samples.is_some(), "--samples"),
-        (options.statsd.is_some(), "--statsd"),
         (!options.dump.is_off(), "dumping traffic"),
     ])
 }

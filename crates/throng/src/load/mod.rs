@@ -1,6 +1,7 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
 mod evidence;
+mod face;
 mod own;
 mod verdict;
 mod watch;
@@ -10,10 +11,12 @@ use crate::admission::LocalListeners;
 use crate::ask;
 use crate::cli::LoadArgs;
 use crate::facts::Machine;
+use crate::metrics::Metrics;
 use crate::output;
 use crate::run::{Side, Watch};
 use evidence::Before;
 use own::OwnServer;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use throng_core::behaviour::{Load, Nothing, Pacing, Raw, Task, Traffic};
 use throng_core::host::DEFAULT_SOMAXCONN;
@@ -25,6 +28,7 @@ use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Processes, Wanted};
+use throng_report::tcpkali;
 
 /// From this rate on each connection several messages share a write. Below it each write is one.
 const COMBINE_FROM: f64 = 2000.0;
@@ -42,11 +46,23 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     })?;
     let plan = plan::load(&scenario, &machine.host).map_err(Failure::impossible)?;
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
+    let metrics = scenario
+        .options
+        .statsd
+        .as_ref()
+        .map(Metrics::open)
+        .transpose()?;
+    let like_tcpkali = scenario.options.like_tcpkali;
+    if like_tcpkali {
+        face::start(&scenario);
+    }
     let mut watch = Watch::new(
-        args.common.quiet,
+        // tcpkali shows no progress but on a terminal.
+        args.common.quiet || (like_tcpkali && !std::io::stderr().is_terminal()),
         machine.memory.clone(),
         plan.memory_reserve,
     )?;
+    watch.metrics = metrics;
     watch.warn(&plan.warnings);
     if let Some(why) = &plan.why_epoll {
         watch.live.note(&format!(
@@ -67,7 +83,10 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let server = own_server.map(|own| own.side);
     let summary = watch::to_the_end(watch, &scenario, &plan, &machine, before, clients, server)?;
     output::summary(&summary, &args.common)?;
-    Ok(summary.exit_code())
+    Ok(match like_tcpkali {
+        true => tcpkali::exit_code(&summary),
+        false => summary.exit_code(),
+    })
 }
 
 fn start_clients(

@@ -1,6 +1,7 @@
 //! A load from its first connection to its last: opening, holding, draining, closing.
 
 use super::evidence::Before;
+use super::face;
 use super::verdict::{self, Outcome};
 use crate::Failure;
 use crate::facts::Machine;
@@ -82,6 +83,10 @@ pub(super) fn to_the_end(
         timed_out: false,
     };
     let to_hold = run.open();
+    if scenario.options.like_tcpkali && !run.watch.interrupted() {
+        let all = run.watch.peak >= run.asked;
+        run.watch.live.note(&face::ramp(scenario, all));
+    }
     let opened = run.opened();
     let held = if to_hold { run.hold() } else { opened.mark };
     run.drain();
@@ -101,6 +106,7 @@ impl LoadRun<'_> {
             .min()
             .map(|e| e.saturating_sub(at));
         let server = self.server.as_ref().map(Side::tally);
+        self.watch.measure(at, Some(&clients), server.as_ref());
         self.watch
             .show(at, phase, Some(self.asked), &clients, server, left);
         self.timed_out |= bound.is_some_and(|b| at >= b);
@@ -135,7 +141,8 @@ impl LoadRun<'_> {
             let tried_all =
                 !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
             let stopped = self.watch.stopped_at.is_some() && now.in_flight() == 0;
-            let stalled = at > progress.0 + patience;
+            let too_late = self.scenario.options.ramp_limit.is_some_and(|l| at >= l);
+            let stalled = too_late || at > progress.0 + patience;
             if tried_all || stopped || stalled {
                 self.causes = self.diagnose(&now);
                 self.watch.control.give(Order::StopOpening);
@@ -258,6 +265,9 @@ impl LoadRun<'_> {
         let interrupted = self.watch.interrupted();
         let kernel_counts = self.before.kernel();
         self.watch.live.clear();
+        if let Some(metrics) = &mut self.watch.metrics {
+            metrics.zero();
+        }
         self.watch.control.give(Order::Close);
         let measured = self.clients.join()?;
         if let Some(server) = self.server {
