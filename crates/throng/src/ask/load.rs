@@ -323,6 +323,10 @@ fn refuse_what_does_not_go_together(
             "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo".into(),
         );
     }
+    // clap requires nothing of what conflicts with something else that is there.
+    if args.listen_mode.is_some() && options.listening.is_none() {
+        return wrong("--listen-mode is of accepted connections: add --listen-port".into());
+    }
     if args.arrivals.is_some() && options.whole_run.is_none() {
         return wrong("--arrivals says how to spread --rate or --profile: add one of them".into());
     }
