@@ -5,6 +5,8 @@
 //! be checked against each other: attempted = established + failed + in flight, and
 //! established (or accepted) = open + closed by somebody.
 
+use crate::time::Time;
+use crate::tls_failure::TlsFailure;
 use crate::websocket::Violation;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -128,6 +130,7 @@ macro_rules! counted {
             $($(#[$doc])* pub $name: Counter,)*
             failed: [Counter; FailCause::ALL.len()],
             closed: [Counter; Closed::ALL.len()],
+            tls_failed: [Counter; TlsFailure::ALL.len()],
             violated: [Counter; Violation::ALL.len()],
             /// When the last connection came up: nanoseconds since the run began. No part of a tally,
             /// since times don't add up.
@@ -140,6 +143,7 @@ macro_rules! counted {
             $($(#[$doc])* pub $name: u64,)*
             failed: [u64; FailCause::ALL.len()],
             closed: [u64; Closed::ALL.len()],
+            tls_failed: [u64; TlsFailure::ALL.len()],
             violated: [u64; Violation::ALL.len()],
         }
 
@@ -150,6 +154,7 @@ macro_rules! counted {
                     $($name: self.$name.get(),)*
                     failed: std::array::from_fn(|i| self.failed[i].get()),
                     closed: std::array::from_fn(|i| self.closed[i].get()),
+                    tls_failed: std::array::from_fn(|i| self.tls_failed[i].get()),
                     violated: std::array::from_fn(|i| self.violated[i].get()),
                 }
             }
@@ -162,6 +167,7 @@ macro_rules! counted {
                     $($name: self.$name + other.$name,)*
                     failed: std::array::from_fn(|i| self.failed[i] + other.failed[i]),
                     closed: std::array::from_fn(|i| self.closed[i] + other.closed[i]),
+                    tls_failed: std::array::from_fn(|i| self.tls_failed[i] + other.tls_failed[i]),
                     violated: std::array::from_fn(|i| self.violated[i] + other.violated[i]),
                 }
             }
@@ -174,6 +180,7 @@ macro_rules! counted {
                     $($name: self.$name.saturating_sub(earlier.$name),)*
                     failed: std::array::from_fn(|i| self.failed[i].saturating_sub(earlier.failed[i])),
                     closed: std::array::from_fn(|i| self.closed[i].saturating_sub(earlier.closed[i])),
+                    tls_failed: std::array::from_fn(|i| self.tls_failed[i].saturating_sub(earlier.tls_failed[i])),
                     violated: std::array::from_fn(|i| self.violated[i].saturating_sub(earlier.violated[i])),
                 }
             }
@@ -202,11 +209,27 @@ counted! {
     messages_received,
     /// Messages that were due, at the rate asked for, and had not been sent when their connection ended.
     messages_unsent,
+    /// TLS handshakes that were completed.
+    secured,
+    /// Those among them that resumed an earlier session.
+    resumed,
+    /// Secured connections that a fatal alert or a broken record ended. Their [`TlsFailure`] is counted with
+    /// those of the handshakes: secured + failed - broken + handshakes under way = established + accepted.
+    tls_broken,
+    /// Secured connections that the peer closed without saying so in TLS first (close_notify): what came last
+    /// may be missing.
+    tls_truncated,
     /// Connections that became WebSocket connections.
     upgraded,
     /// Messages that were sent and had no answer when their connection ended, where answers are looked
     /// for.
     messages_unanswered,
+    /// Answers to nothing that was asked.
+    answers_unasked,
+    /// Answers that say that something is wrong (DNS: an rcode other than 0).
+    answers_with_error,
+    /// Connections on which something came that can't be DNS.
+    not_dns,
     /// Times that the text that ends the run was seen.
     stops_seen,
 }
@@ -215,6 +238,11 @@ impl Counters {
     /// Counts an attempt that failed.
     pub fn failed(&self, cause: FailCause) {
         self.failed[cause as usize].add(1);
+    }
+
+    /// Counts a TLS handshake that failed, or a secured connection that was broken.
+    pub fn tls_failed(&self, why: TlsFailure) {
+        self.tls_failed[why as usize].add(1);
     }
 
     /// Counts `n` connections that ended.
@@ -237,6 +265,16 @@ impl Tally {
     /// Attempts that failed.
     pub fn failed_in_all(&self) -> u64 {
         self.failed.iter().sum()
+    }
+
+    /// TLS handshakes that failed, or secured connections that were broken, of this kind.
+    pub fn tls_failed(&self, why: TlsFailure) -> u64 {
+        self.tls_failed[why as usize]
+    }
+
+    /// TLS handshakes that failed, and secured connections that were broken.
+    pub fn tls_failed_in_all(&self) -> u64 {
+        self.tls_failed.iter().sum()
     }
 
     /// Connections that ended this way.
@@ -343,18 +381,42 @@ impl Durations {
     }
 }
 
+/// One round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When the query was handed to the kernel.
+    pub sent: Time,
+    /// From then to when its answer was there.
+    pub took: Duration,
+    /// The connection's number.
+    pub connection: u32,
+    /// The query's id.
+    pub query: u16,
+    /// How it went (DNS rcode).
+    pub rcode: u8,
+    /// Whether the server left something out.
+    pub truncated: bool,
+}
+
 macro_rules! measured {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// What a worker measured.
         #[derive(Clone, Debug, Default)]
         pub struct Measured {
             $($(#[$doc])* pub $name: Durations,)*
+            /// Each round trip, where they are kept one by one.
+            pub samples: Vec<Sample>,
         }
 
         impl Measured {
             /// Adds another worker's, or another interval's.
-            pub fn merge(&mut self, other: &Measured) {
+            pub fn merge(&mut self, other: Measured) {
                 $(self.$name.merge(&other.$name);)*
+                if self.samples.is_empty() {
+                    self.samples = other.samples;
+                } else {
+                    self.samples.extend(other.samples);
+                }
             }
         }
     };
@@ -363,7 +425,7 @@ macro_rules! measured {
 measured! {
     /// From the start of an attempt to connect to its success.
     connect,
-    /// From the start of an attempt to connect to the first byte that came.
+    /// From when a connection came up to the first byte that came on it.
     first_byte,
     /// From when a message was due to when the kernel had taken it.
     lateness,
@@ -374,6 +436,8 @@ measured! {
     service,
     /// From when a message that says when it was sent was sent to when it came here.
     marked,
+    /// From when a connection was up to when its TLS handshake was done.
+    handshake,
 }
 
 #[cfg(test)]

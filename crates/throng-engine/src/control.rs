@@ -152,7 +152,7 @@ impl Outlet {
         self.lock().0
     }
 
-    pub(crate) fn put(&self, collection: u32, measured: &Measured) {
+    pub(crate) fn put(&self, collection: u32, measured: Measured) {
         let mut here = self.lock();
         here.0 = collection;
         here.1.merge(measured);

@@ -86,7 +86,7 @@ impl Side {
 pub(crate) fn take_measured(outlets: &[Arc<Outlet>]) -> Measured {
     let mut all = Measured::default();
     for outlet in outlets {
-        all.merge(&outlet.take());
+        all.merge(outlet.take());
     }
     all
 }

@@ -160,7 +160,7 @@ impl Side {
             done.expect("no event loop fails");
         }
         for outlet in &self.outlets {
-            measured.merge(&outlet.take());
+            measured.merge(outlet.take());
         }
         let tally = self.tally();
         assert_eq!(tally.open(), 0, "nothing stays open: {tally:?}");

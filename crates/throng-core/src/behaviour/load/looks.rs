@@ -3,7 +3,8 @@
 use super::outstanding::{Outstanding, Queue, Sent};
 use super::pattern::Pattern;
 use crate::behaviour::At;
-use crate::stats::Measured;
+use crate::dns::Answers;
+use crate::stats::{Measured, Sample};
 use crate::time::Time;
 use std::collections::HashMap;
 
@@ -19,6 +20,15 @@ pub struct Handed {
     pub due: Option<(f64, f64)>,
 }
 
+/// What was found in bytes that came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Messages that were answered.
+    pub answers: u32,
+    /// This can't be what is spoken here: the connection is of no use.
+    pub broken: bool,
+}
+
 /// What a load looks for. [`Nothing`] costs nothing.
 pub trait Looks {
     /// What is kept for each connection.
@@ -30,14 +40,14 @@ pub trait Looks {
     /// A portion of messages goes out.
     fn handed(&mut self, conn: &mut Self::Conn, what: &Handed, now: Time);
 
-    /// The next bytes of the stream came. Returns how many messages were answered by it.
+    /// The next bytes of the stream came.
     fn received(
         &mut self,
         conn: &mut Self::Conn,
         bytes: &[u8],
         at: &At,
         measured: &mut Measured,
-    ) -> u32;
+    ) -> Seen;
 
     /// `n` whole messages came, where what carries them tells (WebSocket). Returns how many messages were
     /// answered by that.
@@ -59,8 +69,8 @@ impl Looks for Nothing {
     fn handed(&mut self, (): &mut (), _: &Handed, _: Time) {}
 
     #[inline]
-    fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Measured) -> u32 {
-        0
+    fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Measured) -> Seen {
+        Seen::default()
     }
 
     #[inline]
@@ -86,6 +96,11 @@ pub enum AnswerBy {
     },
     /// A whole message (WebSocket).
     Message,
+    /// A DNS message over TCP with the same id (RFC 7766).
+    Dns {
+        /// Whether each round trip is kept: see [`Measured::samples`].
+        samples: bool,
+    },
 }
 
 /// Looks for answers, message markers, and the text that ends the run.
@@ -105,6 +120,7 @@ pub struct WatchedConn {
     handed: u32,
     /// Marker: how often it was seen, up to what is passed over.
     seen: u32,
+    dns: Answers,
     answer: u16,
     stop: u16,
     mark: u16,
@@ -129,12 +145,55 @@ impl Watching {
         }
     }
 
-    fn answered(&mut self, conn: &mut WatchedConn, now: Time, measured: &mut Measured) -> u32 {
-        let Some(sent) = self.outstanding.pop(&mut conn.sent) else {
-            // Nobody asked: the text occurs more often than we send.
-            return 0;
-        };
-        record(&sent, now, measured)
+    fn answered(&mut self, conn: &mut WatchedConn, at: &At, measured: &mut Measured) -> u32 {
+        match self.outstanding.pop(&mut conn.sent) {
+            Some(sent) => record(&sent, at.now, measured),
+            None => {
+                at.counters.answers_unasked.add(1);
+                0
+            }
+        }
+    }
+
+    /// Takes note of DNS answers.
+    fn dns(
+        &mut self,
+        conn: &mut WatchedConn,
+        bytes: &[u8],
+        samples: bool,
+        at: &At,
+        measured: &mut Measured,
+    ) -> Seen {
+        let mut answers = 0;
+        let WatchedConn { dns, sent, .. } = conn;
+        let fed = dns.feed(bytes, |answer| {
+            let is = |sent: &Sent| sent.what == u32::from(answer.id);
+            let Some(query) = self.outstanding.take(sent, is) else {
+                at.counters.answers_unasked.add(1);
+                return;
+            };
+            answers += record(&query, at.now, measured);
+            if answer.rcode != 0 {
+                at.counters.answers_with_error.add(1);
+            }
+            if samples {
+                measured.samples.push(Sample {
+                    sent: query.sent,
+                    took: at.now.since(query.sent),
+                    connection: at.id,
+                    query: answer.id,
+                    rcode: answer.rcode,
+                    truncated: answer.truncated,
+                });
+            }
+        });
+        if fed.is_err() {
+            at.counters.not_dns.add(1);
+        }
+        Seen {
+            answers,
+            broken: fed.is_err(),
+        }
     }
 }
 
@@ -164,7 +223,10 @@ impl Looks for Watching {
                 let sent = Sent {
                     due,
                     sent: now,
-                    what: bytes,
+                    what: match by {
+                        AnswerBy::Dns { .. } => what.dns_id.wrapping_add(n as u16).into(),
+                        _ => bytes,
+                    },
                 };
                 self.outstanding.push(&mut conn.sent, sent);
             }
@@ -180,7 +242,7 @@ impl Looks for Watching {
         bytes: &[u8],
         at: &At,
         measured: &mut Measured,
-    ) -> u32 {
+    ) -> Seen {
         if let Some(stop) = &self.stop {
             let seen = stop.count(&mut conn.stop, bytes);
             if seen > 0 {
@@ -194,8 +256,12 @@ impl Looks for Watching {
                 at.counters.messages_received.add(came);
             }
         }
-        match &self.answers {
+        let answers = match &self.answers {
             None | Some(AnswerBy::Message) => 0,
+            Some(AnswerBy::Dns { samples }) => {
+                let samples = *samples;
+                return self.dns(conn, bytes, samples, at, measured);
+            }
             Some(AnswerBy::Echo) => {
                 let mut left = bytes.len() as u32;
                 let mut answered = 0;
@@ -206,7 +272,7 @@ impl Looks for Watching {
                     first.what -= took;
                     left -= took;
                     if first.what == 0 {
-                        answered += self.answered(conn, at.now, measured);
+                        answered += self.answered(conn, at, measured);
                     }
                 }
                 answered
@@ -220,10 +286,12 @@ impl Looks for Watching {
                 for _ in 0..passed_over {
                     self.outstanding.pop(&mut conn.sent);
                 }
-                (0..found)
-                    .map(|_| self.answered(conn, at.now, measured))
-                    .sum()
+                (0..found).map(|_| self.answered(conn, at, measured)).sum()
             }
+        };
+        Seen {
+            answers,
+            broken: false,
         }
     }
 
@@ -237,7 +305,7 @@ impl Looks for Watching {
         if !matches!(self.answers, Some(AnswerBy::Message)) {
             return 0;
         }
-        (0..n).map(|_| self.answered(conn, at.now, measured)).sum()
+        (0..n).map(|_| self.answered(conn, at, measured)).sum()
     }
 
     fn closed(&mut self, conn: &mut WatchedConn, at: &At) {

@@ -2,7 +2,7 @@
 //! one at a time as each is answered.
 //!
 //! - `pace.rs`: when the next message goes out
-//! - `wire.rs`: what carries messages ([`Raw`]: nothing but TCP)
+//! - `wire.rs`, `websocket.rs`: what carries messages ([`Raw`]: nothing but TCP; [`WebSocket`])
 //! - `looks.rs`: what is looked for in what comes back ([`Nothing`], [`Watching`])
 //! - `outstanding.rs`, `pattern.rs`: messages without an answer yet; a text in a stream
 //!
@@ -13,11 +13,13 @@ mod looks;
 mod outstanding;
 mod pace;
 mod pattern;
+mod websocket;
 mod wire;
 
-pub use looks::{AnswerBy, Handed, Looks, Nothing, Watching};
+pub use looks::{AnswerBy, Handed, Looks, Nothing, Seen, Watching};
 pub use pace::{Arriving, Pacing};
 pub use pattern::Pattern;
+pub use websocket::WebSocket;
 pub use wire::{Came, Raw, Wire};
 
 use super::{At, Behaviour, Outbox, Reads, Send, Steer};
@@ -489,10 +491,10 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
 
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox) {
         if self.task.first_byte && conn.flags & HEARD == 0 {
-            self.measured.first_byte.record(at.since_tried());
+            self.measured.first_byte.record(at.since_up());
         }
         conn.flags |= HEARD;
-        let (mut answers, mut payload) = (0, 0u32);
+        let (mut answers, mut payload, mut broken) = (0, 0u32, false);
         let (looks, measured) = (&mut self.looks, &mut self.measured);
         let seen = &mut conn.looks;
         let came = self.wire.received(
@@ -504,7 +506,9 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
             |piece| {
                 payload = payload.saturating_add(piece.len() as u32);
                 if L::ANY {
-                    answers += looks.received(seen, piece, at, measured);
+                    let seen = looks.received(seen, piece, at, measured);
+                    answers += seen.answers;
+                    broken |= seen.broken;
                 }
             },
         );
@@ -525,9 +529,13 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
                 out.send = Send::Reply;
             }
         }
-        if came.over {
+        if came.over || broken {
             out.close = true;
             return;
+        }
+        if came.leaving {
+            conn.flags |= LEAVING;
+            conn.ends_ms = ms(at.now + FAREWELL);
         }
         if came.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
@@ -549,7 +557,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
             *due = pace.after(*due, bytes.len() as u32, at.now);
             self.read_on(at, out);
         }
-        if conn.ends_ms > 0 || self.read_pace.is_some() || came.ready {
+        if conn.ends_ms > 0 || self.read_pace.is_some() || came.ready || came.leaving {
             self.sleep(conn, at, out);
         }
     }

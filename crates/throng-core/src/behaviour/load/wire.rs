@@ -11,6 +11,8 @@ pub struct Came {
     pub messages: u32,
     /// The connection is over: close it once what was written is sent.
     pub over: bool,
+    /// The peer is about to close it: send nothing more.
+    pub leaving: bool,
 }
 
 /// A protocol that carries messages.

@@ -1,0 +1,188 @@
+//! Messages carried by WebSocket (RFC 6455). What a load sends is framed already, by its script; here is the
+//! handshake, what comes in, and the words in between: pongs, and closing.
+
+use super::wire::{Came, Wire};
+use crate::behaviour::At;
+use crate::payload::Dice;
+use crate::websocket::decoder::{Decoder, Event, Rules};
+use crate::websocket::frame::{self, Mask, Opcode};
+use crate::websocket::handshake::client::Opening;
+use crate::websocket::handshake::server;
+use crate::websocket::partial::Partials;
+use crate::websocket::{Role, Violation, close};
+
+/// Either side of WebSocket.
+#[derive(Debug)]
+pub struct WebSocket {
+    /// The request that connections begin with; `None` on the side that accepts.
+    opening: Option<Opening>,
+    rules: Rules,
+    partials: Partials,
+    /// What came masked is unmasked here.
+    scratch: Vec<u8>,
+    dice: Dice,
+}
+
+/// What each connection remembers: 24 bytes.
+#[derive(Debug, Default)]
+pub struct WebSocketConn {
+    decoder: Decoder,
+    /// Our close frame is out.
+    closing: bool,
+}
+
+impl WebSocket {
+    /// The side that connects: each connection begins with the request of `opening`.
+    pub fn client(opening: Opening, seed: u64) -> WebSocket {
+        WebSocket::new(Some(opening), Role::Client, seed)
+    }
+
+    /// The side that accepts.
+    pub fn server(seed: u64) -> WebSocket {
+        WebSocket::new(None, Role::Server, seed)
+    }
+
+    fn new(opening: Option<Opening>, role: Role, seed: u64) -> WebSocket {
+        WebSocket {
+            opening,
+            rules: Rules::new(role),
+            partials: Partials::default(),
+            scratch: Vec::new(),
+            dice: Dice::of(seed, &[0x6d61_736b]),
+        }
+    }
+
+    /// A mask for a frame of ours; a server's have none.
+    fn mask(&mut self) -> Option<Mask> {
+        let word = (self.rules.role == Role::Client).then(|| self.dice.word() as u32);
+        word.map(|word| Mask(word.to_ne_bytes()))
+    }
+
+    /// Goes on with the handshake. Returns what comes after it, if it is done.
+    fn upgrade<'a>(
+        &mut self,
+        conn: &mut WebSocketConn,
+        uid: u64,
+        bytes: &'a [u8],
+        at: &At,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<&'a [u8]>, Violation> {
+        let (decoder, partials) = (&mut conn.decoder, &mut self.partials);
+        let used = match &self.opening {
+            Some(opening) => opening
+                .answered(uid, decoder, partials, bytes)
+                .map_err(|failure| failure.violation()),
+            None => server::receive(decoder, partials, bytes, out).map_err(|refusal| {
+                refusal.answer(out);
+                refusal.violation()
+            }),
+        };
+        let Some(used) = used? else { return Ok(None) };
+        at.counters.upgraded.add(1);
+        Ok(Some(&bytes[used..]))
+    }
+
+    fn frames(
+        &mut self,
+        conn: &mut WebSocketConn,
+        mut input: &[u8],
+        came: &mut Came,
+        out: &mut Vec<u8>,
+        mut payload: impl FnMut(&[u8]),
+    ) -> Result<(), Violation> {
+        let partials = &mut self.partials;
+        while let Some(event) = conn.decoder.next(&mut input, &self.rules, partials)? {
+            match event {
+                Event::Start(_) | Event::Pong(_) => {}
+                Event::Payload(piece) => payload(piece.plain(&mut self.scratch)),
+                Event::End { message } => came.messages += u32::from(message),
+                Event::Ping(ping) => {
+                    let word = self.dice.word() as u32;
+                    let client = self.rules.role == Role::Client;
+                    let mask = client.then(|| Mask(word.to_ne_bytes()));
+                    frame::whole(Opcode::Pong, ping.bytes(), mask, out);
+                }
+                Event::Close(close) => {
+                    // Who was asked to close answers; a server, and who asked, then ends the
+                    // connection (7.1.1).
+                    came.over = conn.closing || self.rules.role == Role::Server;
+                    came.leaving = !came.over;
+                    if !conn.closing {
+                        conn.closing = true;
+                        let mask = self.mask();
+                        match close.close_code() {
+                            Some(code) => frame::close(code, "", mask, out),
+                            None => frame::whole(Opcode::Close, &[], mask, out),
+                        }
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Wire for WebSocket {
+    type Conn = WebSocketConn;
+    const MESSAGES: bool = true;
+
+    fn opened(&mut self, _: &mut WebSocketConn, uid: u64, out: &mut Vec<u8>) -> bool {
+        if let Some(opening) = &self.opening {
+            opening.request(uid, out);
+        }
+        false
+    }
+
+    fn is_ready(&self, conn: &WebSocketConn) -> bool {
+        conn.decoder.is_upgraded() && !conn.closing
+    }
+
+    fn received(
+        &mut self,
+        conn: &mut WebSocketConn,
+        uid: u64,
+        bytes: &[u8],
+        at: &At,
+        out: &mut Vec<u8>,
+        payload: impl FnMut(&[u8]),
+    ) -> Came {
+        let mut came = Came::default();
+        if conn.decoder.is_over() {
+            return came;
+        }
+        let mut outcome = Ok(Some(bytes));
+        if !conn.decoder.is_upgraded() {
+            outcome = self.upgrade(conn, uid, bytes, at, out);
+            came.ready = matches!(outcome, Ok(Some(_)));
+        }
+        let outcome = match outcome {
+            Ok(Some(input)) => self.frames(conn, input, &mut came, out, payload),
+            Ok(None) => Ok(()),
+            Err(violation) => Err(violation),
+        };
+        if let Err(violation) = outcome {
+            at.counters.violation(violation);
+            conn.decoder.end(&mut self.partials);
+            let mask = self.mask().unwrap_or_default();
+            frame::close_for(violation, self.rules.role, mask, out);
+            came.over = true;
+        }
+        came.ready &= !came.over && !came.leaving;
+        came
+    }
+
+    fn farewell(&mut self, conn: &mut WebSocketConn, out: &mut Vec<u8>) -> bool {
+        if !conn.decoder.is_upgraded() || conn.closing {
+            return false;
+        }
+        conn.closing = true;
+        let mask = self.mask();
+        frame::close(close::NORMAL, "", mask, out);
+        true
+    }
+
+    fn closed(&mut self, conn: &mut WebSocketConn, _: &At) {
+        conn.decoder.reset(&mut self.partials);
+    }
+}

@@ -1,0 +1,190 @@
+//! The AEAD that protects records, and a cache of keys that are made ready.
+//!
+//! A key made ready for AES-GCM (round keys, tables) takes about 600 bytes, the key itself 16 or 32.
+//! Connections keep the latter. Making one ready takes about 130 ns, as much as a short record: so a worker
+//! keeps those that it used last, and a load on few connections pays nothing, a million pay 130 ns a record.
+
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Algorithm, CHACHA20_POLY1305};
+use aws_lc_rs::aead::{LessSafeKey, UnboundKey};
+use aws_lc_rs::hkdf;
+use rustls::{CipherSuite, ConnectionTrafficSecrets, ProtocolVersion};
+
+/// Keys that a worker keeps ready: those of 512 connections, 600 KiB at most.
+const READY: usize = 1024;
+/// How many records AES-GCM may protect with one key (RFC 8446 section 5.5).
+const AES_GCM_RECORDS: u64 = 1 << 24;
+
+/// Which AEAD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aead {
+    Aes128Gcm,
+    Aes256Gcm,
+    ChaCha20Poly1305,
+}
+
+/// What was agreed on to protect records with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cipher {
+    aead: Aead,
+    tls13: bool,
+}
+
+impl Cipher {
+    /// The cipher of secrets that rustls agreed on; `None` for one that it had not when this was written.
+    pub fn of(version: ProtocolVersion, secrets: &ConnectionTrafficSecrets) -> Option<Cipher> {
+        let aead = match secrets {
+            ConnectionTrafficSecrets::Aes128Gcm { .. } => Aead::Aes128Gcm,
+            ConnectionTrafficSecrets::Aes256Gcm { .. } => Aead::Aes256Gcm,
+            ConnectionTrafficSecrets::Chacha20Poly1305 { .. } => Aead::ChaCha20Poly1305,
+            _ => return None,
+        };
+        let tls13 = match version {
+            ProtocolVersion::TLSv1_3 => true,
+            ProtocolVersion::TLSv1_2 => false,
+            _ => return None,
+        };
+        Some(Cipher { aead, tls13 })
+    }
+
+    /// Whether records are those of TLS 1.3.
+    pub fn tls13(self) -> bool {
+        self.tls13
+    }
+
+    /// Whether each record carries half of its nonce (AES-GCM in TLS 1.2, RFC 5288 section 3).
+    pub fn explicit_nonce(self) -> bool {
+        !self.tls13 && self.aead != Aead::ChaCha20Poly1305
+    }
+
+    /// The key's length in bytes.
+    pub fn key_len(self) -> usize {
+        self.algorithm().key_len()
+    }
+
+    /// The length in bytes of a traffic secret, which is its hash's: the suites with AES-256 have SHA-384.
+    pub fn secret_len(self) -> usize {
+        match self.aead {
+            Aead::Aes256Gcm => 48,
+            Aead::Aes128Gcm | Aead::ChaCha20Poly1305 => 32,
+        }
+    }
+
+    /// How many records a key may protect.
+    pub fn most_records(self) -> u64 {
+        match self.aead {
+            Aead::Aes128Gcm | Aead::Aes256Gcm => AES_GCM_RECORDS,
+            Aead::ChaCha20Poly1305 => u64::MAX,
+        }
+    }
+
+    fn algorithm(self) -> &'static Algorithm {
+        match self.aead {
+            Aead::Aes128Gcm => &AES_128_GCM,
+            Aead::Aes256Gcm => &AES_256_GCM,
+            Aead::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+        }
+    }
+
+    /// HKDF-Expand-Label of TLS 1.3 (RFC 8446 section 7.1) with an empty context.
+    pub fn expand(self, secret: &[u8], label: &str, out: &mut [u8]) {
+        let hash = match self.aead {
+            Aead::Aes256Gcm => hkdf::HKDF_SHA384,
+            Aead::Aes128Gcm | Aead::ChaCha20Poly1305 => hkdf::HKDF_SHA256,
+        };
+        let label = format!("tls13 {label}");
+        let info: [&[u8]; 4] = [
+            &(out.len() as u16).to_be_bytes(),
+            &[label.len() as u8],
+            label.as_bytes(),
+            &[0],
+        ];
+        // It fails only for more than 255 times the hash's length.
+        hkdf::Prk::new_less_safe(hash, secret)
+            .expand(&info, Length(out.len()))
+            .and_then(|okm| okm.fill(out))
+            .expect("keys, nonces and secrets are shorter than 8160 bytes");
+    }
+}
+
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// How the suites stand in the order in which we offer them: AES-128 first, since its keys take half the
+/// memory and it is a little faster; browsers do the same. The value sorts a suite.
+pub(crate) fn rank(suite: CipherSuite) -> u8 {
+    let name = format!("{suite:?}");
+    match name {
+        n if n.contains("AES_128") => 0,
+        n if n.contains("AES_256") => 1,
+        _ => 2,
+    }
+}
+
+/// Keys made ready, the last ones used.
+pub(crate) struct ReadyKeys {
+    /// Each with its number, at the place that its number says.
+    slots: Vec<Option<(u32, LessSafeKey)>>,
+    numbers: u32,
+}
+
+impl ReadyKeys {
+    pub fn new() -> ReadyKeys {
+        let mut slots = Vec::new();
+        slots.resize_with(READY, || None);
+        ReadyKeys { slots, numbers: 0 }
+    }
+
+    /// A number for a new key.
+    pub fn number(&mut self) -> u32 {
+        self.numbers = self.numbers.wrapping_add(1);
+        if self.numbers == 0 {
+            // Numbers begin again: nothing may be left of their first use.
+            self.slots.iter_mut().for_each(|s| *s = None);
+        }
+        self.numbers
+    }
+
+    /// The key `number`, whose bytes `key` begins with.
+    pub fn get(&mut self, number: u32, cipher: Cipher, key: &[u8]) -> &LessSafeKey {
+        let slot = &mut self.slots[number as usize % READY];
+        if slot.as_ref().is_none_or(|(n, _)| *n != number) {
+            *slot = None;
+        }
+        let (_, ready) = slot.get_or_insert_with(|| {
+            let unbound = UnboundKey::new(cipher.algorithm(), &key[..cipher.key_len()]);
+            let unbound = unbound.expect("the key is as long as its algorithm says");
+            (number, LessSafeKey::new(unbound))
+        });
+        ready
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_expanded_as_rfc_8448_shows() {
+        // RFC 8448 section 3, "derive write traffic keys for application data" (server).
+        let hex = |s: &str| -> Vec<u8> {
+            (0..s.len() / 2)
+                .map(|i| u8::from_str_radix(&s[2 * i..2 * i + 2], 16).unwrap())
+                .collect()
+        };
+        let secret = hex("a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643");
+        let cipher = Cipher {
+            aead: Aead::Aes128Gcm,
+            tls13: true,
+        };
+        let (mut key, mut iv) = ([0; 16], [0; 12]);
+        cipher.expand(&secret, "key", &mut key);
+        cipher.expand(&secret, "iv", &mut iv);
+        assert_eq!(key.to_vec(), hex("9f02283b6c9c07efc26bb9f2ac92e356"));
+        assert_eq!(iv.to_vec(), hex("cf782b88dd83549aadf1e984"));
+    }
+}

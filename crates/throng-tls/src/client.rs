@@ -1,0 +1,183 @@
+//! What a client of TLS is set up with.
+
+use crate::config::{self, ConfigError, Versions};
+use crate::pem;
+use crate::resumption::Sessions;
+use crate::secrets::Catch;
+use crate::verify::{Insecure, Trusting};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is asked of a client.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// The names that servers are asked for (SNI) and that their certificates must be for: host names or IP
+    /// addresses (for which no SNI is sent, RFC 6066 section 3), in brackets or not. At least one; see
+    /// [`Tls::choosing`](crate::Tls::choosing) for more.
+    pub names: Vec<String>,
+    /// Whether host names are sent at all.
+    pub sni: bool,
+    /// A file of authorities to trust instead of the system's (PEM).
+    pub ca_file: Option<PathBuf>,
+    /// Certificates to trust besides (DER): those of servers in this process.
+    pub trusted: Vec<Vec<u8>>,
+    /// Accept any certificate.
+    pub insecure: bool,
+    /// The client's own certificate (with its chain) and key, for servers that ask for one (PEM).
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Application protocols to offer, the preferred one first (ALPN, RFC 7301); none: no offer.
+    pub alpn: Vec<String>,
+    /// Resume sessions where the server lets us.
+    pub resumption: bool,
+    /// The versions to offer.
+    pub versions: Versions,
+    /// How long a handshake may take.
+    pub timeout: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions {
+            names: Vec::new(),
+            sni: true,
+            ca_file: None,
+            trusted: Vec::new(),
+            insecure: false,
+            identity: None,
+            alpn: Vec::new(),
+            resumption: true,
+            versions: Versions::default(),
+            timeout: config::TIMEOUT,
+        }
+    }
+}
+
+/// A client's set-up, read and checked. Each worker's [`Tls::client`](crate::Tls::client) makes its own
+/// configuration of it.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    config: ClientConfig,
+    names: Arc<[ServerName<'static>]>,
+    resumption: bool,
+    timeout: Duration,
+}
+
+impl ClientTls {
+    /// Reads the files that the options name.
+    ///
+    /// # Errors
+    /// In one line, what can't be used and what could.
+    pub fn new(options: &ClientOptions) -> Result<ClientTls, ConfigError> {
+        let provider = config::client_provider();
+        let versions = options.versions.list()?;
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions.as_ref())
+            .map_err(config::refused("TLS"))?
+            .dangerous();
+        let builder = if options.insecure {
+            builder.with_custom_certificate_verifier(Arc::new(Insecure(provider)))
+        } else {
+            let (roots, trusted) = trust(options)?;
+            let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+            let webpki = webpki.map_err(|e| ConfigError(format!("trusted certificates: {e}")))?;
+            builder.with_custom_certificate_verifier(Arc::new(Trusting { webpki, trusted }))
+        };
+        let mut config = match &options.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let (chain, der) = pem::identity(certificate, key)?;
+                builder
+                    .with_client_auth_cert(chain, der)
+                    .map_err(|e| pem::refused(certificate, key, &e))?
+            }
+        };
+        config.alpn_protocols = config::protocols(&options.alpn)?;
+        config.enable_sni = options.sni;
+        config.enable_secret_extraction = true;
+        let names: Result<Vec<_>, _> = options.names.iter().map(|n| name(n)).collect();
+        if options.names.is_empty() {
+            return Err(ConfigError(
+                "a TLS client needs the name of its server: a host name or an IP address".into(),
+            ));
+        }
+        Ok(ClientTls {
+            config,
+            names: names?.into(),
+            resumption: options.resumption,
+            timeout: options.timeout,
+        })
+    }
+
+    pub(crate) fn names(&self) -> Arc<[ServerName<'static>]> {
+        self.names.clone()
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// A worker's configuration, and its store of sessions.
+    pub(crate) fn for_worker(
+        &self,
+        catch: Arc<Catch>,
+    ) -> (Arc<ClientConfig>, Option<Arc<Sessions>>) {
+        let mut config = self.config.clone();
+        config.key_log = catch;
+        let sessions = self.resumption.then(|| Arc::new(Sessions::default()));
+        config.resumption = match &sessions {
+            Some(sessions) => Resumption::store(sessions.clone()),
+            None => Resumption::disabled(),
+        };
+        (Arc::new(config), sessions)
+    }
+}
+
+fn name(text: &str) -> Result<ServerName<'static>, ConfigError> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    let bare = bare.unwrap_or(text);
+    let bare = bare.strip_suffix('.').unwrap_or(bare);
+    ServerName::try_from(bare.to_owned()).map_err(|_| {
+        ConfigError(format!(
+            "\"{text}\" is no name for a TLS server: a host name or an IP address"
+        ))
+    })
+}
+
+type Trust = (Arc<RootCertStore>, Vec<CertificateDer<'static>>);
+
+/// The authorities to trust, and those among them that were named one by one.
+fn trust(options: &ClientOptions) -> Result<Trust, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    let mut named: Vec<CertificateDer<'static>> = Vec::new();
+    for der in &options.trusted {
+        named.push(der.clone().into());
+    }
+    if let Some(file) = &options.ca_file {
+        named.extend(pem::certificates(file)?);
+    }
+    let (_, unusable) = roots.add_parsable_certificates(named.iter().cloned());
+    if unusable > 0 {
+        let which = options.ca_file.as_ref().map(|f| f.display().to_string());
+        return Err(ConfigError(format!(
+            "{}: {unusable} of its certificates cannot be read: X.509 version 3 is expected",
+            which.as_deref().unwrap_or("the trusted certificates")
+        )));
+    }
+    if named.is_empty() {
+        let system = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(system.certs);
+        if roots.is_empty() {
+            let why = system.errors.first().map(|e| format!(" ({e})"));
+            return Err(ConfigError(format!(
+                "the system has no trusted authorities{}: install ca-certificates, give a file with \
+                 --cacert, or accept any certificate with --insecure",
+                why.unwrap_or_default()
+            )));
+        }
+    }
+    Ok((Arc::new(roots), named))
+}

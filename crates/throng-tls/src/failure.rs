@@ -1,0 +1,85 @@
+//! Which kind of failure an error of rustls, or an alert of the peer, is.
+
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+use throng_core::tls_failure::TlsFailure;
+
+/// The kind of `error`.
+pub(crate) fn of(error: &Error) -> TlsFailure {
+    match error {
+        Error::InvalidCertificate(bad) => certificate(bad),
+        Error::NoCertificatesPresented | Error::InvalidCertRevocationList(_) => {
+            TlsFailure::BadCertificate
+        }
+        Error::UnsupportedNameType => TlsFailure::NameMismatch,
+        Error::AlertReceived(alert) => self::alert((*alert).into()),
+        Error::PeerIncompatible(lack) => incompatible(lack),
+        Error::NoApplicationProtocol => TlsFailure::NoCommonProtocol,
+        Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::InvalidMessage(_)
+        | Error::DecryptError
+        | Error::PeerMisbehaved(_)
+        | Error::PeerSentOversizedRecord => TlsFailure::Violation,
+        _ => TlsFailure::Other,
+    }
+}
+
+fn certificate(error: &CertificateError) -> TlsFailure {
+    match error {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => TlsFailure::Expired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TlsFailure::NameMismatch
+        }
+        CertificateError::UnknownIssuer => TlsFailure::UnknownAuthority,
+        // What webpki says of a certificate that signed itself and that we don't trust, if it is an
+        // authority's.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            TlsFailure::UnknownAuthority
+        }
+        _ => TlsFailure::BadCertificate,
+    }
+}
+
+fn incompatible(lack: &PeerIncompatible) -> TlsFailure {
+    match lack {
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+        | PeerIncompatible::SupportedVersionsExtensionRequired
+        // What rustls finds first in the hello of a client of TLS 1.1, which had no such extension.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired
+        | PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled => TlsFailure::ProtocolVersion,
+        PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
+        | PeerIncompatible::NoCipherSuitesInCommon
+        | PeerIncompatible::NoEcPointFormatsInCommon
+        | PeerIncompatible::NoKxGroupsInCommon
+        | PeerIncompatible::NoSignatureSchemesInCommon
+        | PeerIncompatible::ExtendedMasterSecretExtensionRequired
+        | PeerIncompatible::KeyShareExtensionRequired
+        | PeerIncompatible::NamedGroupsExtensionRequired => TlsFailure::NoCommonCipher,
+        _ => TlsFailure::Other,
+    }
+}
+
+/// The kind of a fatal alert of the peer, by its number (RFC 8446 section 6).
+pub(crate) fn alert(number: u8) -> TlsFailure {
+    match AlertDescription::from(number) {
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+            TlsFailure::AlertHandshake
+        }
+        AlertDescription::UnknownCA => TlsFailure::AlertUnknownCa,
+        AlertDescription::CertificateRequired => TlsFailure::AlertCertificateRequired,
+        AlertDescription::CertificateExpired => TlsFailure::AlertExpired,
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown => TlsFailure::AlertCertificate,
+        AlertDescription::ProtocolVersion => TlsFailure::AlertVersion,
+        AlertDescription::UnrecognisedName => TlsFailure::AlertName,
+        AlertDescription::NoApplicationProtocol => TlsFailure::AlertProtocol,
+        _ => TlsFailure::AlertOther,
+    }
+}

@@ -1,0 +1,425 @@
+//! A secured connection: the keys of both directions, and what TLS has to say after the handshake.
+//!
+//! This is all that is kept for a connection at rest: 256 bytes and no buffers, where rustls' own state
+//! would be 3 KiB or more.
+
+use crate::cipher::{Cipher, ReadyKeys};
+use crate::failure;
+use crate::record::{
+    ALERT, APPLICATION_DATA, CLOSE_NOTIFY, DECODE_ERROR, HANDSHAKE, Half, MOST_PLAIN,
+    UNEXPECTED_MESSAGE,
+};
+use rustls::client::ClientConnectionData;
+use rustls::kernel::KernelConnection;
+use std::ops::Range;
+use throng_core::tls_failure::TlsFailure;
+
+/// Alerts' levels (RFC 5246 section 7.2), and two that mean no harm.
+const WARNING: u8 = 1;
+const FATAL: u8 = 2;
+const USER_CANCELED: u8 = 90;
+const NO_RENEGOTIATION: u8 = 100;
+
+/// Messages of a handshake that may come after it (RFC 8446 section 4, RFC 5246 section 7.4).
+const HELLO_REQUEST: u8 = 0;
+const CLIENT_HELLO: u8 = 1;
+const NEW_SESSION_TICKET: u8 = 4;
+const KEY_UPDATE: u8 = 24;
+/// The longest of them that is taken: a ticket of 64 KiB and what is around it.
+const MOST_MESSAGE: usize = (1 << 16) + 1024;
+
+/// What is kept on a client of TLS 1.3 until its server has sent the tickets that resume the session.
+pub(crate) struct Tickets {
+    kernel: KernelConnection<ClientConnectionData>,
+    taken: bool,
+}
+
+impl Tickets {
+    pub fn new(kernel: KernelConnection<ClientConnectionData>) -> Box<Tickets> {
+        Box::new(Tickets {
+            kernel,
+            taken: false,
+        })
+    }
+}
+
+/// A connection after its handshake.
+pub(crate) struct Session {
+    cipher: Cipher,
+    server: bool,
+    send: Half,
+    receive: Half,
+    tickets: Option<Box<Tickets>>,
+    /// A message after the handshake of which only a part has come.
+    #[allow(clippy::box_collection)] // two words less at rest, and nearly never there
+    part: Option<Box<Vec<u8>>>,
+    /// Of the range that is being sent from memory, what is not sealed yet; and how long the send is in
+    /// plaintext.
+    pub left: Range<u32>,
+    pub whole: u32,
+}
+
+/// What a record was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Application data.
+    Data,
+    /// Something of TLS' own, which is dealt with.
+    Own,
+    /// The peer says that it sends no more.
+    CloseNotify,
+}
+
+/// Why a connection can't go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The peer broke the protocol and deserves this alert.
+    Deserves(u8),
+    /// The peer sent a fatal alert.
+    Alert(u8),
+}
+
+impl Fault {
+    pub fn kind(self) -> TlsFailure {
+        match self {
+            Fault::Deserves(_) => TlsFailure::Violation,
+            Fault::Alert(number) => failure::alert(number),
+        }
+    }
+}
+
+impl Session {
+    pub fn new(
+        cipher: Cipher,
+        send: Half,
+        receive: Half,
+        server: bool,
+        tickets: Option<Box<Tickets>>,
+    ) -> Session {
+        Session {
+            cipher,
+            server,
+            send,
+            receive,
+            tickets,
+            part: None,
+            left: 0..0,
+            whole: 0,
+        }
+    }
+
+    /// How many bytes the records of so much plaintext take, at most.
+    pub fn sealed_len(&self, plain: usize) -> usize {
+        let records = plain.div_ceil(MOST_PLAIN);
+        // One more for a key update.
+        plain + (records + 1) * Half::sealed_len(self.cipher, 5)
+    }
+
+    /// Appends the records of `plain` to `out`.
+    pub fn seal(&mut self, plain: &[u8], keys: &mut ReadyKeys, out: &mut Vec<u8>) {
+        out.reserve_exact(self.sealed_len(plain.len()));
+        for part in plain.chunks(MOST_PLAIN) {
+            // TLS 1.2 has no key updates. Its nonces never repeat either, and this is test traffic.
+            if self.cipher.tls13() && self.send.is_worn(self.cipher) {
+                self.update_send(false, keys, out);
+            }
+            self.send
+                .seal(self.cipher, keys, APPLICATION_DATA, part, out);
+        }
+    }
+
+    /// Appends a close_notify.
+    pub fn seal_close(&mut self, keys: &mut ReadyKeys, out: &mut Vec<u8>) {
+        self.send
+            .seal(self.cipher, keys, ALERT, &[WARNING, CLOSE_NOTIFY], out);
+    }
+
+    /// Appends the alert that `fault` calls for, if any.
+    pub fn seal_fault(&mut self, fault: Fault, keys: &mut ReadyKeys, out: &mut Vec<u8>) {
+        if let Fault::Deserves(alert) = fault {
+            self.send
+                .seal(self.cipher, keys, ALERT, &[FATAL, alert], out);
+        }
+    }
+
+    fn update_send(&mut self, request: bool, keys: &mut ReadyKeys, out: &mut Vec<u8>) {
+        let message = [KEY_UPDATE, 0, 0, 1, request.into()];
+        self.send.seal(self.cipher, keys, HANDSHAKE, &message, out);
+        self.send.update(self.cipher, keys);
+    }
+
+    /// Opens a whole record. Application data is appended to `plain`; what TLS answers by itself to `out`.
+    pub fn take(
+        &mut self,
+        record: &[u8],
+        keys: &mut ReadyKeys,
+        plain: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<Taken, Fault> {
+        let start = plain.len();
+        let kind = self
+            .receive
+            .open(self.cipher, keys, record, plain)
+            .map_err(Fault::Deserves)?;
+        if self.part.is_some() && kind != HANDSHAKE {
+            return Err(Fault::Deserves(UNEXPECTED_MESSAGE));
+        }
+        let taken = match kind {
+            APPLICATION_DATA => return Ok(Taken::Data),
+            ALERT => self.alert(&plain[start..]),
+            HANDSHAKE => self
+                .messages(&plain[start..], keys, out)
+                .map(|()| Taken::Own),
+            _ => Err(Fault::Deserves(UNEXPECTED_MESSAGE)),
+        };
+        plain.truncate(start);
+        taken
+    }
+
+    fn alert(&self, alert: &[u8]) -> Result<Taken, Fault> {
+        match *alert {
+            [_, CLOSE_NOTIFY] => Ok(Taken::CloseNotify),
+            [_, USER_CANCELED] => Ok(Taken::Own),
+            [WARNING, _] if !self.cipher.tls13() => Ok(Taken::Own),
+            [_, number] => Err(Fault::Alert(number)),
+            _ => Err(Fault::Deserves(DECODE_ERROR)),
+        }
+    }
+
+    /// Messages after the handshake; they may be cut into records anyhow.
+    fn messages(
+        &mut self,
+        bytes: &[u8],
+        keys: &mut ReadyKeys,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let joined;
+        let mut left = match self.part.take() {
+            Some(mut part) => {
+                part.extend_from_slice(bytes);
+                joined = part;
+                joined.as_slice()
+            }
+            None if bytes.is_empty() => return Err(Fault::Deserves(UNEXPECTED_MESSAGE)),
+            None => bytes,
+        };
+        while !left.is_empty() {
+            let Some((message, rest)) = first_message(left)? else {
+                self.part = Some(Box::new(left.to_vec()));
+                return Ok(());
+            };
+            left = rest;
+            self.message(message[0], &message[4..], rest.is_empty(), keys, out)?;
+        }
+        Ok(())
+    }
+
+    fn message(
+        &mut self,
+        kind: u8,
+        body: &[u8],
+        last: bool,
+        keys: &mut ReadyKeys,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        match (self.cipher.tls13(), self.server, kind) {
+            (true, false, NEW_SESSION_TICKET) => {
+                if let Some(tickets) = &mut self.tickets {
+                    let handled = tickets.kernel.handle_new_session_ticket(body);
+                    handled.map_err(|_| Fault::Deserves(DECODE_ERROR))?;
+                    tickets.taken = true;
+                }
+                Ok(())
+            }
+            // Nothing may follow under the old key (RFC 8446 section 5.1).
+            (true, _, KEY_UPDATE) if last => {
+                let request = match body {
+                    [0] => false,
+                    [1] => true,
+                    _ => return Err(Fault::Deserves(DECODE_ERROR)),
+                };
+                self.receive.update(self.cipher, keys);
+                if request {
+                    self.update_send(false, keys, out);
+                }
+                Ok(())
+            }
+            (false, false, HELLO_REQUEST) | (false, true, CLIENT_HELLO) => {
+                let refusal = [WARNING, NO_RENEGOTIATION];
+                self.send.seal(self.cipher, keys, ALERT, &refusal, out);
+                Ok(())
+            }
+            _ => Err(Fault::Deserves(UNEXPECTED_MESSAGE)),
+        }
+    }
+
+    /// Lets go of what takes tickets, if there is one already, or if there will be none: servers send
+    /// them at once after the handshake, before their first data.
+    pub fn settle(&mut self, data_came: bool) {
+        if self.tickets.as_ref().is_some_and(|t| t.taken || data_came) {
+            self.tickets = None;
+        }
+    }
+}
+
+/// The first message in `bytes`, with its header, and the rest; `None` if it is not whole.
+fn first_message(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Fault> {
+    let &[_, high, mid, low, ..] = bytes else {
+        return Ok(None);
+    };
+    let len = u32::from_be_bytes([0, high, mid, low]) as usize;
+    if len > MOST_MESSAGE {
+        return Err(Fault::Deserves(DECODE_ERROR));
+    }
+    Ok(bytes.split_at_checked(4 + len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::crypto::cipher::{AeadKey, Iv};
+    use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
+
+    /// Both ends of a connection; the first is the client's.
+    fn pair(version: ProtocolVersion, keys: &mut ReadyKeys) -> (Session, Session) {
+        let secret: &[u8] = match version {
+            ProtocolVersion::TLSv1_3 => &[7; 32],
+            _ => &[],
+        };
+        let secrets = |n: u8| ConnectionTrafficSecrets::Chacha20Poly1305 {
+            key: AeadKey::from([n; 32]),
+            iv: Iv::copy(&[n; 12]),
+        };
+        let cipher = Cipher::of(version, &secrets(0)).unwrap();
+        let mut half = |n| Half::new(0, &secrets(n), secret, keys).unwrap();
+        let client = Session::new(cipher, half(1), half(2), false, None);
+        let server = Session::new(cipher, half(2), half(1), true, None);
+        (client, server)
+    }
+
+    #[test]
+    fn a_session_at_rest_fits_in_256_bytes() {
+        assert!(size_of::<Session>() <= 256 - 8, "{}", size_of::<Session>());
+    }
+
+    #[test]
+    fn a_message_after_the_handshake_may_be_cut_anywhere() {
+        // Two tickets, which a client that wants none passes over, and a key update.
+        let ticket = [&[NEW_SESSION_TICKET, 0, 0, 9][..], &[1; 9]].concat();
+        let update = [KEY_UPDATE, 0, 0, 1, 1];
+        let all = [&ticket[..], &ticket, &update].concat();
+        for cut in 1..all.len() {
+            let keys = &mut ReadyKeys::new();
+            let (mut client, mut server) = pair(ProtocolVersion::TLSv1_3, keys);
+            let (mut plain, mut out) = (Vec::new(), Vec::new());
+            for part in [&all[..cut], &all[cut..]] {
+                let mut record = Vec::new();
+                let cipher = server.cipher;
+                server.send.seal(cipher, keys, HANDSHAKE, part, &mut record);
+                let taken = client.take(&record, keys, &mut plain, &mut out);
+                assert_eq!(taken, Ok(Taken::Own), "{cut}");
+            }
+            server.send.update(server.cipher, keys);
+            assert!(client.part.is_none() && plain.is_empty());
+            // It was asked for a new key, and said so.
+            let taken = server.take(&out, keys, &mut plain, &mut Vec::new());
+            assert_eq!(taken, Ok(Taken::Own));
+            let mut record = Vec::new();
+            client.seal(b"new", keys, &mut record);
+            let taken = server.take(&record, keys, &mut plain, &mut out);
+            assert_eq!(taken, Ok(Taken::Data));
+            record.clear();
+            server.seal(b" key", keys, &mut record);
+            let taken = client.take(&record, keys, &mut plain, &mut out);
+            assert_eq!((taken, &plain[..]), (Ok(Taken::Data), &b"new key"[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_place_is_refused_with_the_right_alert() {
+        let deserves = |alert| Err(Fault::Deserves(alert));
+        let v13 = ProtocolVersion::TLSv1_3;
+        let v12 = ProtocolVersion::TLSv1_2;
+        for (version, kind, text, expected) in [
+            (
+                v13,
+                HANDSHAKE,
+                &[1, 0, 0, 0][..],
+                deserves(UNEXPECTED_MESSAGE),
+            ),
+            (
+                v13,
+                HANDSHAKE,
+                &[KEY_UPDATE, 0, 0, 1, 2],
+                deserves(DECODE_ERROR),
+            ),
+            // Something behind a key update, in the same record.
+            (
+                v13,
+                HANDSHAKE,
+                &[KEY_UPDATE, 0, 0, 1, 0, KEY_UPDATE, 0, 0, 1, 0],
+                deserves(UNEXPECTED_MESSAGE),
+            ),
+            (
+                v13,
+                HANDSHAKE,
+                &[NEW_SESSION_TICKET, 9, 0, 0],
+                deserves(DECODE_ERROR),
+            ),
+            (v13, HANDSHAKE, &[], deserves(UNEXPECTED_MESSAGE)),
+            (v13, 20, &[1], deserves(UNEXPECTED_MESSAGE)),
+            (v13, 0, &[0, 0], deserves(UNEXPECTED_MESSAGE)),
+            (v13, ALERT, &[1], deserves(DECODE_ERROR)),
+            (v13, ALERT, &[FATAL, 80], Err(Fault::Alert(80))),
+            (v13, ALERT, &[WARNING, 80], Err(Fault::Alert(80))),
+            (v13, ALERT, &[WARNING, CLOSE_NOTIFY], Ok(Taken::CloseNotify)),
+            (v12, ALERT, &[WARNING, 80], Ok(Taken::Own)),
+            (v12, HANDSHAKE, &[HELLO_REQUEST, 0, 0, 0], Ok(Taken::Own)),
+            (
+                v12,
+                HANDSHAKE,
+                &[KEY_UPDATE, 0, 0, 1, 0],
+                deserves(UNEXPECTED_MESSAGE),
+            ),
+        ] {
+            let keys = &mut ReadyKeys::new();
+            let (mut client, mut server) = pair(version, keys);
+            let mut record = Vec::new();
+            let cipher = server.cipher;
+            server.send.seal(cipher, keys, kind, text, &mut record);
+            let (mut plain, mut out) = (Vec::new(), Vec::new());
+            let taken = client.take(&record, keys, &mut plain, &mut out);
+            assert_eq!(taken, expected, "{version:?} {kind} {text:?}");
+            assert!(plain.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_worn_is_replaced_before_the_next_record() {
+        let keys = &mut ReadyKeys::new();
+        let secrets = |n: u8| ConnectionTrafficSecrets::Aes256Gcm {
+            key: AeadKey::from([n; 32]),
+            iv: Iv::copy(&[n; 12]),
+        };
+        let cipher = Cipher::of(ProtocolVersion::TLSv1_3, &secrets(0)).unwrap();
+        let worn = cipher.most_records();
+        let mut half = |at, n| Half::new(at, &secrets(n), &[7; 48], keys).unwrap();
+        let mut client = Session::new(cipher, half(worn - 1, 1), half(0, 2), false, None);
+        let mut server = Session::new(cipher, half(0, 2), half(worn - 1, 1), true, None);
+        let (mut plain, mut out) = (Vec::new(), Vec::new());
+        let mut records = Vec::new();
+        for text in [&b"last "[..], b"first ", b"second"] {
+            client.seal(text, keys, &mut records);
+        }
+        let mut kinds = Vec::new();
+        let mut left = &records[..];
+        while let crate::record::Header::Length(len) = crate::record::Header::of(left) {
+            let (record, rest) = left.split_at(len);
+            kinds.push(server.take(record, keys, &mut plain, &mut out).unwrap());
+            left = rest;
+        }
+        assert_eq!(kinds, [Taken::Data, Taken::Own, Taken::Data, Taken::Data]);
+        assert_eq!(plain, b"last first second");
+        assert!(out.is_empty(), "ours is not worn");
+    }
+}

@@ -1,0 +1,638 @@
+//! [`Tls`], the behaviour around a behaviour.
+
+use crate::cipher::ReadyKeys;
+use crate::client::ClientTls;
+use crate::handshake::{Handshake, Progress};
+use crate::record::Header;
+use crate::resumption::Sessions;
+use crate::secrets::Catch;
+use crate::server::ServerTls;
+use crate::session::{Session, Taken};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Steer, Traffic};
+use throng_core::stats::{Closed, Durations, Measured};
+use throng_core::time::Time;
+use throng_core::tls_failure::TlsFailure;
+
+/// Plaintext of a send from memory that is sealed at a time: three records, which fit in the 64 KiB that
+/// engines keep for the next send.
+const PORTION: u32 = 3 << 14;
+/// How much is asked for during a handshake, of an engine that reads only what it is asked to.
+const HANDSHAKE_READ: u32 = 1 << 14;
+/// After a close_notify of the peer's: how long it may take to close the connection itself.
+const LINGER: Duration = Duration::from_secs(1);
+/// Plaintext that is gathered before the inner behaviour gets it.
+const GATHER: usize = 64 * 1024;
+/// Spare buffers for the beginnings of records, and how large they may be.
+const SPARE: usize = 16;
+const SPARE_BYTES: usize = 32 * 1024;
+
+enum Side {
+    Client {
+        config: Arc<ClientConfig>,
+        names: Arc<[ServerName<'static>]>,
+        choose: Option<Box<dyn Fn(u32) -> usize + std::marker::Send>>,
+        sessions: Option<Arc<Sessions>>,
+    },
+    Server(Arc<ServerConfig>),
+}
+
+/// TLS around another behaviour, on either side.
+///
+/// The inner behaviour sees a connection from when its handshake is done, with the same number, and only
+/// plaintext. What it sends from memory or as bytes is told to it as sent when the kernel has taken the
+/// last record of it; where it replies while a long send from memory is under way, the send counts as sent
+/// when its records are queued. When it closes, a close_notify goes out first. When the peer sends one, it
+/// is answered, nothing more is sent, and the connection is closed if the peer does not close it within
+/// a second.
+pub struct Tls<B: Behaviour> {
+    inner: B,
+    memory: Arc<[u8]>,
+    reads: Reads,
+    side: Side,
+    timeout: Duration,
+    traffic: Traffic,
+    /// Connections that the inner behaviour knows and can send on.
+    open: u32,
+    /// Turns that came while it knew none.
+    turns: u32,
+    handshakes: Durations,
+    work: Work,
+}
+
+/// What a worker's connections share: memory that is nobody's at rest.
+struct Work {
+    keys: ReadyKeys,
+    catch: Arc<Catch>,
+    /// Plaintext of what just came in.
+    plain: Vec<u8>,
+    /// Outboxes' bytes of the inner behaviour.
+    bytes: Vec<u8>,
+    /// Records of which only the beginning has come, by the connection's number.
+    parts: HashMap<u32, Vec<u8>>,
+    spare: Vec<Vec<u8>>,
+}
+
+/// What is kept for each connection, besides the inner behaviour's: 24 bytes, and a [`Session`] on the heap.
+#[derive(Default)]
+pub struct TlsConn<C> {
+    inner: C,
+    phase: Phase,
+    marks: u8,
+}
+
+#[derive(Default)]
+enum Phase {
+    /// Not up, or nothing more is to be said.
+    #[default]
+    Over,
+    Handshake(Box<Handshake>),
+    Secured(Box<Session>),
+}
+
+/// The beginning of a record is in [`Work::parts`].
+const PART: u8 = 1;
+/// The inner behaviour knows of the connection.
+const OPENED: u8 = 2;
+/// It was told so when traffic was on already.
+const BEGUN: u8 = 4;
+/// The inner behaviour wants to close, or did.
+const CLOSING: u8 = 8;
+/// Our close_notify is sealed: nothing may follow.
+const SAID_CLOSE: u8 = 16;
+/// The peer's close_notify has come.
+const PEER_CLOSED: u8 = 32;
+/// It is one of [`Tls::open`].
+const COUNTED: u8 = 64;
+
+impl<B: Behaviour> Tls<B> {
+    /// `inner` as a client. Each worker has one of its own.
+    pub fn client(inner: B, tls: &ClientTls) -> Tls<B> {
+        let catch = Arc::new(Catch::new());
+        let (config, sessions) = tls.for_worker(catch.clone());
+        let side = Side::Client {
+            config,
+            names: tls.names(),
+            choose: None,
+            sessions,
+        };
+        Tls::new(inner, side, tls.timeout(), catch)
+    }
+
+    /// `inner` as a server. Each worker has one of its own.
+    pub fn server(inner: B, tls: &ServerTls) -> Tls<B> {
+        let catch = Arc::new(Catch::new());
+        let side = Side::Server(tls.for_worker(catch.clone()));
+        Tls::new(inner, side, tls.timeout(), catch)
+    }
+
+    /// Which of the client's names a connection of this number asks for, as a place in
+    /// [`ClientOptions::names`](crate::ClientOptions::names). Without this it is the first for all.
+    pub fn choosing(mut self, name: impl Fn(u32) -> usize + std::marker::Send + 'static) -> Tls<B> {
+        if let Side::Client { choose, .. } = &mut self.side {
+            *choose = Some(Box::new(name));
+        }
+        self
+    }
+
+    /// The inner behaviour.
+    pub fn inner_mut(&mut self) -> &mut B {
+        &mut self.inner
+    }
+
+    fn new(inner: B, side: Side, timeout: Duration, catch: Arc<Catch>) -> Tls<B> {
+        Tls {
+            memory: inner.memory(),
+            reads: inner.reads(),
+            inner,
+            side,
+            timeout,
+            traffic: Traffic::On,
+            open: 0,
+            turns: 0,
+            handshakes: Durations::default(),
+            work: Work {
+                keys: ReadyKeys::new(),
+                catch,
+                plain: Vec::new(),
+                bytes: Vec::new(),
+                parts: HashMap::new(),
+                spare: Vec::new(),
+            },
+        }
+    }
+
+    fn begin(&self, at: &At) -> Result<Handshake, rustls::Error> {
+        match &self.side {
+            Side::Client {
+                config,
+                names,
+                choose,
+                ..
+            } => {
+                let place = choose.as_ref().map_or(0, |c| c(at.id));
+                let name = names.get(place).or(names.first());
+                let name = name.ok_or(rustls::Error::UnsupportedNameType)?;
+                Handshake::client(config, name.clone(), at.now)
+            }
+            Side::Server(config) => Handshake::server(config, at.now),
+        }
+    }
+
+    /// Lets the handshake go on with `bytes`.
+    fn shake(&mut self, conn: &mut TlsConn<B::Conn>, bytes: &[u8], at: &At, out: &mut Outbox) {
+        let Phase::Handshake(handshake) = &mut conn.phase else {
+            return;
+        };
+        let progress = handshake.go_on(bytes, &self.work.catch, &mut out.bytes);
+        add(out, Send::Reply);
+        match progress {
+            Progress::Wait => out.read = HANDSHAKE_READ,
+            Progress::Failed(why) => fail(conn, why, at, out),
+            Progress::Done { resumed } => self.secure(conn, resumed, at, out),
+        }
+    }
+
+    /// The handshake is done.
+    fn secure(&mut self, conn: &mut TlsConn<B::Conn>, resumed: bool, at: &At, out: &mut Outbox) {
+        let Phase::Handshake(handshake) = std::mem::take(&mut conn.phase) else {
+            return;
+        };
+        let tickets = match &self.side {
+            Side::Client { sessions, .. } => sessions.as_ref().is_some_and(|s| !s.is_full()),
+            Side::Server(_) => false,
+        };
+        let took = at.now.since(handshake.began);
+        let (session, rest) = match handshake.finish(&mut self.work.keys, tickets) {
+            Ok(done) => done,
+            Err(why) => return fail(conn, why, at, out),
+        };
+        conn.phase = Phase::Secured(Box::new(session));
+        self.handshakes.record(took);
+        at.counters.secured.add(1);
+        at.counters.resumed.add(resumed.into());
+        conn.marks |= OPENED | COUNTED;
+        if self.traffic == Traffic::On {
+            conn.marks |= BEGUN;
+        }
+        self.open += 1;
+        out.pass += std::mem::take(&mut self.turns);
+        self.ask(conn, out, |inner, conn, out| inner.opened(conn, at, out));
+        self.read_records(conn, &rest, at, out);
+    }
+
+    /// Takes records of a secured connection. Returns whether there was data in them.
+    fn read_records(
+        &mut self,
+        conn: &mut TlsConn<B::Conn>,
+        mut bytes: &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) -> bool {
+        let mut data_came = false;
+        while !bytes.is_empty() && conn.marks & PEER_CLOSED == 0 {
+            let Phase::Secured(session) = &mut conn.phase else {
+                break;
+            };
+            let whole;
+            let record: &[u8] = if conn.marks & PART != 0 {
+                match self.work.complete(at.id, &mut bytes) {
+                    Some(record) => {
+                        conn.marks &= !PART;
+                        whole = record;
+                        &whole
+                    }
+                    None => break,
+                }
+            } else {
+                whole = Vec::new();
+                match Header::of(bytes) {
+                    Header::Length(len) if len <= bytes.len() => {
+                        let (record, rest) = bytes.split_at(len);
+                        bytes = rest;
+                        record
+                    }
+                    Header::Length(_) | Header::Short => {
+                        self.work.keep(at.id, bytes);
+                        conn.marks |= PART;
+                        break;
+                    }
+                    // Opening it finds out what is wrong.
+                    Header::Wrong => std::mem::take(&mut bytes),
+                }
+            };
+            let Work { keys, plain, .. } = &mut self.work;
+            let own = out.bytes.len();
+            let taken = session.take(record, keys, plain, &mut out.bytes);
+            if out.bytes.len() > own {
+                add(out, Send::Reply);
+            }
+            self.work.give_back(whole);
+            match taken {
+                Ok(Taken::Data) => {
+                    data_came = true;
+                    if self.work.plain.len() >= GATHER {
+                        self.deliver(conn, at, out);
+                    }
+                }
+                Ok(Taken::Own) => {}
+                Ok(Taken::CloseNotify) => {
+                    self.deliver(conn, at, out);
+                    conn.marks |= PEER_CLOSED;
+                    self.say_close(conn, out);
+                    out.wake = Some(at.now + LINGER);
+                }
+                Err(fault) => {
+                    self.deliver(conn, at, out);
+                    if let Phase::Secured(session) = &mut conn.phase {
+                        session.seal_fault(fault, &mut self.work.keys, &mut out.bytes);
+                        add(out, Send::Reply);
+                    }
+                    at.counters.tls_broken.add(1);
+                    fail(conn, fault.kind(), at, out);
+                }
+            }
+        }
+        self.deliver(conn, at, out);
+        if let Phase::Secured(session) = &mut conn.phase {
+            session.settle(data_came);
+        }
+        data_came
+    }
+
+    /// Gives the plaintext that was gathered to the inner behaviour.
+    fn deliver(&mut self, conn: &mut TlsConn<B::Conn>, at: &At, out: &mut Outbox) {
+        let plain = std::mem::take(&mut self.work.plain);
+        let wanted = matches!(self.reads, Reads::All | Reads::Asked);
+        if !plain.is_empty() && wanted && conn.marks & (OPENED | CLOSING) == OPENED {
+            self.ask_with(conn, &plain, out, |inner, conn, out| {
+                inner.received(conn, &plain, at, out);
+            });
+        }
+        self.work.plain = plain;
+        self.work.plain.clear();
+    }
+
+    fn ask(
+        &mut self,
+        conn: &mut TlsConn<B::Conn>,
+        out: &mut Outbox,
+        event: impl FnOnce(&mut B, &mut B::Conn, &mut Outbox),
+    ) {
+        self.ask_with(conn, &[], out, event);
+    }
+
+    /// Tells the inner behaviour of an event, and does what it asks for; `plain` is what it received.
+    fn ask_with(
+        &mut self,
+        conn: &mut TlsConn<B::Conn>,
+        plain: &[u8],
+        out: &mut Outbox,
+        event: impl FnOnce(&mut B, &mut B::Conn, &mut Outbox),
+    ) {
+        let mut inner = Outbox {
+            bytes: std::mem::take(&mut self.work.bytes),
+            ..Outbox::default()
+        };
+        event(&mut self.inner, &mut conn.inner, &mut inner);
+        out.pass += inner.pass;
+        if inner.read > 0 {
+            out.read = inner.read;
+        }
+        if conn.marks & PEER_CLOSED == 0 && inner.wake.is_some() {
+            out.wake = inner.wake;
+        }
+        if conn.marks & SAID_CLOSE == 0
+            && let Phase::Secured(session) = &mut conn.phase
+        {
+            let keys = &mut self.work.keys;
+            match inner.send {
+                Send::Nothing => {}
+                Send::Memory(range) => {
+                    session.whole = range.len() as u32;
+                    session.left = range;
+                    seal_portion(session, &self.memory, keys, out);
+                    out.more |= inner.more;
+                }
+                Send::Bytes => {
+                    session.whole = inner.bytes.len() as u32;
+                    session.seal(&inner.bytes, keys, &mut out.bytes);
+                    out.more = inner.more;
+                    add(out, Send::Bytes);
+                }
+                Send::Back | Send::Reply => {
+                    // What is left of a send from memory goes first, since it was asked for first.
+                    let left = std::mem::take(&mut session.left);
+                    let left = &self.memory[left.start as usize..left.end as usize];
+                    session.seal(left, keys, &mut out.bytes);
+                    let reply = match inner.send {
+                        Send::Back => plain,
+                        _ => &inner.bytes,
+                    };
+                    session.seal(reply, keys, &mut out.bytes);
+                    out.more = inner.more;
+                    add(out, Send::Reply);
+                }
+            }
+            if inner.close {
+                conn.marks |= CLOSING;
+            }
+        }
+        inner.bytes.clear();
+        self.work.bytes = inner.bytes;
+        self.close_if_sealed(conn, out);
+    }
+
+    /// Says goodbye if the inner behaviour wants to close and all that it sent is sealed.
+    fn close_if_sealed(&mut self, conn: &mut TlsConn<B::Conn>, out: &mut Outbox) {
+        if conn.marks & CLOSING != 0
+            && let Phase::Secured(session) = &conn.phase
+            && session.left.is_empty()
+        {
+            self.say_close(conn, out);
+            out.close = true;
+        }
+    }
+
+    /// Sends a close_notify, once.
+    fn say_close(&mut self, conn: &mut TlsConn<B::Conn>, out: &mut Outbox) {
+        if conn.marks & SAID_CLOSE == 0
+            && let Phase::Secured(session) = &mut conn.phase
+        {
+            conn.marks |= SAID_CLOSE;
+            session.left = 0..0;
+            session.seal_close(&mut self.work.keys, &mut out.bytes);
+            out.more = false;
+            add(out, Send::Reply);
+            self.count_out(conn);
+        }
+    }
+
+    fn count_out(&mut self, conn: &mut TlsConn<B::Conn>) {
+        if conn.marks & COUNTED != 0 {
+            conn.marks &= !COUNTED;
+            self.open -= 1;
+        }
+    }
+
+    fn is_open(&self, conn: &TlsConn<B::Conn>) -> bool {
+        conn.marks & (OPENED | PEER_CLOSED | SAID_CLOSE) == OPENED
+            && matches!(conn.phase, Phase::Secured(_))
+    }
+}
+
+/// Notes that `out` has bytes to send in this way; one that is to be told of stays so.
+fn add(out: &mut Outbox, send: Send) {
+    if out.send != Send::Bytes && (send == Send::Bytes || !out.bytes.is_empty()) {
+        out.send = send;
+    }
+}
+
+/// Seals the next portion of a send from memory.
+fn seal_portion(session: &mut Session, memory: &[u8], keys: &mut ReadyKeys, out: &mut Outbox) {
+    let start = session.left.start;
+    let end = session.left.end.min(start.saturating_add(PORTION));
+    session.left.start = end;
+    session.seal(&memory[start as usize..end as usize], keys, &mut out.bytes);
+    out.more = !session.left.is_empty();
+    add(out, Send::Bytes);
+}
+
+/// TLS can't go on: counts it and closes once what is to be said is sent.
+fn fail<C>(conn: &mut TlsConn<C>, why: TlsFailure, at: &At, out: &mut Outbox) {
+    at.counters.tls_failed(why);
+    conn.phase = Phase::Over;
+    out.more = false;
+    out.close = true;
+}
+
+impl<B: Behaviour> Behaviour for Tls<B> {
+    type Conn = TlsConn<B::Conn>;
+
+    fn reads(&self) -> Reads {
+        match self.reads {
+            // TLS itself must read: what nobody looks at is decrypted all the same, as it would be.
+            Reads::All | Reads::Discards => Reads::All,
+            // Handshakes are read, then nothing is asked for.
+            Reads::Asked | Reads::Never => Reads::Asked,
+        }
+    }
+
+    fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        conn.marks = 0;
+        match self.begin(at) {
+            Ok(handshake) => {
+                conn.phase = Phase::Handshake(Box::new(handshake));
+                out.wake = Some(at.now + self.timeout);
+                self.shake(conn, &[], at, out);
+            }
+            Err(_) => fail(conn, TlsFailure::Other, at, out),
+        }
+    }
+
+    fn started(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        if self.is_open(conn) && conn.marks & BEGUN == 0 {
+            conn.marks |= BEGUN;
+            self.ask(conn, out, |inner, conn, out| inner.started(conn, at, out));
+        }
+    }
+
+    fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox) {
+        match conn.phase {
+            Phase::Handshake(_) => self.shake(conn, bytes, at, out),
+            Phase::Secured(_) => {
+                let data_came = self.read_records(conn, bytes, at, out);
+                if !data_came && self.reads == Reads::Asked && out.read == 0 {
+                    // What the inner behaviour asked for is still to come.
+                    out.read = self.work.missing(at.id);
+                }
+            }
+            Phase::Over => {}
+        }
+    }
+
+    fn sent(&mut self, conn: &mut Self::Conn, _: usize, at: &At, out: &mut Outbox) {
+        let Phase::Secured(session) = &mut conn.phase else {
+            return;
+        };
+        if session.left.is_empty() {
+            let whole = std::mem::take(&mut session.whole) as usize;
+            if self.is_open(conn) {
+                self.ask(conn, out, |inner, conn, out| {
+                    inner.sent(conn, whole, at, out);
+                });
+            }
+        } else {
+            seal_portion(session, &self.memory, &mut self.work.keys, out);
+            self.close_if_sealed(conn, out);
+        }
+    }
+
+    fn woken(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        if let Phase::Handshake(handshake) = &conn.phase {
+            let until = handshake.began + self.timeout;
+            if at.now >= until {
+                fail(conn, TlsFailure::TimedOut, at, out);
+            } else {
+                out.wake = Some(until);
+            }
+        } else if conn.marks & PEER_CLOSED != 0 {
+            out.close = true;
+        } else if self.is_open(conn) {
+            self.ask(conn, out, |inner, conn, out| inner.woken(conn, at, out));
+        }
+    }
+
+    fn turn(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        if self.is_open(conn) {
+            self.ask(conn, out, |inner, conn, out| inner.turn(conn, at, out));
+        } else if self.open > 0 {
+            out.pass += 1;
+        } else {
+            // Nobody could take it, and passing it round and round would take all the time there is.
+            self.turns += 1;
+        }
+    }
+
+    fn arrived(&mut self, now: Time) -> u32 {
+        self.inner.arrived(now)
+    }
+
+    fn next_arrival(&self) -> Option<Time> {
+        self.inner.next_arrival()
+    }
+
+    fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
+        match conn.phase {
+            Phase::Handshake(_) if why != Closed::ByUs => {
+                at.counters.tls_failed(TlsFailure::Closed)
+            }
+            Phase::Secured(_) if why == Closed::ByPeer && conn.marks & PEER_CLOSED == 0 => {
+                at.counters.tls_truncated.add(1);
+            }
+            _ => {}
+        }
+        if conn.marks & PART != 0
+            && let Some(part) = self.work.parts.remove(&at.id)
+        {
+            self.work.give_back(part);
+        }
+        conn.phase = Phase::Over;
+        self.count_out(conn);
+        if conn.marks & OPENED != 0 {
+            self.inner.closed(&mut conn.inner, why, at);
+        }
+        conn.marks = 0;
+    }
+
+    fn traffic(&mut self, traffic: Traffic, now: Time) {
+        self.traffic = traffic;
+        self.inner.traffic(traffic, now);
+    }
+
+    fn steer(&mut self, to: &Steer) {
+        self.inner.steer(to);
+    }
+
+    fn take_measured(&mut self) -> Measured {
+        let mut measured = self.inner.take_measured();
+        measured
+            .handshake
+            .merge(&std::mem::take(&mut self.handshakes));
+        measured
+    }
+}
+
+impl Work {
+    /// Keeps the beginning of a record.
+    fn keep(&mut self, id: u32, bytes: &[u8]) {
+        let mut part = self.spare.pop().unwrap_or_default();
+        part.extend_from_slice(bytes);
+        self.parts.insert(id, part);
+    }
+
+    /// Completes the record that is kept with the first of `bytes`; `None` if that does not suffice, and
+    /// then all of them are kept.
+    fn complete(&mut self, id: u32, bytes: &mut &[u8]) -> Option<Vec<u8>> {
+        let part = self.parts.entry(id).or_default();
+        loop {
+            let wanted = match Header::of(part) {
+                Header::Short => crate::record::HEADER,
+                Header::Length(len) => len,
+                Header::Wrong => part.len(),
+            };
+            if part.len() >= wanted {
+                break;
+            }
+            let (now, later) = bytes.split_at((wanted - part.len()).min(bytes.len()));
+            part.extend_from_slice(now);
+            *bytes = later;
+            if part.len() < wanted {
+                return None;
+            }
+        }
+        self.parts.remove(&id)
+    }
+
+    /// How many bytes are missing of the record that is kept, or, if none is, of a record's header.
+    fn missing(&self, id: u32) -> u32 {
+        let part = self.parts.get(&id).map_or(&[][..], Vec::as_slice);
+        let whole = match Header::of(part) {
+            Header::Length(len) => len,
+            Header::Short | Header::Wrong => crate::record::HEADER,
+        };
+        whole.saturating_sub(part.len()).max(1) as u32
+    }
+
+    /// Takes back a buffer for the beginning of a record.
+    fn give_back(&mut self, mut part: Vec<u8>) {
+        if (1..=SPARE_BYTES).contains(&part.capacity()) && self.spare.len() < SPARE {
+            part.clear();
+            self.spare.push(part);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a secured connection keeps on the heap when nothing happens on it.
+
+use throng_core::behaviour::{At, Behaviour, Outbox, Sink};
+use throng_core::stats::Counters;
+use throng_core::time::Time;
+use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls, Version, Versions};
+
+#[global_allocator]
+static HEAP: dhat::Alloc = dhat::Alloc;
+
+const CONNECTIONS: usize = 200;
+/// Bytes on the heap that one end may keep: a session (240).
+const MOST: usize = 256;
+
+struct Worker(Tls<Sink>, Counters);
+
+impl Worker {
+    fn event(
+        &mut self,
+        id: usize,
+        event: impl FnOnce(&mut Tls<Sink>, &At, &mut Outbox),
+    ) -> Vec<u8> {
+        let at = At {
+            id: id as u32,
+            now: Time::START,
+            tried_us: 0,
+            counters: &self.1,
+        };
+        let mut out = Outbox::default();
+        event(&mut self.0, &at, &mut out);
+        out.bytes
+    }
+}
+
+#[test]
+fn a_connection_keeps_its_session_and_nothing_else() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    for version in [Version::Tls12, Version::Tls13] {
+        for resumption in [false, true] {
+            let versions = Versions {
+                min: version,
+                max: version,
+            };
+            let tls = ServerTls::new(&ServerOptions {
+                versions,
+                resumption,
+                ..ServerOptions::default()
+            });
+            let tls = tls.unwrap();
+            let client = ClientTls::new(&ClientOptions {
+                names: vec!["localhost".into()],
+                trusted: vec![tls.certificate().to_vec()],
+                versions,
+                resumption,
+                ..ClientOptions::default()
+            });
+            let mut client = Worker(Tls::client(Sink, &client.unwrap()), Counters::default());
+            let mut server = Worker(Tls::server(Sink, &tls), Counters::default());
+            let mut conns = Vec::with_capacity(2 * CONNECTIONS);
+            // The first ones fill what is the worker's own: stores of sessions, spare buffers.
+            let mut before = 0;
+            for id in 0..CONNECTIONS + 20 {
+                if id == 20 {
+                    conns.clear();
+                    before = dhat::HeapStats::get().curr_bytes;
+                }
+                let (mut c, mut s) = Default::default();
+                let mut down = Vec::new();
+                let mut up = client.event(id, |t, at, out| t.opened(&mut c, at, out));
+                server.event(id, |t, at, out| t.opened(&mut s, at, out));
+                while !up.is_empty() || !down.is_empty() {
+                    // A byte short, so that a part of a record has to be kept for a while.
+                    let (early, late) = up.split_at(up.len().saturating_sub(1));
+                    down = server.event(id, |t, at, out| t.received(&mut s, early, at, out));
+                    down.extend(server.event(id, |t, at, out| t.received(&mut s, late, at, out)));
+                    up = client.event(id, |t, at, out| t.received(&mut c, &down, at, out));
+                    down.clear();
+                }
+                conns.push((c, s));
+            }
+            let after = dhat::HeapStats::get().curr_bytes;
+            let all = (CONNECTIONS + 20) as u64;
+            assert_eq!(client.1.read().secured, all);
+            assert_eq!(
+                client.1.read().resumed,
+                if resumption { all - 1 } else { 0 }
+            );
+            let each = (after - before) / (2 * CONNECTIONS);
+            println!("TLS {version}, resumption {resumption}: {each} bytes on the heap an end");
+            assert!(each <= MOST, "{each} bytes");
+            assert!(each >= 200, "{each} bytes: this does not count");
+        }
+    }
+}
