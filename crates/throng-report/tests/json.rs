@@ -41,7 +41,7 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     false => format!("{prefix}{key}"),
                 };
                 let prefix = match key.as_str() {
-                    "server_traffic" => "traffic.".to_owned(),
+                    "traffic" | "server_traffic" | "accepted_traffic" => "traffic.".to_owned(),
                     _ => format!("{path}."),
                 };
                 if key != "failed" {

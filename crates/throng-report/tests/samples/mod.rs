@@ -255,6 +255,28 @@ pub fn full() -> Summary {
         set_up.per_s = 36_231.4;
         set_up.latency = Some(percentiles(999_988, 1240.0));
     }
+    s.steady = Some(Steady {
+        seconds: 10.0,
+        opened: 999_985,
+        accepted: 999_985,
+        traffic: s.traffic.clone(),
+        accepted_traffic: s.server_traffic.clone(),
+    });
+    s.latencies = vec![LatencyAt {
+        of: LatencyOf::Connect,
+        count: 999_988,
+        min_us: Some(310.5),
+        mean_us: Some(1364.0),
+        max_us: Some(126_108.0),
+        at: ["95", "99.5"]
+            .iter()
+            .zip([3100.0, 9020.0])
+            .map(|(percentile, us)| AtPercentile {
+                percentile: (*percentile).into(),
+                us: Some(us),
+            })
+            .collect(),
+    }];
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {
         sample.open = 999_985;
