@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use throng_core::pacing::{Profile, Spacing};
-use throng_core::payload::Messages;
+use throng_core::payload::{Message, Messages};
 use throng_core::scenario::observe::{STATSD_NAMESPACE, STATSD_PORT};
 use throng_core::scenario::{
     Dump, LatencyAsked, Limits, Listening, LoadScenario, MessageLatency, Options, Repeat, RunRate,
@@ -317,7 +317,7 @@ fn refuse_what_does_not_go_together(
             "--latency-marker needs connections that are opened: add a target HOST:PORT".into(),
         );
     }
-    let sends_markers = || repeated.iter().any(|m| texts::has_marker(&m.parts));
+    let sends_markers = || repeated.iter().any(Message::has_marker);
     if options.search.is_some() && options.latency.message.is_none() && !sends_markers() {
         return wrong(
             "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo".into(),
