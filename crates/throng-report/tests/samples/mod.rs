@@ -259,8 +259,8 @@ pub fn full() -> Summary {
         seconds: 10.0,
         opened: 999_985,
         accepted: 999_985,
-        traffic: s.traffic.clone(),
-        accepted_traffic: s.server_traffic.clone(),
+        traffic: s.traffic,
+        accepted_traffic: s.server_traffic,
     });
     s.latencies = vec![LatencyAt {
         of: LatencyOf::Connect,

@@ -323,6 +323,19 @@ fn refuse_what_does_not_go_together(
             "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo".into(),
         );
     }
+    let answered = options.latency.message.is_some() || sends_markers();
+    if args.latency_marker_skip.is_some() && !answered && !args.as_tcpkali {
+        return wrong("--latency-marker-skip passes over markers: add --latency-marker".into());
+    }
+    if args.samples.is_some() && !answered && options.dns.is_empty() && !args.closed_loop {
+        return wrong(
+            "--samples writes round trips: add --latency-marker, --latency-echo, --dns or --closed-loop"
+                .into(),
+        );
+    }
+    for path in [&args.samples, &args.latency_log].into_iter().flatten() {
+        throng_report::file::can_write(path).map_err(|e| Failure::usage(e.to_string()))?;
+    }
     // clap requires nothing of what conflicts with something else that is there.
     if args.listen_mode.is_some() && options.listening.is_none() {
         return wrong("--listen-mode is of accepted connections: add --listen-port".into());

@@ -95,6 +95,15 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (&["load", "--self", "--latency-percentiles", "p99"], "'p99'"),
         (&["load", "--self", "--message-stop", ""], "--message-stop"),
         (
+            &["load", "--self", "--latency-log", "/nowhere/log"],
+            "/nowhere",
+        ),
+        (&["load", "--self", "--samples", "s.csv"], "--latency-echo"),
+        (
+            &["load", "--self", "--latency-marker-skip", "5"],
+            "--latency-marker",
+        ),
+        (
             &["load", "--self", "--message-stop", r"\{connection.uid}"],
             "the same on each connection",
         ),
