@@ -146,9 +146,8 @@ pub struct TcpkaliReport {
 }
 
 impl TcpkaliReport {
-    /// That of a run. `markers` says whether messages were counted by their markers; what a search
-    /// found is left to be filled in.
-    pub fn of(summary: &Summary, markers: bool) -> TcpkaliReport {
+    /// That of a run. What a search found is left to be filled in.
+    pub fn of(summary: &Summary) -> TcpkaliReport {
         let mut report = TcpkaliReport {
             seconds: summary.seconds,
             connections: summary.connections.open_at_end,
@@ -174,7 +173,8 @@ impl TcpkaliReport {
             sent += side.messages_sent;
             received += side.replies;
         }
-        report.messages = markers.then_some((sent, received));
+        let marked = summary.steady.as_ref().is_some_and(|s| s.marked);
+        report.messages = marked.then_some((sent, received));
         report
     }
 }

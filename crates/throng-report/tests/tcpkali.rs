@@ -366,12 +366,13 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
         accepted: 5,
         traffic: traffic(100, 1),
         accepted_traffic: Some(traffic(1000, 2)),
+        marked: true,
     });
     let mut took = Durations::default();
     took.record(Duration::from_millis(3));
     let percentiles = Percentile::parse_list("50/100").unwrap();
     summary.latencies = vec![LatencyAt::of(LatencyOf::Connect, &took, &percentiles)];
-    let report = TcpkaliReport::of(&summary, true);
+    let report = TcpkaliReport::of(&summary);
     assert_eq!((report.seconds, report.connections), (2.0, 12));
     assert_eq!((report.bytes_sent, report.bytes_received), (1100, 3));
     assert_eq!((report.writes, report.reads), (20, 40));
@@ -383,7 +384,7 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
     );
     // Nothing was measured while all were up: the whole run.
     summary.steady = None;
-    let report = TcpkaliReport::of(&summary, false);
+    let report = TcpkaliReport::of(&summary);
     assert_eq!(report.seconds, summary.seconds);
     assert_eq!(report.messages, None);
     // An empty histogram has no percentiles.

@@ -261,6 +261,7 @@ pub fn full() -> Summary {
         accepted: 999_985,
         traffic: s.traffic,
         accepted_traffic: s.server_traffic,
+        marked: false,
     });
     s.latencies = vec![LatencyAt {
         of: LatencyOf::Connect,

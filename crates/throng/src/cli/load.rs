@@ -441,3 +441,35 @@ fn namespace(text: &str) -> Result<String, String> {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_a_rate_or_a_latency_to_stay_under() {
+        let under = |latency, percentile, written: &str| Speed::Under {
+            latency,
+            percentile,
+            written: written.into(),
+        };
+        let ms = Duration::from_millis;
+        for (text, speed) in [
+            ("0.1", Rate::per_second(0.1).map(Speed::Fixed)),
+            ("20k", Rate::per_second(20_000.0).map(Speed::Fixed)),
+            ("@100ms", Some(under(ms(100), 95.0, "100ms"))),
+            ("@2", Some(under(ms(2000), 95.0, "2"))),
+            ("@0.5s:p99.9", Some(under(ms(500), 99.9, "0.5s"))),
+            ("@5ms:50", Some(under(ms(5), 50.0, "5ms"))),
+            ("@", None),
+            ("@0", None),
+            ("@5ms:", None),
+            ("@5ms:p101", None),
+            ("@5ms:p99:p5", None),
+            ("0", None),
+            ("5ms", None),
+        ] {
+            assert_eq!(text.parse::<Speed>().ok(), speed, "{text}");
+        }
+    }
+}

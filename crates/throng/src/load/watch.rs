@@ -9,8 +9,9 @@ use crate::run::{Side, TICK, Watch};
 use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
+use throng_core::payload::Message;
 use throng_core::plan::LoadPlan;
-use throng_core::scenario::{LoadScenario, Percentile, Repeat};
+use throng_core::scenario::{LoadScenario, MessageLatency, Percentile, Repeat};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
     Connections, LatencyAt, LatencyOf, MessageRate, Percentiles, Phase, SetUp, Steady, Summary,
@@ -344,10 +345,18 @@ impl LoadRun<'_> {
                     .server
                     .zip(opened.mark.server)
                     .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+                marked: marked(self.scenario),
             }),
             latencies: latencies(self.scenario, &measured),
         })
     }
+}
+
+/// Whether messages say when they were sent, or such are looked for.
+fn marked(scenario: &LoadScenario) -> bool {
+    let messages = &scenario.messages;
+    scenario.options.latency.message == Some(MessageLatency::MessageMarker)
+        || messages.repeated.iter().any(Message::has_marker)
 }
 
 /// Those latencies that were asked for, at the percentiles that were.

@@ -47,7 +47,7 @@ fn it_prints_tcpkalis_lines() {
         &net,
         &[
             "-c5",
-            "-T1s",
+            "-T2s",
             "-em",
             r"PING\r\n",
             "-r",
@@ -170,7 +170,7 @@ fn metrics_reach_a_server_while_it_runs() {
              --statsd --statsd-host 127.0.0.1 --statsd-port {port} --statsd-namespace t"
         ),
     );
-    let summary = ran.reached();
+    let summary = ran.summary();
     let mut counters: BTreeMap<String, f64> = BTreeMap::new();
     let mut most_open: f64 = 0.0;
     let mut last_open = f64::NAN;
