@@ -304,6 +304,19 @@ pub struct Summary {
     pub steady: Option<Steady>,
     /// Latencies at the percentiles that were asked for.
     pub latencies: Vec<LatencyAt>,
+    /// What a search for the highest message rate came to, if there was one.
+    pub best_rate: Option<BestRate>,
+}
+
+/// The highest message rate at which latency stays under a bound.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestRate {
+    /// The bound as the user wrote it.
+    pub bound: String,
+    /// The percentile of latency that stays under it.
+    pub percentile: f64,
+    /// Messages a second on each connection; `None` if the search found none.
+    pub per_s: Option<f64>,
 }
 
 /// What went over the connections from when all were up to the end of the hold.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use throng_core::summary::{LatencyAt, LatencyOf, Summary};
+use throng_core::summary::{BestRate, LatencyAt, LatencyOf, Summary};
 
 /// What there is to say before the first connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,26 +86,14 @@ pub fn no_effect(option: &str) -> String {
     format!("WARNING: {option} option makes no effect.")
 }
 
-/// The highest message rate at which latency stays under a bound.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BestRate {
-    /// The bound as the user wrote it.
-    pub bound: String,
-    /// The percentile that stays under it.
-    pub percentile: f64,
-    /// Messages a second on each connection.
-    pub per_s: f64,
-}
-
-impl BestRate {
-    fn line(&self) -> String {
-        let of = superscript(&general(self.percentile));
-        let rate = general(self.per_s);
-        format!(
-            "Best --message-rate for latency {}{of}ᵖ is {rate}",
-            self.bound
-        )
-    }
+/// The line that says what a search found; `None` if it found nothing.
+fn best_rate(best: &BestRate) -> Option<String> {
+    let of = superscript(&general(best.percentile));
+    let rate = general(best.per_s?);
+    Some(format!(
+        "Best --message-rate for latency {}{of}ᵖ is {rate}",
+        best.bound
+    ))
 }
 
 /// The line that says that the search for it took longer than it may, or found none.
@@ -146,12 +134,13 @@ pub struct TcpkaliReport {
 }
 
 impl TcpkaliReport {
-    /// That of a run. What a search found is left to be filled in.
+    /// That of a run.
     pub fn of(summary: &Summary) -> TcpkaliReport {
         let mut report = TcpkaliReport {
             seconds: summary.seconds,
             connections: summary.connections.open_at_end,
             latencies: summary.latencies.clone(),
+            best_rate: summary.best_rate.clone(),
             ..TcpkaliReport::default()
         };
         let mut sides = vec![&summary.traffic];
@@ -179,14 +168,15 @@ impl TcpkaliReport {
     }
 }
 
-/// Whether a run did what tcpkali calls success: all connections came up in time. 130 if it was
-/// interrupted. tcpkali minds no rate that was missed and no connection that was lost and came back.
+/// Whether a run did what tcpkali calls success: all connections came up in time, and a search found
+/// what it was for. 130 if it was interrupted. tcpkali minds no rate that was missed and no connection that was lost and came back.
 pub fn exit_code(summary: &Summary) -> u8 {
     let all_came_up = summary
         .connections
         .asked
         .is_none_or(|asked| summary.connections.peak >= asked);
-    match (summary.interrupted, all_came_up) {
+    let found = summary.best_rate.as_ref().is_none_or(|b| b.per_s.is_some());
+    match (summary.interrupted, all_came_up && found) {
         (true, _) => 130,
         (false, true) => 0,
         (false, false) => 1,
@@ -245,8 +235,8 @@ pub fn write_result(report: &TcpkaliReport, out: &mut impl Write) -> io::Result<
         writeln!(out, "{}", latency_line(latency))?;
     }
     writeln!(out, "Test duration: {} s.", general(r.seconds))?;
-    if let Some(best) = &r.best_rate {
-        writeln!(out, "{}", best.line())?;
+    if let Some(line) = r.best_rate.as_ref().and_then(best_rate) {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

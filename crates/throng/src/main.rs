@@ -4,12 +4,12 @@
 
 mod admission;
 mod ask;
+mod behave;
 mod cli;
 mod evidence;
 mod facts;
 mod generate;
 mod load;
-mod metrics;
 mod output;
 mod plan;
 mod run;

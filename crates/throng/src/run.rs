@@ -2,7 +2,6 @@
 //! costs.
 
 use crate::Failure;
-use crate::metrics::Metrics;
 use crate::signals::Interrupt;
 use std::collections::VecDeque;
 use std::io;
@@ -67,7 +66,7 @@ impl Side {
     }
 
     /// Waits for the workers to end. The first error of one is the run's.
-    pub fn join(self) -> Result<Measured, Failure> {
+    pub fn join(self) -> Result<(), Failure> {
         for thread in self.threads {
             match thread.join() {
                 Ok(Ok(())) => {}
@@ -78,7 +77,7 @@ impl Side {
                 Err(_) => return Err(Failure::fault("a worker panicked; this is a bug in throng")),
             }
         }
-        Ok(take_measured(&self.outlets))
+        Ok(())
     }
 }
 
@@ -205,8 +204,6 @@ pub(crate) struct Watch {
     pub samples: Samples,
     pub meter: Meter,
     pub peak: u64,
-    /// Where counts go while the run lasts.
-    pub metrics: Option<Metrics>,
     interrupt: Interrupt,
     memory: MemoryBounds,
     reserve: u64,
@@ -235,7 +232,6 @@ impl Watch {
             samples: Samples::default(),
             meter,
             peak: 0,
-            metrics: None,
             interrupt,
             memory,
             reserve,
@@ -247,6 +243,11 @@ impl Watch {
             shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
             stopped_at: None,
         })
+    }
+
+    /// When the clock was started: microseconds since 1970.
+    pub fn started_unix_us(&self) -> u64 {
+        (self.meter.started_unix_s() * 1e6) as u64
     }
 
     pub fn interrupted(&self) -> bool {
@@ -283,15 +284,6 @@ impl Watch {
         if at >= self.next_sample {
             self.next_sample = at + SAMPLE_EVERY;
             self.samples.push(at, now);
-        }
-    }
-
-    /// Sends metrics, if they are wanted and due.
-    pub fn measure(&mut self, at: Duration, opened: Option<&Tally>, accepted: Option<&Tally>) {
-        if let Some(metrics) = &mut self.metrics
-            && let Some(line) = metrics.note(at, opened, accepted, Vec::new)
-        {
-            self.live.note(&format!("throng: warning: {line}"));
         }
     }
 

@@ -112,6 +112,7 @@ pub fn perfect() -> Summary {
         over_time,
         steady: None,
         latencies: Vec::new(),
+        best_rate: None,
     }
 }
 
@@ -278,6 +279,11 @@ pub fn full() -> Summary {
             })
             .collect(),
     }];
+    s.best_rate = Some(BestRate {
+        bound: "10ms".into(),
+        percentile: 95.0,
+        per_s: Some(24.5),
+    });
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {
         sample.open = 999_985;
