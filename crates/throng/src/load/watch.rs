@@ -15,9 +15,8 @@ use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::pacing::Ending;
-use throng_core::payload::Message;
 use throng_core::plan::LoadPlan;
-use throng_core::scenario::{LoadScenario, MessageLatency, Repeat, RunRate};
+use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
     BestRate, Connections, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic,
@@ -480,7 +479,7 @@ impl LoadRun<'_> {
                     .server
                     .zip(opened.mark.server)
                     .map(|(held, opened)| Traffic::of(&held.since(&opened))),
-                marked: marked(self.scenario),
+                marked: self.behaviours.finds_markers(),
             }),
             latencies: latencies(&self.scenario.options.latency, &measured),
             best_rate: self
@@ -488,13 +487,6 @@ impl LoadRun<'_> {
                 .and_then(|found| best_rate(self.scenario, &found)),
         })
     }
-}
-
-/// Whether messages say when they were sent, or such are looked for.
-fn marked(scenario: &LoadScenario) -> bool {
-    let messages = &scenario.messages;
-    scenario.options.latency.message == Some(MessageLatency::MessageMarker)
-        || messages.repeated.iter().any(Message::has_marker)
 }
 
 /// What a search came to, for each connection.
