@@ -425,7 +425,7 @@ macro_rules! measured {
 measured! {
     /// From the start of an attempt to connect to its success.
     connect,
-    /// From the start of an attempt to connect to the first byte that came.
+    /// From when a connection came up to the first byte that came on it.
     first_byte,
     /// From when a message was due to when the kernel had taken it.
     lateness,

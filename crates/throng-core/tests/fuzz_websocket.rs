@@ -130,7 +130,7 @@ fn serve<'a>(mode: WsMode, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
     let at = At {
         id: 0,
         now: Time(0),
-        tried_us: 0,
+        up_us: 0,
         counters: &counters,
     };
     let (mut sent, mut closed) = (Vec::new(), false);

@@ -45,9 +45,9 @@ pub(crate) enum State {
 #[derive(Debug, Default)]
 pub(crate) struct Conn<C> {
     pub user: C,
-    /// Microseconds since the run began, when it was tried; wraps after 71 minutes, which is longer
-    /// than any attempt.
-    tried_us: u32,
+    /// When it was tried, then when it came up: microseconds since the run began. Wraps after 71 minutes,
+    /// which is longer than any attempt.
+    up_us: u32,
     /// Tells this use of the place from earlier ones.
     pub generation: u16,
     pub state: State,
@@ -227,7 +227,7 @@ impl<B: Behaviour> Desk<B> {
         let at = At {
             id,
             now,
-            tried_us: self.conns[index as usize].tried_us,
+            up_us: self.conns[index as usize].up_us,
             counters: &self.counters,
         };
         what(
@@ -381,7 +381,7 @@ impl<B: Behaviour> Desk<B> {
         let conn = &mut self.conns[index as usize];
         conn.state = State::Connecting;
         conn.marks = 0;
-        conn.tried_us = (now.0 / 1000) as u32;
+        conn.up_us = (now.0 / 1000) as u32;
         self.wheel.set(index, now + timeout);
         Some(index)
     }
@@ -397,9 +397,10 @@ impl<B: Behaviour> Desk<B> {
     pub fn connected(&mut self, index: u32, now: Time, out: &mut Outbox) {
         let conn = &mut self.conns[index as usize];
         let took = Duration::from_micros(u64::from(
-            ((now.0 / 1000) as u32).wrapping_sub(conn.tried_us),
+            ((now.0 / 1000) as u32).wrapping_sub(conn.up_us),
         ));
         conn.state = State::Open;
+        conn.up_us = (now.0 / 1000) as u32;
         self.wheel.cancel(index);
         self.connect_times.record(took);
         self.counters.established.add(1);
@@ -415,7 +416,7 @@ impl<B: Behaviour> Desk<B> {
         let conn = &mut self.conns[index as usize];
         conn.state = State::Open;
         conn.marks = 0;
-        conn.tried_us = (now.0 / 1000) as u32;
+        conn.up_us = (now.0 / 1000) as u32;
         self.counters.accepted.add(1);
         self.opened(index, now, out);
     }

@@ -109,18 +109,17 @@ pub struct At<'a> {
     pub id: u32,
     /// The time.
     pub now: Time,
-    /// When connecting began, or the connection was accepted: microseconds since the run began, modulo
-    /// 2^32 (71 minutes).
-    pub tried_us: u32,
+    /// When the connection came up: microseconds since the run began, modulo 2^32 (71 minutes).
+    pub up_us: u32,
     /// This worker's counters.
     pub counters: &'a Counters,
 }
 
 impl At<'_> {
-    /// Since connecting began, or since the connection was accepted; modulo 71 minutes.
-    pub fn since_tried(&self) -> Duration {
+    /// Since the connection came up; modulo 71 minutes.
+    pub fn since_up(&self) -> Duration {
         let now_us = (self.now.0 / 1000) as u32;
-        Duration::from_micros(now_us.wrapping_sub(self.tried_us).into())
+        Duration::from_micros(now_us.wrapping_sub(self.up_us).into())
     }
 }
 

@@ -491,7 +491,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
 
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox) {
         if self.task.first_byte && conn.flags & HEARD == 0 {
-            self.measured.first_byte.record(at.since_tried());
+            self.measured.first_byte.record(at.since_up());
         }
         conn.flags |= HEARD;
         let (mut answers, mut payload, mut broken) = (0, 0u32, false);

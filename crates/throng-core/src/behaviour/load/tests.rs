@@ -65,7 +65,7 @@ impl<L: Looks> Rig<L> {
         let at = At {
             id: id as u32,
             now: Time(ms * MS),
-            tried_us: 0,
+            up_us: 0,
             counters: &self.counters,
         };
         event(&mut self.load, &mut self.conns[id], &at, &mut out);

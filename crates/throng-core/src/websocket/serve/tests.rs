@@ -42,7 +42,7 @@ impl Rig {
         let at = At {
             id: 0,
             now: Time(0),
-            tried_us: 0,
+            up_us: 0,
             counters: &self.counters,
         };
         let mut out = Outbox::default();
@@ -76,7 +76,7 @@ impl Rig {
         let at = At {
             id: 0,
             now: Time(0),
-            tried_us: 0,
+            up_us: 0,
             counters: &self.counters,
         };
         self.server.closed(&mut self.conn, Closed::ByPeer, &at);
