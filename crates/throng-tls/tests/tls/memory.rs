@@ -249,7 +249,9 @@ fn each_failure_is_counted_as_what_it_is() {
     };
     let alpn = |name: &str| vec![name.to_string()];
     use TlsFailure as F;
-    let cases: Vec<(&str, ClientOptions, ServerOptions, Option<(F, F)>)> = vec![
+    // What the client counts, and the server.
+    type Case = (&'static str, ClientOptions, ServerOptions, Option<(F, F)>);
+    let cases: Vec<Case> = vec![
         ("as it should be", named("localhost"), server(&good), None),
         ("by address", named("127.0.0.1"), server(&good), None),
         (
