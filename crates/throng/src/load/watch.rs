@@ -175,11 +175,12 @@ impl LoadRun<'_> {
             if !goes_on {
                 return false;
             }
-            if now.open() >= self.asked {
+            if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
             }
-            if self.watch.peak > progress.1 {
-                progress = (at, self.watch.peak);
+            let got = self.watch.peak + now.secured + now.upgraded;
+            if got > progress.1 {
+                progress = (at, got);
             }
             let tried_all =
                 !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
@@ -196,6 +197,13 @@ impl LoadRun<'_> {
                 return now.open() > 0 && !stalled;
             }
         }
+    }
+
+    /// Whether connections can carry messages, where more than TCP has to be agreed on first.
+    fn all_ready(&self, now: &Tally) -> bool {
+        let options = &self.scenario.options;
+        (options.tls_client.is_none() || now.secured >= self.asked)
+            && (options.websocket.is_none() || now.upgraded >= self.asked)
     }
 
     /// What kept the run from opening all, as far as can be told while its connections are up.
