@@ -14,8 +14,8 @@
 //! Trust is the system's store ([`ClientOptions::ca_file`] replaces it), as for curl on the same machine, so
 //! that the authority of a company is known here if it is known there.
 //!
-//! Nothing here is shared between workers that any of them writes: each has its own configuration and
-//! session store, and the key of session tickets is made once and never changed.
+//! Nothing here is shared between workers that any of them writes, but for reference counts: each has its own
+//! configuration and session store, and the key of session tickets is made once and never changed.
 //!
 //! [`Behaviour`]: throng_core::behaviour::Behaviour
 
