@@ -11,7 +11,7 @@ mod verdict;
 mod watch;
 
 use crate::Failure;
-use crate::admission::LocalListeners;
+use crate::admission::{Handshakes, LocalListeners};
 use crate::ask;
 use crate::behave::{LoadBehaviours, Place, socket_options};
 use crate::cli::LoadArgs;
@@ -146,6 +146,14 @@ fn start_clients(
                 plan.routes.clone(),
                 LocalListeners::find(plan.routes.targets(), plan.workers).map(|l| Box::new(l) as _),
             ),
+        };
+        let admission = match scenario.options.tls_client {
+            Some(_) => Some(Box::new(Handshakes {
+                counters: Arc::clone(counters),
+                window: plan.window,
+                queue: admission,
+            }) as _),
+            None => admission,
         };
         let routes = Arc::new(routes);
         let rate = scenario.connect_rate.map(|r| r.share(plan.workers));
