@@ -12,8 +12,8 @@ use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Percentile, Repeat};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Connections, LatencyAt, LatencyOf, MessageRate, Percentiles, Phase, SetUp, Steady, Summary,
-    Traffic, VERSION,
+    Connections, Latency, LatencyAt, LatencyOf, MessageRate, Percentiles, Phase, SetUp, Steady,
+    Summary, Traffic, VERSION,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
@@ -323,6 +323,13 @@ impl LoadRun<'_> {
             traffic: Traffic::of(&clients),
             server_traffic: server.as_ref().map(Traffic::of),
             message_rate,
+            bandwidth: None,
+            latency: Latency::of(&measured, matches!(self.scenario.repeat, Repeat::Paced(_))),
+            answers: None,
+            stops_seen: None,
+            search: None,
+            websocket: None,
+            tls: None,
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
             steady: Some(Steady {
@@ -375,6 +382,8 @@ fn message_rate(
             Repeat::Paced(rate) => Some(rate.get() * f64::from(scenario.connections)),
             Repeat::Flood | Repeat::ClosedLoop => None,
         },
+        asked_messages: None,
+        messages,
         reached_per_s: if seconds > 0.0 {
             messages as f64 / seconds
         } else {
@@ -382,7 +391,6 @@ fn message_rate(
         },
         seconds,
         lateness: Percentiles::of(&measured.lateness),
-        round_trip: Percentiles::of(&measured.service),
         cpu_us_per_message: (messages > 0)
             .then(|| (to.cpu.saturating_sub(from.cpu)).as_secs_f64() * 1e6 / messages as f64),
     })
