@@ -1,24 +1,20 @@
-//! Mutated conversations thrown at everything that reads what a WebSocket peer sent: none may panic, and
-//! it must not matter where the stream was cut.
+//! Whatever a WebSocket peer sends, nothing that reads it panics, and it does not matter where the stream was
+//! cut.
 //!
-//! It begins with the files in `corpus/websocket`. A file's first byte says who reads it ([`Reader`]), the
-//! second how large the pieces are that it arrives in. `THRONG_FUZZ_ROUNDS=10000000 cargo test --release -p
-//! throng-core --test fuzz_websocket` looks for longer, `THRONG_FUZZ_SEED` elsewhere.
+//! An input's first byte says who reads it ([`Reader`]), the second how large the pieces are that it arrives
+//! in.
 
-use std::path::PathBuf;
+mod fuzzing;
+
+use fuzzing::fuzz;
 use throng_core::behaviour::{At, Behaviour, Outbox};
 use throng_core::stats::{Closed, Counters, Tally};
 use throng_core::time::Time;
 use throng_core::websocket::decoder::{Decoder, Event, Rules};
-use throng_core::websocket::frame::{Header, Opcode};
 use throng_core::websocket::handshake::client::{Field, Opening};
 use throng_core::websocket::partial::Partials;
 use throng_core::websocket::{Role, Violation, WsMode, WsServer};
 
-/// Mutated inputs tried where nothing else is asked for.
-const ROUNDS: u64 = 30_000;
-/// Longer inputs find nothing that these don't.
-const LONGEST: usize = 4096;
 /// What files of the corpus make of a handshake has this key.
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
@@ -133,16 +129,24 @@ fn serve<'a>(mode: WsMode, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
         up_us: 0,
         counters: &counters,
     };
-    let (mut sent, mut closed) = (Vec::new(), false);
+    let (mut sent, mut closed, mut leaving) = (Vec::new(), false, false);
     for piece in pieces {
         let mut out = Outbox::default();
         server.received(&mut conn, piece, &at, &mut out);
+        let over = closed || leaving;
         assert!(
-            !closed || (out.bytes.is_empty() && !out.close),
-            "it has closed"
+            !over || (out.bytes.is_empty() && !out.close),
+            "it has said its last word"
         );
         closed |= out.close;
+        leaving |= out.wake.is_some();
         sent.extend(out.bytes);
+    }
+    for _ in 0..2 {
+        let mut out = Outbox::default();
+        server.woken(&mut conn, &at, &mut out);
+        assert!(out.bytes.is_empty() && (leaving || !out.close));
+        closed |= out.close;
     }
     server.closed(&mut conn, Closed::ByPeer, &at);
     let tally = counters.read();
@@ -215,123 +219,20 @@ fn answer<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
     finish(decoder, partials, seen)
 }
 
-/// One input, whole and in pieces.
+/// One input, whole, in pieces of the size it asks for, and byte by byte.
 fn check(input: &[u8]) {
     let [reader, size, bytes @ ..] = input else {
         return;
     };
     let reader = Reader::chosen_by(*reader);
-    let size = usize::from(*size).max(1);
     let whole = reader.read(std::iter::once(bytes));
-    let pieces = reader.read(bytes.chunks(size));
-    assert_eq!(pieces, whole, "{reader:?} in pieces of {size}");
-}
-
-fn corpus() -> Vec<Vec<u8>> {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/websocket");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&directory)
-        .expect("the corpus")
-        .map(|entry| entry.expect("a file").path())
-        .collect();
-    files.sort();
-    files
-        .iter()
-        .map(|file| std::fs::read(file).expect("a file of the corpus"))
-        .collect()
-}
-
-/// A number from the environment.
-fn asked(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().expect(name))
-}
-
-/// Random numbers (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % n.max(1) as u64) as usize
-    }
-
-    /// Changes `input` a little, in one of the ways that parsers stumble over.
-    fn mutate(&mut self, input: &mut Vec<u8>, others: &[Vec<u8>]) {
-        let at = self.below(input.len() + 1);
-        let end = at + self.below(input.len() + 1 - at);
-        match self.below(9) {
-            0 if at < input.len() => input[at] ^= 1 << self.below(8),
-            1 if at < input.len() => input[at] = self.below(256) as u8,
-            2 => input.insert(
-                at,
-                [0, 0x7d, 0x7e, 0x7f, 0x80, 0xff, b'\n', b':'][self.below(8)],
-            ),
-            3 => drop(input.drain(at..end)),
-            4 => input.truncate(at),
-            5 => {
-                let again = input[at..end].to_vec();
-                input.splice(at..at, again);
-            }
-            6 => {
-                let other = &others[self.below(others.len())];
-                let from = self.below(other.len());
-                input.truncate(at);
-                input.extend(&other[from..]);
-            }
-            7 => {
-                // A whole frame, masked or not, right or nearly.
-                let numbers = [0, 1, 2, 8, 9, 10];
-                let header = Header {
-                    fin: self.below(2) == 0,
-                    reserved: (self.below(20) == 0).into(),
-                    opcode: Opcode::from_number(numbers[self.below(6)]).unwrap_or(Opcode::Text),
-                    mask: (self.below(2) == 0).then(Default::default),
-                    length: [0, 1, 2, 125, 126, 200, 65_536][self.below(7)],
-                };
-                let mut frame = Vec::new();
-                header.encode(&mut frame);
-                frame.extend(vec![b'a'; (header.length as usize).min(200)]);
-                input.splice(at..at, frame);
-            }
-            _ => {
-                if let Some(piece) = input.get_mut(..2) {
-                    piece[self.below(2)] = self.below(256) as u8;
-                }
-            }
-        }
-        input.truncate(LONGEST);
+    for size in [usize::from(*size).max(1), 1] {
+        let pieces = reader.read(bytes.chunks(size));
+        assert_eq!(pieces, whole, "{reader:?} in pieces of {size}");
     }
 }
 
 #[test]
-fn every_conversation_of_the_corpus_is_read_the_same_whole_and_in_pieces_of_any_size() {
-    let corpus = corpus();
-    assert!(corpus.len() >= 20, "the corpus is there");
-    for file in &corpus {
-        for size in 1..=255 {
-            let mut input = file.clone();
-            input[1] = size;
-            check(&input);
-        }
-    }
-}
-
-#[test]
-fn mutated_conversations_are_read_without_panic_and_the_same_whole_and_in_pieces() {
-    let (rounds, seed) = (
-        asked("THRONG_FUZZ_ROUNDS", ROUNDS),
-        asked("THRONG_FUZZ_SEED", 1),
-    );
-    let corpus = corpus();
-    for round in 0..rounds {
-        let mut dice = Dice(seed.wrapping_mul(0x1000_0000_01b3) ^ round);
-        let mut input = corpus[dice.below(corpus.len())].clone();
-        for _ in 0..1 + dice.below(6) {
-            dice.mutate(&mut input, &corpus);
-        }
-        if std::panic::catch_unwind(|| check(&input)).is_err() {
-            panic!("seed {seed}, round {round}: this input goes wrong: {input:02x?}");
-        }
-    }
+fn conversations_are_read_without_panic_and_the_same_whole_and_in_pieces() {
+    fuzz("websocket", 4, check);
 }

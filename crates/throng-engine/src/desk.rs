@@ -396,9 +396,8 @@ impl<B: Behaviour> Desk<B> {
     /// An attempt succeeded.
     pub fn connected(&mut self, index: u32, now: Time, out: &mut Outbox) {
         let conn = &mut self.conns[index as usize];
-        let took = Duration::from_micros(u64::from(
-            ((now.0 / 1000) as u32).wrapping_sub(conn.up_us),
-        ));
+        let took =
+            Duration::from_micros(u64::from(((now.0 / 1000) as u32).wrapping_sub(conn.up_us)));
         conn.state = State::Open;
         conn.up_us = (now.0 / 1000) as u32;
         self.wheel.cancel(index);

@@ -4,6 +4,7 @@
 
 mod admission;
 mod ask;
+mod behave;
 mod cli;
 mod evidence;
 mod facts;

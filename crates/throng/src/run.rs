@@ -66,7 +66,7 @@ impl Side {
     }
 
     /// Waits for the workers to end. The first error of one is the run's.
-    pub fn join(self) -> Result<Measured, Failure> {
+    pub fn join(self) -> Result<(), Failure> {
         for thread in self.threads {
             match thread.join() {
                 Ok(Ok(())) => {}
@@ -77,7 +77,7 @@ impl Side {
                 Err(_) => return Err(Failure::fault("a worker panicked; this is a bug in throng")),
             }
         }
-        Ok(take_measured(&self.outlets))
+        Ok(())
     }
 }
 
@@ -243,6 +243,11 @@ impl Watch {
             shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
             stopped_at: None,
         })
+    }
+
+    /// When the clock was started: microseconds since 1970.
+    pub fn started_unix_us(&self) -> u64 {
+        (self.meter.started_unix_s() * 1e6) as u64
     }
 
     pub fn interrupted(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::ask;
+use crate::behave::{Place, ServeBehaviours, socket_options};
 use crate::cli::ServeArgs;
 use crate::evidence::Counted;
 use crate::facts::Machine;
@@ -9,11 +10,11 @@ use crate::output;
 use crate::run::{Side, Watch};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use throng_core::behaviour::{Echo, Sink, Traffic};
+use throng_core::behaviour::Traffic;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
-use throng_core::scenario::{ServeMode, ServeScenario};
+use throng_core::scenario::ServeScenario;
 use throng_core::summary::{Connections, Latency, Phase, Summary, VERSION};
 use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
@@ -23,7 +24,7 @@ use throng_report::human;
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     let scenario = ask::serve::scenario(args)?;
-    ask::missing::refuse_serve(&scenario)?;
+    let behaviours = ServeBehaviours::new(&scenario)?;
     output::check(&args.common)?;
     let machine = Machine::read(&Wanted {
         tracking: true,
@@ -33,10 +34,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
     let mut watch = Watch::new(args.common.quiet, machine.memory, plan.memory_reserve)?;
     watch.warn(&plan.warnings);
+    let options = socket_options(&scenario.options);
     let listeners = scenario
         .listen
         .iter()
-        .map(|at| open_listener(*at, plan.backlog, Reach::Address))
+        .map(|at| open_listener(*at, plan.backlog, Reach::Address, &options))
         .collect::<Result<Vec<_>, _>>()?;
     if !args.common.quiet {
         announce(&mut watch, &listeners, &plan, &scenario);
@@ -45,7 +47,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     let counted = Counted::begin();
     let server = Server {
         engine: plan.engine,
-        mode: scenario.mode,
+        behaviours: &behaviours,
+        unix_us: watch.started_unix_us(),
         workers: plan.workers,
         max_connections: plan.max_connections,
         ring_slots: plan.ring_slots,
@@ -118,8 +121,9 @@ pub(crate) fn open_listener(
     at: SocketAddr,
     backlog: u32,
     reach: Reach,
+    options: &SocketOptions,
 ) -> Result<TcpListener, Failure> {
-    throng_engine::listen(at, backlog, reach, &SocketOptions::default()).map_err(|e| {
+    throng_engine::listen(at, backlog, reach, options).map_err(|e| {
         let remedy = match e.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "; another process listens there: choose another port, or 0 for any"
@@ -136,18 +140,11 @@ pub(crate) fn open_listener(
     })
 }
 
-/// A mode that was refused when it was asked for.
-pub(crate) fn not_built(mode: ServeMode) -> Failure {
-    Failure::usage(format!(
-        "mode {} is not built into this version",
-        mode.name()
-    ))
-}
-
 /// The workers to start.
-struct Server {
+struct Server<'a> {
     engine: Engine,
-    mode: ServeMode,
+    behaviours: &'a ServeBehaviours<'a>,
+    unix_us: u64,
     workers: u32,
     max_connections: u32,
     ring_slots: u32,
@@ -156,7 +153,7 @@ struct Server {
     listeners: Vec<Arc<TcpListener>>,
 }
 
-impl Server {
+impl Server<'_> {
     fn start(&self, control: &Arc<Control>, clock: Clock) -> Result<Side, Failure> {
         let mut side = Side::new(self.workers);
         for worker in 0..self.workers {
@@ -184,11 +181,11 @@ impl Server {
                 ring_slots: self.ring_slots,
                 core: None,
             };
-            let work = match self.mode {
-                ServeMode::Sink => job.with(Sink),
-                ServeMode::Echo => job.with(Echo),
-                other => return Err(not_built(other)),
+            let at = Place {
+                worker,
+                workers: self.workers,
             };
+            let work = self.behaviours.served(job, at, self.unix_us);
             let thread = throng_engine::spawn(self.engine, name, work)
                 .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
             side.threads.push(thread);

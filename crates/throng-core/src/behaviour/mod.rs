@@ -91,6 +91,8 @@ pub enum Steer {
         from: Time,
         /// How many.
         rate: Rate,
+        /// What was due before and is not sent yet never will be: it counts as not sent.
+        afresh: bool,
     },
     /// The profile goes on with this piece; not before then.
     Piece {

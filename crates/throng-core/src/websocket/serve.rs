@@ -8,6 +8,9 @@
 //!
 //! Replies keep the order of what they answer, and a client can't put a ping inside a frame either, so a pong
 //! never lands inside a frame that is half echoed.
+//!
+//! Who broke the protocol may have much more under way. A socket that is closed with bytes unread resets the
+//! connection, and the reset overtakes the close frame, so what comes is thrown away until it is quiet.
 
 use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode};
@@ -16,6 +19,12 @@ use super::partial::Partials;
 use super::{Role, Violation};
 use crate::behaviour::{At, Behaviour, Outbox, Send};
 use crate::stats::Closed;
+use std::time::Duration;
+
+/// A peer that has sent nothing for this long has nothing more under way.
+const QUIET: Duration = Duration::from_millis(100);
+/// After so many of these times the connection is closed even if more keeps coming.
+const MOST_LOOKS: u8 = 30;
 
 /// What a server does with messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +48,29 @@ pub struct WsServer {
 #[derive(Debug, Default)]
 pub struct WsConn {
     decoder: Decoder,
-    echo: Echo,
+    doing: Doing,
 }
 
-/// How the data frame that is coming in is echoed.
+/// What a connection is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Echo {
-    /// As one frame; its header is out.
+enum Doing {
+    /// The data frame that is coming in is echoed as one frame; its header is out.
     #[default]
     Whole,
-    /// Each piece as a fragment. `opcode` is for the next one, `fin` for the last.
+    /// Each piece of it is echoed as a fragment. `opcode` is for the next one, `fin` for the last.
     Pieces { opcode: Opcode, fin: bool },
+    /// The last word is said, and what still comes is thrown away. `heard`: something came since the last
+    /// look; `looks`: how often that was found.
+    Leaving { heard: bool, looks: u8 },
+}
+
+/// Everything is said: close once the peer is quiet.
+fn leave(conn: &mut WsConn, at: &At, out: &mut Outbox) {
+    conn.doing = Doing::Leaving {
+        heard: false,
+        looks: 0,
+    };
+    out.wake = Some(at.now + QUIET);
 }
 
 impl WsServer {
@@ -75,7 +96,7 @@ impl WsServer {
         at: &At,
         out: &mut Outbox,
     ) -> Result<(), Violation> {
-        let WsConn { decoder, echo } = conn;
+        let WsConn { decoder, doing } = conn;
         // Where in `out` the echo of the frame under way begins, if all of it is here.
         let mut begun = None;
         loop {
@@ -92,17 +113,17 @@ impl WsServer {
             match event {
                 Event::Start(start) if self.mode == WsMode::Echo => {
                     let whole = start.length as usize <= input.len();
-                    *echo = if whole || !start.text || !self.rules.check_text {
+                    *doing = if whole || !start.text || !self.rules.check_text {
                         begun = whole.then_some(out.bytes.len());
                         header(start.opcode, start.fin, start.length).encode(&mut out.bytes);
-                        Echo::Whole
+                        Doing::Whole
                     } else {
                         let Start { opcode, fin, .. } = start;
-                        Echo::Pieces { opcode, fin }
+                        Doing::Pieces { opcode, fin }
                     };
                 }
                 Event::Payload(payload) if self.mode == WsMode::Echo => {
-                    if let Echo::Pieces { opcode, fin } = echo {
+                    if let Doing::Pieces { opcode, fin } = doing {
                         let fin = *fin && decoder.left() == 0;
                         header(*opcode, fin, payload.len() as u32).encode(&mut out.bytes);
                         *opcode = Opcode::Continuation;
@@ -146,7 +167,6 @@ fn header(opcode: Opcode, fin: bool, length: u32) -> Header {
 
 impl Behaviour for WsServer {
     type Conn = WsConn;
-    const TIMERS: bool = false;
 
     fn opened(&mut self, conn: &mut WsConn, _: &At, _: &mut Outbox) {
         *conn = WsConn::default();
@@ -156,6 +176,9 @@ impl Behaviour for WsServer {
         let before = out.bytes.len();
         let mut input = bytes;
         if conn.decoder.is_over() {
+            if let Doing::Leaving { heard, .. } = &mut conn.doing {
+                *heard = true;
+            }
             return;
         }
         if !conn.decoder.is_upgraded() {
@@ -171,7 +194,7 @@ impl Behaviour for WsServer {
                     decoder.end(&mut self.partials);
                     refusal.answer(&mut out.bytes);
                     out.send = Send::Reply;
-                    out.close = true;
+                    leave(conn, at, out);
                     return;
                 }
             }
@@ -179,10 +202,22 @@ impl Behaviour for WsServer {
         if let Err(violation) = self.frames(conn, input, at, out) {
             at.counters.violation(violation);
             frame::close_for(violation, Role::Server, Mask::default(), &mut out.bytes);
-            out.close = true;
+            leave(conn, at, out);
         }
         if out.bytes.len() > before {
             out.send = Send::Reply;
+        }
+    }
+
+    fn woken(&mut self, conn: &mut WsConn, at: &At, out: &mut Outbox) {
+        if let Doing::Leaving { heard, looks } = &mut conn.doing {
+            *looks += 1;
+            if *heard && *looks < MOST_LOOKS {
+                *heard = false;
+                out.wake = Some(at.now + QUIET);
+            } else {
+                out.close = true;
+            }
         }
     }
 

@@ -20,6 +20,7 @@ on_each_engine![
     a_sink_answers_pings_and_nothing_else,
     a_close_is_answered_and_the_connection_ends,
     a_violation_is_closed_with_its_code_and_counted,
+    who_sends_much_after_a_violation_still_learns_why_it_is_closed,
     who_speaks_no_websocket_is_answered_in_http,
 ];
 
@@ -276,7 +277,6 @@ fn a_close_is_answered_and_the_connection_ends(engine: Engine) {
 
 fn a_violation_is_closed_with_its_code_and_counted(engine: Engine) {
     let side = serve(engine, WsMode::Echo);
-    // Nothing follows what is wrong: a server that closes with bytes unread resets.
     let long = [text(60_000), vec![0xff; 6_000]].concat();
     let mut begun = frame(true, Opcode::Text, &long);
     begun.truncate(begun.len() - 5_999);
@@ -310,6 +310,18 @@ fn a_violation_is_closed_with_its_code_and_counted(engine: Engine) {
     });
     assert_eq!(tally.violations(Violation::Text), 2);
     assert_eq!(tally.upgraded, rows.len() as u64);
+    side.close();
+}
+
+fn who_sends_much_after_a_violation_still_learns_why_it_is_closed(engine: Engine) {
+    let side = serve(engine, WsMode::Echo);
+    let mut client = Client::connect(side.address());
+    let much = [vec![0xc1, 0x80, 0, 0, 0, 0], vec![1; 8 << 20]].concat();
+    client.send(&much);
+    let kind = Violation::ReservedBits;
+    let expected = Came::Close(kind.close_code(), kind.words().into());
+    assert_eq!(client.next(), Some(expected));
+    assert_eq!(client.next(), None, "an end, not a reset");
     side.close();
 }
 

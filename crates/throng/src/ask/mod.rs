@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod command_lines;
 pub(crate) mod load;
-pub(crate) mod missing;
 pub(crate) mod serve;
 pub(crate) mod target;
 mod texts;

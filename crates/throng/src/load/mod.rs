@@ -1,38 +1,40 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
+mod course;
 mod evidence;
+mod listening;
+mod measuring;
 mod own;
+mod searching;
 mod verdict;
 mod watch;
 
 use crate::Failure;
 use crate::admission::LocalListeners;
 use crate::ask;
+use crate::behave::{LoadBehaviours, Place, socket_options};
 use crate::cli::LoadArgs;
 use crate::facts::Machine;
 use crate::output;
 use crate::run::{Side, Watch};
 use evidence::Before;
+use listening::Listeners;
 use own::OwnServer;
 use std::sync::Arc;
-use throng_core::behaviour::{Load, Nothing, Pacing, Raw, Task, Traffic};
+use throng_core::behaviour::Traffic;
 use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::pacing::ConnectPace;
-use throng_core::payload::{Framing, Script};
 use throng_core::plan::{self, LoadPlan, Routes};
-use throng_core::scenario::{LoadScenario, Repeat};
+use throng_core::scenario::LoadScenario;
 use throng_core::time::Time;
-use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role, SocketOptions};
+use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Processes, Wanted};
-
-/// From this rate on each connection several messages share a write. Below it each write is one.
-const COMBINE_FROM: f64 = 2000.0;
+use watch::Sides;
 
 /// Runs it to its end. Returns the exit code.
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let scenario = ask::load::scenario(args)?;
-    ask::missing::refuse_load(&scenario)?;
     output::check(&args.common)?;
     let machine = Machine::read(&Wanted {
         targets: scenario.targets.clone(),
@@ -53,19 +55,50 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
             "throng: engine epoll, because io_uring can't be used: {why}"
         ));
     }
-
+    let behaviours = LoadBehaviours::new(&scenario, plan.workers, watch.started_unix_us())?;
+    let backlog = machine.host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN);
     let own_server = match scenario.own_server {
-        Some(mode) => {
-            let backlog = machine.host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN);
-            Some(OwnServer::open(mode, &scenario, &plan, backlog)?)
-        }
+        Some(mode) => Some(OwnServer::open(mode, &scenario, &plan, backlog)?),
         None => None,
     };
+    let mut listeners = Listeners::open(&scenario, &plan, backlog)?;
     watch.meter.note_sockets_before();
     let before = Before::read(&machine.host);
-    let clients = start_clients(&scenario, &plan, own_server.as_ref(), &watch)?;
-    let server = own_server.map(|own| own.side);
-    let summary = watch::to_the_end(watch, &scenario, &plan, &machine, before, clients, server)?;
+    // What goes over all connections together begins when all are up.
+    let options = &scenario.options;
+    let together = options.whole_run.is_some() || options.search.is_some();
+    let traffic = match scenario.traffic_after_ramp || together {
+        true => Traffic::Waiting,
+        false => Traffic::On,
+    };
+    if let Some(listeners) = &mut listeners {
+        for at in listeners.addresses() {
+            watch.live.note(&format!("throng: listening on {at}"));
+        }
+        listeners.start(&behaviours, &plan, &watch, traffic)?;
+    }
+    let clients = start_clients(
+        &scenario,
+        &plan,
+        own_server.as_ref(),
+        &behaviours,
+        traffic,
+        &watch,
+    )?;
+    let sides = Sides {
+        clients,
+        server: own_server.map(|own| own.side),
+        accepted: listeners.map(|l| l.side),
+    };
+    let summary = watch::to_the_end(
+        watch,
+        &scenario,
+        &plan,
+        &machine,
+        before,
+        sides,
+        &behaviours,
+    )?;
     output::summary(&summary, &args.common)?;
     Ok(summary.exit_code())
 }
@@ -74,38 +107,21 @@ fn start_clients(
     scenario: &LoadScenario,
     plan: &LoadPlan,
     server: Option<&OwnServer>,
+    behaviours: &LoadBehaviours,
+    traffic: Traffic,
     watch: &Watch,
 ) -> Result<Side, Failure> {
-    let copies = match scenario.repeat {
-        Repeat::Flood => u32::MAX,
-        Repeat::ClosedLoop => 1,
-        Repeat::Paced(rate) if rate.get() < COMBINE_FROM => 1,
-        Repeat::Paced(_) => u32::MAX,
-    };
-    // One on each worker at least, and no more than there are connections to take turns.
-    let in_flight = scenario
-        .in_flight
-        .filter(|n| *n < scenario.connections)
-        .map(|n| n.div_ceil(plan.workers));
-    let script = Script::new(&scenario.messages, Framing::Raw, copies, 0)
-        .map_err(|e| Failure::usage(e.to_string()))?;
-    let pacing = match scenario.repeat {
-        Repeat::Flood => Pacing::Flood,
-        Repeat::Paced(rate) => Pacing::Rate(rate),
-        Repeat::ClosedLoop => Pacing::ClosedLoop { in_flight },
-    };
-    let traffic = if scenario.traffic_after_ramp {
-        Traffic::Waiting
-    } else {
-        Traffic::On
-    };
+    let options = socket_options(&scenario.options);
     let mut clients = Side::new(plan.workers);
+    if scenario.connections == 0 {
+        return Ok(clients);
+    }
     for worker in 0..plan.workers {
-        let at = worker as usize;
+        let counters = &clients.counters[worker as usize];
         let (routes, admission): (Routes, Option<Box<dyn Admission>>) = match server {
             Some(own) => (
                 plan.routes.clone().with_port(own.port(worker)?),
-                Some(Box::new(own.admission(worker, &clients.counters[at]))),
+                Some(Box::new(own.admission(worker, counters))),
             ),
             // Who uses force wants to see the queue overflow.
             None if scenario.force => (plan.routes.clone(), None),
@@ -114,9 +130,10 @@ fn start_clients(
                 LocalListeners::find(plan.routes.targets(), plan.workers).map(|l| Box::new(l) as _),
             ),
         };
+        let routes = Arc::new(routes);
         let rate = scenario.connect_rate.map(|r| r.share(plan.workers));
         let role = Role::Client(ClientRole {
-            routes: Arc::new(routes),
+            routes: Arc::clone(&routes),
             first: worker,
             step: plan.workers,
             count: scenario.connections / plan.workers
@@ -134,25 +151,24 @@ fn start_clients(
             } else {
                 Closing::ShutDown
             },
-            options: SocketOptions::default(),
-            counters: Arc::clone(&clients.counters[worker as usize]),
+            options,
+            counters: Arc::clone(counters),
             outlet: Arc::clone(&clients.outlets[worker as usize]),
             control: Arc::<Control>::clone(&watch.control),
             clock: watch.clock,
             ring_slots: plan.ring_slots,
             core: server.map(|_| worker),
         };
-        let task = Task {
-            connections: scenario.connections,
+        let at = Place {
             worker,
             workers: plan.workers,
-            ..Task::new(script.clone(), pacing.clone())
         };
-        let work = job.with(Load::new(task, traffic, Raw, Nothing));
+        let work = behaviours.opened(job, at, &routes);
         match server {
-            Some(own) => clients
-                .threads
-                .extend(own.start(worker, work, plan, watch)?),
+            Some(own) => {
+                let pair = own.start(worker, work, behaviours, plan, watch)?;
+                clients.threads.extend(pair);
+            }
             None => {
                 let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), work)
                     .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;

@@ -3,11 +3,12 @@
 
 use crate::Failure;
 use crate::admission::OwnQueue;
+use crate::behave::{LoadBehaviours, socket_options};
 use crate::run::{Side, Watch, WorkerThread};
 use crate::serve;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use throng_core::behaviour::{Echo, Sink, Traffic};
+use throng_core::behaviour::Traffic;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, ServeMode};
 use throng_core::stats::Counters;
@@ -32,8 +33,10 @@ impl OwnServer {
     ) -> Result<OwnServer, Failure> {
         // Any address of 127/8 reaches them, and nothing from outside does.
         let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let options = socket_options(&scenario.options);
+        let open = || serve::open_listener(any, backlog, Reach::OwnProcess, &options).map(Arc::new);
         let listeners = (0..plan.workers)
-            .map(|_| serve::open_listener(any, backlog, Reach::OwnProcess).map(Arc::new))
+            .map(|_| open())
             .collect::<Result<_, _>>()?;
         // Connections that are closed and opened again may overlap for a moment.
         let max_connections = scenario
@@ -70,6 +73,7 @@ impl OwnServer {
         &self,
         worker: u32,
         client: Work,
+        behaviours: &LoadBehaviours,
         plan: &LoadPlan,
         watch: &Watch,
     ) -> Result<Vec<WorkerThread>, Failure> {
@@ -90,11 +94,7 @@ impl OwnServer {
             ring_slots: plan.ring_slots,
             core: Some(worker),
         };
-        let server = match self.mode {
-            ServeMode::Sink => server.with(Sink),
-            ServeMode::Echo => server.with(Echo),
-            other => return Err(serve::not_built(other)),
-        };
+        let server = behaviours.own_server(server, self.mode);
         throng_engine::spawn_pair(plan.engine, worker, client, server)
             .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
     }

@@ -1,8 +1,10 @@
 //! Whether a load reached what was asked, and if not, what stood in the way and what lifts it.
 
+use super::searching::Searched;
 use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{Diagnosis, KernelCounts};
+use throng_core::pacing::Ending;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::MessageRate;
@@ -28,6 +30,14 @@ pub(super) struct Outcome<'a> {
     pub kernel: KernelCounts,
     pub rate: Option<&'a MessageRate>,
     pub seconds: f64,
+    /// They did not all come up in the time they had.
+    pub too_slow: bool,
+    /// The text that ends the run came.
+    pub stop_seen: bool,
+    /// What a search found.
+    pub searched: Option<&'a Searched>,
+    /// What was wrong with a profile that was read while the run went on.
+    pub bad_profile: Option<&'a str>,
 }
 
 /// Whether all was reached, and the findings, the most important one first.
@@ -38,6 +48,11 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
     if o.peak < asked {
         let why = match o.causes {
             _ if o.interrupted => "interrupted while opening".to_owned(),
+            _ if o.stop_seen => "the text that ends the run came while they were opened".to_owned(),
+            _ if o.too_slow => format!(
+                "they had {} to come up",
+                human::duration(o.scenario.options.ramp_limit.unwrap_or_default())
+            ),
             _ if o.timed_out => format!(
                 "the run's time ({}) was over before all were up",
                 human::seconds(o.seconds)
@@ -47,7 +62,7 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
             [] => "it got no further".to_owned(),
         };
         findings.push(format!("{} of {} connections: {why}", n(o.peak), n(asked)));
-    } else if o.open_at_end < asked {
+    } else if o.open_at_end < asked && !churns(o) {
         findings.push(format!(
             "{} of {} connections were still up at the end: {}",
             n(o.open_at_end),
@@ -65,7 +80,23 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
     // The first cause is in the first line, unless something else is.
     let told = usize::from(o.peak < asked && !o.interrupted && !o.timed_out);
     findings.extend(o.causes.iter().skip(told).map(ToString::to_string));
-    let mut reached = o.peak >= asked && o.open_at_end >= asked;
+    let mut reached = o.peak >= asked && (o.open_at_end >= asked || churns(o));
+    if let Some(trouble) = o.bad_profile {
+        reached = false;
+        findings.push(trouble.to_owned());
+    }
+    if let Some(Searched { found, terms }) = o.searched {
+        reached &= matches!(found.ending, Ending::Found | Ending::NeverBroke);
+        findings.push(found.words(terms));
+    } else if o.clients.messages_unsent > 0 {
+        findings.push(format!(
+            "{} messages were due and not sent when their connection ended",
+            n(o.clients.messages_unsent)
+        ));
+    }
+    if o.stop_seen {
+        findings.push("it ended when the text of --message-stop came".to_owned());
+    }
     for cause in FailCause::ALL {
         let failed = o.clients.failed(cause);
         if failed > 0 {
@@ -104,12 +135,6 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
             human::short(asked)
         ));
     }
-    if o.clients.messages_unsent > 0 {
-        findings.push(format!(
-            "{} messages were due and not sent when their connection ended",
-            n(o.clients.messages_unsent)
-        ));
-    }
     if let Some(server) = o.server {
         if server.bytes_received != o.clients.bytes_sent {
             reached = false;
@@ -137,6 +162,12 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
         }
     }
     (reached, findings)
+}
+
+/// Whether connections are closed and opened again all the time because that was asked for, so that some are
+/// always missing.
+fn churns(o: &Outcome) -> bool {
+    o.scenario.options.limits.lifetime.is_some()
 }
 
 /// Whether meeting `limit` is why attempts failed so, and its remedy the one to give.

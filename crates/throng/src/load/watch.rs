@@ -1,24 +1,31 @@
 //! A load from its first connection to its last: opening, holding, draining, closing.
 
+use super::course::Course;
 use super::evidence::Before;
+use super::measuring::{Measuring, latencies};
+use super::searching::{Gathered, Search, Searched};
 use super::verdict::{self, Outcome};
 use crate::Failure;
+use crate::behave::LoadBehaviours;
 use crate::facts::Machine;
 use crate::run::{Side, TICK, Watch};
 use std::time::Duration;
+use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::plan::LoadPlan;
-use throng_core::scenario::{LoadScenario, Percentile, Repeat};
+use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Connections, Latency, LatencyAt, LatencyOf, MessageRate, Percentiles, Phase, SetUp, Steady,
-    Summary, Traffic, VERSION,
+    Asked, Connections, Latency, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic,
+    VERSION,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
 use throng_host::memory::BoundBy;
 
+/// What is ordered for an instant is ordered so long before, so that all workers know in time.
+const AHEAD: Duration = Duration::from_millis(5);
 /// How long, beyond the connect timeout, a run goes on without getting any further.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long what was sent may take to arrive once nothing more is sent.
@@ -49,14 +56,25 @@ struct LoadRun<'a> {
     scenario: &'a LoadScenario,
     plan: &'a LoadPlan,
     before: Before<'a>,
-    clients: Side,
-    server: Option<Side>,
+    behaviours: &'a LoadBehaviours<'a>,
+    measuring: Measuring,
+    sides: Sides,
     asked: u64,
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
     /// What kept it from opening all.
     causes: Vec<Diagnosis>,
     timed_out: bool,
+    /// They did not all come up in the time they had.
+    too_slow: bool,
+    /// The text that ends the run came.
+    stop_seen: bool,
+    /// What a search found.
+    found: Option<Searched>,
+    /// Messages that the profile asked for, if it was read while the run went on.
+    profile_asked: Option<f64>,
+    /// What was wrong with it.
+    bad_profile: Option<String>,
 }
 
 /// Watches the run until all is closed, and sums it up.
@@ -66,26 +84,58 @@ pub(super) fn to_the_end(
     plan: &LoadPlan,
     machine: &Machine,
     before: Before,
-    clients: Side,
-    server: Option<Side>,
+    sides: Sides,
+    behaviours: &LoadBehaviours,
 ) -> Result<Summary, Failure> {
+    let here = scenario.targets.iter().all(|t| t.ip().is_loopback());
     let mut run = LoadRun {
         watch,
         scenario,
         plan,
         before,
-        clients,
+        behaviours,
+        measuring: Measuring::new(&scenario.options, sides.all())?,
         asked: scenario.connections.into(),
-        both_ends_here: server.is_some() || scenario.targets.iter().all(|t| t.ip().is_loopback()),
-        server,
+        both_ends_here: sides.server.is_some() || here,
+        sides,
         causes: Vec::new(),
         timed_out: false,
+        too_slow: false,
+        stop_seen: false,
+        found: None,
+        profile_asked: None,
+        bad_profile: None,
     };
     let to_hold = run.open();
     let opened = run.opened();
-    let held = if to_hold { run.hold() } else { opened.mark };
+    let held = if to_hold { run.hold()? } else { opened.mark };
     run.drain();
     run.close(&machine.kernel, opened, held)
+}
+
+/// The workers of a run.
+pub(super) struct Sides {
+    /// Those that open connections.
+    pub clients: Side,
+    /// Those of the server in this process (`--self`).
+    pub server: Option<Side>,
+    /// Those that accept besides (`-l`).
+    pub accepted: Option<Side>,
+}
+
+impl Sides {
+    fn all(&self) -> impl Iterator<Item = &Side> {
+        let others = self.server.iter().chain(&self.accepted);
+        std::iter::once(&self.clients).chain(others)
+    }
+
+    /// What was counted on connections that this process accepted.
+    fn accepted(&self) -> Option<Tally> {
+        self.server
+            .as_ref()
+            .or(self.accepted.as_ref())
+            .map(Side::tally)
+    }
 }
 
 impl LoadRun<'_> {
@@ -93,28 +143,28 @@ impl LoadRun<'_> {
     fn step(&mut self, phase: Phase, ends: Option<Duration>) -> (Duration, Tally, bool) {
         let bound = self.scenario.duration;
         let at = self.watch.tick(ends.into_iter().chain(bound).min());
-        let clients = self.clients.tally();
+        let clients = self.sides.clients.tally();
+        let accepted = self.sides.accepted();
         self.watch.note(at, &clients);
         let left = ends
             .into_iter()
             .chain(bound)
             .min()
             .map(|e| e.saturating_sub(at));
-        let server = self.server.as_ref().map(Side::tally);
         self.watch
-            .show(at, phase, Some(self.asked), &clients, server, left);
+            .show(at, phase, Some(self.asked), &clients, accepted, left);
+        let accepted = accepted.unwrap_or_default();
+        self.measuring
+            .tick(at, &clients, &accepted, &mut self.watch);
         self.timed_out |= bound.is_some_and(|b| at >= b);
-        let mut sides = self
-            .clients
-            .threads
-            .iter()
-            .chain(self.server.iter().flat_map(|s| &s.threads));
-        let died = sides.any(|t| t.is_finished());
-        (
-            at,
-            clients,
-            !(self.timed_out || died || self.watch.interrupted()),
-        )
+        self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
+        let died = self
+            .sides
+            .all()
+            .flat_map(|s| &s.threads)
+            .any(|t| t.is_finished());
+        let over = self.timed_out || self.stop_seen || died || self.watch.interrupted();
+        (at, clients, !over)
     }
 
     /// Until all connections are up, or it is clear that they will not be. Returns whether to hold.
@@ -136,6 +186,11 @@ impl LoadRun<'_> {
                 !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
             let stopped = self.watch.stopped_at.is_some() && now.in_flight() == 0;
             let stalled = at > progress.0 + patience;
+            self.too_slow = self.scenario.options.ramp_limit.is_some_and(|l| at >= l);
+            if self.too_slow {
+                self.watch.control.give(Order::StopOpening);
+                return false;
+            }
             if tried_all || stopped || stalled {
                 self.causes = self.diagnose(&now);
                 self.watch.control.give(Order::StopOpening);
@@ -164,8 +219,8 @@ impl LoadRun<'_> {
     fn mark(&self) -> Mark {
         Mark {
             at: self.watch.clock.elapsed(),
-            clients: self.clients.tally(),
-            server: self.server.as_ref().map(Side::tally),
+            clients: self.sides.clients.tally(),
+            server: self.sides.accepted(),
             cpu: self.watch.meter.cpu(),
         }
     }
@@ -173,12 +228,12 @@ impl LoadRun<'_> {
     /// Takes note of where things stand once opening is over.
     fn opened(&mut self) -> Opened {
         let mark = self.mark();
-        let up_at = self.clients.last_up();
+        let up_at = self.sides.clients.last_up();
         let kernel_sockets = self.watch.meter.note_kernel();
         let ends = if self.both_ends_here { 2 } else { 1 };
-        if self.scenario.traffic_after_ramp {
-            self.watch.control.start_traffic(self.watch.clock.now());
-        }
+        // Without effect where there is traffic already. A moment ahead, so that it reaches all in time.
+        let now = self.watch.clock.now();
+        self.watch.control.start_traffic(now + AHEAD);
         Opened {
             mark,
             up_at,
@@ -188,33 +243,100 @@ impl LoadRun<'_> {
     }
 
     /// For as long as was asked, unless everything is lost. Returns where things stand then.
-    fn hold(&mut self) -> Mark {
-        let until = self.watch.clock.elapsed() + self.scenario.hold;
+    fn hold(&mut self) -> Result<Mark, Failure> {
+        if self.scenario.options.search.is_some() {
+            return Ok(self.search());
+        }
+        let watch = &self.watch;
+        let course = Course::begin(self.scenario, &watch.control, watch.clock);
         let mut last_open = self.watch.clock.elapsed();
         loop {
-            let (at, now, goes_on) = self.step(Phase::Holding, Some(until));
-            if now.open() > 0 {
+            let until = course.end();
+            let (at, now, goes_on) = self.step(Phase::Holding, until);
+            if now.open() > 0 || self.asked == 0 {
                 last_open = at;
             }
-            if !goes_on || at >= until || at > last_open + self.scenario.connect_timeout + PATIENCE
-            {
-                return self.mark();
+            let lost = at > last_open + self.scenario.connect_timeout + PATIENCE;
+            if !goes_on || until.is_some_and(|u| at >= u) || lost {
+                self.profile_asked = course.asked();
+                if let Some(trouble) = course.trouble() {
+                    self.watch.live.note(&format!("throng: {trouble}"));
+                    self.bad_profile = Some(trouble);
+                }
+                return Ok(self.mark());
             }
+        }
+    }
+
+    /// Tries rates until the highest is found that keeps latency as asked.
+    fn search(&mut self) -> Mark {
+        let mut search = match Search::new(self.scenario, self.watch.clock.elapsed()) {
+            Some(search) => search,
+            None => return self.mark(),
+        };
+        loop {
+            let Some(trial) = search.next() else { break };
+            let clock = self.watch.clock;
+            let from = clock.now() + AHEAD;
+            self.watch.control.steer(Steer::Rate {
+                from,
+                rate: trial.rate,
+                afresh: true,
+            });
+            if !self.wait_until(clock.elapsed() + AHEAD + trial.settle, search.ends()) {
+                break;
+            }
+            let before = self.gathered();
+            if !self.wait_until(before.at + trial.measure, search.ends()) {
+                break;
+            }
+            let after = self.gathered();
+            let line = search.observe(&trial, &before, &after, &self.scenario.options.latency);
+            self.watch.live.note(&format!("throng: {line}"));
+        }
+        self.found = Some(search.finish());
+        self.mark()
+    }
+
+    /// Waits until `until`. Returns whether it came to that.
+    fn wait_until(&mut self, until: Duration, ends: Option<Duration>) -> bool {
+        loop {
+            let (at, now, goes_on) = self.step(Phase::Holding, ends);
+            if !goes_on || ends.is_some_and(|e| at >= e) || now.open() == 0 {
+                return false;
+            }
+            if at >= until {
+                return true;
+            }
+        }
+    }
+
+    /// What was counted so far, and measured since this was last called.
+    fn gathered(&mut self) -> Gathered {
+        let at = self.watch.clock.elapsed();
+        let clients = self.sides.clients.tally();
+        let accepted = self.sides.accepted().unwrap_or_default();
+        Gathered {
+            at,
+            clients,
+            measured: self
+                .measuring
+                .gather(at, &clients, &accepted, &mut self.watch),
         }
     }
 
     /// Lets what is under way arrive.
     fn drain(&mut self) {
-        if self.scenario.messages.is_empty() {
+        self.watch.control.give(Order::StopTraffic);
+        if !self.behaviours.sends() {
             return;
         }
-        self.watch.control.give(Order::StopTraffic);
         let until = self.watch.clock.elapsed() + DRAIN;
         let mut still = (Duration::ZERO, (0, 0, 0, 0));
         while !self.watch.interrupted() {
             let at = self.watch.tick(None);
-            let clients = self.clients.tally();
-            let server = self.server.as_ref().map(Side::tally).unwrap_or_default();
+            let clients = self.sides.clients.tally();
+            let server = self.sides.accepted().unwrap_or_default();
             self.watch.note(at, &clients);
             self.watch.show(
                 at,
@@ -234,10 +356,10 @@ impl LoadRun<'_> {
                 still = (at, moved);
             }
             // With a server of our own we know when all is there; one more look lets late sends show.
-            let arrived = self.server.is_some()
+            let arrived = self.sides.server.is_some()
                 && clients.bytes_sent == server.bytes_received
                 && clients.bytes_received == server.bytes_sent;
-            let patience = match (arrived, self.server.is_some()) {
+            let patience = match (arrived, self.sides.server.is_some()) {
                 (true, _) => TICK * 2,
                 // What is not there yet may still come: a processor can be away for a while.
                 (false, true) => DRAIN,
@@ -252,27 +374,40 @@ impl LoadRun<'_> {
     fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
         let seconds = self.watch.clock.elapsed();
         // What happens from here on is our closing: the counts are those of now.
-        let clients = self.clients.tally();
-        let server = self.server.as_ref().map(Side::tally);
+        let clients = self.sides.clients.tally();
+        let accepted = self.sides.accepted();
+        let server = accepted.filter(|_| self.sides.server.is_some());
         self.watch.samples.push(held.at, &held.clients);
         let interrupted = self.watch.interrupted();
         let kernel_counts = self.before.kernel();
         self.watch.live.clear();
         self.watch.control.give(Order::Close);
-        let measured = self.clients.join()?;
-        if let Some(server) = self.server {
-            server.join()?;
-        }
+        let Sides {
+            clients: opening,
+            server: own,
+            accepted: accepting,
+        } = self.sides;
+        opening.join()?;
+        own.into_iter().chain(accepting).try_for_each(Side::join)?;
+        let measured = self.measuring.finish();
         self.watch.meter.wait_for_kernel();
         let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
 
         // Some may have come up since the last tick.
         let peak = self.watch.peak.max(clients.open());
         let mut connections = Connections::of(&clients, Some(self.asked), peak);
-        connections.accepted = server.map(|s| s.accepted);
+        connections.accepted = accepted.map(|s| s.accepted);
         connections.kernel_sockets = opened.kernel_sockets;
         connections.expected_sockets = opened.expected_sockets;
-        let message_rate = message_rate(self.scenario, &opened.mark, &held, &measured);
+        let message_rate = self.behaviours.repeats().then(|| {
+            message_rate(
+                self.scenario,
+                self.profile_asked,
+                &opened.mark,
+                &held,
+                &measured,
+            )
+        });
         let outcome = Outcome {
             scenario: self.scenario,
             clients: &clients,
@@ -285,8 +420,16 @@ impl LoadRun<'_> {
             kernel: kernel_counts,
             rate: message_rate.as_ref(),
             seconds: seconds.as_secs_f64(),
+            too_slow: self.too_slow,
+            stop_seen: self.stop_seen,
+            searched: self.found.as_ref(),
+            bad_profile: self.bad_profile.as_deref(),
         };
         let (reached, findings) = verdict::of(&outcome);
+        let options = &self.scenario.options;
+        let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
+            || options.whole_run.is_some()
+            || options.search.is_some();
         let up_s = opened.up_at.as_secs_f64();
         Ok(Summary {
             version: VERSION,
@@ -321,10 +464,10 @@ impl LoadRun<'_> {
                 }),
             }),
             traffic: Traffic::of(&clients),
-            server_traffic: server.as_ref().map(Traffic::of),
+            server_traffic: accepted.as_ref().map(Traffic::of),
             message_rate,
             bandwidth: None,
-            latency: Latency::of(&measured, matches!(self.scenario.repeat, Repeat::Paced(_))),
+            latency: Latency::of(&measured, paced),
             answers: None,
             stops_seen: None,
             search: None,
@@ -335,63 +478,47 @@ impl LoadRun<'_> {
             steady: Some(Steady {
                 seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
                 opened: clients.open(),
-                accepted: server.map_or(0, |s| s.open()),
+                accepted: accepted.map_or(0, |s| s.open()),
                 traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
                 accepted_traffic: held
                     .server
                     .zip(opened.mark.server)
                     .map(|(held, opened)| Traffic::of(&held.since(&opened))),
             }),
-            latencies: latencies(self.scenario, &measured),
+            latencies: latencies(&self.scenario.options.latency, &measured),
         })
     }
-}
-
-/// Those latencies that were asked for, at the percentiles that were.
-fn latencies(scenario: &LoadScenario, measured: &Measured) -> Vec<LatencyAt> {
-    let asked = &scenario.options.latency;
-    let percentiles = match asked.percentiles.as_slice() {
-        [] => &Percentile::usual(),
-        some => some,
-    };
-    let all = [(asked.connect, LatencyOf::Connect, &measured.connect)];
-    all.into_iter()
-        .filter(|(asked, ..)| *asked)
-        .map(|(_, of, durations)| LatencyAt::of(of, durations, percentiles))
-        .collect()
 }
 
 /// How well the rate was kept from when all were up to the end of the hold.
 fn message_rate(
     scenario: &LoadScenario,
+    profile_asked: Option<f64>,
     from: &Mark,
     to: &Mark,
     measured: &Measured,
-) -> Option<MessageRate> {
-    if scenario.messages.repeated.is_empty() {
-        return None;
-    }
+) -> MessageRate {
     let seconds = to.at.saturating_sub(from.at).as_secs_f64();
     let in_window = to.clients.since(&from.clients);
+    let options = &scenario.options;
     let messages = match scenario.repeat {
         Repeat::ClosedLoop => in_window.messages_received,
         Repeat::Flood | Repeat::Paced(_) => in_window.messages_sent,
     };
-    Some(MessageRate {
-        asked_per_s: match scenario.repeat {
-            Repeat::Paced(rate) => Some(rate.get() * f64::from(scenario.connections)),
-            Repeat::Flood | Repeat::ClosedLoop => None,
+    let asked = match (&options.whole_run, scenario.repeat) {
+        (Some(whole), _) => match &whole.rate {
+            RunRate::Constant(rate) => Asked::Constant(rate.get()),
+            RunRate::Profile(profile) => {
+                let held = to.at.saturating_sub(from.at);
+                Asked::Messages(profile.total(held.min(profile.duration())))
+            }
+            RunRate::Stdin => profile_asked.map_or(Asked::Nothing, Asked::Messages),
         },
-        asked_messages: None,
-        messages,
-        reached_per_s: if seconds > 0.0 {
-            messages as f64 / seconds
-        } else {
-            0.0
-        },
-        seconds,
-        lateness: Percentiles::of(&measured.lateness),
-        cpu_us_per_message: (messages > 0)
-            .then(|| (to.cpu.saturating_sub(from.cpu)).as_secs_f64() * 1e6 / messages as f64),
-    })
+        (None, Repeat::Paced(rate)) => {
+            Asked::Constant(rate.get() * f64::from(scenario.connections))
+        }
+        (None, Repeat::Flood | Repeat::ClosedLoop) => Asked::Nothing,
+    };
+    let cpu = to.cpu.saturating_sub(from.cpu);
+    MessageRate::of(asked, messages, seconds, cpu, &measured.lateness)
 }

@@ -218,8 +218,8 @@ impl Looks for Watching {
                 // Rounded up, as everywhere: not before it is due.
                 Time((first + f64::from(n) * apart).ceil() as u64)
             });
-            // Only an echo has an answer for what nobody measures: its bytes come back too.
-            if due.is_some() || matches!(by, AnswerBy::Echo) {
+            // Only an echo answers what nobody measures, too.
+            if due.is_some() || matches!(by, AnswerBy::Echo | AnswerBy::Message) {
                 let sent = Sent {
                     due,
                     sent: now,

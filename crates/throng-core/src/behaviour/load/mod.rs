@@ -472,7 +472,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         }
         let ready = self
             .wire
-            .opened(&mut conn.wire, conn.uid.into(), &mut out.bytes);
+            .opened(&mut conn.wire, conn.uid.into(), at, &mut out.bytes);
         if !out.bytes.is_empty() {
             out.send = Send::Reply;
         }
@@ -652,6 +652,8 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
     fn closed(&mut self, conn: &mut Self::Conn, _: Closed, at: &At) {
         // What was due and never got out was late too; leaving it out would flatter a stalled peer.
         let waited = matches!(conn.doing, Doing::Sending | Doing::Paced);
+        let written_off = self.pace.take_written_off();
+        at.counters.messages_unsent.add(written_off);
         let unsent = self.pace.closed(
             at.id,
             waited.then_some(conn.due),

@@ -100,6 +100,8 @@ pub(super) struct Arrived {
     owed: HashMap<u32, VecDeque<Time>>,
     /// Connections that are up.
     open: u32,
+    /// Messages that will never be sent, and are not counted yet.
+    written_off: u64,
 }
 
 impl Pace {
@@ -127,6 +129,7 @@ impl Pace {
                 waiting: VecDeque::new(),
                 owed: HashMap::new(),
                 open: 0,
+                written_off: 0,
             })),
         }
     }
@@ -247,6 +250,14 @@ impl Pace {
         }
     }
 
+    /// Messages that were written off since this was last called.
+    pub fn take_written_off(&mut self) -> u64 {
+        match self {
+            Pace::Arrivals(arrived) => std::mem::take(&mut arrived.written_off),
+            _ => 0,
+        }
+    }
+
     /// Takes what has arrived by now. Returns how many messages wait for a connection.
     pub fn arrived(&mut self, now: Time) -> u32 {
         match self {
@@ -362,7 +373,18 @@ impl Pace {
         };
         // Before traffic begins it is the rate to begin with, afterwards there is nothing to steer.
         match (steer, &mut arrived.arrivals, &mut arrived.rate) {
-            (Steer::Rate { from, rate }, Some(arrivals), _) => arrivals.set_rate(*from, *rate),
+            (Steer::Rate { from, rate, afresh }, Some(arrivals), _) => {
+                if *afresh {
+                    let waiting = arrived.waiting.drain(..).count();
+                    let owed = arrived
+                        .owed
+                        .drain()
+                        .map(|(_, due)| due.len())
+                        .sum::<usize>();
+                    arrived.written_off += (waiting + owed) as u64 + arrivals.write_off(*from);
+                }
+                arrivals.set_rate(*from, *rate);
+            }
             (Steer::Rate { rate, .. }, None, waiting) => *waiting = Arriving::Constant(*rate),
             (Steer::Piece { from, piece }, Some(arrivals), _) => arrivals.append(*from, piece),
             (Steer::Piece { piece, .. }, None, Arriving::Profile(profile)) => {

@@ -12,10 +12,11 @@ use crate::websocket::partial::Partials;
 use crate::websocket::{Role, Violation, close};
 
 /// Either side of WebSocket.
-#[derive(Debug)]
 pub struct WebSocket {
-    /// The request that connections begin with; `None` on the side that accepts.
-    opening: Option<Opening>,
+    /// The requests that connections begin with; none on the side that accepts.
+    openings: Vec<Opening>,
+    /// Which of them a connection of this number begins with.
+    choose: Box<dyn Fn(u32) -> usize + Send>,
     rules: Rules,
     partials: Partials,
     /// What came masked is unmasked here.
@@ -32,19 +33,29 @@ pub struct WebSocketConn {
 }
 
 impl WebSocket {
-    /// The side that connects: each connection begins with the request of `opening`.
-    pub fn client(opening: Opening, seed: u64) -> WebSocket {
-        WebSocket::new(Some(opening), Role::Client, seed)
+    /// The side that connects: each connection begins with the one of `openings` that `choose` says for its
+    /// number.
+    pub fn client(
+        openings: Vec<Opening>,
+        seed: u64,
+        choose: impl Fn(u32) -> usize + Send + 'static,
+    ) -> WebSocket {
+        WebSocket {
+            openings,
+            choose: Box::new(choose),
+            ..WebSocket::new(Role::Client, seed)
+        }
     }
 
     /// The side that accepts.
     pub fn server(seed: u64) -> WebSocket {
-        WebSocket::new(None, Role::Server, seed)
+        WebSocket::new(Role::Server, seed)
     }
 
-    fn new(opening: Option<Opening>, role: Role, seed: u64) -> WebSocket {
+    fn new(role: Role, seed: u64) -> WebSocket {
         WebSocket {
-            opening,
+            openings: Vec::new(),
+            choose: Box::new(|_| 0),
             rules: Rules::new(role),
             partials: Partials::default(),
             scratch: Vec::new(),
@@ -68,7 +79,7 @@ impl WebSocket {
         out: &mut Vec<u8>,
     ) -> Result<Option<&'a [u8]>, Violation> {
         let (decoder, partials) = (&mut conn.decoder, &mut self.partials);
-        let used = match &self.opening {
+        let used = match self.openings.get((self.choose)(at.id)) {
             Some(opening) => opening
                 .answered(uid, decoder, partials, bytes)
                 .map_err(|failure| failure.violation()),
@@ -127,8 +138,8 @@ impl Wire for WebSocket {
     type Conn = WebSocketConn;
     const MESSAGES: bool = true;
 
-    fn opened(&mut self, _: &mut WebSocketConn, uid: u64, out: &mut Vec<u8>) -> bool {
-        if let Some(opening) = &self.opening {
+    fn opened(&mut self, _: &mut WebSocketConn, uid: u64, at: &At, out: &mut Vec<u8>) -> bool {
+        if let Some(opening) = self.openings.get((self.choose)(at.id)) {
             opening.request(uid, out);
         }
         false

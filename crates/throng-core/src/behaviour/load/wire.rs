@@ -24,7 +24,7 @@ pub trait Wire {
     const MESSAGES: bool;
 
     /// A connection is up. Writes what is to be sent at once. Returns whether messages may be sent.
-    fn opened(&mut self, conn: &mut Self::Conn, uid: u64, out: &mut Vec<u8>) -> bool;
+    fn opened(&mut self, conn: &mut Self::Conn, uid: u64, at: &At, out: &mut Vec<u8>) -> bool;
 
     /// Whether messages may be sent.
     fn is_ready(&self, conn: &Self::Conn) -> bool;
@@ -58,7 +58,7 @@ impl Wire for Raw {
     const MESSAGES: bool = false;
 
     #[inline]
-    fn opened(&mut self, (): &mut (), _: u64, _: &mut Vec<u8>) -> bool {
+    fn opened(&mut self, (): &mut (), _: u64, _: &At, _: &mut Vec<u8>) -> bool {
         true
     }
 

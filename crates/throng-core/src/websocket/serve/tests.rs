@@ -16,6 +16,8 @@ struct Rig {
     counters: Counters,
     sent: Vec<u8>,
     closed: bool,
+    /// Whether it asked to be woken.
+    waits: bool,
 }
 
 impl Rig {
@@ -26,6 +28,7 @@ impl Rig {
             counters: Counters::default(),
             sent: Vec::new(),
             closed: false,
+            waits: false,
         }
     }
 
@@ -51,6 +54,28 @@ impl Rig {
         assert!(out.bytes.is_empty() || !self.closed, "sent after its end");
         self.sent.extend(out.bytes);
         self.closed |= out.close;
+        self.waits |= out.wake.is_some();
+    }
+
+    /// Wakes it, as it asked. Returns whether it closes now.
+    fn quiet(&mut self) -> bool {
+        assert!(
+            std::mem::take(&mut self.waits),
+            "it did not ask to be woken"
+        );
+        let at = At {
+            id: 0,
+            now: Time(0),
+            up_us: 0,
+            counters: &self.counters,
+        };
+        let mut out = Outbox::default();
+        self.server.woken(&mut self.conn, &at, &mut out);
+        assert_eq!(out.send, Send::Nothing);
+        self.waits = out.wake.is_some();
+        assert_ne!(self.waits, out.close);
+        self.closed |= out.close;
+        self.closed
     }
 
     /// The frames that it sent, as a client that checks everything reads them.
@@ -146,7 +171,11 @@ fn who_speaks_no_websocket_gets_an_http_error_and_is_closed() {
         rig.receive(bytes);
         rig.receive(b"and more");
         let start = format!("HTTP/1.1 {status} ");
-        assert!(rig.sent.starts_with(start.as_bytes()) && rig.closed);
+        assert!(rig.sent.starts_with(start.as_bytes()));
+        assert!(
+            !rig.quiet() && rig.quiet(),
+            "something came after it, then nothing"
+        );
         let tally = rig.closed();
         assert_eq!((tally.violations(kind), tally.upgraded), (1, 0));
         assert_eq!(tally.violations_in_all(), 1);
@@ -266,10 +295,24 @@ fn a_violation_is_closed_with_its_code_and_its_words_after_what_was_right() {
             let frames = rig.frames();
             assert_eq!(frames[0].2, b"right");
             assert_eq!(frames.last().unwrap().2, closing[2..], "{kind:?}");
-            assert!(rig.closed);
+            assert!(!rig.closed && (rig.quiet() || rig.quiet()));
             let tally = rig.closed();
             assert_eq!((tally.violations(kind), tally.violations_in_all()), (1, 1));
         }
+    }
+}
+
+#[test]
+fn a_peer_that_goes_on_after_its_violation_is_closed_when_it_is_quiet_or_after_a_while() {
+    for looks in [0, 5, MOST_LOOKS] {
+        let mut rig = Rig::upgraded(WsMode::Echo);
+        rig.receive(&[0xff, 0xff]);
+        for n in 1..=looks {
+            rig.receive(&[1; 10_000]);
+            assert_eq!(rig.quiet(), n == MOST_LOOKS, "look {n}");
+        }
+        assert!(rig.closed || rig.quiet());
+        assert_eq!(rig.frames().len(), 1);
     }
 }
 

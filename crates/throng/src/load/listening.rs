@@ -1,0 +1,89 @@
+//! Accepting connections beside those that are opened (`-l`): in the same process, with the same options.
+
+use crate::Failure;
+use crate::behave::{LoadBehaviours, Place, socket_options};
+use crate::run::{Side, Watch};
+use crate::serve;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use throng_core::behaviour::Traffic;
+use throng_core::plan::LoadPlan;
+use throng_core::scenario::LoadScenario;
+use throng_engine::{Closing, Job, Reach, Role, ServerRole};
+
+/// Places for accepted connections on one worker, at most. Memory and the kernel's limits bind before.
+const MOST: u32 = 1 << 22;
+
+/// Listeners, and the workers that accept from them.
+pub(super) struct Listeners {
+    pub side: Side,
+    all: Vec<Arc<TcpListener>>,
+}
+
+impl Listeners {
+    /// Opens those that `scenario` asks for, if any.
+    pub fn open(
+        scenario: &LoadScenario,
+        plan: &LoadPlan,
+        backlog: u32,
+    ) -> Result<Option<Listeners>, Failure> {
+        let Some(asked) = &scenario.options.listening else {
+            return Ok(None);
+        };
+        let options = socket_options(&scenario.options);
+        let all = asked
+            .at
+            .iter()
+            .map(|at| serve::open_listener(*at, backlog, Reach::Address, &options).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(Listeners {
+            side: Side::new(plan.workers),
+            all,
+        }))
+    }
+
+    /// Where they listen.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let addresses = self.all.iter().map(|l| l.local_addr());
+        addresses.filter_map(Result::ok).collect()
+    }
+
+    /// Starts the workers.
+    pub fn start(
+        &mut self,
+        behaviours: &LoadBehaviours,
+        plan: &LoadPlan,
+        watch: &Watch,
+        traffic: Traffic,
+    ) -> Result<(), Failure> {
+        for worker in 0..plan.workers {
+            let others = self.side.counters.iter().enumerate();
+            let others = others.filter(|(at, _)| *at != worker as usize);
+            let job = Job {
+                role: Role::Server(ServerRole {
+                    listeners: self.all.clone(),
+                    others: others.map(|(_, c)| Arc::clone(c)).collect(),
+                    max: MOST,
+                }),
+                traffic,
+                closing: Closing::ShutDown,
+                options: Default::default(),
+                counters: Arc::clone(&self.side.counters[worker as usize]),
+                outlet: Arc::clone(&self.side.outlets[worker as usize]),
+                control: Arc::clone(&watch.control),
+                clock: watch.clock,
+                ring_slots: plan.ring_slots,
+                core: None,
+            };
+            let at = Place {
+                worker,
+                workers: plan.workers,
+            };
+            let work = behaviours.accepted(job, at);
+            let thread = throng_engine::spawn(plan.engine, format!("listen-{worker}"), work)
+                .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
+            self.side.threads.push(thread);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! What workers measured, gathered while a run goes on: once an interval for those who follow it, and all of
+//! it for the summary.
+
+use crate::Failure;
+use crate::run::{Side, Watch, take_measured};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use throng_core::scenario::{LatencyAsked, MessageLatency, Options, Percentile, StatsdAsked};
+use throng_core::stats::{Durations, Measured, Tally};
+use throng_core::summary::{LatencyAt, LatencyOf};
+use throng_engine::{Control, Outlet};
+use throng_report::statsd::{Statsd, StatsdTick};
+
+/// How often measurements are gathered.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long workers may take to hand theirs over before it is done without.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Gathers what workers measure.
+pub(super) struct Measuring {
+    outlets: Vec<Arc<Outlet>>,
+    asked: LatencyAsked,
+    total: Measured,
+    /// When the present interval began, and the counts of both sides then.
+    since: Duration,
+    counted: (Tally, Tally),
+    statsd: Option<Reporting>,
+}
+
+/// StatsD, and the latencies of its window.
+struct Reporting {
+    to: Statsd,
+    /// How long a window is, and when the present one began.
+    window: Option<Duration>,
+    began: Duration,
+    /// What was measured in it.
+    measured: Measured,
+}
+
+impl Measuring {
+    /// Gathers from the workers of `sides`, as `options` ask.
+    pub fn new<'a>(
+        options: &Options,
+        sides: impl Iterator<Item = &'a Side>,
+    ) -> Result<Measuring, Failure> {
+        let statsd = options.statsd.as_ref().map(open_statsd).transpose()?;
+        Ok(Measuring {
+            outlets: sides.flat_map(|s| s.outlets.iter().cloned()).collect(),
+            asked: options.latency.clone(),
+            total: Measured::default(),
+            since: Duration::ZERO,
+            counted: Default::default(),
+            statsd,
+        })
+    }
+
+    /// Whether anybody follows the measurements while the run goes on.
+    fn is_followed(&self) -> bool {
+        self.statsd.is_some() || self.asked.message.is_some() || self.asked.samples.is_some()
+    }
+
+    /// Gathers and tells what there is to tell, if it is time. `opened` and `accepted` are the counts of now.
+    pub fn tick(&mut self, at: Duration, opened: &Tally, accepted: &Tally, watch: &mut Watch) {
+        if self.is_followed() && at >= self.since + EVERY {
+            self.gather(at, opened, accepted, watch);
+        }
+    }
+
+    /// Gathers what was measured since the last time, and tells it. Returns it.
+    pub fn gather(
+        &mut self,
+        at: Duration,
+        opened: &Tally,
+        accepted: &Tally,
+        watch: &mut Watch,
+    ) -> Measured {
+        collect(&self.outlets, &watch.control);
+        let measured = take_measured(&self.outlets);
+        let length = at.saturating_sub(self.since);
+        let recent = (
+            opened.since(&self.counted.0),
+            accepted.since(&self.counted.1),
+        );
+        if let Some(reporting) = &mut self.statsd {
+            let mut tick = StatsdTick::of(
+                length,
+                Some((&recent.0, opened)),
+                Some((&recent.1, accepted)),
+            );
+            reporting.measured.merge(measured.clone());
+            tick.latencies = match reporting.window {
+                // Those since the beginning.
+                None => latencies(&self.asked, &reporting.measured),
+                Some(window) if at >= reporting.began + window => {
+                    reporting.began = at;
+                    latencies(&self.asked, &std::mem::take(&mut reporting.measured))
+                }
+                Some(_) => Vec::new(),
+            };
+            if let Some(trouble) = reporting.to.send(&tick) {
+                watch.live.note(&format!("throng: {trouble}"));
+            }
+        }
+        self.since = at;
+        self.counted = (*opened, *accepted);
+        self.total.merge(measured.clone());
+        measured
+    }
+
+    /// All that was measured, once the workers have ended.
+    pub fn finish(mut self) -> Measured {
+        self.total.merge(take_measured(&self.outlets));
+        if let Some(reporting) = &mut self.statsd {
+            // So that graphs come down.
+            reporting.to.send(&StatsdTick::default());
+        }
+        self.total
+    }
+}
+
+fn open_statsd(asked: &StatsdAsked) -> Result<Reporting, Failure> {
+    let mut to = Statsd::open(&asked.host, asked.port, &asked.namespace).map_err(|e| {
+        Failure::usage(format!(
+            "--statsd-host {} --statsd-port {}: {e}",
+            asked.host, asked.port
+        ))
+    })?;
+    to.send(&StatsdTick::default());
+    Ok(Reporting {
+        to,
+        window: asked.latency_window,
+        began: Duration::ZERO,
+        measured: Measured::default(),
+    })
+}
+
+/// Waits until all workers have handed over what they measured. One that is kept from running, or has ended,
+/// is not waited for for long.
+fn collect(outlets: &[Arc<Outlet>], control: &Control) {
+    let number = control.collect();
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE && outlets.iter().any(|o| o.collected() < number) {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// The latency of messages, as it was asked to be known.
+pub(super) fn of_messages<'m>(asked: &LatencyAsked, measured: &'m Measured) -> &'m Durations {
+    match asked.message {
+        Some(MessageLatency::MessageMarker) => &measured.marked,
+        _ if measured.response.count() == 0 && measured.marked.count() > 0 => &measured.marked,
+        _ => &measured.response,
+    }
+}
+
+/// Those latencies that were asked for, at the percentiles that were.
+pub(super) fn latencies(asked: &LatencyAsked, measured: &Measured) -> Vec<LatencyAt> {
+    let percentiles = match asked.percentiles.as_slice() {
+        [] => &Percentile::usual(),
+        some => some,
+    };
+    let messages = of_messages(asked, measured);
+    let all = [
+        (asked.connect, LatencyOf::Connect, &measured.connect),
+        (asked.first_byte, LatencyOf::FirstByte, &measured.first_byte),
+        (
+            asked.message.is_some() || messages.count() > 0,
+            LatencyOf::Message,
+            messages,
+        ),
+    ];
+    all.into_iter()
+        .filter(|(asked, ..)| *asked)
+        .map(|(_, of, durations)| LatencyAt::of(of, durations, percentiles))
+        .collect()
+}

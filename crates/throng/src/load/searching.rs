@@ -1,0 +1,139 @@
+//! The search for the highest message rate that keeps latency under a bound (`-r @10ms`), trial by trial.
+
+use super::measuring::of_messages;
+use std::time::Duration;
+use throng_core::pacing::{Found, Observation, Order, Purpose, RateSearch, Terms};
+use throng_core::scenario::{LatencyAsked, LoadScenario};
+use throng_core::stats::{Measured, Tally};
+use throng_core::units::Rate;
+use throng_report::human;
+
+/// The first rate that is tried, in messages a second on each connection …
+const START: f64 = 10.0;
+/// … but of the whole run no more than this many.
+const MOST_TO_START: f64 = 1000.0;
+
+/// What was counted so far at an instant, and measured since the last such.
+pub(super) struct Gathered {
+    pub at: Duration,
+    pub clients: Tally,
+    pub measured: Measured,
+}
+
+/// A rate that is tried.
+pub(super) struct Trial {
+    pub rate: Rate,
+    pub settle: Duration,
+    pub measure: Duration,
+    purpose: Purpose,
+}
+
+/// A search under way.
+pub(super) struct Search {
+    search: RateSearch,
+    connections: f64,
+    ends: Option<Duration>,
+}
+
+/// What a search came to.
+pub(super) struct Searched {
+    pub found: Found,
+    pub terms: Terms,
+}
+
+impl Search {
+    /// The search that `scenario` asks for, from `now` on.
+    pub fn new(scenario: &LoadScenario, now: Duration) -> Option<Search> {
+        let asked = scenario.options.search.as_ref()?;
+        let connections = f64::from(scenario.connections.max(1));
+        let mut terms = Terms::new(asked.under);
+        terms.percentile = asked.percentile;
+        let start = (START * connections).min(MOST_TO_START.max(connections));
+        terms.start = Rate::per_second(start)?;
+        terms.least = Rate::per_second((0.1 * connections).max(1.0))?;
+        if let Some(run) = asked.at_most {
+            terms = terms.within(run);
+        }
+        Some(Search {
+            search: RateSearch::new(terms),
+            connections,
+            ends: asked.at_most.map(|run| now + run),
+        })
+    }
+
+    /// When it has to be over.
+    pub fn ends(&self) -> Option<Duration> {
+        self.ends
+    }
+
+    /// What to try next; `None` when it is done.
+    pub fn next(&self) -> Option<Trial> {
+        match self.search.order() {
+            Order::Run {
+                rate,
+                purpose,
+                settle,
+                measure,
+            } => Some(Trial {
+                rate,
+                settle,
+                measure,
+                purpose,
+            }),
+            Order::Done(_) => None,
+        }
+    }
+
+    /// Takes note of what came of a trial. Returns a line about it.
+    pub fn observe(
+        &mut self,
+        trial: &Trial,
+        before: &Gathered,
+        after: &Gathered,
+        asked: &LatencyAsked,
+    ) -> String {
+        let seconds = after.at.saturating_sub(before.at).as_secs_f64().max(1e-9);
+        let counted = after.clients.since(&before.clients);
+        let latencies = of_messages(asked, &after.measured);
+        let latency = latencies.percentile(self.search.terms().percentile);
+        self.search.observe(&Observation {
+            asked_per_s: trial.rate.get(),
+            sent_per_s: counted.messages_sent as f64 / seconds,
+            answered_per_s: counted.messages_received as f64 / seconds,
+            latency,
+            samples: latencies.count(),
+        });
+        let what = match trial.purpose {
+            Purpose::Trial => "trying",
+            Purpose::Drain => "recovering at",
+        };
+        let each = match self.connections > 1.0 {
+            true => format!(
+                " ({} on each connection)",
+                human::rate(trial.rate.get() / self.connections)
+            ),
+            false => String::new(),
+        };
+        let latency = match latency {
+            Some(latency) => format!(
+                "p{} {}",
+                self.search.terms().percentile,
+                human::duration(latency)
+            ),
+            None => "no answer".into(),
+        };
+        format!("{what} {}{each}: {latency}", human::rate(trial.rate.get()))
+    }
+
+    /// What it came to, also if it was not done.
+    pub fn finish(self) -> Searched {
+        let found = match self.search.order() {
+            Order::Done(found) => found,
+            Order::Run { .. } => self.search.so_far(),
+        };
+        Searched {
+            found,
+            terms: self.search.terms().clone(),
+        }
+    }
+}
