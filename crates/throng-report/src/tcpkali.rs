@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use throng_core::summary::{BestRate, LatencyAt, LatencyOf, Summary};
+use throng_core::summary::{LatencyAt, LatencyOf, SearchSummary, Summary};
 
 /// What there is to say before the first connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,14 +86,38 @@ pub fn no_effect(option: &str) -> String {
     format!("WARNING: {option} option makes no effect.")
 }
 
-/// The line that says what a search found; `None` if it found nothing.
-fn best_rate(best: &BestRate) -> Option<String> {
-    let of = superscript(&general(best.percentile));
-    let rate = general(best.per_s?);
-    Some(format!(
-        "Best --message-rate for latency {}{of}ᵖ is {rate}",
-        best.bound
-    ))
+/// The highest message rate at which latency stays under a bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BestRate {
+    /// The bound as the user wrote it.
+    pub bound: String,
+    /// The percentile of latency that stays under it.
+    pub percentile: f64,
+    /// Messages a second on each connection.
+    pub per_s: f64,
+}
+
+impl BestRate {
+    /// What `search` found, if it found one.
+    fn of(search: &SearchSummary) -> Option<BestRate> {
+        let settled = search.is_settled();
+        let per_s = search.held_per_connection_per_s.filter(|_| settled)?;
+        Some(BestRate {
+            bound: search.under.clone(),
+            percentile: search.percentile,
+            per_s,
+        })
+    }
+
+    /// The line that says it.
+    fn line(&self) -> String {
+        let of = superscript(&general(self.percentile));
+        let rate = general(self.per_s);
+        format!(
+            "Best --message-rate for latency {}{of}ᵖ is {rate}",
+            self.bound
+        )
+    }
 }
 
 /// The line that says that the search for it took longer than it may, or found none.
@@ -140,7 +164,7 @@ impl TcpkaliReport {
             seconds: summary.seconds,
             connections: summary.connections.open_at_end,
             latencies: summary.latencies.clone(),
-            best_rate: summary.best_rate.clone(),
+            best_rate: summary.search.as_ref().and_then(BestRate::of),
             ..TcpkaliReport::default()
         };
         let mut sides = vec![&summary.traffic];
@@ -175,7 +199,10 @@ pub fn exit_code(summary: &Summary) -> u8 {
         .connections
         .asked
         .is_none_or(|asked| summary.connections.peak >= asked);
-    let found = summary.best_rate.as_ref().is_none_or(|b| b.per_s.is_some());
+    let found = summary
+        .search
+        .as_ref()
+        .is_none_or(SearchSummary::is_settled);
     match (summary.interrupted, all_came_up && found) {
         (true, _) => 130,
         (false, true) => 0,
@@ -235,7 +262,7 @@ pub fn write_result(report: &TcpkaliReport, out: &mut impl Write) -> io::Result<
         writeln!(out, "{}", latency_line(latency))?;
     }
     writeln!(out, "Test duration: {} s.", general(r.seconds))?;
-    if let Some(line) = r.best_rate.as_ref().and_then(best_rate) {
+    if let Some(line) = r.best_rate.as_ref().map(BestRate::line) {
         writeln!(out, "{line}")?;
     }
     Ok(())

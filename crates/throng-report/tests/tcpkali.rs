@@ -7,12 +7,13 @@ use regex::Regex;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use throng_core::pacing::Ending;
 use throng_core::scenario::Percentile;
 use throng_core::stats::Durations;
-use throng_core::summary::{AtPercentile, BestRate, LatencyAt, LatencyOf, Steady, Traffic};
+use throng_core::summary::{AtPercentile, LatencyAt, LatencyOf, Steady, Traffic};
 use throng_report::tcpkali::{
-    Start, TcpkaliReport, Way, exit_code, no_best_rate, no_effect, not_ramped_up, ramped_up,
-    write_result, write_start,
+    BestRate, Start, TcpkaliReport, Way, exit_code, no_best_rate, no_effect, not_ramped_up,
+    ramped_up, write_result, write_start,
 };
 
 fn drawn(report: &TcpkaliReport) -> String {
@@ -70,7 +71,7 @@ fn full() -> TcpkaliReport {
         best_rate: Some(BestRate {
             bound: "200ms".into(),
             percentile: 95.0,
-            per_s: Some(24.438_52),
+            per_s: 24.438_52,
         }),
     }
 }
@@ -398,14 +399,15 @@ fn only_connections_that_did_not_come_up_are_a_failure() {
     assert_eq!(exit_code(&summary), 0);
     summary.reached = false;
     assert_eq!(exit_code(&summary), 0);
-    summary.best_rate = full().best_rate;
+    summary.search = samples::searched().search;
     assert_eq!(exit_code(&summary), 0);
-    if let Some(best) = &mut summary.best_rate {
-        best.per_s = None;
+    assert!(drawn(&TcpkaliReport::of(&summary)).contains("Best"));
+    if let Some(search) = &mut summary.search {
+        search.ending = Ending::Unfinished;
     }
     assert_eq!(exit_code(&summary), 1);
     assert!(!drawn(&TcpkaliReport::of(&summary)).contains("Best"));
-    summary.best_rate = None;
+    summary.search = None;
     summary.connections.peak -= 1;
     assert_eq!(exit_code(&summary), 1);
     summary.interrupted = true;

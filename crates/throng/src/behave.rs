@@ -122,6 +122,11 @@ impl<'a> LoadBehaviours<'a> {
         self.script.has_repeated()
     }
 
+    /// Whether answers to messages are looked for.
+    pub fn looks_for_answers(&self) -> bool {
+        self.answers.is_some()
+    }
+
     /// Whether message markers are looked for.
     pub fn finds_markers(&self) -> bool {
         self.markers

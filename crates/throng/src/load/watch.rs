@@ -14,13 +14,12 @@ use std::time::Duration;
 use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
-use throng_core::pacing::Ending;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    BestRate, Connections, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic,
-    VERSION,
+    Answers, Asked, BandwidthKept, Connections, Latency, MessageRate, Percentiles, Phase,
+    SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
@@ -401,7 +400,10 @@ impl LoadRun<'_> {
             server: own,
             accepted: accepting,
         } = self.sides;
+        let counters = opening.counters.clone();
         opening.join()?;
+        // What was not answered is known only now.
+        let ended: Tally = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
         let measured = self.measuring.finish();
         self.watch.meter.wait_for_kernel();
@@ -440,6 +442,22 @@ impl LoadRun<'_> {
             bad_profile: self.bad_profile.as_deref(),
         };
         let (reached, findings) = verdict::of(&outcome);
+        let options = &self.scenario.options;
+        let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
+            || options.whole_run.is_some()
+            || options.search.is_some();
+        let steady = Steady {
+            seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
+            opened: clients.open(),
+            accepted: accepted.map_or(0, |s| s.open()),
+            traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
+            accepted_traffic: held
+                .server
+                .zip(opened.mark.server)
+                .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+            marked: self.behaviours.finds_markers(),
+        };
+        let stops_seen = clients.stops_seen + accepted.map_or(0, |s| s.stops_seen);
         let up_s = opened.up_at.as_secs_f64();
         Ok(Summary {
             version: VERSION,
@@ -476,39 +494,32 @@ impl LoadRun<'_> {
             traffic: Traffic::of(&clients),
             server_traffic: accepted.as_ref().map(Traffic::of),
             message_rate,
+            bandwidth: BandwidthKept::of(&options.limits, self.asked, &steady),
+            latency: Latency::of(&measured, paced),
+            answers: self
+                .behaviours
+                .looks_for_answers()
+                .then(|| Answers::of(&ended)),
+            stops_seen: options.limits.stop_at.is_some().then_some(stops_seen),
+            search: options.search.as_ref().zip(self.found.as_ref()).map(
+                |(asked, Searched { found, terms })| {
+                    SearchSummary::of(found, terms, &asked.written, self.asked)
+                },
+            ),
+            websocket: options
+                .websocket
+                .is_some()
+                .then(|| WebSocketSummary::of(&clients)),
+            tls: options
+                .tls_client
+                .is_some()
+                .then(|| TlsSummary::of(&clients, &measured, up_s)),
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
-            steady: Some(Steady {
-                seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
-                opened: clients.open(),
-                accepted: accepted.map_or(0, |s| s.open()),
-                traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
-                accepted_traffic: held
-                    .server
-                    .zip(opened.mark.server)
-                    .map(|(held, opened)| Traffic::of(&held.since(&opened))),
-                marked: self.behaviours.finds_markers(),
-            }),
-            latencies: latencies(&self.scenario.options.latency, &measured),
-            best_rate: self
-                .found
-                .and_then(|found| best_rate(self.scenario, &found)),
+            steady: Some(steady),
+            latencies: latencies(&options.latency, &measured),
         })
     }
-}
-
-/// What a search came to, for each connection.
-fn best_rate(scenario: &LoadScenario, searched: &Searched) -> Option<BestRate> {
-    let asked = scenario.options.search.as_ref()?;
-    let all = searched.found.held_per_s;
-    let settled = matches!(searched.found.ending, Ending::Found | Ending::NeverBroke);
-    Some(BestRate {
-        bound: asked.written.clone(),
-        percentile: asked.percentile,
-        per_s: all
-            .filter(|_| settled)
-            .map(|all| all / f64::from(scenario.connections.max(1))),
-    })
 }
 
 /// How well the rate was kept from when all were up to the end of the hold.
@@ -526,26 +537,20 @@ fn message_rate(
         Repeat::ClosedLoop => in_window.messages_received,
         Repeat::Flood | Repeat::Paced(_) => in_window.messages_sent,
     };
-    let over = |messages: f64| (seconds > 0.0).then(|| messages / seconds);
-    let asked_per_s = match (&options.whole_run, scenario.repeat) {
+    let asked = match (&options.whole_run, scenario.repeat) {
         (Some(whole), _) => match &whole.rate {
-            RunRate::Constant(rate) => Some(rate.get()),
+            RunRate::Constant(rate) => Asked::Constant(rate.get()),
             RunRate::Profile(profile) => {
                 let held = to.at.saturating_sub(from.at);
-                over(profile.total(held.min(profile.duration())))
+                Asked::Messages(profile.total(held.min(profile.duration())))
             }
-            RunRate::Stdin => profile_asked.and_then(over),
+            RunRate::Stdin => profile_asked.map_or(Asked::Nothing, Asked::Messages),
         },
-        (None, Repeat::Paced(rate)) => Some(rate.get() * f64::from(scenario.connections)),
-        (None, Repeat::Flood | Repeat::ClosedLoop) => None,
+        (None, Repeat::Paced(rate)) => {
+            Asked::Constant(rate.get() * f64::from(scenario.connections))
+        }
+        (None, Repeat::Flood | Repeat::ClosedLoop) => Asked::Nothing,
     };
-    MessageRate {
-        asked_per_s,
-        reached_per_s: over(messages as f64).unwrap_or(0.0),
-        seconds,
-        lateness: Percentiles::of(&measured.lateness),
-        round_trip: Percentiles::of(&measured.service),
-        cpu_us_per_message: (messages > 0)
-            .then(|| (to.cpu.saturating_sub(from.cpu)).as_secs_f64() * 1e6 / messages as f64),
-    }
+    let cpu = to.cpu.saturating_sub(from.cpu);
+    MessageRate::of(asked, messages, seconds, cpu, &measured.lateness)
 }
