@@ -26,6 +26,7 @@ mod client;
 mod config;
 mod failure;
 mod handshake;
+mod parts;
 mod pem;
 mod record;
 mod resumption;
