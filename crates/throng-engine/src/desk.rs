@@ -464,17 +464,23 @@ impl<B: Behaviour> Desk<B> {
                 o.pace.timed_out(now, o.timeout);
             }
         }
-        self.leave(index, now);
+        self.leave(index, now + REOPEN_AFTER);
     }
 
     /// A connection ended. The place is not the engine's any more.
     pub fn closed(&mut self, index: u32, why: Closed, now: Time) {
         self.counters.closed(why, 1);
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
-        self.leave(index, now);
+        // What we closed during the run, because its time was over, makes room for the next.
+        let again = match why {
+            Closed::ByUs => now,
+            _ => now + REOPEN_AFTER,
+        };
+        self.leave(index, again);
     }
 
-    fn leave(&mut self, index: u32, now: Time) {
+    /// Gives up a place; a client opens it again at `again`.
+    fn leave(&mut self, index: u32, again: Time) {
         let conn = &mut self.conns[index as usize];
         conn.generation = conn.generation.wrapping_add(1);
         conn.marks = 0;
@@ -482,7 +488,7 @@ impl<B: Behaviour> Desk<B> {
         if let Some(o) = &self.opener {
             if o.reconnect {
                 conn.state = State::Waiting;
-                self.wheel.set(index, now + REOPEN_AFTER);
+                self.wheel.set(index, again);
             } else {
                 self.wheel.cancel(index);
             }

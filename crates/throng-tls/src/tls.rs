@@ -538,12 +538,18 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         }
     }
 
+    // While no connection is secured, what arrives waits in the inner behaviour: nobody could take it, and
+    // an engine that was told of it would ask again and again.
+
     fn arrived(&mut self, now: Time) -> u32 {
-        self.inner.arrived(now)
+        match self.open {
+            0 => 0,
+            _ => self.inner.arrived(now),
+        }
     }
 
     fn next_arrival(&self) -> Option<Time> {
-        self.inner.next_arrival()
+        self.inner.next_arrival().filter(|_| self.open > 0)
     }
 
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {

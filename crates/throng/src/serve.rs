@@ -7,7 +7,7 @@ use crate::cli::ServeArgs;
 use crate::evidence::Counted;
 use crate::facts::Machine;
 use crate::output;
-use crate::run::{Side, Watch};
+use crate::run::{Side, Watch, take_measured};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
@@ -15,7 +15,9 @@ use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::ServeScenario;
-use throng_core::summary::{Connections, Latency, Phase, Summary, VERSION};
+use throng_core::summary::{
+    Connections, Latency, Phase, Summary, TlsSummary, VERSION, WebSocketSummary,
+};
 use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
@@ -71,7 +73,16 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         }
     }
     let causes = diagnose(&counted, &machine.host, watch.peak);
-    finish(watch, side, &plan, asked, causes, machine.kernel, args)
+    finish(
+        watch,
+        side,
+        &plan,
+        asked,
+        causes,
+        machine.kernel,
+        &scenario,
+        args,
+    )
 }
 
 /// What kept connections from coming up meanwhile, as the kernel counted it.
@@ -201,6 +212,7 @@ fn finish(
     asked: Option<u64>,
     causes: Vec<Diagnosis>,
     kernel: throng_host::kernel::Kernel,
+    scenario: &ServeScenario,
     args: &ServeArgs,
 ) -> Result<u8, Failure> {
     let seconds = watch.clock.elapsed();
@@ -212,7 +224,9 @@ fn finish(
     watch.samples.push(seconds, &tally);
     watch.live.clear();
     watch.control.give(Order::Close);
+    let outlets = side.outlets.clone();
     side.join()?;
+    let measured = take_measured(&outlets);
     watch.meter.wait_for_kernel();
     let mut connections = Connections::of(&tally, asked, watch.peak);
     connections.accepted = Some(tally.accepted);
@@ -253,8 +267,16 @@ fn finish(
         answers: None,
         stops_seen: None,
         search: None,
-        websocket: None,
-        tls: None,
+        websocket: scenario
+            .options
+            .websocket
+            .is_some()
+            .then(|| WebSocketSummary::of(&tally)),
+        tls: scenario
+            .options
+            .tls_server
+            .is_some()
+            .then(|| TlsSummary::of(&tally, &measured, seconds.as_secs_f64())),
         cost: watch.meter.cost(watch.peak),
         over_time: watch.samples.into_vec(),
         steady: None,

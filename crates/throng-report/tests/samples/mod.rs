@@ -440,6 +440,7 @@ pub fn full() -> Summary {
         accepted: 999_985,
         traffic: s.traffic,
         accepted_traffic: s.server_traffic,
+        marked: false,
     });
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {

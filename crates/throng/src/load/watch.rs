@@ -2,6 +2,7 @@
 
 use super::course::Course;
 use super::evidence::Before;
+use super::face;
 use super::measuring::{Measuring, latencies};
 use super::searching::{Gathered, Search, Searched};
 use super::verdict::{self, Outcome};
@@ -17,8 +18,8 @@ use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Asked, Connections, Latency, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic,
-    VERSION,
+    Answers, Asked, BandwidthKept, Connections, Latency, MessageRate, Percentiles, Phase,
+    SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
@@ -107,6 +108,10 @@ pub(super) fn to_the_end(
         bad_profile: None,
     };
     let to_hold = run.open();
+    if scenario.options.like_tcpkali && run.asked > 0 && !run.watch.interrupted() {
+        let all = run.watch.peak >= run.asked;
+        run.watch.live.note(&face::ramp(scenario, all));
+    }
     let opened = run.opened();
     let held = if to_hold { run.hold()? } else { opened.mark };
     run.drain();
@@ -176,11 +181,12 @@ impl LoadRun<'_> {
             if !goes_on {
                 return false;
             }
-            if now.open() >= self.asked {
+            if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
             }
-            if self.watch.peak > progress.1 {
-                progress = (at, self.watch.peak);
+            let got = self.watch.peak + now.secured + now.upgraded;
+            if got > progress.1 {
+                progress = (at, got);
             }
             let tried_all =
                 !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
@@ -197,6 +203,13 @@ impl LoadRun<'_> {
                 return now.open() > 0 && !stalled;
             }
         }
+    }
+
+    /// Whether connections can carry messages, where more than TCP has to be agreed on first.
+    fn all_ready(&self, now: &Tally) -> bool {
+        let options = &self.scenario.options;
+        (options.tls_client.is_none() || now.secured >= self.asked)
+            && (options.websocket.is_none() || now.upgraded >= self.asked)
     }
 
     /// What kept the run from opening all, as far as can be told while its connections are up.
@@ -387,7 +400,10 @@ impl LoadRun<'_> {
             server: own,
             accepted: accepting,
         } = self.sides;
+        let counters = opening.counters.clone();
         opening.join()?;
+        // What was not answered is known only now.
+        let ended: Tally = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
         let measured = self.measuring.finish();
         self.watch.meter.wait_for_kernel();
@@ -430,6 +446,18 @@ impl LoadRun<'_> {
         let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
             || options.whole_run.is_some()
             || options.search.is_some();
+        let steady = Steady {
+            seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
+            opened: clients.open(),
+            accepted: accepted.map_or(0, |s| s.open()),
+            traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
+            accepted_traffic: held
+                .server
+                .zip(opened.mark.server)
+                .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+            marked: self.behaviours.finds_markers(),
+        };
+        let stops_seen = clients.stops_seen + accepted.map_or(0, |s| s.stops_seen);
         let up_s = opened.up_at.as_secs_f64();
         Ok(Summary {
             version: VERSION,
@@ -466,26 +494,30 @@ impl LoadRun<'_> {
             traffic: Traffic::of(&clients),
             server_traffic: accepted.as_ref().map(Traffic::of),
             message_rate,
-            bandwidth: None,
+            bandwidth: BandwidthKept::of(&options.limits, self.asked, &steady),
             latency: Latency::of(&measured, paced),
-            answers: None,
-            stops_seen: None,
-            search: None,
-            websocket: None,
-            tls: None,
+            answers: self
+                .behaviours
+                .looks_for_answers()
+                .then(|| Answers::of(&ended)),
+            stops_seen: options.limits.stop_at.is_some().then_some(stops_seen),
+            search: options.search.as_ref().zip(self.found.as_ref()).map(
+                |(asked, Searched { found, terms })| {
+                    SearchSummary::of(found, terms, &asked.written, self.asked)
+                },
+            ),
+            websocket: options
+                .websocket
+                .is_some()
+                .then(|| WebSocketSummary::of(&clients)),
+            tls: options
+                .tls_client
+                .is_some()
+                .then(|| TlsSummary::of(&clients, &measured, up_s)),
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
-            steady: Some(Steady {
-                seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
-                opened: clients.open(),
-                accepted: accepted.map_or(0, |s| s.open()),
-                traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
-                accepted_traffic: held
-                    .server
-                    .zip(opened.mark.server)
-                    .map(|(held, opened)| Traffic::of(&held.since(&opened))),
-            }),
-            latencies: latencies(&self.scenario.options.latency, &measured),
+            steady: Some(steady),
+            latencies: latencies(&options.latency, &measured),
         })
     }
 }
