@@ -276,7 +276,7 @@ fn finish(
             .options
             .tls_server
             .is_some()
-            .then(|| TlsSummary::of(&tally, &measured, seconds.as_secs_f64())),
+            .then(|| TlsSummary::of(&tally, &measured, &tally, seconds.as_secs_f64())),
         cost: watch.meter.cost(watch.peak),
         over_time: watch.samples.into_vec(),
         steady: None,

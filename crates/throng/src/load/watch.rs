@@ -510,10 +510,10 @@ impl LoadRun<'_> {
                 .websocket
                 .is_some()
                 .then(|| WebSocketSummary::of(&clients)),
-            tls: options
-                .tls_client
-                .is_some()
-                .then(|| TlsSummary::of(&clients, &measured, up_s)),
+            tls: options.tls_client.is_some().then(|| {
+                let (then, at) = (&opened.mark.clients, opened.mark.at.as_secs_f64());
+                TlsSummary::of(&clients, &measured, then, at)
+            }),
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
             steady: Some(steady),
