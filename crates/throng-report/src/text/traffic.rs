@@ -74,8 +74,8 @@ pub(super) fn answers(summary: &Summary) -> Section {
     let Some(a) = &summary.answers else {
         return all;
     };
-    let whole = match a.unanswered {
-        0 => "none is missing",
+    let whole = match (a.received, a.unanswered) {
+        (1.., 0) => "none is missing",
         _ => "",
     };
     all.number("received", count(a.received), whole);
