@@ -427,6 +427,7 @@ mod tests {
             now,
             recent: now.since(&before),
             interval: Duration::from_secs(1),
+            latency: None,
             server: None,
             left: None,
         }
@@ -446,6 +447,7 @@ mod tests {
             now: counters.read(),
             recent: counters.read(),
             interval: Duration::from_secs(2),
+            latency: None,
             server: None,
             left: None,
         }
@@ -589,6 +591,7 @@ mod tests {
             now: Tally::default(),
             recent: Tally::default(),
             interval: Duration::ZERO,
+            latency: None,
             server: Some(Tally::default()),
             left: Some(Duration::MAX),
         };

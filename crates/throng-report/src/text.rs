@@ -284,8 +284,9 @@ fn latency(summary: &Summary) -> Section {
             "connect",
             summary.set_up.as_ref().and_then(|s| s.latency.as_ref()),
         ),
+        ("response", summary.latency.response.as_ref()),
+        ("service", summary.latency.service.as_ref()),
         ("message lateness", part(|r| &r.lateness)),
-        ("round trip", part(|r| &r.round_trip)),
     ] {
         let Some(p) = percentiles else { continue };
         if all.rows.is_empty() {

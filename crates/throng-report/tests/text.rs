@@ -53,7 +53,7 @@ fn a_perfect_run_says_so_and_what_it_took() {
             "reached 59.9k/s 99.78 % of asked, over 10.0 s",
             "p50 p90 p99 p99.9 max",
             "connect 1.24 ms 2.48 ms 7.81 ms 24.8 ms 126 ms",
-            "round trip 310 µs 620 µs 1.95 ms 6.20 ms 31.5 ms",
+            "service 310 µs 620 µs 1.95 ms 6.20 ms 31.5 ms",
             "user memory 113 MiB 119 B a connection",
             "kernel memory 8.11 GiB 8.50 KiB a connection",
             "CPU 1m 15s 8.40 s user, 1m 06s system",

@@ -342,6 +342,7 @@ impl Watch {
             now: *now,
             recent: now.since(&before),
             interval: at.saturating_sub(then),
+            latency: None,
             server,
             left,
         });

@@ -15,7 +15,7 @@ use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
 use throng_core::scenario::ServeScenario;
-use throng_core::summary::{Connections, Phase, Summary, VERSION};
+use throng_core::summary::{Connections, Latency, Phase, Summary, VERSION};
 use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
@@ -248,6 +248,13 @@ fn finish(
         traffic: throng_core::summary::Traffic::of(&tally),
         server_traffic: None,
         message_rate: None,
+        bandwidth: None,
+        latency: Latency::default(),
+        answers: None,
+        stops_seen: None,
+        search: None,
+        websocket: None,
+        tls: None,
         cost: watch.meter.cost(watch.peak),
         over_time: watch.samples.into_vec(),
         steady: None,

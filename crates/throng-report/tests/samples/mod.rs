@@ -11,6 +11,7 @@ use throng_core::summary::*;
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
     Percentiles {
         count,
+        min_us: p50_us * 0.4,
         mean_us: p50_us * 1.1,
         p50_us,
         p90_us: p50_us * 2.0,
@@ -96,12 +97,24 @@ pub fn perfect() -> Summary {
         }),
         message_rate: Some(MessageRate {
             asked_per_s: Some(60_000.0),
+            asked_messages: None,
+            messages: 598_705,
             reached_per_s: 59_870.5,
             seconds: 10.0,
             lateness: Some(percentiles(598_705, 48.0)),
-            round_trip: Some(percentiles(598_705, 310.0)),
             cpu_us_per_message: Some(32.1),
         }),
+        bandwidth: None,
+        latency: Latency {
+            response: Some(percentiles(598_705, 350.0)),
+            service: Some(percentiles(598_705, 310.0)),
+            ..Latency::default()
+        },
+        answers: None,
+        stops_seen: None,
+        search: None,
+        websocket: None,
+        tls: None,
         cost: Cost {
             user_bytes: 118_489_088,
             user_bytes_per_connection: Some(118.5),

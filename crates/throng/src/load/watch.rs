@@ -17,7 +17,8 @@ use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Connections, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic, VERSION,
+    Asked, Connections, Latency, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic,
+    VERSION,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
@@ -433,6 +434,10 @@ impl LoadRun<'_> {
             bad_profile: self.bad_profile.as_deref(),
         };
         let (reached, findings) = verdict::of(&outcome);
+        let options = &self.scenario.options;
+        let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
+            || options.whole_run.is_some()
+            || options.search.is_some();
         let up_s = opened.up_at.as_secs_f64();
         Ok(Summary {
             version: VERSION,
@@ -469,6 +474,13 @@ impl LoadRun<'_> {
             traffic: Traffic::of(&clients),
             server_traffic: accepted.as_ref().map(Traffic::of),
             message_rate,
+            bandwidth: None,
+            latency: Latency::of(&measured, paced),
+            answers: None,
+            stops_seen: None,
+            search: None,
+            websocket: None,
+            tls: None,
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
             steady: Some(Steady {
@@ -501,26 +513,20 @@ fn message_rate(
         Repeat::ClosedLoop => in_window.messages_received,
         Repeat::Flood | Repeat::Paced(_) => in_window.messages_sent,
     };
-    let over = |messages: f64| (seconds > 0.0).then(|| messages / seconds);
-    let asked_per_s = match (&options.whole_run, scenario.repeat) {
+    let asked = match (&options.whole_run, scenario.repeat) {
         (Some(whole), _) => match &whole.rate {
-            RunRate::Constant(rate) => Some(rate.get()),
+            RunRate::Constant(rate) => Asked::Constant(rate.get()),
             RunRate::Profile(profile) => {
                 let held = to.at.saturating_sub(from.at);
-                over(profile.total(held.min(profile.duration())))
+                Asked::Messages(profile.total(held.min(profile.duration())))
             }
-            RunRate::Stdin => profile_asked.and_then(over),
+            RunRate::Stdin => profile_asked.map_or(Asked::Nothing, Asked::Messages),
         },
-        (None, Repeat::Paced(rate)) => Some(rate.get() * f64::from(scenario.connections)),
-        (None, Repeat::Flood | Repeat::ClosedLoop) => None,
+        (None, Repeat::Paced(rate)) => {
+            Asked::Constant(rate.get() * f64::from(scenario.connections))
+        }
+        (None, Repeat::Flood | Repeat::ClosedLoop) => Asked::Nothing,
     };
-    MessageRate {
-        asked_per_s,
-        reached_per_s: over(messages as f64).unwrap_or(0.0),
-        seconds,
-        lateness: Percentiles::of(&measured.lateness),
-        round_trip: Percentiles::of(&measured.service),
-        cpu_us_per_message: (messages > 0)
-            .then(|| (to.cpu.saturating_sub(from.cpu)).as_secs_f64() * 1e6 / messages as f64),
-    }
+    let cpu = to.cpu.saturating_sub(from.cpu);
+    MessageRate::of(asked, messages, seconds, cpu, &measured.lateness)
 }
