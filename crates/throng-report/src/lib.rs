@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod colour;
+pub mod dump;
 pub mod file;
 pub use throng_core::human;
 pub mod json;

@@ -14,7 +14,7 @@ mod sink;
 
 pub use echo::Echo;
 pub use load::{
-    AnswerBy, Arriving, Came, Handed, Load, Looks, Nothing, Pacing, Pattern, Raw, Seen, Task,
+    AnswerBy, Arriving, Came, Handed, Load, Looks, Nothing, Pacing, Pattern, Raw, Seen, Tap, Task,
     Traffic, Watching, WebSocket, Wire,
 };
 pub use sink::Sink;
