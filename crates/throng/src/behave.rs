@@ -177,6 +177,11 @@ impl<'a> LoadBehaviours<'a> {
         serve_mode(job, mode, self.server_tls.as_ref())
     }
 
+    /// Whether answers are looked for.
+    pub fn looks_for_answers(&self) -> bool {
+        self.answers.is_some()
+    }
+
     fn looks(&self) -> bool {
         self.answers.is_some() || self.stop.is_some() || self.markers
     }

@@ -17,8 +17,8 @@ use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Asked, Connections, Latency, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic,
-    VERSION,
+    Answers, Asked, BandwidthKept, Connections, Latency, MessageRate, Percentiles, Phase,
+    SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
@@ -388,6 +388,8 @@ impl LoadRun<'_> {
         self.watch.samples.push(held.at, &held.clients);
         let interrupted = self.watch.interrupted();
         let kernel_counts = self.before.kernel();
+        let secured_at = self.sides.all().map(Side::last_secured).max();
+        let secured_at = secured_at.unwrap_or_default();
         self.watch.live.clear();
         self.watch.control.give(Order::Close);
         let Sides {
@@ -439,6 +441,22 @@ impl LoadRun<'_> {
             || options.whole_run.is_some()
             || options.search.is_some();
         let up_s = opened.up_at.as_secs_f64();
+        // Of a load that only accepts (`-l` without a target) that side is what it is about.
+        let side = match (self.asked, accepted) {
+            (0, Some(accepted)) => accepted,
+            _ => clients,
+        };
+        let speaks_tls = options.tls_client.is_some() || options.tls_server.is_some();
+        let steady = Steady {
+            seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
+            opened: clients.open(),
+            accepted: accepted.map_or(0, |s| s.open()),
+            traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
+            accepted_traffic: held
+                .server
+                .zip(opened.mark.server)
+                .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+        };
         Ok(Summary {
             version: VERSION,
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
@@ -474,25 +492,26 @@ impl LoadRun<'_> {
             traffic: Traffic::of(&clients),
             server_traffic: accepted.as_ref().map(Traffic::of),
             message_rate,
-            bandwidth: None,
+            bandwidth: BandwidthKept::of(&options.limits, self.asked, &steady),
             latency: Latency::of(&measured, paced),
-            answers: None,
-            stops_seen: None,
-            search: None,
-            websocket: None,
-            tls: None,
+            answers: self.behaviours.looks_for_answers().then(|| Answers::of(&clients)),
+            stops_seen: options
+                .limits
+                .stop_at
+                .is_some()
+                .then(|| clients.stops_seen + accepted.map_or(0, |a| a.stops_seen)),
+            search: self
+                .found
+                .as_ref()
+                .map(|s| SearchSummary::of(&s.found, &s.terms, self.asked)),
+            websocket: options
+                .websocket
+                .is_some()
+                .then(|| WebSocketSummary::of(&side)),
+            tls: speaks_tls.then(|| TlsSummary::of(&side, &measured, secured_at.as_secs_f64())),
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
-            steady: Some(Steady {
-                seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
-                opened: clients.open(),
-                accepted: accepted.map_or(0, |s| s.open()),
-                traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
-                accepted_traffic: held
-                    .server
-                    .zip(opened.mark.server)
-                    .map(|(held, opened)| Traffic::of(&held.since(&opened))),
-            }),
+            steady: Some(steady),
             latencies: latencies(&self.scenario.options.latency, &measured),
         })
     }
