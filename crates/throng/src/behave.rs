@@ -122,11 +122,6 @@ impl<'a> LoadBehaviours<'a> {
         self.script.has_repeated()
     }
 
-    /// Whether answers to messages are looked for.
-    pub fn looks_for_answers(&self) -> bool {
-        self.answers.is_some()
-    }
-
     /// Whether message markers are looked for.
     pub fn finds_markers(&self) -> bool {
         self.markers
@@ -180,6 +175,11 @@ impl<'a> LoadBehaviours<'a> {
             (mode, _) => mode,
         };
         serve_mode(job, mode, self.server_tls.as_ref())
+    }
+
+    /// Whether answers are looked for.
+    pub fn looks_for_answers(&self) -> bool {
+        self.answers.is_some()
     }
 
     fn looks(&self) -> bool {
