@@ -349,7 +349,10 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let whole = options.websocket.is_some().then_some(AnswerBy::Message);
     Ok(match &latency.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
-            text: pattern("--latency-marker", &fixed("--latency-marker", text)?)?,
+            text: Box::new(pattern(
+                "--latency-marker",
+                &fixed("--latency-marker", text)?,
+            )?),
             skip: latency.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),

@@ -290,8 +290,7 @@ impl LoadRun<'_> {
             Some(search) => search,
             None => return self.mark(),
         };
-        loop {
-            let Some(trial) = search.next() else { break };
+        while let Some(trial) = search.next() {
             let clock = self.watch.clock;
             let from = clock.now() + AHEAD;
             self.watch.control.steer(Steer::Rate {
