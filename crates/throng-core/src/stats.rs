@@ -135,6 +135,8 @@ macro_rules! counted {
             /// When the last connection came up: nanoseconds since the run began. No part of a tally,
             /// since times don't add up.
             pub last_up_ns: Counter,
+            /// The same of the last TLS handshake that was done.
+            pub last_secured_ns: Counter,
         }
 
         /// A reading of one worker's [`Counters`], or the sum of several.

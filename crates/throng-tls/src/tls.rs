@@ -209,6 +209,7 @@ impl<B: Behaviour> Tls<B> {
         conn.phase = Phase::Secured(Box::new(session));
         self.handshakes.record(took);
         at.counters.secured.add(1);
+        at.counters.last_secured_ns.set(at.now.0);
         at.counters.resumed.add(resumed.into());
         conn.marks |= OPENED | COUNTED;
         if self.traffic == Traffic::On {
@@ -545,6 +546,10 @@ impl<B: Behaviour> Behaviour for Tls<B> {
 
     fn next_arrival(&self) -> Option<Time> {
         self.inner.next_arrival().filter(|_| self.open > 0)
+    }
+
+    fn is_done(&self, conn: &TlsConn<B::Conn>) -> bool {
+        self.inner.is_done(&conn.inner)
     }
 
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {

@@ -122,11 +122,6 @@ impl<'a> LoadBehaviours<'a> {
         self.script.has_repeated()
     }
 
-    /// Whether answers to messages are looked for.
-    pub fn looks_for_answers(&self) -> bool {
-        self.answers.is_some()
-    }
-
     /// Whether message markers are looked for.
     pub fn finds_markers(&self) -> bool {
         self.markers
@@ -180,6 +175,11 @@ impl<'a> LoadBehaviours<'a> {
             (mode, _) => mode,
         };
         serve_mode(job, mode, self.server_tls.as_ref())
+    }
+
+    /// Whether answers are looked for.
+    pub fn looks_for_answers(&self) -> bool {
+        self.answers.is_some()
     }
 
     fn looks(&self) -> bool {
@@ -349,7 +349,10 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let whole = options.websocket.is_some().then_some(AnswerBy::Message);
     Ok(match &latency.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
-            text: pattern("--latency-marker", &fixed("--latency-marker", text)?)?,
+            text: Box::new(pattern(
+                "--latency-marker",
+                &fixed("--latency-marker", text)?,
+            )?),
             skip: latency.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),

@@ -173,6 +173,13 @@ pub trait Behaviour {
         None
     }
 
+    /// Whether the connection has come to the end that it was to have: it counts as closed by us whoever is
+    /// the first to close it now, and another one is opened in its place at once. Otherwise that waits a
+    /// little, so that a peer that is of no use is not hammered.
+    fn is_done(&self, _: &Self::Conn) -> bool {
+        false
+    }
+
     /// The connection is gone.
     fn closed(&mut self, _: &mut Self::Conn, _why: Closed, _: &At) {}
 

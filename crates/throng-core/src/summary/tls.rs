@@ -23,17 +23,16 @@ pub struct TlsSummary {
     pub truncated: u64,
     /// Handshakes done a second, over `seconds`.
     pub per_s: f64,
-    /// The window of that: while connections were opened; for a server the whole run.
+    /// The window in which they were counted: from the beginning of the run until the last one.
     pub seconds: f64,
     /// From when a connection was up to when its handshake was done.
     pub latency: Option<Percentiles>,
 }
 
 impl TlsSummary {
-    /// From a side's counts and measurements. `opening` is what had been counted when all connections were up
-    /// that could be, `seconds` after the run began: later handshakes, of connections that are opened again,
-    /// come as slowly as those close, so they say nothing of how fast handshakes go.
-    pub fn of(tally: &Tally, measured: &Measured, opening: &Tally, seconds: f64) -> TlsSummary {
+    /// From a side's counts and measurements. `seconds`: from the beginning of the run until the last
+    /// handshake.
+    pub fn of(tally: &Tally, measured: &Measured, seconds: f64) -> TlsSummary {
         TlsSummary {
             handshakes: tally.secured,
             resumed: tally.resumed,
@@ -44,7 +43,7 @@ impl TlsSummary {
                 .collect(),
             broken: tally.tls_broken,
             truncated: tally.tls_truncated,
-            per_s: super::per_s(opening.secured as f64, seconds),
+            per_s: super::per_s(tally.secured as f64, seconds),
             seconds,
             latency: Percentiles::of(&measured.handshake),
         }
@@ -58,11 +57,9 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_rate_is_that_of_opening_and_the_counts_are_those_of_the_run() {
+    fn handshakes_are_counted_with_those_that_failed_beside_them() {
         let counters = Counters::default();
-        counters.secured.add(1000);
-        let opening = counters.read();
-        counters.secured.add(10);
+        counters.secured.add(1010);
         counters.resumed.add(4);
         counters.tls_failed(TlsFailure::Expired);
         counters.tls_failed(TlsFailure::Violation);
@@ -71,14 +68,14 @@ mod tests {
         counters.tls_truncated.add(5);
         let mut measured = Measured::default();
         measured.handshake.record(Duration::from_millis(3));
-        let told = TlsSummary::of(&counters.read(), &measured, &opening, 0.5);
+        let told = TlsSummary::of(&counters.read(), &measured, 0.5);
         assert_eq!((told.handshakes, told.resumed), (1010, 4));
-        assert_eq!((told.per_s, told.seconds), (2000.0, 0.5));
+        assert_eq!((told.per_s, told.seconds), (2020.0, 0.5));
         assert_eq!((told.broken, told.truncated), (1, 5));
         let failed = [(TlsFailure::Expired, 1), (TlsFailure::Violation, 2)];
         assert_eq!(told.failed, BTreeMap::from(failed));
         assert_eq!(told.latency.map(|l| l.count), Some(1));
-        let nothing = TlsSummary::of(&Tally::default(), &measured, &Tally::default(), 0.0);
+        let nothing = TlsSummary::of(&Tally::default(), &measured, 0.0);
         assert_eq!(nothing.per_s, 0.0);
     }
 }

@@ -89,13 +89,15 @@ pub(super) fn to_the_end(
     behaviours: &LoadBehaviours,
 ) -> Result<Summary, Failure> {
     let here = scenario.targets.iter().all(|t| t.ip().is_loopback());
+    let started = watch.meter.started_unix_s();
+    let measuring = Measuring::new(&scenario.options, started, sides.all())?;
     let mut run = LoadRun {
         watch,
         scenario,
         plan,
         before,
         behaviours,
-        measuring: Measuring::new(&scenario.options, sides.all())?,
+        measuring,
         asked: scenario.connections.into(),
         both_ends_here: sides.server.is_some() || here,
         sides,
@@ -161,6 +163,7 @@ impl LoadRun<'_> {
         let accepted = accepted.unwrap_or_default();
         self.measuring
             .tick(at, &clients, &accepted, &mut self.watch);
+        self.watch.latency = self.measuring.latest;
         self.timed_out |= bound.is_some_and(|b| at >= b);
         self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
         let died = self
@@ -287,8 +290,7 @@ impl LoadRun<'_> {
             Some(search) => search,
             None => return self.mark(),
         };
-        loop {
-            let Some(trial) = search.next() else { break };
+        while let Some(trial) = search.next() {
             let clock = self.watch.clock;
             let from = clock.now() + AHEAD;
             self.watch.control.steer(Steer::Rate {
@@ -393,6 +395,8 @@ impl LoadRun<'_> {
         self.watch.samples.push(held.at, &held.clients);
         let interrupted = self.watch.interrupted();
         let kernel_counts = self.before.kernel();
+        let secured_at = self.sides.all().map(Side::last_secured).max();
+        let secured_at = secured_at.unwrap_or_default();
         self.watch.live.clear();
         self.watch.control.give(Order::Close);
         let Sides {
@@ -405,7 +409,7 @@ impl LoadRun<'_> {
         // What was not answered is known only now.
         let ended: Tally = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let measured = self.measuring.finish();
+        let measured = self.measuring.finish(seconds)?;
         self.watch.meter.wait_for_kernel();
         let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
 
@@ -459,6 +463,12 @@ impl LoadRun<'_> {
         };
         let stops_seen = clients.stops_seen + accepted.map_or(0, |s| s.stops_seen);
         let up_s = opened.up_at.as_secs_f64();
+        // Of a load that only accepts (`-l` without a target) that side is what it is about.
+        let side = match (self.asked, accepted) {
+            (0, Some(accepted)) => accepted,
+            _ => clients,
+        };
+        let speaks_tls = options.tls_client.is_some() || options.tls_server.is_some();
         Ok(Summary {
             version: VERSION,
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
@@ -509,11 +519,8 @@ impl LoadRun<'_> {
             websocket: options
                 .websocket
                 .is_some()
-                .then(|| WebSocketSummary::of(&clients)),
-            tls: options.tls_client.is_some().then(|| {
-                let (then, at) = (&opened.mark.clients, opened.mark.at.as_secs_f64());
-                TlsSummary::of(&clients, &measured, then, at)
-            }),
+                .then(|| WebSocketSummary::of(&side)),
+            tls: speaks_tls.then(|| TlsSummary::of(&side, &measured, secured_at.as_secs_f64())),
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
             steady: Some(steady),

@@ -46,6 +46,9 @@ pub enum Traffic {
 
 /// How long a peer may take to answer our farewell before the connection is closed.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// The same if the peer has broken the protocol: what it has under way is thrown away meanwhile, because a
+/// socket that is closed with bytes unread resets the connection, and the reset overtakes our last words.
+const BROKEN: Duration = Duration::from_millis(500);
 
 /// What a worker's load is to do.
 #[derive(Clone, Debug)]
@@ -185,6 +188,8 @@ const ENDING: u8 = 16;
 const LEAVING: u8 = 32;
 /// Arrivals: messages are due that wait for the one before.
 const OWES: u8 = 64;
+/// Its lifetime is over, and whoever closes it does as was asked.
+const DONE: u8 = 128;
 
 impl<W: Wire, L: Looks> Load<W, L> {
     /// A load that does `task`. Traffic begins as each connection is up if `traffic` is [`Traffic::On`].
@@ -242,6 +247,10 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     /// Sends the next portion of the first messages, or goes on with the repeated ones.
     fn send_first(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
+        if conn.flags & (LEAVING | MIDDLE) == LEAVING {
+            conn.doing = Doing::Idle;
+            return;
+        }
         let speaker = self.speaker(conn, at.now);
         let script = &self.task.script;
         match script.first(conn.cursor, &speaker, &mut self.dice, &mut out.bytes) {
@@ -267,12 +276,15 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     /// What a connection with nothing under way does next.
     fn next(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
-        if conn.flags & (ENDING | LEAVING) != 0 {
-            conn.doing = Doing::Idle;
+        conn.doing = Doing::Idle;
+        if conn.flags & LEAVING != 0 {
+            // Nothing more is sent; the peer has the last word.
+            return;
+        }
+        if conn.flags & ENDING != 0 {
             self.leave(conn, at, out);
             return;
         }
-        conn.doing = Doing::Idle;
         if self.traffic != Traffic::On || !self.task.script.has_repeated() {
             return;
         }
@@ -543,7 +555,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         }
         if came.leaving {
             conn.flags |= LEAVING;
-            conn.ends_ms = ms(at.now + FAREWELL);
+            conn.ends_ms = ms(at.now + if came.broken { BROKEN } else { FAREWELL });
         }
         if came.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
@@ -613,6 +625,9 @@ impl<W: Wire, L: Looks> Load<W, L> {
         self.read_on(at, out);
         if conn.ends_ms > 0 && at.now.0 >= u64::from(conn.ends_ms) * 1_000_000 {
             conn.ends_ms = 0;
+            if conn.flags & LEAVING == 0 {
+                conn.flags |= DONE;
+            }
             match conn.doing {
                 Doing::First | Doing::Sending if conn.flags & LEAVING == 0 => {
                     conn.flags |= ENDING;
@@ -732,6 +747,10 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
 
     fn next_arrival(&self) -> Option<Time> {
         self.pace.next_arrival()
+    }
+
+    fn is_done(&self, conn: &Self::Conn) -> bool {
+        conn.flags & DONE != 0
     }
 
     fn closed(&mut self, conn: &mut Self::Conn, _: Closed, at: &At) {

@@ -333,7 +333,7 @@ fn watching(by: Option<AnswerBy>) -> Watching {
 }
 
 fn marker(skip: u32) -> Option<AnswerBy> {
-    let text = Pattern::new(b"ok").unwrap();
+    let text = Box::new(Pattern::new(b"ok").unwrap());
     Some(AnswerBy::Marker { text, skip })
 }
 
