@@ -469,13 +469,13 @@ impl<B: Behaviour> Desk<B> {
 
     /// A connection ended. The place is not the engine's any more.
     pub fn closed(&mut self, index: u32, why: Closed, now: Time) {
+        let (why, again) = match self.behaviour.is_done(&self.conns[index as usize].user) {
+            // Who goes first in the end does not matter.
+            true => (Closed::ByUs, now),
+            false => (why, now + REOPEN_AFTER),
+        };
         self.counters.closed(why, 1);
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
-        // What we closed during the run, because its time was over, makes room for the next.
-        let again = match why {
-            Closed::ByUs => now,
-            _ => now + REOPEN_AFTER,
-        };
         self.leave(index, again);
     }
 

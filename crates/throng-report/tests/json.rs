@@ -2,9 +2,13 @@
 
 mod samples;
 
+use serde::Serialize;
 use serde_json::Value;
+use throng_core::pacing::{Ending, Limit};
 use throng_core::stats::FailCause;
-use throng_core::summary::Summary;
+use throng_core::summary::{LatencyOf, Summary};
+use throng_core::tls_failure::TlsFailure;
+use throng_core::websocket::Violation;
 use throng_report::json::write_json;
 
 const DOC: &str = include_str!("../../../docs/summary.md");
@@ -22,6 +26,8 @@ fn a_summary_survives_json() {
         samples::shortfall(),
         samples::interrupted(),
         samples::serve(),
+        samples::busy(),
+        samples::searched(),
         samples::full(),
     ] {
         let text = json(&summary);
@@ -30,8 +36,8 @@ fn a_summary_survives_json() {
     }
 }
 
-/// The keys of `value` and below, as docs/summary.md writes them. Percentiles and the two sides'
-/// traffic have a table of their own there; the keys of `failed` are causes.
+/// The keys of `value` and below, as docs/summary.md writes them. Percentiles and all traffic have a table of
+/// their own there; the keys of `failed` and `violations` are causes and kinds.
 fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
@@ -41,10 +47,10 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     false => format!("{prefix}{key}"),
                 };
                 let prefix = match key.as_str() {
-                    "server_traffic" => "traffic.".to_owned(),
+                    "server_traffic" | "traffic" | "accepted_traffic" => "traffic.".to_owned(),
                     _ => format!("{path}."),
                 };
-                if key != "failed" {
+                if key != "failed" && key != "violations" {
                     keys(&prefix, below, all);
                 }
                 all.push(path);
@@ -58,16 +64,33 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
     }
 }
 
+fn name(kind: impl Serialize) -> String {
+    let name = serde_json::to_value(kind).unwrap();
+    name.as_str().unwrap().to_owned()
+}
+
 #[test]
 fn every_key_is_documented() {
     let full = serde_json::to_value(samples::full()).unwrap();
     let mut all = Vec::new();
     keys("", &full, &mut all);
     assert!(all.iter().any(|k| k == "over_time[].at_s") && all.iter().any(|k| k == "p999_us"));
-    all.extend(FailCause::ALL.map(|c| {
-        let name = serde_json::to_value(c).unwrap();
-        name.as_str().unwrap().to_owned()
-    }));
+    all.extend(FailCause::ALL.map(name));
+    all.extend(TlsFailure::ALL.map(name));
+    all.extend(Violation::ALL.map(name));
+    all.extend([LatencyOf::Connect, LatencyOf::FirstByte, LatencyOf::Message].map(name));
+    all.extend([Limit::Latency, Limit::Sending, Limit::Answers].map(name));
+    all.extend(
+        [
+            Ending::Found,
+            Ending::NeverBroke,
+            Ending::AlwaysBroke,
+            Ending::NotRecovered,
+            Ending::Unsteady,
+            Ending::Unfinished,
+        ]
+        .map(name),
+    );
     for key in all {
         assert!(DOC.contains(&format!("| `{key}` |")), "{key} is missing");
     }
@@ -87,6 +110,8 @@ fn the_documented_sums_hold_for_the_samples() {
         samples::shortfall(),
         samples::interrupted(),
         samples::serve(),
+        samples::busy(),
+        samples::searched(),
         samples::full(),
     ] {
         let c = &s.connections;
@@ -100,6 +125,14 @@ fn the_documented_sums_hold_for_the_samples() {
         };
         assert!(c.closed_by_us >= c.open_at_end);
         assert_eq!(came_up, ended, "{}", s.role);
+        if let Some(tls) = &s.tls {
+            let failed: u64 = tls.failed.values().sum();
+            assert!(tls.handshakes + failed - tls.broken <= came_up);
+            assert!(tls.resumed <= tls.handshakes);
+        }
+        if let Some(websocket) = &s.websocket {
+            assert!(websocket.upgraded <= came_up);
+        }
     }
 }
 

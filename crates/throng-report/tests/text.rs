@@ -2,6 +2,7 @@
 
 mod samples;
 
+use throng_core::pacing::Limit;
 use throng_core::summary::Summary;
 use throng_report::text::write_text;
 
@@ -53,7 +54,8 @@ fn a_perfect_run_says_so_and_what_it_took() {
             "reached 59.9k/s 99.78 % of asked, over 10.0 s",
             "p50 p90 p99 p99.9 max",
             "connect 1.24 ms 2.48 ms 7.81 ms 24.8 ms 126 ms",
-            "round trip 310 µs 620 µs 1.95 ms 6.20 ms 31.5 ms",
+            "response 350 µs 700 µs 2.21 ms 7.00 ms 35.6 ms",
+            "service 310 µs 620 µs 1.95 ms 6.20 ms 31.5 ms",
             "user memory 113 MiB 119 B a connection",
             "kernel memory 8.11 GiB 8.50 KiB a connection",
             "CPU 1m 15s 8.40 s user, 1m 06s system",
@@ -62,7 +64,20 @@ fn a_perfect_run_says_so_and_what_it_took() {
             "command throng load --self=echo -c 1m --hold 10s -M 16 -r 0.06",
         ],
     );
-    for absent in ["failed", "closed", "under way", "not sent", "not io_uring"] {
+    for absent in [
+        "failed",
+        "closed",
+        "under way",
+        "not sent",
+        "not io_uring",
+        "TLS",
+        "WebSocket",
+        "Answers",
+        "Search",
+        "Bandwidth",
+        "first byte",
+        "message age",
+    ] {
         assert!(!text.contains(absent), "{absent}");
     }
     assert!(text.lines().count() <= 50);
@@ -144,6 +159,118 @@ fn a_server_tells_what_it_accepted() {
     ] {
         assert!(!text.contains(absent), "{absent}");
     }
+}
+
+#[test]
+fn tls_websocket_and_answers_are_told_with_their_faults() {
+    let text = text(&samples::busy());
+    says(
+        &text,
+        &[
+            "handshakes 1,004 25 % of them resumed a session",
+            "rate 1.43k/s over 700 ms",
+            "failed 3 protocol violated by the peer",
+            "failed 1 certificate of an unknown authority",
+            "1 of these after their handshake",
+            "cut off 2 closed by the peer without close_notify",
+            "upgraded 1,003 of 1,007 connections",
+            "violated 3 text is not UTF-8",
+            "violated 1 server frame masked",
+            "text seen 1 that ends the run",
+            "received 29,950",
+            "with an error 31 of those",
+            "unanswered 8 messages, when their connection ended",
+            "unasked 2 answers to nothing that was sent",
+            "not DNS 1 connections on which other things came",
+        ],
+    );
+}
+
+#[test]
+fn rates_that_vary_and_bandwidth_are_told_beside_what_was_asked() {
+    let text = text(&samples::busy());
+    assert!(text.starts_with("1,000 of 1,000 connections held for 10.0 s at 3.00k messages/s\n\n"));
+    says(
+        &text,
+        &[
+            "asked 30,000 messages, 3.00k/s on average",
+            "sent 29,958 99.86 % of asked, over 10.0 s",
+            "sent 935 KiB/s 93.54 % of 1000 KiB/s, over 10.0 s",
+            "received 935 KiB/s 46.77 % of 1.95 MiB/s, over 10.0 s",
+        ],
+    );
+    assert!(!text.contains("reached"));
+}
+
+#[test]
+fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
+    let text = text(&samples::busy());
+    let table = text.split("\nLatency\n").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    assert_eq!(
+        table,
+        "                            p50        p90        p99      p99.9        max
+  response               350 µs     700 µs    2.21 ms    7.00 ms    35.6 ms
+  service                310 µs     620 µs    1.95 ms    6.20 ms    31.5 ms
+  message lateness      48.0 µs    96.0 µs     302 µs     960 µs    4.88 ms
+  message age            160 µs     320 µs    1.01 ms    3.20 ms    16.3 ms
+  first byte             900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
+  TLS handshake          710 µs    1.42 ms    4.47 ms    14.2 ms    72.2 ms
+  connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms
+  connect at        p95 310 µs, p99.95 880 µs"
+    );
+}
+
+#[test]
+fn answers_that_all_came_are_said_to_have() {
+    let mut s = samples::busy();
+    let answers = s.answers.as_mut().unwrap();
+    (answers.unanswered, answers.with_error) = (0, 0);
+    let text = text(&s);
+    says(&text, &["received 29,950 none is missing"]);
+    assert!(!text.contains("unanswered") && !text.contains("with an error"));
+}
+
+#[test]
+fn a_closed_loop_has_service_times_alone() {
+    let mut s = samples::perfect();
+    s.latency.response = None;
+    let rate = s.message_rate.as_mut().unwrap();
+    (rate.asked_per_s, rate.lateness) = (None, None);
+    let text = text(&s);
+    says(
+        &text,
+        &[
+            "reached 59.9k/s over 10.0 s",
+            "service 310 µs 620 µs 1.95 ms 6.20 ms 31.5 ms",
+        ],
+    );
+    assert!(!text.contains("response") && !text.contains("lateness"));
+}
+
+#[test]
+fn a_search_says_what_it_found_and_how_sure_it_is() {
+    let mut s = samples::searched();
+    let all = text(&s);
+    // The mean over all its rates would say nothing.
+    assert!(
+        all.starts_with("1,000,000 of 1,000,000 connections held for 10.0 s\n- 12.3k/s keeps p95")
+    );
+    says(
+        &all,
+        &[
+            "held 12.3k/s 0.012/s on each connection",
+            "latency there 8.20 ms at p95, of 10.0 ms allowed",
+            "broke 12.5k/s latency was over that",
+            "tried 23 rates 97 % sure",
+        ],
+    );
+    let search = s.search.as_mut().unwrap();
+    (search.held_per_s, search.held_latency_us) = (None, None);
+    search.broke_by = Some(Limit::Answers);
+    let all = text(&s);
+    says(&all, &["broke 12.5k/s not all messages were answered"]);
+    assert!(!all.contains("latency there"));
 }
 
 #[test]

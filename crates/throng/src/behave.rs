@@ -1,6 +1,7 @@
 //! What connections do: from what was asked for to the behaviours that workers get.
 
 use crate::Failure;
+use crate::dumping::Dumping;
 use std::sync::Arc;
 use throng_core::behaviour::{
     AnswerBy, Arriving, Behaviour, Echo, Load, Looks, Nothing, Pacing, Pattern, Raw, Sink, Task,
@@ -49,6 +50,7 @@ pub(crate) struct LoadBehaviours<'a> {
     server_tls: Option<ServerTls>,
     /// Microseconds since 1970 when the run began.
     unix_us: u64,
+    dumping: Option<Dumping>,
 }
 
 impl<'a> LoadBehaviours<'a> {
@@ -104,6 +106,7 @@ impl<'a> LoadBehaviours<'a> {
             openings: openings(options)?,
             client_tls: client_tls(scenario, server_tls.as_ref())?,
             server_tls,
+            dumping: Dumping::start(options.dump)?,
             scenario,
             unix_us,
         })
@@ -134,13 +137,21 @@ impl<'a> LoadBehaviours<'a> {
             let route = Arc::clone(&routes);
             let wire = WebSocket::client(openings.clone(), seed, move |id| route.pick(id).0 % many);
             let load = Load::new(task, traffic, wire, self.watching(self.answers.clone()));
-            return self.connect(job, load, &routes);
+            return self.connect(job, self.tapped(load, at, false), &routes);
         }
         if self.looks() || self.client_tls.is_some() {
             let load = Load::new(task, traffic, Raw, self.watching(self.answers.clone()));
-            return self.connect(job, load, &routes);
+            return self.connect(job, self.tapped(load, at, false), &routes);
         }
-        job.with(Load::new(task, traffic, Raw, Nothing))
+        let load = Load::new(task, traffic, Raw, Nothing);
+        job.with(self.tapped(load, at, false))
+    }
+
+    fn tapped<W: Wire, L: Looks>(&self, load: Load<W, L>, at: Place, accepted: bool) -> Load<W, L> {
+        match &self.dumping {
+            None => load,
+            Some(dumping) => load.tapped(dumping.tap(at.worker, at.workers, accepted)),
+        }
     }
 
     /// What connections do that this worker accepts besides (`-l`).
@@ -150,10 +161,10 @@ impl<'a> LoadBehaviours<'a> {
         if self.openings.is_some() {
             let wire = WebSocket::server(seed);
             let load = Load::new(task, traffic, wire, self.watching(None));
-            return serve(job, load, self.server_tls.as_ref());
+            return serve(job, self.tapped(load, at, true), self.server_tls.as_ref());
         }
         let load = Load::new(task, traffic, Raw, self.watching(None));
-        serve(job, load, self.server_tls.as_ref())
+        serve(job, self.tapped(load, at, true), self.server_tls.as_ref())
     }
 
     /// What the server in this process (`--self`) does with its connections.
@@ -164,6 +175,11 @@ impl<'a> LoadBehaviours<'a> {
             (mode, _) => mode,
         };
         serve_mode(job, mode, self.server_tls.as_ref())
+    }
+
+    /// Whether answers are looked for.
+    pub fn looks_for_answers(&self) -> bool {
+        self.answers.is_some()
     }
 
     fn looks(&self) -> bool {
@@ -333,7 +349,10 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let whole = options.websocket.is_some().then_some(AnswerBy::Message);
     Ok(match &latency.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
-            text: pattern("--latency-marker", &fixed("--latency-marker", text)?)?,
+            text: Box::new(pattern(
+                "--latency-marker",
+                &fixed("--latency-marker", text)?,
+            )?),
             skip: latency.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),

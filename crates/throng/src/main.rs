@@ -6,6 +6,7 @@ mod admission;
 mod ask;
 mod behave;
 mod cli;
+mod dumping;
 mod evidence;
 mod facts;
 mod generate;

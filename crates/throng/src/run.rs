@@ -56,13 +56,16 @@ impl Side {
 
     /// When the last connection came up, since the run began.
     pub fn last_up(&self) -> Duration {
-        Duration::from_nanos(
-            self.counters
-                .iter()
-                .map(|c| c.last_up_ns.get())
-                .max()
-                .unwrap_or(0),
-        )
+        self.last(|c| c.last_up_ns.get())
+    }
+
+    /// When the last TLS handshake was done, since the run began.
+    pub fn last_secured(&self) -> Duration {
+        self.last(|c| c.last_secured_ns.get())
+    }
+
+    fn last(&self, ns: impl Fn(&Counters) -> u64) -> Duration {
+        Duration::from_nanos(self.counters.iter().map(|c| ns(c)).max().unwrap_or(0))
     }
 
     /// Waits for the workers to end. The first error of one is the run's.
@@ -204,6 +207,8 @@ pub(crate) struct Watch {
     pub samples: Samples,
     pub meter: Meter,
     pub peak: u64,
+    /// Median and 99th percentile of message latency in the last interval, if it is followed.
+    pub latency: Option<(Duration, Duration)>,
     interrupt: Interrupt,
     memory: MemoryBounds,
     reserve: u64,
@@ -232,6 +237,7 @@ impl Watch {
             samples: Samples::default(),
             meter,
             peak: 0,
+            latency: None,
             interrupt,
             memory,
             reserve,
@@ -342,6 +348,7 @@ impl Watch {
             now: *now,
             recent: now.since(&before),
             interval: at.saturating_sub(then),
+            latency: self.latency,
             server,
             left,
         });

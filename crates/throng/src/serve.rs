@@ -7,15 +7,17 @@ use crate::cli::ServeArgs;
 use crate::evidence::Counted;
 use crate::facts::Machine;
 use crate::output;
-use crate::run::{Side, Watch};
+use crate::run::{Side, Watch, take_measured};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
-use throng_core::scenario::ServeScenario;
-use throng_core::summary::{Connections, Phase, Summary, VERSION};
+use throng_core::scenario::{ServeMode, ServeScenario};
+use throng_core::summary::{
+    Connections, Latency, Phase, Summary, TlsSummary, VERSION, WebSocketSummary,
+};
 use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
@@ -71,7 +73,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         }
     }
     let causes = diagnose(&counted, &machine.host, watch.peak);
-    finish(watch, side, &plan, asked, causes, machine.kernel, args)
+    finish(watch, side, &scenario, &plan, causes, machine.kernel, args)
 }
 
 /// What kept connections from coming up meanwhile, as the kernel counted it.
@@ -197,8 +199,8 @@ impl Server<'_> {
 fn finish(
     mut watch: Watch,
     side: Side,
+    scenario: &ServeScenario,
     plan: &ServePlan,
-    asked: Option<u64>,
     causes: Vec<Diagnosis>,
     kernel: throng_host::kernel::Kernel,
     args: &ServeArgs,
@@ -212,8 +214,14 @@ fn finish(
     watch.samples.push(seconds, &tally);
     watch.live.clear();
     watch.control.give(Order::Close);
+    let outlets = side.outlets.clone();
+    let secured_at = side.last_secured();
     side.join()?;
+    let measured = take_measured(&outlets);
+    let speaks_websocket = matches!(scenario.mode, ServeMode::Ws | ServeMode::WsSink);
+    let speaks_tls = scenario.options.tls_server.is_some();
     watch.meter.wait_for_kernel();
+    let asked = scenario.max_connections.map(u64::from);
     let mut connections = Connections::of(&tally, asked, watch.peak);
     connections.accepted = Some(tally.accepted);
     let mut findings = Vec::new();
@@ -248,6 +256,13 @@ fn finish(
         traffic: throng_core::summary::Traffic::of(&tally),
         server_traffic: None,
         message_rate: None,
+        bandwidth: None,
+        latency: Latency::default(),
+        answers: None,
+        stops_seen: None,
+        search: None,
+        websocket: speaks_websocket.then(|| WebSocketSummary::of(&tally)),
+        tls: speaks_tls.then(|| TlsSummary::of(&tally, &measured, secured_at.as_secs_f64())),
         cost: watch.meter.cost(watch.peak),
         over_time: watch.samples.into_vec(),
         steady: None,

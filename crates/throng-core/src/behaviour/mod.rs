@@ -14,7 +14,7 @@ mod sink;
 
 pub use echo::Echo;
 pub use load::{
-    AnswerBy, Arriving, Came, Handed, Load, Looks, Nothing, Pacing, Pattern, Raw, Seen, Task,
+    AnswerBy, Arriving, Came, Handed, Load, Looks, Nothing, Pacing, Pattern, Raw, Seen, Tap, Task,
     Traffic, Watching, WebSocket, Wire,
 };
 pub use sink::Sink;
@@ -171,6 +171,13 @@ pub trait Behaviour {
     /// When to ask [`Behaviour::arrived`] next; `None` for not before something else happens.
     fn next_arrival(&self) -> Option<Time> {
         None
+    }
+
+    /// Whether the connection has come to the end that it was to have: it counts as closed by us whoever is
+    /// the first to close it now, and another one is opened in its place at once. Otherwise that waits a
+    /// little, so that a peer that is of no use is not hammered.
+    fn is_done(&self, _: &Self::Conn) -> bool {
+        false
     }
 
     /// The connection is gone.

@@ -4,13 +4,17 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use throng_core::pacing::{Ending, Limit};
 use throng_core::plan::Engine;
 use throng_core::stats::FailCause;
 use throng_core::summary::*;
+use throng_core::tls_failure::TlsFailure;
+use throng_core::websocket::Violation;
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
     Percentiles {
         count,
+        min_us: p50_us * 0.4,
         mean_us: p50_us * 1.1,
         p50_us,
         p90_us: p50_us * 2.0,
@@ -96,12 +100,24 @@ pub fn perfect() -> Summary {
         }),
         message_rate: Some(MessageRate {
             asked_per_s: Some(60_000.0),
+            asked_messages: None,
+            messages: 598_705,
             reached_per_s: 59_870.5,
             seconds: 10.0,
             lateness: Some(percentiles(598_705, 48.0)),
-            round_trip: Some(percentiles(598_705, 310.0)),
             cpu_us_per_message: Some(32.1),
         }),
+        bandwidth: None,
+        latency: Latency {
+            response: Some(percentiles(598_705, 350.0)),
+            service: Some(percentiles(598_705, 310.0)),
+            ..Latency::default()
+        },
+        answers: None,
+        stops_seen: None,
+        search: None,
+        websocket: None,
+        tls: None,
         cost: Cost {
             user_bytes: 118_489_088,
             user_bytes_per_connection: Some(118.5),
@@ -159,6 +175,7 @@ pub fn shortfall() -> Summary {
         traffic: Traffic::default(),
         server_traffic: None,
         message_rate: None,
+        latency: Latency::default(),
         cost: Cost {
             user_bytes: 2_097_152,
             user_bytes_per_connection: Some(132.9),
@@ -196,6 +213,7 @@ pub fn interrupted() -> Summary {
         traffic: Traffic::default(),
         server_traffic: Some(Traffic::default()),
         message_rate: None,
+        latency: Latency::default(),
         over_time: Vec::new(),
         ..perfect()
     }
@@ -228,9 +246,140 @@ pub fn serve() -> Summary {
         },
         server_traffic: None,
         message_rate: None,
+        latency: Latency::default(),
         over_time: Vec::new(),
         ..perfect()
     }
+}
+
+/// WebSocket over TLS after a profile, with bandwidth bounded, against a server that has its faults.
+pub fn busy() -> Summary {
+    let mut s = perfect();
+    s.command = "throng load -c 1k --profile 10s:1k..5k --hold 10s wss://example.com/chat"
+        .split(' ')
+        .map(String::from)
+        .collect();
+    s.connections = Connections {
+        asked: Some(1000),
+        attempted: 1007,
+        established: 1007,
+        peak: 1000,
+        open_at_end: 1000,
+        closed_by_us: 1005,
+        closed_by_peer: 2,
+        ..Connections::default()
+    };
+    s.server_traffic = None;
+    s.traffic = Traffic {
+        messages_sent: 29_958,
+        replies: 29_950,
+        bytes_sent: 9_579_280,
+        bytes_received: 9_579_000,
+        writes: 29_958,
+        reads: 29_950,
+        ..Traffic::default()
+    };
+    s.message_rate = Some(MessageRate {
+        asked_per_s: Some(3000.0),
+        asked_messages: Some(30_000.0),
+        messages: 29_958,
+        reached_per_s: 2995.8,
+        seconds: 10.0,
+        lateness: Some(percentiles(29_958, 48.0)),
+        cpu_us_per_message: Some(40.0),
+    });
+    s.bandwidth = Some(BandwidthKept {
+        asked_sent_per_s: Some(1_024_000.0),
+        sent_per_s: 957_928.0,
+        asked_received_per_s: Some(2_048_000.0),
+        received_per_s: 957_900.0,
+        seconds: 10.0,
+    });
+    s.latency = Latency {
+        first_byte: Some(percentiles(1000, 900.0)),
+        response: Some(percentiles(29_950, 350.0)),
+        service: Some(percentiles(29_950, 310.0)),
+        marked: Some(percentiles(29_950, 160.0)),
+    };
+    s.answers = Some(Answers {
+        received: 29_950,
+        unanswered: 8,
+        unasked: 2,
+        with_error: 31,
+        not_dns: 1,
+    });
+    s.stops_seen = Some(1);
+    s.websocket = Some(WebSocketSummary {
+        upgraded: 1003,
+        violations: BTreeMap::from([(Violation::Masked, 1), (Violation::Text, 3)]),
+    });
+    s.tls = Some(TlsSummary {
+        handshakes: 1004,
+        resumed: 251,
+        failed: BTreeMap::from([
+            (TlsFailure::UnknownAuthority, 1),
+            (TlsFailure::Violation, 3),
+        ]),
+        broken: 1,
+        truncated: 2,
+        per_s: 1434.3,
+        seconds: 0.7,
+        latency: Some(percentiles(1004, 710.0)),
+    });
+    s.latencies = vec![
+        LatencyAt {
+            of: LatencyOf::Connect,
+            count: 1007,
+            min_us: Some(40.0),
+            mean_us: Some(80.0),
+            max_us: Some(900.0),
+            at: asked(&[("95", Some(310.0)), ("99.95", Some(880.0))]),
+        },
+        LatencyAt {
+            of: LatencyOf::Message,
+            count: 0,
+            min_us: None,
+            mean_us: None,
+            max_us: None,
+            at: asked(&[("95", None)]),
+        },
+    ];
+    s
+}
+
+fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
+    percentiles
+        .iter()
+        .map(|(percentile, us)| AtPercentile {
+            percentile: (*percentile).to_owned(),
+            us: *us,
+        })
+        .collect()
+}
+
+/// A search that has found its rate.
+pub fn searched() -> Summary {
+    let mut s = perfect();
+    s.findings = vec![
+        "12.3k/s keeps p95 at or under 10.0 ms; at 12.5k/s latency was over the bound; sure (97 %), 23 trials"
+            .into(),
+    ];
+    s.search = Some(SearchSummary {
+        ending: Ending::Found,
+        held_per_s: Some(12_345.0),
+        held_per_connection_per_s: Some(0.012_345),
+        held_latency_us: Some(8200.0),
+        broke_per_s: Some(12_520.0),
+        broke_by: Some(Limit::Latency),
+        under: "10ms".into(),
+        under_us: 10_000.0,
+        percentile: 95.0,
+        tolerance: 0.02,
+        trials: 23,
+        confidence: 0.97,
+        words: s.findings[0].clone(),
+    });
+    s
 }
 
 /// One with a value in every field that may be absent. For docs/summary.md: it has few samples.
@@ -255,6 +404,45 @@ pub fn full() -> Summary {
         set_up.per_s = 36_231.4;
         set_up.latency = Some(percentiles(999_988, 1240.0));
     }
+    let busy = busy();
+    s.bandwidth = busy.bandwidth;
+    s.latency = Latency {
+        first_byte: Some(percentiles(999_988, 900.0)),
+        response: Some(percentiles(598_705, 350.0)),
+        service: Some(percentiles(598_705, 310.0)),
+        marked: Some(percentiles(598_705, 160.0)),
+    };
+    s.answers = busy.answers.map(|answers| Answers {
+        received: 598_705,
+        ..answers
+    });
+    s.stops_seen = busy.stops_seen;
+    s.websocket = busy.websocket.map(|websocket| WebSocketSummary {
+        upgraded: 999_981,
+        ..websocket
+    });
+    s.tls = busy.tls.map(|tls| TlsSummary {
+        handshakes: 999_985,
+        resumed: 874_112,
+        per_s: 36_231.3,
+        seconds: 27.6,
+        latency: Some(percentiles(999_985, 710.0)),
+        ..tls
+    });
+    s.search = searched().search;
+    s.latencies = busy.latencies;
+    s.latencies.truncate(1);
+    if let Some(rate) = &mut s.message_rate {
+        rate.asked_messages = Some(600_000.0);
+    }
+    s.steady = Some(Steady {
+        seconds: 10.0,
+        opened: 999_985,
+        accepted: 999_985,
+        traffic: s.traffic,
+        accepted_traffic: s.server_traffic,
+        marked: false,
+    });
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {
         sample.open = 999_985;

@@ -8,6 +8,8 @@ use throng_core::pacing::Ending;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::MessageRate;
+use throng_core::tls_failure::TlsFailure;
+use throng_core::websocket::Violation;
 use throng_report::human;
 
 /// A message rate within this part of the one asked for is reached.
@@ -62,6 +64,8 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
             [] => "it got no further".to_owned(),
         };
         findings.push(format!("{} of {} connections: {why}", n(o.peak), n(asked)));
+    } else if let Some((ready, what)) = unready(o) {
+        findings.push(format!("{} of {} connections: {what}", n(ready), n(asked)));
     } else if o.open_at_end < asked && !churns(o) {
         findings.push(format!(
             "{} of {} connections were still up at the end: {}",
@@ -80,7 +84,23 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
     // The first cause is in the first line, unless something else is.
     let told = usize::from(o.peak < asked && !o.interrupted && !o.timed_out);
     findings.extend(o.causes.iter().skip(told).map(ToString::to_string));
-    let mut reached = o.peak >= asked && (o.open_at_end >= asked || churns(o));
+    let mut reached =
+        o.peak >= asked && unready(o).is_none() && (o.open_at_end >= asked || churns(o));
+    for kind in Violation::ALL {
+        let times = o.clients.violations(kind);
+        if times > 0 {
+            reached = false;
+            let words = kind.words();
+            findings.push(format!("{} connections broke WebSocket: {words}", n(times)));
+        }
+    }
+    for why in TlsFailure::ALL {
+        let times = o.clients.tls_failed(why);
+        if times > 0 {
+            let words = why.words();
+            findings.push(format!("{} connections failed in TLS: {words}", n(times)));
+        }
+    }
     if let Some(trouble) = o.bad_profile {
         reached = false;
         findings.push(trouble.to_owned());
@@ -162,6 +182,23 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
         }
     }
     (reached, findings)
+}
+
+/// How many connections could be used, if those are fewer than asked for, and what the others came to.
+fn unready(o: &Outcome) -> Option<(u64, &'static str)> {
+    let options = &o.scenario.options;
+    let asked = u64::from(o.scenario.connections);
+    if options.tls_client.is_some() && o.clients.secured < asked {
+        return Some((
+            o.clients.secured,
+            "the others did not get through the TLS handshake",
+        ));
+    }
+    if options.websocket.is_some() && o.clients.upgraded < asked {
+        let words = "the others did not get through the WebSocket handshake";
+        return Some((o.clients.upgraded, words));
+    }
+    None
 }
 
 /// Whether connections are closed and opened again all the time because that was asked for, so that some are

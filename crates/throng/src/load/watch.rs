@@ -2,6 +2,7 @@
 
 use super::course::Course;
 use super::evidence::Before;
+use super::face;
 use super::measuring::{Measuring, latencies};
 use super::searching::{Gathered, Search, Searched};
 use super::verdict::{self, Outcome};
@@ -17,7 +18,8 @@ use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Connections, MessageRate, Percentiles, Phase, SetUp, Steady, Summary, Traffic, VERSION,
+    Answers, Asked, BandwidthKept, Connections, Latency, MessageRate, Percentiles, Phase,
+    SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
@@ -87,13 +89,15 @@ pub(super) fn to_the_end(
     behaviours: &LoadBehaviours,
 ) -> Result<Summary, Failure> {
     let here = scenario.targets.iter().all(|t| t.ip().is_loopback());
+    let started = watch.meter.started_unix_s();
+    let measuring = Measuring::new(&scenario.options, started, sides.all())?;
     let mut run = LoadRun {
         watch,
         scenario,
         plan,
         before,
         behaviours,
-        measuring: Measuring::new(&scenario.options, sides.all())?,
+        measuring,
         asked: scenario.connections.into(),
         both_ends_here: sides.server.is_some() || here,
         sides,
@@ -106,6 +110,10 @@ pub(super) fn to_the_end(
         bad_profile: None,
     };
     let to_hold = run.open();
+    if scenario.options.like_tcpkali && run.asked > 0 && !run.watch.interrupted() {
+        let all = run.watch.peak >= run.asked;
+        run.watch.live.note(&face::ramp(scenario, all));
+    }
     let opened = run.opened();
     let held = if to_hold { run.hold()? } else { opened.mark };
     run.drain();
@@ -155,6 +163,7 @@ impl LoadRun<'_> {
         let accepted = accepted.unwrap_or_default();
         self.measuring
             .tick(at, &clients, &accepted, &mut self.watch);
+        self.watch.latency = self.measuring.latest;
         self.timed_out |= bound.is_some_and(|b| at >= b);
         self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
         let died = self
@@ -281,8 +290,7 @@ impl LoadRun<'_> {
             Some(search) => search,
             None => return self.mark(),
         };
-        loop {
-            let Some(trial) = search.next() else { break };
+        while let Some(trial) = search.next() {
             let clock = self.watch.clock;
             let from = clock.now() + AHEAD;
             self.watch.control.steer(Steer::Rate {
@@ -387,6 +395,8 @@ impl LoadRun<'_> {
         self.watch.samples.push(held.at, &held.clients);
         let interrupted = self.watch.interrupted();
         let kernel_counts = self.before.kernel();
+        let secured_at = self.sides.all().map(Side::last_secured).max();
+        let secured_at = secured_at.unwrap_or_default();
         self.watch.live.clear();
         self.watch.control.give(Order::Close);
         let Sides {
@@ -394,9 +404,12 @@ impl LoadRun<'_> {
             server: own,
             accepted: accepting,
         } = self.sides;
+        let counters = opening.counters.clone();
         opening.join()?;
+        // What was not answered is known only now.
+        let ended: Tally = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let measured = self.measuring.finish();
+        let measured = self.measuring.finish(seconds)?;
         self.watch.meter.wait_for_kernel();
         let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
 
@@ -433,7 +446,29 @@ impl LoadRun<'_> {
             bad_profile: self.bad_profile.as_deref(),
         };
         let (reached, findings) = verdict::of(&outcome);
+        let options = &self.scenario.options;
+        let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
+            || options.whole_run.is_some()
+            || options.search.is_some();
+        let steady = Steady {
+            seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
+            opened: clients.open(),
+            accepted: accepted.map_or(0, |s| s.open()),
+            traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
+            accepted_traffic: held
+                .server
+                .zip(opened.mark.server)
+                .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+            marked: self.behaviours.finds_markers(),
+        };
+        let stops_seen = clients.stops_seen + accepted.map_or(0, |s| s.stops_seen);
         let up_s = opened.up_at.as_secs_f64();
+        // Of a load that only accepts (`-l` without a target) that side is what it is about.
+        let side = match (self.asked, accepted) {
+            (0, Some(accepted)) => accepted,
+            _ => clients,
+        };
+        let speaks_tls = options.tls_client.is_some() || options.tls_server.is_some();
         Ok(Summary {
             version: VERSION,
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
@@ -469,19 +504,27 @@ impl LoadRun<'_> {
             traffic: Traffic::of(&clients),
             server_traffic: accepted.as_ref().map(Traffic::of),
             message_rate,
+            bandwidth: BandwidthKept::of(&options.limits, self.asked, &steady),
+            latency: Latency::of(&measured, paced),
+            answers: self
+                .behaviours
+                .looks_for_answers()
+                .then(|| Answers::of(&ended)),
+            stops_seen: options.limits.stop_at.is_some().then_some(stops_seen),
+            search: options.search.as_ref().zip(self.found.as_ref()).map(
+                |(asked, Searched { found, terms })| {
+                    SearchSummary::of(found, terms, &asked.written, self.asked)
+                },
+            ),
+            websocket: options
+                .websocket
+                .is_some()
+                .then(|| WebSocketSummary::of(&side)),
+            tls: speaks_tls.then(|| TlsSummary::of(&side, &measured, secured_at.as_secs_f64())),
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
-            steady: Some(Steady {
-                seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
-                opened: clients.open(),
-                accepted: accepted.map_or(0, |s| s.open()),
-                traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
-                accepted_traffic: held
-                    .server
-                    .zip(opened.mark.server)
-                    .map(|(held, opened)| Traffic::of(&held.since(&opened))),
-            }),
-            latencies: latencies(&self.scenario.options.latency, &measured),
+            steady: Some(steady),
+            latencies: latencies(&options.latency, &measured),
         })
     }
 }
@@ -501,26 +544,20 @@ fn message_rate(
         Repeat::ClosedLoop => in_window.messages_received,
         Repeat::Flood | Repeat::Paced(_) => in_window.messages_sent,
     };
-    let over = |messages: f64| (seconds > 0.0).then(|| messages / seconds);
-    let asked_per_s = match (&options.whole_run, scenario.repeat) {
+    let asked = match (&options.whole_run, scenario.repeat) {
         (Some(whole), _) => match &whole.rate {
-            RunRate::Constant(rate) => Some(rate.get()),
+            RunRate::Constant(rate) => Asked::Constant(rate.get()),
             RunRate::Profile(profile) => {
                 let held = to.at.saturating_sub(from.at);
-                over(profile.total(held.min(profile.duration())))
+                Asked::Messages(profile.total(held.min(profile.duration())))
             }
-            RunRate::Stdin => profile_asked.and_then(over),
+            RunRate::Stdin => profile_asked.map_or(Asked::Nothing, Asked::Messages),
         },
-        (None, Repeat::Paced(rate)) => Some(rate.get() * f64::from(scenario.connections)),
-        (None, Repeat::Flood | Repeat::ClosedLoop) => None,
+        (None, Repeat::Paced(rate)) => {
+            Asked::Constant(rate.get() * f64::from(scenario.connections))
+        }
+        (None, Repeat::Flood | Repeat::ClosedLoop) => Asked::Nothing,
     };
-    MessageRate {
-        asked_per_s,
-        reached_per_s: over(messages as f64).unwrap_or(0.0),
-        seconds,
-        lateness: Percentiles::of(&measured.lateness),
-        round_trip: Percentiles::of(&measured.service),
-        cpu_us_per_message: (messages > 0)
-            .then(|| (to.cpu.saturating_sub(from.cpu)).as_secs_f64() * 1e6 / messages as f64),
-    }
+    let cpu = to.cpu.saturating_sub(from.cpu);
+    MessageRate::of(asked, messages, seconds, cpu, &measured.lateness)
 }

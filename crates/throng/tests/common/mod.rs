@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod net;
+pub mod peers;
 pub mod process;
 
 use net::Net;

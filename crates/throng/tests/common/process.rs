@@ -118,6 +118,27 @@ impl Process {
         })
     }
 
+    /// Waits until there are `n` lines on stderr that contain `needle`, and returns all such.
+    pub fn wait_for_lines(&self, needle: &str, n: usize) -> Vec<String> {
+        let give_up = Instant::now() + LINE;
+        loop {
+            let text = self.stderr.get();
+            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+            let lines = whole.lines().filter(|line| line.contains(needle));
+            let lines: Vec<String> = lines.map(String::from).collect();
+            if lines.len() >= n {
+                return lines;
+            }
+            assert!(
+                Instant::now() < give_up,
+                "{}: {} lines with '{needle}' and not {n}; stderr:\n{text}",
+                self.name,
+                lines.len(),
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Waits until it listens on `port` of `net`.
     pub fn wait_for_listener(&mut self, net: &Net, port: u16) {
         let give_up = Instant::now() + LINE;

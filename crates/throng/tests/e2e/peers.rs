@@ -3,41 +3,9 @@
 //! A peer that is not installed fails its test; scripts/test installs them.
 
 use crate::common::net::Net;
+use crate::common::peers::{installed, source, start_server};
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run_words, serve, start_load, stop_serving};
-use std::path::Path;
-use std::process::Command;
-
-const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers");
-
-/// `program`, if it is installed.
-fn installed(net: &Net, program: &str) -> Command {
-    // Daemons live where an ordinary user's PATH does not lead.
-    let path = format!(
-        "{}:/usr/local/sbin:/usr/sbin:/sbin",
-        std::env::var("PATH").unwrap_or_default()
-    );
-    let found = path.split(':').map(|d| Path::new(d).join(program));
-    let program = found
-        .into_iter()
-        .find(|p| p.is_file())
-        .unwrap_or_else(|| panic!("{program} is not installed: run scripts/test"));
-    net.command(program.to_str().expect("a plain path"))
-}
-
-/// Starts a peer that listens on `port`, and waits until it does.
-fn start_server(net: &Net, program: &str, args: &[&str], port: u16) -> Process {
-    let mut command = installed(net, program);
-    command.args(args);
-    let mut server = Process::start(format!("{program} {}", args.join(" ")), command);
-    server.wait_for_listener(net, port);
-    server
-}
-
-/// A peer's program from `tests/peers`.
-fn source(name: &str) -> String {
-    format!("{PEERS}/{name}")
-}
 
 #[test]
 fn nginx_holds_idle_keepalive_connections() {

@@ -1,27 +1,48 @@
-// A WebSocket echo server, by the library ws. Arguments: port.
+// A WebSocket server, by the library ws. Arguments: port.
 //
-// Pings each client once. Answers "fragments" in three fragments, and "close 4001" by closing so.
+// What it does is in the path: /echo echoes; /ping also pings all the time; /close/CODE closes so after the
+// first message; /sink takes messages. "close 4001" and "fragments" as messages do what they say. Of each
+// connection that is gone it says a line of JSON on stderr.
 "use strict";
 const { WebSocketServer } = require("ws");
+const crypto = require("node:crypto");
 
 const server = new WebSocketServer({
   host: "127.0.0.1",
   port: Number(process.argv[2]),
   backlog: 1024,
+  maxPayload: 0,
   perMessageDeflate: true,
 });
-server.on("connection", (ws) => {
-  ws.on("error", () => {});
+server.on("connection", (ws, request) => {
+  const path = request.url.split("?")[0];
+  const seen = { path: request.url, x: request.headers["x-test"], messages: 0, pings: 0, pongs: 0 };
+  const first = [];
+  const kinds = {};
+  let pinging;
+  if (path === "/ping") pinging = setInterval(() => ws.ping(), 20);
+  ws.on("error", (e) => (seen.error = e.message));
   ws.ping("from the server");
+  ws.on("ping", () => seen.pings++);
+  ws.on("pong", () => seen.pongs++);
+  ws.on("close", (code) => {
+    clearInterval(pinging);
+    console.error(JSON.stringify({ ...seen, first, binary: kinds, code }));
+  });
   ws.on("message", (data, binary) => {
+    seen.messages++;
     const text = binary ? "" : data.toString();
-    if (text === "close 4001") {
+    if (first.length < 4) first.push(binary ? data.length : text);
+    if (binary) kinds[crypto.createHash("sha256").update(data).digest("hex")] = data.length;
+    if (path.startsWith("/close/")) {
+      ws.close(Number(path.slice(7)), "as asked");
+    } else if (text === "close 4001") {
       ws.close(4001, "as asked");
     } else if (text === "fragments") {
       ws.send("ab", { fin: false });
       ws.send("€", { fin: false });
       ws.send("cd", { fin: true });
-    } else {
+    } else if (path !== "/sink") {
       ws.send(data, { binary });
     }
   });

@@ -90,7 +90,7 @@ pub enum AnswerBy {
     /// connection count for nothing.
     Marker {
         /// The text.
-        text: Pattern,
+        text: Box<Pattern>,
         /// How often it is passed over.
         skip: u32,
     },

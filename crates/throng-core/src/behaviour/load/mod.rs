@@ -46,6 +46,9 @@ pub enum Traffic {
 
 /// How long a peer may take to answer our farewell before the connection is closed.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// The same if the peer has broken the protocol: what it has under way is thrown away meanwhile, because a
+/// socket that is closed with bytes unread resets the connection, and the reset overtakes our last words.
+const BROKEN: Duration = Duration::from_millis(500);
 
 /// What a worker's load is to do.
 #[derive(Clone, Debug)]
@@ -100,8 +103,17 @@ impl Task {
     }
 }
 
+/// Somebody who is shown the traffic: each read, each write, whose connection it is.
+pub trait Tap: std::marker::Send {
+    /// These bytes came.
+    fn received(&mut self, id: u32, bytes: &[u8]);
+    /// These are sent.
+    fn sent(&mut self, id: u32, bytes: &[u8]);
+    /// The connection is gone.
+    fn closed(&mut self, id: u32);
+}
+
 /// Opens, sends, measures.
-#[derive(Debug)]
 pub struct Load<W: Wire = Raw, L: Looks = Nothing> {
     task: Task,
     wire: W,
@@ -120,6 +132,7 @@ pub struct Load<W: Wire = Raw, L: Looks = Nothing> {
     /// When traffic was switched off, or the end of time.
     off_at: Time,
     measured: Measured,
+    tap: Option<Box<dyn Tap>>,
 }
 
 /// What each connection remembers.
@@ -175,6 +188,8 @@ const ENDING: u8 = 16;
 const LEAVING: u8 = 32;
 /// Arrivals: messages are due that wait for the one before.
 const OWES: u8 = 64;
+/// Its lifetime is over, and whoever closes it does as was asked.
+const DONE: u8 = 128;
 
 impl<W: Wire, L: Looks> Load<W, L> {
     /// A load that does `task`. Traffic begins as each connection is up if `traffic` is [`Traffic::On`].
@@ -192,13 +207,21 @@ impl<W: Wire, L: Looks> Load<W, L> {
             read_due: HashMap::new(),
             held: HashMap::new(),
             dice: Dice::of(task.seed, &[u64::from(task.worker)]),
-            uid: task.worker,
+            // Counted from 1, as tcpkali does.
+            uid: task.worker + 1,
             dns_id: 0,
             traffic,
             off_at: Time(u64::MAX),
             measured: Measured::default(),
+            tap: None,
             task,
         }
+    }
+
+    /// Shows all that is received and sent to `tap`, too.
+    pub fn tapped(mut self, tap: Box<dyn Tap>) -> Load<W, L> {
+        self.tap = Some(tap);
+        self
     }
 
     /// The connection may send from now on, if there is traffic.
@@ -224,6 +247,10 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     /// Sends the next portion of the first messages, or goes on with the repeated ones.
     fn send_first(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
+        if conn.flags & (LEAVING | MIDDLE) == LEAVING {
+            conn.doing = Doing::Idle;
+            return;
+        }
         let speaker = self.speaker(conn, at.now);
         let script = &self.task.script;
         match script.first(conn.cursor, &speaker, &mut self.dice, &mut out.bytes) {
@@ -249,12 +276,15 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     /// What a connection with nothing under way does next.
     fn next(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
-        if conn.flags & (ENDING | LEAVING) != 0 {
-            conn.doing = Doing::Idle;
+        conn.doing = Doing::Idle;
+        if conn.flags & LEAVING != 0 {
+            // Nothing more is sent; the peer has the last word.
+            return;
+        }
+        if conn.flags & ENDING != 0 {
             self.leave(conn, at, out);
             return;
         }
-        conn.doing = Doing::Idle;
         if self.traffic != Traffic::On || !self.task.script.has_repeated() {
             return;
         }
@@ -441,25 +471,9 @@ fn ms(t: Time) -> u32 {
     t.0.div_ceil(1_000_000).clamp(1, u32::MAX.into()) as u32
 }
 
-impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
-    type Conn = LoadConn<W::Conn, L::Conn>;
-
-    fn memory(&self) -> Arc<[u8]> {
-        self.task.script.memory()
-    }
-
-    fn reads(&self) -> Reads {
-        match self.task.receive {
-            None if L::ANY || W::MESSAGES || self.pace.is_loop() || self.task.first_byte => {
-                Reads::All
-            }
-            None => Reads::Discards,
-            Some(bandwidth) if bandwidth.is_zero() => Reads::Never,
-            Some(_) => Reads::Asked,
-        }
-    }
-
-    fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+/// What happens on a connection.
+impl<W: Wire, L: Looks> Load<W, L> {
+    fn on_opened(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
         conn.uid = self.uid;
         self.uid = self.uid.wrapping_add(self.task.workers);
         self.pace.opened();
@@ -482,14 +496,20 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         self.sleep(conn, at, out);
     }
 
-    fn started(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+    fn on_started(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
         if conn.flags & BEGUN == 0 && self.wire.is_ready(&conn.wire) {
             self.begin(conn, at, out);
             self.sleep(conn, at, out);
         }
     }
 
-    fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox) {
+    fn on_received(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        bytes: &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) {
         if self.task.first_byte && conn.flags & HEARD == 0 {
             self.measured.first_byte.record(at.since_up());
         }
@@ -535,7 +555,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         }
         if came.leaving {
             conn.flags |= LEAVING;
-            conn.ends_ms = ms(at.now + FAREWELL);
+            conn.ends_ms = ms(at.now + if came.broken { BROKEN } else { FAREWELL });
         }
         if came.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
@@ -562,7 +582,13 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         }
     }
 
-    fn sent(&mut self, conn: &mut Self::Conn, n: usize, at: &At, out: &mut Outbox) {
+    fn on_sent(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        n: usize,
+        at: &At,
+        out: &mut Outbox,
+    ) {
         self.let_go(conn, at, out);
         match conn.doing {
             Doing::First => self.send_first(conn, at, out),
@@ -595,10 +621,13 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         self.sleep(conn, at, out);
     }
 
-    fn woken(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+    fn on_woken(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
         self.read_on(at, out);
         if conn.ends_ms > 0 && at.now.0 >= u64::from(conn.ends_ms) * 1_000_000 {
             conn.ends_ms = 0;
+            if conn.flags & LEAVING == 0 {
+                conn.flags |= DONE;
+            }
             match conn.doing {
                 Doing::First | Doing::Sending if conn.flags & LEAVING == 0 => {
                     conn.flags |= ENDING;
@@ -615,7 +644,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         self.sleep(conn, at, out);
     }
 
-    fn turn(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+    fn on_turn(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
         if self.pace.takes_arrivals() {
             let Some(due) = self.pace.take_arrival() else {
                 return;
@@ -641,12 +670,87 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         }
     }
 
+    /// Shows the tap what is about to be sent.
+    #[inline]
+    fn tap_sends(&mut self, at: &At, out: &Outbox) {
+        let Some(tap) = &mut self.tap else { return };
+        match &out.send {
+            Send::Nothing | Send::Back => {}
+            Send::Bytes | Send::Reply => tap.sent(at.id, &out.bytes),
+            Send::Memory(range) => {
+                let memory = self.task.script.memory();
+                tap.sent(at.id, &memory[range.start as usize..range.end as usize]);
+            }
+        }
+    }
+}
+
+impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
+    type Conn = LoadConn<W::Conn, L::Conn>;
+
+    fn memory(&self) -> Arc<[u8]> {
+        self.task.script.memory()
+    }
+
+    fn reads(&self) -> Reads {
+        match self.task.receive {
+            None if L::ANY || W::MESSAGES || self.pace.is_loop() => Reads::All,
+            None if self.task.first_byte || self.tap.is_some() => Reads::All,
+            None => Reads::Discards,
+            Some(bandwidth) if bandwidth.is_zero() => Reads::Never,
+            Some(_) => Reads::Asked,
+        }
+    }
+
+    #[inline]
+    fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.on_opened(conn, at, out);
+        self.tap_sends(at, out);
+    }
+
+    #[inline]
+    fn started(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.on_started(conn, at, out);
+        self.tap_sends(at, out);
+    }
+
+    #[inline]
+    fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox) {
+        if let Some(tap) = &mut self.tap {
+            tap.received(at.id, bytes);
+        }
+        self.on_received(conn, bytes, at, out);
+        self.tap_sends(at, out);
+    }
+
+    #[inline]
+    fn sent(&mut self, conn: &mut Self::Conn, n: usize, at: &At, out: &mut Outbox) {
+        self.on_sent(conn, n, at, out);
+        self.tap_sends(at, out);
+    }
+
+    #[inline]
+    fn woken(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.on_woken(conn, at, out);
+        self.tap_sends(at, out);
+    }
+
+    #[inline]
+    fn turn(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.on_turn(conn, at, out);
+        self.tap_sends(at, out);
+    }
+
     fn arrived(&mut self, now: Time) -> u32 {
         self.pace.arrived(now)
     }
 
     fn next_arrival(&self) -> Option<Time> {
         self.pace.next_arrival()
+    }
+
+    fn is_done(&self, conn: &Self::Conn) -> bool {
+        conn.flags & DONE != 0
     }
 
     fn closed(&mut self, conn: &mut Self::Conn, _: Closed, at: &At) {
@@ -664,6 +768,9 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         at.counters.messages_unsent.add(unsent);
         if self.pace.is_loop() && matches!(conn.doing, Doing::Sending | Doing::Awaiting) {
             self.pace.end_turn();
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.closed(at.id);
         }
         self.wire.closed(&mut conn.wire, at);
         self.looks.closed(&mut conn.looks, at);

@@ -175,9 +175,14 @@ impl Wire for WebSocket {
         if let Err(violation) = outcome {
             at.counters.violation(violation);
             conn.decoder.end(&mut self.partials);
+            conn.closing = true;
             let mask = self.mask().unwrap_or_default();
+            let before = out.len();
             frame::close_for(violation, self.rules.role, mask, out);
-            came.over = true;
+            // A client has nothing to say to a refusal; else the peer is to hear why.
+            came.over = out.len() == before && self.rules.role == Role::Client;
+            came.leaving = !came.over;
+            came.broken = true;
         }
         came.ready &= !came.over && !came.leaving;
         came

@@ -13,6 +13,8 @@ pub struct Came {
     pub over: bool,
     /// The peer is about to close it: send nothing more.
     pub leaving: bool,
+    /// With `leaving`: because it has broken the protocol, so that it may well not.
+    pub broken: bool,
 }
 
 /// A protocol that carries messages.

@@ -1,0 +1,84 @@
+//! What became of the connections, and how opening them went.
+
+use super::Percentiles;
+use crate::stats::{Closed, FailCause, Tally};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What became of the connections.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Asked for; `None` for a server without a maximum.
+    pub asked: Option<u64>,
+    /// Attempts started. attempted = established + failed + those under way at the end.
+    pub attempted: u64,
+    /// Attempts that came up.
+    pub established: u64,
+    /// Accepted: by the server in the same process, or by this server. `None` if there is none.
+    pub accepted: Option<u64>,
+    /// The most that were up at once.
+    pub peak: u64,
+    /// Up when the run was over, just before we closed them.
+    pub open_at_end: u64,
+    /// Attempts that failed, by cause; causes that did not occur are left out.
+    pub failed: BTreeMap<FailCause, u64>,
+    /// Closed by the peer's FIN.
+    pub closed_by_peer: u64,
+    /// Reset by the peer.
+    pub reset_by_peer: u64,
+    /// Lost because the peer no longer acknowledged.
+    pub timed_out: u64,
+    /// Ended by an error on our side.
+    pub lost_by_error: u64,
+    /// Closed by us: during the run, or at its end those that were still open. So established (or
+    /// accepted) = closed_by_peer + reset_by_peer + timed_out + lost_by_error + closed_by_us.
+    pub closed_by_us: u64,
+    /// TCP sockets in use in this network namespace at the peak, less those from before: what the
+    /// kernel itself counts. Both ends of a connection are sockets of this machine on loopback.
+    pub kernel_sockets: Option<u64>,
+    /// How many sockets that should be by our own count.
+    pub expected_sockets: Option<u64>,
+}
+
+impl Connections {
+    /// From the counts of the side that the run is about, taken when the run was over and before it
+    /// closed what was still open.
+    pub fn of(tally: &Tally, asked: Option<u64>, peak: u64) -> Connections {
+        Connections {
+            asked,
+            attempted: tally.attempted,
+            established: tally.established,
+            accepted: None,
+            peak,
+            open_at_end: tally.open(),
+            failed: FailCause::ALL
+                .into_iter()
+                .filter(|c| tally.failed(*c) > 0)
+                .map(|c| (c, tally.failed(c)))
+                .collect(),
+            closed_by_peer: tally.closed(Closed::ByPeer),
+            reset_by_peer: tally.closed(Closed::ResetByPeer),
+            timed_out: tally.closed(Closed::TimedOut),
+            lost_by_error: tally.closed(Closed::Error),
+            closed_by_us: tally.closed(Closed::ByUs) + tally.open(),
+            kernel_sockets: None,
+            expected_sockets: None,
+        }
+    }
+}
+
+/// How opening went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SetUp {
+    /// From the first attempt to the peak (the last connection up).
+    pub seconds: f64,
+    /// Connections established a second in that time.
+    pub per_s: f64,
+    /// Asked rate of attempts, if one was.
+    pub asked_per_s: Option<f64>,
+    /// From the start of an attempt to its success.
+    pub latency: Option<Percentiles>,
+    /// Processor time of the process in that time (both ends with a server in the same process), in
+    /// microseconds for each connection.
+    pub cpu_us_per_connection: Option<f64>,
+}

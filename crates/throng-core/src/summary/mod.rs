@@ -1,0 +1,133 @@
+//! What a run came to: a [`Snapshot`] for whoever watches, a [`Summary`] at the end. Plain data, from
+//! which every report is drawn. docs/summary.md describes the JSON form for scripts.
+
+mod connections;
+mod latency;
+mod over_time;
+mod rate;
+mod search;
+mod snapshot;
+mod tls;
+mod traffic;
+mod websocket;
+
+pub use connections::{Connections, SetUp};
+pub use latency::{AtPercentile, Latency, LatencyAt, LatencyOf, Percentiles};
+pub use over_time::{MAX_SAMPLES, Sample, Samples};
+pub use rate::{Asked, BandwidthKept, MessageRate};
+pub use search::SearchSummary;
+pub use snapshot::{Phase, Snapshot};
+pub use tls::TlsSummary;
+pub use traffic::{Answers, Steady, Traffic};
+pub use websocket::WebSocketSummary;
+
+use crate::diagnosis::Diagnosis;
+use crate::plan::Engine;
+use serde::{Deserialize, Serialize};
+
+/// The version of the JSON form. It grows when a field changes its meaning or goes; new fields alone
+/// do not change it.
+pub const VERSION: u32 = 1;
+
+/// So much in so many seconds, a second; nothing in no time.
+fn per_s(n: f64, seconds: f64) -> f64 {
+    if seconds > 0.0 { n / seconds } else { 0.0 }
+}
+
+/// What it took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// User-space memory (resident set) at the peak, less that before the first socket: rings, tables
+    /// and buffers included, both ends with a server in the same process.
+    pub user_bytes: u64,
+    /// The same for each connection; `None` under 1000 connections, where it says nothing.
+    pub user_bytes_per_connection: Option<f64>,
+    /// Growth of the kernel's slab memory over the machine, for each connection; `None` under 1000.
+    pub kernel_bytes_per_connection: Option<f64>,
+    /// Processor time in user mode, seconds.
+    pub cpu_user_s: f64,
+    /// Processor time in the kernel, seconds.
+    pub cpu_system_s: f64,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`VERSION`].
+    pub version: u32,
+    /// `throng` and its version.
+    pub tool: String,
+    /// `load` or `serve`.
+    pub role: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Whether all that was asked for was reached.
+    pub reached: bool,
+    /// What fell short or is worth knowing, one line each; the first one is the verdict.
+    pub findings: Vec<String>,
+    /// The limits that kept it from opening all, the likeliest first.
+    pub causes: Vec<Diagnosis>,
+    /// Whether the run was interrupted.
+    pub interrupted: bool,
+    /// When the run began, in seconds since 1970.
+    pub started_unix_s: f64,
+    /// How long all connections were held, once they were up; `None` for a server.
+    pub hold_s: Option<f64>,
+    /// How long the run took, closing not included.
+    pub seconds: f64,
+    /// How long closing all connections took.
+    pub closing_s: f64,
+    /// The kernel's release.
+    pub kernel: String,
+    /// Cores that the process could use.
+    pub cores: u32,
+    /// The event loop.
+    pub engine: Engine,
+    /// Why not io_uring, if it was not asked for otherwise.
+    pub why_epoll: Option<String>,
+    /// Threads on each side.
+    pub workers: u32,
+    /// What became of the connections.
+    pub connections: Connections,
+    /// How opening went; `None` for a server.
+    pub set_up: Option<SetUp>,
+    /// What went over the connections, seen from the side that the run is about.
+    pub traffic: Traffic,
+    /// The same seen from the server in the same process.
+    pub server_traffic: Option<Traffic>,
+    /// The message rate, if messages were sent.
+    pub message_rate: Option<MessageRate>,
+    /// How well the bandwidth was kept, if one was asked for.
+    pub bandwidth: Option<BandwidthKept>,
+    /// How long answers took.
+    pub latency: Latency,
+    /// What became of answers, where they were looked for.
+    pub answers: Option<Answers>,
+    /// How often the text that ends the run was seen (`--message-stop`); `None` if there is none.
+    pub stops_seen: Option<u64>,
+    /// What the search for a rate has found, if there was one.
+    pub search: Option<SearchSummary>,
+    /// What became of WebSocket, if connections speak it.
+    pub websocket: Option<WebSocketSummary>,
+    /// What became of TLS, if connections speak it.
+    pub tls: Option<TlsSummary>,
+    /// What it took.
+    pub cost: Cost,
+    /// The run second by second; thinned to at most [`MAX_SAMPLES`].
+    pub over_time: Vec<Sample>,
+    /// What went over the connections while all were up; `None` for a server, or if they never were.
+    pub steady: Option<Steady>,
+    /// Latencies at the percentiles that were asked for.
+    pub latencies: Vec<LatencyAt>,
+}
+
+impl Summary {
+    /// The exit code that belongs to it: 0 as asked, 1 it fell short, 130 interrupted.
+    pub fn exit_code(&self) -> u8 {
+        match (self.interrupted, self.reached) {
+            (true, _) => 130,
+            (false, true) => 0,
+            (false, false) => 1,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! How well the rates were kept that were asked for.
+
+use super::{Percentiles, Steady, per_s};
+use crate::scenario::Limits;
+use crate::stats::Durations;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How well the message rate was kept while all connections were up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MessageRate {
+    /// Messages a second asked for over all connections; `None` if no rate was. Where the rate varied, its
+    /// mean over `seconds`.
+    pub asked_per_s: Option<f64>,
+    /// Messages asked for in `seconds`, where the rate varied; `None` where it was the same all the time. Not
+    /// whole, since a rate is not.
+    pub asked_messages: Option<f64>,
+    /// Messages sent (replies in a closed loop) in `seconds`.
+    pub messages: u64,
+    /// The same a second.
+    pub reached_per_s: f64,
+    /// The window that was measured: the hold.
+    pub seconds: f64,
+    /// From when a message was due to when the kernel had taken it.
+    pub lateness: Option<Percentiles>,
+    /// Processor time of the process over the window, in microseconds a message.
+    pub cpu_us_per_message: Option<f64>,
+}
+
+/// What message rate was asked for, over all connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Asked {
+    /// None.
+    #[default]
+    Nothing,
+    /// The same all the time, messages a second.
+    Constant(f64),
+    /// One that varies: so many messages in the window.
+    Messages(f64),
+}
+
+impl MessageRate {
+    /// That of `messages` in a window of so many `seconds`, which took so much processor time. `lateness` is
+    /// that of the whole run.
+    pub fn of(
+        asked: Asked,
+        messages: u64,
+        seconds: f64,
+        cpu: Duration,
+        lateness: &Durations,
+    ) -> MessageRate {
+        let (asked_per_s, asked_messages) = match asked {
+            Asked::Nothing => (None, None),
+            Asked::Constant(rate) => (Some(rate), None),
+            Asked::Messages(all) => (Some(per_s(all, seconds)), Some(all)),
+        };
+        MessageRate {
+            asked_per_s,
+            asked_messages,
+            messages,
+            reached_per_s: per_s(messages as f64, seconds),
+            seconds,
+            lateness: Percentiles::of(lateness),
+            cpu_us_per_message: (messages > 0).then(|| cpu.as_secs_f64() * 1e6 / messages as f64),
+        }
+    }
+}
+
+/// How well the bandwidth was kept that each connection was given, while all were up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BandwidthKept {
+    /// Bytes a second that all connections together may send; `None` if as many as they like.
+    pub asked_sent_per_s: Option<f64>,
+    /// Bytes a second that they sent.
+    pub sent_per_s: f64,
+    /// Bytes a second that they may read. It is a bound: no more comes than the peer sends.
+    pub asked_received_per_s: Option<f64>,
+    /// Bytes a second that they read.
+    pub received_per_s: f64,
+    /// The window that was measured: the hold.
+    pub seconds: f64,
+}
+
+impl BandwidthKept {
+    /// What the `connections` of a run were given by `limits`, and what went over them while all were up.
+    /// `None` if they were given nothing.
+    pub fn of(limits: &Limits, connections: u64, steady: &Steady) -> Option<BandwidthKept> {
+        let all = |each: f64| each * connections as f64;
+        let asked_sent_per_s = limits.upstream.map(|b| all(b.get()));
+        let asked_received_per_s = limits.downstream.map(|b| all(b.get()));
+        let seconds = steady.seconds;
+        (asked_sent_per_s.is_some() || asked_received_per_s.is_some()).then(|| BandwidthKept {
+            asked_sent_per_s,
+            sent_per_s: per_s(steady.traffic.bytes_sent as f64, seconds),
+            asked_received_per_s,
+            received_per_s: per_s(steady.traffic.bytes_received as f64, seconds),
+            seconds,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::Traffic;
+    use crate::units::Bandwidth;
+
+    #[test]
+    fn a_rate_that_varies_is_told_by_its_messages_and_its_mean() {
+        let of = |asked, seconds| {
+            let cpu = Duration::from_millis(9);
+            MessageRate::of(asked, 900, seconds, cpu, &Durations::default())
+        };
+        let varied = of(Asked::Messages(1000.0), 10.0);
+        assert_eq!(
+            (varied.asked_per_s, varied.asked_messages),
+            (Some(100.0), Some(1000.0))
+        );
+        assert_eq!((varied.messages, varied.reached_per_s), (900, 90.0));
+        assert_eq!(varied.cpu_us_per_message, Some(10.0));
+        // As it was asked for, to the last bit.
+        let constant = of(Asked::Constant(0.3), 7.0);
+        assert_eq!(
+            (constant.asked_per_s, constant.asked_messages),
+            (Some(0.3), None)
+        );
+        let none = of(Asked::Nothing, 0.0);
+        assert_eq!((none.asked_per_s, none.reached_per_s), (None, 0.0));
+        assert_eq!(
+            of(Asked::Messages(0.0), 0.0).asked_per_s,
+            Some(0.0),
+            "a window of no length is no division by zero"
+        );
+    }
+
+    #[test]
+    fn bandwidth_is_that_of_all_connections_together() {
+        let steady = Steady {
+            seconds: 2.0,
+            traffic: Traffic {
+                bytes_sent: 19_000,
+                bytes_received: 500,
+                ..Traffic::default()
+            },
+            ..Steady::default()
+        };
+        let mut limits = Limits::default();
+        assert_eq!(BandwidthKept::of(&limits, 10, &steady), None);
+        limits.upstream = Bandwidth::bytes_per_second(1000.0);
+        let kept = BandwidthKept::of(&limits, 10, &steady).unwrap();
+        assert_eq!(kept.asked_sent_per_s, Some(10_000.0));
+        assert_eq!((kept.sent_per_s, kept.received_per_s), (9500.0, 250.0));
+        assert_eq!(kept.asked_received_per_s, None);
+    }
+}

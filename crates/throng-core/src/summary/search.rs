@@ -1,0 +1,107 @@
+//! What a search for the highest rate has found.
+
+use crate::pacing::search::{Ending, Found, Limit, Terms};
+use serde::{Deserialize, Serialize};
+
+/// What a search for the highest message rate under a bound of latency (`-r @10ms`) has found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchSummary {
+    /// How it ended.
+    pub ending: Ending,
+    /// The highest rate that held, in messages a second of the whole run; `None` if none did.
+    pub held_per_s: Option<f64>,
+    /// The same for each connection.
+    pub held_per_connection_per_s: Option<f64>,
+    /// Latency at that rate and `percentile`, microseconds, from when messages were due.
+    pub held_latency_us: Option<f64>,
+    /// The lowest rate that broke, of the whole run; `None` if none did. The true one lies between the two.
+    pub broke_per_s: Option<f64>,
+    /// What broke there.
+    pub broke_by: Option<Limit>,
+    /// The bound of latency, as the user wrote it.
+    pub under: String,
+    /// The same in microseconds.
+    pub under_us: f64,
+    /// The percentile of latency that is to stay under it, 0 to 100.
+    pub percentile: f64,
+    /// How narrow the bracket was to become: 0.02 is 2 %.
+    pub tolerance: f64,
+    /// Rates that were measured, repetitions included.
+    pub trials: u32,
+    /// How sure it is that the true rate lies between the two, 0 to 1.
+    pub confidence: f64,
+    /// All that in a sentence for people.
+    pub words: String,
+}
+
+impl SearchSummary {
+    /// Whether it has an answer: a rate that held, and either one that broke or none that was left to try.
+    pub fn is_settled(&self) -> bool {
+        self.held_per_s.is_some() && matches!(self.ending, Ending::Found | Ending::NeverBroke)
+    }
+
+    /// Of what was `found` on `terms`, over so many connections. `under` is the bound as it was written.
+    pub fn of(found: &Found, terms: &Terms, under: &str, connections: u64) -> SearchSummary {
+        let each = |rate: f64| (connections > 0).then(|| rate / connections as f64);
+        SearchSummary {
+            ending: found.ending,
+            held_per_s: found.held_per_s,
+            held_per_connection_per_s: found.held_per_s.and_then(each),
+            held_latency_us: found.held_latency.map(|l| l.as_nanos() as f64 / 1e3),
+            broke_per_s: found.broke_per_s,
+            broke_by: found.limit,
+            under: under.to_owned(),
+            under_us: terms.bound.as_nanos() as f64 / 1e3,
+            percentile: terms.percentile,
+            tolerance: terms.tolerance,
+            trials: found.trials,
+            confidence: found.confidence,
+            words: found.words(terms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pacing::{Observation, Order, RateSearch};
+    use std::time::Duration;
+
+    /// A server that takes 1000 a second in 1 ms each, and more in 100 ms.
+    fn found(terms: &Terms) -> Found {
+        let mut search = RateSearch::new(terms.clone());
+        loop {
+            let rate = match search.order() {
+                Order::Run { rate, .. } => rate.get(),
+                Order::Done(found) => return found,
+            };
+            let ms = if rate <= 1000.0 { 1 } else { 100 };
+            search.observe(&Observation {
+                asked_per_s: rate,
+                sent_per_s: rate,
+                answered_per_s: rate,
+                latency: Some(Duration::from_millis(ms)),
+                samples: 100_000,
+            });
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_told_for_the_run_and_for_each_connection() {
+        let terms = Terms::new(Duration::from_millis(10));
+        let found = found(&terms);
+        let told = SearchSummary::of(&found, &terms, "10ms", 50);
+        let held = told.held_per_s.unwrap();
+        assert_eq!(told.ending, Ending::Found);
+        assert!(held <= 1000.0 && told.broke_per_s.unwrap() > 1000.0);
+        assert_eq!(told.held_per_connection_per_s, Some(held / 50.0));
+        assert_eq!(
+            (told.held_latency_us, told.under_us),
+            (Some(1000.0), 10_000.0)
+        );
+        assert_eq!(told.broke_by, Some(Limit::Latency));
+        assert_eq!(told.words, found.words(&terms));
+        let none = SearchSummary::of(&found, &terms, "10ms", 0);
+        assert_eq!(none.held_per_connection_per_s, None);
+    }
+}

@@ -1,0 +1,81 @@
+//! What became of TLS.
+
+use super::Percentiles;
+use crate::stats::{Measured, Tally};
+use crate::tls_failure::TlsFailure;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What became of connections that were to speak TLS.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TlsSummary {
+    /// Handshakes that were done, resumed ones included.
+    pub handshakes: u64,
+    /// Those among them that resumed an earlier session (RFC 8446 section 2.2).
+    pub resumed: u64,
+    /// Handshakes that failed, and secured connections that were broken, by cause; causes that did not
+    /// occur are left out.
+    pub failed: BTreeMap<TlsFailure, u64>,
+    /// Those among `failed` whose handshake had been done: a fatal alert or a broken record ended them.
+    pub broken: u64,
+    /// Secured connections that the peer closed without saying so in TLS (close_notify, RFC 8446 section
+    /// 6.1): what came last may be missing.
+    pub truncated: u64,
+    /// Handshakes done a second, over `seconds`.
+    pub per_s: f64,
+    /// The window in which they were counted: from the beginning of the run until the last one.
+    pub seconds: f64,
+    /// From when a connection was up to when its handshake was done.
+    pub latency: Option<Percentiles>,
+}
+
+impl TlsSummary {
+    /// From a side's counts and measurements. `seconds`: from the beginning of the run until the last
+    /// handshake.
+    pub fn of(tally: &Tally, measured: &Measured, seconds: f64) -> TlsSummary {
+        TlsSummary {
+            handshakes: tally.secured,
+            resumed: tally.resumed,
+            failed: TlsFailure::ALL
+                .into_iter()
+                .filter(|why| tally.tls_failed(*why) > 0)
+                .map(|why| (why, tally.tls_failed(why)))
+                .collect(),
+            broken: tally.tls_broken,
+            truncated: tally.tls_truncated,
+            per_s: super::per_s(tally.secured as f64, seconds),
+            seconds,
+            latency: Percentiles::of(&measured.handshake),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Counters;
+    use std::time::Duration;
+
+    #[test]
+    fn handshakes_are_counted_with_those_that_failed_beside_them() {
+        let counters = Counters::default();
+        counters.secured.add(1010);
+        counters.resumed.add(4);
+        counters.tls_failed(TlsFailure::Expired);
+        counters.tls_failed(TlsFailure::Violation);
+        counters.tls_failed(TlsFailure::Violation);
+        counters.tls_broken.add(1);
+        counters.tls_truncated.add(5);
+        let mut measured = Measured::default();
+        measured.handshake.record(Duration::from_millis(3));
+        let told = TlsSummary::of(&counters.read(), &measured, 0.5);
+        assert_eq!((told.handshakes, told.resumed), (1010, 4));
+        assert_eq!((told.per_s, told.seconds), (2020.0, 0.5));
+        assert_eq!((told.broken, told.truncated), (1, 5));
+        let failed = [(TlsFailure::Expired, 1), (TlsFailure::Violation, 2)];
+        assert_eq!(told.failed, BTreeMap::from(failed));
+        assert_eq!(told.latency.map(|l| l.count), Some(1));
+        let nothing = TlsSummary::of(&Tally::default(), &measured, 0.0);
+        assert_eq!(nothing.per_s, 0.0);
+    }
+}

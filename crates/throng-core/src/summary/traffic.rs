@@ -1,0 +1,83 @@
+//! What went over the connections.
+
+use crate::stats::Tally;
+use serde::{Deserialize, Serialize};
+
+/// What went over the connections, seen from one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Whole messages sent.
+    pub messages_sent: u64,
+    /// Messages that were due and not sent when the connection ended.
+    pub messages_unsent: u64,
+    /// Whole replies (echoes) received, in a closed loop.
+    pub replies: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Sends that completed.
+    pub writes: u64,
+    /// Reads that gave bytes.
+    pub reads: u64,
+}
+
+impl Traffic {
+    /// From a side's counts.
+    pub fn of(tally: &Tally) -> Traffic {
+        Traffic {
+            messages_sent: tally.messages_sent,
+            messages_unsent: tally.messages_unsent,
+            replies: tally.messages_received,
+            bytes_sent: tally.bytes_sent,
+            bytes_received: tally.bytes_received,
+            writes: tally.writes,
+            reads: tally.reads,
+        }
+    }
+}
+
+/// What went over the connections from when all were up to the end of the hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Steady {
+    /// How long that was.
+    pub seconds: f64,
+    /// Connections that were open at its end and that this side had opened.
+    pub opened: u64,
+    /// Connections that were open at its end and that this process had accepted.
+    pub accepted: u64,
+    /// What went over those that were opened.
+    pub traffic: Traffic,
+    /// What went over those that were accepted.
+    pub accepted_traffic: Option<Traffic>,
+    /// Whether messages had markers: then those received are counted by them.
+    pub marked: bool,
+}
+
+/// What became of messages that an answer was looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// Answers that came.
+    pub received: u64,
+    /// Messages that had none when their connection ended.
+    pub unanswered: u64,
+    /// Answers to nothing that was asked.
+    pub unasked: u64,
+    /// Answers that say that something is wrong (DNS: an rcode other than 0). They are among `received`.
+    pub with_error: u64,
+    /// Connections on which something came that can't be DNS.
+    pub not_dns: u64,
+}
+
+impl Answers {
+    /// From a side's counts.
+    pub fn of(tally: &Tally) -> Answers {
+        Answers {
+            received: tally.messages_received,
+            unanswered: tally.messages_unanswered,
+            unasked: tally.answers_unasked,
+            with_error: tally.answers_with_error,
+            not_dns: tally.not_dns,
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The summary for people: the verdict in the first line, then aligned sections. What is absent, or
+//! zero and so says nothing, is left out. Everything else is in the JSON form ([`crate::json`]).
+
+mod latency;
+mod protocols;
+mod rates;
+mod section;
+mod traffic;
+mod words;
+
+pub(crate) use words::{continued, wrapped};
+
+use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
+use crate::human::{self, count, percent, things};
+use anstyle::Style;
+use section::{LABEL, Section, Value};
+use std::io::{self, Write};
+use throng_core::summary::{Connections, Sample, Summary};
+
+/// Prose is wrapped to this many columns, the width of the narrowest terminal that people use.
+pub(crate) const COLUMNS: usize = 80;
+/// Writes `summary` to `out`, in colour if `colour`.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::Result<()> {
+    let (verdict, style, notes) = verdict(summary);
+    for line in wrapped(&verdict, COLUMNS) {
+        writeln!(out, "{}", paint(&line, style, colour))?;
+    }
+    for note in notes {
+        for (i, line) in wrapped(note, COLUMNS - 2).iter().enumerate() {
+            writeln!(out, "{} {line}", if i == 0 { "-" } else { " " })?;
+        }
+    }
+    for section in [
+        connections(summary),
+        set_up(summary),
+        protocols::tls(summary),
+        protocols::websocket(summary),
+        traffic::traffic(summary),
+        rates::message_rate(summary),
+        rates::bandwidth(summary),
+        rates::search(summary),
+        traffic::answers(summary),
+        latency::latency(summary),
+        cost(summary),
+        run(summary),
+    ] {
+        section.write(out, colour)?;
+    }
+    Ok(())
+}
+
+/// The first line, its style, and the findings that follow it.
+fn verdict(summary: &Summary) -> (String, Style, &[String]) {
+    let findings = &summary.findings[..];
+    let (mut text, notes) = match findings {
+        [first, rest @ ..] if !summary.reached => (first.clone(), rest),
+        [] if !summary.reached && !summary.interrupted => {
+            (format!("Fell short: {}", composed(summary)), findings)
+        }
+        _ => (composed(summary), findings),
+    };
+    if summary.interrupted && !text.to_lowercase().contains("interrupt") {
+        text = format!(
+            "Interrupted after {}: {text}",
+            human::seconds(summary.seconds)
+        );
+    }
+    let style = match (summary.interrupted, summary.reached) {
+        (true, _) => ODD,
+        (false, true) => GOOD,
+        (false, false) => BAD,
+    };
+    (text, style, notes)
+}
+
+/// A verdict from the data alone.
+fn composed(summary: &Summary) -> String {
+    let c = &summary.connections;
+    if is_server(c) {
+        return format!(
+            "{} accepted, up to {} at once, in {}",
+            things(c.accepted.unwrap_or(0), "connection"),
+            count(c.peak),
+            human::seconds(summary.seconds)
+        );
+    }
+    let mut text = match c.asked {
+        Some(asked) => format!("{} of {}", count(c.peak), things(asked, "connection")),
+        None => things(c.peak, "connection"),
+    };
+    match summary.hold_s.filter(|s| *s >= 0.001) {
+        _ if c.peak == 0 => text += " established",
+        Some(s) if c.open_at_end == c.peak => text += &format!(" held for {}", human::seconds(s)),
+        Some(s) => text += &format!(" up, {} after {}", count(c.open_at_end), human::seconds(s)),
+        None => text += " up",
+    }
+    // A search runs at many rates: their mean says nothing, and what it found is told by itself.
+    if summary.search.is_some() {
+        return text;
+    }
+    if let Some(rate) = &summary.message_rate
+        && rate.reached_per_s > 0.0
+    {
+        text += &format!(" at {} messages/s", human::short(rate.reached_per_s));
+    }
+    text
+}
+
+/// Whether the run is about the accepting side.
+fn is_server(c: &Connections) -> bool {
+    c.attempted == 0 && c.accepted.is_some()
+}
+
+fn connections(summary: &Summary) -> Section {
+    let c = &summary.connections;
+    let mut all = Section::titled("Connections");
+    if let Some(asked) = c.asked {
+        all.number("asked", count(asked), "");
+    }
+    if !is_server(c) {
+        all.number("attempted", count(c.attempted), "");
+        all.number("established", count(c.established), "");
+        let mut failed: Vec<_> = c.failed.iter().collect();
+        failed.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        for (cause, n) in failed {
+            let share = percent(*n as f64, c.attempted as f64)
+                .map(|p| format!("{p} of attempts"))
+                .unwrap_or_default();
+            all.bad("failed", count(*n), &format!("{}, {share}", cause.words()));
+        }
+        let failed: u64 = c.failed.values().fold(0, |a, n| a.saturating_add(*n));
+        let under_way = c
+            .attempted
+            .saturating_sub(c.established)
+            .saturating_sub(failed);
+        if under_way > 0 {
+            all.number(
+                "under way",
+                count(under_way),
+                "neither up nor failed at the end",
+            );
+        }
+    }
+    if let Some(accepted) = c.accepted {
+        let by = match is_server(c) {
+            true => "",
+            false => "by the server in this process",
+        };
+        match accepted == c.established || is_server(c) {
+            true => all.number("accepted", count(accepted), by),
+            false => all.odd("accepted", count(accepted), by),
+        }
+    }
+    let share = c
+        .asked
+        .and_then(|asked| percent(c.peak as f64, asked as f64))
+        .map(|p| format!(", {p} of asked"))
+        .unwrap_or_default();
+    all.number("peak", count(c.peak), &format!("at once{share}"));
+    all.number("open at the end", count(c.open_at_end), "");
+    for (n, by) in [
+        (c.closed_by_peer, "by the peer"),
+        (c.reset_by_peer, "by the peer's reset"),
+        (c.timed_out, "the peer no longer answered"),
+        (c.lost_by_error, "by an error on this side"),
+    ] {
+        match n {
+            0 => {}
+            _ if is_server(c) => all.number("closed", count(n), by),
+            _ => all.bad("closed", count(n), by),
+        }
+    }
+    // That the run closes what is up when it is over goes without saying.
+    let meanwhile = c.closed_by_us.saturating_sub(c.open_at_end);
+    if meanwhile > 0 {
+        all.number("closed", count(meanwhile), "by this side");
+    }
+    if let Some(kernel) = c.kernel_sockets {
+        all.kernel_sockets(kernel, c.expected_sockets);
+    }
+    all
+}
+
+fn set_up(summary: &Summary) -> Section {
+    let mut all = Section::titled("Set-up");
+    let Some(s) = &summary.set_up else {
+        return all;
+    };
+    all.number("time", human::seconds(s.seconds), "");
+    let asked = match s.asked_per_s {
+        Some(asked) => format!("asked: {}", human::rate(asked)),
+        None => String::new(),
+    };
+    all.number("rate", human::rate(s.per_s), &asked);
+    // The interval in which the last connection came up belongs to it.
+    let mut ended = false;
+    let while_opening = |sample: &&Sample| !std::mem::replace(&mut ended, sample.at_s >= s.seconds);
+    let points: Vec<(f64, f64)> = summary
+        .over_time
+        .iter()
+        .take_while(while_opening)
+        .map(|sample| (sample.at_s, sample.established_per_s))
+        .collect();
+    all.sparkline("over time", &points);
+    all
+}
+
+fn cost(summary: &Summary) -> Section {
+    let c = &summary.cost;
+    let mut all = Section::titled("Cost");
+    let each = |n: f64| format!("{} a connection", human::bytes(n.round() as u64));
+    let per_connection = c.user_bytes_per_connection.map(each).unwrap_or_default();
+    if c.user_bytes > 0 {
+        all.number("user memory", human::bytes(c.user_bytes), &per_connection);
+    }
+    if let Some(n) = c.kernel_bytes_per_connection {
+        let total = n * summary.connections.peak as f64;
+        all.number("kernel memory", human::bytes(total as u64), &each(n));
+    }
+    let cpu = c.cpu_user_s + c.cpu_system_s;
+    if cpu > 0.0 {
+        let parts = format!(
+            "{} user, {} system",
+            human::seconds(c.cpu_user_s),
+            human::seconds(c.cpu_system_s)
+        );
+        all.number("CPU", human::seconds(cpu), &parts);
+    }
+    let connect = summary
+        .set_up
+        .as_ref()
+        .and_then(|s| s.cpu_us_per_connection);
+    if let Some(us) = connect {
+        all.number("", human::micros(us), "CPU a connection, opening it");
+    }
+    let message = summary
+        .message_rate
+        .as_ref()
+        .and_then(|r| r.cpu_us_per_message);
+    if let Some(us) = message {
+        all.number("", human::micros(us), "CPU a message, while all were up");
+    }
+    all
+}
+
+fn run(summary: &Summary) -> Section {
+    let mut all = Section::titled("Run");
+    let engine = format!(
+        "{}, {}, {}, Linux {}",
+        summary.engine.name(),
+        things(summary.workers.into(), "worker"),
+        things(summary.cores.into(), "core"),
+        summary.kernel
+    );
+    all.prose("engine", &engine);
+    if let Some(why) = &summary.why_epoll {
+        all.prose("not io_uring", why);
+    }
+    let mut took = human::seconds(summary.seconds);
+    if summary.closing_s > 0.0 {
+        took += &format!(", then closing {}", human::seconds(summary.closing_s));
+    }
+    all.prose("took", &took);
+    all.prose("tool", &summary.tool);
+    let lines = words::command(&summary.command, COLUMNS - LABEL);
+    all.push("command", Value::Lines(lines), PLAIN);
+    all
+}

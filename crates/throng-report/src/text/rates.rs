@@ -1,0 +1,84 @@
+//! How well the rates were kept that were asked for, or which one was found.
+
+use super::section::Section;
+use crate::human::{self, count, percent, things};
+use throng_core::pacing::Limit;
+use throng_core::summary::Summary;
+
+pub(super) fn message_rate(summary: &Summary) -> Section {
+    let mut all = Section::titled("Message rate");
+    let Some(r) = &summary.message_rate else {
+        return all;
+    };
+    let over = format!("over {}", human::seconds(r.seconds));
+    let over = |part: f64, whole: f64| match percent(part, whole) {
+        Some(share) => format!("{share} of asked, {over}"),
+        None => over.clone(),
+    };
+    match (r.asked_messages, r.asked_per_s) {
+        // The mean of a rate that varies says less than how many messages that was.
+        (Some(asked), per_s) => {
+            let mean = human::rate(per_s.unwrap_or(0.0));
+            let text = format!("messages, {mean} on average");
+            all.number("asked", count(asked.round() as u64), &text);
+            let share = over(r.messages as f64, asked);
+            all.number("sent", count(r.messages), &share);
+        }
+        (None, Some(asked)) => {
+            all.number("asked", human::rate(asked), "");
+            let share = over(r.reached_per_s, asked);
+            all.number("reached", human::rate(r.reached_per_s), &share);
+        }
+        (None, None) => all.number("reached", human::rate(r.reached_per_s), &over(0.0, 0.0)),
+    }
+    all
+}
+
+pub(super) fn bandwidth(summary: &Summary) -> Section {
+    let mut all = Section::titled("Bandwidth");
+    let Some(b) = &summary.bandwidth else {
+        return all;
+    };
+    for (label, asked, reached) in [
+        ("sent", b.asked_sent_per_s, b.sent_per_s),
+        ("received", b.asked_received_per_s, b.received_per_s),
+    ] {
+        let Some(asked) = asked else { continue };
+        let share = percent(reached, asked).map_or(String::new(), |p| format!("{p} of "));
+        let over = human::seconds(b.seconds);
+        let text = format!("{share}{}, over {over}", human::throughput(asked));
+        all.number(label, human::throughput(reached), &text);
+    }
+    all
+}
+
+/// What a search has found. The sentence that says it is among the findings.
+pub(super) fn search(summary: &Summary) -> Section {
+    let mut all = Section::titled("Search");
+    let Some(s) = &summary.search else {
+        return all;
+    };
+    if let Some(held) = s.held_per_s {
+        let each = s.held_per_connection_per_s.map_or(String::new(), |each| {
+            format!("{} on each connection", human::rate(each))
+        });
+        all.number("held", human::rate(held), &each);
+    }
+    if let Some(us) = s.held_latency_us {
+        let under = human::micros(s.under_us);
+        let text = format!("at p{}, of {under} allowed", s.percentile);
+        all.number("latency there", human::micros(us), &text);
+    }
+    if let Some(broke) = s.broke_per_s {
+        let what = match s.broke_by {
+            Some(Limit::Latency) => "latency was over that",
+            Some(Limit::Sending) => "not all messages got out",
+            Some(Limit::Answers) => "not all messages were answered",
+            None => "",
+        };
+        all.number("broke", human::rate(broke), what);
+    }
+    let sure = format!("{:.0} % sure", s.confidence * 100.0);
+    all.number("tried", things(s.trials.into(), "rate"), &sure);
+    all
+}

@@ -1,0 +1,101 @@
+//! What went over the connections, and what became of answers.
+
+use super::section::Section;
+use crate::human::{self, count, things};
+use throng_core::summary::{Summary, Traffic};
+
+pub(super) fn traffic(summary: &Summary) -> Section {
+    let mut all = Section::titled("Traffic");
+    let mut side = |t: &Traffic, sent: &'static str, received: &'static str| {
+        if t.bytes_sent > 0 {
+            let what = match t.messages_sent {
+                0 => things(t.writes, "write"),
+                n => things(n, "message"),
+            };
+            all.number(sent, human::bytes(t.bytes_sent), &what);
+        }
+        if t.bytes_received > 0 {
+            let what = match t.replies {
+                0 => things(t.reads, "read"),
+                n => format!("{} in {}", things(n, "message"), things(t.reads, "read")),
+            };
+            all.number(received, human::bytes(t.bytes_received), &what);
+        }
+    };
+    side(&summary.traffic, "sent", "received");
+    if let Some(t) = &summary.server_traffic {
+        side(t, "server sent", "server received");
+    }
+    let unsent = summary.traffic.messages_unsent;
+    if unsent > 0 {
+        all.bad("not sent", count(unsent), "messages that were due");
+    }
+    if let Some(n @ 1..) = summary.stops_seen {
+        all.number("text seen", count(n), "that ends the run");
+    }
+    if let Some(text) = throughput(summary) {
+        all.prose("throughput", &text);
+    }
+    all
+}
+
+/// Bytes a second while all connections were up, as the samples have it; without a set-up, or with
+/// none of them in that time, over the whole run.
+fn throughput(summary: &Summary) -> Option<String> {
+    let up_s = summary.set_up.as_ref().map_or(f64::INFINITY, |s| s.seconds);
+    let (mut seconds, mut sent, mut received, mut start) = (0.0, 0.0, 0.0, 0.0);
+    for sample in &summary.over_time {
+        if start >= up_s {
+            let length = sample.at_s - start;
+            seconds += length;
+            sent += sample.sent_per_s * length;
+            received += sample.received_per_s * length;
+        }
+        start = sample.at_s;
+    }
+    let mut when = "while all were up";
+    if seconds <= 0.0 {
+        when = "over the whole run";
+        seconds = summary.seconds;
+        sent = summary.traffic.bytes_sent as f64;
+        received = summary.traffic.bytes_received as f64;
+    }
+    let parts: Vec<String> = [(sent, "sent"), (received, "received")]
+        .into_iter()
+        .filter(|(bytes, _)| *bytes > 0.0 && seconds > 0.0)
+        .map(|(bytes, way)| format!("{} {way}", human::throughput(bytes / seconds)))
+        .collect();
+    (!parts.is_empty()).then(|| format!("{}, {when}", parts.join(", ")))
+}
+
+/// What became of messages that an answer was looked for.
+pub(super) fn answers(summary: &Summary) -> Section {
+    let mut all = Section::titled("Answers");
+    let Some(a) = &summary.answers else {
+        return all;
+    };
+    let whole = match (a.received, a.unanswered) {
+        (1.., 0) => "none is missing",
+        _ => "",
+    };
+    all.number("received", count(a.received), whole);
+    if a.with_error > 0 {
+        all.odd("with an error", count(a.with_error), "of those");
+    }
+    if a.unanswered > 0 {
+        let what = "messages, when their connection ended";
+        all.bad("unanswered", count(a.unanswered), what);
+    }
+    if a.unasked > 0 {
+        all.odd(
+            "unasked",
+            count(a.unasked),
+            "answers to nothing that was sent",
+        );
+    }
+    if a.not_dns > 0 {
+        let what = "connections on which other things came";
+        all.bad("not DNS", count(a.not_dns), what);
+    }
+    all
+}

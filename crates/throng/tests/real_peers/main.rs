@@ -1,0 +1,13 @@
+//! The `throng` binary against what others have written: WebSocket by `websockets` (PyPI) and `ws` (npm), TLS by
+//! OpenSSL and nginx, DNS by NSD, plain sockets by Python.
+//!
+//! Each test has a network namespace of its own. The peers' programs are in `tests/peers`; scripts/test installs
+//! what runs them.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod websocket_load;
+
+/// Each engine passes each test.
+const ENGINES: [&str; 2] = ["uring", "epoll"];

@@ -1,0 +1,299 @@
+//! `throng load` by WebSocket, against servers by the libraries `websockets` and `ws`, and against one that
+//! breaks the protocol.
+
+use crate::ENGINES;
+use crate::common::net::Net;
+use crate::common::peers::{said, serve_script};
+use crate::common::process::Ran;
+use crate::common::run_words;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use throng_core::websocket::Violation;
+
+const SERVERS: [&str; 2] = ["ws_server.py", "ws_server.js"];
+
+/// Runs a load against `path` of the server on port 9000.
+fn load(net: &Net, path: &str, args: &[&str]) -> Ran {
+    let target = format!("ws://127.0.0.1:9000{path}");
+    let words = [&["load", "--output", "json", &target], args].concat();
+    run_words(net, &words)
+}
+
+#[test]
+fn messages_of_every_kind_arrive_and_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, size: usize| {
+        let path = directory.path().join(name);
+        let bytes: Vec<u8> = (0..size).map(|i| (i * i / 7) as u8).collect();
+        std::fs::write(&path, bytes).unwrap();
+        let path = path.display().to_string();
+        let sum = Net::host().shell(&format!("sha256sum {path}"));
+        let sum = sum.split(' ').next().unwrap().to_owned();
+        (format!(r"\{{ws.binary <{path}>}}"), sum)
+    };
+    let (small, small_sum) = file("64 KiB".replace(' ', "-").as_str(), 64 << 10);
+    let (large, large_sum) = file("1-MiB", 1 << 20);
+    // The messages, what the server has first, and what comes back of all it has, in bytes.
+    let rows: [(&[&str], Value, &[usize]); 6] = [
+        (&["-m", "hällo"], json!("hällo"), &[2 + 6]),
+        (
+            &["-m", &small, "-m", &large],
+            json!(64 << 10),
+            &[4 + (64 << 10), 10 + (1 << 20)],
+        ),
+        (
+            &["-m", r#"\{ws.text "frag" ...}\{ws.continuation "mented"}"#],
+            json!("fragmented"),
+            &[2 + 10],
+        ),
+        // An answer to the ping, and one to the text.
+        (
+            &["-m", r#"\{ws.ping "there?"}\{ws.text "yes"}"#],
+            json!("yes"),
+            &[2 + 6 + 2 + 3],
+        ),
+        // Comes back in three.
+        (
+            &["-m", "fragments"],
+            json!("fragments"),
+            &[2 + 2 + 2 + 3 + 2 + 2],
+        ),
+        (
+            &["-1", "first", "-m", r"\{connection.uid}"],
+            json!("first"),
+            &[],
+        ),
+    ];
+    for name in SERVERS {
+        let net = Net::own();
+        let server = serve_script(&net, name, 9000, &[]);
+        let mut gone = 0;
+        for engine in ENGINES {
+            for (messages, first, back) in &rows {
+                let how = ["-c", "4", "--closed-loop", "--hold", "1s"];
+                let header = ["--engine", engine, "-H", "X-Test: yes"];
+                let ran = load(&net, "/echo?a=1", &[messages, &how[..], &header].concat());
+                let s = ran.reached();
+                let websocket = s.websocket.clone().unwrap();
+                assert_eq!(websocket.upgraded, 4, "{ran}");
+                assert_eq!(websocket.violations, BTreeMap::new(), "{ran}");
+                assert!(s.traffic.replies >= 4 * back.len() as u64, "{ran}");
+                let all = said(&server, gone + 4).split_off(gone);
+                gone += 4;
+                let mut had = 0;
+                for seen in &all {
+                    assert_eq!(seen["path"], "/echo?a=1", "{seen}");
+                    assert_eq!(seen["x"], "yes", "{seen}");
+                    assert_eq!(&seen["first"][0], first, "{seen}");
+                    assert!(seen["error"].is_null(), "{seen}");
+                    had += seen["messages"].as_u64().unwrap();
+                    if back.len() == 2 {
+                        let sums = json!({ &small_sum: 64 << 10, &large_sum: 1 << 20 });
+                        assert_eq!(seen["binary"], sums, "{seen}");
+                    }
+                    if name.ends_with("js") && messages[1].contains("ping") {
+                        assert!(
+                            seen["pings"].as_u64() >= seen["messages"].as_u64(),
+                            "{seen}"
+                        );
+                    }
+                }
+                // A closed loop waits: at the end there is one under way on each connection at most.
+                let more = had - s.traffic.replies;
+                assert!(more <= 4, "{had} arrived: {ran}");
+                if let [back] = back {
+                    // And the greeting, which is a ping.
+                    let least = s.traffic.replies * *back as u64 + 4 * (2 + 15);
+                    assert!(s.traffic.bytes_received >= least, "{least}: {ran}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pings_of_a_server_are_answered_while_messages_go_on() {
+    for name in SERVERS {
+        let net = Net::own();
+        let server = serve_script(&net, name, 9000, &[]);
+        for (turn, engine) in ENGINES.into_iter().enumerate() {
+            // Long messages, so that pings come while one is being sent.
+            let long = "x".repeat(100_000);
+            let args = [
+                "-c", "3", "-m", &long, "-r", "50", "--hold", "1500ms", "--engine", engine,
+            ];
+            let ran = load(&net, "/ping", &args);
+            let s = ran.summary();
+            assert_eq!(s.connections.open_at_end, 3, "{ran}");
+            assert_eq!(s.websocket.unwrap().violations, BTreeMap::new(), "{ran}");
+            for seen in &said(&server, 3 * (turn + 1))[3 * turn..] {
+                assert!(seen["pongs"].as_u64().unwrap() >= 5, "{seen}");
+                assert!(seen["messages"].as_u64().unwrap() >= 5, "{seen}");
+            }
+        }
+    }
+}
+
+#[test]
+fn echoes_are_timed_and_each_message_has_one() {
+    for name in SERVERS {
+        let net = Net::own();
+        let _server = serve_script(&net, name, 9000, &[]);
+        for engine in ENGINES {
+            let args = [
+                "-c",
+                "10",
+                "-m",
+                "a",
+                "-m",
+                "bcd",
+                "-r",
+                "20",
+                "--latency-echo",
+                "--hold",
+                "1s",
+                "--engine",
+                engine,
+            ];
+            let ran = load(&net, "/echo", &args);
+            let s = ran.reached();
+            let answers = s.answers.unwrap();
+            assert_eq!(answers.received, s.traffic.messages_sent, "{ran}");
+            assert_eq!((answers.unanswered, answers.unasked), (0, 0), "{ran}");
+            let response = s.latency.response.unwrap();
+            assert_eq!(response.count, s.traffic.messages_sent, "{ran}");
+            let service = s.latency.service.unwrap();
+            assert!(response.mean_us >= service.mean_us, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
+    for name in SERVERS {
+        let net = Net::own();
+        let server = serve_script(&net, name, 9000, &[]);
+        let mut gone = 0;
+        for engine in ENGINES {
+            for how in [&["-r", "10"][..], &[], &["--closed-loop"]] {
+                let args = [
+                    &["-c", "5", "-m", "hi", "--no-reconnect", "--hold", "1s"][..],
+                    &["--engine", engine],
+                    how,
+                ]
+                .concat();
+                let ran = load(&net, "/close/4001", &args);
+                let s = ran.fell_short();
+                assert_eq!(s.connections.closed_by_peer, 5, "{ran}");
+                assert_eq!(s.connections.open_at_end, 0, "{ran}");
+                assert_eq!(s.websocket.unwrap().violations, BTreeMap::new(), "{ran}");
+                assert!(s.findings[0].contains("5 closed by the peer"), "{ran}");
+                for seen in &said(&server, gone + 5)[gone..] {
+                    assert_eq!(seen["code"], 4001, "{seen}");
+                }
+                gone += 5;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lifetime_ends_with_a_close_frame_and_the_next_connection() {
+    for name in SERVERS {
+        let net = Net::own();
+        let server = serve_script(&net, name, 9000, &[]);
+        let mut gone = 0;
+        for engine in ENGINES {
+            let args = [
+                "-c",
+                "5",
+                "-m",
+                "hi",
+                "-r",
+                "50",
+                "--channel-lifetime",
+                "300ms",
+                "--hold",
+                "2s",
+                "--engine",
+                engine,
+            ];
+            let s = load(&net, "/echo", &args).summary();
+            let all = s.connections.established;
+            assert!(all >= 3 * 5, "{:#?}", s.connections);
+            let seen = said(&server, gone + all as usize).split_off(gone);
+            gone += all as usize;
+            let closed = seen.iter().filter(|s| s["code"] == 1000).count() as u64;
+            // Those of the end are only cut.
+            assert!(closed >= all - 5, "{closed} of {all}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_breaks_the_protocol_is_told_and_counted_by_kind() {
+    let rows = [
+        ("/404", Violation::Refused, None),
+        ("/no-http", Violation::NotHttp, None),
+        ("/accept", Violation::Handshake, None),
+        ("/extension", Violation::Handshake, None),
+        ("/masked", Violation::Masked, Some(1002)),
+        ("/reserved", Violation::ReservedBits, Some(1002)),
+        ("/opcode", Violation::Opcode, Some(1002)),
+        ("/continuation", Violation::Continuation, Some(1002)),
+        ("/interrupted", Violation::Interrupted, Some(1002)),
+        ("/text", Violation::Text, Some(1007)),
+        ("/close-code", Violation::CloseCode, Some(1002)),
+        ("/long-ping", Violation::LongControl, Some(1002)),
+        ("/and-much-more", Violation::Opcode, Some(1002)),
+    ];
+    let net = Net::own();
+    let server = serve_script(&net, "ws_broken_server.py", 9000, &[]);
+    for engine in ENGINES {
+        for (path, kind, code) in &rows {
+            let before = server.wait_for_lines(path, 0).len();
+            let args = [
+                "-c",
+                "3",
+                "-m",
+                "hello",
+                "-r",
+                "5",
+                "--no-reconnect",
+                "--hold",
+                "300ms",
+                "--connect-timeout",
+                "1s",
+                "--engine",
+                engine,
+            ];
+            let ran = load(&net, path, &args);
+            let s = ran.fell_short();
+            let counted = s.websocket.unwrap().violations;
+            assert_eq!(counted, BTreeMap::from([(*kind, 3)]), "{path}: {ran}");
+            assert_eq!(s.connections.open_at_end, 0, "{path}: {ran}");
+            for line in &server.wait_for_lines(path, before + 3)[before..] {
+                let told: Option<u16> = line.split(' ').next_back().unwrap().parse().ok();
+                assert_eq!(told, *code, "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_target_that_is_of_no_use_is_not_hammered() {
+    let net = Net::own();
+    let server = serve_script(&net, "ws_broken_server.py", 9000, &[]);
+    for (path, engine) in [("/404", "uring"), ("/opcode", "epoll")] {
+        let args = ["-c", "5", "--hold", "1s", "-T", "2s", "--engine", engine];
+        let ran = load(&net, path, &args);
+        let s = ran.fell_short();
+        // Each connection is tried again after 200 ms.
+        let tried = s.connections.attempted;
+        assert!(
+            (10..=5 * (2000 / 200 + 1)).contains(&tried),
+            "{tried}: {ran}"
+        );
+        assert!(server.wait_for_lines(path, tried as usize - 5).len() <= tried as usize);
+    }
+}
