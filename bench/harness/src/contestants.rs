@@ -146,7 +146,11 @@ impl Contestant {
             )),
             (_, Mode::Sink | Mode::Stream) => self.with(format!("{port} sink {n} {hold}")),
             (_, Mode::Echo) => {
-                let mode = if job.talk == Talk::WebSocket { "ws" } else { "echo" };
+                let mode = if job.talk == Talk::WebSocket {
+                    "ws"
+                } else {
+                    "echo"
+                };
                 let mut argv = self.with(format!("{port} {mode} {n} {hold} {}", job.size));
                 if job.talk == Talk::Tls {
                     argv.push("tls".to_owned());
@@ -211,7 +215,9 @@ impl Contestant {
     /// It did not say what was expected; one line for the user.
     pub fn words(&self, stdout: &str) -> Result<Words, String> {
         match self.interface {
-            Interface::Throng | Interface::ThrongSelf | Interface::Peer => Words::of_summary(stdout),
+            Interface::Throng | Interface::ThrongSelf | Interface::Peer => {
+                Words::of_summary(stdout)
+            }
             Interface::Iperf => Words::of_iperf(stdout),
             Interface::Floor => Words::of_floor(stdout),
             Interface::Tcpkali => Words::of_tcpkali(stdout),
@@ -248,12 +254,14 @@ impl Field {
         field.servers.extend(throng.clone());
         field.clients.extend(throng.clone());
         field.streams.extend(throng.clone());
-        field.streams.extend(throng.clone().map(|throng| Contestant {
-            name: "throng --self",
-            note: "both ends in one process",
-            interface: Interface::ThrongSelf,
-            ..throng
-        }));
+        field
+            .streams
+            .extend(throng.clone().map(|throng| Contestant {
+                name: "throng --self",
+                note: "both ends in one process",
+                interface: Interface::ThrongSelf,
+                ..throng
+            }));
         field.both_ends.extend(throng);
         let floor = field.built(
             binaries,
@@ -330,7 +338,9 @@ impl Field {
                 program: vec![text(path)],
                 peers: peers.to_owned(),
             }),
-            None => field.missing.push("iperf3: run bench/peers/setup.sh".to_owned()),
+            None => field
+                .missing
+                .push("iperf3: run bench/peers/setup.sh".to_owned()),
         }
         field
     }

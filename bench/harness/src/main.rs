@@ -24,8 +24,8 @@ mod usage;
 mod warm;
 mod words;
 
-use clap::Parser;
 use accuracy::PARTS;
+use clap::Parser;
 use contestants::Field;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,13 +85,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("peers");
     let mut field = Field::find(&binaries, &peers);
 
-    let (tables, names): (Vec<String>, Vec<String>) = arguments
-        .only
-        .into_iter()
-        .partition(|n| {
-            let accuracy = n == accuracy::NAME || PARTS.contains(&n.as_str());
-            accuracy || SUITES.iter().any(|s| s.is_called(n))
-        });
+    let (tables, names): (Vec<String>, Vec<String>) = arguments.only.into_iter().partition(|n| {
+        let accuracy = n == accuracy::NAME || PARTS.contains(&n.as_str());
+        accuracy || SUITES.iter().any(|s| s.is_called(n))
+    });
     let all = Effort {
         rounds: 1,
         quick: false,
@@ -151,7 +148,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
             }
         }
     }
-    let parts: Vec<String> = tables.into_iter().filter(|t| PARTS.contains(&t.as_str())).collect();
+    let parts: Vec<String> = tables
+        .into_iter()
+        .filter(|t| PARTS.contains(&t.as_str()))
+        .collect();
     if accuracy_wanted && !process::stopped() {
         match field.clients.first().and_then(|c| c.throng()) {
             Some(program) => {

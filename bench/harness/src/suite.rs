@@ -44,10 +44,20 @@ pub const SUITES: [Suite; 19] = {
     [
         suite("servers", Server, Sink, [&[PEERS], &[], &[]]),
         suite("clients", Client, Sink, [&[PEERS], &[], &[]]),
-        suite("self", BothEnds, Sink, [&[10_000], &[100_000], &[1_000_000]]),
+        suite(
+            "self",
+            BothEnds,
+            Sink,
+            [&[10_000], &[100_000], &[1_000_000]],
+        ),
         suite("echo-servers", Server, Echo, [&[1000], &[PEERS], &[]]),
         suite("echo-clients", Client, Echo, [&[1000], &[PEERS], &[]]),
-        suite("echo-self", BothEnds, Echo, [&[1000], &[100_000], &[1_000_000]]),
+        suite(
+            "echo-self",
+            BothEnds,
+            Echo,
+            [&[1000], &[100_000], &[1_000_000]],
+        ),
         Suite {
             size: CHUNK,
             ..suite("throughput", BothEnds, Stream, [&[1, 100], &[], &[]])

@@ -105,7 +105,11 @@ impl Grid {
                     _ => format!("{cell:>w$}"),
                 })
                 .collect();
-            let _ = writeln!(out, "{}", format!("{edge}{}{end}", cells.join(gap)).trim_end());
+            let _ = writeln!(
+                out,
+                "{}",
+                format!("{edge}{}{end}", cells.join(gap)).trim_end()
+            );
             if l == 0 && markdown {
                 let _ = writeln!(out, "|---|{}", "---:|".repeat(self.head.len() - 1));
             }

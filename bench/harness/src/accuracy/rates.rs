@@ -95,9 +95,7 @@ fn one(subject: &Subject, connections: u32, rate: f64, seconds: u32) -> Result<S
 /// A million connections, each message different.
 fn million(subject: &Subject) -> (Grid, bool) {
     let measured = || {
-        let mut argv = subject.argv(&format!(
-            "load --self -c {MILLION} -r 0.1 --hold 60s"
-        ));
+        let mut argv = subject.argv(&format!("load --self -c {MILLION} -r 0.1 --hold 60s"));
         argv.extend(["-m", DYNAMIC].map(str::to_owned)); // it has a blank
         let said = run(&argv, MILLION)?;
         let kept = said.rate()?;
@@ -126,7 +124,11 @@ fn million(subject: &Subject) -> (Grid, bool) {
         title: "A million connections, each message different".to_owned(),
         about: format!("`throng load --self -c 1m -m '{DYNAMIC}' -r 0.1 --hold 60s`"),
         head: head.map(str::to_owned).to_vec(),
-        rows: vec![std::iter::once("1m at 0.1/s".to_owned()).chain(row).collect()],
+        rows: vec![
+            std::iter::once("1m at 0.1/s".to_owned())
+                .chain(row)
+                .collect(),
+        ],
     };
     (grid, ran)
 }

@@ -11,6 +11,10 @@ pub struct Said {
     pub message_rate: Option<MessageRate>,
     /// What went over the connections while all were up.
     pub steady: Option<Steady>,
+    /// What a search found.
+    pub search: Option<Found>,
+    /// How long it took, closing not included.
+    pub seconds: f64,
     /// What it took.
     pub cost: Cost,
 }
@@ -55,6 +59,21 @@ pub struct Bytes {
     pub bytes_sent: u64,
     /// That were read.
     pub bytes_received: u64,
+}
+
+/// What a search for a rate found.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Found {
+    /// How it ended.
+    pub ending: String,
+    /// The highest rate that held, in all.
+    pub held_per_s: Option<f64>,
+    /// The lowest that broke.
+    pub broke_per_s: Option<f64>,
+    /// Measurements.
+    pub trials: u32,
+    /// From 0 to 1.
+    pub confidence: f64,
 }
 
 /// What a run took.
@@ -115,8 +134,8 @@ mod tests {
     #[test]
     fn a_summary_is_read_and_a_run_without_messages_says_why() {
         let said = Said::read(
-            r#"{"reached":false,"findings":["nobody listens"],"message_rate":null,
-                "steady":{"seconds":2.0,"opened":1,"accepted":0,"accepted_traffic":null,
+            r#"{"reached":false,"findings":["nobody listens"],"message_rate":null,"seconds":2.5,
+                "search":null,"steady":{"seconds":2.0,"opened":1,"accepted":0,"accepted_traffic":null,
                   "traffic":{"messages_sent":1,"bytes_sent":300,"bytes_received":50}},
                 "cost":{"user_bytes":1,"user_bytes_per_connection":null}}"#,
         )
