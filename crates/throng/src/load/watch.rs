@@ -409,7 +409,7 @@ impl LoadRun<'_> {
         // What was not answered is known only now.
         let ended: Tally = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let measured = self.measuring.finish(seconds)?;
+        let (measured, unwritten) = self.measuring.finish(seconds);
         self.watch.meter.wait_for_kernel();
         let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
 
@@ -445,7 +445,11 @@ impl LoadRun<'_> {
             searched: self.found.as_ref(),
             bad_profile: self.bad_profile.as_deref(),
         };
-        let (reached, findings) = verdict::of(&outcome);
+        let (mut reached, mut findings) = verdict::of(&outcome);
+        if let Some(trouble) = unwritten {
+            reached = false;
+            findings.push(trouble);
+        }
         let options = &self.scenario.options;
         let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
             || options.whole_run.is_some()

@@ -16,7 +16,7 @@ mod pattern;
 mod websocket;
 mod wire;
 
-pub use looks::{AnswerBy, Handed, Looks, Nothing, Seen, Watching};
+pub use looks::{AnswerBy, Handed, LookFor, Looks, Nothing, Seen, Watching};
 pub use pace::{Arriving, Pacing};
 pub use pattern::Pattern;
 pub use websocket::WebSocket;
