@@ -180,6 +180,12 @@ pub trait Behaviour {
         false
     }
 
+    /// The run is over: what is under way is finished, what there is to say to the peer is said, and the
+    /// connection is closed.
+    fn farewell(&mut self, _: &mut Self::Conn, _: &At, out: &mut Outbox) {
+        out.close = true;
+    }
+
     /// The connection is gone.
     fn closed(&mut self, _: &mut Self::Conn, _why: Closed, _: &At) {}
 

@@ -10,7 +10,7 @@ use crate::Failure;
 use crate::behave::LoadBehaviours;
 use crate::facts::Machine;
 use crate::run::{Side, TICK, Watch};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
@@ -386,6 +386,25 @@ impl LoadRun<'_> {
         }
     }
 
+    /// Where a protocol has a way to end a connection (WebSocket, TLS), ends them so, as far as peers answer.
+    fn say_farewell(&self) {
+        let options = &self.scenario.options;
+        let says = options.websocket.is_some() || options.tls_client.is_some();
+        if !says {
+            return;
+        }
+        self.watch.control.give(Order::Farewell);
+        let open = || self.sides.clients.tally().open();
+        let mut last = (Instant::now(), open());
+        while last.1 > 0 && last.0.elapsed() < STILL {
+            std::thread::sleep(Duration::from_millis(1));
+            let now = open();
+            if now != last.1 {
+                last = (Instant::now(), now);
+            }
+        }
+    }
+
     fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
         let seconds = self.watch.clock.elapsed();
         // What happens from here on is our closing: the counts are those of now.
@@ -398,6 +417,7 @@ impl LoadRun<'_> {
         let secured_at = self.sides.all().map(Side::last_secured).max();
         let secured_at = secured_at.unwrap_or_default();
         self.watch.live.clear();
+        self.say_farewell();
         self.watch.control.give(Order::Close);
         let Sides {
             clients: opening,

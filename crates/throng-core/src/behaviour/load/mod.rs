@@ -741,6 +741,16 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         self.tap_sends(at, out);
     }
 
+    fn farewell(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        conn.flags |= DONE;
+        match conn.doing {
+            Doing::First | Doing::Sending if conn.flags & LEAVING == 0 => conn.flags |= ENDING,
+            _ => self.leave(conn, at, out),
+        }
+        self.sleep(conn, at, out);
+        self.tap_sends(at, out);
+    }
+
     fn arrived(&mut self, now: Time) -> u32 {
         self.pace.arrived(now)
     }
