@@ -112,7 +112,7 @@ pub(super) fn to_the_end(
     let to_hold = run.open();
     if scenario.options.like_tcpkali && run.asked > 0 && !run.watch.interrupted() {
         let all = run.watch.peak >= run.asked;
-        run.watch.live.note(&face::ramp(scenario, all));
+        face::ramp(scenario, all, &mut run.watch);
     }
     let opened = run.opened();
     let held = if to_hold { run.hold()? } else { opened.mark };
