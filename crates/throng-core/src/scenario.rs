@@ -105,6 +105,8 @@ pub struct Options {
     pub verbosity: u8,
     /// Where metrics go.
     pub statsd: Option<StatsdAsked>,
+    /// The run is told as tcpkali tells it: in its lines, with its exit code.
+    pub like_tcpkali: bool,
 }
 
 /// When the repeated message is sent again.

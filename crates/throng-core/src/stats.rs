@@ -247,6 +247,15 @@ impl Counters {
         self.tls_failed[why as usize].add(1);
     }
 
+    /// TLS handshakes that have begun and neither succeeded nor failed, on a worker all of whose connections
+    /// speak TLS.
+    pub fn handshakes_under_way(&self) -> u64 {
+        let failed: u64 = self.tls_failed.iter().map(Counter::get).sum();
+        // Those that broke later were secured first.
+        let done = self.secured.get() + failed - self.tls_broken.get().min(failed);
+        (self.established.get() + self.accepted.get()).saturating_sub(done)
+    }
+
     /// Counts `n` connections that ended.
     pub fn closed(&self, why: Closed, n: u64) {
         self.closed[why as usize].add(n);
@@ -468,6 +477,19 @@ mod tests {
             (8, 2, 4)
         );
         assert_eq!(both.since(&tally), tally);
+    }
+
+    #[test]
+    fn handshakes_under_way_are_those_without_an_outcome() {
+        let counters = Counters::default();
+        counters.established.add(10);
+        counters.secured.add(4);
+        counters.tls_failed(TlsFailure::Expired);
+        assert_eq!(counters.handshakes_under_way(), 5);
+        // One of the four is broken later.
+        counters.tls_failed(TlsFailure::Violation);
+        counters.tls_broken.add(1);
+        assert_eq!(counters.handshakes_under_way(), 5);
     }
 
     #[test]

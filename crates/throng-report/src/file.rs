@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes `bytes` to the file `path`, replacing what was there: into a new file in the same directory,
 /// on disk before it takes the name. A file that is replaced keeps its mode; a symbolic link stays and
@@ -12,8 +12,7 @@ use std::path::Path;
 /// # Errors
 /// What the file system says, with the path. The old file is then still there as it was.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write(path, bytes)
-        .map_err(|e| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display())))
+    write(path, bytes).map_err(|e| cannot_write(path, &e))
 }
 
 /// Finds out whether [`write_whole`] can write `path`, without changing what is there: so that a long run
@@ -29,17 +28,15 @@ pub fn can_write(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => new_beside(path).map(drop),
         Err(e) => Err(e),
     };
-    tried.map_err(|e| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display())))
+    tried.map_err(|e| cannot_write(path, &e))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::metadata(path) {
-        Ok(old) if old.is_file() => {
-            replace(&fs::canonicalize(path)?, bytes, Some(old.permissions()))
-        }
-        Ok(_) => File::options().write(true).open(path)?.write_all(bytes),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => replace(path, bytes, None),
-        Err(e) => Err(e),
+    let target = Target::open(path)?;
+    target.file().write_all(bytes)?;
+    match target {
+        Target::New(new) => new.keep(),
+        Target::There(_) => Ok(()),
     }
 }
 
@@ -59,18 +56,72 @@ fn new_beside(path: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
         .make_in(directory(path), |path| File::create_new(path))
 }
 
-fn replace(path: &Path, bytes: &[u8], mode: Option<Permissions>) -> io::Result<()> {
-    let new = new_beside(path)?;
-    let directory = directory(path);
-    new.as_file().write_all(bytes)?;
-    if let Some(mode) = mode {
-        new.as_file().set_permissions(mode)?;
+/// A new file that is to take a name once it is complete; gone if it is dropped before.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    new: tempfile::NamedTempFile<File>,
+    path: PathBuf,
+}
+
+impl Pending {
+    /// One beside `path`, which is no link, with that mode if there is one to keep.
+    fn create(path: PathBuf, mode: Option<Permissions>) -> io::Result<Pending> {
+        let new = new_beside(&path)?;
+        if let Some(mode) = mode {
+            new.as_file().set_permissions(mode)?;
+        }
+        Ok(Pending { new, path })
     }
-    new.as_file().sync_all()?;
-    new.persist(path).map_err(|e| e.error)?;
-    // The name is durable once the directory is; some file systems can't, and the file is there.
-    let _ = File::open(directory).and_then(|d| d.sync_all());
-    Ok(())
+
+    pub fn file(&self) -> &File {
+        self.new.as_file()
+    }
+
+    /// Puts it on disk, then under its name.
+    pub fn keep(self) -> io::Result<()> {
+        self.new.as_file().sync_all()?;
+        self.new.persist(&self.path).map_err(|e| e.error)?;
+        // The name is durable once the directory is; some file systems can't, and the file is there.
+        let _ = File::open(directory(&self.path)).and_then(|d| d.sync_all());
+        Ok(())
+    }
+}
+
+/// Where a report goes that is not written in one piece.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// A file that takes its name at the end.
+    New(Pending),
+    /// What can't be replaced and is written to: `/dev/stdout`, a pipe.
+    There(File),
+}
+
+impl Target {
+    /// For `path`, which stays as it is for now.
+    pub fn open(path: &Path) -> io::Result<Target> {
+        match fs::metadata(path) {
+            Ok(old) if old.is_file() => {
+                Pending::create(fs::canonicalize(path)?, Some(old.permissions())).map(Target::New)
+            }
+            Ok(_) => File::options().write(true).open(path).map(Target::There),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Pending::create(path.to_owned(), None).map(Target::New)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    pub fn file(&self) -> &File {
+        match self {
+            Target::New(new) => new.file(),
+            Target::There(file) => file,
+        }
+    }
+}
+
+/// `e`, with what was to be written.
+pub(crate) fn cannot_write(path: &Path, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()))
 }
 
 #[cfg(test)]

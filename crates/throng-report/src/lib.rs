@@ -2,7 +2,8 @@
 //! a [`Summary`](throng_core::summary::Summary) at its end, for people ([`text`]) and for scripts
 //! ([`json`], described in docs/summary.md), and what a machine can hold before it ([`plan`]). [`human`] is how both say numbers, [`colour`] when and
 //! how they are coloured, [`mod@file`] how a report gets into a file. [`tcpkali`] draws the same in that
-//! program's lines, [`statsd`] sends metrics while the run lasts.
+//! program's lines, [`dump`] its dumps of traffic, [`statsd`] sends metrics while the run lasts; [`hdrlog`] and
+//! [`samples`] write down what was measured meanwhile.
 //!
 //! Nothing here measures or decides anything: a report says what the data say, and no more.
 
@@ -11,10 +12,13 @@
 pub mod colour;
 pub mod dump;
 pub mod file;
+pub mod hdrlog;
 pub use throng_core::human;
 pub mod json;
 pub mod live;
+mod log;
 pub mod plan;
+pub mod samples;
 mod sparkline;
 pub mod statsd;
 pub mod tcpkali;

@@ -355,35 +355,44 @@ fn until_up(snapshot: &Snapshot) -> Option<Duration> {
     Duration::try_from_secs_f64(missing as f64 / rate).ok()
 }
 
-/// What goes over the connections; nothing if nothing ever did.
+/// What goes over the connections, and how long answers take; nothing if nothing ever did.
 fn traffic(snapshot: &Snapshot) -> Vec<Part> {
     let (now, recent) = (&snapshot.now, &snapshot.recent);
     let serves = now.accepted > 0 || snapshot.phase == Phase::Serving;
-    let mut parts = Vec::new();
-    let mut say = |way: &str, bytes: u64, events: u64, what: &str| {
-        parts.push(part(format!(
-            "{way} {} {what}/s {}",
-            human::short(per_s(events, snapshot)),
-            human::throughput(per_s(bytes, snapshot)),
-        )));
-    };
-    let sent = || match (serves, now.messages_sent) {
+    let out = || match (serves, now.messages_sent) {
         (false, 1..) => (recent.messages_sent, "messages"),
         _ => (recent.writes, "writes"),
     };
-    let received = || match (serves, now.messages_received) {
+    let inward = || match (serves, now.messages_received) {
         (false, 1..) => (recent.messages_received, "replies"),
         _ => (recent.reads, "reads"),
     };
-    let ((out, out_what), (inward, in_what)) = (sent(), received());
-    if serves && now.bytes_received > 0 {
-        say("in", recent.bytes_received, inward, in_what);
-    }
+    let mut ways = Vec::new();
     if now.bytes_sent > 0 {
-        say("out", recent.bytes_sent, out, out_what);
+        ways.push(("out", recent.bytes_sent, out()));
     }
-    if !serves && now.bytes_received > 0 {
-        say("in", recent.bytes_received, inward, in_what);
+    if now.bytes_received > 0 {
+        ways.push(("in", recent.bytes_received, inward()));
+    }
+    if serves {
+        ways.reverse();
+    }
+    let throughput = |bytes: u64| human::throughput(per_s(bytes, snapshot));
+    let mut parts = Vec::new();
+    for (way, bytes, (events, what)) in &ways {
+        let rate = human::short(per_s(*events, snapshot));
+        parts.push(part(match snapshot.latency {
+            None => format!("{way} {rate} {what}/s {}", throughput(*bytes)),
+            Some(_) => format!("{way} {rate} {what}/s"),
+        }));
+    }
+    // Latency says more than bytes do: where there is room for one of them it is that.
+    if let Some((p50, p99)) = snapshot.latency {
+        let (p50, p99) = (human::duration(p50), human::duration(p99));
+        parts.push(part(format!("p50 {p50} p99 {p99}")));
+        for (way, bytes, _) in &ways {
+            parts.push(part(format!("{way} {}", throughput(*bytes))));
+        }
     }
     if !serves && now.messages_sent > 0 {
         parts.push(part(format!(
@@ -488,7 +497,9 @@ mod tests {
     fn terminal_lines_are_never_wider_than_the_terminal() {
         let mut closing = opening(true);
         closing.phase = Phase::Closing;
-        for snapshot in [opening(false), opening(true), serving(), closing] {
+        let mut measured = opening(true);
+        measured.latency = Some((Duration::ZERO, Duration::MAX));
+        for snapshot in [opening(false), opening(true), serving(), closing, measured] {
             for columns in 0..200 {
                 for line in lines(&snapshot, columns, false) {
                     assert!(line.chars().count() <= columns, "{columns}: {line}");
@@ -500,6 +511,26 @@ mod tests {
             ["█████▎░░░░░░░ 412,345 of 1,000,000 (41 %) · 36.2k/s · 12 failed: refused"]
         );
         assert_eq!(lines(&opening(false), 10, false), ["412,345 o…"]);
+    }
+
+    #[test]
+    fn latency_of_the_last_interval_has_room_in_80_columns() {
+        let mut snapshot = opening(true);
+        let us = Duration::from_micros;
+        snapshot.latency = Some((us(310), us(31_500)));
+        assert_eq!(
+            lines(&snapshot, 79, false)[1],
+            "out 60.0k messages/s · in 59.0k replies/s · p50 310 µs p99 31.5 ms"
+        );
+        assert_eq!(
+            lines(&snapshot, 130, false)[1],
+            "out 60.0k messages/s · in 59.0k replies/s · p50 310 µs p99 31.5 ms · \
+             out 938 KiB/s · in 922 KiB/s · 60,000 messages sent"
+        );
+        // A slow one as well.
+        snapshot.latency = Some((us(59_949_999), us(3_599_000_000)));
+        let line = &lines(&snapshot, 79, false)[1];
+        assert!(line.ends_with("p50 59.9 s p99 59m 59s"), "{line}");
     }
 
     #[test]

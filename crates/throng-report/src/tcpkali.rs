@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use throng_core::summary::{LatencyAt, LatencyOf, Summary};
+use throng_core::summary::{LatencyAt, LatencyOf, SearchSummary, Summary};
 
 /// What there is to say before the first connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,13 +91,25 @@ pub fn no_effect(option: &str) -> String {
 pub struct BestRate {
     /// The bound as the user wrote it.
     pub bound: String,
-    /// The percentile that stays under it.
+    /// The percentile of latency that stays under it.
     pub percentile: f64,
     /// Messages a second on each connection.
     pub per_s: f64,
 }
 
 impl BestRate {
+    /// What `search` found, if it found one.
+    fn of(search: &SearchSummary) -> Option<BestRate> {
+        let settled = search.is_settled();
+        let per_s = search.held_per_connection_per_s.filter(|_| settled)?;
+        Some(BestRate {
+            bound: search.under.clone(),
+            percentile: search.percentile,
+            per_s,
+        })
+    }
+
+    /// The line that says it.
     fn line(&self) -> String {
         let of = superscript(&general(self.percentile));
         let rate = general(self.per_s);
@@ -146,13 +158,13 @@ pub struct TcpkaliReport {
 }
 
 impl TcpkaliReport {
-    /// That of a run. `markers` says whether messages were counted by their markers; what a search
-    /// found is left to be filled in.
-    pub fn of(summary: &Summary, markers: bool) -> TcpkaliReport {
+    /// That of a run.
+    pub fn of(summary: &Summary) -> TcpkaliReport {
         let mut report = TcpkaliReport {
             seconds: summary.seconds,
             connections: summary.connections.open_at_end,
             latencies: summary.latencies.clone(),
+            best_rate: summary.search.as_ref().and_then(BestRate::of),
             ..TcpkaliReport::default()
         };
         let mut sides = vec![&summary.traffic];
@@ -174,19 +186,24 @@ impl TcpkaliReport {
             sent += side.messages_sent;
             received += side.replies;
         }
-        report.messages = markers.then_some((sent, received));
+        let marked = summary.steady.as_ref().is_some_and(|s| s.marked);
+        report.messages = marked.then_some((sent, received));
         report
     }
 }
 
-/// Whether a run did what tcpkali calls success: all connections came up in time. 130 if it was
-/// interrupted. tcpkali minds no rate that was missed and no connection that was lost and came back.
+/// Whether a run did what tcpkali calls success: all connections came up in time, and a search found
+/// what it was for. 130 if it was interrupted. tcpkali minds no rate that was missed and no connection that was lost and came back.
 pub fn exit_code(summary: &Summary) -> u8 {
     let all_came_up = summary
         .connections
         .asked
         .is_none_or(|asked| summary.connections.peak >= asked);
-    match (summary.interrupted, all_came_up) {
+    let found = summary
+        .search
+        .as_ref()
+        .is_none_or(SearchSummary::is_settled);
+    match (summary.interrupted, all_came_up && found) {
         (true, _) => 130,
         (false, true) => 0,
         (false, false) => 1,
@@ -245,8 +262,8 @@ pub fn write_result(report: &TcpkaliReport, out: &mut impl Write) -> io::Result<
         writeln!(out, "{}", latency_line(latency))?;
     }
     writeln!(out, "Test duration: {} s.", general(r.seconds))?;
-    if let Some(best) = &r.best_rate {
-        writeln!(out, "{}", best.line())?;
+    if let Some(line) = r.best_rate.as_ref().map(BestRate::line) {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use regex::Regex;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use throng_core::pacing::Ending;
 use throng_core::scenario::Percentile;
 use throng_core::stats::Durations;
 use throng_core::summary::{AtPercentile, LatencyAt, LatencyOf, Steady, Traffic};
@@ -366,12 +367,13 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
         accepted: 5,
         traffic: traffic(100, 1),
         accepted_traffic: Some(traffic(1000, 2)),
+        marked: true,
     });
     let mut took = Durations::default();
     took.record(Duration::from_millis(3));
     let percentiles = Percentile::parse_list("50/100").unwrap();
     summary.latencies = vec![LatencyAt::of(LatencyOf::Connect, &took, &percentiles)];
-    let report = TcpkaliReport::of(&summary, true);
+    let report = TcpkaliReport::of(&summary);
     assert_eq!((report.seconds, report.connections), (2.0, 12));
     assert_eq!((report.bytes_sent, report.bytes_received), (1100, 3));
     assert_eq!((report.writes, report.reads), (20, 40));
@@ -383,7 +385,7 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
     );
     // Nothing was measured while all were up: the whole run.
     summary.steady = None;
-    let report = TcpkaliReport::of(&summary, false);
+    let report = TcpkaliReport::of(&summary);
     assert_eq!(report.seconds, summary.seconds);
     assert_eq!(report.messages, None);
     // An empty histogram has no percentiles.
@@ -397,6 +399,15 @@ fn only_connections_that_did_not_come_up_are_a_failure() {
     assert_eq!(exit_code(&summary), 0);
     summary.reached = false;
     assert_eq!(exit_code(&summary), 0);
+    summary.search = samples::searched().search;
+    assert_eq!(exit_code(&summary), 0);
+    assert!(drawn(&TcpkaliReport::of(&summary)).contains("Best"));
+    if let Some(search) = &mut summary.search {
+        search.ending = Ending::Unfinished;
+    }
+    assert_eq!(exit_code(&summary), 1);
+    assert!(!drawn(&TcpkaliReport::of(&summary)).contains("Best"));
+    summary.search = None;
     summary.connections.peak -= 1;
     assert_eq!(exit_code(&summary), 1);
     summary.interrupted = true;

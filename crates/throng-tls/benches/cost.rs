@@ -13,7 +13,7 @@ use throng_tls::{
     ClientOptions, ClientTls, ServerOptions, ServerTls, Tls, TlsConn, Version, Versions,
 };
 
-/// Sends `0` bytes when it is its turn and counts what comes in.
+/// Sends its bytes when it is its turn, and counts what comes in.
 struct Talk(Vec<u8>, usize);
 
 impl Behaviour for Talk {
@@ -57,7 +57,7 @@ impl Worker {
         let at = At {
             id: id as u32,
             now: Time::START,
-            tried_us: 0,
+            up_us: 0,
             counters: &self.counters,
         };
         let mut out = Outbox {
@@ -163,41 +163,49 @@ fn resident() -> usize {
     pages.unwrap_or(0) * 4096
 }
 
+/// Handshakes that are timed, and connections at rest.
+const HANDSHAKES: usize = 2000;
+const MANY: usize = 20_000;
+
 fn main() {
-    for version in [Version::Tls12, Version::Tls13] {
-        for resumption in [false, true] {
-            let mut pair = Pair::new(version, resumption);
-            pair.open(200);
-            (pair.client.spent, pair.server.spent) = Default::default();
-            let resumed = pair.client.counters.read().resumed;
-            pair.open(2000);
-            let resumed = pair.client.counters.read().resumed - resumed;
-            println!(
-                "TLS {version} handshake, {resumed:4} of 2000 resumed: client {:?}, server {:?}",
-                pair.client.spent / 2000,
-                pair.server.spent / 2000
-            );
-        }
+    // First, while nothing was freed that could be used again; and all are kept to the end.
+    let mut kept = Vec::new();
+    for version in [Version::Tls13, Version::Tls12] {
         let mut pair = Pair::new(version, false);
         pair.open(500);
         let before = resident();
-        let n = 20_000;
-        pair.open(n);
+        pair.open(MANY);
+        let each = (resident() - before) / MANY / 2;
         println!(
-            "TLS {version} at rest: {} bytes an end, the table's {} included",
-            (resident() - before) / n / 2,
+            "TLS {version} at rest: {each} bytes an end, {} of them in the table",
             size_of::<TlsConn<()>>()
         );
-        for (what, connections) in [("one connection", 1), ("20,000 by turns", n)] {
-            pair.conns.truncate(connections.max(1));
-            if connections > 1 {
-                pair = Pair::new(version, false);
-                pair.open(n);
-            }
+        kept.push((version, pair));
+    }
+    for (version, _) in &kept {
+        for resumption in [false, true] {
+            let mut pair = Pair::new(*version, resumption);
+            pair.open(200);
+            (pair.client.spent, pair.server.spent) = Default::default();
+            let before = pair.client.counters.read().resumed;
+            pair.open(HANDSHAKES);
+            let resumed = pair.client.counters.read().resumed - before;
+            println!(
+                "TLS {version} handshake, {resumed} of {HANDSHAKES} resumed: client {:?}, server {:?}",
+                pair.client.spent / HANDSHAKES as u32,
+                pair.server.spent / HANDSHAKES as u32
+            );
+        }
+    }
+    for (version, mut many) in kept {
+        let mut one = Pair::new(version, false);
+        one.open(1);
+        for (what, pair) in [("one connection", &mut one), ("20,000 by turns", &mut many)] {
             for (len, times) in [(16, 400_000), (1024, 200_000), (16384, 20_000)] {
+                pair.records(len, times / 10);
                 let (seal, open) = pair.records(len, times);
                 println!(
-                    "TLS {version} record of {len:5} bytes, {what}: sealing {seal:?}, opening {open:?}"
+                    "TLS {version} record of {len} bytes, {what}: sealing {seal:?}, opening {open:?}"
                 );
             }
         }

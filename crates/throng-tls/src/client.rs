@@ -4,13 +4,15 @@ use crate::config::{self, ConfigError, Versions};
 use crate::pem;
 use crate::resumption::Sessions;
 use crate::secrets::Catch;
-use crate::verify::{Insecure, Trusting};
+use crate::verify::{Insecure, Remembering, Trusting};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use throng_core::scenario::TlsClient;
 
 /// What is asked of a client.
 #[derive(Clone, Debug)]
@@ -39,6 +41,24 @@ pub struct ClientOptions {
     pub timeout: Duration,
 }
 
+impl ClientOptions {
+    /// What a scenario asks of a client, for targets of these names. (The scenario's own name goes before
+    /// them.)
+    pub fn of(asked: &TlsClient, targets: impl IntoIterator<Item = String>) -> ClientOptions {
+        ClientOptions {
+            names: match &asked.server_name {
+                Some(name) => vec![name.clone()],
+                None => targets.into_iter().collect(),
+            },
+            ca_file: asked.ca.clone(),
+            insecure: asked.insecure,
+            alpn: asked.alpn.clone(),
+            resumption: asked.resumption,
+            ..ClientOptions::default()
+        }
+    }
+}
+
 impl Default for ClientOptions {
     fn default() -> ClientOptions {
         ClientOptions {
@@ -61,6 +81,7 @@ impl Default for ClientOptions {
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: ClientConfig,
+    verifier: Arc<dyn ServerCertVerifier>,
     names: Arc<[ServerName<'static>]>,
     resumption: bool,
     timeout: Duration,
@@ -78,14 +99,15 @@ impl ClientTls {
             .with_protocol_versions(versions.as_ref())
             .map_err(config::refused("TLS"))?
             .dangerous();
-        let builder = if options.insecure {
-            builder.with_custom_certificate_verifier(Arc::new(Insecure(provider)))
+        let verifier: Arc<dyn ServerCertVerifier> = if options.insecure {
+            Arc::new(Insecure(provider))
         } else {
             let (roots, trusted) = trust(options)?;
             let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
             let webpki = webpki.map_err(|e| ConfigError(format!("trusted certificates: {e}")))?;
-            builder.with_custom_certificate_verifier(Arc::new(Trusting { webpki, trusted }))
+            Arc::new(Trusting { webpki, trusted })
         };
+        let builder = builder.with_custom_certificate_verifier(verifier.clone());
         let mut config = match &options.identity {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
@@ -106,6 +128,7 @@ impl ClientTls {
         }
         Ok(ClientTls {
             config,
+            verifier,
             names: names?.into(),
             resumption: options.resumption,
             timeout: options.timeout,
@@ -127,6 +150,10 @@ impl ClientTls {
     ) -> (Arc<ClientConfig>, Option<Arc<Sessions>>) {
         let mut config = self.config.clone();
         config.key_log = catch;
+        let verifier = Remembering::new(self.verifier.clone());
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::new(verifier));
         let sessions = self.resumption.then(|| Arc::new(Sessions::default()));
         config.resumption = match &sessions {
             Some(sessions) => Resumption::store(sessions.clone()),

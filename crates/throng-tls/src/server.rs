@@ -11,6 +11,7 @@ use rustls::server::NoServerSessionStorage;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use throng_core::scenario::TlsServer;
 
 /// The names that a certificate made here is always for.
 const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -32,6 +33,18 @@ pub struct ServerOptions {
     pub versions: Versions,
     /// How long a handshake may take.
     pub timeout: Duration,
+}
+
+impl ServerOptions {
+    /// What a scenario asks of a server.
+    pub fn of(asked: &TlsServer) -> ServerOptions {
+        ServerOptions {
+            identity: asked.identity.clone(),
+            alpn: asked.alpn.clone(),
+            resumption: asked.resumption,
+            ..ServerOptions::default()
+        }
+    }
 }
 
 impl Default for ServerOptions {

@@ -262,8 +262,11 @@ impl Session {
     }
 }
 
-/// The first message in `bytes`, with its header, and the rest; `None` if it is not whole.
-fn first_message(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Fault> {
+/// A message with its header, and what comes behind it.
+type Message<'a> = (&'a [u8], &'a [u8]);
+
+/// The first message in `bytes`; `None` if it is not whole.
+fn first_message(bytes: &[u8]) -> Result<Option<Message<'_>>, Fault> {
     let &[_, high, mid, low, ..] = bytes else {
         return Ok(None);
     };

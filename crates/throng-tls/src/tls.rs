@@ -3,6 +3,7 @@
 use crate::cipher::ReadyKeys;
 use crate::client::ClientTls;
 use crate::handshake::{Handshake, Progress};
+use crate::parts::Parts;
 use crate::record::Header;
 use crate::resumption::Sessions;
 use crate::secrets::Catch;
@@ -10,7 +11,6 @@ use crate::server::ServerTls;
 use crate::session::{Session, Taken};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Steer, Traffic};
@@ -27,9 +27,6 @@ const HANDSHAKE_READ: u32 = 1 << 14;
 const LINGER: Duration = Duration::from_secs(1);
 /// Plaintext that is gathered before the inner behaviour gets it.
 const GATHER: usize = 64 * 1024;
-/// Spare buffers for the beginnings of records, and how large they may be.
-const SPARE: usize = 16;
-const SPARE_BYTES: usize = 32 * 1024;
 
 enum Side {
     Client {
@@ -72,12 +69,11 @@ struct Work {
     plain: Vec<u8>,
     /// Outboxes' bytes of the inner behaviour.
     bytes: Vec<u8>,
-    /// Records of which only the beginning has come, by the connection's number.
-    parts: HashMap<u32, Vec<u8>>,
-    spare: Vec<Vec<u8>>,
+    /// Records of which only the beginning has come.
+    parts: Parts,
 }
 
-/// What is kept for each connection, besides the inner behaviour's: 24 bytes, and a [`Session`] on the heap.
+/// What is kept for each connection, besides the inner behaviour's: 24 bytes, and its keys on the heap.
 #[derive(Default)]
 pub struct TlsConn<C> {
     inner: C,
@@ -94,7 +90,7 @@ enum Phase {
     Secured(Box<Session>),
 }
 
-/// The beginning of a record is in [`Work::parts`].
+/// The beginning of a record is kept.
 const PART: u8 = 1;
 /// The inner behaviour knows of the connection.
 const OPENED: u8 = 2;
@@ -160,8 +156,7 @@ impl<B: Behaviour> Tls<B> {
                 catch,
                 plain: Vec::new(),
                 bytes: Vec::new(),
-                parts: HashMap::new(),
-                spare: Vec::new(),
+                parts: Parts::default(),
             },
         }
     }
@@ -241,7 +236,7 @@ impl<B: Behaviour> Tls<B> {
             };
             let whole;
             let record: &[u8] = if conn.marks & PART != 0 {
-                match self.work.complete(at.id, &mut bytes) {
+                match self.work.parts.complete(at.id, &mut bytes) {
                     Some(record) => {
                         conn.marks &= !PART;
                         whole = record;
@@ -258,7 +253,7 @@ impl<B: Behaviour> Tls<B> {
                         record
                     }
                     Header::Length(_) | Header::Short => {
-                        self.work.keep(at.id, bytes);
+                        self.work.parts.keep(at.id, bytes);
                         conn.marks |= PART;
                         break;
                     }
@@ -272,7 +267,7 @@ impl<B: Behaviour> Tls<B> {
             if out.bytes.len() > own {
                 add(out, Send::Reply);
             }
-            self.work.give_back(whole);
+            self.work.parts.give_back(whole);
             match taken {
                 Ok(Taken::Data) => {
                     data_came = true;
@@ -489,7 +484,7 @@ impl<B: Behaviour> Behaviour for Tls<B> {
                 let data_came = self.read_records(conn, bytes, at, out);
                 if !data_came && self.reads == Reads::Asked && out.read == 0 {
                     // What the inner behaviour asked for is still to come.
-                    out.read = self.work.missing(at.id);
+                    out.read = self.work.parts.missing(at.id);
                 }
             }
             Phase::Over => {}
@@ -539,12 +534,18 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         }
     }
 
+    // While no connection is secured, what arrives waits in the inner behaviour: nobody could take it, and
+    // an engine that was told of it would ask again and again.
+
     fn arrived(&mut self, now: Time) -> u32 {
-        self.inner.arrived(now)
+        match self.open {
+            0 => 0,
+            _ => self.inner.arrived(now),
+        }
     }
 
     fn next_arrival(&self) -> Option<Time> {
-        self.inner.next_arrival()
+        self.inner.next_arrival().filter(|_| self.open > 0)
     }
 
     fn is_done(&self, conn: &TlsConn<B::Conn>) -> bool {
@@ -561,10 +562,8 @@ impl<B: Behaviour> Behaviour for Tls<B> {
             }
             _ => {}
         }
-        if conn.marks & PART != 0
-            && let Some(part) = self.work.parts.remove(&at.id)
-        {
-            self.work.give_back(part);
+        if conn.marks & PART != 0 {
+            self.work.parts.forget(at.id);
         }
         conn.phase = Phase::Over;
         self.count_out(conn);
@@ -589,55 +588,5 @@ impl<B: Behaviour> Behaviour for Tls<B> {
             .handshake
             .merge(&std::mem::take(&mut self.handshakes));
         measured
-    }
-}
-
-impl Work {
-    /// Keeps the beginning of a record.
-    fn keep(&mut self, id: u32, bytes: &[u8]) {
-        let mut part = self.spare.pop().unwrap_or_default();
-        part.extend_from_slice(bytes);
-        self.parts.insert(id, part);
-    }
-
-    /// Completes the record that is kept with the first of `bytes`; `None` if that does not suffice, and
-    /// then all of them are kept.
-    fn complete(&mut self, id: u32, bytes: &mut &[u8]) -> Option<Vec<u8>> {
-        let part = self.parts.entry(id).or_default();
-        loop {
-            let wanted = match Header::of(part) {
-                Header::Short => crate::record::HEADER,
-                Header::Length(len) => len,
-                Header::Wrong => part.len(),
-            };
-            if part.len() >= wanted {
-                break;
-            }
-            let (now, later) = bytes.split_at((wanted - part.len()).min(bytes.len()));
-            part.extend_from_slice(now);
-            *bytes = later;
-            if part.len() < wanted {
-                return None;
-            }
-        }
-        self.parts.remove(&id)
-    }
-
-    /// How many bytes are missing of the record that is kept, or, if none is, of a record's header.
-    fn missing(&self, id: u32) -> u32 {
-        let part = self.parts.get(&id).map_or(&[][..], Vec::as_slice);
-        let whole = match Header::of(part) {
-            Header::Length(len) => len,
-            Header::Short | Header::Wrong => crate::record::HEADER,
-        };
-        whole.saturating_sub(part.len()).max(1) as u32
-    }
-
-    /// Takes back a buffer for the beginning of a record.
-    fn give_back(&mut self, mut part: Vec<u8>) {
-        if (1..=SPARE_BYTES).contains(&part.capacity()) && self.spare.len() < SPARE {
-            part.clear();
-            self.spare.push(part);
-        }
     }
 }

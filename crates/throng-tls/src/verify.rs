@@ -7,7 +7,8 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Accepts what the trusted authorities signed, and certificates that are trusted themselves.
 ///
@@ -63,6 +64,94 @@ impl ServerCertVerifier for Trusting {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.webpki.supported_verify_schemes()
+    }
+}
+
+/// How long an accepted chain is accepted again without being looked at, in seconds.
+const REMEMBER_S: u64 = 60;
+
+/// Remembers the chain that each server was last accepted with, so that its signatures are not checked
+/// again for each of a worker's connections: that is half the time of a client's handshake. The server's
+/// signature of the handshake itself is checked each time.
+///
+/// One for each worker, so its lock is never contended.
+#[derive(Debug)]
+pub(crate) struct Remembering {
+    verifier: Arc<dyn ServerCertVerifier>,
+    accepted: Mutex<HashMap<ServerName<'static>, Accepted>>,
+}
+
+#[derive(Debug)]
+struct Accepted {
+    /// The server's certificate first.
+    chain: Vec<CertificateDer<'static>>,
+    until_s: u64,
+}
+
+impl Accepted {
+    fn is(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
+        self.chain
+            .split_first()
+            .is_some_and(|(first, others)| first == end_entity && others == intermediates)
+    }
+}
+
+impl Remembering {
+    pub fn new(verifier: Arc<dyn ServerCertVerifier>) -> Remembering {
+        Remembering {
+            verifier,
+            accepted: Mutex::default(),
+        }
+    }
+}
+
+impl ServerCertVerifier for Remembering {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = name.to_owned();
+        let known = accepted.get(&name);
+        if known.is_some_and(|a| now.as_secs() < a.until_s && a.is(end_entity, intermediates)) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let verdict =
+            self.verifier
+                .verify_server_cert(end_entity, intermediates, &name, ocsp, now)?;
+        let chain = [end_entity].into_iter().chain(intermediates);
+        let chain = chain.map(|c| c.clone().into_owned()).collect();
+        let until_s = now.as_secs() + REMEMBER_S;
+        accepted.insert(name, Accepted { chain, until_s });
+        Ok(verdict)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls12_signature(message, cert, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls13_signature(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
     }
 }
 
@@ -123,5 +212,84 @@ fn unless_unreadable(
             Ok(HandshakeSignatureValid::assertion())
         }
         verdict => verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::time::Duration;
+
+    /// Accepts certificates that begin with "good", and counts how often it is asked.
+    #[derive(Debug, Default)]
+    struct Asked(AtomicUsize);
+
+    impl ServerCertVerifier for Asked {
+        fn verify_server_cert(
+            &self,
+            end_entity: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            self.0.fetch_add(1, Relaxed);
+            match end_entity.starts_with(b"good") {
+                true => Ok(ServerCertVerified::assertion()),
+                false => Err(CertificateError::UnknownIssuer.into()),
+            }
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::DecryptError)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Err(Error::DecryptError)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn only_the_same_chain_for_the_same_name_is_taken_without_another_look() {
+        let asked = Arc::new(Asked::default());
+        let remembering = Remembering::new(asked.clone());
+        let der = |bytes: &'static [u8]| CertificateDer::from(bytes);
+        let second = Duration::from_secs;
+        for (certificate, others, name, at, accepted, looks) in [
+            (&b"good"[..], vec![], "a.test", 0, true, 1),
+            (b"good", vec![], "a.test", 59, true, 1),
+            (b"good", vec![], "b.test", 59, true, 2),
+            (b"good", vec![der(b"x")], "a.test", 59, true, 3),
+            (b"good", vec![], "a.test", 59, true, 4),
+            (b"bad", vec![], "a.test", 60, false, 5),
+            (b"bad", vec![], "a.test", 61, false, 6),
+            (b"good", vec![], "a.test", 61, true, 6),
+            (b"good", vec![], "a.test", 119, true, 7),
+        ] {
+            let verdict = remembering.verify_server_cert(
+                &der(certificate),
+                &others,
+                &ServerName::try_from(name).unwrap(),
+                &[],
+                UnixTime::since_unix_epoch(second(at)),
+            );
+            assert_eq!(verdict.is_ok(), accepted, "{certificate:?} {name} {at}");
+            assert_eq!(asked.0.load(Relaxed), looks, "{certificate:?} {name} {at}");
+        }
     }
 }

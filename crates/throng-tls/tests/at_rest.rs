@@ -23,7 +23,7 @@ impl Worker {
         let at = At {
             id: id as u32,
             now: Time::START,
-            tried_us: 0,
+            up_us: 0,
             counters: &self.1,
         };
         let mut out = Outbox::default();

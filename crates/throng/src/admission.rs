@@ -1,5 +1,6 @@
 //! How many connections may be opened now without overflowing an accept queue that we can see: our own
-//! server's, or that of any listener on this machine. (Elsewhere lost SYNs tell; see `ConnectPace`.)
+//! server's, or that of any listener on this machine. (Elsewhere lost SYNs tell; see `ConnectPace`.) And
+//! without asking for more TLS handshakes at once than the window allows.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -68,6 +69,28 @@ impl Admission for LocalListeners {
     }
 }
 
+/// For a worker whose connections speak TLS: no more handshakes at once than attempts to connect. A kernel
+/// takes connections much faster than a server can secure them; without this they would wait there until
+/// their time is up, and be tried again.
+pub(crate) struct Handshakes {
+    pub counters: Arc<Counters>,
+    /// How many at once.
+    pub window: u32,
+    /// What else bounds opening.
+    pub queue: Option<Box<dyn Admission>>,
+}
+
+impl Admission for Handshakes {
+    fn room(&mut self) -> u32 {
+        let under_way = self.counters.handshakes_under_way();
+        let room = u64::from(self.window).saturating_sub(under_way) as u32;
+        match &mut self.queue {
+            Some(queue) if room > 0 => room.min(queue.room()),
+            _ => room,
+        }
+    }
+}
+
 /// The accept queue, among those of listeners on this machine at `targets`, in which most connections
 /// wait.
 pub(crate) fn fullest_queue(targets: &[SocketAddr]) -> Option<Queue> {
@@ -81,4 +104,35 @@ pub(crate) fn fullest_queue(targets: &[SocketAddr]) -> Option<Queue> {
         })
     });
     queues.max_by_key(|q| q.waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Room(u32);
+
+    impl Admission for Room {
+        fn room(&mut self) -> u32 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn no_more_handshakes_are_begun_than_the_window_allows() {
+        let counters = Arc::new(Counters::default());
+        let with = |queue| Handshakes {
+            counters: counters.clone(),
+            window: 100,
+            queue,
+        };
+        let (mut alone, mut queued) = (with(None), with(Some(Box::new(Room(7)))));
+        assert_eq!((alone.room(), queued.room()), (100, 7));
+        counters.established.add(95);
+        assert_eq!((alone.room(), queued.room()), (5, 5));
+        counters.established.add(10);
+        assert_eq!((alone.room(), queued.room()), (0, 0));
+        counters.secured.add(60);
+        assert_eq!((alone.room(), queued.room()), (55, 7));
+    }
 }

@@ -14,9 +14,7 @@ pub(crate) fn summary(summary: &Summary, common: &Common) -> Result<(), Failure>
     let drawn = match common.output {
         OutputForm::Text => text::write_text(summary, &mut bytes, colour),
         OutputForm::Json => json::write_json(summary, &mut bytes),
-        OutputForm::Tcpkali => {
-            tcpkali::write_result(&TcpkaliReport::of(summary, false), &mut bytes)
-        }
+        OutputForm::Tcpkali => tcpkali::write_result(&TcpkaliReport::of(summary), &mut bytes),
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the summary: {e}")))?;
     match &common.output_file {

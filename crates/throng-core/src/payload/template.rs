@@ -48,6 +48,25 @@ pub struct Message {
     pub parts: Vec<Part>,
 }
 
+impl Message {
+    /// Its bytes, if they are the same each time and on each connection.
+    pub fn constant(&self) -> Option<Vec<u8>> {
+        let mut all = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Bytes(bytes) => all.extend_from_slice(bytes),
+                _ => return None,
+            }
+        }
+        Some(all)
+    }
+
+    /// Whether a marker in it says when it was sent.
+    pub fn has_marker(&self) -> bool {
+        Part::Marker.is_in(&self.parts)
+    }
+}
+
 impl From<Vec<u8>> for Message {
     /// A message that is these bytes each time.
     fn from(bytes: Vec<u8>) -> Message {
@@ -90,6 +109,17 @@ pub enum Part {
     Frame(Frame),
     /// Bytes that are not put into a WebSocket frame.
     Raw(Vec<Part>),
+}
+
+impl Part {
+    /// Whether it is one of `parts`, or of what they hold.
+    fn is_in(&self, parts: &[Part]) -> bool {
+        parts.iter().any(|part| match part {
+            Part::Frame(frame) => self.is_in(&frame.payload),
+            Part::Raw(parts) => self.is_in(parts),
+            other => self == other,
+        })
+    }
 }
 
 /// How long a random string stays the same.

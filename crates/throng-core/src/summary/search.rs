@@ -18,7 +18,9 @@ pub struct SearchSummary {
     pub broke_per_s: Option<f64>,
     /// What broke there.
     pub broke_by: Option<Limit>,
-    /// The bound of latency, microseconds.
+    /// The bound of latency, as the user wrote it.
+    pub under: String,
+    /// The same in microseconds.
     pub under_us: f64,
     /// The percentile of latency that is to stay under it, 0 to 100.
     pub percentile: f64,
@@ -33,8 +35,13 @@ pub struct SearchSummary {
 }
 
 impl SearchSummary {
-    /// Of what was `found` on `terms`, over so many connections.
-    pub fn of(found: &Found, terms: &Terms, connections: u64) -> SearchSummary {
+    /// Whether it has an answer: a rate that held, and either one that broke or none that was left to try.
+    pub fn is_settled(&self) -> bool {
+        self.held_per_s.is_some() && matches!(self.ending, Ending::Found | Ending::NeverBroke)
+    }
+
+    /// Of what was `found` on `terms`, over so many connections. `under` is the bound as it was written.
+    pub fn of(found: &Found, terms: &Terms, under: &str, connections: u64) -> SearchSummary {
         let each = |rate: f64| (connections > 0).then(|| rate / connections as f64);
         SearchSummary {
             ending: found.ending,
@@ -43,6 +50,7 @@ impl SearchSummary {
             held_latency_us: found.held_latency.map(|l| l.as_nanos() as f64 / 1e3),
             broke_per_s: found.broke_per_s,
             broke_by: found.limit,
+            under: under.to_owned(),
             under_us: terms.bound.as_nanos() as f64 / 1e3,
             percentile: terms.percentile,
             tolerance: terms.tolerance,
@@ -82,7 +90,7 @@ mod tests {
     fn what_was_found_is_told_for_the_run_and_for_each_connection() {
         let terms = Terms::new(Duration::from_millis(10));
         let found = found(&terms);
-        let told = SearchSummary::of(&found, &terms, 50);
+        let told = SearchSummary::of(&found, &terms, "10ms", 50);
         let held = told.held_per_s.unwrap();
         assert_eq!(told.ending, Ending::Found);
         assert!(held <= 1000.0 && told.broke_per_s.unwrap() > 1000.0);
@@ -93,7 +101,7 @@ mod tests {
         );
         assert_eq!(told.broke_by, Some(Limit::Latency));
         assert_eq!(told.words, found.words(&terms));
-        let none = SearchSummary::of(&found, &terms, 0);
+        let none = SearchSummary::of(&found, &terms, "10ms", 0);
         assert_eq!(none.held_per_connection_per_s, None);
     }
 }

@@ -50,6 +50,8 @@ pub struct Steady {
     pub traffic: Traffic,
     /// What went over those that were accepted.
     pub accepted_traffic: Option<Traffic>,
+    /// Whether messages had markers: then those received are counted by them.
+    pub marked: bool,
 }
 
 /// What became of messages that an answer was looked for.

@@ -371,6 +371,7 @@ pub fn searched() -> Summary {
         held_latency_us: Some(8200.0),
         broke_per_s: Some(12_520.0),
         broke_by: Some(Limit::Latency),
+        under: "10ms".into(),
         under_us: 10_000.0,
         percentile: 95.0,
         tolerance: 0.02,
@@ -440,6 +441,7 @@ pub fn full() -> Summary {
         accepted: 999_985,
         traffic: s.traffic,
         accepted_traffic: s.server_traffic,
+        marked: false,
     });
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {

@@ -249,7 +249,9 @@ fn each_failure_is_counted_as_what_it_is() {
     };
     let alpn = |name: &str| vec![name.to_string()];
     use TlsFailure as F;
-    let cases: Vec<(&str, ClientOptions, ServerOptions, Option<(F, F)>)> = vec![
+    // What the client counts, and the server.
+    type Case = (&'static str, ClientOptions, ServerOptions, Option<(F, F)>);
+    let cases: Vec<Case> = vec![
         ("as it should be", named("localhost"), server(&good), None),
         ("by address", named("127.0.0.1"), server(&good), None),
         (
@@ -609,4 +611,106 @@ fn a_tls_behaviour_can_go_to_its_worker() {
         &ClientTls::new(&options).unwrap(),
     ));
     goes(Tls::server(throng_core::behaviour::Sink, &SERVER));
+}
+
+#[test]
+fn a_reply_goes_behind_the_send_that_was_asked_for_before() {
+    let client = Probe::new(vec![Step::Bytes(b"question".into())], Answer::Nothing);
+    let server = Probe::new(vec![Step::Memory(0..150_000)], Answer::Reply);
+    let mut pair = Pair::new(client, &client_options(Version::Tls13), server, &SERVER);
+    pair.run(0, &[100_000]);
+    let wanted = [&memory()[..150_000], b"question"].concat();
+    assert!(
+        pair.client_saw.borrow().got == wanted,
+        "in the order asked for"
+    );
+    assert_eq!(pair.server_saw.borrow().sent, [150_000]);
+}
+
+#[test]
+fn what_is_being_sent_is_sent_before_the_connection_closes() {
+    for step in [
+        Step::Memory(0..150_000),
+        Step::Bytes(memory()[..150_000].to_vec()),
+    ] {
+        let mut client = Probe::new(vec![step], Answer::Nothing);
+        client.close_with_last = true;
+        let sink = Probe::new(vec![], Answer::Nothing);
+        let mut pair = Pair::new(client, &client_options(Version::Tls12), sink, &SERVER);
+        let (c, _) = pair.run(0, &[10_000]);
+        assert!(c.closing);
+        assert_eq!(pair.server_saw.borrow().got, memory()[..150_000]);
+        assert_eq!(pair.server.counters.read().tls_truncated, 0);
+    }
+}
+
+/// How often the properties below are tried: more with PROPTEST_CASES.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.and_then(|n| n.parse().ok()).unwrap_or(256)
+}
+
+/// Records whose headers are right, of any contents; and now and then anything at all.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let record =
+        (20u8..=24, prop::collection::vec(any::<u8>(), 0..400)).prop_map(|(kind, body)| {
+            let len = (body.len() as u16).to_be_bytes();
+            [&[kind, 3, 3, len[0], len[1]], &body[..]].concat()
+        });
+    // Beginnings of messages of a handshake, so that more than their type is looked at.
+    let message = (0u8..25, 0u8..3, prop::collection::vec(any::<u8>(), 0..300)).prop_map(
+        |(kind, high, body)| {
+            let len = (body.len() as u16).to_be_bytes();
+            let text = [&[kind, high / 2, len[0], len[1]], &body[..]].concat();
+            let len = (text.len() as u16).to_be_bytes();
+            [&[22, 3, 3, len[0], len[1]], &text[..]].concat()
+        },
+    );
+    let any = prop::collection::vec(any::<u8>(), 1..50);
+    prop::collection::vec(prop_oneof![4 => record, 4 => message, 1 => any], 1..6)
+        .prop_map(|all| all.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    #[test]
+    fn noise_at_any_moment_ends_in_one_failure_or_in_waiting(
+        noise in noise(),
+        after in 0usize..6,
+        at_server in any::<bool>(),
+        cut in 1usize..500,
+        tls13 in any::<bool>(),
+    ) {
+        let v = if tls13 { Version::Tls13 } else { Version::Tls12 };
+        let sink = || Probe::new(vec![], Answer::Nothing);
+        let mut pair = Pair::new(sink(), &client_options(v), sink(), &SERVER);
+        let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+        // So many flights are as they should be.
+        for flight in 0..after {
+            if flight % 2 == 0 {
+                let up = pair.client.take(&mut c, usize::MAX);
+                pair.server.received(&mut s, &up);
+            } else {
+                let down = pair.server.take(&mut s, usize::MAX);
+                pair.client.received(&mut c, &down);
+            }
+        }
+        let (end, link, saw) = match at_server {
+            true => (&mut pair.server, &mut s, &pair.server_saw),
+            false => (&mut pair.client, &mut c, &pair.client_saw),
+        };
+        for part in noise.chunks(cut) {
+            end.received(link, part);
+        }
+        let closing = link.closing;
+        let counts = end.counters.read();
+        prop_assert!(counts.tls_failed_in_all() <= 1);
+        prop_assert_eq!(closing, counts.tls_failed_in_all() == 1);
+        prop_assert!(saw.borrow().got.is_empty(), "noise was taken for data");
+        end.closed(link, Closed::ByPeer);
+        let counts = end.counters.read();
+        let outcomes = counts.secured + counts.tls_failed_in_all() - counts.tls_broken;
+        prop_assert_eq!(outcomes, 1, "each handshake has one outcome");
+    }
 }

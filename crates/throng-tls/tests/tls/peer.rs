@@ -12,7 +12,8 @@ use crate::worker::PATIENCE;
 pub struct Peer {
     child: Child,
     stdin: Option<ChildStdin>,
-    printed: Arc<Mutex<String>>,
+    /// On standard output, and on standard error.
+    printed: [Arc<Mutex<String>>; 2],
 }
 
 impl Peer {
@@ -24,12 +25,12 @@ impl Peer {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|e| panic!("{program}: {e} (scripts/test installs it)"));
-        let printed = Arc::new(Mutex::new(String::new()));
+        let printed: [Arc<Mutex<String>>; 2] = Default::default();
         let streams: [Box<dyn Read + Send>; 2] = [
             Box::new(child.stdout.take().unwrap()),
             Box::new(child.stderr.take().unwrap()),
         ];
-        for mut stream in streams {
+        for (mut stream, printed) in streams.into_iter().zip(&printed) {
             let printed = printed.clone();
             thread::spawn(move || {
                 let mut buffer = [0; 65536];
@@ -46,8 +47,10 @@ impl Peer {
         }
     }
 
+    /// All that it has printed, standard output first.
     pub fn printed(&self) -> String {
-        self.printed.lock().unwrap().clone()
+        let [out, err] = self.printed.each_ref().map(|p| p.lock().unwrap().clone());
+        out + &err
     }
 
     /// Waits until it has printed `text` so many times.

@@ -49,6 +49,8 @@ pub struct Probe {
     /// Close when all steps are sent and so many bytes received.
     pub close_after: Option<usize>,
     pub reads: Reads,
+    /// Close together with the last send, before it is told of.
+    pub close_with_last: bool,
     /// With [`Reads::Asked`]: how much to ask for at a time.
     pub ask: u32,
     pub traffic: Traffic,
@@ -68,6 +70,7 @@ impl Probe {
             steps,
             answer,
             close_after: None,
+            close_with_last: false,
             reads: Reads::All,
             ask: 0,
             traffic: Traffic::On,
@@ -87,6 +90,9 @@ impl Probe {
                     out.bytes.extend_from_slice(bytes);
                     out.send = Send::Bytes;
                 }
+            }
+            if self.close_with_last && conn.next == self.steps.len() {
+                out.close = true;
             }
         } else {
             conn.next = self.steps.len() + 1;

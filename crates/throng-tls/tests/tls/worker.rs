@@ -67,7 +67,7 @@ impl<B: Behaviour> Worker<B> {
         let at = At {
             id: link.id,
             now: self.now(),
-            tried_us: 0,
+            up_us: 0,
             counters: &self.counters,
         };
         let mut out = Outbox::default();
@@ -131,7 +131,7 @@ impl<B: Behaviour> Worker<B> {
         let at = At {
             id: link.id,
             now: self.now(),
-            tried_us: 0,
+            up_us: 0,
             counters: &self.counters,
         };
         self.behaviour.closed(&mut link.conn, why, &at);

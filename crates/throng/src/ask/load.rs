@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use throng_core::pacing::{Profile, Spacing};
-use throng_core::payload::Messages;
+use throng_core::payload::{Message, Messages};
 use throng_core::scenario::observe::{STATSD_NAMESPACE, STATSD_PORT};
 use throng_core::scenario::{
     Dump, LatencyAsked, Limits, Listening, LoadScenario, MessageLatency, Options, Repeat, RunRate,
@@ -232,6 +232,7 @@ fn options(args: &LoadArgs, targets: &Targets, hold: Duration) -> Result<Options
             .saturating_add(args.more_verbose)
             .min(3),
         statsd: statsd(&args.statsd),
+        like_tcpkali: args.like_tcpkali(),
     })
 }
 
@@ -316,11 +317,28 @@ fn refuse_what_does_not_go_together(
             "--latency-marker needs connections that are opened: add a target HOST:PORT".into(),
         );
     }
-    let sends_markers = || repeated.iter().any(|m| texts::has_marker(&m.parts));
+    let sends_markers = || repeated.iter().any(Message::has_marker);
     if options.search.is_some() && options.latency.message.is_none() && !sends_markers() {
         return wrong(
             "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo".into(),
         );
+    }
+    let answered = options.latency.message.is_some() || sends_markers();
+    if args.latency_marker_skip.is_some() && !answered && !args.as_tcpkali {
+        return wrong("--latency-marker-skip passes over markers: add --latency-marker".into());
+    }
+    if args.samples.is_some() && !answered && options.dns.is_empty() && !args.closed_loop {
+        return wrong(
+            "--samples writes round trips: add --latency-marker, --latency-echo, --dns or --closed-loop"
+                .into(),
+        );
+    }
+    for path in [&args.samples, &args.latency_log].into_iter().flatten() {
+        throng_report::file::can_write(path).map_err(|e| Failure::usage(e.to_string()))?;
+    }
+    // clap requires nothing of what conflicts with something else that is there.
+    if args.listen_mode.is_some() && options.listening.is_none() {
+        return wrong("--listen-mode is of accepted connections: add --listen-port".into());
     }
     if args.arrivals.is_some() && options.whole_run.is_none() {
         return wrong("--arrivals says how to spread --rate or --profile: add one of them".into());

@@ -60,28 +60,6 @@ pub(super) fn says_something(messages: &[Message]) -> bool {
     messages.iter().any(|m| !m.parts.iter().all(empty))
 }
 
-/// Whether a message has a marker that says when it was sent.
-pub(super) fn has_marker(parts: &[Part]) -> bool {
-    parts.iter().any(|part| match part {
-        Part::Marker => true,
-        Part::Frame(frame) => has_marker(&frame.payload),
-        Part::Raw(parts) => has_marker(parts),
-        _ => false,
-    })
-}
-
-/// The bytes of a message that is the same each time; `None` if it is not.
-fn constant(message: &Message) -> Option<Vec<u8>> {
-    let mut all = Vec::new();
-    for part in &message.parts {
-        match part {
-            Part::Bytes(bytes) => all.extend_from_slice(bytes),
-            _ => return None,
-        }
-    }
-    Some(all)
-}
-
 /// What is looked for in what comes in: it must not be empty.
 pub(super) fn marker(option: &str, value: &OsStr, unescape: bool) -> Result<Message, Failure> {
     let message = read(&shown(option, value.as_bytes()), value.as_bytes(), unescape)?;
@@ -99,7 +77,9 @@ pub(super) fn fixed(option: &str, value: &OsStr, unescape: bool) -> Result<Vec<u
             "{origin} must be the same on each connection: no \\{{…}} in it"
         ))
     };
-    constant(&marker(option, value, unescape)?).ok_or_else(varies)
+    marker(option, value, unescape)?
+        .constant()
+        .ok_or_else(varies)
 }
 
 /// A header of the WebSocket handshake.
@@ -138,10 +118,12 @@ mod tests {
             ("x", false),
             (r"a\{message.marker}", true),
             (r"\{ message.marker }", true),
+            (r#"\{ws.ping "a"}"#, false),
+            (r"\{raw {message.marker}}", true),
             (r"\{connection.uid}", false),
         ] {
             let message = marker("--message", OsStr::new(text), false).unwrap();
-            assert_eq!(has_marker(&message.parts), marked, "{text}");
+            assert_eq!(message.has_marker(), marked, "{text}");
         }
     }
 }

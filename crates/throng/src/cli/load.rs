@@ -92,8 +92,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "S", allow_hyphen_values = true, help_heading = MESSAGES)]
     pub message_stop: Option<OsString>,
 
-    /// Messages a second on each connection, 0.1 is one every ten seconds [default: as fast as they
-    /// go]; @10ms searches for the highest rate with p95 of latency under that, @10ms:p99 with p99
+    /// Messages a second on each connection; 0.1 is one every ten seconds [default: as fast as they go].
+    /// @10ms finds the highest rate with p95 of latency under 10 ms, @10ms:p99 with p99
     #[arg(short = 'r', long, value_name = "RATE|@LATENCY", help_heading = PACE)]
     pub message_rate: Option<Speed>,
 
@@ -116,8 +116,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "T", value_parser = units::duration, help_heading = PACE)]
     pub delay_send: Option<Duration>,
 
-    /// Put messages that are due together into one write, or each into its own, which also turns
-    /// Nagle's algorithm off [default: on]
+    /// Whether messages that are due together share a write; off also sets --nagle off [default: on]
     #[arg(long, value_name = "on|off", help_heading = PACE)]
     pub write_combine: Option<Switch>,
 
@@ -209,7 +208,7 @@ pub(crate) struct LoadArgs {
     pub listen_port: Vec<String>,
 
     /// Discard what comes on accepted connections, or also send the messages [default: silent]
-    #[arg(long, value_name = "MODE", requires = "listen_port", help_heading = LISTENING)]
+    #[arg(long, value_name = "MODE", help_heading = LISTENING)]
     pub listen_mode: Option<ListenModeArg>,
 
     /// Speak WebSocket: each message is a text frame; ws:// targets imply it
@@ -288,19 +287,19 @@ pub(crate) struct DumpArgs {
     /// Print what one connection sends and receives; when it closes, another one
     #[arg(short = 'd', long, help_heading = OUTPUT)]
     pub dump_one: bool,
-    /// What it receives
+    /// The same, only what it receives
     #[arg(long, help_heading = OUTPUT)]
     pub dump_one_in: bool,
-    /// What it sends
+    /// The same, only what it sends
     #[arg(long, help_heading = OUTPUT)]
     pub dump_one_out: bool,
     /// Print what all connections send and receive
     #[arg(long, help_heading = OUTPUT)]
     pub dump_all: bool,
-    /// What they receive
+    /// The same, only what they receive
     #[arg(long, help_heading = OUTPUT)]
     pub dump_all_in: bool,
-    /// What they send
+    /// The same, only what they send
     #[arg(long, help_heading = OUTPUT)]
     pub dump_all_out: bool,
 }
@@ -440,5 +439,37 @@ fn namespace(text: &str) -> Result<String, String> {
         Err(format!(
             "'{text}' is not a namespace; write it like tests.tcp"
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_a_rate_or_a_latency_to_stay_under() {
+        let under = |latency, percentile, written: &str| Speed::Under {
+            latency,
+            percentile,
+            written: written.into(),
+        };
+        let ms = Duration::from_millis;
+        for (text, speed) in [
+            ("0.1", Rate::per_second(0.1).map(Speed::Fixed)),
+            ("20k", Rate::per_second(20_000.0).map(Speed::Fixed)),
+            ("@100ms", Some(under(ms(100), 95.0, "100ms"))),
+            ("@2", Some(under(ms(2000), 95.0, "2"))),
+            ("@0.5s:p99.9", Some(under(ms(500), 99.9, "0.5s"))),
+            ("@5ms:50", Some(under(ms(5), 50.0, "5ms"))),
+            ("@", None),
+            ("@0", None),
+            ("@5ms:", None),
+            ("@5ms:p101", None),
+            ("@5ms:p99:p5", None),
+            ("0", None),
+            ("5ms", None),
+        ] {
+            assert_eq!(text.parse::<Speed>().ok(), speed, "{text}");
+        }
     }
 }

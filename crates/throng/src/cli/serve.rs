@@ -17,8 +17,8 @@ Examples:
   throng serve --mode echo [::1]:7  send everything back
   throng serve --mode chargen -m 'tick\\n' -e -r 1 9019
       Send a line a second to whatever connects.
-  throng serve --mode ws --tls --ssl-cert cert.pem --ssl-key key.pem 443
-      WebSocket over TLS: send each message back.
+  throng serve --mode ws 8080
+      WebSocket: send each message back.
   throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001";
 
 #[derive(Args)]

@@ -198,6 +198,7 @@ impl LoadArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn words(of: &[&str]) -> Vec<OsString> {
         of.iter().map(OsString::from).collect()
@@ -282,10 +283,76 @@ mod tests {
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 
-    #[test]
-    fn any_words_are_read_or_refused() {
-        let odd = std::ffi::OsStr::from_bytes(b"--\xff=\xfe");
-        let line = vec!["tcpkali".into(), odd.to_owned(), "-\u{e9}".into()];
-        assert!(read(line).is_err());
+    /// Words as people type them, wrong ones, and any bytes.
+    fn word() -> impl Strategy<Value = Vec<u8>> {
+        const USUAL: &[&str] = &[
+            "-c",
+            "-c10",
+            "-em",
+            "-m",
+            "-1",
+            "-f",
+            "-r",
+            "-r@5ms:p9",
+            "-T",
+            "-l",
+            "-H",
+            "-vvd",
+            "--",
+            "--dur",
+            "--dur=5",
+            "--mess",
+            "--latency-p=50/",
+            "--ws",
+            "--ssl",
+            "--self=x",
+            "-",
+            "5k",
+            "127.1:80",
+            "@",
+            "--profile",
+            "10s:1k..5",
+            "--dns",
+            "a/A",
+            "--rcvbuf",
+            "--statsd",
+            "=",
+        ];
+        prop_oneof![
+            4 => proptest::sample::select(USUAL).prop_map(|w| w.as_bytes().to_vec()),
+            1 => proptest::collection::vec(1u8.., 0..6),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_read_or_refused(line in proptest::collection::vec(word(), 0..8)) {
+            for program in ["tcpkali", "throng"] {
+                let mut words = vec![OsString::from(program)];
+                if program == "throng" {
+                    words.push("load".into());
+                }
+                words.extend(line.iter().map(|w| OsString::from_vec(w.clone())));
+                // Whatever it is, it does not panic, and what is refused is told in words.
+                if let Err(e) = crate::cli::Cli::read(words) {
+                    prop_assert!(!e.to_string().is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_is_lost_or_added_when_words_are_written_out(
+            line in proptest::collection::vec(word(), 0..8)
+        ) {
+            let mut command = command();
+            command.build();
+            let mut words = vec![OsString::from("tcpkali")];
+            words.extend(line.into_iter().map(OsString::from_vec));
+            let out = written_out(words.clone(), &command);
+            prop_assert_eq!(out.len(), words.len());
+            for (given, out) in words.iter().zip(&out) {
+                prop_assert!(given == out || given.as_bytes().starts_with(b"--"));
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod course;
 mod evidence;
+mod face;
 mod listening;
 mod measuring;
 mod own;
@@ -10,7 +11,7 @@ mod verdict;
 mod watch;
 
 use crate::Failure;
-use crate::admission::LocalListeners;
+use crate::admission::{Handshakes, LocalListeners};
 use crate::ask;
 use crate::behave::{LoadBehaviours, Place, socket_options};
 use crate::cli::LoadArgs;
@@ -20,6 +21,7 @@ use crate::run::{Side, Watch};
 use evidence::Before;
 use listening::Listeners;
 use own::OwnServer;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::host::DEFAULT_SOMAXCONN;
@@ -30,6 +32,7 @@ use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Processes, Wanted};
+use throng_report::tcpkali;
 use watch::Sides;
 
 /// Runs it to its end. Returns the exit code.
@@ -44,8 +47,13 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     })?;
     let plan = plan::load(&scenario, &machine.host).map_err(Failure::impossible)?;
     raise_soft_to_hard().map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))?;
+    let like_tcpkali = scenario.options.like_tcpkali;
+    if like_tcpkali {
+        face::start(&scenario);
+    }
     let mut watch = Watch::new(
-        args.common.quiet,
+        // tcpkali shows no progress but on a terminal.
+        args.common.quiet || (like_tcpkali && !std::io::stderr().is_terminal()),
         machine.memory.clone(),
         plan.memory_reserve,
     )?;
@@ -72,7 +80,13 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         false => Traffic::On,
     };
     if let Some(listeners) = &mut listeners {
-        for at in listeners.addresses() {
+        // tcpkali's line has told it.
+        let told = if like_tcpkali {
+            Vec::new()
+        } else {
+            listeners.addresses()
+        };
+        for at in told {
             watch.live.note(&format!("throng: listening on {at}"));
         }
         listeners.start(&behaviours, &plan, &watch, traffic)?;
@@ -100,7 +114,10 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         &behaviours,
     )?;
     output::summary(&summary, &args.common)?;
-    Ok(summary.exit_code())
+    Ok(match like_tcpkali {
+        true => tcpkali::exit_code(&summary),
+        false => summary.exit_code(),
+    })
 }
 
 fn start_clients(
@@ -129,6 +146,14 @@ fn start_clients(
                 plan.routes.clone(),
                 LocalListeners::find(plan.routes.targets(), plan.workers).map(|l| Box::new(l) as _),
             ),
+        };
+        let admission = match scenario.options.tls_client {
+            Some(_) => Some(Box::new(Handshakes {
+                counters: Arc::clone(counters),
+                window: plan.window,
+                queue: admission,
+            }) as _),
+            None => admission,
         };
         let routes = Arc::new(routes);
         let rate = scenario.connect_rate.map(|r| r.share(plan.workers));

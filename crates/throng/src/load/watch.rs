@@ -2,6 +2,7 @@
 
 use super::course::Course;
 use super::evidence::Before;
+use super::face;
 use super::measuring::{Measuring, latencies};
 use super::searching::{Gathered, Search, Searched};
 use super::verdict::{self, Outcome};
@@ -88,13 +89,15 @@ pub(super) fn to_the_end(
     behaviours: &LoadBehaviours,
 ) -> Result<Summary, Failure> {
     let here = scenario.targets.iter().all(|t| t.ip().is_loopback());
+    let started = watch.meter.started_unix_s();
+    let measuring = Measuring::new(&scenario.options, started, sides.all())?;
     let mut run = LoadRun {
         watch,
         scenario,
         plan,
         before,
         behaviours,
-        measuring: Measuring::new(&scenario.options, sides.all())?,
+        measuring,
         asked: scenario.connections.into(),
         both_ends_here: sides.server.is_some() || here,
         sides,
@@ -107,6 +110,10 @@ pub(super) fn to_the_end(
         bad_profile: None,
     };
     let to_hold = run.open();
+    if scenario.options.like_tcpkali && run.asked > 0 && !run.watch.interrupted() {
+        let all = run.watch.peak >= run.asked;
+        run.watch.live.note(&face::ramp(scenario, all));
+    }
     let opened = run.opened();
     let held = if to_hold { run.hold()? } else { opened.mark };
     run.drain();
@@ -156,6 +163,7 @@ impl LoadRun<'_> {
         let accepted = accepted.unwrap_or_default();
         self.measuring
             .tick(at, &clients, &accepted, &mut self.watch);
+        self.watch.latency = self.measuring.latest;
         self.timed_out |= bound.is_some_and(|b| at >= b);
         self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
         let died = self
@@ -403,9 +411,12 @@ impl LoadRun<'_> {
             server: own,
             accepted: accepting,
         } = self.sides;
+        let counters = opening.counters.clone();
         opening.join()?;
+        // What was not answered is known only now.
+        let ended: Tally = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let measured = self.measuring.finish();
+        let measured = self.measuring.finish(seconds)?;
         self.watch.meter.wait_for_kernel();
         let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
 
@@ -446,13 +457,6 @@ impl LoadRun<'_> {
         let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
             || options.whole_run.is_some()
             || options.search.is_some();
-        let up_s = opened.up_at.as_secs_f64();
-        // Of a load that only accepts (`-l` without a target) that side is what it is about.
-        let side = match (self.asked, accepted) {
-            (0, Some(accepted)) => accepted,
-            _ => clients,
-        };
-        let speaks_tls = options.tls_client.is_some() || options.tls_server.is_some();
         let steady = Steady {
             seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
             opened: clients.open(),
@@ -462,7 +466,16 @@ impl LoadRun<'_> {
                 .server
                 .zip(opened.mark.server)
                 .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+            marked: self.behaviours.finds_markers(),
         };
+        let stops_seen = clients.stops_seen + accepted.map_or(0, |s| s.stops_seen);
+        let up_s = opened.up_at.as_secs_f64();
+        // Of a load that only accepts (`-l` without a target) that side is what it is about.
+        let side = match (self.asked, accepted) {
+            (0, Some(accepted)) => accepted,
+            _ => clients,
+        };
+        let speaks_tls = options.tls_client.is_some() || options.tls_server.is_some();
         Ok(Summary {
             version: VERSION,
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
@@ -500,16 +513,16 @@ impl LoadRun<'_> {
             message_rate,
             bandwidth: BandwidthKept::of(&options.limits, self.asked, &steady),
             latency: Latency::of(&measured, paced),
-            answers: self.behaviours.looks_for_answers().then(|| Answers::of(&clients)),
-            stops_seen: options
-                .limits
-                .stop_at
-                .is_some()
-                .then(|| clients.stops_seen + accepted.map_or(0, |a| a.stops_seen)),
-            search: self
-                .found
-                .as_ref()
-                .map(|s| SearchSummary::of(&s.found, &s.terms, self.asked)),
+            answers: self
+                .behaviours
+                .looks_for_answers()
+                .then(|| Answers::of(&ended)),
+            stops_seen: options.limits.stop_at.is_some().then_some(stops_seen),
+            search: options.search.as_ref().zip(self.found.as_ref()).map(
+                |(asked, Searched { found, terms })| {
+                    SearchSummary::of(found, terms, &asked.written, self.asked)
+                },
+            ),
             websocket: options
                 .websocket
                 .is_some()
@@ -518,7 +531,7 @@ impl LoadRun<'_> {
             cost: self.watch.meter.cost(peak),
             over_time: self.watch.samples.into_vec(),
             steady: Some(steady),
-            latencies: latencies(&self.scenario.options.latency, &measured),
+            latencies: latencies(&options.latency, &measured),
         })
     }
 }

@@ -54,8 +54,195 @@ fn bad_input_is_told_in_a_line_that_names_it() {
             "--message-rate",
         ),
         (
-            &["load", "--self", "-m", "x", "-f", "/dev/null"],
-            "--message-file",
+            &["load", "--self", "-f", "/dev/null", "-r", "1"],
+            "add -m or -f",
+        ),
+        (
+            &["load", "--self", "--first-message-file", "/nowhere"],
+            "--first-message-file /nowhere",
+        ),
+        (&["load", "--self", "-m", r"a\{re [b"], "byte"),
+        (
+            &["load", "--self", "-m", r"\{connection.id}"],
+            "connection.id",
+        ),
+        (&["load", "--self", "-m", r"\{<>}"], "--message"),
+        (&["load", "--self", "-m", "x", "-r", "@"], "'@'"),
+        (&["load", "--self", "-m", "x", "-r", "@0"], "longer than 0"),
+        (&["load", "--self", "-m", "x", "-r", "@5ms:p101"], "'101'"),
+        (
+            &["load", "--self", "-m", "x", "-r", "@5ms"],
+            "--latency-marker",
+        ),
+        (&["load", "--self", "--latency-marker", "x"], "add -m or -f"),
+        (
+            &["load", "--self", "-m", "x", "--latency-marker", ""],
+            "--latency-marker",
+        ),
+        (
+            &[
+                "load",
+                "--self",
+                "-m",
+                "x",
+                "--latency-marker",
+                "x",
+                "--message-marker",
+            ],
+            "--message-marker",
+        ),
+        (&["load", "--self", "--latency-percentiles", "95,,99"], "''"),
+        (&["load", "--self", "--latency-percentiles", "p99"], "'p99'"),
+        (&["load", "--self", "--message-stop", ""], "--message-stop"),
+        (
+            &["load", "--self", "--latency-log", "/nowhere/log"],
+            "/nowhere",
+        ),
+        (&["load", "--self", "--samples", "s.csv"], "--latency-echo"),
+        (
+            &["load", "--self", "--latency-marker-skip", "5"],
+            "--latency-marker",
+        ),
+        (
+            &["load", "--self", "--message-stop", r"\{connection.uid}"],
+            "the same on each connection",
+        ),
+        (&["load", "--self", "-m", "x", "--rate", "0"], "'0'"),
+        (&["load", "--self", "--rate", "5"], "add -m or -f"),
+        (
+            &["load", "--self", "-m", "x", "--rate", "5", "-r", "5"],
+            "--rate",
+        ),
+        (
+            &["load", "--self", "-m", "x", "--profile", "10s"],
+            "--profile '10s'",
+        ),
+        (&["load", "--self", "-m", "x", "--profile", ""], "--profile"),
+        (
+            &["load", "--self", "-m", "x", "--arrivals", "poisson"],
+            "--rate",
+        ),
+        (&["load", "--self", "--arrivals", "burst"], "'burst'"),
+        (&["load", "--self", "--seed", "x"], "'x'"),
+        (&["load", "--self", "--dns", "a..b/A"], "a..b/A"),
+        (
+            &["load", "--self", "--dns", "example.com/WHAT"],
+            "example.com/WHAT",
+        ),
+        (
+            &["load", "--self", "--dns", "example.com/A", "-m", "x"],
+            "--message",
+        ),
+        (
+            &["load", "--self", "--channel-bandwidth-upstream", "0"],
+            "more than 0",
+        ),
+        (&["load", "--self", "--channel-bandwidth", "10MB"], "'10MB'"),
+        (
+            &[
+                "load",
+                "--self",
+                "-m",
+                "x",
+                "-r",
+                "5",
+                "--channel-bandwidth",
+                "1kbps",
+            ],
+            "--channel-bandwidth",
+        ),
+        (&["load", "--self", "--nagle", "maybe"], "'maybe'"),
+        (&["load", "--self", "--rcvbuf", "0"], "1 GiB"),
+        (&["load", "--self", "--sndbuf", "2g"], "1 GiB"),
+        (&["load", "--self", "--write-combine", "x"], "'x'"),
+        (&["load", "--self", "-l", "9000"], "--listen-port"),
+        (&["load", "-l", "nine"], "'nine'"),
+        (
+            &["load", "-l", "no.such.name.invalid:9"],
+            "no.such.name.invalid",
+        ),
+        (
+            &["load", "--self", "--listen-mode", "active"],
+            "--listen-port",
+        ),
+        (&["load", "-l", "9", "--listen-mode", "loud"], "'loud'"),
+        (&["load", "http://127.0.0.1/"], "http://"),
+        (
+            &["load", "ws://127.0.0.1", "127.0.0.1:80"],
+            "different kinds",
+        ),
+        (&["load", "127.0.0.1:no-such-service"], "'no-such-service'"),
+        (&["load", "--self", "-H", "A: b"], "--websocket"),
+        (&["load", "--self", "--ws", "-H", "nonsense"], "nonsense"),
+        (
+            &["load", "--self", "--ws", "-e", "-H", r"A: b\r\nC: d"],
+            "--header",
+        ),
+        (&["load", "--self", "--cacert", "/dev/null"], "--tls"),
+        (&["load", "--self", "--insecure"], "--tls"),
+        (&["load", "--self", "--sni", "a"], "--tls"),
+        (
+            &["load", "--self", "--tls", "--cacert", "/nowhere"],
+            "/nowhere",
+        ),
+        (
+            &[
+                "load",
+                "--self",
+                "--tls",
+                "--cacert",
+                "/dev/null",
+                "--insecure",
+            ],
+            "--insecure",
+        ),
+        (
+            &["load", "-l", "9", "--tls", "--ssl-cert", "/nowhere"],
+            "/nowhere",
+        ),
+        (&["load", "--self", "--tls", "--alpn", ""], "1 to 255"),
+        (&["load", "--self", "--verbose", "4"], "0..=3"),
+        (&["load", "--self", "--statsd-port", "9"], "--statsd"),
+        (&["load", "--self", "--statsd", "--statsd-port", "0"], "'0'"),
+        (
+            &["load", "--self", "--statsd", "--statsd-namespace", "a:b"],
+            "'a:b'",
+        ),
+        (
+            &[
+                "load",
+                "--self",
+                "--statsd",
+                "--statsd-host",
+                "no.such.name.invalid",
+            ],
+            "no.such.name.invalid",
+        ),
+        (
+            &[
+                "load",
+                "--self",
+                "--statsd",
+                "--statsd-latency-window",
+                "0.1",
+            ],
+            "500ms",
+        ),
+        (
+            &[
+                "load",
+                "--self",
+                "--statsd",
+                "--statsd-latency-window",
+                "1m",
+            ],
+            "longer than",
+        ),
+        (
+            &[
+                "load", "--self", "--output", "tcpkali", "--hold", "5s", "-T", "5s",
+            ],
+            "--hold",
         ),
         (
             &["load", "--self", "-f", "/nowhere/at/all"],
@@ -109,6 +296,17 @@ fn bad_input_is_told_in_a_line_that_names_it() {
             "--closed-loop",
         ),
         (&["serve"], "PORT"),
+        (&["serve", "9000", "--mode", "chargen"], "add -m or -f"),
+        (&["serve", "9000", "-m", "x"], "chargen"),
+        (
+            &["serve", "9000", "--mode", "chargen", "-1", "x", "-r", "5"],
+            "--message-rate",
+        ),
+        (
+            &["serve", "9000", "--tls", "--ssl-cert", "/nowhere"],
+            "/nowhere",
+        ),
+        (&["serve", "9000", "--ssl-cert", "/nowhere"], "--tls"),
         (&["serve", "65536"], "'65536'"),
         (&["serve", "localhost:80"], "'localhost:80'"),
         (&["serve", "::1:80:90"], "'::1:80:90'"),
@@ -171,7 +369,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
 fn words_that_are_not_utf_8_do_not_crash_it() {
     use std::os::unix::ffi::OsStrExt;
     let mut command = Net::host().command(env!("CARGO_BIN_EXE_throng"));
-    command.args(["load", "--self", "-m"]);
+    command.args(["load", "--self", "-c"]);
     command.arg(std::ffi::OsStr::from_bytes(b"\xff\xfe"));
     let ran = Process::start("throng with \\xff".into(), command).wait(Duration::from_secs(10));
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");

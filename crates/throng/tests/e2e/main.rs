@@ -18,4 +18,5 @@ mod plan;
 mod serve;
 mod signals;
 mod sources;
+mod tcpkali;
 mod tune;

@@ -207,7 +207,8 @@ impl<W: Wire, L: Looks> Load<W, L> {
             read_due: HashMap::new(),
             held: HashMap::new(),
             dice: Dice::of(task.seed, &[u64::from(task.worker)]),
-            uid: task.worker,
+            // Counted from 1, as tcpkali does.
+            uid: task.worker + 1,
             dns_id: 0,
             traffic,
             off_at: Time(u64::MAX),

@@ -128,14 +128,14 @@ fn first_messages_come_before_the_repeated_ones_which_go_round() {
 fn a_message_that_differs_is_written_anew_each_time() {
     let mut rig = Rig::new(task(rate(100.0), &[], &["<\\{connection.uid}>"]));
     let out = rig.opened(0, 0);
-    assert_eq!((out.send, rig.text()), (Send::Bytes, "<0>"));
+    assert_eq!((out.send, rig.text()), (Send::Bytes, "<1>"));
     rig.opened(1, 0);
-    assert_eq!(rig.text(), "<1>");
+    assert_eq!(rig.text(), "<2>");
     // The number grows with each new connection, also in the same place.
     rig.closed(0, 1);
     rig.opened(0, 1);
     rig.woken(0, 20);
-    assert!(rig.text().starts_with("<2>"), "{}", rig.text());
+    assert!(rig.text().starts_with("<3>"), "{}", rig.text());
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! HdrHistogram's interval log (`--latency-log F`): what was measured in each interval of a run, whole, so
+//! that percentiles of any stretch of it can be told later.
+//!
+//! The form is version 1.3 as HistogramLogWriter has it, with histograms in V2's compressed encoding, each
+//! interval's with a tag that says what was measured. Its readers exist for most languages.
+
+use crate::log::Log;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+use throng_core::stats::{Durations, Measured};
+
+/// Interval_Max is told in milliseconds, as HistogramLogWriter does, while histograms are in nanoseconds.
+const MAX_UNIT: f64 = 1e6;
+
+/// A log of intervals. What can't be written is told once, and the run goes on without it.
+pub struct LatencyLog {
+    log: Log,
+    serializer: V2DeflateSerializer,
+    /// A histogram on its way.
+    bytes: Vec<u8>,
+}
+
+impl LatencyLog {
+    /// One that is to be `path` when it is [finished](LatencyLog::finish), of a run that began at
+    /// `started_unix_s`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// What the file system says, with the path.
+    pub fn create(path: &Path, started_unix_s: f64) -> io::Result<LatencyLog> {
+        // With a base time each reader takes intervals' starts as counted from there; without one some
+        // guess.
+        let head = format!(
+            "#[Logged with throng {}: nanoseconds, Interval_Max in milliseconds]\n\
+             #[Histogram log format version 1.3]\n\
+             #[StartTime: {started_unix_s:.3} (seconds since epoch)]\n\
+             #[BaseTime: {started_unix_s:.3} (seconds since epoch)]\n\
+             \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        Ok(LatencyLog {
+            log: Log::create(path, &head)?,
+            serializer: V2DeflateSerializer::new(),
+            bytes: Vec::new(),
+        })
+    }
+
+    /// Adds what was `measured` in the interval that began `start` after the run and had that `length`: a line
+    /// for each thing of which there is something. In the order of time, please: readers expect it.
+    ///
+    /// # Errors
+    /// What the file system says, with the path; the first time only.
+    pub fn interval(
+        &mut self,
+        start: Duration,
+        length: Duration,
+        measured: &Measured,
+    ) -> io::Result<()> {
+        let tagged: [(&str, &Durations); 7] = [
+            ("response", &measured.response),
+            ("service", &measured.service),
+            ("lateness", &measured.lateness),
+            ("marked", &measured.marked),
+            ("first_byte", &measured.first_byte),
+            ("handshake", &measured.handshake),
+            ("connect", &measured.connect),
+        ];
+        for (tag, durations) in tagged {
+            if let Some(histogram) = durations.recorded() {
+                self.line(tag, start, length, histogram)?;
+            }
+        }
+        self.log.flush()
+    }
+
+    fn line(
+        &mut self,
+        tag: &str,
+        start: Duration,
+        length: Duration,
+        histogram: &Histogram<u64>,
+    ) -> io::Result<()> {
+        self.bytes.clear();
+        self.serializer
+            .serialize(histogram, &mut self.bytes)
+            .map_err(io::Error::other)?;
+        let (start, length) = (start.as_secs_f64(), length.as_secs_f64());
+        let max = histogram.max() as f64 / MAX_UNIT;
+        let encoded = STANDARD.encode(&self.bytes);
+        self.log.add(|lines| {
+            // A vector takes whatever is written to it.
+            let _ = writeln!(lines, "Tag={tag},{start:.3},{length:.3},{max:.3},{encoded}");
+        })
+    }
+
+    /// Writes the rest, and gives the file its name.
+    ///
+    /// # Errors
+    /// What the file system says, with the path; if nothing was wrong before.
+    pub fn finish(self) -> io::Result<()> {
+        self.log.finish()
+    }
+}

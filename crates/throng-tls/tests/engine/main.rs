@@ -1,0 +1,201 @@
+//! TLS on the engines that it is for: both ends over real sockets, many connections at once.
+
+#[allow(dead_code)] // what other tests of engines need
+#[path = "../../../throng-engine/tests/conformance/rig.rs"]
+mod rig;
+
+use rig::{Connect, Serve};
+use std::time::Duration;
+use throng_core::behaviour::{Echo, Load, Nothing, Pacing, Raw, Sink, Task, Traffic};
+use throng_core::payload::{Framing, Messages, Script};
+use throng_core::plan::Engine;
+use throng_core::stats::Tally;
+use throng_core::tls_failure::TlsFailure;
+use throng_core::units::Rate;
+use throng_engine::Order;
+use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls, Version, Versions};
+
+const CONNECTIONS: u32 = 100;
+
+/// Runs a statement on each engine.
+fn on_each(statement: impl Fn(Engine)) {
+    statement(Engine::Epoll);
+    match rig::uring_unusable() {
+        Some(why) => eprintln!("not tested, io_uring can't be used here: {why}"),
+        None => statement(Engine::Uring),
+    }
+}
+
+fn load(message: &[u8], pacing: Pacing) -> Load {
+    mortal(message, pacing, None)
+}
+
+/// A load whose connections live only so long.
+fn mortal(message: &[u8], pacing: Pacing, lifetime: Option<Duration>) -> Load {
+    let messages = Messages {
+        first: vec![b"hello".to_vec().into()],
+        repeated: vec![message.to_vec().into()],
+    };
+    let script = Script::new(&messages, Framing::Raw, 1, 0).unwrap();
+    let task = Task {
+        connections: CONNECTIONS,
+        lifetime,
+        ..Task::new(script, pacing)
+    };
+    Load::new(task, Traffic::On, Raw, Nothing)
+}
+
+fn server() -> ServerTls {
+    ServerTls::new(&ServerOptions::default()).unwrap()
+}
+
+fn client(server: &ServerTls, version: Version) -> ClientTls {
+    ClientTls::new(&ClientOptions {
+        names: vec!["127.0.0.1".into()],
+        trusted: vec![server.certificate().to_vec()],
+        versions: Versions {
+            min: version,
+            max: version,
+        },
+        ..ClientOptions::default()
+    })
+    .unwrap()
+}
+
+fn add_up(tally: &Tally) {
+    let shaken = tally.secured + tally.tls_failed_in_all() - tally.tls_broken;
+    assert!(shaken <= tally.established + tally.accepted, "{tally:?}");
+}
+
+#[test]
+fn messages_of_every_length_are_echoed_on_many_connections() {
+    on_each(|engine| {
+        for version in [Version::Tls12, Version::Tls13] {
+            for len in [16, 1000, 100_000] {
+                let tls = server();
+                let echoes = Serve {
+                    workers: 2,
+                    ..Serve::on(engine)
+                };
+                let echoes = echoes.with(|| Tls::server(Echo, &tls));
+                let message: Vec<u8> = (0..len).map(|i: u32| (i % 251) as u8).collect();
+                let client = client(&tls, version);
+                let loads = Connect::to(engine, &[echoes.address()], CONNECTIONS).with(|| {
+                    let pacing = Pacing::ClosedLoop { in_flight: None };
+                    Tls::client(load(&message, pacing), &client)
+                });
+                let wanted = u64::from(CONNECTIONS) * if len < 10_000 { 20 } else { 3 };
+                loads.wait("messages are echoed", |t| t.messages_received >= wanted);
+                loads.give(Order::StopTraffic);
+                let tally = loads.settles("all is answered", |t| {
+                    t.messages_received + u64::from(CONNECTIONS) >= t.messages_sent
+                });
+                assert_eq!(
+                    tally.secured,
+                    u64::from(CONNECTIONS),
+                    "{engine:?} {version} {len}"
+                );
+                assert_eq!(tally.tls_failed_in_all(), 0);
+                add_up(&tally);
+                add_up(&echoes.tally());
+                assert_eq!(echoes.tally().secured, u64::from(CONNECTIONS));
+                let (_, measured) = loads.close();
+                assert_eq!(measured.handshake.count(), u64::from(CONNECTIONS));
+                let (tally, _) = echoes.close();
+                assert_eq!(tally.tls_failed_in_all(), 0, "{tally:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_flood_reaches_a_sink_and_paced_messages_keep_their_rate() {
+    on_each(|engine| {
+        for pacing in [Pacing::Flood, Pacing::Rate(Rate::per_second(20.0).unwrap())] {
+            let tls = server();
+            let sinks = Serve::on(engine).with(|| Tls::server(Sink, &tls));
+            let client = client(&tls, Version::Tls13);
+            let loads = Connect::to(engine, &[sinks.address()], 10)
+                .with(|| Tls::client(load(&[b'x'; 20_000], pacing.clone()), &client));
+            loads.wait("messages are sent", |t| t.messages_sent >= 200);
+            loads.give(Order::StopTraffic);
+            let sent = loads.settles("all is sent", |_| true).bytes_sent;
+            let got = sinks.settles("all has come", |t| t.bytes_received >= sent);
+            assert_eq!(got.bytes_received, sent);
+            assert_eq!((got.secured, got.tls_failed_in_all()), (10, 0), "{got:?}");
+        }
+    });
+}
+
+#[test]
+fn connections_that_close_are_opened_again_and_resume() {
+    on_each(|engine| {
+        let tls = server();
+        let echoes = Serve {
+            workers: 2,
+            ..Serve::on(engine)
+        };
+        let echoes = echoes.with(|| Tls::server(Echo, &tls));
+        for version in [Version::Tls12, Version::Tls13] {
+            let client = client(&tls, version);
+            let loads = Connect {
+                reconnect: true,
+                ..Connect::to(engine, &[echoes.address()], 20)
+            };
+            let loads = loads.with(|| {
+                let pacing = Pacing::Rate(Rate::per_second(50.0).unwrap());
+                let lifetime = Some(Duration::from_millis(300));
+                Tls::client(mortal(b"ping", pacing, lifetime), &client)
+            });
+            let tally = loads.wait("they come and go", |t| t.secured >= 60);
+            assert!(tally.resumed >= 40, "{tally:?}");
+            assert_eq!((tally.tls_failed_in_all(), tally.tls_truncated), (0, 0));
+            loads.close();
+        }
+        let tally = echoes.settles("all have left", |t| t.open() == 0);
+        assert_eq!(
+            (tally.tls_failed_in_all(), tally.tls_broken),
+            (0, 0),
+            "{tally:?}"
+        );
+    });
+}
+
+#[test]
+fn handshakes_that_fail_are_counted_on_both_sides_and_tried_again() {
+    on_each(|engine| {
+        let (tls, other) = (server(), server());
+        let sinks = Serve::on(engine).with(|| Tls::server(Sink, &tls));
+        // Its clients trust another certificate.
+        let client = client(&other, Version::Tls13);
+        let loads = Connect {
+            reconnect: true,
+            ..Connect::to(engine, &[sinks.address()], 5)
+        };
+        let loads = loads.with(|| Tls::client(Sink, &client));
+        let tally = loads.wait("all fail twice", |t| t.tls_failed_in_all() >= 10);
+        assert_eq!(tally.secured, 0);
+        let own = TlsFailure::ALL.map(|f| tally.tls_failed(f));
+        assert_eq!(own.iter().filter(|n| **n > 0).count(), 1, "{tally:?}");
+        sinks.wait("their server is told", |t| t.tls_failed_in_all() >= 10);
+        loads.close();
+    });
+}
+
+#[test]
+fn a_plain_peer_on_either_side_is_found_out() {
+    on_each(|engine| {
+        let plain = Serve::on(engine).with(|| Echo);
+        let tls = server();
+        let client = client(&tls, Version::Tls13);
+        let loads = Connect::to(engine, &[plain.address()], 5);
+        // An echo sends our own hello back, which is TLS but no answer.
+        let loads = loads.with(|| Tls::client(Sink, &client));
+        loads.wait("all fail", |t| t.tls_failed(TlsFailure::Violation) == 5);
+
+        let secure = Serve::on(engine).with(|| Tls::server(Echo, &tls));
+        let loads = Connect::to(engine, &[secure.address()], 5);
+        let _loads = loads.with(|| load(b"GET / HTTP/1.1\r\n\r\n", Pacing::Flood));
+        secure.wait("all fail", |t| t.tls_failed(TlsFailure::NotTls) == 5);
+    });
+}

@@ -1,0 +1,205 @@
+//! The program called through a link named `tcpkali`: its lines, on its streams, with its exit codes.
+
+use crate::common::net::{Net, free_port};
+use crate::common::process::{Process, Ran};
+use crate::common::{PATIENCE, run, serve, stop_serving};
+use std::collections::BTreeMap;
+use std::net::UdpSocket;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The link, in a directory of its own.
+struct Link(TempDir);
+
+impl Link {
+    fn new() -> Link {
+        let directory = tempfile::tempdir().unwrap();
+        symlink(
+            env!("CARGO_BIN_EXE_throng"),
+            directory.path().join("tcpkali"),
+        )
+        .unwrap();
+        Link(directory)
+    }
+
+    fn run(&self, net: &Net, args: &[&str]) -> Ran {
+        let program = self.0.path().join("tcpkali");
+        let mut command = net.command(program.to_str().expect("a plain path"));
+        command.args(args);
+        Process::start(format!("tcpkali {args:?}"), command).wait(PATIENCE)
+    }
+}
+
+/// The lines of `text`, each up to its colon and the rest.
+fn lines(text: &str) -> BTreeMap<&str, &str> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, rest)| (name, rest.trim()))
+        .collect()
+}
+
+#[test]
+fn it_prints_tcpkalis_lines() {
+    let (link, net) = (Link::new(), Net::own());
+    let server = serve(&net, "--mode echo 127.0.0.1:9150");
+    let ran = link.run(
+        &net,
+        &[
+            "-c5",
+            "-T2s",
+            "-em",
+            r"PING\r\n",
+            "-r",
+            "20",
+            "--latency-connect",
+            "--latency-percentiles",
+            "50/99.50",
+            "127.1:9150",
+        ],
+    );
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(
+        ran.stderr,
+        "\
+Destination: [127.0.0.1]:9150
+Interface lo address [127.0.0.1]:0
+Using interface lo to connect to [127.0.0.1]:9150
+Ramped up to 5 connections.
+",
+        "{ran}"
+    );
+    let said = lines(&ran.stdout);
+    let names: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter_map(|l| l.split(':').next())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "Total data sent",
+            "Total data received",
+            "Bandwidth per channel",
+            "Aggregate bandwidth",
+            "Packet rate estimate",
+            "TCP connect latency at percentiles",
+            "Test duration",
+        ]
+    );
+    let latency = said["TCP connect latency at percentiles"];
+    assert!(latency.ends_with(" ms (50/99.50%)"), "{ran}");
+    let bytes = said["Total data sent"]
+        .split(['(', ' '])
+        .rev()
+        .nth(1)
+        .unwrap();
+    let bytes: u64 = bytes.parse().unwrap();
+    assert!(bytes > 0 && bytes.is_multiple_of(6), "{ran}");
+    // What the server had was sent: its count is of the whole run, tcpkali's since all were up.
+    let summary = stop_serving(server);
+    assert!(summary.traffic.bytes_received >= bytes, "{ran}");
+}
+
+#[test]
+fn connections_that_do_not_come_up_in_time_are_told_and_fail() {
+    let (link, net) = (Link::new(), Net::own());
+    let target = format!("127.0.0.1:{}", free_port());
+    let ran = link.run(&net, &["-c", "3", "-T1s", &target]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(
+        ran.stderr
+            .contains("Could not create 3 connections in allotted time (1s)\n"),
+        "{ran}"
+    );
+    assert!(ran.took >= Duration::from_secs(1), "{ran}");
+}
+
+#[test]
+fn help_and_version_are_asked_for_as_ever() {
+    let (link, net) = (Link::new(), Net::host());
+    let version = link.run(&net, &["--version"]);
+    assert!(
+        version.stdout.starts_with("tcpkali version 1.1 (throng "),
+        "{version}"
+    );
+    for flag in ["-h", "--help"] {
+        let help = link.run(&net, &[flag]);
+        assert_eq!(help.code, 0, "{help}");
+        for part in [
+            "Usage: tcpkali",
+            "--latency-marker",
+            "[default: 1s]",
+            "[default: tcpkali]",
+        ] {
+            assert!(help.stdout.contains(part), "no '{part}': {help}");
+        }
+    }
+    let wrong = link.run(&net, &["--connect-rat", "x", "127.0.0.1:9"]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (2, ""), "{wrong}");
+    assert!(wrong.stderr.contains("'x' for '--connect-rate"), "{wrong}");
+}
+
+#[test]
+fn a_load_may_print_its_lines_too() {
+    let ran = run(
+        &Net::own(),
+        "load --self -c 20 -m abc --output tcpkali -T 500ms",
+    );
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(
+        ran.stderr.ends_with("Ramped up to 20 connections.\n"),
+        "{ran}"
+    );
+    let said = lines(&ran.stdout);
+    // Both ends are here: what one sends the other receives.
+    for name in ["Total data sent", "Total data received"] {
+        assert!(said[name].contains("iB ("), "{ran}");
+    }
+}
+
+#[test]
+fn metrics_reach_a_server_while_it_runs() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let ran = run(
+        &Net::host(),
+        &format!(
+            "load --self -c 7 -m hello -r 10 --hold 2500ms --quiet --output json \
+             --statsd --statsd-host 127.0.0.1 --statsd-port {port} --statsd-namespace t"
+        ),
+    );
+    let summary = ran.summary();
+    let mut counters: BTreeMap<String, f64> = BTreeMap::new();
+    let mut most_open: f64 = 0.0;
+    let mut last_open = f64::NAN;
+    socket.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 65536];
+    while let Ok(n) = socket.recv(&mut buffer) {
+        for line in String::from_utf8_lossy(&buffer[..n]).lines() {
+            let (name, rest) = line.split_once(':').expect("name:value|kind");
+            let (value, kind) = rest.split_once('|').expect("value|kind");
+            let value: f64 = value.parse().unwrap();
+            match (kind, name) {
+                ("c", _) => *counters.entry(name.to_owned()).or_default() += value,
+                ("g", "t.connections.total.out") => {
+                    most_open = most_open.max(value);
+                    last_open = value;
+                }
+                ("g", _) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((most_open, last_open), (7.0, 0.0));
+    // Each connection is opened and accepted here.
+    assert_eq!(counters["t.connections.opened"], 14.0);
+    let sent = counters["t.traffic.msgs.sent"];
+    let all = summary.traffic.messages_sent as f64;
+    assert!(sent > 0.0 && sent <= all, "{sent} of {all}");
+    assert_eq!(
+        counters["t.traffic.data"],
+        counters["t.traffic.data.sent"] + counters["t.traffic.data.rcvd"]
+    );
+}
