@@ -207,6 +207,8 @@ pub(crate) struct Watch {
     pub samples: Samples,
     pub meter: Meter,
     pub peak: u64,
+    /// Median and 99th percentile of message latency in the last interval, if it is followed.
+    pub latency: Option<(Duration, Duration)>,
     interrupt: Interrupt,
     memory: MemoryBounds,
     reserve: u64,
@@ -235,6 +237,7 @@ impl Watch {
             samples: Samples::default(),
             meter,
             peak: 0,
+            latency: None,
             interrupt,
             memory,
             reserve,
@@ -345,7 +348,7 @@ impl Watch {
             now: *now,
             recent: now.since(&before),
             interval: at.saturating_sub(then),
-            latency: None,
+            latency: self.latency,
             server,
             left,
         });

@@ -14,7 +14,7 @@ use throng_core::behaviour::Traffic;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
-use throng_core::scenario::ServeScenario;
+use throng_core::scenario::{ServeMode, ServeScenario};
 use throng_core::summary::{
     Connections, Latency, Phase, Summary, TlsSummary, VERSION, WebSocketSummary,
 };
@@ -73,16 +73,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         }
     }
     let causes = diagnose(&counted, &machine.host, watch.peak);
-    finish(
-        watch,
-        side,
-        &plan,
-        asked,
-        causes,
-        machine.kernel,
-        &scenario,
-        args,
-    )
+    finish(watch, side, &scenario, &plan, causes, machine.kernel, args)
 }
 
 /// What kept connections from coming up meanwhile, as the kernel counted it.
@@ -208,11 +199,10 @@ impl Server<'_> {
 fn finish(
     mut watch: Watch,
     side: Side,
+    scenario: &ServeScenario,
     plan: &ServePlan,
-    asked: Option<u64>,
     causes: Vec<Diagnosis>,
     kernel: throng_host::kernel::Kernel,
-    scenario: &ServeScenario,
     args: &ServeArgs,
 ) -> Result<u8, Failure> {
     let seconds = watch.clock.elapsed();
@@ -228,7 +218,10 @@ fn finish(
     let secured_at = side.last_secured();
     side.join()?;
     let measured = take_measured(&outlets);
+    let speaks_websocket = matches!(scenario.mode, ServeMode::Ws | ServeMode::WsSink);
+    let speaks_tls = scenario.options.tls_server.is_some();
     watch.meter.wait_for_kernel();
+    let asked = scenario.max_connections.map(u64::from);
     let mut connections = Connections::of(&tally, asked, watch.peak);
     connections.accepted = Some(tally.accepted);
     let mut findings = Vec::new();
@@ -268,16 +261,8 @@ fn finish(
         answers: None,
         stops_seen: None,
         search: None,
-        websocket: scenario
-            .options
-            .websocket
-            .is_some()
-            .then(|| WebSocketSummary::of(&tally)),
-        tls: scenario
-            .options
-            .tls_server
-            .is_some()
-            .then(|| TlsSummary::of(&tally, &measured, secured_at.as_secs_f64())),
+        websocket: speaks_websocket.then(|| WebSocketSummary::of(&tally)),
+        tls: speaks_tls.then(|| TlsSummary::of(&tally, &measured, secured_at.as_secs_f64())),
         cost: watch.meter.cost(watch.peak),
         over_time: watch.samples.into_vec(),
         steady: None,

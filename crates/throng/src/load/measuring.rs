@@ -9,6 +9,8 @@ use throng_core::scenario::{LatencyAsked, MessageLatency, Options, Percentile, S
 use throng_core::stats::{Durations, Measured, Tally};
 use throng_core::summary::{LatencyAt, LatencyOf};
 use throng_engine::{Control, Outlet};
+use throng_report::hdrlog::LatencyLog;
+use throng_report::samples::SampleLog;
 use throng_report::statsd::{Statsd, StatsdTick};
 
 /// How often measurements are gathered.
@@ -25,6 +27,10 @@ pub(super) struct Measuring {
     since: Duration,
     counted: (Tally, Tally),
     statsd: Option<Reporting>,
+    log: Option<LatencyLog>,
+    samples: Option<SampleLog>,
+    /// Median and 99th percentile of the last interval's message latency.
+    pub latest: Option<(Duration, Duration)>,
 }
 
 /// StatsD, and the latencies of its window.
@@ -41,8 +47,14 @@ impl Measuring {
     /// Gathers from the workers of `sides`, as `options` ask.
     pub fn new<'a>(
         options: &Options,
+        started_unix_s: f64,
         sides: impl Iterator<Item = &'a Side>,
     ) -> Result<Measuring, Failure> {
+        let asked = &options.latency;
+        let log = asked.log.as_deref();
+        let log = log.map(|path| LatencyLog::create(path, started_unix_s));
+        let samples = asked.samples.as_deref().map(SampleLog::create);
+        let no_file = |option: &str, e: std::io::Error| Failure::usage(format!("{option}: {e}"));
         let statsd = options.statsd.as_ref().map(open_statsd).transpose()?;
         Ok(Measuring {
             outlets: sides.flat_map(|s| s.outlets.iter().cloned()).collect(),
@@ -51,12 +63,16 @@ impl Measuring {
             since: Duration::ZERO,
             counted: Default::default(),
             statsd,
+            log: log.transpose().map_err(|e| no_file("--latency-log", e))?,
+            samples: samples.transpose().map_err(|e| no_file("--samples", e))?,
+            latest: None,
         })
     }
 
     /// Whether anybody follows the measurements while the run goes on.
     fn is_followed(&self) -> bool {
-        self.statsd.is_some() || self.asked.message.is_some() || self.asked.samples.is_some()
+        let written = self.log.is_some() || self.samples.is_some();
+        written || self.statsd.is_some() || self.asked.message.is_some()
     }
 
     /// Gathers and tells what there is to tell, if it is time. `opened` and `accepted` are the counts of now.
@@ -101,20 +117,56 @@ impl Measuring {
                 watch.live.note(&format!("throng: {trouble}"));
             }
         }
+        let trouble = self.write_down(self.since, length, &measured);
+        if let Err(trouble) = trouble {
+            watch.live.note(&format!("throng: {trouble}"));
+        }
+        let messages = of_messages(&self.asked, &measured);
+        self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
         self.since = at;
         self.counted = (*opened, *accepted);
-        self.total.merge(measured.clone());
+        self.keep(measured.clone());
         measured
     }
 
-    /// All that was measured, once the workers have ended.
-    pub fn finish(mut self) -> Measured {
-        self.total.merge(take_measured(&self.outlets));
+    /// Writes an interval to the files that were asked for.
+    fn write_down(
+        &mut self,
+        start: Duration,
+        length: Duration,
+        measured: &Measured,
+    ) -> std::io::Result<()> {
+        let logged = match &mut self.log {
+            Some(log) => log.interval(start, length, measured),
+            None => Ok(()),
+        };
+        let sampled = match &mut self.samples {
+            Some(samples) => samples.write(&measured.samples),
+            None => Ok(()),
+        };
+        logged.and(sampled)
+    }
+
+    /// Adds to the whole, but for samples, which are written down or nobody's.
+    fn keep(&mut self, mut measured: Measured) {
+        measured.samples.clear();
+        self.total.merge(measured);
+    }
+
+    /// All that was measured, once the workers have ended at `at`. Finishes what was written.
+    pub fn finish(mut self, at: Duration) -> Result<Measured, Failure> {
+        let rest = take_measured(&self.outlets);
+        let length = at.saturating_sub(self.since);
+        let mut written = self.write_down(self.since, length, &rest);
+        self.keep(rest);
         if let Some(reporting) = &mut self.statsd {
             // So that graphs come down.
             reporting.to.send(&StatsdTick::default());
         }
-        self.total
+        written = written.and(self.log.map_or(Ok(()), LatencyLog::finish));
+        written = written.and(self.samples.map_or(Ok(()), SampleLog::finish));
+        written.map_err(|e| Failure::fault(e.to_string()))?;
+        Ok(self.total)
     }
 }
 

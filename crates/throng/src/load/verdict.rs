@@ -68,11 +68,7 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
         };
         findings.push(format!("{} of {} connections: {why}", n(o.peak), n(asked)));
     } else if let Some((ready, what)) = unready(o) {
-        findings.push(format!(
-            "{} of {} connections: {what}",
-            n(ready),
-            n(asked)
-        ));
+        findings.push(format!("{} of {} connections: {what}", n(ready), n(asked)));
     } else if o.open_at_end < asked && !churns(o) {
         findings.push(format!(
             "{} of {} connections were still up at the end: {}",
@@ -196,7 +192,10 @@ fn unready(o: &Outcome) -> Option<(u64, &'static str)> {
     let options = &o.scenario.options;
     let asked = u64::from(o.scenario.connections);
     if options.tls_client.is_some() && o.clients.secured < asked {
-        return Some((o.clients.secured, "the others did not get through the TLS handshake"));
+        return Some((
+            o.clients.secured,
+            "the others did not get through the TLS handshake",
+        ));
     }
     if options.websocket.is_some() && o.clients.upgraded < asked {
         let words = "the others did not get through the WebSocket handshake";

@@ -53,7 +53,11 @@ fn messages_of_every_kind_arrive_and_come_back() {
             &[2 + 6 + 2 + 3],
         ),
         // Comes back in three.
-        (&["-m", "fragments"], json!("fragments"), &[2 + 2 + 2 + 3 + 2 + 2]),
+        (
+            &["-m", "fragments"],
+            json!("fragments"),
+            &[2 + 2 + 2 + 3 + 2 + 2],
+        ),
         (
             &["-1", "first", "-m", r"\{connection.uid}"],
             json!("first"),
@@ -88,7 +92,10 @@ fn messages_of_every_kind_arrive_and_come_back() {
                         assert_eq!(seen["binary"], sums, "{seen}");
                     }
                     if name.ends_with("js") && messages[1].contains("ping") {
-                        assert!(seen["pings"].as_u64() >= seen["messages"].as_u64(), "{seen}");
+                        assert!(
+                            seen["pings"].as_u64() >= seen["messages"].as_u64(),
+                            "{seen}"
+                        );
                     }
                 }
                 // A closed loop waits: at the end there is one under way on each connection at most.
@@ -112,7 +119,9 @@ fn pings_of_a_server_are_answered_while_messages_go_on() {
         for (turn, engine) in ENGINES.into_iter().enumerate() {
             // Long messages, so that pings come while one is being sent.
             let long = "x".repeat(100_000);
-            let args = ["-c", "3", "-m", &long, "-r", "50", "--hold", "1500ms", "--engine", engine];
+            let args = [
+                "-c", "3", "-m", &long, "-r", "50", "--hold", "1500ms", "--engine", engine,
+            ];
             let ran = load(&net, "/ping", &args);
             let s = ran.summary();
             assert_eq!(s.connections.open_at_end, 3, "{ran}");
@@ -132,8 +141,19 @@ fn echoes_are_timed_and_each_message_has_one() {
         let _server = serve_script(&net, name, 9000, &[]);
         for engine in ENGINES {
             let args = [
-                "-c", "10", "-m", "a", "-m", "bcd", "-r", "20", "--latency-echo", "--hold", "1s",
-                "--engine", engine,
+                "-c",
+                "10",
+                "-m",
+                "a",
+                "-m",
+                "bcd",
+                "-r",
+                "20",
+                "--latency-echo",
+                "--hold",
+                "1s",
+                "--engine",
+                engine,
             ];
             let ran = load(&net, "/echo", &args);
             let s = ran.reached();
@@ -193,8 +213,18 @@ fn a_lifetime_ends_with_a_close_frame_and_the_next_connection() {
         let mut gone = 0;
         for engine in ENGINES {
             let args = [
-                "-c", "5", "-m", "hi", "-r", "50", "--channel-lifetime", "300ms", "--hold", "2s",
-                "--engine", engine,
+                "-c",
+                "5",
+                "-m",
+                "hi",
+                "-r",
+                "50",
+                "--channel-lifetime",
+                "300ms",
+                "--hold",
+                "2s",
+                "--engine",
+                engine,
             ];
             let s = load(&net, "/echo", &args).summary();
             let all = s.connections.established;
@@ -231,8 +261,19 @@ fn whoever_breaks_the_protocol_is_told_and_counted_by_kind() {
         for (path, kind, code) in &rows {
             let before = server.wait_for_lines(path, 0).len();
             let args = [
-                "-c", "3", "-m", "hello", "-r", "5", "--no-reconnect", "--hold", "300ms",
-                "--connect-timeout", "1s", "--engine", engine,
+                "-c",
+                "3",
+                "-m",
+                "hello",
+                "-r",
+                "5",
+                "--no-reconnect",
+                "--hold",
+                "300ms",
+                "--connect-timeout",
+                "1s",
+                "--engine",
+                engine,
             ];
             let ran = load(&net, path, &args);
             let s = ran.fell_short();
@@ -257,7 +298,10 @@ fn a_target_that_is_of_no_use_is_not_hammered() {
         let s = ran.fell_short();
         // Each connection is tried again after 200 ms.
         let tried = s.connections.attempted;
-        assert!((10..=5 * (2000 / 200 + 1)).contains(&tried), "{tried}: {ran}");
+        assert!(
+            (10..=5 * (2000 / 200 + 1)).contains(&tried),
+            "{tried}: {ran}"
+        );
         assert!(server.wait_for_lines(path, tried as usize - 5).len() <= tried as usize);
     }
 }
