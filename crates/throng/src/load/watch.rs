@@ -343,6 +343,12 @@ impl LoadRun<'_> {
     /// Lets what is under way arrive.
     fn drain(&mut self) {
         self.watch.control.give(Order::StopTraffic);
+        let options = &self.scenario.options;
+        let shakes_hands = options.websocket.is_some() || options.tls_client.is_some();
+        if options.limits.lifetime.is_some() || shakes_hands {
+            // Handshakes of new connections would go on and on.
+            self.watch.control.give(Order::StopOpening);
+        }
         if !self.behaviours.sends() {
             return;
         }

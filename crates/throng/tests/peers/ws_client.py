@@ -1,7 +1,7 @@
-"""A client of a WebSocket echo server, by the library websockets. Arguments: port.
+"""A client of a WebSocket server, by the library websockets. Arguments: port, and what the server does.
 
-Tries messages of many kinds, fragments, pings and close codes, prints what was right, and ends with 0
-only if everything was."""
+echo: tries messages of many kinds, fragments, pings and close codes. sink: sends 20 messages of 1 MiB.
+listen: reads what it sends by itself. Prints what was right, and ends with 0 only if everything was."""
 
 import asyncio
 import os
@@ -70,12 +70,42 @@ async def many(url):
     print("ok 300 connections")
 
 
-async def main(port):
+async def sink(url):
+    async with connect(url) as ws:
+        for n in range(20):
+            await ws.send(os.urandom(1 << 20))
+            if n % 5 == 0:
+                await (await ws.ping())
+        await ws.close(1001, "enough")
+        assert ws.protocol.close_rcvd.code == 1001
+    async for message in ws:
+        raise AssertionError(message)
+    print("ok sink")
+
+
+async def listen(url):
+    async with connect(url) as ws:
+        assert await ws.recv() == "first"
+        for _ in range(10):
+            assert await ws.recv() == "tick"
+        await (await ws.ping("still there?"))
+        assert await ws.recv() == "tick"
+        await ws.close(3000)
+        assert ws.protocol.close_rcvd.code == 3000
+    print("ok listen")
+
+
+async def main(port, what):
     url = f"ws://127.0.0.1:{port}/any?path=1"
     async with asyncio.timeout(50):
-        await echoes(url)
-        await closes(url)
-        await many(url)
+        if what == "echo":
+            await echoes(url)
+            await closes(url)
+            await many(url)
+        elif what == "sink":
+            await sink(url)
+        else:
+            await listen(url)
 
 
-asyncio.run(main(int(sys.argv[1])))
+asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
