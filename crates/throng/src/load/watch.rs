@@ -208,10 +208,13 @@ impl LoadRun<'_> {
         }
     }
 
-    /// Whether connections can carry messages, where more than TCP has to be agreed on first.
+    /// Whether connections can carry messages: where more than TCP has to be agreed on, that is done, and a
+    /// server in this process has accepted all.
     fn all_ready(&self, now: &Tally) -> bool {
         let options = &self.scenario.options;
-        (options.tls_client.is_none() || now.secured >= self.asked)
+        let server = self.sides.server.as_ref().map(Side::tally);
+        server.is_none_or(|s| s.open() >= self.asked)
+            && (options.tls_client.is_none() || now.secured >= self.asked)
             && (options.websocket.is_none() || now.upgraded >= self.asked)
     }
 
