@@ -96,6 +96,8 @@ pub(crate) struct Desk<B: Behaviour> {
     /// Server: the first place that was never used, and those that were given up.
     fresh: u32,
     freed: Vec<u32>,
+    /// Those in which something still goes on in the kernel, and when they are free.
+    resting: VecDeque<(Time, u32)>,
     closing: Closing,
     reads: Reads,
     options: Box<[SocketOption]>,
@@ -146,6 +148,7 @@ impl<B: Behaviour> Desk<B> {
             max: 0,
             fresh: 0,
             freed: Vec::new(),
+            resting: VecDeque::new(),
             closing: job.closing,
             connect_times: Durations::default(),
             outlet: job.outlet,
@@ -197,12 +200,22 @@ impl<B: Behaviour> Desk<B> {
 
     /// Server: whether there is a place for another connection.
     pub fn has_place(&self) -> bool {
-        !self.freed.is_empty() || self.fresh < self.max
+        !self.freed.is_empty() || self.fresh < self.max || self.has_rested()
+    }
+
+    /// Whether there is a place in which nothing goes on any more.
+    fn has_rested(&self) -> bool {
+        let first = self.resting.front();
+        first.is_some_and(|(at, _)| *at <= self.clock.now())
     }
 
     /// Server: a place for another connection; preferably one that was used before, whose memory is
     /// there already.
     pub fn take_place(&mut self) -> Option<u32> {
+        if self.has_rested() {
+            self.freed
+                .extend(self.resting.pop_front().map(|(_, index)| index));
+        }
         let index = self.freed.pop().or_else(|| {
             (self.fresh < self.max).then(|| {
                 self.fresh += 1;
@@ -495,15 +508,22 @@ impl<B: Behaviour> Desk<B> {
         self.leave(index, now + REOPEN_AFTER);
     }
 
-    /// A connection ended. The place is not the engine's any more.
-    pub fn closed(&mut self, index: u32, why: Closed, now: Time) {
-        let (why, again) = match self.behaviour.is_done(&self.conns[index as usize].user) {
-            // Who goes first in the end does not matter.
-            true => (Closed::ByUs, now),
-            false => (why, now + REOPEN_AFTER),
+    /// A connection ended. The place is not the engine's any more, but if it is `busy` something of it goes on
+    /// in the kernel, and it is not used again at once.
+    pub fn closed(&mut self, index: u32, why: Closed, busy: bool, now: Time) {
+        let done = self.behaviour.is_done(&self.conns[index as usize].user);
+        // Who goes first in the end does not matter.
+        let why = if done { Closed::ByUs } else { why };
+        let again = if done && !busy {
+            now
+        } else {
+            now + REOPEN_AFTER
         };
         self.counters.closed(why, 1);
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
+        if busy && self.opener.is_none() {
+            self.resting.push_back((again, index));
+        }
         self.leave(index, again);
     }
 
@@ -524,7 +544,9 @@ impl<B: Behaviour> Desk<B> {
             if B::TIMERS {
                 self.wheel.cancel(index);
             }
-            self.freed.push(index);
+            if self.resting.back().is_none_or(|(_, last)| *last != index) {
+                self.freed.push(index);
+            }
         }
     }
 

@@ -709,6 +709,6 @@ impl<B: Behaviour> Worker<B> {
         self.files[index as usize] = None;
         self.blocked.remove(&index);
         self.asked.remove(&index);
-        self.desk.closed(index, why, now);
+        self.desk.closed(index, why, false, now);
     }
 }

@@ -48,7 +48,7 @@ pub(super) const SPILLING: u8 = 8;
 pub(super) const PAUSED: u8 = 16;
 /// Close when all is sent.
 pub(super) const CLOSE_WHEN_SENT: u8 = 32;
-/// Shut down by us; the end of the receive closes it.
+/// Closed by us: its receive is cancelled, and the end of that closes it.
 pub(super) const SHUT: u8 = 64;
 
 pub(super) struct Worker<B: Behaviour> {
@@ -359,6 +359,7 @@ impl<B: Behaviour> Worker<B> {
         let tag = Tag::decode(cqe.user_data);
         let index = at as u32 * self.slots + tag.slot;
         match tag.op {
+            Op::Quiet if tag.extra == op::OF_RECEIVE => self.cancel_missed(index, tag),
             Op::Quiet => {}
             Op::Wake => {
                 self.waker.drain();

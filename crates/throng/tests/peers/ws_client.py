@@ -1,13 +1,18 @@
-"""A client of a WebSocket server, by the library websockets. Arguments: port, and what the server does.
+"""A client of a WebSocket server, by the library websockets. Arguments: port, what the server does,
+and for TLS whom to trust.
 
 echo: tries messages of many kinds, fragments, pings and close codes. sink: sends 20 messages of 1 MiB.
 listen: reads what it sends by itself. Prints what was right, and ends with 0 only if everything was."""
 
 import asyncio
 import os
+import ssl
 import sys
 
 from websockets.asyncio.client import connect
+
+PORT, WHAT, *TRUSTED = sys.argv[1:]
+TLS = {"ssl": ssl.create_default_context(cafile=TRUSTED[0])} if TRUSTED else {}
 
 MESSAGES = {
     "text": "hello, wörld €",
@@ -22,7 +27,7 @@ MESSAGES = {
 
 
 async def echoes(url):
-    async with connect(url, max_size=None) as ws:
+    async with connect(url, max_size=None, **TLS) as ws:
         for name, message in MESSAGES.items():
             await ws.send(message)
             assert await ws.recv() == message, name
@@ -55,7 +60,7 @@ async def echoes(url):
 
 async def closes(url):
     for code in (1000, 1001, 1003, 1011, 3000, 4999):
-        ws = await connect(url)
+        ws = await connect(url, **TLS)
         await ws.close(code, "because")
         answer = ws.protocol.close_rcvd
         assert answer is not None and answer.code == code, (code, answer)
@@ -63,7 +68,7 @@ async def closes(url):
 
 
 async def many(url):
-    all = await asyncio.gather(*(connect(url) for _ in range(300)))
+    all = await asyncio.gather(*(connect(url, **TLS) for _ in range(300)))
     await asyncio.gather(*(ws.send("x" * 1000) for ws in all))
     assert set(await asyncio.gather(*(ws.recv() for ws in all))) == {"x" * 1000}
     await asyncio.gather(*(ws.close() for ws in all))
@@ -71,7 +76,7 @@ async def many(url):
 
 
 async def sink(url):
-    async with connect(url) as ws:
+    async with connect(url, **TLS) as ws:
         for n in range(20):
             await ws.send(os.urandom(1 << 20))
             if n % 5 == 0:
@@ -84,7 +89,7 @@ async def sink(url):
 
 
 async def listen(url):
-    async with connect(url) as ws:
+    async with connect(url, **TLS) as ws:
         assert await ws.recv() == "first"
         for _ in range(10):
             assert await ws.recv() == "tick"
@@ -95,17 +100,17 @@ async def listen(url):
     print("ok listen")
 
 
-async def main(port, what):
-    url = f"ws://127.0.0.1:{port}/any?path=1"
+async def main():
+    url = f"{'wss' if TLS else 'ws'}://127.0.0.1:{PORT}/any?path=1"
     async with asyncio.timeout(50):
-        if what == "echo":
+        if WHAT == "echo":
             await echoes(url)
             await closes(url)
             await many(url)
-        elif what == "sink":
+        elif WHAT == "sink":
             await sink(url)
         else:
             await listen(url)
 
 
-asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
+asyncio.run(main())
