@@ -57,7 +57,14 @@ fn nginx(net: &Net, authority: &Authority) -> Process {
     );
     let file = authority.path().join("nginx.conf");
     std::fs::write(&file, config).unwrap();
-    let args = ["-p", &format!("{at}"), "-e", "stderr", "-c", file.to_str().unwrap()];
+    let args = [
+        "-p",
+        &format!("{at}"),
+        "-e",
+        "stderr",
+        "-c",
+        file.to_str().unwrap(),
+    ];
     start_server(net, "nginx", &args, 9443)
 }
 
@@ -79,13 +86,31 @@ fn nginx_answers_every_request_over_tls() {
     let mut before = 0;
     for engine in ENGINES {
         let args = [
-            "--cacert", &ca, "--alpn", "h3,http/1.1", "-c", "20", "-em", REQUEST, "-r", "20",
-            "--latency-marker", "HTTP/1.1 200", "--hold", "1s", "--engine", engine,
+            "--cacert",
+            &ca,
+            "--alpn",
+            "h3,http/1.1",
+            "-c",
+            "20",
+            "-em",
+            REQUEST,
+            "-r",
+            "20",
+            "--latency-marker",
+            "HTTP/1.1 200",
+            "--hold",
+            "1s",
+            "--engine",
+            engine,
         ];
         let ran = load(&net, "127.0.0.1:9443", &args);
         let s = ran.reached();
         let (tls, answers) = (tls(&s), s.answers.unwrap());
-        assert_eq!((tls.handshakes, tls.broken, tls.truncated), (20, 0, 0), "{ran}");
+        assert_eq!(
+            (tls.handshakes, tls.broken, tls.truncated),
+            (20, 0, 0),
+            "{ran}"
+        );
         assert_eq!(tls.failed, BTreeMap::new(), "{ran}");
         assert_eq!(tls.latency.unwrap().count, 20, "{ran}");
         assert_eq!(answers.received, s.traffic.messages_sent, "{ran}");
@@ -93,16 +118,34 @@ fn nginx_answers_every_request_over_tls() {
         assert_eq!(s.latency.response.unwrap().count, answers.received, "{ran}");
         let lines = logged(&authority, before);
         before += lines.len();
-        assert_eq!(lines.len() as u64, answers.received, "nginx's own count: {ran}");
+        assert_eq!(
+            lines.len() as u64,
+            answers.received,
+            "nginx's own count: {ran}"
+        );
         let connections: BTreeSet<_> = lines.iter().map(|l| l.split(' ').next()).collect();
         assert_eq!(connections.len(), 20);
         // An address is no name to ask for.
-        assert!(lines.iter().all(|l| l.ends_with(" http/1.1 -")), "{lines:?}");
+        assert!(
+            lines.iter().all(|l| l.ends_with(" http/1.1 -")),
+            "{lines:?}"
+        );
     }
     // As fast as they go, each waiting for the whole answer.
     let args = [
-        "--cacert", &ca, "--sni", "server.test", "-c", "20", "-em", REQUEST, "--closed-loop",
-        "--latency-marker", "HTTP/1.1 200", "--hold", "1s",
+        "--cacert",
+        &ca,
+        "--sni",
+        "server.test",
+        "-c",
+        "20",
+        "-em",
+        REQUEST,
+        "--closed-loop",
+        "--latency-marker",
+        "HTTP/1.1 200",
+        "--hold",
+        "1s",
     ];
     let ran = load(&net, "127.0.0.1:9443", &args);
     let s = ran.reached();
@@ -121,8 +164,20 @@ fn sessions_are_resumed_if_that_is_wanted() {
     for engine in ENGINES {
         for (resumption, more) in [(true, &[][..]), (false, &["--no-resumption"])] {
             let args = [
-                "--cacert", &ca, "-c", "5", "-em", REQUEST, "-r", "20", "--channel-lifetime",
-                "300ms", "--hold", "2s", "--engine", engine,
+                "--cacert",
+                &ca,
+                "-c",
+                "5",
+                "-em",
+                REQUEST,
+                "-r",
+                "20",
+                "--channel-lifetime",
+                "300ms",
+                "--hold",
+                "2s",
+                "--engine",
+                engine,
             ];
             let ran = load(&net, "127.0.0.1:9443", &[&args[..], more].concat());
             let s = ran.summary();
@@ -138,7 +193,10 @@ fn sessions_are_resumed_if_that_is_wanted() {
             let connections: BTreeSet<Vec<&str>> = connections.collect();
             let resumed = connections.iter().filter(|c| c[1] == "r").count() as u64;
             // The last ones may have had no time for a request.
-            assert!((resumed..=resumed + 5).contains(&tls.resumed), "{resumed}: {ran}");
+            assert!(
+                (resumed..=resumed + 5).contains(&tls.resumed),
+                "{resumed}: {ran}"
+            );
             if !resumption {
                 assert_eq!(tls.resumed, 0, "{ran}");
             }
@@ -153,7 +211,11 @@ fn certificates_are_checked_and_what_is_wrong_is_told() {
     let (ca, wrong_ca) = (path(&authority.ca_file()), path(&other.ca_file()));
     let right = ["--cacert", ca.as_str()];
     let rows: [(&str, &[&str], TlsFailure); 5] = [
-        ("127.0.0.1:9443", &["--cacert", &wrong_ca], TlsFailure::UnknownAuthority),
+        (
+            "127.0.0.1:9443",
+            &["--cacert", &wrong_ca],
+            TlsFailure::UnknownAuthority,
+        ),
         ("127.0.0.1:9443", &[], TlsFailure::UnknownAuthority),
         (
             "127.0.0.1:9443",
@@ -166,8 +228,19 @@ fn certificates_are_checked_and_what_is_wrong_is_told() {
     for engine in ENGINES {
         for (target, how, why) in &rows {
             let args = [
-                "-c", "3", "-m", "hello", "-r", "5", "--no-reconnect", "--connect-timeout", "1s",
-                "--hold", "300ms", "--engine", engine,
+                "-c",
+                "3",
+                "-m",
+                "hello",
+                "-r",
+                "5",
+                "--no-reconnect",
+                "--connect-timeout",
+                "1s",
+                "--hold",
+                "300ms",
+                "--engine",
+                engine,
             ];
             let ran = load(&net, target, &[*how, &args].concat());
             let s = ran.fell_short();
@@ -177,7 +250,15 @@ fn certificates_are_checked_and_what_is_wrong_is_told() {
             assert!(s.findings.iter().any(|f| f.contains(why.words())), "{ran}");
         }
         for target in ["127.0.0.1:9443", "127.0.0.1:9444"] {
-            let args = ["--insecure", "-c", "3", "--hold", "300ms", "--engine", engine];
+            let args = [
+                "--insecure",
+                "-c",
+                "3",
+                "--hold",
+                "300ms",
+                "--engine",
+                engine,
+            ];
             let s = load(&net, target, &args).reached();
             assert_eq!(tls(&s).handshakes, 3);
         }
@@ -192,12 +273,30 @@ fn lines_come_back_reversed_from_openssl() {
     for engine in ENGINES {
         for version in ["-tls1_2", "-tls1_3"] {
             // Serves one connection, then the next.
-            let args = ["s_server", "-accept", "9443", "-cert", &certificate, "-key", &key];
+            let args = [
+                "s_server",
+                "-accept",
+                "9443",
+                "-cert",
+                &certificate,
+                "-key",
+                &key,
+            ];
             let args = [&args[..], &["-rev", "-quiet", version]].concat();
             let _server = start_server(&net, "openssl", &args, 9443);
             let args = [
-                "--cacert", &ca, "-em", r"drawer \{re [a-z]{4}}.\n", "-r", "20",
-                "--latency-marker", " reward", "--hold", "1s", "--engine", engine,
+                "--cacert",
+                &ca,
+                "-em",
+                r"drawer \{re [a-z]{4}}.\n",
+                "-r",
+                "20",
+                "--latency-marker",
+                " reward",
+                "--hold",
+                "1s",
+                "--engine",
+                engine,
             ];
             let ran = load(&net, "127.0.0.1:9443", &args);
             let s = ran.reached();
@@ -205,7 +304,10 @@ fn lines_come_back_reversed_from_openssl() {
             assert_eq!(answers.received, s.traffic.messages_sent, "{ran}");
             assert!(answers.received >= 18, "{ran}");
             // What is encrypted is longer than what was said.
-            assert!(s.traffic.bytes_received > answers.received * (13 + 16), "{ran}");
+            assert!(
+                s.traffic.bytes_received > answers.received * (13 + 16),
+                "{ran}"
+            );
         }
     }
 }
@@ -234,13 +336,24 @@ fn openssl_checks_our_server_and_resumes() {
             ))
         };
         let said = talk(&format!("-sess_out {session}"));
-        for what in ["Verify return code: 0 (ok)", "ALPN protocol: x", "hello TLS", "New, TLSv1.3"] {
+        for what in [
+            "Verify return code: 0 (ok)",
+            "ALPN protocol: x",
+            "hello TLS",
+            "New, TLSv1.3",
+        ] {
             assert!(said.contains(what), "no '{what}' in {said}");
         }
         let said = talk(&format!("-sess_in {session}"));
-        assert!(said.contains("Reused, TLSv1.3") && said.contains("hello TLS"), "{said}");
+        assert!(
+            said.contains("Reused, TLSv1.3") && said.contains("hello TLS"),
+            "{said}"
+        );
         let said = talk("-tls1_2");
-        assert!(said.contains("New, TLSv1.2") && said.contains("hello TLS"), "{said}");
+        assert!(
+            said.contains("New, TLSv1.2") && said.contains("hello TLS"),
+            "{said}"
+        );
         // No protocol in common.
         let refused = net.shell(&format!(
             "openssl s_client -connect 127.0.0.1:9443 -CAfile {ca} -alpn z </dev/null 2>&1 || true"
@@ -263,22 +376,43 @@ fn websocket_goes_over_tls_in_both_directions() {
     let mut gone = 0;
     for engine in ENGINES {
         let args = [
-            "load", "--output", "json", "wss://127.0.0.1:9000/echo", "--cacert", &ca, "-c", "5",
-            "-m", "hello", "-m", r"\{re [a-z]{70000}}", "--closed-loop", "--hold", "1s",
-            "--engine", engine,
+            "load",
+            "--output",
+            "json",
+            "wss://127.0.0.1:9000/echo",
+            "--cacert",
+            &ca,
+            "-c",
+            "5",
+            "-m",
+            "hello",
+            "-m",
+            r"\{re [a-z]{70000}}",
+            "--closed-loop",
+            "--hold",
+            "1s",
+            "--engine",
+            engine,
         ];
         let ran = run_words(&net, &args);
         let s = ran.reached();
         assert_eq!(tls(&s).handshakes, 5, "{ran}");
         let websocket = s.websocket.as_ref().unwrap();
-        assert_eq!((websocket.upgraded, websocket.violations.len()), (5, 0), "{ran}");
+        assert_eq!(
+            (websocket.upgraded, websocket.violations.len()),
+            (5, 0),
+            "{ran}"
+        );
         assert!(s.traffic.replies >= 2 * 5, "{ran}");
         let had: u64 = said(&server, gone + 5)[gone..]
             .iter()
             .map(|seen| seen["messages"].as_u64().unwrap())
             .sum();
         gone += 5;
-        assert!((s.traffic.replies..=s.traffic.replies + 5).contains(&had), "{had}: {ran}");
+        assert!(
+            (s.traffic.replies..=s.traffic.replies + 5).contains(&had),
+            "{had}: {ran}"
+        );
 
         let ours = serve(
             &net,

@@ -175,14 +175,15 @@ fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
         let server = serve_script(&net, name, 9000, &[]);
         let mut gone = 0;
         for engine in ENGINES {
-            // As fast as they go a message should be long: a server in Python takes its time over each, and
-            // reads what came before the close.
-            let long = "x".repeat(30_000);
-            let flood = ["-1", long.as_str()];
-            for how in [&["-r", "10"][..], &["--closed-loop"], &flood] {
-                let message = if how == flood { long.as_str() } else { "hi" };
+            // As fast as they go, too. Not with the server in Python: while it closes it takes nothing from a
+            // full queue, and does not see that we have answered.
+            let flood: &[&str] = match name {
+                "ws_server.js" => &[],
+                _ => &["-r", "100"],
+            };
+            for how in [&["-r", "10"][..], &["--closed-loop"], flood] {
                 let args = [
-                    &["-c", "5", "-m", message, "--no-reconnect", "--hold", "2s"][..],
+                    &["-c", "5", "-m", "hi", "--no-reconnect", "--hold", "2s"][..],
                     &["--engine", engine],
                     how,
                 ]
@@ -192,10 +193,7 @@ fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
                 assert_eq!(s.connections.closed_by_peer, 5, "{ran}");
                 assert_eq!(s.connections.open_at_end, 0, "{ran}");
                 assert_eq!(s.websocket.unwrap().violations, BTreeMap::new(), "{ran}");
-                assert!(
-                    s.findings[0].contains("5 closed by the peer"),
-                    "{ran}"
-                );
+                assert!(s.findings[0].contains("5 closed by the peer"), "{ran}");
                 for seen in &said(&server, gone + 5)[gone..] {
                     assert_eq!(seen["code"], 4001, "{seen}");
                 }

@@ -58,7 +58,10 @@ fn an_echo_server_does_what_each_library_expects() {
 fn a_sink_takes_everything_and_answers_pings_and_closes() {
     for engine in ENGINES {
         let net = Net::own();
-        let server = serve(&net, &format!("127.0.0.1:9000 --mode ws-sink --engine {engine}"));
+        let server = serve(
+            &net,
+            &format!("127.0.0.1:9000 --mode ws-sink --engine {engine}"),
+        );
         try_all(&net, "sink");
         let s = stop_serving(server);
         assert_eq!(violations(&s), BTreeMap::new());
@@ -75,9 +78,26 @@ fn a_load_that_listens_sends_its_messages_to_who_connects() {
     for engine in ENGINES {
         let net = Net::own();
         let args = [
-            "load", "--output", "json", "-l", "127.0.0.1:9000", "--listen-mode", "active", "--ws",
-            "-1", "first", "-m", "tick", "-m", r#"\{ws.text "ti" ...}\{ws.continuation "ck"}"#,
-            "-r", "50", "--hold", "30s", "--engine", engine,
+            "load",
+            "--output",
+            "json",
+            "-l",
+            "127.0.0.1:9000",
+            "--listen-mode",
+            "active",
+            "--ws",
+            "-1",
+            "first",
+            "-m",
+            "tick",
+            "-m",
+            r#"\{ws.text "ti" ...}\{ws.continuation "ck"}"#,
+            "-r",
+            "50",
+            "--hold",
+            "30s",
+            "--engine",
+            engine,
         ];
         let mut load = start_words(&net, &args);
         load.wait_for_listener(&net, 9000);
@@ -88,6 +108,10 @@ fn a_load_that_listens_sends_its_messages_to_who_connects() {
         assert_eq!(ran.code, 130, "{ran}");
         assert_eq!(s.connections.accepted, Some(2), "{ran}");
         assert_eq!(s.websocket.as_ref().unwrap().upgraded, 2, "{ran}");
-        assert_eq!(violations(&s), BTreeMap::from([(Violation::Opcode, 1)]), "{ran}");
+        assert_eq!(
+            violations(&s),
+            BTreeMap::from([(Violation::Opcode, 1)]),
+            "{ran}"
+        );
     }
 }
