@@ -310,6 +310,10 @@ fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     if e.plateau == 0 || (closed as f64) < (e.plateau as f64 * MANY_CLOSED).max(1.0) {
         return None;
     }
+    if e.clients.open() * 2 < e.plateau {
+        // It does not hold them: it closes each.
+        return None;
+    }
     Some(Diagnosis {
         limit: LimitKind::TargetConnections,
         allows: Some(e.plateau),

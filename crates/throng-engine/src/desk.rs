@@ -96,6 +96,8 @@ pub(crate) struct Desk<B: Behaviour> {
     /// Server: the first place that was never used, and those that were given up.
     fresh: u32,
     freed: Vec<u32>,
+    /// Those in which something still goes on in the kernel, and when they are free.
+    resting: VecDeque<(Time, u32)>,
     closing: Closing,
     reads: Reads,
     options: Box<[SocketOption]>,
@@ -114,6 +116,8 @@ pub(crate) struct Desk<B: Behaviour> {
     arrived: u32,
     /// How far starting traffic on all connections has got, once it was ordered.
     started: Option<u32>,
+    /// The same for saying farewell.
+    leaving: Option<u32>,
 }
 
 /// What a fired timer asks the engine to do.
@@ -144,6 +148,7 @@ impl<B: Behaviour> Desk<B> {
             max: 0,
             fresh: 0,
             freed: Vec::new(),
+            resting: VecDeque::new(),
             closing: job.closing,
             connect_times: Durations::default(),
             outlet: job.outlet,
@@ -154,6 +159,7 @@ impl<B: Behaviour> Desk<B> {
             passed: 0,
             arrived: 0,
             started: None,
+            leaving: None,
         };
         desk.set_traffic(job.traffic, desk.clock.now());
         match job.role {
@@ -194,12 +200,22 @@ impl<B: Behaviour> Desk<B> {
 
     /// Server: whether there is a place for another connection.
     pub fn has_place(&self) -> bool {
-        !self.freed.is_empty() || self.fresh < self.max
+        !self.freed.is_empty() || self.fresh < self.max || self.has_rested()
+    }
+
+    /// Whether there is a place in which nothing goes on any more.
+    fn has_rested(&self) -> bool {
+        let first = self.resting.front();
+        first.is_some_and(|(at, _)| *at <= self.clock.now())
     }
 
     /// Server: a place for another connection; preferably one that was used before, whose memory is
     /// there already.
     pub fn take_place(&mut self) -> Option<u32> {
+        if self.has_rested() {
+            self.freed
+                .extend(self.resting.pop_front().map(|(_, index)| index));
+        }
         let index = self.freed.pop().or_else(|| {
             (self.fresh < self.max).then(|| {
                 self.fresh += 1;
@@ -242,13 +258,17 @@ impl<B: Behaviour> Desk<B> {
         let orders = self.control.orders();
         if orders != self.orders {
             let now = self.clock.now();
-            let new = |order| orders.has(order) && !self.orders.has(order);
+            let before = self.orders;
+            let new = |order| orders.has(order) && !before.has(order);
             if new(Order::StopTraffic) {
                 self.set_traffic(Traffic::Off, now);
                 self.started = None;
             } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
                 self.set_traffic(Traffic::On, self.control.traffic_began());
                 self.started = Some(0);
+            }
+            if new(Order::Farewell) {
+                self.leaving = Some(0);
             }
             self.orders = orders;
         }
@@ -271,7 +291,9 @@ impl<B: Behaviour> Desk<B> {
 
     /// Whether no more connections are to be opened or accepted.
     pub fn stopped_opening(&self) -> bool {
-        self.orders.has(Order::StopOpening) || self.orders.has(Order::Close)
+        [Order::StopOpening, Order::Farewell, Order::Close]
+            .into_iter()
+            .any(|order| self.orders.has(order))
     }
 
     /// The next connection on which traffic is to be started, after that was ordered.
@@ -287,6 +309,25 @@ impl<B: Behaviour> Desk<B> {
         }
         self.started = None;
         None
+    }
+
+    /// The next connection to say farewell on, after that was ordered.
+    pub fn next_to_leave(&mut self) -> Option<u32> {
+        let at = self.leaving.as_mut()?;
+        while (*at as usize) < self.conns.len() {
+            let index = *at;
+            *at += 1;
+            if self.conns[index as usize].state == State::Open {
+                return Some(index);
+            }
+        }
+        self.leaving = None;
+        None
+    }
+
+    /// Farewell is to be said on a connection.
+    pub fn farewell(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.tell(index, now, |b, conn, at| b.farewell(conn, at, out));
     }
 
     /// The connection whose turn is next: the first one after the last that is up.
@@ -467,15 +508,22 @@ impl<B: Behaviour> Desk<B> {
         self.leave(index, now + REOPEN_AFTER);
     }
 
-    /// A connection ended. The place is not the engine's any more.
-    pub fn closed(&mut self, index: u32, why: Closed, now: Time) {
-        let (why, again) = match self.behaviour.is_done(&self.conns[index as usize].user) {
-            // Who goes first in the end does not matter.
-            true => (Closed::ByUs, now),
-            false => (why, now + REOPEN_AFTER),
+    /// A connection ended. The place is not the engine's any more, but if it is `busy` something of it goes on
+    /// in the kernel, and it is not used again at once.
+    pub fn closed(&mut self, index: u32, why: Closed, busy: bool, now: Time) {
+        let done = self.behaviour.is_done(&self.conns[index as usize].user);
+        // Who goes first in the end does not matter.
+        let why = if done { Closed::ByUs } else { why };
+        let again = if done && !busy {
+            now
+        } else {
+            now + REOPEN_AFTER
         };
         self.counters.closed(why, 1);
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
+        if busy && self.opener.is_none() {
+            self.resting.push_back((again, index));
+        }
         self.leave(index, again);
     }
 
@@ -496,7 +544,9 @@ impl<B: Behaviour> Desk<B> {
             if B::TIMERS {
                 self.wheel.cancel(index);
             }
-            self.freed.push(index);
+            if self.resting.back().is_none_or(|(_, last)| *last != index) {
+                self.freed.push(index);
+            }
         }
     }
 
@@ -537,7 +587,12 @@ impl<B: Behaviour> Desk<B> {
 
     /// How long the loop may sleep; `None` for until something happens.
     pub fn sleep(&self, now: Time) -> Option<Duration> {
-        if self.started.is_some() || self.passed > 0 || self.arrived > 0 || self.behind {
+        if self.started.is_some()
+            || self.leaving.is_some()
+            || self.passed > 0
+            || self.arrived > 0
+            || self.behind
+        {
             return Some(Duration::ZERO);
         }
         let opening = self

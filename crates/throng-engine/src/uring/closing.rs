@@ -26,7 +26,6 @@ impl<B: Behaviour> Worker<B> {
 
     /// Closes a connection from our side: the end of its receive does the rest.
     pub(super) fn shut(&mut self, index: u32) {
-        let (at, slot) = self.place(index);
         let reads_all = matches!(self.desk.reads(), Reads::All | Reads::Discards);
         let conn = &mut self.desk.conns[index as usize];
         if conn.marks & RECEIVING == 0 {
@@ -40,8 +39,28 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         conn.marks |= SHUT;
-        let generation = conn.generation;
-        self.rings[at].push(op::shutdown(slot, libc::SHUT_RDWR, generation));
+        self.end_receive(index);
+    }
+
+    /// Cancels a connection's receive. (Not by a shutdown: the peer may end the receive before that comes to
+    /// it, and then it would hit the next connection in the slot.)
+    fn end_receive(&mut self, index: u32) {
+        let (at, slot) = self.place(index);
+        let entry = match self.desk.reads() {
+            Reads::All | Reads::Discards => op::cancel_receive(self.tag(Op::Recv, index, 0)),
+            Reads::Asked => op::cancel_all(slot, self.desk.conns[index as usize].generation),
+            Reads::Never => return,
+        };
+        self.rings[at].push(entry);
+    }
+
+    /// A receive was being retried when it was to be cancelled, or has ended by itself.
+    pub(super) fn cancel_missed(&mut self, index: u32, tag: Tag) {
+        if self.is_current(index, tag, State::Open)
+            && *self.marks(index) & (SHUT | RECEIVING) == SHUT | RECEIVING
+        {
+            self.end_receive(index);
+        }
     }
 
     /// Takes the connection out of its place.
@@ -49,12 +68,16 @@ impl<B: Behaviour> Worker<B> {
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);
         let generation = self.desk.conns[index as usize].generation;
-        if marks & (RECEIVING | SENDING | SPILLING) != 0 {
-            // Requests hold the socket; this ends them. (A cancel misses a send that is being retried.)
-            self.rings[at].push(op::shutdown(slot, libc::SHUT_RDWR, generation));
+        // Requests hold the socket, and this ends them. (A cancel misses a send that is being retried.)
+        let busy = marks & (RECEIVING | SENDING | SPILLING) != 0;
+        if busy {
+            self.rings[at].push(op::shutdown_first(slot, generation));
+        } else if self.desk.reads() == Reads::Never {
+            let gone = self.tag(Op::Gone, index, 0);
+            self.rings[at].push(op::cancel(gone));
         }
         self.rings[at].push(op::close(slot, generation));
-        self.desk.closed(index, why, now);
+        self.desk.closed(index, why, busy, now);
     }
 
     /// Closes everything: brings receives to their end and empties the tables, in this thread, so that

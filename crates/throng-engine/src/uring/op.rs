@@ -1,6 +1,8 @@
 //! The operations that the event loop submits, and the tag by which it knows their completions.
 
-use super::ring::{IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, Sqe};
+use super::ring::{
+    IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_HARDLINK, Sqe,
+};
 use crate::socket::{Address, SocketOption};
 use std::os::fd::RawFd;
 
@@ -287,7 +289,36 @@ pub(super) fn cancel(tag: Tag) -> Sqe {
     }
 }
 
-/// Shuts the connection in `slot` down (SHUT_RD, SHUT_RDWR), which also ends its receive.
+/// The extra of a cancel that ends a receive, whose failure is looked at: a receive that is being retried
+/// just then is missed.
+pub(super) const OF_RECEIVE: u16 = 1;
+
+/// Cancels the receive that was submitted with `tag`.
+pub(super) fn cancel_receive(tag: Tag) -> Sqe {
+    Sqe {
+        user_data: Tag::new(Op::Quiet, tag.slot, tag.generation, OF_RECEIVE).encode(),
+        ..cancel(tag)
+    }
+}
+
+/// Cancels the receive in `slot`, whatever it was submitted with, and everything else. Looks through all that
+/// the ring has under way.
+pub(super) fn cancel_all(slot: u32, generation: u16) -> Sqe {
+    /// IORING_ASYNC_CANCEL_ALL, _FD, _FD_FIXED
+    const ALL_OF_A_SLOT: u32 = 1 | 1 << 1 | 1 << 3;
+    Sqe {
+        opcode: ASYNC_CANCEL,
+        flags: IOSQE_CQE_SKIP_SUCCESS,
+        fd: slot as i32,
+        op_flags: ALL_OF_A_SLOT,
+        user_data: Tag::new(Op::Quiet, slot, generation, OF_RECEIVE).encode(),
+        ..Sqe::default()
+    }
+}
+
+/// Shuts the connection in `slot` down (SHUT_RD, SHUT_RDWR), which also ends its receive. A thread of the
+/// kernel's does that, in its own time, and with whatever is in the slot by then: only for slots that stay
+/// as they are.
 pub(super) fn shutdown(slot: u32, how: i32, generation: u16) -> Sqe {
     Sqe {
         opcode: SHUTDOWN,
@@ -296,6 +327,16 @@ pub(super) fn shutdown(slot: u32, how: i32, generation: u16) -> Sqe {
         len: how as u32,
         user_data: Tag::new(Op::Quiet, slot, generation, 0).encode(),
         ..Sqe::default()
+    }
+}
+
+/// As [`shutdown`] of both sides, and the close that is pushed next comes after it. The slot is free for
+/// another when a thread of the kernel's has got there.
+pub(super) fn shutdown_first(slot: u32, generation: u16) -> Sqe {
+    let shutdown = shutdown(slot, libc::SHUT_RDWR, generation);
+    Sqe {
+        flags: shutdown.flags | IOSQE_IO_HARDLINK,
+        ..shutdown
     }
 }
 

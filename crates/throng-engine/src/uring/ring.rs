@@ -137,6 +137,7 @@ const RSRC_REGISTER_SPARSE: u32 = 1 << 0;
 
 pub(super) const IOSQE_FIXED_FILE: u8 = 1 << 0;
 pub(super) const IOSQE_BUFFER_SELECT: u8 = 1 << 5;
+pub(super) const IOSQE_IO_HARDLINK: u8 = 1 << 3;
 pub(super) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 
 pub(super) const CQE_F_BUFFER: u32 = 1 << 0;

@@ -60,7 +60,10 @@ pub(super) fn of(o: &Outcome) -> (bool, Vec<String>) {
                 human::seconds(o.seconds)
             ),
             [cause, ..] => cause.to_string(),
-            [] if o.peak == 0 => "no connection could be made".to_owned(),
+            [] if o.clients.established == 0 => "no connection could be made".to_owned(),
+            [] if o.clients.open() < o.peak.max(1) => {
+                format!("they did not stay up: {}", losses(o.clients))
+            }
             [] => "it got no further".to_owned(),
         };
         findings.push(format!("{} of {} connections: {why}", n(o.peak), n(asked)));

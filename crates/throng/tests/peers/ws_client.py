@@ -1,13 +1,18 @@
-"""A client of a WebSocket echo server, by the library websockets. Arguments: port.
+"""A client of a WebSocket server, by the library websockets. Arguments: port, what the server does,
+and for TLS whom to trust.
 
-Tries messages of many kinds, fragments, pings and close codes, prints what was right, and ends with 0
-only if everything was."""
+echo: tries messages of many kinds, fragments, pings and close codes. sink: sends 20 messages of 1 MiB.
+listen: reads what it sends by itself. Prints what was right, and ends with 0 only if everything was."""
 
 import asyncio
 import os
+import ssl
 import sys
 
 from websockets.asyncio.client import connect
+
+PORT, WHAT, *TRUSTED = sys.argv[1:]
+TLS = {"ssl": ssl.create_default_context(cafile=TRUSTED[0])} if TRUSTED else {}
 
 MESSAGES = {
     "text": "hello, wörld €",
@@ -22,7 +27,7 @@ MESSAGES = {
 
 
 async def echoes(url):
-    async with connect(url, max_size=None) as ws:
+    async with connect(url, max_size=None, **TLS) as ws:
         for name, message in MESSAGES.items():
             await ws.send(message)
             assert await ws.recv() == message, name
@@ -55,7 +60,7 @@ async def echoes(url):
 
 async def closes(url):
     for code in (1000, 1001, 1003, 1011, 3000, 4999):
-        ws = await connect(url)
+        ws = await connect(url, **TLS)
         await ws.close(code, "because")
         answer = ws.protocol.close_rcvd
         assert answer is not None and answer.code == code, (code, answer)
@@ -63,19 +68,49 @@ async def closes(url):
 
 
 async def many(url):
-    all = await asyncio.gather(*(connect(url) for _ in range(300)))
+    all = await asyncio.gather(*(connect(url, **TLS) for _ in range(300)))
     await asyncio.gather(*(ws.send("x" * 1000) for ws in all))
     assert set(await asyncio.gather(*(ws.recv() for ws in all))) == {"x" * 1000}
     await asyncio.gather(*(ws.close() for ws in all))
     print("ok 300 connections")
 
 
-async def main(port):
-    url = f"ws://127.0.0.1:{port}/any?path=1"
+async def sink(url):
+    async with connect(url, **TLS) as ws:
+        for n in range(20):
+            await ws.send(os.urandom(1 << 20))
+            if n % 5 == 0:
+                await (await ws.ping())
+        await ws.close(1001, "enough")
+        assert ws.protocol.close_rcvd.code == 1001
+    async for message in ws:
+        raise AssertionError(message)
+    print("ok sink")
+
+
+async def listen(url):
+    async with connect(url, **TLS) as ws:
+        assert await ws.recv() == "first"
+        for _ in range(10):
+            assert await ws.recv() == "tick"
+        await (await ws.ping("still there?"))
+        assert await ws.recv() == "tick"
+        await ws.close(3000)
+        assert ws.protocol.close_rcvd.code == 3000
+    print("ok listen")
+
+
+async def main():
+    url = f"{'wss' if TLS else 'ws'}://127.0.0.1:{PORT}/any?path=1"
     async with asyncio.timeout(50):
-        await echoes(url)
-        await closes(url)
-        await many(url)
+        if WHAT == "echo":
+            await echoes(url)
+            await closes(url)
+            await many(url)
+        elif WHAT == "sink":
+            await sink(url)
+        else:
+            await listen(url)
 
 
-asyncio.run(main(int(sys.argv[1])))
+asyncio.run(main())

@@ -4,10 +4,17 @@
 //! Each test has a network namespace of its own. The peers' programs are in `tests/peers`; scripts/test installs
 //! what runs them.
 
+#[allow(dead_code)]
+#[path = "../../../throng-tls/tests/tls/authority.rs"]
+mod authority;
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dns;
+mod listening;
+mod tls;
 mod websocket_load;
+mod websocket_serve;
 
 /// Each engine passes each test.
 const ENGINES: [&str; 2] = ["uring", "epoll"];

@@ -175,9 +175,15 @@ fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
         let server = serve_script(&net, name, 9000, &[]);
         let mut gone = 0;
         for engine in ENGINES {
-            for how in [&["-r", "10"][..], &[], &["--closed-loop"]] {
+            // As fast as they go, too. Not with the server in Python: while it closes it takes nothing from a
+            // full queue, and does not see that we have answered.
+            let flood: &[&str] = match name {
+                "ws_server.js" => &[],
+                _ => &["-r", "100"],
+            };
+            for how in [&["-r", "10"][..], &["--closed-loop"], flood] {
                 let args = [
-                    &["-c", "5", "-m", "hi", "--no-reconnect", "--hold", "1s"][..],
+                    &["-c", "5", "-m", "hi", "--no-reconnect", "--hold", "2s"][..],
                     &["--engine", engine],
                     how,
                 ]
