@@ -62,7 +62,7 @@ pub fn measure(subject: &Subject, effort: Effort) -> (Vec<Grid>, bool) {
     let mut grid = Grid {
         title: "Search for the highest rate".to_owned(),
         about: format!(
-            "`throng load -c {CONNECTIONS} -m xxxxxxxxxxxxxxxx --latency-echo -r @10ms -T {at_most}s` against \
+            "`throng load -c {CONNECTIONS} -m xxxxxxxxxxxxxxxx --latency-echo -r @10ms --hold {at_most}s` against \
              a server of the harness with one queue and a service time of 1 ms: fixed (D/D/1: the true rate \
              is the server's), and exponential with that mean (D/M/1: the rate at which p95 of the time in \
              the system is 10 ms)."
@@ -91,7 +91,7 @@ pub fn measure(subject: &Subject, effort: Effort) -> (Vec<Grid>, bool) {
 fn one(subject: &Subject, service: Service, at_most: u32) -> Result<Vec<String>, String> {
     let at = serve(service)?;
     let arguments = format!(
-        "load -c {CONNECTIONS} -m {} --latency-echo -r @{}ms -T {at_most}s {at}",
+        "load -c {CONNECTIONS} -m {} --latency-echo -r @{}ms --hold {at_most}s {at}",
         "x".repeat(MESSAGE),
         BOUND.as_millis()
     );

@@ -174,7 +174,7 @@ fn options(args: &LoadArgs, targets: &Targets, hold: Duration) -> Result<Options
                 under: *latency,
                 percentile: *percentile,
                 written: written.clone(),
-                at_most: given_end.then_some(hold),
+                at_most: args.hold.or(args.duration),
             }),
             _ => None,
         },

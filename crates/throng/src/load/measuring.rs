@@ -23,6 +23,9 @@ pub(super) struct Measuring {
     outlets: Vec<Arc<Outlet>>,
     asked: LatencyAsked,
     total: Measured,
+    /// What was measured in the present trial of a search, however often it was gathered meanwhile; `None`
+    /// without a search.
+    trial: Option<Measured>,
     /// When the present interval began, and the counts of both sides then.
     since: Duration,
     counted: (Tally, Tally),
@@ -60,6 +63,7 @@ impl Measuring {
             outlets: sides.flat_map(|s| s.outlets.iter().cloned()).collect(),
             asked: options.latency.clone(),
             total: Measured::default(),
+            trial: options.search.as_ref().map(|_| Measured::default()),
             since: Duration::ZERO,
             counted: Default::default(),
             statsd,
@@ -82,14 +86,20 @@ impl Measuring {
         }
     }
 
-    /// Gathers what was measured since the last time, and tells it. Returns it.
-    pub fn gather(
+    /// Gathers, and returns what was measured since this was last called.
+    pub fn gather_trial(
         &mut self,
         at: Duration,
         opened: &Tally,
         accepted: &Tally,
         watch: &mut Watch,
     ) -> Measured {
+        self.gather(at, opened, accepted, watch);
+        self.trial.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Gathers what was measured since the last time, and tells it.
+    fn gather(&mut self, at: Duration, opened: &Tally, accepted: &Tally, watch: &mut Watch) {
         collect(&self.outlets, &watch.control);
         let measured = take_measured(&self.outlets);
         let length = at.saturating_sub(self.since);
@@ -125,8 +135,7 @@ impl Measuring {
         self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
         self.since = at;
         self.counted = (*opened, *accepted);
-        self.keep(measured.clone());
-        measured
+        self.keep(measured);
     }
 
     /// Writes an interval to the files that were asked for.
@@ -150,6 +159,9 @@ impl Measuring {
     /// Adds to the whole, but for samples, which are written down or nobody's.
     fn keep(&mut self, mut measured: Measured) {
         measured.samples.clear();
+        if let Some(trial) = &mut self.trial {
+            trial.merge(measured.clone());
+        }
         self.total.merge(measured);
     }
 
