@@ -25,7 +25,7 @@ pub fn measure(subject: &Subject, effort: Effort) -> (Vec<Grid>, bool) {
     let mut grid = Grid {
         title: "Bandwidth of each connection".to_owned(),
         about: "Bytes moved of those that the limit allows, while all were up. Up: `throng load -c N -m \
-                \"$(head -c 1024 /dev/zero | tr '\\0' x)\" --channel-bandwidth-upstream LIMIT --hold 5s` to \
+                \"$(head -c 1024 /dev/zero | tr '\\0' x)\" --channel-bandwidth-upstream LIMIT --hold 4s` to \
                 `throng serve`. Down: the same with `--channel-bandwidth-downstream` and without -m, from \
                 `throng serve --mode chargen`. 1 and 100 connections. \"beyond\": more than 2 GB/s in all."
             .to_owned(),
@@ -43,7 +43,7 @@ pub fn measure(subject: &Subject, effort: Effort) -> (Vec<Grid>, bool) {
                 } else if stopped() {
                     "–".to_owned()
                 } else {
-                    let seconds = if effort.quick { 2 } else { 5 };
+                    let seconds = if effort.quick { 2 } else { 4 };
                     let reached = one(subject, way, connections, limit, seconds);
                     let what = format!("{NAME} {way:?} {connections} at {limit}");
                     let reached = reached.map(|r| vec![percent(r, in_all)]);

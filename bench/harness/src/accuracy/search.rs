@@ -49,7 +49,7 @@ impl Service {
 }
 
 pub fn measure(subject: &Subject, effort: Effort) -> (Vec<Grid>, bool) {
-    let at_most = if effort.quick { 20 } else { 90 };
+    let at_most = if effort.quick { 20 } else { 60 };
     let head = [
         "server",
         "true rate",
