@@ -124,7 +124,9 @@ fn what_is_no_dns_is_told_and_not_hammered() {
     for engine in ENGINES {
         let ran = load(
             &net,
-            &format!("127.0.0.1:5353 --dns example.com/A -r 5 -c 5 --hold 1s -T 2s --engine {engine}"),
+            &format!(
+                "127.0.0.1:5353 --dns example.com/A -r 5 -c 5 --hold 1s -T 2s --engine {engine}"
+            ),
         );
         let s = ran.summary();
         assert!(s.answers.unwrap().not_dns >= 5, "{ran}");
