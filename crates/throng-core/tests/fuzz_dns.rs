@@ -1,9 +1,10 @@
 //! Whatever a peer sends, and whatever a user asks for, DNS neither panics nor depends on where a read ends.
 
-mod mutating;
+mod fuzzing;
 
-use mutating::{Chance, mutate};
+use fuzzing::fuzz;
 use throng_core::dns::{Answer, Answers, NotDns, Query};
+use throng_core::payload::Dice;
 
 /// The same as [`Answers`], of a stream that is there as a whole.
 fn at_once(mut stream: &[u8]) -> (Vec<Answer>, Option<NotDns>) {
@@ -32,15 +33,16 @@ fn at_once(mut stream: &[u8]) -> (Vec<Answer>, Option<NotDns>) {
 
 #[test]
 fn answers_are_the_same_however_they_are_split_and_whatever_they_are() {
-    let mut splits = Chance::new(3);
-    mutate("dns", 1, |stream| {
+    let mut dice = Dice::new(3);
+    let mut below = move |n: usize| (dice.word() % n.max(1) as u64) as usize;
+    fuzz("dns", 1, |stream| {
         let mut state = Answers::default();
         let mut all = vec![];
         let mut error = None;
         let mut rest = stream;
         while !rest.is_empty() && error.is_none() {
-            let longest = rest.len().min(1 << splits.below(12));
-            let (now, later) = rest.split_at(1 + splits.below(longest));
+            let longest = rest.len().min(1 << below(12));
+            let (now, later) = rest.split_at(1 + below(longest));
             error = state.feed(now, |answer| all.push(answer)).err();
             rest = later;
         }
@@ -51,7 +53,7 @@ fn answers_are_the_same_however_they_are_split_and_whatever_they_are() {
 #[test]
 fn queries_are_built_right_or_refused_in_one_line() {
     let mut built = 0;
-    mutate("dns_query", 2, |text| {
+    fuzz("dns_query", 2, |text| {
         let text = String::from_utf8_lossy(text);
         match text.parse::<Query>() {
             Ok(query) => {

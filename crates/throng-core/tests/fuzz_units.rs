@@ -1,9 +1,9 @@
 //! Numbers with units and rate profiles: whatever is written is read within its limits, or refused in one
 //! line.
 
-mod mutating;
+mod fuzzing;
 
-use mutating::mutate;
+use fuzzing::fuzz;
 use std::fmt::Display;
 use std::time::Duration;
 use throng_core::pacing::Profile;
@@ -26,7 +26,7 @@ fn same(a: f64, b: f64) {
 #[test]
 fn numbers_are_within_their_limits_or_refused_in_one_line() {
     let mut read = 0;
-    mutate("units", 1, |text| {
+    fuzz("units", 1, |text| {
         let text = String::from_utf8_lossy(text);
         read += u32::from(one_line(units::count(&text)).is_some());
         if let Some(bytes) = one_line(units::bytes(&text)) {
@@ -59,7 +59,7 @@ fn numbers_are_within_their_limits_or_refused_in_one_line() {
 #[test]
 fn profiles_hold_together_or_are_refused_in_one_line() {
     let mut read = 0;
-    mutate("units", 2, |text| {
+    fuzz("units", 2, |text| {
         let text = String::from_utf8_lossy(text);
         for profile in [text.parse::<Profile>(), Profile::from_lines(&text)] {
             let Some(profile) = one_line(profile) else {

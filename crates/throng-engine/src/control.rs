@@ -41,6 +41,8 @@ pub enum Order {
     StartTraffic = 2,
     /// Begin no new message.
     StopTraffic = 4,
+    /// Say farewell on each connection, where there is something to say, and close it.
+    Farewell = 16,
     /// Close everything and return.
     Close = 8,
 }

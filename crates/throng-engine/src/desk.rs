@@ -116,6 +116,8 @@ pub(crate) struct Desk<B: Behaviour> {
     arrived: u32,
     /// How far starting traffic on all connections has got, once it was ordered.
     started: Option<u32>,
+    /// The same for saying farewell.
+    leaving: Option<u32>,
 }
 
 /// What a fired timer asks the engine to do.
@@ -157,6 +159,7 @@ impl<B: Behaviour> Desk<B> {
             passed: 0,
             arrived: 0,
             started: None,
+            leaving: None,
         };
         desk.set_traffic(job.traffic, desk.clock.now());
         match job.role {
@@ -255,13 +258,17 @@ impl<B: Behaviour> Desk<B> {
         let orders = self.control.orders();
         if orders != self.orders {
             let now = self.clock.now();
-            let new = |order| orders.has(order) && !self.orders.has(order);
+            let before = self.orders;
+            let new = |order| orders.has(order) && !before.has(order);
             if new(Order::StopTraffic) {
                 self.set_traffic(Traffic::Off, now);
                 self.started = None;
             } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
                 self.set_traffic(Traffic::On, self.control.traffic_began());
                 self.started = Some(0);
+            }
+            if new(Order::Farewell) {
+                self.leaving = Some(0);
             }
             self.orders = orders;
         }
@@ -284,7 +291,9 @@ impl<B: Behaviour> Desk<B> {
 
     /// Whether no more connections are to be opened or accepted.
     pub fn stopped_opening(&self) -> bool {
-        self.orders.has(Order::StopOpening) || self.orders.has(Order::Close)
+        [Order::StopOpening, Order::Farewell, Order::Close]
+            .into_iter()
+            .any(|order| self.orders.has(order))
     }
 
     /// The next connection on which traffic is to be started, after that was ordered.
@@ -300,6 +309,25 @@ impl<B: Behaviour> Desk<B> {
         }
         self.started = None;
         None
+    }
+
+    /// The next connection to say farewell on, after that was ordered.
+    pub fn next_to_leave(&mut self) -> Option<u32> {
+        let at = self.leaving.as_mut()?;
+        while (*at as usize) < self.conns.len() {
+            let index = *at;
+            *at += 1;
+            if self.conns[index as usize].state == State::Open {
+                return Some(index);
+            }
+        }
+        self.leaving = None;
+        None
+    }
+
+    /// Farewell is to be said on a connection.
+    pub fn farewell(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.tell(index, now, |b, conn, at| b.farewell(conn, at, out));
     }
 
     /// The connection whose turn is next: the first one after the last that is up.
@@ -559,7 +587,12 @@ impl<B: Behaviour> Desk<B> {
 
     /// How long the loop may sleep; `None` for until something happens.
     pub fn sleep(&self, now: Time) -> Option<Duration> {
-        if self.started.is_some() || self.passed > 0 || self.arrived > 0 || self.behind {
+        if self.started.is_some()
+            || self.leaving.is_some()
+            || self.passed > 0
+            || self.arrived > 0
+            || self.behind
+        {
             return Some(Duration::ZERO);
         }
         let opening = self

@@ -18,5 +18,5 @@ mod uring;
 
 pub use control::{Clock, Control, Order, Outlet};
 pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole, Work, spawn, spawn_pair};
-pub use socket::{Reach, SocketOptions, listen};
+pub use socket::{Buffers, Reach, SocketOptions, listen};
 pub use uring::{Support, probe};

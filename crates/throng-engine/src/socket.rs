@@ -115,7 +115,31 @@ pub(crate) static PORT_LATER: SocketOption = SocketOption {
     value: 1,
 };
 
+/// Sizes of a socket's buffers in bytes, without what the kernel adds for its own needs (socket(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffers {
+    /// For sending.
+    pub send: u64,
+    /// For receiving.
+    pub receive: u64,
+}
+
 impl SocketOptions {
+    /// The buffers that a socket with these options gets.
+    ///
+    /// # Errors
+    /// No socket can be had.
+    pub fn buffers_in_effect(&self) -> io::Result<Buffers> {
+        let socket = stream(libc::AF_INET).or_else(|_| stream(libc::AF_INET6))?;
+        set_options(&self.list(), socket.as_raw_fd())?;
+        // The kernel doubles what was asked for and tells the double.
+        let half = |name| Ok::<u64, io::Error>(int_option(socket.as_raw_fd(), name)? as u64 / 2);
+        Ok(Buffers {
+            send: half(libc::SO_SNDBUF)?,
+            receive: half(libc::SO_RCVBUF)?,
+        })
+    }
+
     pub(crate) fn list(&self) -> Box<[SocketOption]> {
         let option = |level, name, value: Option<i32>| {
             value.map(|value| SocketOption { level, name, value })
@@ -141,6 +165,27 @@ pub(crate) fn set_options(options: &[SocketOption], fd: RawFd) -> io::Result<()>
     options
         .iter()
         .try_for_each(|o| set_option(fd, o.level, o.name, o.value))
+}
+
+/// The value of an int option of the socket itself.
+fn int_option(fd: RawFd, name: i32) -> io::Result<i32> {
+    let mut value = 0i32;
+    let mut len = size_of::<i32>() as u32;
+    // SAFETY: the option's value is an int, alive during the call.
+    let done = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).cast(),
+            &raw mut len,
+        )
+    };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(value)
+    }
 }
 
 /// A new TCP socket that does not block.

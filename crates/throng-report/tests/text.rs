@@ -222,6 +222,16 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
 }
 
 #[test]
+fn answers_that_all_came_are_said_to_have() {
+    let mut s = samples::busy();
+    let answers = s.answers.as_mut().unwrap();
+    (answers.unanswered, answers.with_error) = (0, 0);
+    let text = text(&s);
+    says(&text, &["received 29,950 none is missing"]);
+    assert!(!text.contains("unanswered") && !text.contains("with an error"));
+}
+
+#[test]
 fn a_closed_loop_has_service_times_alone() {
     let mut s = samples::perfect();
     s.latency.response = None;

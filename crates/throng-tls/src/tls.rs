@@ -552,6 +552,14 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         self.inner.is_done(&conn.inner)
     }
 
+    fn farewell(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        if self.is_open(conn) {
+            self.ask(conn, out, |inner, conn, out| inner.farewell(conn, at, out));
+        } else {
+            out.close = true;
+        }
+    }
+
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
         match conn.phase {
             Phase::Handshake(_) if why != Closed::ByUs => {

@@ -4,8 +4,8 @@ use crate::Failure;
 use crate::dumping::Dumping;
 use std::sync::Arc;
 use throng_core::behaviour::{
-    AnswerBy, Arriving, Behaviour, Echo, Load, Looks, Nothing, Pacing, Pattern, Raw, Sink, Task,
-    Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Nothing, Pacing, Pattern, Raw, Sink,
+    Task, Traffic, Watching, WebSocket, Wire,
 };
 use throng_core::dns::Query;
 use throng_core::pacing::Profile;
@@ -187,7 +187,14 @@ impl<'a> LoadBehaviours<'a> {
     }
 
     fn watching(&self, answers: Option<AnswerBy>) -> Watching {
-        Watching::new(answers, self.stop.clone(), self.markers, self.unix_us)
+        Watching::new(LookFor {
+            answers,
+            paced: matches!(self.pacing, Pacing::Rate(_) | Pacing::Arrivals { .. }),
+            samples: self.scenario.options.latency.samples.is_some(),
+            stop: self.stop.clone(),
+            markers: self.markers,
+            unix_us: self.unix_us,
+        })
     }
 
     fn connect<W, L>(&self, job: Job, load: Load<W, L>, routes: &Arc<Routes>) -> Work
@@ -343,13 +350,15 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let options = &scenario.options;
     let latency = &options.latency;
     if !options.dns.is_empty() {
-        let samples = latency.samples.is_some();
-        return Ok(Some(AnswerBy::Dns { samples }));
+        return Ok(Some(AnswerBy::Dns));
     }
     let whole = options.websocket.is_some().then_some(AnswerBy::Message);
     Ok(match &latency.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
-            text: pattern("--latency-marker", &fixed("--latency-marker", text)?)?,
+            text: Box::new(pattern(
+                "--latency-marker",
+                &fixed("--latency-marker", text)?,
+            )?),
             skip: latency.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),

@@ -14,8 +14,8 @@ mod sink;
 
 pub use echo::Echo;
 pub use load::{
-    AnswerBy, Arriving, Came, Handed, Load, Looks, Nothing, Pacing, Pattern, Raw, Seen, Tap, Task,
-    Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Came, Handed, Load, LookFor, Looks, Nothing, Pacing, Pattern, Raw, Seen,
+    Tap, Task, Traffic, Watching, WebSocket, Wire,
 };
 pub use sink::Sink;
 
@@ -178,6 +178,12 @@ pub trait Behaviour {
     /// little, so that a peer that is of no use is not hammered.
     fn is_done(&self, _: &Self::Conn) -> bool {
         false
+    }
+
+    /// The run is over: what is under way is finished, what there is to say to the peer is said, and the
+    /// connection is closed.
+    fn farewell(&mut self, _: &mut Self::Conn, _: &At, out: &mut Outbox) {
+        out.close = true;
     }
 
     /// The connection is gone.

@@ -49,3 +49,33 @@ impl TlsSummary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Counters;
+    use std::time::Duration;
+
+    #[test]
+    fn handshakes_are_counted_with_those_that_failed_beside_them() {
+        let counters = Counters::default();
+        counters.secured.add(1010);
+        counters.resumed.add(4);
+        counters.tls_failed(TlsFailure::Expired);
+        counters.tls_failed(TlsFailure::Violation);
+        counters.tls_failed(TlsFailure::Violation);
+        counters.tls_broken.add(1);
+        counters.tls_truncated.add(5);
+        let mut measured = Measured::default();
+        measured.handshake.record(Duration::from_millis(3));
+        let told = TlsSummary::of(&counters.read(), &measured, 0.5);
+        assert_eq!((told.handshakes, told.resumed), (1010, 4));
+        assert_eq!((told.per_s, told.seconds), (2020.0, 0.5));
+        assert_eq!((told.broken, told.truncated), (1, 5));
+        let failed = [(TlsFailure::Expired, 1), (TlsFailure::Violation, 2)];
+        assert_eq!(told.failed, BTreeMap::from(failed));
+        assert_eq!(told.latency.map(|l| l.count), Some(1));
+        let nothing = TlsSummary::of(&Tally::default(), &measured, 0.0);
+        assert_eq!(nothing.per_s, 0.0);
+    }
+}

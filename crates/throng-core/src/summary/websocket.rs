@@ -28,3 +28,22 @@ impl WebSocketSummary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Counters;
+
+    #[test]
+    fn violations_are_told_by_kind_and_those_that_did_not_occur_are_not() {
+        let counters = Counters::default();
+        counters.upgraded.add(7);
+        counters.violation(Violation::TooBig);
+        counters.violation(Violation::TooBig);
+        counters.violation(Violation::NotHttp);
+        let told = WebSocketSummary::of(&counters.read());
+        assert_eq!(told.upgraded, 7);
+        let kinds = [(Violation::TooBig, 2), (Violation::NotHttp, 1)];
+        assert_eq!(told.violations, BTreeMap::from(kinds));
+    }
+}

@@ -1,5 +1,5 @@
 //! A fuzzer that needs no other compiler: inputs from a committed corpus, changed at random, for
-//! `THRONG_FUZZ_SECONDS` seconds (5 if not set). A test that uses it says `mod fuzzing;` and calls [`fuzz`] with
+//! `THRONG_FUZZ_SECONDS` seconds (10 if not set). A test that uses it says `mod fuzzing;` and calls [`fuzz`] with
 //! what must hold for any input.
 //!
 //! `THRONG_FUZZ_SEED` is added to the seed, so that a long run sees other inputs than the run before.
@@ -18,21 +18,21 @@ const LONGEST: usize = 4096;
 /// # Panics
 /// As `check` does. The input is then printed as a Rust literal and written to
 /// `target/corpus-failures/{corpus}`; a file there that is copied to the corpus is tried first ever after.
-pub fn fuzz(corpus: &str, seed: u64, check: impl Fn(&[u8])) {
+pub fn fuzz(corpus: &str, seed: u64, mut check: impl FnMut(&[u8])) {
     let inputs = read(
         &Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/corpus")
             .join(corpus),
     );
     for input in &inputs {
-        tried(corpus, input, &check);
+        tried(corpus, input, &mut check);
     }
     let number = |name: &str| {
         std::env::var(name)
             .ok()
             .map(|n| n.parse::<u64>().expect(name))
     };
-    let time = Duration::from_secs(number("THRONG_FUZZ_SECONDS").unwrap_or(5));
+    let time = Duration::from_secs(number("THRONG_FUZZ_SECONDS").unwrap_or(10));
     let mut dice = Dice::new(seed.wrapping_add(number("THRONG_FUZZ_SEED").unwrap_or(0)));
     let start = Instant::now();
     let mut tries = 0u64;
@@ -42,7 +42,7 @@ pub fn fuzz(corpus: &str, seed: u64, check: impl Fn(&[u8])) {
             change(&mut input, &inputs, &mut dice);
         }
         input.truncate(LONGEST);
-        tried(corpus, &input, &check);
+        tried(corpus, &input, &mut check);
         tries += 1;
     }
     println!(
@@ -63,7 +63,7 @@ fn read(dir: &Path) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-fn tried(corpus: &str, input: &[u8], check: &impl Fn(&[u8])) {
+fn tried(corpus: &str, input: &[u8], check: &mut impl FnMut(&[u8])) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(input))) {
         let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let target = tmp.parent().unwrap_or(tmp).join("corpus-failures");

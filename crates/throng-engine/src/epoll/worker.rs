@@ -31,7 +31,7 @@ const OPENS_A_ROUND: u32 = 16;
 const ACCEPTS_A_ROUND: u32 = 64;
 /// Turns passed on in one round, at most.
 const TURNS_A_ROUND: usize = 1024;
-/// Connections on which traffic is started in one round.
+/// Connections on which traffic is started, or farewell is said, in one round.
 const STARTS_A_ROUND: usize = 256;
 /// How long a worker that does not accept rests before it looks again.
 const ACCEPT_REST: Duration = Duration::from_millis(1);
@@ -167,6 +167,14 @@ impl<B: Behaviour> Worker<B> {
                 };
                 let mut out = self.outbox();
                 self.desk.start(index, now, &mut out);
+                self.apply(index, out, 0, now);
+            }
+            for _ in 0..STARTS_A_ROUND {
+                let Some(index) = self.desk.next_to_leave() else {
+                    break;
+                };
+                let mut out = self.outbox();
+                self.desk.farewell(index, now, &mut out);
                 self.apply(index, out, 0, now);
             }
             self.open(now);

@@ -33,7 +33,7 @@ const DISCARD_BYTES: u32 = 1024 * 1024;
 const ENTERS_A_VISIT: u32 = 8;
 /// Turns passed on in one round, at most.
 const TURNS_A_ROUND: usize = 1024;
-/// Connections on which traffic is started in one round of the loop.
+/// Connections on which traffic is started, or farewell is said, in one round of the loop.
 const STARTS_A_ROUND: usize = 256;
 
 /// A multishot receive is armed.
@@ -185,6 +185,14 @@ impl<B: Behaviour> Worker<B> {
             };
             let mut out = self.outbox();
             self.desk.start(index, now, &mut out);
+            self.apply(index, out, None);
+        }
+        for _ in 0..STARTS_A_ROUND {
+            let Some(index) = self.desk.next_to_leave() else {
+                break;
+            };
+            let mut out = self.outbox();
+            self.desk.farewell(index, now, &mut out);
             self.apply(index, out, None);
         }
         self.desk.take_arrivals(now);

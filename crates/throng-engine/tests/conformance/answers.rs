@@ -83,7 +83,7 @@ fn replies_keep_their_place_among_sends_to_a_peer_that_is_slow(engine: Engine) {
                 }
                 Event::Opened(_) | Event::Sent(_) if s.lines < LINES => {
                     let at = s.lines * LINE as u32;
-                    out.send = if s.lines % 3 == 0 {
+                    out.send = if s.lines.is_multiple_of(3) {
                         out.bytes.extend(line(b'm', s.lines));
                         Send::Bytes
                     } else {

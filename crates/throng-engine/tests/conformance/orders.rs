@@ -4,11 +4,11 @@ use crate::peer;
 use crate::rig::{A_WHILE, Connect, Serve, wait_until};
 use crate::script::{Event, load, script};
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use throng_core::behaviour::{Echo, Pacing, Sink, Traffic};
+use throng_core::behaviour::{At, Behaviour, Echo, Outbox, Pacing, Send, Sink, Traffic};
 use throng_core::plan::Engine;
 use throng_core::stats::Closed;
 use throng_core::units::Rate;
@@ -24,6 +24,7 @@ on_each_engine![
     traffic_that_was_stopped_before_it_started_never_starts,
     orders_given_before_a_worker_starts_hold_for_it,
     a_client_can_be_closed_with_attempts_in_flight,
+    farewell_is_said_on_each_connection_after_what_is_under_way,
 ];
 
 fn a_client_told_to_stop_opening_holds_what_it_has(engine: Engine) {
@@ -209,4 +210,40 @@ fn a_client_can_be_closed_with_attempts_in_flight(engine: Engine) {
     assert_eq!(tally.failed_in_all(), 0, "{tally:?}");
     assert_eq!(tally.in_flight(), 50 - tally.established);
     assert!(tally.in_flight() > 0);
+}
+
+fn farewell_is_said_on_each_connection_after_what_is_under_way(engine: Engine) {
+    struct Polite;
+    impl Behaviour for Polite {
+        type Conn = ();
+        fn memory(&self) -> Arc<[u8]> {
+            vec![b'x'; 3_000_000].into()
+        }
+        fn opened(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
+            out.send = Send::Memory(0..3_000_000);
+        }
+        fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Outbox) {}
+        fn farewell(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
+            out.bytes.extend_from_slice(b"bye");
+            out.send = Send::Reply;
+            out.close = true;
+        }
+    }
+    let listener = peer::listener();
+    let address = listener.local_addr().unwrap();
+    let mut setup = Connect::to(engine, &[address], 20);
+    setup.reconnect = true;
+    let side = setup.with(|| Polite);
+    let mut peers = peer::accept(&listener, 20);
+    side.wait("all are up", |t| t.open() == 20);
+    side.give(Order::Farewell);
+    for peer in &mut peers {
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).expect("all, then the end");
+        assert_eq!(got.len(), 3_000_003);
+        assert!(got.ends_with(b"xxbye"));
+    }
+    side.wait("all are closed", |t| t.closed(Closed::ByUs) == 20);
+    side.stays("nothing is opened again", |t| t.attempted == 20);
+    side.close();
 }

@@ -74,7 +74,11 @@ pub(super) fn answers(summary: &Summary) -> Section {
     let Some(a) = &summary.answers else {
         return all;
     };
-    all.number("received", count(a.received), "");
+    let whole = match (a.received, a.unanswered) {
+        (1.., 0) => "none is missing",
+        _ => "",
+    };
+    all.number("received", count(a.received), whole);
     if a.with_error > 0 {
         all.odd("with an error", count(a.with_error), "of those");
     }

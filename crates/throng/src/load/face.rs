@@ -1,8 +1,12 @@
-//! What tcpkali says on stderr before the result.
+//! What tcpkali says before the result.
 
-use std::io;
+use crate::behave::socket_options;
+use crate::run::Watch;
+use std::io::{self, Write};
+use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
 use throng_host::interface;
+use throng_report::human;
 use throng_report::tcpkali::{self, Start, Way};
 
 /// Where connections go, where they come from and where they are accepted.
@@ -22,16 +26,79 @@ pub(super) fn start(scenario: &LoadScenario) {
         ways: scenario.targets.iter().filter_map(way).collect(),
         listening: listening.map(|l| l.at.clone()).unwrap_or_default(),
     };
-    // Whoever has closed stderr does not want to know.
-    let _ = tcpkali::write_start(&start, &mut io::stderr().lock());
+    // Whoever has closed stdout does not want to know.
+    let _ = tcpkali::write_start(&start, &mut io::stdout().lock());
 }
 
 /// What became of ramping up, once that is over.
-pub(super) fn ramp(scenario: &LoadScenario, all_are_up: bool) -> String {
+pub(super) fn ramp(scenario: &LoadScenario, all_are_up: bool, watch: &mut Watch) {
     let asked = scenario.connections.into();
-    match (all_are_up, scenario.options.ramp_limit) {
-        (false, Some(limit)) => tcpkali::not_ramped_up(asked, limit),
-        (false, None) => tcpkali::not_ramped_up(asked, scenario.hold),
-        (true, _) => tcpkali::ramped_up(asked),
+    if all_are_up {
+        let mut out = io::stdout().lock();
+        // Whoever follows the run sees it when it is so.
+        let _ = writeln!(out, "{}", tcpkali::ramped_up(asked)).and_then(|()| out.flush());
+    } else {
+        let limit = scenario.options.ramp_limit.unwrap_or(scenario.hold);
+        watch.live.note(&tcpkali::not_ramped_up(asked, limit));
+    }
+}
+
+/// Warns of buffers that are not as large as was asked for.
+pub(super) fn warn_of_buffers(scenario: &LoadScenario, watch: &mut Watch) {
+    let asked = &scenario.options.socket;
+    let Ok(in_effect) = socket_options(&scenario.options).buffers_in_effect() else {
+        return;
+    };
+    let both = [
+        (
+            "--rcvbuf",
+            asked.receive_buffer,
+            in_effect.receive,
+            "rmem_max",
+        ),
+        ("--sndbuf", asked.send_buffer, in_effect.send, "wmem_max"),
+    ];
+    for (option, asked, is, limit) in both {
+        let Some(asked) = asked.filter(|asked| is < *asked) else {
+            continue;
+        };
+        let line = match scenario.options.like_tcpkali {
+            true => tcpkali::no_effect(option),
+            false => format!(
+                "throng: warning: {option} of {} was asked for, the kernel gives {}: sysctl -w net.core.{limit}={asked}",
+                human::bytes(asked),
+                human::bytes(is),
+            ),
+        };
+        watch.live.note(&line);
+    }
+}
+
+/// Says how the run is carried out (`-v`); at the third level all that was asked for (`-vv`).
+pub(super) fn details(scenario: &LoadScenario, plan: &LoadPlan, watch: &mut Watch) {
+    let targets: Vec<String> = plan.routes.targets().map(|t| t.to_string()).collect();
+    let sources = match plan.routes.sources() {
+        0 => "the kernel's choice".to_owned(),
+        1 => "1 address".to_owned(),
+        n => format!("{n} addresses"),
+    };
+    watch.live.note(&format!(
+        "throng: engine {}, {} worker(s), {} attempts in flight on each at most; to {}; from {sources}",
+        plan.engine.name(),
+        plan.workers,
+        plan.window,
+        targets.join(", "),
+    ));
+    for limit in &plan.limits {
+        if let Some(allows) = limit.allows {
+            watch.live.note(&format!(
+                "throng: {} allows {} connections",
+                limit.kind.words(),
+                human::count(allows)
+            ));
+        }
+    }
+    if scenario.options.verbosity >= 3 {
+        watch.live.note(&format!("throng: {scenario:#?}"));
     }
 }

@@ -154,7 +154,8 @@ impl Measuring {
     }
 
     /// All that was measured, once the workers have ended at `at`. Finishes what was written.
-    pub fn finish(mut self, at: Duration) -> Result<Measured, Failure> {
+    /// The second is what could not be written.
+    pub fn finish(mut self, at: Duration) -> (Measured, Option<String>) {
         let rest = take_measured(&self.outlets);
         let length = at.saturating_sub(self.since);
         let mut written = self.write_down(self.since, length, &rest);
@@ -165,8 +166,7 @@ impl Measuring {
         }
         written = written.and(self.log.map_or(Ok(()), LatencyLog::finish));
         written = written.and(self.samples.map_or(Ok(()), SampleLog::finish));
-        written.map_err(|e| Failure::fault(e.to_string()))?;
-        Ok(self.total)
+        (self.total, written.err().map(|e| e.to_string()))
     }
 }
 
@@ -200,8 +200,10 @@ fn collect(outlets: &[Arc<Outlet>], control: &Control) {
 pub(super) fn of_messages<'m>(asked: &LatencyAsked, measured: &'m Measured) -> &'m Durations {
     match asked.message {
         Some(MessageLatency::MessageMarker) => &measured.marked,
-        _ if measured.response.count() == 0 && measured.marked.count() > 0 => &measured.marked,
-        _ => &measured.response,
+        _ if measured.response.count() > 0 => &measured.response,
+        // Without a time at which messages were due there is only the time from sending.
+        _ if measured.service.count() > 0 => &measured.service,
+        _ => &measured.marked,
     }
 }
 

@@ -53,11 +53,17 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     }
     let mut watch = Watch::new(
         // tcpkali shows no progress but on a terminal.
-        args.common.quiet || (like_tcpkali && !std::io::stderr().is_terminal()),
+        args.common.quiet
+            || scenario.options.verbosity == 0
+            || (like_tcpkali && !std::io::stderr().is_terminal()),
         machine.memory.clone(),
         plan.memory_reserve,
     )?;
     watch.warn(&plan.warnings);
+    face::warn_of_buffers(&scenario, &mut watch);
+    if scenario.options.verbosity >= 2 {
+        face::details(&scenario, &plan, &mut watch);
+    }
     if let Some(why) = &plan.why_epoll {
         watch.live.note(&format!(
             "throng: engine epoll, because io_uring can't be used: {why}"

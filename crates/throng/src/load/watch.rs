@@ -10,7 +10,7 @@ use crate::Failure;
 use crate::behave::LoadBehaviours;
 use crate::facts::Machine;
 use crate::run::{Side, TICK, Watch};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
@@ -112,7 +112,7 @@ pub(super) fn to_the_end(
     let to_hold = run.open();
     if scenario.options.like_tcpkali && run.asked > 0 && !run.watch.interrupted() {
         let all = run.watch.peak >= run.asked;
-        run.watch.live.note(&face::ramp(scenario, all));
+        face::ramp(scenario, all, &mut run.watch);
     }
     let opened = run.opened();
     let held = if to_hold { run.hold()? } else { opened.mark };
@@ -208,10 +208,13 @@ impl LoadRun<'_> {
         }
     }
 
-    /// Whether connections can carry messages, where more than TCP has to be agreed on first.
+    /// Whether connections can carry messages: where more than TCP has to be agreed on, that is done, and a
+    /// server in this process has accepted all.
     fn all_ready(&self, now: &Tally) -> bool {
         let options = &self.scenario.options;
-        (options.tls_client.is_none() || now.secured >= self.asked)
+        let server = self.sides.server.as_ref().map(Side::tally);
+        server.is_none_or(|s| s.open() >= self.asked)
+            && (options.tls_client.is_none() || now.secured >= self.asked)
             && (options.websocket.is_none() || now.upgraded >= self.asked)
     }
 
@@ -290,8 +293,7 @@ impl LoadRun<'_> {
             Some(search) => search,
             None => return self.mark(),
         };
-        loop {
-            let Some(trial) = search.next() else { break };
+        while let Some(trial) = search.next() {
             let clock = self.watch.clock;
             let from = clock.now() + AHEAD;
             self.watch.control.steer(Steer::Rate {
@@ -393,6 +395,25 @@ impl LoadRun<'_> {
         }
     }
 
+    /// Where a protocol has a way to end a connection (WebSocket, TLS), ends them so, as far as peers answer.
+    fn say_farewell(&self) {
+        let options = &self.scenario.options;
+        let says = options.websocket.is_some() || options.tls_client.is_some();
+        if !says {
+            return;
+        }
+        self.watch.control.give(Order::Farewell);
+        let open = || self.sides.clients.tally().open();
+        let mut last = (Instant::now(), open());
+        while last.1 > 0 && last.0.elapsed() < STILL {
+            std::thread::sleep(Duration::from_millis(1));
+            let now = open();
+            if now != last.1 {
+                last = (Instant::now(), now);
+            }
+        }
+    }
+
     fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
         let seconds = self.watch.clock.elapsed();
         // What happens from here on is our closing: the counts are those of now.
@@ -405,6 +426,7 @@ impl LoadRun<'_> {
         let secured_at = self.sides.all().map(Side::last_secured).max();
         let secured_at = secured_at.unwrap_or_default();
         self.watch.live.clear();
+        self.say_farewell();
         self.watch.control.give(Order::Close);
         let Sides {
             clients: opening,
@@ -416,7 +438,7 @@ impl LoadRun<'_> {
         // What was not answered is known only now.
         let ended: Tally = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let measured = self.measuring.finish(seconds)?;
+        let (measured, unwritten) = self.measuring.finish(seconds);
         self.watch.meter.wait_for_kernel();
         let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
 
@@ -452,7 +474,11 @@ impl LoadRun<'_> {
             searched: self.found.as_ref(),
             bad_profile: self.bad_profile.as_deref(),
         };
-        let (reached, findings) = verdict::of(&outcome);
+        let (mut reached, mut findings) = verdict::of(&outcome);
+        if let Some(trouble) = unwritten {
+            reached = false;
+            findings.push(trouble);
+        }
         let options = &self.scenario.options;
         let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
             || options.whole_run.is_some()

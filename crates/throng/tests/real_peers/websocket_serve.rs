@@ -67,7 +67,7 @@ fn a_sink_takes_everything_and_answers_pings_and_closes() {
         assert_eq!(violations(&s), BTreeMap::new());
         assert_eq!(s.websocket.unwrap().upgraded, 2);
         // 20 MiB in messages from each.
-        assert!(s.traffic.bytes_received > 2 * 20 << 20, "{:?}", s.traffic);
+        assert!(s.traffic.bytes_received > (2 * 20) << 20, "{:?}", s.traffic);
         assert!(s.traffic.bytes_sent < 4096, "{:?}", s.traffic);
         assert_eq!(s.traffic.replies, 2 * 20, "whole messages: {:?}", s.traffic);
     }

@@ -3,7 +3,7 @@
 use super::outstanding::{Outstanding, Queue, Sent};
 use super::pattern::Pattern;
 use crate::behaviour::At;
-use crate::dns::Answers;
+use crate::dns::{Answer, Answers};
 use crate::stats::{Measured, Sample};
 use crate::time::Time;
 use std::collections::HashMap;
@@ -90,24 +90,37 @@ pub enum AnswerBy {
     /// connection count for nothing.
     Marker {
         /// The text.
-        text: Pattern,
+        text: Box<Pattern>,
         /// How often it is passed over.
         skip: u32,
     },
     /// A whole message (WebSocket).
     Message,
     /// A DNS message over TCP with the same id (RFC 7766).
-    Dns {
-        /// Whether each round trip is kept: see [`Measured::samples`].
-        samples: bool,
-    },
+    Dns,
+}
+
+/// What to look for.
+#[derive(Clone, Debug, Default)]
+pub struct LookFor {
+    /// Answers.
+    pub answers: Option<AnswerBy>,
+    /// Whether messages are due at a time, so that there is a response time to tell.
+    pub paced: bool,
+    /// Whether each round trip is kept: see [`Measured::samples`].
+    pub samples: bool,
+    /// The text that ends the run.
+    pub stop: Option<Pattern>,
+    /// Message markers.
+    pub markers: bool,
+    /// When the run began: microseconds since 1970, as in message markers.
+    pub unix_us: u64,
 }
 
 /// Looks for answers, message markers, and the text that ends the run.
 #[derive(Debug, Default)]
 pub struct Watching {
-    answers: Option<AnswerBy>,
-    stop: Option<Pattern>,
+    look_for: LookFor,
     markers: Option<Markers>,
     outstanding: Outstanding,
 }
@@ -129,25 +142,18 @@ pub struct WatchedConn {
 }
 
 impl Watching {
-    /// Looks for these. Message markers are in microseconds since 1970; `unix_us` is the beginning of the
-    /// run in the same.
-    pub fn new(
-        answers: Option<AnswerBy>,
-        stop: Option<Pattern>,
-        markers: bool,
-        unix_us: u64,
-    ) -> Watching {
+    /// Looks for these.
+    pub fn new(look_for: LookFor) -> Watching {
         Watching {
-            answers,
-            stop,
-            markers: markers.then(|| Markers::new(unix_us)),
+            markers: look_for.markers.then(|| Markers::new(look_for.unix_us)),
+            look_for,
             outstanding: Outstanding::default(),
         }
     }
 
     fn answered(&mut self, conn: &mut WatchedConn, at: &At, measured: &mut Measured) -> u32 {
         match self.outstanding.pop(&mut conn.sent) {
-            Some(sent) => record(&sent, at.now, measured),
+            Some(sent) => self.look_for.record(&sent, None, at, measured),
             None => {
                 at.counters.answers_unasked.add(1);
                 0
@@ -160,7 +166,6 @@ impl Watching {
         &mut self,
         conn: &mut WatchedConn,
         bytes: &[u8],
-        samples: bool,
         at: &At,
         measured: &mut Measured,
     ) -> Seen {
@@ -172,19 +177,9 @@ impl Watching {
                 at.counters.answers_unasked.add(1);
                 return;
             };
-            answers += record(&query, at.now, measured);
+            answers += self.look_for.record(&query, Some(answer), at, measured);
             if answer.rcode != 0 {
                 at.counters.answers_with_error.add(1);
-            }
-            if samples {
-                measured.samples.push(Sample {
-                    sent: query.sent,
-                    took: at.now.since(query.sent),
-                    connection: at.id,
-                    query: answer.id,
-                    rcode: answer.rcode,
-                    truncated: answer.truncated,
-                });
             }
         });
         if fed.is_err() {
@@ -197,11 +192,27 @@ impl Watching {
     }
 }
 
-fn record(sent: &Sent, now: Time, measured: &mut Measured) -> u32 {
-    let Some(due) = sent.due else { return 0 };
-    measured.response.record(now.since(due));
-    measured.service.record(now.since(sent.sent));
-    1
+impl LookFor {
+    /// Takes note of a round trip, if anybody measures it. Returns how many that are.
+    fn record(&self, sent: &Sent, dns: Option<Answer>, at: &At, measured: &mut Measured) -> u32 {
+        let Some(due) = sent.due else { return 0 };
+        let took = at.now.since(sent.sent);
+        if self.paced {
+            measured.response.record(at.now.since(due));
+        }
+        measured.service.record(took);
+        if self.samples {
+            measured.samples.push(Sample {
+                sent: sent.sent,
+                took,
+                connection: at.id,
+                query: dns.map_or(0, |a| a.id),
+                rcode: dns.map_or(0, |a| a.rcode),
+                truncated: dns.is_some_and(|a| a.truncated),
+            });
+        }
+        1
+    }
 }
 
 impl Looks for Watching {
@@ -209,7 +220,9 @@ impl Looks for Watching {
     const ANY: bool = true;
 
     fn handed(&mut self, conn: &mut WatchedConn, what: &Handed, now: Time) {
-        let Some(by) = &self.answers else { return };
+        let Some(by) = &self.look_for.answers else {
+            return;
+        };
         // Messages that share a portion are equally long: see `Load::most`.
         let each = what.bytes / what.messages.max(1);
         for n in 0..what.messages {
@@ -224,7 +237,7 @@ impl Looks for Watching {
                     due,
                     sent: now,
                     what: match by {
-                        AnswerBy::Dns { .. } => what.dns_id.wrapping_add(n as u16).into(),
+                        AnswerBy::Dns => what.dns_id.wrapping_add(n as u16).into(),
                         _ => bytes,
                     },
                 };
@@ -243,7 +256,7 @@ impl Looks for Watching {
         at: &At,
         measured: &mut Measured,
     ) -> Seen {
-        if let Some(stop) = &self.stop {
+        if let Some(stop) = &self.look_for.stop {
             let seen = stop.count(&mut conn.stop, bytes);
             if seen > 0 {
                 at.counters.stops_seen.add(seen.into());
@@ -252,16 +265,13 @@ impl Looks for Watching {
         if let Some(markers) = &mut self.markers {
             let came = markers.received(conn, at, bytes, measured);
             // Where answers are looked for, they are what is counted.
-            if self.answers.is_none() {
+            if self.look_for.answers.is_none() {
                 at.counters.messages_received.add(came);
             }
         }
-        let answers = match &self.answers {
+        let answers = match &self.look_for.answers {
             None | Some(AnswerBy::Message) => 0,
-            Some(AnswerBy::Dns { samples }) => {
-                let samples = *samples;
-                return self.dns(conn, bytes, samples, at, measured);
-            }
+            Some(AnswerBy::Dns) => return self.dns(conn, bytes, at, measured),
             Some(AnswerBy::Echo) => {
                 let mut left = bytes.len() as u32;
                 let mut answered = 0;
@@ -302,7 +312,7 @@ impl Looks for Watching {
         at: &At,
         measured: &mut Measured,
     ) -> u32 {
-        if !matches!(self.answers, Some(AnswerBy::Message)) {
+        if !matches!(self.look_for.answers, Some(AnswerBy::Message)) {
             return 0;
         }
         (0..n).map(|_| self.answered(conn, at, measured)).sum()

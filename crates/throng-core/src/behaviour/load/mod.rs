@@ -16,7 +16,7 @@ mod pattern;
 mod websocket;
 mod wire;
 
-pub use looks::{AnswerBy, Handed, Looks, Nothing, Seen, Watching};
+pub use looks::{AnswerBy, Handed, LookFor, Looks, Nothing, Seen, Watching};
 pub use pace::{Arriving, Pacing};
 pub use pattern::Pattern;
 pub use websocket::WebSocket;
@@ -738,6 +738,16 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
     #[inline]
     fn turn(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
         self.on_turn(conn, at, out);
+        self.tap_sends(at, out);
+    }
+
+    fn farewell(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        conn.flags |= DONE;
+        match conn.doing {
+            Doing::First | Doing::Sending if conn.flags & LEAVING == 0 => conn.flags |= ENDING,
+            _ => self.leave(conn, at, out),
+        }
+        self.sleep(conn, at, out);
         self.tap_sends(at, out);
     }
 

@@ -147,7 +147,7 @@ mod tests {
 
     fn message(what: u32) -> Sent {
         Sent {
-            due: (what % 3 > 0).then_some(Time(1)),
+            due: (!what.is_multiple_of(3)).then_some(Time(1)),
             sent: Time(what.into()),
             what,
         }
@@ -170,7 +170,7 @@ mod tests {
                     }
                     4 | 5 => prop_assert_eq!(all.pop(queue), model.pop_front()),
                     6 => {
-                        let is = |s: &Sent| s.what % 2 == 0;
+                        let is = |s: &Sent| s.what.is_multiple_of(2);
                         let place = model.iter().position(is);
                         let expected = place.and_then(|at| model.remove(at));
                         prop_assert_eq!(all.take(queue, is), expected);

@@ -329,11 +329,18 @@ fn the_first_byte_is_measured_once_on_each_connection() {
 }
 
 fn watching(by: Option<AnswerBy>) -> Watching {
-    Watching::new(by, Pattern::new(b"STOP"), true, 1_000_000)
+    Watching::new(LookFor {
+        answers: by,
+        paced: true,
+        samples: false,
+        stop: Pattern::new(b"STOP"),
+        markers: true,
+        unix_us: 1_000_000,
+    })
 }
 
 fn marker(skip: u32) -> Option<AnswerBy> {
-    let text = Pattern::new(b"ok").unwrap();
+    let text = Box::new(Pattern::new(b"ok").unwrap());
     Some(AnswerBy::Marker { text, skip })
 }
 
