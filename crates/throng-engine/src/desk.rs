@@ -608,10 +608,13 @@ impl<B: Behaviour> Desk<B> {
                 None
             }
         });
+        let full = self.freed.is_empty() && self.fresh == self.max;
+        let rested = self.resting.front().filter(|_| full).map(|(at, _)| *at);
         self.wheel
             .next()
             .into_iter()
             .chain(open)
+            .chain(rested)
             .chain(self.behaviour.next_arrival())
             .min()
             .map(|at| at.since(now))

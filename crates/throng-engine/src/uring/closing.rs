@@ -69,9 +69,11 @@ impl<B: Behaviour> Worker<B> {
         let marks = *self.marks(index);
         let generation = self.desk.conns[index as usize].generation;
         // Requests hold the socket, and this ends them. (A cancel misses a send that is being retried.)
-        let busy = marks & (RECEIVING | SENDING | SPILLING) != 0;
+        let busy = marks & (SENDING | SPILLING) != 0;
         if busy {
             self.rings[at].push(op::shutdown_first(slot, generation));
+        } else if marks & RECEIVING != 0 {
+            self.end_receive(index);
         } else if self.desk.reads() == Reads::Never {
             let gone = self.tag(Op::Gone, index, 0);
             self.rings[at].push(op::cancel(gone));

@@ -5,9 +5,10 @@ use crate::rig::{Connect, Serve, Side};
 use crate::script::{Event, load, script};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use throng_core::behaviour::{Behaviour, Echo, Load, Pacing, Send, Sink, Traffic};
+use throng_core::behaviour::{At, Behaviour, Echo, Load, Outbox, Pacing, Send, Sink, Traffic};
 use throng_core::plan::Engine;
 use throng_core::stats::{Closed, Tally};
 use throng_engine::{Closing, Order, Reach, SocketOptions};
@@ -29,6 +30,7 @@ on_each_engine![
     a_close_later_than_the_send_comes_after_it,
     the_order_to_close_ends_every_connection,
     both_sides_of_one_process_close_whoever_resets,
+    whoever_comes_after_one_that_both_sides_closed_is_left_alone,
 ];
 
 /// Which side throng is.
@@ -229,6 +231,59 @@ fn a_behaviour_can_close_when_it_has_received(engine: Engine) {
         all_end(&side, 20, Closed::ByUs);
         side.close();
     }
+}
+
+/// Says a word, and is done when that has come back.
+struct OneWord;
+
+impl Behaviour for OneWord {
+    type Conn = bool;
+
+    fn memory(&self) -> Arc<[u8]> {
+        Arc::from(*b"word")
+    }
+
+    fn opened(&mut self, _: &mut bool, _: &At, out: &mut Outbox) {
+        out.send = Send::Memory(0..4);
+    }
+
+    fn received(&mut self, done: &mut bool, _: &[u8], at: &At, out: &mut Outbox) {
+        *done = true;
+        at.counters.messages_received.add(1);
+        out.close = true;
+    }
+
+    fn is_done(&self, done: &bool) -> bool {
+        *done
+    }
+
+    fn closed(&mut self, done: &mut bool, _: Closed, _: &At) {
+        *done = false;
+    }
+}
+
+/// Both sides close at the same moment, and the place is used again at once.
+fn whoever_comes_after_one_that_both_sides_closed_is_left_alone(engine: Engine) {
+    const TIMES: u64 = 3000;
+    let server = Serve::on(engine).with(|| {
+        script([], |(): &mut (), event, _, out| {
+            if let Event::Received(_) = event {
+                (out.send, out.close) = (Send::Back, true);
+            }
+        })
+    });
+    let mut setup = Connect::to(engine, &[server.address()], 16);
+    setup.reconnect = true;
+    let client = setup.with(|| OneWord);
+    let tally = client.wait("many have come and gone", |t| t.closed_in_all() >= TIMES);
+    assert_eq!(
+        tally.closed(Closed::ByUs),
+        tally.closed_in_all(),
+        "{tally:?}"
+    );
+    assert!(tally.messages_received >= TIMES, "{tally:?}");
+    client.close();
+    server.close();
 }
 
 /// Reads to the end as a slow peer does, and checks that it is `expected`.

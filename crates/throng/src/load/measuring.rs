@@ -23,15 +23,14 @@ pub(super) struct Measuring {
     outlets: Vec<Arc<Outlet>>,
     asked: LatencyAsked,
     total: Measured,
-    /// What was measured in the present trial of a search, however often it was gathered meanwhile; `None`
-    /// without a search.
-    trial: Option<Measured>,
     /// When the present interval began, and the counts of both sides then.
     since: Duration,
     counted: (Tally, Tally),
     statsd: Option<Reporting>,
     log: Option<LatencyLog>,
     samples: Option<SampleLog>,
+    /// What was measured since it was last taken, for a search; intervals end in the middle of its trials.
+    trial: Option<Measured>,
     /// Median and 99th percentile of the last interval's message latency.
     pub latest: Option<(Duration, Duration)>,
 }
@@ -63,12 +62,12 @@ impl Measuring {
             outlets: sides.flat_map(|s| s.outlets.iter().cloned()).collect(),
             asked: options.latency.clone(),
             total: Measured::default(),
-            trial: options.search.as_ref().map(|_| Measured::default()),
             since: Duration::ZERO,
             counted: Default::default(),
             statsd,
             log: log.transpose().map_err(|e| no_file("--latency-log", e))?,
             samples: samples.transpose().map_err(|e| no_file("--samples", e))?,
+            trial: options.search.is_some().then(Measured::default),
             latest: None,
         })
     }
@@ -86,8 +85,8 @@ impl Measuring {
         }
     }
 
-    /// Gathers, and returns what was measured since this was last called.
-    pub fn gather_trial(
+    /// What was measured up to now, since this was last called in a search.
+    pub fn take_trial(
         &mut self,
         at: Duration,
         opened: &Tally,
@@ -135,6 +134,9 @@ impl Measuring {
         self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
         self.since = at;
         self.counted = (*opened, *accepted);
+        if let Some(trial) = &mut self.trial {
+            trial.merge(measured.clone());
+        }
         self.keep(measured);
     }
 
@@ -159,9 +161,6 @@ impl Measuring {
     /// Adds to the whole, but for samples, which are written down or nobody's.
     fn keep(&mut self, mut measured: Measured) {
         measured.samples.clear();
-        if let Some(trial) = &mut self.trial {
-            trial.merge(measured.clone());
-        }
         self.total.merge(measured);
     }
 

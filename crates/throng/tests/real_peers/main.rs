@@ -12,6 +12,7 @@ mod common;
 
 mod dns;
 mod listening;
+mod sending;
 mod tls;
 mod websocket_load;
 mod websocket_serve;
