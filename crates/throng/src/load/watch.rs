@@ -352,7 +352,9 @@ impl LoadRun<'_> {
             // Handshakes of new connections would go on and on.
             self.watch.control.give(Order::StopOpening);
         }
-        if !self.behaviours.sends() {
+        // Who reads slowly would have to read on for long.
+        let slow = options.limits.downstream.is_some() && !self.behaviours.looks_for_answers();
+        if !self.behaviours.sends() || slow {
             return;
         }
         let until = self.watch.clock.elapsed() + DRAIN;

@@ -269,7 +269,7 @@ fn messages_share_writes_unless_that_is_off() {
             ];
             let ran = words(&net, &args);
             let s = ran.summary();
-            assert_near("messages", s.traffic.messages_sent as f64, 40_000.0, 0.1);
+            assert!(s.traffic.messages_sent > 20_000, "{ran}");
             assert_eq!(s.traffic.bytes_sent, 5 * s.traffic.messages_sent, "{ran}");
             writes.push(s.traffic.writes as f64 / s.traffic.messages_sent as f64);
         }
