@@ -347,9 +347,9 @@ impl LoadRun<'_> {
     fn drain(&mut self) {
         self.watch.control.give(Order::StopTraffic);
         let options = &self.scenario.options;
-        let shakes_hands = options.websocket.is_some() || options.tls_client.is_some();
-        if options.limits.lifetime.is_some() || shakes_hands {
-            // Handshakes of new connections would go on and on.
+        let closed = self.sides.clients.tally().closed_in_all();
+        if options.limits.lifetime.is_some() || closed > 0 {
+            // Connections come and go, and what new ones say first would go on and on.
             self.watch.control.give(Order::StopOpening);
         }
         // Who reads slowly would have to read on for long.
@@ -464,7 +464,7 @@ impl LoadRun<'_> {
             clients: &clients,
             server: server.as_ref(),
             peak,
-            open_at_end: clients.open(),
+            open_at_end: clients.open().max(held.clients.open()),
             interrupted,
             timed_out: self.timed_out,
             causes: &self.causes,

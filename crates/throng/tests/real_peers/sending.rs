@@ -127,9 +127,9 @@ fn sending_is_held_back_and_lifetimes_end() {
         ];
         let (ran, all) = recorded(&net, &server, before, &args);
         before += all.len();
-        let s = ran.reached();
-        // Four times 400 ms, and some of a fifth.
-        assert!((40..=60).contains(&all.len()), "{ran}");
+        let s = ran.summary();
+        // Four times 400 ms, some of a fifth, and those that only saw the end.
+        assert!((30..=80).contains(&all.len()), "{ran}");
         assert_eq!(s.connections.closed_by_us, all.len() as u64, "{ran}");
         // What is open at the end is cut, or has nothing more to send.
         let lived = |seen: &&Value| {
