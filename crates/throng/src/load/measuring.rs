@@ -29,6 +29,8 @@ pub(super) struct Measuring {
     statsd: Option<Reporting>,
     log: Option<LatencyLog>,
     samples: Option<SampleLog>,
+    /// What was measured since it was last taken, for a search; intervals end in the middle of its trials.
+    trial: Option<Measured>,
     /// Median and 99th percentile of the last interval's message latency.
     pub latest: Option<(Duration, Duration)>,
 }
@@ -65,6 +67,7 @@ impl Measuring {
             statsd,
             log: log.transpose().map_err(|e| no_file("--latency-log", e))?,
             samples: samples.transpose().map_err(|e| no_file("--samples", e))?,
+            trial: options.search.is_some().then(Measured::default),
             latest: None,
         })
     }
@@ -82,14 +85,20 @@ impl Measuring {
         }
     }
 
-    /// Gathers what was measured since the last time, and tells it. Returns it.
-    pub fn gather(
+    /// What was measured up to now, since this was last called in a search.
+    pub fn take_trial(
         &mut self,
         at: Duration,
         opened: &Tally,
         accepted: &Tally,
         watch: &mut Watch,
     ) -> Measured {
+        self.gather(at, opened, accepted, watch);
+        self.trial.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Gathers what was measured since the last time, and tells it.
+    fn gather(&mut self, at: Duration, opened: &Tally, accepted: &Tally, watch: &mut Watch) {
         collect(&self.outlets, &watch.control);
         let measured = take_measured(&self.outlets);
         let length = at.saturating_sub(self.since);
@@ -125,8 +134,10 @@ impl Measuring {
         self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
         self.since = at;
         self.counted = (*opened, *accepted);
-        self.keep(measured.clone());
-        measured
+        if let Some(trial) = &mut self.trial {
+            trial.merge(measured.clone());
+        }
+        self.keep(measured);
     }
 
     /// Writes an interval to the files that were asked for.

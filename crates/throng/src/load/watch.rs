@@ -339,7 +339,7 @@ impl LoadRun<'_> {
             clients,
             measured: self
                 .measuring
-                .gather(at, &clients, &accepted, &mut self.watch),
+                .take_trial(at, &clients, &accepted, &mut self.watch),
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Handed {
 pub struct Seen {
     /// Messages that were answered.
     pub answers: u32,
+    /// Messages that came with a marker of their own.
+    pub marked: u32,
     /// This can't be what is spoken here: the connection is of no use.
     pub broken: bool,
 }
@@ -187,6 +189,7 @@ impl Watching {
         }
         Seen {
             answers,
+            marked: 0,
             broken: fed.is_err(),
         }
     }
@@ -262,16 +265,18 @@ impl Looks for Watching {
                 at.counters.stops_seen.add(seen.into());
             }
         }
-        if let Some(markers) = &mut self.markers {
-            let came = markers.received(conn, at, bytes, measured);
-            // Where answers are looked for, they are what is counted.
-            if self.look_for.answers.is_none() {
-                at.counters.messages_received.add(came);
-            }
-        }
+        let marked = match &mut self.markers {
+            Some(markers) => markers.received(conn, at, bytes, measured),
+            None => 0,
+        };
         let answers = match &self.look_for.answers {
             None | Some(AnswerBy::Message) => 0,
-            Some(AnswerBy::Dns) => return self.dns(conn, bytes, at, measured),
+            Some(AnswerBy::Dns) => {
+                return Seen {
+                    marked,
+                    ..self.dns(conn, bytes, at, measured)
+                };
+            }
             Some(AnswerBy::Echo) => {
                 let mut left = bytes.len() as u32;
                 let mut answered = 0;
@@ -301,6 +306,7 @@ impl Looks for Watching {
         };
         Seen {
             answers,
+            marked,
             broken: false,
         }
     }
@@ -358,7 +364,7 @@ impl Markers {
         at: &At,
         bytes: &[u8],
         measured: &mut Measured,
-    ) -> u64 {
+    ) -> u32 {
         let mut found = 0;
         let mut rest = bytes;
         if conn.half
@@ -388,7 +394,7 @@ impl Markers {
     }
 
     /// Takes note of a marker, if it is one.
-    fn mark(&self, mark: &[u8], at: &At, measured: &mut Measured) -> u64 {
+    fn mark(&self, mark: &[u8], at: &At, measured: &mut Measured) -> u32 {
         let digits = mark
             .strip_suffix(b".")
             .and_then(|digits| std::str::from_utf8(digits).ok())

@@ -514,7 +514,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
             self.measured.first_byte.record(at.since_up());
         }
         conn.flags |= HEARD;
-        let (mut answers, mut payload, mut broken) = (0, 0u32, false);
+        let (mut answers, mut marked, mut payload, mut broken) = (0, 0, 0u32, false);
         let (looks, measured) = (&mut self.looks, &mut self.measured);
         let seen = &mut conn.looks;
         let came = self.wire.received(
@@ -528,6 +528,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
                 if L::ANY {
                     let seen = looks.received(seen, piece, at, measured);
                     answers += seen.answers;
+                    marked += seen.marked;
                     broken |= seen.broken;
                 }
             },
@@ -539,7 +540,10 @@ impl<W: Wire, L: Looks> Load<W, L> {
                 answers += came.messages;
             }
         } else {
-            at.counters.messages_received.add(answers.into());
+            // An answer may have a marker, too.
+            at.counters
+                .messages_received
+                .add(answers.max(marked).into());
         }
         if !out.bytes.is_empty() {
             if conn.flags & MIDDLE != 0 {
