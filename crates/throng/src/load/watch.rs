@@ -357,6 +357,8 @@ impl LoadRun<'_> {
         if !self.behaviours.sends() || slow {
             return;
         }
+        // What was under way when a lifetime ended never arrives.
+        let loses = options.limits.lifetime.is_some();
         let until = self.watch.clock.elapsed() + DRAIN;
         let mut still = (Duration::ZERO, (0, 0, 0, 0));
         while !self.watch.interrupted() {
@@ -388,8 +390,8 @@ impl LoadRun<'_> {
             let patience = match (arrived, self.sides.server.is_some()) {
                 (true, _) => TICK * 2,
                 // What is not there yet may still come: a processor can be away for a while.
-                (false, true) => DRAIN,
-                (false, false) => STILL,
+                (false, true) if !loses => DRAIN,
+                (false, _) => STILL,
             };
             if at >= still.0 + patience || at >= until {
                 return;
