@@ -563,12 +563,15 @@ mod tests {
     #[test]
     fn a_server_that_closes_what_comes_beyond_has_a_limit_of_its_own() {
         let counters = Counters::default();
+        counters.established.add(1313);
         counters.closed(Closed::ByPeer, 300);
         let mut e = stopped_at(1013);
         e.clients = counters.read();
-        assert_eq!(
-            first(&e),
-            Some((LimitKind::TargetConnections, Some(1013), false))
-        );
+        let limit = LimitKind::TargetConnections;
+        assert_eq!(first(&e), Some((limit, Some(1013), false)));
+        // One that closes each connection after a while holds none.
+        counters.closed(Closed::ByPeer, 900);
+        e.clients = counters.read();
+        assert!(diagnose(&e).iter().all(|d| d.limit != limit));
     }
 }

@@ -347,14 +347,18 @@ impl LoadRun<'_> {
     fn drain(&mut self) {
         self.watch.control.give(Order::StopTraffic);
         let options = &self.scenario.options;
-        let shakes_hands = options.websocket.is_some() || options.tls_client.is_some();
-        if options.limits.lifetime.is_some() || shakes_hands {
-            // Handshakes of new connections would go on and on.
+        let closed = self.sides.clients.tally().closed_in_all();
+        if options.limits.lifetime.is_some() || closed > 0 {
+            // Connections come and go, and what new ones say first would go on and on.
             self.watch.control.give(Order::StopOpening);
         }
-        if !self.behaviours.sends() {
+        // Who reads slowly would have to read on for long.
+        let slow = options.limits.downstream.is_some() && !self.behaviours.looks_for_answers();
+        if !self.behaviours.sends() || slow {
             return;
         }
+        // What was under way when a lifetime ended never arrives.
+        let loses = options.limits.lifetime.is_some();
         let until = self.watch.clock.elapsed() + DRAIN;
         let mut still = (Duration::ZERO, (0, 0, 0, 0));
         while !self.watch.interrupted() {
@@ -386,8 +390,8 @@ impl LoadRun<'_> {
             let patience = match (arrived, self.sides.server.is_some()) {
                 (true, _) => TICK * 2,
                 // What is not there yet may still come: a processor can be away for a while.
-                (false, true) => DRAIN,
-                (false, false) => STILL,
+                (false, true) if !loses => DRAIN,
+                (false, _) => STILL,
             };
             if at >= still.0 + patience || at >= until {
                 return;
@@ -462,7 +466,7 @@ impl LoadRun<'_> {
             clients: &clients,
             server: server.as_ref(),
             peak,
-            open_at_end: clients.open(),
+            open_at_end: clients.open().max(held.clients.open()),
             interrupted,
             timed_out: self.timed_out,
             causes: &self.causes,

@@ -16,6 +16,7 @@ use rig::{
 };
 use serde_json::Value;
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 use throng_core::capacity::LimitKind;
 
@@ -119,6 +120,19 @@ impl Experiment {
     }
 }
 
+/// Runs an experiment with a server that is kept from accepting for a moment when the machine has other work:
+/// clients then count as up what the server has dropped. It must work out once in a few times.
+fn undisturbed(experiment: impl Fn()) {
+    const TRIES: u32 = 4;
+    for again in (0..TRIES).rev() {
+        match catch_unwind(AssertUnwindSafe(&experiment)) {
+            Ok(()) => return,
+            Err(panic) if again == 0 => resume_unwind(panic),
+            Err(_) => {}
+        }
+    }
+}
+
 /// The number that stderr's first line with one says would do. What is in use changes a little from one
 /// look to the next.
 fn would_do(ran: &Ran) -> f64 {
@@ -213,15 +227,17 @@ fn a_conntrack_table_of_700_entries() {
 #[test]
 fn a_server_that_may_have_300_files() {
     let _machine = alone();
-    let net = Net::own();
-    let server = listen_and_accept(&net, 9000, 4, 300);
-    Experiment {
-        ask: 400,
-        limit: "target_files",
-        _stays: vec![Box::new(server)],
-        ..on(net, "127.0.0.1:9000")
-    }
-    .run();
+    undisturbed(|| {
+        let net = Net::own();
+        let server = listen_and_accept(&net, 9000, 4, 300);
+        Experiment {
+            ask: 400,
+            limit: "target_files",
+            _stays: vec![Box::new(server)],
+            ..on(net, "127.0.0.1:9000")
+        }
+        .run();
+    });
 }
 
 #[test]
@@ -297,14 +313,16 @@ fn the_file_limit_of_a_server_elsewhere_is_told_by_the_plateau() {
 #[test]
 fn a_server_that_closes_what_comes_beyond_its_limit_is_told_as_such() {
     let _machine = alone();
-    let net = Net::own();
-    let _server = accept_and_close_beyond(&net, 9000, 50);
-    let load = "load 127.0.0.1:9000 -c 80 --output json --hold 0s --connect-timeout 1s";
-    let ran = common::start(&net, load).wait(PATIENCE);
-    let s = ran.fell_short();
-    let cause = s
-        .causes
-        .first()
-        .unwrap_or_else(|| panic!("no cause: {ran}"));
-    assert_eq!(cause.limit, LimitKind::TargetConnections, "{ran}");
+    undisturbed(|| {
+        let net = Net::own();
+        let _server = accept_and_close_beyond(&net, 9000, 50);
+        let load = "load 127.0.0.1:9000 -c 80 --output json --hold 0s --connect-timeout 1s";
+        let ran = common::start(&net, load).wait(PATIENCE);
+        let s = ran.fell_short();
+        let cause = s
+            .causes
+            .first()
+            .unwrap_or_else(|| panic!("no cause: {ran}"));
+        assert_eq!(cause.limit, LimitKind::TargetConnections, "{ran}");
+    });
 }

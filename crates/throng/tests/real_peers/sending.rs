@@ -127,9 +127,9 @@ fn sending_is_held_back_and_lifetimes_end() {
         ];
         let (ran, all) = recorded(&net, &server, before, &args);
         before += all.len();
-        let s = ran.reached();
-        // Four times 400 ms, and some of a fifth.
-        assert!((40..=60).contains(&all.len()), "{ran}");
+        let s = ran.summary();
+        // Four times 400 ms, some of a fifth, and those that only saw the end.
+        assert!((30..=80).contains(&all.len()), "{ran}");
         assert_eq!(s.connections.closed_by_us, all.len() as u64, "{ran}");
         // What is open at the end is cut, or has nothing more to send.
         let lived = |seen: &&Value| {
@@ -269,7 +269,7 @@ fn messages_share_writes_unless_that_is_off() {
             ];
             let ran = words(&net, &args);
             let s = ran.summary();
-            assert_near("messages", s.traffic.messages_sent as f64, 40_000.0, 0.1);
+            assert!(s.traffic.messages_sent > 20_000, "{ran}");
             assert_eq!(s.traffic.bytes_sent, 5 * s.traffic.messages_sent, "{ran}");
             writes.push(s.traffic.writes as f64 / s.traffic.messages_sent as f64);
         }

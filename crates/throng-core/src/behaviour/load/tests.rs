@@ -1,4 +1,5 @@
 use super::*;
+use crate::behaviour::Send;
 use crate::pacing::Spacing;
 use crate::payload::{Framing, Message, Messages, Reading, parse};
 use crate::stats::Counters;

@@ -202,3 +202,6 @@ impl Wire for WebSocket {
         conn.decoder.reset(&mut self.partials);
     }
 }
+
+#[cfg(test)]
+mod tests;

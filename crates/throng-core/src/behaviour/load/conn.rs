@@ -1,0 +1,60 @@
+//! What a load remembers of each connection.
+
+use crate::pacing::Due;
+use crate::payload::Cursor;
+
+/// What each connection remembers.
+#[derive(Debug, Default)]
+pub struct LoadConn<W = (), L = ()> {
+    /// When the message is due that is being sent or comes next. Closed loop: when the last one was sent.
+    pub(super) due: Due,
+    /// The next portion.
+    pub(super) cursor: Cursor,
+    /// Closed loop: bytes of echoes, or answers, still to come. Otherwise: messages that end in the send
+    /// under way.
+    pub(super) under_way: u32,
+    /// Bandwidth: how much of the portion at the cursor is sent.
+    pub(super) offset: u32,
+    pub(super) uid: u32,
+    /// When it is to be closed, in milliseconds since the run began; 0 for never.
+    pub(super) ends_ms: u32,
+    pub(super) wire: W,
+    pub(super) looks: L,
+    pub(super) doing: Doing,
+    pub(super) flags: u8,
+}
+
+/// What a connection is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// Nothing to send, or not yet.
+    #[default]
+    Idle,
+    /// It waits until it may begin to send.
+    Delayed,
+    /// First messages are being sent.
+    First,
+    /// Repeated messages are being sent.
+    Sending,
+    /// A message was sent, its answer is still to come.
+    Awaiting,
+    /// The next message is due later.
+    Paced,
+}
+
+/// Sending has begun.
+pub(super) const BEGUN: u8 = 1;
+/// The send under way does not end a message.
+pub(super) const MIDDLE: u8 = 2;
+/// The wire's words wait in [`Load::held`].
+pub(super) const HELD: u8 = 4;
+/// Something was received.
+pub(super) const HEARD: u8 = 8;
+/// Its lifetime is over: it is closed at the end of the message.
+pub(super) const ENDING: u8 = 16;
+/// Farewell was said.
+pub(super) const LEAVING: u8 = 32;
+/// Arrivals: messages are due that wait for the one before.
+pub(super) const OWES: u8 = 64;
+/// Its lifetime is over, and whoever closes it does as was asked.
+pub(super) const DONE: u8 = 128;

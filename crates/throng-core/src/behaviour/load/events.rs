@@ -1,0 +1,246 @@
+//! What a load does when something happens on a connection.
+
+use super::conn::{BEGUN, DONE, Doing, ENDING, HEARD, HELD, LEAVING, LoadConn, MIDDLE, OWES};
+use super::looks::Looks;
+use super::sending::ms;
+use super::wire::Wire;
+use super::{BROKEN, FAREWELL, Load, Traffic, pace};
+use crate::behaviour::{At, Outbox, Send};
+use crate::pacing::Due;
+
+impl<W: Wire, L: Looks> Load<W, L> {
+    pub(super) fn on_opened(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        conn.uid = self.uid;
+        self.uid = self.uid.wrapping_add(self.task.workers);
+        self.pace.opened();
+        if let Some(lifetime) = self.task.lifetime {
+            conn.ends_ms = ms(at.now + lifetime);
+        }
+        if let Some(pace) = &self.read_pace {
+            out.read = pace.piece();
+            self.read_due.insert(at.id, Due::at(at.now));
+        }
+        let ready = self
+            .wire
+            .opened(&mut conn.wire, conn.uid.into(), at, &mut out.bytes);
+        if !out.bytes.is_empty() {
+            out.send = Send::Reply;
+        }
+        if ready && self.traffic == Traffic::On {
+            self.begin(conn, at, out);
+        }
+        self.sleep(conn, at, out);
+    }
+
+    pub(super) fn on_started(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if conn.flags & BEGUN == 0 && self.wire.is_ready(&conn.wire) {
+            self.begin(conn, at, out);
+            self.sleep(conn, at, out);
+        }
+    }
+
+    pub(super) fn on_received(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        bytes: &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if self.task.first_byte && conn.flags & HEARD == 0 {
+            self.measured.first_byte.record(at.since_up());
+        }
+        conn.flags |= HEARD;
+        let (mut answers, mut marked, mut payload, mut broken) = (0, 0, 0u32, false);
+        let (looks, measured) = (&mut self.looks, &mut self.measured);
+        let seen = &mut conn.looks;
+        let came = self.wire.received(
+            &mut conn.wire,
+            conn.uid.into(),
+            bytes,
+            at,
+            &mut out.bytes,
+            |piece| {
+                payload = payload.saturating_add(piece.len() as u32);
+                if L::ANY {
+                    let seen = looks.received(seen, piece, at, measured);
+                    answers += seen.answers;
+                    marked += seen.marked;
+                    broken |= seen.broken;
+                }
+            },
+        );
+        if W::MESSAGES {
+            at.counters.messages_received.add(came.messages.into());
+            answers += looks.messages(seen, came.messages, at, measured);
+            if !L::ANY {
+                answers += came.messages;
+            }
+        } else {
+            // An answer may have a marker, too.
+            at.counters
+                .messages_received
+                .add(answers.max(marked).into());
+        }
+        if !out.bytes.is_empty() {
+            if conn.flags & MIDDLE != 0 {
+                conn.flags |= HELD;
+                self.held.entry(at.id).or_default().append(&mut out.bytes);
+            } else {
+                out.send = Send::Reply;
+            }
+        }
+        if came.over || broken {
+            out.close = true;
+            return;
+        }
+        if came.leaving {
+            conn.flags |= LEAVING;
+            conn.ends_ms = ms(at.now + if came.broken { BROKEN } else { FAREWELL });
+        }
+        if came.ready && self.traffic == Traffic::On {
+            self.begin(conn, at, out);
+        }
+        if self.pace.is_loop() {
+            let came = if self.task.by_answers {
+                answers
+            } else {
+                payload
+            };
+            conn.under_way = conn.under_way.saturating_sub(came);
+            if conn.doing == Doing::Awaiting && conn.under_way == 0 {
+                self.answered(conn, at, out);
+            }
+        }
+        if let Some(pace) = &self.read_pace
+            && let Some(due) = self.read_due.get_mut(&at.id)
+        {
+            *due = pace.after(*due, bytes.len() as u32, at.now);
+            self.read_on(at, out);
+        }
+        if conn.ends_ms > 0 || self.read_pace.is_some() || came.ready || came.leaving {
+            self.sleep(conn, at, out);
+        }
+    }
+
+    pub(super) fn on_sent(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        n: usize,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        self.let_go(conn, at, out);
+        match conn.doing {
+            Doing::First => self.send_first(conn, at, out),
+            Doing::Sending if self.pace.is_loop() && conn.flags & MIDDLE != 0 => {
+                self.send_repeated(conn, pace::Wanted::ONE, at, out);
+            }
+            Doing::Sending if self.pace.is_loop() => {
+                at.counters.messages_sent.add(1);
+                conn.doing = Doing::Awaiting;
+                // A large message is answered while its end is still being sent.
+                if conn.under_way == 0 {
+                    self.answered(conn, at, out);
+                }
+            }
+            Doing::Sending => {
+                at.counters.messages_sent.add(conn.under_way.into());
+                let lateness = &mut self.measured.lateness;
+                conn.due = self
+                    .pace
+                    .sent(conn.due, conn.under_way, n as u32, at.now, lateness);
+                if conn.flags & MIDDLE != 0 && !self.pace.is_bandwidth() {
+                    self.send_repeated(conn, pace::Wanted::ONE, at, out);
+                } else {
+                    self.next(conn, at, out);
+                }
+            }
+            // The wire's own words.
+            Doing::Idle | Doing::Delayed | Doing::Awaiting | Doing::Paced => return,
+        }
+        self.sleep(conn, at, out);
+    }
+
+    pub(super) fn on_woken(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        self.read_on(at, out);
+        if conn.ends_ms > 0 && at.now.0 >= u64::from(conn.ends_ms) * 1_000_000 {
+            conn.ends_ms = 0;
+            if conn.flags & LEAVING == 0 {
+                conn.flags |= DONE;
+            }
+            match conn.doing {
+                Doing::First | Doing::Sending if conn.flags & LEAVING == 0 => {
+                    conn.flags |= ENDING;
+                }
+                _ => self.leave(conn, at, out),
+            }
+        } else {
+            match conn.doing {
+                Doing::Delayed if at.now >= conn.due.time() => self.go(conn, at, out),
+                Doing::Paced => self.next(conn, at, out),
+                _ => {}
+            }
+        }
+        self.sleep(conn, at, out);
+    }
+
+    pub(super) fn on_turn(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if self.pace.takes_arrivals() {
+            let Some(due) = self.pace.take_arrival() else {
+                return;
+            };
+            let free = conn.doing == Doing::Idle && conn.flags & (BEGUN | LEAVING) == BEGUN;
+            if free && conn.flags & OWES == 0 {
+                conn.due = Due::at(due);
+                self.send_repeated(conn, pace::Wanted::ONE, at, out);
+            } else {
+                self.pace.owe(at.id, due);
+                conn.flags |= OWES;
+                if free {
+                    self.send_owed(conn, at, out);
+                }
+            }
+            return;
+        }
+        match conn.doing {
+            Doing::Idle if conn.flags & BEGUN != 0 => self.next(conn, at, out),
+            // Its last message is still under way: somebody else's turn.
+            _ if self.pace.has_turn() => out.pass = 1,
+            _ => {}
+        }
+    }
+
+    /// Shows the tap what is about to be sent.
+    #[inline]
+    pub(super) fn tap_sends(&mut self, at: &At, out: &Outbox) {
+        let Some(tap) = &mut self.tap else { return };
+        match &out.send {
+            Send::Nothing | Send::Back => {}
+            Send::Bytes | Send::Reply => tap.sent(at.id, &out.bytes),
+            Send::Memory(range) => {
+                let memory = self.task.script.memory();
+                tap.sent(at.id, &memory[range.start as usize..range.end as usize]);
+            }
+        }
+    }
+}

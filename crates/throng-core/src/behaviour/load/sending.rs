@@ -1,0 +1,294 @@
+//! What a load sends next.
+
+use super::conn::{BEGUN, Doing, ENDING, HELD, LEAVING, LoadConn, MIDDLE, OWES};
+use super::looks::{Handed, Looks};
+use super::wire::Wire;
+use super::{FAREWELL, Load, Traffic, pace};
+use crate::behaviour::{At, Outbox, Send};
+use crate::pacing::Due;
+use crate::payload::{Cursor, Portion, Speaker, What};
+use crate::time::Time;
+use std::time::Duration;
+
+impl<W: Wire, L: Looks> Load<W, L> {
+    /// The connection may send from now on, if there is traffic.
+    pub(super) fn begin(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        conn.flags |= BEGUN;
+        if self.task.delay > Duration::ZERO {
+            conn.doing = Doing::Delayed;
+            conn.due = Due::at(at.now + self.task.delay);
+        } else {
+            self.go(conn, at, out);
+        }
+    }
+
+    pub(super) fn go(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
+        conn.due = self.pace.first(at.id, at.now);
+        conn.cursor = Cursor::default();
+        if self.task.script.has_first() {
+            self.send_first(conn, at, out);
+        } else {
+            self.next(conn, at, out);
+        }
+    }
+
+    /// Sends the next portion of the first messages, or goes on with the repeated ones.
+    pub(super) fn send_first(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if conn.flags & (LEAVING | MIDDLE) == LEAVING {
+            conn.doing = Doing::Idle;
+            return;
+        }
+        let speaker = self.speaker(conn, at.now);
+        let script = &self.task.script;
+        match script.first(conn.cursor, &speaker, &mut self.dice, &mut out.bytes) {
+            Some(portion) => {
+                conn.doing = Doing::First;
+                conn.cursor = portion.next;
+                self.hand_over(conn, &portion, None, at, out);
+            }
+            None => {
+                conn.cursor = Cursor::default();
+                self.next(conn, at, out);
+            }
+        }
+    }
+
+    pub(super) fn speaker(&self, conn: &LoadConn<W::Conn, L::Conn>, now: Time) -> Speaker {
+        Speaker {
+            uid: conn.uid.into(),
+            unix_us: self.task.unix_us + now.0 / 1000,
+            dns_id: self.dns_id,
+        }
+    }
+
+    /// What a connection with nothing under way does next.
+    pub(super) fn next(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        conn.doing = Doing::Idle;
+        if conn.flags & LEAVING != 0 {
+            // Nothing more is sent; the peer has the last word.
+            return;
+        }
+        if conn.flags & ENDING != 0 {
+            self.leave(conn, at, out);
+            return;
+        }
+        if self.traffic != Traffic::On || !self.task.script.has_repeated() {
+            return;
+        }
+        let wanted = self.pace.wanted(conn.due, at.now);
+        if wanted.messages == 0 {
+            if self.pace.comes_by_itself() {
+                conn.doing = Doing::Paced;
+            } else if self.pace.takes_arrivals() && conn.flags & OWES != 0 {
+                self.send_owed(conn, at, out);
+            }
+            return;
+        }
+        self.send_repeated(conn, wanted, at, out);
+    }
+
+    /// Arrivals: sends the message that has waited longest for this connection.
+    pub(super) fn send_owed(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        match self.pace.take_owed(at.id) {
+            Some(due) => {
+                conn.due = Due::at(due);
+                self.send_repeated(conn, pace::Wanted::ONE, at, out);
+            }
+            None => conn.flags &= !OWES,
+        }
+    }
+
+    pub(super) fn send_repeated(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        wanted: pace::Wanted,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        let most = wanted.messages.min(self.task.most);
+        let speaker = self.speaker(conn, at.now);
+        let script = &self.task.script;
+        let portion = script.repeated(conn.cursor, most, &speaker, &mut self.dice, &mut out.bytes);
+        let Some(mut portion) = portion else { return };
+        conn.doing = Doing::Sending;
+        if let What::Memory(range) = &mut portion.what {
+            range.start += conn.offset;
+            if range.len() as u32 > wanted.bytes {
+                // Bandwidth: a message goes out in pieces.
+                range.end = range.start + wanted.bytes;
+                conn.offset += wanted.bytes;
+                portion.messages = 0;
+                portion.ends_message = false;
+            } else {
+                conn.offset = 0;
+                conn.cursor = portion.next;
+            }
+            portion.bytes = range.len() as u32;
+        } else {
+            conn.cursor = portion.next;
+        }
+        let due = self.pace.due_times(conn.due, at.now);
+        self.hand_over(conn, &portion, Some(due), at, out);
+    }
+
+    /// Hands a portion to the engine. `due`: when its first message was due, and the time from one to the
+    /// next; `None` for first messages, which nobody measures.
+    pub(super) fn hand_over(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        portion: &Portion,
+        due: Option<(f64, f64)>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if L::ANY {
+            let handed = Handed {
+                dns_id: self.dns_id,
+                messages: portion.messages,
+                bytes: portion.bytes,
+                due,
+            };
+            self.looks.handed(&mut conn.looks, &handed, at.now);
+        }
+        self.dns_id = self.dns_id.wrapping_add(portion.messages as u16);
+        if self.pace.is_loop() {
+            if !self.task.by_answers {
+                conn.under_way += portion.bytes;
+            } else if due.is_some() {
+                conn.under_way += portion.messages;
+            }
+            if due.is_some() && conn.flags & MIDDLE == 0 {
+                self.pace.begin_turn();
+                conn.due = Due::at(at.now);
+            }
+        } else {
+            conn.under_way = portion.messages;
+        }
+        if portion.ends_message {
+            conn.flags &= !MIDDLE;
+        } else {
+            conn.flags |= MIDDLE;
+        }
+        // A message that is paced byte by byte leaves in packets of its own.
+        out.more = !portion.ends_message && !self.pace.is_bandwidth();
+        match &portion.what {
+            What::Rendered => out.send = Send::Bytes,
+            What::Memory(range) if out.bytes.is_empty() => out.send = Send::Memory(range.clone()),
+            What::Memory(range) => {
+                // Behind what the wire has to say.
+                let memory = self.task.script.memory();
+                out.bytes
+                    .extend_from_slice(&memory[range.start as usize..range.end as usize]);
+                out.send = Send::Bytes;
+            }
+        }
+    }
+
+    /// Says farewell, as the wire does, or closes.
+    pub(super) fn leave(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        let said = conn.flags & LEAVING == 0 && self.wire.farewell(&mut conn.wire, &mut out.bytes);
+        if said {
+            conn.flags |= LEAVING;
+            conn.ends_ms = ms(at.now + FAREWELL);
+            out.send = Send::Reply;
+        } else {
+            out.close = true;
+        }
+    }
+
+    /// A closed loop has all it waits for: notes it and goes on.
+    pub(super) fn answered(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if !self.task.by_answers {
+            let took = at.now.since(conn.due.time());
+            self.measured.service.record(took);
+            at.counters.messages_received.add(1);
+        }
+        match self.pace.end_turn() {
+            None => self.next(conn, at, out),
+            // The next message is another connection's; so are those of connections that closed.
+            Some(free) => {
+                conn.doing = Doing::Idle;
+                out.pass = free;
+            }
+        }
+    }
+
+    /// Asks to be woken for what comes next.
+    pub(super) fn sleep(&mut self, conn: &LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
+        let mut wake = match conn.doing {
+            Doing::Paced | Doing::Delayed => Some(conn.due.time()),
+            _ => None,
+        };
+        let mut sooner = |t: Time| wake = Some(wake.map_or(t, |w| w.min(t)));
+        if conn.ends_ms > 0 {
+            sooner(Time(u64::from(conn.ends_ms) * 1_000_000));
+        }
+        if self.read_pace.is_some()
+            && out.read == 0
+            && let Some(due) = self.read_due.get(&at.id)
+        {
+            sooner(due.time());
+        }
+        out.wake = wake;
+    }
+
+    /// Reads on, if it is time.
+    pub(super) fn read_on(&mut self, at: &At, out: &mut Outbox) {
+        if let Some(pace) = &self.read_pace
+            && let Some(due) = self.read_due.get(&at.id)
+        {
+            out.read = pace.allowed(*due, at.now);
+        }
+    }
+
+    /// Sends what the wire had to say in the middle of a message, now that it is over.
+    pub(super) fn let_go(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if conn.flags & HELD != 0 && conn.flags & MIDDLE == 0 {
+            conn.flags &= !HELD;
+            if let Some(held) = self.held.remove(&at.id) {
+                out.bytes.extend_from_slice(&held);
+                out.send = Send::Reply;
+            }
+        }
+    }
+}
+
+/// Milliseconds since the run began, rounded up; not 0.
+pub(super) fn ms(t: Time) -> u32 {
+    t.0.div_ceil(1_000_000).clamp(1, u32::MAX.into()) as u32
+}

@@ -1,0 +1,200 @@
+use super::super::{Load, LoadConn, Nothing, Pacing, Task, Traffic};
+use super::*;
+use crate::behaviour::{Behaviour, Outbox, Send};
+use crate::payload::{Framing, Messages, Reading, Script, parse};
+use crate::stats::Counters;
+use crate::time::Time;
+use crate::units::Rate;
+use std::time::Duration;
+
+const MS: u64 = 1_000_000;
+
+/// A load with one connection, and the other end of its handshake.
+struct Rig {
+    load: Load<WebSocket, Nothing>,
+    conn: LoadConn<WebSocketConn, ()>,
+    counters: Counters,
+}
+
+impl Rig {
+    /// The connection is upgraded; it sends `message` as `pacing` says. Returns what goes out by then, too.
+    fn upgraded(role: Role, message: &str, pacing: Pacing, lifetime: Option<u64>) -> (Rig, Outbox) {
+        let how = Reading {
+            unescape: false,
+            files: &|_| Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let messages = Messages {
+            first: Vec::new(),
+            repeated: vec![parse(message.as_bytes(), &how).expect("a message")],
+        };
+        let opening = Opening::new("h", "/", &[], 1).expect("a request");
+        let (framing, wire) = match role {
+            Role::Client => (
+                Framing::WebSocketClient,
+                WebSocket::client(vec![opening.clone()], 1, |_| 0),
+            ),
+            Role::Server => (Framing::WebSocketServer, WebSocket::server(1)),
+        };
+        let script = Script::new(&messages, framing, 1, 1).expect("a script");
+        let task = Task {
+            lifetime: lifetime.map(Duration::from_millis),
+            ..Task::new(script, pacing)
+        };
+        let mut rig = Rig {
+            load: Load::new(task, Traffic::On, wire, Nothing),
+            conn: LoadConn::default(),
+            counters: Counters::default(),
+        };
+        let asked = rig.at(0, |l, c, at, out| l.opened(c, at, out));
+        let (mut decoder, mut partials, mut bytes) =
+            (Decoder::default(), Partials::default(), Vec::new());
+        if role == Role::Client {
+            let done = server::receive(&mut decoder, &mut partials, &asked.bytes, &mut bytes);
+            assert_eq!(done, Ok(Some(asked.bytes.len())));
+        } else {
+            opening.request(0, &mut bytes);
+        }
+        let out = rig.received(0, &bytes);
+        assert_eq!(rig.counters.read().upgraded, 1);
+        (rig, out)
+    }
+
+    fn at(
+        &mut self,
+        ms: u64,
+        event: impl FnOnce(
+            &mut Load<WebSocket, Nothing>,
+            &mut LoadConn<WebSocketConn, ()>,
+            &At,
+            &mut Outbox,
+        ),
+    ) -> Outbox {
+        let mut out = Outbox::default();
+        let at = At {
+            id: 0,
+            now: Time(ms * MS),
+            up_us: 0,
+            counters: &self.counters,
+        };
+        event(&mut self.load, &mut self.conn, &at, &mut out);
+        out
+    }
+
+    fn received(&mut self, ms: u64, bytes: &[u8]) -> Outbox {
+        self.at(ms, |l, c, at, out| l.received(c, bytes, at, out))
+    }
+
+    fn sent(&mut self, ms: u64, n: usize) -> Outbox {
+        self.at(ms, |l, c, at, out| l.sent(c, n, at, out))
+    }
+
+    fn woken(&mut self, ms: u64) -> Outbox {
+        self.at(ms, |l, c, at, out| l.woken(c, at, out))
+    }
+
+    fn is_done(&self) -> bool {
+        self.load.is_done(&self.conn)
+    }
+}
+
+/// A frame of the peer's; a client's is masked with zeros.
+fn frame_of(role: Role, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mask = (role == Role::Client).then(Mask::default);
+    frame::whole(opcode, payload, mask, &mut out);
+    out
+}
+
+/// Asserts that `bytes` begin with a close frame of this code.
+#[track_caller]
+fn assert_closes(bytes: &[u8], masked: bool, code: u16) {
+    assert_eq!(bytes[0], 0x88, "{bytes:?}");
+    let (mask, payload) = match masked {
+        true => (&bytes[2..6], &bytes[6..8]),
+        false => (&[0; 4][..], &bytes[2..4]),
+    };
+    let code_bytes = [payload[0] ^ mask[0], payload[1] ^ mask[1]];
+    assert_eq!(u16::from_be_bytes(code_bytes), code);
+}
+
+fn rate(per_second: f64) -> Pacing {
+    Pacing::Rate(Rate::per_second(per_second).expect("a rate"))
+}
+
+#[test]
+fn who_breaks_the_protocol_hears_why_before_the_connection_is_closed() {
+    for (role, bad) in [
+        (Role::Client, vec![0x83, 0]),
+        (Role::Server, vec![0x83, 0x80, 0, 0, 0, 0]),
+    ] {
+        let (mut rig, _) = Rig::upgraded(role, "hello", rate(1.0), None);
+        rig.sent(1, 1);
+        let out = rig.received(2, &bad);
+        assert_eq!((out.send, out.close), (Send::Reply, false));
+        assert_closes(&out.bytes, role == Role::Client, close::PROTOCOL_ERROR);
+        assert_eq!(rig.counters.read().violations(Violation::Opcode), 1);
+        // What it has under way is thrown away, and no message follows.
+        assert_eq!(rig.received(3, b"more").send, Send::Nothing);
+        let due = rig.woken(400);
+        assert_eq!((due.send, due.close), (Send::Nothing, false));
+        assert!(rig.woken(502).close);
+        // It is not made up for at once.
+        assert!(!rig.is_done());
+    }
+}
+
+#[test]
+fn a_server_that_closes_is_answered_and_has_the_last_word() {
+    let (mut rig, out) = Rig::upgraded(Role::Client, "hello", Pacing::Flood, None);
+    let first = match out.send {
+        Send::Memory(range) => range.len(),
+        other => panic!("{other:?}"),
+    };
+    let mut bye = Vec::new();
+    frame::close(4001, "bye", None, &mut bye);
+    let out = rig.received(5, &bye);
+    assert_eq!((&out.send, out.close), (&Send::Reply, false));
+    assert_closes(&out.bytes, true, 4001);
+    // The message that was under way ends, another one is not begun.
+    let out = rig.sent(6, first);
+    assert_eq!((out.send, out.close), (Send::Nothing, false));
+    assert_eq!(rig.counters.read().messages_sent, 1);
+    assert!(!rig.is_done(), "it was the server that closed");
+    // If it never ends the connection, we do.
+    assert!(rig.woken(5006).close);
+}
+
+#[test]
+fn a_lifetime_ends_with_a_close_frame_and_counts_as_our_doing() {
+    let (mut rig, _) = Rig::upgraded(Role::Client, "hello", rate(1.0), Some(30));
+    rig.sent(1, 1);
+    assert!(!rig.is_done());
+    let out = rig.woken(30);
+    assert_eq!((&out.send, out.close), (&Send::Reply, false));
+    assert_closes(&out.bytes, true, close::NORMAL);
+    assert!(rig.is_done());
+    let mut answer = Vec::new();
+    frame::close(close::NORMAL, "", None, &mut answer);
+    let out = rig.received(31, &answer);
+    assert_eq!((out.send, out.close), (Send::Nothing, true));
+}
+
+#[test]
+fn a_pong_waits_for_the_end_of_a_message_that_goes_out_in_portions() {
+    let long = format!(r"\{{re [a-z]{{4}}}}{}", "x".repeat(5000));
+    let (mut rig, out) = Rig::upgraded(Role::Server, &long, rate(1.0), None);
+    assert!(out.send == Send::Bytes && out.more, "{out:?}");
+    let head = out.bytes.len();
+    let out = rig.received(1, &frame_of(Role::Client, Opcode::Ping, b"there?"));
+    assert_eq!((out.send, out.bytes.len()), (Send::Nothing, 0));
+    let out = rig.sent(2, head);
+    let rest = match &out.send {
+        Send::Memory(range) => range.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((rest, out.more), (5000, false));
+    let out = rig.sent(3, rest);
+    assert_eq!(out.send, Send::Reply);
+    assert_eq!(out.bytes, frame_of(Role::Server, Opcode::Pong, b"there?"));
+    assert_eq!(rig.counters.read().messages_sent, 1);
+}
