@@ -383,7 +383,7 @@ impl<B: Behaviour> Desk<B> {
 
     /// How many connections may be opened now.
     pub fn may_open(&mut self, now: Time) -> u32 {
-        if self.stopped_opening() || self.behind {
+        if self.stopped_opening() {
             return 0;
         }
         let Some(o) = &mut self.opener else { return 0 };
@@ -391,7 +391,12 @@ impl<B: Behaviour> Desk<B> {
         if left == 0 {
             return 0;
         }
-        let ready = o.pace.ready(now, o.in_flight).min(left);
+        let mut ready = o.pace.ready(now, o.in_flight).min(left);
+        if self.behind {
+            // Messages that are due go first. But where more are asked for than can be sent, connections still
+            // come up.
+            ready = ready.min(1);
+        }
         match &mut o.admission {
             Some(admission) if ready > 0 => {
                 let room = admission.room();
@@ -567,7 +572,7 @@ impl<B: Behaviour> Desk<B> {
     }
 
     /// Adds what timers that are due ask for to `fired`: a bounded number at a time. While some are left
-    /// no connection is opened: messages that are due go first.
+    /// hardly any connection is opened: messages that are due go first.
     pub fn fire(&mut self, now: Time, fired: &mut Vec<Fired>) {
         let Desk {
             wheel,
@@ -575,7 +580,7 @@ impl<B: Behaviour> Desk<B> {
             opener,
             ..
         } = self;
-        wheel.advance(now, TIMERS_A_ROUND, |index| {
+        let all = wheel.advance(now, TIMERS_A_ROUND, |index| {
             match conns[index as usize].state {
                 State::Connecting => fired.push(Fired::GiveUp(index)),
                 State::Open => fired.push(Fired::Wake(index)),
@@ -583,6 +588,7 @@ impl<B: Behaviour> Desk<B> {
                 State::Free => {}
             }
         });
+        self.behind = !all;
     }
 
     /// How long the loop may sleep; `None` for until something happens.
