@@ -97,22 +97,3 @@ fn workers_never_outnumber_connections() {
         assert_eq!(ran.reached().workers, run);
     }
 }
-
-/// What is measured is gathered once a second for those who follow it, in the middle of a trial, too.
-#[test]
-fn a_trial_of_a_search_has_all_answers_that_came_in_it() {
-    let net = Net::own();
-    let ran = load(
-        &net,
-        "--self=echo -c 10 -m hello --latency-echo -r @2s --hold 8s",
-    );
-    let trials: Vec<&str> = ran
-        .stderr
-        .lines()
-        .filter(|l| l.contains("trying "))
-        .collect();
-    assert!(!trials.is_empty(), "{ran}");
-    assert!(!trials.iter().any(|l| l.contains("no answer")), "{ran}");
-    let found = ran.summary().search.expect("what it found");
-    assert!(found.held_per_s.is_some(), "{ran}");
-}
