@@ -11,6 +11,8 @@ const CLOSE_OVER: f64 = 2.0;
 /// How much of what was due may be missing in a measurement: the sender's own hiccups are not the server's
 /// limit.
 const SHORTFALL: f64 = 0.01;
+/// The most of what was due that may count as still on its way.
+const MOST_ON_THEIR_WAY: f64 = 0.2;
 /// Counting begins and ends between messages.
 const EDGES: f64 = 3.0;
 /// So many measurements must say that a rate at the end of the bracket holds, or breaks, unless the majority
@@ -41,8 +43,10 @@ pub(super) fn read(
     samples: f64,
 ) -> Reading {
     let seconds = measured.as_secs_f64().max(1e-9);
-    // As many as the bound allows may be on their way when counting begins or ends (Little's law).
-    let on_their_way = seen.asked_per_s * bound.as_secs_f64() / seconds + EDGES / seconds;
+    // As many as the bound allows may be on their way when counting begins or ends (Little's law). With a bound
+    // longer than the measurement that could be all.
+    let share = (bound.as_secs_f64() / seconds).min(MOST_ON_THEIR_WAY);
+    let on_their_way = seen.asked_per_s * share + EDGES / seconds;
     let missing = |had: f64, wanted: f64| had < wanted * (1.0 - SHORTFALL) - on_their_way;
     let broke = |limit, close| Reading {
         broke: Some(limit),
@@ -149,6 +153,20 @@ mod tests {
             Duration::from_secs(1),
             200.0,
         )
+    }
+
+    #[test]
+    fn a_bound_longer_than_the_measurement_does_not_excuse_everything() {
+        let seen = Observation {
+            asked_per_s: 1e8,
+            sent_per_s: 1e5,
+            answered_per_s: 1e5,
+            latency: Some(Duration::from_millis(500)),
+            samples: 100_000,
+        };
+        let bound = Duration::from_secs(2);
+        let reading = read(&seen, bound, Duration::from_secs(1), 200.0);
+        assert_eq!(reading.broke, Some(Limit::Sending));
     }
 
     #[test]
