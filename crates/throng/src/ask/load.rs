@@ -346,12 +346,6 @@ fn refuse_what_does_not_go_together(
     if options.websocket.is_none() && !args.header.is_empty() {
         return wrong("--header is for WebSocket: add --websocket or a ws:// target".into());
     }
-    let downstream = options.limits.downstream;
-    if options.websocket.is_some() && downstream.is_some_and(|b| b.is_zero()) {
-        return wrong(
-            "--channel-bandwidth-downstream 0 reads nothing, and a WebSocket handshake has an answer: give it some bandwidth, or do without --websocket".into(),
-        );
-    }
     refuse_half_of_tls(args, options)?;
     refuse_half_of_statsd(args, options, scenario.hold)?;
     refuse_what_cannot_be_opened_in_time(scenario)

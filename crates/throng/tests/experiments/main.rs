@@ -293,21 +293,23 @@ fn a_file_limit_of_1000_under_the_epoll_engine() {
 #[test]
 fn the_file_limit_of_a_server_elsewhere_is_told_by_the_plateau() {
     let _machine = alone();
-    let rig = two_networks("serve 9000");
-    let server = listen_and_accept(rig.server.net(), 9001, 128, 1024);
-    let load = "load 10.77.0.9:9001 -c 1500 --output json --hold 0s --connect-timeout 1s";
-    let ran = common::start(&rig.client, load).wait(PATIENCE);
-    let s = ran.fell_short();
-    let cause = s
-        .causes
-        .first()
-        .unwrap_or_else(|| panic!("no cause: {ran}"));
-    assert_eq!(cause.limit, LimitKind::TargetFiles, "{ran}");
-    assert!(!cause.certain, "the shape only suggests it: {ran}");
-    assert!(cause.what.contains("file limit of 1024"), "{ran}");
-    // What it accepted, and what waits in its queue of 128.
-    assert!((900..1024 + 130).contains(&s.connections.peak), "{ran}");
-    drop(server);
+    undisturbed(|| {
+        let rig = two_networks("serve 9000");
+        let server = listen_and_accept(rig.server.net(), 9001, 128, 1024);
+        let load = "load 10.77.0.9:9001 -c 1500 --output json --hold 0s --connect-timeout 1s";
+        let ran = common::start(&rig.client, load).wait(PATIENCE);
+        let s = ran.fell_short();
+        let cause = s
+            .causes
+            .first()
+            .unwrap_or_else(|| panic!("no cause: {ran}"));
+        assert_eq!(cause.limit, LimitKind::TargetFiles, "{ran}");
+        assert!(!cause.certain, "the shape only suggests it: {ran}");
+        assert!(cause.what.contains("file limit of 1024"), "{ran}");
+        // What it accepted, and what waits in its queue of 128.
+        assert!((900..1024 + 130).contains(&s.connections.peak), "{ran}");
+        drop(server);
+    });
 }
 
 #[test]

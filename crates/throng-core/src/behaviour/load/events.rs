@@ -4,7 +4,7 @@ use super::conn::{BEGUN, DONE, Doing, ENDING, HEARD, HELD, LEAVING, LoadConn, MI
 use super::looks::Looks;
 use super::sending::ms;
 use super::wire::Wire;
-use super::{BROKEN, FAREWELL, Load, Traffic, pace};
+use super::{BROKEN, FAREWELL, HANDSHAKE_READ, Load, Traffic, pace};
 use crate::behaviour::{At, Outbox, Send};
 use crate::pacing::Due;
 
@@ -20,6 +20,9 @@ impl<W: Wire, L: Looks> Load<W, L> {
         self.pace.opened();
         if let Some(lifetime) = self.task.lifetime {
             conn.ends_ms = ms(at.now + lifetime);
+        }
+        if W::MESSAGES && self.never_reads_on() {
+            out.read = HANDSHAKE_READ;
         }
         if let Some(pace) = &self.read_pace {
             out.read = pace.piece();
@@ -106,6 +109,9 @@ impl<W: Wire, L: Looks> Load<W, L> {
         if came.leaving {
             conn.flags |= LEAVING;
             conn.ends_ms = ms(at.now + if came.broken { BROKEN } else { FAREWELL });
+        }
+        if W::MESSAGES && !self.wire.is_ready(&conn.wire) && self.never_reads_on() {
+            out.read = HANDSHAKE_READ;
         }
         if came.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);

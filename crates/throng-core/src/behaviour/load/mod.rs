@@ -57,6 +57,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// socket that is closed with bytes unread resets the connection, and the reset overtakes our last words.
 const BROKEN: Duration = Duration::from_millis(500);
 
+/// How much is read at a time of a handshake on a connection that is not read from afterwards.
+const HANDSHAKE_READ: u32 = 1024;
+
 /// What a worker's load is to do.
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -188,7 +191,8 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
             None if L::ANY || W::MESSAGES || self.pace.is_loop() => Reads::All,
             None if self.task.first_byte || self.tap.is_some() => Reads::All,
             None => Reads::Discards,
-            Some(bandwidth) if bandwidth.is_zero() => Reads::Never,
+            // A handshake has to be read in any case.
+            Some(bandwidth) if bandwidth.is_zero() && !W::MESSAGES => Reads::Never,
             Some(_) => Reads::Asked,
         }
     }

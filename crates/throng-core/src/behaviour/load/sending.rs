@@ -262,6 +262,11 @@ impl<W: Wire, L: Looks> Load<W, L> {
         out.wake = wake;
     }
 
+    /// Whether nothing is read, once what carries messages is agreed on.
+    pub(super) fn never_reads_on(&self) -> bool {
+        self.task.receive.is_some_and(|b| b.is_zero())
+    }
+
     /// Reads on, if it is time.
     pub(super) fn read_on(&mut self, at: &At, out: &mut Outbox) {
         if let Some(pace) = &self.read_pace
