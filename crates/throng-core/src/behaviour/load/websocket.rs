@@ -63,12 +63,6 @@ impl WebSocket {
         }
     }
 
-    /// A mask for a frame of ours; a server's have none.
-    fn mask(&mut self) -> Option<Mask> {
-        let word = (self.rules.role == Role::Client).then(|| self.dice.word() as u32);
-        word.map(|word| Mask(word.to_ne_bytes()))
-    }
-
     /// Goes on with the handshake. Returns what comes after it, if it is done.
     fn upgrade<'a>(
         &mut self,
@@ -108,9 +102,7 @@ impl WebSocket {
                 Event::Payload(piece) => payload(piece.plain(&mut self.scratch)),
                 Event::End { message } => came.messages += u32::from(message),
                 Event::Ping(ping) => {
-                    let word = self.dice.word() as u32;
-                    let client = self.rules.role == Role::Client;
-                    let mask = client.then(|| Mask(word.to_ne_bytes()));
+                    let mask = mask(self.rules.role, &mut self.dice);
                     frame::whole(Opcode::Pong, ping.bytes(), mask, out);
                 }
                 Event::Close(close) => {
@@ -120,7 +112,7 @@ impl WebSocket {
                     came.leaving = !came.over;
                     if !conn.closing {
                         conn.closing = true;
-                        let mask = self.mask();
+                        let mask = mask(self.rules.role, &mut self.dice);
                         match close.close_code() {
                             Some(code) => frame::close(code, "", mask, out),
                             None => frame::whole(Opcode::Close, &[], mask, out),
@@ -132,6 +124,11 @@ impl WebSocket {
         }
         Ok(())
     }
+}
+
+/// A mask for a frame of ours; a server's have none.
+fn mask(role: Role, dice: &mut Dice) -> Option<Mask> {
+    (role == Role::Client).then(|| Mask((dice.word() as u32).to_ne_bytes()))
 }
 
 impl Wire for WebSocket {
@@ -176,7 +173,7 @@ impl Wire for WebSocket {
             at.counters.violation(violation);
             conn.decoder.end(&mut self.partials);
             conn.closing = true;
-            let mask = self.mask().unwrap_or_default();
+            let mask = mask(self.rules.role, &mut self.dice).unwrap_or_default();
             let before = out.len();
             frame::close_for(violation, self.rules.role, mask, out);
             // A client has nothing to say to a refusal; else the peer is to hear why.
@@ -193,7 +190,7 @@ impl Wire for WebSocket {
             return false;
         }
         conn.closing = true;
-        let mask = self.mask();
+        let mask = mask(self.rules.role, &mut self.dice);
         frame::close(close::NORMAL, "", mask, out);
         true
     }
