@@ -208,11 +208,6 @@ impl Decoder {
         self.flags = (self.flags | OVER) & !IN_FRAME;
     }
 
-    /// Whether the connection is in the middle of a message, so that its end is a loss.
-    pub fn in_message(&self) -> bool {
-        self.has(IN_MESSAGE)
-    }
-
     /// Bytes of the current data frame's payload that are still to come.
     #[inline]
     pub fn left(&self) -> u32 {
