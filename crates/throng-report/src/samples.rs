@@ -1,4 +1,4 @@
-//! Each query's time and round trip, as CSV (`--samples F`).
+//! When each message or query was sent and its round trip, as CSV (`--samples F`).
 
 use crate::log::Log;
 use std::io::{self, Write};

@@ -227,6 +227,7 @@ impl<'a> LoadBehaviours<'a> {
             lifetime: options.limits.lifetime,
             receive: options.limits.downstream,
             first_byte: options.latency.first_byte,
+            samples: options.latency.samples.is_some(),
             by_answers: self.answers.is_some(),
             most: if one_by_one { 1 } else { u32::MAX },
             unix_us: self.unix_us,

@@ -7,17 +7,17 @@ use std::time::Duration;
 /// One round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// When the query was handed to the kernel.
+    /// When the message, or query, was handed to the kernel.
     pub sent: Time,
     /// From then to when its answer was there.
     pub took: Duration,
     /// The connection's number.
     pub connection: u32,
-    /// The query's id.
+    /// DNS: the query's id.
     pub query: u16,
-    /// How it went (DNS rcode).
+    /// DNS: how it went.
     pub rcode: u8,
-    /// Whether the server left something out.
+    /// DNS: whether the server left something out.
     pub truncated: bool,
 }
 

@@ -327,7 +327,11 @@ fn refuse_what_does_not_go_together(
     if args.latency_marker_skip.is_some() && !answered && !args.as_tcpkali {
         return wrong("--latency-marker-skip passes over markers: add --latency-marker".into());
     }
-    if args.samples.is_some() && !answered && options.dns.is_empty() && !args.closed_loop {
+    let round_trips = matches!(
+        options.latency.message,
+        Some(MessageLatency::Marker(_) | MessageLatency::Echo)
+    );
+    if args.samples.is_some() && !round_trips && options.dns.is_empty() && !args.closed_loop {
         return wrong(
             "--samples writes round trips: add --latency-marker, --latency-echo, --dns or --closed-loop"
                 .into(),

@@ -100,6 +100,18 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         ),
         (&["load", "--self", "--samples", "s.csv"], "--latency-echo"),
         (
+            &[
+                "load",
+                "127.0.0.1:1",
+                "-m",
+                r"\{message.marker}",
+                "--message-marker",
+                "--samples",
+                "s.csv",
+            ],
+            "--latency-echo",
+        ),
+        (
             &["load", "--self", "--latency-marker-skip", "5"],
             "--latency-marker",
         ),

@@ -221,3 +221,24 @@ fn version_and_help_go_to_stdout() {
         assert!(ran.stdout.contains("Usage: throng"), "{ran}");
     }
 }
+
+#[test]
+fn each_round_trip_of_a_closed_loop_is_a_line_of_samples() {
+    let net = Net::own();
+    let directory = tempfile::tempdir().unwrap();
+    let csv = directory.path().join("samples.csv");
+    let ran = load(
+        &net,
+        &format!(
+            "--self=echo -c 5 -m hello --closed-loop --hold 200ms --samples {}",
+            csv.display()
+        ),
+    );
+    let answered = ran.reached().traffic.replies;
+    let text = std::fs::read_to_string(csv).unwrap();
+    assert!(answered > 0, "{ran}");
+    assert_eq!(text.lines().count() as u64, 1 + answered, "{ran}");
+    for line in text.lines().skip(1) {
+        assert!(line.ends_with(",0,0,0"), "{line}");
+    }
+}

@@ -81,6 +81,9 @@ pub struct Task {
     pub receive: Option<Bandwidth>,
     /// Whether the time to the first byte is measured.
     pub first_byte: bool,
+    /// Whether each round trip of a closed loop that counts bytes is kept: see [`Measured::samples`]. Those
+    /// of answers that are looked for are the looks' matter.
+    pub samples: bool,
     /// Whether a closed loop waits for answers, as the looks or the wire tell them, and not for as many bytes
     /// as were sent.
     pub by_answers: bool,
@@ -105,6 +108,7 @@ impl Task {
             lifetime: None,
             receive: None,
             first_byte: false,
+            samples: false,
             by_answers: false,
             most: u32::MAX,
             unix_us: 0,

@@ -7,6 +7,7 @@ use super::{FAREWELL, Load, Traffic, pace};
 use crate::behaviour::{At, Outbox, Send};
 use crate::pacing::Due;
 use crate::payload::{Cursor, Portion, Speaker, What};
+use crate::stats::Sample;
 use crate::time::Time;
 use std::time::Duration;
 
@@ -229,8 +230,19 @@ impl<W: Wire, L: Looks> Load<W, L> {
         out: &mut Outbox,
     ) {
         if !self.task.by_answers {
-            let took = at.now.since(conn.due.time());
+            let sent = conn.due.time();
+            let took = at.now.since(sent);
             self.measured.service.record(took);
+            if self.task.samples {
+                self.measured.samples.push(Sample {
+                    sent,
+                    took,
+                    connection: at.id,
+                    query: 0,
+                    rcode: 0,
+                    truncated: false,
+                });
+            }
             at.counters.messages_received.add(1);
         }
         match self.pace.end_turn() {

@@ -193,7 +193,10 @@ fn a_bandwidth_cuts_long_messages_and_joins_short_ones() {
 
 #[test]
 fn a_closed_loop_waits_for_the_whole_echo_of_all_it_sent() {
-    let mut rig = Rig::new(task(LOOP, &["hi"], &["ping"]));
+    let mut rig = Rig::new(Task {
+        samples: true,
+        ..task(LOOP, &["hi"], &["ping"])
+    });
     rig.opened(0, 0);
     assert_eq!(rig.text(), "hi");
     rig.sent(0, 1);
@@ -206,6 +209,14 @@ fn a_closed_loop_waits_for_the_whole_echo_of_all_it_sent() {
     assert_eq!(rig.text(), "ping");
     assert_eq!(rig.counters.read().messages_received, 1);
     assert_eq!(p50(&rig.load.measured.service), Some(4));
+    let kept: Vec<(u64, Duration)> = rig
+        .load
+        .measured
+        .samples
+        .iter()
+        .map(|s| (s.sent.0, s.took))
+        .collect();
+    assert_eq!(kept, [(MS, Duration::from_millis(4))]);
 }
 
 #[test]
