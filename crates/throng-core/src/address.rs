@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The most source addresses one `--source-ip` may stand for. A million connections need 18 with the
+/// The most source addresses one `--source-ip` may stand for. A million connections need 36 with the
 /// default port range; what is above this is a typing error such as `/8`.
 pub const MAX_SOURCES: u128 = 65_536;
 
@@ -130,34 +130,6 @@ pub fn listen(text: &str) -> Result<SocketAddr, AddressError> {
     })
 }
 
-/// A target as given, split into host and port: `HOST:PORT` with a name, an IPv4 address or an
-/// IPv6 address in brackets. The name is resolved by the caller.
-///
-/// # Errors
-/// No port, an empty host, or an IPv6 address without brackets.
-pub fn host_port(text: &str) -> Result<(String, u16), AddressError> {
-    let wrong = || {
-        AddressError(format!(
-            "'{text}' is not a target; write HOST:PORT, such as 10.0.0.7:9000, [::1]:9000 or example.com:443"
-        ))
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let port = port
-        .parse::<u16>()
-        .ok()
-        .filter(|p| *p != 0)
-        .ok_or_else(wrong)?;
-    let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(inner) => inner,
-        None if host.contains(':') => return Err(wrong()),
-        None => host,
-    };
-    if host.is_empty() {
-        return Err(wrong());
-    }
-    Ok((host.to_owned(), port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,26 +187,6 @@ mod tests {
         assert_eq!(listen("[::1]:80").unwrap().to_string(), "[::1]:80");
         for text in ["", "70000", "::1:80:", "localhost:80", "1.2.3.4"] {
             assert!(listen(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn targets_split_into_host_and_port() {
-        assert_eq!(
-            host_port("example.com:443"),
-            Ok(("example.com".into(), 443))
-        );
-        assert_eq!(host_port("[::1]:80"), Ok(("::1".into(), 80)));
-        for text in [
-            "example.com",
-            ":80",
-            "::1:80",
-            "host:0",
-            "host:99999",
-            "[]:80",
-            "",
-        ] {
-            assert!(host_port(text).is_err(), "{text}");
         }
     }
 }

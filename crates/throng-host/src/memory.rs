@@ -77,14 +77,6 @@ pub enum BoundBy {
     Cgroup(PathBuf),
 }
 
-/// What [`MemoryBounds::available`] says now, found anew: for one-off use.
-///
-/// # Errors
-/// If `/proc/meminfo` can't be read.
-pub fn available_to_us() -> io::Result<Available> {
-    MemoryBounds::locate().available()
-}
-
 /// All that bounds this process's memory. Keep it to ask often: it has found the cgroups already.
 #[derive(Debug, Clone)]
 pub struct MemoryBounds {
@@ -263,7 +255,7 @@ mod tests {
     #[test]
     fn this_process_has_memory_and_room() {
         let machine = MemInfo::read().unwrap();
-        let available = available_to_us().unwrap();
+        let available = MemoryBounds::locate().available().unwrap();
         assert!(
             available.bytes > 0 && available.bytes <= machine.total_bytes,
             "{available:?}"

@@ -67,11 +67,6 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Whether an answer has come in part.
-    pub fn is_within_one(&self) -> bool {
-        (1..=LOOKED_AT).contains(&self.seen)
-    }
-
     /// Reads on with `bytes`; `each` is called for every answer that they complete.
     ///
     /// # Errors
@@ -214,16 +209,6 @@ mod tests {
                 assert_eq!(again, Err(error));
             }
         }
-    }
-
-    #[test]
-    fn an_answer_in_part_is_known_to_be_one() {
-        let mut state = Answers::default();
-        for (at, byte) in PIPELINED[..80].iter().enumerate() {
-            assert_eq!(state.is_within_one(), at > 0, "{at}");
-            assert_eq!(state.feed(&[*byte], |_| {}), Ok(()));
-        }
-        assert!(!state.is_within_one());
     }
 
     proptest! {

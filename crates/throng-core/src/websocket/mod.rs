@@ -134,8 +134,6 @@ impl Violation {
 pub mod close {
     /// The purpose is fulfilled.
     pub const NORMAL: u16 = 1000;
-    /// The endpoint goes away.
-    pub const GOING_AWAY: u16 = 1001;
     /// The peer violated the protocol.
     pub const PROTOCOL_ERROR: u16 = 1002;
     /// Data in a message is not consistent with its type, as text that is not UTF-8.
