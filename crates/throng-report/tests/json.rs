@@ -50,7 +50,7 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "server_traffic" | "traffic" | "accepted_traffic" => "traffic.".to_owned(),
                     _ => format!("{path}."),
                 };
-                if key != "failed" && key != "violations" {
+                if !["failed", "violations", "errors"].contains(&key.as_str()) {
                     keys(&prefix, below, all);
                 }
                 all.push(path);

@@ -1,5 +1,6 @@
 //! The stream of answers on one connection: which query each is for, and how it went.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Length, id and flags: as much of an answer as is looked at.
@@ -124,13 +125,19 @@ impl Answers {
     }
 }
 
-/// The name of an rcode (RFC 1035, RFC 2136); `?` for one without a name.
-pub fn rcode_name(rcode: u8) -> &'static str {
+/// How many rcodes there are: four bits of the header.
+pub const RCODES: usize = 16;
+
+/// The name of an rcode (RFC 1035, RFC 2136); `RCODE12` and the like for one without a name.
+pub fn rcode_name(rcode: u8) -> Cow<'static, str> {
     const NAMES: [&str; 11] = [
         "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
         "NXRRSET", "NOTAUTH", "NOTZONE",
     ];
-    NAMES.get(usize::from(rcode)).copied().unwrap_or("?")
+    match NAMES.get(usize::from(rcode)) {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("RCODE{rcode}")),
+    }
 }
 
 #[cfg(test)]
@@ -157,22 +164,24 @@ mod tests {
         assert_eq!(end, Ok(()));
         let seen: Vec<_> = all
             .iter()
-            .map(|a| (a.id, rcode_name(a.rcode), a.truncated, a.bytes))
+            .map(|a| (a.id, a.rcode, a.truncated, a.bytes))
             .collect();
         assert_eq!(
             seen,
             [
-                (1, "NOERROR", false, 78),
-                (2, "NOERROR", false, 101),
-                (3, "NOERROR", false, 84),
-                (0xfffe, "NXDOMAIN", false, 87),
-                (5, "REFUSED", false, 29),
-                (6, "NOERROR", false, 58),
-                (7, "NOERROR", false, 106),
-                (8, "NOERROR", false, 79),
-                (9, "REFUSED", false, 12),
+                (1, 0, false, 78),
+                (2, 0, false, 101),
+                (3, 0, false, 84),
+                (0xfffe, 3, false, 87),
+                (5, 5, false, 29),
+                (6, 0, false, 58),
+                (7, 0, false, 106),
+                (8, 0, false, 79),
+                (9, 5, false, 12),
             ]
         );
+        let names = [0, 3, 5, 12].map(rcode_name);
+        assert_eq!(names, ["NOERROR", "NXDOMAIN", "REFUSED", "RCODE12"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is counted: by one worker, and in all.
 
 use super::{Closed, FailCause};
+use crate::dns::RCODES;
 use crate::tls_failure::TlsFailure;
 use crate::websocket::Violation;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,7 @@ macro_rules! counted {
             closed: [Counter; Closed::ALL.len()],
             tls_failed: [Counter; TlsFailure::ALL.len()],
             violated: [Counter; Violation::ALL.len()],
+            rcodes: [Counter; RCODES],
             /// When the last connection came up: nanoseconds since the run began. No part of a tally,
             /// since times don't add up.
             pub last_up_ns: Counter,
@@ -59,6 +61,7 @@ macro_rules! counted {
             closed: [u64; Closed::ALL.len()],
             tls_failed: [u64; TlsFailure::ALL.len()],
             violated: [u64; Violation::ALL.len()],
+            rcodes: [u64; RCODES],
         }
 
         impl Counters {
@@ -70,6 +73,7 @@ macro_rules! counted {
                     closed: std::array::from_fn(|i| self.closed[i].get()),
                     tls_failed: std::array::from_fn(|i| self.tls_failed[i].get()),
                     violated: std::array::from_fn(|i| self.violated[i].get()),
+                    rcodes: std::array::from_fn(|i| self.rcodes[i].get()),
                 }
             }
         }
@@ -83,6 +87,7 @@ macro_rules! counted {
                     closed: std::array::from_fn(|i| self.closed[i] + other.closed[i]),
                     tls_failed: std::array::from_fn(|i| self.tls_failed[i] + other.tls_failed[i]),
                     violated: std::array::from_fn(|i| self.violated[i] + other.violated[i]),
+                    rcodes: std::array::from_fn(|i| self.rcodes[i] + other.rcodes[i]),
                 }
             }
         }
@@ -96,6 +101,7 @@ macro_rules! counted {
                     closed: std::array::from_fn(|i| self.closed[i].saturating_sub(earlier.closed[i])),
                     tls_failed: std::array::from_fn(|i| self.tls_failed[i].saturating_sub(earlier.tls_failed[i])),
                     violated: std::array::from_fn(|i| self.violated[i].saturating_sub(earlier.violated[i])),
+                    rcodes: std::array::from_fn(|i| self.rcodes[i].saturating_sub(earlier.rcodes[i])),
                 }
             }
         }
@@ -140,8 +146,6 @@ counted! {
     messages_unanswered,
     /// Answers to nothing that was asked.
     answers_unasked,
-    /// Answers that say that something is wrong (DNS: an rcode other than 0).
-    answers_with_error,
     /// Connections on which something came that can't be DNS.
     not_dns,
     /// Times that the text that ends the run was seen.
@@ -176,6 +180,11 @@ impl Counters {
     /// Counts a WebSocket peer that broke the protocol.
     pub fn violation(&self, kind: Violation) {
         self.violated[kind as usize].add(1);
+    }
+
+    /// Counts a DNS answer that says that something is wrong: with an rcode other than 0.
+    pub fn answered_with_error(&self, rcode: u8) {
+        self.rcodes[usize::from(rcode) % RCODES].add(1);
     }
 }
 
@@ -218,6 +227,16 @@ impl Tally {
     /// WebSocket peers that broke the protocol.
     pub fn violations_in_all(&self) -> u64 {
         self.violated.iter().sum()
+    }
+
+    /// DNS answers with this rcode, which is not 0.
+    pub fn answers_with(&self, rcode: u8) -> u64 {
+        self.rcodes[usize::from(rcode) % RCODES]
+    }
+
+    /// Answers that say that something is wrong.
+    pub fn answers_with_error(&self) -> u64 {
+        self.rcodes.iter().sum()
     }
 
     /// Connections that are up. Never negative, although the counts are read one after another.

@@ -1,7 +1,9 @@
 //! What went over the connections.
 
+use crate::dns::{RCODES, rcode_name};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What went over the connections, seen from one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,7 +57,7 @@ pub struct Steady {
 }
 
 /// What became of messages that an answer was looked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
     /// Answers that came.
     pub received: u64,
@@ -65,6 +67,8 @@ pub struct Answers {
     pub unasked: u64,
     /// Answers that say that something is wrong (DNS: an rcode other than 0). They are among `received`.
     pub with_error: u64,
+    /// How many of those there are of each error, by its name.
+    pub errors: BTreeMap<String, u64>,
     /// Connections on which something came that can't be DNS.
     pub not_dns: u64,
 }
@@ -76,7 +80,11 @@ impl Answers {
             received: tally.messages_received,
             unanswered: tally.messages_unanswered,
             unasked: tally.answers_unasked,
-            with_error: tally.answers_with_error,
+            with_error: tally.answers_with_error(),
+            errors: (0..RCODES as u8)
+                .filter(|rcode| tally.answers_with(*rcode) > 0)
+                .map(|rcode| (rcode_name(rcode).into(), tally.answers_with(rcode)))
+                .collect(),
             not_dns: tally.not_dns,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::section::Section;
 use crate::human::{self, count, things};
+use std::cmp::Reverse;
 use throng_core::summary::{Summary, Traffic};
 
 pub(super) fn traffic(summary: &Summary) -> Section {
@@ -80,7 +81,14 @@ pub(super) fn answers(summary: &Summary) -> Section {
     };
     all.number("received", count(a.received), whole);
     if a.with_error > 0 {
-        all.odd("with an error", count(a.with_error), "of those");
+        let mut errors: Vec<_> = a.errors.iter().collect();
+        errors.sort_by_key(|(_, n)| Reverse(**n));
+        let each: Vec<String> = errors
+            .into_iter()
+            .map(|(name, n)| format!("{} {name}", count(*n)))
+            .collect();
+        let of_those = format!("of those: {}", each.join(", "));
+        all.odd("with an error", count(a.with_error), &of_those);
     }
     if a.unanswered > 0 {
         let what = "messages, when their connection ended";

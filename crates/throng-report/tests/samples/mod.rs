@@ -306,6 +306,7 @@ pub fn busy() -> Summary {
         unanswered: 8,
         unasked: 2,
         with_error: 31,
+        errors: BTreeMap::from([("NXDOMAIN".into(), 3), ("SERVFAIL".into(), 28)]),
         not_dns: 1,
     });
     s.stops_seen = Some(1);

@@ -88,6 +88,8 @@ fn every_query_has_its_answer_and_its_line() {
         assert_eq!(rcodes.values().sum::<u64>(), sent, "a line for each answer");
         // NXDOMAIN is 3. Each connection asks the two in turn.
         assert_eq!(rcodes.get("3"), Some(&answers.with_error), "{rcodes:?}");
+        let errors = BTreeMap::from([("NXDOMAIN".to_owned(), answers.with_error)]);
+        assert_eq!(answers.errors, errors, "{ran}");
         assert!(rcodes["3"].abs_diff(sent / 2) <= 50, "{rcodes:?}");
         assert_eq!(rcodes.len(), 2, "{rcodes:?}");
         assert_eq!(connections.len(), 50);

@@ -105,7 +105,7 @@ fn nginx_answers_every_request_over_tls() {
         ];
         let ran = load(&net, "127.0.0.1:9443", &args);
         let s = ran.reached();
-        let (tls, answers) = (tls(&s), s.answers.unwrap());
+        let (tls, answers) = (tls(&s), s.answers.clone().unwrap());
         assert_eq!(
             (tls.handshakes, tls.broken, tls.truncated),
             (20, 0, 0),

@@ -181,7 +181,7 @@ impl Watching {
             };
             answers += self.look_for.record(&query, Some(answer), at, measured);
             if answer.rcode != 0 {
-                at.counters.answers_with_error.add(1);
+                at.counters.answered_with_error(answer.rcode);
             }
         });
         if fed.is_err() {
