@@ -17,9 +17,24 @@ use throng_core::summary::Summary;
 /// How long a run may take before the test gives up on it, unless it says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Starts `throng` with `args`, split at blanks.
+/// The words of a command line: split at blanks, but for those in a word that stands in single quotes.
+pub fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let (word, after) = match rest.strip_prefix('\'') {
+            Some(quoted) => quoted.split_once('\'').expect("a second quote"),
+            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        words.push(word);
+        rest = after.trim_start();
+    }
+    words
+}
+
+/// Starts `throng` with these [`words`].
 pub fn start(net: &Net, args: &str) -> Process {
-    start_words(net, &args.split_whitespace().collect::<Vec<_>>())
+    start_words(net, &words(args))
 }
 
 /// Starts `throng` with arguments that may contain blanks.

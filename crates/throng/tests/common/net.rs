@@ -91,14 +91,20 @@ impl Net {
 
     /// Runs a shell command in it that must succeed.
     pub fn shell(&self, script: &str) -> String {
-        let out = self
-            .command("sh")
-            .args(["-c", script])
-            .output()
-            .expect("sh starts");
+        self.succeed("sh", &["-c", script])
+    }
+
+    /// Runs a Python script in it that must succeed.
+    pub fn python(&self, script: &str, args: &[&str]) -> String {
+        self.succeed("python3", &[&["-c", script], args].concat())
+    }
+
+    fn succeed(&self, program: &str, args: &[&str]) -> String {
+        let out = self.command(program).args(args).output();
+        let out = out.unwrap_or_else(|e| panic!("{program} does not start: {e}"));
         assert!(
             out.status.success(),
-            "`{script}` failed: {}",
+            "{program} {args:?} failed: {}",
             String::from_utf8_lossy(&out.stderr)
         );
         String::from_utf8_lossy(&out.stdout).into_owned()

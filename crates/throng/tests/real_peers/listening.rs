@@ -2,7 +2,7 @@
 
 use crate::ENGINES;
 use crate::common::net::Net;
-use crate::common::{PATIENCE, assert_near, load, run_words, serve, start_words, stop_serving};
+use crate::common::{PATIENCE, assert_near, load, serve, start_load, stop_serving};
 use throng_core::summary::Summary;
 
 #[test]
@@ -36,25 +36,12 @@ fn markers_tell_another_process_how_old_messages_are() {
     for engine in ENGINES {
         // From whom we connect to …
         let net = Net::own();
-        let server = start_words(
+        let server = serve(
             &net,
-            &[
-                "serve",
-                "--output",
-                "json",
-                "127.0.0.1:9000",
-                "--mode",
-                "chargen",
-                "-e",
-                "-m",
-                r"x\{message.marker}\n",
-                "-r",
-                "50",
-                "--engine",
-                engine,
-            ],
+            &format!(
+                r"127.0.0.1:9000 --mode chargen -e -m x\{{message.marker}}\n -r 50 --engine {engine}"
+            ),
         );
-        server.wait_for_stderr("on engine");
         let ran = load(
             &net,
             &format!("127.0.0.1:9000 -c 10 --message-marker --hold 2s --engine {engine}"),
@@ -67,40 +54,16 @@ fn markers_tell_another_process_how_old_messages_are() {
         assert!(sent.messages_sent >= marked.count, "{ran}");
 
         // … and from who connects to us.
-        let mut listener = start_words(
+        let mut listener = start_load(
             &net,
-            &[
-                "load",
-                "--output",
-                "json",
-                "-l",
-                "127.0.0.1:9001",
-                "--message-marker",
-                "--hold",
-                "30s",
-                "--engine",
-                engine,
-            ],
+            &format!("-l 127.0.0.1:9001 --message-marker --hold 30s --engine {engine}"),
         );
         listener.wait_for_listener(&net, 9001);
-        let ran = run_words(
+        let ran = load(
             &net,
-            &[
-                "load",
-                "--output",
-                "json",
-                "127.0.0.1:9001",
-                "-c",
-                "10",
-                "-r",
-                "50",
-                "-m",
-                r"\{message.marker}",
-                "--hold",
-                "1s",
-                "--engine",
-                engine,
-            ],
+            &format!(
+                r"127.0.0.1:9001 -c 10 -r 50 -m \{{message.marker}} --hold 1s --engine {engine}"
+            ),
         );
         let sent = ran.reached().traffic.messages_sent;
         listener.signal(rustix::process::Signal::INT);

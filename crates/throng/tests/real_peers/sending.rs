@@ -4,7 +4,7 @@ use crate::ENGINES;
 use crate::common::net::Net;
 use crate::common::peers::{said, serve_script};
 use crate::common::process::{Process, Ran};
-use crate::common::{PATIENCE, assert_near, load, run_words, serve, start_words, stop_serving};
+use crate::common::{PATIENCE, assert_near, load, run_words, serve, stop_serving};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -283,29 +283,12 @@ fn messages_share_writes_unless_that_is_off() {
 fn chargen_sends_its_messages_to_whoever_connects() {
     for engine in ENGINES {
         let net = Net::own();
-        let server = start_words(
+        let server = serve(
             &net,
-            &[
-                "serve",
-                "--output",
-                "json",
-                "127.0.0.1:9000",
-                "--mode",
-                "chargen",
-                "-e",
-                "-1",
-                r"welcome \{connection.uid}\n",
-                "-m",
-                r"tick\n",
-                "-m",
-                r"tock\n",
-                "-r",
-                "50",
-                "--engine",
-                engine,
-            ],
+            &format!(
+                r"127.0.0.1:9000 --mode chargen -e -1 'welcome \{{connection.uid}}\n' -m tick\n -m tock\n -r 50 --engine {engine}"
+            ),
         );
-        server.wait_for_stderr("on engine");
         let read = "import socket, sys\n\
             for _ in range(3):\n\
             \x20   s = socket.create_connection(('127.0.0.1', 9000))\n\

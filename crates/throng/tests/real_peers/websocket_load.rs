@@ -5,7 +5,7 @@ use crate::ENGINES;
 use crate::common::net::Net;
 use crate::common::peers::{said, serve_script};
 use crate::common::process::Ran;
-use crate::common::run_words;
+use crate::common::{run_words, words};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use throng_core::websocket::Violation;
@@ -15,8 +15,10 @@ const SERVERS: [&str; 2] = ["ws_server.py", "ws_server.js"];
 /// Runs a load against `path` of the server on port 9000.
 fn load(net: &Net, path: &str, args: &[&str]) -> Ran {
     let target = format!("ws://127.0.0.1:9000{path}");
-    let words = [&["load", "--output", "json", &target], args].concat();
-    run_words(net, &words)
+    run_words(
+        net,
+        &[&["load", "--output", "json", &target], args].concat(),
+    )
 }
 
 #[test]
@@ -140,22 +142,9 @@ fn echoes_are_timed_and_each_message_has_one() {
         let net = Net::own();
         let _server = serve_script(&net, name, 9000, &[]);
         for engine in ENGINES {
-            let args = [
-                "-c",
-                "10",
-                "-m",
-                "a",
-                "-m",
-                "bcd",
-                "-r",
-                "20",
-                "--latency-echo",
-                "--hold",
-                "1s",
-                "--engine",
-                engine,
-            ];
-            let ran = load(&net, "/echo", &args);
+            let args =
+                format!("-c 10 -m a -m bcd -r 20 --latency-echo --hold 1s --engine {engine}");
+            let ran = load(&net, "/echo", &words(&args));
             let s = ran.reached();
             let answers = s.answers.unwrap();
             assert_eq!(answers.received, s.traffic.messages_sent, "{ran}");
@@ -213,21 +202,9 @@ fn a_lifetime_ends_with_a_close_frame_and_the_next_connection() {
         let server = serve_script(&net, name, 9000, &[]);
         let mut gone = 0;
         for engine in ENGINES {
-            let args = [
-                "-c",
-                "5",
-                "-m",
-                "hi",
-                "-r",
-                "50",
-                "--channel-lifetime",
-                "300ms",
-                "--hold",
-                "2s",
-                "--engine",
-                engine,
-            ];
-            let s = load(&net, "/echo", &args).summary();
+            let args =
+                format!("-c 5 -m hi -r 50 --channel-lifetime 300ms --hold 2s --engine {engine}");
+            let s = load(&net, "/echo", &words(&args)).summary();
             let all = s.connections.established;
             assert!(all >= 3 * 5, "{:#?}", s.connections);
             let seen = said(&server, gone + all as usize).split_off(gone);
@@ -261,22 +238,10 @@ fn whoever_breaks_the_protocol_is_told_and_counted_by_kind() {
     for engine in ENGINES {
         for (path, kind, code) in &rows {
             let before = server.wait_for_lines(path, 0).len();
-            let args = [
-                "-c",
-                "3",
-                "-m",
-                "hello",
-                "-r",
-                "5",
-                "--no-reconnect",
-                "--hold",
-                "300ms",
-                "--connect-timeout",
-                "1s",
-                "--engine",
-                engine,
-            ];
-            let ran = load(&net, path, &args);
+            let args = format!(
+                "-c 3 -m hello -r 5 --no-reconnect --hold 300ms --connect-timeout 1s --engine {engine}"
+            );
+            let ran = load(&net, path, &words(&args));
             let s = ran.fell_short();
             let counted = s.websocket.unwrap().violations;
             assert_eq!(counted, BTreeMap::from([(*kind, 3)]), "{path}: {ran}");

@@ -120,18 +120,7 @@ for top in '{under} {KEPT_IN} {files}/throng'.split():
 ",
             files = self.files.path().display()
         );
-        let out = self
-            .net
-            .command("python3")
-            .args(["-c", &script])
-            .output()
-            .unwrap();
-        assert!(
-            out.status.success(),
-            "{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
-        let text = String::from_utf8(out.stdout).unwrap();
+        let text = self.net.python(&script, &[]);
         let mut all: BTreeMap<String, String> = text
             .lines()
             .map(|line| {

@@ -217,21 +217,8 @@ s = socket.create_server(('127.0.0.1', {port}))
 c = [socket.create_connection(('127.0.0.1', {port})) for i in range(20)]
 print(open('/proc/sys/net/netfilter/nf_conntrack_count').read())"
         );
-        let out = machine
-            .net
-            .command("python3")
-            .args(["-c", &script])
-            .output()
-            .unwrap();
-        assert!(
-            out.status.success(),
-            "{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
-        String::from_utf8_lossy(&out.stdout)
-            .trim()
-            .parse::<u32>()
-            .unwrap()
+        let count = machine.net.python(&script, &[]);
+        count.trim().parse::<u32>().unwrap()
     };
     machine.run("--role both -c 100 --port 9000 --with notrack --apply");
     assert_eq!(tracked(9000), 0);

@@ -157,15 +157,7 @@ fn a_containers_flags_are_what_its_namespace_takes() {
         let check = "import sys; lines = sys.argv[1].splitlines()
 assert lines[0] == 'services:' and all(l.startswith('  ') and (len(l) - len(l.lstrip())) % 2 == 0 for l in lines[1:])
 assert all(l.rstrip().endswith(':') or ': ' in l for l in lines), lines";
-        let out = Command::new("python3")
-            .args(["-c", check, &compose.join("\n")])
-            .output()
-            .unwrap();
-        assert!(
-            out.status.success(),
-            "{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
+        machine.net.python(check, &[&compose.join("\n")]);
     }
 }
 
