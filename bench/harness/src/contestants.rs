@@ -318,11 +318,13 @@ impl Field {
         }
         match on_path("tcpkali") {
             Some(path) => {
+                // Version 1.2 says on stderr that it has ramped up, and its result on stdout.
+                let both = ["/bin/sh", "-c", r#"exec "$0" "$@" 2>&1"#].map(str::to_owned);
                 let tcpkali = Contestant {
                     name: "tcpkali",
                     note: "does not tell its set-up time",
                     interface: Interface::Tcpkali,
-                    program: vec![text(path)],
+                    program: both.into_iter().chain([text(path)]).collect(),
                     peers: peers.to_owned(),
                 };
                 field.streams.push(tcpkali.clone());
