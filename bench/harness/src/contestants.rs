@@ -1,7 +1,7 @@
-//! Who runs, and with which command line.
+//! The programs that take part: the command line for what is to be done, and what they say of it.
 
 use crate::words::Words;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Bytes of an echoed message, where a table does not say otherwise.
@@ -50,8 +50,23 @@ pub struct Job {
     pub hold: Duration,
 }
 
+/// The files below bench/peers that connections take which do and speak this.
+pub fn files(mode: Mode, talk: Talk) -> &'static [&'static str] {
+    match (mode, talk) {
+        (Mode::Stream, _) => &[CHUNK_FILE],
+        (_, Talk::Tls) => &CERTIFICATE,
+        (_, Talk::Plain | Talk::WebSocket) => &[],
+    }
+}
+
+/// A file of [`CHUNK`] bytes.
+const CHUNK_FILE: &str = "chunk";
+/// A certificate and its key.
+const CERTIFICATE: [&str; 2] = ["tls/cert.pem", "tls/key.pem"];
+
+/// How a program is told what to do, and how it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Interface {
+pub enum Interface {
     /// throng's command line and summary.
     Throng,
     /// The same, with both ends in one process.
@@ -73,13 +88,24 @@ pub struct Contestant {
     pub name: &'static str,
     /// What a reader must know about it to judge the numbers.
     pub note: &'static str,
-    interface: Interface,
-    program: Vec<String>,
-    /// bench/peers: the certificate is there.
-    peers: PathBuf,
+    /// How it is told what to do.
+    pub interface: Interface,
+    /// Whether it uses one thread; else one for each core, or as many as it likes.
+    pub one_thread: bool,
+    /// What starts it: the beginning of each command line.
+    pub program: Vec<String>,
+    /// bench/peers: the files that it takes are there.
+    pub peers: PathBuf,
 }
 
 impl Contestant {
+    /// Whether this is the throng that `other` is compared with: one thread with one thread. Throng with one
+    /// thread is compared with throng.
+    pub fn compares_with(&self, other: &Contestant) -> bool {
+        self.interface == Interface::Throng
+            && self.one_thread == (other.one_thread && other.interface == Interface::Peer)
+    }
+
     /// The path of throng, if it is that.
     pub fn throng(&self) -> Option<String> {
         let is_throng = self.interface == Interface::Throng;
@@ -93,7 +119,7 @@ impl Contestant {
 
     /// Certificate and key.
     fn certificate(&self) -> [String; 2] {
-        ["cert.pem", "key.pem"].map(|f| self.peers.join("tls").join(f).display().to_string())
+        CERTIFICATE.map(|f| self.peers.join(f).display().to_string())
     }
 
     /// As a server on 127.0.0.1:`port`.
@@ -109,6 +135,7 @@ impl Contestant {
                 let mut argv = self.with(format!(
                     "serve --mode {mode} --output json --quiet 127.0.0.1:{port}"
                 ));
+                argv.extend(self.workers());
                 if job.talk == Talk::Tls {
                     let tls = ["--tls", "--ssl-cert", &certificate, "--ssl-key", &key];
                     argv.extend(tls.map(str::to_owned));
@@ -162,7 +189,7 @@ impl Contestant {
 
     /// The file with a chunk.
     fn chunk(&self) -> String {
-        self.peers.join("chunk").display().to_string()
+        self.peers.join(CHUNK_FILE).display().to_string()
     }
 
     /// As both ends in one process.
@@ -183,11 +210,18 @@ impl Contestant {
         }
     }
 
+    /// throng's option for the number of threads.
+    fn workers(&self) -> impl Iterator<Item = String> {
+        let one = self.one_thread.then(|| ["-w", "1"].map(str::to_owned));
+        one.into_iter().flatten()
+    }
+
     fn throng_load(&self, job: Job, target: &str) -> Vec<String> {
         let (n, hold) = (job.connections, job.hold.as_secs_f64());
         let mut argv = self.with(format!(
             "load -c {n} --hold {hold}s --output json --quiet {target}"
         ));
+        argv.extend(self.workers());
         match job.mode {
             Mode::Sink => {}
             Mode::Echo => {
@@ -225,185 +259,6 @@ impl Contestant {
     }
 }
 
-/// Those that are on this machine, in the order in which they run, and those that are not.
-#[derive(Debug, Default)]
-pub struct Field {
-    /// Servers, the reference first.
-    pub servers: Vec<Contestant>,
-    /// Clients, the reference first.
-    pub clients: Vec<Contestant>,
-    /// Programs that hold both ends, the reference first.
-    pub both_ends: Vec<Contestant>,
-    /// Programs that send one way to themselves, the reference first.
-    pub streams: Vec<Contestant>,
-    /// Who is missing, and what would change that.
-    pub missing: Vec<String>,
-}
-
-impl Field {
-    /// Looks around: `binaries` is where throng and the floor were built, `peers` is bench/peers.
-    pub fn find(binaries: &Path, peers: &Path) -> Field {
-        let mut field = Field::default();
-        let throng = field.built(
-            binaries,
-            "throng",
-            "one thread for each core",
-            Interface::Throng,
-            peers,
-        );
-        field.servers.extend(throng.clone());
-        field.clients.extend(throng.clone());
-        field.streams.extend(throng.clone());
-        field
-            .streams
-            .extend(throng.clone().map(|throng| Contestant {
-                name: "throng --self",
-                note: "both ends in one process",
-                interface: Interface::ThrongSelf,
-                ..throng
-            }));
-        field.both_ends.extend(throng);
-        let floor = field.built(
-            binaries,
-            "throng-floor",
-            "the yardstick: both ends of a connection in one ring; set-up includes making rings",
-            Interface::Floor,
-            peers,
-        );
-        field.both_ends.extend(floor);
-
-        let peer = |name, note, program: Option<Vec<String>>| {
-            let peer = |program| Contestant {
-                name,
-                note,
-                interface: Interface::Peer,
-                program,
-                peers: peers.to_owned(),
-            };
-            program
-                .map(peer)
-                .ok_or_else(|| format!("{name}: run bench/peers/setup.sh"))
-        };
-        let text = |p: PathBuf| p.to_string_lossy().into_owned();
-        let file = |p: PathBuf| p.is_file().then(|| text(p));
-        let python = file(peers.join(".venv/bin/python"));
-        let node = on_path("node").map(text);
-        for (role, list) in [
-            ("server", &mut field.servers),
-            ("client", &mut field.clients),
-        ] {
-            let script = |interpreter: &Option<String>, path: String| {
-                Some(vec![interpreter.clone()?, file(peers.join(path))?])
-            };
-            let go = file(peers.join(format!("bin/go-{role}"))).map(|p| vec![p]);
-            for found in [
-                peer("go", "net, crypto/tls, gorilla; all cores", go),
-                peer(
-                    "python",
-                    "uvloop, ssl, websockets; one core",
-                    script(&python, format!("python/{role}.py")),
-                ),
-                peer(
-                    "node",
-                    "net, tls, ws; one core",
-                    script(&node, format!("node/{role}.js")),
-                ),
-            ] {
-                match found {
-                    Ok(contestant) => list.push(contestant),
-                    Err(why) if !field.missing.contains(&why) => field.missing.push(why),
-                    Err(_) => {}
-                }
-            }
-        }
-        match on_path("tcpkali") {
-            Some(path) => {
-                // Version 1.2 says on stderr that it has ramped up, and its result on stdout.
-                let both = ["/bin/sh", "-c", r#"exec "$0" "$@" 2>&1"#].map(str::to_owned);
-                let tcpkali = Contestant {
-                    name: "tcpkali",
-                    note: "does not tell its set-up time",
-                    interface: Interface::Tcpkali,
-                    program: both.into_iter().chain([text(path)]).collect(),
-                    peers: peers.to_owned(),
-                };
-                field.streams.push(tcpkali.clone());
-                field.clients.push(tcpkali);
-            }
-            None => field.missing.push("tcpkali: not on PATH".to_owned()),
-        }
-        match on_path("iperf3") {
-            Some(path) => field.streams.push(Contestant {
-                name: "iperf3",
-                note: "one thread at each end",
-                interface: Interface::Iperf,
-                program: vec![text(path)],
-                peers: peers.to_owned(),
-            }),
-            None => field
-                .missing
-                .push("iperf3: run bench/peers/setup.sh".to_owned()),
-        }
-        field
-    }
-
-    fn built(
-        &mut self,
-        binaries: &Path,
-        name: &'static str,
-        note: &'static str,
-        interface: Interface,
-        peers: &Path,
-    ) -> Option<Contestant> {
-        let path = binaries.join(name);
-        if !path.is_file() {
-            self.missing
-                .push(format!("{name}: run cargo build --release -p {name}"));
-            return None;
-        }
-        Some(Contestant {
-            name,
-            note,
-            interface,
-            program: vec![path.to_string_lossy().into_owned()],
-            peers: peers.to_owned(),
-        })
-    }
-
-    /// Every name that somebody here goes by.
-    pub fn names(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = [&self.servers, &self.clients, &self.both_ends, &self.streams]
-            .into_iter()
-            .flatten()
-            .map(|c| c.name)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// Keeps the contestants of these names, and the first of each list, which the others are
-    /// compared with.
-    pub fn keep(&mut self, names: &[String]) {
-        let lists = [
-            &mut self.servers,
-            &mut self.clients,
-            &mut self.both_ends,
-            &mut self.streams,
-        ];
-        for list in lists {
-            let mut first = true;
-            list.retain(|c| std::mem::take(&mut first) || names.iter().any(|n| n == c.name));
-        }
-    }
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|dir| dir.join(program))
-        .find(|p| p.is_file())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,6 +268,7 @@ mod tests {
             name: "x",
             note: "",
             interface,
+            one_thread: false,
             program: vec!["x".to_owned()],
             peers: PathBuf::from("p"),
         }
@@ -425,6 +281,28 @@ mod tests {
         size: MESSAGE,
         hold: Duration::from_millis(1500),
     };
+
+    #[test]
+    fn one_thread_is_compared_with_one_thread() {
+        let throng = contestant(Interface::Throng);
+        let one = Contestant {
+            one_thread: true,
+            ..throng.clone()
+        };
+        let go = contestant(Interface::Peer);
+        let node = Contestant {
+            one_thread: true,
+            ..go.clone()
+        };
+        let all = [&throng, &one, &go, &node];
+        let with = all.map(|c| all.iter().position(|other| other.compares_with(c)));
+        assert_eq!(with, [0, 0, 0, 1].map(Some));
+        assert!(
+            one.server(7, ECHO)
+                .ends_with(&["-w", "1"].map(str::to_owned))
+        );
+        assert!(one.client(7, ECHO).windows(2).any(|w| w == ["-w", "1"]));
+    }
 
     #[test]
     fn each_interface_has_its_command_line() {
@@ -502,35 +380,5 @@ mod tests {
         ] {
             assert_eq!(argv.join(" "), expected);
         }
-    }
-
-    #[test]
-    fn who_is_absent_is_named_with_the_cure() {
-        let nowhere = Path::new("/nonexistent");
-        let field = Field::find(nowhere, nowhere);
-        for name in ["throng: ", "throng-floor: ", "go: ", "python: "] {
-            assert!(
-                field
-                    .missing
-                    .iter()
-                    .any(|m| m.starts_with(name) && m.contains(" run ")),
-                "{name} {:?}",
-                field.missing
-            );
-        }
-        assert!(field.both_ends.is_empty());
-    }
-
-    #[test]
-    fn the_reference_stays_whoever_is_asked_for() {
-        let mut field = Field::default();
-        for name in ["throng", "go", "node"] {
-            field.servers.push(Contestant {
-                name,
-                ..contestant(Interface::Peer)
-            });
-        }
-        field.keep(&["node".to_owned()]);
-        assert_eq!(field.names(), ["node", "throng"]);
     }
 }

@@ -13,6 +13,7 @@
 
 mod accuracy;
 mod contestants;
+mod field;
 mod port;
 mod process;
 mod settle;
@@ -26,10 +27,10 @@ mod words;
 
 use accuracy::PARTS;
 use clap::Parser;
-use contestants::Field;
+use field::Field;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use suite::{Effort, SUITES};
+use suite::{Effort, SUITES, Suite};
 
 /// Measure throng in alternation with its floor and its peers.
 ///
@@ -130,17 +131,29 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
             .iter()
             .any(|t| t == accuracy::NAME || PARTS.contains(&t.as_str())),
     };
-    let mut all_ran = true;
-    for suite in SUITES {
-        if !tables.is_empty() && !tables.iter().any(|t| suite.is_called(t)) {
-            continue;
-        }
-        for connections in suite.sizes(effort) {
+    let sizes = |suite: &Suite| -> Vec<u32> {
+        let at = |n: &u32| arguments.at.is_empty() || arguments.at.contains(n);
+        suite.sizes(effort).into_iter().filter(at).collect()
+    };
+    let (possible, impossible): (Vec<Suite>, Vec<Suite>) = SUITES
+        .into_iter()
+        .filter(|suite| tables.is_empty() || tables.iter().any(|t| suite.is_called(t)))
+        .filter(|suite| !sizes(suite).is_empty())
+        .partition(|suite| suite.lacks(&field).is_none());
+    let mut all_ran = impossible.is_empty();
+    if let Some(file) = impossible.first().and_then(|suite| suite.lacks(&field)) {
+        let names: Vec<&str> = impossible.iter().map(|suite| suite.name).collect();
+        let why = format!(
+            "{}: run bench/peers/setup.sh (there is no bench/peers/{file})",
+            names.join(", ")
+        );
+        eprintln!("throng-harness: left out: {why}");
+        field.missing.push(why);
+    }
+    for suite in possible {
+        for connections in sizes(&suite) {
             if process::stopped() {
                 break;
-            }
-            if !arguments.at.is_empty() && !arguments.at.contains(&connections) {
-                continue;
             }
             if let Some(table) = suite.measure(&field, connections, effort) {
                 all_ran &= table.complete();

@@ -1,6 +1,7 @@
 //! The tables that are measured, and the turns in which their contestants run.
 
-use crate::contestants::{CHUNK, Contestant, Field, Job, MESSAGE, Mode, Talk};
+use crate::contestants::{self, CHUNK, Contestant, Job, MESSAGE, Mode, Talk};
+use crate::field::Field;
 use crate::process::stopped;
 use crate::settle;
 use crate::stats::Better::{Higher, Lower};
@@ -151,6 +152,12 @@ impl Suite {
     pub fn is_called(&self, name: &str) -> bool {
         let rest = self.name.strip_prefix(name);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
+    /// A file of bench/peers that it needs and that is not there.
+    pub fn lacks(&self, field: &Field) -> Option<&'static str> {
+        let files = contestants::files(self.mode, self.talk);
+        files.iter().copied().find(|file| !field.has(file))
     }
 
     /// The numbers of connections that it is measured at.
@@ -318,6 +325,10 @@ fn in_turn(
         .map(|c| Row {
             name: c.name,
             note: c.note,
+            compared_with: contestants
+                .iter()
+                .position(|other| other.compares_with(c))
+                .unwrap_or(0),
             rounds: Vec::new(),
         })
         .collect();
@@ -374,6 +385,16 @@ mod tests {
                 ..all
             };
             assert!(!suite.sizes(quick).is_empty(), "{}", suite.name);
+        }
+    }
+
+    #[test]
+    fn without_the_files_of_the_peers_only_what_needs_them_is_left_out() {
+        let nowhere = std::path::Path::new("/nonexistent");
+        let field = Field::find(nowhere, nowhere);
+        for suite in SUITES {
+            let needs = suite.is_called("throughput") || suite.is_called("tls");
+            assert_eq!(suite.lacks(&field).is_some(), needs, "{}", suite.name);
         }
     }
 

@@ -136,6 +136,14 @@ fn an_interrupted_run_never_reads_like_a_success() {
 
 #[test]
 fn a_server_tells_what_it_accepted() {
+    let mut ended = samples::serve();
+    ended.interrupted = true;
+    let told = text(&ended);
+    let first = told.lines().next();
+    assert_eq!(
+        first,
+        Some("Interrupted after 1m 00s: 54,321 connections accepted, up to 20,000 at once")
+    );
     let text = text(&samples::serve());
     assert!(text.starts_with("54,321 connections accepted, up to 20,000 at once, in 1m 00s\n"));
     says(

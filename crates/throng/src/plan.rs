@@ -95,7 +95,7 @@ fn question(args: &PlanArgs) -> Result<Question, Failure> {
         engine: args.engine.into(),
         workers: args.workers,
         message_bytes: args.message_size,
-        message_rate: args.rate,
+        message_rate: args.message_rate,
         connect_rate: args.connect_rate,
         per_client: args.per_client,
         proxies: args.proxies,

@@ -109,11 +109,11 @@ fn announce(
         )
     });
     watch.live.note(&format!(
-        "throng: {} on engine {}{}, {} worker(s){}",
+        "throng: {} on engine {}{}, {}{}",
         scenario.mode.name(),
         plan.engine.name(),
         why.unwrap_or_default(),
-        plan.workers,
+        human::things(plan.workers.into(), "worker"),
         bound.unwrap_or_default(),
     ));
 }

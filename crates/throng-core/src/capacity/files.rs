@@ -103,6 +103,17 @@ fn open_files(case: &Case) -> Limit {
 
 /// How the hard limit gets to `needed`, or as far as it can.
 fn raise(host: &Host, needed: u64) -> Vec<Lift> {
+    let (to, command) = raised(host, needed);
+    vec![
+        Lift::by("raise the hard limit (ulimit -Hn) of this shell").command(command),
+        Lift::by(format!(
+            "LimitNOFILE={to} in a systemd unit, --ulimit nofile={to}:{to} for a container"
+        )),
+    ]
+}
+
+/// To what this shell's limits can be raised so that `needed` files fit, and the command.
+pub(super) fn raised(host: &Host, needed: u64) -> (u64, String) {
     let most = host.files.nr_open.unwrap_or(1 << 20);
     let to = if needed > (1 << 40) {
         most
@@ -111,16 +122,11 @@ fn raise(host: &Host, needed: u64) -> Vec<Lift> {
             .max(host.files.hard.saturating_add(1))
             .next_multiple_of(1000)
     };
-    let mut lifts = Vec::new();
     let mut command = format!("sudo prlimit --pid $$ --nofile={to}:{to}");
     if to > most {
         command = format!("sudo sysctl -w fs.nr_open={to} && {command}");
     }
-    lifts.push(Lift::by("raise the hard limit (ulimit -Hn) of this shell").command(command));
-    lifts.push(Lift::by(format!(
-        "LimitNOFILE={to} in a systemd unit, --ulimit nofile={to}:{to} for a container"
-    )));
-    lifts
+    (to, command)
 }
 
 fn system_files(case: &Case) -> Limit {

@@ -727,7 +727,15 @@ fn warnings_come_with_figures_when_they_apply() {
         kinds(&question, &host()),
         [SoftFileLimit, Orphans, TimeWaitBuckets, EstablishedBuckets]
     );
-    let text = capacity(&question, &host()).warnings[3].text.clone();
+    let warnings = capacity(&question, &host()).warnings;
+    // The hard limit is too low as well: `ulimit -n` would not do.
+    let lifted = "sudo prlimit --pid $$ --nofile=1001000:1001000";
+    assert_eq!(warnings[0].command.as_deref(), Some(lifted));
+    let mut open = host();
+    open.files.hard = 2_000_000;
+    let command = capacity(&question, &open).warnings[0].command.clone();
+    assert_eq!(command.as_deref(), Some("ulimit -n 1001000"));
+    let text = &warnings[3].text;
     assert!(
         text.contains("2,000,000 sockets in 262,144 buckets") && text.contains("7.6"),
         "{text}"

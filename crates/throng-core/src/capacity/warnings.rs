@@ -1,5 +1,6 @@
 //! What does not bound the number of connections, but hurts at some size.
 
+use super::files::raised;
 use super::{Case, Role, why_unread};
 use crate::host::DEFAULT_PORT_RANGE;
 use crate::human::count;
@@ -138,10 +139,16 @@ fn no_ipv6(case: &Case) -> Option<Warning> {
 }
 
 fn soft_limit(case: &Case, n: Option<u64>) -> Option<Warning> {
-    let soft = case.host.files.soft;
-    if case.engine != Engine::Uring || soft >= n? {
+    let (n, soft, hard) = (n?, case.host.files.soft, case.host.files.hard);
+    if case.engine != Engine::Uring || soft >= n {
         return None;
     }
+    // Besides the connections it has files of its own.
+    let needed = n.saturating_add(1000);
+    let command = match n < hard {
+        true => format!("ulimit -n {}", needed.min(hard)),
+        false => raised(case.host, needed).1,
+    };
     warn(
         WarningKind::SoftFileLimit,
         format!(
@@ -149,10 +156,7 @@ fn soft_limit(case: &Case, n: Option<u64>) -> Option<Warning> {
             count(soft)
         ),
         "for such a program",
-        Some(format!(
-            "ulimit -n {}",
-            case.host.files.hard.min(n?.saturating_add(1000))
-        )),
+        Some(command),
     )
 }
 

@@ -80,12 +80,12 @@ fn verdict(summary: &Summary) -> (String, Style, &[String]) {
 fn composed(summary: &Summary) -> String {
     let c = &summary.connections;
     if is_server(c) {
-        return format!(
-            "{} accepted, up to {} at once, in {}",
-            things(c.accepted.unwrap_or(0), "connection"),
-            count(c.peak),
-            human::seconds(summary.seconds)
-        );
+        let accepted = things(c.accepted.unwrap_or(0), "connection");
+        let mut text = format!("{accepted} accepted, up to {} at once", count(c.peak));
+        if !summary.interrupted {
+            text += &format!(", in {}", human::seconds(summary.seconds));
+        }
+        return text;
     }
     let mut text = match c.asked {
         Some(asked) => format!("{} of {}", count(c.peak), things(asked, "connection")),

@@ -18,10 +18,10 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   throng load --self -c 1m
       A million connections from this process to itself: both ends, no set-up.
-  throng load -c 100k 10.0.0.7:9000 10.0.0.7:9001
-      100,000 connections to two ports in turn, held for ten seconds.
-  throng load -c 50k -m 'ping\\n' -e -r 0.1 --hold 5m chat.example.com:5222
-      Each connection sends a line every ten seconds, all together 5,000 evenly spread a second.
+  throng load -c 50k 10.0.0.7:9000 10.0.0.7:9001
+      50,000 connections to two ports in turn, held for ten seconds.
+  throng load -c 20k -m 'ping\\n' -e -r 0.1 --hold 5m chat.example.com:5222
+      Each connection sends a line every ten seconds, all together 2,000 evenly spread a second.
   throng load --self=echo -c 1k -m 'hello' --closed-loop
       Round trips: send, wait for the echo, send again.
   throng load -c 100 -m '{\"op\":\"ping\"}' --latency-marker pong -r @10ms wss://chat.example.com/ws
@@ -65,6 +65,7 @@ pub(crate) struct LoadArgs {
     pub connect_timeout: Option<Duration>,
 
     /// Source address: one, a range 127.1.0.1-127.1.0.40, or a block 10.0.0.0/28; repeatable
+    /// [default: the kernel's choice; on IPv4 loopback as many as are needed]
     #[arg(long, value_name = "IP", value_parser = source_range, conflicts_with = "own_server", help_heading = CONNECTIONS)]
     pub source_ip: Vec<Sources>,
 
@@ -79,7 +80,7 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub messages: MessageArgs,
 
-    /// DNS question over TCP as the message: a name and a record's type; repeatable
+    /// DNS question over TCP as the message: a name and a record's type, as example.com/A; repeatable
     #[arg(
         long,
         value_name = "NAME/TYPE",
@@ -129,7 +130,8 @@ pub(crate) struct LoadArgs {
     )]
     pub rate: Option<Rate>,
 
-    /// The same over time, such as '10s:1k, 30s:1k..50k'; - reads lines of milliseconds and rate
+    /// The same over time, such as '10s:1k, 30s:1k..50k'; - reads lines of milliseconds and rate from
+    /// stdin
     #[arg(
         long,
         value_name = "SPEC|-",
@@ -144,7 +146,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "HOW", help_heading = PACE)]
     pub arrivals: Option<ArrivalsArg>,
 
-    /// What random numbers begin with: the same seed, the same run [default: another one each time]
+    /// What random numbers begin with: the same seed, the same messages and arrivals [default: another
+    /// one each time]
     #[arg(long, value_name = "N", help_heading = PACE)]
     pub seed: Option<u64>,
 
@@ -179,11 +182,12 @@ pub(crate) struct LoadArgs {
     )]
     pub latency_marker: Option<OsString>,
 
-    /// Pass over the first N of them on each connection
+    /// Pass over the first N markers on each connection
     #[arg(long, value_name = "N", value_parser = units::count, help_heading = LATENCY)]
     pub latency_marker_skip: Option<u32>,
 
-    /// Measure by the \{message.marker} in what is received, whoever sent it
+    /// Measure how long messages took that say when they were sent: by the \{message.marker} in what is
+    /// received, whoever wrote it
     #[arg(long, conflicts_with = "latency_echo", help_heading = LATENCY)]
     pub message_marker: bool,
 
@@ -192,14 +196,15 @@ pub(crate) struct LoadArgs {
     pub latency_echo: bool,
 
     /// Percentiles to tell, separated by commas or slashes; 100 is the maximum; repeatable
+    /// [default: 95,99,99.5]
     #[arg(long, value_name = "LIST", value_parser = percentiles, help_heading = LATENCY)]
     pub latency_percentiles: Vec<Percentiles>,
 
-    /// Write HdrHistogram's interval log
+    /// Write the latencies of each second to a file, as HdrHistogram's interval log
     #[arg(long, value_name = "F", help_heading = LATENCY)]
     pub latency_log: Option<PathBuf>,
 
-    /// Write when each message or query was sent and its round trip, as CSV
+    /// Write to a file when each message or query was sent and its round trip, as CSV
     #[arg(long, value_name = "F", help_heading = LATENCY)]
     pub samples: Option<PathBuf>,
 
@@ -246,8 +251,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "BYTES", value_parser = buffer, help_heading = SOCKETS)]
     pub sndbuf: Option<u64>,
 
-    /// How long the whole run may take [default: as long as it needs]; with --output tcpkali how
-    /// long to go on after the last connection is up [default: 10s]
+    /// How long the whole run may take [default: as long as it needs]; with --output tcpkali it means --hold
     #[arg(short = 'T', long, value_name = "T", value_parser = positive_duration, help_heading = RUN)]
     pub duration: Option<Duration>,
 
@@ -266,7 +270,7 @@ pub(crate) struct LoadArgs {
     #[arg(short = 'v', action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub more_verbose: u8,
 
-    /// Say so much: 0 errors, 1 what goes for everybody, 2 details, 3 everything [default: 1]
+    /// How much to say: 0 errors, 1 what goes for everybody, 2 details, 3 everything [default: 1]
     #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=3), help_heading = OUTPUT)]
     pub verbose: Option<u8>,
 

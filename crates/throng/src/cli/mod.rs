@@ -28,30 +28,41 @@ use throng_core::{address, units};
 
 /// How many TCP connections can it hold? throng finds out by holding them.
 #[derive(Parser)]
-#[command(name = "throng", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "throng", version, max_term_width = 100, after_help = after_help())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "\
+const UNITS: &str = "\
 Numbers take k and m (1000, 1000²), sizes k, m and g (1024 …), bandwidths kbps, Mbps (bits), kBps,
-MBps (bytes), times us, ms, s, m, h and d.
+MBps (bytes), times us, ms, s, m, h and d.";
 
+const EXIT_CODES: &str = "\
 Results go to stdout, progress and warnings to stderr.
 Exit codes: 0 as asked; 1 the run fell short; 2 usage, or a run that this machine can't do;
-130 interrupted (the summary so far is still printed; a second Ctrl-C ends at once).
+130 interrupted (the summary so far is still printed; a second Ctrl-C ends at once).";
 
-Through a link named tcpkali, it takes tcpkali's command lines and prints tcpkali's lines.";
+const AS_TCPKALI: &str =
+    "Through a link named tcpkali, it takes tcpkali's command lines and prints tcpkali's lines.";
+
+fn after_help() -> String {
+    format!("{UNITS}\n\n{EXIT_CODES}\n\n{AS_TCPKALI}")
+}
+
+/// What stands below the options of a run.
+fn after_help_of_run(examples: &str) -> String {
+    format!("{examples}\n\n{UNITS}\n\n{EXIT_CODES}")
+}
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Open connections, keep them open, send traffic, measure
     // No allow_negative_numbers: -1 is an option.
-    #[command(after_help = load::EXAMPLES)]
+    #[command(after_help = after_help_of_run(load::EXAMPLES))]
     Load(Box<LoadArgs>),
     /// Accept connections and hold them: sink, echo, sender, WebSocket
-    #[command(after_help = serve::EXAMPLES)]
+    #[command(after_help = after_help_of_run(serve::EXAMPLES))]
     Serve(Box<ServeArgs>),
     /// Tell what this machine can hold and what N connections need, limit by limit
     #[command(after_help = plan::EXAMPLES, allow_negative_numbers = true)]

@@ -18,6 +18,7 @@ Examples:
       Whether the ports of four reverse proxies towards two backends do.
   throng plan --survey > host.json; throng plan --host host.json -c 1m --role server
       Plan for a machine you are not on.
+
 Exit codes: 0 it fits, or no number was asked for; 1 it does not; 2 usage.";
 
 #[derive(Args)]
@@ -35,6 +36,7 @@ pub(crate) struct PlanArgs {
     pub target: Vec<String>,
 
     /// Source address: one, a range 10.0.0.5-10.0.0.9, or a block 10.0.0.0/28; repeatable
+    /// [default: the kernel's choice]
     #[arg(long, value_name = "IP", value_parser = source_range)]
     pub source_ip: Vec<Sources>,
 
@@ -46,15 +48,15 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "K", value_parser = connections)]
     pub proxies: Option<u32>,
 
-    /// Bytes of a message: reckon with socket buffers, once traffic flows
+    /// Bytes of a message: reckons with the socket buffers of traffic [default: no traffic]
     #[arg(long, value_name = "BYTES", value_parser = units::bytes)]
     pub message_size: Option<u64>,
 
     /// Messages a second on each connection [default: as fast as they go]
-    #[arg(short, long, value_name = "R", requires = "message_size")]
-    pub rate: Option<Rate>,
+    #[arg(short = 'r', long, value_name = "R", requires = "message_size")]
+    pub message_rate: Option<Rate>,
 
-    /// New connections a second: whether accept queue and network stand them
+    /// New connections a second: tells whether the queues that they pass suffice
     #[arg(long, value_name = "R")]
     pub connect_rate: Option<Rate>,
 

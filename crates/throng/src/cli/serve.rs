@@ -13,13 +13,16 @@ use throng_core::units::Rate;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  throng serve 9000                 hold whatever connects to port 9000, discard what it sends
-  throng serve --mode echo [::1]:7  send everything back
+  throng serve 9000
+      Hold whatever connects to port 9000, discard what it sends.
+  throng serve --mode echo '[::1]:9001'
+      Send everything back.
   throng serve --mode chargen -m 'tick\\n' -e -r 1 9019
       Send a line a second to whatever connects.
   throng serve --mode ws 8080
       WebSocket: send each message back.
-  throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001";
+  throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001
+      Two listeners for a minute, then the summary as JSON.";
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {

@@ -83,9 +83,9 @@ pub(super) fn details(scenario: &LoadScenario, plan: &LoadPlan, watch: &mut Watc
         n => format!("{n} addresses"),
     };
     watch.live.note(&format!(
-        "throng: engine {}, {} worker(s), {} attempts in flight on each at most; to {}; from {sources}",
+        "throng: engine {}, {}, {} attempts in flight on each at most; to {}; from {sources}",
         plan.engine.name(),
-        plan.workers,
+        human::things(plan.workers.into(), "worker"),
         plan.window,
         targets.join(", "),
     ));

@@ -7,6 +7,7 @@ mod listening;
 mod measuring;
 mod own;
 mod searching;
+mod summing_up;
 mod verdict;
 mod watch;
 

@@ -3,9 +3,9 @@
 use super::course::Course;
 use super::evidence::Before;
 use super::face;
-use super::measuring::{Measuring, latencies};
-use super::searching::{Gathered, Search, Searched};
-use super::verdict::{self, Outcome};
+use super::measuring::Measuring;
+use super::searching::{Gathered, Search};
+use super::summing_up::{Ended, Happened, Mark, Opened, sum_up};
 use crate::Failure;
 use crate::behave::LoadBehaviours;
 use crate::facts::Machine;
@@ -15,12 +15,9 @@ use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::plan::LoadPlan;
-use throng_core::scenario::{LoadScenario, Repeat, RunRate};
-use throng_core::stats::{Measured, Tally};
-use throng_core::summary::{
-    Answers, Asked, BandwidthKept, Connections, Latency, MessageRate, Percentiles, Phase,
-    SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
-};
+use throng_core::scenario::LoadScenario;
+use throng_core::stats::Tally;
+use throng_core::summary::{Phase, Summary};
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
 use throng_host::memory::BoundBy;
@@ -34,24 +31,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Nothing moved for this long: what is not there by now is lost or stuck.
 const STILL: Duration = Duration::from_millis(500);
 
-/// The counts at an instant of the run.
-#[derive(Clone, Copy, Default)]
-struct Mark {
-    at: Duration,
-    clients: Tally,
-    server: Option<Tally>,
-    cpu: Duration,
-}
-
-/// What was noted when opening was over.
-#[derive(Default)]
-struct Opened {
-    mark: Mark,
-    up_at: Duration,
-    kernel_sockets: Option<u64>,
-    expected_sockets: Option<u64>,
-}
-
 struct LoadRun<'a> {
     watch: Watch,
     scenario: &'a LoadScenario,
@@ -63,19 +42,7 @@ struct LoadRun<'a> {
     asked: u64,
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
-    /// What kept it from opening all.
-    causes: Vec<Diagnosis>,
-    timed_out: bool,
-    /// They did not all come up in the time they had.
-    too_slow: bool,
-    /// The text that ends the run came.
-    stop_seen: bool,
-    /// What a search found.
-    found: Option<Searched>,
-    /// Messages that the profile asked for, if it was read while the run went on.
-    profile_asked: Option<f64>,
-    /// What was wrong with it.
-    bad_profile: Option<String>,
+    happened: Happened,
 }
 
 /// Watches the run until all is closed, and sums it up.
@@ -101,13 +68,7 @@ pub(super) fn to_the_end(
         asked: scenario.connections.into(),
         both_ends_here: sides.server.is_some() || here,
         sides,
-        causes: Vec::new(),
-        timed_out: false,
-        too_slow: false,
-        stop_seen: false,
-        found: None,
-        profile_asked: None,
-        bad_profile: None,
+        happened: Happened::default(),
     };
     let to_hold = run.open();
     if scenario.options.like_tcpkali && run.asked > 0 && !run.watch.interrupted() {
@@ -164,14 +125,15 @@ impl LoadRun<'_> {
         self.measuring
             .tick(at, &clients, &accepted, &mut self.watch);
         self.watch.latency = self.measuring.latest;
-        self.timed_out |= bound.is_some_and(|b| at >= b);
-        self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
+        self.happened.timed_out |= bound.is_some_and(|b| at >= b);
+        self.happened.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
         let died = self
             .sides
             .all()
             .flat_map(|s| &s.threads)
             .any(|t| t.is_finished());
-        let over = self.timed_out || self.stop_seen || died || self.watch.interrupted();
+        let over =
+            self.happened.timed_out || self.happened.stop_seen || died || self.watch.interrupted();
         (at, clients, !over)
     }
 
@@ -195,13 +157,13 @@ impl LoadRun<'_> {
                 !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
             let stopped = self.watch.stopped_at.is_some() && now.in_flight() == 0;
             let stalled = at > progress.0 + patience;
-            self.too_slow = self.scenario.options.ramp_limit.is_some_and(|l| at >= l);
-            if self.too_slow {
+            self.happened.too_slow = self.scenario.options.ramp_limit.is_some_and(|l| at >= l);
+            if self.happened.too_slow {
                 self.watch.control.give(Order::StopOpening);
                 return false;
             }
             if tried_all || stopped || stalled {
-                self.causes = self.diagnose(&now);
+                self.happened.causes = self.diagnose(&now);
                 self.watch.control.give(Order::StopOpening);
                 return now.open() > 0 && !stalled;
             }
@@ -277,10 +239,10 @@ impl LoadRun<'_> {
             }
             let lost = at > last_open + self.scenario.connect_timeout + PATIENCE;
             if !goes_on || until.is_some_and(|u| at >= u) || lost {
-                self.profile_asked = course.asked();
+                self.happened.profile_asked = course.asked();
                 if let Some(trouble) = course.trouble() {
                     self.watch.live.note(&format!("throng: {trouble}"));
-                    self.bad_profile = Some(trouble);
+                    self.happened.bad_profile = Some(trouble);
                 }
                 return Ok(self.mark());
             }
@@ -312,7 +274,7 @@ impl LoadRun<'_> {
             let line = search.observe(&trial, &before, &after, &self.scenario.options.latency);
             self.watch.live.note(&format!("throng: {line}"));
         }
-        self.found = Some(search.finish());
+        self.happened.found = Some(search.finish());
         self.mark()
     }
 
@@ -418,17 +380,17 @@ impl LoadRun<'_> {
         }
     }
 
+    /// Ends all connections and workers, and sums up.
     fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
-        let seconds = self.watch.clock.elapsed();
+        let over = self.watch.clock.elapsed();
         // What happens from here on is our closing: the counts are those of now.
         let clients = self.sides.clients.tally();
         let accepted = self.sides.accepted();
-        let server = accepted.filter(|_| self.sides.server.is_some());
         self.watch.samples.push(held.at, &held.clients);
         let interrupted = self.watch.interrupted();
         let kernel_counts = self.before.kernel();
         let secured_at = self.sides.all().map(Side::last_secured).max();
-        let secured_at = secured_at.unwrap_or_default();
+        let own_server = self.sides.server.is_some();
         self.watch.live.clear();
         self.say_farewell();
         self.watch.control.give(Order::Close);
@@ -440,161 +402,36 @@ impl LoadRun<'_> {
         let counters = opening.counters.clone();
         opening.join()?;
         // What was not answered is known only now.
-        let ended: Tally = counters.iter().map(|c| c.read()).sum();
+        let answered = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let (measured, unwritten) = self.measuring.finish(seconds);
+        let (measured, unwritten) = self.measuring.finish(over);
         self.watch.meter.wait_for_kernel();
-        let closing_s = (self.watch.clock.elapsed() - seconds).as_secs_f64();
-
+        let closing = self.watch.clock.elapsed() - over;
         // Some may have come up since the last tick.
         let peak = self.watch.peak.max(clients.open());
-        let mut connections = Connections::of(&clients, Some(self.asked), peak);
-        connections.accepted = accepted.map(|s| s.accepted);
-        connections.kernel_sockets = opened.kernel_sockets;
-        connections.expected_sockets = opened.expected_sockets;
-        let message_rate = self.behaviours.repeats().then(|| {
-            message_rate(
-                self.scenario,
-                self.profile_asked,
-                &opened.mark,
-                &held,
-                &measured,
-            )
-        });
-        let outcome = Outcome {
+        Ok(sum_up(Ended {
             scenario: self.scenario,
-            clients: &clients,
-            server: server.as_ref(),
+            plan: self.plan,
+            behaviours: self.behaviours,
+            kernel,
+            happened: self.happened,
+            opened,
+            held,
+            clients,
+            accepted,
+            own_server,
+            answered,
+            measured,
+            unwritten,
+            kernel_counts,
             peak,
-            open_at_end: clients.open().max(held.clients.open()),
-            interrupted,
-            timed_out: self.timed_out,
-            causes: &self.causes,
-            kernel: kernel_counts,
-            rate: message_rate.as_ref(),
-            seconds: seconds.as_secs_f64(),
-            too_slow: self.too_slow,
-            stop_seen: self.stop_seen,
-            searched: self.found.as_ref(),
-            bad_profile: self.bad_profile.as_deref(),
-        };
-        let (mut reached, mut findings) = verdict::of(&outcome);
-        if let Some(trouble) = unwritten {
-            reached = false;
-            findings.push(trouble);
-        }
-        let options = &self.scenario.options;
-        let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
-            || options.whole_run.is_some()
-            || options.search.is_some();
-        let steady = Steady {
-            seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
-            opened: clients.open(),
-            accepted: accepted.map_or(0, |s| s.open()),
-            traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
-            accepted_traffic: held
-                .server
-                .zip(opened.mark.server)
-                .map(|(held, opened)| Traffic::of(&held.since(&opened))),
-            marked: self.behaviours.finds_markers(),
-        };
-        let stops_seen = clients.stops_seen + accepted.map_or(0, |s| s.stops_seen);
-        let up_s = opened.up_at.as_secs_f64();
-        // Of a load that only accepts (`-l` without a target) that side is what it is about.
-        let side = match (self.asked, accepted) {
-            (0, Some(accepted)) => accepted,
-            _ => clients,
-        };
-        let speaks_tls = options.tls_client.is_some() || options.tls_server.is_some();
-        Ok(Summary {
-            version: VERSION,
-            tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
-            role: "load".into(),
-            command: std::env::args().collect(),
-            reached,
-            findings,
-            causes: self.causes,
+            secured_at: secured_at.unwrap_or_default(),
             interrupted,
             started_unix_s: self.watch.meter.started_unix_s(),
-            hold_s: Some(held.at.saturating_sub(opened.mark.at).as_secs_f64()),
-            seconds: seconds.as_secs_f64(),
-            closing_s,
-            kernel: kernel.release.clone(),
-            cores: kernel.cores as u32,
-            engine: self.plan.engine,
-            why_epoll: self.plan.why_epoll.clone(),
-            workers: self.plan.workers,
-            connections,
-            set_up: Some(SetUp {
-                seconds: up_s,
-                per_s: if up_s > 0.0 {
-                    opened.mark.clients.established as f64 / up_s
-                } else {
-                    0.0
-                },
-                asked_per_s: self.scenario.connect_rate.map(|r| r.get()),
-                latency: Percentiles::of(&measured.connect),
-                cpu_us_per_connection: (opened.mark.clients.established > 0).then(|| {
-                    opened.mark.cpu.as_secs_f64() * 1e6 / opened.mark.clients.established as f64
-                }),
-            }),
-            traffic: Traffic::of(&clients),
-            server_traffic: accepted.as_ref().map(Traffic::of),
-            message_rate,
-            bandwidth: BandwidthKept::of(&options.limits, self.asked, &steady),
-            latency: Latency::of(&measured, paced),
-            answers: self
-                .behaviours
-                .looks_for_answers()
-                .then(|| Answers::of(&ended)),
-            stops_seen: options.limits.stop_at.is_some().then_some(stops_seen),
-            search: options.search.as_ref().zip(self.found.as_ref()).map(
-                |(asked, Searched { found, terms })| {
-                    SearchSummary::of(found, terms, &asked.written, self.asked)
-                },
-            ),
-            websocket: options
-                .websocket
-                .is_some()
-                .then(|| WebSocketSummary::of(&side)),
-            tls: speaks_tls.then(|| TlsSummary::of(&side, &measured, secured_at.as_secs_f64())),
+            over,
+            closing,
             cost: self.watch.meter.cost(peak),
-            over_time: self.watch.samples.into_vec(),
-            steady: Some(steady),
-            latencies: latencies(&options.latency, &measured),
-        })
+            samples: self.watch.samples,
+        }))
     }
-}
-
-/// How well the rate was kept from when all were up to the end of the hold.
-fn message_rate(
-    scenario: &LoadScenario,
-    profile_asked: Option<f64>,
-    from: &Mark,
-    to: &Mark,
-    measured: &Measured,
-) -> MessageRate {
-    let seconds = to.at.saturating_sub(from.at).as_secs_f64();
-    let in_window = to.clients.since(&from.clients);
-    let options = &scenario.options;
-    let messages = match scenario.repeat {
-        Repeat::ClosedLoop => in_window.messages_received,
-        Repeat::Flood | Repeat::Paced(_) => in_window.messages_sent,
-    };
-    let asked = match (&options.whole_run, scenario.repeat) {
-        (Some(whole), _) => match &whole.rate {
-            RunRate::Constant(rate) => Asked::Constant(rate.get()),
-            RunRate::Profile(profile) => {
-                let held = to.at.saturating_sub(from.at);
-                Asked::Messages(profile.total(held.min(profile.duration())))
-            }
-            RunRate::Stdin => profile_asked.map_or(Asked::Nothing, Asked::Messages),
-        },
-        (None, Repeat::Paced(rate)) => {
-            Asked::Constant(rate.get() * f64::from(scenario.connections))
-        }
-        (None, Repeat::Flood | Repeat::ClosedLoop) => Asked::Nothing,
-    };
-    let cpu = to.cpu.saturating_sub(from.cpu);
-    MessageRate::of(asked, messages, seconds, cpu, &measured.lateness)
 }

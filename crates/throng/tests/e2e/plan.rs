@@ -216,7 +216,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (&["--role", "peer"], "'peer'"),
         (&["--target", "10.0.0.7"], "'10.0.0.7'"),
         (&["--proxies", "0"], "at least 1"),
-        (&["--rate", "1"], "--message-size"),
+        (&["--message-rate", "1"], "--message-size"),
         (&["--message-size", "-1"], "-1"),
         (&["--host", "/nowhere/host.json"], "/nowhere/host.json"),
         (&["--survey", "--host", "x"], "--host"),

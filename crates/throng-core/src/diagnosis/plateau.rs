@@ -1,0 +1,123 @@
+//! What the number at which a run stopped looks like: a limit of the target's, or of something on the way.
+
+use super::{Diagnosis, Evidence};
+use crate::capacity::LimitKind;
+use crate::human::count as number;
+use crate::stats::Closed;
+
+/// Closings for each connection that stayed up, from which on a server is taken to close what comes beyond
+/// its limit.
+const MANY_CLOSED: f64 = 0.02;
+
+/// A server that holds so many and closes the rest.
+pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
+    let closed = e.clients.closed(Closed::ByPeer) + e.clients.closed(Closed::ResetByPeer);
+    if e.plateau == 0 || (closed as f64) < (e.plateau as f64 * MANY_CLOSED).max(1.0) {
+        return None;
+    }
+    if e.clients.open() * 2 < e.plateau {
+        // It does not hold them: it closes each.
+        return None;
+    }
+    Some(Diagnosis {
+        limit: LimitKind::TargetConnections,
+        allows: Some(e.plateau),
+        certain: false,
+        what: format!(
+            "the target holds {} connections and closes those that come beyond: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
+            number(e.plateau)
+        ),
+        remedy: "Raise it in the server's configuration, and its limit on open files with it."
+            .into(),
+    })
+}
+
+/// Limits on open files that are common.
+const FILE_LIMITS: [u64; 20] = [
+    256, 512, 1024, 2048, 4096, 8192, 10_000, 10_240, 16_384, 20_000, 32_768, 40_000, 50_000,
+    65_535, 65_536, 100_000, 131_072, 262_144, 524_288, 1_048_576,
+];
+/// Files that a server has open besides its connections.
+const OTHER_FILES: std::ops::RangeInclusive<u64> = 3..=40;
+/// Fewer than this, where the guess takes in an accept queue too: more would fit too many numbers.
+const FEW_FILES: u64 = 16;
+/// Lengths that accept queues commonly have: old and new somaxconn, nginx, the round ones. The kernel
+/// lets one more in.
+const BACKLOGS: [u64; 4] = [128, 511, 1024, 4096];
+/// Ports of Linux's own range, of which an address behind a proxy has as many towards one backend.
+const DEFAULT_PORTS: u64 = 28_232;
+/// Maxima that conntrack tables commonly have.
+const CONNTRACK_MAXIMA: [u64; 5] = [32_768, 65_536, 131_072, 262_144, 524_288];
+/// A plateau within this part of a number is taken for it.
+const NEAR: f64 = 0.01;
+
+/// The common limit just above the number at which it stopped.
+pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
+    let n = e.accepted();
+    let near = |limit: u64| n.abs_diff(limit) as f64 <= limit as f64 * NEAR;
+    let guess = |limit, allows, what: String, remedy: &str| {
+        Some(Diagnosis {
+            limit,
+            allows: Some(allows),
+            certain: false,
+            what: format!("the target stopped at {} connections: {what}", number(n)),
+            remedy: remedy.into(),
+        })
+    };
+    if let Some((limit, backlog)) = file_limit_under(n, e.queue.is_some()) {
+        let queue = backlog.map_or(String::new(), |b| {
+            format!(
+                ", {} more being in its accept queue of {}",
+                number(b + 1),
+                number(b)
+            )
+        });
+        return guess(
+            LimitKind::TargetFiles,
+            n,
+            format!("looks like its own file limit of {limit}{queue}"),
+            "Raise the server's limit on open files: LimitNOFILE= in its systemd unit, or ulimit -n in what starts it.",
+        );
+    }
+    let remote = e.targets.iter().any(|t| !t.ip().is_loopback());
+    if remote && near(DEFAULT_PORTS) {
+        return guess(
+            LimitKind::FourTuples,
+            DEFAULT_PORTS,
+            format!(
+                "looks like a proxy on the way that ran out of ports ({DEFAULT_PORTS}) towards its server"
+            ),
+            "Give the proxy more source addresses, ports (net.ipv4.ip_local_port_range), or backends.",
+        );
+    }
+    if let Some(limit) = CONNTRACK_MAXIMA.into_iter().find(|m| remote && near(*m)) {
+        return guess(
+            LimitKind::Conntrack,
+            limit,
+            format!("looks like a conntrack table of {limit} entries on the target or on the way"),
+            "Look there: dmesg for \"nf_conntrack: table full\", sysctl net.netfilter.nf_conntrack_max.",
+        );
+    }
+    None
+}
+
+/// The common file limit that a server has reached with `n` connections; with the accept queue that
+/// holds some of them, if that can't be seen.
+fn file_limit_under(n: u64, queue_seen: bool) -> Option<(u64, Option<u64>)> {
+    let under = |n: u64, most: u64| {
+        FILE_LIMITS.into_iter().find(|limit| {
+            let spare = limit.checked_sub(n);
+            spare.is_some_and(|spare| OTHER_FILES.contains(&spare) && spare <= most)
+        })
+    };
+    if let Some(limit) = under(n, u64::MAX) {
+        return Some((limit, None));
+    }
+    if queue_seen {
+        return None;
+    }
+    BACKLOGS.into_iter().rev().find_map(|backlog| {
+        let limit = under(n.checked_sub(backlog + 1)?, FEW_FILES)?;
+        Some((limit, Some(backlog)))
+    })
+}

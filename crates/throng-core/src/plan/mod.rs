@@ -1,0 +1,220 @@
+//! Scenario and host in, plan out: which engine, how many workers, who connects from where to where.
+//! Or what stands in the way, each with its remedy, before the first socket.
+
+mod routes;
+#[cfg(test)]
+mod tests;
+
+pub use routes::Routes;
+
+use crate::capacity::{self, Capacity, Limit, LimitKind, Question};
+use crate::host::{DEFAULT_SOMAXCONN, Host};
+use crate::human::count;
+use crate::scenario::{LoadScenario, ServeScenario};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// An event loop, chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// io_uring with direct descriptors: the file limit bounds a ring's table, not the process.
+    Uring,
+    /// epoll: one file descriptor a connection.
+    Epoll,
+}
+
+impl Engine {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Uring => "uring",
+            Engine::Epoll => "epoll",
+        }
+    }
+}
+
+/// A limit that is too low for what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortfall {
+    /// Which one.
+    pub kind: LimitKind,
+    /// What is short, with its value and what would be needed.
+    pub limit: String,
+    /// How many connections it would allow.
+    pub allows: u64,
+    /// What lifts it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.words(), self.limit)?;
+        // What can't work at all has no number that would do.
+        match self.kind {
+            LimitKind::Engine | LimitKind::SourceAddress => write!(f, ". {}", self.remedy),
+            _ => write!(f, "; {} would do. {}", count(self.allows), self.remedy),
+        }
+    }
+}
+
+impl Shortfall {
+    fn of(limit: &Limit) -> Shortfall {
+        Shortfall {
+            kind: limit.kind,
+            limit: limit.value.clone(),
+            allows: limit.allows.unwrap_or(0),
+            remedy: limit.remedy(),
+        }
+    }
+}
+
+/// Attempts in flight in the whole run. Enough for 10,000 connections a second at a round trip of
+/// 100 ms; a quarter of the usual accept queue (somaxconn 4096).
+const ATTEMPTS_IN_FLIGHT: u32 = 1024;
+
+/// How to carry out a [`LoadScenario`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadPlan {
+    /// The event loop.
+    pub engine: Engine,
+    /// Why not io_uring, if it was not asked for otherwise.
+    pub why_epoll: Option<String>,
+    /// Threads that connect (and as many that serve, with a server of our own).
+    pub workers: u32,
+    /// Where connections go. The port is 0 with a server of our own.
+    pub routes: Routes,
+    /// Attempts in flight on one worker, at most.
+    pub window: u32,
+    /// Slots in one ring's file table.
+    pub ring_slots: u32,
+    /// Stop opening connections when less than this many bytes of memory are left.
+    pub memory_reserve: u64,
+    /// Limits that are too low and that the run was told to disregard, and those that may be.
+    pub warnings: Vec<Shortfall>,
+    /// All limits, the one that binds first in front: what a run that stops can be compared with.
+    pub limits: Vec<Limit>,
+}
+
+/// How to carry out a [`ServeScenario`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServePlan {
+    /// The event loop.
+    pub engine: Engine,
+    /// Why not io_uring, if it was not asked for otherwise.
+    pub why_epoll: Option<String>,
+    /// Threads.
+    pub workers: u32,
+    /// The accept queue's length.
+    pub backlog: u32,
+    /// Connections at once, at most: what was asked or what fits.
+    pub max_connections: u32,
+    /// What bounds `max_connections`, if it was not asked for.
+    pub bound_by: Option<String>,
+    /// Slots in one ring's file table.
+    pub ring_slots: u32,
+    /// Stop accepting when less than this many bytes of memory are left.
+    pub memory_reserve: u64,
+    /// Limits that are too low and that the run was told to disregard, and those that may be.
+    pub warnings: Vec<Shortfall>,
+    /// All limits, the one that binds first in front.
+    pub limits: Vec<Limit>,
+}
+
+/// What `capacity` refuses of `asked` connections, and what it only warns about. With `force` it
+/// refuses nothing that can be tried.
+///
+/// # Errors
+/// Every limit that is too low.
+fn judge(
+    capacity: &Capacity,
+    asked: u64,
+    force: bool,
+    more: Option<Shortfall>,
+) -> Result<Vec<Shortfall>, Vec<Shortfall>> {
+    let (mut refused, mut warned): (Vec<_>, Vec<_>) = (more.into_iter().collect(), Vec::new());
+    for limit in capacity.short_of(asked) {
+        let can_be_tried = force && limit.kind != LimitKind::Engine;
+        match limit.sure && !can_be_tried {
+            true => refused.push(Shortfall::of(limit)),
+            false => warned.push(Shortfall::of(limit)),
+        }
+    }
+    if refused.is_empty() {
+        Ok(warned)
+    } else {
+        Err(refused)
+    }
+}
+
+/// Works out how to carry out `scenario` on `host`.
+///
+/// # Errors
+/// Every limit that is too low, each with its remedy; with [`LoadScenario::force`] only what can't even
+/// be tried.
+pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortfall>> {
+    let capacity = capacity::capacity(&Question::of_load(scenario), host);
+    let (routes, no_route) = match Routes::of(scenario, host) {
+        Ok(routes) => (Some(routes), None),
+        Err(short) => (None, Some(short)),
+    };
+    let asked = u64::from(scenario.connections);
+    let mut warnings = judge(&capacity, asked, scenario.force, no_route)?;
+    if scenario.force {
+        // Nothing holds the run back then, so what comes at once may be too much.
+        let at_once = |l: &&Limit| l.measure == capacity::Measure::AtOnce;
+        let short = capacity.limits.iter().filter(at_once);
+        let short = short.filter(|l| l.allows.is_some_and(|n| n < asked));
+        warnings.extend(short.map(Shortfall::of));
+    }
+    let Some(routes) = routes else {
+        return Err(Vec::new());
+    };
+    Ok(LoadPlan {
+        engine: capacity.engine,
+        why_epoll: capacity.why_epoll,
+        workers: capacity.workers,
+        routes,
+        window: (ATTEMPTS_IN_FLIGHT / capacity.workers).max(1),
+        ring_slots: capacity::ring_slots(host),
+        memory_reserve: capacity::reserve(host),
+        warnings,
+        limits: capacity.limits,
+    })
+}
+
+/// Works out how to carry out `scenario` on `host`.
+///
+/// # Errors
+/// Every limit that is too low for the number of connections asked for, each with its remedy; with
+/// [`ServeScenario::force`] only what can't even be tried.
+pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Shortfall>> {
+    let capacity = capacity::capacity(&Question::of_serve(scenario), host);
+    let asked = scenario.max_connections;
+    let warnings = judge(&capacity, asked.map_or(1, u64::from), scenario.force, None)?;
+    // Without a number, only what is sure to bind bounds it: the rest may not.
+    let bound = capacity
+        .limits
+        .iter()
+        .find(|l| l.sure && l.measure == capacity::Measure::Held && l.allows.is_some());
+    let fits = bound.and_then(|l| l.allows).unwrap_or(u64::MAX);
+    let most = u64::from(u32::MAX) / 2;
+    let max_connections = asked.unwrap_or(fits.min(most) as u32);
+    Ok(ServePlan {
+        engine: capacity.engine,
+        why_epoll: capacity.why_epoll,
+        workers: capacity.workers.clamp(1, max_connections.max(1)),
+        backlog: scenario
+            .backlog
+            .unwrap_or(host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN)),
+        max_connections,
+        bound_by: match asked {
+            Some(_) => None,
+            None => bound.map(|l| l.kind.words().to_owned()),
+        },
+        ring_slots: capacity::ring_slots(host),
+        memory_reserve: capacity::reserve(host),
+        warnings,
+        limits: capacity.limits,
+    })
+}

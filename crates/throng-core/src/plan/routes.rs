@@ -1,0 +1,136 @@
+//! Who connects from where to where.
+
+use super::Shortfall;
+use crate::address::nth_after;
+use crate::capacity::{LimitKind, addresses_needed};
+use crate::host::Host;
+use crate::scenario::LoadScenario;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Where connections go from and to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    targets: Vec<(SocketAddr, Vec<IpAddr>)>,
+    /// How many connections go to one target before it is the next one's turn.
+    run: u32,
+}
+
+impl Routes {
+    /// The routes of `scenario` on `host`. The port is 0 with a server of our own.
+    ///
+    /// # Errors
+    /// A target without a source address of its family.
+    pub(super) fn of(scenario: &LoadScenario, host: &Host) -> Result<Routes, Shortfall> {
+        let asked = u64::from(scenario.connections);
+        if scenario.own_server.is_some() {
+            // Many destinations rather than many sources: that spares a bind for each connection.
+            let needed = addresses_needed(asked, host).max(1);
+            let targets = loopback_addresses(Ipv4Addr::LOCALHOST, needed);
+            return Ok(Routes {
+                targets: targets
+                    .into_iter()
+                    .map(|ip| ((ip, 0).into(), Vec::new()))
+                    .collect(),
+                run: scenario.connections.div_ceil(needed).max(1),
+            });
+        }
+        let count = scenario.targets.len() as u64;
+        let each = asked.div_ceil(count.max(1));
+        let targets: Vec<(SocketAddr, Vec<IpAddr>)> = scenario
+            .targets
+            .iter()
+            .map(|&target| (target, sources_for(target, &scenario.sources, each, host)))
+            .collect();
+        if let Some((target, _)) = targets
+            .iter()
+            .find(|(_, s)| s.is_empty() && !scenario.sources.is_empty())
+        {
+            return Err(Shortfall {
+                kind: LimitKind::SourceAddress,
+                limit: format!("no --source-ip is of the family of target {target}"),
+                allows: 0,
+                remedy: "Give a source address of each target's family.".into(),
+            });
+        }
+        Ok(Routes { targets, run: 1 })
+    }
+
+    /// Where connection `id` goes to and from which address (`None`: the kernel's choice). Targets are
+    /// taken in turn, and for each target its sources in turn. (With a server of our own, whose
+    /// addresses are all the same to it, one is filled after the other: the kernel then goes through the
+    /// ports of one target in order instead of touching those of all.)
+    pub fn route(&self, id: u32) -> (SocketAddr, Option<IpAddr>) {
+        let (target, source) = self.pick(id);
+        let (address, sources) = &self.targets[target];
+        (*address, source.map(|s| sources[s]))
+    }
+
+    /// The same as positions: of the target, and among that target's sources.
+    #[inline]
+    pub fn pick(&self, id: u32) -> (usize, Option<usize>) {
+        let count = self.targets.len() as u32;
+        let turn = id / self.run;
+        let target = (turn % count) as usize;
+        let source = match self.targets[target].1.len() as u32 {
+            0 => None,
+            n => Some((turn / count % n) as usize),
+        };
+        (target, source)
+    }
+
+    /// Whether any connection binds its source address.
+    pub fn binds(&self) -> bool {
+        self.targets.iter().any(|(_, sources)| !sources.is_empty())
+    }
+
+    /// The targets, in turn.
+    pub fn targets(&self) -> impl Iterator<Item = SocketAddr> {
+        self.targets.iter().map(|(target, _)| *target)
+    }
+
+    /// For each target the source addresses to bind to; none for the kernel's choice.
+    pub fn sources_by_target(&self) -> impl Iterator<Item = &[IpAddr]> {
+        self.targets.iter().map(|(_, sources)| sources.as_slice())
+    }
+
+    /// How many source addresses are bound to, over all targets.
+    pub fn sources(&self) -> usize {
+        let mut all: Vec<IpAddr> = self.targets.iter().flat_map(|(_, s)| s).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all.len()
+    }
+
+    /// The same routes to another port: for a server of our own, whose port the kernel chose.
+    pub fn with_port(mut self, port: u16) -> Routes {
+        for (target, _) in &mut self.targets {
+            target.set_port(port);
+        }
+        self
+    }
+}
+
+/// Source addresses for `target`: those given that fit its family, or on loopback as many as the
+/// four-tuples of `connections` connections need.
+fn sources_for(target: SocketAddr, given: &[IpAddr], connections: u64, host: &Host) -> Vec<IpAddr> {
+    if !given.is_empty() {
+        return given
+            .iter()
+            .copied()
+            .filter(|ip| ip.is_ipv4() == target.is_ipv4())
+            .collect();
+    }
+    let loopback_v4 = matches!(target.ip(), IpAddr::V4(ip) if ip.is_loopback());
+    let needed = addresses_needed(connections, host);
+    if !loopback_v4 || needed <= 1 {
+        return Vec::new();
+    }
+    loopback_addresses(Ipv4Addr::new(127, 1, 0, 1), needed)
+}
+
+fn loopback_addresses(first: Ipv4Addr, n: u32) -> Vec<IpAddr> {
+    (0..n)
+        .filter_map(|i| nth_after(first.into(), i))
+        .filter(IpAddr::is_loopback)
+        .collect()
+}

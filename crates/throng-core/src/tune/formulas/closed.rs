@@ -1,0 +1,60 @@
+//! What connections hold on to after they were closed.
+
+use super::{
+    Extra, FIN_TIMEOUT, Kind, Lister, ORPHANS, Rule, Scope, Setting, Status, TW_BUCKETS, status,
+};
+
+/// Seconds to wait for the peer's FIN after ours, when asked to shorten that. A quarter of the kernel's;
+/// four lost segments are still made good (RFC 6298: 1 + 2 + 4 + 8 s).
+const FIN_TIMEOUT_S: u64 = 15;
+
+impl Lister<'_> {
+    pub fn tw_buckets(&self) -> Setting {
+        self.number(
+            TW_BUCKETS,
+            Scope::Namespace,
+            self.n(),
+            "Whoever closes first keeps the connection in TIME_WAIT for a minute. Beyond this many the kernel \
+             skips that, and a late segment may meet a new connection.",
+            "Some 256 bytes each while they wait.",
+        )
+    }
+
+    pub fn fin_timeout(&self) -> Setting {
+        let mut now = self.now.reading(FIN_TIMEOUT);
+        let mut wanted = FIN_TIMEOUT_S;
+        let status = status(&mut now, |text| {
+            let seconds = text.trim().parse().ok()?;
+            wanted = wanted.min(seconds);
+            Some(match seconds <= FIN_TIMEOUT_S {
+                true => Status::Enough,
+                false => self.requested(Extra::FinTimeout),
+            })
+        });
+        Setting {
+            name: FIN_TIMEOUT.into(),
+            kind: Kind::Sysctl,
+            scope: Scope::Namespace,
+            rule: Rule::AtMost,
+            now,
+            wanted: wanted.to_string(),
+            status,
+            why: "Seconds that a closed connection waits for its peer to close too (FIN_WAIT_2); its port is taken so \
+                  long. It does not shorten TIME_WAIT, which is a minute whatever this says."
+                .into(),
+            risk: "The one setting that is lowered: a peer that takes longer to close gets a reset.".into(),
+            with: Some(Extra::FinTimeout),
+        }
+    }
+
+    pub fn orphans(&self) -> Setting {
+        self.number(
+            ORPHANS,
+            Scope::Machine,
+            self.ask.ends(),
+            "Connections that were closed here and whose end the peer has not confirmed yet. When all are \
+             closed at once, those beyond it are reset.",
+            "Each may hold up to 64 KB of unsent data in memory that can't be swapped.",
+        )
+    }
+}
