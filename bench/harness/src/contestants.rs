@@ -90,6 +90,8 @@ pub struct Contestant {
     pub note: &'static str,
     /// How it is told what to do.
     pub interface: Interface,
+    /// Whether it uses one thread; else one for each core, or as many as it likes.
+    pub one_thread: bool,
     /// What starts it: the beginning of each command line.
     pub program: Vec<String>,
     /// bench/peers: the files that it takes are there.
@@ -97,6 +99,13 @@ pub struct Contestant {
 }
 
 impl Contestant {
+    /// Whether this is the throng that `other` is compared with: one thread with one thread. Throng with one
+    /// thread is compared with throng.
+    pub fn compares_with(&self, other: &Contestant) -> bool {
+        self.interface == Interface::Throng
+            && self.one_thread == (other.one_thread && other.interface == Interface::Peer)
+    }
+
     /// The path of throng, if it is that.
     pub fn throng(&self) -> Option<String> {
         let is_throng = self.interface == Interface::Throng;
@@ -126,6 +135,7 @@ impl Contestant {
                 let mut argv = self.with(format!(
                     "serve --mode {mode} --output json --quiet 127.0.0.1:{port}"
                 ));
+                argv.extend(self.workers());
                 if job.talk == Talk::Tls {
                     let tls = ["--tls", "--ssl-cert", &certificate, "--ssl-key", &key];
                     argv.extend(tls.map(str::to_owned));
@@ -200,11 +210,18 @@ impl Contestant {
         }
     }
 
+    /// throng's option for the number of threads.
+    fn workers(&self) -> impl Iterator<Item = String> {
+        let one = self.one_thread.then(|| ["-w", "1"].map(str::to_owned));
+        one.into_iter().flatten()
+    }
+
     fn throng_load(&self, job: Job, target: &str) -> Vec<String> {
         let (n, hold) = (job.connections, job.hold.as_secs_f64());
         let mut argv = self.with(format!(
             "load -c {n} --hold {hold}s --output json --quiet {target}"
         ));
+        argv.extend(self.workers());
         match job.mode {
             Mode::Sink => {}
             Mode::Echo => {
@@ -251,6 +268,7 @@ mod tests {
             name: "x",
             note: "",
             interface,
+            one_thread: false,
             program: vec!["x".to_owned()],
             peers: PathBuf::from("p"),
         }
@@ -263,6 +281,28 @@ mod tests {
         size: MESSAGE,
         hold: Duration::from_millis(1500),
     };
+
+    #[test]
+    fn one_thread_is_compared_with_one_thread() {
+        let throng = contestant(Interface::Throng);
+        let one = Contestant {
+            one_thread: true,
+            ..throng.clone()
+        };
+        let go = contestant(Interface::Peer);
+        let node = Contestant {
+            one_thread: true,
+            ..go.clone()
+        };
+        let all = [&throng, &one, &go, &node];
+        let with = all.map(|c| all.iter().position(|other| other.compares_with(c)));
+        assert_eq!(with, [0, 0, 0, 1].map(Some));
+        assert!(
+            one.server(7, ECHO)
+                .ends_with(&["-w", "1"].map(str::to_owned))
+        );
+        assert!(one.client(7, ECHO).windows(2).any(|w| w == ["-w", "1"]));
+    }
 
     #[test]
     fn each_interface_has_its_command_line() {

@@ -33,8 +33,15 @@ impl Field {
             Interface::Throng,
             peers,
         );
-        field.servers.extend(throng.clone());
-        field.clients.extend(throng.clone());
+        for list in [&mut field.servers, &mut field.clients] {
+            list.extend(throng.clone());
+            list.extend(throng.clone().map(|throng| Contestant {
+                name: "throng -w 1",
+                note: "one thread; those of one core are compared with this",
+                one_thread: true,
+                ..throng
+            }));
+        }
         field.streams.extend(throng.clone());
         field
             .streams
@@ -54,10 +61,11 @@ impl Field {
         );
         field.both_ends.extend(floor);
 
-        let peer = |name, note, program: Option<Vec<String>>| {
+        let peer = |name, note, one_thread, program: Option<Vec<String>>| {
             let peer = |program| Contestant {
                 name,
                 note,
+                one_thread,
                 interface: Interface::Peer,
                 program,
                 peers: peers.to_owned(),
@@ -79,15 +87,17 @@ impl Field {
             };
             let go = file(peers.join(format!("bin/go-{role}"))).map(|p| vec![p]);
             for found in [
-                peer("go", "net, crypto/tls, gorilla; all cores", go),
+                peer("go", "net, crypto/tls, gorilla; all cores", false, go),
                 peer(
                     "python",
                     "uvloop, ssl, websockets; one core",
+                    true,
                     script(&python, format!("python/{role}.py")),
                 ),
                 peer(
                     "node",
                     "net, tls, ws; one core",
+                    true,
                     script(&node, format!("node/{role}.js")),
                 ),
             ] {
@@ -100,11 +110,14 @@ impl Field {
         }
         match on_path("tcpkali") {
             Some(path) => {
+                // Version 1.2 says on stderr that it has ramped up, and its result on stdout.
+                let both = ["/bin/sh", "-c", r#"exec "$0" "$@" 2>&1"#].map(str::to_owned);
                 let tcpkali = Contestant {
                     name: "tcpkali",
                     note: "does not tell its set-up time",
                     interface: Interface::Tcpkali,
-                    program: vec![text(path)],
+                    one_thread: false,
+                    program: both.into_iter().chain([text(path)]).collect(),
                     peers: peers.to_owned(),
                 };
                 field.streams.push(tcpkali.clone());
@@ -117,6 +130,7 @@ impl Field {
                 name: "iperf3",
                 note: "one thread at each end",
                 interface: Interface::Iperf,
+                one_thread: false,
                 program: vec![text(path)],
                 peers: peers.to_owned(),
             }),
@@ -145,6 +159,7 @@ impl Field {
             name,
             note,
             interface,
+            one_thread: false,
             program: vec![path.to_string_lossy().into_owned()],
             peers: peers.to_owned(),
         })
@@ -167,8 +182,7 @@ impl Field {
         names
     }
 
-    /// Keeps the contestants of these names, and the first of each list, which the others are
-    /// compared with.
+    /// Keeps the contestants of these names, and those which the others are compared with.
     pub fn keep(&mut self, names: &[String]) {
         let lists = [
             &mut self.servers,
@@ -178,7 +192,10 @@ impl Field {
         ];
         for list in lists {
             let mut first = true;
-            list.retain(|c| std::mem::take(&mut first) || names.iter().any(|n| n == c.name));
+            list.retain(|c| {
+                let compared_with = std::mem::take(&mut first) || c.interface == Interface::Throng;
+                compared_with || names.iter().any(|n| n == c.name)
+            });
         }
     }
 }
@@ -218,6 +235,7 @@ mod tests {
                 name,
                 note: "",
                 interface: Interface::Peer,
+                one_thread: false,
                 program: Vec::new(),
                 peers: PathBuf::new(),
             });

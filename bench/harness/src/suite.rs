@@ -325,6 +325,10 @@ fn in_turn(
         .map(|c| Row {
             name: c.name,
             note: c.note,
+            compared_with: contestants
+                .iter()
+                .position(|other| other.compares_with(c))
+                .unwrap_or(0),
             rounds: Vec::new(),
         })
         .collect();

@@ -20,6 +20,8 @@ pub struct Row {
     pub name: &'static str,
     /// What to know about it.
     pub note: &'static str,
+    /// Which row it is compared with.
+    pub compared_with: usize,
     /// Its numbers in each round, or why it has none.
     pub rounds: Vec<Result<Outcome, String>>,
 }
@@ -33,7 +35,7 @@ pub struct Table {
     pub about: String,
     /// The columns.
     pub quantities: &'static [Quantity],
-    /// The contestants; the first is the reference.
+    /// The contestants, the reference first.
     pub rows: Vec<Row>,
 }
 
@@ -78,14 +80,14 @@ fn ratio(a: Option<Advantage>) -> String {
 
 impl Table {
     fn cells(&self) -> Vec<Vec<String>> {
-        let reference = &self.rows[0];
         let mut head = vec![String::new()];
         for q in self.quantities {
-            head.extend([q.name.to_owned(), format!("{} ×", reference.name)]);
+            head.extend([q.name.to_owned(), format!("{} ×", self.rows[0].name)]);
         }
         head.extend(["rounds".to_owned(), "note".to_owned()]);
         let mut cells = vec![head];
         for (r, row) in self.rows.iter().enumerate() {
+            let reference = &self.rows[row.compared_with];
             let mut line = vec![row.name.to_owned()];
             for (i, q) in self.quantities.iter().enumerate() {
                 let known: Vec<f64> = row.column(i).into_iter().flatten().collect();
@@ -184,6 +186,7 @@ mod tests {
         let row = |name, rounds: &[Option<[f64; 2]>]| Row {
             name,
             note: "",
+            compared_with: 0,
             rounds: rounds
                 .iter()
                 .map(|r| {

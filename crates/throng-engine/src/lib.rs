@@ -3,7 +3,7 @@
 //! either engine; a [`Control`] gives all workers of a run their orders.
 //!
 //! - `uring/`: io_uring with direct descriptors; `epoll/`: where io_uring is not allowed.
-//! - `desk.rs` is what both share: who is to be opened next, timers, counting.
+//! - `desk/` is what both share: who is to be opened next, timers, counting.
 //! - `socket.rs`: addresses, listeners, errno to cause.
 //!
 //! This is the only crate with unsafe code: memory shared with io_uring and system calls that the

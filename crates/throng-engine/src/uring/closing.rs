@@ -1,7 +1,7 @@
 //! How connections go: one at a time, and all at the end.
 
+use super::abi::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE};
 use super::op::{self, Op, Tag};
-use super::ring::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE};
 use super::worker::{CLOSE_WHEN_SENT, RECEIVING, REPLYING, SENDING, SHUT, SPILLING, Worker};
 use crate::desk::State;
 use crate::job::Closing;

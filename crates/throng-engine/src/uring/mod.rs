@@ -1,7 +1,10 @@
 //! The io_uring engine: many rings a worker, each with a file table of its own, so that neither
 //! RLIMIT_NOFILE nor anything else but memory bounds the number of sockets.
 
+mod abi;
+mod buffers;
 mod closing;
+mod mapping;
 mod op;
 mod opening;
 mod outgoing;

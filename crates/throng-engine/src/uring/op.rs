@@ -1,6 +1,6 @@
 //! The operations that the event loop submits, and the tag by which it knows their completions.
 
-use super::ring::{
+use super::abi::{
     IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_HARDLINK, Sqe,
 };
 use crate::socket::{Address, SocketOption};

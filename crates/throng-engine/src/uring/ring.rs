@@ -1,253 +1,14 @@
-//! One io_uring instance: its shared memory, its system calls, its registered tables.
-//!
-//! The layouts are the kernel's (`include/uapi/linux/io_uring.h`). Only what the event loop needs is
-//! here. All unsafe code that touches memory shared with the kernel is in this file.
+//! One io_uring instance: its queues, its system calls, its registered tables.
 
+use super::abi::*;
+use super::buffers::{BufferPool, BufferRing};
+use super::mapping::Mapping;
 use std::collections::VecDeque;
 use std::io;
-use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-
-/// A submission queue entry (struct io_uring_sqe), with the names of its unions' most general members.
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-pub(super) struct Sqe {
-    pub opcode: u8,
-    pub flags: u8,
-    pub ioprio: u16,
-    pub fd: i32,
-    /// Also addr2, and cmd_op in its low half.
-    pub off: u64,
-    pub addr: u64,
-    pub len: u32,
-    /// msg_flags, accept_flags, cancel_flags, poll32_events …
-    pub op_flags: u32,
-    pub user_data: u64,
-    /// Also the provided-buffer group.
-    pub buf_index: u16,
-    pub personality: u16,
-    /// Slot + 1 of the table that a new file goes into. Also optlen.
-    pub file_index: u32,
-    pub addr3: u64,
-    pub pad: u64,
-}
-
-/// A completion queue entry (struct io_uring_cqe).
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(super) struct Cqe {
-    pub user_data: u64,
-    pub res: i32,
-    pub flags: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct SqOffsets {
-    head: u32,
-    tail: u32,
-    ring_mask: u32,
-    ring_entries: u32,
-    flags: u32,
-    dropped: u32,
-    array: u32,
-    resv1: u32,
-    user_addr: u64,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct CqOffsets {
-    head: u32,
-    tail: u32,
-    ring_mask: u32,
-    ring_entries: u32,
-    overflow: u32,
-    cqes: u32,
-    flags: u32,
-    resv1: u32,
-    user_addr: u64,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct Params {
-    sq_entries: u32,
-    cq_entries: u32,
-    flags: u32,
-    sq_thread_cpu: u32,
-    sq_thread_idle: u32,
-    features: u32,
-    wq_fd: u32,
-    resv: [u32; 3],
-    sq_off: SqOffsets,
-    cq_off: CqOffsets,
-}
-
-/// struct io_uring_getevents_arg.
-#[repr(C)]
-#[derive(Default)]
-struct GetEventsArg {
-    sigmask: u64,
-    sigmask_sz: u32,
-    min_wait_usec: u32,
-    ts: u64,
-}
-
-/// struct io_uring_buf; the ring's tail lies in the first one's `resv`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Buf {
-    addr: u64,
-    len: u32,
-    bid: u16,
-    resv: u16,
-}
-
-const SETUP_CQSIZE: u32 = 1 << 3;
-const SETUP_CLAMP: u32 = 1 << 4;
-const SETUP_SUBMIT_ALL: u32 = 1 << 7;
-const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
-const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
-const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
-
-const FEAT_SINGLE_MMAP: u32 = 1 << 0;
-const FEAT_NODROP: u32 = 1 << 1;
-const FEAT_EXT_ARG: u32 = 1 << 8;
-
-const ENTER_GETEVENTS: u32 = 1 << 0;
-const ENTER_EXT_ARG: u32 = 1 << 3;
-
-const SQ_CQ_OVERFLOW: u32 = 1 << 1;
-const SQ_TASKRUN: u32 = 1 << 2;
-const CQ_EVENTFD_DISABLED: u32 = 1 << 0;
-
-const OFF_SQ_RING: i64 = 0;
-const OFF_SQES: i64 = 0x1000_0000;
-
-const REGISTER_EVENTFD: u32 = 4;
-const UNREGISTER_FILES: u32 = 3;
-const REGISTER_PROBE: u32 = 8;
-const REGISTER_FILES2: u32 = 13;
-const REGISTER_PBUF_RING: u32 = 22;
-const RSRC_REGISTER_SPARSE: u32 = 1 << 0;
-
-pub(super) const IOSQE_FIXED_FILE: u8 = 1 << 0;
-pub(super) const IOSQE_BUFFER_SELECT: u8 = 1 << 5;
-pub(super) const IOSQE_IO_HARDLINK: u8 = 1 << 3;
-pub(super) const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
-
-pub(super) const CQE_F_BUFFER: u32 = 1 << 0;
-pub(super) const CQE_F_MORE: u32 = 1 << 1;
-pub(super) const CQE_BUFFER_SHIFT: u32 = 16;
-
-/// Memory mapped from the kernel, unmapped on drop.
-struct Mapping {
-    at: NonNull<u8>,
-    len: usize,
-}
-
-impl Mapping {
-    fn new(fd: RawFd, offset: i64, len: usize, flags: i32) -> io::Result<Mapping> {
-        // SAFETY: a new mapping at an address of the kernel's choice; nothing existing is touched.
-        let at = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                flags,
-                fd,
-                offset,
-            )
-        };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        NonNull::new(at.cast())
-            .map(|at| Mapping { at, len })
-            .ok_or_else(io::Error::last_os_error)
-    }
-
-    /// The `T` at byte `offset`.
-    fn field<T>(&self, offset: u32) -> NonNull<T> {
-        assert!(
-            offset as usize + size_of::<T>() <= self.len,
-            "the kernel gave an offset outside its mapping"
-        );
-        // SAFETY: inside the mapping, as just checked.
-        unsafe { self.at.add(offset as usize).cast() }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped by us with this length, and whoever points into it goes with it.
-        unsafe { libc::munmap(self.at.as_ptr().cast(), self.len) };
-    }
-}
-
-/// Added to the distance between buffers. If all began at the same place of a page, the first line of
-/// each, which is all that a short message needs, would fall into the same few places of a cache.
-const COLOUR: usize = 64;
-
-/// Buffers that any ring of one worker may receive into. See [`Ring::provide`].
-pub(super) struct BufferPool {
-    memory: Mapping,
-    size: u32,
-    count: u16,
-    /// From one buffer to the next; 0 if all are the same memory, which nobody writes to or reads.
-    step: usize,
-}
-
-impl BufferPool {
-    /// `count` (a power of two) buffers of `size` bytes.
-    pub fn new(count: u16, size: u32) -> io::Result<BufferPool> {
-        assert!(count.is_power_of_two());
-        let len = usize::from(count) * (size as usize + COLOUR);
-        let memory = Mapping::new(-1, 0, len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)?;
-        Ok(BufferPool {
-            memory,
-            size,
-            count,
-            step: size as usize + COLOUR,
-        })
-    }
-
-    /// `count` (a power of two) buffers of `size` bytes for receives that discard what comes (see
-    /// [`op::discard`](super::op::discard)): they are only numbers and cost no memory.
-    pub fn for_discards(count: u16, size: u32) -> io::Result<BufferPool> {
-        assert!(count.is_power_of_two());
-        let memory = Mapping::new(
-            -1,
-            0,
-            size as usize,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-        )?;
-        Ok(BufferPool {
-            memory,
-            size,
-            count,
-            step: 0,
-        })
-    }
-
-    /// Address of buffer `bid`.
-    pub fn address(&self, bid: u16) -> u64 {
-        self.memory.at.as_ptr() as u64 + u64::from(bid) * self.step as u64
-    }
-
-    /// The first `len` bytes of buffer `bid`, which a completion said were received. Valid until the
-    /// buffer is given back with [`Ring::give_back`].
-    pub fn bytes(&self, bid: u16, len: usize) -> &[u8] {
-        assert!(bid < self.count && len <= self.size as usize);
-        // SAFETY: inside the mapping, initialised (anonymous memory is zeroed), and the kernel writes
-        // to a buffer only between giving it back and its completion.
-        unsafe { std::slice::from_raw_parts(self.address(bid) as *const u8, len) }
-    }
-}
 
 /// An io_uring instance of the calling thread, which alone may use it.
 pub(super) struct Ring {
@@ -272,13 +33,8 @@ pub(super) struct Ring {
     _sqes: Mapping,
 }
 
-struct BufferRing {
-    memory: Mapping,
-    mask: u16,
-    tail: u16,
-}
-
-fn register(fd: RawFd, opcode: u32, arg: *const libc::c_void, n: u32) -> io::Result<()> {
+/// Calls io_uring_register, which takes `n` of what `arg` points to; what that is depends on `opcode`.
+pub(super) fn register(fd: RawFd, opcode: u32, arg: *const libc::c_void, n: u32) -> io::Result<()> {
     // SAFETY: each caller passes what this opcode reads (and n of it), alive during the call.
     let done = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, opcode, arg, n) };
     if done < 0 {
@@ -417,58 +173,14 @@ impl Ring {
     /// worker deals with all completions of a ring before it enters another, so at any instant only
     /// one ring has buffers in use.
     pub fn provide(&mut self, pool: &BufferPool) -> io::Result<()> {
-        let len = usize::from(pool.count) * size_of::<Buf>();
-        let memory = Mapping::new(-1, 0, len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)?;
-        // struct io_uring_buf_reg: ring_addr, ring_entries, bgid, flags, resv[3].
-        #[repr(C)]
-        struct Register {
-            addr: u64,
-            entries: u32,
-            bgid: u16,
-            flags: u16,
-            resv: [u64; 3],
-        }
-        let arg = Register {
-            addr: memory.at.as_ptr() as u64,
-            entries: pool.count.into(),
-            bgid: 0,
-            flags: 0,
-            resv: [0; 3],
-        };
-        register(
-            self.fd.as_raw_fd(),
-            REGISTER_PBUF_RING,
-            (&raw const arg).cast(),
-            1,
-        )?;
-        self.bufs = Some(BufferRing {
-            memory,
-            mask: pool.count - 1,
-            tail: 0,
-        });
-        for bid in 0..pool.count {
-            self.give_back(pool, bid);
-        }
+        self.bufs = Some(BufferRing::new(self.fd.as_raw_fd(), pool)?);
         Ok(())
     }
 
     /// Lets receives of this ring choose buffer `bid` of `pool` again.
     pub fn give_back(&mut self, pool: &BufferPool, bid: u16) {
-        let Some(bufs) = &mut self.bufs else { return };
-        let slot = bufs
-            .memory
-            .field::<Buf>(u32::from(bufs.tail & bufs.mask) * size_of::<Buf>() as u32);
-        bufs.tail = bufs.tail.wrapping_add(1);
-        // SAFETY: inside the mapping; this entry is ours until the tail passes it. `resv` of the first
-        // entry is the tail and must not be overwritten, so the fields are written one by one.
-        unsafe {
-            (&raw mut (*slot.as_ptr()).addr).write(pool.address(bid));
-            (&raw mut (*slot.as_ptr()).len).write(pool.size);
-            (&raw mut (*slot.as_ptr()).bid).write(bid);
-            let tail = bufs
-                .memory
-                .field::<AtomicU16>(mem::offset_of!(Buf, resv) as u32);
-            tail.as_ref().store(bufs.tail, Ordering::Release);
+        if let Some(bufs) = &mut self.bufs {
+            bufs.give_back(pool, bid);
         }
     }
 

@@ -1,8 +1,8 @@
 //! What goes over a connection: receiving into the pool, sending from memory, sending bytes that were
 //! written, sending back.
 
+use super::abi::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe};
 use super::op::{self, Op, Tag};
-use super::ring::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe};
 use super::worker::{
     CLOSE_WHEN_SENT, PAUSED, RECEIVING, REPLYING, SENDING, SHUT, SPILLING, Worker,
 };

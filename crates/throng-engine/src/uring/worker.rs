@@ -5,10 +5,12 @@
 //! kernel fills buffers of a ring only while the ring is entered, so the loop deals with everything
 //! that an enter brought, sends back included, before it enters another ring ([`Worker::visit`]).
 
+use super::abi::{CQE_F_MORE, Cqe};
+use super::buffers::BufferPool;
 use super::op::{self, Op, Tag};
 use super::opening::{ACCEPT_REST, Listen};
 use super::outgoing::Outgoing;
-use super::ring::{BufferPool, CQE_F_MORE, Cqe, Ring};
+use super::ring::Ring;
 use super::spill::Spills;
 use crate::desk::{Desk, Fired, State};
 use crate::job::Job;

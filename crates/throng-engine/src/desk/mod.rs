@@ -1,18 +1,21 @@
-//! What both engines share: the table of connections, which of them to open next, and counting.
+//! What both engines share: the table of connections, their timers, whose turn it is, and counting.
 //!
 //! The engine tells the desk what happened to a connection and does what the [`Outbox`] says; the desk
 //! keeps states, timers and counters right, so that they mean the same on either engine.
 
-use crate::control::{Clock, Control, Order, Orders, Outlet};
-use crate::job::{Admission, ClientRole, Closing, Job, Role, ServerRole};
+mod opener;
+mod orders;
+mod places;
+
+use crate::control::{Clock, Control, Orders, Outlet};
+use crate::job::{Closing, Job, Role, ServerRole};
 use crate::socket::{Address, SocketOption};
-use std::collections::VecDeque;
+use opener::Opener;
+use places::Places;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic};
-use throng_core::pacing::ConnectPace;
-use throng_core::plan::Routes;
 use throng_core::stats::{Closed, Counters, Durations, FailCause};
 use throng_core::time::Time;
 use throng_core::wheel::Wheel;
@@ -20,8 +23,6 @@ use throng_core::wheel::Wheel;
 /// How long after a connection failed or closed it is tried again. Keeps a target that refuses
 /// everything from being hammered, and is short against what a person notices.
 const REOPEN_AFTER: Duration = Duration::from_millis(200);
-/// How often a full accept queue is looked at again.
-const ADMISSION_POLL: Duration = Duration::from_micros(250);
 /// How many connections a server worker may be ahead of the one with the fewest.
 const AHEAD: u64 = 512;
 /// Timers that fire in one round of the loop, so that sockets are looked after in between.
@@ -59,27 +60,6 @@ pub(crate) struct Conn<C> {
 /// all connections passes it over.
 const STARTED: u8 = 128;
 
-/// The client's list of what to open.
-struct Opener {
-    routes: Arc<Routes>,
-    targets: Vec<Address>,
-    /// For each target its sources; empty for the kernel's choice.
-    sources: Vec<Vec<Address>>,
-    first: u32,
-    step: u32,
-    count: u32,
-    /// The first connection that was never tried.
-    fresh: u32,
-    again: VecDeque<u32>,
-    in_flight: u32,
-    pace: ConnectPace,
-    timeout: Duration,
-    reconnect: bool,
-    admission: Option<Box<dyn Admission>>,
-    /// The accept queue had no room when last asked.
-    held_back: bool,
-}
-
 pub(crate) struct Desk<B: Behaviour> {
     pub behaviour: B,
     pub conns: Vec<Conn<B::Conn>>,
@@ -93,11 +73,8 @@ pub(crate) struct Desk<B: Behaviour> {
     opener: Option<Opener>,
     others: Vec<Arc<Counters>>,
     max: u32,
-    /// Server: the first place that was never used, and those that were given up.
-    fresh: u32,
-    freed: Vec<u32>,
-    /// Those in which something still goes on in the kernel, and when they are free.
-    resting: VecDeque<(Time, u32)>,
+    /// Server: where connections may go.
+    places: Places,
     closing: Closing,
     reads: Reads,
     options: Box<[SocketOption]>,
@@ -146,9 +123,7 @@ impl<B: Behaviour> Desk<B> {
             opener: None,
             others: Vec::new(),
             max: 0,
-            fresh: 0,
-            freed: Vec::new(),
-            resting: VecDeque::new(),
+            places: Places::default(),
             closing: job.closing,
             connect_times: Durations::default(),
             outlet: job.outlet,
@@ -169,6 +144,7 @@ impl<B: Behaviour> Desk<B> {
                 others,
             }) => {
                 (desk.listeners, desk.max, desk.others) = (listeners, max, others);
+                desk.places = Places::new(max);
             }
             Role::Client(client) => {
                 desk.max = client.count;
@@ -200,28 +176,13 @@ impl<B: Behaviour> Desk<B> {
 
     /// Server: whether there is a place for another connection.
     pub fn has_place(&self) -> bool {
-        !self.freed.is_empty() || self.fresh < self.max || self.has_rested()
-    }
-
-    /// Whether there is a place in which nothing goes on any more.
-    fn has_rested(&self) -> bool {
-        let first = self.resting.front();
-        first.is_some_and(|(at, _)| *at <= self.clock.now())
+        self.places.any(self.clock.now())
     }
 
     /// Server: a place for another connection; preferably one that was used before, whose memory is
     /// there already.
     pub fn take_place(&mut self) -> Option<u32> {
-        if self.has_rested() {
-            self.freed
-                .extend(self.resting.pop_front().map(|(_, index)| index));
-        }
-        let index = self.freed.pop().or_else(|| {
-            (self.fresh < self.max).then(|| {
-                self.fresh += 1;
-                self.fresh - 1
-            })
-        })?;
+        let index = self.places.take(self.clock.now())?;
         if index as usize >= self.conns.len() {
             self.conns.resize_with(index as usize + 1, Conn::default);
         }
@@ -230,14 +191,14 @@ impl<B: Behaviour> Desk<B> {
 
     /// Server: takes back a place that was not used.
     pub fn give_place(&mut self, index: u32) {
-        self.freed.push(index);
+        self.places.give(index);
     }
 
     /// Tells connection `index`'s behaviour of something.
     #[inline]
     fn tell(&mut self, index: u32, now: Time, what: impl FnOnce(&mut B, &mut B::Conn, &At)) {
         let id = match &self.opener {
-            Some(o) => o.first + o.step * index,
+            Some(o) => o.id(index),
             None => index,
         };
         let at = At {
@@ -251,78 +212,6 @@ impl<B: Behaviour> Desk<B> {
             &mut self.conns[index as usize].user,
             &at,
         );
-    }
-
-    /// Takes orders. Returns whether it is time to close.
-    pub fn take_orders(&mut self) -> bool {
-        let orders = self.control.orders();
-        if orders != self.orders {
-            let now = self.clock.now();
-            let before = self.orders;
-            let new = |order| orders.has(order) && !before.has(order);
-            if new(Order::StopTraffic) {
-                self.set_traffic(Traffic::Off, now);
-                self.started = None;
-            } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
-                self.set_traffic(Traffic::On, self.control.traffic_began());
-                self.started = Some(0);
-            }
-            if new(Order::Farewell) {
-                self.leaving = Some(0);
-            }
-            self.orders = orders;
-        }
-        let behaviour = &mut self.behaviour;
-        self.steered = self
-            .control
-            .steering(self.steered, |steer| behaviour.steer(steer));
-        let collection = self.control.collection();
-        if collection != self.collection {
-            self.collection = collection;
-            self.leave_measured(collection);
-        }
-        orders.has(Order::Close)
-    }
-
-    fn set_traffic(&mut self, traffic: Traffic, now: Time) {
-        self.traffic = traffic;
-        self.behaviour.traffic(traffic, now);
-    }
-
-    /// Whether no more connections are to be opened or accepted.
-    pub fn stopped_opening(&self) -> bool {
-        [Order::StopOpening, Order::Farewell, Order::Close]
-            .into_iter()
-            .any(|order| self.orders.has(order))
-    }
-
-    /// The next connection on which traffic is to be started, after that was ordered.
-    pub fn next_to_start(&mut self) -> Option<u32> {
-        let at = self.started.as_mut()?;
-        while (*at as usize) < self.conns.len() {
-            let index = *at;
-            *at += 1;
-            let conn = &self.conns[index as usize];
-            if conn.state == State::Open && conn.marks & STARTED == 0 {
-                return Some(index);
-            }
-        }
-        self.started = None;
-        None
-    }
-
-    /// The next connection to say farewell on, after that was ordered.
-    pub fn next_to_leave(&mut self) -> Option<u32> {
-        let at = self.leaving.as_mut()?;
-        while (*at as usize) < self.conns.len() {
-            let index = *at;
-            *at += 1;
-            if self.conns[index as usize].state == State::Open {
-                return Some(index);
-            }
-        }
-        self.leaving = None;
-        None
     }
 
     /// Farewell is to be said on a connection.
@@ -386,40 +275,16 @@ impl<B: Behaviour> Desk<B> {
         if self.stopped_opening() {
             return 0;
         }
-        let Some(o) = &mut self.opener else { return 0 };
-        let left = o.count - o.fresh + o.again.len() as u32;
-        if left == 0 {
-            return 0;
-        }
-        let mut ready = o.pace.ready(now, o.in_flight).min(left);
-        if self.behind {
-            // Messages that are due go first. But where more are asked for than can be sent, connections still
-            // come up.
-            ready = ready.min(1);
-        }
-        match &mut o.admission {
-            Some(admission) if ready > 0 => {
-                let room = admission.room();
-                o.held_back = room == 0;
-                ready.min(room)
-            }
-            _ => ready,
-        }
+        let opener = self.opener.as_mut();
+        opener.map_or(0, |o| o.ready(now, self.behind))
     }
 
     /// Takes the next connection to open, counts the attempt and starts its timeout. Call only as often
     /// as [`Desk::may_open`] said.
     pub fn open_next(&mut self, now: Time) -> Option<u32> {
         let o = self.opener.as_mut()?;
-        let index = o.again.pop_front().or_else(|| {
-            (o.fresh < o.count).then(|| {
-                o.fresh += 1;
-                o.fresh - 1
-            })
-        })?;
-        o.pace.started(1);
-        o.in_flight += 1;
-        let timeout = o.timeout;
+        let index = o.take()?;
+        let timeout = o.timeout();
         if index as usize >= self.conns.len() {
             self.conns.resize_with(index as usize + 1, Conn::default);
         }
@@ -434,9 +299,8 @@ impl<B: Behaviour> Desk<B> {
 
     /// Where connection `index` goes, and from where. The addresses stay in place for the whole run.
     pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
-        let o = self.opener.as_ref().expect("only a client routes");
-        let (target, source) = o.routes.pick(o.first + o.step * index);
-        (&o.targets[target], source.map(|s| &o.sources[target][s]))
+        let opener = self.opener.as_ref().expect("only a client routes");
+        opener.route(index)
     }
 
     /// An attempt succeeded.
@@ -450,8 +314,7 @@ impl<B: Behaviour> Desk<B> {
         self.connect_times.record(took);
         self.counters.established.add(1);
         if let Some(o) = &mut self.opener {
-            o.in_flight -= 1;
-            o.pace.succeeded(now, took);
+            o.succeeded(now, took);
         }
         self.opened(index, now, out);
     }
@@ -505,12 +368,9 @@ impl<B: Behaviour> Desk<B> {
     pub fn failed(&mut self, index: u32, cause: FailCause, now: Time) {
         self.counters.failed(cause);
         if let Some(o) = &mut self.opener {
-            o.in_flight -= 1;
-            if cause == FailCause::TimedOut {
-                o.pace.timed_out(now, o.timeout);
-            }
+            o.failed(now, cause);
         }
-        self.leave(index, now + REOPEN_AFTER);
+        self.leave(index, now + REOPEN_AFTER, false);
     }
 
     /// A connection ended. The place is not the engine's any more, but if it is `busy` something of it goes on
@@ -526,20 +386,18 @@ impl<B: Behaviour> Desk<B> {
         };
         self.counters.closed(why, 1);
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
-        if busy && self.opener.is_none() {
-            self.resting.push_back((again, index));
-        }
-        self.leave(index, again);
+        self.leave(index, again, busy);
     }
 
-    /// Gives up a place; a client opens it again at `again`.
-    fn leave(&mut self, index: u32, again: Time) {
+    /// Gives up a place. A client opens it again at `again`; a server may use it again at once, or from then on
+    /// if it is `busy`.
+    fn leave(&mut self, index: u32, again: Time, busy: bool) {
         let conn = &mut self.conns[index as usize];
         conn.generation = conn.generation.wrapping_add(1);
         conn.marks = 0;
         conn.state = State::Free;
         if let Some(o) = &self.opener {
-            if o.reconnect {
+            if o.reconnects() {
                 conn.state = State::Waiting;
                 self.wheel.set(index, again);
             } else {
@@ -549,8 +407,9 @@ impl<B: Behaviour> Desk<B> {
             if B::TIMERS {
                 self.wheel.cancel(index);
             }
-            if self.resting.back().is_none_or(|(_, last)| *last != index) {
-                self.freed.push(index);
+            match busy {
+                true => self.places.give_at(index, again),
+                false => self.places.give(index),
             }
         }
     }
@@ -584,7 +443,7 @@ impl<B: Behaviour> Desk<B> {
             match conns[index as usize].state {
                 State::Connecting => fired.push(Fired::GiveUp(index)),
                 State::Open => fired.push(Fired::Wake(index)),
-                State::Waiting => opener.iter_mut().for_each(|o| o.again.push_back(index)),
+                State::Waiting => opener.iter_mut().for_each(|o| o.open_again(index)),
                 State::Free => {}
             }
         });
@@ -601,67 +460,14 @@ impl<B: Behaviour> Desk<B> {
         {
             return Some(Duration::ZERO);
         }
-        let opening = self
-            .opener
-            .as_ref()
-            .filter(|o| !self.stopped_opening() && (o.fresh < o.count || !o.again.is_empty()));
-        let open = opening.and_then(|o| {
-            if o.held_back {
-                Some(now + ADMISSION_POLL)
-            } else if o.pace.has_room(o.in_flight) {
-                Some(o.pace.next())
-            } else {
-                None
-            }
-        });
-        let full = self.freed.is_empty() && self.fresh == self.max;
-        let rested = self.resting.front().filter(|_| full).map(|(at, _)| *at);
+        let opening = self.opener.as_ref().filter(|_| !self.stopped_opening());
         self.wheel
             .next()
             .into_iter()
-            .chain(open)
-            .chain(rested)
+            .chain(opening.and_then(|o| o.next_look(now)))
+            .chain(self.places.next_free())
             .chain(self.behaviour.next_arrival())
             .min()
             .map(|at| at.since(now))
-    }
-
-    /// Ends the desk's work.
-    pub fn done(mut self) {
-        self.leave_measured(u32::MAX);
-    }
-
-    /// Leaves what was measured since the last time where the watcher finds it.
-    fn leave_measured(&mut self, collection: u32) {
-        let mut measured = self.behaviour.take_measured();
-        measured
-            .connect
-            .merge(&std::mem::take(&mut self.connect_times));
-        self.outlet.put(collection, measured);
-    }
-}
-
-impl Opener {
-    fn new(client: ClientRole) -> Opener {
-        let routes = &client.routes;
-        Opener {
-            targets: routes.targets().map(Address::new).collect(),
-            sources: routes
-                .sources_by_target()
-                .map(|all| all.iter().copied().map(Address::source).collect())
-                .collect(),
-            routes: client.routes,
-            first: client.first,
-            step: client.step,
-            count: client.count,
-            fresh: 0,
-            again: VecDeque::new(),
-            in_flight: 0,
-            pace: client.pace,
-            timeout: client.timeout,
-            reconnect: client.reconnect,
-            admission: client.admission,
-            held_back: false,
-        }
     }
 }

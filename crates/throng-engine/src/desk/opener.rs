@@ -1,0 +1,157 @@
+//! What a client opens next: connections in order, and again those that failed or closed.
+
+use crate::job::{Admission, ClientRole};
+use crate::socket::Address;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use throng_core::pacing::ConnectPace;
+use throng_core::plan::Routes;
+use throng_core::stats::FailCause;
+use throng_core::time::Time;
+
+/// How often a full accept queue is looked at again.
+const ADMISSION_POLL: Duration = Duration::from_micros(250);
+
+/// The client's list of what to open.
+pub(super) struct Opener {
+    routes: Arc<Routes>,
+    targets: Vec<Address>,
+    /// For each target its sources; empty for the kernel's choice.
+    sources: Vec<Vec<Address>>,
+    first: u32,
+    step: u32,
+    count: u32,
+    /// The first connection that was never tried.
+    fresh: u32,
+    again: VecDeque<u32>,
+    in_flight: u32,
+    pace: ConnectPace,
+    timeout: Duration,
+    reconnect: bool,
+    admission: Option<Box<dyn Admission>>,
+    /// The accept queue had no room when last asked.
+    held_back: bool,
+}
+
+impl Opener {
+    pub fn new(client: ClientRole) -> Opener {
+        let routes = &client.routes;
+        Opener {
+            targets: routes.targets().map(Address::new).collect(),
+            sources: routes
+                .sources_by_target()
+                .map(|all| all.iter().copied().map(Address::source).collect())
+                .collect(),
+            routes: client.routes,
+            first: client.first,
+            step: client.step,
+            count: client.count,
+            fresh: 0,
+            again: VecDeque::new(),
+            in_flight: 0,
+            pace: client.pace,
+            timeout: client.timeout,
+            reconnect: client.reconnect,
+            admission: client.admission,
+            held_back: false,
+        }
+    }
+
+    /// The run's number of the worker's connection `index`.
+    #[inline]
+    pub fn id(&self, index: u32) -> u32 {
+        self.first + self.step * index
+    }
+
+    /// How long an attempt may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether connections that end are opened again.
+    pub fn reconnects(&self) -> bool {
+        self.reconnect
+    }
+
+    /// How many are still to be opened.
+    fn left(&self) -> u32 {
+        self.count - self.fresh + self.again.len() as u32
+    }
+
+    /// How many connections may be opened now. `behind`: timers that are due have not all fired.
+    pub fn ready(&mut self, now: Time, behind: bool) -> u32 {
+        let left = self.left();
+        if left == 0 {
+            return 0;
+        }
+        let mut ready = self.pace.ready(now, self.in_flight).min(left);
+        if behind {
+            // Messages that are due go first. But where more are asked for than can be sent, connections still
+            // come up.
+            ready = ready.min(1);
+        }
+        match &mut self.admission {
+            Some(admission) if ready > 0 => {
+                let room = admission.room();
+                self.held_back = room == 0;
+                ready.min(room)
+            }
+            _ => ready,
+        }
+    }
+
+    /// When [`Opener::ready`] may say more, if that does not depend on what happens to attempts.
+    pub fn next_look(&self, now: Time) -> Option<Time> {
+        if self.left() == 0 {
+            None
+        } else if self.held_back {
+            Some(now + ADMISSION_POLL)
+        } else if self.pace.has_room(self.in_flight) {
+            Some(self.pace.next())
+        } else {
+            None
+        }
+    }
+
+    /// Takes the next connection to open: an attempt is under way on it.
+    pub fn take(&mut self) -> Option<u32> {
+        let index = self.again.pop_front().or_else(|| {
+            (self.fresh < self.count).then(|| {
+                self.fresh += 1;
+                self.fresh - 1
+            })
+        })?;
+        self.pace.started(1);
+        self.in_flight += 1;
+        Some(index)
+    }
+
+    /// Opens connection `index` again, when its turn comes.
+    pub fn open_again(&mut self, index: u32) {
+        self.again.push_back(index);
+    }
+
+    /// Where connection `index` goes, and from where. The addresses stay in place for the whole run.
+    pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
+        let (target, source) = self.routes.pick(self.id(index));
+        (
+            &self.targets[target],
+            source.map(|s| &self.sources[target][s]),
+        )
+    }
+
+    /// An attempt succeeded after `took`.
+    pub fn succeeded(&mut self, now: Time, took: Duration) {
+        self.in_flight -= 1;
+        self.pace.succeeded(now, took);
+    }
+
+    /// An attempt failed.
+    pub fn failed(&mut self, now: Time, cause: FailCause) {
+        self.in_flight -= 1;
+        if cause == FailCause::TimedOut {
+            self.pace.timed_out(now, self.timeout);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What the run's orders ask of a worker: traffic on and off, farewell, what was measured, the end.
+
+use super::{Desk, STARTED, State};
+use crate::control::Order;
+use throng_core::behaviour::{Behaviour, Traffic};
+use throng_core::time::Time;
+
+impl<B: Behaviour> Desk<B> {
+    /// Takes orders. Returns whether it is time to close.
+    pub fn take_orders(&mut self) -> bool {
+        let orders = self.control.orders();
+        if orders != self.orders {
+            let now = self.clock.now();
+            let before = self.orders;
+            let new = |order| orders.has(order) && !before.has(order);
+            if new(Order::StopTraffic) {
+                self.set_traffic(Traffic::Off, now);
+                self.started = None;
+            } else if new(Order::StartTraffic) && !orders.has(Order::StopTraffic) {
+                self.set_traffic(Traffic::On, self.control.traffic_began());
+                self.started = Some(0);
+            }
+            if new(Order::Farewell) {
+                self.leaving = Some(0);
+            }
+            self.orders = orders;
+        }
+        let behaviour = &mut self.behaviour;
+        self.steered = self
+            .control
+            .steering(self.steered, |steer| behaviour.steer(steer));
+        let collection = self.control.collection();
+        if collection != self.collection {
+            self.collection = collection;
+            self.leave_measured(collection);
+        }
+        orders.has(Order::Close)
+    }
+
+    pub(super) fn set_traffic(&mut self, traffic: Traffic, now: Time) {
+        self.traffic = traffic;
+        self.behaviour.traffic(traffic, now);
+    }
+
+    /// Whether no more connections are to be opened or accepted.
+    pub fn stopped_opening(&self) -> bool {
+        [Order::StopOpening, Order::Farewell, Order::Close]
+            .into_iter()
+            .any(|order| self.orders.has(order))
+    }
+
+    /// The next connection on which traffic is to be started, after that was ordered.
+    pub fn next_to_start(&mut self) -> Option<u32> {
+        let at = self.started.as_mut()?;
+        while (*at as usize) < self.conns.len() {
+            let index = *at;
+            *at += 1;
+            let conn = &self.conns[index as usize];
+            if conn.state == State::Open && conn.marks & STARTED == 0 {
+                return Some(index);
+            }
+        }
+        self.started = None;
+        None
+    }
+
+    /// The next connection to say farewell on, after that was ordered.
+    pub fn next_to_leave(&mut self) -> Option<u32> {
+        let at = self.leaving.as_mut()?;
+        while (*at as usize) < self.conns.len() {
+            let index = *at;
+            *at += 1;
+            if self.conns[index as usize].state == State::Open {
+                return Some(index);
+            }
+        }
+        self.leaving = None;
+        None
+    }
+
+    /// Ends the desk's work.
+    pub fn done(mut self) {
+        self.leave_measured(u32::MAX);
+    }
+
+    /// Leaves what was measured since the last time where the watcher finds it.
+    fn leave_measured(&mut self, collection: u32) {
+        let mut measured = self.behaviour.take_measured();
+        measured
+            .connect
+            .merge(&std::mem::take(&mut self.connect_times));
+        self.outlet.put(collection, measured);
+    }
+}

@@ -1,0 +1,106 @@
+//! How connections come up: connecting, and accepting.
+
+use super::poll;
+use super::worker::{LISTENER, Worker};
+use crate::socket::{self, PORT_LATER, fail_cause};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+use throng_core::behaviour::Behaviour;
+use throng_core::stats::{Closed, FailCause};
+use throng_core::time::Time;
+
+/// Connections opened, or accepted from one listener, in one round of the loop.
+const OPENS_A_ROUND: u32 = 16;
+const ACCEPTS_A_ROUND: u32 = 64;
+/// How long a worker that does not accept rests before it looks again.
+pub(super) const ACCEPT_REST: Duration = Duration::from_millis(1);
+
+impl<B: Behaviour> Worker<B> {
+    pub(super) fn open(&mut self, now: Time) {
+        for _ in 0..self.desk.may_open(now).min(OPENS_A_ROUND) {
+            let Some(index) = self.desk.open_next(now) else {
+                break;
+            };
+            if let Err(errno) = self.connect(index) {
+                self.fail(index, fail_cause(errno), now);
+            }
+        }
+    }
+
+    fn connect(&mut self, index: u32) -> Result<(), i32> {
+        let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
+        let (target, source) = self.desk.route(index);
+        let file = socket::stream(target.family()).map_err(errno)?;
+        let fd = file.as_raw_fd();
+        if let Some(source) = source {
+            socket::set_options(&[PORT_LATER], fd).map_err(errno)?;
+            socket::bind(fd, source).map_err(errno)?;
+        }
+        socket::set_options(self.desk.options(), fd).map_err(errno)?;
+        poll::connect(fd, target)?;
+        self.poll.add_edges(fd, self.key(index)).map_err(errno)?;
+        self.keep(index, file);
+        Ok(())
+    }
+
+    pub(super) fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
+        if let Some(file) = self.files.get_mut(index as usize) {
+            *file = None;
+        }
+        self.desk.failed(index, cause, now);
+    }
+
+    /// Registers the listeners while this worker is to accept. Every worker sees every listener, so a
+    /// worker that does not take a connection leaves it to the others.
+    pub(super) fn watch_listeners(&mut self, now: Time) -> io::Result<()> {
+        let room = self.desk.has_place();
+        let wanted = room
+            && !self.desk.stopped_opening()
+            && now >= self.accept_again
+            && !self.desk.is_ahead();
+        if wanted != self.accepting {
+            self.accepting = wanted;
+            for (i, listener) in self.desk.listeners.iter().enumerate() {
+                if wanted {
+                    self.poll
+                        .add_readable(listener.as_raw_fd(), LISTENER | i as u64)?;
+                } else {
+                    self.poll.remove(listener.as_raw_fd());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn accept(&mut self, listener: usize, now: Time) {
+        for _ in 0..ACCEPTS_A_ROUND {
+            let Some(index) = self.desk.take_place() else {
+                return;
+            };
+            match poll::accept(self.desk.listeners[listener].as_raw_fd()) {
+                Ok(file) => self.accepted(index, file, now),
+                Err(errno) => {
+                    self.desk.give_place(index);
+                    if !matches!(errno, libc::EAGAIN | libc::ECONNABORTED) {
+                        self.accept_again = now + ACCEPT_REST;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, index: u32, file: OwnedFd, now: Time) {
+        let added = self.poll.add_edges(file.as_raw_fd(), self.key(index));
+        self.keep(index, file);
+        let mut out = self.outbox();
+        self.desk.accepted(index, now, &mut out);
+        if added.is_err() {
+            // No memory for a registration: the connection can't be served.
+            self.finish(index, Closed::Error, now);
+            return;
+        }
+        self.apply(index, out, 0, now);
+    }
+}

@@ -1,0 +1,123 @@
+//! Receiving: as much as there is, as much as a behaviour asked for, or only whether the peer has left.
+
+use super::poll;
+use super::sending::Rest;
+use super::worker::{BLOCKED, BUFFER_BYTES, CLOSE_WHEN_SENT, PEER_CLOSED, TO_READ, Worker};
+use crate::socket::close_cause;
+use throng_core::behaviour::{Behaviour, Reads};
+use throng_core::stats::Closed;
+use throng_core::time::Time;
+
+/// What is thrown away at once, at most.
+const DISCARD_BYTES: usize = 1024 * 1024;
+/// A peer that lets this much wait is not read from.
+const PAUSE_ABOVE: usize = 256 * 1024;
+/// Reads of one connection before the others get their turn.
+const READS_A_TURN: usize = 8;
+
+impl<B: Behaviour> Worker<B> {
+    /// Reads until there is nothing more, the connection is blocked, or it had its turn.
+    pub(super) fn read(&mut self, index: u32) {
+        let generation = self.desk.conns[index as usize].generation;
+        for _ in 0..READS_A_TURN {
+            if self.waits_for_peer(index) {
+                // Read on once the peer has read.
+                return;
+            }
+            if !self.read_once(index, BUFFER_BYTES) || !self.is_current(index, generation) {
+                return;
+            }
+        }
+        let conn = &mut self.desk.conns[index as usize];
+        if conn.marks & TO_READ == 0 {
+            conn.marks |= TO_READ;
+            self.to_read.push_back((index, generation));
+        }
+    }
+
+    /// Reads up to `most` bytes, now or once there are some.
+    pub(super) fn read_some(&mut self, index: u32, most: usize) {
+        let generation = self.desk.conns[index as usize].generation;
+        if !self.read_once(index, most) && self.is_current(index, generation) {
+            self.asked.insert(index, most);
+        }
+    }
+
+    /// Reads up to `most` bytes. Returns whether there were any.
+    fn read_once(&mut self, index: u32, most: usize) -> bool {
+        let fd = self.fd(index);
+        let discards = self.desk.reads() == Reads::Discards;
+        let got = match discards {
+            true => poll::discard(fd, DISCARD_BYTES),
+            false => {
+                let most = most.min(BUFFER_BYTES);
+                poll::receive(fd, &mut self.buffer[..most])
+            }
+        };
+        let now = self.desk.clock.now();
+        match got {
+            Ok(0) => {
+                // What it sent before is still answered, and what was to be sent before closing still is.
+                if self.owes_replies(index) {
+                    self.desk.conns[index as usize].marks |= CLOSE_WHEN_SENT | PEER_CLOSED;
+                } else if self.desk.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 {
+                    self.finish(index, Closed::ByPeer, now);
+                }
+                false
+            }
+            Ok(n) if discards => {
+                self.desk.discarded(n);
+                true
+            }
+            Ok(n) => {
+                let mut out = self.outbox();
+                self.desk.received(index, &self.buffer[..n], now, &mut out);
+                self.apply(index, out, n, now);
+                true
+            }
+            Err(libc::EAGAIN) => false,
+            Err(errno) => {
+                self.finish(index, close_cause(errno), now);
+                false
+            }
+        }
+    }
+
+    /// Whether so much waits for the peer to read it that we don't read from it.
+    pub(super) fn waits_for_peer(&self, index: u32) -> bool {
+        self.replies(index).map(Rest::len).sum::<usize>() > PAUSE_ABOVE
+    }
+
+    /// Whether replies wait for the peer to read them.
+    fn owes_replies(&self, index: u32) -> bool {
+        self.replies(index).next().is_some()
+    }
+
+    fn replies(&self, index: u32) -> impl Iterator<Item = &Rest> {
+        let blocked = self.desk.conns[index as usize].marks & BLOCKED != 0;
+        let waiting = blocked.then(|| self.blocked.get(&index)).flatten();
+        let replies = |r: &&Rest| matches!(r, Rest::Bytes { to_tell: None, .. });
+        waiting.into_iter().flatten().filter(replies)
+    }
+
+    pub(super) fn read_later(&mut self, index: u32) {
+        let conn = &mut self.desk.conns[index as usize];
+        if conn.marks & TO_READ == 0 {
+            conn.marks |= TO_READ;
+            self.to_read.push_back((index, conn.generation));
+        }
+    }
+
+    /// Ends a connection that is never read from if its peer has closed or reset it.
+    pub(super) fn look_whether_gone(&mut self, index: u32, events: u32, now: Time) {
+        let reset = events & libc::EPOLLERR as u32 != 0;
+        if reset || events & (libc::EPOLLRDHUP | libc::EPOLLHUP) as u32 != 0 {
+            let why = match self.desk.conns[index as usize].marks & CLOSE_WHEN_SENT {
+                0 if reset => Closed::ResetByPeer,
+                0 => Closed::ByPeer,
+                _ => Closed::ByUs,
+            };
+            self.finish(index, why, now);
+        }
+    }
+}

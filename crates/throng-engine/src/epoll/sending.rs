@@ -1,0 +1,229 @@
+//! Sending: from where bytes lie as far as the kernel takes them; what it does not take waits.
+
+use super::poll;
+use super::worker::{BLOCKED, CLOSE_WHEN_SENT, PEER_CLOSED, TO_TELL, Worker};
+use crate::socket::close_cause;
+use std::ops::Range;
+use throng_core::behaviour::Behaviour;
+use throng_core::stats::Closed;
+use throng_core::time::Time;
+
+/// Something to send, and how far that is done.
+pub(super) enum Rest {
+    /// Of the behaviour's memory; `whole` is the length of the send.
+    Memory {
+        left: Range<usize>,
+        whole: usize,
+        more: bool,
+    },
+    /// Of bytes that were written or received; `to_tell` is what the behaviour is to be told of.
+    Bytes {
+        bytes: Vec<u8>,
+        taken: usize,
+        to_tell: Option<usize>,
+        more: bool,
+    },
+}
+
+/// Where bytes to send lie.
+pub(super) enum Source<'a> {
+    /// This many at the beginning of the receive buffer.
+    Received(usize),
+    /// Here.
+    Written(&'a [u8]),
+}
+
+impl Rest {
+    /// Of how many bytes the behaviour is to be told once all is sent.
+    fn to_tell(&self) -> Option<usize> {
+        match self {
+            Rest::Memory { whole, .. } => Some(*whole),
+            Rest::Bytes { to_tell, .. } => *to_tell,
+        }
+    }
+
+    /// What is left to send.
+    pub fn len(&self) -> usize {
+        match self {
+            Rest::Memory { left, .. } => left.len(),
+            Rest::Bytes { bytes, taken, .. } => bytes.len() - taken,
+        }
+    }
+}
+
+impl<B: Behaviour> Worker<B> {
+    fn took(&mut self, n: usize) {
+        self.desk.counters.writes.add(1);
+        self.desk.counters.bytes_sent.add(n as u64);
+    }
+
+    /// Sends bytes from where they lie as far as the kernel takes them, and keeps a copy of the rest.
+    pub(super) fn send_bytes(
+        &mut self,
+        index: u32,
+        from: Source,
+        tell: bool,
+        more: bool,
+        now: Time,
+    ) {
+        let fd = self.fd(index);
+        let bytes = match from {
+            Source::Received(n) => &self.buffer[..n],
+            Source::Written(bytes) => bytes,
+        };
+        let mut taken = 0;
+        if self.desk.conns[index as usize].marks & BLOCKED == 0 {
+            match poll::send(fd, bytes, more) {
+                Ok(n) => taken = n,
+                Err(libc::EAGAIN) => {}
+                Err(errno) => {
+                    self.finish(index, close_cause(errno), now);
+                    return;
+                }
+            }
+        }
+        let len = bytes.len();
+        let rest = Rest::Bytes {
+            bytes: match taken == len {
+                true => Vec::new(),
+                false => bytes[taken..].to_vec(),
+            },
+            taken: 0,
+            to_tell: tell.then_some(len),
+            more,
+        };
+        if taken > 0 {
+            self.took(taken);
+        }
+        if taken < len {
+            self.block(index, rest);
+        } else {
+            self.all_taken(index, tell.then_some(len), now);
+        }
+    }
+
+    fn block(&mut self, index: u32, rest: Rest) {
+        self.desk.conns[index as usize].marks |= BLOCKED;
+        self.blocked.entry(index).or_default().push_back(rest);
+    }
+
+    /// Sends `rest` as far as the kernel takes it, and keeps what it does not take.
+    pub(super) fn send(&mut self, index: u32, mut rest: Rest, now: Time) {
+        if self.desk.conns[index as usize].marks & BLOCKED != 0 {
+            self.block(index, rest);
+            return;
+        }
+        match self.send_on(index, &mut rest) {
+            Ok(true) => self.all_taken(index, rest.to_tell(), now),
+            Ok(false) => self.block(index, rest),
+            Err(errno) => self.finish(index, close_cause(errno), now),
+        }
+    }
+
+    /// Sends of `rest` what the kernel takes. Returns whether that was all.
+    fn send_on(&mut self, index: u32, rest: &mut Rest) -> Result<bool, i32> {
+        let fd = self.fd(index);
+        while rest.len() > 0 {
+            let (bytes, more) = match &*rest {
+                Rest::Memory { left, more, .. } => (&self.memory[left.clone()], *more),
+                Rest::Bytes {
+                    bytes, taken, more, ..
+                } => (&bytes[*taken..], *more),
+            };
+            match poll::send(fd, bytes, more) {
+                Ok(n) => {
+                    self.took(n);
+                    match rest {
+                        Rest::Memory { left, .. } => left.start += n,
+                        Rest::Bytes { taken, .. } => *taken += n,
+                    }
+                }
+                Err(libc::EAGAIN) => return Ok(false),
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Something was taken whole. Its behaviour is told from the loop.
+    fn all_taken(&mut self, index: u32, to_tell: Option<usize>, now: Time) {
+        let conn = &mut self.desk.conns[index as usize];
+        match to_tell {
+            Some(n) => {
+                conn.marks |= TO_TELL;
+                self.sent.push_back((index, conn.generation, n));
+            }
+            None => self.close_if_sent(index, now),
+        }
+    }
+
+    /// Goes on with what was blocked.
+    pub(super) fn write_on(&mut self, index: u32, now: Time) {
+        let generation = self.desk.conns[index as usize].generation;
+        if self.desk.conns[index as usize].marks & BLOCKED == 0 {
+            return;
+        }
+        let reads_not = self.waits_for_peer(index);
+        let Some(mut waiting) = self.blocked.remove(&index) else {
+            return;
+        };
+        while let Some(mut rest) = waiting.pop_front() {
+            match self.send_on(index, &mut rest) {
+                Ok(true) => {
+                    if let Some(n) = rest.to_tell() {
+                        self.desk.conns[index as usize].marks |= TO_TELL;
+                        self.sent.push_back((index, generation, n));
+                    }
+                }
+                Ok(false) => {
+                    waiting.push_front(rest);
+                    break;
+                }
+                Err(errno) => {
+                    self.finish(index, close_cause(errno), now);
+                    return;
+                }
+            }
+        }
+        if waiting.is_empty() {
+            self.desk.conns[index as usize].marks &= !BLOCKED;
+        } else {
+            self.blocked.insert(index, waiting);
+        }
+        if reads_not && !self.waits_for_peer(index) {
+            // Reading stopped for this; its edge may have passed meanwhile.
+            self.read_later(index);
+        }
+        self.close_if_sent(index, now);
+    }
+
+    /// Tells behaviours of the sends that were taken whole since the last time.
+    pub(super) fn tell_sent(&mut self) {
+        let now = self.desk.clock.now();
+        for _ in 0..self.sent.len() {
+            let Some((index, generation, whole)) = self.sent.pop_front() else {
+                return;
+            };
+            if self.is_current(index, generation) {
+                let mut out = self.outbox();
+                self.desk.conns[index as usize].marks &= !TO_TELL;
+                self.desk.sent(index, whole, now, &mut out);
+                self.apply(index, out, 0, now);
+            }
+        }
+    }
+
+    /// Closes a connection that was to be closed, if nothing of it is under way.
+    pub(super) fn close_if_sent(&mut self, index: u32, now: Time) {
+        let marks = self.desk.conns[index as usize].marks;
+        if marks & (CLOSE_WHEN_SENT | BLOCKED | TO_TELL) == CLOSE_WHEN_SENT {
+            let by_peer = marks & PEER_CLOSED != 0;
+            let why = if by_peer {
+                Closed::ByPeer
+            } else {
+                Closed::ByUs
+            };
+            self.finish(index, why, now);
+        }
+    }
+}
