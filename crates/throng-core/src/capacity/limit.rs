@@ -1,0 +1,199 @@
+//! A row: a limit, what it allows, where that number comes from, and what lifts it.
+
+use super::why_unread;
+use crate::host::Host;
+use serde::{Deserialize, Serialize};
+
+/// What a limit bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKind {
+    /// The engine that was asked for can't be used.
+    Engine,
+    /// A source address that can't be used for a target.
+    SourceAddress,
+    /// Local ports × source addresses × targets.
+    FourTuples,
+    /// The ports of reverse proxies towards their backends.
+    ProxyPorts,
+    /// RLIMIT_NOFILE of throng's own process.
+    OpenFiles,
+    /// `fs.file-max`, of the whole machine.
+    SystemFiles,
+    /// The machine's memory.
+    Memory,
+    /// A cgroup's memory.
+    CgroupMemory,
+    /// `net.ipv4.tcp_mem`: the memory of all socket buffers.
+    TcpMemory,
+    /// Entries of connection tracking.
+    Conntrack,
+    /// The file limit of the target's own process, if that is here.
+    TargetFiles,
+    /// A limit of the target's own, at which it closes what comes beyond. Only a run can find it.
+    TargetConnections,
+    /// Connections that wait to be accepted.
+    AcceptQueue,
+    /// Handshakes that have not ended.
+    SynBacklog,
+}
+
+impl LimitKind {
+    /// In words, as a row's label.
+    pub fn words(self) -> &'static str {
+        match self {
+            LimitKind::Engine => "engine",
+            LimitKind::SourceAddress => "source address",
+            LimitKind::FourTuples => "four-tuples",
+            LimitKind::ProxyPorts => "proxies' ports",
+            LimitKind::OpenFiles => "open files",
+            LimitKind::SystemFiles => "system's files",
+            LimitKind::Memory => "memory",
+            LimitKind::CgroupMemory => "cgroup's memory",
+            LimitKind::TcpMemory => "TCP's memory",
+            LimitKind::Conntrack => "conntrack",
+            LimitKind::TargetFiles => "target's files",
+            LimitKind::TargetConnections => "target's connections",
+            LimitKind::AcceptQueue => "accept queue",
+            LimitKind::SynBacklog => "SYN backlog",
+        }
+    }
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Connections held: these limits bound the capacity.
+    Held,
+    /// Connections that come up at the same moment: these bound the speed.
+    AtOnce,
+}
+
+/// A limit: what it allows, why, and what lifts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Which one.
+    pub kind: LimitKind,
+    /// What `allows` counts.
+    pub measure: Measure,
+    /// How many connections it allows. `None` if it does not bind, or, with `unread`, if that can't be
+    /// told.
+    pub allows: Option<u64>,
+    /// Why it can't be told what it allows.
+    pub unread: Option<String>,
+    /// Whether more is sure to fail. Else it depends on what is not known: privileges, traffic.
+    pub sure: bool,
+    /// Its value, in words.
+    pub value: String,
+    /// Where the numbers come from: files, sysctls.
+    pub source: String,
+    /// What lifts it, the most useful first.
+    pub lifts: Vec<Lift>,
+}
+
+/// A way to lift a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lift {
+    /// What to do, in words.
+    pub what: String,
+    /// The command, if there is one.
+    pub command: Option<String>,
+    /// What the limit allows then, if that can be told.
+    pub allows: Option<u64>,
+}
+
+impl Lift {
+    pub(super) fn by(what: impl Into<String>) -> Lift {
+        Lift {
+            what: what.into(),
+            command: None,
+            allows: None,
+        }
+    }
+
+    pub(super) fn command(mut self, command: impl Into<String>) -> Lift {
+        self.command = Some(command.into());
+        self
+    }
+
+    pub(super) fn allowing(mut self, n: u64) -> Lift {
+        self.allows = Some(n);
+        self
+    }
+}
+
+impl Limit {
+    /// A bound on the connections held; more is sure to fail.
+    pub(super) fn held(
+        kind: LimitKind,
+        allows: u64,
+        value: String,
+        source: impl Into<String>,
+    ) -> Limit {
+        Limit {
+            kind,
+            measure: Measure::Held,
+            allows: Some(allows),
+            unread: None,
+            sure: true,
+            value,
+            source: source.into(),
+            lifts: Vec::new(),
+        }
+    }
+
+    /// One that does not bind.
+    pub(super) fn free(
+        kind: LimitKind,
+        value: impl Into<String>,
+        source: impl Into<String>,
+    ) -> Limit {
+        Limit {
+            allows: None,
+            sure: false,
+            ..Limit::held(kind, 0, value.into(), source)
+        }
+    }
+
+    /// One that can't be told, because `what` was not read.
+    pub(super) fn unread(kind: LimitKind, host: &Host, what: &str) -> Limit {
+        let why = why_unread(host, what);
+        Limit {
+            unread: Some(why),
+            ..Limit::free(kind, "not known", what)
+        }
+    }
+
+    pub(super) fn unsure(mut self) -> Limit {
+        self.sure = false;
+        self
+    }
+
+    pub(super) fn lifted(mut self, lifts: impl IntoIterator<Item = Lift>) -> Limit {
+        self.lifts.extend(lifts);
+        self
+    }
+
+    /// Whether it allows less than `asked`.
+    pub fn is_short_of(&self, asked: u64) -> bool {
+        self.measure == Measure::Held && self.allows.is_some_and(|n| n < asked)
+    }
+
+    /// What lifts it, in one line: the first two ways. [`Limit::lifts`] has them all.
+    pub fn remedy(&self) -> String {
+        let all: Vec<String> = self
+            .lifts
+            .iter()
+            .take(2)
+            .map(|lift| match &lift.command {
+                Some(command) => format!("{}: {command}", lift.what),
+                None => lift.what.clone(),
+            })
+            .collect();
+        match all.len() {
+            0 => "Nothing lifts it here.".into(),
+            _ => format!("To lift it: {}.", all.join("; or ")),
+        }
+    }
+}
