@@ -2,6 +2,9 @@
 //! generated from here. A file for each subcommand; `messages` and `tls` are options that several share,
 //! and `tcpkali` is what is different when the program is called by that name.
 
+// Doc comments are help texts here: brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 mod load;
 mod messages;
 mod plan;
