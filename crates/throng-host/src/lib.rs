@@ -7,9 +7,9 @@
 //! [`tuning`] alone changes the machine, and puts it back.
 //!
 //! Every value is plain data (serde), read when asked and never cached, unless its type says so.
-//! Nothing but [`tuning`] needs privileges, though root sees more. What can't be read (an unprivileged user, a container without
-//! `/proc/sys`, a kernel without IPv6) is a `None` or an [`std::io::Error`] that names the file.
-//! Parsers take `&str`, so that they are tested on texts from machines that we don't have.
+//! Nothing but [`tuning`] needs privileges, though root sees more. What can't be read (an unprivileged user,
+//! a container without `/proc/sys`, a kernel without IPv6) is a `None` or an [`std::io::Error`] that names the
+//! file. Parsers take `&str`, so that they are tested on texts from machines that we don't have.
 //!
 //! Network values are those of the process's network namespace, except where the kernel counts
 //! for the whole machine; then the field's documentation says so.
