@@ -11,6 +11,8 @@ use rustls::{CipherSuite, ConnectionTrafficSecrets, ProtocolVersion};
 
 /// Keys that a worker keeps ready: those of 512 connections, 600 KiB at most.
 const READY: usize = 1024;
+/// Of so many keys that were not ready one is kept.
+const PATIENCE: u32 = 16;
 /// How many records AES-GCM may protect with one key (RFC 8446 section 5.5).
 const AES_GCM_RECORDS: u64 = 1 << 24;
 
@@ -125,18 +127,31 @@ pub(crate) fn rank(suite: CipherSuite) -> u8 {
     }
 }
 
-/// Keys made ready, the last ones used.
+/// Keys made ready: those of connections that are active again and again, if they are not too many.
+///
+/// A key that is not ready is made so for its record alone, and only one of [`PATIENCE`] of them takes the
+/// place of another. So with few active connections among many all keys are soon ready; with more of them than
+/// there are places nearly each record makes its key ready, which takes less than to fetch what was put away
+/// long ago from memory, and to clear it away there.
 pub(crate) struct ReadyKeys {
     /// Each with its number, at the place that its number says.
     slots: Vec<Option<(u32, LessSafeKey)>>,
     numbers: u32,
+    /// Keys that were not ready.
+    missed: u32,
+    once: Option<LessSafeKey>,
 }
 
 impl ReadyKeys {
     pub fn new() -> ReadyKeys {
         let mut slots = Vec::new();
         slots.resize_with(READY, || None);
-        ReadyKeys { slots, numbers: 0 }
+        ReadyKeys {
+            slots,
+            numbers: 0,
+            missed: 0,
+            once: None,
+        }
     }
 
     /// A number for a new key.
@@ -152,16 +167,24 @@ impl ReadyKeys {
     /// The key `number`, whose bytes `key` begins with.
     pub fn get(&mut self, number: u32, cipher: Cipher, key: &[u8]) -> &LessSafeKey {
         let slot = &mut self.slots[number as usize % READY];
-        if slot.as_ref().is_none_or(|(n, _)| *n != number) {
-            *slot = None;
+        let is_ready = slot.as_ref().is_some_and(|(n, _)| *n == number);
+        if is_ready && let Some((_, ready)) = slot {
+            return ready;
         }
-        let (_, ready) = slot.get_or_insert_with(|| {
-            let unbound = UnboundKey::new(cipher.algorithm(), &key[..cipher.key_len()]);
-            let unbound = unbound.expect("the key is as long as its algorithm says");
-            (number, LessSafeKey::new(unbound))
-        });
-        ready
+        self.missed = self.missed.wrapping_add(1);
+        if slot.is_none() || self.missed % PATIENCE == 0 {
+            let (_, ready) = slot.insert((number, ready(cipher, key)));
+            return ready;
+        }
+        // First away with the last one, so that the allocator has its memory for this one.
+        self.once = None;
+        self.once.insert(ready(cipher, key))
     }
+}
+
+fn ready(cipher: Cipher, key: &[u8]) -> LessSafeKey {
+    let unbound = UnboundKey::new(cipher.algorithm(), &key[..cipher.key_len()]);
+    LessSafeKey::new(unbound.expect("the key is as long as its algorithm says"))
 }
 
 #[cfg(test)]
