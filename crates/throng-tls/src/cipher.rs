@@ -190,6 +190,49 @@ fn ready(cipher: Cipher, key: &[u8]) -> LessSafeKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::aead::{Aad, Nonce};
+
+    const AES: Cipher = Cipher {
+        aead: Aead::Aes128Gcm,
+        tls13: true,
+    };
+
+    fn seal(keys: &mut ReadyKeys, number: u32, key: u8) -> Vec<u8> {
+        let nonce = Nonce::assume_unique_for_key([0; 12]);
+        let mut text = b"text".to_vec();
+        let ready = keys.get(number, AES, &[key; 16]);
+        let tag = ready.seal_in_place_separate_tag(nonce, Aad::empty(), &mut text);
+        text.extend_from_slice(tag.unwrap().as_ref());
+        text
+    }
+
+    #[test]
+    fn a_key_that_is_used_again_and_again_takes_the_place_of_one_that_is_not() {
+        let mut keys = ReadyKeys::new();
+        let (old, new) = (1, 1 + READY as u32);
+        let texts = [old, new].map(|n| seal(&mut ReadyKeys::new(), n, n as u8));
+        assert_eq!(seal(&mut keys, old, old as u8), texts[0]);
+        for _ in 0..PATIENCE {
+            assert_eq!(seal(&mut keys, new, new as u8), texts[1]);
+        }
+        let missed = keys.missed;
+        assert_eq!(seal(&mut keys, new, new as u8), texts[1]);
+        assert_eq!(keys.missed, missed, "it is ready");
+        assert_eq!(seal(&mut keys, old, old as u8), texts[0]);
+        assert_eq!(keys.missed, missed + 1);
+    }
+
+    #[test]
+    fn the_keys_of_512_connections_that_are_active_by_turns_stay_ready() {
+        let mut keys = ReadyKeys::new();
+        let numbers: Vec<u32> = (0..READY).map(|_| keys.number()).collect();
+        for round in 0..3 {
+            for n in &numbers {
+                seal(&mut keys, *n, 7);
+            }
+            assert_eq!(keys.missed, READY as u32, "{round}");
+        }
+    }
 
     #[test]
     fn labels_are_expanded_as_rfc_8448_shows() {
@@ -200,13 +243,9 @@ mod tests {
                 .collect()
         };
         let secret = hex("a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643");
-        let cipher = Cipher {
-            aead: Aead::Aes128Gcm,
-            tls13: true,
-        };
         let (mut key, mut iv) = ([0; 16], [0; 12]);
-        cipher.expand(&secret, "key", &mut key);
-        cipher.expand(&secret, "iv", &mut iv);
+        AES.expand(&secret, "key", &mut key);
+        AES.expand(&secret, "iv", &mut iv);
         assert_eq!(key.to_vec(), hex("9f02283b6c9c07efc26bb9f2ac92e356"));
         assert_eq!(iv.to_vec(), hex("cf782b88dd83549aadf1e984"));
     }

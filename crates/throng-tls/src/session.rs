@@ -6,8 +6,8 @@
 use crate::cipher::{Cipher, ReadyKeys};
 use crate::failure;
 use crate::record::{
-    ALERT, APPLICATION_DATA, CLOSE_NOTIFY, DECODE_ERROR, HANDSHAKE, Half, MOST_PLAIN, TrafficSecret,
-    UNEXPECTED_MESSAGE,
+    ALERT, APPLICATION_DATA, CLOSE_NOTIFY, DECODE_ERROR, HANDSHAKE, Half, MOST_PLAIN,
+    TrafficSecret, UNEXPECTED_MESSAGE,
 };
 use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;

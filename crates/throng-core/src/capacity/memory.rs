@@ -90,9 +90,7 @@ impl Bytes {
         // What a proxy itself takes is not ours to know.
         let user = match case.proxy {
             true => 0,
-            false if case.question.tls => {
-                (USER_BYTES_PER_END + TLS_BYTES_PER_END) * case.ends_own
-            }
+            false if case.question.tls => (USER_BYTES_PER_END + TLS_BYTES_PER_END) * case.ends_own,
             false => USER_BYTES_PER_END * case.ends_own,
         };
         let buffers = buffers(case);

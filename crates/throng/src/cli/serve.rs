@@ -1,8 +1,8 @@
 //! The options of `throng serve`.
 
 use super::{
-    CONNECTIONS, Common, MessageArgs, PACE, RUN, TLS, TlsServerArgs, connections, positive_duration,
-    workers,
+    CONNECTIONS, Common, MessageArgs, PACE, RUN, TLS, TlsServerArgs, connections,
+    positive_duration, workers,
 };
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
