@@ -1,6 +1,6 @@
 //! A secured connection: the keys of both directions, and what TLS has to say after the handshake.
 //!
-//! This is all that is kept for a connection at rest: 256 bytes and no buffers, where rustls' own state
+//! This is all that is kept for a connection at rest: 240 bytes and no buffers, where rustls' own state
 //! would be 3 KiB or more.
 
 use crate::cipher::{Cipher, ReadyKeys};
