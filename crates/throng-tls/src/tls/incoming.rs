@@ -3,7 +3,7 @@
 use super::outgoing::{add, fail};
 use super::{
     BEGUN, CLOSING, COUNTED, GATHER, HANDSHAKE_READ, LINGER, OPENED, PART, PEER_CLOSED, Phase,
-    Side, Tls, TlsConn, Work,
+    Side, Tls, TlsConn, UNREAD, Work,
 };
 use crate::handshake::{Handshake, Progress};
 use crate::record::Header;
@@ -81,6 +81,10 @@ impl<B: Behaviour> Tls<B> {
         out.pass += std::mem::take(&mut self.turns);
         self.ask(conn, out, |inner, conn, out| inner.opened(conn, at, out));
         self.read_records(conn, &rest, at, out);
+        if self.reads == Reads::Never {
+            conn.marks |= UNREAD;
+            out.watch = true;
+        }
     }
 
     /// Takes records of a secured connection. Returns whether there was data in them.

@@ -109,6 +109,8 @@ const SAID_CLOSE: u8 = 16;
 const PEER_CLOSED: u8 = 32;
 /// It is one of [`Tls::open`].
 const COUNTED: u8 = 64;
+/// Nothing is read any more: whether the peer says goodbye is not known.
+const UNREAD: u8 = 128;
 
 impl<B: Behaviour> Tls<B> {
     /// `inner` as a client. Each worker has one of its own.
@@ -174,7 +176,7 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         match self.reads {
             // TLS itself must read: what nobody looks at is decrypted all the same, as it would be.
             Reads::All | Reads::Discards => Reads::All,
-            // Handshakes are read, then nothing is asked for.
+            // Handshakes are read, then nothing.
             Reads::Asked | Reads::Never => Reads::Asked,
         }
     }
@@ -286,7 +288,9 @@ impl<B: Behaviour> Behaviour for Tls<B> {
             Phase::Handshake(_) if why != Closed::ByUs => {
                 at.counters.tls_failed(TlsFailure::Closed)
             }
-            Phase::Secured(_) if why == Closed::ByPeer && conn.marks & PEER_CLOSED == 0 => {
+            Phase::Secured(_)
+                if why == Closed::ByPeer && conn.marks & (PEER_CLOSED | UNREAD) == 0 =>
+            {
                 at.counters.tls_truncated.add(1);
             }
             _ => {}

@@ -1,6 +1,8 @@
 //! What goes out: what the inner behaviour asks for, sealed, and what TLS says when a connection ends.
 
-use super::{CLOSING, COUNTED, OPENED, PEER_CLOSED, PORTION, Phase, SAID_CLOSE, Tls, TlsConn};
+use super::{
+    CLOSING, COUNTED, OPENED, PEER_CLOSED, PORTION, Phase, SAID_CLOSE, Tls, TlsConn, UNREAD,
+};
 use crate::cipher::ReadyKeys;
 use crate::session::Session;
 use throng_core::behaviour::{At, Behaviour, Outbox, Send};
@@ -30,6 +32,10 @@ impl<B: Behaviour> Tls<B> {
         };
         event(&mut self.inner, &mut conn.inner, &mut inner);
         out.pass += inner.pass;
+        if inner.watch {
+            conn.marks |= UNREAD;
+            out.watch = true;
+        }
         if inner.read > 0 {
             out.read = inner.read;
         }
