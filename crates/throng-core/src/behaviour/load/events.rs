@@ -110,8 +110,11 @@ impl<W: Wire, L: Looks> Load<W, L> {
             conn.flags |= LEAVING;
             conn.ends_ms = ms(at.now + if came.broken { BROKEN } else { FAREWELL });
         }
-        if W::MESSAGES && !self.wire.is_ready(&conn.wire) && self.never_reads_on() {
-            out.read = HANDSHAKE_READ;
+        if W::MESSAGES && self.never_reads_on() {
+            match self.wire.is_ready(&conn.wire) {
+                true => out.watch = true,
+                false => out.read = HANDSHAKE_READ,
+            }
         }
         if came.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
