@@ -8,7 +8,7 @@ use throng_core::behaviour::{
     Task, Traffic, Watching, WebSocket, Wire,
 };
 use throng_core::dns::Query;
-use throng_core::pacing::Profile;
+use throng_core::pacing::{MessagePace, Profile};
 use throng_core::payload::{Framing, Message, Messages, Part, Script};
 use throng_core::plan::Routes;
 use throng_core::scenario::{
@@ -21,8 +21,6 @@ use throng_core::websocket::{WsMode, WsServer};
 use throng_engine::{Job, SocketOptions, Work};
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 
-/// At this rate on a connection, in messages a second, several that are due share a write.
-const COMBINE_FROM: f64 = 2000.0;
 /// The longest WebSocket message that our servers accept, in bytes.
 const MAX_MESSAGE: u32 = 64 << 20;
 /// The rate that a search begins with until it says another: nothing is sent before that.
@@ -73,7 +71,7 @@ impl<'a> LoadBehaviours<'a> {
         let combine = match &pacing {
             _ if options.limits.write_each => 1,
             Pacing::Flood | Pacing::Bandwidth(_) => u32::MAX,
-            Pacing::Rate(rate) if rate.get() >= COMBINE_FROM => u32::MAX,
+            Pacing::Rate(rate) if rate.get() >= MessagePace::GROUPS_FROM => u32::MAX,
             Pacing::Rate(_) | Pacing::ClosedLoop { .. } | Pacing::Arrivals { .. } => 1,
         };
         let script = |messages: &Messages, framing| {
@@ -247,7 +245,7 @@ impl<'a> ServeBehaviours<'a> {
     pub fn new(scenario: &'a ServeScenario) -> Result<ServeBehaviours<'a>, Failure> {
         let options = &scenario.options;
         let combine = match options.rate {
-            Some(rate) if rate.get() < COMBINE_FROM => 1,
+            Some(rate) if rate.get() < MessagePace::GROUPS_FROM => 1,
             _ => u32::MAX,
         };
         Ok(ServeBehaviours {

@@ -175,6 +175,12 @@ impl Script {
         self.0.repeated.mean
     }
 
+    /// How many repeated messages share a write; a mean if they differ in size. At least one.
+    pub fn messages_a_write(&self) -> u32 {
+        let fit = RUN_BYTES as f64 / self.message_bytes().max(1.0);
+        self.0.combine.min(fit as u32).max(1)
+    }
+
     /// Whether all messages are the same each time, so that nothing is rendered.
     pub fn is_static(&self) -> bool {
         self.0.is_static

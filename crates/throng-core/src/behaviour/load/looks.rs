@@ -4,6 +4,7 @@ use super::outstanding::{Outstanding, Queue, Sent};
 use super::pattern::Pattern;
 use crate::behaviour::At;
 use crate::dns::{Answer, Answers};
+use crate::pacing::Instants;
 use crate::stats::{Measured, Sample};
 use crate::time::Time;
 use std::collections::HashMap;
@@ -16,8 +17,8 @@ pub struct Handed {
     pub messages: u32,
     /// Bytes of this portion.
     pub bytes: u32,
-    /// When the first of them was due, and the time between two; `None` if nobody measures them.
-    pub due: Option<(f64, f64)>,
+    /// When they were due; `None` if nobody measures them.
+    pub due: Option<Instants>,
 }
 
 /// What was found in bytes that came.
@@ -230,10 +231,7 @@ impl Looks for Watching {
         let each = what.bytes / what.messages.max(1);
         for n in 0..what.messages {
             let bytes = each + std::mem::take(&mut conn.handed);
-            let due = what.due.map(|(first, apart)| {
-                // Rounded up, as everywhere: not before it is due.
-                Time((first + f64::from(n) * apart).ceil() as u64)
-            });
+            let due = what.due.map(|instants| instants.nth(n));
             // Only an echo answers what nobody measures, too.
             if due.is_some() || matches!(by, AnswerBy::Echo | AnswerBy::Message) {
                 let sent = Sent {

@@ -265,7 +265,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         at.counters.messages_unsent.add(written_off);
         let unsent = self.pace.closed(
             at.id,
-            waited.then_some(conn.due),
+            waited.then_some((conn.due, conn.gone)),
             conn.flags & OWES != 0,
             at.now.min(self.off_at),
             &mut self.measured.lateness,
