@@ -95,12 +95,15 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         for at in told {
             watch.live.note(&format!("throng: listening on {at}"));
         }
-        listeners.start(&behaviours, &plan, &watch, traffic)?;
+        if scenario.connections == 0 {
+            listeners.start(&behaviours, &plan, &watch, traffic)?;
+        }
     }
     let clients = start_clients(
         &scenario,
         &plan,
         own_server.as_ref(),
+        listeners.as_ref(),
         &behaviours,
         traffic,
         &watch,
@@ -130,6 +133,7 @@ fn start_clients(
     scenario: &LoadScenario,
     plan: &LoadPlan,
     server: Option<&OwnServer>,
+    listeners: Option<&Listeners>,
     behaviours: &LoadBehaviours,
     traffic: Traffic,
     watch: &Watch,
@@ -195,12 +199,16 @@ fn start_clients(
             workers: plan.workers,
         };
         let work = behaviours.opened(job, at, &routes);
-        match server {
-            Some(own) => {
+        match (server, listeners) {
+            (Some(own), _) => {
                 let pair = own.start(worker, work, behaviours, plan, watch)?;
                 clients.threads.extend(pair);
             }
-            None => {
+            (None, Some(l)) => {
+                let pair = l.start_beside(worker, work, behaviours, plan, watch, traffic)?;
+                clients.threads.extend(pair);
+            }
+            (None, None) => {
                 let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), work)
                     .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
                 clients.threads.push(thread);
