@@ -9,7 +9,7 @@ use throng_core::behaviour::{
 };
 use throng_core::dns::Query;
 use throng_core::pacing::{MessagePace, Profile};
-use throng_core::payload::{Framing, Message, Messages, Part, Script};
+use throng_core::payload::{Framing, Message, Messages, Part, Script, ScriptError};
 use throng_core::plan::Routes;
 use throng_core::scenario::{
     ListenMode, LoadScenario, MessageLatency, Options, Repeat, RunRate, ServeMode, ServeScenario,
@@ -21,6 +21,8 @@ use throng_core::websocket::{WsMode, WsServer};
 use throng_engine::{Job, SocketOptions, Work};
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 
+/// What tcpkali takes for the payload of a packet, in bytes.
+const SEGMENT: f64 = 1460.0;
 /// The longest WebSocket message that our servers accept, in bytes.
 const MAX_MESSAGE: u32 = 64 << 20;
 /// The rate that a search begins with until it says another: nothing is sent before that.
@@ -69,6 +71,10 @@ impl<'a> LoadBehaviours<'a> {
         };
         let pacing = pacing(scenario, workers)?;
         let combine = match &pacing {
+            Pacing::Flood if options.limits.write_each && options.like_tcpkali => {
+                let opened = framing(websocket).0;
+                a_packet(Script::new(&messages, opened, 1, options.seed))
+            }
             _ if options.limits.write_each => 1,
             Pacing::Flood | Pacing::Bandwidth(_) => u32::MAX,
             Pacing::Rate(rate) if rate.get() >= MessagePace::GROUPS_FROM => u32::MAX,
@@ -78,10 +84,7 @@ impl<'a> LoadBehaviours<'a> {
             Script::new(messages, framing, combine, options.seed)
                 .map_err(|e| Failure::usage(e.to_string()))
         };
-        let (opened, accepted) = match websocket {
-            true => (Framing::WebSocketClient, Framing::WebSocketServer),
-            false => (Framing::Raw, Framing::Raw),
-        };
+        let (opened, accepted) = framing(websocket);
         let active = options.listening.as_ref().map(|l| l.mode) == Some(ListenMode::Active);
         let sent_back = match active {
             true => messages.clone(),
@@ -343,6 +346,21 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
     })
 }
 
+/// How messages are framed on connections that we open, and on those that we accept.
+fn framing(websocket: bool) -> (Framing, Framing) {
+    match websocket {
+        true => (Framing::WebSocketClient, Framing::WebSocketServer),
+        false => (Framing::Raw, Framing::Raw),
+    }
+}
+
+/// How many of these messages make a packet, at least one: what tcpkali writes at once if writes are not to be
+/// combined and nothing holds it back.
+fn a_packet(script: Result<Script, ScriptError>) -> u32 {
+    let message = script.map_or(0.0, |s| s.message_bytes());
+    (SEGMENT / message.max(1.0)).max(1.0) as u32
+}
+
 /// How answers are known, where they are looked for.
 fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let options = &scenario.options;
@@ -421,7 +439,12 @@ fn openings(options: &Options) -> Result<Option<Vec<Opening>>, Failure> {
         return Ok(None);
     };
     let request = |authority: &str, path: &str| {
-        Opening::new(authority, path, &asked.headers, options.seed)
+        // tcpkali sends no User-Agent.
+        let opening = match options.like_tcpkali {
+            true => Opening::anonymous,
+            false => Opening::new,
+        };
+        opening(authority, path, &asked.headers, options.seed)
             .map_err(|e| Failure::usage(e.to_string()))
     };
     let openings = match options.targets.as_slice() {

@@ -21,12 +21,15 @@ use throng_core::summary::{
     Answers, Asked, BandwidthKept, Connections, Latency, MessageRate, Percentiles, Phase,
     SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
+use throng_core::websocket::handshake::server::Upgrade;
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
 use throng_host::memory::BoundBy;
 
 /// What is ordered for an instant is ordered so long before, so that all workers know in time.
 const AHEAD: Duration = Duration::from_millis(5);
+/// As tcpkali, how often a run is looked at while it opens: its counts begin with the last connection.
+const SOON: Duration = Duration::from_millis(1);
 /// How long, beyond the connect timeout, a run goes on without getting any further.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long what was sent may take to arrive once nothing more is sent.
@@ -61,6 +64,8 @@ struct LoadRun<'a> {
     measuring: Measuring,
     sides: Sides,
     asked: u64,
+    /// The last counts when not all connections had been begun yet.
+    begun: Mark,
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
     /// What kept it from opening all.
@@ -99,6 +104,7 @@ pub(super) fn to_the_end(
         behaviours,
         measuring,
         asked: scenario.connections.into(),
+        begun: Mark::default(),
         both_ends_here: sides.server.is_some() || here,
         sides,
         causes: Vec::new(),
@@ -149,7 +155,11 @@ impl LoadRun<'_> {
     /// A tick of the watch. Returns the counts, and whether the run goes on.
     fn step(&mut self, phase: Phase, ends: Option<Duration>) -> (Duration, Tally, bool) {
         let bound = self.scenario.duration;
-        let at = self.watch.tick(ends.into_iter().chain(bound).min());
+        let closely = phase == Phase::Opening && self.scenario.options.like_tcpkali;
+        let look = closely.then(|| self.watch.clock.elapsed() + SOON);
+        let at = self
+            .watch
+            .tick(ends.into_iter().chain(bound).chain(look).min());
         let clients = self.sides.clients.tally();
         let accepted = self.sides.accepted();
         self.watch.note(at, &clients);
@@ -183,6 +193,9 @@ impl LoadRun<'_> {
             let (at, now, goes_on) = self.step(Phase::Opening, None);
             if !goes_on {
                 return false;
+            }
+            if now.open() + now.in_flight() < self.asked {
+                self.begun = self.mark();
             }
             if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
@@ -487,15 +500,23 @@ impl LoadRun<'_> {
         let paced = matches!(self.scenario.repeat, Repeat::Paced(_))
             || options.whole_run.is_some()
             || options.search.is_some();
+        let from = match options.like_tcpkali {
+            true => &self.begun,
+            false => &opened.mark,
+        };
+        let accepted_traffic = held.server.zip(from.server.or(Some(Tally::default())));
         let steady = Steady {
-            seconds: held.at.saturating_sub(opened.mark.at).as_secs_f64(),
+            seconds: held.at.saturating_sub(from.at).as_secs_f64(),
             opened: clients.open(),
             accepted: accepted.map_or(0, |s| s.open()),
-            traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
-            accepted_traffic: held
-                .server
-                .zip(opened.mark.server)
-                .map(|(held, opened)| Traffic::of(&held.since(&opened))),
+            traffic: Traffic::of(&held.clients.since(&from.clients)),
+            accepted_traffic: accepted_traffic.map(|(held, from)| {
+                let since = held.since(&from);
+                match options.like_tcpkali {
+                    true => without_answers(&since),
+                    false => Traffic::of(&since),
+                }
+            }),
             marked: self.behaviours.finds_markers(),
         };
         let stops_seen = clients.stops_seen + accepted.map_or(0, |s| s.stops_seen);
@@ -563,6 +584,17 @@ impl LoadRun<'_> {
             steady: Some(steady),
             latencies: latencies(&options.latency, &measured),
         })
+    }
+}
+
+/// What went over accepted connections as tcpkali counts it: without its answers to WebSocket handshakes.
+fn without_answers(tally: &Tally) -> Traffic {
+    let traffic = Traffic::of(tally);
+    let bytes = tally.upgraded * Upgrade::ANSWER_BYTES;
+    Traffic {
+        bytes_sent: traffic.bytes_sent.saturating_sub(bytes),
+        writes: traffic.writes.saturating_sub(tally.upgraded),
+        ..traffic
     }
 }
 
