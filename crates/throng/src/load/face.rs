@@ -3,8 +3,10 @@
 use crate::behave::socket_options;
 use crate::run::Watch;
 use std::io::{self, Write};
+use throng_core::pacing::Ending;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
+use throng_core::summary::Summary;
 use throng_host::interface;
 use throng_report::human;
 use throng_report::tcpkali::{self, Start, Way};
@@ -41,6 +43,17 @@ pub(super) fn ramp(scenario: &LoadScenario, all_are_up: bool, watch: &mut Watch)
         let limit = scenario.options.ramp_limit.unwrap_or(scenario.hold);
         watch.live.note(&tcpkali::not_ramped_up(asked, limit));
     }
+}
+
+/// What a search that has found nothing says instead of the rate, on stderr as tcpkali does.
+pub(super) fn no_best_rate(summary: &Summary, scenario: &LoadScenario) -> Option<String> {
+    let search = summary.search.as_ref()?;
+    if search.is_settled() || summary.interrupted {
+        return None;
+    }
+    let at_most = scenario.options.search.as_ref().and_then(|s| s.at_most);
+    let limit = at_most.filter(|_| search.ending == Ending::Unfinished);
+    Some(tcpkali::no_best_rate(&search.under, limit))
 }
 
 /// Warns of buffers that are not as large as was asked for.

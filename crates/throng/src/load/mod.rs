@@ -123,6 +123,9 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         &behaviours,
     )?;
     output::summary(&summary, &args.common)?;
+    if like_tcpkali && let Some(line) = face::no_best_rate(&summary, &scenario) {
+        eprintln!("{line}");
+    }
     Ok(match like_tcpkali {
         true => tcpkali::exit_code(&summary),
         false => summary.exit_code(),
