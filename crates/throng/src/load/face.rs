@@ -45,6 +45,20 @@ pub(super) fn ramp(scenario: &LoadScenario, all_are_up: bool, watch: &mut Watch)
     }
 }
 
+/// Whether there is a result: none if connections did not come up in time.
+pub(super) fn has_result(summary: &Summary) -> bool {
+    let asked = summary.connections.asked.unwrap_or(0);
+    summary.interrupted || summary.connections.peak >= asked
+}
+
+/// The text that ends the run was seen, if it was.
+pub(super) fn stopped(summary: &Summary, scenario: &LoadScenario) {
+    if let (Some(1..), Some(text)) = (summary.stops_seen, &scenario.options.limits.stop_at) {
+        let line = tcpkali::stopped(text);
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+}
+
 /// What a search that has found nothing says instead of the rate, on stderr as tcpkali does.
 pub(super) fn no_best_rate(summary: &Summary, scenario: &LoadScenario) -> Option<String> {
     let search = summary.search.as_ref()?;

@@ -122,7 +122,12 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         sides,
         &behaviours,
     )?;
-    output::summary(&summary, &args.common)?;
+    if like_tcpkali {
+        face::stopped(&summary, &scenario);
+    }
+    if !like_tcpkali || face::has_result(&summary) {
+        output::summary(&summary, &args.common)?;
+    }
     if like_tcpkali && let Some(line) = face::no_best_rate(&summary, &scenario) {
         eprintln!("{line}");
     }

@@ -116,6 +116,29 @@ fn connections_that_do_not_come_up_in_time_are_told_and_fail() {
         "{ran}"
     );
     assert!(ran.took >= Duration::from_secs(1), "{ran}");
+    assert!(
+        !ran.stdout.contains("Total data"),
+        "there was no test: {ran}"
+    );
+}
+
+#[test]
+fn a_rate_is_that_of_all_messages_together() {
+    let (link, net) = (Link::new(), Net::own());
+    let args = ["-l127.1:1231", "127.1:1231", "-T1", "-d", "-r", "5"];
+    let ran = link.run(&net, &[&args[..], &["-m", "a", "-m", "bc"]].concat());
+    assert_eq!(writes(&ran).into_keys().collect::<Vec<_>>(), [3], "{ran}");
+    assert!(ran.stderr.contains("[abc]"), "{ran}");
+}
+
+#[test]
+fn the_text_that_ends_a_run_is_told() {
+    let (link, net) = (Link::new(), Net::own());
+    let _server = serve(&net, "--mode echo 127.0.0.1:9150");
+    let args = ["-m", "END", "-r5", "--message-stop", "END", "127.1:9150"];
+    let ran = link.run(&net, &args);
+    let line = "Found --message-stop=\"END\", aborting.\nTotal data sent:";
+    assert!(ran.stdout.contains(line), "{ran}");
 }
 
 #[test]
