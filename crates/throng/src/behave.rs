@@ -4,12 +4,12 @@ use crate::Failure;
 use crate::dumping::Dumping;
 use std::sync::Arc;
 use throng_core::behaviour::{
-    AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Nothing, Pacing, Pattern, Raw, Sink,
-    Task, Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern,
+    Raw, Sink, Task, Traffic, Watching, WebSocket, Wire,
 };
 use throng_core::dns::Query;
 use throng_core::pacing::{MessagePace, Profile};
-use throng_core::payload::{Framing, Message, Messages, Part, Script, ScriptError};
+use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, ScriptError};
 use throng_core::plan::Routes;
 use throng_core::scenario::{
     ListenMode, LoadScenario, MessageLatency, Options, Repeat, RunRate, ServeMode, ServeScenario,
@@ -371,10 +371,7 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let whole = options.websocket.is_some().then_some(AnswerBy::Message);
     Ok(match &latency.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
-            text: Box::new(pattern(
-                "--latency-marker",
-                &fixed("--latency-marker", text)?,
-            )?),
+            text: marker(text, options.seed)?,
             skip: latency.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),
@@ -384,20 +381,36 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     })
 }
 
-/// The bytes of a text that must be the same each time.
-fn fixed(option: &str, text: &Message) -> Result<Vec<u8>, Failure> {
-    let mut all = Vec::new();
-    for part in &text.parts {
-        match part {
-            Part::Bytes(bytes) => all.extend_from_slice(bytes),
-            _ => {
-                return Err(Failure::usage(format!(
-                    "{option} has an expression that differs from message to message; what is looked for must be a fixed text"
-                )));
-            }
-        }
+/// What `--latency-marker` looks for. It may differ from connection to connection, not from message to message:
+/// nobody could tell which one is to come.
+fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
+    let option = "--latency-marker";
+    let differs = |part: &Part| match part {
+        Part::Bytes(_) | Part::Uid { .. } | Part::Pointer { .. } => false,
+        Part::Random { scope, .. } => *scope == Scope::Message,
+        Part::Marker | Part::DnsId | Part::Frame(_) | Part::Raw(_) => true,
+    };
+    if text.has_marker() {
+        return Err(Failure::usage(format!(
+            "{option} can't be \\{{message.marker}}, which differs from message to message: --message-marker looks for those"
+        )));
     }
-    Ok(all)
+    if text.parts.iter().any(differs) {
+        return Err(Failure::usage(format!(
+            "{option} must be the same for all messages of a connection: a text, with \\{{connection.uid}}, \\{{connection.re …}} or \\{{global.re …}} in it"
+        )));
+    }
+    let messages = Messages {
+        first: vec![text.clone()],
+        repeated: Vec::new(),
+    };
+    let script = Script::new(&messages, Framing::Raw, 1, seed)
+        .map_err(|e| Failure::usage(format!("{option}: {e}")))?;
+    let one = pattern(option, &script.first_of(1))?;
+    Ok(match script.is_static() {
+        true => Marker::Same(Box::new(one)),
+        false => Marker::OfConnection(script),
+    })
 }
 
 fn pattern(option: &str, text: &[u8]) -> Result<Pattern, Failure> {

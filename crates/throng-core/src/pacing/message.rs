@@ -8,6 +8,10 @@ use crate::units::Rate;
 /// beside what a network takes and long beside what a write costs.
 const GROUPS_A_SECOND: f64 = 1000.0;
 
+/// So many groups that are late go out one by one, as they would have; of more, all that share a write: then
+/// it is time to catch up.
+const LATE_GROUPS: u32 = 16;
+
 /// When the messages of many connections are due: each connection at the same rate, each at its own
 /// phase, so that all together are a steady stream.
 ///
@@ -68,6 +72,16 @@ impl MessagePace {
             .saturating_add(1)
             .saturating_mul(self.group.into())
             .saturating_sub(gone.into())
+    }
+
+    /// How many of those that are due by `now` go out together: those of one group, unless many groups are late.
+    pub fn together(&self, next: Due, gone: u16, now: Time) -> u32 {
+        let due = self.due(next, gone, now);
+        let group = u32::from(self.group);
+        match group > 1 && due <= LATE_GROUPS * group {
+            true => due.min(group - u32::from(gone)),
+            false => due,
+        }
     }
 
     /// When the group is due that the message after `n` more belongs to, and how many of it have gone by then.
@@ -246,6 +260,29 @@ mod tests {
         let (due, gone) = pace.after(due, gone, 7);
         assert_eq!((due.time(), gone), (Time(S + 1_000_000), 0));
         assert_eq!(pace.due(due, gone, Time(S + 500_000)), 0);
+    }
+
+    #[test]
+    fn late_groups_go_out_one_by_one_unless_there_are_many() {
+        let pace = pace(3000.0, 1);
+        let first = pace.first(0, Time(S));
+        for (ms, gone, together) in [
+            (0, 0, 3),
+            (0, 1, 2),
+            (1, 0, 3),
+            (5, 2, 1),
+            (15, 0, 3),
+            (16, 0, 51),
+            (16, 1, 50),
+        ] {
+            let now = Time(S + ms * 1_000_000 + 10);
+            assert_eq!(pace.together(first, gone, now), together, "{ms} ms late");
+        }
+        assert_eq!(pace.together(first, 0, Time(S - 10)), 0);
+        // Where there are no groups, nothing is held back.
+        let one = MessagePace::new(Rate::per_second(3000.0).unwrap(), 1, 1);
+        let first = one.first(0, Time(S));
+        assert_eq!(one.together(first, 0, Time(S + 2_000_000)), 7);
     }
 
     #[test]

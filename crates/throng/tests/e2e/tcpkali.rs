@@ -206,6 +206,24 @@ fn at_2000_messages_a_second_and_more_none_has_a_write_of_its_own() {
 }
 
 #[test]
+fn a_latency_marker_may_be_another_on_each_connection() {
+    let (link, net) = (Link::new(), Net::own());
+    let _server = serve(&net, "--mode echo 127.0.0.1:9150");
+    for text in [
+        r"<\{connection.uid}>",
+        r"\{connection.re [a-z]{12}}.",
+        r"\{global.re [a-z]{12}}.",
+    ] {
+        let args = ["-c3", "-T1", "-r50", "127.1:9150", "-m", text];
+        let percentiles = ["--latency-marker", text, "--latency-percentiles", "0/100"];
+        let ran = link.run(&net, &[&args[..], &percentiles].concat());
+        let told = lines(&ran.stdout)["Message latency at percentiles"].to_owned();
+        let most: f64 = told.split(['/', ' ']).nth(1).unwrap().parse().unwrap();
+        assert!(ran.code == 0 && most > 0.0, "{text}: {ran}");
+    }
+}
+
+#[test]
 fn a_search_that_finds_nothing_says_so() {
     let (link, net) = (Link::new(), Net::own());
     let _server = serve(&net, "--mode sink 127.0.0.1:9150");

@@ -18,6 +18,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         conn.uid = self.uid;
         self.uid = self.uid.wrapping_add(self.task.workers);
         self.pace.opened();
+        self.looks.opened(conn.uid.into(), at);
         if let Some(lifetime) = self.task.lifetime {
             conn.ends_ms = ms(at.now + lifetime);
         }

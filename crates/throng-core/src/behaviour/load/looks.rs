@@ -5,6 +5,7 @@ use super::pattern::Pattern;
 use crate::behaviour::At;
 use crate::dns::{Answer, Answers};
 use crate::pacing::Instants;
+use crate::payload::Script;
 use crate::stats::{Measured, Sample};
 use crate::time::Time;
 use std::collections::HashMap;
@@ -40,6 +41,9 @@ pub trait Looks {
     /// Whether anything is looked for.
     const ANY: bool;
 
+    /// Connection `uid` is up.
+    fn opened(&mut self, uid: u64, at: &At);
+
     /// A portion of messages goes out.
     fn handed(&mut self, conn: &mut Self::Conn, what: &Handed, now: Time);
 
@@ -69,6 +73,9 @@ impl Looks for Nothing {
     const ANY: bool = false;
 
     #[inline]
+    fn opened(&mut self, _: u64, _: &At) {}
+
+    #[inline]
     fn handed(&mut self, (): &mut (), _: &Handed, _: Time) {}
 
     #[inline]
@@ -93,7 +100,7 @@ pub enum AnswerBy {
     /// connection count for nothing.
     Marker {
         /// The text.
-        text: Box<Pattern>,
+        text: Marker,
         /// How often it is passed over.
         skip: u32,
     },
@@ -101,6 +108,15 @@ pub enum AnswerBy {
     Message,
     /// A DNS message over TCP with the same id (RFC 7766).
     Dns,
+}
+
+/// The text of [`AnswerBy::Marker`].
+#[derive(Clone, Debug)]
+pub enum Marker {
+    /// The same on all connections.
+    Same(Box<Pattern>),
+    /// Another one on each: what this script sends there first.
+    OfConnection(Script),
 }
 
 /// What to look for.
@@ -126,6 +142,8 @@ pub struct Watching {
     look_for: LookFor,
     markers: Option<Markers>,
     outstanding: Outstanding,
+    /// The markers of connections, where each has its own.
+    own: HashMap<u32, Pattern>,
 }
 
 /// What a connection that is watched remembers.
@@ -151,6 +169,7 @@ impl Watching {
             markers: look_for.markers.then(|| Markers::new(look_for.unix_us)),
             look_for,
             outstanding: Outstanding::default(),
+            own: HashMap::new(),
         }
     }
 
@@ -223,6 +242,17 @@ impl Looks for Watching {
     type Conn = WatchedConn;
     const ANY: bool = true;
 
+    fn opened(&mut self, uid: u64, at: &At) {
+        if let Some(AnswerBy::Marker {
+            text: Marker::OfConnection(script),
+            ..
+        }) = &self.look_for.answers
+            && let Some(pattern) = Pattern::new(&script.first_of(uid))
+        {
+            self.own.insert(at.id, pattern);
+        }
+    }
+
     fn handed(&mut self, conn: &mut WatchedConn, what: &Handed, now: Time) {
         let Some(by) = &self.look_for.answers else {
             return;
@@ -292,7 +322,11 @@ impl Looks for Watching {
             }
             Some(AnswerBy::Marker { text, skip }) => {
                 let skip = *skip;
-                let mut found = text.count(&mut conn.answer, bytes);
+                let text = match text {
+                    Marker::Same(text) => Some(&**text),
+                    Marker::OfConnection(_) => self.own.get(&at.id),
+                };
+                let mut found = text.map_or(0, |text| text.count(&mut conn.answer, bytes));
                 let passed_over = found.min(skip - conn.seen);
                 conn.seen += passed_over;
                 found -= passed_over;
@@ -325,6 +359,7 @@ impl Looks for Watching {
     fn closed(&mut self, conn: &mut WatchedConn, at: &At) {
         let unanswered = self.outstanding.clear(&mut conn.sent);
         at.counters.messages_unanswered.add(unanswered);
+        self.own.remove(&at.id);
         if conn.half
             && let Some(markers) = &mut self.markers
         {

@@ -22,7 +22,7 @@ mod websocket;
 mod wire;
 
 pub use conn::LoadConn;
-pub use looks::{AnswerBy, Handed, LookFor, Looks, Nothing, Seen, Watching};
+pub use looks::{AnswerBy, Handed, LookFor, Looks, Marker, Nothing, Seen, Watching};
 pub use pace::{Arriving, Pacing};
 pub use pattern::Pattern;
 pub use websocket::WebSocket;

@@ -169,7 +169,7 @@ impl Pace {
     pub fn wanted(&self, next: Due, gone: u16, now: Time) -> Wanted {
         match self {
             Pace::Flood => Wanted::whole(u32::MAX),
-            Pace::Rate(pace) => Wanted::whole(pace.due(next, gone, now)),
+            Pace::Rate(pace) => Wanted::whole(pace.together(next, gone, now)),
             Pace::Bandwidth { pace, message } => match pace.allowed(next, now) {
                 0 => Wanted::NONE,
                 bytes => Wanted {

@@ -177,9 +177,11 @@ fn at_high_rates_messages_go_in_groups_that_are_due_at_one_instant() {
         );
         rig.woken(0, ms + 1);
     }
-    // The peer blocks for 2 ms: what was due meanwhile is made up.
-    rig.sent(0, 7);
-    assert_eq!(rig.text(), "ababab".repeat(2));
+    // The peer blocks for 2 ms: what was due meanwhile is made up, group by group.
+    for _ in 0..2 {
+        rig.sent(0, 7);
+        assert_eq!(rig.text(), "ababab");
+    }
     rig.sent(0, 7);
     assert_eq!(rig.counters.read().messages_sent, 24);
     let longest = |d: &crate::stats::Durations| d.percentile(100.0).unwrap().as_millis();
@@ -410,7 +412,7 @@ fn watching(by: Option<AnswerBy>) -> Watching {
 }
 
 fn marker(skip: u32) -> Option<AnswerBy> {
-    let text = Box::new(Pattern::new(b"ok").unwrap());
+    let text = Marker::Same(Box::new(Pattern::new(b"ok").unwrap()));
     Some(AnswerBy::Marker { text, skip })
 }
 
@@ -445,6 +447,33 @@ fn latency_counts_from_when_a_message_was_due_with_the_time_from_sending_beside_
     rig.woken(0, 40);
     rig.closed(0, 60);
     assert_eq!(rig.counters.read().messages_unanswered, 1);
+}
+
+#[test]
+fn each_connection_may_have_a_marker_of_its_own() {
+    let text = "\\{connection.uid}:\\{connection.re [a-z]{9}}.";
+    let marker = Some(AnswerBy::Marker {
+        text: Marker::OfConnection(task(Pacing::Flood, &[text], &[]).script),
+        skip: 0,
+    });
+    let mut rig = Rig::looking(task(rate(100.0), &[], &[text]), watching(marker));
+    rig.opened(0, 0);
+    let first = rig.bytes.clone();
+    rig.opened(1, 0);
+    let second = rig.bytes.clone();
+    assert!(first.starts_with(b"1:") && second.starts_with(b"2:"));
+    assert_ne!(first[2..], second[2..]);
+    rig.received(0, 3, &[&second[..], &first, &first[..4]].concat());
+    assert_eq!(rig.counters.read().messages_received, 1);
+    rig.received(1, 3, &second);
+    assert_eq!(rig.counters.read().messages_received, 2);
+    rig.closed(0, 4);
+    rig.closed(1, 4);
+    // The next one in that place has another.
+    rig.opened(0, 10);
+    let third = rig.bytes.clone();
+    rig.received(0, 11, &[&first[..], &third].concat());
+    assert_eq!(rig.counters.read().messages_received, 3);
 }
 
 #[test]
