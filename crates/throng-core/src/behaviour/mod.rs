@@ -14,8 +14,8 @@ mod sink;
 
 pub use echo::Echo;
 pub use load::{
-    AnswerBy, Arriving, Came, Handed, Load, LookFor, Looks, Nothing, Pacing, Pattern, Raw, Seen,
-    Tap, Task, Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Came, Handed, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern, Raw,
+    Seen, Tap, Task, Traffic, Watching, WebSocket, Wire,
 };
 pub use sink::Sink;
 

@@ -53,7 +53,11 @@ const HOLD: Duration = Duration::from_secs(10);
 /// What `args` ask for.
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let targets = target::resolve_all(&args.targets, args.websocket, args.tls.tls)?;
-    let messages = texts::messages(&args.messages)?;
+    let mut messages = texts::messages(&args.messages)?;
+    if args.like_tcpkali() && args.message_rate.is_some() && !targets.websocket {
+        // Its rate is that of all messages together.
+        texts::join(&mut messages.repeated);
+    }
     let (hold, duration) = lengths(args)?;
     let defaults = Defaults::of(args, hold);
     let repeat = repeat(args);
