@@ -12,7 +12,7 @@ use throng_core::behaviour::Behaviour;
 /// these do.
 pub(crate) trait Half {
     fn round(&mut self) -> io::Result<Round>;
-    fn timeout(&self) -> Option<Duration>;
+    fn timeout(&mut self) -> Option<Duration>;
     fn has_pending(&self) -> bool;
     fn has_work(&self) -> bool;
     fn notify(&self, on: bool);
@@ -26,7 +26,7 @@ impl<B: Behaviour> Half for Worker<B> {
         Worker::round(self)
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         Worker::timeout(self)
     }
 

@@ -271,7 +271,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     /// How long the loop may sleep; `None` for until something happens.
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    pub(super) fn timeout(&mut self) -> Option<Duration> {
         let now = self.desk.clock.now();
         let timeout = self.desk.sleep(now);
         if !self.may_accept() || self.listens.iter().all(|l| l.waiting) {
@@ -317,6 +317,7 @@ impl<B: Behaviour> Worker<B> {
         fence(Ordering::SeqCst);
         if !self.has_work() && !others() {
             self.rings[0].wait(1, timeout)?;
+            self.desk.woke();
         }
         self.notify(false);
         if self.rings[0].has_completions() {
