@@ -16,4 +16,4 @@ pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, MessagePace};
 pub use profile::{Piece, Profile, ProfileError};
-pub use search::{Ending, Found, Limit, Observation, Order, Purpose, RateSearch, Terms};
+pub use search::{Ending, Found, Limit, Observation, Order, Purpose, RateSearch, Slice, Terms};
