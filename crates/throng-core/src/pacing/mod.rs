@@ -3,12 +3,15 @@
 //! rate may follow a [`Profile`] or be searched for ([`RateSearch`]).
 
 pub mod arrivals;
+mod belief;
 mod bytes;
 mod connect;
+mod found;
 mod message;
 pub mod profile;
 mod ramp;
 pub mod search;
+mod terms;
 mod verdict;
 
 pub use arrivals::{Arrivals, Spacing};

@@ -19,8 +19,10 @@
 //!   [drains](Purpose::Drain): a low rate until latency is back under the bound.
 //! - While the rate stays the same, one trial goes on where the last one ended, with no further settling.
 
+use super::belief::Belief;
+pub use super::found::{Ending, Found, Limit};
+pub use super::terms::Terms;
 use super::verdict::{self, Evidence};
-use crate::human;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -29,20 +31,12 @@ use std::time::Duration;
 const GROWTH: f64 = 2.0;
 /// How much slower it is while nothing has held.
 const RETREAT: f64 = 4.0;
-/// How many trials' time a search takes that begins at a hundredth of the limit, drains included.
-const USUAL_TRIALS: f64 = 50.0;
 /// More trials are not made, however unsure it is.
 const MOST_TRIALS: u32 = 120;
-/// How long a trial settles and is measured, in bounds of latency …
-const SETTLE_BOUNDS: f64 = 10.0;
-const MEASURE_BOUNDS: f64 = 20.0;
-/// … and when time is short. A message may take one bound to its answer, so less says nothing.
-const LEAST_SETTLE_BOUNDS: f64 = 3.0;
-const LEAST_MEASURE_BOUNDS: f64 = 5.0;
-/// No search gets by with fewer trials.
-const FEWEST_TRIALS: f64 = 10.0;
-/// Slices that a trial is measured in.
-const SLICES: u32 = 8;
+/// Slices that a trial is measured in: the most, and as few as there are if each would be shorter than that.
+const SLICES: u128 = 8;
+const FEWEST_SLICES: u128 = 4;
+const SHORTEST_SLICE: Duration = Duration::from_millis(25);
 /// How sure the bracket must be for the search to end before its time.
 const SURE: f64 = 0.9;
 /// A rate that holds, or breaks, with this probability need not be tried again for now …
@@ -72,72 +66,6 @@ const SAMPLES_BEYOND: f64 = 10.0;
 const DRAIN_SAMPLES: f64 = 5.0;
 /// How much longer than asked a trial at a low rate may last to have enough samples.
 const STRETCH: f64 = 5.0;
-
-/// What is searched for, and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Terms {
-    /// Latency must stay at or under this.
-    pub bound: Duration,
-    /// At this percentile.
-    pub percentile: f64,
-    /// The first rate that is tried, of the whole run.
-    pub start: Rate,
-    /// The lowest rate worth trying.
-    pub least: Rate,
-    /// The highest rate worth trying.
-    pub most: Rate,
-    /// It is done when the lowest rate that broke is at most this much above the highest that held: 0.02
-    /// is 2 %.
-    pub tolerance: f64,
-    /// How long a new rate runs before it is measured.
-    pub settle: Duration,
-    /// How long it is measured; longer if that gives too few samples.
-    pub measure: Duration,
-    /// How long all trials may take together; `None` as long as it needs, within reason.
-    pub at_most: Option<Duration>,
-}
-
-impl Terms {
-    /// The highest rate whose 95th percentile is at or under `bound`, within 2 %, beginning with 100/s.
-    pub fn new(bound: Duration) -> Terms {
-        let rate = |n| Rate::per_second(n).expect("a constant above zero");
-        Terms {
-            bound,
-            percentile: 95.0,
-            start: rate(100.0),
-            least: rate(1.0),
-            most: rate(1e9),
-            tolerance: 0.02,
-            settle: Duration::from_millis(500).max(bound.mul_f64(SETTLE_BOUNDS)),
-            measure: Duration::from_secs(1).max(bound.mul_f64(MEASURE_BOUNDS)),
-            at_most: None,
-        }
-    }
-
-    /// The same, to be done within `run`. If that is too short for trials as long as those asked for they are
-    /// shorter, at the cost of more noise. Not below a twentieth of a second to settle and a tenth to
-    /// measure, nor below what the bound needs.
-    pub fn within(mut self, run: Duration) -> Terms {
-        let fit = run.as_secs_f64() / (self.settle + self.measure).as_secs_f64() / USUAL_TRIALS;
-        if fit < 1.0 {
-            let least_settle = self.bound.mul_f64(LEAST_SETTLE_BOUNDS);
-            let least_measure = self.bound.mul_f64(LEAST_MEASURE_BOUNDS);
-            self.settle = (self.settle.mul_f64(fit))
-                .max(Duration::from_millis(50))
-                .max(least_settle);
-            self.measure = (self.measure.mul_f64(fit))
-                .max(Duration::from_millis(100))
-                .max(least_measure);
-        }
-        self.at_most = Some(run);
-        self
-    }
-
-    /// The shortest time in which a search under `bound` can come to anything.
-    pub fn shortest(bound: Duration) -> Duration {
-        bound.mul_f64((LEAST_SETTLE_BOUNDS + LEAST_MEASURE_BOUNDS) * FEWEST_TRIALS)
-    }
-}
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,126 +124,6 @@ pub struct Observation {
     pub slices: Vec<Slice>,
 }
 
-/// What stood in the way of a higher rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Limit {
-    /// Latency went over the bound.
-    Latency,
-    /// Fewer messages were sent than were due: this client or the path took no more.
-    Sending,
-    /// Fewer answers came than messages were sent.
-    Answers,
-}
-
-/// How a search ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// The rate lies in the bracket.
-    Found,
-    /// The highest rate that may be tried held: the limit is this client's, or what was asked for.
-    NeverBroke,
-    /// The lowest rate that may be tried broke.
-    AlwaysBroke,
-    /// After a rate that broke latency did not come back, even at a low rate.
-    NotRecovered,
-    /// Noise led it in circles: the bracket is wider than asked for.
-    Unsteady,
-    /// It was ended before it was done.
-    Unfinished,
-}
-
-/// The result of a search.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Found {
-    /// How it ended.
-    pub ending: Ending,
-    /// The highest rate that held, in messages a second; `None` if none did.
-    pub held_per_s: Option<f64>,
-    /// The latency that was measured at it, at the percentile asked for.
-    pub held_latency: Option<Duration>,
-    /// The lowest rate that broke; `None` if none did.
-    pub broke_per_s: Option<f64>,
-    /// What broke first at that rate.
-    pub limit: Option<Limit>,
-    /// How many trials it took, repeated ones included, drains not.
-    pub trials: u32,
-    /// How sure it is that the true rate lies in the bracket, from 0 to 1, by how much measurements scattered.
-    pub confidence: f64,
-    /// Between which rates the true one lies with 90 % probability; `None` while nothing has broken, or held.
-    pub likely: Option<(f64, f64)>,
-}
-
-impl Found {
-    /// The confidence in words.
-    pub fn how_sure(&self) -> &'static str {
-        match self.confidence {
-            c if c >= 0.95 => "sure",
-            c if c >= 0.8 => "fairly sure",
-            _ => "unsure",
-        }
-    }
-
-    /// The result as a sentence, for `terms`.
-    pub fn words(&self, terms: &Terms) -> String {
-        let bound = format!(
-            "p{} at or under {}",
-            terms.percentile,
-            human::duration(terms.bound)
-        );
-        let trials = human::things(u64::from(self.trials), "trial");
-        let sure = format!("{} ({:.0} %)", self.how_sure(), self.confidence * 100.0);
-        let sure = match self.likely {
-            Some((from, to)) if self.confidence < 0.8 => format!(
-                "{sure}, but it lies between {} and {} (90 %)",
-                human::rate(from),
-                human::rate(to)
-            ),
-            _ => sure,
-        };
-        let (held, broke) = (
-            self.held_per_s.map(human::rate).unwrap_or_default(),
-            self.broke_per_s.map(human::rate).unwrap_or_default(),
-        );
-        let what_broke = match self.limit {
-            Some(Limit::Latency) | None => "latency was over the bound",
-            Some(Limit::Sending) => {
-                "not all messages got out, so this client or the path is the limit"
-            }
-            Some(Limit::Answers) => "not all messages were answered",
-        };
-        let so_far = match (self.held_per_s, self.broke_per_s) {
-            (Some(_), Some(_)) => format!("{held} held, at {broke} {what_broke}"),
-            (Some(_), None) => format!("{held} held, nothing broke"),
-            (None, Some(_)) => format!("nothing held, at {broke} {what_broke}"),
-            (None, None) => "nothing was measured".into(),
-        };
-        match self.ending {
-            Ending::Found => {
-                format!("{held} keeps {bound}; at {broke} {what_broke}; {sure}, {trials}")
-            }
-            Ending::NeverBroke => format!(
-                "{held} keeps {bound}, and no higher rate was tried: the limit is this client's own; {sure}, {trials}"
-            ),
-            Ending::AlwaysBroke => format!(
-                "no rate keeps {bound}: at {broke}, the lowest that was tried, {what_broke}; {sure}, {trials}"
-            ),
-            Ending::NotRecovered => format!(
-                "the server did not recover: after {broke} latency stayed over {} at a low rate too; {so_far}; {trials}",
-                human::duration(terms.bound)
-            ),
-            Ending::Unsteady => format!(
-                "measurements differ too much to say it to {:.0} %: {so_far}; {sure}, {trials}",
-                terms.tolerance * 100.0
-            ),
-            Ending::Unfinished => {
-                format!("the search was not finished: {so_far}; {sure}, {trials}")
-            }
-        }
-    }
-}
-
 /// A rate that was tried.
 #[derive(Clone, Debug)]
 struct Point {
@@ -371,10 +179,7 @@ impl RateSearch {
         if terms.least > terms.most {
             terms.least = terms.most;
         }
-        let start = terms
-            .start
-            .get()
-            .clamp(terms.least.get(), terms.most.get());
+        let start = terms.start.get().clamp(terms.least.get(), terms.most.get());
         terms.start = Rate::per_second(start).unwrap_or(terms.least);
         terms.tolerance = terms.tolerance.max(0.001);
         let grain = terms.tolerance.ln_1p() / 2.0;
@@ -412,25 +217,32 @@ impl RateSearch {
 
     /// What to do now. The same until something is [observed](RateSearch::observe).
     pub fn order(&self) -> Order {
-        let run = |n: f64, purpose, settle, measure| Order::Run {
+        let run = |n: f64, purpose, settle, measure: Duration| Order::Run {
             rate: Rate::per_second(n).unwrap_or(self.terms.least),
             purpose,
             settle,
             measure,
-            slices: if purpose == Purpose::Trial { SLICES } else { 1 },
+            slices: match purpose {
+                Purpose::Trial => {
+                    let fit = measure.as_nanos() / SHORTEST_SLICE.as_nanos();
+                    fit.clamp(FEWEST_SLICES, SLICES) as u32
+                }
+                Purpose::Drain => 1,
+            },
         };
         match self.state {
             State::Trying { step, on } => {
                 let rate = self.rate(step);
-                let settle = if on { Duration::ZERO } else { self.terms.settle };
+                let settle = if on {
+                    Duration::ZERO
+                } else {
+                    self.terms.settle
+                };
                 run(rate, Purpose::Trial, settle, self.measure(rate))
             }
-            State::Draining { rate, .. } => run(
-                rate,
-                Purpose::Drain,
-                Duration::ZERO,
-                self.drain_look(rate),
-            ),
+            State::Draining { rate, .. } => {
+                run(rate, Purpose::Drain, Duration::ZERO, self.drain_look(rate))
+            }
             State::Done(ending) => Order::Done(self.found(ending)),
         }
     }
@@ -558,7 +370,9 @@ impl RateSearch {
             // What it is at is what it is to be: an overload that stays shows ever more clearly.
             Ok(next) if next == step => State::Trying { step, on: true },
             Ok(then) if far_over || reading.broke.is_some() && reading.rising => {
-                let low = self.low().map_or(self.rate(then), |low| self.points[low].rate);
+                let low = self
+                    .low()
+                    .map_or(self.rate(then), |low| self.points[low].rate);
                 let mut low = low.min(self.rate(then));
                 if seen.answered_per_s > 0.0 {
                     low = low.min(seen.answered_per_s);
@@ -694,19 +508,8 @@ impl RateSearch {
         // It may lie beyond what was tried, as far as the ends of that are not clear.
         let from = (first.step - wide).max(self.ends.0);
         let to = (last.step + wide).min(self.ends.1).max(from + 1);
-        let mut logs = vec![0.0; (to - from) as usize];
-        for point in &self.points {
-            let holds = point.holds;
-            for (i, log) in logs.iter_mut().enumerate() {
-                let above = from + i as i32 >= point.step;
-                *log += if above { holds } else { 1.0 - holds }.ln();
-            }
-        }
-        let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mut weights: Vec<f64> = logs.iter().map(|l| (l - most).exp()).collect();
-        let sum: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|w| *w /= sum);
-        Belief { from, weights }
+        let tried: Vec<(i32, f64)> = self.points.iter().map(|p| (p.step, p.holds)).collect();
+        Belief::new(from, to, &tried)
     }
 
     fn is_narrow(&self, low: usize, high: usize) -> bool {
@@ -776,32 +579,6 @@ impl RateSearch {
             confidence,
             likely,
         }
-    }
-}
-
-/// How likely the true rate lies in each cell of the grid.
-struct Belief {
-    /// The step at which the first cell begins.
-    from: i32,
-    weights: Vec<f64>,
-}
-
-impl Belief {
-    /// The probability that it lies between two steps.
-    fn between(&self, low: i32, high: i32) -> f64 {
-        let at = |step: i32| (step - self.from).clamp(0, self.weights.len() as i32) as usize;
-        self.weights[at(low)..at(high)].iter().sum()
-    }
-
-    /// The step at which the cell begins up to which, itself included, the probability is `share`.
-    fn quantile(&self, share: f64) -> i32 {
-        let mut sum = 0.0;
-        let reaches = |w: &f64| {
-            sum += w;
-            sum >= share
-        };
-        let cell = self.weights.iter().position(reaches);
-        self.from + cell.unwrap_or(self.weights.len() - 1) as i32
     }
 }
 

@@ -228,7 +228,11 @@ fn finds(
         far += u32::from(off > 0.04);
         worst = worst.max(off);
         sure += found.confidence;
-        assert!(orders.len() <= 200, "{name} {seed}: {} orders", orders.len());
+        assert!(
+            orders.len() <= 200,
+            "{name} {seed}: {} orders",
+            orders.len()
+        );
         let (from, to) = found.likely.unwrap();
         bias += (held * broke).sqrt() / truth - 1.0;
         inside += u32::from((held..=broke).contains(&truth));
@@ -246,7 +250,10 @@ fn finds(
         time / n
     );
     assert!(bias.abs() < 0.01, "{name}: {bias}");
-    assert!(f64::from(far) <= 0.1 * n, "{name}: {far} are off by more than 4 %");
+    assert!(
+        f64::from(far) <= 0.1 * n,
+        "{name}: {far} are off by more than 4 %"
+    );
     Kept {
         searches: n,
         said: sure,
@@ -316,9 +323,15 @@ fn it_finds_the_rate_of_a_server_whose_queue_grows_only_beyond_it() {
             let (found, _) = search(&terms, &mut server);
             let words = found.words(&terms);
             let (held, broke) = (found.held_per_s.unwrap(), found.broke_per_s.unwrap());
-            assert!(held <= capacity * 1.0001 && capacity < broke, "{capacity}: {words}");
+            assert!(
+                held <= capacity * 1.0001 && capacity < broke,
+                "{capacity}: {words}"
+            );
             assert!(held > capacity / 1.0151, "{capacity}: {words}");
-            assert!(found.confidence > 0.9 && found.ending == Ending::Found, "{words}");
+            assert!(
+                found.confidence > 0.9 && found.ending == Ending::Found,
+                "{words}"
+            );
             assert!(server.now < 60.0);
         }
     }

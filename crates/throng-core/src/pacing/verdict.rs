@@ -170,7 +170,10 @@ impl Evidence {
         let near = (self.highest / NEAR).min(1.0).powi(2);
         let least = allowed * near * (QUIET_BOUNDS / self.bounds).sqrt();
         let least = least.max(allowed / count);
-        student((allowed - share) / variance.max(least * least).sqrt(), count - 1.0)
+        student(
+            (allowed - share) / variance.max(least * least).sqrt(),
+            count - 1.0,
+        )
     }
 }
 
