@@ -178,7 +178,13 @@ mod tests {
 
     #[test]
     fn who_is_kept_from_running_does_not_wait_longer_for_it() {
-        let late = |n: u64| if n % 10 == 0 { 4000 * US } else { 20 * US };
+        let late = |n: u64| {
+            if n.is_multiple_of(10) {
+                4000 * US
+            } else {
+                20 * US
+            }
+        };
         let (waiting, ..) = run(5000, 10_000 * US, late);
         assert!(waiting.lead < 30e3, "{}", waiting.lead);
     }

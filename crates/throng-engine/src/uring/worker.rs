@@ -316,7 +316,11 @@ impl<B: Behaviour> Worker<B> {
         // The kernel marks work, then looks whether to notify; we do it the other way round.
         fence(Ordering::SeqCst);
         if !self.has_work() && !others() {
-            self.rings[0].wait(1, timeout)?;
+            match timeout {
+                // No timer for no time.
+                Some(Duration::ZERO) => self.rings[0].enter()?,
+                _ => self.rings[0].wait(1, timeout)?,
+            }
             self.desk.woke();
         }
         self.notify(false);
