@@ -3,7 +3,7 @@
 use crate::control::{Clock, Control, Outlet};
 use crate::socket::{OwnedEvent, SocketOptions};
 use crate::uring::{Half, Place};
-use crate::{epoll, uring};
+use crate::{epoll, uring, waiting};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -151,6 +151,7 @@ pub fn spawn(engine: Engine, name: String, work: Work) -> io::Result<JoinHandle<
         if let Some(core) = work.0.job().core {
             pin(core);
         }
+        waiting::wake_on_time();
         work.0.run(engine, waker)
     })
 }
@@ -178,6 +179,7 @@ pub fn spawn_pair(
         if let Some(core) = client.0.job().core {
             pin(core);
         }
+        waiting::wake_on_time();
         let client = client.0.half(Arc::clone(&waker), Place::Lead)?;
         let server = server.0.half(waker, Place::Second)?;
         uring::run_pair(client, server)

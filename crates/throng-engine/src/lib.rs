@@ -4,6 +4,7 @@
 //!
 //! - `uring/`: io_uring with direct descriptors; `epoll/`: where io_uring is not allowed.
 //! - `desk/` is what both share: who is to be opened next, timers, counting.
+//! - `waiting.rs`: how precisely a worker waits for what arrives.
 //! - `socket.rs`: addresses, listeners, errno to cause.
 //!
 //! This is the only crate with unsafe code: memory shared with io_uring and system calls that the
@@ -15,6 +16,7 @@ mod epoll;
 mod job;
 mod socket;
 mod uring;
+mod waiting;
 
 pub use control::{Clock, Control, Order, Outlet};
 pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole, Work, spawn, spawn_pair};

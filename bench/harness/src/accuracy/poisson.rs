@@ -10,7 +10,7 @@ use crate::suite::Effort;
 pub const NAME: &str = "accuracy-poisson";
 
 /// Messages a second in all.
-const RATES: [f64; 3] = [100.0, 300.0, 1000.0];
+const RATES: [f64; 5] = [100.0, 300.0, 1e3, 3e3, 10e3];
 const CONNECTIONS: u32 = 10;
 /// The statistic of n gaps exceeds this / √n in 5 % of all samples of the very distribution (Kolmogorov;
 /// the rate is the one that was asked for, not estimated from the sample).

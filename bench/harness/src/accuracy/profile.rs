@@ -4,7 +4,7 @@
 use super::receiver::{MESSAGE, Receiver};
 use super::{Grid, Subject, percent};
 use crate::suite::Effort;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// As `--only` calls it.
 pub const NAME: &str = "accuracy-profile";
@@ -62,7 +62,7 @@ pub fn measure(subject: &Subject, _: Effort) -> (Vec<Grid>, bool) {
     }
 }
 
-fn arrivals(subject: &Subject) -> Result<Vec<Instant>, String> {
+fn arrivals(subject: &Subject) -> Result<Vec<Duration>, String> {
     let receiver = Receiver::start(CONNECTIONS)?;
     let arguments = format!(
         "load -c {CONNECTIONS} -m {} --profile {SPEC} --hold {}s {}",
@@ -78,7 +78,7 @@ fn arrivals(subject: &Subject) -> Result<Vec<Instant>, String> {
     }
 }
 
-fn rows(at: &[Instant]) -> Vec<Vec<String>> {
+fn rows(at: &[Duration]) -> Vec<Vec<String>> {
     let row = |name: String, from: u32, to: u32| {
         let wanted = due(to.into()) - due(from.into());
         let begin = |s: u32| at[0] + Duration::from_secs(s.into());

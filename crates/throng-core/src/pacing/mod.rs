@@ -3,12 +3,15 @@
 //! rate may follow a [`Profile`] or be searched for ([`RateSearch`]).
 
 pub mod arrivals;
+mod belief;
 mod bytes;
 mod connect;
+mod found;
 mod message;
 pub mod profile;
 mod ramp;
 pub mod search;
+mod terms;
 mod verdict;
 
 pub use arrivals::{Arrivals, Spacing};
@@ -16,4 +19,4 @@ pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, Instants, MessagePace};
 pub use profile::{Piece, Profile, ProfileError};
-pub use search::{Ending, Found, Limit, Observation, Order, Purpose, RateSearch, Terms};
+pub use search::{Ending, Found, Limit, Observation, Order, Purpose, RateSearch, Slice, Terms};

@@ -3,32 +3,56 @@
 //! [`RateSearch`] says what rate to run at and for how long, is told what came of it, and goes on, until it
 //! is [done](Order::Done). It reads no clock; what it is told may as well be simulated.
 //!
-//! It doubles the rate until one breaks, then halves the bracket between the highest rate that held and the
-//! lowest that broke, on a logarithmic scale, until that is narrow enough. Three things guard it against
-//! noise and against itself:
+//! It doubles the rate until one breaks. From then on it reckons with probabilities: rates lie on a grid half as
+//! wide as the tolerance, each that was tried has a probability that it holds ([`super::verdict`]), and all
+//! together say how likely the true rate lies between each two neighbours (their product, as a rate below one
+//! that holds, holds too). The next rate is the median of that, so that a wrong turn is found out and taken back
+//! (probabilistic bisection: Horstein 1963; Waeber, Frazier and Henderson 2013). It ends when the bracket is
+//! narrow enough and sure enough, or when its time is used up: then with the best bracket and what is known of
+//! it, which may be little. Near its limit a server with random service times needs minutes to be known to 2 %.
 //!
-//! - An overload leaves a queue behind, which would spoil the next trial. So after each rate that broke it
+//! Against what would mislead it:
+//!
+//! - A trial is much longer than the bound, and settles for several bounds first, as an empty queue takes time
+//!   to fill. If latency still rises all through a trial, it does not count as held but goes on.
+//! - An overload leaves a queue behind, which would spoil the next trial. So after a rate that clearly broke it
 //!   [drains](Purpose::Drain): a low rate until latency is back under the bound.
-//! - A rate that broke, or whose latency is close to the bound, is measured again; the majority of up to
-//!   three decides.
-//! - Before it is done it measures both ends of the bracket once more; one that does not stand opens the
-//!   bracket again.
+//! - While the rate stays the same, one trial goes on where the last one ended, with no further settling.
 
-use super::verdict::{self, Votes};
-use crate::human;
+use super::belief::Belief;
+pub use super::found::{Ending, Found, Limit};
+pub use super::terms::Terms;
+use super::verdict::{self, Evidence};
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How much faster the next trial is while nothing has broken.
 const GROWTH: f64 = 2.0;
-/// How many trials' time a search takes that begins at a hundredth of the limit, drains included.
-const USUAL_TRIALS: f64 = 60.0;
 /// How much slower it is while nothing has held.
 const RETREAT: f64 = 4.0;
-/// More trials than any search needs that is not led in circles by noise: doubling from 1/s to 10^9/s is
-/// 30, halving to 2 % is 6 points of at most 3, and the ends are measured up to 5 times.
-const MOST_TRIALS: u32 = 80;
+/// More trials are not made, however unsure it is.
+const MOST_TRIALS: u32 = 120;
+/// Slices that a trial is measured in: the most, and as few as there are if each would be shorter than that.
+const SLICES: u128 = 8;
+const FEWEST_SLICES: u128 = 4;
+const SHORTEST_SLICE: Duration = Duration::from_millis(25);
+/// How sure the bracket must be for the search to end before its time.
+const SURE: f64 = 0.9;
+/// A rate that holds, or breaks, with this probability need not be tried again for now …
+const CLEAR: f64 = 0.9;
+/// … nor at all.
+const SETTLED: f64 = 0.98;
+/// How much confidence is worth a bracket that is narrower by a step of the grid.
+const NARROWER: f64 = 0.02;
+/// How often a rate is tried in a row while nothing has broken, or nothing held.
+const MOST_IN_A_ROW: u32 = 4;
+/// So many trials must have been made at each end of the bracket.
+const CONFIRM: u32 = 2;
+/// How often a rate at which latency still rises is measured on before it counts as it is.
+const MOST_RISES: u32 = 8;
+/// Latency over the bound by this factor leaves a queue that must be drained.
+const FAR_OVER: f64 = 2.0;
 /// How often a drain looks for latency to be back under the bound, beyond what it takes to answer all that
 /// was sent and not answered, before the server counts as not recovering.
 const MOST_DRAINS: u32 = 20;
@@ -43,59 +67,6 @@ const DRAIN_SAMPLES: f64 = 5.0;
 /// How much longer than asked a trial at a low rate may last to have enough samples.
 const STRETCH: f64 = 5.0;
 
-/// What is searched for, and how.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Terms {
-    /// Latency must stay at or under this.
-    pub bound: Duration,
-    /// At this percentile.
-    pub percentile: f64,
-    /// The first rate that is tried, of the whole run.
-    pub start: Rate,
-    /// The lowest rate worth trying.
-    pub least: Rate,
-    /// The highest rate worth trying.
-    pub most: Rate,
-    /// It is done when the lowest rate that broke is at most this much above the highest that held: 0.02
-    /// is 2 %.
-    pub tolerance: f64,
-    /// How long a new rate runs before it is measured.
-    pub settle: Duration,
-    /// How long it is measured; longer if that gives too few samples.
-    pub measure: Duration,
-}
-
-impl Terms {
-    /// The highest rate whose 95th percentile is at or under `bound`, within 2 %, beginning with 100/s.
-    pub fn new(bound: Duration) -> Terms {
-        let rate = |n| Rate::per_second(n).expect("a constant above zero");
-        Terms {
-            bound,
-            percentile: 95.0,
-            start: rate(100.0),
-            least: rate(1.0),
-            most: rate(1e9),
-            tolerance: 0.02,
-            settle: Duration::from_millis(500),
-            measure: Duration::from_secs(1),
-        }
-    }
-}
-
-impl Terms {
-    /// The same with trials so short that a search of usual length ends within `run`, if it is too short
-    /// for those asked for; at the cost of more noise. Not below a twentieth of a second to settle and
-    /// a tenth to measure.
-    pub fn within(mut self, run: Duration) -> Terms {
-        let fit = run.as_secs_f64() / (self.settle + self.measure).as_secs_f64() / USUAL_TRIALS;
-        if fit < 1.0 {
-            self.settle = self.settle.mul_f64(fit).max(Duration::from_millis(50));
-            self.measure = self.measure.mul_f64(fit).max(Duration::from_millis(100));
-        }
-        self
-    }
-}
-
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
@@ -107,8 +78,10 @@ pub enum Order {
         purpose: Purpose,
         /// Run so long first, without measuring.
         settle: Duration,
-        /// Then measure so long.
+        /// Then measure so long …
         measure: Duration,
+        /// … in so many slices of the same length.
+        slices: u32,
     },
     /// The search is over.
     Done(Found),
@@ -123,8 +96,19 @@ pub enum Purpose {
     Drain,
 }
 
+/// A part of the time in which a rate was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Slice {
+    /// How many answers came.
+    pub samples: u64,
+    /// How many of them came later than the bound allows.
+    pub over: u64,
+    /// Their mean latency; zero without answers.
+    pub mean: Duration,
+}
+
 /// What was measured in the time that an [`Order::Run`] gave for it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Messages that were due, a second.
     pub asked_per_s: f64,
@@ -136,133 +120,40 @@ pub struct Observation {
     pub latency: Option<Duration>,
     /// How many answers that latency is from.
     pub samples: u64,
-}
-
-/// What stood in the way of a higher rate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Limit {
-    /// Latency went over the bound.
-    Latency,
-    /// Fewer messages were sent than were due: this client or the path took no more.
-    Sending,
-    /// Fewer answers came than messages were sent.
-    Answers,
-}
-
-/// How a search ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// The rate lies in the bracket.
-    Found,
-    /// The highest rate that may be tried held: the limit is this client's, or what was asked for.
-    NeverBroke,
-    /// The lowest rate that may be tried broke.
-    AlwaysBroke,
-    /// After a rate that broke latency did not come back, even at a low rate.
-    NotRecovered,
-    /// Noise led it in circles: the bracket is wider than asked for.
-    Unsteady,
-    /// It was ended before it was done.
-    Unfinished,
-}
-
-/// The result of a search.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Found {
-    /// How it ended.
-    pub ending: Ending,
-    /// The highest rate that held, in messages a second; `None` if none did.
-    pub held_per_s: Option<f64>,
-    /// The latency that was measured at it, at the percentile asked for.
-    pub held_latency: Option<Duration>,
-    /// The lowest rate that broke; `None` if none did.
-    pub broke_per_s: Option<f64>,
-    /// What broke first at that rate.
-    pub limit: Option<Limit>,
-    /// How many trials it took, repeated ones included, drains not.
-    pub trials: u32,
-    /// How sure it is that the true rate lies in the bracket, from 0 to 1, if one measurement in 20 is
-    /// wrong, and one in 4 of those that were close to the bound or contradict each other.
-    pub confidence: f64,
-}
-
-impl Found {
-    /// The confidence in words.
-    pub fn how_sure(&self) -> &'static str {
-        match self.confidence {
-            c if c >= 0.95 => "sure",
-            c if c >= 0.8 => "fairly sure",
-            _ => "unsure",
-        }
-    }
-
-    /// The result as a sentence, for `terms`.
-    pub fn words(&self, terms: &Terms) -> String {
-        let bound = format!(
-            "p{} at or under {}",
-            terms.percentile,
-            human::duration(terms.bound)
-        );
-        let trials = human::things(u64::from(self.trials), "trial");
-        let sure = format!("{} ({:.0} %)", self.how_sure(), self.confidence * 100.0);
-        let (held, broke) = (
-            self.held_per_s.map(human::rate).unwrap_or_default(),
-            self.broke_per_s.map(human::rate).unwrap_or_default(),
-        );
-        let what_broke = match self.limit {
-            Some(Limit::Latency) | None => "latency was over the bound",
-            Some(Limit::Sending) => {
-                "not all messages got out, so this client or the path is the limit"
-            }
-            Some(Limit::Answers) => "not all messages were answered",
-        };
-        let so_far = match (self.held_per_s, self.broke_per_s) {
-            (Some(_), Some(_)) => format!("{held} held, at {broke} {what_broke}"),
-            (Some(_), None) => format!("{held} held, nothing broke"),
-            (None, Some(_)) => format!("nothing held, at {broke} {what_broke}"),
-            (None, None) => "nothing was measured".into(),
-        };
-        match self.ending {
-            Ending::Found => {
-                format!("{held} keeps {bound}; at {broke} {what_broke}; {sure}, {trials}")
-            }
-            Ending::NeverBroke => format!(
-                "{held} keeps {bound}, and no higher rate was tried: the limit is this client's own; {sure}, {trials}"
-            ),
-            Ending::AlwaysBroke => format!(
-                "no rate keeps {bound}: at {broke}, the lowest that was tried, {what_broke}; {sure}, {trials}"
-            ),
-            Ending::NotRecovered => format!(
-                "the server did not recover: after {broke} latency stayed over {} at a low rate too; {so_far}; {trials}",
-                human::duration(terms.bound)
-            ),
-            Ending::Unsteady => format!(
-                "measurements differ too much to say it to {:.0} %: {so_far}; {sure}, {trials}",
-                terms.tolerance * 100.0
-            ),
-            Ending::Unfinished => {
-                format!("the search was not finished: {so_far}; {sure}, {trials}")
-            }
-        }
-    }
+    /// The same time in slices, in order. At least two; a drain needs none.
+    pub slices: Vec<Slice>,
 }
 
 /// A rate that was tried.
 #[derive(Clone, Debug)]
 struct Point {
+    /// Its place on the grid.
+    step: i32,
     rate: f64,
-    votes: Votes,
-    /// What broke, and the latency when it held, last time.
+    evidence: Evidence,
+    /// The probability that it holds.
+    holds: f64,
+    trials: u32,
+    /// How often latency was still rising.
+    rises: u32,
+    /// What broke last time it did.
     limit: Option<Limit>,
-    latency: Option<Duration>,
+    /// Latency at the percentile, added up over all trials that had one, and how many those were.
+    latency: (Duration, u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
-    Trying { rate: f64 },
-    Draining { rate: f64, then: f64, looks: u32 },
+    /// `on`: it runs at that rate already, and has settled.
+    Trying {
+        step: i32,
+        on: bool,
+    },
+    Draining {
+        rate: f64,
+        then: i32,
+        looks: u32,
+    },
     Done(Ending),
 }
 
@@ -274,6 +165,12 @@ pub struct RateSearch {
     points: Vec<Point>,
     state: State,
     trials: u32,
+    /// How many trials in a row had the same rate.
+    in_a_row: u32,
+    spent: Duration,
+    /// The logarithm of the ratio of neighbours on the grid, and the first and last step on it.
+    grain: f64,
+    ends: (i32, i32),
 }
 
 impl RateSearch {
@@ -282,14 +179,23 @@ impl RateSearch {
         if terms.least > terms.most {
             terms.least = terms.most;
         }
-        let start = terms.start.get();
-        let start = start.clamp(terms.least.get(), terms.most.get());
+        let start = terms.start.get().clamp(terms.least.get(), terms.most.get());
+        terms.start = Rate::per_second(start).unwrap_or(terms.least);
         terms.tolerance = terms.tolerance.max(0.001);
+        let grain = terms.tolerance.ln_1p() / 2.0;
+        let steps = |rate: Rate| (rate.get() / start).ln() / grain;
         RateSearch {
+            ends: (
+                steps(terms.least).floor() as i32,
+                steps(terms.most).ceil() as i32,
+            ),
             terms,
             points: vec![],
-            state: State::Trying { rate: start },
+            state: State::Trying { step: 0, on: false },
             trials: 0,
+            in_a_row: 0,
+            spent: Duration::ZERO,
+            grain,
         }
     }
 
@@ -298,22 +204,45 @@ impl RateSearch {
         &self.terms
     }
 
+    /// The rate at a place on the grid, whose ends are the least and the most that may be tried.
+    fn rate(&self, step: i32) -> f64 {
+        let rate = self.terms.start.get() * (f64::from(step) * self.grain).exp();
+        rate.clamp(self.terms.least.get(), self.terms.most.get())
+    }
+
+    /// How many steps of the grid are a factor of `growth`.
+    fn steps(&self, growth: f64) -> i32 {
+        (growth.ln() / self.grain).round().max(1.0) as i32
+    }
+
     /// What to do now. The same until something is [observed](RateSearch::observe).
     pub fn order(&self) -> Order {
-        let rate = |n: f64| Rate::per_second(n).unwrap_or(self.terms.least);
+        let run = |n: f64, purpose, settle, measure: Duration| Order::Run {
+            rate: Rate::per_second(n).unwrap_or(self.terms.least),
+            purpose,
+            settle,
+            measure,
+            slices: match purpose {
+                Purpose::Trial => {
+                    let fit = measure.as_nanos() / SHORTEST_SLICE.as_nanos();
+                    fit.clamp(FEWEST_SLICES, SLICES) as u32
+                }
+                Purpose::Drain => 1,
+            },
+        };
         match self.state {
-            State::Trying { rate: n } => Order::Run {
-                rate: rate(n),
-                purpose: Purpose::Trial,
-                settle: self.terms.settle,
-                measure: self.measure(n),
-            },
-            State::Draining { rate: n, .. } => Order::Run {
-                rate: rate(n),
-                purpose: Purpose::Drain,
-                settle: Duration::ZERO,
-                measure: self.drain_look(n),
-            },
+            State::Trying { step, on } => {
+                let rate = self.rate(step);
+                let settle = if on {
+                    Duration::ZERO
+                } else {
+                    self.terms.settle
+                };
+                run(rate, Purpose::Trial, settle, self.measure(rate))
+            }
+            State::Draining { rate, .. } => {
+                run(rate, Purpose::Drain, Duration::ZERO, self.drain_look(rate))
+            }
             State::Done(ending) => Order::Done(self.found(ending)),
         }
     }
@@ -331,71 +260,144 @@ impl RateSearch {
 
     /// How many samples the percentile should be from.
     fn samples(&self) -> f64 {
-        SAMPLES_BEYOND / (1.0 - self.terms.percentile / 100.0).max(1e-5)
+        SAMPLES_BEYOND / self.allowed()
+    }
+
+    /// The share of answers that may be over the bound.
+    fn allowed(&self) -> f64 {
+        (1.0 - self.terms.percentile / 100.0).max(1e-5)
     }
 
     /// Takes note of what the present order led to. Nothing, if there is none any more.
     pub fn observe(&mut self, seen: &Observation) {
+        if let Order::Run {
+            settle, measure, ..
+        } = self.order()
+        {
+            self.spent += settle + measure;
+        }
         match self.state {
-            State::Trying { rate } => self.tried(rate, seen),
+            State::Trying { step, .. } => self.tried(step, seen),
             State::Draining { rate, then, looks } => {
                 let back = seen.latency.is_some_and(|l| l <= self.terms.bound);
+                let trying = State::Trying {
+                    step: then,
+                    on: false,
+                };
                 self.state = match looks {
-                    _ if back => State::Trying { rate: then },
+                    _ if back => trying,
                     1.. => State::Draining {
                         rate,
                         then,
                         looks: looks - 1,
                     },
-                    0 if self.low().is_none() => State::Trying { rate: then },
+                    0 if self.low().is_none() => trying,
                     0 => State::Done(Ending::NotRecovered),
                 };
             }
             State::Done(_) => {}
         }
+        self.stop_in_time();
     }
 
-    fn tried(&mut self, rate: f64, seen: &Observation) {
+    /// Ends the search if there is no time for what would come next.
+    fn stop_in_time(&mut self) {
+        if let (
+            Some(most),
+            Order::Run {
+                settle, measure, ..
+            },
+        ) = (self.terms.at_most, self.order())
+            && self.spent + settle + measure > most
+        {
+            self.state = State::Done(self.out_of_time(Ending::Unfinished));
+        }
+    }
+
+    /// How it ends when there is no more time: with a bracket that is narrow enough it has an answer, however
+    /// unsure.
+    fn out_of_time(&self, otherwise: Ending) -> Ending {
+        match self.bracket() {
+            Some((low, high)) if self.is_narrow(low, high) => Ending::Found,
+            _ => otherwise,
+        }
+    }
+
+    fn tried(&mut self, step: i32, seen: &Observation) {
         self.trials += 1;
-        let reading = verdict::read(
-            seen,
-            self.terms.bound,
-            self.measure(rate),
-            self.samples() / 2.0,
-        );
-        let broke = reading.broke.is_some();
-        let i = self.points.partition_point(|p| p.rate < rate);
-        if self.points.get(i).is_none_or(|p| p.rate != rate) {
-            self.points.insert(
-                i,
-                Point {
-                    rate,
-                    votes: Votes::default(),
-                    limit: None,
-                    latency: None,
-                },
-            );
+        let rate = self.rate(step);
+        let (bound, allowed) = (self.terms.bound, self.allowed());
+        let measured = self.measure(rate);
+        let reading = verdict::read(seen, bound, measured);
+        let i = self.points.partition_point(|p| p.step < step);
+        if self.points.get(i).is_none_or(|p| p.step != step) {
+            let point = Point {
+                step,
+                rate,
+                evidence: Evidence::default(),
+                holds: 0.5,
+                trials: 0,
+                rises: 0,
+                limit: None,
+                latency: (Duration::ZERO, 0),
+            };
+            self.points.insert(i, point);
         }
         let point = &mut self.points[i];
-        point.votes.add(&reading);
-        match reading.broke {
-            Some(limit) => point.limit = Some(limit),
-            None => point.latency = seen.latency,
+        let on = matches!(self.state, State::Trying { on: true, .. });
+        self.in_a_row = if on { self.in_a_row + 1 } else { 1 };
+        if reading.rising && reading.broke.is_none() && point.rises < MOST_RISES {
+            // It may hold, but it has not settled.
+            point.rises += 1;
+            self.state = State::Trying { step, on: true };
+            return self.stop_if_tired();
         }
-        self.state = match self.next_rate(i) {
-            _ if self.trials >= MOST_TRIALS => State::Done(Ending::Unsteady),
+        point.trials += 1;
+        point.evidence.add(seen, bound, measured, &reading);
+        point.holds = point.evidence.holds(allowed);
+        if let Some(latency) = seen.latency {
+            point.latency = (point.latency.0 + latency, point.latency.1 + 1);
+        }
+        if reading.broke.is_some() {
+            point.limit = reading.broke;
+        }
+        let far_over = match reading.broke {
+            Some(Limit::Latency) => seen.latency.is_none_or(|l| l > bound.mul_f64(FAR_OVER)),
+            broke => broke.is_some(),
+        };
+        self.state = match self.next_step(i) {
             Err(ending) => State::Done(ending),
-            Ok(next) if broke => {
-                let low = self.low().map_or(next, |low| self.points[low].rate);
-                let low = (low.min(next) / 2.0).max(self.terms.least.get() / 2.0);
+            // What it is at is what it is to be: an overload that stays shows ever more clearly.
+            Ok(next) if next == step => State::Trying { step, on: true },
+            Ok(then) if far_over || reading.broke.is_some() && reading.rising => {
+                let low = self
+                    .low()
+                    .map_or(self.rate(then), |low| self.points[low].rate);
+                let mut low = low.min(self.rate(then));
+                if seen.answered_per_s > 0.0 {
+                    low = low.min(seen.answered_per_s);
+                }
+                let low = (low / 2.0).max(self.terms.least.get() / 2.0);
+                let looks = self.looks(rate, seen, low);
                 State::Draining {
                     rate: low,
-                    then: next,
-                    looks: self.looks(rate, seen, low),
+                    then,
+                    looks,
                 }
             }
-            Ok(next) => State::Trying { rate: next },
+            Ok(next) => State::Trying {
+                step: next,
+                on: false,
+            },
         };
+        self.stop_if_tired();
+    }
+
+    fn stop_if_tired(&mut self) {
+        let over = matches!(self.state, State::Done(_));
+        if self.trials >= MOST_TRIALS && !over {
+            self.state = State::Done(self.out_of_time(Ending::Unsteady));
+        }
     }
 
     /// How many looks, after the first, it may take a server to work off at the rate `low` what a trial at
@@ -424,89 +426,158 @@ impl RateSearch {
     /// The highest rate that held, of those below every rate that broke.
     fn low(&self) -> Option<usize> {
         let high = self.high().unwrap_or(self.points.len());
-        self.points[..high].iter().rposition(|p| p.votes.held())
+        self.points[..high].iter().rposition(|p| p.holds > 0.5)
     }
 
     /// The lowest rate that broke.
     fn high(&self) -> Option<usize> {
-        self.points.iter().position(|p| p.votes.broke())
+        self.points.iter().position(|p| p.holds < 0.5)
     }
 
-    /// The rate to try after a measurement of point `last`, or that it is over.
-    fn next_rate(&self, last: usize) -> Result<f64, Ending> {
-        let (least, most) = (self.terms.least.get(), self.terms.most.get());
+    /// The step to try after a measurement of point `last`, or that it is over.
+    fn next_step(&self, last: usize) -> Result<i32, Ending> {
+        let (first, most) = self.ends;
+        let (lowest, highest) = (self.points[0].step, self.points[self.points.len() - 1].step);
         let last = &self.points[last];
-        let lower = (last.rate / RETREAT).max(least);
-        // While nothing has held it goes down fast: a second look there is taken at the end, if it matters.
-        let going_down = self.low().is_none() && last.votes.clearly_broke() && lower < last.rate;
-        if !last.votes.decided() && !going_down {
-            return Ok(last.rate);
-        }
-        if going_down {
-            return Ok(lower);
-        }
+        let holds = last.holds;
+        let again = self.in_a_row < MOST_IN_A_ROW;
         match (self.low(), self.high()) {
-            (None, None) => Ok(last.rate),
-            (None, Some(high)) => {
-                let high = &self.points[high];
-                match (high.rate / RETREAT).max(least) {
-                    next if next < high.rate => Ok(next),
-                    _ => Err(Ending::AlwaysBroke),
-                }
-            }
-            (Some(low), None) => {
-                let low = &self.points[low];
-                // A point that broke once on the way down is looked at again before it is passed.
-                let doubtful = self.points.iter().find(|p| p.rate > low.rate);
-                if low.rate < most {
-                    let next = (low.rate * GROWTH).min(most);
-                    Ok(doubtful.map_or(next, |p| p.rate.min(next)))
-                } else if low.votes.is_confirmed() {
+            (_, None) => {
+                if last.step < most {
+                    // Only a rate that holds clearly is passed, unless it stays doubtful.
+                    let passed = holds >= CLEAR || !again;
+                    let next = (highest + self.steps(GROWTH)).min(most);
+                    Ok(if passed { next } else { last.step })
+                } else if last.trials >= CONFIRM && holds >= SURE || !again {
                     Err(Ending::NeverBroke)
                 } else {
-                    Ok(low.rate)
+                    Ok(last.step)
                 }
             }
-            (Some(low), Some(high)) => {
-                let (low, high) = (&self.points[low], &self.points[high]);
-                if high.rate / low.rate > 1.0 + self.terms.tolerance {
-                    Ok((low.rate * high.rate).sqrt())
-                } else if !low.votes.is_confirmed() {
-                    Ok(low.rate)
-                } else if !high.votes.is_confirmed() {
-                    Ok(high.rate)
+            (None, Some(_)) => {
+                if last.step > first {
+                    let passed = holds <= 1.0 - CLEAR || !again;
+                    let next = (lowest - self.steps(RETREAT)).max(first);
+                    Ok(if passed { next } else { last.step })
+                } else if last.trials >= CONFIRM && holds <= 1.0 - SURE || !again {
+                    Err(Ending::AlwaysBroke)
                 } else {
-                    Err(Ending::Found)
+                    Ok(last.step)
+                }
+            }
+            (Some(_), Some(_)) => self.halve(last),
+        }
+    }
+
+    /// The step to try when something has held and something has broken.
+    fn halve(&self, last: &Point) -> Result<i32, Ending> {
+        let belief = self.belief();
+        if let Some((low, high)) = self.bracket()
+            && self.is_narrow(low, high)
+        {
+            let (low, high) = (&self.points[low], &self.points[high]);
+            if belief.between(low.step, high.step) >= SURE {
+                if let Some(unsure) = [low, high].into_iter().find(|p| p.trials < CONFIRM) {
+                    return Ok(unsure.step);
+                }
+                // What lies between may narrow it further.
+                let untried = |step: &i32| !self.points.iter().any(|p| p.step == *step);
+                return match (low.step + 1..high.step).find(untried) {
+                    Some(between) => Ok(between),
+                    None => Err(Ending::Found),
+                };
+            }
+        }
+        // Either side of the median: what is less sure, then what was tried less often.
+        let below = belief.quantile(0.5).clamp(self.ends.0, self.ends.1 - 1);
+        let tried = |step: i32| {
+            let point = self.points.iter().find(|p| p.step == step);
+            let settled = point.is_some_and(|p| {
+                p.trials >= CONFIRM && !(1.0 - SETTLED..=SETTLED).contains(&p.holds)
+            });
+            (settled, point.map_or(0, |p| p.trials), step != last.step)
+        };
+        let [low, high] = [tried(below), tried(below + 1)];
+        Ok(if low <= high { below } else { below + 1 })
+    }
+
+    /// Where the true rate lies, by all that was measured.
+    fn belief(&self) -> Belief {
+        let (first, last) = (&self.points[0], &self.points[self.points.len() - 1]);
+        let wide = self.steps(GROWTH);
+        // It may lie beyond what was tried, as far as the ends of that are not clear.
+        let from = (first.step - wide).max(self.ends.0);
+        let to = (last.step + wide).min(self.ends.1).max(from + 1);
+        let tried: Vec<(i32, f64)> = self.points.iter().map(|p| (p.step, p.holds)).collect();
+        Belief::new(from, to, &tried)
+    }
+
+    fn is_narrow(&self, low: usize, high: usize) -> bool {
+        let steps = self.points[high].step - self.points[low].step;
+        f64::from(steps) * self.grain <= self.terms.tolerance.ln_1p() * 1.001
+    }
+
+    /// The two rates between which the true one most likely lies, of those that were tried and are no wider
+    /// apart than asked for; else the two that are closest together.
+    fn bracket(&self) -> Option<(usize, usize)> {
+        let (usual_low, usual_high) = (self.low()?, self.high()?);
+        let belief = self.belief();
+        let mut best = (f64::NEG_INFINITY, (usual_low, usual_high));
+        for low in 0..self.points.len() {
+            for high in low + 1..self.points.len() {
+                let (from, to) = (&self.points[low], &self.points[high]);
+                if from.holds <= 0.5 || to.holds > 0.5 || !self.is_narrow(low, high) {
+                    continue;
+                }
+                // Of two that are about as likely, the narrower one.
+                let (from, to) = (from.step, to.step);
+                let likely = belief.between(from, to) - NARROWER * f64::from(to - from);
+                if likely > best.0 {
+                    best = (likely, (low, high));
                 }
             }
         }
+        Some(best.1)
     }
 
     /// The result so far, for a run that ends before the search does.
     pub fn so_far(&self) -> Found {
         self.found(match self.state {
             State::Done(ending) => ending,
-            _ => Ending::Unfinished,
+            _ => self.out_of_time(Ending::Unfinished),
         })
     }
 
     fn found(&self, ending: Ending) -> Found {
-        let low = self.low().map(|i| &self.points[i]);
-        let high = self.high().map(|i| &self.points[i]);
-        let sure = low.map_or(1.0, |p| p.votes.held_for_sure())
-            * high.map_or(1.0, |p| 1.0 - p.votes.held_for_sure());
+        let (low, high) = match self.bracket() {
+            Some((low, high)) => (Some(low), Some(high)),
+            None => (self.low(), self.high()),
+        };
+        let (low, high) = (low.map(|i| &self.points[i]), high.map(|i| &self.points[i]));
+        let (confidence, likely) = match (low, high) {
+            (Some(low), Some(high)) => {
+                let belief = self.belief();
+                let likely = (belief.quantile(0.05), belief.quantile(0.95) + 1);
+                (
+                    belief.between(low.step, high.step),
+                    Some((self.rate(likely.0), self.rate(likely.1))),
+                )
+            }
+            (Some(low), None) => (low.holds, None),
+            (None, Some(high)) => (1.0 - high.holds, None),
+            (None, None) => (0.0, None),
+        };
         Found {
             ending,
             held_per_s: low.map(|p| p.rate),
-            held_latency: low.and_then(|p| p.latency),
+            held_latency: low
+                .filter(|p| p.latency.1 > 0)
+                .map(|p| p.latency.0 / p.latency.1),
             broke_per_s: high.map(|p| p.rate),
             limit: high.and_then(|p| p.limit),
             trials: self.trials,
-            confidence: if low.is_none() && high.is_none() {
-                0.0
-            } else {
-                sure
-            },
+            confidence,
+            likely,
         }
     }
 }

@@ -54,6 +54,13 @@ impl Durations {
         Some(Duration::from_nanos(all.value_at_percentile(percent)))
     }
 
+    /// How many took longer than `limit`, to the histogram's precision.
+    pub fn longer_than(&self, limit: Duration) -> u64 {
+        let limit = limit.as_nanos().min(LONGEST.as_nanos()) as u64;
+        self.recorded()
+            .map_or(0, |h| h.len() - h.count_between(0, limit))
+    }
+
     /// The shortest; `None` if there are none.
     pub fn min(&self) -> Option<Duration> {
         Some(Duration::from_nanos(self.recorded()?.min()))
@@ -73,6 +80,18 @@ impl Durations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn those_that_took_longer_are_counted() {
+        let mut durations = Durations::default();
+        assert_eq!(durations.longer_than(Duration::ZERO), 0);
+        for ms in 1..=100 {
+            durations.record(Duration::from_millis(ms));
+        }
+        let longer = |ms| durations.longer_than(Duration::from_millis(ms));
+        assert_eq!((longer(0), longer(60), longer(100)), (100, 40, 0));
+        assert_eq!(durations.longer_than(LONGEST * 2), 0);
+    }
 
     #[test]
     fn durations_keep_two_digits_and_never_overflow() {

@@ -64,7 +64,7 @@ impl SearchSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pacing::{Observation, Order, RateSearch};
+    use crate::pacing::{Observation, Order, RateSearch, Slice};
     use std::time::Duration;
 
     /// A server that takes 1000 a second in 1 ms each, and more in 100 ms.
@@ -82,6 +82,14 @@ mod tests {
                 answered_per_s: rate,
                 latency: Some(Duration::from_millis(ms)),
                 samples: 100_000,
+                slices: vec![
+                    Slice {
+                        samples: 10_000,
+                        over: if ms > 10 { 10_000 } else { 0 },
+                        mean: Duration::from_millis(ms),
+                    };
+                    8
+                ],
             });
         }
     }

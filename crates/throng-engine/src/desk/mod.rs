@@ -10,6 +10,7 @@ mod places;
 use crate::control::{Clock, Control, Orders, Outlet};
 use crate::job::{Closing, Job, Role, ServerRole};
 use crate::socket::{Address, SocketOption};
+use crate::waiting::Waiting;
 use opener::Opener;
 use places::Places;
 use std::net::TcpListener;
@@ -91,6 +92,7 @@ pub(crate) struct Desk<B: Behaviour> {
     passed: u32,
     /// How many are to have it because something arrived.
     arrived: u32,
+    waiting: Waiting,
     /// How far starting traffic on all connections has got, once it was ordered.
     started: Option<u32>,
     /// The same for saying farewell.
@@ -133,6 +135,7 @@ impl<B: Behaviour> Desk<B> {
             turn: 0,
             passed: 0,
             arrived: 0,
+            waiting: Waiting::new(),
             started: None,
             leaving: None,
         };
@@ -450,8 +453,10 @@ impl<B: Behaviour> Desk<B> {
         self.behind = !all;
     }
 
-    /// How long the loop may sleep; `None` for until something happens.
-    pub fn sleep(&self, now: Time) -> Option<Duration> {
+    /// How long the loop may sleep; `None` for until something happens. Shortly before an arrival it does not
+    /// sleep at all.
+    pub fn sleep(&mut self, now: Time) -> Option<Duration> {
+        self.waiting.stays();
         if self.started.is_some()
             || self.leaving.is_some()
             || self.passed > 0
@@ -461,13 +466,26 @@ impl<B: Behaviour> Desk<B> {
             return Some(Duration::ZERO);
         }
         let opening = self.opener.as_ref().filter(|_| !self.stopped_opening());
-        self.wheel
+        let arrival = self.behaviour.next_arrival();
+        let until = self
+            .wheel
             .next()
             .into_iter()
             .chain(opening.and_then(|o| o.next_look(now)))
             .chain(self.places.next_free())
-            .chain(self.behaviour.next_arrival())
-            .min()
-            .map(|at| at.since(now))
+            .chain(arrival.map(|at| self.waiting.until(at, now)))
+            .min()?;
+        if until <= now {
+            std::hint::spin_loop();
+        } else if arrival.is_some() {
+            self.waiting.sleeps(until);
+        }
+        Some(until.since(now))
+    }
+
+    /// The loop's wait is over, whatever ended it.
+    pub fn woke(&mut self) {
+        let clock = self.clock;
+        self.waiting.woke(|| clock.now());
     }
 }

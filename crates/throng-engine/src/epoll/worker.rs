@@ -164,6 +164,7 @@ impl<B: Behaviour> Worker<B> {
             timeout = Some(timeout.map_or(ACCEPT_REST, |t| t.min(ACCEPT_REST)));
         }
         let found = self.poll.wait(timeout)?;
+        self.desk.woke();
         let now = self.desk.clock.now();
         for i in 0..found {
             let (key, events) = self.poll.event(i);

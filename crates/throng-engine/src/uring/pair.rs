@@ -15,7 +15,7 @@ const SENDS_A_TURN: u32 = 8;
 /// these do.
 pub(crate) trait Half {
     fn round(&mut self) -> io::Result<Round>;
-    fn timeout(&self) -> Option<Duration>;
+    fn timeout(&mut self) -> Option<Duration>;
     fn has_pending(&self) -> bool;
     fn has_work(&self) -> bool;
     fn notify(&self, on: bool);
@@ -29,7 +29,7 @@ impl<B: Behaviour> Half for Worker<B> {
         Worker::round(self)
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
         Worker::timeout(self)
     }
 

@@ -273,7 +273,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     /// How long the loop may sleep; `None` for until something happens.
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    pub(super) fn timeout(&mut self) -> Option<Duration> {
         let now = self.desk.clock.now();
         let timeout = self.desk.sleep(now);
         if !self.may_accept() || self.listens.iter().all(|l| l.waiting) {
@@ -318,7 +318,12 @@ impl<B: Behaviour> Worker<B> {
         // The kernel marks work, then looks whether to notify; we do it the other way round.
         fence(Ordering::SeqCst);
         if !self.has_work() && !others() {
-            self.rings[0].wait(1, timeout)?;
+            match timeout {
+                // No timer for no time.
+                Some(Duration::ZERO) => self.rings[0].enter()?,
+                _ => self.rings[0].wait(1, timeout)?,
+            }
+            self.desk.woke();
         }
         self.notify(false);
         if self.rings[0].has_completions() {

@@ -7,7 +7,7 @@ use crate::cli::{ArrivalsArg, DumpArgs, LoadArgs, Mode, Speed, StatsdArgs, Switc
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use throng_core::pacing::{Profile, Spacing};
+use throng_core::pacing::{Profile, Spacing, Terms};
 use throng_core::payload::{Message, Messages};
 use throng_core::scenario::observe::{STATSD_NAMESPACE, STATSD_PORT};
 use throng_core::scenario::{
@@ -326,6 +326,21 @@ fn refuse_what_does_not_go_together(
         return wrong(
             "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo".into(),
         );
+    }
+    if let Some(Search {
+        under,
+        written,
+        at_most: Some(run),
+        ..
+    }) = &options.search
+        && Terms::shortest(*under) > *run
+    {
+        return wrong(format!(
+            "--message-rate @{written} can't be searched for in {}, as each rate must be tried for longer than the \
+             latency allowed: give it {} at least (--hold)",
+            human(*run),
+            human(Terms::shortest(*under))
+        ));
     }
     let answered = options.latency.message.is_some() || sends_markers();
     if args.latency_marker_skip.is_some() && !answered && !args.as_tcpkali {

@@ -2,9 +2,9 @@
 
 use super::measuring::of_messages;
 use std::time::Duration;
-use throng_core::pacing::{Found, Observation, Order, Purpose, RateSearch, Terms};
+use throng_core::pacing::{Found, Observation, Order, Purpose, RateSearch, Slice, Terms};
 use throng_core::scenario::{LatencyAsked, LoadScenario};
-use throng_core::stats::{Measured, Tally};
+use throng_core::stats::{Durations, Measured, Tally};
 use throng_core::units::Rate;
 use throng_report::human;
 
@@ -25,6 +25,8 @@ pub(super) struct Trial {
     pub rate: Rate,
     pub settle: Duration,
     pub measure: Duration,
+    /// In how many slices it is measured.
+    pub slices: u32,
     purpose: Purpose,
 }
 
@@ -74,34 +76,51 @@ impl Search {
                 purpose,
                 settle,
                 measure,
+                slices,
             } => Some(Trial {
                 rate,
                 settle,
                 measure,
+                slices,
                 purpose,
             }),
             Order::Done(_) => None,
         }
     }
 
-    /// Takes note of what came of a trial. Returns a line about it.
+    /// Takes note of what came of a trial: what was gathered before it, and after each slice. Returns a line
+    /// about it.
     pub fn observe(
         &mut self,
         trial: &Trial,
-        before: &Gathered,
-        after: &Gathered,
+        gathered: &[Gathered],
         asked: &LatencyAsked,
     ) -> String {
+        let ([before, slices @ ..], Some(after)) = (gathered, gathered.last()) else {
+            return String::new();
+        };
         let seconds = after.at.saturating_sub(before.at).as_secs_f64().max(1e-9);
         let counted = after.clients.since(&before.clients);
-        let latencies = of_messages(asked, &after.measured);
-        let latency = latencies.percentile(self.search.terms().percentile);
+        let terms = self.search.terms();
+        let mut latencies = Durations::default();
+        let slices = slices.iter().map(|gathered| {
+            let part = of_messages(asked, &gathered.measured);
+            latencies.merge(part);
+            Slice {
+                samples: part.count(),
+                over: part.longer_than(terms.bound),
+                mean: part.mean().unwrap_or_default(),
+            }
+        });
+        let slices = slices.collect();
+        let latency = latencies.percentile(terms.percentile);
         self.search.observe(&Observation {
             asked_per_s: trial.rate.get(),
             sent_per_s: counted.messages_sent as f64 / seconds,
             answered_per_s: counted.messages_received as f64 / seconds,
             latency,
             samples: latencies.count(),
+            slices,
         });
         let what = match trial.purpose {
             Purpose::Trial => "trying",

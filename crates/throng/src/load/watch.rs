@@ -268,23 +268,37 @@ impl LoadRun<'_> {
             Some(search) => search,
             None => return self.mark(),
         };
+        let mut present = None;
         while let Some(trial) = search.next() {
             let clock = self.watch.clock;
-            let from = clock.now() + AHEAD;
-            self.watch.control.steer(Steer::Rate {
-                from,
-                rate: trial.rate,
-                afresh: true,
-            });
-            if !self.wait_until(clock.elapsed() + AHEAD + trial.settle, search.ends()) {
+            if present != Some(trial.rate) {
+                present = Some(trial.rate);
+                self.watch.control.steer(Steer::Rate {
+                    from: clock.now() + AHEAD,
+                    rate: trial.rate,
+                    afresh: true,
+                });
+                if !self.wait_until(clock.elapsed() + AHEAD, search.ends()) {
+                    break;
+                }
+            }
+            if !trial.settle.is_zero()
+                && !self.wait_until(clock.elapsed() + trial.settle, search.ends())
+            {
                 break;
             }
-            let before = self.gathered();
-            if !self.wait_until(before.at + trial.measure, search.ends()) {
+            let mut gathered = vec![self.gathered()];
+            for n in 1..=trial.slices {
+                let until = gathered[0].at + trial.measure * n / trial.slices;
+                if !self.wait_until(until, search.ends()) {
+                    break;
+                }
+                gathered.push(self.gathered());
+            }
+            if gathered.len() <= trial.slices as usize {
                 break;
             }
-            let after = self.gathered();
-            let line = search.observe(&trial, &before, &after, &self.scenario.options.latency);
+            let line = search.observe(&trial, &gathered, &self.scenario.options.latency);
             self.watch.live.note(&format!("throng: {line}"));
         }
         self.happened.found = Some(search.finish());

@@ -74,6 +74,20 @@ fn bad_input_is_told_in_a_line_that_names_it() {
             &["load", "--self", "-m", "x", "-r", "@5ms"],
             "--latency-marker",
         ),
+        (
+            &[
+                "load",
+                "--self=echo",
+                "-m",
+                "x",
+                "--latency-echo",
+                "-r",
+                "@2s",
+                "--hold",
+                "8s",
+            ],
+            "give it 2m 40s at least",
+        ),
         (&["load", "--self", "--latency-marker", "x"], "add -m or -f"),
         (
             &[
