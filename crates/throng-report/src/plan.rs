@@ -378,6 +378,9 @@ impl<W: Write> Page<'_, W> {
             c.bytes.source,
             count(c.bytes.user)
         );
+        if c.question.tls {
+            memory += ", most of it for TLS";
+        }
         if c.bytes.buffers > 0 {
             memory += &format!(", {} in socket buffers", count(c.bytes.buffers));
         }

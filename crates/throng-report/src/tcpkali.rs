@@ -86,6 +86,12 @@ pub fn no_effect(option: &str) -> String {
     format!("WARNING: {option} option makes no effect.")
 }
 
+/// The line that says that the text of `--message-stop` came.
+pub fn stopped(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    format!("Found --message-stop=\"{text}\", aborting.")
+}
+
 /// The highest message rate at which latency stays under a bound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BestRate {

@@ -13,7 +13,7 @@ use throng_core::stats::Durations;
 use throng_core::summary::{AtPercentile, LatencyAt, LatencyOf, Steady, Traffic};
 use throng_report::tcpkali::{
     BestRate, Start, TcpkaliReport, Way, exit_code, no_best_rate, no_effect, not_ramped_up,
-    ramped_up, write_result, write_start,
+    ramped_up, stopped, write_result, write_start,
 };
 
 fn drawn(report: &TcpkaliReport) -> String {
@@ -345,6 +345,7 @@ fn single_lines_have_their_numbers_where_scripts_look() {
         no_effect("--rcvbuf"),
         "WARNING: --rcvbuf option makes no effect."
     );
+    assert_eq!(stopped(b"END"), "Found --message-stop=\"END\", aborting.");
     assert!(no_best_rate("5ms", Some(limit)).ends_with("latency 5ms in -T2.5 seconds"));
     assert!(no_best_rate("5ms", None).contains("latency 5ms can not"));
 }

@@ -11,6 +11,8 @@ use rustls::{CipherSuite, ConnectionTrafficSecrets, ProtocolVersion};
 
 /// Keys that a worker keeps ready: those of 512 connections, 600 KiB at most.
 const READY: usize = 1024;
+/// Of so many keys that were not ready one is kept.
+const PATIENCE: u32 = 16;
 /// How many records AES-GCM may protect with one key (RFC 8446 section 5.5).
 const AES_GCM_RECORDS: u64 = 1 << 24;
 
@@ -125,18 +127,31 @@ pub(crate) fn rank(suite: CipherSuite) -> u8 {
     }
 }
 
-/// Keys made ready, the last ones used.
+/// Keys made ready: those of connections that are active again and again, if they are not too many.
+///
+/// A key that is not ready is made so for its record alone, and only one of [`PATIENCE`] of them takes the
+/// place of another. So with few active connections among many all keys are soon ready; with more of them than
+/// there are places nearly each record makes its key ready, which takes less than to fetch what was put away
+/// long ago from memory, and to clear it away there.
 pub(crate) struct ReadyKeys {
     /// Each with its number, at the place that its number says.
     slots: Vec<Option<(u32, LessSafeKey)>>,
     numbers: u32,
+    /// Keys that were not ready.
+    missed: u32,
+    once: Option<LessSafeKey>,
 }
 
 impl ReadyKeys {
     pub fn new() -> ReadyKeys {
         let mut slots = Vec::new();
         slots.resize_with(READY, || None);
-        ReadyKeys { slots, numbers: 0 }
+        ReadyKeys {
+            slots,
+            numbers: 0,
+            missed: 0,
+            once: None,
+        }
     }
 
     /// A number for a new key.
@@ -152,21 +167,72 @@ impl ReadyKeys {
     /// The key `number`, whose bytes `key` begins with.
     pub fn get(&mut self, number: u32, cipher: Cipher, key: &[u8]) -> &LessSafeKey {
         let slot = &mut self.slots[number as usize % READY];
-        if slot.as_ref().is_none_or(|(n, _)| *n != number) {
-            *slot = None;
+        let is_ready = slot.as_ref().is_some_and(|(n, _)| *n == number);
+        if is_ready && let Some((_, ready)) = slot {
+            return ready;
         }
-        let (_, ready) = slot.get_or_insert_with(|| {
-            let unbound = UnboundKey::new(cipher.algorithm(), &key[..cipher.key_len()]);
-            let unbound = unbound.expect("the key is as long as its algorithm says");
-            (number, LessSafeKey::new(unbound))
-        });
-        ready
+        self.missed = self.missed.wrapping_add(1);
+        if slot.is_none() || self.missed % PATIENCE == 0 {
+            let (_, ready) = slot.insert((number, ready(cipher, key)));
+            return ready;
+        }
+        // First away with the last one, so that the allocator has its memory for this one.
+        self.once = None;
+        self.once.insert(ready(cipher, key))
     }
+}
+
+fn ready(cipher: Cipher, key: &[u8]) -> LessSafeKey {
+    let unbound = UnboundKey::new(cipher.algorithm(), &key[..cipher.key_len()]);
+    LessSafeKey::new(unbound.expect("the key is as long as its algorithm says"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::aead::{Aad, Nonce};
+
+    const AES: Cipher = Cipher {
+        aead: Aead::Aes128Gcm,
+        tls13: true,
+    };
+
+    fn seal(keys: &mut ReadyKeys, number: u32, key: u8) -> Vec<u8> {
+        let nonce = Nonce::assume_unique_for_key([0; 12]);
+        let mut text = b"text".to_vec();
+        let ready = keys.get(number, AES, &[key; 16]);
+        let tag = ready.seal_in_place_separate_tag(nonce, Aad::empty(), &mut text);
+        text.extend_from_slice(tag.unwrap().as_ref());
+        text
+    }
+
+    #[test]
+    fn a_key_that_is_used_again_and_again_takes_the_place_of_one_that_is_not() {
+        let mut keys = ReadyKeys::new();
+        let (old, new) = (1, 1 + READY as u32);
+        let texts = [old, new].map(|n| seal(&mut ReadyKeys::new(), n, n as u8));
+        assert_eq!(seal(&mut keys, old, old as u8), texts[0]);
+        for _ in 0..PATIENCE {
+            assert_eq!(seal(&mut keys, new, new as u8), texts[1]);
+        }
+        let missed = keys.missed;
+        assert_eq!(seal(&mut keys, new, new as u8), texts[1]);
+        assert_eq!(keys.missed, missed, "it is ready");
+        assert_eq!(seal(&mut keys, old, old as u8), texts[0]);
+        assert_eq!(keys.missed, missed + 1);
+    }
+
+    #[test]
+    fn the_keys_of_512_connections_that_are_active_by_turns_stay_ready() {
+        let mut keys = ReadyKeys::new();
+        let numbers: Vec<u32> = (0..READY).map(|_| keys.number()).collect();
+        for round in 0..3 {
+            for n in &numbers {
+                seal(&mut keys, *n, 7);
+            }
+            assert_eq!(keys.missed, READY as u32, "{round}");
+        }
+    }
 
     #[test]
     fn labels_are_expanded_as_rfc_8448_shows() {
@@ -177,13 +243,9 @@ mod tests {
                 .collect()
         };
         let secret = hex("a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643");
-        let cipher = Cipher {
-            aead: Aead::Aes128Gcm,
-            tls13: true,
-        };
         let (mut key, mut iv) = ([0; 16], [0; 12]);
-        cipher.expand(&secret, "key", &mut key);
-        cipher.expand(&secret, "iv", &mut iv);
+        AES.expand(&secret, "key", &mut key);
+        AES.expand(&secret, "iv", &mut iv);
         assert_eq!(key.to_vec(), hex("9f02283b6c9c07efc26bb9f2ac92e356"));
         assert_eq!(iv.to_vec(), hex("cf782b88dd83549aadf1e984"));
     }

@@ -4,9 +4,9 @@ use crate::config::{self, ConfigError, Versions};
 use crate::pem;
 use crate::resumption::Sessions;
 use crate::secrets::Catch;
-use crate::verify::{Insecure, Remembering, Trusting};
-use rustls::client::danger::ServerCertVerifier;
+use crate::verify::{Trust, Verifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
@@ -81,7 +81,8 @@ impl Default for ClientOptions {
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: ClientConfig,
-    verifier: Arc<dyn ServerCertVerifier>,
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
     names: Arc<[ServerName<'static>]>,
     resumption: bool,
     timeout: Duration,
@@ -99,15 +100,17 @@ impl ClientTls {
             .with_protocol_versions(versions.as_ref())
             .map_err(config::refused("TLS"))?
             .dangerous();
-        let verifier: Arc<dyn ServerCertVerifier> = if options.insecure {
-            Arc::new(Insecure(provider))
+        let algorithms = provider.signature_verification_algorithms;
+        let trust = if options.insecure {
+            Trust::Any
         } else {
-            let (roots, trusted) = trust(options)?;
+            let (roots, trusted) = trusted(options)?;
             let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
             let webpki = webpki.map_err(|e| ConfigError(format!("trusted certificates: {e}")))?;
-            Arc::new(Trusting { webpki, trusted })
+            Trust::chains(webpki, trusted)
         };
-        let builder = builder.with_custom_certificate_verifier(verifier.clone());
+        let verifier = Verifier::new(trust.clone(), algorithms);
+        let builder = builder.with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &options.identity {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
@@ -128,7 +131,8 @@ impl ClientTls {
         }
         Ok(ClientTls {
             config,
-            verifier,
+            trust,
+            algorithms,
             names: names?.into(),
             resumption: options.resumption,
             timeout: options.timeout,
@@ -150,7 +154,7 @@ impl ClientTls {
     ) -> (Arc<ClientConfig>, Option<Arc<Sessions>>) {
         let mut config = self.config.clone();
         config.key_log = catch;
-        let verifier = Remembering::new(self.verifier.clone());
+        let verifier = Verifier::new(self.trust.clone(), self.algorithms);
         config
             .dangerous()
             .set_certificate_verifier(Arc::new(verifier));
@@ -174,10 +178,10 @@ fn name(text: &str) -> Result<ServerName<'static>, ConfigError> {
     })
 }
 
-type Trust = (Arc<RootCertStore>, Vec<CertificateDer<'static>>);
+type Trusted = (Arc<RootCertStore>, Vec<CertificateDer<'static>>);
 
 /// The authorities to trust, and those among them that were named one by one.
-fn trust(options: &ClientOptions) -> Result<Trust, ConfigError> {
+fn trusted(options: &ClientOptions) -> Result<Trusted, ConfigError> {
     let mut roots = RootCertStore::empty();
     let mut named: Vec<CertificateDer<'static>> = Vec::new();
     for der in &options.trusted {

@@ -3,7 +3,7 @@
 
 use crate::cipher::{Cipher, ReadyKeys};
 use crate::failure;
-use crate::record::{Half, Header};
+use crate::record::{Half, Header, TrafficSecret};
 use crate::secrets::{Catch, Secrets};
 use crate::session::{Session, Tickets};
 use rustls::client::UnbufferedClientConnection;
@@ -192,7 +192,9 @@ impl Handshake {
             return Err(TlsFailure::Other);
         }
         let half = |(sequence, secrets), secret, keys: &mut ReadyKeys| {
-            Half::new(sequence, &secrets, secret, keys).ok_or(TlsFailure::Other)
+            Half::new(sequence, &secrets, keys)
+                .zip(TrafficSecret::of(secret))
+                .ok_or(TlsFailure::Other)
         };
         let send = half(extracted.tx, ours.bytes(), keys)?;
         let receive = half(extracted.rx, theirs.bytes(), keys)?;

@@ -2,7 +2,7 @@
 //! and receives is encrypted on the way, without a socket in it.
 //!
 //! rustls does the handshake. When it is done only the keys are taken from it, and records are sealed and
-//! opened here: a connection at rest then keeps 256 bytes instead of the 3.2 to 3.6 KiB that rustls needs,
+//! opened here: a connection at rest then keeps 248 bytes instead of the 3.2 to 3.6 KiB that rustls needs,
 //! and no buffer. Key updates, session tickets, alerts and refused renegotiations are dealt with here too.
 //! What a record needs that is large, the key made ready for use, is kept for the connections that were
 //! active last.

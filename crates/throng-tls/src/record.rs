@@ -58,25 +58,35 @@ impl Header {
     }
 }
 
-/// One direction of a connection: what it takes to seal or open the next record.
+/// One direction of a connection: what it takes to seal or open the next record, in the order in which it is
+/// needed. What only a key update needs is its [`TrafficSecret`].
+#[repr(C)]
 pub(crate) struct Half {
-    /// TLS 1.3: the traffic secret, from which a key update makes the next one.
-    secret: [u8; 48],
-    key: [u8; 32],
-    iv: [u8; 12],
-    /// The number of `key` among the worker's ready keys.
-    number: u32,
     /// The next record's sequence number.
     sequence: u64,
+    /// The number of `key` among the worker's ready keys.
+    number: u32,
+    iv: [u8; 12],
+    key: [u8; 32],
+}
+
+/// The traffic secret of one direction, from which a key update makes the next one (TLS 1.3).
+pub(crate) struct TrafficSecret([u8; 48]);
+
+impl TrafficSecret {
+    /// A copy of `bytes`, of which there are none in TLS 1.2; `None` if they are too many.
+    pub fn of(bytes: &[u8]) -> Option<TrafficSecret> {
+        let mut secret = [0; 48];
+        secret.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(TrafficSecret(secret))
+    }
 }
 
 impl Half {
-    /// A half with what rustls agreed on; `secret` is the traffic secret, empty in TLS 1.2. `None` if it
-    /// is none of the ciphers known here.
+    /// A half with what rustls agreed on. `None` if it is none of the ciphers known here.
     pub fn new(
         sequence: u64,
         secrets: &ConnectionTrafficSecrets,
-        secret: &[u8],
         keys: &mut ReadyKeys,
     ) -> Option<Half> {
         let (from_key, from_iv) = match secrets {
@@ -86,13 +96,11 @@ impl Half {
             _ => return None,
         };
         let mut half = Half {
-            secret: [0; 48],
-            key: [0; 32],
-            iv: [0; 12],
-            number: keys.number(),
             sequence,
+            number: keys.number(),
+            iv: [0; 12],
+            key: [0; 32],
         };
-        half.secret.get_mut(..secret.len())?.copy_from_slice(secret);
         half.key
             .get_mut(..from_key.len())?
             .copy_from_slice(from_key);
@@ -101,11 +109,11 @@ impl Half {
     }
 
     /// Goes on to the next key (TLS 1.3, RFC 8446 section 7.2).
-    pub fn update(&mut self, cipher: Cipher, keys: &mut ReadyKeys) {
+    pub fn update(&mut self, secret: &mut TrafficSecret, cipher: Cipher, keys: &mut ReadyKeys) {
         let mut next = [0; 48];
         let len = cipher.secret_len();
-        cipher.expand(&self.secret[..len], "traffic upd", &mut next[..len]);
-        self.secret = next;
+        cipher.expand(&secret.0[..len], "traffic upd", &mut next[..len]);
+        secret.0 = next;
         cipher.expand(&next[..len], "key", &mut self.key[..cipher.key_len()]);
         cipher.expand(&next[..len], "iv", &mut self.iv);
         self.number = keys.number();

@@ -3,81 +3,73 @@
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Accepts what the trusted authorities signed, and certificates that are trusted themselves.
-///
-/// Many servers have a certificate that signed itself and calls itself an authority (as `openssl req -x509`
-/// makes it). webpki accepts no authority as a server, even if it is trusted; curl and openssl do. So does
-/// this, for the right name, if the very same certificate is in the file of authorities.
-#[derive(Debug)]
-pub(crate) struct Trusting {
-    pub webpki: Arc<WebPkiServerVerifier>,
-    pub trusted: Vec<CertificateDer<'static>>,
+/// Which certificates are accepted.
+#[derive(Clone, Debug)]
+pub(crate) enum Trust {
+    /// Any.
+    Any,
+    /// What the authorities signed, and what is trusted itself.
+    Chains {
+        webpki: Arc<dyn ServerCertVerifier>,
+        trusted: Arc<[CertificateDer<'static>]>,
+    },
 }
 
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
+impl Trust {
+    /// In the authorities that `webpki` knows, and in the certificates that were named one by one.
+    pub fn chains(
+        webpki: Arc<WebPkiServerVerifier>,
+        trusted: Vec<CertificateDer<'static>>,
+    ) -> Trust {
+        let trusted = trusted.into();
+        Trust::Chains { webpki, trusted }
+    }
+
+    /// Many servers have a certificate that signed itself and calls itself an authority (as
+    /// `openssl req -x509` makes it). webpki accepts no authority as a server, even if it is trusted; curl and
+    /// openssl do. So does this, for the right name, if the very same certificate is in the file of authorities.
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         ocsp: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verdict = self
-            .webpki
-            .verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        match verdict {
+    ) -> Result<(), Error> {
+        let Trust::Chains { webpki, trusted } = self else {
+            return Ok(());
+        };
+        match webpki.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.trusted.iter().any(|t| t == end_entity) =>
+                if trusted.iter().any(|t| t == end_entity) =>
             {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
-                Ok(ServerCertVerified::assertion())
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)
             }
-            verdict => verdict,
+            verdict => verdict.map(|_| ()),
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
     }
 }
 
 /// How long an accepted chain is accepted again without being looked at, in seconds.
 const REMEMBER_S: u64 = 60;
 
-/// Remembers the chain that each server was last accepted with, so that its signatures are not checked
-/// again for each of a worker's connections: that is half the time of a client's handshake. The server's
-/// signature of the handshake itself is checked each time.
+/// Verifies what servers present, and remembers the chain that each was last accepted with, so that its
+/// signatures are not checked again for each of a worker's connections: that is half the time of a client's
+/// handshake. The server's signature of the handshake itself is checked each time, with [`Trust::Any`] too: a
+/// handshake then costs what it would.
 ///
 /// One for each worker, so its lock is never contended.
 #[derive(Debug)]
-pub(crate) struct Remembering {
-    verifier: Arc<dyn ServerCertVerifier>,
+pub(crate) struct Verifier {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
     accepted: Mutex<HashMap<ServerName<'static>, Accepted>>,
 }
 
@@ -96,16 +88,34 @@ impl Accepted {
     }
 }
 
-impl Remembering {
-    pub fn new(verifier: Arc<dyn ServerCertVerifier>) -> Remembering {
-        Remembering {
-            verifier,
+impl Verifier {
+    /// One that checks signatures by these algorithms.
+    pub fn new(trust: Trust, algorithms: WebPkiSupportedAlgorithms) -> Verifier {
+        Verifier {
+            trust,
+            algorithms,
             accepted: Mutex::default(),
+        }
+    }
+
+    /// A signature that is wrong is accepted only where webpki can't read the certificate at all (version 1,
+    /// for example), and any certificate will do.
+    fn unless_unreadable(
+        &self,
+        cert: &CertificateDer<'_>,
+        verdict: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let any = matches!(self.trust, Trust::Any);
+        match verdict {
+            Err(_) if any && ParsedCertificate::try_from(cert).is_err() => {
+                Ok(HandshakeSignatureValid::assertion())
+            }
+            verdict => verdict,
         }
     }
 }
 
-impl ServerCertVerifier for Remembering {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -114,61 +124,21 @@ impl ServerCertVerifier for Remembering {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if matches!(self.trust, Trust::Any) {
+            return Ok(ServerCertVerified::assertion());
+        }
         let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
         let name = name.to_owned();
         let known = accepted.get(&name);
         if known.is_some_and(|a| now.as_secs() < a.until_s && a.is(end_entity, intermediates)) {
             return Ok(ServerCertVerified::assertion());
         }
-        let verdict =
-            self.verifier
-                .verify_server_cert(end_entity, intermediates, &name, ocsp, now)?;
+        self.trust
+            .judge(end_entity, intermediates, &name, ocsp, now)?;
         let chain = [end_entity].into_iter().chain(intermediates);
         let chain = chain.map(|c| c.clone().into_owned()).collect();
         let until_s = now.as_secs() + REMEMBER_S;
         accepted.insert(name, Accepted { chain, until_s });
-        Ok(verdict)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls12_signature(message, cert, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls13_signature(message, cert, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
-/// Accepts any certificate. That the server has its key is still checked, so that a handshake costs what it
-/// would, unless webpki can't read the certificate at all (version 1, for example).
-#[derive(Debug)]
-pub(crate) struct Insecure(pub Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Insecure {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
         Ok(ServerCertVerified::assertion())
     }
 
@@ -178,11 +148,8 @@ impl ServerCertVerifier for Insecure {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        unless_unreadable(
-            cert,
-            verify_tls12_signature(message, cert, signature, algorithms),
-        )
+        let verdict = verify_tls12_signature(message, cert, signature, &self.algorithms);
+        self.unless_unreadable(cert, verdict)
     }
 
     fn verify_tls13_signature(
@@ -191,33 +158,19 @@ impl ServerCertVerifier for Insecure {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        unless_unreadable(
-            cert,
-            verify_tls13_signature(message, cert, signature, algorithms),
-        )
+        let verdict = verify_tls13_signature(message, cert, signature, &self.algorithms);
+        self.unless_unreadable(cert, verdict)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-fn unless_unreadable(
-    cert: &CertificateDer<'_>,
-    verdict: Result<HandshakeSignatureValid, Error>,
-) -> Result<HandshakeSignatureValid, Error> {
-    match verdict {
-        Err(_) if ParsedCertificate::try_from(cert).is_err() => {
-            Ok(HandshakeSignatureValid::assertion())
-        }
-        verdict => verdict,
+        self.algorithms.supported_schemes()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::time::Duration;
 
@@ -267,7 +220,12 @@ mod tests {
     #[test]
     fn only_the_same_chain_for_the_same_name_is_taken_without_another_look() {
         let asked = Arc::new(Asked::default());
-        let remembering = Remembering::new(asked.clone());
+        let trust = Trust::Chains {
+            webpki: asked.clone(),
+            trusted: Arc::new([]),
+        };
+        let algorithms = config::client_provider().signature_verification_algorithms;
+        let verifier = Verifier::new(trust, algorithms);
         let der = |bytes: &'static [u8]| CertificateDer::from(bytes);
         let second = Duration::from_secs;
         for (certificate, others, name, at, accepted, looks) in [
@@ -281,7 +239,7 @@ mod tests {
             (b"good", vec![], "a.test", 61, true, 6),
             (b"good", vec![], "a.test", 119, true, 7),
         ] {
-            let verdict = remembering.verify_server_cert(
+            let verdict = verifier.verify_server_cert(
                 &der(certificate),
                 &others,
                 &ServerName::try_from(name).unwrap(),

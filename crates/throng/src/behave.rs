@@ -4,12 +4,12 @@ use crate::Failure;
 use crate::dumping::Dumping;
 use std::sync::Arc;
 use throng_core::behaviour::{
-    AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Nothing, Pacing, Pattern, Raw, Sink,
-    Task, Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern,
+    Raw, Sink, Task, Traffic, Watching, WebSocket, Wire,
 };
 use throng_core::dns::Query;
-use throng_core::pacing::Profile;
-use throng_core::payload::{Framing, Message, Messages, Part, Script};
+use throng_core::pacing::{MessagePace, Profile};
+use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, ScriptError};
 use throng_core::plan::Routes;
 use throng_core::scenario::{
     ListenMode, LoadScenario, MessageLatency, Options, Repeat, RunRate, ServeMode, ServeScenario,
@@ -21,8 +21,8 @@ use throng_core::websocket::{WsMode, WsServer};
 use throng_engine::{Job, SocketOptions, Work};
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 
-/// At this rate on a connection, in messages a second, several that are due share a write.
-const COMBINE_FROM: f64 = 2000.0;
+/// What tcpkali takes for the payload of a packet, in bytes.
+const SEGMENT: f64 = 1460.0;
 /// The longest WebSocket message that our servers accept, in bytes.
 const MAX_MESSAGE: u32 = 64 << 20;
 /// The rate that a search begins with until it says another: nothing is sent before that.
@@ -71,19 +71,20 @@ impl<'a> LoadBehaviours<'a> {
         };
         let pacing = pacing(scenario, workers)?;
         let combine = match &pacing {
+            Pacing::Flood if options.limits.write_each && options.like_tcpkali => {
+                let opened = framing(websocket).0;
+                a_packet(Script::new(&messages, opened, 1, options.seed))
+            }
             _ if options.limits.write_each => 1,
             Pacing::Flood | Pacing::Bandwidth(_) => u32::MAX,
-            Pacing::Rate(rate) if rate.get() >= COMBINE_FROM => u32::MAX,
+            Pacing::Rate(rate) if rate.get() >= MessagePace::GROUPS_FROM => u32::MAX,
             Pacing::Rate(_) | Pacing::ClosedLoop { .. } | Pacing::Arrivals { .. } => 1,
         };
         let script = |messages: &Messages, framing| {
             Script::new(messages, framing, combine, options.seed)
                 .map_err(|e| Failure::usage(e.to_string()))
         };
-        let (opened, accepted) = match websocket {
-            true => (Framing::WebSocketClient, Framing::WebSocketServer),
-            false => (Framing::Raw, Framing::Raw),
-        };
+        let (opened, accepted) = framing(websocket);
         let active = options.listening.as_ref().map(|l| l.mode) == Some(ListenMode::Active);
         let sent_back = match active {
             true => messages.clone(),
@@ -248,7 +249,7 @@ impl<'a> ServeBehaviours<'a> {
     pub fn new(scenario: &'a ServeScenario) -> Result<ServeBehaviours<'a>, Failure> {
         let options = &scenario.options;
         let combine = match options.rate {
-            Some(rate) if rate.get() < COMBINE_FROM => 1,
+            Some(rate) if rate.get() < MessagePace::GROUPS_FROM => 1,
             _ => u32::MAX,
         };
         Ok(ServeBehaviours {
@@ -346,6 +347,21 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
     })
 }
 
+/// How messages are framed on connections that we open, and on those that we accept.
+fn framing(websocket: bool) -> (Framing, Framing) {
+    match websocket {
+        true => (Framing::WebSocketClient, Framing::WebSocketServer),
+        false => (Framing::Raw, Framing::Raw),
+    }
+}
+
+/// How many of these messages make a packet, at least one: what tcpkali writes at once if writes are not to be
+/// combined and nothing holds it back.
+fn a_packet(script: Result<Script, ScriptError>) -> u32 {
+    let message = script.map_or(0.0, |s| s.message_bytes());
+    (SEGMENT / message.max(1.0)).max(1.0) as u32
+}
+
 /// How answers are known, where they are looked for.
 fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let options = &scenario.options;
@@ -356,10 +372,7 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let whole = options.websocket.is_some().then_some(AnswerBy::Message);
     Ok(match &latency.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
-            text: Box::new(pattern(
-                "--latency-marker",
-                &fixed("--latency-marker", text)?,
-            )?),
+            text: marker(text, options.seed)?,
             skip: latency.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),
@@ -369,20 +382,36 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     })
 }
 
-/// The bytes of a text that must be the same each time.
-fn fixed(option: &str, text: &Message) -> Result<Vec<u8>, Failure> {
-    let mut all = Vec::new();
-    for part in &text.parts {
-        match part {
-            Part::Bytes(bytes) => all.extend_from_slice(bytes),
-            _ => {
-                return Err(Failure::usage(format!(
-                    "{option} has an expression that differs from message to message; what is looked for must be a fixed text"
-                )));
-            }
-        }
+/// What `--latency-marker` looks for. It may differ from connection to connection, not from message to message:
+/// nobody could tell which one is to come.
+fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
+    let option = "--latency-marker";
+    let differs = |part: &Part| match part {
+        Part::Bytes(_) | Part::Uid { .. } | Part::Pointer { .. } => false,
+        Part::Random { scope, .. } => *scope == Scope::Message,
+        Part::Marker | Part::DnsId | Part::Frame(_) | Part::Raw(_) => true,
+    };
+    if text.has_marker() {
+        return Err(Failure::usage(format!(
+            "{option} can't be \\{{message.marker}}, which differs from message to message: --message-marker looks for those"
+        )));
     }
-    Ok(all)
+    if text.parts.iter().any(differs) {
+        return Err(Failure::usage(format!(
+            "{option} must be the same for all messages of a connection: a text, with \\{{connection.uid}}, \\{{connection.re …}} or \\{{global.re …}} in it"
+        )));
+    }
+    let messages = Messages {
+        first: vec![text.clone()],
+        repeated: Vec::new(),
+    };
+    let script = Script::new(&messages, Framing::Raw, 1, seed)
+        .map_err(|e| Failure::usage(format!("{option}: {e}")))?;
+    let one = pattern(option, &script.first_of(1))?;
+    Ok(match script.is_static() {
+        true => Marker::Same(Box::new(one)),
+        false => Marker::OfConnection(script),
+    })
 }
 
 fn pattern(option: &str, text: &[u8]) -> Result<Pattern, Failure> {
@@ -424,7 +453,12 @@ fn openings(options: &Options) -> Result<Option<Vec<Opening>>, Failure> {
         return Ok(None);
     };
     let request = |authority: &str, path: &str| {
-        Opening::new(authority, path, &asked.headers, options.seed)
+        // tcpkali sends no User-Agent.
+        let opening = match options.like_tcpkali {
+            true => Opening::anonymous,
+            false => Opening::new,
+        };
+        opening(authority, path, &asked.headers, options.seed)
             .map_err(|e| Failure::usage(e.to_string()))
     };
     let openings = match options.targets.as_slice() {

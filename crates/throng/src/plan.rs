@@ -99,6 +99,7 @@ fn question(args: &PlanArgs) -> Result<Question, Failure> {
         connect_rate: args.connect_rate,
         per_client: args.per_client,
         proxies: args.proxies,
+        tls: args.tls,
         ..Question::of(role)
     })
 }

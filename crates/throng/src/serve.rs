@@ -127,9 +127,7 @@ pub(crate) fn open_listener(
 ) -> Result<TcpListener, Failure> {
     throng_engine::listen(at, backlog, reach, options).map_err(|e| {
         let remedy = match e.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "; another process listens there: choose another port, or 0 for any"
-            }
+            std::io::ErrorKind::AddrInUse => in_use(at),
             std::io::ErrorKind::PermissionDenied => {
                 "; ports below net.ipv4.ip_unprivileged_port_start need root"
             }
@@ -140,6 +138,18 @@ pub(crate) fn open_listener(
         };
         Failure::usage(format!("can't listen on {at}: {e}{remedy}"))
     })
+}
+
+/// Why `at` is in use, as far as can be told. Connections keep a port, too: those of a listener that had no
+/// SO_REUSEADDR, for the minute of their TIME_WAIT.
+fn in_use(at: SocketAddr) -> &'static str {
+    match throng_host::listen::accept_queue(at) {
+        Ok(Some(_)) => "; another socket listens there: choose another port, or 0 for any",
+        Ok(None) | Err(_) => {
+            "; nobody is seen to listen there: the port is bound on another address, or has connections left of \
+             a process that ended (TIME_WAIT, a minute): wait, or choose another port, or 0 for any"
+        }
+    }
 }
 
 /// The workers to start.

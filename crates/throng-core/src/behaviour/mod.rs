@@ -14,8 +14,8 @@ mod sink;
 
 pub use echo::Echo;
 pub use load::{
-    AnswerBy, Arriving, Came, Handed, Load, LookFor, Looks, Nothing, Pacing, Pattern, Raw, Seen,
-    Tap, Task, Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Came, Handed, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern, Raw,
+    Seen, Tap, Task, Traffic, Watching, WebSocket, Wire,
 };
 pub use sink::Sink;
 
@@ -59,6 +59,9 @@ pub struct Outbox {
     pub more: bool,
     /// With [`Reads::Asked`]: read up to this many bytes, once.
     pub read: u32,
+    /// With [`Reads::Asked`]: nothing will be read any more. The connection ends when its peer leaves or
+    /// resets it, as with [`Reads::Never`]; what was asked for before must have come.
+    pub watch: bool,
     /// Call [`Behaviour::woken`] then, instead of whenever was asked for before.
     pub wake: Option<Time>,
     /// Close the connection once what is being sent is sent.
@@ -78,7 +81,7 @@ pub enum Reads {
     Discards,
     /// Only when and as much as [`Outbox::read`] says.
     Asked,
-    /// Nothing, ever.
+    /// Nothing, ever; the connection ends when its peer leaves or resets it.
     Never,
 }
 

@@ -48,7 +48,8 @@ pub(super) fn of(case: &Case) -> Option<Clients> {
         true => "HOST:PORT".into(),
         false => targets.join(" "),
     };
-    let load = |n: &str| format!("throng load -c {n} {target}");
+    let tls = if case.question.tls { " --tls" } else { "" };
+    let load = |n: &str| format!("throng load -c {n}{tls} {target}");
     let first = each.min(connections);
     let widen = match default_ports_do {
         true => String::new(),

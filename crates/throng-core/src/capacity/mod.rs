@@ -24,7 +24,9 @@ pub use clients::Clients;
 pub(crate) use files::ring_slots;
 pub use limit::{Lift, Limit, LimitKind, Measure};
 pub(crate) use memory::reserve;
-pub use memory::{Bytes, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END, USER_BYTES_PER_END};
+pub use memory::{
+    Bytes, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END, TLS_BYTES_PER_END, USER_BYTES_PER_END,
+};
 pub use proxies::Proxies;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -97,6 +99,9 @@ pub struct Question {
     pub proxies: Option<u32>,
     /// Sockets that a server listens with.
     pub listeners: u32,
+    /// Connections speak TLS.
+    #[serde(default)]
+    pub tls: bool,
 }
 
 impl Question {
@@ -116,6 +121,7 @@ impl Question {
             per_client: None,
             proxies: None,
             listeners: 1,
+            tls: false,
         }
     }
 
@@ -136,6 +142,7 @@ impl Question {
             in_flight: (scenario.repeat == Repeat::ClosedLoop)
                 .then(|| scenario.in_flight.unwrap_or(scenario.connections).into()),
             connect_rate: scenario.connect_rate,
+            tls: scenario.options.tls_client.is_some(),
             ..Question::of(match scenario.own_server {
                 Some(_) => Role::Both,
                 None => Role::Client,
@@ -150,6 +157,7 @@ impl Question {
             engine: scenario.engine,
             workers: scenario.workers,
             listeners: scenario.listen.len() as u32,
+            tls: scenario.options.tls_server.is_some(),
             ..Question::of(Role::Server)
         }
     }

@@ -135,6 +135,38 @@ fn memory_is_counted_in_this_kernel_s_objects() {
 }
 
 #[test]
+fn tls_is_counted_at_each_end_that_is_throng_s() {
+    let asked = |role, proxies, tls| {
+        let question = Question {
+            tls,
+            proxies,
+            connections: Some(1_000_000),
+            per_client: Some(1_000_000).filter(|_| role == Role::Client && proxies.is_none()),
+            ..Question::of(role)
+        };
+        capacity(&question, &host())
+    };
+    for (role, proxies, ends) in [
+        (Role::Both, None, 2),
+        (Role::Server, None, 1),
+        (Role::Client, None, 1),
+        (Role::Client, Some(3), 0),
+    ] {
+        let (with, without) = (asked(role, proxies, true), asked(role, proxies, false));
+        let more = ends * TLS_BYTES_PER_END;
+        assert_eq!(with.bytes.user, without.bytes.user + more, "{role:?}");
+        assert_eq!(with.bytes.each, without.bytes.each + more, "{role:?}");
+        assert_eq!(with.bytes.charged, without.bytes.charged + more);
+        assert_eq!(with.bytes.kernel, without.bytes.kernel, "{role:?}");
+        assert_eq!(with.bytes.fixed > without.bytes.fixed, ends > 0, "{role:?}");
+        if let (Some(with), Some(without)) = (with.clients, without.clients) {
+            let command = without.command.replace("-c 1000000", "-c 1000000 --tls");
+            assert_eq!(with.command, command);
+        }
+    }
+}
+
+#[test]
 fn a_cgroup_binds_with_its_own_row() {
     let mut host = host();
     host.memory.cgroup = Some(CgroupMemory {

@@ -1,27 +1,57 @@
-//! When a message is due on each of many connections that all send at the same rate.
+//! When messages are due on each of many connections that all send at the same rate: one at a time, or at
+//! high rates in groups.
 
 use crate::time::Time;
 use crate::units::Rate;
 
+/// How many groups a second a connection sends at least: a group lasts a millisecond at most, which is short
+/// beside what a network takes and long beside what a write costs.
+const GROUPS_A_SECOND: f64 = 1000.0;
+
+/// So many groups that are late go out one by one, as they would have; of more, all that share a write: then
+/// it is time to catch up.
+const LATE_GROUPS: u32 = 16;
+
 /// When the messages of many connections are due: each connection at the same rate, each at its own
 /// phase, so that all together are a steady stream.
+///
+/// Below [`MessagePace::GROUPS_FROM`] each message is due at an instant of its own. From there on they are
+/// due in groups, each as large as a millisecond at that rate: `k` messages at one instant, every `k / rate`
+/// seconds, so that they share a write and nothing has to be late for that.
 #[derive(Clone, Copy, Debug)]
 pub struct MessagePace {
+    /// From one group to the next.
     interval_ns: f64,
+    /// Messages of a group.
+    group: u16,
     /// Over how many connections the phases are spread.
     spread: u32,
 }
 
 impl MessagePace {
-    /// `rate` messages a second on each of `connections` connections.
-    pub fn new(rate: Rate, connections: u32) -> MessagePace {
+    /// The rate on a connection from which messages go in groups, in messages a second: from here on a
+    /// millisecond has more than one.
+    pub const GROUPS_FROM: f64 = 2000.0;
+
+    /// `rate` messages a second on each of `connections` connections, in groups of at most `most`.
+    pub fn new(rate: Rate, connections: u32, most: u32) -> MessagePace {
+        let group = match rate.get() >= MessagePace::GROUPS_FROM {
+            true => (rate.get() / GROUPS_A_SECOND).min(most.into()).max(1.0) as u16,
+            false => 1,
+        };
         MessagePace {
-            interval_ns: rate.interval_ns(),
+            interval_ns: rate.interval_ns() * f64::from(group),
+            group,
             spread: connections.max(1),
         }
     }
 
-    /// When the first message of connection `id` (0 to connections - 1) is due, if it may send from `now`
+    /// How many messages are due at one instant.
+    pub fn group(&self) -> u16 {
+        self.group
+    }
+
+    /// When the first group of connection `id` (0 to connections - 1) is due, if it may send from `now`
     /// on: the next instant of its phase. Consecutive connections have consecutive phases, so that
     /// what is sent together lies together in memory.
     pub fn first(&self, id: u32, now: Time) -> Due {
@@ -30,19 +60,85 @@ impl MessagePace {
         Due(phase + turns * self.interval_ns)
     }
 
-    /// How many messages are due by `now` on a connection whose next one is due at `next`.
-    pub fn due(&self, next: Due, now: Time) -> u32 {
+    /// How many messages are due by `now` on a connection whose next group is due at `next`, if `gone` of that
+    /// group have gone out already.
+    pub fn due(&self, next: Due, gone: u16, now: Time) -> u32 {
         let behind = now.0 as f64 - next.0;
         if behind < 0.0 {
-            0
-        } else {
-            (behind / self.interval_ns) as u32 + 1
+            return 0;
+        }
+        let groups = (behind / self.interval_ns) as u32;
+        groups
+            .saturating_add(1)
+            .saturating_mul(self.group.into())
+            .saturating_sub(gone.into())
+    }
+
+    /// How many of those that are due by `now` go out together: those of one group, unless many groups are late.
+    pub fn together(&self, next: Due, gone: u16, now: Time) -> u32 {
+        let due = self.due(next, gone, now);
+        let group = u32::from(self.group);
+        match group > 1 && due <= LATE_GROUPS * group {
+            true => due.min(group - u32::from(gone)),
+            false => due,
         }
     }
 
-    /// When the message after `n` more is due.
-    pub fn after(&self, next: Due, n: u32) -> Due {
-        Due(next.0 + f64::from(n) * self.interval_ns)
+    /// When the group is due that the message after `n` more belongs to, and how many of it have gone by then.
+    pub fn after(&self, next: Due, gone: u16, n: u32) -> (Due, u16) {
+        let gone = u64::from(gone) + u64::from(n);
+        let group = u64::from(self.group);
+        let due = Due(next.0 + (gone / group) as f64 * self.interval_ns);
+        (due, (gone % group) as u16)
+    }
+
+    /// When each of the messages from there on is due.
+    pub fn instants(&self, next: Due, gone: u16) -> Instants {
+        Instants {
+            next: next.0,
+            apart: self.interval_ns,
+            group: self.group,
+            gone,
+        }
+    }
+}
+
+/// When messages that follow each other are due.
+#[derive(Clone, Copy, Debug)]
+pub struct Instants {
+    next: f64,
+    apart: f64,
+    group: u16,
+    gone: u16,
+}
+
+impl Instants {
+    /// All of them at `due`.
+    pub fn at(due: Due) -> Instants {
+        Instants {
+            next: due.0,
+            apart: 0.0,
+            group: 1,
+            gone: 0,
+        }
+    }
+
+    /// When the one after `n` others is due.
+    pub fn nth(&self, n: u32) -> Time {
+        let groups = (u64::from(self.gone) + u64::from(n)) / u64::from(self.group);
+        Due(self.next + groups as f64 * self.apart).time()
+    }
+
+    /// The instants of the first `n` of them, and how many are due at each.
+    pub fn of(self, n: u32) -> impl Iterator<Item = (Time, u32)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let of_group = (u64::from(self.gone) + u64::from(at)) % u64::from(self.group);
+            let due = self.nth(at);
+            let together = (u32::from(self.group) - of_group as u32).min(n - at);
+            at += together;
+            (together > 0).then_some((due, together))
+        })
     }
 }
 
@@ -72,11 +168,17 @@ impl Due {
 mod tests {
     use super::*;
 
+    use proptest::prelude::*;
+
     const S: u64 = 1_000_000_000;
+
+    fn pace(rate: f64, connections: u32) -> MessagePace {
+        MessagePace::new(Rate::per_second(rate).unwrap(), connections, u32::MAX)
+    }
 
     #[test]
     fn a_million_connections_at_a_tenth_a_second_are_a_steady_stream() {
-        let pace = MessagePace::new(Rate::per_second(0.1).unwrap(), 1_000_000);
+        let pace = pace(0.1, 1_000_000);
         let mut per_ms = vec![0u32; 10_000];
         for id in 0..1_000_000 {
             let due = pace.first(id, Time(30 * S));
@@ -102,13 +204,132 @@ mod tests {
 
     #[test]
     fn due_messages_are_counted_from_when_they_were_due() {
-        let pace = MessagePace::new(Rate::per_second(1000.0).unwrap(), 1);
+        let pace = pace(1000.0, 1);
         let first = pace.first(0, Time(S));
         assert_eq!(first.time(), Time(S));
-        assert_eq!(pace.due(first, Time(S - 1)), 0);
-        assert_eq!(pace.due(first, Time(S)), 1);
-        assert_eq!(pace.due(first, Time(S + 5_500_000)), 6);
-        let next = pace.after(first, 6);
-        assert_eq!(next.time(), Time(S + 6_000_000));
+        assert_eq!(pace.due(first, 0, Time(S - 1)), 0);
+        assert_eq!(pace.due(first, 0, Time(S)), 1);
+        assert_eq!(pace.due(first, 0, Time(S + 5_500_000)), 6);
+        let (next, gone) = pace.after(first, 0, 6);
+        assert_eq!((next.time(), gone), (Time(S + 6_000_000), 0));
+    }
+
+    #[test]
+    fn a_group_is_what_a_millisecond_has_from_two_messages_on() {
+        for (rate, group, interval_ns) in [
+            (0.1, 1, 1e10),
+            (1000.0, 1, 1e6),
+            (1999.9, 1, 1e9 / 1999.9),
+            (2000.0, 2, 1e6),
+            (2500.0, 2, 8e5),
+            (3000.0, 3, 1e6),
+            (15_000.0, 15, 1e6),
+            (20_000.0, 20, 1e6),
+            (100_000.0, 100, 1e6),
+            (162_222.0, 162, 162e9 / 162_222.0),
+            (1e9, 65_535, 65_535.0),
+        ] {
+            let pace = pace(rate, 1);
+            assert_eq!(pace.group(), group, "{rate}/s");
+            let apart = pace.after(Due(0.0), 0, group.into()).0.0;
+            assert!((apart - interval_ns).abs() < 1e-3, "{rate}/s: {apart}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_share_a_write_is_no_group() {
+        for (most, group) in [(0, 1), (1, 1), (7, 7), (20, 20), (21, 20)] {
+            let pace = MessagePace::new(Rate::per_second(20_000.0).unwrap(), 1, most);
+            assert_eq!(pace.group(), group, "at most {most}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_due_at_one_instant_also_where_it_is_sent_in_parts() {
+        let pace = pace(20_000.0, 1);
+        let first = pace.first(0, Time(S));
+        assert_eq!(pace.due(first, 0, Time(S)), 20);
+        assert_eq!(pace.due(first, 0, Time(S + 999_999)), 20);
+        let (due, gone) = pace.after(first, 0, 13);
+        assert_eq!((due, gone), (first, 13));
+        assert_eq!(pace.due(due, gone, Time(S)), 7);
+        assert_eq!(pace.due(due, gone, Time(S + 1_000_000)), 27);
+        let instants = pace.instants(due, gone);
+        let of: Vec<(u64, u32)> = instants.of(30).map(|(t, n)| (t.0 - S, n)).collect();
+        assert_eq!(of, [(0, 7), (1_000_000, 20), (2_000_000, 3)]);
+        let (due, gone) = pace.after(due, gone, 7);
+        assert_eq!((due.time(), gone), (Time(S + 1_000_000), 0));
+        assert_eq!(pace.due(due, gone, Time(S + 500_000)), 0);
+    }
+
+    #[test]
+    fn late_groups_go_out_one_by_one_unless_there_are_many() {
+        let pace = pace(3000.0, 1);
+        let first = pace.first(0, Time(S));
+        for (ms, gone, together) in [
+            (0, 0, 3),
+            (0, 1, 2),
+            (1, 0, 3),
+            (5, 2, 1),
+            (15, 0, 3),
+            (16, 0, 51),
+            (16, 1, 50),
+        ] {
+            let now = Time(S + ms * 1_000_000 + 10);
+            assert_eq!(pace.together(first, gone, now), together, "{ms} ms late");
+        }
+        assert_eq!(pace.together(first, 0, Time(S - 10)), 0);
+        // Where there are no groups, nothing is held back.
+        let one = MessagePace::new(Rate::per_second(3000.0).unwrap(), 1, 1);
+        let first = one.first(0, Time(S));
+        assert_eq!(one.together(first, 0, Time(S + 2_000_000)), 7);
+    }
+
+    #[test]
+    fn groups_of_many_connections_are_spread_evenly() {
+        let pace = pace(2500.0, 1000);
+        let mut per_10_us = [0u32; 80];
+        for id in 0..1000 {
+            let at = pace.first(id, Time(S)).time().0 - S;
+            // 0.8 ms from one group to the next.
+            per_10_us[(at / 10_000).min(79) as usize] += 1;
+        }
+        assert!(
+            per_10_us.iter().all(|n| (11..=14).contains(n)),
+            "{per_10_us:?}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_are_due_as_the_rate_says_however_they_are_sent(
+            rate in prop_oneof![0.5f64..2000.0, 2000.0f64..1e6],
+            id in 0u32..10,
+            steps in prop::collection::vec((0u64..20_000_000, 0u32..400), 1..100),
+        ) {
+            let pace = pace(rate, 10);
+            let first = pace.first(id, Time(S));
+            let (mut next, mut gone) = (first, 0);
+            let (mut now, mut sent) = (Time(S), 0u64);
+            for (pause, takes) in steps {
+                now = Time(now.0 + pause);
+                let due = pace.due(next, gone, now);
+                let n = due.min(takes);
+                // Each of them was due by now, and the next after them is where they end.
+                let instants: Vec<(Time, u32)> = pace.instants(next, gone).of(due).collect();
+                prop_assert_eq!(instants.iter().map(|(_, n)| n).sum::<u32>(), due);
+                prop_assert!(instants.iter().all(|(at, n)| *at <= now && *n > 0));
+                (next, gone) = pace.after(next, gone, n);
+                prop_assert!(gone < pace.group());
+                sent += u64::from(n);
+                let behind = now.0 as f64 - first.ns();
+                if behind >= 0.0 {
+                    let asked = behind * rate / 1e9;
+                    let all = (sent + u64::from(due - n)) as f64;
+                    let off = all - asked;
+                    prop_assert!(off > -1e-3 && off <= f64::from(pace.group()) + 1e-3, "{off}");
+                }
+            }
+        }
     }
 }

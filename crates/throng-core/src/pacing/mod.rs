@@ -14,6 +14,6 @@ mod verdict;
 pub use arrivals::{Arrivals, Spacing};
 pub use bytes::BytePace;
 pub use connect::ConnectPace;
-pub use message::{Due, MessagePace};
+pub use message::{Due, Instants, MessagePace};
 pub use profile::{Piece, Profile, ProfileError};
 pub use search::{Ending, Found, Limit, Observation, Order, Purpose, RateSearch, Terms};

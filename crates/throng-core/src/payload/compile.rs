@@ -8,6 +8,10 @@ use super::render::Op;
 use super::template::{Framing, Message, Part, Scope};
 use std::borrow::Cow;
 
+/// The number for strings of the whole run where those of connections have the connection's: no connection
+/// has it.
+const GLOBAL: u64 = u64::MAX;
+
 /// A piece of a message. What the user gave is borrowed: it may be a large file.
 pub(super) enum Piece<'a> {
     Bytes(Cow<'a, [u8]>),
@@ -42,8 +46,10 @@ impl Piece<'_> {
 pub(super) struct Compiler {
     framing: Framing,
     dice: Dice,
-    /// Random strings of the connection so far: each is a place of its own.
+    seed: u64,
+    /// Random strings of the connection so far, and of the run: each is a place of its own.
     places: u64,
+    globals: u64,
     /// Whether strings drawn now must not be empty.
     some: bool,
 }
@@ -53,7 +59,9 @@ impl Compiler {
         Compiler {
             framing,
             dice: Dice::of(seed, &[]),
+            seed,
             places: 0,
+            globals: 0,
             some: false,
         }
     }
@@ -63,10 +71,12 @@ impl Compiler {
         &mut self,
         message: &'a Message,
     ) -> Result<Vec<Piece<'a>>, RegexError> {
+        let before = (self.places, self.globals);
         let pieces = self.pieces(message)?;
         if !pieces.is_empty() {
             return Ok(pieces);
         }
+        (self.places, self.globals) = before;
         // Global strings may just have come out empty.
         self.some = true;
         let pieces = self.pieces(message);
@@ -162,11 +172,13 @@ impl Compiler {
                         }
                     }
                     Scope::Global => {
+                        self.globals += 1;
+                        let mut dice = Dice::of(self.seed, &[GLOBAL, self.globals]);
                         let mut bytes = Vec::new();
                         if self.some {
-                            regex.draw_some(&mut self.dice, &mut bytes);
+                            regex.draw_some(&mut dice, &mut bytes);
                         } else {
-                            regex.draw(&mut self.dice, &mut bytes);
+                            regex.draw(&mut dice, &mut bytes);
                         }
                         if !bytes.is_empty() {
                             pieces.push(Piece::Bytes(bytes.into()));

@@ -175,6 +175,29 @@ impl Script {
         self.0.repeated.mean
     }
 
+    /// How many repeated messages share a write; a mean if they differ in size. At least one.
+    pub fn messages_a_write(&self) -> u32 {
+        let fit = RUN_BYTES as f64 / self.message_bytes().max(1.0);
+        self.0.combine.min(fit as u32).max(1)
+    }
+
+    /// The first messages as connection `uid` sends them, in one piece; for what is the same for all of its time.
+    pub fn first_of(&self, uid: u64) -> Vec<u8> {
+        let speaker = Speaker {
+            uid,
+            ..Speaker::default()
+        };
+        let (mut all, mut at) = (Vec::new(), Cursor::default());
+        let mut dice = Dice::new(0);
+        while let Some(portion) = self.first(at, &speaker, &mut dice, &mut all) {
+            if let What::Memory(range) = portion.what {
+                all.extend_from_slice(&self.0.memory[range.start as usize..range.end as usize]);
+            }
+            at = portion.next;
+        }
+        all
+    }
+
     /// Whether all messages are the same each time, so that nothing is rendered.
     pub fn is_static(&self) -> bool {
         self.0.is_static

@@ -98,6 +98,21 @@ fn memory_that_does_not_suffice_is_told_with_what_would_fit() {
 }
 
 #[test]
+fn what_fits_without_tls_may_be_refused_with_it() {
+    let mut small = host();
+    let both = Question::of(capacity::Role::Both);
+    let each = capacity::capacity(&both, &small).bytes.each;
+    // Another 300 bytes for each connection, where TLS takes more than 500.
+    small.memory.available = (1 << 30) + 1_000_000 * (each + 300);
+    let mut s = scenario(1_000_000, &[]);
+    assert!(load(&s, &small).is_ok());
+    s.options.tls_client = Some(Default::default());
+    let short = load(&s, &small).unwrap_err();
+    assert_eq!(short[0].kind, LimitKind::Memory);
+    assert!(short[0].allows > 900_000, "{short:?}");
+}
+
+#[test]
 fn every_limit_that_is_too_low_is_told_and_force_turns_refusals_into_warnings() {
     let mut small = host();
     small.memory.available = 2 << 30;

@@ -29,6 +29,13 @@ impl Durations {
         self.histogram().saturating_record(ns);
     }
 
+    /// Takes note of `n` that took as long.
+    #[inline]
+    pub fn record_many(&mut self, took: Duration, n: u32) {
+        let ns = took.as_nanos().min(LONGEST.as_nanos()) as u64;
+        self.histogram().saturating_record_n(ns, n.into());
+    }
+
     /// Adds another worker's.
     pub fn merge(&mut self, other: &Durations) {
         if let Some(other) = &other.0 {

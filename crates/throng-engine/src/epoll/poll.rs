@@ -60,6 +60,13 @@ impl Poll {
         self.control(libc::EPOLL_CTL_ADD, fd, events, key)
     }
 
+    /// Reports `key` once more for what `fd` is now, though it was so before.
+    pub fn look_again(&self, fd: RawFd, key: u64) {
+        let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
+        // It can only fail for a descriptor that is not there.
+        let _ = self.control(libc::EPOLL_CTL_MOD, fd, events, key);
+    }
+
     /// Reports `fd` no more.
     pub fn remove(&self, fd: RawFd) {
         // It can only fail for a descriptor that is not there.

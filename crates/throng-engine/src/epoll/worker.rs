@@ -36,6 +36,8 @@ pub(super) const CLOSE_WHEN_SENT: u8 = 4;
 pub(super) const TO_READ: u8 = 8;
 /// The peer has closed its side.
 pub(super) const PEER_CLOSED: u8 = 16;
+/// It is not read from any more, only watched for its peer's end.
+pub(super) const WATCHED: u8 = 32;
 
 /// Keys of what is no connection.
 const WAKER: u64 = u64::MAX;
@@ -233,6 +235,8 @@ impl<B: Behaviour> Worker<B> {
             Reads::Asked => {
                 if let Some(most) = self.asked.remove(&index) {
                     self.read_some(index, most);
+                } else if self.desk.conns[index as usize].marks & WATCHED != 0 {
+                    self.look_whether_gone(index, events, now);
                 }
             }
             Reads::Never => self.look_whether_gone(index, events, now),
@@ -282,6 +286,11 @@ impl<B: Behaviour> Worker<B> {
             // Not at once, so that a behaviour that reads on and on does not recurse.
             self.asked.insert(index, out.read as usize);
             self.read_later(index);
+        }
+        if out.watch && self.desk.reads() == Reads::Asked && self.is_current(index, generation) {
+            self.desk.conns[index as usize].marks |= WATCHED;
+            // It may have left before, while it was read from.
+            self.poll.look_again(self.fd(index), self.key(index));
         }
     }
 

@@ -132,7 +132,8 @@ impl<B: Behaviour> Worker<B> {
                     if cqe.flags & CQE_F_BUFFER != 0 {
                         ring.give_back(&self.pool, (cqe.flags >> CQE_BUFFER_SHIFT) as u16);
                     }
-                    if Tag::decode(cqe.user_data).op == Op::Recv && cqe.flags & CQE_F_MORE == 0 {
+                    let ended = matches!(Tag::decode(cqe.user_data).op, Op::Recv | Op::Gone);
+                    if ended && cqe.flags & CQE_F_MORE == 0 {
                         receiving -= 1;
                     }
                 }

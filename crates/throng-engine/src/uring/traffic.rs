@@ -22,12 +22,15 @@ impl<B: Behaviour> Worker<B> {
         match self.desk.reads() {
             Reads::All | Reads::Discards => self.receive(index),
             Reads::Asked => {}
-            Reads::Never => {
-                let tag = self.tag(Op::Gone, index, 0);
-                let (at, _) = self.place(index);
-                self.rings[at].push(op::gone(tag));
-            }
+            Reads::Never => self.look_out(index),
         }
+    }
+
+    /// Has the kernel say when the peer leaves.
+    fn look_out(&mut self, index: u32) {
+        let tag = self.tag(Op::Gone, index, 0);
+        let (at, _) = self.place(index);
+        self.rings[at].push(op::gone(tag));
     }
 
     pub(super) fn receive(&mut self, index: u32) {
@@ -52,11 +55,12 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// A connection that is never read from was closed or reset by its peer.
+    /// A connection that is not read from was closed or reset by its peer; or it was we who ended this watch.
     pub(super) fn gone(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         if self.is_current(index, tag, State::Open) {
             let reset = res < 0 || res & i32::from(libc::POLLERR) != 0;
-            let why = match *self.marks(index) & CLOSE_WHEN_SENT {
+            *self.marks(index) &= !RECEIVING;
+            let why = match *self.marks(index) & (CLOSE_WHEN_SENT | SHUT) {
                 0 if reset => Closed::ResetByPeer,
                 0 => Closed::ByPeer,
                 _ => Closed::ByUs,
@@ -142,6 +146,12 @@ impl<B: Behaviour> Worker<B> {
         }
         if out.read > 0 && self.desk.reads() == Reads::Asked {
             self.receive_some(index, out.read);
+        }
+        let marks = *self.marks(index);
+        if out.watch && self.desk.reads() == Reads::Asked && marks & (RECEIVING | SHUT) == 0 {
+            // Something is armed that ends as a receive does.
+            *self.marks(index) |= RECEIVING;
+            self.look_out(index);
         }
         if out.close {
             if *self.marks(index) & (SENDING | REPLYING | SPILLING) != 0 {

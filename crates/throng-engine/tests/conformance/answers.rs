@@ -20,6 +20,7 @@ on_each_engine![
     a_peer_that_only_listens_from_now_on_still_gets_its_replies,
     a_behaviour_that_asks_reads_no_more_than_it_asked_for,
     a_connection_that_is_never_read_from_is_told_of_its_end,
+    a_connection_that_is_read_from_no_more_is_told_of_its_end,
     what_is_discarded_is_counted_to_the_last_byte,
 ];
 
@@ -266,6 +267,57 @@ fn a_connection_that_is_never_read_from_is_told_of_its_end(engine: Engine) {
     side.wait("the end is noticed", |t| t.closed(Closed::ByPeer) == 1);
     let (tally, _) = side.close();
     assert_eq!(tally.bytes_received, 0);
+}
+
+/// Reads five bytes, then nothing.
+struct ReadsFive;
+
+impl Behaviour for ReadsFive {
+    type Conn = ();
+    const TIMERS: bool = false;
+
+    fn reads(&self) -> Reads {
+        Reads::Asked
+    }
+
+    fn opened(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
+        out.read = 5;
+    }
+
+    fn received(&mut self, (): &mut (), bytes: &[u8], at: &At, out: &mut Outbox) {
+        assert_eq!(bytes, b"first");
+        at.counters.secured.add(1);
+        out.watch = true;
+    }
+}
+
+fn a_connection_that_is_read_from_no_more_is_told_of_its_end(engine: Engine) {
+    let side = Serve::on(engine).with(|| ReadsFive);
+    let stays = peer::connect(side.address());
+    let (mut closes, mut resets) = (peer::connect(side.address()), peer::connect(side.address()));
+    // One that has left before all was read that is to be.
+    let mut left = peer::connect(side.address());
+    left.write_all(b"firstand more").expect("taken");
+    drop(left);
+    side.wait("it has left", |t| {
+        t.closed(Closed::ByPeer) + t.closed(Closed::ResetByPeer) == 1
+    });
+    for stream in [&stays, &closes, &resets] {
+        let mut stream: &std::net::TcpStream = stream;
+        stream.write_all(b"first").expect("taken");
+    }
+    side.wait("all are read", |t| t.secured == 4);
+    closes.write_all(b"nobody reads this").expect("taken");
+    resets.write_all(b"nor this").expect("taken");
+    side.stays("three are up", |t| t.open() == 3);
+    peer::reset(resets);
+    drop(closes);
+    side.wait("both ends are noticed", |t| t.open() == 1);
+    let (tally, _) = side.close();
+    assert!(tally.closed(Closed::ResetByPeer) >= 1, "{tally:?}");
+    assert_eq!(tally.bytes_received, 4 * 5);
+    assert_eq!(tally.closed(Closed::ByUs), 1);
+    drop(stays);
 }
 
 fn what_is_discarded_is_counted_to_the_last_byte(engine: Engine) {

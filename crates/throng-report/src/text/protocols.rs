@@ -13,7 +13,8 @@ pub(super) fn tls(summary: &Summary) -> Section {
     };
     let resumed = match percent(t.resumed as f64, t.handshakes as f64) {
         Some(share) if t.resumed > 0 => format!("{share} of them resumed a session"),
-        _ => String::new(),
+        Some(_) => "all of them whole, no session resumed".into(),
+        None => String::new(),
     };
     all.number("handshakes", count(t.handshakes), &resumed);
     if t.handshakes > 0 {

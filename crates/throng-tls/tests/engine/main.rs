@@ -9,9 +9,9 @@ use std::time::Duration;
 use throng_core::behaviour::{Echo, Load, Nothing, Pacing, Raw, Sink, Task, Traffic};
 use throng_core::payload::{Framing, Messages, Script};
 use throng_core::plan::Engine;
-use throng_core::stats::Tally;
+use throng_core::stats::{Closed, Tally};
 use throng_core::tls_failure::TlsFailure;
-use throng_core::units::Rate;
+use throng_core::units::{Bandwidth, Rate};
 use throng_engine::Order;
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls, Version, Versions};
 
@@ -158,6 +158,44 @@ fn connections_that_close_are_opened_again_and_resume() {
             (0, 0),
             "{tally:?}"
         );
+    });
+}
+
+#[test]
+fn connections_that_are_not_read_from_are_told_of_their_end() {
+    on_each(|engine| {
+        let tls = server();
+        let talks = Serve::on(engine).with(|| {
+            let pacing = Pacing::Rate(Rate::per_second(200.0).unwrap());
+            let lifetime = Some(Duration::from_millis(500));
+            Tls::server(mortal(&[b'x'; 1000], pacing, lifetime), &tls)
+        });
+        for version in [Version::Tls12, Version::Tls13] {
+            let client = client(&tls, version);
+            let messages = Messages {
+                first: vec![b"hello".to_vec().into()],
+                repeated: Vec::new(),
+            };
+            let script = Script::new(&messages, Framing::Raw, 1, 0).unwrap();
+            let task = Task {
+                connections: 10,
+                receive: Some(Bandwidth::bytes_per_second(0.0).unwrap()),
+                ..Task::new(script, Pacing::Flood)
+            };
+            let silent = || Load::new(task.clone(), Traffic::On, Raw, Nothing);
+            let loads = Connect::to(engine, &[talks.address()], 10);
+            let loads = loads.with(|| Tls::client(silent(), &client));
+            let tally = loads.wait("all are left", |t| {
+                t.closed(Closed::ByPeer) + t.closed(Closed::ResetByPeer) == 10
+            });
+            assert_eq!((tally.secured, tally.tls_failed_in_all()), (10, 0));
+            assert_eq!(tally.tls_truncated, 0, "nobody looked");
+            // Half a second of messages are 100 kB on each; handshakes take some 2 kB.
+            assert!(tally.bytes_received < 10 * 20_000, "{tally:?}");
+            loads.close();
+        }
+        let sent = talks.settles("all have left", |t| t.open() == 0).bytes_sent;
+        assert!(sent > 20 * 50_000, "{sent}");
     });
 }
 

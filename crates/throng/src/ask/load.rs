@@ -53,7 +53,11 @@ const HOLD: Duration = Duration::from_secs(10);
 /// What `args` ask for.
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let targets = target::resolve_all(&args.targets, args.websocket, args.tls.tls)?;
-    let messages = texts::messages(&args.messages)?;
+    let mut messages = texts::messages(&args.messages)?;
+    if args.like_tcpkali() && args.message_rate.is_some() && !targets.websocket {
+        // Its rate is that of all messages together.
+        texts::join(&mut messages.repeated);
+    }
     let (hold, duration) = lengths(args)?;
     let defaults = Defaults::of(args, hold);
     let repeat = repeat(args);
@@ -217,10 +221,10 @@ fn options(args: &LoadArgs, targets: &Targets, hold: Duration) -> Result<Options
             insecure: args.insecure || (args.like_tcpkali() && args.cacert.is_none()),
             alpn: args.tls.alpn.clone(),
             server_name: args.sni.clone(),
-            resumption: !args.tls.no_resumption,
+            resumption: args.resume,
         }),
         tls_server: (args.tls.tls && (accepts || args.own_server.is_some()))
-            .then(|| server(&args.tls, args.own_server.is_some())),
+            .then(|| server(&args.tls, args.own_server.is_some(), args.resume)),
         listening,
         ramp_limit: (args.like_tcpkali() && (given_end || !is_search(args)))
             .then_some(hold)
@@ -241,14 +245,14 @@ fn is_search(args: &LoadArgs) -> bool {
 }
 
 /// The side that accepts. If it is for this process alone, a certificate is made unless one is given.
-pub(super) fn server(args: &TlsServerArgs, own: bool) -> TlsServer {
+pub(super) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsServer {
     let or = |given: &Option<PathBuf>, usual: &str| given.clone().unwrap_or_else(|| usual.into());
     let given = args.ssl_cert.is_some() || args.ssl_key.is_some();
     let files = || (or(&args.ssl_cert, "cert.pem"), or(&args.ssl_key, "key.pem"));
     TlsServer {
         identity: (given || !own).then(files),
         alpn: args.alpn.clone(),
-        resumption: !args.no_resumption,
+        resumption,
     }
 }
 
@@ -368,7 +372,7 @@ fn refuse_half_of_tls(args: &LoadArgs, options: &Options) -> Result<(), Failure>
         (args.insecure, "--insecure"),
         (args.sni.is_some(), "--sni"),
         (!args.tls.alpn.is_empty(), "--alpn"),
-        (args.tls.no_resumption, "--no-resumption"),
+        (args.resume, "--resume"),
         // tcpkali takes these as said in advance.
         (
             args.tls.ssl_cert.is_some() && !args.as_tcpkali,

@@ -21,7 +21,10 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
     if args.message_rate.is_some() && !texts::says_something(&messages.repeated) {
         return wrong("--message-rate needs a message to send: add -m or -f");
     }
-    let server = args.tls.tls.then(|| server(&args.tls, false));
+    let server = args
+        .tls
+        .tls
+        .then(|| server(&args.tls, false, !args.no_resumption));
     if server.is_some() {
         readable_identity(server.as_ref())?;
     } else {
@@ -29,7 +32,7 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
             (args.tls.ssl_cert.is_some(), "--ssl-cert"),
             (args.tls.ssl_key.is_some(), "--ssl-key"),
             (!args.tls.alpn.is_empty(), "--alpn"),
-            (args.tls.no_resumption, "--no-resumption"),
+            (args.no_resumption, "--no-resumption"),
         ];
         if let Some((_, option)) = of_tls.iter().find(|(given, _)| *given) {
             return Err(Failure::usage(format!("{option} is for TLS: add --tls")));

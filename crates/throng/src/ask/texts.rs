@@ -54,6 +54,14 @@ fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
     parse(text, &how).map_err(|e| Failure::usage(format!("{origin}: {e}")))
 }
 
+/// Makes one message of several.
+pub(super) fn join(messages: &mut Vec<Message>) {
+    if messages.len() > 1 {
+        let parts = messages.drain(..).flat_map(|m| m.parts).collect();
+        messages.push(Message { parts });
+    }
+}
+
 /// Whether a message can have bytes in it at all.
 pub(super) fn says_something(messages: &[Message]) -> bool {
     let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());

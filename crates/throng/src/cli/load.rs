@@ -239,6 +239,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "NAME", help_heading = TLS)]
     pub sni: Option<String>,
 
+    /// Resume sessions where the server lets us [default: a whole handshake for each connection]
+    #[arg(long, help_heading = TLS)]
+    pub resume: bool,
+
     /// Nagle's algorithm; off sets TCP_NODELAY [default: as the system has it]
     #[arg(long, value_name = "on|off", help_heading = SOCKETS)]
     pub nagle: Option<Switch>,

@@ -56,6 +56,10 @@ pub(crate) struct PlanArgs {
     #[arg(short = 'r', long, value_name = "R", requires = "message_size")]
     pub message_rate: Option<Rate>,
 
+    /// Connections speak TLS: reckon with what throng keeps for that
+    #[arg(long, visible_alias = "ssl")]
+    pub tls: bool,
+
     /// New connections a second: tells whether the queues that they pass suffice
     #[arg(long, value_name = "R")]
     pub connect_rate: Option<Rate>,

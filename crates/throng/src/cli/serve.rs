@@ -1,8 +1,8 @@
 //! The options of `throng serve`.
 
 use super::{
-    CONNECTIONS, Common, MessageArgs, PACE, RUN, TlsServerArgs, connections, positive_duration,
-    workers,
+    CONNECTIONS, Common, MessageArgs, PACE, RUN, TLS, TlsServerArgs, connections,
+    positive_duration, workers,
 };
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
@@ -51,6 +51,10 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub tls: TlsServerArgs,
+
+    /// Give out no session tickets: each connection is a whole handshake
+    #[arg(long, help_heading = TLS)]
+    pub no_resumption: bool,
 
     /// How long to serve [default: until Ctrl-C]
     #[arg(short = 'T', long, value_name = "T", value_parser = positive_duration, help_heading = RUN)]

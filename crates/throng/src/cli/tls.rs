@@ -1,4 +1,4 @@
-//! Options of TLS that both who connects and who accepts has.
+//! Options of TLS that both who connects and who accepts have.
 
 use super::TLS;
 use clap::Args;
@@ -22,10 +22,6 @@ pub(crate) struct TlsServerArgs {
     /// Protocol to offer (ALPN), the preferred one first; repeatable
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = alpn, help_heading = TLS)]
     pub alpn: Vec<String>,
-
-    /// Make a whole handshake for each connection: resume no session
-    #[arg(long, help_heading = TLS)]
-    pub no_resumption: bool,
 }
 
 /// RFC 7301 section 3.1: a name is 1 to 255 bytes long.

@@ -3,8 +3,10 @@
 use crate::behave::socket_options;
 use crate::run::Watch;
 use std::io::{self, Write};
+use throng_core::pacing::Ending;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
+use throng_core::summary::Summary;
 use throng_host::interface;
 use throng_report::human;
 use throng_report::tcpkali::{self, Start, Way};
@@ -41,6 +43,31 @@ pub(super) fn ramp(scenario: &LoadScenario, all_are_up: bool, watch: &mut Watch)
         let limit = scenario.options.ramp_limit.unwrap_or(scenario.hold);
         watch.live.note(&tcpkali::not_ramped_up(asked, limit));
     }
+}
+
+/// Whether there is a result: none if connections did not come up in time.
+pub(super) fn has_result(summary: &Summary) -> bool {
+    let asked = summary.connections.asked.unwrap_or(0);
+    summary.interrupted || summary.connections.peak >= asked
+}
+
+/// The text that ends the run was seen, if it was.
+pub(super) fn stopped(summary: &Summary, scenario: &LoadScenario) {
+    if let (Some(1..), Some(text)) = (summary.stops_seen, &scenario.options.limits.stop_at) {
+        let line = tcpkali::stopped(text);
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+}
+
+/// What a search that has found nothing says instead of the rate, on stderr as tcpkali does.
+pub(super) fn no_best_rate(summary: &Summary, scenario: &LoadScenario) -> Option<String> {
+    let search = summary.search.as_ref()?;
+    if search.is_settled() || summary.interrupted {
+        return None;
+    }
+    let at_most = scenario.options.search.as_ref().and_then(|s| s.at_most);
+    let limit = at_most.filter(|_| search.ending == Ending::Unfinished);
+    Some(tcpkali::no_best_rate(&search.under, limit))
 }
 
 /// Warns of buffers that are not as large as was asked for.

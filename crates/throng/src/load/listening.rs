@@ -2,14 +2,14 @@
 
 use crate::Failure;
 use crate::behave::{LoadBehaviours, Place, socket_options};
-use crate::run::{Side, Watch};
+use crate::run::{Side, Watch, WorkerThread};
 use crate::serve;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
-use throng_engine::{Closing, Job, Reach, Role, ServerRole};
+use throng_engine::{Closing, Job, Reach, Role, ServerRole, Work};
 
 /// Places for accepted connections on one worker, at most. Memory and the kernel's limits bind before.
 const MOST: u32 = 1 << 22;
@@ -48,7 +48,7 @@ impl Listeners {
         addresses.filter_map(Result::ok).collect()
     }
 
-    /// Starts the workers.
+    /// Starts workers of their own.
     pub fn start(
         &mut self,
         behaviours: &LoadBehaviours,
@@ -57,33 +57,61 @@ impl Listeners {
         traffic: Traffic,
     ) -> Result<(), Failure> {
         for worker in 0..plan.workers {
-            let others = self.side.counters.iter().enumerate();
-            let others = others.filter(|(at, _)| *at != worker as usize);
-            let job = Job {
-                role: Role::Server(ServerRole {
-                    listeners: self.all.clone(),
-                    others: others.map(|(_, c)| Arc::clone(c)).collect(),
-                    max: MOST,
-                }),
-                traffic,
-                closing: Closing::ShutDown,
-                options: Default::default(),
-                counters: Arc::clone(&self.side.counters[worker as usize]),
-                outlet: Arc::clone(&self.side.outlets[worker as usize]),
-                control: Arc::clone(&watch.control),
-                clock: watch.clock,
-                ring_slots: plan.ring_slots,
-                core: None,
-            };
-            let at = Place {
-                worker,
-                workers: plan.workers,
-            };
-            let work = behaviours.accepted(job, at);
+            let work = self.work(worker, behaviours, plan, watch, traffic);
             let thread = throng_engine::spawn(plan.engine, format!("listen-{worker}"), work)
                 .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
             self.side.threads.push(thread);
         }
         Ok(())
+    }
+
+    /// Starts client worker `worker`, with one that accepts beside it: where connections are to ourselves, as
+    /// they are as a rule, their ends are close together, and as many threads run as were asked for.
+    pub fn start_beside(
+        &self,
+        worker: u32,
+        client: Work,
+        behaviours: &LoadBehaviours,
+        plan: &LoadPlan,
+        watch: &Watch,
+        traffic: Traffic,
+    ) -> Result<Vec<WorkerThread>, Failure> {
+        let accepting = self.work(worker, behaviours, plan, watch, traffic);
+        throng_engine::spawn_pair(plan.engine, worker, client, accepting)
+            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
+    }
+
+    /// What worker `worker` of those that accept does.
+    fn work(
+        &self,
+        worker: u32,
+        behaviours: &LoadBehaviours,
+        plan: &LoadPlan,
+        watch: &Watch,
+        traffic: Traffic,
+    ) -> Work {
+        let others = self.side.counters.iter().enumerate();
+        let others = others.filter(|(at, _)| *at != worker as usize);
+        let job = Job {
+            role: Role::Server(ServerRole {
+                listeners: self.all.clone(),
+                others: others.map(|(_, c)| Arc::clone(c)).collect(),
+                max: MOST,
+            }),
+            traffic,
+            closing: Closing::ShutDown,
+            options: Default::default(),
+            counters: Arc::clone(&self.side.counters[worker as usize]),
+            outlet: Arc::clone(&self.side.outlets[worker as usize]),
+            control: Arc::clone(&watch.control),
+            clock: watch.clock,
+            ring_slots: plan.ring_slots,
+            core: None,
+        };
+        let at = Place {
+            worker,
+            workers: plan.workers,
+        };
+        behaviours.accepted(job, at)
     }
 }

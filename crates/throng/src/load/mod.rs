@@ -96,12 +96,15 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         for at in told {
             watch.live.note(&format!("throng: listening on {at}"));
         }
-        listeners.start(&behaviours, &plan, &watch, traffic)?;
+        if scenario.connections == 0 {
+            listeners.start(&behaviours, &plan, &watch, traffic)?;
+        }
     }
     let clients = start_clients(
         &scenario,
         &plan,
         own_server.as_ref(),
+        listeners.as_ref(),
         &behaviours,
         traffic,
         &watch,
@@ -120,7 +123,15 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         sides,
         &behaviours,
     )?;
-    output::summary(&summary, &args.common)?;
+    if like_tcpkali {
+        face::stopped(&summary, &scenario);
+    }
+    if !like_tcpkali || face::has_result(&summary) {
+        output::summary(&summary, &args.common)?;
+    }
+    if like_tcpkali && let Some(line) = face::no_best_rate(&summary, &scenario) {
+        eprintln!("{line}");
+    }
     Ok(match like_tcpkali {
         true => tcpkali::exit_code(&summary),
         false => summary.exit_code(),
@@ -131,6 +142,7 @@ fn start_clients(
     scenario: &LoadScenario,
     plan: &LoadPlan,
     server: Option<&OwnServer>,
+    listeners: Option<&Listeners>,
     behaviours: &LoadBehaviours,
     traffic: Traffic,
     watch: &Watch,
@@ -196,12 +208,16 @@ fn start_clients(
             workers: plan.workers,
         };
         let work = behaviours.opened(job, at, &routes);
-        match server {
-            Some(own) => {
+        match (server, listeners) {
+            (Some(own), _) => {
                 let pair = own.start(worker, work, behaviours, plan, watch)?;
                 clients.threads.extend(pair);
             }
-            None => {
+            (None, Some(l)) => {
+                let pair = l.start_beside(worker, work, behaviours, plan, watch, traffic)?;
+                clients.threads.extend(pair);
+            }
+            (None, None) => {
                 let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), work)
                     .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
                 clients.threads.push(thread);

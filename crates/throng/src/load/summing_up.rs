@@ -13,6 +13,7 @@ use throng_core::summary::{
     Answers, Asked, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, Samples,
     SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
+use throng_core::websocket::handshake::server::Upgrade;
 use throng_host::kernel::Kernel;
 
 /// The counts at an instant of the run.
@@ -31,6 +32,8 @@ pub(super) struct Mark {
 #[derive(Default)]
 pub(super) struct Opened {
     pub mark: Mark,
+    /// The last counts when not all connections had been begun yet, if the run was looked at that closely.
+    pub begun: Mark,
     /// When the last connection came up.
     pub up_at: Duration,
     /// How many more TCP sockets the kernel counts than when the run began …
@@ -108,17 +111,7 @@ pub(super) fn sum_up(run: Ended) -> Summary {
     connections.accepted = run.accepted.map(|s| s.accepted);
     connections.kernel_sockets = opened.kernel_sockets;
     connections.expected_sockets = opened.expected_sockets;
-    let steady = Steady {
-        seconds: held_s,
-        opened: clients.open(),
-        accepted: run.accepted.map_or(0, |s| s.open()),
-        traffic: Traffic::of(&held.clients.since(&opened.mark.clients)),
-        accepted_traffic: held
-            .server
-            .zip(opened.mark.server)
-            .map(|(held, opened)| Traffic::of(&held.since(&opened))),
-        marked: run.behaviours.finds_markers(),
-    };
+    let steady = steady(&run);
     let paced = matches!(run.scenario.repeat, Repeat::Paced(_))
         || options.whole_run.is_some()
         || options.search.is_some();
@@ -214,6 +207,41 @@ fn set_up(run: &Ended) -> SetUp {
         latency: Percentiles::of(&run.measured.connect),
         cpu_us_per_connection: (established > 0.0)
             .then(|| mark.cpu.as_secs_f64() * 1e6 / established),
+    }
+}
+
+/// What went over the connections while all were up; as tcpkali counts it, from when the last was begun.
+fn steady(run: &Ended) -> Steady {
+    let like_tcpkali = run.scenario.options.like_tcpkali;
+    let (held, from) = match like_tcpkali {
+        true => (&run.held, &run.opened.begun),
+        false => (&run.held, &run.opened.mark),
+    };
+    let accepted_traffic = held.server.zip(from.server.or(Some(Tally::default())));
+    Steady {
+        seconds: held.at.saturating_sub(from.at).as_secs_f64(),
+        opened: run.clients.open(),
+        accepted: run.accepted.map_or(0, |s| s.open()),
+        traffic: Traffic::of(&held.clients.since(&from.clients)),
+        accepted_traffic: accepted_traffic.map(|(held, from)| {
+            let since = held.since(&from);
+            match like_tcpkali {
+                true => without_answers(&since),
+                false => Traffic::of(&since),
+            }
+        }),
+        marked: run.behaviours.finds_markers(),
+    }
+}
+
+/// What went over accepted connections as tcpkali counts it: without its answers to WebSocket handshakes.
+fn without_answers(tally: &Tally) -> Traffic {
+    let traffic = Traffic::of(tally);
+    let bytes = tally.upgraded * Upgrade::ANSWER_BYTES;
+    Traffic {
+        bytes_sent: traffic.bytes_sent.saturating_sub(bytes),
+        writes: traffic.writes.saturating_sub(tally.upgraded),
+        ..traffic
     }
 }
 

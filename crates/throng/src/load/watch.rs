@@ -24,6 +24,8 @@ use throng_host::memory::BoundBy;
 
 /// What is ordered for an instant is ordered so long before, so that all workers know in time.
 const AHEAD: Duration = Duration::from_millis(5);
+/// As tcpkali, how often a run is looked at while it opens: its counts begin with the last connection.
+const SOON: Duration = Duration::from_millis(1);
 /// How long, beyond the connect timeout, a run goes on without getting any further.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long what was sent may take to arrive once nothing more is sent.
@@ -40,6 +42,8 @@ struct LoadRun<'a> {
     measuring: Measuring,
     sides: Sides,
     asked: u64,
+    /// The last counts when not all connections had been begun yet.
+    begun: Mark,
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
     happened: Happened,
@@ -66,6 +70,7 @@ pub(super) fn to_the_end(
         behaviours,
         measuring,
         asked: scenario.connections.into(),
+        begun: Mark::default(),
         both_ends_here: sides.server.is_some() || here,
         sides,
         happened: Happened::default(),
@@ -110,7 +115,11 @@ impl LoadRun<'_> {
     /// A tick of the watch. Returns the counts, and whether the run goes on.
     fn step(&mut self, phase: Phase, ends: Option<Duration>) -> (Duration, Tally, bool) {
         let bound = self.scenario.duration;
-        let at = self.watch.tick(ends.into_iter().chain(bound).min());
+        let closely = phase == Phase::Opening && self.scenario.options.like_tcpkali;
+        let look = closely.then(|| self.watch.clock.elapsed() + SOON);
+        let at = self
+            .watch
+            .tick(ends.into_iter().chain(bound).chain(look).min());
         let clients = self.sides.clients.tally();
         let accepted = self.sides.accepted();
         self.watch.note(at, &clients);
@@ -145,6 +154,9 @@ impl LoadRun<'_> {
             let (at, now, goes_on) = self.step(Phase::Opening, None);
             if !goes_on {
                 return false;
+            }
+            if now.open() + now.in_flight() < self.asked {
+                self.begun = self.mark();
             }
             if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
@@ -217,6 +229,7 @@ impl LoadRun<'_> {
         self.watch.control.start_traffic(now + AHEAD);
         Opened {
             mark,
+            begun: self.begun,
             up_at,
             kernel_sockets,
             expected_sockets: kernel_sockets.map(|_| mark.clients.open() * ends),

@@ -76,6 +76,28 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         ),
         (&["load", "--self", "--latency-marker", "x"], "add -m or -f"),
         (
+            &[
+                "load",
+                "--self",
+                "-m",
+                "x",
+                "--latency-marker",
+                r"\{re [a-z]}",
+            ],
+            r"with \{connection.uid}, \{connection.re …} or \{global.re …}",
+        ),
+        (
+            &[
+                "load",
+                "--self",
+                "-m",
+                "x",
+                "--latency-marker",
+                r"\{message.marker}",
+            ],
+            "--message-marker looks for those",
+        ),
+        (
             &["load", "--self", "-m", "x", "--latency-marker", ""],
             "--latency-marker",
         ),

@@ -116,6 +116,131 @@ fn connections_that_do_not_come_up_in_time_are_told_and_fail() {
         "{ran}"
     );
     assert!(ran.took >= Duration::from_secs(1), "{ran}");
+    assert!(
+        !ran.stdout.contains("Total data"),
+        "there was no test: {ran}"
+    );
+}
+
+#[test]
+fn a_rate_is_that_of_all_messages_together() {
+    let (link, net) = (Link::new(), Net::own());
+    let args = ["-l127.1:1231", "127.1:1231", "-T1", "-d", "-r", "5"];
+    let ran = link.run(&net, &[&args[..], &["-m", "a", "-m", "bc"]].concat());
+    assert_eq!(writes(&ran).into_keys().collect::<Vec<_>>(), [3], "{ran}");
+    assert!(ran.stderr.contains("[abc]"), "{ran}");
+}
+
+#[test]
+fn the_text_that_ends_a_run_is_told() {
+    let (link, net) = (Link::new(), Net::own());
+    let _server = serve(&net, "--mode echo 127.0.0.1:9150");
+    let args = ["-m", "END", "-r5", "--message-stop", "END", "127.1:9150"];
+    let ran = link.run(&net, &args);
+    let line = "Found --message-stop=\"END\", aborting.\nTotal data sent:";
+    assert!(ran.stdout.contains(line), "{ran}");
+}
+
+#[test]
+fn counts_begin_with_the_last_connection_and_its_handshake() {
+    let (link, net) = (Link::new(), Net::own());
+    // What tcpkali's own tests want of it: a request of 149 bytes, and at both ends 149 and 129 received.
+    for (first, sent, received) in [(&[][..], 149, 278), (&["-1", "ABC"], 158, 287)] {
+        let listen = ["-T1s", "-l127.1:1231", "127.1:1231", "--ws", "-w2"];
+        let ran = link.run(&net, &[&listen, first].concat());
+        assert_eq!(ran.code, 0, "{ran}");
+        let said = lines(&ran.stdout);
+        let told = |name: &str, bytes: u64| {
+            assert_eq!(
+                said[name],
+                format!("{bytes} bytes ({bytes} bytes)"),
+                "{ran}"
+            );
+        };
+        told("Total data sent", sent);
+        told("Total data received", received);
+    }
+}
+
+/// The sizes of what was sent on a connection, as a dump tells them.
+fn writes(ran: &Ran) -> BTreeMap<u32, u32> {
+    let mut sizes = BTreeMap::new();
+    for line in ran.stderr.lines().filter(|l| l.starts_with("Snd(")) {
+        let size = line.split([' ', ')']).nth(1).expect("Snd(WHO, SIZE)");
+        *sizes.entry(size.parse().expect("a size")).or_default() += 1;
+    }
+    sizes
+}
+
+#[test]
+fn at_2000_messages_a_second_and_more_none_has_a_write_of_its_own() {
+    let (link, net) = (Link::new(), Net::own());
+    for (rate, options, each) in [
+        ("20", &[][..], 1),
+        ("1999", &[], 1),
+        ("2k", &[], 2),
+        ("2500", &[], 2),
+        ("15k", &[], 15),
+        ("3k", &["--write-combine=off"], 1),
+    ] {
+        let args = [
+            "-l127.1:1351",
+            "127.1:1351",
+            "-T1",
+            "-mABC",
+            "-d",
+            "-r",
+            rate,
+        ];
+        let ran = link.run(&net, &[&args, options].concat());
+        assert_eq!(ran.code, 0, "{ran}");
+        let writes = writes(&ran);
+        let all: u32 = writes.values().sum();
+        assert!(all > 10, "{rate}: {writes:?}");
+        // Never less than a group in a write; more only when it was late.
+        let size = |(size, _): &(&u32, &u32)| **size % (3 * each) == 0;
+        assert!(writes.iter().all(|w| size(&w)), "{rate}: {writes:?}");
+        let combined = each > 1;
+        assert!(combined || writes.len() == 1, "{rate}: {writes:?}");
+    }
+}
+
+#[test]
+fn a_latency_marker_may_be_another_on_each_connection() {
+    let (link, net) = (Link::new(), Net::own());
+    let _server = serve(&net, "--mode echo 127.0.0.1:9150");
+    for text in [
+        r"<\{connection.uid}>",
+        r"\{connection.re [a-z]{12}}.",
+        r"\{global.re [a-z]{12}}.",
+    ] {
+        let args = ["-c3", "-T1", "-r50", "127.1:9150", "-m", text];
+        let percentiles = ["--latency-marker", text, "--latency-percentiles", "0/100"];
+        let ran = link.run(&net, &[&args[..], &percentiles].concat());
+        let told = lines(&ran.stdout)["Message latency at percentiles"].to_owned();
+        let most: f64 = told.split(['/', ' ']).nth(1).unwrap().parse().unwrap();
+        assert!(ran.code == 0 && most > 0.0, "{text}: {ran}");
+    }
+}
+
+#[test]
+fn a_search_that_finds_nothing_says_so() {
+    let (link, net) = (Link::new(), Net::own());
+    let _server = serve(&net, "--mode sink 127.0.0.1:9150");
+    let args = [
+        "-m",
+        "PING",
+        "--latency-marker",
+        "PONG",
+        "-r",
+        "@5ms",
+        "-T2s",
+    ];
+    let ran = link.run(&net, &[&args[..], &["127.1:9150"]].concat());
+    assert_eq!(ran.code, 1, "{ran}");
+    let why = "--message-rate for latency 5ms ";
+    assert!(ran.stderr.contains(why), "{ran}");
+    assert!(!ran.stdout.contains("Best --message-rate"), "{ran}");
 }
 
 #[test]

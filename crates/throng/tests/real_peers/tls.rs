@@ -156,13 +156,13 @@ fn nginx_answers_every_request_over_tls() {
 }
 
 #[test]
-fn sessions_are_resumed_if_that_is_wanted() {
+fn sessions_are_resumed_only_if_that_is_wanted() {
     let (net, authority) = (Net::own(), Authority::new());
     let _nginx = nginx(&net, &authority);
     let ca = path(&authority.ca_file());
     let mut before = 0;
     for engine in ENGINES {
-        for (resumption, more) in [(true, &[][..]), (false, &["--no-resumption"])] {
+        for (resumption, more) in [(true, &["--resume"][..]), (false, &[])] {
             let args = [
                 "--cacert",
                 &ca,

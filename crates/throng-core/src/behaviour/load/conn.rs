@@ -6,7 +6,7 @@ use crate::payload::Cursor;
 /// What each connection remembers.
 #[derive(Debug, Default)]
 pub struct LoadConn<W = (), L = ()> {
-    /// When the message is due that is being sent or comes next. Closed loop: when the last one was sent.
+    /// When the message (or group) is due that is being sent or comes next. Closed loop: when the last one was sent.
     pub(super) due: Due,
     /// The next portion.
     pub(super) cursor: Cursor,
@@ -18,6 +18,8 @@ pub struct LoadConn<W = (), L = ()> {
     pub(super) uid: u32,
     /// When it is to be closed, in milliseconds since the run began; 0 for never.
     pub(super) ends_ms: u32,
+    /// Messages of a group: how many have gone of the one that is due at `due`.
+    pub(super) gone: u16,
     pub(super) wire: W,
     pub(super) looks: L,
     pub(super) doing: Doing,
@@ -58,3 +60,13 @@ pub(super) const LEAVING: u8 = 32;
 pub(super) const OWES: u8 = 64;
 /// Its lifetime is over, and whoever closes it does as was asked.
 pub(super) const DONE: u8 = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_only_sends_is_remembered_in_32_bytes() {
+        assert_eq!(size_of::<LoadConn>(), 32);
+    }
+}

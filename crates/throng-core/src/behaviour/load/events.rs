@@ -18,6 +18,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         conn.uid = self.uid;
         self.uid = self.uid.wrapping_add(self.task.workers);
         self.pace.opened();
+        self.looks.opened(conn.uid.into(), at);
         if let Some(lifetime) = self.task.lifetime {
             conn.ends_ms = ms(at.now + lifetime);
         }
@@ -110,8 +111,11 @@ impl<W: Wire, L: Looks> Load<W, L> {
             conn.flags |= LEAVING;
             conn.ends_ms = ms(at.now + if came.broken { BROKEN } else { FAREWELL });
         }
-        if W::MESSAGES && !self.wire.is_ready(&conn.wire) && self.never_reads_on() {
-            out.read = HANDSHAKE_READ;
+        if W::MESSAGES && self.never_reads_on() {
+            match self.wire.is_ready(&conn.wire) {
+                true => out.watch = true,
+                false => out.read = HANDSHAKE_READ,
+            }
         }
         if came.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
@@ -162,9 +166,9 @@ impl<W: Wire, L: Looks> Load<W, L> {
             Doing::Sending => {
                 at.counters.messages_sent.add(conn.under_way.into());
                 let lateness = &mut self.measured.lateness;
-                conn.due = self
-                    .pace
-                    .sent(conn.due, conn.under_way, n as u32, at.now, lateness);
+                let next = (conn.due, conn.gone);
+                let messages = conn.under_way;
+                (conn.due, conn.gone) = self.pace.sent(next, messages, n as u32, at.now, lateness);
                 if conn.flags & MIDDLE != 0 && !self.pace.is_bandwidth() {
                     self.send_repeated(conn, pace::Wanted::ONE, at, out);
                 } else {

@@ -4,6 +4,8 @@ use super::outstanding::{Outstanding, Queue, Sent};
 use super::pattern::Pattern;
 use crate::behaviour::At;
 use crate::dns::{Answer, Answers};
+use crate::pacing::Instants;
+use crate::payload::Script;
 use crate::stats::{Measured, Sample};
 use crate::time::Time;
 use std::collections::HashMap;
@@ -16,8 +18,8 @@ pub struct Handed {
     pub messages: u32,
     /// Bytes of this portion.
     pub bytes: u32,
-    /// When the first of them was due, and the time between two; `None` if nobody measures them.
-    pub due: Option<(f64, f64)>,
+    /// When they were due; `None` if nobody measures them.
+    pub due: Option<Instants>,
 }
 
 /// What was found in bytes that came.
@@ -38,6 +40,9 @@ pub trait Looks {
 
     /// Whether anything is looked for.
     const ANY: bool;
+
+    /// Connection `uid` is up.
+    fn opened(&mut self, uid: u64, at: &At);
 
     /// A portion of messages goes out.
     fn handed(&mut self, conn: &mut Self::Conn, what: &Handed, now: Time);
@@ -68,6 +73,9 @@ impl Looks for Nothing {
     const ANY: bool = false;
 
     #[inline]
+    fn opened(&mut self, _: u64, _: &At) {}
+
+    #[inline]
     fn handed(&mut self, (): &mut (), _: &Handed, _: Time) {}
 
     #[inline]
@@ -92,7 +100,7 @@ pub enum AnswerBy {
     /// connection count for nothing.
     Marker {
         /// The text.
-        text: Box<Pattern>,
+        text: Marker,
         /// How often it is passed over.
         skip: u32,
     },
@@ -100,6 +108,15 @@ pub enum AnswerBy {
     Message,
     /// A DNS message over TCP with the same id (RFC 7766).
     Dns,
+}
+
+/// The text of [`AnswerBy::Marker`].
+#[derive(Clone, Debug)]
+pub enum Marker {
+    /// The same on all connections.
+    Same(Box<Pattern>),
+    /// Another one on each: what this script sends there first.
+    OfConnection(Script),
 }
 
 /// What to look for.
@@ -125,6 +142,8 @@ pub struct Watching {
     look_for: LookFor,
     markers: Option<Markers>,
     outstanding: Outstanding,
+    /// The markers of connections, where each has its own.
+    own: HashMap<u32, Pattern>,
 }
 
 /// What a connection that is watched remembers.
@@ -150,6 +169,7 @@ impl Watching {
             markers: look_for.markers.then(|| Markers::new(look_for.unix_us)),
             look_for,
             outstanding: Outstanding::default(),
+            own: HashMap::new(),
         }
     }
 
@@ -222,6 +242,17 @@ impl Looks for Watching {
     type Conn = WatchedConn;
     const ANY: bool = true;
 
+    fn opened(&mut self, uid: u64, at: &At) {
+        if let Some(AnswerBy::Marker {
+            text: Marker::OfConnection(script),
+            ..
+        }) = &self.look_for.answers
+            && let Some(pattern) = Pattern::new(&script.first_of(uid))
+        {
+            self.own.insert(at.id, pattern);
+        }
+    }
+
     fn handed(&mut self, conn: &mut WatchedConn, what: &Handed, now: Time) {
         let Some(by) = &self.look_for.answers else {
             return;
@@ -230,10 +261,7 @@ impl Looks for Watching {
         let each = what.bytes / what.messages.max(1);
         for n in 0..what.messages {
             let bytes = each + std::mem::take(&mut conn.handed);
-            let due = what.due.map(|(first, apart)| {
-                // Rounded up, as everywhere: not before it is due.
-                Time((first + f64::from(n) * apart).ceil() as u64)
-            });
+            let due = what.due.map(|instants| instants.nth(n));
             // Only an echo answers what nobody measures, too.
             if due.is_some() || matches!(by, AnswerBy::Echo | AnswerBy::Message) {
                 let sent = Sent {
@@ -294,7 +322,11 @@ impl Looks for Watching {
             }
             Some(AnswerBy::Marker { text, skip }) => {
                 let skip = *skip;
-                let mut found = text.count(&mut conn.answer, bytes);
+                let text = match text {
+                    Marker::Same(text) => Some(&**text),
+                    Marker::OfConnection(_) => self.own.get(&at.id),
+                };
+                let mut found = text.map_or(0, |text| text.count(&mut conn.answer, bytes));
                 let passed_over = found.min(skip - conn.seen);
                 conn.seen += passed_over;
                 found -= passed_over;
@@ -327,6 +359,7 @@ impl Looks for Watching {
     fn closed(&mut self, conn: &mut WatchedConn, at: &At) {
         let unanswered = self.outstanding.clear(&mut conn.sent);
         at.counters.messages_unanswered.add(unanswered);
+        self.own.remove(&at.id);
         if conn.half
             && let Some(markers) = &mut self.markers
         {

@@ -22,7 +22,7 @@ mod websocket;
 mod wire;
 
 pub use conn::LoadConn;
-pub use looks::{AnswerBy, Handed, LookFor, Looks, Nothing, Seen, Watching};
+pub use looks::{AnswerBy, Handed, LookFor, Looks, Marker, Nothing, Seen, Watching};
 pub use pace::{Arriving, Pacing};
 pub use pattern::Pattern;
 pub use websocket::WebSocket;
@@ -269,7 +269,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         at.counters.messages_unsent.add(written_off);
         let unsent = self.pace.closed(
             at.id,
-            waited.then_some(conn.due),
+            waited.then_some((conn.due, conn.gone)),
             conn.flags & OWES != 0,
             at.now.min(self.off_at),
             &mut self.measured.lateness,

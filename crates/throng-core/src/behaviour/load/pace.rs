@@ -2,7 +2,7 @@
 
 use super::{Task, Traffic};
 use crate::behaviour::Steer;
-use crate::pacing::{Arrivals, BytePace, Due, MessagePace, Profile, Spacing};
+use crate::pacing::{Arrivals, BytePace, Due, Instants, MessagePace, Profile, Spacing};
 use crate::stats::Durations;
 use crate::time::Time;
 use crate::units::{Bandwidth, Rate};
@@ -16,7 +16,8 @@ const ARRIVALS_A_ROUND: usize = 1024;
 pub enum Pacing {
     /// As soon as the kernel takes them.
     Flood,
-    /// So many a second on each connection.
+    /// So many a second on each connection; from [`MessagePace::GROUPS_FROM`] on in groups, as far as messages
+    /// share a write.
     Rate(Rate),
     /// So many bytes a second on each connection, more than zero.
     Bandwidth(Bandwidth),
@@ -108,7 +109,10 @@ impl Pace {
     pub fn new(task: &Task) -> Pace {
         match &task.pacing {
             Pacing::Flood => Pace::Flood,
-            Pacing::Rate(rate) => Pace::Rate(MessagePace::new(*rate, task.connections)),
+            Pacing::Rate(rate) => {
+                let most = task.most.min(task.script.messages_a_write());
+                Pace::Rate(MessagePace::new(*rate, task.connections, most))
+            }
             Pacing::Bandwidth(bandwidth) => {
                 let message = task.script.message_bytes().max(1.0);
                 Pace::Bandwidth {
@@ -160,11 +164,12 @@ impl Pace {
         }
     }
 
-    /// What may be sent at `now` on a connection whose next message is due at `next`.
-    pub fn wanted(&self, next: Due, now: Time) -> Wanted {
+    /// What may be sent at `now` on a connection whose next message is due at `next`, with `gone` others that
+    /// have gone already.
+    pub fn wanted(&self, next: Due, gone: u16, now: Time) -> Wanted {
         match self {
             Pace::Flood => Wanted::whole(u32::MAX),
-            Pace::Rate(pace) => Wanted::whole(pace.due(next, now)),
+            Pace::Rate(pace) => Wanted::whole(pace.together(next, gone, now)),
             Pace::Bandwidth { pace, message } => match pace.allowed(next, now) {
                 0 => Wanted::NONE,
                 bytes => Wanted {
@@ -177,47 +182,46 @@ impl Pace {
         }
     }
 
-    /// When the first of the messages that are handed over at `now` was due, and the time from one to the
-    /// next.
-    pub fn due_times(&self, next: Due, now: Time) -> (f64, f64) {
+    /// When the messages that are handed over at `now` were due, if the first of them was at `next`, with `gone`
+    /// others that have gone already.
+    pub fn instants(&self, next: Due, gone: u16, now: Time) -> Instants {
         match self {
-            Pace::Rate(pace) => (next.ns(), pace.after(next, 1).ns() - next.ns()),
-            Pace::Arrivals(_) => (next.ns(), 0.0),
+            Pace::Rate(pace) => pace.instants(next, gone),
+            Pace::Arrivals(_) => Instants::at(next),
             // Nobody asked for a time: it is due when it goes out.
-            Pace::Flood | Pace::Bandwidth { .. } | Pace::Loop { .. } => (now.0 as f64, 0.0),
+            Pace::Flood | Pace::Bandwidth { .. } | Pace::Loop { .. } => Instants::at(Due::at(now)),
         }
     }
 
-    /// `messages` messages, `bytes` bytes, that were due from `next` on have gone out at `now`. Notes how late
-    /// they were, and returns when the next one is due.
+    /// `messages` messages, `bytes` bytes, have gone out at `now`; the first of them was due at `next`, with
+    /// `gone` others that had gone before. Notes how late they were, and returns when the next one is due and
+    /// how many of its group have gone.
     pub fn sent(
         &self,
-        next: Due,
+        (next, gone): (Due, u16),
         messages: u32,
         bytes: u32,
         now: Time,
         lateness: &mut Durations,
-    ) -> Due {
+    ) -> (Due, u16) {
         match self {
             Pace::Rate(pace) => {
-                let mut due = next;
-                for _ in 0..messages {
-                    lateness.record(now.since(due.time()));
-                    due = pace.after(due, 1);
+                for (due, n) in pace.instants(next, gone).of(messages) {
+                    lateness.record_many(now.since(due), n);
                 }
-                due
+                pace.after(next, gone, messages)
             }
             Pace::Bandwidth { pace, .. } => {
                 lateness.record(now.since(next.time()));
-                pace.after(next, bytes, now)
+                (pace.after(next, bytes, now), 0)
             }
             Pace::Arrivals(_) => {
                 if messages > 0 {
                     lateness.record(now.since(next.time()));
                 }
-                next
+                (next, 0)
             }
-            Pace::Flood | Pace::Loop { .. } => next,
+            Pace::Flood | Pace::Loop { .. } => (next, 0),
         }
     }
 
@@ -309,39 +313,41 @@ impl Pace {
         due
     }
 
-    /// Connection `id` is gone. `next` is when its next message was due, if it was to send one; `owes` whether
-    /// others wait for it. Notes how late those are that were due by `end`, and returns how many.
+    /// Connection `id` is gone. `next` is when its next message was due, if it was to send one, and how many of
+    /// its group have gone; `owes` whether others wait for it. Notes how late those are that were due by `end`,
+    /// and returns how many.
     pub fn closed(
         &mut self,
         id: u32,
-        next: Option<Due>,
+        next: Option<(Due, u16)>,
         owes: bool,
         end: Time,
         lateness: &mut Durations,
     ) -> u64 {
         let mut unsent = 0;
-        let mut late = |due: Time| {
+        let mut late = |due: Time, n: u32| {
             if due <= end {
-                lateness.record(end.since(due));
-                unsent += 1;
+                lateness.record_many(end.since(due), n);
+                unsent += u64::from(n);
             }
         };
         match (self, next) {
-            (Pace::Rate(pace), Some(next)) => {
-                for n in 0..pace.due(next, end) {
-                    late(pace.after(next, n).time());
+            (Pace::Rate(pace), Some((next, gone))) => {
+                let due = pace.due(next, gone, end);
+                for (due, n) in pace.instants(next, gone).of(due) {
+                    late(due, n);
                 }
             }
             (Pace::Arrivals(arrived), next) => {
                 arrived.open = arrived.open.saturating_sub(1);
-                next.into_iter().for_each(|next| late(next.time()));
+                next.into_iter().for_each(|(next, _)| late(next.time(), 1));
                 if owes {
                     let owed = arrived.owed.remove(&id);
-                    owed.into_iter().flatten().for_each(&mut late);
+                    owed.into_iter().flatten().for_each(|due| late(due, 1));
                 }
                 if arrived.open == 0 {
                     // There is nobody left to take them.
-                    arrived.waiting.drain(..).for_each(late);
+                    arrived.waiting.drain(..).for_each(|due| late(due, 1));
                 }
             }
             _ => {}

@@ -5,7 +5,7 @@ use super::looks::{Handed, Looks};
 use super::wire::Wire;
 use super::{FAREWELL, Load, Traffic, pace};
 use crate::behaviour::{At, Outbox, Send};
-use crate::pacing::Due;
+use crate::pacing::{Due, Instants};
 use crate::payload::{Cursor, Portion, Speaker, What};
 use crate::stats::Sample;
 use crate::time::Time;
@@ -30,6 +30,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     pub(super) fn go(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
         conn.due = self.pace.first(at.id, at.now);
+        conn.gone = 0;
         conn.cursor = Cursor::default();
         if self.task.script.has_first() {
             self.send_first(conn, at, out);
@@ -91,7 +92,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         if self.traffic != Traffic::On || !self.task.script.has_repeated() {
             return;
         }
-        let wanted = self.pace.wanted(conn.due, at.now);
+        let wanted = self.pace.wanted(conn.due, conn.gone, at.now);
         if wanted.messages == 0 {
             if self.pace.comes_by_itself() {
                 conn.doing = Doing::Paced;
@@ -148,17 +149,17 @@ impl<W: Wire, L: Looks> Load<W, L> {
         } else {
             conn.cursor = portion.next;
         }
-        let due = self.pace.due_times(conn.due, at.now);
+        let due = self.pace.instants(conn.due, conn.gone, at.now);
         self.hand_over(conn, &portion, Some(due), at, out);
     }
 
-    /// Hands a portion to the engine. `due`: when its first message was due, and the time from one to the
-    /// next; `None` for first messages, which nobody measures.
+    /// Hands a portion to the engine. `due`: when its messages were due; `None` for first messages, which nobody
+    /// measures.
     pub(super) fn hand_over(
         &mut self,
         conn: &mut LoadConn<W::Conn, L::Conn>,
         portion: &Portion,
-        due: Option<(f64, f64)>,
+        due: Option<Instants>,
         at: &At,
         out: &mut Outbox,
     ) {

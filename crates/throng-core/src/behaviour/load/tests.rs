@@ -158,6 +158,77 @@ fn paced_messages_that_fell_behind_are_made_up_and_their_lateness_is_told() {
 }
 
 #[test]
+fn at_high_rates_messages_go_in_groups_that_are_due_at_one_instant() {
+    let mut rig = Rig::looking(task(rate(3000.0), &["hi"], &["ab"]), watching(marker(0)));
+    rig.opened(0, 0);
+    assert_eq!(rig.text(), "hi");
+    rig.sent(0, 0);
+    for ms in 0..5 {
+        assert_eq!(rig.text(), "ababab");
+        let out = rig.sent(0, ms);
+        assert_eq!(
+            (out.send, out.wake),
+            (Send::Nothing, Some(Time((ms + 1) * MS)))
+        );
+        assert_eq!(
+            rig.woken(0, ms).send,
+            Send::Nothing,
+            "not before they are due"
+        );
+        rig.woken(0, ms + 1);
+    }
+    // The peer blocks for 2 ms: what was due meanwhile is made up, group by group.
+    for _ in 0..2 {
+        rig.sent(0, 7);
+        assert_eq!(rig.text(), "ababab");
+    }
+    rig.sent(0, 7);
+    assert_eq!(rig.counters.read().messages_sent, 24);
+    let longest = |d: &crate::stats::Durations| d.percentile(100.0).unwrap().as_millis();
+    assert_eq!(longest(&rig.load.measured.lateness), 2);
+    // Response times count from the groups' instants, from 0 to 7 ms.
+    rig.received(0, 9, "ok".repeat(24).as_bytes());
+    let measured = &rig.load.measured;
+    assert_eq!(measured.response.count(), 24);
+    assert_eq!(longest(&measured.response), 9);
+    assert_eq!(p50(&measured.response), Some(5));
+    // Traffic ends when another group is due: all of it counts.
+    rig.load.traffic(Traffic::Off, Time(8 * MS));
+    rig.closed(0, 20);
+    assert_eq!(rig.counters.read().messages_unsent, 3);
+}
+
+#[test]
+fn a_group_is_no_larger_than_what_shares_a_write() {
+    let long = "x".repeat(10_000);
+    let mut rig = Rig::new(task(rate(20_000.0), &[], &[&long]));
+    rig.opened(0, 0);
+    assert_eq!(rig.bytes.len(), 60_000, "six fit into 64 KiB");
+    assert_eq!(rig.sent(0, 0).wake, Some(Time(300_000)));
+    // Each in a write of its own: none waits for another.
+    let mut rig = Rig::new(Task {
+        most: 1,
+        ..task(rate(20_000.0), &[], &["ab"])
+    });
+    rig.opened(0, 0);
+    assert_eq!(rig.text(), "ab");
+    assert_eq!(rig.sent(0, 0).wake, Some(Time(50_000)));
+}
+
+#[test]
+fn messages_that_differ_go_in_groups_too() {
+    let mut rig = Rig::new(task(rate(3000.0), &[], &["<\\{re [a-z]}>", "-"]));
+    rig.opened(0, 0);
+    for ms in 0..4 {
+        let (angles, dashes) = if ms % 2 == 0 { (2, 1) } else { (1, 2) };
+        assert_eq!(rig.text().matches('<').count(), angles, "{}", rig.text());
+        assert_eq!(rig.text().matches('-').count(), dashes, "{}", rig.text());
+        assert_eq!(rig.sent(0, ms).wake, Some(Time((ms + 1) * MS)));
+        rig.woken(0, ms + 1);
+    }
+}
+
+#[test]
 fn what_was_due_and_never_sent_counts_as_late() {
     let mut rig = Rig::new(task(rate(100.0), &[], &["ping"]));
     rig.opened(0, 0);
@@ -352,7 +423,7 @@ fn watching(by: Option<AnswerBy>) -> Watching {
 }
 
 fn marker(skip: u32) -> Option<AnswerBy> {
-    let text = Box::new(Pattern::new(b"ok").unwrap());
+    let text = Marker::Same(Box::new(Pattern::new(b"ok").unwrap()));
     Some(AnswerBy::Marker { text, skip })
 }
 
@@ -387,6 +458,33 @@ fn latency_counts_from_when_a_message_was_due_with_the_time_from_sending_beside_
     rig.woken(0, 40);
     rig.closed(0, 60);
     assert_eq!(rig.counters.read().messages_unanswered, 1);
+}
+
+#[test]
+fn each_connection_may_have_a_marker_of_its_own() {
+    let text = "\\{connection.uid}:\\{connection.re [a-z]{9}}.";
+    let marker = Some(AnswerBy::Marker {
+        text: Marker::OfConnection(task(Pacing::Flood, &[text], &[]).script),
+        skip: 0,
+    });
+    let mut rig = Rig::looking(task(rate(100.0), &[], &[text]), watching(marker));
+    rig.opened(0, 0);
+    let first = rig.bytes.clone();
+    rig.opened(1, 0);
+    let second = rig.bytes.clone();
+    assert!(first.starts_with(b"1:") && second.starts_with(b"2:"));
+    assert_ne!(first[2..], second[2..]);
+    rig.received(0, 3, &[&second[..], &first, &first[..4]].concat());
+    assert_eq!(rig.counters.read().messages_received, 1);
+    rig.received(1, 3, &second);
+    assert_eq!(rig.counters.read().messages_received, 2);
+    rig.closed(0, 4);
+    rig.closed(1, 4);
+    // The next one in that place has another.
+    rig.opened(0, 10);
+    let third = rig.bytes.clone();
+    rig.received(0, 11, &[&first[..], &third].concat());
+    assert_eq!(rig.counters.read().messages_received, 3);
 }
 
 #[test]

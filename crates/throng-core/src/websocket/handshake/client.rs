@@ -105,6 +105,30 @@ impl Opening {
         fields: &[Field],
         seed: u64,
     ) -> Result<Opening, RequestError> {
+        let agent = concat!("throng/", env!("CARGO_PKG_VERSION"));
+        Opening::by(Some(agent), host, path, fields, seed)
+    }
+
+    /// The same without a `User-Agent`, unless the user gives one.
+    ///
+    /// # Errors
+    /// Those of [`Opening::new`].
+    pub fn anonymous(
+        host: &str,
+        path: &str,
+        fields: &[Field],
+        seed: u64,
+    ) -> Result<Opening, RequestError> {
+        Opening::by(None, host, path, fields, seed)
+    }
+
+    fn by(
+        agent: Option<&str>,
+        host: &str,
+        path: &str,
+        fields: &[Field],
+        seed: u64,
+    ) -> Result<Opening, RequestError> {
         let blank = |c: char| c.is_ascii_control() || c.is_whitespace();
         if host.is_empty() || host.contains(|c| blank(c) || c == '/') {
             return Err(RequestError(format!(
@@ -128,15 +152,17 @@ impl Opening {
         }
         let mut before_key = format!("GET {path} HTTP/1.1\r\n").into_bytes();
         let defaults = [
-            ("Host", host),
-            ("User-Agent", concat!("throng/", env!("CARGO_PKG_VERSION"))),
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Version", VERSION),
+            ("Host", Some(host)),
+            ("User-Agent", agent),
+            ("Upgrade", Some("websocket")),
+            ("Connection", Some("Upgrade")),
+            ("Sec-WebSocket-Version", Some(VERSION)),
         ];
         for (name, value) in defaults {
             let mut own = fields.iter().filter(|field| field.is(name)).peekable();
-            if own.peek().is_none() {
+            if own.peek().is_none()
+                && let Some(value) = value
+            {
                 append(&mut before_key, name, value);
             }
             own.for_each(|field| append(&mut before_key, &field.name, &field.value));

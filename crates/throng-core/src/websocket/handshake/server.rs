@@ -15,6 +15,9 @@ pub struct Upgrade<'a> {
 }
 
 impl Upgrade<'_> {
+    /// Bytes of every answer.
+    pub const ANSWER_BYTES: u64 = 129;
+
     /// Appends the answer to `out`: 101, no subprotocol, no extension.
     pub fn answer(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(

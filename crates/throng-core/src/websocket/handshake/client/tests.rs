@@ -27,6 +27,20 @@ fn a_request_has_what_the_rfc_asks_for() {
 }
 
 #[test]
+fn a_request_need_not_say_whose_it_is() {
+    let asked = |lines: &[&str]| {
+        let opening = Opening::anonymous("127.1:1234", "/", &fields(lines), 7).unwrap();
+        let mut out = Vec::new();
+        opening.request(3, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    // As long as tcpkali's, whose users count bytes.
+    assert_eq!(asked(&[]).len(), 149);
+    assert!(!asked(&[]).contains("User-Agent"));
+    assert!(asked(&["User-Agent: me"]).contains("\r\nUser-Agent: me\r\n"));
+}
+
+#[test]
 fn a_field_of_the_users_takes_the_place_of_the_default() {
     let made = request(&[
         "host: other",

@@ -1,0 +1,181 @@
+//! What comes in: the handshake, then records, whose plaintext the inner behaviour gets.
+
+use super::outgoing::{add, fail};
+use super::{
+    BEGUN, CLOSING, COUNTED, GATHER, HANDSHAKE_READ, LINGER, OPENED, PART, PEER_CLOSED, Phase,
+    Side, Tls, TlsConn, UNREAD, Work,
+};
+use crate::handshake::{Handshake, Progress};
+use crate::record::Header;
+use crate::session::Taken;
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Traffic};
+
+impl<B: Behaviour> Tls<B> {
+    pub(super) fn begin(&self, at: &At) -> Result<Handshake, rustls::Error> {
+        match &self.side {
+            Side::Client {
+                config,
+                names,
+                choose,
+                ..
+            } => {
+                let place = choose.as_ref().map_or(0, |c| c(at.id));
+                let name = names.get(place).or(names.first());
+                let name = name.ok_or(rustls::Error::UnsupportedNameType)?;
+                Handshake::client(config, name.clone(), at.now)
+            }
+            Side::Server(config) => Handshake::server(config, at.now),
+        }
+    }
+
+    /// Lets the handshake go on with `bytes`.
+    pub(super) fn shake(
+        &mut self,
+        conn: &mut TlsConn<B::Conn>,
+        bytes: &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        let Phase::Handshake(handshake) = &mut conn.phase else {
+            return;
+        };
+        let progress = handshake.go_on(bytes, &self.work.catch, &mut out.bytes);
+        add(out, Send::Reply);
+        match progress {
+            Progress::Wait => out.read = HANDSHAKE_READ,
+            Progress::Failed(why) => fail(conn, why, at, out),
+            Progress::Done { resumed } => self.secure(conn, resumed, at, out),
+        }
+    }
+
+    /// The handshake is done.
+    pub(super) fn secure(
+        &mut self,
+        conn: &mut TlsConn<B::Conn>,
+        resumed: bool,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        let Phase::Handshake(handshake) = std::mem::take(&mut conn.phase) else {
+            return;
+        };
+        let tickets = match &self.side {
+            Side::Client { sessions, .. } => sessions.as_ref().is_some_and(|s| !s.is_full()),
+            Side::Server(_) => false,
+        };
+        let took = at.now.since(handshake.began);
+        let (session, rest) = match handshake.finish(&mut self.work.keys, tickets) {
+            Ok(done) => done,
+            Err(why) => return fail(conn, why, at, out),
+        };
+        conn.phase = Phase::Secured(session);
+        self.handshakes.record(took);
+        at.counters.secured.add(1);
+        at.counters.last_secured_ns.set(at.now.0);
+        at.counters.resumed.add(resumed.into());
+        conn.marks |= OPENED | COUNTED;
+        if self.traffic == Traffic::On {
+            conn.marks |= BEGUN;
+        }
+        self.open += 1;
+        out.pass += std::mem::take(&mut self.turns);
+        self.ask(conn, out, |inner, conn, out| inner.opened(conn, at, out));
+        self.read_records(conn, &rest, at, out);
+        if self.reads == Reads::Never {
+            conn.marks |= UNREAD;
+            out.watch = true;
+        }
+    }
+
+    /// Takes records of a secured connection. Returns whether there was data in them.
+    pub(super) fn read_records(
+        &mut self,
+        conn: &mut TlsConn<B::Conn>,
+        mut bytes: &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) -> bool {
+        let mut data_came = false;
+        while !bytes.is_empty() && conn.marks & PEER_CLOSED == 0 {
+            let Phase::Secured(session) = &mut conn.phase else {
+                break;
+            };
+            let whole;
+            let record: &[u8] = if conn.marks & PART != 0 {
+                match self.work.parts.complete(at.id, &mut bytes) {
+                    Some(record) => {
+                        conn.marks &= !PART;
+                        whole = record;
+                        &whole
+                    }
+                    None => break,
+                }
+            } else {
+                whole = Vec::new();
+                match Header::of(bytes) {
+                    Header::Length(len) if len <= bytes.len() => {
+                        let (record, rest) = bytes.split_at(len);
+                        bytes = rest;
+                        record
+                    }
+                    Header::Length(_) | Header::Short => {
+                        self.work.parts.keep(at.id, bytes);
+                        conn.marks |= PART;
+                        break;
+                    }
+                    // Opening it finds out what is wrong.
+                    Header::Wrong => std::mem::take(&mut bytes),
+                }
+            };
+            let Work { keys, plain, .. } = &mut self.work;
+            let own = out.bytes.len();
+            let taken = session.take(record, keys, plain, &mut out.bytes);
+            if out.bytes.len() > own {
+                add(out, Send::Reply);
+            }
+            self.work.parts.give_back(whole);
+            match taken {
+                Ok(Taken::Data) => {
+                    data_came = true;
+                    if self.work.plain.len() >= GATHER {
+                        self.deliver(conn, at, out);
+                    }
+                }
+                Ok(Taken::Own) => {}
+                Ok(Taken::CloseNotify) => {
+                    self.deliver(conn, at, out);
+                    conn.marks |= PEER_CLOSED;
+                    self.say_close(conn, out);
+                    out.wake = Some(at.now + LINGER);
+                }
+                Err(fault) => {
+                    self.deliver(conn, at, out);
+                    if let Phase::Secured(session) = &mut conn.phase {
+                        session.seal_fault(fault, &mut self.work.keys, &mut out.bytes);
+                        add(out, Send::Reply);
+                    }
+                    at.counters.tls_broken.add(1);
+                    fail(conn, fault.kind(), at, out);
+                }
+            }
+        }
+        self.deliver(conn, at, out);
+        if let Phase::Secured(session) = &mut conn.phase {
+            session.settle(data_came);
+        }
+        data_came
+    }
+
+    /// Gives the plaintext that was gathered to the inner behaviour.
+    pub(super) fn deliver(&mut self, conn: &mut TlsConn<B::Conn>, at: &At, out: &mut Outbox) {
+        let plain = std::mem::take(&mut self.work.plain);
+        let wanted = matches!(self.reads, Reads::All | Reads::Asked);
+        if !plain.is_empty() && wanted && conn.marks & (OPENED | CLOSING) == OPENED {
+            self.ask_with(conn, &plain, out, |inner, conn, out| {
+                inner.received(conn, &plain, at, out);
+            });
+        }
+        self.work.plain = plain;
+        self.work.plain.clear();
+    }
+}
