@@ -272,7 +272,7 @@ fn help_and_version_are_asked_for_as_ever() {
 fn a_load_may_print_its_lines_too() {
     let ran = run(
         &Net::own(),
-        "load --self -c 20 -m abc --output tcpkali -T 500ms",
+        "load --self -c 20 -m abc --output tcpkali -T 2s",
     );
     assert_eq!(ran.code, 0, "{ran}");
     assert!(
