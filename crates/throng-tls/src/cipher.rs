@@ -172,7 +172,7 @@ impl ReadyKeys {
             return ready;
         }
         self.missed = self.missed.wrapping_add(1);
-        if slot.is_none() || self.missed % PATIENCE == 0 {
+        if slot.is_none() || self.missed.is_multiple_of(PATIENCE) {
             let (_, ready) = slot.insert((number, ready(cipher, key)));
             return ready;
         }
