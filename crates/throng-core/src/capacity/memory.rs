@@ -18,7 +18,7 @@ pub const EPOLL_KERNEL_BYTES_PER_END: u64 = 4176;
 pub const USER_BYTES_PER_END: u64 = 32;
 /// What TLS adds to that: keys, secrets and counters (248), and what handshakes leave between them. Measured
 /// over 60,000 connections to itself; docs/tls.md.
-pub const TLS_BYTES_PER_END: u64 = 264;
+pub const TLS_BYTES_PER_END: u64 = 272;
 /// What objects that have no cache of their own add to an end with io_uring: the receive's message
 /// header (512), its poll (96), the node of the table's slot (32), and what security modules keep of a
 /// file and an inode (56). None of it is charged to a cgroup.

@@ -228,6 +228,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         ),
         (&["load", "--self", "--cacert", "/dev/null"], "--tls"),
         (&["load", "--self", "--insecure"], "--tls"),
+        (&["load", "--self", "--resume"], "--tls"),
         (&["load", "--self", "--sni", "a"], "--tls"),
         (
             &["load", "--self", "--tls", "--cacert", "/nowhere"],
