@@ -139,7 +139,7 @@ pub fn no_best_rate(bound: &str, at_most: Option<Duration>) -> String {
     }
 }
 
-/// What the result's lines are drawn from: what was counted from when all connections were up until
+/// What the result's lines are drawn from: what was counted from when the last connection was begun until
 /// the end, both ends together if both are in this process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TcpkaliReport {

@@ -94,7 +94,7 @@ pub(crate) struct LoadArgs {
     pub message_stop: Option<OsString>,
 
     /// Messages a second on each connection; 0.1 is one every ten seconds [default: as fast as they go].
-    /// @10ms finds the highest rate with p95 of latency under 10 ms, @10ms:p99 with p99
+    /// From 2k on those of a millisecond are due together. @10ms finds the highest rate with p95 of latency under 10 ms, @10ms:p99 with p99
     #[arg(short = 'r', long, value_name = "RATE|@LATENCY", help_heading = PACE)]
     pub message_rate: Option<Speed>,
 
@@ -117,7 +117,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "T", value_parser = units::duration, help_heading = PACE)]
     pub delay_send: Option<Duration>,
 
-    /// Whether messages that are due together share a write; off also sets --nagle off [default: on]
+    /// Whether messages of high rates are due together and share a write; off also sets --nagle off [default: on]
     #[arg(long, value_name = "on|off", help_heading = PACE)]
     pub write_combine: Option<Switch>,
 
