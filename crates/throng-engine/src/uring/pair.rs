@@ -97,11 +97,12 @@ fn work_together(client: &mut dyn Half, server: &mut dyn Half) -> io::Result<()>
             continue;
         }
         server.notify(true);
+        let waits = client.has_pending() && !server.has_work();
         client.sleep(timeout, &|| server.has_work())?;
         server.notify(false);
-        // What follows at once goes out before the server looks, which then finds it together.
+        // What follows what has just been sent goes out before the server looks, which then finds it together.
         for _ in 0..SENDS_A_TURN {
-            if !client.has_pending() {
+            if !(waits && client.has_pending()) {
                 break;
             }
             client.sleep(Some(Duration::ZERO), &|| false)?;
