@@ -17,6 +17,8 @@ pub(crate) trait Half {
     fn round(&mut self) -> io::Result<Round>;
     fn timeout(&mut self) -> Option<Duration>;
     fn has_pending(&self) -> bool;
+    /// Whether, since this was last asked, something was sent that something else follows at once.
+    fn sends_on(&mut self) -> bool;
     fn has_work(&self) -> bool;
     fn notify(&self, on: bool);
     fn sleep(&mut self, timeout: Option<Duration>, others: &dyn Fn() -> bool) -> io::Result<()>;
@@ -35,6 +37,10 @@ impl<B: Behaviour> Half for Worker<B> {
 
     fn has_pending(&self) -> bool {
         self.rings[0].has_pending()
+    }
+
+    fn sends_on(&mut self) -> bool {
+        std::mem::take(&mut self.sends_on)
     }
 
     fn has_work(&self) -> bool {
@@ -97,11 +103,12 @@ fn work_together(client: &mut dyn Half, server: &mut dyn Half) -> io::Result<()>
             continue;
         }
         server.notify(true);
+        client.sends_on();
         client.sleep(timeout, &|| server.has_work())?;
         server.notify(false);
-        // What follows at once goes out before the server looks, which then finds it together.
+        // What follows what has just been sent goes out before the server looks, which then finds it together.
         for _ in 0..SENDS_A_TURN {
-            if !client.has_pending() {
+            if !client.sends_on() {
                 break;
             }
             client.sleep(Some(Duration::ZERO), &|| false)?;

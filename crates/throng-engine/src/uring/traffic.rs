@@ -283,6 +283,7 @@ impl<B: Behaviour> Worker<B> {
         let mut out = self.outbox();
         self.desk.sent(index, n, now, &mut out);
         self.apply(index, out, None);
+        self.sends_on |= *self.marks(index) & SENDING != 0;
     }
 
     pub(super) fn echoed(&mut self, index: u32, tag: Tag, res: i32, now: Time) {

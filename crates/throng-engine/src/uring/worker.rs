@@ -67,6 +67,8 @@ pub(super) struct Worker<B: Behaviour> {
     pub spills: Spills,
     /// Sends from receive buffers under way on the ring being visited.
     pub echoes: u32,
+    /// Something was sent, and something else of the same connection follows it.
+    pub sends_on: bool,
     /// Client: when connections were last opened.
     pub last_open: Time,
     /// Server: what is under way on each listener.
@@ -137,6 +139,7 @@ impl<B: Behaviour> Worker<B> {
             scratch: Vec::new(),
             spills: Spills::default(),
             echoes: 0,
+            sends_on: false,
             last_open: Time::START,
             accept_look: Time::START,
             waker,
