@@ -7,9 +7,9 @@
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, RecvMsg, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
-use std::io::IoSliceMut;
+use std::io::{self, IoSliceMut, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::thread::{self, JoinHandle};
@@ -38,6 +38,7 @@ impl Receiver {
         let at = listener
             .local_addr()
             .map_err(|e| format!("the receiver has no address: {e}"))?;
+        until_times_come(&listener, at)?;
         let accepting = thread::spawn(move || {
             let mut readers = Vec::new();
             for _ in 0..connections {
@@ -91,20 +92,45 @@ fn read(stream: &TcpStream) -> Result<Vec<Duration>, String> {
         had += got.bytes;
         if had == MESSAGE {
             had = 0;
-            let mut told = got.cmsgs().map_err(|e| e.to_string())?;
-            let time = told.find_map(|c| match c {
-                ControlMessageOwned::ScmTimestampns(t) => Some(Duration::from(t)),
-                _ => None,
-            });
-            at.push(time.ok_or("the kernel did not say when a message arrived")?);
+            let time = time_of(&got).ok_or("the kernel did not say when a message arrived")?;
+            at.push(time);
         }
     }
+}
+
+/// When the kernel says that it arrived.
+fn time_of(got: &RecvMsg<()>) -> Option<Duration> {
+    got.cmsgs().ok()?.find_map(|c| match c {
+        ControlMessageOwned::ScmTimestampns(t) => Some(Duration::from(t)),
+        _ => None,
+    })
+}
+
+/// Waits until the kernel notes times: it begins to do so in the background, once the first socket asks.
+fn until_times_come(listener: &TcpListener, at: SocketAddr) -> Result<(), String> {
+    const TRIES: u32 = 1000;
+    let failed = |e: io::Error| format!("the receiver can't connect to itself: {e}");
+    let mut sender = TcpStream::connect(at).map_err(failed)?;
+    let (stream, _) = listener.accept().map_err(failed)?;
+    let mut space = cmsg_space!(TimeSpec);
+    for _ in 0..TRIES {
+        sender.write_all(b"x").map_err(failed)?;
+        let mut byte = [0];
+        let mut into = [IoSliceMut::new(&mut byte)];
+        let fd = stream.as_raw_fd();
+        let got = recvmsg::<()>(fd, &mut into, Some(&mut space), MsgFlags::empty())
+            .map_err(|e| failed(e.into()))?;
+        if time_of(&got).is_some() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Err("the kernel does not note when messages arrive (SO_TIMESTAMPNS)".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
     use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
     #[test]
