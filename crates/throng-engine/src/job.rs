@@ -89,7 +89,7 @@ pub struct Job {
     pub control: Arc<Control>,
     /// The run's clock.
     pub clock: Clock,
-    /// io_uring: slots in one ring's file table.
+    /// io_uring: slots in one ring's file table, a power of two.
     pub ring_slots: u32,
     /// The core to stay on: the n-th of those that the process may use, going round. `None` leaves it
     /// to the kernel.

@@ -12,9 +12,10 @@ const RING_SLOTS: u32 = 16_384;
 /// opened.
 const TRANSIENT: u64 = 1;
 
-/// Slots of a ring's file table, which the limit bounds too.
+/// Slots of a ring's file table, which the limit bounds too: a power of two, so that finding a connection takes no
+/// division.
 pub(crate) fn ring_slots(host: &Host) -> u32 {
-    host.files.hard.clamp(1, RING_SLOTS.into()) as u32
+    1 << host.files.hard.clamp(1, RING_SLOTS.into()).ilog2()
 }
 
 /// Files that throng has open besides connections and rings, those at its start included.

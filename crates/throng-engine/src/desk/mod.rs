@@ -224,8 +224,13 @@ impl<B: Behaviour> Desk<B> {
 
     /// The connection whose turn is next: the first one after the last that is up.
     fn next_in_turn(&mut self) -> Option<u32> {
-        for _ in 0..self.conns.len() {
-            self.turn = (self.turn + 1) % self.conns.len() as u32;
+        let conns = self.conns.len() as u32;
+        for _ in 0..conns {
+            self.turn = if self.turn + 1 < conns {
+                self.turn + 1
+            } else {
+                0
+            };
             if self.conns[self.turn as usize].state == State::Open {
                 return Some(self.turn);
             }

@@ -75,9 +75,8 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         self.begin_to_receive(index);
-        let mut out = self.outbox();
-        self.desk.connected(index, now, &mut out);
-        self.apply(index, out, None);
+        self.desk.connected(index, now, &mut self.out);
+        self.apply(index, None);
     }
 
     pub(super) fn give_up(&mut self, index: u32, now: Time) {
@@ -153,9 +152,8 @@ impl<B: Behaviour> Worker<B> {
             }
             return;
         }
-        let mut out = self.outbox();
-        self.desk.accepted(index, now, &mut out);
+        self.desk.accepted(index, now, &mut self.out);
         self.begin_to_receive(index);
-        self.apply(index, out, None);
+        self.apply(index, None);
     }
 }

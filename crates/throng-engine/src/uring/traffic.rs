@@ -8,8 +8,9 @@ use super::worker::{
 };
 use crate::desk::State;
 use crate::socket::close_cause;
+use std::mem::take;
 use std::ops::Range;
-use throng_core::behaviour::{Behaviour, Outbox, Reads, Send};
+use throng_core::behaviour::{Behaviour, Reads, Send};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
@@ -85,10 +86,9 @@ impl<B: Behaviour> Worker<B> {
             if self.desk.reads() == Reads::Discards {
                 self.desk.discarded(len as usize);
             } else {
-                let mut out = self.outbox();
                 let bytes = self.pool.bytes(bid, len as usize);
-                self.desk.received(index, bytes, now, &mut out);
-                keep = self.apply(index, out, Some((bid, len as u32)));
+                self.desk.received(index, bytes, now, &mut self.out);
+                keep = self.apply(index, Some((bid, len as u32)));
             }
         }
         if let Some(bid) = buffer.filter(|_| !keep) {
@@ -125,35 +125,35 @@ impl<B: Behaviour> Worker<B> {
 
     /// Does what a behaviour asked for. `got` is the buffer of the bytes just received; returns whether
     /// it is being sent from and must be kept.
-    pub(super) fn apply(&mut self, index: u32, out: Outbox, got: Option<(u16, u32)>) -> bool {
+    pub(super) fn apply(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
         let mut keep = false;
-        self.desk.pass(out.pass);
-        if let Some(at) = out.wake {
+        self.desk.pass(take(&mut self.out.pass));
+        if let Some(at) = self.out.wake.take() {
             self.desk.wheel.set(index, at);
         }
-        match (out.send, got) {
-            (Send::Nothing, _) | (Send::Back, None) => self.keep_bytes(out.bytes),
-            (Send::Memory(range), _) => {
-                self.send_memory(index, range, out.more);
-                self.keep_bytes(out.bytes);
-            }
-            (Send::Back, Some((bid, len))) => {
-                keep = self.send_back(index, bid, len);
-                self.keep_bytes(out.bytes);
-            }
-            (Send::Bytes, _) => self.send_bytes(index, out.bytes, out.more, true),
-            (Send::Reply, _) => self.send_bytes(index, out.bytes, out.more, false),
+        match (take(&mut self.out.send), got) {
+            (Send::Nothing, _) | (Send::Back, None) => {}
+            (Send::Memory(range), _) => self.send_memory(index, range),
+            (Send::Back, Some((bid, len))) => keep = self.send_back(index, bid, len),
+            (Send::Bytes, _) => self.send_bytes(index, true),
+            (Send::Reply, _) => self.send_bytes(index, false),
         }
-        if out.read > 0 && self.desk.reads() == Reads::Asked {
-            self.receive_some(index, out.read);
+        self.out.bytes.clear();
+        self.out.more = false;
+        let read = take(&mut self.out.read);
+        if read > 0 && self.desk.reads() == Reads::Asked {
+            self.receive_some(index, read);
         }
         let marks = *self.marks(index);
-        if out.watch && self.desk.reads() == Reads::Asked && marks & (RECEIVING | SHUT) == 0 {
+        if take(&mut self.out.watch)
+            && self.desk.reads() == Reads::Asked
+            && marks & (RECEIVING | SHUT) == 0
+        {
             // Something is armed that ends as a receive does.
             *self.marks(index) |= RECEIVING;
             self.look_out(index);
         }
-        if out.close {
+        if take(&mut self.out.close) {
             if *self.marks(index) & (SENDING | REPLYING | SPILLING) != 0 {
                 *self.marks(index) |= CLOSE_WHEN_SENT;
             } else {
@@ -163,7 +163,7 @@ impl<B: Behaviour> Worker<B> {
         keep
     }
 
-    fn send_memory(&mut self, index: u32, range: Range<u32>, more: bool) {
+    fn send_memory(&mut self, index: u32, range: Range<u32>) {
         let bytes = &self.memory[range.start as usize..range.end as usize];
         if self.desk.conns[index as usize].marks & (SENDING | REPLYING | SPILLING) != 0 {
             let key = (index, self.desk.conns[index as usize].generation);
@@ -174,29 +174,30 @@ impl<B: Behaviour> Worker<B> {
         let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
         let tag = self.tag(Op::Send, index, len as u16);
         let (at, _) = self.place(index);
-        self.rings[at].push(op::send(address, len, more, tag));
+        self.rings[at].push(op::send(address, len, self.out.more, tag));
         *self.marks(index) |= SENDING;
     }
 
     /// Sends what a behaviour wrote, from where it wrote it if nothing is under way.
-    fn send_bytes(&mut self, index: u32, bytes: Vec<u8>, more: bool, tell: bool) {
+    fn send_bytes(&mut self, index: u32, tell: bool) {
+        let bytes = take(&mut self.out.bytes);
         if *self.marks(index) & (SENDING | REPLYING | SPILLING) != 0 {
             self.spill(index, &bytes, tell);
-            self.keep_bytes(bytes);
+            self.out.bytes = bytes;
             return;
         }
         match self.outgoing.add(bytes, tell) {
             Ok(slot) => {
-                self.scratch = self.outgoing.empty();
+                self.out.bytes = self.outgoing.empty();
                 let (address, len) = self.outgoing.at(slot);
                 let tag = self.tag(Op::Bytes, index, slot);
                 let (at, _) = self.place(index);
-                self.rings[at].push(op::send(address, len, more, tag));
+                self.rings[at].push(op::send(address, len, self.out.more, tag));
                 *self.marks(index) |= if tell { SENDING } else { REPLYING };
             }
             Err(bytes) => {
                 self.spill(index, &bytes, tell);
-                self.keep_bytes(bytes);
+                self.out.bytes = bytes;
                 self.send_spill(index);
             }
         }
@@ -280,9 +281,8 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn tell_sent(&mut self, index: u32, n: usize, now: Time) {
-        let mut out = self.outbox();
-        self.desk.sent(index, n, now, &mut out);
-        self.apply(index, out, None);
+        self.desk.sent(index, n, now, &mut self.out);
+        self.apply(index, None);
         self.sends_on |= *self.marks(index) & SENDING != 0;
     }
 

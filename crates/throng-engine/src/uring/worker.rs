@@ -1,6 +1,6 @@
 //! A worker's loop over its rings.
 //!
-//! Connection `index` lives in slot `index % slots` of ring `index / slots`; rings are set up as
+//! Connection `index` lives in slot `index % slots` of ring `index / slots` (a power of two); rings are set up as
 //! connections need them. One rule keeps memory small: all rings receive into the same buffers. The
 //! kernel fills buffers of a ring only while the ring is entered, so the loop deals with everything
 //! that an enter brought, sends back included, before it enters another ring ([`Worker::visit`]).
@@ -56,14 +56,16 @@ pub(super) const SHUT: u8 = 64;
 pub(super) struct Worker<B: Behaviour> {
     pub desk: Desk<B>,
     pub rings: Vec<Ring>,
-    pub slots: u32,
+    /// Slots of a ring's table: two to the power of this.
+    slot_bits: u32,
     pub pool: BufferPool,
     /// Received bytes in each buffer that is being sent back.
     pub lengths: Vec<u32>,
     pub memory: Arc<[u8]>,
     pub outgoing: Outgoing,
-    /// What the next outbox's bytes are written to.
-    pub scratch: Vec<u8>,
+    /// What a behaviour asks for, until [`Worker::apply`] has done it; empty between events. It stays here, as
+    /// handing it over would be a copy of 80 bytes for each event.
+    pub out: Outbox,
     pub spills: Spills,
     /// Sends from receive buffers under way on the ring being visited.
     pub echoes: u32,
@@ -119,7 +121,7 @@ impl<B: Behaviour> Worker<B> {
         waker: Arc<OwnedEvent>,
         place: Place,
     ) -> io::Result<Worker<B>> {
-        let slots = job.ring_slots;
+        let slot_bits = job.ring_slots.ilog2();
         let memory = behaviour.memory();
         let desk = Desk::new(job, behaviour);
         let pool = match desk.reads() {
@@ -131,12 +133,12 @@ impl<B: Behaviour> Worker<B> {
             plain_accepts: false,
             desk,
             rings: Vec::new(),
-            slots,
+            slot_bits,
             pool,
             lengths: vec![0; BUFFERS.into()],
             memory,
             outgoing: Outgoing::default(),
-            scratch: Vec::new(),
+            out: Outbox::default(),
             spills: Spills::default(),
             echoes: 0,
             sends_on: false,
@@ -177,9 +179,8 @@ impl<B: Behaviour> Worker<B> {
             match timer {
                 Fired::GiveUp(index) => self.give_up(index, now),
                 Fired::Wake(index) => {
-                    let mut out = self.outbox();
-                    self.desk.wake(index, now, &mut out);
-                    self.apply(index, out, None);
+                    self.desk.wake(index, now, &mut self.out);
+                    self.apply(index, None);
                 }
             }
         }
@@ -188,17 +189,15 @@ impl<B: Behaviour> Worker<B> {
             let Some(index) = self.desk.next_to_start() else {
                 break;
             };
-            let mut out = self.outbox();
-            self.desk.start(index, now, &mut out);
-            self.apply(index, out, None);
+            self.desk.start(index, now, &mut self.out);
+            self.apply(index, None);
         }
         for _ in 0..STARTS_A_ROUND {
             let Some(index) = self.desk.next_to_leave() else {
                 break;
             };
-            let mut out = self.outbox();
-            self.desk.farewell(index, now, &mut out);
-            self.apply(index, out, None);
+            self.desk.farewell(index, now, &mut self.out);
+            self.apply(index, None);
         }
         self.desk.take_arrivals(now);
         self.take_turns(now);
@@ -225,12 +224,10 @@ impl<B: Behaviour> Worker<B> {
     /// Wakes those whose turn others passed on. One that passes at once is seen to in the next round.
     pub(super) fn take_turns(&mut self, now: Time) {
         for _ in 0..TURNS_A_ROUND {
-            let mut out = self.outbox();
-            let Some(index) = self.desk.take_turn(now, &mut out) else {
-                self.keep_bytes(out.bytes);
+            let Some(index) = self.desk.take_turn(now, &mut self.out) else {
                 return;
             };
-            self.apply(index, out, None);
+            self.apply(index, None);
         }
     }
 
@@ -240,8 +237,8 @@ impl<B: Behaviour> Worker<B> {
         let left = self
             .desk
             .max()
-            .saturating_sub(self.rings.len() as u32 * self.slots);
-        ring.register_table(left.clamp(1, self.slots))?;
+            .saturating_sub(self.rings.len() as u32 * self.slots());
+        ring.register_table(left.clamp(1, self.slots()))?;
         ring.provide(&self.pool)?;
         if self.rings.is_empty() && self.place == Place::Lead {
             ring.push(op::wake(self.waker.raw()));
@@ -255,21 +252,29 @@ impl<B: Behaviour> Worker<B> {
 
     /// Sets up rings up to the one of connection `index`.
     pub(super) fn reach(&mut self, index: u32) -> io::Result<()> {
-        while self.rings.len() <= (index / self.slots) as usize {
+        while self.rings.len() <= (index >> self.slot_bits) as usize {
             self.add_ring()?;
         }
         Ok(())
     }
 
+    /// Slots of a ring's table.
+    fn slots(&self) -> u32 {
+        1 << self.slot_bits
+    }
+
     /// Ring and slot of connection `index`.
     pub(super) fn place(&self, index: u32) -> (usize, u32) {
-        ((index / self.slots) as usize, index % self.slots)
+        (
+            (index >> self.slot_bits) as usize,
+            index & (self.slots() - 1),
+        )
     }
 
     pub(super) fn tag(&self, op: Op, index: u32, extra: u16) -> Tag {
         Tag::new(
             op,
-            index % self.slots,
+            index & (self.slots() - 1),
             self.desk.conns[index as usize].generation,
             extra,
         )
@@ -367,7 +372,7 @@ impl<B: Behaviour> Worker<B> {
 
     pub(super) fn completed(&mut self, at: usize, cqe: Cqe, now: Time) {
         let tag = Tag::decode(cqe.user_data);
-        let index = at as u32 * self.slots + tag.slot;
+        let index = (at as u32) << self.slot_bits | tag.slot;
         match tag.op {
             Op::Quiet if tag.extra == op::OF_RECEIVE => self.cancel_missed(index, tag),
             Op::Quiet => {}
@@ -395,20 +400,6 @@ impl<B: Behaviour> Worker<B> {
             .conns
             .get(index as usize)
             .is_some_and(|c| c.generation == tag.generation && c.state == state)
-    }
-
-    /// An empty outbox for a behaviour's answer.
-    pub(super) fn outbox(&mut self) -> Outbox {
-        Outbox {
-            bytes: std::mem::take(&mut self.scratch),
-            ..Outbox::default()
-        }
-    }
-
-    /// Takes back the memory of an outbox's bytes, which were not sent from there.
-    pub(super) fn keep_bytes(&mut self, mut bytes: Vec<u8>) {
-        bytes.clear();
-        self.scratch = bytes;
     }
 
     pub(super) fn marks(&mut self, index: u32) -> &mut u8 {
