@@ -60,10 +60,12 @@ fn an_interrupted_run_says_so_in_its_first_line() {
     }
 }
 
-/// Two signals at once: the second one comes before the first one's work is done.
+/// Two signals at once: it is stopped meanwhile, so that the second one comes before the first one's work is
+/// done, however busy the machine is.
 fn interrupt_twice(run: Process) {
-    run.signal(Signal::INT);
-    run.signal(Signal::TERM);
+    for signal in [Signal::STOP, Signal::INT, Signal::TERM, Signal::CONT] {
+        run.signal(signal);
+    }
     let ran = run.wait(Duration::from_secs(2));
     assert_eq!((ran.code, ran.stdout.as_str()), (130, ""), "{ran}");
 }
