@@ -108,7 +108,7 @@ pub(crate) enum Fired {
 }
 
 impl<B: Behaviour> Desk<B> {
-    /// The desk of `job`, and the slots a ring's table has.
+    /// The desk of `job`, whose connections do what `behaviour` says.
     pub fn new(job: Job, behaviour: B) -> Desk<B> {
         let mut desk = Desk {
             reads: behaviour.reads(),
@@ -179,13 +179,13 @@ impl<B: Behaviour> Desk<B> {
 
     /// Server: whether there is a place for another connection.
     pub fn has_place(&self) -> bool {
-        self.places.any(self.clock.now())
+        self.places.any(|| self.clock.now())
     }
 
     /// Server: a place for another connection; preferably one that was used before, whose memory is
     /// there already.
     pub fn take_place(&mut self) -> Option<u32> {
-        let index = self.places.take(self.clock.now())?;
+        let index = self.places.take(|| self.clock.now())?;
         if index as usize >= self.conns.len() {
             self.conns.resize_with(index as usize + 1, Conn::default);
         }

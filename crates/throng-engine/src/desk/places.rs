@@ -25,19 +25,19 @@ impl Places {
         }
     }
 
-    /// Whether one is free.
-    pub fn any(&self, now: Time) -> bool {
+    /// Whether one is free. The clock is looked at only if it matters: while some rest.
+    pub fn any(&self, now: impl FnOnce() -> Time) -> bool {
         !self.freed.is_empty() || self.fresh < self.max || self.has_rested(now)
     }
 
     /// Whether there is one in which nothing goes on any more.
-    fn has_rested(&self, now: Time) -> bool {
+    fn has_rested(&self, now: impl FnOnce() -> Time) -> bool {
         let first = self.resting.front();
-        first.is_some_and(|(at, _)| *at <= now)
+        first.is_some_and(|(at, _)| *at <= now())
     }
 
     /// Takes one; preferably one that was used before, whose memory is there already.
-    pub fn take(&mut self, now: Time) -> Option<u32> {
+    pub fn take(&mut self, now: impl FnOnce() -> Time) -> Option<u32> {
         if self.has_rested(now) {
             self.freed
                 .extend(self.resting.pop_front().map(|(_, index)| index));
