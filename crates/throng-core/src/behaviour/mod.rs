@@ -76,8 +76,9 @@ pub enum Reads {
     /// All that comes, as it comes.
     #[default]
     All,
-    /// All that comes, and looks at none of it: [`Behaviour::received`] is not called, bytes are only
-    /// counted.
+    /// All that comes, and looks at none of it: it is told how much came ([`Behaviour::discarded`]), and the
+    /// bytes go no further than the kernel. Who has to see them all the same (TLS) hands them to
+    /// [`Behaviour::received`] as ever.
     Discards,
     /// Only when and as much as [`Outbox::read`] says.
     Asked,
@@ -154,6 +155,9 @@ pub trait Behaviour {
 
     /// Bytes came in. The engine has counted them.
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox);
+
+    /// With [`Reads::Discards`]: `n` bytes came in. The engine has counted them.
+    fn discarded(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
     /// What was asked to be sent is sent, all `n` bytes. The engine has counted them.
     fn sent(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}

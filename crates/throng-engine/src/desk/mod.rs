@@ -352,12 +352,17 @@ impl<B: Behaviour> Desk<B> {
 
     /// Bytes came in on a connection.
     pub fn received(&mut self, index: u32, bytes: &[u8], now: Time, out: &mut Outbox) {
-        self.discarded(bytes.len());
+        self.count_read(bytes.len());
         self.tell(index, now, |b, conn, at| b.received(conn, bytes, at, out));
     }
 
     /// Bytes came in at which nobody looks.
-    pub fn discarded(&self, bytes: usize) {
+    pub fn discarded(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
+        self.count_read(n);
+        self.tell(index, now, |b, conn, at| b.discarded(conn, n, at, out));
+    }
+
+    fn count_read(&self, bytes: usize) {
         self.counters.reads.add(1);
         self.counters.bytes_received.add(bytes as u64);
     }

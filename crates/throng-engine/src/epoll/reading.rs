@@ -65,13 +65,12 @@ impl<B: Behaviour> Worker<B> {
                 }
                 false
             }
-            Ok(n) if discards => {
-                self.desk.discarded(n);
-                true
-            }
             Ok(n) => {
                 let mut out = self.outbox();
-                self.desk.received(index, &self.buffer[..n], now, &mut out);
+                match discards {
+                    true => self.desk.discarded(index, n, now, &mut out),
+                    false => self.desk.received(index, &self.buffer[..n], now, &mut out),
+                }
                 self.apply(index, out, n, now);
                 true
             }

@@ -87,7 +87,8 @@ impl<B: Behaviour> Worker<B> {
             && let (Some(bid), len @ 1..) = (buffer, cqe.res)
         {
             if self.desk.reads() == Reads::Discards {
-                self.desk.discarded(len as usize);
+                self.desk.discarded(index, len as usize, now, &mut self.out);
+                self.apply(index, None);
             } else {
                 let bytes = self.pool.bytes(bid, len as usize);
                 self.desk.received(index, bytes, now, &mut self.out);

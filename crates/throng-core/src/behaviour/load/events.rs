@@ -60,10 +60,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         at: &At,
         out: &mut Outbox,
     ) {
-        if self.task.first_byte && conn.flags & HEARD == 0 {
-            self.measured.first_byte.record(at.since_up());
-        }
-        conn.flags |= HEARD;
+        self.hear(conn, at);
         let (mut answers, mut marked, mut payload, mut broken) = (0, 0, 0u32, false);
         let (looks, measured) = (&mut self.looks, &mut self.measured);
         let seen = &mut conn.looks;
@@ -120,17 +117,11 @@ impl<W: Wire, L: Looks> Load<W, L> {
         if came.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
         }
-        if self.pace.is_loop() {
-            let came = if self.task.by_answers {
-                answers
-            } else {
-                payload
-            };
-            conn.under_way = conn.under_way.saturating_sub(came);
-            if conn.doing == Doing::Awaiting && conn.under_way == 0 {
-                self.answered(conn, at, out);
-            }
-        }
+        let came_back = match self.task.by_answers {
+            true => answers,
+            false => payload,
+        };
+        self.loop_on(conn, came_back, at, out);
         if let Some(pace) = &self.read_pace
             && let Some(due) = self.read_due.get_mut(&at.id)
         {
@@ -139,6 +130,45 @@ impl<W: Wire, L: Looks> Load<W, L> {
         }
         if conn.ends_ms > 0 || self.read_pace.is_some() || came.ready || came.leaving {
             self.sleep(conn, at, out);
+        }
+    }
+
+    /// Bytes came at which nobody looks.
+    pub(super) fn on_discarded(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        n: usize,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        self.hear(conn, at);
+        self.loop_on(conn, n as u32, at, out);
+        if conn.ends_ms > 0 {
+            self.sleep(conn, at, out);
+        }
+    }
+
+    /// Notes that something came, and when the first of it did.
+    fn hear(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At) {
+        if self.task.first_byte && conn.flags & HEARD == 0 {
+            self.measured.first_byte.record(at.since_up());
+        }
+        conn.flags |= HEARD;
+    }
+
+    /// Closed loop: so many answers came, or bytes of them. With all that it waits for, a connection goes on.
+    fn loop_on(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, L::Conn>,
+        came: u32,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if self.pace.is_loop() {
+            conn.under_way = conn.under_way.saturating_sub(came);
+            if conn.doing == Doing::Awaiting && conn.under_way == 0 {
+                self.answered(conn, at, out);
+            }
         }
     }
 

@@ -192,8 +192,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
 
     fn reads(&self) -> Reads {
         match self.task.receive {
-            None if L::ANY || W::MESSAGES || self.pace.is_loop() => Reads::All,
-            None if self.task.first_byte || self.tap.is_some() => Reads::All,
+            None if L::ANY || W::MESSAGES || self.tap.is_some() => Reads::All,
             None => Reads::Discards,
             // A handshake has to be read in any case.
             Some(bandwidth) if bandwidth.is_zero() && !W::MESSAGES => Reads::Never,
@@ -220,6 +219,11 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
         }
         self.on_received(conn, bytes, at, out);
         self.tap_sends(at, out);
+    }
+
+    #[inline]
+    fn discarded(&mut self, conn: &mut Self::Conn, n: usize, at: &At, out: &mut Outbox) {
+        self.on_discarded(conn, n, at, out);
     }
 
     #[inline]

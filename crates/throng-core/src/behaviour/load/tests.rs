@@ -95,8 +95,13 @@ impl<L: Looks> Rig<L> {
         self.at(id, ms, |l, c, at, out| l.turn(c, at, out))
     }
 
+    /// Bytes come, as an engine tells of them.
     fn received(&mut self, id: usize, ms: u64, bytes: &[u8]) -> Outbox {
-        self.at(id, ms, |l, c, at, out| l.received(c, bytes, at, out))
+        let discards = self.load.reads() == Reads::Discards;
+        self.at(id, ms, |l, c, at, out| match discards {
+            true => l.discarded(c, bytes.len(), at, out),
+            false => l.received(c, bytes, at, out),
+        })
     }
 
     fn closed(&mut self, id: usize, ms: u64) {
@@ -288,6 +293,32 @@ fn a_closed_loop_waits_for_the_whole_echo_of_all_it_sent() {
         .map(|s| (s.sent.0, s.took))
         .collect();
     assert_eq!(kept, [(MS, Duration::from_millis(4))]);
+}
+
+#[test]
+fn what_is_not_looked_at_is_not_copied_and_counts_the_same_where_it_is() {
+    let looks = |bytes: bool| {
+        let mut rig = Rig::new(Task {
+            first_byte: true,
+            ..task(LOOP, &[], &["ping"])
+        });
+        assert_eq!(rig.load.reads(), Reads::Discards);
+        rig.opened(0, 0);
+        rig.sent(0, 1);
+        for ms in [2, 3] {
+            let out = rig.at(0, ms, |l, c, at, out| match bytes {
+                // Whoever has to see them all the same hands them over.
+                true => l.received(c, b"pi", at, out),
+                false => l.discarded(c, 2, at, out),
+            });
+            assert_eq!(out.send != Send::Nothing, ms == 3);
+        }
+        let measured = &rig.load.measured;
+        let counted = rig.counters.read().messages_received;
+        (counted, p50(&measured.service), p50(&measured.first_byte))
+    };
+    assert_eq!(looks(false), (1, Some(3), Some(2)));
+    assert_eq!(looks(true), looks(false));
 }
 
 #[test]
