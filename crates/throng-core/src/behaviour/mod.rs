@@ -76,14 +76,29 @@ pub enum Reads {
     /// All that comes, as it comes.
     #[default]
     All,
-    /// All that comes, and looks at none of it: it is told how much came ([`Behaviour::discarded`]), and the
-    /// bytes go no further than the kernel. Who has to see them all the same (TLS) hands them to
-    /// [`Behaviour::received`] as ever.
+    /// All that comes, but only how much it is: [`Behaviour::counted`] is called instead of
+    /// [`Behaviour::received`], and the bytes go no further than the kernel. Who has to see them all the same
+    /// (TLS) hands them to [`Behaviour::received`] as ever.
+    Counts,
+    /// As [`Reads::Counts`], and it is not told: the engine counts. Nobody waits for what comes, so it may gather a
+    /// little before it is read.
     Discards,
     /// Only when and as much as [`Outbox::read`] says.
     Asked,
     /// Nothing, ever; the connection ends when its peer leaves or resets it.
     Never,
+}
+
+impl Reads {
+    /// Whether the bytes themselves are not wanted, so that the kernel need not hand them over.
+    pub fn only_counts(self) -> bool {
+        matches!(self, Reads::Counts | Reads::Discards)
+    }
+
+    /// Whether reading never waits for the behaviour to ask.
+    pub fn all_that_comes(self) -> bool {
+        matches!(self, Reads::All | Reads::Counts | Reads::Discards)
+    }
 }
 
 /// A change of the rate of the whole run, while it goes on. All workers are told the same.
@@ -156,8 +171,8 @@ pub trait Behaviour {
     /// Bytes came in. The engine has counted them.
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox);
 
-    /// With [`Reads::Discards`]: `n` bytes came in. The engine has counted them.
-    fn discarded(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
+    /// With [`Reads::Counts`]: `n` bytes came in. The engine has counted them.
+    fn counted(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
     /// What was asked to be sent is sent, all `n` bytes. The engine has counted them.
     fn sent(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}

@@ -356,13 +356,14 @@ impl<B: Behaviour> Desk<B> {
         self.tell(index, now, |b, conn, at| b.received(conn, bytes, at, out));
     }
 
-    /// Bytes came in at which nobody looks.
-    pub fn discarded(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
+    /// Bytes came in at which nobody looks, and the behaviour is told how many.
+    pub fn counted(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
         self.count_read(n);
-        self.tell(index, now, |b, conn, at| b.discarded(conn, n, at, out));
+        self.tell(index, now, |b, conn, at| b.counted(conn, n, at, out));
     }
 
-    fn count_read(&self, bytes: usize) {
+    /// Bytes came in on some connection.
+    pub fn count_read(&self, bytes: usize) {
         self.counters.reads.add(1);
         self.counters.bytes_received.add(bytes as u64);
     }

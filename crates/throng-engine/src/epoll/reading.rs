@@ -46,8 +46,8 @@ impl<B: Behaviour> Worker<B> {
     /// Reads up to `most` bytes. Returns whether there were any.
     fn read_once(&mut self, index: u32, most: usize) -> bool {
         let fd = self.fd(index);
-        let discards = self.desk.reads() == Reads::Discards;
-        let got = match discards {
+        let reads = self.desk.reads();
+        let got = match reads.only_counts() {
             true => poll::discard(fd, DISCARD_BYTES),
             false => {
                 let most = most.min(BUFFER_BYTES);
@@ -65,11 +65,15 @@ impl<B: Behaviour> Worker<B> {
                 }
                 false
             }
+            Ok(n) if reads == Reads::Discards => {
+                self.desk.count_read(n);
+                true
+            }
             Ok(n) => {
                 let mut out = self.outbox();
-                match discards {
-                    true => self.desk.discarded(index, n, now, &mut out),
-                    false => self.desk.received(index, &self.buffer[..n], now, &mut out),
+                match reads {
+                    Reads::Counts => self.desk.counted(index, n, now, &mut out),
+                    _ => self.desk.received(index, &self.buffer[..n], now, &mut out),
                 }
                 self.apply(index, out, n, now);
                 true

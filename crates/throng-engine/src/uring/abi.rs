@@ -107,6 +107,8 @@ pub(super) const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
 pub(super) const FEAT_SINGLE_MMAP: u32 = 1 << 0;
 pub(super) const FEAT_NODROP: u32 = 1 << 1;
 pub(super) const FEAT_EXT_ARG: u32 = 1 << 8;
+/// Waits may have a shortest time, too (Linux 6.12).
+pub(super) const FEAT_MIN_TIMEOUT: u32 = 1 << 15;
 
 pub(super) const ENTER_GETEVENTS: u32 = 1 << 0;
 pub(super) const ENTER_EXT_ARG: u32 = 1 << 3;

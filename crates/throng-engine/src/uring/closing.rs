@@ -26,7 +26,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Closes a connection from our side: the end of its receive does the rest.
     pub(super) fn shut(&mut self, index: u32) {
-        let reads_all = matches!(self.desk.reads(), Reads::All | Reads::Discards);
+        let reads_all = self.desk.reads().all_that_comes();
         let conn = &mut self.desk.conns[index as usize];
         if conn.marks & RECEIVING == 0 {
             // The peer was first, or it is not being read from.
@@ -47,7 +47,9 @@ impl<B: Behaviour> Worker<B> {
     fn end_receive(&mut self, index: u32) {
         let (at, slot) = self.place(index);
         let entry = match self.desk.reads() {
-            Reads::All | Reads::Discards => op::cancel_receive(self.tag(Op::Recv, index, 0)),
+            Reads::All | Reads::Counts | Reads::Discards => {
+                op::cancel_receive(self.tag(Op::Recv, index, 0))
+            }
             Reads::Asked => op::cancel_all(slot, self.desk.conns[index as usize].generation),
             Reads::Never => return,
         };

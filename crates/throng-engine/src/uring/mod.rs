@@ -3,6 +3,7 @@
 
 mod abi;
 mod buffers;
+mod bulk;
 mod closing;
 mod mapping;
 mod op;

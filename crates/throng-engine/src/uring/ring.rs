@@ -29,6 +29,8 @@ pub(super) struct Ring {
     /// What did not fit in the SQ, in order.
     queue: VecDeque<Sqe>,
     bufs: Option<BufferRing>,
+    /// Whether waits may have a shortest time.
+    gathers: bool,
     _rings: Mapping,
     _sqes: Mapping,
 }
@@ -101,6 +103,7 @@ impl Ring {
             tail: 0,
             queue: VecDeque::new(),
             bufs: None,
+            gathers: params.features & FEAT_MIN_TIMEOUT != 0,
             _rings: rings,
             _sqes: sqes,
             fd,
@@ -279,20 +282,36 @@ impl Ring {
         self.call(0, 0, ptr::null(), 0)
     }
 
-    /// The same, and waits until `at_least` completions are there or `timeout` has passed.
-    pub fn wait(&mut self, at_least: u32, timeout: Option<Duration>) -> io::Result<()> {
+    /// The same, and waits until a completion is there or `timeout` has passed.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.wait_for(1, Duration::ZERO, timeout)
+    }
+
+    /// The same, and waits until `n` completions are there, or `within` has passed and there is one, or `timeout`
+    /// has. A kernel that knows no such wait (before Linux 6.12) waits for one.
+    pub fn wait_for(
+        &mut self,
+        n: u32,
+        within: Duration,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        let gathers = self.gathers && within > Duration::ZERO;
         let ts = libc::timespec {
             tv_sec: timeout.map_or(0, |t| t.as_secs() as libc::time_t),
             tv_nsec: timeout.map_or(0, |t| libc::c_long::from(t.subsec_nanos())),
         };
         let arg = GetEventsArg {
             ts: timeout.map_or(0, |_| (&raw const ts) as u64),
+            min_wait_usec: if gathers {
+                within.as_micros() as u32
+            } else {
+                0
+            },
             ..GetEventsArg::default()
         };
-        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
         self.call(
-            at_least,
-            flags,
+            if gathers { n } else { 1 },
+            ENTER_GETEVENTS | ENTER_EXT_ARG,
             (&raw const arg).cast(),
             size_of::<GetEventsArg>(),
         )

@@ -24,7 +24,7 @@ impl<B: Behaviour> Worker<B> {
     /// A connection is up: reads from it as its behaviour does.
     pub(super) fn begin_to_receive(&mut self, index: u32) {
         match self.desk.reads() {
-            Reads::All | Reads::Discards => self.receive(index),
+            Reads::All | Reads::Counts | Reads::Discards => self.receive(index),
             Reads::Asked => {}
             Reads::Never => self.look_out(index),
         }
@@ -41,7 +41,7 @@ impl<B: Behaviour> Worker<B> {
         let tag = self.tag(Op::Recv, index, 0);
         let (at, _) = self.place(index);
         self.rings[at].push(match self.desk.reads() {
-            Reads::Discards => op::discard(tag),
+            Reads::Counts | Reads::Discards => op::discard(tag),
             Reads::All | Reads::Asked | Reads::Never => op::receive(tag),
         });
         *self.marks(index) |= RECEIVING;
@@ -86,13 +86,21 @@ impl<B: Behaviour> Worker<B> {
             && *self.marks(index) & SHUT == 0
             && let (Some(bid), len @ 1..) = (buffer, cqe.res)
         {
-            if self.desk.reads() == Reads::Discards {
-                self.desk.discarded(index, len as usize, now, &mut self.out);
-                self.apply(index, None);
-            } else {
-                let bytes = self.pool.bytes(bid, len as usize);
-                self.desk.received(index, bytes, now, &mut self.out);
-                keep = self.apply(index, Some((bid, len as u32)));
+            let n = len as usize;
+            match self.desk.reads() {
+                Reads::Discards => {
+                    self.desk.count_read(n);
+                    self.bulk.came(n);
+                }
+                Reads::Counts => {
+                    self.desk.counted(index, n, now, &mut self.out);
+                    self.apply(index, None);
+                }
+                Reads::All | Reads::Asked | Reads::Never => {
+                    let bytes = self.pool.bytes(bid, n);
+                    self.desk.received(index, bytes, now, &mut self.out);
+                    keep = self.apply(index, Some((bid, len as u32)));
+                }
             }
         }
         if let Some(bid) = buffer.filter(|_| !keep) {

@@ -7,6 +7,7 @@
 
 use super::abi::{CQE_F_MORE, Cqe};
 use super::buffers::BufferPool;
+use super::bulk::{Bulk, GATHER_WITHIN, GATHERED};
 use super::op::{self, Op, Tag};
 use super::opening::{ACCEPT_REST, Listen};
 use super::outgoing::Outgoing;
@@ -71,6 +72,8 @@ pub(super) struct Worker<B: Behaviour> {
     pub echoes: u32,
     /// Something was sent, and something else of the same connection follows it.
     pub sends_on: bool,
+    /// What has come since the last sleep.
+    pub bulk: Bulk,
     /// Client: when connections were last opened.
     pub last_open: Time,
     /// Server: what is under way on each listener.
@@ -125,7 +128,7 @@ impl<B: Behaviour> Worker<B> {
         let memory = behaviour.memory();
         let desk = Desk::new(job, behaviour);
         let pool = match desk.reads() {
-            Reads::Discards => BufferPool::for_discards(BUFFERS, DISCARD_BYTES)?,
+            Reads::Counts | Reads::Discards => BufferPool::for_discards(BUFFERS, DISCARD_BYTES)?,
             Reads::All | Reads::Asked | Reads::Never => BufferPool::new(BUFFERS, BUFFER_BYTES)?,
         };
         let mut worker = Worker {
@@ -142,6 +145,7 @@ impl<B: Behaviour> Worker<B> {
             spills: Spills::default(),
             echoes: 0,
             sends_on: false,
+            bulk: Bulk::default(),
             last_open: Time::START,
             accept_look: Time::START,
             waker,
@@ -329,7 +333,10 @@ impl<B: Behaviour> Worker<B> {
             match timeout {
                 // No timer for no time.
                 Some(Duration::ZERO) => self.rings[0].enter()?,
-                _ => self.rings[0].wait(1, timeout)?,
+                _ => match self.bulk.gathers() {
+                    true => self.rings[0].wait_for(GATHERED, GATHER_WITHIN, timeout)?,
+                    false => self.rings[0].wait(timeout)?,
+                },
             }
             self.desk.woke();
         }

@@ -175,7 +175,7 @@ impl<B: Behaviour> Behaviour for Tls<B> {
     fn reads(&self) -> Reads {
         match self.reads {
             // TLS itself must read: what nobody looks at is decrypted all the same, as it would be.
-            Reads::All | Reads::Discards => Reads::All,
+            Reads::All | Reads::Counts | Reads::Discards => Reads::All,
             // Handshakes are read, then nothing.
             Reads::Asked | Reads::Never => Reads::Asked,
         }

@@ -134,7 +134,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
     }
 
     /// Bytes came at which nobody looks.
-    pub(super) fn on_discarded(
+    pub(super) fn on_counted(
         &mut self,
         conn: &mut LoadConn<W::Conn, L::Conn>,
         n: usize,

@@ -193,6 +193,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
     fn reads(&self) -> Reads {
         match self.task.receive {
             None if L::ANY || W::MESSAGES || self.tap.is_some() => Reads::All,
+            None if self.pace.is_loop() || self.task.first_byte => Reads::Counts,
             None => Reads::Discards,
             // A handshake has to be read in any case.
             Some(bandwidth) if bandwidth.is_zero() && !W::MESSAGES => Reads::Never,
@@ -222,8 +223,8 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
     }
 
     #[inline]
-    fn discarded(&mut self, conn: &mut Self::Conn, n: usize, at: &At, out: &mut Outbox) {
-        self.on_discarded(conn, n, at, out);
+    fn counted(&mut self, conn: &mut Self::Conn, n: usize, at: &At, out: &mut Outbox) {
+        self.on_counted(conn, n, at, out);
     }
 
     #[inline]

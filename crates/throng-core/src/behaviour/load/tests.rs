@@ -97,9 +97,9 @@ impl<L: Looks> Rig<L> {
 
     /// Bytes come, as an engine tells of them.
     fn received(&mut self, id: usize, ms: u64, bytes: &[u8]) -> Outbox {
-        let discards = self.load.reads() == Reads::Discards;
-        self.at(id, ms, |l, c, at, out| match discards {
-            true => l.discarded(c, bytes.len(), at, out),
+        let counts = self.load.reads() == Reads::Counts;
+        self.at(id, ms, |l, c, at, out| match counts {
+            true => l.counted(c, bytes.len(), at, out),
             false => l.received(c, bytes, at, out),
         })
     }
@@ -302,14 +302,14 @@ fn what_is_not_looked_at_is_not_copied_and_counts_the_same_where_it_is() {
             first_byte: true,
             ..task(LOOP, &[], &["ping"])
         });
-        assert_eq!(rig.load.reads(), Reads::Discards);
+        assert_eq!(rig.load.reads(), Reads::Counts);
         rig.opened(0, 0);
         rig.sent(0, 1);
         for ms in [2, 3] {
             let out = rig.at(0, ms, |l, c, at, out| match bytes {
                 // Whoever has to see them all the same hands them over.
                 true => l.received(c, b"pi", at, out),
-                false => l.discarded(c, 2, at, out),
+                false => l.counted(c, 2, at, out),
             });
             assert_eq!(out.send != Send::Nothing, ms == 3);
         }
