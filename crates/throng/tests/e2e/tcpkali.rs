@@ -125,10 +125,31 @@ fn connections_that_do_not_come_up_in_time_are_told_and_fail() {
 #[test]
 fn a_rate_is_that_of_all_messages_together() {
     let (link, net) = (Link::new(), Net::own());
-    let args = ["-l127.1:1231", "127.1:1231", "-T1", "-d", "-r", "5"];
-    let ran = link.run(&net, &[&args[..], &["-m", "a", "-m", "bc"]].concat());
-    assert_eq!(writes(&ran).into_keys().collect::<Vec<_>>(), [3], "{ran}");
-    assert!(ran.stderr.contains("[abc]"), "{ran}");
+    let args = ["-l127.1:1231", "127.1:1231", "-T2", "-d", "-r", "5"];
+    let run = |more: &[&str]| {
+        let messages = ["-m", r"\{message.marker}", "-m", "bcd"];
+        link.run(&net, &[&args[..], &messages, more].concat())
+    };
+    let ran = run(&[]);
+    // A marker has 30 bytes.
+    assert_eq!(writes(&ran).into_keys().collect::<Vec<_>>(), [33], "{ran}");
+    assert!(ran.stderr.contains(".bcd]"), "{ran}");
+    assert_five_a_second(&ran);
+    // Over WebSocket they are frames of their own, of 36 and 9 bytes, in one write. The request is longer; a
+    // close frame has 8 bytes.
+    let ran = run(&["--ws"]);
+    let short = writes(&ran).into_keys().filter(|n| *n < 100 && *n != 8);
+    assert_eq!(short.collect::<Vec<_>>(), [45], "{ran}");
+    assert!(ran.stderr.contains("Snd(0, 45): [\\x81\\x9e"), "{ran}");
+    assert_five_a_second(&ran);
+}
+
+/// Sent, and received. Over two seconds a message more or less is within 20 %.
+fn assert_five_a_second(ran: &Ran) {
+    let said = lines(&ran.stdout)["Aggregate message rate"].split(['↓', ',', '↑']);
+    let rates: Vec<f64> = said.filter_map(|n| n.trim().parse().ok()).collect();
+    assert_eq!(rates.len(), 2, "{ran}");
+    assert!(rates.iter().all(|n| (3.9..=6.1).contains(n)), "{ran}");
 }
 
 #[test]
