@@ -167,6 +167,53 @@ fn tls_is_counted_at_each_end_that_is_throng_s() {
 }
 
 #[test]
+fn what_a_client_keeps_until_a_ticket_comes_is_counted_but_not_sure() {
+    let asked = |role, proxies, resume| Question {
+        tls: true,
+        resume,
+        proxies,
+        connections: Some(1_000_000),
+        ..Question::of(role)
+    };
+    let keeps = UNTIL_TICKET_BYTES_PER_END;
+    for (role, proxies, more) in [
+        (Role::Client, None, keeps),
+        // Our own server gives out tickets.
+        (Role::Both, None, 0),
+        (Role::Server, None, 0),
+        (Role::Client, Some(3), 0),
+    ] {
+        let bytes = |resume| capacity(&asked(role, proxies, resume), &host()).bytes;
+        let (with, without) = (bytes(true), bytes(false));
+        assert_eq!((with.until_ticket, without.until_ticket), (more, 0));
+        assert_eq!(with.user, without.user + more, "{role:?}");
+        assert_eq!(with.each, without.each + more, "{role:?}");
+        assert_eq!(with.charged, without.charged + more, "{role:?}");
+        assert_eq!(with.fixed, without.fixed, "{role:?}");
+    }
+    let question = asked(Role::Client, None, true);
+    let without_tls = Question {
+        tls: false,
+        ..question.clone()
+    };
+    assert_eq!(capacity(&without_tls, &host()).bytes.until_ticket, 0);
+
+    // With room for all but half of what is kept so, it may do; with less it can't.
+    let mut host = host();
+    let bytes = capacity(&question, &host).bytes;
+    let needed = 1_000_000 * (bytes.each - keeps / 2) + bytes.fixed + (1 << 30);
+    for (available, sure) in [(needed, false), (needed - 1_000_000 * keeps, true)] {
+        host.memory.available = available;
+        let found = capacity(&question, &host);
+        let row = found.limits.iter().find(|l| l.kind == LimitKind::Memory);
+        let row = row.expect("there is always a row for memory");
+        assert!(row.allows < Some(1_000_000), "{row:?}");
+        assert_eq!(row.sure, sure, "{row:?}");
+        assert!(row.value.contains("ticket"), "{row:?}");
+    }
+}
+
+#[test]
 fn a_cgroup_binds_with_its_own_row() {
     let mut host = host();
     host.memory.cgroup = Some(CgroupMemory {
