@@ -25,8 +25,8 @@ pub(crate) use files::ring_slots;
 pub use limit::{Lift, Limit, LimitKind, Measure};
 pub(crate) use memory::reserve;
 pub use memory::{
-    Bytes, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END, TLS_BYTES_PER_END,
-    UNTIL_TICKET_BYTES_PER_END, USER_BYTES_PER_END,
+    Bytes, CLIENT_BYTES_PER_END, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END,
+    SERVER_BYTES_PER_END, TLS_BYTES_PER_END, UNTIL_TICKET_BYTES_PER_END,
 };
 pub use proxies::Proxies;
 use serde::{Deserialize, Serialize};

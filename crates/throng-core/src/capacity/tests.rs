@@ -104,6 +104,13 @@ fn memory_is_counted_in_this_kernel_s_objects() {
         capacity(&Question::of(Role::Client), &host).bytes.kernel,
         end + 256
     );
+    for (role, user) in [
+        (Role::Both, CLIENT_BYTES_PER_END + SERVER_BYTES_PER_END),
+        (Role::Server, SERVER_BYTES_PER_END),
+        (Role::Client, CLIENT_BYTES_PER_END),
+    ] {
+        assert_eq!(capacity(&Question::of(role), &host).bytes.user, user);
+    }
     assert!(c.bytes.source.contains("/proc/slabinfo"));
     let expected = ((22u64 << 30) - c.bytes.fixed) / c.bytes.each;
     assert_eq!(c.limit(LimitKind::Memory).unwrap().allows, Some(expected));
