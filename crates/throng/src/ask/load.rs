@@ -83,7 +83,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         duration,
         workers: args.workers,
         engine: args.common.engine.into(),
-        force: args.common.force,
+        force: args.force,
         options: options(args, &targets, hold)?,
         targets: targets.addresses,
     };
