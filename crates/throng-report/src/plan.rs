@@ -381,6 +381,12 @@ impl<W: Write> Page<'_, W> {
         if c.question.tls {
             memory += ", most of it for TLS";
         }
+        if c.bytes.until_ticket > 0 {
+            memory += &format!(
+                " ({} until its server has sent a ticket or data)",
+                count(c.bytes.until_ticket)
+            );
+        }
         if c.bytes.buffers > 0 {
             memory += &format!(", {} in socket buffers", count(c.bytes.buffers));
         }

@@ -19,7 +19,7 @@ const DATAGRAM: usize = 1400;
 /// that graphs come down.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatsdTick {
-    /// Connections that came up in it, opened and accepted.
+    /// Connections of our own that came up in it.
     pub opened: u64,
     /// Accepted connections that are open.
     pub open_in: u64,
@@ -55,7 +55,6 @@ impl StatsdTick {
     ) -> StatsdTick {
         let mut tick = StatsdTick::default();
         for (recent, _) in opened.into_iter().chain(accepted) {
-            tick.opened += recent.established + recent.accepted;
             tick.bytes_received += recent.bytes_received;
             tick.bytes_sent += recent.bytes_sent;
             tick.reads += recent.reads;
@@ -63,6 +62,7 @@ impl StatsdTick {
             tick.messages_received += recent.messages_received;
             tick.messages_sent += recent.messages_sent;
         }
+        tick.opened = opened.map_or(0, |(recent, _)| recent.established);
         tick.open_out = opened.map_or(0, |(_, now)| now.open());
         tick.open_in = accepted.map_or(0, |(_, now)| now.open());
         let seconds = interval.as_secs_f64();

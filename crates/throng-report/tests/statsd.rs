@@ -278,7 +278,7 @@ fn a_tick_is_what_was_counted_in_its_interval_on_both_ends() {
         Some((&there, &there)),
     );
     let expected = StatsdTick {
-        opened: 5,
+        opened: 3,
         open_in: 2,
         open_out: 6,
         bits_in_per_s: 8000.0,

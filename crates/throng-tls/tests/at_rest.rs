@@ -1,6 +1,7 @@
 //! A secured connection keeps nothing on the heap when nothing happens on it: its keys lie in the engine's table.
 
 use throng_core::behaviour::{At, Behaviour, Outbox, Sink};
+use throng_core::capacity::UNTIL_TICKET_BYTES_PER_END;
 use throng_core::stats::Counters;
 use throng_core::time::Time;
 use throng_tls::{
@@ -39,14 +40,15 @@ fn a_connection_keeps_its_session_and_nothing_else() {
     assert_eq!(size_of::<TlsConn<()>>(), IN_THE_TABLE);
     let _profiler = dhat::Profiler::builder().testing().build();
     for version in [Version::Tls12, Version::Tls13] {
-        for resumption in [false, true] {
+        // Whether the client would resume, and whether the server gives out tickets.
+        for (resumption, tickets) in [(false, false), (true, true), (true, false)] {
             let versions = Versions {
                 min: version,
                 max: version,
             };
             let tls = ServerTls::new(&ServerOptions {
                 versions,
-                resumption,
+                resumption: tickets,
                 ..ServerOptions::default()
             });
             let tls = tls.unwrap();
@@ -85,12 +87,18 @@ fn a_connection_keeps_its_session_and_nothing_else() {
             let after = dhat::HeapStats::get().curr_bytes;
             let all = (CONNECTIONS + 20) as u64;
             assert_eq!(client.1.read().secured, all);
-            assert_eq!(
-                client.1.read().resumed,
-                if resumption { all - 1 } else { 0 }
-            );
+            assert_eq!(client.1.read().resumed, if tickets { all - 1 } else { 0 });
             let kept = after.saturating_sub(before);
-            println!("TLS {version}, resumption {resumption}: {kept} bytes on the heap for all");
+            println!(
+                "TLS {version}, resumption {resumption}, tickets {tickets}: {kept} bytes on the heap for all"
+            );
+            if resumption && !tickets && version == Version::Tls13 {
+                // It may still come: what the plan reckons with, for the heap adds to what is asked of it.
+                let most = UNTIL_TICKET_BYTES_PER_END as usize;
+                let each = kept / CONNECTIONS;
+                assert!((most * 3 / 4..=most).contains(&each), "{each} bytes each");
+                continue;
+            }
             // Less than a byte a connection: lists that grow by doubling, tickets of which one is kept.
             assert!(kept < CONNECTIONS, "{kept} bytes");
             // The last one's handshake was there, so this counts.

@@ -230,6 +230,8 @@ impl<'a> LoadBehaviours<'a> {
             first_byte: options.latency.first_byte,
             samples: options.latency.samples.is_some(),
             by_answers: self.answers.is_some(),
+            // tcpkali's messages are those with a marker, or that answer one of ours.
+            count_found: options.like_tcpkali,
             most: if one_by_one { 1 } else { u32::MAX },
             unix_us: self.unix_us,
             seed: options.seed,

@@ -88,6 +88,11 @@ fn question(args: &PlanArgs) -> Result<Question, Failure> {
             "no --source-ip is of the family of target {target}: give a source address of each target's family"
         )));
     }
+    if args.resume && role == Role::Server {
+        return Err(Failure::usage(
+            "--resume is what clients do: with --role server there are none here",
+        ));
+    }
     Ok(Question {
         connections: args.connections,
         targets,
@@ -100,6 +105,7 @@ fn question(args: &PlanArgs) -> Result<Question, Failure> {
         per_client: args.per_client,
         proxies: args.proxies,
         tls: args.tls,
+        resume: args.resume,
         ..Question::of(role)
     })
 }

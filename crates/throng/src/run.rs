@@ -5,13 +5,15 @@ use crate::Failure;
 use crate::signals::Interrupt;
 use std::collections::VecDeque;
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use throng_core::behaviour::Traffic;
 use throng_core::plan::Shortfall;
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::summary::{Cost, Phase, Samples, Snapshot};
-use throng_engine::{Clock, Control, Order, Outlet};
+use throng_engine::{Clock, Closing, Control, Job, Order, Outlet, Role, ServerRole, SocketOptions};
 use throng_host::memory::{Available, MemInfo, MemoryBounds, rss_bytes};
 use throng_host::sockets::SockStat;
 use throng_host::usage::CpuUsage;
@@ -48,6 +50,35 @@ impl Side {
             outlets: (0..workers).map(|_| Arc::default()).collect(),
             threads: Vec::new(),
         }
+    }
+
+    /// What worker `worker` is to do in the `role`: with traffic from the first connection on, on any core, and
+    /// with connections shut down at the end. Fields that are otherwise are the caller's to say.
+    pub fn job(&self, worker: u32, role: Role, watch: &Watch, ring_slots: u32) -> Job {
+        Job {
+            role,
+            traffic: Traffic::On,
+            closing: Closing::ShutDown,
+            options: SocketOptions::default(),
+            counters: Arc::clone(&self.counters[worker as usize]),
+            outlet: Arc::clone(&self.outlets[worker as usize]),
+            control: Arc::clone(&watch.control),
+            clock: watch.clock,
+            ring_slots,
+            core: None,
+        }
+    }
+
+    /// The role of worker `worker` if all of this side accept from the same `listeners`, `max` connections at
+    /// most on this one: none gets far ahead of the others.
+    pub fn sharing(&self, worker: u32, listeners: &[Arc<TcpListener>], max: u32) -> Role {
+        let others = self.counters.iter().enumerate();
+        let others = others.filter(|(at, _)| *at != worker as usize);
+        Role::Server(ServerRole {
+            listeners: listeners.to_vec(),
+            max,
+            others: others.map(|(_, c)| Arc::clone(c)).collect(),
+        })
     }
 
     pub fn tally(&self) -> Tally {

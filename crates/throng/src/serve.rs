@@ -10,7 +10,6 @@ use crate::output;
 use crate::run::{Side, Watch, take_measured};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use throng_core::behaviour::Traffic;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
 use throng_core::host::Host;
 use throng_core::plan::{self, Engine, ServePlan};
@@ -18,7 +17,7 @@ use throng_core::scenario::{ServeMode, ServeScenario};
 use throng_core::summary::{
     Connections, Latency, Phase, Summary, TlsSummary, VERSION, WebSocketSummary,
 };
-use throng_engine::{Clock, Closing, Control, Job, Order, Reach, Role, ServerRole, SocketOptions};
+use throng_engine::{Order, Reach, SocketOptions};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Wanted, survey};
 use throng_report::human;
@@ -56,7 +55,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         ring_slots: plan.ring_slots,
         listeners: listeners.into_iter().map(Arc::new).collect(),
     };
-    let side = server.start(&watch.control, watch.clock)?;
+    let side = server.start(&watch)?;
 
     let asked = scenario.max_connections.map(u64::from);
     loop {
@@ -166,33 +165,15 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
-    fn start(&self, control: &Arc<Control>, clock: Clock) -> Result<Side, Failure> {
+    fn start(&self, watch: &Watch) -> Result<Side, Failure> {
         let mut side = Side::new(self.workers);
         for worker in 0..self.workers {
-            let others = side.counters.iter().enumerate();
-            let others = others.filter(|(at, _)| *at != worker as usize);
-            let role = Role::Server(ServerRole {
-                listeners: self.listeners.clone(),
-                others: others.map(|(_, c)| Arc::clone(c)).collect(),
-                // The places of all workers together are exactly as many as asked for.
-                max: self.max_connections / self.workers
-                    + u32::from(worker < self.max_connections % self.workers),
-            });
-            let counters = Arc::clone(&side.counters[worker as usize]);
-            let outlet = Arc::clone(&side.outlets[worker as usize]);
+            // The places of all workers together are exactly as many as asked for.
+            let max = self.max_connections / self.workers
+                + u32::from(worker < self.max_connections % self.workers);
+            let role = side.sharing(worker, &self.listeners, max);
+            let job = side.job(worker, role, watch, self.ring_slots);
             let name = format!("serve-{worker}");
-            let job = Job {
-                role,
-                traffic: Traffic::On,
-                closing: Closing::ShutDown,
-                options: SocketOptions::default(),
-                counters,
-                outlet,
-                control: Arc::clone(control),
-                clock,
-                ring_slots: self.ring_slots,
-                core: None,
-            };
             let at = Place {
                 worker,
                 workers: self.workers,

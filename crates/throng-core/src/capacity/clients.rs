@@ -48,7 +48,11 @@ pub(super) fn of(case: &Case) -> Option<Clients> {
         true => "HOST:PORT".into(),
         false => targets.join(" "),
     };
-    let tls = if case.question.tls { " --tls" } else { "" };
+    let tls = match (case.question.tls, case.question.resume) {
+        (false, _) => "",
+        (true, false) => " --tls",
+        (true, true) => " --tls --resume",
+    };
     let load = |n: &str| format!("throng load -c {n}{tls} {target}");
     let first = each.min(connections);
     let widen = match default_ports_do {

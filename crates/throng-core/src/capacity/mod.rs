@@ -25,7 +25,8 @@ pub(crate) use files::ring_slots;
 pub use limit::{Lift, Limit, LimitKind, Measure};
 pub(crate) use memory::reserve;
 pub use memory::{
-    Bytes, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END, TLS_BYTES_PER_END, USER_BYTES_PER_END,
+    Bytes, CLIENT_BYTES_PER_END, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END,
+    SERVER_BYTES_PER_END, TLS_BYTES_PER_END, UNTIL_TICKET_BYTES_PER_END,
 };
 pub use proxies::Proxies;
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,9 @@ pub struct Question {
     /// Connections speak TLS.
     #[serde(default)]
     pub tls: bool,
+    /// They resume sessions, if that is TLS.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 impl Question {
@@ -122,6 +126,7 @@ impl Question {
             proxies: None,
             listeners: 1,
             tls: false,
+            resume: false,
         }
     }
 
@@ -143,6 +148,11 @@ impl Question {
                 .then(|| scenario.in_flight.unwrap_or(scenario.connections).into()),
             connect_rate: scenario.connect_rate,
             tls: scenario.options.tls_client.is_some(),
+            resume: scenario
+                .options
+                .tls_client
+                .as_ref()
+                .is_some_and(|tls| tls.resumption),
             ..Question::of(match scenario.own_server {
                 Some(_) => Role::Both,
                 None => Role::Client,

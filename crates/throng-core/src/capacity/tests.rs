@@ -104,6 +104,13 @@ fn memory_is_counted_in_this_kernel_s_objects() {
         capacity(&Question::of(Role::Client), &host).bytes.kernel,
         end + 256
     );
+    for (role, user) in [
+        (Role::Both, CLIENT_BYTES_PER_END + SERVER_BYTES_PER_END),
+        (Role::Server, SERVER_BYTES_PER_END),
+        (Role::Client, CLIENT_BYTES_PER_END),
+    ] {
+        assert_eq!(capacity(&Question::of(role), &host).bytes.user, user);
+    }
     assert!(c.bytes.source.contains("/proc/slabinfo"));
     let expected = ((22u64 << 30) - c.bytes.fixed) / c.bytes.each;
     assert_eq!(c.limit(LimitKind::Memory).unwrap().allows, Some(expected));
@@ -163,6 +170,53 @@ fn tls_is_counted_at_each_end_that_is_throng_s() {
             let command = without.command.replace("-c 1000000", "-c 1000000 --tls");
             assert_eq!(with.command, command);
         }
+    }
+}
+
+#[test]
+fn what_a_client_keeps_until_a_ticket_comes_is_counted_but_not_sure() {
+    let asked = |role, proxies, resume| Question {
+        tls: true,
+        resume,
+        proxies,
+        connections: Some(1_000_000),
+        ..Question::of(role)
+    };
+    let keeps = UNTIL_TICKET_BYTES_PER_END;
+    for (role, proxies, more) in [
+        (Role::Client, None, keeps),
+        // Our own server gives out tickets.
+        (Role::Both, None, 0),
+        (Role::Server, None, 0),
+        (Role::Client, Some(3), 0),
+    ] {
+        let bytes = |resume| capacity(&asked(role, proxies, resume), &host()).bytes;
+        let (with, without) = (bytes(true), bytes(false));
+        assert_eq!((with.until_ticket, without.until_ticket), (more, 0));
+        assert_eq!(with.user, without.user + more, "{role:?}");
+        assert_eq!(with.each, without.each + more, "{role:?}");
+        assert_eq!(with.charged, without.charged + more, "{role:?}");
+        assert_eq!(with.fixed, without.fixed, "{role:?}");
+    }
+    let question = asked(Role::Client, None, true);
+    let without_tls = Question {
+        tls: false,
+        ..question.clone()
+    };
+    assert_eq!(capacity(&without_tls, &host()).bytes.until_ticket, 0);
+
+    // With room for all but half of what is kept so, it may do; with less it can't.
+    let mut host = host();
+    let bytes = capacity(&question, &host).bytes;
+    let needed = 1_000_000 * (bytes.each - keeps / 2) + bytes.fixed + (1 << 30);
+    for (available, sure) in [(needed, false), (needed - 1_000_000 * keeps, true)] {
+        host.memory.available = available;
+        let found = capacity(&question, &host);
+        let row = found.limits.iter().find(|l| l.kind == LimitKind::Memory);
+        let row = row.expect("there is always a row for memory");
+        assert!(row.allows < Some(1_000_000), "{row:?}");
+        assert_eq!(row.sure, sure, "{row:?}");
+        assert!(row.value.contains("ticket"), "{row:?}");
     }
 }
 

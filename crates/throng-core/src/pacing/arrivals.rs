@@ -13,7 +13,7 @@
 //! due when the integral of the rate passes it. The positions of uniform messages are whole numbers,
 //! those of a Poisson process have exponential gaps.
 //!
-//! Changes ([`Arrivals::set_rate`], [`Arrivals::scale`], [`Arrivals::append`]) take effect at an instant that
+//! Changes ([`Arrivals::set_rate`], [`Arrivals::append`]) take effect at an instant that
 //! all workers must be told alike, best one that is a little ahead: then uniform messages of different
 //! workers stay evenly spaced through the change. Nothing here is lost when a worker is late: what
 //! was due and not yet taken is taken later, with the time at which it was due.
@@ -47,15 +47,13 @@ pub struct Arrivals {
     workers: u32,
     /// What is not over yet, and where the first of these begins. They stay until their time is over,
     /// even if no message is left in them: a change may come that puts some there.
-    stretches: VecDeque<Stretch>,
+    stretches: VecDeque<Ramp>,
     first: Begin,
     /// The stretch that the next message lies in (behind the last one if there is none), and its begin.
     present: usize,
     begin: Begin,
     /// When the last stretch ends.
     end: u64,
-    /// The share that stretches appended from now on have.
-    share: f64,
     /// How to find a message of the present stretch.
     curve: Curve,
     /// The next message; `None` if no stretch has one.
@@ -73,25 +71,12 @@ struct Begin {
 }
 
 impl Begin {
-    /// Where the stretch after `sent` begins, which begins here.
-    fn after(self, sent: &Ramp) -> Begin {
+    /// Where the stretch after `stretch` begins, which begins here.
+    fn after(self, stretch: &Ramp) -> Begin {
         Begin {
-            time: self.time.saturating_add(sent.duration),
-            before: self.before + sent.total(),
+            time: self.time.saturating_add(stretch.duration),
+            before: self.before + stretch.total(),
         }
-    }
-}
-
-/// A stretch as it was asked for, and what share of its rates is sent.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    ramp: Ramp,
-    share: f64,
-}
-
-impl Stretch {
-    fn sent(&self) -> Ramp {
-        self.ramp.scaled(self.share)
     }
 }
 
@@ -182,7 +167,6 @@ impl Arrivals {
             present: 0,
             begin,
             end: start.0,
-            share: 1.0,
             curve: Curve::Steady { interval: 0.0 },
             next: None,
             latest: start.0,
@@ -215,10 +199,10 @@ impl Arrivals {
             self.advance(next);
         }
         while self.present > 0
-            && let Some(first) = self.stretches.front().map(Stretch::sent)
+            && let Some(first) = self.stretches.front()
             && self.first.time.saturating_add(first.duration) <= now.0
         {
-            self.first = self.first.after(&first);
+            self.first = self.first.after(first);
             self.stretches.pop_front();
             self.present -= 1;
         }
@@ -240,14 +224,14 @@ impl Arrivals {
     }
 
     /// From `at` on the rate of the whole run is `rate`, and stays; a profile's remaining pieces are
-    /// dropped. The share that [`Arrivals::scale`] set goes on. All workers must be told the same `at`.
+    /// dropped. All workers must be told the same `at`.
     /// Messages that were due before `at` and have not been taken are still there.
     pub fn set_rate(&mut self, at: Time, rate: Rate) {
         let at = self.cut(at);
         let mut begin = self.first.time;
         self.stretches.retain(|stretch| {
             let kept = begin < at;
-            begin = begin.saturating_add(stretch.ramp.duration);
+            begin = begin.saturating_add(stretch.duration);
             kept
         });
         self.end = self.end.min(at);
@@ -269,23 +253,6 @@ impl Arrivals {
         self.enter();
     }
 
-    /// From `at` on, `share` of the rate that was asked for is sent: 1 is all of it, 0 nothing, as while
-    /// only some of the connections are up. The share is that of the whole run, so all workers must be
-    /// told the same `at` and `share`. What a share leaves out is left out, not postponed.
-    pub fn scale(&mut self, at: Time, share: f64) {
-        let share = if share > 0.0 { share } else { 0.0 };
-        let at = self.cut(at);
-        let mut begin = self.first.time;
-        for stretch in &mut self.stretches {
-            if begin >= at {
-                stretch.share = share;
-            }
-            begin = begin.saturating_add(stretch.ramp.duration);
-        }
-        self.share = share;
-        self.enter();
-    }
-
     /// Sees to it that no stretch goes across `at`, and returns `at`, or the beginning of the first stretch
     /// if that is later: stretches that are over are not changed any more. The caller changes what
     /// follows, and calls [`Arrivals::enter`].
@@ -293,12 +260,12 @@ impl Arrivals {
         let at = at.0.max(self.first.time);
         let mut begin = self.first.time;
         for i in 0..self.stretches.len() {
-            let Stretch { ramp, share } = self.stretches[i];
-            let end = begin.saturating_add(ramp.duration);
+            let stretch = self.stretches[i];
+            let end = begin.saturating_add(stretch.duration);
             if begin < at && at < end {
-                let (first, rest) = ramp.cut(at - begin);
-                self.stretches[i].ramp = first;
-                self.stretches.insert(i + 1, Stretch { ramp: rest, share });
+                let (first, rest) = stretch.cut(at - begin);
+                self.stretches[i] = first;
+                self.stretches.insert(i + 1, rest);
                 break;
             }
             begin = end;
@@ -320,17 +287,15 @@ impl Arrivals {
         ramp.duration = ramp.duration.min(u64::MAX - self.end);
         if ramp.duration > 0 {
             self.end += ramp.duration;
-            let share = self.share;
-            self.stretches.push_back(Stretch { ramp, share });
+            self.stretches.push_back(ramp);
         }
     }
 
     /// Finds the stretch that the next message lies in, and gets ready to count off what it has.
     fn enter(&mut self) {
         while let Some(stretch) = self.stretches.get(self.present) {
-            let sent = stretch.sent();
-            let carries = sent.total();
-            self.curve = sent.curve();
+            let carries = stretch.total();
+            self.curve = stretch.curve();
             let inside = match &mut self.positions {
                 Positions::Uniform {
                     number,
@@ -367,7 +332,7 @@ impl Arrivals {
                 self.next = Some(self.due());
                 return;
             }
-            self.begin = self.begin.after(&sent);
+            self.begin = self.begin.after(stretch);
             self.present += 1;
         }
         self.next = None;

@@ -4,7 +4,7 @@
 //! A profile says how long the run lasts: **when it ends, the run ends**. One whose lines still come in
 //! ends when there are no more lines and the last piece is over.
 
-use super::ramp::{MESSAGE, PER_SECOND, Ramp, billionths, messages};
+use super::ramp::{Ramp, billionths, messages};
 use crate::units::{self, MAX_RATE};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -211,28 +211,6 @@ impl Profile {
         Ok(())
     }
 
-    /// Reads lines `<milliseconds> <rate>`, as [`Piece::from_line`] does.
-    ///
-    /// # Errors
-    /// The first line that can't be read, by its number; or no line that says something.
-    pub fn from_lines(text: &str) -> Result<Profile, ProfileError> {
-        let mut profile = Profile::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            if let Some(piece) = Piece::from_line(line, number)? {
-                profile
-                    .push(piece)
-                    .map_err(|e| ProfileError(format!("line {number}: {e}")))?;
-            }
-        }
-        if profile.pieces.is_empty() {
-            return Err(ProfileError(
-                "there is no line in it; write lines like 1000 50 (milliseconds, then messages a second)"
-                    .into(),
-            ));
-        }
-        Ok(profile)
-    }
-
     /// Its pieces, in order.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
@@ -249,22 +227,6 @@ impl Profile {
         (t < self.end.0).then(|| after - 1)
     }
 
-    /// The rate at `t`, in messages a second. Where two pieces meet, it is that of the later one; from
-    /// the end on it is 0.
-    pub fn rate_at(&self, t: Duration) -> f64 {
-        let t = nanos(t);
-        self.piece_at(t).map_or(0.0, |i| {
-            self.pieces[i].ramp().rate_at(t - self.begins[i].0) as f64 / PER_SECOND
-        })
-    }
-
-    /// The highest rate in it, in messages a second.
-    pub fn peak(&self) -> f64 {
-        self.pieces
-            .iter()
-            .fold(0.0, |peak, piece| piece.from.max(piece.to).max(peak))
-    }
-
     /// How many messages it asks for by `t`: the rate's integral, with its fraction.
     pub fn total(&self, t: Duration) -> f64 {
         let t = nanos(t);
@@ -275,26 +237,6 @@ impl Profile {
             }
             None => self.end.1,
         })
-    }
-
-    /// When message `n` (from 0) is due: as soon as more than `n` are asked for. So the first one of a
-    /// steady rate is due at once, the last one before its end, and none in a piece with rate 0. `None` if
-    /// it never is.
-    ///
-    /// To the nearest nanosecond, without drift, in profiles of up to a month; a nanosecond or two off
-    /// beyond.
-    pub fn inverse(&self, n: u64) -> Option<Duration> {
-        let position = u128::from(n) * MESSAGE;
-        if position >= self.end.1 {
-            return None;
-        }
-        let i = self
-            .begins
-            .partition_point(|&(_, before)| before <= position)
-            - 1;
-        let (begin, before) = self.begins[i];
-        let offset = self.pieces[i].ramp().offset_of(position - before);
-        Some(Duration::from_nanos(begin + (offset + 0.5) as u64))
     }
 }
 
@@ -366,17 +308,15 @@ mod tests {
             ]
         );
         assert_eq!(p.duration(), MS(50_500));
-        assert_eq!(p.peak(), 50e3);
-        for (ms, rate, total) in [
-            (0, 1e3, 0.0),
-            (5_000, 1e3, 5e3),
-            (25_000, 25.5e3, 10e3 + 15.0 * 13.25e3),
-            (40_200, 0.0, 775e3),
-            (40_500, 50e3, 775e3),
-            (50_500, 0.0, 1275e3),
-            (99_999, 0.0, 1275e3),
+        for (ms, total) in [
+            (0, 0.0),
+            (5_000, 5e3),
+            (25_000, 10e3 + 15.0 * 13.25e3),
+            (40_200, 775e3),
+            (40_500, 775e3),
+            (50_500, 1275e3),
+            (99_999, 1275e3),
         ] {
-            assert_eq!(p.rate_at(MS(ms)), rate, "at {ms} ms");
             assert_eq!(p.total(MS(ms)), total, "at {ms} ms");
         }
     }
@@ -408,35 +348,29 @@ mod tests {
 
     #[test]
     fn lines_are_read_one_by_one_and_an_error_says_which() {
-        let p =
-            Profile::from_lines("# warm up\n1000 50\n\n  250.5\t1.5k # more\r\n3000 0\n").unwrap();
-        assert_eq!(p, profile("1s:50, 250.5ms:1.5k, 3s:0"));
-        for (text, place) in [
-            (
-                "1000 50\n100\n",
-                "line 2: '100' is not a duration and a rate",
-            ),
-            ("1000 50 7\n", "line 1: '1000 50 7'"),
-            ("#\n\n1s 50\n", "line 3: the duration: '1s'"),
-            ("0 50\n", "line 1: the duration: '0'"),
-            ("-5 50\n", "line 1: the duration: '-5'"),
-            ("100 many\n", "line 1: the rate: 'many'"),
-            ("# nothing\n\n", "there is no line"),
+        for (line, read) in [
+            ("1000 50", Some((1000, 50.0))),
+            ("  250\t1.5k # more\r", Some((250, 1500.0))),
+            ("3000 0", Some((3000, 0.0))),
+            ("# warm up", None),
+            ("", None),
         ] {
-            let error = Profile::from_lines(text).unwrap_err().to_string();
-            assert!(error.starts_with(place), "{text}: {error}");
-            let right = ["1000 50", "250 or 20k (a second)"];
-            assert!(right.iter().any(|r| error.contains(r)), "{text}: {error}");
+            let piece = read.map(|(ms, rate)| Piece::new(MS(ms), rate, rate).unwrap());
+            assert_eq!(Piece::from_line(line, 1), Ok(piece), "{line}");
         }
-    }
-
-    #[test]
-    fn nothing_is_due_in_a_pause() {
-        let p = profile("1s:10, 1s:0, 1s:10");
-        let due: Vec<_> = (0..).map_while(|n| p.inverse(n)).collect();
-        let expected: Vec<_> = (0..10).chain(20..30).map(|n| MS(n * 100)).collect();
-        assert_eq!(due, expected);
-        assert_eq!(Profile::new().inverse(0), None);
+        for (line, place) in [
+            ("100", "line 2: '100' is not a duration and a rate"),
+            ("1000 50 7", "line 2: '1000 50 7'"),
+            ("1s 50", "line 2: the duration: '1s'"),
+            ("0 50", "line 2: the duration: '0'"),
+            ("-5 50", "line 2: the duration: '-5'"),
+            ("100 many", "line 2: the rate: 'many'"),
+        ] {
+            let error = Piece::from_line(line, 2).unwrap_err().to_string();
+            assert!(error.starts_with(place), "{line}: {error}");
+            let right = ["1000 50", "250 or 20k (a second)"];
+            assert!(right.iter().any(|r| error.contains(r)), "{line}: {error}");
+        }
     }
 
     #[test]
@@ -447,32 +381,9 @@ mod tests {
             p.push(Piece::new(MS(100), 0.3, 0.3).unwrap()).unwrap();
         }
         assert_eq!(p.total(p.duration()), 181_440.0);
-        assert_eq!(p.inverse(181_437), Some(MS(604_790_000)));
-        assert_eq!(p.inverse(181_440), None);
     }
 
     proptest! {
-        #[test]
-        fn messages_are_due_where_the_integral_says(
-            pieces in prop::collection::vec((1u64..3_600_000, 0u32..100_000, 0u32..100_000), 1..8),
-            at in 0.0f64..1.0,
-        ) {
-            let mut p = Profile::new();
-            for (ms, from, to) in pieces {
-                p.push(Piece::new(MS(ms), f64::from(from) / 7.0, f64::from(to) / 7.0).unwrap()).unwrap();
-            }
-            let all = p.total(p.duration());
-            prop_assume!(all >= 1.0);
-            let n = (at * (all - 1.0)) as u64;
-            let t = p.inverse(n).unwrap();
-            prop_assert!(t <= p.duration());
-            // A nanosecond carries 10^-5 messages at most here.
-            prop_assert!((p.total(t) - n as f64).abs() < 1e-4, "{n} {t:?} {}", p.total(t));
-            if let Some(next) = p.inverse(n + 1) {
-                prop_assert!(next >= t);
-            }
-        }
-
         #[test]
         fn whatever_is_written_is_read_or_refused_in_one_line(text in "[0-9a-z:., -]{0,40}") {
             match text.parse::<Profile>() {

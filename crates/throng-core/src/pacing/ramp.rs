@@ -85,18 +85,6 @@ impl Ramp {
         )
     }
 
-    /// The same stretch with `share` of its rates.
-    pub fn scaled(&self, share: f64) -> Ramp {
-        if share == 1.0 {
-            return *self;
-        }
-        Ramp {
-            duration: self.duration,
-            from: billionths(self.from as f64 / PER_SECOND * share),
-            to: billionths(self.to as f64 / PER_SECOND * share),
-        }
-    }
-
     /// How to find when a message of this stretch is due.
     pub fn curve(&self) -> Curve {
         let per_ns = |rate: u64| rate as f64 / (PER_SECOND * 1e9);
@@ -119,16 +107,6 @@ impl Ramp {
                 double_slope: -double_slope,
             }
         }
-    }
-
-    /// After how many nanoseconds `parts` of it have gone; `parts` is less than its total.
-    pub fn offset_of(&self, parts: u128) -> f64 {
-        let curve = self.curve();
-        curve.offset(messages(if curve.is_from_the_end() {
-            self.total() - parts
-        } else {
-            parts
-        }))
     }
 }
 
@@ -206,6 +184,15 @@ mod tests {
         }
     }
 
+    /// After how many nanoseconds `parts` of `ramp` have gone; `parts` is less than its total.
+    fn offset_of(ramp: &Ramp, parts: u128) -> f64 {
+        let curve = ramp.curve();
+        curve.offset(messages(match curve.is_from_the_end() {
+            true => ramp.total() - parts,
+            false => parts,
+        }))
+    }
+
     #[test]
     fn totals_are_exact() {
         assert_eq!(ramp(10, 1000.0, 1000.0).total(), 10_000 * MESSAGE);
@@ -220,10 +207,10 @@ mod tests {
         // One message is left when slope y^2 / 2 = 1, y before the end.
         let down = ramp(36_000, 50_000.0, 0.0);
         let left = (2.0 * 36_000.0 / 50_000.0f64).sqrt() * 1e9;
-        let at = down.offset_of(down.total() - MESSAGE);
+        let at = offset_of(&down, down.total() - MESSAGE);
         assert!((36_000e9 - at - left).abs() < 0.01, "{at}");
         let up = ramp(36_000, 0.0, 50_000.0);
-        let at = up.offset_of(MESSAGE);
+        let at = offset_of(&up, MESSAGE);
         assert!((at - left).abs() < 0.001, "{at}");
     }
 
@@ -239,7 +226,7 @@ mod tests {
             let x = (at * duration as f64) as u64;
             let parts = ramp.total_by(x);
             prop_assume!(parts < ramp.total());
-            let back = ramp.offset_of(parts);
+            let back = offset_of(&ramp, parts);
             // A steady rate of nothing has no inverse; near one, a part is a long time.
             let rate = ramp.rate_at(x).max(1) as f64;
             let slack = 2.0 + x as f64 * 1e-15 + 1.0 / rate + (2.0 * duration as f64 / (from.abs_diff(to).max(1) as f64)).sqrt();

@@ -61,6 +61,34 @@ impl Message {
         Some(all)
     }
 
+    /// The same with frames around what [`Framing`] would put into text frames over WebSocket, so that several
+    /// such messages, one behind the other in one, are still messages of their own on the wire.
+    pub fn framed(self) -> Message {
+        let says = |part: &Part| !matches!(part, Part::Bytes(bytes) if bytes.is_empty());
+        let mut parts = Vec::new();
+        let mut plain: Vec<Part> = Vec::new();
+        let end_plain = |plain: &mut Vec<Part>, parts: &mut Vec<Part>| {
+            if plain.iter().any(says) {
+                parts.push(Part::Frame(Frame::text(std::mem::take(plain))));
+            }
+            plain.clear();
+        };
+        for part in self.parts {
+            match part {
+                Part::Frame(_) | Part::Raw(_) => {
+                    end_plain(&mut plain, &mut parts);
+                    parts.push(part);
+                }
+                part => plain.push(part),
+            }
+        }
+        end_plain(&mut plain, &mut parts);
+        if parts.is_empty() {
+            parts.push(Part::Frame(Frame::text(Vec::new())));
+        }
+        Message { parts }
+    }
+
     /// Whether a marker in it says when it was sent.
     pub fn has_marker(&self) -> bool {
         Part::Marker.is_in(&self.parts)
@@ -145,6 +173,18 @@ pub struct Frame {
     pub reserved: u8,
     /// What it carries. Frames and [`Part::Raw`] inside count as what they hold.
     pub payload: Vec<Part>,
+}
+
+impl Frame {
+    /// A whole text message.
+    fn text(payload: Vec<Part>) -> Frame {
+        Frame {
+            kind: FrameKind::Text,
+            last: true,
+            reserved: 0,
+            payload,
+        }
+    }
 }
 
 /// The kinds of WebSocket frames (RFC 6455 11.8).

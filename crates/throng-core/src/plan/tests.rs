@@ -113,6 +113,20 @@ fn what_fits_without_tls_may_be_refused_with_it() {
 }
 
 #[test]
+fn resuming_sessions_of_a_server_elsewhere_is_warned_about_where_memory_would_be_short() {
+    let mut small = host();
+    let mut s = scenario(20_000, &["10.0.0.7:80"]);
+    s.options.tls_client = Some(Default::default());
+    let each = capacity::capacity(&Question::of_load(&s), &small).bytes;
+    small.memory.available = (1 << 30) + each.fixed + 20_000 * (each.each + 1000);
+    assert_eq!(load(&s, &small).unwrap().warnings, []);
+    s.options.tls_client.as_mut().unwrap().resumption = true;
+    let warned = load(&s, &small).unwrap().warnings;
+    let kinds: Vec<_> = warned.iter().map(|w| w.kind).collect();
+    assert_eq!(kinds, [LimitKind::Memory], "{warned:?}");
+}
+
+#[test]
 fn every_limit_that_is_too_low_is_told_and_force_turns_refusals_into_warnings() {
     let mut small = host();
     small.memory.available = 2 << 30;

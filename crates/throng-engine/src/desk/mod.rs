@@ -43,7 +43,7 @@ pub(crate) enum State {
     Waiting,
 }
 
-/// One connection. Small, since there are a million: 24 bytes for a load, 8 for a sink.
+/// One connection. Small, since there are a million: 40 bytes for a load, 8 for a sink.
 #[derive(Debug, Default)]
 pub(crate) struct Conn<C> {
     pub user: C,

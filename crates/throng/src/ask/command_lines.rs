@@ -328,9 +328,17 @@ fn whatever_else_getopt_takes_is_taken() {
             "tcpkali 127.1:80 -m a -f image.png -1 b -m c --first-message-file image.png",
             |s| {
                 let png: &[u8] = b"\x89PNG";
-                repeated(s) == [b"a", png, b"c"] && first(s) == [b"b", png]
+                let together = s.messages.repeated[0].constant();
+                together.as_deref() == Some(&b"a\x89PNGc"[..]) && first(s) == [b"b", png]
             },
         ),
+        ("tcpkali --ws -m a -m b 127.1:80", |s| {
+            let parts = &s.messages.repeated[0].parts;
+            matches!(&parts[..], [Part::Frame(_), Part::Frame(_)])
+        }),
+        ("tcpkali --ws -m a -m b --latency-echo 127.1:80", |s| {
+            repeated(s) == [b"a", b"b"]
+        }),
         ("tcpkali -m a -- 127.1:80", |s| s.targets.len() == 1),
         (
             "tcpkali --ssl --ssl-cert none --ssl-key none 127.1:443",

@@ -54,9 +54,11 @@ const HOLD: Duration = Duration::from_secs(10);
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let targets = target::resolve_all(&args.targets, args.websocket, args.tls.tls)?;
     let mut messages = texts::messages(&args.messages)?;
-    if args.like_tcpkali() && args.message_rate.is_some() && !targets.websocket {
-        // Its rate is that of all messages together.
-        texts::join(&mut messages.repeated);
+    // What tcpkali paces and counts is all messages together. Answers that are whole WebSocket messages belong
+    // to one each.
+    let one_by_one = targets.websocket && (args.latency_echo || args.closed_loop);
+    if args.like_tcpkali() && !one_by_one {
+        texts::join(&mut messages.repeated, targets.websocket);
     }
     let (hold, duration) = lengths(args)?;
     let defaults = Defaults::of(args, hold);
@@ -81,7 +83,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         duration,
         workers: args.workers,
         engine: args.common.engine.into(),
-        force: args.common.force,
+        force: args.force,
         options: options(args, &targets, hold)?,
         targets: targets.addresses,
     };

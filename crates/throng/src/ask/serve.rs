@@ -47,7 +47,7 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         duration: args.duration,
         workers: args.workers,
         engine: args.common.engine.into(),
-        force: args.common.force,
+        force: args.force,
         options: Options {
             messages,
             rate: args.message_rate,

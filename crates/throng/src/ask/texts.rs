@@ -54,10 +54,14 @@ fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
     parse(text, &how).map_err(|e| Failure::usage(format!("{origin}: {e}")))
 }
 
-/// Makes one message of several.
-pub(super) fn join(messages: &mut Vec<Message>) {
+/// Makes one message of several, which over WebSocket are still frames of their own.
+pub(super) fn join(messages: &mut Vec<Message>, websocket: bool) {
     if messages.len() > 1 {
-        let parts = messages.drain(..).flat_map(|m| m.parts).collect();
+        let parts = messages.drain(..).flat_map(|m| match websocket {
+            true => m.framed().parts,
+            false => m.parts,
+        });
+        let parts = parts.collect();
         messages.push(Message { parts });
     }
 }

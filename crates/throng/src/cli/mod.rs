@@ -143,10 +143,6 @@ pub(crate) struct Common {
     #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
     pub engine: EngineArg,
 
-    /// Go ahead although the plan says that it can't work, and don't hold back for a full accept queue
-    #[arg(long, help_heading = RUN)]
-    pub force: bool,
-
     /// How to print the summary; docs/summary.md describes the JSON
     #[arg(long, value_name = "FORM", default_value = "text", help_heading = OUTPUT)]
     pub output: OutputForm,

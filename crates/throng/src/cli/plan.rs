@@ -60,6 +60,10 @@ pub(crate) struct PlanArgs {
     #[arg(long, visible_alias = "ssl")]
     pub tls: bool,
 
+    /// Clients resume their sessions: reckon with what they keep until a server has sent a ticket or data
+    #[arg(long, requires = "tls")]
+    pub resume: bool,
+
     /// New connections a second: tells whether the queues that they pass suffice
     #[arg(long, value_name = "R")]
     pub connect_rate: Option<Rate>,

@@ -64,6 +64,10 @@ pub(crate) struct ServeArgs {
     #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]
     pub workers: Option<u32>,
 
+    /// Go ahead although the plan says that it can't work
+    #[arg(long, help_heading = RUN)]
+    pub force: bool,
+
     #[command(flatten)]
     pub common: Common,
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
-use throng_engine::{Closing, Job, Reach, Role, ServerRole, Work};
+use throng_engine::{Job, Reach, Work};
 
 /// Places for accepted connections on one worker, at most. Memory and the kernel's limits bind before.
 const MOST: u32 = 1 << 22;
@@ -90,23 +90,10 @@ impl Listeners {
         watch: &Watch,
         traffic: Traffic,
     ) -> Work {
-        let others = self.side.counters.iter().enumerate();
-        let others = others.filter(|(at, _)| *at != worker as usize);
+        let role = self.side.sharing(worker, &self.all, MOST);
         let job = Job {
-            role: Role::Server(ServerRole {
-                listeners: self.all.clone(),
-                others: others.map(|(_, c)| Arc::clone(c)).collect(),
-                max: MOST,
-            }),
             traffic,
-            closing: Closing::ShutDown,
-            options: Default::default(),
-            counters: Arc::clone(&self.side.counters[worker as usize]),
-            outlet: Arc::clone(&self.side.outlets[worker as usize]),
-            control: Arc::clone(&watch.control),
-            clock: watch.clock,
-            ring_slots: plan.ring_slots,
-            core: None,
+            ..self.side.job(worker, role, watch, plan.ring_slots)
         };
         let at = Place {
             worker,

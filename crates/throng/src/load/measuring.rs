@@ -45,6 +45,13 @@ struct Reporting {
     measured: Measured,
 }
 
+impl Reporting {
+    /// When the present window ends, if there are windows.
+    fn window_ends(&self) -> Option<Duration> {
+        self.window.map(|window| self.began + window)
+    }
+}
+
 impl Measuring {
     /// Gathers from the workers of `sides`, as `options` ask.
     pub fn new<'a>(
@@ -80,9 +87,16 @@ impl Measuring {
 
     /// Gathers and tells what there is to tell, if it is time. `opened` and `accepted` are the counts of now.
     pub fn tick(&mut self, at: Duration, opened: &Tally, accepted: &Tally, watch: &mut Watch) {
-        if self.is_followed() && at >= self.since + EVERY {
+        if self.is_followed() && at >= self.due() {
             self.gather(at, opened, accepted, watch);
         }
+    }
+
+    /// When the present interval ends: after a second, or where StatsD's window does.
+    fn due(&self) -> Duration {
+        let window = self.statsd.as_ref().and_then(Reporting::window_ends);
+        let second = self.since + EVERY;
+        window.map_or(second, |end| second.min(end))
     }
 
     /// What was measured up to now, since this was last called in a search.
@@ -101,31 +115,10 @@ impl Measuring {
     fn gather(&mut self, at: Duration, opened: &Tally, accepted: &Tally, watch: &mut Watch) {
         collect(&self.outlets, &watch.control);
         let measured = take_measured(&self.outlets);
-        let length = at.saturating_sub(self.since);
-        let recent = (
-            opened.since(&self.counted.0),
-            accepted.since(&self.counted.1),
-        );
-        if let Some(reporting) = &mut self.statsd {
-            let mut tick = StatsdTick::of(
-                length,
-                Some((&recent.0, opened)),
-                Some((&recent.1, accepted)),
-            );
-            reporting.measured.merge(measured.clone());
-            tick.latencies = match reporting.window {
-                // Those since the beginning.
-                None => latencies(&self.asked, &reporting.measured),
-                Some(window) if at >= reporting.began + window => {
-                    reporting.began = at;
-                    latencies(&self.asked, &std::mem::take(&mut reporting.measured))
-                }
-                Some(_) => Vec::new(),
-            };
-            if let Some(trouble) = reporting.to.send(&tick) {
-                watch.live.note(&format!("throng: {trouble}"));
-            }
+        if let Some(trouble) = self.report(at, opened, accepted, &measured) {
+            watch.live.note(&format!("throng: {trouble}"));
         }
+        let length = at.saturating_sub(self.since);
         let trouble = self.write_down(self.since, length, &measured);
         if let Err(trouble) = trouble {
             watch.live.note(&format!("throng: {trouble}"));
@@ -138,6 +131,38 @@ impl Measuring {
             trial.merge(measured.clone());
         }
         self.keep(measured);
+    }
+
+    /// Tells StatsD, if it is to know, what was counted and `measured` in the interval that ends at `at`.
+    /// Returns what the user is to be told.
+    fn report(
+        &mut self,
+        at: Duration,
+        opened: &Tally,
+        accepted: &Tally,
+        measured: &Measured,
+    ) -> Option<String> {
+        let reporting = self.statsd.as_mut()?;
+        let recent = (
+            opened.since(&self.counted.0),
+            accepted.since(&self.counted.1),
+        );
+        let mut tick = StatsdTick::of(
+            at.saturating_sub(self.since),
+            Some((&recent.0, opened)),
+            Some((&recent.1, accepted)),
+        );
+        reporting.measured.merge(measured.clone());
+        tick.latencies = match reporting.window_ends() {
+            // Those since the beginning.
+            None => latencies(&self.asked, &reporting.measured),
+            Some(end) if at >= end => {
+                reporting.began = at;
+                latencies(&self.asked, &std::mem::take(&mut reporting.measured))
+            }
+            Some(_) => Vec::new(),
+        };
+        reporting.to.send(&tick)
     }
 
     /// Writes an interval to the files that were asked for.
@@ -164,10 +189,16 @@ impl Measuring {
         self.total.merge(measured);
     }
 
-    /// All that was measured, once the workers have ended at `at`. Finishes what was written.
-    /// The second is what could not be written.
-    pub fn finish(mut self, at: Duration) -> (Measured, Option<String>) {
+    /// All that was measured, once the workers have ended; `opened` and `accepted` are the counts of `at`, when
+    /// the run was over. Finishes what was written. The second is what could not be written.
+    pub fn finish(
+        mut self,
+        at: Duration,
+        opened: &Tally,
+        accepted: &Tally,
+    ) -> (Measured, Option<String>) {
         let rest = take_measured(&self.outlets);
+        self.report(at, opened, accepted, &rest);
         let length = at.saturating_sub(self.since);
         let mut written = self.write_down(self.since, length, &rest);
         self.keep(rest);

@@ -30,7 +30,7 @@ use throng_core::pacing::ConnectPace;
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::scenario::LoadScenario;
 use throng_core::time::Time;
-use throng_engine::{Admission, ClientRole, Closing, Control, Job, Role};
+use throng_engine::{Admission, ClientRole, Closing, Job, Role};
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::survey::{Processes, Wanted};
 use throng_report::tcpkali;
@@ -188,20 +188,14 @@ fn start_clients(
             admission,
         });
         let job = Job {
-            role,
             traffic,
-            closing: if server.is_some() {
-                Closing::ByPeer
-            } else {
-                Closing::ShutDown
+            closing: match server {
+                Some(_) => Closing::ByPeer,
+                None => Closing::ShutDown,
             },
             options,
-            counters: Arc::clone(counters),
-            outlet: Arc::clone(&clients.outlets[worker as usize]),
-            control: Arc::<Control>::clone(&watch.control),
-            clock: watch.clock,
-            ring_slots: plan.ring_slots,
             core: server.map(|_| worker),
+            ..clients.job(worker, role, watch, plan.ring_slots)
         };
         let at = Place {
             worker,

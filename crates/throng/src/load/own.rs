@@ -8,11 +8,10 @@ use crate::run::{Side, Watch, WorkerThread};
 use crate::serve;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use throng_core::behaviour::Traffic;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{LoadScenario, ServeMode};
 use throng_core::stats::Counters;
-use throng_engine::{Closing, Job, Reach, Role, ServerRole, SocketOptions, Work};
+use throng_engine::{Closing, Job, Reach, Role, ServerRole, Work};
 
 /// What its workers need.
 pub(super) struct OwnServer {
@@ -77,22 +76,16 @@ impl OwnServer {
         plan: &LoadPlan,
         watch: &Watch,
     ) -> Result<Vec<WorkerThread>, Failure> {
-        let at = worker as usize;
+        // Nobody else accepts from its listener.
+        let role = Role::Server(ServerRole {
+            listeners: vec![Arc::clone(&self.listeners[worker as usize])],
+            max: self.max_connections,
+            others: Vec::new(),
+        });
         let server = Job {
-            role: Role::Server(ServerRole {
-                listeners: vec![Arc::clone(&self.listeners[at])],
-                max: self.max_connections,
-                others: Vec::new(),
-            }),
-            traffic: Traffic::On,
             closing: Closing::Reset,
-            options: SocketOptions::default(),
-            counters: Arc::clone(&self.side.counters[at]),
-            outlet: Arc::clone(&self.side.outlets[at]),
-            control: Arc::clone(&watch.control),
-            clock: watch.clock,
-            ring_slots: plan.ring_slots,
             core: Some(worker),
+            ..self.side.job(worker, role, watch, plan.ring_slots)
         };
         let server = behaviours.own_server(server, self.mode);
         throng_engine::spawn_pair(plan.engine, worker, client, server)

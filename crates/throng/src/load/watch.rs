@@ -431,7 +431,9 @@ impl LoadRun<'_> {
         // What was not answered is known only now.
         let answered = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let (measured, unwritten) = self.measuring.finish(over);
+        let (measured, unwritten) =
+            self.measuring
+                .finish(over, &clients, &accepted.unwrap_or_default());
         self.watch.meter.wait_for_kernel();
         let closing = self.watch.clock.elapsed() - over;
         // Some may have come up since the last tick.

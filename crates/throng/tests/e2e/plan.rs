@@ -43,6 +43,12 @@ fn the_first_line_is_the_answer_and_the_table_fits_a_terminal() {
             1,
         ),
         (
+            "--target 192.0.2.1:80 --tls --resume",
+            "This machine can hold 1,000 connections to 192.0.2.1:80; four-tuples bind first",
+            "(1,680 until",
+            0,
+        ),
+        (
             "--target 192.0.2.1:80 -c 4k --proxies 2",
             "2,000 connections through each proxy do not fit: this machine can hold 1,000",
             "For all of them: 4 proxies in all",
@@ -208,7 +214,7 @@ fn what_is_no_survey_is_told_in_one_line() {
 #[test]
 fn bad_input_is_told_in_a_line_that_names_it() {
     let net = Net::host();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: &[(&[&str], &str)] = &[
         (&["-c", "-5"], "-5"),
         (&["-c", "0"], "at least 1"),
         (&["-c", "1m", "--per-client", "0"], "at least 1"),
@@ -217,6 +223,8 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (&["--target", "10.0.0.7"], "'10.0.0.7'"),
         (&["--proxies", "0"], "at least 1"),
         (&["--message-rate", "1"], "--message-size"),
+        (&["--resume"], "--tls"),
+        (&["--tls", "--resume", "--role", "server"], "--role server"),
         (&["--message-size", "-1"], "-1"),
         (&["--host", "/nowhere/host.json"], "/nowhere/host.json"),
         (&["--survey", "--host", "x"], "--host"),
@@ -226,7 +234,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         ),
     ];
     for (args, says) in cases {
-        let args = [&["plan"], args].concat();
+        let args = [&["plan"], *args].concat();
         let ran = start_words(&net, &args).wait(Duration::from_secs(10));
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
         let one_line = ran.stderr.starts_with("throng: ") && ran.stderr.lines().count() == 1;

@@ -125,10 +125,31 @@ fn connections_that_do_not_come_up_in_time_are_told_and_fail() {
 #[test]
 fn a_rate_is_that_of_all_messages_together() {
     let (link, net) = (Link::new(), Net::own());
-    let args = ["-l127.1:1231", "127.1:1231", "-T1", "-d", "-r", "5"];
-    let ran = link.run(&net, &[&args[..], &["-m", "a", "-m", "bc"]].concat());
-    assert_eq!(writes(&ran).into_keys().collect::<Vec<_>>(), [3], "{ran}");
-    assert!(ran.stderr.contains("[abc]"), "{ran}");
+    let args = ["-l127.1:1231", "127.1:1231", "-T2", "-d", "-r", "5"];
+    let run = |more: &[&str]| {
+        let messages = ["-m", r"\{message.marker}", "-m", "bcd"];
+        link.run(&net, &[&args[..], &messages, more].concat())
+    };
+    let ran = run(&[]);
+    // A marker has 30 bytes.
+    assert_eq!(writes(&ran).into_keys().collect::<Vec<_>>(), [33], "{ran}");
+    assert!(ran.stderr.contains(".bcd]"), "{ran}");
+    assert_five_a_second(&ran);
+    // Over WebSocket they are frames of their own, of 36 and 9 bytes, in one write. The request is longer; a
+    // close frame has 8 bytes.
+    let ran = run(&["--ws"]);
+    let short = writes(&ran).into_keys().filter(|n| *n < 100 && *n != 8);
+    assert_eq!(short.collect::<Vec<_>>(), [45], "{ran}");
+    assert!(ran.stderr.contains("Snd(0, 45): [\\x81\\x9e"), "{ran}");
+    assert_five_a_second(&ran);
+}
+
+/// Sent, and received. Over two seconds a message more or less is within 20 %.
+fn assert_five_a_second(ran: &Ran) {
+    let said = lines(&ran.stdout)["Aggregate message rate"].split(['↓', ',', '↑']);
+    let rates: Vec<f64> = said.filter_map(|n| n.trim().parse().ok()).collect();
+    assert_eq!(rates.len(), 2, "{ran}");
+    assert!(rates.iter().all(|n| (3.9..=6.1).contains(n)), "{ran}");
 }
 
 #[test]
@@ -287,48 +308,87 @@ fn a_load_may_print_its_lines_too() {
     }
 }
 
+/// A StatsD server that keeps what it is sent.
+struct Metrics(UdpSocket);
+
+impl Metrics {
+    fn listen() -> Metrics {
+        Metrics(UdpSocket::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// The options that have metrics sent here.
+    fn options(&self) -> String {
+        let port = self.0.local_addr().unwrap().port();
+        format!("--statsd --statsd-host 127.0.0.1 --statsd-port {port} --statsd-namespace t")
+    }
+
+    /// All that came, by name: counters' values, and those of gauges.
+    fn come(&self) -> [BTreeMap<String, Vec<f64>>; 2] {
+        self.0.set_nonblocking(true).unwrap();
+        let mut all = [BTreeMap::<_, Vec<f64>>::new(), BTreeMap::new()];
+        let mut buffer = [0; 65536];
+        while let Ok(n) = self.0.recv(&mut buffer) {
+            for line in String::from_utf8_lossy(&buffer[..n]).lines() {
+                let (name, rest) = line.split_once(':').expect("name:value|kind");
+                let name = name.strip_prefix("t.").expect("the namespace");
+                let (value, kind) = rest.split_once('|').expect("value|kind");
+                let kind = ["c", "g"].iter().position(|k| *k == kind).expect("a kind");
+                let values = all[kind].entry(name.to_owned()).or_default();
+                values.push(value.parse().unwrap());
+            }
+        }
+        all
+    }
+}
+
+fn sum(values: &[f64]) -> f64 {
+    values.iter().sum()
+}
+
 #[test]
-fn metrics_reach_a_server_while_it_runs() {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let port = socket.local_addr().unwrap().port();
+fn metrics_tell_all_of_a_run_to_its_last_moment() {
+    let metrics = Metrics::listen();
     let ran = run(
         &Net::host(),
         &format!(
-            "load --self -c 7 -m hello -r 10 --hold 2500ms --quiet --output json \
-             --statsd --statsd-host 127.0.0.1 --statsd-port {port} --statsd-namespace t"
+            "load --self -c 7 -m hello -r 10 --hold 2500ms --quiet --output json {}",
+            metrics.options()
         ),
     );
     let summary = ran.summary();
-    let mut counters: BTreeMap<String, f64> = BTreeMap::new();
-    let mut most_open: f64 = 0.0;
-    let mut last_open = f64::NAN;
-    socket.set_nonblocking(true).unwrap();
-    let mut buffer = [0; 65536];
-    while let Ok(n) = socket.recv(&mut buffer) {
-        for line in String::from_utf8_lossy(&buffer[..n]).lines() {
-            let (name, rest) = line.split_once(':').expect("name:value|kind");
-            let (value, kind) = rest.split_once('|').expect("value|kind");
-            let value: f64 = value.parse().unwrap();
-            match (kind, name) {
-                ("c", _) => *counters.entry(name.to_owned()).or_default() += value,
-                ("g", "t.connections.total.out") => {
-                    most_open = most_open.max(value);
-                    last_open = value;
-                }
-                ("g", _) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    assert_eq!((most_open, last_open), (7.0, 0.0));
-    // Each connection is opened and accepted here.
-    assert_eq!(counters["t.connections.opened"], 14.0);
-    let sent = counters["t.traffic.msgs.sent"];
-    let all = summary.traffic.messages_sent as f64;
-    assert!(sent > 0.0 && sent <= all, "{sent} of {all}");
-    assert_eq!(
-        counters["t.traffic.data"],
-        counters["t.traffic.data.sent"] + counters["t.traffic.data.rcvd"]
+    let [counters, gauges] = metrics.come();
+    let open = &gauges["connections.total.out"];
+    assert!(
+        open.contains(&7.0) && open.iter().all(|n| *n <= 7.0),
+        "{open:?}"
     );
+    assert_eq!(open.last(), Some(&0.0));
+    // Those that we accept are not opened, as with tcpkali.
+    assert_eq!(sum(&counters["connections.opened"]), 7.0);
+    let sent = sum(&counters["traffic.msgs.sent"]);
+    assert_eq!(sent, summary.traffic.messages_sent as f64);
+    assert_eq!(
+        sum(&counters["traffic.data"]),
+        sum(&counters["traffic.data.sent"]) + sum(&counters["traffic.data.rcvd"])
+    );
+}
+
+#[test]
+fn latencies_are_told_for_each_window_that_was_asked_for() {
+    let metrics = Metrics::listen();
+    let ran = run(
+        &Net::host(),
+        &format!(
+            "load --self=echo -c 3 -m hello -r 50 --latency-marker hello --hold 4s --quiet \
+             --statsd-latency-window 500ms {}",
+            metrics.options()
+        ),
+    );
+    assert_eq!(ran.code, 0, "{ran}");
+    let [counters, gauges] = metrics.come();
+    let windows = gauges["latency.message.mean"].len();
+    // Eight, unless the machine is busy; once a second it would be four.
+    assert!((5..=9).contains(&windows), "{windows}");
+    assert_eq!(gauges["latency.message.99.5"].len(), windows);
+    assert!(sum(&counters["traffic.msgs.rcvd"]) > 0.0);
 }

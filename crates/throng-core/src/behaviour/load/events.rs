@@ -81,17 +81,17 @@ impl<W: Wire, L: Looks> Load<W, L> {
             },
         );
         if W::MESSAGES {
-            at.counters.messages_received.add(came.messages.into());
             answers += looks.messages(seen, came.messages, at, measured);
             if !L::ANY {
                 answers += came.messages;
             }
-        } else {
-            // An answer may have a marker, too.
-            at.counters
-                .messages_received
-                .add(answers.max(marked).into());
         }
+        let messages = match W::MESSAGES && !self.task.count_found {
+            true => came.messages,
+            // An answer may have a marker, too.
+            false => answers.max(marked),
+        };
+        at.counters.messages_received.add(messages.into());
         if !out.bytes.is_empty() {
             if conn.flags & MIDDLE != 0 {
                 conn.flags |= HELD;

@@ -87,6 +87,9 @@ pub struct Task {
     /// Whether a closed loop waits for answers, as the looks or the wire tell them, and not for as many bytes
     /// as were sent.
     pub by_answers: bool,
+    /// Whether messages that came are counted by what the looks find in them, and not where the wire says that
+    /// they end: one of ours may be several of WebSocket's.
+    pub count_found: bool,
     /// Messages in one write, at most. One, unless they are equally long or nobody looks for echoes.
     pub most: u32,
     /// Microseconds since 1970 when the run began.
@@ -110,6 +113,7 @@ impl Task {
             first_byte: false,
             samples: false,
             by_answers: false,
+            count_found: false,
             most: u32::MAX,
             unix_us: 0,
             seed: 0,

@@ -72,6 +72,11 @@ fn messages_are_text_frames_and_what_has_frames_of_its_own_is_sent_so() {
     for (parts, expected) in [
         (vec![bytes(b"abc")], vec![(0x81, &b"abc"[..])]),
         (vec![], vec![(0x81, b"")]),
+        (vec![bytes(b"")], vec![(0x81, b"")]),
+        (
+            vec![bytes(b""), frame(FrameKind::Ping, vec![])],
+            vec![(0x89, b"")],
+        ),
         (vec![bytes(b"u"), uid(&[])], vec![(0x81, b"u123456")]),
         (vec![frame(FrameKind::Ping, vec![])], vec![(0x89, b"")]),
         (
@@ -100,7 +105,14 @@ fn messages_are_text_frames_and_what_has_frames_of_its_own_is_sent_so() {
             vec![(0x81, b"a"), (0x82, b"x"), (0x81, b"6")],
         ),
     ] {
-        for framing in [Framing::WebSocketClient, Framing::WebSocketServer] {
+        let framed = Message {
+            parts: parts.clone(),
+        };
+        let framed = framed.framed().parts;
+        for (framing, parts) in [Framing::WebSocketClient, Framing::WebSocketServer]
+            .into_iter()
+            .flat_map(|framing| [(framing, &parts), (framing, &framed)])
+        {
             let frames = decode(&one(parts.clone(), framing)).unwrap();
             let seen: Vec<_> = frames
                 .iter()
