@@ -77,8 +77,7 @@ pub enum Reads {
     #[default]
     All,
     /// All that comes, but only how much it is: [`Behaviour::counted`] is called instead of
-    /// [`Behaviour::received`], and the bytes go no further than the kernel. Who has to see them all the same
-    /// (TLS) hands them to [`Behaviour::received`] as ever.
+    /// [`Behaviour::received`], and the bytes need go no further than the kernel.
     Counts,
     /// As [`Reads::Counts`], and it is not told: the engine counts. Nobody waits for what comes, so it may gather a
     /// little before it is read.

@@ -169,10 +169,12 @@ impl<B: Behaviour> Tls<B> {
     /// Gives the plaintext that was gathered to the inner behaviour.
     pub(super) fn deliver(&mut self, conn: &mut TlsConn<B::Conn>, at: &At, out: &mut Outbox) {
         let plain = std::mem::take(&mut self.work.plain);
-        let wanted = matches!(self.reads, Reads::All | Reads::Asked);
-        if !plain.is_empty() && wanted && conn.marks & (OPENED | CLOSING) == OPENED {
-            self.ask_with(conn, &plain, out, |inner, conn, out| {
-                inner.received(conn, &plain, at, out);
+        let reads = self.reads;
+        let told = !matches!(reads, Reads::Discards | Reads::Never);
+        if !plain.is_empty() && told && conn.marks & (OPENED | CLOSING) == OPENED {
+            self.ask_with(conn, &plain, out, |inner, conn, out| match reads {
+                Reads::Counts => inner.counted(conn, plain.len(), at, out),
+                _ => inner.received(conn, &plain, at, out),
             });
         }
         self.work.plain = plain;
