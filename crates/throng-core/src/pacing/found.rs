@@ -50,7 +50,7 @@ pub struct Found {
     pub limit: Option<Limit>,
     /// How many trials it took, repeated ones included, drains not.
     pub trials: u32,
-    /// How sure it is that the true rate lies in the bracket, from 0 to 1, by how much measurements scattered.
+    /// How sure it is that the true rate lies in the bracket, from 0 to 1, by all that was measured.
     pub confidence: f64,
     /// Between which rates the true one lies with 90 % probability; `None` while nothing has broken, or held.
     pub likely: Option<(f64, f64)>,

@@ -4,25 +4,28 @@
 //! is [done](Order::Done). It reads no clock; what it is told may as well be simulated.
 //!
 //! It doubles the rate until one breaks. From then on it reckons with probabilities: rates lie on a grid half as
-//! wide as the tolerance, each that was tried has a probability that it holds ([`super::verdict`]), and all
-//! together say how likely the true rate lies between each two neighbours (their product, as a rate below one
-//! that holds, holds too). The next rate is the median of that, so that a wrong turn is found out and taken back
-//! (probabilistic bisection: Horstein 1963; Waeber, Frazier and Henderson 2013). It ends when the bracket is
-//! narrow enough and sure enough, or when its time is used up: then with the best bracket and what is known of
-//! it, which may be little. Near its limit a server with random service times needs minutes to be known to 2 %.
+//! wide as the tolerance, and all that was measured says how likely the true rate lies between each two neighbours
+//! ([`super::belief`]), by what a queue shows so far above or below its limit ([`super::queue`], [`super::evidence`]).
+//! The next rate is the median of that, so that a wrong turn is found out and taken back (probabilistic bisection:
+//! Horstein 1963; Waeber, Frazier and Henderson 2013). It ends when the bracket is narrow enough and sure enough, or
+//! when its time is used up: then with the best bracket and what is known of it, which may be little. Near its
+//! limit a server with random service times needs minutes to be known to 2 %.
 //!
 //! Against what would mislead it:
 //!
 //! - A trial is much longer than the bound, and settles for several bounds first, as an empty queue takes time
-//!   to fill. If latency still rises all through a trial, it does not count as held but goes on.
-//! - An overload leaves a queue behind, which would spoil the next trial. So after a rate that clearly broke it
-//!   [drains](Purpose::Drain): a low rate until latency is back under the bound.
+//!   to fill. If latency still rises all through a trial, what was over the bound is not counted, and the rise
+//!   speaks against the rate.
+//! - An overload leaves a queue behind, which would spoil the next trial. So after a rate that clearly broke, or at
+//!   which latency rose, it [drains](Purpose::Drain): a low rate until latency is back under the bound.
 //! - While the rate stays the same, one trial goes on where the last one ended, with no further settling.
 
 use super::belief::Belief;
+use super::evidence::Evidence;
 pub use super::found::{Ending, Found, Limit};
+use super::queue::Queue;
 pub use super::terms::Terms;
-use super::verdict::{self, Evidence};
+use super::verdict;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -43,14 +46,16 @@ const SURE: f64 = 0.9;
 const CLEAR: f64 = 0.9;
 /// … nor at all.
 const SETTLED: f64 = 0.98;
+/// The true rate is not looked for far beyond one that breaks, or holds, with a probability as small as this.
+const NEGLIGIBLE: f64 = 0.001;
 /// How much confidence is worth a bracket that is narrower by a step of the grid.
 const NARROWER: f64 = 0.02;
+/// When there is no better bracket, its ends may hold and break with as little probability as this.
+const DOUBTFUL: f64 = 0.3;
 /// How often a rate is tried in a row while nothing has broken, or nothing held.
 const MOST_IN_A_ROW: u32 = 4;
 /// So many trials must have been made at each end of the bracket.
 const CONFIRM: u32 = 2;
-/// How often a rate at which latency still rises is measured on before it counts as it is.
-const MOST_RISES: u32 = 8;
 /// Latency over the bound by this factor leaves a queue that must be drained.
 const FAR_OVER: f64 = 2.0;
 /// How often a drain looks for latency to be back under the bound, beyond what it takes to answer all that
@@ -134,8 +139,6 @@ struct Point {
     /// The probability that it holds.
     holds: f64,
     trials: u32,
-    /// How often latency was still rising.
-    rises: u32,
     /// What broke last time it did.
     limit: Option<Limit>,
     /// Latency at the percentile, added up over all trials that had one, and how many those were.
@@ -171,6 +174,7 @@ pub struct RateSearch {
     /// The logarithm of the ratio of neighbours on the grid, and the first and last step on it.
     grain: f64,
     ends: (i32, i32),
+    belief: Belief,
 }
 
 impl RateSearch {
@@ -195,6 +199,7 @@ impl RateSearch {
             trials: 0,
             in_a_row: 0,
             spent: Duration::ZERO,
+            belief: Belief::new(0, 1, Queue::new(Duration::ZERO, 1.0, grain), &[]),
             grain,
         }
     }
@@ -326,7 +331,7 @@ impl RateSearch {
     fn tried(&mut self, step: i32, seen: &Observation) {
         self.trials += 1;
         let rate = self.rate(step);
-        let (bound, allowed) = (self.terms.bound, self.allowed());
+        let bound = self.terms.bound;
         let measured = self.measure(rate);
         let reading = verdict::read(seen, bound, measured);
         let i = self.points.partition_point(|p| p.step < step);
@@ -337,7 +342,6 @@ impl RateSearch {
                 evidence: Evidence::default(),
                 holds: 0.5,
                 trials: 0,
-                rises: 0,
                 limit: None,
                 latency: (Duration::ZERO, 0),
             };
@@ -346,30 +350,26 @@ impl RateSearch {
         let point = &mut self.points[i];
         let on = matches!(self.state, State::Trying { on: true, .. });
         self.in_a_row = if on { self.in_a_row + 1 } else { 1 };
-        if reading.rising && reading.broke.is_none() && point.rises < MOST_RISES {
-            // It may hold, but it has not settled.
-            point.rises += 1;
-            self.state = State::Trying { step, on: true };
-            return self.stop_if_tired();
-        }
         point.trials += 1;
-        point.evidence.add(seen, bound, measured, &reading);
-        point.holds = point.evidence.holds(allowed);
+        point.evidence.add(seen, measured, &reading);
         if let Some(latency) = seen.latency {
             point.latency = (point.latency.0 + latency, point.latency.1 + 1);
         }
         if reading.broke.is_some() {
             point.limit = reading.broke;
+        } else if reading.rising {
+            point.limit = Some(Limit::Latency);
         }
+        self.believe();
         let far_over = match reading.broke {
             Some(Limit::Latency) => seen.latency.is_none_or(|l| l > bound.mul_f64(FAR_OVER)),
             broke => broke.is_some(),
         };
-        self.state = match self.next_step(i) {
+        self.state = match self.next_step(i, reading.near) {
             Err(ending) => State::Done(ending),
             // What it is at is what it is to be: an overload that stays shows ever more clearly.
             Ok(next) if next == step => State::Trying { step, on: true },
-            Ok(then) if far_over || reading.broke.is_some() && reading.rising => {
+            Ok(then) if far_over || reading.rising => {
                 let low = self
                     .low()
                     .map_or(self.rate(then), |low| self.points[low].rate);
@@ -435,7 +435,7 @@ impl RateSearch {
     }
 
     /// The step to try after a measurement of point `last`, or that it is over.
-    fn next_step(&self, last: usize) -> Result<i32, Ending> {
+    fn next_step(&self, last: usize, near: bool) -> Result<i32, Ending> {
         let (first, most) = self.ends;
         let (lowest, highest) = (self.points[0].step, self.points[self.points.len() - 1].step);
         let last = &self.points[last];
@@ -445,7 +445,7 @@ impl RateSearch {
             (_, None) => {
                 if last.step < most {
                     // Only a rate that holds clearly is passed, unless it stays doubtful.
-                    let passed = holds >= CLEAR || !again;
+                    let passed = holds >= CLEAR || !near || !again;
                     let next = (highest + self.steps(GROWTH)).min(most);
                     Ok(if passed { next } else { last.step })
                 } else if last.trials >= CONFIRM && holds >= SURE || !again {
@@ -471,7 +471,7 @@ impl RateSearch {
 
     /// The step to try when something has held and something has broken.
     fn halve(&self, last: &Point) -> Result<i32, Ending> {
-        let belief = self.belief();
+        let belief = &self.belief;
         if let Some((low, high)) = self.bracket()
             && self.is_narrow(low, high)
         {
@@ -501,15 +501,31 @@ impl RateSearch {
         Ok(if low <= high { below } else { below + 1 })
     }
 
-    /// Where the true rate lies, by all that was measured.
-    fn belief(&self) -> Belief {
+    /// Reckons anew where the true rate lies, by all that was measured.
+    fn believe(&mut self) {
         let (first, last) = (&self.points[0], &self.points[self.points.len() - 1]);
-        let wide = self.steps(GROWTH);
         // It may lie beyond what was tried, as far as the ends of that are not clear.
-        let from = (first.step - wide).max(self.ends.0);
-        let to = (last.step + wide).min(self.ends.1).max(from + 1);
-        let tried: Vec<(i32, f64)> = self.points.iter().map(|p| (p.step, p.holds)).collect();
-        Belief::new(from, to, &tried)
+        let wide = self.steps(GROWTH);
+        let (mut from, mut to) = (first.step - wide, last.step + wide);
+        if let (Some(low), Some(high)) = (self.low(), self.high()) {
+            // What is far beyond a rate that is as good as certain need not be reckoned with each time.
+            let (below, above) = (&self.points[..=low], &self.points[high..]);
+            if let Some(clear) = below.iter().rfind(|p| p.holds > 1.0 - NEGLIGIBLE) {
+                from = from.max(clear.step - wide / 2);
+            }
+            if let Some(clear) = above.iter().find(|p| p.holds < NEGLIGIBLE) {
+                to = to.min(clear.step + wide / 2);
+            }
+        }
+        let tried: Vec<_> = self.points.iter().map(|p| (p.step, &p.evidence)).collect();
+        let queue = Queue {
+            excess: self.belief.excess,
+            ..Queue::new(self.terms.bound, self.allowed(), self.grain)
+        };
+        self.belief = Belief::new(from, to, queue, &tried);
+        for point in &mut self.points {
+            point.holds = self.belief.holds(point.step);
+        }
     }
 
     fn is_narrow(&self, low: usize, high: usize) -> bool {
@@ -520,24 +536,32 @@ impl RateSearch {
     /// The two rates between which the true one most likely lies, of those that were tried and are no wider
     /// apart than asked for; else the two that are closest together.
     fn bracket(&self) -> Option<(usize, usize)> {
-        let (usual_low, usual_high) = (self.low()?, self.high()?);
-        let belief = self.belief();
-        let mut best = (f64::NEG_INFINITY, (usual_low, usual_high));
+        let usual = (self.low()?, self.high()?);
+        // A rate that was taken to hold or to break may just have come to be doubtful.
+        let doubt = [0.5, DOUBTFUL];
+        let found = doubt.iter().find_map(|least| self.narrow_bracket(*least));
+        Some(found.unwrap_or(usual))
+    }
+
+    /// The likeliest of those that are narrow enough, whose lower end holds and whose upper breaks with a probability
+    /// of more than `least`.
+    fn narrow_bracket(&self, least: f64) -> Option<(usize, usize)> {
+        let mut best = None;
         for low in 0..self.points.len() {
             for high in low + 1..self.points.len() {
                 let (from, to) = (&self.points[low], &self.points[high]);
-                if from.holds <= 0.5 || to.holds > 0.5 || !self.is_narrow(low, high) {
+                if from.holds <= least || to.holds > 1.0 - least || !self.is_narrow(low, high) {
                     continue;
                 }
                 // Of two that are about as likely, the narrower one.
                 let (from, to) = (from.step, to.step);
-                let likely = belief.between(from, to) - NARROWER * f64::from(to - from);
-                if likely > best.0 {
-                    best = (likely, (low, high));
+                let likely = self.belief.between(from, to) - NARROWER * f64::from(to - from);
+                if best.is_none_or(|(most, _)| likely > most) {
+                    best = Some((likely, (low, high)));
                 }
             }
         }
-        Some(best.1)
+        best.map(|(_, bracket)| bracket)
     }
 
     /// The result so far, for a run that ends before the search does.
@@ -556,7 +580,7 @@ impl RateSearch {
         let (low, high) = (low.map(|i| &self.points[i]), high.map(|i| &self.points[i]));
         let (confidence, likely) = match (low, high) {
             (Some(low), Some(high)) => {
-                let belief = self.belief();
+                let belief = &self.belief;
                 let likely = (belief.quantile(0.05), belief.quantile(0.95) + 1);
                 (
                     belief.between(low.step, high.step),

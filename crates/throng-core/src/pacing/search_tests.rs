@@ -32,6 +32,9 @@ enum Service {
     Fixed(f64),
     /// Exponentially distributed with this mean.
     Random(f64),
+    /// With this mean, and four times the variance of that: most are half as long, one in nine is four times as
+    /// long (hyperexponential with balanced means).
+    Mixed(f64),
     /// As many at once as come, each so long.
     Endless(f64),
 }
@@ -90,6 +93,12 @@ impl Server {
                 Service::Endless(takes) => at + takes,
                 Service::Fixed(takes) => self.free.max(at) + takes,
                 Service::Random(mean) => self.free.max(at) + self.exponential(mean),
+                Service::Mixed(mean) => {
+                    let often = 0.5 * (1.0 + 0.6f64.sqrt());
+                    let is_short = self.exponential(1.0) > -often.ln();
+                    let of = if is_short { often } else { 1.0 - often };
+                    self.free.max(at) + self.exponential(mean / (2.0 * of))
+                }
             };
             self.free = done;
             let jitter = if self.jitter > 0.0 {
@@ -286,7 +295,7 @@ impl Kept {
 fn it_finds_the_rate_of_a_server_with_random_service_times() {
     let terms = terms(20.0, 100.0).within(Duration::from_secs(60));
     let truth = true_rate_of_random(1000.0, &terms);
-    finds("M/M/1", 100, &terms, truth, |seed| {
+    finds("M/M/1", 20, &terms, truth, |seed| {
         Server::new(Service::Random(1e-3), seed)
     })
     .assert();
@@ -304,7 +313,7 @@ fn it_finds_the_rate_of_a_server_with_random_service_times_and_even_arrivals() {
     let terms = terms(10.0, 100.0).within(Duration::from_secs(60));
     let truth = true_rate_of_random_for_even(1000.0, &terms);
     assert!((truth - 841.3).abs() < 0.5, "{truth}");
-    finds("D/M/1", 100, &terms, truth, |seed| Server {
+    finds("D/M/1", 20, &terms, truth, |seed| Server {
         even: true,
         ..Server::new(Service::Random(1e-3), seed)
     })
@@ -327,9 +336,9 @@ fn it_finds_the_rate_of_a_server_whose_queue_grows_only_beyond_it() {
                 held <= capacity * 1.0001 && capacity < broke,
                 "{capacity}: {words}"
             );
-            assert!(held > capacity / 1.0151, "{capacity}: {words}");
+            assert!(held > capacity / 1.0202, "{capacity}: {words}");
             assert!(
-                found.confidence > 0.9 && found.ending == Ending::Found,
+                found.confidence > 0.85 && found.ending == Ending::Found,
                 "{words}"
             );
             assert!(server.now < 60.0);
@@ -342,7 +351,7 @@ fn it_finds_the_rate_of_a_server_with_fixed_service_times() {
     let terms = terms(10.0, 50.0).within(Duration::from_secs(60));
     let truth = true_rate_of_fixed(1000.0, &terms);
     assert!((800.0..950.0).contains(&truth), "{truth}");
-    finds("M/D/1", 50, &terms, truth, |seed| {
+    finds("M/D/1", 20, &terms, truth, |seed| {
         Server::new(Service::Fixed(1e-3), seed)
     })
     .assert();
@@ -352,7 +361,7 @@ fn it_finds_the_rate_of_a_server_with_fixed_service_times() {
 fn it_finds_the_rate_of_a_slow_server_with_few_samples() {
     let terms = terms(400.0, 3.0);
     let truth = true_rate_of_random(100.0, &terms);
-    finds("slow M/M/1", 50, &terms, truth, |seed| {
+    finds("slow M/M/1", 20, &terms, truth, |seed| {
         Server::new(Service::Random(1e-2), seed)
     })
     .assert();
@@ -361,14 +370,67 @@ fn it_finds_the_rate_of_a_slow_server_with_few_samples() {
 #[test]
 fn noise_and_hiccups_do_not_lead_it_astray() {
     let terms = terms(5.0, 1000.0);
-    let truth = true_rate_of_random(10_000.0, &terms);
+    // A trial in 13 has a stall, from which the server takes a third of a second to recover near its limit. That is
+    // 1.6 % of the time, of the 5 % that are allowed; without stalls it would be 9401/s. From a run of 60 million.
+    let truth = 9327.0;
     finds("with hiccups", 5, &terms, truth, |seed| Server {
-        // One trial in 13 has a stall, from which the server takes a third of a second to recover near its
-        // limit. That is 1.6 % of the time, so the true rate stays about what it is.
         stalls: Some((20.0, 0.02)),
         jitter: 1e-4,
         ..Server::new(Service::Random(1e-4), seed)
     });
+}
+
+/// Over all kinds of queues, percentiles and times the truth is in the bracket as often as is said, or more often,
+/// but for a twentieth. Not one of them is off by more than a seventh, in so few searches. Seeds are fixed, so
+/// that is no matter of chance.
+#[test]
+fn it_is_no_surer_than_it_may_be() {
+    let mm = |t: &Terms| true_rate_of_random(10_000.0, t);
+    let md = |t: &Terms| true_rate_of_fixed(10_000.0, t);
+    let dm = |t: &Terms| true_rate_of_random_for_even(10_000.0, t);
+    // From runs of 40 million messages.
+    let mh = |_: &Terms| 6170.0;
+    type Truth<'a> = &'a dyn Fn(&Terms) -> f64;
+    let all: [(&str, f64, f64, bool, Service, Truth); 7] = [
+        ("M/M/1 p95", 95.0, 2.0, false, Service::Random(1e-4), &mm),
+        ("D/M/1 p95", 95.0, 2.0, true, Service::Random(1e-4), &dm),
+        ("M/D/1 p95", 95.0, 2.0, false, Service::Fixed(1e-4), &md),
+        ("M/H/1 p95", 95.0, 2.0, false, Service::Mixed(1e-4), &mh),
+        ("M/M/1 p50", 50.0, 1.0, false, Service::Random(1e-4), &mm),
+        ("M/M/1 p99", 99.0, 2.0, false, Service::Random(1e-4), &mm),
+        ("M/D/1 p99", 99.0, 1.0, false, Service::Fixed(1e-4), &md),
+    ];
+    let (mut kept, mut said, mut count) = (0, 0.0, 0);
+    for (name, percentile, bound_ms, even, service, truth) in all {
+        let (mut inside, mut sure, searches) = (0, 0.0, 12);
+        for seed in 1..=searches {
+            // The grid lies elsewhere each time.
+            let mut terms = terms(bound_ms, 500.0 + seed as f64);
+            terms.percentile = percentile;
+            let terms = terms.within(Duration::from_secs(15));
+            let truth = truth(&terms);
+            let mut server = Server {
+                even,
+                ..Server::new(service, seed)
+            };
+            let (found, _) = search(&terms, &mut server);
+            let (held, broke) = (found.held_per_s.unwrap(), found.broke_per_s.unwrap());
+            inside += u32::from((held..=broke).contains(&truth));
+            sure += found.confidence;
+        }
+        println!("{name}: said {sure:.1}, in the bracket {inside} of {searches}");
+        let most = f64::from(inside) + searches as f64 / 7.0;
+        assert!(
+            sure <= most,
+            "{name}: {sure:.1}, but {inside} of {searches}"
+        );
+        (kept, said, count) = (kept + inside, said + sure, count + searches);
+    }
+    println!("all: said {said:.1}, in the bracket {kept} of {count}");
+    assert!(
+        said <= f64::from(kept) + count as f64 / 20.0,
+        "{said:.1}, {kept} of {count}"
+    );
 }
 
 #[test]
@@ -541,7 +603,7 @@ fn a_server_that_answers_nothing_or_does_not_recover_ends_the_search() {
 
 #[test]
 fn whatever_is_observed_it_ends() {
-    for seed in 1..60u64 {
+    for seed in 1..15u64 {
         let mut server = Server::new(Service::Fixed(1.0), seed);
         let mut search = RateSearch::new(terms(10.0, 100.0));
         let mut orders = 0;
