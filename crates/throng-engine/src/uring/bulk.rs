@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-/// How long data may gather. At 10 GB/s that is 1 MB, less than what a socket holds.
-pub(super) const GATHER_WITHIN: Duration = Duration::from_micros(100);
+/// How long data may gather. Longer, and a connection of 4 GB/s fills its receive buffer meanwhile.
+pub(super) const GATHER_WITHIN: Duration = Duration::from_micros(200);
 /// So many receives in one sleep are few …
 const FEW: u32 = 2;
 /// … and with more it is over at once.
