@@ -3,7 +3,8 @@
 //! A sink is faster than any sender. With one or two connections that are sent to as fast as it goes it would sleep after
 //! each piece, and the sender would have to wake it for the next one: here that is half of what both spend. So where
 //! what came since the last sleep was long and of few connections, the next sleep takes a while in any case, as
-//! network cards do (interrupt coalescing). With more connections there is always something to read.
+//! network cards do (interrupt coalescing). With more connections there is always something to read. And who sends,
+//! too, is not to be kept from it: a sleep ends late for what was sent as well.
 
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const LONG: u64 = 64 * 1024;
 pub(super) struct Bulk {
     receives: u32,
     bytes: u64,
+    /// This worker sends.
+    sends: bool,
 }
 
 impl Bulk {
@@ -30,10 +33,16 @@ impl Bulk {
         self.bytes += n as u64;
     }
 
+    /// Something was sent.
+    pub fn sent(&mut self) {
+        self.sends = true;
+    }
+
     /// Whether what comes next may gather. Counts anew from here.
     pub fn gathers(&mut self) -> bool {
-        let Bulk { receives, bytes } = std::mem::take(self);
-        (1..=FEW).contains(&receives) && bytes >= u64::from(receives) * LONG
+        let receives = std::mem::take(&mut self.receives);
+        let bytes = std::mem::take(&mut self.bytes);
+        !self.sends && (1..=FEW).contains(&receives) && bytes >= u64::from(receives) * LONG
     }
 }
 
@@ -56,6 +65,16 @@ mod tests {
         for (receives, gathers) in cases {
             receives.iter().for_each(|n| bulk.came(*n));
             assert_eq!(bulk.gathers(), gathers, "{receives:?}");
+        }
+    }
+
+    #[test]
+    fn who_sends_does_not_wait_for_what_comes() {
+        let mut bulk = Bulk::default();
+        bulk.sent();
+        for _ in 0..2 {
+            bulk.came(1_000_000);
+            assert!(!bulk.gathers());
         }
     }
 }

@@ -293,6 +293,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn tell_sent(&mut self, index: u32, n: usize, now: Time) {
+        self.bulk.sent();
         self.desk.sent(index, n, now, &mut self.out);
         self.apply(index, None);
         self.sends_on |= n <= SHORT && *self.marks(index) & SENDING != 0;
