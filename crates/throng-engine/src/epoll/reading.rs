@@ -69,12 +69,15 @@ impl<B: Behaviour> Worker<B> {
                 self.desk.count_read(n);
                 true
             }
+            Ok(n) if reads == Reads::Counts => {
+                let mut out = self.outbox();
+                self.desk.counted(index, n, now, &mut out);
+                self.apply(index, out, 0, now);
+                true
+            }
             Ok(n) => {
                 let mut out = self.outbox();
-                match reads {
-                    Reads::Counts => self.desk.counted(index, n, now, &mut out),
-                    _ => self.desk.received(index, &self.buffer[..n], now, &mut out),
-                }
+                self.desk.received(index, &self.buffer[..n], now, &mut out);
                 self.apply(index, out, n, now);
                 true
             }

@@ -1,10 +1,10 @@
 //! Whether to let data gather before it is read.
 //!
-//! A sink is faster than any sender. With one or two connections that are sent to as fast as it goes it would sleep after
-//! each piece, and the sender would have to wake it for the next one: here that is half of what both spend. So where
-//! what came since the last sleep was long and of few connections, the next sleep takes a while in any case, as
-//! network cards do (interrupt coalescing). With more connections there is always something to read. And who sends,
-//! too, is not to be kept from it: a sleep ends late for what was sent as well.
+//! A sink is faster than any sender. With one or two connections that are sent to as fast as it goes it would sleep
+//! after each piece, and the sender would have to wake it for the next one: here that is a third of what both spend. So
+//! where what came since the last sleep was long and of few connections, the next sleep takes a while in any case, as
+//! network cards do (interrupt coalescing). With more connections there is always something to read. And a worker
+//! that sends, too, is not to be kept from it.
 
 use std::time::Duration;
 
