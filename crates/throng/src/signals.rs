@@ -2,8 +2,7 @@
 
 use crate::Failure;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::exit;
+use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,23 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Takes both signals over. One thread deals with them, one after the other: two handlers may run at the same
-    /// time, on two threads, and each would take its signal for the first.
+    /// Takes both signals over.
     pub fn install() -> Result<Interrupt, Failure> {
-        let fault = |e| Failure::fault(format!("can't handle signals: {e}"));
         let asked = Arc::new(AtomicBool::new(false));
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(fault)?;
-        let flag = Arc::clone(&asked);
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                for _ in signals.forever() {
-                    if flag.swap(true, Ordering::Relaxed) {
-                        exit(130);
-                    }
-                }
-            })
-            .map_err(fault)?;
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the second signal finds the flag that the first one set.
+            flag::register_conditional_shutdown(signal, 130, Arc::clone(&asked))
+                .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+                .map_err(|e| Failure::fault(format!("can't handle signals: {e}")))?;
+        }
         Ok(Interrupt(asked))
     }
 
