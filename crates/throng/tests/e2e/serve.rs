@@ -43,9 +43,9 @@ fn a_sink_discards_and_an_echo_gives_back() {
     for (mode, part) in [("sink", 0), ("echo", 1)] {
         let net = Net::own();
         let server = serve(&net, &format!("127.0.0.1:9000 --mode {mode}"));
-        let client = load(&net, "127.0.0.1:9000 -c 50 -m hello -r 20 --hold 500ms").reached();
+        let client = load(&net, "127.0.0.1:9000 -c 50 -m hello -r 20 --hold 600ms").reached();
         let served = stop_serving(server);
-        assert!(client.traffic.bytes_sent >= 50 * 5 * 9, "{mode}");
+        assert!(client.traffic.bytes_sent >= 50 * 5 * 10, "{mode}");
         assert_eq!(served.traffic.bytes_received, client.traffic.bytes_sent);
         assert_eq!(
             client.traffic.bytes_received,
