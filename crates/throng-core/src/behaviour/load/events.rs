@@ -262,11 +262,11 @@ impl<W: Wire, L: Looks> Load<W, L> {
             }
             return;
         }
+        self.pace.take_turn();
         match conn.doing {
             Doing::Idle if conn.flags & BEGUN != 0 => self.next(conn, at, out),
             // Its last message is still under way: somebody else's turn.
-            _ if self.pace.has_turn() => out.pass = 1,
-            _ => {}
+            _ => out.pass = self.pace.pass_turns().unwrap_or(0),
         }
     }
 

@@ -82,6 +82,8 @@ pub(super) enum Pace {
         /// Connections that have a message under way, and how many may.
         active: u32,
         most: u32,
+        /// Turns that were passed on and not taken yet.
+        passed: u32,
     },
     Arrivals(Box<Arrived>),
 }
@@ -123,6 +125,7 @@ impl Pace {
             Pacing::ClosedLoop { in_flight } => Pace::Loop {
                 active: 0,
                 most: in_flight.unwrap_or(u32::MAX),
+                passed: 0,
             },
             Pacing::Arrivals { spacing, rate } => Pace::Arrivals(Box::new(Arrived {
                 spacing: *spacing,
@@ -227,7 +230,7 @@ impl Pace {
 
     /// Whether a closed loop may begin another message.
     pub fn has_turn(&self) -> bool {
-        matches!(self, Pace::Loop { active, most } if active < most)
+        matches!(self, Pace::Loop { active, most, .. } if active < most)
     }
 
     pub fn begin_turn(&mut self) {
@@ -236,21 +239,45 @@ impl Pace {
         }
     }
 
-    /// A message is over. Returns how many more may be begun, if they are passed on in turn.
-    pub fn end_turn(&mut self) -> Option<u32> {
+    /// A message is over.
+    pub fn end_turn(&mut self) {
+        if let Pace::Loop { active, .. } = self {
+            *active = active.saturating_sub(1);
+        }
+    }
+
+    /// How many turns to pass on, so that as many messages are begun as may be; `None` if none ever are.
+    pub fn pass_turns(&mut self) -> Option<u32> {
         match self {
-            Pace::Loop { active, most } => {
-                *active = active.saturating_sub(1);
-                (*most < u32::MAX).then(|| *most - *active)
+            Pace::Loop {
+                active,
+                most,
+                passed,
+            } if *most < u32::MAX => {
+                let free = most.saturating_sub(*active + *passed);
+                *passed += free;
+                Some(free)
             }
             _ => None,
         }
     }
 
+    /// A turn that was passed on has come to somebody.
+    pub fn take_turn(&mut self) {
+        if let Pace::Loop { passed, .. } = self {
+            *passed = passed.saturating_sub(1);
+        }
+    }
+
     /// A connection is up.
     pub fn opened(&mut self) {
-        if let Pace::Arrivals(arrived) = self {
-            arrived.open += 1;
+        match self {
+            Pace::Arrivals(arrived) => arrived.open += 1,
+            // Perhaps the first one after all were gone, who took their turns with them.
+            Pace::Loop {
+                active: 0, passed, ..
+            } => *passed = 0,
+            _ => {}
         }
     }
 

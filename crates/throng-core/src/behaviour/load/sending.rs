@@ -246,12 +246,13 @@ impl<W: Wire, L: Looks> Load<W, L> {
             }
             at.counters.messages_received.add(1);
         }
-        match self.pace.end_turn() {
+        self.pace.end_turn();
+        match self.pace.pass_turns() {
             None => self.next(conn, at, out),
             // The next message is another connection's; so are those of connections that closed.
-            Some(free) => {
+            Some(turns) => {
                 conn.doing = Doing::Idle;
-                out.pass = free;
+                out.pass = turns;
             }
         }
     }

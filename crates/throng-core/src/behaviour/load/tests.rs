@@ -332,6 +332,41 @@ fn only_so_many_messages_are_under_way_and_turns_are_passed_on() {
 }
 
 #[test]
+fn answers_in_a_row_pass_on_one_turn_each() {
+    let two = Pacing::ClosedLoop { in_flight: Some(2) };
+    let mut rig = Rig::new(task(two, &[], &["ping"]));
+    for id in 0..4 {
+        rig.opened(id, 0);
+    }
+    rig.sent(0, 1);
+    rig.sent(1, 1);
+    assert_eq!(rig.received(0, 2, b"ping").pass, 1);
+    assert_eq!(
+        rig.received(1, 2, b"ping").pass,
+        1,
+        "the first is not taken yet"
+    );
+    assert_ne!(rig.turn(2, 3).send, Send::Nothing);
+    assert_eq!(rig.turn(2, 3).pass, 1, "it has a message under way");
+    assert_ne!(rig.turn(3, 3).send, Send::Nothing);
+}
+
+#[test]
+fn turns_that_went_with_all_connections_are_not_waited_for() {
+    let one = Pacing::ClosedLoop { in_flight: Some(1) };
+    let mut rig = Rig::new(task(one, &[], &["ping"]));
+    rig.opened(0, 0);
+    rig.sent(0, 1);
+    assert_eq!(rig.received(0, 2, b"ping").pass, 1);
+    // Nobody is there to take it.
+    rig.closed(0, 3);
+    rig.opened(0, 4);
+    assert_eq!(rig.text(), "ping");
+    rig.sent(0, 5);
+    assert_eq!(rig.received(0, 6, b"ping").pass, 1);
+}
+
+#[test]
 fn an_echo_that_overtakes_the_end_of_its_own_send_is_not_lost() {
     let mut rig = Rig::new(task(LOOP, &[], &["ping"]));
     rig.opened(0, 0);
