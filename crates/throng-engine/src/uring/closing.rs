@@ -2,7 +2,7 @@
 
 use super::abi::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE};
 use super::op::{self, Op, Tag};
-use super::worker::{CLOSE_WHEN_SENT, RECEIVING, REPLYING, SENDING, SHUT, SPILLING, Worker};
+use super::worker::{CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
 use crate::desk::State;
 use crate::job::Closing;
 use crate::socket;
@@ -19,7 +19,7 @@ impl<B: Behaviour> Worker<B> {
     /// Closes a connection that was only waiting for its sends.
     pub(super) fn close_if_sent(&mut self, index: u32) {
         let marks = *self.marks(index);
-        if marks & CLOSE_WHEN_SENT != 0 && marks & (SENDING | REPLYING | SPILLING | SHUT) == 0 {
+        if marks & CLOSE_WHEN_SENT != 0 && marks & (SENDING | SUBMITTING | SPILLING | SHUT) == 0 {
             self.shut(index);
         }
     }

@@ -11,6 +11,7 @@ mod opening;
 mod outgoing;
 mod pair;
 mod ring;
+mod silent;
 mod spill;
 mod traffic;
 mod worker;

@@ -55,8 +55,8 @@ pub(super) enum Op {
     Recv,
     /// A send from the behaviour's memory.
     Send,
-    /// A send of bytes just received, from the buffer they lie in.
-    Back,
+    /// A send that completes only if it fails or ends short.
+    Silent,
     /// A send of what could not be sent at once.
     Spill,
     /// A send of bytes that the behaviour wrote.
@@ -68,7 +68,7 @@ pub(super) enum Op {
 }
 
 /// Which operation on which generation of which slot. 8 bits of operation, 16 of generation, 16 of
-/// extra (a buffer, a listener, a length), 24 of slot.
+/// extra (a listener, a length, a position), 24 of slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag {
     pub op: Op,
@@ -103,7 +103,7 @@ impl Tag {
             4 => Op::Accept,
             5 => Op::Recv,
             6 => Op::Send,
-            7 => Op::Back,
+            7 => Op::Silent,
             8 => Op::Spill,
             9 => Op::Bytes,
             10 => Op::Gone,
@@ -270,11 +270,14 @@ pub(super) fn send(address: u64, len: u32, more: bool, tag: Tag) -> Sqe {
     }
 }
 
-/// Sends what the kernel takes at once of the `len` bytes at `address`; completes while submitted.
-pub(super) fn send_now(address: u64, len: u32, tag: Tag) -> Sqe {
+/// Sends what the kernel takes at once of the `len` bytes at `address`. Ends while it is submitted, and completes
+/// only if that was not all: with how much it was (which MSG_WAITALL is for), or an error.
+pub(super) fn send_silently(address: u64, len: u32, more: bool, tag: Tag) -> Sqe {
+    let send = send(address, len, more, tag);
     Sqe {
-        op_flags: (libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) as u32,
-        ..send(address, len, false, tag)
+        flags: send.flags | IOSQE_CQE_SKIP_SUCCESS,
+        op_flags: send.op_flags | libc::MSG_DONTWAIT as u32,
+        ..send
     }
 }
 
@@ -365,7 +368,7 @@ mod tests {
             Op::Accept,
             Op::Recv,
             Op::Send,
-            Op::Back,
+            Op::Silent,
             Op::Spill,
             Op::Bytes,
             Op::Gone,

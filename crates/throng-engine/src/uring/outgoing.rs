@@ -8,16 +8,10 @@ const KEEP_BYTES: usize = 64 * 1024;
 /// Free buffers that are kept: what one batch of submissions takes.
 const KEEP: usize = 256;
 
-#[derive(Default)]
-struct Slot {
-    bytes: Vec<u8>,
-    tell: bool,
-}
-
 /// The outgoing bytes of one worker.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    slots: Vec<Slot>,
+    slots: Vec<Vec<u8>>,
     free: Vec<u16>,
     spare: Vec<Vec<u8>>,
 }
@@ -36,36 +30,31 @@ impl Outgoing {
         }
     }
 
-    /// Keeps `bytes` while they are being sent, and whether the behaviour is to be told. Gives the bytes
-    /// back if too much is under way.
-    pub fn add(&mut self, bytes: Vec<u8>, tell: bool) -> Result<u16, Vec<u8>> {
-        let slot = Slot { bytes, tell };
+    /// Keeps `bytes` while they are being sent. Gives them back if too much is under way.
+    pub fn add(&mut self, bytes: Vec<u8>) -> Result<u16, Vec<u8>> {
         match self.free.pop() {
             Some(at) => {
-                self.slots[usize::from(at)] = slot;
+                self.slots[usize::from(at)] = bytes;
                 Ok(at)
             }
             None if self.slots.len() < MOST => {
-                self.slots.push(slot);
+                self.slots.push(bytes);
                 Ok((self.slots.len() - 1) as u16)
             }
-            None => Err(slot.bytes),
+            None => Err(bytes),
         }
     }
 
-    /// Address and length of what is in `slot`.
-    pub fn at(&self, slot: u16) -> (u64, u32) {
-        let bytes = &self.slots[usize::from(slot)].bytes;
-        (bytes.as_ptr() as u64, bytes.len() as u32)
+    /// What is in `slot`.
+    pub fn bytes(&self, slot: u16) -> &[u8] {
+        &self.slots[usize::from(slot)]
     }
 
-    /// The send from `slot` is over. Returns its length, and whether the behaviour is to be told.
-    pub fn done(&mut self, slot: u16) -> (usize, bool) {
-        let Slot { bytes, tell } = std::mem::take(&mut self.slots[usize::from(slot)]);
+    /// The send from `slot` is over.
+    pub fn done(&mut self, slot: u16) {
+        let bytes = std::mem::take(&mut self.slots[usize::from(slot)]);
         self.free.push(slot);
-        let len = bytes.len();
         self.give_back(bytes);
-        (len, tell)
     }
 }
 
@@ -79,13 +68,14 @@ mod tests {
         let mut bytes = outgoing.empty();
         bytes.extend_from_slice(b"hello");
         let address = bytes.as_ptr() as u64;
-        let a = outgoing.add(bytes, true).unwrap();
-        let b = outgoing.add(b"more".to_vec(), false).unwrap();
-        assert_eq!(outgoing.at(a), (address, 5));
-        assert_eq!(outgoing.done(b), (4, false));
-        assert_eq!(outgoing.done(a), (5, true));
+        let a = outgoing.add(bytes).unwrap();
+        let b = outgoing.add(b"more".to_vec()).unwrap();
+        assert_eq!(outgoing.bytes(a), b"hello");
+        assert_eq!(outgoing.bytes(a).as_ptr() as u64, address);
+        outgoing.done(b);
+        outgoing.done(a);
         let again = outgoing.empty();
         assert_eq!(again.as_ptr() as u64, address);
-        assert_eq!(outgoing.add(b"next".to_vec(), true), Ok(a));
+        assert_eq!(outgoing.add(b"next".to_vec()), Ok(a));
     }
 }

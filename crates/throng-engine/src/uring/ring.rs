@@ -3,6 +3,8 @@
 use super::abi::*;
 use super::buffers::{BufferPool, BufferRing};
 use super::mapping::Mapping;
+use super::op::{Op, Tag};
+use super::silent::SilentSends;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -29,6 +31,8 @@ pub(super) struct Ring {
     /// What did not fit in the SQ, in order.
     queue: VecDeque<Sqe>,
     bufs: Option<BufferRing>,
+    /// Sends that are not settled: see [`silent`](super::silent).
+    pub silent: SilentSends,
     /// Whether waits may have a shortest time.
     gathers: bool,
     _rings: Mapping,
@@ -103,6 +107,7 @@ impl Ring {
             tail: 0,
             queue: VecDeque::new(),
             bufs: None,
+            silent: SilentSends::default(),
             gathers: params.features & FEAT_MIN_TIMEOUT != 0,
             _rings: rings,
             _sqes: sqes,
@@ -247,6 +252,25 @@ impl Ring {
         }
     }
 
+    /// Notes what the completions that wait say of silent sends. They mean nothing any more when they are popped.
+    pub fn take_silent_completions(&mut self) {
+        // SAFETY: these point into the ring's mapping; entries between head and tail are the kernel's finished
+        // work, which it does not look at again.
+        unsafe {
+            let mut head = self.cq_head.as_ref().load(Ordering::Relaxed);
+            let tail = self.cq_tail.as_ref().load(Ordering::Acquire);
+            while head != tail {
+                let cqe = self.cqes.add((head & self.cq_mask) as usize).as_mut();
+                let tag = Tag::decode(cqe.user_data);
+                if tag.op == Op::Silent {
+                    self.silent.cut_short(tag.extra, cqe.res);
+                    cqe.user_data = Tag::new(Op::Quiet, 0, 0, 0).encode();
+                }
+                head = head.wrapping_add(1);
+            }
+        }
+    }
+
     /// Whether there is something for an enter or a pop to do.
     pub fn has_work(&self) -> bool {
         // SAFETY: points into the ring's mapping.
@@ -257,11 +281,17 @@ impl Ring {
     /// Whether completions wait here: in the queue, or beside it because it was full.
     pub fn has_completions(&self) -> bool {
         // SAFETY: these point into the ring's mapping.
-        unsafe {
+        let queued = unsafe {
             self.cq_head.as_ref().load(Ordering::Relaxed)
                 != self.cq_tail.as_ref().load(Ordering::Acquire)
-                || self.sq_flags.as_ref().load(Ordering::Acquire) & SQ_CQ_OVERFLOW != 0
-        }
+        };
+        queued || self.has_overflowed()
+    }
+
+    /// Whether completions wait beside the queue because it was full.
+    pub fn has_overflowed(&self) -> bool {
+        // SAFETY: points into the ring's mapping.
+        unsafe { self.sq_flags.as_ref() }.load(Ordering::Acquire) & SQ_CQ_OVERFLOW != 0
     }
 
     /// Whether the registered eventfd is signalled when there is something to do.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 /// completed, whatever became of the place.
 pub(super) type Key = (u32, u16);
 
-/// Bytes in a row, and how many of them the behaviour is to be told of when they are sent.
+/// Bytes in a row, and of how many the behaviour is to be told when they are sent: of some it may be the end.
 #[derive(Default)]
 struct Bytes {
     bytes: Vec<u8>,
@@ -37,10 +37,12 @@ impl Spills {
         next.bytes.len()
     }
 
-    /// Puts bytes before what goes next.
-    pub fn add_first(&mut self, key: Key, bytes: &[u8]) {
+    /// Puts bytes before what goes next: the rest of a send, of which the behaviour is to be told with `to_tell`
+    /// bytes.
+    pub fn add_first(&mut self, key: Key, bytes: &[u8], to_tell: usize) {
         let next = &mut self.0.entry(key).or_default().next;
         next.bytes.splice(0..0, bytes.iter().copied());
+        next.to_tell += to_tell;
     }
 
     /// What to send next, address and length, once nothing is being sent; `None` ends the spill.
@@ -77,13 +79,13 @@ mod tests {
         let mut spills = Spills::default();
         let key = (7, 1);
         spills.add(key, b"cd", true);
-        spills.add_first(key, b"ab");
+        spills.add_first(key, b"ab", 3);
         let (address, len) = spills.next(key).unwrap();
         spills.add(key, b"ef", false);
         let sending = &spills.0[&key].sending.bytes;
         assert_eq!((len, sending.as_ptr() as u64), (4, address));
         assert_eq!(sending, b"abcd");
-        assert_eq!(spills.sending(key), (4, 2));
+        assert_eq!(spills.sending(key), (4, 5));
         assert_eq!(spills.next(key).map(|(_, len)| len), Some(2));
         assert_eq!(spills.sending(key), (2, 0));
         assert_eq!(spills.next(key), None);

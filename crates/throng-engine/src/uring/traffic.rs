@@ -3,8 +3,9 @@
 
 use super::abi::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe};
 use super::op::{self, Op, Tag};
+use super::silent::{Lie, SILENT_MOST};
 use super::worker::{
-    CLOSE_WHEN_SENT, PAUSED, RECEIVING, REPLYING, SENDING, SHUT, SPILLING, Worker,
+    CLOSE_WHEN_SENT, PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker,
 };
 use crate::desk::State;
 use crate::socket::close_cause;
@@ -126,7 +127,9 @@ impl<B: Behaviour> Worker<B> {
             }
         } else if cqe.res < 0 {
             self.finish(index, close_cause(-cqe.res), now);
-        } else if marks & (REPLYING | SPILLING | CLOSE_WHEN_SENT) != 0 {
+        } else if marks & (SPILLING | CLOSE_WHEN_SENT) != 0
+            || marks & SUBMITTING != 0 && !self.rings[at].silent.is_to_tell(index)
+        {
             // The peer closed its side; what it sent before is still answered, and what was to be sent
             // before closing still is.
             *self.marks(index) |= CLOSE_WHEN_SENT;
@@ -166,7 +169,7 @@ impl<B: Behaviour> Worker<B> {
             self.look_out(index);
         }
         if take(&mut self.out.close) {
-            if *self.marks(index) & (SENDING | REPLYING | SPILLING) != 0 {
+            if *self.marks(index) & (SENDING | SUBMITTING | SPILLING) != 0 {
                 *self.marks(index) |= CLOSE_WHEN_SENT;
             } else {
                 self.shut(index);
@@ -177,41 +180,60 @@ impl<B: Behaviour> Worker<B> {
 
     fn send_memory(&mut self, index: u32, range: Range<u32>) {
         let bytes = &self.memory[range.start as usize..range.end as usize];
-        if self.desk.conns[index as usize].marks & (SENDING | REPLYING | SPILLING) != 0 {
+        let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
+        if self.is_sending(index) {
             let key = (index, self.desk.conns[index as usize].generation);
             self.spills.add(key, bytes, true);
             *self.marks(index) |= SPILLING;
             return;
         }
-        let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
-        let tag = self.tag(Op::Send, index, len as u16);
         let (at, _) = self.place(index);
+        if len as usize <= SILENT_MOST && self.rings[at].silent.has_room() {
+            self.send_silently(index, (address, len), Lie::Memory(range.start), true);
+            return;
+        }
+        let tag = self.tag(Op::Send, index, len as u16);
         self.rings[at].push(op::send(address, len, self.out.more, tag));
         *self.marks(index) |= SENDING;
+    }
+
+    /// Whether what is to be sent next on a connection has to wait for what is being sent.
+    fn is_sending(&self, index: u32) -> bool {
+        self.desk.conns[index as usize].marks & (SENDING | SUBMITTING | SPILLING) != 0
     }
 
     /// Sends what a behaviour wrote, from where it wrote it if nothing is under way.
     fn send_bytes(&mut self, index: u32, tell: bool) {
         let bytes = take(&mut self.out.bytes);
-        if *self.marks(index) & (SENDING | REPLYING | SPILLING) != 0 {
+        if self.is_sending(index) {
             self.spill(index, &bytes, tell);
             self.out.bytes = bytes;
             return;
         }
-        match self.outgoing.add(bytes, tell) {
-            Ok(slot) => {
-                self.out.bytes = self.outgoing.empty();
-                let (address, len) = self.outgoing.at(slot);
-                let tag = self.tag(Op::Bytes, index, slot);
-                let (at, _) = self.place(index);
-                self.rings[at].push(op::send(address, len, self.out.more, tag));
-                *self.marks(index) |= if tell { SENDING } else { REPLYING };
-            }
+        let (at, _) = self.place(index);
+        let silent = !tell || bytes.len() <= SILENT_MOST;
+        let slot = match !silent || self.rings[at].silent.has_room() {
+            true => self.outgoing.add(bytes),
+            false => Err(bytes),
+        };
+        let slot = match slot {
+            Ok(slot) => slot,
             Err(bytes) => {
                 self.spill(index, &bytes, tell);
                 self.out.bytes = bytes;
                 self.send_spill(index);
+                return;
             }
+        };
+        self.out.bytes = self.outgoing.empty();
+        let bytes = self.outgoing.bytes(slot);
+        let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
+        if silent {
+            self.send_silently(index, (address, len), Lie::Written(slot), tell);
+        } else {
+            let tag = self.tag(Op::Bytes, index, slot);
+            self.rings[at].push(op::send(address, len, self.out.more, tag));
+            *self.marks(index) |= SENDING;
         }
     }
 
@@ -234,15 +256,15 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Sends received bytes back: from where they lie if nothing is under way, else through the spill.
+    /// Sends received bytes back: from where they lie if nothing is under way, else through the spill. Returns
+    /// whether their buffer is still needed.
     pub(super) fn send_back(&mut self, index: u32, bid: u16, len: u32) -> bool {
         let (at, _) = self.place(index);
-        if *self.marks(index) & (SENDING | REPLYING | SPILLING) == 0 {
-            self.lengths[usize::from(bid)] = len;
-            let tag = self.tag(Op::Back, index, bid);
-            self.rings[at].push(op::send_now(self.pool.address(bid), len, tag));
+        let waits = self.is_sending(index);
+        if !waits && self.rings[at].silent.has_room() {
+            let bytes = (self.pool.address(bid), len);
+            self.send_silently(index, bytes, Lie::Received(bid), false);
             self.echoes += 1;
-            *self.marks(index) |= REPLYING;
             return true;
         }
         let key = (index, self.desk.conns[index as usize].generation);
@@ -251,28 +273,28 @@ impl<B: Behaviour> Worker<B> {
             .add(key, self.pool.bytes(bid, len as usize), false);
         *self.marks(index) |= SPILLING;
         self.pause_above(index, waiting);
+        if !waits {
+            self.send_spill(index);
+        }
         false
     }
 
-    pub(super) fn sent(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
-        // It waits until all is sent, so only a reset can cut it short.
-        let whole = res >= 0 && res as u16 == tag.extra;
-        self.send_ended(index, tag, res, whole, true, now);
-    }
-
     pub(super) fn bytes_sent(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
-        let (len, tell) = self.outgoing.done(tag.extra);
-        self.send_ended(index, tag, res, res == len as i32, tell, now);
+        let len = self.outgoing.bytes(tag.extra).len();
+        self.outgoing.done(tag.extra);
+        self.send_ended(index, tag, res, len as u16, now);
     }
 
-    fn send_ended(&mut self, index: u32, tag: Tag, res: i32, whole: bool, tell: bool, now: Time) {
+    /// A send ended of which the behaviour is to be told. It waits until all is sent, so only a reset can cut it
+    /// short; `len` is its length, modulo 65,536.
+    pub(super) fn send_ended(&mut self, index: u32, tag: Tag, res: i32, len: u16, now: Time) {
         self.desk.counters.bytes_sent.add(res.max(0) as u64);
         if !self.is_current(index, tag, State::Open) {
             self.spills.forget((index, tag.generation));
             return;
         }
-        *self.marks(index) &= if tell { !SENDING } else { !REPLYING };
-        if !whole {
+        *self.marks(index) &= !SENDING;
+        if res < 0 || res as u16 != len {
             let why = match res {
                 ..0 => close_cause(-res),
                 _ => Closed::ResetByPeer,
@@ -286,50 +308,15 @@ impl<B: Behaviour> Worker<B> {
         if *self.marks(index) & SPILLING != 0 {
             self.send_spill(index);
         }
-        if tell {
-            self.tell_sent(index, res as usize, now);
-        }
+        self.tell_sent(index, res as usize, now);
         self.close_if_sent(index);
     }
 
-    fn tell_sent(&mut self, index: u32, n: usize, now: Time) {
+    pub(super) fn tell_sent(&mut self, index: u32, n: usize, now: Time) {
         self.bulk.sent();
         self.desk.sent(index, n, now, &mut self.out);
         self.apply(index, None);
-        self.sends_on |= n <= SHORT && *self.marks(index) & SENDING != 0;
-    }
-
-    pub(super) fn echoed(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
-        self.echoes -= 1;
-        let bid = tag.extra;
-        let key = (index, tag.generation);
-        let (at, _) = self.place(index);
-        if !self.is_current(index, tag, State::Open) {
-            self.spills.forget(key);
-        } else if res < 0 && res != -libc::EAGAIN {
-            *self.marks(index) &= !REPLYING;
-            self.spills.forget(key);
-            self.finish(index, close_cause(-res), now);
-        } else {
-            let taken = res.max(0) as usize;
-            if taken > 0 {
-                self.desk.counters.writes.add(1);
-                self.desk.counters.bytes_sent.add(taken as u64);
-            }
-            *self.marks(index) &= !REPLYING;
-            let rest = &self
-                .pool
-                .bytes(bid, self.lengths[usize::from(bid)] as usize)[taken..];
-            if !rest.is_empty() {
-                self.spills.add_first(key, rest);
-                *self.marks(index) |= SPILLING;
-            }
-            if *self.marks(index) & SPILLING != 0 {
-                self.send_spill(index);
-            }
-            self.close_if_sent(index);
-        }
-        self.rings[at].give_back(&self.pool, bid);
+        self.sends_on |= n <= SHORT && *self.marks(index) & (SENDING | SUBMITTING) != 0;
     }
 
     pub(super) fn send_spill(&mut self, index: u32) {

@@ -12,6 +12,7 @@ use super::op::{self, Op, Tag};
 use super::opening::{ACCEPT_REST, Listen};
 use super::outgoing::Outgoing;
 use super::ring::Ring;
+use super::silent::Silent;
 use super::spill::Spills;
 use crate::desk::{Desk, Fired, State};
 use crate::job::Job;
@@ -41,10 +42,10 @@ const STARTS_A_ROUND: usize = 256;
 
 /// A multishot receive is armed.
 pub(super) const RECEIVING: u8 = 1;
-/// A send of which the behaviour is to be told is under way.
+/// A send that may take long is under way.
 pub(super) const SENDING: u8 = 2;
-/// A reply is being sent: from a receive buffer, or what the behaviour wrote.
-pub(super) const REPLYING: u8 = 4;
+/// A send that ends while it is submitted is not settled.
+pub(super) const SUBMITTING: u8 = 4;
 /// There is a spill.
 pub(super) const SPILLING: u8 = 8;
 /// Not reading, because the peer does not.
@@ -60,16 +61,16 @@ pub(super) struct Worker<B: Behaviour> {
     /// Slots of a ring's table: two to the power of this.
     slot_bits: u32,
     pub pool: BufferPool,
-    /// Received bytes in each buffer that is being sent back.
-    pub lengths: Vec<u32>,
     pub memory: Arc<[u8]>,
     pub outgoing: Outgoing,
     /// What a behaviour asks for, until [`Worker::apply`] has done it; empty between events. It stays here, as
     /// handing it over would be a copy of 80 bytes for each event.
     pub out: Outbox,
     pub spills: Spills,
-    /// Sends from receive buffers under way on the ring being visited.
+    /// Sends from receive buffers that are not settled, on the ring being visited.
     pub echoes: u32,
+    /// What sends were settled last; kept for its memory.
+    pub settled: Vec<Silent>,
     /// Something was sent, and something else of the same connection follows it.
     pub sends_on: bool,
     /// What has come since the last sleep.
@@ -138,12 +139,12 @@ impl<B: Behaviour> Worker<B> {
             rings: Vec::new(),
             slot_bits,
             pool,
-            lengths: vec![0; BUFFERS.into()],
             memory,
             outgoing: Outgoing::default(),
             out: Outbox::default(),
             spills: Spills::default(),
             echoes: 0,
+            settled: Vec::new(),
             sends_on: false,
             bulk: Bulk::default(),
             last_open: Time::START,
@@ -211,7 +212,7 @@ impl<B: Behaviour> Worker<B> {
         let mut round = Round::Idle;
         for at in 0..self.rings.len() {
             let ring = &self.rings[at];
-            if ring.has_work() || ring.has_pending() && !waits {
+            if ring.has_work() || ring.has_pending() && !(waits && ring.silent.is_empty()) {
                 round = Round::Busy;
                 self.visit(at)?;
             }
@@ -220,7 +221,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     /// Whether the only ring is the one that is waited on, so that its pending entries may go with the
-    /// call that waits.
+    /// call that waits. (Not with silent sends among them, which would not end it.)
     fn waits_by_itself(&self) -> bool {
         self.place == Place::Lead && self.rings.len() == 1
     }
@@ -341,7 +342,7 @@ impl<B: Behaviour> Worker<B> {
             self.desk.woke();
         }
         self.notify(false);
-        if self.rings[0].has_completions() {
+        if self.rings[0].has_completions() || !self.rings[0].silent.is_empty() {
             self.visit(0)?;
         }
         Ok(())
@@ -354,20 +355,22 @@ impl<B: Behaviour> Worker<B> {
         let mut enters = 0;
         loop {
             let now = self.desk.clock.now();
+            self.settle(at, now);
             while let Some(cqe) = self.rings[at].pop() {
                 self.completed(at, cqe, now);
             }
             self.take_turns(now);
             let ring = &mut self.rings[at];
-            let unfinished = self.echoes > 0 || ring.has_completions();
-            if enters >= ENTERS_A_VISIT {
-                match unfinished {
-                    false => return Ok(()),
-                    // Overflowed completions come only with an enter that works completions out.
-                    true if self.echoes == 0 => ring.enter()?,
-                    true => ring.submit()?,
+            let pending = ring.has_pending() && !(waits && ring.silent.is_empty());
+            if ring.has_overflowed() {
+                // They come only with an enter that works completions out.
+                ring.enter()?;
+            } else if enters >= ENTERS_A_VISIT {
+                if self.echoes == 0 {
+                    return Ok(());
                 }
-            } else if ring.has_work() || unfinished || ring.has_pending() && !waits {
+                ring.submit()?;
+            } else if ring.has_work() || pending {
                 ring.enter()?;
             } else {
                 // Its pending entries go with the call that waits.
@@ -393,9 +396,9 @@ impl<B: Behaviour> Worker<B> {
             Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
             Op::Recv => self.received(index, tag, cqe, now),
-            Op::Send => self.sent(index, tag, cqe.res, now),
+            Op::Send => self.send_ended(index, tag, cqe.res, tag.extra.into(), now),
             Op::Bytes => self.bytes_sent(index, tag, cqe.res, now),
-            Op::Back => self.echoed(index, tag, cqe.res, now),
+            Op::Silent => self.rings[at].silent.cut_short(tag.extra, cqe.res),
             Op::Spill => self.spilled(index, tag, cqe.res, now),
             Op::Gone => self.gone(index, tag, cqe.res, now),
         }
