@@ -103,6 +103,7 @@ pub(super) const SETUP_SUBMIT_ALL: u32 = 1 << 7;
 pub(super) const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
 pub(super) const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
 pub(super) const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
+pub(super) const SETUP_NO_SQARRAY: u32 = 1 << 16;
 
 pub(super) const FEAT_SINGLE_MMAP: u32 = 1 << 0;
 pub(super) const FEAT_NODROP: u32 = 1 << 1;

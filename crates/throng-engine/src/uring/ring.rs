@@ -50,33 +50,47 @@ pub(super) fn register(fd: RawFd, opcode: u32, arg: *const libc::c_void, n: u32)
     }
 }
 
+/// Sets up a ring, with `flags` besides those that all rings have.
+fn setup(entries: u32, cq_entries: u32, flags: u32) -> io::Result<(OwnedFd, Params)> {
+    let mut params = Params {
+        flags: flags
+            | SETUP_CQSIZE
+            | SETUP_CLAMP
+            | SETUP_SUBMIT_ALL
+            | SETUP_TASKRUN_FLAG
+            | SETUP_SINGLE_ISSUER
+            | SETUP_DEFER_TASKRUN,
+        cq_entries,
+        ..Params::default()
+    };
+    // SAFETY: the kernel fills in `params`, which is of its layout.
+    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, &raw mut params) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok((unsafe { OwnedFd::from_raw_fd(fd as RawFd) }, params))
+}
+
 impl Ring {
     /// A ring with `entries` submission and `cq_entries` completion slots. Completions are worked out
     /// only when this thread enters the ring (DEFER_TASKRUN, Linux 6.1): no interrupts between, and
     /// received data appears only while we look at this ring.
     pub fn new(entries: u32, cq_entries: u32) -> io::Result<Ring> {
-        let mut params = Params {
-            flags: SETUP_CQSIZE
-                | SETUP_CLAMP
-                | SETUP_SUBMIT_ALL
-                | SETUP_TASKRUN_FLAG
-                | SETUP_SINGLE_ISSUER
-                | SETUP_DEFER_TASKRUN,
-            cq_entries,
-            ..Params::default()
+        // Entries are submitted in order, so an array that says which is next is only in the way (Linux 6.6).
+        let (fd, params) = match setup(entries, cq_entries, SETUP_NO_SQARRAY) {
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => setup(entries, cq_entries, 0)?,
+            done => done?,
         };
-        // SAFETY: the kernel fills in `params`, which is of its layout.
-        let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, &raw mut params) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a new descriptor that nobody else owns.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
         let needed = FEAT_SINGLE_MMAP | FEAT_NODROP | FEAT_EXT_ARG;
         if params.features & needed != needed {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        let sq_bytes = params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>();
+        let has_array = params.flags & SETUP_NO_SQARRAY == 0;
+        let sq_bytes = match has_array {
+            true => params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>(),
+            false => 0,
+        };
         let cq_bytes = params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Cqe>();
         let shared = libc::MAP_SHARED | libc::MAP_POPULATE;
         let rings = Mapping::new(fd.as_raw_fd(), OFF_SQ_RING, sq_bytes.max(cq_bytes), shared)?;
@@ -86,8 +100,8 @@ impl Ring {
             params.sq_entries as usize * size_of::<Sqe>(),
             shared,
         )?;
-        // The indirection array maps each position to itself, once and for all.
-        for i in 0..params.sq_entries {
+        // The array maps each position to itself, once and for all.
+        for i in (0..params.sq_entries).filter(|_| has_array) {
             let at = rings.field::<u32>(params.sq_off.array + i * 4);
             // SAFETY: inside the mapping; the kernel reads it only during enter.
             unsafe { at.write(i) };
