@@ -19,8 +19,11 @@ use throng_host::sockets::SockStat;
 use throng_host::usage::CpuUsage;
 use throng_report::live::{Live, LiveStyle};
 
-/// How often a run is looked at. Bounds how late a phase ends.
+/// How often a run is looked at whose counts decide how it goes on. Bounds how late a phase ends.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
+/// The same for one that goes on until an instant that is known, or somebody stops it, which wakes us: each look
+/// takes a worker's processor away for a moment.
+pub(crate) const AT_REST: Duration = Duration::from_millis(100);
 /// How often the resident set and the memory that is left are read, while there is plenty …
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
 /// … and at its end, when connections come at …
@@ -298,11 +301,15 @@ impl Watch {
         }
     }
 
-    /// Sleeps a tick, unless `until` is nearer. Returns the time.
-    pub fn tick(&self, until: Option<Duration>) -> Duration {
-        let next = self.next_memory.min(until.unwrap_or(Duration::MAX));
-        let left = next.saturating_sub(self.clock.elapsed()).min(TICK);
-        std::thread::sleep(left.max(Duration::from_micros(100)));
+    /// Sleeps for `most`, unless `until` is nearer or a signal comes. Returns the time.
+    pub fn tick(&self, most: Duration, until: Option<Duration>) -> Duration {
+        let next = self
+            .next_memory
+            .min(self.next_live)
+            .min(self.next_sample)
+            .min(until.unwrap_or(Duration::MAX));
+        let left = next.saturating_sub(self.clock.elapsed()).min(most);
+        std::thread::park_timeout(left.max(Duration::from_micros(100)));
         self.clock.elapsed()
     }
 

@@ -7,7 +7,7 @@ use crate::cli::ServeArgs;
 use crate::evidence::Counted;
 use crate::facts::Machine;
 use crate::output;
-use crate::run::{Side, Watch, take_measured};
+use crate::run::{Side, TICK, Watch, take_measured};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
 
     let asked = scenario.max_connections.map(u64::from);
     loop {
-        let at = watch.tick(scenario.duration);
+        let at = watch.tick(TICK, scenario.duration);
         let tally = side.tally();
         watch.note(at, &tally);
         let left = scenario.duration.map(|d| d.saturating_sub(at));

@@ -87,16 +87,17 @@ impl Measuring {
 
     /// Gathers and tells what there is to tell, if it is time. `opened` and `accepted` are the counts of now.
     pub fn tick(&mut self, at: Duration, opened: &Tally, accepted: &Tally, watch: &mut Watch) {
-        if self.is_followed() && at >= self.due() {
+        if self.due().is_some_and(|due| at >= due) {
             self.gather(at, opened, accepted, watch);
         }
     }
 
-    /// When the present interval ends: after a second, or where StatsD's window does.
-    fn due(&self) -> Duration {
+    /// When there is something to tell next, if anybody follows: after a second, or where StatsD's window ends.
+    pub fn due(&self) -> Option<Duration> {
         let window = self.statsd.as_ref().and_then(Reporting::window_ends);
         let second = self.since + EVERY;
-        window.map_or(second, |end| second.min(end))
+        self.is_followed()
+            .then(|| window.map_or(second, |end| second.min(end)))
     }
 
     /// What was measured up to now, since this was last called in a search.

@@ -9,7 +9,7 @@ use super::summing_up::{Ended, Happened, Mark, Opened, sum_up};
 use crate::Failure;
 use crate::behave::LoadBehaviours;
 use crate::facts::Machine;
-use crate::run::{Side, TICK, Watch};
+use crate::run::{AT_REST, Side, TICK, Watch};
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
@@ -112,14 +112,22 @@ impl Sides {
 }
 
 impl LoadRun<'_> {
-    /// A tick of the watch. Returns the counts, and whether the run goes on.
-    fn step(&mut self, phase: Phase, ends: Option<Duration>) -> (Duration, Tally, bool) {
+    /// A tick of the watch, up to `look` at the latest. Returns the counts, and whether the run goes on.
+    fn step(
+        &mut self,
+        phase: Phase,
+        ends: Option<Duration>,
+        look: Option<Duration>,
+    ) -> (Duration, Tally, bool) {
         let bound = self.scenario.duration;
-        let closely = phase == Phase::Opening && self.scenario.options.like_tcpkali;
-        let look = closely.then(|| self.watch.clock.elapsed() + SOON);
-        let at = self
-            .watch
-            .tick(ends.into_iter().chain(bound).chain(look).min());
+        let most = match (phase, ends.or(look)) {
+            (Phase::Holding, Some(_)) => AT_REST,
+            (Phase::Opening, _) if self.scenario.options.like_tcpkali => SOON,
+            _ => TICK,
+        };
+        let due = self.measuring.due();
+        let until = ends.into_iter().chain(bound).chain(look).chain(due).min();
+        let at = self.watch.tick(most, until);
         let clients = self.sides.clients.tally();
         let accepted = self.sides.accepted();
         self.watch.note(at, &clients);
@@ -151,7 +159,7 @@ impl LoadRun<'_> {
         let patience = self.scenario.connect_timeout + PATIENCE;
         let mut progress = (Duration::ZERO, 0);
         loop {
-            let (at, now, goes_on) = self.step(Phase::Opening, None);
+            let (at, now, goes_on) = self.step(Phase::Opening, None, None);
             if !goes_on {
                 return false;
             }
@@ -246,7 +254,7 @@ impl LoadRun<'_> {
         let mut last_open = self.watch.clock.elapsed();
         loop {
             let until = course.end();
-            let (at, now, goes_on) = self.step(Phase::Holding, until);
+            let (at, now, goes_on) = self.step(Phase::Holding, until, None);
             if now.open() > 0 || self.asked == 0 {
                 last_open = at;
             }
@@ -308,7 +316,7 @@ impl LoadRun<'_> {
     /// Waits until `until`. Returns whether it came to that.
     fn wait_until(&mut self, until: Duration, ends: Option<Duration>) -> bool {
         loop {
-            let (at, now, goes_on) = self.step(Phase::Holding, ends);
+            let (at, now, goes_on) = self.step(Phase::Holding, ends, Some(until));
             if !goes_on || ends.is_some_and(|e| at >= e) || now.open() == 0 {
                 return false;
             }
@@ -351,7 +359,7 @@ impl LoadRun<'_> {
         let until = self.watch.clock.elapsed() + DRAIN;
         let mut still = (Duration::ZERO, (0, 0, 0, 0));
         while !self.watch.interrupted() {
-            let at = self.watch.tick(None);
+            let at = self.watch.tick(TICK, None);
             let clients = self.sides.clients.tally();
             let server = self.sides.accepted().unwrap_or_default();
             self.watch.note(at, &clients);

@@ -61,17 +61,9 @@ fn an_interrupted_run_says_so_in_its_first_line() {
 }
 
 /// Two signals at once: it is stopped meanwhile, so that the second one comes before the first one's work is
-/// done, however busy the machine is. Two threads may handle them at the same time, and each take its own for the
-/// first: then one more ends it.
+/// done, however busy the machine is.
 fn interrupt_twice(run: Process) {
-    let signals = [
-        Signal::STOP,
-        Signal::INT,
-        Signal::TERM,
-        Signal::CONT,
-        Signal::INT,
-    ];
-    for signal in signals {
+    for signal in [Signal::STOP, Signal::INT, Signal::TERM, Signal::CONT] {
         run.signal(signal);
     }
     let ran = run.wait(Duration::from_secs(2));
