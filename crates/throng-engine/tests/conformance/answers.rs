@@ -82,6 +82,7 @@ fn replies_keep_their_place_among_sends_to_a_peer_that_is_slow(engine: Engine) {
                     }
                     out.send = Send::Reply;
                 }
+                Event::Sent(n) if n != LINE => panic!("told of {n} bytes"),
                 Event::Opened(_) | Event::Sent(_) if s.lines < LINES => {
                     let at = s.lines * LINE as u32;
                     out.send = if s.lines.is_multiple_of(3) {
@@ -114,6 +115,8 @@ fn replies_keep_their_place_among_sends_to_a_peer_that_is_slow(engine: Engine) {
         assert!(got[5..].iter().all(|b| *b == got[0]), "a line in one piece");
         *counted += 1;
     }
+    let all = (LINES as usize + ASKED) * LINE;
+    side.wait("all is counted", |t| t.bytes_sent == all as u64);
     side.close();
 }
 

@@ -19,6 +19,7 @@ on_each_engine![
     a_peer_that_resets_while_it_is_sent_to_is_counted_as_reset,
     a_peer_that_leaves_its_echo_unread_is_counted_as_reset,
     a_sink_closes_when_its_peer_half_closes,
+    short_messages_end_when_their_peer_half_closes,
     an_echo_sends_everything_back_to_a_peer_that_half_closed,
     a_half_close_right_behind_the_data_loses_nothing,
     a_peer_that_comes_and_goes_without_a_byte_is_served,
@@ -135,6 +136,31 @@ fn a_sink_closes_when_its_peer_half_closes(engine: Engine) {
         }
         all_end(&side, 20, Closed::ByPeer);
         assert_eq!(side.tally().bytes_received, 20 * 100_000);
+        side.close();
+    }
+}
+
+fn short_messages_end_when_their_peer_half_closes(engine: Engine) {
+    const PEERS: usize = 20;
+    for client in ROLES {
+        let (side, peers) = with_peers(engine, client, PEERS, || {
+            load(Pacing::Flood, Traffic::On, b"", &[b'x'; 100], 1)
+        });
+        let readers: Vec<_> = peers
+            .into_iter()
+            .map(|mut peer| {
+                thread::spawn(move || {
+                    peer.read_exact(&mut [0; 10_000]).expect("a flood");
+                    peer.shutdown(Shutdown::Write).expect("shut down");
+                    // It goes on reading, so that nothing but the half close ends the flood. A reset may, too.
+                    let _ = std::io::copy(&mut peer, &mut std::io::sink());
+                })
+            })
+            .collect();
+        all_end(&side, PEERS as u64, Closed::ByPeer);
+        readers
+            .into_iter()
+            .for_each(|reader| reader.join().expect("a reader"));
         side.close();
     }
 }
