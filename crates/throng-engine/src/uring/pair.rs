@@ -14,7 +14,10 @@ const SENDS_A_TURN: u32 = 8;
 /// A worker that shares its thread with another one, whatever its connections do. See [`Worker`] for what
 /// these do.
 pub(crate) trait Half {
-    fn round(&mut self) -> io::Result<Round>;
+    /// Does what is due, and what comes: so many receives, as far as is known.
+    fn round(&mut self, coming: u32) -> io::Result<Round>;
+    /// How many sends went out since this was last asked. Each is one receive, or a part of one, at the other half.
+    fn went(&mut self) -> u32;
     fn timeout(&mut self) -> Option<Duration>;
     fn has_pending(&self) -> bool;
     /// Whether, since this was last asked, something was sent that something else follows at once.
@@ -27,8 +30,12 @@ pub(crate) trait Half {
 }
 
 impl<B: Behaviour> Half for Worker<B> {
-    fn round(&mut self) -> io::Result<Round> {
-        Worker::round(self)
+    fn round(&mut self, coming: u32) -> io::Result<Round> {
+        Worker::round(self, coming)
+    }
+
+    fn went(&mut self) -> u32 {
+        std::mem::take(&mut self.went)
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -88,7 +95,9 @@ pub(crate) fn run_pair(mut client: Box<dyn Half>, mut server: Box<dyn Half>) -> 
 
 fn work_together(client: &mut dyn Half, server: &mut dyn Half) -> io::Result<()> {
     loop {
-        let rounds = [client.round()?, server.round()?];
+        // The kernel works out twenty completions in one go, unless it is told how many there are: with all at once
+        // the same code runs for longer, 2 % less CPU an echo.
+        let rounds = [client.round(server.went())?, server.round(client.went())?];
         if rounds == [Round::Close; 2] {
             return Ok(());
         }

@@ -12,6 +12,9 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+/// So many completions the kernel works out in one go, if none are waited for (IO_LOCAL_TW_DEFAULT_MAX).
+const WORKED_OUT: u32 = 20;
+
 /// An io_uring instance of the calling thread, which alone may use it.
 pub(super) struct Ring {
     fd: OwnedFd,
@@ -315,10 +318,28 @@ impl Ring {
             .store(if on { 0 } else { CQ_EVENTFD_DISABLED }, Ordering::Relaxed);
     }
 
-    /// Submits what was pushed and works out what completed, without waiting. The kernel works out some
-    /// twenty completions a call.
+    /// Submits what was pushed and works out what completed, without waiting: [`WORKED_OUT`] completions, or twice
+    /// as many.
     pub fn enter(&mut self) -> io::Result<()> {
         self.call(0, ENTER_GETEVENTS, ptr::null(), 0)
+    }
+
+    /// The same, but works out `n` completions if so many wait. Where fewer do it costs a timer that fires at once,
+    /// some microseconds.
+    pub fn enter_for(&mut self, n: u32) -> io::Result<()> {
+        if n <= WORKED_OUT {
+            return self.enter();
+        }
+        let no_time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let arg = GetEventsArg {
+            ts: (&raw const no_time) as u64,
+            ..GetEventsArg::default()
+        };
+        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+        self.call(n, flags, (&raw const arg).cast(), size_of::<GetEventsArg>())
     }
 
     /// Submits what was pushed; only what completes by that appears.

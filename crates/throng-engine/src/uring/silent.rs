@@ -143,6 +143,7 @@ impl<B: Behaviour> Worker<B> {
                 self.finish(send.index, close_cause(-send.res), now);
             }
         }
+        self.went = self.went.saturating_add(writes as u32);
         self.desk.counters.writes.add(writes);
         self.desk.counters.bytes_sent.add(bytes);
         self.settled = sends;

@@ -35,6 +35,8 @@ const BUFFER_BYTES: u32 = 16 * 1024;
 const DISCARD_BYTES: u32 = 1024 * 1024;
 /// Enters of one ring before the others get their turn.
 const ENTERS_A_VISIT: u32 = 8;
+/// The most completions that are worked out in one enter: half may be sent back from their buffers while others come.
+const MOST_COMING: u32 = BUFFERS as u32 / 2;
 /// Turns passed on in one round, at most.
 const TURNS_A_ROUND: usize = 1024;
 /// Connections on which traffic is started, or farewell is said, in one round of the loop.
@@ -71,6 +73,10 @@ pub(super) struct Worker<B: Behaviour> {
     pub echoes: u32,
     /// What sends were settled last; kept for its memory.
     pub settled: Vec<Silent>,
+    /// Sends that went out since this was last looked at.
+    pub went: u32,
+    /// Completions that are to be expected, at most, on the ring being visited.
+    coming: u32,
     /// Something was sent, and something else of the same connection follows it.
     pub sends_on: bool,
     /// What has come since the last sleep.
@@ -145,6 +151,8 @@ impl<B: Behaviour> Worker<B> {
             spills: Spills::default(),
             echoes: 0,
             settled: Vec::new(),
+            went: 0,
+            coming: 0,
             sends_on: false,
             bulk: Bulk::default(),
             last_open: Time::START,
@@ -159,7 +167,7 @@ impl<B: Behaviour> Worker<B> {
 
     fn work(&mut self) -> io::Result<()> {
         loop {
-            match self.round()? {
+            match self.round(0)? {
                 Round::Close => return Ok(()),
                 Round::Busy => {}
                 Round::Idle => {
@@ -172,8 +180,8 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Does what is due, and what the rings have.
-    pub(super) fn round(&mut self) -> io::Result<Round> {
+    /// Does what is due, and what the rings have: `coming` receives, as far as is known.
+    pub(super) fn round(&mut self, coming: u32) -> io::Result<Round> {
         if self.desk.take_orders() {
             return Ok(Round::Close);
         }
@@ -209,6 +217,11 @@ impl<B: Behaviour> Worker<B> {
         self.open(now)?;
         self.accept(now)?;
         let waits = self.waits_by_itself();
+        // On several rings it is not known how many are on which.
+        self.coming = match self.rings.iter().filter(|ring| ring.has_work()).count() {
+            1 => coming.min(MOST_COMING),
+            _ => 0,
+        };
         let mut round = Round::Idle;
         for at in 0..self.rings.len() {
             let ring = &self.rings[at];
@@ -370,7 +383,9 @@ impl<B: Behaviour> Worker<B> {
                     return Ok(());
                 }
                 ring.submit()?;
-            } else if ring.has_work() || pending {
+            } else if ring.has_work() {
+                ring.enter_for(std::mem::take(&mut self.coming))?;
+            } else if pending {
                 ring.enter()?;
             } else {
                 // Its pending entries go with the call that waits.
