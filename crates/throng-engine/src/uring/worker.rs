@@ -218,9 +218,11 @@ impl<B: Behaviour> Worker<B> {
         self.accept(now)?;
         let waits = self.waits_by_itself();
         // On several rings it is not known how many are on which.
-        self.coming = match self.rings.iter().filter(|ring| ring.has_work()).count() {
-            1 => coming.min(MOST_COMING),
-            _ => 0,
+        let on_one = || self.rings.iter().filter(|ring| ring.has_work()).count() == 1;
+        self.coming = if coming > 0 && on_one() {
+            coming.min(MOST_COMING)
+        } else {
+            0
         };
         let mut round = Round::Idle;
         for at in 0..self.rings.len() {
