@@ -70,7 +70,7 @@ impl SilentSends {
 }
 
 impl<B: Behaviour> Worker<B> {
-    /// Sends `len` bytes of a connection on which no send is under way, if there is room for it.
+    /// Sends `len` bytes of a connection on which no send is under way. There must be [room](SilentSends::has_room).
     pub(super) fn send_silently(
         &mut self,
         index: u32,
@@ -121,7 +121,7 @@ impl<B: Behaviour> Worker<B> {
             }
             conn.marks &= !SUBMITTING;
             let marks = conn.marks;
-            if taken == send.len {
+            if send.res == send.len as i32 {
                 self.release(at, send.lie);
                 if marks & SPILLING != 0 {
                     self.send_spill(send.index);
