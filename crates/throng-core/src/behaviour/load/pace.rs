@@ -254,7 +254,7 @@ impl Pace {
                 most,
                 passed,
             } if *most < u32::MAX => {
-                let free = most.saturating_sub(*active + *passed);
+                let free = most.saturating_sub(*active).saturating_sub(*passed);
                 *passed += free;
                 Some(free)
             }
