@@ -185,6 +185,10 @@ impl Wheel {
     /// Returns whether all that was due has fired.
     pub fn advance(&mut self, now: Time, limit: usize, mut fire: impl FnMut(u32)) -> bool {
         let target = now.0 >> TICK_SHIFT;
+        if self.set == 0 {
+            self.now = self.now.max(target);
+            return true;
+        }
         let mut left = limit;
         while self.now < target {
             // Jump over empty buckets, but stop where a far bucket is to be dealt out.

@@ -149,8 +149,10 @@ pub struct Due(pub(super) f64);
 
 impl Due {
     /// Due at `t`.
+    #[inline]
     pub fn at(t: Time) -> Due {
-        Due(t.0 as f64)
+        // Both are less than 2^63, and to and from a signed number is one instruction.
+        Due(t.0 as i64 as f64)
     }
 
     /// In nanoseconds since the start.
@@ -159,8 +161,11 @@ impl Due {
     }
 
     /// The first instant that is not before it is due.
+    #[inline]
     pub fn time(self) -> Time {
-        Time(self.0.ceil() as u64)
+        let whole = self.0 as i64;
+        let rest = i64::from((whole as f64) < self.0);
+        Time(whole.saturating_add(rest).max(0) as u64)
     }
 }
 

@@ -205,6 +205,7 @@ impl Script {
 
     /// The next portion of what is sent first; `None` once all is sent. Rendered bytes are appended to
     /// `out`.
+    #[inline]
     pub fn first(
         &self,
         at: Cursor,
@@ -217,6 +218,7 @@ impl Script {
 
     /// The next portion of the repeated messages, which go round for ever; `None` if there are none. At most
     /// `most` messages (at least one) end in it or are begun in it. Rendered bytes are appended to `out`.
+    #[inline]
     pub fn repeated(
         &self,
         at: Cursor,
@@ -228,6 +230,7 @@ impl Script {
         self.next(&self.0.repeated, at, most, speaker, dice, out)
     }
 
+    #[inline]
     fn next(
         &self,
         track: &Track,
@@ -239,9 +242,20 @@ impl Script {
     ) -> Option<Portion> {
         let most = most.clamp(1, self.0.combine);
         let step = track.steps.get(at.0 as usize)?;
-        if let Some(portion) = track.lying(at, step, most) {
-            return Some(portion);
-        }
+        let lying = track.lying(at, step, most);
+        lying.or_else(|| Some(self.render(track, at, most, speaker, dice, out)))
+    }
+
+    /// The next portion, which does not lie in memory.
+    fn render(
+        &self,
+        track: &Track,
+        at: Cursor,
+        most: u32,
+        speaker: &Speaker,
+        dice: &mut Dice,
+        out: &mut Vec<u8>,
+    ) -> Portion {
         let mut context = Context {
             seed: self.0.seed,
             speaker: *speaker,
@@ -277,13 +291,13 @@ impl Script {
             messages += u32::from(ends_message);
             next = track.after(next);
         }
-        Some(Portion {
+        Portion {
             what: What::Rendered,
             bytes: (out.len() - before) as u32,
             messages,
             ends_message,
             next,
-        })
+        }
     }
 }
 

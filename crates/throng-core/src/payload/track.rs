@@ -181,15 +181,38 @@ impl Track {
 
     /// What can be sent at `at`, where `step` is, from where it lies; `None` if something is to be rendered,
     /// or if what lies there is little and better copied together with what is rendered after it.
+    #[inline]
     pub(super) fn lying(&self, at: Cursor, step: &Step, most: u32) -> Option<Portion> {
-        let Step::Lies {
-            range,
-            begins,
-            ends,
-        } = step
-        else {
-            return None;
-        };
+        match step {
+            // What most sends are: one whole message.
+            Step::Lies {
+                range,
+                begins: true,
+                ends: true,
+            } if most == 1 => Some(Portion {
+                bytes: range.end - range.start,
+                what: What::Memory(range.clone()),
+                messages: 1,
+                ends_message: true,
+                next: self.after(at),
+            }),
+            Step::Lies {
+                range,
+                begins,
+                ends,
+            } => self.lying_together(at, range, (*begins, *ends), most),
+            Step::Render { .. } => None,
+        }
+    }
+
+    /// The same where `range` lies, which begins or ends a message or not, if it may be several messages.
+    fn lying_together(
+        &self,
+        at: Cursor,
+        range: &Range<u32>,
+        (begins, ends): (bool, bool),
+        most: u32,
+    ) -> Option<Portion> {
         if let Some(round) = &self.round {
             let messages = most.min(round.fit[at.0 as usize]);
             let last = u64::from(at.0) + u64::from(messages);
@@ -205,9 +228,9 @@ impl Track {
         }
         let mut range = range.clone();
         let mut next = self.after(at);
-        let mut messages = u32::from(*ends);
-        let mut little = *begins && *ends && range.len() < LARGE;
-        if *begins && *ends {
+        let mut messages = u32::from(ends);
+        let mut little = begins && ends && range.len() < LARGE;
+        if begins && ends {
             loop {
                 let step = self.steps.get(next.0 as usize);
                 match step {
@@ -238,7 +261,7 @@ impl Track {
             bytes: range.end - range.start,
             what: What::Memory(range),
             messages,
-            ends_message: *ends,
+            ends_message: ends,
             next,
         })
     }

@@ -1,5 +1,6 @@
 //! How long things took.
 
+use crate::time::Time;
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
@@ -25,8 +26,15 @@ impl Durations {
     /// Takes note of one.
     #[inline]
     pub fn record(&mut self, took: Duration) {
-        let ns = took.as_nanos().min(LONGEST.as_nanos()) as u64;
-        self.histogram().saturating_record(ns);
+        self.record_many(took, 1);
+    }
+
+    /// Takes note of the time from `from` to `to`; none if that is not later.
+    #[inline]
+    pub fn record_between(&mut self, from: Time, to: Time) {
+        let ns = to.0.saturating_sub(from.0);
+        self.histogram()
+            .saturating_record(ns.min(LONGEST.as_nanos() as u64));
     }
 
     /// Takes note of `n` that took as long.

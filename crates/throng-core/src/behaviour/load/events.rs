@@ -273,6 +273,13 @@ impl<W: Wire, L: Looks> Load<W, L> {
     /// Shows the tap what is about to be sent.
     #[inline]
     pub(super) fn tap_sends(&mut self, at: &At, out: &Outbox) {
+        if self.tap.is_some() {
+            self.show_sends(at, out);
+        }
+    }
+
+    #[cold]
+    fn show_sends(&mut self, at: &At, out: &Outbox) {
         let Some(tap) = &mut self.tap else { return };
         match &out.send {
             Send::Nothing | Send::Back => {}

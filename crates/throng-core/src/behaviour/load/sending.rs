@@ -130,8 +130,9 @@ impl<W: Wire, L: Looks> Load<W, L> {
         let most = wanted.messages.min(self.task.most);
         let speaker = self.speaker(conn, at.now);
         let script = &self.task.script;
-        let portion = script.repeated(conn.cursor, most, &speaker, &mut self.dice, &mut out.bytes);
-        let Some(mut portion) = portion else { return };
+        let mut portion =
+            script.repeated(conn.cursor, most, &speaker, &mut self.dice, &mut out.bytes);
+        let Some(portion) = &mut portion else { return };
         conn.doing = Doing::Sending;
         if let What::Memory(range) = &mut portion.what {
             range.start += conn.offset;
@@ -150,11 +151,12 @@ impl<W: Wire, L: Looks> Load<W, L> {
             conn.cursor = portion.next;
         }
         let due = self.pace.instants(conn.due, conn.gone, at.now);
-        self.hand_over(conn, &portion, Some(due), at, out);
+        self.hand_over(conn, portion, Some(due), at, out);
     }
 
     /// Hands a portion to the engine. `due`: when its messages were due; `None` for first messages, which nobody
     /// measures.
+    #[inline]
     pub(super) fn hand_over(
         &mut self,
         conn: &mut LoadConn<W::Conn, L::Conn>,
@@ -232,12 +234,11 @@ impl<W: Wire, L: Looks> Load<W, L> {
     ) {
         if !self.task.by_answers {
             let sent = conn.due.time();
-            let took = at.now.since(sent);
-            self.measured.service.record(took);
+            self.measured.service.record_between(sent, at.now);
             if self.task.samples {
                 self.measured.samples.push(Sample {
                     sent,
-                    took,
+                    took: at.now.since(sent),
                     connection: at.id,
                     query: 0,
                     rcode: 0,
