@@ -70,6 +70,18 @@ pub struct Outbox {
     pub pass: u32,
 }
 
+impl Outbox {
+    /// Whether nothing is asked for, but perhaps that turns are passed on.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        matches!(self.send, Send::Nothing)
+            && self.bytes.is_empty()
+            && !(self.more | self.watch | self.close)
+            && self.read == 0
+            && self.wake.is_none()
+    }
+}
+
 /// How a behaviour reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reads {

@@ -140,9 +140,17 @@ impl<B: Behaviour> Worker<B> {
 
     /// Does what a behaviour asked for. `got` is the buffer of the bytes just received; returns whether
     /// it is being sent from and must be kept.
+    #[inline(always)]
     pub(super) fn apply(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
-        let mut keep = false;
         self.desk.pass(take(&mut self.out.pass));
+        // Most events ask for nothing else.
+        !self.out.is_done() && self.carry_out(index, got)
+    }
+
+    /// The same, but for turns that are passed on.
+    #[inline(never)]
+    fn carry_out(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
+        let mut keep = false;
         if let Some(at) = self.out.wake.take() {
             self.desk.wheel.set(index, at);
         }
