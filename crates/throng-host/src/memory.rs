@@ -107,11 +107,16 @@ impl MemoryBounds {
     /// # Errors
     /// If `/proc/meminfo` can't be read. A cgroup that can't be read bounds nothing.
     pub fn available(&self) -> io::Result<Available> {
-        let machine = MemInfo::read()?;
+        Ok(self.available_of(&MemInfo::read()?))
+    }
+
+    /// The same where the machine's memory was read already.
+    #[must_use]
+    pub fn available_of(&self, machine: &MemInfo) -> Available {
         let reclaimable = machine.reclaimable_bytes.unwrap_or(0);
         let held = reclaimable.saturating_sub(self.reclaimable_before);
         let machine = machine.available_bytes.saturating_sub(held);
-        Ok(match self.tightest() {
+        match self.tightest() {
             Some((cgroup, bound)) if bound.available < machine => Available {
                 bytes: bound.available,
                 bound_by: BoundBy::Cgroup(cgroup.dir.clone()),
@@ -120,7 +125,7 @@ impl MemoryBounds {
                 bytes: machine,
                 bound_by: BoundBy::Machine,
             },
-        })
+        }
     }
 
     /// The cgroup that leaves the least now.

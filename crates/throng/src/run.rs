@@ -23,8 +23,10 @@ use throng_report::live::{Live, LiveStyle};
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 /// The same for one that goes on until an instant that is known, or somebody stops it, which wakes us: each look
 /// takes a worker's processor away for a moment.
-pub(crate) const AT_REST: Duration = Duration::from_millis(100);
-/// How often the resident set and the memory that is left are read, while there is plenty …
+pub(crate) const AT_REST: Duration = Duration::from_millis(500);
+/// How often the resident set and the memory that is left are read, while there is plenty: where no connections come …
+const MEMORY_AT_REST: Duration = Duration::from_secs(1);
+/// … where they come …
 const MEMORY_EVERY: Duration = Duration::from_millis(100);
 /// … and at its end, when connections come at …
 const MEMORY_SOONEST: Duration = Duration::from_millis(2);
@@ -164,11 +166,8 @@ impl Meter {
         used.user + used.system
     }
 
-    fn note_slab(&mut self) {
-        self.peak_slab = slab();
-    }
-
-    fn note_rss(&mut self) {
+    /// Takes note of the user memory there is now.
+    pub fn note_rss(&mut self) {
         self.peak_rss = self.peak_rss.max(rss_bytes().unwrap_or(0));
     }
 
@@ -177,10 +176,11 @@ impl Meter {
         self.sockets = SockStat::read().ok();
     }
 
-    /// Takes note of the kernel's side while the connections are up. Returns how many more TCP sockets
-    /// are in use in this network namespace than when the run began.
+    /// Takes note of the memory while the connections are up, also the kernel's. Returns how many more TCP
+    /// sockets are in use in this network namespace than when the run began.
     pub fn note_kernel(&mut self) -> Option<u64> {
-        self.note_slab();
+        self.note_rss();
+        self.peak_slab = slab();
         let now = SockStat::read().ok()?;
         let before = self.sockets.as_ref()?;
         let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
@@ -318,12 +318,16 @@ impl Watch {
         self.peak = self.peak.max(now.open());
         if at >= self.next_memory {
             self.meter.note_rss();
-            if now.open() > 0 && now.open() == self.peak {
-                self.meter.note_slab();
-            }
             let grows = now.open() > self.guarded;
             self.guarded = now.open();
-            self.next_memory = at + self.guard_memory(grows);
+            let mut wait = MEMORY_EVERY;
+            if let Ok(machine) = MemInfo::read() {
+                if now.open() > 0 && now.open() == self.peak {
+                    self.meter.peak_slab = machine.slab_bytes;
+                }
+                wait = self.guard_memory(&machine, grows);
+            }
+            self.next_memory = at + wait;
         }
         if at >= self.next_sample {
             self.next_sample = at + SAMPLE_EVERY;
@@ -331,14 +335,13 @@ impl Watch {
         }
     }
 
-    /// Stops opening before the machine runs out of memory. Returns when to look again.
-    fn guard_memory(&mut self, grows: bool) -> Duration {
+    /// Stops opening before the machine runs out of memory. Returns when to look again: before it could, if
+    /// connections came as fast as they can from now on.
+    fn guard_memory(&mut self, machine: &MemInfo, grows: bool) -> Duration {
         if self.stopped_at.is_some() {
             return MEMORY_EVERY;
         }
-        let Ok(available) = self.memory.available() else {
-            return MEMORY_EVERY;
-        };
+        let available = self.memory.available_of(machine);
         if available.bytes < self.reserve {
             self.control.give(Order::StopOpening);
             self.live.note(&format!(
@@ -348,11 +351,12 @@ impl Watch {
             self.stopped_at = Some(available);
             return MEMORY_EVERY;
         }
-        if !grows {
-            return MEMORY_EVERY;
-        }
+        let (soonest, latest) = match grows {
+            true => (MEMORY_SOONEST, MEMORY_EVERY),
+            false => (MEMORY_EVERY, MEMORY_AT_REST),
+        };
         let lasts = (available.bytes - self.reserve) as f64 / FASTEST_FILL as f64;
-        Duration::from_secs_f64(lasts).clamp(MEMORY_SOONEST, MEMORY_EVERY)
+        Duration::from_secs_f64(lasts).clamp(soonest, latest)
     }
 
     /// Shows where the run is, as often as the live view wants it.

@@ -198,6 +198,7 @@ fn finish(
 ) -> Result<u8, Failure> {
     let seconds = watch.clock.elapsed();
     let interrupted = watch.interrupted();
+    watch.meter.note_rss();
     // What happens from here on is our closing: the counts are those of now.
     let tally = side.tally();
     // Some may have come up since the last tick.

@@ -120,8 +120,9 @@ impl LoadRun<'_> {
         look: Option<Duration>,
     ) -> (Duration, Tally, bool) {
         let bound = self.scenario.duration;
+        let stops = self.scenario.options.limits.stop_at.is_some();
         let most = match (phase, ends.or(look)) {
-            (Phase::Holding, Some(_)) => AT_REST,
+            (Phase::Holding, Some(_)) if !stops => AT_REST,
             (Phase::Opening, _) if self.scenario.options.like_tcpkali => SOON,
             _ => TICK,
         };
@@ -418,6 +419,7 @@ impl LoadRun<'_> {
     /// Ends all connections and workers, and sums up.
     fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
         let over = self.watch.clock.elapsed();
+        self.watch.meter.note_rss();
         // What happens from here on is our closing: the counts are those of now.
         let clients = self.sides.clients.tally();
         let accepted = self.sides.accepted();
