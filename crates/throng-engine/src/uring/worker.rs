@@ -229,7 +229,7 @@ impl<B: Behaviour> Worker<B> {
             let ring = &self.rings[at];
             if ring.has_work() || ring.has_pending() && !(waits && ring.silent.is_empty()) {
                 round = Round::Busy;
-                self.visit(at, now)?;
+                self.visit(at)?;
             }
         }
         Ok(round)
@@ -358,18 +358,18 @@ impl<B: Behaviour> Worker<B> {
         }
         self.notify(false);
         if self.rings[0].has_completions() || !self.rings[0].silent.is_empty() {
-            let now = self.desk.clock.now();
-            self.visit(0, now)?;
+            self.visit(0)?;
         }
         Ok(())
     }
 
-    /// Deals with what a ring has, for a bounded number of enters; `now` is when it has that. On return no
-    /// completion and no buffer of it is outstanding.
-    pub(super) fn visit(&mut self, at: usize, mut now: Time) -> io::Result<()> {
+    /// Deals with what a ring has, for a bounded number of enters. On return no completion and no buffer
+    /// of it is outstanding.
+    pub(super) fn visit(&mut self, at: usize) -> io::Result<()> {
         let waits = self.waits_by_itself();
         let mut enters = 0;
         loop {
+            let now = self.desk.clock.now();
             self.settle(at, now);
             while let Some(cqe) = self.rings[at].pop() {
                 self.completed(at, cqe, now);
@@ -394,7 +394,6 @@ impl<B: Behaviour> Worker<B> {
                 return Ok(());
             }
             enters += 1;
-            now = self.desk.clock.now();
         }
     }
 
