@@ -4,14 +4,14 @@
 use std::hint::black_box;
 use std::time::Instant;
 use throng_core::behaviour::{At, Behaviour, Outbox};
+use throng_core::partials::Partials;
+use throng_core::protocol::websocket::decoder::{Decoder, Event, MAX_MESSAGE, Rules};
+use throng_core::protocol::websocket::frame::{self, Mask, Opcode};
+use throng_core::protocol::websocket::handshake::client::Opening;
+use throng_core::protocol::websocket::handshake::server;
+use throng_core::protocol::websocket::{Role, WsMode, WsServer};
 use throng_core::stats::Counters;
 use throng_core::time::Time;
-use throng_core::websocket::decoder::{Decoder, Event, MAX_MESSAGE, Rules};
-use throng_core::websocket::frame::{self, Mask, Opcode};
-use throng_core::websocket::handshake::client::Opening;
-use throng_core::websocket::handshake::server;
-use throng_core::websocket::partial::Partials;
-use throng_core::websocket::{Role, WsMode, WsServer};
 
 /// What a worker reads at once, about.
 const READ: usize = 60_000;

@@ -1,5 +1,5 @@
 //! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine ([`host`],
-//! [`capacity`], [`plan`]), what is sent and when ([`payload`], [`dns`], [`websocket`], [`pacing`], [`wheel`]),
+//! [`capacity`], [`plan`]), what is sent and when ([`payload`], [`protocol`], [`pacing`], [`wheel`]),
 //! what a connection does ([`behaviour`]), what was counted ([`stats`]), why a run got no further
 //! ([`diagnosis`]) and what is told at the end ([`summary`]). [`tune`] is what a system should be set to.
 //!
@@ -12,12 +12,13 @@ pub mod address;
 pub mod behaviour;
 pub mod capacity;
 pub mod diagnosis;
-pub mod dns;
 pub mod host;
 pub mod human;
 pub mod pacing;
+pub mod partials;
 pub mod payload;
 pub mod plan;
+pub mod protocol;
 pub mod scenario;
 pub mod stats;
 pub mod summary;
@@ -26,5 +27,4 @@ pub mod time;
 pub mod tls_failure;
 pub mod tune;
 pub mod units;
-pub mod websocket;
 pub mod wheel;

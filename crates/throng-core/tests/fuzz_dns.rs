@@ -3,8 +3,8 @@
 mod fuzzing;
 
 use fuzzing::fuzz;
-use throng_core::dns::{Answer, Answers, NotDns, Query};
 use throng_core::payload::Dice;
+use throng_core::protocol::dns::{Answer, Answers, NotDns, Query};
 
 /// The same as [`Answers`], of a stream that is there as a whole.
 fn at_once(mut stream: &[u8]) -> (Vec<Answer>, Option<NotDns>) {

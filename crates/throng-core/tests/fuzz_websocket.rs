@@ -8,12 +8,12 @@ mod fuzzing;
 
 use fuzzing::fuzz;
 use throng_core::behaviour::{At, Behaviour, Outbox};
+use throng_core::partials::Partials;
+use throng_core::protocol::websocket::decoder::{Decoder, Event, Rules};
+use throng_core::protocol::websocket::handshake::client::{Field, Opening};
+use throng_core::protocol::websocket::{Role, Violation, WsMode, WsServer};
 use throng_core::stats::{Closed, Counters, Tally};
 use throng_core::time::Time;
-use throng_core::websocket::decoder::{Decoder, Event, Rules};
-use throng_core::websocket::handshake::client::{Field, Opening};
-use throng_core::websocket::partial::Partials;
-use throng_core::websocket::{Role, Violation, WsMode, WsServer};
 
 /// What files of the corpus make of a handshake has this key.
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";

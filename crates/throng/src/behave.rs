@@ -7,17 +7,17 @@ use throng_core::behaviour::{
     AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern,
     Raw, Sink, Task, Traffic, Watching, WebSocket, Wire,
 };
-use throng_core::dns::Query;
 use throng_core::pacing::{MessagePace, Profile};
 use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, ScriptError};
 use throng_core::plan::Routes;
+use throng_core::protocol::dns::Query;
+use throng_core::protocol::websocket::handshake::client::Opening;
+use throng_core::protocol::websocket::{WsMode, WsServer};
 use throng_core::scenario::{
     ListenMode, LoadScenario, MessageLatency, Options, Repeat, RunRate, ServeMode, ServeScenario,
     TlsServer,
 };
 use throng_core::units::Rate;
-use throng_core::websocket::handshake::client::Opening;
-use throng_core::websocket::{WsMode, WsServer};
 use throng_engine::{Job, SocketOptions, Work};
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 

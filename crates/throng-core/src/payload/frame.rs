@@ -1,7 +1,7 @@
 //! WebSocket frames of templates as they are sent: what is known of a header before its payload is.
 
 use super::template::{Frame, FrameKind};
-use crate::websocket::frame::{Header, MAX_HEADER, Mask, Opcode};
+use crate::protocol::websocket::frame::{Header, MAX_HEADER, Mask, Opcode};
 
 /// What a header says, except how long the payload is and how it is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ pub mod tls;
 pub mod traffic;
 pub mod websocket;
 
-use crate::dns::Query;
 use crate::payload::Messages;
+use crate::protocol::dns::Query;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};

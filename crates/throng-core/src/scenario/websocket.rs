@@ -1,6 +1,6 @@
 //! WebSocket (RFC 6455).
 
-use crate::websocket::handshake::client::Field;
+use crate::protocol::websocket::handshake::client::Field;
 use serde::{Deserialize, Serialize};
 
 /// Connections speak WebSocket: each message is a frame.

@@ -1,9 +1,9 @@
 //! What is counted: by one worker, and in all.
 
 use super::{Closed, FailCause};
-use crate::dns::RCODES;
+use crate::protocol::dns::RCODES;
+use crate::protocol::websocket::Violation;
 use crate::tls_failure::TlsFailure;
-use crate::websocket::Violation;
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, AddAssign};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

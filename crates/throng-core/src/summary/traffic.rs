@@ -1,6 +1,6 @@
 //! What went over the connections.
 
-use crate::dns::{RCODES, rcode_name};
+use crate::protocol::dns::{RCODES, rcode_name};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

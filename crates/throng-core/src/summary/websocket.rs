@@ -1,7 +1,7 @@
 //! What became of WebSocket.
 
+use crate::protocol::websocket::Violation;
 use crate::stats::Tally;
-use crate::websocket::Violation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

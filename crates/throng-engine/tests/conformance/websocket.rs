@@ -6,12 +6,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
+use throng_core::partials::Partials;
 use throng_core::plan::Engine;
-use throng_core::websocket::decoder::{Decoder, Event, Rules};
-use throng_core::websocket::frame::{Header, Mask, Opcode, close};
-use throng_core::websocket::handshake::client::Opening;
-use throng_core::websocket::partial::Partials;
-use throng_core::websocket::{Role, Violation, WsMode, WsServer};
+use throng_core::protocol::websocket::decoder::{Decoder, Event, Rules};
+use throng_core::protocol::websocket::frame::{Header, Mask, Opcode, close};
+use throng_core::protocol::websocket::handshake::client::Opening;
+use throng_core::protocol::websocket::{Role, Violation, WsMode, WsServer};
 
 on_each_engine![
     messages_of_every_size_are_echoed,

@@ -5,8 +5,8 @@ use crate::cli::{MessageArgs, MessageFrom};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use throng_core::payload::{Message, Messages, Part, Reading, parse};
+use throng_core::protocol::websocket::handshake::client::Field;
 use throng_core::scenario::traffic::When;
-use throng_core::websocket::handshake::client::Field;
 
 /// How much of a text is repeated in an error message that is about it.
 const SHOWN: usize = 60;

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use throng_core::dns::Query;
+use throng_core::protocol::dns::Query;
 use throng_core::scenario::{ListenMode, Percentile};
 use throng_core::units::{self, Bandwidth, Rate};
 

@@ -7,13 +7,13 @@ use crate::behave::LoadBehaviours;
 use std::time::Duration;
 use throng_core::diagnosis::{Diagnosis, KernelCounts};
 use throng_core::plan::LoadPlan;
+use throng_core::protocol::websocket::handshake::server::Upgrade;
 use throng_core::scenario::{LoadScenario, Repeat, RunRate};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
     Answers, Asked, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, Samples,
     SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
-use throng_core::websocket::handshake::server::Upgrade;
 use throng_host::kernel::Kernel;
 
 /// The counts at an instant of the run.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{Diagnosis, KernelCounts};
 use throng_core::pacing::Ending;
+use throng_core::protocol::websocket::Violation;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::MessageRate;
 use throng_core::tls_failure::TlsFailure;
-use throng_core::websocket::Violation;
 use throng_report::human;
 
 /// A message rate within this part of the one asked for is reached.

@@ -8,7 +8,7 @@ use crate::common::process::Ran;
 use crate::common::{run_words, words};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use throng_core::websocket::Violation;
+use throng_core::protocol::websocket::Violation;
 
 const SERVERS: [&str; 2] = ["ws_server.py", "ws_server.js"];
 

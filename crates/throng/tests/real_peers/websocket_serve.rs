@@ -6,8 +6,8 @@ use crate::common::net::Net;
 use crate::common::peers::start_script;
 use crate::common::{PATIENCE, serve, start_words, stop_serving};
 use std::collections::BTreeMap;
+use throng_core::protocol::websocket::Violation;
 use throng_core::summary::Summary;
-use throng_core::websocket::Violation;
 
 const CLIENTS: [&str; 2] = ["ws_client.py", "ws_client.js"];
 

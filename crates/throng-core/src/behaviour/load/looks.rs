@@ -3,9 +3,9 @@
 use super::outstanding::{Outstanding, Queue, Sent};
 use super::pattern::Pattern;
 use crate::behaviour::At;
-use crate::dns::{Answer, Answers};
 use crate::pacing::Instants;
 use crate::payload::Script;
+use crate::protocol::dns::{Answer, Answers};
 use crate::stats::{Measured, Sample};
 use crate::time::Time;
 use std::collections::HashMap;

@@ -3,13 +3,13 @@
 
 use super::wire::{Came, Wire};
 use crate::behaviour::At;
+use crate::partials::Partials;
 use crate::payload::Dice;
-use crate::websocket::decoder::{Decoder, Event, Rules};
-use crate::websocket::frame::{self, Mask, Opcode};
-use crate::websocket::handshake::client::Opening;
-use crate::websocket::handshake::server;
-use crate::websocket::partial::Partials;
-use crate::websocket::{Role, Violation, close};
+use crate::protocol::websocket::decoder::{Decoder, Event, Rules};
+use crate::protocol::websocket::frame::{self, Mask, Opcode};
+use crate::protocol::websocket::handshake::client::Opening;
+use crate::protocol::websocket::handshake::server;
+use crate::protocol::websocket::{Role, Violation, close};
 
 /// Either side of WebSocket.
 pub struct WebSocket {

@@ -5,9 +5,9 @@
 //! Only a header or a control frame that is cut in two waits, in the worker's [`Partials`].
 
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Mask, Opcode};
-use super::partial::{Partials, Slot};
 use super::utf8::Utf8;
 use super::{Role, Violation, close};
+use crate::partials::{Partials, Slot};
 
 /// The longest message accepted where nothing else is asked for.
 pub const MAX_MESSAGE: u32 = 64 << 20;

@@ -146,11 +146,11 @@ mod tests {
     use proptest::prelude::*;
 
     /// Answers of NSD 4.6.1 to nine queries on one connection.
-    const PIPELINED: &[u8] = include_bytes!("../../tests/corpus/dns/pipelined.bin");
-    const TRUNCATED: &[u8] = include_bytes!("../../tests/corpus/dns/truncated.bin");
-    const TOO_SHORT: &[u8] = include_bytes!("../../tests/corpus/dns/too_short.bin");
-    const A_QUERY: &[u8] = include_bytes!("../../tests/corpus/dns/a_query.bin");
-    const HTTP: &[u8] = include_bytes!("../../tests/corpus/dns/http.bin");
+    const PIPELINED: &[u8] = include_bytes!("../../../tests/corpus/dns/pipelined.bin");
+    const TRUNCATED: &[u8] = include_bytes!("../../../tests/corpus/dns/truncated.bin");
+    const TOO_SHORT: &[u8] = include_bytes!("../../../tests/corpus/dns/too_short.bin");
+    const A_QUERY: &[u8] = include_bytes!("../../../tests/corpus/dns/a_query.bin");
+    const HTTP: &[u8] = include_bytes!("../../../tests/corpus/dns/http.bin");
 
     fn read(bytes: &[u8]) -> (Vec<Answer>, Result<(), NotDns>) {
         let mut all = vec![];

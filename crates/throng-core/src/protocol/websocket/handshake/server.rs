@@ -1,9 +1,10 @@
 //! A server's side of the handshake (RFC 6455, section 4.2).
 
+use super::super::Violation;
 use super::super::decoder::Decoder;
-use super::super::partial::Partials;
-use super::super::{Violation, handshake};
-use super::{Gathered, Key, MAX_FIELDS, VERSION, accept, lists, values};
+use super::{Key, VERSION, accept};
+use crate::partials::Partials;
+use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, lists, values};
 use std::mem::MaybeUninit;
 
 /// A client's request for an upgrade, and everything in it is as it must be.
@@ -33,7 +34,7 @@ impl Upgrade<'_> {
 pub enum Refusal {
     /// It is no HTTP/1.
     NotHttp,
-    /// Its head has more than [`MAX_HEAD`](super::MAX_HEAD) bytes or [`MAX_FIELDS`] fields.
+    /// Its head has more than [`MAX_HEAD`](head::MAX_HEAD) bytes or [`MAX_FIELDS`] fields.
     TooLong,
     /// Its method is not GET.
     Method,
@@ -194,7 +195,7 @@ pub fn receive(
     bytes: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Option<usize>, Refusal> {
-    let gathered = handshake::gather(decoder.half(), partials, bytes, |head| {
+    let gathered = head::gather(decoder.half(), partials, bytes, |head| {
         parse(head).map(|found| {
             found.map(|(upgrade, size)| {
                 upgrade.answer(out);
@@ -402,11 +403,7 @@ mod tests {
 
     #[test]
     fn a_head_that_does_not_end_and_one_with_too_many_fields_are_refused() {
-        let endless = [
-            &b"GET / HTTP/1.1\r\nX: "[..],
-            &[b'y'; super::super::MAX_HEAD],
-        ]
-        .concat();
+        let endless = [&b"GET / HTTP/1.1\r\nX: "[..], &[b'y'; head::MAX_HEAD]].concat();
         let fields = [
             &b"GET / HTTP/1.1\r\n"[..],
             &b"X: y\r\n".repeat(MAX_FIELDS + 1),

@@ -15,9 +15,9 @@
 use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode};
 use super::handshake::server;
-use super::partial::Partials;
 use super::{Role, Violation};
 use crate::behaviour::{At, Behaviour, Outbox, Send};
+use crate::partials::Partials;
 use crate::stats::Closed;
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! A client's side of the handshake (RFC 6455, section 4.1).
 
+use super::super::Violation;
 use super::super::decoder::Decoder;
-use super::super::partial::Partials;
-use super::super::{Violation, handshake};
-use super::{Gathered, Key, MAX_FIELDS, MAX_HEAD, VERSION, lists, members, values};
+use super::{Key, VERSION};
+use crate::partials::Partials;
+use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, MAX_HEAD, lists, members, values};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -221,7 +222,7 @@ impl Opening {
         bytes: &[u8],
     ) -> Result<Option<usize>, Failure> {
         let key = self.key(uid);
-        let gathered = handshake::gather(decoder.half(), partials, bytes, |head| {
+        let gathered = head::gather(decoder.half(), partials, bytes, |head| {
             self.check(head, &key)
         })?;
         match gathered {

@@ -3,16 +3,14 @@
 //! - [`handshake`]: the upgrade request and its answer, as a client and as a server
 //! - [`frame`]: frame headers and masking, and frames of one's own
 //! - [`decoder`]: what came in, as it came in, into events
-//! - [`partial`]: where the half of something waits for its other half
 //! - [`WsServer`]: a behaviour that echoes or discards messages
 //!
 //! What a connection needs at rest is its [`Decoder`](decoder::Decoder), 20 bytes: no buffer of its own. Half
-//! a head or half a header goes to the worker's [`Partials`](partial::Partials) until the rest is there.
+//! a head or half a header goes to the worker's [`Partials`](crate::partials::Partials) until the rest is there.
 
 pub mod decoder;
 pub mod frame;
 pub mod handshake;
-pub mod partial;
 mod serve;
 mod utf8;
 

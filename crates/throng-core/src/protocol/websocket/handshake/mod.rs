@@ -1,20 +1,15 @@
 //! The opening handshake (RFC 6455, section 4): the [`client`]'s request and the check of its answer, and the
 //! [`server`]'s answer to a request.
 //!
-//! Either head may arrive in pieces; what has come so far waits among the worker's [`Partials`].
+//! Either head may arrive in pieces; what has arrived so far waits among the worker's [`Partials`](crate::partials::Partials).
 
 pub mod client;
 pub mod server;
 
-use super::partial::{Partials, Slot};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// The most bytes of a head that are read before it must have ended.
-pub const MAX_HEAD: usize = 16 * 1024;
-/// The most header fields of a head.
-pub const MAX_FIELDS: usize = 64;
 /// The version of the protocol, the only one there is (11.6).
 const VERSION: &str = "13";
 
@@ -74,78 +69,6 @@ fn accept(key: &[u8]) -> [u8; 28] {
     let written = STANDARD.encode_slice(hash.finalize(), &mut text);
     debug_assert_eq!(written, Ok(28));
     text
-}
-
-/// Whether a head has come in, and where in the bytes given it ends.
-enum Gathered<T> {
-    /// Not all of it. What came is kept.
-    Part,
-    /// All of it: what `parse` found, and how many of the bytes given belong to it.
-    Whole(T, usize),
-    /// It is longer than [`MAX_HEAD`].
-    TooLong,
-}
-
-/// Adds `bytes` to a head that arrives in pieces. `parse` gets what there is of it, from its start, and
-/// returns what it found and the head's size once it is whole.
-fn gather<T, E>(
-    half: &mut Slot,
-    partials: &mut Partials,
-    bytes: &[u8],
-    parse: impl FnOnce(&[u8]) -> Result<Option<(T, usize)>, E>,
-) -> Result<Gathered<T>, E> {
-    let had = partials.at(half).len();
-    let added = &bytes[..bytes.len().min(MAX_HEAD - had.min(MAX_HEAD))];
-    let found = if had == 0 {
-        parse(added)?
-    } else {
-        partials.append(half, added);
-        // A head ends with the end of a line. Its first bytes are looked at one by one: a peer that speaks
-        // another protocol should not be waited for.
-        if had < 16 || added.contains(&b'\n') {
-            let found = parse(partials.at(half));
-            if !matches!(found, Ok(None)) {
-                partials.drop_at(half);
-            }
-            found?
-        } else {
-            None
-        }
-    };
-    match found {
-        Some((found, size)) => Ok(Gathered::Whole(found, size.saturating_sub(had))),
-        None if had + added.len() >= MAX_HEAD => {
-            partials.drop_at(half);
-            Ok(Gathered::TooLong)
-        }
-        None => {
-            if had == 0 {
-                partials.append(half, added);
-            }
-            Ok(Gathered::Part)
-        }
-    }
-}
-
-/// The values of the header fields called `name`, without the blanks around them.
-fn values<'a>(fields: &'a [httparse::Header<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {
-    fields
-        .iter()
-        .filter(move |field| field.name.eq_ignore_ascii_case(name))
-        .map(|field| field.value.trim_ascii())
-}
-
-/// The members of the comma-separated lists in the header fields called `name`.
-fn members<'a>(fields: &'a [httparse::Header<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {
-    values(fields, name)
-        .flat_map(|value| value.split(|b| *b == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|member| !member.is_empty())
-}
-
-/// Whether one of those members is `token`, in whatever case.
-fn lists(fields: &[httparse::Header], name: &str, token: &str) -> bool {
-    members(fields, name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
+use crate::protocol::websocket::frame::close;
 use crate::stats::{Counters, Tally};
 use crate::time::Time;
-use crate::websocket::frame::close;
 use proptest::prelude::*;
 
 const REQUEST: &[u8] =

@@ -1,0 +1,86 @@
+//! The head of an HTTP/1.1 message: from pieces to a whole, and what its fields say. httparse reads it.
+
+use crate::partials::{Partials, Slot};
+
+/// The most bytes of a head that are read before it must have ended.
+pub const MAX_HEAD: usize = 16 * 1024;
+/// The most header fields of a head.
+pub const MAX_FIELDS: usize = 64;
+
+/// Whether a head has come in, and where in the bytes given it ends.
+pub(crate) enum Gathered<T> {
+    /// Not all of it. What came is kept.
+    Part,
+    /// All of it: what `parse` found, and how many of the bytes given belong to it.
+    Whole(T, usize),
+    /// It is longer than [`MAX_HEAD`].
+    TooLong,
+}
+
+/// Adds `bytes` to a head that arrives in pieces. `parse` gets what there is of it, from its start, and
+/// returns what it found and the head's size once it is whole.
+pub(crate) fn gather<T, E>(
+    half: &mut Slot,
+    partials: &mut Partials,
+    bytes: &[u8],
+    parse: impl FnOnce(&[u8]) -> Result<Option<(T, usize)>, E>,
+) -> Result<Gathered<T>, E> {
+    let had = partials.at(half).len();
+    let added = &bytes[..bytes.len().min(MAX_HEAD - had.min(MAX_HEAD))];
+    let found = if had == 0 {
+        parse(added)?
+    } else {
+        partials.append(half, added);
+        // A head ends with the end of a line. Its first bytes are looked at one by one: a peer that speaks
+        // another protocol should not be waited for.
+        if had < 16 || added.contains(&b'\n') {
+            let found = parse(partials.at(half));
+            if !matches!(found, Ok(None)) {
+                partials.drop_at(half);
+            }
+            found?
+        } else {
+            None
+        }
+    };
+    match found {
+        Some((found, size)) => Ok(Gathered::Whole(found, size.saturating_sub(had))),
+        None if had + added.len() >= MAX_HEAD => {
+            partials.drop_at(half);
+            Ok(Gathered::TooLong)
+        }
+        None => {
+            if had == 0 {
+                partials.append(half, added);
+            }
+            Ok(Gathered::Part)
+        }
+    }
+}
+
+/// The values of the header fields called `name`, without the blanks around them.
+pub(crate) fn values<'a>(
+    fields: &'a [httparse::Header<'a>],
+    name: &str,
+) -> impl Iterator<Item = &'a [u8]> {
+    fields
+        .iter()
+        .filter(move |field| field.name.eq_ignore_ascii_case(name))
+        .map(|field| field.value.trim_ascii())
+}
+
+/// The members of the comma-separated lists in the header fields called `name`.
+pub(crate) fn members<'a>(
+    fields: &'a [httparse::Header<'a>],
+    name: &str,
+) -> impl Iterator<Item = &'a [u8]> {
+    values(fields, name)
+        .flat_map(|value| value.split(|b| *b == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
+/// Whether one of those members is `token`, in whatever case.
+pub(crate) fn lists(fields: &[httparse::Header], name: &str, token: &str) -> bool {
+    members(fields, name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+}

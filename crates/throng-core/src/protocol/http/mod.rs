@@ -1,0 +1,3 @@
+//! HTTP/1.1, as far as protocols that begin with it need it.
+
+pub mod head;

@@ -1,0 +1,5 @@
+//! What bytes mean on a connection: a folder for each protocol.
+
+pub mod dns;
+pub mod http;
+pub mod websocket;
