@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io;
 use std::time::Instant;
 use throng_core::payload::{
-    Cursor, Dice, Framing, Messages, Reading, Script, Speaker, What, parse,
+    Cursor, Dice, Framing, Messages, ParseOptions, Script, Speaker, What, parse,
 };
 
 fn main() {
@@ -37,13 +37,13 @@ fn main() {
         (r"\{connection.uid}\{<64 KiB>}", Framing::WebSocketServer),
         (r"\{connection.uid}\{<64 KiB>}", Framing::WebSocketClient),
     ] {
-        let how = Reading {
+        let options = ParseOptions {
             unescape: false,
             files: &|_| io::Result::Ok(vec![b'x'; 65536]),
         };
         // A name in an expression has no spaces.
         let written = text.replace("<64 KiB>", "<f>");
-        let message = parse(written.as_bytes(), &how).expect("it is well formed");
+        let message = parse(written.as_bytes(), &options).expect("it is well formed");
         let messages = Messages {
             first: vec![],
             repeated: vec![message],

@@ -4,7 +4,7 @@ mod fuzzing;
 
 use std::io;
 use throng_core::payload::{
-    Cursor, Dice, Framing, Message, Messages, Portion, Reading, Script, Speaker, What, parse,
+    Cursor, Dice, Framing, Message, Messages, ParseOptions, Portion, Script, Speaker, What, parse,
 };
 
 /// Rendered bytes after which an input has been looked at for long enough.
@@ -19,11 +19,11 @@ fn files(name: &str) -> io::Result<Vec<u8>> {
 }
 
 fn read(text: &[u8], unescape: bool) -> Option<Message> {
-    let how = Reading {
+    let options = ParseOptions {
         unescape,
         files: &files,
     };
-    match parse(text, &how) {
+    match parse(text, &options) {
         Ok(message) => {
             let json = serde_json::to_string(&message).unwrap();
             let back: Message = serde_json::from_str(&json).unwrap();

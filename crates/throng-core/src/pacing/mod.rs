@@ -3,18 +3,12 @@
 //! rate may follow a [`Profile`] or be searched for ([`RateSearch`]).
 
 pub mod arrivals;
-mod belief;
 mod bytes;
 mod connect;
-mod evidence;
-mod found;
 mod message;
 pub mod profile;
-mod queue;
 mod ramp;
 pub mod search;
-mod terms;
-mod verdict;
 
 pub use arrivals::{Arrivals, Spacing};
 pub use bytes::BytePace;

@@ -1,5 +1,6 @@
-//! Why a message could not be read, and where.
+//! Why a message could not be read, and where; and why messages can't be laid out.
 
+use super::regex::RegexError;
 use std::fmt;
 
 /// How much of the text is shown on either side of the place.
@@ -75,3 +76,47 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
+
+/// Why messages can't be laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptError {
+    /// A regular expression is wrong. Not if the messages come from [`parse`](super::parse()).
+    Regex(RegexError),
+    /// A message may be longer than [`MAX_MESSAGE`](super::MAX_MESSAGE).
+    Long {
+        /// Which one, from 0, among those sent first or those repeated.
+        message: usize,
+        /// Bytes of it at most.
+        bytes: u64,
+    },
+    /// All messages together are too long.
+    Large {
+        /// Bytes of what is laid out.
+        bytes: u64,
+    },
+}
+
+impl fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScriptError::Regex(e) => write!(f, "a message's regular expression, {e}"),
+            ScriptError::Long { message, bytes } => write!(
+                f,
+                "message {} may be {bytes} bytes long; at most 1 GiB is possible",
+                message + 1
+            ),
+            ScriptError::Large { bytes } => write!(
+                f,
+                "the messages take {bytes} bytes together; at most 4 GiB are possible"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ScriptError {}
+
+impl From<RegexError> for ScriptError {
+    fn from(e: RegexError) -> ScriptError {
+        ScriptError::Regex(e)
+    }
+}

@@ -3,8 +3,19 @@
 use super::dice::Dice;
 use super::frame::{Head, mask};
 use super::regex::Regex;
-use super::script::Speaker;
 use std::num::NonZeroU64;
+
+/// Who sends, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Speaker {
+    /// The connection's number; grows with each new connection.
+    pub uid: u64,
+    /// Microseconds since 1970, for [`Part::Marker`](super::Part::Marker).
+    pub unix_us: u64,
+    /// The id of the next DNS query ([`Part::DnsId`](super::Part::DnsId)). If several messages share a
+    /// portion, each has the id after the one before it.
+    pub dns_id: u16,
+}
 
 /// Something to write.
 #[derive(Debug)]

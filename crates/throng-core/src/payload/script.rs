@@ -3,109 +3,13 @@
 
 use super::compile::{Compiler, Piece, longest};
 use super::dice::Dice;
-use super::regex::RegexError;
-use super::render::Context;
+use super::error::ScriptError;
+use super::portion::{Cursor, LARGE, MAX_MESSAGE, Portion, RUN_BYTES, What};
+use super::render::{Context, Speaker};
 use super::template::{Framing, Message, Messages};
 use super::track::{Step, Track};
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
-
-/// How many bytes of messages go out in one write, if they are shorter. 64 KiB is what one loopback
-/// segment holds; larger writes measured no faster.
-pub(super) const RUN_BYTES: u64 = 64 * 1024;
-
-/// What is always the same and at least so long is sent from where it lies, even inside a message that
-/// differs: from here on a copy costs more than another write.
-pub(super) const LARGE: usize = 4096;
-
-/// The longest message, in bytes: offsets in a script's memory are 32 bits wide, and some messages lie there
-/// several times.
-pub const MAX_MESSAGE: u64 = 1 << 30;
-
-/// Why messages can't be laid out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScriptError {
-    /// A regular expression is wrong. Not if the messages come from [`parse`](super::parse()).
-    Regex(RegexError),
-    /// A message may be longer than [`MAX_MESSAGE`].
-    Long {
-        /// Which one, from 0, among those sent first or those repeated.
-        message: usize,
-        /// Bytes of it at most.
-        bytes: u64,
-    },
-    /// All messages together are too long.
-    Large {
-        /// Bytes of what is laid out.
-        bytes: u64,
-    },
-}
-
-impl fmt::Display for ScriptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ScriptError::Regex(e) => write!(f, "a message's regular expression, {e}"),
-            ScriptError::Long { message, bytes } => write!(
-                f,
-                "message {} may be {bytes} bytes long; at most 1 GiB is possible",
-                message + 1
-            ),
-            ScriptError::Large { bytes } => write!(
-                f,
-                "the messages take {bytes} bytes together; at most 4 GiB are possible"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ScriptError {}
-
-impl From<RegexError> for ScriptError {
-    fn from(e: RegexError) -> ScriptError {
-        ScriptError::Regex(e)
-    }
-}
-
-/// Where a connection is among what it sends. Starts at the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cursor(pub(super) u32);
-
-/// Who sends, and when.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Speaker {
-    /// The connection's number; grows with each new connection.
-    pub uid: u64,
-    /// Microseconds since 1970, for [`Part::Marker`](super::Part::Marker).
-    pub unix_us: u64,
-    /// The id of the next DNS query ([`Part::DnsId`](super::Part::DnsId)). If several messages share a
-    /// portion, each has the id after the one before it.
-    pub dns_id: u16,
-}
-
-/// Where the bytes of a portion are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// In this range of [`Script::memory`].
-    Memory(Range<u32>),
-    /// At the end of the buffer that was given.
-    Rendered,
-}
-
-/// What to send in one go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Portion {
-    /// Where it is.
-    pub what: What,
-    /// Bytes of it; never 0.
-    pub bytes: u32,
-    /// Whole messages that end in it.
-    pub messages: u32,
-    /// Whether a message ends where it ends; if not, the rest follows in the next portion (MSG_MORE).
-    pub ends_message: bool,
-    /// Where to go on.
-    pub next: Cursor,
-}
 
 /// Messages ready for sending. Cheap to clone: clones share everything.
 ///

@@ -1,9 +1,10 @@
 //! Messages that follow each other, as steps: each either lies in memory or is rendered.
 
 use super::compile::Piece;
+use super::error::ScriptError;
 use super::frame::Head;
+use super::portion::{Cursor, LARGE, Portion, RUN_BYTES, What};
 use super::render::Op;
-use super::script::{Cursor, LARGE, Portion, RUN_BYTES, ScriptError, What};
 use std::ops::Range;
 
 /// A step of sending a message; most messages are one.

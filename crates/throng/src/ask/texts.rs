@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::cli::{MessageArgs, MessageFrom};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use throng_core::payload::{Message, Messages, Part, Reading, parse};
+use throng_core::payload::{Message, Messages, ParseOptions, Part, parse};
 use throng_core::protocol::websocket::handshake::client::Field;
 use throng_core::scenario::traffic::When;
 
@@ -47,11 +47,11 @@ fn shown(option: &str, text: &[u8]) -> String {
 }
 
 fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
-    let how = Reading {
+    let options = ParseOptions {
         unescape,
         files: &|path| std::fs::read(path),
     };
-    parse(text, &how).map_err(|e| Failure::usage(format!("{origin}: {e}")))
+    parse(text, &options).map_err(|e| Failure::usage(format!("{origin}: {e}")))
 }
 
 /// Makes one message of several, which over WebSocket are still frames of their own.

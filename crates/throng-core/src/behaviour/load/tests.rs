@@ -1,18 +1,18 @@
 use super::*;
 use crate::behaviour::Send;
 use crate::pacing::Spacing;
-use crate::payload::{Framing, Message, Messages, Reading, parse};
+use crate::payload::{Framing, Message, Messages, ParseOptions, parse};
 use crate::stats::Counters;
 use crate::units::Rate;
 
 const MS: u64 = 1_000_000;
 
 fn message(text: &str) -> Message {
-    let how = Reading {
+    let options = ParseOptions {
         unescape: false,
         files: &|_| Err(std::io::ErrorKind::NotFound.into()),
     };
-    parse(text.as_bytes(), &how).expect("a message")
+    parse(text.as_bytes(), &options).expect("a message")
 }
 
 fn task(pacing: Pacing, first: &[&str], repeated: &[&str]) -> Task {

@@ -12,39 +12,30 @@
 //! file       = "<" NAME ">" | "<" '"' NAME '"' ">"
 //! ```
 
+mod options;
 mod reader;
 
 use super::error::ParseError;
 use super::template::{Frame, FrameKind, Message, Part, Scope};
+pub use options::ParseOptions;
 use reader::Reader;
-use std::io;
 use std::num::NonZeroU64;
 
 /// How deep `raw {raw {…}}` may nest.
 const DEEPEST: u32 = 8;
-
-/// How a message is read.
-#[derive(Clone, Copy)]
-pub struct Reading<'a> {
-    /// Whether C escapes in the text are read (`-e`). Expressions, and escapes in their quoted data, always
-    /// are.
-    pub unescape: bool,
-    /// Gives the bytes of the file named in `<FILE>`.
-    pub files: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
-}
 
 /// Reads a message. Text that is not in an expression stays as it is, unless escapes are to be read. Two
 /// backslashes in a row never begin an expression.
 ///
 /// # Errors
 /// What could not be read, with its place in `text` and what would be right there.
-pub fn parse(text: &[u8], how: &Reading) -> Result<Message, ParseError> {
+pub fn parse(text: &[u8], options: &ParseOptions) -> Result<Message, ParseError> {
     let mut reader = Reader {
         text,
         at: 0,
         opened: 0,
         depth: 0,
-        how,
+        options,
     };
     let mut parts = Vec::new();
     let mut bytes = Vec::new();
@@ -62,7 +53,7 @@ pub fn parse(text: &[u8], how: &Reading) -> Result<Message, ParseError> {
                     part => parts.push(part),
                 }
             }
-            _ if how.unescape => bytes.push(reader.escape()?),
+            _ if options.unescape => bytes.push(reader.escape()?),
             // The second one doesn't begin an expression.
             Some(b'\\') => {
                 bytes.extend_from_slice(b"\\\\");

@@ -3,7 +3,7 @@
 use super::super::error::{ParseError, printable};
 use super::super::escape::escape;
 use super::super::regex::Regex;
-use super::Reading;
+use super::options::ParseOptions;
 
 pub(super) struct Reader<'a> {
     pub(super) text: &'a [u8],
@@ -12,7 +12,7 @@ pub(super) struct Reader<'a> {
     pub(super) opened: usize,
     /// Braces within braces.
     pub(super) depth: u32,
-    pub(super) how: &'a Reading<'a>,
+    pub(super) options: &'a ParseOptions<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         let Ok(name) = std::str::from_utf8(name) else {
             return self.wrong(from, "the file name is not UTF-8", "rename the file");
         };
-        match (self.how.files)(name) {
+        match (self.options.files)(name) {
             Ok(bytes) => Ok(bytes),
             Err(e) => self.wrong(
                 from,

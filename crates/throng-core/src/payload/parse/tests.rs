@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::io;
 
 fn files(name: &str) -> io::Result<Vec<u8>> {
     match name {
@@ -11,7 +12,7 @@ fn files(name: &str) -> io::Result<Vec<u8>> {
 
 fn read(text: &[u8], unescape: bool) -> Result<Message, ParseError> {
     let files = &files;
-    parse(text, &Reading { unescape, files })
+    parse(text, &ParseOptions { unescape, files })
 }
 
 fn parts(text: &str) -> Vec<Part> {
@@ -150,11 +151,11 @@ fn backslashes_mean_something_only_where_they_do() {
     assert_eq!(message.parts[0], Part::Bytes(br"\\".to_vec()));
     assert_eq!(message.parts.len(), 2);
     // A file's bytes are not escapes, whatever they look like.
-    let how = Reading {
+    let options = ParseOptions {
         unescape: true,
         files: &|_| Ok(br"\n\{".to_vec()),
     };
-    let message = parse(br"\{<x>}\n", &how).unwrap();
+    let message = parse(br"\{<x>}\n", &options).unwrap();
     assert_eq!(message.parts, [Part::Bytes(b"\\n\\{\n".to_vec())]);
 }
 

@@ -1,6 +1,6 @@
 //! Character classes: which bytes are members.
 
-use super::{RegexError, refused};
+use super::error::{RegexError, refused};
 use regex_syntax::ast::{
     ClassAscii, ClassAsciiKind, ClassBracketed, ClassPerl, ClassPerlKind, ClassSet,
     ClassSetBinaryOpKind, ClassSetItem, Literal,

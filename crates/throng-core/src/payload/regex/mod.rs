@@ -1,12 +1,14 @@
 //! Random strings from a regular expression: what `\{re …}` takes.
 
 mod class;
+mod error;
 mod program;
 
 use super::dice::Dice;
+pub use error::RegexError;
+use error::refused;
 use program::{Bounds, Node};
 use regex_syntax::ast::{self, Ast, ErrorKind, GroupKind, RepetitionKind, RepetitionRange};
-use std::fmt;
 
 /// How often `*` and `+` repeat at most; as in tcpkali.
 const MOST_REPEATS: u32 = 16;
@@ -17,25 +19,6 @@ pub const LONGEST: u64 = 1 << 20;
 
 /// How deep groups and repetitions may nest.
 const DEEPEST: u32 = 100;
-
-/// Why a regular expression was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegexError {
-    /// Byte offset in the expression.
-    pub at: usize,
-    /// What is wrong.
-    pub what: String,
-    /// What would be right.
-    pub right: String,
-}
-
-impl fmt::Display for RegexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "byte {}: {}; {}", self.at, self.what, self.right)
-    }
-}
-
-impl std::error::Error for RegexError {}
 
 /// A regular expression, compiled for drawing strings that match it.
 ///
@@ -177,14 +160,6 @@ fn without_space(pattern: &str) -> (String, Vec<usize>) {
         keep(at, c);
     }
     (dense, places)
-}
-
-fn refused(at: usize, what: &str, right: &str) -> RegexError {
-    RegexError {
-        at,
-        what: what.into(),
-        right: right.into(),
-    }
 }
 
 fn compile(ast: &Ast) -> Result<Node, RegexError> {

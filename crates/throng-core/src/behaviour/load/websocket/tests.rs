@@ -1,7 +1,7 @@
 use super::super::{Load, LoadConn, Nothing, Pacing, Task, Traffic};
 use super::*;
 use crate::behaviour::{Behaviour, Outbox, Send};
-use crate::payload::{Framing, Messages, Reading, Script, parse};
+use crate::payload::{Framing, Messages, ParseOptions, Script, parse};
 use crate::stats::Counters;
 use crate::time::Time;
 use crate::units::Rate;
@@ -19,13 +19,13 @@ struct Rig {
 impl Rig {
     /// The connection is upgraded; it sends `message` as `pacing` says. Returns what goes out by then, too.
     fn upgraded(role: Role, message: &str, pacing: Pacing, lifetime: Option<u64>) -> (Rig, Outbox) {
-        let how = Reading {
+        let options = ParseOptions {
             unescape: false,
             files: &|_| Err(std::io::ErrorKind::NotFound.into()),
         };
         let messages = Messages {
             first: Vec::new(),
-            repeated: vec![parse(message.as_bytes(), &how).expect("a message")],
+            repeated: vec![parse(message.as_bytes(), &options).expect("a message")],
         };
         let opening = Opening::new("h", "/", &[], 1).expect("a request");
         let (framing, wire) = match role {

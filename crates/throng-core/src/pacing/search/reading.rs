@@ -1,6 +1,7 @@
 //! What one measurement of a rate says at first sight: whether it broke, and whether a queue was filling.
 
-use super::search::{Limit, Observation, Slice};
+use super::found::Limit;
+use super::observation::{Observation, Slice};
 use std::time::Duration;
 
 /// How much of what was due may be missing in a measurement: the sender's own hiccups are not the server's

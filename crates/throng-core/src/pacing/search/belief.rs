@@ -115,8 +115,8 @@ fn excess(queue: Queue, slope: f64, limit: f64, tried: &[(i32, &Evidence)]) -> f
 
 #[cfg(test)]
 mod tests {
-    use super::super::search::{Observation, Slice};
-    use super::super::verdict;
+    use super::super::observation::{Observation, Slice};
+    use super::super::reading;
     use super::*;
     use std::time::Duration;
 
@@ -141,7 +141,7 @@ mod tests {
                 slices: slices.collect(),
             };
             let second = Duration::from_secs(1);
-            evidence.add(&seen, second, &verdict::read(&seen, BOUND, second));
+            evidence.add(&seen, second, &reading::read(&seen, BOUND, second));
         }
         evidence
     }

@@ -5,7 +5,7 @@
 //!
 //! It doubles the rate until one breaks. From then on it reckons with probabilities: rates lie on a grid half as
 //! wide as the tolerance, and all that was measured says how likely the true rate lies between each two neighbours
-//! ([`super::belief`]), by what a queue shows so far above or below its limit ([`super::queue`], [`super::evidence`]).
+//! ([`belief`]), by what a queue shows so far above or below its limit ([`queue`], [`evidence`]).
 //! The next rate is the median of that, so that a wrong turn is found out and taken back (probabilistic bisection:
 //! Horstein 1963; Waeber, Frazier and Henderson 2013). It ends when the bracket is narrow enough and sure enough, or
 //! when its time is used up: then with the best bracket and what is known of it, which may be little. Near its
@@ -20,15 +20,22 @@
 //!   which latency rose, it [drains](Purpose::Drain): a low rate until latency is back under the bound.
 //! - While the rate stays the same, one trial goes on where the last one ended, with no further settling.
 
-use super::belief::Belief;
-use super::evidence::Evidence;
-pub use super::found::{Ending, Found, Limit};
-use super::queue::Queue;
-pub use super::terms::Terms;
-use super::verdict;
+mod belief;
+mod evidence;
+mod found;
+mod observation;
+mod queue;
+mod reading;
+mod terms;
+
 use crate::units::Rate;
-use serde::{Deserialize, Serialize};
+use belief::Belief;
+use evidence::Evidence;
+pub use found::{Ending, Found, Limit};
+pub use observation::{Observation, Slice};
+use queue::Queue;
 use std::time::Duration;
+pub use terms::Terms;
 
 /// How much faster the next trial is while nothing has broken.
 const GROWTH: f64 = 2.0;
@@ -99,34 +106,6 @@ pub enum Purpose {
     Trial,
     /// To let the server work off what a rate that broke has left behind.
     Drain,
-}
-
-/// A part of the time in which a rate was measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Slice {
-    /// How many answers came.
-    pub samples: u64,
-    /// How many of them came later than the bound allows.
-    pub over: u64,
-    /// Their mean latency; zero without answers.
-    pub mean: Duration,
-}
-
-/// What was measured in the time that an [`Order::Run`] gave for it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Observation {
-    /// Messages that were due, a second.
-    pub asked_per_s: f64,
-    /// Messages that were sent, a second.
-    pub sent_per_s: f64,
-    /// Answers that came, a second.
-    pub answered_per_s: f64,
-    /// Latency at the percentile asked for, counted from when messages were due; `None` if no answer came.
-    pub latency: Option<Duration>,
-    /// How many answers that latency is from.
-    pub samples: u64,
-    /// The same time in slices, in order. At least two; a drain needs none.
-    pub slices: Vec<Slice>,
 }
 
 /// A rate that was tried.
@@ -333,7 +312,7 @@ impl RateSearch {
         let rate = self.rate(step);
         let bound = self.terms.bound;
         let measured = self.measure(rate);
-        let reading = verdict::read(seen, bound, measured);
+        let reading = reading::read(seen, bound, measured);
         let i = self.points.partition_point(|p| p.step < step);
         if self.points.get(i).is_none_or(|p| p.step != step) {
             let point = Point {
@@ -607,5 +586,4 @@ impl RateSearch {
 }
 
 #[cfg(test)]
-#[path = "search_tests.rs"]
 mod tests;

@@ -5,9 +5,10 @@
 //! against a rate that holds, that it stayed level against an overload, and that it hardly moved at all against a queue
 //! that by chance is at times long.
 
+use super::found::Limit;
+use super::observation::Observation;
 use super::queue::Expected;
-use super::search::{Limit, Observation};
-use super::verdict::Reading;
+use super::reading::Reading;
 use std::f64::consts::TAU;
 use std::time::Duration;
 
@@ -164,9 +165,9 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
+    use super::super::observation::Slice;
     use super::super::queue::Queue;
-    use super::super::search::Slice;
-    use super::super::verdict;
+    use super::super::reading;
     use super::*;
 
     const BOUND: Duration = Duration::from_millis(10);
@@ -197,7 +198,7 @@ mod tests {
     fn evidence(all: &[Observation]) -> Evidence {
         let mut evidence = Evidence::default();
         for seen in all {
-            evidence.add(seen, SECOND, &verdict::read(seen, BOUND, SECOND));
+            evidence.add(seen, SECOND, &reading::read(seen, BOUND, SECOND));
         }
         evidence
     }
