@@ -1,6 +1,6 @@
 //! Orders from the main thread to the workers, and the clock they share.
 
-use crate::socket::OwnedEvent;
+use crate::socket::EventFd;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -58,7 +58,7 @@ pub struct Control {
     /// Changes of the rate so far, and how many there are.
     steering: Mutex<Vec<Steer>>,
     steered: AtomicU32,
-    wakers: Mutex<Vec<Arc<OwnedEvent>>>,
+    wakers: Mutex<Vec<Arc<EventFd>>>,
 }
 
 impl Control {
@@ -123,8 +123,8 @@ impl Control {
     }
 
     /// A new worker's eventfd, signalled for each order.
-    pub(crate) fn enlist(&self) -> io::Result<Arc<OwnedEvent>> {
-        let event = Arc::new(OwnedEvent::new()?);
+    pub(crate) fn enlist(&self) -> io::Result<Arc<EventFd>> {
+        let event = Arc::new(EventFd::new()?);
         self.wakers
             .lock()
             .unwrap_or_else(|p| p.into_inner())

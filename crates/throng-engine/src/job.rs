@@ -1,8 +1,8 @@
 //! What one worker thread does, as its spawner says it.
 
 use crate::control::{Clock, Control, Outlet};
-use crate::socket::{OwnedEvent, SocketOptions};
-use crate::uring::{Half, Place};
+use crate::socket::{EventFd, SocketOptions};
+use crate::uring::{Paired, Rank};
 use crate::{epoll, uring, waiting};
 use std::io;
 use std::net::TcpListener;
@@ -113,8 +113,8 @@ impl Job {
 
 trait Workable: Send {
     fn job(&self) -> &Job;
-    fn run(self: Box<Self>, engine: Engine, waker: Arc<OwnedEvent>) -> io::Result<()>;
-    fn half(self: Box<Self>, waker: Arc<OwnedEvent>, place: Place) -> io::Result<Box<dyn Half>>;
+    fn run(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<()>;
+    fn paired(self: Box<Self>, waker: Arc<EventFd>, place: Rank) -> io::Result<Box<dyn Paired>>;
 }
 
 impl<B> Workable for (Job, B)
@@ -126,7 +126,7 @@ where
         &self.0
     }
 
-    fn run(self: Box<Self>, engine: Engine, waker: Arc<OwnedEvent>) -> io::Result<()> {
+    fn run(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<()> {
         let (job, behaviour) = *self;
         match engine {
             Engine::Uring => uring::run(job, behaviour, waker),
@@ -134,9 +134,9 @@ where
         }
     }
 
-    fn half(self: Box<Self>, waker: Arc<OwnedEvent>, place: Place) -> io::Result<Box<dyn Half>> {
+    fn paired(self: Box<Self>, waker: Arc<EventFd>, place: Rank) -> io::Result<Box<dyn Paired>> {
         let (job, behaviour) = *self;
-        uring::half(job, behaviour, waker, place)
+        uring::paired(job, behaviour, waker, place)
     }
 }
 
@@ -180,8 +180,8 @@ pub fn spawn_pair(
             pin(core);
         }
         waiting::wake_on_time();
-        let client = client.0.half(Arc::clone(&waker), Place::Lead)?;
-        let server = server.0.half(waker, Place::Second)?;
+        let client = client.0.paired(Arc::clone(&waker), Rank::Lead)?;
+        let server = server.0.paired(waker, Rank::Second)?;
         uring::run_pair(client, server)
     })?;
     Ok(vec![thread])

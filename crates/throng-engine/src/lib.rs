@@ -3,7 +3,7 @@
 //! either engine; a [`Control`] gives all workers of a run their orders.
 //!
 //! - `uring/`: io_uring with direct descriptors; `epoll/`: where io_uring is not allowed.
-//! - `desk/` is what both share: who is to be opened next, timers, counting.
+//! - `table/` is what both share: who is to be opened next, timers, counting.
 //! - `waiting.rs`: how precisely a worker waits for what arrives.
 //! - `socket.rs`: addresses, listeners, errno to cause.
 //!
@@ -11,10 +11,10 @@
 //! standard library does not wrap.
 
 mod control;
-mod desk;
 mod epoll;
 mod job;
 mod socket;
+mod table;
 mod uring;
 mod waiting;
 

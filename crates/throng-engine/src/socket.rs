@@ -353,17 +353,17 @@ pub(crate) fn close_cause(errno: i32) -> Closed {
 
 /// An eventfd: wakes a worker, from other threads and from its own rings.
 #[derive(Debug)]
-pub(crate) struct OwnedEvent(OwnedFd);
+pub(crate) struct EventFd(OwnedFd);
 
-impl OwnedEvent {
-    pub fn new() -> io::Result<OwnedEvent> {
+impl EventFd {
+    pub fn new() -> io::Result<EventFd> {
         // SAFETY: no pointers; the descriptor is new and ours.
         unsafe {
             let fd = libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC);
             if fd < 0 {
                 Err(io::Error::last_os_error())
             } else {
-                Ok(OwnedEvent(OwnedFd::from_raw_fd(fd)))
+                Ok(EventFd(OwnedFd::from_raw_fd(fd)))
             }
         }
     }

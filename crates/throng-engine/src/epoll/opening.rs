@@ -18,8 +18,8 @@ pub(super) const ACCEPT_REST: Duration = Duration::from_millis(1);
 
 impl<B: Behaviour> Worker<B> {
     pub(super) fn open(&mut self, now: Time) {
-        for _ in 0..self.desk.may_open(now).min(OPENS_A_ROUND) {
-            let Some(index) = self.desk.open_next(now) else {
+        for _ in 0..self.table.may_open(now).min(OPENS_A_ROUND) {
+            let Some(index) = self.table.open_next(now) else {
                 break;
             };
             if let Err(errno) = self.connect(index) {
@@ -30,14 +30,14 @@ impl<B: Behaviour> Worker<B> {
 
     fn connect(&mut self, index: u32) -> Result<(), i32> {
         let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
-        let (target, source) = self.desk.route(index);
+        let (target, source) = self.table.route(index);
         let file = socket::stream(target.family()).map_err(errno)?;
         let fd = file.as_raw_fd();
         if let Some(source) = source {
             socket::set_options(&[PORT_LATER], fd).map_err(errno)?;
             socket::bind(fd, source).map_err(errno)?;
         }
-        socket::set_options(self.desk.options(), fd).map_err(errno)?;
+        socket::set_options(self.table.options(), fd).map_err(errno)?;
         poll::connect(fd, target)?;
         self.poll.add_edges(fd, self.key(index)).map_err(errno)?;
         self.keep(index, file);
@@ -48,20 +48,20 @@ impl<B: Behaviour> Worker<B> {
         if let Some(file) = self.files.get_mut(index as usize) {
             *file = None;
         }
-        self.desk.failed(index, cause, now);
+        self.table.failed(index, cause, now);
     }
 
     /// Registers the listeners while this worker is to accept. Every worker sees every listener, so a
     /// worker that does not take a connection leaves it to the others.
     pub(super) fn watch_listeners(&mut self, now: Time) -> io::Result<()> {
-        let room = self.desk.has_place();
+        let room = self.table.has_place();
         let wanted = room
-            && !self.desk.stopped_opening()
+            && !self.table.stopped_opening()
             && now >= self.accept_again
-            && !self.desk.is_ahead();
+            && !self.table.is_ahead();
         if wanted != self.accepting {
             self.accepting = wanted;
-            for (i, listener) in self.desk.listeners.iter().enumerate() {
+            for (i, listener) in self.table.listeners.iter().enumerate() {
                 if wanted {
                     self.poll
                         .add_readable(listener.as_raw_fd(), LISTENER | i as u64)?;
@@ -75,13 +75,13 @@ impl<B: Behaviour> Worker<B> {
 
     pub(super) fn accept(&mut self, listener: usize, now: Time) {
         for _ in 0..ACCEPTS_A_ROUND {
-            let Some(index) = self.desk.take_place() else {
+            let Some(index) = self.table.take_place() else {
                 return;
             };
-            match poll::accept(self.desk.listeners[listener].as_raw_fd()) {
+            match poll::accept(self.table.listeners[listener].as_raw_fd()) {
                 Ok(file) => self.accepted(index, file, now),
                 Err(errno) => {
-                    self.desk.give_place(index);
+                    self.table.give_place(index);
                     if !matches!(errno, libc::EAGAIN | libc::ECONNABORTED) {
                         self.accept_again = now + ACCEPT_REST;
                     }
@@ -95,7 +95,7 @@ impl<B: Behaviour> Worker<B> {
         let added = self.poll.add_edges(file.as_raw_fd(), self.key(index));
         self.keep(index, file);
         let mut out = self.outbox();
-        self.desk.accepted(index, now, &mut out);
+        self.table.accepted(index, now, &mut out);
         if added.is_err() {
             // No memory for a registration: the connection can't be served.
             self.finish(index, Closed::Error, now);

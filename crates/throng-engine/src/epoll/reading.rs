@@ -18,7 +18,7 @@ const READS_A_TURN: usize = 8;
 impl<B: Behaviour> Worker<B> {
     /// Reads until there is nothing more, the connection is blocked, or it had its turn.
     pub(super) fn read(&mut self, index: u32) {
-        let generation = self.desk.conns[index as usize].generation;
+        let generation = self.table.conns[index as usize].generation;
         for _ in 0..READS_A_TURN {
             if self.waits_for_peer(index) {
                 // Read on once the peer has read.
@@ -28,7 +28,7 @@ impl<B: Behaviour> Worker<B> {
                 return;
             }
         }
-        let conn = &mut self.desk.conns[index as usize];
+        let conn = &mut self.table.conns[index as usize];
         if conn.marks & TO_READ == 0 {
             conn.marks |= TO_READ;
             self.to_read.push_back((index, generation));
@@ -37,7 +37,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Reads up to `most` bytes, now or once there are some.
     pub(super) fn read_some(&mut self, index: u32, most: usize) {
-        let generation = self.desk.conns[index as usize].generation;
+        let generation = self.table.conns[index as usize].generation;
         if !self.read_once(index, most) && self.is_current(index, generation) {
             self.asked.insert(index, most);
         }
@@ -46,7 +46,7 @@ impl<B: Behaviour> Worker<B> {
     /// Reads up to `most` bytes. Returns whether there were any.
     fn read_once(&mut self, index: u32, most: usize) -> bool {
         let fd = self.fd(index);
-        let reads = self.desk.reads();
+        let reads = self.table.reads();
         let got = match reads.only_counts() {
             true => poll::discard(fd, DISCARD_BYTES),
             false => {
@@ -54,30 +54,30 @@ impl<B: Behaviour> Worker<B> {
                 poll::receive(fd, &mut self.buffer[..most])
             }
         };
-        let now = self.desk.clock.now();
+        let now = self.table.clock.now();
         match got {
             Ok(0) => {
                 // What it sent before is still answered, and what was to be sent before closing still is.
                 if self.owes_replies(index) {
-                    self.desk.conns[index as usize].marks |= CLOSE_WHEN_SENT | PEER_CLOSED;
-                } else if self.desk.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 {
+                    self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT | PEER_CLOSED;
+                } else if self.table.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 {
                     self.finish(index, Closed::ByPeer, now);
                 }
                 false
             }
             Ok(n) if reads == Reads::Discards => {
-                self.desk.count_read(n);
+                self.table.count_read(n);
                 true
             }
             Ok(n) if reads == Reads::Counts => {
                 let mut out = self.outbox();
-                self.desk.counted(index, n, now, &mut out);
+                self.table.counted(index, n, now, &mut out);
                 self.apply(index, out, 0, now);
                 true
             }
             Ok(n) => {
                 let mut out = self.outbox();
-                self.desk.received(index, &self.buffer[..n], now, &mut out);
+                self.table.received(index, &self.buffer[..n], now, &mut out);
                 self.apply(index, out, n, now);
                 true
             }
@@ -100,14 +100,14 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn replies(&self, index: u32) -> impl Iterator<Item = &Rest> {
-        let blocked = self.desk.conns[index as usize].marks & BLOCKED != 0;
+        let blocked = self.table.conns[index as usize].marks & BLOCKED != 0;
         let waiting = blocked.then(|| self.blocked.get(&index)).flatten();
         let replies = |r: &&Rest| matches!(r, Rest::Bytes { to_tell: None, .. });
         waiting.into_iter().flatten().filter(replies)
     }
 
     pub(super) fn read_later(&mut self, index: u32) {
-        let conn = &mut self.desk.conns[index as usize];
+        let conn = &mut self.table.conns[index as usize];
         if conn.marks & TO_READ == 0 {
             conn.marks |= TO_READ;
             self.to_read.push_back((index, conn.generation));
@@ -118,7 +118,7 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn look_whether_gone(&mut self, index: u32, events: u32, now: Time) {
         let reset = events & libc::EPOLLERR as u32 != 0;
         if reset || events & (libc::EPOLLRDHUP | libc::EPOLLHUP) as u32 != 0 {
-            let why = match self.desk.conns[index as usize].marks & CLOSE_WHEN_SENT {
+            let why = match self.table.conns[index as usize].marks & CLOSE_WHEN_SENT {
                 0 if reset => Closed::ResetByPeer,
                 0 => Closed::ByPeer,
                 _ => Closed::ByUs,

@@ -53,8 +53,8 @@ impl Rest {
 
 impl<B: Behaviour> Worker<B> {
     fn took(&mut self, n: usize) {
-        self.desk.counters.writes.add(1);
-        self.desk.counters.bytes_sent.add(n as u64);
+        self.table.counters.writes.add(1);
+        self.table.counters.bytes_sent.add(n as u64);
     }
 
     /// Sends bytes from where they lie as far as the kernel takes them, and keeps a copy of the rest.
@@ -72,7 +72,7 @@ impl<B: Behaviour> Worker<B> {
             Source::Written(bytes) => bytes,
         };
         let mut taken = 0;
-        if self.desk.conns[index as usize].marks & BLOCKED == 0 {
+        if self.table.conns[index as usize].marks & BLOCKED == 0 {
             match poll::send(fd, bytes, more) {
                 Ok(n) => taken = n,
                 Err(libc::EAGAIN) => {}
@@ -103,13 +103,13 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn block(&mut self, index: u32, rest: Rest) {
-        self.desk.conns[index as usize].marks |= BLOCKED;
+        self.table.conns[index as usize].marks |= BLOCKED;
         self.blocked.entry(index).or_default().push_back(rest);
     }
 
     /// Sends `rest` as far as the kernel takes it, and keeps what it does not take.
     pub(super) fn send(&mut self, index: u32, mut rest: Rest, now: Time) {
-        if self.desk.conns[index as usize].marks & BLOCKED != 0 {
+        if self.table.conns[index as usize].marks & BLOCKED != 0 {
             self.block(index, rest);
             return;
         }
@@ -147,7 +147,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Something was taken whole. Its behaviour is told from the loop.
     fn all_taken(&mut self, index: u32, to_tell: Option<usize>, now: Time) {
-        let conn = &mut self.desk.conns[index as usize];
+        let conn = &mut self.table.conns[index as usize];
         match to_tell {
             Some(n) => {
                 conn.marks |= TO_TELL;
@@ -159,8 +159,8 @@ impl<B: Behaviour> Worker<B> {
 
     /// Goes on with what was blocked.
     pub(super) fn write_on(&mut self, index: u32, now: Time) {
-        let generation = self.desk.conns[index as usize].generation;
-        if self.desk.conns[index as usize].marks & BLOCKED == 0 {
+        let generation = self.table.conns[index as usize].generation;
+        if self.table.conns[index as usize].marks & BLOCKED == 0 {
             return;
         }
         let reads_not = self.waits_for_peer(index);
@@ -171,7 +171,7 @@ impl<B: Behaviour> Worker<B> {
             match self.send_on(index, &mut rest) {
                 Ok(true) => {
                     if let Some(n) = rest.to_tell() {
-                        self.desk.conns[index as usize].marks |= TO_TELL;
+                        self.table.conns[index as usize].marks |= TO_TELL;
                         self.sent.push_back((index, generation, n));
                     }
                 }
@@ -186,7 +186,7 @@ impl<B: Behaviour> Worker<B> {
             }
         }
         if waiting.is_empty() {
-            self.desk.conns[index as usize].marks &= !BLOCKED;
+            self.table.conns[index as usize].marks &= !BLOCKED;
         } else {
             self.blocked.insert(index, waiting);
         }
@@ -199,15 +199,15 @@ impl<B: Behaviour> Worker<B> {
 
     /// Tells behaviours of the sends that were taken whole since the last time.
     pub(super) fn tell_sent(&mut self) {
-        let now = self.desk.clock.now();
+        let now = self.table.clock.now();
         for _ in 0..self.sent.len() {
             let Some((index, generation, whole)) = self.sent.pop_front() else {
                 return;
             };
             if self.is_current(index, generation) {
                 let mut out = self.outbox();
-                self.desk.conns[index as usize].marks &= !TO_TELL;
-                self.desk.sent(index, whole, now, &mut out);
+                self.table.conns[index as usize].marks &= !TO_TELL;
+                self.table.sent(index, whole, now, &mut out);
                 self.apply(index, out, 0, now);
             }
         }
@@ -215,7 +215,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Closes a connection that was to be closed, if nothing of it is under way.
     pub(super) fn close_if_sent(&mut self, index: u32, now: Time) {
-        let marks = self.desk.conns[index as usize].marks;
+        let marks = self.table.conns[index as usize].marks;
         if marks & (CLOSE_WHEN_SENT | BLOCKED | TO_TELL) == CLOSE_WHEN_SENT {
             let by_peer = marks & PEER_CLOSED != 0;
             let why = if by_peer {

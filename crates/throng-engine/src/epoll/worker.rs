@@ -7,9 +7,9 @@
 use super::opening::ACCEPT_REST;
 use super::poll::{self, Poll};
 use super::sending::{Rest, Source};
-use crate::desk::{Desk, Fired, State};
 use crate::job::Job;
-use crate::socket::{OwnedEvent, fail_cause};
+use crate::socket::{EventFd, fail_cause};
+use crate::table::{Fired, State, Table};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -44,7 +44,7 @@ const WAKER: u64 = u64::MAX;
 pub(super) const LISTENER: u64 = 1 << 63;
 
 pub(super) struct Worker<B: Behaviour> {
-    pub desk: Desk<B>,
+    pub table: Table<B>,
     pub poll: Poll,
     pub files: Vec<Option<OwnedFd>>,
     pub memory: Arc<[u8]>,
@@ -62,14 +62,14 @@ pub(super) struct Worker<B: Behaviour> {
     /// Whether the listeners are registered.
     pub accepting: bool,
     pub accept_again: Time,
-    pub waker: Arc<OwnedEvent>,
+    pub waker: Arc<EventFd>,
 }
 
 /// Runs `job` on epoll until it is told to close.
-pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<OwnedEvent>) -> io::Result<()> {
+pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> io::Result<()> {
     let memory = behaviour.memory();
     let mut worker = Worker {
-        desk: Desk::new(job, behaviour),
+        table: Table::new(job, behaviour),
         poll: Poll::new()?,
         files: Vec::new(),
         memory,
@@ -84,55 +84,55 @@ pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<OwnedEvent>) 
         waker,
     };
     worker.poll.add_readable(worker.waker.raw(), WAKER)?;
-    for listener in &worker.desk.listeners {
+    for listener in &worker.table.listeners {
         listener.set_nonblocking(true)?;
     }
     worker.work()?;
-    worker.desk.close_all();
+    worker.table.close_all();
     worker.files.clear();
-    worker.desk.done();
+    worker.table.done();
     Ok(())
 }
 
 impl<B: Behaviour> Worker<B> {
     fn work(&mut self) -> io::Result<()> {
         let mut fired = Vec::new();
-        while !self.desk.take_orders() {
-            let now = self.desk.clock.now();
-            self.desk.fire(now, &mut fired);
+        while !self.table.take_orders() {
+            let now = self.table.clock.now();
+            self.table.fire(now, &mut fired);
             for timer in fired.drain(..) {
                 match timer {
                     Fired::GiveUp(index) => self.fail(index, FailCause::TimedOut, now),
                     Fired::Wake(index) => {
                         let mut out = self.outbox();
-                        self.desk.wake(index, now, &mut out);
+                        self.table.wake(index, now, &mut out);
                         self.apply(index, out, 0, now);
                     }
                 }
             }
             for _ in 0..STARTS_A_ROUND {
-                let Some(index) = self.desk.next_to_start() else {
+                let Some(index) = self.table.next_to_start() else {
                     break;
                 };
                 let mut out = self.outbox();
-                self.desk.start(index, now, &mut out);
+                self.table.start(index, now, &mut out);
                 self.apply(index, out, 0, now);
             }
             for _ in 0..STARTS_A_ROUND {
-                let Some(index) = self.desk.next_to_leave() else {
+                let Some(index) = self.table.next_to_leave() else {
                     break;
                 };
                 let mut out = self.outbox();
-                self.desk.farewell(index, now, &mut out);
+                self.table.farewell(index, now, &mut out);
                 self.apply(index, out, 0, now);
             }
             self.open(now);
             self.watch_listeners(now)?;
             self.tell_sent();
-            self.desk.take_arrivals(now);
+            self.table.take_arrivals(now);
             for _ in 0..TURNS_A_ROUND {
                 let mut out = self.outbox();
-                let Some(index) = self.desk.take_turn(now, &mut out) else {
+                let Some(index) = self.table.take_turn(now, &mut out) else {
                     self.keep_bytes(out.bytes);
                     break;
                 };
@@ -143,8 +143,8 @@ impl<B: Behaviour> Worker<B> {
                     break;
                 };
                 if self.is_current(index, generation) {
-                    self.desk.conns[index as usize].marks &= !TO_READ;
-                    match (self.desk.reads(), self.asked.remove(&index)) {
+                    self.table.conns[index as usize].marks &= !TO_READ;
+                    match (self.table.reads(), self.asked.remove(&index)) {
                         (Reads::Asked, Some(most)) => self.read_some(index, most),
                         (Reads::Asked, None) => {}
                         _ => self.read(index),
@@ -157,15 +157,15 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let mut timeout = self.desk.sleep(self.desk.clock.now());
+        let mut timeout = self.table.sleep(self.table.clock.now());
         if !self.sent.is_empty() || !self.to_read.is_empty() {
             timeout = Some(Duration::ZERO);
-        } else if !self.accepting && !self.desk.listeners.is_empty() {
+        } else if !self.accepting && !self.table.listeners.is_empty() {
             timeout = Some(timeout.map_or(ACCEPT_REST, |t| t.min(ACCEPT_REST)));
         }
         let found = self.poll.wait(timeout)?;
-        self.desk.woke();
-        let now = self.desk.clock.now();
+        self.table.woke();
+        let now = self.table.clock.now();
         for i in 0..found {
             let (key, events) = self.poll.event(i);
             if key == WAKER {
@@ -180,7 +180,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub(super) fn is_current(&self, index: u32, generation: u16) -> bool {
-        let conn = self.desk.conns.get(index as usize);
+        let conn = self.table.conns.get(index as usize);
         conn.is_some_and(|c| c.generation == generation && c.state == State::Open)
     }
 
@@ -191,7 +191,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub(super) fn key(&self, index: u32) -> u64 {
-        u64::from(index) | u64::from(self.desk.conns[index as usize].generation) << 32
+        u64::from(index) | u64::from(self.table.conns[index as usize].generation) << 32
     }
 
     pub(super) fn keep(&mut self, index: u32, file: OwnedFd) {
@@ -203,7 +203,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Something happened on a connection.
     fn edge(&mut self, index: u32, generation: u16, events: u32, now: Time) {
-        let Some(conn) = self.desk.conns.get(index as usize) else {
+        let Some(conn) = self.table.conns.get(index as usize) else {
             return;
         };
         if conn.generation != generation {
@@ -213,7 +213,7 @@ impl<B: Behaviour> Worker<B> {
             State::Connecting => match poll::pending_error(self.fd(index)) {
                 0 => {
                     let mut out = self.outbox();
-                    self.desk.connected(index, now, &mut out);
+                    self.table.connected(index, now, &mut out);
                     self.apply(index, out, 0, now);
                 }
                 errno => {
@@ -231,12 +231,12 @@ impl<B: Behaviour> Worker<B> {
         if events & readable == 0 || !self.is_current(index, generation) {
             return;
         }
-        match self.desk.reads() {
+        match self.table.reads() {
             Reads::All | Reads::Counts | Reads::Discards => self.read(index),
             Reads::Asked => {
                 if let Some(most) = self.asked.remove(&index) {
                     self.read_some(index, most);
-                } else if self.desk.conns[index as usize].marks & WATCHED != 0 {
+                } else if self.table.conns[index as usize].marks & WATCHED != 0 {
                     self.look_whether_gone(index, events, now);
                 }
             }
@@ -260,13 +260,13 @@ impl<B: Behaviour> Worker<B> {
 
     /// Does what a behaviour asked for; `got` bytes in the buffer were just received.
     pub(super) fn apply(&mut self, index: u32, out: Outbox, got: usize, now: Time) {
-        let generation = self.desk.conns[index as usize].generation;
-        self.desk.pass(out.pass);
+        let generation = self.table.conns[index as usize].generation;
+        self.table.pass(out.pass);
         if let Some(at) = out.wake {
-            self.desk.wheel.set(index, at);
+            self.table.wheel.set(index, at);
         }
         if out.close {
-            self.desk.conns[index as usize].marks |= CLOSE_WHEN_SENT;
+            self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT;
         }
         match out.send {
             Send::Nothing => self.close_if_sent(index, now),
@@ -283,13 +283,14 @@ impl<B: Behaviour> Worker<B> {
             }
         }
         self.keep_bytes(out.bytes);
-        if out.read > 0 && self.desk.reads() == Reads::Asked && self.is_current(index, generation) {
+        if out.read > 0 && self.table.reads() == Reads::Asked && self.is_current(index, generation)
+        {
             // Not at once, so that a behaviour that reads on and on does not recurse.
             self.asked.insert(index, out.read as usize);
             self.read_later(index);
         }
-        if out.watch && self.desk.reads() == Reads::Asked && self.is_current(index, generation) {
-            self.desk.conns[index as usize].marks |= WATCHED;
+        if out.watch && self.table.reads() == Reads::Asked && self.is_current(index, generation) {
+            self.table.conns[index as usize].marks |= WATCHED;
             // It may have left before, while it was read from.
             self.poll.look_again(self.fd(index), self.key(index));
         }
@@ -300,6 +301,6 @@ impl<B: Behaviour> Worker<B> {
         self.files[index as usize] = None;
         self.blocked.remove(&index);
         self.asked.remove(&index);
-        self.desk.closed(index, why, false, now);
+        self.table.closed(index, why, false, now);
     }
 }

@@ -3,9 +3,9 @@
 use super::abi::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE};
 use super::op::{self, Op, Tag};
 use super::worker::{CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
-use crate::desk::State;
 use crate::job::Closing;
 use crate::socket;
+use crate::table::State;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Reads};
@@ -26,8 +26,8 @@ impl<B: Behaviour> Worker<B> {
 
     /// Closes a connection from our side: the end of its receive does the rest.
     pub(super) fn shut(&mut self, index: u32) {
-        let reads_all = self.desk.reads().all_that_comes();
-        let conn = &mut self.desk.conns[index as usize];
+        let reads_all = self.table.reads().all_that_comes();
+        let conn = &mut self.table.conns[index as usize];
         if conn.marks & RECEIVING == 0 {
             // The peer was first, or it is not being read from.
             let why = if conn.marks & CLOSE_WHEN_SENT != 0 && reads_all {
@@ -35,7 +35,7 @@ impl<B: Behaviour> Worker<B> {
             } else {
                 Closed::ByUs
             };
-            self.finish(index, why, self.desk.clock.now());
+            self.finish(index, why, self.table.clock.now());
             return;
         }
         conn.marks |= SHUT;
@@ -46,11 +46,11 @@ impl<B: Behaviour> Worker<B> {
     /// it, and then it would hit the next connection in the slot.)
     fn end_receive(&mut self, index: u32) {
         let (at, slot) = self.place(index);
-        let entry = match self.desk.reads() {
+        let entry = match self.table.reads() {
             Reads::All | Reads::Counts | Reads::Discards => {
                 op::cancel_receive(self.tag(Op::Recv, index, 0))
             }
-            Reads::Asked => op::cancel_all(slot, self.desk.conns[index as usize].generation),
+            Reads::Asked => op::cancel_all(slot, self.table.conns[index as usize].generation),
             Reads::Never => return,
         };
         self.rings[at].push(entry);
@@ -69,19 +69,19 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn finish(&mut self, index: u32, why: Closed, now: Time) {
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);
-        let generation = self.desk.conns[index as usize].generation;
+        let generation = self.table.conns[index as usize].generation;
         // Requests hold the socket, and this ends them. (A cancel misses a send that is being retried.)
         let busy = marks & (SENDING | SPILLING) != 0;
         if busy {
             self.rings[at].push(op::shutdown_first(slot, generation));
         } else if marks & RECEIVING != 0 {
             self.end_receive(index);
-        } else if self.desk.reads() == Reads::Never {
+        } else if self.table.reads() == Reads::Never {
             let gone = self.tag(Op::Gone, index, 0);
             self.rings[at].push(op::cancel(gone));
         }
         self.rings[at].push(op::close(slot, generation));
-        self.desk.closed(index, why, busy, now);
+        self.table.closed(index, why, busy, now);
     }
 
     /// Closes everything: brings receives to their end and empties the tables, in this thread, so that
@@ -89,28 +89,28 @@ impl<B: Behaviour> Worker<B> {
     /// for the whole machine, and cancelling receives takes time in the square of their number.) Once
     /// a ring is gone nothing of it runs, so neither buffers nor messages are touched any more.
     pub(super) fn close_all(&mut self) {
-        for listener in &self.desk.listeners {
+        for listener in &self.table.listeners {
             // The accept that waits there would keep the port until the kernel has done with the ring.
             socket::stop_listening(listener.as_raw_fd());
         }
         self.end_receives();
         for ring in &self.rings {
-            let _ = ring.unregister_table();
+            let _ = ring.unregister_files();
         }
-        self.desk.close_all();
+        self.table.close_all();
         self.rings.clear();
     }
 
     /// Brings every connection's receive to its end, or gives up when that gets no further.
     pub(super) fn end_receives(&mut self) {
-        let how = match self.desk.closing() {
+        let how = match self.table.closing() {
             Closing::ShutDown => Some(libc::SHUT_RDWR),
             // Says nothing to the peer, who learns of it by the reset when the table is emptied.
             Closing::Reset => Some(libc::SHUT_RD),
             Closing::ByPeer => None,
         };
         let mut receiving = 0;
-        for (index, conn) in self.desk.conns.iter().enumerate() {
+        for (index, conn) in self.table.conns.iter().enumerate() {
             if conn.state == State::Open && conn.marks & RECEIVING != 0 {
                 receiving += 1;
                 if let Some(how) = how {

@@ -16,8 +16,8 @@ mod spill;
 mod traffic;
 mod worker;
 
-pub(crate) use pair::{Half, half, run_pair};
-pub(crate) use worker::{Place, run};
+pub(crate) use pair::{Paired, paired, run_pair};
+pub(crate) use worker::{Rank, run};
 
 use ring::Ring;
 

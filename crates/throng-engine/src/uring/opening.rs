@@ -2,8 +2,8 @@
 
 use super::op::{self, Op, Tag};
 use super::worker::Worker;
-use crate::desk::State;
 use crate::socket::{self, PORT_LATER, fail_cause};
+use crate::table::State;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -42,15 +42,15 @@ impl<B: Behaviour> Worker<B> {
         let since = now.since(std::mem::replace(&mut self.last_open, now));
         let budget = (since.as_nanos() / OPEN_TAKES.as_nanos()) as u32;
         let budget = budget.clamp(OPENS_A_ROUND, MOST_OPENS_A_ROUND);
-        for _ in 0..self.desk.may_open(now).min(budget) {
-            let Some(index) = self.desk.open_next(now) else {
+        for _ in 0..self.table.may_open(now).min(budget) {
+            let Some(index) = self.table.open_next(now) else {
                 break;
             };
             self.reach(index)?;
             let (at, _) = self.place(index);
             let prepare = self.tag(Op::Prepare, index, 0);
             let connect = self.tag(Op::Connect, index, 0);
-            let (target, source) = self.desk.route(index);
+            let (target, source) = self.table.route(index);
             let ring = &mut self.rings[at];
             ring.push(op::socket(target.family(), prepare));
             if let Some(source) = source {
@@ -58,7 +58,7 @@ impl<B: Behaviour> Worker<B> {
                 ring.push(op::set_option(&PORT_LATER, prepare));
                 ring.push(op::bind(source, prepare));
             }
-            for option in self.desk.options() {
+            for option in self.table.options() {
                 ring.push(op::set_option(option, prepare));
             }
             ring.push(op::connect(target, connect));
@@ -75,7 +75,7 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         self.begin_to_receive(index);
-        self.desk.connected(index, now, &mut self.out);
+        self.table.connected(index, now, &mut self.out);
         self.apply(index, None);
     }
 
@@ -88,9 +88,9 @@ impl<B: Behaviour> Worker<B> {
 
     pub(super) fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
         let (at, slot) = self.place(index);
-        let generation = self.desk.conns[index as usize].generation;
+        let generation = self.table.conns[index as usize].generation;
         self.rings[at].push(op::close(slot, generation));
-        self.desk.failed(index, cause, now);
+        self.table.failed(index, cause, now);
     }
 
     /// Takes what is in the accept queues. While connections keep coming, the queues are looked at
@@ -98,23 +98,23 @@ impl<B: Behaviour> Worker<B> {
     /// connection would cost a fifth more processor time; and an accept that finds nothing makes and
     /// throws away a socket and a file, so no more are tried than there is to accept.
     pub(super) fn accept(&mut self, now: Time) -> io::Result<()> {
-        if !self.may_accept() || now < self.accept_look || self.desk.is_ahead() {
+        if !self.may_accept() || now < self.accept_look || self.table.is_ahead() {
             return Ok(());
         }
         for at in 0..self.listens.len() {
             if self.listens[at].waiting {
                 continue;
             }
-            let listener = self.desk.listeners[at].as_raw_fd();
+            let listener = self.table.listeners[at].as_raw_fd();
             let queued = socket::accept_queue(listener);
             if queued == 0 && self.listens[at].trying == 0 {
                 self.rings[0].push(op::queue(listener, Tag::new(Op::Queue, 0, 0, at as u16)));
                 self.listens[at].waiting = true;
                 continue;
             }
-            let share = queued.div_ceil(self.desk.siblings()).min(ACCEPTS);
+            let share = queued.div_ceil(self.table.siblings()).min(ACCEPTS);
             for _ in self.listens[at].trying..share {
-                let Some(index) = self.desk.take_place() else {
+                let Some(index) = self.table.take_place() else {
                     break;
                 };
                 self.reach(index)?;
@@ -125,7 +125,7 @@ impl<B: Behaviour> Worker<B> {
             }
             self.accept_look = now
                 + match queued {
-                    _ if queued > share * self.desk.siblings() => Duration::ZERO,
+                    _ if queued > share * self.table.siblings() => Duration::ZERO,
                     0..RUSH => GATHER,
                     _ => GATHER_IN_A_RUSH,
                 };
@@ -135,13 +135,13 @@ impl<B: Behaviour> Worker<B> {
 
     /// Whether there are listeners, and places for what they bring.
     pub(super) fn may_accept(&self) -> bool {
-        !self.listens.is_empty() && !self.desk.stopped_opening() && self.desk.has_place()
+        !self.listens.is_empty() && !self.table.stopped_opening() && self.table.has_place()
     }
 
     pub(super) fn accept_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         self.listens[usize::from(tag.extra)].trying -= 1;
         if res < 0 {
-            self.desk.give_place(index);
+            self.table.give_place(index);
             match -res {
                 // Another worker was quicker, the peer has gone again, or we are closing.
                 libc::EAGAIN | libc::ECONNABORTED | libc::ECANCELED => {}
@@ -152,7 +152,7 @@ impl<B: Behaviour> Worker<B> {
             }
             return;
         }
-        self.desk.accepted(index, now, &mut self.out);
+        self.table.accepted(index, now, &mut self.out);
         self.begin_to_receive(index);
         self.apply(index, None);
     }

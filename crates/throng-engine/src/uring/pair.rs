@@ -1,8 +1,8 @@
 //! Two workers in one thread: both ends of the same connections.
 
-use super::worker::{Place, Round, Worker};
+use super::worker::{Rank, Round, Worker};
 use crate::job::Job;
-use crate::socket::OwnedEvent;
+use crate::socket::EventFd;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ const SENDS_A_TURN: u32 = 8;
 
 /// A worker that shares its thread with another one, whatever its connections do. See [`Worker`] for what
 /// these do.
-pub(crate) trait Half {
+pub(crate) trait Paired {
     /// Does what is due, and what comes: so many receives, as far as is known.
-    fn round(&mut self, coming: u32) -> io::Result<Round>;
-    /// How many sends went out since this was last asked. Each is one receive, or a part of one, at the other half.
-    fn went(&mut self) -> u32;
+    fn round(&mut self, expected: u32) -> io::Result<Round>;
+    /// Sends settled since the last call. Each is one receive, or a part of one, at the other end.
+    fn settled_sends(&mut self) -> u32;
     fn timeout(&mut self) -> Option<Duration>;
     fn has_pending(&self) -> bool;
     /// Whether, since this was last asked, something was sent that something else follows at once.
@@ -29,13 +29,13 @@ pub(crate) trait Half {
     fn done(self: Box<Self>);
 }
 
-impl<B: Behaviour> Half for Worker<B> {
-    fn round(&mut self, coming: u32) -> io::Result<Round> {
-        Worker::round(self, coming)
+impl<B: Behaviour> Paired for Worker<B> {
+    fn round(&mut self, expected: u32) -> io::Result<Round> {
+        Worker::round(self, expected)
     }
 
-    fn went(&mut self) -> u32 {
-        std::mem::take(&mut self.went)
+    fn settled_sends(&mut self) -> u32 {
+        std::mem::take(&mut self.settled_sends)
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -67,23 +67,23 @@ impl<B: Behaviour> Half for Worker<B> {
     }
 
     fn done(self: Box<Self>) {
-        self.desk.done();
+        self.table.done();
     }
 }
 
 /// A worker for one end. Called in the thread that it is to run in.
-pub(crate) fn half<B: Behaviour + 'static>(
+pub(crate) fn paired<B: Behaviour + 'static>(
     job: Job,
     behaviour: B,
-    waker: Arc<OwnedEvent>,
-    place: Place,
-) -> io::Result<Box<dyn Half>> {
+    waker: Arc<EventFd>,
+    place: Rank,
+) -> io::Result<Box<dyn Paired>> {
     Ok(Box::new(Worker::new(job, behaviour, waker, place)?))
 }
 
 /// Runs both ends of the same connections in this thread until both are told to close. What one end
 /// sends is there for the other when its rings are entered next, without a switch between threads.
-pub(crate) fn run_pair(mut client: Box<dyn Half>, mut server: Box<dyn Half>) -> io::Result<()> {
+pub(crate) fn run_pair(mut client: Box<dyn Paired>, mut server: Box<dyn Paired>) -> io::Result<()> {
     let outcome = work_together(&mut *client, &mut *server);
     // The server first: it resets, and the clients see to what that brings.
     server.close_all();
@@ -93,11 +93,14 @@ pub(crate) fn run_pair(mut client: Box<dyn Half>, mut server: Box<dyn Half>) -> 
     outcome
 }
 
-fn work_together(client: &mut dyn Half, server: &mut dyn Half) -> io::Result<()> {
+fn work_together(client: &mut dyn Paired, server: &mut dyn Paired) -> io::Result<()> {
     loop {
         // The kernel works out twenty completions in one go, unless it is told how many there are: with all at once
         // the same code runs for longer, 2 % less CPU an echo.
-        let rounds = [client.round(server.went())?, server.round(client.went())?];
+        let rounds = [
+            client.round(server.settled_sends())?,
+            server.round(client.settled_sends())?,
+        ];
         if rounds == [Round::Close; 2] {
             return Ok(());
         }

@@ -153,7 +153,7 @@ impl Ring {
 
     /// Gives the ring a table of `slots` empty places for direct descriptors. Fails with EMFILE if that
     /// is more than RLIMIT_NOFILE.
-    pub fn register_table(&self, slots: u32) -> io::Result<()> {
+    pub fn register_files(&self, slots: u32) -> io::Result<()> {
         // struct io_uring_rsrc_register: nr, flags, resv2, data, tags.
         #[repr(C)]
         struct Register {
@@ -179,7 +179,7 @@ impl Ring {
     }
 
     /// Closes every file in the table. What requests still hold stays open until they end.
-    pub fn unregister_table(&self) -> io::Result<()> {
+    pub fn unregister_files(&self) -> io::Result<()> {
         register(self.fd.as_raw_fd(), UNREGISTER_FILES, ptr::null(), 0)
     }
 

@@ -7,8 +7,8 @@
 
 use super::op::{self, Op};
 use super::worker::{CLOSE_WHEN_SENT, SPILLING, SUBMITTING, Worker};
-use crate::desk::State;
 use crate::socket::close_cause;
+use crate::table::State;
 use throng_core::behaviour::Behaviour;
 use throng_core::time::Time;
 
@@ -18,9 +18,9 @@ pub(super) const SILENT_MOST: usize = 4096;
 /// The most unsettled sends of a ring: as many as a tag's extra bits can name.
 const MOST: usize = 1 << 16;
 
-/// Where the bytes of a send lie.
+/// Where the bytes of a send are.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Lie {
+pub(super) enum Source {
     /// In the behaviour's memory, from here on.
     Memory(u32),
     /// Where the behaviour wrote them: in this slot of what is outgoing.
@@ -36,7 +36,7 @@ pub(super) struct Silent {
     generation: u16,
     /// Whether the behaviour is to be told.
     tell: bool,
-    lie: Lie,
+    source: Source,
     len: u32,
     /// How many bytes were taken, or the error's negative number; all of them, unless a completion says otherwise.
     res: i32,
@@ -75,11 +75,11 @@ impl<B: Behaviour> Worker<B> {
         &mut self,
         index: u32,
         (address, len): (u64, u32),
-        lie: Lie,
+        source: Source,
         tell: bool,
     ) {
         let (at, slot) = self.place(index);
-        let generation = self.desk.conns[index as usize].generation;
+        let generation = self.table.conns[index as usize].generation;
         let ring = &mut self.rings[at];
         let position = ring.silent.0.len();
         if position == 0 {
@@ -90,7 +90,7 @@ impl<B: Behaviour> Worker<B> {
             index,
             generation,
             tell,
-            lie,
+            source,
             len,
             res: len as i32,
         });
@@ -113,16 +113,16 @@ impl<B: Behaviour> Worker<B> {
             writes += u64::from(send.res >= 0);
             bytes += u64::from(taken);
             let key = (send.index, send.generation);
-            let conn = &mut self.desk.conns[send.index as usize];
+            let conn = &mut self.table.conns[send.index as usize];
             if conn.generation != send.generation || conn.state != State::Open {
                 self.spills.forget(key);
-                self.release(at, send.lie);
+                self.release(at, send.source);
                 continue;
             }
             conn.marks &= !SUBMITTING;
             let marks = conn.marks;
             if send.res == send.len as i32 {
-                self.release(at, send.lie);
+                self.release(at, send.source);
                 if marks & SPILLING != 0 {
                     self.send_spill(send.index);
                 }
@@ -134,28 +134,28 @@ impl<B: Behaviour> Worker<B> {
                 }
             } else if send.res >= 0 || send.res == -libc::EAGAIN {
                 self.spill_rest(&send, taken as usize);
-                self.release(at, send.lie);
+                self.release(at, send.source);
                 self.send_spill(send.index);
             } else {
                 self.spills.forget(key);
                 *self.marks(send.index) &= !SPILLING;
-                self.release(at, send.lie);
+                self.release(at, send.source);
                 self.finish(send.index, close_cause(-send.res), now);
             }
         }
-        self.went = self.went.saturating_add(writes as u32);
-        self.desk.counters.writes.add(writes);
-        self.desk.counters.bytes_sent.add(bytes);
+        self.settled_sends = self.settled_sends.saturating_add(writes as u32);
+        self.table.counters.writes.add(writes);
+        self.table.counters.bytes_sent.add(bytes);
         self.settled = sends;
     }
 
     /// Keeps what was not taken of a send.
     fn spill_rest(&mut self, send: &Silent, taken: usize) {
         let len = send.len as usize;
-        let bytes = match send.lie {
-            Lie::Memory(start) => &self.memory[start as usize..start as usize + len],
-            Lie::Written(slot) => self.outgoing.bytes(slot),
-            Lie::Received(bid) => self.pool.bytes(bid, len),
+        let bytes = match send.source {
+            Source::Memory(start) => &self.memory[start as usize..start as usize + len],
+            Source::Written(slot) => self.outgoing.bytes(slot),
+            Source::Received(bid) => self.pool.bytes(bid, len),
         };
         let to_tell = if send.tell { len } else { 0 };
         let key = (send.index, send.generation);
@@ -164,11 +164,11 @@ impl<B: Behaviour> Worker<B> {
     }
 
     /// The bytes of a send are not needed any more.
-    fn release(&mut self, at: usize, lie: Lie) {
-        match lie {
-            Lie::Memory(_) => {}
-            Lie::Written(slot) => self.outgoing.done(slot),
-            Lie::Received(bid) => {
+    fn release(&mut self, at: usize, source: Source) {
+        match source {
+            Source::Memory(_) => {}
+            Source::Written(slot) => self.outgoing.done(slot),
+            Source::Received(bid) => {
                 self.echoes -= 1;
                 self.rings[at].give_back(&self.pool, bid);
             }

@@ -3,12 +3,12 @@
 
 use super::abi::{CQE_BUFFER_SHIFT, CQE_F_BUFFER, CQE_F_MORE, Cqe};
 use super::op::{self, Op, Tag};
-use super::silent::{Lie, SILENT_MOST};
+use super::silent::{SILENT_MOST, Source};
 use super::worker::{
     CLOSE_WHEN_SENT, PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker,
 };
-use crate::desk::State;
 use crate::socket::close_cause;
+use crate::table::State;
 use std::mem::take;
 use std::ops::Range;
 use throng_core::behaviour::{Behaviour, Reads, Send};
@@ -24,7 +24,7 @@ const PAUSE_ABOVE: usize = 256 * 1024;
 impl<B: Behaviour> Worker<B> {
     /// A connection is up: reads from it as its behaviour does.
     pub(super) fn begin_to_receive(&mut self, index: u32) {
-        match self.desk.reads() {
+        match self.table.reads() {
             Reads::All | Reads::Counts | Reads::Discards => self.receive(index),
             Reads::Asked => {}
             Reads::Never => self.look_out(index),
@@ -41,7 +41,7 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn receive(&mut self, index: u32) {
         let tag = self.tag(Op::Recv, index, 0);
         let (at, _) = self.place(index);
-        self.rings[at].push(match self.desk.reads() {
+        self.rings[at].push(match self.table.reads() {
             Reads::Counts | Reads::Discards => op::discard(tag),
             Reads::All | Reads::Asked | Reads::Never => op::receive(tag),
         });
@@ -88,18 +88,18 @@ impl<B: Behaviour> Worker<B> {
             && let (Some(bid), len @ 1..) = (buffer, cqe.res)
         {
             let n = len as usize;
-            match self.desk.reads() {
+            match self.table.reads() {
                 Reads::Discards => {
-                    self.desk.count_read(n);
+                    self.table.count_read(n);
                     self.bulk.came(n);
                 }
                 Reads::Counts => {
-                    self.desk.counted(index, n, now, &mut self.out);
+                    self.table.counted(index, n, now, &mut self.out);
                     self.apply(index, None);
                 }
                 Reads::All | Reads::Asked | Reads::Never => {
                     let bytes = self.pool.bytes(bid, n);
-                    self.desk.received(index, bytes, now, &mut self.out);
+                    self.table.received(index, bytes, now, &mut self.out);
                     keep = self.apply(index, Some((bid, len as u32)));
                 }
             }
@@ -117,7 +117,7 @@ impl<B: Behaviour> Worker<B> {
         if marks & SHUT != 0 {
             self.finish(index, Closed::ByUs, now);
         } else if goes_on {
-            if self.desk.reads() != Reads::Asked {
+            if self.table.reads() != Reads::Asked {
                 if marks & (PAUSED | RECEIVING) == 0 {
                     self.receive(index);
                 }
@@ -142,7 +142,7 @@ impl<B: Behaviour> Worker<B> {
     /// it is being sent from and must be kept.
     #[inline(always)]
     pub(super) fn apply(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
-        self.desk.pass(take(&mut self.out.pass));
+        self.table.pass(take(&mut self.out.pass));
         // Most events ask for nothing else.
         !self.out.is_done() && self.carry_out(index, got)
     }
@@ -152,7 +152,7 @@ impl<B: Behaviour> Worker<B> {
     fn carry_out(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
         let mut keep = false;
         if let Some(at) = self.out.wake.take() {
-            self.desk.wheel.set(index, at);
+            self.table.wheel.set(index, at);
         }
         match (take(&mut self.out.send), got) {
             (Send::Nothing, _) | (Send::Back, None) => {}
@@ -164,12 +164,12 @@ impl<B: Behaviour> Worker<B> {
         self.out.bytes.clear();
         self.out.more = false;
         let read = take(&mut self.out.read);
-        if read > 0 && self.desk.reads() == Reads::Asked {
+        if read > 0 && self.table.reads() == Reads::Asked {
             self.receive_some(index, read);
         }
         let marks = *self.marks(index);
         if take(&mut self.out.watch)
-            && self.desk.reads() == Reads::Asked
+            && self.table.reads() == Reads::Asked
             && marks & (RECEIVING | SHUT) == 0
         {
             // Something is armed that ends as a receive does.
@@ -190,14 +190,14 @@ impl<B: Behaviour> Worker<B> {
         let bytes = &self.memory[range.start as usize..range.end as usize];
         let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
         if self.is_sending(index) {
-            let key = (index, self.desk.conns[index as usize].generation);
+            let key = (index, self.table.conns[index as usize].generation);
             self.spills.add(key, bytes, true);
             *self.marks(index) |= SPILLING;
             return;
         }
         let (at, _) = self.place(index);
         if len as usize <= SILENT_MOST && self.rings[at].silent.has_room() {
-            self.send_silently(index, (address, len), Lie::Memory(range.start), true);
+            self.send_silently(index, (address, len), Source::Memory(range.start), true);
             return;
         }
         let tag = self.tag(Op::Send, index, len as u16);
@@ -207,7 +207,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Whether what is to be sent next on a connection has to wait for what is being sent.
     fn is_sending(&self, index: u32) -> bool {
-        self.desk.conns[index as usize].marks & (SENDING | SUBMITTING | SPILLING) != 0
+        self.table.conns[index as usize].marks & (SENDING | SUBMITTING | SPILLING) != 0
     }
 
     /// Sends what a behaviour wrote, from where it wrote it if nothing is under way.
@@ -237,7 +237,7 @@ impl<B: Behaviour> Worker<B> {
         let bytes = self.outgoing.bytes(slot);
         let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
         if silent {
-            self.send_silently(index, (address, len), Lie::Written(slot), tell);
+            self.send_silently(index, (address, len), Source::Written(slot), tell);
         } else {
             let tag = self.tag(Op::Bytes, index, slot);
             self.rings[at].push(op::send(address, len, self.out.more, tag));
@@ -247,7 +247,7 @@ impl<B: Behaviour> Worker<B> {
 
     /// Adds bytes to what waits. A peer that lets much wait is not read from until that is gone.
     fn spill(&mut self, index: u32, bytes: &[u8], tell: bool) {
-        let key = (index, self.desk.conns[index as usize].generation);
+        let key = (index, self.table.conns[index as usize].generation);
         let waiting = self.spills.add(key, bytes, tell);
         *self.marks(index) |= SPILLING;
         self.pause_above(index, waiting);
@@ -255,7 +255,7 @@ impl<B: Behaviour> Worker<B> {
 
     fn pause_above(&mut self, index: u32, waiting: usize) {
         let marks = *self.marks(index);
-        let multishot = matches!(self.desk.reads(), Reads::All);
+        let multishot = matches!(self.table.reads(), Reads::All);
         if waiting > PAUSE_ABOVE && multishot && marks & (PAUSED | RECEIVING) == RECEIVING {
             let receive = self.tag(Op::Recv, index, 0);
             let (at, _) = self.place(index);
@@ -264,18 +264,18 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Sends received bytes back: from where they lie if nothing is under way, else through the spill. Returns
+    /// Sends received bytes back: from their buffer if nothing is under way, else through the spill. Returns
     /// whether their buffer is still needed.
     pub(super) fn send_back(&mut self, index: u32, bid: u16, len: u32) -> bool {
         let (at, _) = self.place(index);
         let waits = self.is_sending(index);
         if !waits && self.rings[at].silent.has_room() {
             let bytes = (self.pool.address(bid), len);
-            self.send_silently(index, bytes, Lie::Received(bid), false);
+            self.send_silently(index, bytes, Source::Received(bid), false);
             self.echoes += 1;
             return true;
         }
-        let key = (index, self.desk.conns[index as usize].generation);
+        let key = (index, self.table.conns[index as usize].generation);
         let waiting = self
             .spills
             .add(key, self.pool.bytes(bid, len as usize), false);
@@ -296,7 +296,7 @@ impl<B: Behaviour> Worker<B> {
     /// A send ended of which the behaviour is to be told. It waits until all is sent, so only a reset can cut it
     /// short; `len` is its length, modulo 65,536.
     pub(super) fn send_ended(&mut self, index: u32, tag: Tag, res: i32, len: u16, now: Time) {
-        self.desk.counters.bytes_sent.add(res.max(0) as u64);
+        self.table.counters.bytes_sent.add(res.max(0) as u64);
         if !self.is_current(index, tag, State::Open) {
             self.spills.forget((index, tag.generation));
             return;
@@ -312,7 +312,7 @@ impl<B: Behaviour> Worker<B> {
             self.finish(index, why, now);
             return;
         }
-        self.desk.counters.writes.add(1);
+        self.table.counters.writes.add(1);
         if *self.marks(index) & SPILLING != 0 {
             self.send_spill(index);
         }
@@ -322,14 +322,14 @@ impl<B: Behaviour> Worker<B> {
 
     pub(super) fn tell_sent(&mut self, index: u32, n: usize, now: Time) {
         self.bulk.sent();
-        self.desk.sent(index, n, now, &mut self.out);
+        self.table.sent(index, n, now, &mut self.out);
         self.apply(index, None);
         self.sends_on |= n <= SHORT && *self.marks(index) & (SENDING | SUBMITTING) != 0;
     }
 
     pub(super) fn send_spill(&mut self, index: u32) {
         let (at, _) = self.place(index);
-        let key = (index, self.desk.conns[index as usize].generation);
+        let key = (index, self.table.conns[index as usize].generation);
         match self.spills.next(key) {
             Some((address, len)) => {
                 let tag = self.tag(Op::Spill, index, 0);
@@ -348,7 +348,7 @@ impl<B: Behaviour> Worker<B> {
 
     pub(super) fn spilled(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         let key = (index, tag.generation);
-        self.desk.counters.bytes_sent.add(res.max(0) as u64);
+        self.table.counters.bytes_sent.add(res.max(0) as u64);
         let (sending, to_tell) = self.spills.sending(key);
         if !self.is_current(index, tag, State::Open) {
             self.spills.forget(key);
@@ -362,7 +362,7 @@ impl<B: Behaviour> Worker<B> {
             *self.marks(index) &= !SPILLING;
             self.finish(index, why, now);
         } else {
-            self.desk.counters.writes.add(1);
+            self.table.counters.writes.add(1);
             self.send_spill(index);
             if to_tell > 0 {
                 self.tell_sent(index, to_tell, now);

@@ -14,9 +14,9 @@ use super::outgoing::Outgoing;
 use super::ring::Ring;
 use super::silent::Silent;
 use super::spill::Spills;
-use crate::desk::{Desk, Fired, State};
 use crate::job::Job;
-use crate::socket::OwnedEvent;
+use crate::socket::EventFd;
+use crate::table::{Fired, State, Table};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -36,7 +36,7 @@ const DISCARD_BYTES: u32 = 1024 * 1024;
 /// Enters of one ring before the others get their turn.
 const ENTERS_A_VISIT: u32 = 8;
 /// The most completions that are worked out in one enter: half may be sent back from their buffers while others come.
-const MOST_COMING: u32 = BUFFERS as u32 / 2;
+const MOST_EXPECTED: u32 = BUFFERS as u32 / 2;
 /// Turns passed on in one round, at most.
 const TURNS_A_ROUND: usize = 1024;
 /// Connections on which traffic is started, or farewell is said, in one round of the loop.
@@ -58,7 +58,7 @@ pub(super) const CLOSE_WHEN_SENT: u8 = 32;
 pub(super) const SHUT: u8 = 64;
 
 pub(super) struct Worker<B: Behaviour> {
-    pub desk: Desk<B>,
+    pub table: Table<B>,
     pub rings: Vec<Ring>,
     /// Slots of a ring's table: two to the power of this.
     slot_bits: u32,
@@ -73,10 +73,10 @@ pub(super) struct Worker<B: Behaviour> {
     pub echoes: u32,
     /// What sends were settled last; kept for its memory.
     pub settled: Vec<Silent>,
-    /// Sends that went out since this was last looked at.
-    pub went: u32,
+    /// Sends settled since this was last read.
+    pub settled_sends: u32,
     /// Completions that are to be expected, at most, on the ring being visited.
-    coming: u32,
+    expected: u32,
     /// Something was sent, and something else of the same connection follows it.
     pub sends_on: bool,
     /// What has come since the last sleep.
@@ -89,24 +89,24 @@ pub(super) struct Worker<B: Behaviour> {
     pub plain_accepts: bool,
     /// Server: when to look at the accept queues again.
     pub accept_look: Time,
-    pub waker: Arc<OwnedEvent>,
+    pub waker: Arc<EventFd>,
     /// Timers that fired in this round; kept for its memory.
     fired: Vec<Fired>,
-    place: Place,
+    place: Rank,
 }
 
 /// Runs `job` on io_uring until it is told to close.
-pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<OwnedEvent>) -> io::Result<()> {
-    let mut worker = Worker::new(job, behaviour, waker, Place::Lead)?;
+pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> io::Result<()> {
+    let mut worker = Worker::new(job, behaviour, waker, Rank::Lead)?;
     let outcome = worker.work();
     worker.close_all();
-    worker.desk.done();
+    worker.table.done();
     outcome
 }
 
 /// Whether a worker has its thread for itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Rank {
     /// Its first ring is the one that the thread waits on.
     Lead,
     /// Another one's first ring is; this one's rings signal the waker.
@@ -128,20 +128,20 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn new(
         job: Job,
         behaviour: B,
-        waker: Arc<OwnedEvent>,
-        place: Place,
+        waker: Arc<EventFd>,
+        place: Rank,
     ) -> io::Result<Worker<B>> {
         let slot_bits = job.ring_slots.ilog2();
         let memory = behaviour.memory();
-        let desk = Desk::new(job, behaviour);
-        let pool = match desk.reads() {
+        let table = Table::new(job, behaviour);
+        let pool = match table.reads() {
             Reads::Counts | Reads::Discards => BufferPool::for_discards(BUFFERS, DISCARD_BYTES)?,
             Reads::All | Reads::Asked | Reads::Never => BufferPool::new(BUFFERS, BUFFER_BYTES)?,
         };
         let mut worker = Worker {
-            listens: desk.listeners.iter().map(|_| Listen::default()).collect(),
+            listens: table.listeners.iter().map(|_| Listen::default()).collect(),
             plain_accepts: false,
-            desk,
+            table,
             rings: Vec::new(),
             slot_bits,
             pool,
@@ -151,8 +151,8 @@ impl<B: Behaviour> Worker<B> {
             spills: Spills::default(),
             echoes: 0,
             settled: Vec::new(),
-            went: 0,
-            coming: 0,
+            settled_sends: 0,
+            expected: 0,
             sends_on: false,
             bulk: Bulk::default(),
             last_open: Time::START,
@@ -180,47 +180,47 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Does what is due, and what the rings have: `coming` receives, as far as is known.
-    pub(super) fn round(&mut self, coming: u32) -> io::Result<Round> {
-        if self.desk.take_orders() {
+    /// Does what is due, and what the rings have: `expected` receives, as far as is known.
+    pub(super) fn round(&mut self, expected: u32) -> io::Result<Round> {
+        if self.table.take_orders() {
             return Ok(Round::Close);
         }
-        let now = self.desk.clock.now();
+        let now = self.table.clock.now();
         let mut fired = std::mem::take(&mut self.fired);
-        self.desk.fire(now, &mut fired);
+        self.table.fire(now, &mut fired);
         for timer in fired.drain(..) {
             match timer {
                 Fired::GiveUp(index) => self.give_up(index, now),
                 Fired::Wake(index) => {
-                    self.desk.wake(index, now, &mut self.out);
+                    self.table.wake(index, now, &mut self.out);
                     self.apply(index, None);
                 }
             }
         }
         self.fired = fired;
         for _ in 0..STARTS_A_ROUND {
-            let Some(index) = self.desk.next_to_start() else {
+            let Some(index) = self.table.next_to_start() else {
                 break;
             };
-            self.desk.start(index, now, &mut self.out);
+            self.table.start(index, now, &mut self.out);
             self.apply(index, None);
         }
         for _ in 0..STARTS_A_ROUND {
-            let Some(index) = self.desk.next_to_leave() else {
+            let Some(index) = self.table.next_to_leave() else {
                 break;
             };
-            self.desk.farewell(index, now, &mut self.out);
+            self.table.farewell(index, now, &mut self.out);
             self.apply(index, None);
         }
-        self.desk.take_arrivals(now);
+        self.table.take_arrivals(now);
         self.take_turns(now);
         self.open(now)?;
         self.accept(now)?;
         let waits = self.waits_by_itself();
         // On several rings it is not known how many are on which.
         let on_one = || self.rings.iter().filter(|ring| ring.has_work()).count() == 1;
-        self.coming = if coming > 0 && on_one() {
-            coming.min(MOST_COMING)
+        self.expected = if expected > 0 && on_one() {
+            expected.min(MOST_EXPECTED)
         } else {
             0
         };
@@ -238,13 +238,13 @@ impl<B: Behaviour> Worker<B> {
     /// Whether the only ring is the one that is waited on, so that its pending entries may go with the
     /// call that waits. (Not with silent sends among them, which would not end it.)
     fn waits_by_itself(&self) -> bool {
-        self.place == Place::Lead && self.rings.len() == 1
+        self.place == Rank::Lead && self.rings.len() == 1
     }
 
     /// Wakes those whose turn others passed on. One that passes at once is seen to in the next round.
     pub(super) fn take_turns(&mut self, now: Time) {
         for _ in 0..TURNS_A_ROUND {
-            let Some(index) = self.desk.take_turn(now, &mut self.out) else {
+            let Some(index) = self.table.take_turn(now, &mut self.out) else {
                 return;
             };
             self.apply(index, None);
@@ -255,12 +255,12 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn add_ring(&mut self) -> io::Result<()> {
         let mut ring = Ring::new(SQ_ENTRIES, CQ_ENTRIES)?;
         let left = self
-            .desk
+            .table
             .max()
             .saturating_sub(self.rings.len() as u32 * self.slots());
-        ring.register_table(left.clamp(1, self.slots()))?;
+        ring.register_files(left.clamp(1, self.slots()))?;
         ring.provide(&self.pool)?;
-        if self.rings.is_empty() && self.place == Place::Lead {
+        if self.rings.is_empty() && self.place == Rank::Lead {
             ring.push(op::wake(self.waker.raw()));
         } else {
             ring.notify(false);
@@ -295,20 +295,20 @@ impl<B: Behaviour> Worker<B> {
         Tag::new(
             op,
             index & (self.slots() - 1),
-            self.desk.conns[index as usize].generation,
+            self.table.conns[index as usize].generation,
             extra,
         )
     }
 
     /// How long the loop may sleep; `None` for until something happens.
     pub(super) fn timeout(&mut self) -> Option<Duration> {
-        let now = self.desk.clock.now();
-        let timeout = self.desk.sleep(now);
+        let now = self.table.clock.now();
+        let timeout = self.table.sleep(now);
         if !self.may_accept() || self.listens.iter().all(|l| l.waiting) {
             return timeout;
         }
         // Nobody will wake us for a connection: look ourselves.
-        let look = self.accept_look.since(now).max(if self.desk.is_ahead() {
+        let look = self.accept_look.since(now).max(if self.table.is_ahead() {
             ACCEPT_REST
         } else {
             Duration::ZERO
@@ -319,8 +319,8 @@ impl<B: Behaviour> Worker<B> {
     /// The rings that signal the waker.
     fn signalling(&self) -> &[Ring] {
         match self.place {
-            Place::Lead => &self.rings[1..],
-            Place::Second => &self.rings,
+            Rank::Lead => &self.rings[1..],
+            Rank::Second => &self.rings,
         }
     }
 
@@ -354,7 +354,7 @@ impl<B: Behaviour> Worker<B> {
                     false => self.rings[0].wait(timeout)?,
                 },
             }
-            self.desk.woke();
+            self.table.woke();
         }
         self.notify(false);
         if self.rings[0].has_completions() || !self.rings[0].silent.is_empty() {
@@ -369,7 +369,7 @@ impl<B: Behaviour> Worker<B> {
         let waits = self.waits_by_itself();
         let mut enters = 0;
         loop {
-            let now = self.desk.clock.now();
+            let now = self.table.clock.now();
             self.settle(at, now);
             while let Some(cqe) = self.rings[at].pop() {
                 self.completed(at, cqe, now);
@@ -386,7 +386,7 @@ impl<B: Behaviour> Worker<B> {
                 }
                 ring.submit()?;
             } else if ring.has_work() {
-                ring.enter_for(std::mem::take(&mut self.coming))?;
+                ring.enter_for(std::mem::take(&mut self.expected))?;
             } else if pending {
                 ring.enter()?;
             } else {
@@ -423,13 +423,13 @@ impl<B: Behaviour> Worker<B> {
 
     /// Whether `tag` is of the connection that is in its place now, and that is in `state`.
     pub(super) fn is_current(&self, index: u32, tag: Tag, state: State) -> bool {
-        self.desk
+        self.table
             .conns
             .get(index as usize)
             .is_some_and(|c| c.generation == tag.generation && c.state == state)
     }
 
     pub(super) fn marks(&mut self, index: u32) -> &mut u8 {
-        &mut self.desk.conns[index as usize].marks
+        &mut self.table.conns[index as usize].marks
     }
 }

@@ -1,6 +1,6 @@
 //! What both engines share: the table of connections, their timers, whose turn it is, and counting.
 //!
-//! The engine tells the desk what happened to a connection and does what the [`Outbox`] says; the desk
+//! The engine tells the table what happened to a connection and does what the [`Outbox`] says; the table
 //! keeps states, timers and counters right, so that they mean the same on either engine.
 
 mod opener;
@@ -61,7 +61,7 @@ pub(crate) struct Conn<C> {
 /// all connections passes it over.
 const STARTED: u8 = 128;
 
-pub(crate) struct Desk<B: Behaviour> {
+pub(crate) struct Table<B: Behaviour> {
     pub behaviour: B,
     pub conns: Vec<Conn<B::Conn>>,
     pub counters: Arc<Counters>,
@@ -107,10 +107,10 @@ pub(crate) enum Fired {
     Wake(u32),
 }
 
-impl<B: Behaviour> Desk<B> {
-    /// The desk of `job`, whose connections do what `behaviour` says.
-    pub fn new(job: Job, behaviour: B) -> Desk<B> {
-        let mut desk = Desk {
+impl<B: Behaviour> Table<B> {
+    /// The table of `job`, whose connections do what `behaviour` says.
+    pub fn new(job: Job, behaviour: B) -> Table<B> {
+        let mut table = Table {
             reads: behaviour.reads(),
             options: job.options.list(),
             behaviour,
@@ -139,22 +139,22 @@ impl<B: Behaviour> Desk<B> {
             started: None,
             leaving: None,
         };
-        desk.set_traffic(job.traffic, desk.clock.now());
+        table.set_traffic(job.traffic, table.clock.now());
         match job.role {
             Role::Server(ServerRole {
                 listeners,
                 max,
                 others,
             }) => {
-                (desk.listeners, desk.max, desk.others) = (listeners, max, others);
-                desk.places = Places::new(max);
+                (table.listeners, table.max, table.others) = (listeners, max, others);
+                table.places = Places::new(max);
             }
             Role::Client(client) => {
-                desk.max = client.count;
-                desk.opener = Some(Opener::new(client));
+                table.max = client.count;
+                table.opener = Some(Opener::new(client));
             }
         }
-        desk
+        table
     }
 
     /// The most connections there can be.
@@ -288,7 +288,7 @@ impl<B: Behaviour> Desk<B> {
     }
 
     /// Takes the next connection to open, counts the attempt and starts its timeout. Call only as often
-    /// as [`Desk::may_open`] said.
+    /// as [`Table::may_open`] said.
     pub fn open_next(&mut self, now: Time) -> Option<u32> {
         let o = self.opener.as_mut()?;
         let index = o.take()?;
@@ -447,7 +447,7 @@ impl<B: Behaviour> Desk<B> {
     /// Adds what timers that are due ask for to `fired`: a bounded number at a time. While some are left
     /// hardly any connection is opened: messages that are due go first.
     pub fn fire(&mut self, now: Time, fired: &mut Vec<Fired>) {
-        let Desk {
+        let Table {
             wheel,
             conns,
             opener,

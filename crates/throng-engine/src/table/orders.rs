@@ -1,11 +1,11 @@
 //! What the run's orders ask of a worker: traffic on and off, farewell, what was measured, the end.
 
-use super::{Desk, STARTED, State};
+use super::{STARTED, State, Table};
 use crate::control::Order;
 use throng_core::behaviour::{Behaviour, Traffic};
 use throng_core::time::Time;
 
-impl<B: Behaviour> Desk<B> {
+impl<B: Behaviour> Table<B> {
     /// Takes orders. Returns whether it is time to close.
     pub fn take_orders(&mut self) -> bool {
         let orders = self.control.orders();
@@ -78,7 +78,7 @@ impl<B: Behaviour> Desk<B> {
         None
     }
 
-    /// Ends the desk's work.
+    /// Ends the table's work.
     pub fn done(mut self) {
         self.leave_measured(u32::MAX);
     }
