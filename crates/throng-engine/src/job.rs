@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Traffic};
+use throng_core::engine::Engine;
 use throng_core::pacing::ConnectPace;
-use throng_core::plan::{Engine, Routes};
+use throng_core::plan::Routes;
 use throng_core::stats::Counters;
 
 /// Says how many connections may be opened now without overflowing the target's accept queue.

@@ -11,8 +11,9 @@ use crate::run::{Side, TICK, Watch, take_measured};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
+use throng_core::engine::Engine;
 use throng_core::host::Host;
-use throng_core::plan::{self, Engine, ServePlan};
+use throng_core::plan::{self, ServePlan};
 use throng_core::scenario::{ServeMode, ServeScenario};
 use throng_core::summary::{
     Connections, Latency, Phase, Summary, TlsSummary, VERSION, WebSocketSummary,

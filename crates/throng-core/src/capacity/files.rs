@@ -3,7 +3,6 @@
 use super::{Case, Lift, Limit, LimitKind, is_local};
 use crate::host::Host;
 use crate::human::count;
-use crate::plan::Engine;
 
 /// Slots in one ring's file table: small enough for any limit people meet (20,000 here), large enough
 /// that a million connections need only 62 rings.
@@ -24,12 +23,7 @@ fn own(case: &Case) -> u64 {
         return 0;
     }
     let workers = u64::from(case.workers);
-    // Each worker has an eventfd, which both ends of `load --self` share with io_uring; with epoll an
-    // epoll instance besides (rings are counted as such).
-    let loops = match case.engine {
-        Engine::Epoll => 2 * case.ends_own * workers,
-        Engine::Uring => workers,
-    };
+    let loops = workers * case.engine.files_per_worker(case.ends_own);
     // `load --self` has a listener for each worker.
     let listeners = match (case.ends_own, case.connects()) {
         (2, _) => workers,
@@ -60,28 +54,8 @@ fn open_files(case: &Case) -> Limit {
         limit(files.hard)
     );
     let goal = case.goal(u64::MAX);
-    match case.engine {
-        Engine::Epoll => {
-            let value = match case.proxy {
-                true => format!(
-                    "the hard limit on open files is {}, and a proxy has two for each connection",
-                    limit(files.hard)
-                ),
-                false => format!(
-                    "the hard limit on open files is {}, the epoll engine needs one for each end of a connection, and throng {} itself",
-                    limit(files.hard),
-                    count(own)
-                ),
-            };
-            let needed = goal.saturating_mul(case.ends_own).saturating_add(own);
-            let mut lifts = Vec::new();
-            if case.host.uring.unusable.is_none() && !case.proxy {
-                lifts.push(Lift::by("the engine that it does not bind").command("--engine uring"));
-            }
-            lifts.extend(raise(case.host, needed));
-            Limit::held(KIND, spare / case.ends_own, value, source).lifted(lifts)
-        }
-        Engine::Uring => {
+    match case.engine.files_per_end() {
+        0 => {
             let slots = u64::from(ring_slots(case.host));
             let workers = u64::from(case.workers);
             // Each worker fills rings of its own, and all hold equally many connections.
@@ -98,6 +72,27 @@ fn open_files(case: &Case) -> Limit {
                 .div_ceil(slots)
                 .saturating_add(own + case.ends_own * workers);
             Limit::held(KIND, allows, value, source).lifted(raise(case.host, rings))
+        }
+        files_per_end => {
+            let value = match case.proxy {
+                true => format!(
+                    "the hard limit on open files is {}, and a proxy has two for each connection",
+                    limit(files.hard)
+                ),
+                false => format!(
+                    "the hard limit on open files is {}, the epoll engine needs one for each end of a connection, and throng {} itself",
+                    limit(files.hard),
+                    count(own)
+                ),
+            };
+            let each = files_per_end * case.ends_own;
+            let needed = goal.saturating_mul(each).saturating_add(own);
+            let mut lifts = Vec::new();
+            if case.host.uring.unusable.is_none() && !case.proxy {
+                lifts.push(Lift::by("the engine that it does not bind").command("--engine uring"));
+            }
+            lifts.extend(raise(case.host, needed));
+            Limit::held(KIND, spare / each, value, source).lifted(lifts)
         }
     }
 }

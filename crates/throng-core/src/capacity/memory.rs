@@ -4,16 +4,8 @@
 use super::{Case, Lift, Limit, LimitKind, Role};
 use crate::host::{Host, SocketObjects};
 use crate::human::{bytes, count};
-use crate::plan::Engine;
 use serde::{Deserialize, Serialize};
 
-/// Kernel memory of one end of an idle connection with io_uring, where this kernel's own sizes can't be
-/// read: the socket (2368 bytes, of which 13 fit into 8 pages: 2521), its inode (862), dentry and file
-/// (195 each), the armed receive (256), and 704 for the rest. Measured on Linux 6.18 over 60,000
-/// connections to itself: 9,483 bytes for both ends.
-pub const KERNEL_BYTES_PER_END: u64 = 4752;
-/// The same with epoll.
-pub const EPOLL_KERNEL_BYTES_PER_END: u64 = 4176;
 /// User memory of a client's end of a connection: its place in the table (40), its timer (12) and its part of
 /// a ring. Measured from the 60,000th to the 240,000th connection, as all of these: 54 to 55 bytes.
 pub const CLIENT_BYTES_PER_END: u64 = 54;
@@ -27,17 +19,8 @@ pub const TLS_BYTES_PER_END: u64 = 272;
 /// rustls needs to make sense of a ticket (1,514 bytes on the heap, and what the heap adds). Measured from the
 /// 20,000th to the 60,000th connection to a server that sends neither: 1,650 to 1,685.
 pub const UNTIL_TICKET_BYTES_PER_END: u64 = 1680;
-/// What objects that have no cache of their own add to an end with io_uring: the receive's message
-/// header (512), its poll (96), the node of the table's slot (32), and what security modules keep of a
-/// file and an inode (56). None of it is charged to a cgroup.
-const URING_REST: u64 = 704;
-/// The same with epoll: the descriptor's place in the table (8), the list of who watches it (16), and
-/// what security modules keep.
-const EPOLL_REST: u64 = 80;
-/// What a worker has for all its connections: stack, tables; and its receive buffers, once something is
-/// received.
+/// What a worker has for all its connections: stack and tables, without the engine's receive buffers.
 const WORKER: u64 = 128 << 10;
-const URING_BUFFERS: u64 = 2 << 20;
 /// What a worker has besides for TLS: keys made ready, tickets, and handshakes under way.
 const TLS_WORKER: u64 = 5 << 19;
 /// A message in a socket's queue takes this much besides its bytes: `sk_buff` and its head.
@@ -83,13 +66,7 @@ impl Bytes {
             Some(o) => (0..case.ends_here)
                 .map(|end| end_bytes(&o, case, end < connects))
                 .sum(),
-            None => {
-                case.ends_here
-                    * match case.engine {
-                        Engine::Uring => KERNEL_BYTES_PER_END,
-                        Engine::Epoll => EPOLL_KERNEL_BYTES_PER_END,
-                    }
-            }
+            None => case.ends_here * case.engine.kernel_bytes_per_end(),
         };
         let conntrack = case
             .host
@@ -117,11 +94,10 @@ impl Bytes {
             }
         };
         let buffers = buffers(case);
-        let received = match (case.engine, case.question.message_bytes) {
-            // A handshake is received, too.
-            (Engine::Uring, Some(_)) => URING_BUFFERS,
-            (Engine::Uring, None) if case.question.tls => URING_BUFFERS,
-            _ => 0,
+        // A TLS handshake is received, too.
+        let received = match case.question.message_bytes.is_some() || case.question.tls {
+            true => case.engine.receive_buffer_bytes(),
+            false => 0,
         };
         let tls = u64::from(case.question.tls) * TLS_WORKER;
         Bytes {
@@ -163,28 +139,18 @@ fn end_bytes(o: &SocketObjects, case: &Case, connects: bool) -> u64 {
         true => o.bind.unwrap_or(0),
         false => 0,
     };
-    let (armed, rest) = match case.engine {
-        Engine::Uring => (o.uring_op.unwrap_or(256), URING_REST),
-        Engine::Epoll => (o.epoll_item.unwrap_or(192), EPOLL_REST),
-    };
-    u64::from(socket + o.inode + o.dentry + o.file + bind + armed) + rest
+    u64::from(socket + o.inode + o.dentry + o.file + bind) + case.engine.watching_bytes_per_end(o)
 }
 
 /// Kernel bytes that a cgroup is charged for a connection whose ends here are all in it, on Linux 6.18:
-/// the objects' sizes, each with the 8 bytes in which its slab notes who pays. An end has an inode (832),
-/// a dentry and a file (192 each), the node of the table's slot (32) and the armed receive (256); with
-/// epoll, who watches it (128 + 64). A client's end has its socket too (2368) and ports of its own (256).
-/// A server's socket is made while the handshake's last packet is handled, for nobody.
+/// the objects' sizes, each with the 8 bytes in which its slab notes the owner. An end has an inode (832),
+/// a dentry and a file (192 each), and what the engine arms on it. A client's end has its socket too
+/// (2368) and ports of its own (256). A server's socket is made while the handshake's last packet is
+/// handled, and charged to nobody.
 fn charged(case: &Case) -> u64 {
     const SOCKET: u64 = 2368 + 8;
     const BIND: u64 = 256 + 2 * 8;
-    let end = 832
-        + 2 * 192
-        + 3 * 8
-        + match case.engine {
-            Engine::Uring => 32 + 256 + 2 * 8,
-            Engine::Epoll => 128 + 64 + 2 * 8,
-        };
+    let end = 832 + 2 * 192 + 3 * 8 + case.engine.charged_bytes_per_end();
     let bind = if case.spreads() { 0 } else { BIND };
     let client = if case.connects() {
         end + SOCKET + bind

@@ -15,18 +15,18 @@ mod target;
 mod tuples;
 mod warnings;
 
+use crate::engine::{Engine, EngineChoice};
 use crate::host::Host;
 use crate::human::count;
-use crate::plan::Engine;
-use crate::scenario::{EngineChoice, LoadScenario, Repeat, ServeScenario};
+use crate::scenario::{LoadScenario, Repeat, ServeScenario};
 use crate::units::Rate;
 pub use clients::Clients;
 pub(crate) use files::ring_slots;
 pub use limit::{Lift, Limit, LimitKind, Measure};
 pub(crate) use memory::reserve;
 pub use memory::{
-    Bytes, CLIENT_BYTES_PER_END, EPOLL_KERNEL_BYTES_PER_END, KERNEL_BYTES_PER_END,
-    SERVER_BYTES_PER_END, TLS_BYTES_PER_END, UNTIL_TICKET_BYTES_PER_END,
+    Bytes, CLIENT_BYTES_PER_END, SERVER_BYTES_PER_END, TLS_BYTES_PER_END,
+    UNTIL_TICKET_BYTES_PER_END,
 };
 pub use proxies::Proxies;
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ mod target;
 mod tuples;
 
 use super::*;
+use crate::engine::URING_KERNEL_BYTES_PER_END;
 use crate::host::{CgroupMemory, Conntrack, Listener, Process, SocketObjects, Towards, Uring};
 use proptest::prelude::*;
 
@@ -137,7 +138,7 @@ fn memory_is_counted_in_this_kernel_s_objects() {
     host.memory.objects = None;
     host.conntrack = None;
     let constant = capacity(&Question::of(Role::Server), &host).bytes;
-    assert_eq!(constant.kernel, KERNEL_BYTES_PER_END);
+    assert_eq!(constant.kernel, URING_KERNEL_BYTES_PER_END);
     assert!(constant.source.contains("only root"));
 }
 

@@ -4,7 +4,6 @@ use super::files::raised;
 use super::{Case, Role, why_unread};
 use crate::host::DEFAULT_PORT_RANGE;
 use crate::human::count;
-use crate::plan::Engine;
 use serde::{Deserialize, Serialize};
 
 /// What a warning is about.
@@ -140,7 +139,7 @@ fn no_ipv6(case: &Case) -> Option<Warning> {
 
 fn soft_limit(case: &Case, n: Option<u64>) -> Option<Warning> {
     let (n, soft, hard) = (n?, case.host.files.soft, case.host.files.hard);
-    if case.engine != Engine::Uring || soft >= n {
+    if case.engine.files_per_end() > 0 || soft >= n {
         return None;
     }
     // Besides the connections it has files of its own.

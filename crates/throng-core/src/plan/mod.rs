@@ -8,31 +8,12 @@ mod tests;
 pub use routes::Routes;
 
 use crate::capacity::{self, Capacity, Limit, LimitKind, Question};
+use crate::engine::Engine;
 use crate::host::{DEFAULT_SOMAXCONN, Host};
 use crate::human::count;
 use crate::scenario::{LoadScenario, ServeScenario};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// An event loop, chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Engine {
-    /// io_uring with direct descriptors: the file limit bounds a ring's table, not the process.
-    Uring,
-    /// epoll: one file descriptor a connection.
-    Epoll,
-}
-
-impl Engine {
-    /// As it is written on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Engine::Uring => "uring",
-            Engine::Epoll => "epoll",
-        }
-    }
-}
 
 /// A limit that is too low for what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

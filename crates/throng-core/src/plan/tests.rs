@@ -1,6 +1,7 @@
 use super::*;
+use crate::engine::EngineChoice;
 use crate::payload::Messages;
-use crate::scenario::{EngineChoice, Repeat, ServeMode};
+use crate::scenario::{Repeat, ServeMode};
 use std::collections::HashMap;
 use std::time::Duration;
 

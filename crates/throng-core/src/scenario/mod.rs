@@ -7,6 +7,7 @@ pub mod tls;
 pub mod traffic;
 pub mod websocket;
 
+use crate::engine::EngineChoice;
 use crate::payload::Messages;
 use crate::protocol::dns::Query;
 use crate::units::Rate;
@@ -20,19 +21,6 @@ pub use observe::{Dump, SocketOptions, StatsdAsked, Whose};
 pub use tls::{TlsClient, TlsServer};
 pub use traffic::{Limits, RunRate, Search, WholeRun};
 pub use websocket::WebSocketAsked;
-
-/// Which event loop moves the bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineChoice {
-    /// io_uring where the kernel allows it, else epoll.
-    #[default]
-    Auto,
-    /// io_uring with direct descriptors.
-    Uring,
-    /// epoll.
-    Epoll,
-}
 
 /// What a server does with what it receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

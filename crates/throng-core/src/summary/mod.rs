@@ -22,7 +22,7 @@ pub use traffic::{Answers, Steady, Traffic};
 pub use websocket::WebSocketSummary;
 
 use crate::diagnosis::Diagnosis;
-use crate::plan::Engine;
+use crate::engine::Engine;
 use serde::{Deserialize, Serialize};
 
 /// The version of the JSON form. It grows when a field changes its meaning or goes; new fields alone

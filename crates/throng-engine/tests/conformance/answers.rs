@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Sink};
-use throng_core::plan::Engine;
+use throng_core::engine::Engine;
 use throng_core::stats::Closed;
 
 on_each_engine![

@@ -5,7 +5,7 @@ use crate::peer;
 use crate::rig::{Connect, wait_until};
 use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Outbox, Send};
-use throng_core::plan::Engine;
+use throng_core::engine::Engine;
 use throng_core::stats::Measured;
 use throng_core::time::Time;
 

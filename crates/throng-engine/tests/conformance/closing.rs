@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Echo, Load, Outbox, Pacing, Send, Sink, Traffic};
-use throng_core::plan::Engine;
+use throng_core::engine::Engine;
 use throng_core::stats::{Closed, Tally};
 use throng_engine::{Closing, Order, Reach, SocketOptions};
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::{Echo, Sink};
-use throng_core::plan::Engine;
+use throng_core::engine::Engine;
 use throng_core::stats::{Closed, FailCause};
 
 on_each_engine![

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use throng_core::behaviour::{Echo, Send};
-use throng_core::plan::Engine;
+use throng_core::engine::Engine;
 use throng_core::stats::Closed;
 
 on_each_engine![

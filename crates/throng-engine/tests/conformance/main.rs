@@ -15,7 +15,7 @@ macro_rules! on_each_engine {
                 fn $statement() {
                     match crate::rig::uring_unusable() {
                         Some(why) => eprintln!("not tested, io_uring can't be used here: {why}"),
-                        None => super::$statement(throng_core::plan::Engine::Uring),
+                        None => super::$statement(throng_core::engine::Engine::Uring),
                     }
                 }
             )*
@@ -24,7 +24,7 @@ macro_rules! on_each_engine {
             $(
                 #[test]
                 fn $statement() {
-                    super::$statement(throng_core::plan::Engine::Epoll);
+                    super::$statement(throng_core::engine::Engine::Epoll);
                 }
             )*
         }

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use throng_core::behaviour::{Send, Sink};
-use throng_core::plan::Engine;
+use throng_core::engine::Engine;
 use throng_core::time::Time;
 use throng_core::wheel::GRAIN;
 

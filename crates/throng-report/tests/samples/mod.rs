@@ -4,8 +4,8 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
-use throng_core::plan::Engine;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::FailCause;
 use throng_core::summary::*;

@@ -26,7 +26,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::capacity::Role;
-use throng_core::scenario::{EngineChoice, ServeMode};
+use throng_core::engine::EngineChoice;
+use throng_core::scenario::ServeMode;
 use throng_core::{address, units};
 
 /// How many TCP connections can it hold? throng finds out by holding them.

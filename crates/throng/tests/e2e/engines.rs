@@ -5,7 +5,7 @@ use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, start};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use std::collections::BTreeMap;
-use throng_core::plan::Engine;
+use throng_core::engine::Engine;
 
 /// What a container's seccomp profile does: io_uring_setup and its like fail with EPERM, the rest goes.
 fn forbid_io_uring() {
