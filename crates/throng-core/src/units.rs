@@ -3,51 +3,84 @@
 //! Each is parsed once, at the edge, into a type that carries its unit. The error says what was
 //! read and what would be right, in one line, ready for stderr.
 
-use serde::{Deserialize, Serialize};
+pub mod written;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// Why a number with a unit could not be read; its text is one line for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnitError(String);
-
-impl fmt::Display for UnitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// Not a number, or not one of the units.
+    #[error("{} is not {what}; write {like}", quoted(text))]
+    Unreadable {
+        /// What was read.
+        text: String,
+        /// What it should be, with its article.
+        what: &'static str,
+        /// What would be right.
+        like: &'static str,
+    },
+    /// A number, but one that is out of bounds.
+    #[error("{}: {bounds}", quoted(text))]
+    OutOfBounds {
+        /// What was read.
+        text: String,
+        /// The bounds, as a sentence.
+        bounds: String,
+    },
 }
 
-impl std::error::Error for UnitError {}
+impl UnitError {
+    fn out_of_bounds(text: &str, bounds: impl Into<String>) -> UnitError {
+        UnitError::OutOfBounds {
+            text: text.to_owned(),
+            bounds: bounds.into(),
+        }
+    }
+}
 
 /// What the user wrote, in quotes and on one line: control characters are escaped.
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.escape_debug())
 }
 
-/// Splits `1.5k` into 1.5 and `k`. Signs, exponents, `inf` and `nan` are not numbers here.
-fn split(text: &str) -> Option<(f64, &str)> {
+/// Splits `1.5k` into `1.5` and `k`.
+fn split(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
-    let value = text[..end].parse().ok()?;
-    Some((value, &text[end..]))
+    text.split_at(end)
 }
 
-/// `text` as a number times one of `units`, or why not, with `like` as the example of a right one.
-fn scaled(text: &str, units: &[(&str, f64)], like: &str) -> Result<f64, UnitError> {
-    let wrong = || {
-        UnitError(format!(
-            "{} is not a number with a unit; write it like {like}",
-            quoted(text),
-        ))
-    };
-    let (value, unit) = split(text).ok_or_else(wrong)?;
-    let (_, factor) = units
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or_else(wrong)?;
-    Ok(value * factor)
+/// What a number is expected to be, for the error.
+struct Expected {
+    /// With its article.
+    what: &'static str,
+    /// What would be right.
+    like: &'static str,
+}
+
+impl Expected {
+    fn error(&self, text: &str) -> UnitError {
+        UnitError::Unreadable {
+            text: text.to_owned(),
+            what: self.what,
+            like: self.like,
+        }
+    }
+}
+
+/// `text` as a number times one of `units`. Signs, exponents, `inf` and `nan` are not numbers here.
+fn scaled(text: &str, units: &[(&str, f64)], expected: &Expected) -> Result<f64, UnitError> {
+    let (number, unit) = split(text);
+    let value: Option<f64> = number.parse().ok();
+    let factor = units.iter().find(|(name, _)| *name == unit);
+    match (value, factor) {
+        (Some(value), Some((_, factor))) => Ok(value * factor),
+        _ => Err(expected.error(text)),
+    }
 }
 
 const DECIMAL: &[(&str, f64)] = &[("", 1.0), ("k", 1e3), ("K", 1e3), ("m", 1e6), ("M", 1e6)];
@@ -57,87 +90,124 @@ const DECIMAL: &[(&str, f64)] = &[("", 1.0), ("k", 1e3), ("K", 1e3), ("m", 1e6),
 /// # Errors
 /// Not a number, not whole, or above 4,294,967,295.
 pub fn count(text: &str) -> Result<u32, UnitError> {
-    let value = scaled(text, DECIMAL, "1000, 20k or 1m")?;
+    const COUNT: Expected = Expected {
+        what: "a count",
+        like: "1000, 20k or 1m",
+    };
+    let value = scaled(text, DECIMAL, &COUNT)?;
     if value.fract() != 0.0 || value > f64::from(u32::MAX) {
-        return Err(UnitError(format!(
-            "{} is not a whole number up to {}; write it like 1000, 20k or 1m",
-            quoted(text),
-            u32::MAX
-        )));
+        let bounds = format!("a count is a whole number up to {}", u32::MAX);
+        return Err(UnitError::out_of_bounds(text, bounds));
     }
     Ok(value as u32)
 }
+
+const BINARY: &[(&str, f64)] = &[
+    ("", 1.0),
+    ("k", 1024.0),
+    ("K", 1024.0),
+    ("m", 1048576.0),
+    ("M", 1048576.0),
+    ("g", 1073741824.0),
+    ("G", 1073741824.0),
+];
 
 /// A size in bytes: a whole number, `k`, `m` and `g` are 2^10, 2^20 and 2^30.
 ///
 /// # Errors
 /// Not a number, or not whole.
 pub fn bytes(text: &str) -> Result<u64, UnitError> {
-    const UNITS: &[(&str, f64)] = &[
-        ("", 1.0),
-        ("k", 1024.0),
-        ("K", 1024.0),
-        ("m", 1048576.0),
-        ("M", 1048576.0),
-        ("g", 1073741824.0),
-        ("G", 1073741824.0),
-    ];
-    let value = scaled(text, UNITS, "4096, 64k, 1m or 2g")?;
+    const SIZE: Expected = Expected {
+        what: "a size",
+        like: "4096, 64k, 1m or 2g",
+    };
+    let value = scaled(text, BINARY, &SIZE)?;
     if value.fract() != 0.0 || value >= 2f64.powi(53) {
-        return Err(UnitError(format!(
-            "{} is not a whole number of bytes",
-            quoted(text),
-        )));
+        let bounds = "a size is a whole number of bytes below 2^53";
+        return Err(UnitError::out_of_bounds(text, bounds));
     }
     Ok(value as u64)
 }
 
+const US: u128 = 1_000;
+const MS: u128 = 1_000 * US;
+const SECOND: u128 = 1_000 * MS;
+const MINUTE: u128 = 60 * SECOND;
+const HOUR: u128 = 60 * MINUTE;
+const DAY: u128 = 24 * HOUR;
+const YEAR: u128 = 365 * DAY;
+
+/// The longest span of time that can be asked for.
+const LONGEST: u128 = 100 * YEAR;
+
+/// Units of time, in nanoseconds; the first one of a length is how it is written.
+const TIMES: &[(&str, u128)] = &[
+    ("s", SECOND),
+    ("", SECOND),
+    ("us", US),
+    ("ms", MS),
+    ("millisecond", MS),
+    ("milliseconds", MS),
+    ("second", SECOND),
+    ("seconds", SECOND),
+    ("m", MINUTE),
+    ("min", MINUTE),
+    ("minute", MINUTE),
+    ("minutes", MINUTE),
+    ("h", HOUR),
+    ("hr", HOUR),
+    ("hour", HOUR),
+    ("hours", HOUR),
+    ("d", DAY),
+    ("day", DAY),
+    ("days", DAY),
+    ("y", YEAR),
+    ("year", YEAR),
+    ("years", YEAR),
+];
+
 /// A span of time: `us`, `ms`, `s` (also without a unit), `m`, `h`, `d`, `y`, or one of tcpkali's longer
-/// words for them, such as `minutes`; fractions allowed.
+/// words for them, such as `minutes`; fractions allowed. Exact to the nanosecond, the rest is rounded.
 ///
 /// # Errors
 /// Not a number, an unknown unit, or more than a hundred years.
 pub fn duration(text: &str) -> Result<Duration, UnitError> {
-    const UNITS: &[(&str, f64)] = &[
-        ("", 1.0),
-        ("us", 1e-6),
-        ("ms", 1e-3),
-        ("millisecond", 1e-3),
-        ("milliseconds", 1e-3),
-        ("s", 1.0),
-        ("second", 1.0),
-        ("seconds", 1.0),
-        ("m", 60.0),
-        ("min", 60.0),
-        ("minute", 60.0),
-        ("minutes", 60.0),
-        ("h", 3600.0),
-        ("hr", 3600.0),
-        ("hour", 3600.0),
-        ("hours", 3600.0),
-        ("d", 86400.0),
-        ("day", 86400.0),
-        ("days", 86400.0),
-        ("y", 365.0 * 86400.0),
-        ("year", 365.0 * 86400.0),
-        ("years", 365.0 * 86400.0),
-    ];
-    let seconds = scaled(text, UNITS, "250ms, 10s, 5m, 2h or 1d")?;
-    if seconds > 100.0 * 365.0 * 86400.0 {
-        return Err(UnitError(format!(
-            "{} is longer than a hundred years",
-            quoted(text),
-        )));
-    }
-    Ok(Duration::from_secs_f64(seconds))
+    const TIME: Expected = Expected {
+        what: "a duration",
+        like: "250ms, 10s, 5m, 2h or 1d",
+    };
+    let (number, unit) = split(text);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let factor = TIMES.iter().find(|(name, _)| *name == unit);
+    let (false, false, Some((_, factor))) = (
+        whole.is_empty() && fraction.is_empty(),
+        fraction.contains('.'),
+        factor,
+    ) else {
+        return Err(TIME.error(text));
+    };
+    let too_long = || UnitError::out_of_bounds(text, "a duration is at most a hundred years");
+    let digits = |text: &str| match text.is_empty() {
+        true => Ok(0),
+        false => text.parse::<u128>().map_err(|_| too_long()),
+    };
+    // More digits than these are fractions of a nanosecond for every unit.
+    const DIGITS: usize = 18;
+    let fraction = &fraction[..fraction.len().min(DIGITS)];
+    let parts = 10u128.pow(fraction.len() as u32);
+    let ns = digits(whole)?
+        .checked_mul(*factor)
+        .and_then(|ns| ns.checked_add((digits(fraction).ok()? * factor + parts / 2) / parts))
+        .filter(|ns| *ns <= LONGEST)
+        .ok_or_else(too_long)?;
+    Ok(Duration::from_nanos(ns as u64))
 }
 
 /// One event a nanosecond, the clock's grain.
 pub(crate) const MAX_RATE: f64 = 1e9;
 
 /// Events per second. Always above zero and finite.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Rate(f64);
 
 impl Rate {
@@ -162,32 +232,18 @@ impl Rate {
     }
 }
 
-impl TryFrom<f64> for Rate {
-    type Error = UnitError;
-    fn try_from(n: f64) -> Result<Rate, UnitError> {
-        Rate::per_second(n).ok_or_else(|| {
-            UnitError(format!(
-                "{n} is not a rate above 0 and up to 1000m a second"
-            ))
-        })
-    }
-}
-
-impl From<Rate> for f64 {
-    fn from(rate: Rate) -> f64 {
-        rate.0
-    }
-}
+const A_RATE: Expected = Expected {
+    what: "a rate",
+    like: "0.1, 250 or 20k (per second)",
+};
 
 impl FromStr for Rate {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Rate, UnitError> {
-        let n = scaled(text, DECIMAL, "0.1, 250 or 20k (a second)")?;
+        let n = scaled(text, DECIMAL, &A_RATE)?;
         Rate::per_second(n).ok_or_else(|| {
-            UnitError(format!(
-                "{} is not a rate above 0 and up to 1000m a second",
-                quoted(text),
-            ))
+            let bounds = "a rate must be above 0 and at most 1,000,000,000 per second";
+            UnitError::out_of_bounds(text, bounds)
         })
     }
 }
@@ -198,24 +254,21 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Events per second where none is an answer too: a step of a profile in which nothing is sent.
+/// Events per second where 0 is allowed: a step of a profile in which nothing is sent.
 ///
 /// # Errors
 /// Not a number, or above 10^9.
 pub fn rate_or_zero(text: &str) -> Result<f64, UnitError> {
-    let n = scaled(text, DECIMAL, "0, 0.1, 250 or 20k (a second)")?;
+    let n = scaled(text, DECIMAL, &A_RATE)?;
     if n > MAX_RATE {
-        return Err(UnitError(format!(
-            "{} is not a rate up to 1000m a second",
-            quoted(text),
-        )));
+        let bounds = "a rate is at most 1,000,000,000 per second";
+        return Err(UnitError::out_of_bounds(text, bounds));
     }
     Ok(n)
 }
 
 /// Bytes per second, zero or more. Zero says that nothing may pass.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Bandwidth(f64);
 
 impl Bandwidth {
@@ -238,52 +291,40 @@ impl Bandwidth {
     }
 }
 
-impl TryFrom<f64> for Bandwidth {
-    type Error = UnitError;
-    fn try_from(n: f64) -> Result<Bandwidth, UnitError> {
-        Bandwidth::bytes_per_second(n).ok_or_else(|| {
-            UnitError(format!(
-                "{n} is not a bandwidth from 0 to 10^15 bytes a second"
-            ))
-        })
-    }
-}
+/// Units of bandwidth, in bytes per second; see [`Bandwidth::from_str`].
+const BANDWIDTHS: &[(&str, f64)] = &[
+    ("", 1.0),
+    ("bps", 1.0 / 8.0),
+    ("kbps", 1e3 / 8.0),
+    ("Kbps", 1e3 / 8.0),
+    ("mbps", 1e6 / 8.0),
+    ("Mbps", 1e6 / 8.0),
+    ("gbps", 1e9 / 8.0),
+    ("Gbps", 1e9 / 8.0),
+    ("Bps", 1.0),
+    ("kBps", 1e3),
+    ("KBps", 1e3),
+    ("MBps", 1e6),
+    ("mBps", 1e6),
+    ("GBps", 1e9),
+    ("gBps", 1e9),
+];
 
-impl From<Bandwidth> for f64 {
-    fn from(bandwidth: Bandwidth) -> f64 {
-        bandwidth.0
-    }
-}
-
-/// Bits a second: `bps`, `kbps`, `Mbps`, `Gbps`. Bytes a second: `Bps`, `kBps`, `MBps`, `GBps`, and a number
+/// Bits per second: `bps`, `kbps`, `Mbps`, `Gbps`. Bytes per second: `Bps`, `kBps`, `MBps`, `GBps`, and a number
 /// without a unit. The prefixes are powers of 1000 in either case of letter, as they are for tcpkali; the
 /// case of the `b` decides between bits and bytes.
 impl FromStr for Bandwidth {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Bandwidth, UnitError> {
-        const UNITS: &[(&str, f64)] = &[
-            ("", 1.0),
-            ("bps", 1.0 / 8.0),
-            ("kbps", 1e3 / 8.0),
-            ("Kbps", 1e3 / 8.0),
-            ("mbps", 1e6 / 8.0),
-            ("Mbps", 1e6 / 8.0),
-            ("gbps", 1e9 / 8.0),
-            ("Gbps", 1e9 / 8.0),
-            ("Bps", 1.0),
-            ("kBps", 1e3),
-            ("KBps", 1e3),
-            ("mBps", 1e6),
-            ("MBps", 1e6),
-            ("gBps", 1e9),
-            ("GBps", 1e9),
-        ];
-        let n = scaled(text, UNITS, "64kbps, 10Mbps (bits) or 1MBps (bytes)")?;
+        const BANDWIDTH: Expected = Expected {
+            what: "a bandwidth",
+            like: "64kbps, 10Mbps (bits) or 1MBps (bytes)",
+        };
+        let n = scaled(text, BANDWIDTHS, &BANDWIDTH)?;
         Bandwidth::bytes_per_second(n).ok_or_else(|| {
-            UnitError(format!(
-                "{} is more than any link carries; write it like 64kbps, 10Mbps (bits) or 1MBps (bytes)",
-quoted(text),
-            ))
+            let bounds =
+                "a bandwidth is at most 8000000Gbps; write it like 10Mbps (bits) or 1MBps (bytes)";
+            UnitError::out_of_bounds(text, bounds)
         })
     }
 }
@@ -352,7 +393,16 @@ mod tests {
         for text in ["0", "-1", "2000m", "fast", ""] {
             assert!(text.parse::<Rate>().is_err(), "{text}");
         }
-        for text in ["5x", "1w", "ms", "-1s", "99999999999999d"] {
+        for text in [
+            "5x",
+            "1w",
+            "ms",
+            "-1s",
+            "99999999999999d",
+            ".",
+            "s",
+            "1.2.3s",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -17,6 +17,7 @@ mod render;
 mod script;
 mod template;
 mod track;
+pub mod written;
 
 pub use dice::Dice;
 pub use error::{ParseError, ScriptError};

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 
 /// The messages of a scenario, in the order given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Messages {
     /// Sent once each when a connection opens.
     pub first: Vec<Message>,
@@ -42,7 +43,7 @@ fn about(parts: &[Part]) -> u64 {
 }
 
 /// One message: its parts follow each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// What it is made of.
     pub parts: Vec<Part>,
@@ -105,8 +106,7 @@ impl From<Vec<u8>> for Message {
 }
 
 /// A part of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The same bytes each time.
     Bytes(Vec<u8>),
@@ -151,8 +151,7 @@ impl Part {
 }
 
 /// How long a random string stays the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// For one message.
     Message,
@@ -163,7 +162,7 @@ pub enum Scope {
 }
 
 /// A WebSocket frame (RFC 6455 5.2), sent as it is asked for, even against the rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// What kind it is.
     pub kind: FrameKind,
@@ -188,8 +187,7 @@ impl Frame {
 }
 
 /// The kinds of WebSocket frames (RFC 6455 11.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// The message goes on.
     Continuation = 0,

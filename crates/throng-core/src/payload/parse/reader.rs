@@ -79,6 +79,8 @@ impl<'a> Reader<'a> {
 
     /// A regular expression, up to the brace that closes the expression.
     pub(super) fn regex(&mut self) -> Result<String, ParseError> {
+        // Space at its beginning means nothing.
+        self.next_mark();
         let from = self.at;
         let to = match end_of_regex(&self.text[from..]) {
             Some(n) => from + n,
