@@ -306,6 +306,27 @@ impl Default for Host {
     }
 }
 
+impl Host {
+    /// Whether `ip` is an address of this machine, as far as the survey shows.
+    pub fn has_address(&self, ip: IpAddr) -> bool {
+        ip.is_loopback()
+            || self.addresses.contains(&ip)
+            || self.towards.iter().any(|t| t.target.ip() == ip && t.local)
+    }
+
+    /// Why `what` (a path or the name of a limit) is not known, in words.
+    pub fn why_unread(&self, what: &str) -> String {
+        let name = what.rsplit(['.', '/', ' ']).next().unwrap_or(what);
+        self.unread
+            .iter()
+            .find(|u| u.what == what || u.what.ends_with(name))
+            .map_or_else(
+                || format!("{what} could not be read"),
+                |u| format!("{}: {}", u.what, u.why),
+            )
+    }
+}
+
 impl Ports {
     /// Ports in the range that are neither reserved nor bound by somebody: what one source address has
     /// towards one target. Linux's default where the range could not be read.

@@ -1,8 +1,9 @@
 //! The accept path of a server here: how many connections may come up at the same moment. It bounds the
 //! speed, not the number that is held.
 
+use super::case::Case;
+use super::limit::{Lift, Limit, LimitKind, Measure};
 use super::target::listeners;
-use super::{Case, Lift, Limit, LimitKind, Measure};
 use crate::host::DEFAULT_SOMAXCONN;
 use crate::human::{count, seconds};
 

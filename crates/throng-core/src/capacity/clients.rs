@@ -1,6 +1,6 @@
 //! How many client hosts a number of connections needs, and the commands that start them.
 
-use super::Case;
+use super::case::Case;
 use crate::host::DEFAULT_PORT_RANGE;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! Open files: of throng's process, and of the whole machine.
 
-use super::{Case, Lift, Limit, LimitKind, is_local};
+use super::case::Case;
+use super::limit::{Lift, Limit, LimitKind};
 use crate::host::Host;
 use crate::human::count;
 
@@ -32,7 +33,7 @@ fn own(case: &Case) -> u64 {
     };
     // Towards a listener of this machine each worker asks by netlink how full the accept queue is.
     let targets = &case.question.targets;
-    let probes = match targets.iter().any(|t| is_local(t.ip(), case.host)) {
+    let probes = match targets.iter().any(|t| case.host.has_address(t.ip())) {
         true => workers,
         false => 0,
     };

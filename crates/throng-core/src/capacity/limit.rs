@@ -1,7 +1,7 @@
 //! A row: a limit, what it allows, where that number comes from, and what lifts it.
 
-use super::why_unread;
 use crate::host::Host;
+use crate::human::count;
 use serde::{Deserialize, Serialize};
 
 /// What a limit bounds.
@@ -158,7 +158,7 @@ impl Limit {
 
     /// One that can't be told, because `what` was not read.
     pub(super) fn unread(kind: LimitKind, host: &Host, what: &str) -> Limit {
-        let why = why_unread(host, what);
+        let why = host.why_unread(what);
         Limit {
             unread: Some(why),
             ..Limit::free(kind, "not known", what)
@@ -196,4 +196,9 @@ impl Limit {
             _ => format!("To lift it: {}.", all.join("; or ")),
         }
     }
+}
+
+/// `1 target`, `2 targets`; `1 address`, `2 addresses`.
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { many })
 }

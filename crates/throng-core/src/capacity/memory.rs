@@ -1,7 +1,9 @@
 //! Memory: what a connection takes in the kernel and in throng, and how many of them that makes under
 //! the machine's memory, a cgroup's bound and `tcp_mem`.
 
-use super::{Case, Lift, Limit, LimitKind, Role};
+use super::case::Case;
+use super::limit::{Lift, Limit, LimitKind};
+use super::question::Role;
 use crate::host::{Host, SocketObjects};
 use crate::human::{bytes, count};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,10 @@
 //! The layer behind reverse proxies. A proxy is a client of its backends: its ports towards each of them
 //! run out like anybody's.
 
+use super::case::Case;
+use super::limit::{Lift, Limit, LimitKind, counted};
+use super::memory::Bytes;
 use super::tuples::{widen_command, widened};
-use super::{Bytes, Case, Lift, Limit, LimitKind, things};
 use crate::human::count;
 use serde::{Deserialize, Serialize};
 
@@ -108,10 +110,10 @@ pub(super) fn limit(case: &Case, bytes: &Bytes) -> Option<Limit> {
             p.per_proxy,
             format!(
                 "{} x {} ports x {}, through each of {}",
-                things(p.addresses_each, "address", "addresses"),
+                counted(p.addresses_each, "address", "addresses"),
                 count(p.ports),
-                things(p.backends, "backend", "backends"),
-                things(p.proxies, "proxy", "proxies"),
+                counted(p.backends, "backend", "backends"),
+                counted(p.proxies, "proxy", "proxies"),
             ),
             "net.ipv4.ip_local_port_range, each proxy's taken to be this machine's",
         )

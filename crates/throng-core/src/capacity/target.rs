@@ -1,7 +1,8 @@
 //! What stands between here and the target: connection tracking, and the server's own process, if that
 //! is on this machine.
 
-use super::{Case, Lift, Limit, LimitKind, is_local};
+use super::case::Case;
+use super::limit::{Lift, Limit, LimitKind};
 use crate::host::{Host, Listener, Process};
 use crate::human::count;
 use std::net::SocketAddr;
@@ -73,7 +74,7 @@ fn conntrack(case: &Case) -> Limit {
 
 /// The listener that a connection to `target` meets, if it is here: on the very address, else on all.
 pub(super) fn listeners<'a>(host: &'a Host, target: SocketAddr) -> Vec<&'a Listener> {
-    if !is_local(target.ip(), host) {
+    if !host.has_address(target.ip()) {
         return Vec::new();
     }
     let on = |exact: bool| -> Vec<&'a Listener> {

@@ -9,6 +9,7 @@ use super::*;
 use crate::engine::URING_KERNEL_BYTES_PER_END;
 use crate::host::{CgroupMemory, Conntrack, Listener, Process, SocketObjects, Towards, Uring};
 use proptest::prelude::*;
+use std::net::IpAddr;
 
 /// Two cores, 24 GiB, Linux's defaults, a hard file limit of 20,000.
 pub(crate) fn host() -> Host {

@@ -1,7 +1,9 @@
 //! Four-tuples: a connection is the pair of its two ends (RFC 9293, 3.4.1), so a client runs out when
 //! every local port is in use for every source address and target.
 
-use super::{Case, Lift, Limit, LimitKind, Question, Role, is_local, things};
+use super::case::Case;
+use super::limit::{Lift, Limit, LimitKind, counted};
+use super::question::{Question, Role};
 use crate::host::{DEFAULT_PORT_RANGE, Host, Ports};
 use crate::human::count;
 use std::net::{IpAddr, SocketAddr};
@@ -129,7 +131,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
     let mut value = format!(
         "{} ports x {}",
         count(ports),
-        things(left.sources, "source address", "source addresses"),
+        counted(left.sources, "source address", "source addresses"),
     );
     if left.in_use > 0 {
         value += &format!(" less {} in use", count(left.in_use));
@@ -189,7 +191,7 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
         .iter()
         .filter(|ip| ip.is_ipv4() == v4)
         .count() as u64;
-    let elsewhere = left.target.is_none_or(|t| !is_local(t.ip(), host));
+    let elsewhere = left.target.is_none_or(|t| !host.has_address(t.ip()));
     let goal = case.goal(left.free.saturating_mul(targets).saturating_add(1));
     let needed = goal.div_ceil((ports * targets).max(1));
     if case.question.sources.is_empty() && elsewhere && here > 1 {
@@ -214,7 +216,7 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
             Lift::by(format!(
                 "more source addresses: each allows {} more, {} do; add them like this, then --source-ip FIRST-LAST",
                 count(ports * targets),
-                things(needed, "address", "addresses")
+                counted(needed, "address", "addresses")
             ))
             .command(match v4 {
                 true => "sudo ip address add ADDRESS/32 dev DEVICE",

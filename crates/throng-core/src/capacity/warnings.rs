@@ -1,7 +1,8 @@
 //! What does not bound the number of connections, but hurts at some size.
 
+use super::case::Case;
 use super::files::raised;
-use super::{Case, Role, why_unread};
+use super::question::Role;
 use crate::host::DEFAULT_PORT_RANGE;
 use crate::human::count;
 use serde::{Deserialize, Serialize};
@@ -342,7 +343,7 @@ fn netdev(case: &Case) -> Option<Warning> {
     let Some(backlog) = case.host.accept.netdev_backlog else {
         return warn(
             WarningKind::NetdevBacklog,
-            why_unread(case.host, "net.core.netdev_max_backlog"),
+            case.host.why_unread("net.core.netdev_max_backlog"),
             "",
             None,
         );

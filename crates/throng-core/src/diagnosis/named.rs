@@ -1,6 +1,7 @@
 //! Limits that an error code, a counter of the kernel, or /proc names: certain.
 
-use super::{Diagnosis, Evidence};
+use super::cause::Diagnosis;
+use super::evidence::Evidence;
 use crate::capacity::LimitKind;
 use crate::host::Process;
 use crate::human::count as number;

@@ -1,6 +1,7 @@
 //! What the number at which a run stopped looks like: a limit of the target's, or of something on the way.
 
-use super::{Diagnosis, Evidence};
+use super::cause::Diagnosis;
+use super::evidence::Evidence;
 use crate::capacity::LimitKind;
 use crate::human::count as number;
 use crate::stats::Closed;

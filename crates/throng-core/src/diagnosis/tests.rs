@@ -1,4 +1,5 @@
 use super::*;
+use crate::capacity::LimitKind;
 use crate::host::Process;
 use crate::stats::{Closed, Counters, FailCause};
 

@@ -2,53 +2,17 @@
 //! Or what stands in the way, each with its remedy, before the first socket.
 
 mod routes;
+mod shortfall;
 #[cfg(test)]
 mod tests;
 
 pub use routes::Routes;
+pub use shortfall::Shortfall;
 
 use crate::capacity::{self, Capacity, Limit, LimitKind, Question};
 use crate::engine::Engine;
 use crate::host::{DEFAULT_SOMAXCONN, Host};
-use crate::human::count;
 use crate::scenario::{LoadScenario, ServeScenario};
-use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// A limit that is too low for what was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shortfall {
-    /// Which one.
-    pub kind: LimitKind,
-    /// What is short, with its value and what would be needed.
-    pub limit: String,
-    /// How many connections it would allow.
-    pub allows: u64,
-    /// What lifts it.
-    pub remedy: String,
-}
-
-impl fmt::Display for Shortfall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.words(), self.limit)?;
-        // What can't work at all has no number that would do.
-        match self.kind {
-            LimitKind::Engine | LimitKind::SourceAddress => write!(f, ". {}", self.remedy),
-            _ => write!(f, "; {} would do. {}", count(self.allows), self.remedy),
-        }
-    }
-}
-
-impl Shortfall {
-    fn of(limit: &Limit) -> Shortfall {
-        Shortfall {
-            kind: limit.kind,
-            limit: limit.value.clone(),
-            allows: limit.allows.unwrap_or(0),
-            remedy: limit.remedy(),
-        }
-    }
-}
 
 /// Attempts in flight in the whole run. Enough for 10,000 connections a second at a round trip of
 /// 100 ms; a quarter of the usual accept queue (somaxconn 4096).

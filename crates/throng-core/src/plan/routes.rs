@@ -1,6 +1,6 @@
 //! Who connects from where to where.
 
-use super::Shortfall;
+use super::shortfall::Shortfall;
 use crate::address::nth_after;
 use crate::capacity::{LimitKind, addresses_needed};
 use crate::host::Host;

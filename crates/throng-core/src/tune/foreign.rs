@@ -1,8 +1,8 @@
 //! What corresponds to Linux's settings on FreeBSD and macOS, with values for N connections. throng
 //! does not run there; the targets, or the clients, of a test may.
 
-use super::formulas::{LONGEST_QUEUE, OTHER_FILES_OF_MACHINE};
-use super::{Ask, wanted_files};
+use super::formulas::{LONGEST_QUEUE, OTHER_FILES_OF_MACHINE, wanted_files};
+use super::setting::Ask;
 
 /// An operating system that throng doesn't run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

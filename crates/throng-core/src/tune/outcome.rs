@@ -1,7 +1,11 @@
 //! What was done about the settings, and what came of it: plain data, drawn by throng-report.
 
-use super::{Role, Setting, Status};
+use super::setting::{Setting, Status};
+use crate::capacity::Role;
 use serde::{Deserialize, Serialize};
+
+/// The version of [`Report`]'s JSON.
+pub const VERSION: u32 = 1;
 
 /// What was asked to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +58,7 @@ impl Outcome {
 /// What `throng tune` found and did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`VERSION`](super::VERSION).
+    /// [`VERSION`].
     pub version: u32,
     /// What was asked to be done.
     pub action: Action,
@@ -77,7 +81,7 @@ impl Report {
     pub fn check(role: Role, connections: u32, settings: Vec<Setting>) -> Report {
         let wrong = |s: &Setting| matches!(s.status, Status::Short | Status::Unread);
         Report {
-            version: super::VERSION,
+            version: VERSION,
             action: Action::Check,
             role: Some(role),
             connections: Some(connections),

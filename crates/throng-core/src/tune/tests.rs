@@ -1,8 +1,10 @@
 //! The formulas on machines made up for the purpose.
 
-use super::formulas::*;
+use super::setting::numbers;
+use super::sysctls::*;
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Debian 12 with 24 GiB, untouched.
 const FRESH: &[(&str, &str)] = &[

@@ -1,8 +1,8 @@
 //! What connections hold on to after they were closed.
 
-use super::{
-    Extra, FIN_TIMEOUT, Kind, Lister, ORPHANS, Rule, Scope, Setting, Status, TW_BUCKETS, status,
-};
+use super::lister::{Lister, status};
+use crate::tune::setting::{Extra, Kind, Rule, Scope, Setting, Status};
+use crate::tune::sysctls::{FIN_TIMEOUT, ORPHANS, TW_BUCKETS};
 
 /// Seconds to wait for the peer's FIN after ours, when asked to shorten that. A quarter of the kernel's;
 /// four lost segments are still made good (RFC 6298: 1 + 2 + 4 + 8 s).

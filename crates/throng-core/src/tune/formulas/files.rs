@@ -1,9 +1,9 @@
 //! How many files may be open.
 
-use super::super::FILE_LIMIT;
-use super::{
-    Ask, FILE_MAX, Kind, Lister, NR_OPEN, Reading, Rule, Scope, Setting, Status, short_unless,
-};
+use super::lister::{Lister, short_unless};
+use crate::tune::setting::FILE_LIMIT;
+use crate::tune::setting::{Ask, Kind, Reading, Rule, Scope, Setting, Status};
+use crate::tune::sysctls::{FILE_MAX, NR_OPEN};
 
 /// Files of the whole machine besides the sockets: a desktop has some 20,000 open, a busy server more.
 pub const OTHER_FILES_OF_MACHINE: u64 = 65_536;

@@ -1,6 +1,8 @@
 //! What socket buffers may take.
 
-use super::{Lister, Scope, Setting, TCP_MEM};
+use super::lister::Lister;
+use crate::tune::setting::{Scope, Setting};
+use crate::tune::sysctls::TCP_MEM;
 
 /// Pages of socket buffers for each end: one for what has come and was not read, one for what was sent
 /// and is not confirmed. An idle connection has none; messages of up to 4 KB fit.

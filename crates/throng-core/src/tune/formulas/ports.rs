@@ -1,10 +1,10 @@
 //! Which ports outgoing connections may have, and how soon again.
 
-use super::super::PortSet;
-use super::{
-    Kind, Lister, RANGE, RESERVED, Reading, Rule, Scope, Setting, Status, TW_REUSE, UNPRIVILEGED,
-    numbers, short_unless, status,
-};
+use super::lister::{Lister, short_unless, status};
+use crate::tune::ports::PortSet;
+
+use crate::tune::setting::{Kind, Reading, Rule, Scope, Setting, Status, numbers};
+use crate::tune::sysctls::{RANGE, RESERVED, TW_REUSE, UNPRIVILEGED};
 
 /// The lowest port for outgoing connections: below are the privileged ones.
 const FIRST_PORT: u16 = 1024;

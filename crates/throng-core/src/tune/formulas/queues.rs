@@ -1,9 +1,8 @@
 //! What waits while a server is busy: connections, handshakes, packets.
 
-use super::{
-    Extra, Kind, Lister, NETDEV_BACKLOG, Rule, SOMAXCONN, SYN_BACKLOG, SYNCOOKIES, Scope, Setting,
-    Status, status,
-};
+use super::lister::{Lister, status};
+use crate::tune::setting::{Extra, Kind, Rule, Scope, Setting, Status};
+use crate::tune::sysctls::{NETDEV_BACKLOG, SOMAXCONN, SYN_BACKLOG, SYNCOOKIES};
 
 /// The longest queue that helps. Connections wait in it only until accept(); with 100,000 new ones a
 /// second this is more than half a second. Before Linux 4.1 the kernel kept the length in 16 bits.

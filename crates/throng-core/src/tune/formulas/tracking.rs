@@ -1,10 +1,10 @@
 //! Connections that the firewall remembers, or is told not to.
 
-use super::super::{NOTRACK, PortSet};
-use super::{
-    CONNTRACK_BUCKETS, CONNTRACK_MAX, Extra, Kind, Lister, Reading, Rule, Scope, Setting, Status,
-    status,
-};
+use super::lister::{Lister, status};
+use crate::tune::ports::PortSet;
+use crate::tune::setting::NOTRACK;
+use crate::tune::setting::{Extra, Kind, Reading, Rule, Scope, Setting, Status};
+use crate::tune::sysctls::{CONNTRACK_BUCKETS, CONNTRACK_MAX};
 
 /// Connections that are tracked besides: others', and our own earlier ones, which conntrack remembers
 /// for two minutes after their end.

@@ -1,0 +1,65 @@
+//! What all rows start from: question and host, and what follows from both at once.
+
+use super::question::{Question, Role};
+use crate::engine::Engine;
+use crate::host::Host;
+use std::net::SocketAddr;
+
+/// What all rows start from.
+pub(super) struct Case<'a> {
+    pub(super) question: &'a Question,
+    pub(super) host: &'a Host,
+    pub(super) engine: Engine,
+    pub(super) workers: u32,
+    /// Ends of each connection in throng's own process.
+    pub(super) ends_own: u64,
+    /// Ends of each connection on this machine.
+    pub(super) ends_here: u64,
+    /// Whether any end is IPv6.
+    pub(super) v6: bool,
+    /// The machine is a reverse proxy: a program of its own, with both ends of what goes through it.
+    pub(super) proxy: bool,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(question: &'a Question, host: &'a Host, engine: Engine) -> Case<'a> {
+        let proxy = question.proxies.is_some();
+        let own_server = question.role == Role::Both && question.targets.is_empty();
+        let local = question.role == Role::Client
+            && question.targets.iter().any(|t| host.has_address(t.ip()));
+        let workers = question.workers.unwrap_or(host.cores).max(1);
+        let asked = question.asked_here().unwrap_or(u64::MAX).max(1);
+        Case {
+            question,
+            host,
+            engine,
+            // No more workers than connections: an idle one would only make the figures harder to read.
+            workers: u64::from(workers).min(asked) as u32,
+            ends_own: if own_server || proxy { 2 } else { 1 },
+            ends_here: match local || proxy || question.role == Role::Both {
+                true => 2,
+                false => 1,
+            },
+            v6: question.targets.iter().any(SocketAddr::is_ipv6),
+            proxy,
+        }
+    }
+
+    /// Whether the client's end is spread over so many targets that they share ports.
+    pub(super) fn spreads(&self) -> bool {
+        self.question.role == Role::Both && self.question.targets.is_empty() && !self.proxy
+    }
+
+    pub(super) fn connects(&self) -> bool {
+        self.question.role != Role::Server || self.proxy
+    }
+
+    pub(super) fn accepts(&self) -> bool {
+        self.ends_here == 2 || self.question.role == Role::Server
+    }
+
+    /// What lifts are worked out for: what was asked, else `or`.
+    pub(super) fn goal(&self, or: u64) -> u64 {
+        self.question.asked_here().unwrap_or(or)
+    }
+}

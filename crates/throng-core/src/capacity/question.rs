@@ -1,0 +1,152 @@
+//! What is asked of a machine.
+
+use crate::engine::EngineChoice;
+use crate::scenario::{LoadScenario, Repeat, ServeScenario};
+use crate::units::Rate;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// Which ends of the connections are on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The end that connects.
+    Client,
+    /// The end that accepts.
+    Server,
+    /// Both. Without a target: in one process, on loopback, as `throng load --self` has them.
+    Both,
+}
+
+impl Role {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Client => "client",
+            Role::Server => "server",
+            Role::Both => "both",
+        }
+    }
+
+    /// Whether it connects.
+    pub fn connects(self) -> bool {
+        self != Role::Server
+    }
+
+    /// Whether it accepts.
+    pub fn accepts(self) -> bool {
+        self != Role::Client
+    }
+}
+
+/// What is asked of a machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// Which ends are on it.
+    pub role: Role,
+    /// How many connections, if it is about a number.
+    pub connections: Option<u64>,
+    /// Where they go to; a client without targets is taken to have one, elsewhere.
+    pub targets: Vec<SocketAddr>,
+    /// Source addresses; empty for the kernel's choice (on IPv4 loopback, throng's).
+    pub sources: Vec<IpAddr>,
+    /// Which event loop.
+    pub engine: EngineChoice,
+    /// Threads on each side; `None` for one a core.
+    pub workers: Option<u32>,
+    /// Bytes of a message; `None` for connections that stay silent.
+    pub message_bytes: Option<u64>,
+    /// Messages a second on each connection; `None` for as fast as they go.
+    pub message_rate: Option<Rate>,
+    /// Messages under way at once over all connections, if each waits for an echo.
+    pub in_flight: Option<u64>,
+    /// New connections a second; `None` for as fast as they go.
+    pub connect_rate: Option<Rate>,
+    /// Connections that one client host is to hold.
+    pub per_client: Option<u64>,
+    /// Reverse proxies before the targets.
+    pub proxies: Option<u32>,
+    /// Sockets that a server listens with.
+    pub listeners: u32,
+    /// Connections speak TLS.
+    #[serde(default)]
+    pub tls: bool,
+    /// They resume sessions, if that is TLS.
+    #[serde(default)]
+    pub resume: bool,
+}
+
+impl Question {
+    /// About nothing but a role.
+    pub fn of(role: Role) -> Question {
+        Question {
+            role,
+            connections: None,
+            targets: Vec::new(),
+            sources: Vec::new(),
+            engine: EngineChoice::Auto,
+            workers: None,
+            message_bytes: None,
+            message_rate: None,
+            in_flight: None,
+            connect_rate: None,
+            per_client: None,
+            proxies: None,
+            listeners: 1,
+            tls: false,
+            resume: false,
+        }
+    }
+
+    /// What a load asks of the machine that it runs on.
+    pub fn of_load(scenario: &LoadScenario) -> Question {
+        let message_bytes = scenario.messages.about_bytes();
+        Question {
+            connections: Some(scenario.connections.into()),
+            targets: scenario.targets.clone(),
+            sources: scenario.sources.clone(),
+            engine: scenario.engine,
+            workers: scenario.workers,
+            message_bytes: (message_bytes > 0).then_some(message_bytes),
+            message_rate: match scenario.repeat {
+                Repeat::Paced(rate) => Some(rate),
+                Repeat::Flood | Repeat::ClosedLoop => None,
+            },
+            in_flight: (scenario.repeat == Repeat::ClosedLoop)
+                .then(|| scenario.in_flight.unwrap_or(scenario.connections).into()),
+            connect_rate: scenario.connect_rate,
+            tls: scenario.options.tls_client.is_some(),
+            resume: scenario
+                .options
+                .tls_client
+                .as_ref()
+                .is_some_and(|tls| tls.resumption),
+            ..Question::of(match scenario.own_server {
+                Some(_) => Role::Both,
+                None => Role::Client,
+            })
+        }
+    }
+
+    /// What a server asks of the machine that it runs on.
+    pub fn of_serve(scenario: &ServeScenario) -> Question {
+        Question {
+            connections: scenario.max_connections.map(u64::from),
+            engine: scenario.engine,
+            workers: scenario.workers,
+            listeners: scenario.listen.len() as u32,
+            tls: scenario.options.tls_server.is_some(),
+            ..Question::of(Role::Server)
+        }
+    }
+
+    /// How many connections this machine is asked to hold: with proxies it is one of them, and with
+    /// client hosts, as a client, one of those.
+    pub fn asked_here(&self) -> Option<u64> {
+        match (self.proxies, self.role, self.per_client) {
+            (Some(proxies), ..) => Some(self.connections?.div_ceil(u64::from(proxies.max(1)))),
+            (None, Role::Client, Some(each)) => Some(self.connections.unwrap_or(each).min(each)),
+            _ => self.connections,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the formulas have in common: how a value now and a value wanted make a setting.
+
+use crate::tune::setting::{
+    Ask, Extra, Kind, Now, Reading, Rule, Scope, Setting, Status, numbers, words,
+};
+
+/// Works out one setting after the other.
+pub(super) struct Lister<'a> {
+    pub(super) ask: &'a Ask,
+    pub(super) now: &'a Now,
+}
+
+/// How a setting stands that reads so, by `judge`, which gives none for what is not as the kernel documents
+/// it: that becomes a reading that failed.
+pub(super) fn status(reading: &mut Reading, judge: impl FnOnce(&str) -> Option<Status>) -> Status {
+    let text = match reading {
+        Reading::Value(text) => text,
+        Reading::Absent(_) => return Status::Absent,
+        Reading::Unread(_) => return Status::Unread,
+    };
+    if let Some(status) = judge(text) {
+        return status;
+    }
+    let shown: String = words(text).chars().take(60).collect();
+    *reading = Reading::Unread(format!("unexpected content '{shown}'"));
+    Status::Unread
+}
+
+/// How a setting stands that only has to be `enough`.
+pub(super) fn short_unless(enough: bool) -> Status {
+    match enough {
+        true => Status::Enough,
+        false => Status::Short,
+    }
+}
+
+impl Lister<'_> {
+    /// How many connections.
+    pub(super) fn n(&self) -> u64 {
+        self.ask.connections.into()
+    }
+
+    /// How a setting stands that is not as wanted, and is changed on request only.
+    pub(super) fn requested(&self, extra: Extra) -> Status {
+        match self.ask.with.contains(&extra) {
+            true => Status::Short,
+            false => Status::OnRequest,
+        }
+    }
+
+    /// A sysctl of as many numbers as `target`, each of which should be at least that.
+    pub(super) fn at_least(
+        &self,
+        name: &str,
+        scope: Scope,
+        target: &[u64],
+        why: impl Into<String>,
+        risk: impl Into<String>,
+    ) -> Setting {
+        let mut now = self.now.reading(name);
+        let mut wanted = target.to_vec();
+        let status = status(&mut now, |text| {
+            let values = numbers(text).filter(|v| v.len() == target.len())?;
+            wanted = target.iter().zip(&values).map(|(t, v)| *t.max(v)).collect();
+            Some(short_unless(wanted == values))
+        });
+        let wanted: Vec<String> = wanted.iter().map(u64::to_string).collect();
+        Setting {
+            name: name.into(),
+            kind: Kind::Sysctl,
+            scope,
+            rule: Rule::AtLeast,
+            now,
+            wanted: wanted.join(" "),
+            status,
+            why: why.into(),
+            risk: risk.into(),
+            with: None,
+        }
+    }
+
+    pub(super) fn number(
+        &self,
+        name: &str,
+        scope: Scope,
+        target: u64,
+        why: &str,
+        risk: &str,
+    ) -> Setting {
+        self.at_least(name, scope, &[target], why, risk)
+    }
+}
