@@ -15,6 +15,7 @@ pub mod diagnosis;
 pub mod engine;
 pub mod host;
 pub mod human;
+pub mod observer;
 pub mod pacing;
 pub mod partials;
 pub mod payload;

@@ -2,26 +2,20 @@
 
 #![forbid(unsafe_code)]
 
-mod admission;
 mod ask;
-mod behave;
 mod cli;
-mod dumping;
-mod evidence;
-mod facts;
-mod generate;
-mod load;
+mod commands;
+mod dump;
+mod failure;
+mod observers;
 mod output;
-mod plan;
-mod run;
-mod serve;
 mod signals;
-mod tune;
+mod voice;
 
 use clap::error::ErrorKind;
-use cli::{Cli, Command};
+use cli::Cli;
+use failure::Failure;
 use std::process::ExitCode;
-use throng_core::plan::Shortfall;
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
@@ -38,15 +32,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let outcome = match cli.command {
-        Command::Load(args) => load::run(&args),
-        Command::Serve(args) => serve::run(&args),
-        Command::Plan(args) => plan::run(&args),
-        Command::Tune(args) => tune::run(&args),
-        Command::Completions { shell } => generate::completions(shell),
-        Command::Man { directory } => generate::man_pages(&directory),
-    };
-    match outcome {
+    match cli.command.run() {
         Ok(code) => ExitCode::from(code),
         Err(Failure { code, lines }) => {
             for line in lines {
@@ -76,38 +62,4 @@ fn in_one_line(error: &clap::Error) -> String {
             .trim_start_matches("tip: ");
     }
     said + " (--help says more)"
-}
-
-/// Why there is no result: lines for stderr, and the exit code.
-#[derive(Debug)]
-struct Failure {
-    code: u8,
-    lines: Vec<String>,
-}
-
-impl Failure {
-    /// A run that the plan refuses.
-    fn impossible(short: Vec<Shortfall>) -> Failure {
-        let mut lines: Vec<String> = short.iter().map(ToString::to_string).collect();
-        if short.iter().any(|s| s.allows > 0) {
-            lines.push("`throng plan` shows all limits; --force goes ahead all the same".into());
-        }
-        Failure { code: 2, lines }
-    }
-
-    /// Bad input or an impossible plan: exit code 2.
-    fn usage(line: impl Into<String>) -> Failure {
-        Failure {
-            code: 2,
-            lines: vec![line.into()],
-        }
-    }
-
-    /// Something that was expected to work did not: exit code 1.
-    fn fault(line: impl Into<String>) -> Failure {
-        Failure {
-            code: 1,
-            lines: vec![line.into()],
-        }
-    }
 }

@@ -2,43 +2,31 @@
 
 use crate::Failure;
 use nix::sys::signal::{SigSet, Signal};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, Thread};
+use std::thread;
+use throng_run::Stop;
 
-/// Whether the run was asked to end.
-pub(crate) struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    /// Takes both signals over, before any other thread is there. When the first one comes, the calling thread is
-    /// woken ([`thread::park_timeout`]).
-    ///
-    /// A thread waits for them, and nobody else gets any: handlers may run on two threads at once, and each take
-    /// its own signal for the first.
-    pub fn install() -> Result<Interrupt, Failure> {
-        let fault =
-            |e: &dyn std::fmt::Display| Failure::fault(format!("can't handle signals: {e}"));
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-        signals.thread_block().map_err(|e| fault(&e))?;
-        let asked = Arc::new(AtomicBool::new(false));
-        let (flag, waits) = (Arc::clone(&asked), thread::current());
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || listen(&signals, &flag, &waits))
-            .map_err(|e| fault(&e))?;
-        Ok(Interrupt(asked))
-    }
-
-    pub fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
+/// Takes both signals over, before any other thread is there. The first one requests the result.
+///
+/// A thread waits for them, and nobody else gets any: handlers may run on two threads at once, and each take its own
+/// signal for the first.
+pub(crate) fn stop() -> Result<Stop, Failure> {
+    let fault = |e: &dyn std::fmt::Display| Failure::fault(format!("can't handle signals: {e}"));
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    signals.thread_block().map_err(|e| fault(&e))?;
+    let stop = Stop::new();
+    let requested = stop.clone();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || listen(&signals, &requested))
+        .map_err(|e| fault(&e))?;
+    Ok(stop)
 }
 
-fn listen(signals: &SigSet, asked: &AtomicBool, waits: &Thread) {
+fn listen(signals: &SigSet, stop: &Stop) {
     while signals.wait().is_ok() {
-        if asked.swap(true, Ordering::Relaxed) {
+        if stop.is_requested() {
             std::process::exit(130);
         }
-        waits.unpark();
+        stop.request();
     }
 }

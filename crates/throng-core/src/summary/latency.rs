@@ -1,6 +1,6 @@
 //! How long things took.
 
-use crate::scenario::Percentile;
+use crate::scenario::{LatencyAsked, MessageLatency, Percentile};
 use crate::stats::{Durations, Measured};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -128,6 +128,39 @@ impl LatencyAt {
                 .collect(),
         }
     }
+}
+
+/// The latency of messages, by whichever means it was asked to be known.
+pub fn of_messages<'m>(asked: &LatencyAsked, measured: &'m Measured) -> &'m Durations {
+    match asked.message {
+        Some(MessageLatency::MessageMarker) => &measured.marked,
+        _ if measured.response.count() > 0 => &measured.response,
+        // Without a time at which messages were due there is only the time from sending.
+        _ if measured.service.count() > 0 => &measured.service,
+        _ => &measured.marked,
+    }
+}
+
+/// The latencies that were asked for, at the percentiles asked for.
+pub fn latencies(asked: &LatencyAsked, measured: &Measured) -> Vec<LatencyAt> {
+    let percentiles = match asked.percentiles.as_slice() {
+        [] => &Percentile::usual(),
+        some => some,
+    };
+    let messages = of_messages(asked, measured);
+    let all = [
+        (asked.connect, LatencyOf::Connect, &measured.connect),
+        (asked.first_byte, LatencyOf::FirstByte, &measured.first_byte),
+        (
+            asked.message.is_some() || messages.count() > 0,
+            LatencyOf::Message,
+            messages,
+        ),
+    ];
+    all.into_iter()
+        .filter(|(asked, ..)| *asked)
+        .map(|(_, of, durations)| LatencyAt::of(of, durations, percentiles))
+        .collect()
 }
 
 #[cfg(test)]

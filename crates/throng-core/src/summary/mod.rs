@@ -12,7 +12,9 @@ mod traffic;
 mod websocket;
 
 pub use connections::{Connections, SetUp};
-pub use latency::{AtPercentile, Latency, LatencyAt, LatencyOf, Percentiles};
+pub use latency::{
+    AtPercentile, Latency, LatencyAt, LatencyOf, Percentiles, latencies, of_messages,
+};
 pub use over_time::{MAX_SAMPLES, Sample, Samples};
 pub use rate::{Asked, BandwidthKept, MessageRate};
 pub use search::SearchSummary;

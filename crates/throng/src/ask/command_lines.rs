@@ -1,7 +1,8 @@
 //! tcpkali's command lines, as its README, its manual page and its tests have them, and what they ask for.
 
 use super::load::scenario;
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
+use crate::commands::Command;
 use std::path::Path;
 use std::time::Duration;
 use throng_core::payload::{FrameKind, Message, Part};

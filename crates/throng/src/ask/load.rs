@@ -214,7 +214,7 @@ fn options(args: &LoadArgs, targets: &Targets, hold: Duration) -> Result<Options
                 let headers = headers
                     .map(|header| texts::header(header, unescape))
                     .collect::<Result<_, _>>()?;
-                Ok(WebSocketAsked { headers })
+                Ok::<_, Failure>(WebSocketAsked { headers })
             })
             .transpose()?,
         tls_client: targets.secure.then(|| TlsClient {

@@ -14,7 +14,7 @@ use throng_core::protocol::dns::Query;
 use throng_core::scenario::{ListenMode, Percentile};
 use throng_core::units::{self, Bandwidth, Rate};
 
-pub(super) const EXAMPLES: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   throng load --self -c 1m
       A million connections from this process to itself: both ends, no set-up.
@@ -29,8 +29,10 @@ Examples:
   throng load -c 1k -m 'x' --profile '10s:1k, 30s:1k..50k, 10s:50k' --arrivals poisson 10.0.0.7:9000
       1,000 messages a second in all for ten seconds, then more and more up to 50,000.";
 
+/// Open connections, keep them open, send traffic, measure
+// No allow_negative_numbers: -1 is an option.
 #[derive(Args)]
-#[command(next_line_help = false)]
+#[command(next_line_help = false, after_help = super::after_help_of_run(EXAMPLES))]
 pub(crate) struct LoadArgs {
     /// Where to connect to, in turn: name, IPv4 or [IPv6] address, and port; or ws:// or wss://
     #[arg(

@@ -7,20 +7,17 @@
 
 mod load;
 mod messages;
-mod plan;
 mod serve;
 pub(crate) mod tcpkali;
 mod tls;
-mod tune;
 
 pub(crate) use load::{ArrivalsArg, DumpArgs, LoadArgs, Speed, StatsdArgs, Switch};
 pub(crate) use messages::{From as MessageFrom, MessageArgs};
-pub(crate) use plan::PlanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use tls::TlsServerArgs;
-pub(crate) use tune::{OsArg, TuneArgs};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::commands::Command;
+use clap::{Args, Parser, ValueEnum};
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -55,37 +52,8 @@ fn after_help() -> String {
 }
 
 /// What stands below the options of a run.
-fn after_help_of_run(examples: &str) -> String {
+pub(crate) fn after_help_of_run(examples: &str) -> String {
     format!("{examples}\n\n{UNITS}\n\n{EXIT_CODES}")
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Open connections, keep them open, send traffic, measure
-    // No allow_negative_numbers: -1 is an option.
-    #[command(after_help = after_help_of_run(load::EXAMPLES))]
-    Load(Box<LoadArgs>),
-    /// Accept connections and hold them: sink, echo, sender, WebSocket
-    #[command(after_help = after_help_of_run(serve::EXAMPLES))]
-    Serve(Box<ServeArgs>),
-    /// Tell what this machine can hold and what N connections need, limit by limit
-    #[command(after_help = plan::EXAMPLES, allow_negative_numbers = true)]
-    Plan(Box<PlanArgs>),
-    /// Check, set and put back the system's limits for N connections
-    #[command(after_help = tune::EXAMPLES, allow_negative_numbers = true)]
-    Tune(TuneArgs),
-    /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  throng completions bash > /etc/bash_completion.d/throng")]
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-    /// Write the man pages
-    #[command(after_help = "Example:\n  throng man /usr/local/share/man/man1")]
-    Man {
-        /// The directory to write them to
-        directory: PathBuf,
-    },
 }
 
 impl Cli {
@@ -219,7 +187,7 @@ pub(crate) enum DocumentForm {
 #[derive(Clone)]
 pub(crate) struct Sources(pub Vec<IpAddr>);
 
-fn source_range(text: &str) -> Result<Sources, address::AddressError> {
+pub(crate) fn source_range(text: &str) -> Result<Sources, address::AddressError> {
     address::sources(text).map(Sources)
 }
 
@@ -227,7 +195,7 @@ fn source_range(text: &str) -> Result<Sources, address::AddressError> {
 /// held in any memory there is (half a terabyte).
 const MAX_CONNECTIONS: u32 = 100_000_000;
 
-fn connections(text: &str) -> Result<u32, String> {
+pub(crate) fn connections(text: &str) -> Result<u32, String> {
     match units::count(text).map_err(|e| e.to_string())? {
         0 => Err("at least 1 is needed".into()),
         n if n > MAX_CONNECTIONS => Err("at most 100m are possible".into()),
@@ -236,7 +204,7 @@ fn connections(text: &str) -> Result<u32, String> {
 }
 
 /// A plan is not bound by what one process can number.
-fn planned(text: &str) -> Result<u64, String> {
+pub(crate) fn planned(text: &str) -> Result<u64, String> {
     match units::count(text).map_err(|e| e.to_string())? {
         0 => Err("at least 1 is needed".into()),
         n => Ok(n.into()),
@@ -244,7 +212,7 @@ fn planned(text: &str) -> Result<u64, String> {
 }
 
 /// Threads. tcpkali's users are used to a hint here.
-fn workers(text: &str) -> Result<u32, String> {
+pub(crate) fn workers(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(n @ 1..=1024) => Ok(n),
         _ if text == "s" => Err("-w takes a number of threads; for WebSocket write --ws".into()),
@@ -252,7 +220,7 @@ fn workers(text: &str) -> Result<u32, String> {
     }
 }
 
-fn positive_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match units::duration(text).map_err(|e| e.to_string())? {
         Duration::ZERO => Err("it must be longer than 0".into()),
         d => Ok(d),

@@ -11,7 +11,7 @@ use throng_core::address;
 use throng_core::scenario::ServeMode;
 use throng_core::units::Rate;
 
-pub(super) const EXAMPLES: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   throng serve 9000
       Hold whatever connects to port 9000, discard what it sends.
@@ -24,7 +24,9 @@ Examples:
   throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001
       Two listeners for a minute, then the summary as JSON.";
 
+/// Accept connections and hold them: sink, echo, sender, WebSocket
 #[derive(Args)]
+#[command(after_help = super::after_help_of_run(EXAMPLES))]
 pub(crate) struct ServeArgs {
     /// Where to listen: PORT, ADDR:PORT or [ADDR6]:PORT; a port alone takes IPv6 and IPv4
     #[arg(value_name = "[ADDR:]PORT", required = true, value_parser = address::listen)]

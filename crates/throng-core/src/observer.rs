@@ -1,0 +1,275 @@
+//! Who watches a run while it lasts: the live view, StatsD, logs, a page, a fleet's agent. An [`Observer`] gets an
+//! [`Interval`] at a time and the [`Note`]s in between; the run itself prints nothing.
+
+use crate::capacity::LimitKind;
+use crate::engine::Engine;
+use crate::human;
+use crate::plan::Shortfall;
+use crate::scenario::ServeMode;
+use crate::stats::{Measured, Tally};
+use crate::summary::Phase;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Watches a run. Called from the thread that conducts the run, never from a worker: an observer that blocks delays
+/// the run's decisions, not its traffic.
+pub trait Observer {
+    /// When the interval that began at `from` is to end, since the run began. An interval may end sooner.
+    /// [`Duration::MAX`] leaves it to [`collects`](Observer::collects).
+    fn due(&self, from: Duration) -> Duration;
+
+    /// When the observer needs what workers have measured, last collected at `from`; `None` if it never does. Its
+    /// interval ends then, too. Collecting wakes every worker, so once per second is often.
+    fn collects(&self, from: Duration) -> Option<Duration> {
+        let _ = from;
+        None
+    }
+
+    /// An interval is over.
+    ///
+    /// # Errors
+    /// What could not be reported. The run passes it on as a [`Note::Trouble`] and goes on.
+    fn interval(&mut self, interval: &Interval) -> Result<(), Trouble>;
+
+    /// Something worth knowing happened.
+    fn note(&mut self, note: &Note) {
+        let _ = note;
+    }
+
+    /// The run is over and its connections are about to be closed. One more interval follows.
+    fn closing(&mut self) {}
+
+    /// No interval follows.
+    ///
+    /// # Errors
+    /// What could not be reported. A run with such an observer has not reached what was asked.
+    fn finish(&mut self) -> Result<(), Trouble> {
+        Ok(())
+    }
+}
+
+/// What an observer could not report: one line for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble(pub String);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+impl From<std::io::Error> for Trouble {
+    fn from(e: std::io::Error) -> Trouble {
+        Trouble(e.to_string())
+    }
+}
+
+/// The counts of one side of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Since the run began.
+    pub now: Tally,
+    /// In the interval.
+    pub recent: Tally,
+}
+
+/// A stretch of a run, as one observer sees it: from the end of its last interval.
+#[derive(Clone, Debug)]
+pub struct Interval<'a> {
+    /// When it began, since the run began.
+    pub from: Duration,
+    /// When it ended.
+    pub to: Duration,
+    /// What the run is doing at its end.
+    pub phase: Phase,
+    /// Connections asked for, if a number was.
+    pub asked: Option<u64>,
+    /// The most connections at once so far.
+    pub peak: u64,
+    /// Until the phase ends by itself, if that is known.
+    pub left: Option<Duration>,
+    /// Connections that the run opened; `None` for a server.
+    pub opened: Option<Counts>,
+    /// Connections that the run accepted; `None` if it accepts none.
+    pub accepted: Option<Counts>,
+    /// What workers measured in the interval. `None` for an observer that does not
+    /// [collect](Observer::collects), and in an interval that ended before the collection was due.
+    pub measured: Option<&'a Measured>,
+}
+
+impl Interval<'_> {
+    /// How long it was.
+    pub fn length(&self) -> Duration {
+        self.to.saturating_sub(self.from)
+    }
+
+    /// The counts of the side that the run is about: the opened connections of a load, the accepted ones of a
+    /// server.
+    pub fn subject(&self) -> Counts {
+        self.opened.or(self.accepted).unwrap_or_default()
+    }
+}
+
+/// How a load will be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The event loop.
+    pub engine: Engine,
+    /// Threads that connect.
+    pub workers: u32,
+    /// Attempts in flight on each worker, at most.
+    pub window: u32,
+    /// Where connections go.
+    pub targets: Vec<SocketAddr>,
+    /// Source addresses in use; 0 leaves the choice to the kernel.
+    pub sources: usize,
+    /// How many connections each limit allows, where it is known.
+    pub limits: Vec<(LimitKind, u64)>,
+}
+
+/// A server that is about to accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// What it does with incoming data.
+    pub mode: ServeMode,
+    /// The event loop.
+    pub engine: Engine,
+    /// Why the event loop is not io_uring, if that was not asked for.
+    pub why_epoll: Option<String>,
+    /// Threads.
+    pub workers: u32,
+    /// The most connections at once, and what bounds them, if the user did not.
+    pub bound: Option<(u64, String)>,
+}
+
+/// Something worth knowing while a run lasts. Displays as text for people, mostly one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A limit that may be too low, known before anything is opened.
+    Warning(Shortfall),
+    /// The kernel grants a smaller socket buffer than was asked for.
+    SmallBuffer {
+        /// The option: `--rcvbuf` or `--sndbuf`.
+        option: &'static str,
+        /// Bytes asked for.
+        asked: u64,
+        /// Bytes granted.
+        granted: u64,
+        /// The sysctl that bounds it.
+        sysctl: &'static str,
+    },
+    /// How the run will be carried out.
+    Planned(Planned),
+    /// The event loop is epoll, because io_uring can't be used.
+    Fallback {
+        /// Why not.
+        why: String,
+    },
+    /// Connections are accepted here from now on.
+    Listening(SocketAddr),
+    /// A server starts.
+    Serving(Serving),
+    /// The opening phase is over.
+    Ramped {
+        /// Connections asked for.
+        asked: u64,
+        /// Whether all of them were established.
+        all: bool,
+        /// How long they had.
+        limit: Duration,
+    },
+    /// A trial of a search for a rate: what was tried, and its outcome.
+    Trial(String),
+    /// Memory is short: no more connections are opened.
+    MemoryLow {
+        /// Bytes left.
+        left: u64,
+    },
+    /// Something went wrong that does not end the run.
+    Trouble(String),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Warning(shortfall) => write!(f, "warning: {shortfall}"),
+            Note::SmallBuffer {
+                option,
+                asked,
+                granted,
+                sysctl,
+            } => write!(
+                f,
+                "warning: {option} of {} was asked for, the kernel grants {}: sysctl -w {sysctl}={asked}",
+                human::bytes(*asked),
+                human::bytes(*granted),
+            ),
+            Note::Planned(planned) => write!(f, "{planned}"),
+            Note::Fallback { why } => {
+                write!(f, "engine epoll, because io_uring can't be used: {why}")
+            }
+            Note::Listening(at) => write!(f, "listening on {at}"),
+            Note::Serving(serving) => write!(f, "{serving}"),
+            Note::Ramped { asked, all, limit } => match all {
+                true => write!(f, "{} connections established", human::count(*asked)),
+                false => write!(
+                    f,
+                    "fewer than {} connections were established within {}",
+                    human::count(*asked),
+                    human::duration(*limit)
+                ),
+            },
+            Note::Trial(line) | Note::Trouble(line) => f.write_str(line),
+            Note::MemoryLow { left } => write!(
+                f,
+                "only {} MiB of memory left: no more connections are opened",
+                left >> 20
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let targets: Vec<String> = self.targets.iter().map(ToString::to_string).collect();
+        let sources = match self.sources {
+            0 => "the kernel's choice".to_owned(),
+            1 => "1 address".to_owned(),
+            n => format!("{n} addresses"),
+        };
+        write!(
+            f,
+            "engine {}, {}, at most {} attempts in flight on each; to {}; from {sources}",
+            self.engine.name(),
+            human::things(self.workers.into(), "worker"),
+            self.window,
+            targets.join(", "),
+        )?;
+        for (limit, allows) in &self.limits {
+            write!(
+                f,
+                "\n{} allows {} connections",
+                limit.words(),
+                human::count(*allows)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on engine {}", self.mode.name(), self.engine.name())?;
+        if let Some(why) = &self.why_epoll {
+            write!(f, ", because io_uring can't be used: {why}")?;
+        }
+        write!(f, ", {}", human::things(self.workers.into(), "worker"))?;
+        if let Some((most, by)) = &self.bound {
+            write!(f, ", at most {} connections ({by})", human::count(*most))?;
+        }
+        Ok(())
+    }
+}

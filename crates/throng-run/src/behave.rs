@@ -1,0 +1,516 @@
+//! What connections do: from what was asked for to the behaviours that workers get.
+
+use crate::Failure;
+use crate::attached::Taps;
+use std::sync::Arc;
+use throng_core::behaviour::{
+    AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern,
+    Raw, Sink, Task, Traffic, Watching, WebSocket, Wire,
+};
+use throng_core::pacing::{MessagePace, Profile};
+use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, ScriptError};
+use throng_core::plan::Routes;
+use throng_core::protocol::dns::Query;
+use throng_core::protocol::websocket::handshake::client::Opening;
+use throng_core::protocol::websocket::{WsMode, WsServer};
+use throng_core::scenario::{
+    ListenMode, LoadScenario, MessageLatency, Options, Repeat, RunRate, ServeMode, ServeScenario,
+    TlsServer,
+};
+use throng_core::units::Rate;
+use throng_engine::{Job, SocketOptions, Work};
+use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
+
+/// What tcpkali takes for the payload of a packet, in bytes.
+const SEGMENT: f64 = 1460.0;
+/// The longest WebSocket message that our servers accept, in bytes.
+const MAX_MESSAGE: u32 = 64 << 20;
+/// The rate that a search begins with until it says another: nothing is sent before that.
+const BEFORE_A_SEARCH: f64 = 1e-3;
+
+/// One worker among several.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub worker: u32,
+    pub workers: u32,
+}
+
+/// What the connections of a load do, on both sides.
+pub(crate) struct LoadBehaviours<'a> {
+    scenario: &'a LoadScenario,
+    /// What is sent on connections that we open, and on those that we accept.
+    script: Script,
+    accepted: Script,
+    pacing: Pacing,
+    answers: Option<AnswerBy>,
+    stop: Option<Pattern>,
+    markers: bool,
+    openings: Option<Vec<Opening>>,
+    client_tls: Option<ClientTls>,
+    server_tls: Option<ServerTls>,
+    /// Microseconds since 1970 when the run began.
+    unix_us: u64,
+    taps: Option<Arc<dyn Taps>>,
+}
+
+impl<'a> LoadBehaviours<'a> {
+    /// What `scenario` asks for, on `workers` workers.
+    pub fn new(
+        scenario: &'a LoadScenario,
+        workers: u32,
+        unix_us: u64,
+        taps: Option<Arc<dyn Taps>>,
+    ) -> Result<LoadBehaviours<'a>, Failure> {
+        let options = &scenario.options;
+        let websocket = options.websocket.is_some();
+        let messages = Messages {
+            first: scenario.messages.first.clone(),
+            repeated: match options.dns.as_slice() {
+                [] => scenario.messages.repeated.clone(),
+                queries => queries.iter().map(query).collect(),
+            },
+        };
+        let pacing = pacing(scenario, workers)?;
+        let combine = match &pacing {
+            Pacing::Flood if options.limits.write_each && options.like_tcpkali => {
+                let opened = framing(websocket).0;
+                a_packet(Script::new(&messages, opened, 1, options.seed))
+            }
+            _ if options.limits.write_each => 1,
+            Pacing::Flood | Pacing::Bandwidth(_) => u32::MAX,
+            Pacing::Rate(rate) if rate.get() >= MessagePace::GROUPS_FROM => u32::MAX,
+            Pacing::Rate(_) | Pacing::ClosedLoop { .. } | Pacing::Arrivals { .. } => 1,
+        };
+        let script = |messages: &Messages, framing| {
+            Script::new(messages, framing, combine, options.seed)
+                .map_err(|e| Failure::refused(e.to_string()))
+        };
+        let (opened, accepted) = framing(websocket);
+        let active = options.listening.as_ref().map(|l| l.mode) == Some(ListenMode::Active);
+        let sent_back = match active {
+            true => messages.clone(),
+            false => Messages::default(),
+        };
+        let server_tls = options.tls_server.as_ref().map(server_tls).transpose()?;
+        Ok(LoadBehaviours {
+            script: script(&messages, opened)?,
+            accepted: script(&sent_back, accepted)?,
+            pacing,
+            answers: answers(scenario)?,
+            stop: options
+                .limits
+                .stop_at
+                .as_deref()
+                .map(|text| pattern("--message-stop", text))
+                .transpose()?,
+            markers: options.latency.message == Some(MessageLatency::MessageMarker)
+                || messages.repeated.iter().any(|m| has_marker(&m.parts)),
+            openings: openings(options)?,
+            client_tls: client_tls(scenario, server_tls.as_ref())?,
+            server_tls,
+            taps,
+            scenario,
+            unix_us,
+        })
+    }
+
+    /// Whether anything is sent on connections that we open.
+    pub fn sends(&self) -> bool {
+        self.script.has_first() || self.script.has_repeated()
+    }
+
+    /// Whether messages are sent again and again on connections that we open.
+    pub fn repeats(&self) -> bool {
+        self.script.has_repeated()
+    }
+
+    /// Whether message markers are looked for.
+    pub fn finds_markers(&self) -> bool {
+        self.markers
+    }
+
+    /// What connections do that this worker opens.
+    pub fn opened(&self, job: Job, at: Place, routes: &Arc<Routes>) -> Work {
+        let traffic = job.traffic;
+        let (task, seed) = (self.task(&self.script, at), self.scenario.options.seed);
+        let routes = Arc::clone(routes);
+        if let Some(openings) = &self.openings {
+            let many = openings.len();
+            let route = Arc::clone(&routes);
+            let wire = WebSocket::client(openings.clone(), seed, move |id| route.pick(id).0 % many);
+            let load = Load::new(task, traffic, wire, self.watching(self.answers.clone()));
+            return self.connect(job, self.tapped(load, at, false), &routes);
+        }
+        if self.looks() || self.client_tls.is_some() {
+            let load = Load::new(task, traffic, Raw, self.watching(self.answers.clone()));
+            return self.connect(job, self.tapped(load, at, false), &routes);
+        }
+        let load = Load::new(task, traffic, Raw, Nothing);
+        job.with(self.tapped(load, at, false))
+    }
+
+    fn tapped<W: Wire, L: Looks>(&self, load: Load<W, L>, at: Place, accepted: bool) -> Load<W, L> {
+        match &self.taps {
+            None => load,
+            Some(taps) => load.tapped(taps.tap(at.worker, at.workers, accepted)),
+        }
+    }
+
+    /// What connections do that this worker accepts besides (`-l`).
+    pub fn accepted(&self, job: Job, at: Place) -> Work {
+        let traffic = job.traffic;
+        let (task, seed) = (self.task(&self.accepted, at), self.scenario.options.seed);
+        if self.openings.is_some() {
+            let wire = WebSocket::server(seed);
+            let load = Load::new(task, traffic, wire, self.watching(None));
+            return serve(job, self.tapped(load, at, true), self.server_tls.as_ref());
+        }
+        let load = Load::new(task, traffic, Raw, self.watching(None));
+        serve(job, self.tapped(load, at, true), self.server_tls.as_ref())
+    }
+
+    /// What the server in this process (`--self`) does with its connections.
+    pub fn own_server(&self, job: Job, mode: ServeMode) -> Work {
+        let mode = match (mode, &self.openings) {
+            (ServeMode::Sink, Some(_)) => ServeMode::WsSink,
+            (ServeMode::Echo, Some(_)) => ServeMode::Ws,
+            (mode, _) => mode,
+        };
+        serve_mode(job, mode, self.server_tls.as_ref())
+    }
+
+    /// Whether answers are looked for.
+    pub fn looks_for_answers(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    fn looks(&self) -> bool {
+        self.answers.is_some() || self.stop.is_some() || self.markers
+    }
+
+    fn watching(&self, answers: Option<AnswerBy>) -> Watching {
+        Watching::new(LookFor {
+            answers,
+            paced: matches!(self.pacing, Pacing::Rate(_) | Pacing::Arrivals { .. }),
+            samples: self.scenario.options.latency.samples.is_some(),
+            stop: self.stop.clone(),
+            markers: self.markers,
+            unix_us: self.unix_us,
+        })
+    }
+
+    fn connect<W, L>(&self, job: Job, load: Load<W, L>, routes: &Arc<Routes>) -> Work
+    where
+        W: Wire + Send + 'static,
+        W::Conn: Send,
+        L: Looks + Send + 'static,
+        L::Conn: Send,
+    {
+        match &self.client_tls {
+            None => job.with(load),
+            Some(tls) => {
+                let routes = Arc::clone(routes);
+                let many = self.scenario.options.targets.len().max(1);
+                job.with(Tls::client(load, tls).choosing(move |id| routes.pick(id).0 % many))
+            }
+        }
+    }
+
+    fn task(&self, script: &Script, at: Place) -> Task {
+        let options = &self.scenario.options;
+        // Echoes are told apart by their lengths, so those that share a write must be equally long.
+        let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
+        let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
+        Task {
+            connections: self.scenario.connections.max(1),
+            worker: at.worker,
+            workers: at.workers,
+            delay: options.limits.delay_send,
+            lifetime: options.limits.lifetime,
+            receive: options.limits.downstream,
+            first_byte: options.latency.first_byte,
+            samples: options.latency.samples.is_some(),
+            by_answers: self.answers.is_some(),
+            // tcpkali's messages are those with a marker, or that answer one of ours.
+            count_found: options.like_tcpkali,
+            most: if one_by_one { 1 } else { u32::MAX },
+            unix_us: self.unix_us,
+            seed: options.seed,
+            ..Task::new(script.clone(), self.pacing.clone())
+        }
+    }
+}
+
+/// What the connections of a server do.
+pub(crate) struct ServeBehaviours<'a> {
+    scenario: &'a ServeScenario,
+    script: Script,
+    tls: Option<ServerTls>,
+}
+
+impl<'a> ServeBehaviours<'a> {
+    pub fn new(scenario: &'a ServeScenario) -> Result<ServeBehaviours<'a>, Failure> {
+        let options = &scenario.options;
+        let combine = match options.rate {
+            Some(rate) if rate.get() < MessagePace::GROUPS_FROM => 1,
+            _ => u32::MAX,
+        };
+        Ok(ServeBehaviours {
+            script: Script::new(&options.messages, Framing::Raw, combine, options.seed)
+                .map_err(|e| Failure::refused(e.to_string()))?,
+            tls: options.tls_server.as_ref().map(server_tls).transpose()?,
+            scenario,
+        })
+    }
+
+    /// What connections do that this worker accepts.
+    pub fn served(&self, job: Job, at: Place, unix_us: u64) -> Work {
+        if self.scenario.mode != ServeMode::Chargen {
+            return serve_mode(job, self.scenario.mode, self.tls.as_ref());
+        }
+        let pacing = self
+            .scenario
+            .options
+            .rate
+            .map_or(Pacing::Flood, Pacing::Rate);
+        let task = Task {
+            // Nobody knows how many will come; their phases repeat after so many.
+            connections: 1 << 16,
+            worker: at.worker,
+            workers: at.workers,
+            unix_us,
+            seed: self.scenario.options.seed,
+            ..Task::new(self.script.clone(), pacing)
+        };
+        let load = Load::new(task, Traffic::On, Raw, Nothing);
+        serve(job, load, self.tls.as_ref())
+    }
+}
+
+fn serve_mode(job: Job, mode: ServeMode, tls: Option<&ServerTls>) -> Work {
+    match mode {
+        ServeMode::Sink | ServeMode::Chargen => serve(job, Sink, tls),
+        ServeMode::Echo => serve(job, Echo, tls),
+        ServeMode::Ws => serve(job, WsServer::new(WsMode::Echo, MAX_MESSAGE, true), tls),
+        ServeMode::WsSink => serve(job, WsServer::new(WsMode::Sink, MAX_MESSAGE, true), tls),
+    }
+}
+
+fn serve<B>(job: Job, behaviour: B, tls: Option<&ServerTls>) -> Work
+where
+    B: Behaviour + Send + 'static,
+    B::Conn: Send,
+{
+    match tls {
+        None => job.with(behaviour),
+        Some(tls) => job.with(Tls::server(behaviour, tls)),
+    }
+}
+
+/// What is to be set on sockets.
+pub(crate) fn socket_options(options: &Options) -> SocketOptions {
+    let bytes = |size: Option<u64>| size.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    SocketOptions {
+        nodelay: options.socket.nagle.map(|nagle| !nagle),
+        send_buffer: bytes(options.socket.send_buffer),
+        receive_buffer: bytes(options.socket.receive_buffer),
+    }
+}
+
+fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
+    let options = &scenario.options;
+    if let Some(whole) = &options.whole_run {
+        let rate = match &whole.rate {
+            RunRate::Constant(rate) => Arriving::Constant(*rate),
+            RunRate::Profile(profile) => Arriving::Profile(profile.clone()),
+            RunRate::Stdin => Arriving::Profile(Profile::new()),
+        };
+        let spacing = whole.spacing;
+        return Ok(Pacing::Arrivals { spacing, rate });
+    }
+    if options.search.is_some() {
+        let rate = Rate::per_second(BEFORE_A_SEARCH)
+            .ok_or_else(|| Failure::fault("no rate to begin a search with"))?;
+        return Ok(Pacing::Arrivals {
+            spacing: Default::default(),
+            rate: Arriving::Constant(rate),
+        });
+    }
+    Ok(match (options.limits.upstream, scenario.repeat) {
+        (Some(bandwidth), _) => Pacing::Bandwidth(bandwidth),
+        (None, Repeat::Flood) => Pacing::Flood,
+        (None, Repeat::Paced(rate)) => Pacing::Rate(rate),
+        (None, Repeat::ClosedLoop) => Pacing::ClosedLoop {
+            // One on each worker at least, and no more than there are connections to take turns.
+            in_flight: scenario
+                .in_flight
+                .filter(|n| *n < scenario.connections)
+                .map(|n| n.div_ceil(workers)),
+        },
+    })
+}
+
+/// How messages are framed on connections that we open, and on those that we accept.
+fn framing(websocket: bool) -> (Framing, Framing) {
+    match websocket {
+        true => (Framing::WebSocketClient, Framing::WebSocketServer),
+        false => (Framing::Raw, Framing::Raw),
+    }
+}
+
+/// How many of these messages make a packet, at least one: what tcpkali writes at once if writes are not to be
+/// combined and nothing holds it back.
+fn a_packet(script: Result<Script, ScriptError>) -> u32 {
+    let message = script.map_or(0.0, |s| s.message_bytes());
+    (SEGMENT / message.max(1.0)).max(1.0) as u32
+}
+
+/// How answers are known, where they are looked for.
+fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
+    let options = &scenario.options;
+    let latency = &options.latency;
+    if !options.dns.is_empty() {
+        return Ok(Some(AnswerBy::Dns));
+    }
+    let whole = options.websocket.is_some().then_some(AnswerBy::Message);
+    Ok(match &latency.message {
+        Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
+            text: marker(text, options.seed)?,
+            skip: latency.skip,
+        }),
+        Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),
+        // A closed loop over WebSocket waits for messages; else it counts bytes.
+        _ if scenario.repeat == Repeat::ClosedLoop => whole,
+        Some(MessageLatency::MessageMarker) | None => None,
+    })
+}
+
+/// What `--latency-marker` looks for. It may differ from connection to connection, not from message to message:
+/// nobody could tell which one is to come.
+fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
+    let option = "--latency-marker";
+    let differs = |part: &Part| match part {
+        Part::Bytes(_) | Part::Uid { .. } | Part::Pointer { .. } => false,
+        Part::Random { scope, .. } => *scope == Scope::Message,
+        Part::Marker | Part::DnsId | Part::Frame(_) | Part::Raw(_) => true,
+    };
+    if text.has_marker() {
+        return Err(Failure::refused(format!(
+            "{option} can't be \\{{message.marker}}, which differs from message to message: --message-marker looks for those"
+        )));
+    }
+    if text.parts.iter().any(differs) {
+        return Err(Failure::refused(format!(
+            "{option} must be the same for all messages of a connection: a text, with \\{{connection.uid}}, \\{{connection.re …}} or \\{{global.re …}} in it"
+        )));
+    }
+    let messages = Messages {
+        first: vec![text.clone()],
+        repeated: Vec::new(),
+    };
+    let script = Script::new(&messages, Framing::Raw, 1, seed)
+        .map_err(|e| Failure::refused(format!("{option}: {e}")))?;
+    let one = pattern(option, &script.first_of(1))?;
+    Ok(match script.is_static() {
+        true => Marker::Same(Box::new(one)),
+        false => Marker::OfConnection(script),
+    })
+}
+
+fn pattern(option: &str, text: &[u8]) -> Result<Pattern, Failure> {
+    Pattern::new(text).ok_or_else(|| {
+        Failure::refused(format!(
+            "{option} is {} bytes long; a text to look for has 1 to {} bytes",
+            text.len(),
+            Pattern::MOST
+        ))
+    })
+}
+
+/// Whether there is a message marker among `parts`.
+fn has_marker(parts: &[Part]) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Marker => true,
+        Part::Frame(frame) => has_marker(&frame.payload),
+        Part::Raw(parts) => has_marker(parts),
+        _ => false,
+    })
+}
+
+/// A DNS query as a message: its id is another one each time.
+fn query(query: &Query) -> Message {
+    let template = query.template();
+    let (before, rest) = template.bytes.split_at(template.id_at);
+    Message {
+        parts: vec![
+            Part::Bytes(before.to_vec()),
+            Part::DnsId,
+            Part::Bytes(rest[2..].to_vec()),
+        ],
+    }
+}
+
+/// The WebSocket request for each target.
+fn openings(options: &Options) -> Result<Option<Vec<Opening>>, Failure> {
+    let Some(asked) = &options.websocket else {
+        return Ok(None);
+    };
+    let request = |authority: &str, path: &str| {
+        // tcpkali sends no User-Agent.
+        let opening = match options.like_tcpkali {
+            true => Opening::anonymous,
+            false => Opening::new,
+        };
+        opening(authority, path, &asked.headers, options.seed)
+            .map_err(|e| Failure::refused(e.to_string()))
+    };
+    let openings = match options.targets.as_slice() {
+        [] => vec![request("localhost", "/")?],
+        targets => targets
+            .iter()
+            .map(|t| request(&t.authority, &t.path))
+            .collect::<Result<_, _>>()?,
+    };
+    Ok(Some(openings))
+}
+
+fn server_tls(asked: &TlsServer) -> Result<ServerTls, Failure> {
+    ServerTls::new(&ServerOptions {
+        identity: asked.identity.clone(),
+        alpn: asked.alpn.clone(),
+        resumption: asked.resumption,
+        ..ServerOptions::default()
+    })
+    .map_err(|e| Failure::refused(e.to_string()))
+}
+
+fn client_tls(
+    scenario: &LoadScenario,
+    own: Option<&ServerTls>,
+) -> Result<Option<ClientTls>, Failure> {
+    let options = &scenario.options;
+    let Some(asked) = &options.tls_client else {
+        return Ok(None);
+    };
+    let names = match (&asked.server_name, options.targets.as_slice()) {
+        (Some(name), targets) => vec![name.clone(); targets.len().max(1)],
+        (None, []) => vec!["localhost".into()],
+        (None, targets) => targets.iter().map(|t| t.host.clone()).collect(),
+    };
+    let own = own.filter(|_| scenario.own_server.is_some());
+    ClientTls::new(&ClientOptions {
+        names,
+        ca_file: asked.ca.clone(),
+        trusted: own
+            .map(|tls| tls.certificate().to_vec())
+            .into_iter()
+            .collect(),
+        insecure: asked.insecure,
+        alpn: asked.alpn.clone(),
+        resumption: asked.resumption,
+        timeout: scenario.connect_timeout,
+        ..ClientOptions::default()
+    })
+    .map(Some)
+    .map_err(|e| Failure::refused(e.to_string()))
+}

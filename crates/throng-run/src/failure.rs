@@ -1,0 +1,32 @@
+//! Why there is no result.
+
+use throng_core::plan::Shortfall;
+
+/// Why a run has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The plan refuses it: these limits are too low. Nothing was opened.
+    #[error("{}", lines(.0))]
+    Impossible(Vec<Shortfall>),
+    /// The scenario asks for something that cannot be: an address that is in use, a certificate that cannot be read.
+    #[error("{0}")]
+    Refused(String),
+    /// Something that was expected to work did not.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl Failure {
+    pub(crate) fn refused(line: impl Into<String>) -> Failure {
+        Failure::Refused(line.into())
+    }
+
+    pub(crate) fn fault(line: impl Into<String>) -> Failure {
+        Failure::Fault(line.into())
+    }
+}
+
+fn lines(shortfalls: &[Shortfall]) -> String {
+    let lines: Vec<String> = shortfalls.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}

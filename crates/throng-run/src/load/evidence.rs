@@ -1,0 +1,73 @@
+//! What is known of a run that got no further, gathered while its connections are still up.
+
+use crate::admission;
+use crate::kernel_counts::KernelCounter;
+use throng_core::capacity::{self, LimitKind};
+use throng_core::diagnosis::{Evidence, KernelCounts};
+use throng_core::host::{Host, Process};
+use throng_core::plan::LoadPlan;
+use throng_core::scenario::LoadScenario;
+use throng_core::stats::Tally;
+use throng_host::survey::{Processes, Wanted, survey};
+
+/// What was read and counted before the first connection.
+pub(crate) struct Before<'a> {
+    host: &'a Host,
+    counted: KernelCounter,
+}
+
+impl<'a> Before<'a> {
+    /// Takes note of it. `host` was read for the plan.
+    pub fn read(host: &'a Host) -> Before<'a> {
+        Before {
+            host,
+            counted: KernelCounter::begin(),
+        }
+    }
+
+    /// What the kernel counted since.
+    pub fn kernel(&self) -> KernelCounts {
+        self.counted.kernel()
+    }
+
+    /// What has happened since, now that `clients` is counted, and `plateau` were up at once.
+    pub fn evidence(
+        &self,
+        scenario: &LoadScenario,
+        plan: &LoadPlan,
+        clients: &Tally,
+        plateau: u64,
+        memory_left: Option<(u64, LimitKind)>,
+    ) -> Evidence {
+        let allows = |kind| plan.limits.iter().find(|l| l.kind == kind)?.allows;
+        let now = survey(&Wanted {
+            targets: scenario.targets.clone(),
+            processes: Processes::OfTargets,
+            skip_self: true,
+            tracking: false,
+        });
+        let mut servers: Vec<Process> = scenario
+            .targets
+            .iter()
+            .flat_map(|target| capacity::servers(&now, *target))
+            .cloned()
+            .collect();
+        servers.sort_by_key(|p| p.pid);
+        servers.dedup_by_key(|p| p.pid);
+        Evidence {
+            clients: *clients,
+            plateau,
+            targets: scenario.targets.clone(),
+            ports: self.host.ports.usable().into(),
+            four_tuples: allows(LimitKind::FourTuples),
+            file_limit: self.host.files.hard,
+            queue: admission::fullest_queue(&scenario.targets),
+            servers,
+            memory_left,
+            conntrack: now
+                .conntrack
+                .and_then(|now| self.counted.tracked(self.host, &now)),
+            kernel: self.counted.kernel(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A load: opens connections, keeps them open, sends, measures.
+
+mod evidence;
+mod hold;
+mod listening;
+mod own_server;
+mod phases;
+mod searching;
+mod summing_up;
+mod verdict;
+
+use crate::admission::{Handshakes, LocalListeners};
+use crate::attached::Attached;
+use crate::behave::{LoadBehaviours, Place, socket_options};
+use crate::machine::Machine;
+use crate::side::Side;
+use crate::stop::Stop;
+use crate::watch::Watch;
+use crate::{Failure, raise_file_limit};
+use evidence::Before;
+use listening::Listeners;
+use own_server::OwnServer;
+use phases::{Run, Sides};
+use std::sync::Arc;
+use throng_core::behaviour::Traffic;
+use throng_core::host::DEFAULT_SOMAXCONN;
+use throng_core::observer::{Note, Planned};
+use throng_core::pacing::ConnectPace;
+use throng_core::plan::{self, LoadPlan, Routes};
+use throng_core::scenario::LoadScenario;
+use throng_core::summary::Summary;
+use throng_core::time::Time;
+use throng_engine::{Admission, ClientRole, Closing, Job, Role};
+
+/// Carries out `scenario` on `machine` until it is over or `stop` is requested.
+///
+/// # Errors
+/// The plan refuses the scenario, something in it cannot be, or the machine fails it: see [`Failure`]. A run that falls
+/// short of what was asked is no error.
+pub fn load(
+    scenario: &LoadScenario,
+    machine: &Machine,
+    attached: &mut Attached,
+    stop: &Stop,
+) -> Result<Summary, Failure> {
+    let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
+    raise_file_limit()?;
+    let mut watch = Watch::new(
+        &mut attached.observers,
+        stop,
+        machine.memory.clone(),
+        plan.memory_reserve,
+        Some(scenario.connections.into()),
+    );
+    watch.warn(&plan.warnings);
+    warn_of_buffers(scenario, &mut watch);
+    watch.note(&Note::Planned(planned(&plan)));
+    if let Some(why) = plan.why_epoll.clone() {
+        watch.note(&Note::Fallback { why });
+    }
+    let behaviours = LoadBehaviours::new(
+        scenario,
+        plan.workers,
+        watch.started_unix_us(),
+        attached.taps.clone(),
+    )?;
+    let backlog = machine.host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN);
+    let own_server = match scenario.own_server {
+        Some(mode) => Some(OwnServer::open(mode, scenario, &plan, backlog)?),
+        None => None,
+    };
+    let mut listeners = Listeners::open(scenario, &plan, backlog)?;
+    watch.meter.note_sockets_before();
+    let before = Before::read(&machine.host);
+    // What goes over all connections together begins when all are established.
+    let options = &scenario.options;
+    let together = options.whole_run.is_some() || options.search.is_some();
+    let traffic = match scenario.traffic_after_ramp || together {
+        true => Traffic::Waiting,
+        false => Traffic::On,
+    };
+    if let Some(listeners) = &mut listeners {
+        for at in listeners.addresses() {
+            watch.note(&Note::Listening(at));
+        }
+        if scenario.connections == 0 {
+            listeners.start(&behaviours, &plan, &watch, traffic)?;
+        }
+    }
+    let clients = start_clients(
+        scenario,
+        &plan,
+        own_server.as_ref(),
+        listeners.as_ref(),
+        &behaviours,
+        traffic,
+        &watch,
+    )?;
+    let sides = Sides {
+        clients,
+        server: own_server.map(|own| own.side),
+        accepted: listeners.map(|l| l.side),
+    };
+    let profile = attached.profile.take();
+    let run = Run::new(watch, scenario, &plan, before, &behaviours, sides, profile);
+    run.to_the_end(&machine.kernel)
+}
+
+fn planned(plan: &LoadPlan) -> Planned {
+    let limits = plan.limits.iter();
+    Planned {
+        engine: plan.engine,
+        workers: plan.workers,
+        window: plan.window,
+        targets: plan.routes.targets().collect(),
+        sources: plan.routes.sources(),
+        limits: limits.filter_map(|l| Some((l.kind, l.allows?))).collect(),
+    }
+}
+
+/// Warns of socket buffers that are smaller than was asked for.
+fn warn_of_buffers(scenario: &LoadScenario, watch: &mut Watch) {
+    let asked = &scenario.options.socket;
+    let Ok(in_effect) = socket_options(&scenario.options).buffers_in_effect() else {
+        return;
+    };
+    let both = [
+        (
+            "--rcvbuf",
+            asked.receive_buffer,
+            in_effect.receive,
+            "net.core.rmem_max",
+        ),
+        (
+            "--sndbuf",
+            asked.send_buffer,
+            in_effect.send,
+            "net.core.wmem_max",
+        ),
+    ];
+    for (option, asked, granted, sysctl) in both {
+        if let Some(asked) = asked.filter(|asked| granted < *asked) {
+            watch.note(&Note::SmallBuffer {
+                option,
+                asked,
+                granted,
+                sysctl,
+            });
+        }
+    }
+}
+
+fn start_clients(
+    scenario: &LoadScenario,
+    plan: &LoadPlan,
+    server: Option<&OwnServer>,
+    listeners: Option<&Listeners>,
+    behaviours: &LoadBehaviours,
+    traffic: Traffic,
+    watch: &Watch,
+) -> Result<Side, Failure> {
+    let options = socket_options(&scenario.options);
+    let mut clients = Side::new(plan.workers);
+    if scenario.connections == 0 {
+        return Ok(clients);
+    }
+    for worker in 0..plan.workers {
+        let counters = &clients.counters[worker as usize];
+        let (routes, admission): (Routes, Option<Box<dyn Admission>>) = match server {
+            Some(own) => (
+                plan.routes.clone().with_port(own.port(worker)?),
+                Some(Box::new(own.admission(worker, counters))),
+            ),
+            // Who uses force wants to see the queue overflow.
+            None if scenario.force => (plan.routes.clone(), None),
+            None => (
+                plan.routes.clone(),
+                LocalListeners::find(plan.routes.targets(), plan.workers).map(|l| Box::new(l) as _),
+            ),
+        };
+        let admission = match scenario.options.tls_client {
+            Some(_) => Some(Box::new(Handshakes {
+                counters: Arc::clone(counters),
+                window: plan.window,
+                queue: admission,
+            }) as _),
+            None => admission,
+        };
+        let routes = Arc::new(routes);
+        let rate = scenario.connect_rate.map(|r| r.share(plan.workers));
+        let role = Role::Client(ClientRole {
+            routes: Arc::clone(&routes),
+            first: worker,
+            step: plan.workers,
+            count: scenario.connections / plan.workers
+                + u32::from(worker < scenario.connections % plan.workers),
+            pace: ConnectPace::new(rate, plan.window, Time::START),
+            timeout: scenario.connect_timeout,
+            reconnect: scenario.reconnect,
+            admission,
+        });
+        let job = Job {
+            traffic,
+            closing: match server {
+                Some(_) => Closing::ByPeer,
+                None => Closing::ShutDown,
+            },
+            options,
+            core: server.map(|_| worker),
+            ..clients.job(worker, role, watch, plan.ring_slots)
+        };
+        let at = Place {
+            worker,
+            workers: plan.workers,
+        };
+        let work = behaviours.opened(job, at, &routes);
+        match (server, listeners) {
+            (Some(own), _) => {
+                let pair = own.start(worker, work, behaviours, plan, watch)?;
+                clients.threads.extend(pair);
+            }
+            (None, Some(l)) => {
+                let pair = l.start_beside(worker, work, behaviours, plan, watch, traffic)?;
+                clients.threads.extend(pair);
+            }
+            (None, None) => {
+                let thread = throng_engine::spawn(plan.engine, format!("load-{worker}"), work)
+                    .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;
+                clients.threads.push(thread);
+            }
+        }
+    }
+    Ok(clients)
+}

@@ -1,0 +1,95 @@
+//! The server of `load --self`: a listener for each client worker, whose connections' other ends are
+//! held beside it.
+
+use crate::Failure;
+use crate::admission::OwnQueue;
+use crate::behave::{LoadBehaviours, socket_options};
+use crate::listener;
+use crate::side::{Side, WorkerThread};
+use crate::watch::Watch;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use throng_core::plan::LoadPlan;
+use throng_core::scenario::{LoadScenario, ServeMode};
+use throng_core::stats::Counters;
+use throng_engine::{Closing, Job, Reach, Role, ServerRole, Work};
+
+/// What its workers need.
+pub(crate) struct OwnServer {
+    pub side: Side,
+    mode: ServeMode,
+    listeners: Vec<Arc<TcpListener>>,
+    backlog: u32,
+    max_connections: u32,
+}
+
+impl OwnServer {
+    /// Opens the listeners.
+    pub fn open(
+        mode: ServeMode,
+        scenario: &LoadScenario,
+        plan: &LoadPlan,
+        backlog: u32,
+    ) -> Result<OwnServer, Failure> {
+        // Any address of 127/8 reaches them, and nothing from outside does.
+        let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let options = socket_options(&scenario.options);
+        let open = || listener::open(any, backlog, Reach::OwnProcess, &options).map(Arc::new);
+        let listeners = (0..plan.workers)
+            .map(|_| open())
+            .collect::<Result<_, _>>()?;
+        // Connections that are closed and opened again may overlap for a moment.
+        let max_connections = scenario
+            .connections
+            .saturating_add(scenario.connections / 8 + 1024);
+        Ok(OwnServer {
+            side: Side::new(plan.workers),
+            mode,
+            listeners,
+            backlog,
+            max_connections: max_connections.div_ceil(plan.workers),
+        })
+    }
+
+    /// The port that client worker `worker` connects to.
+    pub fn port(&self, worker: u32) -> Result<u16, Failure> {
+        match self.listeners[worker as usize].local_addr() {
+            Ok(at) => Ok(at.port()),
+            Err(e) => Err(Failure::fault(format!("can't tell our own port: {e}"))),
+        }
+    }
+
+    /// What keeps client worker `worker`, whose counters are `client`, from overflowing its queue.
+    pub fn admission(&self, worker: u32, client: &Arc<Counters>) -> OwnQueue {
+        OwnQueue {
+            client: Arc::clone(client),
+            server: Arc::clone(&self.side.counters[worker as usize]),
+            backlog: self.backlog,
+        }
+    }
+
+    /// Starts client worker `worker` and this server's end of its connections.
+    pub fn start(
+        &self,
+        worker: u32,
+        client: Work,
+        behaviours: &LoadBehaviours,
+        plan: &LoadPlan,
+        watch: &Watch,
+    ) -> Result<Vec<WorkerThread>, Failure> {
+        // Nobody else accepts from its listener.
+        let role = Role::Server(ServerRole {
+            listeners: vec![Arc::clone(&self.listeners[worker as usize])],
+            max: self.max_connections,
+            others: Vec::new(),
+        });
+        let server = Job {
+            closing: Closing::Reset,
+            core: Some(worker),
+            ..self.side.job(worker, role, watch, plan.ring_slots)
+        };
+        let server = behaviours.own_server(server, self.mode);
+        throng_engine::spawn_pair(plan.engine, worker, client, server)
+            .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
+    }
+}

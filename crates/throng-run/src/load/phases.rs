@@ -1,0 +1,477 @@
+//! A load from its first connection to its last: opening, holding, draining, closing.
+
+use super::evidence::Before;
+use super::hold::Hold;
+use super::searching::{Gathered, Search};
+use super::summing_up::{Ended, Happened, Mark, Opened, sum_up};
+use crate::Failure;
+use crate::behave::LoadBehaviours;
+use crate::side::Side;
+use crate::watch::{AT_REST, TICK, Watch};
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+use throng_core::behaviour::Steer;
+use throng_core::capacity::LimitKind;
+use throng_core::diagnosis::{self, Diagnosis};
+use throng_core::observer::Note;
+use throng_core::plan::LoadPlan;
+use throng_core::scenario::LoadScenario;
+use throng_core::stats::Tally;
+use throng_core::summary::{Phase, Summary};
+use throng_engine::Order;
+use throng_host::kernel::Kernel;
+use throng_host::memory::BoundBy;
+
+/// What is ordered for an instant is ordered so long before, so that all workers know in time.
+const AHEAD: Duration = Duration::from_millis(5);
+/// As tcpkali, how often a run is looked at while it opens: its counts begin with the last connection.
+const SOON: Duration = Duration::from_millis(1);
+/// How long, beyond the connect timeout, a run goes on without getting any further.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long what was sent may take to arrive once nothing more is sent.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Nothing moved for this long: what is not there by now is lost or stuck.
+const STILL: Duration = Duration::from_millis(500);
+
+/// A load under way.
+pub(crate) struct Run<'a> {
+    watch: Watch<'a>,
+    scenario: &'a LoadScenario,
+    plan: &'a LoadPlan,
+    before: Before<'a>,
+    behaviours: &'a LoadBehaviours<'a>,
+    sides: Sides,
+    /// Lines that the rate follows, if that was asked for.
+    profile: Option<Box<dyn BufRead + Send>>,
+    asked: u64,
+    /// The last counts when not all connections had been begun yet.
+    begun: Mark,
+    /// Whether the other ends are sockets of this network namespace.
+    both_ends_here: bool,
+    happened: Happened,
+}
+
+/// The workers of a run.
+pub(crate) struct Sides {
+    /// Those that open connections.
+    pub clients: Side,
+    /// Those of the server in this process (`--self`).
+    pub server: Option<Side>,
+    /// Those that accept besides (`-l`).
+    pub accepted: Option<Side>,
+}
+
+impl Sides {
+    fn all(&self) -> impl Iterator<Item = &Side> {
+        let others = self.server.iter().chain(&self.accepted);
+        std::iter::once(&self.clients).chain(others)
+    }
+
+    /// What was counted on connections that this process accepted.
+    fn accepted(&self) -> Option<Tally> {
+        self.server
+            .as_ref()
+            .or(self.accepted.as_ref())
+            .map(Side::tally)
+    }
+}
+
+impl<'a> Run<'a> {
+    /// The run of `scenario`, whose workers have started.
+    pub fn new(
+        mut watch: Watch<'a>,
+        scenario: &'a LoadScenario,
+        plan: &'a LoadPlan,
+        before: Before<'a>,
+        behaviours: &'a LoadBehaviours<'a>,
+        sides: Sides,
+        profile: Option<Box<dyn BufRead + Send>>,
+    ) -> Run<'a> {
+        for side in sides.all() {
+            watch.follow(&side.outlets);
+        }
+        if scenario.options.search.is_some() {
+            watch.keep_trials();
+        }
+        let here = scenario.targets.iter().all(|t| t.ip().is_loopback());
+        Run {
+            watch,
+            scenario,
+            plan,
+            before,
+            behaviours,
+            profile,
+            asked: scenario.connections.into(),
+            begun: Mark::default(),
+            both_ends_here: sides.server.is_some() || here,
+            sides,
+            happened: Happened::default(),
+        }
+    }
+
+    /// Conducts the run until all is closed, and sums it up.
+    pub fn to_the_end(mut self, kernel: &Kernel) -> Result<Summary, Failure> {
+        let to_hold = self.open();
+        if self.asked > 0 && !self.watch.stopped() {
+            let limit = self.scenario.options.ramp_limit;
+            self.watch.note(&Note::Ramped {
+                asked: self.asked,
+                all: self.watch.peak >= self.asked,
+                limit: limit.unwrap_or(self.scenario.hold),
+            });
+        }
+        let opened = self.opened();
+        let held = if to_hold { self.hold()? } else { opened.mark };
+        self.drain();
+        self.close(kernel, opened, held)
+    }
+
+    /// A tick of the watch, up to `look` at the latest. Returns the counts, and whether the run goes on.
+    fn step(
+        &mut self,
+        phase: Phase,
+        ends: Option<Duration>,
+        look: Option<Duration>,
+    ) -> (Duration, Tally, bool) {
+        let bound = self.scenario.duration;
+        let stops = self.scenario.options.limits.stop_at.is_some();
+        let most = match (phase, ends.or(look)) {
+            (Phase::Holding, Some(_)) if !stops => AT_REST,
+            (Phase::Opening, _) if self.scenario.options.like_tcpkali => SOON,
+            _ => TICK,
+        };
+        let until = ends.into_iter().chain(bound).chain(look).min();
+        let at = self.watch.tick(most, until);
+        let clients = self.sides.clients.tally();
+        let accepted = self.sides.accepted();
+        let left = ends.into_iter().chain(bound).min();
+        let left = left.map(|e| e.saturating_sub(at));
+        self.watch.look(at, phase, left, Some(clients), accepted);
+        let accepted = accepted.unwrap_or_default();
+        self.happened.timed_out |= bound.is_some_and(|b| at >= b);
+        self.happened.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
+        let died = self
+            .sides
+            .all()
+            .flat_map(|s| &s.threads)
+            .any(|t| t.is_finished());
+        let over =
+            self.happened.timed_out || self.happened.stop_seen || died || self.watch.stopped();
+        (at, clients, !over)
+    }
+
+    /// Until all connections are up, or it is clear that they will not be. Returns whether to hold.
+    fn open(&mut self) -> bool {
+        let patience = self.scenario.connect_timeout + PATIENCE;
+        let mut progress = (Duration::ZERO, 0);
+        loop {
+            let (at, now, goes_on) = self.step(Phase::Opening, None, None);
+            if !goes_on {
+                return false;
+            }
+            if now.open() + now.in_flight() < self.asked {
+                self.begun = self.mark();
+            }
+            if now.open() >= self.asked && self.all_ready(&now) {
+                return true;
+            }
+            let got = self.watch.peak + now.secured + now.upgraded;
+            if got > progress.1 {
+                progress = (at, got);
+            }
+            let tried_all =
+                !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
+            let stopped = self.watch.guard.stopped_at.is_some() && now.in_flight() == 0;
+            let stalled = at > progress.0 + patience;
+            self.happened.too_slow = self.scenario.options.ramp_limit.is_some_and(|l| at >= l);
+            if self.happened.too_slow {
+                self.watch.control.give(Order::StopOpening);
+                return false;
+            }
+            if tried_all || stopped || stalled {
+                self.happened.causes = self.diagnose(&now);
+                self.watch.control.give(Order::StopOpening);
+                return now.open() > 0 && !stalled;
+            }
+        }
+    }
+
+    /// Whether connections can carry messages: where more than TCP has to be agreed on, that is done, and a
+    /// server in this process has accepted all.
+    fn all_ready(&self, now: &Tally) -> bool {
+        let options = &self.scenario.options;
+        let server = self.sides.server.as_ref().map(Side::tally);
+        server.is_none_or(|s| s.open() >= self.asked)
+            && (options.tls_client.is_none() || now.secured >= self.asked)
+            && (options.websocket.is_none() || now.upgraded >= self.asked)
+    }
+
+    /// What kept the run from opening all, as far as can be told while its connections are up.
+    fn diagnose(&self, now: &Tally) -> Vec<Diagnosis> {
+        diagnosis::diagnose(&self.before.evidence(
+            self.scenario,
+            self.plan,
+            now,
+            self.watch.peak,
+            self.watch.guard.stopped_at.as_ref().map(|left| {
+                let whose = match left.bound_by {
+                    BoundBy::Machine => LimitKind::Memory,
+                    BoundBy::Cgroup(_) => LimitKind::CgroupMemory,
+                };
+                (left.bytes, whose)
+            }),
+        ))
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            at: self.watch.clock.elapsed(),
+            clients: self.sides.clients.tally(),
+            server: self.sides.accepted(),
+            cpu: self.watch.meter.cpu(),
+        }
+    }
+
+    /// Takes note of where things stand once opening is over.
+    fn opened(&mut self) -> Opened {
+        let mark = self.mark();
+        let up_at = self.sides.clients.last_up();
+        let kernel_sockets = self.watch.meter.note_kernel();
+        let ends = if self.both_ends_here { 2 } else { 1 };
+        // Without effect where there is traffic already. A moment ahead, so that it reaches all in time.
+        let now = self.watch.clock.now();
+        self.watch.control.start_traffic(now + AHEAD);
+        Opened {
+            mark,
+            begun: self.begun,
+            up_at,
+            kernel_sockets,
+            expected_sockets: kernel_sockets.map(|_| mark.clients.open() * ends),
+        }
+    }
+
+    /// For as long as was asked, unless everything is lost. Returns where things stand then.
+    fn hold(&mut self) -> Result<Mark, Failure> {
+        if self.scenario.options.search.is_some() {
+            return Ok(self.search());
+        }
+        let watch = &self.watch;
+        let hold = Hold::begin(
+            self.scenario,
+            &watch.control,
+            watch.clock,
+            self.profile.take(),
+        );
+        let mut last_open = self.watch.clock.elapsed();
+        loop {
+            let until = hold.end();
+            let (at, now, goes_on) = self.step(Phase::Holding, until, None);
+            if now.open() > 0 || self.asked == 0 {
+                last_open = at;
+            }
+            let lost = at > last_open + self.scenario.connect_timeout + PATIENCE;
+            if !goes_on || until.is_some_and(|u| at >= u) || lost {
+                self.happened.profile_asked = hold.asked();
+                if let Some(trouble) = hold.trouble() {
+                    self.watch.note(&Note::Trouble(trouble.clone()));
+                    self.happened.bad_profile = Some(trouble);
+                }
+                return Ok(self.mark());
+            }
+        }
+    }
+
+    /// Tries rates until the highest is found that keeps latency as asked.
+    fn search(&mut self) -> Mark {
+        let mut search = match Search::new(self.scenario, self.watch.clock.elapsed()) {
+            Some(search) => search,
+            None => return self.mark(),
+        };
+        let mut present = None;
+        while let Some(trial) = search.next() {
+            let clock = self.watch.clock;
+            if present != Some(trial.rate) {
+                present = Some(trial.rate);
+                self.watch.control.steer(Steer::Rate {
+                    from: clock.now() + AHEAD,
+                    rate: trial.rate,
+                    afresh: true,
+                });
+                if !self.wait_until(clock.elapsed() + AHEAD, search.ends()) {
+                    break;
+                }
+            }
+            if !trial.settle.is_zero()
+                && !self.wait_until(clock.elapsed() + trial.settle, search.ends())
+            {
+                break;
+            }
+            let mut gathered = vec![self.gathered()];
+            for n in 1..=trial.slices {
+                let until = gathered[0].at + trial.measure * n / trial.slices;
+                if !self.wait_until(until, search.ends()) {
+                    break;
+                }
+                gathered.push(self.gathered());
+            }
+            if gathered.len() <= trial.slices as usize {
+                break;
+            }
+            let line = search.observe(&trial, &gathered, &self.scenario.options.latency);
+            self.watch.note(&Note::Trial(line));
+        }
+        self.happened.found = Some(search.finish());
+        self.mark()
+    }
+
+    /// Waits until `until`. Returns whether it came to that.
+    fn wait_until(&mut self, until: Duration, ends: Option<Duration>) -> bool {
+        loop {
+            let (at, now, goes_on) = self.step(Phase::Holding, ends, Some(until));
+            if !goes_on || ends.is_some_and(|e| at >= e) || now.open() == 0 {
+                return false;
+            }
+            if at >= until {
+                return true;
+            }
+        }
+    }
+
+    /// What was counted so far, and measured since this was last called.
+    fn gathered(&mut self) -> Gathered {
+        let at = self.watch.clock.elapsed();
+        let clients = self.sides.clients.tally();
+        let accepted = self.sides.accepted();
+        Gathered {
+            at,
+            clients,
+            measured: self.watch.take_trial(at, clients, accepted),
+        }
+    }
+
+    /// Lets what is under way arrive.
+    fn drain(&mut self) {
+        self.watch.control.give(Order::StopTraffic);
+        let options = &self.scenario.options;
+        let closed = self.sides.clients.tally().closed_in_all();
+        if options.limits.lifetime.is_some() || closed > 0 {
+            // Connections come and go, and what new ones say first would go on and on.
+            self.watch.control.give(Order::StopOpening);
+        }
+        // Who reads slowly would have to read on for long.
+        let slow = options.limits.downstream.is_some() && !self.behaviours.looks_for_answers();
+        if !self.behaviours.sends() || slow {
+            return;
+        }
+        // What was under way when a lifetime ended never arrives.
+        let loses = options.limits.lifetime.is_some();
+        let until = self.watch.clock.elapsed() + DRAIN;
+        let mut still = (Duration::ZERO, (0, 0, 0, 0));
+        while !self.watch.stopped() {
+            let at = self.watch.tick(TICK, None);
+            let clients = self.sides.clients.tally();
+            let server = self.sides.accepted();
+            let left = until.saturating_sub(at);
+            self.watch
+                .look(at, Phase::Draining, Some(left), Some(clients), server);
+            let server = server.unwrap_or_default();
+            let moved = (
+                clients.bytes_sent,
+                clients.bytes_received,
+                server.bytes_sent,
+                server.bytes_received,
+            );
+            if moved != still.1 {
+                still = (at, moved);
+            }
+            // With a server of our own we know when all is there; one more look lets late sends show.
+            let arrived = self.sides.server.is_some()
+                && clients.bytes_sent == server.bytes_received
+                && clients.bytes_received == server.bytes_sent;
+            let patience = match (arrived, self.sides.server.is_some()) {
+                (true, _) => TICK * 2,
+                // What is not there yet may still come: a processor can be away for a while.
+                (false, true) if !loses => DRAIN,
+                (false, _) => STILL,
+            };
+            if at >= still.0 + patience || at >= until {
+                return;
+            }
+        }
+    }
+
+    /// Where a protocol has a way to end a connection (WebSocket, TLS), ends them so, as far as peers answer.
+    fn say_farewell(&self) {
+        let options = &self.scenario.options;
+        let says = options.websocket.is_some() || options.tls_client.is_some();
+        if !says {
+            return;
+        }
+        self.watch.control.give(Order::Farewell);
+        let open = || self.sides.clients.tally().open();
+        let mut last = (Instant::now(), open());
+        while last.1 > 0 && last.0.elapsed() < STILL {
+            std::thread::sleep(Duration::from_millis(1));
+            let now = open();
+            if now != last.1 {
+                last = (Instant::now(), now);
+            }
+        }
+    }
+
+    /// Ends all connections and workers, and sums up.
+    fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
+        let over = self.watch.clock.elapsed();
+        self.watch.meter.note_rss();
+        // What happens from here on is our closing: the counts are those of now.
+        let clients = self.sides.clients.tally();
+        let accepted = self.sides.accepted();
+        self.watch.samples.push(held.at, &held.clients);
+        let interrupted = self.watch.stopped();
+        let kernel_counts = self.before.kernel();
+        let secured_at = self.sides.all().map(Side::last_secured).max();
+        let own_server = self.sides.server.is_some();
+        self.watch.closing();
+        self.say_farewell();
+        self.watch.control.give(Order::Close);
+        let Sides {
+            clients: opening,
+            server: own,
+            accepted: accepting,
+        } = self.sides;
+        let counters = opening.counters.clone();
+        opening.join()?;
+        // What was not answered is known only now.
+        let answered = counters.iter().map(|c| c.read()).sum();
+        own.into_iter().chain(accepting).try_for_each(Side::join)?;
+        let (measured, unwritten) = self.watch.finish(over, Some(clients), accepted);
+        self.watch.meter.wait_for_kernel();
+        let closing = self.watch.clock.elapsed() - over;
+        // Some may have come up since the last tick.
+        let peak = self.watch.peak.max(clients.open());
+        Ok(sum_up(Ended {
+            scenario: self.scenario,
+            plan: self.plan,
+            behaviours: self.behaviours,
+            kernel,
+            happened: self.happened,
+            opened,
+            held,
+            clients,
+            accepted,
+            own_server,
+            answered,
+            measured,
+            unwritten,
+            kernel_counts,
+            peak,
+            secured_at: secured_at.unwrap_or_default(),
+            interrupted,
+            started_unix_s: self.watch.meter.started_unix_s(),
+            over,
+            closing,
+            cost: self.watch.meter.cost(peak),
+            samples: self.watch.samples,
+        }))
+    }
+}

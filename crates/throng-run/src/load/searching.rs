@@ -1,0 +1,158 @@
+//! The search for the highest message rate that keeps latency under a bound (`-r @10ms`), trial by trial.
+
+use std::time::Duration;
+use throng_core::human;
+use throng_core::pacing::{Found, Observation, Order, Purpose, RateSearch, Slice, Terms};
+use throng_core::scenario::{LatencyAsked, LoadScenario};
+use throng_core::stats::{Durations, Measured, Tally};
+use throng_core::summary::of_messages;
+use throng_core::units::Rate;
+
+/// The first rate that is tried, in messages a second on each connection …
+const START: f64 = 10.0;
+/// … but of the whole run no more than this many.
+const MOST_TO_START: f64 = 1000.0;
+
+/// What was counted so far at an instant, and measured since the last such.
+pub(crate) struct Gathered {
+    pub at: Duration,
+    pub clients: Tally,
+    pub measured: Measured,
+}
+
+/// A rate that is tried.
+pub(crate) struct Trial {
+    pub rate: Rate,
+    pub settle: Duration,
+    pub measure: Duration,
+    /// In how many slices it is measured.
+    pub slices: u32,
+    purpose: Purpose,
+}
+
+/// A search under way.
+pub(crate) struct Search {
+    search: RateSearch,
+    connections: f64,
+    ends: Option<Duration>,
+}
+
+/// What a search came to.
+pub(crate) struct Searched {
+    pub found: Found,
+    pub terms: Terms,
+}
+
+impl Search {
+    /// The search that `scenario` asks for, from `now` on.
+    pub fn new(scenario: &LoadScenario, now: Duration) -> Option<Search> {
+        let asked = scenario.options.search.as_ref()?;
+        let connections = f64::from(scenario.connections.max(1));
+        let mut terms = Terms::new(asked.under);
+        terms.percentile = asked.percentile;
+        let start = (START * connections).min(MOST_TO_START.max(connections));
+        terms.start = Rate::per_second(start)?;
+        terms.least = Rate::per_second((0.1 * connections).max(1.0))?;
+        if let Some(run) = asked.at_most {
+            terms = terms.within(run);
+        }
+        Some(Search {
+            search: RateSearch::new(terms),
+            connections,
+            ends: asked.at_most.map(|run| now + run),
+        })
+    }
+
+    /// When it has to be over.
+    pub fn ends(&self) -> Option<Duration> {
+        self.ends
+    }
+
+    /// What to try next; `None` when it is done.
+    pub fn next(&self) -> Option<Trial> {
+        match self.search.order() {
+            Order::Run {
+                rate,
+                purpose,
+                settle,
+                measure,
+                slices,
+            } => Some(Trial {
+                rate,
+                settle,
+                measure,
+                slices,
+                purpose,
+            }),
+            Order::Done(_) => None,
+        }
+    }
+
+    /// Takes note of what came of a trial: what was gathered before it, and after each slice. Returns a line
+    /// about it.
+    pub fn observe(
+        &mut self,
+        trial: &Trial,
+        gathered: &[Gathered],
+        asked: &LatencyAsked,
+    ) -> String {
+        let ([before, slices @ ..], Some(after)) = (gathered, gathered.last()) else {
+            return String::new();
+        };
+        let seconds = after.at.saturating_sub(before.at).as_secs_f64().max(1e-9);
+        let counted = after.clients.since(&before.clients);
+        let terms = self.search.terms();
+        let mut latencies = Durations::default();
+        let slices = slices.iter().map(|gathered| {
+            let part = of_messages(asked, &gathered.measured);
+            latencies.merge(part);
+            Slice {
+                samples: part.count(),
+                over: part.longer_than(terms.bound),
+                mean: part.mean().unwrap_or_default(),
+            }
+        });
+        let slices = slices.collect();
+        let latency = latencies.percentile(terms.percentile);
+        self.search.observe(&Observation {
+            asked_per_s: trial.rate.get(),
+            sent_per_s: counted.messages_sent as f64 / seconds,
+            answered_per_s: counted.messages_received as f64 / seconds,
+            latency,
+            samples: latencies.count(),
+            slices,
+        });
+        let what = match trial.purpose {
+            Purpose::Trial => "trying",
+            Purpose::Drain => "recovering at",
+        };
+        let each = match self.connections > 1.0 {
+            true => format!(
+                " ({} on each connection)",
+                human::rate(trial.rate.get() / self.connections)
+            ),
+            false => String::new(),
+        };
+        let latency = match latency {
+            Some(latency) => format!(
+                "p{} {}",
+                self.search.terms().percentile,
+                human::duration(latency)
+            ),
+            None => "no answer".into(),
+        };
+        format!("{what} {}{each}: {latency}", human::rate(trial.rate.get()))
+    }
+
+    /// What it came to, also if it was not done.
+    pub fn finish(self) -> Searched {
+        let found = match self.search.order() {
+            Order::Done(found) => found,
+            Order::Run { .. } => self.search.so_far(),
+        };
+        Searched {
+            found,
+            terms: self.search.terms().clone(),
+        }
+    }
+}

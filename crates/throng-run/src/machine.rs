@@ -1,0 +1,70 @@
+//! This machine, as the plan wants it.
+
+use crate::Failure;
+use throng_core::host::{Host, Uring};
+use throng_core::scenario::LoadScenario;
+use throng_host::kernel::Kernel;
+use throng_host::memory::MemoryBounds;
+use throng_host::survey::{Processes, Wanted, survey};
+
+/// This machine, as read when the run begins.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// What it allows.
+    pub host: Host,
+    /// Its kernel and cores.
+    pub kernel: Kernel,
+    /// What bounds its memory: the machine, and the cgroups that this process is in.
+    pub memory: MemoryBounds,
+}
+
+impl Machine {
+    /// The machine that `scenario` is to run on, with the listeners among its targets.
+    ///
+    /// # Errors
+    /// The kernel does not say how much memory is available, or which release it is.
+    pub fn for_load(scenario: &LoadScenario) -> Result<Machine, Failure> {
+        Machine::read(&Wanted {
+            targets: scenario.targets.clone(),
+            processes: Processes::OfTargets,
+            skip_self: true,
+            tracking: true,
+        })
+    }
+
+    /// The machine that a server is to run on.
+    ///
+    /// # Errors
+    /// Those of [`Machine::for_load`].
+    pub fn for_serve() -> Result<Machine, Failure> {
+        Machine::read(&Wanted {
+            tracking: true,
+            ..Wanted::default()
+        })
+    }
+
+    fn read(wanted: &Wanted) -> Result<Machine, Failure> {
+        let fault = |e: std::io::Error| Failure::fault(e.to_string());
+        let memory = MemoryBounds::locate();
+        // Without these nothing can be planned, and no run can be bounded.
+        memory.available().map_err(fault)?;
+        let kernel = Kernel::read().map_err(fault)?;
+        Ok(Machine {
+            host: host(wanted),
+            kernel,
+            memory,
+        })
+    }
+}
+
+/// What this machine allows, io_uring included.
+pub fn host(wanted: &Wanted) -> Host {
+    let uring = throng_engine::probe();
+    Host {
+        uring: Uring {
+            unusable: uring.unusable,
+            binds: uring.binds,
+        },
+        ..survey(wanted)
+    }
+}

@@ -1,0 +1,121 @@
+//! What a run costs: memory and processor time of this process, sockets and slab memory of the kernel.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use throng_core::summary::Cost;
+use throng_host::memory::{MemInfo, rss_bytes};
+use throng_host::sockets::SockStat;
+use throng_host::usage::CpuUsage;
+
+/// Memory per connection is reported from this many connections on; under it a page more or less decides.
+const ENOUGH_TO_DIVIDE: u64 = 1000;
+/// How often the kernel's sockets are counted while they are closed.
+const RECOUNT_EVERY: Duration = Duration::from_millis(20);
+
+/// What the process and the machine had used when the run began, and at its height.
+pub(crate) struct Meter {
+    cpu: CpuUsage,
+    rss: u64,
+    slab: Option<u64>,
+    sockets: Option<SockStat>,
+    peak_rss: u64,
+    peak_slab: Option<u64>,
+    started_unix_s: f64,
+}
+
+impl Meter {
+    pub fn start() -> Meter {
+        let rss = rss_bytes().unwrap_or(0);
+        Meter {
+            cpu: CpuUsage::read().unwrap_or_default(),
+            rss,
+            slab: slab(),
+            sockets: None,
+            peak_rss: rss,
+            peak_slab: None,
+            started_unix_s: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |d| d.as_secs_f64()),
+        }
+    }
+
+    pub fn started_unix_s(&self) -> f64 {
+        self.started_unix_s
+    }
+
+    /// Processor time so far.
+    pub fn cpu(&self) -> Duration {
+        let used = CpuUsage::read().unwrap_or_default().since(&self.cpu);
+        used.user + used.system
+    }
+
+    /// Takes note of the user memory there is now.
+    pub fn note_rss(&mut self) {
+        self.peak_rss = self.peak_rss.max(rss_bytes().unwrap_or(0));
+    }
+
+    /// Takes note of the kernel's slab memory, as just read.
+    pub fn note_slab(&mut self, bytes: Option<u64>) {
+        self.peak_slab = bytes;
+    }
+
+    /// Takes note of the sockets there are before the first connection (listeners included).
+    pub fn note_sockets_before(&mut self) {
+        self.sockets = SockStat::read().ok();
+    }
+
+    /// Takes note of the memory while the connections are up, also the kernel's. Returns how many more TCP
+    /// sockets are in use in this network namespace than when the run began.
+    pub fn note_kernel(&mut self) -> Option<u64> {
+        self.note_rss();
+        self.peak_slab = slab();
+        let now = SockStat::read().ok()?;
+        let before = self.sockets.as_ref()?;
+        let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
+        Some(all(&now).saturating_sub(all(before)))
+    }
+
+    /// Waits until the kernel has closed our sockets: it does so in the background, and a run that
+    /// begins before that finds memory and ports still taken. Gives up when it gets no further, as
+    /// when a peer does not answer our FINs.
+    pub fn wait_for_kernel(&self) {
+        let Some(before) = &self.sockets else { return };
+        let in_use = || SockStat::read().map_or(0, |s| s.tcp_inuse + s.tcp6_inuse);
+        let goal = before.tcp_inuse + before.tcp6_inuse;
+        let mut least = u64::MAX;
+        let mut progress = Instant::now();
+        while progress.elapsed() < Duration::from_secs(1) {
+            let now = in_use();
+            if now <= goal {
+                return;
+            }
+            if now < least {
+                (least, progress) = (now, Instant::now());
+            }
+            std::thread::sleep(RECOUNT_EVERY);
+        }
+    }
+
+    /// What the run took, for `connections` at its height.
+    pub fn cost(&self, connections: u64) -> Cost {
+        let cpu = CpuUsage::read().unwrap_or_default().since(&self.cpu);
+        let user_bytes = self.peak_rss.saturating_sub(self.rss);
+        let each = |bytes: u64| {
+            (connections >= ENOUGH_TO_DIVIDE).then(|| bytes as f64 / connections as f64)
+        };
+        let kernel = self
+            .peak_slab
+            .zip(self.slab)
+            .map(|(at_peak, before)| at_peak.saturating_sub(before));
+        Cost {
+            user_bytes,
+            user_bytes_per_connection: each(user_bytes),
+            kernel_bytes_per_connection: kernel.and_then(each),
+            cpu_user_s: cpu.user.as_secs_f64(),
+            cpu_system_s: cpu.system.as_secs_f64(),
+        }
+    }
+}
+
+fn slab() -> Option<u64> {
+    MemInfo::read().ok()?.slab_bytes
+}

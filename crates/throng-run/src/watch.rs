@@ -1,0 +1,194 @@
+//! A run as it is conducted: its clock, its orders to the workers, its observers, its samples, its meter and its
+//! memory guard.
+
+use crate::attached::{Audience, View};
+use crate::memory_guard::MemoryGuard;
+use crate::meter::Meter;
+use crate::stop::{Stop, Wakes};
+use std::sync::Arc;
+use std::time::Duration;
+use throng_core::observer::{Note, Observer};
+use throng_core::plan::Shortfall;
+use throng_core::stats::{Measured, Tally};
+use throng_core::summary::{Phase, Samples};
+use throng_engine::{Clock, Control, Order, Outlet};
+use throng_host::memory::{MemInfo, MemoryBounds};
+
+/// How often a run is looked at whose counts decide how it goes on. Bounds how late a phase ends.
+pub(crate) const TICK: Duration = Duration::from_millis(20);
+/// The same for one that goes on until an instant that is known, or somebody stops it, which wakes us: each look
+/// takes a worker's processor away for a moment.
+pub(crate) const AT_REST: Duration = Duration::from_millis(500);
+/// How often a sample is taken for the summary.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// No sleep is shorter.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(100);
+
+/// See the module.
+pub(crate) struct Watch<'a> {
+    pub clock: Clock,
+    pub control: Arc<Control>,
+    pub samples: Samples,
+    pub meter: Meter,
+    pub guard: MemoryGuard,
+    pub peak: u64,
+    audience: Audience<'a>,
+    /// Connections asked for, if a number was.
+    asked: Option<u64>,
+    stop: &'a Stop,
+    next_sample: Duration,
+    _wakes: Wakes<'a>,
+}
+
+impl<'a> Watch<'a> {
+    /// The watch of a run that keeps `reserve` bytes of memory free. Its clock starts now.
+    pub fn new<'o: 'a>(
+        observers: &'a mut [Box<dyn Observer + 'o>],
+        stop: &'a Stop,
+        memory: MemoryBounds,
+        reserve: u64,
+        asked: Option<u64>,
+    ) -> Watch<'a> {
+        Watch {
+            meter: Meter::start(),
+            clock: Clock::start(),
+            control: Control::new(),
+            samples: Samples::default(),
+            guard: MemoryGuard::new(memory, reserve),
+            peak: 0,
+            audience: Audience::new(observers),
+            asked,
+            _wakes: stop.wakes(),
+            stop,
+            next_sample: SAMPLE_EVERY,
+        }
+    }
+
+    /// When the clock was started: microseconds since 1970.
+    pub fn started_unix_us(&self) -> u64 {
+        (self.meter.started_unix_s() * 1e6) as u64
+    }
+
+    /// Whether somebody asked the run to end.
+    pub fn stopped(&self) -> bool {
+        self.stop.is_requested()
+    }
+
+    /// Tells the observers.
+    pub fn note(&mut self, note: &Note) {
+        self.audience.note(note);
+    }
+
+    /// Tells the observers what may not work, before anything is opened.
+    pub fn warn(&mut self, all: &[Shortfall]) {
+        for short in all {
+            self.note(&Note::Warning(short.clone()));
+        }
+    }
+
+    /// Collects what workers leave in `outlets`.
+    pub fn follow(&mut self, outlets: &[Arc<Outlet>]) {
+        self.audience.follow(outlets);
+    }
+
+    /// Keeps what is collected for [`take_trial`](Watch::take_trial).
+    pub fn keep_trials(&mut self) {
+        self.audience.keep_trials();
+    }
+
+    /// What was measured since this was last called.
+    pub fn take_trial(&mut self, at: Duration, opened: Tally, accepted: Option<Tally>) -> Measured {
+        let view = self.view(at, Phase::Holding, None, Some(opened), accepted);
+        self.audience.take_trial(&view, &self.control)
+    }
+
+    /// Sleeps for `most`, unless `until` or an interval's end is nearer or the run is stopped. Returns the time.
+    pub fn tick(&self, most: Duration, until: Option<Duration>) -> Duration {
+        let next = self
+            .guard
+            .due()
+            .min(self.audience.due())
+            .min(self.next_sample)
+            .min(until.unwrap_or(Duration::MAX));
+        let left = next.saturating_sub(self.clock.elapsed()).min(most);
+        std::thread::park_timeout(left.max(SHORTEST_SLEEP));
+        self.clock.elapsed()
+    }
+
+    /// Takes note of the counts at `at`, looks after memory, and gives observers the intervals that are over.
+    pub fn look(
+        &mut self,
+        at: Duration,
+        phase: Phase,
+        left: Option<Duration>,
+        opened: Option<Tally>,
+        accepted: Option<Tally>,
+    ) {
+        let now = opened.or(accepted).unwrap_or_default();
+        self.peak = self.peak.max(now.open());
+        if at >= self.guard.due() {
+            self.look_after_memory(at, now.open());
+        }
+        if at >= self.next_sample {
+            self.next_sample = at + SAMPLE_EVERY;
+            self.samples.push(at, &now);
+        }
+        if at >= self.audience.due() {
+            let view = self.view(at, phase, left, opened, accepted);
+            self.audience.look(&view, &self.control);
+        }
+    }
+
+    fn look_after_memory(&mut self, at: Duration, open: u64) {
+        self.meter.note_rss();
+        let machine = MemInfo::read().ok();
+        if let Some(machine) = &machine
+            && open > 0
+            && open == self.peak
+        {
+            self.meter.note_slab(machine.slab_bytes);
+        }
+        if self.guard.look(at, machine.as_ref(), open) {
+            self.control.give(Order::StopOpening);
+            let left = self.guard.stopped_at.as_ref().map_or(0, |a| a.bytes);
+            self.note(&Note::MemoryLow { left });
+        }
+    }
+
+    /// Tells the observers that connections are about to be closed.
+    pub fn closing(&mut self) {
+        self.audience.closing();
+    }
+
+    /// Ends the observers' last intervals, with the counts of `at`, once all workers have ended. Returns all that
+    /// was measured, and what observers could not report.
+    pub fn finish(
+        &mut self,
+        at: Duration,
+        opened: Option<Tally>,
+        accepted: Option<Tally>,
+    ) -> (Measured, Option<String>) {
+        let view = self.view(at, Phase::Closing, None, opened, accepted);
+        let audience = std::mem::replace(&mut self.audience, Audience::new(&mut []));
+        audience.finish(&view)
+    }
+
+    fn view(
+        &self,
+        at: Duration,
+        phase: Phase,
+        left: Option<Duration>,
+        opened: Option<Tally>,
+        accepted: Option<Tally>,
+    ) -> View {
+        View {
+            at,
+            phase,
+            asked: self.asked,
+            peak: self.peak,
+            left,
+            opened,
+            accepted,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! `throng completions`: completion scripts, from the definitions of the options.
+
+use crate::Failure;
+use crate::cli::Cli;
+use clap::CommandFactory;
+
+/// Print a completion script for a shell
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  throng completions bash > /etc/bash_completion.d/throng")]
+pub(crate) struct Args {
+    /// The shell
+    shell: clap_complete::Shell,
+}
+
+/// Prints it.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "throng", &mut script);
+    crate::output::to_stdout(&script)?;
+    Ok(0)
+}

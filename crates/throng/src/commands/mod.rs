@@ -1,0 +1,34 @@
+//! The subcommands. Each is a folder with its arguments (`Args`, whose doc comment is its line in the help) and a
+//! thin body (`run`): parse, call, print. It is registered by its line below.
+
+use crate::Failure;
+
+macro_rules! commands {
+    ($($name:ident: $module:ident,)*) => {
+        $(pub(crate) mod $module;)*
+
+        /// A subcommand with its arguments.
+        #[derive(clap::Subcommand)]
+        pub(crate) enum Command {
+            $(#[allow(missing_docs)] $name(Box<$module::Args>),)*
+        }
+
+        impl Command {
+            /// Carries it out. Returns the exit code.
+            pub fn run(&self) -> Result<u8, Failure> {
+                match self {
+                    $(Command::$name(args) => $module::run(args),)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    Load: load,
+    Serve: serve,
+    Plan: plan,
+    Tune: tune,
+    Completions: completions,
+    Man: man,
+}

@@ -1,0 +1,126 @@
+//! `throng plan`: what this machine can hold, and what N connections need.
+
+mod args;
+
+pub(crate) use args::Args;
+
+use crate::Failure;
+use crate::ask::target::resolve;
+use crate::cli::DocumentForm;
+use crate::output;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use throng_core::capacity::{Question, Role, capacity};
+use throng_core::host::Host;
+use throng_host::survey::{Processes, Wanted};
+use throng_report::{colour, file, json, plan};
+
+/// Makes and prints it. Returns the exit code.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    if let Some(path) = &args.output_file {
+        file::can_write(path).map_err(|e| Failure::usage(e.to_string()))?;
+    }
+    let question = question(args)?;
+    let host = match &args.host {
+        Some(path) => read_host(path)?,
+        None => throng_run::host(&Wanted {
+            targets: question.targets.clone(),
+            processes: if args.survey {
+                Processes::All
+            } else {
+                Processes::OfTargets
+            },
+            skip_self: true,
+            tracking: true,
+        }),
+    };
+    let mut bytes = Vec::new();
+    let to_people = args.output == DocumentForm::Text;
+    if args.survey {
+        json::write_json(&host, &mut bytes).map_err(cannot_draw)?;
+        write(args, &bytes)?;
+        return Ok(0);
+    }
+    let capacity = capacity(&question, &host);
+    if to_people {
+        let colour = args.output_file.is_none() && colour::wanted(&io::stdout());
+        plan::write_text(&capacity, args.host.is_none(), &mut bytes, colour)
+            .map_err(cannot_draw)?;
+    } else {
+        json::write_json(&capacity, &mut bytes).map_err(cannot_draw)?;
+    }
+    write(args, &bytes)?;
+    Ok(u8::from(capacity.fits == Some(false)))
+}
+
+fn cannot_draw(e: io::Error) -> Failure {
+    Failure::fault(format!("can't draw the plan: {e}"))
+}
+
+fn write(args: &Args, bytes: &[u8]) -> Result<(), Failure> {
+    match &args.output_file {
+        Some(path) => file::write_whole(path, bytes).map_err(|e| Failure::fault(e.to_string())),
+        None => output::to_stdout(bytes),
+    }
+}
+
+fn question(args: &Args) -> Result<Question, Failure> {
+    let targets: Vec<SocketAddr> = args
+        .target
+        .iter()
+        .map(|t| resolve(t))
+        .collect::<Result<_, _>>()?;
+    let role = match (args.role, targets.is_empty()) {
+        (Some(role), _) => role.into(),
+        (None, true) if args.proxies.is_none() => Role::Both,
+        (None, _) => Role::Client,
+    };
+    let sources: Vec<_> = args
+        .source_ip
+        .iter()
+        .flat_map(|s| s.0.iter().copied())
+        .collect();
+    let lacks_source = |t: &&SocketAddr| !sources.iter().any(|ip| ip.is_ipv4() == t.is_ipv4());
+    if let Some(target) = targets
+        .iter()
+        .find(lacks_source)
+        .filter(|_| !sources.is_empty())
+    {
+        return Err(Failure::usage(format!(
+            "no --source-ip is of the family of target {target}: give a source address of each target's family"
+        )));
+    }
+    if args.resume && role == Role::Server {
+        return Err(Failure::usage(
+            "--resume is what clients do: with --role server there are none here",
+        ));
+    }
+    Ok(Question {
+        connections: args.connections,
+        targets,
+        sources,
+        engine: args.engine.into(),
+        workers: args.workers,
+        message_bytes: args.message_size,
+        message_rate: args.message_rate,
+        connect_rate: args.connect_rate,
+        per_client: args.per_client,
+        proxies: args.proxies,
+        tls: args.tls,
+        resume: args.resume,
+        ..Question::of(role)
+    })
+}
+
+/// A survey of another machine.
+fn read_host(path: &Path) -> Result<Host, Failure> {
+    let wrong = |why: String| {
+        Failure::usage(format!(
+            "--host {}: {why}; make it there with: throng plan --survey > host.json",
+            path.display()
+        ))
+    };
+    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    json::read_host(&bytes).map_err(wrong)
+}

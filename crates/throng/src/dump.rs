@@ -1,0 +1,117 @@
+//! Traffic printed as it goes (`--dump-all`, `--dump-one`): a line on stderr for each read and write.
+
+use crate::Failure;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use throng_core::behaviour::Tap;
+use throng_core::scenario::{Dump, Whose};
+use throng_report::dump::{self, Way};
+use throng_run::Taps;
+
+/// Lines that may wait to be printed. A worker that is further ahead waits: who dumps wants all of it.
+const WAITING: usize = 4096;
+/// No connection.
+const NOBODY: u64 = u64::MAX;
+
+/// Prints the traffic of a run.
+#[derive(Clone)]
+pub(crate) struct Dumping {
+    asked: Dump,
+    lines: SyncSender<Vec<u8>>,
+    /// The one connection whose traffic is printed, if only one's is.
+    one: Arc<AtomicU64>,
+}
+
+impl Dumping {
+    /// Prints what `asked` says, if anything, in a thread of its own.
+    pub fn start(asked: Dump) -> Result<Option<Dumping>, Failure> {
+        if asked.is_off() {
+            return Ok(None);
+        }
+        let (lines, printed) = sync_channel::<Vec<u8>>(WAITING);
+        thread::Builder::new()
+            .name("dump".into())
+            .spawn(move || {
+                for line in printed {
+                    // A reader that has gone ends nothing but the dump.
+                    if io::stderr().write_all(&line).is_err() {
+                        return;
+                    }
+                }
+            })
+            .map_err(|e| Failure::fault(format!("can't start a thread to print traffic: {e}")))?;
+        Ok(Some(Dumping {
+            asked,
+            lines,
+            one: Arc::new(AtomicU64::new(NOBODY)),
+        }))
+    }
+}
+
+impl Taps for Dumping {
+    /// Connections that are accepted have odd numbers, those that are opened even ones.
+    fn tap(&self, worker: u32, workers: u32, accepted: bool) -> Box<dyn Tap> {
+        Box::new(WorkerTap {
+            dumping: self.clone(),
+            worker: worker.into(),
+            workers: workers.into(),
+            accepted,
+        })
+    }
+}
+
+struct WorkerTap {
+    dumping: Dumping,
+    worker: u64,
+    workers: u64,
+    accepted: bool,
+}
+
+impl WorkerTap {
+    /// A number that no other connection of the run has.
+    fn number(&self, id: u32) -> u64 {
+        match self.accepted {
+            // Numbers of accepted connections are each worker's own.
+            true => (u64::from(id) * self.workers + self.worker) * 2 + 1,
+            false => u64::from(id) * 2,
+        }
+    }
+
+    fn print(&self, whose: Whose, way: Way, id: u32, bytes: &[u8]) {
+        let number = self.number(id);
+        let wanted = match whose {
+            Whose::None => false,
+            Whose::All => true,
+            Whose::One => {
+                let one = &self.dumping.one;
+                let taken = one.compare_exchange(NOBODY, number, Relaxed, Relaxed);
+                taken.is_ok() || taken == Err(number)
+            }
+        };
+        if wanted && !bytes.is_empty() {
+            let mut line = Vec::new();
+            dump::line(way, number, bytes, &mut line);
+            // Nobody prints any more: the traffic goes on.
+            let _ = self.dumping.lines.send(line);
+        }
+    }
+}
+
+impl Tap for WorkerTap {
+    fn received(&mut self, id: u32, bytes: &[u8]) {
+        self.print(self.dumping.asked.received, Way::Received, id, bytes);
+    }
+
+    fn sent(&mut self, id: u32, bytes: &[u8]) {
+        self.print(self.dumping.asked.sent, Way::Sent, id, bytes);
+    }
+
+    fn closed(&mut self, id: u32) {
+        let number = self.number(id);
+        let one = &self.dumping.one;
+        let _ = one.compare_exchange(number, NOBODY, Relaxed, Relaxed);
+    }
+}

@@ -1,0 +1,90 @@
+//! Metrics for StatsD (`--statsd`).
+
+use super::{Asked, Telling};
+use crate::Failure;
+use std::time::Duration;
+use throng_core::observer::{Interval, Observer, Trouble};
+use throng_core::scenario::LatencyAsked;
+use throng_core::stats::Measured;
+use throng_core::summary::latencies;
+use throng_report::statsd::{Statsd, StatsdTick};
+
+/// How often metrics are sent.
+const EVERY: Duration = Duration::from_secs(1);
+
+struct Metrics {
+    to: Statsd,
+    asked: LatencyAsked,
+    /// How long a window of latencies is, if they are not those since the beginning.
+    window: Option<Duration>,
+    /// When the present window began.
+    began: Duration,
+    /// What was measured in it.
+    measured: Measured,
+}
+
+pub(super) fn open(telling: &Telling) -> Asked {
+    let Some(asked) = &telling.options.statsd else {
+        return Ok(None);
+    };
+    let mut to = Statsd::open(&asked.host, asked.port, &asked.namespace).map_err(|e| {
+        Failure::usage(format!(
+            "--statsd-host {} --statsd-port {}: {e}",
+            asked.host, asked.port
+        ))
+    })?;
+    to.send(&StatsdTick::default());
+    Ok(Some(Box::new(Metrics {
+        to,
+        asked: telling.options.latency.clone(),
+        window: asked.latency_window,
+        began: Duration::ZERO,
+        measured: Measured::default(),
+    })))
+}
+
+impl Observer for Metrics {
+    fn due(&self, _from: Duration) -> Duration {
+        Duration::MAX
+    }
+
+    /// After a second, or where the window ends.
+    fn collects(&self, from: Duration) -> Option<Duration> {
+        let second = from + EVERY;
+        Some(self.window.map_or(second, |w| second.min(self.began + w)))
+    }
+
+    fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
+        let counts = |c: &throng_core::observer::Counts| (c.recent, c.now);
+        let (opened, accepted) = (
+            interval.opened.as_ref().map(counts),
+            interval.accepted.as_ref().map(counts),
+        );
+        let mut tick = StatsdTick::of(
+            interval.length(),
+            opened.as_ref().map(|(recent, now)| (recent, now)),
+            accepted.as_ref().map(|(recent, now)| (recent, now)),
+        );
+        if let Some(measured) = interval.measured {
+            self.measured.merge(measured.clone());
+            self.measured.samples.clear();
+        }
+        tick.latencies = match self.window {
+            None => latencies(&self.asked, &self.measured),
+            Some(window) if interval.to >= self.began + window => {
+                self.began = interval.to;
+                latencies(&self.asked, &std::mem::take(&mut self.measured))
+            }
+            Some(_) => Vec::new(),
+        };
+        self.to
+            .send(&tick)
+            .map_or(Ok(()), |line| Err(Trouble(line)))
+    }
+
+    /// All zeros, so that graphs come down.
+    fn finish(&mut self) -> Result<(), Trouble> {
+        self.to.send(&StatsdTick::default());
+        Ok(())
+    }
+}

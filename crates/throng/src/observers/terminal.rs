@@ -1,0 +1,116 @@
+//! The live view, and what is said in between.
+
+use super::{Asked, Telling};
+use crate::voice::{Saying, Voice};
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::time::Duration;
+use throng_core::observer::{Interval, Note, Observer, Trouble};
+use throng_core::scenario::LatencyAsked;
+use throng_core::stats::Tally;
+use throng_core::summary::{Phase, Snapshot, of_messages};
+use throng_report::live::{Live, LiveStyle};
+
+/// Rates are those of the last second, however often they are shown.
+const RECENT: Duration = Duration::from_secs(1);
+/// From this verbosity on all that was asked is shown.
+const ALL_THAT_WAS_ASKED: u8 = 3;
+
+struct Terminal {
+    live: Live,
+    every: Duration,
+    voice: &'static dyn Voice,
+    verbosity: u8,
+    quiet: bool,
+    asked: String,
+    latency: LatencyAsked,
+    /// When the live view was drawn in the last second, and the counts then.
+    shown: VecDeque<(Duration, Tally)>,
+    /// Median and 99th percentile of message latency in the last interval.
+    latest: Option<(Duration, Duration)>,
+}
+
+pub(super) fn open(telling: &Telling) -> Asked {
+    let verbosity = telling.options.verbosity;
+    let quiet = telling.quiet || verbosity == 0;
+    let style = LiveStyle::detect(quiet || !telling.voice.shows_progress());
+    Ok(Some(Box::new(Terminal {
+        live: Live::new(style),
+        every: style.every(),
+        voice: telling.voice,
+        verbosity,
+        quiet,
+        asked: telling.asked.clone(),
+        latency: telling.options.latency.clone(),
+        shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
+        latest: None,
+    })))
+}
+
+impl Observer for Terminal {
+    fn due(&self, from: Duration) -> Duration {
+        from + self.every
+    }
+
+    fn collects(&self, from: Duration) -> Option<Duration> {
+        self.latency.message.is_some().then_some(from + RECENT)
+    }
+
+    fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
+        if let Some(measured) = interval.measured {
+            let messages = of_messages(&self.latency, measured);
+            self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
+        }
+        if interval.phase == Phase::Closing {
+            return Ok(());
+        }
+        let (at, now) = (interval.to, interval.subject().now);
+        while self
+            .shown
+            .get(1)
+            .is_some_and(|(then, _)| *then + RECENT <= at)
+        {
+            self.shown.pop_front();
+        }
+        let (then, before) = self.shown.front().copied().unwrap_or_default();
+        self.live.update(&Snapshot {
+            elapsed: at,
+            phase: interval.phase,
+            asked: interval.asked,
+            peak: interval.peak,
+            now,
+            recent: now.since(&before),
+            interval: at.saturating_sub(then),
+            latency: self.latest,
+            server: interval
+                .opened
+                .and(interval.accepted)
+                .map(|counts| counts.now),
+            left: interval.left,
+        });
+        self.shown.push_back((at, now));
+        Ok(())
+    }
+
+    fn note(&mut self, note: &Note) {
+        if self.quiet && matches!(note, Note::Listening(_) | Note::Serving(_)) {
+            return;
+        }
+        match self.voice.note(note, self.verbosity) {
+            None => {}
+            Some(Saying::Stderr(text)) => self.live.note(&text),
+            Some(Saying::Stdout(line)) => {
+                // Whoever follows the run sees it when it is so; who has closed stdout does not want to.
+                let mut out = io::stdout().lock();
+                let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+            }
+        }
+        if matches!(note, Note::Planned(_)) && self.verbosity >= ALL_THAT_WAS_ASKED {
+            self.live.note(&format!("throng: {}", self.asked));
+        }
+    }
+
+    fn closing(&mut self) {
+        self.live.clear();
+    }
+}

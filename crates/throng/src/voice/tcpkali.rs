@@ -1,0 +1,92 @@
+//! tcpkali's voice: its lines before, during and after a run, and its exit codes.
+
+use super::throng::Throng;
+use super::{Saying, Voice};
+use crate::Failure;
+use crate::cli::Common;
+use crate::output;
+use std::io::{self, IsTerminal, Write};
+use throng_core::observer::Note;
+use throng_core::pacing::Ending;
+use throng_core::scenario::LoadScenario;
+use throng_core::summary::Summary;
+use throng_host::interface;
+use throng_report::tcpkali::{self, Start, Way};
+
+pub(super) struct Tcpkali;
+
+impl Voice for Tcpkali {
+    /// Where connections go, where they come from and where they are accepted.
+    fn start(&self, scenario: &LoadScenario) {
+        let way = |to: &std::net::SocketAddr| {
+            let from = interface::towards(*to)?;
+            Some(Way {
+                to: *to,
+                interface: from.name,
+                addresses: from.addresses,
+            })
+        };
+        let listening = scenario.options.listening.as_ref();
+        let start = Start {
+            destinations: scenario.targets.clone(),
+            sources: scenario.sources.clone(),
+            ways: scenario.targets.iter().filter_map(way).collect(),
+            listening: listening.map(|l| l.at.clone()).unwrap_or_default(),
+        };
+        // Whoever has closed stdout does not want to know.
+        let _ = tcpkali::write_start(&start, &mut io::stdout().lock());
+    }
+
+    fn shows_progress(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
+    fn note(&self, note: &Note, verbosity: u8) -> Option<Saying> {
+        match note {
+            // Told at the start.
+            Note::Listening(_) => None,
+            Note::SmallBuffer { option, .. } => Some(Saying::Stderr(tcpkali::no_effect(option))),
+            Note::Ramped { asked, all, limit } => Some(match all {
+                true => Saying::Stdout(tcpkali::ramped_up(*asked)),
+                false => Saying::Stderr(tcpkali::not_ramped_up(*asked, *limit)),
+            }),
+            _ => Throng.note(note, verbosity),
+        }
+    }
+
+    fn finish(
+        &self,
+        summary: &Summary,
+        scenario: &LoadScenario,
+        common: &Common,
+    ) -> Result<u8, Failure> {
+        if let (Some(1..), Some(text)) = (summary.stops_seen, &scenario.options.limits.stop_at) {
+            let line = tcpkali::stopped(text);
+            let _ = writeln!(io::stdout().lock(), "{line}");
+        }
+        if has_result(summary) {
+            output::summary(summary, common)?;
+        }
+        if let Some(line) = no_best_rate(summary, scenario) {
+            eprintln!("{line}");
+        }
+        Ok(tcpkali::exit_code(summary))
+    }
+}
+
+/// Whether there is a result: none if connections did not come up in time.
+fn has_result(summary: &Summary) -> bool {
+    let asked = summary.connections.asked.unwrap_or(0);
+    summary.interrupted || summary.connections.peak >= asked
+}
+
+/// What a search that has found nothing says instead of the rate, on stderr as tcpkali does.
+fn no_best_rate(summary: &Summary, scenario: &LoadScenario) -> Option<String> {
+    let search = summary.search.as_ref()?;
+    if search.is_settled() || summary.interrupted {
+        return None;
+    }
+    let at_most = scenario.options.search.as_ref().and_then(|s| s.at_most);
+    let limit = at_most.filter(|_| search.ending == Ending::Unfinished);
+    Some(tcpkali::no_best_rate(&search.under, limit))
+}

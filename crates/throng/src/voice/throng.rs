@@ -1,0 +1,41 @@
+//! throng's own voice.
+
+use super::{Saying, Voice};
+use crate::Failure;
+use crate::cli::Common;
+use crate::output;
+use throng_core::observer::Note;
+use throng_core::scenario::LoadScenario;
+use throng_core::summary::Summary;
+
+/// From this verbosity on it is said how a run will be carried out.
+const DETAILS: u8 = 2;
+
+pub(super) struct Throng;
+
+impl Voice for Throng {
+    fn shows_progress(&self) -> bool {
+        true
+    }
+
+    fn note(&self, note: &Note, verbosity: u8) -> Option<Saying> {
+        let said = match note {
+            // The live view shows it.
+            Note::Ramped { .. } => return None,
+            Note::Planned(_) if verbosity < DETAILS => return None,
+            said => said.to_string(),
+        };
+        let lines: Vec<String> = said.lines().map(|line| format!("throng: {line}")).collect();
+        Some(Saying::Stderr(lines.join("\n")))
+    }
+
+    fn finish(
+        &self,
+        summary: &Summary,
+        _scenario: &LoadScenario,
+        common: &Common,
+    ) -> Result<u8, Failure> {
+        output::summary(summary, common)?;
+        Ok(summary.exit_code())
+    }
+}
