@@ -26,7 +26,6 @@ pub mod stats;
 pub mod summary;
 pub mod target;
 pub mod time;
-pub mod tls_failure;
 pub mod tune;
 pub mod units;
 pub mod wheel;

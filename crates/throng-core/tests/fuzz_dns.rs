@@ -4,7 +4,7 @@ mod fuzzing;
 
 use fuzzing::fuzz;
 use throng_core::payload::Dice;
-use throng_core::protocol::dns::{Answer, Answers, NotDns, Query};
+use throng_core::protocol::dns::{Answer, Answers, NotDns, Query, Rcode};
 
 /// The same as [`Answers`], of a stream that is there as a whole.
 fn at_once(mut stream: &[u8]) -> (Vec<Answer>, Option<NotDns>) {
@@ -22,7 +22,7 @@ fn at_once(mut stream: &[u8]) -> (Vec<Answer>, Option<NotDns>) {
         };
         all.push(Answer {
             id: u16::from_be_bytes([message[0], message[1]]),
-            rcode: message[3] & 15,
+            rcode: Rcode::from_bits(message[3]),
             truncated: message[2] & 2 != 0,
             bytes,
         });

@@ -150,14 +150,17 @@ fn serve<'a>(mode: WsMode, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
     }
     server.closed(&mut conn, Closed::ByPeer, &at);
     let tally = counters.read();
-    assert!(tally.violations_in_all() <= 1 && (tally.violations_in_all() == 0 || closed));
+    assert!(
+        tally.websocket.violations_in_all() <= 1
+            && (tally.websocket.violations_in_all() == 0 || closed)
+    );
     let Some(head) = sent.windows(4).position(|w| w == b"\r\n\r\n") else {
-        assert!(sent.is_empty() && tally.upgraded == 0);
+        assert!(sent.is_empty() && tally.websocket.upgraded == 0);
         return Seen::default();
     };
     // What it says is right: a client that checks everything understands it, and its last word is Close.
     let mut said = Vec::new();
-    if tally.upgraded == 1 {
+    if tally.websocket.upgraded == 1 {
         let (mut decoder, mut partials) = (Decoder::default(), Partials::default());
         let mut input = &sent[head + 4..];
         while let Some(event) = decoder

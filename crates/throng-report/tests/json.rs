@@ -5,10 +5,10 @@ mod samples;
 use serde::Serialize;
 use serde_json::Value;
 use throng_core::pacing::{Ending, Limit};
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::FailCause;
 use throng_core::summary::{LatencyOf, Summary};
-use throng_core::tls_failure::TlsFailure;
 use throng_report::json::write_json;
 
 const DOC: &str = include_str!("../../../docs/summary.md");

@@ -132,7 +132,7 @@ mod tests {
         assert_eq!((alone.room(), queued.room()), (5, 5));
         counters.established.add(10);
         assert_eq!((alone.room(), queued.room()), (0, 0));
-        counters.secured.add(60);
+        counters.tls.secured.add(60);
         assert_eq!((alone.room(), queued.room()), (55, 7));
     }
 }

@@ -71,7 +71,7 @@ impl Side {
 
     /// When the last TLS handshake was done, since the run began.
     pub fn last_secured(&self) -> Duration {
-        self.last(|c| c.last_secured_ns.get())
+        self.last(|c| c.tls.last_secured_ns.get())
     }
 
     fn last(&self, ns: impl Fn(&Counters) -> u64) -> Duration {

@@ -129,7 +129,10 @@ impl Pair {
             }
             self.conns.push((c, s));
         }
-        assert_eq!(self.client.counters.read().secured, self.conns.len() as u64);
+        assert_eq!(
+            self.client.counters.read().tls.secured,
+            self.conns.len() as u64
+        );
     }
 
     /// Times of sealing and of opening a record of `len` bytes, over all connections in turn.
@@ -187,9 +190,9 @@ fn main() {
             let mut pair = Pair::new(*version, resumption);
             pair.open(200);
             (pair.client.spent, pair.server.spent) = Default::default();
-            let before = pair.client.counters.read().resumed;
+            let before = pair.client.counters.read().tls.resumed;
             pair.open(HANDSHAKES);
-            let resumed = pair.client.counters.read().resumed - before;
+            let resumed = pair.client.counters.read().tls.resumed - before;
             println!(
                 "TLS {version} handshake, {resumed} of {HANDSHAKES} resumed: client {:?}, server {:?}",
                 pair.client.spent / HANDSHAKES as u32,

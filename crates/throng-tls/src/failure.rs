@@ -1,7 +1,7 @@
 //! Which kind of failure an error of rustls, or an alert of the peer, is.
 
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
-use throng_core::tls_failure::TlsFailure;
+use throng_core::protocol::tls::TlsFailure;
 
 /// The kind of `error`.
 pub(crate) fn of(error: &Error) -> TlsFailure {

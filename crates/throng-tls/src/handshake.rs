@@ -12,8 +12,8 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion, ServerConfig};
 use std::sync::Arc;
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::time::Time;
-use throng_core::tls_failure::TlsFailure;
 
 /// rustls' connection of either side.
 enum Side {

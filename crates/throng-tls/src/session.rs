@@ -12,7 +12,7 @@ use crate::record::{
 use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
 use std::ops::Range;
-use throng_core::tls_failure::TlsFailure;
+use throng_core::protocol::tls::TlsFailure;
 
 /// Alerts' levels (RFC 5246 section 7.2), and two that mean no harm.
 const WARNING: u8 = 1;

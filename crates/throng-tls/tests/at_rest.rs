@@ -86,8 +86,11 @@ fn a_connection_keeps_its_session_and_nothing_else() {
             }
             let after = dhat::HeapStats::get().curr_bytes;
             let all = (CONNECTIONS + 20) as u64;
-            assert_eq!(client.1.read().secured, all);
-            assert_eq!(client.1.read().resumed, if tickets { all - 1 } else { 0 });
+            assert_eq!(client.1.read().tls.secured, all);
+            assert_eq!(
+                client.1.read().tls.resumed,
+                if tickets { all - 1 } else { 0 }
+            );
             let kept = after.saturating_sub(before);
             println!(
                 "TLS {version}, resumption {resumption}, tickets {tickets}: {kept} bytes on the heap for all"

@@ -1,175 +1,71 @@
 //! What is counted: by one worker, and in all.
 
-use super::{Closed, FailCause};
-use crate::protocol::dns::RCODES;
-use crate::protocol::websocket::Violation;
-use crate::tls_failure::TlsFailure;
+use super::causes::{Closed, FailCause};
+use super::counter::counts;
+use crate::protocol::dns::counts as dns;
+use crate::protocol::tls::counts as tls;
+use crate::protocol::websocket::counts as websocket;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::{Add, AddAssign};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A count that one thread writes and others read. Relaxed and without a locked instruction: what
-/// readers get may be a moment old, never torn.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds `n`. Only the owning worker may call this: a second writer's additions would be lost.
-    #[inline]
-    pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Relaxed) + n, Relaxed);
+counts! {
+    /// The counts of one worker. Aligned so that no two workers share a cache line (or a pair of
+    /// them, which is what the adjacent-line prefetcher fetches).
+    #[repr(align(128))]
+    pub struct Counters {
+        /// Connection attempts that were started.
+        attempted,
+        /// Connections that this side opened and that came up.
+        established,
+        /// Connections that this side accepted.
+        accepted,
+        /// Bytes that the kernel took for sending.
+        bytes_sent,
+        /// Bytes read.
+        bytes_received,
+        /// Completed sends.
+        writes,
+        /// Reads that returned bytes: the "messages" of a side that does not know the protocol.
+        reads,
+        /// Whole messages that the kernel took for sending; first messages are not counted here.
+        messages_sent,
+        /// Whole messages received, where the behaviour knows message boundaries (replies, when echoed).
+        messages_received,
+        /// Messages that were due, at the rate asked for, and unsent when their connection ended.
+        messages_unsent,
+        /// Messages without an answer when their connection ended, where answers are matched.
+        messages_unanswered,
+        /// Answers that match no message.
+        answers_unasked,
+        /// How often the text that ends the run was received.
+        stops_seen,
+    }
+    by kind { failed: FailCause, closed: Closed, }
+    parts {
+        /// Counts of TLS.
+        tls,
+        /// Counts of WebSocket.
+        websocket,
+        /// Counts of DNS.
+        dns,
+    }
+    times {
+        /// When the last connection came up.
+        last_up_ns,
     }
 
-    /// Sets it to `n`, for what is a time and not a count.
-    #[inline]
-    pub fn set(&self, n: u64) {
-        self.0.store(n, Relaxed);
-    }
-
-    /// The count as it is now.
-    #[inline]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-macro_rules! counted {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The counts of one worker. Aligned so that no two workers share a cache line (or a pair of
-        /// them, which is what the adjacent-line prefetcher fetches).
-        #[derive(Debug, Default)]
-        #[repr(align(128))]
-        pub struct Counters {
-            $($(#[$doc])* pub $name: Counter,)*
-            failed: [Counter; FailCause::ALL.len()],
-            closed: [Counter; Closed::ALL.len()],
-            tls_failed: [Counter; TlsFailure::ALL.len()],
-            violated: [Counter; Violation::ALL.len()],
-            rcodes: [Counter; RCODES],
-            /// When the last connection came up: nanoseconds since the run began. No part of a tally,
-            /// since times don't add up.
-            pub last_up_ns: Counter,
-            /// The same of the last TLS handshake that was done.
-            pub last_secured_ns: Counter,
-        }
-
-        /// A reading of one worker's [`Counters`], or the sum of several.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct Tally {
-            $($(#[$doc])* pub $name: u64,)*
-            failed: [u64; FailCause::ALL.len()],
-            closed: [u64; Closed::ALL.len()],
-            tls_failed: [u64; TlsFailure::ALL.len()],
-            violated: [u64; Violation::ALL.len()],
-            rcodes: [u64; RCODES],
-        }
-
-        impl Counters {
-            /// A reading. Counts of one event may be read before and after it.
-            pub fn read(&self) -> Tally {
-                Tally {
-                    $($name: self.$name.get(),)*
-                    failed: std::array::from_fn(|i| self.failed[i].get()),
-                    closed: std::array::from_fn(|i| self.closed[i].get()),
-                    tls_failed: std::array::from_fn(|i| self.tls_failed[i].get()),
-                    violated: std::array::from_fn(|i| self.violated[i].get()),
-                    rcodes: std::array::from_fn(|i| self.rcodes[i].get()),
-                }
-            }
-        }
-
-        impl Add for Tally {
-            type Output = Tally;
-            fn add(self, other: Tally) -> Tally {
-                Tally {
-                    $($name: self.$name + other.$name,)*
-                    failed: std::array::from_fn(|i| self.failed[i] + other.failed[i]),
-                    closed: std::array::from_fn(|i| self.closed[i] + other.closed[i]),
-                    tls_failed: std::array::from_fn(|i| self.tls_failed[i] + other.tls_failed[i]),
-                    violated: std::array::from_fn(|i| self.violated[i] + other.violated[i]),
-                    rcodes: std::array::from_fn(|i| self.rcodes[i] + other.rcodes[i]),
-                }
-            }
-        }
-
-        impl Tally {
-            /// What was counted since `earlier`, a reading of the same counters.
-            pub fn since(&self, earlier: &Tally) -> Tally {
-                Tally {
-                    $($name: self.$name.saturating_sub(earlier.$name),)*
-                    failed: std::array::from_fn(|i| self.failed[i].saturating_sub(earlier.failed[i])),
-                    closed: std::array::from_fn(|i| self.closed[i].saturating_sub(earlier.closed[i])),
-                    tls_failed: std::array::from_fn(|i| self.tls_failed[i].saturating_sub(earlier.tls_failed[i])),
-                    violated: std::array::from_fn(|i| self.violated[i].saturating_sub(earlier.violated[i])),
-                    rcodes: std::array::from_fn(|i| self.rcodes[i].saturating_sub(earlier.rcodes[i])),
-                }
-            }
-        }
-    };
-}
-
-counted! {
-    /// Attempts to connect that were started.
-    attempted,
-    /// Connections that this side opened and that came up.
-    established,
-    /// Connections that this side accepted.
-    accepted,
-    /// Bytes that the kernel took for sending.
-    bytes_sent,
-    /// Bytes read.
-    bytes_received,
-    /// Sends that completed.
-    writes,
-    /// Reads that gave bytes: the "messages" of a side that does not know the protocol.
-    reads,
-    /// Whole messages that the kernel took for sending; a first message is not counted here.
-    messages_sent,
-    /// Whole messages received, where the behaviour knows what a message is (replies, when echoed).
-    messages_received,
-    /// Messages that were due, at the rate asked for, and had not been sent when their connection ended.
-    messages_unsent,
-    /// TLS handshakes that were completed.
-    secured,
-    /// Those among them that resumed an earlier session.
-    resumed,
-    /// Secured connections that a fatal alert or a broken record ended. Their [`TlsFailure`] is counted with
-    /// those of the handshakes: secured + failed - broken + handshakes under way = established + accepted.
-    tls_broken,
-    /// Secured connections that the peer closed without saying so in TLS first (close_notify): what came last
-    /// may be missing.
-    tls_truncated,
-    /// Connections that became WebSocket connections.
-    upgraded,
-    /// Messages that were sent and had no answer when their connection ended, where answers are looked
-    /// for.
-    messages_unanswered,
-    /// Answers to nothing that was asked.
-    answers_unasked,
-    /// Connections on which something came that can't be DNS.
-    not_dns,
-    /// Times that the text that ends the run was seen.
-    stops_seen,
+    /// A reading of one worker's [`Counters`], or the sum of several. Serialised as a map from the
+    /// [name](Tally::named) of each count to its value, without those that are 0.
+    #[derive(Serialize, Deserialize)]
+    #[serde(into = "BTreeMap<String, u64>", try_from = "BTreeMap<String, u64>")]
+    pub struct Tally;
 }
 
 impl Counters {
-    /// Counts an attempt that failed.
+    /// Counts a failed attempt.
     pub fn failed(&self, cause: FailCause) {
         self.failed[cause as usize].add(1);
-    }
-
-    /// Counts a TLS handshake that failed, or a secured connection that was broken.
-    pub fn tls_failed(&self, why: TlsFailure) {
-        self.tls_failed[why as usize].add(1);
-    }
-
-    /// TLS handshakes that have begun and neither succeeded nor failed, on a worker all of whose connections
-    /// speak TLS.
-    pub fn handshakes_under_way(&self) -> u64 {
-        let failed: u64 = self.tls_failed.iter().map(Counter::get).sum();
-        // Those that broke later were secured first.
-        let done = self.secured.get() + failed - self.tls_broken.get().min(failed);
-        (self.established.get() + self.accepted.get()).saturating_sub(done)
     }
 
     /// Counts `n` connections that ended.
@@ -177,36 +73,22 @@ impl Counters {
         self.closed[why as usize].add(n);
     }
 
-    /// Counts a WebSocket peer that broke the protocol.
-    pub fn violation(&self, kind: Violation) {
-        self.violated[kind as usize].add(1);
-    }
-
-    /// Counts a DNS answer that says that something is wrong: with an rcode other than 0.
-    pub fn answered_with_error(&self, rcode: u8) {
-        self.rcodes[usize::from(rcode) % RCODES].add(1);
+    /// TLS handshakes that have begun and neither succeeded nor failed, on a worker all of whose connections
+    /// speak TLS.
+    pub fn handshakes_under_way(&self) -> u64 {
+        (self.established.get() + self.accepted.get()).saturating_sub(self.tls.completed())
     }
 }
 
 impl Tally {
-    /// Attempts that failed of this cause.
+    /// Failed attempts with this cause.
     pub fn failed(&self, cause: FailCause) -> u64 {
         self.failed[cause as usize]
     }
 
-    /// Attempts that failed.
+    /// Failed attempts.
     pub fn failed_in_all(&self) -> u64 {
         self.failed.iter().sum()
-    }
-
-    /// TLS handshakes that failed, or secured connections that were broken, of this kind.
-    pub fn tls_failed(&self, why: TlsFailure) -> u64 {
-        self.tls_failed[why as usize]
-    }
-
-    /// TLS handshakes that failed, and secured connections that were broken.
-    pub fn tls_failed_in_all(&self) -> u64 {
-        self.tls_failed.iter().sum()
     }
 
     /// Connections that ended this way.
@@ -219,27 +101,7 @@ impl Tally {
         self.closed.iter().sum()
     }
 
-    /// WebSocket peers that broke the protocol in this way.
-    pub fn violations(&self, kind: Violation) -> u64 {
-        self.violated[kind as usize]
-    }
-
-    /// WebSocket peers that broke the protocol.
-    pub fn violations_in_all(&self) -> u64 {
-        self.violated.iter().sum()
-    }
-
-    /// DNS answers with this rcode, which is not 0.
-    pub fn answers_with(&self, rcode: u8) -> u64 {
-        self.rcodes[usize::from(rcode) % RCODES]
-    }
-
-    /// Answers that say that something is wrong.
-    pub fn answers_with_error(&self) -> u64 {
-        self.rcodes.iter().sum()
-    }
-
-    /// Connections that are up. Never negative, although the counts are read one after another.
+    /// Established connections. Never negative, although the counts are read one after another.
     pub fn open(&self) -> u64 {
         (self.established + self.accepted).saturating_sub(self.closed_in_all())
     }
@@ -248,6 +110,64 @@ impl Tally {
     pub fn in_flight(&self) -> u64 {
         self.attempted
             .saturating_sub(self.established + self.failed_in_all())
+    }
+
+    /// What was counted since `earlier`, a reading of the same counters.
+    pub fn since(&self, earlier: &Tally) -> Tally {
+        self.zip(earlier, u64::saturating_sub)
+    }
+
+    /// Every count with its name: `established`, `failed.refused`, `closed.by_peer`, `tls.failed.expired`,
+    /// `websocket.violations.text`, `dns.rcode.3`.
+    pub fn named(&self) -> impl Iterator<Item = (String, u64)> {
+        let mut all = Vec::new();
+        self.each("", &mut |name, count| all.push((name, count)));
+        all.into_iter()
+    }
+
+    /// The inverse of [`Tally::named`]. A count that is not named is 0.
+    ///
+    /// # Errors
+    /// A name that no count has.
+    pub fn from_named<N: AsRef<str>>(
+        named: impl IntoIterator<Item = (N, u64)>,
+    ) -> Result<Tally, UnknownCount> {
+        let mut tally = Tally::default();
+        for (name, value) in named {
+            let name = name.as_ref();
+            match tally.by_name(name) {
+                Some(count) => *count = value,
+                None => return Err(UnknownCount(name.into())),
+            }
+        }
+        Ok(tally)
+    }
+}
+
+/// A name that no count has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the name of a count")]
+pub struct UnknownCount(pub String);
+
+impl From<Tally> for BTreeMap<String, u64> {
+    fn from(tally: Tally) -> BTreeMap<String, u64> {
+        tally.named().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+impl TryFrom<BTreeMap<String, u64>> for Tally {
+    type Error = UnknownCount;
+
+    fn try_from(named: BTreeMap<String, u64>) -> Result<Tally, UnknownCount> {
+        Tally::from_named(named)
+    }
+}
+
+impl Add for Tally {
+    type Output = Tally;
+
+    fn add(self, other: Tally) -> Tally {
+        self.zip(&other, u64::add)
     }
 }
 
@@ -266,6 +186,10 @@ impl std::iter::Sum for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::dns::Rcode;
+    use crate::protocol::tls::TlsFailure;
+    use crate::protocol::websocket::Violation;
+    use std::collections::BTreeSet;
 
     #[test]
     fn counts_add_up_to_open_and_in_flight() {
@@ -295,12 +219,68 @@ mod tests {
     fn handshakes_under_way_are_those_without_an_outcome() {
         let counters = Counters::default();
         counters.established.add(10);
-        counters.secured.add(4);
-        counters.tls_failed(TlsFailure::Expired);
+        counters.tls.secured.add(4);
+        counters.tls.failed(TlsFailure::Expired);
         assert_eq!(counters.handshakes_under_way(), 5);
         // One of the four is broken later.
-        counters.tls_failed(TlsFailure::Violation);
-        counters.tls_broken.add(1);
+        counters.tls.failed(TlsFailure::Violation);
+        counters.tls.broken.add(1);
         assert_eq!(counters.handshakes_under_way(), 5);
+    }
+
+    /// A tally in which every count has a value of its own.
+    fn all_different() -> Tally {
+        let names: Vec<String> = Tally::default().named().map(|(name, _)| name).collect();
+        Tally::from_named(names.into_iter().zip(1..)).unwrap()
+    }
+
+    #[test]
+    fn every_count_has_a_name_of_its_own_and_comes_back_by_it() {
+        let tally = all_different();
+        let names: BTreeSet<String> = tally.named().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), tally.named().count());
+        // What a tally is made of, so that no count is without a name.
+        assert_eq!(names.len() * size_of::<u64>(), size_of::<Tally>());
+        assert!(
+            tally
+                .named()
+                .map(|(_, count)| count)
+                .eq(1..=names.len() as u64)
+        );
+        assert_eq!(Tally::from_named(tally.named()), Ok(tally));
+        let written = serde_json::to_string(&tally).unwrap();
+        assert_eq!(serde_json::from_str::<Tally>(&written).unwrap(), tally);
+    }
+
+    #[test]
+    fn a_count_is_named_after_its_kind_and_its_protocol() {
+        let counters = Counters::default();
+        counters.established.add(1);
+        counters.failed(FailCause::TimedOut);
+        counters.closed(Closed::ByPeer, 1);
+        counters.tls.failed(TlsFailure::AlertUnknownCa);
+        counters.websocket.violation(Violation::TooBig);
+        counters.dns.answered_with_error(Rcode::from_bits(3));
+        let written = serde_json::to_string(&counters.read()).unwrap();
+        assert_eq!(
+            written,
+            r#"{"closed.by_peer":1,"dns.rcode.3":1,"established":1,"failed.timed_out":1,"tls.failed.alert_unknown_ca":1,"websocket.violations.too_big":1}"#
+        );
+    }
+
+    #[test]
+    fn a_name_that_no_count_has_is_refused() {
+        for name in [
+            "",
+            "closed",
+            "closed.",
+            "tls",
+            "tls.",
+            "dns.rcode.16",
+            "failed.refused.x",
+        ] {
+            let read = Tally::from_named([("established", 1), (name, 2)]);
+            assert_eq!(read, Err(UnknownCount(name.into())));
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What became of TLS.
 
 use super::Percentiles;
+use crate::protocol::tls::TlsFailure;
 use crate::stats::{Measured, Tally};
-use crate::tls_failure::TlsFailure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -34,16 +34,16 @@ impl TlsSummary {
     /// handshake.
     pub fn of(tally: &Tally, measured: &Measured, seconds: f64) -> TlsSummary {
         TlsSummary {
-            handshakes: tally.secured,
-            resumed: tally.resumed,
+            handshakes: tally.tls.secured,
+            resumed: tally.tls.resumed,
             failed: TlsFailure::ALL
                 .into_iter()
-                .filter(|why| tally.tls_failed(*why) > 0)
-                .map(|why| (why, tally.tls_failed(why)))
+                .filter(|why| tally.tls.failed(*why) > 0)
+                .map(|why| (why, tally.tls.failed(why)))
                 .collect(),
-            broken: tally.tls_broken,
-            truncated: tally.tls_truncated,
-            per_s: super::per_s(tally.secured as f64, seconds),
+            broken: tally.tls.broken,
+            truncated: tally.tls.truncated,
+            per_s: super::per_s(tally.tls.secured as f64, seconds),
             seconds,
             latency: Percentiles::of(&measured.handshake),
         }
@@ -59,13 +59,13 @@ mod tests {
     #[test]
     fn handshakes_are_counted_with_those_that_failed_beside_them() {
         let counters = Counters::default();
-        counters.secured.add(1010);
-        counters.resumed.add(4);
-        counters.tls_failed(TlsFailure::Expired);
-        counters.tls_failed(TlsFailure::Violation);
-        counters.tls_failed(TlsFailure::Violation);
-        counters.tls_broken.add(1);
-        counters.tls_truncated.add(5);
+        counters.tls.secured.add(1010);
+        counters.tls.resumed.add(4);
+        counters.tls.failed(TlsFailure::Expired);
+        counters.tls.failed(TlsFailure::Violation);
+        counters.tls.failed(TlsFailure::Violation);
+        counters.tls.broken.add(1);
+        counters.tls.truncated.add(5);
         let mut measured = Measured::default();
         measured.handshake.record(Duration::from_millis(3));
         let told = TlsSummary::of(&counters.read(), &measured, 0.5);

@@ -1,6 +1,6 @@
 //! What went over the connections.
 
-use crate::protocol::dns::{RCODES, rcode_name};
+use crate::protocol::dns::Rcode;
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -80,12 +80,13 @@ impl Answers {
             received: tally.messages_received,
             unanswered: tally.messages_unanswered,
             unasked: tally.answers_unasked,
-            with_error: tally.answers_with_error(),
-            errors: (0..RCODES as u8)
-                .filter(|rcode| tally.answers_with(*rcode) > 0)
-                .map(|rcode| (rcode_name(rcode).into(), tally.answers_with(rcode)))
+            with_error: tally.dns.answers_with_error(),
+            errors: Rcode::ALL
+                .into_iter()
+                .filter(|rcode| tally.dns.answers_with(*rcode) > 0)
+                .map(|rcode| (rcode.mnemonic().into(), tally.dns.answers_with(rcode)))
                 .collect(),
-            not_dns: tally.not_dns,
+            not_dns: tally.dns.not_dns,
         }
     }
 }

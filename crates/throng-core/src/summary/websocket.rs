@@ -19,11 +19,11 @@ impl WebSocketSummary {
     /// From a side's counts.
     pub fn of(tally: &Tally) -> WebSocketSummary {
         WebSocketSummary {
-            upgraded: tally.upgraded,
+            upgraded: tally.websocket.upgraded,
             violations: Violation::ALL
                 .into_iter()
-                .filter(|v| tally.violations(*v) > 0)
-                .map(|v| (v, tally.violations(v)))
+                .filter(|v| tally.websocket.violations(*v) > 0)
+                .map(|v| (v, tally.websocket.violations(v)))
                 .collect(),
         }
     }
@@ -37,10 +37,10 @@ mod tests {
     #[test]
     fn violations_are_told_by_kind_and_those_that_did_not_occur_are_not() {
         let counters = Counters::default();
-        counters.upgraded.add(7);
-        counters.violation(Violation::TooBig);
-        counters.violation(Violation::TooBig);
-        counters.violation(Violation::NotHttp);
+        counters.websocket.upgraded.add(7);
+        counters.websocket.violation(Violation::TooBig);
+        counters.websocket.violation(Violation::TooBig);
+        counters.websocket.violation(Violation::NotHttp);
         let told = WebSocketSummary::of(&counters.read());
         assert_eq!(told.upgraded, 7);
         let kinds = [(Violation::TooBig, 2), (Violation::NotHttp, 1)];

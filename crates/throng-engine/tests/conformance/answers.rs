@@ -289,7 +289,7 @@ impl Behaviour for ReadsFive {
 
     fn received(&mut self, (): &mut (), bytes: &[u8], at: &At, out: &mut Outbox) {
         assert_eq!(bytes, b"first");
-        at.counters.secured.add(1);
+        at.counters.tls.secured.add(1);
         out.watch = true;
     }
 }
@@ -309,7 +309,7 @@ fn a_connection_that_is_read_from_no_more_is_told_of_its_end(engine: Engine) {
         let mut stream: &std::net::TcpStream = stream;
         stream.write_all(b"first").expect("taken");
     }
-    side.wait("all are read", |t| t.secured == 4);
+    side.wait("all are read", |t| t.tls.secured == 4);
     closes.write_all(b"nobody reads this").expect("taken");
     resets.write_all(b"nor this").expect("taken");
     side.stays("three are up", |t| t.open() == 3);

@@ -191,7 +191,7 @@ fn messages_of_every_size_are_echoed(engine: Engine) {
     assert_eq!(client.next(), Some(Came::Text(b"in fragments".to_vec())));
     let messages = 2 * sizes.len() as u64 + 1;
     side.wait("all are counted", |t| {
-        (t.upgraded, t.messages_received, t.messages_sent) == (1, messages, messages)
+        (t.websocket.upgraded, t.messages_received, t.messages_sent) == (1, messages, messages)
     });
     side.close();
 }
@@ -271,7 +271,7 @@ fn a_close_is_answered_and_the_connection_ends(engine: Engine) {
     side.wait("all are closed", |t| {
         t.closed_in_all() == codes.len() as u64
     });
-    assert_eq!(side.tally().violations_in_all(), 0);
+    assert_eq!(side.tally().websocket.violations_in_all(), 0);
     side.close();
 }
 
@@ -306,10 +306,10 @@ fn a_violation_is_closed_with_its_code_and_counted(engine: Engine) {
         assert_eq!(client.next(), None);
     }
     let tally = side.wait("all are counted", |t| {
-        t.violations_in_all() == rows.len() as u64 && t.open() == 0
+        t.websocket.violations_in_all() == rows.len() as u64 && t.open() == 0
     });
-    assert_eq!(tally.violations(Violation::Text), 2);
-    assert_eq!(tally.upgraded, rows.len() as u64);
+    assert_eq!(tally.websocket.violations(Violation::Text), 2);
+    assert_eq!(tally.websocket.upgraded, rows.len() as u64);
     side.close();
 }
 
@@ -340,7 +340,7 @@ fn who_speaks_no_websocket_is_answered_in_http(engine: Engine) {
         ),
         (b"EHLO example.com\r\n", "400", Violation::NotHttp),
     ] {
-        let before = side.tally().violations(kind);
+        let before = side.tally().websocket.violations(kind);
         let mut stream = peer::connect(side.address());
         stream.write_all(request).expect("sent");
         let mut answer = String::new();
@@ -351,8 +351,10 @@ fn who_speaks_no_websocket_is_answered_in_http(engine: Engine) {
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{answer}"
         );
-        side.wait("it is counted", |t| t.violations(kind) == before + 1);
+        side.wait("it is counted", |t| {
+            t.websocket.violations(kind) == before + 1
+        });
     }
-    assert_eq!(side.tally().upgraded, 0);
+    assert_eq!(side.tally().websocket.upgraded, 0);
     side.close();
 }

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::FailCause;
 use throng_core::summary::*;
-use throng_core::tls_failure::TlsFailure;
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
     Percentiles {

@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
             if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
             }
-            let got = self.watch.peak + now.secured + now.upgraded;
+            let got = self.watch.peak + now.tls.secured + now.websocket.upgraded;
             if got > progress.1 {
                 progress = (at, got);
             }
@@ -202,8 +202,8 @@ impl<'a> Run<'a> {
         let options = &self.scenario.options;
         let server = self.sides.server.as_ref().map(Side::tally);
         server.is_none_or(|s| s.open() >= self.asked)
-            && (options.tls_client.is_none() || now.secured >= self.asked)
-            && (options.websocket.is_none() || now.upgraded >= self.asked)
+            && (options.tls_client.is_none() || now.tls.secured >= self.asked)
+            && (options.websocket.is_none() || now.websocket.upgraded >= self.asked)
     }
 
     /// What kept the run from opening all, as far as can be told while its connections are up.

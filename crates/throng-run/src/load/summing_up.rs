@@ -238,10 +238,10 @@ fn steady(run: &Ended) -> Steady {
 /// What went over accepted connections as tcpkali counts it: without its answers to WebSocket handshakes.
 fn without_answers(tally: &Tally) -> Traffic {
     let traffic = Traffic::of(tally);
-    let bytes = tally.upgraded * Upgrade::ANSWER_BYTES;
+    let bytes = tally.websocket.upgraded * Upgrade::ANSWER_BYTES;
     Traffic {
         bytes_sent: traffic.bytes_sent.saturating_sub(bytes),
-        writes: traffic.writes.saturating_sub(tally.upgraded),
+        writes: traffic.writes.saturating_sub(tally.websocket.upgraded),
         ..traffic
     }
 }

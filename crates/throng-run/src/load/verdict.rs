@@ -6,11 +6,11 @@ use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{Diagnosis, KernelCounts};
 use throng_core::human;
 use throng_core::pacing::Ending;
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::MessageRate;
-use throng_core::tls_failure::TlsFailure;
 
 /// A message rate within this part of the one asked for is reached.
 const RATE_TOLERANCE: f64 = 0.01;
@@ -90,7 +90,7 @@ pub(crate) fn of(o: &Outcome) -> (bool, Vec<String>) {
     let mut reached =
         o.peak >= asked && unready(o).is_none() && (o.open_at_end >= asked || churns(o));
     for kind in Violation::ALL {
-        let times = o.clients.violations(kind);
+        let times = o.clients.websocket.violations(kind);
         if times > 0 {
             reached = false;
             let words = kind.words();
@@ -98,7 +98,7 @@ pub(crate) fn of(o: &Outcome) -> (bool, Vec<String>) {
         }
     }
     for why in TlsFailure::ALL {
-        let times = o.clients.tls_failed(why);
+        let times = o.clients.tls.failed(why);
         if times > 0 {
             let words = why.words();
             findings.push(format!("{} connections failed in TLS: {words}", n(times)));
@@ -195,15 +195,15 @@ pub(crate) fn of(o: &Outcome) -> (bool, Vec<String>) {
 fn unready(o: &Outcome) -> Option<(u64, &'static str)> {
     let options = &o.scenario.options;
     let asked = u64::from(o.scenario.connections);
-    if options.tls_client.is_some() && o.clients.secured < asked {
+    if options.tls_client.is_some() && o.clients.tls.secured < asked {
         return Some((
-            o.clients.secured,
+            o.clients.tls.secured,
             "the others did not get through the TLS handshake",
         ));
     }
-    if options.websocket.is_some() && o.clients.upgraded < asked {
+    if options.websocket.is_some() && o.clients.websocket.upgraded < asked {
         let words = "the others did not get through the WebSocket handshake";
-        return Some((o.clients.upgraded, words));
+        return Some((o.clients.websocket.upgraded, words));
     }
     None
 }

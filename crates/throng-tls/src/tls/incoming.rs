@@ -70,9 +70,9 @@ impl<B: Behaviour> Tls<B> {
         };
         conn.phase = Phase::Secured(session);
         self.handshakes.record(took);
-        at.counters.secured.add(1);
-        at.counters.last_secured_ns.set(at.now.0);
-        at.counters.resumed.add(resumed.into());
+        at.counters.tls.secured.add(1);
+        at.counters.tls.last_secured_ns.set(at.now.0);
+        at.counters.tls.resumed.add(resumed.into());
         conn.marks |= OPENED | COUNTED;
         if self.traffic == Traffic::On {
             conn.marks |= BEGUN;
@@ -154,7 +154,7 @@ impl<B: Behaviour> Tls<B> {
                         session.seal_fault(fault, &mut self.work.keys, &mut out.bytes);
                         add(out, Send::Reply);
                     }
-                    at.counters.tls_broken.add(1);
+                    at.counters.tls.broken.add(1);
                     fail(conn, fault.kind(), at, out);
                 }
             }

@@ -17,9 +17,9 @@ use rustls::{ClientConfig, ServerConfig};
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Steer, Traffic};
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::{Closed, Durations, Measured};
 use throng_core::time::Time;
-use throng_core::tls_failure::TlsFailure;
 
 /// Plaintext of a send from memory that is sealed at a time: three records, which fit in the 64 KiB that
 /// engines keep for the next send.
@@ -286,12 +286,12 @@ impl<B: Behaviour> Behaviour for Tls<B> {
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
         match conn.phase {
             Phase::Handshake(_) if why != Closed::ByUs => {
-                at.counters.tls_failed(TlsFailure::Closed)
+                at.counters.tls.failed(TlsFailure::Closed)
             }
             Phase::Secured(_)
                 if why == Closed::ByPeer && conn.marks & (PEER_CLOSED | UNREAD) == 0 =>
             {
-                at.counters.tls_truncated.add(1);
+                at.counters.tls.truncated.add(1);
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use super::{
 use crate::cipher::ReadyKeys;
 use crate::session::Session;
 use throng_core::behaviour::{At, Behaviour, Outbox, Send};
-use throng_core::tls_failure::TlsFailure;
+use throng_core::protocol::tls::TlsFailure;
 
 impl<B: Behaviour> Tls<B> {
     pub(super) fn ask(
@@ -145,7 +145,7 @@ pub(super) fn seal_portion(
 
 /// TLS can't go on: counts it and closes once what is to be said is sent.
 pub(super) fn fail<C>(conn: &mut TlsConn<C>, why: TlsFailure, at: &At, out: &mut Outbox) {
-    at.counters.tls_failed(why);
+    at.counters.tls.failed(why);
     conn.phase = Phase::Over;
     out.more = false;
     out.close = true;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use throng_core::behaviour::{Echo, Load, Nothing, Pacing, Raw, Sink, Task, Traffic};
 use throng_core::engine::Engine;
 use throng_core::payload::{Framing, Messages, Script};
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::{Closed, Tally};
-use throng_core::tls_failure::TlsFailure;
 use throng_core::units::{Bandwidth, Rate};
 use throng_engine::Order;
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls, Version, Versions};
@@ -63,7 +63,7 @@ fn client(server: &ServerTls, version: Version) -> ClientTls {
 }
 
 fn add_up(tally: &Tally) {
-    let shaken = tally.secured + tally.tls_failed_in_all() - tally.tls_broken;
+    let shaken = tally.tls.secured + tally.tls.failed_in_all() - tally.tls.broken;
     assert!(shaken <= tally.established + tally.accepted, "{tally:?}");
 }
 
@@ -91,18 +91,18 @@ fn messages_of_every_length_are_echoed_on_many_connections() {
                     t.messages_received + u64::from(CONNECTIONS) >= t.messages_sent
                 });
                 assert_eq!(
-                    tally.secured,
+                    tally.tls.secured,
                     u64::from(CONNECTIONS),
                     "{engine:?} {version} {len}"
                 );
-                assert_eq!(tally.tls_failed_in_all(), 0);
+                assert_eq!(tally.tls.failed_in_all(), 0);
                 add_up(&tally);
                 add_up(&echoes.tally());
-                assert_eq!(echoes.tally().secured, u64::from(CONNECTIONS));
+                assert_eq!(echoes.tally().tls.secured, u64::from(CONNECTIONS));
                 let (_, measured) = loads.close();
                 assert_eq!(measured.handshake.count(), u64::from(CONNECTIONS));
                 let (tally, _) = echoes.close();
-                assert_eq!(tally.tls_failed_in_all(), 0, "{tally:?}");
+                assert_eq!(tally.tls.failed_in_all(), 0, "{tally:?}");
             }
         }
     });
@@ -122,7 +122,11 @@ fn a_flood_reaches_a_sink_and_paced_messages_keep_their_rate() {
             let sent = loads.settles("all is sent", |_| true).bytes_sent;
             let got = sinks.settles("all has come", |t| t.bytes_received >= sent);
             assert_eq!(got.bytes_received, sent);
-            assert_eq!((got.secured, got.tls_failed_in_all()), (10, 0), "{got:?}");
+            assert_eq!(
+                (got.tls.secured, got.tls.failed_in_all()),
+                (10, 0),
+                "{got:?}"
+            );
         }
     });
 }
@@ -147,14 +151,14 @@ fn connections_that_close_are_opened_again_and_resume() {
                 let lifetime = Some(Duration::from_millis(300));
                 Tls::client(mortal(b"ping", pacing, lifetime), &client)
             });
-            let tally = loads.wait("they come and go", |t| t.secured >= 60);
-            assert!(tally.resumed >= 40, "{tally:?}");
-            assert_eq!((tally.tls_failed_in_all(), tally.tls_truncated), (0, 0));
+            let tally = loads.wait("they come and go", |t| t.tls.secured >= 60);
+            assert!(tally.tls.resumed >= 40, "{tally:?}");
+            assert_eq!((tally.tls.failed_in_all(), tally.tls.truncated), (0, 0));
             loads.close();
         }
         let tally = echoes.settles("all have left", |t| t.open() == 0);
         assert_eq!(
-            (tally.tls_failed_in_all(), tally.tls_broken),
+            (tally.tls.failed_in_all(), tally.tls.broken),
             (0, 0),
             "{tally:?}"
         );
@@ -188,8 +192,8 @@ fn connections_that_are_not_read_from_are_told_of_their_end() {
             let tally = loads.wait("all are left", |t| {
                 t.closed(Closed::ByPeer) + t.closed(Closed::ResetByPeer) == 10
             });
-            assert_eq!((tally.secured, tally.tls_failed_in_all()), (10, 0));
-            assert_eq!(tally.tls_truncated, 0, "nobody looked");
+            assert_eq!((tally.tls.secured, tally.tls.failed_in_all()), (10, 0));
+            assert_eq!(tally.tls.truncated, 0, "nobody looked");
             // Half a second of messages are 100 kB on each; handshakes take some 2 kB.
             assert!(tally.bytes_received < 10 * 20_000, "{tally:?}");
             loads.close();
@@ -211,11 +215,11 @@ fn handshakes_that_fail_are_counted_on_both_sides_and_tried_again() {
             ..Connect::to(engine, &[sinks.address()], 5)
         };
         let loads = loads.with(|| Tls::client(Sink, &client));
-        let tally = loads.wait("all fail twice", |t| t.tls_failed_in_all() >= 10);
-        assert_eq!(tally.secured, 0);
-        let own = TlsFailure::ALL.map(|f| tally.tls_failed(f));
+        let tally = loads.wait("all fail twice", |t| t.tls.failed_in_all() >= 10);
+        assert_eq!(tally.tls.secured, 0);
+        let own = TlsFailure::ALL.map(|f| tally.tls.failed(f));
         assert_eq!(own.iter().filter(|n| **n > 0).count(), 1, "{tally:?}");
-        sinks.wait("their server is told", |t| t.tls_failed_in_all() >= 10);
+        sinks.wait("their server is told", |t| t.tls.failed_in_all() >= 10);
         loads.close();
     });
 }
@@ -229,11 +233,11 @@ fn a_plain_peer_on_either_side_is_found_out() {
         let loads = Connect::to(engine, &[plain.address()], 5);
         // An echo sends our own hello back, which is TLS but no answer.
         let loads = loads.with(|| Tls::client(Sink, &client));
-        loads.wait("all fail", |t| t.tls_failed(TlsFailure::Violation) == 5);
+        loads.wait("all fail", |t| t.tls.failed(TlsFailure::Violation) == 5);
 
         let secure = Serve::on(engine).with(|| Tls::server(Echo, &tls));
         let loads = Connect::to(engine, &[secure.address()], 5);
         let _loads = loads.with(|| load(b"GET / HTTP/1.1\r\n\r\n", Pacing::Flood));
-        secure.wait("all fail", |t| t.tls_failed(TlsFailure::NotTls) == 5);
+        secure.wait("all fail", |t| t.tls.failed(TlsFailure::NotTls) == 5);
     });
 }

@@ -136,11 +136,11 @@ fn pages_come_whole_and_sessions_are_resumed() {
             assert!(text.len() > 4 * MEGABYTE);
             let counts = client.counters.read();
             assert_eq!(
-                (counts.secured, counts.resumed),
+                (counts.tls.secured, counts.tls.resumed),
                 (4, resumed),
                 "{version} {more}"
             );
-            assert_eq!((counts.tls_truncated, counts.tls_failed_in_all()), (0, 0));
+            assert_eq!((counts.tls.truncated, counts.tls.failed_in_all()), (0, 0));
             let log = nginx.log(4);
             let reused = log.iter().filter(|l| l.contains("reused=r ")).count();
             assert_eq!(reused as u64, resumed, "{log:?}");

@@ -8,8 +8,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::{Closed, Tally};
-use throng_core::tls_failure::TlsFailure;
 use throng_tls::{ServerOptions, ServerTls, Tls};
 
 /// An echo server of ours for so many connections, one after another. Its thread gives the counts and how
@@ -84,9 +84,9 @@ fn both_versions_every_cipher_and_alpn() {
         peer.say("Q\n");
         peer.wait();
         let (counts, ends) = served.join().unwrap();
-        assert_eq!((counts.secured, counts.resumed), (1, 0), "{suite}");
+        assert_eq!((counts.tls.secured, counts.tls.resumed), (1, 0), "{suite}");
         assert_eq!(
-            (counts.tls_truncated, counts.tls_failed_in_all()),
+            (counts.tls.truncated, counts.tls.failed_in_all()),
             (0, 0),
             "{suite}"
         );
@@ -131,7 +131,7 @@ fn sessions_are_resumed_or_not_as_set_up() {
             assert_eq!(second.printed().contains("Reused, TLSv1."), resumption);
             let (counts, _) = served.join().unwrap();
             assert_eq!(
-                (counts.secured, counts.resumed),
+                (counts.tls.secured, counts.tls.resumed),
                 (2, resumption.into()),
                 "{version}"
             );
@@ -156,7 +156,7 @@ fn keys_are_updated_when_the_client_does_and_when_it_asks_for_ours() {
     peer.say("Q\n");
     peer.wait();
     let (counts, _) = served.join().unwrap();
-    assert_eq!((counts.tls_failed_in_all(), counts.tls_broken), (0, 0));
+    assert_eq!((counts.tls.failed_in_all(), counts.tls.broken), (0, 0));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_renegotiation_is_refused_and_harms_nobody() {
     peer.wait_for("no renegotiation", 1);
     peer.wait();
     let (counts, _) = served.join().unwrap();
-    assert_eq!(counts.secured, 1);
+    assert_eq!(counts.tls.secured, 1);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_megabyte_comes_back_whatever_the_records_lengths() {
         peer.wait();
         let (counts, _) = served.join().unwrap();
         assert_eq!(
-            (counts.tls_failed_in_all(), counts.tls_truncated),
+            (counts.tls.failed_in_all(), counts.tls.truncated),
             (0, 0),
             "{more:?}"
         );
@@ -238,13 +238,13 @@ fn what_the_client_refuses_is_told_apart() {
         peer.wait();
         let (counts, _) = served.join().unwrap();
         assert_eq!(
-            counts.tls_failed(failure),
+            counts.tls.failed(failure),
             1,
             "{more:?}: {counts:?} {}",
             peer.printed()
         );
         assert_eq!(
-            (counts.secured, counts.tls_failed_in_all()),
+            (counts.tls.secured, counts.tls.failed_in_all()),
             (0, 1),
             "{more:?}"
         );
@@ -260,10 +260,10 @@ fn a_client_that_is_killed_leaves_a_cut_connection_behind() {
     thread::sleep(Duration::from_millis(50));
     drop(peer);
     let (counts, ends) = served.join().unwrap();
-    assert_eq!(counts.secured, 1);
+    assert_eq!(counts.tls.secured, 1);
     // Unread bytes of ours make its end a reset.
     match ends[..] {
-        [Closed::ByPeer] => assert_eq!(counts.tls_truncated, 1),
+        [Closed::ByPeer] => assert_eq!(counts.tls.truncated, 1),
         _ => assert_eq!(ends, [Closed::ResetByPeer]),
     }
 }

@@ -9,8 +9,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::{Closed, Tally};
-use throng_core::tls_failure::TlsFailure;
 use throng_tls::{ClientOptions, ClientTls, Tls, Version, Versions};
 
 type Client = Worker<Tls<Probe>>;
@@ -58,7 +58,9 @@ fn connect(client: &mut Client, port: u16) -> (TcpStream, Link<Tls<Probe>>) {
 fn try_it(options: &ClientOptions, port: u16) -> Tally {
     let (mut client, _) = client(options, vec![]);
     let (mut socket, mut link) = connect(&mut client, port);
-    client.drive(&mut link, &mut socket, |w, _| w.counters.read().secured > 0);
+    client.drive(&mut link, &mut socket, |w, _| {
+        w.counters.read().tls.secured > 0
+    });
     client.counters.read()
 }
 
@@ -116,8 +118,12 @@ fn every_cipher_of_both_versions_carries_data_both_ways() {
         let ended = client.drive(&mut link, &mut socket, |_, _| false);
         assert_eq!(ended, Some(Closed::ByPeer), "{suite}");
         let counts = client.counters.read();
-        assert_eq!((counts.secured, counts.tls_truncated), (1, 1), "{suite}");
-        assert_eq!(counts.tls_failed_in_all(), 0, "{suite}");
+        assert_eq!(
+            (counts.tls.secured, counts.tls.truncated),
+            (1, 1),
+            "{suite}"
+        );
+        assert_eq!(counts.tls.failed_in_all(), 0, "{suite}");
         peer.wait();
         assert!(!peer.printed().contains("error"), "{}", peer.printed());
     }
@@ -156,12 +162,12 @@ fn a_certificate_that_signed_itself_is_trusted_if_it_is_named_and_for_its_name_o
         ca_file: Some(own.0.clone()),
         ..options(&authority, name)
     };
-    assert_eq!(try_it(&named("server.test"), port).secured, 1);
+    assert_eq!(try_it(&named("server.test"), port).tls.secured, 1);
     let other = try_it(&named("other.test"), port);
-    assert_eq!(other.tls_failed(TlsFailure::NameMismatch), 1, "{other:?}");
+    assert_eq!(other.tls.failed(TlsFailure::NameMismatch), 1, "{other:?}");
     let unnamed = try_it(&options(&authority, "server.test"), port);
     assert_eq!(
-        unnamed.tls_failed(TlsFailure::UnknownAuthority),
+        unnamed.tls.failed(TlsFailure::UnknownAuthority),
         1,
         "{unnamed:?}"
     );
@@ -176,7 +182,7 @@ fn sni_and_alpn_reach_the_server_as_asked() {
         alpn: vec!["h2".into(), "http/1.1".into()],
         ..options(&authority, "server.test")
     };
-    assert_eq!(try_it(&asked, port).secured, 1);
+    assert_eq!(try_it(&asked, port).tls.secured, 1);
     peer.wait_for("CIPHER is", 1);
     let printed = peer.printed();
     assert!(printed.contains("ALPN protocols advertised by the client: h2, http/1.1"));
@@ -190,8 +196,11 @@ fn sni_and_alpn_reach_the_server_as_asked() {
         sni: false,
         ..options(&authority, "server.test")
     };
-    assert_eq!(try_it(&without, port).secured, 1);
-    assert_eq!(try_it(&options(&authority, "127.0.0.1"), port).secured, 1);
+    assert_eq!(try_it(&without, port).tls.secured, 1);
+    assert_eq!(
+        try_it(&options(&authority, "127.0.0.1"), port).tls.secured,
+        1
+    );
     peer.wait_for("CIPHER is", 3);
     assert_eq!(peer.printed().matches("\"server name\"").count(), 1);
 }
@@ -222,7 +231,11 @@ fn sessions_are_resumed_or_not_as_asked() {
             }
             let counts = client.counters.read();
             let resumed = if resumption { 2 } else { 0 };
-            assert_eq!((counts.secured, counts.resumed), (3, resumed), "{version}");
+            assert_eq!(
+                (counts.tls.secured, counts.tls.resumed),
+                (3, resumed),
+                "{version}"
+            );
             let said = peer.printed().matches("Reused session-id").count();
             assert_eq!(said as u64, resumed, "{version}: {}", peer.printed());
         }
@@ -260,15 +273,15 @@ fn what_is_wrong_with_a_certificate_is_told_apart_and_insecure_takes_it() {
     ] {
         let (peer, port) = start(identity, &[]);
         let counts = try_it(&options(trusted, name), port);
-        assert_eq!(counts.tls_failed(failure), 1, "{counts:?}");
-        assert_eq!((counts.secured, counts.tls_failed_in_all()), (0, 1));
+        assert_eq!(counts.tls.failed(failure), 1, "{counts:?}");
+        assert_eq!((counts.tls.secured, counts.tls.failed_in_all()), (0, 1));
         peer.wait_for(alert, 1);
 
         let insecure = ClientOptions {
             insecure: true,
             ..options(trusted, name)
         };
-        assert_eq!(try_it(&insecure, port).secured, 1);
+        assert_eq!(try_it(&insecure, port).tls.secured, 1);
     }
 }
 
@@ -309,8 +322,8 @@ fn alerts_of_the_server_are_told_apart() {
     ] {
         let (_peer, port) = start(&identity, more);
         let counts = try_it(&options, port);
-        assert_eq!(counts.tls_failed(failure), 1, "{more:?}: {counts:?}");
-        assert_eq!((counts.secured, counts.tls_failed_in_all()), (0, 1));
+        assert_eq!(counts.tls.failed(failure), 1, "{more:?}: {counts:?}");
+        assert_eq!((counts.tls.secured, counts.tls.failed_in_all()), (0, 1));
     }
 }
 
@@ -328,7 +341,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
         identity: Some(ours),
         ..options(&authority, "server.test")
     };
-    assert_eq!(try_it(&with, port).secured, 1);
+    assert_eq!(try_it(&with, port).tls.secured, 1);
     peer.wait_for("Client certificate", 1);
 
     // In TLS 1.3 the client is done before the server looks at its certificate.
@@ -336,8 +349,8 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     let (mut socket, mut link) = connect(&mut client, port);
     client.drive(&mut link, &mut socket, |_, _| false);
     let counts = client.counters.read();
-    assert_eq!((counts.secured, counts.tls_broken), (1, 1));
-    assert_eq!(counts.tls_failed(TlsFailure::AlertCertificateRequired), 1);
+    assert_eq!((counts.tls.secured, counts.tls.broken), (1, 1));
+    assert_eq!(counts.tls.failed(TlsFailure::AlertCertificateRequired), 1);
 }
 
 #[test]
@@ -375,7 +388,7 @@ fn keys_are_updated_when_the_server_does_and_when_it_asks_for_ours() {
                 saw.borrow().got == wanted.as_bytes() && peer.printed().contains(&line)
             });
         }
-        assert_eq!(client.counters.read().tls_failed_in_all(), 0);
+        assert_eq!(client.counters.read().tls.failed_in_all(), 0);
     }
 }
 
@@ -394,7 +407,7 @@ fn a_server_that_speaks_no_tls_is_told_as_such() {
     });
     let authority = Authority::new();
     let counts = try_it(&options(&authority, "server.test"), port);
-    assert_eq!(counts.tls_failed(TlsFailure::NotTls), 1, "{counts:?}");
-    assert_eq!(counts.tls_failed_in_all(), 1);
+    assert_eq!(counts.tls.failed(TlsFailure::NotTls), 1, "{counts:?}");
+    assert_eq!(counts.tls.failed_in_all(), 1);
     peer.join().unwrap();
 }

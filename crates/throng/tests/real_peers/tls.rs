@@ -8,8 +8,8 @@ use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, run_words, serve, stop_serving};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::summary::{Summary, TlsSummary};
-use throng_core::tls_failure::TlsFailure;
 
 const NAMES: [&str; 2] = ["127.0.0.1", "server.test"];
 const REQUEST: &str = r"GET /page HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -200,12 +200,12 @@ impl Watching {
                 return;
             };
             answers += self.look_for.record(&query, Some(answer), at, measured);
-            if answer.rcode != 0 {
-                at.counters.answered_with_error(answer.rcode);
+            if answer.rcode.is_error() {
+                at.counters.dns.answered_with_error(answer.rcode);
             }
         });
         if fed.is_err() {
-            at.counters.not_dns.add(1);
+            at.counters.dns.not_dns.add(1);
         }
         Seen {
             answers,
@@ -230,7 +230,7 @@ impl LookFor {
                 took,
                 connection: at.id,
                 query: dns.map_or(0, |a| a.id),
-                rcode: dns.map_or(0, |a| a.rcode),
+                rcode: dns.map_or(0, |a| a.rcode.number()),
                 truncated: dns.is_some_and(|a| a.truncated),
             });
         }

@@ -83,7 +83,7 @@ impl WebSocket {
             }),
         };
         let Some(used) = used? else { return Ok(None) };
-        at.counters.upgraded.add(1);
+        at.counters.websocket.upgraded.add(1);
         Ok(Some(&bytes[used..]))
     }
 
@@ -170,7 +170,7 @@ impl Wire for WebSocket {
             Err(violation) => Err(violation),
         };
         if let Err(violation) = outcome {
-            at.counters.violation(violation);
+            at.counters.websocket.violation(violation);
             conn.decoder.end(&mut self.partials);
             conn.closing = true;
             let mask = mask(self.rules.role, &mut self.dice).unwrap_or_default();

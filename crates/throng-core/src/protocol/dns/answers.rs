@@ -1,6 +1,6 @@
 //! The stream of answers on one connection: which query each is for, and how it went.
 
-use std::borrow::Cow;
+use super::rcode::Rcode;
 use std::fmt;
 
 /// Length, id and flags: as much of an answer as is looked at.
@@ -19,9 +19,8 @@ const NO_ANSWER: u8 = 0xff;
 pub struct Answer {
     /// Which query it answers.
     pub id: u16,
-    /// How it went: 0 is without an error (see [`rcode_name`]). The four bits of the header; those that
-    /// EDNS adds are not looked at.
-    pub rcode: u8,
+    /// How the query went.
+    pub rcode: Rcode,
     /// Whether the server says that it left something out.
     pub truncated: bool,
     /// Its length in bytes, without the two of the length before it.
@@ -83,7 +82,7 @@ impl Answers {
                 }
                 each(Answer {
                     id: self.id,
-                    rcode: self.flags & 0x0f,
+                    rcode: Rcode::from_bits(self.flags),
                     truncated: self.flags & 0xf0 != 0,
                     bytes: self.length,
                 });
@@ -125,21 +124,6 @@ impl Answers {
     }
 }
 
-/// How many rcodes there are: four bits of the header.
-pub const RCODES: usize = 16;
-
-/// The name of an rcode (RFC 1035, RFC 2136); `RCODE12` and the like for one without a name.
-pub fn rcode_name(rcode: u8) -> Cow<'static, str> {
-    const NAMES: [&str; 11] = [
-        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
-        "NXRRSET", "NOTAUTH", "NOTZONE",
-    ];
-    match NAMES.get(usize::from(rcode)) {
-        Some(name) => Cow::Borrowed(name),
-        None => Cow::Owned(format!("RCODE{rcode}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +148,7 @@ mod tests {
         assert_eq!(end, Ok(()));
         let seen: Vec<_> = all
             .iter()
-            .map(|a| (a.id, a.rcode, a.truncated, a.bytes))
+            .map(|a| (a.id, a.rcode.number(), a.truncated, a.bytes))
             .collect();
         assert_eq!(
             seen,
@@ -180,14 +164,12 @@ mod tests {
                 (9, 5, false, 12),
             ]
         );
-        let names = [0, 3, 5, 12].map(rcode_name);
-        assert_eq!(names, ["NOERROR", "NXDOMAIN", "REFUSED", "RCODE12"]);
     }
 
     #[test]
     fn a_truncated_answer_is_told_as_such() {
         let (all, _) = read(TRUNCATED);
-        assert_eq!((all[0].truncated, all[0].rcode), (true, 0));
+        assert_eq!((all[0].truncated, all[0].rcode.number()), (true, 0));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! DNS over TCP (RFC 1035, section 4.2.2; RFC 7766): a query to send again and again, and what of its
-//! answers is looked at.
+//! answers is read.
 //!
 //! For testing resolvers and name servers under load. A [`Query`] is built once into a message that differs
 //! from connection to connection only in its two id bytes; [`Answers`] reads as much of an answer as says
-//! which query it is for and how it went; [`rcode_name`] says that in words.
+//! which query it is for and how it went, its [`Rcode`].
 
 mod answers;
+pub mod counts;
 mod query;
+mod rcode;
 
-pub use answers::{Answer, Answers, NotDns, RCODES, rcode_name};
+pub use answers::{Answer, Answers, NotDns};
 pub use query::{Query, QueryError, Template};
+pub use rcode::Rcode;

@@ -4,9 +4,10 @@
 //! hands out the payload as parts of that slice, so that a message of any length passes without a buffer.
 //! Only a header or a control frame that is cut in two waits, in the worker's [`Partials`].
 
-use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Mask, Opcode};
+use super::close;
+use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Mask, Opcode, Role};
 use super::utf8::Utf8;
-use super::{Role, Violation, close};
+use super::violation::Violation;
 use crate::partials::{Partials, Slot};
 
 /// The longest message accepted where nothing else is asked for.

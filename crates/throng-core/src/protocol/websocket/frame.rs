@@ -1,6 +1,15 @@
 //! Frames (RFC 6455, section 5): headers as bytes, masking, and frames of one's own.
 
-use super::{Role, Violation};
+use super::violation::Violation;
+
+/// Which side of a connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The side that connected. What it sends is masked; what it receives is not.
+    Client,
+    /// The side that accepted.
+    Server,
+}
 
 /// What a frame is (5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,9 +13,9 @@
 //! connection, and the reset overtakes the close frame, so what comes is thrown away until it is quiet.
 
 use super::decoder::{Decoder, Event, Rules, Start};
-use super::frame::{self, Header, Mask, Opcode};
+use super::frame::{self, Header, Mask, Opcode, Role};
 use super::handshake::server;
-use super::{Role, Violation};
+use super::violation::Violation;
 use crate::behaviour::{At, Behaviour, Outbox, Send};
 use crate::partials::Partials;
 use crate::stats::Closed;
@@ -186,11 +186,11 @@ impl Behaviour for WsServer {
             match server::receive(decoder, &mut self.partials, input, &mut out.bytes) {
                 Ok(None) => return,
                 Ok(Some(used)) => {
-                    at.counters.upgraded.add(1);
+                    at.counters.websocket.upgraded.add(1);
                     input = &input[used..];
                 }
                 Err(refusal) => {
-                    at.counters.violation(refusal.violation());
+                    at.counters.websocket.violation(refusal.violation());
                     decoder.end(&mut self.partials);
                     refusal.answer(&mut out.bytes);
                     out.send = Send::Reply;
@@ -200,7 +200,7 @@ impl Behaviour for WsServer {
             }
         }
         if let Err(violation) = self.frames(conn, input, at, out) {
-            at.counters.violation(violation);
+            at.counters.websocket.violation(violation);
             frame::close_for(violation, Role::Server, Mask::default(), &mut out.bytes);
             leave(conn, at, out);
         }

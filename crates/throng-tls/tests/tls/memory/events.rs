@@ -9,7 +9,7 @@ fn a_close_notify_before_the_end_tells_it_from_a_cut() {
     let mut cut = Pair::new(talk(), &client_options(Version::Tls13), sink(), &SERVER);
     let (_, mut s) = cut.run(0, &[100_000]);
     cut.server.closed(&mut s, Closed::ByPeer);
-    assert_eq!(cut.server.counters.read().tls_truncated, 1);
+    assert_eq!(cut.server.counters.read().tls.truncated, 1);
     assert_eq!(cut.server_saw.borrow().closed, [Closed::ByPeer]);
 
     for v in [Version::Tls12, Version::Tls13] {
@@ -27,7 +27,7 @@ fn a_close_notify_before_the_end_tells_it_from_a_cut() {
         clean.server.woken(&mut s);
         assert!(s.closing);
         clean.server.closed(&mut s, Closed::ByPeer);
-        assert_eq!(clean.server.counters.read().tls_truncated, 0);
+        assert_eq!(clean.server.counters.read().tls.truncated, 0);
     }
 }
 
@@ -147,7 +147,7 @@ fn whatever_a_peer_sends_after_the_end_is_not_looked_at() {
     assert!(c.closing);
     assert_eq!(pair.client_saw.borrow().got, b"", "it had closed before");
     pair.server.received(&mut s, &[0; 100]);
-    assert_eq!(pair.server.counters.read().tls_failed_in_all(), 0);
+    assert_eq!(pair.server.counters.read().tls.failed_in_all(), 0);
 }
 
 /// Engines make a behaviour in one thread and run it in another.
@@ -179,6 +179,6 @@ fn what_is_being_sent_is_sent_before_the_connection_closes() {
         let (c, _) = pair.run(0, &[10_000]);
         assert!(c.closing);
         assert_eq!(pair.server_saw.borrow().got, memory()[..150_000]);
-        assert_eq!(pair.server.counters.read().tls_truncated, 0);
+        assert_eq!(pair.server.counters.read().tls.truncated, 0);
     }
 }

@@ -26,7 +26,7 @@ fn sessions_are_resumed_if_both_sides_will() {
             for end in [&pair.client, &pair.server] {
                 let counts = end.counters.read();
                 assert_eq!(
-                    (counts.secured, counts.resumed),
+                    (counts.tls.secured, counts.tls.resumed),
                     (4, resumed),
                     "{v} {ours} {theirs}"
                 );
@@ -160,12 +160,12 @@ fn each_failure_is_counted_as_what_it_is() {
         let (c, s) = pair.run(0, &[100_000]);
         let (client, server) = (pair.client.counters.read(), pair.server.counters.read());
         match failures {
-            None => assert_eq!((client.secured, server.secured), (1, 1), "{what}"),
+            None => assert_eq!((client.tls.secured, server.tls.secured), (1, 1), "{what}"),
             Some((ours, theirs)) => {
-                assert_eq!(client.tls_failed(ours), 1, "{what}: client, {client:?}");
-                assert_eq!(server.tls_failed(theirs), 1, "{what}: server, {server:?}");
-                assert_eq!(client.tls_failed_in_all(), 1, "{what}");
-                assert_eq!(server.tls_failed_in_all(), 1, "{what}");
+                assert_eq!(client.tls.failed(ours), 1, "{what}: client, {client:?}");
+                assert_eq!(server.tls.failed(theirs), 1, "{what}: server, {server:?}");
+                assert_eq!(client.tls.failed_in_all(), 1, "{what}");
+                assert_eq!(server.tls.failed_in_all(), 1, "{what}");
                 assert!(c.closing && s.closing, "{what}");
                 // The server of TLS 1.3 may have been done before.
                 let unopened = pair.client_saw.borrow();
@@ -194,8 +194,8 @@ fn a_peer_that_speaks_no_tls_is_found_out_by_its_first_byte() {
     pair.client.closed(&mut c, Closed::ByUs);
     for end in [&pair.client, &pair.server] {
         let counts = end.counters.read();
-        assert_eq!(counts.tls_failed(TlsFailure::NotTls), 1);
-        assert_eq!((counts.tls_failed_in_all(), counts.secured), (1, 0));
+        assert_eq!(counts.tls.failed(TlsFailure::NotTls), 1);
+        assert_eq!((counts.tls.failed_in_all(), counts.tls.secured), (1, 0));
     }
 }
 
@@ -229,10 +229,10 @@ fn a_handshake_that_takes_too_long_or_is_cut_off_is_counted() {
     let mut ours = pair.client.open(2);
     pair.client.closed(&mut ours, Closed::ByUs);
     let counts = pair.client.counters.read();
-    assert_eq!(counts.tls_failed(TlsFailure::TimedOut), 1);
-    assert_eq!(counts.tls_failed(TlsFailure::Closed), 1);
+    assert_eq!(counts.tls.failed(TlsFailure::TimedOut), 1);
+    assert_eq!(counts.tls.failed(TlsFailure::Closed), 1);
     assert_eq!(
-        counts.tls_failed_in_all(),
+        counts.tls.failed_in_all(),
         2,
         "what we end ourselves is no failure"
     );
@@ -246,7 +246,7 @@ fn a_ticket_from_one_worker_is_good_at_another() {
         pair.run(0, &[100_000]);
         pair.server = Worker::new(Tls::server(sink(), &SERVER));
         pair.run(1, &[100_000]);
-        assert_eq!(pair.server.counters.read().resumed, 1, "{v}");
+        assert_eq!(pair.server.counters.read().tls.resumed, 1, "{v}");
     }
 }
 
@@ -270,8 +270,8 @@ fn each_connection_asks_for_the_name_that_was_chosen_for_it() {
         pair.run(id, &[100_000]);
     }
     let counts = pair.client.counters.read();
-    assert_eq!(counts.secured, 2);
-    assert_eq!(counts.tls_failed(TlsFailure::NameMismatch), 2);
+    assert_eq!(counts.tls.secured, 2);
+    assert_eq!(counts.tls.failed(TlsFailure::NameMismatch), 2);
 }
 
 #[test]

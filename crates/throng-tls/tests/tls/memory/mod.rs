@@ -13,9 +13,9 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Reads, Traffic};
+use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::Closed;
 use throng_core::time::Time;
-use throng_core::tls_failure::TlsFailure;
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls, Version, Versions};
 
 type End = Worker<Tls<Probe>>;

@@ -52,7 +52,7 @@ proptest! {
         prop_assert_eq!(&server.closed, &[Closed::ByPeer]);
         for end in [&pair.client, &pair.server] {
             let counts = end.counters.read();
-            prop_assert_eq!((counts.secured, counts.tls_failed_in_all(), counts.tls_truncated), (1, 0, 0));
+            prop_assert_eq!((counts.tls.secured, counts.tls.failed_in_all(), counts.tls.truncated), (1, 0, 0));
         }
     }
 
@@ -87,10 +87,10 @@ proptest! {
         // A change in the hello may go unnoticed only if it is in what nobody must know (such as an
         // unknown extension); then the handshake's own check fails. A record header cut short waits.
         prop_assert!(!whole || at >= passed, "a changed stream was taken for a whole one");
-        prop_assert!(counts.tls_failed_in_all() <= 1);
-        prop_assert_eq!(counts.secured + counts.tls_failed_in_all() - counts.tls_broken <= 1, true);
+        prop_assert!(counts.tls.failed_in_all() <= 1);
+        prop_assert_eq!(counts.tls.secured + counts.tls.failed_in_all() - counts.tls.broken <= 1, true);
         if s.closing {
-            prop_assert_eq!(counts.tls_failed_in_all(), 1);
+            prop_assert_eq!(counts.tls.failed_in_all(), 1);
         }
         pair.server.closed(&mut s, Closed::ByPeer);
         pair.client.closed(&mut c, Closed::ByPeer);
@@ -159,12 +159,12 @@ proptest! {
         }
         let closing = link.closing;
         let counts = end.counters.read();
-        prop_assert!(counts.tls_failed_in_all() <= 1);
-        prop_assert_eq!(closing, counts.tls_failed_in_all() == 1);
+        prop_assert!(counts.tls.failed_in_all() <= 1);
+        prop_assert_eq!(closing, counts.tls.failed_in_all() == 1);
         prop_assert!(saw.borrow().got.is_empty(), "noise was taken for data");
         end.closed(link, Closed::ByPeer);
         let counts = end.counters.read();
-        let outcomes = counts.secured + counts.tls_failed_in_all() - counts.tls_broken;
+        let outcomes = counts.tls.secured + counts.tls.failed_in_all() - counts.tls.broken;
         prop_assert_eq!(outcomes, 1, "each handshake has one outcome");
     }
 }

@@ -55,7 +55,7 @@ impl Rig {
             opening.request(0, &mut bytes);
         }
         let out = rig.received(0, &bytes);
-        assert_eq!(rig.counters.read().upgraded, 1);
+        assert_eq!(rig.counters.read().websocket.upgraded, 1);
         (rig, out)
     }
 
@@ -132,7 +132,10 @@ fn who_breaks_the_protocol_hears_why_before_the_connection_is_closed() {
         let out = rig.received(2, &bad);
         assert_eq!((out.send, out.close), (Send::Reply, false));
         assert_closes(&out.bytes, role == Role::Client, close::PROTOCOL_ERROR);
-        assert_eq!(rig.counters.read().violations(Violation::Opcode), 1);
+        assert_eq!(
+            rig.counters.read().websocket.violations(Violation::Opcode),
+            1
+        );
         // What it has under way is thrown away, and no message follows.
         assert_eq!(rig.received(3, b"more").send, Send::Nothing);
         let due = rig.woken(400);

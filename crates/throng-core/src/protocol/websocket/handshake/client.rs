@@ -1,8 +1,8 @@
 //! A client's side of the handshake (RFC 6455, section 4.1).
 
-use super::super::Violation;
 use super::super::decoder::Decoder;
-use super::{Key, VERSION};
+use super::super::violation::Violation;
+use super::key::{Key, VERSION};
 use crate::partials::Partials;
 use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, MAX_HEAD, lists, members, values};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! A server's side of the handshake (RFC 6455, section 4.2).
 
-use super::super::Violation;
 use super::super::decoder::Decoder;
-use super::{Key, VERSION, accept};
+use super::super::violation::Violation;
+use super::key::{Key, VERSION, accept};
 use crate::partials::Partials;
 use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, lists, values};
 use std::mem::MaybeUninit;

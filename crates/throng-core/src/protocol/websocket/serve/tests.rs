@@ -141,7 +141,11 @@ fn frames_that_come_with_the_request_are_answered_too_however_it_is_cut() {
         assert_eq!(echoed, b"hi");
         let tally = rig.closed();
         assert_eq!(
-            (tally.upgraded, tally.messages_received, tally.messages_sent),
+            (
+                tally.websocket.upgraded,
+                tally.messages_received,
+                tally.messages_sent
+            ),
             (1, 1, 1)
         );
     }
@@ -177,8 +181,11 @@ fn who_speaks_no_websocket_gets_an_http_error_and_is_closed() {
             "something came after it, then nothing"
         );
         let tally = rig.closed();
-        assert_eq!((tally.violations(kind), tally.upgraded), (1, 0));
-        assert_eq!(tally.violations_in_all(), 1);
+        assert_eq!(
+            (tally.websocket.violations(kind), tally.websocket.upgraded),
+            (1, 0)
+        );
+        assert_eq!(tally.websocket.violations_in_all(), 1);
     }
 }
 
@@ -247,7 +254,7 @@ fn a_sink_answers_only_what_has_to_be_answered() {
     assert_eq!((frames.len(), &frames[1].2[..2]), (2, &[0x03, 0xef][..]));
     let tally = rig.closed();
     assert_eq!((tally.messages_received, tally.messages_sent), (2, 0));
-    assert_eq!(tally.violations(Violation::Text), 1);
+    assert_eq!(tally.websocket.violations(Violation::Text), 1);
 }
 
 #[test]
@@ -263,7 +270,7 @@ fn a_close_is_answered_with_its_code_and_nothing_after_it() {
         rig.receive(&more);
         assert!(rig.closed);
         assert_eq!(rig.frames(), [(Opcode::Close, true, answer.to_vec())]);
-        assert_eq!(rig.closed().violations_in_all(), 0);
+        assert_eq!(rig.closed().websocket.violations_in_all(), 0);
     }
 }
 
@@ -297,7 +304,13 @@ fn a_violation_is_closed_with_its_code_and_its_words_after_what_was_right() {
             assert_eq!(frames.last().unwrap().2, closing[2..], "{kind:?}");
             assert!(!rig.closed && (rig.quiet() || rig.quiet()));
             let tally = rig.closed();
-            assert_eq!((tally.violations(kind), tally.violations_in_all()), (1, 1));
+            assert_eq!(
+                (
+                    tally.websocket.violations(kind),
+                    tally.websocket.violations_in_all()
+                ),
+                (1, 1)
+            );
         }
     }
 }
@@ -333,7 +346,7 @@ fn text_found_wrong_in_the_middle_of_a_frame_can_still_be_closed_properly() {
                 .iter()
                 .all(|(_, fin, bytes)| !fin && bytes.iter().all(|b| *b == b'a'))
     );
-    assert_eq!(rig.closed().violations(Violation::Text), 1);
+    assert_eq!(rig.closed().websocket.violations(Violation::Text), 1);
 }
 
 proptest! {

@@ -1,0 +1,6 @@
+//! TLS, as far as it is counted and reported. It may carry any other protocol; throng-tls speaks it.
+
+pub mod counts;
+mod failure;
+
+pub use failure::TlsFailure;

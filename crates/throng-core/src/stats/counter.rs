@@ -1,0 +1,163 @@
+//! One count, and the macros that make a set of counts out of a list: what a worker writes, what a reading of
+//! it is, and the name of each.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A count that one thread writes and others read. Relaxed and without a locked instruction: what
+/// readers get may be a moment old, never torn.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. Only the owning worker may call this: a second writer's additions would be lost.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed) + n, Relaxed);
+    }
+
+    /// Sets it to `n`, for what is a time and not a count.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// The count as it is now.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Defines an enum whose variants are counted one by one: for each its name in counts and in JSON and, where
+/// people read it, a few words.
+macro_rules! kinds {
+    (
+        $(#[$doc:meta])*
+        pub enum $Kind:ident { $($(#[$variant_doc:meta])* $variant:ident: $name:literal, $words:literal;)* }
+    ) => {
+        $crate::stats::kinds! {
+            $(#[$doc])*
+            pub enum $Kind { $($(#[$variant_doc])* $variant: $name;)* }
+        }
+
+        impl $Kind {
+            /// A few words for people.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $($Kind::$variant => $words,)*
+                }
+            }
+        }
+    };
+    (
+        $(#[$doc:meta])*
+        pub enum $Kind:ident { $($(#[$variant_doc:meta])* $variant:ident: $name:literal;)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        pub enum $Kind {
+            $($(#[$variant_doc])* #[serde(rename = $name)] $variant,)*
+        }
+
+        impl $Kind {
+            /// Every kind, in the order in which they are reported.
+            pub const ALL: [$Kind; [$($name),*].len()] = [$($Kind::$variant),*];
+
+            /// The name in counts and in JSON.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($Kind::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+/// Defines `Counters`, which one worker writes, and `Tally`, a reading of them, from lists:
+///
+/// - the fields of `Counters` are single counts;
+/// - `by kind`: one count for each variant of an enum that [`kinds!`] defines;
+/// - `parts`: modules that define counts of their own with this macro. They are embedded, so that all counts of
+///   a worker are one flat struct;
+/// - `times`: nanoseconds since the run began. They are no part of a tally, since times don't add up.
+///
+/// The name of a count is that of its field; `field.kind` for one of a kind; `part.name` for one of a part.
+macro_rules! counts {
+    (
+        $(#[$counters_doc:meta])*
+        pub struct Counters { $($(#[$doc:meta])* $name:ident,)* }
+        by kind { $($array:ident: $Kind:ty,)* }
+        parts { $($(#[$part_doc:meta])* $part:ident,)* }
+        times { $($(#[$time_doc:meta])* $time:ident,)* }
+
+        $(#[$tally_doc:meta])*
+        pub struct Tally;
+    ) => {
+        $(#[$counters_doc])*
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: $crate::stats::Counter,)*
+            $($array: [$crate::stats::Counter; <$Kind>::ALL.len()],)*
+            $($(#[$part_doc])* pub $part: $part::Counters,)*
+            $($(#[$time_doc])* pub $time: $crate::stats::Counter,)*
+        }
+
+        $(#[$tally_doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Tally {
+            $($(#[$doc])* pub $name: u64,)*
+            $($array: [u64; <$Kind>::ALL.len()],)*
+            $($(#[$part_doc])* pub $part: $part::Tally,)*
+        }
+
+        impl Counters {
+            /// A reading. Counts of one event may be read before and after it.
+            pub fn read(&self) -> Tally {
+                Tally {
+                    $($name: self.$name.get(),)*
+                    $($array: std::array::from_fn(|i| self.$array[i].get()),)*
+                    $($part: self.$part.read(),)*
+                }
+            }
+        }
+
+        impl Tally {
+            /// Joins two readings count by count.
+            pub(crate) fn zip(&self, other: &Tally, join: fn(u64, u64) -> u64) -> Tally {
+                Tally {
+                    $($name: join(self.$name, other.$name),)*
+                    $($array: std::array::from_fn(|i| join(self.$array[i], other.$array[i])),)*
+                    $($part: self.$part.zip(&other.$part, join),)*
+                }
+            }
+
+            /// Calls `each` with the name, after `prefix`, and the value of every count.
+            pub(crate) fn each(&self, prefix: &str, each: &mut dyn FnMut(String, u64)) {
+                $(each(format!("{prefix}{}", stringify!($name)), self.$name);)*
+                $(for (kind, count) in <$Kind>::ALL.iter().zip(self.$array) {
+                    each(format!("{prefix}{}.{}", stringify!($array), kind.name()), count);
+                })*
+                $(self.$part.each(&format!("{prefix}{}.", stringify!($part)), each);)*
+            }
+
+            /// The count of this name.
+            pub(crate) fn by_name(&mut self, name: &str) -> Option<&mut u64> {
+                $(if name == stringify!($name) {
+                    return Some(&mut self.$name);
+                })*
+                let (field, rest) = name.split_once('.')?;
+                $(if field == stringify!($array) {
+                    let place = <$Kind>::ALL.iter().position(|kind| kind.name() == rest)?;
+                    return Some(&mut self.$array[place]);
+                })*
+                $(if field == stringify!($part) {
+                    return self.$part.by_name(rest);
+                })*
+                None
+            }
+        }
+    };
+}
+
+pub(crate) use {counts, kinds};
