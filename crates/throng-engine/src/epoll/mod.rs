@@ -1,10 +1,13 @@
-//! The epoll engine, for kernels and containers that allow no io_uring: one file descriptor a
-//! connection, so the file limit bounds it.
+//! The epoll engine, for systems that do not allow io_uring. Each connection has a file descriptor, so
+//! RLIMIT_NOFILE bounds their number.
 
+mod asked;
 mod opening;
 mod poll;
 mod reading;
+mod rest;
+mod rounds;
 mod sending;
 mod worker;
 
-pub(crate) use worker::run;
+pub(crate) use rounds::run;

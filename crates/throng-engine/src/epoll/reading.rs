@@ -1,8 +1,7 @@
 //! Receiving: as much as there is, as much as a behaviour asked for, or only whether the peer has left.
 
 use super::poll;
-use super::sending::Rest;
-use super::worker::{BLOCKED, BUFFER_BYTES, CLOSE_WHEN_SENT, PEER_CLOSED, TO_READ, Worker};
+use super::worker::{BUFFER_BYTES, CLOSE_WHEN_SENT, PEER_CLOSED, Worker};
 use crate::socket::close_cause;
 use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
@@ -10,8 +9,6 @@ use throng_core::time::Time;
 
 /// What is thrown away at once, at most.
 const DISCARD_BYTES: usize = 1024 * 1024;
-/// A peer that lets this much wait is not read from.
-const PAUSE_ABOVE: usize = 256 * 1024;
 /// Reads of one connection before the others get their turn.
 const READS_A_TURN: usize = 8;
 
@@ -28,11 +25,7 @@ impl<B: Behaviour> Worker<B> {
                 return;
             }
         }
-        let conn = &mut self.table.conns[index as usize];
-        if conn.marks & TO_READ == 0 {
-            conn.marks |= TO_READ;
-            self.to_read.push_back((index, generation));
-        }
+        self.read_later(index);
     }
 
     /// Reads up to `most` bytes, now or once there are some.
@@ -86,31 +79,6 @@ impl<B: Behaviour> Worker<B> {
                 self.finish(index, close_cause(errno), now);
                 false
             }
-        }
-    }
-
-    /// Whether so much waits for the peer to read it that we don't read from it.
-    pub(super) fn waits_for_peer(&self, index: u32) -> bool {
-        self.replies(index).map(Rest::len).sum::<usize>() > PAUSE_ABOVE
-    }
-
-    /// Whether replies wait for the peer to read them.
-    fn owes_replies(&self, index: u32) -> bool {
-        self.replies(index).next().is_some()
-    }
-
-    fn replies(&self, index: u32) -> impl Iterator<Item = &Rest> {
-        let blocked = self.table.conns[index as usize].marks & BLOCKED != 0;
-        let waiting = blocked.then(|| self.blocked.get(&index)).flatten();
-        let replies = |r: &&Rest| matches!(r, Rest::Bytes { to_tell: None, .. });
-        waiting.into_iter().flatten().filter(replies)
-    }
-
-    pub(super) fn read_later(&mut self, index: u32) {
-        let conn = &mut self.table.conns[index as usize];
-        if conn.marks & TO_READ == 0 {
-            conn.marks |= TO_READ;
-            self.to_read.push_back((index, conn.generation));
         }
     }
 

@@ -1,55 +1,15 @@
-//! Sending: from where bytes lie as far as the kernel takes them; what it does not take waits.
+//! Sending: the kernel takes what it can at once, and the rest waits.
 
 use super::poll;
+use super::rest::{Rest, Source};
 use super::worker::{BLOCKED, CLOSE_WHEN_SENT, PEER_CLOSED, TO_TELL, Worker};
 use crate::socket::close_cause;
-use std::ops::Range;
 use throng_core::behaviour::Behaviour;
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
-/// Something to send, and how far that is done.
-pub(super) enum Rest {
-    /// Of the behaviour's memory; `whole` is the length of the send.
-    Memory {
-        left: Range<usize>,
-        whole: usize,
-        more: bool,
-    },
-    /// Of bytes that were written or received; `to_tell` is what the behaviour is to be told of.
-    Bytes {
-        bytes: Vec<u8>,
-        taken: usize,
-        to_tell: Option<usize>,
-        more: bool,
-    },
-}
-
-/// Where bytes to send lie.
-pub(super) enum Source<'a> {
-    /// This many at the beginning of the receive buffer.
-    Received(usize),
-    /// Here.
-    Written(&'a [u8]),
-}
-
-impl Rest {
-    /// Of how many bytes the behaviour is to be told once all is sent.
-    fn to_tell(&self) -> Option<usize> {
-        match self {
-            Rest::Memory { whole, .. } => Some(*whole),
-            Rest::Bytes { to_tell, .. } => *to_tell,
-        }
-    }
-
-    /// What is left to send.
-    pub fn len(&self) -> usize {
-        match self {
-            Rest::Memory { left, .. } => left.len(),
-            Rest::Bytes { bytes, taken, .. } => bytes.len() - taken,
-        }
-    }
-}
+/// A peer that lets this much wait is not read from.
+const PAUSE_ABOVE: usize = 256 * 1024;
 
 impl<B: Behaviour> Worker<B> {
     fn took(&mut self, n: usize) {
@@ -197,22 +157,6 @@ impl<B: Behaviour> Worker<B> {
         self.close_if_sent(index, now);
     }
 
-    /// Tells behaviours of the sends that were taken whole since the last time.
-    pub(super) fn tell_sent(&mut self) {
-        let now = self.table.clock.now();
-        for _ in 0..self.sent.len() {
-            let Some((index, generation, whole)) = self.sent.pop_front() else {
-                return;
-            };
-            if self.is_current(index, generation) {
-                let mut out = self.outbox();
-                self.table.conns[index as usize].marks &= !TO_TELL;
-                self.table.sent(index, whole, now, &mut out);
-                self.apply(index, out, 0, now);
-            }
-        }
-    }
-
     /// Closes a connection that was to be closed, if nothing of it is under way.
     pub(super) fn close_if_sent(&mut self, index: u32, now: Time) {
         let marks = self.table.conns[index as usize].marks;
@@ -225,5 +169,22 @@ impl<B: Behaviour> Worker<B> {
             };
             self.finish(index, why, now);
         }
+    }
+
+    /// Whether so much waits for the peer to read it that we don't read from it.
+    pub(super) fn waits_for_peer(&self, index: u32) -> bool {
+        self.replies(index).map(Rest::len).sum::<usize>() > PAUSE_ABOVE
+    }
+
+    /// Whether replies wait for the peer to read them.
+    pub(super) fn owes_replies(&self, index: u32) -> bool {
+        self.replies(index).next().is_some()
+    }
+
+    fn replies(&self, index: u32) -> impl Iterator<Item = &Rest> {
+        let blocked = self.table.conns[index as usize].marks & BLOCKED != 0;
+        let waiting = blocked.then(|| self.blocked.get(&index)).flatten();
+        let replies = |r: &&Rest| matches!(r, Rest::Bytes { to_tell: None, .. });
+        waiting.into_iter().flatten().filter(replies)
     }
 }

@@ -1,10 +1,9 @@
-//! What the run's orders ask of a worker: traffic on and off, farewell, what was measured, the end.
+//! The run's orders to a worker: traffic on and off, farewell, leaving measurements, the end.
 
-use super::{STARTED, State, Table};
+use super::conn::{STARTED, State};
+use super::data::Table;
 use crate::control::Order;
 use throng_core::behaviour::{Behaviour, Traffic};
-use throng_core::time::Time;
-
 impl<B: Behaviour> Table<B> {
     /// Takes orders. Returns whether it is time to close.
     pub fn take_orders(&mut self) -> bool {
@@ -35,18 +34,6 @@ impl<B: Behaviour> Table<B> {
             self.leave_measured(collection);
         }
         orders.has(Order::Close)
-    }
-
-    pub(super) fn set_traffic(&mut self, traffic: Traffic, now: Time) {
-        self.traffic = traffic;
-        self.behaviour.traffic(traffic, now);
-    }
-
-    /// Whether no more connections are to be opened or accepted.
-    pub fn stopped_opening(&self) -> bool {
-        [Order::StopOpening, Order::Farewell, Order::Close]
-            .into_iter()
-            .any(|order| self.orders.has(order))
     }
 
     /// The next connection on which traffic is to be started, after that was ordered.

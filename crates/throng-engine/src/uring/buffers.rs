@@ -1,23 +1,24 @@
 //! Buffers that the kernel chooses from when it receives (provided buffers).
 
-use super::abi::{Buf, REGISTER_PBUF_RING};
+use super::abi::{Buf, BufferRegistration, RegisterOp, register};
 use super::mapping::Mapping;
-use super::ring::register;
 use std::io;
 use std::mem;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Added to the distance between buffers. If all began at the same place of a page, the first line of
-/// each, which is all that a short message needs, would fall into the same few places of a cache.
+/// Added to the distance between buffers (cache colouring). If all buffers began at the same offset in a
+/// page, their first cache lines, the only ones that a short message needs, would compete for the same
+/// few cache sets.
 const COLOUR: usize = 64;
 
-/// Buffers that any ring of one worker may receive into. See [`Ring::provide`](super::ring::Ring::provide).
+/// Buffers that any ring of one worker may receive into.
 pub(super) struct BufferPool {
     memory: Mapping,
     size: u32,
     count: u16,
-    /// From one buffer to the next; 0 if all are the same memory, which nobody writes to or reads.
+    /// The distance from one buffer to the next. 0 if all are the same memory, which nothing writes or
+    /// reads.
     step: usize,
 }
 
@@ -35,8 +36,8 @@ impl BufferPool {
         })
     }
 
-    /// `count` (a power of two) buffers of `size` bytes for receives that discard what comes (see
-    /// [`op::discard`](super::op::discard)): they are only numbers and cost no memory.
+    /// `count` (a power of two) buffers of `size` bytes for receives that discard their bytes
+    /// inside the kernel: they are only numbers and use no memory.
     pub fn for_discards(count: u16, size: u32) -> io::Result<BufferPool> {
         assert!(count.is_power_of_two());
         let memory = Mapping::new(
@@ -58,8 +59,8 @@ impl BufferPool {
         self.memory.at.as_ptr() as u64 + u64::from(bid) * self.step as u64
     }
 
-    /// The first `len` bytes of buffer `bid`, which a completion said were received. Valid until the
-    /// buffer is given back with [`BufferRing::give_back`].
+    /// The first `len` bytes of buffer `bid`, as reported by a completion. Valid until the buffer is given
+    /// back with [`BufferRing::give_back`].
     pub fn bytes(&self, bid: u16, len: usize) -> &[u8] {
         assert!(bid < self.count && len <= self.size as usize);
         // SAFETY: inside the mapping, initialised (anonymous memory is zeroed), and the kernel writes
@@ -68,7 +69,7 @@ impl BufferPool {
     }
 }
 
-/// One ring's list of the buffers that its receives may choose from.
+/// One ring's list of the buffers that its receives choose from.
 pub(super) struct BufferRing {
     memory: Mapping,
     mask: u16,
@@ -76,27 +77,19 @@ pub(super) struct BufferRing {
 }
 
 impl BufferRing {
-    /// Registers with the ring `fd`, as its group 0, a list of all buffers of `pool`.
+    /// Registers a list of all buffers of `pool` with the ring `fd`, as its group 0.
     pub fn new(fd: RawFd, pool: &BufferPool) -> io::Result<BufferRing> {
         let len = usize::from(pool.count) * size_of::<Buf>();
         let memory = Mapping::new(-1, 0, len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)?;
-        // struct io_uring_buf_reg: ring_addr, ring_entries, bgid, flags, resv[3].
-        #[repr(C)]
-        struct Register {
-            addr: u64,
-            entries: u32,
-            bgid: u16,
-            flags: u16,
-            resv: [u64; 3],
-        }
-        let arg = Register {
-            addr: memory.at.as_ptr() as u64,
-            entries: pool.count.into(),
+        let arg = BufferRegistration {
+            ring_addr: memory.at.as_ptr() as u64,
+            ring_entries: pool.count.into(),
             bgid: 0,
             flags: 0,
             resv: [0; 3],
         };
-        register(fd, REGISTER_PBUF_RING, (&raw const arg).cast(), 1)?;
+        let op = RegisterOp::IORING_REGISTER_PBUF_RING;
+        register(fd, op, (&raw const arg).cast(), 1)?;
         let mut ring = BufferRing {
             memory,
             mask: pool.count - 1,
@@ -108,7 +101,7 @@ impl BufferRing {
         Ok(ring)
     }
 
-    /// Lets receives choose buffer `bid` of `pool` again.
+    /// Makes buffer `bid` of `pool` available to receives again.
     pub fn give_back(&mut self, pool: &BufferPool, bid: u16) {
         let slot = self
             .memory

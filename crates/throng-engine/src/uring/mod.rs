@@ -1,61 +1,58 @@
-//! The io_uring engine: many rings a worker, each with a file table of its own, so that neither
-//! RLIMIT_NOFILE nor anything else but memory bounds the number of sockets.
+//! The io_uring engine. A worker has many rings, each with a file table of its own, so that memory alone
+//! bounds the number of sockets, not RLIMIT_NOFILE.
+//!
+//! # How a send is carried out
+//!
+//! At most one send of a connection is in the kernel at a time. A *silent* send takes what the socket's
+//! buffer has room for, and has a completion only if that was not everything (`unsettled.rs`). A *waiting*
+//! send completes when the kernel has taken everything. A *spill* is a copy of bytes that wait for an earlier
+//! send or for the peer (`spill.rs`). The first row that applies decides:
+//!
+//! | the connection's last send | the behaviour asks for | length | list of silent sends | then it is |
+//! | --- | --- | --- | --- | --- |
+//! | is under way | anything | any | any | copied to the spill, sent after the earlier send |
+//! | has ended | `Memory` | ≤ 4 KiB | has room | silent, from the behaviour's memory |
+//! | has ended | `Memory` | any | any | waiting, from the behaviour's memory |
+//! | has ended | `Bytes` | > 4 KiB | any | waiting, from where the behaviour wrote them |
+//! | has ended | `Bytes`, `Reply` | any | has room | silent, from where the behaviour wrote them |
+//! | has ended | `Back` | any | has room | silent, from the receive buffer |
+//! | has ended | anything | any | is full | copied to the spill, sent at once |
+//!
+//! Bytes that the behaviour wrote also go through the spill while all 65,536 slots of `outgoing.rs` are in
+//! use. What a silent send leaves over goes to the front of the spill. A connection with more than 256 KiB in
+//! its spill is not read from until the spill is empty.
+//!
+//! # Files
+//!
+//! `abi.rs`, `mapping.rs`, `buffers.rs`, `op.rs` and `ring.rs` are the interface to the kernel; `outgoing.rs`,
+//! `spill.rs` and `unsettled.rs` keep what is being sent; `worker.rs` has a worker's state. `arming.rs`,
+//! `closing.rs`, `sending.rs` and `asked.rs` do what behaviours ask for; `received.rs`, `settling.rs` and
+//! `opening.rs` deal with completions. `rounds.rs` is the loop, `ending.rs` its end, and `pair.rs` runs two
+//! workers in one thread.
 
 mod abi;
+mod arming;
+mod asked;
 mod buffers;
 mod bulk;
 mod closing;
+mod ending;
 mod mapping;
 mod op;
 mod opening;
 mod outgoing;
 mod pair;
+mod probe;
+mod received;
 mod ring;
-mod silent;
+mod rounds;
+mod sending;
+mod settling;
 mod spill;
-mod traffic;
+mod unsettled;
 mod worker;
 
 pub(crate) use pair::{Paired, paired, run_pair};
-pub(crate) use worker::{Rank, run};
-
-use ring::Ring;
-
-/// What io_uring can do here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Support {
-    /// Why throng can't use it, in words, or `None` if it can.
-    pub unusable: Option<String>,
-    /// Whether it can bind sockets (Linux 6.11).
-    pub binds: bool,
-}
-
-/// Finds out by trying: sets up a ring as workers do, and asks for the operations they need.
-pub fn probe() -> Support {
-    let unusable = |why: String| Support {
-        unusable: Some(why),
-        binds: false,
-    };
-    let ring = match Ring::new(8, 16) {
-        Ok(ring) => ring,
-        Err(e) => {
-            return unusable(match e.raw_os_error() {
-                Some(libc::EPERM) => "not permitted (a container's seccomp profile, or sysctl kernel.io_uring_disabled)".into(),
-                Some(libc::ENOSYS) => "this kernel has none".into(),
-                Some(libc::EINVAL) => "this kernel's is too old (deferred task work needs Linux 6.1)".into(),
-                Some(libc::ENOMEM) => "no locked memory left for a ring (ulimit -l)".into(),
-                _ => e.to_string(),
-            });
-        }
-    };
-    let lacks = |ops| ring.lacks(ops).is_ok_and(|missing| missing.is_empty());
-    if !lacks(op::REQUIRED) {
-        return unusable(
-            "this kernel's lacks operations that throng needs (Linux 6.1 has them)".into(),
-        );
-    }
-    Support {
-        unusable: None,
-        binds: lacks(op::REQUIRED_TO_BIND),
-    }
-}
+pub use probe::{Support, probe};
+pub(crate) use rounds::run;
+pub(crate) use worker::Rank;

@@ -1,44 +1,24 @@
 //! The operations that the event loop submits, and the tag by which it knows their completions.
 
-use super::abi::{
-    IOSQE_BUFFER_SELECT, IOSQE_CQE_SKIP_SUCCESS, IOSQE_FIXED_FILE, IOSQE_IO_HARDLINK, Sqe,
-};
+use super::abi::*;
 use crate::socket::{Address, SocketOption};
 use std::os::fd::RawFd;
 
-const POLL_ADD: u8 = 6;
-const ACCEPT: u8 = 13;
-const ASYNC_CANCEL: u8 = 14;
-const CONNECT: u8 = 16;
-const CLOSE: u8 = 19;
-const SEND: u8 = 26;
-const RECV: u8 = 27;
-const SHUTDOWN: u8 = 34;
-const SOCKET: u8 = 45;
-const URING_CMD: u8 = 46;
-const BIND: u8 = 56;
-
-/// What the event loop can't do without.
-pub(super) const REQUIRED: &[u8] = &[
-    POLL_ADD,
-    ACCEPT,
-    ASYNC_CANCEL,
-    CONNECT,
-    CLOSE,
-    SEND,
-    RECV,
-    SHUTDOWN,
-    SOCKET,
-    URING_CMD,
+/// The operations that the event loop needs.
+pub(super) const REQUIRED: &[Opcode] = &[
+    Opcode::IORING_OP_POLL_ADD,
+    Opcode::IORING_OP_ACCEPT,
+    Opcode::IORING_OP_ASYNC_CANCEL,
+    Opcode::IORING_OP_CONNECT,
+    Opcode::IORING_OP_CLOSE,
+    Opcode::IORING_OP_SEND,
+    Opcode::IORING_OP_RECV,
+    Opcode::IORING_OP_SHUTDOWN,
+    Opcode::IORING_OP_SOCKET,
+    Opcode::IORING_OP_URING_CMD,
 ];
-/// What it needs to bind a source address (Linux 6.11).
-pub(super) const REQUIRED_TO_BIND: &[u8] = &[BIND];
-
-const RECV_MULTISHOT: u16 = 1 << 1;
-const RECVSEND_POLL_FIRST: u16 = 1 << 0;
-const ACCEPT_DONTWAIT: u16 = 1 << 1;
-const POLL_ADD_MULTI: u32 = 1 << 0;
-const SOCKET_URING_OP_SETSOCKOPT: u64 = 3;
+/// The operation that it needs to bind a source address (Linux 6.11).
+pub(super) const REQUIRED_TO_BIND: &[Opcode] = &[Opcode::IORING_OP_BIND];
 
 /// What completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,9 +100,9 @@ impl Tag {
 
 pub(super) fn wake(eventfd: RawFd) -> Sqe {
     Sqe {
-        opcode: POLL_ADD,
+        opcode: Opcode::IORING_OP_POLL_ADD as u8,
         fd: eventfd,
-        len: POLL_ADD_MULTI,
+        len: IORING_POLL_ADD_MULTI,
         op_flags: libc::POLLIN as u32,
         user_data: Tag::new(Op::Wake, 0, 0, 0).encode(),
         ..Sqe::default()
@@ -134,7 +114,7 @@ pub(super) fn wake(eventfd: RawFd) -> Sqe {
 /// costs each the detour over task work: 0.7 µs of 26 for a connection.)
 pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
     Sqe {
-        opcode: SOCKET,
+        opcode: Opcode::IORING_OP_SOCKET as u8,
         flags: IOSQE_CQE_SKIP_SUCCESS,
         fd: family,
         off: libc::SOCK_STREAM as u64,
@@ -148,10 +128,10 @@ pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
 /// Sets an int option of the socket in `tag`'s slot. The option must live until this is submitted.
 pub(super) fn set_option(option: &SocketOption, tag: Tag) -> Sqe {
     Sqe {
-        opcode: URING_CMD,
+        opcode: Opcode::IORING_OP_URING_CMD as u8,
         flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: tag.slot as i32,
-        off: SOCKET_URING_OP_SETSOCKOPT,
+        off: SocketCommand::SOCKET_URING_OP_SETSOCKOPT as u64,
         // The union's halves: level, then name.
         addr: u64::from(option.level as u32) | u64::from(option.name as u32) << 32,
         file_index: size_of::<i32>() as u32,
@@ -164,7 +144,7 @@ pub(super) fn set_option(option: &SocketOption, tag: Tag) -> Sqe {
 /// Binds the socket in `tag`'s slot to `source`.
 pub(super) fn bind(source: &Address, tag: Tag) -> Sqe {
     Sqe {
-        opcode: BIND,
+        opcode: Opcode::IORING_OP_BIND as u8,
         flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: tag.slot as i32,
         addr: source.as_ptr() as u64,
@@ -176,7 +156,7 @@ pub(super) fn bind(source: &Address, tag: Tag) -> Sqe {
 
 pub(super) fn connect(target: &Address, tag: Tag) -> Sqe {
     Sqe {
-        opcode: CONNECT,
+        opcode: Opcode::IORING_OP_CONNECT as u8,
         flags: IOSQE_FIXED_FILE,
         fd: tag.slot as i32,
         addr: target.as_ptr() as u64,
@@ -189,7 +169,7 @@ pub(super) fn connect(target: &Address, tag: Tag) -> Sqe {
 /// Completes once a connection waits in the listener's accept queue.
 pub(super) fn queue(listener: RawFd, tag: Tag) -> Sqe {
     Sqe {
-        opcode: POLL_ADD,
+        opcode: Opcode::IORING_OP_POLL_ADD as u8,
         fd: listener,
         op_flags: libc::POLLIN as u32,
         user_data: tag.encode(),
@@ -202,8 +182,12 @@ pub(super) fn queue(listener: RawFd, tag: Tag) -> Sqe {
 /// accept goes on until it meets a full table, and the connection it then holds is lost.
 pub(super) fn accept(listener: RawFd, dont_wait: bool, tag: Tag) -> Sqe {
     Sqe {
-        opcode: ACCEPT,
-        ioprio: if dont_wait { ACCEPT_DONTWAIT } else { 0 },
+        opcode: Opcode::IORING_OP_ACCEPT as u8,
+        ioprio: if dont_wait {
+            IORING_ACCEPT_DONTWAIT as u16
+        } else {
+            0
+        },
         fd: listener,
         file_index: tag.slot + 1,
         user_data: tag.encode(),
@@ -215,9 +199,9 @@ pub(super) fn accept(listener: RawFd, dont_wait: bool, tag: Tag) -> Sqe {
 /// come up there is nothing to read yet, and trying costs more than asking.
 pub(super) fn receive(tag: Tag) -> Sqe {
     Sqe {
-        opcode: RECV,
+        opcode: Opcode::IORING_OP_RECV as u8,
         flags: IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT,
-        ioprio: RECV_MULTISHOT | RECVSEND_POLL_FIRST,
+        ioprio: (IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST) as u16,
         fd: tag.slot as i32,
         user_data: tag.encode(),
         ..Sqe::default()
@@ -245,7 +229,7 @@ pub(super) fn receive_some(len: u32, tag: Tag) -> Sqe {
 /// Completes when the peer has closed or reset the connection in `tag`'s slot.
 pub(super) fn gone(tag: Tag) -> Sqe {
     Sqe {
-        opcode: POLL_ADD,
+        opcode: Opcode::IORING_OP_POLL_ADD as u8,
         flags: IOSQE_FIXED_FILE,
         fd: tag.slot as i32,
         op_flags: libc::POLLRDHUP as u32,
@@ -259,7 +243,7 @@ pub(super) fn gone(tag: Tag) -> Sqe {
 pub(super) fn send(address: u64, len: u32, more: bool, tag: Tag) -> Sqe {
     let more = if more { libc::MSG_MORE } else { 0 };
     Sqe {
-        opcode: SEND,
+        opcode: Opcode::IORING_OP_SEND as u8,
         flags: IOSQE_FIXED_FILE,
         fd: tag.slot as i32,
         addr: address,
@@ -284,7 +268,7 @@ pub(super) fn send_silently(address: u64, len: u32, more: bool, tag: Tag) -> Sqe
 /// Cancels the operation that was submitted with `tag`.
 pub(super) fn cancel(tag: Tag) -> Sqe {
     Sqe {
-        opcode: ASYNC_CANCEL,
+        opcode: Opcode::IORING_OP_ASYNC_CANCEL as u8,
         flags: IOSQE_CQE_SKIP_SUCCESS,
         addr: tag.encode(),
         user_data: Tag::new(Op::Quiet, tag.slot, tag.generation, 0).encode(),
@@ -307,10 +291,10 @@ pub(super) fn cancel_receive(tag: Tag) -> Sqe {
 /// Cancels the receive in `slot`, whatever it was submitted with, and everything else. Looks through all that
 /// the ring has under way.
 pub(super) fn cancel_all(slot: u32, generation: u16) -> Sqe {
-    /// IORING_ASYNC_CANCEL_ALL, _FD, _FD_FIXED
-    const ALL_OF_A_SLOT: u32 = 1 | 1 << 1 | 1 << 3;
+    const ALL_OF_A_SLOT: u32 =
+        IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_FD_FIXED;
     Sqe {
-        opcode: ASYNC_CANCEL,
+        opcode: Opcode::IORING_OP_ASYNC_CANCEL as u8,
         flags: IOSQE_CQE_SKIP_SUCCESS,
         fd: slot as i32,
         op_flags: ALL_OF_A_SLOT,
@@ -324,7 +308,7 @@ pub(super) fn cancel_all(slot: u32, generation: u16) -> Sqe {
 /// as they are.
 pub(super) fn shutdown(slot: u32, how: i32, generation: u16) -> Sqe {
     Sqe {
-        opcode: SHUTDOWN,
+        opcode: Opcode::IORING_OP_SHUTDOWN as u8,
         flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: slot as i32,
         len: how as u32,
@@ -346,7 +330,7 @@ pub(super) fn shutdown_first(slot: u32, generation: u16) -> Sqe {
 /// Takes the file out of `slot`, which is free for another at once.
 pub(super) fn close(slot: u32, generation: u16) -> Sqe {
     Sqe {
-        opcode: CLOSE,
+        opcode: Opcode::IORING_OP_CLOSE as u8,
         flags: IOSQE_CQE_SKIP_SUCCESS,
         file_index: slot + 1,
         user_data: Tag::new(Op::Quiet, slot, generation, 0).encode(),

@@ -28,14 +28,6 @@ const OPEN_TAKES: Duration = Duration::from_micros(25);
 const MOST_OPENS_A_ROUND: u32 = 64;
 /// Connections taken from an accept queue at once.
 const ACCEPTS: u32 = 64;
-/// Accepting from one listener.
-#[derive(Default)]
-pub(super) struct Listen {
-    /// We are told when a connection comes.
-    pub waiting: bool,
-    /// Accepts under way that take what is there.
-    pub trying: u32,
-}
 
 impl<B: Behaviour> Worker<B> {
     pub(super) fn open(&mut self, now: Time) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Two workers in one thread: both ends of the same connections.
 
-use super::worker::{Rank, Round, Worker};
+use super::rounds::Round;
+use super::worker::{Rank, Worker};
 use crate::job::Job;
 use crate::socket::EventFd;
 use std::io;
@@ -76,9 +77,9 @@ pub(crate) fn paired<B: Behaviour + 'static>(
     job: Job,
     behaviour: B,
     waker: Arc<EventFd>,
-    place: Rank,
+    rank: Rank,
 ) -> io::Result<Box<dyn Paired>> {
-    Ok(Box::new(Worker::new(job, behaviour, waker, place)?))
+    Ok(Box::new(Worker::new(job, behaviour, waker, rank)?))
 }
 
 /// Runs both ends of the same connections in this thread until both are told to close. What one end

@@ -4,9 +4,10 @@ use super::abi::*;
 use super::buffers::{BufferPool, BufferRing};
 use super::mapping::Mapping;
 use super::op::{Op, Tag};
-use super::silent::SilentSends;
+use super::unsettled::SilentSends;
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,7 +35,7 @@ pub(super) struct Ring {
     /// What did not fit in the SQ, in order.
     queue: VecDeque<Sqe>,
     bufs: Option<BufferRing>,
-    /// Sends that are not settled: see [`silent`](super::silent).
+    /// Sends that are not settled: see [`silent`](super::unsettled).
     pub silent: SilentSends,
     /// Whether waits may have a shortest time.
     gathers: bool,
@@ -42,30 +43,18 @@ pub(super) struct Ring {
     _sqes: Mapping,
 }
 
-/// Calls io_uring_register, which takes `n` of what `arg` points to; what that is depends on `opcode`.
-pub(super) fn register(fd: RawFd, opcode: u32, arg: *const libc::c_void, n: u32) -> io::Result<()> {
-    // SAFETY: each caller passes what this opcode reads (and n of it), alive during the call.
-    let done = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, opcode, arg, n) };
-    if done < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
-}
-
 /// Sets up a ring, with `flags` besides those that all rings have.
 fn setup(entries: u32, cq_entries: u32, flags: u32) -> io::Result<(OwnedFd, Params)> {
-    let mut params = Params {
-        flags: flags
-            | SETUP_CQSIZE
-            | SETUP_CLAMP
-            | SETUP_SUBMIT_ALL
-            | SETUP_TASKRUN_FLAG
-            | SETUP_SINGLE_ISSUER
-            | SETUP_DEFER_TASKRUN,
-        cq_entries,
-        ..Params::default()
-    };
+    // SAFETY: plain integers, for which zero is valid.
+    let mut params: Params = unsafe { mem::zeroed() };
+    params.cq_entries = cq_entries;
+    params.flags = flags
+        | IORING_SETUP_CQSIZE
+        | IORING_SETUP_CLAMP
+        | IORING_SETUP_SUBMIT_ALL
+        | IORING_SETUP_TASKRUN_FLAG
+        | IORING_SETUP_SINGLE_ISSUER
+        | IORING_SETUP_DEFER_TASKRUN;
     // SAFETY: the kernel fills in `params`, which is of its layout.
     let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, &raw mut params) };
     if fd < 0 {
@@ -75,31 +64,54 @@ fn setup(entries: u32, cq_entries: u32, flags: u32) -> io::Result<(OwnedFd, Para
     Ok((unsafe { OwnedFd::from_raw_fd(fd as RawFd) }, params))
 }
 
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: time.subsec_nanos().into(),
+    }
+}
+
+/// The argument of an enter that waits for at most `timeout`, which must outlive the call, and for at
+/// least `least`.
+fn events_arg(timeout: Option<&Timespec>, least: Duration) -> GetEventsArg {
+    GetEventsArg {
+        sigmask: 0,
+        sigmask_sz: 0,
+        min_wait_usec: least.as_micros() as u32,
+        ts: timeout.map_or(0, |t| std::ptr::from_ref(t) as u64),
+    }
+}
+
 impl Ring {
     /// A ring with `entries` submission and `cq_entries` completion slots. Completions are worked out
     /// only when this thread enters the ring (DEFER_TASKRUN, Linux 6.1): no interrupts between, and
     /// received data appears only while we look at this ring.
     pub fn new(entries: u32, cq_entries: u32) -> io::Result<Ring> {
         // Entries are submitted in order, so an array that says which is next is only in the way (Linux 6.6).
-        let (fd, params) = match setup(entries, cq_entries, SETUP_NO_SQARRAY) {
+        let (fd, params) = match setup(entries, cq_entries, IORING_SETUP_NO_SQARRAY) {
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => setup(entries, cq_entries, 0)?,
             done => done?,
         };
-        let needed = FEAT_SINGLE_MMAP | FEAT_NODROP | FEAT_EXT_ARG;
+        let needed = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG;
         if params.features & needed != needed {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        let has_array = params.flags & SETUP_NO_SQARRAY == 0;
+        let has_array = params.flags & IORING_SETUP_NO_SQARRAY == 0;
         let sq_bytes = match has_array {
             true => params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>(),
             false => 0,
         };
         let cq_bytes = params.cq_off.cqes as usize + params.cq_entries as usize * size_of::<Cqe>();
         let shared = libc::MAP_SHARED | libc::MAP_POPULATE;
-        let rings = Mapping::new(fd.as_raw_fd(), OFF_SQ_RING, sq_bytes.max(cq_bytes), shared)?;
+        let rings = Mapping::new(
+            fd.as_raw_fd(),
+            IORING_OFF_SQ_RING.into(),
+            sq_bytes.max(cq_bytes),
+            shared,
+        )?;
         let sqes = Mapping::new(
             fd.as_raw_fd(),
-            OFF_SQES,
+            IORING_OFF_SQES.into(),
             params.sq_entries as usize * size_of::<Sqe>(),
             shared,
         )?;
@@ -125,69 +137,49 @@ impl Ring {
             queue: VecDeque::new(),
             bufs: None,
             silent: SilentSends::default(),
-            gathers: params.features & FEAT_MIN_TIMEOUT != 0,
+            gathers: params.features & IORING_FEAT_MIN_TIMEOUT != 0,
             _rings: rings,
             _sqes: sqes,
             fd,
         })
     }
 
-    /// Which of `opcodes` this kernel does not have.
-    pub fn lacks(&self, opcodes: &[u8]) -> io::Result<Vec<u8>> {
-        const OPS: usize = 256;
-        // struct io_uring_probe: 16 bytes of header, then 8 bytes an operation: op, resv, flags (u16), resv2.
-        let mut probe = [0u64; 2 + OPS];
-        register(
-            self.fd.as_raw_fd(),
-            REGISTER_PROBE,
-            probe.as_mut_ptr().cast(),
-            OPS as u32,
-        )?;
-        let supported = |op: u8| probe[2 + usize::from(op)].to_ne_bytes()[2] & 1 == 1;
-        Ok(opcodes
-            .iter()
-            .copied()
-            .filter(|op| !supported(*op))
-            .collect())
+    /// Whether this kernel has all of `operations`.
+    pub fn has(&self, operations: &[Opcode]) -> io::Result<bool> {
+        let probe = Probe::new(self.fd.as_raw_fd())?;
+        Ok(operations.iter().all(|op| probe.has(*op)))
     }
 
     /// Gives the ring a table of `slots` empty places for direct descriptors. Fails with EMFILE if that
     /// is more than RLIMIT_NOFILE.
     pub fn register_files(&self, slots: u32) -> io::Result<()> {
-        // struct io_uring_rsrc_register: nr, flags, resv2, data, tags.
-        #[repr(C)]
-        struct Register {
-            nr: u32,
-            flags: u32,
-            resv2: u64,
-            data: u64,
-            tags: u64,
-        }
-        let arg = Register {
+        let arg = FilesRegistration {
             nr: slots,
-            flags: RSRC_REGISTER_SPARSE,
+            flags: IORING_RSRC_REGISTER_SPARSE,
             resv2: 0,
             data: 0,
             tags: 0,
         };
         register(
             self.fd.as_raw_fd(),
-            REGISTER_FILES2,
+            RegisterOp::IORING_REGISTER_FILES2,
             (&raw const arg).cast(),
-            size_of::<Register>() as u32,
+            size_of::<FilesRegistration>() as u32,
         )
     }
 
-    /// Closes every file in the table. What requests still hold stays open until they end.
+    /// Closes every file in the table. A file that a request still holds stays open until the request
+    /// ends.
     pub fn unregister_files(&self) -> io::Result<()> {
-        register(self.fd.as_raw_fd(), UNREGISTER_FILES, ptr::null(), 0)
+        let op = RegisterOp::IORING_UNREGISTER_FILES;
+        register(self.fd.as_raw_fd(), op, ptr::null(), 0)
     }
 
     /// Makes the ring signal `eventfd` when there is something to do, while [`Ring::notify`] is on.
     pub fn register_eventfd(&self, eventfd: RawFd) -> io::Result<()> {
         register(
             self.fd.as_raw_fd(),
-            REGISTER_EVENTFD,
+            RegisterOp::IORING_REGISTER_EVENTFD,
             (&raw const eventfd).cast(),
             1,
         )
@@ -292,7 +284,7 @@ impl Ring {
     pub fn has_work(&self) -> bool {
         // SAFETY: points into the ring's mapping.
         let flags = unsafe { self.sq_flags.as_ref() }.load(Ordering::Acquire);
-        flags & (SQ_TASKRUN | SQ_CQ_OVERFLOW) != 0 || self.has_completions()
+        flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW) != 0 || self.has_completions()
     }
 
     /// Whether completions wait here: in the queue, or beside it because it was full.
@@ -308,20 +300,22 @@ impl Ring {
     /// Whether completions wait beside the queue because it was full.
     pub fn has_overflowed(&self) -> bool {
         // SAFETY: points into the ring's mapping.
-        unsafe { self.sq_flags.as_ref() }.load(Ordering::Acquire) & SQ_CQ_OVERFLOW != 0
+        unsafe { self.sq_flags.as_ref() }.load(Ordering::Acquire) & IORING_SQ_CQ_OVERFLOW != 0
     }
 
     /// Whether the registered eventfd is signalled when there is something to do.
     pub fn notify(&self, on: bool) {
         // SAFETY: points into the ring's mapping; we alone write these flags.
-        unsafe { self.cq_flags.as_ref() }
-            .store(if on { 0 } else { CQ_EVENTFD_DISABLED }, Ordering::Relaxed);
+        unsafe { self.cq_flags.as_ref() }.store(
+            if on { 0 } else { IORING_CQ_EVENTFD_DISABLED },
+            Ordering::Relaxed,
+        );
     }
 
     /// Submits what was pushed and works out what completed, without waiting: [`WORKED_OUT`] completions, or twice
     /// as many.
     pub fn enter(&mut self) -> io::Result<()> {
-        self.call(0, ENTER_GETEVENTS, ptr::null(), 0)
+        self.call(0, IORING_ENTER_GETEVENTS, ptr::null(), 0)
     }
 
     /// The same, but works out `n` completions if so many wait. Where fewer do it costs a timer that fires at once,
@@ -330,15 +324,9 @@ impl Ring {
         if n <= WORKED_OUT {
             return self.enter();
         }
-        let no_time = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let arg = GetEventsArg {
-            ts: (&raw const no_time) as u64,
-            ..GetEventsArg::default()
-        };
-        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+        let no_time = timespec(Duration::ZERO);
+        let arg = events_arg(Some(&no_time), Duration::ZERO);
+        let flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
         self.call(n, flags, (&raw const arg).cast(), size_of::<GetEventsArg>())
     }
 
@@ -361,22 +349,12 @@ impl Ring {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         let gathers = self.gathers && within > Duration::ZERO;
-        let ts = libc::timespec {
-            tv_sec: timeout.map_or(0, |t| t.as_secs() as libc::time_t),
-            tv_nsec: timeout.map_or(0, |t| libc::c_long::from(t.subsec_nanos())),
-        };
-        let arg = GetEventsArg {
-            ts: timeout.map_or(0, |_| (&raw const ts) as u64),
-            min_wait_usec: if gathers {
-                within.as_micros() as u32
-            } else {
-                0
-            },
-            ..GetEventsArg::default()
-        };
+        let timeout = timeout.map(timespec);
+        let least = if gathers { within } else { Duration::ZERO };
+        let arg = events_arg(timeout.as_ref(), least);
         self.call(
             if gathers { n } else { 1 },
-            ENTER_GETEVENTS | ENTER_EXT_ARG,
+            IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
             (&raw const arg).cast(),
             size_of::<GetEventsArg>(),
         )

@@ -1,0 +1,61 @@
+//! Doing what a behaviour asks for in its outbox.
+
+use super::rest::{Rest, Source};
+use super::worker::{CLOSE_WHEN_SENT, TO_TELL, WATCHED, Worker};
+use throng_core::behaviour::{Behaviour, Outbox, Reads, Send};
+use throng_core::time::Time;
+impl<B: Behaviour> Worker<B> {
+    /// Does what a behaviour asked for; `got` bytes in the buffer were just received.
+    pub(super) fn apply(&mut self, index: u32, out: Outbox, got: usize, now: Time) {
+        let generation = self.table.conns[index as usize].generation;
+        self.table.pass(out.pass);
+        if let Some(at) = out.wake {
+            self.table.wheel.set(index, at);
+        }
+        if out.close {
+            self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT;
+        }
+        match out.send {
+            Send::Nothing => self.close_if_sent(index, now),
+            Send::Memory(range) => {
+                let left = range.start as usize..range.end as usize;
+                let whole = left.len();
+                let more = out.more;
+                self.send(index, Rest::Memory { left, whole, more }, now);
+            }
+            Send::Back => self.send_bytes(index, Source::Received(got), false, false, now),
+            Send::Bytes | Send::Reply => {
+                let tell = out.send == Send::Bytes;
+                self.send_bytes(index, Source::Written(&out.bytes), tell, out.more, now);
+            }
+        }
+        self.keep_bytes(out.bytes);
+        if out.read > 0 && self.table.reads() == Reads::Asked && self.is_current(index, generation)
+        {
+            // Not at once, so that a behaviour that reads on and on does not recurse.
+            self.asked.insert(index, out.read as usize);
+            self.read_later(index);
+        }
+        if out.watch && self.table.reads() == Reads::Asked && self.is_current(index, generation) {
+            self.table.conns[index as usize].marks |= WATCHED;
+            // It may have left before, while it was read from.
+            self.poll.look_again(self.fd(index), self.key(index));
+        }
+    }
+
+    /// Tells behaviours of the sends that were taken whole since the last time.
+    pub(super) fn tell_sent(&mut self) {
+        let now = self.table.clock.now();
+        for _ in 0..self.sent.len() {
+            let Some((index, generation, whole)) = self.sent.pop_front() else {
+                return;
+            };
+            if self.is_current(index, generation) {
+                let mut out = self.outbox();
+                self.table.conns[index as usize].marks &= !TO_TELL;
+                self.table.sent(index, whole, now, &mut out);
+                self.apply(index, out, 0, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What an errno means for a connection.
+
+use throng_core::stats::{Closed, FailCause};
+
+/// What an errno from opening a connection means.
+pub(crate) fn fail_cause(errno: i32) -> FailCause {
+    match errno {
+        libc::ECONNREFUSED => FailCause::Refused,
+        libc::ETIMEDOUT => FailCause::TimedOut,
+        libc::ECONNRESET | libc::ECONNABORTED | libc::EPIPE => FailCause::Reset,
+        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN => {
+            FailCause::Unreachable
+        }
+        libc::EADDRNOTAVAIL | libc::EADDRINUSE => FailCause::NoAddress,
+        libc::EMFILE | libc::ENFILE => FailCause::FileLimit,
+        libc::ENOMEM | libc::ENOBUFS => FailCause::NoMemory,
+        libc::EPERM | libc::EACCES => FailCause::Forbidden,
+        _ => FailCause::Other,
+    }
+}
+
+/// What an errno from an established connection means.
+pub(crate) fn close_cause(errno: i32) -> Closed {
+    match errno {
+        libc::ECONNRESET | libc::EPIPE => Closed::ResetByPeer,
+        libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => Closed::TimedOut,
+        _ => Closed::Error,
+    }
+}

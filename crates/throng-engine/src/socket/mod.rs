@@ -1,0 +1,18 @@
+//! Kernel sockets, as both engines use them: addresses, options, listeners, what an errno means, and the
+//! eventfd that wakes a worker.
+
+mod address;
+mod errno;
+mod eventfd;
+mod listener;
+mod options;
+mod stream;
+
+pub(crate) use address::Address;
+pub(crate) use errno::{close_cause, fail_cause};
+pub(crate) use eventfd::EventFd;
+pub use listener::{Reach, listen};
+pub(crate) use listener::{accept_queue, stop_listening};
+pub use options::{Buffers, SocketOptions};
+pub(crate) use options::{PORT_LATER, SocketOption, set_options};
+pub(crate) use stream::{bind, stream};

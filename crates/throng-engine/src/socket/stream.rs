@@ -1,0 +1,33 @@
+//! New TCP sockets.
+
+use super::address::Address;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// A new non-blocking TCP socket.
+pub(crate) fn stream(family: i32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers; the descriptor is new and ours.
+    unsafe {
+        let fd = libc::socket(
+            family,
+            libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
+            0,
+        );
+        if fd < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(fd))
+        }
+    }
+}
+
+/// Binds `fd` to `address`.
+pub(crate) fn bind(fd: RawFd, address: &Address) -> io::Result<()> {
+    // SAFETY: a valid address of the length given.
+    let done = unsafe { libc::bind(fd, address.as_ptr(), address.len()) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Starts workers: a thread for each, with the event loop of the chosen engine.
+//!
+//! An engine is a folder with a function `run`, and a line in [`Runnable::run`] that calls it.
+
+use crate::control::Control;
+use crate::job::Job;
+use crate::socket::EventFd;
+use crate::uring::{self, Paired, Rank};
+use crate::{epoll, waiting};
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use throng_core::behaviour::Behaviour;
+use throng_core::engine::Engine;
+
+/// A job together with the behaviour of its connections. Engines are generic over behaviours; code that
+/// only passes jobs on is not.
+pub struct Work(Box<dyn Runnable>);
+
+impl Job {
+    /// The job, with connections that do as `behaviour` says.
+    pub fn with<B>(self, behaviour: B) -> Work
+    where
+        B: Behaviour + Send + 'static,
+        B::Conn: Send,
+    {
+        Work(Box::new((self, behaviour)))
+    }
+}
+
+impl Work {
+    fn control(&self) -> &Control {
+        &self.0.job().control
+    }
+
+    fn core(&self) -> Option<u32> {
+        self.0.job().core
+    }
+}
+
+trait Runnable: Send {
+    fn job(&self) -> &Job;
+    /// Runs the job in this thread until the order to close.
+    fn run(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<()>;
+    /// A worker that shares this thread with another one.
+    fn paired(self: Box<Self>, waker: Arc<EventFd>, rank: Rank) -> io::Result<Box<dyn Paired>>;
+}
+
+impl<B> Runnable for (Job, B)
+where
+    B: Behaviour + Send + 'static,
+    B::Conn: Send,
+{
+    fn job(&self) -> &Job {
+        &self.0
+    }
+
+    fn run(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<()> {
+        let (job, behaviour) = *self;
+        match engine {
+            Engine::Uring => uring::run(job, behaviour, waker),
+            Engine::Epoll => epoll::run(job, behaviour, waker),
+        }
+    }
+
+    fn paired(self: Box<Self>, waker: Arc<EventFd>, rank: Rank) -> io::Result<Box<dyn Paired>> {
+        let (job, behaviour) = *self;
+        uring::paired(job, behaviour, waker, rank)
+    }
+}
+
+/// Starts a worker in a thread called `name`. It runs until [`Order::Close`](crate::Order::Close).
+///
+/// # Errors
+/// No thread or no eventfd can be created. Later errors are the thread's result: errors of the event loop
+/// itself (no memory for a ring, for example), not of a connection.
+pub fn spawn(engine: Engine, name: String, work: Work) -> io::Result<JoinHandle<io::Result<()>>> {
+    let waker = work.control().enlist()?;
+    thread::Builder::new().name(name).spawn(move || {
+        prepare(work.core());
+        work.0.run(engine, waker)
+    })
+}
+
+/// Starts workers for both ends of the same connections, on the client's core: with io_uring both in one
+/// thread, with other engines in a thread each. See [`spawn`].
+///
+/// # Errors
+/// Those of [`spawn`].
+pub fn spawn_pair(
+    engine: Engine,
+    number: u32,
+    client: Work,
+    server: Work,
+) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
+    if engine != Engine::Uring {
+        return Ok(vec![
+            spawn(engine, format!("serve-{number}"), server)?,
+            spawn(engine, format!("load-{number}"), client)?,
+        ]);
+    }
+    let waker = client.control().enlist()?;
+    let thread = thread::Builder::new().name(format!("pair-{number}"));
+    let thread = thread.spawn(move || {
+        prepare(client.core());
+        let client = client.0.paired(Arc::clone(&waker), Rank::Lead)?;
+        let server = server.0.paired(waker, Rank::Second)?;
+        uring::run_pair(client, server)
+    })?;
+    Ok(vec![thread])
+}
+
+/// Prepares this thread for an event loop.
+fn prepare(core: Option<u32>) {
+    if let Some(core) = core {
+        pin(core);
+    }
+    waiting::wake_on_time();
+}
+
+/// Keeps this thread on one of the cores that it may use: the one at index `core` modulo their number. On
+/// an error the thread stays where it is; only speed depends on it.
+fn pin(core: u32) {
+    // SAFETY: cpu_set_t is plain bits, for which zero is valid; both calls get its size and address.
+    unsafe {
+        let size = size_of::<libc::cpu_set_t>();
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size, &raw mut allowed) != 0 {
+            return;
+        }
+        let cores: Vec<usize> = (0..libc::CPU_SETSIZE as usize)
+            .filter(|c| libc::CPU_ISSET(*c, &allowed))
+            .collect();
+        if !cores.is_empty() {
+            let mut one: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cores[core as usize % cores.len()], &mut one);
+            libc::sched_setaffinity(0, size, &raw const one);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The table itself: its fields, and what is asked of it everywhere.
+
+use super::conn::Conn;
+use super::opener::Opener;
+use super::places::Places;
+use crate::control::{Clock, Control, Order, Orders, Outlet};
+use crate::job::{Closing, Job, Role, ServerRole};
+use crate::socket::SocketOption;
+use crate::waiting::Waiting;
+use std::net::TcpListener;
+use std::sync::Arc;
+use throng_core::behaviour::{At, Behaviour, Reads, Traffic};
+use throng_core::stats::{Counters, Durations};
+use throng_core::time::Time;
+use throng_core::wheel::Wheel;
+pub(crate) struct Table<B: Behaviour> {
+    pub behaviour: B,
+    pub conns: Vec<Conn<B::Conn>>,
+    pub counters: Arc<Counters>,
+    pub clock: Clock,
+    pub wheel: Wheel,
+    pub listeners: Vec<Arc<TcpListener>>,
+    pub(super) control: Arc<Control>,
+    pub(super) orders: Orders,
+    pub(super) traffic: Traffic,
+    pub(super) opener: Option<Opener>,
+    pub(super) others: Vec<Arc<Counters>>,
+    pub(super) max: u32,
+    /// Server: where connections may go.
+    pub(super) places: Places,
+    pub(super) closing: Closing,
+    pub(super) reads: Reads,
+    pub(super) options: Box<[SocketOption]>,
+    pub(super) connect_times: Durations,
+    pub(super) outlet: Arc<Outlet>,
+    /// The last collection that was answered.
+    pub(super) collection: u32,
+    /// How many changes of the rate are made.
+    pub(super) steered: u32,
+    /// Timers that are due have not all fired.
+    pub(super) behind: bool,
+    /// The connection whose turn it was last, and how many are still to have theirs.
+    pub(super) turn: u32,
+    pub(super) passed: u32,
+    /// How many are to have it because something arrived.
+    pub(super) arrived: u32,
+    pub(super) waiting: Waiting,
+    /// How far starting traffic on all connections has got, once it was ordered.
+    pub(super) started: Option<u32>,
+    /// The same for saying farewell.
+    pub(super) leaving: Option<u32>,
+}
+
+impl<B: Behaviour> Table<B> {
+    /// The table of `job`, whose connections do what `behaviour` says.
+    pub fn new(job: Job, behaviour: B) -> Table<B> {
+        let mut table = Table {
+            reads: behaviour.reads(),
+            options: job.options.list(),
+            behaviour,
+            conns: Vec::new(),
+            counters: job.counters,
+            clock: job.clock,
+            wheel: Wheel::new(),
+            listeners: Vec::new(),
+            control: job.control,
+            orders: Orders::default(),
+            traffic: job.traffic,
+            opener: None,
+            others: Vec::new(),
+            max: 0,
+            places: Places::default(),
+            closing: job.closing,
+            connect_times: Durations::default(),
+            outlet: job.outlet,
+            collection: 0,
+            steered: 0,
+            behind: false,
+            turn: 0,
+            passed: 0,
+            arrived: 0,
+            waiting: Waiting::new(),
+            started: None,
+            leaving: None,
+        };
+        table.set_traffic(job.traffic, table.clock.now());
+        match job.role {
+            Role::Server(ServerRole {
+                listeners,
+                max,
+                others,
+            }) => {
+                (table.listeners, table.max, table.others) = (listeners, max, others);
+                table.places = Places::new(max);
+            }
+            Role::Client(client) => {
+                table.max = client.count;
+                table.opener = Some(Opener::new(client));
+            }
+        }
+        table
+    }
+
+    /// The most connections there can be.
+    pub fn max(&self) -> u32 {
+        self.max
+    }
+
+    /// How connections are read from.
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// What to set on sockets before they connect.
+    pub fn options(&self) -> &[SocketOption] {
+        &self.options
+    }
+
+    /// How to close what is up at the end.
+    pub fn closing(&self) -> Closing {
+        self.closing
+    }
+
+    /// Tells connection `index`'s behaviour of something.
+    #[inline]
+    pub(super) fn tell(
+        &mut self,
+        index: u32,
+        now: Time,
+        what: impl FnOnce(&mut B, &mut B::Conn, &At),
+    ) {
+        let id = match &self.opener {
+            Some(o) => o.id(index),
+            None => index,
+        };
+        let at = At {
+            id,
+            now,
+            up_us: self.conns[index as usize].up_us,
+            counters: &self.counters,
+        };
+        what(
+            &mut self.behaviour,
+            &mut self.conns[index as usize].user,
+            &at,
+        );
+    }
+
+    pub(super) fn set_traffic(&mut self, traffic: Traffic, now: Time) {
+        self.traffic = traffic;
+        self.behaviour.traffic(traffic, now);
+    }
+
+    /// Whether no more connections are to be opened or accepted.
+    pub fn stopped_opening(&self) -> bool {
+        [Order::StopOpening, Order::Farewell, Order::Close]
+            .into_iter()
+            .any(|order| self.orders.has(order))
+    }
+}

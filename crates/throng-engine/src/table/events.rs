@@ -1,0 +1,84 @@
+//! What happens on open connections, as their behaviours are told of it.
+
+use super::conn::State;
+use super::data::Table;
+use throng_core::behaviour::{Behaviour, Outbox};
+use throng_core::time::Time;
+impl<B: Behaviour> Table<B> {
+    /// Traffic starts on a connection that is up.
+    pub fn start(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.tell(index, now, |b, conn, at| b.started(conn, at, out));
+    }
+
+    /// Bytes came in on a connection.
+    pub fn received(&mut self, index: u32, bytes: &[u8], now: Time, out: &mut Outbox) {
+        self.count_read(bytes.len());
+        self.tell(index, now, |b, conn, at| b.received(conn, bytes, at, out));
+    }
+
+    /// Bytes came in at which nobody looks, and the behaviour is told how many.
+    pub fn counted(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
+        self.count_read(n);
+        self.tell(index, now, |b, conn, at| b.counted(conn, n, at, out));
+    }
+
+    /// Bytes came in on some connection.
+    pub fn count_read(&self, bytes: usize) {
+        self.counters.reads.add(1);
+        self.counters.bytes_received.add(bytes as u64);
+    }
+
+    /// What a connection was asked to send is sent, all `n` bytes.
+    pub fn sent(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
+        self.tell(index, now, |b, conn, at| b.sent(conn, n, at, out));
+    }
+
+    /// A connection's timer fired.
+    pub fn wake(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.tell(index, now, |b, conn, at| b.woken(conn, at, out));
+    }
+
+    /// Farewell is to be said on a connection.
+    pub fn farewell(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.tell(index, now, |b, conn, at| b.farewell(conn, at, out));
+    }
+
+    /// Asks the behaviour what has arrived by now.
+    pub fn take_arrivals(&mut self, now: Time) {
+        self.arrived = self.behaviour.arrived(now);
+    }
+
+    /// Takes note that this many connections are to have their turn.
+    pub fn pass(&mut self, n: u32) {
+        self.passed = self.passed.saturating_add(n);
+    }
+
+    /// Wakes the next connection in turn, if another one passed. Returns it, for what it asks to be
+    /// done.
+    pub fn take_turn(&mut self, now: Time, out: &mut Outbox) -> Option<u32> {
+        if self.passed > 0 {
+            self.passed -= 1;
+        } else {
+            self.arrived = self.arrived.checked_sub(1)?;
+        }
+        let index = self.next_in_turn()?;
+        self.tell(index, now, |b, conn, at| b.turn(conn, at, out));
+        Some(index)
+    }
+
+    /// The connection whose turn is next: the first one after the last that is up.
+    fn next_in_turn(&mut self) -> Option<u32> {
+        let conns = self.conns.len() as u32;
+        for _ in 0..conns {
+            self.turn = if self.turn + 1 < conns {
+                self.turn + 1
+            } else {
+                0
+            };
+            if self.conns[self.turn as usize].state == State::Open {
+                return Some(self.turn);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,188 @@
+//! How connections begin and end.
+
+use super::conn::{Conn, STARTED, State};
+use super::data::Table;
+use crate::socket::Address;
+use std::time::Duration;
+use throng_core::behaviour::{Behaviour, Outbox, Traffic};
+use throng_core::stats::{Closed, FailCause};
+use throng_core::time::Time;
+
+/// How long after a connection failed or closed it is tried again. Keeps a target that refuses
+/// everything from being hammered, and is short against what a person notices.
+const REOPEN_AFTER: Duration = Duration::from_millis(200);
+
+/// How many connections a server worker may be ahead of the one with the fewest.
+const AHEAD: u64 = 512;
+
+impl<B: Behaviour> Table<B> {
+    /// How many connections may be opened now.
+    pub fn may_open(&mut self, now: Time) -> u32 {
+        if self.stopped_opening() {
+            return 0;
+        }
+        let opener = self.opener.as_mut();
+        opener.map_or(0, |o| o.ready(now, self.behind))
+    }
+
+    /// Takes the next connection to open, counts the attempt and starts its timeout. Call only as often
+    /// as [`Table::may_open`] said.
+    pub fn open_next(&mut self, now: Time) -> Option<u32> {
+        let o = self.opener.as_mut()?;
+        let index = o.take()?;
+        let timeout = o.timeout();
+        if index as usize >= self.conns.len() {
+            self.conns.resize_with(index as usize + 1, Conn::default);
+        }
+        self.counters.attempted.add(1);
+        let conn = &mut self.conns[index as usize];
+        conn.state = State::Connecting;
+        conn.marks = 0;
+        conn.up_us = (now.0 / 1000) as u32;
+        self.wheel.set(index, now + timeout);
+        Some(index)
+    }
+
+    /// Where connection `index` goes, and from where. The addresses stay in place for the whole run.
+    pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
+        let opener = self.opener.as_ref().expect("only a client routes");
+        opener.route(index)
+    }
+
+    /// An attempt succeeded.
+    pub fn connected(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        let conn = &mut self.conns[index as usize];
+        let took =
+            Duration::from_micros(u64::from(((now.0 / 1000) as u32).wrapping_sub(conn.up_us)));
+        conn.state = State::Open;
+        conn.up_us = (now.0 / 1000) as u32;
+        self.wheel.cancel(index);
+        self.connect_times.record(took);
+        self.counters.established.add(1);
+        if let Some(o) = &mut self.opener {
+            o.succeeded(now, took);
+        }
+        self.opened(index, now, out);
+    }
+
+    /// Server: whether there is a place for another connection.
+    pub fn has_place(&self) -> bool {
+        self.places.any(|| self.clock.now())
+    }
+
+    /// Server: a place for another connection; preferably one that was used before, whose memory is
+    /// there already.
+    pub fn take_place(&mut self) -> Option<u32> {
+        let index = self.places.take(|| self.clock.now())?;
+        if index as usize >= self.conns.len() {
+            self.conns.resize_with(index as usize + 1, Conn::default);
+        }
+        Some(index)
+    }
+
+    /// Server: takes back a place that was not used.
+    pub fn give_place(&mut self, index: u32) {
+        self.places.give(index);
+    }
+
+    /// Whether a server worker should let others accept: it is far ahead of the one with the fewest
+    /// connections that is not full.
+    pub fn is_ahead(&self) -> bool {
+        let fewest = self
+            .others
+            .iter()
+            .map(|c| c.read().open())
+            .filter(|n| *n < u64::from(self.max))
+            .min();
+        fewest.is_some_and(|n| self.counters.read().open() > n + AHEAD)
+    }
+
+    /// How many workers share the listeners, this one included.
+    pub fn siblings(&self) -> u32 {
+        self.others.len() as u32 + 1
+    }
+
+    /// A connection was accepted.
+    pub fn accepted(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        let conn = &mut self.conns[index as usize];
+        conn.state = State::Open;
+        conn.marks = 0;
+        conn.up_us = (now.0 / 1000) as u32;
+        self.counters.accepted.add(1);
+        self.opened(index, now, out);
+    }
+
+    fn opened(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.counters.last_up_ns.set(now.0);
+        if self.traffic == Traffic::On {
+            self.conns[index as usize].marks |= STARTED;
+        }
+        self.tell(index, now, |b, conn, at| b.opened(conn, at, out));
+    }
+
+    /// An attempt failed. The place is not the engine's any more.
+    pub fn failed(&mut self, index: u32, cause: FailCause, now: Time) {
+        self.counters.failed(cause);
+        if let Some(o) = &mut self.opener {
+            o.failed(now, cause);
+        }
+        self.leave(index, now + REOPEN_AFTER, false);
+    }
+
+    /// A connection ended. The place is not the engine's any more, but if it is `busy` something of it goes on
+    /// in the kernel, and it is not used again at once.
+    pub fn closed(&mut self, index: u32, why: Closed, busy: bool, now: Time) {
+        let done = self.behaviour.is_done(&self.conns[index as usize].user);
+        // Who goes first in the end does not matter.
+        let why = if done { Closed::ByUs } else { why };
+        let again = if done && !busy {
+            now
+        } else {
+            now + REOPEN_AFTER
+        };
+        self.counters.closed(why, 1);
+        self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
+        self.leave(index, again, busy);
+    }
+
+    /// Gives up a place. A client opens it again at `again`; a server may use it again at once, or from then on
+    /// if it is `busy`.
+    fn leave(&mut self, index: u32, again: Time, busy: bool) {
+        let conn = &mut self.conns[index as usize];
+        conn.generation = conn.generation.wrapping_add(1);
+        conn.marks = 0;
+        conn.state = State::Free;
+        if let Some(o) = &self.opener {
+            if o.reconnects() {
+                conn.state = State::Waiting;
+                self.wheel.set(index, again);
+            } else {
+                self.wheel.cancel(index);
+            }
+        } else {
+            if B::TIMERS {
+                self.wheel.cancel(index);
+            }
+            match busy {
+                true => self.places.give_at(index, again),
+                false => self.places.give(index),
+            }
+        }
+    }
+
+    /// Every connection ends because we close them all.
+    pub fn close_all(&mut self) {
+        let now = self.clock.now();
+        let mut open = 0;
+        for index in 0..self.conns.len() {
+            if self.conns[index].state == State::Open {
+                open += 1;
+                self.tell(index as u32, now, |b, conn, at| {
+                    b.closed(conn, Closed::ByUs, at);
+                });
+            }
+            self.conns[index].state = State::Free;
+        }
+        self.counters.closed(Closed::ByUs, open);
+    }
+}

@@ -1,0 +1,67 @@
+//! Timers, and how long a worker may sleep.
+
+use super::conn::{Fired, State};
+use super::data::Table;
+use std::time::Duration;
+use throng_core::behaviour::Behaviour;
+use throng_core::time::Time;
+
+/// The maximum number of timers that fire in one round of the loop, so that sockets are served in between.
+const TIMERS_A_ROUND: usize = 256;
+impl<B: Behaviour> Table<B> {
+    /// Adds what timers that are due ask for to `fired`: a bounded number at a time. While some are left
+    /// hardly any connection is opened: messages that are due go first.
+    pub fn fire(&mut self, now: Time, fired: &mut Vec<Fired>) {
+        let Table {
+            wheel,
+            conns,
+            opener,
+            ..
+        } = self;
+        let all = wheel.advance(now, TIMERS_A_ROUND, |index| {
+            match conns[index as usize].state {
+                State::Connecting => fired.push(Fired::GiveUp(index)),
+                State::Open => fired.push(Fired::Wake(index)),
+                State::Waiting => opener.iter_mut().for_each(|o| o.open_again(index)),
+                State::Free => {}
+            }
+        });
+        self.behind = !all;
+    }
+
+    /// How long the loop may sleep; `None` for until something happens. Shortly before an arrival it does not
+    /// sleep at all.
+    pub fn sleep(&mut self, now: Time) -> Option<Duration> {
+        self.waiting.stays();
+        if self.started.is_some()
+            || self.leaving.is_some()
+            || self.passed > 0
+            || self.arrived > 0
+            || self.behind
+        {
+            return Some(Duration::ZERO);
+        }
+        let opening = self.opener.as_ref().filter(|_| !self.stopped_opening());
+        let arrival = self.behaviour.next_arrival();
+        let until = self
+            .wheel
+            .next()
+            .into_iter()
+            .chain(opening.and_then(|o| o.next_look(now)))
+            .chain(self.places.next_free())
+            .chain(arrival.map(|at| self.waiting.until(at, now)))
+            .min()?;
+        if until <= now {
+            std::hint::spin_loop();
+        } else if arrival.is_some() {
+            self.waiting.sleeps(until);
+        }
+        Some(until.since(now))
+    }
+
+    /// The loop's wait is over, whatever ended it.
+    pub fn woke(&mut self) {
+        let clock = self.clock;
+        self.waiting.woke(|| clock.now());
+    }
+}

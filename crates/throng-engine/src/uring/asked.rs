@@ -1,0 +1,54 @@
+//! Doing what a behaviour asks for in its outbox.
+
+use super::worker::{CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
+use std::mem::take;
+use throng_core::behaviour::{Behaviour, Reads, Send};
+impl<B: Behaviour> Worker<B> {
+    /// Does what a behaviour asked for. `got` is the buffer of the bytes just received; returns whether
+    /// it is being sent from and must be kept.
+    #[inline(always)]
+    pub(super) fn apply(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
+        self.table.pass(take(&mut self.out.pass));
+        // Most events ask for nothing else.
+        !self.out.is_done() && self.carry_out(index, got)
+    }
+
+    /// The same, but for turns that are passed on.
+    #[inline(never)]
+    fn carry_out(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
+        let mut keep = false;
+        if let Some(at) = self.out.wake.take() {
+            self.table.wheel.set(index, at);
+        }
+        match (take(&mut self.out.send), got) {
+            (Send::Nothing, _) | (Send::Back, None) => {}
+            (Send::Memory(range), _) => self.send_memory(index, range),
+            (Send::Back, Some((bid, len))) => keep = self.send_back(index, bid, len),
+            (Send::Bytes, _) => self.send_bytes(index, true),
+            (Send::Reply, _) => self.send_bytes(index, false),
+        }
+        self.out.bytes.clear();
+        self.out.more = false;
+        let read = take(&mut self.out.read);
+        if read > 0 && self.table.reads() == Reads::Asked {
+            self.receive_some(index, read);
+        }
+        let marks = *self.marks(index);
+        if take(&mut self.out.watch)
+            && self.table.reads() == Reads::Asked
+            && marks & (RECEIVING | SHUT) == 0
+        {
+            // Something is armed that ends as a receive does.
+            *self.marks(index) |= RECEIVING;
+            self.look_out(index);
+        }
+        if take(&mut self.out.close) {
+            if *self.marks(index) & (SENDING | SUBMITTING | SPILLING) != 0 {
+                *self.marks(index) |= CLOSE_WHEN_SENT;
+            } else {
+                self.shut(index);
+            }
+        }
+        keep
+    }
+}

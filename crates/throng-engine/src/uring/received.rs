@@ -1,0 +1,89 @@
+//! What becomes of the completions of receives and hang-up watches.
+
+use super::abi::{Cqe, IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE};
+use super::op::Tag;
+use super::worker::{CLOSE_WHEN_SENT, PAUSED, RECEIVING, SHUT, SPILLING, SUBMITTING, Worker};
+use crate::socket::close_cause;
+use crate::table::State;
+use throng_core::behaviour::{Behaviour, Reads};
+use throng_core::stats::Closed;
+use throng_core::time::Time;
+impl<B: Behaviour> Worker<B> {
+    pub(super) fn received(&mut self, index: u32, tag: Tag, cqe: Cqe, now: Time) {
+        let (at, _) = self.place(index);
+        let buffer = (cqe.flags & IORING_CQE_F_BUFFER != 0)
+            .then_some((cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16);
+        let current = self.is_current(index, tag, State::Open);
+        if current && cqe.flags & IORING_CQE_F_MORE == 0 {
+            *self.marks(index) &= !RECEIVING;
+        }
+        let mut keep = false;
+        if current
+            && *self.marks(index) & SHUT == 0
+            && let (Some(bid), len @ 1..) = (buffer, cqe.res)
+        {
+            let n = len as usize;
+            match self.table.reads() {
+                Reads::Discards => {
+                    self.table.count_read(n);
+                    self.bulk.came(n);
+                }
+                Reads::Counts => {
+                    self.table.counted(index, n, now, &mut self.out);
+                    self.apply(index, None);
+                }
+                Reads::All | Reads::Asked | Reads::Never => {
+                    let bytes = self.pool.bytes(bid, n);
+                    self.table.received(index, bytes, now, &mut self.out);
+                    keep = self.apply(index, Some((bid, len as u32)));
+                }
+            }
+        }
+        if let Some(bid) = buffer.filter(|_| !keep) {
+            self.rings[at].give_back(&self.pool, bid);
+        }
+        // The connection may be gone by what its behaviour asked for.
+        if !self.is_current(index, tag, State::Open) || cqe.flags & IORING_CQE_F_MORE != 0 {
+            return;
+        }
+        let marks = *self.marks(index);
+        // A multishot receive also ends when buffers run out or the queue is full, and goes on again.
+        let goes_on = cqe.res > 0 || cqe.res == -libc::ENOBUFS || cqe.res == -libc::ECANCELED;
+        if marks & SHUT != 0 {
+            self.finish(index, Closed::ByUs, now);
+        } else if goes_on {
+            if self.table.reads() != Reads::Asked {
+                if marks & (PAUSED | RECEIVING) == 0 {
+                    self.receive(index);
+                }
+            } else if cqe.res < 0 && marks & RECEIVING == 0 {
+                // No buffer was free: what was asked for is still to come.
+                self.receive_some(index, tag.extra.into());
+            }
+        } else if cqe.res < 0 {
+            self.finish(index, close_cause(-cqe.res), now);
+        } else if marks & (SPILLING | CLOSE_WHEN_SENT) != 0
+            || marks & SUBMITTING != 0 && !self.rings[at].silent.is_to_tell(index)
+        {
+            // The peer closed its side; what it sent before is still answered, and what was to be sent
+            // before closing still is.
+            *self.marks(index) |= CLOSE_WHEN_SENT;
+        } else {
+            self.finish(index, Closed::ByPeer, now);
+        }
+    }
+
+    /// A connection that is not read from was closed or reset by its peer; or it was we who ended this watch.
+    pub(super) fn gone(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        if self.is_current(index, tag, State::Open) {
+            let reset = res < 0 || res & i32::from(libc::POLLERR) != 0;
+            *self.marks(index) &= !RECEIVING;
+            let why = match *self.marks(index) & (CLOSE_WHEN_SENT | SHUT) {
+                0 if reset => Closed::ResetByPeer,
+                0 => Closed::ByPeer,
+                _ => Closed::ByUs,
+            };
+            self.finish(index, why, now);
+        }
+    }
+}

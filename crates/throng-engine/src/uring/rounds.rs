@@ -1,0 +1,233 @@
+//! A worker's loop over its rings.
+//!
+//! One rule keeps memory small: all rings receive into the same buffers. The kernel fills buffers of a ring
+//! only while the ring is entered, so the loop deals with everything that an enter brought, sends back
+//! included, before it enters another ring ([`Worker::visit`]).
+
+use super::abi::{Cqe, IORING_CQE_F_MORE};
+use super::bulk::{GATHER_WITHIN, GATHERED};
+use super::op::{self, Op, Tag};
+use super::opening::ACCEPT_REST;
+use super::worker::{BUFFERS, Rank, Worker};
+use crate::job::Job;
+use crate::socket::EventFd;
+use crate::table::Fired;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+use throng_core::behaviour::Behaviour;
+use throng_core::time::Time;
+
+/// Enters of one ring before the others get their turn.
+const ENTERS_A_VISIT: u32 = 8;
+/// The most completions that are worked out in one enter: half may be sent back from their buffers while others come.
+const MOST_EXPECTED: u32 = BUFFERS as u32 / 2;
+/// Turns passed on in one round, at most.
+const TURNS_A_ROUND: usize = 1024;
+/// Connections on which traffic is started, or farewell is said, in one round of the loop.
+const STARTS_A_ROUND: usize = 256;
+
+/// How a round of the loop ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// Rings had something to do, and may again.
+    Busy,
+    /// Nothing to do until a ring, a timer or an order says so.
+    Idle,
+    /// It is time to close.
+    Close,
+}
+
+/// Runs `job` on io_uring until it is told to close.
+pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> io::Result<()> {
+    let mut worker = Worker::new(job, behaviour, waker, Rank::Lead)?;
+    let outcome = worker.work();
+    worker.close_all();
+    worker.table.done();
+    outcome
+}
+
+impl<B: Behaviour> Worker<B> {
+    fn work(&mut self) -> io::Result<()> {
+        loop {
+            match self.round(0)? {
+                Round::Close => return Ok(()),
+                Round::Busy => {}
+                Round::Idle => {
+                    let timeout = self.timeout();
+                    if timeout != Some(Duration::ZERO) || self.rings[0].has_pending() {
+                        self.sleep(timeout, &|| false)?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what is due, and what the rings have: `expected` receives, as far as is known.
+    pub(super) fn round(&mut self, expected: u32) -> io::Result<Round> {
+        if self.table.take_orders() {
+            return Ok(Round::Close);
+        }
+        let now = self.table.clock.now();
+        let mut fired = std::mem::take(&mut self.fired);
+        self.table.fire(now, &mut fired);
+        for timer in fired.drain(..) {
+            match timer {
+                Fired::GiveUp(index) => self.give_up(index, now),
+                Fired::Wake(index) => {
+                    self.table.wake(index, now, &mut self.out);
+                    self.apply(index, None);
+                }
+            }
+        }
+        self.fired = fired;
+        for _ in 0..STARTS_A_ROUND {
+            let Some(index) = self.table.next_to_start() else {
+                break;
+            };
+            self.table.start(index, now, &mut self.out);
+            self.apply(index, None);
+        }
+        for _ in 0..STARTS_A_ROUND {
+            let Some(index) = self.table.next_to_leave() else {
+                break;
+            };
+            self.table.farewell(index, now, &mut self.out);
+            self.apply(index, None);
+        }
+        self.table.take_arrivals(now);
+        self.take_turns(now);
+        self.open(now)?;
+        self.accept(now)?;
+        let waits = self.waits_by_itself();
+        // On several rings it is not known how many are on which.
+        let on_one = || self.rings.iter().filter(|ring| ring.has_work()).count() == 1;
+        self.expected = if expected > 0 && on_one() {
+            expected.min(MOST_EXPECTED)
+        } else {
+            0
+        };
+        let mut round = Round::Idle;
+        for at in 0..self.rings.len() {
+            let ring = &self.rings[at];
+            if ring.has_work() || ring.has_pending() && !(waits && ring.silent.is_empty()) {
+                round = Round::Busy;
+                self.visit(at)?;
+            }
+        }
+        Ok(round)
+    }
+
+    /// Wakes those whose turn others passed on. One that passes at once is seen to in the next round.
+    pub(super) fn take_turns(&mut self, now: Time) {
+        for _ in 0..TURNS_A_ROUND {
+            let Some(index) = self.table.take_turn(now, &mut self.out) else {
+                return;
+            };
+            self.apply(index, None);
+        }
+    }
+
+    /// How long the loop may sleep; `None` for until something happens.
+    pub(super) fn timeout(&mut self) -> Option<Duration> {
+        let now = self.table.clock.now();
+        let timeout = self.table.sleep(now);
+        if !self.may_accept() || self.listens.iter().all(|l| l.waiting) {
+            return timeout;
+        }
+        // Nobody will wake us for a connection: look ourselves.
+        let look = self.accept_look.since(now).max(if self.table.is_ahead() {
+            ACCEPT_REST
+        } else {
+            Duration::ZERO
+        });
+        Some(timeout.map_or(look, |t| t.min(look)))
+    }
+
+    /// Waits until a ring has something to do, an order comes or `timeout` has passed; not at all if
+    /// `others` have something to do.
+    pub(super) fn sleep(
+        &mut self,
+        timeout: Option<Duration>,
+        others: &dyn Fn() -> bool,
+    ) -> io::Result<()> {
+        self.notify(true);
+        // The kernel marks work, then looks whether to notify; we do it the other way round.
+        fence(Ordering::SeqCst);
+        if !self.has_work() && !others() {
+            match timeout {
+                // No timer for no time.
+                Some(Duration::ZERO) => self.rings[0].enter()?,
+                _ => match self.bulk.gathers() {
+                    true => self.rings[0].wait_for(GATHERED, GATHER_WITHIN, timeout)?,
+                    false => self.rings[0].wait(timeout)?,
+                },
+            }
+            self.table.woke();
+        }
+        self.notify(false);
+        if self.rings[0].has_completions() || !self.rings[0].silent.is_empty() {
+            self.visit(0)?;
+        }
+        Ok(())
+    }
+
+    /// Deals with what a ring has, for a bounded number of enters. On return no completion and no buffer
+    /// of it is outstanding.
+    pub(super) fn visit(&mut self, at: usize) -> io::Result<()> {
+        let waits = self.waits_by_itself();
+        let mut enters = 0;
+        loop {
+            let now = self.table.clock.now();
+            self.settle(at, now);
+            while let Some(cqe) = self.rings[at].pop() {
+                self.completed(at, cqe, now);
+            }
+            self.take_turns(now);
+            let ring = &mut self.rings[at];
+            let pending = ring.has_pending() && !(waits && ring.silent.is_empty());
+            if ring.has_overflowed() {
+                // They come only with an enter that works completions out.
+                ring.enter()?;
+            } else if enters >= ENTERS_A_VISIT {
+                if self.echoes == 0 {
+                    return Ok(());
+                }
+                ring.submit()?;
+            } else if ring.has_work() {
+                ring.enter_for(std::mem::take(&mut self.expected))?;
+            } else if pending {
+                ring.enter()?;
+            } else {
+                // Its pending entries go with the call that waits.
+                return Ok(());
+            }
+            enters += 1;
+        }
+    }
+
+    pub(super) fn completed(&mut self, at: usize, cqe: Cqe, now: Time) {
+        let tag = Tag::decode(cqe.user_data);
+        let index = (at as u32) << self.slot_bits | tag.slot;
+        match tag.op {
+            Op::Quiet if tag.extra == op::OF_RECEIVE => self.cancel_missed(index, tag),
+            Op::Quiet => {}
+            Op::Wake => {
+                self.waker.drain();
+                if cqe.flags & IORING_CQE_F_MORE == 0 {
+                    self.rings[at].push(op::wake(self.waker.raw()));
+                }
+            }
+            Op::Prepare | Op::Connect => self.connect_ended(index, tag, cqe.res, now),
+            Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
+            Op::Accept => self.accept_ended(index, tag, cqe.res, now),
+            Op::Recv => self.received(index, tag, cqe, now),
+            Op::Send => self.send_ended(index, tag, cqe.res, tag.extra, now),
+            Op::Bytes => self.bytes_sent(index, tag, cqe.res, now),
+            Op::Silent => self.rings[at].silent.cut_short(tag.extra, cqe.res),
+            Op::Spill => self.spilled(index, tag, cqe.res, now),
+            Op::Gone => self.gone(index, tag, cqe.res, now),
+        }
+    }
+}
