@@ -7,7 +7,8 @@ use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::{SocketId, StateFlags};
 use throng_core::tune::{Now, PortSet, Reading, SYSCTLS};
 
-use super::{System, notrack, process, sysctl};
+use super::system::System;
+use super::{notrack, proc_sys, process_limits};
 use crate::limits::FileLimits;
 use crate::sock_diag::{NO_COOKIE, SockDiag};
 
@@ -15,12 +16,12 @@ use crate::sock_diag::{NO_COOKIE, SockDiag};
 /// namespace, and process `pid`, or else this one. Never fails: what can't be read says why.
 pub fn now(system: &System, pid: Option<u32>) -> Now {
     let files = match pid {
-        Some(pid) => process::file_limits_of(pid).ok(),
+        Some(pid) => process_limits::file_limits_of(pid).ok(),
         None => FileLimits::read().ok().map(|l| (l.soft, l.hard)),
     };
     let sysctls = SYSCTLS
         .iter()
-        .map(|name| ((*name).to_owned(), sysctl::reading(system, name)));
+        .map(|name| ((*name).to_owned(), proc_sys::reading(system, name)));
     Now {
         sysctls: sysctls.collect(),
         files,
@@ -43,7 +44,7 @@ fn memory() -> Option<u64> {
 }
 
 fn untracked(system: &System) -> Reading {
-    match sysctl::reading(system, "net.netfilter.nf_conntrack_max") {
+    match proc_sys::reading(system, "net.netfilter.nf_conntrack_max") {
         Reading::Absent(why) => Reading::Absent(why),
         _ if !system.is_this() => Reading::Absent("a copy of a system has no packet filter".into()),
         _ => notrack::reading(),

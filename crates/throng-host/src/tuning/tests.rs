@@ -13,6 +13,7 @@ use throng_core::tune::{Ask, Did, Outcome, PortSet, Reading, Role, Setting, Stat
 
 use super::apply::apply_in_steps;
 use super::revert::revert_in_steps;
+use super::system::Here;
 use super::*;
 
 /// A machine's values, as its files have them.
@@ -80,14 +81,14 @@ impl Machine {
     }
 
     fn apply(&self, connections: u32, step: &mut dyn FnMut()) -> Result<Done, Fault> {
-        let order = Order {
+        let request = Request {
             system: &self.system,
             state_file: &self.state_file(),
             settings: &self.settings(connections),
             persist: true,
             pid: None,
         };
-        apply_in_steps(&order, step)
+        apply_in_steps(&request, step)
     }
 
     fn revert(&self, force: bool) -> Vec<Outcome> {
@@ -394,14 +395,14 @@ fn limits_above_nr_open_are_not_kept_because_nobody_could_log_in() {
     let mut settings = machine.settings(1_000_000);
     // As if the kernel had refused to raise it.
     settings.retain(|s| s.name != "fs.nr_open");
-    let order = Order {
+    let request = Request {
         system: &machine.system,
         state_file: &machine.state_file(),
         settings: &settings,
         persist: true,
         pid: None,
     };
-    let (outcomes, _) = apply(&order).unwrap();
+    let (outcomes, _) = apply(&request).unwrap();
     let limit = outcome(&outcomes, "RLIMIT_NOFILE");
     assert!(
         limit.did == Did::Failed && limit.detail.contains("fs.nr_open is 1048576"),
@@ -440,7 +441,7 @@ fn a_state_file_that_is_not_throngs_changes_nothing() {
             machine.apply(5_000_000, &mut || ()).unwrap_err(),
         ] {
             assert!(
-                fault.text.contains(says) && fault.text.contains("tune.json"),
+                fault.to_string().contains(says) && fault.to_string().contains("tune.json"),
                 "{says}: {fault}"
             );
         }
@@ -458,11 +459,11 @@ fn two_at_once_do_not_mix() {
     };
     // The first step is before the state file is there; revert finds nothing. So make one.
     fs::create_dir_all(machine.state_file().parent().unwrap()).unwrap();
-    fs::write(machine.state_file().with_extension("json.new"), "").unwrap();
+    fs::write(machine.state_file().with_extension("json.throng-new"), "").unwrap();
     machine.apply(1_000_000, &mut step).unwrap();
     let fault = refused.unwrap().unwrap_err();
     assert!(
-        fault.text.contains("another throng tune is at work"),
+        fault.to_string().contains("another throng tune is at work"),
         "{fault}"
     );
 }

@@ -15,7 +15,7 @@ use throng_core::tune::foreign::Foreign;
 use throng_core::tune::{
     Action, Ask, Did, Extra, Kind, Now, Report, Rule, Setting, VERSION, settings,
 };
-use throng_host::tuning::{self, Fault, Order, System, file_limits_of};
+use throng_host::tuning::{self, Fault, Request, System, file_limits_of};
 use throng_report::{colour, json, tune};
 
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
@@ -90,14 +90,14 @@ fn for_other_machines_too(ask: &Ask, now: Now, mut found: Vec<Setting>) -> Vec<S
 
 fn apply(args: &Args, system: &System, ask: &Ask, found: Vec<Setting>) -> Result<u8, Failure> {
     let state_file = state_file(args, system)?;
-    let order = Order {
+    let request = Request {
         system,
         state_file: &state_file,
         settings: &found,
         persist: args.persist,
         pid: args.pid,
     };
-    let done = tuning::apply(&order).map_err(fault)?;
+    let done = tuning::apply(&request).map_err(fault)?;
     let report = Report {
         connections: Some(ask.connections),
         role: Some(ask.role),
@@ -139,7 +139,7 @@ fn state_file(args: &Args, system: &System) -> Result<PathBuf, Failure> {
 }
 
 fn fault(fault: Fault) -> Failure {
-    match fault.nothing_changed {
+    match fault.nothing_changed() {
         true => Failure::usage(fault.to_string()),
         false => Failure::fault(fault.to_string()),
     }

@@ -201,7 +201,7 @@ fn what_somebody_else_changed_meanwhile_is_left_alone() {
     machine.net.shell("sysctl -qw net.core.somaxconn=7777");
     let ran = machine.run("--revert");
     assert!(
-        ran.code == 1 && ran.stdout.contains("somebody has set it to 7777"),
+        ran.code == 1 && ran.stdout.contains("set to 7777 by somebody else"),
         "{ran}"
     );
     assert_eq!(

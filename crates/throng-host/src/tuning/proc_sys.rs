@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use rustix::process::geteuid;
 use throng_core::tune::{Reading, words};
 
-use super::System;
-use super::apply::shown;
+use super::session::shown;
+use super::system::System;
 use crate::proc_text;
 
 fn path(name: &str) -> String {

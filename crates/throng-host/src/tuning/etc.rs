@@ -1,14 +1,13 @@
-//! Files that make settings outlast a reboot: sysctl.d, modules-load.d, limits.d and systemd's
+//! The files under /etc that make settings outlast a reboot, their names and contents: sysctl.d, modules-load.d, limits.d and systemd's
 //! drop-ins. Each is throng's own; one that somebody else has written is never touched.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
-use super::System;
-use super::state::remove_if_there;
+use super::system::System;
 
-pub(super) const SYSCTLS: &str = "/etc/sysctl.d/90-throng.conf";
+const SYSCTLS: &str = "/etc/sysctl.d/90-throng.conf";
 /// So that conntrack's sysctls are there when systemd-sysctl wants to set them.
 const MODULES: &str = "/etc/modules-load.d/90-throng.conf";
 const LOGINS: &str = "/etc/security/limits.d/90-throng.conf";
@@ -85,30 +84,6 @@ pub(super) fn read(system: &System, path: &str) -> io::Result<Option<String>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-/// The name under which a file is written before it takes its own: always the same, so that revert
-/// finds what a killed throng left. It does not end in `.conf`, so nobody reads it.
-fn unfinished(system: &System, path: &str) -> PathBuf {
-    let mut name = system.path(path).into_os_string();
-    name.push(".throng-new");
-    name.into()
-}
-
-/// Writes a file whole. Its directories must be there.
-pub(super) fn write(system: &System, path: &str, content: &str) -> io::Result<()> {
-    let new = unfinished(system, path);
-    remove_if_there(&new)?;
-    let mut file = File::create_new(&new)?;
-    file.write_all(content.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, system.path(path))
-}
-
-/// Removes a file and what may be left of its making.
-pub(super) fn remove(system: &System, path: &str) -> io::Result<()> {
-    remove_if_there(&unfinished(system, path))?;
-    remove_if_there(&system.path(path))
 }
 
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! Why settings could not be applied or reverted at all.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why it was not done, or not to the end. A single setting that could not be changed is an outcome instead.
+#[derive(Debug, Error)]
+pub enum Fault {
+    /// The state file can't be read, so that nothing was changed.
+    #[error("can't use the state file {}: {why}. Nothing was changed", path.display())]
+    Unusable {
+        /// The state file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: Unusable,
+    },
+    /// The state file can no longer be written, so that the rest was not changed.
+    #[error("can't write the state file {}: {why}; give another one with --state", path.display())]
+    Unwritable {
+        /// The state file.
+        path: PathBuf,
+        /// What the system said.
+        why: io::Error,
+    },
+}
+
+/// What is wrong with a state file.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// It, or its directory, can't be opened.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is damaged, or somebody else's.
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+    /// Another version of throng wrote it.
+    #[error("it has version {found}, this throng reads {known}")]
+    Version {
+        /// The version in the file.
+        found: u32,
+        /// The version of this throng.
+        known: u32,
+    },
+    /// It names something that throng never touches.
+    #[error("throng never {verb} '{name}'")]
+    NotOurs {
+        /// What throng never does with it.
+        verb: &'static str,
+        /// The name of a sysctl, file or directory.
+        name: String,
+    },
+    /// Another throng holds the lock.
+    #[error("another throng tune is at work; wait for it")]
+    Locked,
+}
+
+impl Fault {
+    /// Whether nothing was changed.
+    pub fn nothing_changed(&self) -> bool {
+        matches!(self, Fault::Unusable { .. })
+    }
+}

@@ -1,0 +1,73 @@
+//! What throng has changed and how it was: the content of the state file.
+
+use serde::{Deserialize, Serialize};
+
+use super::etc;
+use super::fault::Unusable;
+use super::file_limits::OldLimit;
+use super::files::OwnFile;
+use super::firewall::OwnRules;
+use super::proc_sys;
+use super::sysctls::OldSysctl;
+
+/// The version of this form. A reader refuses others.
+const VERSION: u32 = 1;
+
+/// What throng has changed and how it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OldValues {
+    version: u32,
+    pub(super) sysctls: Vec<OldSysctl>,
+    pub(super) notrack: Vec<OwnRules>,
+    pub(super) processes: Vec<OldLimit>,
+    /// Directories that were made for `files`, the outer before the inner.
+    pub(super) directories: Vec<String>,
+    pub(super) files: Vec<OwnFile>,
+}
+
+impl OldValues {
+    pub(super) fn none() -> OldValues {
+        OldValues {
+            version: VERSION,
+            sysctls: Vec::new(),
+            notrack: Vec::new(),
+            processes: Vec::new(),
+            directories: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sysctls.is_empty()
+            && self.notrack.is_empty()
+            && self.processes.is_empty()
+            && self.directories.is_empty()
+            && self.files.is_empty()
+    }
+
+    /// Refuses what throng would never have written: a file must not lead a revert by root astray.
+    pub(super) fn check(&self) -> Result<(), Unusable> {
+        if self.version != VERSION {
+            return Err(Unusable::Version {
+                found: self.version,
+                known: VERSION,
+            });
+        }
+        let sysctls = self.sysctls.iter().map(|s| ("sets", &s.name));
+        let files = self.files.iter().map(|f| ("writes", &f.path));
+        let directories = self.directories.iter().map(|d| ("makes", d));
+        let foreign = sysctls
+            .filter(|(_, name)| !proc_sys::is_name(name))
+            .chain(files.filter(|(_, path)| !etc::is_file(path)))
+            .chain(directories.filter(|(_, path)| !etc::is_directory(path)))
+            .next();
+        match foreign {
+            Some((verb, name)) => Err(Unusable::NotOurs {
+                verb,
+                name: name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
