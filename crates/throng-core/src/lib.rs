@@ -21,6 +21,7 @@ pub mod partials;
 pub mod payload;
 pub mod plan;
 pub mod protocol;
+pub mod record;
 pub mod scenario;
 pub mod stats;
 pub mod summary;

@@ -3,6 +3,7 @@
 use crate::capacity::LimitKind;
 use crate::host::Process;
 use crate::stats::Tally;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// What is known of a run that got no further.
@@ -65,7 +66,7 @@ pub struct Tracked {
 }
 
 /// Counters of /proc/net/netstat: what was added during the run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelCounts {
     /// ListenOverflows.
     pub listen_overflows: u64,

@@ -41,6 +41,19 @@ macro_rules! measured {
                     self.samples.extend(other.samples);
                 }
             }
+
+            /// The histograms by name, in a fixed order. Those that recorded nothing are among them.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, &Durations)> {
+                [$((stringify!($name), &self.$name)),*].into_iter()
+            }
+
+            /// The histogram of this name; `None` if there is none.
+            pub fn by_name(&mut self, name: &str) -> Option<&mut Durations> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
         }
     };
 }
@@ -48,17 +61,17 @@ macro_rules! measured {
 measured! {
     /// From the start of an attempt to connect to its success.
     connect,
-    /// From when a connection came up to the first byte that came on it.
+    /// From when a connection was established to the first byte received on it.
     first_byte,
     /// From when a message was due to when the kernel had taken it.
     lateness,
     /// From when a message was due to its answer.
     response,
-    /// From when a message was sent to its answer: what the response time is without the wait before
-    /// sending. A closed loop has only this.
+    /// From when a message was sent to its answer: the response time without the wait before sending. A closed loop
+    /// has only this.
     service,
-    /// From when a message that says when it was sent was sent to when it came here.
+    /// From when a message with a time stamp was sent to when it was received here.
     marked,
-    /// From when a connection was up to when its TLS handshake was done.
+    /// From when a connection was established to when its TLS handshake was done.
     handshake,
 }

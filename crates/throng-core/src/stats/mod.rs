@@ -10,6 +10,7 @@ mod counter;
 mod counts;
 mod durations;
 mod measured;
+mod packed;
 
 pub use causes::{Closed, FailCause};
 pub use counter::Counter;
@@ -17,3 +18,4 @@ pub(crate) use counter::{counts, kinds};
 pub use counts::{Counters, Tally, UnknownCount};
 pub use durations::Durations;
 pub use measured::{Measured, Sample};
+pub use packed::{PackedDurations, PackedError};

@@ -5,20 +5,19 @@ mod connections;
 mod latency;
 mod over_time;
 mod rate;
-mod search;
 mod snapshot;
 mod tls;
 mod traffic;
 mod websocket;
 
+pub use crate::record::{Phase, SearchSummary};
 pub use connections::{Connections, SetUp};
 pub use latency::{
     AtPercentile, Latency, LatencyAt, LatencyOf, Percentiles, latencies, of_messages,
 };
 pub use over_time::{MAX_SAMPLES, Sample, Samples};
 pub use rate::{Asked, BandwidthKept, MessageRate};
-pub use search::SearchSummary;
-pub use snapshot::{Phase, Snapshot};
+pub use snapshot::Snapshot;
 pub use tls::TlsSummary;
 pub use traffic::{Answers, Steady, Traffic};
 pub use websocket::WebSocketSummary;

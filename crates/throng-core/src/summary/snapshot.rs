@@ -1,24 +1,8 @@
 //! What a run is doing at an instant, for whoever watches.
 
+use crate::record::Phase;
 use crate::stats::Tally;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// What a run is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Connections are being opened.
-    Opening,
-    /// All that could be opened are up, and held.
-    Holding,
-    /// No new message is begun; what is under way arrives.
-    Draining,
-    /// Connections are being closed.
-    Closing,
-    /// A server: it accepts until told to stop.
-    Serving,
-}
 
 /// The whole run's state at an instant.
 #[derive(Clone, Debug, PartialEq)]

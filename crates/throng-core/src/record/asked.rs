@@ -1,0 +1,111 @@
+//! What was asked of a run, as far as its result is told and judged by it.
+
+use crate::scenario::Percentile;
+use serde::{Deserialize, Serialize};
+
+/// What a run is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Connections that it opens.
+    #[default]
+    Load,
+    /// Connections that it accepts.
+    Serve,
+}
+
+impl Role {
+    /// The subcommand.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Load => "load",
+            Role::Serve => "serve",
+        }
+    }
+}
+
+/// Which messages of a run its rate counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateOf {
+    /// Those sent.
+    Sent,
+    /// Replies: a closed loop.
+    Replies,
+}
+
+/// The message rate that was asked for, over all connections of the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AskedRate {
+    /// None.
+    #[default]
+    Nothing,
+    /// A constant rate, messages per second.
+    Constant(f64),
+    /// A rate that varies: this many messages during the hold.
+    Messages(f64),
+}
+
+/// Which latency of messages was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessagesBy {
+    /// By their answers.
+    Answers,
+    /// By the time stamps in received messages.
+    TimeStamps,
+}
+
+/// What was asked of a run, as far as its result is told and judged by it: plain facts, each about the share of one
+/// source. Its default is a load that asks for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What the run is about.
+    pub role: Role,
+    /// Connections; `None` for a server without a maximum.
+    pub connections: Option<u64>,
+    /// Attempts per second.
+    pub connect_per_s: Option<f64>,
+    /// How long an attempt may take, seconds.
+    pub connect_timeout_s: f64,
+    /// How long opening all connections may take, seconds.
+    pub ramp_limit_s: Option<f64>,
+    /// Messages are sent repeatedly, and which of them its rate counts; `None` if none are.
+    pub messages: Option<RateOf>,
+    /// At which rate.
+    pub rate: AskedRate,
+    /// Messages are due at times, so that there is a response time.
+    pub paced: bool,
+    /// Bytes per second that all connections together are to send.
+    pub sent_per_s: Option<f64>,
+    /// Bytes per second that all connections together may receive.
+    pub received_per_s: Option<f64>,
+    /// Connections are closed and opened again after a time, so that some are always missing.
+    pub lifetime: bool,
+    /// The server is in the same process: what one side sends the other receives.
+    pub own_server: bool,
+    /// A text ends the run.
+    pub stops_at_text: bool,
+    /// Answers to messages are looked for.
+    pub answers: bool,
+    /// Messages with time stamps are counted.
+    pub time_stamps: bool,
+    /// Connections speak WebSocket.
+    pub websocket: bool,
+    /// Connections that are opened speak TLS.
+    pub tls_client: bool,
+    /// Connections that are accepted speak TLS.
+    pub tls_server: bool,
+    /// The time to connect is to be reported at `percentiles`.
+    pub latency_connect: bool,
+    /// The time to the first byte is to be reported at `percentiles`.
+    pub latency_first_byte: bool,
+    /// The latency of messages is to be reported at `percentiles`.
+    pub latency_messages: Option<MessagesBy>,
+    /// Percentiles to report; empty for the usual ones.
+    pub percentiles: Vec<Percentile>,
+    /// Traffic is counted from the last attempt instead of from when all connections were established, as tcpkali
+    /// does.
+    pub steady_from_last_attempt: bool,
+}

@@ -1,0 +1,98 @@
+//! What is known of a run once it is over.
+
+use super::{SearchSummary, nanos};
+use crate::diagnosis::{Diagnosis, KernelCounts};
+use crate::stats::{PackedDurations, Tally};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The counts at an instant of a run, since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// When, since the run began.
+    #[serde(rename = "at_ns", with = "nanos")]
+    pub at: Duration,
+    /// Of connections that the source opened.
+    pub opened: Tally,
+    /// Of connections that it accepted; `None` if it accepts none.
+    pub accepted: Option<Tally>,
+    /// Processor time of the process.
+    #[serde(rename = "cpu_ns", with = "nanos")]
+    pub cpu: Duration,
+}
+
+/// What a run used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Resident memory of the process at the peak, less that before the first socket.
+    pub user_bytes: u64,
+    /// Growth of the kernel's slab memory over the machine, at the peak; `None` if it could not be read.
+    pub kernel_bytes: Option<u64>,
+    /// Processor time in user mode.
+    #[serde(rename = "cpu_user_ns", with = "nanos")]
+    pub cpu_user: Duration,
+    /// Processor time in the kernel.
+    #[serde(rename = "cpu_system_ns", with = "nanos")]
+    pub cpu_system: Duration,
+}
+
+/// What is known of a run once it is over, beyond its intervals. A source that was lost on the way leaves none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The last counts with attempts still to be begun, if the run was looked at that closely.
+    pub last_attempt: Option<Mark>,
+    /// When opening was over; `None` for a server.
+    pub opened: Option<Mark>,
+    /// At the end of the hold; `None` for a server.
+    pub held: Option<Mark>,
+    /// When the run was over, just before it closed its connections.
+    pub over: Mark,
+    /// The counts of opened connections after closing: only then it is known what was not answered.
+    pub closed: Tally,
+    /// How long closing took.
+    #[serde(rename = "closing_ns", with = "nanos")]
+    pub closing: Duration,
+    /// When the last connection was established.
+    #[serde(rename = "established_ns", with = "nanos")]
+    pub established: Duration,
+    /// When the last TLS handshake was done.
+    #[serde(rename = "secured_ns", with = "nanos")]
+    pub secured: Duration,
+    /// The most connections at once.
+    pub peak: u64,
+    /// TCP sockets in use in the network namespace at the peak, less those from before.
+    pub kernel_sockets: Option<u64>,
+    /// How many that should be.
+    pub expected_sockets: Option<u64>,
+    /// What the kernel counted meanwhile.
+    pub kernel: KernelCounts,
+    /// The run was interrupted.
+    pub interrupted: bool,
+    /// Its time was over before all connections were established.
+    pub timed_out: bool,
+    /// The connections were not all established in the time they had.
+    pub too_slow: bool,
+    /// Bytes of memory that were left when no more connections were taken for want of it.
+    pub memory_left: Option<u64>,
+    /// The limits that kept it from opening all, the likeliest first.
+    pub causes: Vec<Diagnosis>,
+    /// What a search for a rate found.
+    pub search: Option<SearchSummary>,
+    /// Why the profile could not be followed to its end.
+    pub bad_profile: Option<String>,
+    /// What could not be written or sent of the measurements.
+    pub unreported: Vec<String>,
+    /// What it used.
+    pub used: Used,
+    /// What was measured over the whole run, by the names of [`Measured`](crate::stats::Measured); three significant
+    /// digits.
+    pub histograms: BTreeMap<String, PackedDurations>,
+}
+
+impl Ending {
+    /// Packs what was measured over the whole run.
+    pub fn pack(measured: &crate::stats::Measured) -> BTreeMap<String, PackedDurations> {
+        super::interval::packed(measured, PackedDurations::whole)
+    }
+}

@@ -1,0 +1,121 @@
+//! What a run leaves behind: plain data that can be written to a file, sent to another machine, and merged.
+//!
+//! A [`Record`] holds a [`Part`] for each [`Source`], which is one run of one process. A part is what the run was asked
+//! for, its [`Interval`]s, and its [`Ending`]. Nothing in it is a sum over sources: sums are drawn from a record, by
+//! [`summary::of`](crate::summary::of), and a record stays what was observed. That is why merging is safe: the same
+//! interval of the same source, however often it comes, counts once.
+//!
+//! [`Record::merge`] is associative, commutative and idempotent. Intervals of a source that are within a wider one are
+//! dropped, since the wider one counts them. Who records makes neighbours one when there are many ([`Recorder`]); who
+//! merges never does.
+//!
+//! What holds at an instant (open connections, a peak) is kept for each source and never added up across instants.
+
+mod asked;
+mod at_once;
+mod ending;
+mod interval;
+mod intervals;
+#[cfg(test)]
+mod laws;
+mod nanos;
+mod part;
+mod phase;
+mod recorder;
+mod search;
+
+pub use asked::{Asked, AskedRate, MessagesBy, RateOf, Role};
+pub use at_once::most_at_once;
+pub use ending::{Ending, Mark, Used};
+pub use interval::{Interval, Reading};
+pub use intervals::{Intervals, IntervalsError, MAX_INTERVALS};
+pub use part::{About, Part, PartError, Source};
+pub use phase::Phase;
+pub use recorder::Recorder;
+pub use search::SearchSummary;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+/// The version of the JSON form of a record, and of the summary that carries it. It grows when a field changes its
+/// meaning or goes; new fields alone do not change it.
+pub const VERSION: u32 = 2;
+
+/// How long a base interval is.
+pub const BASE: Duration = Duration::from_secs(1);
+
+/// What a run, or several together, left behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What each source recorded.
+    pub sources: BTreeMap<Source, Part>,
+}
+
+/// Why two records can't be merged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// One is of another version.
+    #[error("a record of version {0}, and this throng merges version {VERSION}")]
+    Version(u32),
+    /// Both know a source, differently.
+    #[error("they contradict each other about {about}: {why}")]
+    Conflict {
+        /// The source.
+        about: Source,
+        /// What differs.
+        why: PartError,
+    },
+}
+
+impl Record {
+    /// The record of one source.
+    pub fn of(source: Source, part: Part) -> Record {
+        Record {
+            version: VERSION,
+            sources: BTreeMap::from([(source, part)]),
+        }
+    }
+
+    /// This record with what `other` recorded. Sources add up; what both know counts once.
+    ///
+    /// # Errors
+    /// One is of another version, or they contradict each other.
+    pub fn merge(mut self, other: Record) -> Result<Record, MergeError> {
+        for record in [&self, &other] {
+            if record.version != VERSION {
+                return Err(MergeError::Version(record.version));
+            }
+        }
+        for (source, theirs) in other.sources {
+            match self.sources.entry(source) {
+                Entry::Occupied(mut ours) => {
+                    let merged = ours.get_mut().merge(theirs);
+                    merged.map_err(|why| MergeError::Conflict {
+                        about: ours.key().clone(),
+                        why,
+                    })?;
+                }
+                Entry::Vacant(place) => {
+                    place.insert(theirs);
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The only part, if it is of one source.
+    pub fn single(&self) -> Option<&Part> {
+        let mut parts = self.sources.values();
+        parts.next().filter(|_| parts.next().is_none())
+    }
+
+    /// When the first source began, in seconds since 1970; 0 for a record of nothing.
+    pub fn started_unix_s(&self) -> f64 {
+        let started = self.sources.values().map(|p| p.about.started_unix_s);
+        started.reduce(f64::min).unwrap_or(0.0)
+    }
+}
