@@ -1,6 +1,7 @@
 //! Bandwidth limits of each connection, up and down: asked against reached.
 
-use super::{Grid, PATIENCE, Subject, cells, percent};
+use super::grid::{Grid, cells, percent};
+use super::subject::{PATIENCE, Subject};
 use crate::port;
 use crate::process::{Process, stopped};
 use crate::suite::Effort;

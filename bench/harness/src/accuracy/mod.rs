@@ -2,20 +2,20 @@
 //! can be, the other end is a receiver of this program's own, so that throng is not its own witness.
 
 mod bandwidth;
+mod grid;
 mod poisson;
 mod profile;
 mod rates;
 mod receiver;
 mod said;
 mod search;
+mod subject;
 
-use crate::process::{Process, stopped};
-use crate::settle;
+pub use subject::Subject;
+
+use crate::process::stopped;
 use crate::suite::Effort;
-use crate::warm::warm;
-use said::Said;
-use std::fmt::Write;
-use std::time::Duration;
+use grid::Grid;
 
 /// As `--only` calls it.
 pub const NAME: &str = "accuracy";
@@ -27,96 +27,6 @@ pub const PARTS: [&str; 5] = [
     profile::NAME,
     search::NAME,
 ];
-
-/// How long a run may take beyond its hold: opening and closing a million connections.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// The throng that is measured.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    /// Its path.
-    pub program: String,
-}
-
-impl Subject {
-    /// `throng ARGUMENTS`, with JSON on stdout. Words are separated by single blanks.
-    fn argv(&self, arguments: &str) -> Vec<String> {
-        std::iter::once(self.program.as_str())
-            .chain(arguments.split(' '))
-            .chain(["--output", "json", "--quiet"])
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// Runs it to its end and reads what it says.
-    ///
-    /// # Errors
-    /// As [`run`].
-    fn run(&self, arguments: &str, connections: u32) -> Result<Said, String> {
-        run(&self.argv(arguments), connections)
-    }
-}
-
-/// Runs a throng that opens `connections`, and reads what it says.
-///
-/// # Errors
-/// It could not be run, or printed no summary; one line for the user.
-fn run(argv: &[String], connections: u32) -> Result<Said, String> {
-    warm(connections);
-    let before = settle::sockets();
-    let done = Process::start(argv)?.finish(None, PATIENCE)?;
-    settle::settle(before);
-    Said::read(&done.stdout)
-}
-
-/// A table without ratios.
-#[derive(Clone, Debug, Default)]
-pub struct Grid {
-    /// Its heading.
-    pub title: String,
-    /// What to know about it, with the command.
-    pub about: String,
-    /// The columns' headings; the first is that of the rows.
-    pub head: Vec<String>,
-    /// The rows, as long as the head.
-    pub rows: Vec<Vec<String>>,
-}
-
-impl Grid {
-    /// As text for a terminal, or as Markdown.
-    pub fn draw(&self, markdown: bool) -> String {
-        let lines = || std::iter::once(&self.head).chain(&self.rows);
-        let widths: Vec<usize> = (0..self.head.len())
-            .map(|c| lines().map(|l| l[c].chars().count()).max().unwrap_or(0))
-            .collect();
-        let (edge, gap, end, heading) = match markdown {
-            true => ("| ", " | ", " |", "### "),
-            false => ("", "  ", "", ""),
-        };
-        let mut out = String::new();
-        let _ = writeln!(out, "{heading}{}\n\n{}\n", self.title, self.about);
-        for (l, line) in lines().enumerate() {
-            let cells: Vec<String> = line
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(c, (cell, &w))| match c {
-                    0 => format!("{cell:<w$}"),
-                    _ => format!("{cell:>w$}"),
-                })
-                .collect();
-            let _ = writeln!(
-                out,
-                "{}",
-                format!("{edge}{}{end}", cells.join(gap)).trim_end()
-            );
-            if l == 0 && markdown {
-                let _ = writeln!(out, "|---|{}", "---:|".repeat(self.head.len() - 1));
-            }
-        }
-        out
-    }
-}
 
 /// Measures the parts that are in `parts` (all, if it is empty), and prints a table after each.
 /// Returns whether every run took place; how accurate they were is for the reader.
@@ -141,84 +51,4 @@ pub fn measure(subject: &Subject, parts: &[String], effort: Effort, markdown: bo
         }
     }
     all_ran
-}
-
-/// `54 µs`, `3.1 ms`, `1.2 s`.
-fn time(us: f64) -> String {
-    let (n, unit) = match us {
-        1e6.. => (us / 1e6, "s"),
-        1e3.. => (us / 1e3, "ms"),
-        _ => (us, "µs"),
-    };
-    let digits = usize::from(n < 10.0 && unit != "µs");
-    format!("{n:.digits$} {unit}")
-}
-
-/// `1`, `100`, `10k`, `1m`.
-fn short(n: f64) -> String {
-    match n {
-        1e6.. => format!("{}m", n / 1e6),
-        1e3.. => format!("{}k", n / 1e3),
-        _ => format!("{n}"),
-    }
-}
-
-/// `99.98 %`
-fn percent(reached: f64, asked: f64) -> String {
-    format!("{:.2} %", 100.0 * reached / asked)
-}
-
-/// A run's cells, or why it has none, on stderr and in the first of `columns` cells.
-fn cells(what: &str, columns: usize, result: Result<Vec<String>, String>) -> (Vec<String>, bool) {
-    match result {
-        Ok(cells) => {
-            eprintln!("{what}: {}", cells.join(", "));
-            (cells, true)
-        }
-        Err(why) => {
-            eprintln!("{what}: {why}");
-            let mut cells = vec!["–".to_owned(); columns];
-            cells[0] = format!("missing: {why}");
-            (cells, false)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_and_counts_are_short() {
-        for (us, text) in [
-            (54.4, "54 µs"),
-            (999.0, "999 µs"),
-            (3140.0, "3.1 ms"),
-            (31_400.0, "31 ms"),
-            (1_250_000.0, "1.2 s"),
-        ] {
-            assert_eq!(time(us), text);
-        }
-        for (n, text) in [(0.1, "0.1"), (100.0, "100"), (1e4, "10k"), (1e6, "1m")] {
-            assert_eq!(short(n), text);
-        }
-    }
-
-    #[test]
-    fn a_grid_has_as_many_cells_in_each_line() {
-        let words = |w: &[&str]| w.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        let grid = Grid {
-            title: "T".to_owned(),
-            about: "A.".to_owned(),
-            head: words(&["rate", "1", "100"]),
-            rows: vec![words(&["1/s", "99 %", "–"])],
-        };
-        let text = grid.draw(true);
-        let counts: Vec<usize> = text
-            .lines()
-            .filter(|l| l.starts_with('|'))
-            .map(|l| l.matches('|').count())
-            .collect();
-        assert_eq!(counts, [4, 4, 4], "{text}");
-    }
 }

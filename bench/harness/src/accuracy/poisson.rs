@@ -1,8 +1,9 @@
 //! Whether the gaps between messages of `--arrivals poisson` are exponential, by the test of Kolmogorov
 //! and Smirnov, on arrival times that a receiver of our own took.
 
+use super::grid::{Grid, cells, short};
 use super::receiver::{MESSAGE, Receiver};
-use super::{Grid, Subject, cells, short};
+use super::subject::Subject;
 use crate::process::stopped;
 use crate::suite::Effort;
 

@@ -1,8 +1,9 @@
 //! Whether a rate profile is followed: messages that arrived in each second against those that the
 //! profile has due in it.
 
+use super::grid::{Grid, percent};
 use super::receiver::{MESSAGE, Receiver};
-use super::{Grid, Subject, percent};
+use super::subject::Subject;
 use crate::suite::Effort;
 use std::time::Duration;
 

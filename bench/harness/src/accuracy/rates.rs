@@ -1,6 +1,7 @@
 //! Message rates of each connection: asked against reached, and how late messages were.
 
-use super::{Grid, Subject, cells, percent, run, short, time};
+use super::grid::{Grid, cells, percent, short, time};
+use super::subject::{Subject, run};
 use crate::process::stopped;
 use crate::suite::Effort;
 

@@ -6,7 +6,8 @@
 //! μ(1 − σ), where σ = exp(−μ(1 − σ)/λ) (Kleinrock, Queueing Systems I, 6.4), so its 95th percentile is
 //! ln 20 / (μ(1 − σ)), which can be solved for the rate λ in closed form.
 
-use super::{Grid, Subject, cells};
+use super::grid::{Grid, cells};
+use super::subject::Subject;
 use crate::process::stopped;
 use crate::suite::Effort;
 use std::io::{Read, Write};

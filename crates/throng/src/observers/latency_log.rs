@@ -1,6 +1,6 @@
 //! HdrHistogram's interval log (`--latency-log`).
 
-use super::{Asked, Telling};
+use super::telling::{Asked, Telling};
 use crate::Failure;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use throng_core::observer::{Interval, Observer, Trouble};

@@ -1,6 +1,6 @@
 //! Metrics for StatsD (`--statsd`).
 
-use super::{Asked, Telling};
+use super::telling::{Asked, Telling};
 use crate::Failure;
 use std::time::Duration;
 use throng_core::observer::{Interval, Observer, Trouble};

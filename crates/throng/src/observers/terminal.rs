@@ -1,6 +1,6 @@
 //! The live view, and what is said in between.
 
-use super::{Asked, Telling};
+use super::telling::{Asked, Telling};
 use crate::voice::{Saying, Voice};
 use std::collections::VecDeque;
 use std::io::{self, Write};

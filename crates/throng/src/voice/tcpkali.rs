@@ -1,7 +1,7 @@
 //! tcpkali's voice: its lines before, during and after a run, and its exit codes.
 
+use super::speak::{Saying, Voice};
 use super::throng::Throng;
-use super::{Saying, Voice};
 use crate::Failure;
 use crate::cli::Common;
 use crate::output;

@@ -1,6 +1,6 @@
 //! throng's own voice.
 
-use super::{Saying, Voice};
+use super::speak::{Saying, Voice};
 use crate::Failure;
 use crate::cli::Common;
 use crate::output;
