@@ -1,4 +1,4 @@
-//! Orders from the main thread to the workers, and the clock they share.
+//! Orders to the workers, measurements from them, and the clock they share.
 
 use crate::socket::EventFd;
 use std::io;
@@ -9,7 +9,7 @@ use throng_core::behaviour::Steer;
 use throng_core::stats::Measured;
 use throng_core::time::Time;
 
-/// The monotonic clock, counted from the beginning of the run.
+/// The monotonic clock, counted from the start of the run.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Instant);
 
@@ -19,72 +19,73 @@ impl Clock {
         Clock(Instant::now())
     }
 
-    /// The time. Some 25 ns, no system call.
+    /// The time now. Takes about 25 ns and no system call.
     #[inline]
     pub fn now(self) -> Time {
         Time(self.0.elapsed().as_nanos() as u64)
     }
 
-    /// Since the beginning.
+    /// The time since the start.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }
 
-/// What workers can be told. Orders add up; none is taken back.
+/// An order to the workers. Orders add up and cannot be withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Order {
-    /// Open (or accept) no more connections; hold those there are.
+    /// Open (or accept) no more connections and hold the open ones.
     StopOpening = 1,
-    /// Messages may be sent. Given by [`Control::start_traffic`].
+    /// Start to send messages. Given by [`Control::start_traffic`].
     StartTraffic = 2,
-    /// Begin no new message.
+    /// Start no new message.
     StopTraffic = 4,
-    /// Say farewell on each connection, where there is something to say, and close it.
+    /// Close each connection as its protocol does (a WebSocket Close frame, for example).
     Farewell = 16,
     /// Close everything and return.
     Close = 8,
 }
 
-/// Orders to all workers of a run, who are woken for each.
+/// Orders to all workers of a run. Each order wakes them.
 #[derive(Debug, Default)]
 pub struct Control {
     orders: AtomicU32,
     /// Nanoseconds since the run began.
     traffic_began: AtomicU64,
-    /// How often workers were asked for what they measured.
+    /// The number of collections asked for so far.
     collections: AtomicU32,
-    /// Changes of the rate so far, and how many there are.
+    /// All changes of the rate so far.
     steering: Mutex<Vec<Steer>>,
+    /// Their number, to be read without the lock.
     steered: AtomicU32,
     wakers: Mutex<Vec<Arc<EventFd>>>,
 }
 
 impl Control {
-    /// One without orders.
+    /// A control without orders.
     pub fn new() -> Arc<Control> {
         Arc::default()
     }
 
-    /// Gives `order` to all workers, those spawned later included.
+    /// Gives `order` to all workers, including those spawned later.
     pub fn give(&self, order: Order) {
         self.orders.fetch_or(order as u32, Ordering::Release);
         self.wake_all();
     }
 
-    /// Gives [`Order::StartTraffic`], which counts from `now` on all workers.
+    /// Gives [`Order::StartTraffic`]. Traffic counts from `now` on all workers.
     pub fn start_traffic(&self, now: Time) {
         self.traffic_began.store(now.0, Ordering::Relaxed);
         self.give(Order::StartTraffic);
     }
 
-    /// When traffic began, if it was ordered to.
+    /// When traffic began, if it was ordered.
     pub(crate) fn traffic_began(&self) -> Time {
         Time(self.traffic_began.load(Ordering::Relaxed))
     }
 
-    /// Changes the rate of the whole run on all workers, those spawned later included.
+    /// Changes the rate of the whole run on all workers, including those spawned later.
     pub fn steer(&self, steer: Steer) {
         let mut all = self.steering.lock().unwrap_or_else(|p| p.into_inner());
         all.push(steer);
@@ -93,8 +94,7 @@ impl Control {
         self.wake_all();
     }
 
-    /// Calls `apply` for each change of the rate that came after the first `known`. Returns how many there
-    /// are now.
+    /// Calls `apply` for each change of the rate after the first `known`. Returns their number now.
     pub(crate) fn steering(&self, known: u32, mut apply: impl FnMut(&Steer)) -> u32 {
         if self.steered.load(Ordering::Acquire) == known {
             return known;
@@ -104,8 +104,8 @@ impl Control {
         all.len() as u32
     }
 
-    /// Asks all workers to leave in their [`Outlet`] what they measured since the last time. Returns the
-    /// number of this collection.
+    /// Asks all workers to leave in their [`Outlet`] what they measured since the last collection. Returns
+    /// the number of this collection.
     pub fn collect(&self) -> u32 {
         let number = self.collections.fetch_add(1, Ordering::Release) + 1;
         self.wake_all();
@@ -122,7 +122,7 @@ impl Control {
         }
     }
 
-    /// A new worker's eventfd, signalled for each order.
+    /// An eventfd for a new worker, signalled for each order.
     pub(crate) fn enlist(&self) -> io::Result<Arc<EventFd>> {
         let event = Arc::new(EventFd::new()?);
         self.wakers
@@ -137,19 +137,18 @@ impl Control {
     }
 }
 
-/// Where a worker leaves what it measured, for whoever watches. The worker comes here only when it was
-/// asked to, and when it ends.
+/// Where a worker leaves its measurements, when it is asked to and when it ends.
 #[derive(Debug, Default)]
 pub struct Outlet(Mutex<(u32, Measured)>);
 
 impl Outlet {
-    /// What was left here since this was last called.
+    /// What was left here since the last call.
     pub fn take(&self) -> Measured {
         std::mem::take(&mut self.lock().1)
     }
 
-    /// The last [collection](Control::collect) whose measurements are here; [`u32::MAX`] once the worker
-    /// has ended.
+    /// The last [collection](Control::collect) that the worker has answered; [`u32::MAX`] once it has
+    /// ended. A worker answers a collection after it has taken all orders given before.
     pub fn collected(&self) -> u32 {
         self.lock().0
     }

@@ -1,28 +1,28 @@
-//! How a worker waits for the next arrival of the whole run, so that it goes out when it is due.
+//! How a worker waits for the run's next arrival, so that it is sent when it is due.
 //!
-//! A sleep ends late: by some 20 to 40 µs here, when an idle core has to wake first. What arrives meanwhile would
-//! go out together with what the sleep was for, and of the gaps between arrivals the short ones would be lost. So
-//! the sleep ends a *lead* before the arrival, and for the rest the loop goes round without sleeping; it deals with
-//! completions as ever.
+//! A sleep ends late: by 20 to 40 µs when an idle core has to wake first. Arrivals that are due in that time would
+//! be sent together, and short gaps between arrivals would be lost. So the sleep ends a *lead* before the arrival,
+//! and for the rest of the time the loop polls: it deals with completions as usual, but does not sleep.
 //!
-//! The lead is learnt from how late sleeps end, so that it is no longer than it must be on this machine. Looking at
-//! the clock takes up a core, so at most half of a worker's time goes into it. Where arrivals are so dense that
-//! it would take more, some of them are slept for, as if there were no lead.
+//! The lead is learnt from how late sleeps end, so that it is as short as this machine allows. Polling uses a core,
+//! so it may take at most half of a worker's time. Where arrivals are so dense that it would take more, the worker
+//! sleeps until some of them, without a lead.
 
 use std::time::Duration;
 use throng_core::time::Time;
 
-/// The lead before anything is known, in nanoseconds.
+/// The initial lead in nanoseconds.
 const FIRST_LEAD: f64 = 50_000.0;
-/// No lead is longer: who wakes later than this was kept from running by something else, which no lead cures.
+/// The maximum lead in nanoseconds. A wake later than this has another cause, such as a busy core, which no
+/// lead cures.
 const LONGEST_LEAD: f64 = 200_000.0;
-/// The share of sleeps that are to end within the lead.
+/// The share of sleeps that end within the lead.
 const IN_TIME: f64 = 0.95;
-/// How far one sleep that ended too late moves the lead, in nanoseconds.
+/// How far a sleep that ended too late moves the lead, in nanoseconds.
 const STEP: f64 = 4_000.0;
-/// The share of its time that a worker may look at the clock …
+/// The share of its time that a worker may poll.
 const MOST_WATCHING: f64 = 0.5;
-/// … and how much of it may be saved up for dense arrivals, in nanoseconds.
+/// The polling time that may be saved up for dense arrivals, in nanoseconds.
 const MOST_SAVED: f64 = 2_000_000.0;
 
 /// How long before the next arrival a worker stops sleeping.
@@ -30,11 +30,11 @@ const MOST_SAVED: f64 = 2_000_000.0;
 pub(crate) struct Waiting {
     /// Nanoseconds.
     lead: f64,
-    /// When the sleep that was last asked for should end.
+    /// When the current sleep should end.
     planned: Option<Time>,
-    /// The arrival that was last waited for.
+    /// The arrival that is waited for.
     next: Option<Next>,
-    /// How long the clock may be looked at before that is too much, in nanoseconds, as of `counted`.
+    /// The polling time left, in nanoseconds, as of `counted`.
     saved: f64,
     counted: Time,
 }
@@ -42,9 +42,9 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 struct Next {
     at: Time,
-    /// When sleeping for it ends.
+    /// When the sleep before it ends.
     until: Time,
-    /// The time since then is counted as spent.
+    /// Whether the time from `until` to `at` was counted as polling time.
     watched: bool,
 }
 
@@ -59,7 +59,7 @@ impl Waiting {
         }
     }
 
-    /// Until when to sleep for an arrival at `at`. Not after `now`: look at the clock until it is due.
+    /// The time to sleep until, for an arrival at `at`. At or before `now`: poll until it is due.
     pub fn until(&mut self, at: Time, now: Time) -> Time {
         let mut next = match self.next.take() {
             Some(next) if next.at == at => next,
@@ -89,17 +89,17 @@ impl Waiting {
         }
     }
 
-    /// The worker is about to sleep until `until`, if nothing wakes it before.
+    /// The worker is about to sleep until `until`, unless something wakes it.
     pub fn sleeps(&mut self, until: Time) {
         self.planned = Some(until);
     }
 
-    /// Nothing is known of the next sleep.
+    /// The next sleep has no planned end.
     pub fn stays(&mut self) {
         self.planned = None;
     }
 
-    /// A wait ended. If it was the sleep that was announced, and not cut short, its end is a lesson.
+    /// A wait ended. If it was the planned sleep, and nothing cut it short, the lead is adjusted.
     pub fn woke(&mut self, now: impl FnOnce() -> Time) {
         let Some(until) = self.planned.take() else {
             return;
@@ -110,8 +110,8 @@ impl Waiting {
         }
     }
 
-    /// Moves the lead to where a share of [`IN_TIME`] of all sleeps end within it: up by as much more for one
-    /// that did not as there are more that do.
+    /// Moves the lead towards the [`IN_TIME`] quantile of how late sleeps end: up by that share of a step after
+    /// a later one, else down by the rest of a step.
     fn learn(&mut self, late: Duration) {
         let late = late.as_nanos() as f64;
         if late > LONGEST_LEAD {
@@ -124,10 +124,10 @@ impl Waiting {
     }
 }
 
-/// Lets sleeps of this thread end when they should, not up to 50 µs later, as Linux has it to save power
-/// (PR_SET_TIMERSLACK, prctl(2)). It concerns epoll; a wait in io_uring has no such slack.
+/// Makes sleeps of this thread end in time. By default Linux ends them up to 50 µs late to save power
+/// (PR_SET_TIMERSLACK, prctl(2)). This concerns epoll; a wait in io_uring has no such slack.
 pub(crate) fn wake_on_time() {
-    // SAFETY: no pointers; one nanosecond is the least that is a value (0 means the default).
+    // SAFETY: no pointers. One nanosecond is the smallest value; 0 means the default.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
 }
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lead_becomes_what_most_sleeps_are_late() {
+    fn the_lead_becomes_how_late_most_sleeps_end() {
         for (most_us, spread_us) in [(20, 10), (60, 40), (140, 30)] {
             let late = |n: u64| (most_us - n * 7919 % spread_us) * US;
             let (waiting, _, missed) = run(5000, 1000 * US, late);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_kept_from_running_does_not_wait_longer_for_it() {
+    fn a_worker_that_is_kept_from_running_does_not_lengthen_its_lead() {
         let late = |n: u64| {
             if n.is_multiple_of(10) {
                 4000 * US
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_time_at_most_goes_into_looking_at_the_clock() {
+    fn polling_takes_at_most_half_of_the_time() {
         for (gap_us, within) in [(1000, 0.005..0.02), (20, 0.3..0.51), (2, 0.3..0.51)] {
             let n = 4_000_000 / gap_us;
             let (_, watched, _) = run(n, gap_us * US, |n| (30 + n * 7919 % 20) * US);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_that_was_cut_short_teaches_nothing() {
+    fn a_sleep_that_was_cut_short_leaves_the_lead_alone() {
         let mut waiting = Waiting::new();
         waiting.sleeps(Time(900 * US));
         waiting.woke(|| Time(300 * US));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slack_of_timers_is_gone_in_this_thread() {
+    fn this_thread_has_no_timer_slack() {
         wake_on_time();
         // SAFETY: no pointers.
         assert_eq!(unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) }, 1);

@@ -5,7 +5,7 @@ use super::worker::{CLOSE_WHEN_SENT, TO_TELL, WATCHED, Worker};
 use throng_core::behaviour::{Behaviour, Outbox, Reads, Send};
 use throng_core::time::Time;
 impl<B: Behaviour> Worker<B> {
-    /// Does what a behaviour asked for; `got` bytes in the buffer were just received.
+    /// Does what a behaviour asked for. The first `got` bytes of the buffer were just received.
     pub(super) fn apply(&mut self, index: u32, out: Outbox, got: usize, now: Time) {
         let generation = self.table.conns[index as usize].generation;
         self.table.pass(out.pass);
@@ -32,18 +32,18 @@ impl<B: Behaviour> Worker<B> {
         self.keep_bytes(out.bytes);
         if out.read > 0 && self.table.reads() == Reads::Asked && self.is_current(index, generation)
         {
-            // Not at once, so that a behaviour that reads on and on does not recurse.
+            // Not at once, so that a behaviour that reads again each time does not recurse.
             self.asked.insert(index, out.read as usize);
             self.read_later(index);
         }
         if out.watch && self.table.reads() == Reads::Asked && self.is_current(index, generation) {
             self.table.conns[index as usize].marks |= WATCHED;
-            // It may have left before, while it was read from.
+            // The peer may have left before, while it was read from.
             self.poll.look_again(self.fd(index), self.key(index));
         }
     }
 
-    /// Tells behaviours of the sends that were taken whole since the last time.
+    /// Tells behaviours of the sends that have ended since the last call.
     pub(super) fn tell_sent(&mut self) {
         let now = self.table.clock.now();
         for _ in 0..self.sent.len() {

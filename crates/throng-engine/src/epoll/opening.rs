@@ -1,4 +1,4 @@
-//! How connections come up: connecting, and accepting.
+//! Opening and accepting connections.
 
 use super::poll;
 use super::worker::{LISTENER, Worker};
@@ -10,10 +10,10 @@ use throng_core::behaviour::Behaviour;
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
 
-/// Connections opened, or accepted from one listener, in one round of the loop.
+/// The maximum number of connections opened, or accepted from one listener, in one round.
 const OPENS_A_ROUND: u32 = 16;
 const ACCEPTS_A_ROUND: u32 = 64;
-/// How long a worker that does not accept rests before it looks again.
+/// The pause before a worker that does not accept checks again.
 pub(super) const ACCEPT_REST: Duration = Duration::from_millis(1);
 
 impl<B: Behaviour> Worker<B> {
@@ -51,8 +51,8 @@ impl<B: Behaviour> Worker<B> {
         self.table.failed(index, cause, now);
     }
 
-    /// Registers the listeners while this worker is to accept. Every worker sees every listener, so a
-    /// worker that does not take a connection leaves it to the others.
+    /// Registers the listeners while this worker accepts. Every worker sees every listener, so a worker that does
+    /// not accept a connection leaves it to the others.
     pub(super) fn watch_listeners(&mut self, now: Time) -> io::Result<()> {
         let room = self.table.has_place();
         let wanted = room
@@ -97,7 +97,7 @@ impl<B: Behaviour> Worker<B> {
         let mut out = self.outbox();
         self.table.accepted(index, now, &mut out);
         if added.is_err() {
-            // No memory for a registration: the connection can't be served.
+            // No memory for the registration: the connection cannot be served.
             self.finish(index, Closed::Error, now);
             return;
         }

@@ -6,14 +6,14 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-/// How many events one wait can bring.
+/// The maximum number of events of one wait.
 const EVENTS: usize = 256;
 
-/// An epoll instance and the events it last brought.
+/// An epoll instance and the events of its last wait.
 pub(super) struct Poll {
     fd: OwnedFd,
     events: Vec<libc::epoll_event>,
-    /// The kernel has no epoll_pwait2 (it came with Linux 5.11): wait in whole milliseconds.
+    /// The kernel has no epoll_pwait2 (Linux 5.11): waits are in whole milliseconds.
     coarse: bool,
 }
 
@@ -53,27 +53,27 @@ impl Poll {
         self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN, key)
     }
 
-    /// Reports `key` each time `fd` becomes readable or writable, or its peer leaves (edge-triggered:
-    /// one registration for a connection's whole life).
+    /// Reports `key` each time `fd` becomes readable or writable, or its peer closes (edge-triggered: one
+    /// registration for the life of a connection).
     pub fn add_edges(&self, fd: RawFd, key: u64) -> io::Result<()> {
         let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         self.control(libc::EPOLL_CTL_ADD, fd, events, key)
     }
 
-    /// Reports `key` once more for what `fd` is now, though it was so before.
+    /// Reports `key` once more for the state of `fd`, even if it has not changed.
     pub fn look_again(&self, fd: RawFd, key: u64) {
         let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         // It can only fail for a descriptor that is not there.
         let _ = self.control(libc::EPOLL_CTL_MOD, fd, events, key);
     }
 
-    /// Reports `fd` no more.
+    /// Stops reporting `fd`.
     pub fn remove(&self, fd: RawFd) {
         // It can only fail for a descriptor that is not there.
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
     }
 
-    /// Waits for events until `timeout` has passed; they are read with [`Poll::event`].
+    /// Waits for events, at most for `timeout`. They are read with [`Poll::event`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         self.events.clear();
         let fd = self.fd.as_raw_fd();
@@ -119,14 +119,14 @@ impl Poll {
         Ok(found as usize)
     }
 
-    /// Event `i` of the last wait: its key and what happened.
+    /// The key and the events of entry `i` of the last wait.
     pub fn event(&self, i: usize) -> (u64, u32) {
         let event = self.events[i];
         (event.u64, event.events)
     }
 }
 
-/// The result of a call that returns a length or -1, with EINTR tried again.
+/// The result of a call that returns a length or -1. Repeats the call on EINTR.
 fn length(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
     loop {
         let n = call();
@@ -140,26 +140,26 @@ fn length(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
     }
 }
 
-/// Reads what is there. Zero is the end of the stream.
+/// Reads available bytes. Zero is the end of the stream.
 pub(super) fn receive(fd: RawFd, into: &mut [u8]) -> Result<usize, i32> {
     // SAFETY: the slice is writable for its length.
     length(|| unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) })
 }
 
-/// Throws away what is there, up to `most` bytes, without copying it (MSG_TRUNC on a TCP socket, tcp(7)).
+/// Discards available bytes, at most `most`, without copying them (MSG_TRUNC on a TCP socket, tcp(7)).
 pub(super) fn discard(fd: RawFd, most: usize) -> Result<usize, i32> {
     // SAFETY: with MSG_TRUNC the kernel writes nothing.
     length(|| unsafe { libc::recv(fd, ptr::null_mut(), most, libc::MSG_TRUNC) })
 }
 
-/// Sends what the kernel takes now. With `more`, a packet that is not full waits for what is sent next.
+/// Sends as many bytes as the kernel takes. With `more`, a packet that is not full waits for the next send.
 pub(super) fn send(fd: RawFd, bytes: &[u8], more: bool) -> Result<usize, i32> {
     let flags = libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
     // SAFETY: the slice is readable for its length.
     length(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
 }
 
-/// Begins to connect. `Ok` if it is under way or done.
+/// Starts to connect. `Ok` if the attempt is in flight or has succeeded.
 pub(super) fn connect(fd: RawFd, target: &Address) -> Result<(), i32> {
     // SAFETY: a valid address of the length given.
     match length(|| unsafe { libc::connect(fd, target.as_ptr(), target.len()) as isize }) {
@@ -185,7 +185,7 @@ pub(super) fn pending_error(fd: RawFd) -> i32 {
     if done < 0 { libc::EIO } else { errno }
 }
 
-/// Accepts a connection that does not block.
+/// Accepts a connection as a non-blocking socket.
 pub(super) fn accept(listener: RawFd) -> Result<OwnedFd, i32> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: no address is asked for; the descriptor is new and ours.

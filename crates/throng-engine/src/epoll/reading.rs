@@ -1,4 +1,4 @@
-//! Receiving: as much as there is, as much as a behaviour asked for, or only whether the peer has left.
+//! Receiving: everything, as much as a behaviour asks for, or nothing but the end of the peer.
 
 use super::poll;
 use super::worker::{BUFFER_BYTES, CLOSE_WHEN_SENT, PEER_CLOSED, Worker};
@@ -7,18 +7,18 @@ use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
-/// What is thrown away at once, at most.
+/// The maximum number of bytes discarded at once.
 const DISCARD_BYTES: usize = 1024 * 1024;
-/// Reads of one connection before the others get their turn.
+/// The number of reads of one connection before the others have their turn.
 const READS_A_TURN: usize = 8;
 
 impl<B: Behaviour> Worker<B> {
-    /// Reads until there is nothing more, the connection is blocked, or it had its turn.
+    /// Reads until there is nothing left, the connection is blocked, or it has had its turn.
     pub(super) fn read(&mut self, index: u32) {
         let generation = self.table.conns[index as usize].generation;
         for _ in 0..READS_A_TURN {
             if self.waits_for_peer(index) {
-                // Read on once the peer has read.
+                // Reading continues once the peer has read.
                 return;
             }
             if !self.read_once(index, BUFFER_BYTES) || !self.is_current(index, generation) {
@@ -50,7 +50,7 @@ impl<B: Behaviour> Worker<B> {
         let now = self.table.clock.now();
         match got {
             Ok(0) => {
-                // What it sent before is still answered, and what was to be sent before closing still is.
+                // What the peer sent before is still answered, and what was to be sent before closing is still sent.
                 if self.owes_replies(index) {
                     self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT | PEER_CLOSED;
                 } else if self.table.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 {
@@ -83,7 +83,7 @@ impl<B: Behaviour> Worker<B> {
     }
 
     /// Ends a connection that is never read from if its peer has closed or reset it.
-    pub(super) fn look_whether_gone(&mut self, index: u32, events: u32, now: Time) {
+    pub(super) fn end_if_hung_up(&mut self, index: u32, events: u32, now: Time) {
         let reset = events & libc::EPOLLERR as u32 != 0;
         if reset || events & (libc::EPOLLRDHUP | libc::EPOLLHUP) as u32 != 0 {
             let why = match self.table.conns[index as usize].marks & CLOSE_WHEN_SENT {

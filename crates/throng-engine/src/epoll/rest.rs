@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-/// Something to send, and how far that is done.
+/// A send, and how much of it is done.
 pub(super) enum Rest {
-    /// Of the behaviour's memory; `whole` is the length of the send.
+    /// A part of the behaviour's memory. `whole` is the length of the send.
     Memory {
         left: Range<usize>,
         whole: usize,
         more: bool,
     },
-    /// Of bytes that were written or received; `to_tell` is what the behaviour is to be told of.
+    /// Bytes that were written or received. `to_tell` is the number to report to the behaviour.
     Bytes {
         bytes: Vec<u8>,
         taken: usize,
@@ -19,16 +19,16 @@ pub(super) enum Rest {
     },
 }
 
-/// Where bytes to send lie.
+/// Where the bytes of a send are.
 pub(super) enum Source<'a> {
-    /// This many at the beginning of the receive buffer.
+    /// This many bytes at the beginning of the receive buffer.
     Received(usize),
-    /// Here.
+    /// These bytes.
     Written(&'a [u8]),
 }
 
 impl Rest {
-    /// Of how many bytes the behaviour is to be told once all is sent.
+    /// The number of bytes to report to the behaviour once everything is sent.
     pub(super) fn to_tell(&self) -> Option<usize> {
         match self {
             Rest::Memory { whole, .. } => Some(*whole),
@@ -36,7 +36,7 @@ impl Rest {
         }
     }
 
-    /// What is left to send.
+    /// The number of bytes left to send.
     pub fn len(&self) -> usize {
         match self {
             Rest::Memory { left, .. } => left.len(),

@@ -1,8 +1,8 @@
 //! A worker's loop over one epoll instance.
 //!
-//! Registration is edge-triggered, so each connection is registered once. An edge says that reading
-//! or writing may go on; the loop then goes on until the kernel says stop, or the connection has had
-//! its share of this round and is put on a list for the next.
+//! Registration is edge-triggered, so each connection is registered once. An edge says that reading or writing
+//! can continue. The loop then continues until the call would block, or the connection has had its share of
+//! this round and is put on a list for the next.
 
 use super::opening::ACCEPT_REST;
 use super::poll::{self, Poll};
@@ -18,12 +18,12 @@ use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::FailCause;
 use throng_core::time::Time;
 
-/// Turns passed on in one round, at most.
+/// The maximum number of turns in one round.
 const TURNS_A_ROUND: usize = 1024;
-/// Connections on which traffic is started, or farewell is said, in one round.
+/// The number of connections on which traffic is started, or farewell is said, in one round.
 const STARTS_A_ROUND: usize = 256;
 
-/// Runs `job` on epoll until it is told to close.
+/// Runs `job` on epoll until the order to close.
 pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> io::Result<()> {
     let memory = behaviour.memory();
     let mut worker = Worker {
@@ -137,7 +137,7 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
-    /// Something happened on a connection.
+    /// An edge on a connection.
     fn edge(&mut self, index: u32, generation: u16, events: u32, now: Time) {
         let Some(conn) = self.table.conns.get(index as usize) else {
             return;
@@ -173,10 +173,10 @@ impl<B: Behaviour> Worker<B> {
                 if let Some(most) = self.asked.remove(&index) {
                     self.read_some(index, most);
                 } else if self.table.conns[index as usize].marks & WATCHED != 0 {
-                    self.look_whether_gone(index, events, now);
+                    self.end_if_hung_up(index, events, now);
                 }
             }
-            Reads::Never => self.look_whether_gone(index, events, now),
+            Reads::Never => self.end_if_hung_up(index, events, now),
         }
     }
 }

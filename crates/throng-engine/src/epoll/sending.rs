@@ -8,7 +8,7 @@ use throng_core::behaviour::Behaviour;
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
-/// A peer that lets this much wait is not read from.
+/// A connection with more bytes of replies than this waiting is not read from.
 const PAUSE_ABOVE: usize = 256 * 1024;
 
 impl<B: Behaviour> Worker<B> {
@@ -17,7 +17,7 @@ impl<B: Behaviour> Worker<B> {
         self.table.counters.bytes_sent.add(n as u64);
     }
 
-    /// Sends bytes from where they lie as far as the kernel takes them, and keeps a copy of the rest.
+    /// Sends as many bytes as the kernel takes, and keeps a copy of the rest.
     pub(super) fn send_bytes(
         &mut self,
         index: u32,
@@ -67,7 +67,7 @@ impl<B: Behaviour> Worker<B> {
         self.blocked.entry(index).or_default().push_back(rest);
     }
 
-    /// Sends `rest` as far as the kernel takes it, and keeps what it does not take.
+    /// Sends as much of `rest` as the kernel takes, and keeps what is left.
     pub(super) fn send(&mut self, index: u32, mut rest: Rest, now: Time) {
         if self.table.conns[index as usize].marks & BLOCKED != 0 {
             self.block(index, rest);
@@ -80,7 +80,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Sends of `rest` what the kernel takes. Returns whether that was all.
+    /// Sends as much of `rest` as the kernel takes. Returns whether that was everything.
     fn send_on(&mut self, index: u32, rest: &mut Rest) -> Result<bool, i32> {
         let fd = self.fd(index);
         while rest.len() > 0 {
@@ -105,7 +105,7 @@ impl<B: Behaviour> Worker<B> {
         Ok(true)
     }
 
-    /// Something was taken whole. Its behaviour is told from the loop.
+    /// A send has ended. The loop tells the behaviour.
     fn all_taken(&mut self, index: u32, to_tell: Option<usize>, now: Time) {
         let conn = &mut self.table.conns[index as usize];
         match to_tell {
@@ -117,7 +117,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Goes on with what was blocked.
+    /// Continues with what was blocked.
     pub(super) fn write_on(&mut self, index: u32, now: Time) {
         let generation = self.table.conns[index as usize].generation;
         if self.table.conns[index as usize].marks & BLOCKED == 0 {
@@ -151,13 +151,13 @@ impl<B: Behaviour> Worker<B> {
             self.blocked.insert(index, waiting);
         }
         if reads_not && !self.waits_for_peer(index) {
-            // Reading stopped for this; its edge may have passed meanwhile.
+            // Reading had stopped for this, and an edge may have passed meanwhile.
             self.read_later(index);
         }
         self.close_if_sent(index, now);
     }
 
-    /// Closes a connection that was to be closed, if nothing of it is under way.
+    /// Closes a connection that waits only for its sends, once they have ended.
     pub(super) fn close_if_sent(&mut self, index: u32, now: Time) {
         let marks = self.table.conns[index as usize].marks;
         if marks & (CLOSE_WHEN_SENT | BLOCKED | TO_TELL) == CLOSE_WHEN_SENT {
@@ -171,7 +171,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Whether so much waits for the peer to read it that we don't read from it.
+    /// Whether the connection is not read from because its peer does not read.
     pub(super) fn waits_for_peer(&self, index: u32) -> bool {
         self.replies(index).map(Rest::len).sum::<usize>() > PAUSE_ABOVE
     }

@@ -1,4 +1,4 @@
-//! The worker: its state, and what is asked of it everywhere.
+//! The worker's state, and what all parts of the engine use.
 
 use super::poll::Poll;
 use super::rest::Rest;
@@ -14,20 +14,20 @@ use throng_core::time::Time;
 /// The worker's one receive buffer.
 pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 
-/// The peer does not read: something waits in `blocked`.
+/// The peer does not read, and bytes wait in `blocked`.
 pub(super) const BLOCKED: u8 = 1;
-/// A send was taken whole and its behaviour is still to be told.
+/// A send has ended, and the behaviour is not told yet.
 pub(super) const TO_TELL: u8 = 2;
 /// Close when all is sent.
 pub(super) const CLOSE_WHEN_SENT: u8 = 4;
-/// It has more to read and waits for its next turn.
+/// There is more to read in the next round.
 pub(super) const TO_READ: u8 = 8;
 /// The peer has closed its side.
 pub(super) const PEER_CLOSED: u8 = 16;
-/// It is not read from any more, only watched for its peer's end.
+/// It is no longer read from, only watched for the end of its peer.
 pub(super) const WATCHED: u8 = 32;
 
-/// Keys of what is no connection.
+/// The keys of the waker and of listeners, which no connection has.
 pub(super) const WAKER: u64 = u64::MAX;
 pub(super) const LISTENER: u64 = 1 << 63;
 
@@ -37,14 +37,15 @@ pub(super) struct Worker<B: Behaviour> {
     pub files: Vec<Option<OwnedFd>>,
     pub memory: Arc<[u8]>,
     pub buffer: Box<[u8]>,
-    /// What the next outbox's bytes are written to.
+    /// The memory for the bytes of the next outbox.
     pub scratch: Vec<u8>,
-    /// What the kernel did not take yet, in order; never empty.
+    /// What the kernel has not taken yet, in order; never empty.
     pub blocked: HashMap<u32, VecDeque<Rest>>,
-    /// With [`Reads::Asked`]: how much connections that found nothing to read may read.
+    /// With [`Reads::Asked`](throng_core::behaviour::Reads::Asked): how much a connection that found nothing
+    /// to read may read.
     pub asked: HashMap<u32, usize>,
-    /// Sends that were taken whole: connection, generation, length. Told from the loop, not from
-    /// where they happen, so that a behaviour that sends on and on does not recurse.
+    /// Sends that have ended: connection, generation, length. The loop tells the behaviours, so that one that
+    /// sends again each time does not recurse.
     pub sent: VecDeque<(u32, u16, usize)>,
     pub to_read: VecDeque<(u32, u16)>,
     /// Whether the listeners are registered.
@@ -76,7 +77,7 @@ impl<B: Behaviour> Worker<B> {
         self.files[index as usize] = Some(file);
     }
 
-    /// An empty outbox for a behaviour's answer.
+    /// An empty outbox for a behaviour.
     pub(super) fn outbox(&mut self) -> Outbox {
         Outbox {
             bytes: std::mem::take(&mut self.scratch),
@@ -84,12 +85,13 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Takes back the memory of an outbox's bytes.
+    /// Keeps the memory of an outbox's bytes.
     pub(super) fn keep_bytes(&mut self, mut bytes: Vec<u8>) {
         bytes.clear();
         self.scratch = bytes;
     }
 
+    /// Reads from the connection in the next round.
     pub(super) fn read_later(&mut self, index: u32) {
         let conn = &mut self.table.conns[index as usize];
         if conn.marks & TO_READ == 0 {
@@ -98,7 +100,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Takes the connection out of its place.
+    /// Ends a connection and releases its place.
     pub(super) fn finish(&mut self, index: u32, why: Closed, now: Time) {
         self.files[index as usize] = None;
         self.blocked.remove(&index);

@@ -1,4 +1,4 @@
-//! The table itself: its fields, and what is asked of it everywhere.
+//! The table itself: its fields, and what all parts of it use.
 
 use super::conn::Conn;
 use super::opener::Opener;
@@ -26,33 +26,33 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) opener: Option<Opener>,
     pub(super) others: Vec<Arc<Counters>>,
     pub(super) max: u32,
-    /// Server: where connections may go.
+    /// Server: the free places.
     pub(super) places: Places,
     pub(super) closing: Closing,
     pub(super) reads: Reads,
     pub(super) options: Box<[SocketOption]>,
     pub(super) connect_times: Durations,
     pub(super) outlet: Arc<Outlet>,
-    /// The last collection that was answered.
+    /// The last collection that this worker answered.
     pub(super) collection: u32,
-    /// How many changes of the rate are made.
+    /// The number of changes of the rate that were applied.
     pub(super) steered: u32,
-    /// Timers that are due have not all fired.
+    /// Whether timers are due that have not fired.
     pub(super) behind: bool,
-    /// The connection whose turn it was last, and how many are still to have theirs.
+    /// The connection that had the last turn, and the number of turns that were passed on.
     pub(super) turn: u32,
     pub(super) passed: u32,
-    /// How many are to have it because something arrived.
+    /// The number of turns because of arrivals.
     pub(super) arrived: u32,
     pub(super) waiting: Waiting,
-    /// How far starting traffic on all connections has got, once it was ordered.
+    /// The progress of starting traffic on all connections, once it was ordered.
     pub(super) started: Option<u32>,
-    /// The same for saying farewell.
+    /// The progress of saying farewell on all connections, once it was ordered.
     pub(super) leaving: Option<u32>,
 }
 
 impl<B: Behaviour> Table<B> {
-    /// The table of `job`, whose connections do what `behaviour` says.
+    /// A table for `job`, whose connections do what `behaviour` says.
     pub fn new(job: Job, behaviour: B) -> Table<B> {
         let mut table = Table {
             reads: behaviour.reads(),
@@ -101,7 +101,7 @@ impl<B: Behaviour> Table<B> {
         table
     }
 
-    /// The most connections there can be.
+    /// The maximum number of connections.
     pub fn max(&self) -> u32 {
         self.max
     }
@@ -111,17 +111,17 @@ impl<B: Behaviour> Table<B> {
         self.reads
     }
 
-    /// What to set on sockets before they connect.
+    /// The options to set on sockets before they connect.
     pub fn options(&self) -> &[SocketOption] {
         &self.options
     }
 
-    /// How to close what is up at the end.
+    /// How to close the connections that are open at the end.
     pub fn closing(&self) -> Closing {
         self.closing
     }
 
-    /// Tells connection `index`'s behaviour of something.
+    /// Calls connection `index`'s behaviour.
     #[inline]
     pub(super) fn tell(
         &mut self,

@@ -1,34 +1,34 @@
-//! What happens on open connections, as their behaviours are told of it.
+//! Events on open connections, as they are passed to behaviours.
 
 use super::conn::State;
 use super::data::Table;
 use throng_core::behaviour::{Behaviour, Outbox};
 use throng_core::time::Time;
 impl<B: Behaviour> Table<B> {
-    /// Traffic starts on a connection that is up.
+    /// Traffic starts on an open connection.
     pub fn start(&mut self, index: u32, now: Time, out: &mut Outbox) {
         self.tell(index, now, |b, conn, at| b.started(conn, at, out));
     }
 
-    /// Bytes came in on a connection.
+    /// Bytes arrived on a connection.
     pub fn received(&mut self, index: u32, bytes: &[u8], now: Time, out: &mut Outbox) {
         self.count_read(bytes.len());
         self.tell(index, now, |b, conn, at| b.received(conn, bytes, at, out));
     }
 
-    /// Bytes came in at which nobody looks, and the behaviour is told how many.
+    /// Bytes arrived and were discarded. The behaviour gets their number.
     pub fn counted(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
         self.count_read(n);
         self.tell(index, now, |b, conn, at| b.counted(conn, n, at, out));
     }
 
-    /// Bytes came in on some connection.
+    /// Counts a read.
     pub fn count_read(&self, bytes: usize) {
         self.counters.reads.add(1);
         self.counters.bytes_received.add(bytes as u64);
     }
 
-    /// What a connection was asked to send is sent, all `n` bytes.
+    /// A connection has sent what was asked for, `n` bytes.
     pub fn sent(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
         self.tell(index, now, |b, conn, at| b.sent(conn, n, at, out));
     }
@@ -38,23 +38,22 @@ impl<B: Behaviour> Table<B> {
         self.tell(index, now, |b, conn, at| b.woken(conn, at, out));
     }
 
-    /// Farewell is to be said on a connection.
+    /// The order to say farewell reaches a connection.
     pub fn farewell(&mut self, index: u32, now: Time, out: &mut Outbox) {
         self.tell(index, now, |b, conn, at| b.farewell(conn, at, out));
     }
 
-    /// Asks the behaviour what has arrived by now.
+    /// Asks the behaviour for arrivals that are due.
     pub fn take_arrivals(&mut self, now: Time) {
         self.arrived = self.behaviour.arrived(now);
     }
 
-    /// Takes note that this many connections are to have their turn.
+    /// Passes on `n` turns to the connections that are next.
     pub fn pass(&mut self, n: u32) {
         self.passed = self.passed.saturating_add(n);
     }
 
-    /// Wakes the next connection in turn, if another one passed. Returns it, for what it asks to be
-    /// done.
+    /// Gives the next connection its turn, if turns are left. Returns the connection.
     pub fn take_turn(&mut self, now: Time, out: &mut Outbox) -> Option<u32> {
         if self.passed > 0 {
             self.passed -= 1;
@@ -66,7 +65,7 @@ impl<B: Behaviour> Table<B> {
         Some(index)
     }
 
-    /// The connection whose turn is next: the first one after the last that is up.
+    /// The connection that has the next turn: the first open one after the last.
     fn next_in_turn(&mut self) -> Option<u32> {
         let conns = self.conns.len() as u32;
         for _ in 0..conns {

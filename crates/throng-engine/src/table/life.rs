@@ -8,15 +8,15 @@ use throng_core::behaviour::{Behaviour, Outbox, Traffic};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
 
-/// How long after a connection failed or closed it is tried again. Keeps a target that refuses
-/// everything from being hammered, and is short against what a person notices.
+/// The delay before a connection that failed or closed is opened again. It limits the attempts on a target
+/// that refuses everything, and is too short for a person to notice.
 const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
-/// How many connections a server worker may be ahead of the one with the fewest.
+/// The number of connections that a server worker may have more than the one with the fewest.
 const AHEAD: u64 = 512;
 
 impl<B: Behaviour> Table<B> {
-    /// How many connections may be opened now.
+    /// The number of connections that may be opened now.
     pub fn may_open(&mut self, now: Time) -> u32 {
         if self.stopped_opening() {
             return 0;
@@ -25,8 +25,8 @@ impl<B: Behaviour> Table<B> {
         opener.map_or(0, |o| o.ready(now, self.behind))
     }
 
-    /// Takes the next connection to open, counts the attempt and starts its timeout. Call only as often
-    /// as [`Table::may_open`] said.
+    /// Takes the next connection to open, counts the attempt and starts its timeout. Call at most as often
+    /// as [`Table::may_open`] allows.
     pub fn open_next(&mut self, now: Time) -> Option<u32> {
         let o = self.opener.as_mut()?;
         let index = o.take()?;
@@ -43,7 +43,7 @@ impl<B: Behaviour> Table<B> {
         Some(index)
     }
 
-    /// Where connection `index` goes, and from where. The addresses stay in place for the whole run.
+    /// The target and the source of connection `index`. The addresses stay in place for the whole run.
     pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
         let opener = self.opener.as_ref().expect("only a client routes");
         opener.route(index)
@@ -65,13 +65,13 @@ impl<B: Behaviour> Table<B> {
         self.opened(index, now, out);
     }
 
-    /// Server: whether there is a place for another connection.
+    /// Server: whether there is room for another connection.
     pub fn has_place(&self) -> bool {
         self.places.any(|| self.clock.now())
     }
 
-    /// Server: a place for another connection; preferably one that was used before, whose memory is
-    /// there already.
+    /// Server: takes a place for another connection, preferably one that was used before and has its memory
+    /// already.
     pub fn take_place(&mut self) -> Option<u32> {
         let index = self.places.take(|| self.clock.now())?;
         if index as usize >= self.conns.len() {
@@ -80,13 +80,13 @@ impl<B: Behaviour> Table<B> {
         Some(index)
     }
 
-    /// Server: takes back a place that was not used.
+    /// Server: returns a place that was not used.
     pub fn give_place(&mut self, index: u32) {
         self.places.give(index);
     }
 
-    /// Whether a server worker should let others accept: it is far ahead of the one with the fewest
-    /// connections that is not full.
+    /// Whether a server worker should leave accepting to others: it has far more connections than the worker
+    /// with the fewest that is not full.
     pub fn is_ahead(&self) -> bool {
         let fewest = self
             .others
@@ -97,7 +97,7 @@ impl<B: Behaviour> Table<B> {
         fewest.is_some_and(|n| self.counters.read().open() > n + AHEAD)
     }
 
-    /// How many workers share the listeners, this one included.
+    /// The number of workers that share the listeners, including this one.
     pub fn siblings(&self) -> u32 {
         self.others.len() as u32 + 1
     }
@@ -120,7 +120,7 @@ impl<B: Behaviour> Table<B> {
         self.tell(index, now, |b, conn, at| b.opened(conn, at, out));
     }
 
-    /// An attempt failed. The place is not the engine's any more.
+    /// An attempt failed. The engine no longer owns the place.
     pub fn failed(&mut self, index: u32, cause: FailCause, now: Time) {
         self.counters.failed(cause);
         if let Some(o) = &mut self.opener {
@@ -129,11 +129,11 @@ impl<B: Behaviour> Table<B> {
         self.leave(index, now + REOPEN_AFTER, false);
     }
 
-    /// A connection ended. The place is not the engine's any more, but if it is `busy` something of it goes on
-    /// in the kernel, and it is not used again at once.
+    /// A connection ended. The engine no longer owns the place. If it is `busy`, requests are still running in
+    /// the kernel, and it is not reused at once.
     pub fn closed(&mut self, index: u32, why: Closed, busy: bool, now: Time) {
         let done = self.behaviour.is_done(&self.conns[index as usize].user);
-        // Who goes first in the end does not matter.
+        // Once a connection is done, the order of the two closes is irrelevant.
         let why = if done { Closed::ByUs } else { why };
         let again = if done && !busy {
             now
@@ -145,8 +145,8 @@ impl<B: Behaviour> Table<B> {
         self.leave(index, again, busy);
     }
 
-    /// Gives up a place. A client opens it again at `again`; a server may use it again at once, or from then on
-    /// if it is `busy`.
+    /// Releases a place. A client opens it again at `again`; a server may reuse it at once, or from `again` if
+    /// it is `busy`.
     fn leave(&mut self, index: u32, again: Time, busy: bool) {
         let conn = &mut self.conns[index as usize];
         conn.generation = conn.generation.wrapping_add(1);
@@ -170,7 +170,7 @@ impl<B: Behaviour> Table<B> {
         }
     }
 
-    /// Every connection ends because we close them all.
+    /// All connections end because this side closes them.
     pub fn close_all(&mut self) {
         let now = self.clock.now();
         let mut open = 0;

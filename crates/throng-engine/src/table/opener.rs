@@ -1,4 +1,4 @@
-//! What a client opens next: connections in order, and again those that failed or closed.
+//! What a client opens next: connections in order, then those that failed or closed, again.
 
 use crate::job::{Admission, ClientRole};
 use crate::socket::Address;
@@ -10,19 +10,19 @@ use throng_core::plan::Routes;
 use throng_core::stats::FailCause;
 use throng_core::time::Time;
 
-/// How often a full accept queue is looked at again.
+/// The interval at which a full accept queue is checked.
 const ADMISSION_POLL: Duration = Duration::from_micros(250);
 
 /// The client's list of what to open.
 pub(super) struct Opener {
     routes: Arc<Routes>,
     targets: Vec<Address>,
-    /// For each target its sources; empty for the kernel's choice.
+    /// The sources by target; empty where the kernel chooses.
     sources: Vec<Vec<Address>>,
     first: u32,
     step: u32,
     count: u32,
-    /// The first connection that was never tried.
+    /// The first connection that was never attempted.
     fresh: u32,
     again: VecDeque<u32>,
     in_flight: u32,
@@ -30,7 +30,7 @@ pub(super) struct Opener {
     timeout: Duration,
     reconnect: bool,
     admission: Option<Box<dyn Admission>>,
-    /// The accept queue had no room when last asked.
+    /// Whether the accept queue had no room at the last check.
     held_back: bool,
 }
 
@@ -64,7 +64,7 @@ impl Opener {
         self.first + self.step * index
     }
 
-    /// How long an attempt may take.
+    /// The time limit of one attempt.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -74,12 +74,12 @@ impl Opener {
         self.reconnect
     }
 
-    /// How many are still to be opened.
+    /// The number of connections still to be opened.
     fn left(&self) -> u32 {
         self.count - self.fresh + self.again.len() as u32
     }
 
-    /// How many connections may be opened now. `behind`: timers that are due have not all fired.
+    /// The number of connections that may be opened now. `behind`: timers are due that have not fired.
     pub fn ready(&mut self, now: Time, behind: bool) -> u32 {
         let left = self.left();
         if left == 0 {
@@ -87,8 +87,8 @@ impl Opener {
         }
         let mut ready = self.pace.ready(now, self.in_flight).min(left);
         if behind {
-            // Messages that are due go first. But where more are asked for than can be sent, connections still
-            // come up.
+            // Messages that are due go first. One connection at a time is still opened, even when more messages
+            // are due than can ever be sent.
             ready = ready.min(1);
         }
         match &mut self.admission {
@@ -101,7 +101,7 @@ impl Opener {
         }
     }
 
-    /// When [`Opener::ready`] may say more, if that does not depend on what happens to attempts.
+    /// When [`Opener::ready`] may return more, if that does not depend on the outcome of attempts.
     pub fn next_look(&self, now: Time) -> Option<Time> {
         if self.left() == 0 {
             None
@@ -114,7 +114,7 @@ impl Opener {
         }
     }
 
-    /// Takes the next connection to open: an attempt is under way on it.
+    /// Takes the next connection to open. An attempt is then in flight on it.
     pub fn take(&mut self) -> Option<u32> {
         let index = self.again.pop_front().or_else(|| {
             (self.fresh < self.count).then(|| {
@@ -127,12 +127,12 @@ impl Opener {
         Some(index)
     }
 
-    /// Opens connection `index` again, when its turn comes.
+    /// Queues connection `index` to be opened again.
     pub fn open_again(&mut self, index: u32) {
         self.again.push_back(index);
     }
 
-    /// Where connection `index` goes, and from where. The addresses stay in place for the whole run.
+    /// The target and the source of connection `index`. The addresses stay in place for the whole run.
     pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
         let (target, source) = self.routes.pick(self.id(index));
         (

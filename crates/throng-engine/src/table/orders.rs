@@ -5,8 +5,10 @@ use super::data::Table;
 use crate::control::Order;
 use throng_core::behaviour::{Behaviour, Traffic};
 impl<B: Behaviour> Table<B> {
-    /// Takes orders. Returns whether it is time to close.
+    /// Takes new orders, then answers a collection. Returns whether the order to close was given.
     pub fn take_orders(&mut self) -> bool {
+        // Read before the orders: an answer to a collection shows that all orders given before it were taken.
+        let collection = self.control.collection();
         let orders = self.control.orders();
         if orders != self.orders {
             let now = self.clock.now();
@@ -28,7 +30,6 @@ impl<B: Behaviour> Table<B> {
         self.steered = self
             .control
             .steering(self.steered, |steer| behaviour.steer(steer));
-        let collection = self.control.collection();
         if collection != self.collection {
             self.collection = collection;
             self.leave_measured(collection);
@@ -36,7 +37,7 @@ impl<B: Behaviour> Table<B> {
         orders.has(Order::Close)
     }
 
-    /// The next connection on which traffic is to be started, after that was ordered.
+    /// The next connection on which to start traffic, after that was ordered.
     pub fn next_to_start(&mut self) -> Option<u32> {
         let at = self.started.as_mut()?;
         while (*at as usize) < self.conns.len() {
@@ -51,7 +52,7 @@ impl<B: Behaviour> Table<B> {
         None
     }
 
-    /// The next connection to say farewell on, after that was ordered.
+    /// The next connection on which to say farewell, after that was ordered.
     pub fn next_to_leave(&mut self) -> Option<u32> {
         let at = self.leaving.as_mut()?;
         while (*at as usize) < self.conns.len() {
@@ -70,7 +71,7 @@ impl<B: Behaviour> Table<B> {
         self.leave_measured(u32::MAX);
     }
 
-    /// Leaves what was measured since the last time where the watcher finds it.
+    /// Leaves the measurements since the last time in the outlet.
     fn leave_measured(&mut self, collection: u32) {
         let mut measured = self.behaviour.take_measured();
         measured

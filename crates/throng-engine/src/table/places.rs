@@ -1,4 +1,4 @@
-//! Where a server's connections go: places in the table that are free.
+//! The places of a server's connections in the table: which are free.
 
 use std::collections::VecDeque;
 use throng_core::time::Time;
@@ -6,13 +6,13 @@ use throng_core::time::Time;
 /// The places of a table of connections.
 #[derive(Default)]
 pub(super) struct Places {
-    /// How many there are.
+    /// Their number.
     max: u32,
-    /// The first one that was never used.
+    /// The first place that was never used.
     fresh: u32,
-    /// Those that were given up.
+    /// Places that were used and are free again.
     freed: Vec<u32>,
-    /// Those in which something still goes on in the kernel, and when they are free.
+    /// Places with requests still running in the kernel, and when they are free.
     resting: VecDeque<(Time, u32)>,
 }
 
@@ -25,18 +25,18 @@ impl Places {
         }
     }
 
-    /// Whether one is free. The clock is looked at only if it matters: while some rest.
+    /// Whether a place is free. The clock is read only while some places rest.
     pub fn any(&self, now: impl FnOnce() -> Time) -> bool {
         !self.freed.is_empty() || self.fresh < self.max || self.has_rested(now)
     }
 
-    /// Whether there is one in which nothing goes on any more.
+    /// Whether the first resting place is free by now.
     fn has_rested(&self, now: impl FnOnce() -> Time) -> bool {
         let first = self.resting.front();
         first.is_some_and(|(at, _)| *at <= now())
     }
 
-    /// Takes one; preferably one that was used before, whose memory is there already.
+    /// Takes a place, preferably one that was used before and has its memory already.
     pub fn take(&mut self, now: impl FnOnce() -> Time) -> Option<u32> {
         if self.has_rested(now) {
             self.freed
@@ -50,17 +50,17 @@ impl Places {
         })
     }
 
-    /// Takes one back.
+    /// Returns a place.
     pub fn give(&mut self, index: u32) {
         self.freed.push(index);
     }
 
-    /// Takes one back that is free from `at` on; calls come in the order of these times.
+    /// Returns a place that is free from `at` on. Calls come in the order of these times.
     pub fn give_at(&mut self, index: u32, at: Time) {
         self.resting.push_back((at, index));
     }
 
-    /// If all are in use: when the next one is free, as far as that is known.
+    /// When all are in use: the time at which the next resting place is free.
     pub fn next_free(&self) -> Option<Time> {
         let full = self.freed.is_empty() && self.fresh == self.max;
         self.resting.front().filter(|_| full).map(|(at, _)| *at)

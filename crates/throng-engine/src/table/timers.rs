@@ -9,8 +9,8 @@ use throng_core::time::Time;
 /// The maximum number of timers that fire in one round of the loop, so that sockets are served in between.
 const TIMERS_A_ROUND: usize = 256;
 impl<B: Behaviour> Table<B> {
-    /// Adds what timers that are due ask for to `fired`: a bounded number at a time. While some are left
-    /// hardly any connection is opened: messages that are due go first.
+    /// Adds timers that are due to `fired`, a bounded number at a time. While some are left, hardly any
+    /// connection is opened: messages that are due go first.
     pub fn fire(&mut self, now: Time, fired: &mut Vec<Fired>) {
         let Table {
             wheel,
@@ -29,7 +29,7 @@ impl<B: Behaviour> Table<B> {
         self.behind = !all;
     }
 
-    /// How long the loop may sleep; `None` for until something happens. Shortly before an arrival it does not
+    /// How long the loop may sleep; `None`: until something happens. Shortly before an arrival it does not
     /// sleep at all.
     pub fn sleep(&mut self, now: Time) -> Option<Duration> {
         self.waiting.stays();
@@ -59,7 +59,7 @@ impl<B: Behaviour> Table<B> {
         Some(until.since(now))
     }
 
-    /// The loop's wait is over, whatever ended it.
+    /// The loop's wait has ended, for any reason.
     pub fn woke(&mut self) {
         let clock = self.clock;
         self.waiting.woke(|| clock.now());

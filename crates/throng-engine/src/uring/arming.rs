@@ -4,20 +4,20 @@ use super::op::{self, Op};
 use super::worker::{RECEIVING, SHUT, Worker};
 use throng_core::behaviour::{Behaviour, Reads};
 impl<B: Behaviour> Worker<B> {
-    /// A connection is up: reads from it as its behaviour does.
+    /// A connection is established: starts to read from it, as its behaviour reads.
     pub(super) fn begin_to_receive(&mut self, index: u32) {
         match self.table.reads() {
             Reads::All | Reads::Counts | Reads::Discards => self.receive(index),
             Reads::Asked => {}
-            Reads::Never => self.look_out(index),
+            Reads::Never => self.watch_for_hangup(index),
         }
     }
 
-    /// Has the kernel say when the peer leaves.
-    pub(super) fn look_out(&mut self, index: u32) {
-        let tag = self.tag(Op::Gone, index, 0);
+    /// Arms a watch that completes when the peer closes or resets the connection.
+    pub(super) fn watch_for_hangup(&mut self, index: u32) {
+        let tag = self.tag(Op::Hangup, index, 0);
         let (at, _) = self.place(index);
-        self.rings[at].push(op::gone(tag));
+        self.rings[at].push(op::hangup(tag));
     }
 
     pub(super) fn receive(&mut self, index: u32) {
@@ -30,10 +30,10 @@ impl<B: Behaviour> Worker<B> {
         *self.marks(index) |= RECEIVING;
     }
 
-    /// Reads up to `len` bytes once, if nothing is being read.
+    /// Reads up to `len` bytes once, unless a read is under way.
     pub(super) fn receive_some(&mut self, index: u32, len: u32) {
         if *self.marks(index) & (RECEIVING | SHUT) == 0 {
-            // Buffers are smaller than what an extra can say.
+            // A tag's extra bits can hold the size of any buffer.
             let len = len.min(u16::MAX.into());
             let tag = self.tag(Op::Recv, index, len as u16);
             let (at, _) = self.place(index);

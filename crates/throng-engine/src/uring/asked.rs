@@ -4,8 +4,8 @@ use super::worker::{CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SPILLING, SUBMITT
 use std::mem::take;
 use throng_core::behaviour::{Behaviour, Reads, Send};
 impl<B: Behaviour> Worker<B> {
-    /// Does what a behaviour asked for. `got` is the buffer of the bytes just received; returns whether
-    /// it is being sent from and must be kept.
+    /// Does what a behaviour asked for. `got` is the buffer of the bytes just received. Returns whether the
+    /// buffer is being sent from and must be kept.
     #[inline(always)]
     pub(super) fn apply(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
         self.table.pass(take(&mut self.out.pass));
@@ -13,7 +13,7 @@ impl<B: Behaviour> Worker<B> {
         !self.out.is_done() && self.carry_out(index, got)
     }
 
-    /// The same, but for turns that are passed on.
+    /// The same, except for turns that are passed on.
     #[inline(never)]
     fn carry_out(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
         let mut keep = false;
@@ -38,9 +38,9 @@ impl<B: Behaviour> Worker<B> {
             && self.table.reads() == Reads::Asked
             && marks & (RECEIVING | SHUT) == 0
         {
-            // Something is armed that ends as a receive does.
+            // The watch ends as a receive does.
             *self.marks(index) |= RECEIVING;
-            self.look_out(index);
+            self.watch_for_hangup(index);
         }
         if take(&mut self.out.close) {
             if *self.marks(index) & (SENDING | SUBMITTING | SPILLING) != 0 {

@@ -1,34 +1,33 @@
 //! Whether to let data gather before it is read.
 //!
-//! A sink is faster than any sender. With one or two connections that are sent to as fast as it goes it would sleep
-//! after each piece, and the sender would have to wake it for the next one: here that is a third of what both spend. So
-//! where what came since the last sleep was long and of few connections, the next sleep takes a while in any case, as
-//! network cards do (interrupt coalescing). With more connections there is always something to read. And a worker
-//! that sends, too, is not to be kept from it.
+//! A sink is faster than any sender. With one or two connections that send as fast as possible, it would sleep after
+//! each receive, and the sender would have to wake it for the next one: a third of the CPU time of both. So if the
+//! receives since the last sleep were long and few, the next sleep has a minimum time, as network cards do (interrupt
+//! coalescing). With more connections there is always something to read. A worker that also sends does not wait.
 
 use std::time::Duration;
 
-/// How long data may gather. Longer, and a connection of 4 GB/s fills its receive buffer meanwhile.
+/// How long data may gather. In a longer time, a connection of 4 GB/s would fill its receive buffer.
 pub(super) const GATHER_WITHIN: Duration = Duration::from_micros(200);
-/// So many receives in one sleep are few …
+/// The maximum number of receives in one sleep that counts as few.
 const FEW: u32 = 2;
-/// … and with more it is over at once.
+/// With this number of receives the sleep is over at once.
 pub(super) const GATHERED: u32 = FEW + 1;
-/// A receive of so many bytes, in the mean, is long: a sender that has more to send.
+/// A receive of this many bytes on average is long: the sender has more to send.
 const LONG: u64 = 64 * 1024;
 
-/// What has come since the last sleep on connections whose bytes nobody waits for.
+/// What was received since the last sleep on connections whose bytes are only counted.
 #[derive(Default)]
 pub(super) struct Bulk {
     receives: u32,
     bytes: u64,
-    /// This worker sends.
+    /// Whether this worker sends.
     sends: bool,
 }
 
 impl Bulk {
     /// A receive brought `n` bytes.
-    pub fn came(&mut self, n: usize) {
+    pub fn received(&mut self, n: usize) {
         self.receives += 1;
         self.bytes += n as u64;
     }
@@ -38,7 +37,7 @@ impl Bulk {
         self.sends = true;
     }
 
-    /// Whether what comes next may gather. Counts anew from here.
+    /// Whether the next data may gather. Starts to count anew.
     pub fn gathers(&mut self) -> bool {
         let receives = std::mem::take(&mut self.receives);
         let bytes = std::mem::take(&mut self.bytes);
@@ -63,17 +62,17 @@ mod tests {
         ];
         let mut bulk = Bulk::default();
         for (receives, gathers) in cases {
-            receives.iter().for_each(|n| bulk.came(*n));
+            receives.iter().for_each(|n| bulk.received(*n));
             assert_eq!(bulk.gathers(), gathers, "{receives:?}");
         }
     }
 
     #[test]
-    fn who_sends_does_not_wait_for_what_comes() {
+    fn a_worker_that_sends_does_not_wait() {
         let mut bulk = Bulk::default();
         bulk.sent();
         for _ in 0..2 {
-            bulk.came(1_000_000);
+            bulk.received(1_000_000);
             assert!(!bulk.gathers());
         }
     }

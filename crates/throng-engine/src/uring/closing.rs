@@ -7,7 +7,7 @@ use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 impl<B: Behaviour> Worker<B> {
-    /// Closes a connection that was only waiting for its sends.
+    /// Closes a connection that waits only for its sends, once they have ended.
     pub(super) fn close_if_sent(&mut self, index: u32) {
         let marks = *self.marks(index);
         if marks & CLOSE_WHEN_SENT != 0 && marks & (SENDING | SUBMITTING | SPILLING | SHUT) == 0 {
@@ -15,12 +15,12 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Closes a connection from our side: the end of its receive does the rest.
+    /// Closes a connection from this side. If it has a receive, the receive's end does the rest.
     pub(super) fn shut(&mut self, index: u32) {
         let reads_all = self.table.reads().all_that_comes();
         let conn = &mut self.table.conns[index as usize];
         if conn.marks & RECEIVING == 0 {
-            // The peer was first, or it is not being read from.
+            // The peer closed first, or the connection is not being read from.
             let why = if conn.marks & CLOSE_WHEN_SENT != 0 && reads_all {
                 Closed::ByPeer
             } else {
@@ -33,8 +33,8 @@ impl<B: Behaviour> Worker<B> {
         self.end_receive(index);
     }
 
-    /// Cancels a connection's receive. (Not by a shutdown: the peer may end the receive before that comes to
-    /// it, and then it would hit the next connection in the slot.)
+    /// Cancels a connection's receive. (A shutdown will not do: if the peer ends the receive first, the shutdown
+    /// may hit the next connection in the slot.)
     fn end_receive(&mut self, index: u32) {
         let (at, slot) = self.place(index);
         let entry = match self.table.reads() {
@@ -47,7 +47,7 @@ impl<B: Behaviour> Worker<B> {
         self.rings[at].push(entry);
     }
 
-    /// A receive was being retried when it was to be cancelled, or has ended by itself.
+    /// A cancel found no receive: the receive was being retried at that moment, or has ended by itself.
     pub(super) fn cancel_missed(&mut self, index: u32, tag: Tag) {
         if self.is_current(index, tag, State::Open)
             && *self.marks(index) & (SHUT | RECEIVING) == SHUT | RECEIVING
@@ -56,20 +56,20 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Takes the connection out of its place.
+    /// Ends a connection and releases its place.
     pub(super) fn finish(&mut self, index: u32, why: Closed, now: Time) {
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);
         let generation = self.table.conns[index as usize].generation;
-        // Requests hold the socket, and this ends them. (A cancel misses a send that is being retried.)
+        // Requests hold the socket; the shutdown ends them. (A cancel misses a send that is being retried.)
         let busy = marks & (SENDING | SPILLING) != 0;
         if busy {
             self.rings[at].push(op::shutdown_first(slot, generation));
         } else if marks & RECEIVING != 0 {
             self.end_receive(index);
         } else if self.table.reads() == Reads::Never {
-            let gone = self.tag(Op::Gone, index, 0);
-            self.rings[at].push(op::cancel(gone));
+            let watch = self.tag(Op::Hangup, index, 0);
+            self.rings[at].push(op::cancel(watch));
         }
         self.rings[at].push(op::close(slot, generation));
         self.table.closed(index, why, busy, now);

@@ -10,17 +10,17 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Behaviour;
 
-/// Closing that gets no further for this long is left to the kernel.
+/// Closing that makes no progress for this long is left to the kernel.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
 impl<B: Behaviour> Worker<B> {
-    /// Closes everything: brings receives to their end and empties the tables, in this thread, so that
-    /// workers close side by side. (What is left to the kernel when a ring goes is done by one thread
-    /// for the whole machine, and cancelling receives takes time in the square of their number.) Once
-    /// a ring is gone nothing of it runs, so neither buffers nor messages are touched any more.
+    /// Closes everything: ends the receives and empties the file tables in this thread, so that workers close
+    /// in parallel. (What a closed ring leaves to the kernel is done by one thread for the whole machine, and
+    /// cancelling receives takes quadratic time.) Once a ring is closed none of its requests runs, so the
+    /// kernel touches neither buffers nor messages any more.
     pub(super) fn close_all(&mut self) {
         for listener in &self.table.listeners {
-            // The accept that waits there would keep the port until the kernel has done with the ring.
+            // The accept that waits there would keep the port until the kernel has closed the ring.
             socket::stop_listening(listener.as_raw_fd());
         }
         self.end_receives();
@@ -31,11 +31,11 @@ impl<B: Behaviour> Worker<B> {
         self.rings.clear();
     }
 
-    /// Brings every connection's receive to its end, or gives up when that gets no further.
+    /// Ends every connection's receive, or gives up when that makes no progress.
     pub(super) fn end_receives(&mut self) {
         let how = match self.table.closing() {
             Closing::ShutDown => Some(libc::SHUT_RDWR),
-            // Says nothing to the peer, who learns of it by the reset when the table is emptied.
+            // Sends nothing; the peer gets a reset when the file table is emptied.
             Closing::Reset => Some(libc::SHUT_RD),
             Closing::ByPeer => None,
         };
@@ -64,7 +64,7 @@ impl<B: Behaviour> Worker<B> {
                     if cqe.flags & IORING_CQE_F_BUFFER != 0 {
                         ring.give_back(&self.pool, (cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16);
                     }
-                    let ended = matches!(Tag::decode(cqe.user_data).op, Op::Recv | Op::Gone);
+                    let ended = matches!(Tag::decode(cqe.user_data).op, Op::Recv | Op::Hangup);
                     if ended && cqe.flags & IORING_CQE_F_MORE == 0 {
                         receiving -= 1;
                     }

@@ -1,10 +1,10 @@
-//! Memory shared with the kernel, or for its use.
+//! Memory mappings that are shared with the kernel or used by it.
 
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 
-/// Memory mapped from the kernel, unmapped on drop.
+/// A memory mapping, unmapped on drop.
 pub(super) struct Mapping {
     pub at: NonNull<u8>,
     len: usize,
@@ -44,7 +44,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: mapped by us with this length, and whoever points into it goes with it.
+        // SAFETY: mapped with this length in `new`, and everything that points into it is dropped with it.
         unsafe { libc::munmap(self.at.as_ptr().cast(), self.len) };
     }
 }

@@ -1,4 +1,4 @@
-//! The operations that the event loop submits, and the tag by which it knows their completions.
+//! The operations that the event loop submits, and the tag that identifies their completions.
 
 use super::abi::*;
 use crate::socket::{Address, SocketOption};
@@ -20,34 +20,34 @@ pub(super) const REQUIRED: &[Opcode] = &[
 /// The operation that it needs to bind a source address (Linux 6.11).
 pub(super) const REQUIRED_TO_BIND: &[Opcode] = &[Opcode::IORING_OP_BIND];
 
-/// What completed.
+/// The operation that completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Op {
     /// The worker's eventfd was signalled.
     Wake,
-    /// A step before connect (socket, option, bind) failed; successes are silent.
+    /// A step before connect (socket, option, bind) failed. Success is silent.
     Prepare,
     Connect,
     /// A connection waits in a listener's accept queue.
     Queue,
     Accept,
     Recv,
-    /// A send from the behaviour's memory.
+    /// A waiting send from the behaviour's memory.
     Send,
-    /// A send that completes only if it fails or ends short.
+    /// A silent send that failed or ended short.
     Silent,
-    /// A send of what could not be sent at once.
+    /// A waiting send of a spill.
     Spill,
-    /// A send of bytes that the behaviour wrote.
+    /// A waiting send of bytes that the behaviour wrote.
     Bytes,
-    /// The peer of a connection that is never read from closed it, or reset it.
-    Gone,
-    /// Cancel, shutdown or close failed; successes are silent.
+    /// The peer of a connection that is not read from closed or reset it.
+    Hangup,
+    /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
 
-/// Which operation on which generation of which slot. 8 bits of operation, 16 of generation, 16 of
+/// The operation, and the slot and its generation that it was for: 8 bits of operation, 16 of generation, 16 of
 /// extra (a listener, a length, a position), 24 of slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag {
@@ -86,7 +86,7 @@ impl Tag {
             7 => Op::Silent,
             8 => Op::Spill,
             9 => Op::Bytes,
-            10 => Op::Gone,
+            10 => Op::Hangup,
             _ => Op::Quiet,
         };
         Tag {
@@ -109,9 +109,9 @@ pub(super) fn wake(eventfd: RawFd) -> Sqe {
     }
 }
 
-/// A new TCP socket into `tag`'s slot. Entries are issued in order, and this one, an option and a bind
-/// never wait, so that what is submitted after them finds them done. (Linking them would say so, and
-/// costs each the detour over task work: 0.7 µs of 26 for a connection.)
+/// Opens a TCP socket in `tag`'s slot. Entries are issued in order, and this one, an option and a bind never wait,
+/// so later entries find them done. (Links would express that, but cost each entry a detour through task work:
+/// 0.7 of 26 µs for a connection.)
 pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_SOCKET as u8,
@@ -125,14 +125,14 @@ pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
     }
 }
 
-/// Sets an int option of the socket in `tag`'s slot. The option must live until this is submitted.
+/// Sets an option of the socket in `tag`'s slot. The option must live until this is submitted.
 pub(super) fn set_option(option: &SocketOption, tag: Tag) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_URING_CMD as u8,
         flags: IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS,
         fd: tag.slot as i32,
         off: SocketCommand::SOCKET_URING_OP_SETSOCKOPT as u64,
-        // The union's halves: level, then name.
+        // The halves of the union: level, then name.
         addr: u64::from(option.level as u32) | u64::from(option.name as u32) << 32,
         file_index: size_of::<i32>() as u32,
         addr3: std::ptr::from_ref(&option.value) as u64,
@@ -177,9 +177,9 @@ pub(super) fn queue(listener: RawFd, tag: Tag) -> Sqe {
     }
 }
 
-/// Accepts one connection into `tag`'s slot; if there is none it fails with EAGAIN, or waits without
-/// `dont_wait` (which accept knows since Linux 6.10). One at a time rather than multishot: a multishot
-/// accept goes on until it meets a full table, and the connection it then holds is lost.
+/// Accepts one connection into `tag`'s slot. If there is none it fails with EAGAIN, or waits without `dont_wait`
+/// (Linux 6.10). It is not multishot: a multishot accept continues until the file table is full, and loses the
+/// connection that it then holds.
 pub(super) fn accept(listener: RawFd, dont_wait: bool, tag: Tag) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_ACCEPT as u8,
@@ -195,8 +195,8 @@ pub(super) fn accept(listener: RawFd, dont_wait: bool, tag: Tag) -> Sqe {
     }
 }
 
-/// Receives into buffers of the pool until told otherwise. Polls first: when a connection has just
-/// come up there is nothing to read yet, and trying costs more than asking.
+/// Receives into buffers of the pool until it is cancelled. Polls first: a connection that was just established has
+/// nothing to read yet, and a receive that fails costs more than a poll.
 pub(super) fn receive(tag: Tag) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_RECV as u8,
@@ -208,8 +208,8 @@ pub(super) fn receive(tag: Tag) -> Sqe {
     }
 }
 
-/// As [`receive`], but what comes is thrown away inside the kernel instead of being copied to the buffers
-/// (MSG_TRUNC on a TCP socket, tcp(7)).
+/// Like [`receive`], but the kernel discards the bytes instead of copying them to the buffers (MSG_TRUNC on a TCP
+/// socket, tcp(7)).
 pub(super) fn discard(tag: Tag) -> Sqe {
     Sqe {
         op_flags: libc::MSG_TRUNC as u32,
@@ -227,7 +227,7 @@ pub(super) fn receive_some(len: u32, tag: Tag) -> Sqe {
 }
 
 /// Completes when the peer has closed or reset the connection in `tag`'s slot.
-pub(super) fn gone(tag: Tag) -> Sqe {
+pub(super) fn hangup(tag: Tag) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_POLL_ADD as u8,
         flags: IOSQE_FIXED_FILE,
@@ -238,8 +238,8 @@ pub(super) fn gone(tag: Tag) -> Sqe {
     }
 }
 
-/// Sends all `len` bytes at `address`, however long that takes. The memory must live until then. With
-/// `more`, a packet that is not full waits for what is sent next.
+/// Sends all `len` bytes at `address`, and completes when they are sent. The memory must live until then. With `more`,
+/// a packet that is not full waits for the next send.
 pub(super) fn send(address: u64, len: u32, more: bool, tag: Tag) -> Sqe {
     let more = if more { libc::MSG_MORE } else { 0 };
     Sqe {
@@ -254,8 +254,8 @@ pub(super) fn send(address: u64, len: u32, more: bool, tag: Tag) -> Sqe {
     }
 }
 
-/// Sends what the kernel takes at once of the `len` bytes at `address`. Ends while it is submitted, and completes
-/// only if that was not all: with how much it was (which MSG_WAITALL is for), or an error.
+/// Sends as many of the `len` bytes at `address` as the kernel takes at once. Ends while it is submitted, and has a
+/// completion only if it failed or ended short (which needs MSG_WAITALL).
 pub(super) fn send_silently(address: u64, len: u32, more: bool, tag: Tag) -> Sqe {
     let send = send(address, len, more, tag);
     Sqe {
@@ -276,8 +276,8 @@ pub(super) fn cancel(tag: Tag) -> Sqe {
     }
 }
 
-/// The extra of a cancel that ends a receive, whose failure is looked at: a receive that is being retried
-/// just then is missed.
+/// The extra of a cancel that ends a receive. Its failure matters: a cancel misses a receive that is being retried
+/// at that moment.
 pub(super) const OF_RECEIVE: u16 = 1;
 
 /// Cancels the receive that was submitted with `tag`.
@@ -288,8 +288,7 @@ pub(super) fn cancel_receive(tag: Tag) -> Sqe {
     }
 }
 
-/// Cancels the receive in `slot`, whatever it was submitted with, and everything else. Looks through all that
-/// the ring has under way.
+/// Cancels all operations in `slot`, whatever their tags. Searches all operations of the ring.
 pub(super) fn cancel_all(slot: u32, generation: u16) -> Sqe {
     const ALL_OF_A_SLOT: u32 =
         IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_FD_FIXED;
@@ -303,9 +302,8 @@ pub(super) fn cancel_all(slot: u32, generation: u16) -> Sqe {
     }
 }
 
-/// Shuts the connection in `slot` down (SHUT_RD, SHUT_RDWR), which also ends its receive. A thread of the
-/// kernel's does that, in its own time, and with whatever is in the slot by then: only for slots that stay
-/// as they are.
+/// Shuts down the connection in `slot` (SHUT_RD, SHUT_RDWR), which also ends its receive. A kernel thread does this
+/// later, with whatever is in the slot by then: use it only for slots that do not change.
 pub(super) fn shutdown(slot: u32, how: i32, generation: u16) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_SHUTDOWN as u8,
@@ -317,8 +315,8 @@ pub(super) fn shutdown(slot: u32, how: i32, generation: u16) -> Sqe {
     }
 }
 
-/// As [`shutdown`] of both sides, and the close that is pushed next comes after it. The slot is free for
-/// another when a thread of the kernel's has got there.
+/// Like [`shutdown`] of both sides, and the close that is pushed next follows it. The slot is free when the kernel
+/// thread has closed the socket.
 pub(super) fn shutdown_first(slot: u32, generation: u16) -> Sqe {
     let shutdown = shutdown(slot, libc::SHUT_RDWR, generation);
     Sqe {
@@ -327,7 +325,7 @@ pub(super) fn shutdown_first(slot: u32, generation: u16) -> Sqe {
     }
 }
 
-/// Takes the file out of `slot`, which is free for another at once.
+/// Closes the file in `slot`, which is free at once.
 pub(super) fn close(slot: u32, generation: u16) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_CLOSE as u8,
@@ -343,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_comes_back_as_it_went() {
+    fn a_tag_survives_encoding() {
         for op in [
             Op::Wake,
             Op::Prepare,
@@ -355,7 +353,7 @@ mod tests {
             Op::Silent,
             Op::Spill,
             Op::Bytes,
-            Op::Gone,
+            Op::Hangup,
             Op::Quiet,
         ] {
             let tag = Tag::new(op, 0xff_fffe, 0xfffe, 0x8001);

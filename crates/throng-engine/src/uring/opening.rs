@@ -1,4 +1,4 @@
-//! How connections come up: those we open, and those we accept.
+//! Opening and accepting connections.
 
 use super::op::{self, Op, Tag};
 use super::worker::Worker;
@@ -11,22 +11,22 @@ use throng_core::behaviour::Behaviour;
 use throng_core::stats::FailCause;
 use throng_core::time::Time;
 
-/// How long a worker lets connections gather in the accept queues while they keep coming, and while
-/// so many come that a batch of at least [`RUSH`] was found.
+/// The interval between checks of the accept queues while connections keep arriving, and while so many arrive
+/// that a check finds at least [`RUSH`].
 const GATHER: Duration = Duration::from_micros(200);
 const GATHER_IN_A_RUSH: Duration = Duration::from_millis(1);
 const RUSH: u32 = 8;
-/// How long a worker rests after a failed accept, and how soon one that was ahead looks again.
+/// The pause after a failed accept, and before a worker that was ahead checks again.
 pub(super) const ACCEPT_REST: Duration = Duration::from_millis(1);
-/// Connections opened in one round of the loop, at least. A few, since each round's end is when we look
-/// at the clock again, and connect latency is told from that.
+/// The minimum number of connections opened in one round. It is small because each round reads the clock once,
+/// and connect latency is measured with that.
 const OPENS_A_ROUND: u32 = 16;
-/// When traffic makes rounds long, they open one more for each this long, as many as a worker that
-/// does nothing else can open …
+/// The time that opening a connection takes. When traffic makes rounds long, they open one connection for each
+/// such time, as many as a worker that does nothing else could open.
 const OPEN_TAKES: Duration = Duration::from_micros(25);
-/// … up to this many.
+/// The maximum number of connections opened in one round.
 const MOST_OPENS_A_ROUND: u32 = 64;
-/// Connections taken from an accept queue at once.
+/// The maximum number of connections taken from an accept queue at once.
 const ACCEPTS: u32 = 64;
 
 impl<B: Behaviour> Worker<B> {
@@ -46,7 +46,7 @@ impl<B: Behaviour> Worker<B> {
             let ring = &mut self.rings[at];
             ring.push(op::socket(target.family(), prepare));
             if let Some(source) = source {
-                // Without it bind() would search for a port that is free towards every target.
+                // Without this bind() searches for a port that is free for every target.
                 ring.push(op::set_option(&PORT_LATER, prepare));
                 ring.push(op::bind(source, prepare));
             }
@@ -85,12 +85,12 @@ impl<B: Behaviour> Worker<B> {
         self.table.failed(index, cause, now);
     }
 
-    /// Takes what is in the accept queues. While connections keep coming, the queues are looked at
-    /// every [`GATHER`]; only when one was found empty is it waited for. Being woken for each
-    /// connection would cost a fifth more processor time; and an accept that finds nothing makes and
-    /// throws away a socket and a file, so no more are tried than there is to accept.
+    /// Accepts what is in the accept queues. While connections keep arriving, the queues are checked every
+    /// [`GATHER`]; a poll is armed only for a queue that was empty. A wake for each connection would take
+    /// 20 % more CPU. An accept that finds nothing creates and discards a socket and a file, so there are
+    /// no more accepts than connections in the queue.
     pub(super) fn accept(&mut self, now: Time) -> io::Result<()> {
-        if !self.may_accept() || now < self.accept_look || self.table.is_ahead() {
+        if !self.may_accept() || now < self.next_check || self.table.is_ahead() {
             return Ok(());
         }
         for at in 0..self.listens.len() {
@@ -115,7 +115,7 @@ impl<B: Behaviour> Worker<B> {
                 self.rings[ring].push(op::accept(listener, !self.plain_accepts, tag));
                 self.listens[at].trying += 1;
             }
-            self.accept_look = now
+            self.next_check = now
                 + match queued {
                     _ if queued > share * self.table.siblings() => Duration::ZERO,
                     0..RUSH => GATHER,
@@ -125,7 +125,7 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
-    /// Whether there are listeners, and places for what they bring.
+    /// Whether there are listeners, and room for another connection.
     pub(super) fn may_accept(&self) -> bool {
         !self.listens.is_empty() && !self.table.stopped_opening() && self.table.has_place()
     }
@@ -135,12 +135,12 @@ impl<B: Behaviour> Worker<B> {
         if res < 0 {
             self.table.give_place(index);
             match -res {
-                // Another worker was quicker, the peer has gone again, or we are closing.
+                // Another worker was quicker, the peer has left, or this worker is closing.
                 libc::EAGAIN | libc::ECONNABORTED | libc::ECANCELED => {}
                 // Before Linux 6.10 accept has no flags of its own.
                 libc::EINVAL if !self.plain_accepts => self.plain_accepts = true,
-                // Out of memory or files: trying again at once would only burn the processor.
-                _ => self.accept_look = now + ACCEPT_REST,
+                // Out of memory or files: trying again at once would only use CPU.
+                _ => self.next_check = now + ACCEPT_REST,
             }
             return;
         }

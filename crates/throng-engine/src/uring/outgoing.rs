@@ -1,11 +1,11 @@
-//! Bytes that a behaviour wrote for one send, kept where they are until the kernel has taken them. What
-//! is free again is used for the next send, so only what is under way costs memory.
+//! Bytes that behaviours wrote, kept in place until the kernel has taken them. Buffers are reused, so only sends
+//! under way use memory.
 
-/// The most buffers: as many as a tag's extra bits can name.
+/// The maximum number of buffers: as many as a tag's extra bits can distinguish.
 const MOST: usize = 1 << 16;
-/// A buffer that grew larger than this is given back to the allocator.
+/// A buffer larger than this is returned to the allocator.
 const KEEP_BYTES: usize = 64 * 1024;
-/// Free buffers that are kept: what one batch of submissions takes.
+/// The number of free buffers that are kept: enough for one batch of submissions.
 const KEEP: usize = 256;
 
 /// The outgoing bytes of one worker.
@@ -22,7 +22,7 @@ impl Outgoing {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// Takes back a buffer that was not sent.
+    /// Returns a buffer that is not needed.
     pub fn give_back(&mut self, mut bytes: Vec<u8>) {
         if bytes.capacity() > 0 && bytes.capacity() <= KEEP_BYTES && self.spare.len() < KEEP {
             bytes.clear();
@@ -30,7 +30,7 @@ impl Outgoing {
         }
     }
 
-    /// Keeps `bytes` while they are being sent. Gives them back if too much is under way.
+    /// Keeps `bytes` while they are being sent. Fails with the bytes if all slots are in use.
     pub fn add(&mut self, bytes: Vec<u8>) -> Result<u16, Vec<u8>> {
         match self.free.pop() {
             Some(at) => {
@@ -45,12 +45,12 @@ impl Outgoing {
         }
     }
 
-    /// What is in `slot`.
+    /// The bytes in `slot`.
     pub fn bytes(&self, slot: u16) -> &[u8] {
         &self.slots[usize::from(slot)]
     }
 
-    /// The send from `slot` is over.
+    /// The send from `slot` has ended.
     pub fn done(&mut self, slot: u16) {
         let bytes = std::mem::take(&mut self.slots[usize::from(slot)]);
         self.free.push(slot);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_is_used_again_and_its_address_stays_meanwhile() {
+    fn buffers_are_reused_and_do_not_move_meanwhile() {
         let mut outgoing = Outgoing::default();
         let mut bytes = outgoing.empty();
         bytes.extend_from_slice(b"hello");

@@ -9,20 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::Behaviour;
 
-/// How often the client may go on with what it has to send before it is the server's turn.
+/// How often the client may continue to send before the server has its turn.
 const SENDS_A_TURN: u32 = 8;
 
-/// A worker that shares its thread with another one, whatever its connections do. See [`Worker`] for what
-/// these do.
+/// A worker that shares its thread with another one, for any behaviour. See [`Worker`].
 pub(crate) trait Paired {
-    /// Does what is due, and what comes: so many receives, as far as is known.
+    /// Does everything that is due. `expected` is the number of receives to expect, as far as is known.
     fn round(&mut self, expected: u32) -> io::Result<Round>;
-    /// Sends settled since the last call. Each is one receive, or a part of one, at the other end.
+    /// The number of sends settled since the last call. Each is one receive, or a part of one, at the other end.
     fn settled_sends(&mut self) -> u32;
     fn timeout(&mut self) -> Option<Duration>;
     fn has_pending(&self) -> bool;
-    /// Whether, since this was last asked, something was sent that something else follows at once.
-    fn sends_on(&mut self) -> bool;
+    /// Whether, since the last call, something was sent that another send follows at once.
+    fn more_follows(&mut self) -> bool;
     fn has_work(&self) -> bool;
     fn notify(&self, on: bool);
     fn sleep(&mut self, timeout: Option<Duration>, others: &dyn Fn() -> bool) -> io::Result<()>;
@@ -47,8 +46,8 @@ impl<B: Behaviour> Paired for Worker<B> {
         self.rings[0].has_pending()
     }
 
-    fn sends_on(&mut self) -> bool {
-        std::mem::take(&mut self.sends_on)
+    fn more_follows(&mut self) -> bool {
+        std::mem::take(&mut self.more_follows)
     }
 
     fn has_work(&self) -> bool {
@@ -72,7 +71,7 @@ impl<B: Behaviour> Paired for Worker<B> {
     }
 }
 
-/// A worker for one end. Called in the thread that it is to run in.
+/// A worker for one end. Call it in the thread that runs the worker.
 pub(crate) fn paired<B: Behaviour + 'static>(
     job: Job,
     behaviour: B,
@@ -82,11 +81,11 @@ pub(crate) fn paired<B: Behaviour + 'static>(
     Ok(Box::new(Worker::new(job, behaviour, waker, rank)?))
 }
 
-/// Runs both ends of the same connections in this thread until both are told to close. What one end
-/// sends is there for the other when its rings are entered next, without a switch between threads.
+/// Runs both ends of the same connections in this thread until the order to close. What one end sends reaches
+/// the other when its rings are entered next, without a switch between threads.
 pub(crate) fn run_pair(mut client: Box<dyn Paired>, mut server: Box<dyn Paired>) -> io::Result<()> {
     let outcome = work_together(&mut *client, &mut *server);
-    // The server first: it resets, and the clients see to what that brings.
+    // The server first: it resets the connections, and the clients deal with that.
     server.close_all();
     client.close_all();
     client.done();
@@ -96,8 +95,8 @@ pub(crate) fn run_pair(mut client: Box<dyn Paired>, mut server: Box<dyn Paired>)
 
 fn work_together(client: &mut dyn Paired, server: &mut dyn Paired) -> io::Result<()> {
     loop {
-        // The kernel works out twenty completions in one go, unless it is told how many there are: with all at once
-        // the same code runs for longer, 2 % less CPU an echo.
+        // The kernel produces 20 completions at a time unless it is told how many to expect. With all at once the
+        // same code stays in the cache: 2 % less CPU per echo.
         let rounds = [
             client.round(server.settled_sends())?,
             server.round(client.settled_sends())?,
@@ -116,12 +115,12 @@ fn work_together(client: &mut dyn Paired, server: &mut dyn Paired) -> io::Result
             continue;
         }
         server.notify(true);
-        client.sends_on();
+        client.more_follows();
         client.sleep(timeout, &|| server.has_work())?;
         server.notify(false);
-        // What follows what has just been sent goes out before the server looks, which then finds it together.
+        // Sends that follow others go out before the server looks, so that it reads them together.
         for _ in 0..SENDS_A_TURN {
-            if !client.sends_on() {
+            if !client.more_follows() {
                 break;
             }
             client.sleep(Some(Duration::ZERO), &|| false)?;

@@ -4,16 +4,16 @@ use super::abi::Opcode;
 use super::op;
 use super::ring::Ring;
 
-/// What io_uring can do here.
+/// What io_uring can do on this system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Support {
-    /// Why throng can't use it, in words, or `None` if it can.
+    /// Why throng cannot use it, or `None` if it can.
     pub unusable: Option<String>,
     /// Whether it can bind sockets (Linux 6.11).
     pub binds: bool,
 }
 
-/// Finds out by trying: sets up a ring as workers do, and asks for the operations they need.
+/// Sets up a ring as workers do, and checks for the operations that they need.
 pub fn probe() -> Support {
     let unusable = |why: String| Support {
         unusable: Some(why),

@@ -1,4 +1,4 @@
-//! What becomes of the completions of receives and hang-up watches.
+//! Completions of receives and hang-up watches.
 
 use super::abi::{Cqe, IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE};
 use super::op::Tag;
@@ -26,7 +26,7 @@ impl<B: Behaviour> Worker<B> {
             match self.table.reads() {
                 Reads::Discards => {
                     self.table.count_read(n);
-                    self.bulk.came(n);
+                    self.bulk.received(n);
                 }
                 Reads::Counts => {
                     self.table.counted(index, n, now, &mut self.out);
@@ -42,12 +42,12 @@ impl<B: Behaviour> Worker<B> {
         if let Some(bid) = buffer.filter(|_| !keep) {
             self.rings[at].give_back(&self.pool, bid);
         }
-        // The connection may be gone by what its behaviour asked for.
+        // The connection may have ended by what its behaviour asked for.
         if !self.is_current(index, tag, State::Open) || cqe.flags & IORING_CQE_F_MORE != 0 {
             return;
         }
         let marks = *self.marks(index);
-        // A multishot receive also ends when buffers run out or the queue is full, and goes on again.
+        // A multishot receive also ends when buffers run out or the completion queue is full. It is armed again.
         let goes_on = cqe.res > 0 || cqe.res == -libc::ENOBUFS || cqe.res == -libc::ECANCELED;
         if marks & SHUT != 0 {
             self.finish(index, Closed::ByUs, now);
@@ -57,7 +57,7 @@ impl<B: Behaviour> Worker<B> {
                     self.receive(index);
                 }
             } else if cqe.res < 0 && marks & RECEIVING == 0 {
-                // No buffer was free: what was asked for is still to come.
+                // No buffer was free: the bytes are still to be received.
                 self.receive_some(index, tag.extra.into());
             }
         } else if cqe.res < 0 {
@@ -65,16 +65,17 @@ impl<B: Behaviour> Worker<B> {
         } else if marks & (SPILLING | CLOSE_WHEN_SENT) != 0
             || marks & SUBMITTING != 0 && !self.rings[at].silent.is_to_tell(index)
         {
-            // The peer closed its side; what it sent before is still answered, and what was to be sent
-            // before closing still is.
+            // The peer closed its side. What it sent before is still answered, and what was to be sent before
+            // closing is still sent.
             *self.marks(index) |= CLOSE_WHEN_SENT;
         } else {
             self.finish(index, Closed::ByPeer, now);
         }
     }
 
-    /// A connection that is not read from was closed or reset by its peer; or it was we who ended this watch.
-    pub(super) fn gone(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+    /// The watch on a connection that is not read from has ended: the peer closed or reset the connection, or
+    /// this side ended the watch.
+    pub(super) fn hung_up(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         if self.is_current(index, tag, State::Open) {
             let reset = res < 0 || res & i32::from(libc::POLLERR) != 0;
             *self.marks(index) &= !RECEIVING;

@@ -13,10 +13,11 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// So many completions the kernel works out in one go, if none are waited for (IO_LOCAL_TW_DEFAULT_MAX).
-const WORKED_OUT: u32 = 20;
+/// The number of completions that the kernel produces at a time when none are waited for
+/// (IO_LOCAL_TW_DEFAULT_MAX).
+const AT_A_TIME: u32 = 20;
 
-/// An io_uring instance of the calling thread, which alone may use it.
+/// An io_uring instance. Only the thread that created it may use it.
 pub(super) struct Ring {
     fd: OwnedFd,
     sq_head: NonNull<AtomicU32>,
@@ -30,20 +31,20 @@ pub(super) struct Ring {
     cq_flags: NonNull<AtomicU32>,
     cq_mask: u32,
     cqes: NonNull<Cqe>,
-    /// Our own copy of the SQ's tail; the kernel sees it at the next enter.
+    /// The user's copy of the SQ's tail. The kernel sees it at the next enter.
     tail: u32,
-    /// What did not fit in the SQ, in order.
+    /// Entries that did not fit into the SQ, in order.
     queue: VecDeque<Sqe>,
     bufs: Option<BufferRing>,
-    /// Sends that are not settled: see [`silent`](super::unsettled).
+    /// Unsettled sends: see [`silent`](super::unsettled).
     pub silent: SilentSends,
-    /// Whether waits may have a shortest time.
+    /// Whether the kernel has waits with a minimum time.
     gathers: bool,
     _rings: Mapping,
     _sqes: Mapping,
 }
 
-/// Sets up a ring, with `flags` besides those that all rings have.
+/// Sets up a ring, with `flags` in addition to those that all rings have.
 fn setup(entries: u32, cq_entries: u32, flags: u32) -> io::Result<(OwnedFd, Params)> {
     // SAFETY: plain integers, for which zero is valid.
     let mut params: Params = unsafe { mem::zeroed() };
@@ -83,11 +84,11 @@ fn events_arg(timeout: Option<&Timespec>, least: Duration) -> GetEventsArg {
 }
 
 impl Ring {
-    /// A ring with `entries` submission and `cq_entries` completion slots. Completions are worked out
-    /// only when this thread enters the ring (DEFER_TASKRUN, Linux 6.1): no interrupts between, and
-    /// received data appears only while we look at this ring.
+    /// A ring with `entries` submission and `cq_entries` completion slots. The kernel produces completions only
+    /// while this thread enters the ring (DEFER_TASKRUN, Linux 6.1): nothing interrupts the thread, and
+    /// buffers are filled only then.
     pub fn new(entries: u32, cq_entries: u32) -> io::Result<Ring> {
-        // Entries are submitted in order, so an array that says which is next is only in the way (Linux 6.6).
+        // Entries are submitted in order, so the array that says which is next is not needed (Linux 6.6).
         let (fd, params) = match setup(entries, cq_entries, IORING_SETUP_NO_SQARRAY) {
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => setup(entries, cq_entries, 0)?,
             done => done?,
@@ -115,7 +116,7 @@ impl Ring {
             params.sq_entries as usize * size_of::<Sqe>(),
             shared,
         )?;
-        // The array maps each position to itself, once and for all.
+        // The array maps each position to itself.
         for i in (0..params.sq_entries).filter(|_| has_array) {
             let at = rings.field::<u32>(params.sq_off.array + i * 4);
             // SAFETY: inside the mapping; the kernel reads it only during enter.
@@ -175,7 +176,7 @@ impl Ring {
         register(self.fd.as_raw_fd(), op, ptr::null(), 0)
     }
 
-    /// Makes the ring signal `eventfd` when there is something to do, while [`Ring::notify`] is on.
+    /// Makes the ring signal `eventfd` when it has work, while [`Ring::notify`] is on.
     pub fn register_eventfd(&self, eventfd: RawFd) -> io::Result<()> {
         register(
             self.fd.as_raw_fd(),
@@ -185,16 +186,15 @@ impl Ring {
         )
     }
 
-    /// Lets receives of this ring choose from all buffers of `pool` (group 0). A worker gives the same
-    /// pool to all its rings: with DEFER_TASKRUN a ring fills buffers only while it is entered, and the
-    /// worker deals with all completions of a ring before it enters another, so at any instant only
-    /// one ring has buffers in use.
+    /// Makes all buffers of `pool` available to receives of this ring (group 0). A worker gives the same pool to
+    /// all its rings: with DEFER_TASKRUN a ring fills buffers only while it is entered, and the worker deals
+    /// with all completions of a ring before it enters another, so only one ring at a time has buffers in use.
     pub fn provide(&mut self, pool: &BufferPool) -> io::Result<()> {
         self.bufs = Some(BufferRing::new(self.fd.as_raw_fd(), pool)?);
         Ok(())
     }
 
-    /// Lets receives of this ring choose buffer `bid` of `pool` again.
+    /// Makes buffer `bid` of `pool` available to receives of this ring again.
     pub fn give_back(&mut self, pool: &BufferPool, bid: u16) {
         if let Some(bufs) = &mut self.bufs {
             bufs.give_back(pool, bid);
@@ -207,14 +207,13 @@ impl Ring {
         self.sq_entries - self.tail.wrapping_sub(head)
     }
 
-    /// Whether anything was pushed and not yet submitted.
+    /// Whether entries were pushed that are not submitted yet.
     pub fn has_pending(&self) -> bool {
         self.room() < self.sq_entries || !self.queue.is_empty()
     }
 
-    /// Queues `sqe` for the next enter; what does not fit goes with a later one, in order. Addresses in
-    /// it must stay valid until its completion, or, for connect, bind and setsockopt, until it is
-    /// submitted.
+    /// Queues `sqe` for the next enter. Entries that do not fit are submitted by later ones, in order. Addresses in
+    /// it must stay valid until its completion or, for connect, bind and setsockopt, until it is submitted.
     pub fn push(&mut self, sqe: Sqe) {
         if self.queue.is_empty() && self.room() > 0 {
             self.place(sqe);
@@ -234,7 +233,7 @@ impl Ring {
         self.tail = self.tail.wrapping_add(1);
     }
 
-    /// Moves what waits into the SQ.
+    /// Moves waiting entries into the SQ.
     fn fill(&mut self) {
         for _ in 0..self.room() {
             let Some(sqe) = self.queue.pop_front() else {
@@ -261,7 +260,7 @@ impl Ring {
         }
     }
 
-    /// Notes what the completions that wait say of silent sends. They mean nothing any more when they are popped.
+    /// Records what the waiting completions say about silent sends, and makes them empty ones.
     pub fn take_silent_completions(&mut self) {
         // SAFETY: these point into the ring's mapping; entries between head and tail are the kernel's finished
         // work, which it does not look at again.
@@ -280,14 +279,14 @@ impl Ring {
         }
     }
 
-    /// Whether there is something for an enter or a pop to do.
+    /// Whether there is work for an enter or a pop.
     pub fn has_work(&self) -> bool {
         // SAFETY: points into the ring's mapping.
         let flags = unsafe { self.sq_flags.as_ref() }.load(Ordering::Acquire);
         flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW) != 0 || self.has_completions()
     }
 
-    /// Whether completions wait here: in the queue, or beside it because it was full.
+    /// Whether completions wait: in the queue, or outside because it was full.
     pub fn has_completions(&self) -> bool {
         // SAFETY: these point into the ring's mapping.
         let queued = unsafe {
@@ -297,13 +296,13 @@ impl Ring {
         queued || self.has_overflowed()
     }
 
-    /// Whether completions wait beside the queue because it was full.
+    /// Whether completions wait outside the queue because it was full.
     pub fn has_overflowed(&self) -> bool {
         // SAFETY: points into the ring's mapping.
         unsafe { self.sq_flags.as_ref() }.load(Ordering::Acquire) & IORING_SQ_CQ_OVERFLOW != 0
     }
 
-    /// Whether the registered eventfd is signalled when there is something to do.
+    /// Turns signals of the registered eventfd on or off.
     pub fn notify(&self, on: bool) {
         // SAFETY: points into the ring's mapping; we alone write these flags.
         unsafe { self.cq_flags.as_ref() }.store(
@@ -312,16 +311,15 @@ impl Ring {
         );
     }
 
-    /// Submits what was pushed and works out what completed, without waiting: [`WORKED_OUT`] completions, or twice
-    /// as many.
+    /// Submits what was pushed and gets completions, [`AT_A_TIME`] or twice as many. Does not wait.
     pub fn enter(&mut self) -> io::Result<()> {
         self.call(0, IORING_ENTER_GETEVENTS, ptr::null(), 0)
     }
 
-    /// The same, but works out `n` completions if so many wait. Where fewer do it costs a timer that fires at once,
-    /// some microseconds.
+    /// The same, but gets `n` completions if as many are ready. If fewer are, this costs a timer that fires at
+    /// once: a few microseconds.
     pub fn enter_for(&mut self, n: u32) -> io::Result<()> {
-        if n <= WORKED_OUT {
+        if n <= AT_A_TIME {
             return self.enter();
         }
         let no_time = timespec(Duration::ZERO);
@@ -330,18 +328,18 @@ impl Ring {
         self.call(n, flags, (&raw const arg).cast(), size_of::<GetEventsArg>())
     }
 
-    /// Submits what was pushed; only what completes by that appears.
+    /// Submits what was pushed. Only what completes by that has a completion.
     pub fn submit(&mut self) -> io::Result<()> {
         self.call(0, 0, ptr::null(), 0)
     }
 
-    /// The same, and waits until a completion is there or `timeout` has passed.
+    /// The same, and waits until there is a completion or `timeout` has passed.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.wait_for(1, Duration::ZERO, timeout)
     }
 
-    /// The same, and waits until `n` completions are there, or `within` has passed and there is one, or `timeout`
-    /// has. A kernel that knows no such wait (before Linux 6.12) waits for one.
+    /// The same, and waits until there are `n` completions, or `within` has passed and there is one, or `timeout`
+    /// has passed. A kernel without this wait (before Linux 6.12) waits for one completion.
     pub fn wait_for(
         &mut self,
         n: u32,
@@ -388,7 +386,7 @@ impl Ring {
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
-            // The time passed, a signal came, or the completion queue must be emptied first: look again.
+            // The time has passed, a signal came, or the completion queue must be emptied first.
             Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
             _ => Err(error),
         }

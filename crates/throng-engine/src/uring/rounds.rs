@@ -19,27 +19,28 @@ use std::time::Duration;
 use throng_core::behaviour::Behaviour;
 use throng_core::time::Time;
 
-/// Enters of one ring before the others get their turn.
+/// Enters of one ring before the other rings have their turn.
 const ENTERS_A_VISIT: u32 = 8;
-/// The most completions that are worked out in one enter: half may be sent back from their buffers while others come.
+/// The maximum number of completions that one enter produces: half of the buffers may hold what is being sent
+/// back while others are filled.
 const MOST_EXPECTED: u32 = BUFFERS as u32 / 2;
-/// Turns passed on in one round, at most.
+/// The maximum number of turns in one round.
 const TURNS_A_ROUND: usize = 1024;
-/// Connections on which traffic is started, or farewell is said, in one round of the loop.
+/// The number of connections on which traffic is started, or farewell is said, in one round.
 const STARTS_A_ROUND: usize = 256;
 
 /// How a round of the loop ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Round {
-    /// Rings had something to do, and may again.
+    /// Rings had work, and may have more.
     Busy,
-    /// Nothing to do until a ring, a timer or an order says so.
+    /// There is nothing to do until a ring, a timer or an order says so.
     Idle,
     /// It is time to close.
     Close,
 }
 
-/// Runs `job` on io_uring until it is told to close.
+/// Runs `job` on io_uring until the order to close.
 pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> io::Result<()> {
     let mut worker = Worker::new(job, behaviour, waker, Rank::Lead)?;
     let outcome = worker.work();
@@ -64,7 +65,8 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Does what is due, and what the rings have: `expected` receives, as far as is known.
+    /// Does everything that is due, then visits the rings that have work. `expected` is the number of receives
+    /// to expect, as far as is known.
     pub(super) fn round(&mut self, expected: u32) -> io::Result<Round> {
         if self.table.take_orders() {
             return Ok(Round::Close);
@@ -101,7 +103,7 @@ impl<B: Behaviour> Worker<B> {
         self.open(now)?;
         self.accept(now)?;
         let waits = self.waits_by_itself();
-        // On several rings it is not known how many are on which.
+        // With several rings it is unknown how many of them are on each.
         let on_one = || self.rings.iter().filter(|ring| ring.has_work()).count() == 1;
         self.expected = if expected > 0 && on_one() {
             expected.min(MOST_EXPECTED)
@@ -119,7 +121,7 @@ impl<B: Behaviour> Worker<B> {
         Ok(round)
     }
 
-    /// Wakes those whose turn others passed on. One that passes at once is seen to in the next round.
+    /// Gives connections the turns that others passed on.
     pub(super) fn take_turns(&mut self, now: Time) {
         for _ in 0..TURNS_A_ROUND {
             let Some(index) = self.table.take_turn(now, &mut self.out) else {
@@ -136,8 +138,8 @@ impl<B: Behaviour> Worker<B> {
         if !self.may_accept() || self.listens.iter().all(|l| l.waiting) {
             return timeout;
         }
-        // Nobody will wake us for a connection: look ourselves.
-        let look = self.accept_look.since(now).max(if self.table.is_ahead() {
+        // No poll is armed for a new connection: check the queue in time.
+        let look = self.next_check.since(now).max(if self.table.is_ahead() {
             ACCEPT_REST
         } else {
             Duration::ZERO
@@ -153,11 +155,11 @@ impl<B: Behaviour> Worker<B> {
         others: &dyn Fn() -> bool,
     ) -> io::Result<()> {
         self.notify(true);
-        // The kernel marks work, then looks whether to notify; we do it the other way round.
+        // The kernel marks work, then checks whether to notify; here it is the other way round.
         fence(Ordering::SeqCst);
         if !self.has_work() && !others() {
             match timeout {
-                // No timer for no time.
+                // A wait for no time needs no timer.
                 Some(Duration::ZERO) => self.rings[0].enter()?,
                 _ => match self.bulk.gathers() {
                     true => self.rings[0].wait_for(GATHERED, GATHER_WITHIN, timeout)?,
@@ -173,8 +175,8 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
-    /// Deals with what a ring has, for a bounded number of enters. On return no completion and no buffer
-    /// of it is outstanding.
+    /// Deals with a ring's work, for a bounded number of enters. On return none of its completions and none of
+    /// its buffers is outstanding.
     pub(super) fn visit(&mut self, at: usize) -> io::Result<()> {
         let waits = self.waits_by_itself();
         let mut enters = 0;
@@ -188,7 +190,7 @@ impl<B: Behaviour> Worker<B> {
             let ring = &mut self.rings[at];
             let pending = ring.has_pending() && !(waits && ring.silent.is_empty());
             if ring.has_overflowed() {
-                // They come only with an enter that works completions out.
+                // Only an enter that gets events flushes them.
                 ring.enter()?;
             } else if enters >= ENTERS_A_VISIT {
                 if self.echoes == 0 {
@@ -200,7 +202,7 @@ impl<B: Behaviour> Worker<B> {
             } else if pending {
                 ring.enter()?;
             } else {
-                // Its pending entries go with the call that waits.
+                // Its pending entries are submitted by the call that waits.
                 return Ok(());
             }
             enters += 1;
@@ -227,7 +229,7 @@ impl<B: Behaviour> Worker<B> {
             Op::Bytes => self.bytes_sent(index, tag, cqe.res, now),
             Op::Silent => self.rings[at].silent.cut_short(tag.extra, cqe.res),
             Op::Spill => self.spilled(index, tag, cqe.res, now),
-            Op::Gone => self.gone(index, tag, cqe.res, now),
+            Op::Hangup => self.hung_up(index, tag, cqe.res, now),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sending: from the behaviour's memory, bytes that it wrote, bytes that were received.
+//! Sending, as the table in [`uring`](super) says.
 
 use super::op::{self, Op};
 use super::unsettled::{SILENT_MOST, Silent, Source};
@@ -9,10 +9,11 @@ use std::mem::take;
 use std::ops::Range;
 use throng_core::behaviour::{Behaviour, Reads};
 
-/// A peer that lets this much of its echo wait is not read from.
+/// A connection with more bytes than this in its spill is not read from.
 const PAUSE_ABOVE: usize = 256 * 1024;
 
 impl<B: Behaviour> Worker<B> {
+    /// Sends a part of the behaviour's memory.
     pub(super) fn send_memory(&mut self, index: u32, range: Range<u32>) {
         let bytes = &self.memory[range.start as usize..range.end as usize];
         let (address, len) = (bytes.as_ptr() as u64, bytes.len() as u32);
@@ -32,7 +33,7 @@ impl<B: Behaviour> Worker<B> {
         *self.marks(index) |= SENDING;
     }
 
-    /// Sends what a behaviour wrote, from where it wrote it if nothing is under way.
+    /// Sends what a behaviour wrote, from where it wrote it if no send is under way.
     pub(super) fn send_bytes(&mut self, index: u32, tell: bool) {
         let bytes = take(&mut self.out.bytes);
         if self.is_sending(index) {
@@ -67,8 +68,8 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Sends received bytes back: from their buffer if nothing is under way, else through the spill. Returns
-    /// whether their buffer is still needed.
+    /// Sends received bytes back: from their buffer if no send is under way, else through the spill. Returns
+    /// whether the buffer is still needed.
     pub(super) fn send_back(&mut self, index: u32, bid: u16, len: u32) -> bool {
         let (at, _) = self.place(index);
         let waits = self.is_sending(index);
@@ -90,7 +91,8 @@ impl<B: Behaviour> Worker<B> {
         false
     }
 
-    /// Sends `len` bytes of a connection on which no send is under way. There must be [room](SilentSends::has_room).
+    /// Sends `len` bytes silently on a connection that has no send under way. The list must have
+    /// [room](super::unsettled::SilentSends::has_room).
     pub(super) fn send_silently(
         &mut self,
         index: u32,
@@ -115,7 +117,7 @@ impl<B: Behaviour> Worker<B> {
         *self.marks(index) |= SUBMITTING;
     }
 
-    /// Adds bytes to what waits. A peer that lets much wait is not read from until that is gone.
+    /// Adds bytes to the spill.
     fn spill(&mut self, index: u32, bytes: &[u8], tell: bool) {
         let key = (index, self.table.conns[index as usize].generation);
         let waiting = self.spills.add(key, bytes, tell);
@@ -123,6 +125,7 @@ impl<B: Behaviour> Worker<B> {
         self.pause_above(index, waiting);
     }
 
+    /// Stops reading from a connection with more than [`PAUSE_ABOVE`] bytes in its spill.
     fn pause_above(&mut self, index: u32, waiting: usize) {
         let marks = *self.marks(index);
         let multishot = matches!(self.table.reads(), Reads::All);
@@ -134,6 +137,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
+    /// Sends the next bytes of the spill, or ends it. Nothing of it may be under way.
     pub(super) fn send_spill(&mut self, index: u32) {
         let (at, _) = self.place(index);
         let key = (index, self.table.conns[index as usize].generation);

@@ -1,4 +1,4 @@
-//! What becomes of sends: those with a completion, and silent ones.
+//! The ends of sends: of those with a completion, and of silent ones.
 
 use super::op::Tag;
 use super::unsettled::{Silent, Source};
@@ -9,19 +9,19 @@ use throng_core::behaviour::Behaviour;
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
-/// A send of at most this many bytes is one that is worth to be read together with others. (With long ones this
-/// would drive what was sent out of the cache before it is read: 128 KiB at a time, a third fewer bytes a second.)
+/// A send of at most this many bytes should be read together with others. (Longer ones would leave the cache before
+/// they are read: 128 KiB at a time, that cost a third of the throughput.)
 const SHORT: usize = 2048;
 
 impl<B: Behaviour> Worker<B> {
+    /// A waiting send of bytes that the behaviour wrote ended.
     pub(super) fn bytes_sent(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         let len = self.outgoing.bytes(tag.extra).len();
         self.outgoing.done(tag.extra);
         self.send_ended(index, tag, res, len as u16, now);
     }
 
-    /// A send ended of which the behaviour is to be told. It waits until all is sent, so only a reset can cut it
-    /// short; `len` is its length, modulo 65,536.
+    /// A waiting send ended. Only a reset can cut it short. `len` is its length modulo 65,536.
     pub(super) fn send_ended(&mut self, index: u32, tag: Tag, res: i32, len: u16, now: Time) {
         self.table.counters.bytes_sent.add(res.max(0) as u64);
         if !self.is_current(index, tag, State::Open) {
@@ -47,6 +47,7 @@ impl<B: Behaviour> Worker<B> {
         self.close_if_sent(index);
     }
 
+    /// A send of a spill ended.
     pub(super) fn spilled(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         let key = (index, tag.generation);
         self.table.counters.bytes_sent.add(res.max(0) as u64);
@@ -72,14 +73,15 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
+    /// Tells the behaviour that `n` bytes were sent.
     pub(super) fn tell_sent(&mut self, index: u32, n: usize, now: Time) {
         self.bulk.sent();
         self.table.sent(index, n, now, &mut self.out);
         self.apply(index, None);
-        self.sends_on |= n <= SHORT && *self.marks(index) & (SENDING | SUBMITTING) != 0;
+        self.more_follows |= n <= SHORT && *self.marks(index) & (SENDING | SUBMITTING) != 0;
     }
 
-    /// Settles the sends of ring `at`, if all are submitted.
+    /// Settles the silent sends of ring `at`, if all were submitted.
     pub(super) fn settle(&mut self, at: usize, now: Time) {
         let ring = &mut self.rings[at];
         if ring.silent.is_empty() || ring.has_pending() || ring.has_overflowed() {
@@ -129,7 +131,7 @@ impl<B: Behaviour> Worker<B> {
         self.settled = sends;
     }
 
-    /// Keeps what was not taken of a send.
+    /// Puts what the kernel did not take of a send into the spill.
     fn spill_rest(&mut self, send: &Silent, taken: usize) {
         let len = send.len as usize;
         let bytes = match send.source {
@@ -143,7 +145,7 @@ impl<B: Behaviour> Worker<B> {
         *self.marks(send.index) |= SPILLING;
     }
 
-    /// The bytes of a send are not needed any more.
+    /// Releases the memory of a send's bytes.
     fn release(&mut self, at: usize, source: Source) {
         match source {
             Source::Memory(_) => {}

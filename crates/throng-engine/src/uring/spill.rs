@@ -1,13 +1,13 @@
-//! Bytes that could not be sent at once, kept until the peer takes them. Only a connection whose peer is
-//! slower than we are has a spill, and only for as long.
+//! Spills: copies of bytes that could not be sent at once, kept until the peer takes them. Only a connection
+//! whose peer is slower than this side has a spill.
 
 use std::collections::HashMap;
 
-/// A connection and its generation: the spill of a closed connection stays until its last send has
-/// completed, whatever became of the place.
+/// A connection and its generation: the spill of a closed connection stays until its last send has completed,
+/// even if its place is in use again.
 pub(super) type Key = (u32, u16);
 
-/// Bytes in a row, and of how many the behaviour is to be told when they are sent: of some it may be the end.
+/// Bytes in order, and the number to report to the behaviour when they are sent.
 #[derive(Default)]
 struct Bytes {
     bytes: Vec<u8>,
@@ -17,9 +17,9 @@ struct Bytes {
 /// What one connection still has to send.
 #[derive(Default)]
 struct Spill {
-    /// Being sent; does not move until that completes.
+    /// Being sent. It does not move until the send completes.
     sending: Bytes,
-    /// Came in meanwhile, goes next.
+    /// Added meanwhile, sent next.
     next: Bytes,
 }
 
@@ -28,8 +28,8 @@ struct Spill {
 pub(super) struct Spills(HashMap<Key, Spill>);
 
 impl Spills {
-    /// Adds bytes to what goes next, to be told of when they are sent if `tell`. Returns how many bytes
-    /// now wait.
+    /// Adds bytes to those sent next. With `tell`, they are reported when they are sent. Returns the number of
+    /// bytes that now wait.
     pub fn add(&mut self, key: Key, bytes: &[u8], tell: bool) -> usize {
         let next = &mut self.0.entry(key).or_default().next;
         next.bytes.extend_from_slice(bytes);
@@ -37,15 +37,14 @@ impl Spills {
         next.bytes.len()
     }
 
-    /// Puts bytes before what goes next: the rest of a send, of which the behaviour is to be told with `to_tell`
-    /// bytes.
+    /// Puts bytes before those sent next: the rest of a send. `to_tell` bytes are reported when they are sent.
     pub fn add_first(&mut self, key: Key, bytes: &[u8], to_tell: usize) {
         let next = &mut self.0.entry(key).or_default().next;
         next.bytes.splice(0..0, bytes.iter().copied());
         next.to_tell += to_tell;
     }
 
-    /// What to send next, address and length, once nothing is being sent; `None` ends the spill.
+    /// The address and length of what to send next; `None` ends the spill. Nothing may be under way.
     pub fn next(&mut self, key: Key) -> Option<(u64, u32)> {
         let spill = self.0.get_mut(&key)?;
         if spill.next.bytes.is_empty() {
@@ -57,14 +56,14 @@ impl Spills {
         Some((bytes.as_ptr() as u64, bytes.len() as u32))
     }
 
-    /// How many bytes are being sent, and of how many of them the behaviour is to be told.
+    /// The number of bytes being sent, and the number to report when they are sent.
     pub fn sending(&self, key: Key) -> (usize, usize) {
         self.0.get(&key).map_or((0, 0), |spill| {
             (spill.sending.bytes.len(), spill.sending.to_tell)
         })
     }
 
-    /// The connection is gone and nothing of its spill is being sent.
+    /// Removes the spill of a connection that has ended. Nothing of it may be under way.
     pub fn forget(&mut self, key: Key) {
         self.0.remove(&key);
     }

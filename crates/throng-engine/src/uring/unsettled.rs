@@ -1,14 +1,14 @@
-//! Sends of which the kernel says nothing when all goes well.
+//! Silent sends: those without a completion when they succeed.
 //!
-//! A short send nearly always ends while it is submitted, so its completion says nothing new, and costs the
-//! kernel and us as much as one that does: of an echo's four completions two would be such. These sends never
-//! wait (MSG_DONTWAIT), and complete only if they fail or end short (IOSQE_CQE_SKIP_SUCCESS). Once all entries of
-//! a ring are submitted, those without a completion are sent: then they are settled.
+//! A short send nearly always ends while it is submitted. Its completion says nothing new, and costs as much as any
+//! other: two of the four completions of an echo would be of this kind. Silent sends never wait (MSG_DONTWAIT), and
+//! complete only if they fail or end short (IOSQE_CQE_SKIP_SUCCESS). Once all entries of a ring are submitted, the
+//! silent sends without a completion have succeeded. They are then *settled*.
 
-/// The longest send that a behaviour is told of and that is silent: what a send buffer that is empty takes for
-/// sure. The rest of one that ends short is copied.
+/// The maximum length of a silent send whose end is reported to the behaviour: an empty send buffer always takes
+/// this much. The rest of a send that ends short is copied.
 pub(super) const SILENT_MOST: usize = 4096;
-/// The most unsettled sends of a ring: as many as a tag's extra bits can name.
+/// The maximum number of unsettled sends of a ring: as many as a tag's extra bits can distinguish.
 const MOST: usize = 1 << 16;
 
 /// Where the bytes of a send are.
@@ -22,20 +22,20 @@ pub(super) enum Source {
     Received(u16),
 }
 
-/// A send that is not settled.
+/// An unsettled send.
 #[derive(Debug)]
 pub(super) struct Silent {
     pub index: u32,
     pub generation: u16,
-    /// Whether the behaviour is to be told.
+    /// Whether its end is reported to the behaviour.
     pub tell: bool,
     pub source: Source,
     pub len: u32,
-    /// How many bytes were taken, or the error's negative number; all of them, unless a completion says otherwise.
+    /// The number of bytes that the kernel took, or a negative errno. All bytes unless a completion says otherwise.
     pub res: i32,
 }
 
-/// The sends of one ring that are not settled.
+/// The unsettled sends of one ring.
 #[derive(Default)]
 pub(super) struct SilentSends(Vec<Silent>);
 
@@ -59,17 +59,17 @@ impl SilentSends {
         std::mem::take(&mut self.0)
     }
 
-    /// Whether one more can be told from the others.
+    /// Whether another send can be added.
     pub fn has_room(&self) -> bool {
         self.0.len() < MOST
     }
 
-    /// Whether a send of connection `index` is among them of which its behaviour is to be told.
+    /// Whether a send of connection `index` is among them whose end is reported to the behaviour.
     pub fn is_to_tell(&self, index: u32) -> bool {
         self.0.iter().any(|send| send.index == index && send.tell)
     }
 
-    /// A completion says that the send at `position` failed, or how much of it was taken.
+    /// A completion says that the send at `position` failed, or how many bytes the kernel took.
     pub fn cut_short(&mut self, position: u16, res: i32) {
         if let Some(send) = self.0.get_mut(usize::from(position)) {
             send.res = res;

@@ -1,4 +1,4 @@
-//! The worker: its state, and what is asked of it everywhere.
+//! The worker's state, and what all parts of the engine use.
 //!
 //! Connection `index` has slot `index % slots` of ring `index / slots` (a power of two). Rings are set up as
 //! connections need them.
@@ -18,83 +18,83 @@ use std::sync::Arc;
 use throng_core::behaviour::{Behaviour, Outbox, Reads};
 use throng_core::time::Time;
 
-/// Submission slots of a ring: 16 KiB. What exceeds them waits in memory, so this is only the batch.
+/// Submission slots of a ring: 16 KiB. More entries wait in memory, so this is only the size of a batch.
 const SQ_ENTRIES: u32 = 256;
-/// Completion slots of a ring: 16 KiB. The kernel keeps what exceeds them.
+/// Completion slots of a ring: 16 KiB. The kernel keeps further completions in its memory.
 const CQ_ENTRIES: u32 = 1024;
-/// Receive buffers of a worker: 128 of 16 KiB, 2 MiB, about what a core's second cache holds.
+/// Receive buffers of a worker: 128 of 16 KiB are 2 MiB, about the size of a core's L2 cache.
 pub(super) const BUFFERS: u16 = 128;
 const BUFFER_BYTES: u32 = 16 * 1024;
-/// What a receive that discards takes at once, at most.
+/// The maximum number of bytes that one receive discards.
 const DISCARD_BYTES: u32 = 1024 * 1024;
 
-/// A multishot receive is armed.
+/// A receive is armed, or a watch that ends as a receive does.
 pub(super) const RECEIVING: u8 = 1;
-/// A send that may take long is under way.
+/// A waiting send is under way.
 pub(super) const SENDING: u8 = 2;
-/// A send that ends while it is submitted is not settled.
+/// A silent send is not settled.
 pub(super) const SUBMITTING: u8 = 4;
-/// There is a spill.
+/// The connection has a spill.
 pub(super) const SPILLING: u8 = 8;
-/// Not reading, because the peer does not.
+/// Not reading, because the peer does not read.
 pub(super) const PAUSED: u8 = 16;
 /// Close when all is sent.
 pub(super) const CLOSE_WHEN_SENT: u8 = 32;
-/// Closed by us: its receive is cancelled, and the end of that closes it.
+/// Closed by this side: its receive is cancelled, and the connection ends when the receive does.
 pub(super) const SHUT: u8 = 64;
 
-/// Whether a worker has its thread for itself.
+/// A worker's part in its thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rank {
-    /// Its first ring is the one that the thread waits on.
+    /// The thread waits on this worker's first ring.
     Lead,
-    /// Another one's first ring is; this one's rings signal the waker.
+    /// The thread waits on another worker's first ring. The rings of this one signal the waker.
     Second,
 }
 
-/// Accepting from one listener.
+/// The accepts of one listener.
 #[derive(Default)]
 pub(super) struct Listen {
-    /// We are told when a connection comes.
+    /// A poll is armed that completes when a connection waits.
     pub waiting: bool,
-    /// Accepts under way that take what is there.
+    /// The number of accepts under way.
     pub trying: u32,
 }
 
 pub(super) struct Worker<B: Behaviour> {
     pub table: Table<B>,
     pub rings: Vec<Ring>,
-    /// Slots of a ring's table: two to the power of this.
+    /// The number of slots in a ring's file table is two to the power of this.
     pub slot_bits: u32,
     pub pool: BufferPool,
     pub memory: Arc<[u8]>,
     pub outgoing: Outgoing,
-    /// What a behaviour asks for, until [`Worker::apply`] has done it; empty between events. It stays here, as
-    /// handing it over would be a copy of 80 bytes for each event.
+    /// What a behaviour asks for, until it is done; empty between events. It stays here because passing it by
+    /// value would copy 80 bytes for each event.
     pub out: Outbox,
     pub spills: Spills,
-    /// Sends from receive buffers that are not settled, on the ring being visited.
+    /// The number of unsettled sends from receive buffers, on the ring being visited.
     pub echoes: u32,
-    /// What sends were settled last; kept for its memory.
+    /// The list of the sends that were settled last, kept for its memory.
     pub settled: Vec<Silent>,
-    /// Sends settled since this was last read.
+    /// The number of sends settled since this was last read.
     pub settled_sends: u32,
-    /// Completions that are to be expected, at most, on the ring being visited.
+    /// The maximum number of completions to expect on the ring being visited.
     pub expected: u32,
-    /// Something was sent, and something else of the same connection follows it.
-    pub sends_on: bool,
-    /// What has come since the last sleep.
+    /// Whether something was sent that another send of the same connection follows.
+    pub more_follows: bool,
+    /// What was received since the last sleep.
     pub bulk: Bulk,
     /// Client: when connections were last opened.
     pub last_open: Time,
-    /// Server: what is under way on each listener.
+    /// Server: the accepts of each listener.
     pub listens: Vec<Listen>,
-    /// Server: this kernel's accept knows no "don't wait".
+    /// Server: this kernel's accept lacks IORING_ACCEPT_DONTWAIT.
     pub plain_accepts: bool,
-    /// Server: when to look at the accept queues again.
-    pub accept_look: Time,
+    /// Server: when to check the accept queues again.
+    pub next_check: Time,
     pub waker: Arc<EventFd>,
-    /// Timers that fired in this round; kept for its memory.
+    /// Timers that fired in this round, kept for its memory.
     pub fired: Vec<Fired>,
     pub rank: Rank,
 }
@@ -128,10 +128,10 @@ impl<B: Behaviour> Worker<B> {
             settled: Vec::new(),
             settled_sends: 0,
             expected: 0,
-            sends_on: false,
+            more_follows: false,
             bulk: Bulk::default(),
             last_open: Time::START,
-            accept_look: Time::START,
+            next_check: Time::START,
             waker,
             fired: Vec::new(),
             rank,
@@ -140,13 +140,13 @@ impl<B: Behaviour> Worker<B> {
         Ok(worker)
     }
 
-    /// Whether the only ring is the one that is waited on, so that its pending entries may go with the
-    /// call that waits. (Not with silent sends among them, which would not end it.)
+    /// Whether the thread waits on the worker's only ring, so that pending entries can be submitted by the call
+    /// that waits. (Not silent sends, whose end would not end the wait.)
     pub(super) fn waits_by_itself(&self) -> bool {
         self.rank == Rank::Lead && self.rings.len() == 1
     }
 
-    /// Sets up another ring with its table.
+    /// Sets up another ring with its file table.
     pub(super) fn add_ring(&mut self) -> io::Result<()> {
         let mut ring = Ring::new(SQ_ENTRIES, CQ_ENTRIES)?;
         let left = self
@@ -165,7 +165,7 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
-    /// Sets up rings up to the one of connection `index`.
+    /// Sets up rings as far as the one of connection `index`.
     pub(super) fn reach(&mut self, index: u32) -> io::Result<()> {
         while self.rings.len() <= (index >> self.slot_bits) as usize {
             self.add_ring()?;
@@ -173,12 +173,12 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
-    /// Slots of a ring's table.
+    /// The number of slots in a ring's file table.
     fn slots(&self) -> u32 {
         1 << self.slot_bits
     }
 
-    /// Ring and slot of connection `index`.
+    /// The ring and the slot of connection `index`.
     pub(super) fn place(&self, index: u32) -> (usize, u32) {
         (
             (index >> self.slot_bits) as usize,
@@ -203,7 +203,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    /// Whether rings signal the waker when there is something to do.
+    /// Turns on or off that rings signal the waker when they have work.
     pub(super) fn notify(&self, on: bool) {
         for ring in self.signalling() {
             ring.notify(on);
@@ -214,7 +214,7 @@ impl<B: Behaviour> Worker<B> {
         self.signalling().iter().any(Ring::has_work)
     }
 
-    /// Whether `tag` is of the connection that is in its place now, and that is in `state`.
+    /// Whether `tag` belongs to the connection that has the place now, and that connection is in `state`.
     pub(super) fn is_current(&self, index: u32, tag: Tag, state: State) -> bool {
         self.table
             .conns
@@ -226,7 +226,7 @@ impl<B: Behaviour> Worker<B> {
         &mut self.table.conns[index as usize].marks
     }
 
-    /// Whether what is to be sent next on a connection has to wait for what is being sent.
+    /// Whether the connection's next send has to wait for an earlier one.
     pub(super) fn is_sending(&self, index: u32) -> bool {
         self.table.conns[index as usize].marks & (SENDING | SUBMITTING | SPILLING) != 0
     }

@@ -1,13 +1,11 @@
 //! What workers do when they are told to.
 
 use crate::peer;
-use crate::rig::{A_WHILE, Connect, Serve, wait_until};
+use crate::rig::{Connect, Serve, wait_until};
 use crate::script::{Event, load, script};
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Echo, Outbox, Pacing, Send, Sink, Traffic};
 use throng_core::engine::Engine;
 use throng_core::stats::Closed;
@@ -33,8 +31,7 @@ fn a_client_told_to_stop_opening_holds_what_it_has(engine: Engine) {
     setup.rate = Rate::per_second(400.0);
     let client = setup.with(|| Echo);
     client.wait("some are up", |t| t.established >= 50);
-    client.give(Order::StopOpening);
-    thread::sleep(Duration::from_millis(50));
+    client.give_and_wait(Order::StopOpening);
     let stopped = client.tally().attempted;
     client.stays("as many", |t| t.attempted == stopped);
     assert!(stopped < 10_000);
@@ -66,8 +63,7 @@ fn a_server_told_to_stop_opening_accepts_no_more(engine: Engine) {
     for peer in &mut inside {
         peer::round_trip(peer, b"in");
     }
-    server.give(Order::StopOpening);
-    thread::sleep(Duration::from_millis(50));
+    server.give_and_wait(Order::StopOpening);
     let mut outside: Vec<_> = (0..20).map(|_| peer::connect(server.address())).collect();
     for peer in &mut outside {
         peer.write_all(b"?").expect("the kernel takes it");
@@ -148,21 +144,31 @@ fn traffic_that_stops_ends_with_a_whole_message(engine: Engine) {
         .with(|| load(Pacing::Flood, Traffic::On, b"", &message, 16));
     let mut peers = peer::accept(&listener, 5);
     client.wait("a flood", |t| t.messages_sent >= 50);
-    client.give(Order::StopTraffic);
-    // Each peer reads until nothing has come for a while.
-    let mut received = 0;
-    for peer in &mut peers {
-        peer.set_read_timeout(Some(A_WHILE)).expect("a timeout");
-        let mut got = Vec::new();
-        let end = std::io::Read::read_to_end(peer, &mut got);
-        assert!(end.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
-        assert!(got.len() % message.len() == 0, "a message is cut off");
-        assert!(got.chunks(message.len()).all(|m| m == message));
-        received += got.len() as u64;
+    client.give_and_wait(Order::StopTraffic);
+    let mut got = vec![Vec::new(); 5];
+    for peer in &peers {
+        peer.set_nonblocking(true).expect("O_NONBLOCK");
     }
-    client.stays("up and silent", |t| {
-        t.open() == 5 && t.bytes_sent == received
+    wait_until(
+        "every peer has whole messages, and all that was sent",
+        || {
+            for (peer, got) in peers.iter_mut().zip(&mut got) {
+                let end = peer.read_to_end(got);
+                assert!(end.is_err_and(|e| e.kind() == ErrorKind::WouldBlock));
+            }
+            let received: usize = got.iter().map(Vec::len).sum();
+            received as u64 == client.tally().bytes_sent
+                && got.iter().all(|got| got.len() % message.len() == 0)
+        },
+        || format!("{:?}", client.tally()),
+    );
+    let received: usize = got.iter().map(Vec::len).sum();
+    client.stays("open and silent", |t| {
+        t.open() == 5 && t.bytes_sent == received as u64
     });
+    for got in &got {
+        assert!(got.chunks(message.len()).all(|m| m == message));
+    }
     client.close();
 }
 

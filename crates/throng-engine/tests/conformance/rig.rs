@@ -1,6 +1,6 @@
 //! One side of connections under test: its workers, its orders, its counters.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock};
 use std::thread::{self, JoinHandle};
@@ -34,16 +34,24 @@ pub fn crowd() -> MutexGuard<'static, ()> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Why io_uring can't be used here, if so. Asked in a thread that ends: the kernel takes the ring that
-/// the probe sets up apart later, and interrupts system calls of the thread that had it.
-pub fn uring_unusable() -> Option<&'static str> {
+/// Whether io_uring can be used here. Where it cannot, the test fails in CI, and elsewhere the first one says
+/// so on stderr, past the capture of the test's output.
+pub fn has_uring() -> bool {
     static UNUSABLE: OnceLock<Option<String>> = OnceLock::new();
-    UNUSABLE
-        .get_or_init(|| {
-            let probing = thread::spawn(|| throng_engine::probe().unusable);
-            probing.join().expect("a probe")
-        })
-        .as_deref()
+    let unusable = UNUSABLE.get_or_init(|| {
+        // In a thread that ends: the kernel closes the probe's ring later, and then interrupts system calls of
+        // the thread that had it.
+        let probing = thread::spawn(|| throng_engine::probe().unusable);
+        let unusable = probing.join().expect("a probe");
+        if let Some(why) = &unusable {
+            let warning = format!("\nWARNING: the io_uring engine is NOT TESTED: {why}\n\n");
+            io::stderr().write_all(warning.as_bytes()).expect("stderr");
+        }
+        unusable
+    });
+    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    assert!(unusable.is_none() || !ci, "no io_uring in CI: {unusable:?}");
+    unusable.is_none()
 }
 
 fn raise_file_limit() {
@@ -106,6 +114,17 @@ impl Side {
 
     pub fn give(&self, order: Order) {
         self.control.give(order);
+    }
+
+    /// Gives `order`, and waits until every worker has taken it.
+    pub fn give_and_wait(&self, order: Order) {
+        self.give(order);
+        let collection = self.control.collect();
+        wait_until(
+            "every worker has taken the order",
+            || self.outlets.iter().all(|o| o.collected() >= collection),
+            || format!("{order:?}"),
+        );
     }
 
     /// Waits until the counters say that `holds`.
