@@ -27,7 +27,7 @@
 //! `abi.rs`, `mapping.rs`, `buffers.rs`, `op.rs` and `ring.rs` are the interface to the kernel; `outgoing.rs`,
 //! `spill.rs` and `unsettled.rs` keep what is being sent; `worker.rs` has a worker's state. `arming.rs`,
 //! `closing.rs`, `sending.rs` and `asked.rs` do what behaviours ask for; `received.rs`, `settling.rs` and
-//! `opening.rs` deal with completions. `rounds.rs` is the loop, `ending.rs` its end, and `pair.rs` runs two
+//! `opening.rs` deal with completions, `resets.rs` with resets that have none. `rounds.rs` is the loop, `ending.rs` its end, and `pair.rs` runs two
 //! workers in one thread.
 
 mod abi;
@@ -44,6 +44,7 @@ mod outgoing;
 mod pair;
 mod probe;
 mod received;
+mod resets;
 mod ring;
 mod rounds;
 mod sending;

@@ -43,6 +43,8 @@ pub(super) enum Op {
     Bytes,
     /// The peer of a connection that is not read from closed or reset it.
     Hangup,
+    /// A send of no bytes failed. Success is silent.
+    Probe,
     /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
@@ -87,6 +89,7 @@ impl Tag {
             8 => Op::Spill,
             9 => Op::Bytes,
             10 => Op::Hangup,
+            11 => Op::Probe,
             _ => Op::Quiet,
         };
         Tag {
@@ -265,6 +268,11 @@ pub(super) fn send_silently(address: u64, len: u32, more: bool, tag: Tag) -> Sqe
     }
 }
 
+/// Sends no bytes. Ends while it is submitted, and has a completion only if the peer has reset the connection.
+pub(super) fn probe(tag: Tag) -> Sqe {
+    send_silently(0, 0, false, tag)
+}
+
 /// Cancels the operation that was submitted with `tag`.
 pub(super) fn cancel(tag: Tag) -> Sqe {
     Sqe {
@@ -354,6 +362,7 @@ mod tests {
             Op::Spill,
             Op::Bytes,
             Op::Hangup,
+            Op::Probe,
             Op::Quiet,
         ] {
             let tag = Tag::new(op, 0xff_fffe, 0xfffe, 0x8001);

@@ -1,6 +1,9 @@
 //! Completions of receives and hang-up watches.
 
-use super::abi::{Cqe, IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE};
+use super::abi::{
+    Cqe, IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE,
+    IORING_CQE_F_SOCK_NONEMPTY,
+};
 use super::op::Tag;
 use super::worker::{CLOSE_WHEN_SENT, PAUSED, RECEIVING, SHUT, SPILLING, SUBMITTING, Worker};
 use crate::socket::close_cause;
@@ -17,6 +20,7 @@ impl<B: Behaviour> Worker<B> {
         if current && cqe.flags & IORING_CQE_F_MORE == 0 {
             *self.marks(index) &= !RECEIVING;
         }
+        let before = if current { *self.marks(index) } else { 0 };
         let mut keep = false;
         if current
             && *self.marks(index) & SHUT == 0
@@ -43,7 +47,14 @@ impl<B: Behaviour> Worker<B> {
             self.rings[at].give_back(&self.pool, bid);
         }
         // The connection may have ended by what its behaviour asked for.
-        if !self.is_current(index, tag, State::Open) || cqe.flags & IORING_CQE_F_MORE != 0 {
+        if !self.is_current(index, tag, State::Open) {
+            return;
+        }
+        if cqe.flags & IORING_CQE_F_MORE != 0 {
+            // If there is more to receive, another completion follows.
+            if cqe.flags & IORING_CQE_F_SOCK_NONEMPTY == 0 {
+                self.check_for_reset(index, before);
+            }
             return;
         }
         let marks = *self.marks(index);

@@ -229,6 +229,7 @@ impl<B: Behaviour> Worker<B> {
             Op::Bytes => self.bytes_sent(index, tag, cqe.res, now),
             Op::Silent => self.rings[at].silent.cut_short(tag.extra, cqe.res),
             Op::Spill => self.spilled(index, tag, cqe.res, now),
+            Op::Probe => self.probe_failed(index, tag, cqe.res, now),
             Op::Hangup => self.hung_up(index, tag, cqe.res, now),
         }
     }

@@ -10,13 +10,16 @@ use std::thread;
 use std::time::Duration;
 use throng_core::behaviour::{At, Behaviour, Echo, Load, Outbox, Pacing, Send, Sink, Traffic};
 use throng_core::engine::Engine;
-use throng_core::stats::{Closed, Tally};
+use throng_core::stats::{Closed, FailCause, Tally};
 use throng_engine::{Closing, Order, Reach, SocketOptions};
 
 on_each_engine![
     a_peer_that_closes_is_counted_as_closed_by_peer,
     a_peer_that_resets_is_counted_as_reset,
     a_peer_that_resets_while_it_is_sent_to_is_counted_as_reset,
+    a_peer_that_sends_and_resets_at_once_is_counted_as_reset,
+    a_peer_that_sends_and_closes_at_once_is_counted_as_closed_by_peer,
+    a_peer_that_had_left_before_it_was_accepted_is_counted,
     a_peer_that_leaves_its_echo_unread_is_counted_as_reset,
     a_sink_closes_when_its_peer_half_closes,
     short_messages_end_when_their_peer_half_closes,
@@ -106,6 +109,81 @@ fn a_peer_that_resets_while_it_is_sent_to_is_counted_as_reset(engine: Engine) {
         all_end(&side, 20, Closed::ResetByPeer);
         side.close();
     }
+}
+
+/// How a peer leaves right behind its data, and as what that is counted.
+const LEAVES: [(fn(TcpStream), Closed); 2] =
+    [(peer::reset, Closed::ResetByPeer), (drop, Closed::ByPeer)];
+
+/// Receives and answers nothing.
+fn mute() -> impl Behaviour<Conn = ()> + std::marker::Send + 'static {
+    script([], |(): &mut (), _, _, _| {})
+}
+
+/// Every peer sends and leaves in the way of `leaves`, once all are up, and while they open.
+fn send_and_leave<B>(
+    engine: Engine,
+    behaviour: impl Fn() -> B + Copy,
+    (leave, why): (fn(TcpStream), Closed),
+) where
+    B: Behaviour + std::marker::Send + 'static,
+    B::Conn: std::marker::Send,
+{
+    const PEERS: usize = 200;
+    for (client, all_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (side, peers) = with_peers(engine, client, PEERS, behaviour);
+        if all_first {
+            side.wait("all are up", |t| up(t) == PEERS as u64);
+        }
+        for mut peer in peers {
+            peer.write_all(&[b'x'; 100]).expect("sent");
+            leave(peer);
+        }
+        let ended = |t: &Tally| t.closed_in_all() + t.failed_in_all() == PEERS as u64;
+        let tally = side.wait("all connections end", ended);
+        // A reset that arrives before the attempt is seen to succeed fails the attempt.
+        let failed = tally.failed(FailCause::Reset);
+        assert!(failed == 0 || client && !all_first && why == Closed::ResetByPeer);
+        assert_eq!(tally.closed(why) + failed, PEERS as u64, "{tally:?}");
+        assert_eq!(tally.bytes_received, tally.closed(why) * 100);
+        side.close();
+    }
+}
+
+fn a_peer_that_sends_and_resets_at_once_is_counted_as_reset(engine: Engine) {
+    send_and_leave(engine, || Sink, LEAVES[0]);
+    send_and_leave(engine, mute, LEAVES[0]);
+    send_and_leave(engine, || Echo, LEAVES[0]);
+}
+
+fn a_peer_that_sends_and_closes_at_once_is_counted_as_closed_by_peer(engine: Engine) {
+    send_and_leave(engine, || Sink, LEAVES[1]);
+    send_and_leave(engine, mute, LEAVES[1]);
+}
+
+fn a_peer_that_had_left_before_it_was_accepted_is_counted(engine: Engine) {
+    fn one<B>(engine: Engine, behaviour: fn() -> B, (leave, why): (fn(TcpStream), Closed))
+    where
+        B: Behaviour + std::marker::Send + 'static,
+        B::Conn: std::marker::Send,
+    {
+        let setup = Serve::on(engine);
+        let address = setup.listeners[0].local_addr().expect("bound");
+        for _ in 0..100 {
+            let mut peer = peer::connect(address);
+            peer.write_all(&[b'x'; 100]).expect("sent");
+            leave(peer);
+        }
+        let side = setup.with(behaviour);
+        all_end(&side, 100, why);
+        assert_eq!(side.tally().bytes_received, 100 * 100);
+        side.close();
+    }
+    for leaves in LEAVES {
+        one(engine, || Sink, leaves);
+        one(engine, mute, leaves);
+    }
+    one(engine, || Echo, LEAVES[0]);
 }
 
 fn a_peer_that_leaves_its_echo_unread_is_counted_as_reset(engine: Engine) {

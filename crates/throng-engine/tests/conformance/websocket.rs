@@ -22,6 +22,7 @@ on_each_engine![
     a_violation_is_closed_with_its_code_and_counted,
     who_sends_much_after_a_violation_still_learns_why_it_is_closed,
     who_speaks_no_websocket_is_answered_in_http,
+    a_peer_that_leaves_in_its_handshake_is_noticed,
 ];
 
 /// Small enough that sends wait for the peer.
@@ -29,6 +30,29 @@ const NARROW: usize = 32 * 1024;
 
 fn serve(engine: Engine, mode: WsMode) -> Side {
     Serve::on(engine).with(|| WsServer::new(mode, 4 << 20, true))
+}
+
+/// Peers that send the whole request or a part of it, and then reset or close, all at once.
+fn a_peer_that_leaves_in_its_handshake_is_noticed(engine: Engine) {
+    const PEERS: u64 = 100;
+    let mut request = Vec::new();
+    opening().request(0, &mut request);
+    let leaves: [fn(TcpStream); 2] = [peer::reset, drop];
+    for mode in [WsMode::Echo, WsMode::Sink] {
+        for sent in [request.len(), 20] {
+            for leave in leaves {
+                let side = serve(engine, mode);
+                for _ in 0..PEERS {
+                    let mut peer = peer::connect(side.address());
+                    peer.write_all(&request[..sent]).expect("sent");
+                    leave(peer);
+                }
+                let tally = side.wait("all end", |t| t.closed_in_all() == PEERS);
+                assert_eq!(tally.accepted, PEERS, "{tally:?}");
+                side.close();
+            }
+        }
+    }
 }
 
 /// What a client saw: a message or a control frame.

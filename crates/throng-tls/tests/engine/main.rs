@@ -5,12 +5,17 @@
 mod rig;
 
 use rig::{Connect, Serve};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use socket2::SockRef;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::{Echo, Load, Nothing, Pacing, Raw, Sink, Task, Traffic};
 use throng_core::engine::Engine;
 use throng_core::payload::{Framing, Messages, Script};
 use throng_core::protocol::tls::TlsFailure;
-use throng_core::stats::{Closed, Tally};
+use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::units::{Bandwidth, Rate};
 use throng_engine::Order;
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls, Version, Versions};
@@ -238,5 +243,74 @@ fn a_plain_peer_on_either_side_is_found_out() {
         let loads = Connect::to(engine, &[secure.address()], 5);
         let _loads = loads.with(|| load(b"GET / HTTP/1.1\r\n\r\n", Pacing::Flood));
         secure.wait("all fail", |t| t.tls.failed(TlsFailure::NotTls) == 5);
+    });
+}
+
+/// A whole ClientHello, in its record.
+fn client_hello() -> Vec<u8> {
+    let config = ClientConfig::builder()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let mut hello = Vec::new();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// Closes with a reset.
+fn reset(stream: TcpStream) {
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+}
+
+#[test]
+fn a_client_that_leaves_in_its_handshake_is_noticed() {
+    const PEERS: u64 = 50;
+    let hello = client_hello();
+    let leaves: [fn(TcpStream); 2] = [reset, drop];
+    on_each(|engine| {
+        for (sent, leave) in [hello.len(), 50]
+            .into_iter()
+            .flat_map(|sent| leaves.map(|leave| (sent, leave)))
+        {
+            let tls = server();
+            let side = Serve::on(engine).with(|| Tls::server(Echo, &tls));
+            for _ in 0..PEERS {
+                let mut peer = TcpStream::connect(side.address()).unwrap();
+                peer.write_all(&hello[..sent]).unwrap();
+                leave(peer);
+            }
+            let tally = side.wait("all end", |t| t.closed_in_all() == PEERS);
+            assert_eq!(tally.tls.failed(TlsFailure::Closed), PEERS, "{tally:?}");
+            side.close();
+        }
+    });
+}
+
+#[test]
+fn a_server_that_leaves_in_its_handshake_is_noticed() {
+    const PEERS: u32 = 50;
+    let leaves: [fn(TcpStream); 2] = [reset, drop];
+    on_each(|engine| {
+        for leave in leaves {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = client(&server(), Version::Tls13);
+            let side = Connect::to(engine, &[address], PEERS).with(|| Tls::client(Sink, &client));
+            for _ in 0..PEERS {
+                let (mut peer, _) = listener.accept().unwrap();
+                // The beginning of a record of 100 bytes.
+                peer.write_all(&[22, 3, 3, 0, 100, 2]).unwrap();
+                leave(peer);
+            }
+            let ended = |t: &Tally| t.closed_in_all() + t.failed_in_all() == u64::from(PEERS);
+            let tally = side.wait("all end", ended);
+            // A reset that arrives before the attempt is seen to succeed fails the attempt.
+            let failed = tally.tls.failed(TlsFailure::Closed) + tally.failed(FailCause::Reset);
+            assert_eq!(failed, u64::from(PEERS), "{tally:?}");
+            side.close();
+        }
     });
 }
