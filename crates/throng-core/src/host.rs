@@ -45,8 +45,9 @@ pub struct Host {
     pub uring: Uring,
     /// Sockets that listen here.
     pub listeners: Vec<Listener>,
-    /// What is in use towards targets that were asked about.
-    pub towards: Vec<Towards>,
+    /// What is in use to the targets that were asked about.
+    #[serde(alias = "towards")]
+    pub targets: Vec<TargetUse>,
     /// What could not be read, and why.
     pub unread: Vec<Unread>,
 }
@@ -257,10 +258,10 @@ pub struct Process {
     pub uring: bool,
 }
 
-/// What is in use towards a target.
+/// What is in use to a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Towards {
+pub struct TargetUse {
     /// The target.
     pub target: SocketAddr,
     /// Connections to it that are up or on their way, from any address here.
@@ -300,7 +301,7 @@ impl Default for Host {
             tasks: Tasks::default(),
             uring: Uring::default(),
             listeners: Vec::new(),
-            towards: Vec::new(),
+            targets: Vec::new(),
             unread: Vec::new(),
         }
     }
@@ -311,7 +312,7 @@ impl Host {
     pub fn has_address(&self, ip: IpAddr) -> bool {
         ip.is_loopback()
             || self.addresses.contains(&ip)
-            || self.towards.iter().any(|t| t.target.ip() == ip && t.local)
+            || self.targets.iter().any(|t| t.target.ip() == ip && t.local)
     }
 
     /// Why `what` (a path or the name of a limit) is not known, in words.
@@ -329,7 +330,7 @@ impl Host {
 
 impl Ports {
     /// Ports in the range that are neither reserved nor bound by somebody: what one source address has
-    /// towards one target. Linux's default where the range could not be read.
+    /// to one target. Linux's default where the range could not be read.
     pub fn usable(&self) -> u32 {
         let (low, high) = self.range.unwrap_or(DEFAULT_PORT_RANGE);
         let size = |low: u16, high: u16| (u32::from(high) + 1).saturating_sub(low.into());

@@ -2,17 +2,17 @@
 
 use throng_core::host::Accept;
 
-use crate::reading::{Reading, number};
+use crate::reader::{Reader, number};
 
 /// Reads them, of this network namespace.
-pub(crate) fn read(reading: &mut Reading) -> Accept {
+pub(crate) fn read(reader: &mut Reader) -> Accept {
     Accept {
-        somaxconn: reading.number("/proc/sys/net/core/somaxconn"),
-        syn_backlog: reading.number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
-        syncookies: reading.number("/proc/sys/net/ipv4/tcp_syncookies"),
-        abort_on_overflow: reading
+        somaxconn: reader.number("/proc/sys/net/core/somaxconn"),
+        syn_backlog: reader.number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
+        syncookies: reader.number("/proc/sys/net/ipv4/tcp_syncookies"),
+        abort_on_overflow: reader
             .number::<u8>("/proc/sys/net/ipv4/tcp_abort_on_overflow")
             .map(|set| set != 0),
-        netdev_backlog: reading.machine_wide("/proc/sys/net/core/netdev_max_backlog", number),
+        netdev_backlog: reader.machine_wide("/proc/sys/net/core/netdev_max_backlog", number),
     }
 }

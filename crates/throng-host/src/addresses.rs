@@ -87,7 +87,7 @@ mod tests {
             shell("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
         }
         let host = survey(&all(&["[::1]:80".parse().unwrap()]));
-        assert!(!host.ipv6 && !host.towards[0].local);
+        assert!(!host.ipv6 && !host.targets[0].local);
         assert_eq!(host.addresses, expected);
     }
 }

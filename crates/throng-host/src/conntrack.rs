@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use throng_core::host::Conntrack;
 
 use crate::proc_text;
-use crate::reading::{Reading, in_words};
+use crate::reader::{Reader, in_words};
 
 /// Entries of this network namespace.
 const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
@@ -27,13 +27,13 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Reads its limits; `None` where it is not loaded. With `over`, finds out whether connections over that
 /// loopback address are tracked; `elsewhere` says that others are meant too.
 pub(crate) fn read(
-    reading: &mut Reading,
+    reader: &mut Reader,
     over: Option<IpAddr>,
     elsewhere: bool,
 ) -> Option<Conntrack> {
-    let before: u64 = reading.number(COUNT)?;
-    let max = reading.number("/proc/sys/net/netfilter/nf_conntrack_max")?;
-    let buckets = reading.number("/proc/sys/net/netfilter/nf_conntrack_buckets");
+    let before: u64 = reader.number(COUNT)?;
+    let max = reader.number("/proc/sys/net/netfilter/nf_conntrack_max")?;
+    let buckets = reader.number("/proc/sys/net/netfilter/nf_conntrack_buckets");
     let active = over.and_then(|over| {
         let count = before;
         let why = match tracks(over) {
@@ -47,14 +47,14 @@ pub(crate) fn read(
             Err(_) if count >= max => return Some(true),
             Err(e) => format!("no connection over loopback: {}", in_words(&e)),
         };
-        reading.note("whether conntrack tracks connections here", why);
+        reader.note("whether conntrack tracks connections here", why);
         None
     });
     Some(Conntrack {
         active,
         max,
         // With the entries that this look at it left.
-        count: reading.number(COUNT).unwrap_or(before),
+        count: reader.number(COUNT).unwrap_or(before),
         buckets,
     })
 }

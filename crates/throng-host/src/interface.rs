@@ -15,7 +15,7 @@ pub struct Interface {
 
 /// The interface that connections to `target` come from; `None` if no route leads there. Nothing is
 /// sent: connecting a UDP socket only has the kernel choose a source address.
-pub fn towards(target: SocketAddr) -> Option<Interface> {
+pub fn for_target(target: SocketAddr) -> Option<Interface> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn loopback_leads_to_loopback() {
         for target in ["127.0.0.1:80", "127.5.6.7:80"] {
-            let lo = towards(target.parse().unwrap()).unwrap();
+            let lo = for_target(target.parse().unwrap()).unwrap();
             assert_eq!(lo.name, "lo");
             assert!(
                 lo.addresses.contains(&"127.0.0.1".parse().unwrap()),

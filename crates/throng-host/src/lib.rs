@@ -33,15 +33,15 @@ pub mod netstat;
 mod ports;
 mod proc_text;
 mod processes;
-mod reading;
+mod reader;
 pub mod services;
 mod slab;
 mod sock_diag;
 pub mod sockets;
 pub mod survey;
+mod targets;
 mod tasks;
 mod tcp;
-mod towards;
 pub mod tuning;
 pub mod usage;
 

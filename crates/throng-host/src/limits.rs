@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use throng_core::host::Files;
 
 use crate::processes::open_files;
-use crate::reading::{Reading, numbers};
+use crate::reader::{Reader, numbers};
 
 /// This process's RLIMIT_NOFILE, in descriptors. `u64::MAX` is "unlimited".
 ///
@@ -62,19 +62,17 @@ pub fn raise_soft_to_hard() -> io::Result<FileLimits> {
 /// `open` counts the files of this process, `file_nr` those of the machine: sockets that exist only as
 /// io_uring direct descriptors are in the second only. The kernel counts it per core, so it may be some
 /// hundreds off.
-pub(crate) fn read(reading: &mut Reading) -> Files {
-    let limits = reading.kept("RLIMIT_NOFILE", FileLimits::read());
+pub(crate) fn read(reader: &mut Reader) -> Files {
+    let limits = reader.kept("RLIMIT_NOFILE", FileLimits::read());
     let limits = limits.unwrap_or(LINUX_DEFAULT);
     let open = open_files(Path::new("/proc/self"));
     // Beyond file-max, processes without CAP_SYS_ADMIN get ENFILE.
-    let (file_nr, file_max) = reading
-        .parsed("/proc/sys/fs/file-nr", parse_file_nr)
-        .unzip();
+    let (file_nr, file_max) = reader.parsed("/proc/sys/fs/file-nr", parse_file_nr).unzip();
     Files {
         soft: limits.soft,
         hard: limits.hard,
-        open: reading.kept("/proc/self/fd", open).unwrap_or(0),
-        nr_open: reading.number("/proc/sys/fs/nr_open"),
+        open: reader.kept("/proc/self/fd", open).unwrap_or(0),
+        nr_open: reader.number("/proc/sys/fs/nr_open"),
         file_max,
         file_nr,
     }
@@ -125,7 +123,7 @@ mod tests {
     #[test]
     fn open_files_are_counted_for_us_and_for_the_machine() {
         raise_soft_to_hard().unwrap();
-        let files = || read(&mut Reading::default());
+        let files = || read(&mut Reader::default());
         assert!(crate::seen_in_a_quiet_moment(|| {
             let before = files();
             let _files: Vec<_> = (0..500)

@@ -11,7 +11,7 @@ use throng_core::host::Listener;
 use crate::addresses::is_local;
 use crate::listen::{destination, socket_id};
 use crate::processes;
-use crate::reading::Reading;
+use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
 /// A listener, and its socket's inode, by which its processes are found.
@@ -60,7 +60,7 @@ impl Listening {
 
 /// Looks up the processes of those listeners that `wanted` says.
 pub(crate) fn find_processes(
-    reading: &mut Reading,
+    reader: &mut Reader,
     all: &mut [Listening],
     wanted: impl Fn(&Listening) -> bool,
     except: Option<u32>,
@@ -72,7 +72,7 @@ pub(crate) fn find_processes(
         match found.remove(&listening.inode) {
             Some(processes) => listening.listener.processes = processes,
             None if except.is_some() => {}
-            None => reading.note(
+            None => reader.note(
                 format!(
                     "the processes that listen on {}",
                     listening.listener.address

@@ -14,7 +14,7 @@ use throng_core::host::{CgroupMemory, Memory};
 
 use crate::cgroup::{Cgroup, MemoryBound, own_cgroups};
 use crate::proc_text;
-use crate::reading::Reading;
+use crate::reader::Reader;
 use crate::slab;
 
 /// The machine's memory, from `/proc/meminfo`. In a container too it is the whole machine's,
@@ -136,9 +136,9 @@ impl MemoryBounds {
 }
 
 /// Reads what there is and what bounds it.
-pub(crate) fn read(reading: &mut Reading) -> Memory {
-    let machine = reading.kept("/proc/meminfo", MemInfo::read());
-    reading.text("/proc/self/cgroup");
+pub(crate) fn read(reader: &mut Reader) -> Memory {
+    let machine = reader.kept("/proc/meminfo", MemInfo::read());
+    reader.text("/proc/self/cgroup");
     let bounds = MemoryBounds::locate();
     let (total, available) = match machine {
         Some(machine) => (machine.total_bytes, machine.available_bytes),
@@ -160,7 +160,7 @@ pub(crate) fn read(reading: &mut Reading) -> Memory {
         available,
         cgroup,
         page,
-        objects: slab::read(reading, page),
+        objects: slab::read(reader, page),
     }
 }
 

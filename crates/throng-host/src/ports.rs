@@ -10,7 +10,7 @@ use netlink_packet_sock_diag::inet::StateFlags;
 use throng_core::host::{DEFAULT_PORT_RANGE, Ports};
 
 use crate::listen::socket_id;
-use crate::reading::Reading;
+use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
 /// Sockets that are bound and neither listen nor are connected (TCP_BOUND_INACTIVE, Linux 6.8). Older
@@ -18,12 +18,12 @@ use crate::sock_diag::SockDiag;
 const BOUND_INACTIVE: StateFlags = StateFlags::from_bits_retain(1 << 13);
 
 /// Reads the ports of this network namespace. `listened_on` are those with listeners.
-pub(crate) fn read(reading: &mut Reading, listened_on: impl Iterator<Item = u16>) -> Ports {
+pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) -> Ports {
     let mut bound: BTreeSet<u16> = listened_on.collect();
     let others = add_bound(&mut bound);
-    reading.kept("sockets that are bound (NETLINK_SOCK_DIAG)", others);
-    let range = reading.parsed("/proc/sys/net/ipv4/ip_local_port_range", parse_range);
-    let reserved = reading
+    reader.kept("sockets that are bound (NETLINK_SOCK_DIAG)", others);
+    let range = reader.parsed("/proc/sys/net/ipv4/ip_local_port_range", parse_range);
+    let reserved = reader
         .parsed("/proc/sys/net/ipv4/ip_local_reserved_ports", parse_list)
         .unwrap_or_default();
     let (low, high) = range.unwrap_or(DEFAULT_PORT_RANGE);
@@ -33,7 +33,7 @@ pub(crate) fn read(reading: &mut Reading, listened_on: impl Iterator<Item = u16>
         range,
         bound: bound.into_iter().filter(is_usable).count() as u32,
         reserved,
-        tw_reuse: reading.number("/proc/sys/net/ipv4/tcp_tw_reuse"),
+        tw_reuse: reader.number("/proc/sys/net/ipv4/tcp_tw_reuse"),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_connection_gets_a_port_of_the_range() {
-        let ports = read(&mut Reading::default(), std::iter::empty());
+        let ports = read(&mut Reader::default(), std::iter::empty());
         let (low, high) = ports.range.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(error.kind(), std::io::ErrorKind::AddrNotAvailable);
         assert_eq!(held.len() as u32, host.ports.usable());
         let host = survey(&all(&["127.0.0.1:3500".parse().unwrap()]));
-        assert_eq!(host.towards[0].in_use, held.len() as u64);
+        assert_eq!(host.targets[0].in_use, held.len() as u64);
         let queued = |l: &&throng_core::host::Listener| l.address.port() == 3500;
         let listener = host.listeners.iter().find(queued).unwrap();
         assert_eq!(listener.queued as usize, held.len());

@@ -6,15 +6,15 @@ use std::path::Path;
 
 use throng_core::host::SocketObjects;
 
-use crate::reading::Reading;
+use crate::reader::Reader;
 
 /// Where SLUB shows each cache, also those that it merged with another one of the same size: those
 /// are missing in `/proc/slabinfo`.
 const SYSFS: &str = "/sys/kernel/slab";
 
 /// Reads `/proc/slabinfo` and what is not in it from `/sys/kernel/slab`. `page` in bytes.
-pub(crate) fn read(reading: &mut Reading, page: u64) -> Option<SocketObjects> {
-    let info = reading.text("/proc/slabinfo")?;
+pub(crate) fn read(reader: &mut Reader, page: u64) -> Option<SocketObjects> {
+    let info = reader.text("/proc/slabinfo")?;
     let info = parse(&info, page);
     let bytes = |name: &str| {
         info.get(name)
@@ -23,7 +23,7 @@ pub(crate) fn read(reading: &mut Reading, page: u64) -> Option<SocketObjects> {
     };
     let objects = objects(bytes);
     if objects.is_none() {
-        reading.note("/proc/slabinfo", "has no line for TCP's sockets");
+        reader.note("/proc/slabinfo", "has no line for TCP's sockets");
     }
     objects
 }

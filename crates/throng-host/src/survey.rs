@@ -7,14 +7,14 @@ use throng_core::host::{Host, Uring, VERSION};
 use crate::addresses::{self, is_local};
 use crate::kernel::Kernel;
 use crate::listeners::{self, Listening};
-use crate::reading::Reading;
-use crate::{accept, conntrack, limits, memory, ports, tasks, tcp, towards};
+use crate::reader::Reader;
+use crate::{accept, conntrack, limits, memory, ports, targets, tasks, tcp};
 
 /// What to read beyond the limits themselves. Nothing, by default: then a survey takes some milliseconds,
 /// and opens no connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Count the connections to each of these ([`Host::towards`]). Goes through all connections of this
+    /// Count the connections to each of these ([`Host::targets`]). Goes through all connections of this
     /// network namespace, without keeping any.
     pub targets: Vec<SocketAddr>,
     /// Whose the listeners are ([`throng_core::host::Listener::processes`]).
@@ -42,8 +42,8 @@ pub enum Processes {
 /// left as the default, for whoever has an io_uring to try.
 #[must_use]
 pub fn survey(wanted: &Wanted) -> Host {
-    let mut reading = Reading::default();
-    let r = &mut reading;
+    let mut reader = Reader::default();
+    let r = &mut reader;
     let kernel = r.kept("uname", Kernel::read());
     let listeners = listeners(r, wanted);
     let ports = ports::read(r, listeners.iter().map(|l| l.listener.address.port()));
@@ -66,13 +66,13 @@ pub fn survey(wanted: &Wanted) -> Host {
         tasks: tasks::read(r),
         uring: Uring::default(),
         listeners,
-        towards: towards::read(r, &wanted.targets),
-        unread: reading.into_unread(),
+        targets: targets::read(r, &wanted.targets),
+        unread: reader.into_unread(),
     }
 }
 
-fn listeners(reading: &mut Reading, wanted: &Wanted) -> Vec<Listening> {
-    let mut all = reading
+fn listeners(reader: &mut Reader, wanted: &Wanted) -> Vec<Listening> {
+    let mut all = reader
         .kept("listeners (NETLINK_SOCK_DIAG)", listeners::read())
         .unwrap_or_default();
     let meant = |listening: &Listening| match wanted.processes {
@@ -81,11 +81,11 @@ fn listeners(reading: &mut Reading, wanted: &Wanted) -> Vec<Listening> {
         Processes::All => true,
     };
     let except = wanted.skip_self.then(std::process::id);
-    listeners::find_processes(reading, &mut all, meant, except);
+    listeners::find_processes(reader, &mut all, meant, except);
     all
 }
 
-fn tracking(reading: &mut Reading, wanted: &Wanted) -> Option<throng_core::host::Conntrack> {
+fn tracking(reader: &mut Reader, wanted: &Wanted) -> Option<throng_core::host::Conntrack> {
     let targets = &wanted.targets;
     let ipv6 = !targets.is_empty() && targets.iter().all(|t| t.ip().to_canonical().is_ipv6());
     let loopback = if ipv6 {
@@ -94,7 +94,7 @@ fn tracking(reading: &mut Reading, wanted: &Wanted) -> Option<throng_core::host:
         IpAddr::from(Ipv4Addr::LOCALHOST)
     };
     let elsewhere = targets.is_empty() || !targets.iter().all(|t| is_local(*t));
-    conntrack::read(reading, wanted.tracking.then_some(loopback), elsewhere)
+    conntrack::read(reader, wanted.tracking.then_some(loopback), elsewhere)
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
                     .contains("root")
             );
         }
-        assert!(host.towards[0].local && host.ports.range.is_some());
+        assert!(host.targets[0].local && host.ports.range.is_some());
         assert!(host.tcp.rmem.is_some() && host.files.open > 0);
         // Only root gets at what Linux shows in the machine's first namespace alone.
         assert!(why(&host, "tcp_mem").is_some_and(|w| w.contains("namespace")));

@@ -3,16 +3,16 @@
 use throng_core::host::Tasks;
 
 use crate::cgroup::own_cgroups;
-use crate::reading::Reading;
+use crate::reader::Reader;
 
 /// Reads the bounds and takes the least: of the machine, its PID namespace, and our cgroups.
-pub(crate) fn read(reading: &mut Reading) -> Tasks {
-    let sysctl = |reading: &mut Reading, name: &str| {
-        let max: Option<u64> = reading.number(format!("/proc/sys/kernel/{name}"));
+pub(crate) fn read(reader: &mut Reader) -> Tasks {
+    let sysctl = |reader: &mut Reader, name: &str| {
+        let max: Option<u64> = reader.number(format!("/proc/sys/kernel/{name}"));
         max.map(|max| (max, format!("kernel.{name}")))
     };
-    let threads = sysctl(reading, "threads-max");
-    let pids = sysctl(reading, "pid_max");
+    let threads = sysctl(reader, "threads-max");
+    let pids = sysctl(reader, "pid_max");
     let cgroups = own_cgroups("pids").into_iter().filter_map(|cgroup| {
         // The root has no such file; elsewhere it holds `max` if there is no limit.
         let max = cgroup.number("pids.max")?;

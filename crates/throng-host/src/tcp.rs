@@ -2,24 +2,24 @@
 
 use throng_core::host::Tcp;
 
-use crate::reading::{Reading, number, numbers};
+use crate::reader::{Reader, number, numbers};
 use crate::sockets::SockStat;
 
 /// Reads them, of this network namespace, except for what the machine shares.
-pub(crate) fn read(reading: &mut Reading) -> Tcp {
-    let sockets = reading.kept("/proc/self/net/sockstat", SockStat::read());
+pub(crate) fn read(reader: &mut Reader) -> Tcp {
+    let sockets = reader.kept("/proc/self/net/sockstat", SockStat::read());
     Tcp {
-        mem_pages: reading.machine_wide("/proc/sys/net/ipv4/tcp_mem", numbers),
+        mem_pages: reader.machine_wide("/proc/sys/net/ipv4/tcp_mem", numbers),
         mem_used_pages: sockets.map(|s| s.tcp_mem_pages),
-        rmem: reading.parsed("/proc/sys/net/ipv4/tcp_rmem", numbers),
-        wmem: reading.parsed("/proc/sys/net/ipv4/tcp_wmem", numbers),
-        max_orphans: reading.machine_wide("/proc/sys/net/ipv4/tcp_max_orphans", number),
+        rmem: reader.parsed("/proc/sys/net/ipv4/tcp_rmem", numbers),
+        wmem: reader.parsed("/proc/sys/net/ipv4/tcp_wmem", numbers),
+        max_orphans: reader.machine_wide("/proc/sys/net/ipv4/tcp_max_orphans", number),
         orphans: sockets.map(|s| s.tcp_orphan),
-        max_time_wait: reading.number("/proc/sys/net/ipv4/tcp_max_tw_buckets"),
+        max_time_wait: reader.number("/proc/sys/net/ipv4/tcp_max_tw_buckets"),
         time_wait: sockets.map(|s| s.tcp_tw),
-        fin_timeout_s: reading.number("/proc/sys/net/ipv4/tcp_fin_timeout"),
+        fin_timeout_s: reader.number("/proc/sys/net/ipv4/tcp_fin_timeout"),
         // Negative in a namespace that uses the machine's table (Linux 6.1 and later).
-        established_buckets: reading
+        established_buckets: reader
             .number("/proc/sys/net/ipv4/tcp_ehash_entries")
             .map(i64::unsigned_abs),
         in_use: sockets.map(|s| s.tcp_inuse + s.tcp6_inuse),

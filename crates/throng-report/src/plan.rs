@@ -66,12 +66,12 @@ pub fn write_text(
 fn answer(c: &Capacity, subject: &str) -> String {
     let to = what_for(c);
     let binds = match c.bound_by {
-        Some(kind) => format!("; {} first", binds(kind)),
+        Some(kind) => format!("; limited first by {}", limiting(kind)),
         None => String::new(),
     };
     let holds = match c.allows {
         Some(n) => format!("{subject} can hold {}{to}{binds}", things(n, "connection")),
-        None => format!("nothing that can be read bounds the connections of {subject}{to}"),
+        None => format!("nothing that can be read limits the connections of {subject}{to}"),
     };
     let text = match (c.fits, c.question.asked_here()) {
         (Some(fits), Some(asked)) => format!(
@@ -117,16 +117,17 @@ fn what_for(c: &Capacity) -> String {
     }
 }
 
-fn binds(kind: LimitKind) -> String {
-    let verb = match kind {
-        LimitKind::FourTuples
-        | LimitKind::ProxyPorts
-        | LimitKind::OpenFiles
+/// A limit within a sentence.
+fn limiting(kind: LimitKind) -> String {
+    match kind {
+        LimitKind::FourTuples => "four-tuples (source ports)".into(),
+        LimitKind::ProxyPorts
         | LimitKind::SystemFiles
-        | LimitKind::TargetFiles => "bind",
-        _ => "binds",
-    };
-    format!("{} {verb}", kind.words())
+        | LimitKind::CgroupMemory
+        | LimitKind::TargetFiles
+        | LimitKind::TargetConnections => format!("the {}", kind.words()),
+        _ => kind.words().into(),
+    }
 }
 
 fn others(c: &Capacity) -> String {
@@ -217,7 +218,7 @@ impl<W: Write> Page<'_, W> {
         let short = self.asked.is_some_and(|asked| limit.is_short_of(asked));
         let (number, style) = match (limit.allows, &limit.unread) {
             (_, Some(_)) => ("?".into(), ODD),
-            (None, _) => ("no bound".into(), PLAIN),
+            (None, _) => ("no limit".into(), PLAIN),
             (Some(n), _) if short => (count(n), BAD),
             (Some(n), _) => (count(n), PLAIN),
         };
@@ -296,7 +297,7 @@ impl<W: Write> Page<'_, W> {
     fn clients(&mut self, c: &Clients) -> io::Result<()> {
         self.title("Clients")?;
         let mut text = format!(
-            "{} at {} each are {}.",
+            "{} at {} each need {}.",
             things(c.connections, "connection"),
             count(c.each),
             things(c.hosts, "client host")
@@ -306,11 +307,11 @@ impl<W: Write> Page<'_, W> {
         }
         text += &match c.default_ports_do {
             true => format!(
-                " Each needs {} local ports towards a target, which Linux's default range has.",
+                " Each needs {} local ports to a target, which Linux's default range has.",
                 count(c.ports)
             ),
             false => format!(
-                " Each needs {} local ports towards a target: more than Linux's default range has (28,232), so widen it there.",
+                " Each needs {} local ports to a target: more than Linux's default range has (28,232), so widen it there.",
                 count(c.ports)
             ),
         };
@@ -319,7 +320,7 @@ impl<W: Write> Page<'_, W> {
         self.command(&c.command)?;
         self.prose(
             2,
-            "Or as containers on this machine, from an image that runs throng (each has an address of its own):",
+            "Or as containers on this machine, from an image that runs throng (each has its own address):",
         )?;
         self.command(&c.docker)
     }
@@ -346,12 +347,12 @@ impl<W: Write> Page<'_, W> {
             ))?;
         }
         self.item(&format!(
-            "Each proxy has two ends of each connection: {} files and {} of kernel memory.",
+            "Each proxy has two sockets per connection: {} files and {} of kernel memory.",
             count(p.files_per_proxy),
             bytes(p.memory_per_proxy)
         ))?;
         self.item(
-            "A transparent proxy connects from the client's own address and port and does not have this limit. It needs CAP_NET_ADMIN and IP_TRANSPARENT (nginx: proxy_bind $remote_addr transparent; haproxy: source 0.0.0.0 usesrc clientip), the backends must send their answers through it, and it must take them in:",
+            "A transparent proxy connects from the client's own address and port and does not have this limit. It needs CAP_NET_ADMIN and IP_TRANSPARENT (nginx: proxy_bind $remote_addr transparent; haproxy: source 0.0.0.0 usesrc clientip), the backends must send their answers through it, and it must accept them:",
         )?;
         for command in &p.transparent {
             self.command(command)?;
@@ -361,7 +362,7 @@ impl<W: Write> Page<'_, W> {
 
     /// What the numbers rest on.
     fn basis(&mut self, c: &Capacity) -> io::Result<()> {
-        self.title("Reckoned with")?;
+        self.title("Assumptions")?;
         let mut engine = format!(
             "engine {}, {}, Linux {}",
             c.engine.name(),
@@ -373,7 +374,7 @@ impl<W: Write> Page<'_, W> {
         }
         self.prose(2, &engine)?;
         let mut memory = format!(
-            "a connection: {} bytes in the kernel ({}), {} in throng",
+            "per connection: {} bytes in the kernel ({}), {} in throng",
             count(c.bytes.kernel),
             c.bytes.source,
             count(c.bytes.user)
@@ -390,7 +391,7 @@ impl<W: Write> Page<'_, W> {
         if c.bytes.buffers > 0 {
             memory += &format!(", {} in socket buffers", count(c.bytes.buffers));
         }
-        memory += &format!("; {} for all together", bytes(c.bytes.fixed));
+        memory += &format!("; besides, {} in all", bytes(c.bytes.fixed));
         self.prose(2, &memory)
     }
 }

@@ -43,16 +43,16 @@ fn queue(case: &Case) -> Limit {
     let room = u64::from(length.saturating_add(1).saturating_sub(queued));
     let mut value = format!("{} may wait to be accepted", count(length.into()));
     if queued > 0 {
-        value += &format!(", {} do now", count(queued.into()));
+        value += &format!(", {} wait now", count(queued.into()));
     }
     if let Some(rate) = case.question.connect_rate {
         value += &format!(
-            "; at {}/s that is a pause of {}",
+            "; at {}/s that covers a pause of {}",
             count(rate.get() as u64),
             seconds(room as f64 / rate.get())
         );
     } else {
-        value += &format!("; {}/s through pauses of 100 ms", count(room * 10));
+        value += &format!("; that covers pauses of 100 ms at {}/s", count(room * 10));
     }
     let to = 65_535;
     let mut lifts = Vec::new();
@@ -107,7 +107,7 @@ fn syn_backlog(case: &Case) -> Limit {
             ..Limit::free(
                 KIND,
                 format!(
-                    "{} handshakes at once, {}/s over a round trip of 100 ms; beyond that SYN cookies, which keep nothing but lose options",
+                    "{} handshakes at once, {}/s over a round trip of 100 ms; beyond that SYN cookies, which take no room but lose TCP options",
                     count(somaxconn.into()),
                     per_s(somaxconn)
                 ),

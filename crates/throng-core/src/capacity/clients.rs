@@ -15,7 +15,7 @@ pub struct Clients {
     pub hosts: u64,
     /// Connections that the last of them holds.
     pub last: u64,
-    /// Local ports that each needs towards one target, from one address.
+    /// Local ports that each needs to one target, from one address.
     pub ports: u64,
     /// Whether those are within Linux's default range.
     pub default_ports_do: bool,

@@ -31,7 +31,7 @@ fn own(case: &Case) -> u64 {
         (_, false) => u64::from(case.question.listeners),
         (_, true) => 0,
     };
-    // Towards a listener of this machine each worker asks by netlink how full the accept queue is.
+    // If the target listens on this machine, each worker asks by netlink how full the accept queue is.
     let targets = &case.question.targets;
     let probes = match targets.iter().any(|t| case.host.has_address(t.ip())) {
         true => workers,
@@ -50,7 +50,7 @@ fn open_files(case: &Case) -> Limit {
     let own = own(case);
     let spare = files.hard.saturating_sub(own);
     let source = format!(
-        "RLIMIT_NOFILE: soft {}, hard {} (throng raises the soft one by itself)",
+        "RLIMIT_NOFILE: soft {}, hard {} (throng raises the soft limit itself)",
         limit(files.soft),
         limit(files.hard)
     );
@@ -62,7 +62,7 @@ fn open_files(case: &Case) -> Limit {
             // Each worker fills rings of its own, and all hold equally many connections.
             let rings_each = spare / (case.ends_own * workers);
             let value = format!(
-                "the hard limit on open files is {}; io_uring's tables of {} sockets are bound by it one by one, and {} of them can be open",
+                "the hard limit on open files is {}; it bounds each of io_uring's tables ({} sockets) by itself, and {} tables can be open",
                 limit(files.hard),
                 count(slots),
                 count(spare)
@@ -77,11 +77,11 @@ fn open_files(case: &Case) -> Limit {
         files_per_end => {
             let value = match case.proxy {
                 true => format!(
-                    "the hard limit on open files is {}, and a proxy has two for each connection",
+                    "the hard limit on open files is {}, and a proxy needs two per connection",
                     limit(files.hard)
                 ),
                 false => format!(
-                    "the hard limit on open files is {}, the epoll engine needs one for each end of a connection, and throng {} itself",
+                    "the hard limit on open files is {}; the epoll engine needs one per end of a connection, and throng itself {}",
                     limit(files.hard),
                     count(own)
                 ),
@@ -90,7 +90,9 @@ fn open_files(case: &Case) -> Limit {
             let needed = goal.saturating_mul(each).saturating_add(own);
             let mut lifts = Vec::new();
             if case.host.uring.unusable.is_none() && !case.proxy {
-                lifts.push(Lift::by("the engine that it does not bind").command("--engine uring"));
+                lifts.push(
+                    Lift::by("use the engine that it does not limit").command("--engine uring"),
+                );
             }
             lifts.extend(raise(case.host, needed));
             Limit::held(KIND, spare / each, value, source).lifted(lifts)
@@ -135,7 +137,7 @@ fn system_files(case: &Case) -> Limit {
     let source = "fs.file-max, fs.file-nr";
     // systemd sets it to the greatest number there is.
     if max >= i64::MAX as u64 {
-        return Limit::free(KIND, "fs.file-max is the greatest number there is", source);
+        return Limit::free(KIND, "fs.file-max is at its maximum", source);
     }
     let needed = case
         .goal(max.saturating_mul(2) / case.ends_here)
@@ -146,7 +148,7 @@ fn system_files(case: &Case) -> Limit {
         KIND,
         max.saturating_sub(open) / case.ends_here,
         format!(
-            "{} files for all processes, {} are open; sockets in io_uring's tables count (root is exempt)",
+            "{} files for all processes, {} open; sockets in io_uring's tables count (root is exempt)",
             count(max),
             count(open)
         ),

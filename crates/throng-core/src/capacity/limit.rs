@@ -14,7 +14,7 @@ pub enum LimitKind {
     SourceAddress,
     /// Local ports × source addresses × targets.
     FourTuples,
-    /// The ports of reverse proxies towards their backends.
+    /// The ports of reverse proxies to their backends.
     ProxyPorts,
     /// RLIMIT_NOFILE of throng's own process.
     OpenFiles,
@@ -30,7 +30,7 @@ pub enum LimitKind {
     Conntrack,
     /// The file limit of the target's own process, if that is here.
     TargetFiles,
-    /// A limit of the target's own, at which it closes what comes beyond. Only a run can find it.
+    /// A limit of the target's own, beyond which it closes connections. Only a run can find it.
     TargetConnections,
     /// Connections that wait to be accepted.
     AcceptQueue,

@@ -232,7 +232,7 @@ fn words(case: &Case, each: &Bytes, available: u64) -> String {
         None => String::new(),
     };
     text += &format!(
-        "{} are available, {} of them are kept in reserve; a connection takes {} bytes here",
+        "{} available, less a reserve of {}; a connection takes {} bytes here",
         bytes(available),
         bytes(reserve(case.host)),
         count(each.each)
@@ -324,7 +324,7 @@ fn tcp_mem(case: &Case, each: &Bytes) -> Limit {
     if each.buffers == 0 {
         return Limit::free(
             KIND,
-            format!("{words}; idle connections have none (--message-size reckons with traffic)"),
+            format!("{words}; idle connections have none (--message-size counts traffic)"),
             source,
         );
     }

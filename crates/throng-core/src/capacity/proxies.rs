@@ -1,5 +1,5 @@
-//! The layer behind reverse proxies. A proxy is a client of its backends: its ports towards each of them
-//! run out like anybody's.
+//! The layer behind reverse proxies. A proxy is a client of its backends: its ports to each of them
+//! run out like any client's.
 
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind, counted};
@@ -77,19 +77,19 @@ pub(super) fn limit(case: &Case, bytes: &Bytes) -> Option<Limit> {
     let mut lifts = Vec::new();
     if p.per_proxy > 0 {
         lifts.push(Lift::by(format!(
-            "more proxies: each allows {} more, {} in all do",
+            "more proxies: each allows {} more, {} in all are enough",
             count(p.per_proxy),
             count(goal.div_ceil(p.per_proxy))
         )));
         let each = p.proxies * p.addresses_each * p.ports;
         lifts.push(Lift::by(format!(
-            "more backend ports or addresses: each allows {} more, {} in all do",
+            "more backend ports or addresses: each allows {} more, {} in all are enough",
             count(each),
             count(goal.div_ceil(each))
         )));
         let each = p.proxies * p.ports * p.backends;
         lifts.push(Lift::by(format!(
-            "more addresses on each proxy to connect from (nginx: proxy_bind, haproxy: source): {} do",
+            "more addresses on each proxy to connect from (nginx: proxy_bind, haproxy: source): {} are enough",
             count(goal.div_ceil(each))
         )));
     }
@@ -115,7 +115,7 @@ pub(super) fn limit(case: &Case, bytes: &Bytes) -> Option<Limit> {
                 counted(p.backends, "backend", "backends"),
                 counted(p.proxies, "proxy", "proxies"),
             ),
-            "net.ipv4.ip_local_port_range, each proxy's taken to be this machine's",
+            "net.ipv4.ip_local_port_range, each proxy's assumed to be this machine's",
         )
         .lifted(lifts),
     )

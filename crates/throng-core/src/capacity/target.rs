@@ -25,7 +25,7 @@ fn conntrack(case: &Case) -> Limit {
         };
     };
     let source = "net.netfilter.nf_conntrack_max, nf_conntrack_count";
-    let value = format!("{} entries, {} are in use", count(c.max), count(c.count));
+    let value = format!("{} entries, {} in use", count(c.max), count(c.count));
     if c.active == Some(false) {
         return Limit::free(
             KIND,
@@ -49,11 +49,11 @@ fn conntrack(case: &Case) -> Limit {
         )
     };
     let limit = Limit::held(KIND, allows, value, source).lifted([
-        Lift::by("more entries, and a table with a bucket for four of them").command(format!(
+        Lift::by("more entries, and one bucket per four of them").command(format!(
             "sudo sysctl -w net.netfilter.nf_conntrack_max={max} net.netfilter.nf_conntrack_buckets={}",
             (max / 4).max(c.buckets.unwrap_or(0))
         )),
-        Lift::by("leave these connections untracked (NOTRACK; stateful rules and NAT then don't see them)")
+        Lift::by("leave these connections untracked (NOTRACK; stateful rules and NAT then ignore them)")
             .command(format!(
                 "sudo nft add table inet throng && {} && {}",
                 chain("output", &format!("tcp dport {port} notrack")),
@@ -64,7 +64,7 @@ fn conntrack(case: &Case) -> Limit {
         Some(_) => limit,
         None => Limit {
             value: format!(
-                "{} (if it is active here, which only root can tell)",
+                "{} (if it is active here, which only root can find out)",
                 limit.value
             ),
             ..limit.unsure()
@@ -125,7 +125,7 @@ fn target_files(case: &Case) -> Option<Limit> {
         .iter()
         .map(|p| {
             format!(
-                "the server {} (pid {}) may have {} files and has {} open",
+                "the server {} (pid {}) may open {} files and has {} open",
                 p.name,
                 p.pid,
                 match p.file_limit {
@@ -163,10 +163,10 @@ fn target_files(case: &Case) -> Option<Limit> {
             format!("RLIMIT_NOFILE in /proc/PID/limits, of who listens on {target}"),
         )
         .lifted([
-            Lift::by("raise it while it runs (a server may have a limit of its own besides)")
+            Lift::by("raise it while the server runs (which may also have a limit of its own)")
                 .command(commands.join(" && ")),
             Lift::by(format!(
-                "for good: LimitNOFILE={wanted} in its systemd unit"
+                "permanently: LimitNOFILE={wanted} in its systemd unit"
             )),
         ]),
     )

@@ -7,7 +7,7 @@ mod tuples;
 
 use super::*;
 use crate::engine::URING_KERNEL_BYTES_PER_END;
-use crate::host::{CgroupMemory, Conntrack, Listener, Process, SocketObjects, Towards, Uring};
+use crate::host::{CgroupMemory, Conntrack, Listener, Process, SocketObjects, TargetUse, Uring};
 use proptest::prelude::*;
 use std::net::IpAddr;
 
@@ -94,7 +94,7 @@ fn listener(at: &str, processes: Vec<Process>) -> Listener {
 fn memory_is_counted_in_this_kernel_s_objects() {
     let mut host = host();
     let c = capacity(&Question::of(Role::Both), &host);
-    // Socket, inode, dentry, file, receive, and what is in no slab of its own. One client end towards
+    // Socket, inode, dentry, file, receive, and what is in no slab of its own. One client end to
     // one target has bind buckets of its own.
     let end = 2520 + 862 + 195 + 195 + 256 + 704;
     assert_eq!(c.bytes.kernel, 2 * end);
@@ -361,7 +361,7 @@ fn warnings_come_with_figures_when_they_apply() {
     assert_eq!(command.as_deref(), Some("ulimit -n 1001000"));
     let text = &warnings[3].text;
     assert!(
-        text.contains("2,000,000 sockets in 262,144 buckets") && text.contains("7.6"),
+        text.contains("2,000,000 sockets in the 262,144 buckets") && text.contains("7.6"),
         "{text}"
     );
 
@@ -426,7 +426,7 @@ proptest! {
         question.sources = (0..sources).map(|i| IpAddr::from([10, 0, 1, i])).collect();
         question.connections = Some(asked);
         for target in &question.targets {
-            small.towards.push(Towards { target: *target, in_use: taken, time_wait: 0, local: false });
+            small.targets.push(TargetUse { target: *target, in_use: taken, time_wait: 0, local: false });
         }
         let c = capacity(&question, &small);
         let least = c.limits.iter().filter(|l| l.measure == Measure::Held).filter_map(|l| l.allows).min();
@@ -437,7 +437,7 @@ proptest! {
         let mut large = small.clone();
         large.files.hard += 1000;
         large.memory.available += 1 << 30;
-        large.towards.clear();
+        large.targets.clear();
         prop_assert!(capacity(&question, &large).allows >= c.allows);
         question.targets.push("10.0.0.8:80".parse().unwrap());
         prop_assert!(allows(&question, &large, LimitKind::FourTuples) > allows(&question, &small, LimitKind::FourTuples).filter(|n| *n > 0).or(Some(0)).map(|n| n.saturating_sub(1)));

@@ -8,7 +8,7 @@ use crate::host::{DEFAULT_PORT_RANGE, Host, Ports};
 use crate::human::count;
 use std::net::{IpAddr, SocketAddr};
 
-/// The share of the ephemeral ports that one source may use towards one target, where throng chooses the
+/// The share of the ephemeral ports that one source may use to one target, where throng chooses the
 /// addresses. connect() tries the ports of one parity first; once half of all are taken it scans
 /// thousands for every connection.
 const PORT_FILL: f64 = 0.4;
@@ -58,7 +58,7 @@ fn left(case: &Case, target: Option<SocketAddr>) -> Option<Left> {
     }
     let fits = |ip: &&IpAddr| target.is_none_or(|t| ip.is_ipv4() == t.is_ipv4());
     let sources = (given.iter().filter(fits).count() as u64).max(1);
-    let known = target.and_then(|t| case.host.towards.iter().find(|k| k.target == t));
+    let known = target.and_then(|t| case.host.targets.iter().find(|k| k.target == t));
     let waits = match case.host.ports.tw_reuse {
         // 2 is "where an address is a loopback address": tcp_twsk_unique().
         Some(2) => target.is_none_or(|t| !t.ip().is_loopback()),
@@ -85,7 +85,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         return Some(Limit::free(
             KIND,
             format!(
-                "not bound by its own ports: each client address has its own {} (by default 28,232) towards each address and port here",
+                "not limited by its own ports: each client address has its own {} (by default 28,232) to each address and port here",
                 count(65_535)
             ),
             "RFC 9293, 3.1 and 3.4.1",
@@ -121,7 +121,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         return Some(Limit::free(
             KIND,
             format!(
-                "{} ports x {} source addresses of 127.0.0.0/8 that throng takes as it needs them",
+                "{} ports x {} source addresses of 127.0.0.0/8, of which throng takes what it needs",
                 count(ports),
                 count((1 << 24) - 2)
             ),
@@ -144,9 +144,9 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         );
     }
     value += &match (n, left.target) {
-        (1, Some(target)) => format!(" towards {target}"),
-        (1, None) => " towards one address and port".into(),
-        (_, Some(target)) => format!(" x {n} targets in turn, {target} is the fullest"),
+        (1, Some(target)) => format!(" to {target}"),
+        (1, None) => " to one address and port".into(),
+        (_, Some(target)) => format!(" x {n} targets in turn, of which {target} is the fullest"),
         (_, None) => format!(" x {n} targets"),
     };
     let mut limit = Limit::held(KIND, allows, value, range);
@@ -170,7 +170,7 @@ fn range(ports: &Ports) -> String {
         text += &format!(", less {} in ip_local_reserved_ports", count(reserved));
     }
     if bound > 0 {
-        text += &format!(", less {} that are bound already", count(bound));
+        text += &format!(", less {} already bound", count(bound));
     }
     text
 }
@@ -204,7 +204,7 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
             .collect();
         all.push(
             Lift::by(format!(
-                "use the addresses that this machine has ({})",
+                "use all addresses of this machine ({})",
                 count(here)
             ))
             .command(options.join(" "))
@@ -214,7 +214,7 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
     if needed > left.sources.max(here) && ports > 0 {
         all.push(
             Lift::by(format!(
-                "more source addresses: each allows {} more, {} do; add them like this, then --source-ip FIRST-LAST",
+                "more source addresses: each allows {} more, {} are enough; add them like this, then --source-ip FIRST-LAST",
                 count(ports * targets),
                 counted(needed, "address", "addresses")
             ))
@@ -237,17 +237,17 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
     let needed = goal.div_ceil(each);
     if needed > targets {
         all.push(Lift::by(format!(
-            "more target ports or addresses: each allows {} more, {} in all do",
+            "more target ports or addresses: each allows {} more, {} in all are enough",
             count(each),
             count(needed)
         )));
         all.push(Lift::by(format!(
-            "more client hosts: each allows {} more, {} in all do",
+            "more client hosts: each allows {} more, {} in all are enough",
             count(each * targets),
             count(goal.div_ceil(each * targets))
         )));
         all.push(
-            Lift::by("reverse proxies before the target, each with ports of its own")
+            Lift::by("reverse proxies in front of the target, each with its own ports")
                 .command("throng plan --proxies K"),
         );
     }

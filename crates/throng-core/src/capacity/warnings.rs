@@ -121,7 +121,7 @@ fn full_queue(case: &Case) -> Option<Warning> {
             full.address,
             count(full.backlog.into())
         ),
-        "look after the server",
+        "check the server",
         None,
     )
 }
@@ -132,7 +132,7 @@ fn no_ipv6(case: &Case) -> Option<Warning> {
     }
     warn(
         WarningKind::NoIpv6,
-        "a target is IPv6, and this machine has none".into(),
+        "a target is IPv6, which this machine does not have".into(),
         "switch it on",
         Some("sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0".into()),
     )
@@ -152,7 +152,7 @@ fn soft_limit(case: &Case, n: Option<u64>) -> Option<Warning> {
     warn(
         WarningKind::SoftFileLimit,
         format!(
-            "a program with a descriptor for each connection, as most are, stops at this shell's soft limit of {} files; throng does not",
+            "a program with one descriptor per connection, as most have, stops at this shell's soft limit of {} files; throng does not",
             count(soft)
         ),
         "for such a program",
@@ -189,7 +189,7 @@ fn ports(case: &Case) -> Option<Warning> {
     let (text, ports) = match (inside.is_empty(), common.is_empty()) {
         (false, _) => (
             format!(
-                "servers here listen on ports inside the range of outgoing connections ({low}-{high}): {}; after a restart one may find its port taken",
+                "servers here listen on ports inside the range of outgoing connections ({low}-{high}): {}; a server that restarts may find its port taken",
                 list(&inside)
             ),
             [&inside[..], &common[..]].concat(),
@@ -229,7 +229,7 @@ fn orphans(case: &Case, n: Option<u64>) -> Option<Warning> {
     warn(
         WarningKind::Orphans,
         format!(
-            "if all {} are closed at once, they wait for the peer's last word as orphans; from {} on ({} now) the kernel resets them",
+            "if all {} are closed at once, they are orphans until the peer closes too; beyond {} orphans ({} now) the kernel resets them",
             count(n),
             count(max),
             count(now)
@@ -251,7 +251,7 @@ fn time_wait(case: &Case, n: Option<u64>) -> Option<Warning> {
     warn(
         WarningKind::TimeWaitBuckets,
         format!(
-            "if all {} are closed at once from here, {} go to TIME_WAIT; the rest is forgotten at once (TCPTimeWaitOverflow), so that a late segment may meet a new connection",
+            "if all {} are closed at once from here, {} go to TIME_WAIT; the rest are dropped immediately (TCPTimeWaitOverflow), so that a late segment may reach a new connection",
             count(n),
             count(max.saturating_sub(now))
         ),
@@ -275,7 +275,7 @@ fn established(case: &Case, n: Option<u64>) -> Option<Warning> {
     warn(
         WarningKind::EstablishedBuckets,
         format!(
-            "{} sockets in {} buckets of the kernel's table are {}.{} in a chain: each packet looks through one",
+            "{} sockets in the {} buckets of the kernel's table make chains of {}.{}; the kernel walks one for each packet",
             count(sockets),
             count(buckets),
             tenths / 10,
@@ -304,12 +304,12 @@ fn conntrack(case: &Case, n: Option<u64>) -> Option<Warning> {
     warn(
         WarningKind::ConntrackBuckets,
         format!(
-            "{} tuples in {} buckets of connection tracking are {} in a chain",
+            "{} tuples in the {} buckets of connection tracking make chains of {}",
             count(entries),
             count(buckets),
             count(entries / buckets)
         ),
-        "a bucket for four entries",
+        "use one bucket per four entries",
         Some(format!(
             "sudo sysctl -w net.netfilter.nf_conntrack_buckets={}",
             (entries / 8).next_power_of_two()
@@ -325,7 +325,7 @@ fn tasks(case: &Case, n: Option<u64>) -> Option<Warning> {
     warn(
         WarningKind::Tasks,
         format!(
-            "a server with a thread or process for each connection stops at {} ({}); throng has a thread a core",
+            "a server with one thread or process per connection stops at {} ({}); throng has one thread per core",
             count(max),
             case.host
                 .tasks
@@ -355,12 +355,12 @@ fn netdev(case: &Case) -> Option<Warning> {
     warn(
         WarningKind::NetdevBacklog,
         format!(
-            "at {} connections a second some {} packets come while a core is away for 10 ms, and {} may wait: the rest is dropped (second column of /proc/net/softnet_stat)",
+            "at {} connections a second about {} packets arrive while a core is busy elsewhere for 10 ms, and {} may wait; the rest are dropped (second column of /proc/net/softnet_stat)",
             count(rate.get() as u64),
             count(packets as u64),
             count(backlog.into())
         ),
-        "let more wait",
+        "allow more",
         Some(format!(
             "sudo sysctl -w net.core.netdev_max_backlog={}",
             (packets as u64).next_power_of_two()

@@ -15,9 +15,9 @@ pub struct Evidence {
     pub plateau: u64,
     /// Where it connects to; empty if it does not, or only to itself.
     pub targets: Vec<SocketAddr>,
-    /// Ports that one source address has towards one target …
+    /// Ports that one source address has to one target.
     pub ports: u64,
-    /// … and how many connections all sources have towards all targets. `None` if that does not bind.
+    /// Connections that all source addresses can have to all targets; `None` if that is no limit.
     pub four_tuples: Option<u64>,
     /// This process's limit on open files.
     pub file_limit: u64,

@@ -59,11 +59,11 @@ fn own_files(e: &Evidence) -> Option<Diagnosis> {
         allows: None,
         certain: true,
         what: format!(
-            "this process ran into a limit on open files at {} connections (ulimit -Hn is {})",
+            "this process reached a limit on open files at {} connections (ulimit -Hn is {})",
             number(e.plateau),
             number(e.file_limit)
         ),
-        remedy: "Use --engine uring, which the process's limit does not bind; or raise it (ulimit -Hn N as root, LimitNOFILE= in systemd), and the machine's (sysctl -w fs.file-max=N).".into(),
+        remedy: "Use --engine uring, which the process's limit does not bind; or raise that limit (ulimit -Hn N as root, LimitNOFILE= in systemd), and the machine's (sysctl -w fs.file-max=N).".into(),
     })
 }
 

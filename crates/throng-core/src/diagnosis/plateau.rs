@@ -6,8 +6,8 @@ use crate::capacity::LimitKind;
 use crate::human::count as number;
 use crate::stats::Closed;
 
-/// Closings for each connection that stayed up, from which on a server is taken to close what comes beyond
-/// its limit.
+/// Closings for each connection that stayed up, from which on a server is taken to close connections
+/// beyond its limit.
 const MANY_CLOSED: f64 = 0.02;
 
 /// A server that holds so many and closes the rest.
@@ -25,7 +25,7 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
         allows: Some(e.plateau),
         certain: false,
         what: format!(
-            "the target holds {} connections and closes those that come beyond: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
+            "the target holds {} connections and closes further ones: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
             number(e.plateau)
         ),
         remedy: "Raise it in the server's configuration, and its limit on open files with it."
@@ -45,7 +45,7 @@ const FEW_FILES: u64 = 16;
 /// Lengths that accept queues commonly have: old and new somaxconn, nginx, the round ones. The kernel
 /// lets one more in.
 const BACKLOGS: [u64; 4] = [128, 511, 1024, 4096];
-/// Ports of Linux's own range, of which an address behind a proxy has as many towards one backend.
+/// Ports of Linux's own range, of which an address behind a proxy has as many to one backend.
 const DEFAULT_PORTS: u64 = 28_232;
 /// Maxima that conntrack tables commonly have.
 const CONNTRACK_MAXIMA: [u64; 5] = [32_768, 65_536, 131_072, 262_144, 524_288];
@@ -86,7 +86,7 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
             LimitKind::FourTuples,
             DEFAULT_PORTS,
             format!(
-                "looks like a proxy on the way that ran out of ports ({DEFAULT_PORTS}) towards its server"
+                "looks like a proxy on the way that ran out of ports ({DEFAULT_PORTS}) to its server"
             ),
             "Give the proxy more source addresses, ports (net.ipv4.ip_local_port_range), or backends.",
         );

@@ -1,7 +1,7 @@
 //! A limit that is in the way of a plan, with what lifts it.
 
 use crate::capacity::{Limit, LimitKind};
-use crate::human::count;
+use crate::human::things;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -21,10 +21,14 @@ pub struct Shortfall {
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind.words(), self.limit)?;
-        // What can't work at all has no number that would do.
+        // What can't work at all has no number of connections that fits.
         match self.kind {
             LimitKind::Engine | LimitKind::SourceAddress => write!(f, ". {}", self.remedy),
-            _ => write!(f, "; {} would do. {}", count(self.allows), self.remedy),
+            _ => {
+                let verb = if self.allows == 1 { "fits" } else { "fit" };
+                let fitting = things(self.allows, "connection");
+                write!(f, "; at most {fitting} {verb}. {}", self.remedy)
+            }
         }
     }
 }

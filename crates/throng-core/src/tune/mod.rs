@@ -19,7 +19,7 @@ pub use formulas::{settings, wanted_files};
 pub use outcome::{Action, Did, Outcome, Report, VERSION};
 pub use ports::PortSet;
 pub use setting::{
-    Ask, Extra, FILE_LIMIT, Kind, NOTRACK, Now, Reading, Rule, Scope, Setting, Status, words,
+    Ask, Current, Extra, FILE_LIMIT, Kind, NOTRACK, Now, Rule, Scope, Setting, Status, words,
 };
 
 pub use sysctls::SYSCTLS;

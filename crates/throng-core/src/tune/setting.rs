@@ -52,7 +52,7 @@ impl Ask {
 /// A value as it was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reading {
+pub enum Current {
     /// It says this.
     Value(String),
     /// There is none here, and why.
@@ -65,7 +65,7 @@ pub enum Reading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The values of [`SYSCTLS`], by name.
-    pub sysctls: BTreeMap<String, Reading>,
+    pub sysctls: BTreeMap<String, Current>,
     /// RLIMIT_NOFILE, soft and hard; `u64::MAX` is unlimited.
     pub files: Option<(u64, u64)>,
     /// Whether they are another process's, which was chosen: then its soft limit must do. Else a
@@ -78,7 +78,7 @@ pub struct Now {
     /// Ports that a TCP socket listens on, or that a UDP socket has bound.
     pub listened: PortSet,
     /// Ports that throng has taken out of connection tracking.
-    pub untracked: Reading,
+    pub untracked: Current,
 }
 
 impl Now {
@@ -91,13 +91,13 @@ impl Now {
             memory: None,
             page: 4096,
             listened: PortSet::default(),
-            untracked: Reading::Unread("not known".into()),
+            untracked: Current::Unread("not known".into()),
         }
     }
 
     /// A sysctl's value.
-    pub fn reading(&self, name: &str) -> Reading {
-        let unknown = || Reading::Unread("not read".into());
+    pub fn sysctl(&self, name: &str) -> Current {
+        let unknown = || Current::Unread("not read".into());
         self.sysctls.get(name).cloned().unwrap_or_else(unknown)
     }
 }
@@ -170,7 +170,7 @@ pub struct Setting {
     /// How values compare.
     pub rule: Rule,
     /// The value now.
-    pub now: Reading,
+    pub now: Current,
     /// The value wanted, as it would be written. Never less than the one now.
     pub wanted: String,
     /// How it stands.
@@ -188,11 +188,11 @@ pub const FILE_LIMIT: &str = "RLIMIT_NOFILE";
 /// The name of the row for rules that take ports out of connection tracking.
 pub const NOTRACK: &str = "NOTRACK";
 
-impl fmt::Display for Reading {
+impl fmt::Display for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reading::Value(text) => f.write_str(&words(text)),
-            Reading::Absent(why) | Reading::Unread(why) => write!(f, "({why})"),
+            Current::Value(text) => f.write_str(&words(text)),
+            Current::Absent(why) | Current::Unread(why) => write!(f, "({why})"),
         }
     }
 }

@@ -27,7 +27,7 @@ const FRESH: &[(&str, &str)] = &[
 ];
 
 fn now(values: &[(&str, &str)]) -> Now {
-    let value = |(name, text): &(&str, &str)| ((*name).into(), Reading::Value((*text).into()));
+    let value = |(name, text): &(&str, &str)| ((*name).into(), Current::Value((*text).into()));
     Now {
         sysctls: values.iter().map(value).collect(),
         files: Some((1024, 1_048_576)),
@@ -35,7 +35,7 @@ fn now(values: &[(&str, &str)]) -> Now {
         memory: Some(24 << 30),
         page: 4096,
         listened: [22, 53, 5432, 8080, 40_000, 61_000].into_iter().collect(),
-        untracked: Reading::Value(String::new()),
+        untracked: Current::Value(String::new()),
     }
 }
 
@@ -57,14 +57,14 @@ fn after(mut now: Now, all: &[Setting]) -> Now {
     for setting in all.iter().filter(|s| s.status == Status::Short) {
         match setting.kind {
             Kind::Sysctl => {
-                let value = Reading::Value(setting.wanted.replace(' ', "\t") + "\n");
+                let value = Current::Value(setting.wanted.replace(' ', "\t") + "\n");
                 now.sysctls.insert(setting.name.clone(), value);
             }
             Kind::FileLimit => {
                 let v = numbers(&setting.wanted).unwrap();
                 now.files = Some((v[0], v[1]));
             }
-            Kind::Firewall => now.untracked = Reading::Value(setting.wanted.clone()),
+            Kind::Firewall => now.untracked = Current::Value(setting.wanted.clone()),
         }
     }
     now
@@ -169,7 +169,7 @@ fn a_few_connections_need_nothing() {
         machine.listened = PortSet::default();
         machine
             .sysctls
-            .insert(TW_REUSE.into(), Reading::Value("1\n".into()));
+            .insert(TW_REUSE.into(), Current::Value("1\n".into()));
         for setting in settings(&ask(role, 1000), &machine) {
             let fine = matches!(setting.status, Status::Enough | Status::OnRequest);
             assert!(fine, "{setting:#?}");
@@ -191,7 +191,7 @@ fn a_range_of_ports_grows_only_as_far_as_the_kernel_allows() {
         for (name, text) in [(RANGE, range), (UNPRIVILEGED, start)] {
             machine
                 .sysctls
-                .insert(name.into(), Reading::Value(text.into()));
+                .insert(name.into(), Current::Value(text.into()));
         }
         let all = settings(&ask(Role::Client, connections), &machine);
         assert_eq!(
@@ -206,19 +206,19 @@ fn a_range_of_ports_grows_only_as_far_as_the_kernel_allows() {
 fn what_is_not_there_or_odd_is_told_and_not_guessed() {
     let mut machine = Now::unknown();
     for (i, name) in SYSCTLS.iter().enumerate() {
-        let reading = match i % 4 {
-            0 => Reading::Absent("no such file".into()),
-            1 => Reading::Unread("permission denied".into()),
-            2 => Reading::Value("a\u{7f}lot\tof nonsense".into()),
-            _ => Reading::Value("18446744073709551616 -1".into()),
+        let current = match i % 4 {
+            0 => Current::Absent("no such file".into()),
+            1 => Current::Unread("permission denied".into()),
+            2 => Current::Value("a\u{7f}lot\tof nonsense".into()),
+            _ => Current::Value("18446744073709551616 -1".into()),
         };
-        machine.sysctls.insert((*name).into(), reading);
+        machine.sysctls.insert((*name).into(), current);
     }
     for role in [Role::Client, Role::Server, Role::Both] {
         for setting in settings(&ask(role, 100_000_000), &machine) {
             let none = matches!(setting.status, Status::Absent | Status::Unread);
             assert!(none || setting.kind == Kind::Firewall, "{setting:#?}");
-            assert!(!matches!(setting.now, Reading::Value(_)), "{setting:#?}");
+            assert!(!matches!(setting.now, Current::Value(_)), "{setting:#?}");
         }
     }
 }
@@ -244,13 +244,13 @@ proptest! {
                 SYNCOOKIES | TW_REUSE => (n() % 3).to_string(),
                 _ => n().to_string(),
             };
-            values.insert((*name).to_owned(), Reading::Value(text));
+            values.insert((*name).to_owned(), Current::Value(text));
         }
         machine.sysctls = values;
         let ask = Ask { role, connections, ports, with: Vec::new() };
         let first = settings(&ask, &machine);
         for setting in &first {
-            let Reading::Value(text) = &setting.now else { continue };
+            let Current::Value(text) = &setting.now else { continue };
             match setting.rule {
                 Rule::AtLeast => {
                     let (Some(now), Some(wanted)) = (numbers(text), numbers(&setting.wanted)) else { continue };

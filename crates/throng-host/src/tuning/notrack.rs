@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use throng_core::tune::{PortSet, Reading};
+use throng_core::tune::{Current, PortSet};
 
 /// The table, and the comment by which iptables rules are known.
 const NAME: &str = "throng_notrack";
@@ -96,13 +96,13 @@ pub(super) fn choose() -> Result<Tool, String> {
 }
 
 /// The ports that throng's rules take out, for the table; nothing if there are no such rules.
-pub(super) fn reading() -> Reading {
+pub(super) fn current() -> Current {
     match choose() {
         Ok(tool) => match untracked(tool) {
-            Ok(ports) => Reading::Value(ports.unwrap_or_default().to_string()),
-            Err(why) => Reading::Unread(why),
+            Ok(ports) => Current::Value(ports.unwrap_or_default().to_string()),
+            Err(why) => Current::Unread(why),
         },
-        Err(why) => Reading::Unread(why),
+        Err(why) => Current::Unread(why),
     }
 }
 

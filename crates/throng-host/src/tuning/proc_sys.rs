@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use rustix::process::geteuid;
-use throng_core::tune::{Reading, words};
+use throng_core::tune::{Current, words};
 
 use super::session::shown;
 use super::system::System;
@@ -25,11 +25,11 @@ pub(super) fn read(system: &System, name: &str) -> io::Result<String> {
 }
 
 /// The value for the table.
-pub(super) fn reading(system: &System, name: &str) -> Reading {
+pub(super) fn current(system: &System, name: &str) -> Current {
     match read(system, name) {
-        Ok(text) => Reading::Value(text.trim_end_matches('\n').to_owned()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Reading::Absent(absent(name)),
-        Err(e) => Reading::Unread(match e.kind() {
+        Ok(text) => Current::Value(text.trim_end_matches('\n').to_owned()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Current::Absent(absent(name)),
+        Err(e) => Current::Unread(match e.kind() {
             io::ErrorKind::PermissionDenied => "only root may read it".into(),
             _ => e.to_string(),
         }),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::{SocketId, StateFlags};
-use throng_core::tune::{Now, PortSet, Reading, SYSCTLS};
+use throng_core::tune::{Current, Now, PortSet, SYSCTLS};
 
 use super::system::System;
 use super::{notrack, proc_sys, process_limits};
@@ -21,7 +21,7 @@ pub fn now(system: &System, pid: Option<u32>) -> Now {
     };
     let sysctls = SYSCTLS
         .iter()
-        .map(|name| ((*name).to_owned(), proc_sys::reading(system, name)));
+        .map(|name| ((*name).to_owned(), proc_sys::current(system, name)));
     Now {
         sysctls: sysctls.collect(),
         files,
@@ -43,11 +43,11 @@ fn memory() -> Option<u64> {
         .checked_mul(1024)
 }
 
-fn untracked(system: &System) -> Reading {
-    match proc_sys::reading(system, "net.netfilter.nf_conntrack_max") {
-        Reading::Absent(why) => Reading::Absent(why),
-        _ if !system.is_this() => Reading::Absent("a copy of a system has no packet filter".into()),
-        _ => notrack::reading(),
+fn untracked(system: &System) -> Current {
+    match proc_sys::current(system, "net.netfilter.nf_conntrack_max") {
+        Current::Absent(why) => Current::Absent(why),
+        _ if !system.is_this() => Current::Absent("a copy of a system has no packet filter".into()),
+        _ => notrack::current(),
     }
 }
 
@@ -130,14 +130,14 @@ mod tests {
     fn this_machine_is_read() {
         let now = now(&System::at("/"), None);
         assert!(matches!(
-            now.reading("net.core.somaxconn"),
-            Reading::Value(_)
+            now.sysctl("net.core.somaxconn"),
+            Current::Value(_)
         ));
         assert!(now.memory.unwrap() > 0 && now.files.is_some());
         let nowhere = super::now(&System::at("/nowhere"), Some(u32::MAX));
         assert!(matches!(
-            nowhere.reading("net.core.somaxconn"),
-            Reading::Absent(_)
+            nowhere.sysctl("net.core.somaxconn"),
+            Current::Absent(_)
         ));
         assert_eq!(nowhere.files, None);
     }

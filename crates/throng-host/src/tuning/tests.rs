@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use tempfile::TempDir;
-use throng_core::tune::{Ask, Did, Outcome, PortSet, Reading, Role, Setting, Status, settings};
+use throng_core::tune::{Ask, Current, Did, Outcome, PortSet, Role, Setting, Status, settings};
 
 use super::apply::apply_in_steps;
 use super::revert::revert_in_steps;
@@ -76,7 +76,7 @@ impl Machine {
         // These come from the real machine, which is not what this is about.
         now.files = Some((1024, 4096));
         now.listened = PortSet::default();
-        now.untracked = Reading::Absent("a copy".into());
+        now.untracked = Current::Absent("a copy".into());
         settings(&ask, &now)
     }
 

@@ -6,7 +6,7 @@ use crate::colour::{self, paint};
 use crate::human;
 use anstyle::Style;
 use std::io::{self, Write};
-use throng_core::tune::{Action, Did, Reading, Report, Setting, Status};
+use throng_core::tune::{Action, Current, Did, Report, Setting, Status};
 
 const WIDTH: usize = 100;
 /// Longer values (lists of reserved ports) are cut in the table; the JSON has them whole.
@@ -170,9 +170,9 @@ fn table(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()
 
 fn row(setting: &Setting) -> [String; 3] {
     let now = match &setting.now {
-        Reading::Value(text) if text.trim().is_empty() => "none".into(),
-        Reading::Value(_) => cut(&setting.now.to_string()),
-        Reading::Absent(_) | Reading::Unread(_) => "-".into(),
+        Current::Value(text) if text.trim().is_empty() => "none".into(),
+        Current::Value(_) => cut(&setting.now.to_string()),
+        Current::Absent(_) | Current::Unread(_) => "-".into(),
     };
     let wanted = match setting.status {
         Status::Absent => "-".into(),
@@ -216,7 +216,7 @@ fn reasons(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<
                 _ => String::new(),
             };
             writeln!(out, "  {}{with}", setting.name)?;
-            if let Reading::Absent(why) | Reading::Unread(why) = &setting.now {
+            if let Current::Absent(why) | Current::Unread(why) = &setting.now {
                 out.write_all(wrapped(&format!("{why}."), "      ", WIDTH).as_bytes())?;
             }
             if status == Status::Absent {
@@ -253,8 +253,8 @@ mod tests {
         let mut machine = Now::unknown();
         for (name, value) in now {
             let reading = match value.strip_prefix('!') {
-                Some(why) => Reading::Absent(why.into()),
-                None => Reading::Value((*value).into()),
+                Some(why) => Current::Absent(why.into()),
+                None => Current::Value((*value).into()),
             };
             machine.sysctls.insert((*name).into(), reading);
         }

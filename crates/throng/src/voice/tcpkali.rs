@@ -19,7 +19,7 @@ impl Voice for Tcpkali {
     /// Where connections go, where they come from and where they are accepted.
     fn start(&self, scenario: &LoadScenario) {
         let way = |to: &std::net::SocketAddr| {
-            let from = interface::towards(*to)?;
+            let from = interface::for_target(*to)?;
             Some(Way {
                 to: *to,
                 interface: from.name,

@@ -17,8 +17,8 @@ fn an_impossible_plan_is_refused_with_limit_and_remedy_before_the_first_socket()
             "load --self -c 30k --engine epoll",
             &[
                 "limit on open files is 20,000",
-                "; 9,99",
-                "would do",
+                "; at most 9,99",
+                "connections fit",
                 "--engine uring",
                 "ulimit -Hn",
             ],
@@ -28,8 +28,8 @@ fn an_impossible_plan_is_refused_with_limit_and_remedy_before_the_first_socket()
             "load 127.0.0.1:9000 -c 2000 --engine epoll",
             &[
                 "limit on open files is 1,024",
-                "; 1,01",
-                "would do",
+                "; at most 1,01",
+                "connections fit",
                 "--engine uring",
             ],
         ),
@@ -38,25 +38,25 @@ fn an_impossible_plan_is_refused_with_limit_and_remedy_before_the_first_socket()
             "serve 127.0.0.1:9000 --max-connections 2000 --engine epoll",
             &[
                 "limit on open files is 1,024",
-                "; 1,01",
-                "would do",
+                "; at most 1,01",
+                "connections fit",
                 "--engine uring",
             ],
         ),
         (
             64,
             "load --self -c 100k --engine uring",
-            &["limit on open files is 64", "would do", "ulimit -Hn"],
+            &["limit on open files is 64", "connections fit", "ulimit -Hn"],
         ),
         (
             20_000,
             "load --self -c 50m",
-            &["memory", "need", "available", "reserve", "would do"],
+            &["memory", "need", "available", "reserve", "connections fit"],
         ),
         (
             20_000,
             "serve 127.0.0.1:9000 --max-connections 100m",
-            &["memory", "need", "available", "reserve", "would do"],
+            &["memory", "need", "available", "reserve", "connections fit"],
         ),
     ];
     for (files, args, says) in cases {
@@ -94,7 +94,7 @@ fn four_tuples_that_do_not_suffice_are_refused_with_what_would() {
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
     for part in [
         "1,000 ports",
-        "; 2,000 would do",
+        "; at most 2,000 connections fit",
         "--source-ip",
         "ip_local_port_range",
     ] {
@@ -160,8 +160,8 @@ fn too_little_memory_is_refused_with_what_would_fit() {
         "200,000 connections need",
         "1000 MiB",
         "256 MiB",
-        "; 8",
-        "would do",
+        "; at most 8",
+        "connections fit",
     ] {
         assert!(ran.stderr.contains(part), "no '{part}': {ran}");
     }

@@ -26,25 +26,25 @@ fn the_first_line_is_the_answer_and_the_table_fits_a_terminal() {
     for (args, answer, says, code) in [
         (
             "--target 192.0.2.1:80",
-            "This machine can hold 1,000 connections to 192.0.2.1:80; four-tuples bind first",
-            "> four-tuples              1,000  1,000 ports x 1 source address towards",
+            "This machine can hold 1,000 connections to 192.0.2.1:80; limited first by",
+            "> four-tuples              1,000  1,000 ports x 1 source address to 192.0.2.1",
             0,
         ),
         (
             "--target 192.0.2.1:80 -c 3k",
             "3,000 connections do not fit: this machine can hold 1,000 connections to",
-            "3 addresses do",
+            "3 addresses are enough",
             1,
         ),
         (
             "--target 192.0.2.1:80 -c 1m --per-client 25k",
             "25,000 connections on each client do not fit: this machine can hold 1,000",
-            "are 40 client hosts.",
+            "need 40 client hosts.",
             1,
         ),
         (
             "--target 192.0.2.1:80 --tls --resume",
-            "This machine can hold 1,000 connections to 192.0.2.1:80; four-tuples bind first",
+            "This machine can hold 1,000 connections to 192.0.2.1:80; limited first by",
             "(1,680 until",
             0,
         ),
@@ -93,7 +93,10 @@ fn four_tuples_are_as_many_as_predicted() {
         let more = expected + 1;
         let refused = run(&net, &format!("load 127.0.0.1:9000 {options} -c {more}"));
         assert_eq!(refused.code, 2, "{refused}");
-        let words = throng_core::human::count(expected) + " would do";
+        let words = format!(
+            "at most {}",
+            throng_core::human::things(expected, "connection")
+        );
         assert!(refused.stderr.contains(&words), "{refused}");
         let forced = load(
             &net,

@@ -98,13 +98,13 @@ impl Experiment {
         if self.refused {
             let ran = self.start(&load).wait(PATIENCE);
             assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
-            assert_near("refused beyond", would_do(&ran), predicted as f64, 0.01);
+            assert_near("refused beyond", fitting(&ran), predicted as f64, 0.01);
         }
 
         let forced = format!("{load} --force --hold 0s --connect-timeout 1s");
         let ran = self.start(&forced).wait(PATIENCE);
         let s = ran.fell_short();
-        assert_near("warned beyond", would_do(&ran), predicted as f64, 0.01);
+        assert_near("warned beyond", fitting(&ran), predicted as f64, 0.01);
         let cause = s
             .causes
             .first()
@@ -133,12 +133,12 @@ fn undisturbed(experiment: impl Fn()) {
     }
 }
 
-/// The number that stderr's first line with one says would do. What is in use changes a little from one
+/// The number of connections that fit, by stderr's first line with one. What is in use changes a little from one
 /// look to the next.
-fn would_do(ran: &Ran) -> f64 {
+fn fitting(ran: &Ran) -> f64 {
     let (before, _) = ran
         .stderr
-        .split_once(" would do")
+        .split_once(" connections fit")
         .unwrap_or_else(|| panic!("no number: {ran}"));
     let number = before
         .rsplit(' ')

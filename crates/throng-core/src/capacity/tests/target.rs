@@ -98,7 +98,7 @@ fn the_target_s_own_process_binds_if_it_is_here() {
     let limit = row(&client(&[HERE]), &host, LimitKind::TargetFiles);
     assert_eq!(
         limit.value,
-        "the server nginx (pid 12) may have 1,024 files and has 11 open"
+        "the server nginx (pid 12) may open 1,024 files and has 11 open"
     );
     assert!(limit.remedy().contains("prlimit --pid 12 --nofile="));
 }

@@ -12,8 +12,8 @@ type Tuples = (
 
 #[test]
 fn four_tuples_are_ports_times_sources_times_targets() {
-    fn towards(host: &mut Host, target: &str, in_use: u64, time_wait: u64) {
-        host.towards.push(Towards {
+    fn uses(host: &mut Host, target: &str, in_use: u64, time_wait: u64) {
+        host.targets.push(TargetUse {
             target: target.parse().unwrap(),
             in_use,
             time_wait,
@@ -65,20 +65,20 @@ fn four_tuples_are_ports_times_sources_times_targets() {
             Some(28_232 - 20),
         ),
         (&[OUT], &[], |h| h.ports.bound = 32, Some(28_200)),
-        (&[OUT], &[], |h| towards(h, OUT, 232, 0), Some(28_000)),
+        (&[OUT], &[], |h| uses(h, OUT, 232, 0), Some(28_000)),
         (
             &[OUT],
             &[],
-            |h| towards(h, "10.0.0.7:81", 232, 0),
+            |h| uses(h, "10.0.0.7:81", 232, 0),
             Some(28_232),
         ),
-        (&[OUT], &[], |h| towards(h, OUT, 99_999, 0), Some(0)),
+        (&[OUT], &[], |h| uses(h, OUT, 99_999, 0), Some(0)),
         // TIME_WAIT: 2 means on loopback only.
-        (&[OUT], &[], |h| towards(h, OUT, 0, 232), Some(28_000)),
+        (&[OUT], &[], |h| uses(h, OUT, 0, 232), Some(28_000)),
         (
             &["[::1]:80"],
             &[],
-            |h| towards(h, "[::1]:80", 0, 232),
+            |h| uses(h, "[::1]:80", 0, 232),
             Some(28_232),
         ),
         (
@@ -86,7 +86,7 @@ fn four_tuples_are_ports_times_sources_times_targets() {
             &[],
             |h| {
                 h.ports.tw_reuse = Some(1);
-                towards(h, OUT, 32, 200);
+                uses(h, OUT, 32, 200);
             },
             Some(28_200),
         ),
@@ -95,7 +95,7 @@ fn four_tuples_are_ports_times_sources_times_targets() {
             &[],
             |h| {
                 h.ports.tw_reuse = Some(0);
-                towards(h, "[::1]:80", 0, 232);
+                uses(h, "[::1]:80", 0, 232);
             },
             Some(28_000),
         ),
@@ -103,13 +103,13 @@ fn four_tuples_are_ports_times_sources_times_targets() {
         (
             &[OUT, "10.0.0.7:81"],
             &[],
-            |h| towards(h, OUT, 27_232, 0),
+            |h| uses(h, OUT, 27_232, 0),
             Some(2000),
         ),
         (
             &[OUT, "10.0.0.7:81"],
             &[],
-            |h| towards(h, "10.0.0.7:81", 27_232, 0),
+            |h| uses(h, "10.0.0.7:81", 27_232, 0),
             Some(2001),
         ),
     ];
@@ -161,5 +161,10 @@ fn what_lifts_four_tuples_is_a_command_with_what_it_gives() {
     assert_eq!(wide.allows, Some(64_512 - 3));
     // 36 × 28,232 are a million.
     assert!(command("ip address add").what.contains("36 addresses"));
-    assert!(limit.lifts.iter().any(|l| l.what.contains("36 in all do")));
+    assert!(
+        limit
+            .lifts
+            .iter()
+            .any(|l| l.what.contains("36 in all are enough"))
+    );
 }

@@ -21,7 +21,7 @@ impl Lister<'_> {
     }
 
     pub fn fin_timeout(&self) -> Setting {
-        let mut now = self.now.reading(FIN_TIMEOUT);
+        let mut now = self.now.sysctl(FIN_TIMEOUT);
         let mut wanted = FIN_TIMEOUT_S;
         let status = status(&mut now, |text| {
             let seconds = text.trim().parse().ok()?;

@@ -2,7 +2,7 @@
 
 use super::lister::{Lister, short_unless};
 use crate::tune::setting::FILE_LIMIT;
-use crate::tune::setting::{Ask, Kind, Reading, Rule, Scope, Setting, Status};
+use crate::tune::setting::{Ask, Current, Kind, Rule, Scope, Setting, Status};
 use crate::tune::sysctls::{FILE_MAX, NR_OPEN};
 
 /// Files of the whole machine besides the sockets: a desktop has some 20,000 open, a busy server more.
@@ -45,13 +45,13 @@ impl Lister<'_> {
         };
         let (now, wanted, status) = match self.now.files {
             Some((soft, hard)) => (
-                Reading::Value(format!("{} {}", show(soft), show(hard))),
+                Current::Value(format!("{} {}", show(soft), show(hard))),
                 (target.max(soft), target.max(hard)),
                 // A process raises its own soft limit; the hard one is what binds.
                 short_unless(if self.now.of_another { soft } else { hard } >= target),
             ),
             None => (
-                Reading::Unread("not read".into()),
+                Current::Unread("not read".into()),
                 (target, target),
                 Status::Unread,
             ),

@@ -1,7 +1,7 @@
 //! What the formulas have in common: how a value now and a value wanted make a setting.
 
 use crate::tune::setting::{
-    Ask, Extra, Kind, Now, Reading, Rule, Scope, Setting, Status, numbers, words,
+    Ask, Current, Extra, Kind, Now, Rule, Scope, Setting, Status, numbers, words,
 };
 
 /// Works out one setting after the other.
@@ -10,19 +10,19 @@ pub(super) struct Lister<'a> {
     pub(super) now: &'a Now,
 }
 
-/// How a setting stands that reads so, by `judge`, which gives none for what is not as the kernel documents
-/// it: that becomes a reading that failed.
-pub(super) fn status(reading: &mut Reading, judge: impl FnOnce(&str) -> Option<Status>) -> Status {
-    let text = match reading {
-        Reading::Value(text) => text,
-        Reading::Absent(_) => return Status::Absent,
-        Reading::Unread(_) => return Status::Unread,
+/// How a setting stands whose value is `now`, by `judge`, which gives none for what is not as the kernel documents
+/// it: that becomes one that could not be read.
+pub(super) fn status(now: &mut Current, judge: impl FnOnce(&str) -> Option<Status>) -> Status {
+    let text = match now {
+        Current::Value(text) => text,
+        Current::Absent(_) => return Status::Absent,
+        Current::Unread(_) => return Status::Unread,
     };
     if let Some(status) = judge(text) {
         return status;
     }
     let shown: String = words(text).chars().take(60).collect();
-    *reading = Reading::Unread(format!("unexpected content '{shown}'"));
+    *now = Current::Unread(format!("unexpected content '{shown}'"));
     Status::Unread
 }
 
@@ -57,7 +57,7 @@ impl Lister<'_> {
         why: impl Into<String>,
         risk: impl Into<String>,
     ) -> Setting {
-        let mut now = self.now.reading(name);
+        let mut now = self.now.sysctl(name);
         let mut wanted = target.to_vec();
         let status = status(&mut now, |text| {
             let values = numbers(text).filter(|v| v.len() == target.len())?;

@@ -3,12 +3,12 @@
 use super::lister::{Lister, short_unless, status};
 use crate::tune::ports::PortSet;
 
-use crate::tune::setting::{Kind, Reading, Rule, Scope, Setting, Status, numbers};
+use crate::tune::setting::{Current, Kind, Rule, Scope, Setting, Status, numbers};
 use crate::tune::sysctls::{RANGE, RESERVED, TW_REUSE, UNPRIVILEGED};
 
 /// The lowest port for outgoing connections: below are the privileged ones.
 const FIRST_PORT: u16 = 1024;
-/// The share of a port range that one source may use towards one target before connect() gets slow: it
+/// The share of a port range that one source may use to one target before connect() gets slow: it
 /// tries ports of one parity first, and once half are taken it looks through thousands each time.
 const PORT_FILL: f64 = 0.4;
 /// `net.ipv4.ip_local_port_range` where nobody changed it: a listener in there mostly got its port from
@@ -19,7 +19,7 @@ impl Lister<'_> {
     /// Ports to keep out of outgoing connections: the server's, and those that somebody listens on and
     /// that did not come from the kernel's own range.
     pub fn reserved_ports(&self) -> Setting {
-        let mut now = self.now.reading(RESERVED);
+        let mut now = self.now.sysctl(RESERVED);
         let mut wanted = PortSet::default();
         if self.ask.role.connects() {
             let below = self.now.listened.within(FIRST_PORT, KERNELS_RANGE.0 - 1);
@@ -53,10 +53,10 @@ impl Lister<'_> {
     }
 
     pub fn port_range(&self) -> Setting {
-        let mut now = self.now.reading(RANGE);
+        let mut now = self.now.sysctl(RANGE);
         // The kernel refuses a range that begins below the first unprivileged port.
-        let first = match self.now.reading(UNPRIVILEGED) {
-            Reading::Value(text) => text.trim().parse().unwrap_or(FIRST_PORT).max(FIRST_PORT),
+        let first = match self.now.sysctl(UNPRIVILEGED) {
+            Current::Value(text) => text.trim().parse().unwrap_or(FIRST_PORT).max(FIRST_PORT),
             _ => FIRST_PORT,
         };
         let mut wanted = (first, u16::MAX);
@@ -66,8 +66,8 @@ impl Lister<'_> {
             };
             let (low, high) = (u16::try_from(low).ok()?, u16::try_from(high).ok()?);
             let size = u32::from(high.checked_sub(low)?) + 1;
-            let reserved = match self.now.reading(RESERVED) {
-                Reading::Value(text) => text.parse::<PortSet>().unwrap_or_default(),
+            let reserved = match self.now.sysctl(RESERVED) {
+                Current::Value(text) => text.parse::<PortSet>().unwrap_or_default(),
                 _ => PortSet::default(),
             };
             let usable = size - reserved.within(low, high).count();
@@ -97,7 +97,7 @@ impl Lister<'_> {
     }
 
     pub fn tw_reuse(&self) -> Setting {
-        let mut now = self.now.reading(TW_REUSE);
+        let mut now = self.now.sysctl(TW_REUSE);
         let status = status(&mut now, |text| match text.trim() {
             "1" => Some(Status::Enough),
             "0" | "2" => Some(Status::Short),

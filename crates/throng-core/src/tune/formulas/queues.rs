@@ -18,9 +18,9 @@ impl Lister<'_> {
             Scope::Namespace,
             self.n().min(LONGEST_QUEUE),
             "It cuts the accept queue of every listener. Where connections come faster than the server \
-             accepts them, the queue takes them up; when it is full, handshakes are dropped and the client \
+             accepts them, the queue holds them; when it is full, handshakes are dropped and the client \
              tries again after a second.",
-            "A server that stands still is noticed later: more clients wait for it.",
+            "A stalled server is noticed later: more clients wait for it.",
         )
     }
 
@@ -36,7 +36,7 @@ impl Lister<'_> {
     }
 
     pub fn syncookies(&self) -> Setting {
-        let mut now = self.now.reading(SYNCOOKIES);
+        let mut now = self.now.sysctl(SYNCOOKIES);
         let status = status(&mut now, |text| match text.trim() {
             "0" => Some(Status::Enough),
             "1" | "2" => Some(self.requested(Extra::SyncookiesOff)),
@@ -67,7 +67,7 @@ impl Lister<'_> {
             Scope::Machine,
             self.n().min(LONGEST_PACKET_QUEUE),
             "Packets that wait for one core: those over loopback, and those that another core received. \
-             Beyond it they are dropped without a word (second column of /proc/net/softnet_stat).",
+             Beyond it they are silently dropped (second column of /proc/net/softnet_stat).",
             "",
         )
     }

@@ -3,7 +3,7 @@
 use super::lister::{Lister, status};
 use crate::tune::ports::PortSet;
 use crate::tune::setting::NOTRACK;
-use crate::tune::setting::{Extra, Kind, Reading, Rule, Scope, Setting, Status};
+use crate::tune::setting::{Current, Extra, Kind, Rule, Scope, Setting, Status};
 use crate::tune::sysctls::{CONNTRACK_BUCKETS, CONNTRACK_MAX};
 
 /// Connections that are tracked besides: others', and our own earlier ones, which conntrack remembers
@@ -30,7 +30,7 @@ impl Lister<'_> {
             target.next_multiple_of(per_page),
             "Buckets of that table: with one for each connection a look-up for a packet stays short. By default the two \
              numbers are equal.",
-            "8 bytes each; the table stands still for a moment while it is made anew.",
+            "8 bytes each; the table is blocked for a moment while it is rebuilt.",
         );
         [max, buckets]
     }
@@ -43,7 +43,7 @@ impl Lister<'_> {
         let status = match &now {
             // Whether there are rules can be told by root only. As long as nobody wants any, that is no
             // fault.
-            Reading::Unread(_) if !requested => Status::OnRequest,
+            Current::Unread(_) if !requested => Status::OnRequest,
             _ => status(&mut now, |text| {
                 let untracked: PortSet = text.parse().ok()?;
                 wanted = untracked.and(&ports);

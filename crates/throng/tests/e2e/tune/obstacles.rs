@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use throng_core::tune::{Did, Reading, Status};
+use throng_core::tune::{Current, Did, Status};
 
 #[test]
 fn what_only_the_host_can_change_is_told_as_that() {
@@ -88,7 +88,7 @@ fn without_conntrack_and_without_ipv6_the_rest_is_still_told() {
             .filter(|s| s.name.contains("conntrack") || s.name == "NOTRACK")
         {
             assert_eq!(setting.status, Status::Absent, "{setting:?}");
-            let Reading::Absent(why) = &setting.now else {
+            let Current::Absent(why) = &setting.now else {
                 panic!("{setting:?}")
             };
             assert!(why.contains("not loaded"), "{why}");

@@ -15,11 +15,11 @@ use crate::processes::parent;
 
 /// Reads, and keeps a list of what could not be read.
 #[derive(Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct Reader {
     unread: Vec<Unread>,
 }
 
-impl Reading {
+impl Reader {
     /// The whole file.
     pub(crate) fn text(&mut self, path: impl AsRef<Path>) -> Option<String> {
         let path = path.as_ref();
@@ -132,7 +132,7 @@ fn read_in_namespace(namespace: &Path, path: &str) -> io::Result<String> {
             setns(namespace, CloneFlags::CLONE_NEWNET)?;
             read_plainly(path.as_ref())
         })?;
-        let panicked = |_| Err(io::Error::other("the reading thread panicked"));
+        let panicked = |_| Err(io::Error::other("the thread that reads panicked"));
         reader.join().unwrap_or_else(panicked)
     })
 }
@@ -160,12 +160,12 @@ mod tests {
         let odd = dir.path().join("odd");
         fs::write(&odd, "many\n").unwrap();
         let missing = dir.path().join("missing");
-        let mut reading = Reading::default();
-        assert_eq!(reading.number::<u32>(&odd), None);
-        assert_eq!(reading.number::<u32>(&missing), None);
-        assert_eq!(reading.text(&missing), None);
-        assert_eq!(reading.text(&odd).as_deref(), Some("many\n"));
-        let unread = reading.into_unread();
+        let mut reader = Reader::default();
+        assert_eq!(reader.number::<u32>(&odd), None);
+        assert_eq!(reader.number::<u32>(&missing), None);
+        assert_eq!(reader.text(&missing), None);
+        assert_eq!(reader.text(&odd).as_deref(), Some("many\n"));
+        let unread = reader.into_unread();
         let told: Vec<_> = unread
             .iter()
             .map(|u| (u.what.as_str(), u.why.split(':').next().unwrap()))
@@ -192,8 +192,7 @@ mod tests {
 
     #[test]
     fn what_holds_for_the_whole_machine_is_read_in_its_first_namespace() {
-        let test =
-            "reading::tests::what_holds_for_the_whole_machine_is_read_in_its_first_namespace";
+        let test = "reader::tests::what_holds_for_the_whole_machine_is_read_in_its_first_namespace";
         let files = [
             "ipv4/tcp_mem",
             "ipv4/tcp_max_orphans",

@@ -1,4 +1,4 @@
-//! Connections that are already there towards the targets of a run: each takes one of the ports that
+//! Connections that are open to the targets of a run: each takes one of the ports that
 //! the run could use.
 
 use std::collections::HashMap;
@@ -7,18 +7,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, TCP_TIME_WAIT};
 use netlink_packet_sock_diag::inet::StateFlags;
-use throng_core::host::Towards;
+use throng_core::host::TargetUse;
 
 use crate::addresses::is_local;
 use crate::listen::{destination, socket_id};
-use crate::reading::Reading;
+use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
 /// Connections by where they go to: those that are up or on their way, and those in TIME_WAIT.
 type Counts = HashMap<(IpAddr, u16), (u64, u64)>;
 
 /// Counts the connections of this network namespace to each of `targets`.
-pub(crate) fn read(reading: &mut Reading, targets: &[SocketAddr]) -> Vec<Towards> {
+pub(crate) fn read(reader: &mut Reader, targets: &[SocketAddr]) -> Vec<TargetUse> {
     let place = |target: SocketAddr| {
         let at = destination(target);
         (at.ip(), at.port())
@@ -26,21 +26,21 @@ pub(crate) fn read(reading: &mut Reading, targets: &[SocketAddr]) -> Vec<Towards
     let mut counts: Counts = targets.iter().map(|t| (place(*t), (0, 0))).collect();
     if !counts.is_empty() {
         let counted = count(&mut counts);
-        reading.kept(
+        reader.kept(
             "the connections to the targets (NETLINK_SOCK_DIAG)",
             counted,
         );
     }
-    let towards = |&target: &SocketAddr| {
+    let in_use = |&target: &SocketAddr| {
         let (in_use, time_wait) = counts[&place(target)];
-        Towards {
+        TargetUse {
             target,
             in_use,
             time_wait,
             local: is_local(destination(target)),
         }
     };
-    targets.iter().map(towards).collect()
+    targets.iter().map(in_use).collect()
 }
 
 /// Goes through all sockets, and keeps none: there may be millions.
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn connections_to_each_target_are_counted() {
-        if !inside("towards::tests::connections_to_each_target_are_counted", "") {
+        if !inside("targets::tests::connections_to_each_target_are_counted", "") {
             return;
         }
         let listener = TcpListener::bind("0.0.0.0:4000").unwrap();
@@ -116,12 +116,12 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(20);
         let host = loop {
             let host = survey(&all(&targets));
-            if host.towards[0].time_wait == 2 || Instant::now() > deadline {
+            if host.targets[0].time_wait == 2 || Instant::now() > deadline {
                 break host;
             }
         };
         let told: Vec<_> = host
-            .towards
+            .targets
             .iter()
             .map(|t| (t.in_use, t.time_wait, t.local))
             .collect();
@@ -135,12 +135,12 @@ mod tests {
                 (0, 0, false)
             ]
         );
-        assert!(host.towards.iter().map(|t| t.target).eq(targets));
+        assert!(host.targets.iter().map(|t| t.target).eq(targets));
         // Their number is known from elsewhere too.
         assert_eq!(host.tcp.time_wait, Some(2));
         assert_eq!(host.tcp.in_use, Some(2 + 4 + 4));
         // One port only: the kernel filters.
         let host = survey(&all(&targets[..2]));
-        assert_eq!((host.towards[0].in_use, host.towards[1].in_use), (2, 1));
+        assert_eq!((host.targets[0].in_use, host.targets[1].in_use), (2, 1));
     }
 }
