@@ -1,30 +1,51 @@
 //! Addresses as users give them: sources (one, a range, a CIDR block) and places to listen on.
 
+use crate::units::quoted;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
 
 /// The most source addresses one `--source-ip` may stand for. A million connections need 36 with the
 /// default port range; what is above this is a typing error such as `/8`.
 pub const MAX_SOURCES: u128 = 65_536;
 
 /// Why an address could not be read; its text is one line for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddressError(String);
-
-impl AddressError {
-    /// With this text, which says what would be right.
-    pub(crate) fn new(text: String) -> AddressError {
-        AddressError(text)
-    }
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not a target.
+    #[error(
+        "{} is not a target; write HOST:PORT, such as 10.0.0.7:9000, [::1]:9000, example.com:443 or \
+         ws://example.com/path",
+        quoted(.0)
+    )]
+    Target(String),
+    /// A target of a protocol that is not spoken.
+    #[error(
+        "{} begins with {scheme}://; throng speaks ws:// and wss://, and plain HOST:PORT",
+        quoted(text)
+    )]
+    Scheme {
+        /// What was read.
+        text: String,
+        /// What stands before `://`.
+        scheme: String,
+    },
+    /// Not source addresses.
+    #[error(
+        "{} {why}; write an address, a range like 127.1.0.1-127.1.0.40, or a block like 10.0.0.0/28",
+        quoted(text)
+    )]
+    Sources {
+        /// What was read.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Not an address to listen on.
+    #[error("{} is not a place to listen on; write 9000, 127.0.0.1:9000 or [::1]:9000", quoted(.0))]
+    Listen(String),
 }
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for AddressError {}
 
 /// An address as a number, so that ranges are arithmetic.
 fn number(ip: IpAddr) -> u128 {
@@ -56,61 +77,104 @@ pub fn nth_after(ip: IpAddr, n: u32) -> Option<IpAddr> {
     }
 }
 
-/// The source addresses that `text` stands for: `10.0.0.5`, `127.1.0.1-127.1.0.40` (both ends
-/// included) or a CIDR block (RFC 4632) such as `10.0.0.0/28`. An IPv4 block of /30 or larger is given without its
-/// network and broadcast addresses, which can't be a source.
-///
-/// # Errors
-/// Not an address, a range that runs backwards or mixes families, or more than [`MAX_SOURCES`].
-pub fn sources(text: &str) -> Result<Vec<IpAddr>, AddressError> {
-    let wrong = |why: &str| {
-        AddressError(format!(
-            "'{text}' {why}; write an address, a range like 127.1.0.1-127.1.0.40, or a block like 10.0.0.0/28"
-        ))
-    };
-    let ip = |s: &str| {
-        s.trim()
-            .parse::<IpAddr>()
-            .map_err(|_| wrong("is not a source address"))
-    };
-    let (first, last) = if let Some((low, high)) = text.split_once('-') {
-        let (low, high) = (ip(low)?, ip(high)?);
-        if low.is_ipv4() != high.is_ipv4() {
-            return Err(wrong("mixes IPv4 and IPv6"));
+/// Source addresses that follow one another, all of one family. Written as one address, `10.0.0.5`, as a range with
+/// both ends, `127.1.0.1-127.1.0.40`, or as a CIDR block (RFC 4632) such as `10.0.0.0/28`. An IPv4 block of /30 or larger
+/// is taken without its network and broadcast addresses, which can't be a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SourceRange {
+    first: IpAddr,
+    last: IpAddr,
+}
+
+impl SourceRange {
+    /// Every address of it, at most [`MAX_SOURCES`].
+    pub fn addresses(self) -> impl Iterator<Item = IpAddr> {
+        (number(self.first)..=number(self.last)).map(move |n| address(n, self.first))
+    }
+}
+
+impl From<IpAddr> for SourceRange {
+    fn from(one: IpAddr) -> SourceRange {
+        SourceRange {
+            first: one,
+            last: one,
         }
-        (low, high)
-    } else if let Some((base, length)) = text.split_once('/') {
-        let base = ip(base)?;
-        let bits: u32 = if base.is_ipv4() { 32 } else { 128 };
-        let length = length
-            .parse::<u32>()
-            .ok()
-            .filter(|n| *n <= bits)
-            .ok_or_else(|| wrong(&format!("needs a prefix length from 0 to {bits}")))?;
-        let host = bits - length;
-        let mask = if host == 128 {
-            u128::MAX
-        } else {
-            (1u128 << host) - 1
+    }
+}
+
+impl fmt::Display for SourceRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => self.first.fmt(f),
+            false => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
+}
+
+impl FromStr for SourceRange {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<SourceRange, AddressError> {
+        let wrong = |why: &str| AddressError::Sources {
+            text: text.to_owned(),
+            why: why.to_owned(),
         };
-        let low = number(base) & !mask;
-        let high = low | mask;
-        let edge = u128::from(base.is_ipv4() && host >= 2);
-        (address(low + edge, base), address(high - edge, base))
-    } else {
-        let one = ip(text)?;
-        (one, one)
-    };
-    let (low, high) = (number(first), number(last));
-    if low > high {
-        return Err(wrong("runs backwards"));
+        let ip = |s: &str| {
+            s.trim()
+                .parse::<IpAddr>()
+                .map_err(|_| wrong("is not a source address"))
+        };
+        let (first, last) = if let Some((low, high)) = text.split_once('-') {
+            let (low, high) = (ip(low)?, ip(high)?);
+            if low.is_ipv4() != high.is_ipv4() {
+                return Err(wrong("mixes IPv4 and IPv6"));
+            }
+            (low, high)
+        } else if let Some((base, length)) = text.split_once('/') {
+            let base = ip(base)?;
+            let bits: u32 = if base.is_ipv4() { 32 } else { 128 };
+            let length = length
+                .parse::<u32>()
+                .ok()
+                .filter(|n| *n <= bits)
+                .ok_or_else(|| wrong(&format!("needs a prefix length from 0 to {bits}")))?;
+            let host = bits - length;
+            let mask = if host == 128 {
+                u128::MAX
+            } else {
+                (1u128 << host) - 1
+            };
+            let low = number(base) & !mask;
+            let high = low | mask;
+            let edge = u128::from(base.is_ipv4() && host >= 2);
+            (address(low + edge, base), address(high - edge, base))
+        } else {
+            let one = ip(text)?;
+            (one, one)
+        };
+
+        let (low, high) = (number(first), number(last));
+        if low > high {
+            return Err(wrong("runs backwards"));
+        }
+        if high - low >= MAX_SOURCES {
+            return Err(wrong("stands for more than 65,536 addresses"));
+        }
+        Ok(SourceRange { first, last })
     }
-    if high - low >= MAX_SOURCES {
-        return Err(wrong(&format!(
-            "stands for more than {MAX_SOURCES} addresses"
-        )));
+}
+
+impl TryFrom<String> for SourceRange {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<SourceRange, AddressError> {
+        text.parse()
     }
-    Ok((low..=high).map(|n| address(n, first)).collect())
+}
+
+impl From<SourceRange> for String {
+    fn from(range: SourceRange) -> String {
+        range.to_string()
+    }
 }
 
 /// Where to listen: `PORT`, `:PORT`, `ADDR:PORT` or `[ADDR6]:PORT`. Without an address it is `[::]`,
@@ -123,11 +187,8 @@ pub fn listen(text: &str) -> Result<SocketAddr, AddressError> {
     if let Ok(port) = port.parse::<u16>() {
         return Ok((Ipv6Addr::UNSPECIFIED, port).into());
     }
-    text.parse().map_err(|_| {
-        AddressError(format!(
-            "'{text}' is not a place to listen on; write 9000, 127.0.0.1:9000 or [::1]:9000"
-        ))
-    })
+    text.parse()
+        .map_err(|_| AddressError::Listen(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -135,11 +196,10 @@ mod tests {
     use super::*;
 
     fn spelled(text: &str) -> Vec<String> {
-        sources(text)
-            .unwrap()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        let range: SourceRange = text.parse().unwrap();
+        let same: SourceRange = range.to_string().parse().unwrap();
+        assert_eq!(same, range);
+        range.addresses().map(|ip| ip.to_string()).collect()
     }
 
     #[test]
@@ -171,7 +231,7 @@ mod tests {
             "1.2.3.4-",
             "-",
         ] {
-            let error = sources(text).unwrap_err().to_string();
+            let error = text.parse::<SourceRange>().unwrap_err().to_string();
             assert!(
                 !error.contains('\n') && error.contains(text),
                 "{text}: {error}"

@@ -22,23 +22,9 @@ pub enum UnitError {
         /// What would be right.
         like: &'static str,
     },
-    /// A number, but one that is out of bounds.
-    #[error("{}: {bounds}", quoted(text))]
-    OutOfBounds {
-        /// What was read.
-        text: String,
-        /// The bounds, as a sentence.
-        bounds: String,
-    },
-}
-
-impl UnitError {
-    fn out_of_bounds(text: &str, bounds: impl Into<String>) -> UnitError {
-        UnitError::OutOfBounds {
-            text: text.to_owned(),
-            bounds: bounds.into(),
-        }
-    }
+    /// A number that is out of these bounds, which are a sentence.
+    #[error("{0}")]
+    OutOfBounds(String),
 }
 
 /// What the user wrote, in quotes and on one line: control characters are escaped.
@@ -97,7 +83,7 @@ pub fn count(text: &str) -> Result<u32, UnitError> {
     let value = scaled(text, DECIMAL, &COUNT)?;
     if value.fract() != 0.0 || value > f64::from(u32::MAX) {
         let bounds = format!("a count is a whole number up to {}", u32::MAX);
-        return Err(UnitError::out_of_bounds(text, bounds));
+        return Err(UnitError::OutOfBounds(bounds.into()));
     }
     Ok(value as u32)
 }
@@ -124,7 +110,7 @@ pub fn bytes(text: &str) -> Result<u64, UnitError> {
     let value = scaled(text, BINARY, &SIZE)?;
     if value.fract() != 0.0 || value >= 2f64.powi(53) {
         let bounds = "a size is a whole number of bytes below 2^53";
-        return Err(UnitError::out_of_bounds(text, bounds));
+        return Err(UnitError::OutOfBounds(bounds.into()));
     }
     Ok(value as u64)
 }
@@ -186,7 +172,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
     ) else {
         return Err(TIME.error(text));
     };
-    let too_long = || UnitError::out_of_bounds(text, "a duration is at most a hundred years");
+    let too_long = || UnitError::OutOfBounds("a duration is at most a hundred years".into());
     let digits = |text: &str| match text.is_empty() {
         true => Ok(0),
         false => text.parse::<u128>().map_err(|_| too_long()),
@@ -243,7 +229,7 @@ impl FromStr for Rate {
         let n = scaled(text, DECIMAL, &A_RATE)?;
         Rate::per_second(n).ok_or_else(|| {
             let bounds = "a rate must be above 0 and at most 1,000,000,000 per second";
-            UnitError::out_of_bounds(text, bounds)
+            UnitError::OutOfBounds(bounds.into())
         })
     }
 }
@@ -262,7 +248,7 @@ pub fn rate_or_zero(text: &str) -> Result<f64, UnitError> {
     let n = scaled(text, DECIMAL, &A_RATE)?;
     if n > MAX_RATE {
         let bounds = "a rate is at most 1,000,000,000 per second";
-        return Err(UnitError::out_of_bounds(text, bounds));
+        return Err(UnitError::OutOfBounds(bounds.into()));
     }
     Ok(n)
 }
@@ -324,7 +310,7 @@ impl FromStr for Bandwidth {
         Bandwidth::bytes_per_second(n).ok_or_else(|| {
             let bounds =
                 "a bandwidth is at most 8000000Gbps; write it like 10Mbps (bits) or 1MBps (bytes)";
-            UnitError::out_of_bounds(text, bounds)
+            UnitError::OutOfBounds(bounds.into())
         })
     }
 }

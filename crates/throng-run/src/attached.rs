@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use throng_core::behaviour::Tap;
 use throng_core::observer::{Counts, Interval, Note, Observer};
 use throng_core::stats::{Measured, Tally};
-use throng_core::summary::Phase;
+use throng_core::summary::{LatencyReport, Phase};
 use throng_engine::{Control, Outlet};
 
 /// How long workers may take to hand over what they measured before the interval goes without.
@@ -22,6 +22,8 @@ pub struct Attached<'a> {
     pub observers: Vec<Box<dyn Observer + 'a>>,
     /// Who is shown each read and write.
     pub taps: Option<Arc<dyn Taps>>,
+    /// Which latencies the summary reports.
+    pub latencies: LatencyReport,
     /// Lines `<duration_ms> <rate>` for a scenario whose rate follows them. They are read by a thread that ends with
     /// them; one that waits for a line outlives the run.
     pub profile: Option<Box<dyn BufRead + Send>>,

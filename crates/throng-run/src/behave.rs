@@ -14,8 +14,8 @@ use throng_core::protocol::dns::Query;
 use throng_core::protocol::websocket::handshake::client::Opening;
 use throng_core::protocol::websocket::{WsMode, WsServer};
 use throng_core::scenario::{
-    ListenMode, LoadScenario, MessageLatency, Options, Repeat, RunRate, ServeMode, ServeScenario,
-    TlsServer,
+    self, Counted, ListenMode, LoadScenario, MessageLatency, RunRate, Sending, ServeMode,
+    ServeScenario, TlsServer, Writes,
 };
 use throng_core::units::Rate;
 use throng_engine::{Job, SocketOptions, Work};
@@ -25,6 +25,8 @@ use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 const SEGMENT: f64 = 1460.0;
 /// The longest WebSocket message that our servers accept, in bytes.
 const MAX_MESSAGE: u32 = 64 << 20;
+/// What the random numbers of a server begin with.
+const SEED: u64 = 0;
 /// The rate that a search begins with until it says another: nothing is sent before that.
 const BEFORE_A_SEARCH: f64 = 1e-3;
 
@@ -61,51 +63,51 @@ impl<'a> LoadBehaviours<'a> {
         unix_us: u64,
         taps: Option<Arc<dyn Taps>>,
     ) -> Result<LoadBehaviours<'a>, Failure> {
-        let options = &scenario.options;
-        let websocket = options.websocket.is_some();
+        let (seed, writes) = (scenario.seed(), scenario.pace.writes);
+        let websocket = scenario.protocol.websocket().is_some();
         let messages = Messages {
             first: scenario.messages.first.clone(),
-            repeated: match options.dns.as_slice() {
+            repeated: match scenario.protocol.queries() {
                 [] => scenario.messages.repeated.clone(),
                 queries => queries.iter().map(query).collect(),
             },
         };
         let pacing = pacing(scenario, workers)?;
         let combine = match &pacing {
-            Pacing::Flood if options.limits.write_each && options.like_tcpkali => {
+            Pacing::Flood if writes == Writes::Packets => {
                 let opened = framing(websocket).0;
-                a_packet(Script::new(&messages, opened, 1, options.seed))
+                a_packet(Script::new(&messages, opened, 1, seed))
             }
-            _ if options.limits.write_each => 1,
+            _ if writes != Writes::Combined => 1,
             Pacing::Flood | Pacing::Bandwidth(_) => u32::MAX,
             Pacing::Rate(rate) if rate.get() >= MessagePace::GROUPS_FROM => u32::MAX,
             Pacing::Rate(_) | Pacing::ClosedLoop { .. } | Pacing::Arrivals { .. } => 1,
         };
         let script = |messages: &Messages, framing| {
-            Script::new(messages, framing, combine, options.seed)
+            Script::new(messages, framing, combine, seed)
                 .map_err(|e| Failure::refused(e.to_string()))
         };
         let (opened, accepted) = framing(websocket);
-        let active = options.listening.as_ref().map(|l| l.mode) == Some(ListenMode::Active);
+        let active = scenario.listen.as_ref().map(|l| l.mode) == Some(ListenMode::Active);
         let sent_back = match active {
             true => messages.clone(),
             false => Messages::default(),
         };
-        let server_tls = options.tls_server.as_ref().map(server_tls).transpose()?;
+        let server_tls = scenario.tls_server.as_ref().map(server_tls).transpose()?;
         Ok(LoadBehaviours {
             script: script(&messages, opened)?,
             accepted: script(&sent_back, accepted)?,
             pacing,
             answers: answers(scenario)?,
-            stop: options
-                .limits
+            stop: scenario
+                .measure
                 .stop_at
                 .as_deref()
                 .map(|text| pattern("--message-stop", text))
                 .transpose()?,
-            markers: options.latency.message == Some(MessageLatency::MessageMarker)
+            markers: scenario.measure.message == Some(MessageLatency::MessageMarker)
                 || messages.repeated.iter().any(|m| has_marker(&m.parts)),
-            openings: openings(options)?,
+            openings: openings(scenario)?,
             client_tls: client_tls(scenario, server_tls.as_ref())?,
             server_tls,
             taps,
@@ -132,7 +134,7 @@ impl<'a> LoadBehaviours<'a> {
     /// What connections do that this worker opens.
     pub fn opened(&self, job: Job, at: Place, routes: &Arc<Routes>) -> Work {
         let traffic = job.traffic;
-        let (task, seed) = (self.task(&self.script, at), self.scenario.options.seed);
+        let (task, seed) = (self.task(&self.script, at), self.scenario.seed());
         let routes = Arc::clone(routes);
         if let Some(openings) = &self.openings {
             let many = openings.len();
@@ -159,7 +161,7 @@ impl<'a> LoadBehaviours<'a> {
     /// What connections do that this worker accepts besides (`-l`).
     pub fn accepted(&self, job: Job, at: Place) -> Work {
         let traffic = job.traffic;
-        let (task, seed) = (self.task(&self.accepted, at), self.scenario.options.seed);
+        let (task, seed) = (self.task(&self.accepted, at), self.scenario.seed());
         if self.openings.is_some() {
             let wire = WebSocket::server(seed);
             let load = Load::new(task, traffic, wire, self.watching(None));
@@ -192,7 +194,7 @@ impl<'a> LoadBehaviours<'a> {
         Watching::new(LookFor {
             answers,
             paced: matches!(self.pacing, Pacing::Rate(_) | Pacing::Arrivals { .. }),
-            samples: self.scenario.options.latency.samples.is_some(),
+            samples: self.scenario.measure.samples,
             stop: self.stop.clone(),
             markers: self.markers,
             unix_us: self.unix_us,
@@ -210,14 +212,13 @@ impl<'a> LoadBehaviours<'a> {
             None => job.with(load),
             Some(tls) => {
                 let routes = Arc::clone(routes);
-                let many = self.scenario.options.targets.len().max(1);
+                let many = self.scenario.targets.len().max(1);
                 job.with(Tls::client(load, tls).choosing(move |id| routes.pick(id).0 % many))
             }
         }
     }
 
     fn task(&self, script: &Script, at: Place) -> Task {
-        let options = &self.scenario.options;
         // Echoes are told apart by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
@@ -225,17 +226,17 @@ impl<'a> LoadBehaviours<'a> {
             connections: self.scenario.connections.max(1),
             worker: at.worker,
             workers: at.workers,
-            delay: options.limits.delay_send,
-            lifetime: options.limits.lifetime,
-            receive: options.limits.downstream,
-            first_byte: options.latency.first_byte,
-            samples: options.latency.samples.is_some(),
+            delay: self.scenario.pace.delay,
+            lifetime: self.scenario.connect.lifetime,
+            receive: self.scenario.pace.downstream,
+            first_byte: self.scenario.measure.first_byte,
+            samples: self.scenario.measure.samples,
             by_answers: self.answers.is_some(),
             // tcpkali's messages are those with a marker, or that answer one of ours.
-            count_found: options.like_tcpkali,
+            count_found: self.scenario.measure.counted == Counted::Found,
             most: if one_by_one { 1 } else { u32::MAX },
             unix_us: self.unix_us,
-            seed: options.seed,
+            seed: self.scenario.seed(),
             ..Task::new(script.clone(), self.pacing.clone())
         }
     }
@@ -250,15 +251,14 @@ pub(crate) struct ServeBehaviours<'a> {
 
 impl<'a> ServeBehaviours<'a> {
     pub fn new(scenario: &'a ServeScenario) -> Result<ServeBehaviours<'a>, Failure> {
-        let options = &scenario.options;
-        let combine = match options.rate {
+        let combine = match scenario.message_rate {
             Some(rate) if rate.get() < MessagePace::GROUPS_FROM => 1,
             _ => u32::MAX,
         };
         Ok(ServeBehaviours {
-            script: Script::new(&options.messages, Framing::Raw, combine, options.seed)
+            script: Script::new(&scenario.messages, Framing::Raw, combine, SEED)
                 .map_err(|e| Failure::refused(e.to_string()))?,
-            tls: options.tls_server.as_ref().map(server_tls).transpose()?,
+            tls: scenario.tls.as_ref().map(server_tls).transpose()?,
             scenario,
         })
     }
@@ -270,8 +270,7 @@ impl<'a> ServeBehaviours<'a> {
         }
         let pacing = self
             .scenario
-            .options
-            .rate
+            .message_rate
             .map_or(Pacing::Flood, Pacing::Rate);
         let task = Task {
             // Nobody knows how many will come; their phases repeat after so many.
@@ -279,7 +278,7 @@ impl<'a> ServeBehaviours<'a> {
             worker: at.worker,
             workers: at.workers,
             unix_us,
-            seed: self.scenario.options.seed,
+            seed: SEED,
             ..Task::new(self.script.clone(), pacing)
         };
         let load = Load::new(task, Traffic::On, Raw, Nothing);
@@ -308,44 +307,40 @@ where
 }
 
 /// What is to be set on sockets.
-pub(crate) fn socket_options(options: &Options) -> SocketOptions {
+pub(crate) fn socket_options(asked: &scenario::SocketOptions) -> SocketOptions {
     let bytes = |size: Option<u64>| size.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     SocketOptions {
-        nodelay: options.socket.nagle.map(|nagle| !nagle),
-        send_buffer: bytes(options.socket.send_buffer),
-        receive_buffer: bytes(options.socket.receive_buffer),
+        nodelay: asked.nagle.map(|nagle| !nagle),
+        send_buffer: bytes(asked.send_buffer),
+        receive_buffer: bytes(asked.receive_buffer),
     }
 }
 
 fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
-    let options = &scenario.options;
-    if let Some(whole) = &options.whole_run {
-        let rate = match &whole.rate {
-            RunRate::Constant(rate) => Arriving::Constant(*rate),
-            RunRate::Profile(profile) => Arriving::Profile(profile.clone()),
-            RunRate::Stdin => Arriving::Profile(Profile::new()),
-        };
-        let spacing = whole.spacing;
-        return Ok(Pacing::Arrivals { spacing, rate });
-    }
-    if options.search.is_some() {
-        let rate = Rate::per_second(BEFORE_A_SEARCH)
-            .ok_or_else(|| Failure::fault("no rate to begin a search with"))?;
-        return Ok(Pacing::Arrivals {
-            spacing: Default::default(),
-            rate: Arriving::Constant(rate),
-        });
-    }
-    Ok(match (options.limits.upstream, scenario.repeat) {
-        (Some(bandwidth), _) => Pacing::Bandwidth(bandwidth),
-        (None, Repeat::Flood) => Pacing::Flood,
-        (None, Repeat::Paced(rate)) => Pacing::Rate(rate),
-        (None, Repeat::ClosedLoop) => Pacing::ClosedLoop {
+    Ok(match &scenario.pace.sending {
+        Sending::Flood => Pacing::Flood,
+        Sending::PerConnection(rate) => Pacing::Rate(*rate),
+        Sending::Bandwidth(bandwidth) => Pacing::Bandwidth(*bandwidth),
+        Sending::ClosedLoop { in_flight } => Pacing::ClosedLoop {
             // One on each worker at least, and no more than there are connections to take turns.
-            in_flight: scenario
-                .in_flight
+            in_flight: in_flight
                 .filter(|n| *n < scenario.connections)
                 .map(|n| n.div_ceil(workers)),
+        },
+        Sending::WholeRun { rate, arrivals } => Pacing::Arrivals {
+            spacing: arrivals.spacing(scenario.seed()),
+            rate: match rate {
+                RunRate::Constant(rate) => Arriving::Constant(*rate),
+                RunRate::Profile(profile) => Arriving::Profile(profile.clone()),
+                RunRate::Stdin => Arriving::Profile(Profile::new()),
+            },
+        },
+        Sending::Search(_) => Pacing::Arrivals {
+            spacing: Default::default(),
+            rate: Arriving::Constant(
+                Rate::per_second(BEFORE_A_SEARCH)
+                    .ok_or_else(|| Failure::fault("no rate to begin a search with"))?,
+            ),
         },
     })
 }
@@ -367,20 +362,20 @@ fn a_packet(script: Result<Script, ScriptError>) -> u32 {
 
 /// How answers are known, where they are looked for.
 fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
-    let options = &scenario.options;
-    let latency = &options.latency;
-    if !options.dns.is_empty() {
+    let measure = &scenario.measure;
+    if !scenario.protocol.queries().is_empty() {
         return Ok(Some(AnswerBy::Dns));
     }
-    let whole = options.websocket.is_some().then_some(AnswerBy::Message);
-    Ok(match &latency.message {
+    let websocket = scenario.protocol.websocket();
+    let whole = websocket.map(|_| AnswerBy::Message);
+    Ok(match &measure.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
-            text: marker(text, options.seed)?,
-            skip: latency.skip,
+            text: marker(text, scenario.seed())?,
+            skip: measure.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),
         // A closed loop over WebSocket waits for messages; else it counts bytes.
-        _ if scenario.repeat == Repeat::ClosedLoop => whole,
+        _ if scenario.pace.sending.is_closed_loop() => whole,
         Some(MessageLatency::MessageMarker) | None => None,
     })
 }
@@ -451,24 +446,23 @@ fn query(query: &Query) -> Message {
 }
 
 /// The WebSocket request for each target.
-fn openings(options: &Options) -> Result<Option<Vec<Opening>>, Failure> {
-    let Some(asked) = &options.websocket else {
+fn openings(scenario: &LoadScenario) -> Result<Option<Vec<Opening>>, Failure> {
+    let Some(asked) = scenario.protocol.websocket() else {
         return Ok(None);
     };
     let request = |authority: &str, path: &str| {
-        // tcpkali sends no User-Agent.
-        let opening = match options.like_tcpkali {
-            true => Opening::anonymous,
-            false => Opening::new,
+        let opening = match asked.user_agent {
+            true => Opening::new,
+            false => Opening::anonymous,
         };
-        opening(authority, path, &asked.headers, options.seed)
+        opening(authority, path, &asked.header, scenario.seed())
             .map_err(|e| Failure::refused(e.to_string()))
     };
-    let openings = match options.targets.as_slice() {
+    let openings = match scenario.targets.as_slice() {
         [] => vec![request("localhost", "/")?],
         targets => targets
             .iter()
-            .map(|t| request(&t.authority, &t.path))
+            .map(|t| request(&t.spec.authority, &t.spec.path))
             .collect::<Result<_, _>>()?,
     };
     Ok(Some(openings))
@@ -488,27 +482,26 @@ fn client_tls(
     scenario: &LoadScenario,
     own: Option<&ServerTls>,
 ) -> Result<Option<ClientTls>, Failure> {
-    let options = &scenario.options;
-    let Some(asked) = &options.tls_client else {
+    let Some(asked) = &scenario.tls else {
         return Ok(None);
     };
-    let names = match (&asked.server_name, options.targets.as_slice()) {
+    let names = match (&asked.sni, scenario.targets.as_slice()) {
         (Some(name), targets) => vec![name.clone(); targets.len().max(1)],
         (None, []) => vec!["localhost".into()],
-        (None, targets) => targets.iter().map(|t| t.host.clone()).collect(),
+        (None, targets) => targets.iter().map(|t| t.spec.host.clone()).collect(),
     };
     let own = own.filter(|_| scenario.own_server.is_some());
     ClientTls::new(&ClientOptions {
         names,
-        ca_file: asked.ca.clone(),
+        ca_file: asked.cacert.clone(),
         trusted: own
             .map(|tls| tls.certificate().to_vec())
             .into_iter()
             .collect(),
         insecure: asked.insecure,
         alpn: asked.alpn.clone(),
-        resumption: asked.resumption,
-        timeout: scenario.connect_timeout,
+        resumption: asked.resume,
+        timeout: scenario.connect.timeout,
         ..ClientOptions::default()
     })
     .map(Some)

@@ -25,7 +25,7 @@ impl Machine {
     /// The kernel does not say how much memory is available, or which release it is.
     pub fn for_load(scenario: &LoadScenario) -> Result<Machine, Failure> {
         Machine::read(&Wanted {
-            targets: scenario.targets.clone(),
+            targets: scenario.addresses(),
             processes: Processes::OfTargets,
             skip_self: true,
             tracking: true,

@@ -16,7 +16,7 @@ use throng_core::engine::Engine;
 use throng_core::host::Host;
 use throng_core::observer::{Note, Serving};
 use throng_core::plan::{self, ServePlan};
-use throng_core::scenario::{ServeMode, ServeScenario};
+use throng_core::scenario::ServeScenario;
 use throng_core::summary::{
     Connections, Latency, Phase, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
 };
@@ -44,11 +44,11 @@ pub fn serve(
         scenario.max_connections.map(u64::from),
     );
     watch.warn(&plan.warnings);
-    let options = socket_options(&scenario.options);
+    let options = socket_options(&Default::default());
     let listeners = scenario
         .listen
         .iter()
-        .map(|at| listener::open(*at, plan.backlog, Reach::Address, &options))
+        .map(|at| listener::open(at.0, plan.backlog, Reach::Address, &options))
         .collect::<Result<Vec<_>, _>>()?;
     announce(&mut watch, &listeners, &plan, scenario);
     watch.meter.note_sockets_before();
@@ -168,8 +168,8 @@ fn finish(
     let secured_at = side.last_secured();
     side.join()?;
     let (measured, unreported) = watch.finish(seconds, None, Some(tally));
-    let speaks_websocket = matches!(scenario.mode, ServeMode::Ws | ServeMode::WsSink);
-    let speaks_tls = scenario.options.tls_server.is_some();
+    let speaks_websocket = scenario.mode.speaks_websocket();
+    let speaks_tls = scenario.tls.is_some();
     watch.meter.wait_for_kernel();
     let asked = scenario.max_connections.map(u64::from);
     let mut connections = Connections::of(&tally, asked, watch.peak);

@@ -9,10 +9,9 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::scenario::TlsClient;
+use throng_core::scenario::{Pem, TlsClient};
 
 /// What is asked of a client.
 #[derive(Clone, Debug)]
@@ -24,13 +23,13 @@ pub struct ClientOptions {
     /// Whether host names are sent at all.
     pub sni: bool,
     /// A file of authorities to trust instead of the system's (PEM).
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<Pem>,
     /// Certificates to trust besides (DER): those of servers in this process.
     pub trusted: Vec<Vec<u8>>,
     /// Accept any certificate.
     pub insecure: bool,
     /// The client's own certificate (with its chain) and key, for servers that ask for one (PEM).
-    pub identity: Option<(PathBuf, PathBuf)>,
+    pub identity: Option<(Pem, Pem)>,
     /// Application protocols to offer, the preferred one first (ALPN, RFC 7301); none: no offer.
     pub alpn: Vec<String>,
     /// Resume sessions where the server lets us.
@@ -46,14 +45,14 @@ impl ClientOptions {
     /// them.)
     pub fn of(asked: &TlsClient, targets: impl IntoIterator<Item = String>) -> ClientOptions {
         ClientOptions {
-            names: match &asked.server_name {
+            names: match &asked.sni {
                 Some(name) => vec![name.clone()],
                 None => targets.into_iter().collect(),
             },
-            ca_file: asked.ca.clone(),
+            ca_file: asked.cacert.clone(),
             insecure: asked.insecure,
             alpn: asked.alpn.clone(),
-            resumption: asked.resumption,
+            resumption: asked.resume,
             ..ClientOptions::default()
         }
     }
@@ -192,7 +191,7 @@ fn trusted(options: &ClientOptions) -> Result<Trusted, ConfigError> {
     }
     let (_, unusable) = roots.add_parsable_certificates(named.iter().cloned());
     if unusable > 0 {
-        let which = options.ca_file.as_ref().map(|f| f.display().to_string());
+        let which = options.ca_file.as_ref().map(|f| f.to_string());
         return Err(ConfigError(format!(
             "{}: {unusable} of its certificates cannot be read: X.509 version 3 is expected",
             which.as_deref().unwrap_or("the trusted certificates")

@@ -3,15 +3,22 @@
 use crate::config::ConfigError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::borrow::Cow;
 use std::fs;
-use std::path::Path;
+use throng_core::scenario::Pem;
 
-fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
-    fs::read(file).map_err(|e| ConfigError(format!("{}: cannot be read: {e}", file.display())))
+fn read(pem: &Pem) -> Result<Cow<'_, [u8]>, ConfigError> {
+    match pem {
+        Pem::Text(text) => Ok(text.as_bytes().into()),
+        Pem::File(path) => match fs::read(path) {
+            Ok(text) => Ok(text.into()),
+            Err(e) => Err(ConfigError(format!("{pem}: cannot be read: {e}"))),
+        },
+    }
 }
 
 /// All certificates of a file, at least one.
-pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+pub(crate) fn certificates(file: &Pem) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let text = read(file)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match all {
@@ -19,22 +26,19 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
         Ok(_) => Err(ConfigError(format!(
             "{}: has no certificate: PEM is expected, with \"-----BEGIN CERTIFICATE-----\" (from DER: \
              openssl x509 -inform der -in FILE)",
-            file.display()
+            file
         ))),
-        Err(e) => Err(ConfigError(format!(
-            "{}: is not proper PEM: {e}",
-            file.display()
-        ))),
+        Err(e) => Err(ConfigError(format!("{file}: is not proper PEM: {e}"))),
     }
 }
 
 /// The private key of a file: PKCS #8, SEC 1 or PKCS #1.
-pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
+pub(crate) fn private_key(file: &Pem) -> Result<PrivateKeyDer<'static>, ConfigError> {
     let text = read(file)?;
     if let Ok(key) = PrivateKeyDer::from_pem_slice(&text) {
         return Ok(key);
     }
-    let name = file.display();
+    let name = file;
     let lossy = String::from_utf8_lossy(&text);
     let locked =
         lossy.contains("ENCRYPTED PRIVATE KEY") || lossy.contains("Proc-Type: 4,ENCRYPTED");
@@ -49,15 +53,14 @@ pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, ConfigE
 
 /// The chain and the key of one side.
 pub(crate) fn identity(
-    certificate: &Path,
-    key: &Path,
+    certificate: &Pem,
+    key: &Pem,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ConfigError> {
     Ok((certificates(certificate)?, private_key(key)?))
 }
 
 /// What is wrong with an identity that rustls refused.
-pub(crate) fn refused(certificate: &Path, key: &Path, error: &rustls::Error) -> ConfigError {
-    let (certificate, key) = (certificate.display(), key.display());
+pub(crate) fn refused(certificate: &Pem, key: &Pem, error: &rustls::Error) -> ConfigError {
     ConfigError(match error {
         rustls::Error::InconsistentKeys(_) => {
             format!("{key}: is not the key of the first certificate in {certificate}")

@@ -8,10 +8,9 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::scenario::TlsServer;
+use throng_core::scenario::{Pem, TlsServer};
 
 /// The names that a certificate made here is always for.
 const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -21,7 +20,7 @@ const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub struct ServerOptions {
     /// Its certificate, followed by those between it and the authority, and its key (PEM). Without files a
     /// certificate that signs itself is made in memory.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    pub identity: Option<(Pem, Pem)>,
     /// The names and addresses for which it is then made, besides those of this machine to itself.
     pub names: Vec<String>,
     /// Application protocols that it speaks, the preferred one first (ALPN, RFC 7301); none: it does not

@@ -1,13 +1,13 @@
 //! Traffic printed as it goes (`--dump-all`, `--dump-one`): a line on stderr for each read and write.
 
 use crate::Failure;
+use crate::ask::telling::{Dump, Whose};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use throng_core::behaviour::Tap;
-use throng_core::scenario::{Dump, Whose};
 use throng_report::dump::{self, Way};
 use throng_run::Taps;
 

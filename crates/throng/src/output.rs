@@ -3,6 +3,7 @@
 use crate::Failure;
 use crate::cli::{Common, OutputForm};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use throng_core::summary::Summary;
 use throng_report::tcpkali::{self, TcpkaliReport};
 use throng_report::{colour, file, json, text};
@@ -23,12 +24,23 @@ pub(crate) fn summary(summary: &Summary, common: &Common) -> Result<(), Failure>
     }
 }
 
-/// Refuses a summary that could not be written, before the run.
-pub(crate) fn check(common: &Common) -> Result<(), Failure> {
-    match &common.output_file {
-        Some(path) => file::can_write(path).map_err(|e| Failure::usage(e.to_string())),
-        None => Ok(()),
+/// The command line for the summary. What is not UTF-8 in it is escaped.
+pub(crate) fn command() -> Vec<String> {
+    std::env::args_os()
+        .map(|word| printable(word.as_bytes()))
+        .collect()
+}
+
+/// `bytes` as text, `\xHH` for each that is not UTF-8.
+fn printable(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
     }
+    text
 }
 
 /// Writes to stdout. A reader that has gone (`| head`) is no failure of ours.
@@ -39,5 +51,21 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
             Err(Failure::fault(format!("can't write to stdout: {e}")))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_are_not_utf_8_are_escaped() {
+        for (bytes, text) in [
+            (&b"-m"[..], "-m"),
+            ("Grüße\n".as_bytes(), "Grüße\n"),
+            (b"a\xffb\xc3", r"a\xffb\xc3"),
+        ] {
+            assert_eq!(printable(bytes), text);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What is asked of a machine.
 
 use crate::engine::EngineChoice;
-use crate::scenario::{LoadScenario, Repeat, ServeScenario};
+use crate::scenario::{LoadScenario, Sending, ServeScenario};
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -103,24 +103,21 @@ impl Question {
         let message_bytes = scenario.messages.about_bytes();
         Question {
             connections: Some(scenario.connections.into()),
-            targets: scenario.targets.clone(),
-            sources: scenario.sources.clone(),
+            targets: scenario.addresses(),
+            sources: scenario.connect.sources().collect(),
             engine: scenario.engine,
             workers: scenario.workers,
             message_bytes: (message_bytes > 0).then_some(message_bytes),
-            message_rate: match scenario.repeat {
-                Repeat::Paced(rate) => Some(rate),
-                Repeat::Flood | Repeat::ClosedLoop => None,
+            message_rate: scenario.pace.sending.per_connection(),
+            in_flight: match scenario.pace.sending {
+                Sending::ClosedLoop { in_flight } => {
+                    Some(in_flight.unwrap_or(scenario.connections).into())
+                }
+                _ => None,
             },
-            in_flight: (scenario.repeat == Repeat::ClosedLoop)
-                .then(|| scenario.in_flight.unwrap_or(scenario.connections).into()),
-            connect_rate: scenario.connect_rate,
-            tls: scenario.options.tls_client.is_some(),
-            resume: scenario
-                .options
-                .tls_client
-                .as_ref()
-                .is_some_and(|tls| tls.resumption),
+            connect_rate: scenario.connect.rate,
+            tls: scenario.tls.is_some(),
+            resume: scenario.tls.as_ref().is_some_and(|tls| tls.resume),
             ..Question::of(match scenario.own_server {
                 Some(_) => Role::Both,
                 None => Role::Client,
@@ -135,7 +132,7 @@ impl Question {
             engine: scenario.engine,
             workers: scenario.workers,
             listeners: scenario.listen.len() as u32,
-            tls: scenario.options.tls_server.is_some(),
+            tls: scenario.tls.is_some(),
             ..Question::of(Role::Server)
         }
     }

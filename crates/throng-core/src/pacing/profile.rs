@@ -5,7 +5,7 @@
 //! ends when there are no more lines and the last piece is over.
 
 use super::ramp::{Ramp, billionths, messages};
-use crate::units::{self, MAX_RATE};
+use crate::units::{self, MAX_RATE, written};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -258,6 +258,29 @@ impl FromStr for Profile {
     }
 }
 
+/// As on the command line.
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, piece) in self.pieces.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(f, "{comma}{piece}")?;
+        }
+        Ok(())
+    }
+}
+
+/// As on the command line.
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duration = written::duration_text(self.duration);
+        write!(f, "{duration}:{}", written::rate_text(self.from))?;
+        match self.from == self.to {
+            true => Ok(()),
+            false => write!(f, "..{}", written::rate_text(self.to)),
+        }
+    }
+}
+
 impl TryFrom<Vec<Piece>> for Profile {
     type Error = ProfileError;
     fn try_from(pieces: Vec<Piece>) -> Result<Profile, ProfileError> {
@@ -331,7 +354,7 @@ mod tests {
             ("10s:1k, 5s:3..x", "piece 2 ('5s:3..x')", "'x'"),
             ("10s:1..2..3", "piece 1 ('10s:1..2..3')", "'2..3'"),
             ("0s:5", "piece 1 ('0s:5')", "longer than 0"),
-            ("1s:2000m", "piece 1 ('1s:2000m')", "1000m"),
+            ("1s:2000m", "piece 1 ('1s:2000m')", "1,000,000,000"),
             ("1s:-5", "piece 1 ('1s:-5')", "'-5'"),
             (
                 "99y:1,99y:1,99y:1,99y:1,99y:1,99y:1",
@@ -368,7 +391,7 @@ mod tests {
         ] {
             let error = Piece::from_line(line, 2).unwrap_err().to_string();
             assert!(error.starts_with(place), "{line}: {error}");
-            let right = ["1000 50", "250 or 20k (a second)"];
+            let right = ["1000 50", "250 or 20k (per second)"];
             assert!(right.iter().any(|r| error.contains(r)), "{line}: {error}");
         }
     }

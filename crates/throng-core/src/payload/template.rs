@@ -50,6 +50,18 @@ pub struct Message {
 }
 
 impl Message {
+    /// `parts` as one message. Bytes that follow bytes are one part.
+    pub fn joined(parts: impl IntoIterator<Item = Part>) -> Message {
+        let mut all: Vec<Part> = Vec::new();
+        for part in parts {
+            match (all.last_mut(), part) {
+                (Some(Part::Bytes(before)), Part::Bytes(more)) => before.extend(more),
+                (_, part) => all.push(part),
+            }
+        }
+        Message { parts: all }
+    }
+
     /// Its bytes, if they are the same each time and on each connection.
     pub fn constant(&self) -> Option<Vec<u8>> {
         let mut all = Vec::new();

@@ -34,16 +34,16 @@ impl Routes {
                 run: scenario.connections.div_ceil(needed).max(1),
             });
         }
-        let count = scenario.targets.len() as u64;
-        let each = asked.div_ceil(count.max(1));
-        let targets: Vec<(SocketAddr, Vec<IpAddr>)> = scenario
-            .targets
-            .iter()
-            .map(|&target| (target, sources_for(target, &scenario.sources, each, host)))
+        let (addresses, given) = (scenario.addresses(), scenario.connect.sources());
+        let given: Vec<IpAddr> = given.collect();
+        let each = asked.div_ceil((addresses.len() as u64).max(1));
+        let targets: Vec<(SocketAddr, Vec<IpAddr>)> = addresses
+            .into_iter()
+            .map(|target| (target, sources_for(target, &given, each, host)))
             .collect();
         if let Some((target, _)) = targets
             .iter()
-            .find(|(_, s)| s.is_empty() && !scenario.sources.is_empty())
+            .find(|(_, s)| s.is_empty() && !given.is_empty())
         {
             return Err(Shortfall {
                 kind: LimitKind::SourceAddress,

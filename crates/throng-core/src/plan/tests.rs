@@ -1,31 +1,21 @@
 use super::*;
 use crate::engine::EngineChoice;
-use crate::payload::Messages;
-use crate::scenario::{Repeat, ServeMode};
+use crate::scenario::{ListenAddress, OwnServer, Sending, Target};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use crate::capacity::tests::host;
 
+fn target(text: &str) -> Target {
+    text.parse::<SocketAddr>().unwrap().into()
+}
+
 fn scenario(connections: u32, targets: &[&str]) -> LoadScenario {
     LoadScenario {
-        targets: targets.iter().map(|t| t.parse().unwrap()).collect(),
-        own_server: targets.is_empty().then_some(ServeMode::Sink),
+        targets: targets.iter().map(|t| target(t)).collect(),
+        own_server: targets.is_empty().then_some(OwnServer::Sink),
         connections,
-        connect_rate: None,
-        connect_timeout: Duration::from_secs(5),
-        sources: Vec::new(),
-        reconnect: true,
-        messages: Messages::default(),
-        repeat: Repeat::Flood,
-        in_flight: None,
-        traffic_after_ramp: false,
-        hold: Duration::from_secs(10),
-        duration: None,
-        workers: None,
-        engine: EngineChoice::Auto,
-        force: false,
-        options: Default::default(),
+        ..LoadScenario::default()
     }
 }
 
@@ -61,10 +51,11 @@ fn elsewhere_nothing_is_bound_and_the_port_range_is_the_limit() {
     let plan = load(&scenario(50_000, &["10.0.0.1:80", "10.0.0.1:81"]), &host()).unwrap();
     assert!(!plan.routes.binds());
     let mut two = scenario(56_000, &["10.0.0.1:80"]);
-    two.sources = vec!["10.0.0.2".parse().unwrap(), "10.0.0.3".parse().unwrap()];
+    two.connect.source_ip = vec!["10.0.0.2-10.0.0.3".parse().unwrap()];
     let plan = load(&two, &host()).unwrap();
-    assert_eq!(plan.routes.route(0).1, Some(two.sources[0]));
-    assert_eq!(plan.routes.route(1).1, Some(two.sources[1]));
+    for (id, source) in two.connect.sources().enumerate() {
+        assert_eq!(plan.routes.route(id as u32).1, Some(source));
+    }
 }
 
 #[test]
@@ -107,7 +98,7 @@ fn what_fits_without_tls_may_be_refused_with_it() {
     small.memory.available = (1 << 30) + 1_000_000 * (each + 300);
     let mut s = scenario(1_000_000, &[]);
     assert!(load(&s, &small).is_ok());
-    s.options.tls_client = Some(Default::default());
+    s.tls = Some(Default::default());
     let short = load(&s, &small).unwrap_err();
     assert_eq!(short[0].kind, LimitKind::Memory);
     assert!(short[0].allows > 900_000, "{short:?}");
@@ -117,11 +108,11 @@ fn what_fits_without_tls_may_be_refused_with_it() {
 fn resuming_sessions_of_a_server_elsewhere_is_warned_about_where_memory_would_be_short() {
     let mut small = host();
     let mut s = scenario(20_000, &["10.0.0.7:80"]);
-    s.options.tls_client = Some(Default::default());
+    s.tls = Some(Default::default());
     let each = capacity::capacity(&Question::of_load(&s), &small).bytes;
     small.memory.available = (1 << 30) + each.fixed + 20_000 * (each.each + 1000);
     assert_eq!(load(&s, &small).unwrap().warnings, []);
-    s.options.tls_client.as_mut().unwrap().resumption = true;
+    s.tls.as_mut().unwrap().resume = true;
     let warned = load(&s, &small).unwrap().warnings;
     let kinds: Vec<_> = warned.iter().map(|w| w.kind).collect();
     assert_eq!(kinds, [LimitKind::Memory], "{warned:?}");
@@ -153,7 +144,7 @@ fn every_limit_that_is_too_low_is_told_and_force_turns_refusals_into_warnings() 
 fn force_can_t_do_what_can_t_be_tried() {
     let mut s = scenario(10, &["[::1]:80"]);
     s.force = true;
-    s.sources = vec!["127.0.0.2".parse().unwrap()];
+    s.connect.source_ip = vec!["127.0.0.2".parse().unwrap()];
     assert!(load(&s, &host()).is_err());
     let mut no = host();
     no.uring.unusable = Some("it is forbidden".into());
@@ -178,22 +169,17 @@ fn without_io_uring_auto_says_why_and_uring_is_refused() {
 #[test]
 fn sources_of_the_wrong_family_are_refused() {
     let mut s = scenario(10, &["[::1]:80"]);
-    s.sources = vec!["127.0.0.2".parse().unwrap()];
+    s.connect.source_ip = vec!["127.0.0.2".parse().unwrap()];
     assert!(load(&s, &host()).unwrap_err()[0].limit.contains("[::1]:80"));
 }
 
 #[test]
 fn a_server_holds_what_was_asked_or_what_fits() {
     let asks = |max_connections, engine| ServeScenario {
-        listen: vec!["[::]:9000".parse().unwrap()],
-        mode: ServeMode::Sink,
-        backlog: None,
+        listen: vec![ListenAddress(([0; 8], 9000).into())],
         max_connections,
-        duration: None,
-        workers: None,
         engine,
-        force: false,
-        options: Default::default(),
+        ..ServeScenario::default()
     };
     let plan = serve(&asks(None, EngineChoice::Epoll), &host()).unwrap();
     // Two workers with two files each, a listener, one under /proc.
@@ -213,8 +199,9 @@ fn a_server_holds_what_was_asked_or_what_fits() {
 fn what_messages_take_in_buffers_is_an_estimate_and_refuses_nothing() {
     let mut echo = scenario(1_000_000, &[]);
     echo.messages.repeated = vec![vec![b'x'; 16].into()];
-    echo.repeat = Repeat::ClosedLoop;
-    echo.in_flight = Some(128);
+    echo.pace.sending = Sending::ClosedLoop {
+        in_flight: Some(128),
+    };
     assert_eq!(load(&echo, &host()).unwrap().warnings, []);
     // A message on each, and its memory, would be too much, if all were under way at once.
     let mut flood = scenario(1_000_000, &[]);

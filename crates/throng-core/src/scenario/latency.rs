@@ -1,42 +1,7 @@
-//! Which latencies are measured, and at which percentiles they are told.
+//! Percentiles of latency, as users write them.
 
-use crate::payload::Message;
+use crate::units::quoted;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::path::PathBuf;
-
-/// Which latencies are measured, and where they go.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LatencyAsked {
-    /// From the start of an attempt to its success. Measured in any case; told by tcpkali's lines and
-    /// StatsD if asked for.
-    pub connect: bool,
-    /// From when a connection came up to the first byte on it.
-    pub first_byte: bool,
-    /// Of messages, and how an answer is known.
-    pub message: Option<MessageLatency>,
-    /// How many answers are passed over on each connection before the first one counts.
-    pub skip: u32,
-    /// The percentiles asked for, as written; empty for those of the report.
-    pub percentiles: Vec<Percentile>,
-    /// Where to write HdrHistogram's interval log.
-    pub log: Option<PathBuf>,
-    /// Where to write each query's time and round trip, as CSV.
-    pub samples: Option<PathBuf>,
-}
-
-/// How the answer to a message is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageLatency {
-    /// This is in it: a text that may be another one for each connection, as a message may.
-    Marker(Message),
-    /// It has a `\{message.marker}`, which says when it was sent. That can be another process's
-    /// message.
-    MessageMarker,
-    /// It is what was sent, in full.
-    Echo,
-}
 
 /// A percentile, from 0 to 100 (the maximum), and how the user wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,21 +25,20 @@ impl Percentile {
     /// # Errors
     /// Not a number from 0 to 100 in decimal digits, or longer than [`Percentile::LONGEST`].
     pub fn parse(text: &str) -> Result<Percentile, PercentileError> {
-        let wrong = |why| PercentileError(format!("'{text}' {why}; write it like 95 or 99.5"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         if !digits(whole) || !digits(fraction) {
-            return Err(wrong("is not a percentile"));
+            return Err(PercentileError::Unreadable(text.to_owned()));
         }
         if text.len() > Self::LONGEST {
-            return Err(wrong("has more digits than can be told apart"));
+            return Err(PercentileError::TooManyDigits(text.to_owned()));
         }
         match text.parse() {
             Ok(value) if value <= 100.0 => Ok(Percentile {
                 value,
                 written: text.to_owned(),
             }),
-            _ => Err(wrong("is not a percentile from 0 to 100")),
+            _ => Err(PercentileError::OutOfBounds(text.to_owned())),
         }
     }
 
@@ -116,16 +80,18 @@ impl From<Percentile> for String {
 }
 
 /// Why a percentile could not be read; its text is one line for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PercentileError(String);
-
-impl fmt::Display for PercentileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PercentileError {
+    /// Not decimal digits.
+    #[error("{} is not a percentile; write it like 95 or 99.5", quoted(.0))]
+    Unreadable(String),
+    /// Longer than [`Percentile::LONGEST`].
+    #[error("{} has more digits than histograms tell apart; write it like 95 or 99.5", quoted(.0))]
+    TooManyDigits(String),
+    /// Above 100.
+    #[error("{} is not a percentile from 0 to 100; write it like 95 or 99.5", quoted(.0))]
+    OutOfBounds(String),
 }
-
-impl std::error::Error for PercentileError {}
 
 #[cfg(test)]
 mod tests {

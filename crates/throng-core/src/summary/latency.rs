@@ -1,6 +1,6 @@
 //! How long things took.
 
-use crate::scenario::{LatencyAsked, MessageLatency, Percentile};
+use crate::scenario::{Measure, MessageLatency, Percentile};
 use crate::stats::{Durations, Measured};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -131,7 +131,7 @@ impl LatencyAt {
 }
 
 /// The latency of messages, by whichever means it was asked to be known.
-pub fn of_messages<'m>(asked: &LatencyAsked, measured: &'m Measured) -> &'m Durations {
+pub fn of_messages<'m>(asked: &Measure, measured: &'m Measured) -> &'m Durations {
     match asked.message {
         Some(MessageLatency::MessageMarker) => &measured.marked,
         _ if measured.response.count() > 0 => &measured.response,
@@ -141,15 +141,24 @@ pub fn of_messages<'m>(asked: &LatencyAsked, measured: &'m Measured) -> &'m Dura
     }
 }
 
-/// The latencies that were asked for, at the percentiles asked for.
-pub fn latencies(asked: &LatencyAsked, measured: &Measured) -> Vec<LatencyAt> {
-    let percentiles = match asked.percentiles.as_slice() {
+/// Which latencies are reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LatencyReport {
+    /// That of connecting, too, which is measured in any case.
+    pub connect: bool,
+    /// At which percentiles; empty for [the usual ones](Percentile::usual).
+    pub percentiles: Vec<Percentile>,
+}
+
+/// The latencies that `asked` measures, at the percentiles of `report`.
+pub fn latencies(asked: &Measure, report: &LatencyReport, measured: &Measured) -> Vec<LatencyAt> {
+    let percentiles = match report.percentiles.as_slice() {
         [] => &Percentile::usual(),
         some => some,
     };
     let messages = of_messages(asked, measured);
     let all = [
-        (asked.connect, LatencyOf::Connect, &measured.connect),
+        (report.connect, LatencyOf::Connect, &measured.connect),
         (asked.first_byte, LatencyOf::FirstByte, &measured.first_byte),
         (
             asked.message.is_some() || messages.count() > 0,

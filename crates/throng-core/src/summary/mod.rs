@@ -13,7 +13,7 @@ mod websocket;
 pub use crate::record::{Phase, SearchSummary};
 pub use connections::{Connections, SetUp};
 pub use latency::{
-    AtPercentile, Latency, LatencyAt, LatencyOf, Percentiles, latencies, of_messages,
+    AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies, of_messages,
 };
 pub use over_time::{MAX_SAMPLES, Sample, Samples};
 pub use rate::{Asked, BandwidthKept, MessageRate};

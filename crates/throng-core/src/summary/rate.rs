@@ -1,7 +1,7 @@
 //! How well the rates were kept that were asked for.
 
 use super::{Percentiles, Steady, per_s};
-use crate::scenario::Limits;
+use crate::scenario::Pace;
 use crate::stats::Durations;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -82,12 +82,12 @@ pub struct BandwidthKept {
 }
 
 impl BandwidthKept {
-    /// What the `connections` of a run were given by `limits`, and what went over them while all were up.
+    /// What the `connections` of a run were given by `pace`, and what went over them while all were up.
     /// `None` if they were given nothing.
-    pub fn of(limits: &Limits, connections: u64, steady: &Steady) -> Option<BandwidthKept> {
+    pub fn of(pace: &Pace, connections: u64, steady: &Steady) -> Option<BandwidthKept> {
         let all = |each: f64| each * connections as f64;
-        let asked_sent_per_s = limits.upstream.map(|b| all(b.get()));
-        let asked_received_per_s = limits.downstream.map(|b| all(b.get()));
+        let asked_sent_per_s = pace.sending.bandwidth().map(|b| all(b.get()));
+        let asked_received_per_s = pace.downstream.map(|b| all(b.get()));
         let seconds = steady.seconds;
         (asked_sent_per_s.is_some() || asked_received_per_s.is_some()).then(|| BandwidthKept {
             asked_sent_per_s,
@@ -102,6 +102,7 @@ impl BandwidthKept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Sending;
     use crate::summary::Traffic;
     use crate::units::Bandwidth;
 
@@ -144,10 +145,10 @@ mod tests {
             },
             ..Steady::default()
         };
-        let mut limits = Limits::default();
-        assert_eq!(BandwidthKept::of(&limits, 10, &steady), None);
-        limits.upstream = Bandwidth::bytes_per_second(1000.0);
-        let kept = BandwidthKept::of(&limits, 10, &steady).unwrap();
+        let mut pace = Pace::default();
+        assert_eq!(BandwidthKept::of(&pace, 10, &steady), None);
+        pace.sending = Sending::Bandwidth(Bandwidth::bytes_per_second(1000.0).unwrap());
+        let kept = BandwidthKept::of(&pace, 10, &steady).unwrap();
         assert_eq!(kept.asked_sent_per_s, Some(10_000.0));
         assert_eq!((kept.sent_per_s, kept.received_per_s), (9500.0, 250.0));
         assert_eq!(kept.asked_received_per_s, None);

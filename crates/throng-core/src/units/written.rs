@@ -1,9 +1,11 @@
 //! Numbers in files: written with a unit as on the command line, read from that or from a plain number.
 //!
-//! What is written is read back to the same value, to the last bit. The modules are for `#[serde(with = "…")]`,
-//! each with an `option` beside it.
+//! What is written is read back to the same value, to the last bit. [`As`] and [`Maybe`] are for
+//! `#[serde(with = "…")]`.
 
-use super::{BANDWIDTHS, BINARY, Bandwidth, DAY, DECIMAL, HOUR, MINUTE, MS, Rate, SECOND, US};
+use super::{
+    BANDWIDTHS, BINARY, Bandwidth, DAY, DECIMAL, HOUR, MINUTE, MS, Rate, SECOND, US, UnitError,
+};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -67,13 +69,76 @@ fn scaled(value: f64, units: &[(&str, f64)]) -> String {
     .unwrap_or(plain)
 }
 
-/// A type that has a text with a unit.
-trait Written: Sized {
-    /// What it is, for the error.
+/// How a number is written. For `#[serde(with = "As::<…>")]`.
+pub trait Written {
+    /// The number.
+    type Value: Copy;
+    /// What it is and what it looks like, for an error.
     const WHAT: &'static str;
-    type Value;
-    fn read(text: &str) -> Result<Self::Value, String>;
-    fn text(value: &Self::Value) -> String;
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with `text`, and what would be right.
+    fn read(text: &str) -> Result<Self::Value, UnitError>;
+    /// Writes it.
+    fn text(value: Self::Value) -> String;
+}
+
+/// Numbers as `W` writes them.
+pub struct As<W>(PhantomData<W>);
+
+impl<W: Written> As<W> {
+    /// Writes one.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(value: &W::Value, to: S) -> Result<S::Ok, S::Error> {
+        serialize_text(&W::text(*value), to)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<W::Value, D::Error> {
+        from.deserialize_any(Reads::<W>(PhantomData))
+    }
+}
+
+/// The same where there may be none.
+pub struct Maybe<W>(PhantomData<W>);
+
+impl<W: Written> Maybe<W> {
+    /// Writes one, if there is one.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(value: &Option<W::Value>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(One::<W>).serialize(to)
+    }
+
+    /// Reads one, if there is one.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<W::Value>, D::Error> {
+        let one = Option::<One<W>>::deserialize(from)?;
+        Ok(one.map(|one| one.0))
+    }
+}
+
+struct One<W: Written>(W::Value);
+
+impl<W: Written> Serialize for One<W> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        As::<W>::serialize(&self.0, to)
+    }
+}
+
+impl<'de, W: Written> Deserialize<'de> for One<W> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<One<W>, D::Error> {
+        As::<W>::deserialize(from).map(One)
+    }
 }
 
 /// Writes plain numbers as such and all else as text.
@@ -111,132 +176,77 @@ impl<W: Written> Visitor<'_> for Reads<W> {
     }
 }
 
-/// A module for `#[serde(with = "…")]`.
-macro_rules! written {
-    ($(#[$doc:meta])* $name:ident: $type:ty, $what:literal, $read:expr, $text:expr) => {
-        $(#[$doc])*
-        pub mod $name {
-            use super::*;
+/// A [count](super::count()).
+pub enum Count {}
 
-            struct This;
-
-            impl Written for This {
-                const WHAT: &'static str = $what;
-                type Value = $type;
-                fn read(text: &str) -> Result<$type, String> {
-                    ($read)(text).map_err(|e| e.to_string())
-                }
-                fn text(value: &$type) -> String {
-                    ($text)(*value)
-                }
-            }
-
-            /// Writes it.
-            ///
-            /// # Errors
-            /// The serializer's.
-            pub fn serialize<S: Serializer>(value: &$type, to: S) -> Result<S::Ok, S::Error> {
-                serialize_text(&This::text(value), to)
-            }
-
-            /// Reads it.
-            ///
-            /// # Errors
-            /// What is wrong with it, and what would be right.
-            pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<$type, D::Error> {
-                from.deserialize_any(Reads::<This>(PhantomData))
-            }
-
-            /// The same where there may be none.
-            pub mod option {
-                use super::*;
-
-                struct One($type);
-
-                impl Serialize for One {
-                    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                        super::serialize(&self.0, to)
-                    }
-                }
-
-                impl<'de> Deserialize<'de> for One {
-                    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<One, D::Error> {
-                        super::deserialize(from).map(One)
-                    }
-                }
-
-                /// Writes it, if there is one.
-                ///
-                /// # Errors
-                /// The serializer's.
-                pub fn serialize<S: Serializer>(
-                    value: &Option<$type>,
-                    to: S,
-                ) -> Result<S::Ok, S::Error> {
-                    value.map(One).serialize(to)
-                }
-
-                /// Reads it, if there is one.
-                ///
-                /// # Errors
-                /// What is wrong with it, and what would be right.
-                pub fn deserialize<'de, D: Deserializer<'de>>(
-                    from: D,
-                ) -> Result<Option<$type>, D::Error> {
-                    let one = Option::<One>::deserialize(from)?;
-                    Ok(one.map(|one| one.0))
-                }
-            }
-        }
-    };
+impl Written for Count {
+    type Value = u32;
+    const WHAT: &'static str = "a count such as 1000 or \"20k\"";
+    fn read(text: &str) -> Result<u32, UnitError> {
+        super::count(text)
+    }
+    fn text(n: u32) -> String {
+        count_text(n)
+    }
 }
 
-written! {
-    /// A [count](super::super::count()).
-    count: u32, "a count such as 1000 or \"20k\"", crate::units::count, count_text
+/// A [span of time](super::duration()).
+pub enum Span {}
+
+impl Written for Span {
+    type Value = Duration;
+    const WHAT: &'static str = "a duration such as \"10s\"";
+    fn read(text: &str) -> Result<Duration, UnitError> {
+        super::duration(text)
+    }
+    fn text(span: Duration) -> String {
+        duration_text(span)
+    }
 }
 
-written! {
-    /// A [size in bytes](super::super::bytes()).
-    bytes: u64, "a size such as 4096 or \"64k\"", crate::units::bytes, bytes_text
+impl Written for Rate {
+    type Value = Rate;
+    const WHAT: &'static str = "a rate such as 250 or \"20k\"";
+    fn read(text: &str) -> Result<Rate, UnitError> {
+        text.parse()
+    }
+    fn text(rate: Rate) -> String {
+        rate_text(rate.get())
+    }
 }
 
-written! {
-    /// A [span of time](super::super::duration()).
-    duration: Duration, "a duration such as \"10s\"", crate::units::duration, duration_text
-}
-
-written! {
-    /// A [`Rate`].
-    rate: Rate, "a rate such as 250 or \"20k\"", str::parse::<Rate>, |rate: Rate| rate_text(rate.get())
-}
-
-written! {
-    /// A [`Bandwidth`].
-    bandwidth: Bandwidth, "a bandwidth such as \"10Mbps\"", str::parse::<Bandwidth>, bandwidth_text
+impl Written for Bandwidth {
+    type Value = Bandwidth;
+    const WHAT: &'static str = "a bandwidth such as \"10Mbps\"";
+    fn read(text: &str) -> Result<Bandwidth, UnitError> {
+        text.parse()
+    }
+    fn text(bandwidth: Bandwidth) -> String {
+        bandwidth_text(bandwidth)
+    }
 }
 
 impl Serialize for Rate {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        rate::serialize(self, to)
+        As::<Rate>::serialize(self, to)
     }
 }
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Rate, D::Error> {
-        rate::deserialize(from)
+        As::<Rate>::deserialize(from)
     }
 }
 
 impl Serialize for Bandwidth {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        bandwidth::serialize(self, to)
+        As::<Bandwidth>::serialize(self, to)
     }
 }
 
 impl<'de> Deserialize<'de> for Bandwidth {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Bandwidth, D::Error> {
-        bandwidth::deserialize(from)
+        As::<Bandwidth>::deserialize(from)
     }
 }
 

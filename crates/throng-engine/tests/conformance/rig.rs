@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Traffic};
-use throng_core::engine::{Engine, EngineChoice};
+use throng_core::engine::Engine;
 use throng_core::host::{Host, Uring};
 use throng_core::pacing::ConnectPace;
-use throng_core::payload::Messages;
 use throng_core::plan::{self, Routes};
-use throng_core::scenario::{LoadScenario, Repeat};
+use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
@@ -414,23 +413,13 @@ impl Side {
 /// so that the plan adds no sources of its own.
 fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
     let scenario = LoadScenario {
-        targets: targets.to_vec(),
-        own_server: None,
-        connections: 1,
-        connect_rate: None,
-        connect_timeout: DEADLINE,
-        sources: sources.to_vec(),
-        reconnect: false,
-        messages: Messages::default(),
-        repeat: Repeat::Flood,
-        in_flight: None,
-        traffic_after_ramp: false,
-        hold: Duration::ZERO,
-        duration: None,
-        workers: None,
-        engine: EngineChoice::Auto,
+        targets: targets.iter().copied().map(Into::into).collect(),
+        connect: scenario::Connect {
+            source_ip: sources.iter().copied().map(Into::into).collect(),
+            ..scenario::Connect::default()
+        },
         force: true,
-        options: Default::default(),
+        ..LoadScenario::default()
     };
     // Where connections go does not depend on what the machine allows.
     let host = Host {

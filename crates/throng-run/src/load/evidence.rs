@@ -41,15 +41,15 @@ impl<'a> Before<'a> {
     ) -> Evidence {
         let allows = |kind| plan.limits.iter().find(|l| l.kind == kind)?.allows;
         let now = survey(&Wanted {
-            targets: scenario.targets.clone(),
+            targets: scenario.addresses(),
             processes: Processes::OfTargets,
             skip_self: true,
             tracking: false,
         });
         let mut servers: Vec<Process> = scenario
-            .targets
-            .iter()
-            .flat_map(|target| capacity::servers(&now, *target))
+            .addresses()
+            .into_iter()
+            .flat_map(|target| capacity::servers(&now, target))
             .cloned()
             .collect();
         servers.sort_by_key(|p| p.pid);
@@ -57,11 +57,11 @@ impl<'a> Before<'a> {
         Evidence {
             clients: *clients,
             plateau,
-            targets: scenario.targets.clone(),
+            targets: scenario.addresses(),
             ports: self.host.ports.usable().into(),
             four_tuples: allows(LimitKind::FourTuples),
             file_limit: self.host.files.hard,
-            queue: admission::fullest_queue(&scenario.targets),
+            queue: admission::fullest_queue(&scenario.addresses()),
             servers,
             memory_left,
             conntrack: now

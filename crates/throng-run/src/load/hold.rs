@@ -32,7 +32,7 @@ impl Hold {
         profile: Option<Box<dyn BufRead + Send>>,
     ) -> Hold {
         let now = clock.elapsed();
-        match scenario.options.whole_run.as_ref().map(|w| &w.rate) {
+        match scenario.pace.sending.run_rate() {
             Some(RunRate::Profile(profile)) => Hold::Until(now + profile.duration()),
             Some(RunRate::Stdin) => {
                 let lines = profile.unwrap_or_else(|| Box::new(std::io::empty()));

@@ -28,14 +28,14 @@ impl Listeners {
         plan: &LoadPlan,
         backlog: u32,
     ) -> Result<Option<Listeners>, Failure> {
-        let Some(asked) = &scenario.options.listening else {
+        let Some(asked) = &scenario.listen else {
             return Ok(None);
         };
-        let options = socket_options(&scenario.options);
+        let options = socket_options(&scenario.sockets);
         let all = asked
-            .at
+            .on
             .iter()
-            .map(|at| listener::open(*at, backlog, Reach::Address, &options).map(Arc::new))
+            .map(|at| listener::open(at.0, backlog, Reach::Address, &options).map(Arc::new))
             .collect::<Result<_, _>>()?;
         Ok(Some(Listeners {
             side: Side::new(plan.workers),

@@ -27,7 +27,7 @@ use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::observer::{Note, Planned};
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::{self, LoadPlan, Routes};
-use throng_core::scenario::LoadScenario;
+use throng_core::scenario::{LoadScenario, Sending};
 use throng_core::summary::Summary;
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Job, Role};
@@ -66,16 +66,18 @@ pub fn load(
     )?;
     let backlog = machine.host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN);
     let own_server = match scenario.own_server {
-        Some(mode) => Some(OwnServer::open(mode, scenario, &plan, backlog)?),
+        Some(mode) => Some(OwnServer::open(mode.into(), scenario, &plan, backlog)?),
         None => None,
     };
     let mut listeners = Listeners::open(scenario, &plan, backlog)?;
     watch.meter.note_sockets_before();
     let before = Before::read(&machine.host);
     // What goes over all connections together begins when all are established.
-    let options = &scenario.options;
-    let together = options.whole_run.is_some() || options.search.is_some();
-    let traffic = match scenario.traffic_after_ramp || together {
+    let together = matches!(
+        scenario.pace.sending,
+        Sending::WholeRun { .. } | Sending::Search(_)
+    );
+    let traffic = match scenario.pace.after_ramp || together {
         true => Traffic::Waiting,
         false => Traffic::On,
     };
@@ -103,7 +105,7 @@ pub fn load(
     };
     let profile = attached.profile.take();
     let run = Run::new(watch, scenario, &plan, before, &behaviours, sides, profile);
-    run.to_the_end(&machine.kernel)
+    run.to_the_end(&machine.kernel, &attached.latencies)
 }
 
 fn planned(plan: &LoadPlan) -> Planned {
@@ -120,8 +122,8 @@ fn planned(plan: &LoadPlan) -> Planned {
 
 /// Warns of socket buffers that are smaller than was asked for.
 fn warn_of_buffers(scenario: &LoadScenario, watch: &mut Watch) {
-    let asked = &scenario.options.socket;
-    let Ok(in_effect) = socket_options(&scenario.options).buffers_in_effect() else {
+    let asked = &scenario.sockets;
+    let Ok(in_effect) = socket_options(&scenario.sockets).buffers_in_effect() else {
         return;
     };
     let both = [
@@ -159,7 +161,7 @@ fn start_clients(
     traffic: Traffic,
     watch: &Watch,
 ) -> Result<Side, Failure> {
-    let options = socket_options(&scenario.options);
+    let options = socket_options(&scenario.sockets);
     let mut clients = Side::new(plan.workers);
     if scenario.connections == 0 {
         return Ok(clients);
@@ -178,7 +180,7 @@ fn start_clients(
                 LocalListeners::find(plan.routes.targets(), plan.workers).map(|l| Box::new(l) as _),
             ),
         };
-        let admission = match scenario.options.tls_client {
+        let admission = match scenario.tls {
             Some(_) => Some(Box::new(Handshakes {
                 counters: Arc::clone(counters),
                 window: plan.window,
@@ -187,7 +189,7 @@ fn start_clients(
             None => admission,
         };
         let routes = Arc::new(routes);
-        let rate = scenario.connect_rate.map(|r| r.share(plan.workers));
+        let rate = scenario.connect.rate.map(|r| r.share(plan.workers));
         let role = Role::Client(ClientRole {
             routes: Arc::clone(&routes),
             first: worker,
@@ -195,8 +197,8 @@ fn start_clients(
             count: scenario.connections / plan.workers
                 + u32::from(worker < scenario.connections % plan.workers),
             pace: ConnectPace::new(rate, plan.window, Time::START),
-            timeout: scenario.connect_timeout,
-            reconnect: scenario.reconnect,
+            timeout: scenario.connect.timeout,
+            reconnect: scenario.connect.reconnect,
             admission,
         });
         let job = Job {

@@ -33,7 +33,7 @@ impl OwnServer {
     ) -> Result<OwnServer, Failure> {
         // Any address of 127/8 reaches them, and nothing from outside does.
         let any = (Ipv4Addr::UNSPECIFIED, 0).into();
-        let options = socket_options(&scenario.options);
+        let options = socket_options(&scenario.sockets);
         let open = || listener::open(any, backlog, Reach::OwnProcess, &options).map(Arc::new);
         let listeners = (0..plan.workers)
             .map(|_| open())

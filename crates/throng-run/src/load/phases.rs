@@ -15,9 +15,9 @@ use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
-use throng_core::scenario::LoadScenario;
+use throng_core::scenario::{LoadScenario, SteadyFrom};
 use throng_core::stats::Tally;
-use throng_core::summary::{Phase, Summary};
+use throng_core::summary::{LatencyReport, Phase, Summary};
 use throng_engine::Order;
 use throng_host::kernel::Kernel;
 use throng_host::memory::BoundBy;
@@ -90,10 +90,10 @@ impl<'a> Run<'a> {
         for side in sides.all() {
             watch.follow(&side.outlets);
         }
-        if scenario.options.search.is_some() {
+        if scenario.pace.sending.search().is_some() {
             watch.keep_trials();
         }
-        let here = scenario.targets.iter().all(|t| t.ip().is_loopback());
+        let here = scenario.addresses().iter().all(|t| t.ip().is_loopback());
         Run {
             watch,
             scenario,
@@ -110,10 +110,14 @@ impl<'a> Run<'a> {
     }
 
     /// Conducts the run until all is closed, and sums it up.
-    pub fn to_the_end(mut self, kernel: &Kernel) -> Result<Summary, Failure> {
+    pub fn to_the_end(
+        mut self,
+        kernel: &Kernel,
+        latencies: &LatencyReport,
+    ) -> Result<Summary, Failure> {
         let to_hold = self.open();
         if self.asked > 0 && !self.watch.stopped() {
-            let limit = self.scenario.options.ramp_limit;
+            let limit = self.scenario.connect.within;
             self.watch.note(&Note::Ramped {
                 asked: self.asked,
                 all: self.watch.peak >= self.asked,
@@ -123,7 +127,7 @@ impl<'a> Run<'a> {
         let opened = self.opened();
         let held = if to_hold { self.hold()? } else { opened.mark };
         self.drain();
-        self.close(kernel, opened, held)
+        self.close(kernel, latencies, opened, held)
     }
 
     /// A tick of the watch, up to `look` at the latest. Returns the counts, and whether the run goes on.
@@ -134,10 +138,10 @@ impl<'a> Run<'a> {
         look: Option<Duration>,
     ) -> (Duration, Tally, bool) {
         let bound = self.scenario.duration;
-        let stops = self.scenario.options.limits.stop_at.is_some();
+        let stops = self.scenario.measure.stop_at.is_some();
         let most = match (phase, ends.or(look)) {
             (Phase::Holding, Some(_)) if !stops => AT_REST,
-            (Phase::Opening, _) if self.scenario.options.like_tcpkali => SOON,
+            (Phase::Opening, _) if self.scenario.measure.steady_from == SteadyFrom::Begun => SOON,
             _ => TICK,
         };
         let until = ends.into_iter().chain(bound).chain(look).min();
@@ -162,7 +166,7 @@ impl<'a> Run<'a> {
 
     /// Until all connections are up, or it is clear that they will not be. Returns whether to hold.
     fn open(&mut self) -> bool {
-        let patience = self.scenario.connect_timeout + PATIENCE;
+        let patience = self.scenario.connect.timeout + PATIENCE;
         let mut progress = (Duration::ZERO, 0);
         loop {
             let (at, now, goes_on) = self.step(Phase::Opening, None, None);
@@ -179,11 +183,12 @@ impl<'a> Run<'a> {
             if got > progress.1 {
                 progress = (at, got);
             }
-            let tried_all =
-                !self.scenario.reconnect && now.attempted >= self.asked && now.in_flight() == 0;
+            let tried_all = !self.scenario.connect.reconnect
+                && now.attempted >= self.asked
+                && now.in_flight() == 0;
             let stopped = self.watch.guard.stopped_at.is_some() && now.in_flight() == 0;
             let stalled = at > progress.0 + patience;
-            self.happened.too_slow = self.scenario.options.ramp_limit.is_some_and(|l| at >= l);
+            self.happened.too_slow = self.scenario.connect.within.is_some_and(|l| at >= l);
             if self.happened.too_slow {
                 self.watch.control.give(Order::StopOpening);
                 return false;
@@ -199,11 +204,11 @@ impl<'a> Run<'a> {
     /// Whether connections can carry messages: where more than TCP has to be agreed on, that is done, and a
     /// server in this process has accepted all.
     fn all_ready(&self, now: &Tally) -> bool {
-        let options = &self.scenario.options;
         let server = self.sides.server.as_ref().map(Side::tally);
         server.is_none_or(|s| s.open() >= self.asked)
-            && (options.tls_client.is_none() || now.tls.secured >= self.asked)
-            && (options.websocket.is_none() || now.websocket.upgraded >= self.asked)
+            && (self.scenario.tls.is_none() || now.tls.secured >= self.asked)
+            && (self.scenario.protocol.websocket().is_none()
+                || now.websocket.upgraded >= self.asked)
     }
 
     /// What kept the run from opening all, as far as can be told while its connections are up.
@@ -252,7 +257,7 @@ impl<'a> Run<'a> {
 
     /// For as long as was asked, unless everything is lost. Returns where things stand then.
     fn hold(&mut self) -> Result<Mark, Failure> {
-        if self.scenario.options.search.is_some() {
+        if self.scenario.pace.sending.search().is_some() {
             return Ok(self.search());
         }
         let watch = &self.watch;
@@ -269,7 +274,7 @@ impl<'a> Run<'a> {
             if now.open() > 0 || self.asked == 0 {
                 last_open = at;
             }
-            let lost = at > last_open + self.scenario.connect_timeout + PATIENCE;
+            let lost = at > last_open + self.scenario.connect.timeout + PATIENCE;
             if !goes_on || until.is_some_and(|u| at >= u) || lost {
                 self.happened.profile_asked = hold.asked();
                 if let Some(trouble) = hold.trouble() {
@@ -317,7 +322,7 @@ impl<'a> Run<'a> {
             if gathered.len() <= trial.slices as usize {
                 break;
             }
-            let line = search.observe(&trial, &gathered, &self.scenario.options.latency);
+            let line = search.observe(&trial, &gathered, &self.scenario.measure);
             self.watch.note(&Note::Trial(line));
         }
         self.happened.found = Some(search.finish());
@@ -352,19 +357,19 @@ impl<'a> Run<'a> {
     /// Lets what is under way arrive.
     fn drain(&mut self) {
         self.watch.control.give(Order::StopTraffic);
-        let options = &self.scenario.options;
+        let scenario = self.scenario;
         let closed = self.sides.clients.tally().closed_in_all();
-        if options.limits.lifetime.is_some() || closed > 0 {
+        if scenario.connect.lifetime.is_some() || closed > 0 {
             // Connections come and go, and what new ones say first would go on and on.
             self.watch.control.give(Order::StopOpening);
         }
         // Who reads slowly would have to read on for long.
-        let slow = options.limits.downstream.is_some() && !self.behaviours.looks_for_answers();
+        let slow = scenario.pace.downstream.is_some() && !self.behaviours.looks_for_answers();
         if !self.behaviours.sends() || slow {
             return;
         }
         // What was under way when a lifetime ended never arrives.
-        let loses = options.limits.lifetime.is_some();
+        let loses = scenario.connect.lifetime.is_some();
         let until = self.watch.clock.elapsed() + DRAIN;
         let mut still = (Duration::ZERO, (0, 0, 0, 0));
         while !self.watch.stopped() {
@@ -402,8 +407,8 @@ impl<'a> Run<'a> {
 
     /// Where a protocol has a way to end a connection (WebSocket, TLS), ends them so, as far as peers answer.
     fn say_farewell(&self) {
-        let options = &self.scenario.options;
-        let says = options.websocket.is_some() || options.tls_client.is_some();
+        let websocket = self.scenario.protocol.websocket();
+        let says = websocket.is_some() || self.scenario.tls.is_some();
         if !says {
             return;
         }
@@ -420,7 +425,13 @@ impl<'a> Run<'a> {
     }
 
     /// Ends all connections and workers, and sums up.
-    fn close(mut self, kernel: &Kernel, opened: Opened, held: Mark) -> Result<Summary, Failure> {
+    fn close(
+        mut self,
+        kernel: &Kernel,
+        latencies: &LatencyReport,
+        opened: Opened,
+        held: Mark,
+    ) -> Result<Summary, Failure> {
         let over = self.watch.clock.elapsed();
         self.watch.meter.note_rss();
         // What happens from here on is our closing: the counts are those of now.
@@ -461,6 +472,7 @@ impl<'a> Run<'a> {
             accepted,
             own_server,
             answered,
+            latencies,
             measured,
             unwritten,
             kernel_counts,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use throng_core::human;
 use throng_core::pacing::{Found, Observation, Order, Purpose, RateSearch, Slice, Terms};
-use throng_core::scenario::{LatencyAsked, LoadScenario};
+use throng_core::scenario::{LoadScenario, Measure};
 use throng_core::stats::{Durations, Measured, Tally};
 use throng_core::summary::of_messages;
 use throng_core::units::Rate;
@@ -46,7 +46,7 @@ pub(crate) struct Searched {
 impl Search {
     /// The search that `scenario` asks for, from `now` on.
     pub fn new(scenario: &LoadScenario, now: Duration) -> Option<Search> {
-        let asked = scenario.options.search.as_ref()?;
+        let asked = scenario.pace.sending.search()?;
         let connections = f64::from(scenario.connections.max(1));
         let mut terms = Terms::new(asked.under);
         terms.percentile = asked.percentile;
@@ -90,12 +90,7 @@ impl Search {
 
     /// Takes note of what came of a trial: what was gathered before it, and after each slice. Returns a line
     /// about it.
-    pub fn observe(
-        &mut self,
-        trial: &Trial,
-        gathered: &[Gathered],
-        asked: &LatencyAsked,
-    ) -> String {
+    pub fn observe(&mut self, trial: &Trial, gathered: &[Gathered], asked: &Measure) -> String {
         let ([before, slices @ ..], Some(after)) = (gathered, gathered.last()) else {
             return String::new();
         };

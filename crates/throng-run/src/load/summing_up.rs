@@ -7,12 +7,12 @@ use std::time::Duration;
 use throng_core::diagnosis::{Diagnosis, KernelCounts};
 use throng_core::plan::LoadPlan;
 use throng_core::protocol::websocket::handshake::server::Upgrade;
-use throng_core::scenario::{LoadScenario, Repeat, RunRate};
+use throng_core::scenario::{LoadScenario, RunRate, Sending, SteadyFrom};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::{
-    Answers, Asked, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, Samples,
-    SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
-    latencies,
+    Answers, Asked, BandwidthKept, Connections, Cost, Latency, LatencyReport, MessageRate,
+    Percentiles, Samples, SearchSummary, SetUp, Steady, Summary, TlsSummary, Traffic, VERSION,
+    WebSocketSummary, latencies,
 };
 use throng_host::kernel::Kernel;
 
@@ -77,6 +77,8 @@ pub(crate) struct Ended<'a> {
     pub accepted: Option<Tally>,
     /// … and whether all of them are the other ends of its own (`--self`).
     pub own_server: bool,
+    /// Which latencies are reported.
+    pub latencies: &'a LatencyReport,
     /// The clients' counts after closing: only then it is known what was not answered.
     pub answered: Tally,
     pub measured: Measured,
@@ -100,7 +102,7 @@ pub(crate) struct Ended<'a> {
 
 /// The summary of a run that is over.
 pub(crate) fn sum_up(run: Ended) -> Summary {
-    let options = &run.scenario.options;
+    let scenario = run.scenario;
     let (opened, held, clients) = (&run.opened, &run.held, &run.clients);
     let (asked, over_s) = (run.scenario.connections, run.over.as_secs_f64());
     let held_s = held.at.saturating_sub(opened.mark.at).as_secs_f64();
@@ -112,16 +114,18 @@ pub(crate) fn sum_up(run: Ended) -> Summary {
     connections.kernel_sockets = opened.kernel_sockets;
     connections.expected_sockets = opened.expected_sockets;
     let steady = steady(&run);
-    let paced = matches!(run.scenario.repeat, Repeat::Paced(_))
-        || options.whole_run.is_some()
-        || options.search.is_some();
+    let sending = &scenario.pace.sending;
+    let paced = matches!(
+        sending,
+        Sending::PerConnection(_) | Sending::WholeRun { .. } | Sending::Search(_)
+    );
     let stops_seen = clients.stops_seen + run.accepted.map_or(0, |s| s.stops_seen);
     // Of a load that only accepts (`-l` without a target) that side is what it is about.
     let side = match (asked, &run.accepted) {
         (0, Some(accepted)) => accepted,
         _ => clients,
     };
-    let speaks_tls = options.tls_client.is_some() || options.tls_server.is_some();
+    let speaks_tls = scenario.tls.is_some() || scenario.tls_server.is_some();
     let looks_for_answers = run.behaviours.looks_for_answers();
     Summary {
         version: VERSION,
@@ -146,24 +150,22 @@ pub(crate) fn sum_up(run: Ended) -> Summary {
         traffic: Traffic::of(clients),
         server_traffic: run.accepted.as_ref().map(Traffic::of),
         message_rate,
-        bandwidth: BandwidthKept::of(&options.limits, asked.into(), &steady),
+        bandwidth: BandwidthKept::of(&scenario.pace, asked.into(), &steady),
         latency: Latency::of(&run.measured, paced),
         answers: looks_for_answers.then(|| Answers::of(&run.answered)),
-        stops_seen: options.limits.stop_at.is_some().then_some(stops_seen),
-        search: options
-            .search
-            .as_ref()
-            .zip(run.happened.found.as_ref())
-            .map(|(search, Searched { found, terms })| {
+        stops_seen: scenario.measure.stop_at.is_some().then_some(stops_seen),
+        search: sending.search().zip(run.happened.found.as_ref()).map(
+            |(search, Searched { found, terms })| {
                 SearchSummary::of(found, terms, &search.written, asked.into())
-            }),
-        websocket: options
-            .websocket
-            .is_some()
-            .then(|| WebSocketSummary::of(side)),
+            },
+        ),
+        websocket: scenario
+            .protocol
+            .websocket()
+            .map(|_| WebSocketSummary::of(side)),
         tls: speaks_tls.then(|| TlsSummary::of(side, &run.measured, run.secured_at.as_secs_f64())),
         steady: Some(steady),
-        latencies: latencies(&options.latency, &run.measured),
+        latencies: latencies(&scenario.measure, run.latencies, &run.measured),
         causes: run.happened.causes,
         cost: run.cost,
         over_time: run.samples.into_vec(),
@@ -204,19 +206,19 @@ fn set_up(run: &Ended) -> SetUp {
     SetUp {
         seconds: up_s,
         per_s: if up_s > 0.0 { established / up_s } else { 0.0 },
-        asked_per_s: run.scenario.connect_rate.map(|r| r.get()),
+        asked_per_s: run.scenario.connect.rate.map(|r| r.get()),
         latency: Percentiles::of(&run.measured.connect),
         cpu_us_per_connection: (established > 0.0)
             .then(|| mark.cpu.as_secs_f64() * 1e6 / established),
     }
 }
 
-/// What went over the connections while all were up; as tcpkali counts it, from when the last was begun.
+/// What went over the connections while all were up, or from when the last one was begun.
 fn steady(run: &Ended) -> Steady {
-    let like_tcpkali = run.scenario.options.like_tcpkali;
-    let (held, from) = match like_tcpkali {
-        true => (&run.held, &run.opened.begun),
-        false => (&run.held, &run.opened.mark),
+    let steady_from = run.scenario.measure.steady_from;
+    let (held, from) = match steady_from {
+        SteadyFrom::Begun => (&run.held, &run.opened.begun),
+        SteadyFrom::Established => (&run.held, &run.opened.mark),
     };
     let accepted_traffic = held.server.zip(from.server.or(Some(Tally::default())));
     Steady {
@@ -226,16 +228,16 @@ fn steady(run: &Ended) -> Steady {
         traffic: Traffic::of(&held.clients.since(&from.clients)),
         accepted_traffic: accepted_traffic.map(|(held, from)| {
             let since = held.since(&from);
-            match like_tcpkali {
-                true => without_answers(&since),
-                false => Traffic::of(&since),
+            match steady_from {
+                SteadyFrom::Begun => without_answers(&since),
+                SteadyFrom::Established => Traffic::of(&since),
             }
         }),
         marked: run.behaviours.finds_markers(),
     }
 }
 
-/// What went over accepted connections as tcpkali counts it: without its answers to WebSocket handshakes.
+/// What went over accepted connections, but for the answers to WebSocket handshakes.
 fn without_answers(tally: &Tally) -> Traffic {
     let traffic = Traffic::of(tally);
     let bytes = tally.websocket.upgraded * Upgrade::ANSWER_BYTES;
@@ -251,12 +253,13 @@ fn message_rate(run: &Ended) -> MessageRate {
     let (from, to) = (&run.opened.mark, &run.held);
     let held = to.at.saturating_sub(from.at);
     let in_window = to.clients.since(&from.clients);
-    let messages = match run.scenario.repeat {
-        Repeat::ClosedLoop => in_window.messages_received,
-        Repeat::Flood | Repeat::Paced(_) => in_window.messages_sent,
+    let sending = &run.scenario.pace.sending;
+    let messages = match sending.is_closed_loop() {
+        true => in_window.messages_received,
+        false => in_window.messages_sent,
     };
-    let asked = match (&run.scenario.options.whole_run, run.scenario.repeat) {
-        (Some(whole), _) => match &whole.rate {
+    let asked = match sending {
+        Sending::WholeRun { rate, .. } => match rate {
             RunRate::Constant(rate) => Asked::Constant(rate.get()),
             RunRate::Profile(profile) => {
                 Asked::Messages(profile.total(held.min(profile.duration())))
@@ -266,10 +269,10 @@ fn message_rate(run: &Ended) -> MessageRate {
                 total.map_or(Asked::Nothing, Asked::Messages)
             }
         },
-        (None, Repeat::Paced(rate)) => {
+        Sending::PerConnection(rate) => {
             Asked::Constant(rate.get() * f64::from(run.scenario.connections))
         }
-        (None, Repeat::Flood | Repeat::ClosedLoop) => Asked::Nothing,
+        _ => Asked::Nothing,
     };
     let cpu = to.cpu.saturating_sub(from.cpu);
     let lateness = &run.measured.lateness;

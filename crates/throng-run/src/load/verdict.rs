@@ -53,7 +53,7 @@ pub(crate) fn of(o: &Outcome) -> (bool, Vec<String>) {
             _ if o.stop_seen => "the text that ends the run came while they were opened".to_owned(),
             _ if o.too_slow => format!(
                 "they had {} to come up",
-                human::duration(o.scenario.options.ramp_limit.unwrap_or_default())
+                human::duration(o.scenario.connect.within.unwrap_or_default())
             ),
             _ if o.timed_out => format!(
                 "the run's time ({}) was over before all were up",
@@ -160,7 +160,7 @@ pub(crate) fn of(o: &Outcome) -> (bool, Vec<String>) {
     }
     if let Some(server) = o.server {
         // What is under way when a lifetime ends is lost, and who reads slowly is behind at the end.
-        let slow = o.scenario.options.limits.downstream.is_some();
+        let slow = o.scenario.pace.downstream.is_some();
         let all_arrives = !churns(o) && !slow;
         if all_arrives && server.bytes_received != o.clients.bytes_sent {
             reached = false;
@@ -193,15 +193,14 @@ pub(crate) fn of(o: &Outcome) -> (bool, Vec<String>) {
 
 /// How many connections could be used, if those are fewer than asked for, and what the others came to.
 fn unready(o: &Outcome) -> Option<(u64, &'static str)> {
-    let options = &o.scenario.options;
     let asked = u64::from(o.scenario.connections);
-    if options.tls_client.is_some() && o.clients.tls.secured < asked {
+    if o.scenario.tls.is_some() && o.clients.tls.secured < asked {
         return Some((
             o.clients.tls.secured,
             "the others did not get through the TLS handshake",
         ));
     }
-    if options.websocket.is_some() && o.clients.websocket.upgraded < asked {
+    if o.scenario.protocol.websocket().is_some() && o.clients.websocket.upgraded < asked {
         let words = "the others did not get through the WebSocket handshake";
         return Some((o.clients.websocket.upgraded, words));
     }
@@ -211,7 +210,7 @@ fn unready(o: &Outcome) -> Option<(u64, &'static str)> {
 /// Whether connections are closed and opened again all the time because that was asked for, so that some are
 /// always missing.
 fn churns(o: &Outcome) -> bool {
-    o.scenario.options.limits.lifetime.is_some()
+    o.scenario.connect.lifetime.is_some()
 }
 
 /// Whether meeting `limit` is why attempts failed so, and its remedy the one to give.
@@ -258,7 +257,7 @@ fn remedy(cause: FailCause, scenario: &LoadScenario) -> String {
         FailCause::Refused => "Nothing listens on the target, or it no longer does: check address, port and server.".into(),
         FailCause::TimedOut => format!(
             "No answer within {}: a full accept queue on the target (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
-            human::seconds(scenario.connect_timeout.as_secs_f64())
+            human::seconds(scenario.connect.timeout.as_secs_f64())
         ),
         FailCause::Reset => "The target, or something before it, resets new connections: look for a connection limit there.".into(),
         FailCause::Unreachable => "There is no route to the target: ip route get ADDRESS.".into(),

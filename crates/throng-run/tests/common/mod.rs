@@ -2,31 +2,19 @@
 
 use std::time::Duration;
 use throng_core::engine::EngineChoice;
-use throng_core::payload::Messages;
-use throng_core::scenario::{LoadScenario, Repeat, ServeMode};
+use throng_core::scenario::{LoadScenario, OwnServer};
 use throng_core::summary::Summary;
 use throng_run::{Attached, Failure, Machine, Stop};
 
 /// Connections of this process to itself, held for `hold`.
 pub fn to_itself(connections: u32, engine: EngineChoice, hold: Duration) -> LoadScenario {
     LoadScenario {
-        targets: Vec::new(),
-        own_server: Some(ServeMode::Sink),
+        own_server: Some(OwnServer::Sink),
         connections,
-        connect_rate: None,
-        connect_timeout: Duration::from_secs(5),
-        sources: Vec::new(),
-        reconnect: true,
-        messages: Messages::default(),
-        repeat: Repeat::Flood,
-        in_flight: None,
-        traffic_after_ramp: false,
         hold,
-        duration: None,
         workers: Some(1),
         engine,
-        force: false,
-        options: Default::default(),
+        ..LoadScenario::default()
     }
 }
 

@@ -6,11 +6,17 @@ use rcgen::{
 };
 use std::fs;
 use std::path::{Path, PathBuf};
+use throng_core::scenario::Pem;
 
 /// An authority and the directory in which its files lie.
 pub struct Authority {
     dir: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
+}
+
+/// Both files as options take them.
+pub fn pems((certificate, key): (PathBuf, PathBuf)) -> (Pem, Pem) {
+    (certificate.into(), key.into())
 }
 
 impl Authority {

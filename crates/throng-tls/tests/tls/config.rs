@@ -20,7 +20,7 @@ fn client(change: impl FnOnce(&mut ClientOptions)) -> Result<(), String> {
 
 fn server(certificate: PathBuf, key: PathBuf) -> Result<(), String> {
     let options = ServerOptions {
-        identity: Some((certificate, key)),
+        identity: Some((certificate.into(), key.into())),
         ..ServerOptions::default()
     };
     ServerTls::new(&options)
@@ -104,7 +104,7 @@ fn errors_name_the_file_and_the_remedy_in_one_line() {
     let trusting = |file: &PathBuf| {
         client(|o| {
             o.insecure = false;
-            o.ca_file = Some(file.clone());
+            o.ca_file = Some(file.clone().into());
         })
     };
     for (result, wanted) in [
@@ -127,7 +127,7 @@ fn errors_name_the_file_and_the_remedy_in_one_line() {
             "other.key: is not the key of the first certificate in",
         ),
         (
-            client(|o| o.identity = Some((missing.clone(), key))),
+            client(|o| o.identity = Some((missing.clone().into(), key.into()))),
             "missing.pem: cannot be read",
         ),
         (

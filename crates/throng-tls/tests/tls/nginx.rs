@@ -72,7 +72,7 @@ impl Nginx {
     fn options(&self) -> ClientOptions {
         ClientOptions {
             names: vec!["server.test".into()],
-            ca_file: Some(self.authority.ca_file()),
+            ca_file: Some(self.authority.ca_file().into()),
             alpn: vec!["http/1.1".into()],
             ..ClientOptions::default()
         }

@@ -1,6 +1,6 @@
 //! `openssl s_client` against our server.
 
-use crate::authority::Authority;
+use crate::authority::{Authority, pems};
 use crate::peer::Peer;
 use crate::probe::{Answer, Probe};
 use crate::worker::{PATIENCE, Worker};
@@ -37,7 +37,7 @@ fn serve(options: ServerOptions, connections: u32) -> (u16, JoinHandle<(Tally, V
 
 fn good(authority: &Authority) -> ServerOptions {
     ServerOptions {
-        identity: Some(authority.issue("server", &["server.test"])),
+        identity: Some(pems(authority.issue("server", &["server.test"]))),
         ..ServerOptions::default()
     }
 }
@@ -208,7 +208,11 @@ fn a_megabyte_comes_back_whatever_the_records_lengths() {
 fn what_the_client_refuses_is_told_apart() {
     let authority = Authority::new();
     let expired = ServerOptions {
-        identity: Some(authority.issue_until("expired", &["server.test"], 2020)),
+        identity: Some(pems(authority.issue_until(
+            "expired",
+            &["server.test"],
+            2020,
+        ))),
         ..ServerOptions::default()
     };
     for (options, more, failure) in [

@@ -1,6 +1,6 @@
 //! Our client against `openssl s_server`.
 
-use crate::authority::Authority;
+use crate::authority::{Authority, pems};
 use crate::peer::{Peer, free_port};
 use crate::probe::{Answer, Probe, Seen, Step};
 use crate::worker::{Link, Worker};
@@ -37,7 +37,7 @@ fn client(options: &ClientOptions, steps: Vec<Step>) -> (Client, Rc<RefCell<Seen
 fn options(authority: &Authority, name: &str) -> ClientOptions {
     ClientOptions {
         names: vec![name.into()],
-        ca_file: Some(authority.ca_file()),
+        ca_file: Some(authority.ca_file().into()),
         ..ClientOptions::default()
     }
 }
@@ -159,7 +159,7 @@ fn a_certificate_that_signed_itself_is_trusted_if_it_is_named_and_for_its_name_o
     let own = rsa(&authority);
     let (_peer, port) = start(&own, &[]);
     let named = |name: &str| ClientOptions {
-        ca_file: Some(own.0.clone()),
+        ca_file: Some(own.0.clone().into()),
         ..options(&authority, name)
     };
     assert_eq!(try_it(&named("server.test"), port).tls.secured, 1);
@@ -338,7 +338,7 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
         &["-Verify", "1", "-CAfile", ca.to_str().unwrap()],
     );
     let with = ClientOptions {
-        identity: Some(ours),
+        identity: Some(pems(ours)),
         ..options(&authority, "server.test")
     };
     assert_eq!(try_it(&with, port).tls.secured, 1);

@@ -1,15 +1,42 @@
 //! tcpkali's command lines, as its README, its manual page and its tests have them, and what they ask for.
 
 use super::load::scenario;
+use super::telling::{Telling, Whose};
+use super::{file, serve, target};
 use crate::cli::Cli;
 use crate::commands::Command;
+use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 use throng_core::payload::{FrameKind, Message, Part};
-use throng_core::scenario::{ListenMode, LoadScenario, MessageLatency, Percentile, Repeat, Whose};
+use throng_core::scenario::{
+    Counted, ListenMode, LoadScenario, MessageLatency, Percentile, Scenario, Sending, SteadyFrom,
+    Writes,
+};
 
-/// What `line` asks for. Names that only the Internet has stand for loopback here.
-fn asked(line: &str) -> Result<LoadScenario, String> {
+/// What a line asks for, and what it says of telling.
+struct Asked {
+    scenario: LoadScenario,
+    telling: Telling,
+}
+
+impl Deref for Asked {
+    type Target = LoadScenario;
+    fn deref(&self) -> &LoadScenario {
+        &self.scenario
+    }
+}
+
+impl Asked {
+    /// The port of the first target.
+    fn port(&self) -> u16 {
+        self.addresses()[0].port()
+    }
+}
+
+/// What `line` asks for. Names that only the Internet has stand for loopback here. A scenario that is written to a
+/// file and read back is the same.
+fn asked(line: &str) -> Result<Asked, String> {
     let mut line = line.to_owned();
     for host in [
         "yahoo.com",
@@ -24,7 +51,34 @@ fn asked(line: &str) -> Result<LoadScenario, String> {
     let Command::Load(args) = cli.command else {
         return Err("not a load".into());
     };
-    scenario(&args).map_err(|e| e.lines.join("; "))
+    let lines = |e: crate::Failure| e.lines.join("; ");
+    let mut scenario = scenario(&args).map_err(lines)?;
+    let telling = Telling::of(&args.shown, &args.latency, args.as_tcpkali).map_err(lines)?;
+    let text = file::text_of_load(&scenario).map_err(lines)?;
+    assert_eq!(
+        read_back(&text),
+        Scenario::Load(Box::new(absolute(&scenario))),
+        "{line}\n{text}"
+    );
+    target::resolve_all(&mut scenario).map_err(lines)?;
+    Ok(Asked { scenario, telling })
+}
+
+/// What a file of this text asks for.
+fn read_back(text: &str) -> Scenario {
+    let directory = tempfile::tempdir().expect("a directory for a file");
+    let path = directory.path().join("scenario.toml");
+    std::fs::write(&path, text).expect("a file");
+    file::read(&path, &[]).unwrap_or_else(|e| panic!("{text}\n{}", e.lines.join("; ")))
+}
+
+/// The same with the files that it names written out.
+fn absolute(scenario: &LoadScenario) -> LoadScenario {
+    let mut scenario = scenario.clone();
+    for (_, path) in scenario.files_mut() {
+        *path = std::path::absolute(&*path).expect("a path");
+    }
+    scenario
 }
 
 fn bytes(message: &Message) -> &[u8] {
@@ -34,42 +88,39 @@ fn bytes(message: &Message) -> &[u8] {
     }
 }
 
-fn rate(s: &LoadScenario) -> Option<f64> {
-    match s.repeat {
-        Repeat::Paced(rate) => Some(rate.get()),
-        _ => None,
-    }
+fn rate(s: &Asked) -> Option<f64> {
+    s.pace.sending.per_connection().map(|rate| rate.get())
 }
 
-fn connect_rate(s: &LoadScenario) -> f64 {
-    s.connect_rate.map_or(f64::INFINITY, |r| r.get())
+fn connect_rate(s: &Asked) -> f64 {
+    s.connect.rate.map_or(f64::INFINITY, |r| r.get())
 }
 
-fn first(s: &LoadScenario) -> Vec<&[u8]> {
+fn first(s: &Asked) -> Vec<&[u8]> {
     s.messages.first.iter().map(bytes).collect()
 }
 
-fn repeated(s: &LoadScenario) -> Vec<&[u8]> {
+fn repeated(s: &Asked) -> Vec<&[u8]> {
     s.messages.repeated.iter().map(bytes).collect()
 }
 
-fn frame(s: &LoadScenario) -> Option<FrameKind> {
+fn frame(s: &Asked) -> Option<FrameKind> {
     match s.messages.repeated[0].parts.as_slice() {
         [Part::Frame(frame)] => Some(frame.kind),
         _ => None,
     }
 }
 
-fn listening(s: &LoadScenario) -> Vec<u16> {
-    let at = s.options.listening.iter().flat_map(|l| &l.at);
-    at.map(|at| at.port()).collect()
+fn listening(s: &Asked) -> Vec<u16> {
+    let on = s.listen.iter().flat_map(|l| &l.on);
+    on.map(|at| at.0.port()).collect()
 }
 
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-type Holds = fn(&LoadScenario) -> bool;
+type Holds = fn(&Asked) -> bool;
 
 #[test]
 fn those_of_its_readme_and_manual_mean_the_same() {
@@ -80,24 +131,26 @@ fn those_of_its_readme_and_manual_mean_the_same() {
                 let marker = Some(MessageLatency::Marker(b"HTTP/1.1".to_vec().into()));
                 repeated(s) == [b"GET / HTTP/1.1\r\nHost: google.com\r\n\r\n"]
                     && rate(s) == Some(10.0)
-                    && s.options.latency.message == marker
-                    && s.targets[0].port() == 80
+                    && s.measure.message == marker
+                    && s.port() == 80
             },
         ),
         // Its defaults.
         ("tcpkali 127.0.0.1:80", |s| {
             s.connections == 1
                 && connect_rate(s) == 100.0
-                && s.connect_timeout == secs(1)
+                && s.connect.timeout == secs(1)
                 && s.hold == secs(10)
                 && s.duration.is_none()
-                && s.options.ramp_limit == Some(secs(10))
-                && s.reconnect
-                && s.options.verbosity == 1
+                && s.connect.within == Some(secs(10))
+                && s.connect.reconnect
+                && s.telling.verbosity == 1
                 && s.messages.is_empty()
+                && s.measure.counted == Counted::Found
+                && s.measure.steady_from == SteadyFrom::Begun
         }),
         ("tcpkali --message '$' localhost:echo", |s| {
-            repeated(s) == [b"$"] && s.targets[0].port() == 7 && s.repeat == Repeat::Flood
+            repeated(s) == [b"$"] && s.port() == 7 && s.pace.sending == Sending::Flood
         }),
         ("tcpkali -m '$' localhost:echo", |s| repeated(s) == [b"$"]),
         (
@@ -114,8 +167,8 @@ fn those_of_its_readme_and_manual_mean_the_same() {
         ("tcpkali -c100 -l12345 127.1:12345", |s| {
             s.connections == 100
                 && listening(s) == [12345]
-                && s.targets[0].to_string() == "127.0.0.1:12345"
-                && s.options.listening.as_ref().unwrap().mode == ListenMode::Silent
+                && s.addresses()[0].to_string() == "127.0.0.1:12345"
+                && s.listen.as_ref().unwrap().mode == ListenMode::Silent
         }),
         (
             r#"tcpkali --listen-port 12345 --message "cookies" 127.0.0.1:12345"#,
@@ -132,7 +185,9 @@ fn those_of_its_readme_and_manual_mean_the_same() {
         }),
         (
             r#"tcpkali --websocket --first-message "hello" 127.0.0.1:80"#,
-            |s| s.options.websocket.is_some() && first(s) == [b"hello"] && repeated(s).is_empty(),
+            |s| {
+                s.protocol.websocket().is_some() && first(s) == [b"hello"] && repeated(s).is_empty()
+            },
         ),
         (
             r#"tcpkali --websocket --message "\{ws.text}" 127.1:80"#,
@@ -149,28 +204,28 @@ fn those_of_its_readme_and_manual_mean_the_same() {
         (
             "tcpkali --ws -l8080 --channel-bandwidth-downstream=0 -T1h",
             |s| {
-                s.options.limits.downstream.is_some_and(|b| b.is_zero())
-                    && s.options.websocket.is_some()
+                s.pace.downstream.is_some_and(|b| b.is_zero())
+                    && s.protocol.websocket().is_some()
                     && s.hold == secs(3600)
             },
         ),
         (
             "tcpkali --connect-rate=1 --channel-lifetime=0.1 -vvv nonexistent.org:smtp",
             |s| {
-                s.options.verbosity == 3
-                    && s.options.limits.lifetime == Some(Duration::from_millis(100))
-                    && s.targets[0].port() == 25
+                s.telling.verbosity == 3
+                    && s.connect.lifetime == Some(Duration::from_millis(100))
+                    && s.port() == 25
             },
         ),
         (
             r#"tcpkali -m "PING" --latency-marker "PONG" -r @100ms 127.1:80"#,
             |s| {
-                let search = s.options.search.as_ref().unwrap();
+                let search = s.pace.sending.search().unwrap();
                 search.under == Duration::from_millis(100)
                     && search.percentile == 95.0
                     && search.written == "100ms"
                     && search.at_most.is_none()
-                    && s.options.ramp_limit.is_none()
+                    && s.connect.within.is_none()
             },
         ),
         (
@@ -189,12 +244,12 @@ fn those_of_its_readme_and_manual_mean_the_same() {
             "tcpkali -m x --latency-percentiles 50,100 --latency-connect 127.1:80",
             |s| {
                 let written = s
-                    .options
-                    .latency
+                    .telling
+                    .latencies
                     .percentiles
                     .iter()
                     .map(Percentile::written);
-                s.options.latency.connect && written.eq(["50", "100"])
+                s.telling.latencies.connect && written.eq(["50", "100"])
             },
         ),
     ];
@@ -208,10 +263,10 @@ fn those_of_its_own_tests_mean_the_same() {
         (
             "tcpkali -vv --connections=20 --duration=2 -T1s -l127.1:1231 127.1:1231",
             |s| {
-                let listening = s.options.listening.as_ref().unwrap();
+                let listening = s.listen.as_ref().unwrap();
                 s.hold == secs(1)
-                    && s.options.verbosity == 3
-                    && listening.at[0].to_string() == "127.0.0.1:1231"
+                    && s.telling.verbosity == 3
+                    && listening.on[0].to_string() == "127.0.0.1:1231"
             },
         ),
         (
@@ -220,7 +275,7 @@ fn those_of_its_own_tests_mean_the_same() {
         ),
         (
             "tcpkali -T1s -l127.1:1 127.1:1 -vv -c10 -m Z --channel-bandwidth-upstream=10kbps",
-            |s| s.options.limits.upstream.map(|b| b.get()) == Some(1250.0),
+            |s| s.pace.sending.bandwidth().map(|b| b.get()) == Some(1250.0),
         ),
         (
             "tcpkali -T1s -l127.1:1 127.1:1 --ws --first-message ABC --message foo -w2",
@@ -230,12 +285,12 @@ fn those_of_its_own_tests_mean_the_same() {
             "tcpkali -T1s -l127.1:1 127.1:1 --latency-connect --latency-first-byte --latency-percentiles 50 --latency-percentiles 100.0",
             |s| {
                 let written = s
-                    .options
-                    .latency
+                    .telling
+                    .latencies
                     .percentiles
                     .iter()
                     .map(Percentile::written);
-                s.options.latency.first_byte && written.eq(["50", "100.0"])
+                s.measure.first_byte && written.eq(["50", "100.0"])
             },
         ),
         (
@@ -248,7 +303,7 @@ fn those_of_its_own_tests_mean_the_same() {
         ),
         (
             r"tcpkali -T1s -l127.1:1 127.1:1 -r3 -m 'PFX-\{connection.uid%10}' -d",
-            |s| s.options.dump.sent == Whose::One && s.options.dump.received == Whose::One,
+            |s| s.telling.dump.sent == Whose::One && s.telling.dump.received == Whose::One,
         ),
         (
             r"tcpkali -T1s -l127.1:1 127.1:1 --ws -m '\{message.marker}\{re [a-z]{1,300}}' -r10 --duration=5s",
@@ -261,23 +316,20 @@ fn those_of_its_own_tests_mean_the_same() {
         (
             "tcpkali -l1 127.1:1 -T1 -w1 -r20k -mABC --dump-all --write-combine=off",
             |s| {
-                s.options.limits.write_each
-                    && s.options.socket.nagle == Some(false)
-                    && s.options.dump.received == Whose::All
+                s.pace.writes == Writes::Packets
+                    && s.sockets.nagle == Some(false)
+                    && s.telling.dump.received == Whose::All
             },
         ),
         (
             "tcpkali --websocket -l1 127.1:1 -m1 -T1 --listen-mode=active",
-            |s| {
-                s.options.listening.as_ref().unwrap().mode == ListenMode::Active
-                    && repeated(s) == [b"1"]
-            },
+            |s| s.listen.as_ref().unwrap().mode == ListenMode::Active && repeated(s) == [b"1"],
         ),
         (
             "tcpkali -l1 -T11 --rcvbuf=5k --channel-bandwidth-downstream=100kbps",
             |s| {
-                s.options.socket.receive_buffer == Some(5120)
-                    && s.options.limits.downstream.map(|b| b.get()) == Some(12_500.0)
+                s.sockets.receive_buffer == Some(5120)
+                    && s.pace.downstream.map(|b| b.get()) == Some(12_500.0)
             },
         ),
     ];
@@ -297,7 +349,7 @@ fn those_that_its_users_have_published_mean_the_same() {
         (
             "tcpkali -c 200 -r 20000 -f image.png -T 30s --ws 127.0.0.1:3000/connect",
             |s| {
-                let target = &s.options.targets[0];
+                let target = &s.targets[0].spec;
                 repeated(s) == [b"\x89PNG"]
                     && target.path == "/connect"
                     && target.authority == "127.0.0.1:3000"
@@ -309,7 +361,7 @@ fn those_that_its_users_have_published_mean_the_same() {
         ),
         (
             "tcpkali --workers 4 -c 10 --connect-rate 1000 --duration 10s --latency-marker '@' -m '@xx' --verbose 2 127.0.0.1:18002",
-            |s| s.workers == Some(4) && s.options.verbosity == 2,
+            |s| s.workers == Some(4) && s.telling.verbosity == 2,
         ),
         (
             r"tcpkali -em 'E {id = 0}\n' -r 1 --dump-all 127.0.0.1:9002",
@@ -343,36 +395,29 @@ fn whatever_else_getopt_takes_is_taken() {
         ("tcpkali -m a -- 127.1:80", |s| s.targets.len() == 1),
         (
             "tcpkali --ssl --ssl-cert none --ssl-key none 127.1:443",
-            |s| {
-                s.options
-                    .tls_client
-                    .as_ref()
-                    .is_some_and(|tls| tls.insecure)
-            },
+            |s| s.tls.as_ref().is_some_and(|tls| tls.insecure),
         ),
-        ("tcpkali --ssl-cert none 127.1:443", |s| {
-            s.options.tls_client.is_none()
-        }),
+        ("tcpkali --ssl-cert none 127.1:443", |s| s.tls.is_none()),
         (
             "tcpkali --statsd --statsd-namespace a.b --statsd-latency-window 5s 127.1:80",
             |s| {
-                let statsd = s.options.statsd.as_ref().unwrap();
+                let statsd = s.telling.statsd.as_ref().unwrap();
                 (statsd.host.as_str(), statsd.port) == ("localhost", 8125)
                     && statsd.namespace == "a.b"
                     && statsd.latency_window == Some(secs(5))
             },
         ),
         ("tcpkali --statsd-host h 127.1:80", |s| {
-            s.options.statsd.is_none()
+            s.telling.statsd.is_none()
         }),
         ("tcpkali --output json 127.1:80", |s| {
-            s.connect_timeout == secs(1)
+            s.connect.timeout == secs(1)
         }),
         ("throng load --output tcpkali -T5 127.1:80", |s| {
-            s.hold == secs(5) && s.duration.is_none() && s.connect_rate.is_some()
+            s.hold == secs(5) && s.duration.is_none() && s.connect.rate.is_some()
         }),
         ("throng load -T5 127.1:80", |s| {
-            s.hold == secs(10) && s.duration == Some(secs(5)) && s.connect_rate.is_none()
+            s.hold == secs(10) && s.duration == Some(secs(5)) && s.connect.rate.is_none()
         }),
     ];
     each_holds(cases);
@@ -392,6 +437,59 @@ fn whatever_else_getopt_takes_is_taken() {
     }
 }
 
+#[test]
+fn what_throngs_own_options_ask_for_is_written_and_read_back() {
+    for line in [
+        "throng load --self -c 1m",
+        "throng load -c 50k 10.0.0.7:9000 10.0.0.7:9001 --connect-rate 1.5k --connect-timeout 250ms",
+        "throng load -c 20k -m 'ping\\n' -e -r 0.1 --hold 5m 127.1:5222",
+        "throng load --self=echo -c 1k -m 'hello' --closed-loop --in-flight 128 --seed 18446744073709551615",
+        r#"throng load -c 100 -m '{"op":"ping"}' --latency-marker pong -r @10ms:p99 --hold 1h wss://127.0.0.1/ws"#,
+        "throng load -c 1k -m 'x' --profile '10s:1k, 30s:1k..50k, 10s:50k' --arrivals poisson 127.1:9000",
+        "throng load -m x --profile - 127.1:9",
+        "throng load -m x --rate 0.5 127.1:9 --after-ramp --delay-send 1.5s --channel-lifetime 3m",
+        "throng load --dns example.com/A --dns a.example/TYPE99 127.1:53 --samples round-trips.csv",
+        "throng load --ws -H 'Origin: http://a' -H 'X-Empty:' 127.1:80 --message-stop '\\x01' -e",
+        r"throng load 127.1:80 -m '\{message.marker}\{re [a-z]{3}}' --latency-marker-skip 3 --latency-first-byte -T 1h",
+        "throng load 127.1:80 --source-ip 127.1.0.1-127.1.0.9 --source-ip 127.2.0.0/30 --no-reconnect -w 3 --force",
+        "throng load 127.1:80 --nagle off --rcvbuf 64k --sndbuf 512m --write-combine off --engine epoll",
+        "throng load -l 127.1:9 --listen-mode active -m x --tls --ssl-cert a.pem --ssl-key b.pem --alpn h2,http/1.1",
+        "throng load 127.1:443 --tls --cacert ca.pem --sni a.example --resume",
+        "throng load 127.1:443 --tls --insecure --channel-bandwidth 10Mbps --channel-bandwidth-downstream 0 -m x",
+        "throng load 127.1:80 -f image.png -1 '\\x80' -e --latency-echo",
+    ] {
+        let directory = tempfile::tempdir().expect("a directory for a picture");
+        let picture = directory.path().join("image.png");
+        std::fs::write(&picture, b"\x89PNG\x00\xff").expect("a picture");
+        let line = with_picture(line, &picture);
+        if let Err(e) = asked(&line) {
+            panic!("{line}: {e}");
+        }
+    }
+    for line in [
+        "throng serve 9000",
+        "throng serve --mode echo '[::1]:9001' 127.0.0.1:0 --backlog 64 --max-connections 1m",
+        "throng serve --mode chargen -m 'tick\\n' -e -1 'hi' -r 1 9019 -T 60s -w 2 --engine uring --force",
+        "throng serve --mode ws-sink 8080 --tls --ssl-cert a.pem --ssl-key b.pem --alpn h2 --no-resumption",
+    ] {
+        let words = shlex::split(line).expect("a line of the table");
+        let cli = Cli::read(words.into_iter().map(Into::into)).expect(line);
+        let Command::Serve(args) = cli.command else {
+            panic!("{line} is not a serve");
+        };
+        let mut scenario = serve::scenario(&args).unwrap_or_else(|e| panic!("{line}: {e:?}"));
+        let text = file::text_of_serve(&scenario).unwrap_or_else(|e| panic!("{line}: {e:?}"));
+        for (_, path) in scenario.files_mut() {
+            *path = std::path::absolute(&*path).expect("a path");
+        }
+        assert_eq!(
+            read_back(&text),
+            Scenario::Serve(scenario),
+            "{line}\n{text}"
+        );
+    }
+}
+
 fn each_holds(cases: &[(&str, Holds)]) {
     let directory = tempfile::tempdir().expect("a directory for a picture");
     let picture = directory.path().join("image.png");
@@ -399,7 +497,7 @@ fn each_holds(cases: &[(&str, Holds)]) {
     for (line, holds) in cases {
         let line = with_picture(line, &picture);
         match asked(&line) {
-            Ok(scenario) => assert!(holds(&scenario), "{line}: {scenario:#?}"),
+            Ok(asked) => assert!(holds(&asked), "{line}: {:#?}", asked.scenario),
             Err(e) => panic!("{line}: {e}"),
         }
     }

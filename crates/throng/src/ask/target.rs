@@ -1,10 +1,11 @@
 //! Names of hosts and services, resolved.
 
 use crate::Failure;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
-use throng_core::scenario::Target;
-use throng_core::target::{self, Port, Scheme, Spec};
+use throng_core::scenario::LoadScenario;
+use throng_core::target::{self, Port, Spec};
 use throng_host::services;
 
 /// How long an address of several may take to show that it answers.
@@ -16,52 +17,20 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
     Ok(one_of(&addresses(target, &spec)?))
 }
 
-/// What the targets of a load stand for together.
-pub(super) struct Targets {
-    pub addresses: Vec<SocketAddr>,
-    pub given: Vec<Target>,
-    /// Whether they are WebSocket URIs.
-    pub websocket: bool,
-    /// Whether they are `wss`.
-    pub secure: bool,
-}
-
-/// Resolves all of them. Those of a load must be of one kind.
-pub(super) fn resolve_all(
-    targets: &[String],
-    websocket: bool,
-    tls: bool,
-) -> Result<Targets, Failure> {
-    let mut all = Targets {
-        addresses: Vec::new(),
-        given: Vec::new(),
-        websocket,
-        secure: tls,
-    };
-    let mut first: Option<(Option<Scheme>, &str)> = None;
-    for text in targets {
-        let spec = target::parse(text).map_err(|e| Failure::usage(e.to_string()))?;
-        let (scheme, one) = *first.get_or_insert((spec.scheme, text));
-        let kind = |scheme: Option<Scheme>| {
-            let secure = tls || scheme == Some(Scheme::Wss);
-            (websocket || scheme.is_some(), secure)
-        };
-        if kind(scheme) != kind(spec.scheme) {
-            return Err(Failure::usage(format!(
-                "targets '{one}' and '{text}' are of different kinds: all must be plain, ws:// or wss://"
-            )));
-        }
-        (all.websocket, all.secure) = kind(spec.scheme);
-        let addresses = addresses(text, &spec)?;
-        all.addresses.push(one_of(&addresses));
-        all.given.push(Target {
-            host: spec.host,
-            authority: spec.authority,
-            path: spec.path,
-            addresses,
-        });
+/// Resolves the names of a load's targets, and draws what is left to chance.
+pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<(), Failure> {
+    for target in &mut scenario.targets {
+        let mut found = addresses(&target.spec.to_string(), &target.spec)?;
+        let chosen = one_of(&found);
+        found.retain(|at| *at != chosen);
+        found.insert(0, chosen);
+        target.addresses = found;
     }
-    Ok(all)
+    // The process's hasher has a seed from the system.
+    scenario
+        .seed
+        .get_or_insert_with(|| RandomState::new().hash_one(0));
+    Ok(())
 }
 
 /// Where to listen: `PORT`, or `HOST:PORT` with a name or an address. A port alone takes IPv6 and IPv4.
@@ -138,10 +107,6 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    fn texts(of: &[&str]) -> Vec<String> {
-        of.iter().map(ToString::to_string).collect()
-    }
-
     #[test]
     fn a_name_with_several_addresses_stands_for_the_one_that_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -153,43 +118,6 @@ mod tests {
         assert_eq!(one_of(&[nobody, here]), here);
         assert_eq!(one_of(&[nobody]), nobody);
         assert_eq!(one_of(&[nobody, nobody]), nobody);
-    }
-
-    #[test]
-    fn targets_of_a_load_are_of_one_kind() {
-        for (targets, websocket, tls, kind) in [
-            (
-                &["127.1:80", "127.0.0.2:80"][..],
-                false,
-                false,
-                Some((false, false)),
-            ),
-            (
-                &["ws://127.0.0.1/a", "ws://127.0.0.1/b"],
-                false,
-                false,
-                Some((true, false)),
-            ),
-            (&["wss://127.0.0.1"], false, false, Some((true, true))),
-            (
-                &["ws://127.0.0.1", "127.0.0.1:80"],
-                true,
-                false,
-                Some((true, false)),
-            ),
-            (
-                &["ws://127.0.0.1", "wss://127.0.0.1"],
-                false,
-                true,
-                Some((true, true)),
-            ),
-            (&["ws://127.0.0.1", "127.0.0.1:80"], false, false, None),
-            (&["ws://127.0.0.1", "wss://127.0.0.1"], false, false, None),
-        ] {
-            let all = resolve_all(&texts(targets), websocket, tls);
-            let found = all.ok().map(|all| (all.websocket, all.secure));
-            assert_eq!(found, kind, "{targets:?}");
-        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Messages, markers and headers: from the command line or from files, read into what is sent.
 
 use crate::Failure;
-use crate::cli::{MessageArgs, MessageFrom};
+use crate::cli::{MessageArgs, MessageSource, When};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use throng_core::payload::{Message, Messages, ParseOptions, Part, parse};
+use throng_core::payload::{Message, Messages, ParseOptions, parse};
 use throng_core::protocol::websocket::handshake::client::Field;
-use throng_core::scenario::traffic::When;
+use throng_core::scenario::says_something;
 
 /// How much of a text is repeated in an error message that is about it.
 const SHOWN: usize = 60;
@@ -16,8 +16,8 @@ pub(super) fn messages(args: &MessageArgs) -> Result<Messages, Failure> {
     let mut all = Messages::default();
     for one in &args.given {
         let message = match &one.from {
-            MessageFrom::Inline(text) => read(&shown(one.option, text), text, args.unescape)?,
-            MessageFrom::File(path) => {
+            MessageSource::Inline(text) => read(&shown(one.option, text), text, args.unescape)?,
+            MessageSource::File(path) => {
                 let origin = format!("{} {}", one.option, path.display());
                 let text =
                     std::fs::read(path).map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
@@ -61,15 +61,9 @@ pub(super) fn join(messages: &mut Vec<Message>, websocket: bool) {
             true => m.framed().parts,
             false => m.parts,
         });
-        let parts = parts.collect();
-        messages.push(Message { parts });
+        let joined = Message::joined(parts);
+        messages.push(joined);
     }
-}
-
-/// Whether a message can have bytes in it at all.
-pub(super) fn says_something(messages: &[Message]) -> bool {
-    let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());
-    messages.iter().any(|m| !m.parts.iter().all(empty))
 }
 
 /// What is looked for in what comes in: it must not be empty.

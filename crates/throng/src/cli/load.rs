@@ -1,17 +1,19 @@
 //! The options of `throng load`.
 
-use super::{
-    CONNECTIONS, Common, LATENCY, LISTENING, MESSAGES, MessageArgs, Mode, OUTPUT, PACE, RUN,
-    SOCKETS, STATSD, Sources, TLS, TlsServerArgs, WEBSOCKET, connections, positive_duration,
-    source_range, workers,
+use super::common::{
+    CONNECTIONS, EngineArg, LATENCY, LISTENING, MESSAGES, Mode, PACE, RUN, SOCKETS, TLS, WEBSOCKET,
+    workers,
 };
+use super::messages::MessageArgs;
+use super::output::{LatencyOutputArgs, OutputArgs};
+use super::tls::TlsServerArgs;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
+use throng_core::address::SourceRange;
 use throng_core::protocol::dns::Query;
-use throng_core::scenario::{ListenMode, Percentile};
+use throng_core::scenario::{Arrivals, ListenMode, MessageRate, bounds};
 use throng_core::units::{self, Bandwidth, Rate};
 
 const EXAMPLES: &str = "\
@@ -32,7 +34,7 @@ Examples:
 /// Open connections, keep them open, send traffic, measure
 // No allow_negative_numbers: -1 is an option.
 #[derive(Args)]
-#[command(next_line_help = false, after_help = super::after_help_of_run(EXAMPLES))]
+#[command(next_line_help = false, after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct LoadArgs {
     /// Where to connect to, in turn: name, IPv4 or [IPv6] address, and port; or ws:// or wss://
     #[arg(
@@ -55,7 +57,7 @@ pub(crate) struct LoadArgs {
     pub own_server: Option<Mode>,
 
     /// Connections to open and keep open
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = connections, help_heading = CONNECTIONS)]
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = bounds::connections, help_heading = CONNECTIONS)]
     pub connections: u32,
 
     /// New connections a second [default: as fast as the target takes them]
@@ -63,13 +65,13 @@ pub(crate) struct LoadArgs {
     pub connect_rate: Option<Rate>,
 
     /// How long one attempt to connect may take [default: 5s]
-    #[arg(long, value_name = "T", value_parser = positive_duration, help_heading = CONNECTIONS)]
+    #[arg(long, value_name = "T", value_parser = bounds::positive, help_heading = CONNECTIONS)]
     pub connect_timeout: Option<Duration>,
 
     /// Source address: one, a range 127.1.0.1-127.1.0.40, or a block 10.0.0.0/28; repeatable
     /// [default: the kernel's choice; on IPv4 loopback as many as are needed]
-    #[arg(long, value_name = "IP", value_parser = source_range, conflicts_with = "own_server", help_heading = CONNECTIONS)]
-    pub source_ip: Vec<Sources>,
+    #[arg(long, value_name = "IP", conflicts_with = "own_server", help_heading = CONNECTIONS)]
+    pub source_ip: Vec<SourceRange>,
 
     /// Leave a connection that failed or closed as it is, instead of opening it again
     #[arg(long, help_heading = CONNECTIONS)]
@@ -98,14 +100,14 @@ pub(crate) struct LoadArgs {
     /// Messages a second on each connection; 0.1 is one every ten seconds [default: as fast as they go].
     /// From 2k on those of a millisecond are due together. @10ms finds the highest rate with p95 of latency under 10 ms, @10ms:p99 with p99
     #[arg(short = 'r', long, value_name = "RATE|@LATENCY", help_heading = PACE)]
-    pub message_rate: Option<Speed>,
+    pub message_rate: Option<MessageRate>,
 
     /// Send at most so much a second on each connection
     #[arg(
         long,
         visible_alias = "channel-bandwidth",
         value_name = "B",
-        value_parser = bandwidth_upstream,
+        value_parser = bounds::upstream,
         conflicts_with_all = ["message_rate", "closed_loop"],
         help_heading = PACE
     )]
@@ -159,16 +161,12 @@ pub(crate) struct LoadArgs {
 
     /// Closed loop: messages under way at once, passed from connection to connection in turn
     /// [default: one on each]
-    #[arg(long, value_name = "N", requires = "closed_loop", value_parser = connections, help_heading = PACE)]
+    #[arg(long, value_name = "N", requires = "closed_loop", value_parser = bounds::connections, help_heading = PACE)]
     pub in_flight: Option<u32>,
 
     /// Send nothing before all connections are up
     #[arg(long, help_heading = PACE)]
     pub after_ramp: bool,
-
-    /// Tell how long connecting took, also in tcpkali's lines and to StatsD
-    #[arg(long, help_heading = LATENCY)]
-    pub latency_connect: bool,
 
     /// Measure how long it took from a connection's coming up to the first byte on it
     #[arg(long, help_heading = LATENCY)]
@@ -197,18 +195,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, conflicts_with = "closed_loop", help_heading = LATENCY)]
     pub latency_echo: bool,
 
-    /// Percentiles to tell, separated by commas or slashes; 100 is the maximum; repeatable
-    /// [default: 95,99,99.5]
-    #[arg(long, value_name = "LIST", value_parser = percentiles, help_heading = LATENCY)]
-    pub latency_percentiles: Vec<Percentiles>,
-
-    /// Write the latencies of each second to a file, as HdrHistogram's interval log
-    #[arg(long, value_name = "F", help_heading = LATENCY)]
-    pub latency_log: Option<PathBuf>,
-
-    /// Write to a file when each message or query was sent and its round trip, as CSV
-    #[arg(long, value_name = "F", help_heading = LATENCY)]
-    pub samples: Option<PathBuf>,
+    #[command(flatten)]
+    pub latency: LatencyOutputArgs,
 
     /// Accept connections too; repeatable
     #[arg(short = 'l', long, value_name = "[HOST:]PORT", help_heading = LISTENING)]
@@ -250,15 +238,15 @@ pub(crate) struct LoadArgs {
     pub nagle: Option<Switch>,
 
     /// Receive buffer (SO_RCVBUF) [default: the kernel adapts it]
-    #[arg(long, value_name = "BYTES", value_parser = buffer, help_heading = SOCKETS)]
+    #[arg(long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = SOCKETS)]
     pub rcvbuf: Option<u64>,
 
     /// Send buffer (SO_SNDBUF) [default: the kernel adapts it]
-    #[arg(long, value_name = "BYTES", value_parser = buffer, help_heading = SOCKETS)]
+    #[arg(long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = SOCKETS)]
     pub sndbuf: Option<u64>,
 
     /// How long the whole run may take [default: as long as it needs]; with --output tcpkali it means --hold
-    #[arg(short = 'T', long, value_name = "T", value_parser = positive_duration, help_heading = RUN)]
+    #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]
     pub duration: Option<Duration>,
 
     /// How long to go on after the last connection is up [default: 10s]
@@ -273,114 +261,20 @@ pub(crate) struct LoadArgs {
     #[arg(long, help_heading = RUN)]
     pub force: bool,
 
-    #[command(flatten)]
-    pub common: Common,
+    /// Which event loop: io_uring is not bound by the file limit, epoll works everywhere
+    #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
+    pub engine: EngineArg,
 
-    /// Say more; repeatable
-    #[arg(short = 'v', action = clap::ArgAction::Count, help_heading = OUTPUT)]
-    pub more_verbose: u8,
-
-    /// How much to say: 0 errors, 1 what goes for everybody, 2 details, 3 everything [default: 1]
-    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=3), help_heading = OUTPUT)]
-    pub verbose: Option<u8>,
+    /// Print the scenario as a file for `throng run`, and end
+    #[arg(long, help_heading = RUN)]
+    pub print_scenario: bool,
 
     #[command(flatten)]
-    pub dump: DumpArgs,
-
-    #[command(flatten)]
-    pub statsd: StatsdArgs,
+    pub shown: OutputArgs,
 
     /// Whether the program was called as tcpkali.
     #[arg(skip)]
     pub as_tcpkali: bool,
-}
-
-/// Which traffic is printed on stderr.
-#[derive(Args)]
-pub(crate) struct DumpArgs {
-    /// Print what one connection sends and receives; when it closes, another one
-    #[arg(short = 'd', long, help_heading = OUTPUT)]
-    pub dump_one: bool,
-    /// The same, only what it receives
-    #[arg(long, help_heading = OUTPUT)]
-    pub dump_one_in: bool,
-    /// The same, only what it sends
-    #[arg(long, help_heading = OUTPUT)]
-    pub dump_one_out: bool,
-    /// Print what all connections send and receive
-    #[arg(long, help_heading = OUTPUT)]
-    pub dump_all: bool,
-    /// The same, only what they receive
-    #[arg(long, help_heading = OUTPUT)]
-    pub dump_all_in: bool,
-    /// The same, only what they send
-    #[arg(long, help_heading = OUTPUT)]
-    pub dump_all_out: bool,
-}
-
-/// Where metrics go.
-#[derive(Args)]
-pub(crate) struct StatsdArgs {
-    /// Send metrics to StatsD once a second
-    #[arg(long, help_heading = STATSD)]
-    pub statsd: bool,
-
-    /// Its host [default: localhost]
-    #[arg(long, value_name = "HOST", help_heading = STATSD)]
-    pub statsd_host: Option<String>,
-
-    /// Its UDP port [default: 8125]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = STATSD)]
-    pub statsd_port: Option<u16>,
-
-    /// What stands before each name [default: tcpkali]
-    #[arg(long, value_name = "S", value_parser = namespace, help_heading = STATSD)]
-    pub statsd_namespace: Option<String>,
-
-    /// Send latencies of the last so long, so often, instead of those since the beginning
-    #[arg(long, value_name = "T", value_parser = positive_duration, help_heading = STATSD)]
-    pub statsd_latency_window: Option<Duration>,
-}
-
-/// `-r`: a rate, or the latency under which to find the highest one.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Speed {
-    /// Messages a second on each connection.
-    Fixed(Rate),
-    /// `@10ms` or `@10ms:p99`.
-    Under {
-        /// The bound.
-        latency: Duration,
-        /// The percentile that is to stay under it.
-        percentile: f64,
-        /// The bound as written.
-        written: String,
-    },
-}
-
-impl FromStr for Speed {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Speed, String> {
-        let Some(bound) = text.strip_prefix('@') else {
-            return text
-                .parse()
-                .map(Speed::Fixed)
-                .map_err(|e: units::UnitError| e.to_string());
-        };
-        let (written, percentile) = match bound.split_once(':') {
-            None => (bound, 95.0),
-            Some((written, percentile)) => {
-                let digits = percentile.strip_prefix('p').unwrap_or(percentile);
-                let percentile = Percentile::parse(digits).map_err(|e| e.to_string())?;
-                (written, percentile.value())
-            }
-        };
-        Ok(Speed::Under {
-            latency: positive_duration(written)?,
-            percentile,
-            written: written.to_owned(),
-        })
-    }
 }
 
 /// On or off.
@@ -408,82 +302,20 @@ pub(crate) enum ListenModeArg {
     Active,
 }
 
+impl From<ArrivalsArg> for Arrivals {
+    fn from(arg: ArrivalsArg) -> Arrivals {
+        match arg {
+            ArrivalsArg::Uniform => Arrivals::Uniform,
+            ArrivalsArg::Poisson => Arrivals::Poisson,
+        }
+    }
+}
+
 impl From<ListenModeArg> for ListenMode {
     fn from(arg: ListenModeArg) -> ListenMode {
         match arg {
             ListenModeArg::Silent => ListenMode::Silent,
             ListenModeArg::Active => ListenMode::Active,
-        }
-    }
-}
-
-/// What one `--latency-percentiles` lists.
-#[derive(Clone)]
-pub(crate) struct Percentiles(pub Vec<Percentile>);
-
-fn percentiles(text: &str) -> Result<Percentiles, String> {
-    match Percentile::parse_list(text) {
-        Ok(list) => Ok(Percentiles(list)),
-        Err(e) => Err(e.to_string()),
-    }
-}
-
-fn bandwidth_upstream(text: &str) -> Result<Bandwidth, String> {
-    match text.parse::<Bandwidth>() {
-        Ok(b) if b.is_zero() => Err("it must be more than 0".into()),
-        Ok(b) => Ok(b),
-        Err(e) => Err(e.to_string()),
-    }
-}
-
-/// The kernel takes an int, and doubles it.
-fn buffer(text: &str) -> Result<u64, String> {
-    match units::bytes(text).map_err(|e| e.to_string())? {
-        n @ 1..=0x3fff_ffff => Ok(n),
-        _ => Err("a buffer has 1 byte to 1 GiB".into()),
-    }
-}
-
-/// Names of metrics are separated by dots and end at a colon.
-fn namespace(text: &str) -> Result<String, String> {
-    let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'|' | b'@');
-    if !text.is_empty() && text.bytes().all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "'{text}' is not a namespace; write it like tests.tcp"
-        ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_speed_is_a_rate_or_a_latency_to_stay_under() {
-        let under = |latency, percentile, written: &str| Speed::Under {
-            latency,
-            percentile,
-            written: written.into(),
-        };
-        let ms = Duration::from_millis;
-        for (text, speed) in [
-            ("0.1", Rate::per_second(0.1).map(Speed::Fixed)),
-            ("20k", Rate::per_second(20_000.0).map(Speed::Fixed)),
-            ("@100ms", Some(under(ms(100), 95.0, "100ms"))),
-            ("@2", Some(under(ms(2000), 95.0, "2"))),
-            ("@0.5s:p99.9", Some(under(ms(500), 99.9, "0.5s"))),
-            ("@5ms:50", Some(under(ms(5), 50.0, "5ms"))),
-            ("@", None),
-            ("@0", None),
-            ("@5ms:", None),
-            ("@5ms:p101", None),
-            ("@5ms:p99:p5", None),
-            ("0", None),
-            ("5ms", None),
-        ] {
-            assert_eq!(text.parse::<Speed>().ok(), speed, "{text}");
         }
     }
 }

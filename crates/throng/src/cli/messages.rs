@@ -2,12 +2,11 @@
 //! order and as often as one likes, and messages are sent in that order; so these are read here by
 //! their place on the command line, which clap's derive does not keep.
 
-use super::MESSAGES;
+use super::common::MESSAGES;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use throng_core::scenario::traffic::When;
 
 /// What is sent, in the order of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,12 +25,21 @@ pub(crate) struct Given {
     /// Once or again and again.
     pub when: When,
     /// Its text, or where it is.
-    pub from: From,
+    pub from: MessageSource,
+}
+
+/// When a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Once, when the connection opens.
+    First,
+    /// Again and again, in turn with the others.
+    Repeated,
 }
 
 /// Where a message is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum MessageSource {
     /// The command line. Any bytes, not only UTF-8.
     Inline(Vec<u8>),
     /// A file.
@@ -125,18 +133,18 @@ impl FromArgMatches for MessageArgs {
         let mut given = Vec::new();
         for option in OPTIONS {
             let places = matches.indices_of(option.id).into_iter().flatten();
-            let froms: Vec<From> = match option.file {
+            let froms: Vec<MessageSource> = match option.file {
                 false => matches
                     .get_many::<OsString>(option.id)
                     .into_iter()
                     .flatten()
-                    .map(|text| From::Inline(text.clone().into_vec()))
+                    .map(|text| MessageSource::Inline(text.clone().into_vec()))
                     .collect(),
                 true => matches
                     .get_many::<PathBuf>(option.id)
                     .into_iter()
                     .flatten()
-                    .map(|path| From::File(path.clone()))
+                    .map(|path| MessageSource::File(path.clone()))
                     .collect(),
             };
             given.extend(places.zip(froms).map(|(place, from)| {

@@ -1,14 +1,14 @@
 //! The options of `throng serve`.
 
-use super::{
-    CONNECTIONS, Common, MessageArgs, PACE, RUN, TLS, TlsServerArgs, connections,
-    positive_duration, workers,
-};
+use super::common::{CONNECTIONS, EngineArg, PACE, RUN, TLS, workers};
+use super::messages::MessageArgs;
+use super::output::Common;
+use super::tls::TlsServerArgs;
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::time::Duration;
 use throng_core::address;
-use throng_core::scenario::ServeMode;
+use throng_core::scenario::{ServeMode, bounds};
 use throng_core::units::Rate;
 
 const EXAMPLES: &str = "\
@@ -26,7 +26,7 @@ Examples:
 
 /// Accept connections and hold them: sink, echo, sender, WebSocket
 #[derive(Args)]
-#[command(after_help = super::after_help_of_run(EXAMPLES))]
+#[command(after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct ServeArgs {
     /// Where to listen: PORT, ADDR:PORT or [ADDR6]:PORT; a port alone takes IPv6 and IPv4
     #[arg(value_name = "[ADDR:]PORT", required = true, value_parser = address::listen)]
@@ -37,11 +37,11 @@ pub(crate) struct ServeArgs {
     pub mode: ServeModeArg,
 
     /// Length of the accept queue [default: net.core.somaxconn]
-    #[arg(long, value_name = "N", value_parser = connections, help_heading = CONNECTIONS)]
+    #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
     pub backlog: Option<u32>,
 
     /// Connections to hold at once, at most [default: as many as fit]
-    #[arg(long, value_name = "N", value_parser = connections, help_heading = CONNECTIONS)]
+    #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
     pub max_connections: Option<u32>,
 
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub(crate) struct ServeArgs {
     pub no_resumption: bool,
 
     /// How long to serve [default: until Ctrl-C]
-    #[arg(short = 'T', long, value_name = "T", value_parser = positive_duration, help_heading = RUN)]
+    #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]
     pub duration: Option<Duration>,
 
     /// Threads [default: one a core]
@@ -69,6 +69,14 @@ pub(crate) struct ServeArgs {
     /// Go ahead although the plan says that it can't work
     #[arg(long, help_heading = RUN)]
     pub force: bool,
+
+    /// Which event loop: io_uring is not bound by the file limit, epoll works everywhere
+    #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
+    pub engine: EngineArg,
+
+    /// Print the scenario as a file for `throng run`, and end
+    #[arg(long, help_heading = RUN)]
+    pub print_scenario: bool,
 
     #[command(flatten)]
     pub common: Common,

@@ -3,7 +3,8 @@
 //!
 //! tcpkali's documentation: its man page tcpkali(1), and `tcpkali --help`.
 
-use super::{LoadArgs, OutputForm};
+use super::load::LoadArgs;
+use super::output::OutputForm;
 use clap::{ArgAction, Args, Command, FromArgMatches};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -191,7 +192,7 @@ fn takes_value(arg: &clap::Arg) -> bool {
 impl LoadArgs {
     /// Whether tcpkali's defaults hold.
     pub fn like_tcpkali(&self) -> bool {
-        self.as_tcpkali || self.common.output == OutputForm::Tcpkali
+        self.as_tcpkali || self.shown.common.output == OutputForm::Tcpkali
     }
 }
 

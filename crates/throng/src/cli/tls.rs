@@ -1,6 +1,6 @@
 //! Options of TLS that both who connects and who accepts have.
 
-use super::TLS;
+use super::common::TLS;
 use clap::Args;
 use std::path::PathBuf;
 

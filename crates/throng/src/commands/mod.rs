@@ -27,6 +27,7 @@ macro_rules! commands {
 commands! {
     Load: load,
     Serve: serve,
+    Run: run,
     Plan: plan,
     Tune: tune,
     Completions: completions,

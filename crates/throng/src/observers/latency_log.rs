@@ -1,6 +1,6 @@
 //! HdrHistogram's interval log (`--latency-log`).
 
-use super::telling::{Asked, Telling};
+use super::occasion::{Asked, Occasion};
 use crate::Failure;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use throng_core::observer::{Interval, Observer, Trouble};
@@ -12,8 +12,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The log, until it is finished.
 struct Log(Option<LatencyLog>);
 
-pub(super) fn open(telling: &Telling) -> Asked {
-    let Some(path) = &telling.options.latency.log else {
+pub(super) fn open(occasion: &Occasion) -> Asked {
+    let Some(path) = &occasion.telling.latency_log else {
         return Ok(None);
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);

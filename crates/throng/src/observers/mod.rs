@@ -1,23 +1,23 @@
 //! Who watches a run from the command line. An observer is a file here and a line in [`of`].
 
 mod latency_log;
+mod occasion;
 mod samples;
 mod statsd;
-mod telling;
 mod terminal;
 
-pub(crate) use telling::Telling;
+pub(crate) use occasion::Occasion;
 
 use crate::Failure;
 use throng_core::observer::Observer;
 
 /// The observers that were asked for.
-pub(crate) fn of(telling: &Telling) -> Result<Vec<Box<dyn Observer>>, Failure> {
+pub(crate) fn of(occasion: &Occasion) -> Result<Vec<Box<dyn Observer>>, Failure> {
     let all = [
-        terminal::open(telling)?,
-        statsd::open(telling)?,
-        latency_log::open(telling)?,
-        samples::open(telling)?,
+        terminal::open(occasion)?,
+        statsd::open(occasion)?,
+        latency_log::open(occasion)?,
+        samples::open(occasion)?,
     ];
     Ok(all.into_iter().flatten().collect())
 }

@@ -1,6 +1,6 @@
 //! Each round trip as a line of CSV (`--samples`).
 
-use super::telling::{Asked, Telling};
+use super::occasion::{Asked, Occasion};
 use crate::Failure;
 use std::time::Duration;
 use throng_core::observer::{Interval, Observer, Trouble};
@@ -12,8 +12,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The file, until it is finished.
 struct Samples(Option<SampleLog>);
 
-pub(super) fn open(telling: &Telling) -> Asked {
-    let Some(path) = &telling.options.latency.samples else {
+pub(super) fn open(occasion: &Occasion) -> Asked {
+    let Some(path) = &occasion.telling.samples else {
         return Ok(None);
     };
     let log = SampleLog::create(path).map_err(|e| Failure::usage(format!("--samples: {e}")))?;

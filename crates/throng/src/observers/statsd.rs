@@ -1,12 +1,12 @@
 //! Metrics for StatsD (`--statsd`).
 
-use super::telling::{Asked, Telling};
+use super::occasion::{Asked, Occasion};
 use crate::Failure;
 use std::time::Duration;
 use throng_core::observer::{Interval, Observer, Trouble};
-use throng_core::scenario::LatencyAsked;
+use throng_core::scenario::Measure;
 use throng_core::stats::Measured;
-use throng_core::summary::latencies;
+use throng_core::summary::{LatencyReport, latencies};
 use throng_report::statsd::{Statsd, StatsdTick};
 
 /// How often metrics are sent.
@@ -14,7 +14,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 struct Metrics {
     to: Statsd,
-    asked: LatencyAsked,
+    measure: Measure,
+    latencies: LatencyReport,
     /// How long a window of latencies is, if they are not those since the beginning.
     window: Option<Duration>,
     /// When the present window began.
@@ -23,8 +24,9 @@ struct Metrics {
     measured: Measured,
 }
 
-pub(super) fn open(telling: &Telling) -> Asked {
-    let Some(asked) = &telling.options.statsd else {
+pub(super) fn open(occasion: &Occasion) -> Asked {
+    let telling = occasion.telling;
+    let Some(asked) = &telling.statsd else {
         return Ok(None);
     };
     let mut to = Statsd::open(&asked.host, asked.port, &asked.namespace).map_err(|e| {
@@ -36,7 +38,8 @@ pub(super) fn open(telling: &Telling) -> Asked {
     to.send(&StatsdTick::default());
     Ok(Some(Box::new(Metrics {
         to,
-        asked: telling.options.latency.clone(),
+        measure: occasion.measure.clone(),
+        latencies: telling.latencies.clone(),
         window: asked.latency_window,
         began: Duration::ZERO,
         measured: Measured::default(),
@@ -70,10 +73,14 @@ impl Observer for Metrics {
             self.measured.samples.clear();
         }
         tick.latencies = match self.window {
-            None => latencies(&self.asked, &self.measured),
+            None => latencies(&self.measure, &self.latencies, &self.measured),
             Some(window) if interval.to >= self.began + window => {
                 self.began = interval.to;
-                latencies(&self.asked, &std::mem::take(&mut self.measured))
+                latencies(
+                    &self.measure,
+                    &self.latencies,
+                    &std::mem::take(&mut self.measured),
+                )
             }
             Some(_) => Vec::new(),
         };

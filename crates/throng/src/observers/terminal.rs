@@ -1,12 +1,12 @@
 //! The live view, and what is said in between.
 
-use super::telling::{Asked, Telling};
+use super::occasion::{Asked, Occasion};
 use crate::voice::{Saying, Voice};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Duration;
 use throng_core::observer::{Interval, Note, Observer, Trouble};
-use throng_core::scenario::LatencyAsked;
+use throng_core::scenario::Measure;
 use throng_core::stats::Tally;
 use throng_core::summary::{Phase, Snapshot, of_messages};
 use throng_report::live::{Live, LiveStyle};
@@ -23,16 +23,17 @@ struct Terminal {
     verbosity: u8,
     quiet: bool,
     asked: String,
-    latency: LatencyAsked,
+    measure: Measure,
     /// When the live view was drawn in the last second, and the counts then.
     shown: VecDeque<(Duration, Tally)>,
     /// Median and 99th percentile of message latency in the last interval.
     latest: Option<(Duration, Duration)>,
 }
 
-pub(super) fn open(telling: &Telling) -> Asked {
-    let verbosity = telling.options.verbosity;
-    let quiet = telling.quiet || verbosity == 0;
+pub(super) fn open(occasion: &Occasion) -> Asked {
+    let telling = occasion.telling;
+    let verbosity = telling.verbosity;
+    let quiet = telling.common.quiet || verbosity == 0;
     let style = LiveStyle::detect(quiet || !telling.voice.shows_progress());
     Ok(Some(Box::new(Terminal {
         live: Live::new(style),
@@ -40,8 +41,8 @@ pub(super) fn open(telling: &Telling) -> Asked {
         voice: telling.voice,
         verbosity,
         quiet,
-        asked: telling.asked.clone(),
-        latency: telling.options.latency.clone(),
+        asked: occasion.asked.clone(),
+        measure: occasion.measure.clone(),
         shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
         latest: None,
     })))
@@ -53,12 +54,12 @@ impl Observer for Terminal {
     }
 
     fn collects(&self, from: Duration) -> Option<Duration> {
-        self.latency.message.is_some().then_some(from + RECENT)
+        self.measure.message.is_some().then_some(from + RECENT)
     }
 
     fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
         if let Some(measured) = interval.measured {
-            let messages = of_messages(&self.latency, measured);
+            let messages = of_messages(&self.measure, measured);
             self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
         }
         if interval.phase == Phase::Closing {
@@ -106,7 +107,8 @@ impl Observer for Terminal {
             }
         }
         if matches!(note, Note::Planned(_)) && self.verbosity >= ALL_THAT_WAS_ASKED {
-            self.live.note(&format!("throng: {}", self.asked));
+            self.live
+                .note(&format!("throng: the scenario:\n{}", self.asked));
         }
     }
 

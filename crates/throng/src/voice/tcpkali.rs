@@ -26,12 +26,13 @@ impl Voice for Tcpkali {
                 addresses: from.addresses,
             })
         };
-        let listening = scenario.options.listening.as_ref();
+        let destinations = scenario.addresses();
+        let listening = scenario.listen.iter().flat_map(|l| &l.on);
         let start = Start {
-            destinations: scenario.targets.clone(),
-            sources: scenario.sources.clone(),
-            ways: scenario.targets.iter().filter_map(way).collect(),
-            listening: listening.map(|l| l.at.clone()).unwrap_or_default(),
+            sources: scenario.connect.sources().collect(),
+            ways: destinations.iter().filter_map(way).collect(),
+            destinations,
+            listening: listening.map(|at| at.0).collect(),
         };
         // Whoever has closed stdout does not want to know.
         let _ = tcpkali::write_start(&start, &mut io::stdout().lock());
@@ -60,7 +61,7 @@ impl Voice for Tcpkali {
         scenario: &LoadScenario,
         common: &Common,
     ) -> Result<u8, Failure> {
-        if let (Some(1..), Some(text)) = (summary.stops_seen, &scenario.options.limits.stop_at) {
+        if let (Some(1..), Some(text)) = (summary.stops_seen, &scenario.measure.stop_at) {
             let line = tcpkali::stopped(text);
             let _ = writeln!(io::stdout().lock(), "{line}");
         }
@@ -86,7 +87,7 @@ fn no_best_rate(summary: &Summary, scenario: &LoadScenario) -> Option<String> {
     if search.is_settled() || summary.interrupted {
         return None;
     }
-    let at_most = scenario.options.search.as_ref().and_then(|s| s.at_most);
+    let at_most = scenario.pace.sending.search().and_then(|s| s.at_most);
     let limit = at_most.filter(|_| search.ending == Ending::Unfinished);
     Some(tcpkali::no_best_rate(&search.under, limit))
 }

@@ -37,7 +37,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (&["load", "--self", "--hold", "-1s"], "--hold"),
         (&["load", "--self", "--hold", "inf"], "'inf'"),
         (&["load", "--self", "--hold", "200000d"], "a hundred years"),
-        (&["load", "--self", "-w", "0"], "1..=1024"),
+        (&["load", "--self", "-w", "0"], "from 1 to 1024"),
         (&["load", "--self", "-w", "1k"], "1k"),
         (&["load", "--self", "-m", "x", "-r", "0"], "'0'"),
         (&["load", "--self", "-m", "x", "-r", "nan"], "'nan'"),

@@ -15,6 +15,7 @@ mod loss;
 mod output;
 mod peers;
 mod plan;
+mod scenario;
 mod serve;
 mod signals;
 mod sources;

@@ -49,20 +49,13 @@ impl std::error::Error for QueryError {}
 
 /// A question to a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "PlainQuery", into = "PlainQuery")]
+#[serde(try_from = "String", into = "String")]
 pub struct Query {
     /// As it was written.
     text: String,
     /// The name as it is sent: each label behind its length, and the root's zero.
     name: Vec<u8>,
     kind: u16,
-    edns: bool,
-}
-
-/// A query as it is written to JSON.
-#[derive(Serialize, Deserialize)]
-struct PlainQuery {
-    ask: String,
     edns: bool,
 }
 
@@ -139,19 +132,16 @@ impl FromStr for Query {
     }
 }
 
-impl TryFrom<PlainQuery> for Query {
+impl TryFrom<String> for Query {
     type Error = QueryError;
-    fn try_from(plain: PlainQuery) -> Result<Query, QueryError> {
-        Ok(plain.ask.parse::<Query>()?.edns(plain.edns))
+    fn try_from(text: String) -> Result<Query, QueryError> {
+        text.parse()
     }
 }
 
-impl From<Query> for PlainQuery {
-    fn from(query: Query) -> PlainQuery {
-        PlainQuery {
-            ask: query.text,
-            edns: query.edns,
-        }
+impl From<Query> for String {
+    fn from(query: Query) -> String {
+        query.text
     }
 }
 

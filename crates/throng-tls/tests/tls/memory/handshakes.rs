@@ -1,6 +1,7 @@
 //! Handshakes: sessions resumed, names, tickets, and what each failure is counted as.
 
 use super::*;
+use crate::authority::pems;
 
 #[test]
 fn sessions_are_resumed_if_both_sides_will() {
@@ -61,11 +62,11 @@ fn each_failure_is_counted_as_what_it_is() {
     let other = Authority::new();
     let named = |name: &str| ClientOptions {
         names: vec![name.into()],
-        ca_file: Some(authority.ca_file()),
+        ca_file: Some(authority.ca_file().into()),
         ..ClientOptions::default()
     };
     let server = |identity: &(std::path::PathBuf, std::path::PathBuf)| ServerOptions {
-        identity: Some(identity.clone()),
+        identity: Some(pems(identity.clone())),
         ..ServerOptions::default()
     };
     let alpn = |name: &str| vec![name.to_string()];
@@ -96,7 +97,7 @@ fn each_failure_is_counted_as_what_it_is() {
         (
             "wrong authority",
             ClientOptions {
-                ca_file: Some(other.ca_file()),
+                ca_file: Some(other.ca_file().into()),
                 ..named("localhost")
             },
             server(&good),
@@ -254,12 +255,12 @@ fn a_ticket_from_one_worker_is_good_at_another() {
 fn each_connection_asks_for_the_name_that_was_chosen_for_it() {
     let authority = Authority::new();
     let tls = ServerTls::new(&ServerOptions {
-        identity: Some(authority.issue("one", &["one.test"])),
+        identity: Some(pems(authority.issue("one", &["one.test"]))),
         ..ServerOptions::default()
     });
     let options = ClientOptions {
         names: vec!["one.test".into(), "two.test".into()],
-        ca_file: Some(authority.ca_file()),
+        ca_file: Some(authority.ca_file().into()),
         ..ClientOptions::default()
     };
     let sink = || Probe::new(vec![], Answer::Nothing);

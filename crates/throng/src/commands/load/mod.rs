@@ -1,9 +1,10 @@
 //! `throng load`: opens connections, keeps them open, sends, measures.
 
+use crate::ask::telling::Telling;
 use crate::cli::LoadArgs;
 use crate::dump::Dumping;
-use crate::observers::{self, Telling};
-use crate::{Failure, ask, output, signals, voice};
+use crate::observers::{self, Occasion};
+use crate::{Failure, ask, output, signals};
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use throng_core::scenario::{LoadScenario, RunRate};
@@ -11,31 +12,42 @@ use throng_run::{Attached, Machine, Taps};
 
 pub(crate) use crate::cli::LoadArgs as Args;
 
-/// Runs it to its end. Returns the exit code.
+/// Runs it to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let scenario = ask::load::scenario(args)?;
-    output::check(&args.common)?;
+    let telling = Telling::of(&args.shown, &args.latency, args.as_tcpkali)?;
+    telling.check(&scenario)?;
+    if args.print_scenario {
+        let text = ask::file::text_of_load(&scenario)?;
+        return output::to_stdout(text.as_bytes()).map(|()| 0);
+    }
+    carry_out(scenario, &telling)
+}
+
+/// Runs `scenario` to its end. Returns the exit code.
+pub(crate) fn carry_out(mut scenario: LoadScenario, telling: &Telling) -> Result<u8, Failure> {
+    ask::file::check(scenario.files_mut())?;
+    ask::target::resolve_all(&mut scenario)?;
+    telling.check_files()?;
     let machine = Machine::for_load(&scenario)?;
-    let voice = voice::of(scenario.options.like_tcpkali);
     let stop = signals::stop()?;
-    voice.start(&scenario);
+    telling.voice.start(&scenario);
     let mut attached = Attached {
-        observers: observers::of(&Telling {
-            voice,
-            quiet: args.common.quiet,
-            options: &scenario.options,
-            asked: format!("{scenario:#?}"),
+        observers: observers::of(&Occasion {
+            telling,
+            measure: &scenario.measure,
+            asked: ask::file::text_of_load(&scenario)?,
         })?,
-        taps: Dumping::start(scenario.options.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
+        taps: Dumping::start(telling.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
+        latencies: telling.latencies.clone(),
         profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
     };
     let mut summary = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
-    summary.command = std::env::args().collect();
-    voice.finish(&summary, &scenario, &args.common)
+    summary.command = output::command();
+    telling.voice.finish(&summary, &scenario, &telling.common)
 }
 
 /// Whether the rate follows lines on stdin.
 fn follows_stdin(scenario: &LoadScenario) -> bool {
-    let whole_run = scenario.options.whole_run.as_ref();
-    whole_run.is_some_and(|whole| whole.rate == RunRate::Stdin)
+    scenario.pace.sending.run_rate() == Some(&RunRate::Stdin)
 }

@@ -1,6 +1,8 @@
 //! The options of `throng plan`.
 
-use crate::cli::{DocumentForm, EngineArg, RoleArg, Sources, connections, planned, source_range};
+use crate::cli::{DocumentForm, EngineArg, RoleArg, planned};
+use throng_core::address::SourceRange;
+use throng_core::scenario::bounds;
 use std::path::PathBuf;
 use throng_core::units;
 use throng_core::units::Rate;
@@ -38,15 +40,15 @@ pub(crate) struct Args {
 
     /// Source address: one, a range 10.0.0.5-10.0.0.9, or a block 10.0.0.0/28; repeatable
     /// [default: the kernel's choice]
-    #[arg(long, value_name = "IP", value_parser = source_range)]
-    pub source_ip: Vec<Sources>,
+    #[arg(long, value_name = "IP")]
+    pub source_ip: Vec<SourceRange>,
 
     /// Connections that one client host or container is to hold: how many of them that is
     #[arg(long, value_name = "N", requires = "connections", value_parser = planned)]
     pub per_client: Option<u64>,
 
     /// Reverse proxies before the targets, which then are their backends
-    #[arg(long, value_name = "K", value_parser = connections)]
+    #[arg(long, value_name = "K", value_parser = bounds::connections)]
     pub proxies: Option<u32>,
 
     /// Bytes of a message: reckons with the socket buffers of traffic [default: no traffic]

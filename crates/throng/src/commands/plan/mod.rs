@@ -79,7 +79,7 @@ fn question(args: &Args) -> Result<Question, Failure> {
     let sources: Vec<_> = args
         .source_ip
         .iter()
-        .flat_map(|s| s.0.iter().copied())
+        .flat_map(|range| range.addresses())
         .collect();
     let lacks_source = |t: &&SocketAddr| !sources.iter().any(|ip| ip.is_ipv4() == t.is_ipv4());
     if let Some(target) = targets

@@ -1,29 +1,40 @@
 //! `throng serve`: accepts connections and holds them.
 
+use crate::ask::telling::Telling;
 use crate::cli::ServeArgs;
-use crate::observers::{self, Telling};
-use crate::{Failure, ask, output, signals, voice};
+use crate::observers::{self, Occasion};
+use crate::{Failure, ask, output, signals};
+use throng_core::scenario::{Measure, ServeScenario};
 use throng_run::{Attached, Machine};
 
 pub(crate) use crate::cli::ServeArgs as Args;
 
-/// Runs it to its end. Returns the exit code.
+/// Runs it to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     let scenario = ask::serve::scenario(args)?;
-    output::check(&args.common)?;
+    if args.print_scenario {
+        let text = ask::file::text_of_serve(&scenario)?;
+        return output::to_stdout(text.as_bytes()).map(|()| 0);
+    }
+    carry_out(scenario, &Telling::plain(&args.common))
+}
+
+/// Runs `scenario` to its end. Returns the exit code.
+pub(crate) fn carry_out(mut scenario: ServeScenario, telling: &Telling) -> Result<u8, Failure> {
+    ask::file::check(scenario.files_mut())?;
+    telling.check_files()?;
     let machine = Machine::for_serve()?;
     let stop = signals::stop()?;
     let mut attached = Attached {
-        observers: observers::of(&Telling {
-            voice: voice::of(false),
-            quiet: args.common.quiet,
-            options: &scenario.options,
-            asked: format!("{scenario:#?}"),
+        observers: observers::of(&Occasion {
+            telling,
+            measure: &Measure::default(),
+            asked: ask::file::text_of_serve(&scenario)?,
         })?,
         ..Attached::default()
     };
     let mut summary = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
-    summary.command = std::env::args().collect();
-    output::summary(&summary, &args.common)?;
+    summary.command = output::command();
+    output::summary(&summary, &telling.common)?;
     Ok(summary.exit_code())
 }

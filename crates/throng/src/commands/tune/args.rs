@@ -1,6 +1,7 @@
 //! The options of `throng tune`.
 
-use crate::cli::{DocumentForm, RoleArg, connections};
+use crate::cli::{DocumentForm, RoleArg};
+use throng_core::scenario::bounds;
 use clap::ValueEnum;
 use std::path::PathBuf;
 use throng_core::tune::Extra;
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     pub role: RoleArg,
 
     /// Connections to tune for
-    #[arg(short, long, value_name = "N", default_value = "1m", value_parser = connections)]
+    #[arg(short, long, value_name = "N", default_value = "1m", value_parser = bounds::connections)]
     pub connections: u32,
 
     /// Port of the server, here or at the target: to be kept free, or out of connection tracking;

@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 /// A header field that the user adds to the request: `Name: value`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Field {
     name: String,
     value: String,
@@ -76,6 +77,19 @@ impl FromStr for Field {
             name: name.into(),
             value: value.trim_matches([' ', '\t']).into(),
         })
+    }
+}
+
+impl TryFrom<String> for Field {
+    type Error = RequestError;
+    fn try_from(text: String) -> Result<Field, RequestError> {
+        text.parse()
+    }
+}
+
+impl From<Field> for String {
+    fn from(field: Field) -> String {
+        format!("{}: {}", field.name, field.value)
     }
 }
 

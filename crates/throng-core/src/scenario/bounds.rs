@@ -1,0 +1,190 @@
+//! Numbers of a scenario within their bounds: read the same on the command line and in files.
+
+use crate::units::written::{
+    Count, Span, Written, bandwidth_text, bytes_text, count_text, duration_text,
+};
+use crate::units::{self, Bandwidth, UnitError};
+use std::time::Duration;
+
+/// More connections than this can't be numbered with 24-bit slots in 32-bit tables on one machine, nor
+/// held in any memory there is (half a terabyte).
+const MAX_CONNECTIONS: u32 = 100_000_000;
+/// The most threads on a side.
+const MAX_WORKERS: u32 = 1024;
+/// The largest socket buffer, in bytes. The kernel takes an int, and doubles it.
+const MAX_BUFFER: u64 = 0x3fff_ffff;
+
+/// A number of connections: 1 to 100 million.
+///
+/// # Errors
+/// Not a count, or out of bounds.
+pub fn connections(text: &str) -> Result<u32, UnitError> {
+    match units::count(text)? {
+        0 => Err(UnitError::OutOfBounds("at least 1 is needed".into())),
+        n if n > MAX_CONNECTIONS => Err(UnitError::OutOfBounds("at most 100m are possible".into())),
+        n => Ok(n),
+    }
+}
+
+/// The same, or none at all.
+fn up_to_connections(text: &str) -> Result<u32, UnitError> {
+    match units::count(text)? {
+        0 => Ok(0),
+        _ => connections(text),
+    }
+}
+
+/// A number of threads: 1 to 1,024.
+///
+/// # Errors
+/// Not a whole number, or out of bounds.
+pub fn workers(text: &str) -> Result<u32, UnitError> {
+    match text.parse() {
+        Ok(n @ 1..=MAX_WORKERS) => Ok(n),
+        _ => {
+            let bounds = format!("a whole number from 1 to {MAX_WORKERS} is needed");
+            Err(UnitError::OutOfBounds(bounds.into()))
+        }
+    }
+}
+
+/// A duration above 0.
+///
+/// # Errors
+/// Not a duration, or 0.
+pub fn positive(text: &str) -> Result<Duration, UnitError> {
+    match units::duration(text)? {
+        Duration::ZERO => Err(UnitError::OutOfBounds("it must be longer than 0".into())),
+        d => Ok(d),
+    }
+}
+
+/// A bandwidth above 0.
+///
+/// # Errors
+/// Not a bandwidth, or 0.
+pub fn upstream(text: &str) -> Result<Bandwidth, UnitError> {
+    match text.parse::<Bandwidth>()? {
+        b if b.is_zero() => Err(UnitError::OutOfBounds("it must be more than 0".into())),
+        b => Ok(b),
+    }
+}
+
+/// The size of a socket buffer: 1 byte to 1 GiB.
+///
+/// # Errors
+/// Not a size, or out of bounds.
+pub fn buffer(text: &str) -> Result<u64, UnitError> {
+    match units::bytes(text)? {
+        n @ 1..=MAX_BUFFER => Ok(n),
+        _ => Err(UnitError::OutOfBounds(
+            "a buffer has 1 byte to 1 GiB".into(),
+        )),
+    }
+}
+
+/// A number of [connections](connections()).
+pub(super) enum Connections {}
+
+impl Written for Connections {
+    type Value = u32;
+    const WHAT: &'static str = Count::WHAT;
+    fn read(text: &str) -> Result<u32, UnitError> {
+        connections(text)
+    }
+    fn text(value: u32) -> String {
+        count_text(value)
+    }
+}
+
+/// A number of connections, or 0.
+pub(super) enum UpToConnections {}
+
+impl Written for UpToConnections {
+    type Value = u32;
+    const WHAT: &'static str = Count::WHAT;
+    fn read(text: &str) -> Result<u32, UnitError> {
+        up_to_connections(text)
+    }
+    fn text(value: u32) -> String {
+        count_text(value)
+    }
+}
+
+/// A number of [threads](workers()).
+pub(super) enum Workers {}
+
+impl Written for Workers {
+    type Value = u32;
+    const WHAT: &'static str = "a whole number";
+    fn read(text: &str) -> Result<u32, UnitError> {
+        workers(text)
+    }
+    fn text(value: u32) -> String {
+        count_text(value)
+    }
+}
+
+/// A [duration above 0](positive()).
+pub(super) enum Positive {}
+
+impl Written for Positive {
+    type Value = Duration;
+    const WHAT: &'static str = Span::WHAT;
+    fn read(text: &str) -> Result<Duration, UnitError> {
+        positive(text)
+    }
+    fn text(value: Duration) -> String {
+        duration_text(value)
+    }
+}
+
+/// A [bandwidth above 0](upstream()).
+pub(super) enum Upstream {}
+
+impl Written for Upstream {
+    type Value = Bandwidth;
+    const WHAT: &'static str = Bandwidth::WHAT;
+    fn read(text: &str) -> Result<Bandwidth, UnitError> {
+        upstream(text)
+    }
+    fn text(value: Bandwidth) -> String {
+        bandwidth_text(value)
+    }
+}
+
+/// The [size of a socket buffer](buffer()).
+pub(super) enum Buffer {}
+
+impl Written for Buffer {
+    type Value = u64;
+    const WHAT: &'static str = "a size such as 4096 or \"64k\"";
+    fn read(text: &str) -> Result<u64, UnitError> {
+        buffer(text)
+    }
+    fn text(value: u64) -> String {
+        bytes_text(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_bounds_is_told_with_the_bounds() {
+        for (error, says) in [
+            (connections("0").unwrap_err(), "at least 1"),
+            (connections("200m").unwrap_err(), "at most 100m"),
+            (workers("0").unwrap_err(), "from 1 to 1024"),
+            (workers("2000").unwrap_err(), "from 1 to 1024"),
+            (positive("0").unwrap_err(), "longer than 0"),
+            (upstream("0").unwrap_err(), "more than 0"),
+            (buffer("2g").unwrap_err(), "1 GiB"),
+        ] {
+            assert!(error.to_string().contains(says), "{error}");
+        }
+        assert_eq!(connections("100m"), Ok(MAX_CONNECTIONS));
+        assert_eq!(buffer("64k"), Ok(65_536));
+    }
+}

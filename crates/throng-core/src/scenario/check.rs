@@ -1,0 +1,268 @@
+//! What does not go together in a scenario, however it was asked for.
+
+use super::target::Target;
+use super::{
+    LoadScenario, MessageLatency, OwnServer, Protocol, RunRate, Search, Sending, ServeMode,
+    ServeScenario, TlsClient,
+};
+use crate::human;
+use crate::pacing::Terms;
+use crate::payload::{Message, Part};
+use crate::target::Scheme;
+use std::time::Duration;
+
+/// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Contradiction {
+    /// Nothing to connect to, and nowhere to listen.
+    #[error("there is nothing to connect to: add a target HOST:PORT, --self or --listen-port")]
+    Nowhere,
+    /// Somewhere to connect to, and no connection.
+    #[error("--connections: at least 1 is needed")]
+    NoConnection,
+    /// A server in the same process is connected to, and nothing else.
+    #[error("--self connects to itself: leave out {0}")]
+    SelfAndOther(&'static str),
+    /// Targets of which some are WebSocket or TLS, and others not.
+    #[error("targets '{0}' and '{1}' are of different kinds: all must be plain, ws:// or wss://")]
+    MixedTargets(String, String),
+    /// A protocol that has messages of its own.
+    #[error("--dns sends questions instead of messages: leave out {0}")]
+    DnsAnd(&'static str),
+    /// Something that is about messages, and no message.
+    #[error("{0} needs a message to send: add -m or -f")]
+    NoMessage(&'static str),
+    /// Echoes from a sink.
+    #[error("--closed-loop waits for echoes, and a sink sends none: write --self=echo")]
+    NoEcho,
+    /// A marker that is empty.
+    #[error("--latency-marker needs a text to look for")]
+    EmptyMarker,
+    /// Answers on no connection.
+    #[error("--latency-marker needs connections that are opened: add a target HOST:PORT")]
+    NobodyAnswers,
+    /// A search without a latency.
+    #[error(
+        "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo"
+    )]
+    NoLatency,
+    /// A search that could not try one rate.
+    #[error(
+        "--message-rate @{written} can't be searched for in {}, as each rate must be tried for longer than the \
+         latency allowed: give it {} at least (--hold)",
+        human::duration(*time),
+        human::duration(*needed)
+    )]
+    SearchTooShort {
+        /// The bound as it was written.
+        written: String,
+        /// How long there is.
+        time: Duration,
+        /// How long it takes at least.
+        needed: Duration,
+    },
+    /// Answers are passed over that nobody looks for.
+    #[error("--latency-marker-skip passes over markers: add --latency-marker")]
+    NothingToSkip,
+    /// More connections than can be opened in time.
+    #[error(
+        "{} connections at {} a second take {}, and have {}: raise --connect-rate or --duration",
+        human::count((*connections).into()),
+        human::short(*rate),
+        human::seconds(f64::from(*connections) / rate),
+        human::duration(*within)
+    )]
+    TooSlow {
+        /// Connections to open.
+        connections: u32,
+        /// Attempts per second.
+        rate: f64,
+        /// How long they may take.
+        within: Duration,
+    },
+    /// RFC 7301 section 3.1.
+    #[error("--alpn: a protocol's name has 1 to 255 bytes, not {0}")]
+    AlpnLength(usize),
+    /// A server with nowhere to listen.
+    #[error("there is nowhere to listen: add a PORT or ADDR:PORT")]
+    NoListener,
+    /// A server that is to send, and has nothing to.
+    #[error("--mode chargen needs a message to send: add -m or -f")]
+    ChargenAlone,
+    /// Another one that has.
+    #[error("only --mode chargen sends messages of its own")]
+    NotChargen,
+}
+
+/// Whether a message can have bytes in it at all.
+pub fn says_something(messages: &[Message]) -> bool {
+    let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());
+    messages.iter().any(|m| !m.parts.iter().all(empty))
+}
+
+impl LoadScenario {
+    /// The scenario with what its targets imply: `ws://` speaks WebSocket, `wss://` TLS too, and without anything
+    /// to connect to there are no connections.
+    ///
+    /// # Errors
+    /// What does not go together.
+    pub fn settled(mut self) -> Result<LoadScenario, Contradiction> {
+        let websocket = self.protocol.websocket().is_some();
+        let kind = |target: &Target| {
+            let scheme = target.spec.scheme;
+            (
+                websocket || scheme.is_some(),
+                self.tls.is_some() || scheme == Some(Scheme::Wss),
+            )
+        };
+        if let Some(first) = self.targets.first() {
+            let (speaks_websocket, secure) = kind(first);
+            if let Some(other) = self.targets.iter().find(|t| kind(t) != kind(first)) {
+                let [first, other] = [first, other].map(|t| t.spec.to_string());
+                return Err(Contradiction::MixedTargets(first, other));
+            }
+            if speaks_websocket && !websocket {
+                if !self.protocol.queries().is_empty() {
+                    return Err(Contradiction::DnsAnd("ws://"));
+                }
+                self.protocol = Protocol::Websocket(Default::default());
+            }
+            if secure {
+                self.tls.get_or_insert_with(TlsClient::default);
+            }
+        }
+        match (self.opens(), self.connections) {
+            (true, 0) => return Err(Contradiction::NoConnection),
+            (true, _) => {}
+            (false, _) => self.connections = 0,
+        }
+        self.check()?;
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<(), Contradiction> {
+        if !self.opens() && self.listen.as_ref().is_none_or(|l| l.on.is_empty()) {
+            return Err(Contradiction::Nowhere);
+        }
+        if self.own_server.is_some() {
+            let others = [
+                (!self.targets.is_empty(), "the targets"),
+                (self.listen.is_some(), "--listen-port"),
+                (!self.connect.source_ip.is_empty(), "--source-ip"),
+            ];
+            if let Some((_, other)) = others.iter().find(|(given, _)| *given) {
+                return Err(Contradiction::SelfAndOther(other));
+            }
+        }
+        let queries = self.protocol.queries();
+        if !queries.is_empty() && !self.messages.repeated.is_empty() {
+            return Err(Contradiction::DnsAnd("-m and -f"));
+        }
+        if !says_something(&self.messages.repeated)
+            && queries.is_empty()
+            && let Some(option) = self.needs_message()
+        {
+            return Err(Contradiction::NoMessage(option));
+        }
+        if self.pace.sending.is_closed_loop() && self.own_server == Some(OwnServer::Sink) {
+            return Err(Contradiction::NoEcho);
+        }
+        self.check_latency()?;
+        if let (Some(within), Some(rate)) = (self.connect.within, self.connect.rate)
+            && f64::from(self.connections) / rate.get() > within.as_secs_f64()
+        {
+            return Err(Contradiction::TooSlow {
+                connections: self.connections,
+                rate: rate.get(),
+                within,
+            });
+        }
+        let client = self.tls.iter().flat_map(|tls| &tls.alpn);
+        let server = self.tls_server.iter().flat_map(|tls| &tls.alpn);
+        check_alpn(client.chain(server))
+    }
+
+    /// The option that makes no sense without a message to repeat.
+    fn needs_message(&self) -> Option<&'static str> {
+        match &self.pace.sending {
+            Sending::PerConnection(_) | Sending::Search(_) => return Some("--message-rate"),
+            Sending::ClosedLoop { .. } => return Some("--closed-loop"),
+            Sending::WholeRun { rate, .. } => {
+                return Some(match rate {
+                    RunRate::Constant(_) => "--rate",
+                    RunRate::Profile(_) | RunRate::Stdin => "--profile",
+                });
+            }
+            Sending::Flood | Sending::Bandwidth(_) => {}
+        }
+        match &self.measure.message {
+            Some(MessageLatency::Marker(_)) => Some("--latency-marker"),
+            Some(MessageLatency::Echo) => Some("--latency-echo"),
+            Some(MessageLatency::MessageMarker) | None => None,
+        }
+    }
+
+    fn check_latency(&self) -> Result<(), Contradiction> {
+        if let Some(MessageLatency::Marker(marker)) = &self.measure.message {
+            if !says_something(std::slice::from_ref(marker)) {
+                return Err(Contradiction::EmptyMarker);
+            }
+            if self.connections == 0 {
+                return Err(Contradiction::NobodyAnswers);
+            }
+        }
+        let answered = self.measure.message.is_some()
+            || self.messages.repeated.iter().any(Message::has_marker);
+        if let Some(search) = self.pace.sending.search() {
+            if !answered {
+                return Err(Contradiction::NoLatency);
+            }
+            check_search(search)?;
+        }
+        match self.measure.skip {
+            1.. if !answered => Err(Contradiction::NothingToSkip),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_search(search: &Search) -> Result<(), Contradiction> {
+    let needed = Terms::shortest(search.under);
+    match search.at_most {
+        Some(time) if needed > time => Err(Contradiction::SearchTooShort {
+            written: search.written.clone(),
+            time,
+            needed,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_alpn<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), Contradiction> {
+    match names.find(|name| !(1..=255).contains(&name.len())) {
+        Some(name) => Err(Contradiction::AlpnLength(name.len())),
+        None => Ok(()),
+    }
+}
+
+impl ServeScenario {
+    /// The scenario, if it can be run.
+    ///
+    /// # Errors
+    /// What does not go together.
+    pub fn settled(self) -> Result<ServeScenario, Contradiction> {
+        if self.listen.is_empty() {
+            return Err(Contradiction::NoListener);
+        }
+        match (self.mode, self.messages.is_empty()) {
+            (ServeMode::Chargen, true) => return Err(Contradiction::ChargenAlone),
+            (ServeMode::Chargen, false) | (_, true) => {}
+            (_, false) => return Err(Contradiction::NotChargen),
+        }
+        if self.message_rate.is_some() && !says_something(&self.messages.repeated) {
+            return Err(Contradiction::NoMessage("--message-rate"));
+        }
+        check_alpn(self.tls.iter().flat_map(|tls| &tls.alpn))?;
+        Ok(self)
+    }
+}

@@ -1,0 +1,50 @@
+//! How connections are opened.
+
+use super::bounds;
+use crate::address::SourceRange;
+use crate::units::Rate;
+use crate::units::written::{As, Maybe, Span};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How connections are opened, and what becomes of one that fails or closes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Connect {
+    /// Attempts per second in all; `None` for as fast as the target accepts them.
+    pub rate: Option<Rate>,
+    /// How long an attempt may take.
+    #[serde(with = "As::<bounds::Positive>")]
+    pub timeout: Duration,
+    /// How long all connections may take to be established; `None` for as long as they need.
+    #[serde(with = "Maybe::<bounds::Positive>")]
+    pub within: Option<Duration>,
+    /// Source addresses; empty to leave the choice to the kernel (or, on loopback, to the plan).
+    pub source_ip: Vec<SourceRange>,
+    /// Whether a connection that closes or fails is opened again.
+    pub reconnect: bool,
+    /// How long after it was established a connection is closed; `None` for at the end of the run.
+    #[serde(with = "Maybe::<Span>")]
+    pub lifetime: Option<Duration>,
+}
+
+impl Default for Connect {
+    fn default() -> Connect {
+        Connect {
+            rate: None,
+            timeout: Duration::from_secs(5),
+            within: None,
+            source_ip: Vec::new(),
+            reconnect: true,
+            lifetime: None,
+        }
+    }
+}
+
+impl Connect {
+    /// Every source address, in order.
+    pub fn sources(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.source_ip.iter().flat_map(|range| range.addresses())
+    }
+}

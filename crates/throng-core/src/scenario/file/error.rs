@@ -1,0 +1,208 @@
+//! What is wrong with a file, and where.
+
+use super::super::check::Contradiction;
+use super::place::{Place, Set};
+use serde::de::{Expected, Unexpected};
+use std::fmt::{self, Display};
+
+/// The version of the format that is read and written.
+pub const VERSION: i64 = 1;
+
+/// What is wrong with a file, and where. Its text is one line for the user.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct FileError {
+    /// The file's name with line and column, both from 1, or the `--set`.
+    pub place: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Problem {
+    /// It is not TOML.
+    #[error("{0}")]
+    Syntax(String),
+    /// It does not say which version it is.
+    #[error("the file has no version; its first line is to be version = {VERSION}")]
+    NoVersion,
+    /// It is of another version.
+    #[error("version {0} is unknown; this throng reads version {VERSION}")]
+    OtherVersion(String),
+    /// It has neither or both of its sections.
+    #[error("a scenario has one section [load] or one section [serve]")]
+    OneOfTwo,
+    /// A key that there is not.
+    #[error("unknown key '{key}'{}; {}", within(section), instead(nearest, known))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The path of the section that it stands in; empty for the file itself.
+        section: String,
+        /// The key that is most alike, if any is.
+        nearest: Option<String>,
+        /// All keys of the section.
+        known: Vec<String>,
+    },
+    /// A value that can't be read.
+    #[error("{key}: {what}")]
+    Value {
+        /// The path of its key.
+        key: String,
+        /// What is wrong with it, and what would be right.
+        what: String,
+    },
+    /// Parts that do not go together.
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
+}
+
+fn within(section: &str) -> String {
+    match section {
+        "" => String::new(),
+        section => format!(" in [{section}]"),
+    }
+}
+
+fn instead(nearest: &Option<String>, known: &[String]) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None => format!("known keys: {}", known.join(", ")),
+    }
+}
+
+/// The likeness from which on a key is proposed instead of another one; clap has the same.
+const ALIKE: f64 = 0.7;
+
+/// The one of `known` that is most like `key`.
+fn nearest(key: &str, known: &[String]) -> Option<String> {
+    let likeness = known.iter().map(|k| (strsim::jaro(key, k), k));
+    likeness
+        .filter(|(likeness, _)| *likeness > ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known.clone())
+}
+
+/// A problem on its way out of the tree. Its place is where it was found, its path grows from the inside.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    problem: Problem,
+    place: Option<Place>,
+    path: Vec<String>,
+}
+
+impl Wrong {
+    /// The same at `place`, unless it has been found further inside.
+    pub fn at(mut self, place: Place) -> Wrong {
+        self.place.get_or_insert(place);
+        self
+    }
+
+    /// The same within the value of `key`.
+    pub fn within(mut self, key: &str) -> Wrong {
+        self.path.push(key.to_owned());
+        self
+    }
+
+    fn value(what: String) -> Wrong {
+        let key = String::new();
+        Problem::Value { key, what }.into()
+    }
+}
+
+impl From<Problem> for Wrong {
+    fn from(problem: Problem) -> Wrong {
+        Wrong {
+            problem,
+            place: None,
+            path: Vec::new(),
+        }
+    }
+}
+
+impl Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl serde::de::Error for Wrong {
+    fn custom<T: Display>(what: T) -> Wrong {
+        Wrong::value(what.to_string().replace('\n', " "))
+    }
+
+    fn invalid_type(found: Unexpected, expected: &dyn Expected) -> Wrong {
+        Wrong::value(format!("{expected} is needed, not {found}"))
+    }
+
+    fn invalid_value(found: Unexpected, expected: &dyn Expected) -> Wrong {
+        Wrong::value(format!("{expected} is needed, not {found}"))
+    }
+
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Wrong {
+        let known: Vec<String> = known.iter().map(|k| format!("'{k}'")).collect();
+        let found = crate::units::quoted(found);
+        Wrong::value(format!(
+            "unknown value {found}; write {}",
+            known.join(" or ")
+        ))
+    }
+
+    fn unknown_field(found: &str, known: &'static [&'static str]) -> Wrong {
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        Problem::UnknownKey {
+            key: found.escape_debug().to_string(),
+            section: String::new(),
+            nearest: nearest(found, &known),
+            known,
+        }
+        .into()
+    }
+}
+
+/// What places are in.
+pub(super) struct Source<'a> {
+    pub text: &'a str,
+    pub origin: &'a str,
+    pub sets: &'a [Set],
+}
+
+impl Source<'_> {
+    /// A problem with its place in words.
+    pub fn error(&self, wrong: Wrong) -> FileError {
+        let Wrong {
+            mut problem,
+            place,
+            mut path,
+        } = wrong;
+        path.reverse();
+        match &mut problem {
+            Problem::UnknownKey { section, .. } => *section = path.join("."),
+            Problem::Value { key, .. } => *key = path.join("."),
+            _ => {}
+        }
+        let place = match place {
+            None => self.origin.to_owned(),
+            Some(Place::Set(index)) => match self.sets.get(index) {
+                Some(set) => set.to_string(),
+                None => self.origin.to_owned(),
+            },
+            Some(Place::File(at)) => {
+                let before = self.text.get(..at).unwrap_or(self.text);
+                let line = before.matches('\n').count() + 1;
+                let from = before.rfind('\n').map_or(0, |n| n + 1);
+                let column = before[from..].chars().count() + 1;
+                format!("{}:{line}:{column}", self.origin)
+            }
+        };
+        FileError { place, problem }
+    }
+
+    /// A problem of the whole file.
+    pub fn whole(&self, problem: Problem) -> FileError {
+        self.error(problem.into())
+    }
+}

@@ -1,0 +1,88 @@
+//! A scenario as a file: TOML in, a [`Scenario`] out, and back. docs/scenario.md lists the keys.
+//!
+//! ```toml
+//! version = 1
+//!
+//! [load]
+//! targets = ["10.0.0.7:9000", "10.0.0.7:9001"]
+//! connections = "50k"
+//!
+//! [load.messages]
+//! repeated = ['ping \{connection.uid}\n']
+//!
+//! [load.pace]
+//! message-rate = 0.1
+//! ```
+//!
+//! What is left out is as on the command line, and so is how numbers and messages are written: a scenario is
+//! written to the file that reads back as the same scenario. Unknown keys are refused, with their place. Certificates
+//! may stay in files of their own; what messages are read from is read here, through a function that knows where
+//! files are.
+
+mod decode;
+mod error;
+mod place;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod write;
+
+pub use error::{FileError, Problem, VERSION};
+pub use place::{Set, SetError};
+pub use write::{WriteError, write};
+
+use super::{LoadScenario, Scenario, ServeScenario};
+use decode::Decoder;
+use serde::Deserialize;
+use std::io;
+use tree::{Node, Value};
+
+/// Reads a scenario from `text`, whose place (a path, as a rule) is `origin`, with `sets` in place of what the file
+/// says. `files` reads the files that messages are in.
+///
+/// # Errors
+/// What is wrong, where, and what would be right, in one line.
+pub fn read(
+    text: &str,
+    origin: &str,
+    sets: &[Set],
+    files: &dyn Fn(&str) -> io::Result<Vec<u8>>,
+) -> Result<Scenario, FileError> {
+    let source = error::Source { text, origin, sets };
+    let root = tree::parse(text)
+        .and_then(|root| tree::set(root, sets))
+        .map_err(|e| source.error(e))?;
+    check_version(&root).map_err(|e| source.error(e))?;
+    let decoder = Decoder {
+        node: &root,
+        files: &files,
+    };
+    let file = File::deserialize(decoder).map_err(|e| source.error(e))?;
+    let settled = match (file.load, file.serve) {
+        (Some(load), None) => load.settled().map(|load| Scenario::Load(Box::new(load))),
+        (None, Some(serve)) => serve.settled().map(Scenario::Serve),
+        _ => return Err(source.whole(Problem::OneOfTwo)),
+    };
+    settled.map_err(|e| source.whole(Problem::Contradiction(e)))
+}
+
+/// The file, but for what tells its version.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "version")]
+    _version: i64,
+    load: Option<LoadScenario>,
+    serve: Option<ServeScenario>,
+}
+
+/// The version comes first: a later one may have other keys.
+fn check_version(root: &Node) -> Result<(), error::Wrong> {
+    match root.get("version") {
+        None => Err(Problem::NoVersion.into()),
+        Some(node) => match node.value {
+            Value::Integer(VERSION, _) => Ok(()),
+            _ => Err(error::Wrong::from(Problem::OtherVersion(node.to_string())).at(node.place)),
+        },
+    }
+}

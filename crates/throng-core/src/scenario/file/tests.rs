@@ -1,0 +1,600 @@
+use super::*;
+use crate::engine::EngineChoice;
+use crate::payload::{Message, Messages};
+use crate::scenario::*;
+use crate::units::{Bandwidth, Rate};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::time::Duration;
+
+fn files(path: &str) -> io::Result<Vec<u8>> {
+    match path {
+        "hello.txt" => Ok(br"hello\n".to_vec()),
+        "image.png" => Ok(b"\x89PNG".to_vec()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+fn read_set(text: &str, sets: &[&str]) -> Result<Scenario, String> {
+    let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
+    read(text, "a.toml", &sets, &files).map_err(|e| e.to_string())
+}
+
+fn load(text: &str, sets: &[&str]) -> LoadScenario {
+    match read_set(text, sets) {
+        Ok(Scenario::Load(load)) => *load,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_file_says_what_a_command_line_says() {
+    let text = r#"
+        version = 1
+        [load]
+        targets = ["10.0.0.7:9000", "a.example:9001"]
+        connections = "50k"
+        hold = "5m"
+        workers = 2
+        engine = "epoll"
+        seed = 7
+        tls = {}
+        [load.connect]
+        rate = "1.5k"
+        source-ip = "127.1.0.1-127.1.0.40"
+        reconnect = false
+        [load.messages]
+        first = { file = "image.png" }
+        repeated = ['ping \{connection.uid}\n', { file = "hello.txt" }, { file = "hello.txt", unescape = true }]
+        [load.pace]
+        message-rate = 0.1
+        channel-bandwidth-downstream = "64kbps"
+        [load.sockets]
+        nagle = false
+        rcvbuf = "64k"
+    "#;
+    let scenario = load(text, &[]);
+    assert_eq!(scenario.targets[1].spec.host, "a.example");
+    assert_eq!(scenario.connections, 50_000);
+    assert_eq!(scenario.hold, Duration::from_secs(300));
+    assert_eq!(scenario.engine, EngineChoice::Epoll);
+    assert_eq!(scenario.tls, Some(TlsClient::default()));
+    assert_eq!(scenario.connect.rate.map(Rate::get), Some(1500.0));
+    assert_eq!(scenario.connect.sources().count(), 40);
+    assert_eq!(scenario.messages.first[0].constant().unwrap(), b"\x89PNG");
+    let repeated: Vec<_> = scenario.messages.repeated[1..]
+        .iter()
+        .map(|m| m.constant().unwrap())
+        .collect();
+    assert_eq!(repeated, [&br"hello\n"[..], b"hello\n"]);
+    assert_eq!(
+        scenario.pace.sending,
+        Sending::PerConnection(Rate::per_second(0.1).unwrap())
+    );
+    assert_eq!(scenario.pace.downstream.map(Bandwidth::get), Some(8000.0));
+    assert_eq!(scenario.sockets.nagle, Some(false));
+    assert_eq!(scenario.sockets.receive_buffer, Some(65_536));
+}
+
+#[test]
+fn targets_imply_what_they_are() {
+    let scenario = load(
+        "version = 1\nload.targets = ['wss://a.example/x', 'wss://b.example']",
+        &[],
+    );
+    assert!(scenario.tls.is_some() && scenario.protocol.websocket().is_some());
+    let scenario = load("version = 1\nload.listen.on = 9000", &[]);
+    assert_eq!(scenario.connections, 0);
+}
+
+#[test]
+fn a_set_takes_the_place_of_what_the_file_says() {
+    let text = "version = 1\n[load]\ntargets = ['10.0.0.7:9000']\nconnections = 5";
+    let scenario = load(
+        text,
+        &[
+            "load.connections=10k",
+            "load.targets=127.0.0.1:80",
+            "load.connect.reconnect = false",
+            "load.protocol=websocket",
+            "load.protocol.websocket.header=['A: b', \"C: d\"]",
+            "load.tls.sni=5",
+            "load.messages.repeated=17",
+        ],
+    );
+    assert_eq!(scenario.connections, 10_000);
+    assert_eq!(scenario.targets[0].spec.authority, "127.0.0.1:80");
+    assert!(!scenario.connect.reconnect);
+    assert_eq!(scenario.protocol.websocket().unwrap().header.len(), 2);
+    assert_eq!(scenario.tls.unwrap().sni.as_deref(), Some("5"));
+    assert_eq!(scenario.messages.repeated[0].constant().unwrap(), b"17");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
+    let minimal = "version = 1\n[load]\ntargets = ['10.0.0.7:9000']\n";
+    for (text, sets, error) in [
+        (
+            "version = 1\n\n[load]\n  conections = 5",
+            &[][..],
+            "a.toml:4:3: unknown key 'conections' in [load]; did you mean 'connections'?",
+        ),
+        (
+            "version = 1\n[load.pace]\nquick = 1",
+            &[],
+            "a.toml:3:1: unknown key 'quick' in [load.pace]; known keys: message-rate, search-for, closed-loop, \
+             in-flight, rate, profile, arrivals, channel-bandwidth-upstream, channel-bandwidth-downstream, delay-send, \
+             after-ramp, writes",
+        ),
+        (
+            "version = 1\n[lod]",
+            &[],
+            "a.toml:2:2: unknown key 'lod'; did you mean 'load'?",
+        ),
+        (
+            minimal,
+            &["load.conections=5"],
+            "--set load.conections=5: unknown key 'conections' in [load]; did you mean 'connections'?",
+        ),
+        (
+            minimal,
+            &["load.connections=5x"],
+            "--set load.connections=5x: load.connections: '5x' is not a count; write 1000, 20k or 1m",
+        ),
+        (
+            minimal,
+            &["load.hold.x=5"],
+            "--set load.hold.x=5: load.hold: a duration such as \"10s\" is needed, not map",
+        ),
+        (
+            minimal,
+            &["version.x=5"],
+            "--set version.x=5: 'x' is below a value that has no keys",
+        ),
+        (
+            "version = 1\n[load]\nhold = 'ü' # ü\ntargets = []",
+            &[],
+            "a.toml:3:8: load.hold: 'ü' is not a duration; write 250ms, 10s, 5m, 2h or 1d",
+        ),
+        (
+            "version = 1\n[load]\nhold = true",
+            &[],
+            "a.toml:3:8: load.hold: a duration such as \"10s\" is needed, not boolean `true`",
+        ),
+        (
+            "version = 1\n[load]\nself = 'ws'",
+            &[],
+            "a.toml:3:8: load.self: unknown value 'ws'; write 'sink' or 'echo'",
+        ),
+        (
+            "version = 1\n[load.messages]\nrepeated = ['a', '\\{b}']",
+            &[],
+            "a.toml:3:18: load.messages.repeated: byte 2, in '\\{>>b}': there is no expression 'b'; write \
+             connection.uid, connection.ptr, re, connection.re or global.re with a REGEX, message.marker, ws.KIND, raw, \
+             or <FILE>",
+        ),
+        (
+            "version = 1\n[load.messages]\nrepeated = { file = 'gone' }",
+            &[],
+            "a.toml:3:12: load.messages.repeated: can't read the file 'gone': entity not found",
+        ),
+        (
+            "version = 2\n[later]",
+            &[],
+            "a.toml:1:11: version 2 is unknown; this throng reads version 1",
+        ),
+        (
+            "version = 1",
+            &[],
+            "a.toml: a scenario has one section [load] or one section [serve]",
+        ),
+        (
+            "version = 1\n[load]",
+            &[],
+            "a.toml: there is nothing to connect to: add a target HOST:PORT, --self or --listen-port",
+        ),
+        (
+            "version = 1\n[serve]\nlisten = 9000\nmode = 'chargen'",
+            &[],
+            "a.toml: --mode chargen needs a message to send: add -m or -f",
+        ),
+    ] {
+        assert_eq!(read_set(text, sets).unwrap_err(), error, "{text}");
+    }
+    // The words are those of the TOML parser.
+    let syntax = read_set("version = 1\n[load]\nx = = 5", &[]).unwrap_err();
+    assert!(syntax.starts_with("a.toml:3:5: "), "{syntax}");
+    for wrong in ["", "a", "=5", "a..b=5", ".=1"] {
+        assert!(wrong.parse::<Set>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_file_says_no_more_than_it_must() {
+    let written = |text: &str| write(&read_set(text, &[]).unwrap()).unwrap();
+    for text in [
+        "version = 1\n\n[load]\ntargets = [\"10.0.0.7:9000\"]\n",
+        "version = 1\n\n[load]\nself = \"echo\"\nconnections = \"1m\"\n\n[load.tls]\n",
+        "version = 1\n\n[load]\ntargets = [\"ws://a.example/chat\"]\n\n[load.protocol.websocket]\n\n[load.messages]\n\
+         repeated = ['\\{connection.uid}\\n']\n",
+        "version = 1\n\n[load]\ntargets = [\"a.example:9\"]\n\n[load.tls]\ncacert = '''\n-----BEGIN \
+         CERTIFICATE-----\nx\n'''\n",
+        "version = 1\n\n[serve]\nlisten = [\"[::]:9000\"]\nmode = \"ws-sink\"\n\n[serve.tls]\n",
+    ] {
+        assert_eq!(written(text), text);
+    }
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    let text = select(
+        &[
+            "ping",
+            r"GET /\{connection.uid%10%3} HTTP/1.1\r\n\r\n",
+            r#"'"""'''\\{}"#,
+            r"\{re [a-z]{8}}\{global.re x|y}",
+            r#"\{ws.text "a" {message.marker} ... rsv2}"#,
+            r"\{raw {connection.ptr}}",
+            "two\nlines\r\n",
+        ][..],
+    );
+    prop_oneof![
+        text.prop_map(|text| Message::from_text(text, &files).unwrap()),
+        vec(any::<u8>(), 1..20).prop_map(Message::from),
+    ]
+}
+
+fn messages(most: usize) -> impl Strategy<Value = Messages> {
+    let first = vec(message(), 0..2);
+    (first, vec(message(), 1..=most)).prop_map(|(first, repeated)| Messages { first, repeated })
+}
+
+fn rate() -> impl Strategy<Value = Rate> {
+    prop_oneof![1e-9..1e9, (1u32..1_000_000).prop_map(f64::from)]
+        .prop_map(|n| Rate::per_second(n).unwrap())
+}
+
+fn bandwidth() -> impl Strategy<Value = Bandwidth> {
+    prop_oneof![1e-3..1e15, (1u32..).prop_map(f64::from)]
+        .prop_map(|n| Bandwidth::bytes_per_second(n).unwrap())
+}
+
+fn span() -> impl Strategy<Value = Duration> {
+    let nanos = 1..=100 * 365 * 86_400 * 1_000_000_000u64;
+    prop_oneof![
+        nanos.prop_map(Duration::from_nanos),
+        (1..100_000u64).prop_map(Duration::from_millis)
+    ]
+}
+
+fn sending() -> impl Strategy<Value = Sending> {
+    let search = (
+        select(&["10ms", "0.5s", "2"][..]),
+        select(&["", ":p99.9"][..]),
+    );
+    let profile = select(&["10s:1k", "1ms:0, 30s:1k..50.5k,1d:7"][..]);
+    let run = prop_oneof![
+        rate().prop_map(RunRate::Constant),
+        profile.prop_map(|text| RunRate::Profile(text.parse().unwrap())),
+        Just(RunRate::Stdin),
+    ];
+    let arrivals = select(&[Arrivals::Uniform, Arrivals::Poisson][..]);
+    prop_oneof![
+        Just(Sending::Flood),
+        rate().prop_map(Sending::PerConnection),
+        bandwidth().prop_map(Sending::Bandwidth),
+        option::of(1..1000u32).prop_map(|in_flight| Sending::ClosedLoop { in_flight }),
+        (run, arrivals).prop_map(|(rate, arrivals)| Sending::WholeRun { rate, arrivals }),
+        (search, option::of(1..9u32)).prop_map(|((under, percentile), hours)| {
+            match format!("@{under}{percentile}").parse().unwrap() {
+                MessageRate::Under(search) => Sending::Search(Search {
+                    at_most: hours.map(|h| Duration::from_secs(3600) * h),
+                    ..search
+                }),
+                MessageRate::Fixed(_) => unreachable!("it has an @"),
+            }
+        }),
+    ]
+}
+
+fn pace() -> impl Strategy<Value = Pace> {
+    let writes = select(&[Writes::Combined, Writes::Single, Writes::Packets][..]);
+    let delay = prop_oneof![Just(Duration::ZERO), span()];
+    (
+        sending(),
+        option::of(bandwidth()),
+        delay,
+        any::<bool>(),
+        writes,
+    )
+        .prop_map(|(sending, downstream, delay, after_ramp, writes)| Pace {
+            sending,
+            downstream,
+            delay,
+            after_ramp,
+            writes,
+        })
+}
+
+fn measure() -> impl Strategy<Value = Measure> {
+    let message = prop_oneof![
+        message().prop_map(MessageLatency::Marker),
+        Just(MessageLatency::MessageMarker),
+        Just(MessageLatency::Echo),
+    ];
+    (
+        message,
+        any::<(u32, bool, bool, bool, bool)>(),
+        option::of(vec(any::<u8>(), 1..20)),
+    )
+        .prop_map(
+            |(message, (skip, first_byte, samples, found, begun), stop_at)| Measure {
+                message: Some(message),
+                skip,
+                first_byte,
+                samples,
+                stop_at,
+                counted: if found { Counted::Found } else { Counted::All },
+                steady_from: if begun {
+                    SteadyFrom::Begun
+                } else {
+                    SteadyFrom::Established
+                },
+            },
+        )
+}
+
+fn pem() -> impl Strategy<Value = Pem> {
+    prop_oneof![
+        Just(Pem::File("some where/cert.pem".into())),
+        Just(Pem::Text(
+            "-----BEGIN X-----\nabc=\n-----END X-----\n".into()
+        )),
+    ]
+}
+
+fn names() -> impl Strategy<Value = Vec<String>> {
+    vec("[a-z/1-9 '\"]{1,9}", 0..3)
+}
+
+fn tls_client() -> impl Strategy<Value = TlsClient> {
+    (
+        option::of(pem()),
+        any::<(bool, bool)>(),
+        names(),
+        option::of("[a-z.]{1,9}"),
+    )
+        .prop_map(|(cacert, (insecure, resume), alpn, sni)| TlsClient {
+            cacert,
+            insecure,
+            alpn,
+            sni,
+            resume,
+        })
+}
+
+fn tls_server() -> impl Strategy<Value = TlsServer> {
+    (option::of((pem(), pem())), names(), any::<bool>()).prop_map(|(identity, alpn, resumption)| {
+        TlsServer {
+            identity,
+            alpn,
+            resumption,
+        }
+    })
+}
+
+fn connect() -> impl Strategy<Value = Connect> {
+    let sources = select(&["10.0.0.5", "127.1.0.1-127.1.0.40", "fd00::/126"][..]);
+    let sources = vec(sources.prop_map(|text| text.parse().unwrap()), 0..3);
+    (
+        span(),
+        sources,
+        any::<bool>(),
+        option::of(prop_oneof![Just(Duration::ZERO), span()]),
+        option::of(rate()),
+    )
+        .prop_map(|(timeout, source_ip, reconnect, lifetime, rate)| Connect {
+            rate,
+            timeout,
+            within: rate.is_none().then_some(timeout),
+            source_ip,
+            reconnect,
+            lifetime,
+        })
+}
+
+/// Protocols, with messages that they have and the scheme of their targets.
+fn protocol() -> impl Strategy<Value = (Protocol, Messages)> {
+    let header = select(&["Origin: http://a.example", "X-Empty:", "A:\tb'\"c"][..]);
+    let header = vec(header.prop_map(|text| text.parse().unwrap()), 0..3);
+    let websocket = (header, any::<bool>()).prop_map(|(header, user_agent)| {
+        Protocol::Websocket(WebSocketAsked { header, user_agent })
+    });
+    let queries = select(&["example.com/A", r"a\.b\065.example/TYPE99"][..]);
+    let queries = vec(queries.prop_map(|text| text.parse().unwrap()), 1..3);
+    prop_oneof![
+        (Just(Protocol::Raw), messages(3)),
+        (websocket, messages(3)),
+        queries.prop_map(|queries| (Protocol::Dns(DnsAsked { queries }), Messages::default())),
+    ]
+}
+
+fn run() -> impl Strategy<Value = (Duration, Option<Duration>, Option<u32>, EngineChoice, bool)> {
+    let engine = select(&[EngineChoice::Auto, EngineChoice::Uring, EngineChoice::Epoll][..]);
+    (
+        prop_oneof![Just(Duration::ZERO), span()],
+        option::of(span()),
+        option::of(1..=1024u32),
+        engine,
+        any::<bool>(),
+    )
+}
+
+fn any_load() -> impl Strategy<Value = Scenario> {
+    let target = select(&["10.0.0.7:9000", "a.example:http/x?y", "[::1]:80"][..]);
+    let target = target.prop_map(|text: &str| String::from(text).try_into().unwrap());
+    let sockets = (
+        option::of(any::<bool>()),
+        option::of(1..=0x3fff_ffffu64),
+        option::of(1..=0x3fff_ffffu64),
+    )
+        .prop_map(|(nagle, receive_buffer, send_buffer)| SocketOptions {
+            nagle,
+            receive_buffer,
+            send_buffer,
+        });
+    let on = vec((any::<[u8; 4]>(), any::<u16>()), 1..3)
+        .prop_map(|all| all.into_iter().map(|at| ListenAddress(at.into())).collect());
+    let mode = select(&[ListenMode::Silent, ListenMode::Active][..]);
+    let listen = (on, mode).prop_map(|(on, mode)| Listening { on, mode });
+    let ends = (
+        vec(target, 1..4),
+        1..=100_000_000u32,
+        option::of(any::<u64>()),
+        option::of(listen),
+    );
+    let parts = (connect(), protocol(), pace(), measure(), sockets);
+    let tls = (option::of(tls_client()), option::of(tls_server()));
+    (ends, run(), parts, tls).prop_map(
+        |(
+            (targets, connections, seed, listen),
+            (hold, duration, workers, engine, force),
+            (connect, (protocol, messages), pace, measure, sockets),
+            (tls, tls_server),
+        )| {
+            Scenario::Load(Box::new(LoadScenario {
+                targets,
+                own_server: None,
+                connections,
+                hold,
+                duration,
+                workers,
+                engine,
+                force,
+                seed,
+                connect,
+                protocol,
+                messages,
+                pace,
+                measure,
+                sockets,
+                tls,
+                listen,
+                tls_server,
+            }))
+        },
+    )
+}
+
+fn any_serve() -> impl Strategy<Value = Scenario> {
+    let mode = select(
+        &[
+            ServeMode::Sink,
+            ServeMode::Echo,
+            ServeMode::Chargen,
+            ServeMode::Ws,
+            ServeMode::WsSink,
+        ][..],
+    );
+    let limits = (option::of(1..9_999_999u32), option::of(1..9_999_999u32));
+    let sends = (messages(3), option::of(rate()));
+    (
+        vec((any::<[u8; 4]>(), any::<u16>()), 1..3),
+        mode,
+        limits,
+        run(),
+        sends,
+        option::of(tls_server()),
+    )
+        .prop_map(
+            |(listen, mode, (backlog, max_connections), run, (messages, message_rate), tls)| {
+                let (_, duration, workers, engine, force) = run;
+                let sends = mode == ServeMode::Chargen;
+                Scenario::Serve(ServeScenario {
+                    listen: listen
+                        .into_iter()
+                        .map(|at| ListenAddress(at.into()))
+                        .collect(),
+                    mode,
+                    backlog,
+                    max_connections,
+                    duration,
+                    workers,
+                    engine,
+                    force,
+                    message_rate: message_rate.filter(|_| sends),
+                    messages: if sends { messages } else { Messages::default() },
+                    tls,
+                })
+            },
+        )
+}
+
+/// Every key path of a file, without the values.
+fn keys(table: &toml::Table, path: &str, all: &mut std::collections::BTreeSet<String>) {
+    for (key, value) in table {
+        let path = format!("{path}.{key}");
+        match value {
+            toml::Value::Table(inner) if !inner.contains_key("base64") => keys(inner, &path, all),
+            _ => drop(all.insert(path)),
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_every_key_and_no_other() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut known = std::collections::BTreeSet::from(["load.self".to_owned()]);
+    for strategy in [any_load().boxed(), any_serve().boxed()] {
+        for _ in 0..300 {
+            match strategy.new_tree(&mut runner).unwrap().current() {
+                Scenario::Load(load) => {
+                    keys(&toml::Table::try_from(*load).unwrap(), "load", &mut known);
+                }
+                Scenario::Serve(serve) => {
+                    keys(&toml::Table::try_from(serve).unwrap(), "serve", &mut known);
+                }
+            }
+        }
+    }
+    // A protocol without keys stands for its section.
+    known.insert("load.protocol".into());
+    let page = include_str!("../../../../../docs/scenario.md");
+    let documented: std::collections::BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(key, _)| key.to_owned())
+        .filter(|key| key.starts_with("load.") || key.starts_with("serve."))
+        .collect();
+    assert_eq!(documented, known);
+}
+
+proptest! {
+    #[test]
+    fn any_scenario_is_written_and_read_back(scenario in prop_oneof![3 => any_load(), 1 => any_serve()]) {
+        let text = write(&scenario).unwrap();
+        let settled = match scenario.clone() {
+            Scenario::Load(load) => load.settled().map(|load| Scenario::Load(Box::new(load))),
+            Scenario::Serve(serve) => serve.settled().map(Scenario::Serve),
+        };
+        match (settled, read_set(&text, &[])) {
+            (Ok(settled), Ok(read)) => {
+                prop_assert_eq!(&settled, &scenario);
+                prop_assert_eq!(&read, &scenario, "{}", text);
+            }
+            // What does not go together is refused in the file, too.
+            (Err(why), Err(told)) => prop_assert_eq!(told, format!("a.toml: {why}")),
+            (settled, read) => prop_assert!(false, "{}\n{:?}\n{:?}", text, settled, read),
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_scenario_or_an_error_in_one_line(text in r#"(version = 1\n)?(\[load\]\n)?[a-z=\[\]{}'"\\\n 0-9.-]{0,60}"#) {
+        if let Err(error) = read_set(&text, &[]) {
+            prop_assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `throng load`: connections to open, and what to do with them.
+
+use super::{
+    Connect, Listening, Measure, OwnServer, Pace, Protocol, SocketOptions, Target, TlsClient,
+    TlsServer, bounds,
+};
+use crate::engine::EngineChoice;
+use crate::payload::Messages;
+use crate::units::written::{As, Maybe, Span};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `throng load`: connections to open, and what to do with them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LoadScenario {
+    /// Where to connect to, in turn. Empty if `own_server` is set.
+    pub targets: Vec<Target>,
+    /// Serve from the same process, on loopback, and connect to that (`--self`).
+    #[serde(rename = "self")]
+    pub own_server: Option<OwnServer>,
+    /// Connections to open and keep open. 0 if there is nothing to connect to.
+    #[serde(with = "As::<bounds::UpToConnections>")]
+    pub connections: u32,
+    /// How long to go on after the last connection is established.
+    #[serde(with = "As::<Span>")]
+    pub hold: Duration,
+    /// How long the whole run may take; `None` for as long as it needs.
+    #[serde(with = "Maybe::<bounds::Positive>")]
+    pub duration: Option<Duration>,
+    /// Threads on each side; `None` for one per core.
+    #[serde(with = "Maybe::<bounds::Workers>")]
+    pub workers: Option<u32>,
+    /// Which event loop.
+    pub engine: EngineChoice,
+    /// Run even if the plan says that it cannot work, and ignore full accept queues.
+    pub force: bool,
+    /// Where random numbers begin; `None` to draw one for each run.
+    #[serde(serialize_with = "seed_out", deserialize_with = "seed_in")]
+    pub seed: Option<u64>,
+    /// How connections are opened.
+    pub connect: Connect,
+    /// What bytes mean on them.
+    pub protocol: Protocol,
+    /// What is sent.
+    pub messages: Messages,
+    /// When it is sent.
+    pub pace: Pace,
+    /// What is measured.
+    pub measure: Measure,
+    /// What is set on each socket.
+    pub sockets: SocketOptions,
+    /// Connections that are opened speak TLS.
+    pub tls: Option<TlsClient>,
+    /// Connections are accepted, too.
+    pub listen: Option<Listening>,
+    /// Connections that are accepted speak TLS.
+    pub tls_server: Option<TlsServer>,
+}
+
+impl Default for LoadScenario {
+    fn default() -> LoadScenario {
+        LoadScenario {
+            targets: Vec::new(),
+            own_server: None,
+            connections: 1,
+            hold: Duration::from_secs(10),
+            duration: None,
+            workers: None,
+            engine: EngineChoice::default(),
+            force: false,
+            seed: None,
+            connect: Connect::default(),
+            protocol: Protocol::default(),
+            messages: Messages::default(),
+            pace: Pace::default(),
+            measure: Measure::default(),
+            sockets: SocketOptions::default(),
+            tls: None,
+            listen: None,
+            tls_server: None,
+        }
+    }
+}
+
+impl LoadScenario {
+    /// Whether there is something to connect to.
+    pub fn opens(&self) -> bool {
+        !self.targets.is_empty() || self.own_server.is_some()
+    }
+
+    /// The addresses to connect to, in turn, once the targets are resolved.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.targets.iter().filter_map(Target::address).collect()
+    }
+
+    /// Where random numbers begin, once that is drawn.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or_default()
+    }
+
+    /// The files that the run reads, each with the option that names it.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
+        let ca = self.tls.iter_mut().flat_map(|tls| &mut tls.cacert);
+        let ca = ca.filter_map(|pem| Some(("--cacert", pem.file_mut()?)));
+        ca.chain(self.tls_server.iter_mut().flat_map(TlsServer::files_mut))
+    }
+}
+
+/// TOML has no integers above those of 63 bits: a larger seed is a text.
+fn seed_out<S: Serializer>(seed: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+    match seed {
+        None => to.serialize_none(),
+        Some(seed) => match i64::try_from(*seed) {
+            Ok(seed) => to.serialize_some(&seed),
+            Err(_) => to.serialize_some(&seed.to_string()),
+        },
+    }
+}
+
+fn seed_in<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a seed is a whole number from 0 to 2^64 - 1")]
+    enum Seed {
+        Number(u64),
+        Text(#[serde(deserialize_with = "number")] u64),
+    }
+    fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+    let seed = Option::<Seed>::deserialize(from)?;
+    Ok(seed.map(|seed| match seed {
+        Seed::Number(n) | Seed::Text(n) => n,
+    }))
+}

@@ -1,0 +1,139 @@
+//! Where connections go, and where they are accepted in the same process.
+
+use super::mode::ServeMode;
+use crate::address::{self, AddressError};
+use crate::target::{self, Port, Spec};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A target as the user wrote it. Its name is resolved where the scenario is run, so a file holds the name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Target {
+    /// What was written, taken apart.
+    pub spec: Spec,
+    /// The addresses that its name has, the one to connect to first. Empty until it is resolved.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Target {
+    /// A target that is not resolved yet.
+    pub fn new(spec: Spec) -> Target {
+        Target {
+            spec,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// The address to connect to, once it is resolved.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.addresses.first().copied()
+    }
+}
+
+impl From<SocketAddr> for Target {
+    /// A target by its address, which needs no resolving.
+    fn from(at: SocketAddr) -> Target {
+        Target {
+            spec: Spec {
+                scheme: None,
+                host: at.ip().to_string(),
+                port: Port::Number(at.port()),
+                authority: at.to_string(),
+                path: "/".into(),
+            },
+            addresses: vec![at],
+        }
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<Target, AddressError> {
+        target::parse(&text).map(Target::new)
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> String {
+        target.spec.to_string()
+    }
+}
+
+/// The server in the process of a load (`--self`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnServer {
+    /// Counts and discards what it receives.
+    #[default]
+    Sink,
+    /// Sends it back.
+    Echo,
+}
+
+impl From<OwnServer> for ServeMode {
+    fn from(own: OwnServer) -> ServeMode {
+        match own {
+            OwnServer::Sink => ServeMode::Sink,
+            OwnServer::Echo => ServeMode::Echo,
+        }
+    }
+}
+
+/// Accepting connections beside those that are opened (`-l`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Listening {
+    /// Where.
+    pub on: Vec<ListenAddress>,
+    /// What is done on accepted connections.
+    pub mode: ListenMode,
+}
+
+/// What is done on accepted connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenMode {
+    /// What comes in is counted and discarded.
+    #[default]
+    Silent,
+    /// Messages are sent as on those that are opened.
+    Active,
+}
+
+/// An address to listen on, read as [`address::listen`] does: a port alone stands for `[::]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "String")]
+pub struct ListenAddress(pub SocketAddr);
+
+/// An address as it stands in a file: a port needs no quotes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Port(u16),
+    Text(String),
+}
+
+impl TryFrom<Written> for ListenAddress {
+    type Error = AddressError;
+    fn try_from(written: Written) -> Result<ListenAddress, AddressError> {
+        match written {
+            Written::Port(port) => address::listen(&port.to_string()),
+            Written::Text(text) => address::listen(&text),
+        }
+        .map(ListenAddress)
+    }
+}
+
+impl From<ListenAddress> for String {
+    fn from(at: ListenAddress) -> String {
+        at.0.to_string()
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

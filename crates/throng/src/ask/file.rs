@@ -1,0 +1,81 @@
+//! Scenarios in files: read with what they name, and written.
+
+use crate::Failure;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use throng_core::scenario::file::{self, Set};
+use throng_core::scenario::{LoadScenario, Scenario, ServeScenario};
+
+/// The scenario in the file at `path`, or on stdin if that is `-`, with `sets` in place of what it says. Paths in it
+/// are from where the file is.
+pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<Scenario, Failure> {
+    let stdin = path == Path::new("-");
+    let origin = match stdin {
+        true => "stdin".to_owned(),
+        false => path.display().to_string(),
+    };
+    let bytes = match stdin {
+        true => {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(path),
+    };
+    let bytes = bytes.map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Failure::usage(format!("{origin}: byte {at} is not UTF-8, as TOML is"))
+    })?;
+    let directory = match (stdin, path.parent()) {
+        (false, Some(parent)) => parent,
+        _ => Path::new(""),
+    };
+    let files = |name: &str| std::fs::read(directory.join(name));
+    let mut scenario =
+        file::read(&text, &origin, sets, &files).map_err(|e| Failure::usage(e.to_string()))?;
+    let join = |(_, path): (_, &mut PathBuf)| *path = directory.join(&*path);
+    match &mut scenario {
+        Scenario::Load(load) => load.files_mut().for_each(join),
+        Scenario::Serve(serve) => serve.files_mut().for_each(join),
+    }
+    Ok(scenario)
+}
+
+/// The text of the file that asks for the same load, wherever it is.
+pub(crate) fn text_of_load(scenario: &LoadScenario) -> Result<String, Failure> {
+    let mut scenario = scenario.clone();
+    absolute(scenario.files_mut())?;
+    text(&Scenario::Load(Box::new(scenario)))
+}
+
+/// The text of the file that asks for the same server, wherever it is.
+pub(crate) fn text_of_serve(scenario: &ServeScenario) -> Result<String, Failure> {
+    let mut scenario = scenario.clone();
+    absolute(scenario.files_mut())?;
+    text(&Scenario::Serve(scenario))
+}
+
+fn absolute<'a>(
+    files: impl Iterator<Item = (&'static str, &'a mut PathBuf)>,
+) -> Result<(), Failure> {
+    for (option, path) in files {
+        *path = std::path::absolute(&*path)
+            .map_err(|e| Failure::usage(format!("{option} {}: {e}", path.display())))?;
+    }
+    Ok(())
+}
+
+fn text(scenario: &Scenario) -> Result<String, Failure> {
+    file::write(scenario).map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// Refuses files that the run could not read, before it begins.
+pub(crate) fn check<'a>(
+    files: impl Iterator<Item = (&'static str, &'a mut PathBuf)>,
+) -> Result<(), Failure> {
+    for (option, path) in files {
+        std::fs::File::open(&*path)
+            .map_err(|e| Failure::usage(format!("{option} {}: {e}", path.display())))?;
+    }
+    Ok(())
+}

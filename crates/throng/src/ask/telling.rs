@@ -1,0 +1,206 @@
+//! What the command line says of telling: who speaks, how much, and who else is to know of a run.
+
+use crate::Failure;
+use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs};
+use crate::voice::{self, Voice};
+use std::path::PathBuf;
+use std::time::Duration;
+use throng_core::scenario::{LoadScenario, MessageLatency};
+use throng_core::summary::LatencyReport;
+use throng_report::{file, human};
+
+/// Who a run is reported to, and how.
+pub(crate) struct Telling {
+    /// Who speaks.
+    pub voice: &'static dyn Voice,
+    /// Where the summary goes.
+    pub common: Common,
+    /// How much is said: 0 errors, 1 normal, 2 details, 3 everything.
+    pub verbosity: u8,
+    /// Which traffic is printed.
+    pub dump: Dump,
+    /// Where metrics go.
+    pub statsd: Option<StatsdAsked>,
+    /// Which latencies are reported.
+    pub latencies: LatencyReport,
+    /// Where HdrHistogram's interval log is written.
+    pub latency_log: Option<PathBuf>,
+    /// Where each round trip is written, as CSV.
+    pub samples: Option<PathBuf>,
+}
+
+/// Which traffic is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dump {
+    /// Incoming.
+    pub received: Whose,
+    /// Outgoing.
+    pub sent: Whose,
+}
+
+impl Dump {
+    /// Whether none is.
+    pub fn is_off(&self) -> bool {
+        *self == Dump::default()
+    }
+}
+
+/// Of which connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Whose {
+    /// Of none.
+    #[default]
+    None,
+    /// Of one; when it closes, of another one.
+    One,
+    /// Of all.
+    All,
+}
+
+/// Where metrics go once a second.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StatsdAsked {
+    /// The server's name or address.
+    pub host: String,
+    /// Its UDP port.
+    pub port: u16,
+    /// Prefix of metric names, without the dot.
+    pub namespace: String,
+    /// Report latencies per window of this length instead of since the start.
+    pub latency_window: Option<Duration>,
+}
+
+/// tcpkali's default port and namespace.
+const STATSD_PORT: u16 = 8125;
+const STATSD_NAMESPACE: &str = "tcpkali";
+
+/// What is too short for StatsD's clients to see: they gather for as long as this at least.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
+
+impl Telling {
+    /// What these options say. `tcpkali` is whether the program was called by that name: then it speaks so, and
+    /// accepts options of StatsD as said in advance.
+    pub fn of(
+        shown: &OutputArgs,
+        latency: &LatencyOutputArgs,
+        tcpkali: bool,
+    ) -> Result<Telling, Failure> {
+        if !shown.statsd.statsd && !tcpkali {
+            refuse_half_of_statsd(&shown.statsd)?;
+        }
+        let percentiles = latency.latency_percentiles.iter();
+        Ok(Telling {
+            voice: voice::of(tcpkali || shown.common.output == OutputForm::Tcpkali),
+            common: shown.common.clone(),
+            verbosity: shown
+                .verbose
+                .unwrap_or(1)
+                .saturating_add(shown.more_verbose)
+                .min(3),
+            dump: dump(&shown.dump),
+            statsd: statsd(&shown.statsd),
+            latencies: LatencyReport {
+                connect: latency.latency_connect,
+                percentiles: percentiles
+                    .flat_map(|list| list.0.iter().cloned())
+                    .collect(),
+            },
+            latency_log: latency.latency_log.clone(),
+            samples: latency.samples.clone(),
+        })
+    }
+
+    /// Nobody but the terminal, as for a server.
+    pub fn plain(common: &Common) -> Telling {
+        Telling {
+            voice: voice::of(false),
+            common: common.clone(),
+            verbosity: 1,
+            dump: Dump::default(),
+            statsd: None,
+            latencies: LatencyReport::default(),
+            latency_log: None,
+            samples: None,
+        }
+    }
+
+    /// Refuses what can't be written, before the run.
+    pub fn check_files(&self) -> Result<(), Failure> {
+        let all = [&self.common.output_file, &self.samples, &self.latency_log];
+        all.into_iter()
+            .flatten()
+            .try_for_each(|path| file::can_write(path).map_err(|e| Failure::usage(e.to_string())))
+    }
+
+    /// Refuses what can't be told of `scenario`.
+    pub fn check(&self, scenario: &LoadScenario) -> Result<(), Failure> {
+        let sending = &scenario.pace.sending;
+        let round_trips = matches!(
+            scenario.measure.message,
+            Some(MessageLatency::Marker(_) | MessageLatency::Echo)
+        );
+        let asks = !scenario.protocol.queries().is_empty();
+        if self.samples.is_some() && !round_trips && !asks && !sending.is_closed_loop() {
+            return Err(Failure::usage(
+                "--samples writes round trips: add --latency-marker, --latency-echo, --dns or --closed-loop",
+            ));
+        }
+        match self.statsd.as_ref().and_then(|s| s.latency_window) {
+            Some(window) if window < SHORTEST_WINDOW => Err(Failure::usage(
+                "--statsd-latency-window must be 500ms at least",
+            )),
+            Some(window) if window > scenario.hold && sending.search().is_none() => {
+                Err(Failure::usage(format!(
+                    "--statsd-latency-window of {} is longer than the {} that connections are held",
+                    human::duration(window),
+                    human::duration(scenario.hold)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn dump(args: &DumpArgs) -> Dump {
+    let whose = |all: bool, one: bool| match (all, one) {
+        (true, _) => Whose::All,
+        (false, true) => Whose::One,
+        (false, false) => Whose::None,
+    };
+    Dump {
+        received: whose(
+            args.dump_all || args.dump_all_in,
+            args.dump_one || args.dump_one_in,
+        ),
+        sent: whose(
+            args.dump_all || args.dump_all_out,
+            args.dump_one || args.dump_one_out,
+        ),
+    }
+}
+
+fn statsd(args: &StatsdArgs) -> Option<StatsdAsked> {
+    let or = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.into());
+    args.statsd.then(|| StatsdAsked {
+        host: or(&args.statsd_host, "localhost"),
+        port: args.statsd_port.unwrap_or(STATSD_PORT),
+        namespace: or(&args.statsd_namespace, STATSD_NAMESPACE),
+        latency_window: args.statsd_latency_window,
+    })
+}
+
+fn refuse_half_of_statsd(given: &StatsdArgs) -> Result<(), Failure> {
+    let of_statsd = [
+        (given.statsd_host.is_some(), "--statsd-host"),
+        (given.statsd_port.is_some(), "--statsd-port"),
+        (given.statsd_namespace.is_some(), "--statsd-namespace"),
+        (
+            given.statsd_latency_window.is_some(),
+            "--statsd-latency-window",
+        ),
+    ];
+    match of_statsd.iter().find(|(given, _)| *given) {
+        Some((_, option)) => Err(Failure::usage(format!("{option} needs --statsd"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,33 @@
+//! The options of `throng run`.
+
+use crate::cli::{LatencyOutputArgs, OutputArgs, after_help_of_run};
+use std::path::PathBuf;
+use throng_core::scenario::file::Set;
+
+const EXAMPLES: &str = "\
+Examples:
+  throng load -c 10k -m 'ping\\n' -e -r 1 --print-scenario 10.0.0.7:9000 > ping.toml
+      Write down what this command line asks for.
+  throng run ping.toml
+      Run it.
+  throng run ping.toml --set load.connections=50k --set load.hold=5m
+      The same with other numbers.";
+
+/// Run a scenario from a file (docs/scenario.md lists its keys)
+#[derive(clap::Args)]
+#[command(after_help = after_help_of_run(EXAMPLES))]
+pub(crate) struct Args {
+    /// Scenario file, in TOML; - reads stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Replace a value of the file, as load.connections=10k; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Set>,
+
+    #[command(flatten)]
+    pub latency: LatencyOutputArgs,
+
+    #[command(flatten)]
+    pub shown: OutputArgs,
+}

@@ -1,0 +1,26 @@
+//! `throng run`: a scenario from a file.
+
+mod args;
+
+pub(crate) use args::Args;
+
+use super::{load, serve};
+use crate::ask::telling::Telling;
+use crate::{Failure, ask};
+use throng_core::scenario::Scenario;
+
+/// Runs it to its end. Returns the exit code.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let telling = Telling::of(&args.shown, &args.latency, false)?;
+    match ask::file::read(&args.file, &args.set)? {
+        Scenario::Load(mut scenario) => {
+            telling.check(&scenario)?;
+            scenario.measure.samples |= telling.samples.is_some();
+            load::carry_out(*scenario, &telling)
+        }
+        Scenario::Serve(_) if !telling.dump.is_off() => Err(Failure::usage(
+            "--dump-one and --dump-all print the traffic of a load, and the file has a section [serve]",
+        )),
+        Scenario::Serve(scenario) => serve::carry_out(scenario, &telling),
+    }
+}
