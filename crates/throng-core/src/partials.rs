@@ -1,16 +1,19 @@
-//! Where the half of something waits for its other half.
+//! Where the first part of something waits for the rest.
 //!
-//! Heads, headers and control frames nearly always arrive whole, and then nothing is kept. When one does
+//! Heads, headers, records and control frames nearly always arrive whole, and then nothing is kept. When one does
 //! not, its first part lies in the worker's [`Partials`], and the connection remembers only where
-//! ([`Slot`], four bytes). What a burst of halves needed is given back once none is left.
+//! ([`Slot`], four bytes). What a burst of parts needed is freed once none is left.
 
 use std::num::NonZeroU32;
 
-/// So many places are kept although nothing lies in any: 2 KiB, which spares one half now and then the
-/// allocation.
+/// Places that are kept although nothing lies in any: 2 KiB, which spares a part now and then the allocation.
 const KEPT: usize = 64;
 
-/// Where a connection's half lies, if it has one. A connection that goes away gives it back with
+/// Buffers that are kept for later parts, and how large they may be.
+const SPARE: usize = 16;
+const SPARE_BYTES: usize = 32 * 1024;
+
+/// Where a connection's part lies, if it has one. A connection that goes away gives it back with
 /// [`Partials::drop_at`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Slot(Option<NonZeroU32>);
@@ -23,11 +26,12 @@ impl Slot {
     }
 }
 
-/// The halves that a worker's connections wait with.
+/// The parts that a worker's connections wait with.
 #[derive(Debug, Default)]
 pub struct Partials {
     places: Vec<Vec<u8>>,
     free: Vec<u32>,
+    spare: Vec<Vec<u8>>,
 }
 
 impl Partials {
@@ -53,6 +57,7 @@ impl Partials {
                         self.places.len() - 1
                     }
                 };
+                self.places[place] = self.spare.pop().unwrap_or_default();
                 // Never zero, and a worker has no 2^32 connections.
                 slot.0 = NonZeroU32::new(place as u32 + 1);
                 place
@@ -61,7 +66,7 @@ impl Partials {
         self.places[place].extend_from_slice(bytes);
     }
 
-    /// Takes away what lies at `slot`.
+    /// Takes away what lies at `slot`. The buffer can be [given back](Partials::give_back).
     pub fn take(&mut self, slot: &mut Slot) -> Vec<u8> {
         let Some(n) = slot.0.take() else {
             return Vec::new();
@@ -75,19 +80,27 @@ impl Partials {
         bytes
     }
 
-    /// Throws away what lies at `slot`.
+    /// Takes back a buffer, for a later part.
+    pub fn give_back(&mut self, mut buffer: Vec<u8>) {
+        if (1..=SPARE_BYTES).contains(&buffer.capacity()) && self.spare.len() < SPARE {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Discards what lies at `slot`.
     pub fn drop_at(&mut self, slot: &mut Slot) {
         if !slot.is_empty() {
             drop(self.take(slot));
         }
     }
 
-    /// How many connections have a half there.
+    /// How many connections have a part there.
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    /// Whether no connection has a half there.
+    /// Whether no connection has a part there.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -98,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_are_kept_apart_and_nothing_is_left_once_all_are_taken() {
+    fn parts_are_kept_apart_and_nothing_is_left_once_all_are_taken() {
         let mut partials = Partials::default();
         let mut slots: Vec<Slot> = (0..100).map(|_| Slot::default()).collect();
         for round in 0..2u8 {
@@ -121,5 +134,21 @@ mod tests {
         }
         assert!(partials.is_empty());
         assert_eq!(partials.places.capacity() + partials.free.capacity(), 0);
+    }
+
+    #[test]
+    fn a_buffer_that_was_given_back_holds_the_next_part_and_nothing_of_the_last() {
+        let mut partials = Partials::default();
+        let mut slot = Slot::default();
+        partials.append(&mut slot, &[1; 1000]);
+        let buffer = partials.take(&mut slot);
+        let at = buffer.as_ptr();
+        partials.give_back(buffer);
+        partials.append(&mut slot, &[2; 10]);
+        assert_eq!(partials.at(&slot), [2; 10]);
+        assert_eq!(partials.at(&slot).as_ptr(), at);
+        // A large one is freed: it may have been a single long record.
+        partials.give_back(vec![0; SPARE_BYTES + 1]);
+        assert!(partials.spare.is_empty());
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct View {
 
 /// The observers of a run, and what its workers measured so far.
 pub(crate) struct Audience<'a> {
-    watching: Vec<Watching<'a>>,
+    watching: Vec<ReplyMatcher<'a>>,
     outlets: Vec<Arc<Outlet>>,
     /// When workers were last asked for what they measured.
     collected: Duration,
@@ -62,7 +62,7 @@ pub(crate) struct Audience<'a> {
 }
 
 /// An observer, and where its present interval began.
-struct Watching<'a> {
+struct ReplyMatcher<'a> {
     observer: &'a mut (dyn Observer + 'a),
     from: Duration,
     /// The counts then: opened, accepted.
@@ -71,7 +71,7 @@ struct Watching<'a> {
 
 impl<'a> Audience<'a> {
     pub fn new<'o: 'a>(observers: &'a mut [Box<dyn Observer + 'o>]) -> Audience<'a> {
-        let watching = observers.iter_mut().map(|observer| Watching {
+        let watching = observers.iter_mut().map(|observer| ReplyMatcher {
             observer: &mut **observer,
             from: Duration::ZERO,
             counted: Default::default(),
@@ -97,7 +97,7 @@ impl<'a> Audience<'a> {
 
     /// When to [look](Audience::look) next.
     pub fn due(&self) -> Duration {
-        let ends = |w: &Watching| {
+        let ends = |w: &ReplyMatcher| {
             let collected = w.observer.collects(self.collected);
             w.observer
                 .due(w.from)
@@ -206,7 +206,7 @@ impl<'a> Audience<'a> {
     }
 }
 
-impl Watching<'_> {
+impl ReplyMatcher<'_> {
     /// Ends the interval. Returns what could not be reported.
     fn end(&mut self, view: &View, measured: Option<&Measured>) -> Option<String> {
         let counts = |now: Option<Tally>, then: &Tally| {

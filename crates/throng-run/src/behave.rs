@@ -4,13 +4,15 @@ use crate::Failure;
 use crate::attached::Taps;
 use std::sync::Arc;
 use throng_core::behaviour::{
-    AnswerBy, Arriving, Behaviour, Echo, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern,
-    Raw, Sink, Task, Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Behaviour, Load, Marker, Matcher, Matching, NoMatcher, Pacing, Pattern,
+    ReplyMatcher, Task, Traffic, Wire,
 };
 use throng_core::pacing::{MessagePace, Profile};
 use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, ScriptError};
 use throng_core::plan::Routes;
-use throng_core::protocol::dns::Query;
+use throng_core::protocol::dns::{Dns, Query};
+use throng_core::protocol::raw::{Echo, Raw, Sink};
+use throng_core::protocol::websocket::WebSocket;
 use throng_core::protocol::websocket::handshake::client::Opening;
 use throng_core::protocol::websocket::{WsMode, WsServer};
 use throng_core::scenario::{
@@ -126,7 +128,7 @@ impl<'a> LoadBehaviours<'a> {
         self.script.has_repeated()
     }
 
-    /// Whether message markers are looked for.
+    /// Whether message markers are matched.
     pub fn finds_markers(&self) -> bool {
         self.markers
     }
@@ -140,18 +142,27 @@ impl<'a> LoadBehaviours<'a> {
             let many = openings.len();
             let route = Arc::clone(&routes);
             let wire = WebSocket::client(openings.clone(), seed, move |id| route.pick(id).0 % many);
-            let load = Load::new(task, traffic, wire, self.watching(self.answers.clone()));
+            let load = Load::new(task, traffic, wire, self.matcher(self.answers.clone()));
             return self.connect(job, self.tapped(load, at, false), &routes);
         }
-        if self.looks() || self.client_tls.is_some() {
-            let load = Load::new(task, traffic, Raw, self.watching(self.answers.clone()));
+        if !self.scenario.protocol.queries().is_empty() {
+            let load = Load::new(task, traffic, Dns, self.matcher(self.answers.clone()));
             return self.connect(job, self.tapped(load, at, false), &routes);
         }
-        let load = Load::new(task, traffic, Raw, Nothing);
+        if self.matches() || self.client_tls.is_some() {
+            let load = Load::new(task, traffic, Raw, self.matcher(self.answers.clone()));
+            return self.connect(job, self.tapped(load, at, false), &routes);
+        }
+        let load = Load::new(task, traffic, Raw, NoMatcher);
         job.with(self.tapped(load, at, false))
     }
 
-    fn tapped<W: Wire, L: Looks>(&self, load: Load<W, L>, at: Place, accepted: bool) -> Load<W, L> {
+    fn tapped<W: Wire, M: Matcher>(
+        &self,
+        load: Load<W, M>,
+        at: Place,
+        accepted: bool,
+    ) -> Load<W, M> {
         match &self.taps {
             None => load,
             Some(taps) => load.tapped(taps.tap(at.worker, at.workers, accepted)),
@@ -164,10 +175,10 @@ impl<'a> LoadBehaviours<'a> {
         let (task, seed) = (self.task(&self.accepted, at), self.scenario.seed());
         if self.openings.is_some() {
             let wire = WebSocket::server(seed);
-            let load = Load::new(task, traffic, wire, self.watching(None));
+            let load = Load::new(task, traffic, wire, self.matcher(None));
             return serve(job, self.tapped(load, at, true), self.server_tls.as_ref());
         }
-        let load = Load::new(task, traffic, Raw, self.watching(None));
+        let load = Load::new(task, traffic, Raw, self.matcher(None));
         serve(job, self.tapped(load, at, true), self.server_tls.as_ref())
     }
 
@@ -181,17 +192,17 @@ impl<'a> LoadBehaviours<'a> {
         serve_mode(job, mode, self.server_tls.as_ref())
     }
 
-    /// Whether answers are looked for.
-    pub fn looks_for_answers(&self) -> bool {
+    /// Whether answers are matched.
+    pub fn matches_answers(&self) -> bool {
         self.answers.is_some()
     }
 
-    fn looks(&self) -> bool {
+    fn matches(&self) -> bool {
         self.answers.is_some() || self.stop.is_some() || self.markers
     }
 
-    fn watching(&self, answers: Option<AnswerBy>) -> Watching {
-        Watching::new(LookFor {
+    fn matcher(&self, answers: Option<AnswerBy>) -> ReplyMatcher {
+        ReplyMatcher::new(Matching {
             answers,
             paced: matches!(self.pacing, Pacing::Rate(_) | Pacing::Arrivals { .. }),
             samples: self.scenario.measure.samples,
@@ -201,12 +212,12 @@ impl<'a> LoadBehaviours<'a> {
         })
     }
 
-    fn connect<W, L>(&self, job: Job, load: Load<W, L>, routes: &Arc<Routes>) -> Work
+    fn connect<W, M>(&self, job: Job, load: Load<W, M>, routes: &Arc<Routes>) -> Work
     where
         W: Wire + Send + 'static,
         W::Conn: Send,
-        L: Looks + Send + 'static,
-        L::Conn: Send,
+        M: Matcher + Send + 'static,
+        M::Conn: Send,
     {
         match &self.client_tls {
             None => job.with(load),
@@ -281,7 +292,7 @@ impl<'a> ServeBehaviours<'a> {
             seed: SEED,
             ..Task::new(self.script.clone(), pacing)
         };
-        let load = Load::new(task, Traffic::On, Raw, Nothing);
+        let load = Load::new(task, Traffic::On, Raw, NoMatcher);
         serve(job, load, self.tls.as_ref())
     }
 }
@@ -360,11 +371,11 @@ fn a_packet(script: Result<Script, ScriptError>) -> u32 {
     (SEGMENT / message.max(1.0)).max(1.0) as u32
 }
 
-/// How answers are known, where they are looked for.
+/// How answers are known, where they are matched.
 fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let measure = &scenario.measure;
     if !scenario.protocol.queries().is_empty() {
-        return Ok(Some(AnswerBy::Dns));
+        return Ok(Some(AnswerBy::Id));
     }
     let websocket = scenario.protocol.websocket();
     let whole = websocket.map(|_| AnswerBy::Message);

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::time::{Duration, Instant};
-use throng_core::behaviour::{At, Behaviour, Outbox, Send};
+use throng_core::behaviour::{At, Behaviour, Outbox, Transmit};
 use throng_core::stats::Counters;
 use throng_core::time::Time;
 use throng_tls::{
@@ -23,7 +23,7 @@ impl Behaviour for Talk {
 
     fn turn(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
         out.bytes.extend_from_slice(&self.0);
-        out.send = Send::Bytes;
+        out.send = Transmit::Bytes;
     }
 
     fn received(&mut self, (): &mut (), bytes: &[u8], _: &At, _: &mut Outbox) {

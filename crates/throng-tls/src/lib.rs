@@ -26,7 +26,6 @@ mod client;
 mod config;
 mod failure;
 mod handshake;
-mod parts;
 mod pem;
 mod record;
 mod resumption;

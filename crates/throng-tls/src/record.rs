@@ -3,6 +3,7 @@
 use crate::cipher::{Cipher, ReadyKeys};
 use aws_lc_rs::aead::{Aad, Nonce};
 use rustls::ConnectionTrafficSecrets;
+use throng_core::partials::{Partials, Slot};
 
 /// Bytes before a record's contents: type, version, length.
 pub(crate) const HEADER: usize = 5;
@@ -56,6 +57,42 @@ impl Header {
         }
         Header::Length(HEADER + len)
     }
+}
+
+/// Completes the record whose beginning lies at `slot` with the first of `bytes`; `None` if those are not enough,
+/// and then all of them are kept.
+pub(crate) fn complete(
+    partials: &mut Partials,
+    slot: &mut Slot,
+    bytes: &mut &[u8],
+) -> Option<Vec<u8>> {
+    loop {
+        let part = partials.at(slot);
+        let wanted = match Header::of(part) {
+            Header::Short => HEADER,
+            Header::Length(len) => len,
+            Header::Wrong => part.len(),
+        };
+        let missing = wanted.saturating_sub(part.len());
+        if missing == 0 {
+            return Some(partials.take(slot));
+        }
+        let (now, later) = bytes.split_at(missing.min(bytes.len()));
+        partials.append(slot, now);
+        *bytes = later;
+        if now.len() < missing {
+            return None;
+        }
+    }
+}
+
+/// How many bytes are missing of the record that begins with `part`, as far as its header says; at least 1.
+pub(crate) fn missing(part: &[u8]) -> u32 {
+    let whole = match Header::of(part) {
+        Header::Length(len) => len,
+        Header::Short | Header::Wrong => HEADER,
+    };
+    whole.saturating_sub(part.len()).max(1) as u32
 }
 
 /// One direction of a connection: what it takes to seal or open the next record, in the order in which it is

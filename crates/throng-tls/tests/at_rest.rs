@@ -1,7 +1,8 @@
 //! A secured connection keeps nothing on the heap when nothing happens on it: its keys lie in the engine's table.
 
-use throng_core::behaviour::{At, Behaviour, Outbox, Sink};
+use throng_core::behaviour::{At, Behaviour, Outbox};
 use throng_core::capacity::UNTIL_TICKET_BYTES_PER_END;
+use throng_core::protocol::raw::Sink;
 use throng_core::stats::Counters;
 use throng_core::time::Time;
 use throng_tls::{

@@ -6,18 +6,15 @@
 //! ([`Behaviour::Conn`]) lies in the engine's table: a million connections have a million of these, so
 //! it is a few bytes.
 //!
-//! A new behaviour is a new file here, plus the line in the binary that chooses it.
+//! [`Load`] is the client of a load test. Servers are in the folder of their [protocol](crate::protocol).
 
-mod echo;
 mod load;
-mod sink;
 
-pub use echo::Echo;
 pub use load::{
-    AnswerBy, Arriving, Came, Handed, Load, LookFor, Looks, Marker, Nothing, Pacing, Pattern, Raw,
-    Seen, Tap, Task, Traffic, Watching, WebSocket, Wire,
+    AnswerBy, Arriving, Dispatched, Load, LoadConn, Marker, Matched, MatchedConn, Matcher,
+    Matching, NoMatcher, Pacing, Pattern, Received, Receiver, ReplyMatcher, TaggedReply, Tap, Task,
+    Wire,
 };
-pub use sink::Sink;
 
 use crate::pacing::Piece;
 use crate::stats::{Closed, Counters, Measured};
@@ -29,20 +26,20 @@ use std::time::Duration;
 
 /// What to send on a connection. What is asked for goes out in the order in which it was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Send {
+pub enum Transmit {
     /// Nothing.
     #[default]
     Nothing,
     /// This range of the behaviour's [memory](Behaviour::memory), from where it lies. One at a time:
     /// the next one is asked for in [`Behaviour::sent`].
     Memory(Range<u32>),
-    /// What was written to [`Outbox::bytes`]. One at a time, as [`Send::Memory`].
+    /// What was written to [`Outbox::bytes`]. One at a time, as [`Transmit::Memory`].
     Bytes,
     /// The bytes just received, all of them, at any time; [`Behaviour::sent`] is not called for them.
     /// Where the peer does not take them the engine keeps them, and while that is much it reads no more
     /// from this connection.
     Back,
-    /// What was written to [`Outbox::bytes`], at any time, otherwise as [`Send::Back`].
+    /// What was written to [`Outbox::bytes`], at any time, otherwise as [`Transmit::Back`].
     Reply,
 }
 
@@ -50,8 +47,8 @@ pub enum Send {
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     /// What to send.
-    pub send: Send,
-    /// For [`Send::Bytes`] and [`Send::Reply`]: what. The memory is the engine's, which uses it again and
+    pub send: Transmit,
+    /// For [`Transmit::Bytes`] and [`Transmit::Reply`]: what. The memory is the engine's, which uses it again and
     /// again: behaviours only write to its end.
     pub bytes: Vec<u8>,
     /// More of the same message follows at once, so that a packet that is not full waits for it
@@ -74,7 +71,7 @@ impl Outbox {
     /// Whether nothing is asked for, but perhaps that turns are passed on.
     #[inline]
     pub fn is_done(&self) -> bool {
-        matches!(self.send, Send::Nothing)
+        matches!(self.send, Transmit::Nothing)
             && self.bytes.is_empty()
             && !(self.more | self.watch | self.close)
             && self.read == 0
@@ -110,6 +107,17 @@ impl Reads {
     pub fn all_that_comes(self) -> bool {
         matches!(self, Reads::All | Reads::Counts | Reads::Discards)
     }
+}
+
+/// Whether messages may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Not yet: connections are only opened.
+    Waiting,
+    /// Yes.
+    On,
+    /// No more: what is under way is finished, nothing new begun.
+    Off,
 }
 
 /// A change of the rate of the whole run, while it goes on. All workers are told the same.
@@ -163,7 +171,7 @@ pub trait Behaviour {
     /// Whether it ever asks to be woken; if not, no connection pays for a timer.
     const TIMERS: bool = true;
 
-    /// The memory that [`Send::Memory`] refers to. It must be the same each time.
+    /// The memory that [`Transmit::Memory`] refers to. It must be the same each time.
     fn memory(&self) -> Arc<[u8]> {
         Arc::from([])
     }

@@ -2,5 +2,6 @@
 
 pub mod dns;
 pub mod http;
+pub mod raw;
 pub mod tls;
 pub mod websocket;

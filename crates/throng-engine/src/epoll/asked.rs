@@ -2,7 +2,7 @@
 
 use super::rest::{Rest, Source};
 use super::worker::{CLOSE_WHEN_SENT, TO_TELL, WATCHED, Worker};
-use throng_core::behaviour::{Behaviour, Outbox, Reads, Send};
+use throng_core::behaviour::{Behaviour, Outbox, Reads, Transmit};
 use throng_core::time::Time;
 impl<B: Behaviour> Worker<B> {
     /// Does what a behaviour asked for. The first `got` bytes of the buffer were just received.
@@ -16,16 +16,16 @@ impl<B: Behaviour> Worker<B> {
             self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT;
         }
         match out.send {
-            Send::Nothing => self.close_if_sent(index, now),
-            Send::Memory(range) => {
+            Transmit::Nothing => self.close_if_sent(index, now),
+            Transmit::Memory(range) => {
                 let left = range.start as usize..range.end as usize;
                 let whole = left.len();
                 let more = out.more;
                 self.send(index, Rest::Memory { left, whole, more }, now);
             }
-            Send::Back => self.send_bytes(index, Source::Received(got), false, false, now),
-            Send::Bytes | Send::Reply => {
-                let tell = out.send == Send::Bytes;
+            Transmit::Back => self.send_bytes(index, Source::Received(got), false, false, now),
+            Transmit::Bytes | Transmit::Reply => {
+                let tell = out.send == Transmit::Bytes;
                 self.send_bytes(index, Source::Written(&out.bytes), tell, out.more, now);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::worker::{CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
 use std::mem::take;
-use throng_core::behaviour::{Behaviour, Reads, Send};
+use throng_core::behaviour::{Behaviour, Reads, Transmit};
 impl<B: Behaviour> Worker<B> {
     /// Does what a behaviour asked for. `got` is the buffer of the bytes just received. Returns whether the
     /// buffer is being sent from and must be kept.
@@ -21,11 +21,11 @@ impl<B: Behaviour> Worker<B> {
             self.table.wheel.set(index, at);
         }
         match (take(&mut self.out.send), got) {
-            (Send::Nothing, _) | (Send::Back, None) => {}
-            (Send::Memory(range), _) => self.send_memory(index, range),
-            (Send::Back, Some((bid, len))) => keep = self.send_back(index, bid, len),
-            (Send::Bytes, _) => self.send_bytes(index, true),
-            (Send::Reply, _) => self.send_bytes(index, false),
+            (Transmit::Nothing, _) | (Transmit::Back, None) => {}
+            (Transmit::Memory(range), _) => self.send_memory(index, range),
+            (Transmit::Back, Some((bid, len))) => keep = self.send_back(index, bid, len),
+            (Transmit::Bytes, _) => self.send_bytes(index, true),
+            (Transmit::Reply, _) => self.send_bytes(index, false),
         }
         self.out.bytes.clear();
         self.out.more = false;

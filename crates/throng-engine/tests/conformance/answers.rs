@@ -8,8 +8,9 @@ use std::net::Shutdown;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Sink};
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Transmit};
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::Sink;
 use throng_core::stats::Closed;
 
 on_each_engine![
@@ -39,7 +40,7 @@ fn written_bytes_go_out_in_order_and_are_told_when_done(engine: Engine) {
             }
             if matches!(event, Event::Opened(_) | Event::Sent(_)) && *round < ROUNDS {
                 out.bytes.resize(1 + *round % 700, *round as u8);
-                out.send = Send::Bytes;
+                out.send = Transmit::Bytes;
             }
         })
     });
@@ -80,16 +81,16 @@ fn replies_keep_their_place_among_sends_to_a_peer_that_is_slow(engine: Engine) {
                         out.bytes.extend(line(b'r', s.replies));
                         s.replies += 1;
                     }
-                    out.send = Send::Reply;
+                    out.send = Transmit::Reply;
                 }
                 Event::Sent(n) if n != LINE => panic!("told of {n} bytes"),
                 Event::Opened(_) | Event::Sent(_) if s.lines < LINES => {
                     let at = s.lines * LINE as u32;
                     out.send = if s.lines.is_multiple_of(3) {
                         out.bytes.extend(line(b'm', s.lines));
-                        Send::Bytes
+                        Transmit::Bytes
                     } else {
-                        Send::Memory(at..at + LINE as u32)
+                        Transmit::Memory(at..at + LINE as u32)
                     };
                     s.lines += 1;
                 }
@@ -133,7 +134,7 @@ fn what_is_written_to_many_peers_at_once_is_not_mixed_up(engine: Engine) {
             if matches!(event, Event::Opened(_) | Event::Sent(_)) && sent.1 < 10 {
                 sent.1 += 1;
                 out.bytes.resize(EACH, sent.0);
-                out.send = Send::Bytes;
+                out.send = Transmit::Bytes;
             }
         })
     });
@@ -153,7 +154,7 @@ fn replies_are_sent_before_closing(engine: Engine) {
         script(*b"", |(): &mut (), event, _, out: &mut Outbox| {
             if let Event::Received(_) = event {
                 out.bytes.resize(1_000_000, 7);
-                out.send = Send::Reply;
+                out.send = Transmit::Reply;
                 out.close = true;
             }
         })
@@ -172,7 +173,7 @@ fn a_peer_that_only_listens_from_now_on_still_gets_its_replies(engine: Engine) {
         script(*b"", |(): &mut (), event, _, out: &mut Outbox| {
             if let Event::Received(_) = event {
                 out.bytes.resize(5_000_000, 7);
-                out.send = Send::Reply;
+                out.send = Transmit::Reply;
             }
         })
     });

@@ -4,7 +4,7 @@
 use crate::peer;
 use crate::rig::{Connect, wait_until};
 use std::time::Duration;
-use throng_core::behaviour::{At, Behaviour, Outbox, Send};
+use throng_core::behaviour::{At, Behaviour, Outbox, Transmit};
 use throng_core::engine::Engine;
 use throng_core::stats::Measured;
 use throng_core::time::Time;
@@ -56,7 +56,7 @@ impl Behaviour for Ticks {
 
     fn turn(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
         self.waiting -= 1;
-        out.send = Send::Memory(0..1);
+        out.send = Transmit::Memory(0..1);
     }
 
     fn take_measured(&mut self) -> Measured {

@@ -8,8 +8,9 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use throng_core::behaviour::{At, Behaviour, Echo, Load, Outbox, Pacing, Send, Sink, Traffic};
+use throng_core::behaviour::{At, Behaviour, Load, NoMatcher, Outbox, Pacing, Traffic, Transmit};
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::{Echo, Raw, Sink};
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_engine::{Closing, Order, Reach, SocketOptions};
 
@@ -74,7 +75,7 @@ fn all_end(side: &Side, n: u64, why: Closed) {
     assert_eq!(up(&tally), n, "{tally:?}");
 }
 
-fn flood(message: usize) -> Load {
+fn flood(message: usize) -> Load<Raw, NoMatcher> {
     let message = peer::noise(3, message);
     load(Pacing::Flood, Traffic::On, b"", &message, u32::MAX)
 }
@@ -348,7 +349,7 @@ impl Behaviour for OneWord {
     }
 
     fn opened(&mut self, _: &mut bool, _: &At, out: &mut Outbox) {
-        out.send = Send::Memory(0..4);
+        out.send = Transmit::Memory(0..4);
     }
 
     fn received(&mut self, done: &mut bool, _: &[u8], at: &At, out: &mut Outbox) {
@@ -372,7 +373,7 @@ fn whoever_comes_after_one_that_both_sides_closed_is_left_alone(engine: Engine) 
     let server = Serve::on(engine).with(|| {
         script([], |(): &mut (), event, _, out| {
             if let Event::Received(_) = event {
-                (out.send, out.close) = (Send::Back, true);
+                (out.send, out.close) = (Transmit::Back, true);
             }
         })
     });
@@ -415,7 +416,7 @@ fn a_close_waits_for_the_send_under_way(engine: Engine) {
         let len = memory.len() as u32;
         script(memory.clone(), move |(): &mut (), event, _, out| {
             if let Event::Opened(_) = event {
-                out.send = Send::Memory(0..len);
+                out.send = Transmit::Memory(0..len);
                 out.close = true;
             }
         })
@@ -434,7 +435,7 @@ fn a_close_waits_for_the_echo_under_way(engine: Engine) {
     let side = Serve::on(engine).with(|| {
         script([], |(): &mut (), event, _, out| {
             if let Event::Received(_) = event {
-                out.send = Send::Back;
+                out.send = Transmit::Back;
                 out.close = true;
             }
         })
@@ -458,7 +459,7 @@ fn a_close_waits_for_the_send_although_the_peer_half_closed(engine: Engine) {
         let len = memory.len() as u32;
         script(memory.clone(), move |(): &mut (), event, _, out| {
             if let Event::Received(_) = event {
-                out.send = Send::Memory(0..len);
+                out.send = Transmit::Memory(0..len);
                 out.close = true;
             }
         })
@@ -482,7 +483,7 @@ fn a_close_later_than_the_send_comes_after_it(engine: Engine) {
         script(
             memory.clone(),
             move |(): &mut (), event, _, out| match event {
-                Event::Opened(_) => out.send = Send::Memory(0..len),
+                Event::Opened(_) => out.send = Transmit::Memory(0..len),
                 Event::Received(_) => out.close = true,
                 _ => {}
             },

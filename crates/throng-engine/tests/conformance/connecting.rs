@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
-use throng_core::behaviour::{Echo, Sink};
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::{Echo, Sink};
 use throng_core::stats::{Closed, FailCause};
 
 on_each_engine![

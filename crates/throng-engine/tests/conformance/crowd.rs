@@ -6,8 +6,9 @@ use crate::script::{Event, Report, RoundTrips, script};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use throng_core::behaviour::{Echo, Send};
+use throng_core::behaviour::Transmit;
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::Echo;
 use throng_core::stats::Closed;
 
 on_each_engine![
@@ -131,7 +132,7 @@ fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
                 Event::Opened(id) => {
                     *c = id;
                     if mine == 1 {
-                        out.send = Send::Memory(id % 900..id % 900 + 1);
+                        out.send = Transmit::Memory(id % 900..id % 900 + 1);
                     }
                 }
                 Event::Received(bytes) => {
@@ -140,9 +141,9 @@ fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
                     if bytes[0] % 3 == mine {
                         out.close = true;
                     } else if mine == 1 {
-                        out.send = Send::Memory(at..at + 1);
+                        out.send = Transmit::Memory(at..at + 1);
                     } else {
-                        out.send = Send::Back;
+                        out.send = Transmit::Back;
                     }
                 }
                 Event::Closed(why) => {

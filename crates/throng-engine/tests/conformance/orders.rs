@@ -6,8 +6,9 @@ use crate::script::{Event, load, script};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex};
-use throng_core::behaviour::{At, Behaviour, Echo, Outbox, Pacing, Send, Sink, Traffic};
+use throng_core::behaviour::{At, Behaviour, Outbox, Pacing, Traffic, Transmit};
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::{Echo, Sink};
 use throng_core::stats::Closed;
 use throng_core::units::Rate;
 use throng_engine::{Control, Order};
@@ -226,12 +227,12 @@ fn farewell_is_said_on_each_connection_after_what_is_under_way(engine: Engine) {
             vec![b'x'; 3_000_000].into()
         }
         fn opened(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
-            out.send = Send::Memory(0..3_000_000);
+            out.send = Transmit::Memory(0..3_000_000);
         }
         fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Outbox) {}
         fn farewell(&mut self, (): &mut (), _: &At, out: &mut Outbox) {
             out.bytes.extend_from_slice(b"bye");
-            out.send = Send::Reply;
+            out.send = Transmit::Reply;
             out.close = true;
         }
     }

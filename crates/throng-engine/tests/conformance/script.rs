@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use throng_core::behaviour::{
-    At, Behaviour, Load, Nothing, Outbox, Pacing, Raw, Send, Task, Traffic,
+    At, Behaviour, Load, NoMatcher, Outbox, Pacing, Task, Traffic, Transmit,
 };
 use throng_core::payload::{Framing, Messages, Script as Messaging};
+use throng_core::protocol::raw::Raw;
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
@@ -181,7 +182,7 @@ impl RoundTrips {
         c.at = turn * 7919 % (self.memory.len() - c.len);
         (c.got, c.sent) = (0, false);
         c.round += 1;
-        out.send = Send::Memory(c.at as u32..(c.at + c.len) as u32);
+        out.send = Transmit::Memory(c.at as u32..(c.at + c.len) as u32);
     }
 
     fn go_on(&self, c: &mut RoundTrip, out: &mut Outbox) {
@@ -235,11 +236,17 @@ impl Behaviour for RoundTrips {
 
 /// A load of one message, sent again and again, after a first one; empty ones are none. At most `combine`
 /// share a write.
-pub fn load(pacing: Pacing, traffic: Traffic, first: &[u8], repeated: &[u8], combine: u32) -> Load {
+pub fn load(
+    pacing: Pacing,
+    traffic: Traffic,
+    first: &[u8],
+    repeated: &[u8],
+    combine: u32,
+) -> Load<Raw, NoMatcher> {
     let messages = Messages {
         first: vec![first.to_vec().into()],
         repeated: vec![repeated.to_vec().into()],
     };
     let script = Messaging::new(&messages, Framing::Raw, combine, 0).expect("a script");
-    Load::new(Task::new(script, pacing), traffic, Raw, Nothing)
+    Load::new(Task::new(script, pacing), traffic, Raw, NoMatcher)
 }

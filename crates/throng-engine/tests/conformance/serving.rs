@@ -4,8 +4,8 @@ use crate::peer;
 use crate::rig::{Connect, Serve, crowd, wait_until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use throng_core::behaviour::{Echo, Sink};
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::{Echo, Sink};
 
 on_each_engine![
     one_more_than_the_most_waits_and_is_served_when_another_leaves,

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use throng_core::behaviour::{Send, Sink};
+use throng_core::behaviour::Transmit;
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::Sink;
 use throng_core::time::Time;
 use throng_core::wheel::GRAIN;
 
@@ -160,9 +161,9 @@ fn a_closed_connection_is_not_woken_nor_is_its_successor(engine: Engine) {
         script([], move |(): &mut (), event, at, out| match event {
             Event::Received(b"w") => {
                 out.wake = Some(at.now + Duration::from_millis(200));
-                out.send = Send::Back;
+                out.send = Transmit::Back;
             }
-            Event::Received(_) => out.send = Send::Back,
+            Event::Received(_) => out.send = Transmit::Back,
             Event::Woken => *woken.lock().unwrap() += 1,
             _ => {}
         })
@@ -188,7 +189,7 @@ fn a_wake_can_send_and_close(engine: Engine) {
         script(*b"late", |(): &mut (), event, at, out| match event {
             Event::Opened(_) => out.wake = Some(at.now + Duration::from_millis(50)),
             Event::Woken => {
-                out.send = Send::Memory(0..4);
+                out.send = Transmit::Memory(0..4);
                 out.close = true;
             }
             _ => {}

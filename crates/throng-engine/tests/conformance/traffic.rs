@@ -8,8 +8,9 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use throng_core::behaviour::{Echo, Pacing, Send, Sink, Traffic};
+use throng_core::behaviour::{Pacing, Traffic, Transmit};
 use throng_core::engine::Engine;
+use throng_core::protocol::raw::{Echo, Sink};
 use throng_core::stats::Closed;
 use throng_engine::Order;
 
@@ -208,7 +209,7 @@ fn a_message_is_sent_whole_through_the_smallest_buffers(engine: Engine) {
         script(
             memory.clone(),
             move |(): &mut (), event, _, out| match event {
-                Event::Opened(_) => out.send = Send::Memory(0..BYTES as u32),
+                Event::Opened(_) => out.send = Transmit::Memory(0..BYTES as u32),
                 Event::Sent(n) => {
                     sent.lock().unwrap().push(n);
                     out.close = true;
@@ -276,7 +277,7 @@ fn sends_go_out_in_order_and_are_told_when_done(engine: Engine) {
                 _ => return,
             }
             match PIECES.get(c.0) {
-                Some(len) => out.send = Send::Memory(c.1 as u32..(c.1 + len) as u32),
+                Some(len) => out.send = Transmit::Memory(c.1 as u32..(c.1 + len) as u32),
                 None => out.close = true,
             }
         })
@@ -294,8 +295,8 @@ fn sends_go_out_in_order_and_are_told_when_done(engine: Engine) {
 fn an_empty_send_is_done_at_once(engine: Engine) {
     let side = Serve::on(engine).with(|| {
         script(*b"after", |(): &mut (), event, _, out| match event {
-            Event::Opened(_) => out.send = Send::Memory(2..2),
-            Event::Sent(0) => out.send = Send::Memory(0..5),
+            Event::Opened(_) => out.send = Transmit::Memory(2..2),
+            Event::Sent(0) => out.send = Transmit::Memory(0..5),
             Event::Sent(_) => out.close = true,
             _ => {}
         })

@@ -364,7 +364,7 @@ impl<'a> Run<'a> {
             self.watch.control.give(Order::StopOpening);
         }
         // Who reads slowly would have to read on for long.
-        let slow = scenario.pace.downstream.is_some() && !self.behaviours.looks_for_answers();
+        let slow = scenario.pace.downstream.is_some() && !self.behaviours.matches_answers();
         if !self.behaviours.sends() || slow {
             return;
         }

@@ -126,7 +126,7 @@ pub(crate) fn sum_up(run: Ended) -> Summary {
         _ => clients,
     };
     let speaks_tls = scenario.tls.is_some() || scenario.tls_server.is_some();
-    let looks_for_answers = run.behaviours.looks_for_answers();
+    let looks_for_answers = run.behaviours.matches_answers();
     Summary {
         version: VERSION,
         tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),

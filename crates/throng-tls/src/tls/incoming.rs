@@ -1,14 +1,14 @@
 //! What comes in: the handshake, then records, whose plaintext the inner behaviour gets.
 
 use super::outgoing::{add, fail};
-use super::{
-    BEGUN, CLOSING, COUNTED, GATHER, HANDSHAKE_READ, LINGER, OPENED, PART, PEER_CLOSED, Phase,
-    Side, Tls, TlsConn, UNREAD, Work,
+use super::state::{
+    BEGUN, CLOSING, COUNTED, GATHER, HANDSHAKE_READ, LINGER, OPENED, PEER_CLOSED, Phase, Side, Tls,
+    TlsConn, UNREAD, Work,
 };
 use crate::handshake::{Handshake, Progress};
-use crate::record::Header;
+use crate::record::{self, Header};
 use crate::session::Taken;
-use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Traffic};
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic, Transmit};
 
 impl<B: Behaviour> Tls<B> {
     pub(super) fn begin(&self, at: &At) -> Result<Handshake, rustls::Error> {
@@ -40,7 +40,7 @@ impl<B: Behaviour> Tls<B> {
             return;
         };
         let progress = handshake.go_on(bytes, &self.work.catch, &mut out.bytes);
-        add(out, Send::Reply);
+        add(out, Transmit::Reply);
         match progress {
             Progress::Wait => out.read = HANDSHAKE_READ,
             Progress::Failed(why) => fail(conn, why, at, out),
@@ -101,10 +101,9 @@ impl<B: Behaviour> Tls<B> {
                 break;
             };
             let whole;
-            let record: &[u8] = if conn.marks & PART != 0 {
-                match self.work.parts.complete(at.id, &mut bytes) {
+            let record: &[u8] = if !conn.part.is_empty() {
+                match record::complete(&mut self.work.parts, &mut conn.part, &mut bytes) {
                     Some(record) => {
-                        conn.marks &= !PART;
                         whole = record;
                         &whole
                     }
@@ -119,8 +118,7 @@ impl<B: Behaviour> Tls<B> {
                         record
                     }
                     Header::Length(_) | Header::Short => {
-                        self.work.parts.keep(at.id, bytes);
-                        conn.marks |= PART;
+                        self.work.parts.append(&mut conn.part, bytes);
                         break;
                     }
                     // Opening it finds out what is wrong.
@@ -131,7 +129,7 @@ impl<B: Behaviour> Tls<B> {
             let own = out.bytes.len();
             let taken = session.take(record, keys, plain, &mut out.bytes);
             if out.bytes.len() > own {
-                add(out, Send::Reply);
+                add(out, Transmit::Reply);
             }
             self.work.parts.give_back(whole);
             match taken {
@@ -152,7 +150,7 @@ impl<B: Behaviour> Tls<B> {
                     self.deliver(conn, at, out);
                     if let Phase::Secured(session) = &mut conn.phase {
                         session.seal_fault(fault, &mut self.work.keys, &mut out.bytes);
-                        add(out, Send::Reply);
+                        add(out, Transmit::Reply);
                     }
                     at.counters.tls.broken.add(1);
                     fail(conn, fault.kind(), at, out);

@@ -1,173 +1,18 @@
-//! [`Tls`], the behaviour around a behaviour: what is kept, and what each event comes to.
+//! [`Tls`], the behaviour around a behaviour: what each event comes to.
 
 mod incoming;
 mod outgoing;
+mod state;
+
+pub use state::{Tls, TlsConn};
 
 use self::outgoing::{fail, seal_portion};
-use crate::cipher::ReadyKeys;
-use crate::client::ClientTls;
-use crate::handshake::Handshake;
-use crate::parts::Parts;
-use crate::resumption::Sessions;
-use crate::secrets::Catch;
-use crate::server::ServerTls;
-use crate::session::Session;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
-use std::sync::Arc;
-use std::time::Duration;
+use self::state::{BEGUN, OPENED, PEER_CLOSED, Phase, UNREAD};
+use crate::record;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Steer, Traffic};
 use throng_core::protocol::tls::TlsFailure;
-use throng_core::stats::{Closed, Durations, Measured};
+use throng_core::stats::{Closed, Measured};
 use throng_core::time::Time;
-
-/// Plaintext of a send from memory that is sealed at a time: three records, which fit in the 64 KiB that
-/// engines keep for the next send.
-const PORTION: u32 = 3 << 14;
-/// How much is asked for during a handshake, of an engine that reads only what it is asked to.
-const HANDSHAKE_READ: u32 = 1 << 14;
-/// After a close_notify of the peer's: how long it may take to close the connection itself.
-const LINGER: Duration = Duration::from_secs(1);
-/// Plaintext that is gathered before the inner behaviour gets it.
-const GATHER: usize = 64 * 1024;
-
-enum Side {
-    Client {
-        config: Arc<ClientConfig>,
-        names: Arc<[ServerName<'static>]>,
-        choose: Option<Box<dyn Fn(u32) -> usize + std::marker::Send>>,
-        sessions: Option<Arc<Sessions>>,
-    },
-    Server(Arc<ServerConfig>),
-}
-
-/// TLS around another behaviour, on either side.
-///
-/// The inner behaviour sees a connection from when its handshake is done, with the same number, and only
-/// plaintext. What it sends from memory or as bytes is told to it as sent when the kernel has taken the
-/// last record of it; where it replies while a long send from memory is under way, the send counts as sent
-/// when its records are queued. When it closes, a close_notify goes out first. When the peer sends one, it
-/// is answered, nothing more is sent, and the connection is closed if the peer does not close it within
-/// a second.
-pub struct Tls<B: Behaviour> {
-    inner: B,
-    memory: Arc<[u8]>,
-    reads: Reads,
-    side: Side,
-    timeout: Duration,
-    traffic: Traffic,
-    /// Connections that the inner behaviour knows and can send on.
-    open: u32,
-    /// Turns that came while it knew none.
-    turns: u32,
-    handshakes: Durations,
-    work: Work,
-}
-
-/// What a worker's connections share: memory that is nobody's at rest.
-struct Work {
-    keys: ReadyKeys,
-    catch: Arc<Catch>,
-    /// Plaintext of what just came in.
-    plain: Vec<u8>,
-    /// Outboxes' bytes of the inner behaviour.
-    bytes: Vec<u8>,
-    /// Records of which only the beginning has come.
-    parts: Parts,
-}
-
-/// What is kept for each connection, besides the inner behaviour's: 248 bytes, most of them keys.
-#[derive(Default)]
-pub struct TlsConn<C> {
-    inner: C,
-    phase: Phase,
-    marks: u8,
-}
-
-#[derive(Default)]
-#[allow(clippy::large_enum_variant)] // nearly all connections are in the large one
-enum Phase {
-    /// Not up, or nothing more is to be said.
-    #[default]
-    Over,
-    Handshake(Box<Handshake>),
-    /// Here and not on the heap: that would be one more place in memory to wait for at each record.
-    Secured(Session),
-}
-
-/// The beginning of a record is kept.
-const PART: u8 = 1;
-/// The inner behaviour knows of the connection.
-const OPENED: u8 = 2;
-/// It was told so when traffic was on already.
-const BEGUN: u8 = 4;
-/// The inner behaviour wants to close, or did.
-const CLOSING: u8 = 8;
-/// Our close_notify is sealed: nothing may follow.
-const SAID_CLOSE: u8 = 16;
-/// The peer's close_notify has come.
-const PEER_CLOSED: u8 = 32;
-/// It is one of [`Tls::open`].
-const COUNTED: u8 = 64;
-/// Nothing is read any more: whether the peer says goodbye is not known.
-const UNREAD: u8 = 128;
-
-impl<B: Behaviour> Tls<B> {
-    /// `inner` as a client. Each worker has one of its own.
-    pub fn client(inner: B, tls: &ClientTls) -> Tls<B> {
-        let catch = Arc::new(Catch::new());
-        let (config, sessions) = tls.for_worker(catch.clone());
-        let side = Side::Client {
-            config,
-            names: tls.names(),
-            choose: None,
-            sessions,
-        };
-        Tls::new(inner, side, tls.timeout(), catch)
-    }
-
-    /// `inner` as a server. Each worker has one of its own.
-    pub fn server(inner: B, tls: &ServerTls) -> Tls<B> {
-        let catch = Arc::new(Catch::new());
-        let side = Side::Server(tls.for_worker(catch.clone()));
-        Tls::new(inner, side, tls.timeout(), catch)
-    }
-
-    /// Which of the client's names a connection of this number asks for, as a place in
-    /// [`ClientOptions::names`](crate::ClientOptions::names). Without this it is the first for all.
-    pub fn choosing(mut self, name: impl Fn(u32) -> usize + std::marker::Send + 'static) -> Tls<B> {
-        if let Side::Client { choose, .. } = &mut self.side {
-            *choose = Some(Box::new(name));
-        }
-        self
-    }
-
-    /// The inner behaviour.
-    pub fn inner_mut(&mut self) -> &mut B {
-        &mut self.inner
-    }
-
-    fn new(inner: B, side: Side, timeout: Duration, catch: Arc<Catch>) -> Tls<B> {
-        Tls {
-            memory: inner.memory(),
-            reads: inner.reads(),
-            inner,
-            side,
-            timeout,
-            traffic: Traffic::On,
-            open: 0,
-            turns: 0,
-            handshakes: Durations::default(),
-            work: Work {
-                keys: ReadyKeys::new(),
-                catch,
-                plain: Vec::new(),
-                bytes: Vec::new(),
-                parts: Parts::default(),
-            },
-        }
-    }
-}
 
 impl<B: Behaviour> Behaviour for Tls<B> {
     type Conn = TlsConn<B::Conn>;
@@ -207,7 +52,7 @@ impl<B: Behaviour> Behaviour for Tls<B> {
                 let data_came = self.read_records(conn, bytes, at, out);
                 if !data_came && self.reads == Reads::Asked && out.read == 0 {
                     // What the inner behaviour asked for is still to come.
-                    out.read = self.work.parts.missing(at.id);
+                    out.read = record::missing(self.work.parts.at(&conn.part));
                 }
             }
             Phase::Over => {}
@@ -295,9 +140,7 @@ impl<B: Behaviour> Behaviour for Tls<B> {
             }
             _ => {}
         }
-        if conn.marks & PART != 0 {
-            self.work.parts.forget(at.id);
-        }
+        self.work.parts.drop_at(&mut conn.part);
         conn.phase = Phase::Over;
         self.count_out(conn);
         if conn.marks & OPENED != 0 {

@@ -1,11 +1,11 @@
 //! What goes out: what the inner behaviour asks for, sealed, and what TLS says when a connection ends.
 
-use super::{
+use super::state::{
     CLOSING, COUNTED, OPENED, PEER_CLOSED, PORTION, Phase, SAID_CLOSE, Tls, TlsConn, UNREAD,
 };
 use crate::cipher::ReadyKeys;
 use crate::session::Session;
-use throng_core::behaviour::{At, Behaviour, Outbox, Send};
+use throng_core::behaviour::{At, Behaviour, Outbox, Transmit};
 use throng_core::protocol::tls::TlsFailure;
 
 impl<B: Behaviour> Tls<B> {
@@ -47,31 +47,31 @@ impl<B: Behaviour> Tls<B> {
         {
             let keys = &mut self.work.keys;
             match inner.send {
-                Send::Nothing => {}
-                Send::Memory(range) => {
+                Transmit::Nothing => {}
+                Transmit::Memory(range) => {
                     session.whole = range.len() as u32;
                     session.left = range;
                     seal_portion(session, &self.memory, keys, out);
                     out.more |= inner.more;
                 }
-                Send::Bytes => {
+                Transmit::Bytes => {
                     session.whole = inner.bytes.len() as u32;
                     session.seal(&inner.bytes, keys, &mut out.bytes);
                     out.more = inner.more;
-                    add(out, Send::Bytes);
+                    add(out, Transmit::Bytes);
                 }
-                Send::Back | Send::Reply => {
+                Transmit::Back | Transmit::Reply => {
                     // What is left of a send from memory goes first, since it was asked for first.
                     let left = std::mem::take(&mut session.left);
                     let left = &self.memory[left.start as usize..left.end as usize];
                     session.seal(left, keys, &mut out.bytes);
                     let reply = match inner.send {
-                        Send::Back => plain,
+                        Transmit::Back => plain,
                         _ => &inner.bytes,
                     };
                     session.seal(reply, keys, &mut out.bytes);
                     out.more = inner.more;
-                    add(out, Send::Reply);
+                    add(out, Transmit::Reply);
                 }
             }
             if inner.close {
@@ -103,7 +103,7 @@ impl<B: Behaviour> Tls<B> {
             session.left = 0..0;
             session.seal_close(&mut self.work.keys, &mut out.bytes);
             out.more = false;
-            add(out, Send::Reply);
+            add(out, Transmit::Reply);
             self.count_out(conn);
         }
     }
@@ -122,8 +122,8 @@ impl<B: Behaviour> Tls<B> {
 }
 
 /// Notes that `out` has bytes to send in this way; one that is to be told of stays so.
-pub(super) fn add(out: &mut Outbox, send: Send) {
-    if out.send != Send::Bytes && (send == Send::Bytes || !out.bytes.is_empty()) {
+pub(super) fn add(out: &mut Outbox, send: Transmit) {
+    if out.send != Transmit::Bytes && (send == Transmit::Bytes || !out.bytes.is_empty()) {
         out.send = send;
     }
 }
@@ -140,7 +140,7 @@ pub(super) fn seal_portion(
     session.left.start = end;
     session.seal(&memory[start as usize..end as usize], keys, &mut out.bytes);
     out.more = !session.left.is_empty();
-    add(out, Send::Bytes);
+    add(out, Transmit::Bytes);
 }
 
 /// TLS can't go on: counts it and closes once what is to be said is sent.

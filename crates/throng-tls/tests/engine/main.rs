@@ -11,9 +11,10 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::behaviour::{Echo, Load, Nothing, Pacing, Raw, Sink, Task, Traffic};
+use throng_core::behaviour::{Load, NoMatcher, Pacing, Task, Traffic};
 use throng_core::engine::Engine;
 use throng_core::payload::{Framing, Messages, Script};
+use throng_core::protocol::raw::{Echo, Raw, Sink};
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::units::{Bandwidth, Rate};
@@ -30,12 +31,12 @@ fn on_each(statement: impl Fn(Engine)) {
     }
 }
 
-fn load(message: &[u8], pacing: Pacing) -> Load {
+fn load(message: &[u8], pacing: Pacing) -> Load<Raw, NoMatcher> {
     mortal(message, pacing, None)
 }
 
 /// A load whose connections live only so long.
-fn mortal(message: &[u8], pacing: Pacing, lifetime: Option<Duration>) -> Load {
+fn mortal(message: &[u8], pacing: Pacing, lifetime: Option<Duration>) -> Load<Raw, NoMatcher> {
     let messages = Messages {
         first: vec![b"hello".to_vec().into()],
         repeated: vec![message.to_vec().into()],
@@ -46,7 +47,7 @@ fn mortal(message: &[u8], pacing: Pacing, lifetime: Option<Duration>) -> Load {
         lifetime,
         ..Task::new(script, pacing)
     };
-    Load::new(task, Traffic::On, Raw, Nothing)
+    Load::new(task, Traffic::On, Raw, NoMatcher)
 }
 
 fn server() -> ServerTls {
@@ -190,7 +191,7 @@ fn connections_that_are_not_read_from_are_told_of_their_end() {
                 receive: Some(Bandwidth::bytes_per_second(0.0).unwrap()),
                 ..Task::new(script, Pacing::Flood)
             };
-            let silent = || Load::new(task.clone(), Traffic::On, Raw, Nothing);
+            let silent = || Load::new(task.clone(), Traffic::On, Raw, NoMatcher);
             let loads = Connect::to(engine, &[talks.address()], 10);
             let loads = loads.with(|| Tls::client(silent(), &client));
             let tally = loads.wait("all are left", |t| {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
-use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send, Traffic};
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic, Transmit};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
 
@@ -85,10 +85,10 @@ impl Probe {
         if let Some(step) = self.steps.get(conn.next) {
             conn.next += 1;
             match step {
-                Step::Memory(range) => out.send = Send::Memory(range.clone()),
+                Step::Memory(range) => out.send = Transmit::Memory(range.clone()),
                 Step::Bytes(bytes) => {
                     out.bytes.extend_from_slice(bytes);
-                    out.send = Send::Bytes;
+                    out.send = Transmit::Bytes;
                 }
             }
             if self.close_with_last && conn.next == self.steps.len() {
@@ -147,10 +147,10 @@ impl Behaviour for Probe {
         out.read = self.ask;
         match self.answer {
             Answer::Nothing => {}
-            Answer::Back => out.send = Send::Back,
+            Answer::Back => out.send = Transmit::Back,
             Answer::Reply => {
                 out.bytes.extend_from_slice(bytes);
-                out.send = Send::Reply;
+                out.send = Transmit::Reply;
             }
         }
         self.close_if_done(conn, out);

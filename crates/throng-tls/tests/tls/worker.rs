@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Send};
+use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Transmit};
 use throng_core::stats::{Closed, Counters};
 use throng_core::time::Time;
 
@@ -73,19 +73,19 @@ impl<B: Behaviour> Worker<B> {
         let mut out = Outbox::default();
         event(&mut self.behaviour, &mut link.conn, &at, &mut out);
         match out.send {
-            Send::Nothing => assert!(out.bytes.is_empty(), "bytes that nobody asked to send"),
-            Send::Memory(range) => {
+            Transmit::Nothing => assert!(out.bytes.is_empty(), "bytes that nobody asked to send"),
+            Transmit::Memory(range) => {
                 let bytes = &self.memory[range.start as usize..range.end as usize];
                 link.queue.push_back((bytes.to_vec(), Some(bytes.len())));
             }
-            Send::Bytes => {
+            Transmit::Bytes => {
                 let len = out.bytes.len();
                 let under_way = link.queue.iter().any(|(_, tell)| tell.is_some());
                 assert!(!under_way, "one send that is to be told of at a time");
                 link.queue.push_back((out.bytes, Some(len)));
             }
-            Send::Back => link.queue.push_back((got.to_vec(), None)),
-            Send::Reply => link.queue.push_back((out.bytes, None)),
+            Transmit::Back => link.queue.push_back((got.to_vec(), None)),
+            Transmit::Reply => link.queue.push_back((out.bytes, None)),
         }
         link.closing |= out.close;
         link.passed += out.pass;

@@ -1,11 +1,11 @@
-//! What a load remembers of each connection.
+//! What a load keeps for each connection.
 
 use crate::pacing::Due;
 use crate::payload::Cursor;
 
-/// What each connection remembers.
+/// What is kept for each connection.
 #[derive(Debug, Default)]
-pub struct LoadConn<W = (), L = ()> {
+pub struct LoadConn<W = (), M = ()> {
     /// When the message (or group) is due that is being sent or comes next. Closed loop: when the last one was sent.
     pub(super) due: Due,
     /// The next portion.
@@ -21,24 +21,24 @@ pub struct LoadConn<W = (), L = ()> {
     /// Messages of a group: how many have gone of the one that is due at `due`.
     pub(super) gone: u16,
     pub(super) wire: W,
-    pub(super) looks: L,
+    pub(super) matched: M,
     pub(super) doing: Doing,
     pub(super) flags: u8,
 }
 
-/// What a connection is at.
+/// What a connection is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Doing {
     /// Nothing to send, or not yet.
     #[default]
     Idle,
-    /// It waits until it may begin to send.
+    /// Waiting until it may begin to send.
     Delayed,
     /// First messages are being sent.
     First,
     /// Repeated messages are being sent.
     Sending,
-    /// A message was sent, its answer is still to come.
+    /// A message was sent; its answer is outstanding.
     Awaiting,
     /// The next message is due later.
     Paced,
@@ -48,17 +48,17 @@ pub(super) enum Doing {
 pub(super) const BEGUN: u8 = 1;
 /// The send under way does not end a message.
 pub(super) const MIDDLE: u8 = 2;
-/// The wire's words wait in [`Load::held`].
+/// What the wire wrote waits in [`Load::held`].
 pub(super) const HELD: u8 = 4;
 /// Something was received.
 pub(super) const HEARD: u8 = 8;
 /// Its lifetime is over: it is closed at the end of the message.
 pub(super) const ENDING: u8 = 16;
-/// Farewell was said.
+/// The farewell was sent.
 pub(super) const LEAVING: u8 = 32;
-/// Arrivals: messages are due that wait for the one before.
+/// Arrivals: messages are due that wait for the previous one.
 pub(super) const OWES: u8 = 64;
-/// Its lifetime is over, and whoever closes it does as was asked.
+/// Its lifetime is over: whichever side closes it does as was asked.
 pub(super) const DONE: u8 = 128;
 
 #[cfg(test)]

@@ -1,24 +1,25 @@
 //! What a load does when something happens on a connection.
 
 use super::conn::{BEGUN, DONE, Doing, ENDING, HEARD, HELD, LEAVING, LoadConn, MIDDLE, OWES};
-use super::looks::Looks;
+use super::replies::{Matched, Matcher};
 use super::sending::ms;
-use super::wire::Wire;
-use super::{BROKEN, FAREWELL, HANDSHAKE_READ, Load, Traffic, pace};
-use crate::behaviour::{At, Outbox, Send};
+use super::wire::{Receiver, TaggedReply, Wire};
+use super::{BROKEN, FAREWELL, HANDSHAKE_READ, Load, pace};
+use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::Due;
+use crate::stats::Measured;
 
-impl<W: Wire, L: Looks> Load<W, L> {
+impl<W: Wire, M: Matcher> Load<W, M> {
     pub(super) fn on_opened(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
         conn.uid = self.uid;
         self.uid = self.uid.wrapping_add(self.task.workers);
         self.pace.opened();
-        self.looks.opened(conn.uid.into(), at);
+        self.matcher.opened(conn.uid.into(), at);
         if let Some(lifetime) = self.task.lifetime {
             conn.ends_ms = ms(at.now + lifetime);
         }
@@ -33,7 +34,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
             .wire
             .opened(&mut conn.wire, conn.uid.into(), at, &mut out.bytes);
         if !out.bytes.is_empty() {
-            out.send = Send::Reply;
+            out.send = Transmit::Reply;
         }
         if ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
@@ -43,7 +44,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     pub(super) fn on_started(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -55,39 +56,44 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     pub(super) fn on_received(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         bytes: &[u8],
         at: &At,
         out: &mut Outbox,
     ) {
         self.hear(conn, at);
-        let (mut answers, mut marked, mut payload, mut broken) = (0, 0, 0u32, false);
-        let (looks, measured) = (&mut self.looks, &mut self.measured);
-        let seen = &mut conn.looks;
-        let came = self.wire.received(
+        let mut inbox = Inbox {
+            matcher: &mut self.matcher,
+            conn: &mut conn.matched,
+            at,
+            measured: &mut self.measured,
+            payload: 0,
+            found: Matched::default(),
+        };
+        let received = self.wire.received(
             &mut conn.wire,
             conn.uid.into(),
             bytes,
             at,
             &mut out.bytes,
-            |piece| {
-                payload = payload.saturating_add(piece.len() as u32);
-                if L::ANY {
-                    let seen = looks.received(seen, piece, at, measured);
-                    answers += seen.answers;
-                    marked += seen.marked;
-                    broken |= seen.broken;
-                }
-            },
+            &mut inbox,
         );
+        let Inbox { payload, found, .. } = inbox;
+        let Matched {
+            mut answers,
+            marked,
+        } = found;
         if W::MESSAGES {
-            answers += looks.messages(seen, came.messages, at, measured);
-            if !L::ANY {
-                answers += came.messages;
-            }
+            answers += match M::ANY {
+                true => {
+                    let (conn, measured) = (&mut conn.matched, &mut self.measured);
+                    self.matcher.messages(conn, received.messages, at, measured)
+                }
+                false => received.messages,
+            };
         }
         let messages = match W::MESSAGES && !self.task.count_found {
-            true => came.messages,
+            true => received.messages,
             // An answer may have a marker, too.
             false => answers.max(marked),
         };
@@ -97,16 +103,16 @@ impl<W: Wire, L: Looks> Load<W, L> {
                 conn.flags |= HELD;
                 self.held.entry(at.id).or_default().append(&mut out.bytes);
             } else {
-                out.send = Send::Reply;
+                out.send = Transmit::Reply;
             }
         }
-        if came.over || broken {
+        if received.over {
             out.close = true;
             return;
         }
-        if came.leaving {
+        if received.leaving {
             conn.flags |= LEAVING;
-            conn.ends_ms = ms(at.now + if came.broken { BROKEN } else { FAREWELL });
+            conn.ends_ms = ms(at.now + if received.broken { BROKEN } else { FAREWELL });
         }
         if W::MESSAGES && self.never_reads_on() {
             match self.wire.is_ready(&conn.wire) {
@@ -114,29 +120,29 @@ impl<W: Wire, L: Looks> Load<W, L> {
                 false => out.read = HANDSHAKE_READ,
             }
         }
-        if came.ready && self.traffic == Traffic::On {
+        if received.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
         }
-        let came_back = match self.task.by_answers {
+        let answered = match self.task.by_answers {
             true => answers,
             false => payload,
         };
-        self.loop_on(conn, came_back, at, out);
+        self.loop_on(conn, answered, at, out);
         if let Some(pace) = &self.read_pace
             && let Some(due) = self.read_due.get_mut(&at.id)
         {
             *due = pace.after(*due, bytes.len() as u32, at.now);
             self.read_on(at, out);
         }
-        if conn.ends_ms > 0 || self.read_pace.is_some() || came.ready || came.leaving {
+        if conn.ends_ms > 0 || self.read_pace.is_some() || received.ready || received.leaving {
             self.sleep(conn, at, out);
         }
     }
 
-    /// Bytes came at which nobody looks.
+    /// Bytes arrived that no matcher inspects.
     pub(super) fn on_counted(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         n: usize,
         at: &At,
         out: &mut Outbox,
@@ -148,24 +154,24 @@ impl<W: Wire, L: Looks> Load<W, L> {
         }
     }
 
-    /// Notes that something came, and when the first of it did.
-    fn hear(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At) {
+    /// Records that something arrived, and when the first byte did.
+    fn hear(&mut self, conn: &mut LoadConn<W::Conn, M::Conn>, at: &At) {
         if self.task.first_byte && conn.flags & HEARD == 0 {
             self.measured.first_byte.record(at.since_up());
         }
         conn.flags |= HEARD;
     }
 
-    /// Closed loop: so many answers came, or bytes of them. With all that it waits for, a connection goes on.
+    /// Closed loop: this many answers arrived, or bytes of them. Once it has all that it waits for, a connection goes on.
     fn loop_on(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
-        came: u32,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
+        answered: u32,
         at: &At,
         out: &mut Outbox,
     ) {
         if self.pace.is_loop() {
-            conn.under_way = conn.under_way.saturating_sub(came);
+            conn.under_way = conn.under_way.saturating_sub(answered);
             if conn.doing == Doing::Awaiting && conn.under_way == 0 {
                 self.answered(conn, at, out);
             }
@@ -174,7 +180,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     pub(super) fn on_sent(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         n: usize,
         at: &At,
         out: &mut Outbox,
@@ -205,7 +211,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
                     self.next(conn, at, out);
                 }
             }
-            // The wire's own words.
+            // What the wire itself wrote.
             Doing::Idle | Doing::Delayed | Doing::Awaiting | Doing::Paced => return,
         }
         self.sleep(conn, at, out);
@@ -213,7 +219,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     pub(super) fn on_woken(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -241,7 +247,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     pub(super) fn on_turn(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -265,7 +271,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         self.pace.take_turn();
         match conn.doing {
             Doing::Idle if conn.flags & BEGUN != 0 => self.next(conn, at, out),
-            // Its last message is still under way: somebody else's turn.
+            // Its last message is still under way: another connection's turn.
             _ => out.pass = self.pace.pass_turns().unwrap_or(0),
         }
     }
@@ -282,12 +288,44 @@ impl<W: Wire, L: Looks> Load<W, L> {
     fn show_sends(&mut self, at: &At, out: &Outbox) {
         let Some(tap) = &mut self.tap else { return };
         match &out.send {
-            Send::Nothing | Send::Back => {}
-            Send::Bytes | Send::Reply => tap.sent(at.id, &out.bytes),
-            Send::Memory(range) => {
+            Transmit::Nothing | Transmit::Back => {}
+            Transmit::Bytes | Transmit::Reply => tap.sent(at.id, &out.bytes),
+            Transmit::Memory(range) => {
                 let memory = self.task.script.memory();
                 tap.sent(at.id, &memory[range.start as usize..range.end as usize]);
             }
         }
+    }
+}
+
+/// Takes what the wire finds in received bytes to the matcher.
+struct Inbox<'a, M: Matcher> {
+    matcher: &'a mut M,
+    conn: &'a mut M::Conn,
+    at: &'a At<'a>,
+    measured: &'a mut Measured,
+    /// Bytes of the user's messages.
+    payload: u32,
+    found: Matched,
+}
+
+impl<M: Matcher> Receiver for Inbox<'_, M> {
+    #[inline]
+    fn payload(&mut self, bytes: &[u8]) {
+        self.payload = self.payload.saturating_add(bytes.len() as u32);
+        if M::ANY {
+            let found = self
+                .matcher
+                .received(self.conn, bytes, self.at, self.measured);
+            self.found.answers += found.answers;
+            self.found.marked += found.marked;
+        }
+    }
+
+    #[inline]
+    fn reply(&mut self, reply: &TaggedReply) -> bool {
+        let answers = self.matcher.reply(self.conn, reply, self.at, self.measured);
+        self.found.answers += u32::from(answers);
+        answers
     }
 }

@@ -1,129 +1,59 @@
-//! The client of a load test: first messages, then others again and again: as fast as they go, at a rate, or
+//! The client of a load test: first messages, then others again and again: as fast as possible, at a rate, or
 //! one at a time as each is answered.
 //!
-//! - `conn.rs`: what is remembered of each connection; `events.rs`: what happens on it; `sending.rs`: what is
+//! - `task.rs`: what is asked of it
+//! - `conn.rs`: what is kept for each connection; `events.rs`: what happens on it; `sending.rs`: what is
 //!   sent next
 //! - `pace.rs`: when the next message goes out
-//! - `wire.rs`, `websocket.rs`: what carries messages ([`Raw`]: nothing but TCP; [`WebSocket`])
-//! - `looks.rs`: what is looked for in what comes back ([`Nothing`], [`Watching`])
+//! - `wire.rs`: what carries messages ([`Wire`]): TCP alone, or a protocol
+//! - `replies.rs`: which received bytes answer a message ([`Matcher`]); `markers.rs`: message markers
 //! - `outstanding.rs`, `pattern.rs`: messages without an answer yet; a text in a stream
 //!
-//! [`Load`] joins them; which wire and which looks it has is fixed when it is built, so that a load that
-//! looks for nothing pays for nothing.
+//! [`Load`] joins them. Its wire and its matcher are part of its type, so that a load that matches nothing
+//! pays nothing.
 
 mod conn;
 mod events;
-mod looks;
+mod markers;
 mod outstanding;
 mod pace;
 mod pattern;
+mod replies;
 mod sending;
-mod websocket;
+mod task;
 mod wire;
 
 pub use conn::LoadConn;
-pub use looks::{AnswerBy, Handed, LookFor, Looks, Marker, Nothing, Seen, Watching};
-pub use pace::{Arriving, Pacing};
 pub use pattern::Pattern;
-pub use websocket::WebSocket;
-pub use wire::{Came, Raw, Wire};
+pub use replies::{
+    AnswerBy, Dispatched, Marker, Matched, MatchedConn, Matcher, Matching, NoMatcher, ReplyMatcher,
+};
+pub use task::{Arriving, Pacing, Task};
+pub use wire::{Received, Receiver, TaggedReply, Wire};
 
-use super::{At, Behaviour, Outbox, Reads, Steer};
+use super::{At, Behaviour, Outbox, Reads, Steer, Traffic};
 use crate::pacing::{BytePace, Due};
-use crate::payload::{Dice, Script};
+use crate::payload::Dice;
 use crate::stats::{Closed, Measured};
 use crate::time::Time;
-use crate::units::Bandwidth;
 use conn::{DONE, Doing, ENDING, HELD, LEAVING, OWES};
 use pace::Pace;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whether messages may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Traffic {
-    /// Not yet: connections are only opened.
-    Waiting,
-    /// Yes.
-    On,
-    /// No more: what is under way is finished, nothing new begun.
-    Off,
-}
-
-/// How long a peer may take to answer our farewell before the connection is closed.
+/// How long a peer may take to answer a farewell before the connection is closed.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// The same if the peer has broken the protocol: what it has under way is thrown away meanwhile, because a
-/// socket that is closed with bytes unread resets the connection, and the reset overtakes our last words.
+/// The same if the peer violated the protocol. What it still sends is discarded meanwhile, because closing a
+/// socket with unread bytes resets the connection, and the reset overtakes what was sent last.
 const BROKEN: Duration = Duration::from_millis(500);
 
 /// How much is read at a time of a handshake on a connection that is not read from afterwards.
 const HANDSHAKE_READ: u32 = 1024;
 
-/// What a worker's load is to do.
-#[derive(Clone, Debug)]
-pub struct Task {
-    /// What to send.
-    pub script: Script,
-    /// When.
-    pub pacing: Pacing,
-    /// Connections of the whole run, over which paced messages are spread.
-    pub connections: u32,
-    /// This worker's number …
-    pub worker: u32,
-    /// … of so many.
-    pub workers: u32,
-    /// How long after it is up a connection begins to send.
-    pub delay: Duration,
-    /// How long a connection lives; `None` until the end of the run.
-    pub lifetime: Option<Duration>,
-    /// How fast to read; `None` for as fast as it comes, zero for never.
-    pub receive: Option<Bandwidth>,
-    /// Whether the time to the first byte is measured.
-    pub first_byte: bool,
-    /// Whether each round trip of a closed loop that counts bytes is kept: see [`Measured::samples`]. Those
-    /// of answers that are looked for are the looks' matter.
-    pub samples: bool,
-    /// Whether a closed loop waits for answers, as the looks or the wire tell them, and not for as many bytes
-    /// as were sent.
-    pub by_answers: bool,
-    /// Whether messages that came are counted by what the looks find in them, and not where the wire says that
-    /// they end: one of ours may be several of WebSocket's.
-    pub count_found: bool,
-    /// Messages in one write, at most. One, unless they are equally long or nobody looks for echoes.
-    pub most: u32,
-    /// Microseconds since 1970 when the run began.
-    pub unix_us: u64,
-    /// Where random numbers begin.
-    pub seed: u64,
-}
-
-impl Task {
-    /// Sends `script` as `pacing` says: one worker with one connection, nothing else asked for.
-    pub fn new(script: Script, pacing: Pacing) -> Task {
-        Task {
-            script,
-            pacing,
-            connections: 1,
-            worker: 0,
-            workers: 1,
-            delay: Duration::ZERO,
-            lifetime: None,
-            receive: None,
-            first_byte: false,
-            samples: false,
-            by_answers: false,
-            count_found: false,
-            most: u32::MAX,
-            unix_us: 0,
-            seed: 0,
-        }
-    }
-}
-
-/// Somebody who is shown the traffic: each read, each write, whose connection it is.
-pub trait Tap: std::marker::Send {
-    /// These bytes came.
+/// Is shown the traffic of each connection: each read, each write.
+pub trait Tap: Send {
+    /// These bytes were received.
     fn received(&mut self, id: u32, bytes: &[u8]);
     /// These are sent.
     fn sent(&mut self, id: u32, bytes: &[u8]);
@@ -132,15 +62,15 @@ pub trait Tap: std::marker::Send {
 }
 
 /// Opens, sends, measures.
-pub struct Load<W: Wire = Raw, L: Looks = Nothing> {
+pub struct Load<W: Wire, M: Matcher> {
     task: Task,
     wire: W,
-    looks: L,
+    matcher: M,
     pace: Pace,
     read_pace: Option<BytePace>,
     /// When connections that read slowly may read again.
     read_due: HashMap<u32, Due>,
-    /// What the wire had to say in the middle of a message, to be sent at its end.
+    /// What the wire wrote in the middle of a message, to be sent at its end.
     held: HashMap<u32, Vec<u8>>,
     dice: Dice,
     /// The next new connection's number, and DNS id.
@@ -153,9 +83,9 @@ pub struct Load<W: Wire = Raw, L: Looks = Nothing> {
     tap: Option<Box<dyn Tap>>,
 }
 
-impl<W: Wire, L: Looks> Load<W, L> {
+impl<W: Wire, M: Matcher> Load<W, M> {
     /// A load that does `task`. Traffic begins as each connection is up if `traffic` is [`Traffic::On`].
-    pub fn new(task: Task, traffic: Traffic, wire: W, looks: L) -> Load<W, L> {
+    pub fn new(task: Task, traffic: Traffic, wire: W, matcher: M) -> Load<W, M> {
         let pace = Pace::new(&task);
         let read_pace = task
             .receive
@@ -164,7 +94,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         Load {
             pace,
             wire,
-            looks,
+            matcher,
             read_pace,
             read_due: HashMap::new(),
             held: HashMap::new(),
@@ -181,14 +111,14 @@ impl<W: Wire, L: Looks> Load<W, L> {
     }
 
     /// Shows all that is received and sent to `tap`, too.
-    pub fn tapped(mut self, tap: Box<dyn Tap>) -> Load<W, L> {
+    pub fn tapped(mut self, tap: Box<dyn Tap>) -> Load<W, M> {
         self.tap = Some(tap);
         self
     }
 }
 
-impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
-    type Conn = LoadConn<W::Conn, L::Conn>;
+impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
+    type Conn = LoadConn<W::Conn, M::Conn>;
 
     fn memory(&self) -> Arc<[u8]> {
         self.task.script.memory()
@@ -196,7 +126,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
 
     fn reads(&self) -> Reads {
         match self.task.receive {
-            None if L::ANY || W::MESSAGES || self.tap.is_some() => Reads::All,
+            None if M::ANY || W::MESSAGES || self.tap.is_some() => Reads::All,
             None if self.pace.is_loop() || self.task.first_byte => Reads::Counts,
             None => Reads::Discards,
             // A handshake has to be read in any case.
@@ -291,7 +221,7 @@ impl<W: Wire, L: Looks> Behaviour for Load<W, L> {
             tap.closed(at.id);
         }
         self.wire.closed(&mut conn.wire, at);
-        self.looks.closed(&mut conn.looks, at);
+        self.matcher.closed(&mut conn.matched, at);
         if conn.flags & HELD != 0 {
             self.held.remove(&at.id);
         }

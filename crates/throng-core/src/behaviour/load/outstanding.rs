@@ -1,20 +1,20 @@
-//! Messages that were sent and are not answered yet: a queue for each connection, all in one place, so
-//! that a connection with none has no memory but two numbers.
+//! Messages that were sent and are not answered yet: a queue for each connection, all in shared memory, so
+//! that a connection with none needs no memory but two numbers.
 
 use crate::time::Time;
 
-/// The end of a queue, and the place that nobody has.
+/// The end of a queue; no message has this index.
 const NONE: u32 = u32::MAX;
 
 /// A message that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sent {
-    /// When it was due; `None` if nobody measures it.
+    /// When it was due; `None` if it is not measured.
     pub due: Option<Time>,
     /// When it was handed to the kernel.
     pub sent: Time,
-    /// Bytes of it, or its DNS id, as the kind of answer needs it.
-    pub what: u32,
+    /// Its id, or, where an echo answers it, the bytes that are still to come.
+    pub id: u32,
 }
 
 /// One connection's queue. Belongs to exactly one [`Outstanding`].
@@ -124,7 +124,7 @@ impl Outstanding {
         None
     }
 
-    /// Empties a queue. Returns how many messages were in it that somebody measures.
+    /// Empties a queue. Returns how many measured messages were in it.
     pub fn clear(&mut self, queue: &mut Queue) -> u64 {
         let mut measured = 0;
         while let Some(message) = self.pop(queue) {
@@ -149,7 +149,7 @@ mod tests {
         Sent {
             due: (!what.is_multiple_of(3)).then_some(Time(1)),
             sent: Time(what.into()),
-            what,
+            id: what,
         }
     }
 
@@ -170,7 +170,7 @@ mod tests {
                     }
                     4 | 5 => prop_assert_eq!(all.pop(queue), model.pop_front()),
                     6 => {
-                        let is = |s: &Sent| s.what.is_multiple_of(2);
+                        let is = |s: &Sent| s.id.is_multiple_of(2);
                         let place = model.iter().position(is);
                         let expected = place.and_then(|at| model.remove(at));
                         prop_assert_eq!(all.take(queue, is), expected);

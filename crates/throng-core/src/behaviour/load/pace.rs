@@ -1,49 +1,14 @@
 //! When a load's next message goes out.
 
-use super::{Task, Traffic};
-use crate::behaviour::Steer;
-use crate::pacing::{Arrivals, BytePace, Due, Instants, MessagePace, Profile, Spacing};
+use super::task::{Arriving, Pacing, Task};
+use crate::behaviour::{Steer, Traffic};
+use crate::pacing::{Arrivals, BytePace, Due, Instants, MessagePace, Spacing};
 use crate::stats::Durations;
 use crate::time::Time;
-use crate::units::{Bandwidth, Rate};
 use std::collections::{HashMap, VecDeque};
 
 /// Arrivals that are taken in one round of the event loop.
 const ARRIVALS_A_ROUND: usize = 1024;
-
-/// When repeated messages are sent.
-#[derive(Clone, Debug)]
-pub enum Pacing {
-    /// As soon as the kernel takes them.
-    Flood,
-    /// So many a second on each connection; from [`MessagePace::GROUPS_FROM`] on in groups, as far as messages
-    /// share a write.
-    Rate(Rate),
-    /// So many bytes a second on each connection, more than zero.
-    Bandwidth(Bandwidth),
-    /// When the one before has been answered; on so many of this worker's connections at once, each in its
-    /// turn (`None`: on all).
-    ClosedLoop {
-        /// How many.
-        in_flight: Option<u32>,
-    },
-    /// As messages of the whole run arrive, each on the next connection in turn.
-    Arrivals {
-        /// How they are spaced.
-        spacing: Spacing,
-        /// How many a second.
-        rate: Arriving,
-    },
-}
-
-/// How many messages of the whole run arrive.
-#[derive(Clone, Debug)]
-pub enum Arriving {
-    /// Always as many.
-    Constant(Rate),
-    /// As the profile says, from when traffic begins.
-    Profile(Profile),
-}
 
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,21 +1,21 @@
 //! What a load sends next.
 
 use super::conn::{BEGUN, Doing, ENDING, HELD, LEAVING, LoadConn, MIDDLE, OWES};
-use super::looks::{Handed, Looks};
+use super::replies::{Dispatched, Matcher};
 use super::wire::Wire;
-use super::{FAREWELL, Load, Traffic, pace};
-use crate::behaviour::{At, Outbox, Send};
+use super::{FAREWELL, Load, pace};
+use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::{Due, Instants};
 use crate::payload::{Cursor, Portion, Speaker, What};
 use crate::stats::Sample;
 use crate::time::Time;
 use std::time::Duration;
 
-impl<W: Wire, L: Looks> Load<W, L> {
+impl<W: Wire, M: Matcher> Load<W, M> {
     /// The connection may send from now on, if there is traffic.
     pub(super) fn begin(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -28,7 +28,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         }
     }
 
-    pub(super) fn go(&mut self, conn: &mut LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
+    pub(super) fn go(&mut self, conn: &mut LoadConn<W::Conn, M::Conn>, at: &At, out: &mut Outbox) {
         conn.due = self.pace.first(at.id, at.now);
         conn.gone = 0;
         conn.cursor = Cursor::default();
@@ -42,7 +42,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
     /// Sends the next portion of the first messages, or goes on with the repeated ones.
     pub(super) fn send_first(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -56,7 +56,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
             Some(portion) => {
                 conn.doing = Doing::First;
                 conn.cursor = portion.next;
-                self.hand_over(conn, &portion, None, at, out);
+                self.dispatch(conn, &portion, None, at, out);
             }
             None => {
                 conn.cursor = Cursor::default();
@@ -65,7 +65,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
         }
     }
 
-    pub(super) fn speaker(&self, conn: &LoadConn<W::Conn, L::Conn>, now: Time) -> Speaker {
+    pub(super) fn speaker(&self, conn: &LoadConn<W::Conn, M::Conn>, now: Time) -> Speaker {
         Speaker {
             uid: conn.uid.into(),
             unix_us: self.task.unix_us + now.0 / 1000,
@@ -76,13 +76,13 @@ impl<W: Wire, L: Looks> Load<W, L> {
     /// What a connection with nothing under way does next.
     pub(super) fn next(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
         conn.doing = Doing::Idle;
         if conn.flags & LEAVING != 0 {
-            // Nothing more is sent; the peer has the last word.
+            // Nothing more is sent: the peer closes.
             return;
         }
         if conn.flags & ENDING != 0 {
@@ -107,7 +107,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
     /// Arrivals: sends the message that has waited longest for this connection.
     pub(super) fn send_owed(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -122,7 +122,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
 
     pub(super) fn send_repeated(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         wanted: pace::Wanted,
         at: &At,
         out: &mut Outbox,
@@ -151,28 +151,28 @@ impl<W: Wire, L: Looks> Load<W, L> {
             conn.cursor = portion.next;
         }
         let due = self.pace.instants(conn.due, conn.gone, at.now);
-        self.hand_over(conn, portion, Some(due), at, out);
+        self.dispatch(conn, portion, Some(due), at, out);
     }
 
-    /// Hands a portion to the engine. `due`: when its messages were due; `None` for first messages, which nobody
-    /// measures.
+    /// Dispatches a portion to the engine. `due`: when its messages were due; `None` for first messages, which are
+    /// not measured.
     #[inline]
-    pub(super) fn hand_over(
+    pub(super) fn dispatch(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         portion: &Portion,
         due: Option<Instants>,
         at: &At,
         out: &mut Outbox,
     ) {
-        if L::ANY {
-            let handed = Handed {
-                dns_id: self.dns_id,
+        if M::ANY {
+            let what = Dispatched {
+                id: self.dns_id,
                 messages: portion.messages,
                 bytes: portion.bytes,
                 due,
             };
-            self.looks.handed(&mut conn.looks, &handed, at.now);
+            self.matcher.dispatched(&mut conn.matched, &what, at.now);
         }
         self.dns_id = self.dns_id.wrapping_add(portion.messages as u16);
         if self.pace.is_loop() {
@@ -196,22 +196,24 @@ impl<W: Wire, L: Looks> Load<W, L> {
         // A message that is paced byte by byte leaves in packets of its own.
         out.more = !portion.ends_message && !self.pace.is_bandwidth();
         match &portion.what {
-            What::Rendered => out.send = Send::Bytes,
-            What::Memory(range) if out.bytes.is_empty() => out.send = Send::Memory(range.clone()),
+            What::Rendered => out.send = Transmit::Bytes,
+            What::Memory(range) if out.bytes.is_empty() => {
+                out.send = Transmit::Memory(range.clone())
+            }
             What::Memory(range) => {
-                // Behind what the wire has to say.
+                // Behind what the wire wrote.
                 let memory = self.task.script.memory();
                 out.bytes
                     .extend_from_slice(&memory[range.start as usize..range.end as usize]);
-                out.send = Send::Bytes;
+                out.send = Transmit::Bytes;
             }
         }
     }
 
-    /// Says farewell, as the wire does, or closes.
+    /// Sends the wire's farewell, if it has one, or closes.
     pub(super) fn leave(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -219,16 +221,16 @@ impl<W: Wire, L: Looks> Load<W, L> {
         if said {
             conn.flags |= LEAVING;
             conn.ends_ms = ms(at.now + FAREWELL);
-            out.send = Send::Reply;
+            out.send = Transmit::Reply;
         } else {
             out.close = true;
         }
     }
 
-    /// A closed loop has all it waits for: notes it and goes on.
+    /// A closed loop has all it waits for: records that and goes on.
     pub(super) fn answered(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -259,7 +261,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
     }
 
     /// Asks to be woken for what comes next.
-    pub(super) fn sleep(&mut self, conn: &LoadConn<W::Conn, L::Conn>, at: &At, out: &mut Outbox) {
+    pub(super) fn sleep(&mut self, conn: &LoadConn<W::Conn, M::Conn>, at: &At, out: &mut Outbox) {
         let mut wake = match conn.doing {
             Doing::Paced | Doing::Delayed => Some(conn.due.time()),
             _ => None,
@@ -291,10 +293,10 @@ impl<W: Wire, L: Looks> Load<W, L> {
         }
     }
 
-    /// Sends what the wire had to say in the middle of a message, now that it is over.
+    /// Sends what the wire wrote in the middle of a message, now that it is over.
     pub(super) fn let_go(
         &mut self,
-        conn: &mut LoadConn<W::Conn, L::Conn>,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
         at: &At,
         out: &mut Outbox,
     ) {
@@ -302,7 +304,7 @@ impl<W: Wire, L: Looks> Load<W, L> {
             conn.flags &= !HELD;
             if let Some(held) = self.held.remove(&at.id) {
                 out.bytes.extend_from_slice(&held);
-                out.send = Send::Reply;
+                out.send = Transmit::Reply;
             }
         }
     }

@@ -1,9 +1,10 @@
 use super::*;
-use crate::behaviour::Send;
+use crate::behaviour::Transmit;
 use crate::pacing::Spacing;
-use crate::payload::{Framing, Message, Messages, ParseOptions, parse};
+use crate::payload::{Framing, Message, Messages, ParseOptions, Script, parse};
+use crate::protocol::raw::Raw;
 use crate::stats::Counters;
-use crate::units::Rate;
+use crate::units::{Bandwidth, Rate};
 
 const MS: u64 = 1_000_000;
 
@@ -32,7 +33,7 @@ fn rate(per_second: f64) -> Pacing {
 const LOOP: Pacing = Pacing::ClosedLoop { in_flight: None };
 
 /// A load and some of its connections; each event at a time in milliseconds.
-struct Rig<L: Looks = Nothing> {
+struct Rig<L: Matcher = NoMatcher> {
     load: Load<Raw, L>,
     conns: Vec<LoadConn<(), L::Conn>>,
     counters: Counters,
@@ -42,11 +43,11 @@ struct Rig<L: Looks = Nothing> {
 
 impl Rig {
     fn new(task: Task) -> Rig {
-        Rig::looking(task, Nothing)
+        Rig::looking(task, NoMatcher)
     }
 }
 
-impl<L: Looks> Rig<L> {
+impl<L: Matcher> Rig<L> {
     fn looking(task: Task, looks: L) -> Rig<L> {
         Rig {
             load: Load::new(task, Traffic::On, Raw, looks),
@@ -71,7 +72,7 @@ impl<L: Looks> Rig<L> {
         };
         event(&mut self.load, &mut self.conns[id], &at, &mut out);
         self.bytes = match &out.send {
-            Send::Memory(r) => self.load.memory()[r.start as usize..r.end as usize].to_vec(),
+            Transmit::Memory(r) => self.load.memory()[r.start as usize..r.end as usize].to_vec(),
             _ => out.bytes.clone(),
         };
         out
@@ -134,7 +135,7 @@ fn first_messages_come_before_the_repeated_ones_which_go_round() {
 fn a_message_that_differs_is_written_anew_each_time() {
     let mut rig = Rig::new(task(rate(100.0), &[], &["<\\{connection.uid}>"]));
     let out = rig.opened(0, 0);
-    assert_eq!((out.send, rig.text()), (Send::Bytes, "<1>"));
+    assert_eq!((out.send, rig.text()), (Transmit::Bytes, "<1>"));
     rig.opened(1, 0);
     assert_eq!(rig.text(), "<2>");
     // The number grows with each new connection, also in the same place.
@@ -150,7 +151,10 @@ fn paced_messages_that_fell_behind_are_made_up_and_their_lateness_is_told() {
     rig.opened(0, 0);
     assert_eq!(rig.text(), "ping", "phase 0 is due at once");
     let out = rig.sent(0, 0);
-    assert_eq!((out.send, out.wake), (Send::Nothing, Some(Time(10 * MS))));
+    assert_eq!(
+        (out.send, out.wake),
+        (Transmit::Nothing, Some(Time(10 * MS)))
+    );
     rig.woken(0, 10);
     assert_eq!(rig.text(), "ping");
     // The peer blocks for 35 ms: messages due at 20, 30 and 40 ms go out together at 45 ms.
@@ -173,11 +177,11 @@ fn at_high_rates_messages_go_in_groups_that_are_due_at_one_instant() {
         let out = rig.sent(0, ms);
         assert_eq!(
             (out.send, out.wake),
-            (Send::Nothing, Some(Time((ms + 1) * MS)))
+            (Transmit::Nothing, Some(Time((ms + 1) * MS)))
         );
         assert_eq!(
             rig.woken(0, ms).send,
-            Send::Nothing,
+            Transmit::Nothing,
             "not before they are due"
         );
         rig.woken(0, ms + 1);
@@ -277,10 +281,10 @@ fn a_closed_loop_waits_for_the_whole_echo_of_all_it_sent() {
     assert_eq!(rig.text(), "hi");
     rig.sent(0, 1);
     assert_eq!(rig.text(), "ping");
-    assert_eq!(rig.received(0, 2, b"hi").send, Send::Nothing);
+    assert_eq!(rig.received(0, 2, b"hi").send, Transmit::Nothing);
     rig.bytes = b"ping".to_vec();
-    assert_eq!(rig.sent(0, 3).send, Send::Nothing);
-    assert_eq!(rig.received(0, 4, b"pi").send, Send::Nothing);
+    assert_eq!(rig.sent(0, 3).send, Transmit::Nothing);
+    assert_eq!(rig.received(0, 4, b"pi").send, Transmit::Nothing);
     rig.received(0, 5, b"ng");
     assert_eq!(rig.text(), "ping");
     assert_eq!(rig.counters.read().messages_received, 1);
@@ -304,8 +308,8 @@ fn an_echo_that_nobody_looks_at_is_only_counted() {
     assert_eq!(rig.load.reads(), Reads::Counts);
     rig.opened(0, 0);
     rig.sent(0, 1);
-    assert_eq!(rig.received(0, 2, b"pi").send, Send::Nothing);
-    assert_ne!(rig.received(0, 3, b"ng").send, Send::Nothing);
+    assert_eq!(rig.received(0, 2, b"pi").send, Transmit::Nothing);
+    assert_ne!(rig.received(0, 3, b"ng").send, Transmit::Nothing);
     let measured = &rig.load.measured;
     assert_eq!(p50(&measured.service), Some(3));
     assert_eq!(p50(&measured.first_byte), Some(2));
@@ -319,10 +323,14 @@ fn only_so_many_messages_are_under_way_and_turns_are_passed_on() {
     rig.opened(0, 0);
     assert_eq!(rig.text(), "ping");
     let out = rig.opened(1, 0);
-    assert_eq!(out.send, Send::Nothing, "one message is under way already");
+    assert_eq!(
+        out.send,
+        Transmit::Nothing,
+        "one message is under way already"
+    );
     rig.sent(0, 1);
     let out = rig.received(0, 2, b"ping");
-    assert_eq!((out.send, out.pass), (Send::Nothing, 1));
+    assert_eq!((out.send, out.pass), (Transmit::Nothing, 1));
     rig.turn(1, 2);
     assert_eq!(rig.text(), "ping");
     // It closes with its message under way, so there is room for one again.
@@ -346,9 +354,9 @@ fn answers_in_a_row_pass_on_one_turn_each() {
         1,
         "the first is not taken yet"
     );
-    assert_ne!(rig.turn(2, 3).send, Send::Nothing);
+    assert_ne!(rig.turn(2, 3).send, Transmit::Nothing);
     assert_eq!(rig.turn(2, 3).pass, 1, "it has a message under way");
-    assert_ne!(rig.turn(3, 3).send, Send::Nothing);
+    assert_ne!(rig.turn(3, 3).send, Transmit::Nothing);
 }
 
 #[test]
@@ -370,7 +378,7 @@ fn turns_that_went_with_all_connections_are_not_waited_for() {
 fn an_echo_that_overtakes_the_end_of_its_own_send_is_not_lost() {
     let mut rig = Rig::new(task(LOOP, &[], &["ping"]));
     rig.opened(0, 0);
-    assert_eq!(rig.received(0, 1, b"ping").send, Send::Nothing);
+    assert_eq!(rig.received(0, 1, b"ping").send, Transmit::Nothing);
     rig.sent(0, 2);
     assert_eq!(rig.text(), "ping");
 }
@@ -380,17 +388,17 @@ fn nothing_new_is_begun_once_traffic_is_off() {
     let mut rig = Rig::new(task(Pacing::Flood, &[], &["ping"]));
     rig.opened(0, 0);
     rig.load.traffic(Traffic::Off, Time(MS));
-    assert_eq!(rig.sent(0, 2).send, Send::Nothing);
+    assert_eq!(rig.sent(0, 2).send, Transmit::Nothing);
 }
 
 #[test]
 fn a_connection_that_opened_early_waits_until_traffic_starts() {
     let mut rig = Rig::new(task(Pacing::Flood, &[], &["ping"]));
     rig.load.traffic(Traffic::Waiting, Time::START);
-    assert_eq!(rig.opened(0, 0).send, Send::Nothing);
+    assert_eq!(rig.opened(0, 0).send, Transmit::Nothing);
     rig.load.traffic(Traffic::On, Time(MS));
     let out = rig.at(0, 1, |l, c, at, out| l.started(c, at, out));
-    assert!(matches!(out.send, Send::Memory(_)));
+    assert!(matches!(out.send, Transmit::Memory(_)));
 }
 
 #[test]
@@ -400,8 +408,11 @@ fn sending_is_held_back_for_the_delay() {
         ..task(rate(100.0), &["hi"], &["ping"])
     });
     let out = rig.opened(0, 5);
-    assert_eq!((out.send, out.wake), (Send::Nothing, Some(Time(35 * MS))));
-    assert_eq!(rig.woken(0, 20).send, Send::Nothing);
+    assert_eq!(
+        (out.send, out.wake),
+        (Transmit::Nothing, Some(Time(35 * MS)))
+    );
+    assert_eq!(rig.woken(0, 20).send, Transmit::Nothing);
     rig.woken(0, 35);
     assert_eq!(rig.text(), "hi");
 }
@@ -426,7 +437,7 @@ fn a_connection_ends_with_its_lifetime_and_a_whole_message() {
     rig.opened(0, 0);
     assert!(!rig.woken(0, 30).close);
     let out = rig.sent(0, 31);
-    assert!(out.close && out.send == Send::Nothing);
+    assert!(out.close && out.send == Transmit::Nothing);
 }
 
 #[test]
@@ -468,8 +479,8 @@ fn the_first_byte_is_measured_once_on_each_connection() {
     assert_eq!(p50(&rig.load.measured.first_byte), Some(7));
 }
 
-fn watching(by: Option<AnswerBy>) -> Watching {
-    Watching::new(LookFor {
+fn watching(by: Option<AnswerBy>) -> ReplyMatcher {
+    ReplyMatcher::new(Matching {
         answers: by,
         paced: true,
         samples: false,
@@ -606,13 +617,13 @@ fn what_arrives_goes_to_the_connection_whose_turn_it_is_and_waits_if_that_is_bus
     rig.load.traffic(Traffic::On, Time(100 * MS));
     for id in 0..2 {
         let out = rig.at(id, 100, |l, c, at, out| l.started(c, at, out));
-        assert_eq!(out.send, Send::Nothing);
+        assert_eq!(out.send, Transmit::Nothing);
     }
     assert_eq!(rig.load.next_arrival(), Some(Time(100 * MS)));
     // Due at 100, 110, 120 and 130 ms; connection 0 stays busy with its first.
     assert_eq!(rig.load.arrived(Time(135 * MS)), 4);
     for id in [0, 1, 0] {
-        let sends = rig.turn(id, 135).send != Send::Nothing;
+        let sends = rig.turn(id, 135).send != Transmit::Nothing;
         assert_eq!(sends, rig.load.arrived(Time(135 * MS)) != 1, "{id}");
     }
     assert_eq!(

@@ -1,20 +1,40 @@
-//! What carries a load's messages: nothing but TCP, or a protocol on top of it.
+//! What carries a load's messages: TCP alone, or a protocol on top of it.
 
 use crate::behaviour::At;
 
-/// What came of bytes that came in.
+/// The outcome of received bytes.
 #[derive(Debug, Default)]
-pub struct Came {
+pub struct Received {
     /// Messages may be sent from now on.
     pub ready: bool,
-    /// Whole messages that came, where the protocol knows what a message is.
+    /// Whole messages that arrived, where the protocol knows message boundaries.
     pub messages: u32,
     /// The connection is over: close it once what was written is sent.
     pub over: bool,
-    /// The peer is about to close it: send nothing more.
+    /// The peer is about to close the connection: send nothing more.
     pub leaving: bool,
-    /// With `leaving`: because it has broken the protocol, so that it may well not.
+    /// With `leaving`: because the peer violated the protocol, so that it may well not close.
     pub broken: bool,
+}
+
+/// A reply that says which message it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct TaggedReply {
+    /// The id of the message.
+    pub id: u16,
+    /// How the request went, as the protocol says it.
+    pub code: u8,
+    /// Whether the peer left something out.
+    pub truncated: bool,
+}
+
+/// Takes what a [`Wire`] finds in received bytes.
+pub trait Receiver {
+    /// Bytes of the user's messages.
+    fn payload(&mut self, bytes: &[u8]);
+
+    /// A reply with an id. Returns whether it answers a message.
+    fn reply(&mut self, reply: &TaggedReply) -> bool;
 }
 
 /// A protocol that carries messages.
@@ -22,7 +42,7 @@ pub trait Wire {
     /// What is kept for each connection.
     type Conn: Default;
 
-    /// Whether it tells where messages end.
+    /// Whether it knows message boundaries.
     const MESSAGES: bool;
 
     /// A connection is up. Writes what is to be sent at once. Returns whether messages may be sent.
@@ -31,8 +51,7 @@ pub trait Wire {
     /// Whether messages may be sent.
     fn is_ready(&self, conn: &Self::Conn) -> bool;
 
-    /// Bytes came in. What the user's messages are among them goes to `payload`, answers that the protocol
-    /// asks for are written to `out`.
+    /// Bytes arrived. What is in them goes to `to`; answers that the protocol asks for are written to `out`.
     fn received(
         &mut self,
         conn: &mut Self::Conn,
@@ -40,52 +59,13 @@ pub trait Wire {
         bytes: &[u8],
         at: &At,
         out: &mut Vec<u8>,
-        payload: impl FnMut(&[u8]),
-    ) -> Came;
+        to: &mut impl Receiver,
+    ) -> Received;
 
-    /// The connection is to be closed from our side: writes what there is to say first. Returns whether the
-    /// peer has the last word, and [`Came::over`] is to be waited for.
+    /// This side is about to close the connection: writes what has to be said first. Returns whether the peer
+    /// has the last word, and [`Received::over`] is to be waited for.
     fn farewell(&mut self, conn: &mut Self::Conn, out: &mut Vec<u8>) -> bool;
 
     /// The connection is gone.
     fn closed(&mut self, conn: &mut Self::Conn, at: &At);
-}
-
-/// Nothing but TCP.
-#[derive(Debug, Default)]
-pub struct Raw;
-
-impl Wire for Raw {
-    type Conn = ();
-    const MESSAGES: bool = false;
-
-    #[inline]
-    fn opened(&mut self, (): &mut (), _: u64, _: &At, _: &mut Vec<u8>) -> bool {
-        true
-    }
-
-    #[inline]
-    fn is_ready(&self, (): &()) -> bool {
-        true
-    }
-
-    #[inline]
-    fn received(
-        &mut self,
-        (): &mut (),
-        _: u64,
-        bytes: &[u8],
-        _: &At,
-        _: &mut Vec<u8>,
-        mut payload: impl FnMut(&[u8]),
-    ) -> Came {
-        payload(bytes);
-        Came::default()
-    }
-
-    fn farewell(&mut self, (): &mut (), _: &mut Vec<u8>) -> bool {
-        false
-    }
-
-    fn closed(&mut self, (): &mut (), _: &At) {}
 }

@@ -9,7 +9,9 @@ mod answers;
 pub mod counts;
 mod query;
 mod rcode;
+mod wire;
 
 pub use answers::{Answer, Answers, NotDns};
 pub use query::{Query, QueryError, Template};
 pub use rcode::Rcode;
+pub use wire::Dns;

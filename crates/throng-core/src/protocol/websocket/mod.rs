@@ -3,6 +3,7 @@
 //! - [`handshake`]: the upgrade request and its answer, as a client and as a server
 //! - [`frame`]: frame headers and masking, and frames of one's own
 //! - [`decoder`]: what came in, as it came in, into events
+//! - [`WebSocket`]: carries a load's messages, on either side
 //! - [`WsServer`]: a behaviour that echoes or discards messages
 //!
 //! What a connection needs at rest is its [`Decoder`](decoder::Decoder), 20 bytes: no buffer of its own. Half
@@ -16,7 +17,9 @@ pub mod handshake;
 mod serve;
 mod utf8;
 mod violation;
+mod wire;
 
 pub use frame::Role;
 pub use serve::{WsConn, WsMode, WsServer};
 pub use violation::Violation;
+pub use wire::{WebSocket, WebSocketConn};

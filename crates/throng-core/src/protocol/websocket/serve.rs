@@ -16,7 +16,7 @@ use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode, Role};
 use super::handshake::server;
 use super::violation::Violation;
-use crate::behaviour::{At, Behaviour, Outbox, Send};
+use crate::behaviour::{At, Behaviour, Outbox, Transmit};
 use crate::partials::Partials;
 use crate::stats::Closed;
 use std::time::Duration;
@@ -193,7 +193,7 @@ impl Behaviour for WsServer {
                     at.counters.websocket.violation(refusal.violation());
                     decoder.end(&mut self.partials);
                     refusal.answer(&mut out.bytes);
-                    out.send = Send::Reply;
+                    out.send = Transmit::Reply;
                     leave(conn, at, out);
                     return;
                 }
@@ -205,7 +205,7 @@ impl Behaviour for WsServer {
             leave(conn, at, out);
         }
         if out.bytes.len() > before {
-            out.send = Send::Reply;
+            out.send = Transmit::Reply;
         }
     }
 

@@ -280,8 +280,8 @@ fn a_tls_behaviour_can_go_to_its_worker() {
     fn goes<T: Send>(_: T) {}
     let options = client_options(Version::Tls13);
     goes(Tls::client(
-        throng_core::behaviour::Echo,
+        throng_core::protocol::raw::Echo,
         &ClientTls::new(&options).unwrap(),
     ));
-    goes(Tls::server(throng_core::behaviour::Sink, &SERVER));
+    goes(Tls::server(throng_core::protocol::raw::Sink, &SERVER));
 }

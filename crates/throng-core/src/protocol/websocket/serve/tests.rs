@@ -50,7 +50,7 @@ impl Rig {
         };
         let mut out = Outbox::default();
         self.server.received(&mut self.conn, bytes, &at, &mut out);
-        assert_eq!(out.send == Send::Reply, !out.bytes.is_empty());
+        assert_eq!(out.send == Transmit::Reply, !out.bytes.is_empty());
         assert!(out.bytes.is_empty() || !self.closed, "sent after its end");
         self.sent.extend(out.bytes);
         self.closed |= out.close;
@@ -71,7 +71,7 @@ impl Rig {
         };
         let mut out = Outbox::default();
         self.server.woken(&mut self.conn, &at, &mut out);
-        assert_eq!(out.send, Send::Nothing);
+        assert_eq!(out.send, Transmit::Nothing);
         self.waits = out.wake.is_some();
         assert_ne!(self.waits, out.close);
         self.closed |= out.close;

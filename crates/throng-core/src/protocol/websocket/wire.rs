@@ -1,30 +1,30 @@
-//! Messages carried by WebSocket (RFC 6455). What a load sends is framed already, by its script; here is the
-//! handshake, what comes in, and the words in between: pongs, and closing.
+//! WebSocket (RFC 6455), as a load's wire. What a load sends is framed already, by its script; here are the
+//! handshake, what is received, and control frames: pongs and closing.
 
-use super::wire::{Came, Wire};
-use crate::behaviour::At;
+use super::close;
+use super::decoder::{Decoder, Event, Rules};
+use super::frame::{self, Mask, Opcode, Role};
+use super::handshake::client::Opening;
+use super::handshake::server;
+use super::violation::Violation;
+use crate::behaviour::{At, Received, Receiver, Wire};
 use crate::partials::Partials;
 use crate::payload::Dice;
-use crate::protocol::websocket::decoder::{Decoder, Event, Rules};
-use crate::protocol::websocket::frame::{self, Mask, Opcode};
-use crate::protocol::websocket::handshake::client::Opening;
-use crate::protocol::websocket::handshake::server;
-use crate::protocol::websocket::{Role, Violation, close};
 
 /// Either side of WebSocket.
 pub struct WebSocket {
     /// The requests that connections begin with; none on the side that accepts.
     openings: Vec<Opening>,
-    /// Which of them a connection of this number begins with.
+    /// Which of them a connection with this number begins with.
     choose: Box<dyn Fn(u32) -> usize + Send>,
     rules: Rules,
     partials: Partials,
-    /// What came masked is unmasked here.
+    /// Where masked payload is unmasked.
     scratch: Vec<u8>,
     dice: Dice,
 }
 
-/// What each connection remembers: 24 bytes.
+/// What is kept for each connection: 24 bytes.
 #[derive(Debug, Default)]
 pub struct WebSocketConn {
     decoder: Decoder,
@@ -63,7 +63,7 @@ impl WebSocket {
         }
     }
 
-    /// Goes on with the handshake. Returns what comes after it, if it is done.
+    /// Continues the handshake. Returns what follows it, if it is complete.
     fn upgrade<'a>(
         &mut self,
         conn: &mut WebSocketConn,
@@ -91,25 +91,25 @@ impl WebSocket {
         &mut self,
         conn: &mut WebSocketConn,
         mut input: &[u8],
-        came: &mut Came,
+        received: &mut Received,
         out: &mut Vec<u8>,
-        mut payload: impl FnMut(&[u8]),
+        to: &mut impl Receiver,
     ) -> Result<(), Violation> {
         let partials = &mut self.partials;
         while let Some(event) = conn.decoder.next(&mut input, &self.rules, partials)? {
             match event {
                 Event::Start(_) | Event::Pong(_) => {}
-                Event::Payload(piece) => payload(piece.plain(&mut self.scratch)),
-                Event::End { message } => came.messages += u32::from(message),
+                Event::Payload(piece) => to.payload(piece.plain(&mut self.scratch)),
+                Event::End { message } => received.messages += u32::from(message),
                 Event::Ping(ping) => {
                     let mask = mask(self.rules.role, &mut self.dice);
                     frame::whole(Opcode::Pong, ping.bytes(), mask, out);
                 }
                 Event::Close(close) => {
-                    // Who was asked to close answers; a server, and who asked, then ends the
+                    // A close frame is answered. The server, and the side that asked first, then end the
                     // connection (7.1.1).
-                    came.over = conn.closing || self.rules.role == Role::Server;
-                    came.leaving = !came.over;
+                    received.over = conn.closing || self.rules.role == Role::Server;
+                    received.leaving = !received.over;
                     if !conn.closing {
                         conn.closing = true;
                         let mask = mask(self.rules.role, &mut self.dice);
@@ -126,7 +126,7 @@ impl WebSocket {
     }
 }
 
-/// A mask for a frame of ours; a server's have none.
+/// A mask for a frame that this side sends; a server's have none.
 fn mask(role: Role, dice: &mut Dice) -> Option<Mask> {
     (role == Role::Client).then(|| Mask((dice.word() as u32).to_ne_bytes()))
 }
@@ -153,19 +153,19 @@ impl Wire for WebSocket {
         bytes: &[u8],
         at: &At,
         out: &mut Vec<u8>,
-        payload: impl FnMut(&[u8]),
-    ) -> Came {
-        let mut came = Came::default();
+        to: &mut impl Receiver,
+    ) -> Received {
+        let mut received = Received::default();
         if conn.decoder.is_over() {
-            return came;
+            return received;
         }
         let mut outcome = Ok(Some(bytes));
         if !conn.decoder.is_upgraded() {
             outcome = self.upgrade(conn, uid, bytes, at, out);
-            came.ready = matches!(outcome, Ok(Some(_)));
+            received.ready = matches!(outcome, Ok(Some(_)));
         }
         let outcome = match outcome {
-            Ok(Some(input)) => self.frames(conn, input, &mut came, out, payload),
+            Ok(Some(input)) => self.frames(conn, input, &mut received, out, to),
             Ok(None) => Ok(()),
             Err(violation) => Err(violation),
         };
@@ -176,13 +176,13 @@ impl Wire for WebSocket {
             let mask = mask(self.rules.role, &mut self.dice).unwrap_or_default();
             let before = out.len();
             frame::close_for(violation, self.rules.role, mask, out);
-            // A client has nothing to say to a refusal; else the peer is to hear why.
-            came.over = out.len() == before && self.rules.role == Role::Client;
-            came.leaving = !came.over;
-            came.broken = true;
+            // A client does not answer a refusal; otherwise the peer is told why.
+            received.over = out.len() == before && self.rules.role == Role::Client;
+            received.leaving = !received.over;
+            received.broken = true;
         }
-        came.ready &= !came.over && !came.leaving;
-        came
+        received.ready &= !received.over && !received.leaving;
+        received
     }
 
     fn farewell(&mut self, conn: &mut WebSocketConn, out: &mut Vec<u8>) -> bool {

@@ -1,6 +1,7 @@
-use super::super::{Load, LoadConn, Nothing, Pacing, Task, Traffic};
 use super::*;
-use crate::behaviour::{Behaviour, Outbox, Send};
+use crate::behaviour::{
+    Behaviour, Load, LoadConn, NoMatcher, Outbox, Pacing, Task, Traffic, Transmit,
+};
 use crate::payload::{Framing, Messages, ParseOptions, Script, parse};
 use crate::stats::Counters;
 use crate::time::Time;
@@ -11,7 +12,7 @@ const MS: u64 = 1_000_000;
 
 /// A load with one connection, and the other end of its handshake.
 struct Rig {
-    load: Load<WebSocket, Nothing>,
+    load: Load<WebSocket, NoMatcher>,
     conn: LoadConn<WebSocketConn, ()>,
     counters: Counters,
 }
@@ -41,7 +42,7 @@ impl Rig {
             ..Task::new(script, pacing)
         };
         let mut rig = Rig {
-            load: Load::new(task, Traffic::On, wire, Nothing),
+            load: Load::new(task, Traffic::On, wire, NoMatcher),
             conn: LoadConn::default(),
             counters: Counters::default(),
         };
@@ -63,7 +64,7 @@ impl Rig {
         &mut self,
         ms: u64,
         event: impl FnOnce(
-            &mut Load<WebSocket, Nothing>,
+            &mut Load<WebSocket, NoMatcher>,
             &mut LoadConn<WebSocketConn, ()>,
             &At,
             &mut Outbox,
@@ -130,16 +131,16 @@ fn who_breaks_the_protocol_hears_why_before_the_connection_is_closed() {
         let (mut rig, _) = Rig::upgraded(role, "hello", rate(1.0), None);
         rig.sent(1, 1);
         let out = rig.received(2, &bad);
-        assert_eq!((out.send, out.close), (Send::Reply, false));
+        assert_eq!((out.send, out.close), (Transmit::Reply, false));
         assert_closes(&out.bytes, role == Role::Client, close::PROTOCOL_ERROR);
         assert_eq!(
             rig.counters.read().websocket.violations(Violation::Opcode),
             1
         );
         // What it has under way is thrown away, and no message follows.
-        assert_eq!(rig.received(3, b"more").send, Send::Nothing);
+        assert_eq!(rig.received(3, b"more").send, Transmit::Nothing);
         let due = rig.woken(400);
-        assert_eq!((due.send, due.close), (Send::Nothing, false));
+        assert_eq!((due.send, due.close), (Transmit::Nothing, false));
         assert!(rig.woken(502).close);
         // It is not made up for at once.
         assert!(!rig.is_done());
@@ -150,17 +151,17 @@ fn who_breaks_the_protocol_hears_why_before_the_connection_is_closed() {
 fn a_server_that_closes_is_answered_and_has_the_last_word() {
     let (mut rig, out) = Rig::upgraded(Role::Client, "hello", Pacing::Flood, None);
     let first = match out.send {
-        Send::Memory(range) => range.len(),
+        Transmit::Memory(range) => range.len(),
         other => panic!("{other:?}"),
     };
     let mut bye = Vec::new();
     frame::close(4001, "bye", None, &mut bye);
     let out = rig.received(5, &bye);
-    assert_eq!((&out.send, out.close), (&Send::Reply, false));
+    assert_eq!((&out.send, out.close), (&Transmit::Reply, false));
     assert_closes(&out.bytes, true, 4001);
     // The message that was under way ends, another one is not begun.
     let out = rig.sent(6, first);
-    assert_eq!((out.send, out.close), (Send::Nothing, false));
+    assert_eq!((out.send, out.close), (Transmit::Nothing, false));
     assert_eq!(rig.counters.read().messages_sent, 1);
     assert!(!rig.is_done(), "it was the server that closed");
     // If it never ends the connection, we do.
@@ -173,31 +174,31 @@ fn a_lifetime_ends_with_a_close_frame_and_counts_as_our_doing() {
     rig.sent(1, 1);
     assert!(!rig.is_done());
     let out = rig.woken(30);
-    assert_eq!((&out.send, out.close), (&Send::Reply, false));
+    assert_eq!((&out.send, out.close), (&Transmit::Reply, false));
     assert_closes(&out.bytes, true, close::NORMAL);
     assert!(rig.is_done());
     let mut answer = Vec::new();
     frame::close(close::NORMAL, "", None, &mut answer);
     let out = rig.received(31, &answer);
-    assert_eq!((out.send, out.close), (Send::Nothing, true));
+    assert_eq!((out.send, out.close), (Transmit::Nothing, true));
 }
 
 #[test]
 fn a_pong_waits_for_the_end_of_a_message_that_goes_out_in_portions() {
     let long = format!(r"\{{re [a-z]{{4}}}}{}", "x".repeat(5000));
     let (mut rig, out) = Rig::upgraded(Role::Server, &long, rate(1.0), None);
-    assert!(out.send == Send::Bytes && out.more, "{out:?}");
+    assert!(out.send == Transmit::Bytes && out.more, "{out:?}");
     let head = out.bytes.len();
     let out = rig.received(1, &frame_of(Role::Client, Opcode::Ping, b"there?"));
-    assert_eq!((out.send, out.bytes.len()), (Send::Nothing, 0));
+    assert_eq!((out.send, out.bytes.len()), (Transmit::Nothing, 0));
     let out = rig.sent(2, head);
     let rest = match &out.send {
-        Send::Memory(range) => range.len(),
+        Transmit::Memory(range) => range.len(),
         other => panic!("{other:?}"),
     };
     assert_eq!((rest, out.more), (5000, false));
     let out = rig.sent(3, rest);
-    assert_eq!(out.send, Send::Reply);
+    assert_eq!(out.send, Transmit::Reply);
     assert_eq!(out.bytes, frame_of(Role::Server, Opcode::Pong, b"there?"));
     assert_eq!(rig.counters.read().messages_sent, 1);
 }

@@ -1,0 +1,87 @@
+//! Message markers (`TCPKaliMsgTS-`, 16 hexadecimal digits, `.`): when a message was sent, in the message itself.
+
+use super::pattern::Pattern;
+use crate::behaviour::At;
+use crate::partials::{Partials, Slot};
+use crate::stats::Measured;
+use std::time::Duration;
+
+/// What follows the head of a marker: the digits and a full stop.
+const DIGITS: usize = 17;
+
+/// Finds message markers and how old they are.
+#[derive(Debug)]
+pub(super) struct Markers {
+    head: Pattern,
+    unix_us: u64,
+    /// Digits of which the rest has not arrived. The first byte stands for the head, which is behind them.
+    partials: Partials,
+}
+
+impl Markers {
+    /// `unix_us`: when the run began, in microseconds since 1970.
+    pub fn new(unix_us: u64) -> Markers {
+        Markers {
+            head: Pattern::new(b"TCPKaliMsgTS-").expect("a text"),
+            unix_us,
+            partials: Partials::default(),
+        }
+    }
+
+    /// Returns how many markers end in `bytes`, the next piece of a stream. Of its last piece `matched` bytes are
+    /// the beginning of a head, or there is the beginning of a marker behind it in `partial`.
+    pub fn received(
+        &mut self,
+        matched: &mut u16,
+        partial: &mut Slot,
+        bytes: &[u8],
+        at: &At,
+        measured: &mut Measured,
+    ) -> u32 {
+        let mut found = 0;
+        let mut rest = bytes;
+        if !partial.is_empty() {
+            let missing = 1 + DIGITS - self.partials.at(partial).len();
+            let (now, later) = rest.split_at(missing.min(rest.len()));
+            self.partials.append(partial, now);
+            rest = later;
+            if now.len() < missing {
+                return 0;
+            }
+            found += self.record(&self.partials.at(partial)[1..], at, measured);
+            self.partials.drop_at(partial);
+        }
+        while let Some(after) = self.head.next(matched, rest) {
+            rest = &rest[after..];
+            let Some((digits, later)) = rest.split_at_checked(DIGITS) else {
+                self.partials.append(partial, b"-");
+                self.partials.append(partial, rest);
+                return found;
+            };
+            found += self.record(digits, at, measured);
+            rest = later;
+        }
+        found
+    }
+
+    /// A connection is gone.
+    pub fn closed(&mut self, partial: &mut Slot) {
+        self.partials.drop_at(partial);
+    }
+
+    /// Records the age of a message. Returns how many those are: none if this is not a marker.
+    fn record(&self, digits: &[u8], at: &At, measured: &mut Measured) -> u32 {
+        let digits = digits
+            .strip_suffix(b".")
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()));
+        let Some(us) = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) else {
+            return 0;
+        };
+        // A sender whose clock is ahead of ours counts as one that took no time.
+        let now_us = self.unix_us + at.now.0 / 1000;
+        let took = Duration::from_micros(now_us.saturating_sub(us));
+        measured.marked.record(took);
+        1
+    }
+}

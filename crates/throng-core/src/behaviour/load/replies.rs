@@ -1,0 +1,374 @@
+//! Which received bytes are replies to messages that were sent, and what else is found in them: message markers,
+//! the text that ends the run.
+
+use super::markers::Markers;
+use super::outstanding::{Outstanding, Queue, Sent};
+use super::pattern::Pattern;
+use super::wire::TaggedReply;
+use crate::behaviour::At;
+use crate::pacing::Instants;
+use crate::partials::Slot;
+use crate::payload::Script;
+use crate::stats::{Measured, Sample};
+use crate::time::Time;
+use std::collections::HashMap;
+
+/// Messages that were just dispatched to the engine.
+pub struct Dispatched {
+    /// The id of the first message, where replies carry ids; those of the others follow.
+    pub id: u16,
+    /// How many messages end here.
+    pub messages: u32,
+    /// Bytes of this portion.
+    pub bytes: u32,
+    /// When they were due; `None` if they are not measured.
+    pub due: Option<Instants>,
+}
+
+/// What was found in received bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Matched {
+    /// Messages that were answered.
+    pub answers: u32,
+    /// Messages that arrived with a marker of their own.
+    pub marked: u32,
+}
+
+/// Matches received bytes with messages that were sent. [`NoMatcher`] costs nothing.
+pub trait Matcher {
+    /// What is kept for each connection.
+    type Conn: Default;
+
+    /// Whether it needs the received bytes.
+    const ANY: bool;
+
+    /// Connection `uid` is up.
+    fn opened(&mut self, uid: u64, at: &At);
+
+    /// A portion of messages goes out.
+    fn dispatched(&mut self, conn: &mut Self::Conn, what: &Dispatched, now: Time);
+
+    /// The next bytes of the stream arrived.
+    fn received(
+        &mut self,
+        conn: &mut Self::Conn,
+        bytes: &[u8],
+        at: &At,
+        measured: &mut Measured,
+    ) -> Matched;
+
+    /// `n` whole messages arrived, where the wire knows message boundaries. Returns how many messages they
+    /// answered.
+    fn messages(&mut self, conn: &mut Self::Conn, n: u32, at: &At, measured: &mut Measured) -> u32;
+
+    /// A reply with an id arrived. Returns whether it answers a message.
+    fn reply(
+        &mut self,
+        conn: &mut Self::Conn,
+        reply: &TaggedReply,
+        at: &At,
+        measured: &mut Measured,
+    ) -> bool;
+
+    /// The connection is gone.
+    fn closed(&mut self, conn: &mut Self::Conn, at: &At);
+}
+
+/// Matches nothing.
+#[derive(Debug, Default)]
+pub struct NoMatcher;
+
+impl Matcher for NoMatcher {
+    type Conn = ();
+    const ANY: bool = false;
+
+    #[inline]
+    fn opened(&mut self, _: u64, _: &At) {}
+
+    #[inline]
+    fn dispatched(&mut self, (): &mut (), _: &Dispatched, _: Time) {}
+
+    #[inline]
+    fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Measured) -> Matched {
+        Matched::default()
+    }
+
+    #[inline]
+    fn messages(&mut self, (): &mut (), _: u32, _: &At, _: &mut Measured) -> u32 {
+        0
+    }
+
+    #[inline]
+    fn reply(&mut self, (): &mut (), _: &TaggedReply, _: &At, _: &mut Measured) -> bool {
+        false
+    }
+
+    fn closed(&mut self, (): &mut (), _: &At) {}
+}
+
+/// What answers a message.
+#[derive(Clone, Debug)]
+pub enum AnswerBy {
+    /// As many bytes as were sent.
+    Echo,
+    /// This text: each occurrence answers the oldest message. The first `skip` occurrences on each connection
+    /// count for nothing.
+    Marker {
+        /// The text.
+        text: Marker,
+        /// How many occurrences are skipped.
+        skip: u32,
+    },
+    /// A whole message, where the wire knows message boundaries: the oldest message is answered first.
+    Message,
+    /// A reply with the id of the message.
+    Id,
+}
+
+/// The text of [`AnswerBy::Marker`].
+#[derive(Clone, Debug)]
+pub enum Marker {
+    /// The same on all connections.
+    Same(Box<Pattern>),
+    /// Another one on each: what this script sends there first.
+    OfConnection(Script),
+}
+
+/// What a [`ReplyMatcher`] matches.
+#[derive(Clone, Debug, Default)]
+pub struct Matching {
+    /// Answers.
+    pub answers: Option<AnswerBy>,
+    /// Whether messages are due at a time, so that there is a response time to measure.
+    pub paced: bool,
+    /// Whether each round trip is kept: see [`Measured::samples`].
+    pub samples: bool,
+    /// The text that ends the run.
+    pub stop: Option<Pattern>,
+    /// Message markers.
+    pub markers: bool,
+    /// When the run began: microseconds since 1970, as in message markers.
+    pub unix_us: u64,
+}
+
+/// Matches answers, message markers and the text that ends the run.
+#[derive(Debug, Default)]
+pub struct ReplyMatcher {
+    matching: Matching,
+    markers: Option<Markers>,
+    outstanding: Outstanding,
+    /// The markers of connections, where each has its own.
+    own: HashMap<u32, Pattern>,
+}
+
+/// What is kept for each connection: 24 bytes.
+#[derive(Debug, Default)]
+pub struct MatchedConn {
+    sent: Queue,
+    /// Echo: bytes of the message that is being dispatched in portions. Marker: occurrences that were skipped.
+    progress: u32,
+    /// How much of each text has arrived.
+    answer: u16,
+    stop: u16,
+    mark: u16,
+    /// The first bytes of a message marker.
+    partial: Slot,
+}
+
+impl ReplyMatcher {
+    /// Matches what `matching` says.
+    pub fn new(matching: Matching) -> ReplyMatcher {
+        ReplyMatcher {
+            markers: matching.markers.then(|| Markers::new(matching.unix_us)),
+            matching,
+            outstanding: Outstanding::default(),
+            own: HashMap::new(),
+        }
+    }
+
+    fn answered(&mut self, conn: &mut MatchedConn, at: &At, measured: &mut Measured) -> u32 {
+        match self.outstanding.pop(&mut conn.sent) {
+            Some(sent) => self.matching.record(&sent, None, at, measured),
+            None => {
+                at.counters.answers_unasked.add(1);
+                0
+            }
+        }
+    }
+}
+
+impl Matching {
+    /// Records a round trip, if it is measured. Returns how many those are.
+    fn record(
+        &self,
+        sent: &Sent,
+        reply: Option<&TaggedReply>,
+        at: &At,
+        measured: &mut Measured,
+    ) -> u32 {
+        let Some(due) = sent.due else { return 0 };
+        let took = at.now.since(sent.sent);
+        if self.paced {
+            measured.response.record(at.now.since(due));
+        }
+        measured.service.record(took);
+        if self.samples {
+            measured.samples.push(Sample {
+                sent: sent.sent,
+                took,
+                connection: at.id,
+                query: reply.map_or(0, |r| r.id),
+                rcode: reply.map_or(0, |r| r.code),
+                truncated: reply.is_some_and(|r| r.truncated),
+            });
+        }
+        1
+    }
+}
+
+impl Matcher for ReplyMatcher {
+    type Conn = MatchedConn;
+    const ANY: bool = true;
+
+    fn opened(&mut self, uid: u64, at: &At) {
+        if let Some(AnswerBy::Marker {
+            text: Marker::OfConnection(script),
+            ..
+        }) = &self.matching.answers
+            && let Some(pattern) = Pattern::new(&script.first_of(uid))
+        {
+            self.own.insert(at.id, pattern);
+        }
+    }
+
+    fn dispatched(&mut self, conn: &mut MatchedConn, what: &Dispatched, now: Time) {
+        let Some(by) = &self.matching.answers else {
+            return;
+        };
+        // Messages that share a portion are equally long: see `Task::most`.
+        let each = what.bytes / what.messages.max(1);
+        let echo = matches!(by, AnswerBy::Echo);
+        for n in 0..what.messages {
+            let due = what.due.map(|instants| instants.nth(n));
+            let id = match by {
+                AnswerBy::Id => what.id.wrapping_add(n as u16).into(),
+                AnswerBy::Echo => each + std::mem::take(&mut conn.progress),
+                AnswerBy::Marker { .. } | AnswerBy::Message => 0,
+            };
+            // Only echoes and whole messages answer what is not measured, too.
+            if due.is_some() || echo || matches!(by, AnswerBy::Message) {
+                let sent = Sent { due, sent: now, id };
+                self.outstanding.push(&mut conn.sent, sent);
+            }
+        }
+        if echo && what.messages == 0 {
+            conn.progress += what.bytes;
+        }
+    }
+
+    fn received(
+        &mut self,
+        conn: &mut MatchedConn,
+        bytes: &[u8],
+        at: &At,
+        measured: &mut Measured,
+    ) -> Matched {
+        if let Some(stop) = &self.matching.stop {
+            let found = stop.count(&mut conn.stop, bytes);
+            if found > 0 {
+                at.counters.stops_seen.add(found.into());
+            }
+        }
+        let marked = match &mut self.markers {
+            Some(markers) => {
+                let MatchedConn { mark, partial, .. } = conn;
+                markers.received(mark, partial, bytes, at, measured)
+            }
+            None => 0,
+        };
+        let answers = match &self.matching.answers {
+            None | Some(AnswerBy::Message | AnswerBy::Id) => 0,
+            Some(AnswerBy::Echo) => {
+                let mut left = bytes.len() as u32;
+                let mut answered = 0;
+                while let Some(first) = self.outstanding.first(conn.sent)
+                    && left > 0
+                {
+                    let took = left.min(first.id);
+                    first.id -= took;
+                    left -= took;
+                    if first.id == 0 {
+                        answered += self.answered(conn, at, measured);
+                    }
+                }
+                answered
+            }
+            Some(AnswerBy::Marker { text, skip }) => {
+                let skip = *skip;
+                let text = match text {
+                    Marker::Same(text) => Some(&**text),
+                    Marker::OfConnection(_) => self.own.get(&at.id),
+                };
+                let mut found = text.map_or(0, |text| text.count(&mut conn.answer, bytes));
+                let skipped = found.min(skip - conn.progress);
+                conn.progress += skipped;
+                found -= skipped;
+                for _ in 0..skipped {
+                    self.outstanding.pop(&mut conn.sent);
+                }
+                (0..found).map(|_| self.answered(conn, at, measured)).sum()
+            }
+        };
+        Matched { answers, marked }
+    }
+
+    fn messages(
+        &mut self,
+        conn: &mut MatchedConn,
+        n: u32,
+        at: &At,
+        measured: &mut Measured,
+    ) -> u32 {
+        if !matches!(self.matching.answers, Some(AnswerBy::Message)) {
+            return 0;
+        }
+        (0..n).map(|_| self.answered(conn, at, measured)).sum()
+    }
+
+    fn reply(
+        &mut self,
+        conn: &mut MatchedConn,
+        reply: &TaggedReply,
+        at: &At,
+        measured: &mut Measured,
+    ) -> bool {
+        let is = |sent: &Sent| sent.id == u32::from(reply.id);
+        match self.outstanding.take(&mut conn.sent, is) {
+            Some(sent) => self.matching.record(&sent, Some(reply), at, measured) > 0,
+            None => {
+                at.counters.answers_unasked.add(1);
+                false
+            }
+        }
+    }
+
+    fn closed(&mut self, conn: &mut MatchedConn, at: &At) {
+        let unanswered = self.outstanding.clear(&mut conn.sent);
+        at.counters.messages_unanswered.add(unanswered);
+        self.own.remove(&at.id);
+        if let Some(markers) = &mut self.markers {
+            markers.closed(&mut conn.partial);
+        }
+        *conn = MatchedConn::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_remembered_in_24_bytes() {
+        assert_eq!(size_of::<MatchedConn>(), 24);
+    }
+}

@@ -1,0 +1,101 @@
+//! What a worker's load is to do.
+
+use crate::pacing::{Profile, Spacing};
+use crate::payload::Script;
+use crate::units::{Bandwidth, Rate};
+use std::time::Duration;
+
+/// What a worker's load is to do.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What to send.
+    pub script: Script,
+    /// When.
+    pub pacing: Pacing,
+    /// Connections of the whole run, over which paced messages are spread.
+    pub connections: u32,
+    /// This worker's index.
+    pub worker: u32,
+    /// Number of workers.
+    pub workers: u32,
+    /// Delay before a connection's first message.
+    pub delay: Duration,
+    /// How long a connection stays up; `None` until the end of the run.
+    pub lifetime: Option<Duration>,
+    /// Receive limit of each connection; `None` for no limit, zero to never read.
+    pub receive: Option<Bandwidth>,
+    /// Whether the time to the first byte is measured.
+    pub first_byte: bool,
+    /// Whether each round trip of a closed loop that counts bytes is kept: see
+    /// [`Measured::samples`](crate::stats::Measured::samples). Those of matched answers are the matcher's.
+    pub samples: bool,
+    /// Whether a closed loop waits for answers, as the matcher or the wire reports them, and not for as many
+    /// bytes as were sent.
+    pub by_answers: bool,
+    /// Whether received messages are counted by what the matcher finds, and not by the wire's message
+    /// boundaries: one message of ours may be several of WebSocket's.
+    pub count_found: bool,
+    /// Messages in one write, at most. One, unless they are equally long or echoes are not matched.
+    pub most: u32,
+    /// Microseconds since 1970 when the run began.
+    pub unix_us: u64,
+    /// Random seed.
+    pub seed: u64,
+}
+
+impl Task {
+    /// Sends `script` as `pacing` says: one worker with one connection, nothing else asked for.
+    pub fn new(script: Script, pacing: Pacing) -> Task {
+        Task {
+            script,
+            pacing,
+            connections: 1,
+            worker: 0,
+            workers: 1,
+            delay: Duration::ZERO,
+            lifetime: None,
+            receive: None,
+            first_byte: false,
+            samples: false,
+            by_answers: false,
+            count_found: false,
+            most: u32::MAX,
+            unix_us: 0,
+            seed: 0,
+        }
+    }
+}
+
+/// When repeated messages are sent.
+#[derive(Clone, Debug)]
+pub enum Pacing {
+    /// As soon as the kernel takes them.
+    Flood,
+    /// This many per second on each connection; from [`GROUPS_FROM`](crate::pacing::MessagePace::GROUPS_FROM) on in groups, as far as
+    /// messages share a write.
+    Rate(Rate),
+    /// This many bytes per second on each connection, more than zero.
+    Bandwidth(Bandwidth),
+    /// When the previous one has been answered; on this many of this worker's connections at once, each in its
+    /// turn (`None`: on all).
+    ClosedLoop {
+        /// How many.
+        in_flight: Option<u32>,
+    },
+    /// As messages of the whole run arrive, each on the next connection in turn.
+    Arrivals {
+        /// Spacing between them.
+        spacing: Spacing,
+        /// How many per second.
+        rate: Arriving,
+    },
+}
+
+/// How many messages of the whole run arrive.
+#[derive(Clone, Debug)]
+pub enum Arriving {
+    /// A constant rate.
+    Constant(Rate),
+    /// As the profile says, from when traffic begins.
+    Profile(Profile),
+}
