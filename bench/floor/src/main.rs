@@ -1,6 +1,6 @@
 //! `throng-floor`: the barest io_uring program that holds both ends of N loopback TCP connections
 //! in one process and, if asked, echoes small messages over them. It is a yardstick, not a product:
-//! it shows what the kernel itself costs, so that throng's own cost can be told apart.
+//! it shows what the kernel itself costs, and so what throng adds.
 //!
 //! * A thread owns *lanes*. A lane is a ring, a sparse table of direct descriptors, and a listener
 //!   on a port of its own. Both ends of a lane's connections sit in its table: clients in the lower
@@ -47,19 +47,19 @@ BYTES back the round trip counts and the message moves K connections on (per thr
 messages pass over all connections in turn, again and again. \"connections_used\" says how many had a
 round trip completed.";
 
-/// Most table slots in a lane, two a connection.
+/// Most table slots in a lane, two per connection.
 const LANE_SLOTS: u64 = 16_000;
-/// Connections made at a time by a lane: three SQEs each must fit its submission queue.
+/// Connections that a lane opens at a time: three SQEs each must fit its submission queue.
 const BATCH: u32 = 64;
 const SQ_ENTRIES: u32 = 256;
-/// Destination addresses of a lane: 8,000 connections to 8 x 28,232 ports never make a long search.
+/// Destination addresses of a lane: with 8,000 connections to 8 x 28,232 ports, the port search stays short.
 const DESTINATIONS: u32 = 8;
 const BACKLOG: i32 = 4096;
 const MAX_IN_FLIGHT: u32 = 4096;
-/// A wait for completions that lasts longer than this is a failure.
+/// The longest wait for completions; longer is a failure.
 const STALL: Duration = Duration::from_secs(20);
 
-/// What a completion is of: the top 16 bits of its user data, above a buffer id and a slot.
+/// The operation of a completion: the top 16 bits of its user data, above a buffer id and a slot.
 const OPS: [&str; 7] = [
     "socket", "connect", "accept", "recv", "recv", "send", "send",
 ];
@@ -76,7 +76,7 @@ fn tag(op: u64, slot: u32, buffer: u16) -> u64 {
 }
 
 fn fail(message: impl fmt::Display) -> ! {
-    // The lock is kept, so that when several threads fail one line is printed.
+    // The lock is kept, so that only one line is printed when several threads fail.
     let mut out = io::stderr().lock();
     let _ = writeln!(out, "throng-floor: {message}");
     process::exit(1)
@@ -194,7 +194,7 @@ impl Lane {
         }
     }
 
-    /// Submits all that is queued, waits for `want` completions and puts all there are in `done`.
+    /// Submits all that is queued, waits for `want` completions and puts all that are available into `done`.
     fn turn(&mut self, want: usize, done: &mut Vec<cqueue::Entry>) {
         done.clear();
         let (started, tick) = (Instant::now(), types::Timespec::new().sec(1));
@@ -224,7 +224,7 @@ impl Lane {
     /// Opens the lane's connections and arms a receive at both ends of each, as whoever holds
     /// connections must, to see them close.
     fn connect(&mut self, first_address: u32, in_flight: u32, size: u32) {
-        // A message holds at most two: one whose send back is done but not seen, one at its client.
+        // A message occupies at most two: one whose echo was sent but not seen yet, and one at its client.
         let entries = (2 * in_flight).next_power_of_two() as u16;
         self.buffers = Some(Buffers::new(&self.ring, entries, size));
         let (listener, port) = listen();
@@ -251,7 +251,7 @@ impl Lane {
                 let accept = accept.file_index(slot(self.pairs + i)).build();
                 self.push(&accept.user_data(tag(ACCEPT, self.pairs + i, 0)));
             }
-            // A failure of any shows as an error here, as a success skipped is not waited for.
+            // Any failure is an error here: skipped successes are not waited for.
             self.turn(2 * batch.len(), &mut done);
             for i in batch {
                 self.receive(i);
@@ -284,7 +284,7 @@ impl Lane {
             .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
             .build()
             .user_data(tag(op, slot, buffer));
-        // The server's is seen, to know when its buffer is free.
+        // The server's send has a completion, which shows when its buffer is free.
         let skip = op == CLIENT_SEND;
         self.push(&if skip {
             send.flags(squeue::Flags::SKIP_SUCCESS)
@@ -304,8 +304,8 @@ fn address(ip: u32, port: u16) -> libc::sockaddr_in {
     }
 }
 
-/// A listener on a free port of the loopback network; its connections inherit that they are reset,
-/// not left in TIME_WAIT, when closed, so that one run does not get in the way of the next.
+/// A listener on a free port of the loopback network; its connections inherit the option to reset
+/// instead of entering TIME_WAIT when closed, so that one run does not affect the next.
 fn listen() -> (i32, u16) {
     let mut length = mem::size_of::<libc::sockaddr_in>() as u32;
     let mut any = address(0, 0);
@@ -448,7 +448,7 @@ fn main() {
     in_flight = in_flight.clamp(u64::from(threads), connections);
     if share(in_flight, 0) > MAX_IN_FLIGHT {
         fail(format_args!(
-            "--in-flight: at most {MAX_IN_FLIGHT} a thread"
+            "--in-flight: at most {MAX_IN_FLIGHT} per thread"
         ));
     }
     // SAFETY: rlimit is plain numbers, for which zeroes are valid, and the pointer is to a live one.
@@ -483,7 +483,7 @@ fn main() {
                     let until = Instant::now() + Duration::from_secs(seconds);
                     counts = echo(&mut lanes, in_flight, payload, until);
                 }
-                // The kernel takes it all down, when the process has printed its result.
+                // The kernel cleans up once the process has printed its result.
                 mem::forget(lanes);
                 counts
             })

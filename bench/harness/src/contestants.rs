@@ -1,4 +1,4 @@
-//! The programs that take part: the command line for what is to be done, and what they say of it.
+//! The contestants: their command lines, and how their reports are read.
 
 use crate::words::Words;
 use std::path::PathBuf;
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 /// Bytes of an echoed message, where a table does not say otherwise.
 pub const MESSAGE: usize = 16;
-/// Bytes of a message that is sent as fast as it goes, one way: what iperf3 writes at once.
+/// Bytes of a message that is sent one way as fast as possible: what iperf3 writes at once.
 pub const CHUNK: usize = 128 << 10;
 
-/// Messages under way with both ends in one process: the same for the floor and for throng, passed over
+/// Messages in flight with both ends in one process, the same for the floor and for throng. They are passed over
 /// all connections in turn.
 const IN_FLIGHT: u32 = 128;
 
-/// What connections do once they are up.
+/// What connections do once they are established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Nothing.
     Sink,
     /// The client sends a message on each, awaits the whole echo, and sends the next.
     Echo,
-    /// The client sends as fast as it goes; the server discards it.
+    /// The client sends as fast as possible; the server discards it.
     Stream,
 }
 
@@ -46,11 +46,11 @@ pub struct Job {
     pub talk: Talk,
     /// Bytes of a message.
     pub size: usize,
-    /// For how long, after the last one is up.
+    /// For how long, after the last one is established.
     pub hold: Duration,
 }
 
-/// The files below bench/peers that connections take which do and speak this.
+/// The files in bench/peers that such connections need.
 pub fn files(mode: Mode, talk: Talk) -> &'static [&'static str] {
     match (mode, talk) {
         (Mode::Stream, _) => &[CHUNK_FILE],
@@ -64,7 +64,7 @@ const CHUNK_FILE: &str = "chunk";
 /// A certificate and its key.
 const CERTIFICATE: [&str; 2] = ["tls/cert.pem", "tls/key.pem"];
 
-/// How a program is told what to do, and how it answers.
+/// How a program is given its job, and how it reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interface {
     /// throng's command line and summary.
@@ -75,7 +75,7 @@ pub enum Interface {
     Floor,
     /// That of bench/peers.
     Peer,
-    /// tcpkali's. It does not tell how long opening took.
+    /// tcpkali's. It does not report its set-up time.
     Tcpkali,
     /// iperf3's.
     Iperf,
@@ -84,29 +84,29 @@ pub enum Interface {
 /// A program that takes part.
 #[derive(Clone, Debug)]
 pub struct Contestant {
-    /// As the tables and `--only` call it.
+    /// Its name in the tables and for `--only`.
     pub name: &'static str,
     /// What a reader must know about it to judge the numbers.
     pub note: &'static str,
-    /// How it is told what to do.
+    /// How it is given its job.
     pub interface: Interface,
-    /// Whether it uses one thread; else one for each core, or as many as it likes.
+    /// Whether it uses one thread; otherwise one per core, or a number of its own choice.
     pub one_thread: bool,
-    /// What starts it: the beginning of each command line.
+    /// The beginning of each of its command lines.
     pub program: Vec<String>,
-    /// bench/peers: the files that it takes are there.
+    /// bench/peers, with the files that it needs.
     pub peers: PathBuf,
 }
 
 impl Contestant {
-    /// Whether this is the throng that `other` is compared with: one thread with one thread. Throng with one
-    /// thread is compared with throng.
+    /// Whether this is the throng that `other` is compared with: programs with one thread are compared with throng with
+    /// one thread, which is itself compared with throng.
     pub fn compares_with(&self, other: &Contestant) -> bool {
         self.interface == Interface::Throng
             && self.one_thread == (other.one_thread && other.interface == Interface::Peer)
     }
 
-    /// The path of throng, if it is that.
+    /// The path of throng, if this is throng.
     pub fn throng(&self) -> Option<String> {
         let is_throng = self.interface == Interface::Throng;
         self.program.first().filter(|_| is_throng).cloned()
@@ -243,10 +243,10 @@ impl Contestant {
         self.program.iter().cloned().chain(arguments).collect()
     }
 
-    /// What it said about its run.
+    /// Its report on its run.
     ///
     /// # Errors
-    /// It did not say what was expected; one line for the user.
+    /// Its output was not as expected; one line for the user.
     pub fn words(&self, stdout: &str) -> Result<Words, String> {
         match self.interface {
             Interface::Throng | Interface::ThrongSelf | Interface::Peer => {

@@ -1,9 +1,9 @@
-//! Who is on this machine to take part, and who is not.
+//! The contestants that are installed on this machine, and those that are missing.
 
 use crate::contestants::{Contestant, Interface};
 use std::path::{Path, PathBuf};
 
-/// Those that are on this machine, in the order in which they run, and those that are not.
+/// The contestants on this machine, in the order in which they run, and the missing ones.
 #[derive(Debug, Default)]
 pub struct Field {
     /// Servers, the reference first.
@@ -14,13 +14,13 @@ pub struct Field {
     pub both_ends: Vec<Contestant>,
     /// Programs that send one way to themselves, the reference first.
     pub streams: Vec<Contestant>,
-    /// Who is missing, and what would change that.
+    /// What is missing, and how to install it.
     pub missing: Vec<String>,
     peers: PathBuf,
 }
 
 impl Field {
-    /// Looks around: `binaries` is where throng and the floor were built, `peers` is bench/peers.
+    /// Finds the contestants: `binaries` is where throng and the floor were built, `peers` is bench/peers.
     pub fn find(binaries: &Path, peers: &Path) -> Field {
         let mut field = Field {
             peers: peers.to_owned(),
@@ -29,7 +29,7 @@ impl Field {
         let throng = field.built(
             binaries,
             "throng",
-            "one thread for each core",
+            "one thread per core",
             Interface::Throng,
             peers,
         );
@@ -110,11 +110,11 @@ impl Field {
         }
         match on_path("tcpkali") {
             Some(path) => {
-                // Version 1.2 says on stderr that it has ramped up, and its result on stdout.
+                // Version 1.2 reports on stderr that it has ramped up, and prints its result on stdout.
                 let both = ["/bin/sh", "-c", r#"exec "$0" "$@" 2>&1"#].map(str::to_owned);
                 let tcpkali = Contestant {
                     name: "tcpkali",
-                    note: "does not tell its set-up time",
+                    note: "does not report its set-up time",
                     interface: Interface::Tcpkali,
                     one_thread: false,
                     program: both.into_iter().chain([text(path)]).collect(),
@@ -170,7 +170,7 @@ impl Field {
         self.peers.join(file).is_file()
     }
 
-    /// Every name that somebody here goes by.
+    /// The names of all contestants.
     pub fn names(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = [&self.servers, &self.clients, &self.both_ends, &self.streams]
             .into_iter()
@@ -182,7 +182,7 @@ impl Field {
         names
     }
 
-    /// Keeps the contestants of these names, and those which the others are compared with.
+    /// Keeps the contestants with these names, and those that the others are compared with.
     pub fn keep(&mut self, names: &[String]) {
         let lists = [
             &mut self.servers,

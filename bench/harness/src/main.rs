@@ -1,13 +1,13 @@
 //! Measures throng in alternation with its floor (bench/floor) and its peers (bench/peers), and prints
 //! tables of ratios: `cargo run --release -p throng-harness -- --help`.
 //!
-//! Everything happens on 127.0.0.1. The contestants take turns, A B C A B C …, because a machine is
-//! never the same twice; ratios are taken within a round. Processor time and memory are read from the
-//! kernel for all alike; only the number of connections, the time to open them and the number of
-//! echoes are the tools' own words.
+//! Everything happens on 127.0.0.1. The contestants take turns, A B C A B C …, because a machine's
+//! speed varies over time; ratios are computed within a round. Processor time and memory are read from the
+//! kernel, for all contestants alike; only the number of connections, the time to open them and the number of
+//! echoes come from the tools' own reports.
 //!
 //! On loopback the sender's thread also does the receiver's part of the TCP stack, so work moves from
-//! one end to the other; that is why each table of one end has a column for both ends together.
+//! one end to the other; so each table of one end has a column for both ends together.
 
 #![forbid(unsafe_code)]
 
@@ -35,21 +35,21 @@ use suite::{Effort, SUITES, Suite};
 /// Measure throng in alternation with its floor and its peers.
 ///
 /// In the tables, "throng ×" is how many times better throng was (2 is twice the rate or half the
-/// cost; under 1 throng was worse): the median of the rounds' ratios, and the range of them.
+/// cost; below 1, throng was worse): the median of the rounds' ratios, and their range.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Two rounds, short holds, small sizes
     #[arg(long)]
     quick: bool,
-    /// Turns of each contestant [default: 5, with --quick 2]
+    /// Rounds per contestant [default: 5, with --quick 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
     /// A million connections as well (both ends in one process; about 9 GB of kernel memory)
     #[arg(long)]
     million: bool,
     /// Only these tables (servers, clients, self, echo-servers, echo-clients, echo-self, throughput,
-    /// plain-servers-16, ws-clients-1k, …, accuracy, accuracy-rates, …; the first words, as in tls or
-    /// ws-servers, mean all that begin with them) or contestants (go, python, node, throng-floor, iperf3,
+    /// plain-servers-16, ws-clients-1k, …, accuracy, accuracy-rates, …; a prefix such as tls or
+    /// ws-servers selects all tables that begin with it) or contestants (go, python, node, throng-floor, iperf3,
     /// …; throng always takes part)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
@@ -59,7 +59,7 @@ struct Arguments {
     /// Print Markdown
     #[arg(long)]
     markdown: bool,
-    /// Where throng and throng-floor are [default: beside this program]
+    /// Directory of throng and throng-floor [default: that of this program]
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
 }
@@ -81,7 +81,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
         None => std::env::current_exe()
             .ok()
             .and_then(|p| Some(p.parent()?.to_owned()))
-            .ok_or("cannot tell where this program is; use --binaries DIR")?,
+            .ok_or("cannot find this program's directory; use --binaries DIR")?,
     };
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("peers");
     let mut field = Field::find(&binaries, &peers);
@@ -110,7 +110,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, String> {
             .chain(field.names())
             .collect();
         return Err(format!(
-            "--only {unknown}: no such table or contestant here; there are {}",
+            "--only {unknown}: no such table or contestant; available: {}",
             known.join(", ")
         ));
     }

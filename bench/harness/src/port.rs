@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 
-/// Below the range that outgoing connections take theirs from (32768 and up by default), so that none
-/// of those can sit on the port first.
+/// Below the range of ephemeral ports (32768 and up by default), so that no outgoing connection
+/// can occupy the port first.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 10_000;
 
-/// A port of 127.0.0.1 that nobody listens on; another one each time, so that what is left of the run
-/// before (TIME_WAIT) does not meet the next.
+/// A port of 127.0.0.1 without a listener; a different one each time, so that the remains of the previous
+/// run (TIME_WAIT) do not affect the next.
 ///
 /// # Errors
 /// None is free.
 pub fn free() -> Result<u16, String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Harnesses that run side by side begin at different places.
+    // Harnesses that run side by side start at different ports.
     let from = (std::process::id() % u32::from(COUNT)) as u16;
     for _ in 0..COUNT {
         let n = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
@@ -31,7 +31,7 @@ pub fn free() -> Result<u16, String> {
     Err("no free port on 127.0.0.1".to_owned())
 }
 
-/// A socket at `port` of 127.0.0.1 that does not listen: whoever waits for a server there must not take
+/// A socket at `port` of 127.0.0.1 that does not listen: a wait for a server there must not mistake
 /// it for one.
 fn bind(port: u16) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
@@ -40,8 +40,8 @@ fn bind(port: u16) -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Whether a TCP socket listens on `port`. Asks the kernel's list instead of connecting, so that no
-/// server counts a connection more. The list begins with the sockets that listen.
+/// Whether a TCP socket listens on `port`. Reads the kernel's list instead of connecting, so that no
+/// server counts an additional connection. The list begins with the sockets that listen.
 pub fn listened_on(port: u16) -> bool {
     let Ok(list) = File::open("/proc/net/tcp") else {
         return false;

@@ -1,4 +1,4 @@
-//! A contestant's process: started, watched, and gone when its handle is, also on an error.
+//! A contestant's process: started, watched, and killed when its handle is dropped, also on an error.
 
 use crate::usage::{self, Series, Usage};
 use nix::sys::signal::{Signal, kill};
@@ -10,14 +10,14 @@ use std::sync::{Arc, LazyLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often processes are looked at.
+/// How often processes are checked.
 const TICK: Duration = Duration::from_millis(20);
 
 static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Makes SIGINT and SIGTERM end the run in order: whatever waits returns an error, and the handles on
-/// the way out end their processes. A handler, not a blocked signal: those that we start would
-/// inherit the latter, and never see the SIGTERM that is to end them.
+/// Makes SIGINT and SIGTERM end the run in an orderly way: waits return an error, and dropped handles
+/// end their processes. A handler, not a blocked signal: child processes would
+/// inherit a blocked signal, and never receive the SIGTERM that is to end them.
 ///
 /// # Errors
 /// The handlers could not be installed.
@@ -53,15 +53,15 @@ pub struct Process {
     pid: Pid,
     stdout: Option<JoinHandle<Printed>>,
     stderr: Option<JoinHandle<Printed>>,
-    /// What it used, tick by tick, while somebody waited.
+    /// What it used, tick by tick, during waits.
     pub series: Series,
 }
 
-/// What came out of a pipe.
+/// The output of a pipe.
 #[derive(Debug, Default)]
 struct Printed {
     text: String,
-    /// When the last of it came, in seconds since 1970.
+    /// When its last bytes arrived, in seconds since 1970.
     at_unix_s: f64,
 }
 
@@ -70,7 +70,7 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Printed> {
     thread::spawn(move || {
         let (mut bytes, mut at_unix_s) = (Vec::new(), 0.0);
         let mut chunk = [0; 8192];
-        // An error ends it as the end of the stream does: what was read before still counts.
+        // An error ends the output as the end of the stream does: what was read before still counts.
         while let Ok(n @ 1..) = pipe.read(&mut chunk) {
             at_unix_s = usage::unix_s();
             bytes.extend_from_slice(&chunk[..n]);
@@ -142,7 +142,7 @@ impl Process {
         }
     }
 
-    /// Waits until the TCP port is listened on.
+    /// Waits until something listens on the TCP port.
     ///
     /// # Errors
     /// Not within `patience`, or the process ended, or the user asked to stop.
@@ -160,7 +160,7 @@ impl Process {
         Ok(())
     }
 
-    /// Sleeps, taking readings of nothing.
+    /// Sleeps without taking readings.
     ///
     /// # Errors
     /// It ended, or the user asked to stop.
@@ -175,7 +175,7 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until it ends, taking readings of it and of `other`; gives what it printed.
+    /// Waits until it ends, taking readings of it and of `other`. Returns what it printed.
     ///
     /// # Errors
     /// Not within `patience`, or it printed nothing, or the user asked to stop.
@@ -234,12 +234,12 @@ impl Drop for Process {
     }
 }
 
-/// What is left of a process that ended.
+/// What a process that ended left behind.
 #[derive(Debug)]
 pub struct Finished {
     /// What it printed.
     pub stdout: String,
-    /// When the last of that came, in seconds since 1970.
+    /// When its last output arrived, in seconds since 1970.
     pub printed_unix_s: f64,
     /// What it used, tick by tick.
     pub series: Series,

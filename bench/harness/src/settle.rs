@@ -1,15 +1,15 @@
-//! Waiting for what is left of one run to be gone before the next begins.
+//! Waits until the remains of one run are gone before the next one begins.
 //!
-//! A process's connections may outlive it: io_uring's rings are taken down by the kernel after the
-//! process has ended, for a million connections over many seconds, at the next contestant's expense.
+//! A process's connections may outlive it: the kernel takes io_uring's rings down after the
+//! process has ended. For a million connections that takes many seconds, at the next contestant's expense.
 
 use crate::process::stopped;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Sockets more than before that do not matter (other programs' come and go).
+/// This many more sockets than before do not matter (other programs open and close sockets).
 const SLACK: u64 = 500;
-/// Longer is not waited: somebody else may be opening connections.
+/// The longest wait: another program may be opening connections.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// TCP sockets allocated in this network namespace, whatever their state (TIME_WAIT aside).

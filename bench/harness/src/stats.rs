@@ -1,10 +1,10 @@
 //! Medians, and ratios of paired rounds.
 //!
 //! The contestants run in turn, A B C A B C …, and the machine drifts (other work, page cache, heat).
-//! A ratio is therefore taken within each round, where both sides met about the same machine, and
-//! only then is the median taken: it is not the ratio of the medians.
+//! A ratio is therefore computed within each round, where both sides had about the same machine, and
+//! then the median is taken. It is not the ratio of the medians.
 
-/// The middle of `values` (the mean of the two middle ones if their number is even).
+/// The median of `values` (the mean of the two middle ones if their number is even).
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -15,7 +15,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
     Some((sorted[sorted.len() / 2 - 1] + upper) / 2.0)
 }
 
-/// Which way a quantity is better.
+/// Whether more or less of a quantity is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
     /// A rate.

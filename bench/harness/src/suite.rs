@@ -10,7 +10,7 @@ use crate::trial::{self, Outcome, Side};
 use crate::warm::warm;
 use std::time::Duration;
 
-/// What a table is about.
+/// The subject of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
     Server,
@@ -18,10 +18,10 @@ enum Subject {
     BothEnds,
 }
 
-/// A suite: a table for each number of connections.
+/// A suite: a table per number of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Suite {
-    /// As `--only` calls it.
+    /// Its name for `--only`.
     pub name: &'static str,
     subject: Subject,
     mode: Mode,
@@ -31,7 +31,7 @@ pub struct Suite {
     sizes: [&'static [u32]; 3],
 }
 
-/// Peers are bound by RLIMIT_NOFILE, here 20,000: none is asked for more connections than this.
+/// RLIMIT_NOFILE bounds the peers, here at 20,000: none is asked for more connections than this.
 const PEERS: u32 = 10_000;
 /// Connections that exchange messages, and their sizes.
 const TALKING: [&[u32]; 3] = [&[100, PEERS], &[], &[]];
@@ -139,22 +139,22 @@ const STREAM: &[Quantity] = &[
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Turns of each contestant.
+    /// Rounds per contestant.
     pub rounds: u32,
     /// The small sizes and short holds only.
     pub quick: bool,
-    /// The tables of a million connections as well.
+    /// Also the tables of a million connections.
     pub million: bool,
 }
 
 impl Suite {
-    /// Whether `--only` means it by `name`: its whole name, or the first of its words.
+    /// Whether `--only` selects it by `name`: its whole name, or a prefix of whole words.
     pub fn is_called(&self, name: &str) -> bool {
         let rest = self.name.strip_prefix(name);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     }
 
-    /// A file of bench/peers that it needs and that is not there.
+    /// A file of bench/peers that it needs and that is missing.
     pub fn lacks(&self, field: &Field) -> Option<&'static str> {
         let files = contestants::files(self.mode, self.talk);
         files.iter().copied().find(|file| !field.has(file))
@@ -179,7 +179,7 @@ impl Suite {
             (Mode::Sink, false) | (Mode::Echo | Mode::Stream, true) => 2,
             (Mode::Echo | Mode::Stream, false) => 5,
         };
-        // Going round a million connections once takes half a minute.
+        // One pass over a million connections takes half a minute.
         let seconds = match (self.mode, connections) {
             (Mode::Echo, 1_000_000..) => 60,
             (Mode::Echo, 100_000..) => seconds * 3,
@@ -194,7 +194,7 @@ impl Suite {
         }
     }
 
-    /// Measures one table; `None` if nobody is there to take part.
+    /// Measures one table; `None` if there is no contestant.
     pub fn measure(&self, field: &Field, connections: u32, effort: Effort) -> Option<Table> {
         let job = self.job(connections, effort);
         let (opposite, contestants) = match self.subject {
@@ -311,8 +311,8 @@ fn server_name(c: &Contestant) -> String {
     }
 }
 
-/// Lets each run once, then each again the other way round: A B C, C B A, A B C … Nobody is always the
-/// one after somebody else.
+/// Lets each run once, then each again in reverse order: A B C, C B A, A B C … No contestant always
+/// follows the same other one.
 fn in_turn(
     suite: &str,
     contestants: &[&Contestant],

@@ -9,7 +9,7 @@ use std::fmt::Write;
 pub struct Quantity {
     /// Its heading, with the unit.
     pub name: &'static str,
-    /// Which way it is better.
+    /// Whether more or less is better.
     pub better: Better,
 }
 
@@ -18,7 +18,7 @@ pub struct Quantity {
 pub struct Row {
     /// Its name.
     pub name: &'static str,
-    /// What to know about it.
+    /// A note for the reader.
     pub note: &'static str,
     /// Which row it is compared with.
     pub compared_with: usize,
@@ -31,7 +31,7 @@ pub struct Row {
 pub struct Table {
     /// Its heading.
     pub title: String,
-    /// What holds for all rows, in a line.
+    /// What applies to all rows, in one line.
     pub about: String,
     /// The columns.
     pub quantities: &'static [Quantity],
@@ -106,7 +106,7 @@ impl Table {
         cells
     }
 
-    /// Whether every contestant has its numbers of every round.
+    /// Whether every contestant has numbers for every round.
     pub fn complete(&self) -> bool {
         self.rows.iter().all(|r| r.rounds.iter().all(Result::is_ok))
     }

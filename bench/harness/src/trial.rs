@@ -1,8 +1,8 @@
-//! One run of a contestant, and what it came to.
+//! One run of a contestant, and its result.
 //!
 //! Each run is preceded by the same program with a single connection: what that uses (starting up,
-//! its libraries and its fixed buffers) is taken off, so that the numbers for each connection are
-//! those of the connections. A server's own start is taken off in the same way.
+//! its libraries and its fixed buffers) is subtracted, so that the numbers per connection are
+//! those of the connections. A server's own start is subtracted in the same way.
 
 use crate::contestants::{Contestant, Job, Mode};
 use crate::port;
@@ -11,17 +11,17 @@ use crate::usage::{Series, Usage};
 use crate::words::Words;
 use std::time::Duration;
 
-/// From when a server listens to when it is at rest: other listeners, imports, compilation.
+/// How long a server takes from listening to being at rest: other listeners, imports, compilation.
 const SERVER_REST: Duration = Duration::from_millis(300);
 /// How long the run with one connection holds it.
 const BASELINE_HOLD: Duration = Duration::from_secs(1);
-/// A server must listen within this time, and end within it when told to.
+/// A server must listen within this time, and must end within it when asked to.
 const SERVER_PATIENCE: Duration = Duration::from_secs(60);
 /// Echoes are counted by the client over the whole hold; processor time over this part of it, so that
 /// neither the first messages nor the end is in it.
 const WINDOW: (f64, f64) = (0.2, 0.9);
 
-/// Whose processor time and memory are asked for.
+/// The side whose processor time and memory are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The server's.
@@ -33,7 +33,7 @@ pub enum Side {
 /// The numbers of one run, in the order of the table's columns; `None` where one is not known.
 pub type Numbers = Vec<Option<f64>>;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// Its numbers.
@@ -49,7 +49,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// (processor time, peak memory) for each of `n` connections, in µs and bytes, and the peak in MiB.
+    /// (processor time, peak memory) per connection of `n`, in µs and bytes, and the peak in MiB.
     fn set_up(&self, at_unix_s: f64, n: u32) -> Option<(f64, f64, f64)> {
         let then = self.series.at(at_unix_s)?;
         let n = f64::from(n);
@@ -59,7 +59,7 @@ impl Watched {
         Some((cpu * 1e6 / n, bytes / n, mib))
     }
 
-    /// Processor time for each of `per_s` messages a second, in µs.
+    /// Processor time per message at `per_s` messages per second, in µs.
     fn per_message(&self, from_unix_s: f64, to_unix_s: f64, per_s: f64) -> Option<f64> {
         let cpu = self.series.at(to_unix_s)?.cpu.as_secs_f64()
             - self.series.at(from_unix_s)?.cpu.as_secs_f64();
@@ -67,14 +67,14 @@ impl Watched {
     }
 }
 
-/// When the connections were all up. Who does not say so prints its result right after the hold.
+/// When all connections were established. A contestant that does not report it prints its result right after the hold.
 fn up_unix_s(words: &Words, done: &Finished, hold: Duration) -> f64 {
     words
         .up_unix_s
         .unwrap_or(done.printed_unix_s - hold.as_secs_f64())
 }
 
-/// How long a client may take: opening 1,000 a second at worst, closing as long, and the hold.
+/// How long a client may take: opening at 1,000 per second at worst, closing for as long, and the hold.
 fn patience(job: Job) -> Duration {
     job.hold + Duration::from_secs(30 + 2 * u64::from(job.connections) / 1000)
 }
@@ -130,7 +130,7 @@ fn numbers(
     }
 }
 
-/// Runs `client` against `server`, and gives the numbers of `side`.
+/// Runs `client` against `server`, and returns the numbers of `side`.
 ///
 /// # Errors
 /// Either could not be run, or did not hold all connections; one line for the user.
@@ -161,7 +161,7 @@ pub fn pair(
     let series = std::mem::take(&mut serving.series);
     let said = serving.terminate(SERVER_PATIENCE)?.stdout;
     // The kernel completes a connection before the server accepts it. A server that is busy with the
-    // traffic of those that it has accepted may leave others waiting until the end: Node does.
+    // traffic of accepted connections may leave others waiting until the end: Node does.
     let remark = match held(server.name, &server.words(&said)?, job.connections) {
         Err(short) if job.mode == Mode::Echo => Some(format!("{short}, the others in the queue")),
         other => {
@@ -211,8 +211,8 @@ pub fn both_ends(contestant: &Contestant, job: Job) -> Result<Outcome, String> {
     })
 }
 
-/// Lets `contestant` send one way, from one process to another or within one. Gives GB/s, and seconds of
-/// processor time for each GB: of the sender, of the receiver, of both.
+/// Lets `contestant` send one way, from one process to another or within one. Returns GB/s, and seconds of
+/// processor time per GB: of the sender, of the receiver, of both.
 ///
 /// # Errors
 /// As [`pair`].
@@ -260,7 +260,7 @@ fn shortfall(contestant: &Contestant, words: &Words) -> Option<String> {
     Some(format!("{} says: {verdict}", contestant.name))
 }
 
-/// What `argv`, which holds a single connection, has used in the middle of its hold.
+/// What `argv`, which holds a single connection, used until the middle of its hold.
 fn baseline(contestant: &Contestant, argv: &[String], job: Job) -> Result<Usage, String> {
     let done = Process::start(argv)?.finish(None, patience(job))?;
     let words = contestant.words(&done.stdout)?;
@@ -327,7 +327,7 @@ mod tests {
             hold: Duration::from_secs(10),
             ..JOB
         };
-        // A second of processor time each second; the ends of the hold are not looked at.
+        // A second of processor time per second; the ends of the hold are left out.
         let busy = watched(
             Usage::default(),
             &[

@@ -1,8 +1,8 @@
-//! What a process used, read from the kernel while it runs: processor time and resident memory, alike
-//! for every contestant.
+//! What a process used, read from the kernel while it runs: processor time and resident memory, in the
+//! same way for every contestant.
 //!
 //! Processor time is the process's CPU clock (clock_getcpuclockid(3)): user and system time of all
-//! its threads, those that ended included; the same sum as utime + stime of /proc/PID/stat, in
+//! its threads, including those that ended. It is the same sum as utime + stime of /proc/PID/stat, in
 //! nanoseconds instead of ticks of 10 ms, which at 10,000 connections would be a step of 1 µs each.
 //! Memory is VmHWM, the peak resident set, from /proc/PID/status.
 
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Usage {
     /// Processor time so far.
     pub cpu: Duration,
-    /// The most memory that was resident at once so far, bytes.
+    /// Peak resident memory so far, in bytes.
     pub peak_rss: u64,
 }
 
@@ -54,7 +54,7 @@ impl Series {
         self.0.push((unix_s, usage));
     }
 
-    /// The reading at `unix_s`, interpolated between the two around it; `None` outside of them.
+    /// The reading at `unix_s`, interpolated between the two around it; `None` outside the readings.
     pub fn at(&self, unix_s: f64) -> Option<Usage> {
         let after = self.0.iter().position(|(t, _)| *t >= unix_s)?;
         let (t1, later) = self.0[after];

@@ -1,15 +1,15 @@
-//! Memory that has been touched before the clock starts.
+//! Touches memory before the clock starts.
 //!
-//! A virtual machine gives free pages back to its host within seconds, and the first touch of one that
-//! its host has to find again takes many times longer than another: enough to make a run of a million
-//! connections a tenth slower than the one after it. So before each run that needs much, as much is
-//! touched and freed, whoever runs.
+//! A virtual machine gives free pages back to its host within seconds, and the first touch of a page that
+//! the host has to supply again takes many times longer than others: enough to make a run of a million
+//! connections a tenth slower than the one after it. So before each run that needs much memory, the same
+//! amount is touched and freed, for every contestant.
 
 use std::hint::black_box;
 
-/// What a connection takes, both ends, kernel and user, with some to spare.
+/// Memory per connection, both ends, kernel and user, with a margin.
 const BYTES_A_CONNECTION: u64 = 11 * 1024;
-/// Less than this need not be warmed: the pages of the run before are still there.
+/// Less than this need not be touched: the pages of the previous run are still there.
 const WORTH_IT: u64 = 256 << 20;
 const PAGE: usize = 4096;
 

@@ -1,26 +1,26 @@
-//! What a tool says about its own run, as JSON on stdout: whether all came up, how long that took and
-//! how many messages went round. Processor time and memory are never taken from here: the harness
-//! reads those itself ([`crate::usage`]), alike for all.
+//! A tool's own report, as JSON on stdout: whether all connections were established, how long that took and
+//! how many messages were echoed. Processor time and memory are never taken from here: the harness
+//! reads those itself ([`crate::usage`]), in the same way for all.
 //!
 //! throng prints its summary; the peers print the few fields of it that are read here; the floor has
-//! a form of its own.
+//! a format of its own.
 
 use serde::Deserialize;
 
-/// What is read of a tool's own account.
+/// What is read from a tool's own report.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Words {
     /// Connections that a client established, or the most that a server held.
     pub held: u64,
-    /// When the last connection was up, in seconds since 1970, if it says so.
+    /// When the last connection was established, in seconds since 1970, if reported.
     pub up_unix_s: Option<f64>,
     /// From the first attempt to the last connection.
     pub set_up_s: Option<f64>,
-    /// Whole echoes a second while all were up.
+    /// Whole echoes per second while all connections were established.
     pub messages_per_s: Option<f64>,
-    /// Bytes a second that were sent one way while all were up.
+    /// Bytes per second sent one way while all connections were established.
     pub bytes_per_s: Option<f64>,
-    /// Its verdict, if it says that it did not reach what was asked.
+    /// Its verdict, if it did not achieve what was asked for.
     pub shortfall: Option<String>,
 }
 
@@ -160,7 +160,7 @@ impl Words {
     /// From tcpkali's text.
     ///
     /// # Errors
-    /// It never said that it had ramped up; one line for the user.
+    /// It never reported that it had ramped up; one line for the user.
     pub fn of_tcpkali(stdout: &str) -> Result<Words, String> {
         let held = stdout
             .lines()

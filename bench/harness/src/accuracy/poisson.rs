@@ -1,5 +1,5 @@
 //! Whether the gaps between messages of `--arrivals poisson` are exponential, by the test of Kolmogorov
-//! and Smirnov, on arrival times that a receiver of our own took.
+//! and Smirnov, on arrival times that the harness's own receiver took.
 
 use super::grid::{Grid, cells, short};
 use super::receiver::{MESSAGE, Receiver};
@@ -10,7 +10,7 @@ use crate::suite::Effort;
 /// As `--only` calls it.
 pub const NAME: &str = "accuracy-poisson";
 
-/// Messages a second in all.
+/// Messages per second in all.
 const RATES: [f64; 5] = [100.0, 300.0, 1e3, 3e3, 10e3];
 const CONNECTIONS: u32 = 10;
 /// The statistic of n gaps exceeds this / √n in 5 % of all samples of the very distribution (Kolmogorov;

@@ -1,4 +1,4 @@
-//! Message rates of each connection: asked against reached, and how late messages were.
+//! Message rates per connection: asked for against reached, and how late messages were.
 
 use super::grid::{Grid, cells, percent, short, time};
 use super::subject::{Subject, run};
@@ -8,13 +8,13 @@ use crate::suite::Effort;
 /// As `--only` calls it.
 pub const NAME: &str = "accuracy-rates";
 
-/// Messages a second on each connection.
+/// Messages per second on each connection.
 const RATES: [f64; 7] = [0.1, 1.0, 10.0, 100.0, 1e3, 1e4, 1e5];
 const CONNECTIONS: [u32; 4] = [1, 100, 10_000, 1_000_000];
 const MILLION: u32 = 1_000_000;
-/// More than this many messages a second, both ends on two cores, is beyond the machine, not the pacing.
+/// More than this many messages per second, both ends on two cores, exceeds the machine, not the pacing.
 const BEYOND: f64 = 300_000.0;
-/// Fewer in a whole run say nothing about a rate.
+/// Fewer in a whole run are too few to judge a rate.
 const TOO_FEW: f64 = 8.0;
 /// The message of the million: it differs each time, and is made when it is sent.
 const DYNAMIC: &str = r"\{connection.uid} \{re [a-z]{8}}";
@@ -80,7 +80,7 @@ fn one(subject: &Subject, connections: u32, rate: f64, seconds: u32) -> Result<S
     let asked = rate * f64::from(connections);
     let (whole, due) = (kept.reached_per_s * kept.seconds, asked * kept.seconds);
     let share = match due {
-        // Where a message more or less is a per cent, count them.
+        // Where one message more or less is a percent, show the count.
         ..100.0 => format!("{whole:.0} of {due:.0}"),
         _ => percent(whole, due),
     };

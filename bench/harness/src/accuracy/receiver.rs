@@ -1,7 +1,7 @@
-//! A receiver that knows when bytes arrived: a thread for each connection, blocked in recvmsg.
+//! A receiver that knows when bytes arrived: a thread per connection, blocked in recvmsg.
 //!
-//! A thread that is woken by bytes looks at its clock some 20 to 100 µs after they came, and not always equally
-//! late, which would blur the gaps between them. So the times are the kernel's, taken when a packet comes up the
+//! A thread that is woken by bytes reads its clock some 20 to 100 µs after they arrived. The delay varies,
+//! which would blur the gaps between them. So the times are the kernel's, taken when a packet passes the
 //! stack (SO_TIMESTAMPNS, socket(7); Linux reports it for TCP, too, as of the last packet of a read). On loopback
 //! that is within the sender's system call.
 
@@ -18,14 +18,14 @@ use std::time::Duration;
 /// Messages of this many bytes are counted.
 pub const MESSAGE: usize = 16;
 
-/// Listens, and takes a given number of connections.
+/// Listens, and accepts a given number of connections.
 pub struct Receiver {
     at: SocketAddr,
     accepting: JoinHandle<Result<Vec<Duration>, String>>,
 }
 
 impl Receiver {
-    /// Listens for `connections` on a port of 127.0.0.1 that nobody has.
+    /// Listens for `connections` on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// It can't listen, or the kernel gives no times.
@@ -65,7 +65,7 @@ impl Receiver {
     /// When each message arrived, since 1970, in order, once all connections have ended.
     ///
     /// # Errors
-    /// It could not accept them, or did not learn when something arrived.
+    /// It could not accept them, or the kernel did not report when something arrived.
     pub fn arrivals(self) -> Result<Vec<Duration>, String> {
         self.accepting
             .join()
@@ -73,7 +73,7 @@ impl Receiver {
     }
 }
 
-/// When the last byte of each message arrived. It is read message by message, as each read tells the time of
+/// When the last byte of each message arrived. It is read message by message, because each read reports the time of
 /// its last packet only.
 fn read(stream: &TcpStream) -> Result<Vec<Duration>, String> {
     let (mut at, mut had) = (Vec::new(), 0);
@@ -84,7 +84,7 @@ fn read(stream: &TcpStream) -> Result<Vec<Duration>, String> {
         let fd = stream.as_raw_fd();
         let got = match recvmsg::<()>(fd, &mut into, Some(&mut space), MsgFlags::empty()) {
             Err(Errno::EINTR) => continue,
-            // A reset ends it as a FIN does: what came before counts.
+            // A reset ends it as a FIN does: earlier messages count.
             Err(_) => return Ok(at),
             Ok(got) if got.bytes == 0 => return Ok(at),
             Ok(got) => got,
@@ -92,13 +92,13 @@ fn read(stream: &TcpStream) -> Result<Vec<Duration>, String> {
         had += got.bytes;
         if had == MESSAGE {
             had = 0;
-            let time = time_of(&got).ok_or("the kernel did not say when a message arrived")?;
+            let time = time_of(&got).ok_or("the kernel did not report when a message arrived")?;
             at.push(time);
         }
     }
 }
 
-/// When the kernel says that it arrived.
+/// The kernel's time of arrival.
 fn time_of(got: &RecvMsg<()>) -> Option<Duration> {
     got.cmsgs().ok()?.find_map(|c| match c {
         ControlMessageOwned::ScmTimestampns(t) => Some(Duration::from(t)),
@@ -106,7 +106,7 @@ fn time_of(got: &RecvMsg<()>) -> Option<Duration> {
     })
 }
 
-/// Waits until the kernel notes times: it begins to do so in the background, once the first socket asks.
+/// Waits until the kernel records times: it starts to do so in the background, once a first socket asks for them.
 fn until_times_come(listener: &TcpListener, at: SocketAddr) -> Result<(), String> {
     const TRIES: u32 = 1000;
     let failed = |e: io::Error| format!("the receiver can't connect to itself: {e}");
@@ -125,7 +125,7 @@ fn until_times_come(listener: &TcpListener, at: SocketAddr) -> Result<(), String
         }
         thread::sleep(Duration::from_millis(1));
     }
-    Err("the kernel does not note when messages arrive (SO_TIMESTAMPNS)".to_owned())
+    Err("the kernel does not record when messages arrive (SO_TIMESTAMPNS)".to_owned())
 }
 
 #[cfg(test)]
@@ -161,7 +161,7 @@ mod tests {
         drop(stream);
         let arrived = receiver.arrivals().unwrap();
         assert_eq!(arrived.len(), sent.len());
-        // Two that the kernel has put together before they were read have the later one's time.
+        // Two messages that the kernel merged before they were read have the later one's time.
         let within = arrived.iter().zip(&sent);
         let within = within.filter(|(t, (from, to))| (from..=to).contains(t));
         assert!(within.count() * 2 > sent.len(), "{arrived:?} {sent:?}");

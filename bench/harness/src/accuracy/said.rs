@@ -1,4 +1,4 @@
-//! What throng's summary says, as far as accuracy is concerned.
+//! The parts of throng's summary that accuracy is measured by.
 
 use serde::Deserialize;
 
@@ -9,26 +9,26 @@ pub struct Said {
     pub findings: Vec<String>,
     /// The message rate while all were up.
     pub message_rate: Option<MessageRate>,
-    /// What went over the connections while all were up.
+    /// What was transferred while all connections were established.
     pub steady: Option<Steady>,
     /// What a search found.
     pub search: Option<Found>,
     /// How long it took, closing not included.
     pub seconds: f64,
-    /// What it took.
+    /// What it cost.
     pub cost: Cost,
 }
 
-/// How the rate was kept.
+/// How well the rate was kept.
 #[derive(Clone, Debug, Deserialize)]
 pub struct MessageRate {
-    /// Messages a second sent.
+    /// Messages sent per second.
     pub reached_per_s: f64,
     /// The window.
     pub seconds: f64,
     /// From when a message was due to when the kernel had taken it.
     pub lateness: Option<Late>,
-    /// Processor time of both ends for each.
+    /// Processor time of both ends per message.
     pub cpu_us_per_message: Option<f64>,
 }
 
@@ -76,7 +76,7 @@ pub struct Found {
     pub confidence: f64,
 }
 
-/// What a run took.
+/// What a run cost.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Cost {
     /// Resident memory of the process, both ends with `--self`.
@@ -96,17 +96,17 @@ impl Said {
     /// The message rate.
     ///
     /// # Errors
-    /// It has none; then the first finding says why.
+    /// It has none; the first finding says why.
     pub fn rate(&self) -> Result<&MessageRate, String> {
         self.message_rate
             .as_ref()
             .ok_or_else(|| self.complaint("sent no message"))
     }
 
-    /// Bytes a second that were sent and received by the side that connected, while all were up.
+    /// Bytes per second that the connecting side sent and received while all connections were established.
     ///
     /// # Errors
-    /// They never were.
+    /// They never were all established.
     pub fn bytes_per_s(&self) -> Result<(f64, f64), String> {
         let steady = self
             .steady
