@@ -83,7 +83,7 @@ pub fn count(text: &str) -> Result<u32, UnitError> {
     let value = scaled(text, DECIMAL, &COUNT)?;
     if value.fract() != 0.0 || value > f64::from(u32::MAX) {
         let bounds = format!("a count is a whole number up to {}", u32::MAX);
-        return Err(UnitError::OutOfBounds(bounds.into()));
+        return Err(UnitError::OutOfBounds(bounds));
     }
     Ok(value as u32)
 }

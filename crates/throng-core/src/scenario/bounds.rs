@@ -43,7 +43,7 @@ pub fn workers(text: &str) -> Result<u32, UnitError> {
         Ok(n @ 1..=MAX_WORKERS) => Ok(n),
         _ => {
             let bounds = format!("a whole number from 1 to {MAX_WORKERS} is needed");
-            Err(UnitError::OutOfBounds(bounds.into()))
+            Err(UnitError::OutOfBounds(bounds))
         }
     }
 }

@@ -40,5 +40,5 @@ pub enum Scenario {
     /// Connections to open.
     Load(Box<LoadScenario>),
     /// Connections to accept.
-    Serve(ServeScenario),
+    Serve(Box<ServeScenario>),
 }

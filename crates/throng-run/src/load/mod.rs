@@ -105,7 +105,7 @@ pub fn load(
     };
     let profile = attached.profile.take();
     let run = Run::new(watch, scenario, &plan, before, &behaviours, sides, profile);
-    run.to_the_end(&machine.kernel, &attached.latencies)
+    run.conduct(&machine.kernel, &attached.latencies)
 }
 
 fn planned(plan: &LoadPlan) -> Planned {

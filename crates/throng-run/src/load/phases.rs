@@ -110,7 +110,7 @@ impl<'a> Run<'a> {
     }
 
     /// Conducts the run until all is closed, and sums it up.
-    pub fn to_the_end(
+    pub fn conduct(
         mut self,
         kernel: &Kernel,
         latencies: &LatencyReport,

@@ -484,7 +484,7 @@ fn what_throngs_own_options_ask_for_is_written_and_read_back() {
         }
         assert_eq!(
             read_back(&text),
-            Scenario::Serve(scenario),
+            Scenario::Serve(Box::new(scenario)),
             "{line}\n{text}"
         );
     }

@@ -52,7 +52,7 @@ pub(crate) fn text_of_load(scenario: &LoadScenario) -> Result<String, Failure> {
 pub(crate) fn text_of_serve(scenario: &ServeScenario) -> Result<String, Failure> {
     let mut scenario = scenario.clone();
     absolute(scenario.files_mut())?;
-    text(&Scenario::Serve(scenario))
+    text(&Scenario::Serve(Box::new(scenario)))
 }
 
 fn absolute<'a>(

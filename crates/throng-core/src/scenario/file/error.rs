@@ -15,7 +15,7 @@ pub struct FileError {
     /// The file's name with line and column, both from 1, or the `--set`.
     pub place: String,
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 /// What is wrong with a file.
@@ -87,7 +87,7 @@ fn nearest(key: &str, known: &[String]) -> Option<String> {
 /// A problem on its way out of the tree. Its place is where it was found, its path grows from the inside.
 #[derive(Debug)]
 pub(super) struct Wrong {
-    problem: Problem,
+    problem: Box<Problem>,
     place: Option<Place>,
     path: Vec<String>,
 }
@@ -114,7 +114,7 @@ impl Wrong {
 impl From<Problem> for Wrong {
     fn from(problem: Problem) -> Wrong {
         Wrong {
-            problem,
+            problem: Box::new(problem),
             place: None,
             path: Vec::new(),
         }
@@ -179,7 +179,7 @@ impl Source<'_> {
             mut path,
         } = wrong;
         path.reverse();
-        match &mut problem {
+        match problem.as_mut() {
             Problem::UnknownKey { section, .. } => *section = path.join("."),
             Problem::Value { key, .. } => *key = path.join("."),
             _ => {}

@@ -60,7 +60,9 @@ pub fn read(
     let file = File::deserialize(decoder).map_err(|e| source.error(e))?;
     let settled = match (file.load, file.serve) {
         (Some(load), None) => load.settled().map(|load| Scenario::Load(Box::new(load))),
-        (None, Some(serve)) => serve.settled().map(Scenario::Serve),
+        (None, Some(serve)) => serve
+            .settled()
+            .map(|serve| Scenario::Serve(Box::new(serve))),
         _ => return Err(source.whole(Problem::OneOfTwo)),
     };
     settled.map_err(|e| source.whole(Problem::Contradiction(e)))

@@ -511,7 +511,7 @@ fn any_serve() -> impl Strategy<Value = Scenario> {
             |(listen, mode, (backlog, max_connections), run, (messages, message_rate), tls)| {
                 let (_, duration, workers, engine, force) = run;
                 let sends = mode == ServeMode::Chargen;
-                Scenario::Serve(ServeScenario {
+                Scenario::Serve(Box::new(ServeScenario {
                     listen: listen
                         .into_iter()
                         .map(|at| ListenAddress(at.into()))
@@ -526,7 +526,7 @@ fn any_serve() -> impl Strategy<Value = Scenario> {
                     message_rate: message_rate.filter(|_| sends),
                     messages: if sends { messages } else { Messages::default() },
                     tls,
-                })
+                }))
             },
         )
 }
@@ -555,7 +555,7 @@ fn the_documentation_has_every_key_and_no_other() {
                     keys(&toml::Table::try_from(*load).unwrap(), "load", &mut known);
                 }
                 Scenario::Serve(serve) => {
-                    keys(&toml::Table::try_from(serve).unwrap(), "serve", &mut known);
+                    keys(&toml::Table::try_from(*serve).unwrap(), "serve", &mut known);
                 }
             }
         }
@@ -578,7 +578,9 @@ proptest! {
         let text = write(&scenario).unwrap();
         let settled = match scenario.clone() {
             Scenario::Load(load) => load.settled().map(|load| Scenario::Load(Box::new(load))),
-            Scenario::Serve(serve) => serve.settled().map(Scenario::Serve),
+            Scenario::Serve(serve) => serve
+                .settled()
+                .map(|serve| Scenario::Serve(Box::new(serve))),
         };
         match (settled, read_set(&text, &[])) {
             (Ok(settled), Ok(read)) => {

@@ -47,7 +47,12 @@ pub fn write(scenario: &Scenario) -> Result<String, WriteError> {
                 tls: Some(TlsServer::default()),
                 ..default.clone()
             };
-            section("serve", &said(serve, &default, &full)?, true, &mut out);
+            section(
+                "serve",
+                &said(serve.as_ref(), &default, &full)?,
+                true,
+                &mut out,
+            );
         }
     }
     Ok(out)

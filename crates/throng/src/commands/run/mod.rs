@@ -21,6 +21,6 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Scenario::Serve(_) if !telling.dump.is_off() => Err(Failure::usage(
             "--dump-one and --dump-all print the traffic of a load, and the file has a section [serve]",
         )),
-        Scenario::Serve(scenario) => serve::carry_out(scenario, &telling),
+        Scenario::Serve(scenario) => serve::carry_out(*scenario, &telling),
     }
 }
