@@ -48,6 +48,9 @@ pub struct Host {
     /// What is in use to the targets that were asked about.
     #[serde(alias = "towards")]
     pub targets: Vec<TargetUse>,
+    /// Source addresses that were asked about and that no socket here can be bound to.
+    #[serde(default)]
+    pub foreign_sources: Vec<IpAddr>,
     /// What could not be read, and why.
     pub unread: Vec<Unread>,
 }
@@ -302,6 +305,7 @@ impl Default for Host {
             uring: Uring::default(),
             listeners: Vec::new(),
             targets: Vec::new(),
+            foreign_sources: Vec::new(),
             unread: Vec::new(),
         }
     }

@@ -72,7 +72,19 @@ mod tests {
         ) {
             return;
         }
-        let host = survey(&Wanted::default());
+        let sources = [
+            "10.9.9.9",
+            "10.9.9.8",
+            "127.5.5.5",
+            "192.0.2.1",
+            "2001:db8::7",
+        ];
+        let host = survey(&Wanted {
+            sources: sources.map(|ip| ip.parse().unwrap()).to_vec(),
+            ..Wanted::default()
+        });
+        let foreign = ["10.9.9.8", "2001:db8::7"].map(|ip| ip.parse::<IpAddr>().unwrap());
+        assert_eq!(host.foreign_sources, foreign);
         let expected = ["192.0.2.1"].map(|ip| ip.parse::<IpAddr>().unwrap());
         // b0 is down; an address on lo that isn't a loopback address can be routed to.
         let expected = [&["10.9.9.9".parse().unwrap()], &expected[..]].concat();

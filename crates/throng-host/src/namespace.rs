@@ -61,6 +61,7 @@ pub(crate) fn become_nobody() {
 pub(crate) fn all(targets: &[SocketAddr]) -> Wanted {
     Wanted {
         targets: targets.to_vec(),
+        sources: Vec::new(),
         processes: Processes::All,
         skip_self: false,
         tracking: true,

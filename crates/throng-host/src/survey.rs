@@ -17,6 +17,8 @@ pub struct Wanted {
     /// Count the connections to each of these ([`Host::targets`]). Goes through all connections of this
     /// network namespace, without keeping any.
     pub targets: Vec<SocketAddr>,
+    /// Find out which of these can't be bound to ([`Host::foreign_sources`]).
+    pub sources: Vec<IpAddr>,
     /// Whose the listeners are ([`throng_core::host::Listener::processes`]).
     pub processes: Processes,
     /// Leave this process out of them.
@@ -67,6 +69,12 @@ pub fn survey(wanted: &Wanted) -> Host {
         uring: Uring::default(),
         listeners,
         targets: targets::read(r, &wanted.targets),
+        foreign_sources: wanted
+            .sources
+            .iter()
+            .copied()
+            .filter(|ip| !is_local((*ip, 0).into()))
+            .collect(),
         unread: reader.into_unread(),
     }
 }

@@ -26,6 +26,7 @@ impl Machine {
     pub fn for_load(scenario: &LoadScenario) -> Result<Machine, Failure> {
         Machine::read(&Wanted {
             targets: scenario.addresses(),
+            sources: scenario.connect.sources().collect(),
             processes: Processes::OfTargets,
             skip_self: true,
             tracking: true,

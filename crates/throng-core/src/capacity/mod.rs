@@ -158,6 +158,7 @@ fn of(question: &Question, host: &Host) -> Capacity {
     let bytes = Bytes::of(&case);
     let mut limits: Vec<Limit> = no_engine
         .into_iter()
+        .chain(tuples::foreign_sources(&case))
         .chain(match case.proxy {
             true => proxies::limit(&case, &bytes),
             false => tuples::limits(&case),

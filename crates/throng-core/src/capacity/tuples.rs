@@ -56,7 +56,9 @@ fn left(case: &Case, target: Option<SocketAddr>) -> Option<Left> {
     if given.is_empty() && target.is_some_and(|t| is_loopback_v4(t.ip())) {
         return None;
     }
-    let fits = |ip: &&IpAddr| target.is_none_or(|t| ip.is_ipv4() == t.is_ipv4());
+    let foreign = &case.host.foreign_sources;
+    let fits =
+        |ip: &&IpAddr| target.is_none_or(|t| ip.is_ipv4() == t.is_ipv4()) && !foreign.contains(ip);
     let sources = (given.iter().filter(fits).count() as u64).max(1);
     let known = target.and_then(|t| case.host.targets.iter().find(|k| k.target == t));
     let waits = match case.host.ports.tw_reuse {
@@ -152,6 +154,45 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
     let mut limit = Limit::held(KIND, allows, value, range);
     limit.lifts = lifts(case, &left, n);
     Some(limit)
+}
+
+/// Source addresses named where there are more.
+const NAMED: usize = 4;
+
+/// Source addresses that can't be bound to, if any were asked for.
+pub(super) fn foreign_sources(case: &Case) -> Option<Limit> {
+    let sources = &case.question.sources;
+    let foreign = &case.host.foreign_sources;
+    let foreign: Vec<&IpAddr> = sources.iter().filter(|ip| foreign.contains(ip)).collect();
+    let first = foreign.first()?;
+    let named: Vec<String> = foreign
+        .iter()
+        .take(NAMED)
+        .map(ToString::to_string)
+        .collect();
+    let rest = match foreign.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {} more", count(n as u64)),
+    };
+    let verb = match foreign.len() {
+        1 => "is not an address",
+        _ => "are not addresses",
+    };
+    let value = format!("{}{rest} {verb} of this machine", named.join(", "));
+    let length = if first.is_ipv4() { 32 } else { 128 };
+    Some(
+        Limit::held(
+            LimitKind::SourceAddress,
+            0,
+            value,
+            "bind() to each --source-ip",
+        )
+        .lifted([
+            Lift::by("add each like this")
+                .command(format!("sudo ip address add {first}/{length} dev DEVICE")),
+            Lift::by("give --source-ip only addresses of this machine"),
+        ]),
+    )
 }
 
 /// The range and what is taken off it, in words.

@@ -44,7 +44,7 @@ impl<'a> Before<'a> {
             targets: scenario.addresses(),
             processes: Processes::OfTargets,
             skip_self: true,
-            tracking: false,
+            ..Wanted::default()
         });
         let mut servers: Vec<Process> = scenario
             .addresses()

@@ -103,6 +103,22 @@ fn four_tuples_that_do_not_suffice_are_refused_with_what_would() {
 }
 
 #[test]
+fn sources_that_are_not_this_machine_s_are_refused_by_name() {
+    let net = Net::own();
+    net.shell("ip addr add fd00::1/128 dev lo nodad; ip addr add fd00::2/128 dev lo nodad");
+    let ran = run(
+        &net,
+        "load [fd00::1]:9 --source-ip fd00::1-fd00::4 -c 8 --hold 0s",
+    );
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+    assert!(
+        ran.stderr
+            .contains("fd00::3, fd00::4 are not addresses of this machine"),
+        "{ran}"
+    );
+}
+
+#[test]
 fn the_file_limit_does_not_bind_io_uring() {
     let net = Net::own();
     let args = "load --self=echo -c 5000 -m hello -r 1 --hold 1s --engine uring --output json";

@@ -95,7 +95,9 @@ fn a_source_address_that_is_not_ours_is_told_as_such() {
     for engine in ["uring", "epoll"] {
         let ran = load(
             &net,
-            &format!("127.0.0.1:9000 -c 5 --source-ip 10.9.8.7 --no-reconnect --engine {engine}"),
+            &format!(
+                "127.0.0.1:9000 -c 5 --source-ip 10.9.8.7 --force --no-reconnect --engine {engine}"
+            ),
         );
         let s = ran.fell_short();
         assert_eq!(s.connections.failed[&FailCause::NoAddress], 5, "{ran}");

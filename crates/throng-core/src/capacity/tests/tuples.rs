@@ -168,3 +168,26 @@ fn what_lifts_four_tuples_is_a_command_with_what_it_gives() {
             .any(|l| l.what.contains("36 in all are enough"))
     );
 }
+
+#[test]
+fn source_addresses_that_are_not_this_machine_s_are_refused_by_name() {
+    let mut host = host();
+    host.foreign_sources = vec!["fd00::3".parse().unwrap(), "fd00::4".parse().unwrap()];
+    let mut question = Question::of(Role::Client);
+    question.targets = vec!["[fd00::9]:80".parse().unwrap()];
+    question.connections = Some(4);
+    question.sources = ["fd00::1", "fd00::2"]
+        .map(|ip| ip.parse().unwrap())
+        .to_vec();
+    assert_eq!(capacity(&question, &host).fits, Some(true));
+    question.sources.extend(&host.foreign_sources);
+    let found = capacity(&question, &host);
+    let limit = found.limit(LimitKind::SourceAddress).unwrap();
+    assert_eq!((found.fits, limit.sure), (Some(false), true));
+    assert_eq!(
+        limit.value,
+        "fd00::3, fd00::4 are not addresses of this machine"
+    );
+    let own = found.limit(LimitKind::FourTuples).unwrap();
+    assert!(own.value.contains("2 source addresses"), "{}", own.value);
+}

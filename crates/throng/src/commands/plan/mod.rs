@@ -26,6 +26,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Some(path) => read_host(path)?,
         None => throng_run::host(&Wanted {
             targets: question.targets.clone(),
+            // Those of a proxy are on other machines.
+            sources: match question.proxies {
+                Some(_) => Vec::new(),
+                None => question.sources.clone(),
+            },
             processes: if args.survey {
                 Processes::All
             } else {
