@@ -76,9 +76,13 @@ pub(super) fn missing_directories(system: &System, path: &str) -> Vec<String> {
     missing
 }
 
-/// The content of a file, if it is there.
+/// The content of a file, if it is there. A symbolic link is there, wherever it leads; throng makes none.
 pub(super) fn read(system: &System, path: &str) -> io::Result<Option<String>> {
-    match fs::read(system.path(path)) {
+    let path = system.path(path);
+    if let Ok(to) = fs::read_link(&path) {
+        return Ok(Some(format!("symbolic link to {}", to.display())));
+    }
+    match fs::read(path) {
         // Not text is not ours either.
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),

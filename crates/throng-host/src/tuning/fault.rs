@@ -16,13 +16,19 @@ pub enum Fault {
         /// What is wrong with it.
         why: Unusable,
     },
-    /// The state file can no longer be written, so that the rest was not changed.
-    #[error("can't write the state file {}: {why}; give another one with --state", path.display())]
+    /// The state file can't be written, so that nothing more was changed.
+    #[error(
+        "can't write the state file {}: {why}; give another one with --state{}",
+        path.display(),
+        if *changed { "" } else { ". Nothing was changed" }
+    )]
     Unwritable {
         /// The state file.
         path: PathBuf,
         /// What the system said.
         why: io::Error,
+        /// Whether something was changed before.
+        changed: bool,
     },
 }
 
@@ -59,6 +65,9 @@ pub enum Unusable {
 impl Fault {
     /// Whether nothing was changed.
     pub fn nothing_changed(&self) -> bool {
-        matches!(self, Fault::Unusable { .. })
+        match self {
+            Fault::Unusable { .. } => true,
+            Fault::Unwritable { changed, .. } => !changed,
+        }
     }
 }

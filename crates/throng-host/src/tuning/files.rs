@@ -1,7 +1,8 @@
 //! Files under /etc that make settings outlast a reboot, both ways.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -96,7 +97,7 @@ pub(super) fn set(
     let made = session.change(|| {
         missing
             .iter()
-            .try_for_each(|d| fs::create_dir(system.path(d)))
+            .try_for_each(|d| make_directory(&system.path(d)))
     });
     let file = system.path(path);
     let written = session.change(|| made.and_then(|()| replace::replace(&file, &planned.content)));
@@ -113,6 +114,12 @@ pub(super) fn set(
             session.did(path, Did::Failed, format!("can't be written: {e}"))
         }
     };
+}
+
+/// Makes a directory that everybody may enter, whatever the umask is.
+fn make_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
 /// Removes a file. Returns whether it has to be remembered further.
@@ -144,9 +151,11 @@ pub(super) fn put_back_directory(session: &mut Session, path: &str, files: &[Own
         return true;
     }
     let directory = session.system.path(path);
+    if !directory.exists() {
+        return false;
+    }
     match session.change(|| fs::remove_dir(directory)) {
         Ok(()) => session.did(path, Did::Changed, "removed"),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => false,
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {
             session.did(path, Did::AsItWas, "others have files there")
         }

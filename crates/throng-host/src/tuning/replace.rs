@@ -1,7 +1,8 @@
 //! Replacing a file so that it is whole at every instant: written beside itself, then renamed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The name of `path` while it is written. Always the same, so that what a killed throng left behind is
@@ -12,12 +13,13 @@ pub(super) fn unfinished(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes `content` the content of `path`, on disk: afterwards it survives a power cut. The directory must
-/// exist.
+/// Makes `content` the content of `path`, on disk: afterwards it survives a power cut. The file may be
+/// read by everybody, whatever the umask is. The directory must exist.
 pub(super) fn replace(path: &Path, content: &str) -> io::Result<()> {
     let new = unfinished(path);
     remove_if_there(&new)?;
     let mut file = File::create_new(&new)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(content.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
@@ -26,9 +28,11 @@ pub(super) fn replace(path: &Path, content: &str) -> io::Result<()> {
 
 /// Removes `path` and what may be left of its making, on disk.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    remove_if_there(&unfinished(path))?;
-    remove_if_there(path)?;
-    sync_directory(path)
+    let removed = [remove_if_there(&unfinished(path))?, remove_if_there(path)?];
+    match removed.contains(&true) {
+        true => sync_directory(path),
+        false => Ok(()),
+    }
 }
 
 /// The directory of `path`.
@@ -40,17 +44,14 @@ pub(super) fn directory(path: &Path) -> &Path {
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    match File::open(directory(path)) {
-        Ok(directory) => directory.sync_all(),
-        // Nothing can be in it either.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-    }
+    File::open(directory(path))?.sync_all()
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+/// Returns whether there was one. On a read-only file system removing fails even where there is none.
+fn remove_if_there(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => fs::remove_file(path).map(|()| true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
     }
 }

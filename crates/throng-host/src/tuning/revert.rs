@@ -33,6 +33,7 @@ pub(super) fn revert_in_steps(
         return Ok((Vec::new(), None));
     }
     let mut state = StateFile::open(state_file)?;
+    state.changed = true;
     let session = &mut Session::on(system, step);
     let old = &mut state.old;
     retain_reversed(&mut old.files, |f| files::put_back(session, f, force));

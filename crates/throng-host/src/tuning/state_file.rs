@@ -25,6 +25,9 @@ pub(super) struct StateFile {
     _directory: File,
     /// What is in it, once saved.
     pub(super) old: OldValues,
+    /// Whether something may have been changed since it was opened. Applying begins with a save, reverting
+    /// does not.
+    pub(super) changed: bool,
 }
 
 impl StateFile {
@@ -44,6 +47,7 @@ impl StateFile {
                 path: path.to_owned(),
                 _directory: directory,
                 old: read(path)?,
+                changed: false,
             })
         };
         open().map_err(|why| Fault::Unusable {
@@ -53,7 +57,7 @@ impl StateFile {
     }
 
     /// Puts the old values on disk: afterwards they survive a power cut. No old values are no file.
-    pub(super) fn save(&self) -> Result<(), Fault> {
+    pub(super) fn save(&mut self) -> Result<(), Fault> {
         let saved = match self.old.is_empty() {
             true => replace::remove(&self.path),
             false => serde_json::to_string_pretty(&self.old)
@@ -63,7 +67,10 @@ impl StateFile {
         saved.map_err(|why| Fault::Unwritable {
             path: self.path.clone(),
             why,
-        })
+            changed: self.changed,
+        })?;
+        self.changed = true;
+        Ok(())
     }
 
     /// Ends the work; returns the file that there is now.

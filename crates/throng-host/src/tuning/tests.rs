@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -110,7 +111,7 @@ impl Machine {
         while let Some(directory) = left.pop() {
             for entry in fs::read_dir(directory).unwrap() {
                 let path = entry.unwrap().path();
-                let changed = fs::metadata(&path).unwrap().modified().unwrap();
+                let changed = fs::symlink_metadata(&path).unwrap().modified().unwrap();
                 if path.is_dir() {
                     left.push(path.clone());
                     all.insert(path, (None, changed));
@@ -387,6 +388,20 @@ fn a_file_that_is_there_already_is_not_overwritten() {
     );
     machine.revert(false);
     assert_eq!(machine.contents(), before);
+}
+
+#[test]
+fn a_symbolic_link_that_is_there_already_is_left_alone() {
+    let machine = Machine::fresh();
+    let link = machine.directory.path().join("etc/sysctl.d/90-throng.conf");
+    symlink("/run/not-there", &link).unwrap();
+    let (outcomes, _) = machine.apply(1_000_000, &mut || ()).unwrap();
+    assert_eq!(
+        outcome(&outcomes, "sysctl.d/90-throng.conf").did,
+        Did::Foreign
+    );
+    machine.revert(false);
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("/run/not-there"));
 }
 
 #[test]

@@ -224,6 +224,10 @@ fn notrack(ports: &PortSet) -> String {
         "if command -v nft >/dev/null; then
     remembered=$(grep -cs '^# NOTRACK$' \"$undo\")
     if [ \"${{remembered:-0}}\" -eq 0 ]; then
+        if nft list table inet throng_notrack >/dev/null 2>&1; then
+            echo \"$0: there is a table inet throng_notrack that is not in $undo; nothing more is changed\" >&2
+            exit 1
+        fi
         printf '# NOTRACK\\nnft delete table inet throng_notrack\\n' >>\"$undo\" || exit 1
     fi
     printf '%s\\n' 'add table inet throng_notrack' 'delete table inet throng_notrack' \\

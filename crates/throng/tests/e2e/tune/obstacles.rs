@@ -171,6 +171,70 @@ fn rules_of_the_same_name_that_are_not_throngs_are_not_touched() {
     assert_eq!(outcome(&report, "NOTRACK").did, Did::Foreign);
     machine.run("--revert");
     assert_eq!(machine.net.shell("nft list ruleset"), before);
+
+    let text = machine.run("--role server -c 100 --port 9000 --with notrack --script");
+    let script = machine.files.path().join("tune.sh");
+    fs::write(&script, text.stdout).unwrap();
+    let undo = machine.files.path().join("undo.sh");
+    let mut command = machine.net.command("sh");
+    command.arg(&script).env("UNDO", &undo);
+    let ran = Process::start("tune.sh".into(), command).wait(PATIENCE);
+    assert!(
+        ran.code == 1 && ran.stderr.contains("throng_notrack"),
+        "{ran}"
+    );
+    assert_eq!(machine.net.shell("nft list ruleset"), before);
+}
+
+#[test]
+fn everybody_may_read_the_files_whatever_the_umask_is() {
+    let machine = Machine::own();
+    machine.net.shell(&format!(
+        "ulimit -n 1024; umask 077; {} tune --role server -c 5k --apply --persist --state {} || true",
+        env!("CARGO_BIN_EXE_throng"),
+        machine.state().display()
+    ));
+    let modes = machine
+        .net
+        .shell("stat -c %a /etc/systemd/user.conf.d /etc/systemd/user.conf.d/90-throng.conf");
+    assert_eq!(modes, "755\n644\n");
+    assert!(machine.report("--revert").ok);
+}
+
+#[test]
+fn a_read_only_etc_leaves_nothing_to_revert() {
+    let machine = Machine::own();
+    machine
+        .net
+        .shell("mount -t tmpfs tmpfs /etc && mount -o remount,ro /etc");
+    let report = machine.report("--role server -c 5k --apply --persist");
+    assert_eq!(outcome(&report, "90-throng.conf").did, Did::Failed);
+    let reverted = machine.report("--revert");
+    assert!(
+        reverted.ok && reverted.state_file.is_none(),
+        "{reverted:#?}"
+    );
+}
+
+#[test]
+fn a_state_file_on_a_full_disk_changes_nothing() {
+    let machine = Machine::own();
+    let full = machine.files.path().join("full");
+    fs::create_dir(&full).unwrap();
+    machine.net.shell(&format!(
+        "mount -t tmpfs -o size=4k tmpfs {at} && head -c 4096 /dev/zero >{at}/rest",
+        at = full.display()
+    ));
+    let before = machine.dump("/proc/sys/net");
+    let ran = machine.run(&format!(
+        "--role server -c 5k --apply --state {}/tune.json",
+        full.display()
+    ));
+    assert!(
+        ran.code == 2 && ran.stderr.contains("Nothing was changed"),
+        "{ran}"
+    );
+    assert_eq!(machine.dump("/proc/sys/net"), before);
 }
 
 #[test]
