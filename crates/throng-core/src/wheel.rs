@@ -278,11 +278,11 @@ mod tests {
     fn a_timer_fires_once_in_the_tick_after_its_time() {
         let mut wheel = Wheel::new();
         wheel.set(7, Time(10 * MS));
-        assert_eq!(fired(&mut wheel, Time(10 * MS - 1)), [0u32; 0]);
+        assert!(fired(&mut wheel, Time(10 * MS - 1)).is_empty());
         let at = wheel.next().unwrap();
         assert!(at >= Time(10 * MS) && at < Time(10 * MS) + GRAIN);
         assert_eq!(fired(&mut wheel, at), [7]);
-        assert_eq!(fired(&mut wheel, Time(10_000 * MS)), [0u32; 0]);
+        assert!(fired(&mut wheel, Time(10_000 * MS)).is_empty());
         assert!(wheel.is_empty());
     }
 

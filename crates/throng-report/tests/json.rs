@@ -86,7 +86,7 @@ fn every_key_is_documented() {
             Ending::NeverBroke,
             Ending::AlwaysBroke,
             Ending::NotRecovered,
-            Ending::Unsteady,
+            Ending::Unsure,
             Ending::Unfinished,
         ]
         .map(name),

@@ -15,4 +15,6 @@ pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, Instants, MessagePace};
 pub use profile::{Piece, Profile, ProfileError};
-pub use search::{Ending, Found, Limit, Observation, Order, Purpose, RateSearch, Slice, Terms};
+pub use search::{
+    CONFIDENCE, Ending, Found, Limit, Next, Observation, Purpose, RateSearch, Slice, Terms,
+};

@@ -1,6 +1,6 @@
 //! What a search for the highest rate has found.
 
-use crate::pacing::search::{Ending, Found, Limit, Terms};
+use crate::pacing::search::{CONFIDENCE, Ending, Found, Limit, Terms};
 use serde::{Deserialize, Serialize};
 
 /// What a search for the highest message rate under a bound of latency (`-r @10ms`) has found.
@@ -8,36 +8,45 @@ use serde::{Deserialize, Serialize};
 pub struct SearchSummary {
     /// How it ended.
     pub ending: Ending,
-    /// The highest rate that held, in messages a second of the whole run; `None` if none did.
+    /// The highest rate that surely held, in messages per second of the whole run; `None` if none did.
     pub held_per_s: Option<f64>,
-    /// The same for each connection.
+    /// The same per connection.
     pub held_per_connection_per_s: Option<f64>,
     /// Latency at that rate and `percentile`, microseconds, from when messages were due.
     pub held_latency_us: Option<f64>,
-    /// The lowest rate that broke, of the whole run; `None` if none did. The true one lies between the two.
+    /// The lowest rate that surely broke, of the whole run; `None` if none did.
     pub broke_per_s: Option<f64>,
     /// What broke there.
     pub broke_by: Option<Limit>,
+    /// Lower end of the range in which the highest rate under the bound lies, with `confidence`, in messages per second of
+    /// the whole run; `None` while nothing has broken, or held.
+    pub least_per_s: Option<f64>,
+    /// Upper end of that range.
+    pub most_per_s: Option<f64>,
     /// The bound of latency, as the user wrote it.
     pub under: String,
     /// The same in microseconds.
     pub under_us: f64,
     /// The percentile of latency that is to stay under it, 0 to 100.
     pub percentile: f64,
-    /// How narrow the bracket was to become: 0.02 is 2 %.
+    /// The width of the range that was asked for: 0.02 is 2 %.
     pub tolerance: f64,
     /// Rates that were measured, repetitions included.
     pub trials: u32,
-    /// How sure it is that the true rate lies between the two, 0 to 1.
+    /// With which probability the rate lies in the range, 0 to 1.
     pub confidence: f64,
     /// All that in a sentence for people.
     pub words: String,
 }
 
 impl SearchSummary {
-    /// Whether it has an answer: a rate that held, and either one that broke or none that was left to try.
+    /// Whether it has an answer, however wide: a rate that held, and either one that broke or none that was left to try.
     pub fn is_settled(&self) -> bool {
-        self.held_per_s.is_some() && matches!(self.ending, Ending::Found | Ending::NeverBroke)
+        let settled = matches!(
+            self.ending,
+            Ending::Found | Ending::Unsure | Ending::NeverBroke
+        );
+        self.held_per_s.is_some() && settled
     }
 
     /// Of what was `found` on `terms`, over so many connections. `under` is the bound as it was written.
@@ -50,12 +59,14 @@ impl SearchSummary {
             held_latency_us: found.held_latency.map(|l| l.as_nanos() as f64 / 1e3),
             broke_per_s: found.broke_per_s,
             broke_by: found.limit,
+            least_per_s: found.between_per_s.map(|(least, _)| least),
+            most_per_s: found.between_per_s.map(|(_, most)| most),
             under: under.to_owned(),
             under_us: terms.bound.as_nanos() as f64 / 1e3,
             percentile: terms.percentile,
             tolerance: terms.tolerance,
             trials: found.trials,
-            confidence: found.confidence,
+            confidence: CONFIDENCE,
             words: found.words(terms),
         }
     }
@@ -64,16 +75,16 @@ impl SearchSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pacing::{Observation, Order, RateSearch, Slice};
+    use crate::pacing::{Next, Observation, RateSearch, Slice};
     use std::time::Duration;
 
     /// A server that takes 1000 a second in 1 ms each, and more in 100 ms.
     fn found(terms: &Terms) -> Found {
         let mut search = RateSearch::new(terms.clone());
         loop {
-            let rate = match search.order() {
-                Order::Run { rate, .. } => rate.get(),
-                Order::Done(found) => return found,
+            let rate = match search.next() {
+                Next::Run { rate, .. } => rate.get(),
+                Next::Done(found) => return found,
             };
             let ms = if rate <= 1000.0 { 1 } else { 100 };
             search.observe(&Observation {
@@ -106,6 +117,10 @@ mod tests {
         assert_eq!(
             (told.held_latency_us, told.under_us),
             (Some(1000.0), 10_000.0)
+        );
+        assert_eq!(
+            (told.least_per_s, told.most_per_s),
+            (told.held_per_s, told.broke_per_s)
         );
         assert_eq!(told.broke_by, Some(Limit::Latency));
         assert_eq!(told.words, found.words(&terms));

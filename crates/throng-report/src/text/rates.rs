@@ -72,13 +72,23 @@ pub(super) fn search(summary: &Summary) -> Section {
     if let Some(broke) = s.broke_per_s {
         let what = match s.broke_by {
             Some(Limit::Latency) => "latency was over that",
-            Some(Limit::Sending) => "not all messages got out",
+            Some(Limit::Sending) => "not all messages were sent",
             Some(Limit::Answers) => "not all messages were answered",
             None => "",
         };
         all.number("broke", human::rate(broke), what);
     }
-    let sure = format!("{:.0} % sure", s.confidence * 100.0);
-    all.number("tried", things(s.trials.into(), "rate"), &sure);
+    let trials = things(s.trials.into(), "trial");
+    match (s.least_per_s, s.most_per_s) {
+        (Some(least), Some(most)) => {
+            let text = format!(
+                "and {} ({:.0} % confidence), {trials}",
+                human::rate(most),
+                s.confidence * 100.0
+            );
+            all.number("between", human::rate(least), &text);
+        }
+        _ => all.number("tried", trials, ""),
+    }
     all
 }

@@ -362,7 +362,7 @@ fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
 pub fn searched() -> Summary {
     let mut s = perfect();
     s.findings = vec![
-        "12.3k/s keeps p95 at or under 10.0 ms; at 12.5k/s latency was over the bound; sure (97 %), 23 trials"
+        "the highest rate that keeps p95 at or under 10.0 ms lies between 12.4k/s and 12.5k/s (90 % confidence); at 12.5k/s latency was over the bound; 23 trials"
             .into(),
     ];
     s.search = Some(SearchSummary {
@@ -372,12 +372,14 @@ pub fn searched() -> Summary {
         held_latency_us: Some(8200.0),
         broke_per_s: Some(12_520.0),
         broke_by: Some(Limit::Latency),
+        least_per_s: Some(12_370.0),
+        most_per_s: Some(12_490.0),
         under: "10ms".into(),
         under_us: 10_000.0,
         percentile: 95.0,
         tolerance: 0.02,
         trials: 23,
-        confidence: 0.97,
+        confidence: 0.9,
         words: s.findings[0].clone(),
     });
     s

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use throng_core::human;
-use throng_core::pacing::{Found, Observation, Order, Purpose, RateSearch, Slice, Terms};
+use throng_core::pacing::{Found, Next, Observation, Purpose, RateSearch, Slice, Terms};
 use throng_core::scenario::{LoadScenario, Measure};
 use throng_core::stats::{Durations, Measured, Tally};
 use throng_core::summary::of_messages;
@@ -70,8 +70,8 @@ impl Search {
 
     /// What to try next; `None` when it is done.
     pub fn next(&self) -> Option<Trial> {
-        match self.search.order() {
-            Order::Run {
+        match self.search.next() {
+            Next::Run {
                 rate,
                 purpose,
                 settle,
@@ -84,7 +84,7 @@ impl Search {
                 slices,
                 purpose,
             }),
-            Order::Done(_) => None,
+            Next::Done(_) => None,
         }
     }
 
@@ -141,9 +141,9 @@ impl Search {
 
     /// What it came to, also if it was not done.
     pub fn finish(self) -> Searched {
-        let found = match self.search.order() {
-            Order::Done(found) => found,
-            Order::Run { .. } => self.search.so_far(),
+        let found = match self.search.next() {
+            Next::Done(found) => found,
+            Next::Run { .. } => self.search.so_far(),
         };
         Searched {
             found,

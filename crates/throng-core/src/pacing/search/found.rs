@@ -21,51 +21,44 @@ pub enum Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// The rate lies in the bracket.
+    /// The rate is known as narrowly as was asked for.
     Found,
+    /// The rate lies in a range that is wider than was asked for: there was no time to know it better.
+    Unsure,
     /// The highest rate that may be tried held: the limit is this client's, or what was asked for.
     NeverBroke,
     /// The lowest rate that may be tried broke.
     AlwaysBroke,
-    /// After a rate that broke latency did not come back, even at a low rate.
+    /// After a rate that broke, latency did not come back, even at a low rate.
     NotRecovered,
-    /// Noise led it in circles: the bracket is wider than asked for.
-    Unsteady,
-    /// It was ended before it was done.
+    /// It ended before there was a range.
     Unfinished,
 }
+
+/// With which probability the rate lies in the range of a [`Found`], or a higher one.
+pub const CONFIDENCE: f64 = 0.9;
 
 /// The result of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
     /// How it ended.
     pub ending: Ending,
-    /// The highest rate that held, in messages a second; `None` if none did.
+    /// The highest rate that surely held, in messages per second; `None` if none did.
     pub held_per_s: Option<f64>,
-    /// The latency that was measured at it, at the percentile asked for.
+    /// Latency at that rate and at the percentile asked for: the median of its trials.
     pub held_latency: Option<Duration>,
-    /// The lowest rate that broke; `None` if none did.
+    /// The lowest rate that surely broke; `None` if none did.
     pub broke_per_s: Option<f64>,
-    /// What broke first at that rate.
+    /// What broke at that rate.
     pub limit: Option<Limit>,
-    /// How many trials it took, repeated ones included, drains not.
+    /// The range in which the highest rate under the bound lies, with [`CONFIDENCE`]; `None` while nothing has
+    /// broken, or held. Never wider than from the rate that held to the one that broke.
+    pub between_per_s: Option<(f64, f64)>,
+    /// Number of trials, repeated ones included, drains not.
     pub trials: u32,
-    /// How sure it is that the true rate lies in the bracket, from 0 to 1, by all that was measured.
-    pub confidence: f64,
-    /// Between which rates the true one lies with 90 % probability; `None` while nothing has broken, or held.
-    pub likely: Option<(f64, f64)>,
 }
 
 impl Found {
-    /// The confidence in words.
-    pub fn how_sure(&self) -> &'static str {
-        match self.confidence {
-            c if c >= 0.95 => "sure",
-            c if c >= 0.8 => "fairly sure",
-            _ => "unsure",
-        }
-    }
-
     /// The result as a sentence, for `terms`.
     pub fn words(&self, terms: &Terms) -> String {
         let bound = format!(
@@ -74,15 +67,6 @@ impl Found {
             human::duration(terms.bound)
         );
         let trials = human::things(u64::from(self.trials), "trial");
-        let sure = format!("{} ({:.0} %)", self.how_sure(), self.confidence * 100.0);
-        let sure = match self.likely {
-            Some((from, to)) if self.confidence < 0.8 => format!(
-                "{sure}, but it lies between {} and {} (90 %)",
-                human::rate(from),
-                human::rate(to)
-            ),
-            _ => sure,
-        };
         let (held, broke) = (
             self.held_per_s.map(human::rate).unwrap_or_default(),
             self.broke_per_s.map(human::rate).unwrap_or_default(),
@@ -90,37 +74,42 @@ impl Found {
         let what_broke = match self.limit {
             Some(Limit::Latency) | None => "latency was over the bound",
             Some(Limit::Sending) => {
-                "not all messages got out, so this client or the path is the limit"
+                "not all messages were sent, so this client or the path is the limit"
             }
             Some(Limit::Answers) => "not all messages were answered",
         };
+        let between = self.between_per_s.map(|(from, to)| {
+            format!(
+                "lies between {} and {} ({:.0} % confidence)",
+                human::rate(from),
+                human::rate(to),
+                CONFIDENCE * 100.0
+            )
+        });
+        let between = between.unwrap_or_default();
         let so_far = match (self.held_per_s, self.broke_per_s) {
-            (Some(_), Some(_)) => format!("{held} held, at {broke} {what_broke}"),
+            (Some(_), Some(_)) => format!("the highest rate that keeps {bound} {between}"),
             (Some(_), None) => format!("{held} held, nothing broke"),
-            (None, Some(_)) => format!("nothing held, at {broke} {what_broke}"),
-            (None, None) => "nothing was measured".into(),
+            (None, Some(_)) => format!("nothing surely held, at {broke} {what_broke}"),
+            (None, None) => "nothing is sure yet".into(),
         };
         match self.ending {
-            Ending::Found => {
-                format!("{held} keeps {bound}; at {broke} {what_broke}; {sure}, {trials}")
+            Ending::Found | Ending::Unsure => {
+                format!("{so_far}; at {broke} {what_broke}; {trials}")
             }
             Ending::NeverBroke => format!(
-                "{held} keeps {bound}, and no higher rate was tried: the limit is this client's own; {sure}, {trials}"
+                "{} keeps {bound}, and no higher rate was tried: the limit is this client's own; {trials}",
+                human::rate(self.held_per_s.unwrap_or(terms.most.get()))
             ),
             Ending::AlwaysBroke => format!(
-                "no rate keeps {bound}: at {broke}, the lowest that was tried, {what_broke}; {sure}, {trials}"
+                "no rate keeps {bound}: at {}, the lowest that was tried, {what_broke}; {trials}",
+                human::rate(self.broke_per_s.unwrap_or(terms.least.get()))
             ),
             Ending::NotRecovered => format!(
                 "the server did not recover: after {broke} latency stayed over {} at a low rate too; {so_far}; {trials}",
                 human::duration(terms.bound)
             ),
-            Ending::Unsteady => format!(
-                "measurements differ too much to say it to {:.0} %: {so_far}; {sure}, {trials}",
-                terms.tolerance * 100.0
-            ),
-            Ending::Unfinished => {
-                format!("the search was not finished: {so_far}; {sure}, {trials}")
-            }
+            Ending::Unfinished => format!("the search was not finished: {so_far}; {trials}"),
         }
     }
 }

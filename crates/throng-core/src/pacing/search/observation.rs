@@ -14,7 +14,7 @@ pub struct Slice {
     pub mean: Duration,
 }
 
-/// What was measured in the time that an [`Order::Run`](super::Order::Run) gave for it.
+/// What was measured in the time that an [`Next::Run`](super::Next::Run) gave for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Messages that were due, a second.

@@ -28,8 +28,7 @@ pub struct Terms {
     pub least: Rate,
     /// The highest rate worth trying.
     pub most: Rate,
-    /// It is done when the lowest rate that broke is at most this much above the highest that held: 0.02
-    /// is 2 %.
+    /// It has found its rate when the range in which it lies is at most this wide: 0.02 is 2 %.
     pub tolerance: f64,
     /// How long a new rate runs before it is measured.
     pub settle: Duration,
@@ -73,6 +72,11 @@ impl Terms {
         }
         self.at_most = Some(run);
         self
+    }
+
+    /// The share of answers that may be over the bound.
+    pub(super) fn allowed(&self) -> f64 {
+        (1.0 - self.percentile / 100.0).max(1e-5)
     }
 
     /// The shortest time in which a search under `bound` can come to anything.

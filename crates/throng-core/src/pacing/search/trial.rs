@@ -1,4 +1,4 @@
-//! What one measurement of a rate says at first sight: whether it broke, and whether a queue was filling.
+//! What one trial of a rate says at first sight: whether it broke, and whether a queue was filling.
 
 use super::found::Limit;
 use super::observation::{Observation, Slice};
@@ -16,31 +16,11 @@ const EDGES: f64 = 3.0;
 /// lies along some line more often than not, but whose steps are independent.
 const RISE_ERRORS: f64 = 4.0;
 const STEP_ERRORS: f64 = 5.0;
-const RISE_SHARE: f64 = 0.05;
-/// With latency below this share of the bound a rate is not near its limit.
-const NEAR: f64 = 0.5;
+const RISE_SHARE: f64 = 0.01;
 
-/// What one measurement says at first sight.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Reading {
-    /// Latency was over the bound at the percentile, or messages were missing.
-    pub broke: Option<Limit>,
-    /// Latency rose all the time, as it does while a queue fills.
-    pub rising: bool,
-    /// Latency was close to the bound, or beyond.
-    pub near: bool,
-}
-
-/// Reads what was `seen` in `measured`, against `bound`.
-pub(super) fn read(seen: &Observation, bound: Duration, measured: Duration) -> Reading {
-    Reading {
-        broke: broken(seen, bound, measured),
-        rising: is_rising(&seen.slices, bound),
-        near: seen.latency.is_none_or(|l| l > bound.mul_f64(NEAR)),
-    }
-}
-
-fn broken(seen: &Observation, bound: Duration, measured: Duration) -> Option<Limit> {
+/// What broke in what was `seen` in `measured`: latency was over the `bound` at the percentile, or messages were
+/// missing.
+pub(super) fn broken(seen: &Observation, bound: Duration, measured: Duration) -> Option<Limit> {
     let seconds = measured.as_secs_f64().max(1e-9);
     // As many as the bound allows may be on their way when counting begins or ends (Little's law). With a bound
     // longer than the measurement that could be all.
@@ -64,7 +44,7 @@ fn broken(seen: &Observation, bound: Duration, measured: Duration) -> Option<Lim
 }
 
 /// Whether mean latency rises from slice to slice by more than chance, by the slope of a straight line.
-fn is_rising(slices: &[Slice], bound: Duration) -> bool {
+pub(super) fn is_rising(slices: &[Slice], bound: Duration) -> bool {
     let means: Vec<f64> = slices
         .iter()
         .filter(|s| s.samples > 0)
@@ -128,8 +108,8 @@ mod tests {
     #[test]
     fn a_bound_longer_than_the_measurement_does_not_excuse_everything() {
         let seen = seen(1e8, 1e5, 1e5, 500.0);
-        let reading = read(&seen, Duration::from_secs(2), Duration::from_secs(1));
-        assert_eq!(reading.broke, Some(Limit::Sending));
+        let broke = broken(&seen, Duration::from_secs(2), Duration::from_secs(1));
+        assert_eq!(broke, Some(Limit::Sending));
     }
 
     #[test]
@@ -143,15 +123,13 @@ mod tests {
             // A few are missing at the edges of what was counted.
             (seen(100.0, 96.0, 92.0, 2.0), None),
         ] {
-            assert_eq!(read(&seen, BOUND, Duration::from_secs(1)).broke, broke);
+            assert_eq!(broken(&seen, BOUND, Duration::from_secs(1)), broke);
         }
     }
 
     #[test]
     fn a_queue_that_fills_is_seen_and_one_that_only_sways_is_not() {
-        let rising = |means: fn(usize) -> f64| {
-            read(&slices(&[0; 8], means), BOUND, Duration::from_secs(1)).rising
-        };
+        let rising = |means: fn(usize) -> f64| is_rising(&slices(&[0; 8], means).slices, BOUND);
         assert!(rising(|i| 1.0 + 0.5 * i as f64));
         assert!(rising(|i| 1.0 + 0.2 * i as f64 + [0.0, 0.1][i % 2]));
         assert!(!rising(|i| [3.0, 5.0, 2.0, 4.0, 6.0, 3.0, 5.0, 4.0][i]));
