@@ -5,7 +5,7 @@ use crate::capacity::LimitKind;
 use crate::engine::Engine;
 use crate::human;
 use crate::plan::Shortfall;
-use crate::scenario::ServeMode;
+use crate::protocol::ServeMode;
 use crate::stats::{Measured, Tally};
 use crate::summary::Phase;
 use std::fmt;

@@ -1,16 +1,8 @@
 //! A target as users write it: `HOST:PORT`, with a path behind it, or a WebSocket URI.
 
 use crate::address::AddressError;
+use crate::protocol::{Protocol, Scheme};
 use std::fmt;
-
-/// What stands before `://` (RFC 6455 section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// `ws`: WebSocket; port 80 if none is given.
-    Ws,
-    /// `wss`: WebSocket over TLS; port 443 if none is given.
-    Wss,
-}
 
 /// A port, or the name of the service that has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +17,7 @@ pub enum Port {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// What stood before `://`.
-    pub scheme: Option<Scheme>,
+    pub scheme: Option<&'static Scheme>,
     /// A name or an address, without brackets.
     pub host: String,
     /// The port.
@@ -39,11 +31,9 @@ pub struct Spec {
 /// As it may be written: what [`parse()`] makes the same of.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.scheme {
-            None => "",
-            Some(Scheme::Ws) => "ws://",
-            Some(Scheme::Wss) => "wss://",
-        })?;
+        if let Some(scheme) = self.scheme {
+            write!(f, "{}://", scheme.name)?;
+        }
         f.write_str(&self.authority)?;
         match self.path.as_str() {
             "/" => Ok(()),
@@ -61,14 +51,15 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
     let wrong = || AddressError::Target(text.to_owned());
     let (scheme, rest) = match text.split_once("://") {
         None => (None, text),
-        Some(("ws", rest)) => (Some(Scheme::Ws), rest),
-        Some(("wss", rest)) => (Some(Scheme::Wss), rest),
-        Some((other, _)) => {
-            return Err(AddressError::Scheme {
-                text: text.to_owned(),
-                scheme: other.escape_debug().to_string(),
-            });
-        }
+        Some((name, rest)) => match Protocol::of_scheme(name) {
+            Some((_, scheme)) => (Some(scheme), rest),
+            None => {
+                return Err(AddressError::Scheme {
+                    text: text.to_owned(),
+                    scheme: name.escape_debug().to_string(),
+                });
+            }
+        },
     };
     let (authority, path) = match rest.find('/') {
         Some(at) => rest.split_at(at),
@@ -76,8 +67,7 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
     };
     let (host, port) = match (split_port(authority), scheme) {
         ((host, Some(port)), _) => (host, port_of(port).ok_or_else(wrong)?),
-        ((host, None), Some(Scheme::Ws)) => (host, Port::Number(80)),
-        ((host, None), Some(Scheme::Wss)) => (host, Port::Number(443)),
+        ((host, None), Some(scheme)) => (host, Port::Number(scheme.port)),
         ((_, None), None) => return Err(wrong()),
     };
     let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
@@ -137,25 +127,18 @@ mod tests {
             ),
             (
                 "ws://a.example/chat",
-                Some(Scheme::Ws),
+                Some("ws"),
                 "a.example",
                 80,
                 "a.example",
                 "/chat",
             ),
-            (
-                "ws://a:8080/x:y",
-                Some(Scheme::Ws),
-                "a",
-                8080,
-                "a:8080",
-                "/x:y",
-            ),
-            ("wss://[::1]", Some(Scheme::Wss), "::1", 443, "[::1]", "/"),
+            ("ws://a:8080/x:y", Some("ws"), "a", 8080, "a:8080", "/x:y"),
+            ("wss://[::1]", Some("wss"), "::1", 443, "[::1]", "/"),
         ] {
             let spec = parse(text).unwrap();
             let expected = Spec {
-                scheme,
+                scheme: scheme.map(|name| Protocol::of_scheme(name).unwrap().1),
                 host: host.into(),
                 port: Port::Number(port),
                 authority: authority.into(),

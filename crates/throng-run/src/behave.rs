@@ -5,18 +5,14 @@ use crate::attached::Taps;
 use std::sync::Arc;
 use throng_core::behaviour::{
     AnswerBy, Arriving, Behaviour, Load, Marker, Matcher, Matching, NoMatcher, Pacing, Pattern,
-    ReplyMatcher, Task, Traffic, Wire,
+    ReplyMatcher, Task, Wire,
 };
 use throng_core::pacing::{MessagePace, Profile};
 use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, ScriptError};
 use throng_core::plan::Routes;
-use throng_core::protocol::dns::{Dns, Query};
-use throng_core::protocol::raw::{Echo, Raw, Sink};
-use throng_core::protocol::websocket::WebSocket;
-use throng_core::protocol::websocket::handshake::client::Opening;
-use throng_core::protocol::websocket::{WsMode, WsServer};
+use throng_core::protocol::{Answers, Authority, Choose, Prepared, UseBehaviour, UseWire};
 use throng_core::scenario::{
-    self, Counted, ListenMode, LoadScenario, MessageLatency, RunRate, Sending, ServeMode,
+    self, Counted, ListenMode, LoadScenario, MessageLatency, OwnServer, RunRate, Sending,
     ServeScenario, TlsServer, Writes,
 };
 use throng_core::units::Rate;
@@ -25,8 +21,6 @@ use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 
 /// What tcpkali takes for the payload of a packet, in bytes.
 const SEGMENT: f64 = 1460.0;
-/// The longest WebSocket message that our servers accept, in bytes.
-const MAX_MESSAGE: u32 = 64 << 20;
 /// What the random numbers of a server begin with.
 const SEED: u64 = 0;
 /// The rate that a search begins with until it says another: nothing is sent before that.
@@ -49,7 +43,7 @@ pub(crate) struct LoadBehaviours<'a> {
     answers: Option<AnswerBy>,
     stop: Option<Pattern>,
     markers: bool,
-    openings: Option<Vec<Opening>>,
+    prepared: Prepared,
     client_tls: Option<ClientTls>,
     server_tls: Option<ServerTls>,
     /// Microseconds since 1970 when the run began.
@@ -66,18 +60,15 @@ impl<'a> LoadBehaviours<'a> {
         taps: Option<Arc<dyn Taps>>,
     ) -> Result<LoadBehaviours<'a>, Failure> {
         let (seed, writes) = (scenario.seed(), scenario.pace.writes);
-        let websocket = scenario.protocol.websocket().is_some();
-        let messages = Messages {
-            first: scenario.messages.first.clone(),
-            repeated: match scenario.protocol.queries() {
-                [] => scenario.messages.repeated.clone(),
-                queries => queries.iter().map(query).collect(),
-            },
-        };
+        let [opened, accepted] = scenario.protocol.framing();
+        let mut messages = scenario.messages.clone();
+        let own = scenario.protocol.messages();
+        if !own.is_empty() {
+            messages.repeated = own;
+        }
         let pacing = pacing(scenario, workers)?;
         let combine = match &pacing {
             Pacing::Flood if writes == Writes::Packets => {
-                let opened = framing(websocket).0;
                 a_packet(Script::new(&messages, opened, 1, seed))
             }
             _ if writes != Writes::Combined => 1,
@@ -89,7 +80,6 @@ impl<'a> LoadBehaviours<'a> {
             Script::new(messages, framing, combine, seed)
                 .map_err(|e| Failure::refused(e.to_string()))
         };
-        let (opened, accepted) = framing(websocket);
         let active = scenario.listen.as_ref().map(|l| l.mode) == Some(ListenMode::Active);
         let sent_back = match active {
             true => messages.clone(),
@@ -109,7 +99,7 @@ impl<'a> LoadBehaviours<'a> {
                 .transpose()?,
             markers: scenario.measure.message == Some(MessageLatency::MessageMarker)
                 || messages.repeated.iter().any(|m| has_marker(&m.parts)),
-            openings: openings(scenario)?,
+            prepared: prepared(scenario)?,
             client_tls: client_tls(scenario, server_tls.as_ref())?,
             server_tls,
             taps,
@@ -135,26 +125,19 @@ impl<'a> LoadBehaviours<'a> {
 
     /// What connections do that this worker opens.
     pub fn opened(&self, job: Job, at: Place, routes: &Arc<Routes>) -> Work {
-        let traffic = job.traffic;
-        let (task, seed) = (self.task(&self.script, at), self.scenario.seed());
-        let routes = Arc::clone(routes);
-        if let Some(openings) = &self.openings {
-            let many = openings.len();
-            let route = Arc::clone(&routes);
-            let wire = WebSocket::client(openings.clone(), seed, move |id| route.pick(id).0 % many);
-            let load = Load::new(task, traffic, wire, self.matcher(self.answers.clone()));
-            return self.connect(job, self.tapped(load, at, false), &routes);
-        }
-        if !self.scenario.protocol.queries().is_empty() {
-            let load = Load::new(task, traffic, Dns, self.matcher(self.answers.clone()));
-            return self.connect(job, self.tapped(load, at, false), &routes);
-        }
-        if self.matches() || self.client_tls.is_some() {
-            let load = Load::new(task, traffic, Raw, self.matcher(self.answers.clone()));
-            return self.connect(job, self.tapped(load, at, false), &routes);
-        }
-        let load = Load::new(task, traffic, Raw, NoMatcher);
-        job.with(self.tapped(load, at, false))
+        let opened = Opened {
+            all: self,
+            job,
+            at,
+            routes,
+        };
+        self.prepared.client(self.choose(routes), opened)
+    }
+
+    /// Which target a connection goes to.
+    fn choose(&self, routes: &Arc<Routes>) -> Choose {
+        let (routes, many) = (Arc::clone(routes), self.scenario.targets.len().max(1));
+        Box::new(move |id| routes.pick(id).0 % many)
     }
 
     fn tapped<W: Wire, M: Matcher>(
@@ -171,25 +154,18 @@ impl<'a> LoadBehaviours<'a> {
 
     /// What connections do that this worker accepts besides (`-l`).
     pub fn accepted(&self, job: Job, at: Place) -> Work {
-        let traffic = job.traffic;
-        let (task, seed) = (self.task(&self.accepted, at), self.scenario.seed());
-        if self.openings.is_some() {
-            let wire = WebSocket::server(seed);
-            let load = Load::new(task, traffic, wire, self.matcher(None));
-            return serve(job, self.tapped(load, at, true), self.server_tls.as_ref());
-        }
-        let load = Load::new(task, traffic, Raw, self.matcher(None));
-        serve(job, self.tapped(load, at, true), self.server_tls.as_ref())
+        let accepted = Accepted { all: self, job, at };
+        self.prepared.server(accepted)
     }
 
     /// What the server in this process (`--self`) does with its connections.
-    pub fn own_server(&self, job: Job, mode: ServeMode) -> Work {
-        let mode = match (mode, &self.openings) {
-            (ServeMode::Sink, Some(_)) => ServeMode::WsSink,
-            (ServeMode::Echo, Some(_)) => ServeMode::Ws,
-            (mode, _) => mode,
-        };
-        serve_mode(job, mode, self.server_tls.as_ref())
+    pub fn own_server(&self, job: Job, own: OwnServer) -> Work {
+        let tls = self.server_tls.as_ref();
+        // It sends no messages of its own.
+        let task = Task::new(self.accepted.clone(), Pacing::Flood);
+        let echo = own == OwnServer::Echo;
+        let then = Served { job, tls };
+        self.scenario.protocol.own_server(echo, task, then)
     }
 
     /// Whether answers are matched.
@@ -212,23 +188,6 @@ impl<'a> LoadBehaviours<'a> {
         })
     }
 
-    fn connect<W, M>(&self, job: Job, load: Load<W, M>, routes: &Arc<Routes>) -> Work
-    where
-        W: Wire + Send + 'static,
-        W::Conn: Send,
-        M: Matcher + Send + 'static,
-        M::Conn: Send,
-    {
-        match &self.client_tls {
-            None => job.with(load),
-            Some(tls) => {
-                let routes = Arc::clone(routes);
-                let many = self.scenario.targets.len().max(1);
-                job.with(Tls::client(load, tls).choosing(move |id| routes.pick(id).0 % many))
-            }
-        }
-    }
-
     fn task(&self, script: &Script, at: Place) -> Task {
         // Echoes are told apart by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
@@ -249,6 +208,70 @@ impl<'a> LoadBehaviours<'a> {
             unix_us: self.unix_us,
             seed: self.scenario.seed(),
             ..Task::new(script.clone(), self.pacing.clone())
+        }
+    }
+}
+
+/// Joins a wire with what connections do that a worker opens.
+struct Opened<'a, 'b> {
+    all: &'b LoadBehaviours<'a>,
+    job: Job,
+    at: Place,
+    routes: &'b Arc<Routes>,
+}
+
+impl UseWire for Opened<'_, '_> {
+    type Output = Work;
+
+    fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Work {
+        let Opened { all, job, at, .. } = self;
+        let (task, traffic) = (all.task(&all.script, at), job.traffic);
+        // A load that matches nothing pays for no matcher.
+        if !W::MESSAGES && !all.matches() && all.client_tls.is_none() {
+            let load = Load::new(task, traffic, wire, NoMatcher);
+            return job.with(all.tapped(load, at, false));
+        }
+        let load = Load::new(task, traffic, wire, all.matcher(all.answers.clone()));
+        let load = all.tapped(load, at, false);
+        match &all.client_tls {
+            None => job.with(load),
+            Some(tls) => job.with(Tls::client(load, tls).choosing(all.choose(self.routes))),
+        }
+    }
+}
+
+/// Joins a wire with what connections do that a worker accepts besides.
+struct Accepted<'a, 'b> {
+    all: &'b LoadBehaviours<'a>,
+    job: Job,
+    at: Place,
+}
+
+impl UseWire for Accepted<'_, '_> {
+    type Output = Work;
+
+    fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Work {
+        let Accepted { all, job, at } = self;
+        let (task, traffic) = (all.task(&all.accepted, at), job.traffic);
+        let load = Load::new(task, traffic, wire, all.matcher(None));
+        let tls = all.server_tls.as_ref();
+        Served { job, tls }.with(all.tapped(load, at, true))
+    }
+}
+
+/// Joins a server with TLS, if that is spoken.
+struct Served<'b> {
+    job: Job,
+    tls: Option<&'b ServerTls>,
+}
+
+impl UseBehaviour for Served<'_> {
+    type Output = Work;
+
+    fn with<B: Behaviour<Conn: Send> + Send + 'static>(self, behaviour: B) -> Work {
+        match self.tls {
+            None => self.job.with(behaviour),
+            Some(tls) => self.job.with(Tls::server(behaviour, tls)),
         }
     }
 }
@@ -276,9 +299,6 @@ impl<'a> ServeBehaviours<'a> {
 
     /// What connections do that this worker accepts.
     pub fn served(&self, job: Job, at: Place, unix_us: u64) -> Work {
-        if self.scenario.mode != ServeMode::Chargen {
-            return serve_mode(job, self.scenario.mode, self.tls.as_ref());
-        }
         let pacing = self
             .scenario
             .message_rate
@@ -292,28 +312,8 @@ impl<'a> ServeBehaviours<'a> {
             seed: SEED,
             ..Task::new(self.script.clone(), pacing)
         };
-        let load = Load::new(task, Traffic::On, Raw, NoMatcher);
-        serve(job, load, self.tls.as_ref())
-    }
-}
-
-fn serve_mode(job: Job, mode: ServeMode, tls: Option<&ServerTls>) -> Work {
-    match mode {
-        ServeMode::Sink | ServeMode::Chargen => serve(job, Sink, tls),
-        ServeMode::Echo => serve(job, Echo, tls),
-        ServeMode::Ws => serve(job, WsServer::new(WsMode::Echo, MAX_MESSAGE, true), tls),
-        ServeMode::WsSink => serve(job, WsServer::new(WsMode::Sink, MAX_MESSAGE, true), tls),
-    }
-}
-
-fn serve<B>(job: Job, behaviour: B, tls: Option<&ServerTls>) -> Work
-where
-    B: Behaviour + Send + 'static,
-    B::Conn: Send,
-{
-    match tls {
-        None => job.with(behaviour),
-        Some(tls) => job.with(Tls::server(behaviour, tls)),
+        let tls = self.tls.as_ref();
+        self.scenario.mode.behaviour(task, Served { job, tls })
     }
 }
 
@@ -356,14 +356,6 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
     })
 }
 
-/// How messages are framed on connections that we open, and on those that we accept.
-fn framing(websocket: bool) -> (Framing, Framing) {
-    match websocket {
-        true => (Framing::WebSocketClient, Framing::WebSocketServer),
-        false => (Framing::Raw, Framing::Raw),
-    }
-}
-
 /// How many of these messages make a packet, at least one: what tcpkali writes at once if writes are not to be
 /// combined and nothing holds it back.
 fn a_packet(script: Result<Script, ScriptError>) -> u32 {
@@ -374,18 +366,18 @@ fn a_packet(script: Result<Script, ScriptError>) -> u32 {
 /// How answers are known, where they are matched.
 fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let measure = &scenario.measure;
-    if !scenario.protocol.queries().is_empty() {
-        return Ok(Some(AnswerBy::Id));
-    }
-    let websocket = scenario.protocol.websocket();
-    let whole = websocket.map(|_| AnswerBy::Message);
+    let whole = match scenario.protocol.answers() {
+        Answers::Ids => return Ok(Some(AnswerBy::Id)),
+        Answers::Messages => Some(AnswerBy::Message),
+        Answers::Bytes => None,
+    };
     Ok(match &measure.message {
         Some(MessageLatency::Marker(text)) => Some(AnswerBy::Marker {
             text: marker(text, scenario.seed())?,
             skip: measure.skip,
         }),
         Some(MessageLatency::Echo) => whole.or(Some(AnswerBy::Echo)),
-        // A closed loop over WebSocket waits for messages; else it counts bytes.
+        // A closed loop waits for whole messages where the protocol has them, else it counts bytes.
         _ if scenario.pace.sending.is_closed_loop() => whole,
         Some(MessageLatency::MessageMarker) | None => None,
     })
@@ -443,40 +435,20 @@ fn has_marker(parts: &[Part]) -> bool {
     })
 }
 
-/// A DNS query as a message: its id is another one each time.
-fn query(query: &Query) -> Message {
-    let template = query.template();
-    let (before, rest) = template.bytes.split_at(template.id_at);
-    Message {
-        parts: vec![
-            Part::Bytes(before.to_vec()),
-            Part::DnsId,
-            Part::Bytes(rest[2..].to_vec()),
-        ],
-    }
-}
-
-/// The WebSocket request for each target.
-fn openings(scenario: &LoadScenario) -> Result<Option<Vec<Opening>>, Failure> {
-    let Some(asked) = scenario.protocol.websocket() else {
-        return Ok(None);
-    };
-    let request = |authority: &str, path: &str| {
-        let opening = match asked.user_agent {
-            true => Opening::new,
-            false => Opening::anonymous,
-        };
-        opening(authority, path, &asked.header, scenario.seed())
-            .map_err(|e| Failure::refused(e.to_string()))
-    };
-    let openings = match scenario.targets.as_slice() {
-        [] => vec![request("localhost", "/")?],
-        targets => targets
-            .iter()
-            .map(|t| request(&t.spec.authority, &t.spec.path))
-            .collect::<Result<_, _>>()?,
-    };
-    Ok(Some(openings))
+/// What the wires need.
+fn prepared(scenario: &LoadScenario) -> Result<Prepared, Failure> {
+    let targets: Vec<Authority> = scenario
+        .targets
+        .iter()
+        .map(|target| Authority {
+            authority: &target.spec.authority,
+            path: &target.spec.path,
+        })
+        .collect();
+    scenario
+        .protocol
+        .prepare(&targets, scenario.seed())
+        .map_err(|e| Failure::refused(e.to_string()))
 }
 
 fn server_tls(asked: &TlsServer) -> Result<ServerTls, Failure> {

@@ -168,7 +168,7 @@ fn finish(
     let secured_at = side.last_secured();
     side.join()?;
     let (measured, unreported) = watch.finish(seconds, None, Some(tally));
-    let speaks_websocket = scenario.mode.speaks_websocket();
+    let speaks_websocket = scenario.mode.protocol().websocket().is_some();
     let speaks_tls = scenario.tls.is_some();
     watch.meter.wait_for_kernel();
     let asked = scenario.max_connections.map(u64::from);

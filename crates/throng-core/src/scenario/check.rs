@@ -2,13 +2,12 @@
 
 use super::target::Target;
 use super::{
-    LoadScenario, MessageLatency, OwnServer, Protocol, RunRate, Search, Sending, ServeMode,
-    ServeScenario, TlsClient,
+    LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending, ServeScenario, TlsClient,
 };
 use crate::human;
 use crate::pacing::Terms;
 use crate::payload::{Message, Part};
-use crate::target::Scheme;
+use crate::protocol::{Protocol, ServeMode};
 use std::time::Duration;
 
 /// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
@@ -27,8 +26,21 @@ pub enum Contradiction {
     #[error("targets '{0}' and '{1}' are of different kinds: all must be plain, ws:// or wss://")]
     MixedTargets(String, String),
     /// A protocol that has messages of its own.
-    #[error("--dns sends questions instead of messages: leave out {0}")]
-    DnsAnd(&'static str),
+    #[error("{protocol} sends messages of its own: leave out {other}")]
+    OwnMessages {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// What else was given.
+        other: &'static str,
+    },
+    /// A protocol, and targets whose scheme implies another one.
+    #[error("{protocol} is asked for: leave out {scheme}://")]
+    OtherScheme {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// The scheme.
+        scheme: &'static str,
+    },
     /// Something that is about messages, and no message.
     #[error("{0} needs a message to send: add -m or -f")]
     NoMessage(&'static str),
@@ -87,11 +99,17 @@ pub enum Contradiction {
     #[error("there is nowhere to listen: add a PORT or ADDR:PORT")]
     NoListener,
     /// A server that is to send, and has nothing to.
-    #[error("--mode chargen needs a message to send: add -m or -f")]
-    ChargenAlone,
+    #[error("--mode {0} needs a message to send: add -m or -f")]
+    SaysNothing(&'static str),
     /// Another one that has.
-    #[error("only --mode chargen sends messages of its own")]
-    NotChargen,
+    #[error("--mode {0} sends no messages of its own: only --mode {senders} does", senders = senders())]
+    SendsNothing(&'static str),
+}
+
+/// The modes that send messages of their own.
+fn senders() -> String {
+    let all = ServeMode::ALL.iter().filter(|mode| mode.sends());
+    all.map(|mode| mode.name()).collect::<Vec<_>>().join(" or ")
 }
 
 /// Whether a message can have bytes in it at all.
@@ -107,25 +125,27 @@ impl LoadScenario {
     /// # Errors
     /// What does not go together.
     pub fn settled(mut self) -> Result<LoadScenario, Contradiction> {
-        let websocket = self.protocol.websocket().is_some();
+        let asked = self.protocol.clone();
+        let implied = |target: &Target| Some(Protocol::of_scheme(target.spec.scheme?.name)?.0);
         let kind = |target: &Target| {
-            let scheme = target.spec.scheme;
-            (
-                websocket || scheme.is_some(),
-                self.tls.is_some() || scheme == Some(Scheme::Wss),
-            )
+            let protocol = implied(target).unwrap_or_else(|| asked.by_default());
+            let secure = target.spec.scheme.is_some_and(|scheme| scheme.secure);
+            (protocol, self.tls.is_some() || secure)
         };
         if let Some(first) = self.targets.first() {
-            let (speaks_websocket, secure) = kind(first);
+            let (protocol, secure) = kind(first);
             if let Some(other) = self.targets.iter().find(|t| kind(t) != kind(first)) {
                 let [first, other] = [first, other].map(|t| t.spec.to_string());
                 return Err(Contradiction::MixedTargets(first, other));
             }
-            if speaks_websocket && !websocket {
-                if !self.protocol.queries().is_empty() {
-                    return Err(Contradiction::DnsAnd("ws://"));
+            if protocol != asked.by_default() {
+                if let (true, Some(scheme)) = (asked != Protocol::default(), first.spec.scheme) {
+                    return Err(Contradiction::OtherScheme {
+                        protocol: asked.name(),
+                        scheme: scheme.name,
+                    });
                 }
-                self.protocol = Protocol::Websocket(Default::default());
+                self.protocol = protocol;
             }
             if secure {
                 self.tls.get_or_insert_with(TlsClient::default);
@@ -154,12 +174,15 @@ impl LoadScenario {
                 return Err(Contradiction::SelfAndOther(other));
             }
         }
-        let queries = self.protocol.queries();
-        if !queries.is_empty() && !self.messages.repeated.is_empty() {
-            return Err(Contradiction::DnsAnd("-m and -f"));
+        let own_messages = !self.protocol.messages().is_empty();
+        if own_messages && !self.messages.repeated.is_empty() {
+            return Err(Contradiction::OwnMessages {
+                protocol: self.protocol.name(),
+                other: "-m and -f",
+            });
         }
         if !says_something(&self.messages.repeated)
-            && queries.is_empty()
+            && !own_messages
             && let Some(option) = self.needs_message()
         {
             return Err(Contradiction::NoMessage(option));
@@ -254,10 +277,10 @@ impl ServeScenario {
         if self.listen.is_empty() {
             return Err(Contradiction::NoListener);
         }
-        match (self.mode, self.messages.is_empty()) {
-            (ServeMode::Chargen, true) => return Err(Contradiction::ChargenAlone),
-            (ServeMode::Chargen, false) | (_, true) => {}
-            (_, false) => return Err(Contradiction::NotChargen),
+        match (self.mode.sends(), self.messages.is_empty()) {
+            (true, true) => return Err(Contradiction::SaysNothing(self.mode.name())),
+            (true, false) | (false, true) => {}
+            (false, false) => return Err(Contradiction::SendsNothing(self.mode.name())),
         }
         if self.message_rate.is_some() && !says_something(&self.messages.repeated) {
             return Err(Contradiction::NoMessage("--message-rate"));

@@ -1,11 +1,12 @@
 //! `throng load`: connections to open, and what to do with them.
 
 use super::{
-    Connect, Listening, Measure, OwnServer, Pace, Protocol, SocketOptions, Target, TlsClient,
-    TlsServer, bounds,
+    Connect, Listening, Measure, OwnServer, Pace, SocketOptions, Target, TlsClient, TlsServer,
+    bounds,
 };
 use crate::engine::EngineChoice;
 use crate::payload::Messages;
+use crate::protocol::Protocol;
 use crate::units::written::{As, Maybe, Span};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;

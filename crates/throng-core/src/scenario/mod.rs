@@ -11,9 +11,7 @@ pub mod file;
 pub mod latency;
 mod load;
 mod measure;
-mod mode;
 mod pace;
-mod protocol;
 mod serve;
 mod sockets;
 mod target;
@@ -24,11 +22,9 @@ pub use connect::Connect;
 pub use latency::Percentile;
 pub use load::LoadScenario;
 pub use measure::{Counted, Measure, MessageLatency, SteadyFrom};
-pub use mode::ServeMode;
 pub use pace::{
     Arrivals, MessageRate, MessageRateError, Pace, PaceError, RunRate, Search, Sending, Writes,
 };
-pub use protocol::{DnsAsked, Protocol, WebSocketAsked};
 pub use serve::ServeScenario;
 pub use sockets::SocketOptions;
 pub use target::{ListenAddress, ListenMode, Listening, OwnServer, Target};

@@ -1,8 +1,9 @@
 //! `throng serve`: connections to accept.
 
-use super::{ListenAddress, ServeMode, TlsServer, bounds};
+use super::{ListenAddress, TlsServer, bounds};
 use crate::engine::EngineChoice;
 use crate::payload::Messages;
+use crate::protocol::ServeMode;
 use crate::units::Rate;
 use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,5 @@
 //! Where connections go, and where they are accepted in the same process.
 
-use super::mode::ServeMode;
 use crate::address::{self, AddressError};
 use crate::target::{self, Port, Spec};
 use serde::{Deserialize, Serialize};
@@ -70,15 +69,6 @@ pub enum OwnServer {
     Sink,
     /// Sends it back.
     Echo,
-}
-
-impl From<OwnServer> for ServeMode {
-    fn from(own: OwnServer) -> ServeMode {
-        match own {
-            OwnServer::Sink => ServeMode::Sink,
-            OwnServer::Echo => ServeMode::Echo,
-        }
-    }
 }
 
 /// Accepting connections beside those that are opened (`-l`).

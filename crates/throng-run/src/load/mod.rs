@@ -66,7 +66,7 @@ pub fn load(
     )?;
     let backlog = machine.host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN);
     let own_server = match scenario.own_server {
-        Some(mode) => Some(OwnServer::open(mode.into(), scenario, &plan, backlog)?),
+        Some(mode) => Some(OwnServer::open(mode, scenario, &plan, backlog)?),
         None => None,
     };
     let mut listeners = Listeners::open(scenario, &plan, backlog)?;

@@ -10,14 +10,14 @@ use crate::watch::Watch;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use throng_core::plan::LoadPlan;
-use throng_core::scenario::{LoadScenario, ServeMode};
+use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::Counters;
 use throng_engine::{Closing, Job, Reach, Role, ServerRole, Work};
 
 /// What its workers need.
 pub(crate) struct OwnServer {
     pub side: Side,
-    mode: ServeMode,
+    mode: scenario::OwnServer,
     listeners: Vec<Arc<TcpListener>>,
     backlog: u32,
     max_connections: u32,
@@ -26,7 +26,7 @@ pub(crate) struct OwnServer {
 impl OwnServer {
     /// Opens the listeners.
     pub fn open(
-        mode: ServeMode,
+        mode: scenario::OwnServer,
         scenario: &LoadScenario,
         plan: &LoadPlan,
         backlog: u32,

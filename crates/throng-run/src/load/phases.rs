@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
             if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
             }
-            let got = self.watch.peak + now.tls.secured + now.websocket.upgraded;
+            let got = self.watch.peak + now.tls.secured + self.ready(&now).unwrap_or(0);
             if got > progress.1 {
                 progress = (at, got);
             }
@@ -201,14 +201,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Connections that are past the protocol's handshake, if it has one.
+    fn ready(&self, now: &Tally) -> Option<u64> {
+        self.scenario.protocol.ready(now)
+    }
+
     /// Whether connections can carry messages: where more than TCP has to be agreed on, that is done, and a
     /// server in this process has accepted all.
     fn all_ready(&self, now: &Tally) -> bool {
         let server = self.sides.server.as_ref().map(Side::tally);
         server.is_none_or(|s| s.open() >= self.asked)
             && (self.scenario.tls.is_none() || now.tls.secured >= self.asked)
-            && (self.scenario.protocol.websocket().is_none()
-                || now.websocket.upgraded >= self.asked)
+            && self.ready(now).is_none_or(|ready| ready >= self.asked)
     }
 
     /// What kept the run from opening all, as far as can be told while its connections are up.
@@ -405,10 +409,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Where a protocol has a way to end a connection (WebSocket, TLS), ends them so, as far as peers answer.
+    /// Where a protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers
+    /// answer.
     fn say_farewell(&self) {
-        let websocket = self.scenario.protocol.websocket();
-        let says = websocket.is_some() || self.scenario.tls.is_some();
+        let says = self.scenario.protocol.says_farewell() || self.scenario.tls.is_some();
         if !says {
             return;
         }

@@ -9,10 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::pacing::Profile;
 use throng_core::payload::Message;
+use throng_core::protocol::Protocol;
+use throng_core::protocol::dns::DnsAsked;
+use throng_core::protocol::websocket::WebSocketAsked;
 use throng_core::scenario::{
-    Connect, Counted, DnsAsked, ListenAddress, Listening, LoadScenario, Measure, MessageLatency,
-    MessageRate, Pace, Protocol, RunRate, Search, Sending, SocketOptions, SteadyFrom, Target,
-    TlsClient, TlsServer, WebSocketAsked, Writes,
+    Connect, Counted, ListenAddress, Listening, LoadScenario, Measure, MessageLatency, MessageRate,
+    Pace, RunRate, Search, Sending, SocketOptions, SteadyFrom, Target, TlsClient, TlsServer,
+    Writes,
 };
 use throng_core::units::Rate;
 
@@ -108,7 +111,7 @@ fn tcpkali_connects(args: &LoadArgs, hold: Duration) -> Connect {
 fn protocol(args: &LoadArgs) -> Result<Protocol, Failure> {
     Ok(match (args.websocket, args.dns.as_slice()) {
         (true, _) => Protocol::Websocket(websocket(args)?),
-        (false, []) => Protocol::Raw,
+        (false, []) => Protocol::default(),
         (false, queries) => Protocol::Dns(DnsAsked {
             queries: queries.to_vec(),
         }),

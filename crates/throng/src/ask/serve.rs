@@ -10,7 +10,7 @@ use throng_core::scenario::{ListenAddress, ServeScenario};
 pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
     let scenario = ServeScenario {
         listen: args.listen.iter().copied().map(ListenAddress).collect(),
-        mode: args.mode.into(),
+        mode: args.mode,
         backlog: args.backlog,
         max_connections: args.max_connections,
         duration: args.duration,

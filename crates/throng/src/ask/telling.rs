@@ -5,6 +5,7 @@ use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, St
 use crate::voice::{self, Voice};
 use std::path::PathBuf;
 use std::time::Duration;
+use throng_core::protocol::Answers;
 use throng_core::scenario::{LoadScenario, MessageLatency};
 use throng_core::summary::LatencyReport;
 use throng_report::{file, human};
@@ -139,7 +140,7 @@ impl Telling {
             scenario.measure.message,
             Some(MessageLatency::Marker(_) | MessageLatency::Echo)
         );
-        let asks = !scenario.protocol.queries().is_empty();
+        let asks = scenario.protocol.answers() == Answers::Ids;
         if self.samples.is_some() && !round_trips && !asks && !sending.is_closed_loop() {
             return Err(Failure::usage(
                 "--samples writes round trips: add --latency-marker, --latency-echo, --dns or --closed-loop",

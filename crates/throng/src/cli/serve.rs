@@ -4,11 +4,13 @@ use super::common::{CONNECTIONS, EngineArg, PACE, RUN, TLS, workers};
 use super::messages::MessageArgs;
 use super::output::Common;
 use super::tls::TlsServerArgs;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::net::SocketAddr;
 use std::time::Duration;
 use throng_core::address;
-use throng_core::scenario::{ServeMode, bounds};
+use throng_core::protocol::ServeMode;
+use throng_core::scenario::bounds;
 use throng_core::units::Rate;
 
 const EXAMPLES: &str = "\
@@ -33,8 +35,8 @@ pub(crate) struct ServeArgs {
     pub listen: Vec<SocketAddr>,
 
     /// What to do with what comes in
-    #[arg(long, value_name = "MODE", default_value = "sink", help_heading = CONNECTIONS)]
-    pub mode: ServeModeArg,
+    #[arg(long, value_name = "MODE", default_value = "sink", value_parser = mode(), help_heading = CONNECTIONS)]
+    pub mode: ServeMode,
 
     /// Length of the accept queue [default: net.core.somaxconn]
     #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
@@ -82,29 +84,9 @@ pub(crate) struct ServeArgs {
     pub common: Common,
 }
 
-/// What is done on accepted connections.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServeModeArg {
-    /// Count and discard what comes
-    Sink,
-    /// Send everything back
-    Echo,
-    /// Send messages (-1, -m, -f, -r), discard what comes
-    Chargen,
-    /// WebSocket: send each message back
-    Ws,
-    /// WebSocket: count and discard messages
-    WsSink,
-}
-
-impl From<ServeModeArg> for ServeMode {
-    fn from(mode: ServeModeArg) -> ServeMode {
-        match mode {
-            ServeModeArg::Sink => ServeMode::Sink,
-            ServeModeArg::Echo => ServeMode::Echo,
-            ServeModeArg::Chargen => ServeMode::Chargen,
-            ServeModeArg::Ws => ServeMode::Ws,
-            ServeModeArg::WsSink => ServeMode::WsSink,
-        }
-    }
+/// The modes that protocols register.
+fn mode() -> impl TypedValueParser<Value = ServeMode> {
+    let value = |mode: &ServeMode| PossibleValue::new(mode.name()).help(mode.about());
+    PossibleValuesParser::new(ServeMode::ALL.iter().map(value))
+        .try_map(|name| ServeMode::named(&name).ok_or("no such mode"))
 }

@@ -6,12 +6,14 @@
 //! which query it is for and how it went, its [`Rcode`].
 
 mod answers;
+mod ask;
 pub mod counts;
 mod query;
 mod rcode;
 mod wire;
 
 pub use answers::{Answer, Answers, NotDns};
+pub use ask::DnsAsked;
 pub use query::{Query, QueryError, Template};
 pub use rcode::Rcode;
 pub use wire::Dns;

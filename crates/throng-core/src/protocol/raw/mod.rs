@@ -1,7 +1,9 @@
 //! TCP alone: messages one behind the other.
 
+mod ask;
 mod serve;
 mod wire;
 
-pub use serve::{Echo, Sink};
+pub use ask::RawAsked;
+pub use serve::{Chargen, Echo, Sink};
 pub use wire::Raw;

@@ -1,6 +1,8 @@
-//! Servers that know no protocol: one sends everything back, one discards it.
+//! Servers of TCP alone: one discards what it receives, one sends it back, one sends messages of its own.
 
-use crate::behaviour::{At, Behaviour, Outbox, Reads, Transmit};
+use super::wire::Raw;
+use crate::behaviour::{At, Behaviour, Load, NoMatcher, Outbox, Reads, Task, Traffic, Transmit};
+use crate::protocol::facts::Serves;
 
 /// Echoes (as RFC 862 does): every byte goes back in order, and a peer that does not read is not read from.
 #[derive(Debug, Default)]
@@ -32,4 +34,38 @@ impl Behaviour for Sink {
     fn opened(&mut self, (): &mut (), _: &At, _: &mut Outbox) {}
 
     fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Outbox) {}
+}
+
+impl Serves for Sink {
+    const NAME: &'static str = "sink";
+    const ABOUT: &'static str = "Count and discard what comes";
+    type Behaviour = Sink;
+
+    fn behaviour(_: Task) -> Sink {
+        Sink
+    }
+}
+
+impl Serves for Echo {
+    const NAME: &'static str = "echo";
+    const ABOUT: &'static str = "Send everything back";
+    type Behaviour = Echo;
+
+    fn behaviour(_: Task) -> Echo {
+        Echo
+    }
+}
+
+/// Sends the scenario's messages and discards what it receives (RFC 864 with a text of one's own).
+pub struct Chargen;
+
+impl Serves for Chargen {
+    const NAME: &'static str = "chargen";
+    const ABOUT: &'static str = "Send messages (-1, -m, -f, -r), discard what comes";
+    const SENDS: bool = true;
+    type Behaviour = Load<Raw, NoMatcher>;
+
+    fn behaviour(task: Task) -> Load<Raw, NoMatcher> {
+        Load::new(task, Traffic::On, Raw, NoMatcher)
+    }
 }

@@ -9,6 +9,7 @@
 //! What a connection needs at rest is its [`Decoder`](decoder::Decoder), 20 bytes: no buffer of its own. Half
 //! a head or half a header goes to the worker's [`Partials`](crate::partials::Partials) until the rest is there.
 
+mod ask;
 pub mod close;
 pub mod counts;
 pub mod decoder;
@@ -19,7 +20,8 @@ mod utf8;
 mod violation;
 mod wire;
 
+pub use ask::{Openings, WebSocketAsked};
 pub use frame::Role;
-pub use serve::{WsConn, WsMode, WsServer};
+pub use serve::{Ws, WsConn, WsMode, WsServer, WsSink};
 pub use violation::Violation;
 pub use wire::{WebSocket, WebSocketConn};

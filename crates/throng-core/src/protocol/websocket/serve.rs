@@ -16,8 +16,9 @@ use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode, Role};
 use super::handshake::server;
 use super::violation::Violation;
-use crate::behaviour::{At, Behaviour, Outbox, Transmit};
+use crate::behaviour::{At, Behaviour, Outbox, Task, Transmit};
 use crate::partials::Partials;
+use crate::protocol::facts::Serves;
 use crate::stats::Closed;
 use std::time::Duration;
 
@@ -223,6 +224,35 @@ impl Behaviour for WsServer {
 
     fn closed(&mut self, conn: &mut WsConn, _: Closed, _: &At) {
         conn.decoder.reset(&mut self.partials);
+    }
+}
+
+/// The longest message that a server accepts, in bytes.
+const MAX_MESSAGE: u32 = 64 << 20;
+
+/// Sends each message back.
+pub struct Ws;
+
+impl Serves for Ws {
+    const NAME: &'static str = "ws";
+    const ABOUT: &'static str = "WebSocket: send each message back";
+    type Behaviour = WsServer;
+
+    fn behaviour(_: Task) -> WsServer {
+        WsServer::new(WsMode::Echo, MAX_MESSAGE, true)
+    }
+}
+
+/// Counts and discards messages.
+pub struct WsSink;
+
+impl Serves for WsSink {
+    const NAME: &'static str = "ws-sink";
+    const ABOUT: &'static str = "WebSocket: count and discard messages";
+    type Behaviour = WsServer;
+
+    fn behaviour(_: Task) -> WsServer {
+        WsServer::new(WsMode::Sink, MAX_MESSAGE, true)
     }
 }
 

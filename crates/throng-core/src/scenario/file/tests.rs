@@ -1,6 +1,9 @@
 use super::*;
 use crate::engine::EngineChoice;
 use crate::payload::{Message, Messages};
+use crate::protocol::dns::DnsAsked;
+use crate::protocol::websocket::WebSocketAsked;
+use crate::protocol::{Protocol, ServeMode};
 use crate::scenario::*;
 use crate::units::{Bandwidth, Rate};
 use proptest::collection::vec;
@@ -414,7 +417,7 @@ fn protocol() -> impl Strategy<Value = (Protocol, Messages)> {
     let queries = select(&["example.com/A", r"a\.b\065.example/TYPE99"][..]);
     let queries = vec(queries.prop_map(|text| text.parse().unwrap()), 1..3);
     prop_oneof![
-        (Just(Protocol::Raw), messages(3)),
+        (Just(Protocol::default()), messages(3)),
         (websocket, messages(3)),
         queries.prop_map(|queries| (Protocol::Dns(DnsAsked { queries }), Messages::default())),
     ]

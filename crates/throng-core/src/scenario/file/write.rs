@@ -1,10 +1,7 @@
 //! A scenario as a file's text.
 
 use super::error::VERSION;
-use crate::scenario::{
-    DnsAsked, Listening, LoadScenario, Protocol, Scenario, ServeScenario, TlsClient, TlsServer,
-    WebSocketAsked,
-};
+use crate::scenario::{Listening, LoadScenario, Scenario, ServeScenario, TlsClient, TlsServer};
 use serde::Serialize;
 use std::fmt::Write;
 use toml::{Table, Value};
@@ -27,11 +24,7 @@ pub fn write(scenario: &Scenario) -> Result<String, WriteError> {
                 tls: Some(TlsClient::default()),
                 listen: Some(Listening::default()),
                 tls_server: Some(TlsServer::default()),
-                protocol: match &load.protocol {
-                    Protocol::Raw => Protocol::Raw,
-                    Protocol::Websocket(_) => Protocol::Websocket(WebSocketAsked::default()),
-                    Protocol::Dns(_) => Protocol::Dns(DnsAsked::default()),
-                },
+                protocol: load.protocol.by_default(),
                 ..default.clone()
             };
             section(

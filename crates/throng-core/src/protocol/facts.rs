@@ -1,0 +1,126 @@
+//! What a protocol states about itself. Each implements [`Facts`] for what can be asked of it, and [`Serves`] for
+//! each of its servers; [`Protocol`](super::Protocol) and [`ServeMode`](super::ServeMode) ask them.
+
+use crate::behaviour::{Behaviour, Task, Wire};
+use crate::payload::{Framing, Message};
+use crate::stats::Tally;
+use std::error::Error;
+
+/// What stands before `://` in a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheme {
+    /// The scheme.
+    pub name: &'static str,
+    /// Whether connections speak TLS.
+    pub secure: bool,
+    /// The port if none is given.
+    pub port: u16,
+}
+
+/// A target as requests name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Authority<'a> {
+    /// Host and port as written, brackets included.
+    pub authority: &'a str,
+    /// From the first slash on.
+    pub path: &'a str,
+}
+
+/// How the answer to a message is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// As many bytes as were sent, if answers are asked for.
+    Bytes,
+    /// A whole message, if answers are asked for.
+    Messages,
+    /// By an id; answers are always matched.
+    Ids,
+}
+
+/// Which target the connection with this number goes to, as an index.
+pub type Choose = Box<dyn Fn(u32) -> usize + Send>;
+
+/// What a protocol states about itself; implemented for what can be asked of it.
+pub trait Facts: Default {
+    /// Its name for people.
+    const NAME: &'static str;
+    /// Schemes of targets that imply it.
+    const SCHEMES: &'static [Scheme] = &[];
+    /// Framing of messages: on connections that are opened, and on those that are accepted.
+    const FRAMING: [Framing; 2] = [Framing::Raw, Framing::Raw];
+    /// How answers are known.
+    const ANSWERS: Answers = Answers::Bytes;
+    /// Whether it ends a connection with words of its own.
+    const SAYS_FAREWELL: bool = false;
+
+    /// Carries messages on connections that are opened.
+    type Client: Wire<Conn: Send> + Send + 'static;
+    /// Carries messages on connections that are accepted.
+    type Server: Wire<Conn: Send> + Send + 'static;
+    /// What both need, prepared once for all workers.
+    type Prepared;
+    /// The server that discards messages.
+    type Sink: Serves;
+    /// The server that sends messages back.
+    type Echo: Serves;
+
+    /// Connections that are past their handshake; `None` if the protocol has none.
+    fn ready(_: &Tally) -> Option<u64> {
+        None
+    }
+
+    /// Messages that are sent instead of the user's; empty to send the user's.
+    fn messages(&self) -> Vec<Message> {
+        Vec::new()
+    }
+
+    /// Prepares what wires need. Without targets the server is in the same process.
+    ///
+    /// # Errors
+    /// What was asked for cannot be sent.
+    fn prepare(
+        &self,
+        targets: &[Authority],
+        seed: u64,
+    ) -> Result<Self::Prepared, Box<dyn Error + Send + Sync>>;
+
+    /// The wire of a worker's connections that are opened.
+    fn client(prepared: &Self::Prepared, choose: Choose) -> Self::Client;
+
+    /// The wire of a worker's connections that are accepted.
+    fn server(prepared: &Self::Prepared) -> Self::Server;
+}
+
+/// A server: what is done on connections that `throng serve` accepts.
+pub trait Serves {
+    /// Its name on the command line.
+    const NAME: &'static str;
+    /// One line of help.
+    const ABOUT: &'static str;
+    /// Whether it sends the scenario's messages.
+    const SENDS: bool = false;
+
+    /// What connections do.
+    type Behaviour: Behaviour<Conn: Send> + Send + 'static;
+
+    /// One worker's behaviour. `task` is what to send, for a server that sends.
+    fn behaviour(task: Task) -> Self::Behaviour;
+}
+
+/// Takes a wire of whatever type.
+pub trait UseWire {
+    /// What it makes of it.
+    type Output;
+
+    /// Takes `wire`.
+    fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Self::Output;
+}
+
+/// Takes a behaviour of whatever type.
+pub trait UseBehaviour {
+    /// What it makes of it.
+    type Output;
+
+    /// Takes `behaviour`.
+    fn with<B: Behaviour<Conn: Send> + Send + 'static>(self, behaviour: B) -> Self::Output;
+}

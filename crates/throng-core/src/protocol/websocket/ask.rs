@@ -1,0 +1,94 @@
+//! What can be asked of WebSocket.
+
+use super::handshake::client::{Field, Opening};
+use super::serve::{Ws, WsSink};
+use super::wire::WebSocket;
+use crate::payload::Framing;
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, Scheme};
+use crate::stats::Tally;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+
+/// What is asked of WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct WebSocketAsked {
+    /// Further headers of the opening handshake (section 4.1), in order.
+    pub header: Vec<Field>,
+    /// Whether the handshake names throng as its `User-Agent`.
+    pub user_agent: bool,
+}
+
+impl Default for WebSocketAsked {
+    fn default() -> WebSocketAsked {
+        WebSocketAsked {
+            header: Vec::new(),
+            user_agent: true,
+        }
+    }
+}
+
+/// The request for each target, and the random seed.
+pub struct Openings {
+    requests: Vec<Opening>,
+    seed: u64,
+}
+
+impl Facts for WebSocketAsked {
+    const NAME: &'static str = "WebSocket";
+    // RFC 6455, section 3.
+    const SCHEMES: &'static [Scheme] = &[
+        Scheme {
+            name: "ws",
+            secure: false,
+            port: 80,
+        },
+        Scheme {
+            name: "wss",
+            secure: true,
+            port: 443,
+        },
+    ];
+    const FRAMING: [Framing; 2] = [Framing::WebSocketClient, Framing::WebSocketServer];
+    const ANSWERS: Answers = Answers::Messages;
+    const SAYS_FAREWELL: bool = true;
+
+    type Client = WebSocket;
+    type Server = WebSocket;
+    type Prepared = Openings;
+    type Sink = WsSink;
+    type Echo = Ws;
+
+    fn ready(tally: &Tally) -> Option<u64> {
+        Some(tally.websocket.upgraded)
+    }
+
+    fn prepare(
+        &self,
+        targets: &[Authority],
+        seed: u64,
+    ) -> Result<Openings, Box<dyn Error + Send + Sync>> {
+        let opening = match self.user_agent {
+            true => Opening::new,
+            false => Opening::anonymous,
+        };
+        let own = [Authority {
+            authority: "localhost",
+            path: "/",
+        }];
+        let targets = if targets.is_empty() { &own } else { targets };
+        let requests = targets
+            .iter()
+            .map(|target| opening(target.authority, target.path, &self.header, seed))
+            .collect::<Result<_, _>>()?;
+        Ok(Openings { requests, seed })
+    }
+
+    fn client(openings: &Openings, choose: Choose) -> WebSocket {
+        WebSocket::client(openings.requests.clone(), openings.seed, choose)
+    }
+
+    fn server(openings: &Openings) -> WebSocket {
+        WebSocket::server(openings.seed)
+    }
+}
