@@ -14,6 +14,7 @@
 mod accuracy;
 mod contestants;
 mod field;
+mod finding;
 mod port;
 mod process;
 mod settle;

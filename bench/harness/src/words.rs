@@ -5,6 +5,7 @@
 //! throng prints its summary; the peers print the few fields of it that are read here; the floor has
 //! a format of its own.
 
+use crate::finding::Finding;
 use serde::Deserialize;
 
 /// What is read from a tool's own report.
@@ -33,7 +34,7 @@ struct Summary {
     steady: Option<Steady>,
     reached: Option<bool>,
     #[serde(default)]
-    findings: Vec<String>,
+    findings: Vec<Finding>,
 }
 
 #[derive(Deserialize)]
@@ -124,8 +125,11 @@ impl Words {
                 .steady
                 .filter(|s| s.seconds > 0.0)
                 .map(|s| s.traffic.bytes_sent / s.seconds),
-            shortfall: (s.reached == Some(false))
-                .then(|| s.findings.into_iter().next().unwrap_or_default()),
+            shortfall: (s.reached == Some(false)).then(|| {
+                s.findings
+                    .first()
+                    .map_or(String::new(), |f| f.text().to_owned())
+            }),
         })
     }
 

@@ -4,18 +4,46 @@ mod samples;
 
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::LazyLock;
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
+use throng_core::record::Source;
 use throng_core::stats::FailCause;
 use throng_core::summary::{LatencyOf, Summary};
-use throng_report::json::write_json;
+use throng_report::json::{Outcome, read_record, write_json};
 
 const DOC: &str = include_str!("../../../docs/summary.md");
 
+/// The schema that docs/summary.schema.json is.
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = include_str!("../../../docs/summary.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).unwrap();
+    jsonschema::draft202012::new(&schema).unwrap()
+});
+
+/// Fails with each place at which `json` is not as the schema says.
+#[track_caller]
+fn assert_as_the_schema_says(json: &str) {
+    let value: Value = serde_json::from_str(json).unwrap();
+    let errors: Vec<String> = SCHEMA
+        .iter_errors(&value)
+        .map(|e| format!("{}: {e}", e.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
 fn json(summary: &Summary) -> String {
+    outcome_json(&Outcome {
+        summary: summary.clone(),
+        record: samples::record(),
+    })
+}
+
+fn outcome_json(outcome: &Outcome) -> String {
     let mut out = Vec::new();
-    write_json(summary, &mut out).unwrap();
+    write_json(outcome, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -33,6 +61,72 @@ fn a_summary_survives_json() {
         let text = json(&summary);
         assert!(text.starts_with("{\n") && text.ends_with("}\n"));
         assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+        assert_as_the_schema_says(&text);
+        assert_eq!(read_record(text.as_bytes()).unwrap(), samples::record());
+    }
+}
+
+#[test]
+fn what_is_summed_up_of_a_record_is_as_the_schema_says() {
+    let record = samples::record();
+    let outcome = Outcome::of(record.clone());
+    assert_as_the_schema_says(&outcome_json(&outcome));
+    assert_eq!(outcome.summary.connections.established, 2000);
+    // Several sources, one of them lost.
+    let mut other = record.clone();
+    let mut part = other.sources.pop_first().unwrap().1;
+    part.ending = None;
+    other.sources.insert(Source::new("another"), part);
+    let merged = Outcome::of(record.merge(other).unwrap());
+    assert_as_the_schema_says(&outcome_json(&merged));
+    let lost = merged.summary.findings.iter();
+    assert_eq!(lost.filter(|f| f.kind() == "source_lost").count(), 1);
+    assert_eq!(merged.summary.connections.established, 4000);
+}
+
+#[test]
+fn every_kind_of_finding_is_documented_and_as_the_schema_says() {
+    for finding in samples::findings() {
+        let mut summary = samples::perfect();
+        summary.findings = vec![finding.clone()];
+        let text = json(&summary);
+        assert_as_the_schema_says(&text);
+        let read: Summary = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.findings, summary.findings);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let told = &value["findings"][0];
+        assert_eq!(told["kind"], finding.kind());
+        assert_eq!(told["text"], finding.to_string());
+        assert!(
+            DOC.contains(&format!("| `{}` |", finding.kind())),
+            "{finding:?}"
+        );
+        if let Some(why) = told.get("why") {
+            assert!(
+                DOC.contains(&format!("| `{}` |", why.as_str().unwrap())),
+                "{why}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_the_result_of_a_run_is_refused_in_one_line() {
+    for (text, why) in [
+        ("", "cut off"),
+        ("[]", "no version"),
+        ("{\"version\": 1}", "version 1"),
+        ("{\"version\": 2}", "no record"),
+        (
+            "{\"version\": 2, \"record\": {\"version\": 2, \"sources\": 7}}",
+            "invalid type",
+        ),
+    ] {
+        let error = read_record(text.as_bytes()).unwrap_err().to_string();
+        assert!(
+            error.contains(why) && !error.contains('\n'),
+            "{text}: {error}"
+        );
     }
 }
 
@@ -50,7 +144,9 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "server_traffic" | "traffic" | "accepted_traffic" => "traffic.".to_owned(),
                     _ => format!("{path}."),
                 };
-                if !["failed", "violations", "errors"].contains(&key.as_str()) {
+                // Keys of these are causes, kinds, names of sources.
+                let named = ["failed", "violations", "errors", "record", "findings"];
+                if !named.contains(&key.as_str()) {
                     keys(&prefix, below, all);
                 }
                 all.push(path);
@@ -74,6 +170,7 @@ fn every_key_is_documented() {
     let full = serde_json::to_value(samples::full()).unwrap();
     let mut all = Vec::new();
     keys("", &full, &mut all);
+    all.push("record".into());
     assert!(all.iter().any(|k| k == "over_time[].at_s") && all.iter().any(|k| k == "p999_us"));
     all.extend(FailCause::ALL.map(name));
     all.extend(TlsFailure::ALL.map(name));
@@ -101,6 +198,7 @@ fn the_example_in_the_documentation_is_what_is_written() {
     let (_, rest) = DOC.split_once("```json\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
     assert_eq!(example, json(&samples::full()));
+    assert_as_the_schema_says(example);
 }
 
 #[test]

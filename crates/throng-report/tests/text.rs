@@ -3,7 +3,7 @@
 mod samples;
 
 use throng_core::pacing::Limit;
-use throng_core::summary::Summary;
+use throng_core::summary::{Finding, Summary, WhyMissing};
 use throng_report::text::write_text;
 
 fn text(summary: &Summary) -> String {
@@ -127,8 +127,12 @@ fn an_interrupted_run_never_reads_like_a_success() {
             "accepted 99,871 by the server in this process",
         ],
     );
-    s.findings = vec!["Interrupted while opening".into()];
-    assert!(text(&s).starts_with("Interrupted while opening\n"));
+    s.findings = vec![Finding::ConnectionsMissing {
+        peak: 100_000,
+        asked: 1_000_000,
+        why: WhyMissing::Interrupted,
+    }];
+    assert!(text(&s).starts_with("100,000 of 1,000,000 connections: interrupted while opening\n"));
     let mut reached = samples::perfect();
     reached.interrupted = true;
     assert!(text(&reached).starts_with("Interrupted after 37.6 s: 1,000,000 of"));
@@ -284,12 +288,12 @@ fn a_search_says_what_it_found_and_how_sure_it_is() {
 #[test]
 fn remarks_on_a_run_that_reached_its_goal_follow_the_verdict() {
     let mut s = samples::perfect();
-    s.findings = vec!["SYN cookies were sent: the backlog was too short for a while".into()];
+    s.findings = vec![Finding::MessagesUnsent { messages: 1 }];
     let text = text(&s);
     assert!(text.starts_with("1,000,000 of"));
     assert_eq!(
         text.lines().nth(1),
-        Some("- SYN cookies were sent: the backlog was too short for a while")
+        Some("- 1 message was due but unsent when its connection closed")
     );
 }
 

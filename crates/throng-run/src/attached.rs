@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Tap;
 use throng_core::observer::{Counts, Interval, Note, Observer};
+use throng_core::record::{Intervals, Phase, Reading, Recorder};
 use throng_core::stats::{Measured, Tally};
-use throng_core::summary::{LatencyReport, Phase};
+use throng_core::summary::LatencyReport;
 use throng_engine::{Control, Outlet};
 
 /// How long workers may take to hand over what they measured before the interval goes without.
@@ -51,18 +52,21 @@ pub(crate) struct View {
 
 /// The observers of a run, and what its workers measured so far.
 pub(crate) struct Audience<'a> {
-    watching: Vec<ReplyMatcher<'a>>,
+    watching: Vec<Watcher<'a>>,
     outlets: Vec<Arc<Outlet>>,
     /// When workers were last asked for what they measured.
     collected: Duration,
-    /// All that was collected. Without single samples, which are an observer's or nobody's.
-    total: Measured,
+    /// What is recorded of the run: all that was collected, without single samples, which are an observer's or
+    /// nobody's.
+    recorder: Recorder,
+    /// The counts when workers were last asked: opened, accepted.
+    counted: (Tally, Tally),
     /// What was collected since it was last taken, for a search, whose trials don't end with intervals.
     trial: Option<Measured>,
 }
 
 /// An observer, and where its present interval began.
-struct ReplyMatcher<'a> {
+struct Watcher<'a> {
     observer: &'a mut (dyn Observer + 'a),
     from: Duration,
     /// The counts then: opened, accepted.
@@ -71,7 +75,7 @@ struct ReplyMatcher<'a> {
 
 impl<'a> Audience<'a> {
     pub fn new<'o: 'a>(observers: &'a mut [Box<dyn Observer + 'o>]) -> Audience<'a> {
-        let watching = observers.iter_mut().map(|observer| ReplyMatcher {
+        let watching = observers.iter_mut().map(|observer| Watcher {
             observer: &mut **observer,
             from: Duration::ZERO,
             counted: Default::default(),
@@ -80,7 +84,8 @@ impl<'a> Audience<'a> {
             watching: watching.collect(),
             outlets: Vec::new(),
             collected: Duration::ZERO,
-            total: Measured::default(),
+            recorder: Recorder::default(),
+            counted: Default::default(),
             trial: None,
         }
     }
@@ -97,17 +102,14 @@ impl<'a> Audience<'a> {
 
     /// When to [look](Audience::look) next.
     pub fn due(&self) -> Duration {
-        let ends = |w: &ReplyMatcher| {
+        let ends = |w: &Watcher| {
             let collected = w.observer.collects(self.collected);
             w.observer
                 .due(w.from)
                 .min(collected.unwrap_or(Duration::MAX))
         };
-        self.watching
-            .iter()
-            .map(ends)
-            .min()
-            .unwrap_or(Duration::MAX)
+        let recorded = self.recorder.due(self.collected);
+        self.watching.iter().map(ends).fold(recorded, Duration::min)
     }
 
     /// Gives observers the intervals that are over.
@@ -117,7 +119,7 @@ impl<'a> Audience<'a> {
             let due = w.observer.collects(self.collected);
             due.is_some_and(|due| view.at >= due)
         });
-        if due {
+        if due || view.at >= self.recorder.due(self.collected) {
             self.collect(view, control);
         }
         self.deliver(view, None);
@@ -138,12 +140,11 @@ impl<'a> Audience<'a> {
             std::thread::sleep(CHECK_EVERY);
         }
         let measured = self.take();
-        self.collected = view.at;
         self.deliver(view, Some(&measured));
         if let Some(trial) = &mut self.trial {
             trial.merge(measured.clone());
         }
-        self.keep(measured);
+        self.record(view, measured);
     }
 
     fn take(&self) -> Measured {
@@ -154,9 +155,23 @@ impl<'a> Audience<'a> {
         all
     }
 
-    fn keep(&mut self, mut measured: Measured) {
-        measured.samples.clear();
-        self.total.merge(measured);
+    /// Records what was counted and `measured` since the last time.
+    fn record(&mut self, view: &View, measured: Measured) {
+        let reading =
+            |now: Option<Tally>, then: &Tally| now.map(|now| Reading::of(&now.since(then), &now));
+        self.recorder.add(
+            self.collected,
+            view.at,
+            view.phase,
+            reading(view.opened, &self.counted.0),
+            reading(view.accepted, &self.counted.1),
+            measured,
+        );
+        self.collected = view.at;
+        self.counted = (
+            view.opened.unwrap_or_default(),
+            view.accepted.unwrap_or_default(),
+        );
     }
 
     /// Ends the intervals of all who collect, if there is something `measured`, else of those whose time is up.
@@ -190,23 +205,35 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// Ends the last intervals at `view`, once all workers have ended. Returns all that was measured, and what
-    /// observers could not report.
-    pub fn finish(mut self, view: &View) -> (Measured, Option<String>) {
+    /// Ends the last intervals at `view`, once all workers have ended.
+    pub fn finish(mut self, view: &View) -> Finished {
         let rest = self.take();
-        let mut trouble = None;
+        let mut unreported = Vec::new();
         for watching in &mut self.watching {
             let collects = watching.observer.collects(Duration::ZERO).is_some();
-            let last = watching.end(view, collects.then_some(&rest));
-            let finished = watching.observer.finish().err().map(|t| t.0);
-            trouble = trouble.or(last).or(finished);
+            unreported.extend(watching.end(view, collects.then_some(&rest)));
+            unreported.extend(watching.observer.finish().err().map(|t| t.0));
         }
-        self.keep(rest);
-        (self.total, trouble)
+        self.record(view, rest);
+        let (intervals, measured) = self.recorder.finish();
+        Finished {
+            intervals,
+            measured,
+            unreported,
+        }
     }
 }
 
-impl ReplyMatcher<'_> {
+/// What a run that is over leaves.
+pub(crate) struct Finished {
+    pub intervals: Intervals,
+    /// All that was measured.
+    pub measured: Measured,
+    /// What observers could not report.
+    pub unreported: Vec<String>,
+}
+
+impl Watcher<'_> {
     /// Ends the interval. Returns what could not be reported.
     fn end(&mut self, view: &View, measured: Option<&Measured>) -> Option<String> {
         let counts = |now: Option<Tally>, then: &Tally| {

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod asked;
 mod attached;
 mod behave;
 mod failure;
@@ -16,6 +17,7 @@ mod load;
 mod machine;
 mod memory_guard;
 mod meter;
+mod recording;
 mod serve;
 mod side;
 mod stop;

@@ -1,13 +1,11 @@
 //! What a run costs: memory and processor time of this process, sockets and slab memory of the kernel.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use throng_core::summary::Cost;
+use throng_core::record::Used;
 use throng_host::memory::{MemInfo, rss_bytes};
 use throng_host::sockets::SockStat;
 use throng_host::usage::CpuUsage;
 
-/// Memory per connection is reported from this many connections on; under it a page more or less decides.
-const ENOUGH_TO_DIVIDE: u64 = 1000;
 /// How often the kernel's sockets are counted while they are closed.
 const RECOUNT_EVERY: Duration = Duration::from_millis(20);
 
@@ -95,23 +93,15 @@ impl Meter {
         }
     }
 
-    /// What the run took, for `connections` at its height.
-    pub fn cost(&self, connections: u64) -> Cost {
+    /// What the run used.
+    pub fn used(&self) -> Used {
         let cpu = CpuUsage::read().unwrap_or_default().since(&self.cpu);
-        let user_bytes = self.peak_rss.saturating_sub(self.rss);
-        let each = |bytes: u64| {
-            (connections >= ENOUGH_TO_DIVIDE).then(|| bytes as f64 / connections as f64)
-        };
-        let kernel = self
-            .peak_slab
-            .zip(self.slab)
-            .map(|(at_peak, before)| at_peak.saturating_sub(before));
-        Cost {
-            user_bytes,
-            user_bytes_per_connection: each(user_bytes),
-            kernel_bytes_per_connection: kernel.and_then(each),
-            cpu_user_s: cpu.user.as_secs_f64(),
-            cpu_system_s: cpu.system.as_secs_f64(),
+        let slab = self.peak_slab.zip(self.slab);
+        Used {
+            user_bytes: self.peak_rss.saturating_sub(self.rss),
+            kernel_bytes: slab.map(|(at_peak, before)| at_peak.saturating_sub(before)),
+            cpu_user: cpu.user,
+            cpu_system: cpu.system,
         }
     }
 }

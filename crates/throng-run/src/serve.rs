@@ -5,10 +5,11 @@ use crate::behave::{Place, ServeBehaviours, socket_options};
 use crate::kernel_counts::KernelCounter;
 use crate::listener;
 use crate::machine::Machine;
+use crate::recording::{self, Carried};
 use crate::side::Side;
 use crate::stop::Stop;
 use crate::watch::{TICK, Watch};
-use crate::{Failure, raise_file_limit};
+use crate::{Failure, asked, raise_file_limit};
 use std::net::TcpListener;
 use std::sync::Arc;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
@@ -16,10 +17,8 @@ use throng_core::engine::Engine;
 use throng_core::host::Host;
 use throng_core::observer::{Note, Serving};
 use throng_core::plan::{self, ServePlan};
+use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ServeScenario;
-use throng_core::summary::{
-    Connections, Latency, Phase, Summary, TlsSummary, Traffic, VERSION, WebSocketSummary,
-};
 use throng_engine::{Order, Reach};
 use throng_host::survey::{Wanted, survey};
 
@@ -32,7 +31,7 @@ pub fn serve(
     machine: &Machine,
     attached: &mut Attached,
     stop: &Stop,
-) -> Result<Summary, Failure> {
+) -> Result<Record, Failure> {
     let behaviours = ServeBehaviours::new(scenario)?;
     let plan = plan::serve(scenario, &machine.host).map_err(Failure::Impossible)?;
     raise_file_limit()?;
@@ -75,8 +74,12 @@ pub fn serve(
             break;
         }
     }
-    let causes = diagnose(&counted, &machine.host, watch.peak);
-    finish(watch, side, scenario, &plan, causes, machine)
+    let ending = Ending {
+        causes: diagnose(&counted, &machine.host, watch.peak),
+        kernel: counted.kernel(),
+        ..Ending::default()
+    };
+    finish(watch, side, scenario, &plan, ending, machine)
 }
 
 /// What kept connections from coming up meanwhile, as the kernel counted it.
@@ -152,73 +155,37 @@ fn finish(
     side: Side,
     scenario: &ServeScenario,
     plan: &ServePlan,
-    causes: Vec<Diagnosis>,
+    ending: Ending,
     machine: &Machine,
-) -> Result<Summary, Failure> {
-    let seconds = watch.clock.elapsed();
+) -> Result<Record, Failure> {
+    let at = watch.clock.elapsed();
     let interrupted = watch.stopped();
     watch.meter.note_rss();
     // What happens from here on is our closing: the counts are those of now.
-    let tally = side.tally();
-    // Some may have come up since the last tick.
-    watch.peak = watch.peak.max(tally.open());
-    watch.samples.push(seconds, &tally);
+    let accepted = side.tally();
+    let over = Mark {
+        at,
+        accepted: Some(accepted),
+        cpu: watch.meter.cpu(),
+        ..Mark::default()
+    };
     watch.closing();
     watch.control.give(Order::Close);
-    let secured_at = side.last_secured();
+    let secured = side.last_secured();
     side.join()?;
-    let (measured, unreported) = watch.finish(seconds, None, Some(tally));
-    let speaks_websocket = scenario.mode.protocol().websocket().is_some();
-    let speaks_tls = scenario.tls.is_some();
-    watch.meter.wait_for_kernel();
-    let asked = scenario.max_connections.map(u64::from);
-    let mut connections = Connections::of(&tally, asked, watch.peak);
-    connections.accepted = Some(tally.accepted);
-    let mut findings = Vec::new();
-    if let Some(left) = &watch.guard.stopped_at {
-        findings.push(format!(
-            "accepting stopped at {} connections because only {} MiB of memory were left",
-            watch.peak,
-            left.bytes >> 20
-        ));
-    }
-    findings.extend(causes.iter().map(ToString::to_string));
-    let reached = watch.guard.stopped_at.is_none() && unreported.is_none();
-    findings.extend(unreported);
-    Ok(Summary {
-        version: VERSION,
-        tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
-        role: "serve".into(),
-        // The caller knows.
-        command: Vec::new(),
-        reached,
-        findings,
-        causes,
+    let ending = Ending {
+        over,
+        secured,
         interrupted,
-        started_unix_s: watch.meter.started_unix_s(),
-        hold_s: None,
-        seconds: seconds.as_secs_f64(),
-        closing_s: (watch.clock.elapsed() - seconds).as_secs_f64(),
-        kernel: machine.kernel.release.clone(),
-        cores: machine.kernel.cores as u32,
+        // Some may have come up since the last tick.
+        peak: watch.peak.max(accepted.open()),
+        ..ending
+    };
+    let carried = Carried {
+        asked: asked::of_serve(scenario),
         engine: plan.engine,
-        why_epoll: plan.why_epoll.clone(),
+        why_epoll: plan.why_epoll.as_deref(),
         workers: plan.workers,
-        connections,
-        set_up: None,
-        traffic: Traffic::of(&tally),
-        server_traffic: None,
-        message_rate: None,
-        bandwidth: None,
-        latency: Latency::default(),
-        answers: None,
-        stops_seen: None,
-        search: None,
-        websocket: speaks_websocket.then(|| WebSocketSummary::of(&tally)),
-        tls: speaks_tls.then(|| TlsSummary::of(&tally, &measured, secured_at.as_secs_f64())),
-        cost: watch.meter.cost(watch.peak),
-        over_time: watch.samples.into_vec(),
-        steady: None,
-        latencies: Vec::new(),
-    })
+    };
+    Ok(recording::record(watch, machine, carried, ending))
 }

@@ -1,7 +1,7 @@
-//! A run as it is conducted: its clock, its orders to the workers, its observers, its samples, its meter and its
+//! A run as it is conducted: its clock, its orders to the workers, its observers, its record, its meter and its
 //! memory guard.
 
-use crate::attached::{Audience, View};
+use crate::attached::{Audience, Finished, View};
 use crate::memory_guard::MemoryGuard;
 use crate::meter::Meter;
 use crate::stop::{Stop, Wakes};
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::observer::{Note, Observer};
 use throng_core::plan::Shortfall;
+use throng_core::record::Phase;
 use throng_core::stats::{Measured, Tally};
-use throng_core::summary::{Phase, Samples};
 use throng_engine::{Clock, Control, Order, Outlet};
 use throng_host::memory::{MemInfo, MemoryBounds};
 
@@ -19,8 +19,6 @@ pub(crate) const TICK: Duration = Duration::from_millis(20);
 /// The same for one that goes on until an instant that is known, or somebody stops it, which wakes us: each look
 /// takes a worker's processor away for a moment.
 pub(crate) const AT_REST: Duration = Duration::from_millis(500);
-/// How often a sample is taken for the summary.
-const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// No sleep is shorter.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(100);
 
@@ -28,7 +26,6 @@ const SHORTEST_SLEEP: Duration = Duration::from_micros(100);
 pub(crate) struct Watch<'a> {
     pub clock: Clock,
     pub control: Arc<Control>,
-    pub samples: Samples,
     pub meter: Meter,
     pub guard: MemoryGuard,
     pub peak: u64,
@@ -36,7 +33,6 @@ pub(crate) struct Watch<'a> {
     /// Connections asked for, if a number was.
     asked: Option<u64>,
     stop: &'a Stop,
-    next_sample: Duration,
     _wakes: Wakes<'a>,
 }
 
@@ -53,14 +49,12 @@ impl<'a> Watch<'a> {
             meter: Meter::start(),
             clock: Clock::start(),
             control: Control::new(),
-            samples: Samples::default(),
             guard: MemoryGuard::new(memory, reserve),
             peak: 0,
             audience: Audience::new(observers),
             asked,
             _wakes: stop.wakes(),
             stop,
-            next_sample: SAMPLE_EVERY,
         }
     }
 
@@ -108,7 +102,6 @@ impl<'a> Watch<'a> {
             .guard
             .due()
             .min(self.audience.due())
-            .min(self.next_sample)
             .min(until.unwrap_or(Duration::MAX));
         let left = next.saturating_sub(self.clock.elapsed()).min(most);
         std::thread::park_timeout(left.max(SHORTEST_SLEEP));
@@ -128,10 +121,6 @@ impl<'a> Watch<'a> {
         self.peak = self.peak.max(now.open());
         if at >= self.guard.due() {
             self.look_after_memory(at, now.open());
-        }
-        if at >= self.next_sample {
-            self.next_sample = at + SAMPLE_EVERY;
-            self.samples.push(at, &now);
         }
         if at >= self.audience.due() {
             let view = self.view(at, phase, left, opened, accepted);
@@ -160,14 +149,14 @@ impl<'a> Watch<'a> {
         self.audience.closing();
     }
 
-    /// Ends the observers' last intervals, with the counts of `at`, once all workers have ended. Returns all that
-    /// was measured, and what observers could not report.
+    /// Ends the observers' last intervals, with the counts of `at`, once all workers have ended. Returns what the
+    /// run leaves.
     pub fn finish(
         &mut self,
         at: Duration,
         opened: Option<Tally>,
         accepted: Option<Tally>,
-    ) -> (Measured, Option<String>) {
+    ) -> Finished {
         let view = self.view(at, Phase::Closing, None, opened, accepted);
         let audience = std::mem::replace(&mut self.audience, Audience::new(&mut []));
         audience.finish(&view)

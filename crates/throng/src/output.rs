@@ -1,24 +1,30 @@
-//! Where the summary goes.
+//! Where the result of a run goes.
 
 use crate::Failure;
-use crate::cli::{Common, OutputForm};
+use crate::cli::OutputForm;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use throng_core::summary::Summary;
+use std::path::Path;
+use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, TcpkaliReport};
 use throng_report::{colour, file, json, text};
 
-/// Prints or writes the summary as asked.
-pub(crate) fn summary(summary: &Summary, common: &Common) -> Result<(), Failure> {
+/// Prints a run's result in the `form` that was asked for, or writes it to the file at `path`.
+pub(crate) fn outcome(
+    outcome: &Outcome,
+    form: OutputForm,
+    path: Option<&Path>,
+) -> Result<(), Failure> {
     let mut bytes = Vec::new();
-    let colour = common.output_file.is_none() && colour::wanted(&io::stdout());
-    let drawn = match common.output {
+    let summary = &outcome.summary;
+    let colour = path.is_none() && colour::wanted(&io::stdout());
+    let drawn = match form {
         OutputForm::Text => text::write_text(summary, &mut bytes, colour),
-        OutputForm::Json => json::write_json(summary, &mut bytes),
+        OutputForm::Json => json::write_json(outcome, &mut bytes),
         OutputForm::Tcpkali => tcpkali::write_result(&TcpkaliReport::of(summary), &mut bytes),
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the summary: {e}")))?;
-    match &common.output_file {
+    match path {
         Some(path) => file::write_whole(path, &bytes).map_err(|e| Failure::fault(e.to_string())),
         None => to_stdout(&bytes),
     }

@@ -1,12 +1,13 @@
 //! The parts of throng's summary that accuracy is measured by.
 
+use crate::finding::Finding;
 use serde::Deserialize;
 
 /// The summary's fields that are read here.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Said {
     /// What fell short or was found, a line each.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
     /// The message rate while all were up.
     pub message_rate: Option<MessageRate>,
     /// What was transferred while all connections were established.
@@ -122,7 +123,7 @@ impl Said {
     fn complaint(&self, otherwise: &str) -> String {
         self.findings
             .first()
-            .cloned()
+            .map(|finding| finding.text().to_owned())
             .unwrap_or_else(|| format!("throng {otherwise}"))
     }
 }

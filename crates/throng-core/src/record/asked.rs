@@ -1,6 +1,6 @@
 //! What was asked of a run, as far as its result is told and judged by it.
 
-use crate::scenario::Percentile;
+use crate::scenario::{Measure, MessageLatency, Percentile};
 use serde::{Deserialize, Serialize};
 
 /// What a run is about.
@@ -57,6 +57,34 @@ pub enum MessagesBy {
     TimeStamps,
 }
 
+/// Which latencies are to be reported, and at which percentiles.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AskedLatencies {
+    /// The time to connect.
+    pub connect: bool,
+    /// The time to the first byte.
+    pub first_byte: bool,
+    /// That of messages.
+    pub messages: Option<MessagesBy>,
+    /// Percentiles; empty for the usual ones.
+    pub percentiles: Vec<Percentile>,
+}
+
+impl AskedLatencies {
+    /// Those that a run measures, and that of connecting, which is measured in any case, if `connect`; at `percentiles`.
+    pub fn of(measure: &Measure, connect: bool, percentiles: &[Percentile]) -> AskedLatencies {
+        AskedLatencies {
+            connect,
+            first_byte: measure.first_byte,
+            messages: measure.message.as_ref().map(|by| match by {
+                MessageLatency::MessageMarker => MessagesBy::TimeStamps,
+                MessageLatency::Marker(_) | MessageLatency::Echo => MessagesBy::Answers,
+            }),
+            percentiles: percentiles.to_vec(),
+        }
+    }
+}
+
 /// What was asked of a run, as far as its result is told and judged by it: plain facts, each about the share of one
 /// source. Its default is a load that asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -97,14 +125,8 @@ pub struct Asked {
     pub tls_client: bool,
     /// Connections that are accepted speak TLS.
     pub tls_server: bool,
-    /// The time to connect is to be reported at `percentiles`.
-    pub latency_connect: bool,
-    /// The time to the first byte is to be reported at `percentiles`.
-    pub latency_first_byte: bool,
-    /// The latency of messages is to be reported at `percentiles`.
-    pub latency_messages: Option<MessagesBy>,
-    /// Percentiles to report; empty for the usual ones.
-    pub percentiles: Vec<Percentile>,
+    /// Which latencies are to be reported.
+    pub latencies: AskedLatencies,
     /// Traffic is counted from the last attempt instead of from when all connections were established, as tcpkali
     /// does.
     pub steady_from_last_attempt: bool,

@@ -24,7 +24,7 @@ mod phase;
 mod recorder;
 mod search;
 
-pub use asked::{Asked, AskedRate, MessagesBy, RateOf, Role};
+pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role};
 pub use at_once::most_at_once;
 pub use ending::{Ending, Mark, Used};
 pub use interval::{Interval, Reading};
@@ -105,6 +105,14 @@ impl Record {
             }
         }
         Ok(self)
+    }
+
+    /// The same with the command line that its sources were started by.
+    pub fn with_command(mut self, command: Vec<String>) -> Record {
+        for part in self.sources.values_mut() {
+            part.about.command = command.clone();
+        }
+        self
     }
 
     /// The only part, if it is of one source.

@@ -1,6 +1,7 @@
 //! How long things took.
 
-use crate::scenario::{Measure, MessageLatency, Percentile};
+use crate::record::{AskedLatencies, MessagesBy};
+use crate::scenario::{Measure, Percentile};
 use crate::stats::{Durations, Measured};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -131,9 +132,9 @@ impl LatencyAt {
 }
 
 /// The latency of messages, by whichever means it was asked to be known.
-pub fn of_messages<'m>(asked: &Measure, measured: &'m Measured) -> &'m Durations {
-    match asked.message {
-        Some(MessageLatency::MessageMarker) => &measured.marked,
+pub fn of_messages<'m>(asked: &AskedLatencies, measured: &'m Measured) -> &'m Durations {
+    match asked.messages {
+        Some(MessagesBy::TimeStamps) => &measured.marked,
         _ if measured.response.count() > 0 => &measured.response,
         // Without a time at which messages were due there is only the time from sending.
         _ if measured.service.count() > 0 => &measured.service,
@@ -150,18 +151,25 @@ pub struct LatencyReport {
     pub percentiles: Vec<Percentile>,
 }
 
-/// The latencies that `asked` measures, at the percentiles of `report`.
-pub fn latencies(asked: &Measure, report: &LatencyReport, measured: &Measured) -> Vec<LatencyAt> {
-    let percentiles = match report.percentiles.as_slice() {
+impl LatencyReport {
+    /// The latencies of a run that measures these, as this reports them.
+    pub fn asked(&self, measure: &Measure) -> AskedLatencies {
+        AskedLatencies::of(measure, self.connect, &self.percentiles)
+    }
+}
+
+/// The latencies that were asked for, at the percentiles asked for.
+pub fn latencies(asked: &AskedLatencies, measured: &Measured) -> Vec<LatencyAt> {
+    let percentiles = match asked.percentiles.as_slice() {
         [] => &Percentile::usual(),
         some => some,
     };
     let messages = of_messages(asked, measured);
     let all = [
-        (report.connect, LatencyOf::Connect, &measured.connect),
+        (asked.connect, LatencyOf::Connect, &measured.connect),
         (asked.first_byte, LatencyOf::FirstByte, &measured.first_byte),
         (
-            asked.message.is_some() || messages.count() > 0,
+            asked.messages.is_some() || messages.count() > 0,
             LatencyOf::Message,
             messages,
         ),

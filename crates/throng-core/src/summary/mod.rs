@@ -2,21 +2,27 @@
 //! which every report is drawn. docs/summary.md describes the JSON form for scripts.
 
 mod connections;
+mod finding;
 mod latency;
+mod of;
 mod over_time;
 mod rate;
 mod snapshot;
 mod tls;
+mod totals;
 mod traffic;
+mod verdict;
 mod websocket;
 
-pub use crate::record::{Phase, SearchSummary};
+pub use crate::record::{Phase, SearchSummary, VERSION};
 pub use connections::{Connections, SetUp};
+pub use finding::{Finding, Handshake, Sender, WhyMissing};
 pub use latency::{
     AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies, of_messages,
 };
-pub use over_time::{MAX_SAMPLES, Sample, Samples};
-pub use rate::{Asked, BandwidthKept, MessageRate};
+pub use of::of;
+pub use over_time::Sample;
+pub use rate::{BandwidthKept, MessageRate};
 pub use snapshot::Snapshot;
 pub use tls::TlsSummary;
 pub use traffic::{Answers, Steady, Traffic};
@@ -26,11 +32,7 @@ use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
 use serde::{Deserialize, Serialize};
 
-/// The version of the JSON form. It grows when a field changes its meaning or goes; new fields alone
-/// do not change it.
-pub const VERSION: u32 = 1;
-
-/// So much in so many seconds, a second; nothing in no time.
+/// Rate per second; 0 for an empty interval.
 fn per_s(n: f64, seconds: f64) -> f64 {
     if seconds > 0.0 { n / seconds } else { 0.0 }
 }
@@ -64,8 +66,9 @@ pub struct Summary {
     pub command: Vec<String>,
     /// Whether all that was asked for was reached.
     pub reached: bool,
-    /// What fell short or is worth knowing, one line each; the first one is the verdict.
-    pub findings: Vec<String>,
+    /// What fell short or is worth knowing; if the run fell short, the first one is the verdict.
+    #[serde(serialize_with = "finding::with_text")]
+    pub findings: Vec<Finding>,
     /// The limits that kept it from opening all, the likeliest first.
     pub causes: Vec<Diagnosis>,
     /// Whether the run was interrupted.
@@ -114,12 +117,42 @@ pub struct Summary {
     pub tls: Option<TlsSummary>,
     /// What it took.
     pub cost: Cost,
-    /// The run second by second; thinned to at most [`MAX_SAMPLES`].
+    /// The run second by second; a long one in at most [`MAX_INTERVALS`](crate::record::MAX_INTERVALS) longer
+    /// intervals.
     pub over_time: Vec<Sample>,
     /// What went over the connections while all were up; `None` for a server, or if they never were.
     pub steady: Option<Steady>,
     /// Latencies at the percentiles that were asked for.
     pub latencies: Vec<LatencyAt>,
+    /// Who recorded what this is drawn from.
+    pub sources: Vec<SourceSummary>,
+}
+
+/// A source of a record: one run of one process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceSummary {
+    /// Its name, which no other run has.
+    pub source: String,
+    /// Its command line.
+    pub command: Vec<String>,
+    /// When its run began, in seconds since 1970 by its own clock.
+    pub started_unix_s: f64,
+    /// How long its run took, closing not included; of a lost source, until it was last heard of.
+    pub seconds: f64,
+    /// Whether its run was recorded to its end.
+    pub complete: bool,
+    /// Its kernel's release.
+    pub kernel: String,
+    /// Cores that it could use.
+    pub cores: u32,
+    /// Its event loop.
+    pub engine: Engine,
+    /// Threads on each side.
+    pub workers: u32,
+    /// Connections asked of it; `None` for a server without a maximum.
+    pub asked: Option<u64>,
+    /// The most that it held at once. The sum over sources may be more than was held at once.
+    pub peak: u64,
 }
 
 impl Summary {

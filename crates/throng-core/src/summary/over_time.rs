@@ -1,135 +1,159 @@
 //! The run second by second.
 
-use crate::stats::Tally;
+use crate::record::{BASE, Interval, Part, Record};
+use crate::stats::{Durations, Measured, PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The most samples a summary holds. A longer run is thinned by joining neighbours.
-pub const MAX_SAMPLES: usize = 600;
-
-/// A second of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// An interval of the run: a second, or more of a long one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// End of the interval, in seconds since the run began.
     pub at_s: f64,
-    /// Connections up then.
+    /// Connections open then.
     pub open: u64,
-    /// Connections that came up in it, a second.
+    /// Connections established in it, per second.
     pub established_per_s: f64,
-    /// Attempts that failed in it, a second.
+    /// Attempts that failed in it, per second.
     pub failed_per_s: f64,
-    /// Messages sent in it, a second (server: reads).
+    /// Messages sent in it, per second (server: reads).
     pub messages_per_s: f64,
-    /// Bytes sent in it, a second.
+    /// Bytes sent in it, per second.
     pub sent_per_s: f64,
-    /// Bytes received in it, a second.
+    /// Bytes received in it, per second.
     pub received_per_s: f64,
+    /// Median latency of messages in it, microseconds; `None` if none was measured.
+    pub latency_p50_us: Option<f64>,
+    /// Their 99th percentile.
+    pub latency_p99_us: Option<f64>,
+    /// The longest.
+    pub latency_max_us: Option<f64>,
 }
 
-/// Collects [`Sample`]s from snapshots, thinning them as the run gets long.
-#[derive(Debug, Default)]
-pub struct Samples {
-    kept: Vec<Sample>,
-    /// How many snapshots one kept sample stands for.
-    stride: u32,
-    from: Tally,
-    from_s: f64,
-    pending: u32,
-}
-
-impl Samples {
-    /// Takes note of the counts at `elapsed`.
-    pub fn push(&mut self, elapsed: Duration, now: &Tally) {
-        self.pending += 1;
-        if self.pending < self.stride {
-            return;
-        }
-        self.pending = 0;
-        let at_s = elapsed.as_secs_f64();
-        let seconds = (at_s - self.from_s).max(1e-9);
-        let d = now.since(&self.from);
-        let per_s = |n: u64| n as f64 / seconds;
-        self.kept.push(Sample {
-            at_s,
-            open: now.open(),
-            established_per_s: per_s(d.established + d.accepted),
-            failed_per_s: per_s(d.failed_in_all()),
-            messages_per_s: per_s(if d.messages_sent > 0 {
-                d.messages_sent
-            } else {
-                d.reads
-            }),
-            sent_per_s: per_s(d.bytes_sent),
-            received_per_s: per_s(d.bytes_received),
+/// The run that `record` tells of, interval by interval. Several sources are seen through common intervals, as wide as
+/// the widest of theirs: what an interval of a source counted is spread evenly over it.
+pub(super) fn of(record: &Record) -> Vec<Sample> {
+    if let Some(part) = record.single() {
+        let samples = part.intervals.iter().map(|interval| {
+            let (mut cell, open) = (Cell::default(), reading(part, interval).1);
+            cell.add(part, interval, 1.0);
+            cell.add_latency(interval);
+            cell.sample(interval.to.as_secs_f64(), interval.length(), open)
         });
-        (self.from, self.from_s) = (*now, at_s);
-        if self.kept.len() >= MAX_SAMPLES {
-            self.thin();
-        }
+        return samples.collect();
     }
-
-    /// Joins each two neighbours into one.
-    fn thin(&mut self) {
-        let mut before = 0.0;
-        self.kept = self
-            .kept
-            .chunks(2)
-            .map(|pair| {
-                let last = pair[pair.len() - 1];
-                let total = (last.at_s - before).max(1e-9);
-                let mut start = before;
-                let mut mean = Sample {
-                    established_per_s: 0.0,
-                    failed_per_s: 0.0,
-                    messages_per_s: 0.0,
-                    sent_per_s: 0.0,
-                    received_per_s: 0.0,
-                    ..last
-                };
-                for s in pair {
-                    let share = (s.at_s - start) / total;
-                    mean.established_per_s += s.established_per_s * share;
-                    mean.failed_per_s += s.failed_per_s * share;
-                    mean.messages_per_s += s.messages_per_s * share;
-                    mean.sent_per_s += s.sent_per_s * share;
-                    mean.received_per_s += s.received_per_s * share;
-                    start = s.at_s;
-                }
-                before = last.at_s;
-                mean
-            })
-            .collect();
-        self.stride = self.stride.max(1) * 2;
-    }
-
-    /// The samples so far.
-    pub fn into_vec(self) -> Vec<Sample> {
-        self.kept
-    }
+    together(record)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stats::Counters;
+/// Several sources through common intervals.
+fn together(record: &Record) -> Vec<Sample> {
+    let origin = record.started_unix_s();
+    let all = || record.sources.values().flat_map(|p| p.intervals.iter());
+    let widest = all().map(|i| i.width).max().unwrap_or(1);
+    let width = BASE.as_secs_f64() * f64::from(widest);
+    let mut cells: Vec<Cell> = Vec::new();
+    let mut opens: Vec<u64> = Vec::new();
+    for part in record.sources.values() {
+        let start = part.about.started_unix_s - origin;
+        let mut ends: Vec<(f64, u64)> = Vec::new();
+        for interval in part.intervals.iter() {
+            let from = start + interval.from.as_secs_f64();
+            let to = start + interval.to.as_secs_f64();
+            let (first, last) = ((from / width) as usize, (to / width) as usize);
+            if cells.len() <= last {
+                cells.resize_with(last + 1, Cell::default);
+                opens.resize(last + 1, 0);
+            }
+            for (number, cell) in cells.iter_mut().enumerate().take(last + 1).skip(first) {
+                let begins = number as f64 * width;
+                let inside = to.min(begins + width) - from.max(begins);
+                let share = if to > from { inside / (to - from) } else { 1.0 };
+                cell.add(part, interval, share.max(0.0));
+            }
+            let middle = ((from + to) / 2.0 / width) as usize;
+            cells[middle].add_latency(interval);
+            ends.push((to, reading(part, interval).1));
+        }
+        // At a common interval's end: what the source last said, unless it is over.
+        for (number, open) in opens.iter_mut().enumerate() {
+            let at = (number + 1) as f64 * width;
+            let next = ends.partition_point(|(to, _)| *to <= at);
+            if next < ends.len() && next > 0 {
+                *open += ends[next - 1].1.min(ends[next].1);
+            } else if next == ends.len() && next > 0 && at - ends[next - 1].0 < width {
+                *open += ends[next - 1].1;
+            }
+        }
+    }
+    let cells = cells.iter().zip(opens).enumerate();
+    cells
+        .map(|(number, (cell, open))| {
+            let at_s = (number + 1) as f64 * width;
+            cell.sample(at_s, Duration::from_secs_f64(width), open)
+        })
+        .collect()
+}
 
-    #[test]
-    fn samples_of_a_long_run_are_thinned_and_still_add_up() {
-        let counters = Counters::default();
-        let mut samples = Samples::default();
-        for second in 1..=5000u64 {
-            counters.established.add(second % 7);
-            samples.push(Duration::from_secs(second), &counters.read());
+/// What `part` counted in `interval` on the connections that it is about, and how many were open at its end.
+fn reading(part: &Part, interval: &Interval) -> (Tally, u64) {
+    let reading = part.subject(interval);
+    reading.map_or_else(Default::default, |r| (r.counts, r.open))
+}
+
+/// What came in a sample's interval.
+#[derive(Default)]
+struct Cell {
+    established: f64,
+    failed: f64,
+    messages: f64,
+    sent: f64,
+    received: f64,
+    measured: Measured,
+}
+
+impl Cell {
+    /// Adds this share of an interval's counts.
+    fn add(&mut self, part: &Part, interval: &Interval, share: f64) {
+        let (counts, _) = reading(part, interval);
+        let of = |n: u64| n as f64 * share;
+        self.established += of(counts.established + counts.accepted);
+        self.failed += of(counts.failed_in_all());
+        self.messages += of(match counts.messages_sent {
+            0 => counts.reads,
+            sent => sent,
+        });
+        self.sent += of(counts.bytes_sent);
+        self.received += of(counts.bytes_received);
+    }
+
+    /// Adds an interval's latencies of messages.
+    fn add_latency(&mut self, interval: &Interval) {
+        let packed = |name: &str| interval.histograms.get(name).map(PackedDurations::unpack);
+        for name in ["response", "service", "marked"] {
+            if let (Some(all), Some(more)) = (self.measured.by_name(name), packed(name)) {
+                all.merge(&more);
+            }
         }
-        let all = samples.into_vec();
-        assert!(all.len() < MAX_SAMPLES && all.len() > MAX_SAMPLES / 4);
-        let mut before = 0.0;
-        let mut total = 0.0;
-        for s in &all {
-            total += s.established_per_s * (s.at_s - before);
-            before = s.at_s;
+    }
+
+    fn sample(&self, at_s: f64, length: Duration, open: u64) -> Sample {
+        let seconds = length.as_secs_f64().max(1e-9);
+        let measured = &self.measured;
+        let latency = [&measured.response, &measured.service, &measured.marked];
+        let none = Durations::default();
+        let latency = latency.into_iter().find(|d| d.count() > 0).unwrap_or(&none);
+        let at = |percent| Some(latency.percentile(percent)?.as_nanos() as f64 / 1e3);
+        Sample {
+            at_s,
+            open,
+            established_per_s: self.established / seconds,
+            failed_per_s: self.failed / seconds,
+            messages_per_s: self.messages / seconds,
+            sent_per_s: self.sent / seconds,
+            received_per_s: self.received / seconds,
+            latency_p50_us: at(50.0),
+            latency_p99_us: at(99.0),
+            latency_max_us: at(100.0),
         }
-        let counted: u64 = (1..=before as u64).map(|s| s % 7).sum();
-        assert!((total - counted as f64).abs() < 1e-3, "{total} {counted}");
     }
 }

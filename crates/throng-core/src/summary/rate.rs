@@ -1,7 +1,7 @@
 //! How well the rates were kept that were asked for.
 
 use super::{Percentiles, Steady, per_s};
-use crate::scenario::Pace;
+use crate::record::{Asked, AskedRate};
 use crate::stats::Durations;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,32 +27,20 @@ pub struct MessageRate {
     pub cpu_us_per_message: Option<f64>,
 }
 
-/// What message rate was asked for, over all connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Asked {
-    /// None.
-    #[default]
-    Nothing,
-    /// The same all the time, messages a second.
-    Constant(f64),
-    /// One that varies: so many messages in the window.
-    Messages(f64),
-}
-
 impl MessageRate {
     /// That of `messages` in a window of so many `seconds`, which took so much processor time. `lateness` is
     /// that of the whole run.
     pub fn of(
-        asked: Asked,
+        asked: AskedRate,
         messages: u64,
         seconds: f64,
         cpu: Duration,
         lateness: &Durations,
     ) -> MessageRate {
         let (asked_per_s, asked_messages) = match asked {
-            Asked::Nothing => (None, None),
-            Asked::Constant(rate) => (Some(rate), None),
-            Asked::Messages(all) => (Some(per_s(all, seconds)), Some(all)),
+            AskedRate::Nothing => (None, None),
+            AskedRate::Constant(rate) => (Some(rate), None),
+            AskedRate::Messages(all) => (Some(per_s(all, seconds)), Some(all)),
         };
         MessageRate {
             asked_per_s,
@@ -82,12 +70,11 @@ pub struct BandwidthKept {
 }
 
 impl BandwidthKept {
-    /// What the `connections` of a run were given by `pace`, and what went over them while all were up.
-    /// `None` if they were given nothing.
-    pub fn of(pace: &Pace, connections: u64, steady: &Steady) -> Option<BandwidthKept> {
-        let all = |each: f64| each * connections as f64;
-        let asked_sent_per_s = pace.sending.bandwidth().map(|b| all(b.get()));
-        let asked_received_per_s = pace.downstream.map(|b| all(b.get()));
+    /// What connections were given of what was `asked`, and what went over them while all were established. `None` if
+    /// they were given nothing.
+    pub fn of(asked: &Asked, steady: &Steady) -> Option<BandwidthKept> {
+        let asked_sent_per_s = asked.sent_per_s;
+        let asked_received_per_s = asked.received_per_s;
         let seconds = steady.seconds;
         (asked_sent_per_s.is_some() || asked_received_per_s.is_some()).then(|| BandwidthKept {
             asked_sent_per_s,
@@ -102,9 +89,7 @@ impl BandwidthKept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Sending;
     use crate::summary::Traffic;
-    use crate::units::Bandwidth;
 
     #[test]
     fn a_rate_that_varies_is_told_by_its_messages_and_its_mean() {
@@ -112,7 +97,7 @@ mod tests {
             let cpu = Duration::from_millis(9);
             MessageRate::of(asked, 900, seconds, cpu, &Durations::default())
         };
-        let varied = of(Asked::Messages(1000.0), 10.0);
+        let varied = of(AskedRate::Messages(1000.0), 10.0);
         assert_eq!(
             (varied.asked_per_s, varied.asked_messages),
             (Some(100.0), Some(1000.0))
@@ -120,15 +105,15 @@ mod tests {
         assert_eq!((varied.messages, varied.reached_per_s), (900, 90.0));
         assert_eq!(varied.cpu_us_per_message, Some(10.0));
         // As it was asked for, to the last bit.
-        let constant = of(Asked::Constant(0.3), 7.0);
+        let constant = of(AskedRate::Constant(0.3), 7.0);
         assert_eq!(
             (constant.asked_per_s, constant.asked_messages),
             (Some(0.3), None)
         );
-        let none = of(Asked::Nothing, 0.0);
+        let none = of(AskedRate::Nothing, 0.0);
         assert_eq!((none.asked_per_s, none.reached_per_s), (None, 0.0));
         assert_eq!(
-            of(Asked::Messages(0.0), 0.0).asked_per_s,
+            of(AskedRate::Messages(0.0), 0.0).asked_per_s,
             Some(0.0),
             "a window of no length is no division by zero"
         );
@@ -145,10 +130,10 @@ mod tests {
             },
             ..Steady::default()
         };
-        let mut pace = Pace::default();
-        assert_eq!(BandwidthKept::of(&pace, 10, &steady), None);
-        pace.sending = Sending::Bandwidth(Bandwidth::bytes_per_second(1000.0).unwrap());
-        let kept = BandwidthKept::of(&pace, 10, &steady).unwrap();
+        let mut asked = Asked::default();
+        assert_eq!(BandwidthKept::of(&asked, &steady), None);
+        asked.sent_per_s = Some(10_000.0);
+        let kept = BandwidthKept::of(&asked, &steady).unwrap();
         assert_eq!(kept.asked_sent_per_s, Some(10_000.0));
         assert_eq!((kept.sent_per_s, kept.received_per_s), (9500.0, 250.0));
         assert_eq!(kept.asked_received_per_s, None);

@@ -15,7 +15,7 @@ use crate::human::{self, count, percent, things};
 use anstyle::Style;
 use section::{LABEL, Section, Value};
 use std::io::{self, Write};
-use throng_core::summary::{Connections, Sample, Summary};
+use throng_core::summary::{Connections, Finding, Sample, Summary};
 
 /// Prose is wrapped to this many columns, the width of the narrowest terminal that people use.
 pub(crate) const COLUMNS: usize = 80;
@@ -29,7 +29,7 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::
         writeln!(out, "{}", paint(&line, style, colour))?;
     }
     for note in notes {
-        for (i, line) in wrapped(note, COLUMNS - 2).iter().enumerate() {
+        for (i, line) in wrapped(&note.to_string(), COLUMNS - 2).iter().enumerate() {
             writeln!(out, "{} {line}", if i == 0 { "-" } else { " " })?;
         }
     }
@@ -53,10 +53,10 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::
 }
 
 /// The first line, its style, and the findings that follow it.
-fn verdict(summary: &Summary) -> (String, Style, &[String]) {
+fn verdict(summary: &Summary) -> (String, Style, &[Finding]) {
     let findings = &summary.findings[..];
     let (mut text, notes) = match findings {
-        [first, rest @ ..] if !summary.reached => (first.clone(), rest),
+        [first, rest @ ..] if !summary.reached => (first.to_string(), rest),
         [] if !summary.reached && !summary.interrupted => {
             (format!("Fell short: {}", composed(summary)), findings)
         }

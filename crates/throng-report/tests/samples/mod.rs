@@ -4,12 +4,24 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+use throng_core::capacity::LimitKind;
+use throng_core::diagnosis::Diagnosis;
 use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
-use throng_core::stats::FailCause;
-use throng_core::summary::*;
+use throng_core::record::{
+    self, About, Asked, AskedLatencies, AskedRate, Mark, MessagesBy, Part, Phase, RateOf, Reading,
+    Record, Recorder, SearchSummary, Source, Used, VERSION,
+};
+use throng_core::scenario::Percentile;
+use throng_core::stats::{Closed, Counters, FailCause, Measured, Tally};
+use throng_core::summary::{
+    Answers, AtPercentile, BandwidthKept, Connections, Cost, Finding, Handshake, Latency,
+    LatencyAt, LatencyOf, MessageRate, Percentiles, Sample, Sender, SetUp, SourceSummary, Steady,
+    Summary, TlsSummary, Traffic, WebSocketSummary, WhyMissing,
+};
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
     Percentiles {
@@ -23,6 +35,209 @@ fn percentiles(count: u64, p50_us: f64) -> Percentiles {
         p999_us: p50_us * 20.0,
         max_us: p50_us * 101.7,
     }
+}
+
+/// Who recorded them.
+fn source() -> SourceSummary {
+    SourceSummary {
+        source: "640b2a3e1c000-00c0ffee00c0ffee".into(),
+        command: vec!["throng".into(), "load".into()],
+        started_unix_s: 1_760_000_000.25,
+        seconds: 37.61,
+        complete: true,
+        kernel: "6.18.0".into(),
+        cores: 2,
+        engine: Engine::Uring,
+        workers: 2,
+        asked: Some(1_000_000),
+        peak: 1_000_000,
+    }
+}
+
+/// A record with a value in every field that may be absent: a server and its clients in one process, for two seconds.
+pub fn record() -> Record {
+    let tally = |n: u64| {
+        let counters = Counters::default();
+        counters.attempted.add(n);
+        counters.established.add(n);
+        counters.bytes_sent.add(n * 16);
+        counters.read()
+    };
+    let (before, now) = (tally(1000), tally(2000));
+    let mut measured = Measured::default();
+    for us in 1..=50 {
+        measured.service.record(Duration::from_micros(us));
+    }
+    let mut recorder = Recorder::default();
+    let second = Duration::from_secs(1);
+    for (from, then, now) in [(0, Tally::default(), before), (1, before, now)] {
+        recorder.add(
+            second * from,
+            second * (from + 1),
+            Phase::Holding,
+            Some(Reading::of(&now.since(&then), &now)),
+            Some(Reading::of(&now.since(&then), &now)),
+            measured.clone(),
+        );
+    }
+    let (intervals, measured) = recorder.finish();
+    let mark = |at| Mark {
+        at: second * at,
+        opened: now,
+        accepted: Some(now),
+        cpu: Duration::from_millis(70),
+    };
+    let part = Part {
+        about: About {
+            tool: "throng 0.1.0".into(),
+            command: vec!["throng".into(), "load".into()],
+            started_unix_s: 1_760_000_000.25,
+            kernel: "6.18.0".into(),
+            cores: 2,
+            engine: Engine::Epoll,
+            why_epoll: Some("kernel.io_uring_disabled is 2".into()),
+            workers: 2,
+            asked: Asked {
+                connections: Some(2000),
+                connect_per_s: Some(1000.0),
+                connect_timeout_s: 5.0,
+                ramp_limit_s: Some(60.0),
+                messages: Some(RateOf::Replies),
+                rate: AskedRate::Constant(100.0),
+                sent_per_s: Some(1_024_000.0),
+                received_per_s: Some(2_048_000.0),
+                latencies: AskedLatencies {
+                    messages: Some(MessagesBy::Answers),
+                    percentiles: Percentile::usual(),
+                    ..AskedLatencies::default()
+                },
+                ..Asked::default()
+            },
+        },
+        intervals,
+        ending: Some(record::Ending {
+            last_attempt: Some(mark(1)),
+            opened: Some(mark(1)),
+            held: Some(mark(2)),
+            over: mark(2),
+            closed: now,
+            peak: 2000,
+            kernel_sockets: Some(4000),
+            expected_sockets: Some(4000),
+            memory_left: Some(1 << 27),
+            causes: vec![Diagnosis {
+                limit: LimitKind::FourTuples,
+                allows: Some(28_232),
+                certain: true,
+                what: "no local port was left".into(),
+                remedy: "Add source addresses (--source-ip).".into(),
+            }],
+            search: searched().search,
+            bad_profile: Some("--profile -: line 3: 'x' is not a rate".into()),
+            unreported: vec!["/tmp/run.hlog: no space left on device".into()],
+            used: Used {
+                user_bytes: 1 << 20,
+                kernel_bytes: Some(1 << 24),
+                ..Used::default()
+            },
+            histograms: record::Ending::pack(&measured),
+            ..record::Ending::default()
+        }),
+    };
+    Record::of(Source::new(source().source), part)
+}
+
+/// One of each kind, and of each reason why connections are missing.
+pub fn findings() -> Vec<Finding> {
+    let closed = BTreeMap::from([(Closed::ByPeer, 3), (Closed::ResetByPeer, 1)]);
+    let met = Diagnosis {
+        limit: LimitKind::FourTuples,
+        allows: None,
+        certain: true,
+        what: "no local port was left".into(),
+        remedy: "Add source addresses (--source-ip).".into(),
+    };
+    let missing = [
+        WhyMissing::Interrupted,
+        WhyMissing::StoppedByText,
+        WhyMissing::OpeningTooLong { seconds: 1.5 },
+        WhyMissing::TimeOver { seconds: 2.5 },
+        WhyMissing::Limit(met.clone()),
+        WhyMissing::NoneEstablished,
+        WhyMissing::Lost {
+            closed: closed.clone(),
+        },
+        WhyMissing::NotAtOnce,
+        WhyMissing::Stalled,
+    ];
+    let missing = missing.map(|why| Finding::ConnectionsMissing {
+        peak: 7,
+        asked: 10,
+        why,
+    });
+    let others = [
+        Finding::HandshakesMissing {
+            completed: 0,
+            asked: 10,
+            protocol: Handshake::Tls,
+        },
+        Finding::ConnectionsLost {
+            open: 6,
+            asked: 10,
+            closed: closed.clone(),
+        },
+        Finding::ConnectionsReopened { asked: 10, closed },
+        Finding::LimitMet(met),
+        Finding::WebsocketViolation {
+            violation: Violation::Refused,
+            connections: 60,
+        },
+        Finding::TlsFailed {
+            failure: TlsFailure::Expired,
+            connections: 1,
+        },
+        Finding::BadProfile {
+            what: "--profile -: line 3".into(),
+        },
+        Finding::RateSearch {
+            ending: Ending::Found,
+            words: "12.3k/s keeps p95 at or under 10.0 ms".into(),
+        },
+        Finding::MessagesUnsent { messages: 1 },
+        Finding::StoppedByText,
+        Finding::AttemptsFailed {
+            cause: FailCause::TimedOut,
+            attempts: 3,
+            retransmits: Some(9),
+            timeouts: Some(3),
+            remedy: None,
+        },
+        Finding::RateMissed {
+            reached_per_s: 900.5,
+            asked_per_s: 1000.0,
+        },
+        Finding::BytesMissing {
+            sender: Sender::Server,
+            sent: 10,
+            received: 9,
+        },
+        Finding::NotAccepted {
+            established: 10,
+            accepted: 9,
+        },
+        Finding::AcceptingStopped {
+            connections: 100,
+            memory_left: 200 << 20,
+        },
+        Finding::Unreported {
+            what: "/tmp/run.hlog: no space left on device".into(),
+        },
+        Finding::SourceLost {
+            source: source().source,
+            seconds: 12.5,
+        },
+    ];
+    missing.into_iter().chain(others).collect()
 }
 
 /// A load of `connections` against a server of its own: all of them up, held for ten seconds.
@@ -41,6 +256,9 @@ pub fn perfect() -> Summary {
             messages_per_s: if s > 28 { 59_870.5 } else { 0.0 },
             sent_per_s: if s > 28 { 957_928.0 } else { 0.0 },
             received_per_s: if s > 28 { 957_928.0 } else { 0.0 },
+            latency_p50_us: (s > 28).then_some(350.0),
+            latency_p99_us: (s > 28).then_some(2205.0),
+            latency_max_us: (s > 28).then_some(35_595.0),
         })
         .collect();
     let traffic = Traffic {
@@ -128,6 +346,7 @@ pub fn perfect() -> Summary {
         over_time,
         steady: None,
         latencies: Vec::new(),
+        sources: vec![source()],
     }
 }
 
@@ -142,15 +361,25 @@ pub fn shortfall() -> Summary {
             .collect(),
         reached: false,
         findings: vec![
-            "15,779 of 20,000 connections established: 3,021 refused, 1,200 timed out".into(),
-            "The server's accept queue may be full: raise its backlog and net.core.somaxconn \
-             there (sysctl -w net.core.somaxconn=65535), or connect more slowly with --connect-rate."
-                .into(),
+            Finding::ConnectionsMissing {
+                peak: 15_779,
+                asked: 20_000,
+                why: WhyMissing::Stalled,
+            },
+            Finding::AttemptsFailed {
+                cause: FailCause::TimedOut,
+                attempts: 1200,
+                retransmits: Some(2400),
+                timeouts: Some(1200),
+                remedy: Some("The server's accept queue may be full: raise its backlog".into()),
+            },
         ],
         seconds: 36.0,
         closing_s: 0.04,
         engine: Engine::Epoll,
-        why_epoll: Some("kernel.io_uring_disabled is 2; sysctl -w kernel.io_uring_disabled=0".into()),
+        why_epoll: Some(
+            "kernel.io_uring_disabled is 2; sysctl -w kernel.io_uring_disabled=0".into(),
+        ),
         connections: Connections {
             asked: Some(20_000),
             attempted: 20_000,
@@ -361,10 +590,11 @@ fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
 /// A search that has found its rate.
 pub fn searched() -> Summary {
     let mut s = perfect();
-    s.findings = vec![
-        "the highest rate that keeps p95 at or under 10.0 ms lies between 12.4k/s and 12.5k/s (90 % confidence); at 12.5k/s latency was over the bound; 23 trials"
-            .into(),
-    ];
+    let words = "the highest rate that keeps p95 at or under 10.0 ms lies between 12.4k/s and 12.5k/s (90 % confidence); at 12.5k/s latency was over the bound; 23 trials";
+    s.findings = vec![Finding::RateSearch {
+        ending: Ending::Found,
+        words: words.into(),
+    }];
     s.search = Some(SearchSummary {
         ending: Ending::Found,
         held_per_s: Some(12_345.0),
@@ -380,7 +610,7 @@ pub fn searched() -> Summary {
         tolerance: 0.02,
         trials: 23,
         confidence: 0.9,
-        words: s.findings[0].clone(),
+        words: words.into(),
     });
     s
 }
@@ -389,7 +619,23 @@ pub fn searched() -> Summary {
 pub fn full() -> Summary {
     let mut s = perfect();
     s.reached = false;
-    s.findings = vec!["999,988 of 1,000,000 connections established: 12 refused".into()];
+    s.findings = vec![
+        Finding::ConnectionsMissing {
+            peak: 999_988,
+            asked: 1_000_000,
+            why: WhyMissing::Stalled,
+        },
+        Finding::AttemptsFailed {
+            cause: FailCause::Refused,
+            attempts: 12,
+            retransmits: None,
+            timeouts: None,
+            remedy: Some(
+                "Nothing listens on the target, or it no longer does: check address, port and server."
+                    .into(),
+            ),
+        },
+    ];
     s.engine = Engine::Epoll;
     s.why_epoll = Some("kernel.io_uring_disabled is 2".into());
     s.connections.attempted = 1_000_000;

@@ -6,8 +6,6 @@ mod listening;
 mod own_server;
 mod phases;
 mod searching;
-mod summing_up;
-mod verdict;
 
 use crate::admission::{Handshakes, LocalListeners};
 use crate::attached::Attached;
@@ -27,8 +25,8 @@ use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::observer::{Note, Planned};
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::{self, LoadPlan, Routes};
+use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, Sending};
-use throng_core::summary::Summary;
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Job, Role};
 
@@ -42,7 +40,7 @@ pub fn load(
     machine: &Machine,
     attached: &mut Attached,
     stop: &Stop,
-) -> Result<Summary, Failure> {
+) -> Result<Record, Failure> {
     let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
     raise_file_limit()?;
     let mut watch = Watch::new(
@@ -105,7 +103,7 @@ pub fn load(
     };
     let profile = attached.profile.take();
     let run = Run::new(watch, scenario, &plan, before, &behaviours, sides, profile);
-    run.conduct(&machine.kernel, &attached.latencies)
+    run.conduct(machine, &attached.latencies)
 }
 
 fn planned(plan: &LoadPlan) -> Planned {

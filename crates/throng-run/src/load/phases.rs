@@ -3,9 +3,11 @@
 use super::evidence::Before;
 use super::hold::Hold;
 use super::searching::{Gathered, Search};
-use super::summing_up::{Ended, Happened, Mark, Opened, sum_up};
 use crate::Failure;
+use crate::asked;
 use crate::behave::LoadBehaviours;
+use crate::machine::Machine;
+use crate::recording::{self, Carried};
 use crate::side::Side;
 use crate::watch::{AT_REST, TICK, Watch};
 use std::io::BufRead;
@@ -15,11 +17,11 @@ use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
+use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::{LoadScenario, SteadyFrom};
 use throng_core::stats::Tally;
-use throng_core::summary::{LatencyReport, Phase, Summary};
+use throng_core::summary::LatencyReport;
 use throng_engine::Order;
-use throng_host::kernel::Kernel;
 use throng_host::memory::BoundBy;
 
 /// What is ordered for an instant is ordered so long before, so that all workers know in time.
@@ -44,11 +46,14 @@ pub(crate) struct Run<'a> {
     /// Lines that the rate follows, if that was asked for.
     profile: Option<Box<dyn BufRead + Send>>,
     asked: u64,
-    /// The last counts when not all connections had been begun yet.
-    begun: Mark,
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
-    happened: Happened,
+    /// What is known so far of how it ends.
+    ending: Ending,
+    /// The text that ends the run came.
+    stop_seen: bool,
+    /// Messages that lines of a profile asked for.
+    lines: Option<f64>,
 }
 
 /// The workers of a run.
@@ -102,19 +107,20 @@ impl<'a> Run<'a> {
             behaviours,
             profile,
             asked: scenario.connections.into(),
-            begun: Mark::default(),
             both_ends_here: sides.server.is_some() || here,
             sides,
-            happened: Happened::default(),
+            ending: Ending::default(),
+            stop_seen: false,
+            lines: None,
         }
     }
 
-    /// Conducts the run until all is closed, and sums it up.
+    /// Conducts the run until all is closed, and returns its record. `latencies` are those to be reported.
     pub fn conduct(
         mut self,
-        kernel: &Kernel,
+        machine: &Machine,
         latencies: &LatencyReport,
-    ) -> Result<Summary, Failure> {
+    ) -> Result<Record, Failure> {
         let to_hold = self.open();
         if self.asked > 0 && !self.watch.stopped() {
             let limit = self.scenario.connect.within;
@@ -125,9 +131,9 @@ impl<'a> Run<'a> {
             });
         }
         let opened = self.opened();
-        let held = if to_hold { self.hold()? } else { opened.mark };
+        self.ending.held = Some(if to_hold { self.hold()? } else { opened });
         self.drain();
-        self.close(kernel, latencies, opened, held)
+        self.close(machine, latencies)
     }
 
     /// A tick of the watch, up to `look` at the latest. Returns the counts, and whether the run goes on.
@@ -152,15 +158,14 @@ impl<'a> Run<'a> {
         let left = left.map(|e| e.saturating_sub(at));
         self.watch.look(at, phase, left, Some(clients), accepted);
         let accepted = accepted.unwrap_or_default();
-        self.happened.timed_out |= bound.is_some_and(|b| at >= b);
-        self.happened.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
+        self.ending.timed_out |= bound.is_some_and(|b| at >= b);
+        self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
         let died = self
             .sides
             .all()
             .flat_map(|s| &s.threads)
             .any(|t| t.is_finished());
-        let over =
-            self.happened.timed_out || self.happened.stop_seen || died || self.watch.stopped();
+        let over = self.ending.timed_out || self.stop_seen || died || self.watch.stopped();
         (at, clients, !over)
     }
 
@@ -174,7 +179,7 @@ impl<'a> Run<'a> {
                 return false;
             }
             if now.open() + now.in_flight() < self.asked {
-                self.begun = self.mark();
+                self.ending.last_attempt = Some(self.mark());
             }
             if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
@@ -188,13 +193,13 @@ impl<'a> Run<'a> {
                 && now.in_flight() == 0;
             let stopped = self.watch.guard.stopped_at.is_some() && now.in_flight() == 0;
             let stalled = at > progress.0 + patience;
-            self.happened.too_slow = self.scenario.connect.within.is_some_and(|l| at >= l);
-            if self.happened.too_slow {
+            self.ending.too_slow = self.scenario.connect.within.is_some_and(|l| at >= l);
+            if self.ending.too_slow {
                 self.watch.control.give(Order::StopOpening);
                 return false;
             }
             if tried_all || stopped || stalled {
-                self.happened.causes = self.diagnose(&now);
+                self.ending.causes = self.diagnose(&now);
                 self.watch.control.give(Order::StopOpening);
                 return now.open() > 0 && !stalled;
             }
@@ -235,28 +240,25 @@ impl<'a> Run<'a> {
     fn mark(&self) -> Mark {
         Mark {
             at: self.watch.clock.elapsed(),
-            clients: self.sides.clients.tally(),
-            server: self.sides.accepted(),
+            opened: self.sides.clients.tally(),
+            accepted: self.sides.accepted(),
             cpu: self.watch.meter.cpu(),
         }
     }
 
     /// Takes note of where things stand once opening is over.
-    fn opened(&mut self) -> Opened {
+    fn opened(&mut self) -> Mark {
         let mark = self.mark();
-        let up_at = self.sides.clients.last_up();
         let kernel_sockets = self.watch.meter.note_kernel();
         let ends = if self.both_ends_here { 2 } else { 1 };
         // Without effect where there is traffic already. A moment ahead, so that it reaches all in time.
         let now = self.watch.clock.now();
         self.watch.control.start_traffic(now + AHEAD);
-        Opened {
-            mark,
-            begun: self.begun,
-            up_at,
-            kernel_sockets,
-            expected_sockets: kernel_sockets.map(|_| mark.clients.open() * ends),
-        }
+        self.ending.opened = Some(mark);
+        self.ending.established = self.sides.clients.last_up();
+        self.ending.kernel_sockets = kernel_sockets;
+        self.ending.expected_sockets = kernel_sockets.map(|_| mark.opened.open() * ends);
+        mark
     }
 
     /// For as long as was asked, unless everything is lost. Returns where things stand then.
@@ -280,10 +282,10 @@ impl<'a> Run<'a> {
             }
             let lost = at > last_open + self.scenario.connect.timeout + PATIENCE;
             if !goes_on || until.is_some_and(|u| at >= u) || lost {
-                self.happened.profile_asked = hold.asked();
+                self.lines = hold.asked();
                 if let Some(trouble) = hold.trouble() {
                     self.watch.note(&Note::Trouble(trouble.clone()));
-                    self.happened.bad_profile = Some(trouble);
+                    self.ending.bad_profile = Some(trouble);
                 }
                 return Ok(self.mark());
             }
@@ -326,10 +328,11 @@ impl<'a> Run<'a> {
             if gathered.len() <= trial.slices as usize {
                 break;
             }
-            let line = search.observe(&trial, &gathered, &self.scenario.measure);
+            let asked = LatencyReport::default().asked(&self.scenario.measure);
+            let line = search.observe(&trial, &gathered, &asked);
             self.watch.note(&Note::Trial(line));
         }
-        self.happened.found = Some(search.finish());
+        self.ending.search = Some(search.finish());
         self.mark()
     }
 
@@ -428,24 +431,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Ends all connections and workers, and sums up.
-    fn close(
-        mut self,
-        kernel: &Kernel,
-        latencies: &LatencyReport,
-        opened: Opened,
-        held: Mark,
-    ) -> Result<Summary, Failure> {
-        let over = self.watch.clock.elapsed();
-        self.watch.meter.note_rss();
+    /// Ends all connections and workers.
+    fn close(mut self, machine: &Machine, latencies: &LatencyReport) -> Result<Record, Failure> {
         // What happens from here on is our closing: the counts are those of now.
-        let clients = self.sides.clients.tally();
-        let accepted = self.sides.accepted();
-        self.watch.samples.push(held.at, &held.clients);
-        let interrupted = self.watch.stopped();
-        let kernel_counts = self.before.kernel();
-        let secured_at = self.sides.all().map(Side::last_secured).max();
-        let own_server = self.sides.server.is_some();
+        let over = self.mark();
+        self.watch.meter.note_rss();
+        let mut ending = std::mem::take(&mut self.ending);
+        ending.over = over;
+        ending.interrupted = self.watch.stopped();
+        ending.kernel = self.before.kernel();
+        let secured = self.sides.all().map(Side::last_secured).max();
+        ending.secured = secured.unwrap_or_default();
+        // Some may have come up since the last tick.
+        ending.peak = self.watch.peak.max(over.opened.open());
         self.watch.closing();
         self.say_farewell();
         self.watch.control.give(Order::Close);
@@ -457,37 +455,17 @@ impl<'a> Run<'a> {
         let counters = opening.counters.clone();
         opening.join()?;
         // What was not answered is known only now.
-        let answered = counters.iter().map(|c| c.read()).sum();
+        ending.closed = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let (measured, unwritten) = self.watch.finish(over, Some(clients), accepted);
-        self.watch.meter.wait_for_kernel();
-        let closing = self.watch.clock.elapsed() - over;
-        // Some may have come up since the last tick.
-        let peak = self.watch.peak.max(clients.open());
-        Ok(sum_up(Ended {
-            scenario: self.scenario,
-            plan: self.plan,
-            behaviours: self.behaviours,
-            kernel,
-            happened: self.happened,
-            opened,
-            held,
-            clients,
-            accepted,
-            own_server,
-            answered,
-            latencies,
-            measured,
-            unwritten,
-            kernel_counts,
-            peak,
-            secured_at: secured_at.unwrap_or_default(),
-            interrupted,
-            started_unix_s: self.watch.meter.started_unix_s(),
-            over,
-            closing,
-            cost: self.watch.meter.cost(peak),
-            samples: self.watch.samples,
-        }))
+        let hold = ending.held.map_or(Duration::ZERO, |held| {
+            held.at.saturating_sub(ending.opened.unwrap_or_default().at)
+        });
+        let carried = Carried {
+            asked: asked::of_load(self.scenario, self.behaviours, latencies, hold, self.lines),
+            engine: self.plan.engine,
+            why_epoll: self.plan.why_epoll.as_deref(),
+            workers: self.plan.workers,
+        };
+        Ok(recording::record(self.watch, machine, carried, ending))
     }
 }

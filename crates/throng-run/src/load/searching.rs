@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 use throng_core::human;
-use throng_core::pacing::{Found, Next, Observation, Purpose, RateSearch, Slice, Terms};
-use throng_core::scenario::{LoadScenario, Measure};
+use throng_core::pacing::{Next, Observation, Purpose, RateSearch, Slice, Terms};
+use throng_core::record::{AskedLatencies, SearchSummary};
+use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Durations, Measured, Tally};
 use throng_core::summary::of_messages;
 use throng_core::units::Rate;
@@ -35,12 +36,8 @@ pub(crate) struct Search {
     search: RateSearch,
     connections: f64,
     ends: Option<Duration>,
-}
-
-/// What a search came to.
-pub(crate) struct Searched {
-    pub found: Found,
-    pub terms: Terms,
+    /// The bound, as it was written.
+    under: String,
 }
 
 impl Search {
@@ -60,6 +57,7 @@ impl Search {
             search: RateSearch::new(terms),
             connections,
             ends: asked.at_most.map(|run| now + run),
+            under: asked.written.clone(),
         })
     }
 
@@ -90,7 +88,12 @@ impl Search {
 
     /// Takes note of what came of a trial: what was gathered before it, and after each slice. Returns a line
     /// about it.
-    pub fn observe(&mut self, trial: &Trial, gathered: &[Gathered], asked: &Measure) -> String {
+    pub fn observe(
+        &mut self,
+        trial: &Trial,
+        gathered: &[Gathered],
+        asked: &AskedLatencies,
+    ) -> String {
         let ([before, slices @ ..], Some(after)) = (gathered, gathered.last()) else {
             return String::new();
         };
@@ -139,15 +142,13 @@ impl Search {
         format!("{what} {}{each}: {latency}", human::rate(trial.rate.get()))
     }
 
-    /// What it came to, also if it was not done.
-    pub fn finish(self) -> Searched {
+    /// What it found, also if it was not done.
+    pub fn finish(self) -> SearchSummary {
         let found = match self.search.next() {
             Next::Done(found) => found,
             Next::Run { .. } => self.search.so_far(),
         };
-        Searched {
-            found,
-            terms: self.search.terms().clone(),
-        }
+        let terms = self.search.terms();
+        SearchSummary::of(&found, terms, &self.under, self.connections as u64)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use throng_core::engine::EngineChoice;
 use throng_core::scenario::{LoadScenario, OwnServer};
-use throng_core::summary::Summary;
+use throng_core::summary::{self, Summary};
 use throng_run::{Attached, Failure, Machine, Stop};
 
 /// Connections of this process to itself, held for `hold`.
@@ -25,5 +25,5 @@ pub fn run(
     stop: &Stop,
 ) -> Result<Summary, Failure> {
     let machine = Machine::for_load(scenario)?;
-    throng_run::load(scenario, &machine, attached, stop)
+    throng_run::load(scenario, &machine, attached, stop).map(|record| summary::of(&record))
 }

@@ -30,6 +30,7 @@ commands! {
     Run: run,
     Plan: plan,
     Tune: tune,
+    Merge: merge,
     Completions: completions,
     Man: man,
 }

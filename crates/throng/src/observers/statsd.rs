@@ -4,9 +4,9 @@ use super::occasion::{Asked, Occasion};
 use crate::Failure;
 use std::time::Duration;
 use throng_core::observer::{Interval, Observer, Trouble};
-use throng_core::scenario::Measure;
+use throng_core::record::AskedLatencies;
 use throng_core::stats::Measured;
-use throng_core::summary::{LatencyReport, latencies};
+use throng_core::summary::latencies;
 use throng_report::statsd::{Statsd, StatsdTick};
 
 /// How often metrics are sent.
@@ -14,8 +14,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 struct Metrics {
     to: Statsd,
-    measure: Measure,
-    latencies: LatencyReport,
+    asked: AskedLatencies,
     /// How long a window of latencies is, if they are not those since the beginning.
     window: Option<Duration>,
     /// When the present window began.
@@ -38,8 +37,7 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
     to.send(&StatsdTick::default());
     Ok(Some(Box::new(Metrics {
         to,
-        measure: occasion.measure.clone(),
-        latencies: telling.latencies.clone(),
+        asked: telling.latencies.asked(occasion.measure),
         window: asked.latency_window,
         began: Duration::ZERO,
         measured: Measured::default(),
@@ -73,14 +71,10 @@ impl Observer for Metrics {
             self.measured.samples.clear();
         }
         tick.latencies = match self.window {
-            None => latencies(&self.measure, &self.latencies, &self.measured),
+            None => latencies(&self.asked, &self.measured),
             Some(window) if interval.to >= self.began + window => {
                 self.began = interval.to;
-                latencies(
-                    &self.measure,
-                    &self.latencies,
-                    &std::mem::take(&mut self.measured),
-                )
+                latencies(&self.asked, &std::mem::take(&mut self.measured))
             }
             Some(_) => Vec::new(),
         };

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::time::Duration;
 use throng_core::observer::{Interval, Note, Observer, Trouble};
-use throng_core::scenario::Measure;
+use throng_core::record::AskedLatencies;
 use throng_core::stats::Tally;
 use throng_core::summary::{Phase, Snapshot, of_messages};
 use throng_report::live::{Live, LiveStyle};
@@ -23,7 +23,7 @@ struct Terminal {
     verbosity: u8,
     quiet: bool,
     asked: String,
-    measure: Measure,
+    latencies: AskedLatencies,
     /// When the live view was drawn in the last second, and the counts then.
     shown: VecDeque<(Duration, Tally)>,
     /// Median and 99th percentile of message latency in the last interval.
@@ -42,7 +42,7 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
         verbosity,
         quiet,
         asked: occasion.asked.clone(),
-        measure: occasion.measure.clone(),
+        latencies: telling.latencies.asked(occasion.measure),
         shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
         latest: None,
     })))
@@ -54,12 +54,12 @@ impl Observer for Terminal {
     }
 
     fn collects(&self, from: Duration) -> Option<Duration> {
-        self.measure.message.is_some().then_some(from + RECENT)
+        self.latencies.messages.is_some().then_some(from + RECENT)
     }
 
     fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
         if let Some(measured) = interval.measured {
-            let messages = of_messages(&self.measure, measured);
+            let messages = of_messages(&self.latencies, measured);
             self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
         }
         if interval.phase == Phase::Closing {

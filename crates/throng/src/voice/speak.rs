@@ -4,7 +4,7 @@ use crate::Failure;
 use crate::cli::Common;
 use throng_core::observer::Note;
 use throng_core::scenario::LoadScenario;
-use throng_core::summary::Summary;
+use throng_report::json::Outcome;
 
 /// How a load is told of: what is said when it starts, while it lasts and at its end, and the exit code.
 pub(crate) trait Voice {
@@ -23,7 +23,7 @@ pub(crate) trait Voice {
     /// The result can't be written.
     fn finish(
         &self,
-        summary: &Summary,
+        outcome: &Outcome,
         scenario: &LoadScenario,
         common: &Common,
     ) -> Result<u8, Failure>;

@@ -11,6 +11,7 @@ use throng_core::pacing::Ending;
 use throng_core::scenario::LoadScenario;
 use throng_core::summary::Summary;
 use throng_host::interface;
+use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, Start, Way};
 
 pub(super) struct Tcpkali;
@@ -57,16 +58,17 @@ impl Voice for Tcpkali {
 
     fn finish(
         &self,
-        summary: &Summary,
+        outcome: &Outcome,
         scenario: &LoadScenario,
         common: &Common,
     ) -> Result<u8, Failure> {
+        let summary = &outcome.summary;
         if let (Some(1..), Some(text)) = (summary.stops_seen, &scenario.measure.stop_at) {
             let line = tcpkali::stopped(text);
             let _ = writeln!(io::stdout().lock(), "{line}");
         }
         if has_result(summary) {
-            output::summary(summary, common)?;
+            output::outcome(outcome, common.output, common.output_file.as_deref())?;
         }
         if let Some(line) = no_best_rate(summary, scenario) {
             eprintln!("{line}");

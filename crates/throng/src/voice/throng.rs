@@ -6,7 +6,7 @@ use crate::cli::Common;
 use crate::output;
 use throng_core::observer::Note;
 use throng_core::scenario::LoadScenario;
-use throng_core::summary::Summary;
+use throng_report::json::Outcome;
 
 /// From this verbosity on it is said how a run will be carried out.
 const DETAILS: u8 = 2;
@@ -31,11 +31,11 @@ impl Voice for Throng {
 
     fn finish(
         &self,
-        summary: &Summary,
+        outcome: &Outcome,
         _scenario: &LoadScenario,
         common: &Common,
     ) -> Result<u8, Failure> {
-        output::summary(summary, common)?;
-        Ok(summary.exit_code())
+        output::outcome(outcome, common.output, common.output_file.as_deref())?;
+        Ok(outcome.summary.exit_code())
     }
 }

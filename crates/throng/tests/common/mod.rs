@@ -112,7 +112,9 @@ fn assert_adds_up(summary: &Summary) {
         _ => c.established,
     };
     assert_eq!(came_up, lost(summary) + c.closed_by_us, "ends: {c:#?}");
-    assert!(c.peak >= c.open_at_end && c.peak <= came_up, "peak: {c:#?}");
+    // Several sources each tell what they had open at their own end.
+    let one_end = summary.sources.len() > 1 || c.peak >= c.open_at_end;
+    assert!(one_end && c.peak <= came_up, "peak: {c:#?}");
     if summary.role == "load" {
         assert!(
             c.attempted >= c.established + failed(summary),

@@ -12,6 +12,7 @@ mod generated;
 mod limits;
 mod load;
 mod loss;
+mod merge;
 mod output;
 mod peers;
 mod plan;

@@ -18,7 +18,7 @@ fn json_is_one_object_and_all_there_is_on_stdout() {
         assert_eq!(ran.code, code, "{ran}");
         // Fails on anything before or after the object.
         let value: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!(value["version"], 1, "{ran}");
+        assert_eq!(value["version"], 2, "{ran}");
         assert_eq!(value["reached"], code == 0, "{ran}");
         assert_eq!(value["role"], args.split(' ').next().unwrap(), "{ran}");
         let command = value["command"].as_array().unwrap();

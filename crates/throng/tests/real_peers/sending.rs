@@ -7,6 +7,7 @@ use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, assert_near, load, run_words, serve, stop_serving};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use throng_core::summary::Finding;
 
 /// Runs a load against port 9000.
 fn words(net: &Net, args: &[&str]) -> Ran {
@@ -168,10 +169,7 @@ fn the_run_ends_when_the_text_comes() {
         let s = ran.summary();
         assert!(s.stops_seen.unwrap() >= 1, "{ran}");
         assert!(s.hold_s.unwrap() < 40.0, "{ran}");
-        assert!(
-            s.findings.iter().any(|f| f.contains("--message-stop")),
-            "{ran}"
-        );
+        assert!(s.findings.contains(&Finding::StoppedByText), "{ran}");
         assert_eq!(ran.code, 0, "{ran}");
         stop_serving(server);
     }

@@ -9,6 +9,8 @@ use crate::common::{run_words, words};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use throng_core::protocol::websocket::Violation;
+use throng_core::stats::Closed;
+use throng_core::summary::Finding;
 
 const SERVERS: [&str; 2] = ["ws_server.py", "ws_server.js"];
 
@@ -184,7 +186,10 @@ fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
                 assert_eq!(s.websocket.unwrap().violations, BTreeMap::new(), "{ran}");
                 // Where all were up first, that is the verdict.
                 if s.connections.peak == 5 {
-                    assert!(s.findings[0].contains("5 closed by the peer"), "{ran}");
+                    let Finding::ConnectionsLost { closed, .. } = &s.findings[0] else {
+                        panic!("{ran}")
+                    };
+                    assert_eq!(*closed, BTreeMap::from([(Closed::ByPeer, 5)]), "{ran}");
                 }
                 for seen in &said(&server, gone + 5)[gone..] {
                     assert_eq!(seen["code"], 4001, "{seen}");

@@ -8,6 +8,7 @@ use crate::{Failure, ask, output, signals};
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use throng_core::scenario::{LoadScenario, RunRate};
+use throng_report::json::Outcome;
 use throng_run::{Attached, Machine, Taps};
 
 pub(crate) use crate::cli::LoadArgs as Args;
@@ -42,9 +43,9 @@ pub(crate) fn carry_out(mut scenario: LoadScenario, telling: &Telling) -> Result
         latencies: telling.latencies.clone(),
         profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
     };
-    let mut summary = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
-    summary.command = output::command();
-    telling.voice.finish(&summary, &scenario, &telling.common)
+    let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
+    let outcome = Outcome::of(record.with_command(output::command()));
+    telling.voice.finish(&outcome, &scenario, &telling.common)
 }
 
 /// Whether the rate follows lines on stdin.

@@ -5,6 +5,7 @@ use crate::cli::ServeArgs;
 use crate::observers::{self, Occasion};
 use crate::{Failure, ask, output, signals};
 use throng_core::scenario::{Measure, ServeScenario};
+use throng_report::json::Outcome;
 use throng_run::{Attached, Machine};
 
 pub(crate) use crate::cli::ServeArgs as Args;
@@ -33,8 +34,9 @@ pub(crate) fn carry_out(mut scenario: ServeScenario, telling: &Telling) -> Resul
         })?,
         ..Attached::default()
     };
-    let mut summary = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
-    summary.command = output::command();
-    output::summary(&summary, &telling.common)?;
-    Ok(summary.exit_code())
+    let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
+    let outcome = Outcome::of(record.with_command(output::command()));
+    let common = &telling.common;
+    output::outcome(&outcome, common.output, common.output_file.as_deref())?;
+    Ok(outcome.summary.exit_code())
 }

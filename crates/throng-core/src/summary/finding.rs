@@ -1,0 +1,456 @@
+//! What is worth knowing about a run, each with a kind that scripts can rely on and a sentence for people.
+
+use crate::capacity::LimitKind;
+use crate::diagnosis::Diagnosis;
+use crate::human::{self, count, things};
+use crate::pacing::Ending;
+use crate::protocol::tls::TlsFailure;
+use crate::protocol::websocket::Violation;
+use crate::stats::{Closed, FailCause};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One thing worth knowing about a run. Displays as a sentence for people; in JSON it has a `kind`, the facts, and
+/// that sentence as `text`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Finding {
+    /// Fewer connections were open at once than were asked for.
+    ConnectionsMissing {
+        /// The most that were open at once.
+        peak: u64,
+        /// Asked for.
+        asked: u64,
+        /// Why.
+        #[serde(flatten)]
+        why: WhyMissing,
+    },
+    /// Connections were established, and their protocol's handshake was not completed on all.
+    HandshakesMissing {
+        /// Completed handshakes.
+        completed: u64,
+        /// Connections asked for.
+        asked: u64,
+        /// Of which protocol.
+        protocol: Handshake,
+    },
+    /// Connections were lost, and fewer than asked for were open at the end.
+    ConnectionsLost {
+        /// Open at the end.
+        open: u64,
+        /// Asked for.
+        asked: u64,
+        /// What ended the others.
+        closed: BTreeMap<Closed, u64>,
+    },
+    /// Connections were lost and opened again: all were open at the end.
+    ConnectionsReopened {
+        /// Asked for.
+        asked: u64,
+        /// What ended those that were opened again.
+        closed: BTreeMap<Closed, u64>,
+    },
+    /// A limit was met.
+    LimitMet(Diagnosis),
+    /// Peers broke the WebSocket protocol, or refused to speak it.
+    WebsocketViolation {
+        /// What they did.
+        violation: Violation,
+        /// On how many connections.
+        connections: u64,
+    },
+    /// TLS failed.
+    TlsFailed {
+        /// Why.
+        failure: TlsFailure,
+        /// On how many connections.
+        connections: u64,
+    },
+    /// The profile could not be followed to its end.
+    BadProfile {
+        /// What is wrong.
+        what: String,
+    },
+    /// What a search for a rate found.
+    RateSearch {
+        /// How it ended.
+        ending: Ending,
+        /// The result in a sentence.
+        words: String,
+    },
+    /// Messages were due and unsent when their connection closed.
+    MessagesUnsent {
+        /// How many.
+        messages: u64,
+    },
+    /// The text of `--message-stop` ended the run.
+    StoppedByText,
+    /// Attempts to connect failed.
+    AttemptsFailed {
+        /// Why.
+        cause: FailCause,
+        /// How many.
+        attempts: u64,
+        /// Segments that the kernel sent again meanwhile, if that may be why.
+        retransmits: Option<u64>,
+        /// Retransmission timeouts meanwhile, if that may be why.
+        timeouts: Option<u64>,
+        /// What to do, unless a limit that was met says it.
+        remedy: Option<String>,
+    },
+    /// The message rate was not as asked.
+    RateMissed {
+        /// Messages per second.
+        reached_per_s: f64,
+        /// Asked for.
+        asked_per_s: f64,
+    },
+    /// The two ends of the connections, both in this process, disagree on the bytes.
+    BytesMissing {
+        /// Who sent them.
+        sender: Sender,
+        /// Bytes that were sent.
+        sent: u64,
+        /// Bytes that the other end received.
+        received: u64,
+    },
+    /// The server in the same process did not accept as many connections as were established.
+    NotAccepted {
+        /// Connections established.
+        established: u64,
+        /// Connections accepted.
+        accepted: u64,
+    },
+    /// A server stopped accepting for want of memory.
+    AcceptingStopped {
+        /// Connections then.
+        connections: u64,
+        /// Bytes of memory that were left.
+        memory_left: u64,
+    },
+    /// Measurements could not be written or sent.
+    Unreported {
+        /// What happened.
+        what: String,
+    },
+    /// A source was lost before its run was over: what it measured later is missing.
+    SourceLost {
+        /// Which.
+        source: String,
+        /// When it was last heard of: seconds since its run began.
+        seconds: f64,
+    },
+}
+
+/// Why connections are missing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum WhyMissing {
+    /// The run was interrupted.
+    Interrupted,
+    /// The text of `--message-stop` was received.
+    StoppedByText,
+    /// The time for opening was over.
+    OpeningTooLong {
+        /// How long it was.
+        seconds: f64,
+    },
+    /// The run's time was over.
+    TimeOver {
+        /// How long it was.
+        seconds: f64,
+    },
+    /// A limit was met.
+    Limit(Diagnosis),
+    /// No connection was established.
+    NoneEstablished,
+    /// Connections closed as others were opened.
+    Lost {
+        /// What ended them.
+        closed: BTreeMap<Closed, u64>,
+    },
+    /// Each source held its own, but not at the same time.
+    NotAtOnce,
+    /// No progress, for no reason that can be told.
+    Stalled,
+}
+
+/// A handshake after TCP's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handshake {
+    /// TLS.
+    Tls,
+    /// WebSocket.
+    Websocket,
+}
+
+/// An end of the connections of a run with a server in the same process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sender {
+    /// The end that opened them.
+    Client,
+    /// The end that accepted them.
+    Server,
+}
+
+impl Finding {
+    /// The stable name of its kind, as in JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Finding::ConnectionsMissing { .. } => "connections_missing",
+            Finding::HandshakesMissing { .. } => "handshakes_missing",
+            Finding::ConnectionsLost { .. } => "connections_lost",
+            Finding::ConnectionsReopened { .. } => "connections_reopened",
+            Finding::LimitMet(_) => "limit_met",
+            Finding::WebsocketViolation { .. } => "websocket_violation",
+            Finding::TlsFailed { .. } => "tls_failed",
+            Finding::BadProfile { .. } => "bad_profile",
+            Finding::RateSearch { .. } => "rate_search",
+            Finding::MessagesUnsent { .. } => "messages_unsent",
+            Finding::StoppedByText => "stopped_by_text",
+            Finding::AttemptsFailed { .. } => "attempts_failed",
+            Finding::RateMissed { .. } => "rate_missed",
+            Finding::BytesMissing { .. } => "bytes_missing",
+            Finding::NotAccepted { .. } => "not_accepted",
+            Finding::AcceptingStopped { .. } => "accepting_stopped",
+            Finding::Unreported { .. } => "unreported",
+            Finding::SourceLost { .. } => "source_lost",
+        }
+    }
+
+    /// The limit that it names, if it names one.
+    pub fn limit(&self) -> Option<LimitKind> {
+        match self {
+            Finding::LimitMet(met) => Some(met.limit),
+            Finding::ConnectionsMissing {
+                why: WhyMissing::Limit(met),
+                ..
+            } => Some(met.limit),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::ConnectionsMissing { peak, asked, why } => {
+                write!(
+                    f,
+                    "{} of {} connections: {why}",
+                    count(*peak),
+                    count(*asked)
+                )
+            }
+            Finding::HandshakesMissing {
+                completed,
+                asked,
+                protocol,
+            } => {
+                let protocol = match protocol {
+                    Handshake::Tls => "TLS",
+                    Handshake::Websocket => "WebSocket",
+                };
+                let (n, of) = (count(*completed), count(*asked));
+                match completed {
+                    0 => write!(
+                        f,
+                        "0 of {of} connections: none completed the {protocol} handshake"
+                    ),
+                    _ => write!(
+                        f,
+                        "{n} of {of} connections: the others did not complete the {protocol} handshake"
+                    ),
+                }
+            }
+            Finding::ConnectionsLost {
+                open,
+                asked,
+                closed,
+            } => write!(
+                f,
+                "{} of {} connections were still open at the end: {}",
+                count(*open),
+                count(*asked),
+                losses(closed)
+            ),
+            Finding::ConnectionsReopened { asked, closed } => write!(
+                f,
+                "all {} connections were open at the end, but connections had been lost and were reopened: {}",
+                count(*asked),
+                losses(closed)
+            ),
+            Finding::LimitMet(met) => write!(f, "{met}"),
+            Finding::WebsocketViolation {
+                violation: Violation::Refused,
+                connections,
+            } => write!(
+                f,
+                "{}: the peer refused the upgrade to WebSocket",
+                things(*connections, "connection")
+            ),
+            Finding::WebsocketViolation {
+                violation,
+                connections,
+            } => write!(
+                f,
+                "{}: the peer broke the WebSocket protocol: {}",
+                things(*connections, "connection"),
+                violation.words()
+            ),
+            Finding::TlsFailed {
+                failure,
+                connections,
+            } => write!(
+                f,
+                "{} failed in TLS: {}",
+                things(*connections, "connection"),
+                failure.words()
+            ),
+            Finding::BadProfile { what } | Finding::Unreported { what } => f.write_str(what),
+            Finding::RateSearch { words, .. } => f.write_str(words),
+            Finding::MessagesUnsent { messages: 1 } => {
+                f.write_str("1 message was due but unsent when its connection closed")
+            }
+            Finding::MessagesUnsent { messages } => write!(
+                f,
+                "{} messages were due but unsent when their connections closed",
+                count(*messages)
+            ),
+            Finding::StoppedByText => f.write_str("the text of --message-stop ended the run"),
+            Finding::AttemptsFailed {
+                cause,
+                attempts,
+                retransmits,
+                timeouts,
+                remedy,
+            } => {
+                let attempts = things(*attempts, "attempt");
+                write!(f, "{attempts} failed: {}", cause.words())?;
+                if let (Some(segments), Some(timeouts)) = (retransmits, timeouts) {
+                    let segments = things(*segments, "segment");
+                    let timeouts = things(*timeouts, "timeout");
+                    write!(
+                        f,
+                        " (meanwhile the kernel sent {segments} again, after {timeouts})"
+                    )?;
+                }
+                match remedy {
+                    Some(remedy) => write!(f, ". {remedy}"),
+                    None => Ok(()),
+                }
+            }
+            Finding::RateMissed {
+                reached_per_s,
+                asked_per_s,
+            } => write!(
+                f,
+                "{} of {} messages per second were sent",
+                human::short(*reached_per_s),
+                human::short(*asked_per_s)
+            ),
+            Finding::BytesMissing {
+                sender,
+                sent,
+                received,
+            } => {
+                let (by, of) = match sender {
+                    Sender::Client => ("", " by the server"),
+                    Sender::Server => (" by the server", ""),
+                };
+                let (sent, received) = (count(*sent), count(*received));
+                write!(
+                    f,
+                    "{sent} bytes were sent{by}, {received} were received{of}"
+                )
+            }
+            Finding::NotAccepted {
+                established,
+                accepted,
+            } => write!(
+                f,
+                "{} connections were established, {} were accepted by the server",
+                count(*established),
+                count(*accepted)
+            ),
+            Finding::AcceptingStopped {
+                connections,
+                memory_left,
+            } => write!(
+                f,
+                "accepting stopped at {} connections because only {} MiB of memory were left",
+                count(*connections),
+                memory_left >> 20
+            ),
+            Finding::SourceLost { source, seconds } => write!(
+                f,
+                "{source} was lost after {}: what it did later is missing",
+                human::seconds(*seconds)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for WhyMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WhyMissing::Interrupted => f.write_str("interrupted while opening"),
+            WhyMissing::StoppedByText => {
+                f.write_str("the text of --message-stop came while they were opened")
+            }
+            WhyMissing::OpeningTooLong { seconds } => write!(
+                f,
+                "the time for opening them was over after {}",
+                human::seconds(*seconds)
+            ),
+            WhyMissing::TimeOver { seconds } => write!(
+                f,
+                "the run's time ({}) was over before all were established",
+                human::seconds(*seconds)
+            ),
+            WhyMissing::Limit(met) => write!(f, "{met}"),
+            WhyMissing::NoneEstablished => f.write_str("no connection could be established"),
+            WhyMissing::Lost { closed } => write!(f, "they did not stay open: {}", losses(closed)),
+            WhyMissing::NotAtOnce => {
+                f.write_str("each source held its own, but not at the same time")
+            }
+            WhyMissing::Stalled => f.write_str("no further connection was established"),
+        }
+    }
+}
+
+/// What ended connections, in words.
+fn losses(closed: &BTreeMap<Closed, u64>) -> String {
+    let words = |why: &Closed| match why {
+        Closed::ByPeer => "closed by the peer",
+        Closed::ResetByPeer => "reset by the peer",
+        Closed::TimedOut => "no longer acknowledged by the peer",
+        Closed::Error => "ended by an error on this side",
+        Closed::ByUs => "closed by this side",
+    };
+    let parts: Vec<String> = closed
+        .iter()
+        .map(|(why, n)| format!("{} {}", count(*n), words(why)))
+        .collect();
+    match parts.is_empty() {
+        true => "not all were opened again in time".into(),
+        false => parts.join(", "),
+    }
+}
+
+/// Writes findings with their sentences.
+pub(super) fn with_text<S: Serializer>(all: &[Finding], to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        #[serde(flatten)]
+        finding: &'a Finding,
+        text: String,
+    }
+    to.collect_seq(all.iter().map(|finding| Told {
+        finding,
+        text: finding.to_string(),
+    }))
+}

@@ -1,0 +1,204 @@
+//! From a record to its summary: the one place that sums up.
+
+use super::totals::{Totals, Window};
+use super::{
+    Answers, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, SetUp,
+    SourceSummary, Steady, Summary, TlsSummary, Traffic, WebSocketSummary, latencies, over_time,
+    per_s, verdict,
+};
+use crate::engine::Engine;
+use crate::protocol::websocket::handshake::server::Upgrade;
+use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
+use crate::stats::Tally;
+
+/// Memory per connection is reported from this many connections on; under it a page more or less decides.
+const ENOUGH_TO_DIVIDE: u64 = 1000;
+
+/// What `record` says.
+pub fn of(record: &Record) -> Summary {
+    let t = Totals::of(record);
+    let load = t.asked.role == Role::Load;
+    let hold = t.hold(|e| e.opened);
+    let message_rate = t.asked.messages.map(|of| message_rate(&t, of, &hold));
+    let steady = load.then(|| steady(&t));
+    let subject = match (load, t.accepted) {
+        (true, _) => t.opened,
+        (false, accepted) => accepted.unwrap_or_default(),
+    };
+    // Of a load that only accepts (`-l` without a target) that side is what it is about.
+    let speaking = match (t.asked.connections, t.accepted) {
+        (Some(0), Some(accepted)) => accepted,
+        _ => subject,
+    };
+    let connections = connections(&t, &subject);
+    let (reached, findings) = verdict::of(record, &t, message_rate.as_ref());
+    let first = t.parts.first();
+    let stops_seen = t.opened.stops_seen + t.accepted.map_or(0, |a| a.stops_seen);
+    let secured_s = t.latest(|p| p.ending.as_ref().map_or(p.over(), |e| e.secured));
+    let over_s = t.latest(Part::over);
+    let closed_s =
+        t.latest(|p| p.over() + p.ending.as_ref().map(|e| e.closing).unwrap_or_default());
+    Summary {
+        version: VERSION,
+        tool: first.map(|p| p.about.tool.clone()).unwrap_or_default(),
+        role: t.asked.role.name().into(),
+        command: record
+            .single()
+            .map(|p| p.about.command.clone())
+            .unwrap_or_default(),
+        reached,
+        findings,
+        causes: t.causes(),
+        interrupted: t.any(|e| e.interrupted),
+        started_unix_s: t.started_unix_s,
+        hold_s: load.then_some(hold.seconds),
+        seconds: over_s,
+        closing_s: closed_s - over_s,
+        kernel: kernels(&t),
+        cores: t.parts.iter().map(|p| p.about.cores).sum(),
+        engine: first.map_or(Engine::Epoll, |p| p.about.engine),
+        why_epoll: t.parts.iter().find_map(|p| p.about.why_epoll.clone()),
+        workers: t.parts.iter().map(|p| p.about.workers).sum(),
+        set_up: load.then(|| set_up(&t)),
+        traffic: Traffic::of(&subject),
+        server_traffic: t.accepted.filter(|_| load).as_ref().map(Traffic::of),
+        message_rate,
+        bandwidth: steady
+            .as_ref()
+            .and_then(|steady| BandwidthKept::of(&t.asked, steady)),
+        latency: Latency::of(&t.measured, t.asked.paced),
+        answers: t.asked.answers.then(|| Answers::of(&t.closed)),
+        stops_seen: t.asked.stops_at_text.then_some(stops_seen),
+        search: t.endings().find_map(|e| e.search.clone()),
+        websocket: t.asked.websocket.then(|| WebSocketSummary::of(&speaking)),
+        tls: (t.asked.tls_client || t.asked.tls_server)
+            .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),
+        cost: cost(&t, connections.peak),
+        connections,
+        over_time: over_time::of(record),
+        steady,
+        latencies: latencies(&t.asked.latencies, &t.measured),
+        sources: record.sources.iter().map(source).collect(),
+    }
+}
+
+fn connections(t: &Totals, subject: &Tally) -> Connections {
+    // Counts of a network namespace that several sources may share say nothing of their sum.
+    let only = match t.parts.as_slice() {
+        [part] => part.ending.as_ref(),
+        _ => None,
+    };
+    Connections {
+        accepted: t.accepted.map(|a| a.accepted),
+        kernel_sockets: only.and_then(|e| e.kernel_sockets),
+        expected_sockets: only.and_then(|e| e.expected_sockets),
+        ..Connections::of(subject, t.asked.connections, t.peak)
+    }
+}
+
+/// From the first attempt to the last connection that was established.
+fn set_up(t: &Totals) -> SetUp {
+    let opened = |p: &&Part| {
+        let mark = p.ending.as_ref().and_then(|e| e.opened);
+        mark.map_or_else(|| p.opened(), |mark| mark.opened)
+    };
+    let established = t.parts.iter().map(|p| opened(p).established).sum::<u64>() as f64;
+    let seconds = t.latest(|p| p.ending.as_ref().map_or(p.over(), |e| e.established));
+    let cpu: f64 = t
+        .endings()
+        .filter_map(|e| e.opened)
+        .map(|mark| mark.cpu.as_secs_f64())
+        .sum();
+    SetUp {
+        seconds,
+        per_s: per_s(established, seconds),
+        asked_per_s: t.asked.connect_per_s,
+        latency: Percentiles::of(&t.measured.connect),
+        cpu_us_per_connection: (established > 0.0).then(|| cpu * 1e6 / established),
+    }
+}
+
+/// What went over the connections while all were established; as tcpkali counts it, from the last attempt.
+fn steady(t: &Totals) -> Steady {
+    let like_tcpkali = t.asked.steady_from_last_attempt;
+    let window = match like_tcpkali {
+        true => t.hold(|e| Some(e.last_attempt.unwrap_or_default())),
+        false => t.hold(|e| e.opened),
+    };
+    Steady {
+        seconds: window.seconds,
+        opened: t.opened.open(),
+        accepted: t.accepted.map_or(0, |a| a.open()),
+        traffic: Traffic::of(&window.opened),
+        accepted_traffic: window.accepted.map(|since| match like_tcpkali {
+            true => without_answers(&since),
+            false => Traffic::of(&since),
+        }),
+        marked: t.asked.time_stamps,
+    }
+}
+
+/// What went over accepted connections as tcpkali counts it: without its answers to WebSocket handshakes.
+fn without_answers(tally: &Tally) -> Traffic {
+    let traffic = Traffic::of(tally);
+    let upgraded = tally.websocket.upgraded;
+    Traffic {
+        bytes_sent: traffic
+            .bytes_sent
+            .saturating_sub(upgraded * Upgrade::ANSWER_BYTES),
+        writes: traffic.writes.saturating_sub(upgraded),
+        ..traffic
+    }
+}
+
+/// How well the rate was kept from when all were established to the end of the hold.
+fn message_rate(t: &Totals, of: RateOf, hold: &Window) -> MessageRate {
+    let messages = match of {
+        RateOf::Replies => hold.opened.messages_received,
+        RateOf::Sent => hold.opened.messages_sent,
+    };
+    let lateness = &t.measured.lateness;
+    MessageRate::of(t.asked.rate, messages, hold.seconds, hold.cpu, lateness)
+}
+
+/// The kernels' releases, each once.
+fn kernels(t: &Totals) -> String {
+    let mut all: Vec<&str> = t.parts.iter().map(|p| p.about.kernel.as_str()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.join(", ")
+}
+
+fn cost(t: &Totals, peak: u64) -> Cost {
+    let each = |bytes: u64| (peak >= ENOUGH_TO_DIVIDE).then(|| bytes as f64 / peak as f64);
+    let user_bytes = t.endings().map(|e| e.used.user_bytes).sum();
+    // The kernel's memory is the machine's, which several sources may share.
+    let kernel_bytes = match t.parts.as_slice() {
+        [part] => part.ending.as_ref().and_then(|e| e.used.kernel_bytes),
+        _ => None,
+    };
+    Cost {
+        user_bytes,
+        user_bytes_per_connection: each(user_bytes),
+        kernel_bytes_per_connection: kernel_bytes.and_then(each),
+        cpu_user_s: t.endings().map(|e| e.used.cpu_user.as_secs_f64()).sum(),
+        cpu_system_s: t.endings().map(|e| e.used.cpu_system.as_secs_f64()).sum(),
+    }
+}
+
+fn source((name, part): (&Source, &Part)) -> SourceSummary {
+    let about = &part.about;
+    SourceSummary {
+        source: name.to_string(),
+        command: about.command.clone(),
+        started_unix_s: about.started_unix_s,
+        seconds: part.over().as_secs_f64(),
+        complete: part.ending.is_some(),
+        kernel: about.kernel.clone(),
+        cores: about.cores,
+        engine: about.engine,
+        workers: about.workers,
+        asked: about.asked.connections,
+        peak: part.peak(),
+    }
+}

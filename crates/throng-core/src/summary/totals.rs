@@ -1,0 +1,149 @@
+//! What the sources of a record come to together.
+
+use crate::diagnosis::Diagnosis;
+use crate::record::{
+    Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
+};
+use crate::stats::{Measured, Tally};
+use std::time::Duration;
+
+/// Sums over all sources of a record. Nothing here is told of an instant that the sources did not share.
+pub(super) struct Totals<'r> {
+    pub parts: Vec<&'r Part>,
+    pub asked: Asked,
+    pub opened: Tally,
+    pub accepted: Option<Tally>,
+    /// Counts of opened connections after closing.
+    pub closed: Tally,
+    pub measured: Measured,
+    /// The most connections at once.
+    pub peak: u64,
+    /// When the first source began, in seconds since 1970.
+    pub started_unix_s: f64,
+}
+
+/// What was counted in the windows of all sources, and the longest of those.
+#[derive(Default)]
+pub(super) struct Window {
+    pub seconds: f64,
+    pub opened: Tally,
+    pub accepted: Option<Tally>,
+    pub cpu: Duration,
+}
+
+impl<'r> Totals<'r> {
+    pub fn of(record: &'r Record) -> Totals<'r> {
+        let parts: Vec<&Part> = record.sources.values().collect();
+        let mut measured = Measured::default();
+        parts.iter().for_each(|p| p.add_measured_to(&mut measured));
+        let closed = |p: &&Part| p.ending.as_ref().map_or_else(|| p.opened(), |e| e.closed);
+        Totals {
+            asked: asked(&parts),
+            opened: parts.iter().map(|p| p.opened()).sum(),
+            accepted: parts
+                .iter()
+                .filter_map(|p| p.accepted())
+                .reduce(|a, b| a + b),
+            closed: parts.iter().map(closed).sum(),
+            measured,
+            peak: most_at_once(record),
+            started_unix_s: record.started_unix_s(),
+            parts,
+        }
+    }
+
+    /// The endings of the sources that have one.
+    pub fn endings(&self) -> impl Iterator<Item = &'r Ending> {
+        self.parts.iter().filter_map(|p| p.ending.as_ref())
+    }
+
+    /// The limits that were met, each once.
+    pub fn causes(&self) -> Vec<Diagnosis> {
+        let mut all: Vec<Diagnosis> = Vec::new();
+        for cause in self.endings().flat_map(|e| &e.causes) {
+            if !all.contains(cause) {
+                all.push(cause.clone());
+            }
+        }
+        all
+    }
+
+    /// Whether this is so of any source.
+    pub fn any(&self, so: impl Fn(&Ending) -> bool) -> bool {
+        self.endings().any(so)
+    }
+
+    /// The latest of an instant over all sources, in seconds since the first one began.
+    pub fn latest(&self, of: impl Fn(&Part) -> Duration) -> f64 {
+        let after = |p: &&Part| p.about.started_unix_s - self.started_unix_s + of(p).as_secs_f64();
+        self.parts.iter().map(after).fold(0.0, f64::max)
+    }
+
+    /// From the mark `from` to the end of the hold, each source by its own marks.
+    pub fn hold(&self, from: impl Fn(&Ending) -> Option<Mark>) -> Window {
+        let mut all = Window::default();
+        for ending in self.endings() {
+            let (Some(from), Some(held)) = (from(ending), ending.held) else {
+                continue;
+            };
+            let seconds = held.at.saturating_sub(from.at).as_secs_f64();
+            all.seconds = all.seconds.max(seconds);
+            all.opened += held.opened.since(&from.opened);
+            if let Some(held) = held.accepted {
+                let since = held.since(&from.accepted.unwrap_or_default());
+                all.accepted = Some(all.accepted.unwrap_or_default() + since);
+            }
+            all.cpu += held.cpu.saturating_sub(from.cpu);
+        }
+        all
+    }
+}
+
+/// What was asked of all of them together.
+fn asked(parts: &[&Part]) -> Asked {
+    let all = || parts.iter().map(|p| &p.about.asked);
+    let Some(first) = all().next() else {
+        return Asked::default();
+    };
+    let any = |so: fn(&Asked) -> bool| all().any(so);
+    let sum = |of: fn(&Asked) -> Option<f64>| all().map(of).sum::<Option<f64>>();
+    Asked {
+        role: match any(|a| a.role == Role::Load) {
+            true => Role::Load,
+            false => Role::Serve,
+        },
+        connections: all().map(|a| a.connections).sum(),
+        connect_per_s: sum(|a| a.connect_per_s),
+        connect_timeout_s: all().map(|a| a.connect_timeout_s).fold(0.0, f64::max),
+        ramp_limit_s: all().filter_map(|a| a.ramp_limit_s).reduce(f64::max),
+        messages: all().find_map(|a| a.messages),
+        rate: all().map(|a| a.rate).reduce(both).unwrap_or_default(),
+        paced: any(|a| a.paced),
+        sent_per_s: sum(|a| a.sent_per_s),
+        received_per_s: sum(|a| a.received_per_s),
+        lifetime: any(|a| a.lifetime),
+        own_server: any(|a| a.own_server),
+        stops_at_text: any(|a| a.stops_at_text),
+        answers: any(|a| a.answers),
+        time_stamps: any(|a| a.time_stamps),
+        websocket: any(|a| a.websocket),
+        tls_client: any(|a| a.tls_client),
+        tls_server: any(|a| a.tls_server),
+        latencies: AskedLatencies {
+            connect: any(|a| a.latencies.connect),
+            first_byte: any(|a| a.latencies.first_byte),
+            messages: all().find_map(|a| a.latencies.messages),
+            percentiles: first.latencies.percentiles.clone(),
+        },
+        steady_from_last_attempt: first.steady_from_last_attempt,
+    }
+}
+
+/// Two rates together; nothing, where they can't be added.
+fn both(one: AskedRate, other: AskedRate) -> AskedRate {
+    match (one, other) {
+        (AskedRate::Constant(a), AskedRate::Constant(b)) => AskedRate::Constant(a + b),
+        (AskedRate::Messages(a), AskedRate::Messages(b)) => AskedRate::Messages(a + b),
+        _ => AskedRate::Nothing,
+    }
+}

@@ -1,0 +1,73 @@
+//! What was asked of a run, as its record has it.
+
+use crate::behave::LoadBehaviours;
+use std::time::Duration;
+use throng_core::record::{Asked, AskedRate, RateOf, Role};
+use throng_core::scenario::{LoadScenario, RunRate, Sending, ServeScenario, SteadyFrom};
+use throng_core::summary::LatencyReport;
+
+/// What `scenario` asks for. Connections were held for `hold`; `lines` is how many messages a profile asked for that
+/// came while the run went on.
+pub(crate) fn of_load(
+    scenario: &LoadScenario,
+    behaviours: &LoadBehaviours,
+    latencies: &LatencyReport,
+    hold: Duration,
+    lines: Option<f64>,
+) -> Asked {
+    let (pace, sending) = (&scenario.pace, &scenario.pace.sending);
+    let connections = f64::from(scenario.connections);
+    let all = |each: f64| each * connections;
+    let rate = match sending {
+        Sending::WholeRun { rate, .. } => match rate {
+            RunRate::Constant(rate) => AskedRate::Constant(rate.get()),
+            RunRate::Profile(profile) => {
+                AskedRate::Messages(profile.total(hold.min(profile.duration())))
+            }
+            RunRate::Stdin => lines.map_or(AskedRate::Nothing, AskedRate::Messages),
+        },
+        Sending::PerConnection(rate) => AskedRate::Constant(all(rate.get())),
+        _ => AskedRate::Nothing,
+    };
+    Asked {
+        role: Role::Load,
+        connections: Some(scenario.connections.into()),
+        connect_per_s: scenario.connect.rate.map(|r| r.get()),
+        connect_timeout_s: scenario.connect.timeout.as_secs_f64(),
+        ramp_limit_s: scenario.connect.within.map(|l| l.as_secs_f64()),
+        messages: behaviours
+            .repeats()
+            .then_some(match sending.is_closed_loop() {
+                true => RateOf::Replies,
+                false => RateOf::Sent,
+            }),
+        rate,
+        paced: matches!(
+            sending,
+            Sending::PerConnection(_) | Sending::WholeRun { .. } | Sending::Search(_)
+        ),
+        sent_per_s: sending.bandwidth().map(|b| all(b.get())),
+        received_per_s: pace.downstream.map(|b| all(b.get())),
+        lifetime: scenario.connect.lifetime.is_some(),
+        own_server: scenario.own_server.is_some(),
+        stops_at_text: scenario.measure.stop_at.is_some(),
+        answers: behaviours.matches_answers(),
+        time_stamps: behaviours.finds_markers(),
+        websocket: scenario.protocol.websocket().is_some(),
+        tls_client: scenario.tls.is_some(),
+        tls_server: scenario.tls_server.is_some(),
+        latencies: latencies.asked(&scenario.measure),
+        steady_from_last_attempt: scenario.measure.steady_from == SteadyFrom::Begun,
+    }
+}
+
+/// What `scenario` asks for.
+pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
+    Asked {
+        role: Role::Serve,
+        connections: scenario.max_connections.map(u64::from),
+        websocket: scenario.mode.protocol().websocket().is_some(),
+        tls_server: scenario.tls.is_some(),
+        ..Asked::default()
+    }
+}

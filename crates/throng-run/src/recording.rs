@@ -1,0 +1,59 @@
+//! From a run that is over to its record.
+
+use crate::machine::Machine;
+use crate::watch::Watch;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+use throng_core::engine::Engine;
+use throng_core::record::{About, Asked, Ending, Part, Record, Source};
+
+/// How a run was carried out.
+pub(crate) struct Carried<'a> {
+    pub asked: Asked,
+    pub engine: Engine,
+    pub why_epoll: Option<&'a str>,
+    pub workers: u32,
+}
+
+/// The record of a run that was over at `ending.over`, whose workers have ended. Fills in what the watch knows.
+pub(crate) fn record(
+    mut watch: Watch,
+    machine: &Machine,
+    carried: Carried,
+    mut ending: Ending,
+) -> Record {
+    let over = ending.over;
+    let opened = (carried.asked.role == throng_core::record::Role::Load).then_some(over.opened);
+    let finished = watch.finish(over.at, opened, over.accepted);
+    watch.meter.wait_for_kernel();
+    ending.closing = watch.clock.elapsed().saturating_sub(over.at);
+    ending.memory_left = watch.guard.stopped_at.as_ref().map(|left| left.bytes);
+    ending.histograms = Ending::pack(&finished.measured);
+    ending.unreported.extend(finished.unreported);
+    ending.used = watch.meter.used();
+    let started = watch.meter.started_unix_s();
+    let part = Part {
+        about: About {
+            tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
+            // Who calls this knows.
+            command: Vec::new(),
+            started_unix_s: started,
+            kernel: machine.kernel.release.clone(),
+            cores: machine.kernel.cores as u32,
+            engine: carried.engine,
+            why_epoll: carried.why_epoll.map(str::to_owned),
+            workers: carried.workers,
+            asked: carried.asked,
+        },
+        intervals: finished.intervals,
+        ending: Some(ending),
+    };
+    Record::of(unique(started), part)
+}
+
+/// A name that no other run has: its beginning, and 64 random bits (the keys of a hash map).
+fn unique(started_unix_s: f64) -> Source {
+    let random = RandomState::new().build_hasher().finish();
+    let started = Duration::from_secs_f64(started_unix_s).as_micros();
+    Source::new(format!("{started:x}-{random:016x}"))
+}

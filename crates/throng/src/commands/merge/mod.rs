@@ -1,0 +1,48 @@
+//! `throng merge`: the results of several runs as one.
+
+use crate::cli::Common;
+use crate::{Failure, output};
+use std::fs;
+use std::path::{Path, PathBuf};
+use throng_core::record::Record;
+use throng_report::file;
+use throng_report::json::{Outcome, read_record};
+
+/// Sum up the results of several runs, as `--output json` wrote them
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Results to merge. The same run given twice counts once
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Merges them and prints the summary. Returns the exit code of a run with that summary.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let path = args.common.output_file.as_deref();
+    if let Some(path) = path {
+        file::can_write(path).map_err(|e| Failure::usage(e.to_string()))?;
+    }
+    let mut records = args.files.iter();
+    let mut merged = match records.next() {
+        Some(first) => read(first)?,
+        None => return Err(Failure::usage("no files to merge")),
+    };
+    for path in records {
+        let record = read(path)?;
+        merged = merged
+            .merge(record)
+            .map_err(|e| Failure::usage(format!("can't merge {}: {e}", path.display())))?;
+    }
+    let outcome = Outcome::of(merged);
+    output::outcome(&outcome, args.common.output, path)?;
+    Ok(outcome.summary.exit_code())
+}
+
+fn read(path: &Path) -> Result<Record, Failure> {
+    let refused = |e: String| Failure::usage(format!("{}: {e}", path.display()));
+    let bytes = fs::read(path).map_err(|e| refused(e.to_string()))?;
+    read_record(&bytes).map_err(|e| refused(e.to_string()))
+}
