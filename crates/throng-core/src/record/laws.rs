@@ -104,18 +104,20 @@ fn part(source: u32, chosen: &[usize], ended: bool) -> Part {
 }
 
 /// A record of some sources, each with some of its intervals: as agents that were lost on the way leave them.
-fn records() -> impl Strategy<Value = Record> {
+fn records() -> BoxedStrategy<Record> {
     let left = (prop::collection::vec(0usize..31, 0..8), any::<bool>());
-    prop::collection::btree_map(0u32..3, left, 0..3).prop_map(|sources| Record {
-        version: VERSION,
-        sources: sources
-            .into_iter()
-            .map(|(source, (chosen, ended))| {
-                let name = Source::new(format!("s{source}"));
-                (name, part(source, &chosen, ended))
-            })
-            .collect(),
-    })
+    prop::collection::btree_map(0u32..3, left, 0..3)
+        .prop_map(|sources| Record {
+            version: VERSION,
+            sources: sources
+                .into_iter()
+                .map(|(source, (chosen, ended))| {
+                    let name = Source::new(format!("s{source}"));
+                    (name, part(source, &chosen, ended))
+                })
+                .collect(),
+        })
+        .boxed()
 }
 
 fn merge(a: &Record, b: &Record) -> Record {

@@ -230,7 +230,7 @@ fn a_file_says_no_more_than_it_must() {
     }
 }
 
-fn message() -> impl Strategy<Value = Message> {
+fn message() -> BoxedStrategy<Message> {
     let text = select(
         &[
             "ping",
@@ -246,32 +246,38 @@ fn message() -> impl Strategy<Value = Message> {
         text.prop_map(|text| Message::from_text(text, &files).unwrap()),
         vec(any::<u8>(), 1..20).prop_map(Message::from),
     ]
+    .boxed()
 }
 
-fn messages(most: usize) -> impl Strategy<Value = Messages> {
+fn messages(most: usize) -> BoxedStrategy<Messages> {
     let first = vec(message(), 0..2);
-    (first, vec(message(), 1..=most)).prop_map(|(first, repeated)| Messages { first, repeated })
+    (first, vec(message(), 1..=most))
+        .prop_map(|(first, repeated)| Messages { first, repeated })
+        .boxed()
 }
 
-fn rate() -> impl Strategy<Value = Rate> {
+fn rate() -> BoxedStrategy<Rate> {
     prop_oneof![1e-9..1e9, (1u32..1_000_000).prop_map(f64::from)]
         .prop_map(|n| Rate::per_second(n).unwrap())
+        .boxed()
 }
 
-fn bandwidth() -> impl Strategy<Value = Bandwidth> {
+fn bandwidth() -> BoxedStrategy<Bandwidth> {
     prop_oneof![1e-3..1e15, (1u32..).prop_map(f64::from)]
         .prop_map(|n| Bandwidth::bytes_per_second(n).unwrap())
+        .boxed()
 }
 
-fn span() -> impl Strategy<Value = Duration> {
+fn span() -> BoxedStrategy<Duration> {
     let nanos = 1..=100 * 365 * 86_400 * 1_000_000_000u64;
     prop_oneof![
         nanos.prop_map(Duration::from_nanos),
         (1..100_000u64).prop_map(Duration::from_millis)
     ]
+    .boxed()
 }
 
-fn sending() -> impl Strategy<Value = Sending> {
+fn sending() -> BoxedStrategy<Sending> {
     let search = (
         select(&["10ms", "0.5s", "2"][..]),
         select(&["", ":p99.9"][..]),
@@ -299,9 +305,10 @@ fn sending() -> impl Strategy<Value = Sending> {
             }
         }),
     ]
+    .boxed()
 }
 
-fn pace() -> impl Strategy<Value = Pace> {
+fn pace() -> BoxedStrategy<Pace> {
     let writes = select(&[Writes::Combined, Writes::Single, Writes::Packets][..]);
     let delay = prop_oneof![Just(Duration::ZERO), span()];
     (
@@ -318,9 +325,10 @@ fn pace() -> impl Strategy<Value = Pace> {
             after_ramp,
             writes,
         })
+        .boxed()
 }
 
-fn measure() -> impl Strategy<Value = Measure> {
+fn measure() -> BoxedStrategy<Measure> {
     let message = prop_oneof![
         message().prop_map(MessageLatency::Marker),
         Just(MessageLatency::MessageMarker),
@@ -346,22 +354,24 @@ fn measure() -> impl Strategy<Value = Measure> {
                 },
             },
         )
+        .boxed()
 }
 
-fn pem() -> impl Strategy<Value = Pem> {
+fn pem() -> BoxedStrategy<Pem> {
     prop_oneof![
         Just(Pem::File("some where/cert.pem".into())),
         Just(Pem::Text(
             "-----BEGIN X-----\nabc=\n-----END X-----\n".into()
         )),
     ]
+    .boxed()
 }
 
-fn names() -> impl Strategy<Value = Vec<String>> {
-    vec("[a-z/1-9 '\"]{1,9}", 0..3)
+fn names() -> BoxedStrategy<Vec<String>> {
+    vec("[a-z/1-9 '\"]{1,9}", 0..3).boxed()
 }
 
-fn tls_client() -> impl Strategy<Value = TlsClient> {
+fn tls_client() -> BoxedStrategy<TlsClient> {
     (
         option::of(pem()),
         any::<(bool, bool)>(),
@@ -375,19 +385,20 @@ fn tls_client() -> impl Strategy<Value = TlsClient> {
             sni,
             resume,
         })
+        .boxed()
 }
 
-fn tls_server() -> impl Strategy<Value = TlsServer> {
-    (option::of((pem(), pem())), names(), any::<bool>()).prop_map(|(identity, alpn, resumption)| {
-        TlsServer {
+fn tls_server() -> BoxedStrategy<TlsServer> {
+    (option::of((pem(), pem())), names(), any::<bool>())
+        .prop_map(|(identity, alpn, resumption)| TlsServer {
             identity,
             alpn,
             resumption,
-        }
-    })
+        })
+        .boxed()
 }
 
-fn connect() -> impl Strategy<Value = Connect> {
+fn connect() -> BoxedStrategy<Connect> {
     let sources = select(&["10.0.0.5", "127.1.0.1-127.1.0.40", "fd00::/126"][..]);
     let sources = vec(sources.prop_map(|text| text.parse().unwrap()), 0..3);
     (
@@ -405,10 +416,11 @@ fn connect() -> impl Strategy<Value = Connect> {
             reconnect,
             lifetime,
         })
+        .boxed()
 }
 
 /// Protocols, with messages that they have and the scheme of their targets.
-fn protocol() -> impl Strategy<Value = (Protocol, Messages)> {
+fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let header = select(&["Origin: http://a.example", "X-Empty:", "A:\tb'\"c"][..]);
     let header = vec(header.prop_map(|text| text.parse().unwrap()), 0..3);
     let websocket = (header, any::<bool>()).prop_map(|(header, user_agent)| {
@@ -421,9 +433,10 @@ fn protocol() -> impl Strategy<Value = (Protocol, Messages)> {
         (websocket, messages(3)),
         queries.prop_map(|queries| (Protocol::Dns(DnsAsked { queries }), Messages::default())),
     ]
+    .boxed()
 }
 
-fn run() -> impl Strategy<Value = (Duration, Option<Duration>, Option<u32>, EngineChoice, bool)> {
+fn run() -> BoxedStrategy<(Duration, Option<Duration>, Option<u32>, EngineChoice, bool)> {
     let engine = select(&[EngineChoice::Auto, EngineChoice::Uring, EngineChoice::Epoll][..]);
     (
         prop_oneof![Just(Duration::ZERO), span()],
@@ -432,9 +445,10 @@ fn run() -> impl Strategy<Value = (Duration, Option<Duration>, Option<u32>, Engi
         engine,
         any::<bool>(),
     )
+        .boxed()
 }
 
-fn any_load() -> impl Strategy<Value = Scenario> {
+fn any_load() -> BoxedStrategy<Scenario> {
     let target = select(&["10.0.0.7:9000", "a.example:http/x?y", "[::1]:80"][..]);
     let target = target.prop_map(|text: &str| String::from(text).try_into().unwrap());
     let sockets = (
@@ -459,38 +473,40 @@ fn any_load() -> impl Strategy<Value = Scenario> {
     );
     let parts = (connect(), protocol(), pace(), measure(), sockets);
     let tls = (option::of(tls_client()), option::of(tls_server()));
-    (ends, run(), parts, tls).prop_map(
-        |(
-            (targets, connections, seed, listen),
-            (hold, duration, workers, engine, force),
-            (connect, (protocol, messages), pace, measure, sockets),
-            (tls, tls_server),
-        )| {
-            Scenario::Load(Box::new(LoadScenario {
-                targets,
-                own_server: None,
-                connections,
-                hold,
-                duration,
-                workers,
-                engine,
-                force,
-                seed,
-                connect,
-                protocol,
-                messages,
-                pace,
-                measure,
-                sockets,
-                tls,
-                listen,
-                tls_server,
-            }))
-        },
-    )
+    (ends, run(), parts, tls)
+        .prop_map(
+            |(
+                (targets, connections, seed, listen),
+                (hold, duration, workers, engine, force),
+                (connect, (protocol, messages), pace, measure, sockets),
+                (tls, tls_server),
+            )| {
+                Scenario::Load(Box::new(LoadScenario {
+                    targets,
+                    own_server: None,
+                    connections,
+                    hold,
+                    duration,
+                    workers,
+                    engine,
+                    force,
+                    seed,
+                    connect,
+                    protocol,
+                    messages,
+                    pace,
+                    measure,
+                    sockets,
+                    tls,
+                    listen,
+                    tls_server,
+                }))
+            },
+        )
+        .boxed()
 }
 
-fn any_serve() -> impl Strategy<Value = Scenario> {
+fn any_serve() -> BoxedStrategy<Scenario> {
     let mode = select(
         &[
             ServeMode::Sink,
@@ -532,6 +548,7 @@ fn any_serve() -> impl Strategy<Value = Scenario> {
                 }))
             },
         )
+        .boxed()
 }
 
 /// Every key path of a file, without the values.
@@ -551,7 +568,7 @@ fn the_documentation_has_every_key_and_no_other() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut known = std::collections::BTreeSet::from(["load.self".to_owned()]);
-    for strategy in [any_load().boxed(), any_serve().boxed()] {
+    for strategy in [any_load(), any_serve()] {
         for _ in 0..300 {
             match strategy.new_tree(&mut runner).unwrap().current() {
                 Scenario::Load(load) => {
