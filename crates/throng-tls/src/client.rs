@@ -105,7 +105,7 @@ impl ClientTls {
         } else {
             let (roots, trusted) = trusted(options)?;
             let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-            let webpki = webpki.map_err(|e| ConfigError(format!("trusted certificates: {e}")))?;
+            let webpki = webpki.map_err(|e| ConfigError::Verifier(e.to_string()))?;
             Trust::chains(webpki, trusted)
         };
         let verifier = Verifier::new(trust.clone(), algorithms);
@@ -116,7 +116,7 @@ impl ClientTls {
                 let (chain, der) = pem::identity(certificate, key)?;
                 builder
                     .with_client_auth_cert(chain, der)
-                    .map_err(|e| pem::refused(certificate, key, &e))?
+                    .map_err(|e| pem::refused(certificate, key, e))?
             }
         };
         config.alpn_protocols = config::protocols(&options.alpn)?;
@@ -124,9 +124,7 @@ impl ClientTls {
         config.enable_secret_extraction = true;
         let names: Result<Vec<_>, _> = options.names.iter().map(|n| name(n)).collect();
         if options.names.is_empty() {
-            return Err(ConfigError(
-                "a TLS client needs the name of its server: a host name or an IP address".into(),
-            ));
+            return Err(ConfigError::NoName);
         }
         Ok(ClientTls {
             config,
@@ -170,11 +168,7 @@ fn name(text: &str) -> Result<ServerName<'static>, ConfigError> {
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     let bare = bare.unwrap_or(text);
     let bare = bare.strip_suffix('.').unwrap_or(bare);
-    ServerName::try_from(bare.to_owned()).map_err(|_| {
-        ConfigError(format!(
-            "\"{text}\" is no name for a TLS server: a host name or an IP address"
-        ))
-    })
+    ServerName::try_from(bare.to_owned()).map_err(|_| ConfigError::Name(text.into()))
 }
 
 type Trusted = (Arc<RootCertStore>, Vec<CertificateDer<'static>>);
@@ -191,22 +185,17 @@ fn trusted(options: &ClientOptions) -> Result<Trusted, ConfigError> {
     }
     let (_, unusable) = roots.add_parsable_certificates(named.iter().cloned());
     if unusable > 0 {
-        let which = options.ca_file.as_ref().map(|f| f.to_string());
-        return Err(ConfigError(format!(
-            "{}: {unusable} of its certificates cannot be read: X.509 version 3 is expected",
-            which.as_deref().unwrap_or("the trusted certificates")
-        )));
+        return Err(ConfigError::Trusted {
+            file: options.ca_file.clone(),
+            unusable,
+        });
     }
     if named.is_empty() {
         let system = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(system.certs);
         if roots.is_empty() {
-            let why = system.errors.first().map(|e| format!(" ({e})"));
-            return Err(ConfigError(format!(
-                "the system has no trusted authorities{}: install ca-certificates, give a file with \
-                 --cacert, or accept any certificate with --insecure",
-                why.unwrap_or_default()
-            )));
+            let why = system.errors.first().map(ToString::to_string);
+            return Err(ConfigError::NoAuthorities(why));
         }
     }
     Ok((Arc::new(roots), named))

@@ -4,28 +4,129 @@ use crate::cipher;
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use throng_core::scenario::Pem;
 
 /// How long a handshake may take, if nothing else is asked for.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why TLS can't be set up as asked: one line for people, with what would be right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError(pub(crate) String);
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not a version of TLS.
+    #[error("\"{0}\" is no TLS version that throng speaks: 1.2 or 1.3")]
+    Version(String),
+    /// The oldest version is newer than the newest.
+    #[error("no TLS version lies between {min} and {max}: the oldest must not be newer than the newest", min = .0.min, max = .0.max)]
+    NoVersion(Versions),
+    /// A name that ALPN can't carry (RFC 7301 section 3.1).
+    #[error("\"{0}\" is no protocol name for ALPN: 1 to 255 bytes, such as h2 or http/1.1")]
+    Protocol(String),
+    /// Not a name that a server can be asked for.
+    #[error("\"{0}\" is no name for a TLS server: a host name or an IP address")]
+    Name(String),
+    /// A client without a name to ask for.
+    #[error("a TLS client needs the name of its server: a host name or an IP address")]
+    NoName,
+    /// A file that can't be read.
+    #[error("{pem}: cannot be read: {error}")]
+    Unreadable {
+        /// The file.
+        pem: Pem,
+        /// Why.
+        error: Arc<io::Error>,
+    },
+    /// Text that is not PEM.
+    #[error("{pem}: is not proper PEM: {error}")]
+    NotPem {
+        /// Where it is.
+        pem: Pem,
+        /// Why.
+        error: String,
+    },
+    /// No certificate where one is expected.
+    #[error(
+        "{0}: has no certificate: PEM is expected, with \"-----BEGIN CERTIFICATE-----\" (from DER: \
+         openssl x509 -inform der -in FILE)"
+    )]
+    NoCertificate(Pem),
+    /// A private key that needs a password.
+    #[error("{0}: the private key is encrypted: decrypt it with openssl pkey -in {0} -out FILE")]
+    EncryptedKey(Pem),
+    /// No private key where one is expected.
+    #[error("{0}: has no private key: PEM is expected, with \"-----BEGIN PRIVATE KEY-----\"")]
+    NoKey(Pem),
+    /// A key of another certificate.
+    #[error("{key}: is not the key of the first certificate in {certificate}")]
+    OtherKey {
+        /// The certificate.
+        certificate: Pem,
+        /// The key.
+        key: Pem,
+    },
+    /// A certificate that can't be presented.
+    #[error("{certificate}: the first certificate cannot be used: {error}")]
+    Certificate {
+        /// The certificate.
+        certificate: Pem,
+        /// Why.
+        error: rustls::CertificateError,
+    },
+    /// A key of a kind that is not supported.
+    #[error("{key}: this key cannot be used (RSA from 2048 bits, ECDSA and Ed25519 can): {error}")]
+    Key {
+        /// The key.
+        key: Pem,
+        /// Why.
+        error: rustls::Error,
+    },
+    /// Trusted certificates that can't be read.
+    #[error("{}: {unusable} of its certificates cannot be read: X.509 version 3 is expected", of_trusted(.file))]
+    Trusted {
+        /// The file; `None` for certificates from memory.
+        file: Option<Pem>,
+        /// How many.
+        unusable: usize,
+    },
+    /// The system trusts nobody.
+    #[error(
+        "the system has no trusted authorities{}: install ca-certificates, give a file with --cacert, or accept \
+         any certificate with --insecure",
+        .0.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
+    )]
+    NoAuthorities(Option<String>),
+    /// Trusted certificates that can't be verified against.
+    #[error("trusted certificates: {0}")]
+    Verifier(String),
+    /// A certificate can't be made for the run.
+    #[error("no certificate can be made for these names ({0}): give one in files")]
+    OwnCertificate(rcgen::Error),
+    /// There is no randomness for session tickets.
+    #[error("the system gives no random numbers (getrandom)")]
+    NoRandom,
+    /// rustls refused, and nothing better can be said.
+    #[error("{what}: {error}")]
+    Refused {
+        /// What was refused.
+        what: &'static str,
+        /// Why.
+        error: rustls::Error,
+    },
+}
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+fn of_trusted(file: &Option<Pem>) -> String {
+    match file {
+        Some(file) => file.to_string(),
+        None => "the trusted certificates".into(),
     }
 }
 
-impl std::error::Error for ConfigError {}
-
 /// An error of rustls' where nothing better can be said.
-pub(crate) fn refused(what: &str) -> impl Fn(rustls::Error) -> ConfigError + '_ {
-    move |error| ConfigError(format!("{what}: {error}"))
+pub(crate) fn refused(what: &'static str) -> impl Fn(rustls::Error) -> ConfigError {
+    move |error| ConfigError::Refused { what, error }
 }
 
 /// A version of TLS. The older ones are not offered (RFC 8996).
@@ -44,9 +145,7 @@ impl FromStr for Version {
         match s {
             "1.2" => Ok(Version::Tls12),
             "1.3" => Ok(Version::Tls13),
-            _ => Err(ConfigError(format!(
-                "\"{s}\" is no TLS version that throng speaks: 1.2 or 1.3"
-            ))),
+            _ => Err(ConfigError::Version(s.into())),
         }
     }
 }
@@ -91,10 +190,7 @@ impl Versions {
             .filter(|(v, _)| (self.min..=self.max).contains(v));
         let allowed: Vec<_> = allowed.map(|(_, version)| version).collect();
         if allowed.is_empty() {
-            return Err(ConfigError(format!(
-                "no TLS version lies between {} and {}: the oldest must not be newer than the newest",
-                self.min, self.max
-            )));
+            return Err(ConfigError::NoVersion(self));
         }
         Ok(allowed)
     }
@@ -126,9 +222,7 @@ pub(crate) fn client_provider() -> Arc<CryptoProvider> {
 pub(crate) fn protocols(names: &[String]) -> Result<Vec<Vec<u8>>, ConfigError> {
     for name in names {
         if !(1..=255).contains(&name.len()) {
-            return Err(ConfigError(format!(
-                "\"{name}\" is no protocol name for ALPN: 1 to 255 bytes, such as h2 or http/1.1"
-            )));
+            return Err(ConfigError::Protocol(name.clone()));
         }
     }
     Ok(names.iter().map(|n| n.as_bytes().to_vec()).collect())

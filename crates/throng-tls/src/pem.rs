@@ -5,6 +5,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::borrow::Cow;
 use std::fs;
+use std::sync::Arc;
 use throng_core::scenario::Pem;
 
 fn read(pem: &Pem) -> Result<Cow<'_, [u8]>, ConfigError> {
@@ -12,7 +13,10 @@ fn read(pem: &Pem) -> Result<Cow<'_, [u8]>, ConfigError> {
         Pem::Text(text) => Ok(text.as_bytes().into()),
         Pem::File(path) => match fs::read(path) {
             Ok(text) => Ok(text.into()),
-            Err(e) => Err(ConfigError(format!("{pem}: cannot be read: {e}"))),
+            Err(e) => Err(ConfigError::Unreadable {
+                pem: pem.clone(),
+                error: Arc::new(e),
+            }),
         },
     }
 }
@@ -23,12 +27,11 @@ pub(crate) fn certificates(file: &Pem) -> Result<Vec<CertificateDer<'static>>, C
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
-        Ok(_) => Err(ConfigError(format!(
-            "{}: has no certificate: PEM is expected, with \"-----BEGIN CERTIFICATE-----\" (from DER: \
-             openssl x509 -inform der -in FILE)",
-            file
-        ))),
-        Err(e) => Err(ConfigError(format!("{file}: is not proper PEM: {e}"))),
+        Ok(_) => Err(ConfigError::NoCertificate(file.clone())),
+        Err(e) => Err(ConfigError::NotPem {
+            pem: file.clone(),
+            error: e.to_string(),
+        }),
     }
 }
 
@@ -38,17 +41,13 @@ pub(crate) fn private_key(file: &Pem) -> Result<PrivateKeyDer<'static>, ConfigEr
     if let Ok(key) = PrivateKeyDer::from_pem_slice(&text) {
         return Ok(key);
     }
-    let name = file;
     let lossy = String::from_utf8_lossy(&text);
     let locked =
         lossy.contains("ENCRYPTED PRIVATE KEY") || lossy.contains("Proc-Type: 4,ENCRYPTED");
-    Err(ConfigError(if locked {
-        format!(
-            "{name}: the private key is encrypted: decrypt it with openssl pkey -in {name} -out FILE"
-        )
-    } else {
-        format!("{name}: has no private key: PEM is expected, with \"-----BEGIN PRIVATE KEY-----\"")
-    }))
+    Err(match locked {
+        true => ConfigError::EncryptedKey(file.clone()),
+        false => ConfigError::NoKey(file.clone()),
+    })
 }
 
 /// The chain and the key of one side.
@@ -60,16 +59,11 @@ pub(crate) fn identity(
 }
 
 /// What is wrong with an identity that rustls refused.
-pub(crate) fn refused(certificate: &Pem, key: &Pem, error: &rustls::Error) -> ConfigError {
-    ConfigError(match error {
-        rustls::Error::InconsistentKeys(_) => {
-            format!("{key}: is not the key of the first certificate in {certificate}")
-        }
-        rustls::Error::InvalidCertificate(e) => {
-            format!("{certificate}: the first certificate cannot be used: {e}")
-        }
-        e => format!(
-            "{key}: this key cannot be used (RSA from 2048 bits, ECDSA and Ed25519 can): {e}"
-        ),
-    })
+pub(crate) fn refused(certificate: &Pem, key: &Pem, error: rustls::Error) -> ConfigError {
+    let (certificate, key) = (certificate.clone(), key.clone());
+    match error {
+        rustls::Error::InconsistentKeys(_) => ConfigError::OtherKey { certificate, key },
+        rustls::Error::InvalidCertificate(error) => ConfigError::Certificate { certificate, error },
+        error => ConfigError::Key { key, error },
+    }
 }

@@ -86,7 +86,7 @@ impl ServerTls {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(|e| match &options.identity {
-                Some((certificate, key)) => pem::refused(certificate, key, &e),
+                Some((certificate, key)) => pem::refused(certificate, key, e),
                 None => config::refused("own certificate")(e),
             })?;
         config.alpn_protocols = config::protocols(&options.alpn)?;
@@ -94,9 +94,7 @@ impl ServerTls {
         // Only tickets: what the server would have to remember, its workers would have to share.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if options.resumption {
-            let key = TicketKey::new().ok_or_else(|| {
-                ConfigError("the system gives no random numbers (getrandom)".into())
-            })?;
+            let key = TicketKey::new().ok_or(ConfigError::NoRandom)?;
             config.ticketer = Arc::new(key);
             // One serves the next connection, which gets another.
             config.send_tls13_tickets = 1;
@@ -140,9 +138,5 @@ fn own_certificate(names: &[String]) -> Result<Identity, ConfigError> {
         let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         Ok((vec![certificate.der().clone()], der))
     };
-    made().map_err(|e| {
-        ConfigError(format!(
-            "no certificate can be made for these names ({e}): give one in files"
-        ))
-    })
+    made().map_err(ConfigError::OwnCertificate)
 }

@@ -1,7 +1,6 @@
 //! The stream of answers on one connection: which query each is for, and how it went.
 
 use super::rcode::Rcode;
-use std::fmt;
 
 /// Length, id and flags: as much of an answer as is looked at.
 const LOOKED_AT: u8 = 6;
@@ -27,30 +26,18 @@ pub struct Answer {
     pub bytes: u16,
 }
 
-/// Why a stream can't be answers of a name server. It does not mend itself: close the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a stream can't be answers of a name server. It does not recover: close the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotDns {
     /// A message of this many bytes, fewer than a header has.
+    #[error(
+        "the peer does not speak DNS over TCP: a message of {0} bytes, {HEADER} are the fewest"
+    )]
     TooShort(u16),
     /// A message that says it is a query.
+    #[error("the peer does not answer DNS queries: it sent a query itself")]
     NotAnAnswer,
 }
-
-impl fmt::Display for NotDns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotDns::TooShort(bytes) => write!(
-                f,
-                "the peer does not speak DNS over TCP: a message of {bytes} bytes, {HEADER} are the fewest"
-            ),
-            NotDns::NotAnAnswer => {
-                f.write_str("the peer does not answer DNS queries: it sent a query itself")
-            }
-        }
-    }
-}
-
-impl std::error::Error for NotDns {}
 
 /// What is kept of a connection between one slice of its bytes and the next: 8 bytes, and no buffer. An
 /// answer may come split anywhere.

@@ -14,6 +14,6 @@ mod wire;
 
 pub use answers::{Answer, Answers, NotDns};
 pub use ask::DnsAsked;
-pub use query::{Query, QueryError, Template};
+pub use query::{Query, QueryError, QueryFault, Template};
 pub use rcode::Rcode;
 pub use wire::Dns;

@@ -35,17 +35,59 @@ const RD: u16 = 0x0100;
 /// resolvers say.
 const UDP_SIZE: u16 = 1232;
 
-/// Why a query could not be read; its text is one line for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryError(String);
-
-impl fmt::Display for QueryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// What is wrong with a query as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryFault {
+    /// A type that has no single answer, or is no type of data.
+    #[error("type {0} can't be asked for with one answer")]
+    NotAskedFor(u16),
+    /// This is not a type.
+    #[error("{name} is not a type; these are: {types}, TYPE1 to TYPE65535", name = quoted(.0), types = type_names())]
+    UnknownType(String),
+    /// The name is empty.
+    #[error("there is no name")]
+    NoName,
+    /// Two dots in a row, or a dot in front.
+    #[error("a label is empty")]
+    EmptyLabel,
+    /// A label of this many bytes.
+    #[error("a label has {0} bytes, {LONGEST_LABEL} are the most")]
+    LongLabel(usize),
+    /// A name that takes this many bytes.
+    #[error("the name takes {0} bytes, {LONGEST_NAME} are the most")]
+    LongName(usize),
+    /// A byte that needs an escape.
+    #[error("byte {0} must be written \\{0:03}")]
+    Unescaped(u8),
+    /// A character beyond ASCII.
+    #[error("only ASCII can be sent; write international names as xn--...")]
+    NotAscii,
+    /// A decimal number above 255 behind a backslash.
+    #[error("\\{0} is above 255")]
+    EscapeAbove255(u32),
+    /// Fewer than three digits behind a backslash.
+    #[error("a backslash and a digit begin a number of three digits")]
+    EscapeDigits,
+    /// Nothing that can be escaped behind a backslash.
+    #[error("a backslash stands before nothing that it can escape")]
+    EscapeOfNothing,
 }
 
-impl std::error::Error for QueryError {}
+/// Why a query could not be read; its text is one line for the user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {fault}; write it like example.com/A", name = quoted(.text))]
+pub struct QueryError {
+    /// The query as written.
+    pub text: String,
+    /// What is wrong with it.
+    pub fault: QueryFault,
+}
+
+/// The types that have names.
+fn type_names() -> String {
+    let names: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
 
 /// A question to a name server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,11 +155,9 @@ impl fmt::Display for Query {
 impl FromStr for Query {
     type Err = QueryError;
     fn from_str(text: &str) -> Result<Query, QueryError> {
-        let wrong = |why: &str| {
-            QueryError(format!(
-                "{}: {why}; write it like example.com/A",
-                quoted(text)
-            ))
+        let wrong = |fault| QueryError {
+            text: text.into(),
+            fault,
         };
         let (name, kind) = match text.rsplit_once('/') {
             Some((name, kind)) if !ends_in_escape(name) => (name, kind),
@@ -125,8 +165,8 @@ impl FromStr for Query {
         };
         Ok(Query {
             text: text.into(),
-            name: name_on_the_wire(name).map_err(|why| wrong(&why))?,
-            kind: kind_number(kind).map_err(|why| wrong(&why))?,
+            name: name_on_the_wire(name).map_err(wrong)?,
+            kind: kind_number(kind).map_err(wrong)?,
             edns: false,
         })
     }
@@ -150,7 +190,7 @@ fn ends_in_escape(text: &str) -> bool {
     text.bytes().rev().take_while(|c| *c == b'\\').count() % 2 == 1
 }
 
-fn kind_number(text: &str) -> Result<u16, String> {
+fn kind_number(text: &str) -> Result<u16, QueryFault> {
     let upper = text.to_ascii_uppercase();
     if let Some((_, number)) = TYPES.iter().find(|(name, _)| *name == upper) {
         return Ok(*number);
@@ -160,25 +200,16 @@ fn kind_number(text: &str) -> Result<u16, String> {
         .filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()))
         .and_then(|digits| digits.parse().ok());
     match number {
-        Some(n) if NOT_ASKED_FOR.contains(&n) => {
-            Err(format!("type {n} can't be asked for with one answer"))
-        }
+        Some(n) if NOT_ASKED_FOR.contains(&n) => Err(QueryFault::NotAskedFor(n)),
         Some(n) => Ok(n),
-        None => {
-            let names: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
-            Err(format!(
-                "{} is not a type; these are: {}, TYPE1 to TYPE65535",
-                quoted(text),
-                names.join(", ")
-            ))
-        }
+        None => Err(QueryFault::UnknownType(text.into())),
     }
 }
 
 /// `name` as it is sent. A dot at its end changes nothing: all names are complete.
-fn name_on_the_wire(name: &str) -> Result<Vec<u8>, String> {
+fn name_on_the_wire(name: &str) -> Result<Vec<u8>, QueryFault> {
     if name.is_empty() {
-        return Err("there is no name".into());
+        return Err(QueryFault::NoName);
     }
     let mut wire = Vec::with_capacity(name.len() + 2);
     if name != "." {
@@ -190,13 +221,10 @@ fn name_on_the_wire(name: &str) -> Result<Vec<u8>, String> {
                 None if label.is_empty() => break,
                 None | Some(b'.') => {
                     if label.is_empty() {
-                        return Err("a label is empty".into());
+                        return Err(QueryFault::EmptyLabel);
                     }
                     if label.len() > LONGEST_LABEL {
-                        return Err(format!(
-                            "a label has {} bytes, {LONGEST_LABEL} are the most",
-                            label.len()
-                        ));
+                        return Err(QueryFault::LongLabel(label.len()));
                     }
                     wire.push(label.len() as u8);
                     wire.append(&mut label);
@@ -208,12 +236,10 @@ fn name_on_the_wire(name: &str) -> Result<Vec<u8>, String> {
                 }
                 Some(c) if c.is_ascii_graphic() => label.push(*c),
                 Some(c) if c.is_ascii() => {
-                    return Err(format!("byte {c} must be written \\{c:03}"));
+                    return Err(QueryFault::Unescaped(*c));
                 }
                 Some(_) => {
-                    return Err(
-                        "only ASCII can be sent; write international names as xn--...".into(),
-                    );
+                    return Err(QueryFault::NotAscii);
                 }
             }
             i += 1;
@@ -221,16 +247,13 @@ fn name_on_the_wire(name: &str) -> Result<Vec<u8>, String> {
     }
     wire.push(0);
     if wire.len() > LONGEST_NAME {
-        return Err(format!(
-            "the name takes {} bytes, {LONGEST_NAME} are the most",
-            wire.len()
-        ));
+        return Err(QueryFault::LongName(wire.len()));
     }
     Ok(wire)
 }
 
 /// What the escape means whose backslash comes before `rest`, and how many bytes follow the backslash.
-fn escaped(rest: &[u8]) -> Result<(u8, usize), String> {
+fn escaped(rest: &[u8]) -> Result<(u8, usize), QueryFault> {
     match rest {
         [a, b, c, ..] if [a, b, c].iter().all(|d| d.is_ascii_digit()) => {
             let number = [a, b, c]
@@ -238,13 +261,11 @@ fn escaped(rest: &[u8]) -> Result<(u8, usize), String> {
                 .fold(0u32, |n, d| n * 10 + u32::from(**d - b'0'));
             u8::try_from(number)
                 .map(|byte| (byte, 3))
-                .map_err(|_| format!("\\{number} is above 255"))
+                .map_err(|_| QueryFault::EscapeAbove255(number))
         }
-        [d, ..] if d.is_ascii_digit() => {
-            Err("a backslash and a digit begin a number of three digits".into())
-        }
+        [d, ..] if d.is_ascii_digit() => Err(QueryFault::EscapeDigits),
         [c, ..] if c.is_ascii_graphic() || *c == b' ' => Ok((*c, 1)),
-        _ => Err("a backslash stands before nothing that it can escape".into()),
+        _ => Err(QueryFault::EscapeOfNothing),
     }
 }
 

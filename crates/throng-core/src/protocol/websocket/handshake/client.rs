@@ -6,7 +6,6 @@ use super::key::{Key, VERSION};
 use crate::partials::Partials;
 use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, MAX_HEAD, lists, members, values};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::mem::MaybeUninit;
 use std::str::FromStr;
 
@@ -34,17 +33,49 @@ impl Field {
     }
 }
 
-/// Why a request can't be made as asked; its text is one line for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestError(String);
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Why a header field can't be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldFault {
+    /// There is no colon.
+    #[error("has no colon between name and value")]
+    NoColon,
+    /// Nothing stands before the colon.
+    #[error("has no name before its colon")]
+    NoName,
+    /// A character that no name may have (RFC 9110, section 5.6.2).
+    #[error("has {0:?} in its name")]
+    InName(char),
+    /// A control character in the value.
+    #[error("has {0:?} in its value")]
+    InValue(char),
 }
 
-impl std::error::Error for RequestError {}
+/// Why a request can't be made as asked; its text is one line for the user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// A header field that can't be sent.
+    #[error("header {text:?} {fault}; write it like 'Origin: http://example.com'")]
+    Field {
+        /// The field as written.
+        text: String,
+        /// What is wrong with it.
+        fault: FieldFault,
+    },
+    /// A host that can't stand in a request.
+    #[error("{0:?} is no host for a WebSocket request; write it like example.com:8080")]
+    Host(String),
+    /// A path that can't stand in a request.
+    #[error(
+        "{0:?} is no path for a WebSocket request; write it like /chat?room=1, anything special as %20"
+    )]
+    Path(String),
+    /// A key that is not the base64 of 16 bytes.
+    #[error(
+        "Sec-WebSocket-Key {0:?} is not the base64 of 16 bytes; write it like \
+         'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', or leave it out for a random one on each connection"
+    )]
+    Key(String),
+}
 
 /// Whether `c` may stand in a header's name (RFC 9110, section 5.6.2).
 fn is_token(c: char) -> bool {
@@ -56,22 +87,21 @@ impl FromStr for Field {
     type Err = RequestError;
 
     fn from_str(text: &str) -> Result<Field, RequestError> {
-        let wrong = |what: &str| {
-            RequestError(format!(
-                "header {text:?} {what}; write it like 'Origin: http://example.com'"
-            ))
+        let wrong = |fault| RequestError::Field {
+            text: text.into(),
+            fault,
         };
         let (name, value) = text
             .split_once(':')
-            .ok_or_else(|| wrong("has no colon between name and value"))?;
+            .ok_or_else(|| wrong(FieldFault::NoColon))?;
         if name.is_empty() {
-            return Err(wrong("has no name before its colon"));
+            return Err(wrong(FieldFault::NoName));
         }
         if let Some(c) = name.chars().find(|c| !is_token(*c)) {
-            return Err(wrong(&format!("has {c:?} in its name")));
+            return Err(wrong(FieldFault::InName(c)));
         }
         if let Some(c) = value.chars().find(|c| c.is_control() && *c != '\t') {
-            return Err(wrong(&format!("has {c:?} in its value")));
+            return Err(wrong(FieldFault::InValue(c)));
         }
         Ok(Field {
             name: name.into(),
@@ -146,24 +176,16 @@ impl Opening {
     ) -> Result<Opening, RequestError> {
         let blank = |c: char| c.is_ascii_control() || c.is_whitespace();
         if host.is_empty() || host.contains(|c| blank(c) || c == '/') {
-            return Err(RequestError(format!(
-                "{host:?} is no host for a WebSocket request; write it like example.com:8080"
-            )));
+            return Err(RequestError::Host(host.into()));
         }
         let path = if path.is_empty() { "/" } else { path };
         if !path.starts_with('/') || path.contains(|c| blank(c) || !c.is_ascii() || c == '#') {
-            return Err(RequestError(format!(
-                "{path:?} is no path for a WebSocket request; write it like /chat?room=1, anything special as %20"
-            )));
+            return Err(RequestError::Path(path.into()));
         }
         let mut key = None;
         for field in fields.iter().filter(|f| f.is("Sec-WebSocket-Key")) {
-            key = Some(Key::parse(field.value.as_bytes()).ok_or_else(|| {
-                RequestError(format!(
-                    "Sec-WebSocket-Key {:?} is not the base64 of 16 bytes; write it like 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', or leave it out for a random one on each connection",
-                    field.value
-                ))
-            })?);
+            let parsed = Key::parse(field.value.as_bytes());
+            key = Some(parsed.ok_or_else(|| RequestError::Key(field.value.clone()))?);
         }
         let mut before_key = format!("GET {path} HTTP/1.1\r\n").into_bytes();
         let defaults = [
@@ -326,27 +348,39 @@ fn bare(member: &[u8]) -> &[u8] {
 }
 
 /// What is wrong with a server's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It is no HTTP.
+    /// It is not HTTP.
+    #[error("the server's answer to the upgrade is not HTTP")]
     NotHttp,
     /// Its head has more than [`MAX_HEAD`] bytes or [`MAX_FIELDS`] fields.
+    #[error(
+        "the server's answer to the upgrade has more than {MAX_HEAD} bytes or {MAX_FIELDS} header fields"
+    )]
     TooLong,
     /// A status other than 101: the server will not upgrade.
+    #[error("the server answered the upgrade with status {0} instead of 101")]
     Status(u16),
     /// It is not HTTP/1.1.
+    #[error("the server answered the upgrade in HTTP/1.0")]
     HttpVersion,
     /// `Upgrade` does not say `websocket`.
+    #[error("the server's answer lacks 'Upgrade: websocket'")]
     Upgrade,
     /// `Connection` does not say `Upgrade`.
+    #[error("the server's answer lacks 'Connection: Upgrade'")]
     Connection,
     /// There is no `Sec-WebSocket-Accept`.
+    #[error("the server's answer lacks Sec-WebSocket-Accept")]
     NoAccept,
     /// `Sec-WebSocket-Accept` does not belong to this connection's key, or is there twice.
+    #[error("the server's Sec-WebSocket-Accept does not belong to the key sent")]
     WrongAccept,
     /// An extension that was not asked for.
+    #[error("the server chose a WebSocket extension that was not asked for")]
     Extension,
     /// A subprotocol that was not asked for, or several.
+    #[error("the server chose a WebSocket subprotocol that was not asked for")]
     Subprotocol,
 }
 
@@ -360,37 +394,6 @@ impl Failure {
         }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::NotHttp => f.write_str("the server's answer to the upgrade is no HTTP"),
-            Failure::TooLong => write!(
-                f,
-                "the server's answer to the upgrade has more than {MAX_HEAD} bytes or {MAX_FIELDS} header fields"
-            ),
-            Failure::Status(status) => write!(
-                f,
-                "the server answered the upgrade with status {status} instead of 101"
-            ),
-            Failure::HttpVersion => f.write_str("the server answered the upgrade in HTTP/1.0"),
-            Failure::Upgrade => f.write_str("the server's answer lacks 'Upgrade: websocket'"),
-            Failure::Connection => f.write_str("the server's answer lacks 'Connection: Upgrade'"),
-            Failure::NoAccept => f.write_str("the server's answer lacks Sec-WebSocket-Accept"),
-            Failure::WrongAccept => {
-                f.write_str("the server's Sec-WebSocket-Accept does not belong to the key sent")
-            }
-            Failure::Extension => {
-                f.write_str("the server chose a WebSocket extension that was not asked for")
-            }
-            Failure::Subprotocol => {
-                f.write_str("the server chose a WebSocket subprotocol that was not asked for")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests;
