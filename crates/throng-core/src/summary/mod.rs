@@ -6,6 +6,7 @@ mod finding;
 mod latency;
 mod of;
 mod over_time;
+mod per_second;
 mod rate;
 mod snapshot;
 mod tls;
@@ -31,11 +32,6 @@ pub use websocket::WebSocketSummary;
 use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
 use serde::{Deserialize, Serialize};
-
-/// Rate per second; 0 for an empty interval.
-fn per_s(n: f64, seconds: f64) -> f64 {
-    if seconds > 0.0 { n / seconds } else { 0.0 }
-}
 
 /// What it took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

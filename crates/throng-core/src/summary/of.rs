@@ -1,10 +1,11 @@
 //! From a record to its summary: the one place that sums up.
 
+use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
     Answers, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, SetUp,
     SourceSummary, Steady, Summary, TlsSummary, Traffic, WebSocketSummary, latencies, over_time,
-    per_s, verdict,
+    verdict,
 };
 use crate::engine::Engine;
 use crate::protocol::websocket::handshake::server::Upgrade;

@@ -1,6 +1,7 @@
 //! How well the rates were kept that were asked for.
 
-use super::{Percentiles, Steady, per_s};
+use super::per_second::per_s;
+use super::{Percentiles, Steady};
 use crate::record::{Asked, AskedRate};
 use crate::stats::Durations;
 use serde::{Deserialize, Serialize};

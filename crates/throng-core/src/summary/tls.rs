@@ -43,7 +43,7 @@ impl TlsSummary {
                 .collect(),
             broken: tally.tls.broken,
             truncated: tally.tls.truncated,
-            per_s: super::per_s(tally.tls.secured as f64, seconds),
+            per_s: super::per_second::per_s(tally.tls.secured as f64, seconds),
             seconds,
             latency: Percentiles::of(&measured.handshake),
         }

@@ -8,17 +8,16 @@ mod section;
 mod traffic;
 mod words;
 
-pub(crate) use words::{continued, wrapped};
+pub(crate) use words::{COLUMNS, continued, wrapped};
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
 use crate::human::{self, count, percent, things};
 use anstyle::Style;
+use protocols::is_server;
 use section::{LABEL, Section, Value};
 use std::io::{self, Write};
-use throng_core::summary::{Connections, Finding, Sample, Summary};
+use throng_core::summary::{Finding, Sample, Summary};
 
-/// Prose is wrapped to this many columns, the width of the narrowest terminal that people use.
-pub(crate) const COLUMNS: usize = 80;
 /// Writes `summary` to `out`, in colour if `colour`.
 ///
 /// # Errors
@@ -107,11 +106,6 @@ fn composed(summary: &Summary) -> String {
         text += &format!(" at {} messages/s", human::short(rate.reached_per_s));
     }
     text
-}
-
-/// Whether the run is about the accepting side.
-fn is_server(c: &Connections) -> bool {
-    c.attempted == 0 && c.accepted.is_some()
 }
 
 fn connections(summary: &Summary) -> Section {

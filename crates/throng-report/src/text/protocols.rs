@@ -1,10 +1,9 @@
 //! What became of TLS and WebSocket.
 
-use super::is_server;
 use super::section::Section;
 use crate::human::{self, count, percent, things};
 use std::cmp::Reverse;
-use throng_core::summary::Summary;
+use throng_core::summary::{Connections, Summary};
 
 pub(super) fn tls(summary: &Summary) -> Section {
     let mut all = Section::titled("TLS");
@@ -60,4 +59,9 @@ pub(super) fn websocket(summary: &Summary) -> Section {
         all.bad("violated", count(*n), kind.words());
     }
     all
+}
+
+/// Whether the run is about the accepting side.
+pub(super) fn is_server(c: &Connections) -> bool {
+    c.attempted == 0 && c.accepted.is_some()
 }

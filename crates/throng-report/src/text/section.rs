@@ -1,6 +1,6 @@
 //! How a section is laid out: a title, and rows whose values are aligned.
 
-use super::{COLUMNS, wrapped};
+use super::words::{COLUMNS, wrapped};
 use crate::colour::{BAD, ODD, PLAIN, TITLE, paint};
 use crate::human::{self, count};
 use crate::sparkline::sparkline;

@@ -1,5 +1,8 @@
 //! Prose and command lines, broken into lines that fit.
 
+/// Prose is wrapped to this many columns, the width of the narrowest terminal that people use.
+pub(crate) const COLUMNS: usize = 80;
+
 /// `text` in lines of at most `columns`, broken between words; a longer word stays whole.
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
