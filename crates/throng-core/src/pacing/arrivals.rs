@@ -20,6 +20,7 @@
 
 use super::profile::{Piece, Profile};
 use super::ramp::{Curve, MESSAGE, Ramp, billionths, messages};
+use crate::split_mix::{SplitMix, mix};
 use crate::time::Time;
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
@@ -150,9 +151,9 @@ impl Arrivals {
                 origin: 0.0,
             },
             Spacing::Poisson { seed } => {
-                let mut dice = SplitMix::for_worker(seed, worker);
+                let mut dice = dice_of(seed, worker);
                 Positions::Poisson {
-                    position: dice.exponential() * f64::from(workers),
+                    position: exponential(&mut dice) * f64::from(workers),
                     dice,
                     begin: 0.0,
                     end: 0.0,
@@ -378,7 +379,7 @@ impl Arrivals {
                 end,
                 ..
             } => {
-                *position += dice.exponential() * f64::from(self.workers);
+                *position += exponential(dice) * f64::from(self.workers);
                 *position < *end
             }
         };
@@ -390,34 +391,17 @@ impl Arrivals {
     }
 }
 
-/// Random numbers from a seed, the same on every machine and with every version of throng: SplitMix64
-/// (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
-#[derive(Clone, Debug)]
-struct SplitMix(u64);
+/// The random numbers of one worker: a place of their own in the generator's period of 2^64.
+fn dice_of(seed: u64, worker: u32) -> SplitMix {
+    SplitMix(mix(seed ^ mix(u64::from(worker))))
+}
 
-impl SplitMix {
-    /// The numbers of one worker: a place of their own in the generator's period of 2^64.
-    fn for_worker(seed: u64, worker: u32) -> SplitMix {
-        let place = SplitMix(u64::from(worker)).next();
-        SplitMix(SplitMix(seed ^ place).next())
-    }
-
-    #[inline]
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Exponentially distributed with mean 1, and never more than 36.8.
-    #[inline]
-    fn exponential(&mut self) -> f64 {
-        // In (0, 1]: of 0 there is no logarithm.
-        let uniform = ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64;
-        -uniform.ln()
-    }
+/// Exponentially distributed with mean 1, and never more than 36.8.
+#[inline]
+fn exponential(dice: &mut SplitMix) -> f64 {
+    // In (0, 1]: of 0 there is no logarithm.
+    let uniform = ((dice.next() >> 11) + 1) as f64 / (1u64 << 53) as f64;
+    -uniform.ln()
 }
 
 #[cfg(test)]

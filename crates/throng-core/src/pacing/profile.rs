@@ -1,4 +1,4 @@
-//! A rate that follows a course over time: steps and ramps, as written on the command line
+//! A rate that varies over time: steps and ramps, as written on the command line
 //! (`10s:1k, 30s:1k..50k, 10s:50k`) or as lines `<milliseconds> <rate>`.
 //!
 //! A profile says how long the run lasts: **when it ends, the run ends**. One whose lines still come in
@@ -57,7 +57,7 @@ impl Piece {
         for rate in [from, to] {
             if !(0.0..=MAX_RATE).contains(&rate) {
                 return Err(ProfileError(format!(
-                    "{rate} is not a rate from 0 to 1000m a second"
+                    "the rate {rate} must be at least 0 and at most 1,000,000,000 per second"
                 )));
             }
         }

@@ -1,5 +1,6 @@
 //! Random numbers for messages: fast, seeded, the same for the same seed on every machine.
 
+use crate::split_mix::mix;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -32,14 +33,6 @@ impl Dice {
     pub(super) fn mask(&mut self) -> [u8; 4] {
         ((self.word() >> 32) as u32).to_le_bytes()
     }
-}
-
-/// SplitMix64's step: neighbours in, strangers out.
-fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -43,13 +43,6 @@ pub(super) enum Op {
         about: u64,
         body: Box<[Op]>,
     },
-    /// The header of a frame that is not masked and whose payload follows by itself: `fixed` bytes, and
-    /// numbers.
-    Header {
-        head: Head,
-        fixed: u64,
-        numbers: Box<[Op]>,
-    },
 }
 
 const MARKER: &[u8; 13] = b"TCPKaliMsgTS-";
@@ -71,7 +64,7 @@ impl Op {
         match self {
             Op::Uid(_) | Op::Pointer(_) => 1,
             Op::Random { regex, .. } | Op::OfConnection { regex, .. } => regex.shortest(),
-            Op::Frame { head, .. } | Op::Header { head, .. } => head.bytes(0) as u64,
+            Op::Frame { head, .. } => head.bytes(0) as u64,
             op => op.longest(),
         }
     }
@@ -87,7 +80,6 @@ impl Op {
                 let payload = body.iter().map(Op::longest).sum();
                 head.bytes(payload) as u64 + payload
             }
-            Op::Header { head, .. } => head.bytes(u64::MAX) as u64,
         }
     }
 
@@ -105,16 +97,7 @@ impl Op {
                 let payload: f64 = body.iter().map(Op::mean).sum();
                 head.bytes(payload as u64) as f64 + payload
             }
-            Op::Header { head, fixed, .. } => head.bytes(*fixed) as f64,
             op => op.longest() as f64,
-        }
-    }
-
-    /// How many bytes it always is, if that is so.
-    pub(super) fn fixed(&self) -> Option<u64> {
-        match self {
-            Op::Frame { .. } => None,
-            op => (op.shortest() == op.longest()).then(|| op.longest()),
         }
     }
 }
@@ -156,18 +139,6 @@ impl Context {
                 }
                 Op::DnsId => out.extend_from_slice(&self.speaker.dns_id.to_be_bytes()),
                 Op::Frame { head, about, body } => self.frame(*head, *about, body, dice, out),
-                Op::Header {
-                    head,
-                    fixed,
-                    numbers,
-                } => {
-                    let mut digits = [0; 20];
-                    let payload = numbers.iter().fold(*fixed, |all, op| {
-                        all + self.number(op, &mut digits).len() as u64
-                    });
-                    let (header, n) = head.encode(payload, [0; 4]);
-                    out.extend_from_slice(&header[..n]);
-                }
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use super::compile::Piece;
 use super::error::ScriptError;
-use super::frame::Head;
 use super::portion::{Cursor, LARGE, Portion, RUN_BYTES, What};
 use super::render::Op;
 use std::ops::Range;
@@ -281,21 +280,11 @@ fn fits(bytes: u64) -> Result<(), ScriptError> {
 
 /// The steps of one message; what lies in memory is added to it.
 fn lay(message: Vec<Piece>, memory: &mut Vec<u8>) -> Result<Vec<Step>, ScriptError> {
-    let mut pieces = Vec::with_capacity(message.len());
-    for piece in message {
-        match piece {
-            Piece::Frame { head, body } if !head.masked && is_split(&body) => {
-                pieces.push(Piece::Op(header(head, &body)));
-                pieces.extend(body);
-            }
-            piece => pieces.push(piece),
-        }
-    }
-    let whole = pieces.len() == 1;
+    let whole = message.len() == 1;
     let mut steps = Vec::new();
     let mut ops: Vec<Op> = Vec::new();
-    let count = pieces.len();
-    for (i, piece) in pieces.into_iter().enumerate() {
+    let count = message.len();
+    for (i, piece) in message.into_iter().enumerate() {
         match piece {
             Piece::Bytes(bytes) if whole || bytes.len() >= LARGE => {
                 // What is rendered beside it must not come out empty: it takes a byte of it.
@@ -361,36 +350,5 @@ fn op(piece: Piece) -> Op {
                 body,
             }
         }
-    }
-}
-
-/// Whether a frame that isn't masked has something large in it, and its size is known before all of it is
-/// rendered: then its payload need not be rendered as a whole.
-fn is_split(body: &[Piece]) -> bool {
-    let large = |piece: &Piece| matches!(piece, Piece::Bytes(bytes) if bytes.len() >= LARGE);
-    let known = |piece: &Piece| match piece {
-        Piece::Bytes(_) | Piece::Op(Op::Uid(_) | Op::Pointer(_)) => true,
-        Piece::Op(op) => op.fixed().is_some(),
-        Piece::Frame { .. } => false,
-    };
-    body.iter().any(large) && body.iter().all(known)
-}
-
-fn header(head: Head, body: &[Piece]) -> Op {
-    let mut fixed = 0;
-    let mut numbers = Vec::new();
-    for piece in body {
-        match piece {
-            Piece::Bytes(bytes) => fixed += bytes.len() as u64,
-            Piece::Op(Op::Uid(modulo)) => numbers.push(Op::Uid(modulo.clone())),
-            Piece::Op(Op::Pointer(modulo)) => numbers.push(Op::Pointer(modulo.clone())),
-            Piece::Op(op) => fixed += op.fixed().unwrap_or(0),
-            Piece::Frame { .. } => {}
-        }
-    }
-    Op::Header {
-        head,
-        fixed,
-        numbers: numbers.into(),
     }
 }
