@@ -436,7 +436,10 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     .boxed()
 }
 
-fn run() -> BoxedStrategy<(Duration, Option<Duration>, Option<u32>, EngineChoice, bool)> {
+/// Hold, duration, workers, engine, force.
+type Run = (Duration, Option<Duration>, Option<u32>, EngineChoice, bool);
+
+fn run() -> BoxedStrategy<Run> {
     let engine = select(&[EngineChoice::Auto, EngineChoice::Uring, EngineChoice::Epoll][..]);
     (
         prop_oneof![Just(Duration::ZERO), span()],
