@@ -9,6 +9,8 @@ mod over_time;
 mod per_second;
 mod rate;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod totals;
 mod traffic;

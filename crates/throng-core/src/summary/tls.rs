@@ -1,6 +1,7 @@
 //! What became of TLS.
 
 use super::Percentiles;
+use super::per_second::per_s;
 use crate::protocol::tls::TlsFailure;
 use crate::stats::{Measured, Tally};
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,7 @@ impl TlsSummary {
                 .collect(),
             broken: tally.tls.broken,
             truncated: tally.tls.truncated,
-            per_s: super::per_second::per_s(tally.tls.secured as f64, seconds),
+            per_s: per_s(tally.tls.secured as f64, seconds),
             seconds,
             latency: Percentiles::of(&measured.handshake),
         }

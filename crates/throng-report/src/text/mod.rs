@@ -258,6 +258,9 @@ fn run(summary: &Summary) -> Section {
         took += &format!(", then closing {}", human::seconds(summary.closing_s));
     }
     all.prose("took", &took);
+    if summary.sources.len() > 1 {
+        all.prose("sources", &count(summary.sources.len() as u64));
+    }
     all.prose("tool", &summary.tool);
     let lines = words::command(&summary.command, COLUMNS - LABEL);
     all.push("command", Value::Lines(lines), PLAIN);

@@ -1,0 +1,241 @@
+//! What is said of records.
+
+use super::*;
+use crate::capacity::LimitKind;
+use crate::record::{
+    About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, Source, Used,
+};
+use crate::stats::{Closed, Counters, FailCause, Measured, Tally};
+use std::time::Duration;
+
+fn counts(count: impl Fn(&Counters)) -> Tally {
+    let counters = Counters::default();
+    count(&counters);
+    counters.read()
+}
+
+/// Ten connections to a server of its own, opened within a second and held for two.
+fn ten() -> Part {
+    let opened = counts(|c| {
+        c.attempted.add(10);
+        c.established.add(10);
+    });
+    let accepted = Some(counts(|c| c.accepted.add(10)));
+    let mark = |seconds| Mark {
+        at: Duration::from_secs(seconds),
+        opened,
+        accepted,
+        cpu: Duration::from_millis(seconds * 10),
+    };
+    let mut measured = Measured::default();
+    measured.connect.record_many(Duration::from_millis(1), 10);
+    Part {
+        about: About {
+            tool: "throng".into(),
+            command: vec!["throng".into()],
+            started_unix_s: 1000.0,
+            kernel: "6.18".into(),
+            cores: 2,
+            engine: Engine::Uring,
+            why_epoll: None,
+            workers: 2,
+            asked: Asked {
+                connections: Some(10),
+                own_server: true,
+                ..Asked::default()
+            },
+        },
+        intervals: Intervals::default(),
+        ending: Some(Ending {
+            opened: Some(mark(1)),
+            held: Some(mark(3)),
+            over: mark(3),
+            closed: opened,
+            established: Duration::from_millis(500),
+            peak: 10,
+            used: Used {
+                user_bytes: 1 << 20,
+                kernel_bytes: Some(1 << 20),
+                ..Used::default()
+            },
+            histograms: Ending::pack(&measured),
+            ..Ending::default()
+        }),
+    }
+}
+
+fn of_one(change: impl FnOnce(&mut Asked, &mut Ending)) -> Summary {
+    let mut part = ten();
+    let mut ending = part.ending.take().unwrap();
+    change(&mut part.about.asked, &mut ending);
+    part.ending = Some(ending);
+    of(&Record::of(Source::new("a"), part))
+}
+
+fn kinds(s: &Summary) -> Vec<&'static str> {
+    s.findings.iter().map(Finding::kind).collect()
+}
+
+/// Changes what was asked and how it ended.
+type Change = fn(&mut Asked, &mut Ending);
+
+#[test]
+fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
+    let cases: [(Change, bool, &[&str]); 12] = [
+        (|_, _| {}, true, &[]),
+        (
+            |a, _| a.connections = Some(11),
+            false,
+            &["connections_missing"],
+        ),
+        (|a, _| a.tls_client = true, false, &["handshakes_missing"]),
+        (
+            |_, e| {
+                let lost = counts(|c| c.closed(Closed::ByPeer, 4));
+                e.over.opened += lost;
+                e.held.as_mut().unwrap().opened += lost;
+            },
+            false,
+            &["connections_lost"],
+        ),
+        (
+            |_, e| e.over.opened += counts(|c| c.closed(Closed::ByPeer, 4)),
+            true,
+            &["connections_reopened"],
+        ),
+        (
+            |a, e| {
+                a.lifetime = true;
+                e.over.opened += counts(|c| c.closed(Closed::ByUs, 4));
+            },
+            true,
+            &[],
+        ),
+        (
+            |_, e| e.over.opened += counts(|c| c.failed(FailCause::Refused)),
+            true,
+            &["attempts_failed"],
+        ),
+        (
+            |_, e| e.over.opened.bytes_sent = 1,
+            false,
+            &["bytes_missing"],
+        ),
+        (
+            |_, e| e.over.accepted.as_mut().unwrap().accepted = 9,
+            false,
+            &["not_accepted"],
+        ),
+        (
+            |_, e| e.over.opened.messages_unsent = 1,
+            true,
+            &["messages_unsent"],
+        ),
+        (
+            |a, _| {
+                a.messages = Some(RateOf::Sent);
+                a.rate = AskedRate::Constant(100.0);
+            },
+            false,
+            &["rate_missed"],
+        ),
+        (
+            |_, e| e.unreported = vec!["no space left".into()],
+            false,
+            &["unreported"],
+        ),
+    ];
+    for (change, reached, expected) in cases {
+        let s = of_one(change);
+        assert_eq!((s.reached, kinds(&s).as_slice()), (reached, expected));
+    }
+}
+
+#[test]
+fn the_limit_that_was_met_is_told_once_and_first() {
+    let met = Diagnosis {
+        limit: LimitKind::FourTuples,
+        allows: Some(10),
+        certain: true,
+        what: "no port was left".into(),
+        remedy: "Add source addresses.".into(),
+    };
+    let s = of_one(|asked, ending| {
+        asked.connections = Some(20);
+        ending.causes = vec![met.clone()];
+        ending.over.opened += counts(|c| {
+            c.attempted.add(10);
+            (0..10).for_each(|_| c.failed(FailCause::NoAddress));
+        });
+    });
+    assert_eq!(kinds(&s), ["connections_missing", "attempts_failed"]);
+    assert_eq!(s.findings[0].limit(), Some(LimitKind::FourTuples));
+    let Finding::AttemptsFailed { remedy, .. } = &s.findings[1] else {
+        panic!("{:?}", s.findings)
+    };
+    assert_eq!(*remedy, None, "the limit has told it");
+    let text = s.findings[0].to_string();
+    assert_eq!(
+        text,
+        "10 of 20 connections: no port was left. Add source addresses."
+    );
+}
+
+#[test]
+fn a_server_that_ran_short_of_memory_fell_short() {
+    let s = of_one(|asked, ending| {
+        (asked.role, asked.connections) = (Role::Serve, None);
+        ending.memory_left = Some(200 << 20);
+    });
+    assert_eq!((s.role.as_str(), s.reached), ("serve", false));
+    assert_eq!(kinds(&s), ["accepting_stopped"]);
+    assert_eq!(s.connections.accepted, Some(10));
+    assert_eq!((s.set_up, s.steady, s.hold_s), (None, None, None));
+}
+
+#[test]
+fn sources_add_up_but_for_what_is_of_an_instant_or_a_machine() {
+    let record = |name: &str, started_unix_s: f64| {
+        let mut part = ten();
+        part.about.started_unix_s = started_unix_s;
+        Record::of(Source::new(name), part)
+    };
+    let together = |later: f64| {
+        let record = record("a", 1000.0).merge(record("b", 1000.0 + later));
+        of(&record.unwrap())
+    };
+    let s = together(0.5);
+    assert!(s.reached, "{:?}", s.findings);
+    let c = &s.connections;
+    assert_eq!(
+        (c.asked, c.established, c.accepted),
+        (Some(20), 20, Some(20))
+    );
+    assert_eq!((c.peak, c.open_at_end), (20, 20));
+    assert_eq!((s.seconds, s.hold_s), (3.5, Some(2.0)));
+    let set_up = s.set_up.unwrap();
+    assert_eq!((set_up.seconds, set_up.per_s), (1.0, 20.0));
+    assert_eq!(set_up.latency.unwrap().count, 20);
+    assert_eq!(s.cost.user_bytes, 2 << 20);
+    assert_eq!((s.cores, s.workers, s.kernel.as_str()), (4, 4, "6.18"));
+    assert_eq!(s.sources.len(), 2);
+    // One after the other.
+    let s = together(10.0);
+    assert_eq!((s.reached, s.connections.peak), (false, 10));
+    let missing = Finding::ConnectionsMissing {
+        peak: 10,
+        asked: 20,
+        why: WhyMissing::NotAtOnce,
+    };
+    assert_eq!(s.findings, [missing]);
+}
+
+#[test]
+fn a_record_of_nothing_says_nothing() {
+    let s = of(&Record {
+        version: VERSION,
+        sources: Default::default(),
+    });
+    assert_eq!((s.connections.peak, s.seconds), (0, 0.0));
+    assert!(s.findings.is_empty() && s.over_time.is_empty());
+}
