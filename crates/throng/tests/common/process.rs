@@ -2,13 +2,21 @@
 
 use super::net::Net;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use std::fmt;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use throng_core::summary::Summary;
+
+/// What the JSON output promises: docs/summary.schema.json.
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = include_str!("../../../../docs/summary.schema.json");
+    let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
+    jsonschema::draft202012::new(&schema).expect("the schema is one")
+});
 
 /// How long to wait for a line.
 const LINE: Duration = Duration::from_secs(30);
@@ -221,7 +229,17 @@ pub struct Ran {
 impl Ran {
     /// The summary on stdout, which must be all that is there and add up.
     pub fn summary(&self) -> Summary {
-        let summary = serde_json::from_str(&self.stdout)
+        let json: Value = serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("stdout is not JSON: {e}\n{self}"));
+        let errors: Vec<String> = SCHEMA
+            .iter_errors(&json)
+            .map(|e| format!("{}: {e}", e.instance_path()))
+            .collect();
+        assert!(
+            errors.is_empty(),
+            "not as docs/summary.schema.json says: {errors:#?}"
+        );
+        let summary = serde_json::from_value(json)
             .unwrap_or_else(|e| panic!("stdout is not a summary: {e}\n{self}"));
         super::assert_adds_up(&summary);
         summary
