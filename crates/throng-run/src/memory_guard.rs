@@ -12,6 +12,9 @@ const SOONEST: Duration = Duration::from_millis(2);
 /// … this many bytes per second at most: 200,000 connections, both ends.
 const FASTEST_FILL: u64 = 2 << 30;
 
+/// With less left than lasts this long at the fastest, the guard comes before everything else.
+const PRESSING: Duration = Duration::from_millis(100);
+
 /// Looks after the memory that is left.
 pub(crate) struct MemoryGuard {
     bounds: MemoryBounds,
@@ -20,6 +23,9 @@ pub(crate) struct MemoryGuard {
     next: Duration,
     /// Connections that were open at the last look.
     open: u64,
+    /// When there last were more than at the look before.
+    grew_at: Duration,
+    pressing: bool,
     /// What was left when the guard stopped the opening.
     pub stopped_at: Option<Available>,
 }
@@ -32,6 +38,8 @@ impl MemoryGuard {
             reserve,
             next: Duration::ZERO,
             open: 0,
+            grew_at: Duration::ZERO,
+            pressing: false,
             stopped_at: None,
         }
     }
@@ -41,11 +49,21 @@ impl MemoryGuard {
         self.next
     }
 
+    /// Whether nothing may keep the run from the next look: connections come, and memory could soon be out.
+    pub fn is_pressing(&self) -> bool {
+        self.pressing
+    }
+
     /// Looks at what the machine has left, read at `at` with `open` connections. Returns true if opening has to stop
     /// now. The next look comes before memory could be out, if connections came as fast as they can from now on.
     pub fn look(&mut self, at: Duration, machine: Option<&MemInfo>, open: u64) -> bool {
-        let grows = open > self.open;
+        if open > self.open {
+            self.grew_at = at;
+        }
+        // Connections come in batches: a look between two of them sees none.
+        let grows = at.saturating_sub(self.grew_at) < WHILE_GROWING;
         self.open = open;
+        self.pressing = false;
         let Some(machine) = machine.filter(|_| self.stopped_at.is_none()) else {
             self.next = at + WHILE_GROWING;
             return false;
@@ -61,7 +79,9 @@ impl MemoryGuard {
             false => (WHILE_GROWING, AT_REST),
         };
         let lasts = (available.bytes - self.reserve) as f64 / FASTEST_FILL as f64;
-        self.next = at + Duration::from_secs_f64(lasts).clamp(soonest, latest);
+        let lasts = Duration::from_secs_f64(lasts);
+        self.pressing = grows && lasts < PRESSING;
+        self.next = at + lasts.clamp(soonest, latest);
         false
     }
 }

@@ -101,11 +101,19 @@ impl<'a> Watch<'a> {
         let next = self
             .guard
             .due()
-            .min(self.audience.due())
+            .min(self.audience_due())
             .min(until.unwrap_or(Duration::MAX));
         let left = next.saturating_sub(self.clock.elapsed()).min(most);
         std::thread::park_timeout(left.max(SHORTEST_SLEEP));
         self.clock.elapsed()
+    }
+
+    /// When an observer's interval is over. Observers take their time, so they wait while memory could run out.
+    fn audience_due(&self) -> Duration {
+        match self.guard.is_pressing() {
+            true => Duration::MAX,
+            false => self.audience.due(),
+        }
     }
 
     /// Takes note of the counts at `at`, looks after memory, and gives observers the intervals that are over.
@@ -122,7 +130,7 @@ impl<'a> Watch<'a> {
         if at >= self.guard.due() {
             self.look_after_memory(at, now.open());
         }
-        if at >= self.audience.due() {
+        if at >= self.audience_due() {
             let view = self.view(at, phase, left, opened, accepted);
             self.audience.look(&view, &self.control);
         }
