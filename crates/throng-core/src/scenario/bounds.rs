@@ -121,7 +121,8 @@ impl Written for Workers {
         workers(text)
     }
     fn text(value: u32) -> String {
-        count_text(value)
+        // Without a unit, as they are read.
+        value.to_string()
     }
 }
 
@@ -186,5 +187,12 @@ mod tests {
         }
         assert_eq!(connections("100m"), Ok(MAX_CONNECTIONS));
         assert_eq!(buffer("64k"), Ok(65_536));
+    }
+
+    #[test]
+    fn a_thousand_threads_are_written_as_they_are_read() {
+        for n in 1..=MAX_WORKERS {
+            assert_eq!(Workers::read(&Workers::text(n)), Ok(n));
+        }
     }
 }
