@@ -16,8 +16,11 @@ use std::time::Duration;
 /// the run's decisions, not its traffic.
 pub trait Observer {
     /// When the interval that began at `from` is to end, since the run began. An interval may end sooner.
-    /// [`Duration::MAX`] leaves it to [`collects`](Observer::collects).
-    fn due(&self, from: Duration) -> Duration;
+    /// [`Duration::MAX`], the default, leaves it to [`collects`](Observer::collects).
+    fn due(&self, from: Duration) -> Duration {
+        let _ = from;
+        Duration::MAX
+    }
 
     /// When the observer needs what workers have measured, last collected at `from`; `None` if it never does. Its
     /// interval ends then, too. Collecting wakes every worker, so once per second is often.

@@ -6,7 +6,7 @@
 //! established (or accepted) = open + closed by somebody. A protocol's counts are defined in its folder.
 
 mod causes;
-mod counter;
+pub(crate) mod counter;
 mod counts;
 mod durations;
 mod measured;
@@ -14,7 +14,7 @@ mod packed;
 
 pub use causes::{Closed, FailCause};
 pub use counter::Counter;
-pub(crate) use counter::{counts, kinds};
+pub(crate) use counter::kinds;
 pub use counts::{Counters, Tally, UnknownCount};
 pub use durations::Durations;
 pub use measured::{Measured, Sample};

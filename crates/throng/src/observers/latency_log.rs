@@ -23,10 +23,6 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
 }
 
 impl Observer for Log {
-    fn due(&self, _from: Duration) -> Duration {
-        Duration::MAX
-    }
-
     fn collects(&self, from: Duration) -> Option<Duration> {
         Some(from + EVERY)
     }

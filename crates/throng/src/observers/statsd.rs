@@ -45,10 +45,6 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
 }
 
 impl Observer for Metrics {
-    fn due(&self, _from: Duration) -> Duration {
-        Duration::MAX
-    }
-
     /// After a second, or where the window ends.
     fn collects(&self, from: Duration) -> Option<Duration> {
         let second = from + EVERY;

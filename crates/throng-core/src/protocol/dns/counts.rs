@@ -1,7 +1,7 @@
 //! What is counted of DNS.
 
 use super::rcode::Rcode;
-use crate::stats::counts;
+use crate::stats::counter::counts;
 
 counts! {
     /// One worker's counts of DNS.

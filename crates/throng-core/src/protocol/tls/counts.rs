@@ -1,7 +1,7 @@
 //! What is counted of TLS.
 
 use super::failure::TlsFailure;
-use crate::stats::counts;
+use crate::stats::counter::counts;
 
 counts! {
     /// One worker's counts of TLS. They add up: secured + failed - broken + handshakes under way =

@@ -1,7 +1,7 @@
 //! What is counted of WebSocket.
 
 use super::violation::Violation;
-use crate::stats::counts;
+use crate::stats::counter::counts;
 
 counts! {
     /// One worker's counts of WebSocket.
