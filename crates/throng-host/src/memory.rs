@@ -170,21 +170,37 @@ fn page_bytes() -> u64 {
     page.and_then(|size| size.try_into().ok()).unwrap_or(4096)
 }
 
-/// The bytes of physical memory that this process holds (its resident set), without what the
-/// kernel holds for it. A few µs. The kernel counts per thread or core: some 100 KiB may be missing.
+/// Bytes of physical memory that this process has for itself: its heap, its stacks, and the rings that it shares with
+/// the kernel; not its program and libraries, whose pages are the page cache's, nor what the kernel holds for it. Some
+/// 10 µs. The kernel counts per thread or core: some 100 KiB may be missing.
 ///
 /// # Errors
-/// If `/proc/self/statm` can't be read or understood.
-pub fn rss_bytes() -> io::Result<u64> {
+/// `/proc/self/statm` or `/proc/self/maps` cannot be read or understood.
+pub fn own_bytes() -> io::Result<u64> {
     let path = "/proc/self/statm";
     let text = proc_text::read(path)?;
     let pages = parse_statm(&text).ok_or_else(|| proc_text::malformed(path, &text))?;
-    Ok(pages.saturating_mul(page_bytes()))
+    let maps = std::fs::read("/proc/self/maps")?;
+    Ok(pages.saturating_mul(page_bytes()) + ring_bytes(&maps))
 }
 
-/// The second number of `size resident shared text lib data dt`, in pages.
+/// Anonymous pages, from `size resident shared text lib data dt`: resident ones less those of files.
 fn parse_statm(text: &str) -> Option<u64> {
-    text.split_whitespace().nth(1)?.parse().ok()
+    let mut numbers = text.split_whitespace().skip(1).map(|n| n.parse().ok());
+    let (resident, shared): (u64, u64) = (numbers.next()??, numbers.next()??);
+    Some(resident.saturating_sub(shared))
+}
+
+/// Bytes of io_uring's rings. The kernel counts them as pages of a file, and maps them whole.
+fn ring_bytes(maps: &[u8]) -> u64 {
+    let bytes_of = |line: &[u8]| {
+        let range = line.strip_suffix(b"anon_inode:[io_uring]")?;
+        let range = std::str::from_utf8(range).ok()?.split(' ').next()?;
+        let (from, to) = range.split_once('-')?;
+        let address = |hex| u64::from_str_radix(hex, 16).ok();
+        address(to)?.checked_sub(address(from)?)
+    };
+    maps.split(|byte| *byte == b'\n').filter_map(bytes_of).sum()
 }
 
 #[cfg(test)]
@@ -218,8 +234,8 @@ mod tests {
     #[test]
     fn statm_is_parsed() {
         for (text, expected) in [
-            ("2163 437 389 5 0 120 0\n", Some(437)),
-            ("2163\n", None),
+            ("2163 437 389 5 0 120 0\n", Some(48)),
+            ("2163 437\n", None),
             ("a b c\n", None),
             ("", None),
         ] {
@@ -258,6 +274,15 @@ mod tests {
     }
 
     #[test]
+    fn rings_are_found_among_mappings() {
+        let maps = b"55d0-55f0 r-xp 00000000 fe:00 12 /usr/bin/\xff\n\
+            7f00-7f40 rw-s 00000000 00:0f 1051 anon_inode:[io_uring]\n\
+            7f40-7f50 rw-p 00000000 00:00 0\n\
+            7f60-8060 rw-s 10000000 00:0f 1051 anon_inode:[io_uring]\n";
+        assert_eq!(ring_bytes(maps), 0x40 + 0x100);
+    }
+
+    #[test]
     fn this_process_has_memory_and_room() {
         let machine = MemInfo::read().unwrap();
         let available = MemoryBounds::locate().available().unwrap();
@@ -270,9 +295,9 @@ mod tests {
     #[test]
     fn touched_memory_becomes_resident() {
         const SIZE: u64 = 64 << 20;
-        let before = rss_bytes().unwrap();
+        let before = own_bytes().unwrap();
         let touched = vec![1_u8; SIZE as usize];
-        let grown = rss_bytes().unwrap().saturating_sub(before);
+        let grown = own_bytes().unwrap().saturating_sub(before);
         assert!((SIZE - (4 << 20)..SIZE * 2).contains(&grown), "{grown}");
         assert_eq!(touched.last(), Some(&1));
     }

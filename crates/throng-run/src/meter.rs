@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use throng_core::record::Used;
-use throng_host::memory::{MemInfo, rss_bytes};
+use throng_host::memory::{MemInfo, own_bytes};
 use throng_host::sockets::SockStat;
 use throng_host::usage::CpuUsage;
 
@@ -12,23 +12,23 @@ const RECOUNT_EVERY: Duration = Duration::from_millis(20);
 /// What the process and the machine had used when the run began, and at its height.
 pub(crate) struct Meter {
     cpu: CpuUsage,
-    rss: u64,
+    own: u64,
     slab: Option<u64>,
     sockets: Option<SockStat>,
-    peak_rss: u64,
+    peak_own: u64,
     peak_slab: Option<u64>,
     started_unix_s: f64,
 }
 
 impl Meter {
     pub fn start() -> Meter {
-        let rss = rss_bytes().unwrap_or(0);
+        let own = own_bytes().unwrap_or(0);
         Meter {
             cpu: CpuUsage::read().unwrap_or_default(),
-            rss,
+            own,
             slab: slab(),
             sockets: None,
-            peak_rss: rss,
+            peak_own: own,
             peak_slab: None,
             started_unix_s: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -47,8 +47,8 @@ impl Meter {
     }
 
     /// Takes note of the user memory there is now.
-    pub fn note_rss(&mut self) {
-        self.peak_rss = self.peak_rss.max(rss_bytes().unwrap_or(0));
+    pub fn note_own(&mut self) {
+        self.peak_own = self.peak_own.max(own_bytes().unwrap_or(0));
     }
 
     /// Takes note of the kernel's slab memory, as just read.
@@ -64,7 +64,7 @@ impl Meter {
     /// Takes note of the memory while the connections are up, also the kernel's. Returns how many more TCP
     /// sockets are in use in this network namespace than when the run began.
     pub fn note_kernel(&mut self) -> Option<u64> {
-        self.note_rss();
+        self.note_own();
         self.peak_slab = slab();
         let now = SockStat::read().ok()?;
         let before = self.sockets.as_ref()?;
@@ -98,7 +98,7 @@ impl Meter {
         let cpu = CpuUsage::read().unwrap_or_default().since(&self.cpu);
         let slab = self.peak_slab.zip(self.slab);
         Used {
-            user_bytes: self.peak_rss.saturating_sub(self.rss),
+            user_bytes: self.peak_own.saturating_sub(self.own),
             kernel_bytes: slab.map(|(at_peak, before)| at_peak.saturating_sub(before)),
             cpu_user: cpu.user,
             cpu_system: cpu.system,

@@ -137,7 +137,7 @@ impl<'a> Watch<'a> {
     }
 
     fn look_after_memory(&mut self, at: Duration, open: u64) {
-        self.meter.note_rss();
+        self.meter.note_own();
         let machine = MemInfo::read().ok();
         if let Some(machine) = &machine
             && open > 0

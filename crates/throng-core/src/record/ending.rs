@@ -25,7 +25,8 @@ pub struct Mark {
 /// What a run used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Used {
-    /// Resident memory of the process at the peak, less that before the first socket.
+    /// The process's own resident memory at the peak, without its program and libraries, less that before the first
+    /// socket.
     pub user_bytes: u64,
     /// Growth of the kernel's slab memory over the machine, at the peak; `None` if it could not be read.
     pub kernel_bytes: Option<u64>,

@@ -69,6 +69,14 @@ impl Durations {
         }
     }
 
+    /// Adds what `other` recorded. Takes its memory if nothing was recorded here.
+    pub fn absorb(&mut self, other: Durations) {
+        match self.0 {
+            None => *self = other,
+            Some(_) => self.merge(&other),
+        }
+    }
+
     /// How many were recorded.
     pub fn count(&self) -> u64 {
         self.0.as_ref().map_or(0, |h| h.len())

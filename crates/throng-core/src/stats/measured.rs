@@ -34,7 +34,7 @@ macro_rules! measured {
         impl Measured {
             /// Adds another worker's, or another interval's.
             pub fn merge(&mut self, other: Measured) {
-                $(self.$name.merge(&other.$name);)*
+                $(self.$name.absorb(other.$name);)*
                 if self.samples.is_empty() {
                     self.samples = other.samples;
                 } else {

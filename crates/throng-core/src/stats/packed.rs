@@ -4,7 +4,7 @@ use super::Durations;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
 use serde::{Deserialize, Serialize};
 
 /// Significant digits of a [coarse](PackedDurations::coarse) histogram.
@@ -12,11 +12,12 @@ const COARSE_DIGITS: u8 = 2;
 /// The longest text that is read as a histogram. One with a count in every bucket has a third of that.
 const LONGEST_TEXT: usize = 1 << 20;
 
-/// A histogram of durations as it is written down: nanoseconds, in HdrHistogram's V2 encoding with deflate, in
-/// base64. Any HdrHistogram library reads it.
+/// A histogram of durations in nanoseconds, encoded. A text holds it in HdrHistogram's V2 encoding with deflate, in
+/// base64: any HdrHistogram library reads that. In memory it is not deflated, because a compressor takes 300 KiB, more
+/// than a small run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PackedDurations(Box<str>);
+pub struct PackedDurations(Box<[u8]>);
 
 /// Why a text is not a histogram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,42 +52,50 @@ impl PackedDurations {
 
     /// The histogram.
     pub fn unpack(&self) -> Durations {
-        // The text was read or written as a histogram when this was made.
-        unpack(&self.0).unwrap_or_default()
+        // The bytes were written by `pack`.
+        read(&self.0).map_or_else(|_| Durations::default(), Durations::from_histogram)
     }
 }
 
 fn pack(histogram: &Histogram<u64>) -> PackedDurations {
-    let mut bytes = Vec::new();
-    // A vector takes whatever is written to it, and counts under 2^63 can be written.
-    let _ = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
-    PackedDurations(STANDARD.encode(bytes).into())
+    PackedDurations(write(V2Serializer::new(), histogram).into())
 }
 
-fn unpack(text: &str) -> Result<Durations, PackedError> {
-    if text.len() > LONGEST_TEXT {
-        return Err(PackedError::TooLong(text.len()));
-    }
-    let bytes = STANDARD
-        .decode(text)
-        .map_err(|e| PackedError::NotBase64(e.to_string()))?;
+fn write(mut serializer: impl Serializer, histogram: &Histogram<u64>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A vector takes whatever is written to it, and counts under 2^63 can be written.
+    let _ = serializer.serialize(histogram, &mut bytes);
+    bytes
+}
+
+fn read(mut bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
     let mut histogram: Histogram<u64> = Deserializer::new()
-        .deserialize(&mut bytes.as_slice())
+        .deserialize(&mut bytes)
         .map_err(|e| PackedError::NotHistogram(e.to_string()))?;
     histogram.auto(true);
-    Ok(Durations::from_histogram(histogram))
+    Ok(histogram)
 }
 
 impl TryFrom<String> for PackedDurations {
     type Error = PackedError;
     fn try_from(text: String) -> Result<PackedDurations, PackedError> {
-        unpack(&text).map(|_| PackedDurations(text.into()))
+        if text.len() > LONGEST_TEXT {
+            return Err(PackedError::TooLong(text.len()));
+        }
+        let bytes = STANDARD
+            .decode(text)
+            .map_err(|e| PackedError::NotBase64(e.to_string()))?;
+        read(&bytes).map(|histogram| pack(&histogram))
     }
 }
 
 impl From<PackedDurations> for String {
     fn from(packed: PackedDurations) -> String {
-        packed.0.into()
+        // The bytes were written by `pack`.
+        read(&packed.0).map_or_else(
+            |_| String::new(),
+            |histogram| STANDARD.encode(write(V2DeflateSerializer::new(), &histogram)),
+        )
     }
 }
 

@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 /// What it took.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// User-space memory (resident set) at the peak, less that before the first socket: rings, tables
+    /// The process's own resident memory at the peak, less that before the first socket: rings, tables
     /// and buffers included, both ends with a server in the same process.
     pub user_bytes: u64,
     /// The same for each connection; `None` under 1000 connections, where it says nothing.

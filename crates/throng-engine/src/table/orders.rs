@@ -76,7 +76,7 @@ impl<B: Behaviour> Table<B> {
         let mut measured = self.behaviour.take_measured();
         measured
             .connect
-            .merge(&std::mem::take(&mut self.connect_times));
+            .absorb(std::mem::take(&mut self.connect_times));
         self.outlet.put(collection, measured);
     }
 }

@@ -6,6 +6,7 @@ use throng_core::behaviour::{Behaviour, Reads};
 impl<B: Behaviour> Worker<B> {
     /// A connection is established: starts to read from it, as its behaviour reads.
     pub(super) fn begin_to_receive(&mut self, index: u32) {
+        self.checks.forget(index);
         match self.table.reads() {
             Reads::All | Reads::Counts | Reads::Discards => self.receive(index),
             Reads::Asked => {}

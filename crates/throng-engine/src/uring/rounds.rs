@@ -100,6 +100,7 @@ impl<B: Behaviour> Worker<B> {
         }
         self.table.take_arrivals(now);
         self.take_turns(now);
+        self.check_again(now);
         self.open(now)?;
         self.accept(now)?;
         let waits = self.waits_by_itself();
@@ -134,7 +135,7 @@ impl<B: Behaviour> Worker<B> {
     /// How long the loop may sleep; `None` for until something happens.
     pub(super) fn timeout(&mut self) -> Option<Duration> {
         let now = self.table.clock.now();
-        let timeout = self.table.sleep(now);
+        let timeout = sooner(self.table.sleep(now), self.checks.due(now));
         if !self.may_accept() || self.listens.iter().all(|l| l.waiting) {
             return timeout;
         }
@@ -144,7 +145,7 @@ impl<B: Behaviour> Worker<B> {
         } else {
             Duration::ZERO
         });
-        Some(timeout.map_or(look, |t| t.min(look)))
+        sooner(timeout, Some(look))
     }
 
     /// Waits until a ring has something to do, an order comes or `timeout` has passed; not at all if
@@ -232,5 +233,13 @@ impl<B: Behaviour> Worker<B> {
             Op::Probe => self.probe_failed(index, tag, cqe.res, now),
             Op::Hangup => self.hung_up(index, tag, cqe.res, now),
         }
+    }
+}
+
+/// The shorter of two waits; `None` has no end.
+fn sooner(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }

@@ -7,6 +7,7 @@ use super::buffers::BufferPool;
 use super::bulk::Bulk;
 use super::op::{self, Op, Tag};
 use super::outgoing::Outgoing;
+use super::resets::Checks;
 use super::ring::Ring;
 use super::spill::Spills;
 use super::unsettled::Silent;
@@ -85,6 +86,8 @@ pub(super) struct Worker<B: Behaviour> {
     pub more_follows: bool,
     /// What was received since the last sleep.
     pub bulk: Bulk,
+    /// Which connections to check for a reset.
+    pub checks: Checks,
     /// Client: when connections were last opened.
     pub last_open: Time,
     /// Server: the accepts of each listener.
@@ -130,6 +133,7 @@ impl<B: Behaviour> Worker<B> {
             expected: 0,
             more_follows: false,
             bulk: Bulk::default(),
+            checks: Checks::default(),
             last_open: Time::START,
             next_check: Time::START,
             waker,

@@ -435,7 +435,7 @@ impl<'a> Run<'a> {
     fn close(mut self, machine: &Machine, latencies: &LatencyReport) -> Result<Record, Failure> {
         // What happens from here on is our closing: the counts are those of now.
         let over = self.mark();
-        self.watch.meter.note_rss();
+        self.watch.meter.note_own();
         let mut ending = std::mem::take(&mut self.ending);
         ending.over = over;
         ending.interrupted = self.watch.stopped();
