@@ -27,14 +27,15 @@
 //! `abi.rs`, `mapping.rs`, `buffers.rs`, `op.rs` and `ring.rs` are the interface to the kernel; `outgoing.rs`,
 //! `spill.rs` and `unsettled.rs` keep what is being sent; `worker.rs` has a worker's state. `arming.rs`,
 //! `closing.rs`, `sending.rs` and `asked.rs` do what behaviours ask for; `received.rs`, `settling.rs` and
-//! `opening.rs` deal with completions, `resets.rs` with resets that have none. `rounds.rs` is the loop, `ending.rs` its end, and `pair.rs` runs two
-//! workers in one thread.
+//! `opening.rs` deal with completions, `resets.rs` and `checks.rs` with resets that have none. `rounds.rs` is the loop,
+//! `ending.rs` its end, and `pair.rs` runs two workers in one thread.
 
 mod abi;
 mod arming;
 mod asked;
 mod buffers;
 mod bulk;
+mod checks;
 mod closing;
 mod ending;
 mod mapping;

@@ -5,9 +5,9 @@
 
 use super::buffers::BufferPool;
 use super::bulk::Bulk;
+use super::checks::Checks;
 use super::op::{self, Op, Tag};
 use super::outgoing::Outgoing;
-use super::resets::Checks;
 use super::ring::Ring;
 use super::spill::Spills;
 use super::unsettled::Silent;
