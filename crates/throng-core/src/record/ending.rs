@@ -62,6 +62,8 @@ pub struct Ending {
     pub secured: Duration,
     /// The most connections at once.
     pub peak: u64,
+    /// The most connections at once that could carry messages: the handshakes of TLS and of the protocol were completed.
+    pub ready_peak: u64,
     /// TCP sockets in use in the network namespace at the peak, less those from before.
     pub kernel_sockets: Option<u64>,
     /// How many that should be.

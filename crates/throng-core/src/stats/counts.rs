@@ -20,6 +20,10 @@ counts! {
         established,
         /// Connections that this side accepted.
         accepted,
+        /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were completed.
+        ready,
+        /// Those of them that no longer can: they ended, or one of the peers said that it would close.
+        unready,
         /// Bytes that the kernel took for sending.
         bytes_sent,
         /// Bytes read.
@@ -34,7 +38,11 @@ counts! {
         messages_received,
         /// Messages that were due, at the rate asked for, and unsent when their connection ended.
         messages_unsent,
-        /// Messages without an answer when their connection ended, where answers are matched.
+        /// Messages that were handed to the kernel and whose answers are looked for.
+        questions,
+        /// Their answers.
+        answers,
+        /// Those without an answer when their connection ended.
         messages_unanswered,
         /// Answers that match no message.
         answers_unasked,
@@ -104,6 +112,17 @@ impl Tally {
     /// Established connections. Never negative, although the counts are read one after another.
     pub fn open(&self) -> u64 {
         (self.established + self.accepted).saturating_sub(self.closed_in_all())
+    }
+
+    /// Connections that can carry messages at the moment: see [`ready`](Tally::ready).
+    pub fn ready_now(&self) -> u64 {
+        self.ready.saturating_sub(self.unready)
+    }
+
+    /// Messages that wait for their answer at the moment.
+    pub fn waiting(&self) -> u64 {
+        self.questions
+            .saturating_sub(self.answers + self.messages_unanswered)
     }
 
     /// Attempts that have neither succeeded nor failed yet.

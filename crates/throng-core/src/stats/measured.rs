@@ -1,6 +1,6 @@
 //! What is measured: by one worker, and in all.
 
-use super::Durations;
+use super::{Closed, Durations};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -70,8 +70,46 @@ measured! {
     /// From when a message was sent to its answer: the response time without the wait before sending. A closed loop
     /// has only this.
     service,
+    /// From when a message was sent to when its connection ended without an answer: its answer would have taken longer.
+    unanswered,
     /// From when a message with a time stamp was sent to when it was received here.
     marked,
     /// From when a connection was established to when its TLS handshake was done.
     handshake,
+    /// The age of connections that the peer closed.
+    age_closed_by_peer,
+    /// The age of connections that the peer reset.
+    age_reset_by_peer,
+    /// The age of connections that the peer no longer acknowledged.
+    age_timed_out,
+    /// The age of connections that ended by an error on this side.
+    age_error,
+    /// When connections ended that this side did not close, since the run began.
+    lost_at,
+}
+
+impl Measured {
+    /// Records that a connection ended at `now` which was established for `age`, if this side did not close it.
+    pub fn ended(&mut self, why: Closed, age: Duration, now: Time) {
+        let ages = match why {
+            Closed::ByUs => return,
+            Closed::ByPeer => &mut self.age_closed_by_peer,
+            Closed::ResetByPeer => &mut self.age_reset_by_peer,
+            Closed::TimedOut => &mut self.age_timed_out,
+            Closed::Error => &mut self.age_error,
+        };
+        ages.record(age);
+        self.lost_at.record_between(Time::START, now);
+    }
+
+    /// The age of connections that ended so; `None` for those that this side closed.
+    pub fn age(&self, why: Closed) -> Option<&Durations> {
+        match why {
+            Closed::ByUs => None,
+            Closed::ByPeer => Some(&self.age_closed_by_peer),
+            Closed::ResetByPeer => Some(&self.age_reset_by_peer),
+            Closed::TimedOut => Some(&self.age_timed_out),
+            Closed::Error => Some(&self.age_error),
+        }
+    }
 }

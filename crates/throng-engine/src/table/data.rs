@@ -10,7 +10,7 @@ use crate::waiting::Waiting;
 use std::net::TcpListener;
 use std::sync::Arc;
 use throng_core::behaviour::{At, Behaviour, Reads, Traffic};
-use throng_core::stats::{Counters, Durations};
+use throng_core::stats::{Counters, Durations, Measured};
 use throng_core::time::Time;
 use throng_core::wheel::Wheel;
 pub(crate) struct Table<B: Behaviour> {
@@ -32,6 +32,8 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) reads: Reads,
     pub(super) options: Box<[SocketOption]>,
     pub(super) connect_times: Durations,
+    /// The ages of connections that ended.
+    pub(super) losses: Measured,
     pub(super) outlet: Arc<Outlet>,
     /// The last collection that this worker answered.
     pub(super) collection: u32,
@@ -72,6 +74,7 @@ impl<B: Behaviour> Table<B> {
             places: Places::default(),
             closing: job.closing,
             connect_times: Durations::default(),
+            losses: Measured::default(),
             outlet: job.outlet,
             collection: 0,
             steered: 0,

@@ -141,6 +141,12 @@ impl<B: Behaviour> Table<B> {
             now + REOPEN_AFTER
         };
         self.counters.closed(why, 1);
+        // Later the age is only known modulo 71 minutes.
+        if now.0 / 1000 <= u64::from(u32::MAX) {
+            let age_us = ((now.0 / 1000) as u32).wrapping_sub(self.conns[index as usize].up_us);
+            self.losses
+                .ended(why, Duration::from_micros(age_us.into()), now);
+        }
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
         self.leave(index, again, busy);
     }

@@ -77,6 +77,7 @@ impl<B: Behaviour> Table<B> {
         measured
             .connect
             .absorb(std::mem::take(&mut self.connect_times));
+        measured.merge(std::mem::take(&mut self.losses));
         self.outlet.put(collection, measured);
     }
 }

@@ -30,9 +30,9 @@ const AHEAD: Duration = Duration::from_millis(5);
 const SOON: Duration = Duration::from_millis(1);
 /// How long, beyond the connect timeout, a run goes on without getting any further.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long what was sent may take to arrive once nothing more is sent.
+/// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Nothing moved for this long: what is not there by now is lost or stuck.
+/// Nothing moved for this long: peers that have not answered a farewell by now will not.
 const STILL: Duration = Duration::from_millis(500);
 
 /// A load under way.
@@ -157,6 +157,7 @@ impl<'a> Run<'a> {
         let left = ends.into_iter().chain(bound).min();
         let left = left.map(|e| e.saturating_sub(at));
         self.watch.look(at, phase, left, Some(clients), accepted);
+        self.ending.ready_peak = self.ending.ready_peak.max(clients.ready_now());
         let accepted = accepted.unwrap_or_default();
         self.ending.timed_out |= bound.is_some_and(|b| at >= b);
         self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
@@ -184,7 +185,8 @@ impl<'a> Run<'a> {
             if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
             }
-            let got = self.watch.peak + now.tls.secured + self.ready(&now).unwrap_or(0);
+            // The most at once: sums over connections that close and are opened again would grow for ever.
+            let got = self.watch.peak + self.ending.ready_peak;
             if got > progress.1 {
                 progress = (at, got);
             }
@@ -206,18 +208,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Connections that are past the protocol's handshake, if it has one.
-    fn ready(&self, now: &Tally) -> Option<u64> {
-        self.scenario.protocol.ready(now)
-    }
-
-    /// Whether connections can carry messages: where more than TCP has to be agreed on, that is done, and a
-    /// server in this process has accepted all.
+    /// Whether as many connections as were asked for can carry messages now, and a server in this process has
+    /// accepted all.
     fn all_ready(&self, now: &Tally) -> bool {
         let server = self.sides.server.as_ref().map(Side::tally);
-        server.is_none_or(|s| s.open() >= self.asked)
-            && (self.scenario.tls.is_none() || now.tls.secured >= self.asked)
-            && self.ready(now).is_none_or(|ready| ready >= self.asked)
+        server.is_none_or(|s| s.open() >= self.asked) && now.ready_now() >= self.asked
     }
 
     /// What kept the run from opening all, as far as can be told while its connections are up.
@@ -361,7 +356,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Lets what is under way arrive.
+    /// Lets what is under way arrive, and be answered, for a while: not beyond the time that the run may take.
     fn drain(&mut self) {
         self.watch.control.give(Order::StopTraffic);
         let scenario = self.scenario;
@@ -372,41 +367,21 @@ impl<'a> Run<'a> {
         }
         // Who reads slowly would have to read on for long.
         let slow = scenario.pace.downstream.is_some() && !self.behaviours.matches_answers();
-        if !self.behaviours.sends() || slow {
+        if !self.behaviours.sends() || slow || self.ending.timed_out {
             return;
         }
-        // What was under way when a lifetime ended never arrives.
-        let loses = scenario.connect.lifetime.is_some();
-        let until = self.watch.clock.elapsed() + DRAIN;
-        let mut still = (Duration::ZERO, (0, 0, 0, 0));
+        let bound = scenario.duration.unwrap_or(Duration::MAX);
+        let until = bound.min(self.watch.clock.elapsed() + DRAIN);
+        let mut rest = Rest::default();
         while !self.watch.stopped() {
-            let at = self.watch.tick(TICK, None);
+            let at = self.watch.tick(TICK, Some(until));
             let clients = self.sides.clients.tally();
-            let server = self.sides.accepted();
+            let accepted = self.sides.accepted();
             let left = until.saturating_sub(at);
             self.watch
-                .look(at, Phase::Draining, Some(left), Some(clients), server);
-            let server = server.unwrap_or_default();
-            let moved = (
-                clients.bytes_sent,
-                clients.bytes_received,
-                server.bytes_sent,
-                server.bytes_received,
-            );
-            if moved != still.1 {
-                still = (at, moved);
-            }
-            // With a server of our own we know when all is there; one more look lets late sends show.
-            let arrived = self.sides.server.is_some()
-                && clients.bytes_sent == server.bytes_received
-                && clients.bytes_received == server.bytes_sent;
-            let patience = match (arrived, self.sides.server.is_some()) {
-                (true, _) => TICK * 2,
-                // What is not there yet may still come: a processor can be away for a while.
-                (false, true) if !loses => DRAIN,
-                (false, _) => STILL,
-            };
-            if at >= still.0 + patience || at >= until {
+                .look(at, Phase::Draining, Some(left), Some(clients), accepted);
+            let own = self.sides.server.as_ref().map(Side::tally);
+            if at >= until || rest.is_over(at, &clients, &accepted.unwrap_or_default(), own) {
                 return;
             }
         }
@@ -467,5 +442,40 @@ impl<'a> Run<'a> {
             workers: self.plan.workers,
         };
         Ok(recording::record(self.watch, machine, carried, ending))
+    }
+}
+
+/// Whether anything is still under way once nothing more is sent.
+#[derive(Default)]
+struct Rest {
+    /// When bytes were last sent, and how many have been: by the side that opened, and by the one that accepted.
+    moved: Duration,
+    sent: (u64, u64),
+}
+
+impl Rest {
+    /// Whether all that was sent before `at` has arrived, as far as can be known: its answers, where they are looked
+    /// for; else at the server in this process (`own`). Peers may talk on, which says nothing.
+    fn is_over(
+        &mut self,
+        at: Duration,
+        clients: &Tally,
+        accepted: &Tally,
+        own: Option<Tally>,
+    ) -> bool {
+        let sent = (clients.bytes_sent, accepted.bytes_sent);
+        if sent != self.sent {
+            (self.moved, self.sent) = (at, sent);
+        }
+        // A send that was late shows in the next look.
+        let quiet = at >= self.moved + TICK * 2;
+        let arrived = own.is_none_or(|server| {
+            // What was under way when a connection ended never arrives.
+            let lost = clients.closed_in_all() + server.closed_in_all() > 0;
+            let all = clients.bytes_sent == server.bytes_received
+                && clients.bytes_received == server.bytes_sent;
+            all || lost && at >= self.moved + STILL
+        });
+        quiet && arrived && clients.waiting() + accepted.waiting() == 0
     }
 }

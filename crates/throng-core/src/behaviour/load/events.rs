@@ -36,6 +36,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if !out.bytes.is_empty() {
             out.send = Transmit::Reply;
         }
+        at.counters.ready.add(ready.into());
         if ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
         }
@@ -62,6 +63,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         out: &mut Outbox,
     ) {
         self.hear(conn, at);
+        let was_ready = self.wire.is_ready(&conn.wire);
         let mut inbox = Inbox {
             matcher: &mut self.matcher,
             conn: &mut conn.matched,
@@ -79,6 +81,11 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             &mut inbox,
         );
         let Inbox { payload, found, .. } = inbox;
+        if W::MESSAGES {
+            at.counters.ready.add(received.ready.into());
+            let lost = was_ready && !self.wire.is_ready(&conn.wire);
+            at.counters.unready.add(lost.into());
+        }
         let Matched {
             mut answers,
             marked,

@@ -216,12 +216,21 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         at.counters.messages_unsent.add(unsent);
         if self.pace.is_loop() && matches!(conn.doing, Doing::Sending | Doing::Awaiting) {
             self.pace.end_turn();
+            if !self.task.by_answers {
+                at.counters.messages_unanswered.add(1);
+                let sent = conn.due.time();
+                self.measured.unanswered.record_between(sent, at.now);
+            }
         }
         if let Some(tap) = &mut self.tap {
             tap.closed(at.id);
         }
+        at.counters
+            .unready
+            .add(self.wire.is_ready(&conn.wire).into());
         self.wire.closed(&mut conn.wire, at);
-        self.matcher.closed(&mut conn.matched, at);
+        self.matcher
+            .closed(&mut conn.matched, at, &mut self.measured);
         if conn.flags & HELD != 0 {
             self.held.remove(&at.id);
         }

@@ -10,7 +10,6 @@ use crate::pacing::Instants;
 use crate::partials::Slot;
 use crate::payload::Script;
 use crate::stats::{Measured, Sample};
-use crate::time::Time;
 use std::collections::HashMap;
 
 /// Messages that were just dispatched to the engine.
@@ -46,7 +45,7 @@ pub trait Matcher {
     fn opened(&mut self, uid: u64, at: &At);
 
     /// A portion of messages goes out.
-    fn dispatched(&mut self, conn: &mut Self::Conn, what: &Dispatched, now: Time);
+    fn dispatched(&mut self, conn: &mut Self::Conn, what: &Dispatched, at: &At);
 
     /// The next bytes of the stream arrived.
     fn received(
@@ -71,7 +70,7 @@ pub trait Matcher {
     ) -> bool;
 
     /// The connection is gone.
-    fn closed(&mut self, conn: &mut Self::Conn, at: &At);
+    fn closed(&mut self, conn: &mut Self::Conn, at: &At, measured: &mut Measured);
 }
 
 /// Matches nothing.
@@ -86,7 +85,7 @@ impl Matcher for NoMatcher {
     fn opened(&mut self, _: u64, _: &At) {}
 
     #[inline]
-    fn dispatched(&mut self, (): &mut (), _: &Dispatched, _: Time) {}
+    fn dispatched(&mut self, (): &mut (), _: &Dispatched, _: &At) {}
 
     #[inline]
     fn received(&mut self, (): &mut (), _: &[u8], _: &At, _: &mut Measured) -> Matched {
@@ -103,7 +102,7 @@ impl Matcher for NoMatcher {
         false
     }
 
-    fn closed(&mut self, (): &mut (), _: &At) {}
+    fn closed(&mut self, (): &mut (), _: &At, _: &mut Measured) {}
 }
 
 /// What answers a message.
@@ -212,6 +211,7 @@ impl Matching {
             measured.response.record(at.now.since(due));
         }
         measured.service.record(took);
+        at.counters.answers.add(1);
         if self.samples {
             measured.samples.push(Sample {
                 sent: sent.sent,
@@ -241,7 +241,7 @@ impl Matcher for ReplyMatcher {
         }
     }
 
-    fn dispatched(&mut self, conn: &mut MatchedConn, what: &Dispatched, now: Time) {
+    fn dispatched(&mut self, conn: &mut MatchedConn, what: &Dispatched, at: &At) {
         let Some(by) = &self.matching.answers else {
             return;
         };
@@ -257,7 +257,12 @@ impl Matcher for ReplyMatcher {
             };
             // Only echoes and whole messages answer what is not measured, too.
             if due.is_some() || echo || matches!(by, AnswerBy::Message) {
-                let sent = Sent { due, sent: now, id };
+                let sent = Sent {
+                    due,
+                    sent: at.now,
+                    id,
+                };
+                at.counters.questions.add(due.is_some().into());
                 self.outstanding.push(&mut conn.sent, sent);
             }
         }
@@ -352,9 +357,13 @@ impl Matcher for ReplyMatcher {
         }
     }
 
-    fn closed(&mut self, conn: &mut MatchedConn, at: &At) {
-        let unanswered = self.outstanding.clear(&mut conn.sent);
-        at.counters.messages_unanswered.add(unanswered);
+    fn closed(&mut self, conn: &mut MatchedConn, at: &At, measured: &mut Measured) {
+        while let Some(sent) = self.outstanding.pop(&mut conn.sent) {
+            if sent.due.is_some() {
+                at.counters.messages_unanswered.add(1);
+                measured.unanswered.record_between(sent.sent, at.now);
+            }
+        }
         self.own.remove(&at.id);
         if let Some(markers) = &mut self.markers {
             markers.closed(&mut conn.partial);

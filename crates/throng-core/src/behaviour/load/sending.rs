@@ -172,7 +172,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 bytes: portion.bytes,
                 due,
             };
-            self.matcher.dispatched(&mut conn.matched, &what, at.now);
+            self.matcher.dispatched(&mut conn.matched, &what, at);
         }
         self.dns_id = self.dns_id.wrapping_add(portion.messages as u16);
         if self.pace.is_loop() {
@@ -184,6 +184,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             if due.is_some() && conn.flags & MIDDLE == 0 {
                 self.pace.begin_turn();
                 conn.due = Due::at(at.now);
+                at.counters.questions.add((!self.task.by_answers).into());
             }
         } else {
             conn.under_way = portion.messages;
@@ -217,8 +218,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         at: &At,
         out: &mut Outbox,
     ) {
+        let ready = self.wire.is_ready(&conn.wire);
         let said = conn.flags & LEAVING == 0 && self.wire.farewell(&mut conn.wire, &mut out.bytes);
         if said {
+            at.counters.unready.add(ready.into());
             conn.flags |= LEAVING;
             conn.ends_ms = ms(at.now + FAREWELL);
             out.send = Transmit::Reply;
@@ -237,6 +240,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if !self.task.by_answers {
             let sent = conn.due.time();
             self.measured.service.record_between(sent, at.now);
+            at.counters.answers.add(1);
             if self.task.samples {
                 self.measured.samples.push(Sample {
                     sent,
