@@ -317,13 +317,22 @@ impl<'a> ServeBehaviours<'a> {
     }
 }
 
-/// What is to be set on sockets.
+/// What is to be set on listeners, whose connections inherit it.
 pub(crate) fn socket_options(asked: &scenario::SocketOptions) -> SocketOptions {
     let bytes = |size: Option<u64>| size.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     SocketOptions {
-        nodelay: asked.nagle.map(|nagle| !nagle),
+        nodelay: (!asked.nagle).then_some(true),
         send_buffer: bytes(asked.send_buffer),
         receive_buffer: bytes(asked.receive_buffer),
+    }
+}
+
+/// What is to be set on sockets that connect. Each option is a call for each of them, so there is none without effect:
+/// where nothing is sent, nothing waits for an acknowledgement.
+pub(crate) fn options_to_connect(asked: &scenario::SocketOptions, sends: bool) -> SocketOptions {
+    SocketOptions {
+        nodelay: (!asked.nagle && sends).then_some(true),
+        ..socket_options(asked)
     }
 }
 

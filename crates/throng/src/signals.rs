@@ -1,17 +1,31 @@
-//! Ctrl-C and SIGTERM: the first asks the run to end, the second ends the process at once.
+//! Signals that end a run: the first asks it to end and report, the second ends the process at once.
 
 use crate::Failure;
 use nix::sys::signal::{SigSet, Signal};
 use std::thread;
 use throng_run::Stop;
 
-/// Takes both signals over, before any other thread is there. The first one requests the result.
+/// Ctrl-C, `kill`, a terminal that hangs up, Ctrl-\\. SIGPIPE is not among them: Rust ignores it, and a reader that has
+/// gone is an error of the write.
+const ENDING: [Signal; 4] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+
+/// Takes the signals over, before any other thread is there. The first one requests the result.
 ///
 /// A thread waits for them, and nobody else gets any: handlers may run on two threads at once, and each take its own
 /// signal for the first.
 pub(crate) fn stop() -> Result<Stop, Failure> {
     let fault = |e: &dyn std::fmt::Display| Failure::fault(format!("can't handle signals: {e}"));
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    // What the caller has us ignore stays ignored (`nohup` does that with SIGHUP). A blocked signal would not be.
+    let ignored = ignored();
+    let signals = ENDING
+        .into_iter()
+        .filter(|signal| ignored >> (*signal as u32 - 1) & 1 == 0);
+    let signals = SigSet::from_iter(signals);
     signals.thread_block().map_err(|e| fault(&e))?;
     let stop = Stop::new();
     let requested = stop.clone();
@@ -20,6 +34,14 @@ pub(crate) fn stop() -> Result<Stop, Failure> {
         .spawn(move || listen(&signals, &requested))
         .map_err(|e| fault(&e))?;
     Ok(stop)
+}
+
+/// The signals that this process ignores, signal 1 in the lowest bit; none if that cannot be read.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 fn listen(signals: &SigSet, stop: &Stop) {

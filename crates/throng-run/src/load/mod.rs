@@ -9,7 +9,7 @@ mod searching;
 
 use crate::admission::{Handshakes, LocalListeners};
 use crate::attached::Attached;
-use crate::behave::{LoadBehaviours, Place, socket_options};
+use crate::behave::{LoadBehaviours, Place, options_to_connect, socket_options};
 use crate::machine::Machine;
 use crate::side::Side;
 use crate::stop::Stop;
@@ -159,7 +159,7 @@ fn start_clients(
     traffic: Traffic,
     watch: &Watch,
 ) -> Result<Side, Failure> {
-    let options = socket_options(&scenario.sockets);
+    let options = options_to_connect(&scenario.sockets, behaviours.sends());
     let mut clients = Side::new(plan.workers);
     if scenario.connections == 0 {
         return Ok(clients);

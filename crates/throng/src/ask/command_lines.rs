@@ -317,7 +317,7 @@ fn those_of_its_own_tests_mean_the_same() {
             "tcpkali -l1 127.1:1 -T1 -w1 -r20k -mABC --dump-all --write-combine=off",
             |s| {
                 s.pace.writes == Writes::Packets
-                    && s.sockets.nagle == Some(false)
+                    && !s.sockets.nagle
                     && s.telling.dump.received == Whose::All
             },
         ),

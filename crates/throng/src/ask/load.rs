@@ -213,10 +213,10 @@ fn measure(args: &LoadArgs, repeated: &[Message]) -> Result<Measure, Failure> {
 
 fn sockets(args: &LoadArgs) -> SocketOptions {
     SocketOptions {
-        // Messages in writes of their own are to leave as such.
         nagle: match args.nagle {
-            None if args.write_combine == Some(Switch::Off) => Some(false),
-            nagle => nagle.map(|switch| switch == Switch::On),
+            // tcpkali leaves it on, but for messages in writes of their own, which are to leave as such.
+            None => args.like_tcpkali() && args.write_combine != Some(Switch::Off),
+            Some(switch) => switch == Switch::On,
         },
         receive_buffer: args.rcvbuf,
         send_buffer: args.sndbuf,

@@ -121,7 +121,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "T", value_parser = units::duration, help_heading = PACE)]
     pub delay_send: Option<Duration>,
 
-    /// Whether messages of high rates are due together and share a write; off also sets --nagle off [default: on]
+    /// Whether messages of high rates are due together and share a write; with --output tcpkali off also sets --nagle off [default: on]
     #[arg(long, value_name = "on|off", help_heading = PACE)]
     pub write_combine: Option<Switch>,
 
@@ -233,7 +233,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, help_heading = TLS)]
     pub resume: bool,
 
-    /// Nagle's algorithm; off sets TCP_NODELAY [default: as the system has it]
+    /// Nagle's algorithm; off sets TCP_NODELAY [default: off; with --output tcpkali on]
     #[arg(long, value_name = "on|off", help_heading = SOCKETS)]
     pub nagle: Option<Switch>,
 

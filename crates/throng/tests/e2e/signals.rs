@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, at any moment.
+//! Signals that end a run, at any moment.
 
 use crate::common::net::Net;
 use crate::common::process::Process;
@@ -23,7 +23,7 @@ fn a_signal_ends_a_run_with_the_summary_so_far_and_130() {
         ("serving", "serve 127.0.0.1:9000", "0 connections"),
     ];
     for engine in ["uring", "epoll"] {
-        for signal in [Signal::INT, Signal::TERM] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
             for (when, args, line) in cases {
                 let net = Net::own();
                 let run = start(&net, &format!("{args} --output json --engine {engine}"));
@@ -41,6 +41,41 @@ fn a_signal_ends_a_run_with_the_summary_so_far_and_130() {
             }
         }
     }
+}
+
+#[test]
+fn a_terminal_that_hangs_up_leaves_the_log_and_nothing_else_behind() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("latency.log");
+    let line = format!(
+        "load --self=echo -c 10 -m x -r 5 --latency-log {} --hold 60s",
+        log.display()
+    );
+    let run = start(&net, &line);
+    run.wait_for_stderr("holding");
+    run.signal(Signal::HUP);
+    let ran = run.wait(Duration::from_secs(5));
+    assert_eq!(ran.code, 130, "{ran}");
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left, ["latency.log"], "{ran}");
+}
+
+#[test]
+fn a_signal_that_the_caller_ignores_stays_ignored() {
+    let net = Net::own();
+    let mut command = net.command("sh");
+    let throng = env!("CARGO_BIN_EXE_throng");
+    let line = format!("trap '' HUP; exec {throng} load --self -c 10 --hold 1s --output json");
+    command.args(["-c", &line]);
+    let run = Process::start(line.clone(), command);
+    run.wait_for_stderr("holding");
+    run.signal(Signal::HUP);
+    let ran = run.wait(Duration::from_secs(10));
+    assert!(ran.code == 0 && ran.summary().reached, "{ran}");
 }
 
 #[test]
