@@ -1,4 +1,4 @@
-//! Traffic printed as it goes (`--dump-all`, `--dump-one`): a line on stderr for each read and write.
+//! Prints traffic while it flows (`--dump-all`, `--dump-one`): a line on stderr for each read and write.
 
 use crate::Failure;
 use crate::ask::telling::{Dump, Whose};
@@ -11,10 +11,10 @@ use throng_core::behaviour::Tap;
 use throng_report::dump::{self, Way};
 use throng_run::Taps;
 
-/// Lines that may wait to be printed. A worker that is further ahead waits: who dumps wants all of it.
+/// Lines that may wait to be printed. Beyond that a worker waits, because a dump should be complete.
 const WAITING: usize = 4096;
 /// No connection.
-const NOBODY: u64 = u64::MAX;
+const NO_CONNECTION: u64 = u64::MAX;
 
 /// Prints the traffic of a run.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub(crate) struct Dumping {
 }
 
 impl Dumping {
-    /// Prints what `asked` says, if anything, in a thread of its own.
+    /// Starts a thread that prints the traffic that `asked` selects; `None` if it selects none.
     pub fn start(asked: Dump) -> Result<Option<Dumping>, Failure> {
         if asked.is_off() {
             return Ok(None);
@@ -36,7 +36,7 @@ impl Dumping {
             .name("dump".into())
             .spawn(move || {
                 for line in printed {
-                    // A reader that has gone ends nothing but the dump.
+                    // If stderr's reader has gone away, only the dump ends.
                     if io::stderr().write_all(&line).is_err() {
                         return;
                     }
@@ -46,13 +46,13 @@ impl Dumping {
         Ok(Some(Dumping {
             asked,
             lines,
-            one: Arc::new(AtomicU64::new(NOBODY)),
+            one: Arc::new(AtomicU64::new(NO_CONNECTION)),
         }))
     }
 }
 
 impl Taps for Dumping {
-    /// Connections that are accepted have odd numbers, those that are opened even ones.
+    /// Accepted connections have odd numbers, opened ones even numbers.
     fn tap(&self, worker: u32, workers: u32, accepted: bool) -> Box<dyn Tap> {
         Box::new(WorkerTap {
             dumping: self.clone(),
@@ -74,7 +74,7 @@ impl WorkerTap {
     /// A number that no other connection of the run has.
     fn number(&self, id: u32) -> u64 {
         match self.accepted {
-            // Numbers of accepted connections are each worker's own.
+            // Each worker numbers its accepted connections on its own.
             true => (u64::from(id) * self.workers + self.worker) * 2 + 1,
             false => u64::from(id) * 2,
         }
@@ -87,14 +87,14 @@ impl WorkerTap {
             Whose::All => true,
             Whose::One => {
                 let one = &self.dumping.one;
-                let taken = one.compare_exchange(NOBODY, number, Relaxed, Relaxed);
+                let taken = one.compare_exchange(NO_CONNECTION, number, Relaxed, Relaxed);
                 taken.is_ok() || taken == Err(number)
             }
         };
         if wanted && !bytes.is_empty() {
             let mut line = Vec::new();
             dump::line(way, number, bytes, &mut line);
-            // Nobody prints any more: the traffic goes on.
+            // If the printing thread has ended, the traffic goes on.
             let _ = self.dumping.lines.send(line);
         }
     }
@@ -112,6 +112,6 @@ impl Tap for WorkerTap {
     fn closed(&mut self, id: u32) {
         let number = self.number(id);
         let one = &self.dumping.one;
-        let _ = one.compare_exchange(number, NOBODY, Relaxed, Relaxed);
+        let _ = one.compare_exchange(number, NO_CONNECTION, Relaxed, Relaxed);
     }
 }

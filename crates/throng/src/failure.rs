@@ -18,7 +18,7 @@ impl Failure {
         }
     }
 
-    /// Something that was expected to work did not: exit code 1.
+    /// Something failed that was expected to work: exit code 1.
     pub fn fault(line: impl Into<String>) -> Failure {
         Failure {
             code: 1,
@@ -30,7 +30,7 @@ impl Failure {
     fn impossible(short: &[Shortfall]) -> Failure {
         let mut lines: Vec<String> = short.iter().map(ToString::to_string).collect();
         if short.iter().any(|s| s.allows > 0) {
-            lines.push("`throng plan` shows all limits; --force goes ahead all the same".into());
+            lines.push("`throng plan` shows all limits; --force runs anyway".into());
         }
         Failure { code: 2, lines }
     }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
-        // Help and version, which were asked for, and help for who gave nothing.
+        // Help and version on request, and help if no subcommand is given.
         Err(e)
             if !e.use_stderr()
                 || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What clap says of bad arguments over several lines, with its hint and without the usage.
+/// clap's error of several lines in one line, with its hint and without the usage.
 fn in_one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let lines: Vec<&str> = text
@@ -61,5 +61,5 @@ fn in_one_line(error: &clap::Error) -> String {
             .trim_start_matches("error: ")
             .trim_start_matches("tip: ");
     }
-    said + " (--help says more)"
+    said + " (see --help)"
 }

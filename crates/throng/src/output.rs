@@ -1,4 +1,4 @@
-//! Where the result of a run goes.
+//! Prints the result of a run, or writes it to a file.
 
 use crate::Failure;
 use crate::cli::OutputForm;
@@ -9,7 +9,7 @@ use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, TcpkaliReport};
 use throng_report::{colour, file, json, text};
 
-/// Prints a run's result in the `form` that was asked for, or writes it to the file at `path`.
+/// Prints a run's result in `form`, or writes it to the file at `path`.
 pub(crate) fn outcome(
     outcome: &Outcome,
     form: OutputForm,
@@ -30,7 +30,7 @@ pub(crate) fn outcome(
     }
 }
 
-/// The command line for the summary. What is not UTF-8 in it is escaped.
+/// The command line for the summary. Bytes that are not UTF-8 are escaped.
 pub(crate) fn command() -> Vec<String> {
     std::env::args_os()
         .map(|word| printable(word.as_bytes()))
@@ -49,7 +49,7 @@ fn printable(bytes: &[u8]) -> String {
     text
 }
 
-/// Writes to stdout. A reader that has gone (`| head`) is no failure of ours.
+/// Writes to stdout. A reader that has gone away (`| head`) is not an error.
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {

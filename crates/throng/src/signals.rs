@@ -16,8 +16,8 @@ const ENDING: [Signal; 4] = [
 
 /// Takes the signals over, before any other thread is there. The first one requests the result.
 ///
-/// A thread waits for them, and nobody else gets any: handlers may run on two threads at once, and each take its own
-/// signal for the first.
+/// A single thread waits for them: signal handlers could run on two threads at once, and each could take its own
+/// signal for the first one.
 pub(crate) fn stop() -> Result<Stop, Failure> {
     let fault = |e: &dyn std::fmt::Display| Failure::fault(format!("can't handle signals: {e}"));
     // What the caller has us ignore stays ignored (`nohup` does that with SIGHUP). A blocked signal would not be.

@@ -1,4 +1,4 @@
-//! Scenarios in files: read with what they name, and written.
+//! Reads scenarios from files, with the files that they name, and writes them.
 
 use crate::Failure;
 use std::io::{self, Read};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use throng_core::scenario::file::{self, Set};
 use throng_core::scenario::{LoadScenario, Scenario, ServeScenario};
 
-/// The scenario in the file at `path`, or on stdin if that is `-`, with `sets` in place of what it says. Paths in it
-/// are from where the file is.
+/// Reads the scenario from the file at `path`, or from stdin if that is `-`, and applies `sets` to it. Relative paths
+/// in it start at the file's directory.
 pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<Scenario, Failure> {
     let stdin = path == Path::new("-");
     let origin = match stdin {
@@ -24,7 +24,9 @@ pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<Scenario, Failure> {
     let bytes = bytes.map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        Failure::usage(format!("{origin}: byte {at} is not UTF-8, as TOML is"))
+        Failure::usage(format!(
+            "{origin}: byte {at} is not UTF-8; TOML files must be"
+        ))
     })?;
     let directory = match (stdin, path.parent()) {
         (false, Some(parent)) => parent,
@@ -41,14 +43,14 @@ pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<Scenario, Failure> {
     Ok(scenario)
 }
 
-/// The text of the file that asks for the same load, wherever it is.
+/// The text of a scenario file for `scenario`. Paths in it are absolute, so the file may be anywhere.
 pub(crate) fn text_of_load(scenario: &LoadScenario) -> Result<String, Failure> {
     let mut scenario = scenario.clone();
     absolute(scenario.files_mut())?;
     text(&Scenario::Load(Box::new(scenario)))
 }
 
-/// The text of the file that asks for the same server, wherever it is.
+/// The text of a scenario file for `scenario`. Paths in it are absolute, so the file may be anywhere.
 pub(crate) fn text_of_serve(scenario: &ServeScenario) -> Result<String, Failure> {
     let mut scenario = scenario.clone();
     absolute(scenario.files_mut())?;
@@ -69,7 +71,7 @@ fn text(scenario: &Scenario) -> Result<String, Failure> {
     file::write(scenario).map_err(|e| Failure::usage(e.to_string()))
 }
 
-/// Refuses files that the run could not read, before it begins.
+/// Refuses, before the run begins, files that it could not read.
 pub(crate) fn check<'a>(
     files: impl Iterator<Item = (&'static str, &'a mut PathBuf)>,
 ) -> Result<(), Failure> {

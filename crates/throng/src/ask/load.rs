@@ -1,5 +1,4 @@
-//! What a `throng load` is to do: each part of the scenario from its arguments, then what does not go together
-//! refused.
+//! The scenario of a `throng load`: builds each part from its arguments, then refuses options that have no effect.
 
 use super::target;
 use super::texts;
@@ -19,10 +18,10 @@ use throng_core::scenario::{
 };
 use throng_core::units::Rate;
 
-/// How many connections tcpkali opens per second.
+/// Connections per second that tcpkali opens by default.
 const USUAL_RATE: f64 = 100.0;
 
-/// What `args` ask for. Names are not resolved yet.
+/// The scenario that `args` ask for. Host names are not resolved yet.
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let default = LoadScenario::default();
     let (hold, duration) = lengths(args, default.hold)?;
@@ -56,7 +55,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     Ok(scenario)
 }
 
-/// How long to hold, and how long the whole run may take. tcpkali's `-T` is the former.
+/// How long to hold, and the limit for the whole run. tcpkali's `-T` is the former.
 fn lengths(args: &LoadArgs, usual: Duration) -> Result<(Duration, Option<Duration>), Failure> {
     match (args.like_tcpkali(), args.hold, args.duration) {
         (false, hold, duration) => Ok((hold.unwrap_or(usual), duration)),
@@ -88,8 +87,8 @@ fn connect(args: &LoadArgs, hold: Duration) -> Connect {
     }
 }
 
-/// How tcpkali connects if nothing is said: 100 per second, and all have to be established within -T. Where it
-/// gives up because its rate can't do that, the rate is raised to what does it in half the time.
+/// tcpkali's defaults for connecting: 100 per second, and all must be established within `-T`. tcpkali gives up if that
+/// rate is too low; here the rate is raised so that it takes half that time.
 fn tcpkali_connects(args: &LoadArgs, hold: Duration) -> Connect {
     let needed = f64::from(args.connections) / hold.as_secs_f64();
     let rate = match needed > USUAL_RATE {
@@ -144,7 +143,7 @@ fn pace(args: &LoadArgs) -> Result<Pace, Failure> {
     })
 }
 
-/// The grammar of the command line lets one of these be given.
+/// How messages are paced. The command line's grammar allows only one of these options.
 fn sending(args: &LoadArgs) -> Result<Sending, Failure> {
     if let Some(rate) = run_rate(args)? {
         let arrivals = args.arrivals.map(Into::into).unwrap_or_default();
@@ -196,7 +195,7 @@ fn measure(args: &LoadArgs, repeated: &[Message]) -> Result<Measure, Failure> {
     let stop = args.message_stop.as_deref();
     Ok(Measure {
         message,
-        // tcpkali accepts this as said in advance.
+        // tcpkali accepts this option without a marker.
         skip: match args.latency_marker_skip {
             Some(skip) if answered || !args.as_tcpkali => skip,
             _ => 0,
@@ -214,7 +213,7 @@ fn measure(args: &LoadArgs, repeated: &[Message]) -> Result<Measure, Failure> {
 fn sockets(args: &LoadArgs) -> SocketOptions {
     SocketOptions {
         nagle: match args.nagle {
-            // tcpkali leaves it on, but for messages in writes of their own, which are to leave as such.
+            // tcpkali leaves it on, except for messages in writes of their own, which it would join.
             None => args.like_tcpkali() && args.write_combine != Some(Switch::Off),
             Some(switch) => switch == Switch::On,
         },
@@ -239,7 +238,7 @@ fn listen(args: &LoadArgs) -> Result<Option<Listening>, Failure> {
 fn tls_client(args: &LoadArgs) -> TlsClient {
     TlsClient {
         cacert: args.cacert.clone().map(Into::into),
-        // tcpkali checks no certificates, and is used with such as nobody has signed.
+        // tcpkali verifies no certificates, and its users rely on that for self-signed ones.
         insecure: args.insecure || (args.like_tcpkali() && args.cacert.is_none()),
         alpn: args.tls.alpn.clone(),
         sni: args.sni.clone(),
@@ -253,7 +252,7 @@ fn tls_server(args: &LoadArgs) -> Option<TlsServer> {
     (args.tls.tls && accepts).then(|| server(&args.tls, own, args.resume))
 }
 
-/// The side that accepts. If it is for this process alone, a certificate is made unless one is given.
+/// TLS of the accepting side. A server for this process alone (`own`) makes a certificate unless one is given.
 pub(super) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsServer {
     let or = |given: &Option<PathBuf>, usual: &str| {
         let path = given.clone().unwrap_or_else(|| usual.into());
@@ -268,8 +267,8 @@ pub(super) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsSe
     }
 }
 
-/// What the options say of the protocols that targets imply. tcpkali paces and counts all messages together, which
-/// over WebSocket are still frames of their own.
+/// Applies the options to the protocols that the targets imply. tcpkali paces and counts all messages together as one,
+/// which over WebSocket is still several frames.
 fn implied_by_targets(
     args: &LoadArgs,
     mut scenario: LoadScenario,
@@ -280,7 +279,7 @@ fn implied_by_targets(
     if let Some(tls) = &mut scenario.tls {
         *tls = tls_client(args);
     }
-    // Answers that are whole WebSocket messages belong to one each.
+    // Each answer that is a whole WebSocket message belongs to one message.
     let websocket = scenario.protocol.websocket().is_some();
     let one_by_one = websocket && (args.latency_echo || args.closed_loop);
     if args.like_tcpkali() && !one_by_one {
@@ -289,15 +288,15 @@ fn implied_by_targets(
     Ok(scenario)
 }
 
-/// Options that say something of what was not asked for.
+/// Refuses options that concern something that was not asked for.
 fn refuse_what_has_no_effect(args: &LoadArgs, scenario: &LoadScenario) -> Result<(), Failure> {
     let wrong = |line: &str| Err(Failure::usage(line));
-    // clap requires nothing of what conflicts with something else that is there.
+    // clap does not apply `requires` if a conflicting option is present.
     if args.listen_mode.is_some() && scenario.listen.is_none() {
-        return wrong("--listen-mode is of accepted connections: add --listen-port");
+        return wrong("--listen-mode is for accepted connections: add --listen-port");
     }
     if args.arrivals.is_some() && scenario.pace.sending.run_rate().is_none() {
-        return wrong("--arrivals says how to spread --rate or --profile: add one of them");
+        return wrong("--arrivals is for --rate and --profile: add one of them");
     }
     if scenario.protocol.websocket().is_none() && !args.header.is_empty() {
         return wrong("--header is for WebSocket: add --websocket or a ws:// target");
@@ -311,7 +310,7 @@ fn refuse_what_has_no_effect(args: &LoadArgs, scenario: &LoadScenario) -> Result
         (args.sni.is_some(), "--sni"),
         (!args.tls.alpn.is_empty(), "--alpn"),
         (args.resume, "--resume"),
-        // tcpkali accepts these as said in advance.
+        // tcpkali accepts these without --ssl.
         (
             args.tls.ssl_cert.is_some() && !args.as_tcpkali,
             "--ssl-cert",

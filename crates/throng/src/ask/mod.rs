@@ -1,5 +1,5 @@
-//! From the command line or a file to a scenario, and to what is told of it: files read, what does not go together
-//! refused. Names are resolved last, when the scenario is about to be run.
+//! Turns a command line or a file into a scenario, and into how its run is reported. Reads the files that they name and
+//! refuses contradictions. Host names are resolved last, just before the run.
 
 #[cfg(test)]
 mod command_lines;

@@ -1,4 +1,4 @@
-//! What a `throng serve` is to do.
+//! The scenario of a `throng serve`.
 
 use super::load::server;
 use super::texts;
@@ -6,7 +6,7 @@ use crate::Failure;
 use crate::cli::ServeArgs;
 use throng_core::scenario::{ListenAddress, ServeScenario};
 
-/// What `args` ask for.
+/// The scenario that `args` ask for.
 pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
     let scenario = ServeScenario {
         listen: args.listen.iter().copied().map(ListenAddress).collect(),

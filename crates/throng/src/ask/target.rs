@@ -1,4 +1,4 @@
-//! Names of hosts and services, resolved.
+//! Resolves the names of hosts and services.
 
 use crate::Failure;
 use std::hash::{BuildHasher, RandomState};
@@ -8,7 +8,7 @@ use throng_core::scenario::LoadScenario;
 use throng_core::target::{self, Port, Spec};
 use throng_host::services;
 
-/// How long an address of several may take to show that it answers.
+/// How long to wait for an answer when one of several addresses is tried.
 const TRY_FOR: Duration = Duration::from_millis(300);
 
 /// The address of `target`, the first one that answers if its name has several.
@@ -17,7 +17,7 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
     Ok(one_of(&addresses(target, &spec)?))
 }
 
-/// Resolves the names of a load's targets, and draws what is left to chance.
+/// Resolves the names of a load's targets, and draws the random seed unless one is given.
 pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<(), Failure> {
     for target in &mut scenario.targets {
         let mut found = addresses(&target.spec.to_string(), &target.spec)?;
@@ -33,7 +33,7 @@ pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where to listen: `PORT`, or `HOST:PORT` with a name or an address. A port alone takes IPv6 and IPv4.
+/// An address to listen on: `PORT`, or `HOST:PORT` with a name or an address. A port alone means IPv6 and IPv4.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, Failure> {
     if let Ok(at) = throng_core::address::listen(text) {
         return Ok(at);
@@ -47,15 +47,15 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Failure> {
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
         .filter(|(host, _)| !host.is_empty() && !host.contains([':', '[', ']']))
-        .ok_or_else(|| wrong("is not a place to listen on"))?;
+        .ok_or_else(|| wrong("is not an address to listen on"))?;
     (host, port)
         .to_socket_addrs()
         .ok()
         .and_then(|mut found| found.next())
-        .ok_or_else(|| wrong(&format!("names no host: '{host}' can't be resolved")))
+        .ok_or_else(|| wrong(&format!("can't be resolved: no host is named '{host}'")))
 }
 
-/// Every address that `spec`, written `target`, has; at least one, each once.
+/// All addresses of `spec`, which the user wrote as `target`: at least one, without duplicates.
 fn addresses(target: &str, spec: &Spec) -> Result<Vec<SocketAddr>, Failure> {
     let port = match &spec.port {
         Port::Number(port) => *port,
@@ -92,8 +92,8 @@ fn port_of(target: &str, service: &str) -> Result<u16, Failure> {
     }
 }
 
-/// The one to connect to. Where a name has several (`localhost` has two), not all need be listened on:
-/// the first that answers is taken, or else the first. One address alone is never tried beforehand.
+/// The address to connect to. A name may have several (`localhost` has two), and a server need not listen on all:
+/// the first that answers is used, or else the first. A single address is not tried beforehand.
 fn one_of(addresses: &[SocketAddr]) -> SocketAddr {
     let answers = |at: &&SocketAddr| TcpStream::connect_timeout(at, TRY_FOR).is_ok();
     match addresses {

@@ -1,4 +1,4 @@
-//! What the command line says of telling: who speaks, how much, and who else is to know of a run.
+//! How a run is reported: in which voice, how verbosely, and where else its results go.
 
 use crate::Failure;
 use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs};
@@ -10,13 +10,13 @@ use throng_core::scenario::{LoadScenario, MessageLatency};
 use throng_core::summary::LatencyReport;
 use throng_report::{file, human};
 
-/// Who a run is reported to, and how.
+/// How a run is reported.
 pub(crate) struct Telling {
-    /// Who speaks.
+    /// The voice of the output.
     pub voice: &'static dyn Voice,
     /// Where the summary goes.
     pub common: Common,
-    /// How much is said: 0 errors, 1 normal, 2 details, 3 everything.
+    /// Verbosity: 0 errors, 1 normal, 2 details, 3 everything.
     pub verbosity: u8,
     /// Which traffic is printed.
     pub dump: Dump,
@@ -33,32 +33,32 @@ pub(crate) struct Telling {
 /// Which traffic is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dump {
-    /// Incoming.
+    /// Received traffic.
     pub received: Whose,
-    /// Outgoing.
+    /// Sent traffic.
     pub sent: Whose,
 }
 
 impl Dump {
-    /// Whether none is.
+    /// Whether no traffic is printed.
     pub fn is_off(&self) -> bool {
         *self == Dump::default()
     }
 }
 
-/// Of which connections.
+/// Whose traffic is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Whose {
-    /// Of none.
+    /// No connection's.
     #[default]
     None,
-    /// Of one; when it closes, of another one.
+    /// One connection's; when it closes, another one's.
     One,
-    /// Of all.
+    /// All connections'.
     All,
 }
 
-/// Where metrics go once a second.
+/// The StatsD server that metrics are sent to once per second.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StatsdAsked {
     /// The server's name or address.
@@ -75,12 +75,12 @@ pub(crate) struct StatsdAsked {
 const STATSD_PORT: u16 = 8125;
 const STATSD_NAMESPACE: &str = "tcpkali";
 
-/// What is too short for StatsD's clients to see: they gather for as long as this at least.
+/// The shortest window: users of StatsD collect for at least this long.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
 
 impl Telling {
-    /// What these options say. `tcpkali` is whether the program was called by that name: then it speaks so, and
-    /// accepts options of StatsD as said in advance.
+    /// How these options ask for a run to be reported. With `tcpkali` (the program was invoked by that name), the voice
+    /// is tcpkali's, and StatsD options are accepted without `--statsd`.
     pub fn of(
         shown: &OutputArgs,
         latency: &LatencyOutputArgs,
@@ -111,7 +111,7 @@ impl Telling {
         })
     }
 
-    /// Nobody but the terminal, as for a server.
+    /// Reports to the terminal alone, as a server does.
     pub fn plain(common: &Common) -> Telling {
         Telling {
             voice: voice::of(false),
@@ -125,7 +125,7 @@ impl Telling {
         }
     }
 
-    /// Refuses what can't be written, before the run.
+    /// Refuses, before the run begins, output files that can't be written.
     pub fn check_files(&self) -> Result<(), Failure> {
         let all = [&self.common.output_file, &self.samples, &self.latency_log];
         all.into_iter()
@@ -133,7 +133,7 @@ impl Telling {
             .try_for_each(|path| file::can_write(path).map_err(|e| Failure::usage(e.to_string())))
     }
 
-    /// Refuses what can't be told of `scenario`.
+    /// Refuses reports that `scenario` has no data for.
     pub fn check(&self, scenario: &LoadScenario) -> Result<(), Failure> {
         let sending = &scenario.pace.sending;
         let round_trips = matches!(
@@ -148,7 +148,7 @@ impl Telling {
         }
         match self.statsd.as_ref().and_then(|s| s.latency_window) {
             Some(window) if window < SHORTEST_WINDOW => Err(Failure::usage(
-                "--statsd-latency-window must be 500ms at least",
+                "--statsd-latency-window must be at least 500ms",
             )),
             Some(window) if window > scenario.hold && sending.search().is_none() => {
                 Err(Failure::usage(format!(

@@ -1,4 +1,4 @@
-//! Messages, markers and headers: from the command line or from files, read into what is sent.
+//! Reads messages, markers and headers from the command line or from files.
 
 use crate::Failure;
 use crate::cli::{MessageArgs, MessageSource, When};
@@ -8,7 +8,7 @@ use throng_core::payload::{Message, Messages, ParseOptions, parse};
 use throng_core::protocol::websocket::handshake::client::Field;
 use throng_core::scenario::says_something;
 
-/// How much of a text is repeated in an error message that is about it.
+/// How many characters of a text an error message repeats.
 const SHOWN: usize = 60;
 
 /// Every message, in the order of the command line.
@@ -32,7 +32,7 @@ pub(super) fn messages(args: &MessageArgs) -> Result<Messages, Failure> {
     Ok(all)
 }
 
-/// The option and the text it was given, on one line and not too long.
+/// The option and its text for an error message: on one line, and cut if it is long.
 fn shown(option: &str, text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut cut: String = text
@@ -54,7 +54,7 @@ fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
     parse(text, &options).map_err(|e| Failure::usage(format!("{origin}: {e}")))
 }
 
-/// Makes one message of several, which over WebSocket are still frames of their own.
+/// Joins several messages into one. Over WebSocket each is still a frame of its own.
 pub(super) fn join(messages: &mut Vec<Message>, websocket: bool) {
     if messages.len() > 1 {
         let parts = messages.drain(..).flat_map(|m| match websocket {
@@ -66,7 +66,7 @@ pub(super) fn join(messages: &mut Vec<Message>, websocket: bool) {
     }
 }
 
-/// What is looked for in what comes in: it must not be empty.
+/// A text to look for in received data. It must not be empty.
 pub(super) fn marker(option: &str, value: &OsStr, unescape: bool) -> Result<Message, Failure> {
     let message = read(&shown(option, value.as_bytes()), value.as_bytes(), unescape)?;
     match says_something(std::slice::from_ref(&message)) {
@@ -75,12 +75,12 @@ pub(super) fn marker(option: &str, value: &OsStr, unescape: bool) -> Result<Mess
     }
 }
 
-/// The same, if it must be the same on each connection.
+/// A text to look for that must be the same on each connection.
 pub(super) fn fixed(option: &str, value: &OsStr, unescape: bool) -> Result<Vec<u8>, Failure> {
     let varies = || {
         let origin = shown(option, value.as_bytes());
         Failure::usage(format!(
-            "{origin} must be the same on each connection: no \\{{…}} in it"
+            "{origin} must be the same on each connection: it can't contain \\{{…}}"
         ))
     };
     marker(option, value, unescape)?

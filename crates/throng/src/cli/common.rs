@@ -1,4 +1,4 @@
-//! What the options of several subcommands share: headings of the help, values, units and exit codes.
+//! What several subcommands share: headings of the help, values, units and exit codes.
 
 use clap::ValueEnum;
 use throng_core::capacity::Role;
@@ -7,26 +7,26 @@ use throng_core::scenario::{OwnServer, bounds};
 use throng_core::units;
 
 pub(super) const UNITS: &str = "\
-Numbers take k and m (1000, 1000²), sizes k, m and g (1024 …), bandwidths kbps, Mbps (bits), kBps,
-MBps (bytes), times us, ms, s, m, h and d.";
+Counts and rates accept k and m (thousand, million), sizes k, m and g (powers of 1,024), bandwidths
+kbps and Mbps (bits) or kBps and MBps (bytes), times us, ms, s, m, h and d.";
 
 pub(super) const EXIT_CODES: &str = "\
 Results go to stdout, progress and warnings to stderr.
-Exit codes: 0 as asked; 1 the run fell short; 2 usage, or a run that this machine can't do;
-130 interrupted (the summary so far is still printed; a second Ctrl-C ends at once).";
+Exit codes: 0 all that was asked for was achieved; 1 it was not; 2 bad usage, or a run that this
+machine cannot do; 130 interrupted (the summary so far is still printed; a second Ctrl-C exits).";
 
-/// What stands below the options of a run.
+/// The text below the options of a run.
 pub(crate) fn after_help_of_run(examples: &str) -> String {
     format!("{examples}\n\n{UNITS}\n\n{EXIT_CODES}")
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum RoleArg {
-    /// It connects
+    /// This machine connects
     Client,
-    /// It accepts
+    /// This machine accepts
     Server,
-    /// Both ends are here
+    /// Both ends are on this machine
     Both,
 }
 
@@ -56,7 +56,7 @@ pub(super) const STATSD: &str = "StatsD";
 /// What the server of `load --self` does.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// Count and discard
+    /// Count and discard received data
     Sink,
     /// Send everything back
     Echo,
@@ -73,11 +73,11 @@ impl From<Mode> for OwnServer {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum EngineArg {
-    /// io_uring where the kernel allows it, else epoll
+    /// io_uring if the kernel allows it, else epoll
     Auto,
     /// io_uring with direct descriptors
     Uring,
-    /// One file descriptor a connection
+    /// epoll, with one file descriptor per connection
     Epoll,
 }
 
@@ -91,7 +91,7 @@ impl From<EngineArg> for EngineChoice {
     }
 }
 
-/// How any other document is printed.
+/// The format of any other document.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DocumentForm {
     /// For people
@@ -100,7 +100,7 @@ pub(crate) enum DocumentForm {
     Json,
 }
 
-/// A plan is not bound by what one process can number.
+/// Connections to plan for. A plan may exceed what one process can number.
 pub(crate) fn planned(text: &str) -> Result<u64, String> {
     match units::count(text).map_err(|e| e.to_string())? {
         0 => Err("at least 1 is needed".into()),
@@ -108,10 +108,10 @@ pub(crate) fn planned(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Threads. tcpkali's users are used to a hint here.
+/// Threads. As tcpkali does, it hints at `--ws` for `-ws`.
 pub(crate) fn workers(text: &str) -> Result<u32, String> {
     match text {
-        "s" => Err("-w takes a number of threads; for WebSocket write --ws".into()),
+        "s" => Err("-w sets the number of threads; write --ws for WebSocket".into()),
         _ => bounds::workers(text).map_err(|e| e.to_string()),
     }
 }

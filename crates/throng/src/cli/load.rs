@@ -23,20 +23,20 @@ Examples:
   throng load -c 50k 10.0.0.7:9000 10.0.0.7:9001
       50,000 connections to two ports in turn, held for ten seconds.
   throng load -c 20k -m 'ping\\n' -e -r 0.1 --hold 5m chat.example.com:5222
-      Each connection sends a line every ten seconds, all together 2,000 evenly spread a second.
+      A line every ten seconds on each connection: 2,000 per second in all, evenly spread.
   throng load --self=echo -c 1k -m 'hello' --closed-loop
       Round trips: send, wait for the echo, send again.
   throng load -c 100 -m '{\"op\":\"ping\"}' --latency-marker pong -r @10ms wss://chat.example.com/ws
-      The highest rate at which 95 % of answers take less than 10 ms, by WebSocket over TLS.
+      Find the highest rate at which 95 % of answers arrive within 10 ms, over WebSocket and TLS.
   throng load -c 1k -m 'x' --profile '10s:1k, 30s:1k..50k, 10s:50k' --arrivals poisson 10.0.0.7:9000
-      1,000 messages a second in all for ten seconds, then more and more up to 50,000.";
+      1,000 messages per second in all for ten seconds, then rising to 50,000 within thirty.";
 
-/// Open connections, keep them open, send traffic, measure
+/// Open connections, hold them, send traffic and measure
 // No allow_negative_numbers: -1 is an option.
 #[derive(Args)]
 #[command(next_line_help = false, after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct LoadArgs {
-    /// Where to connect to, in turn: name, IPv4 or [IPv6] address, and port; or ws:// or wss://
+    /// Targets, used in turn: a name, IPv4 or [IPv6] address with its port, or a ws:// or wss:// URL
     #[arg(
         value_name = "HOST:PORT",
         required_unless_present_any = ["own_server", "listen_port"],
@@ -44,7 +44,7 @@ pub(crate) struct LoadArgs {
     )]
     pub targets: Vec<String>,
 
-    /// Serve from this process too, on loopback, and connect to that
+    /// Also run a server in this process, on loopback, and connect to it [MODE: sink if not given]
     #[arg(
         long = "self",
         value_name = "MODE",
@@ -56,35 +56,35 @@ pub(crate) struct LoadArgs {
     )]
     pub own_server: Option<Mode>,
 
-    /// Connections to open and keep open
+    /// Connections to open and hold
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = bounds::connections, help_heading = CONNECTIONS)]
     pub connections: u32,
 
-    /// New connections a second [default: as fast as the target takes them]
+    /// New connections per second [default: as fast as the target accepts them]
     #[arg(long, value_name = "R", help_heading = CONNECTIONS)]
     pub connect_rate: Option<Rate>,
 
-    /// How long one attempt to connect may take [default: 5s]
+    /// Give up on a connection attempt after this long [default: 5s]
     #[arg(long, value_name = "T", value_parser = bounds::positive, help_heading = CONNECTIONS)]
     pub connect_timeout: Option<Duration>,
 
-    /// Source address: one, a range 127.1.0.1-127.1.0.40, or a block 10.0.0.0/28; repeatable
-    /// [default: the kernel's choice; on IPv4 loopback as many as are needed]
+    /// Source addresses: one, a range (127.1.0.1-127.1.0.40) or a block (10.0.0.0/28); repeatable
+    /// [default: the kernel's choice; on IPv4 loopback, as many as are needed]
     #[arg(long, value_name = "IP", conflicts_with = "own_server", help_heading = CONNECTIONS)]
     pub source_ip: Vec<SourceRange>,
 
-    /// Leave a connection that failed or closed as it is, instead of opening it again
+    /// Do not reopen connections that failed or closed
     #[arg(long, help_heading = CONNECTIONS)]
     pub no_reconnect: bool,
 
-    /// Close each connection so long after it came up
+    /// Close each connection this long after it was established [default: never]
     #[arg(long, value_name = "T", value_parser = units::duration, help_heading = CONNECTIONS)]
     pub channel_lifetime: Option<Duration>,
 
     #[command(flatten)]
     pub messages: MessageArgs,
 
-    /// DNS question over TCP as the message: a name and a record's type, as example.com/A; repeatable
+    /// DNS query to send as a message: a name and a record type, such as example.com/A; repeatable
     #[arg(
         long,
         value_name = "NAME/TYPE",
@@ -93,16 +93,19 @@ pub(crate) struct LoadArgs {
     )]
     pub dns: Vec<Query>,
 
-    /// End the run when this is seen in what is received
+    /// End the run when this text is received
     #[arg(long, value_name = "S", allow_hyphen_values = true, help_heading = MESSAGES)]
     pub message_stop: Option<OsString>,
 
-    /// Messages a second on each connection; 0.1 is one every ten seconds [default: as fast as they go].
-    /// From 2k on those of a millisecond are due together. @10ms finds the highest rate with p95 of latency under 10 ms, @10ms:p99 with p99
+    /// Messages per second on each connection, or @LATENCY to find the highest rate [default: as fast as
+    /// connections accept them]
+    ///
+    /// 0.1 is a message every ten seconds. At 2,000/s or more, messages due in the same millisecond are sent
+    /// together. @10ms finds the highest rate with a p95 latency below 10 ms, @10ms:p99 with a p99 below it.
     #[arg(short = 'r', long, value_name = "RATE|@LATENCY", help_heading = PACE)]
     pub message_rate: Option<MessageRate>,
 
-    /// Send at most so much a second on each connection
+    /// Limit how fast each connection is written [default: no limit]
     #[arg(
         long,
         visible_alias = "channel-bandwidth",
@@ -113,19 +116,20 @@ pub(crate) struct LoadArgs {
     )]
     pub channel_bandwidth_upstream: Option<Bandwidth>,
 
-    /// Read at most so much a second from each connection; 0 is nothing, ever
+    /// Limit how fast each connection is read; 0 never reads [default: no limit]
     #[arg(long, value_name = "B", help_heading = PACE)]
     pub channel_bandwidth_downstream: Option<Bandwidth>,
 
-    /// Begin to send so long after a connection came up
+    /// Wait this long after a connection is established before sending [default: 0s]
     #[arg(long, value_name = "T", value_parser = units::duration, help_heading = PACE)]
     pub delay_send: Option<Duration>,
 
-    /// Whether messages of high rates are due together and share a write; with --output tcpkali off also sets --nagle off [default: on]
+    /// Send messages of high rates that are due together in one write; with --output tcpkali, off also sets
+    /// --nagle off [default: on]
     #[arg(long, value_name = "on|off", help_heading = PACE)]
     pub write_combine: Option<Switch>,
 
-    /// Messages a second in all, over whichever connection is next
+    /// Messages per second over all connections together
     #[arg(
         long,
         value_name = "R",
@@ -134,8 +138,8 @@ pub(crate) struct LoadArgs {
     )]
     pub rate: Option<Rate>,
 
-    /// The same over time, such as '10s:1k, 30s:1k..50k'; - reads lines of milliseconds and rate from
-    /// stdin
+    /// Like --rate, but varying over time, such as '10s:1k, 30s:1k..50k'; - reads lines of MILLISECONDS RATE
+    /// from stdin
     #[arg(
         long,
         value_name = "SPEC|-",
@@ -146,33 +150,32 @@ pub(crate) struct LoadArgs {
     )]
     pub profile: Option<String>,
 
-    /// How --rate and --profile spread messages over time [default: uniform]
+    /// How --rate and --profile space messages over time [default: uniform]
     #[arg(long, value_name = "HOW", help_heading = PACE)]
     pub arrivals: Option<ArrivalsArg>,
 
-    /// What random numbers begin with: the same seed, the same messages and arrivals [default: another
-    /// one each time]
+    /// Random seed; the same seed repeats messages and arrivals [default: random]
     #[arg(long, value_name = "N", help_heading = PACE)]
     pub seed: Option<u64>,
 
-    /// Send a message only when the one before has been echoed in full
+    /// Send a message only after the whole echo of the one before
     #[arg(long, conflicts_with = "message_rate", help_heading = PACE)]
     pub closed_loop: bool,
 
-    /// Closed loop: messages under way at once, passed from connection to connection in turn
-    /// [default: one on each]
+    /// With --closed-loop: messages in flight at once, passed from connection to connection
+    /// [default: one per connection]
     #[arg(long, value_name = "N", requires = "closed_loop", value_parser = bounds::connections, help_heading = PACE)]
     pub in_flight: Option<u32>,
 
-    /// Send nothing before all connections are up
+    /// Send nothing until all connections are established
     #[arg(long, help_heading = PACE)]
     pub after_ramp: bool,
 
-    /// Measure how long it took from a connection's coming up to the first byte on it
+    /// Measure the time from a connection's establishment to its first received byte
     #[arg(long, help_heading = LATENCY)]
     pub latency_first_byte: bool,
 
-    /// Measure how long it took from when a message was due to seeing this in what comes back
+    /// Measure the time from when a message was due until this text is received
     #[arg(
         long,
         value_name = "S",
@@ -182,27 +185,26 @@ pub(crate) struct LoadArgs {
     )]
     pub latency_marker: Option<OsString>,
 
-    /// Pass over the first N markers on each connection
+    /// Ignore the first N markers on each connection [default: 0]
     #[arg(long, value_name = "N", value_parser = units::count, help_heading = LATENCY)]
     pub latency_marker_skip: Option<u32>,
 
-    /// Measure how long messages took that say when they were sent: by the \{message.marker} in what is
-    /// received, whoever wrote it
+    /// Measure the age of the \{message.marker} time stamps in received data, whoever sent them
     #[arg(long, conflicts_with = "latency_echo", help_heading = LATENCY)]
     pub message_marker: bool,
 
-    /// Measure how long it took until all of a message came back
+    /// Measure the time from when a message was due until its whole echo is received
     #[arg(long, conflicts_with = "closed_loop", help_heading = LATENCY)]
     pub latency_echo: bool,
 
     #[command(flatten)]
     pub latency: LatencyOutputArgs,
 
-    /// Accept connections too; repeatable
+    /// Also accept connections on this port; repeatable
     #[arg(short = 'l', long, value_name = "[HOST:]PORT", help_heading = LISTENING)]
     pub listen_port: Vec<String>,
 
-    /// Discard what comes on accepted connections, or also send the messages [default: silent]
+    /// Whether accepted connections send the messages too [default: silent]
     #[arg(long, value_name = "MODE", help_heading = LISTENING)]
     pub listen_mode: Option<ListenModeArg>,
 
@@ -217,19 +219,19 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub tls: TlsServerArgs,
 
-    /// Certificates to trust (PEM) instead of the system's
+    /// Certificates to trust (PEM) [default: the system's]
     #[arg(long, value_name = "FILE", conflicts_with = "insecure", help_heading = TLS)]
     pub cacert: Option<PathBuf>,
 
-    /// Take any certificate
+    /// Accept any certificate
     #[arg(long, help_heading = TLS)]
     pub insecure: bool,
 
-    /// Name to ask for and to check in the certificate [default: the target's]
+    /// Server name to send (SNI) and to verify in the certificate [default: the target's]
     #[arg(long, value_name = "NAME", help_heading = TLS)]
     pub sni: Option<String>,
 
-    /// Resume sessions where the server lets us [default: a whole handshake for each connection]
+    /// Resume sessions if the server allows it [default: a full handshake per connection]
     #[arg(long, help_heading = TLS)]
     pub resume: bool,
 
@@ -237,42 +239,42 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "on|off", help_heading = SOCKETS)]
     pub nagle: Option<Switch>,
 
-    /// Receive buffer (SO_RCVBUF) [default: the kernel adapts it]
+    /// Size of the receive buffer (SO_RCVBUF) [default: the kernel adapts it]
     #[arg(long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = SOCKETS)]
     pub rcvbuf: Option<u64>,
 
-    /// Send buffer (SO_SNDBUF) [default: the kernel adapts it]
+    /// Size of the send buffer (SO_SNDBUF) [default: the kernel adapts it]
     #[arg(long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = SOCKETS)]
     pub sndbuf: Option<u64>,
 
-    /// How long the whole run may take [default: as long as it needs]; with --output tcpkali it means --hold
+    /// End the run after this long [default: no limit]; with --output tcpkali the same as --hold
     #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]
     pub duration: Option<Duration>,
 
-    /// How long to go on after the last connection is up [default: 10s]
+    /// Hold all connections this long after the last one is established [default: 10s]
     #[arg(long, value_name = "T", value_parser = units::duration, help_heading = RUN)]
     pub hold: Option<Duration>,
 
-    /// Threads on each side [default: one a core]
+    /// Threads on each side [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]
     pub workers: Option<u32>,
 
-    /// Go ahead although the plan says that it can't work, and don't hold back for a full accept queue
+    /// Run even if the plan says it cannot work, and ignore full accept queues
     #[arg(long, help_heading = RUN)]
     pub force: bool,
 
-    /// Which event loop: io_uring is not bound by the file limit, epoll works everywhere
+    /// Event loop: io_uring is not bound by the file limit, epoll works everywhere
     #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
     pub engine: EngineArg,
 
-    /// Print the scenario as a file for `throng run`, and end
+    /// Print the scenario as a file for `throng run`, then exit
     #[arg(long, help_heading = RUN)]
     pub print_scenario: bool,
 
     #[command(flatten)]
     pub shown: OutputArgs,
 
-    /// Whether the program was called as tcpkali.
+    /// Whether the program was invoked as tcpkali.
     #[arg(skip)]
     pub as_tcpkali: bool,
 }
@@ -287,18 +289,18 @@ pub(crate) enum Switch {
 /// `--arrivals`
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum ArrivalsArg {
-    /// Evenly
+    /// At even intervals
     Uniform,
-    /// As from many independent users
+    /// At random, as from many independent users
     Poisson,
 }
 
 /// `--listen-mode`
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum ListenModeArg {
-    /// Discard what comes
+    /// Discard received data
     Silent,
-    /// Also send the messages
+    /// Discard received data, and send the messages
     Active,
 }
 

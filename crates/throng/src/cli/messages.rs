@@ -1,6 +1,6 @@
-//! The options that say what is sent. `-m` and `-f`, `-1` and `--first-message-file` may stand in any
-//! order and as often as one likes, and messages are sent in that order; so these are read here by
-//! their place on the command line, which clap's derive does not keep.
+//! The options that say what is sent. `-m`, `-f`, `-1` and `--first-message-file` may be repeated and mixed, and
+//! messages are sent in the order given. clap's derive does not keep that order, so they are read here by their
+//! place on the command line.
 
 use super::common::MESSAGES;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(crate) struct MessageArgs {
     /// Every message.
     pub given: Vec<Given>,
-    /// Whether escapes are read in them.
+    /// Whether escapes in them are interpreted.
     pub unescape: bool,
 }
 
@@ -22,9 +22,9 @@ pub(crate) struct MessageArgs {
 pub(crate) struct Given {
     /// The option that gave it, with its dashes.
     pub option: &'static str,
-    /// Once or again and again.
+    /// Whether it is sent once or repeatedly.
     pub when: When,
-    /// Its text, or where it is.
+    /// Its text, or the file that has it.
     pub from: MessageSource,
 }
 
@@ -33,11 +33,11 @@ pub(crate) struct Given {
 pub(crate) enum When {
     /// Once, when the connection opens.
     First,
-    /// Again and again, in turn with the others.
+    /// Repeatedly, in turn with the others.
     Repeated,
 }
 
-/// Where a message is from.
+/// Where a message comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MessageSource {
     /// The command line. Any bytes, not only UTF-8.
@@ -101,7 +101,7 @@ impl Args for MessageArgs {
             ))
             .arg(
                 file(Arg::new("message_file").short('f').long("message-file"))
-                    .help("The same, read from a file; repeatable, in one order with -m"),
+                    .help("Like -m, read from a file; repeatable, sent in the order given"),
             )
             .arg(
                 text(Arg::new("first_message").short('1').long("first-message"))
@@ -109,7 +109,7 @@ impl Args for MessageArgs {
             )
             .arg(
                 file(Arg::new("first_message_file").long("first-message-file"))
-                    .help("The same, read from a file; repeatable, in one order with -1"),
+                    .help("Like -1, read from a file; repeatable, sent in the order given"),
             )
             .arg(
                 Arg::new("unescape_message_args")
@@ -117,7 +117,7 @@ impl Args for MessageArgs {
                     .long("unescape-message-args")
                     .action(ArgAction::SetTrue)
                     .help(
-                        r"Read escapes (\n \r \t \0 \xHH \ooo \\) in messages, markers and headers",
+                        r"Interpret escapes (\n \r \t \0 \xHH \ooo \\) in messages, markers and headers",
                     )
                     .help_heading(MESSAGES),
             )

@@ -1,6 +1,6 @@
 //! The command line: every option, its help and its parsing. Help, man pages and completions are all
-//! generated from here. A file for each subcommand; `common`, `messages`, `output` and `tls`
-//! are what several share, and `tcpkali` is what is different when the program is called by that name.
+//! generated from here. `common`, `messages`, `output` and `tls` have what several subcommands share, and `tcpkali`
+//! what differs when the program is invoked by that name.
 
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
@@ -25,7 +25,7 @@ use clap::Parser;
 use common::{EXIT_CODES, UNITS};
 use std::ffi::OsString;
 
-/// How many TCP connections can it hold? throng finds out by holding them.
+/// Find out how many TCP connections a server, client or network path can hold, by holding them
 #[derive(Parser)]
 #[command(name = "throng", version, max_term_width = 100, after_help = after_help())]
 pub(crate) struct Cli {
@@ -33,18 +33,17 @@ pub(crate) struct Cli {
     pub command: Command,
 }
 
-const AS_TCPKALI: &str =
-    "Through a link named tcpkali, it takes tcpkali's command lines and prints tcpkali's lines.";
+const AS_TCPKALI: &str = "Invoked as `tcpkali` (through a link), it accepts tcpkali's options and prints tcpkali's output.";
 
 fn after_help() -> String {
     format!("{UNITS}\n\n{EXIT_CODES}\n\n{AS_TCPKALI}")
 }
 
 impl Cli {
-    /// What these words ask for. The first one is the program's name.
+    /// Reads a command line, of which the first word is the program's name.
     ///
     /// # Errors
-    /// What clap says of bad arguments, or the help or version that was asked for.
+    /// Bad arguments, as clap reports them; or the help or version that was asked for.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
         let words: Vec<OsString> = words.into_iter().collect();
         if tcpkali::is_called(words.first()) {
@@ -62,7 +61,7 @@ mod tests {
     use clap::CommandFactory;
     use std::collections::BTreeSet;
 
-    /// The long options of a subcommand, but for those of every one.
+    /// The long options of a subcommand, without those that every subcommand has.
     fn options(subcommand: &str) -> BTreeSet<String> {
         let mut command = Cli::command();
         command.build();

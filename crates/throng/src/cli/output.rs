@@ -9,12 +9,12 @@ use throng_core::scenario::{Percentile, bounds};
 /// Where the summary of a run goes.
 #[derive(Clone, Args)]
 pub(crate) struct Common {
-    /// How to print the summary; docs/summary.md describes the JSON
+    /// Format of the summary; docs/summary.md describes the JSON
     #[arg(long, value_name = "FORM", default_value = "text", help_heading = OUTPUT)]
     pub output: OutputForm,
 
     /// Write the summary to a file instead of stdout
-    #[arg(long, value_name = "F", help_heading = OUTPUT)]
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub output_file: Option<PathBuf>,
 
     /// Show no progress
@@ -22,45 +22,45 @@ pub(crate) struct Common {
     pub quiet: bool,
 }
 
-/// How a run's summary is printed.
+/// The format of a run's summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputForm {
     /// For people
     Text,
     /// For scripts: one JSON object
     Json,
-    /// tcpkali's lines; load takes its defaults, too
+    /// tcpkali's output; load uses tcpkali's defaults, too
     Tcpkali,
 }
 
 /// Which latencies are reported, and where they are written.
 #[derive(Args)]
 pub(crate) struct LatencyOutputArgs {
-    /// Tell how long connecting took, also in tcpkali's lines and to StatsD
+    /// Report the time to connect in tcpkali's output and to StatsD, too
     #[arg(long, help_heading = LATENCY)]
     pub latency_connect: bool,
 
-    /// Percentiles to tell, separated by commas or slashes; 100 is the maximum; repeatable
+    /// Percentiles to report, separated by commas or slashes; 100 is the maximum; repeatable
     /// [default: 95,99,99.5]
     #[arg(long, value_name = "LIST", value_parser = percentiles, help_heading = LATENCY)]
     pub latency_percentiles: Vec<Percentiles>,
 
-    /// Write the latencies of each second to a file, as HdrHistogram's interval log
-    #[arg(long, value_name = "F", help_heading = LATENCY)]
+    /// Write a histogram of each second's latencies to a file (HdrHistogram interval log)
+    #[arg(long, value_name = "FILE", help_heading = LATENCY)]
     pub latency_log: Option<PathBuf>,
 
-    /// Write to a file when each message or query was sent and its round trip, as CSV
-    #[arg(long, value_name = "F", help_heading = LATENCY)]
+    /// Write the send time and round trip of each message or query to a file (CSV)
+    #[arg(long, value_name = "FILE", help_heading = LATENCY)]
     pub samples: Option<PathBuf>,
 }
 
-/// What is said of a run, and to whom.
+/// How a run is reported.
 #[derive(Args)]
 pub(crate) struct OutputArgs {
     #[command(flatten)]
     pub common: Common,
 
-    /// Increase verbosity (repeatable)
+    /// Increase verbosity; repeatable
     #[arg(short = 'v', action = clap::ArgAction::Count, help_heading = OUTPUT)]
     pub more_verbose: u8,
 
@@ -75,25 +75,25 @@ pub(crate) struct OutputArgs {
     pub statsd: StatsdArgs,
 }
 
-/// Which traffic is printed on stderr.
+/// Which traffic is printed to stderr.
 #[derive(Args)]
 pub(crate) struct DumpArgs {
-    /// Print what one connection sends and receives; when it closes, another one
+    /// Print the traffic of one connection to stderr; when it closes, of another
     #[arg(short = 'd', long, help_heading = OUTPUT)]
     pub dump_one: bool,
-    /// The same, only what it receives
+    /// Print to stderr what one connection receives
     #[arg(long, help_heading = OUTPUT)]
     pub dump_one_in: bool,
-    /// The same, only what it sends
+    /// Print to stderr what one connection sends
     #[arg(long, help_heading = OUTPUT)]
     pub dump_one_out: bool,
-    /// Print what all connections send and receive
+    /// Print the traffic of all connections to stderr
     #[arg(long, help_heading = OUTPUT)]
     pub dump_all: bool,
-    /// The same, only what they receive
+    /// Print to stderr what all connections receive
     #[arg(long, help_heading = OUTPUT)]
     pub dump_all_in: bool,
-    /// The same, only what they send
+    /// Print to stderr what all connections send
     #[arg(long, help_heading = OUTPUT)]
     pub dump_all_out: bool,
 }
@@ -101,28 +101,28 @@ pub(crate) struct DumpArgs {
 /// Where metrics go.
 #[derive(Args)]
 pub(crate) struct StatsdArgs {
-    /// Send metrics to StatsD once a second
+    /// Send metrics to StatsD once per second
     #[arg(long, help_heading = STATSD)]
     pub statsd: bool,
 
-    /// Its host [default: localhost]
+    /// Host of StatsD [default: localhost]
     #[arg(long, value_name = "HOST", help_heading = STATSD)]
     pub statsd_host: Option<String>,
 
-    /// Its UDP port [default: 8125]
+    /// UDP port of StatsD [default: 8125]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = STATSD)]
     pub statsd_port: Option<u16>,
 
-    /// What stands before each name [default: tcpkali]
+    /// Prefix of metric names [default: tcpkali]
     #[arg(long, value_name = "S", value_parser = namespace, help_heading = STATSD)]
     pub statsd_namespace: Option<String>,
 
-    /// Send latencies of the last so long, so often, instead of those since the beginning
+    /// Report latencies per window of this length instead of since the start
     #[arg(long, value_name = "T", value_parser = bounds::positive, help_heading = STATSD)]
     pub statsd_latency_window: Option<Duration>,
 }
 
-/// What one `--latency-percentiles` lists.
+/// The percentiles of one `--latency-percentiles`.
 #[derive(Clone)]
 pub(crate) struct Percentiles(pub Vec<Percentile>);
 
@@ -133,7 +133,7 @@ fn percentiles(text: &str) -> Result<Percentiles, String> {
     }
 }
 
-/// Names of metrics are separated by dots and end at a colon.
+/// The prefix of metric names. StatsD separates names by dots and ends them at a colon.
 fn namespace(text: &str) -> Result<String, String> {
     let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'|' | b'@');
     if !text.is_empty() && text.bytes().all(fits) {

@@ -16,25 +16,25 @@ use throng_core::units::Rate;
 const EXAMPLES: &str = "\
 Examples:
   throng serve 9000
-      Hold whatever connects to port 9000, discard what it sends.
+      Hold connections to port 9000, and count and discard what they send.
   throng serve --mode echo '[::1]:9001'
       Send everything back.
   throng serve --mode chargen -m 'tick\\n' -e -r 1 9019
-      Send a line a second to whatever connects.
+      Send a line per second on each connection.
   throng serve --mode ws 8080
-      WebSocket: send each message back.
+      Speak WebSocket, and send each message back.
   throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001
-      Two listeners for a minute, then the summary as JSON.";
+      Listen on two ports for a minute, then print the summary as JSON.";
 
 /// Accept connections and hold them: sink, echo, sender, WebSocket
 #[derive(Args)]
 #[command(after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct ServeArgs {
-    /// Where to listen: PORT, ADDR:PORT or [ADDR6]:PORT; a port alone takes IPv6 and IPv4
+    /// Addresses to listen on: PORT, ADDR:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4
     #[arg(value_name = "[ADDR:]PORT", required = true, value_parser = address::listen)]
     pub listen: Vec<SocketAddr>,
 
-    /// What to do with what comes in
+    /// What to do with incoming data
     #[arg(long, value_name = "MODE", default_value = "sink", value_parser = mode(), help_heading = CONNECTIONS)]
     pub mode: ServeMode,
 
@@ -42,41 +42,42 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
     pub backlog: Option<u32>,
 
-    /// Connections to hold at once, at most [default: as many as fit]
+    /// Most connections to hold at once [default: as many as fit]
     #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
     pub max_connections: Option<u32>,
 
     #[command(flatten)]
     pub messages: MessageArgs,
 
-    /// chargen: messages a second on each connection [default: as fast as they go]
+    /// With --mode chargen: messages per second on each connection [default: as fast as connections
+    /// accept them]
     #[arg(short = 'r', long, value_name = "RATE", help_heading = PACE)]
     pub message_rate: Option<Rate>,
 
     #[command(flatten)]
     pub tls: TlsServerArgs,
 
-    /// Give out no session tickets: each connection is a whole handshake
+    /// Issue no session tickets: each connection makes a full handshake
     #[arg(long, help_heading = TLS)]
     pub no_resumption: bool,
 
-    /// How long to serve [default: until Ctrl-C]
+    /// Stop after this long [default: at Ctrl-C]
     #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]
     pub duration: Option<Duration>,
 
-    /// Threads [default: one a core]
+    /// Threads [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]
     pub workers: Option<u32>,
 
-    /// Go ahead although the plan says that it can't work
+    /// Run even if the plan says it cannot work
     #[arg(long, help_heading = RUN)]
     pub force: bool,
 
-    /// Which event loop: io_uring is not bound by the file limit, epoll works everywhere
+    /// Event loop: io_uring is not bound by the file limit, epoll works everywhere
     #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
     pub engine: EngineArg,
 
-    /// Print the scenario as a file for `throng run`, and end
+    /// Print the scenario as a file for `throng run`, then exit
     #[arg(long, help_heading = RUN)]
     pub print_scenario: bool,
 

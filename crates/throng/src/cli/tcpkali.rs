@@ -1,5 +1,5 @@
-//! What is different when the program is called through a link named `tcpkali`: the words are those of
-//! `throng load`, read as getopt_long reads them, with tcpkali's defaults.
+//! What differs when the program is invoked through a link named `tcpkali`: options are those of `throng load`, read
+//! as getopt_long reads them, with tcpkali's defaults.
 //!
 //! tcpkali's documentation: its man page tcpkali(1), and `tcpkali --help`.
 
@@ -10,8 +10,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// Its long options, which may be abbreviated as far as they can be told apart. What throng has besides
-/// must be written out: a new option there never makes an old abbreviation ambiguous.
+/// tcpkali's long options. They may be abbreviated as long as they stay unambiguous. throng's further options must be
+/// written out, so that a new one never makes an old abbreviation ambiguous.
 const LONG_OPTIONS: [&str; 50] = [
     "channel-bandwidth",
     "channel-bandwidth-downstream",
@@ -66,22 +66,22 @@ const LONG_OPTIONS: [&str; 50] = [
 ];
 
 const AFTER_HELP: &str = "\
-This is throng, called as tcpkali: it takes tcpkali's options and prints its lines. What throng has
-besides is in `throng load --help`.
--T counts from when all connections are up; they have as long to come up.
-Exit codes: 0 as asked; 1 the connections did not come up in time; 2 usage; 130 interrupted.";
+This is throng, invoked as tcpkali: it accepts tcpkali's options and prints tcpkali's output.
+`throng load --help` describes throng's own.
+-T counts from when all connections are established. They may take as long again to get there.
+Exit codes: 0 success; 1 the connections were not established in time; 2 bad usage; 130 interrupted.";
 
-/// Whether `program`, the first word of a command line, says so.
+/// Whether `program`, the first word of a command line, is tcpkali.
 pub(crate) fn is_called(program: Option<&OsString>) -> bool {
     program
         .and_then(|p| Path::new(p).file_name())
         .is_some_and(|name| name == "tcpkali")
 }
 
-/// What these words ask for.
+/// Reads tcpkali's command line.
 ///
 /// # Errors
-/// What clap says of bad arguments, or the help or version that was asked for.
+/// Bad arguments, as clap reports them; or the help or version that was asked for.
 pub(crate) fn read(words: Vec<OsString>) -> Result<LoadArgs, clap::Error> {
     let mut command = command();
     command.build();
@@ -94,7 +94,7 @@ pub(crate) fn read(words: Vec<OsString>) -> Result<LoadArgs, clap::Error> {
 
 fn command() -> Command {
     LoadArgs::augment_args(Command::new("tcpkali"))
-        .about("Open TCP and WebSocket connections, keep them open, send traffic, measure")
+        .about("Open TCP and WebSocket connections, hold them, send traffic and measure")
         .version(concat!(
             "version 1.1 (throng ",
             env!("CARGO_PKG_VERSION"),
@@ -102,22 +102,24 @@ fn command() -> Command {
         ))
         .max_term_width(100)
         .after_help(AFTER_HELP)
-        // An option that comes twice counts as it comes last.
+        // If an option is repeated, the last one counts.
         .args_override_self(true)
         .mut_arg("output", |arg| arg.default_value("tcpkali"))
         .mut_arg("connect_rate", |arg| {
-            arg.help("New connections a second [default: 100, or as many as -T demands]")
+            arg.help("New connections per second [default: 100, or as many as -T demands]")
         })
         .mut_arg("connect_timeout", |arg| {
-            arg.help("How long one attempt to connect may take [default: 1s]")
+            arg.help("Give up on a connection attempt after this long [default: 1s]")
         })
         .mut_arg("duration", |arg| {
-            arg.help("How long to go on after the last connection is up [default: 10s]")
+            arg.help(
+                "Hold all connections this long after the last one is established [default: 10s]",
+            )
         })
         .mut_arg("hold", |arg| arg.hide(true))
 }
 
-/// The words with long options written out, as getopt_long has them.
+/// The words with abbreviated long options written out, as getopt_long understands them.
 fn written_out(words: Vec<OsString>, command: &Command) -> Vec<OsString> {
     let mut all = words.into_iter();
     let mut out: Vec<OsString> = all.next().into_iter().collect();
@@ -190,7 +192,7 @@ fn takes_value(arg: &clap::Arg) -> bool {
 }
 
 impl LoadArgs {
-    /// Whether tcpkali's defaults hold.
+    /// Whether tcpkali's defaults apply.
     pub fn like_tcpkali(&self) -> bool {
         self.as_tcpkali || self.shown.common.output == OutputForm::Tcpkali
     }
@@ -334,7 +336,7 @@ mod tests {
                     words.push("load".into());
                 }
                 words.extend(line.iter().map(|w| OsString::from_vec(w.clone())));
-                // Whatever it is, it does not panic, and what is refused is told in words.
+                // No input panics, and every refusal has a text.
                 if let Err(e) = crate::cli::Cli::read(words) {
                     prop_assert!(!e.to_string().is_empty());
                 }

@@ -1,25 +1,25 @@
-//! Options of TLS that both who connects and who accepts have.
+//! TLS options that `load` and `serve` share.
 
 use super::common::TLS;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Options of TLS on accepted connections, and those of both sides.
+/// TLS options of accepted connections, and those of both sides.
 #[derive(Args)]
 pub(crate) struct TlsServerArgs {
     /// Speak TLS
     #[arg(long, visible_alias = "ssl", help_heading = TLS)]
     pub tls: bool,
 
-    /// Certificate of accepted connections, and its chain (PEM) [default: cert.pem]
+    /// Certificate chain of the accepting side (PEM) [default: cert.pem]
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     pub ssl_cert: Option<PathBuf>,
 
-    /// Private key of that certificate (PEM) [default: key.pem]
+    /// Private key of the accepting side (PEM) [default: key.pem]
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     pub ssl_key: Option<PathBuf>,
 
-    /// Protocol to offer (ALPN), the preferred one first; repeatable
+    /// Protocols to offer (ALPN), preferred first; repeatable
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = alpn, help_heading = TLS)]
     pub alpn: Vec<String>,
 }
@@ -28,6 +28,6 @@ pub(crate) struct TlsServerArgs {
 fn alpn(text: &str) -> Result<String, String> {
     match text.len() {
         1..=255 => Ok(text.to_owned()),
-        n => Err(format!("a protocol's name has 1 to 255 bytes, not {n}")),
+        n => Err(format!("a protocol name has 1 to 255 bytes, not {n}")),
     }
 }

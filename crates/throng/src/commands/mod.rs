@@ -14,7 +14,7 @@ macro_rules! commands {
         }
 
         impl Command {
-            /// Carries it out. Returns the exit code.
+            /// Runs the subcommand. Returns the exit code.
             pub fn run(&self) -> Result<u8, Failure> {
                 match self {
                     $(Command::$name(args) => $module::run(args),)*

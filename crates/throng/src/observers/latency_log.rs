@@ -1,4 +1,4 @@
-//! HdrHistogram's interval log (`--latency-log`).
+//! Writes HdrHistogram's interval log (`--latency-log`).
 
 use super::occasion::{Asked, Occasion};
 use crate::Failure;

@@ -1,4 +1,4 @@
-//! Who watches a run from the command line. An observer is a file here and a line in [`of`].
+//! The observers of the command line. Each is a file here and a line in [`of`].
 
 mod latency_log;
 mod occasion;

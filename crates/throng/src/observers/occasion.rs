@@ -1,19 +1,19 @@
-//! What observers are opened for.
+//! What observers need to know of a run.
 
 use crate::Failure;
 use crate::ask::telling::Telling;
 use throng_core::observer::Observer;
 use throng_core::scenario::Measure;
 
-/// What observers are opened for.
+/// What observers need to know of a run.
 pub(crate) struct Occasion<'a> {
-    /// What the command line says of telling.
+    /// How the run is reported.
     pub telling: &'a Telling,
     /// What the run measures.
     pub measure: &'a Measure,
-    /// All that was asked, as shown at the highest verbosity.
+    /// The scenario file of the run, as shown at the highest verbosity.
     pub asked: String,
 }
 
-/// An observer, if it was asked for.
+/// An observer; `None` if it was not asked for.
 pub(super) type Asked = Result<Option<Box<dyn Observer>>, Failure>;

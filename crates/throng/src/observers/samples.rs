@@ -1,4 +1,4 @@
-//! Each round trip as a line of CSV (`--samples`).
+//! Writes each round trip as a line of CSV (`--samples`).
 
 use super::occasion::{Asked, Occasion};
 use crate::Failure;

@@ -1,4 +1,4 @@
-//! Metrics for StatsD (`--statsd`).
+//! Sends metrics to StatsD (`--statsd`).
 
 use super::occasion::{Asked, Occasion};
 use crate::Failure;
@@ -15,11 +15,11 @@ const EVERY: Duration = Duration::from_secs(1);
 struct Metrics {
     to: Statsd,
     asked: AskedLatencies,
-    /// How long a window of latencies is, if they are not those since the beginning.
+    /// The length of a window of latencies; `None` for latencies since the start.
     window: Option<Duration>,
-    /// When the present window began.
+    /// When the current window began.
     began: Duration,
-    /// What was measured in it.
+    /// What was measured in that window.
     measured: Measured,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
 }
 
 impl Observer for Metrics {
-    /// After a second, or where the window ends.
+    /// After a second, or at the end of the window.
     fn collects(&self, from: Duration) -> Option<Duration> {
         let second = from + EVERY;
         Some(self.window.map_or(second, |w| second.min(self.began + w)))
@@ -79,7 +79,7 @@ impl Observer for Metrics {
             .map_or(Ok(()), |line| Err(Trouble(line)))
     }
 
-    /// All zeros, so that graphs come down.
+    /// Sends zeros, so that graphs return to zero.
     fn finish(&mut self) -> Result<(), Trouble> {
         self.to.send(&StatsdTick::default());
         Ok(())

@@ -1,4 +1,4 @@
-//! The live view, and what is said in between.
+//! The live view, and the notes printed above it.
 
 use super::occasion::{Asked, Occasion};
 use crate::voice::{Saying, Voice};
@@ -11,10 +11,10 @@ use throng_core::stats::Tally;
 use throng_core::summary::{Phase, Snapshot, of_messages};
 use throng_report::live::{Live, LiveStyle};
 
-/// Rates are those of the last second, however often they are shown.
+/// Rates cover the last second, however often they are shown.
 const RECENT: Duration = Duration::from_secs(1);
-/// From this verbosity on all that was asked is shown.
-const ALL_THAT_WAS_ASKED: u8 = 3;
+/// From this verbosity on, the whole scenario is shown.
+const WHOLE_SCENARIO: u8 = 3;
 
 struct Terminal {
     live: Live,
@@ -24,7 +24,7 @@ struct Terminal {
     quiet: bool,
     asked: String,
     latencies: AskedLatencies,
-    /// When the live view was drawn in the last second, and the counts then.
+    /// When the live view was drawn during the last second, each with the counts at that time.
     shown: VecDeque<(Duration, Tally)>,
     /// Median and 99th percentile of message latency in the last interval.
     latest: Option<(Duration, Duration)>,
@@ -101,12 +101,12 @@ impl Observer for Terminal {
             None => {}
             Some(Saying::Stderr(text)) => self.live.note(&text),
             Some(Saying::Stdout(line)) => {
-                // Whoever follows the run sees it when it is so; who has closed stdout does not want to.
+                // Flushed, so that a reader sees the line at once. A closed stdout is not an error.
                 let mut out = io::stdout().lock();
                 let _ = writeln!(out, "{line}").and_then(|()| out.flush());
             }
         }
-        if matches!(note, Note::Planned(_)) && self.verbosity >= ALL_THAT_WAS_ASKED {
+        if matches!(note, Note::Planned(_)) && self.verbosity >= WHOLE_SCENARIO {
             self.live
                 .note(&format!("throng: the scenario:\n{}", self.asked));
         }

@@ -1,4 +1,4 @@
-//! Who the output speaks like. A voice is a file here and a line in [`of`].
+//! The voices: whose output a run's output looks like. Each is a file here and a line in [`of`].
 
 mod speak;
 mod tcpkali;

@@ -1,4 +1,4 @@
-//! What a voice says, and when.
+//! What a voice prints, and when.
 
 use crate::Failure;
 use crate::cli::Common;
@@ -6,18 +6,18 @@ use throng_core::observer::Note;
 use throng_core::scenario::LoadScenario;
 use throng_report::json::Outcome;
 
-/// How a load is told of: what is said when it starts, while it lasts and at its end, and the exit code.
+/// How a load is reported: at its start, while it lasts and at its end, and with which exit code.
 pub(crate) trait Voice {
-    /// Says what there is to say before the run.
+    /// Prints what comes before the run.
     fn start(&self, _scenario: &LoadScenario) {}
 
     /// Whether progress is shown, unless the user asked for quiet.
     fn shows_progress(&self) -> bool;
 
-    /// What to say of a note; `verbosity` is that of the command line.
+    /// The text for a note, if any; `verbosity` is the command line's.
     fn note(&self, note: &Note, verbosity: u8) -> Option<Saying>;
 
-    /// Prints what came of the run. Returns the exit code.
+    /// Prints the result of the run. Returns the exit code.
     ///
     /// # Errors
     /// The result can't be written.
@@ -29,9 +29,9 @@ pub(crate) trait Voice {
     ) -> Result<u8, Failure>;
 }
 
-/// What is said while a run lasts.
+/// A text printed while a run lasts.
 pub(crate) enum Saying {
-    /// Progress or a warning, for people: above the live view, on stderr.
+    /// Progress or a warning for people, on stderr above the live view.
     Stderr(String),
     /// A part of the result: on stdout.
     Stdout(String),

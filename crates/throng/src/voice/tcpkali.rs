@@ -17,7 +17,7 @@ use throng_report::tcpkali::{self, Start, Way};
 pub(super) struct Tcpkali;
 
 impl Voice for Tcpkali {
-    /// Where connections go, where they come from and where they are accepted.
+    /// Prints the targets, the source addresses and the addresses that are listened on.
     fn start(&self, scenario: &LoadScenario) {
         let way = |to: &std::net::SocketAddr| {
             let from = interface::for_target(*to)?;
@@ -35,7 +35,7 @@ impl Voice for Tcpkali {
             destinations,
             listening: listening.map(|at| at.0).collect(),
         };
-        // Whoever has closed stdout does not want to know.
+        // A closed stdout is not an error.
         let _ = tcpkali::write_start(&start, &mut io::stdout().lock());
     }
 
@@ -45,7 +45,7 @@ impl Voice for Tcpkali {
 
     fn note(&self, note: &Note, verbosity: u8) -> Option<Saying> {
         match note {
-            // Told at the start.
+            // Printed at the start.
             Note::Listening(_) => None,
             Note::SmallBuffer { option, .. } => Some(Saying::Stderr(tcpkali::no_effect(option))),
             Note::Ramped { asked, all, limit } => Some(match all {
@@ -77,13 +77,13 @@ impl Voice for Tcpkali {
     }
 }
 
-/// Whether there is a result: none if connections did not come up in time.
+/// Whether there is a result: none if not all connections were established in time.
 fn has_result(summary: &Summary) -> bool {
     let asked = summary.connections.asked.unwrap_or(0);
     summary.interrupted || summary.connections.peak >= asked
 }
 
-/// What a search that has found nothing says instead of the rate, on stderr as tcpkali does.
+/// The line for a search that found nothing, printed on stderr as tcpkali does.
 fn no_best_rate(summary: &Summary, scenario: &LoadScenario) -> Option<String> {
     let search = summary.search.as_ref()?;
     if search.is_settled() || summary.interrupted {

@@ -8,7 +8,7 @@ use throng_core::observer::Note;
 use throng_core::scenario::LoadScenario;
 use throng_report::json::Outcome;
 
-/// From this verbosity on it is said how a run will be carried out.
+/// From this verbosity on, the plan of the run is shown.
 const DETAILS: u8 = 2;
 
 pub(super) struct Throng;

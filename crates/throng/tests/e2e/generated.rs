@@ -5,7 +5,16 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-const SUBCOMMANDS: [&str; 5] = ["load", "serve", "tune", "completions", "man"];
+const SUBCOMMANDS: [&str; 8] = [
+    "load",
+    "serve",
+    "run",
+    "plan",
+    "tune",
+    "merge",
+    "completions",
+    "man",
+];
 
 /// The long options that a help text lists.
 fn options(help: &str) -> BTreeSet<String> {
@@ -113,6 +122,8 @@ fn man_pages_mention_every_option_and_are_read_without_a_warning() {
         let path = into.join(format!("throng-{subcommand}.1"));
         let page = std::fs::read_to_string(&path).unwrap();
         assert!(page.lines().any(|l| l.starts_with(".TH")), "{page}");
+        assert!(page.contains(".SH EXAMPLES\n"), "{page}");
+        assert!(!page.contains("EXTRA"), "{page}");
         let help = run(&Net::host(), &format!("{subcommand} --help")).stdout;
         for option in options(&help) {
             let escaped = option.replace('-', "\\-");

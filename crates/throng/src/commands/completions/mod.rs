@@ -1,4 +1,4 @@
-//! `throng completions`: completion scripts, from the definitions of the options.
+//! `throng completions`: completion scripts, generated from the definitions of the options.
 
 use crate::Failure;
 use crate::cli::Cli;
@@ -8,11 +8,11 @@ use clap::CommandFactory;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  throng completions bash > /etc/bash_completion.d/throng")]
 pub(crate) struct Args {
-    /// The shell
+    /// Shell to complete for
     shell: clap_complete::Shell,
 }
 
-/// Prints it.
+/// Prints the script.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "throng", &mut script);

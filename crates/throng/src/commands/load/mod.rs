@@ -1,4 +1,4 @@
-//! `throng load`: opens connections, keeps them open, sends, measures.
+//! `throng load`: opens connections, holds them, sends traffic and measures.
 
 use crate::ask::telling::Telling;
 use crate::cli::LoadArgs;
@@ -13,7 +13,7 @@ use throng_run::{Attached, Machine, Taps};
 
 pub(crate) use crate::cli::LoadArgs as Args;
 
-/// Runs it to its end, or prints its scenario. Returns the exit code.
+/// Runs the load to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let scenario = ask::load::scenario(args)?;
     let telling = Telling::of(&args.shown, &args.latency, args.as_tcpkali)?;
@@ -48,7 +48,7 @@ pub(crate) fn carry_out(mut scenario: LoadScenario, telling: &Telling) -> Result
     telling.voice.finish(&outcome, &scenario, &telling.common)
 }
 
-/// Whether the rate follows lines on stdin.
+/// Whether the rate is read from stdin.
 fn follows_stdin(scenario: &LoadScenario) -> bool {
     scenario.pace.sending.run_rate() == Some(&RunRate::Stdin)
 }

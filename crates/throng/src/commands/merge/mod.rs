@@ -1,6 +1,6 @@
-//! `throng merge`: the results of several runs as one.
+//! `throng merge`: merges the results of several runs into one.
 
-use crate::cli::Common;
+use crate::cli::{Common, after_help_of_run};
 use crate::{Failure, output};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,16 @@ use throng_core::record::Record;
 use throng_report::file;
 use throng_report::json::{Outcome, read_record};
 
-/// Sum up the results of several runs, as `--output json` wrote them
+const EXAMPLE: &str = "\
+Example:
+  throng merge a.json b.json
+      One summary of two runs, such as those of two machines that loaded one server.";
+
+/// Merge the JSON results of several runs into one summary
 #[derive(clap::Args)]
+#[command(after_help = after_help_of_run(EXAMPLE))]
 pub(crate) struct Args {
-    /// Results to merge. The same run given twice counts once
+    /// Results to merge, as written by --output json; the same run given twice counts once
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -19,7 +25,7 @@ pub(crate) struct Args {
     pub common: Common,
 }
 
-/// Merges them and prints the summary. Returns the exit code of a run with that summary.
+/// Merges the results and prints the summary. Returns the exit code of a run with that summary.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let path = args.common.output_file.as_deref();
     if let Some(path) = path {

@@ -1,4 +1,4 @@
-//! `throng plan`: what this machine can hold, and what N connections need.
+//! `throng plan`: shows what this machine can hold, and what N connections need.
 
 mod args;
 
@@ -16,7 +16,7 @@ use throng_core::host::Host;
 use throng_host::survey::{Processes, Wanted};
 use throng_report::{colour, file, json, plan};
 
-/// Makes and prints it. Returns the exit code.
+/// Makes the plan and prints it. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     if let Some(path) = &args.output_file {
         file::can_write(path).map_err(|e| Failure::usage(e.to_string()))?;
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Some(path) => read_host(path)?,
         None => throng_run::host(&Wanted {
             targets: question.targets.clone(),
-            // Those of a proxy are on other machines.
+            // The source addresses of proxies are on other machines.
             sources: match question.proxies {
                 Some(_) => Vec::new(),
                 None => question.sources.clone(),
@@ -93,12 +93,12 @@ fn question(args: &Args) -> Result<Question, Failure> {
         .filter(|_| !sources.is_empty())
     {
         return Err(Failure::usage(format!(
-            "no --source-ip is of the family of target {target}: give a source address of each target's family"
+            "no --source-ip has the address family of target {target}: give a source address of each target's family"
         )));
     }
     if args.resume && role == Role::Server {
         return Err(Failure::usage(
-            "--resume is what clients do: with --role server there are none here",
+            "--resume concerns clients: with --role server there are none here",
         ));
     }
     Ok(Question {
@@ -127,5 +127,5 @@ fn read_host(path: &Path) -> Result<Host, Failure> {
         ))
     };
     let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-    json::read_host(&bytes).map_err(wrong)
+    json::read_host(&bytes).map_err(|e| wrong(e.to_string()))
 }

@@ -7,11 +7,11 @@ use throng_core::scenario::file::Set;
 const EXAMPLES: &str = "\
 Examples:
   throng load -c 10k -m 'ping\\n' -e -r 1 --print-scenario 10.0.0.7:9000 > ping.toml
-      Write down what this command line asks for.
+      Save what this command line asks for.
   throng run ping.toml
       Run it.
   throng run ping.toml --set load.connections=50k --set load.hold=5m
-      The same with other numbers.";
+      Run it with other values.";
 
 /// Run a scenario from a file (docs/scenario.md lists its keys)
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Replace a value of the file, as load.connections=10k; repeatable
+    /// Override a value of the file, such as load.connections=10k; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<Set>,
 

@@ -1,4 +1,4 @@
-//! `throng run`: a scenario from a file.
+//! `throng run`: runs a scenario from a file.
 
 mod args;
 
@@ -9,7 +9,7 @@ use crate::ask::telling::Telling;
 use crate::{Failure, ask};
 use throng_core::scenario::Scenario;
 
-/// Runs it to its end. Returns the exit code.
+/// Runs the scenario to its end. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let telling = Telling::of(&args.shown, &args.latency, false)?;
     match ask::file::read(&args.file, &args.set)? {
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             load::carry_out(*scenario, &telling)
         }
         Scenario::Serve(_) if !telling.dump.is_off() => Err(Failure::usage(
-            "--dump-one and --dump-all print the traffic of a load, and the file has a section [serve]",
+            "--dump-one and --dump-all print the traffic of a load, but the file has a section [serve]",
         )),
         Scenario::Serve(scenario) => serve::carry_out(*scenario, &telling),
     }

@@ -10,7 +10,7 @@ use throng_run::{Attached, Machine};
 
 pub(crate) use crate::cli::ServeArgs as Args;
 
-/// Runs it to its end, or prints its scenario. Returns the exit code.
+/// Runs the server to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     let scenario = ask::serve::scenario(args)?;
     if args.print_scenario {

@@ -1,4 +1,4 @@
-//! `throng tune`: what the system should be set to for N connections; sets it and puts it back.
+//! `throng tune`: checks, raises and restores the system limits for N connections.
 
 mod args;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     };
     if ask.with.contains(&Extra::Notrack) && ask.ports.is_empty() && !args.revert {
         return Err(Failure::usage(
-            "--with notrack needs the ports whose connections are not to be tracked; add --port P",
+            "--with notrack needs the ports to exempt from connection tracking: add --port P",
         ));
     }
     if let Some(pid) = args.pid
@@ -71,8 +71,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     }
 }
 
-/// The same settings, but a number that suffices here is no reason to raise another machine's to it: a script
-/// compares for itself where it runs.
+/// The settings for a script. A value that is high enough here is replaced by what is needed: the script compares for
+/// itself on the machine where it runs.
 fn for_other_machines_too(ask: &Ask, now: Now, mut found: Vec<Setting>) -> Vec<Setting> {
     let unknown = Now {
         sysctls: BTreeMap::new(),
@@ -134,7 +134,7 @@ fn state_file(args: &Args, system: &System) -> Result<PathBuf, Failure> {
         .clone()
         .or_else(|| tuning::default_state_file(system));
     chosen.ok_or_else(|| {
-        Failure::usage("there is no home directory for the state file; name a file with --state F")
+        Failure::usage("there is no home directory for the state file: name a file with --state FILE")
     })
 }
 
