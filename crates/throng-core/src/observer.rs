@@ -1,5 +1,5 @@
-//! Who watches a run while it lasts: the live view, StatsD, logs, a page, a fleet's agent. An [`Observer`] gets an
-//! [`Interval`] at a time and the [`Note`]s in between; the run itself prints nothing.
+//! Observers watch a run while it lasts: the live view, StatsD, logs. An [`Observer`] receives one [`Interval`] at a
+//! time, and the [`Note`]s in between. The run itself prints nothing.
 
 use crate::capacity::LimitKind;
 use crate::engine::Engine;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Watches a run. Called from the thread that conducts the run, never from a worker: an observer that blocks delays
 /// the run's decisions, not its traffic.
 pub trait Observer {
-    /// When the interval that began at `from` is to end, since the run began. An interval may end sooner.
+    /// When the interval that began at `from` should end, counted from the start of the run. It may end sooner.
     /// [`Duration::MAX`], the default, leaves it to [`collects`](Observer::collects).
     fn due(&self, from: Duration) -> Duration {
         let _ = from;
@@ -32,7 +32,7 @@ pub trait Observer {
     /// An interval is over.
     ///
     /// # Errors
-    /// What could not be reported. The run passes it on as a [`Note::Trouble`] and goes on.
+    /// Something could not be reported. The run passes it on as a [`Note::Trouble`] and goes on.
     fn interval(&mut self, interval: &Interval) -> Result<(), Trouble>;
 
     /// Something worth knowing happened.
@@ -46,23 +46,16 @@ pub trait Observer {
     /// No interval follows.
     ///
     /// # Errors
-    /// What could not be reported. A run with such an observer has not reached what was asked.
+    /// Something could not be reported. The run then counts as fallen short.
     fn finish(&mut self) -> Result<(), Trouble> {
         Ok(())
     }
 }
 
 /// What an observer could not report: one line for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct Trouble(pub String);
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Trouble {}
 
 impl From<std::io::Error> for Trouble {
     fn from(e: std::io::Error) -> Trouble {
@@ -79,7 +72,7 @@ pub struct Counts {
     pub recent: Tally,
 }
 
-/// A stretch of a run, as one observer sees it: from the end of its last interval.
+/// A stretch of a run as one observer sees it. It begins at the end of the observer's last interval.
 #[derive(Clone, Debug)]
 pub struct Interval<'a> {
     /// When it began, since the run began.
@@ -206,7 +199,7 @@ impl fmt::Display for Note {
                 sysctl,
             } => write!(
                 f,
-                "warning: {option} of {} was asked for, the kernel grants {}: sysctl -w {sysctl}={asked}",
+                "warning: {option} {} was asked for, but the kernel grants {}: sysctl -w {sysctl}={asked}",
                 human::bytes(*asked),
                 human::bytes(*granted),
             ),
@@ -228,7 +221,7 @@ impl fmt::Display for Note {
             Note::Trial(line) | Note::Trouble(line) => f.write_str(line),
             Note::MemoryLow { left } => write!(
                 f,
-                "only {} MiB of memory left: no more connections are opened",
+                "only {} MiB of memory are left: no more connections are opened",
                 left >> 20
             ),
         }

@@ -1,5 +1,5 @@
-//! For scripts: one JSON object. The result of a run is described field by field in docs/summary.md and as a JSON Schema
-//! in docs/summary.schema.json, the plan and the survey in docs/plan.md.
+//! JSON for scripts: one object. docs/summary.md and the JSON Schema docs/summary.schema.json describe the result of a
+//! run, docs/plan.md the plan and the survey.
 
 use serde::Serialize;
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use throng_core::host::{self, Host};
 use throng_core::record::{Record, VERSION};
 use throng_core::summary::{self, Summary};
 
-/// The result of a run, or of several together: the summary, and the record that it is drawn from.
+/// The result of a run, or of several merged: the record, and the summary of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
-    /// What the record says.
+    /// The summary of the record.
     #[serde(flatten)]
     pub summary: Summary,
     /// What each source recorded.
@@ -18,7 +18,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What `record` says, with it.
+    /// The result that `record` holds.
     pub fn of(record: Record) -> Outcome {
         Outcome {
             summary: summary::of(&record),
@@ -27,16 +27,16 @@ impl Outcome {
     }
 }
 
-/// Why bytes are not the result of a run; its text is one line.
+/// Why bytes are not the result of a run. Displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// They are not JSON, a field is missing, or one is not as it must be.
+    /// They are not JSON, or a field is missing or has a wrong value.
     #[error("not the result of a run: {0}{cut}", cut = if .0.is_eof() { " (it is cut off)" } else { "" })]
     Malformed(#[from] serde_json::Error),
-    /// They are of another version.
-    #[error("a result of version {0}, and this throng reads version {VERSION}")]
+    /// They have another version.
+    #[error("a result of version {0}; this throng reads version {VERSION}")]
     Version(u64),
-    /// They are JSON of something else.
+    /// They are another JSON document.
     #[error("not the result of a run: it has no {0}")]
     Missing(&'static str),
 }
@@ -44,9 +44,9 @@ pub enum ReadError {
 /// Reads the record in the result of a run, as `--output json` prints it.
 ///
 /// # Errors
-/// Why there is none.
+/// The bytes are not a result of this version.
 pub fn read_record(bytes: &[u8]) -> Result<Record, ReadError> {
-    // The version first: the fields of another one may be others.
+    // The version first: another version may have other fields.
     let mut value: serde_json::Value = serde_json::from_slice(bytes)?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(VERSION) => {}
@@ -59,37 +59,42 @@ pub fn read_record(bytes: &[u8]) -> Result<Record, ReadError> {
     Ok(serde_json::from_value(record.take())?)
 }
 
-/// Writes `data` (a summary, a capacity, a host, what was tuned) to `out` as one indented JSON object and a newline.
+/// Writes `data` (a summary, a capacity, a host, a tuning report) to `out` as one indented JSON object and a newline.
+/// Numbers that are not finite become `null`.
 ///
 /// # Errors
-/// What `out` says. A number that is not finite is written as `null`.
+/// Writing to `out` failed.
 pub fn write_json(data: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, data)?;
     out.write_all(b"\n")
 }
 
+/// Why bytes are not a survey. Displays as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// They are not JSON, or a field is missing, unknown or has a wrong value.
+    #[error("not a survey: {0}{cut}", cut = if .0.is_eof() { " (it is cut off)" } else { "" })]
+    Malformed(#[from] serde_json::Error),
+    /// They have another version.
+    #[error("a survey of version {0}; this throng reads version {known}", known = host::VERSION)]
+    Version(u64),
+    /// They have no version.
+    #[error("not a survey: it has no version")]
+    NoVersion,
+}
+
 /// Reads a survey.
 ///
 /// # Errors
-/// Why it is none, in one line: not JSON, cut off, of another version, a field that is missing or
-/// unknown.
-pub fn read_host(bytes: &[u8]) -> Result<Host, String> {
-    let not_one = |e: serde_json::Error| {
-        let cut = if e.is_eof() { " (it is cut off)" } else { "" };
-        format!("not a survey: {e}{cut}")
-    };
-    // The version first: the fields of another one may be others.
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(not_one)?;
+/// The bytes are not a survey of this version.
+pub fn read_host(bytes: &[u8]) -> Result<Host, SurveyError> {
+    // The version first: another version may have other fields.
+    let value: serde_json::Value = serde_json::from_slice(bytes)?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(host::VERSION) => {}
-        Some(version) => {
-            return Err(format!(
-                "a survey of version {version}, and this throng reads version {}",
-                host::VERSION
-            ));
-        }
-        None => return Err("not a survey: it has no version".into()),
+        Some(version) => return Err(SurveyError::Version(version)),
+        None => return Err(SurveyError::NoVersion),
     }
     // From the text again, for the line number in the error.
-    serde_json::from_slice(bytes).map_err(not_one)
+    Ok(serde_json::from_slice(bytes)?)
 }

@@ -1,22 +1,21 @@
-//! When the messages of the whole run are due, and which of them are one worker's.
+//! When the messages of the whole run are due, and which of them belong to one worker.
 //!
-//! All workers together send at one rate, which may follow a [`Profile`] and may be changed on the way.
-//! Each worker calculates its own share without hearing from the others:
+//! All workers together send at one rate, which may follow a [`Profile`] and may change during the run. Each worker
+//! calculates its own share without communicating with the others:
 //!
-//! - [`Spacing::Uniform`]: the run's messages are evenly spaced (in a ramp: spaced as the rate says), and
+//! - [`Spacing::Uniform`]: the messages of the run are evenly spaced (during a ramp, in proportion to the rate), and
 //!   worker w of n takes messages w, w + n, w + 2n and so on.
-//! - [`Spacing::Poisson`]: each worker's are a Poisson process of its own, with 1/n of the rate, so all
-//!   together are one with the whole rate. Where the rate changes, time is rescaled: a process with rate 1,
-//!   drawn once from the seed, is laid along the rate's integral.
+//! - [`Spacing::Poisson`]: each worker has a Poisson process of its own with 1/n of the rate, and all of them together
+//!   are a Poisson process with the whole rate. A rate that varies rescales time: a process with rate 1, drawn once
+//!   from the seed, is laid along the integral of the rate.
 //!
-//! Both are the same arithmetic. A message has a position, counted in messages of the whole run, and is
-//! due when the integral of the rate passes it. The positions of uniform messages are whole numbers,
-//! those of a Poisson process have exponential gaps.
+//! Both use the same arithmetic. A message has a position, counted in messages of the whole run, and is due when the
+//! integral of the rate reaches it. Positions of uniform messages are whole numbers, those of a Poisson process have
+//! exponential gaps.
 //!
-//! Changes ([`Arrivals::set_rate`], [`Arrivals::append`]) take effect at an instant that
-//! all workers must be told alike, best one that is a little ahead: then uniform messages of different
-//! workers stay evenly spaced through the change. Nothing here is lost when a worker is late: what
-//! was due and not yet taken is taken later, with the time at which it was due.
+//! A change ([`Arrivals::set_rate`], [`Arrivals::append`]) takes effect at an instant that must be the same for all
+//! workers. If it lies a little ahead, uniform messages of different workers stay evenly spaced through the change. A
+//! worker that is late loses nothing: messages that were due are taken later, with the time at which they were due.
 
 use super::profile::{Piece, Profile};
 use super::ramp::{Curve, MESSAGE, Ramp, billionths, messages};
@@ -33,10 +32,9 @@ pub enum Spacing {
     /// Evenly.
     #[default]
     Uniform,
-    /// At random, independent of each other, as requests of very many users are. The same seed gives
-    /// the same times.
+    /// At random and independent of each other, as requests of very many users are. The same seed gives the same times.
     Poisson {
-        /// Where the random numbers begin.
+        /// The random seed.
         seed: u64,
     },
 }
@@ -46,33 +44,33 @@ pub enum Spacing {
 pub struct Arrivals {
     positions: Positions,
     workers: u32,
-    /// What is not over yet, and where the first of these begins. They stay until their time is over,
-    /// even if no message is left in them: a change may come that puts some there.
+    /// The stretches that are not over, and the start of the first one. A stretch stays until its time is over, even
+    /// without messages left: a later change may put some there.
     stretches: VecDeque<Ramp>,
     first: Begin,
-    /// The stretch that the next message lies in (behind the last one if there is none), and its begin.
+    /// The index of the stretch with the next message (past the last one if there is none), and its start.
     present: usize,
     begin: Begin,
     /// When the last stretch ends.
     end: u64,
-    /// How to find a message of the present stretch.
+    /// Finds messages in the present stretch.
     curve: Curve,
     /// The next message; `None` if no stretch has one.
     next: Option<Time>,
-    /// When the last message that was taken was due; a change can't put the next one before it.
+    /// When the last message taken was due. A change can't make a message due before it.
     latest: u64,
 }
 
-/// Where a stretch begins.
+/// The start of a stretch.
 #[derive(Clone, Copy, Debug)]
 struct Begin {
     time: u64,
-    /// Parts of messages of the whole run that are due before.
+    /// Parts of messages of the whole run that are due before it.
     before: u128,
 }
 
 impl Begin {
-    /// Where the stretch after `stretch` begins, which begins here.
+    /// The start of the stretch after `stretch`, which starts here.
     fn after(self, stretch: &Ramp) -> Begin {
         Begin {
             time: self.time.saturating_add(stretch.duration),
@@ -81,31 +79,31 @@ impl Begin {
     }
 }
 
-/// Where this worker's messages lie, in messages of the whole run.
+/// The positions of this worker's messages, in messages of the whole run.
 #[derive(Clone, Debug)]
 enum Positions {
     Uniform {
         /// The number of the next message.
         number: u64,
-        /// How many of this worker's messages the present stretch has and still has, the next one included.
+        /// This worker's messages in the present stretch: all, and those left, including the next one.
         count: u64,
         left: u64,
-        /// Where the first of these lies, counted from the beginning of the stretch, or the last one,
-        /// counted from its end: whichever the curve wants. Exact, so that no rounding adds up.
+        /// The position of the first of them from the start of the stretch, or of the last of them from its end,
+        /// whichever the curve needs. It is exact, so that rounding errors do not add up.
         origin: f64,
     },
     Poisson {
         dice: SplitMix,
-        /// Where the next message lies.
+        /// The position of the next message.
         position: f64,
-        /// Where the present stretch begins and ends.
+        /// The start and end of the present stretch.
         begin: f64,
         end: f64,
     },
 }
 
 impl Arrivals {
-    /// Worker `worker` (from 0) of `workers`, at a rate of the whole run that stays, from `start` on.
+    /// The share of worker `worker` (from 0) of `workers`, at a constant rate of the whole run from `start` on.
     pub fn constant(
         rate: Rate,
         spacing: Spacing,
@@ -118,9 +116,8 @@ impl Arrivals {
         arrivals
     }
 
-    /// Worker `worker` (from 0) of `workers`, with the rate of the whole run as `profile` says, which
-    /// begins at `start`. After its end there is nothing more, unless a piece is
-    /// [appended](Arrivals::append).
+    /// The share of worker `worker` (from 0) of `workers`, with the rate of the whole run from `profile`, which starts
+    /// at `start`. After its end no message is due, unless a piece is [appended](Arrivals::append).
     pub fn profile(
         profile: &Profile,
         spacing: Spacing,
@@ -174,21 +171,19 @@ impl Arrivals {
         }
     }
 
-    /// When the next message is due; `None` if none is, unless the rate is changed or a piece appended.
+    /// When the next message is due; `None` if there is none until the rate is changed or a piece appended.
     #[inline]
     pub fn next(&self) -> Option<Time> {
         self.next
     }
 
-    /// When the last stretch ends; at a constant rate that is the end of time. A profile's end is the
-    /// end of the run.
+    /// When the last stretch ends; [`u64::MAX`] at a constant rate. The end of a profile is the end of the run.
     pub fn end(&self) -> Time {
         Time(self.end)
     }
 
-    /// Takes the messages that are due by `now`, at most `most` of them: the times at which they were due,
-    /// in order, go to the end of `due`. Returns how many these are. What is beyond `most` stays, and
-    /// is given by the next call.
+    /// Takes at most `most` of the messages that are due by `now`: appends the times at which they were due to `due`,
+    /// in order, and returns their number. The next call takes the rest.
     pub fn take(&mut self, now: Time, most: usize, due: &mut VecDeque<Time>) -> usize {
         let mut taken = 0;
         while taken < most
@@ -210,9 +205,9 @@ impl Arrivals {
         taken
     }
 
-    /// Writes off the messages that were due before `before` and have not been taken, and returns how many
-    /// these are. They are not forgotten but counted: as unsent. For going on with another rate after one
-    /// that could not be kept, without sending first what has piled up.
+    /// Writes off the messages that were due before `before` and were not taken, and returns their number. They count
+    /// as unsent. This is for going on at another rate after one that could not be kept, without sending the backlog
+    /// first.
     pub fn write_off(&mut self, before: Time) -> u64 {
         let mut messages = 0;
         while let Some(next) = self.next
@@ -224,9 +219,8 @@ impl Arrivals {
         messages
     }
 
-    /// From `at` on the rate of the whole run is `rate`, and stays; a profile's remaining pieces are
-    /// dropped. All workers must be told the same `at`.
-    /// Messages that were due before `at` and have not been taken are still there.
+    /// Sets the rate of the whole run to `rate` from `at` on, and drops the remaining pieces of a profile. `at` must be
+    /// the same for all workers. Messages that were due before `at` and were not taken remain.
     pub fn set_rate(&mut self, at: Time, rate: Rate) {
         let at = self.cut(at);
         let mut begin = self.first.time;
@@ -245,18 +239,17 @@ impl Arrivals {
         self.enter();
     }
 
-    /// Adds a piece at the end. If the end was before `at`, nothing is due from there to `at`, and the
-    /// piece begins then: a line that comes late begins late, instead of asking for a burst. All workers
-    /// must be told the same `at`.
+    /// Adds a piece at the end. If the end was before `at`, no message is due until `at`, and the piece starts then: a
+    /// line that arrives late starts late instead of causing a burst. `at` must be the same for all workers.
     pub fn append(&mut self, at: Time, piece: &Piece) {
         self.push_nothing_until(at.0);
         self.push(piece.ramp());
         self.enter();
     }
 
-    /// Sees to it that no stretch goes across `at`, and returns `at`, or the beginning of the first stretch
-    /// if that is later: stretches that are over are not changed any more. The caller changes what
-    /// follows, and calls [`Arrivals::enter`].
+    /// Cuts the stretch at `at` in two, so that none extends across it. Returns `at`, or the start of the first stretch
+    /// if that is later: stretches that are over do not change. The caller changes what follows and then calls
+    /// [`Arrivals::enter`].
     fn cut(&mut self, at: Time) -> u64 {
         let at = at.0.max(self.first.time);
         let mut begin = self.first.time;
@@ -292,7 +285,7 @@ impl Arrivals {
         }
     }
 
-    /// Finds the stretch that the next message lies in, and gets ready to count off what it has.
+    /// Finds the stretch with the next message, and prepares to iterate over its messages.
     fn enter(&mut self) {
         while let Some(stretch) = self.stretches.get(self.present) {
             let carries = stretch.total();
@@ -339,7 +332,7 @@ impl Arrivals {
         self.next = None;
     }
 
-    /// When the next message, which lies in the present stretch, is due.
+    /// When the next message is due. It lies in the present stretch.
     #[inline]
     fn due(&self) -> Time {
         let from_the_end = self.curve.is_from_the_end();
@@ -354,7 +347,7 @@ impl Arrivals {
                 origin + turns as f64 * f64::from(self.workers)
             }
             Positions::Poisson { position, end, .. } if from_the_end => end - position,
-            // Not below 0: a rounding may have put it a little before.
+            // Not below 0: rounding may have put it a little before.
             Positions::Poisson {
                 position, begin, ..
             } => (position - begin).max(0.0),
@@ -363,7 +356,7 @@ impl Arrivals {
         Time(self.begin.time.saturating_add(offset).max(self.latest))
     }
 
-    /// Goes on to the message after the next one, which was due at `taken`.
+    /// Moves past the next message, which was due at `taken`.
     #[inline]
     fn advance(&mut self, taken: Time) {
         self.latest = taken.0;
@@ -391,15 +384,15 @@ impl Arrivals {
     }
 }
 
-/// The random numbers of one worker: a place of their own in the generator's period of 2^64.
+/// The random numbers of one worker, from a place of their own in the generator's period of 2^64.
 fn dice_of(seed: u64, worker: u32) -> SplitMix {
     SplitMix(mix(seed ^ mix(u64::from(worker))))
 }
 
-/// Exponentially distributed with mean 1, and never more than 36.8.
+/// An exponentially distributed number with mean 1, at most 36.8.
 #[inline]
 fn exponential(dice: &mut SplitMix) -> f64 {
-    // In (0, 1]: of 0 there is no logarithm.
+    // In (0, 1]: 0 has no logarithm.
     let uniform = ((dice.next() >> 11) + 1) as f64 / (1u64 << 53) as f64;
     -uniform.ln()
 }

@@ -1,21 +1,21 @@
-//! How many bytes may pass on a connection that has a bandwidth of its own.
+//! How many bytes may pass on a connection with a bandwidth limit.
 
 use super::Due;
 use crate::time::Time;
 use crate::units::Bandwidth;
 use std::time::Duration;
 
-/// How much of what a pause left unused may pass at once afterwards: a bandwidth is a limit.
+/// How much of a pause may be caught up at once afterwards. It is little, because a bandwidth is a limit.
 const CATCH_UP: Duration = Duration::from_millis(100);
-/// At high rates bytes pass in pieces of this long …
+/// The duration of a piece at high bandwidths, in seconds.
 const OFTEN: f64 = 1e-3;
-/// … at low ones as a message or a packet, but not in pieces of longer than this.
+/// The longest duration of a piece, in seconds. At low bandwidths a piece is a message or a packet.
 const SELDOM: f64 = 0.1;
-/// What one packet carries on Ethernet.
+/// Payload bytes of one packet on Ethernet.
 const PACKET: f64 = 1448.0;
 
-/// When bytes may pass, on each of many connections with the same bandwidth. Each has its own phase, so that
-/// all together are a steady stream.
+/// When bytes may pass on each of many connections with the same bandwidth. Each connection has its own phase, so that
+/// all of them together are a steady stream.
 #[derive(Clone, Copy, Debug)]
 pub struct BytePace {
     ns_a_byte: f64,
@@ -24,8 +24,8 @@ pub struct BytePace {
 }
 
 impl BytePace {
-    /// `bandwidth` (more than zero) on each of `connections` connections, for messages of `message` bytes
-    /// in the mean (or what is usual to pass at once).
+    /// `bandwidth`, which must not be zero, on each of `connections` connections. `message` is the mean size of a
+    /// message or the usual number of bytes that pass at once.
     pub fn new(bandwidth: Bandwidth, message: f64, connections: u32) -> BytePace {
         let a_second = bandwidth.get().max(1e-6);
         let seldom = message.min(PACKET).min((a_second * SELDOM).max(1.0));
@@ -37,13 +37,12 @@ impl BytePace {
         }
     }
 
-    /// Bytes that pass at once, if nothing is late.
+    /// The bytes that pass at once if nothing is late.
     pub fn piece(&self) -> u32 {
         self.piece
     }
 
-    /// When the first piece of connection `id` may pass, if it may from `now` on: within the time of a
-    /// piece.
+    /// When the first piece of connection `id` may pass, from `now` on: within the duration of a piece.
     pub fn first(&self, id: u32, now: Time) -> Due {
         let interval = self.ns_a_byte * f64::from(self.piece);
         let phase = interval * f64::from(id % self.spread) / f64::from(self.spread);
@@ -95,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_bandwidth_is_kept_and_never_passed_by_more_than_the_catch_up(
+        fn a_bandwidth_is_kept_and_never_exceeded_by_more_than_the_catch_up(
             bandwidth in 100.0f64..1e9,
             pauses in prop::collection::vec(0u64..50_000_000, 1..200),
         ) {
@@ -111,7 +110,7 @@ mod tests {
                 }
                 let most = bandwidth * now.0 as f64 / 1e9 + f64::from(pace.piece()) + 1.0;
                 prop_assert!(passed <= most, "{passed} of {most} bytes");
-                // Nobody was away for longer than what is made up, so nothing is lost either.
+                // No pause was longer than what is caught up, so nothing is lost either.
                 let least = bandwidth * now.0 as f64 / 1e9 - f64::from(pace.piece()) - 1.0;
                 prop_assert!(passed >= least, "{passed} of {least} bytes");
             }

@@ -1,34 +1,33 @@
-//! When the next connection may be tried.
+//! When the next connection attempt may start.
 
 use crate::time::Time;
 use crate::units::Rate;
 use std::time::Duration;
 
-/// A connect that took this long lost its SYN or had it dropped by a full queue: Linux sends it again
-/// after one second (RFC 6298, section 2.1), so the attempt shows up a little under or over that.
+/// A connect that took this long lost its SYN, or a full queue dropped it: Linux retransmits a SYN after one second
+/// (RFC 6298, section 2.1), so such an attempt takes a little more or less than that.
 const SYN_WAS_LOST: Duration = Duration::from_millis(900);
-/// How much of what a pause left undone may be made up at once. More would be a burst of SYNs that
-/// nobody asked for.
+/// How much of a pause may be caught up at once. More would be a burst of SYNs.
 const CATCH_UP: Duration = Duration::from_millis(20);
-/// The fewest attempts in flight to which trouble shrinks the window.
+/// The smallest window.
 const MIN_WINDOW: u32 = 4;
 
-/// Decides how many connection attempts may start now: no faster than the rate asked for, and never
-/// more in flight than a window that halves when SYNs get lost and grows back while they do not (the
-/// additive increase and multiplicative decrease of RFC 5681, applied to connection attempts).
+/// Decides how many connection attempts may start: no faster than the rate, and never more in flight than a window. The
+/// window halves when SYNs are lost and grows back while they are not: the additive increase and multiplicative
+/// decrease of RFC 5681, applied to connection attempts.
 #[derive(Clone, Debug)]
 pub struct ConnectPace {
     rate: Option<Rate>,
-    /// When the next attempt is due, if there is a rate: nanoseconds, not rounded, so that no rate drifts.
+    /// When the next attempt is due, if there is a rate: in nanoseconds, not rounded, so that the rate does not drift.
     due_ns: f64,
     window: f64,
     max_window: u32,
-    /// Shrink at most once in a round of trouble: attempts older than this don't count.
+    /// When the window last shrank. Attempts that started before don't shrink it again.
     shrunk_at: Time,
 }
 
 impl ConnectPace {
-    /// A pace of `rate` (or as fast as the window lets) with at most `max_window` attempts in flight.
+    /// A pace of `rate` (`None`: as fast as the window allows) with at most `max_window` attempts in flight.
     pub fn new(rate: Option<Rate>, max_window: u32, start: Time) -> ConnectPace {
         let max_window = max_window.max(1);
         ConnectPace {
@@ -53,19 +52,19 @@ impl ConnectPace {
         due.min(room)
     }
 
-    /// Takes note that `n` attempts have started.
+    /// Records that `n` attempts have started.
     pub fn started(&mut self, n: u32) {
         if let Some(rate) = self.rate {
             self.due_ns += f64::from(n) * rate.interval_ns();
         }
     }
 
-    /// Whether the window lets another attempt start, with `in_flight` under way.
+    /// Whether the window allows another attempt, with `in_flight` under way.
     pub fn has_room(&self, in_flight: u32) -> bool {
         (self.window as u32) > in_flight
     }
 
-    /// When the rate lets the next attempt start; [`Time::START`] if there is no rate.
+    /// When the rate allows the next attempt; [`Time::START`] if there is no rate.
     pub fn next(&self) -> Time {
         match self.rate {
             Some(_) => Time(self.due_ns.ceil() as u64),
@@ -73,7 +72,7 @@ impl ConnectPace {
         }
     }
 
-    /// Takes note of an attempt that succeeded after `took`.
+    /// Records an attempt that succeeded after `took`.
     pub fn succeeded(&mut self, now: Time, took: Duration) {
         if took >= SYN_WAS_LOST {
             self.shrink(now, took);
@@ -82,7 +81,7 @@ impl ConnectPace {
         }
     }
 
-    /// Takes note of an attempt that was given up after `took` without an answer.
+    /// Records an attempt that was given up after `took` without an answer.
     pub fn timed_out(&mut self, now: Time, took: Duration) {
         self.shrink(now, took);
     }
@@ -113,7 +112,7 @@ mod tests {
             started += n;
         }
         assert!((2999..=3001).contains(&started), "{started}");
-        // After a pause of a minute only the catch-up's worth is made up.
+        // After a pause of a minute, only `CATCH_UP` is caught up.
         let n = pace.ready(Time(61 * S), 0);
         assert!(n <= 61, "{n}");
     }

@@ -1,39 +1,39 @@
-//! When messages are due on each of many connections that all send at the same rate: one at a time, or at
-//! high rates in groups.
+//! When messages are due on each of many connections that send at the same rate: one at a time, or in groups at high
+//! rates.
 
 use crate::time::Time;
 use crate::units::Rate;
 
-/// How many groups a second a connection sends at least: a group lasts a millisecond at most, which is short
-/// beside what a network takes and long beside what a write costs.
+/// The fewest groups per second on a connection: a group spans at most a millisecond, which is short compared with a
+/// network and long compared with the cost of a write.
 const GROUPS_A_SECOND: f64 = 1000.0;
 
-/// So many groups that are late go out one by one, as they would have; of more, all that share a write: then
-/// it is time to catch up.
+/// Up to this many late groups go out one by one, as they would have in time. If more are late, all that are due share
+/// writes, to catch up.
 const LATE_GROUPS: u32 = 16;
 
-/// When the messages of many connections are due: each connection at the same rate, each at its own
-/// phase, so that all together are a steady stream.
+/// When the messages of many connections are due. All connections have the same rate, and each its own phase, so that
+/// all of them together are a steady stream.
 ///
-/// Below [`MessagePace::GROUPS_FROM`] each message is due at an instant of its own. From there on they are
-/// due in groups, each as large as a millisecond at that rate: `k` messages at one instant, every `k / rate`
-/// seconds, so that they share a write and nothing has to be late for that.
+/// Below [`MessagePace::GROUPS_FROM`], each message is due at an instant of its own. At higher rates messages are due
+/// in groups of a millisecond's messages: `k` messages at one instant, every `k / rate` seconds. They share a write,
+/// and no message has to be late for that.
 #[derive(Clone, Copy, Debug)]
 pub struct MessagePace {
-    /// From one group to the next.
+    /// The time from one group to the next.
     interval_ns: f64,
-    /// Messages of a group.
+    /// Messages in a group.
     group: u16,
-    /// Over how many connections the phases are spread.
+    /// The number of connections that the phases are spread over.
     spread: u32,
 }
 
 impl MessagePace {
-    /// The rate on a connection from which messages go in groups, in messages a second: from here on a
-    /// millisecond has more than one.
+    /// The rate on a connection from which on messages go in groups, in messages per second: a millisecond has more
+    /// than one.
     pub const GROUPS_FROM: f64 = 2000.0;
 
-    /// `rate` messages a second on each of `connections` connections, in groups of at most `most`.
+    /// `rate` messages per second on each of `connections` connections, in groups of at most `most`.
     pub fn new(rate: Rate, connections: u32, most: u32) -> MessagePace {
         let group = match rate.get() >= MessagePace::GROUPS_FROM {
             true => (rate.get() / GROUPS_A_SECOND).min(most.into()).max(1.0) as u16,
@@ -51,17 +51,17 @@ impl MessagePace {
         self.group
     }
 
-    /// When the first group of connection `id` (0 to connections - 1) is due, if it may send from `now`
-    /// on: the next instant of its phase. Consecutive connections have consecutive phases, so that
-    /// what is sent together lies together in memory.
+    /// When the first group of connection `id` (0 to connections - 1) is due, from `now` on: the next instant of its
+    /// phase. Consecutive connections have consecutive phases, so that connections that send together are neighbours in
+    /// memory.
     pub fn first(&self, id: u32, now: Time) -> Due {
         let phase = self.interval_ns * f64::from(id % self.spread) / f64::from(self.spread);
         let turns = ((now.0 as f64 - phase) / self.interval_ns).ceil().max(0.0);
         Due(phase + turns * self.interval_ns)
     }
 
-    /// How many messages are due by `now` on a connection whose next group is due at `next`, if `gone` of that
-    /// group have gone out already.
+    /// The number of messages due by `now` on a connection whose next group is due at `next`, of which `gone` messages
+    /// have been sent.
     pub fn due(&self, next: Due, gone: u16, now: Time) -> u32 {
         let behind = now.0 as f64 - next.0;
         if behind < 0.0 {
@@ -74,7 +74,7 @@ impl MessagePace {
             .saturating_sub(gone.into())
     }
 
-    /// How many of those that are due by `now` go out together: those of one group, unless many groups are late.
+    /// How many of the messages due by `now` are sent together: those of one group, unless many groups are late.
     pub fn together(&self, next: Due, gone: u16, now: Time) -> u32 {
         let due = self.due(next, gone, now);
         let group = u32::from(self.group);
@@ -84,7 +84,7 @@ impl MessagePace {
         }
     }
 
-    /// When the group is due that the message after `n` more belongs to, and how many of it have gone by then.
+    /// When the group of the message after `n` more is due, and how many messages of that group have been sent by then.
     pub fn after(&self, next: Due, gone: u16, n: u32) -> (Due, u16) {
         let gone = u64::from(gone) + u64::from(n);
         let group = u64::from(self.group);
@@ -92,7 +92,7 @@ impl MessagePace {
         (due, (gone % group) as u16)
     }
 
-    /// When each of the messages from there on is due.
+    /// When each of the messages from the next one on is due.
     pub fn instants(&self, next: Due, gone: u16) -> Instants {
         Instants {
             next: next.0,
@@ -103,7 +103,7 @@ impl MessagePace {
     }
 }
 
-/// When messages that follow each other are due.
+/// When consecutive messages are due.
 #[derive(Clone, Copy, Debug)]
 pub struct Instants {
     next: f64,
@@ -113,7 +113,7 @@ pub struct Instants {
 }
 
 impl Instants {
-    /// All of them at `due`.
+    /// Instants that are all `due`.
     pub fn at(due: Due) -> Instants {
         Instants {
             next: due.0,
@@ -123,13 +123,13 @@ impl Instants {
         }
     }
 
-    /// When the one after `n` others is due.
+    /// When the message after `n` others is due.
     pub fn nth(&self, n: u32) -> Time {
         let groups = (u64::from(self.gone) + u64::from(n)) / u64::from(self.group);
         Due(self.next + groups as f64 * self.apart).time()
     }
 
-    /// The instants of the first `n` of them, and how many are due at each.
+    /// The instants of the first `n` messages, and how many are due at each.
     pub fn of(self, n: u32) -> impl Iterator<Item = (Time, u32)> {
         let mut at = 0;
         std::iter::from_fn(move || {
@@ -142,8 +142,8 @@ impl Instants {
     }
 }
 
-/// When a message is due: nanoseconds since the start, with fractions, so that rates do not drift
-/// (2^53 ns, exact to a nanosecond, are 104 days).
+/// When a message is due: nanoseconds since the start, with fractions, so that rates do not drift. It is exact to a
+/// nanosecond for 104 days (2^53 ns).
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Due(pub(super) f64);
 
@@ -151,7 +151,7 @@ impl Due {
     /// Due at `t`.
     #[inline]
     pub fn at(t: Time) -> Due {
-        // Both are less than 2^63, and to and from a signed number is one instruction.
+        // Times are below 2^63, and a signed integer converts in one instruction.
         Due(t.0 as i64 as f64)
     }
 
@@ -160,7 +160,7 @@ impl Due {
         self.0
     }
 
-    /// The first instant that is not before it is due.
+    /// The first whole nanosecond at which it is due.
     #[inline]
     pub fn time(self) -> Time {
         let whole = self.0 as i64;
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_share_a_write_is_no_group() {
+    fn messages_that_do_not_share_a_write_form_no_group() {
         for (most, group) in [(0, 1), (1, 1), (7, 7), (20, 20), (21, 20)] {
             let pace = MessagePace::new(Rate::per_second(20_000.0).unwrap(), 1, most);
             assert_eq!(pace.group(), group, "at most {most}");

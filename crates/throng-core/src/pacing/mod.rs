@@ -1,6 +1,6 @@
-//! When things happen: the next connection is tried ([`ConnectPace`]), a message is due on each connection
-//! at a rate of its own ([`MessagePace`]), or somewhere in the whole run ([`Arrivals`]), whose
-//! rate may follow a [`Profile`] or be searched for ([`RateSearch`]).
+//! Pacing: when to try the next connection ([`ConnectPace`]), and when messages are due. A message is due on a
+//! connection with a rate of its own ([`MessagePace`]), or anywhere in the whole run ([`Arrivals`]). The rate of the
+//! whole run may follow a [`Profile`], and the rate of connections may be searched for ([`RateSearch`]).
 
 pub mod arrivals;
 mod bytes;
@@ -14,7 +14,7 @@ pub use arrivals::{Arrivals, Spacing};
 pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, Instants, MessagePace};
-pub use profile::{Piece, Profile, ProfileError};
+pub use profile::{LineError, Piece, Profile, ProfileError};
 pub use search::{
     CONFIDENCE, Ending, Found, Limit, Next, Observation, Purpose, RateSearch, Slice, Terms,
 };

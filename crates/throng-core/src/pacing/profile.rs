@@ -1,32 +1,83 @@
 //! A rate that varies over time: steps and ramps, as written on the command line
 //! (`10s:1k, 30s:1k..50k, 10s:50k`) or as lines `<milliseconds> <rate>`.
 //!
-//! A profile says how long the run lasts: **when it ends, the run ends**. One whose lines still come in
-//! ends when there are no more lines and the last piece is over.
+//! A profile determines how long the run lasts: **when it ends, the run ends**. A profile that is read while the run
+//! lasts ends when there are no more lines and the last piece is over.
 
 use super::ramp::{Ramp, billionths, messages};
-use crate::units::{self, MAX_RATE, written};
+use crate::units::{self, MAX_RATE, UnitError, quoted, written};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The longest profile, so that its end can be said in nanoseconds.
+/// The longest profile. Its end in nanoseconds fits 64 bits.
 const LONGEST: Duration = Duration::from_secs(500 * 365 * 86_400);
 
-/// Why a profile could not be read; its text is one line for the user, and says where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProfileError(String);
-
-impl fmt::Display for ProfileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Why a profile is not valid. Displays as one line for the user.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ProfileError {
+    /// A piece that lasts 0 or more than 500 years.
+    #[error("a piece lasts longer than 0 and at most 500 years; write it like 10s:1k")]
+    Duration,
+    /// A rate below 0 or above 10^9 per second.
+    #[error("the rate {0} must be at least 0 and at most 1,000,000,000 per second")]
+    Rate(f64),
+    /// A whole profile that lasts longer than 500 years.
+    #[error("the whole profile lasts longer than 500 years; make its pieces shorter")]
+    TooLong,
+    /// A piece without a colon.
+    #[error("it is not DURATION:RATE; write it like 10s:1k or 30s:1k..50k")]
+    NoColon,
+    /// A duration or a rate that could not be read.
+    #[error("{what}: {why}")]
+    Number {
+        /// `duration` or `rate`.
+        what: &'static str,
+        /// Why it could not be read.
+        why: UnitError,
+    },
+    /// An invalid piece on the command line.
+    #[error("piece {number} ({}): {why}", quoted(piece))]
+    Piece {
+        /// Its number, from 1.
+        number: usize,
+        /// Its text.
+        piece: String,
+        /// What is wrong with it.
+        why: Box<ProfileError>,
+    },
+    /// An invalid line.
+    #[error("line {number}: {why}")]
+    Line {
+        /// Its number, from 1.
+        number: u64,
+        /// What is wrong with it.
+        why: LineError,
+    },
 }
 
-impl std::error::Error for ProfileError {}
+/// What is right in a line of a profile.
+const LINE: &str = "write it like 1000 50 (milliseconds, then messages per second)";
 
-/// A stretch of a profile: a step, if it ends with the rate that it began with, or a ramp.
+/// What is wrong with a line of a profile.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum LineError {
+    /// It does not have two words. This is the line.
+    #[error("{} is not a duration and a rate; {LINE}", quoted(.0))]
+    NotTwoWords(String),
+    /// Its duration is not a number above 0. This is its first word.
+    #[error("the duration: {} is not a number of milliseconds above 0; {LINE}", quoted(.0))]
+    Duration(String),
+    /// Its rate could not be read.
+    #[error("the rate: {0}")]
+    Rate(UnitError),
+    /// It is not a valid piece.
+    #[error("the piece: {0}; {LINE}")]
+    Piece(Box<ProfileError>),
+}
+
+/// A part of a profile: a step, if its rate stays the same, or else a ramp.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "PlainPiece", into = "PlainPiece")]
 pub struct Piece {
@@ -44,37 +95,33 @@ struct PlainPiece {
 }
 
 impl Piece {
-    /// `duration` in which the rate goes evenly from `from` to `to`, in messages a second.
+    /// A piece of length `duration` in which the rate changes evenly from `from` to `to`, in messages per second.
     ///
     /// # Errors
-    /// A rate that is below 0 or above 10^9 a second, or a duration that is 0 or above 500 years.
+    /// A rate below 0 or above 10^9 per second, or a duration of 0 or above 500 years.
     pub fn new(duration: Duration, from: f64, to: f64) -> Result<Piece, ProfileError> {
         if duration.is_zero() || duration > LONGEST {
-            return Err(ProfileError(
-                "a piece lasts longer than 0 and at most 500 years; write it like 10s:1k".into(),
-            ));
+            return Err(ProfileError::Duration);
         }
         for rate in [from, to] {
             if !(0.0..=MAX_RATE).contains(&rate) {
-                return Err(ProfileError(format!(
-                    "the rate {rate} must be at least 0 and at most 1,000,000,000 per second"
-                )));
+                return Err(ProfileError::Rate(rate));
             }
         }
         Ok(Piece { duration, from, to })
     }
 
-    /// How long it lasts.
+    /// How long the piece lasts.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// The rate at its beginning, in messages a second.
+    /// The rate at its start, in messages per second.
     pub fn from(&self) -> f64 {
         self.from
     }
 
-    /// The rate at its end, in messages a second.
+    /// The rate at its end, in messages per second.
     pub fn to(&self) -> f64 {
         self.to
     }
@@ -87,26 +134,18 @@ impl Piece {
         }
     }
 
-    /// The piece that a line `<milliseconds> <rate>` asks for; `None` if the line is empty or a comment
-    /// (from `#` on). `number` is the line's, from 1, for the error.
+    /// Reads a line `<milliseconds> <rate>`; `None` if the line is empty or a comment (from `#` on). `number` is the
+    /// line's number, from 1, for the error.
     ///
     /// # Errors
-    /// Not two numbers, or numbers that are no duration and rate.
+    /// The line does not have two numbers, or they are not a valid duration and rate.
     pub fn from_line(line: &str, number: u64) -> Result<Option<Piece>, ProfileError> {
-        const RIGHT: &str = "write it like 1000 50 (milliseconds, then messages a second)";
+        let wrong = |why| ProfileError::Line { number, why };
         let mut words = line.split('#').next().unwrap_or("").split_whitespace();
         let (ms, rate) = match (words.next(), words.next(), words.next()) {
             (None, ..) => return Ok(None),
             (Some(ms), Some(rate), None) => (ms, rate),
-            _ => {
-                return Err(ProfileError(format!(
-                    "line {number}: {} is not a duration and a rate; {RIGHT}",
-                    units::quoted(line.trim())
-                )));
-            }
-        };
-        let wrong = |what: &str, why: &dyn fmt::Display| {
-            ProfileError(format!("line {number}: {what}: {why}; {RIGHT}"))
+            _ => return Err(wrong(LineError::NotTwoWords(line.trim().to_owned()))),
         };
         let duration = ms
             .bytes()
@@ -114,21 +153,11 @@ impl Piece {
             .then(|| units::duration(&format!("{ms}ms")).ok())
             .flatten()
             .filter(|d| !d.is_zero())
-            .ok_or_else(|| {
-                wrong(
-                    "the duration",
-                    &format_args!(
-                        "{} is not a number of milliseconds above 0",
-                        units::quoted(ms)
-                    ),
-                )
-            })?;
-        // Its own text ends with what would be right.
-        let rate = units::rate_or_zero(rate)
-            .map_err(|e| ProfileError(format!("line {number}: the rate: {e}")))?;
+            .ok_or_else(|| wrong(LineError::Duration(ms.to_owned())))?;
+        let rate = units::rate_or_zero(rate).map_err(|e| wrong(LineError::Rate(e)))?;
         Piece::new(duration, rate, rate)
             .map(Some)
-            .map_err(|e| wrong("the piece", &e))
+            .map_err(|e| wrong(LineError::Piece(Box::new(e))))
     }
 }
 
@@ -157,25 +186,21 @@ impl From<Piece> for PlainPiece {
 impl FromStr for Piece {
     type Err = ProfileError;
     fn from_str(text: &str) -> Result<Piece, ProfileError> {
-        let (duration, rates) = text.split_once(':').ok_or_else(|| {
-            ProfileError("it is not DURATION:RATE; write it like 10s:1k or 30s:1k..50k".into())
-        })?;
-        let duration =
-            units::duration(duration.trim()).map_err(|e| ProfileError(format!("duration: {e}")))?;
+        let (duration, rates) = text.split_once(':').ok_or(ProfileError::NoColon)?;
+        let wrong = |what| move |why| ProfileError::Number { what, why };
+        let duration = units::duration(duration.trim()).map_err(wrong("duration"))?;
         let (from, to) = rates.split_once("..").unwrap_or((rates, rates));
-        let rate = |text: &str| {
-            units::rate_or_zero(text.trim()).map_err(|e| ProfileError(format!("rate: {e}")))
-        };
+        let rate = |text: &str| units::rate_or_zero(text.trim()).map_err(wrong("rate"));
         Piece::new(duration, rate(from)?, rate(to)?)
     }
 }
 
-/// The rate of a run over time: pieces, one after the other. After the last one the run ends.
+/// The rate of a run over time: a sequence of pieces. The run ends after the last one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Piece>", into = "Vec<Piece>")]
 pub struct Profile {
     pieces: Vec<Piece>,
-    /// Where each piece begins: nanoseconds, and parts of messages that are due before.
+    /// The start of each piece: nanoseconds, and the parts of messages that are due before.
     begins: Vec<(u64, u128)>,
     end: (u64, u128),
 }
@@ -187,13 +212,12 @@ impl PartialEq for Profile {
 }
 
 impl Profile {
-    /// A profile without pieces, to be added to.
+    /// A profile without pieces.
     pub fn new() -> Profile {
         Profile::default()
     }
 
-    /// Adds a piece at the end. It may be done while the profile is running: what has been due stays
-    /// as it is.
+    /// Adds a piece at the end, also while the profile is running.
     ///
     /// # Errors
     /// The profile would last longer than 500 years.
@@ -201,9 +225,7 @@ impl Profile {
         let ramp = piece.ramp();
         let end = self.end.0.saturating_add(ramp.duration);
         if end > nanos(LONGEST) {
-            return Err(ProfileError(
-                "the whole profile lasts longer than 500 years; make its pieces shorter".into(),
-            ));
+            return Err(ProfileError::TooLong);
         }
         self.pieces.push(piece);
         self.begins.push(self.end);
@@ -211,23 +233,23 @@ impl Profile {
         Ok(())
     }
 
-    /// Its pieces, in order.
+    /// The pieces, in order.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
 
-    /// How long it lasts.
+    /// How long the whole profile lasts.
     pub fn duration(&self) -> Duration {
         Duration::from_nanos(self.end.0)
     }
 
-    /// The piece that `t` lies in, by its index. Where two meet, it is the later one.
+    /// The index of the piece at `t`; where two pieces meet, of the later one.
     fn piece_at(&self, t: u64) -> Option<usize> {
         let after = self.begins.partition_point(|&(begin, _)| begin <= t);
         (t < self.end.0).then(|| after - 1)
     }
 
-    /// How many messages it asks for by `t`: the rate's integral, with its fraction.
+    /// Messages due by `t`: the integral of the rate, with its fraction.
     pub fn total(&self, t: Duration) -> f64 {
         let t = nanos(t);
         messages(match self.piece_at(t) {
@@ -250,8 +272,10 @@ impl FromStr for Profile {
             piece
                 .parse()
                 .and_then(|piece| profile.push(piece))
-                .map_err(|e| {
-                    ProfileError(format!("piece {number} ({}): {e}", units::quoted(piece)))
+                .map_err(|e| ProfileError::Piece {
+                    number,
+                    piece: piece.to_owned(),
+                    why: Box::new(e),
                 })?;
         }
         Ok(profile)

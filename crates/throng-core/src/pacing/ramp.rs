@@ -1,49 +1,49 @@
-//! The arithmetic of a rate that is steady or changes evenly: how many messages a stretch of time carries,
-//! and when each of them is due.
+//! The arithmetic of a rate that is steady or changes evenly: how many messages a stretch of time has, and when each of
+//! them is due.
 //!
-//! Totals are whole numbers of [`MESSAGE`] parts, so that nothing is lost where one stretch meets the next,
-//! however many there are and however long they last. Only the offset within a stretch is calculated with
-//! fractions, from whichever end makes all terms positive; it is right to 2 units in the last place of
-//! 53 bits: under a nanosecond in stretches of up to a month.
+//! Totals are whole numbers of [`MESSAGE`] parts, so that nothing is lost where stretches meet, however many there are
+//! and however long they last. Only the offset within a stretch is a floating-point number, calculated from the end
+//! that makes all terms positive. Its error is at most 2 units in the last place of 53 bits, which is below a
+//! nanosecond in stretches of up to a month.
 
-/// A rate of one a second, in this module's unit: rates are whole billionths of a message a second, so 0.1
-/// is exact and one message in thirty years can be said.
+/// One message per second in this module's unit of rates: a billionth of a message per second. So 0.1 is exact, and one
+/// message in thirty years can be expressed.
 pub(super) const PER_SECOND: f64 = 1e9;
-/// One message, in the unit of totals: (10^-9 messages a second) x (10^-9 s) / 2. The half is from the mean
-/// of the rates at both ends. With rates up to 10^9 a second, and 584 years, totals stay below 2^125.
+/// One message in the unit of totals: (10^-9 messages per second) x (10^-9 s) / 2. The half is from the mean of the
+/// rates at both ends. With rates up to 10^9 per second and 584 years, totals stay below 2^125.
 pub(super) const MESSAGE: u128 = 2_000_000_000_000_000_000;
 
-/// A stretch of time in which the rate goes evenly from one value to another.
+/// A stretch of time in which the rate changes evenly from one value to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ramp {
     /// Nanoseconds, above 0.
     pub duration: u64,
-    /// 10^-9 messages a second.
+    /// The rate at its start, in 10^-9 messages per second.
     pub from: u64,
-    /// 10^-9 messages a second.
+    /// The rate at its end, in 10^-9 messages per second.
     pub to: u64,
 }
 
-/// A rate in 10^-9 messages a second; at most one message a nanosecond.
+/// A rate in 10^-9 messages per second; at most one message per nanosecond.
 pub(super) fn billionths(per_second: f64) -> u64 {
     (per_second * PER_SECOND)
         .round()
         .min(crate::units::MAX_RATE * PER_SECOND) as u64
 }
 
-/// What `parts` are in messages.
+/// `parts` in messages.
 pub(super) fn messages(parts: u128) -> f64 {
-    // In two steps, so that whole numbers come out whole.
+    // In two steps, so that whole numbers stay whole.
     (parts / MESSAGE) as f64 + (parts % MESSAGE) as f64 / MESSAGE as f64
 }
 
 impl Ramp {
-    /// What the whole stretch carries, in parts.
+    /// The messages of the whole stretch, in parts.
     pub fn total(&self) -> u128 {
         (u128::from(self.from) + u128::from(self.to)) * u128::from(self.duration)
     }
 
-    /// What its first `offset` nanoseconds carry, in parts.
+    /// The messages of its first `offset` nanoseconds, in parts.
     pub fn total_by(&self, offset: u64) -> u128 {
         if offset >= self.duration {
             return self.total();
@@ -67,7 +67,7 @@ impl Ramp {
         (from + (to - from) * x / i128::from(self.duration)) as u64
     }
 
-    /// Its first `offset` nanoseconds and the rest; `offset` must lie within it.
+    /// Splits the stretch after `offset` nanoseconds, which must lie within it.
     pub fn cut(&self, offset: u64) -> (Ramp, Ramp) {
         debug_assert!(0 < offset && offset < self.duration);
         let rate = self.rate_at(offset);
@@ -85,7 +85,7 @@ impl Ramp {
         )
     }
 
-    /// How to find when a message of this stretch is due.
+    /// Finds when the messages of this stretch are due.
     pub fn curve(&self) -> Curve {
         let per_ns = |rate: u64| rate as f64 / (PER_SECOND * 1e9);
         let duration = self.duration as f64;
@@ -110,19 +110,19 @@ impl Ramp {
     }
 }
 
-/// The inverse of a ramp's total: from a number of messages to an offset in nanoseconds.
+/// The inverse of a ramp's total: the offset in nanoseconds for a number of messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Curve {
-    /// The same rate all the time.
+    /// The rate is constant.
     Steady { interval: f64 },
-    /// Growing; solved from the beginning.
+    /// The rate grows. Solved from the start.
     Up {
         from: f64,
         square: f64,
         double_slope: f64,
     },
-    /// Shrinking; solved from the end, since from the beginning the last messages are the small difference
-    /// of large numbers.
+    /// The rate shrinks. Solved from the end, because from the start the last messages would be the small difference of
+    /// large numbers.
     Down {
         duration: f64,
         to: f64,
@@ -132,13 +132,12 @@ pub(super) enum Curve {
 }
 
 impl Curve {
-    /// Whether [`Curve::offset`] wants the messages that are left instead of those that have gone.
+    /// Whether [`Curve::offset`] takes the number of messages left instead of that of messages before.
     pub fn is_from_the_end(&self) -> bool {
         matches!(self, Curve::Down { .. })
     }
 
-    /// When, in nanoseconds from the beginning of the stretch, `n` messages have gone (or are left, see
-    /// [`Curve::is_from_the_end`]).
+    /// The offset in nanoseconds at which `n` messages are before (or are left, see [`Curve::is_from_the_end`]).
     #[inline]
     pub fn offset(&self, n: f64) -> f64 {
         match *self {
@@ -148,8 +147,8 @@ impl Curve {
                 square,
                 double_slope,
             } => {
-                // The root of from x + slope x^2 / 2 = n in the form that subtracts nothing. At a rate
-                // of zero and none gone it is 0/0.
+                // The root of from x + slope x^2 / 2 = n in the form without a subtraction. For n = 0 and a rate
+                // of 0 it is 0/0.
                 let root = (square + double_slope * n).sqrt();
                 if n > 0.0 {
                     2.0 * n / (from + root)
@@ -184,7 +183,7 @@ mod tests {
         }
     }
 
-    /// After how many nanoseconds `parts` of `ramp` have gone; `parts` is less than its total.
+    /// The offset at which `parts` of `ramp` are before; `parts` is less than its total.
     fn offset_of(ramp: &Ramp, parts: u128) -> f64 {
         let curve = ramp.curve();
         curve.offset(messages(match curve.is_from_the_end() {
@@ -227,7 +226,7 @@ mod tests {
             let parts = ramp.total_by(x);
             prop_assume!(parts < ramp.total());
             let back = offset_of(&ramp, parts);
-            // A steady rate of nothing has no inverse; near one, a part is a long time.
+            // A steady rate of 0 has no inverse; near it, a part takes a long time.
             let rate = ramp.rate_at(x).max(1) as f64;
             let slack = 2.0 + x as f64 * 1e-15 + 1.0 / rate + (2.0 * duration as f64 / (from.abs_diff(to).max(1) as f64)).sqrt();
             prop_assert!((back - x as f64).abs() <= slack, "{back} {x} {slack}");
@@ -243,7 +242,7 @@ mod tests {
             let ramp = Ramp { duration, from, to };
             let x = ((at * duration as f64) as u64).clamp(1, duration - 1);
             let (a, b) = ramp.cut(x);
-            // The rate at the cut is rounded to a billionth a second.
+            // The rate at the cut is rounded to a billionth per second.
             let difference = ramp.total().abs_diff(a.total() + b.total());
             prop_assert!(difference <= u128::from(duration), "{difference}");
             prop_assert!(ramp.total_by(x).abs_diff(a.total()) <= u128::from(x));

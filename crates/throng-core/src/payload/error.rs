@@ -1,21 +1,21 @@
-//! Why a message could not be read, and where; and why messages can't be laid out.
+//! Errors: why a message could not be read, and where; why messages can't be laid out.
 
 use super::regex::RegexError;
-use std::fmt;
 
-/// How much of the text is shown on either side of the place.
+/// How many bytes of text an error shows on either side of the place.
 const SHOWN: usize = 24;
 
 /// Why a message could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("byte {at}, in '{excerpt}': {what}; {right}")]
 pub struct ParseError {
-    /// Byte offset of what is wrong; the text's length if something is missing at its end.
+    /// Byte offset of the mistake; the text's length if something is missing at its end.
     pub at: usize,
     /// What is wrong.
     pub what: String,
     /// What would be right.
     pub right: String,
-    /// The text around the place, which is marked with `>>`.
+    /// The text around the place, with `>>` at the place.
     pub excerpt: String,
 }
 
@@ -65,58 +65,24 @@ pub(super) fn printable(bytes: &[u8]) -> String {
     out
 }
 
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "byte {}, in '{}': {}; {}",
-            self.at, self.excerpt, self.what, self.right
-        )
-    }
-}
-
-impl std::error::Error for ParseError {}
-
 /// Why messages can't be laid out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
-    /// A regular expression is wrong. Not if the messages come from [`parse`](super::parse()).
-    Regex(RegexError),
+    /// A regular expression is wrong. Messages from [`parse`](super::parse()) have none that is.
+    #[error("a message's regular expression, {0}")]
+    Regex(#[from] RegexError),
     /// A message may be longer than [`MAX_MESSAGE`](super::MAX_MESSAGE).
+    #[error("message {} may be {bytes} bytes long; at most 1 GiB is possible", message + 1)]
     Long {
-        /// Which one, from 0, among those sent first or those repeated.
+        /// Its index, from 0, among the first or the repeated messages.
         message: usize,
-        /// Bytes of it at most.
+        /// Its greatest length in bytes.
         bytes: u64,
     },
     /// All messages together are too long.
+    #[error("the messages take {bytes} bytes together; at most 4 GiB are possible")]
     Large {
-        /// Bytes of what is laid out.
+        /// Bytes that the layout takes.
         bytes: u64,
     },
-}
-
-impl fmt::Display for ScriptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ScriptError::Regex(e) => write!(f, "a message's regular expression, {e}"),
-            ScriptError::Long { message, bytes } => write!(
-                f,
-                "message {} may be {bytes} bytes long; at most 1 GiB is possible",
-                message + 1
-            ),
-            ScriptError::Large { bytes } => write!(
-                f,
-                "the messages take {bytes} bytes together; at most 4 GiB are possible"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ScriptError {}
-
-impl From<RegexError> for ScriptError {
-    fn from(e: RegexError) -> ScriptError {
-        ScriptError::Regex(e)
-    }
 }

@@ -1,9 +1,8 @@
 //! C escapes in messages.
 
-use std::fmt;
-
 /// Why an escape could not be read, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} at byte {at}; {right}")]
 pub struct EscapeError {
     /// Byte offset of the backslash.
     pub at: usize,
@@ -13,15 +12,7 @@ pub struct EscapeError {
     pub right: &'static str,
 }
 
-impl fmt::Display for EscapeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}; {}", self.what, self.at, self.right)
-    }
-}
-
-impl std::error::Error for EscapeError {}
-
-/// The bytes that `text` stands for once its C escapes are read: `\n \r \t \a \b \f \v \e \0 \\ \" \'`,
+/// The bytes of `text` with its C escapes interpreted: `\n \r \t \a \b \f \v \e \0 \\ \" \'`,
 /// `\xHH` (one or two digits) and `\ooo` (one to three octal digits).
 ///
 /// # Errors
@@ -40,7 +31,7 @@ pub fn unescape(text: &[u8]) -> Result<Vec<u8>, EscapeError> {
     Ok(out)
 }
 
-/// The byte that the escape at `at`, where there is a backslash, stands for, and how long the escape is.
+/// The byte that the escape at `at`, a backslash, stands for, and the length of the escape.
 pub(super) fn escape(text: &[u8], at: usize) -> Result<(u8, usize), EscapeError> {
     let wrong = |what: String, right: &'static str| EscapeError { at, what, right };
     let digits = |from: usize, base: u32, most: usize| -> (u32, usize) {

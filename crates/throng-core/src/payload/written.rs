@@ -1,6 +1,6 @@
-//! Messages as text again: what [`parse`](super::parse()) reads with escapes, and what files hold.
+//! Messages as text: what [`parse`](super::parse()) reads with escapes, and what scenario files hold.
 //!
-//! What is written is read back to the same [`Message`]. A message whose bytes are no text is written in base64.
+//! A written message reads back as the same [`Message`]. A message whose bytes are not text is written in base64.
 
 use super::parse::{ParseOptions, parse};
 use super::template::{Frame, FrameKind, Message, Part, Scope};
@@ -12,12 +12,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{self, Write};
 use std::io;
 
-/// The newtype as which a message asks for its value: a deserializer that can read files knows it by this name.
+/// The name of the newtype that a message deserializes from. A deserializer that can read files recognizes it.
 pub(crate) const MESSAGE: &str = "throng::Message";
 
 impl Message {
-    /// The message in the command line's language, escapes included. `None` if it has a part that the language has
-    /// no expression for: a DNS id.
+    /// The message in the command line's language, with escapes. `None` if it has a part without an expression: a DNS
+    /// id.
     pub fn written(&self) -> Option<String> {
         let mut out = String::new();
         for part in &self.parts {
@@ -34,7 +34,7 @@ impl Message {
         Some(out)
     }
 
-    /// Reads a message as it stands in a file: escapes are read, `files` gives the bytes of `\{<FILE>}`.
+    /// Reads a message from a file: interprets escapes, and reads `\{<FILE>}` through `files`.
     ///
     /// # Errors
     /// Those of [`parse`](super::parse()).
@@ -49,7 +49,7 @@ impl Message {
         parse(text.as_bytes(), &options)
     }
 
-    /// Whether it is better read as base64: fixed bytes, a quarter of which would be `\xHH`.
+    /// Its bytes, if it is better written in base64: they are fixed, and more than a quarter of them would be `\xHH`.
     fn is_binary(&self) -> Option<&[u8]> {
         let [Part::Bytes(bytes)] = self.parts.as_slice() else {
             return None;
@@ -70,7 +70,7 @@ pub(crate) fn escape(bytes: &[u8], quote: Option<char>, out: &mut String) {
                 '\t' => out.push_str("\\t"),
                 '\\' => out.push_str("\\\\"),
                 c if Some(c) == quote => out.extend(['\\', c]),
-                // Others than those of ASCII have more than one byte.
+                // Control characters above ASCII have more than one byte.
                 c if c.is_control() => {
                     let mut utf8 = [0; 4];
                     for byte in c.encode_utf8(&mut utf8).bytes() {
@@ -87,7 +87,7 @@ pub(crate) fn escape(bytes: &[u8], quote: Option<char>, out: &mut String) {
 }
 
 fn hex(byte: u8, out: &mut String) {
-    // A String takes everything.
+    // Writing to a String never fails.
     let _ = write!(out, "\\x{byte:02x}");
 }
 
@@ -114,7 +114,7 @@ fn frame_text(frame: &Frame, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// What a frame or `raw` holds.
+/// The content of a frame or of `raw`.
 fn data(parts: &[Part], out: &mut String) -> Option<()> {
     for part in parts {
         match part {
@@ -133,7 +133,7 @@ fn data(parts: &[Part], out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// What stands in an expression's braces.
+/// The content of an expression's braces.
 fn value(part: &Part, out: &mut String) -> Option<()> {
     let modulo = |name: &str, modulo: &[std::num::NonZeroU64], out: &mut String| {
         out.push_str(name);
@@ -180,47 +180,72 @@ impl<'de> Deserialize<'de> for Message {
     }
 }
 
-/// A message as it stands in a file.
+/// A message in a file that is not a text.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Stored {
-    /// Its bytes.
+    /// Its bytes, in base64.
     pub base64: Option<String>,
-    /// A file that it is read from, as `-f` does.
+    /// The file to read it from, as `-f` does.
     pub file: Option<String>,
-    /// Whether C escapes are read in the file.
+    /// Whether escapes in that file are interpreted.
     #[serde(default)]
     pub unescape: bool,
+}
+
+/// Why a [`Stored`] is not a message. Displays as one line.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoredError {
+    #[error("the message is not base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    #[error("can't read the file '{path}': {why}")]
+    Unreadable { path: String, why: io::Error },
+    #[error("file '{path}': {why}")]
+    Invalid {
+        path: String,
+        why: super::ParseError,
+    },
+    #[error("a message is a text, {{ file = \"PATH\" }} or {{ base64 = \"…\" }}")]
+    Form,
 }
 
 impl Stored {
     /// The message. `files` reads a file.
     ///
     /// # Errors
-    /// What is wrong with it, in one line.
-    pub fn message(&self, files: &dyn Fn(&str) -> io::Result<Vec<u8>>) -> Result<Message, String> {
+    /// The bytes or the file are not a message.
+    pub fn message(
+        &self,
+        files: &dyn Fn(&str) -> io::Result<Vec<u8>>,
+    ) -> Result<Message, StoredError> {
         match (&self.base64, &self.file) {
-            (Some(text), None) if !self.unescape => match BASE64.decode(text) {
-                Ok(bytes) if bytes.is_empty() => Ok(Message::default()),
-                Ok(bytes) => Ok(bytes.into()),
-                Err(e) => Err(format!("the message is not base64: {e}")),
+            (Some(text), None) if !self.unescape => match BASE64.decode(text)? {
+                bytes if bytes.is_empty() => Ok(Message::default()),
+                bytes => Ok(bytes.into()),
             },
             (None, Some(path)) => {
-                let text = files(path).map_err(|e| format!("can't read the file '{path}': {e}"))?;
+                let unreadable = |why| StoredError::Unreadable {
+                    path: path.clone(),
+                    why,
+                };
+                let text = files(path).map_err(unreadable)?;
                 let options = ParseOptions {
                     unescape: self.unescape,
                     files,
                 };
-                parse(&text, &options).map_err(|e| format!("file '{path}': {e}"))
+                parse(&text, &options).map_err(|why| StoredError::Invalid {
+                    path: path.clone(),
+                    why,
+                })
             }
-            _ => Err("a message is a text, { file = \"PATH\" } or { base64 = \"…\" }".into()),
+            _ => Err(StoredError::Form),
         }
     }
 }
 
 struct MessageVisitor;
 
-/// Files are read by whoever knows where they are.
+/// Refuses to read a file: only the scenario's own decoder knows where files are.
 fn no_files(_: &str) -> io::Result<Vec<u8>> {
     Err(io::Error::other("files can't be read here"))
 }

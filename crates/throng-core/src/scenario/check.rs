@@ -1,4 +1,4 @@
-//! What does not go together in a scenario, however it was asked for.
+//! Contradictions in a scenario, from the command line or from a file.
 
 use super::target::Target;
 use super::{
@@ -13,19 +13,19 @@ use std::time::Duration;
 /// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Contradiction {
-    /// Nothing to connect to, and nowhere to listen.
+    /// There is nothing to connect to, and nowhere to listen.
     #[error("there is nothing to connect to: add a target HOST:PORT, --self or --listen-port")]
     Nowhere,
-    /// Somewhere to connect to, and no connection.
+    /// There are targets, but 0 connections.
     #[error("--connections: at least 1 is needed")]
     NoConnection,
-    /// A server in the same process is connected to, and nothing else.
+    /// `--self` with another target, address or listener.
     #[error("--self connects to itself: leave out {0}")]
     SelfAndOther(&'static str),
-    /// Targets of which some are WebSocket or TLS, and others not.
+    /// Some targets are WebSocket or TLS, and others are not.
     #[error("targets '{0}' and '{1}' are of different kinds: all must be plain, ws:// or wss://")]
     MixedTargets(String, String),
-    /// A protocol that has messages of its own.
+    /// A protocol with messages of its own, and messages besides.
     #[error("{protocol} sends messages of its own: leave out {other}")]
     OwnMessages {
         /// The protocol's name.
@@ -33,7 +33,7 @@ pub enum Contradiction {
         /// What else was given.
         other: &'static str,
     },
-    /// A protocol, and targets whose scheme implies another one.
+    /// A protocol, and targets whose scheme implies another.
     #[error("{protocol} is asked for: leave out {scheme}://")]
     OtherScheme {
         /// The protocol's name.
@@ -41,44 +41,43 @@ pub enum Contradiction {
         /// The scheme.
         scheme: &'static str,
     },
-    /// Something that is about messages, and no message.
+    /// An option that needs a message, and no message.
     #[error("{0} needs a message to send: add -m or -f")]
     NoMessage(&'static str),
-    /// Echoes from a sink.
-    #[error("--closed-loop waits for echoes, and a sink sends none: write --self=echo")]
+    /// A closed loop against a sink, which sends no echoes.
+    #[error("--closed-loop waits for echoes, but a sink sends none: use --self=echo")]
     NoEcho,
-    /// A marker that is empty.
+    /// An empty marker.
     #[error("--latency-marker needs a text to look for")]
     EmptyMarker,
-    /// Answers on no connection.
+    /// Answers are looked for, but no connection is opened.
     #[error("--latency-marker needs connections that are opened: add a target HOST:PORT")]
-    NobodyAnswers,
-    /// A search without a latency.
+    NoAnswers,
+    /// A search that has no latency to compare.
     #[error(
-        "--message-rate @LATENCY needs a latency to go by: add --latency-marker, --message-marker or --latency-echo"
+        "--message-rate @LATENCY needs a latency: add --latency-marker, --message-marker or --latency-echo"
     )]
     NoLatency,
-    /// A search that could not try one rate.
+    /// A search that has no time to try a single rate.
     #[error(
-        "--message-rate @{written} can't be searched for in {}, as each rate must be tried for longer than the \
-         latency allowed: give it {} at least (--hold)",
+        "--message-rate @{written} can't be found in {}: a search needs at least {} (--hold)",
         human::duration(*time),
         human::duration(*needed)
     )]
     SearchTooShort {
-        /// The bound as it was written.
+        /// The bound as the user wrote it.
         written: String,
         /// How long there is.
         time: Duration,
-        /// How long it takes at least.
+        /// The shortest time that a search needs.
         needed: Duration,
     },
-    /// Answers are passed over that nobody looks for.
-    #[error("--latency-marker-skip passes over markers: add --latency-marker")]
+    /// Markers to skip, and no marker.
+    #[error("--latency-marker-skip skips markers: add --latency-marker")]
     NothingToSkip,
-    /// More connections than can be opened in time.
+    /// More connections than the connect rate allows in time.
     #[error(
-        "{} connections at {} a second take {}, and have {}: raise --connect-rate or --duration",
+        "{} connections at {} per second take {}, but may take {}: raise --connect-rate or --duration",
         human::count((*connections).into()),
         human::short(*rate),
         human::seconds(f64::from(*connections) / rate),
@@ -92,16 +91,16 @@ pub enum Contradiction {
         /// How long they may take.
         within: Duration,
     },
-    /// RFC 7301 section 3.1.
-    #[error("--alpn: a protocol's name has 1 to 255 bytes, not {0}")]
+    /// A protocol name of the wrong length (RFC 7301, section 3.1).
+    #[error("--alpn: a protocol name has 1 to 255 bytes, not {0}")]
     AlpnLength(usize),
-    /// A server with nowhere to listen.
+    /// A server without an address to listen on.
     #[error("there is nowhere to listen: add a PORT or ADDR:PORT")]
     NoListener,
-    /// A server that is to send, and has nothing to.
+    /// A server that sends messages, and no message.
     #[error("--mode {0} needs a message to send: add -m or -f")]
     SaysNothing(&'static str),
-    /// Another one that has.
+    /// A server that sends no messages, and messages.
     #[error("--mode {0} sends no messages of its own: only --mode {senders} does", senders = senders())]
     SendsNothing(&'static str),
 }
@@ -112,18 +111,18 @@ fn senders() -> String {
     all.map(|mode| mode.name()).collect::<Vec<_>>().join(" or ")
 }
 
-/// Whether a message can have bytes in it at all.
+/// Whether any of `messages` has a part that can produce bytes.
 pub fn says_something(messages: &[Message]) -> bool {
     let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());
     messages.iter().any(|m| !m.parts.iter().all(empty))
 }
 
 impl LoadScenario {
-    /// The scenario with what its targets imply: `ws://` speaks WebSocket, `wss://` TLS too, and without anything
-    /// to connect to there are no connections.
+    /// The scenario with what its targets imply: `ws://` means WebSocket, `wss://` WebSocket over TLS. Without a
+    /// target, the number of connections becomes 0.
     ///
     /// # Errors
-    /// What does not go together.
+    /// Options that contradict each other.
     pub fn settled(mut self) -> Result<LoadScenario, Contradiction> {
         let asked = self.protocol.clone();
         let implied = |target: &Target| Some(Protocol::of_scheme(target.spec.scheme?.name)?.0);
@@ -205,7 +204,7 @@ impl LoadScenario {
         check_alpn(client.chain(server))
     }
 
-    /// The option that makes no sense without a message to repeat.
+    /// The option that needs a message to repeat, if one was given.
     fn needs_message(&self) -> Option<&'static str> {
         match &self.pace.sending {
             Sending::PerConnection(_) | Sending::Search(_) => return Some("--message-rate"),
@@ -231,7 +230,7 @@ impl LoadScenario {
                 return Err(Contradiction::EmptyMarker);
             }
             if self.connections == 0 {
-                return Err(Contradiction::NobodyAnswers);
+                return Err(Contradiction::NoAnswers);
             }
         }
         let answered = self.measure.message.is_some()
@@ -272,7 +271,7 @@ impl ServeScenario {
     /// The scenario, if it can be run.
     ///
     /// # Errors
-    /// What does not go together.
+    /// Options that contradict each other.
     pub fn settled(self) -> Result<ServeScenario, Contradiction> {
         if self.listen.is_empty() {
             return Err(Contradiction::NoListener);

@@ -17,7 +17,7 @@ mod tests;
 
 pub use formulas::{settings, wanted_files};
 pub use outcome::{Action, Did, Outcome, Report, VERSION};
-pub use ports::PortSet;
+pub use ports::{PortSet, PortSetError};
 pub use setting::{
     Ask, Current, Extra, FILE_LIMIT, Kind, NOTRACK, Now, Rule, Scope, Setting, Status, words,
 };

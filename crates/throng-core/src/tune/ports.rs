@@ -23,29 +23,29 @@ impl PortSet {
         PortSet(joined)
     }
 
-    /// These ports and those of `other`.
+    /// The union with `other`.
     pub fn and(&self, other: &PortSet) -> PortSet {
         PortSet::of([&self.0[..], &other.0[..]].concat())
     }
 
-    /// Those from `low` to `high`.
+    /// The ports from `low` to `high`, both included.
     pub fn within(&self, low: u16, high: u16) -> PortSet {
         let cut = |(from, to): &(u16, u16)| (low.max(*from), high.min(*to));
         PortSet::of(self.0.iter().map(cut).filter(|(l, h)| l <= h).collect())
     }
 
-    /// Whether all of `other` are in here.
+    /// Whether it has all ports of `other`.
     pub fn contains(&self, other: &PortSet) -> bool {
         self.and(other) == *self
     }
 
-    /// How many ports.
+    /// The number of ports.
     pub fn count(&self) -> u32 {
         let size = |(low, high): &(u16, u16)| u32::from(*high) - u32::from(*low) + 1;
         self.0.iter().map(size).sum()
     }
 
-    /// Whether there is none.
+    /// Whether it has no ports.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -57,12 +57,21 @@ impl FromIterator<u16> for PortSet {
     }
 }
 
-impl FromStr for PortSet {
-    type Err = String;
+/// A part of a text that is not a port or a range of ports.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is not a port or a range of ports", crate::units::quoted(item))]
+pub struct PortSetError {
+    item: String,
+}
 
-    /// Reads `1,2-4,10`; nothing is the empty set.
-    fn from_str(text: &str) -> Result<PortSet, String> {
-        let wrong = |item: &str| format!("'{item}' is not a port or a range of ports");
+impl FromStr for PortSet {
+    type Err = PortSetError;
+
+    /// Reads `1,2-4,10`; an empty text is the empty set.
+    fn from_str(text: &str) -> Result<PortSet, PortSetError> {
+        let wrong = |item: &str| PortSetError {
+            item: item.to_owned(),
+        };
         let mut ranges = Vec::new();
         for item in text.trim().split(',').filter(|item| !item.is_empty()) {
             let (low, high) = item.split_once('-').unwrap_or((item, item));
@@ -92,8 +101,8 @@ impl fmt::Display for PortSet {
 }
 
 impl TryFrom<String> for PortSet {
-    type Error = String;
-    fn try_from(text: String) -> Result<PortSet, String> {
+    type Error = PortSetError;
+    fn try_from(text: String) -> Result<PortSet, PortSetError> {
         text.parse()
     }
 }

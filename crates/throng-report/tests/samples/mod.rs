@@ -590,7 +590,7 @@ fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
 /// A search that has found its rate.
 pub fn searched() -> Summary {
     let mut s = perfect();
-    let words = "the highest rate that keeps p95 at or under 10.0 ms lies between 12.4k/s and 12.5k/s (90 % confidence); at 12.5k/s latency was over the bound; 23 trials";
+    let words = "the highest rate that keeps p95 at or under 10.0 ms lies between 12.4k/s and 12.5k/s (90 % confidence); at 12.5k/s latency exceeded the bound; 23 trials";
     s.findings = vec![Finding::RateSearch {
         ending: Ending::Found,
         words: words.into(),

@@ -86,7 +86,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
                 "--hold",
                 "8s",
             ],
-            "give it 2m 40s at least",
+            "needs at least 2m 40s",
         ),
         (&["load", "--self", "--latency-marker", "x"], "add -m or -f"),
         (

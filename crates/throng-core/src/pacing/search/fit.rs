@@ -1,24 +1,24 @@
-//! Where the share of answers over the bound is the one that is allowed, by all rates that were tried.
+//! Estimates, from all rates tried, the rate at which the share of answers over the bound is the allowed one.
 //!
-//! In heavy traffic the logarithm of that share rises evenly with the rate (Kingman; Harrison, Brownian Motion and
-//! Stochastic Flow Systems, 5.6). So a straight line through the logarithms of shares near the one allowed says where
-//! it is reached, more narrowly than the rates that surely hold and surely break do.
+//! In heavy traffic the logarithm of that share rises linearly with the rate (Kingman; Harrison, Brownian Motion and
+//! Stochastic Flow Systems, 5.6). A straight line through the logarithms of shares near the allowed one therefore gives
+//! a narrower range than the rates that surely hold and surely break.
 
 use super::point::Point;
 use super::terms::Terms;
 
-/// Shares that the line is drawn through: from this part of what is allowed, up to this much.
+/// The shares that the line is fitted to: from `LEAST_SHARE` times the allowed share up to `MOST_SHARE`.
 const LEAST_SHARE: f64 = 0.1;
 const MOST_SHARE: f64 = 0.5;
-/// Half the width of the range in standard errors. More than the 1.6 of a normal distribution, as the errors
-/// themselves are known only roughly; chosen by simulation, as the memory of a quiet queue is.
+/// Half the width of the range in standard errors. It is more than the 1.6 of a normal distribution, because the errors
+/// themselves are known only roughly. It was chosen by simulation, like the memory of a quiet queue.
 const ERRORS: f64 = 3.3;
-/// So many bounds of time are worth one independent answer at most.
+/// A time of this many bounds counts as one independent answer at most.
 const MEMORY: f64 = 3.0;
-/// Flatter lines than this say that something else than the rate makes for latency.
+/// The least slope. A flatter line means that latency does not depend on the rate.
 const FLATTEST: f64 = 1.0;
 
-/// Between which rates the limit lies by the line, if there is one.
+/// The range of rates in which the line puts the limit; `None` if there is no line.
 pub(super) fn range(points: &[Point], terms: &Terms) -> Option<(f64, f64)> {
     let (allowed, bound) = (terms.allowed(), terms.bound.as_secs_f64());
     let near: Vec<(f64, f64, f64)> = points
@@ -42,7 +42,7 @@ pub(super) fn range(points: &[Point], terms: &Terms) -> Option<(f64, f64)> {
         .map(|p| p.2 * (p.0 - x) * (p.1 - y))
         .sum::<f64>()
         / spread;
-    // Fewer than two rates give no number.
+    // With fewer than two rates the slope is not a number.
     if slope.is_nan() || slope <= FLATTEST {
         return None;
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// A rate that was measured for ten seconds, with so many of a thousand answers over the bound in each slice.
+    /// A rate that was measured for ten seconds, with `over` of a thousand answers over the bound in each slice.
     fn point(rate: f64, over: u64) -> Point {
         let slice = |i: u64| Slice {
             samples: 1000,

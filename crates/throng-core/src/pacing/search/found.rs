@@ -1,19 +1,19 @@
-//! What a search for a rate has found.
+//! The result of a search for a rate.
 
 use super::terms::Terms;
 use crate::human;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What stood in the way of a higher rate.
+/// What limited the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// Latency went over the bound.
+    /// Latency exceeded the bound.
     Latency,
-    /// Fewer messages were sent than were due: this client or the path took no more.
+    /// Fewer messages were sent than were due: this client or the path is the limit.
     Sending,
-    /// Fewer answers came than messages were sent.
+    /// Fewer answers were received than messages were sent.
     Answers,
 }
 
@@ -21,21 +21,21 @@ pub enum Limit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// The rate is known as narrowly as was asked for.
+    /// The rate is known within the tolerance.
     Found,
-    /// The rate lies in a range that is wider than was asked for: there was no time to know it better.
+    /// The time was over before the range was within the tolerance.
     Unsure,
-    /// The highest rate that may be tried held: the limit is this client's, or what was asked for.
+    /// The highest rate allowed held: the limit is this client's, or the user's.
     NeverBroke,
-    /// The lowest rate that may be tried broke.
+    /// The lowest rate allowed broke.
     AlwaysBroke,
-    /// After a rate that broke, latency did not come back, even at a low rate.
+    /// After a rate that broke, latency stayed over the bound, even at a low rate.
     NotRecovered,
-    /// It ended before there was a range.
+    /// The time was over before there was a range.
     Unfinished,
 }
 
-/// With which probability the rate lies in the range of a [`Found`], or a higher one.
+/// The probability, or more, with which the rate lies in the range of a [`Found`].
 pub const CONFIDENCE: f64 = 0.9;
 
 /// The result of a search.
@@ -45,7 +45,7 @@ pub struct Found {
     pub ending: Ending,
     /// The highest rate that surely held, in messages per second; `None` if none did.
     pub held_per_s: Option<f64>,
-    /// Latency at that rate and at the percentile asked for: the median of its trials.
+    /// Latency at that rate and at the percentile of the search: the median over its trials.
     pub held_latency: Option<Duration>,
     /// The lowest rate that surely broke; `None` if none did.
     pub broke_per_s: Option<f64>,
@@ -54,7 +54,7 @@ pub struct Found {
     /// The range in which the highest rate under the bound lies, with [`CONFIDENCE`]; `None` while nothing has
     /// broken, or held. Never wider than from the rate that held to the one that broke.
     pub between_per_s: Option<(f64, f64)>,
-    /// Number of trials, repeated ones included, drains not.
+    /// Number of trials, including repeated ones, without drains.
     pub trials: u32,
 }
 
@@ -72,7 +72,7 @@ impl Found {
             self.broke_per_s.map(human::rate).unwrap_or_default(),
         );
         let what_broke = match self.limit {
-            Some(Limit::Latency) | None => "latency was over the bound",
+            Some(Limit::Latency) | None => "latency exceeded the bound",
             Some(Limit::Sending) => {
                 "not all messages were sent, so this client or the path is the limit"
             }
@@ -89,27 +89,27 @@ impl Found {
         let between = between.unwrap_or_default();
         let so_far = match (self.held_per_s, self.broke_per_s) {
             (Some(_), Some(_)) => format!("the highest rate that keeps {bound} {between}"),
-            (Some(_), None) => format!("{held} held, nothing broke"),
-            (None, Some(_)) => format!("nothing surely held, at {broke} {what_broke}"),
-            (None, None) => "nothing is sure yet".into(),
+            (Some(_), None) => format!("{held} held, no rate broke"),
+            (None, Some(_)) => format!("no rate surely held; at {broke} {what_broke}"),
+            (None, None) => "no rate surely held or broke".into(),
         };
         match self.ending {
             Ending::Found | Ending::Unsure => {
                 format!("{so_far}; at {broke} {what_broke}; {trials}")
             }
             Ending::NeverBroke => format!(
-                "{} keeps {bound}, and no higher rate was tried: the limit is this client's own; {trials}",
+                "{} keeps {bound}, and no higher rate was allowed: the limit is this client's own; {trials}",
                 human::rate(self.held_per_s.unwrap_or(terms.most.get()))
             ),
             Ending::AlwaysBroke => format!(
-                "no rate keeps {bound}: at {}, the lowest that was tried, {what_broke}; {trials}",
+                "no rate keeps {bound}: at {}, the lowest one tried, {what_broke}; {trials}",
                 human::rate(self.broke_per_s.unwrap_or(terms.least.get()))
             ),
             Ending::NotRecovered => format!(
-                "the server did not recover: after {broke} latency stayed over {} at a low rate too; {so_far}; {trials}",
+                "the server did not recover: after {broke}, latency stayed over {} even at a low rate; {so_far}; {trials}",
                 human::duration(terms.bound)
             ),
-            Ending::Unfinished => format!("the search was not finished: {so_far}; {trials}"),
+            Ending::Unfinished => format!("the search did not finish: {so_far}; {trials}"),
         }
     }
 }

@@ -1,21 +1,22 @@
-//! The highest rate that keeps latency under a bound, found by trying (`-r @T`).
+//! Searches for the highest rate that keeps latency under a bound (`-r @T`).
 //!
-//! [`RateSearch`] says which rate to run at and for how long, receives what came of it, and goes on until it is
-//! [done](Next::Done). It reads no clock; what it receives may as well be simulated.
+//! [`RateSearch`] says which rate to run at and for how long, receives the outcome, and goes on until it is
+//! [done](Next::Done). It reads no clock, so the outcome may as well be simulated.
 //!
-//! It doubles the rate until one breaks, then bisects in the logarithm of the rate. A trial whose share of answers
-//! over the bound may still be either side of the one allowed ([`share`]) is repeated for as long as that is so: near
-//! its limit a server with random service times needs minutes to be known to 2 %. When the time is up, the range in which
-//! the limit lies comes from the rates that surely hold and surely break, narrowed by a line through what was measured
-//! between them ([`fit`]).
+//! The search doubles the rate until one breaks, then bisects in the logarithm of the rate. It repeats a rate while the
+//! share of answers over the bound may still be on either side of the allowed one ([`share`]): near its limit, a server
+//! with random service times takes minutes to be known to 2 %. When the time is over, the range in which the limit lies
+//! comes from the rates that surely hold and surely break, narrowed by a line through the measurements between them
+//! ([`fit`]).
 //!
-//! Against what would mislead it:
+//! Three effects would mislead the search:
 //!
-//! - A trial is much longer than the bound, and settles for several bounds first, as an empty queue takes time to
-//!   fill. Where latency still rises all through a trial, what was not over the bound is not counted.
-//! - The closer two rates are, the longer it takes to tell them apart ([`point`]).
-//! - An overload leaves a queue behind, which would spoil the next trial. So after a rate that clearly broke, or at
-//!   which latency rose, it [drains](Purpose::Drain): a low rate until latency is back under the bound.
+//! - An empty queue takes time to fill. A trial is therefore much longer than the bound, and settles for several bounds
+//!   first. If latency still rises all through a trial, answers within the bound do not count.
+//! - Rates that are close together look alike for long ([`point`]).
+//! - An overload leaves a queue behind, which would spoil the next trial. After a rate that clearly broke, or at which
+//!   latency rose, the search therefore [drains](Purpose::Drain): it runs at a low rate until latency is under the
+//!   bound.
 
 mod fit;
 mod found;
@@ -34,50 +35,51 @@ use point::{Point, Verdict};
 use std::time::Duration;
 pub use terms::Terms;
 
-/// How much faster the next trial is while nothing has broken.
+/// The factor to the next rate while no rate has broken.
 const GROWTH: f64 = 2.0;
-/// How much slower it is while nothing has held.
+/// The divisor to the next rate while no rate has held.
 const RETREAT: f64 = 4.0;
-/// More trials are not made, however unsure it is.
+/// The most trials, however wide the range still is.
 const MOST_TRIALS: u32 = 120;
 /// Slices that a trial is measured in.
 const SLICES: u32 = 8;
-/// How often a rate is tried in a row while nothing has broken, or nothing held.
+/// How often a rate is tried in a row while no rate has broken, or none has held.
 const MOST_IN_A_ROW: u32 = 4;
 /// How often a rate between one that holds and one that breaks is tried in a row.
 const PATIENCE: u32 = 8;
-/// Rates that are unsure and in a row this far apart have no other one tried between them: it would be unsure, too.
+/// Neighbouring unsure rates within this factor get no rate between them: it would be unsure, too.
 const CLOSE: f64 = 1.2;
-/// Nor is the next one that holds, or breaks, farther from them than this.
+/// The next rate that holds, or that breaks, must be within this factor of the unsure ones; else a rate between is
+/// tried.
 const FAR: f64 = 1.5;
-/// How often a drain looks for latency to be back under the bound, beyond what it takes to answer all that
-/// was sent and not answered, before the server counts as not recovering.
+/// How often a drain checks whether latency is back under the bound before the server counts as not recovering. The
+/// time to answer the backlog is added.
 const MOST_DRAINS: u32 = 20;
-/// The same while no rate has held: it may be that none ever does.
+/// `MOST_DRAINS` while no rate has held: perhaps none ever does.
 const FEW_DRAINS: u32 = 4;
-/// The most looks that a drain has in all, whatever a rate far too high has left behind.
+/// The most checks of a drain, however large a backlog is.
 const LONGEST_DRAIN: u32 = 200;
-/// How many more samples than the one beyond the percentile make a percentile worth believing.
+/// How many samples beyond the percentile make it reliable.
 const SAMPLES_BEYOND: f64 = 10.0;
-/// How many answers are enough to see that a server has recovered.
+/// How many answers show that a server has recovered.
 const DRAIN_SAMPLES: f64 = 5.0;
-/// How much longer than asked a trial at a low rate may last to have enough samples.
+/// By which factor a trial at a low rate may be longer, to have enough samples.
 const STRETCH: f64 = 5.0;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// Run at this rate, then say what was [observed](RateSearch::observe).
+    /// Run at this rate, then report what was [observed](RateSearch::observe).
     Run {
         /// Messages per second, of the whole run.
         rate: Rate,
-        /// What for.
+        /// Why.
         purpose: Purpose,
-        /// Run this long first, without measuring.
+        /// How long to run first, without measuring.
         settle: Duration,
-        /// Then measure this long …
+        /// How long to measure then.
         measure: Duration,
-        /// … in this many slices of equal length.
+        /// The number of slices of equal length to measure in.
         slices: u32,
     },
     /// The search is over.
@@ -89,13 +91,13 @@ pub enum Next {
 pub enum Purpose {
     /// To find out whether it holds.
     Trial,
-    /// To let the server work off what a rate that broke has left behind.
+    /// To let the server work off the backlog of a rate that broke.
     Drain,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
-    /// `settled`: it runs at that rate already.
+    /// `settled`: the run is at that rate already.
     Trying {
         rate: f64,
         settled: bool,
@@ -112,17 +114,17 @@ enum Phase {
 #[derive(Clone, Debug)]
 pub struct RateSearch {
     terms: Terms,
-    /// Every rate that was tried, in rising order.
+    /// Every rate tried, in rising order.
     points: Vec<Point>,
     phase: Phase,
     trials: u32,
-    /// How many trials in a row had the same rate.
+    /// The number of trials in a row with the same rate.
     in_a_row: u32,
     spent: Duration,
 }
 
 impl RateSearch {
-    /// A search on `terms`; rates out of order and tolerances that can't be met are put right silently.
+    /// A search on `terms`. Rates out of order and tolerances that can't be met are corrected silently.
     pub fn new(mut terms: Terms) -> RateSearch {
         if terms.least > terms.most {
             terms.least = terms.most;
@@ -141,12 +143,12 @@ impl RateSearch {
         }
     }
 
-    /// What it searches for.
+    /// The terms of the search.
     pub fn terms(&self) -> &Terms {
         &self.terms
     }
 
-    /// What to do now. The same until something is [observed](RateSearch::observe).
+    /// What to do now. It stays the same until something is [observed](RateSearch::observe).
     pub fn next(&self) -> Next {
         let (rate, purpose, settle, measure, slices) = match self.phase {
             Phase::Trying { rate, settled } => {
@@ -171,24 +173,24 @@ impl RateSearch {
         }
     }
 
-    /// How long `rate` must be measured for the percentile to mean something.
+    /// How long to measure `rate`, so that the percentile is reliable.
     fn measure(&self, rate: f64) -> Duration {
         let samples = SAMPLES_BEYOND / self.terms.allowed();
         self.at_least(samples / rate, self.terms.measure)
     }
 
-    /// How long each look of a drain takes.
+    /// How long each check of a drain takes.
     fn drain_look(&self, rate: f64) -> Duration {
         self.at_least(DRAIN_SAMPLES / rate, self.terms.measure / 2)
     }
 
-    /// `enough` seconds, but no less than `least` and no more than a trial at a low rate may last.
+    /// `enough` seconds, but at least `least`, and at most the longest trial.
     fn at_least(&self, enough: f64, least: Duration) -> Duration {
         let most = self.terms.measure.mul_f64(STRETCH);
         Duration::try_from_secs_f64(enough).map_or(most, |d| d.clamp(least, most))
     }
 
-    /// Takes note of what the present run led to. Ignored once the search is over.
+    /// Records the outcome of the present run. Does nothing once the search is over.
     pub fn observe(&mut self, seen: &Observation) {
         let Next::Run {
             settle, measure, ..
@@ -208,7 +210,7 @@ impl RateSearch {
         self.stop_in_time();
     }
 
-    /// Ends the search if there is no time for what would come next, or it was tried often enough.
+    /// Ends the search if there is no time for the next step, or after the most trials.
     fn stop_in_time(&mut self) {
         let Next::Run {
             settle, measure, ..
@@ -240,7 +242,7 @@ impl RateSearch {
         self.points[i].verdict = self.points[i].judge(&self.terms, gap);
         match self.next_rate(&self.points[i]) {
             Err(ending) => Phase::Done(ending),
-            // An overload that stays shows ever more clearly.
+            // Without a drain, a lasting overload shows more clearly.
             Ok(next) if next == rate => Phase::Trying {
                 rate,
                 settled: true,
@@ -253,7 +255,7 @@ impl RateSearch {
         }
     }
 
-    /// A low rate until what a trial has left behind is worked off.
+    /// Runs at a low rate until the backlog of a trial is worked off.
     fn drain(&self, then: f64, measured: Duration, seen: &Observation) -> Phase {
         let answered = seen.answered_per_s;
         let mut low = self.low().map_or(then, |low| low.rate.min(then));
@@ -268,7 +270,7 @@ impl RateSearch {
             Some(_) => MOST_DRAINS,
             None => FEW_DRAINS,
         };
-        // Without answers the quotient is no number, or infinite.
+        // Without answers the quotient is not a number, or infinite.
         let looks = match (1.5 * seconds / self.drain_look(rate).as_secs_f64()).ceil() {
             looks if looks.is_finite() => calm.saturating_add(looks as u32).min(LONGEST_DRAIN),
             _ => calm,
@@ -292,7 +294,7 @@ impl RateSearch {
         }
     }
 
-    /// The highest rate that holds, of those below every rate that breaks.
+    /// The highest rate that holds, among those below all rates that break.
     fn low(&self) -> Option<&Point> {
         let below = self
             .points
@@ -306,7 +308,7 @@ impl RateSearch {
         self.points.iter().find(|p| p.verdict == Verdict::Breaks)
     }
 
-    /// The rate to try after a trial of `last`, or that it is over.
+    /// The rate to try after a trial of `last`, or how the search ends.
     fn next_rate(&self, last: &Point) -> Result<f64, Ending> {
         let (least, most) = (self.terms.least.get(), self.terms.most.get());
         let (lowest, highest) = (&self.points[0], &self.points[self.points.len() - 1]);
@@ -327,7 +329,7 @@ impl RateSearch {
         }
     }
 
-    /// The rate to try between one that holds and one that breaks: the middle one, until it does one or the other.
+    /// The rate to try between one that holds and one that breaks: the middle one, until it holds or breaks.
     fn bisect(&self, low: &Point, high: &Point, last: &Point) -> Result<f64, Ending> {
         if low.verdict == Verdict::Holds && self.is_narrow((low.rate, high.rate)) {
             return Err(Ending::Found);
@@ -336,7 +338,7 @@ impl RateSearch {
         if inside(&last) && self.in_a_row < PATIENCE {
             return Ok(last.rate);
         }
-        // What stays unsure is taken for what it seems to be, until that is not worth the while.
+        // An unsure rate counts as what it seems to be, as long as that narrows the range.
         let unsure: Vec<&Point> = self.points.iter().filter(inside).collect();
         let holds = unsure.partition_point(|p| p.seems_to_hold(&self.terms));
         let from = unsure[..holds].last().unwrap_or(&low).rate;

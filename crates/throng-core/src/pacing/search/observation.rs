@@ -1,4 +1,4 @@
-//! What was measured at a rate, as the search is told of it.
+//! What was measured at a rate: the input of the search.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 /// A part of the time in which a rate was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
-    /// How many answers came.
+    /// Number of answers.
     pub samples: u64,
-    /// How many of them came later than the bound allows.
+    /// Number of answers with a latency over the bound.
     pub over: u64,
     /// Their mean latency; zero without answers.
     pub mean: Duration,
 }
 
-/// What was measured in the time that an [`Next::Run`](super::Next::Run) gave for it.
+/// What was measured in the measuring time of a [`Next::Run`](super::Next::Run).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
-    /// Messages that were due, a second.
+    /// Messages that were due, per second.
     pub asked_per_s: f64,
-    /// Messages that were sent, a second.
+    /// Messages that were sent, per second.
     pub sent_per_s: f64,
-    /// Answers that came, a second.
+    /// Answers that were received, per second.
     pub answered_per_s: f64,
-    /// Latency at the percentile asked for, counted from when messages were due; `None` if no answer came.
+    /// Latency at the percentile of the search, from when messages were due; `None` without an answer.
     pub latency: Option<Duration>,
-    /// How many answers that latency is from.
+    /// The number of answers behind that latency.
     pub samples: u64,
-    /// The same time in slices, in order. At least two; a drain needs none.
+    /// The measuring time in slices, in order: at least two, none for a drain.
     pub slices: Vec<Slice>,
 }

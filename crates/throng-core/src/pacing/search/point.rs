@@ -1,4 +1,4 @@
-//! A rate that was tried, and whether it holds.
+//! A rate that was tried, and the verdict on it.
 
 use super::found::Limit;
 use super::observation::Observation;
@@ -7,19 +7,20 @@ use super::terms::Terms;
 use super::trial;
 use std::time::Duration;
 
-/// Messages must be missing in this many trials of a rate, or latency rise, for it to break by that.
+/// A rate breaks if messages are missing in this many of its trials.
 const CONFIRM: u32 = 2;
+/// A rate breaks if latency rises all through this many of its trials.
 const RISES: u32 = 3;
-/// Latency over the bound by this factor, and rising, is an overload.
+/// Rising latency over the bound by this factor is an overload.
 const FAR_OVER: f64 = 2.0;
-/// At a share g above its capacity a queue takes L/g to grow to a latency of L. So rates that are g apart look alike
-/// for such a time, and to tell them apart takes many times that. A time of this many L/g is worth one independent
-/// answer at most: with the latency that was measured where none may be over the bound, and with the bound where
-/// too many are.
+/// At a share g above its capacity, a queue takes L/g to grow to a latency of L. Rates that differ by g therefore look
+/// alike for that long, and telling them apart takes many times as long. A time of this many L/g counts as one
+/// independent answer at most; L is the measured latency when the question is whether the rate holds.
 const QUIET_MEMORY: f64 = 4.5;
+/// As `QUIET_MEMORY`, but L is the bound: for the question whether the rate breaks.
 const BUSY_MEMORY: f64 = 4.0;
 
-/// Whether a rate can be had under the bound.
+/// Whether a rate keeps latency under the bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Holds,
@@ -32,17 +33,19 @@ pub(super) enum Verdict {
 pub(super) struct Point {
     pub rate: f64,
     pub share: Share,
-    /// How long it was measured, without trials that say nothing of its share.
+    /// How long it was measured, without trials that say nothing about its share.
     pub seconds: f64,
     pub trials: u32,
     pub verdict: Verdict,
-    /// What broke last time it did.
+    /// What broke in the last trial that did.
     pub limit: Option<Limit>,
-    /// Latency at the percentile in each trial that had answers, in rising order.
+    /// Latency at the percentile in each trial with answers, in rising order.
     latencies: Vec<Duration>,
-    /// Trials in which messages were missing, in which latency rose all the time, and which were an overload.
+    /// Trials in which messages were missing.
     lost: u32,
+    /// Trials in which latency rose all the time.
     rises: u32,
+    /// Trials that were an overload.
     overloads: u32,
 }
 
@@ -62,7 +65,7 @@ impl Point {
         }
     }
 
-    /// Adds what was `seen` in a trial of this length. Whether it leaves a queue behind.
+    /// Adds what was `seen` in a trial of length `measured`. Returns whether the trial leaves a queue behind.
     pub fn add(&mut self, seen: &Observation, bound: Duration, measured: Duration) -> bool {
         let broke = trial::broken(seen, bound, measured);
         let rising = trial::is_rising(&seen.slices, bound);
@@ -75,11 +78,11 @@ impl Point {
         self.limit = broke.or(rising.then_some(Limit::Latency)).or(self.limit);
         let mut slices = &seen.slices[..];
         if broke.is_some_and(|limit| limit != Limit::Latency) {
-            // The server did not have that rate, so its latency says nothing of it.
+            // The server did not receive that rate, so its latency says nothing about it.
             self.lost += 1;
             slices = &[];
         } else if rising {
-            // What was measured while the queue was filling is not how it stays; the end is closer to it.
+            // Latency while the queue was filling is not the steady one; the end is closer to it.
             self.rises += 1;
             self.overloads += u32::from(far_over);
             slices = match broke {
@@ -93,13 +96,13 @@ impl Point {
         rising || broke.is_some() && far_over
     }
 
-    /// Latency at the percentile, as in the middle one of all trials.
+    /// Latency at the percentile: the median over all trials.
     pub fn latency(&self) -> Option<Duration> {
         self.latencies.get(self.latencies.len() / 2).copied()
     }
 
-    /// Whether it holds, judged by what was measured. `gap` is the logarithm of the ratio of the rates between which
-    /// the limit is known to lie.
+    /// The verdict from the measurements. `gap` is the logarithm of the ratio of the rates between which the limit is
+    /// known to lie.
     pub fn judge(&self, terms: &Terms, gap: f64) -> Verdict {
         let often = |n: u32, least: u32| n >= least && 2 * n >= self.trials;
         if often(self.lost, CONFIRM) || often(self.rises, RISES) || self.overloads > 0 {
@@ -120,7 +123,7 @@ impl Point {
         }
     }
 
-    /// Whether it looks as if it held, however unsure that is.
+    /// Whether it seems to hold, however unsure that is.
     pub fn seems_to_hold(&self, terms: &Terms) -> bool {
         let few = self.share.mean().is_some_and(|s| s <= terms.allowed());
         few && 2 * self.rises.max(self.lost) <= self.trials

@@ -1,16 +1,16 @@
-//! The share of answers over the bound at one rate, and how sure it is.
+//! The share of answers over the bound at one rate, with its confidence interval.
 //!
-//! Answers near the limit are alike: a message that waits in a queue waits about as long as the one before it, so
-//! thousands of answers are worth few independent ones. Batch means tell how many: the time is cut into a few long
-//! batches, whose shares scatter as much as those of so many independent answers would (Law, Simulation Modeling
-//! and Analysis, 9.5.3).
+//! Answers near the limit are correlated: a message that waits in a queue waits about as long as the one before it, so
+//! thousands of answers are worth few independent ones. Batch means estimate how many: the time is cut into a few long
+//! batches, and the scatter of their shares tells how many independent answers would scatter as much (Law, Simulation
+//! Modeling and Analysis, 9.5.3).
 
 use super::observation::Slice;
 
-/// The number of batches, at least; at most twice as many.
+/// The least number of batches; there are at most twice as many.
 const BATCHES: usize = 8;
-/// Half the width of an interval in standard errors. Each end errs with 5 % at most, although a rate is judged again
-/// after each trial.
+/// Half the width of an interval in standard errors. Each end errs with a probability of at most 5 %, although a rate
+/// is judged again after each trial.
 const ERRORS: f64 = 2.0;
 
 /// All that was measured at one rate.
@@ -35,7 +35,7 @@ impl Share {
         self.slices.chunks(length).map(counts)
     }
 
-    /// How many independent answers all are worth, by how much batches scatter.
+    /// The number of independent answers that all answers are worth, by the scatter of the batches.
     pub fn worth(&self) -> f64 {
         let (samples, over) = counts(&self.slices);
         let count = self.batches().len() as f64;
@@ -51,8 +51,8 @@ impl Share {
         (share * (1.0 - share) / variance).min(samples)
     }
 
-    /// The least that the true share may be, if all is worth at most `most` independent answers: Wilson's interval,
-    /// corrected for continuity, so that one long queue that was met by chance proves nothing.
+    /// The lower end of the interval for the true share, if all answers are worth at most `most` independent ones:
+    /// Wilson's interval, corrected for continuity, so that a single long queue by chance proves nothing.
     pub fn least(&self, most: f64) -> f64 {
         let worth = self.worth().min(most);
         let share = self.mean().unwrap_or(0.0) - 0.5 / worth;
@@ -63,7 +63,7 @@ impl Share {
         }
     }
 
-    /// The most that the true share may be, if all is worth at most `most` independent answers.
+    /// The upper end of the interval for the true share, if all answers are worth at most `most` independent ones.
     pub fn greatest(&self, most: f64) -> f64 {
         let worth = self.worth().min(most);
         match self.mean() {
@@ -74,7 +74,7 @@ impl Share {
 
     /// One end of Wilson's interval (Journal of the American Statistical Association 22, 1927).
     fn wilson(&self, share: f64, worth: f64, side: f64) -> f64 {
-        // Student's t by the first term of its series: few batches tell the variance only roughly.
+        // Student's t by the first term of its series: few batches give only a rough variance.
         let freedom = (self.batches().len() as f64 - 1.0).max(1.0);
         let errors = ERRORS * (1.0 + (ERRORS * ERRORS + 1.0) / (4.0 * freedom));
         let square = errors * errors / worth;
@@ -83,7 +83,7 @@ impl Share {
     }
 }
 
-/// Answers, and those over the bound.
+/// The number of answers, and of those over the bound.
 fn counts(slices: &[Slice]) -> (f64, f64) {
     let samples: u64 = slices.iter().map(|s| s.samples).sum();
     let over: u64 = slices.iter().map(|s| s.over).sum();
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// Slices of a thousand answers, with so many of them over the bound.
+    /// Slices of a thousand answers, of which `over` are over the bound.
     fn share(over: impl IntoIterator<Item = u64>) -> Share {
         let slices = over.into_iter().map(|over| Slice {
             samples: 1000,
@@ -123,7 +123,7 @@ mod tests {
         let (none, all) = (share([0; 16]), share([1000; 16]));
         assert!(none.greatest(1000.0) < 0.01 && none.greatest(50.0) > 0.05);
         assert!(all.least(1000.0) > 0.9);
-        // A single long queue is met one time in twenty if a twentieth is over the bound.
+        // If a twentieth is over the bound, one time in twenty is in a long queue.
         assert!(all.least(0.5) == 0.0 && all.least(1.0) < 0.05 && all.least(3.0) > 0.05);
     }
 

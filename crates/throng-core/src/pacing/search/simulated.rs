@@ -1,28 +1,27 @@
-//! Simulated servers whose highest rate under a bound is known, for the tests and for
-//! `examples/search_accuracy.rs`.
+//! Simulated servers whose highest rate under a bound is known, for the tests and for `examples/search_accuracy.rs`.
 
 use super::{Observation, Slice, Terms};
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
 use std::time::Duration;
 
-/// A server with one queue: it takes messages in order and needs some time for each. What a trial leaves
-/// in the queue is there in the next one.
+/// A server with one queue: it serves messages in order, and each takes some time. The next trial starts with the queue
+/// that a trial leaves behind.
 pub struct Server {
     pub service: Service,
-    /// Messages come one by one, not by chance.
+    /// Whether messages arrive at even intervals instead of at random.
     pub even: bool,
     /// Mean time between stalls, and how long one lasts, in seconds.
     pub stalls: Option<(f64, f64)>,
     /// Mean of an exponential delay on the way, in seconds.
     pub jitter: f64,
-    /// The most that the client sends, a second.
+    /// The most messages that the client sends per second.
     pub client: f64,
     pub dice: u64,
     pub now: f64,
     pub free: f64,
     pub next_stall: f64,
-    /// Answers on their way: when they come, and their latency.
+    /// Answers in flight: when they arrive, and their latency.
     pub coming: VecDeque<(f64, f64)>,
 }
 
@@ -34,7 +33,7 @@ pub enum Service {
     Random(f64),
     /// Lognormal with this mean, and four times the variance of an exponential one.
     Lognormal(f64),
-    /// As many at once as come, each so long.
+    /// Any number at once, each this long.
     Endless(f64),
 }
 
@@ -54,7 +53,7 @@ impl Server {
         }
     }
 
-    /// Evenly distributed above 0 and up to 1.
+    /// A number evenly distributed above 0 and up to 1.
     fn share(&mut self) -> f64 {
         // xorshift64*
         self.dice ^= self.dice >> 12;

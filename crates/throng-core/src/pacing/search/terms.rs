@@ -1,26 +1,27 @@
-//! What a search for a rate is to find, and how long its trials take.
+//! The terms of a search for a rate: what to find, and how long trials take.
 
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How many trials' time a search takes that begins at a hundredth of the limit, drains included.
+/// The usual length of a search in trials, drains included, if it starts at a hundredth of the limit.
 const USUAL_TRIALS: f64 = 50.0;
-/// How long a trial settles and is measured, in bounds of latency …
+/// How long a trial settles, in bounds of latency.
 const SETTLE_BOUNDS: f64 = 10.0;
+/// How long a trial is measured, in bounds of latency.
 const MEASURE_BOUNDS: f64 = 20.0;
-/// … and when time is short. A message may take one bound to its answer, so less says nothing.
+/// The shortest times when there is little time. A message may take one bound to its answer, so less says nothing.
 const LEAST_SETTLE_BOUNDS: f64 = 3.0;
 const LEAST_MEASURE_BOUNDS: f64 = 5.0;
-/// No search gets by with fewer trials.
+/// The fewest trials of a search.
 const FEWEST_TRIALS: f64 = 10.0;
 
 /// What is searched for, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
-    /// Latency must stay at or under this.
+    /// The bound: latency must not exceed it.
     pub bound: Duration,
-    /// At this percentile.
+    /// The percentile of latency that the bound is for.
     pub percentile: f64,
     /// The first rate that is tried, of the whole run.
     pub start: Rate,
@@ -28,18 +29,18 @@ pub struct Terms {
     pub least: Rate,
     /// The highest rate worth trying.
     pub most: Rate,
-    /// It has found its rate when the range in which it lies is at most this wide: 0.02 is 2 %.
+    /// The width of the range at which the rate counts as found: 0.02 is 2 %.
     pub tolerance: f64,
     /// How long a new rate runs before it is measured.
     pub settle: Duration,
-    /// How long it is measured; longer if that gives too few samples.
+    /// How long a rate is measured; longer if that gives too few samples.
     pub measure: Duration,
-    /// How long all trials may take together; `None` as long as it needs, within reason.
+    /// How long all trials together may take; `None` for no limit but the most trials.
     pub at_most: Option<Duration>,
 }
 
 impl Terms {
-    /// The highest rate whose 95th percentile is at or under `bound`, within 2 %, beginning with 100/s.
+    /// Terms for the highest rate whose 95th percentile does not exceed `bound`, to 2 %, starting at 100/s.
     pub fn new(bound: Duration) -> Terms {
         let rate = |n| Rate::per_second(n).expect("a constant above zero");
         Terms {
@@ -55,9 +56,8 @@ impl Terms {
         }
     }
 
-    /// The same, to be done within `run`. If that is too short for trials as long as those asked for they are
-    /// shorter, at the cost of more noise. Not below a twentieth of a second to settle and a tenth to
-    /// measure, nor below what the bound needs.
+    /// These terms for a search that takes at most `run`. If that is too short for its trials, they become shorter, at
+    /// the cost of more noise: at least 50 ms to settle and 100 ms to measure, and at least what the bound needs.
     pub fn within(mut self, run: Duration) -> Terms {
         let fit = run.as_secs_f64() / (self.settle + self.measure).as_secs_f64() / USUAL_TRIALS;
         if fit < 1.0 {
@@ -74,12 +74,12 @@ impl Terms {
         self
     }
 
-    /// The share of answers that may be over the bound.
+    /// The allowed share of answers over the bound.
     pub(super) fn allowed(&self) -> f64 {
         (1.0 - self.percentile / 100.0).max(1e-5)
     }
 
-    /// The shortest time in which a search under `bound` can come to anything.
+    /// The shortest time in which a search with `bound` can have a result.
     pub fn shortest(bound: Duration) -> Duration {
         bound.mul_f64((LEAST_SETTLE_BOUNDS + LEAST_MEASURE_BOUNDS) * FEWEST_TRIALS)
     }

@@ -38,8 +38,9 @@ fn terms(bound_ms: f64, start: f64) -> Terms {
     }
 }
 
-/// The searches against `make(seed)` for many seeds find `truth`: within this share of it in the mean, and never farther
-/// from it than five times that. It lies in the range as often as is said, but for chance (three standard deviations).
+/// The searches against `make(seed)` for many seeds find `truth`: within this share of it in the mean, and never
+/// farther from it than five times that. It lies in the range as often as is said, but for chance (three standard
+/// deviations).
 fn finds(
     name: &str,
     searches: u32,
@@ -423,7 +424,7 @@ fn an_unsure_search_says_a_range_and_names_no_rate_as_kept() {
     assert_eq!(
         found.words(&terms),
         "the highest rate that keeps p99 at or under 5.00 ms lies between 25.7k/s and 30.7k/s (90 % confidence); \
-         at 31.0k/s latency was over the bound; 45 trials"
+         at 31.0k/s latency exceeded the bound; 45 trials"
     );
 }
 
@@ -449,7 +450,7 @@ fn a_search_that_is_broken_off_says_what_it_knows() {
     assert_eq!(found.ending, Ending::Unfinished);
     assert!((found.held_per_s.unwrap() - 400.0).abs() < 0.1);
     assert!(
-        found.words(&terms).contains("400/s held, nothing broke"),
+        found.words(&terms).contains("400/s held, no rate broke"),
         "{}",
         found.words(&terms)
     );

@@ -1,30 +1,29 @@
-//! What one trial of a rate says at first sight: whether it broke, and whether a queue was filling.
+//! What one trial of a rate shows: whether the rate broke, and whether a queue was filling.
 
 use super::found::Limit;
 use super::observation::{Observation, Slice};
 use std::time::Duration;
 
-/// How much of what was due may be missing in a measurement: the sender's own hiccups are not the server's
-/// limit.
+/// The share of due messages that may be missing in a measurement: a hiccup of the sender is not the server's limit.
 const SHORTFALL: f64 = 0.01;
-/// The most of what was due that may count as still on its way.
+/// The largest share of due messages that may count as still in flight.
 const MOST_ON_THEIR_WAY: f64 = 0.2;
-/// Counting begins and ends between messages.
+/// Messages that may be missing because counting starts and ends between messages.
 const EDGES: f64 = 3.0;
-/// How many times its standard error a rise of latency within a trial must be to be one, and which share of the
-/// bound: as the slope of a line, and as the mean step from slice to slice. A queue's length is a random walk, which
-/// lies along some line more often than not, but whose steps are independent.
+/// The least rise of latency within a trial, in standard errors of the slope of a line.
 const RISE_ERRORS: f64 = 4.0;
+/// The least rise of latency within a trial, in standard errors of the mean step from slice to slice. A queue's length
+/// is a random walk, which often lies along some line, but whose steps are independent.
 const STEP_ERRORS: f64 = 5.0;
+/// The least rise of latency within a trial, as a share of the bound.
 const RISE_SHARE: f64 = 0.01;
 
-/// What broke in what was `seen` in `measured`: latency was over the `bound` at the percentile, or messages were
-/// missing.
+/// What broke in a trial of length `measured`: latency exceeded `bound` at the percentile, or messages were missing.
 pub(super) fn broken(seen: &Observation, bound: Duration, measured: Duration) -> Option<Limit> {
     let seconds = measured.as_secs_f64().max(1e-9);
-    // As many as the bound allows may be on their way when counting begins or ends (Little's law). With a bound
-    // longer than the measurement that could be all.
-    // A queue that has grown by chance holds as many as come in the longest that one waits in it.
+    // As many messages as arrive within the bound may be in flight when counting starts or ends (Little's law). With
+    // a bound longer than the measurement, that could be all of them. A queue that grew by chance holds as many as
+    // arrive within its longest wait.
     let longest = seen.slices.iter().map(|s| s.mean).max().unwrap_or_default();
     let share = (bound.max(longest * 2).as_secs_f64() / seconds).min(MOST_ON_THEIR_WAY);
     let on_their_way = seen.asked_per_s * share + EDGES / seconds;
@@ -43,7 +42,7 @@ pub(super) fn broken(seen: &Observation, bound: Duration, measured: Duration) ->
     }
 }
 
-/// Whether mean latency rises from slice to slice by more than chance, by the slope of a straight line.
+/// Whether mean latency rises from slice to slice by more than chance, by the slope of a fitted line.
 pub(super) fn is_rising(slices: &[Slice], bound: Duration) -> bool {
     let means: Vec<f64> = slices
         .iter()
@@ -113,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn a_measurement_is_read_for_what_it_says() {
+    fn the_limit_is_read_from_a_measurement() {
         for (seen, broke) in [
             (seen(1e4, 1e4, 1e4, 2.0), None),
             (seen(1e4, 1e4, 1e4, 11.0), Some(Limit::Latency)),
             (seen(1e4, 9e3, 9e3, 2.0), Some(Limit::Sending)),
             (seen(1e4, 1e4, 9e3, 2.0), Some(Limit::Answers)),
             (seen(1e4, 1e4, 0.0, 0.0), Some(Limit::Answers)),
-            // A few are missing at the edges of what was counted.
+            // A few are missing at the edges of the count.
             (seen(100.0, 96.0, 92.0, 2.0), None),
         ] {
             assert_eq!(broken(&seen, BOUND, Duration::from_secs(1)), broke);
@@ -134,7 +133,7 @@ mod tests {
         assert!(rising(|i| 1.0 + 0.2 * i as f64 + [0.0, 0.1][i % 2]));
         assert!(!rising(|i| [3.0, 5.0, 2.0, 4.0, 6.0, 3.0, 5.0, 4.0][i]));
         assert!(!rising(|i| 5.0 - 0.2 * i as f64));
-        // By a hundredth of the bound: that is nothing.
+        // A hundredth of the bound is no rise.
         assert!(!rising(|i| 1.0 + 0.01 * i as f64));
     }
 }

@@ -1,9 +1,8 @@
 //! Why a regular expression was refused, and where.
 
-use std::fmt;
-
 /// Why a regular expression was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("byte {at}: {what}; {right}")]
 pub struct RegexError {
     /// Byte offset in the expression.
     pub at: usize,
@@ -12,14 +11,6 @@ pub struct RegexError {
     /// What would be right.
     pub right: String,
 }
-
-impl fmt::Display for RegexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "byte {}: {}; {}", self.at, self.what, self.right)
-    }
-}
-
-impl std::error::Error for RegexError {}
 
 pub(super) fn refused(at: usize, what: &str, right: &str) -> RegexError {
     RegexError {

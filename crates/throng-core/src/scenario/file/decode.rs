@@ -1,4 +1,4 @@
-//! From a [tree](super::tree) to types, by serde. Keys and values that do not fit are told with their place.
+//! Decodes a [tree](super::tree) into types, by serde. Errors in keys and values have their place.
 
 use super::error::Wrong;
 use super::place::Place;
@@ -13,7 +13,7 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 use std::io;
 
-/// A value to be read. A list of one may be written without brackets, and a section without keys as its name.
+/// A value to decode. A list of one item may be written without brackets, and a section without keys as its name.
 #[derive(Clone, Copy)]
 pub(super) struct Decoder<'a> {
     pub node: &'a Node,
@@ -26,7 +26,7 @@ impl<'a> Decoder<'a> {
         Decoder { node, ..self }
     }
 
-    /// The text of a value. On the command line text has no quotes, so what looks like a number may be one.
+    /// The text of a value. In a `--set`, text has no quotes, so what looks like a number may be a text.
     fn text(&self) -> Option<&'a str> {
         match &self.node.value {
             Value::Text(text) => Some(text),
@@ -104,7 +104,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         if name != MESSAGE {
             return visitor.visit_newtype_struct(self);
         }
-        // What was read from files is in it from here on.
+        // From here on the message contains what was read from files.
         match self.message()?.written() {
             Some(text) => visitor.visit_str(&text),
             None => Err(Wrong::custom("it can't be sent as a message")),

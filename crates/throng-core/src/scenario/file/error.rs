@@ -8,7 +8,7 @@ use std::fmt::{self, Display};
 /// The version of the format that is read and written.
 pub const VERSION: i64 = 1;
 
-/// What is wrong with a file, and where. Its text is one line for the user.
+/// What is wrong with a file, and where. Displays as one line for the user.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct FileError {
@@ -24,23 +24,23 @@ pub enum Problem {
     /// It is not TOML.
     #[error("{0}")]
     Syntax(String),
-    /// It does not say which version it is.
-    #[error("the file has no version; its first line is to be version = {VERSION}")]
+    /// It has no version.
+    #[error("the file has no version; its first line must be version = {VERSION}")]
     NoVersion,
-    /// It is of another version.
+    /// It has another version.
     #[error("version {0} is unknown; this throng reads version {VERSION}")]
     OtherVersion(String),
     /// It has neither or both of its sections.
     #[error("a scenario has one section [load] or one section [serve]")]
     OneOfTwo,
-    /// A key that there is not.
+    /// An unknown key.
     #[error("unknown key '{key}'{}; {}", within(section), instead(nearest, known))]
     UnknownKey {
         /// The key.
         key: String,
-        /// The path of the section that it stands in; empty for the file itself.
+        /// The path of its section; empty for the top level of the file.
         section: String,
-        /// The key that is most alike, if any is.
+        /// The most similar known key, if any is similar.
         nearest: Option<String>,
         /// All keys of the section.
         known: Vec<String>,
@@ -53,7 +53,7 @@ pub enum Problem {
         /// What is wrong with it, and what would be right.
         what: String,
     },
-    /// Parts that do not go together.
+    /// Values that contradict each other.
     #[error(transparent)]
     Contradiction(#[from] Contradiction),
 }
@@ -72,10 +72,10 @@ fn instead(nearest: &Option<String>, known: &[String]) -> String {
     }
 }
 
-/// The likeness from which on a key is proposed instead of another one; clap has the same.
+/// The similarity from which on a known key is proposed; clap uses the same.
 const ALIKE: f64 = 0.7;
 
-/// The one of `known` that is most like `key`.
+/// The key of `known` that is most similar to `key`.
 fn nearest(key: &str, known: &[String]) -> Option<String> {
     let likeness = known.iter().map(|k| (strsim::jaro(key, k), k));
     likeness
@@ -84,7 +84,7 @@ fn nearest(key: &str, known: &[String]) -> Option<String> {
         .map(|(_, known)| known.clone())
 }
 
-/// A problem on its way out of the tree. Its place is where it was found, its path grows from the inside.
+/// A problem on its way out of the tree: its place is where it was found, its path grows from the inside outwards.
 #[derive(Debug)]
 pub(super) struct Wrong {
     problem: Box<Problem>,
@@ -93,13 +93,13 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    /// The same at `place`, unless it has been found further inside.
+    /// Sets its place, unless an inner value has set it.
     pub fn at(mut self, place: Place) -> Wrong {
         self.place.get_or_insert(place);
         self
     }
 
-    /// The same within the value of `key`.
+    /// Adds `key` to its path.
     pub fn within(mut self, key: &str) -> Wrong {
         self.path.push(key.to_owned());
         self
@@ -163,7 +163,7 @@ impl serde::de::Error for Wrong {
     }
 }
 
-/// What places are in.
+/// The sources that places refer to.
 pub(super) struct Source<'a> {
     pub text: &'a str,
     pub origin: &'a str,
@@ -171,7 +171,7 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// A problem with its place in words.
+    /// The error for a problem, with its place in words.
     pub fn error(&self, wrong: Wrong) -> FileError {
         let Wrong {
             mut problem,
@@ -201,7 +201,7 @@ impl Source<'_> {
         FileError { place, problem }
     }
 
-    /// A problem of the whole file.
+    /// The error for a problem of the whole file.
     pub fn whole(&self, problem: Problem) -> FileError {
         self.error(problem.into())
     }

@@ -1,9 +1,9 @@
-//! Where values come from: a place in the file, or a `--set`.
+//! Places that values come from: the file, or a `--set`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a value or a key stands.
+/// Where a value or a key was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// In the file, at this byte.
@@ -12,19 +12,22 @@ pub(super) enum Place {
     Set(usize),
 }
 
-/// A value that takes the place of the file's: `--set KEY=VALUE`.
+/// A value that replaces the file's: `--set KEY=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
     /// The path of keys.
     pub(super) path: Vec<String>,
-    /// As TOML, or else text without quotes.
+    /// TOML, or else text without quotes.
     pub(super) value: String,
 }
 
 /// Why the text of a [`Set`] could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} is not KEY=VALUE; write it like load.connections=10k", crate::units::quoted(.0))]
-pub struct SetError(String);
+pub struct SetError(
+    /// The text.
+    String,
+);
 
 impl FromStr for Set {
     type Err = SetError;

@@ -1,4 +1,4 @@
-//! A scenario as a file's text.
+//! Writes a scenario as the text of a file.
 
 use super::error::VERSION;
 use crate::scenario::{Listening, LoadScenario, Scenario, ServeScenario, TlsClient, TlsServer};
@@ -6,12 +6,12 @@ use serde::Serialize;
 use std::fmt::Write;
 use toml::{Table, Value};
 
-/// A scenario that has no text: a path in it that is not UTF-8.
+/// Why a scenario can't be written as a file: a path in it is not UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the scenario can't be written: {0}")]
-pub struct WriteError(String);
+pub struct WriteError(#[from] toml::ser::Error);
 
-/// The text of `scenario`, which reads back as the same. What is as it is anyway is left out.
+/// The text of a file for `scenario`, which reads back as the same scenario. Defaults are left out.
 ///
 /// # Errors
 /// Paths that are not UTF-8.
@@ -51,15 +51,18 @@ pub fn write(scenario: &Scenario) -> Result<String, WriteError> {
     Ok(out)
 }
 
-/// What `asked` says that is not so by default. `full` is the default with the sections that it does not have.
+/// The values of `asked` that differ from the default. `full` is the default with the sections that it lacks.
 fn said<T: Serialize>(asked: &T, default: &T, full: &T) -> Result<Table, WriteError> {
-    let table = |of: &T| Table::try_from(of).map_err(|e| WriteError(e.to_string()));
-    let mut all = table(asked)?;
-    prune(&mut all, Some(&table(default)?), &table(full)?);
+    let mut all = Table::try_from(asked)?;
+    prune(
+        &mut all,
+        Some(&Table::try_from(default)?),
+        &Table::try_from(full)?,
+    );
     Ok(all)
 }
 
-/// Removes what is as in `default`, or as in `full` in a section that there is not by default.
+/// Removes values equal to those of `default` or, in a section that the default lacks, to those of `full`.
 fn prune(table: &mut Table, default: Option<&Table>, full: &Table) {
     table.retain(|key, value| {
         let Value::Table(inner) = value else {
@@ -69,21 +72,21 @@ fn prune(table: &mut Table, default: Option<&Table>, full: &Table) {
         let none = Table::new();
         let full = full.get(key).and_then(Value::as_table).unwrap_or(&none);
         prune(inner, there, full);
-        // A section that is there by default says nothing if it is empty.
+        // An empty section that the default has says nothing.
         there.is_none() || !inner.is_empty()
     });
 }
 
-/// Writes a section: first its own keys, then the sections in it.
+/// Writes a section: its own keys, then its subsections.
 fn section(path: &str, table: &Table, always: bool, out: &mut String) {
     let (sections, values): (Vec<_>, Vec<_>) = table.iter().partition(|(_, v)| v.is_table());
-    // A String takes everything.
+    // Writing to a String never fails.
     if always || !values.is_empty() || sections.is_empty() {
         let _ = write!(out, "\n[{path}]\n");
     }
     for (key, value) in values {
         let _ = match value {
-            // Certificates, and whatever else has lines.
+            // Text of several lines, such as certificates.
             Value::String(text) if text.contains('\n') && !text.contains("'''") => {
                 writeln!(out, "{key} = '''\n{text}'''")
             }
