@@ -1,5 +1,5 @@
-//! The accept path of a server here: how many connections may come up at the same moment. It bounds the
-//! speed, not the number that is held.
+//! The accept path of a server on this machine: how many connections may be established at the same moment. It bounds
+//! the speed, not the number of connections held.
 
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind, Measure};
@@ -7,7 +7,7 @@ use super::target::listeners;
 use crate::host::DEFAULT_SOMAXCONN;
 use crate::human::{count, seconds};
 
-/// A round trip over a long path, in seconds: a handshake waits that long in the SYN queue.
+/// A round trip over a long path, in seconds: how long a handshake waits in the SYN queue.
 const LONG_PATH_S: f64 = 0.1;
 
 pub(super) fn limits(case: &Case) -> Vec<Limit> {
@@ -17,7 +17,7 @@ pub(super) fn limits(case: &Case) -> Vec<Limit> {
     vec![queue(case), syn_backlog(case)]
 }
 
-/// Connections that the queue takes while nobody accepts. Linux lets one more than its length in
+/// Connections that the queue has room for while the server does not accept. Linux admits one more than its length
 /// (`sk_acceptq_is_full` compares with >).
 fn queue(case: &Case) -> Limit {
     const KIND: LimitKind = LimitKind::AcceptQueue;
@@ -33,7 +33,7 @@ fn queue(case: &Case) -> Limit {
             l.backlog,
             l.queued,
             format!(
-                "{}'s backlog in listen(), cut by net.core.somaxconn",
+                "{}'s backlog in listen(), capped by net.core.somaxconn",
                 l.address
             ),
         ),
@@ -71,9 +71,9 @@ fn queue(case: &Case) -> Limit {
     }
 }
 
-/// Handshakes under way. With SYN cookies the queue is as long as the accept queue, and more are
-/// answered without being kept; without, a quarter of `tcp_max_syn_backlog` is kept for addresses that
-/// are known (tcp_conn_request()).
+/// Unfinished handshakes. With SYN cookies the queue is as long as the accept queue, and further handshakes are
+/// answered without a place in it. Without SYN cookies, a quarter of `tcp_max_syn_backlog` is reserved for known
+/// addresses (tcp_conn_request()).
 fn syn_backlog(case: &Case) -> Limit {
     const KIND: LimitKind = LimitKind::SynBacklog;
     let accept = &case.host.accept;
@@ -107,7 +107,7 @@ fn syn_backlog(case: &Case) -> Limit {
             ..Limit::free(
                 KIND,
                 format!(
-                    "{} handshakes at once, {}/s over a round trip of 100 ms; beyond that SYN cookies, which take no room but lose TCP options",
+                    "{} handshakes at once, {}/s over a round trip of 100 ms; beyond that SYN cookies answer, which need no room but lose TCP options",
                     count(somaxconn.into()),
                     per_s(somaxconn)
                 ),

@@ -1,23 +1,23 @@
-//! What all rows start from: question and host, and what follows from both at once.
+//! The common basis of all rows: question and host, and what follows from both.
 
 use super::question::{Question, Role};
 use crate::engine::Engine;
 use crate::host::Host;
 use std::net::SocketAddr;
 
-/// What all rows start from.
+/// The common basis of all rows.
 pub(super) struct Case<'a> {
     pub(super) question: &'a Question,
     pub(super) host: &'a Host,
     pub(super) engine: Engine,
     pub(super) workers: u32,
-    /// Ends of each connection in throng's own process.
+    /// Ends of each connection in throng's process.
     pub(super) ends_own: u64,
     /// Ends of each connection on this machine.
     pub(super) ends_here: u64,
     /// Whether any end is IPv6.
     pub(super) v6: bool,
-    /// The machine is a reverse proxy: a program of its own, with both ends of what goes through it.
+    /// Whether the machine is a reverse proxy: another program, with two ends for each connection through it.
     pub(super) proxy: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Case<'a> {
             question,
             host,
             engine,
-            // No more workers than connections: an idle one would only make the figures harder to read.
+            // No more workers than connections: an idle worker would only obscure the figures.
             workers: u64::from(workers).min(asked) as u32,
             ends_own: if own_server || proxy { 2 } else { 1 },
             ends_here: match local || proxy || question.role == Role::Both {
@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Whether the client's end is spread over so many targets that they share ports.
+    /// Whether connections are spread over so many targets that they share ports.
     pub(super) fn spreads(&self) -> bool {
         self.question.role == Role::Both && self.question.targets.is_empty() && !self.proxy
     }
@@ -58,7 +58,7 @@ impl<'a> Case<'a> {
         self.ends_here == 2 || self.question.role == Role::Server
     }
 
-    /// What lifts are worked out for: what was asked, else `or`.
+    /// The number of connections that remedies aim at: the one asked for, else `or`.
     pub(super) fn goal(&self, or: u64) -> u64 {
         self.question.asked_here().unwrap_or(or)
     }

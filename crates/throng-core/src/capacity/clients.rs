@@ -1,4 +1,4 @@
-//! How many client hosts a number of connections needs, and the commands that start them.
+//! The client hosts that a number of connections needs, and the commands that start them.
 
 use super::case::Case;
 use crate::host::DEFAULT_PORT_RANGE;
@@ -11,23 +11,23 @@ pub struct Clients {
     pub connections: u64,
     /// Connections that each holds.
     pub each: u64,
-    /// How many hosts that is.
+    /// Number of hosts.
     pub hosts: u64,
     /// Connections that the last of them holds.
     pub last: u64,
-    /// Local ports that each needs to one target, from one address.
+    /// Local ports that each host needs to one target, from one address.
     pub ports: u64,
-    /// Whether those are within Linux's default range.
+    /// Whether Linux's default range has that many ports.
     pub default_ports_do: bool,
-    /// What to run on each host.
+    /// The command for each host.
     pub command: String,
-    /// What starts all of them as containers here.
+    /// The command that starts all of them as containers on this machine.
     pub docker: String,
 }
 
 /// Files that a throng in a container needs besides connections.
 const SPARE_FILES: u64 = 200;
-/// The image that the line for containers names.
+/// The image in the command for containers.
 const IMAGE: &str = "throng";
 
 pub(super) fn of(case: &Case) -> Option<Clients> {

@@ -1,24 +1,23 @@
-//! Open files: of throng's process, and of the whole machine.
+//! Limits on open files: of throng's process, and of the whole machine.
 
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind};
 use crate::host::Host;
 use crate::human::count;
 
-/// Slots in one ring's file table: small enough for any limit people meet (20,000 here), large enough
-/// that a million connections need only 62 rings.
+/// Slots in one ring's file table: small enough for any usual limit, large enough that a million connections need only
+/// 62 rings.
 const RING_SLOTS: u32 = 16_384;
-/// A file under /proc that is open for a moment: the memory that is left is read while connections are
-/// opened.
+/// A file that is open for a moment: /proc/meminfo is read while connections are opened.
 const TRANSIENT: u64 = 1;
 
-/// Slots of a ring's file table, which the limit bounds too: a power of two, so that finding a connection takes no
-/// division.
+/// Slots in one ring's file table, which the hard limit bounds, too. It is a power of two, so that finding a connection
+/// takes no division.
 pub(crate) fn ring_slots(host: &Host) -> u32 {
     1 << host.files.hard.clamp(1, RING_SLOTS.into()).ilog2()
 }
 
-/// Files that throng has open besides connections and rings, those at its start included.
+/// Files that throng has open besides connections and rings, including those at its start.
 fn own(case: &Case) -> u64 {
     if case.proxy {
         return 0;
@@ -62,7 +61,7 @@ fn open_files(case: &Case) -> Limit {
             // Each worker fills rings of its own, and all hold equally many connections.
             let rings_each = spare / (case.ends_own * workers);
             let value = format!(
-                "the hard limit on open files is {}; it bounds each of io_uring's tables ({} sockets) by itself, and {} tables can be open",
+                "the hard limit on open files is {}; it bounds each of io_uring's tables ({} sockets) separately, and {} tables can be open",
                 limit(files.hard),
                 count(slots),
                 count(spare)
@@ -100,7 +99,7 @@ fn open_files(case: &Case) -> Limit {
     }
 }
 
-/// How the hard limit gets to `needed`, or as far as it can.
+/// Ways to raise the hard limit to `needed`, or as far as possible.
 fn raise(host: &Host, needed: u64) -> Vec<Lift> {
     let (to, command) = raised(host, needed);
     vec![
@@ -111,7 +110,7 @@ fn raise(host: &Host, needed: u64) -> Vec<Lift> {
     ]
 }
 
-/// To what this shell's limits can be raised so that `needed` files fit, and the command.
+/// The limit to raise this shell's to, so that `needed` files fit, and the command for it.
 pub(super) fn raised(host: &Host, needed: u64) -> (u64, String) {
     let most = host.files.nr_open.unwrap_or(1 << 20);
     let to = if needed > (1 << 40) {
@@ -135,7 +134,7 @@ fn system_files(case: &Case) -> Limit {
         return Limit::unread(KIND, case.host, "fs.file-nr");
     };
     let source = "fs.file-max, fs.file-nr";
-    // systemd sets it to the greatest number there is.
+    // systemd sets it to the greatest number.
     if max >= i64::MAX as u64 {
         return Limit::free(KIND, "fs.file-max is at its maximum", source);
     }
@@ -158,7 +157,7 @@ fn system_files(case: &Case) -> Limit {
     .lifted([Lift::by("raise it").command(format!("sudo sysctl -w fs.file-max={needed}"))])
 }
 
-/// A limit as ulimit prints it.
+/// A limit, as ulimit prints it.
 fn limit(n: u64) -> String {
     match n {
         u64::MAX => "unlimited".into(),

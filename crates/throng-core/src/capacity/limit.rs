@@ -1,14 +1,14 @@
-//! A row: a limit, what it allows, where that number comes from, and what lifts it.
+//! A row: a limit, what it allows, the source of that number, and what lifts it.
 
 use crate::host::Host;
 use crate::human::count;
 use serde::{Deserialize, Serialize};
 
-/// What a limit bounds.
+/// The kind of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitKind {
-    /// The engine that was asked for can't be used.
+    /// An engine that was asked for and can't be used.
     Engine,
     /// A source address that can't be used for a target.
     SourceAddress,
@@ -16,30 +16,30 @@ pub enum LimitKind {
     FourTuples,
     /// The ports of reverse proxies to their backends.
     ProxyPorts,
-    /// RLIMIT_NOFILE of throng's own process.
+    /// RLIMIT_NOFILE of throng's process.
     OpenFiles,
-    /// `fs.file-max`, of the whole machine.
+    /// `fs.file-max` of the whole machine.
     SystemFiles,
     /// The machine's memory.
     Memory,
     /// A cgroup's memory.
     CgroupMemory,
-    /// `net.ipv4.tcp_mem`: the memory of all socket buffers.
+    /// `net.ipv4.tcp_mem`: the memory for all socket buffers.
     TcpMemory,
     /// Entries of connection tracking.
     Conntrack,
-    /// The file limit of the target's own process, if that is here.
+    /// The file limit of the target's process, if it is on this machine.
     TargetFiles,
-    /// A limit of the target's own, beyond which it closes connections. Only a run can find it.
+    /// The target's own limit, beyond which it closes connections. Only a run can find it.
     TargetConnections,
-    /// Connections that wait to be accepted.
+    /// The queue of connections that wait to be accepted.
     AcceptQueue,
-    /// Handshakes that have not ended.
+    /// The queue of unfinished handshakes.
     SynBacklog,
 }
 
 impl LimitKind {
-    /// In words, as a row's label.
+    /// The label of its row.
     pub fn words(self) -> &'static str {
         match self {
             LimitKind::Engine => "engine",
@@ -66,40 +66,39 @@ impl LimitKind {
 pub enum Measure {
     /// Connections held: these limits bound the capacity.
     Held,
-    /// Connections that come up at the same moment: these bound the speed.
+    /// Connections established at the same moment: these limits bound the speed.
     AtOnce,
 }
 
 /// A limit: what it allows, why, and what lifts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// Which one.
+    /// Its kind.
     pub kind: LimitKind,
     /// What `allows` counts.
     pub measure: Measure,
-    /// How many connections it allows. `None` if it does not bind, or, with `unread`, if that can't be
-    /// told.
+    /// How many connections it allows. `None` if it does not bind, or, with `unread`, if that is unknown.
     pub allows: Option<u64>,
-    /// Why it can't be told what it allows.
+    /// Why it is unknown what it allows.
     pub unread: Option<String>,
-    /// Whether more is sure to fail. Else it depends on what is not known: privileges, traffic.
+    /// Whether more connections are sure to fail. Otherwise that depends on what is unknown: privileges, traffic.
     pub sure: bool,
     /// Its value, in words.
     pub value: String,
-    /// Where the numbers come from: files, sysctls.
+    /// The files and sysctls that the numbers come from.
     pub source: String,
-    /// What lifts it, the most useful first.
+    /// Ways to lift it, the most useful first.
     pub lifts: Vec<Lift>,
 }
 
 /// A way to lift a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lift {
-    /// What to do, in words.
+    /// What to do.
     pub what: String,
-    /// The command, if there is one.
+    /// The command for it, if there is one.
     pub command: Option<String>,
-    /// What the limit allows then, if that can be told.
+    /// What the limit allows then, if that is known.
     pub allows: Option<u64>,
 }
 
@@ -124,7 +123,7 @@ impl Lift {
 }
 
 impl Limit {
-    /// A bound on the connections held; more is sure to fail.
+    /// A limit on the connections held. More are sure to fail.
     pub(super) fn held(
         kind: LimitKind,
         allows: u64,
@@ -143,7 +142,7 @@ impl Limit {
         }
     }
 
-    /// One that does not bind.
+    /// A limit that does not bind.
     pub(super) fn free(
         kind: LimitKind,
         value: impl Into<String>,
@@ -156,7 +155,7 @@ impl Limit {
         }
     }
 
-    /// One that can't be told, because `what` was not read.
+    /// A limit that is unknown, because `what` was not read.
     pub(super) fn unread(kind: LimitKind, host: &Host, what: &str) -> Limit {
         let why = host.why_unread(what);
         Limit {
@@ -180,7 +179,7 @@ impl Limit {
         self.measure == Measure::Held && self.allows.is_some_and(|n| n < asked)
     }
 
-    /// What lifts it, in one line: the first two ways. [`Limit::lifts`] has them all.
+    /// The first two ways to lift it, in one line. [`Limit::lifts`] has them all.
     pub fn remedy(&self) -> String {
         let all: Vec<String> = self
             .lifts

@@ -1,5 +1,5 @@
-//! Memory: what a connection takes in the kernel and in throng, and how many of them that makes under
-//! the machine's memory, a cgroup's bound and `tcp_mem`.
+//! Limits on memory: what a connection takes in the kernel and in throng, and how many connections the machine's
+//! memory, a cgroup's limit and `tcp_mem` allow.
 
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind};
@@ -8,30 +8,30 @@ use crate::host::{Host, SocketObjects};
 use crate::human::{bytes, count};
 use serde::{Deserialize, Serialize};
 
-/// User memory of a client's end of a connection: its place in the table (40), its timer (12) and its part of
-/// a ring. Measured from the 60,000th to the 240,000th connection, as all of these: 54 to 55 bytes.
+/// User memory of a client's end of a connection: its entry in the table (40), its timer (12) and its part of a ring.
+/// Measured from the 60,000th to the 240,000th connection, like the following constants: 54 to 55 bytes.
 pub const CLIENT_BYTES_PER_END: u64 = 54;
-/// The same of a server's end, which has a smaller place (8) and no timer: 15. With both ends in one process it
-/// is 66 together.
+/// User memory of a server's end, which has a smaller entry (8) and no timer: 15 bytes. Both ends in one process take
+/// 66 together.
 pub const SERVER_BYTES_PER_END: u64 = 15;
-/// What TLS adds to that: keys, secrets and counters (248), and what handshakes leave between them. Measured
-/// over 60,000 connections to itself; docs/tls.md.
+/// What TLS adds to an end: keys, secrets and counters (248), and what handshakes leave between them. Measured over
+/// 60,000 connections to itself; see docs/tls.md.
 pub const TLS_BYTES_PER_END: u64 = 272;
-/// What a client that may resume its sessions keeps besides, until its server has sent a ticket or data: what
-/// rustls needs to make sense of a ticket (1,514 bytes on the heap, and what the heap adds). Measured from the
-/// 20,000th to the 60,000th connection to a server that sends neither: 1,650 to 1,685.
+/// What resumption adds to a client's end until its server has sent a ticket or data: what rustls needs to understand a
+/// ticket (1,514 bytes on the heap, and the heap's overhead). Measured from the 20,000th to the 60,000th connection to
+/// a server that sends neither: 1,650 to 1,685 bytes.
 pub const UNTIL_TICKET_BYTES_PER_END: u64 = 1680;
-/// What a worker has for all its connections: stack and tables, without the engine's receive buffers.
+/// What a worker takes for all its connections: stack and tables, without the engine's receive buffers.
 const WORKER: u64 = 128 << 10;
-/// What a worker has besides for TLS: keys made ready, tickets, and handshakes under way.
+/// What TLS adds to a worker: prepared keys, tickets, and handshakes under way.
 const TLS_WORKER: u64 = 5 << 19;
-/// A message in a socket's queue takes this much besides its bytes: `sk_buff` and its head.
+/// What a message in a socket's queue takes besides its bytes: `sk_buff` and its head.
 const SKB: u64 = 1280;
-/// How long a message is taken to be under way, in seconds: sent and acknowledged over a fast path, and
-/// read by a server that is a little late.
+/// How long a message is assumed to be under way, in seconds: sent and acknowledged over a fast path, and read by a
+/// server that is a little late.
 const UNDER_WAY_S: f64 = 0.1;
 
-/// What the machine keeps for itself: a sixteenth of its memory, at least 128 MiB, at most 1 GiB.
+/// Memory that is reserved for the machine: a sixteenth of it, at least 128 MiB, at most 1 GiB.
 pub(crate) fn reserve(host: &Host) -> u64 {
     (host.memory.bound() / 16).clamp(128 << 20, 1 << 30)
 }
@@ -39,24 +39,23 @@ pub(crate) fn reserve(host: &Host) -> u64 {
 /// What a connection takes on this machine, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes {
-    /// In the kernel, idle: all ends that are here.
+    /// In the kernel, for idle connections: all ends on this machine.
     pub kernel: u64,
     /// In throng.
     pub user: u64,
-    /// What of that is kept only until the server has sent a ticket or data, for a client that resumes TLS
-    /// sessions. Whether servers elsewhere do is not known; our own, with both ends here, gives out tickets.
+    /// The part of `user` that a client with TLS resumption keeps only until the server has sent a ticket or data. It
+    /// is 0 with both ends here, because throng's own server issues tickets.
     #[serde(default)]
     pub until_ticket: u64,
     /// In socket buffers, once messages flow.
     pub buffers: u64,
-    /// All of that.
+    /// All of these together.
     pub each: u64,
-    /// What of it a cgroup is charged: not all objects are, and no socket that came up before it was
-    /// accepted.
+    /// The part of `each` that a cgroup is charged: not all objects are, nor are accepted sockets.
     pub charged: u64,
-    /// What throng takes however many connections there are.
+    /// What throng takes independent of the number of connections.
     pub fixed: u64,
-    /// Where the kernel's part comes from.
+    /// The source of the kernel's part.
     pub source: String,
 }
 
@@ -83,7 +82,7 @@ impl Bytes {
             Role::Client if resumes => UNTIL_TICKET_BYTES_PER_END,
             _ => 0,
         };
-        // What a proxy itself takes is not ours to know.
+        // How much memory a proxy itself takes is unknown.
         let user = match case.proxy {
             true => 0,
             false => {
@@ -115,16 +114,14 @@ impl Bytes {
             },
             source: match objects {
                 Some(_) => "this kernel's object sizes, /proc/slabinfo",
-                None => {
-                    "as measured on Linux 6.18: /proc/slabinfo, which only root may read, was not"
-                }
+                None => "as measured on Linux 6.18; only root may read /proc/slabinfo",
             }
             .into(),
         }
     }
 
-    /// What a connection takes in any case: what messages take in buffers is an estimate, and what is
-    /// kept until a ticket comes may be gone at once.
+    /// The least that a connection takes. Buffers are only an estimate, and memory that is kept until a ticket arrives
+    /// may be freed at once.
     fn least(&self) -> u64 {
         self.each - self.buffers - self.until_ticket
     }
@@ -136,7 +133,7 @@ fn end_bytes(o: &SocketObjects, case: &Case, connects: bool) -> u64 {
         (true, Some(tcp6)) => tcp6,
         _ => o.tcp,
     };
-    // What accept() makes shares the listener's bucket; and many targets share those of their ports.
+    // An accepted socket shares the listener's bind bucket, and many targets share those of their ports.
     let bind = match connects && !case.spreads() {
         true => o.bind.unwrap_or(0),
         false => 0,
@@ -144,11 +141,10 @@ fn end_bytes(o: &SocketObjects, case: &Case, connects: bool) -> u64 {
     u64::from(socket + o.inode + o.dentry + o.file + bind) + case.engine.watching_bytes_per_end(o)
 }
 
-/// Kernel bytes that a cgroup is charged for a connection whose ends here are all in it, on Linux 6.18:
-/// the objects' sizes, each with the 8 bytes in which its slab notes the owner. An end has an inode (832),
-/// a dentry and a file (192 each), and what the engine arms on it. A client's end has its socket too
-/// (2368) and ports of its own (256). A server's socket is made while the handshake's last packet is
-/// handled, and charged to nobody.
+/// Kernel bytes that a cgroup is charged, on Linux 6.18, for a connection whose local ends are all in it: the sizes of
+/// the objects, each with the 8 bytes in which its slab records the owner. An end has an inode (832), a dentry and a
+/// file (192 each), and what the engine arms on it. A client's end also has its socket (2368) and a bind bucket (256).
+/// A server's socket is created while the handshake's last packet is handled, and is charged to no cgroup.
 fn charged(case: &Case) -> u64 {
     const SOCKET: u64 = 2368 + 8;
     const BIND: u64 = 256 + 2 * 8;
@@ -163,7 +159,7 @@ fn charged(case: &Case) -> u64 {
     client + if accepts { end } else { 0 }
 }
 
-/// The share of the connections on which a message is under way; `None` if they send as fast as it goes.
+/// The share of connections with a message under way; `None` if they send as fast as the kernel accepts.
 fn share_under_way(case: &Case) -> Option<f64> {
     let question = case.question;
     match (
@@ -178,14 +174,14 @@ fn share_under_way(case: &Case) -> Option<f64> {
     }
 }
 
-/// Bytes in the socket buffers of a connection here, on average.
+/// Mean bytes in the socket buffers of a connection on this machine.
 fn buffers(case: &Case) -> u64 {
     let Some(message) = case.question.message_bytes else {
         return 0;
     };
     match share_under_way(case) {
         Some(share) => ((message.saturating_add(SKB)) as f64 * share) as u64,
-        // As fast as they go: both queues are full to what they start with.
+        // As fast as possible: both queues are filled to their initial size.
         None => {
             let default = |of: Option<[u64; 3]>, otherwise: u64| of.map_or(otherwise, |a| a[1]);
             let tcp = &case.host.tcp;
@@ -213,7 +209,7 @@ fn fits(case: &Case, each: u64, fixed: u64, available: u64) -> u64 {
         / each.max(1)
 }
 
-/// Whether it is sure that memory binds: a run that fits with what connections take in any case may work.
+/// Marks `limit` as unsure if the connections fit with the least memory that they may take: the run may work.
 fn rated(case: &Case, limit: Limit, least: u64, fixed: u64, available: u64) -> Limit {
     let least_fits = |asked| fits(case, least, fixed, available) >= asked;
     match case.question.asked_here().is_some_and(least_fits) {
@@ -266,7 +262,7 @@ fn machine(case: &Case, each: &Bytes) -> Limit {
         format!("MemAvailable in /proc/meminfo; {}", each.source),
     )
     .lifted([
-        Lift::by(format!("have {} available", more(case, each))),
+        Lift::by(format!("make {} available", more(case, each))),
         Lift::by("spread the connections over more machines"),
     ]);
     rated(case, limit, each.least(), each.fixed, available)
@@ -295,12 +291,12 @@ fn cgroup(case: &Case, all: &Bytes) -> Option<Limit> {
         fits(case, each.each, each.fixed, cgroup.available),
         words(case, each, cgroup.available),
         format!(
-            "{}/{file}; as measured on Linux 6.18: it is not charged for all",
+            "{}/{file}; as measured on Linux 6.18, which does not charge it for every object",
             cgroup.path
         ),
     )
     .lifted([
-        Lift::by("raise the cgroup's bound")
+        Lift::by("raise the cgroup's limit")
             .command(format!("echo {wanted} | sudo tee {}/{file}", cgroup.path)),
         Lift::by("for a container: docker run --memory; in a systemd unit: MemoryMax="),
     ]);
@@ -308,7 +304,7 @@ fn cgroup(case: &Case, all: &Bytes) -> Option<Limit> {
     Some(rated(case, limit, least, each.fixed, cgroup.available))
 }
 
-/// Socket buffers of the whole machine. Sockets whose queues are empty are not charged.
+/// Memory for the socket buffers of the whole machine. Sockets with empty queues are not charged.
 fn tcp_mem(case: &Case, each: &Bytes) -> Limit {
     const KIND: LimitKind = LimitKind::TcpMemory;
     let Some([_, pressure, high]) = case.host.tcp.mem_pages else {
@@ -317,14 +313,14 @@ fn tcp_mem(case: &Case, each: &Bytes) -> Limit {
     let source = "net.ipv4.tcp_mem (pages: low, pressure, high), mem in /proc/net/sockstat";
     let page = case.host.memory.page.max(1024);
     let words = format!(
-        "{} for the buffers of all sockets, from {} on under pressure",
+        "{} for the buffers of all sockets, under pressure from {} on",
         bytes(high.saturating_mul(page)),
         bytes(pressure.saturating_mul(page))
     );
     if each.buffers == 0 {
         return Limit::free(
             KIND,
-            format!("{words}; idle connections have none (--message-size counts traffic)"),
+            format!("{words}; idle connections have none (--message-size includes traffic)"),
             source,
         );
     }

@@ -1,9 +1,8 @@
 //! How many connections a machine can hold, limit by limit: question × host in, capacity out.
 //!
-//! Each limit is a row with what it allows, where that number comes from and what lifts it. The rows are
-//! worked out in files of their own, one subject each; this one has question and answer, and puts them together.
-//! [`crate::plan`] makes the plan of a run from the same rows, so that `throng plan` and `throng load`
-//! can't disagree. docs/limits.md explains them to people.
+//! Each limit is a row with what it allows, the source of that number and what lifts it. Each file calculates the rows
+//! of one subject; this one puts them together. [`crate::plan`] makes the plan of a run from the same rows, so that
+//! `throng plan` and `throng load` can't disagree. docs/limits.md explains the limits to people.
 
 mod accept;
 mod case;
@@ -35,13 +34,13 @@ pub use target::servers;
 pub(crate) use tuples::addresses_needed;
 pub use warnings::{Warning, WarningKind};
 
-/// The version of [`Capacity`]'s form.
+/// The version of the JSON form of [`Capacity`].
 pub const VERSION: u32 = 1;
 
-/// What a machine can hold in a role, in short.
+/// What a machine can hold in a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Which ends are on it.
+    /// Which ends of the connections are on the machine.
     pub role: Role,
     /// How many connections; `None` if no limit that could be read binds.
     pub allows: Option<u64>,
@@ -56,32 +55,31 @@ pub struct Capacity {
     pub version: u32,
     /// The machine's name.
     pub host: Option<String>,
-    /// Its kernel's release.
+    /// The machine's kernel release.
     pub kernel: String,
-    /// What was asked.
+    /// The question.
     pub question: Question,
-    /// The event loop that throng would use.
+    /// The engine that throng would use.
     pub engine: Engine,
-    /// Why not io_uring, if it was not asked for otherwise.
+    /// Why the engine is not io_uring, unless the user chose so.
     pub why_epoll: Option<String>,
     /// Threads on each side.
     pub workers: u32,
-    /// How many connections it can hold; `None` if no limit that could be read binds.
+    /// How many connections the machine can hold; `None` if no limit that could be read binds.
     pub allows: Option<u64>,
     /// The limit that binds first.
     pub bound_by: Option<LimitKind>,
-    /// Whether what was asked fits; `None` if no number was asked for.
+    /// Whether the number asked for fits; `None` without such a number.
     pub fits: Option<bool>,
-    /// All limits: those that bind first, by what they allow; then those that don't; then those that
-    /// could not be read.
+    /// All limits: first those that bind, by what they allow; then those that don't; then those that could not be read.
     pub limits: Vec<Limit>,
-    /// What a connection takes in memory here.
+    /// The memory that a connection takes on the machine.
     pub bytes: Bytes,
-    /// What may go wrong besides.
+    /// Further problems that may occur.
     pub warnings: Vec<Warning>,
-    /// The same machine in the other roles, if none was asked for in particular.
+    /// The answers for the other roles, if the question names none.
     pub others: Vec<Answer>,
-    /// How many client hosts that is.
+    /// The client hosts that the connections need.
     pub clients: Option<Clients>,
     /// The layer behind reverse proxies.
     pub proxies: Option<Proxies>,
@@ -99,10 +97,10 @@ impl Capacity {
     }
 }
 
-/// Which event loop it will be, why not io_uring, and what stands in the way of the one asked for.
+/// The engine; why it is not io_uring; and the limit if the one asked for can't be used.
 fn engine(question: &Question, host: &Host) -> (Engine, Option<String>, Option<Limit>) {
     if question.proxies.is_some() {
-        // Whatever the proxy is, it most likely has a descriptor for each end.
+        // A proxy most likely has a descriptor for each end.
         return (Engine::Epoll, None, None);
     }
     let must_bind = tuples::must_bind(question, host);
@@ -123,7 +121,7 @@ fn engine(question: &Question, host: &Host) -> (Engine, Option<String>, Option<L
     }
 }
 
-/// What `host` allows.
+/// What `host` allows, as an answer to `question`.
 pub fn capacity(question: &Question, host: &Host) -> Capacity {
     let mut all = of(question, host);
     let unasked = question.role == Role::Both

@@ -1,5 +1,5 @@
-//! The layer behind reverse proxies. A proxy is a client of its backends: its ports to each of them
-//! run out like any client's.
+//! The connections behind reverse proxies. A proxy is a client of its backends: its ports to each of them run out like
+//! any client's.
 
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind, counted};
@@ -8,24 +8,24 @@ use super::tuples::{widen_command, widened};
 use crate::human::count;
 use serde::{Deserialize, Serialize};
 
-/// Proxies before backends. Each is taken to have the port range of the machine at hand.
+/// Proxies in front of backends. Each is assumed to have this machine's port range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proxies {
-    /// How many there are.
+    /// Number of proxies.
     pub proxies: u64,
     /// Addresses from which each connects to the backends.
     pub addresses_each: u64,
     /// Ports of each address.
     pub ports: u64,
-    /// Backends: (address, port) pairs.
+    /// Number of backends: (address, port) pairs.
     pub backends: u64,
     /// Connections of one proxy to all backends.
     pub per_proxy: u64,
-    /// Connections of all.
+    /// Connections of all proxies together.
     pub allows: u64,
-    /// Proxies that the connections asked for need with these backends.
+    /// Number of proxies that the connections asked for need with these backends.
     pub proxies_needed: Option<u64>,
-    /// Backends that they need with these proxies.
+    /// Number of backends that they need with these proxies.
     pub backends_needed: Option<u64>,
     /// Addresses that each proxy would need, with these proxies and backends.
     pub addresses_needed: Option<u64>,
@@ -33,7 +33,7 @@ pub struct Proxies {
     pub files_per_proxy: u64,
     /// Kernel bytes that one proxy needs: two sockets for each connection.
     pub memory_per_proxy: u64,
-    /// What a proxy that keeps the client's address needs instead.
+    /// Commands for a transparent proxy, which keeps the client's address.
     pub transparent: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn of(case: &Case, bytes: &Bytes) -> Option<Proxies> {
     let allows = proxies.saturating_mul(per_proxy);
     let asked = case.question.connections;
     let needed = |each: u64| asked.filter(|_| each > 0).map(|n| n.div_ceil(each));
-    // What one proxy would hold of what was asked, or at its ports' end.
+    // The connections through one proxy: its share of those asked for, or all that its ports allow.
     let through = asked.map_or(per_proxy, |n| n.div_ceil(proxies));
     let end = bytes.kernel / case.ends_here;
     Some(Proxies {
@@ -102,7 +102,7 @@ pub(super) fn limit(case: &Case, bytes: &Bytes) -> Option<Limit> {
         );
     }
     lifts.push(Lift::by(
-        "a transparent proxy, which keeps the client's address and port: no such limit, but the backends' answers must be routed back through it",
+        "a transparent proxy, which keeps the client's address and port, has no such limit; the backends' answers must be routed back through it",
     ));
     Some(
         Limit::held(
@@ -115,7 +115,7 @@ pub(super) fn limit(case: &Case, bytes: &Bytes) -> Option<Limit> {
                 counted(p.backends, "backend", "backends"),
                 counted(p.proxies, "proxy", "proxies"),
             ),
-            "net.ipv4.ip_local_port_range, each proxy's assumed to be this machine's",
+            "net.ipv4.ip_local_port_range; each proxy is assumed to have this machine's",
         )
         .lifted(lifts),
     )

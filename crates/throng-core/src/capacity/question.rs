@@ -1,4 +1,4 @@
-//! What is asked of a machine.
+//! The question to a machine: how many connections it can hold, or what a number of them needs.
 
 use crate::engine::EngineChoice;
 use crate::scenario::{LoadScenario, Sending, ServeScenario};
@@ -14,12 +14,12 @@ pub enum Role {
     Client,
     /// The end that accepts.
     Server,
-    /// Both. Without a target: in one process, on loopback, as `throng load --self` has them.
+    /// Both ends. Without a target they are in one process, on loopback, as with `throng load --self`.
     Both,
 }
 
 impl Role {
-    /// As it is written on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Role::Client => "client",
@@ -28,56 +28,56 @@ impl Role {
         }
     }
 
-    /// Whether it connects.
+    /// Whether the machine connects.
     pub fn connects(self) -> bool {
         self != Role::Server
     }
 
-    /// Whether it accepts.
+    /// Whether the machine accepts.
     pub fn accepts(self) -> bool {
         self != Role::Client
     }
 }
 
-/// What is asked of a machine.
+/// The question to a machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Question {
-    /// Which ends are on it.
+    /// Which ends of the connections are on the machine.
     pub role: Role,
-    /// How many connections, if it is about a number.
+    /// How many connections; `None` for as many as fit.
     pub connections: Option<u64>,
-    /// Where they go to; a client without targets is taken to have one, elsewhere.
+    /// The targets. A client without targets is assumed to have one on another machine.
     pub targets: Vec<SocketAddr>,
     /// Source addresses; empty for the kernel's choice (on IPv4 loopback, throng's).
     pub sources: Vec<IpAddr>,
-    /// Which event loop.
+    /// The engine.
     pub engine: EngineChoice,
-    /// Threads on each side; `None` for one a core.
+    /// Threads on each side; `None` for one per core.
     pub workers: Option<u32>,
     /// Bytes of a message; `None` for connections that stay silent.
     pub message_bytes: Option<u64>,
-    /// Messages a second on each connection; `None` for as fast as they go.
+    /// Messages per second on each connection; `None` for as fast as the kernel accepts them.
     pub message_rate: Option<Rate>,
-    /// Messages under way at once over all connections, if each waits for an echo.
+    /// Messages in flight at once over all connections, in a closed loop.
     pub in_flight: Option<u64>,
-    /// New connections a second; `None` for as fast as they go.
+    /// New connections per second; `None` for as fast as the target accepts them.
     pub connect_rate: Option<Rate>,
-    /// Connections that one client host is to hold.
+    /// Connections per client host.
     pub per_client: Option<u64>,
-    /// Reverse proxies before the targets.
+    /// Reverse proxies in front of the targets.
     pub proxies: Option<u32>,
     /// Sockets that a server listens with.
     pub listeners: u32,
     /// Connections speak TLS.
     #[serde(default)]
     pub tls: bool,
-    /// They resume sessions, if that is TLS.
+    /// TLS clients resume sessions.
     #[serde(default)]
     pub resume: bool,
 }
 
 impl Question {
-    /// About nothing but a role.
+    /// A question about a role alone.
     pub fn of(role: Role) -> Question {
         Question {
             role,
@@ -98,7 +98,7 @@ impl Question {
         }
     }
 
-    /// What a load asks of the machine that it runs on.
+    /// The question of a load to the machine that it runs on.
     pub fn of_load(scenario: &LoadScenario) -> Question {
         let message_bytes = scenario.messages.about_bytes();
         Question {
@@ -125,7 +125,7 @@ impl Question {
         }
     }
 
-    /// What a server asks of the machine that it runs on.
+    /// The question of a server to the machine that it runs on.
     pub fn of_serve(scenario: &ServeScenario) -> Question {
         Question {
             connections: scenario.max_connections.map(u64::from),
@@ -137,8 +137,8 @@ impl Question {
         }
     }
 
-    /// How many connections this machine is asked to hold: with proxies it is one of them, and with
-    /// client hosts, as a client, one of those.
+    /// Connections that this machine is to hold. With proxies it is one of them; as a client with client hosts, one of
+    /// those.
     pub fn asked_here(&self) -> Option<u64> {
         match (self.proxies, self.role, self.per_client) {
             (Some(proxies), ..) => Some(self.connections?.div_ceil(u64::from(proxies.max(1)))),

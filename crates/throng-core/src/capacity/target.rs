@@ -1,5 +1,5 @@
-//! What stands between here and the target: connection tracking, and the server's own process, if that
-//! is on this machine.
+//! Limits on the way to the target: connection tracking, and the file limit of the server's process if it is on this
+//! machine.
 
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind};
@@ -13,7 +13,7 @@ pub(super) fn limits(case: &Case) -> Vec<Limit> {
     all
 }
 
-/// One entry a connection, whichever ends are here: both ends in one namespace share it.
+/// Connection tracking: one entry per connection, because both ends in one namespace share it.
 fn conntrack(case: &Case) -> Limit {
     const KIND: LimitKind = LimitKind::Conntrack;
     let host = case.host;
@@ -64,7 +64,7 @@ fn conntrack(case: &Case) -> Limit {
         Some(_) => limit,
         None => Limit {
             value: format!(
-                "{} (if it is active here, which only root can find out)",
+                "{} (if it is active here, which only root can tell)",
                 limit.value
             ),
             ..limit.unsure()
@@ -72,7 +72,7 @@ fn conntrack(case: &Case) -> Limit {
     }
 }
 
-/// The listener that a connection to `target` meets, if it is here: on the very address, else on all.
+/// The listeners for connections to `target` on this machine: those on its address, else those on all addresses.
 pub(super) fn listeners<'a>(host: &'a Host, target: SocketAddr) -> Vec<&'a Listener> {
     if !host.has_address(target.ip()) {
         return Vec::new();
@@ -89,7 +89,7 @@ pub(super) fn listeners<'a>(host: &'a Host, target: SocketAddr) -> Vec<&'a Liste
     if exact.is_empty() { on(false) } else { exact }
 }
 
-/// The processes of `host` that accept connections to `target`, each once.
+/// The processes of `host` that accept connections to `target`, without duplicates.
 pub fn servers(host: &Host, target: SocketAddr) -> Vec<&Process> {
     let listeners = listeners(host, target);
     let mut processes: Vec<_> = listeners.into_iter().flat_map(|l| &l.processes).collect();
@@ -98,7 +98,7 @@ pub fn servers(host: &Host, target: SocketAddr) -> Vec<&Process> {
     processes
 }
 
-/// What the server's processes may still open. A process that keeps sockets in io_uring's tables is not
+/// The files that the server's processes may still open. A process that keeps sockets in io_uring's tables is not
 /// bound.
 fn target_files(case: &Case) -> Option<Limit> {
     if !case.connects() {
@@ -109,9 +109,8 @@ fn target_files(case: &Case) -> Option<Limit> {
     let (allows, target, processes) = each
         .filter_map(|(k, target)| {
             let processes = servers(case.host, *target);
-            // nginx's master has the listener too, and accepts nothing: it is the parent of the others,
-            // but has no more files open than a worker. Who accepts can't be told from outside, so all
-            // that have the listener count.
+            // nginx's master has the listener, too, and accepts nothing. Which process accepts is not visible from
+            // outside, so all that have the listener count.
             if processes.is_empty() || processes.iter().any(|p| p.uring) {
                 return None;
             }
@@ -160,11 +159,13 @@ fn target_files(case: &Case) -> Option<Limit> {
             LimitKind::TargetFiles,
             allows,
             value,
-            format!("RLIMIT_NOFILE in /proc/PID/limits, of who listens on {target}"),
+            format!("RLIMIT_NOFILE in /proc/PID/limits of the process that listens on {target}"),
         )
         .lifted([
-            Lift::by("raise it while the server runs (which may also have a limit of its own)")
-                .command(commands.join(" && ")),
+            Lift::by(
+                "raise it while the server runs (the server may also have a limit of its own)",
+            )
+            .command(commands.join(" && ")),
             Lift::by(format!(
                 "permanently: LimitNOFILE={wanted} in its systemd unit"
             )),

@@ -1,5 +1,5 @@
-//! Four-tuples: a connection is the pair of its two ends (RFC 9293, 3.4.1), so a client runs out when
-//! every local port is in use for every source address and target.
+//! Four-tuples. A connection is identified by its two ends (RFC 9293, 3.4.1), so a client runs out when every local
+//! port is in use for every pair of source address and target.
 
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind, counted};
@@ -8,22 +8,21 @@ use crate::host::{DEFAULT_PORT_RANGE, Host, Ports};
 use crate::human::count;
 use std::net::{IpAddr, SocketAddr};
 
-/// The share of the ephemeral ports that one source may use to one target, where throng chooses the
-/// addresses. connect() tries the ports of one parity first; once half of all are taken it scans
-/// thousands for every connection.
+/// The share of the ephemeral ports that one source uses to one target if throng chooses the addresses. connect() tries
+/// the ports of one parity first; once half of all are taken, it scans thousands for every connection.
 const PORT_FILL: f64 = 0.4;
 /// The widest range worth having: ports below 1024 are for servers.
 const WIDE: (u16, u16) = (1024, 65_535);
 const RANGE: &str = "net.ipv4.ip_local_port_range";
 const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
 
-/// Over how many address pairs `connections` connections are to be spread so that ports are found fast.
+/// The number of address pairs over which to spread `connections` connections, so that ports are found fast.
 pub(crate) fn addresses_needed(connections: u64, host: &Host) -> u32 {
     let each = (f64::from(host.ports.usable()) * PORT_FILL).max(1.0);
     (connections as f64 / each).ceil().min(f64::from(u32::MAX)) as u32
 }
 
-/// Whether sockets are bound to source addresses before they connect.
+/// Whether sockets must be bound to source addresses before they connect.
 pub(super) fn must_bind(question: &Question, host: &Host) -> bool {
     if question.role == Role::Server {
         return false;
@@ -39,18 +38,18 @@ fn is_loopback_v4(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(ip) if ip.is_loopback())
 }
 
-/// What one target leaves.
+/// What is left of the four-tuples to one target.
 struct Left {
     target: Option<SocketAddr>,
     sources: u64,
-    /// Ports that other connections to it have.
+    /// Ports of other connections to it.
     in_use: u64,
-    /// Ports that can't be used again yet.
+    /// Ports in TIME_WAIT that can't be reused yet.
     time_wait: u64,
     free: u64,
 }
 
-/// What `target` leaves; `None` on IPv4 loopback, where throng takes as many sources as it needs.
+/// What is left to `target`; `None` on IPv4 loopback, where throng uses as many sources as it needs.
 fn left(case: &Case, target: Option<SocketAddr>) -> Option<Left> {
     let given = &case.question.sources;
     if given.is_empty() && target.is_some_and(|t| is_loopback_v4(t.ip())) {
@@ -87,7 +86,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         return Some(Limit::free(
             KIND,
             format!(
-                "not limited by its own ports: each client address has its own {} (by default 28,232) to each address and port here",
+                "not limited by this machine's ports: each client address has {} of its own (by default 28,232) to each address and port here",
                 count(65_535)
             ),
             "RFC 9293, 3.1 and 3.4.1",
@@ -97,7 +96,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         return Some(Limit::free(
             KIND,
             format!(
-                "{} ports x {} addresses of 127.0.0.0/8, any of which is a source and a target",
+                "{} ports x {} addresses of 127.0.0.0/8, each of which can be a source and a target",
                 count(ports),
                 count((1 << 24) - 2)
             ),
@@ -109,8 +108,8 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         false => case.question.targets.iter().copied().map(Some).collect(),
     };
     let n = targets.len() as u64;
-    // Connections go to the targets in turn. Target k is full when it has `free` and it is its turn
-    // again: k + free × n connections have been made by then.
+    // Connections go to the targets in turn. Target k is full when it has `free` connections and its turn comes again:
+    // after k + free × n connections in all.
     let tightest = targets
         .iter()
         .enumerate()
@@ -123,7 +122,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         return Some(Limit::free(
             KIND,
             format!(
-                "{} ports x {} source addresses of 127.0.0.0/8, of which throng takes what it needs",
+                "{} ports x {} source addresses of 127.0.0.0/8, of which throng uses as many as it needs",
                 count(ports),
                 count((1 << 24) - 2)
             ),
@@ -156,7 +155,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
     Some(limit)
 }
 
-/// Source addresses named where there are more.
+/// The most source addresses that a message names.
 const NAMED: usize = 4;
 
 /// Source addresses that can't be bound to, if any were asked for.
@@ -195,7 +194,7 @@ pub(super) fn foreign_sources(case: &Case) -> Option<Limit> {
     )
 }
 
-/// The range and what is taken off it, in words.
+/// The port range, and what is deducted from it, in words.
 fn range(ports: &Ports) -> String {
     let (low, high) = ports.range.unwrap_or(DEFAULT_PORT_RANGE);
     let all = u64::from(high) + 1 - u64::from(low.min(high));
@@ -222,7 +221,7 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
     let mut all = Vec::new();
     if left.time_wait > 0 {
         all.push(
-            Lift::by("use ports in TIME_WAIT again after a second")
+            Lift::by("reuse ports in TIME_WAIT after a second")
                 .command("sudo sysctl -w net.ipv4.tcp_tw_reuse=1"),
         );
     }
@@ -255,7 +254,7 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
     if needed > left.sources.max(here) && ports > 0 {
         all.push(
             Lift::by(format!(
-                "more source addresses: each allows {} more, {} are enough; add them like this, then --source-ip FIRST-LAST",
+                "more source addresses: each allows {} more, {} are enough; add them like this, then use --source-ip FIRST-LAST",
                 count(ports * targets),
                 counted(needed, "address", "addresses")
             ))
@@ -295,7 +294,7 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
     all
 }
 
-/// The ports that there would be with the widest range, those of listeners reserved.
+/// The ports of the widest range, with those of listeners reserved.
 pub(super) fn widened(host: &Host) -> Ports {
     let mut reserved: Vec<(u16, u16)> = host.ports.reserved.clone();
     let listening = host.listeners.iter().map(|l| l.address.port());

@@ -1,4 +1,4 @@
-//! What does not bound the number of connections, but hurts at some size.
+//! Problems that do not bound the number of connections, but hurt at some size.
 
 use super::case::Case;
 use super::files::raised;
@@ -15,42 +15,42 @@ pub enum WarningKind {
     Unread,
     /// The soft file limit binds other programs.
     SoftFileLimit,
-    /// Connections that are closed at once become orphans.
+    /// Connections closed at the same time become orphans.
     Orphans,
-    /// Connections that are closed at once go to TIME_WAIT.
+    /// Connections closed at the same time go to TIME_WAIT.
     TimeWaitBuckets,
-    /// Ports of servers lie in the range of outgoing connections.
+    /// Ports of servers are in the range of outgoing connections.
     PortCollision,
-    /// Processes and threads.
+    /// The limit on processes and threads.
     Tasks,
     /// Long chains in the table of established connections.
     EstablishedBuckets,
-    /// Long chains in connection tracking's table.
+    /// Long chains in the table of connection tracking.
     ConntrackBuckets,
-    /// Packets that wait for a core.
+    /// The queue of packets that wait for a core.
     NetdevBacklog,
-    /// The accept queue is full at this moment.
+    /// The accept queue is full now.
     AcceptQueueFull,
-    /// More source addresses of IPv6 than there are.
+    /// A target is IPv6, and the machine has no IPv6.
     NoIpv6,
 }
 
-/// Something that may go wrong, with figures, and what to do.
+/// A problem that may occur, with figures, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// What it is about.
+    /// Its kind.
     pub kind: WarningKind,
-    /// What, with figures.
+    /// The problem, with figures.
     pub text: String,
-    /// What helps, in words.
+    /// What to do.
     pub remedy: Option<String>,
-    /// The command that does.
+    /// The command for it, if there is one.
     pub command: Option<String>,
 }
 
-/// The longest chain that costs nothing to speak of: a cache line or two a packet.
+/// The longest chain with a negligible cost: a cache line or two per packet.
 const CHAIN: u64 = 2;
-/// A core may be away for as long as a timer tick, in seconds.
+/// How long a core may be busy elsewhere, in seconds: a timer tick.
 const AWAY_S: f64 = 0.01;
 /// Packets of a handshake that one end receives or sends.
 const PACKETS: f64 = 3.0;
@@ -59,7 +59,7 @@ const COMMON: [u16; 12] = [
     1433, 1883, 3000, 3306, 5000, 5432, 6379, 8000, 8080, 8443, 9000, 27017,
 ];
 
-/// All that apply to as many connections as are asked for, or as the machine `allows`.
+/// All warnings for the connections asked for, or else for as many as the machine `allows`.
 pub(super) fn all(case: &Case, allows: Option<u64>) -> Vec<Warning> {
     let n = case.question.asked_here().or(allows);
     [
@@ -101,7 +101,7 @@ fn unread(case: &Case) -> Option<Warning> {
     warn(
         WarningKind::Unread,
         format!("not read: {}", words.join(", ")),
-        "as root more can be read",
+        "run it as root to read more",
         None,
     )
 }
@@ -132,8 +132,8 @@ fn no_ipv6(case: &Case) -> Option<Warning> {
     }
     warn(
         WarningKind::NoIpv6,
-        "a target is IPv6, which this machine does not have".into(),
-        "switch it on",
+        "a target is IPv6, but this machine has no IPv6".into(),
+        "enable it",
         Some("sudo sysctl -w net.ipv6.conf.all.disable_ipv6=0".into()),
     )
 }
@@ -143,7 +143,7 @@ fn soft_limit(case: &Case, n: Option<u64>) -> Option<Warning> {
     if case.engine.files_per_end() > 0 || soft >= n {
         return None;
     }
-    // Besides the connections it has files of its own.
+    // Such a program has files of its own, too.
     let needed = n.saturating_add(1000);
     let command = match n < hard {
         true => format!("ulimit -n {}", needed.min(hard)),
@@ -229,7 +229,7 @@ fn orphans(case: &Case, n: Option<u64>) -> Option<Warning> {
     warn(
         WarningKind::Orphans,
         format!(
-            "if all {} are closed at once, they are orphans until the peer closes too; beyond {} orphans ({} now) the kernel resets them",
+            "if all {} are closed at once, they are orphans until the peer closes, too; beyond {} orphans ({} now) the kernel resets them",
             count(n),
             count(max),
             count(now)
@@ -355,7 +355,7 @@ fn netdev(case: &Case) -> Option<Warning> {
     warn(
         WarningKind::NetdevBacklog,
         format!(
-            "at {} connections a second about {} packets arrive while a core is busy elsewhere for 10 ms, and {} may wait; the rest are dropped (second column of /proc/net/softnet_stat)",
+            "at {} connections per second, about {} packets arrive while a core is busy elsewhere for 10 ms, and {} may wait; the rest are dropped (second column of /proc/net/softnet_stat)",
             count(rate.get() as u64),
             count(packets as u64),
             count(backlog.into())

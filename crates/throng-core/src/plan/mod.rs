@@ -1,5 +1,5 @@
-//! Scenario and host in, plan out: which engine, how many workers, who connects from where to where.
-//! Or what stands in the way, each with its remedy, before the first socket.
+//! Scenario and host in, plan out: which engine, how many workers, which routes. Or the limits that are too low, each
+//! with its remedy, before any socket is opened.
 
 mod routes;
 mod shortfall;
@@ -14,8 +14,8 @@ use crate::engine::Engine;
 use crate::host::{DEFAULT_SOMAXCONN, Host};
 use crate::scenario::{LoadScenario, ServeScenario};
 
-/// Attempts in flight in the whole run. Enough for 10,000 connections a second at a round trip of
-/// 100 ms; a quarter of the usual accept queue (somaxconn 4096).
+/// Attempts in flight in the whole run. Enough for 10,000 connections per second at a round trip of 100 ms, and a
+/// quarter of the usual accept queue (somaxconn 4096).
 const ATTEMPTS_IN_FLIGHT: u32 = 1024;
 
 /// How to carry out a [`LoadScenario`].
@@ -25,19 +25,19 @@ pub struct LoadPlan {
     pub engine: Engine,
     /// Why not io_uring, if it was not asked for otherwise.
     pub why_epoll: Option<String>,
-    /// Threads that connect (and as many that serve, with a server of our own).
+    /// Threads that connect. With `--self`, as many more serve.
     pub workers: u32,
-    /// Where connections go. The port is 0 with a server of our own.
+    /// Where connections go. With `--self`, the port is 0.
     pub routes: Routes,
     /// Attempts in flight on one worker, at most.
     pub window: u32,
     /// Slots in one ring's file table.
     pub ring_slots: u32,
-    /// Stop opening connections when less than this many bytes of memory are left.
+    /// Memory in bytes below which no more connections are opened.
     pub memory_reserve: u64,
-    /// Limits that are too low and that the run was told to disregard, and those that may be.
+    /// Limits that are too low but disregarded (`--force`), and limits that may be too low.
     pub warnings: Vec<Shortfall>,
-    /// All limits, the one that binds first in front: what a run that stops can be compared with.
+    /// All limits, the one that binds first in front. A run that stops short is compared with them.
     pub limits: Vec<Limit>,
 }
 
@@ -52,25 +52,24 @@ pub struct ServePlan {
     pub workers: u32,
     /// The accept queue's length.
     pub backlog: u32,
-    /// Connections at once, at most: what was asked or what fits.
+    /// The most connections at once: the number asked for, or as many as fit.
     pub max_connections: u32,
-    /// What bounds `max_connections`, if it was not asked for.
+    /// The limit that bounds `max_connections`, unless the user did.
     pub bound_by: Option<String>,
     /// Slots in one ring's file table.
     pub ring_slots: u32,
-    /// Stop accepting when less than this many bytes of memory are left.
+    /// Memory in bytes below which no more connections are accepted.
     pub memory_reserve: u64,
-    /// Limits that are too low and that the run was told to disregard, and those that may be.
+    /// Limits that are too low but disregarded (`--force`), and limits that may be too low.
     pub warnings: Vec<Shortfall>,
     /// All limits, the one that binds first in front.
     pub limits: Vec<Limit>,
 }
 
-/// What `capacity` refuses of `asked` connections, and what it only warns about. With `force` it
-/// refuses nothing that can be tried.
+/// The limits that only warrant a warning for `asked` connections. With `force`, only what can't be tried is refused.
 ///
 /// # Errors
-/// Every limit that is too low.
+/// All limits that are too low.
 fn judge(
     capacity: &Capacity,
     asked: u64,
@@ -95,8 +94,7 @@ fn judge(
 /// Works out how to carry out `scenario` on `host`.
 ///
 /// # Errors
-/// Every limit that is too low, each with its remedy; with [`LoadScenario::force`] only what can't even
-/// be tried.
+/// All limits that are too low, each with its remedy; with [`LoadScenario::force`], only what can't be tried.
 pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortfall>> {
     let capacity = capacity::capacity(&Question::of_load(scenario), host);
     let (routes, no_route) = match Routes::of(scenario, host) {
@@ -106,7 +104,7 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
     let asked = u64::from(scenario.connections);
     let mut warnings = judge(&capacity, asked, scenario.force, no_route)?;
     if scenario.force {
-        // Nothing holds the run back then, so what comes at once may be too much.
+        // Then a full queue does not slow the run down, so it may overflow.
         let at_once = |l: &&Limit| l.measure == capacity::Measure::AtOnce;
         let short = capacity.limits.iter().filter(at_once);
         let short = short.filter(|l| l.allows.is_some_and(|n| n < asked));
@@ -131,13 +129,13 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
 /// Works out how to carry out `scenario` on `host`.
 ///
 /// # Errors
-/// Every limit that is too low for the number of connections asked for, each with its remedy; with
-/// [`ServeScenario::force`] only what can't even be tried.
+/// All limits that are too low for the number of connections asked for, each with its remedy; with
+/// [`ServeScenario::force`], only what can't be tried.
 pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Shortfall>> {
     let capacity = capacity::capacity(&Question::of_serve(scenario), host);
     let asked = scenario.max_connections;
     let warnings = judge(&capacity, asked.map_or(1, u64::from), scenario.force, None)?;
-    // Without a number, only what is sure to bind bounds it: the rest may not.
+    // Without a number asked for, only limits that are sure bound it.
     let bound = capacity
         .limits
         .iter()

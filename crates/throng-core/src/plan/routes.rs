@@ -1,4 +1,4 @@
-//! Who connects from where to where.
+//! Routes: the source address and the target of each connection.
 
 use super::shortfall::Shortfall;
 use crate::address::nth_after;
@@ -7,23 +7,23 @@ use crate::host::Host;
 use crate::scenario::LoadScenario;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Where connections go from and to.
+/// The source address and the target of each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes {
     targets: Vec<(SocketAddr, Vec<IpAddr>)>,
-    /// How many connections go to one target before it is the next one's turn.
+    /// How many consecutive connections go to one target.
     run: u32,
 }
 
 impl Routes {
-    /// The routes of `scenario` on `host`. The port is 0 with a server of our own.
+    /// The routes of `scenario` on `host`. With `--self`, the port is 0.
     ///
     /// # Errors
     /// A target without a source address of its family.
     pub(super) fn of(scenario: &LoadScenario, host: &Host) -> Result<Routes, Shortfall> {
         let asked = u64::from(scenario.connections);
         if scenario.own_server.is_some() {
-            // Many destinations rather than many sources: that spares a bind for each connection.
+            // Many targets rather than many sources: that saves a bind() per connection.
             let needed = addresses_needed(asked, host).max(1);
             let targets = loopback_addresses(Ipv4Addr::LOCALHOST, needed);
             return Ok(Routes {
@@ -47,7 +47,7 @@ impl Routes {
         {
             return Err(Shortfall {
                 kind: LimitKind::SourceAddress,
-                limit: format!("no --source-ip is of the family of target {target}"),
+                limit: format!("no --source-ip has the address family of target {target}"),
                 allows: 0,
                 remedy: "Give a source address of each target's family.".into(),
             });
@@ -55,17 +55,16 @@ impl Routes {
         Ok(Routes { targets, run: 1 })
     }
 
-    /// Where connection `id` goes to and from which address (`None`: the kernel's choice). Targets are
-    /// taken in turn, and for each target its sources in turn. (With a server of our own, whose
-    /// addresses are all the same to it, one is filled after the other: the kernel then goes through the
-    /// ports of one target in order instead of touching those of all.)
+    /// The target and the source address (`None`: the kernel's choice) of connection `id`. Targets are used in turn,
+    /// and for each target its sources in turn. With `--self`, one target is filled after the other instead: the kernel
+    /// then goes through the ports of one target in order, which is cheaper.
     pub fn route(&self, id: u32) -> (SocketAddr, Option<IpAddr>) {
         let (target, source) = self.pick(id);
         let (address, sources) = &self.targets[target];
         (*address, source.map(|s| sources[s]))
     }
 
-    /// The same as positions: of the target, and among that target's sources.
+    /// The route of connection `id` as indices: of the target, and of the source among the target's sources.
     #[inline]
     pub fn pick(&self, id: u32) -> (usize, Option<usize>) {
         let count = self.targets.len() as u32;
@@ -83,17 +82,17 @@ impl Routes {
         self.targets.iter().any(|(_, sources)| !sources.is_empty())
     }
 
-    /// The targets, in turn.
+    /// The targets, in order.
     pub fn targets(&self) -> impl Iterator<Item = SocketAddr> {
         self.targets.iter().map(|(target, _)| *target)
     }
 
-    /// For each target the source addresses to bind to; none for the kernel's choice.
+    /// The source addresses of each target to bind to; empty for the kernel's choice.
     pub fn sources_by_target(&self) -> impl Iterator<Item = &[IpAddr]> {
         self.targets.iter().map(|(_, sources)| sources.as_slice())
     }
 
-    /// How many source addresses are bound to, over all targets.
+    /// The number of different source addresses to bind to.
     pub fn sources(&self) -> usize {
         let mut all: Vec<IpAddr> = self.targets.iter().flat_map(|(_, s)| s).copied().collect();
         all.sort_unstable();
@@ -101,7 +100,7 @@ impl Routes {
         all.len()
     }
 
-    /// The same routes to another port: for a server of our own, whose port the kernel chose.
+    /// The same routes to another port: with `--self`, the kernel chooses the port.
     pub fn with_port(mut self, port: u16) -> Routes {
         for (target, _) in &mut self.targets {
             target.set_port(port);
@@ -110,8 +109,8 @@ impl Routes {
     }
 }
 
-/// Source addresses for `target`: those given that fit its family, or on loopback as many as the
-/// four-tuples of `connections` connections need.
+/// The source addresses for `target`: those given of its family or, on loopback, as many as the four-tuples of
+/// `connections` connections need.
 fn sources_for(target: SocketAddr, given: &[IpAddr], connections: u64, host: &Host) -> Vec<IpAddr> {
     if !given.is_empty() {
         return given

@@ -1,16 +1,16 @@
-//! A limit that is in the way of a plan, with what lifts it.
+//! Shortfalls: limits that are too low for a run, each with what lifts it.
 
 use crate::capacity::{Limit, LimitKind};
 use crate::human::things;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A limit that is too low for what was asked.
+/// A limit that is too low for the connections asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortfall {
-    /// Which one.
+    /// The limit.
     pub kind: LimitKind,
-    /// What is short, with its value and what would be needed.
+    /// Its value, and what the run needs.
     pub limit: String,
     /// How many connections it would allow.
     pub allows: u64,
@@ -21,7 +21,7 @@ pub struct Shortfall {
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind.words(), self.limit)?;
-        // What can't work at all has no number of connections that fits.
+        // These kinds allow no connection at all.
         match self.kind {
             LimitKind::Engine | LimitKind::SourceAddress => write!(f, ". {}", self.remedy),
             _ => {
