@@ -1,6 +1,6 @@
-//! A plan for people: the answer in the first line, then a row for each limit with what it allows, where
-//! that number comes from and what lifts it; then warnings, and what else was asked. Commands stand on
-//! lines of their own, so that they can be pasted.
+//! A plan for people: the answer in the first line, then a row for each limit with what it allows, the source of that
+//! number and what lifts it; then warnings, clients, proxies and assumptions. Commands have lines of their own, so that
+//! they can be pasted.
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, TITLE, paint};
 use crate::human::{bytes, count, things};
@@ -10,20 +10,20 @@ use throng_core::capacity::{
     Capacity, Clients, Lift, Limit, LimitKind, Measure, Proxies, Role, Warning,
 };
 
-/// Columns for the mark and a row's label.
+/// Columns of a row's mark and label.
 const LABEL: usize = 19;
-/// Columns for a row's number.
+/// Columns of a row's number.
 const NUMBER: usize = 13;
-/// Where a row's words begin.
+/// The column at which a row's text begins.
 const WORDS: usize = LABEL + NUMBER + 2;
-/// How far what lifts a limit is indented, and the command that does.
+/// The indents of a remedy and of its command.
 const LIFT: usize = 6;
 const COMMAND: usize = 8;
 
-/// Writes `capacity` to `out`, in colour if `colour`. `here`: it is about this machine.
+/// Writes `capacity` to `out`, in colour if `colour`. `here` says that it is about this machine.
 ///
 /// # Errors
-/// What `out` says.
+/// Writing to `out` failed.
 pub fn write_text(
     capacity: &Capacity,
     here: bool,
@@ -96,7 +96,7 @@ fn answer(c: &Capacity, subject: &str) -> String {
     }
 }
 
-/// Which connections.
+/// Which connections the answer is about.
 fn what_for(c: &Capacity) -> String {
     let q = &c.question;
     let targets = match &q.targets[..] {
@@ -155,7 +155,7 @@ fn others(c: &Capacity) -> String {
     }
 }
 
-/// Where it is drawn.
+/// The output, and how it is drawn.
 struct Page<'a, W: Write> {
     out: &'a mut W,
     colour: bool,
@@ -179,7 +179,7 @@ impl<W: Write> Page<'_, W> {
         Ok(())
     }
 
-    /// A line of a list: what follows its first line is indented as its text is.
+    /// An item of a list. Its further lines are indented like its text.
     fn item(&mut self, text: &str) -> io::Result<()> {
         for (i, line) in wrapped(text, COLUMNS - 4).iter().enumerate() {
             writeln!(self.out, "{}{line}", if i == 0 { "  - " } else { "    " })?;
@@ -242,7 +242,7 @@ impl<W: Write> Page<'_, W> {
                 _ => writeln!(self.out, "{:WORDS$}{line}", "")?,
             }
         }
-        // All ways to lift it where that is needed, the best one where it may be some day.
+        // All remedies of a limit that is too low, the best one of each other limit.
         let lifts = match (self.asked, limit.allows.is_some()) {
             (_, false) => 0,
             (Some(_), _) if !short => 0,
@@ -360,7 +360,7 @@ impl<W: Write> Page<'_, W> {
         Ok(())
     }
 
-    /// What the numbers rest on.
+    /// What the numbers assume.
     fn basis(&mut self, c: &Capacity) -> io::Result<()> {
         self.title("Assumptions")?;
         let mut engine = format!(
@@ -396,8 +396,7 @@ impl<W: Write> Page<'_, W> {
     }
 }
 
-/// A shell command in lines of at most `columns` that can be pasted together; what is in quotes stays
-/// whole.
+/// A shell command in lines of at most `columns` that can be pasted together. Quoted text is not broken.
 fn shell_lines(command: &str, columns: usize) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;

@@ -43,9 +43,9 @@ fn a_perfect_run_says_so_and_what_it_took() {
             "asked 1,000,000",
             "established 1,000,000",
             "peak 1,000,000 at once, 100 % of asked",
-            "throughput 935 KiB/s sent, 935 KiB/s received, while all were up",
+            "throughput 935 KiB/s sent, 935 KiB/s received, while all were open",
             "accepted 1,000,000 by the server in this process",
-            "kernel's sockets 2,000,000 agrees with our count",
+            "kernel's sockets 2,000,000 agrees with throng's count",
             "time 27.6 s",
             "rate 36.2k/s",
             "sent 9.14 MiB 598,705 messages",
@@ -56,10 +56,10 @@ fn a_perfect_run_says_so_and_what_it_took() {
             "connect 1.24 ms 2.48 ms 7.81 ms 24.8 ms 126 ms",
             "response 350 µs 700 µs 2.21 ms 7.00 ms 35.6 ms",
             "service 310 µs 620 µs 1.95 ms 6.20 ms 31.5 ms",
-            "user memory 113 MiB 119 B a connection",
-            "kernel memory 8.11 GiB 8.50 KiB a connection",
+            "user memory 113 MiB 119 B per connection",
+            "kernel memory 8.11 GiB 8.50 KiB per connection",
             "CPU 1m 15s 8.40 s user, 1m 06s system",
-            "54.6 µs CPU a connection, opening it",
+            "54.6 µs CPU per connection, to open it",
             "engine uring, 2 workers, 2 cores, Linux 6.18.0",
             "command throng load --self=echo -c 1m --hold 10s -M 16 -r 0.06",
         ],
@@ -97,7 +97,7 @@ fn a_shortfall_begins_with_its_verdict_and_names_causes() {
             "failed 1,200 timed out, 6 % of attempts",
             "closed 12 by the peer",
             "closed 7 by the peer's reset",
-            "kernel's sockets 15,781 differs: ours is 15,779, 2 fewer",
+            "kernel's sockets 15,781 of which throng accounts for 15,779",
             "rate 2.67k/s asked: 5.00k/s",
             "engine epoll, 2 workers, 2 cores, Linux 6.18.0",
         ],
@@ -119,13 +119,15 @@ fn a_shortfall_without_findings_still_says_so() {
 fn an_interrupted_run_never_reads_like_a_success() {
     let mut s = samples::interrupted();
     let all = text(&s);
-    assert!(all.starts_with("Interrupted after 3.00 s: 100,000 of 1,000,000 connections up\n"));
+    assert!(
+        all.starts_with("Interrupted after 3.00 s: 100,000 of 1,000,000 connections established\n")
+    );
     says(
         &all,
         &[
             "attempted 101,024",
             "peak 100,000 at once, 10 % of asked",
-            "under way 1,024 neither up nor failed at the end",
+            "under way 1,024 neither established nor failed at the end",
             "accepted 99,871 by the server in this process",
         ],
     );
@@ -190,12 +192,12 @@ fn tls_websocket_and_answers_are_told_with_their_faults() {
             "upgraded 1,003 of 1,007 connections",
             "violated 3 text is not UTF-8",
             "violated 1 server frame masked",
-            "text seen 1 that ends the run",
+            "text received 1 the text of --message-stop",
             "received 29,950",
             "with an error 31 of those: 28 SERVFAIL, 3 NXDOMAIN",
-            "unanswered 8 messages, when their connection ended",
-            "unasked 2 answers to nothing that was sent",
-            "not DNS 1 connections on which other things came",
+            "unanswered 8 messages, still waiting at the end",
+            "unasked 2 answers that match no message",
+            "not DNS 1 connections that received something else",
         ],
     );
 }
@@ -231,7 +233,7 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
   first byte             900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
   TLS handshake          710 µs    1.42 ms    4.47 ms    14.2 ms    72.2 ms
   connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms
-  connect at        p95 310 µs, p99.95 880 µs"
+  connect           p95 310 µs, p99.95 880 µs"
     );
 }
 
@@ -241,7 +243,7 @@ fn answers_that_all_came_are_said_to_have() {
     let answers = s.answers.as_mut().unwrap();
     (answers.unanswered, answers.with_error) = (0, 0);
     let text = text(&s);
-    says(&text, &["received 29,950 none is missing"]);
+    says(&text, &["received 29,950 none missing"]);
     assert!(!text.contains("unanswered") && !text.contains("with an error"));
 }
 
@@ -275,7 +277,7 @@ fn a_search_says_what_it_found_and_how_sure_it_is() {
         &[
             "held 12.3k/s 0.012/s on each connection",
             "latency there 8.20 ms at p95, of 10.0 ms allowed",
-            "broke 12.5k/s latency was over that",
+            "broke 12.5k/s latency exceeded the limit",
             "between 12.4k/s and 12.5k/s (90 % confidence), 23 trials",
         ],
     );
@@ -305,7 +307,9 @@ fn connections_that_did_not_last_are_not_called_held() {
     s.connections.open_at_end = 999_990;
     s.connections.closed_by_peer = 10;
     s.message_rate = None;
-    assert!(text(&s).starts_with("1,000,000 of 1,000,000 connections up, 999,990 after 10.0 s\n"));
+    assert!(text(&s).starts_with(
+        "1,000,000 of 1,000,000 connections established, 999,990 still open after 10.0 s\n"
+    ));
 }
 
 #[test]

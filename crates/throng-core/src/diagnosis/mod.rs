@@ -1,9 +1,8 @@
-//! Why a run got no further: from what was counted, what the kernel says, and the shape of the failure,
-//! to the limit that was met.
+//! Why a run stopped short: finds the limit that was met from the counts, the kernel's counters and the shape of the
+//! failure.
 //!
-//! A finding is told as certain only where an error code or a counter of the kernel names the limit
-//! (`named`). A plateau just under a limit that programs commonly have "looks like" it, and is told in those
-//! words (`plateau`).
+//! A diagnosis is certain only if an error code or a kernel counter names the limit (`named`). A plateau just below a
+//! common limit "looks like" that limit, and is reported in those words (`plateau`).
 
 mod cause;
 mod evidence;
@@ -21,7 +20,7 @@ pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {
     if all.is_empty() && !e.targets.is_empty() {
         all.extend(plateau::closes_what_comes_beyond(e).or_else(|| plateau::looks_like(e)));
     }
-    // A queue is full because its server stopped taking from it: named after what stopped it.
+    // A queue is full because its server stopped accepting, so it comes after what stopped the server.
     all.extend(named::accept_queue(e, all.is_empty()));
     all.extend(named::syn_queue(e));
     all

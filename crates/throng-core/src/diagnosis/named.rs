@@ -1,4 +1,4 @@
-//! Limits that an error code, a counter of the kernel, or /proc names: certain.
+//! Limits that an error code, a kernel counter or /proc names: these are certain.
 
 use super::cause::Diagnosis;
 use super::evidence::Evidence;
@@ -7,7 +7,7 @@ use crate::host::Process;
 use crate::human::count as number;
 use crate::stats::FailCause;
 
-/// Those that stop a run by themselves, the likeliest first.
+/// The limits that stop a run by themselves, the likeliest first.
 pub fn all(e: &Evidence) -> impl Iterator<Item = Diagnosis> {
     let all = [
         memory(e),
@@ -32,7 +32,7 @@ fn memory(e: &Evidence) -> Option<Diagnosis> {
 }
 
 fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
-    // If not even one came up, the source address is not of this machine.
+    // If no connection was established, the source address is not of this machine.
     if e.clients.failed(FailCause::NoAddress) == 0 || e.plateau == 0 {
         return None;
     }
@@ -67,7 +67,7 @@ fn own_files(e: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-/// A table counts as full within this part of its maximum: entries of other traffic come and go.
+/// The share of its maximum from which on a table counts as full: entries of other traffic come and go.
 const NEARLY_FULL: f64 = 0.99;
 
 fn conntrack_full(e: &Evidence) -> Option<Diagnosis> {
@@ -82,19 +82,19 @@ fn conntrack_full(e: &Evidence) -> Option<Diagnosis> {
             number(t.count),
             number(t.max),
             number(t.dropped),
-            if t.logged { " (the kernel's log has it too)" } else { "" }
+            if t.logged { " (the kernel's log says so, too)" } else { "" }
         ),
         remedy: "Raise it (sysctl -w net.netfilter.nf_conntrack_max=N), or don't track this traffic (nftables notrack, iptables -t raw -j CT --notrack).".into(),
     })
 }
 
-/// Files that a program at its limit may have left: it closes the connection that it could not take, or
-/// keeps one in reserve for that.
+/// Files that a program at its limit may have left: it closes a connection that it could not accept, or keeps one file
+/// in reserve for that.
 const SPARE_FILES: u64 = 4;
 
 fn server_files(e: &Evidence) -> Option<Diagnosis> {
     let full = |p: &&Process| p.files_open + SPARE_FILES >= p.file_limit;
-    // One of several workers that is full stops only its own share.
+    // If only one of several workers is full, only its share of the connections stops.
     if e.servers.is_empty() || !e.servers.iter().all(|p| full(&p)) {
         return None;
     }
@@ -105,7 +105,7 @@ fn server_files(e: &Evidence) -> Option<Diagnosis> {
         allows: Some(accepted),
         certain: true,
         what: format!(
-            "the target stopped at {} connections: its process {} (pid {}) has {} of the {} files open that it may have",
+            "the target stopped at {} connections: its process {} (pid {}) has {} of at most {} files open",
             number(accepted),
             p.name,
             p.pid,
@@ -124,7 +124,7 @@ fn tcp_memory(e: &Evidence) -> Option<Diagnosis> {
         allows: None,
         certain: true,
         what: format!(
-            "the kernel had no memory for sockets: {} attempts failed, {} connections were reset for it, TCP's buffers were under pressure {} times",
+            "the kernel had no memory for sockets: {} attempts failed, {} connections were reset for it, and TCP's buffers were under pressure {} times",
             number(failed),
             number(k.aborts_on_memory),
             number(k.memory_pressures)
@@ -133,10 +133,10 @@ fn tcp_memory(e: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-/// A queue counts as full from this part on: throng itself fills those that it can see only to half.
+/// A queue counts as full from 1/`QUEUE_PART` on: throng itself fills queues that it can see only to half.
 const QUEUE_PART: u32 = 2;
 
-/// An accept queue that is full or overflowed; `alone` if nothing else explains where the run stopped.
+/// An accept queue that is full or overflowed. `alone` says that nothing else explains where the run stopped.
 pub fn accept_queue(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     let overflows = e.kernel.listen_overflows;
     let full = e
@@ -145,13 +145,13 @@ pub fn accept_queue(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     let (what, allows) = match full {
         Some(q) => (
             format!(
-                "{} connections wait in the accept queue of {}, which takes {}: its server accepts no more, or not fast enough",
+                "{} connections wait in the accept queue of {}, which has room for {}: its server does not accept, or not fast enough",
                 number(q.waiting.into()),
                 q.target,
-                // The kernel lets one more in than was asked for.
+                // The kernel accepts one more than the backlog.
                 number(u64::from(q.limit) + 1),
             ),
-            // Where nothing else explains it, all that is up is in the queue or was accepted before.
+            // If nothing else explains it, every connection is in the queue or was accepted before.
             alone.then_some(e.plateau),
         ),
         None if overflows > 0 => (
@@ -172,7 +172,7 @@ pub fn accept_queue(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     })
 }
 
-/// Handshakes that found no room in the queue of unfinished ones.
+/// Handshakes that found no room in the SYN queue.
 pub fn syn_queue(e: &Evidence) -> Option<Diagnosis> {
     let k = &e.kernel;
     let what = match (k.syn_queue_drops, k.syncookies) {

@@ -1,4 +1,4 @@
-//! What the number at which a run stopped looks like: a limit of the target's, or of something on the way.
+//! Guesses a limit from the number of connections at which a run stopped: the target's, or of something on the way.
 
 use super::cause::Diagnosis;
 use super::evidence::Evidence;
@@ -6,18 +6,17 @@ use crate::capacity::LimitKind;
 use crate::human::count as number;
 use crate::stats::Closed;
 
-/// Closings for each connection that stayed up, from which on a server is taken to close connections
-/// beyond its limit.
+/// Closed connections per open one from which on a server is assumed to close connections beyond its limit.
 const MANY_CLOSED: f64 = 0.02;
 
-/// A server that holds so many and closes the rest.
+/// A server that holds a number of connections and closes further ones.
 pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     let closed = e.clients.closed(Closed::ByPeer) + e.clients.closed(Closed::ResetByPeer);
     if e.plateau == 0 || (closed as f64) < (e.plateau as f64 * MANY_CLOSED).max(1.0) {
         return None;
     }
     if e.clients.open() * 2 < e.plateau {
-        // It does not hold them: it closes each.
+        // The server holds none: it closes every connection.
         return None;
     }
     Some(Diagnosis {
@@ -33,26 +32,26 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-/// Limits on open files that are common.
+/// Common limits on open files.
 const FILE_LIMITS: [u64; 20] = [
     256, 512, 1024, 2048, 4096, 8192, 10_000, 10_240, 16_384, 20_000, 32_768, 40_000, 50_000,
     65_535, 65_536, 100_000, 131_072, 262_144, 524_288, 1_048_576,
 ];
 /// Files that a server has open besides its connections.
 const OTHER_FILES: std::ops::RangeInclusive<u64> = 3..=40;
-/// Fewer than this, where the guess takes in an accept queue too: more would fit too many numbers.
+/// The most other files if the guess includes an accept queue: a wider range would fit too many numbers.
 const FEW_FILES: u64 = 16;
-/// Lengths that accept queues commonly have: old and new somaxconn, nginx, the round ones. The kernel
-/// lets one more in.
+/// Common lengths of accept queues: old and new somaxconn, nginx, round numbers. The kernel accepts one connection
+/// more.
 const BACKLOGS: [u64; 4] = [128, 511, 1024, 4096];
-/// Ports of Linux's own range, of which an address behind a proxy has as many to one backend.
+/// Ports in Linux's default range: how many a proxy's address has to one backend.
 const DEFAULT_PORTS: u64 = 28_232;
-/// Maxima that conntrack tables commonly have.
+/// Common maxima of conntrack tables.
 const CONNTRACK_MAXIMA: [u64; 5] = [32_768, 65_536, 131_072, 262_144, 524_288];
-/// A plateau within this part of a number is taken for it.
+/// How close a plateau must be to a number, as a share of it.
 const NEAR: f64 = 0.01;
 
-/// The common limit just above the number at which it stopped.
+/// The common limit just above the number at which the run stopped.
 pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
     let n = e.accepted();
     let near = |limit: u64| n.abs_diff(limit) as f64 <= limit as f64 * NEAR;
@@ -68,7 +67,7 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
     if let Some((limit, backlog)) = file_limit_under(n, e.queue.is_some()) {
         let queue = backlog.map_or(String::new(), |b| {
             format!(
-                ", {} more being in its accept queue of {}",
+                ", with {} more in its accept queue of {}",
                 number(b + 1),
                 number(b)
             )
@@ -102,8 +101,8 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
     None
 }
 
-/// The common file limit that a server has reached with `n` connections; with the accept queue that
-/// holds some of them, if that can't be seen.
+/// The common file limit that a server has reached with `n` connections, and the length of the accept queue that holds
+/// some of them, if the queue can't be seen.
 fn file_limit_under(n: u64, queue_seen: bool) -> Option<(u64, Option<u64>)> {
     let under = |n: u64, most: u64| {
         FILE_LIMITS.into_iter().find(|limit| {

@@ -1,4 +1,4 @@
-//! What is worth knowing about a run, each with a kind that scripts can rely on and a sentence for people.
+//! Findings: what is worth knowing about a run. Each has a kind that scripts can rely on and a sentence for people.
 
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One thing worth knowing about a run. Displays as a sentence for people; in JSON it has a `kind`, the facts, and
-/// that sentence as `text`.
+/// One fact worth knowing about a run. It displays as a sentence for people. In JSON it has a `kind`, its data, and the
+/// sentence as `text`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Finding {
@@ -26,13 +26,13 @@ pub enum Finding {
         #[serde(flatten)]
         why: WhyMissing,
     },
-    /// Connections were established, and their protocol's handshake was not completed on all.
+    /// Connections were established, but not all of them completed their protocol's handshake.
     HandshakesMissing {
         /// Completed handshakes.
         completed: u64,
         /// Connections asked for.
         asked: u64,
-        /// Of which protocol.
+        /// The protocol of the handshake.
         protocol: Handshake,
     },
     /// Connections were lost, and fewer than asked for were open at the end.
@@ -101,7 +101,7 @@ pub enum Finding {
     },
     /// The message rate was not as asked.
     RateMissed {
-        /// Messages per second.
+        /// Messages per second that were sent.
         reached_per_s: f64,
         /// Asked for.
         asked_per_s: f64,
@@ -134,11 +134,11 @@ pub enum Finding {
         /// What happened.
         what: String,
     },
-    /// A source was lost before its run was over: what it measured later is missing.
+    /// A source was lost before its run ended: its later results are missing.
     SourceLost {
-        /// Which.
+        /// The source.
         source: String,
-        /// When it was last heard of: seconds since its run began.
+        /// Its last sign of life: seconds since its run began.
         seconds: f64,
     },
 }
@@ -151,14 +151,14 @@ pub enum WhyMissing {
     Interrupted,
     /// The text of `--message-stop` was received.
     StoppedByText,
-    /// The time for opening was over.
+    /// Opening took longer than allowed.
     OpeningTooLong {
-        /// How long it was.
+        /// How long opening was allowed to take.
         seconds: f64,
     },
-    /// The run's time was over.
+    /// The run's time limit was reached.
     TimeOver {
-        /// How long it was.
+        /// How long the run lasted.
         seconds: f64,
     },
     /// A limit was met.
@@ -172,7 +172,7 @@ pub enum WhyMissing {
     },
     /// Each source held its own, but not at the same time.
     NotAtOnce,
-    /// No progress, for no reason that can be told.
+    /// No progress, for an unknown reason.
     Stalled,
 }
 
@@ -197,7 +197,7 @@ pub enum Sender {
 }
 
 impl Finding {
-    /// The stable name of its kind, as in JSON.
+    /// The stable name of its kind, as in the JSON form.
     pub fn kind(&self) -> &'static str {
         match self {
             Finding::ConnectionsMissing { .. } => "connections_missing",
@@ -221,7 +221,7 @@ impl Finding {
         }
     }
 
-    /// The limit that it names, if it names one.
+    /// The limit that the finding names, if any.
     pub fn limit(&self) -> Option<LimitKind> {
         match self {
             Finding::LimitMet(met) => Some(met.limit),
@@ -306,7 +306,7 @@ impl fmt::Display for Finding {
                 connections,
             } => write!(
                 f,
-                "{} failed in TLS: {}",
+                "{}: TLS failed: {}",
                 things(*connections, "connection"),
                 failure.words()
             ),
@@ -335,7 +335,7 @@ impl fmt::Display for Finding {
                     let timeouts = things(*timeouts, "timeout");
                     write!(
                         f,
-                        " (meanwhile the kernel sent {segments} again, after {timeouts})"
+                        " (meanwhile the kernel retransmitted {segments}, after {timeouts})"
                     )?;
                 }
                 match remedy {
@@ -387,7 +387,7 @@ impl fmt::Display for Finding {
             ),
             Finding::SourceLost { source, seconds } => write!(
                 f,
-                "{source} was lost after {}: what it did later is missing",
+                "{source} was lost after {}: its later results are missing",
                 human::seconds(*seconds)
             ),
         }
@@ -399,16 +399,16 @@ impl fmt::Display for WhyMissing {
         match self {
             WhyMissing::Interrupted => f.write_str("interrupted while opening"),
             WhyMissing::StoppedByText => {
-                f.write_str("the text of --message-stop came while they were opened")
+                f.write_str("the text of --message-stop was received while they were opened")
             }
             WhyMissing::OpeningTooLong { seconds } => write!(
                 f,
-                "the time for opening them was over after {}",
+                "they could not be opened within {}",
                 human::seconds(*seconds)
             ),
             WhyMissing::TimeOver { seconds } => write!(
                 f,
-                "the run's time ({}) was over before all were established",
+                "the time limit ({}) was reached before all were established",
                 human::seconds(*seconds)
             ),
             WhyMissing::Limit(met) => write!(f, "{met}"),
@@ -436,7 +436,7 @@ fn losses(closed: &BTreeMap<Closed, u64>) -> String {
         .map(|(why, n)| format!("{} {}", count(*n), words(why)))
         .collect();
     match parts.is_empty() {
-        true => "not all were opened again in time".into(),
+        true => "not all were reopened in time".into(),
         false => parts.join(", "),
     }
 }

@@ -1,19 +1,21 @@
-//! How long things took.
+//! Latencies.
 
 use super::section::Section;
 use crate::human;
-use throng_core::summary::{LatencyAt, LatencyOf, MessageRate, SetUp, Summary, TlsSummary};
+use throng_core::summary::{
+    Latency, LatencyAt, LatencyOf, MessageRate, SetUp, Summary, TlsSummary,
+};
 
-/// The percentiles that the table has, as one may write them.
+/// The percentiles in the table, as users write them.
 const IN_TABLE: [&str; 6] = ["50", "90", "99", "99.9", "100", "max"];
 
-/// Everything that has percentiles, in one table; then those percentiles that were asked for beyond it.
+/// All latencies in one table, then the requested percentiles that the table does not have.
 pub(super) fn latency(summary: &Summary) -> Section {
     let mut all = Section::titled("Latency");
     let (rate, set_up) = (summary.message_rate.as_ref(), summary.set_up.as_ref());
     let tls = summary.tls.as_ref();
     let l = &summary.latency;
-    // What a user feels first; what it is made of below it.
+    // First what a user notices, then its parts.
     for (label, percentiles) in [
         ("response", l.response),
         ("service", l.service),
@@ -34,12 +36,12 @@ pub(super) fn latency(summary: &Summary) -> Section {
         all.table(label, columns.map(human::micros));
     }
     for asked in &summary.latencies {
-        asked_for(asked, &mut all);
+        asked_for(asked, l, &mut all);
     }
     all
 }
 
-fn asked_for(latency: &LatencyAt, all: &mut Section) {
+fn asked_for(latency: &LatencyAt, measured: &Latency, all: &mut Section) {
     let beyond = |p: &str| !IN_TABLE.contains(&p);
     let parts: Vec<String> = latency
         .at
@@ -51,9 +53,11 @@ fn asked_for(latency: &LatencyAt, all: &mut Section) {
         return;
     }
     let label = match latency.of {
-        LatencyOf::Connect => "connect at",
-        LatencyOf::FirstByte => "first byte at",
-        LatencyOf::Message => "message at",
+        LatencyOf::Connect => "connect",
+        LatencyOf::FirstByte => "first byte",
+        LatencyOf::Message if measured.response.is_some() => "response",
+        LatencyOf::Message if measured.service.is_some() => "service",
+        LatencyOf::Message => "message age",
     };
     all.prose(label, &parts.join(", "));
 }

@@ -1,5 +1,5 @@
-//! The summary for people: the verdict in the first line, then aligned sections. What is absent, or
-//! zero and so says nothing, is left out. Everything else is in the JSON form ([`crate::json`]).
+//! The summary for people: the verdict in the first line, then aligned sections. Absent values, and zeros that say
+//! nothing, are left out. The JSON form ([`crate::json`]) has everything.
 
 mod latency;
 mod protocols;
@@ -21,7 +21,7 @@ use throng_core::summary::{Finding, Sample, Summary};
 /// Writes `summary` to `out`, in colour if `colour`.
 ///
 /// # Errors
-/// What `out` says.
+/// Writing to `out` failed.
 pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::Result<()> {
     let (verdict, style, notes) = verdict(summary);
     for line in wrapped(&verdict, COLUMNS) {
@@ -75,7 +75,7 @@ fn verdict(summary: &Summary) -> (String, Style, &[Finding]) {
     (text, style, notes)
 }
 
-/// A verdict from the data alone.
+/// A verdict from the data alone, without findings.
 fn composed(summary: &Summary) -> String {
     let c = &summary.connections;
     if is_server(c) {
@@ -93,10 +93,13 @@ fn composed(summary: &Summary) -> String {
     match summary.hold_s.filter(|s| *s >= 0.001) {
         _ if c.peak == 0 => text += " established",
         Some(s) if c.open_at_end == c.peak => text += &format!(" held for {}", human::seconds(s)),
-        Some(s) => text += &format!(" up, {} after {}", count(c.open_at_end), human::seconds(s)),
-        None => text += " up",
+        Some(s) => {
+            let (open, held) = (count(c.open_at_end), human::seconds(s));
+            text += &format!(" established, {open} still open after {held}");
+        }
+        None => text += " established",
     }
-    // A search runs at many rates: their mean says nothing, and what it found is told by itself.
+    // A search runs at many rates: their mean says nothing, and its result is a finding.
     if summary.search.is_some() {
         return text;
     }
@@ -134,7 +137,7 @@ fn connections(summary: &Summary) -> Section {
             all.number(
                 "under way",
                 count(under_way),
-                "neither up nor failed at the end",
+                "neither established nor failed at the end",
             );
         }
     }
@@ -167,7 +170,7 @@ fn connections(summary: &Summary) -> Section {
             _ => all.bad("closed", count(n), by),
         }
     }
-    // That the run closes what is up when it is over goes without saying.
+    // Every run closes the connections that are open at its end: that is no news.
     let meanwhile = c.closed_by_us.saturating_sub(c.open_at_end);
     if meanwhile > 0 {
         all.number("closed", count(meanwhile), "by this side");
@@ -189,7 +192,7 @@ fn set_up(summary: &Summary) -> Section {
         None => String::new(),
     };
     all.number("rate", human::rate(s.per_s), &asked);
-    // The interval in which the last connection came up belongs to it.
+    // The interval in which the last connection was established belongs to the set-up.
     let mut ended = false;
     let while_opening = |sample: &&Sample| !std::mem::replace(&mut ended, sample.at_s >= s.seconds);
     let points: Vec<(f64, f64)> = summary
@@ -205,7 +208,7 @@ fn set_up(summary: &Summary) -> Section {
 fn cost(summary: &Summary) -> Section {
     let c = &summary.cost;
     let mut all = Section::titled("Cost");
-    let each = |n: f64| format!("{} a connection", human::bytes(n.round() as u64));
+    let each = |n: f64| format!("{} per connection", human::bytes(n.round() as u64));
     let per_connection = c.user_bytes_per_connection.map(each).unwrap_or_default();
     if c.user_bytes > 0 {
         all.number("user memory", human::bytes(c.user_bytes), &per_connection);
@@ -228,14 +231,18 @@ fn cost(summary: &Summary) -> Section {
         .as_ref()
         .and_then(|s| s.cpu_us_per_connection);
     if let Some(us) = connect {
-        all.number("", human::micros(us), "CPU a connection, opening it");
+        all.number("", human::micros(us), "CPU per connection, to open it");
     }
     let message = summary
         .message_rate
         .as_ref()
         .and_then(|r| r.cpu_us_per_message);
     if let Some(us) = message {
-        all.number("", human::micros(us), "CPU a message, while all were up");
+        all.number(
+            "",
+            human::micros(us),
+            "CPU per message, while all were open",
+        );
     }
     all
 }
@@ -255,7 +262,7 @@ fn run(summary: &Summary) -> Section {
     }
     let mut took = human::seconds(summary.seconds);
     if summary.closing_s > 0.0 {
-        took += &format!(", then closing {}", human::seconds(summary.closing_s));
+        took += &format!(", plus {} to close", human::seconds(summary.closing_s));
     }
     all.prose("took", &took);
     if summary.sources.len() > 1 {

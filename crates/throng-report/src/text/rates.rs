@@ -1,4 +1,4 @@
-//! How well the rates were kept that were asked for, or which one was found.
+//! How well the requested rates were kept, and the rate that a search found.
 
 use super::section::Section;
 use crate::human::{self, count, percent, things};
@@ -16,7 +16,7 @@ pub(super) fn message_rate(summary: &Summary) -> Section {
         None => over.clone(),
     };
     match (r.asked_messages, r.asked_per_s) {
-        // The mean of a rate that varies says less than how many messages that was.
+        // For a rate that varies, the number of messages says more than the mean rate.
         (Some(asked), per_s) => {
             let mean = human::rate(per_s.unwrap_or(0.0));
             let text = format!("messages, {mean} on average");
@@ -52,7 +52,7 @@ pub(super) fn bandwidth(summary: &Summary) -> Section {
     all
 }
 
-/// What a search has found. The sentence that says it is among the findings.
+/// The result of a search in numbers. The findings have it as a sentence.
 pub(super) fn search(summary: &Summary) -> Section {
     let mut all = Section::titled("Search");
     let Some(s) = &summary.search else {
@@ -71,7 +71,7 @@ pub(super) fn search(summary: &Summary) -> Section {
     }
     if let Some(broke) = s.broke_per_s {
         let what = match s.broke_by {
-            Some(Limit::Latency) => "latency was over that",
+            Some(Limit::Latency) => "latency exceeded the limit",
             Some(Limit::Sending) => "not all messages were sent",
             Some(Limit::Answers) => "not all messages were answered",
             None => "",

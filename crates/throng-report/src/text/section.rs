@@ -1,4 +1,4 @@
-//! How a section is laid out: a title, and rows whose values are aligned.
+//! The layout of a section: a title, and rows with aligned values.
 
 use super::words::{COLUMNS, wrapped};
 use crate::colour::{BAD, ODD, PLAIN, TITLE, paint};
@@ -7,12 +7,12 @@ use crate::sparkline::sparkline;
 use anstyle::Style;
 use std::io::{self, Write};
 
-/// Columns for a row's label, the indent and the gap behind it included.
+/// Columns for a row's label, including the indent and the gap after it.
 pub(super) const LABEL: usize = 20;
 /// Bars in a sparkline: few enough to leave room for the scale beside it.
 const SPARKS: usize = 36;
 
-/// What stands under one title; nothing at all if there are no rows.
+/// The rows under one title. A section without rows is not written.
 pub(super) struct Section {
     title: &'static str,
     rows: Vec<Row>,
@@ -29,7 +29,7 @@ pub(super) enum Value {
     Number(String, String),
     /// Cells of equal width, aligned to the right.
     Cells([String; 5]),
-    /// Lines, the second and later ones indented as the first.
+    /// Lines of text, all with the same indent.
     Lines(Vec<String>),
 }
 
@@ -79,20 +79,22 @@ impl Section {
         }
     }
 
-    /// The kernel's count beside ours: the two are kept by different people.
+    /// The kernel's count of sockets, compared with throng's own: the two are independent.
     pub fn kernel_sockets(&mut self, kernel: u64, ours: Option<u64>) {
         match ours {
             None => self.number("kernel's sockets", count(kernel), ""),
             Some(ours) if ours == kernel => {
-                self.number("kernel's sockets", count(kernel), "agrees with our count");
+                self.number(
+                    "kernel's sockets",
+                    count(kernel),
+                    "agrees with throng's count",
+                );
             }
             Some(ours) => {
-                let remark = format!(
-                    "differs: ours is {}, {} {}",
-                    count(ours),
-                    count(kernel.abs_diff(ours)),
-                    if kernel > ours { "fewer" } else { "more" }
-                );
+                let remark = match ours < kernel {
+                    true => format!("of which throng accounts for {}", count(ours)),
+                    false => format!("but throng counts {}", count(ours)),
+                };
                 self.odd("kernel's sockets", count(kernel), &remark);
             }
         }
@@ -107,7 +109,7 @@ impl Section {
             Value::Number(number, _) => number.chars().count(),
             _ => 0,
         };
-        // At least so much that the sections' numbers end below each other where they can.
+        // Wide enough for most numbers, so that those of different sections are aligned.
         let width = self.rows.iter().map(widest).max().unwrap_or(0).max(11);
         for row in &self.rows {
             let label = format!("  {:<rest$}", row.label, rest = LABEL - 2);

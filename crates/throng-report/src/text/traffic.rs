@@ -1,4 +1,4 @@
-//! What went over the connections, and what became of answers.
+//! Traffic over the connections, and answers.
 
 use super::section::Section;
 use crate::human::{self, count, things};
@@ -32,7 +32,7 @@ pub(super) fn traffic(summary: &Summary) -> Section {
         all.bad("not sent", count(unsent), "messages that were due");
     }
     if let Some(n @ 1..) = summary.stops_seen {
-        all.number("text seen", count(n), "that ends the run");
+        all.number("text received", count(n), "the text of --message-stop");
     }
     if let Some(text) = throughput(summary) {
         all.prose("throughput", &text);
@@ -40,8 +40,8 @@ pub(super) fn traffic(summary: &Summary) -> Section {
     all
 }
 
-/// Bytes a second while all connections were up, as the samples have it; without a set-up, or with
-/// none of them in that time, over the whole run.
+/// Bytes per second while all connections were established, from the samples. Without a set-up, or without a sample in
+/// that time, over the whole run.
 fn throughput(summary: &Summary) -> Option<String> {
     let up_s = summary.set_up.as_ref().map_or(f64::INFINITY, |s| s.seconds);
     let (mut seconds, mut sent, mut received, mut start) = (0.0, 0.0, 0.0, 0.0);
@@ -54,7 +54,7 @@ fn throughput(summary: &Summary) -> Option<String> {
         }
         start = sample.at_s;
     }
-    let mut when = "while all were up";
+    let mut when = "while all were open";
     if seconds <= 0.0 {
         when = "over the whole run";
         seconds = summary.seconds;
@@ -69,14 +69,14 @@ fn throughput(summary: &Summary) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{}, {when}", parts.join(", ")))
 }
 
-/// What became of messages that an answer was looked for.
+/// Answers to messages, and messages without one.
 pub(super) fn answers(summary: &Summary) -> Section {
     let mut all = Section::titled("Answers");
     let Some(a) = &summary.answers else {
         return all;
     };
     let whole = match (a.received, a.unanswered) {
-        (1.., 0) => "none is missing",
+        (1.., 0) => "none missing",
         _ => "",
     };
     all.number("received", count(a.received), whole);
@@ -91,18 +91,14 @@ pub(super) fn answers(summary: &Summary) -> Section {
         all.odd("with an error", count(a.with_error), &of_those);
     }
     if a.unanswered > 0 {
-        let what = "messages, when their connection ended";
+        let what = "messages, still waiting at the end";
         all.bad("unanswered", count(a.unanswered), what);
     }
     if a.unasked > 0 {
-        all.odd(
-            "unasked",
-            count(a.unasked),
-            "answers to nothing that was sent",
-        );
+        all.odd("unasked", count(a.unasked), "answers that match no message");
     }
     if a.not_dns > 0 {
-        let what = "connections on which other things came";
+        let what = "connections that received something else";
         all.bad("not DNS", count(a.not_dns), what);
     }
     all

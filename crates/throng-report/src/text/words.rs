@@ -1,9 +1,9 @@
-//! Prose and command lines, broken into lines that fit.
+//! Breaks prose and command lines into lines that fit.
 
-/// Prose is wrapped to this many columns, the width of the narrowest terminal that people use.
+/// Columns that prose is wrapped to: the width of the narrowest usual terminal.
 pub(crate) const COLUMNS: usize = 80;
 
-/// `text` in lines of at most `columns`, broken between words; a longer word stays whole.
+/// Breaks `text` between words into lines of at most `columns`. A longer word stays whole.
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -21,19 +21,19 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// A command line as a shell reads it, in lines of at most `columns` that can be pasted together.
+/// A command line, quoted for a shell, in lines of at most `columns` that can be pasted together.
 pub(super) fn command(words: &[String], columns: usize) -> Vec<String> {
     continued(words.iter().map(|word| quoted(word)), columns)
 }
 
-/// Words of a command line in lines of at most `columns`, each but the last ending with the backslash
-/// that says it goes on.
+/// Words of a command line in lines of at most `columns`. Each line but the last ends with a backslash, which continues
+/// the command.
 pub(crate) fn continued(words: impl IntoIterator<Item = String>, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words {
         let last = lines.len() - 1;
         let line = &mut lines[last];
-        // Two more for the backslash.
+        // The backslash takes two columns.
         if !line.is_empty() && line.chars().count() + 1 + word.chars().count() + 2 > columns {
             *line += " \\";
             lines.push(format!("  {word}"));
@@ -47,7 +47,7 @@ pub(crate) fn continued(words: impl IntoIterator<Item = String>, columns: usize)
     lines
 }
 
-/// `word`, in quotes if a shell would read it otherwise.
+/// `word`, in quotes if a shell would interpret it.
 fn quoted(word: &str) -> String {
     let safe = |c: char| c.is_alphanumeric() || "-_./:,=@%+".contains(c);
     if !word.is_empty() && word.chars().all(safe) {
@@ -58,7 +58,7 @@ fn quoted(word: &str) -> String {
             '\r' => r"\r".into(),
             '\n' => r"\n".into(),
             c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
-            // Those above ASCII (U+0080 to U+009F).
+            // Control characters above ASCII (U+0080 to U+009F).
             c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
             c => c.into(),
         };

@@ -1,4 +1,5 @@
-//! The settings as flags for `docker run` and a fragment for Compose, and what only the host can change.
+//! The settings as flags for `docker run` and as a fragment for Compose, and the settings that only the host can
+//! change.
 
 use super::wrapped;
 use crate::human;
@@ -7,8 +8,8 @@ use throng_core::tune::{Ask, Kind, Scope, Setting};
 
 const WIDTH: usize = 100;
 
-/// The flags for a container that is to hold what is asked. `settings` are those for a machine of which
-/// nothing is known: a container begins with the kernel's own values, not with the host's.
+/// The flags for a container that holds the connections of `ask`. `settings` are those for an unknown machine: a
+/// container starts with the kernel's defaults, not with the host's values.
 pub fn container(ask: &Ask, settings: &[Setting]) -> String {
     let asked = |s: &&Setting| s.with.is_none_or(|extra| ask.with.contains(&extra));
     let sysctls: Vec<&Setting> = settings
@@ -21,8 +22,8 @@ pub fn container(ask: &Ask, settings: &[Setting]) -> String {
 
     let mut text = wrapped(
         &format!(
-            "For a container that holds {}, role {}. With --network host it has the host's settings, and Docker \
-             refuses --sysctl net.*: then tune the host.",
+            "For a container that holds {}, role {}. With --network host it shares the host's settings, and \
+             Docker refuses --sysctl net.*: tune the host instead.",
             human::things(ask.connections.into(), "connection"),
             ask.role.name()
         ),
@@ -57,8 +58,8 @@ pub fn container(ask: &Ask, settings: &[Setting]) -> String {
     text.push('\n');
     text += &wrapped(
         &format!(
-            "Only the host can change these: they hold for the whole machine. There, as root, \
-             `throng tune --apply --role {} -c {}` raises those that are lower:",
+            "Only the host can change these, which apply to the whole machine. There, as root, \
+             `throng tune --apply --role {} -c {}` raises those that are too low:",
             ask.role.name(),
             ask.connections
         ),
@@ -71,9 +72,9 @@ pub fn container(ask: &Ask, settings: &[Setting]) -> String {
         }
     }
     text += &wrapped(
-        "Docker's own limit bounds --ulimit, if it is lower (systemctl show docker -p LimitNOFILE). With published \
-         ports (-p) each connection is tracked by the host's conntrack, and goes through docker-proxy if it comes \
-         from the host itself.",
+        "If Docker's own limit is lower, it bounds --ulimit (systemctl show docker -p LimitNOFILE). With published \
+         ports (-p), the host's conntrack tracks each connection, and connections from the host itself go through \
+         docker-proxy.",
         "# ",
         WIDTH,
     );

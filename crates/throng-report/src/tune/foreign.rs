@@ -1,4 +1,4 @@
-//! The settings of other systems as a shell script to run there.
+//! The settings of other operating systems, as a shell script to run there.
 
 use super::wrapped;
 use crate::human;
@@ -12,13 +12,13 @@ const HEAD: &str = r##"set -u
 failed=0
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "$0: run it as root" >&2
+    echo "$0: run this script as root" >&2
     exit 1
 fi
 
 # put NAME VALUE
 put() {
-    old=$(sysctl -n "$1" 2>/dev/null) || { echo "$1: not here; skipped"; return 0; }
+    old=$(sysctl -n "$1" 2>/dev/null) || { echo "$1: does not exist here; skipped"; return 0; }
     if sysctl "$1=$2" >/dev/null; then
         echo "$1: $old -> $(sysctl -n "$1")    undo: sysctl $1=$old"
     else
@@ -27,18 +27,18 @@ put() {
     fi
 }
 
-# raise NAME NUMBER: to at least this.
+# raise NAME NUMBER: raises it to at least NUMBER.
 raise() {
-    old=$(sysctl -n "$1" 2>/dev/null) || { echo "$1: not here; skipped"; return 0; }
-    if [ "$old" -lt "$2" ]; then put "$1" "$2"; else echo "$1: $old, as wanted"; fi
+    old=$(sysctl -n "$1" 2>/dev/null) || { echo "$1: does not exist here; skipped"; return 0; }
+    if [ "$old" -lt "$2" ]; then put "$1" "$2"; else echo "$1: $old, unchanged"; fi
 }
 "##;
 
 const LOWER: &str = r##"
-# lower NAME NUMBER: to at most this.
+# lower NAME NUMBER: lowers it to at most NUMBER.
 lower() {
-    old=$(sysctl -n "$1" 2>/dev/null) || { echo "$1: not here; skipped"; return 0; }
-    if [ "$old" -gt "$2" ]; then put "$1" "$2"; else echo "$1: $old, as wanted"; fi
+    old=$(sysctl -n "$1" 2>/dev/null) || { echo "$1: does not exist here; skipped"; return 0; }
+    if [ "$old" -gt "$2" ]; then put "$1" "$2"; else echo "$1: $old, unchanged"; fi
 }
 "##;
 
@@ -48,9 +48,9 @@ pub fn script(system: Foreign, ask: &Ask) -> String {
     let mut text = String::from("#!/bin/sh\n");
     text += &wrapped(
         &format!(
-            "System settings of {} for {}, role {}, by throng {}. Run it there as root. It holds until the next \
-             start; to keep a setting, put it into /etc/sysctl.conf as NAME=VALUE. Each line that it prints \
-             says how to undo it.",
+            "System settings of {} for {}, role {}, by throng {}. Run it there as root. The settings last until the \
+             next reboot; to keep one, add NAME=VALUE to /etc/sysctl.conf. For each change the script prints how to \
+             undo it.",
             system.name(),
             human::things(ask.connections.into(), "connection"),
             ask.role.name(),
@@ -70,15 +70,14 @@ pub fn script(system: Foreign, ask: &Ask) -> String {
             When::WidenDown => writeln!(text, "lower {name} {value}"),
             When::Lower => writeln!(
                 text,
-                "# Only on request; take the mark away to have it:\n# lower {name} {value}"
+                "# Only on request; remove the # to enable it:\n# lower {name} {value}"
             ),
             _ => writeln!(text, "raise {name} {value}"),
         };
     }
     let boot: Vec<&ForeignSetting> = settings.iter().filter(|s| s.when == When::Boot).collect();
     if !boot.is_empty() {
-        text +=
-            "\n# These can only be set when the system starts. Put them into /boot/loader.conf:\n";
+        text += "\n# These can only be set at boot. Add them to /boot/loader.conf:\n";
     }
     for setting in boot {
         text += &wrapped(setting.why, "#   ", WIDTH);
@@ -91,17 +90,17 @@ pub fn script(system: Foreign, ask: &Ask) -> String {
 fn file_limit(system: Foreign, files: u64) -> String {
     let how = match system {
         Foreign::Freebsd => {
-            "in /etc/login.conf, class default: `:openfiles=N:`, then `cap_mkdb /etc/login.conf`, and log in anew. \
+            "in /etc/login.conf, class default: `:openfiles=N:`, then `cap_mkdb /etc/login.conf`, and log in again. \
              If pf is on, it tracks each connection: `set limit states N` in /etc/pf.conf."
         }
         Foreign::Macos => {
-            "`sudo launchctl limit maxfiles N N`, then log in anew; for this shell `ulimit -n N`. If pf is on, it \
+            "`sudo launchctl limit maxfiles N N`, then log in again; for this shell `ulimit -n N`. If pf is on, it \
              tracks each connection: `set limit states N` in /etc/pf.conf."
         }
     };
     let how = how.replace('N', &files.to_string());
     format!(
-        "\n{}# shellcheck disable=SC3045  # every sh of {} has it\necho \"file limit of this shell: $(ulimit -n), wanted {files}; see the comments in $0\"\n",
+        "\n{}# shellcheck disable=SC3045  # every sh of {} has it\necho \"file limit of this shell: $(ulimit -n), needed {files}; see the comments in $0\"\n",
         wrapped(
             &format!("The file limit of each process: {how}"),
             "# ",

@@ -1,6 +1,6 @@
-//! What `throng tune` says: the table of settings and what was done about them ([`write_text`];
-//! as JSON: [`crate::json`]), and the texts to take elsewhere: a shell script ([`script`]), a container's flags
-//! ([`container`]), the equivalents on other systems ([`foreign`]).
+//! The output of `throng tune`: the table of settings with what was done about them ([`write_text`]; [`crate::json`]
+//! for the JSON form), a shell script ([`script`]), flags for a container ([`container`]), and scripts for other
+//! operating systems ([`foreign`]).
 
 pub mod container;
 pub mod foreign;
@@ -9,8 +9,7 @@ mod table;
 
 pub use table::write_text;
 
-/// `text` in lines of at most `width` characters, each after `indent`. A longer word has a line for
-/// itself.
+/// Breaks `text` into lines of at most `width` characters, each after `indent`. A longer word gets a line of its own.
 fn wrapped(text: &str, indent: &str, width: usize) -> String {
     let columns = width.saturating_sub(indent.chars().count());
     let lines = crate::text::wrapped(text, columns).into_iter();

@@ -1,5 +1,5 @@
-//! The settings as a POSIX shell script that does what `throng tune --apply` does: it lowers nothing,
-//! notes the old values first, looks whether each took, and says how to undo it.
+//! The settings as a POSIX shell script that does what `throng tune --apply` does: it lowers nothing, saves the old
+//! values first, checks whether each change took effect, and prints how to undo them.
 
 use super::wrapped;
 use crate::human;
@@ -14,7 +14,7 @@ undo=${UNDO:-/var/lib/throng/undo.sh}
 failed=0
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "$0: run it as root" >&2
+    echo "$0: run this script as root" >&2
     exit 1
 fi
 mkdir -p "$(dirname "$undo")" || exit 1
@@ -24,23 +24,23 @@ path() {
     echo "/proc/sys/$(echo "$1" | tr . /)"
 }
 
-# value NAME: its value in one line, or nothing.
+# value NAME: prints its value in one line; nothing if there is none.
 value() {
     tr -s '[:space:]' ' ' 2>/dev/null <"$(path "$1")" | sed 's/ $//'
 }
 
-# present NAME: whether there is such a setting here.
+# present NAME: succeeds if the setting exists here.
 present() {
     [ -e "$(path "$1")" ] && return 0
-    echo "$1: not here (the host's, or not loaded); skipped"
+    echo "$1: does not exist here (it is the host's, or its module is not loaded); skipped"
     return 1
 }
 
-# remember NAME: notes its value in $undo, unless an earlier run has done so.
+# remember NAME: saves its value in $undo, unless an earlier run did.
 remember() {
     grep -qs "^# $1\$" "$undo" && return 0
     printf '# %s\nprintf '\''%%s\\n'\'' '\''%s'\'' >%s\n' "$1" "$(value "$1")" "$(path "$1")" >>"$undo" || {
-        echo "$0: can't write $undo; nothing more is changed" >&2
+        echo "$0: can't write $undo; stopped before further changes" >&2
         exit 1
     }
     sync
@@ -49,7 +49,7 @@ remember() {
 # put NAME VALUE
 put() {
     old=$(value "$1")
-    [ "$old" = "$2" ] && { echo "$1: $old, as wanted"; return; }
+    [ "$old" = "$2" ] && { echo "$1: $old, unchanged"; return; }
     remember "$1"
     if printf '%s\n' "$2" 2>/dev/null >"$(path "$1")"; then
         echo "$1: $old -> $(value "$1")"
@@ -59,7 +59,7 @@ put() {
     fi
 }
 
-# raise NAME NUMBER...: each number to at least this.
+# raise NAME NUMBER...: raises each number to at least NUMBER.
 raise() {
     name=$1
     present "$name" || return 0
@@ -73,12 +73,12 @@ raise() {
 }
 "##;
 
-/// Helpers that only some scripts need, by the word that calls them.
+/// Functions that only some scripts need, by name.
 const HELPERS: &[(&str, &str)] = &[
     (
         "lower",
         r##"
-# lower NAME NUMBER: to at most this.
+# lower NAME NUMBER: lowers it to at most NUMBER.
 # shellcheck disable=SC2317  # only on request
 lower() {
     present "$1" || return 0
@@ -89,7 +89,7 @@ lower() {
     (
         "widen",
         r##"
-# widen NAME LOW HIGH: a range to at least this.
+# widen NAME LOW HIGH: widens a range to at least LOW to HIGH.
 widen() {
     present "$1" || return 0
     range=$(value "$1")
@@ -103,7 +103,7 @@ widen() {
     (
         "include",
         r##"
-# include NAME PORTS: adds them to a set; the kernel sorts and joins.
+# include NAME PORTS: adds PORTS to a set; the kernel sorts and joins them.
 include() {
     present "$1" || return 0
     before=$(value "$1")
@@ -135,7 +135,7 @@ const TAIL: &str = r##"
 exit $failed
 "##;
 
-/// The script for `settings`, as they stand on this machine; `command` is how it was asked for.
+/// The script for `settings`, with their status on this machine. `command` is the command line that asked for it.
 pub fn script(ask: &Ask, settings: &[Setting], command: &str) -> String {
     let mut body = String::new();
     for setting in settings {
@@ -149,7 +149,7 @@ pub fn script(ask: &Ask, settings: &[Setting], command: &str) -> String {
             (_, None) => {}
             (true, Some(line)) => body += &line,
             (false, Some(line)) => {
-                body += "# Only on request; take the mark away to have it:\n";
+                body += "# Only on request; remove the # to enable it:\n";
                 for line in line.lines() {
                     let _ = writeln!(body, "# {line}");
                 }
@@ -167,8 +167,8 @@ pub fn script(ask: &Ask, settings: &[Setting], command: &str) -> String {
     );
     script += &wrapped(&purpose, "# ", WIDTH);
     script += &wrapped(
-        "Run it as root. It lowers nothing, and changes nothing when it is run again. The old values go to \
-         /var/lib/throng/undo.sh first (or where UNDO says), which is a script that puts them back.",
+        "Run it as root. It lowers nothing, and a second run changes nothing. It first saves the old values to \
+         /var/lib/throng/undo.sh (or to $UNDO), a script that restores them.",
         "# ",
         WIDTH,
     );
@@ -185,13 +185,13 @@ pub fn script(ask: &Ask, settings: &[Setting], command: &str) -> String {
     script + &body + TAIL
 }
 
-/// What does it; `None` if there is nothing to do.
+/// The command for a setting; `None` if there is nothing to do.
 fn line(setting: &Setting) -> Option<String> {
     let Setting { name, wanted, .. } = setting;
     Some(match (setting.kind, setting.rule) {
         (Kind::FileLimit, _) => file_limit(wanted),
         (Kind::Firewall, _) => notrack(&wanted.parse().ok().filter(|p: &PortSet| !p.is_empty())?),
-        // Where it suffices now, it is what a smaller machine would need as well.
+        // Even if it is enough here, another machine may have less.
         (Kind::Sysctl, Rule::AtLeast) => format!("raise {name} {wanted}\n"),
         (Kind::Sysctl, Rule::AtMost) => format!("lower {name} {wanted}\n"),
         (Kind::Sysctl, Rule::Around) => format!("widen {name} {wanted}\n"),
@@ -207,13 +207,13 @@ fn line(setting: &Setting) -> Option<String> {
 fn file_limit(wanted: &str) -> String {
     let (soft, hard) = wanted.split_once(' ').unwrap_or((wanted, wanted));
     format!(
-        "# A limit belongs to a process. For logins to come, /etc/security/limits.d/90-throng.conf:\n\
+        "# A limit belongs to a process. For future logins, /etc/security/limits.d/90-throng.conf:\n\
          #     * soft nofile {soft}\n#     * hard nofile {hard}\n\
-         # For services to come, /etc/systemd/system.conf.d/90-throng.conf:\n\
+         # For services started later, /etc/systemd/system.conf.d/90-throng.conf:\n\
          #     [Manager]\n#     DefaultLimitNOFILE={soft}:{hard}\n\
-         # For a process that runs: prlimit --pid N --nofile={soft}:{hard}\n\
+         # For a running process: prlimit --pid N --nofile={soft}:{hard}\n\
          have=$(sed -n 's/^Max open files *[a-z0-9]* *\\([a-z0-9]*\\).*/\\1/p' /proc/$$/limits)\n\
-         echo \"file limit of this shell: $have, wanted {hard}; see the comments in $0\"\n"
+         echo \"file limit of this shell: $have, needed {hard}; see the comments in $0\"\n"
     )
 }
 
@@ -225,7 +225,7 @@ fn notrack(ports: &PortSet) -> String {
     remembered=$(grep -cs '^# NOTRACK$' \"$undo\")
     if [ \"${{remembered:-0}}\" -eq 0 ]; then
         if nft list table inet throng_notrack >/dev/null 2>&1; then
-            echo \"$0: there is a table inet throng_notrack that is not in $undo; nothing more is changed\" >&2
+            echo \"$0: a table inet throng_notrack exists that is not in $undo; stopped before further changes\" >&2
             exit 1
         fi
         printf '# NOTRACK\\nnft delete table inet throng_notrack\\n' >>\"$undo\" || exit 1
@@ -238,7 +238,7 @@ fn notrack(ports: &PortSet) -> String {
         'tcp dport {{ {set} }} notrack; tcp sport {{ {set} }} notrack; }}' \\
         '}}' | nft -f - || failed=1
 else
-    # shellcheck disable=SC2043  # it may be one
+    # shellcheck disable=SC2043  # there may be only one
     for ports in {ranges}; do
         for chain in PREROUTING OUTPUT; do
             for side in --dport --sport; do

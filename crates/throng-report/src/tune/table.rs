@@ -1,5 +1,4 @@
-//! The settings as a table for people, the reasons and risks of those that are not as wanted, and what
-//! was done.
+//! The settings as a table for people, the reasons and risks of those that are insufficient, and what was done.
 
 use super::wrapped;
 use crate::colour::{self, paint};
@@ -9,17 +8,17 @@ use std::io::{self, Write};
 use throng_core::tune::{Action, Current, Did, Report, Setting, Status};
 
 const WIDTH: usize = 100;
-/// Longer values (lists of reserved ports) are cut in the table; the JSON has them whole.
+/// Longer values (lists of reserved ports) are cut in the table; the JSON has the whole value.
 const LONGEST_VALUE: usize = 28;
 
 /// Draws `report`.
 ///
 /// # Errors
-/// What `out` says.
+/// Writing to `out` failed.
 pub fn write_text(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()> {
     let style = if report.ok { colour::GOOD } else { colour::BAD };
     writeln!(out, "{}", paint(&verdict(report), style, coloured))?;
-    // Once something was done, what was found before is history; the JSON has it.
+    // After a change, the values from before are outdated; the JSON has them.
     if report.action == Action::Check {
         writeln!(out)?;
         table(report, out, coloured)?;
@@ -46,16 +45,16 @@ pub fn write_text(report: &Report, out: &mut impl Write, coloured: bool) -> io::
     match (&report.state_file, report.action) {
         (_, Action::Check) => writeln!(
             out,
-            "\nNothing was changed. --apply sets what is short, --revert puts it back; docs/tune.md has every formula."
+            "\nNothing was changed. --apply raises insufficient settings, --revert restores them; docs/tune.md has every formula."
         ),
         (Some(path), Action::Apply) => {
             writeln!(
                 out,
-                "\nThe old values are in {path}; `throng tune --revert` puts them back."
+                "\nThe old values are in {path}; `throng tune --revert` restores them."
             )
         }
         (Some(path), Action::Revert) => {
-            writeln!(out, "\nWhat was not put back is still in {path}.")
+            writeln!(out, "\nValues that were not restored are still in {path}.")
         }
         (None, _) => Ok(()),
     }
@@ -67,10 +66,10 @@ fn verdict(report: &Report) -> String {
     let (changed, failed, foreign) = (done(Did::Changed), done(Did::Failed), done(Did::Foreign));
     let not_done = match (failed, foreign) {
         (0, 0) => String::new(),
-        (n, 0) => format!(", {} could not be", human::count(n)),
+        (n, 0) => format!(", {} failed", human::count(n)),
         (0, n) => format!(", {} left alone", human::count(n)),
         (n, m) => format!(
-            ", {} could not be, {} left alone",
+            ", {} failed, {} left alone",
             human::count(n),
             human::count(m)
         ),
@@ -85,11 +84,11 @@ fn verdict(report: &Report) -> String {
     };
     match report.action {
         Action::Revert if report.outcomes.is_empty() => {
-            "Nothing to put back: there is no state file".into()
+            "Nothing to restore: there is no state file".into()
         }
-        Action::Revert => format!("{} put back{not_done}", human::count(changed)),
+        Action::Revert => format!("{} restored{not_done}", human::count(changed)),
         Action::Apply if report.outcomes.is_empty() => {
-            format!("All is as wanted already for {purpose}")
+            format!("All settings already suffice for {purpose}")
         }
         Action::Apply => format!("{} set{not_done}, for {purpose}", human::count(changed)),
         Action::Check => {
@@ -103,18 +102,18 @@ fn verdict(report: &Report) -> String {
             let (short, unread) = (count(Status::Short), count(Status::Unread));
             let are = |n| if n == 1 { "is" } else { "are" };
             match (short, unread) {
-                (0, 0) => format!("All settings are as wanted for {purpose}"),
+                (0, 0) => format!("All settings suffice for {purpose}"),
                 (0, n) => format!(
                     "{} can't be read, for {purpose}",
                     human::things(n, "setting")
                 ),
                 (n, 0) => format!(
-                    "{} {} short for {purpose}",
+                    "{} {} insufficient for {purpose}",
                     human::things(n, "setting"),
                     are(n)
                 ),
                 (n, m) => format!(
-                    "{} {} short and {} can't be read, for {purpose}",
+                    "{} {} insufficient and {} can't be read, for {purpose}",
                     human::things(n, "setting"),
                     are(n),
                     human::count(m)
@@ -127,7 +126,7 @@ fn verdict(report: &Report) -> String {
 fn state(status: Status) -> (&'static str, Style) {
     match status {
         Status::Enough => ("enough", colour::PLAIN),
-        Status::Short => ("short", colour::BAD),
+        Status::Short => ("insufficient", colour::BAD),
         Status::OnRequest => ("on request", colour::ODD),
         Status::Absent => ("not here", colour::PLAIN),
         Status::Unread => ("not read", colour::BAD),
@@ -136,7 +135,7 @@ fn state(status: Status) -> (&'static str, Style) {
 
 fn table(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()> {
     let rows: Vec<[String; 3]> = report.settings.iter().map(row).collect();
-    let titles = ["setting", "now", "wanted"].map(str::to_owned);
+    let titles = ["setting", "now", "needed"].map(str::to_owned);
     let width = |i: usize| {
         rows.iter()
             .chain([&titles])
@@ -189,15 +188,15 @@ fn cut(text: &str) -> String {
     text.chars().take(LONGEST_VALUE - 1).chain(['…']).collect()
 }
 
-/// Why and at what risk, for what is not as wanted.
+/// The reasons and risks of settings that are insufficient.
 fn reasons(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()> {
     for (status, title) in [
-        (Status::Short, "What is short"),
-        (Status::Unread, "What can't be read"),
+        (Status::Short, "Insufficient"),
+        (Status::Unread, "Can't be read"),
         (Status::OnRequest, "Only on request"),
         (Status::Absent, "Not here"),
     ] {
-        // When something was done, its outcome says what there is to say.
+        // After a change, its outcome has said this.
         if report.action != Action::Check && status != Status::Absent {
             continue;
         }
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_says_what_is_short_and_why_and_at_what_risk() {
+    fn the_table_has_what_is_insufficient_with_reason_and_risk() {
         let text = drawn(&check(&[
             ("net.core.somaxconn", "4096"),
             ("fs.file-max", "9223372036854775807"),
@@ -274,7 +273,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "1 setting is short for 5,000 connections, role server"
+            "1 setting is insufficient for 5,000 connections, role server"
         );
         let row = |name: &str| {
             let line = lines.iter().find(|l| l.trim().starts_with(name)).unwrap();
@@ -282,7 +281,7 @@ mod tests {
         };
         assert_eq!(
             row("net.core.somaxconn"),
-            "net.core.somaxconn 4096 5000 short"
+            "net.core.somaxconn 4096 5000 insufficient"
         );
         assert_eq!(row("net.ipv4.tcp_mem"), "net.ipv4.tcp_mem - - not here");
         assert!(row("fs.file-max").ends_with("enough"));
@@ -309,22 +308,22 @@ mod tests {
             (
                 Action::Apply,
                 did(&[]),
-                "All is as wanted already for 5,000 connections, role server",
+                "All settings already suffice for 5,000 connections, role server",
             ),
             (
                 Action::Apply,
                 did(&[Did::Changed, Did::Failed, Did::Changed]),
-                "2 set, 1 could not be, for 5,000 connections, role server",
+                "2 set, 1 failed, for 5,000 connections, role server",
             ),
             (
                 Action::Revert,
                 did(&[Did::Changed, Did::Foreign]),
-                "1 put back, 1 left alone",
+                "1 restored, 1 left alone",
             ),
             (
                 Action::Revert,
                 did(&[]),
-                "Nothing to put back: there is no state file",
+                "Nothing to restore: there is no state file",
             ),
         ] {
             let report = Report {
@@ -336,7 +335,7 @@ mod tests {
         }
         let none = drawn(&check(&[("net.core.somaxconn", "5000")]));
         assert!(
-            none.starts_with("All settings are as wanted for 5,000 connections"),
+            none.starts_with("All settings suffice for 5,000 connections"),
             "{none}"
         );
     }

@@ -7,24 +7,24 @@ use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn without_apply_nothing_is_changed_and_the_exit_code_says_whether_something_is_short() {
+fn without_apply_nothing_is_changed_and_the_exit_code_says_whether_something_is_insufficient() {
     let machine = Machine::own();
     let before = machine.dump("/proc/sys/net");
     for (args, code, says) in [
         (
             "--role server -c 5k",
             1,
-            "short for 5,000 connections, role server",
+            "insufficient for 5,000 connections, role server",
         ),
         (
             "--role server -c 100",
             0,
-            "as wanted for 100 connections, role server",
+            "suffice for 100 connections, role server",
         ),
         ("--role client -c 5k", 1, "ip_local_port_range"),
         ("--script", 0, "#!/bin/sh"),
         ("--container", 0, "--ulimit nofile="),
-        ("--revert", 0, "Nothing to put back"),
+        ("--revert", 0, "Nothing to restore"),
     ] {
         let _ = fs::create_dir(machine.files.path().join("throng"));
         let ran = machine.run(args);
