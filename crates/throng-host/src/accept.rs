@@ -4,7 +4,7 @@ use throng_core::host::Accept;
 
 use crate::reader::{Reader, number};
 
-/// Reads them, of this network namespace.
+/// Reads the sysctls of this network namespace.
 pub(crate) fn read(reader: &mut Reader) -> Accept {
     Accept {
         somaxconn: reader.number("/proc/sys/net/core/somaxconn"),

@@ -1,4 +1,4 @@
-//! The addresses of this machine's interfaces, and which addresses are its own.
+//! The addresses of this machine's interfaces, and whether an address belongs to the machine.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 
-/// Addresses of interfaces that are up, without loopback and link-local ones: those that connections
-/// to elsewhere can come from. Sorted, each once.
+/// The addresses that connections to other machines can come from: those of interfaces that are up, without loopback
+/// and link-local addresses. Sorted, without duplicates.
 pub(crate) fn of_interfaces() -> io::Result<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = getifaddrs()?
         .filter(|interface| interface.flags.contains(InterfaceFlags::IFF_UP))
@@ -30,7 +30,7 @@ fn is_link_local(ip: &IpAddr) -> bool {
     }
 }
 
-/// Whether this network namespace has IPv6: an interface that is up has an address of it.
+/// Whether this network namespace has IPv6: whether an interface that is up has an IPv6 address.
 pub(crate) fn has_ipv6() -> bool {
     let is_ipv6 = |interface: nix::ifaddrs::InterfaceAddress| {
         interface.flags.contains(InterfaceFlags::IFF_UP)
@@ -41,13 +41,13 @@ pub(crate) fn has_ipv6() -> bool {
     getifaddrs().is_ok_and(|mut interfaces| interfaces.any(is_ipv6))
 }
 
-/// Whether `addr` is one of this machine's. Only such can be bound to (unless the sysctl
-/// `ip_nonlocal_bind` is on), and this way the kernel knows about 127.0.0.0/8 and local routes.
+/// Whether `addr` belongs to this machine. The test is bind(), which succeeds only for such addresses (unless the
+/// sysctl `ip_nonlocal_bind` is on), so 127.0.0.0/8 and local routes are included.
 pub(crate) fn is_local(mut addr: SocketAddr) -> bool {
     addr.set_port(0);
     match UdpSocket::bind(addr) {
         Ok(_) => true,
-        // Without IPv6, none of its addresses is.
+        // Without IPv6 no IPv6 address belongs to the machine.
         Err(e) if e.raw_os_error() == Some(nix::libc::EAFNOSUPPORT) => false,
         Err(e) => e.kind() != io::ErrorKind::AddrNotAvailable,
     }

@@ -1,4 +1,4 @@
-//! The cgroups that this process is in, v1 and v2, and what memory each leaves free.
+//! The cgroups of this process, v1 and v2, and the memory that each leaves free.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -13,7 +13,7 @@ enum Version {
     V2,
 }
 
-/// Bytes of memory that a cgroup allows, and those of them that are left.
+/// The memory that a cgroup allows, and what is left of it, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MemoryBound {
     pub(crate) limit: u64,
@@ -49,7 +49,7 @@ impl Cgroup {
         proc_text::read_number(self.dir.join(file)).ok()
     }
 
-    /// Its bound on memory; `None` if it has none.
+    /// Its limit on memory; `None` if it has none.
     pub(crate) fn memory(&self) -> Option<MemoryBound> {
         let text = |name| proc_text::read(self.dir.join(name)).ok();
         let (limit, usage, prefix) = match self.version {
@@ -69,8 +69,7 @@ impl Cgroup {
             }
         };
         let usage = self.number(usage)?;
-        // The page cache goes before anybody is killed: also what was used lately, our own program for
-        // one.
+        // The kernel drops the page cache, including recently used pages, before it kills a process.
         let stat = text("memory.stat").unwrap_or_default();
         let cache = |list| parse_stat(&stat, &format!("{prefix}{list}_file")).unwrap_or(0);
         let used = usage.saturating_sub(cache("inactive") + cache("active"));
@@ -100,15 +99,14 @@ fn parse_stat(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(value)
 }
 
-/// This process's cgroups in the hierarchies that may have `controller`, with all their ancestors that are
-/// visible.
+/// This process's cgroups in the hierarchies that may have `controller`, with all visible ancestors.
 pub(crate) fn own_cgroups(controller: &str) -> Vec<Cgroup> {
     let own = proc_text::read("/proc/self/cgroup").unwrap_or_default();
     let mounts = proc_text::read("/proc/self/mountinfo").unwrap_or_default();
     find_cgroups(controller, &own, &mounts)
 }
 
-/// The same from a process's `/proc/self/cgroup` and `mountinfo`. On a hybrid system, those of v1 and v2.
+/// The cgroups from the texts of `/proc/self/cgroup` and `mountinfo`. On a hybrid system, those of v1 and v2.
 fn find_cgroups(controller: &str, own: &str, mountinfo: &str) -> Vec<Cgroup> {
     let Ok(ProcessCGroups(own)) = ProcessCGroups::from_read(own.as_bytes()) else {
         return Vec::new();
@@ -144,8 +142,8 @@ fn find_cgroups(controller: &str, own: &str, mountinfo: &str) -> Vec<Cgroup> {
     found
 }
 
-/// Where a cgroup is under a mount that shows the hierarchy from `root` on. `None` if it isn't,
-/// or can't be known: the kernel prints `/../x` for what lies outside our cgroup namespace.
+/// The path of a cgroup under a mount that shows the hierarchy from `root` on. `None` if it is not there, or unknown:
+/// the kernel prints `/../x` for cgroups outside this process's cgroup namespace.
 fn path_below<'a>(cgroup: &'a Path, root: &Path) -> Option<&'a Path> {
     let outside = |path: &Path| path.components().any(|part| part == Component::ParentDir);
     if outside(cgroup) || outside(root) {
@@ -154,8 +152,8 @@ fn path_below<'a>(cgroup: &'a Path, root: &Path) -> Option<&'a Path> {
     cgroup.strip_prefix(root).ok()
 }
 
-/// mountinfo writes space, tab, newline and backslash as `\040` and so on; systemd's unit names
-/// do have backslashes.
+/// Decodes a path of mountinfo, which writes space, tab, newline and backslash as `\040` and so on. systemd's unit
+/// names contain backslashes.
 fn unescape(text: &str) -> String {
     [
         ("\\040", " "),

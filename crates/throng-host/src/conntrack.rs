@@ -1,5 +1,5 @@
-//! Connection tracking: how many connections its table may hold, whether it sees ours, and what it
-//! dropped.
+//! Connection tracking: how many connections its table may hold, whether it tracks this machine's connections, and what
+//! it dropped.
 
 use std::io;
 use std::net::{IpAddr, TcpListener, TcpStream};
@@ -15,17 +15,17 @@ use crate::reader::{Reader, in_words};
 
 /// Entries of this network namespace.
 const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
-/// Connections to open at once, to see whether they are tracked: few, since the entry of each stays for
+/// Connections to open at once for the test whether they are tracked. They are few, because each leaves an entry for
 /// ten seconds.
 const CONNECTIONS: usize = 2;
-/// How often to try that before it is believed that they are not: entries that time out just then hide
-/// new ones.
+/// How often that test must fail before connections count as not tracked: entries that time out meanwhile hide new
+/// ones.
 const TRIES: usize = 3;
-/// A connection over loopback takes some 50 µs; if it takes that long, packets are dropped.
+/// How long to wait for a connection over loopback. It takes some 50 µs unless packets are dropped.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Reads its limits; `None` where it is not loaded. With `over`, finds out whether connections over that
-/// loopback address are tracked; `elsewhere` says that others are meant too.
+/// Reads the limits of connection tracking; `None` if it is not loaded. With `over`, tests whether connections over
+/// that loopback address are tracked; `elsewhere` says that connections to other machines matter, too.
 pub(crate) fn read(
     reader: &mut Reader,
     over: Option<IpAddr>,
@@ -43,7 +43,7 @@ pub(crate) fn read(
                 "connections over loopback are not tracked, yet there are {count} entries: loopback may be \
                  exempt, or tracking was switched off since; look at nft list ruleset"
             ),
-            // New connections are dropped: then somebody tracks them.
+            // New connections are dropped, so they are tracked.
             Err(_) if count >= max => return Some(true),
             Err(e) => format!("no connection over loopback: {}", in_words(&e)),
         };
@@ -53,15 +53,15 @@ pub(crate) fn read(
     Some(Conntrack {
         active,
         max,
-        // With the entries that this look at it left.
+        // Includes the entries that this test left.
         count: reader.number(COUNT).unwrap_or(before),
         buckets,
     })
 }
 
-/// Whether connections over loopback are tracked in this network namespace. That the module is loaded
-/// does not say so: a namespace has its hooks only while a firewall rule there needs them, and only root
-/// can list rules. But anybody can see the count grow. Where nothing is tracked, it never does.
+/// Whether connections over loopback are tracked in this network namespace. A loaded module does not mean so: a
+/// namespace has its hooks only while a firewall rule there needs them, and only root can list rules. But every user
+/// can see the count grow, which it does only if connections are tracked.
 fn tracks(over: IpAddr) -> io::Result<bool> {
     let count = || proc_text::read_number::<u64>(COUNT);
     let listener = TcpListener::bind((over, 0))?;
@@ -71,7 +71,7 @@ fn tracks(over: IpAddr) -> io::Result<bool> {
         let mut held = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             let stream = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
-            // Closed by reset it leaves no TIME_WAIT, and its entry goes after 10 s.
+            // Closed by a reset, it leaves no TIME_WAIT, and its entry is removed after 10 s.
             let reset = linger {
                 l_onoff: 1,
                 l_linger: 0,
@@ -86,13 +86,13 @@ fn tracks(over: IpAddr) -> io::Result<bool> {
     Ok(false)
 }
 
-/// What connection tracking refused, in this network namespace, since it was made;
-/// [`ConntrackDrops::since`] gives that of a run.
+/// What connection tracking refused since this network namespace was created. [`ConntrackDrops::since`] gives the
+/// increase during a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConntrackDrops {
-    /// Packets dropped because there was no place for a new entry: the table was full, or memory short.
+    /// Packets dropped because there was no room for a new entry: the table was full, or memory was short.
     pub drop: u64,
-    /// Entries that had seen no reply yet and were thrown out to make place in a full table.
+    /// Entries without a reply yet that were evicted to make room in a full table.
     pub early_drop: u64,
     /// Entries that could not be inserted; the packet was dropped.
     pub insert_failed: u64,
@@ -109,7 +109,7 @@ impl ConntrackDrops {
         Self::parse(&text).ok_or_else(|| proc_text::malformed(path, &text))
     }
 
-    /// What was counted from `earlier` to `self`.
+    /// The increase from `earlier` to `self`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -204,7 +204,7 @@ mod tests {
         };
         let (state, _) = active(&[]);
         if state.is_none() {
-            // Not in this kernel, or not shown to a user namespace.
+            // This kernel does not have it, or does not show it in a user namespace.
             let host = survey(&all(&[]));
             assert!(why(&host, "nf_conntrack_").is_some(), "{:?}", host.unread);
             return;
@@ -217,7 +217,7 @@ mod tests {
         for targets in [&[][..], v4, v6, remote] {
             assert_eq!(active(targets), (Some(Some(false)), None), "{targets:?}");
         }
-        // The hooks are there for one family only.
+        // The hooks exist for one family only.
         shell(
             "nft 'add table ip t; add chain ip t c { type filter hook input priority 0; }; \
                add rule ip t c ct state invalid drop'",
@@ -225,12 +225,12 @@ mod tests {
         for (targets, tracked) in [(v4, true), (remote, true), (v6, false)] {
             assert_eq!(active(targets).0, Some(Some(tracked)), "{targets:?}");
         }
-        // Switched off again: entries that are still there must not make us believe the opposite.
+        // Switched off again: entries that remain must not suggest that it is active.
         shell("nft 'delete table ip t'");
         assert_eq!(active(v4).0, Some(Some(false)));
         let (state, why) = active(remote);
         assert!(state == Some(None) && why.unwrap().contains("entries"));
-        // Exempt, as an administrator may have it.
+        // Exempt by a rule of the administrator.
         shell(
             "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; \
                add rule inet t c ct state invalid drop; \
@@ -244,7 +244,7 @@ mod tests {
         become_nobody();
         assert_eq!(active(v4), (Some(Some(true)), None));
         assert_eq!(crate::conntrack::ConntrackDrops::read().unwrap().drop, 0);
-        // Not tried, not told.
+        // Not tested, so unknown.
         let host = survey(&Wanted::default());
         assert_eq!(host.conntrack.unwrap().active, None);
     }

@@ -1,4 +1,4 @@
-//! Which interface leads to a target, and the addresses it has.
+//! The interface that leads to a target, and its addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -7,14 +7,14 @@ use nix::ifaddrs::getifaddrs;
 /// An interface and its addresses of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name, as `ip link` has it.
+    /// Its name, as `ip link` shows it.
     pub name: String,
     /// Its addresses of the target's family, in the kernel's order.
     pub addresses: Vec<IpAddr>,
 }
 
-/// The interface that connections to `target` come from; `None` if no route leads there. Nothing is
-/// sent: connecting a UDP socket only has the kernel choose a source address.
+/// The interface that connections to `target` come from; `None` without a route. Nothing is sent: connecting a UDP
+/// socket only makes the kernel choose a source address.
 pub fn for_target(target: SocketAddr) -> Option<Interface> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -32,7 +32,7 @@ pub fn for_target(target: SocketAddr) -> Option<Interface> {
             Some((interface.interface_name, ip))
         })
         .collect();
-    // A source in 127/8 that no interface lists is loopback's all the same.
+    // A source in 127/8 belongs to loopback, even if no interface lists it.
     let name = all
         .iter()
         .find(|(_, ip)| *ip == source)

@@ -1,4 +1,4 @@
-//! Which kernel this is, what of it throng may use, and on how many cores.
+//! The kernel, which of its features throng may use, and the number of cores.
 
 use std::io;
 use std::thread;
@@ -13,24 +13,24 @@ use crate::proc_text;
 pub struct Kernel {
     /// As `uname -r` prints it: `6.18.44-generic`.
     pub release: String,
-    /// Major and minor of `release`; `None` if it isn't of that form.
+    /// Major and minor version of `release`; `None` if it does not have that form.
     pub version: Option<(u32, u32)>,
-    /// `kernel.io_uring_disabled`: 0 anyone may use io_uring, 1 only CAP_SYS_ADMIN and one group,
-    /// 2 nobody. `None` where there is no such sysctl: before Linux 6.6, or without io_uring.
-    /// A seccomp filter (Docker's, by default) may forbid it all the same.
+    /// `kernel.io_uring_disabled`: 0 if every process may use io_uring, 1 if only CAP_SYS_ADMIN and one group may, 2 if
+    /// none may. `None` without that sysctl: before Linux 6.6, or without io_uring. Even with 0, a seccomp filter (such
+    /// as Docker's default) may forbid it.
     pub io_uring_disabled: Option<u8>,
-    /// Cores that this process may use: its affinity mask, less if a cgroup's CPU quota is. At
+    /// Cores that this process may use: those of its affinity mask, or fewer if a cgroup's CPU quota is smaller. At
     /// least 1.
     pub cores: usize,
-    /// The host's name, of this UTS namespace.
+    /// The host name in this UTS namespace.
     pub hostname: String,
 }
 
 impl Kernel {
-    /// Asks the kernel.
+    /// Reads all of it from the kernel.
     ///
     /// # Errors
-    /// Only where a sandbox forbids `uname`.
+    /// A sandbox forbids `uname`.
     pub fn read() -> io::Result<Self> {
         let names = uname()?;
         let release = names.release().to_string_lossy().into_owned();

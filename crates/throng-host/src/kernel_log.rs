@@ -1,4 +1,4 @@
-//! The kernel's log, from now on: some limits are told nowhere else in words.
+//! The kernel's log from now on. Some limits are reported nowhere else.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -6,18 +6,18 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::libc::{EPIPE, O_NONBLOCK};
 
-/// A record is at most this long (CONSOLE_EXT_LOG_MAX, with room).
+/// The longest record (CONSOLE_EXT_LOG_MAX, with room to spare).
 const RECORD: usize = 16 << 10;
 
-/// What comes to `/dev/kmsg` after this was opened. Where that may not be read (it needs root or
-/// `kernel.dmesg_restrict=0`; most containers have none) there is nothing.
+/// Records that are written to `/dev/kmsg` after this was opened. There are none if it can't be read (it needs root or
+/// `kernel.dmesg_restrict=0`, and most containers have none).
 #[derive(Debug)]
 pub struct KernelLog {
     file: Option<File>,
 }
 
 impl KernelLog {
-    /// Opens it at its end.
+    /// Opens the log at its end.
     #[must_use]
     pub fn from_now() -> KernelLog {
         let open = || {
@@ -32,7 +32,7 @@ impl KernelLog {
         KernelLog { file: open().ok() }
     }
 
-    /// Whether a record with `words` has come since the last look.
+    /// Whether a record with `words` was written since the last call.
     pub fn says(&self, words: &str) -> bool {
         let Some(mut file) = self.file.as_ref() else {
             return false;
@@ -43,7 +43,7 @@ impl KernelLog {
             match file.read(&mut record) {
                 Ok(0) => return found,
                 Ok(n) => found |= String::from_utf8_lossy(&record[..n]).contains(words),
-                // Records were overwritten before they were read; the next read goes on after them.
+                // Records were overwritten before they were read. The next read continues after them.
                 Err(e) if e.raw_os_error() == Some(EPIPE) => {}
                 Err(_) => return found,
             }

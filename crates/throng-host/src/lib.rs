@@ -1,18 +1,18 @@
 //! What this machine allows and what it is doing, read from the kernel.
 //!
-//! What a plan needs to know is read at once: [`survey`] fills in a [`throng_core::host::Host`]. The
-//! other public modules are for what is read again and again during a run: memory, socket and TCP
-//! counters, listen queues, our own CPU time.
+//! [`survey`] reads everything that a plan needs at once, into a [`throng_core::host::Host`]. The other public modules
+//! read values that a run needs repeatedly: memory, socket and TCP counters, accept queues, the CPU time of this
+//! process.
 //!
-//! [`tuning`] alone changes the machine, and puts it back.
+//! Only [`tuning`] changes the machine, and restores it.
 //!
-//! Every value is plain data (serde), read when asked and never cached, unless its type says so.
-//! Nothing but [`tuning`] needs privileges, though root sees more. What can't be read (an unprivileged user,
-//! a container without `/proc/sys`, a kernel without IPv6) is a `None` or an [`std::io::Error`] that names the
-//! file. Parsers take `&str`, so that they are tested on texts from machines that we don't have.
+//! Every value is plain data (serde), read on request and never cached, unless its type says so. Only [`tuning`] needs
+//! privileges, but root sees more. A value that can't be read (an unprivileged user, a container without `/proc/sys`, a
+//! kernel without IPv6) is a `None` or an [`std::io::Error`] that names the file. Parsers take `&str`, so that tests
+//! can use texts from other machines.
 //!
-//! Network values are those of the process's network namespace, except where the kernel counts
-//! for the whole machine; then the field's documentation says so.
+//! Network values are those of the process's network namespace. If the kernel counts for the whole machine instead, the
+//! documentation of the field says so.
 
 #![forbid(unsafe_code)]
 
@@ -45,8 +45,8 @@ mod tcp;
 pub mod tuning;
 pub mod usage;
 
-/// Whether `attempt` succeeds within half a minute. For counts that the whole machine shares: others
-/// open and close sockets and files by the thousand, so it takes a quiet moment to see our own.
+/// Whether `attempt` succeeds within half a minute. For counts of the whole machine: other programs open and close
+/// sockets and files by the thousand, so a test needs a quiet moment to see its own.
 #[cfg(test)]
 fn seen_in_a_quiet_moment(mut attempt: impl FnMut() -> bool) -> bool {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);

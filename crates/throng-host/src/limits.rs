@@ -1,4 +1,4 @@
-//! How many files may be open: by this process (RLIMIT_NOFILE) and by the whole machine.
+//! Limits on open files: of this process (RLIMIT_NOFILE) and of the whole machine.
 
 use std::io;
 use std::path::Path;
@@ -10,19 +10,18 @@ use throng_core::host::Files;
 use crate::processes::open_files;
 use crate::reader::{Reader, numbers};
 
-/// This process's RLIMIT_NOFILE, in descriptors. `u64::MAX` is "unlimited".
+/// This process's RLIMIT_NOFILE, in descriptors. `u64::MAX` means unlimited.
 ///
-/// It bounds each table of descriptors, so an io_uring ring with a table of its own has the limit
-/// once more.
+/// It bounds each table of descriptors separately, so an io_uring ring with its own table has the limit once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileLimits {
-    /// What binds now: the highest descriptor is one less.
+    /// The soft limit, which binds: the highest descriptor is one less.
     pub soft: u64,
-    /// How far an unprivileged process may raise `soft`.
+    /// The hard limit: how far an unprivileged process may raise `soft`.
     pub hard: u64,
 }
 
-/// What the kernel gives the first process.
+/// The kernel's default for the first process.
 const LINUX_DEFAULT: FileLimits = FileLimits {
     soft: 1024,
     hard: 4096,
@@ -32,18 +31,18 @@ impl FileLimits {
     /// Reads the limits.
     ///
     /// # Errors
-    /// Only where a sandbox forbids the system call.
+    /// A sandbox forbids the system call.
     pub fn read() -> io::Result<Self> {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         Ok(Self { soft, hard })
     }
 }
 
-/// Raises RLIMIT_NOFILE as far as this process may without privileges; returns the new limits.
+/// Raises RLIMIT_NOFILE as far as possible without privileges. Returns the new limits.
 ///
 /// # Errors
-/// `PermissionDenied` where the hard limit exceeds `fs.nr_open` (Linux refuses any change then) or
-/// a sandbox forbids it; the limits are then as before.
+/// `PermissionDenied` if the hard limit exceeds `fs.nr_open` (Linux then refuses any change) or a sandbox forbids it. The
+/// limits then stay as they are.
 pub fn raise_soft_to_hard() -> io::Result<FileLimits> {
     let FileLimits { soft, hard } = FileLimits::read()?;
     if soft < hard {
@@ -58,10 +57,9 @@ pub fn raise_soft_to_hard() -> io::Result<FileLimits> {
     FileLimits::read()
 }
 
-/// Reads the limits on open files, of this process and of the whole machine (not of a namespace).
-/// `open` counts the files of this process, `file_nr` those of the machine: sockets that exist only as
-/// io_uring direct descriptors are in the second only. The kernel counts it per core, so it may be some
-/// hundreds off.
+/// Reads the limits on open files of this process and of the whole machine (not of a namespace). `open` counts the
+/// files of this process, `file_nr` those of the machine. Only the latter includes sockets that are io_uring direct
+/// descriptors. The kernel counts it per core, so it may be off by some hundreds.
 pub(crate) fn read(reader: &mut Reader) -> Files {
     let limits = reader.kept("RLIMIT_NOFILE", FileLimits::read());
     let limits = limits.unwrap_or(LINUX_DEFAULT);
@@ -78,7 +76,7 @@ pub(crate) fn read(reader: &mut Reader) -> Files {
     }
 }
 
-/// Allocated and most in `allocated <TAB> free (always 0) <TAB> max`.
+/// The first and last number of `allocated <TAB> free (always 0) <TAB> max`.
 fn parse_file_nr(text: &str) -> Option<(u64, u64)> {
     let [allocated, _, max] = numbers(text)?;
     Some((allocated, max))

@@ -1,9 +1,9 @@
-//! How full a listener's accept queue is, asked from the kernel while we connect to it.
+//! Asks the kernel how full a listener's accept queue is, while connections to it are opened.
 //!
-//! A full accept queue drops handshakes, and each costs the client a SYN timeout of a second or
-//! more. A load generator on the server's own machine can see it coming: `NETLINK_SOCK_DIAG` with
-//! one exact lookup, which goes through the kernel's hash of listeners and so costs the same
-//! beside a million established sockets (4 µs; the test `cost_of_a_query…` measures it).
+//! A full accept queue drops handshakes, and each costs the client a SYN timeout of a second or more. A load generator
+//! on the server's own machine can see that coming: one exact lookup by `NETLINK_SOCK_DIAG` goes through the kernel's
+//! hash of listeners, so its cost does not depend on the number of established sockets (4 µs; the test
+//! `cost_of_a_query…` measures it).
 
 use std::collections::HashMap;
 use std::io;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::addresses::is_local;
 use crate::sock_diag::{NO_COOKIE, SockDiag};
 
-/// How long a listener that had no SO_REUSEPORT siblings is taken to have none still.
+/// How long a listener without SO_REUSEPORT siblings is assumed to have none.
 const ALONE_FOR: Duration = Duration::from_millis(100);
 
 /// The accept queue of a listener, or those of a SO_REUSEPORT group together.
@@ -25,18 +25,17 @@ const ALONE_FOR: Duration = Duration::from_millis(100);
 pub struct AcceptQueue {
     /// Connections that are established and wait for `accept()`: the sum over the group.
     pub waiting: u32,
-    /// Their limit, the smaller of the backlog and `somaxconn`: the sum over the group. Linux lets
-    /// one more than its limit into each queue.
+    /// The limit, the smaller of the backlog and `somaxconn`: the sum over the group. Linux admits one connection more
+    /// than its limit to each queue.
     pub limit: u32,
-    /// How many connections fit for certain: the least `limit - waiting` in the group. The kernel
-    /// spreads connections over a group by a hash of their addresses, so while `waiting` is far
-    /// below `limit` in sum, one queue may overflow.
+    /// How many connections fit for certain: the least `limit - waiting` in the group. The kernel spreads connections
+    /// over a group by a hash of their addresses, so one queue may overflow while the sum is far below the limit.
     pub room: u32,
     /// Listeners in the group: 1 without SO_REUSEPORT.
     pub listeners: u32,
 }
 
-/// Asks for one accept queue, once. See [`AcceptQueueProbe::accept_queue`].
+/// Looks up one accept queue, once. See [`AcceptQueueProbe::accept_queue`].
 ///
 /// # Errors
 /// Those of [`AcceptQueueProbe::open`] and [`AcceptQueueProbe::accept_queue`].
@@ -44,24 +43,24 @@ pub fn accept_queue(addr: SocketAddr) -> io::Result<Option<AcceptQueue>> {
     AcceptQueueProbe::open()?.accept_queue(addr)
 }
 
-/// An open netlink socket to ask for accept queues, often. It sees the network namespace of the
-/// thread that opened it. Needs no privileges.
+/// An open netlink socket to look up accept queues repeatedly. It sees the network namespace of the thread that opened
+/// it, and needs no privileges.
 #[derive(Debug)]
 pub struct AcceptQueueProbe {
     diag: SockDiag,
-    /// Listeners without siblings, by the address asked for: their cookie, and when we looked.
+    /// Listeners without siblings, by the address asked for: their cookie, and when that was found.
     alone: HashMap<SocketAddr, ([u8; 8], Instant)>,
 }
 
 impl AcceptQueueProbe {
-    /// Opens the probe and makes sure that the kernel answers.
+    /// Opens the probe and checks that the kernel answers.
     ///
     /// # Errors
-    /// Where a sandbox forbids netlink sockets, or the kernel lacks `tcp_diag`.
+    /// A sandbox forbids netlink sockets, or the kernel lacks `tcp_diag`.
     pub fn open() -> io::Result<Self> {
         let mut diag = SockDiag::open()?;
-        // Without tcp_diag the kernel says ENOENT, just as it does when there is no listener. A
-        // dump of sockets in no state tells the difference, and loads the module.
+        // Without tcp_diag the kernel returns ENOENT, as it does without a listener. A dump of sockets in no state
+        // tells the two apart, and loads the module.
         let nothing = socket_id(SocketAddr::from(([0, 0, 0, 0], 0)));
         let answer = diag.ask(AF_INET, nothing, Some(StateFlags::empty()));
         answer.map_err(|e| io::Error::new(e.kind(), format!("NETLINK_SOCK_DIAG for TCP: {e}")))?;
@@ -71,17 +70,15 @@ impl AcceptQueueProbe {
         })
     }
 
-    /// The accept queue that a connection to `addr` would wait in; `None` if nobody here listens
-    /// for it, in particular if `addr` isn't this machine's.
+    /// The accept queue that a connection to `addr` would wait in; `None` if no listener on this machine serves it.
     ///
-    /// The kernel itself finds the listener, as it does for a SYN: one on the exact address comes
-    /// before a wildcard, and a dual-stack `[::]` serves IPv4 too. Listeners bound to a device
-    /// (SO_BINDTODEVICE) are not found. The siblings of a SO_REUSEPORT group are summed up, which
-    /// takes a dump of listeners, some 10 to 20 µs more each time; a listener without siblings is
-    /// looked up exactly, and checked for siblings every 100 ms.
+    /// The kernel finds the listener as it does for a SYN: one on the exact address comes before a wildcard, and a
+    /// dual-stack `[::]` serves IPv4, too. Listeners bound to a device (SO_BINDTODEVICE) are not found. The queues of a
+    /// SO_REUSEPORT group are summed up, which takes a dump of listeners, some 10 to 20 µs more each time. A listener
+    /// without siblings is looked up exactly, and checked for siblings every 100 ms.
     ///
     /// # Errors
-    /// Where the kernel doesn't answer as documented; the probe stays usable.
+    /// The kernel does not answer as documented. The probe stays usable.
     pub fn accept_queue(&mut self, addr: SocketAddr) -> io::Result<Option<AcceptQueue>> {
         let addr = destination(addr);
         let family = if addr.is_ipv4() { AF_INET } else { AF_INET6 };
@@ -100,7 +97,7 @@ impl AcceptQueueProbe {
         {
             return Ok(Some(AcceptQueue::of(&[found])));
         }
-        // A wildcard listener matches any address, also one that our SYN would leave for.
+        // A wildcard listener matches any address, also one on another machine.
         if found.socket_id.source_address.is_unspecified() && !is_local(addr) {
             return Ok(None);
         }
@@ -111,7 +108,7 @@ impl AcceptQueueProbe {
         Ok(Some(AcceptQueue::of(&group)))
     }
 
-    /// All listeners bound just as `found` is, itself included: only SO_REUSEPORT allows several.
+    /// All listeners bound like `found`, including itself. Only SO_REUSEPORT allows several.
     fn siblings(&mut self, found: &InetResponseHeader) -> io::Result<Vec<InetResponseHeader>> {
         let mine = &found.socket_id;
         // A dump filters by port and state, not by address.
@@ -124,7 +121,7 @@ impl AcceptQueueProbe {
                 && other.interface_id == mine.interface_id
         });
         if all.is_empty() {
-            // It was closed since; what we knew of it is the best answer.
+            // It was closed meanwhile. What is known of it is the best answer.
             all.push(found.clone());
         }
         Ok(all)
@@ -148,7 +145,7 @@ impl AcceptQueue {
     }
 }
 
-/// The socket that serves `addr`, to look up: its address is the source here.
+/// The lookup of the socket that serves `addr`: its address is the source here.
 pub(crate) fn socket_id(addr: SocketAddr) -> SocketId {
     SocketId {
         source_port: addr.port(),
@@ -168,8 +165,8 @@ pub(crate) fn socket_id(addr: SocketAddr) -> SocketId {
     }
 }
 
-/// Where a connection to `addr` really goes: Linux takes the unspecified address for loopback,
-/// and an IPv4-mapped one is IPv4.
+/// The address that a connection to `addr` really goes to: Linux treats the unspecified address as loopback, and an
+/// IPv4-mapped address as IPv4.
 pub(crate) fn destination(mut addr: SocketAddr) -> SocketAddr {
     match addr.ip().to_canonical() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -188,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// A listener with what std's can't have: a backlog, IPV6_V6ONLY and SO_REUSEPORT.
+    /// A listener with options that std's lacks: a backlog, IPV6_V6ONLY and SO_REUSEPORT.
     fn listen(addr: SocketAddr, backlog: i32, v6_only: bool, reuse: bool) -> TcpListener {
         let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, None).unwrap();
         if addr.is_ipv6() {
@@ -300,7 +297,7 @@ mod tests {
             .map(|_| TcpStream::connect(target).unwrap())
             .collect();
         let queue = probe.accept_queue(target).unwrap().unwrap();
-        // Emptied one by one, the listeners tell how the kernel had spread the nine.
+        // Accepting from one listener after another shows how the kernel spread the nine.
         let spread = group.each_ref().map(|listener| {
             listener.set_nonblocking(true).unwrap();
             std::iter::from_fn(|| listener.accept().ok()).count() as u32
@@ -322,7 +319,7 @@ mod tests {
         let listener = listen(at("127.0.0.1", 0), 2, false, false);
         let target = listener.local_addr().unwrap();
         let mut probe = AcceptQueueProbe::open().unwrap();
-        // Linux lets in one more than the limit.
+        // Linux admits one more than the limit.
         let _clients: Vec<_> = (0..3)
             .map(|_| TcpStream::connect(target).unwrap())
             .collect();

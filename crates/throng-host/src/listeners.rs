@@ -1,4 +1,4 @@
-//! The TCP sockets that listen in this network namespace, and whose they are.
+//! The TCP sockets that listen in this network namespace, and the processes that own them.
 
 use std::collections::HashSet;
 use std::io;
@@ -14,14 +14,14 @@ use crate::processes;
 use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
-/// A listener, and its socket's inode, by which its processes are found.
+/// A listener, and the inode of its socket, by which its processes are found.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) listener: Listener,
     inode: u64,
 }
 
-/// All listeners, by address; their processes are not looked up yet.
+/// All listeners, by address, without their processes.
 pub(crate) fn read() -> io::Result<Vec<Listening>> {
     let mut diag = SockDiag::open()?;
     let any = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
@@ -32,7 +32,7 @@ pub(crate) fn read() -> io::Result<Vec<Listening>> {
             found.push(Listening {
                 listener: Listener {
                     address: (id.source_address, id.source_port).into(),
-                    // Where a connection has bytes in flight, a listener has its queue and its limit.
+                    // In these fields a listener has the length and limit of its queue.
                     backlog: socket.send_queue,
                     queued: socket.recv_queue,
                     processes: Vec::new(),
@@ -46,19 +46,19 @@ pub(crate) fn read() -> io::Result<Vec<Listening>> {
 }
 
 impl Listening {
-    /// Whether a connection to `target` may come to it.
+    /// Whether a connection to `target` may reach it.
     pub(crate) fn serves(&self, target: SocketAddr) -> bool {
         let (at, target) = (self.listener.address, destination(target));
         at.port() == target.port()
             && (at.ip().to_canonical() == target.ip()
-                // `[::]` serves IPv4 too, unless it has IPV6_V6ONLY; 0.0.0.0 never IPv6.
+                // `[::]` also serves IPv4, unless it has IPV6_V6ONLY; 0.0.0.0 never serves IPv6.
                 || (at.ip().is_unspecified()
                     && (at.is_ipv6() || target.is_ipv4())
                     && is_local(target)))
     }
 }
 
-/// Looks up the processes of those listeners that `wanted` says.
+/// Looks up the processes of the listeners that `wanted` selects.
 pub(crate) fn find_processes(
     reader: &mut Reader,
     all: &mut [Listening],
@@ -77,7 +77,7 @@ pub(crate) fn find_processes(
                     "the processes that listen on {}",
                     listening.listener.address
                 ),
-                "none was found that this user may look into: run as root, outside of containers",
+                "this user can't see any: run as root, outside of containers",
             ),
         }
     }
@@ -106,7 +106,7 @@ mod tests {
         let open = std::fs::read_dir(format!("/proc/{}/fd", process.pid)).unwrap();
         assert_eq!(process.files_open, open.count() as u64);
 
-        // Workers accept, their parent waits.
+        // The workers accept, and their parent waits.
         let forking = Server::start("for _ in range(2):\n    if os.fork() == 0: break");
         let found = forking.processes(2);
         assert_eq!(found.len(), 2, "{found:?}");

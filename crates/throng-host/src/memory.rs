@@ -1,8 +1,8 @@
-//! Memory: what the machine has, what our cgroup leaves of it, what this process holds.
+//! Memory: what the machine has, what the cgroups of this process leave of it, and what this process holds.
 //!
-//! A million sockets live in the kernel's slab, not in our address space. A cgroup's memory
-//! controller counts them for us all the same, so a container meets its limit first; the kernel
-//! then kills, it doesn't refuse. Hence both bounds here.
+//! A million sockets are in the kernel's slab, not in the address space of the process. A cgroup's memory controller
+//! counts them nevertheless, so a container reaches its limit first, and then the kernel kills instead of refusing.
+//! Hence both bounds.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,33 +17,33 @@ use crate::proc_text;
 use crate::reader::Reader;
 use crate::slab;
 
-/// The machine's memory, from `/proc/meminfo`. In a container too it is the whole machine's,
-/// unless LXCFS or a sandbox fakes the file.
+/// The machine's memory, from `/proc/meminfo`. It is that of the whole machine, also in a container, unless LXCFS or a
+/// sandbox fakes the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemInfo {
-    /// `MemAvailable`: the kernel's estimate of what can be had without swapping.
+    /// `MemAvailable`: the kernel's estimate of the memory available without swapping.
     pub available_bytes: u64,
     /// `MemTotal`.
     pub total_bytes: u64,
-    /// `Slab`: the kernel's own objects, sockets among them. `None` where it isn't shown.
+    /// `Slab`: the kernel's objects, including sockets. `None` if it is not shown.
     pub slab_bytes: Option<u64>,
-    /// `SReclaimable`: the part of it that the kernel takes for droppable, and so counts as available.
-    /// Inodes and dentries are in it, also those of sockets that are open.
+    /// `SReclaimable`: the part of it that the kernel considers droppable and so counts as available. It includes
+    /// inodes and dentries, even those of open sockets.
     pub reclaimable_bytes: Option<u64>,
 }
 
 impl MemInfo {
-    /// Reads `/proc/meminfo`; some 20 µs.
+    /// Reads `/proc/meminfo`. It takes some 20 µs.
     ///
     /// # Errors
-    /// If it can't be read, or lacks `MemTotal` or `MemAvailable`.
+    /// It can't be read, or lacks `MemTotal` or `MemAvailable`.
     pub fn read() -> io::Result<Self> {
         let path = "/proc/meminfo";
         let text = proc_text::read(path)?;
         Self::parse(&text).ok_or_else(|| proc_text::malformed(path, &text))
     }
 
-    // procfs-core's own parser refuses a file that lacks any of twenty fields, as sandboxes' do.
+    // procfs-core's parser refuses a file that lacks any of twenty fields, and sandboxes have such files.
     fn parse(text: &str) -> Option<Self> {
         let bytes = |name| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -59,7 +59,7 @@ impl MemInfo {
     }
 }
 
-/// How much memory can still be taken before something is killed, and what sets that bound.
+/// How much memory can still be used before a process is killed, and what sets that bound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Available {
     /// Bytes; 0 if the bound is reached.
@@ -77,7 +77,7 @@ pub enum BoundBy {
     Cgroup(PathBuf),
 }
 
-/// All that bounds this process's memory. Keep it to ask often: it has found the cgroups already.
+/// The bounds on this process's memory. They can be read repeatedly without locating the cgroups again.
 #[derive(Debug, Clone)]
 pub struct MemoryBounds {
     cgroups: Vec<Cgroup>,
@@ -86,8 +86,8 @@ pub struct MemoryBounds {
 }
 
 impl MemoryBounds {
-    /// Finds the cgroups of this process that have a memory limit now, ancestors included. Where
-    /// cgroups can't be seen, the machine is the only bound.
+    /// Finds the cgroups of this process that have a memory limit, including ancestors. If cgroups are not visible, the
+    /// machine is the only bound.
     #[must_use]
     pub fn locate() -> Self {
         let mut cgroups = own_cgroups("memory");
@@ -99,18 +99,17 @@ impl MemoryBounds {
         }
     }
 
-    /// What is still free under the tightest bound: of the machine its `MemAvailable`, less what has
-    /// come to `SReclaimable` since the bounds were located (that is the inodes and dentries of a million
-    /// sockets, 2 GiB, which can't be dropped while these are open); of a cgroup its limit, less its usage,
-    /// plus its page cache.
+    /// What is free under the tightest bound. For the machine, that is `MemAvailable` less the growth of `SReclaimable`
+    /// since the bounds were located: the inodes and dentries of a million sockets, 2 GiB, can't be dropped while these
+    /// are open. For a cgroup, it is its limit less its usage plus its page cache.
     ///
     /// # Errors
-    /// If `/proc/meminfo` can't be read. A cgroup that can't be read bounds nothing.
+    /// `/proc/meminfo` can't be read. A cgroup that can't be read bounds nothing.
     pub fn available(&self) -> io::Result<Available> {
         Ok(self.available_of(&MemInfo::read()?))
     }
 
-    /// The same where the machine's memory was read already.
+    /// What is free under the tightest bound, if the machine's memory was read already.
     #[must_use]
     pub fn available_of(&self, machine: &MemInfo) -> Available {
         let reclaimable = machine.reclaimable_bytes.unwrap_or(0);
@@ -128,21 +127,21 @@ impl MemoryBounds {
         }
     }
 
-    /// The cgroup that leaves the least now.
+    /// The cgroup that leaves the least memory.
     fn tightest(&self) -> Option<(&Cgroup, MemoryBound)> {
         let bounds = self.cgroups.iter().filter_map(|c| Some((c, c.memory()?)));
         bounds.min_by_key(|(_, bound)| bound.available)
     }
 }
 
-/// Reads what there is and what bounds it.
+/// Reads the machine's memory and its bounds.
 pub(crate) fn read(reader: &mut Reader) -> Memory {
     let machine = reader.kept("/proc/meminfo", MemInfo::read());
     reader.text("/proc/self/cgroup");
     let bounds = MemoryBounds::locate();
     let (total, available) = match machine {
         Some(machine) => (machine.total_bytes, machine.available_bytes),
-        // Without the page cache that could be dropped: less than there is, but not nothing.
+        // Without the droppable page cache: less than all, but not 0.
         None => sysinfo().map_or((0, 0), |m| (m.ram_total(), m.ram_unused())),
     };
     let cgroup = bounds

@@ -1,4 +1,4 @@
-//! For tests: namespaces of their own, whose settings and sockets are known, and what is needed in there.
+//! For tests: namespaces with known settings and sockets, and helpers in them.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -10,16 +10,16 @@ use throng_core::host::{Host, Process};
 
 use crate::survey::{Processes, Wanted, survey};
 
-/// Set in the process that a test runs itself in again.
+/// Set in the process in which a test runs itself again.
 const INSIDE: &str = "THRONG_HOST_TEST_INSIDE";
 
-/// Runs the test with the full name `test` again in a network and mount namespace of its own, with `lo` up and after the shell
-/// commands `setup`. Returns whether we are in there: only then is there something to test.
+/// Runs the test with the full name `test` again in its own network and mount namespace, with `lo` up and after the
+/// shell commands `setup`. Returns whether this process is in that namespace: only then should it test.
 pub(crate) fn inside(test: &str, setup: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
-    // Who is not root becomes it in a user namespace.
+    // A user that is not root becomes root in a user namespace.
     let flags = if Uid::effective().is_root() {
         "-nm"
     } else {
@@ -48,7 +48,7 @@ pub(crate) fn shell(script: &str) {
     assert!(out.status.success(), "{script}: {out:?}");
 }
 
-/// Gives up root, for good. In a user namespace it never was more than that.
+/// Gives up root for good. In a user namespace, root has no more rights than its user.
 pub(crate) fn become_nobody() {
     if std::fs::read_to_string("/proc/slabinfo").is_ok() {
         setgroups(&[]).unwrap();
@@ -57,7 +57,7 @@ pub(crate) fn become_nobody() {
     }
 }
 
-/// All there is to want.
+/// Everything that a survey can read.
 pub(crate) fn all(targets: &[SocketAddr]) -> Wanted {
     Wanted {
         targets: targets.to_vec(),
@@ -68,13 +68,13 @@ pub(crate) fn all(targets: &[SocketAddr]) -> Wanted {
     }
 }
 
-/// Why `what` was not read, if it was not.
+/// Why `what` was not read; `None` if it was.
 pub(crate) fn why<'a>(host: &'a Host, what: &str) -> Option<&'a str> {
     let unread = host.unread.iter().find(|u| u.what.contains(what));
     unread.map(|u| u.why.as_str())
 }
 
-/// A server in a process of its own, until dropped.
+/// A server in another process, which ends when this is dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
     stdin: Option<ChildStdin>,
@@ -129,7 +129,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // All its processes read from there.
+        // All its processes read from its stdin.
         self.stdin.take();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
-//! The kernel's TCP counters that tell why connections failed or were slow: queue overflows, SYN
-//! cookies, retransmits, memory pressure.
+//! The kernel's TCP counters that show why connections failed or were slow: queue overflows, SYN cookies, retransmits,
+//! memory pressure.
 
 use std::io;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::proc_text;
 
-/// Counters of this network namespace since it was made; [`NetStat::since`] gives those of a run.
+/// Counters since this network namespace was created. [`NetStat::since`] gives the increase during a run.
 ///
-/// A counter that this kernel doesn't have is 0; all of these are older than Linux 4.0.
+/// A counter that this kernel lacks is 0; all of these are older than Linux 4.0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetStat {
     /// Handshakes dropped because a listener's accept queue was full.
@@ -20,27 +20,27 @@ pub struct NetStat {
     pub req_q_full_drop: u64,
     /// SYN cookies sent: the SYN queue was full.
     pub syncookies_sent: u64,
-    /// Retransmission timeouts, of SYNs and data: each is a connection that stood still.
+    /// Retransmission timeouts of SYNs and data: each is a connection that stalled.
     pub timeouts: u64,
-    /// Times that TCP's buffers went over the pressure mark of `tcp_mem`. The mark is the whole
-    /// machine's; the count is in the namespace whose socket crossed it.
+    /// How often TCP's buffers exceeded the pressure mark of `tcp_mem`. The mark is the whole machine's; the namespace
+    /// of the socket that crossed it counts.
     pub memory_pressures: u64,
     /// Connections reset for lack of memory (`tcp_mem`'s limit, or too many orphans).
     pub abort_on_memory: u64,
-    /// Connections that skipped TIME_WAIT, since there were `tcp_max_tw_buckets` of them.
+    /// Connections that skipped TIME_WAIT, because there were `tcp_max_tw_buckets` already.
     pub time_wait_overflow: u64,
-    /// Segments sent again.
+    /// Retransmitted segments.
     pub retrans_segs: u64,
     /// Connection attempts that failed: refused, reset in the handshake, or timed out.
     pub attempt_fails: u64,
 }
 
 impl NetStat {
-    /// Reads `netstat` and `snmp` of `/proc/self/net`. The kernel sums up and prints hundreds of
-    /// counters for it: some 150 µs on two cores, more on many.
+    /// Reads `netstat` and `snmp` of `/proc/self/net`. The kernel sums up and prints hundreds of counters for it, which
+    /// takes some 150 µs on two cores and longer on more.
     ///
     /// # Errors
-    /// If either can't be read or lacks its TCP lines.
+    /// A file can't be read or lacks its TCP lines.
     pub fn read() -> io::Result<Self> {
         let (netstat_path, snmp_path) = ("/proc/self/net/netstat", "/proc/self/net/snmp");
         let netstat = proc_text::read(netstat_path)?;
@@ -67,10 +67,10 @@ impl NetStat {
         }
     }
 
-    /// What was counted from `earlier` to `self`.
+    /// The increase from `earlier` to `self`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        // Saturating: someone may have moved us to a younger namespace in between.
+        // Saturating: the process may have moved to a younger namespace in between.
         Self {
             listen_overflows: self
                 .listen_overflows
@@ -112,7 +112,7 @@ impl<'a> Table<'a> {
             .names
             .split_whitespace()
             .zip(self.values.split_whitespace());
-        // Some columns that we don't ask for are negative (`MaxConn -1`), so parse only the found.
+        // Other columns may be negative (`MaxConn -1`), so only those asked for are parsed.
         columns
             .find(|(n, _)| *n == name)
             .and_then(|(_, value)| value.parse().ok())

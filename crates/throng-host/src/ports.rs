@@ -1,5 +1,5 @@
-//! The local ports that the kernel hands to outgoing connections: with the number of source
-//! addresses, they bound the connections to one target.
+//! The local ports that the kernel assigns to outgoing connections. Together with the number of source addresses, they
+//! bound the connections to one target.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,8 +13,8 @@ use crate::listen::socket_id;
 use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
-/// Sockets that are bound and neither listen nor are connected (TCP_BOUND_INACTIVE, Linux 6.8). Older
-/// kernels have no such sockets to show.
+/// The state of sockets that are bound and neither listen nor are connected (TCP_BOUND_INACTIVE, Linux 6.8). Older
+/// kernels do not report such sockets.
 const BOUND_INACTIVE: StateFlags = StateFlags::from_bits_retain(1 << 13);
 
 /// Reads the ports of this network namespace. `listened_on` are those with listeners.
@@ -37,7 +37,7 @@ pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) 
     }
 }
 
-/// The ports of sockets that are bound and nothing else yet.
+/// The ports of sockets that are bound only.
 fn add_bound(ports: &mut BTreeSet<u16>) -> io::Result<()> {
     let mut diag = SockDiag::open()?;
     let any = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
@@ -55,7 +55,7 @@ fn parse_range(text: &str) -> Option<(u16, u16)> {
     Some((low.parse().ok()?, high.trim().parse().ok()?))
 }
 
-/// Parses `1,2-4,10`; empty is none. Sorts and joins, as the kernel does when it prints.
+/// Parses `1,2-4,10`; an empty text has no ports. Sorts and joins ranges, as the kernel does when it prints them.
 fn parse_list(text: &str) -> Option<Vec<(u16, u16)>> {
     let mut ranges: Vec<(u16, u16)> = Vec::new();
     for item in text.trim().split(',').filter(|item| !item.is_empty()) {
@@ -93,7 +93,7 @@ mod tests {
             ("1024\t65535\n", "1-2000,65535\n", Some(64512 - 977 - 1)),
             ("10\t19\n", "1-9,20-30\n", Some(10)),
             ("10\t19\n", "1-65535\n", Some(0)),
-            // Only hand-made: the kernel prints them joined.
+            // Never from the kernel, which prints them joined.
             ("10\t19\n", "14-16,12-15,17\n", Some(4)),
             ("10\t19\n", "65535,65535\n", Some(10)),
             ("10\t19\n", "12-\n", None),
@@ -169,7 +169,7 @@ mod tests {
             socket
         });
         let mut taken = 2;
-        // Bound and nothing else.
+        // Bound only.
         let mut inactive = Vec::new();
         if Kernel::read().unwrap().version >= Some((6, 8)) {
             inactive.push(bound("127.0.0.1:2300"));

@@ -1,4 +1,4 @@
-//! Whose a socket is: the processes that have it open, and how many files they may have.
+//! The processes that have a socket open, and how many files they may have.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use throng_core::host::Process;
 
-/// How many descriptors of a process are looked at. A server opens its listeners early, so they are among
-/// the low ones, and its million connections need not be gone through.
+/// The most descriptors of a process that are looked at. A server opens its listeners early, so they are among the low
+/// descriptors, and its million connections need not be read.
 const DESCRIPTORS: usize = 65_536;
 
 /// A process with some of the sockets.
@@ -20,8 +20,8 @@ struct Holder {
     sockets: Vec<u64>,
 }
 
-/// For each of the sockets, by inode, the processes that accept from it. Processes that we may not look
-/// into (another user's, without root) are left out, as is `except`.
+/// For each of the sockets, by inode, the processes that accept from it. Processes that this user can't inspect are
+/// left out, as is `except`.
 pub(crate) fn accepting(sockets: &HashSet<u64>, except: Option<u32>) -> HashMap<u64, Vec<Process>> {
     let mut found: HashMap<u64, Vec<Process>> = HashMap::new();
     if sockets.is_empty() {
@@ -47,8 +47,8 @@ pub(crate) fn accepting(sockets: &HashSet<u64>, except: Option<u32>) -> HashMap<
     found
 }
 
-/// Whether children of the same program have `socket` too: then those accept, and their parent only looks
-/// after them (nginx, HAProxy). A child that runs another program has it by accident.
+/// Whether children of the same program have `socket`, too: then they accept, and their parent only supervises them
+/// (nginx, HAProxy). A child that runs another program has inherited it by accident.
 fn has_workers(holder: &Holder, socket: u64, holders: &[Holder]) -> bool {
     holders.iter().any(|other| {
         other.parent == holder.pid
@@ -68,7 +68,7 @@ fn holder(pid: u32, wanted: &HashSet<u64>) -> Option<Holder> {
         };
         let inode = link.to_str().and_then(socket_inode);
         if let Some(inode) = inode.filter(|inode| wanted.contains(inode)) {
-            // dup() makes two of one.
+            // dup() makes two descriptors of one socket.
             if !sockets.contains(&inode) {
                 sockets.push(inode);
             }
@@ -108,7 +108,7 @@ fn has_rings(proc: &Path) -> bool {
         .any(|link| link.as_os_str() == "anon_inode:[io_uring]")
 }
 
-/// How many files the process with directory `proc` has open.
+/// The number of open files of the process with directory `proc`.
 pub(crate) fn open_files(proc: &Path) -> io::Result<u64> {
     let dir = proc.join("fd");
     // Since Linux 6.2 the directory's size is their number. Before, they are counted.
@@ -126,12 +126,12 @@ fn socket_inode(link: &str) -> Option<u64> {
         .ok()
 }
 
-/// The parent of a process; 0 if that is not in our PID namespace.
+/// The parent of a process; 0 if it is not in this PID namespace.
 pub(crate) fn parent(pid: u32) -> Option<u32> {
     parse_parent(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The parent in `/proc/PID/stat`, `PID (NAME) STATE PARENT …`; a name may have blanks and brackets.
+/// The parent in `/proc/PID/stat`, `PID (NAME) STATE PARENT …`. A name may contain blanks and brackets.
 fn parse_parent(stat: &str) -> Option<u32> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1)?.parse().ok()

@@ -1,4 +1,4 @@
-//! Reading for a survey: what can't be read is noted, with the reason in words, and reading goes on.
+//! Reads files for a survey. What can't be read is noted with the reason, and reading goes on.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +13,7 @@ use throng_core::host::Unread;
 
 use crate::processes::parent;
 
-/// Reads, and keeps a list of what could not be read.
+/// Reads files, and lists what could not be read.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     unread: Vec<Unread>,
@@ -26,7 +26,7 @@ impl Reader {
         self.kept(&path.display().to_string(), read_plainly(path))
     }
 
-    /// What `parse` finds in a file.
+    /// What `parse` reads from a file.
     pub(crate) fn parsed<T>(
         &mut self,
         path: impl AsRef<Path>,
@@ -36,8 +36,8 @@ impl Reader {
         self.understood(path.as_ref(), found, parse)
     }
 
-    /// The same for a sysctl below `net` that holds for the whole machine: Linux shows those in its first
-    /// network namespace only. Root finds them there, if a process above us is in it.
+    /// What `parse` reads from a sysctl below `net` that applies to the whole machine. Linux shows those only in its
+    /// first network namespace. Root finds them there if an ancestor of this process is in it.
     pub(crate) fn machine_wide<T>(
         &mut self,
         path: &str,
@@ -66,12 +66,12 @@ impl Reader {
         value
     }
 
-    /// The number that is all that a file holds.
+    /// The number in a file that holds nothing else.
     pub(crate) fn number<T: FromStr>(&mut self, path: impl AsRef<Path>) -> Option<T> {
         self.parsed(path, number)
     }
 
-    /// The value of an attempt to find out about `what`.
+    /// The value of an attempt to read `what`.
     pub(crate) fn kept<T>(&mut self, what: &str, found: io::Result<T>) -> Option<T> {
         found
             .map_err(|error| self.note(what, in_words(&error)))
@@ -81,13 +81,13 @@ impl Reader {
     /// Notes that `what` could not be read.
     pub(crate) fn note(&mut self, what: impl Into<String>, why: impl Into<String>) {
         let (what, why) = (what.into(), why.into());
-        // Some files tell more than one thing.
+        // Several values may come from the same file.
         if !self.unread.iter().any(|known| known.what == what) {
             self.unread.push(Unread { what, why });
         }
     }
 
-    /// All that was noted.
+    /// Everything that could not be read.
     pub(crate) fn into_unread(self) -> Vec<Unread> {
         self.unread
     }
@@ -97,7 +97,7 @@ impl Reader {
 pub(crate) fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => {
-            "not there: this kernel lacks it, or does not show it in this namespace or container"
+            "it does not exist: this kernel lacks it, or does not show it in this namespace or container"
                 .into()
         }
         io::ErrorKind::PermissionDenied => "permission denied: run as root to read it".into(),
@@ -105,8 +105,8 @@ pub(crate) fn in_words(error: &io::Error) -> String {
     }
 }
 
-/// Reads a sysctl as a process above us sees it in its network namespace: up to the machine's first one,
-/// or as far as this user may look.
+/// Reads a sysctl in the network namespaces of this process's ancestors: up to the machine's first one, or as far as
+/// this user may look.
 fn in_first_namespace(path: &str) -> io::Result<String> {
     let mut tried = None;
     let mut above = Some(std::os::unix::process::parent_id());
@@ -124,7 +124,7 @@ fn in_first_namespace(path: &str) -> io::Result<String> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// A thread has a network namespace of its own, if it likes; this one takes it along when it ends.
+/// The thread enters another network namespace, which it leaves when it ends.
 fn read_in_namespace(namespace: &Path, path: &str) -> io::Result<String> {
     let namespace = File::open(namespace)?;
     thread::scope(|scope| {
@@ -142,7 +142,7 @@ pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
 
-/// Whole numbers with blanks between, such as sysctls with several values.
+/// Whole numbers separated by blanks, as in sysctls with several values.
 pub(crate) fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
     let numbers: Option<Vec<u64>> = text.split_whitespace().map(|n| n.parse().ok()).collect();
     numbers?.try_into().ok()
@@ -211,7 +211,7 @@ mod tests {
             return;
         }
         let outside = std::env::var("OUTSIDE").unwrap();
-        // We stay where we are: the second survey finds the same.
+        // This thread stays in its namespace: the second survey finds the same.
         for _ in 0..2 {
             let host = survey(&Wanted::default());
             assert_eq!(host.ports.range, Some((2000, 2399)));
@@ -227,7 +227,7 @@ mod tests {
             for (name, found) in files.iter().zip(&found) {
                 assert_eq!(why(&host, name).is_none(), found.is_some(), "{name}");
             }
-            // In a user namespace one is not root outside of it.
+            // Root of a user namespace is not root outside of it.
             let ids = std::fs::read_to_string("/proc/self/uid_map").unwrap();
             if ids.contains("4294967295") {
                 assert_eq!(found.map(Option::unwrap_or_default).join(","), outside);

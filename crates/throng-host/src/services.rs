@@ -1,4 +1,4 @@
-//! Ports that have names: /etc/services.
+//! Ports by the names of services: /etc/services.
 
 use std::io;
 
@@ -11,7 +11,7 @@ pub fn tcp_port(name: &str) -> io::Result<Option<u16>> {
     Ok(find(&String::from_utf8_lossy(&table), name))
 }
 
-/// The same in the text of such a table: `name port/protocol aliases... # remark`.
+/// The port in the text of such a table: `name port/protocol aliases... # remark`.
 fn find(table: &str, name: &str) -> Option<u16> {
     table.lines().find_map(|line| {
         let mut words = line.split('#').next()?.split_whitespace();

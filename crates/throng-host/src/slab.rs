@@ -1,4 +1,4 @@
-//! What the kernel's objects for a connection take, as its slab allocator has them.
+//! The sizes of the kernel's objects for a connection, from its slab allocator.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,11 +8,10 @@ use throng_core::host::SocketObjects;
 
 use crate::reader::Reader;
 
-/// Where SLUB shows each cache, also those that it merged with another one of the same size: those
-/// are missing in `/proc/slabinfo`.
+/// Where SLUB shows each cache, also those merged with another one of the same size, which `/proc/slabinfo` lacks.
 const SYSFS: &str = "/sys/kernel/slab";
 
-/// Reads `/proc/slabinfo` and what is not in it from `/sys/kernel/slab`. `page` in bytes.
+/// Reads `/proc/slabinfo`, and what it lacks from `/sys/kernel/slab`. `page` is in bytes.
 pub(crate) fn read(reader: &mut Reader, page: u64) -> Option<SocketObjects> {
     let info = reader.text("/proc/slabinfo")?;
     let info = parse(&info, page);
@@ -28,7 +27,7 @@ pub(crate) fn read(reader: &mut Reader, page: u64) -> Option<SocketObjects> {
     objects
 }
 
-/// What one socket takes, given the bytes of an object of a cache.
+/// The objects of one socket, given the size of an object of each cache.
 fn objects(bytes: impl Fn(&str) -> Option<u32>) -> Option<SocketObjects> {
     let together = |one, other| match (bytes(one), bytes(other)) {
         (None, None) => None,
@@ -40,7 +39,7 @@ fn objects(bytes: impl Fn(&str) -> Option<u32>) -> Option<SocketObjects> {
         inode: bytes("sock_inode_cache")?,
         dentry: bytes("dentry")?,
         file: bytes("filp")?,
-        // The second is there since Linux 6.1.
+        // The second exists since Linux 6.1.
         bind: together("tcp_bind_bucket", "tcp_bind2_bucket"),
         uring_op: bytes("io_kiocb"),
         epoll_item: together("eventpoll_epi", "eventpoll_pwq"),
@@ -50,7 +49,7 @@ fn objects(bytes: impl Fn(&str) -> Option<u32>) -> Option<SocketObjects> {
     })
 }
 
-/// Bytes of an object by the name of its cache, from
+/// The size of an object in bytes, by the name of its cache, from
 /// `name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables …`.
 fn parse(slabinfo: &str, page: u64) -> HashMap<&str, u32> {
     let line = |line: &'_ str| -> Option<u32> {
@@ -65,7 +64,7 @@ fn parse(slabinfo: &str, page: u64) -> HashMap<&str, u32> {
         .collect()
 }
 
-/// Bytes of an object of a cache that was merged with others.
+/// The size in bytes of an object of a cache that was merged with others.
 fn merged(sysfs: &Path, name: &str, page: u64) -> Option<u32> {
     let number = |file: &str| -> Option<u32> {
         let text = fs::read_to_string(sysfs.join(name).join(file)).ok()?;
@@ -167,7 +166,7 @@ eventpoll_epi        163    352    128   32    1 : tunables    0    0    0 : sla
                 "{name}: {bytes}, size {size}"
             );
         }
-        // SLUB merges these with others of their size; they are found all the same.
+        // SLUB merges these with others of their size. They are found nevertheless.
         if std::path::Path::new("/sys/kernel/slab/tcp_bind_bucket").exists() {
             assert!(
                 objects.bind.is_some() && objects.epoll_item.is_some(),

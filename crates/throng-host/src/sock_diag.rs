@@ -1,4 +1,4 @@
-//! The wire of `NETLINK_SOCK_DIAG` (sock_diag(7)): ask the kernel for its TCP sockets.
+//! The wire format of `NETLINK_SOCK_DIAG` (sock_diag(7)), which lists the kernel's TCP sockets.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use netlink_packet_sock_diag::inet::{
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
-/// A netlink dump answers in pieces of at most 32 KiB.
+/// The largest piece of a netlink dump's answer.
 const ANSWER_BYTES: usize = 32 << 10;
 
 /// "Any socket" in place of a socket's cookie (INET_DIAG_NOCOOKIE).
@@ -31,7 +31,7 @@ impl SockDiag {
     pub(crate) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
         socket.bind_auto()?;
-        // The kernel answers within send() or recv() themselves: what isn't there won't come.
+        // The kernel answers within send() or recv() itself: without an answer there will be none.
         socket.set_non_blocking(true)?;
         Ok(Self {
             socket,
@@ -40,7 +40,7 @@ impl SockDiag {
         })
     }
 
-    /// One request: a dump of the sockets in `dump`'s states, or else the lookup of one socket.
+    /// A request: a dump of the sockets in the states `dump`, or else the lookup of one socket.
     pub(crate) fn ask(
         &mut self,
         family: u8,
@@ -52,8 +52,8 @@ impl SockDiag {
         Ok(found)
     }
 
-    /// Calls `visit` for each socket in one of `states` that has the ports of `socket_id` (0 is any),
-    /// as the kernel tells of it: memory does not grow with the number of sockets.
+    /// Calls `visit` for each socket in one of `states` with the ports of `socket_id` (0 is any), as the kernel reports
+    /// it: memory does not grow with the number of sockets.
     pub(crate) fn each(
         &mut self,
         family: u8,

@@ -1,5 +1,4 @@
-//! How many TCP sockets the kernel holds, and the memory of their buffers: the kernel's own count,
-//! to set against ours.
+//! The kernel's own count of TCP sockets, and of the memory of their buffers, to compare throng's counts with.
 
 use std::io;
 
@@ -10,26 +9,26 @@ use crate::proc_text;
 /// TCP's part of `/proc/net/sockstat` and `sockstat6`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SockStat {
-    /// IPv4 sockets of this network namespace that connect, are connected, or listen: each end of
-    /// a loopback connection is one. Those in TIME_WAIT, or half open at the server, are not in.
+    /// IPv4 sockets of this network namespace that connect, are connected, or listen. Each end of a loopback connection
+    /// is one. Sockets in TIME_WAIT, or half open at the server, are not included.
     pub tcp_inuse: u64,
-    /// Connections that no process holds any more, machine-wide: closed, but not yet finished.
+    /// Connections that their process has closed and that are not finished, machine-wide.
     pub tcp_orphan: u64,
     /// Connections in TIME_WAIT, in this network namespace, IPv4 and IPv6.
     pub tcp_tw: u64,
-    /// TCP sockets of any state that exist on the machine, in all namespaces, IPv4 and IPv6.
+    /// TCP sockets in any state on the machine, in all namespaces, IPv4 and IPv6.
     pub tcp_alloc: u64,
-    /// Pages in socket buffers, machine-wide: what `net.ipv4.tcp_mem` limits.
+    /// Pages in socket buffers, machine-wide, which `net.ipv4.tcp_mem` limits.
     pub tcp_mem_pages: u64,
     /// As `tcp_inuse`, IPv6. 0 on a kernel without IPv6.
     pub tcp6_inuse: u64,
 }
 
 impl SockStat {
-    /// Reads the counts; cheap enough to call ten times a second.
+    /// Reads the counts. It is cheap enough to call ten times per second.
     ///
     /// # Errors
-    /// If `sockstat` can't be read or has no TCP line. A missing `sockstat6` is not an error.
+    /// `sockstat` can't be read or has no TCP line. A missing `sockstat6` is not an error.
     pub fn read() -> io::Result<Self> {
         let path = "/proc/self/net/sockstat";
         let v4 = proc_text::read(path)?;

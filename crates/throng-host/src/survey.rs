@@ -1,4 +1,4 @@
-//! All that a plan needs to know of this machine, read at once.
+//! Reads everything that a plan needs to know about this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,38 +10,38 @@ use crate::listeners::{self, Listening};
 use crate::reader::Reader;
 use crate::{accept, conntrack, limits, memory, ports, targets, tasks, tcp};
 
-/// What to read beyond the limits themselves. Nothing, by default: then a survey takes some milliseconds,
-/// and opens no connection.
+/// What to read beyond the limits themselves. By default nothing: then a survey takes some milliseconds, and opens no
+/// connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Count the connections to each of these ([`Host::targets`]). Goes through all connections of this
-    /// network namespace, without keeping any.
+    /// Count the connections to each of these ([`Host::targets`]). That reads all connections of this network
+    /// namespace, without keeping any.
     pub targets: Vec<SocketAddr>,
-    /// Find out which of these can't be bound to ([`Host::foreign_sources`]).
+    /// Test which of these can't be bound to ([`Host::foreign_sources`]).
     pub sources: Vec<IpAddr>,
-    /// Whose the listeners are ([`throng_core::host::Listener::processes`]).
+    /// Which listeners' processes to look up ([`throng_core::host::Listener::processes`]).
     pub processes: Processes,
-    /// Leave this process out of them.
+    /// Leave out this process.
     pub skip_self: bool,
-    /// Find out whether connections are tracked ([`throng_core::host::Conntrack::active`]), by opening a
-    /// few over loopback: IPv6 if all targets are, else IPv4.
+    /// Test whether connections are tracked ([`throng_core::host::Conntrack::active`]), by opening a few over loopback:
+    /// by IPv6 if all targets are IPv6, else by IPv4.
     pub tracking: bool,
 }
 
-/// Which listeners' processes to look up. It takes a look at each descriptor of each process.
+/// Which listeners' processes to look up. That reads the descriptors of each process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Processes {
-    /// None.
+    /// Those of no listener.
     #[default]
     None,
-    /// Of those that serve one of the targets.
+    /// Those of listeners that serve one of the targets.
     OfTargets,
-    /// Of all.
+    /// Those of all listeners.
     All,
 }
 
-/// Reads this machine. Never fails: what can't be read is in [`Host::unread`], with the reason. `uring` is
-/// left as the default, for whoever has an io_uring to try.
+/// Reads this machine. It never fails: what can't be read is in [`Host::unread`], with the reason. `uring` keeps its
+/// default, for the caller to fill in.
 #[must_use]
 pub fn survey(wanted: &Wanted) -> Host {
     let mut reader = Reader::default();
@@ -149,7 +149,7 @@ mod tests {
         }
         assert!(host.targets[0].local && host.ports.range.is_some());
         assert!(host.tcp.rmem.is_some() && host.files.open > 0);
-        // Only root gets at what Linux shows in the machine's first namespace alone.
+        // Only root can read what Linux shows in the machine's first namespace alone.
         assert!(why(&host, "tcp_mem").is_some_and(|w| w.contains("namespace")));
     }
 
@@ -193,7 +193,7 @@ mod tests {
             host.unread
         );
         assert_eq!((host.memory.objects, host.tasks.max), (None, None));
-        // Some is known without files.
+        // Some values are known without files.
         assert!(host.memory.total > 0 && host.memory.available > 0 && host.files.hard > 0);
         assert!(host.cores >= 1 && !host.kernel.is_empty());
     }

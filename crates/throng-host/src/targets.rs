@@ -1,5 +1,4 @@
-//! Connections that are open to the targets of a run: each takes one of the ports that
-//! the run could use.
+//! Open connections to the targets of a run: each takes one of the ports that the run could use.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,7 +13,7 @@ use crate::listen::{destination, socket_id};
 use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
-/// Connections by where they go to: those that are up or on their way, and those in TIME_WAIT.
+/// Connections by target: those that are open or being opened, and those in TIME_WAIT.
 type Counts = HashMap<(IpAddr, u16), (u64, u64)>;
 
 /// Counts the connections of this network namespace to each of `targets`.
@@ -43,12 +42,12 @@ pub(crate) fn read(reader: &mut Reader, targets: &[SocketAddr]) -> Vec<TargetUse
     targets.iter().map(in_use).collect()
 }
 
-/// Goes through all sockets, and keeps none: there may be millions.
+/// Reads all sockets and keeps none: there may be millions.
 fn count(counts: &mut Counts) -> io::Result<()> {
     let mut diag = SockDiag::open()?;
-    // Handshakes that we got (SYN_RECV) go to whoever began them: never to a target of ours.
+    // Incoming handshakes (SYN_RECV) are never connections to a target.
     let states = StateFlags::all() - StateFlags::LISTEN - StateFlags::CLOSE - StateFlags::SYN_RECV;
-    // The kernel filters by one port, which spares a copy of each socket that isn't meant.
+    // The kernel filters by one port, which saves copying the other sockets.
     let port = counts.keys().next().map_or(0, |(_, port)| *port);
     let one_port = counts.keys().all(|(_, other)| *other == port);
     let mut filter = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
@@ -136,7 +135,7 @@ mod tests {
             ]
         );
         assert!(host.targets.iter().map(|t| t.target).eq(targets));
-        // Their number is known from elsewhere too.
+        // Their number is known in another way, too.
         assert_eq!(host.tcp.time_wait, Some(2));
         assert_eq!(host.tcp.in_use, Some(2 + 4 + 4));
         // One port only: the kernel filters.

@@ -1,11 +1,11 @@
-//! How many processes and threads there may be.
+//! The limit on processes and threads.
 
 use throng_core::host::Tasks;
 
 use crate::cgroup::own_cgroups;
 use crate::reader::Reader;
 
-/// Reads the bounds and takes the least: of the machine, its PID namespace, and our cgroups.
+/// Reads the limits of the machine, its PID namespace and this process's cgroups, and returns the lowest.
 pub(crate) fn read(reader: &mut Reader) -> Tasks {
     let sysctl = |reader: &mut Reader, name: &str| {
         let max: Option<u64> = reader.number(format!("/proc/sys/kernel/{name}"));
@@ -14,7 +14,7 @@ pub(crate) fn read(reader: &mut Reader) -> Tasks {
     let threads = sysctl(reader, "threads-max");
     let pids = sysctl(reader, "pid_max");
     let cgroups = own_cgroups("pids").into_iter().filter_map(|cgroup| {
-        // The root has no such file; elsewhere it holds `max` if there is no limit.
+        // The root cgroup has no such file. Others hold `max` without a limit.
         let max = cgroup.number("pids.max")?;
         Some((max, format!("pids.max of {}", cgroup.dir.display())))
     });

@@ -1,11 +1,11 @@
-//! Limits of TCP itself, and how much of them is in use.
+//! Limits of TCP, and how much of them is in use.
 
 use throng_core::host::Tcp;
 
 use crate::reader::{Reader, number, numbers};
 use crate::sockets::SockStat;
 
-/// Reads them, of this network namespace, except for what the machine shares.
+/// Reads the limits of this network namespace, and those of the whole machine.
 pub(crate) fn read(reader: &mut Reader) -> Tcp {
     let sockets = reader.kept("/proc/self/net/sockstat", SockStat::read());
     Tcp {

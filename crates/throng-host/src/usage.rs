@@ -1,4 +1,4 @@
-//! The CPU time that this process has used: what a connection or a message cost us.
+//! The CPU time that this process has used.
 
 use std::io;
 use std::time::Duration;
@@ -7,15 +7,14 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use serde::{Deserialize, Serialize};
 
-/// CPU time of all threads of this process, ended ones included. io_uring's kernel-side threads
-/// (SQPOLL, io-wq) are among them since Linux 5.12. Soft interrupts, where much of TCP's receiving
-/// is done, count for whom they interrupt.
+/// CPU time of all threads of this process, including ended ones. Since Linux 5.12, that includes io_uring's kernel
+/// threads (SQPOLL, io-wq). Soft interrupts, which do much of TCP's receiving, count for the thread that they
+/// interrupt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CpuUsage {
-    /// In our own code.
+    /// In user mode.
     pub user: Duration,
-    /// In the kernel for us. Where the kernel samples (`CONFIG_TICK_CPU_ACCOUNTING`), only the
-    /// sum of both is precise.
+    /// In the kernel. If the kernel samples (`CONFIG_TICK_CPU_ACCOUNTING`), only the sum of both is precise.
     pub system: Duration,
 }
 
@@ -23,7 +22,7 @@ impl CpuUsage {
     /// Reads the time used since the process started.
     ///
     /// # Errors
-    /// Only where a sandbox forbids `getrusage`.
+    /// A sandbox forbids `getrusage`.
     pub fn read() -> io::Result<Self> {
         let usage = getrusage(UsageWho::RUSAGE_SELF)?;
         Ok(Self {

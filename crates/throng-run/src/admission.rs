@@ -1,6 +1,6 @@
-//! How many connections may be opened now without overflowing an accept queue that we can see: our own
-//! server's, or that of any listener on this machine. (Elsewhere lost SYNs tell; see `ConnectPace`.) And
-//! without asking for more TLS handshakes at once than the window allows.
+//! Admission: how many connections may be opened now without overflowing an accept queue on this machine, and without
+//! more TLS handshakes at once than the window allows. For targets on other machines, lost SYNs slow the run down; see
+//! `ConnectPace`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use throng_core::stats::Counters;
 use throng_engine::Admission;
 use throng_host::listen::AcceptQueueProbe;
 
-/// Fill at most this part of an accept queue, so that connections under way still find room.
+/// At most 1/`PART` of an accept queue is filled, so that connections under way still find room.
 const PART: u32 = 2;
 
-/// For a server worker in the same process: what its client has opened and it has not yet accepted.
+/// The accept queue of a server worker in the same process: connections that its client opened and it did not accept
+/// yet.
 pub(crate) struct OwnQueue {
     pub client: Arc<Counters>,
     pub server: Arc<Counters>,
@@ -21,7 +22,7 @@ pub(crate) struct OwnQueue {
 
 impl Admission for OwnQueue {
     fn room(&mut self) -> u32 {
-        // In this order: what is accepted meanwhile only makes the queue look longer.
+        // In this order, connections accepted in between only make the queue look longer.
         let accepted = self.server.accepted.get();
         let opened = self.client.established.get();
         let queued = u32::try_from(opened.saturating_sub(accepted)).unwrap_or(u32::MAX);
@@ -29,18 +30,18 @@ impl Admission for OwnQueue {
     }
 }
 
-/// For listeners of other processes in this network namespace: the kernel says how full they are.
+/// The accept queues of other processes' listeners in this network namespace, as the kernel reports them.
 pub(crate) struct LocalListeners {
     probe: AcceptQueueProbe,
     targets: Vec<SocketAddr>,
     workers: u32,
 }
 
-/// More local targets than this are not all asked about for every batch of connections.
+/// The most local targets whose queues are looked up for every batch of connections.
 const MOST_TARGETS: usize = 8;
 
 impl LocalListeners {
-    /// For those of `targets` that are listened on here; `None` if there are none.
+    /// The listeners on this machine among `targets`; `None` if there are none.
     pub fn find(targets: impl Iterator<Item = SocketAddr>, workers: u32) -> Option<LocalListeners> {
         let mut probe = AcceptQueueProbe::open().ok()?;
         let targets: Vec<SocketAddr> = targets
@@ -57,7 +58,7 @@ impl LocalListeners {
 
 impl Admission for LocalListeners {
     fn room(&mut self) -> u32 {
-        // A listener that has gone bounds nothing: connecting will tell.
+        // A listener that is gone bounds nothing; connecting will fail.
         let queues = self
             .targets
             .iter()
@@ -69,14 +70,13 @@ impl Admission for LocalListeners {
     }
 }
 
-/// For a worker whose connections speak TLS: no more handshakes at once than attempts to connect. A kernel
-/// takes connections much faster than a server can secure them; without this they would wait there until
-/// their time is up, and be tried again.
+/// TLS handshakes of a worker: no more at once than the window of connection attempts. A kernel accepts connections
+/// much faster than a server can secure them; without this bound they would wait there until they time out.
 pub(crate) struct Handshakes {
     pub counters: Arc<Counters>,
-    /// How many at once.
+    /// The most handshakes at once.
     pub window: u32,
-    /// What else bounds opening.
+    /// A further bound on opening.
     pub queue: Option<Box<dyn Admission>>,
 }
 
@@ -91,8 +91,7 @@ impl Admission for Handshakes {
     }
 }
 
-/// The accept queue, among those of listeners on this machine at `targets`, in which most connections
-/// wait.
+/// The accept queue with the most waiting connections, among those of listeners on this machine at `targets`.
 pub(crate) fn fullest_queue(targets: &[SocketAddr]) -> Option<Queue> {
     let mut probe = AcceptQueueProbe::open().ok()?;
     let queues = targets.iter().take(MOST_TARGETS).filter_map(|&target| {

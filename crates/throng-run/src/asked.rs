@@ -1,4 +1,4 @@
-//! What was asked of a run, as its record has it.
+//! What was asked for, in the form that the record keeps.
 
 use crate::behave::LoadBehaviours;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use throng_core::record::{Asked, AskedRate, RateOf, Role};
 use throng_core::scenario::{LoadScenario, RunRate, Sending, ServeScenario, SteadyFrom};
 use throng_core::summary::LatencyReport;
 
-/// What `scenario` asks for. Connections were held for `hold`; `lines` is how many messages a profile asked for that
-/// came while the run went on.
+/// What the load `scenario` asked for. Connections were held for `hold`; `lines` is the number of messages that a
+/// profile from stdin asked for.
 pub(crate) fn of_load(
     scenario: &LoadScenario,
     behaviours: &LoadBehaviours,
@@ -61,7 +61,7 @@ pub(crate) fn of_load(
     }
 }
 
-/// What `scenario` asks for.
+/// What the server `scenario` asked for.
 pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
     Asked {
         role: Role::Serve,

@@ -1,5 +1,4 @@
-//! What a run is attached to besides the machine: who watches it, who is shown each read and write, and where the
-//! lines of a rate's profile come from.
+//! What is attached to a run besides the machine: observers, taps on the traffic, and the source of a profile's lines.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -11,32 +10,32 @@ use throng_core::stats::{Measured, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::{Control, Outlet};
 
-/// How long workers may take to hand over what they measured before the interval goes without.
+/// How long an interval waits for workers to hand over their measurements. After that it goes without.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often it is checked whether they have.
+/// The interval between checks for that.
 const CHECK_EVERY: Duration = Duration::from_micros(200);
 
-/// What a run is attached to. The default is nothing: a run that nobody watches.
+/// What is attached to a run. The default is nothing.
 #[derive(Default)]
 pub struct Attached<'a> {
-    /// Who watches.
+    /// The observers.
     pub observers: Vec<Box<dyn Observer + 'a>>,
-    /// Who is shown each read and write.
+    /// Taps that see each read and write.
     pub taps: Option<Arc<dyn Taps>>,
     /// Which latencies the summary reports.
     pub latencies: LatencyReport,
-    /// Lines `<duration_ms> <rate>` for a scenario whose rate follows them. They are read by a thread that ends with
-    /// them; one that waits for a line outlives the run.
+    /// Lines `<duration_ms> <rate>` for a scenario whose rate follows them. A thread reads them and ends with the last
+    /// one. If it waits for a line, it outlives the run.
     pub profile: Option<Box<dyn BufRead + Send>>,
 }
 
 /// Makes the [`Tap`]s of a run's workers.
 pub trait Taps: Send + Sync {
-    /// That of `worker`, one of `workers`, for connections that it accepts or those that it opens.
+    /// The tap of `worker`, one of `workers`, for the connections that it accepts, or for those that it opens.
     fn tap(&self, worker: u32, workers: u32, accepted: bool) -> Box<dyn Tap>;
 }
 
-/// A run at an instant.
+/// The state of a run at an instant.
 #[derive(Clone, Copy)]
 pub(crate) struct View {
     /// Since the run began.
@@ -50,26 +49,26 @@ pub(crate) struct View {
     pub accepted: Option<Tally>,
 }
 
-/// The observers of a run, and what its workers measured so far.
+/// The observers of a run, and the measurements of its workers.
 pub(crate) struct Audience<'a> {
     watching: Vec<Watcher<'a>>,
     outlets: Vec<Arc<Outlet>>,
-    /// When workers were last asked for what they measured.
+    /// When measurements were last collected.
     collected: Duration,
-    /// What is recorded of the run: all that was collected, without single samples, which are an observer's or
-    /// nobody's.
+    /// Records the run: everything that was collected, without single samples, which only observers receive.
     recorder: Recorder,
-    /// The counts when workers were last asked: opened, accepted.
+    /// The counts at the last collection: opened, accepted.
     counted: (Tally, Tally),
-    /// What was collected since it was last taken, for a search, whose trials don't end with intervals.
+    /// Measurements since the last [`take_trial`](Audience::take_trial), for a search, whose trials don't end with
+    /// intervals.
     trial: Option<Measured>,
 }
 
-/// An observer, and where its present interval began.
+/// An observer, and the start of its present interval.
 struct Watcher<'a> {
     observer: &'a mut (dyn Observer + 'a),
     from: Duration,
-    /// The counts then: opened, accepted.
+    /// The counts at that start: opened, accepted.
     counted: (Tally, Tally),
 }
 
@@ -90,12 +89,12 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// Collects from the workers behind `outlets`, too.
+    /// Adds the workers behind `outlets` to those that are collected from.
     pub fn follow(&mut self, outlets: &[Arc<Outlet>]) {
         self.outlets.extend_from_slice(outlets);
     }
 
-    /// Keeps what is collected for [`take_trial`](Audience::take_trial).
+    /// Keeps measurements for [`take_trial`](Audience::take_trial).
     pub fn keep_trials(&mut self) {
         self.trial = Some(Measured::default());
     }
@@ -125,14 +124,14 @@ impl<'a> Audience<'a> {
         self.deliver(view, None);
     }
 
-    /// What was measured since this was last called, in a run that [keeps trials](Audience::keep_trials).
+    /// The measurements since the last call, in a run that [keeps trials](Audience::keep_trials).
     pub fn take_trial(&mut self, view: &View, control: &Control) -> Measured {
         self.collect(view, control);
         self.trial.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Has workers hand over what they measured, and gives it to those who collect. A worker that is kept from
-    /// running, or has ended, is not waited for for long.
+    /// Collects the workers' measurements and gives them to the observers that collect. Waits only briefly for a worker
+    /// that does not run or has ended.
     fn collect(&mut self, view: &View, control: &Control) {
         let number = control.collect();
         let began = Instant::now();
@@ -155,7 +154,7 @@ impl<'a> Audience<'a> {
         all
     }
 
-    /// Records what was counted and `measured` since the last time.
+    /// Records the counts and the measurements since the last collection.
     fn record(&mut self, view: &View, measured: Measured) {
         let reading =
             |now: Option<Tally>, then: &Tally| now.map(|now| Reading::of(&now.since(then), &now));
@@ -174,7 +173,7 @@ impl<'a> Audience<'a> {
         );
     }
 
-    /// Ends the intervals of all who collect, if there is something `measured`, else of those whose time is up.
+    /// Ends intervals: with measurements, those of all observers that collect; without, those that are due.
     fn deliver(&mut self, view: &View, measured: Option<&Measured>) {
         let mut troubles = Vec::new();
         for watching in &mut self.watching {
@@ -191,14 +190,14 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// Tells all observers.
+    /// Passes a note to all observers.
     pub fn note(&mut self, note: &Note) {
         for watching in &mut self.watching {
             watching.observer.note(note);
         }
     }
 
-    /// Tells all observers that connections are about to be closed.
+    /// Announces to all observers that connections are about to be closed.
     pub fn closing(&mut self) {
         for watching in &mut self.watching {
             watching.observer.closing();
@@ -224,10 +223,10 @@ impl<'a> Audience<'a> {
     }
 }
 
-/// What a run that is over leaves.
+/// What remains of a run that is over.
 pub(crate) struct Finished {
     pub intervals: Intervals,
-    /// All that was measured.
+    /// All measurements of the run.
     pub measured: Measured,
     /// What observers could not report.
     pub unreported: Vec<String>,

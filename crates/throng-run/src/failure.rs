@@ -1,17 +1,17 @@
-//! Why there is no result.
+//! Why a run has no result.
 
 use throng_core::plan::Shortfall;
 
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The plan refuses it: these limits are too low. Nothing was opened.
+    /// The plan refuses the run, because these limits are too low. Nothing was opened.
     #[error("{}", lines(.0))]
     Impossible(Vec<Shortfall>),
-    /// The scenario asks for something that cannot be: an address that is in use, a certificate that cannot be read.
+    /// The scenario asks for something impossible: an address in use, a certificate that cannot be read.
     #[error("{0}")]
     Refused(String),
-    /// Something that was expected to work did not.
+    /// Something failed that was expected to work.
     #[error("{0}")]
     Fault(String),
 }

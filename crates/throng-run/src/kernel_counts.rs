@@ -1,4 +1,4 @@
-//! What the kernel counted during a run, of what can keep connections from coming up.
+//! The kernel's counters during a run, for events that keep connections from being established.
 
 use throng_core::diagnosis::{KernelCounts, Tracked};
 use throng_core::host::{Conntrack, Host};
@@ -6,7 +6,7 @@ use throng_host::conntrack::ConntrackDrops;
 use throng_host::kernel_log::KernelLog;
 use throng_host::netstat::NetStat;
 
-/// The counters as they were when the run began.
+/// The counters at the start of the run.
 pub(crate) struct KernelCounter {
     netstat: Option<NetStat>,
     drops: Option<ConntrackDrops>,
@@ -14,7 +14,7 @@ pub(crate) struct KernelCounter {
 }
 
 impl KernelCounter {
-    /// Takes note of them.
+    /// Reads the counters at the start of the run.
     pub fn begin() -> KernelCounter {
         KernelCounter {
             netstat: NetStat::read().ok(),
@@ -23,7 +23,7 @@ impl KernelCounter {
         }
     }
 
-    /// What was added since.
+    /// The increase since then.
     pub fn kernel(&self) -> KernelCounts {
         let Some((now, before)) = NetStat::read().ok().zip(self.netstat) else {
             return KernelCounts::default();

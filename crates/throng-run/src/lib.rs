@@ -1,8 +1,8 @@
-//! A run as a library: a scenario, a [`Machine`], what is [`Attached`] and a [`Stop`] in; what came of it out.
+//! A run as a library: a scenario, a [`Machine`], what is [`Attached`] and a [`Stop`] in; a record out.
 //!
-//! A run prints nothing, reads no command line and installs no signal handler. Runs may follow one another and stand
-//! side by side in one process; what is measured of the whole process (memory, processor time) or of the whole network
-//! namespace (the kernel's sockets) is then that of all of them.
+//! A run prints nothing, reads no command line and installs no signal handler. One process may have several runs, one
+//! after another or at the same time. What is measured for the whole process (memory, CPU time) or for the whole
+//! network namespace (the kernel's sockets) is then the sum of all of them.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +30,7 @@ pub use machine::{Machine, host};
 pub use serve::serve;
 pub use stop::Stop;
 
-/// Raises this process's soft limit of open files to the hard one. A run needs it, and no run is hurt by it.
+/// Raises this process's soft limit on open files to the hard limit. A run needs that, and it harms none.
 fn raise_file_limit() -> Result<(), Failure> {
     throng_host::limits::raise_soft_to_hard()
         .map(drop)

@@ -1,11 +1,11 @@
-//! Opening a listener, or saying why not and what to do.
+//! Opens a listener. The error says why it failed and what to do.
 
 use crate::Failure;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use throng_engine::{Reach, SocketOptions};
 
-/// Listens at `at`.
+/// Listens on `at`.
 pub(crate) fn open(
     at: SocketAddr,
     backlog: u32,
@@ -25,14 +25,14 @@ pub(crate) fn open(
     })
 }
 
-/// Why `at` is in use, as far as can be told. Connections keep a port, too: those of a listener that had no
-/// SO_REUSEADDR, for the minute of their TIME_WAIT.
+/// Why `at` is in use, as far as that is visible. Connections of a listener without SO_REUSEADDR keep the port, too,
+/// for the minute of their TIME_WAIT.
 fn in_use(at: SocketAddr) -> &'static str {
     match throng_host::listen::accept_queue(at) {
         Ok(Some(_)) => "; another socket listens there: choose another port, or 0 for any",
         Ok(None) | Err(_) => {
-            "; nobody is seen to listen there: the port is bound on another address, or has connections left of \
-             a process that ended (TIME_WAIT, a minute): wait, or choose another port, or 0 for any"
+            "; no listener is visible there: the port is bound on another address, or connections of an ended process \
+             remain (in TIME_WAIT for a minute): wait, or choose another port, or 0 for any"
         }
     }
 }

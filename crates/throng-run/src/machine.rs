@@ -1,4 +1,4 @@
-//! This machine, as the plan wants it.
+//! This machine, in the form that the plan needs.
 
 use crate::Failure;
 use throng_core::host::{Host, Uring};
@@ -19,7 +19,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The machine that `scenario` is to run on, with the listeners among its targets.
+    /// Reads this machine for `scenario`, with the listeners among its targets.
     ///
     /// # Errors
     /// The kernel does not say how much memory is available, or which release it is.
@@ -33,7 +33,7 @@ impl Machine {
         })
     }
 
-    /// The machine that a server is to run on.
+    /// Reads this machine for a server.
     ///
     /// # Errors
     /// Those of [`Machine::for_load`].
@@ -47,7 +47,7 @@ impl Machine {
     fn read(wanted: &Wanted) -> Result<Machine, Failure> {
         let fault = |e: std::io::Error| Failure::fault(e.to_string());
         let memory = MemoryBounds::locate();
-        // Without these nothing can be planned, and no run can be bounded.
+        // Without these no run can be planned or bounded.
         memory.available().map_err(fault)?;
         let kernel = Kernel::read().map_err(fault)?;
         Ok(Machine {

@@ -3,35 +3,35 @@
 use std::time::Duration;
 use throng_host::memory::{Available, MemInfo, MemoryBounds};
 
-/// How often the memory that is left is read, while there is plenty: where no connections come …
+/// The interval between reads of the available memory while no connections are opened.
 const AT_REST: Duration = Duration::from_secs(1);
-/// … where they come …
+/// The interval between reads while connections are opened and there is plenty of memory.
 const WHILE_GROWING: Duration = Duration::from_millis(100);
-/// … and at its end, when connections come at …
+/// The interval between reads while connections are opened and memory is nearly used up.
 const SOONEST: Duration = Duration::from_millis(2);
-/// … this many bytes per second at most: 200,000 connections, both ends.
+/// The most bytes per second that connections can take: 200,000 connections, both ends.
 const FASTEST_FILL: u64 = 2 << 30;
 
-/// With less left than lasts this long at the fastest, the guard comes before everything else.
+/// If memory could be used up within this time, the guard comes before everything else.
 const PRESSING: Duration = Duration::from_millis(100);
 
-/// Looks after the memory that is left.
+/// Watches the available memory.
 pub(crate) struct MemoryGuard {
     bounds: MemoryBounds,
-    /// Bytes that stay free.
+    /// Bytes to keep free.
     reserve: u64,
     next: Duration,
-    /// Connections that were open at the last look.
+    /// Open connections at the last look.
     open: u64,
-    /// When there last were more than at the look before.
+    /// When there were last more than at the look before.
     grew_at: Duration,
     pressing: bool,
-    /// What was left when the guard stopped the opening.
+    /// The memory that was left when the guard stopped opening.
     pub stopped_at: Option<Available>,
 }
 
 impl MemoryGuard {
-    /// One that keeps `reserve` bytes free.
+    /// A guard that keeps `reserve` bytes free.
     pub fn new(bounds: MemoryBounds, reserve: u64) -> MemoryGuard {
         MemoryGuard {
             bounds,
@@ -49,13 +49,13 @@ impl MemoryGuard {
         self.next
     }
 
-    /// Whether nothing may keep the run from the next look: connections come, and memory could soon be out.
+    /// Whether nothing may delay the next look: connections are opened, and memory could soon be used up.
     pub fn is_pressing(&self) -> bool {
         self.pressing
     }
 
-    /// Looks at what the machine has left, read at `at` with `open` connections. Returns true if opening has to stop
-    /// now. The next look comes before memory could be out, if connections came as fast as they can from now on.
+    /// Checks the memory of `machine`, read at `at` with `open` connections. Returns true if opening must stop now. The
+    /// next look comes before memory could be used up, even if connections are opened as fast as possible.
     pub fn look(&mut self, at: Duration, machine: Option<&MemInfo>, open: u64) -> bool {
         if open > self.open {
             self.grew_at = at;

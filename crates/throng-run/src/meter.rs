@@ -1,4 +1,4 @@
-//! What a run costs: memory and processor time of this process, sockets and slab memory of the kernel.
+//! Measures what a run costs: memory and CPU time of this process, sockets and slab memory of the kernel.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use throng_core::record::Used;
@@ -6,10 +6,10 @@ use throng_host::memory::{MemInfo, own_bytes};
 use throng_host::sockets::SockStat;
 use throng_host::usage::CpuUsage;
 
-/// How often the kernel's sockets are counted while they are closed.
+/// The interval between counts of the kernel's sockets while they close.
 const RECOUNT_EVERY: Duration = Duration::from_millis(20);
 
-/// What the process and the machine had used when the run began, and at its height.
+/// What the process and the machine used at the start of the run, and at its peak.
 pub(crate) struct Meter {
     cpu: CpuUsage,
     own: u64,
@@ -40,7 +40,7 @@ impl Meter {
         self.started_unix_s
     }
 
-    /// Processor time so far.
+    /// CPU time so far.
     pub fn cpu(&self) -> Duration {
         let used = CpuUsage::read().unwrap_or_default().since(&self.cpu);
         used.user + used.system
@@ -51,18 +51,18 @@ impl Meter {
         self.peak_own = self.peak_own.max(own_bytes().unwrap_or(0));
     }
 
-    /// Takes note of the kernel's slab memory, as just read.
+    /// Records the kernel's slab memory, as just read.
     pub fn note_slab(&mut self, bytes: Option<u64>) {
         self.peak_slab = bytes;
     }
 
-    /// Takes note of the sockets there are before the first connection (listeners included).
+    /// Records the sockets that exist before the first connection, listeners included.
     pub fn note_sockets_before(&mut self) {
         self.sockets = SockStat::read().ok();
     }
 
-    /// Takes note of the memory while the connections are up, also the kernel's. Returns how many more TCP
-    /// sockets are in use in this network namespace than when the run began.
+    /// Records user memory and the kernel's slab memory while connections are established. Returns how many more TCP
+    /// sockets are in use in this network namespace than at the start of the run.
     pub fn note_kernel(&mut self) -> Option<u64> {
         self.note_own();
         self.peak_slab = slab();
@@ -72,9 +72,8 @@ impl Meter {
         Some(all(&now).saturating_sub(all(before)))
     }
 
-    /// Waits until the kernel has closed our sockets: it does so in the background, and a run that
-    /// begins before that finds memory and ports still taken. Gives up when it gets no further, as
-    /// when a peer does not answer our FINs.
+    /// Waits until the kernel has closed the run's sockets. It does so in the background, and a run that begins earlier
+    /// would find memory and ports still in use. Gives up without progress, such as when a peer does not answer FINs.
     pub fn wait_for_kernel(&self) {
         let Some(before) = &self.sockets else { return };
         let in_use = || SockStat::read().map_or(0, |s| s.tcp_inuse + s.tcp6_inuse);

@@ -1,4 +1,4 @@
-//! From a run that is over to its record.
+//! Makes the record of a run that is over.
 
 use crate::machine::Machine;
 use crate::watch::Watch;
@@ -15,7 +15,7 @@ pub(crate) struct Carried<'a> {
     pub workers: u32,
 }
 
-/// The record of a run that was over at `ending.over`, whose workers have ended. Fills in what the watch knows.
+/// The record of a run that was over at `ending.over`. Its workers have ended. Adds what the watch knows to `ending`.
 pub(crate) fn record(
     mut watch: Watch,
     machine: &Machine,
@@ -35,7 +35,7 @@ pub(crate) fn record(
     let part = Part {
         about: About {
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
-            // Who calls this knows.
+            // The caller fills it in.
             command: Vec::new(),
             started_unix_s: started,
             kernel: machine.kernel.release.clone(),
@@ -51,7 +51,7 @@ pub(crate) fn record(
     Record::of(unique(started), part)
 }
 
-/// A name that no other run has: its beginning, and 64 random bits (the keys of a hash map).
+/// A name that no other run has: its start time and 64 random bits (the keys of a hash map).
 fn unique(started_unix_s: f64) -> Source {
     let random = RandomState::new().build_hasher().finish();
     let started = Duration::from_secs_f64(started_unix_s).as_micros();

@@ -22,10 +22,10 @@ use throng_core::scenario::ServeScenario;
 use throng_engine::{Order, Reach};
 use throng_host::survey::{Wanted, survey};
 
-/// Carries out `scenario` on `machine` until its time is over or `stop` is requested.
+/// Runs `scenario` on `machine` until its time is over or `stop` is requested.
 ///
 /// # Errors
-/// The plan refuses the scenario, something in it cannot be, or the machine fails it: see [`Failure`].
+/// The plan refuses the scenario, the scenario asks for something impossible, or the machine fails: see [`Failure`].
 pub fn serve(
     scenario: &ServeScenario,
     machine: &Machine,
@@ -82,7 +82,7 @@ pub fn serve(
     finish(watch, side, scenario, &plan, ending, machine)
 }
 
-/// What kept connections from coming up meanwhile, as the kernel counted it.
+/// The limits that kept connections from being established, by the kernel's counters.
 fn diagnose(counted: &KernelCounter, before: &Host, peak: u64) -> Vec<Diagnosis> {
     let now = survey(&Wanted::default());
     diagnosis::diagnose(&Evidence {
@@ -122,8 +122,7 @@ struct Server<'a> {
     workers: u32,
     max_connections: u32,
     ring_slots: u32,
-    /// Every worker accepts from all of them: whoever connects, no connection waits for a worker that
-    /// is full.
+    /// Every worker accepts from all listeners, so that no connection waits for a worker that is full.
     listeners: Vec<Arc<TcpListener>>,
 }
 
@@ -131,7 +130,7 @@ impl Server<'_> {
     fn start(&self, watch: &Watch) -> Result<Side, Failure> {
         let mut side = Side::new(self.workers);
         for worker in 0..self.workers {
-            // The places of all workers together are exactly as many as asked for.
+            // All workers together have exactly as many places as asked for.
             let max = self.max_connections / self.workers
                 + u32::from(worker < self.max_connections % self.workers);
             let role = side.sharing(worker, &self.listeners, max);
@@ -177,7 +176,7 @@ fn finish(
         over,
         secured,
         interrupted,
-        // Some may have come up since the last tick.
+        // Some may have been established since the last tick.
         peak: watch.peak.max(accepted.open()),
         ..ending
     };

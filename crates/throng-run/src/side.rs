@@ -11,7 +11,7 @@ use throng_core::behaviour::Traffic;
 use throng_core::stats::{Counters, Tally};
 use throng_engine::{Closing, Job, Outlet, Role, ServerRole, SocketOptions};
 
-/// A worker, and what it leaves behind.
+/// The thread of a worker, and its result.
 pub(crate) type WorkerThread = JoinHandle<io::Result<()>>;
 
 /// The workers of one side.
@@ -22,7 +22,7 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    /// Counters for `workers` workers, whose threads are still to be started.
+    /// A side of `workers` workers, whose threads are not started yet.
     pub fn new(workers: u32) -> Side {
         Side {
             counters: (0..workers).map(|_| Arc::default()).collect(),
@@ -31,8 +31,8 @@ impl Side {
         }
     }
 
-    /// What worker `worker` is to do in the `role`: with traffic from the first connection on, on any core, and
-    /// with connections shut down at the end. Fields that are otherwise are the caller's to say.
+    /// The job of worker `worker` in `role`: with traffic from the first connection on, on any core, and with
+    /// connections shut down at the end. The caller changes the fields that differ.
     pub fn job(&self, worker: u32, role: Role, watch: &Watch<'_>, ring_slots: u32) -> Job {
         Job {
             role,
@@ -48,8 +48,8 @@ impl Side {
         }
     }
 
-    /// The role of worker `worker` if all of this side accept from the same `listeners`, `max` connections at
-    /// most on this one: none gets far ahead of the others.
+    /// The role of worker `worker` if all workers of this side accept from the same `listeners`, and this one at most
+    /// `max` connections. No worker gets far ahead of the others.
     pub fn sharing(&self, worker: u32, listeners: &[Arc<TcpListener>], max: u32) -> Role {
         let others = self.counters.iter().enumerate();
         let others = others.filter(|(at, _)| *at != worker as usize);
@@ -64,7 +64,7 @@ impl Side {
         self.counters.iter().map(|c| c.read()).sum()
     }
 
-    /// When the last connection came up, since the run began.
+    /// When the last connection was established, since the run began.
     pub fn last_up(&self) -> Duration {
         self.last(|c| c.last_up_ns.get())
     }

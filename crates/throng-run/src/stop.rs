@@ -1,27 +1,27 @@
-//! Ending a run from outside.
+//! Ends a run from outside.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread, ThreadId};
 
-/// Asks runs to end. Clones ask the same runs; a run that begins after the request ends at once.
+/// Asks runs to end. Clones concern the same runs. A run that begins after the request ends at once.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     requested: AtomicBool,
-    /// Threads that conduct a run now, and sleep in between.
+    /// Threads that conduct a run, to be woken from their sleep.
     conducting: Mutex<Vec<Thread>>,
 }
 
 impl Stop {
-    /// One that was not requested.
+    /// A stop that was not requested yet.
     pub fn new() -> Stop {
         Stop::default()
     }
 
-    /// Asks the runs to end: they stop opening, drain, close and return what came of them.
+    /// Asks the runs to end: they stop opening, drain, close and return their records.
     pub fn request(&self) {
         self.0.requested.store(true, Ordering::Relaxed);
         self.conducting().iter().for_each(Thread::unpark);
@@ -32,7 +32,7 @@ impl Stop {
         self.0.requested.load(Ordering::Relaxed)
     }
 
-    /// Has the calling thread woken by a request, for as long as the result lives.
+    /// A request wakes the calling thread, as long as the result lives.
     pub(crate) fn wakes(&self) -> Wakes<'_> {
         self.conducting().push(thread::current());
         Wakes {

@@ -1,4 +1,4 @@
-//! A run as it is conducted: its clock, its orders to the workers, its observers, its record, its meter and its
+//! What conducting a run needs: its clock, its orders to the workers, its observers, its record, its meter and its
 //! memory guard.
 
 use crate::attached::{Audience, Finished, View};
@@ -14,15 +14,15 @@ use throng_core::stats::{Measured, Tally};
 use throng_engine::{Clock, Control, Order, Outlet};
 use throng_host::memory::{MemInfo, MemoryBounds};
 
-/// How often a run is looked at whose counts decide how it goes on. Bounds how late a phase ends.
+/// The interval between looks at a run whose counts decide how it goes on. It bounds how late a phase ends.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
-/// The same for one that goes on until an instant that is known, or somebody stops it, which wakes us: each look
-/// takes a worker's processor away for a moment.
+/// The interval between looks at a run that lasts until a known instant or a stop, which wakes this thread. It is
+/// longer, because each look takes CPU time from a worker.
 pub(crate) const AT_REST: Duration = Duration::from_millis(500);
-/// No sleep is shorter.
+/// The shortest sleep.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(100);
 
-/// See the module.
+/// See the [module](self).
 pub(crate) struct Watch<'a> {
     pub clock: Clock,
     pub control: Arc<Control>,
@@ -37,7 +37,7 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// The watch of a run that keeps `reserve` bytes of memory free. Its clock starts now.
+    /// A watch that keeps `reserve` bytes of memory free. Its clock starts now.
     pub fn new<'o: 'a>(
         observers: &'a mut [Box<dyn Observer + 'o>],
         stop: &'a Stop,
@@ -58,45 +58,45 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// When the clock was started: microseconds since 1970.
+    /// When the clock was started, in microseconds since 1970.
     pub fn started_unix_us(&self) -> u64 {
         (self.meter.started_unix_s() * 1e6) as u64
     }
 
-    /// Whether somebody asked the run to end.
+    /// Whether a stop was requested.
     pub fn stopped(&self) -> bool {
         self.stop.is_requested()
     }
 
-    /// Tells the observers.
+    /// Passes a note to the observers.
     pub fn note(&mut self, note: &Note) {
         self.audience.note(note);
     }
 
-    /// Tells the observers what may not work, before anything is opened.
+    /// Warns the observers about limits, before anything is opened.
     pub fn warn(&mut self, all: &[Shortfall]) {
         for short in all {
             self.note(&Note::Warning(short.clone()));
         }
     }
 
-    /// Collects what workers leave in `outlets`.
+    /// Adds the workers behind `outlets` to those that measurements are collected from.
     pub fn follow(&mut self, outlets: &[Arc<Outlet>]) {
         self.audience.follow(outlets);
     }
 
-    /// Keeps what is collected for [`take_trial`](Watch::take_trial).
+    /// Keeps measurements for [`take_trial`](Watch::take_trial).
     pub fn keep_trials(&mut self) {
         self.audience.keep_trials();
     }
 
-    /// What was measured since this was last called.
+    /// The measurements since the last call.
     pub fn take_trial(&mut self, at: Duration, opened: Tally, accepted: Option<Tally>) -> Measured {
         let view = self.view(at, Phase::Holding, None, Some(opened), accepted);
         self.audience.take_trial(&view, &self.control)
     }
 
-    /// Sleeps for `most`, unless `until` or an interval's end is nearer or the run is stopped. Returns the time.
+    /// Sleeps until `until`, the end of an interval or a stop, but at most for `most`. Returns the time.
     pub fn tick(&self, most: Duration, until: Option<Duration>) -> Duration {
         let next = self
             .guard
@@ -108,7 +108,7 @@ impl<'a> Watch<'a> {
         self.clock.elapsed()
     }
 
-    /// When an observer's interval is over. Observers take their time, so they wait while memory could run out.
+    /// When the next interval of an observer ends. Observers take time, so they wait while memory could run out.
     fn audience_due(&self) -> Duration {
         match self.guard.is_pressing() {
             true => Duration::MAX,
@@ -116,7 +116,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Takes note of the counts at `at`, looks after memory, and gives observers the intervals that are over.
+    /// Records the counts at `at`, checks memory, and gives observers the intervals that are over.
     pub fn look(
         &mut self,
         at: Duration,
@@ -152,13 +152,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Tells the observers that connections are about to be closed.
+    /// Announces to the observers that connections are about to be closed.
     pub fn closing(&mut self) {
         self.audience.closing();
     }
 
-    /// Ends the observers' last intervals, with the counts of `at`, once all workers have ended. Returns what the
-    /// run leaves.
+    /// Ends the observers' last intervals with the counts of `at`, once all workers have ended. Returns what remains of
+    /// the run.
     pub fn finish(
         &mut self,
         at: Duration,

@@ -1,4 +1,4 @@
-//! What is known of a run that got no further, gathered while its connections are still up.
+//! Gathers the evidence of a run that stopped short, while its connections are still open.
 
 use crate::admission;
 use crate::kernel_counts::KernelCounter;
@@ -17,7 +17,7 @@ pub(crate) struct Before<'a> {
 }
 
 impl<'a> Before<'a> {
-    /// Takes note of it. `host` was read for the plan.
+    /// Reads the kernel's counters. `host` was read for the plan.
     pub fn read(host: &'a Host) -> Before<'a> {
         Before {
             host,
@@ -25,12 +25,12 @@ impl<'a> Before<'a> {
         }
     }
 
-    /// What the kernel counted since.
+    /// The increase of the kernel's counters since then.
     pub fn kernel(&self) -> KernelCounts {
         self.counted.kernel()
     }
 
-    /// What has happened since, now that `clients` is counted, and `plateau` were up at once.
+    /// The evidence so far. `clients` are the counts now, `plateau` is the most connections at once.
     pub fn evidence(
         &self,
         scenario: &LoadScenario,

@@ -1,5 +1,4 @@
-//! How long connections are held, and what happens to the rate meanwhile: a fixed time, the course of a
-//! profile, lines that come in on stdin, or a search.
+//! How long connections are held: for a fixed time, for the length of a profile, or as long as lines arrive on stdin.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -12,19 +11,19 @@ use throng_core::pacing::Piece;
 use throng_core::scenario::{LoadScenario, RunRate};
 use throng_engine::{Clock, Control};
 
-/// A line of stdin takes effect so long after it was read, so that it reaches all workers in time.
+/// How long after it was read a line of stdin takes effect, so that it reaches all workers in time.
 const AHEAD: Duration = Duration::from_millis(5);
 
 /// When the hold ends.
 pub(crate) enum Hold {
-    /// Then.
+    /// At this time.
     Until(Duration),
-    /// When the last line's time is over.
+    /// At the end of the last line's piece.
     Lines(Lines),
 }
 
 impl Hold {
-    /// One that begins now. `profile` has the lines that the rate follows, if that was asked for.
+    /// A hold that begins now. `profile` has the lines that the rate follows, if the scenario asks for that.
     pub fn begin(
         scenario: &LoadScenario,
         control: &Arc<Control>,
@@ -50,7 +49,7 @@ impl Hold {
         }
     }
 
-    /// What went wrong with it.
+    /// What went wrong, if anything did.
     pub fn trouble(&self) -> Option<String> {
         match self {
             Hold::Until(_) => None,
@@ -58,7 +57,7 @@ impl Hold {
         }
     }
 
-    /// Messages that it asked for by `at`.
+    /// Messages that the lines asked for; `None` without lines.
     pub fn asked(&self) -> Option<f64> {
         match self {
             Hold::Until(_) => None,
@@ -69,7 +68,7 @@ impl Hold {
     }
 }
 
-/// Lines `<duration_ms> <rate>` from stdin, which steer the rate as they come.
+/// Lines `<duration_ms> <rate>` from stdin, which steer the rate as they arrive.
 pub(crate) struct Lines {
     shared: Arc<Shared>,
 }
@@ -86,7 +85,7 @@ struct Shared {
 }
 
 impl Lines {
-    /// Reads lines in a thread of its own, which ends with them (or with the process, if no line comes).
+    /// Reads lines in a thread of its own, which ends with the last line (or with the process, if it waits for one).
     fn follow(lines: Box<dyn BufRead + Send>, control: Arc<Control>, clock: Clock) -> Lines {
         let shared = Arc::new(Shared::default());
         shared.end_ns.store(clock.now().0, Ordering::Relaxed);

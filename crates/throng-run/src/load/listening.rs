@@ -1,4 +1,4 @@
-//! Accepting connections beside those that are opened (`-l`): in the same process, with the same options.
+//! Accepts connections in the process that opens others (`-l`), with the same options.
 
 use crate::Failure;
 use crate::behave::{LoadBehaviours, Place, socket_options};
@@ -12,7 +12,7 @@ use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
 use throng_engine::{Job, Reach, Work};
 
-/// Places for accepted connections on one worker, at most. Memory and the kernel's limits bind before.
+/// The most accepted connections on one worker. Memory and the kernel's limits bind earlier.
 const MOST: u32 = 1 << 22;
 
 /// Listeners, and the workers that accept from them.
@@ -22,7 +22,7 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens those that `scenario` asks for, if any.
+    /// Opens the listeners that `scenario` asks for, if any.
     pub fn open(
         scenario: &LoadScenario,
         plan: &LoadPlan,
@@ -43,13 +43,13 @@ impl Listeners {
         }))
     }
 
-    /// Where they listen.
+    /// The addresses that they listen on.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let addresses = self.all.iter().map(|l| l.local_addr());
         addresses.filter_map(Result::ok).collect()
     }
 
-    /// Starts workers of their own.
+    /// Starts workers that only accept.
     pub fn start(
         &mut self,
         behaviours: &LoadBehaviours,
@@ -66,8 +66,8 @@ impl Listeners {
         Ok(())
     }
 
-    /// Starts client worker `worker`, with one that accepts beside it: where connections are to ourselves, as
-    /// they are as a rule, their ends are close together, and as many threads run as were asked for.
+    /// Starts client worker `worker` together with one that accepts, in one thread. Both ends of a connection to this
+    /// process, the usual case, are then close together, and there are as many threads as asked for.
     pub fn start_beside(
         &self,
         worker: u32,
@@ -82,7 +82,7 @@ impl Listeners {
             .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))
     }
 
-    /// What worker `worker` of those that accept does.
+    /// The work of accepting worker `worker`.
     fn work(
         &self,
         worker: u32,

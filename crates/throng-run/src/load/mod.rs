@@ -1,4 +1,4 @@
-//! A load: opens connections, keeps them open, sends, measures.
+//! A load: opens connections, holds them, sends traffic and measures.
 
 mod evidence;
 mod hold;
@@ -30,11 +30,11 @@ use throng_core::scenario::{LoadScenario, Sending};
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Job, Role};
 
-/// Carries out `scenario` on `machine` until it is over or `stop` is requested.
+/// Runs `scenario` on `machine` until it is over or `stop` is requested.
 ///
 /// # Errors
-/// The plan refuses the scenario, something in it cannot be, or the machine fails it: see [`Failure`]. A run that falls
-/// short of what was asked is no error.
+/// The plan refuses the scenario, the scenario asks for something impossible, or the machine fails: see [`Failure`]. A run
+/// that falls short of what was asked for is not an error.
 pub fn load(
     scenario: &LoadScenario,
     machine: &Machine,
@@ -70,7 +70,7 @@ pub fn load(
     let mut listeners = Listeners::open(scenario, &plan, backlog)?;
     watch.meter.note_sockets_before();
     let before = Before::read(&machine.host);
-    // What goes over all connections together begins when all are established.
+    // A rate over all connections together begins when all are established.
     let together = matches!(
         scenario.pace.sending,
         Sending::WholeRun { .. } | Sending::Search(_)
@@ -118,7 +118,7 @@ fn planned(plan: &LoadPlan) -> Planned {
     }
 }
 
-/// Warns of socket buffers that are smaller than was asked for.
+/// Warns about socket buffers that are smaller than asked for.
 fn warn_of_buffers(scenario: &LoadScenario, watch: &mut Watch) {
     let asked = &scenario.sockets;
     let Ok(in_effect) = socket_options(&scenario.sockets).buffers_in_effect() else {
@@ -171,7 +171,7 @@ fn start_clients(
                 plan.routes.clone().with_port(own.port(worker)?),
                 Some(Box::new(own.admission(worker, counters))),
             ),
-            // Who uses force wants to see the queue overflow.
+            // With --force the queue may overflow.
             None if scenario.force => (plan.routes.clone(), None),
             None => (
                 plan.routes.clone(),

@@ -1,5 +1,5 @@
-//! The server of `load --self`: a listener for each client worker, whose connections' other ends are
-//! held beside it.
+//! The server of `load --self`: a listener for each client worker. The thread of that worker also holds the other ends
+//! of its connections.
 
 use crate::Failure;
 use crate::admission::OwnQueue;
@@ -14,7 +14,7 @@ use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::Counters;
 use throng_engine::{Closing, Job, Reach, Role, ServerRole, Work};
 
-/// What its workers need.
+/// What the workers of the server need.
 pub(crate) struct OwnServer {
     pub side: Side,
     mode: scenario::OwnServer,
@@ -31,14 +31,14 @@ impl OwnServer {
         plan: &LoadPlan,
         backlog: u32,
     ) -> Result<OwnServer, Failure> {
-        // Any address of 127/8 reaches them, and nothing from outside does.
+        // Every address of 127/8 reaches them, and nothing from outside does.
         let any = (Ipv4Addr::UNSPECIFIED, 0).into();
         let options = socket_options(&scenario.sockets);
         let open = || listener::open(any, backlog, Reach::OwnProcess, &options).map(Arc::new);
         let listeners = (0..plan.workers)
             .map(|_| open())
             .collect::<Result<_, _>>()?;
-        // Connections that are closed and opened again may overlap for a moment.
+        // Connections that are closed and reopened may overlap for a moment.
         let max_connections = scenario
             .connections
             .saturating_add(scenario.connections / 8 + 1024);
@@ -55,11 +55,13 @@ impl OwnServer {
     pub fn port(&self, worker: u32) -> Result<u16, Failure> {
         match self.listeners[worker as usize].local_addr() {
             Ok(at) => Ok(at.port()),
-            Err(e) => Err(Failure::fault(format!("can't tell our own port: {e}"))),
+            Err(e) => Err(Failure::fault(format!(
+                "can't read the server's own port: {e}"
+            ))),
         }
     }
 
-    /// What keeps client worker `worker`, whose counters are `client`, from overflowing its queue.
+    /// The admission that keeps client worker `worker`, with the counters `client`, from overflowing its accept queue.
     pub fn admission(&self, worker: u32, client: &Arc<Counters>) -> OwnQueue {
         OwnQueue {
             client: Arc::clone(client),
@@ -77,7 +79,7 @@ impl OwnServer {
         plan: &LoadPlan,
         watch: &Watch,
     ) -> Result<Vec<WorkerThread>, Failure> {
-        // Nobody else accepts from its listener.
+        // No other worker accepts from its listener.
         let role = Role::Server(ServerRole {
             listeners: vec![Arc::clone(&self.listeners[worker as usize])],
             max: self.max_connections,

@@ -1,4 +1,4 @@
-//! A load from its first connection to its last: opening, holding, draining, closing.
+//! The phases of a load: opening, holding, draining, closing.
 
 use super::evidence::Before;
 use super::hold::Hold;
@@ -24,11 +24,12 @@ use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 use throng_host::memory::BoundBy;
 
-/// What is ordered for an instant is ordered so long before, so that all workers know in time.
+/// How long before its instant an order is given, so that it reaches all workers in time.
 const AHEAD: Duration = Duration::from_millis(5);
-/// As tcpkali, how often a run is looked at while it opens: its counts begin with the last connection.
+/// As tcpkali, the interval between looks while connections are opened: tcpkali's counts begin with the last
+/// connection.
 const SOON: Duration = Duration::from_millis(1);
-/// How long, beyond the connect timeout, a run goes on without getting any further.
+/// How long, beyond the connect timeout, a run goes on without progress.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -43,14 +44,14 @@ pub(crate) struct Run<'a> {
     before: Before<'a>,
     behaviours: &'a LoadBehaviours<'a>,
     sides: Sides,
-    /// Lines that the rate follows, if that was asked for.
+    /// Lines that the rate follows, if the scenario asks for that.
     profile: Option<Box<dyn BufRead + Send>>,
     asked: u64,
     /// Whether the other ends are sockets of this network namespace.
     both_ends_here: bool,
-    /// What is known so far of how it ends.
+    /// What is known so far about its ending.
     ending: Ending,
-    /// The text that ends the run came.
+    /// Whether the text that ends the run was received.
     stop_seen: bool,
     /// Messages that lines of a profile asked for.
     lines: Option<f64>,
@@ -58,11 +59,11 @@ pub(crate) struct Run<'a> {
 
 /// The workers of a run.
 pub(crate) struct Sides {
-    /// Those that open connections.
+    /// The workers that open connections.
     pub clients: Side,
-    /// Those of the server in this process (`--self`).
+    /// The workers of the server in this process (`--self`).
     pub server: Option<Side>,
-    /// Those that accept besides (`-l`).
+    /// The workers that accept connections (`-l`).
     pub accepted: Option<Side>,
 }
 
@@ -72,7 +73,7 @@ impl Sides {
         std::iter::once(&self.clients).chain(others)
     }
 
-    /// What was counted on connections that this process accepted.
+    /// The counts of connections that this process accepted.
     fn accepted(&self) -> Option<Tally> {
         self.server
             .as_ref()
@@ -170,7 +171,7 @@ impl<'a> Run<'a> {
         (at, clients, !over)
     }
 
-    /// Until all connections are up, or it is clear that they will not be. Returns whether to hold.
+    /// Waits until all connections are established, or it is clear that they will not be. Returns whether to hold.
     fn open(&mut self) -> bool {
         let patience = self.scenario.connect.timeout + PATIENCE;
         let mut progress = (Duration::ZERO, 0);
@@ -215,7 +216,7 @@ impl<'a> Run<'a> {
         server.is_none_or(|s| s.open() >= self.asked) && now.ready_now() >= self.asked
     }
 
-    /// What kept the run from opening all, as far as can be told while its connections are up.
+    /// The limits that kept the run from opening all connections, as far as they show while connections are open.
     fn diagnose(&self, now: &Tally) -> Vec<Diagnosis> {
         diagnosis::diagnose(&self.before.evidence(
             self.scenario,
@@ -241,12 +242,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes note of where things stand once opening is over.
+    /// Records the state of the run at the end of opening.
     fn opened(&mut self) -> Mark {
         let mark = self.mark();
         let kernel_sockets = self.watch.meter.note_kernel();
         let ends = if self.both_ends_here { 2 } else { 1 };
-        // Without effect where there is traffic already. A moment ahead, so that it reaches all in time.
+        // It has no effect if there is traffic already. It is a moment ahead, so that it reaches all in time.
         let now = self.watch.clock.now();
         self.watch.control.start_traffic(now + AHEAD);
         self.ending.opened = Some(mark);
@@ -256,7 +257,7 @@ impl<'a> Run<'a> {
         mark
     }
 
-    /// For as long as was asked, unless everything is lost. Returns where things stand then.
+    /// Holds connections for as long as asked for, unless all are lost. Returns the state at its end.
     fn hold(&mut self) -> Result<Mark, Failure> {
         if self.scenario.pace.sending.search().is_some() {
             return Ok(self.search());
@@ -287,7 +288,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tries rates until the highest is found that keeps latency as asked.
+    /// Tries rates until the highest one is found that keeps latency under the bound.
     fn search(&mut self) -> Mark {
         let mut search = match Search::new(self.scenario, self.watch.clock.elapsed()) {
             Some(search) => search,
@@ -331,7 +332,7 @@ impl<'a> Run<'a> {
         self.mark()
     }
 
-    /// Waits until `until`. Returns whether it came to that.
+    /// Waits until `until`. Returns false if the run or the search ended before.
     fn wait_until(&mut self, until: Duration, ends: Option<Duration>) -> bool {
         loop {
             let (at, now, goes_on) = self.step(Phase::Holding, ends, Some(until));
@@ -344,7 +345,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What was counted so far, and measured since this was last called.
+    /// The counts so far, and the measurements since the last call.
     fn gathered(&mut self) -> Gathered {
         let at = self.watch.clock.elapsed();
         let clients = self.sides.clients.tally();
@@ -362,10 +363,10 @@ impl<'a> Run<'a> {
         let scenario = self.scenario;
         let closed = self.sides.clients.tally().closed_in_all();
         if scenario.connect.lifetime.is_some() || closed > 0 {
-            // Connections come and go, and what new ones say first would go on and on.
+            // New connections would keep sending first messages.
             self.watch.control.give(Order::StopOpening);
         }
-        // Who reads slowly would have to read on for long.
+        // Reading the rest slowly would take long.
         let slow = scenario.pace.downstream.is_some() && !self.behaviours.matches_answers();
         if !self.behaviours.sends() || slow || self.ending.timed_out {
             return;
@@ -387,7 +388,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Where a protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers
+    /// If the protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers
     /// answer.
     fn say_farewell(&self) {
         let says = self.scenario.protocol.says_farewell() || self.scenario.tls.is_some();
@@ -408,7 +409,7 @@ impl<'a> Run<'a> {
 
     /// Ends all connections and workers.
     fn close(mut self, machine: &Machine, latencies: &LatencyReport) -> Result<Record, Failure> {
-        // What happens from here on is our closing: the counts are those of now.
+        // From here on the run closes connections, so the counts are those of now.
         let over = self.mark();
         self.watch.meter.note_own();
         let mut ending = std::mem::take(&mut self.ending);
@@ -417,7 +418,7 @@ impl<'a> Run<'a> {
         ending.kernel = self.before.kernel();
         let secured = self.sides.all().map(Side::last_secured).max();
         ending.secured = secured.unwrap_or_default();
-        // Some may have come up since the last tick.
+        // Some may have been established since the last tick.
         ending.peak = self.watch.peak.max(over.opened.open());
         self.watch.closing();
         self.say_farewell();
@@ -429,7 +430,7 @@ impl<'a> Run<'a> {
         } = self.sides;
         let counters = opening.counters.clone();
         opening.join()?;
-        // What was not answered is known only now.
+        // Only now is it known which messages stayed unanswered.
         ending.closed = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
         let hold = ending.held.map_or(Duration::ZERO, |held| {

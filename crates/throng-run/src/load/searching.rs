@@ -1,4 +1,4 @@
-//! The search for the highest message rate that keeps latency under a bound (`-r @10ms`), trial by trial.
+//! Runs the search for the highest message rate that keeps latency under a bound (`-r @10ms`), trial by trial.
 
 use std::time::Duration;
 use throng_core::human;
@@ -9,12 +9,12 @@ use throng_core::stats::{Durations, Measured, Tally};
 use throng_core::summary::of_messages;
 use throng_core::units::Rate;
 
-/// The first rate that is tried, in messages a second on each connection …
+/// The first rate tried, in messages per second on each connection.
 const START: f64 = 10.0;
-/// … but of the whole run no more than this many.
+/// The highest first rate, in messages per second over all connections.
 const MOST_TO_START: f64 = 1000.0;
 
-/// What was counted so far at an instant, and measured since the last such.
+/// The counts at an instant, and the measurements since the previous such instant.
 pub(crate) struct Gathered {
     pub at: Duration,
     pub clients: Tally,
@@ -26,7 +26,7 @@ pub(crate) struct Trial {
     pub rate: Rate,
     pub settle: Duration,
     pub measure: Duration,
-    /// In how many slices it is measured.
+    /// The number of slices to measure in.
     pub slices: u32,
     purpose: Purpose,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Search {
     search: RateSearch,
     connections: f64,
     ends: Option<Duration>,
-    /// The bound, as it was written.
+    /// The bound as the user wrote it.
     under: String,
 }
 
@@ -61,12 +61,12 @@ impl Search {
         })
     }
 
-    /// When it has to be over.
+    /// When the search must be over.
     pub fn ends(&self) -> Option<Duration> {
         self.ends
     }
 
-    /// What to try next; `None` when it is done.
+    /// The next trial; `None` when the search is done.
     pub fn next(&self) -> Option<Trial> {
         match self.search.next() {
             Next::Run {
@@ -86,8 +86,7 @@ impl Search {
         }
     }
 
-    /// Takes note of what came of a trial: what was gathered before it, and after each slice. Returns a line
-    /// about it.
+    /// Records the outcome of a trial, from what was gathered before it and after each slice. Returns a line about it.
     pub fn observe(
         &mut self,
         trial: &Trial,
@@ -142,7 +141,7 @@ impl Search {
         format!("{what} {}{each}: {latency}", human::rate(trial.rate.get()))
     }
 
-    /// What it found, also if it was not done.
+    /// The result, also of a search that is not done.
     pub fn finish(self) -> SearchSummary {
         let found = match self.search.next() {
             Next::Done(found) => found,
