@@ -22,7 +22,7 @@ pub enum AddressError {
     Target(String),
     /// A target of a protocol that is not spoken.
     #[error(
-        "{} begins with {scheme}://; throng speaks ws:// and wss://, and plain HOST:PORT",
+        "{} begins with {scheme}://; throng speaks {known}, and plain HOST:PORT",
         quoted(text)
     )]
     Scheme {
@@ -30,6 +30,8 @@ pub enum AddressError {
         text: String,
         /// What stands before `://`.
         scheme: String,
+        /// The schemes that there are.
+        known: String,
     },
     /// Not source addresses.
     #[error(

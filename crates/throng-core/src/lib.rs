@@ -23,6 +23,7 @@ pub mod plan;
 pub mod protocol;
 pub mod record;
 pub mod scenario;
+pub mod section;
 mod split_mix;
 pub mod stats;
 pub mod summary;

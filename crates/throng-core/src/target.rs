@@ -57,6 +57,7 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
                 return Err(AddressError::Scheme {
                     text: text.to_owned(),
                     scheme: name.escape_debug().to_string(),
+                    known: Protocol::schemes_in_words("and"),
                 });
             }
         },

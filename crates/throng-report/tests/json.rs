@@ -228,7 +228,7 @@ fn the_documented_sums_hold_for_the_samples() {
             assert!(tls.handshakes + failed - tls.broken <= came_up);
             assert!(tls.resumed <= tls.handshakes);
         }
-        if let Some(websocket) = &s.websocket {
+        if let Some(websocket) = &s.protocols.websocket {
             assert!(websocket.upgraded <= came_up);
         }
     }

@@ -192,12 +192,12 @@ fn tls_websocket_and_answers_are_told_with_their_faults() {
             "upgraded 1,003 of 1,007 connections",
             "violated 3 text is not UTF-8",
             "violated 1 server frame masked",
+            "not DNS 1 connections that received something else",
             "text received 1 the text of --message-stop",
             "received 29,950",
             "with an error 31 of those: 28 SERVFAIL, 3 NXDOMAIN",
             "unanswered 8 messages, still waiting at the end",
             "unasked 2 answers that match no message",
-            "not DNS 1 connections that received something else",
         ],
     );
 }

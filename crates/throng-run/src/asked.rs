@@ -53,7 +53,7 @@ pub(crate) fn of_load(
         stops_at_text: scenario.measure.stop_at.is_some(),
         answers: behaviours.matches_answers(),
         time_stamps: behaviours.finds_markers(),
-        websocket: scenario.protocol.websocket().is_some(),
+        protocol: scenario.protocol.kind(),
         tls_client: scenario.tls.is_some(),
         tls_server: scenario.tls_server.is_some(),
         latencies: latencies.asked(&scenario.measure),
@@ -66,7 +66,7 @@ pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
     Asked {
         role: Role::Serve,
         connections: scenario.max_connections.map(u64::from),
-        websocket: scenario.mode.protocol().websocket().is_some(),
+        protocol: scenario.mode.protocol().kind(),
         tls_server: scenario.tls.is_some(),
         ..Asked::default()
     }

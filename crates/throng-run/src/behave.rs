@@ -60,7 +60,7 @@ impl<'a> LoadBehaviours<'a> {
         taps: Option<Arc<dyn Taps>>,
     ) -> Result<LoadBehaviours<'a>, Failure> {
         let (seed, writes) = (scenario.seed(), scenario.pace.writes);
-        let [opened, accepted] = scenario.protocol.framing();
+        let [opened, accepted] = scenario.protocol.kind().framing();
         let mut messages = scenario.messages.clone();
         let own = scenario.protocol.messages();
         if !own.is_empty() {
@@ -375,7 +375,7 @@ fn a_packet(script: Result<Script, ScriptError>) -> u32 {
 /// How answers are known, where they are matched.
 fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let measure = &scenario.measure;
-    let whole = match scenario.protocol.answers() {
+    let whole = match scenario.protocol.kind().answers() {
         Answers::Ids => return Ok(Some(AnswerBy::Id)),
         Answers::Messages => Some(AnswerBy::Message),
         Answers::Bytes => None,

@@ -1,8 +1,11 @@
-//! What a protocol states about itself. Each implements [`Facts`] for what can be asked of it, and [`Serves`] for
-//! each of its servers; [`Protocol`](super::Protocol) and [`ServeMode`](super::ServeMode) ask them.
+//! What a protocol states about itself. Each implements [`Facts`] for what can be asked of it, [`Serves`] for
+//! each of its servers, and [`Tells`] for what its counts say; [`Protocol`](super::Protocol),
+//! [`ServeMode`](super::ServeMode) and [`Sections`](super::Sections) ask them.
 
+use super::options::ProtocolOption;
 use crate::behaviour::{Behaviour, Task, Wire};
 use crate::payload::{Framing, Message};
+use crate::section::Row;
 use crate::stats::Tally;
 use std::error::Error;
 
@@ -41,11 +44,13 @@ pub enum Answers {
 pub type Choose = Box<dyn Fn(u32) -> usize + Send>;
 
 /// What a protocol states about itself; implemented for what can be asked of it.
-pub trait Facts: Default {
+pub trait Facts: Default + 'static {
     /// Its name for people.
     const NAME: &'static str;
     /// Schemes of targets that imply it.
     const SCHEMES: &'static [Scheme] = &[];
+    /// Options of `throng load` that say what is asked of it.
+    const OPTIONS: &'static [ProtocolOption<Self>] = &[];
     /// Framing of messages: on connections that are opened, and on those that are accepted.
     const FRAMING: [Framing; 2] = [Framing::Raw, Framing::Raw];
     /// How answers are known.
@@ -69,6 +74,16 @@ pub trait Facts: Default {
         None
     }
 
+    /// What servers sent of handshakes.
+    fn handshakes_sent(_: &Tally) -> HandshakesSent {
+        HandshakesSent::default()
+    }
+
+    /// Answers that report an error, by the error's name.
+    fn answers_with_error(_: &Tally) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
     /// Messages that are sent instead of the user's; empty to send the user's.
     fn messages(&self) -> Vec<Message> {
         Vec::new()
@@ -89,6 +104,40 @@ pub trait Facts: Default {
 
     /// The wire of a worker's connections that are accepted.
     fn server(prepared: &Self::Prepared) -> Self::Server;
+}
+
+/// What servers sent of handshakes, as part of all that they sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandshakesSent {
+    /// Sends that completed.
+    pub writes: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What a protocol's own counts say: its section of the summary, which JSON has under the protocol's name.
+pub trait Tells {
+    /// From the counts of a side.
+    fn of(tally: &Tally) -> Self;
+
+    /// The section as reports draw it; `connections` is how many were established.
+    fn rows(&self, connections: u64) -> Vec<Row>;
+
+    /// How peers violated the protocol. A load on which one did has fallen short.
+    fn violations(&self) -> Vec<Violated> {
+        Vec::new()
+    }
+}
+
+/// A way in which peers violated a protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violated {
+    /// Its stable name.
+    pub violation: &'static str,
+    /// What the peer did, in a clause for people.
+    pub words: String,
+    /// On how many connections.
+    pub connections: u64,
 }
 
 /// A server: what is done on connections that `throng serve` accepts.

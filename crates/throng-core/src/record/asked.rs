@@ -1,5 +1,6 @@
 //! What was asked of a run, as far as its result is told and judged by it.
 
+use crate::protocol::ProtocolKind;
 use crate::scenario::{Measure, MessageLatency, Percentile};
 use serde::{Deserialize, Serialize};
 
@@ -119,8 +120,8 @@ pub struct Asked {
     pub answers: bool,
     /// Messages with time stamps are counted.
     pub time_stamps: bool,
-    /// Connections speak WebSocket.
-    pub websocket: bool,
+    /// What connections speak.
+    pub protocol: ProtocolKind,
     /// Connections that are opened speak TLS.
     pub tls_client: bool,
     /// Connections that are accepted speak TLS.

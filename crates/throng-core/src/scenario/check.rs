@@ -22,8 +22,11 @@ pub enum Contradiction {
     /// `--self` with another target, address or listener.
     #[error("--self connects to itself: leave out {0}")]
     SelfAndOther(&'static str),
-    /// Some targets are WebSocket or TLS, and others are not.
-    #[error("targets '{0}' and '{1}' are of different kinds: all must be plain, ws:// or wss://")]
+    /// Targets of different protocols, or some of which speak TLS and others do not.
+    #[error(
+        "targets '{0}' and '{1}' are of different kinds: all must be plain, {schemes}",
+        schemes = Protocol::schemes_in_words("or")
+    )]
     MixedTargets(String, String),
     /// A protocol with messages of its own, and messages besides.
     #[error("{protocol} sends messages of its own: leave out {other}")]
@@ -127,7 +130,7 @@ impl LoadScenario {
         let asked = self.protocol.clone();
         let implied = |target: &Target| Some(Protocol::of_scheme(target.spec.scheme?.name)?.0);
         let kind = |target: &Target| {
-            let protocol = implied(target).unwrap_or_else(|| asked.by_default());
+            let protocol = implied(target).unwrap_or_else(|| asked.kind().by_default());
             let secure = target.spec.scheme.is_some_and(|scheme| scheme.secure);
             (protocol, self.tls.is_some() || secure)
         };
@@ -137,10 +140,10 @@ impl LoadScenario {
                 let [first, other] = [first, other].map(|t| t.spec.to_string());
                 return Err(Contradiction::MixedTargets(first, other));
             }
-            if protocol != asked.by_default() {
+            if protocol != asked.kind().by_default() {
                 if let (true, Some(scheme)) = (asked != Protocol::default(), first.spec.scheme) {
                     return Err(Contradiction::OtherScheme {
-                        protocol: asked.name(),
+                        protocol: asked.kind().name(),
                         scheme: scheme.name,
                     });
                 }
@@ -176,7 +179,7 @@ impl LoadScenario {
         let own_messages = !self.protocol.messages().is_empty();
         if own_messages && !self.messages.repeated.is_empty() {
             return Err(Contradiction::OwnMessages {
-                protocol: self.protocol.name(),
+                protocol: self.protocol.kind().name(),
                 other: "-m and -f",
             });
         }

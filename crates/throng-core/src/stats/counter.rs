@@ -78,8 +78,8 @@ macro_rules! kinds {
 ///
 /// - the fields of `Counters` are single counts;
 /// - `by kind`: one count for each variant of an enum that [`kinds!`] defines;
-/// - `parts`: modules that define counts of their own with this macro. They are embedded, so that all counts of
-///   a worker are one flat struct;
+/// - `parts`: protocols with counts of their own, which their folder defines with this macro. They are embedded, so
+///   that all counts of a worker are one flat struct;
 /// - `times`: nanoseconds since the run began. They are no part of a tally, since times don't add up.
 ///
 /// The name of a count is that of its field; `field.kind` for one of a kind; `part.name` for one of a part.
@@ -99,7 +99,7 @@ macro_rules! counts {
         pub struct Counters {
             $($(#[$doc])* pub $name: $crate::stats::Counter,)*
             $($array: [$crate::stats::Counter; <$Kind>::ALL.len()],)*
-            $($(#[$part_doc])* pub $part: $part::Counters,)*
+            $($(#[$part_doc])* pub $part: $crate::protocol::$part::counts::Counters,)*
             $($(#[$time_doc])* pub $time: $crate::stats::Counter,)*
         }
 
@@ -108,7 +108,7 @@ macro_rules! counts {
         pub struct Tally {
             $($(#[$doc])* pub $name: u64,)*
             $($array: [u64; <$Kind>::ALL.len()],)*
-            $($(#[$part_doc])* pub $part: $part::Tally,)*
+            $($(#[$part_doc])* pub $part: $crate::protocol::$part::counts::Tally,)*
         }
 
         impl Counters {

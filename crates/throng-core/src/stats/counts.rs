@@ -2,73 +2,84 @@
 
 use super::causes::{Closed, FailCause};
 use super::counter::counts;
-use crate::protocol::dns::counts as dns;
-use crate::protocol::tls::counts as tls;
-use crate::protocol::websocket::counts as websocket;
+use crate::protocol::protocols;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::{Add, AddAssign};
 
-counts! {
-    /// The counts of one worker. Aligned so that no two workers share a cache line (or a pair of
-    /// them, which is what the adjacent-line prefetcher fetches).
-    #[repr(align(128))]
-    pub struct Counters {
-        /// Connection attempts that were started.
-        attempted,
-        /// Connections that this side opened and that came up.
-        established,
-        /// Connections that this side accepted.
-        accepted,
-        /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were completed.
-        ready,
-        /// Those of them that no longer can: they ended, or one of the peers said that it would close.
-        unready,
-        /// Bytes that the kernel took for sending.
-        bytes_sent,
-        /// Bytes read.
-        bytes_received,
-        /// Completed sends.
-        writes,
-        /// Reads that returned bytes: the "messages" of a side that does not know the protocol.
-        reads,
-        /// Whole messages that the kernel took for sending; first messages are not counted here.
-        messages_sent,
-        /// Whole messages received, where the behaviour knows message boundaries (replies, when echoed).
-        messages_received,
-        /// Messages that were due, at the rate asked for, and unsent when their connection ended.
-        messages_unsent,
-        /// Messages that were handed to the kernel and whose answers are looked for.
-        questions,
-        /// Their answers.
-        answers,
-        /// Those without an answer when their connection ended.
-        messages_unanswered,
-        /// Answers that match no message.
-        answers_unasked,
-        /// How often the text that ends the run was received.
-        stops_seen,
-    }
-    by kind { failed: FailCause, closed: Closed, }
-    parts {
-        /// Counts of TLS.
-        tls,
-        /// Counts of WebSocket.
-        websocket,
-        /// Counts of DNS.
-        dns,
-    }
-    times {
-        /// When the last connection came up.
-        last_up_ns,
-    }
+macro_rules! all_counts {
+    ($(
+        $(#[$protocol_doc:meta])*
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+    )*) => {
+        counts! {
+            /// The counts of one worker. Aligned so that no two workers share a cache line (or a pair of
+            /// them, which is what the adjacent-line prefetcher fetches).
+            #[repr(align(128))]
+            pub struct Counters {
+                /// Connection attempts that were started.
+                attempted,
+                /// Connections that this side opened and that came up.
+                established,
+                /// Connections that this side accepted.
+                accepted,
+                /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were
+                /// completed.
+                ready,
+                /// Those of them that no longer can: they ended, or one of the peers said that it would close.
+                unready,
+                /// Bytes that the kernel took for sending.
+                bytes_sent,
+                /// Bytes read.
+                bytes_received,
+                /// Completed sends.
+                writes,
+                /// Reads that returned bytes: the "messages" of a side that does not know the protocol.
+                reads,
+                /// Whole messages that the kernel took for sending; first messages are not counted here.
+                messages_sent,
+                /// Whole messages received, where the behaviour knows message boundaries (replies, when echoed).
+                messages_received,
+                /// Messages that were due, at the rate asked for, and unsent when their connection ended.
+                messages_unsent,
+                /// Messages that were handed to the kernel and whose answers are looked for.
+                questions,
+                /// Their answers.
+                answers,
+                /// Those without an answer when their connection ended.
+                messages_unanswered,
+                /// Answers that match no message.
+                answers_unasked,
+                /// How often the text that ends the run was received.
+                stops_seen,
+            }
+            by kind { failed: FailCause, closed: Closed, }
+            parts {
+                /// Counts of TLS.
+                tls,
+                $($(
+                    #[doc = concat!(
+                        "See [`", stringify!($Summary), "`](crate::protocol::", stringify!($module), "::",
+                        stringify!($Summary), ")."
+                    )]
+                    $module,
+                )?)*
+            }
+            times {
+                /// When the last connection came up.
+                last_up_ns,
+            }
 
-    /// A reading of one worker's [`Counters`], or the sum of several. Serialised as a map from the
-    /// [name](Tally::named) of each count to its value, without those that are 0.
-    #[derive(Serialize, Deserialize)]
-    #[serde(into = "BTreeMap<String, u64>", try_from = "BTreeMap<String, u64>")]
-    pub struct Tally;
+            /// A reading of one worker's [`Counters`], or the sum of several. Serialised as a map from the
+            /// [name](Tally::named) of each count to its value, without those that are 0.
+            #[derive(Serialize, Deserialize)]
+            #[serde(into = "BTreeMap<String, u64>", try_from = "BTreeMap<String, u64>")]
+            pub struct Tally;
+        }
+    };
 }
+
+protocols!(all_counts);
 
 impl Counters {
     /// Counts a failed attempt.

@@ -65,6 +65,19 @@ impl Connections {
             expected_sockets: None,
         }
     }
+
+    /// Whether the run is about connections that it accepted.
+    pub fn is_of_server(&self) -> bool {
+        self.attempted == 0 && self.accepted.is_some()
+    }
+
+    /// Connections that came up on the side that the run is about.
+    pub fn came_up(&self) -> u64 {
+        match self.accepted {
+            Some(accepted) if self.is_of_server() => accepted,
+            _ => self.established,
+        }
+    }
 }
 
 /// How opening went.

@@ -4,8 +4,8 @@ use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::human::{self, count, things};
 use crate::pacing::Ending;
+use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
-use crate::protocol::websocket::Violation;
 use crate::stats::{Closed, FailCause};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -53,10 +53,14 @@ pub enum Finding {
     },
     /// A limit was met.
     LimitMet(Diagnosis),
-    /// Peers broke the WebSocket protocol, or refused to speak it.
-    WebsocketViolation {
-        /// What they did.
-        violation: Violation,
+    /// Peers violated the protocol that connections speak, or refused to speak it.
+    ProtocolViolated {
+        /// Which protocol.
+        protocol: ProtocolKind,
+        /// What they did: a name that is stable within the protocol.
+        violation: String,
+        /// The same in a clause for people.
+        words: String,
         /// On how many connections.
         connections: u64,
     },
@@ -182,8 +186,9 @@ pub enum WhyMissing {
 pub enum Handshake {
     /// TLS.
     Tls,
-    /// WebSocket.
-    Websocket,
+    /// That of the protocol that connections speak.
+    #[serde(untagged)]
+    Protocol(ProtocolKind),
 }
 
 /// An end of the connections of a run with a server in the same process.
@@ -205,7 +210,7 @@ impl Finding {
             Finding::ConnectionsLost { .. } => "connections_lost",
             Finding::ConnectionsReopened { .. } => "connections_reopened",
             Finding::LimitMet(_) => "limit_met",
-            Finding::WebsocketViolation { .. } => "websocket_violation",
+            Finding::ProtocolViolated { .. } => "protocol_violated",
             Finding::TlsFailed { .. } => "tls_failed",
             Finding::BadProfile { .. } => "bad_profile",
             Finding::RateSearch { .. } => "rate_search",
@@ -252,7 +257,7 @@ impl fmt::Display for Finding {
             } => {
                 let protocol = match protocol {
                     Handshake::Tls => "TLS",
-                    Handshake::Websocket => "WebSocket",
+                    Handshake::Protocol(kind) => kind.name(),
                 };
                 let (n, of) = (count(*completed), count(*asked));
                 match completed {
@@ -284,23 +289,9 @@ impl fmt::Display for Finding {
                 losses(closed)
             ),
             Finding::LimitMet(met) => write!(f, "{met}"),
-            Finding::WebsocketViolation {
-                violation: Violation::Refused,
-                connections,
-            } => write!(
-                f,
-                "{}: the peer refused the upgrade to WebSocket",
-                things(*connections, "connection")
-            ),
-            Finding::WebsocketViolation {
-                violation,
-                connections,
-            } => write!(
-                f,
-                "{}: the peer broke the WebSocket protocol: {}",
-                things(*connections, "connection"),
-                violation.words()
-            ),
+            Finding::ProtocolViolated {
+                words, connections, ..
+            } => write!(f, "{}: {words}", things(*connections, "connection")),
             Finding::TlsFailed {
                 failure,
                 connections,

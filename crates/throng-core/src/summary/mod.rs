@@ -11,11 +11,9 @@ mod rate;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod totals;
 mod traffic;
 mod verdict;
-mod websocket;
 
 pub use crate::record::{Phase, SearchSummary, VERSION};
 pub use connections::{Connections, SetUp};
@@ -25,14 +23,16 @@ pub use latency::{
 };
 pub use of::of;
 pub use over_time::Sample;
+pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
 pub use snapshot::Snapshot;
-pub use tls::TlsSummary;
 pub use traffic::{Answers, Steady, Traffic};
-pub use websocket::WebSocketSummary;
 
 use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
+use crate::protocol::Sections;
+use crate::protocol::tls::TlsSummary;
+use crate::section::Section;
 use serde::{Deserialize, Serialize};
 
 /// What it took.
@@ -109,8 +109,9 @@ pub struct Summary {
     pub stops_seen: Option<u64>,
     /// What the search for a rate has found, if there was one.
     pub search: Option<SearchSummary>,
-    /// What became of WebSocket, if connections speak it.
-    pub websocket: Option<WebSocketSummary>,
+    /// What became of the protocol that connections speak: each has its section under its own name.
+    #[serde(flatten)]
+    pub protocols: Sections,
     /// What became of TLS, if connections speak it.
     pub tls: Option<TlsSummary>,
     /// What it took.
@@ -161,5 +162,12 @@ impl Summary {
             (false, true) => 0,
             (false, false) => 1,
         }
+    }
+
+    /// What became of TLS and of protocols, as reports draw it.
+    pub fn protocol_sections(&self) -> Vec<Section> {
+        let mut all: Vec<Section> = self.tls.iter().map(TlsSummary::drawn).collect();
+        all.extend(self.protocols.drawn(self.connections.came_up()));
+        all
     }
 }

@@ -4,11 +4,11 @@ use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
     Answers, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, SetUp,
-    SourceSummary, Steady, Summary, TlsSummary, Traffic, WebSocketSummary, latencies, over_time,
-    verdict,
+    SourceSummary, Steady, Summary, Traffic, latencies, over_time, verdict,
 };
 use crate::engine::Engine;
-use crate::protocol::websocket::handshake::server::Upgrade;
+use crate::protocol::tls::TlsSummary;
+use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
 
@@ -71,7 +71,7 @@ pub fn of(record: &Record) -> Summary {
         answers: t.asked.answers.then(|| Answers::of(&t.closed)),
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
         search: t.endings().find_map(|e| e.search.clone()),
-        websocket: t.asked.websocket.then(|| WebSocketSummary::of(&speaking)),
+        protocols: Sections::of(|kind| t.speaking(kind).next().is_some(), &speaking),
         tls: (t.asked.tls_client || t.asked.tls_server)
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),
         cost: cost(&t, connections.peak),
@@ -139,17 +139,17 @@ fn steady(t: &Totals) -> Steady {
     }
 }
 
-/// What went over accepted connections as tcpkali counts it: without its answers to WebSocket handshakes.
+/// What went over accepted connections as tcpkali counts it: without the answers to handshakes.
 fn without_answers(tally: &Tally) -> Traffic {
     let traffic = Traffic::of(tally);
-    let upgraded = tally.websocket.upgraded;
-    Traffic {
-        bytes_sent: traffic
-            .bytes_sent
-            .saturating_sub(upgraded * Upgrade::ANSWER_BYTES),
-        writes: traffic.writes.saturating_sub(upgraded),
-        ..traffic
-    }
+    let handshakes = ProtocolKind::ALL
+        .iter()
+        .map(|kind| kind.handshakes_sent(tally));
+    handshakes.fold(traffic, |rest, sent| Traffic {
+        bytes_sent: rest.bytes_sent.saturating_sub(sent.bytes),
+        writes: rest.writes.saturating_sub(sent.writes),
+        ..rest
+    })
 }
 
 /// How well the rate was kept from when all were established to the end of the hold.

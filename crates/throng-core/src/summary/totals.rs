@@ -1,6 +1,7 @@
 //! What the sources of a record come to together.
 
 use crate::diagnosis::Diagnosis;
+use crate::protocol::ProtocolKind;
 use crate::record::{
     Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
 };
@@ -73,6 +74,12 @@ impl<'r> Totals<'r> {
         self.endings().any(so)
     }
 
+    /// The sources that speak this protocol.
+    pub fn speaking(&self, kind: ProtocolKind) -> impl Iterator<Item = &'r Part> {
+        let parts = self.parts.iter().copied();
+        parts.filter(move |p| p.about.asked.protocol == kind)
+    }
+
     /// The latest of an instant over all sources, in seconds since the first one began.
     pub fn latest(&self, of: impl Fn(&Part) -> Duration) -> f64 {
         let after = |p: &&Part| p.about.started_unix_s - self.started_unix_s + of(p).as_secs_f64();
@@ -126,7 +133,7 @@ fn asked(parts: &[&Part]) -> Asked {
         stops_at_text: any(|a| a.stops_at_text),
         answers: any(|a| a.answers),
         time_stamps: any(|a| a.time_stamps),
-        websocket: any(|a| a.websocket),
+        protocol: first.protocol,
         tls_client: any(|a| a.tls_client),
         tls_server: any(|a| a.tls_server),
         latencies: AskedLatencies {

@@ -1,6 +1,6 @@
 //! What went over the connections.
 
-use crate::protocol::dns::Rcode;
+use crate::protocol::ProtocolKind;
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,28 +65,25 @@ pub struct Answers {
     pub unanswered: u64,
     /// Answers to nothing that was asked.
     pub unasked: u64,
-    /// Answers that say that something is wrong (DNS: an rcode other than 0). They are among `received`.
+    /// Answers that report an error, such as a DNS rcode other than 0. They are among `received`.
     pub with_error: u64,
     /// How many of those there are of each error, by its name.
     pub errors: BTreeMap<String, u64>,
-    /// Connections on which something came that can't be DNS.
-    pub not_dns: u64,
 }
 
 impl Answers {
     /// From a side's counts.
     pub fn of(tally: &Tally) -> Answers {
+        let errors: BTreeMap<String, u64> = ProtocolKind::ALL
+            .iter()
+            .flat_map(|kind| kind.answers_with_error(tally))
+            .collect();
         Answers {
             received: tally.messages_received,
             unanswered: tally.messages_unanswered,
             unasked: tally.answers_unasked,
-            with_error: tally.dns.answers_with_error(),
-            errors: Rcode::ALL
-                .into_iter()
-                .filter(|rcode| tally.dns.answers_with(*rcode) > 0)
-                .map(|rcode| (rcode.mnemonic().into(), tally.dns.answers_with(rcode)))
-                .collect(),
-            not_dns: tally.dns.not_dns,
+            with_error: errors.values().sum(),
+            errors,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::diagnosis::Diagnosis;
 use crate::human;
 use crate::pacing::Ending;
 use crate::protocol::tls::TlsFailure;
-use crate::protocol::websocket::Violation;
+use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Asked, Part, Record, Role};
 use crate::stats::{Closed, FailCause, Tally};
 use std::collections::BTreeMap;
@@ -113,12 +113,8 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
             asked,
             why: why_missing(t, causes, interrupted, timed_out),
         });
-    } else if let Some((completed, protocol)) = unready {
-        findings.push(Finding::HandshakesMissing {
-            completed,
-            asked,
-            protocol,
-        });
+    } else if let Some(missing) = &unready {
+        findings.push(missing.clone());
     } else if open_at_end < asked && !churns {
         findings.push(Finding::ConnectionsLost {
             open: open_at_end,
@@ -159,31 +155,46 @@ fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: b
     }
 }
 
-/// Completed handshakes, if those are fewer than connections asked for.
-fn unready(t: &Totals) -> Option<(u64, Handshake)> {
+/// The finding that fewer handshakes were completed than connections were asked for, if so.
+fn unready(t: &Totals) -> Option<Finding> {
     let asked = t.asked.connections.unwrap_or(0);
-    let (secured, upgraded) = (t.opened.tls.secured, t.opened.websocket.upgraded);
-    if t.asked.tls_client && secured < asked {
-        return Some((secured, Handshake::Tls));
-    }
-    if t.asked.websocket && upgraded < asked {
-        return Some((upgraded, Handshake::Websocket));
-    }
-    None
+    let tls = (Handshake::Tls, t.opened.tls.secured, asked);
+    let protocols = ProtocolKind::ALL.iter().filter_map(|kind| {
+        let opened: Tally = t.speaking(*kind).map(|p| p.opened()).sum();
+        let asked = t.speaking(*kind).filter_map(|p| p.about.asked.connections);
+        Some((
+            Handshake::Protocol(*kind),
+            kind.ready(&opened)?,
+            asked.sum(),
+        ))
+    });
+    let all = t
+        .asked
+        .tls_client
+        .then_some(tls)
+        .into_iter()
+        .chain(protocols);
+    let mut missing = all.filter(|(_, completed, asked)| completed < asked);
+    missing
+        .next()
+        .map(|(protocol, completed, asked)| Finding::HandshakesMissing {
+            completed,
+            asked,
+            protocol,
+        })
 }
 
 /// What went wrong in protocols. Returns whether nothing did that counts against the run.
 fn protocols(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let mut reached = true;
-    for violation in Violation::ALL {
-        let connections = t.opened.websocket.violations(violation);
-        if connections > 0 {
-            reached = false;
-            findings.push(Finding::WebsocketViolation {
-                violation,
-                connections,
-            });
-        }
+    for (protocol, violated) in Sections::of(|_| true, &t.opened).violations() {
+        reached = false;
+        findings.push(Finding::ProtocolViolated {
+            protocol,
+            violation: violated.violation.into(),
+            words: violated.words,
+            connections: violated.connections,
+        });
     }
     for failure in TlsFailure::ALL {
         let connections = t.opened.tls.failed(failure);

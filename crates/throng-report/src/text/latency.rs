@@ -2,9 +2,7 @@
 
 use super::section::Section;
 use crate::human;
-use throng_core::summary::{
-    Latency, LatencyAt, LatencyOf, MessageRate, SetUp, Summary, TlsSummary,
-};
+use throng_core::summary::{Latency, LatencyAt, LatencyOf, MessageRate, SetUp, Summary};
 
 /// The percentiles in the table, as users write them.
 const IN_TABLE: [&str; 6] = ["50", "90", "99", "99.9", "100", "max"];
@@ -25,7 +23,7 @@ pub(super) fn latency(summary: &Summary) -> Section {
         ),
         ("message age", l.marked),
         ("first byte", l.first_byte),
-        ("TLS handshake", tls.and_then(|t: &TlsSummary| t.latency)),
+        ("TLS handshake", tls.and_then(|t| t.latency)),
         ("connect", set_up.and_then(|s: &SetUp| s.latency)),
     ] {
         let Some(p) = percentiles else { continue };

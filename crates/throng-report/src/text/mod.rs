@@ -2,7 +2,6 @@
 //! nothing, are left out. The JSON form ([`crate::json`]) has everything.
 
 mod latency;
-mod protocols;
 mod rates;
 mod section;
 mod traffic;
@@ -13,7 +12,6 @@ pub(crate) use words::{COLUMNS, continued, wrapped};
 use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
 use crate::human::{self, count, percent, things};
 use anstyle::Style;
-use protocols::is_server;
 use section::{LABEL, Section, Value};
 use std::io::{self, Write};
 use throng_core::summary::{Finding, Sample, Summary};
@@ -32,11 +30,9 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::
             writeln!(out, "{} {line}", if i == 0 { "-" } else { " " })?;
         }
     }
-    for section in [
-        connections(summary),
-        set_up(summary),
-        protocols::tls(summary),
-        protocols::websocket(summary),
+    let protocols = summary.protocol_sections().into_iter().map(Into::into);
+    let before = [connections(summary), set_up(summary)];
+    let after = [
         traffic::traffic(summary),
         rates::message_rate(summary),
         rates::bandwidth(summary),
@@ -45,10 +41,9 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::
         latency::latency(summary),
         cost(summary),
         run(summary),
-    ] {
-        section.write(out, colour)?;
-    }
-    Ok(())
+    ];
+    let mut all = before.into_iter().chain(protocols).chain(after);
+    all.try_for_each(|section: Section| section.write(out, colour))
 }
 
 /// The first line, its style, and the findings that follow it.
@@ -78,7 +73,7 @@ fn verdict(summary: &Summary) -> (String, Style, &[Finding]) {
 /// A verdict from the data alone, without findings.
 fn composed(summary: &Summary) -> String {
     let c = &summary.connections;
-    if is_server(c) {
+    if c.is_of_server() {
         let accepted = things(c.accepted.unwrap_or(0), "connection");
         let mut text = format!("{accepted} accepted, up to {} at once", count(c.peak));
         if !summary.interrupted {
@@ -117,7 +112,7 @@ fn connections(summary: &Summary) -> Section {
     if let Some(asked) = c.asked {
         all.number("asked", count(asked), "");
     }
-    if !is_server(c) {
+    if !c.is_of_server() {
         all.number("attempted", count(c.attempted), "");
         all.number("established", count(c.established), "");
         let mut failed: Vec<_> = c.failed.iter().collect();
@@ -142,11 +137,11 @@ fn connections(summary: &Summary) -> Section {
         }
     }
     if let Some(accepted) = c.accepted {
-        let by = match is_server(c) {
+        let by = match c.is_of_server() {
             true => "",
             false => "by the server in this process",
         };
-        match accepted == c.established || is_server(c) {
+        match accepted == c.established || c.is_of_server() {
             true => all.number("accepted", count(accepted), by),
             false => all.odd("accepted", count(accepted), by),
         }
@@ -166,7 +161,7 @@ fn connections(summary: &Summary) -> Section {
     ] {
         match n {
             0 => {}
-            _ if is_server(c) => all.number("closed", count(n), by),
+            _ if c.is_of_server() => all.number("closed", count(n), by),
             _ => all.bad("closed", count(n), by),
         }
     }

@@ -6,6 +6,7 @@ use crate::human::{self, count};
 use crate::sparkline::sparkline;
 use anstyle::Style;
 use std::io::{self, Write};
+use throng_core::section::{self, Tone};
 
 /// Columns for a row's label, including the indent and the gap after it.
 pub(super) const LABEL: usize = 20;
@@ -31,6 +32,22 @@ pub(super) enum Value {
     Cells([String; 5]),
     /// Lines of text, all with the same indent.
     Lines(Vec<String>),
+}
+
+/// What core states in rows.
+impl From<section::Section> for Section {
+    fn from(stated: section::Section) -> Section {
+        let mut all = Section::titled(stated.title);
+        for row in stated.rows {
+            let style = match row.tone {
+                Tone::Plain => PLAIN,
+                Tone::Odd => ODD,
+                Tone::Bad => BAD,
+            };
+            all.push(row.label, Value::Number(row.value, row.note), style);
+        }
+        all
+    }
 }
 
 impl Section {

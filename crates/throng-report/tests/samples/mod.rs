@@ -9,8 +9,10 @@ use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::Diagnosis;
 use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
-use throng_core::protocol::tls::TlsFailure;
-use throng_core::protocol::websocket::Violation;
+use throng_core::protocol::dns::DnsSummary;
+use throng_core::protocol::tls::{TlsFailure, TlsSummary};
+use throng_core::protocol::websocket::{Violation, WebSocketSummary};
+use throng_core::protocol::{ProtocolKind, Sections};
 use throng_core::record::{
     self, About, Asked, AskedLatencies, AskedRate, Mark, MessagesBy, Part, Phase, RateOf, Reading,
     Record, Recorder, SearchSummary, Source, Used, VERSION,
@@ -20,7 +22,7 @@ use throng_core::stats::{Closed, Counters, FailCause, Measured, Tally};
 use throng_core::summary::{
     Answers, AtPercentile, BandwidthKept, Connections, Cost, Finding, Handshake, Latency,
     LatencyAt, LatencyOf, MessageRate, Percentiles, Sample, Sender, SetUp, SourceSummary, Steady,
-    Summary, TlsSummary, Traffic, WebSocketSummary, WhyMissing,
+    Summary, Traffic, WhyMissing,
 };
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
@@ -188,8 +190,10 @@ pub fn findings() -> Vec<Finding> {
         },
         Finding::ConnectionsReopened { asked: 10, closed },
         Finding::LimitMet(met),
-        Finding::WebsocketViolation {
-            violation: Violation::Refused,
+        Finding::ProtocolViolated {
+            protocol: ProtocolKind::Websocket,
+            violation: Violation::Refused.name().into(),
+            words: "the peer refused the upgrade to WebSocket".into(),
             connections: 60,
         },
         Finding::TlsFailed {
@@ -334,7 +338,7 @@ pub fn perfect() -> Summary {
         answers: None,
         stops_seen: None,
         search: None,
-        websocket: None,
+        protocols: Sections::default(),
         tls: None,
         cost: Cost {
             user_bytes: 118_489_088,
@@ -536,13 +540,13 @@ pub fn busy() -> Summary {
         unasked: 2,
         with_error: 31,
         errors: BTreeMap::from([("NXDOMAIN".into(), 3), ("SERVFAIL".into(), 28)]),
-        not_dns: 1,
     });
     s.stops_seen = Some(1);
-    s.websocket = Some(WebSocketSummary {
+    s.protocols.websocket = Some(WebSocketSummary {
         upgraded: 1003,
         violations: BTreeMap::from([(Violation::Masked, 1), (Violation::Text, 3)]),
     });
+    s.protocols.dns = Some(DnsSummary { not_dns: 1 });
     s.tls = Some(TlsSummary {
         handshakes: 1004,
         resumed: 251,
@@ -666,10 +670,10 @@ pub fn full() -> Summary {
         ..answers
     });
     s.stops_seen = busy.stops_seen;
-    s.websocket = busy.websocket.map(|websocket| WebSocketSummary {
-        upgraded: 999_981,
-        ..websocket
-    });
+    s.protocols = busy.protocols;
+    if let Some(websocket) = &mut s.protocols.websocket {
+        websocket.upgraded = 999_981;
+    }
     s.tls = busy.tls.map(|tls| TlsSummary {
         handshakes: 999_985,
         resumed: 874_112,

@@ -391,7 +391,7 @@ impl<'a> Run<'a> {
     /// If the protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers
     /// answer.
     fn say_farewell(&self) {
-        let says = self.scenario.protocol.says_farewell() || self.scenario.tls.is_some();
+        let says = self.scenario.protocol.kind().says_farewell() || self.scenario.tls.is_some();
         if !says {
             return;
         }

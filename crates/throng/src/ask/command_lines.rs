@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 use throng_core::payload::{FrameKind, Message, Part};
+use throng_core::protocol::ProtocolKind;
 use throng_core::scenario::{
     Counted, ListenMode, LoadScenario, MessageLatency, Percentile, Scenario, Sending, SteadyFrom,
     Writes,
@@ -186,7 +187,9 @@ fn those_of_its_readme_and_manual_mean_the_same() {
         (
             r#"tcpkali --websocket --first-message "hello" 127.0.0.1:80"#,
             |s| {
-                s.protocol.websocket().is_some() && first(s) == [b"hello"] && repeated(s).is_empty()
+                s.protocol.kind() == ProtocolKind::Websocket
+                    && first(s) == [b"hello"]
+                    && repeated(s).is_empty()
             },
         ),
         (
@@ -205,7 +208,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
             "tcpkali --ws -l8080 --channel-bandwidth-downstream=0 -T1h",
             |s| {
                 s.pace.downstream.is_some_and(|b| b.is_zero())
-                    && s.protocol.websocket().is_some()
+                    && s.protocol.kind() == ProtocolKind::Websocket
                     && s.hold == secs(3600)
             },
         ),

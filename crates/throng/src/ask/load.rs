@@ -4,13 +4,12 @@ use super::target;
 use super::texts;
 use crate::Failure;
 use crate::cli::{LoadArgs, Switch, TlsServerArgs};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::pacing::Profile;
-use throng_core::payload::Message;
-use throng_core::protocol::Protocol;
-use throng_core::protocol::dns::DnsAsked;
-use throng_core::protocol::websocket::WebSocketAsked;
+use throng_core::payload::{Framing, Message};
+use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
     Connect, Counted, ListenAddress, Listening, LoadScenario, Measure, MessageLatency, MessageRate,
     Pace, RunRate, Search, Sending, SocketOptions, SteadyFrom, Target, TlsClient, TlsServer,
@@ -38,7 +37,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         force: args.force,
         seed: args.seed,
         connect: connect(args, hold),
-        protocol: protocol(args)?,
+        protocol: protocol(args, args.protocol.kind().unwrap_or_default())?,
         messages,
         pace: pace(args)?,
         measure,
@@ -107,26 +106,34 @@ fn tcpkali_connects(args: &LoadArgs, hold: Duration) -> Connect {
     }
 }
 
-fn protocol(args: &LoadArgs) -> Result<Protocol, Failure> {
-    Ok(match (args.websocket, args.dns.as_slice()) {
-        (true, _) => Protocol::Websocket(websocket(args)?),
-        (false, []) => Protocol::default(),
-        (false, queries) => Protocol::Dns(DnsAsked {
-            queries: queries.to_vec(),
-        }),
-    })
+/// What is asked of this protocol.
+fn protocol(args: &LoadArgs, kind: ProtocolKind) -> Result<Protocol, Failure> {
+    let mut protocol = kind.by_default();
+    if let (Protocol::Websocket(asked), true) = (&mut protocol, args.like_tcpkali()) {
+        // tcpkali sends no User-Agent.
+        asked.user_agent = false;
+    }
+    let given = args.protocol.given.iter();
+    for (flag, value) in given.filter(|(flag, _)| kind.flag(flag.long).is_some()) {
+        if let Some(value) = value_of(flag, value, args.messages.unescape)? {
+            let set = protocol.set(flag.long, &value);
+            set.map_err(|e| Failure::usage(format!("--{}: {e}", flag.long)))?;
+        }
+    }
+    Ok(protocol)
 }
 
-fn websocket(args: &LoadArgs) -> Result<WebSocketAsked, Failure> {
-    let given = args.header.iter().filter(|h| !h.is_empty());
-    let headers: Result<_, Failure> = given
-        .map(|header| texts::header(header, args.messages.unescape))
-        .collect();
-    Ok(WebSocketAsked {
-        header: headers?,
-        // tcpkali sends no User-Agent.
-        user_agent: !args.like_tcpkali(),
-    })
+/// The value of an option as the protocol reads it. An empty text says nothing.
+fn value_of(flag: &Flag, value: &OsStr, unescape: bool) -> Result<Option<String>, Failure> {
+    let wrong = |e: &dyn std::fmt::Display| Failure::usage(format!("--{}: {e}", flag.long));
+    match flag.takes {
+        Takes::Text(_) if value.is_empty() => Ok(None),
+        Takes::Text(_) => {
+            let text = texts::fixed(&format!("--{}", flag.long), value, unescape)?;
+            String::from_utf8(text).map(Some).map_err(|e| wrong(&e))
+        }
+        Takes::Value(_) | Takes::Nothing => Ok(Some(value.to_string_lossy().into_owned())),
+    }
 }
 
 fn pace(args: &LoadArgs) -> Result<Pace, Failure> {
@@ -268,22 +275,21 @@ pub(super) fn server(args: &TlsServerArgs, own: bool, resumption: bool) -> TlsSe
 }
 
 /// Applies the options to the protocols that the targets imply. tcpkali paces and counts all messages together as one,
-/// which over WebSocket is still several frames.
+/// in which each still has a frame of its own where the protocol has frames.
 fn implied_by_targets(
     args: &LoadArgs,
     mut scenario: LoadScenario,
 ) -> Result<LoadScenario, Failure> {
-    if let Protocol::Websocket(asked) = &mut scenario.protocol {
-        *asked = websocket(args)?;
-    }
+    let kind = scenario.protocol.kind();
+    scenario.protocol = protocol(args, kind)?;
     if let Some(tls) = &mut scenario.tls {
         *tls = tls_client(args);
     }
-    // Each answer that is a whole WebSocket message belongs to one message.
-    let websocket = scenario.protocol.websocket().is_some();
-    let one_by_one = websocket && (args.latency_echo || args.closed_loop);
+    // Each answer that is a whole message of the protocol belongs to one message.
+    let one_by_one = kind.answers() == Answers::Messages && (args.latency_echo || args.closed_loop);
     if args.like_tcpkali() && !one_by_one {
-        texts::join(&mut scenario.messages.repeated, websocket);
+        let framed = kind.framing()[0] != Framing::Raw;
+        texts::join(&mut scenario.messages.repeated, framed);
     }
     Ok(scenario)
 }
@@ -298,8 +304,10 @@ fn refuse_what_has_no_effect(args: &LoadArgs, scenario: &LoadScenario) -> Result
     if args.arrivals.is_some() && scenario.pace.sending.run_rate().is_none() {
         return wrong("--arrivals is for --rate and --profile: add one of them");
     }
-    if scenario.protocol.websocket().is_none() && !args.header.is_empty() {
-        return wrong("--header is for WebSocket: add --websocket or a ws:// target");
+    let kind = scenario.protocol.kind();
+    let mut given = args.protocol.given.iter();
+    if let Some((flag, _)) = given.find(|(flag, _)| kind.flag(flag.long).is_none()) {
+        return wrong(&of_another_protocol(flag));
     }
     if scenario.tls.is_some() || scenario.tls_server.is_some() {
         return Ok(());
@@ -322,5 +330,58 @@ fn refuse_what_has_no_effect(args: &LoadArgs, scenario: &LoadScenario) -> Result
             "{option} is for TLS: add --tls or a wss:// target"
         )),
         None => Ok(()),
+    }
+}
+
+/// An option of a protocol that is not spoken.
+fn of_another_protocol(flag: &Flag) -> String {
+    let kinds = ProtocolKind::ALL.iter().copied();
+    let kinds: Vec<ProtocolKind> = kinds
+        .filter(|kind| kind.flag(flag.long).is_some())
+        .collect();
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    let flags = kinds
+        .iter()
+        .flat_map(|kind| kind.flags())
+        .filter(|flag| flag.asks);
+    let schemes = kinds.iter().filter_map(|kind| kind.schemes().first());
+    let ways: Vec<String> = flags
+        .map(|flag| format!("--{}", flag.long))
+        .chain(schemes.map(|scheme| format!("a {}:// target", scheme.name)))
+        .collect();
+    format!(
+        "--{} is for {}: add {}",
+        flag.long,
+        names.join(" and "),
+        ways.join(" or ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_one_line_with_a_name() {
+        let flag = ProtocolKind::Websocket.flag("header").unwrap();
+        for (text, unescape, good) in [
+            ("Origin: http://a", false, true),
+            ("X-Empty:", false, true),
+            ("X-Tab: a\\tb", true, true),
+            ("", false, true),
+            ("Origin", false, false),
+            (": x", false, false),
+            ("A b: x", false, false),
+            ("A: x\r\nB: y", false, false),
+            ("A: x\\r\\nB: y", true, false),
+            ("A: \\{connection.uid}", false, false),
+        ] {
+            let mut protocol = ProtocolKind::Websocket.by_default();
+            let value = value_of(&flag, OsStr::new(text), unescape);
+            let header = value.is_ok_and(|value| {
+                value.is_none_or(|value| protocol.set(flag.long, &value).is_ok())
+            });
+            assert_eq!(header, good, "{text:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, St
 use crate::voice::{self, Voice};
 use std::path::PathBuf;
 use std::time::Duration;
-use throng_core::protocol::Answers;
+use throng_core::protocol::{Answers, ProtocolKind};
 use throng_core::scenario::{LoadScenario, MessageLatency};
 use throng_core::summary::LatencyReport;
 use throng_report::{file, human};
@@ -140,11 +140,18 @@ impl Telling {
             scenario.measure.message,
             Some(MessageLatency::Marker(_) | MessageLatency::Echo)
         );
-        let asks = scenario.protocol.answers() == Answers::Ids;
+        let asks = scenario.protocol.kind().answers() == Answers::Ids;
         if self.samples.is_some() && !round_trips && !asks && !sending.is_closed_loop() {
-            return Err(Failure::usage(
-                "--samples writes round trips: add --latency-marker, --latency-echo, --dns or --closed-loop",
-            ));
+            let by_ids = ProtocolKind::ALL
+                .iter()
+                .filter(|kind| kind.answers() == Answers::Ids);
+            let asking = by_ids
+                .flat_map(|kind| kind.flags())
+                .filter(|flag| flag.asks);
+            let asking: String = asking.map(|flag| format!("--{}, ", flag.long)).collect();
+            return Err(Failure::usage(format!(
+                "--samples writes round trips: add --latency-marker, {asking}--latency-echo or --closed-loop"
+            )));
         }
         match self.statsd.as_ref().and_then(|s| s.latency_window) {
             Some(window) if window < SHORTEST_WINDOW => Err(Failure::usage(

@@ -5,7 +5,6 @@ use crate::cli::{MessageArgs, MessageSource, When};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use throng_core::payload::{Message, Messages, ParseOptions, parse};
-use throng_core::protocol::websocket::handshake::client::Field;
 use throng_core::scenario::says_something;
 
 /// How many characters of a text an error message repeats.
@@ -54,10 +53,10 @@ fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
     parse(text, &options).map_err(|e| Failure::usage(format!("{origin}: {e}")))
 }
 
-/// Joins several messages into one. Over WebSocket each is still a frame of its own.
-pub(super) fn join(messages: &mut Vec<Message>, websocket: bool) {
+/// Joins several messages into one, in which each has a frame of its own if they are `framed`.
+pub(super) fn join(messages: &mut Vec<Message>, framed: bool) {
     if messages.len() > 1 {
-        let parts = messages.drain(..).flat_map(|m| match websocket {
+        let parts = messages.drain(..).flat_map(|m| match framed {
             true => m.framed().parts,
             false => m.parts,
         });
@@ -88,35 +87,9 @@ pub(super) fn fixed(option: &str, value: &OsStr, unescape: bool) -> Result<Vec<u
         .ok_or_else(varies)
 }
 
-/// A header of the WebSocket handshake.
-pub(super) fn header(value: &OsStr, unescape: bool) -> Result<Field, Failure> {
-    let text = fixed("--header", value, unescape)?;
-    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("--header: {why}"));
-    let text = String::from_utf8(text).map_err(|e| wrong(&e))?;
-    text.parse().map_err(|e| wrong(&e))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_are_one_line_with_a_name() {
-        for (text, unescape, good) in [
-            ("Origin: http://a", false, true),
-            ("X-Empty:", false, true),
-            ("X-Tab: a\\tb", true, true),
-            ("", false, false),
-            ("Origin", false, false),
-            (": x", false, false),
-            ("A b: x", false, false),
-            ("A: x\r\nB: y", false, false),
-            ("A: x\\r\\nB: y", true, false),
-            ("A: \\{connection.uid}", false, false),
-        ] {
-            assert_eq!(header(OsStr::new(text), unescape).is_ok(), good, "{text:?}");
-        }
-    }
 
     #[test]
     fn markers_are_seen_wherever_they_stand() {

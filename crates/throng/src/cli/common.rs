@@ -46,7 +46,6 @@ pub(super) const MESSAGES: &str = "Messages";
 pub(super) const PACE: &str = "Pace";
 pub(super) const LATENCY: &str = "Latency";
 pub(super) const LISTENING: &str = "Listening in the same process";
-pub(super) const WEBSOCKET: &str = "WebSocket";
 pub(super) const TLS: &str = "TLS";
 pub(super) const SOCKETS: &str = "Sockets";
 pub(super) const RUN: &str = "Run";

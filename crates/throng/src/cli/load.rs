@@ -1,18 +1,18 @@
 //! The options of `throng load`.
 
 use super::common::{
-    CONNECTIONS, EngineArg, LATENCY, LISTENING, MESSAGES, Mode, PACE, RUN, SOCKETS, TLS, WEBSOCKET,
-    workers,
+    CONNECTIONS, EngineArg, LATENCY, LISTENING, MESSAGES, Mode, PACE, RUN, SOCKETS, TLS, workers,
 };
 use super::messages::MessageArgs;
 use super::output::{LatencyOutputArgs, OutputArgs};
+use super::protocol::ProtocolArgs;
 use super::tls::TlsServerArgs;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::address::SourceRange;
-use throng_core::protocol::dns::Query;
+use throng_core::protocol::Protocol;
 use throng_core::scenario::{Arrivals, ListenMode, MessageRate, bounds};
 use throng_core::units::{self, Bandwidth, Rate};
 
@@ -36,9 +36,9 @@ Examples:
 #[derive(Args)]
 #[command(next_line_help = false, after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct LoadArgs {
-    /// Targets, used in turn: a name, IPv4 or [IPv6] address with its port, or a ws:// or wss:// URL
     #[arg(
         value_name = "HOST:PORT",
+        help = targets(),
         required_unless_present_any = ["own_server", "listen_port"],
         conflicts_with = "own_server"
     )]
@@ -83,15 +83,6 @@ pub(crate) struct LoadArgs {
 
     #[command(flatten)]
     pub messages: MessageArgs,
-
-    /// DNS query to send as a message: a name and a record type, such as example.com/A; repeatable
-    #[arg(
-        long,
-        value_name = "NAME/TYPE",
-        conflicts_with_all = ["message", "message_file", "websocket"],
-        help_heading = MESSAGES
-    )]
-    pub dns: Vec<Query>,
 
     /// End the run when this text is received
     #[arg(long, value_name = "S", allow_hyphen_values = true, help_heading = MESSAGES)]
@@ -208,13 +199,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "MODE", help_heading = LISTENING)]
     pub listen_mode: Option<ListenModeArg>,
 
-    /// Speak WebSocket: each message is a text frame; ws:// targets imply it
-    #[arg(long, visible_alias = "ws", help_heading = WEBSOCKET)]
-    pub websocket: bool,
-
-    /// Header to add to the WebSocket handshake; repeatable
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", allow_hyphen_values = true, help_heading = WEBSOCKET)]
-    pub header: Vec<OsString>,
+    #[command(flatten)]
+    pub protocol: ProtocolArgs,
 
     #[command(flatten)]
     pub tls: TlsServerArgs,
@@ -277,6 +263,14 @@ pub(crate) struct LoadArgs {
     /// Whether the program was invoked as tcpkali.
     #[arg(skip)]
     pub as_tcpkali: bool,
+}
+
+/// The help of targets.
+fn targets() -> String {
+    format!(
+        "Targets, used in turn: a name, IPv4 or [IPv6] address with its port, or a {} URL",
+        Protocol::schemes_in_words("or")
+    )
 }
 
 /// On or off.

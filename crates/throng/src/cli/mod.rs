@@ -1,6 +1,6 @@
 //! The command line: every option, its help and its parsing. Help, man pages and completions are all
-//! generated from here. `common`, `messages`, `output` and `tls` have what several subcommands share, and `tcpkali`
-//! what differs when the program is invoked by that name.
+//! generated from here. `common`, `messages`, `output` and `tls` have what several subcommands share, `protocol` the
+//! options that protocols state themselves, and `tcpkali` what differs when the program is invoked by that name.
 
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
@@ -9,6 +9,7 @@ mod common;
 mod load;
 mod messages;
 mod output;
+mod protocol;
 mod serve;
 pub(crate) mod tcpkali;
 mod tls;

@@ -179,7 +179,11 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         ),
         (
             &["load", "--self", "--dns", "example.com/A", "-m", "x"],
-            "--message",
+            "-m and -f",
+        ),
+        (
+            &["load", "--self", "--dns", "example.com/A", "--ws"],
+            "--websocket",
         ),
         (
             &["load", "--self", "--channel-bandwidth-upstream", "0"],

@@ -8,8 +8,8 @@ use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, run_words, serve, stop_serving};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use throng_core::protocol::tls::TlsFailure;
-use throng_core::summary::{Finding, Summary, TlsSummary};
+use throng_core::protocol::tls::{TlsFailure, TlsSummary};
+use throng_core::summary::{Finding, Summary};
 
 const NAMES: [&str; 2] = ["127.0.0.1", "server.test"];
 const REQUEST: &str = r"GET /page HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -401,7 +401,7 @@ fn websocket_goes_over_tls_in_both_directions() {
         let ran = run_words(&net, &args);
         let s = ran.reached();
         assert_eq!(tls(&s).handshakes, 5, "{ran}");
-        let websocket = s.websocket.as_ref().unwrap();
+        let websocket = s.protocols.websocket.as_ref().unwrap();
         assert_eq!(
             (websocket.upgraded, websocket.violations.len()),
             (5, 0),
@@ -428,7 +428,10 @@ fn websocket_goes_over_tls_in_both_directions() {
         let ran = client.wait(PATIENCE);
         assert_eq!(ran.code, 0, "{ran}");
         let s = stop_serving(ours);
-        assert_eq!(tls(&s).handshakes, s.websocket.as_ref().unwrap().upgraded);
-        assert_eq!(s.websocket.unwrap().violations, BTreeMap::new());
+        assert_eq!(
+            tls(&s).handshakes,
+            s.protocols.websocket.as_ref().unwrap().upgraded
+        );
+        assert_eq!(s.protocols.websocket.unwrap().violations, BTreeMap::new());
     }
 }

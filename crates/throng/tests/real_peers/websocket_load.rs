@@ -78,7 +78,7 @@ fn messages_of_every_kind_arrive_and_come_back() {
                 let header = ["--engine", engine, "-H", "X-Test: yes"];
                 let ran = load(&net, "/echo?a=1", &[messages, &how[..], &header].concat());
                 let s = ran.reached();
-                let websocket = s.websocket.clone().unwrap();
+                let websocket = s.protocols.websocket.clone().unwrap();
                 assert_eq!(websocket.upgraded, 4, "{ran}");
                 assert_eq!(websocket.violations, BTreeMap::new(), "{ran}");
                 assert!(s.traffic.replies >= 4 * back.len() as u64, "{ran}");
@@ -129,7 +129,11 @@ fn pings_of_a_server_are_answered_while_messages_go_on() {
             let ran = load(&net, "/ping", &args);
             let s = ran.summary();
             assert_eq!(s.connections.open_at_end, 3, "{ran}");
-            assert_eq!(s.websocket.unwrap().violations, BTreeMap::new(), "{ran}");
+            assert_eq!(
+                s.protocols.websocket.unwrap().violations,
+                BTreeMap::new(),
+                "{ran}"
+            );
             for seen in &said(&server, 3 * (turn + 1))[3 * turn..] {
                 assert!(seen["pongs"].as_u64().unwrap() >= 5, "{seen}");
                 assert!(seen["messages"].as_u64().unwrap() >= 5, "{seen}");
@@ -183,7 +187,11 @@ fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
                 let s = ran.fell_short();
                 assert_eq!(s.connections.closed_by_peer, 5, "{ran}");
                 assert_eq!(s.connections.open_at_end, 0, "{ran}");
-                assert_eq!(s.websocket.unwrap().violations, BTreeMap::new(), "{ran}");
+                assert_eq!(
+                    s.protocols.websocket.unwrap().violations,
+                    BTreeMap::new(),
+                    "{ran}"
+                );
                 // Where all were up first, that is the verdict.
                 if s.connections.peak == 5 {
                     let Finding::ConnectionsLost { closed, .. } = &s.findings[0] else {
@@ -248,7 +256,7 @@ fn whoever_breaks_the_protocol_is_told_and_counted_by_kind() {
             );
             let ran = load(&net, path, &words(&args));
             let s = ran.fell_short();
-            let counted = s.websocket.unwrap().violations;
+            let counted = s.protocols.websocket.unwrap().violations;
             assert_eq!(counted, BTreeMap::from([(*kind, 3)]), "{path}: {ran}");
             assert_eq!(s.connections.open_at_end, 0, "{path}: {ran}");
             for line in &server.wait_for_lines(path, before + 3)[before..] {

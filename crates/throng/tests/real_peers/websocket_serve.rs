@@ -21,7 +21,7 @@ fn try_all(net: &Net, what: &str) {
 }
 
 fn violations(summary: &Summary) -> BTreeMap<Violation, u64> {
-    let websocket = summary.websocket.as_ref();
+    let websocket = summary.protocols.websocket.as_ref();
     websocket.expect("it spoke WebSocket").violations.clone()
 }
 
@@ -48,7 +48,7 @@ fn an_echo_server_does_what_each_library_expects() {
             (Violation::CloseCode, 1),
         ]);
         assert_eq!(violations(&s), counted);
-        let upgraded = s.websocket.as_ref().unwrap().upgraded;
+        let upgraded = s.protocols.websocket.as_ref().unwrap().upgraded;
         // All but those that were refused.
         assert_eq!(Some(upgraded + 4), s.connections.accepted);
     }
@@ -65,7 +65,7 @@ fn a_sink_takes_everything_and_answers_pings_and_closes() {
         try_all(&net, "sink");
         let s = stop_serving(server);
         assert_eq!(violations(&s), BTreeMap::new());
-        assert_eq!(s.websocket.unwrap().upgraded, 2);
+        assert_eq!(s.protocols.websocket.unwrap().upgraded, 2);
         // 20 MiB in messages from each.
         assert!(s.traffic.bytes_received > (2 * 20) << 20, "{:?}", s.traffic);
         assert!(s.traffic.bytes_sent < 4096, "{:?}", s.traffic);
@@ -107,7 +107,7 @@ fn a_load_that_listens_sends_its_messages_to_who_connects() {
         let s: Summary = serde_json::from_str(&ran.stdout).unwrap();
         assert_eq!(ran.code, 130, "{ran}");
         assert_eq!(s.connections.accepted, Some(2), "{ran}");
-        assert_eq!(s.websocket.as_ref().unwrap().upgraded, 2, "{ran}");
+        assert_eq!(s.protocols.websocket.as_ref().unwrap().upgraded, 2, "{ran}");
         assert_eq!(
             violations(&s),
             BTreeMap::from([(Violation::Opcode, 1)]),

@@ -1,10 +1,13 @@
 //! What can be asked of name servers.
 
 use super::query::Query;
+use super::rcode::Rcode;
 use super::wire::Dns;
 use crate::payload::{Message, Part};
 use crate::protocol::facts::{Answers, Authority, Choose, Facts};
+use crate::protocol::options::{Flag, ProtocolOption, Takes};
 use crate::protocol::raw::{Echo, Raw, Sink};
+use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 
@@ -18,6 +21,20 @@ pub struct DnsAsked {
 
 impl Facts for DnsAsked {
     const NAME: &'static str = "DNS";
+    const OPTIONS: &'static [ProtocolOption<DnsAsked>] = &[ProtocolOption {
+        flag: Flag {
+            long: "dns",
+            alias: None,
+            short: None,
+            takes: Takes::Value("NAME/TYPE"),
+            help: "DNS query to send as a message: a name and a record type, such as example.com/A; repeatable",
+            asks: true,
+        },
+        set: |asked, text| {
+            asked.queries.push(text.parse()?);
+            Ok(())
+        },
+    }];
     const ANSWERS: Answers = Answers::Ids;
 
     type Client = Dns;
@@ -25,6 +42,13 @@ impl Facts for DnsAsked {
     type Prepared = ();
     type Sink = Sink;
     type Echo = Echo;
+
+    fn answers_with_error(tally: &Tally) -> Vec<(String, u64)> {
+        let answers = Rcode::ALL.map(|rcode| (rcode, tally.dns.answers_with(rcode)));
+        let came = answers.into_iter().filter(|(_, n)| *n > 0);
+        came.map(|(rcode, n)| (rcode.mnemonic().into(), n))
+            .collect()
+    }
 
     fn messages(&self) -> Vec<Message> {
         self.queries.iter().map(message).collect()

@@ -29,9 +29,4 @@ impl Tally {
     pub fn answers_with(&self, rcode: Rcode) -> u64 {
         self.rcode[usize::from(rcode.number())]
     }
-
-    /// Answers with an error.
-    pub fn answers_with_error(&self) -> u64 {
-        self.rcode.iter().sum()
-    }
 }

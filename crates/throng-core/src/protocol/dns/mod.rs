@@ -10,10 +10,12 @@ mod ask;
 pub mod counts;
 mod query;
 mod rcode;
+mod summary;
 mod wire;
 
 pub use answers::{Answer, Answers, NotDns};
 pub use ask::DnsAsked;
 pub use query::{Query, QueryError, QueryFault, Template};
 pub use rcode::Rcode;
+pub use summary::DnsSummary;
 pub use wire::Dns;

@@ -2,5 +2,7 @@
 
 pub mod counts;
 mod failure;
+mod summary;
 
 pub use failure::TlsFailure;
+pub use summary::TlsSummary;

@@ -1,10 +1,12 @@
 //! What can be asked of WebSocket.
 
 use super::handshake::client::{Field, Opening};
+use super::handshake::server::Upgrade;
 use super::serve::{Ws, WsSink};
 use super::wire::WebSocket;
 use crate::payload::Framing;
-use crate::protocol::facts::{Answers, Authority, Choose, Facts, Scheme};
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, HandshakesSent, Scheme};
+use crate::protocol::options::{Flag, ProtocolOption, Takes};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -49,6 +51,33 @@ impl Facts for WebSocketAsked {
             port: 443,
         },
     ];
+    const OPTIONS: &'static [ProtocolOption<WebSocketAsked>] = &[
+        ProtocolOption {
+            flag: Flag {
+                long: "websocket",
+                alias: Some("ws"),
+                short: None,
+                takes: Takes::Nothing,
+                help: "Speak WebSocket: each message is a text frame; ws:// targets imply it",
+                asks: true,
+            },
+            set: |_, _| Ok(()),
+        },
+        ProtocolOption {
+            flag: Flag {
+                long: "header",
+                alias: None,
+                short: Some('H'),
+                takes: Takes::Text("NAME: VALUE"),
+                help: "Header to add to the WebSocket handshake; repeatable",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.header.push(text.parse()?);
+                Ok(())
+            },
+        },
+    ];
     const FRAMING: [Framing; 2] = [Framing::WebSocketClient, Framing::WebSocketServer];
     const ANSWERS: Answers = Answers::Messages;
     const SAYS_FAREWELL: bool = true;
@@ -61,6 +90,14 @@ impl Facts for WebSocketAsked {
 
     fn ready(tally: &Tally) -> Option<u64> {
         Some(tally.websocket.upgraded)
+    }
+
+    fn handshakes_sent(tally: &Tally) -> HandshakesSent {
+        let upgraded = tally.websocket.upgraded;
+        HandshakesSent {
+            writes: upgraded,
+            bytes: upgraded * Upgrade::ANSWER_BYTES,
+        }
     }
 
     fn prepare(

@@ -87,7 +87,7 @@ fn targets_imply_what_they_are() {
         "version = 1\nload.targets = ['wss://a.example/x', 'wss://b.example']",
         &[],
     );
-    assert!(scenario.tls.is_some() && scenario.protocol.websocket().is_some());
+    assert!(scenario.tls.is_some() && matches!(scenario.protocol, Protocol::Websocket(_)));
     let scenario = load("version = 1\nload.listen.on = 9000", &[]);
     assert_eq!(scenario.connections, 0);
 }
@@ -110,7 +110,10 @@ fn a_set_takes_the_place_of_what_the_file_says() {
     assert_eq!(scenario.connections, 10_000);
     assert_eq!(scenario.targets[0].spec.authority, "127.0.0.1:80");
     assert!(!scenario.connect.reconnect);
-    assert_eq!(scenario.protocol.websocket().unwrap().header.len(), 2);
+    let Protocol::Websocket(asked) = &scenario.protocol else {
+        panic!("{:?}", scenario.protocol);
+    };
+    assert_eq!(asked.header.len(), 2);
     assert_eq!(scenario.tls.unwrap().sni.as_deref(), Some("5"));
     assert_eq!(scenario.messages.repeated[0].constant().unwrap(), b"17");
 }

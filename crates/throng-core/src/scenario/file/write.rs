@@ -24,7 +24,7 @@ pub fn write(scenario: &Scenario) -> Result<String, WriteError> {
                 tls: Some(TlsClient::default()),
                 listen: Some(Listening::default()),
                 tls_server: Some(TlsServer::default()),
-                protocol: load.protocol.by_default(),
+                protocol: load.protocol.kind().by_default(),
                 ..default.clone()
             };
             section(

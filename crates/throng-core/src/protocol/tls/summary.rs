@@ -1,10 +1,12 @@
 //! What became of TLS.
 
-use super::Percentiles;
-use super::per_second::per_s;
-use crate::protocol::tls::TlsFailure;
+use super::failure::TlsFailure;
+use crate::human::{self, count, percent};
+use crate::section::{Row, Section, Tone};
 use crate::stats::{Measured, Tally};
+use crate::summary::{Percentiles, per_s};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// What became of connections that were to speak TLS.
@@ -48,6 +50,34 @@ impl TlsSummary {
             seconds,
             latency: Percentiles::of(&measured.handshake),
         }
+    }
+
+    /// The section as reports draw it.
+    pub fn drawn(&self) -> Section {
+        let resumed = match percent(self.resumed as f64, self.handshakes as f64) {
+            Some(share) if self.resumed > 0 => format!("{share} of them resumed a session"),
+            Some(_) => "all of them whole, no session resumed".into(),
+            None => String::new(),
+        };
+        let handshakes = count(self.handshakes);
+        let mut rows = vec![Row::new(Tone::Plain, "handshakes", handshakes, resumed)];
+        if self.handshakes > 0 {
+            let over = format!("over {}", human::seconds(self.seconds));
+            rows.push(Row::new(Tone::Plain, "rate", human::rate(self.per_s), over));
+        }
+        let mut failed: Vec<_> = self.failed.iter().collect();
+        failed.sort_by_key(|(_, n)| Reverse(**n));
+        let failed = failed.into_iter();
+        rows.extend(failed.map(|(why, n)| Row::new(Tone::Bad, "failed", count(*n), why.words())));
+        if self.broken > 0 {
+            let which = "of these after their handshake";
+            rows.push(Row::new(Tone::Bad, "", count(self.broken), which));
+        }
+        if self.truncated > 0 {
+            let what = "closed by the peer without close_notify";
+            rows.push(Row::new(Tone::Odd, "cut off", count(self.truncated), what));
+        }
+        Section { title: "TLS", rows }
     }
 }
 

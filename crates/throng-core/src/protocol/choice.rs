@@ -1,0 +1,240 @@
+//! Which protocol a load speaks, and what is asked of it.
+
+use super::facts::{
+    Answers, Authority, Choose, Facts, HandshakesSent, Scheme, Serves, UseBehaviour, UseWire,
+};
+use super::options::{self, Flag, OptionError};
+use super::{protocols, raw};
+use crate::behaviour::Task;
+use crate::payload::{Framing, Message};
+use crate::stats::Tally;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+
+macro_rules! choice {
+    ($(
+        $(#[$doc:meta])*
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+    )*) => {
+        /// What bytes mean on the connections of a load.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Protocol {
+            $($(#[$doc])* $Variant(super::$module::$Asked),)*
+        }
+
+        /// A protocol by its name alone.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ProtocolKind {
+            $($(#[$doc])* $Variant,)*
+        }
+
+        impl ProtocolKind {
+            /// Every protocol.
+            pub const ALL: &'static [ProtocolKind] = &[$(ProtocolKind::$Variant),*];
+
+            /// Its name for people.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::NAME,)*
+                }
+            }
+
+            /// The protocol as it is by default.
+            pub fn by_default(self) -> Protocol {
+                match self {
+                    $(ProtocolKind::$Variant => Protocol::$Variant(Default::default()),)*
+                }
+            }
+
+            /// Schemes of targets that imply it.
+            pub fn schemes(self) -> &'static [Scheme] {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::SCHEMES,)*
+                }
+            }
+
+            /// Options of `throng load` that say what is asked of it.
+            pub fn flags(self) -> Vec<Flag> {
+                match self {
+                    $(ProtocolKind::$Variant => {
+                        super::$module::$Asked::OPTIONS.iter().map(|option| option.flag).collect()
+                    })*
+                }
+            }
+
+            /// Framing of messages: on connections that are opened, and on those that are accepted.
+            pub fn framing(self) -> [Framing; 2] {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::FRAMING,)*
+                }
+            }
+
+            /// How answers are known.
+            pub fn answers(self) -> Answers {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::ANSWERS,)*
+                }
+            }
+
+            /// Whether it ends a connection with words of its own.
+            pub fn says_farewell(self) -> bool {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::SAYS_FAREWELL,)*
+                }
+            }
+
+            /// Connections that are past their handshake; `None` if the protocol has none.
+            pub fn ready(self, tally: &Tally) -> Option<u64> {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::ready(tally),)*
+                }
+            }
+
+            /// What servers sent of handshakes.
+            pub fn handshakes_sent(self, tally: &Tally) -> HandshakesSent {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::handshakes_sent(tally),)*
+                }
+            }
+
+            /// Answers that report an error, by the error's name.
+            pub fn answers_with_error(self, tally: &Tally) -> Vec<(String, u64)> {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::answers_with_error(tally),)*
+                }
+            }
+        }
+
+        impl Protocol {
+            /// Which one it is.
+            pub fn kind(&self) -> ProtocolKind {
+                match self {
+                    $(Protocol::$Variant(_) => ProtocolKind::$Variant,)*
+                }
+            }
+
+            /// Sets the option of this long name. One that the protocol does not have changes nothing.
+            ///
+            /// # Errors
+            /// The value is not one that the option takes.
+            pub fn set(&mut self, long: &str, value: &str) -> Result<(), OptionError> {
+                match self {
+                    $(Protocol::$Variant(asked) => {
+                        options::set(super::$module::$Asked::OPTIONS, asked, long, value)
+                    })*
+                }
+            }
+
+            /// Messages that are sent instead of the user's; empty to send the user's.
+            pub fn messages(&self) -> Vec<Message> {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.messages(),)*
+                }
+            }
+
+            /// Prepares what wires need. Without targets the server is in the same process.
+            ///
+            /// # Errors
+            /// What was asked for cannot be sent.
+            pub fn prepare(
+                &self,
+                targets: &[Authority],
+                seed: u64,
+            ) -> Result<Prepared, Box<dyn Error + Send + Sync>> {
+                Ok(Prepared(match self {
+                    $(Protocol::$Variant(asked) => Wires::$Variant(asked.prepare(targets, seed)?),)*
+                }))
+            }
+
+            /// Hands one worker's server in the process of a load to `then`: one that sends messages back, or one
+            /// that discards them.
+            pub fn own_server<U: UseBehaviour>(&self, echo: bool, task: Task, then: U) -> U::Output {
+                match (self, echo) {
+                    $((Protocol::$Variant(_), true) => {
+                        then.with(<super::$module::$Asked as Facts>::Echo::behaviour(task))
+                    }
+                    (Protocol::$Variant(_), false) => {
+                        then.with(<super::$module::$Asked as Facts>::Sink::behaviour(task))
+                    })*
+                }
+            }
+        }
+
+        /// What the wires of a run need, prepared once for all workers.
+        pub struct Prepared(Wires);
+
+        enum Wires {
+            $($Variant(<super::$module::$Asked as Facts>::Prepared),)*
+        }
+
+        impl Prepared {
+            /// Hands the wire of one worker's connections that are opened to `then`.
+            pub fn client<U: UseWire>(&self, choose: Choose, then: U) -> U::Output {
+                match &self.0 {
+                    $(Wires::$Variant(prepared) => {
+                        then.with(super::$module::$Asked::client(prepared, choose))
+                    })*
+                }
+            }
+
+            /// Hands the wire of one worker's connections that are accepted to `then`.
+            pub fn server<U: UseWire>(&self, then: U) -> U::Output {
+                match &self.0 {
+                    $(Wires::$Variant(prepared) => then.with(super::$module::$Asked::server(prepared)),)*
+                }
+            }
+        }
+    };
+}
+
+protocols!(choice);
+
+impl ProtocolKind {
+    /// The option of this long name.
+    pub fn flag(self, long: &str) -> Option<Flag> {
+        self.flags().into_iter().find(|flag| flag.long == long)
+    }
+}
+
+impl Protocol {
+    /// The protocol that a scheme of targets implies, as it is by default.
+    pub fn of_scheme(name: &str) -> Option<(Protocol, &'static Scheme)> {
+        ProtocolKind::ALL.iter().find_map(|kind| {
+            let scheme = kind.schemes().iter().find(|scheme| scheme.name == name)?;
+            Some((kind.by_default(), scheme))
+        })
+    }
+
+    /// Every scheme.
+    pub fn schemes() -> impl Iterator<Item = &'static Scheme> {
+        ProtocolKind::ALL.iter().flat_map(|kind| kind.schemes())
+    }
+
+    /// Every scheme in one text, such as `ws:// or wss://` if `last` is `or`.
+    pub fn schemes_in_words(last: &str) -> String {
+        let all: Vec<String> = Protocol::schemes()
+            .map(|s| format!("{}://", s.name))
+            .collect();
+        match all.split_last() {
+            Some((only, [])) => only.clone(),
+            Some((end, rest)) => format!("{} {last} {end}", rest.join(", ")),
+            None => String::new(),
+        }
+    }
+}
+
+impl Default for Protocol {
+    fn default() -> Protocol {
+        Protocol::Raw(raw::RawAsked::default())
+    }
+}
+
+// A derived one needs its mark in the table.
+#[allow(clippy::derivable_impls)]
+impl Default for ProtocolKind {
+    fn default() -> ProtocolKind {
+        ProtocolKind::Raw
+    }
+}

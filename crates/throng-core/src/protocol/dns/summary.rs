@@ -1,0 +1,32 @@
+//! What became of DNS, beside its answers.
+
+use crate::human::count;
+use crate::protocol::facts::Tells;
+use crate::section::{Row, Tone};
+use crate::stats::Tally;
+use serde::{Deserialize, Serialize};
+
+/// What became of connections that were to speak DNS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsSummary {
+    /// Connections on which something arrived that can't be DNS.
+    pub not_dns: u64,
+}
+
+impl Tells for DnsSummary {
+    fn of(tally: &Tally) -> DnsSummary {
+        DnsSummary {
+            not_dns: tally.dns.not_dns,
+        }
+    }
+
+    fn rows(&self, _: u64) -> Vec<Row> {
+        match self.not_dns {
+            0 => Vec::new(),
+            n => {
+                let note = "connections that received something else";
+                vec![Row::new(Tone::Bad, "not DNS", count(n), note)]
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What the counts of protocols say: a section of the summary for each that has some.
+
+use super::choice::ProtocolKind;
+use super::facts::{Tells, Violated};
+use super::protocols;
+use crate::section::Section;
+use crate::stats::Tally;
+use serde::{Deserialize, Serialize};
+
+macro_rules! sections {
+    ($(
+        $(#[$doc:meta])*
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+    )*) => {
+        /// What became of protocols, for each that counts something of its own; `None` if no connection speaks it.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        pub struct Sections {
+            $($(
+                #[doc = concat!(
+                    "See [`", stringify!($Summary), "`](super::", stringify!($module), "::", stringify!($Summary), ")."
+                )]
+                pub $module: Option<super::$module::$Summary>,
+            )?)*
+        }
+
+        impl Sections {
+            /// Of the protocols that are `spoken`, from a side's counts.
+            pub fn of(spoken: impl Fn(ProtocolKind) -> bool, tally: &Tally) -> Sections {
+                Sections {
+                    $($($module: spoken(ProtocolKind::$Variant)
+                        .then(|| super::$module::$Summary::of(tally)),)?)*
+                }
+            }
+
+            /// The same as reports draw them; `connections` is how many were established.
+            pub fn drawn(&self, connections: u64) -> Vec<Section> {
+                let mut all = Vec::new();
+                $($(all.extend(self.$module.as_ref().map(|told: &super::$module::$Summary| Section {
+                    title: ProtocolKind::$Variant.name(),
+                    rows: told.rows(connections),
+                }));)?)*
+                all
+            }
+
+            /// How peers violated their protocol.
+            pub fn violations(&self) -> Vec<(ProtocolKind, Violated)> {
+                let mut all = Vec::new();
+                $($(all.extend(self.$module.iter().flat_map(|told: &super::$module::$Summary| {
+                    let violated = told.violations().into_iter();
+                    violated.map(|violated| (ProtocolKind::$Variant, violated))
+                }));)?)*
+                all
+            }
+        }
+    };
+}
+
+protocols!(sections);

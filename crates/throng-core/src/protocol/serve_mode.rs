@@ -1,0 +1,87 @@
+//! What a server does: the servers of all protocols.
+
+use super::choice::Protocol;
+use super::facts::{Serves, UseBehaviour};
+use super::protocols;
+use crate::behaviour::Task;
+use serde::{Deserialize, Serialize};
+
+macro_rules! modes {
+    ($(
+        $(#[$doc:meta])*
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+    )*) => {
+        /// What a server does with received bytes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum ServeMode {
+            $($(
+                #[doc = concat!(
+                    "See [`", stringify!($module), "::", stringify!($Mode), "`](super::", stringify!($module), "::",
+                    stringify!($Mode), ")."
+                )]
+                $Mode,
+            )*)*
+        }
+
+        impl ServeMode {
+            /// Every mode.
+            pub const ALL: &'static [ServeMode] = &[$($(ServeMode::$Mode,)*)*];
+
+            /// Its name on the command line.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($(ServeMode::$Mode => super::$module::$Mode::NAME,)*)*
+                }
+            }
+
+            /// One line of help.
+            pub fn about(self) -> &'static str {
+                match self {
+                    $($(ServeMode::$Mode => super::$module::$Mode::ABOUT,)*)*
+                }
+            }
+
+            /// Whether it sends the scenario's messages.
+            pub fn sends(self) -> bool {
+                match self {
+                    $($(ServeMode::$Mode => super::$module::$Mode::SENDS,)*)*
+                }
+            }
+
+            /// The protocol that it speaks, as it is by default.
+            pub fn protocol(self) -> Protocol {
+                match self {
+                    $($(ServeMode::$Mode => Protocol::$Variant(Default::default()),)*)*
+                }
+            }
+
+            /// Hands one worker's behaviour to `then`. `task` is what to send, for a server that sends.
+            pub fn behaviour<U: UseBehaviour>(self, task: Task, then: U) -> U::Output {
+                match self {
+                    $($(ServeMode::$Mode => then.with(super::$module::$Mode::behaviour(task)),)*)*
+                }
+            }
+        }
+    };
+}
+
+protocols!(modes);
+
+impl ServeMode {
+    /// The mode with this name.
+    pub fn named(name: &str) -> Option<ServeMode> {
+        ServeMode::ALL
+            .iter()
+            .copied()
+            .find(|mode| mode.name() == name)
+    }
+}
+
+// A derived one needs its mark in the table.
+#[allow(clippy::derivable_impls)]
+impl Default for ServeMode {
+    fn default() -> ServeMode {
+        ServeMode::Sink
+    }
+}

@@ -1,0 +1,103 @@
+//! What became of WebSocket.
+
+use super::violation::Violation;
+use crate::human::{count, things};
+use crate::protocol::facts::{Tells, Violated};
+use crate::section::{Row, Tone};
+use crate::stats::Tally;
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// What became of connections that were to speak WebSocket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebSocketSummary {
+    /// Connections whose opening handshake was done (RFC 6455 section 4).
+    pub upgraded: u64,
+    /// Peers that broke the protocol, by what they did; kinds that did not occur are left out. Each was
+    /// told so by a close code, if the connection was upgraded, and closed.
+    pub violations: BTreeMap<Violation, u64>,
+}
+
+impl Tells for WebSocketSummary {
+    fn of(tally: &Tally) -> WebSocketSummary {
+        WebSocketSummary {
+            upgraded: tally.websocket.upgraded,
+            violations: Violation::ALL
+                .into_iter()
+                .filter(|v| tally.websocket.violations(*v) > 0)
+                .map(|v| (v, tally.websocket.violations(v)))
+                .collect(),
+        }
+    }
+
+    fn rows(&self, connections: u64) -> Vec<Row> {
+        let (tone, of) = match connections.saturating_sub(self.upgraded) {
+            0 => (Tone::Plain, String::new()),
+            _ => (
+                Tone::Odd,
+                format!("of {}", things(connections, "connection")),
+            ),
+        };
+        let mut rows = vec![Row::new(tone, "upgraded", count(self.upgraded), of)];
+        let mut violations: Vec<_> = self.violations.iter().collect();
+        violations.sort_by_key(|(_, n)| Reverse(**n));
+        rows.extend(
+            violations
+                .into_iter()
+                .map(|(kind, n)| Row::new(Tone::Bad, "violated", count(*n), kind.words())),
+        );
+        rows
+    }
+
+    fn violations(&self) -> Vec<Violated> {
+        let violated = |(kind, connections): (&Violation, &u64)| Violated {
+            violation: kind.name(),
+            words: match kind {
+                Violation::Refused => "the peer refused the upgrade to WebSocket".into(),
+                _ => format!("the peer broke the WebSocket protocol: {}", kind.words()),
+            },
+            connections: *connections,
+        };
+        self.violations.iter().map(violated).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Counters;
+
+    #[test]
+    fn violations_are_told_by_kind_and_those_that_did_not_occur_are_not() {
+        let counters = Counters::default();
+        counters.websocket.upgraded.add(7);
+        counters.websocket.violation(Violation::TooBig);
+        counters.websocket.violation(Violation::TooBig);
+        counters.websocket.violation(Violation::NotHttp);
+        let told = WebSocketSummary::of(&counters.read());
+        assert_eq!(told.upgraded, 7);
+        let kinds = [(Violation::TooBig, 2), (Violation::NotHttp, 1)];
+        assert_eq!(told.violations, BTreeMap::from(kinds));
+        let rows: Vec<_> = told
+            .rows(8)
+            .into_iter()
+            .map(|row| (row.label, row.value, row.note))
+            .collect();
+        let row = |label, value: &str, note: &str| (label, value.to_owned(), note.to_owned());
+        assert_eq!(
+            rows,
+            [
+                row("upgraded", "7", "of 8 connections"),
+                row("violated", "2", "message too big"),
+                row("violated", "1", "no HTTP in the handshake"),
+            ]
+        );
+        let found: Vec<_> = told
+            .violations()
+            .into_iter()
+            .map(|v| (v.violation, v.connections))
+            .collect();
+        assert_eq!(found, [("not_http", 1), ("too_big", 2)]);
+    }
+}
