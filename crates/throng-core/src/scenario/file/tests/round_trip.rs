@@ -1,0 +1,404 @@
+//! Every scenario is written to the file that reads back as the same, and every key is documented.
+
+use super::super::write;
+use super::{files, read_set};
+use crate::engine::EngineChoice;
+use crate::payload::{Message, Messages};
+use crate::protocol::dns::DnsAsked;
+use crate::protocol::websocket::WebSocketAsked;
+use crate::protocol::{Protocol, ServeMode};
+use crate::scenario::*;
+use crate::units::{Bandwidth, Rate};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+fn message() -> BoxedStrategy<Message> {
+    let text = select(
+        &[
+            "ping",
+            r"GET /\{connection.uid%10%3} HTTP/1.1\r\n\r\n",
+            r#"'"""'''\\{}"#,
+            r"\{re [a-z]{8}}\{global.re x|y}",
+            r#"\{ws.text "a" {message.marker} ... rsv2}"#,
+            r"\{raw {connection.ptr}}",
+            "two\nlines\r\n",
+        ][..],
+    );
+    prop_oneof![
+        text.prop_map(|text| Message::from_text(text, &files).unwrap()),
+        vec(any::<u8>(), 1..20).prop_map(Message::from),
+    ]
+    .boxed()
+}
+
+fn messages(most: usize) -> BoxedStrategy<Messages> {
+    let first = vec(message(), 0..2);
+    (first, vec(message(), 1..=most))
+        .prop_map(|(first, repeated)| Messages { first, repeated })
+        .boxed()
+}
+
+fn rate() -> BoxedStrategy<Rate> {
+    prop_oneof![1e-9..1e9, (1u32..1_000_000).prop_map(f64::from)]
+        .prop_map(|n| Rate::per_second(n).unwrap())
+        .boxed()
+}
+
+fn bandwidth() -> BoxedStrategy<Bandwidth> {
+    prop_oneof![1e-3..1e15, (1u32..).prop_map(f64::from)]
+        .prop_map(|n| Bandwidth::bytes_per_second(n).unwrap())
+        .boxed()
+}
+
+fn span() -> BoxedStrategy<Duration> {
+    let nanos = 1..=100 * 365 * 86_400 * 1_000_000_000u64;
+    prop_oneof![
+        nanos.prop_map(Duration::from_nanos),
+        (1..100_000u64).prop_map(Duration::from_millis)
+    ]
+    .boxed()
+}
+
+fn sending() -> BoxedStrategy<Sending> {
+    let search = (
+        select(&["10ms", "0.5s", "2"][..]),
+        select(&["", ":p99.9"][..]),
+    );
+    let profile = select(&["10s:1k", "1ms:0, 30s:1k..50.5k,1d:7"][..]);
+    let run = prop_oneof![
+        rate().prop_map(RunRate::Constant),
+        profile.prop_map(|text| RunRate::Profile(text.parse().unwrap())),
+        Just(RunRate::Stdin),
+    ];
+    let arrivals = select(&[Arrivals::Uniform, Arrivals::Poisson][..]);
+    prop_oneof![
+        Just(Sending::Flood),
+        rate().prop_map(Sending::PerConnection),
+        bandwidth().prop_map(Sending::Bandwidth),
+        option::of(1..1000u32).prop_map(|in_flight| Sending::ClosedLoop { in_flight }),
+        (run, arrivals).prop_map(|(rate, arrivals)| Sending::WholeRun { rate, arrivals }),
+        (search, option::of(1..9u32)).prop_map(|((under, percentile), hours)| {
+            match format!("@{under}{percentile}").parse().unwrap() {
+                MessageRate::Under(search) => Sending::Search(Search {
+                    at_most: hours.map(|h| Duration::from_secs(3600) * h),
+                    ..search
+                }),
+                MessageRate::Fixed(_) => unreachable!("it has an @"),
+            }
+        }),
+    ]
+    .boxed()
+}
+
+fn pace() -> BoxedStrategy<Pace> {
+    let writes = select(&[Writes::Combined, Writes::Single, Writes::Packets][..]);
+    let delay = prop_oneof![Just(Duration::ZERO), span()];
+    (
+        sending(),
+        option::of(bandwidth()),
+        delay,
+        any::<bool>(),
+        writes,
+    )
+        .prop_map(|(sending, downstream, delay, after_ramp, writes)| Pace {
+            sending,
+            downstream,
+            delay,
+            after_ramp,
+            writes,
+        })
+        .boxed()
+}
+
+fn measure() -> BoxedStrategy<Measure> {
+    let message = prop_oneof![
+        message().prop_map(MessageLatency::Marker),
+        Just(MessageLatency::MessageMarker),
+        Just(MessageLatency::Echo),
+    ];
+    (
+        message,
+        any::<(u32, bool, bool, bool, bool)>(),
+        option::of(vec(any::<u8>(), 1..20)),
+    )
+        .prop_map(
+            |(message, (skip, first_byte, samples, found, begun), stop_at)| Measure {
+                message: Some(message),
+                skip,
+                first_byte,
+                samples,
+                stop_at,
+                counted: if found { Counted::Found } else { Counted::All },
+                steady_from: if begun {
+                    SteadyFrom::Begun
+                } else {
+                    SteadyFrom::Established
+                },
+            },
+        )
+        .boxed()
+}
+
+fn pem() -> BoxedStrategy<Pem> {
+    prop_oneof![
+        Just(Pem::File("some where/cert.pem".into())),
+        Just(Pem::Text(
+            "-----BEGIN X-----\nabc=\n-----END X-----\n".into()
+        )),
+    ]
+    .boxed()
+}
+
+fn names() -> BoxedStrategy<Vec<String>> {
+    vec("[a-z/1-9 '\"]{1,9}", 0..3).boxed()
+}
+
+fn tls_client() -> BoxedStrategy<TlsClient> {
+    (
+        option::of(pem()),
+        any::<(bool, bool)>(),
+        names(),
+        option::of("[a-z.]{1,9}"),
+    )
+        .prop_map(|(cacert, (insecure, resume), alpn, sni)| TlsClient {
+            cacert,
+            insecure,
+            alpn,
+            sni,
+            resume,
+        })
+        .boxed()
+}
+
+fn tls_server() -> BoxedStrategy<TlsServer> {
+    (option::of((pem(), pem())), names(), any::<bool>())
+        .prop_map(|(identity, alpn, resumption)| TlsServer {
+            identity,
+            alpn,
+            resumption,
+        })
+        .boxed()
+}
+
+fn connect() -> BoxedStrategy<Connect> {
+    let sources = select(&["10.0.0.5", "127.1.0.1-127.1.0.40", "fd00::/126"][..]);
+    let sources = vec(sources.prop_map(|text| text.parse().unwrap()), 0..3);
+    (
+        span(),
+        sources,
+        any::<bool>(),
+        option::of(prop_oneof![Just(Duration::ZERO), span()]),
+        option::of(rate()),
+    )
+        .prop_map(|(timeout, source_ip, reconnect, lifetime, rate)| Connect {
+            rate,
+            timeout,
+            within: rate.is_none().then_some(timeout),
+            source_ip,
+            reconnect,
+            lifetime,
+        })
+        .boxed()
+}
+
+/// Protocols, with messages that they have and the scheme of their targets.
+fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
+    let header = select(&["Origin: http://a.example", "X-Empty:", "A:\tb'\"c"][..]);
+    let header = vec(header.prop_map(|text| text.parse().unwrap()), 0..3);
+    let websocket = (header, any::<bool>()).prop_map(|(header, user_agent)| {
+        Protocol::Websocket(WebSocketAsked { header, user_agent })
+    });
+    let queries = select(&["example.com/A", r"a\.b\065.example/TYPE99"][..]);
+    let queries = vec(queries.prop_map(|text| text.parse().unwrap()), 1..3);
+    prop_oneof![
+        (Just(Protocol::default()), messages(3)),
+        (websocket, messages(3)),
+        queries.prop_map(|queries| (Protocol::Dns(DnsAsked { queries }), Messages::default())),
+    ]
+    .boxed()
+}
+
+/// Hold, duration, workers, engine, force.
+type Run = (Duration, Option<Duration>, Option<u32>, EngineChoice, bool);
+
+fn run() -> BoxedStrategy<Run> {
+    let engine = select(&[EngineChoice::Auto, EngineChoice::Uring, EngineChoice::Epoll][..]);
+    (
+        prop_oneof![Just(Duration::ZERO), span()],
+        option::of(span()),
+        option::of(1..=1024u32),
+        engine,
+        any::<bool>(),
+    )
+        .boxed()
+}
+
+fn any_load() -> BoxedStrategy<Scenario> {
+    let target = select(&["10.0.0.7:9000", "a.example:http/x?y", "[::1]:80"][..]);
+    let target = target.prop_map(|text: &str| String::from(text).try_into().unwrap());
+    let sockets = (
+        any::<bool>(),
+        option::of(1..=0x3fff_ffffu64),
+        option::of(1..=0x3fff_ffffu64),
+    )
+        .prop_map(|(nagle, receive_buffer, send_buffer)| SocketOptions {
+            nagle,
+            receive_buffer,
+            send_buffer,
+        });
+    let on = vec((any::<[u8; 4]>(), any::<u16>()), 1..3)
+        .prop_map(|all| all.into_iter().map(|at| ListenAddress(at.into())).collect());
+    let mode = select(&[ListenMode::Silent, ListenMode::Active][..]);
+    let listen = (on, mode).prop_map(|(on, mode)| Listening { on, mode });
+    let ends = (
+        vec(target, 1..4),
+        1..=100_000_000u32,
+        option::of(any::<u64>()),
+        option::of(listen),
+    );
+    let parts = (connect(), protocol(), pace(), measure(), sockets);
+    let tls = (option::of(tls_client()), option::of(tls_server()));
+    (ends, run(), parts, tls)
+        .prop_map(
+            |(
+                (targets, connections, seed, listen),
+                (hold, duration, workers, engine, force),
+                (connect, (protocol, messages), pace, measure, sockets),
+                (tls, tls_server),
+            )| {
+                Scenario::Load(Box::new(LoadScenario {
+                    targets,
+                    own_server: None,
+                    connections,
+                    hold,
+                    duration,
+                    workers,
+                    engine,
+                    force,
+                    seed,
+                    connect,
+                    protocol,
+                    messages,
+                    pace,
+                    measure,
+                    sockets,
+                    tls,
+                    listen,
+                    tls_server,
+                }))
+            },
+        )
+        .boxed()
+}
+
+fn any_serve() -> BoxedStrategy<Scenario> {
+    let mode = select(
+        &[
+            ServeMode::Sink,
+            ServeMode::Echo,
+            ServeMode::Chargen,
+            ServeMode::Ws,
+            ServeMode::WsSink,
+        ][..],
+    );
+    let limits = (option::of(1..9_999_999u32), option::of(1..9_999_999u32));
+    let sends = (messages(3), option::of(rate()));
+    (
+        vec((any::<[u8; 4]>(), any::<u16>()), 1..3),
+        mode,
+        limits,
+        run(),
+        sends,
+        option::of(tls_server()),
+    )
+        .prop_map(
+            |(listen, mode, (backlog, max_connections), run, (messages, message_rate), tls)| {
+                let (_, duration, workers, engine, force) = run;
+                let sends = mode == ServeMode::Chargen;
+                Scenario::Serve(Box::new(ServeScenario {
+                    listen: listen
+                        .into_iter()
+                        .map(|at| ListenAddress(at.into()))
+                        .collect(),
+                    mode,
+                    backlog,
+                    max_connections,
+                    duration,
+                    workers,
+                    engine,
+                    force,
+                    message_rate: message_rate.filter(|_| sends),
+                    messages: if sends { messages } else { Messages::default() },
+                    tls,
+                }))
+            },
+        )
+        .boxed()
+}
+
+/// Every key path of a file, without the values.
+fn keys(table: &toml::Table, path: &str, all: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let path = format!("{path}.{key}");
+        match value {
+            toml::Value::Table(inner) if !inner.contains_key("base64") => keys(inner, &path, all),
+            _ => drop(all.insert(path)),
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_every_key_and_no_other() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut known = BTreeSet::from(["load.self".to_owned()]);
+    for strategy in [any_load(), any_serve()] {
+        for _ in 0..300 {
+            match strategy.new_tree(&mut runner).unwrap().current() {
+                Scenario::Load(load) => {
+                    keys(&toml::Table::try_from(*load).unwrap(), "load", &mut known);
+                }
+                Scenario::Serve(serve) => {
+                    keys(&toml::Table::try_from(*serve).unwrap(), "serve", &mut known);
+                }
+            }
+        }
+    }
+    // A protocol without keys stands for its section.
+    known.insert("load.protocol".into());
+    let page = include_str!("../../../../../../docs/scenario.md");
+    let documented: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(key, _)| key.to_owned())
+        .filter(|key| key.starts_with("load.") || key.starts_with("serve."))
+        .collect();
+    assert_eq!(documented, known);
+}
+
+proptest! {
+    #[test]
+    fn any_scenario_is_written_and_read_back(scenario in prop_oneof![3 => any_load(), 1 => any_serve()]) {
+        let text = write(&scenario).unwrap();
+        let settled = match scenario.clone() {
+            Scenario::Load(load) => load.settled().map(|load| Scenario::Load(Box::new(load))),
+            Scenario::Serve(serve) => serve
+                .settled()
+                .map(|serve| Scenario::Serve(Box::new(serve))),
+        };
+        match (settled, read_set(&text, &[])) {
+            (Ok(settled), Ok(read)) => {
+                prop_assert_eq!(&settled, &scenario);
+                prop_assert_eq!(&read, &scenario, "{}", text);
+            }
+            // What does not go together is refused in the file, too.
+            (Err(why), Err(told)) => prop_assert_eq!(told, format!("a.toml: {why}")),
+            (settled, read) => prop_assert!(false, "{}\n{:?}\n{:?}", text, settled, read),
+        }
+    }
+}
