@@ -1,5 +1,6 @@
 //! The nonce of a handshake, and what a server answers to it (RFC 6455, sections 4.1 and 4.2.2).
 
+use crate::split_mix::{SplitMix, mix};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
@@ -15,15 +16,8 @@ impl Key {
     /// The key of connection `uid` in a run with this seed. It is drawn again when the answer comes, so
     /// that no connection has to remember it.
     pub fn derived(seed: u64, uid: u64) -> Key {
-        // SplitMix64's output function over two different walks, so that neighbours share nothing.
-        let mix = |mut z: u64| {
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
-        };
-        let start = mix(seed.wrapping_add(0x9E37_79B9_7F4A_7C15)) ^ uid;
-        let first = mix(start.wrapping_add(0x9E37_79B9_7F4A_7C15));
-        let second = mix(first ^ uid.wrapping_mul(0xD1B5_4A32_D192_ED03).wrapping_add(seed));
+        let mut random = SplitMix(mix(seed) ^ uid);
+        let (first, second) = (random.next(), random.next());
         let mut key = [0; 16];
         key[..8].copy_from_slice(&first.to_le_bytes());
         key[8..].copy_from_slice(&second.to_le_bytes());
