@@ -164,7 +164,11 @@ impl<'a> LoadBehaviours<'a> {
         // It sends no messages of its own.
         let task = Task::new(self.accepted.clone(), Pacing::Flood);
         let echo = own == OwnServer::Echo;
-        let then = Served { job, tls };
+        let then = Served {
+            job,
+            tls,
+            measured: false,
+        };
         self.scenario.protocol.own_server(echo, task, then)
     }
 
@@ -254,8 +258,12 @@ impl UseWire for Accepted<'_, '_> {
         let Accepted { all, job, at } = self;
         let (task, traffic) = (all.task(&all.accepted, at), job.traffic);
         let load = Load::new(task, traffic, wire, all.matcher(None));
-        let tls = all.server_tls.as_ref();
-        Served { job, tls }.with(all.tapped(load, at, true))
+        let served = Served {
+            job,
+            tls: all.server_tls.as_ref(),
+            measured: all.scenario.connections == 0,
+        };
+        served.with(all.tapped(load, at, true))
     }
 }
 
@@ -263,6 +271,8 @@ impl UseWire for Accepted<'_, '_> {
 struct Served<'b> {
     job: Job,
     tls: Option<&'b ServerTls>,
+    /// Whether handshakes are measured. A run measures those of the connections that it opens, if it opens any.
+    measured: bool,
 }
 
 impl UseBehaviour for Served<'_> {
@@ -271,7 +281,13 @@ impl UseBehaviour for Served<'_> {
     fn with<B: Behaviour<Conn: Send> + Send + 'static>(self, behaviour: B) -> Work {
         match self.tls {
             None => self.job.with(behaviour),
-            Some(tls) => self.job.with(Tls::server(behaviour, tls)),
+            Some(tls) => {
+                let server = Tls::server(behaviour, tls);
+                self.job.with(match self.measured {
+                    true => server,
+                    false => server.unmeasured(),
+                })
+            }
         }
     }
 }
@@ -312,8 +328,12 @@ impl<'a> ServeBehaviours<'a> {
             seed: SEED,
             ..Task::new(self.script.clone(), pacing)
         };
-        let tls = self.tls.as_ref();
-        self.scenario.mode.behaviour(task, Served { job, tls })
+        let served = Served {
+            job,
+            tls: self.tls.as_ref(),
+            measured: true,
+        };
+        self.scenario.mode.behaviour(task, served)
     }
 }
 

@@ -1,22 +1,22 @@
-//! The AEAD that protects records, and a cache of keys that are made ready.
+//! The AEAD that protects records, and a cache of expanded keys.
 //!
-//! A key made ready for AES-GCM (round keys, tables) takes about 600 bytes, the key itself 16 or 32.
-//! Connections keep the latter. Making one ready takes about 130 ns, as much as a short record: so a worker
-//! keeps those that it used last, and a load on few connections pays nothing, a million pay 130 ns a record.
+//! An expanded key of AES-GCM (round keys, tables) takes about 600 bytes, the key itself 16 or 32. Connections keep
+//! the latter. Expanding a key takes about 130 ns, as much as a short record. A worker therefore keeps the expanded
+//! keys that it used last: a load on few connections pays nothing, one on a million pays 130 ns per record.
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Algorithm, CHACHA20_POLY1305};
 use aws_lc_rs::aead::{LessSafeKey, UnboundKey};
 use aws_lc_rs::hkdf;
 use rustls::{CipherSuite, ConnectionTrafficSecrets, ProtocolVersion};
 
-/// Keys that a worker keeps ready: those of 512 connections, 600 KiB at most.
+/// The number of expanded keys that a worker keeps: those of 512 connections, at most 600 KiB.
 const READY: usize = 1024;
-/// Of so many keys that were not ready one is kept.
+/// Of this many keys that were not in the cache, one replaces another.
 const PATIENCE: u32 = 16;
-/// How many records AES-GCM may protect with one key (RFC 8446 section 5.5).
+/// The number of records that one key of AES-GCM may protect (RFC 8446 section 5.5).
 const AES_GCM_RECORDS: u64 = 1 << 24;
 
-/// Which AEAD.
+/// An AEAD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Aead {
     Aes128Gcm,
@@ -24,7 +24,7 @@ enum Aead {
     ChaCha20Poly1305,
 }
 
-/// What was agreed on to protect records with.
+/// The cipher and the version that were negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cipher {
     aead: Aead,
@@ -32,7 +32,7 @@ pub(crate) struct Cipher {
 }
 
 impl Cipher {
-    /// The cipher of secrets that rustls agreed on; `None` for one that it had not when this was written.
+    /// The cipher of secrets that rustls negotiated; `None` for one that is not known here.
     pub fn of(version: ProtocolVersion, secrets: &ConnectionTrafficSecrets) -> Option<Cipher> {
         let aead = match secrets {
             ConnectionTrafficSecrets::Aes128Gcm { .. } => Aead::Aes128Gcm,
@@ -48,22 +48,33 @@ impl Cipher {
         Some(Cipher { aead, tls13 })
     }
 
+    /// The cipher of a suite of TLS 1.3; `None` for any other suite.
+    pub fn of_suite_13(suite: CipherSuite) -> Option<Cipher> {
+        let aead = match suite {
+            CipherSuite::TLS13_AES_128_GCM_SHA256 => Aead::Aes128Gcm,
+            CipherSuite::TLS13_AES_256_GCM_SHA384 => Aead::Aes256Gcm,
+            CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => Aead::ChaCha20Poly1305,
+            _ => return None,
+        };
+        Some(Cipher { aead, tls13: true })
+    }
+
     /// Whether records are those of TLS 1.3.
     pub fn tls13(self) -> bool {
         self.tls13
     }
 
-    /// Whether each record carries half of its nonce (AES-GCM in TLS 1.2, RFC 5288 section 3).
+    /// Whether each record carries a part of its nonce (AES-GCM in TLS 1.2, RFC 5288 section 3).
     pub fn explicit_nonce(self) -> bool {
         !self.tls13 && self.aead != Aead::ChaCha20Poly1305
     }
 
-    /// The key's length in bytes.
+    /// The length of the key in bytes.
     pub fn key_len(self) -> usize {
         self.algorithm().key_len()
     }
 
-    /// The length in bytes of a traffic secret, which is its hash's: the suites with AES-256 have SHA-384.
+    /// The length of a traffic secret in bytes, which is that of the hash: the suites with AES-256 use SHA-384.
     pub fn secret_len(self) -> usize {
         match self.aead {
             Aead::Aes256Gcm => 48,
@@ -71,7 +82,7 @@ impl Cipher {
         }
     }
 
-    /// How many records a key may protect.
+    /// The number of records that a key may protect.
     pub fn most_records(self) -> u64 {
         match self.aead {
             Aead::Aes128Gcm | Aead::Aes256Gcm => AES_GCM_RECORDS,
@@ -100,7 +111,7 @@ impl Cipher {
             label.as_bytes(),
             &[0],
         ];
-        // It fails only for more than 255 times the hash's length.
+        // It fails only for more than 255 times the length of the hash.
         hkdf::Prk::new_less_safe(hash, secret)
             .expand(&info, Length(out.len()))
             .and_then(|okm| okm.fill(out))
@@ -116,8 +127,8 @@ impl hkdf::KeyType for Length {
     }
 }
 
-/// How the suites stand in the order in which we offer them: AES-128 first, since its keys take half the
-/// memory and it is a little faster; browsers do the same. The value sorts a suite.
+/// The rank of a suite in the order of preference: AES-128 first, since its keys take half the memory and it is a
+/// little faster. Browsers prefer it, too.
 pub(crate) fn rank(suite: CipherSuite) -> u8 {
     let name = format!("{suite:?}");
     match name {
@@ -127,17 +138,17 @@ pub(crate) fn rank(suite: CipherSuite) -> u8 {
     }
 }
 
-/// Keys made ready: those of connections that are active again and again, if they are not too many.
+/// A cache of expanded keys: those of active connections, if they are not too many.
 ///
-/// A key that is not ready is made so for its record alone, and only one of [`PATIENCE`] of them takes the
-/// place of another. So with few active connections among many all keys are soon ready; with more of them than
-/// there are places nearly each record makes its key ready, which takes less than to fetch what was put away
-/// long ago from memory, and to clear it away there.
+/// A key that is not in it is expanded for its record alone, and only one in [`PATIENCE`] of those replaces another.
+/// With few active connections among many, all their keys are soon in the cache. With more than it has room for,
+/// nearly every record expands its key, which takes less time than fetching expanded keys from memory and replacing
+/// them there.
 pub(crate) struct ReadyKeys {
-    /// Each with its number, at the place that its number says.
+    /// Each key with its number, at the index that the number gives.
     slots: Vec<Option<(u32, LessSafeKey)>>,
     numbers: u32,
-    /// Keys that were not ready.
+    /// How often a key was not in the cache.
     missed: u32,
     once: Option<LessSafeKey>,
 }
@@ -158,13 +169,13 @@ impl ReadyKeys {
     pub fn number(&mut self) -> u32 {
         self.numbers = self.numbers.wrapping_add(1);
         if self.numbers == 0 {
-            // Numbers begin again: nothing may be left of their first use.
+            // Numbers start over: no key of their first use may remain.
             self.slots.iter_mut().for_each(|s| *s = None);
         }
         self.numbers
     }
 
-    /// The key `number`, whose bytes `key` begins with.
+    /// The key of this number, which is the start of `key`.
     pub fn get(&mut self, number: u32, cipher: Cipher, key: &[u8]) -> &LessSafeKey {
         let slot = &mut self.slots[number as usize % READY];
         let is_ready = slot.as_ref().is_some_and(|(n, _)| *n == number);
@@ -176,7 +187,7 @@ impl ReadyKeys {
             let (_, ready) = slot.insert((number, ready(cipher, key)));
             return ready;
         }
-        // First away with the last one, so that the allocator has its memory for this one.
+        // Dropping the last one first lets the allocator reuse its memory.
         self.once = None;
         self.once.insert(ready(cipher, key))
     }
@@ -207,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_used_again_and_again_takes_the_place_of_one_that_is_not() {
+    fn a_key_that_is_used_again_and_again_replaces_one_that_is_not() {
         let mut keys = ReadyKeys::new();
         let (old, new) = (1, 1 + READY as u32);
         let texts = [old, new].map(|n| seal(&mut ReadyKeys::new(), n, n as u8));
@@ -217,13 +228,13 @@ mod tests {
         }
         let missed = keys.missed;
         assert_eq!(seal(&mut keys, new, new as u8), texts[1]);
-        assert_eq!(keys.missed, missed, "it is ready");
+        assert_eq!(keys.missed, missed, "it is in the cache");
         assert_eq!(seal(&mut keys, old, old as u8), texts[0]);
         assert_eq!(keys.missed, missed + 1);
     }
 
     #[test]
-    fn the_keys_of_512_connections_that_are_active_by_turns_stay_ready() {
+    fn the_keys_of_512_connections_that_are_active_in_turn_stay_in_the_cache() {
         let mut keys = ReadyKeys::new();
         let numbers: Vec<u32> = (0..READY).map(|_| keys.number()).collect();
         for round in 0..3 {

@@ -1,4 +1,4 @@
-//! What a client of TLS is set up with.
+//! The configuration of a TLS client.
 
 use crate::config::{self, ConfigError, Versions};
 use crate::pem;
@@ -13,36 +13,35 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::scenario::{Pem, TlsClient};
 
-/// What is asked of a client.
+/// The options of a TLS client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// The names that servers are asked for (SNI) and that their certificates must be for: host names or IP
-    /// addresses (for which no SNI is sent, RFC 6066 section 3), in brackets or not. At least one; see
-    /// [`Tls::choosing`](crate::Tls::choosing) for more.
+    /// The names of servers: sent in the handshake (SNI) and checked against the certificate. Host names or IP
+    /// addresses, in brackets or not; for an address, no SNI is sent (RFC 6066 section 3). At least one;
+    /// [`Tls::choosing`](crate::Tls::choosing) chooses among several.
     pub names: Vec<String>,
-    /// Whether host names are sent at all.
+    /// Whether host names are sent (SNI).
     pub sni: bool,
-    /// A file of authorities to trust instead of the system's (PEM).
+    /// Authorities to trust instead of the certificate store of the system (PEM).
     pub ca_file: Option<Pem>,
-    /// Certificates to trust besides (DER): those of servers in this process.
+    /// Additional certificates to trust (DER): those of servers in this process.
     pub trusted: Vec<Vec<u8>>,
     /// Accept any certificate.
     pub insecure: bool,
-    /// The client's own certificate (with its chain) and key, for servers that ask for one (PEM).
+    /// The certificate chain and the private key for servers that request a client certificate (PEM).
     pub identity: Option<(Pem, Pem)>,
-    /// Application protocols to offer, the preferred one first (ALPN, RFC 7301); none: no offer.
+    /// Application protocols to offer, the preferred one first (ALPN, RFC 7301). If there are none, ALPN is not used.
     pub alpn: Vec<String>,
-    /// Resume sessions where the server lets us.
+    /// Resume sessions if the server allows it.
     pub resumption: bool,
     /// The versions to offer.
     pub versions: Versions,
-    /// How long a handshake may take.
+    /// The limit on the duration of a handshake.
     pub timeout: Duration,
 }
 
 impl ClientOptions {
-    /// What a scenario asks of a client, for targets of these names. (The scenario's own name goes before
-    /// them.)
+    /// The options that a scenario asks for, for targets of these names. A name in the scenario replaces them.
     pub fn of(asked: &TlsClient, targets: impl IntoIterator<Item = String>) -> ClientOptions {
         ClientOptions {
             names: match &asked.sni {
@@ -75,8 +74,8 @@ impl Default for ClientOptions {
     }
 }
 
-/// A client's set-up, read and checked. Each worker's [`Tls::client`](crate::Tls::client) makes its own
-/// configuration of it.
+/// The configuration of a client, read and checked. Each worker's [`Tls::client`](crate::Tls::client) derives its own
+/// from it.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: ClientConfig,
@@ -91,7 +90,7 @@ impl ClientTls {
     /// Reads the files that the options name.
     ///
     /// # Errors
-    /// In one line, what can't be used and what could.
+    /// If a file or an option cannot be used.
     pub fn new(options: &ClientOptions) -> Result<ClientTls, ConfigError> {
         let provider = config::client_provider();
         let versions = options.versions.list()?;
@@ -144,7 +143,7 @@ impl ClientTls {
         self.timeout
     }
 
-    /// A worker's configuration, and its store of sessions.
+    /// The configuration of a worker, and its store of sessions.
     pub(crate) fn for_worker(
         &self,
         catch: Arc<Catch>,
@@ -173,7 +172,7 @@ fn name(text: &str) -> Result<ServerName<'static>, ConfigError> {
 
 type Trusted = (Arc<RootCertStore>, Vec<CertificateDer<'static>>);
 
-/// The authorities to trust, and those among them that were named one by one.
+/// The authorities to trust, and those among them that the options name.
 fn trusted(options: &ClientOptions) -> Result<Trusted, ConfigError> {
     let mut roots = RootCertStore::empty();
     let mut named: Vec<CertificateDer<'static>> = Vec::new();

@@ -1,4 +1,4 @@
-//! What both sides' configurations share: versions, ciphers, protocols, errors.
+//! The parts of the configuration that both sides share: versions, ciphers, protocols, errors.
 
 use crate::cipher;
 use rustls::SupportedProtocolVersion;
@@ -10,28 +10,28 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::scenario::Pem;
 
-/// How long a handshake may take, if nothing else is asked for.
+/// The default limit on the duration of a handshake.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why TLS can't be set up as asked: one line for people, with what would be right.
+/// Why TLS cannot be set up as asked. The message is one line, with the remedy.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Not a version of TLS.
-    #[error("\"{0}\" is no TLS version that throng speaks: 1.2 or 1.3")]
+    #[error("\"{0}\" is not a TLS version that throng supports: 1.2 or 1.3")]
     Version(String),
     /// The oldest version is newer than the newest.
     #[error("no TLS version lies between {min} and {max}: the oldest must not be newer than the newest", min = .0.min, max = .0.max)]
     NoVersion(Versions),
-    /// A name that ALPN can't carry (RFC 7301 section 3.1).
-    #[error("\"{0}\" is no protocol name for ALPN: 1 to 255 bytes, such as h2 or http/1.1")]
+    /// A name that ALPN cannot carry (RFC 7301 section 3.1).
+    #[error("\"{0}\" is not a protocol name for ALPN: 1 to 255 bytes, such as h2 or http/1.1")]
     Protocol(String),
-    /// Not a name that a server can be asked for.
-    #[error("\"{0}\" is no name for a TLS server: a host name or an IP address")]
+    /// Not the name of a server.
+    #[error("\"{0}\" is not the name of a TLS server: a host name or an IP address")]
     Name(String),
-    /// A client without a name to ask for.
+    /// A client without the name of a server.
     #[error("a TLS client needs the name of its server: a host name or an IP address")]
     NoName,
-    /// A file that can't be read.
+    /// A file that cannot be read.
     #[error("{pem}: cannot be read: {error}")]
     Unreadable {
         /// The file.
@@ -39,8 +39,8 @@ pub enum ConfigError {
         /// Why.
         error: Arc<io::Error>,
     },
-    /// Text that is not PEM.
-    #[error("{pem}: is not proper PEM: {error}")]
+    /// Malformed PEM.
+    #[error("{pem}: malformed PEM: {error}")]
     NotPem {
         /// Where it is.
         pem: Pem,
@@ -49,7 +49,7 @@ pub enum ConfigError {
     },
     /// No certificate where one is expected.
     #[error(
-        "{0}: has no certificate: PEM is expected, with \"-----BEGIN CERTIFICATE-----\" (from DER: \
+        "{0}: no certificate: PEM is expected, with \"-----BEGIN CERTIFICATE-----\" (from DER: \
          openssl x509 -inform der -in FILE)"
     )]
     NoCertificate(Pem),
@@ -57,17 +57,17 @@ pub enum ConfigError {
     #[error("{0}: the private key is encrypted: decrypt it with openssl pkey -in {0} -out FILE")]
     EncryptedKey(Pem),
     /// No private key where one is expected.
-    #[error("{0}: has no private key: PEM is expected, with \"-----BEGIN PRIVATE KEY-----\"")]
+    #[error("{0}: no private key: PEM is expected, with \"-----BEGIN PRIVATE KEY-----\"")]
     NoKey(Pem),
-    /// A key of another certificate.
-    #[error("{key}: is not the key of the first certificate in {certificate}")]
+    /// A key that does not belong to the certificate.
+    #[error("{key}: not the key of the first certificate in {certificate}")]
     OtherKey {
         /// The certificate.
         certificate: Pem,
         /// The key.
         key: Pem,
     },
-    /// A certificate that can't be presented.
+    /// A certificate that cannot be used.
     #[error("{certificate}: the first certificate cannot be used: {error}")]
     Certificate {
         /// The certificate.
@@ -76,38 +76,42 @@ pub enum ConfigError {
         error: rustls::CertificateError,
     },
     /// A key of a kind that is not supported.
-    #[error("{key}: this key cannot be used (RSA from 2048 bits, ECDSA and Ed25519 can): {error}")]
+    #[error(
+        "{key}: this key cannot be used, only RSA of at least 2048 bits, ECDSA and Ed25519: {error}"
+    )]
     Key {
         /// The key.
         key: Pem,
         /// Why.
         error: rustls::Error,
     },
-    /// Trusted certificates that can't be read.
+    /// Trusted certificates that cannot be read.
     #[error("{}: {unusable} of its certificates cannot be read: X.509 version 3 is expected", of_trusted(.file))]
     Trusted {
         /// The file; `None` for certificates from memory.
         file: Option<Pem>,
-        /// How many.
+        /// How many of them.
         unusable: usize,
     },
-    /// The system trusts nobody.
+    /// The certificate store of the system is empty.
     #[error(
         "the system has no trusted authorities{}: install ca-certificates, give a file with --cacert, or accept \
          any certificate with --insecure",
         .0.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
     )]
     NoAuthorities(Option<String>),
-    /// Trusted certificates that can't be verified against.
+    /// Trusted certificates that cannot be used for verification.
     #[error("trusted certificates: {0}")]
     Verifier(String),
-    /// A certificate can't be made for the run.
-    #[error("no certificate can be made for these names ({0}): give one in files")]
+    /// No certificate can be generated for the run.
+    #[error(
+        "no certificate can be generated for these names ({0}): give one with --ssl-cert and --ssl-key"
+    )]
     OwnCertificate(rcgen::Error),
-    /// There is no randomness for session tickets.
-    #[error("the system gives no random numbers (getrandom)")]
+    /// No random numbers for session tickets.
+    #[error("the system provides no random numbers (getrandom)")]
     NoRandom,
-    /// rustls refused, and nothing better can be said.
+    /// Any other refusal by rustls.
     #[error("{what}: {error}")]
     Refused {
         /// What was refused.
@@ -124,17 +128,17 @@ fn of_trusted(file: &Option<Pem>) -> String {
     }
 }
 
-/// An error of rustls' where nothing better can be said.
+/// The error for a refusal by rustls that has no variant of its own.
 pub(crate) fn refused(what: &'static str) -> impl Fn(rustls::Error) -> ConfigError {
     move |error| ConfigError::Refused { what, error }
 }
 
-/// A version of TLS. The older ones are not offered (RFC 8996).
+/// A version of TLS. Older ones are not supported (RFC 8996).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// TLS 1.2, RFC 5246; only with forward secrecy and an AEAD.
+    /// TLS 1.2 (RFC 5246), only with forward secrecy and an AEAD.
     Tls12,
-    /// TLS 1.3, RFC 8446.
+    /// TLS 1.3 (RFC 8446).
     Tls13,
 }
 
@@ -159,7 +163,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The versions that may be agreed on.
+/// The range of versions that may be negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {
     /// The oldest.
@@ -205,8 +209,8 @@ pub(crate) fn provider() -> CryptoProvider {
     provider
 }
 
-/// The same for a client, without key exchanges that are too large to be offered at once: a server
-/// that prefers one asks for it, and the handshake takes a round trip more.
+/// The cryptography of a client, without key exchanges that are too large to be offered at once: a server that
+/// prefers one asks for it, and the handshake takes another round trip.
 pub(crate) fn client_provider() -> Arc<CryptoProvider> {
     let mut provider = provider();
     let names = [
@@ -218,7 +222,7 @@ pub(crate) fn client_provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// ALPN's names as rustls takes them (RFC 7301 section 3.1: 1 to 255 bytes each).
+/// The names of protocols for ALPN, as rustls takes them (RFC 7301 section 3.1: 1 to 255 bytes each).
 pub(crate) fn protocols(names: &[String]) -> Result<Vec<Vec<u8>>, ConfigError> {
     for name in names {
         if !(1..=255).contains(&name.len()) {

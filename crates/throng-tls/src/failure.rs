@@ -1,5 +1,6 @@
-//! Which kind of failure an error of rustls, or an alert of the peer, is.
+//! Maps errors of rustls and alerts of the peer to kinds of failure.
 
+use crate::verify::Unfit;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use throng_core::protocol::tls::TlsFailure;
 
@@ -34,11 +35,11 @@ fn certificate(error: &CertificateError) -> TlsFailure {
             TlsFailure::NameMismatch
         }
         CertificateError::UnknownIssuer => TlsFailure::UnknownAuthority,
-        // What webpki says of a certificate that signed itself and that we don't trust, if it is an
-        // authority's.
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            TlsFailure::UnknownAuthority
-        }
+        CertificateError::Other(other) => match other.0.downcast_ref() {
+            Some(Unfit::Authority) => TlsFailure::AuthorityAsServer,
+            Some(Unfit::ShortKey) => TlsFailure::ShortKey,
+            None => TlsFailure::BadCertificate,
+        },
         _ => TlsFailure::BadCertificate,
     }
 }
@@ -48,7 +49,7 @@ fn incompatible(lack: &PeerIncompatible) -> TlsFailure {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::SupportedVersionsExtensionRequired
-        // What rustls finds first in the hello of a client of TLS 1.1, which had no such extension.
+        // The first thing that rustls misses in the hello of a client of TLS 1.1, which had no such extension.
         | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled => TlsFailure::ProtocolVersion,
@@ -64,7 +65,7 @@ fn incompatible(lack: &PeerIncompatible) -> TlsFailure {
     }
 }
 
-/// The kind of a fatal alert of the peer, by its number (RFC 8446 section 6).
+/// The kind of a fatal alert from the peer, by its number (RFC 8446 section 6).
 pub(crate) fn alert(number: u8) -> TlsFailure {
     match AlertDescription::from(number) {
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {

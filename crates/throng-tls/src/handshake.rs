@@ -1,21 +1,27 @@
-//! A handshake under way, which rustls does. When it is done only keys are kept; see
+//! A handshake under way. rustls does it; afterwards only the keys are kept, in a
 //! [`Session`](crate::session::Session).
 
 use crate::cipher::{Cipher, ReadyKeys};
 use crate::failure;
-use crate::record::{Half, Header, TrafficSecret};
+use crate::guard::{self, Header, Stage};
+use crate::record::{
+    ALERT, CHANGE_CIPHER_SPEC, HEADER, Half, ILLEGAL_PARAMETER, INTERNAL_ERROR, TrafficSecret,
+    UNEXPECTED_MESSAGE,
+};
 use crate::secrets::{Catch, Secrets};
-use crate::session::{Session, Tickets};
+use crate::session::{FATAL, Session, Tickets};
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
-use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion, ServerConfig};
+use rustls::{
+    ClientConfig, CommonState, Error, HandshakeKind, PeerMisbehaved, ProtocolVersion, ServerConfig,
+};
 use std::sync::Arc;
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::time::Time;
 
-/// rustls' connection of either side.
+/// The connection of rustls, of either side.
 enum Side {
     Client(UnbufferedClientConnection),
     Server(UnbufferedServerConnection),
@@ -24,18 +30,22 @@ enum Side {
 /// One connection's handshake.
 pub(crate) struct Handshake {
     side: Side,
-    /// What came in and rustls is not through with.
+    /// Received bytes that rustls still needs.
     input: Vec<u8>,
-    /// So much of the input are whole records, which rustls has seen.
+    /// The length of the whole records at its start, which rustls has seen.
     seen: usize,
     secrets: Secrets,
-    /// The peer has sent something that looked like TLS.
+    /// The peer has sent a record.
     heard: bool,
-    /// When the connection was up.
+    /// The peer has sent change_cipher_spec. In TLS 1.2, its records are encrypted from then on.
+    peer_changed: bool,
+    /// We have sent change_cipher_spec.
+    changed: bool,
+    /// When the connection was established.
     pub began: Time,
 }
 
-/// What came of some bytes.
+/// The outcome of received bytes.
 pub(crate) enum Progress {
     /// More bytes are needed.
     Wait,
@@ -49,7 +59,7 @@ pub(crate) enum Progress {
 }
 
 impl Handshake {
-    /// A client's. Its first message is made by [`Handshake::go_on`] without any bytes.
+    /// The handshake of a client. [`Handshake::go_on`] without any bytes makes its first message.
     pub fn client(
         config: &Arc<ClientConfig>,
         name: ServerName<'static>,
@@ -59,7 +69,7 @@ impl Handshake {
         Ok(Handshake::new(side, now))
     }
 
-    /// A server's.
+    /// The handshake of a server.
     pub fn server(config: &Arc<ServerConfig>, now: Time) -> Result<Handshake, Error> {
         let side = Side::Server(UnbufferedServerConnection::new(config.clone())?);
         Ok(Handshake::new(side, now))
@@ -72,35 +82,74 @@ impl Handshake {
             seen: 0,
             secrets: Secrets::NONE,
             heard: false,
+            peer_changed: false,
+            changed: false,
             began: now,
         }
     }
 
     /// Takes `bytes` from the peer and appends what is to be sent to `out`.
-    pub fn go_on(&mut self, bytes: &[u8], catch: &Catch, out: &mut Vec<u8>) -> Progress {
+    pub fn go_on(
+        &mut self,
+        bytes: &[u8],
+        catch: &Catch,
+        keys: &mut ReadyKeys,
+        out: &mut Vec<u8>,
+    ) -> Progress {
         self.input.extend_from_slice(bytes);
         let mut progress = match self.heard {
             true => Progress::Wait,
-            false => self.work(catch, out),
+            false => self.work(catch, keys, out),
         };
-        // A record at a time, so that nothing behind the handshake's last one is touched.
+        // One record at a time, so that nothing behind the last one of the handshake is touched.
         while let Progress::Wait = progress {
-            match Header::of(&self.input[self.seen..]) {
-                Header::Wrong if !self.heard => return Progress::Failed(TlsFailure::NotTls),
-                Header::Wrong => return Progress::Failed(TlsFailure::Violation),
-                Header::Length(len) if self.input.len() - self.seen >= len => self.seen += len,
+            let record = &self.input[self.seen..];
+            if !self.heard && !guard::looks_like_tls(record) {
+                return Progress::Failed(TlsFailure::NotTls);
+            }
+            match guard::header(record, self.stage()) {
+                Header::Refused(alert) => {
+                    self.refuse(alert, keys, out);
+                    return Progress::Failed(TlsFailure::Violation);
+                }
+                Header::Length(len) if record.len() >= len => {
+                    // A server that sends our own hello back does not speak TLS.
+                    if !self.heard && self.is_client() && guard::is_client_hello(record) {
+                        return Progress::Failed(TlsFailure::NotTls);
+                    }
+                    self.peer_changed |= record[0] == CHANGE_CIPHER_SPEC;
+                    self.seen += len;
+                }
                 Header::Length(_) | Header::Short => break,
             }
             self.heard = true;
-            progress = self.work(catch, out);
+            progress = self.work(catch, keys, out);
         }
         progress
     }
 
+    fn is_client(&self) -> bool {
+        matches!(self.side, Side::Client(_))
+    }
+
+    fn is_tls12(&self) -> bool {
+        self.common().protocol_version() == Some(ProtocolVersion::TLSv1_2)
+    }
+
+    /// The point at which the next record arrives.
+    fn stage(&self) -> Stage {
+        match self.is_tls12() && self.peer_changed {
+            true => Stage::Finishing12,
+            false => Stage::Handshake,
+        }
+    }
+
     /// Lets rustls work on the whole records.
-    fn work(&mut self, catch: &Catch, out: &mut Vec<u8>) -> Progress {
+    fn work(&mut self, catch: &Catch, keys: &mut ReadyKeys, out: &mut Vec<u8>) -> Progress {
+        let start = out.len();
         let worked = self.steps(out);
         self.secrets.add(catch.take());
+        self.changed |= has_change(&out[start..]);
         match worked {
             Ok(Step::Done) => match self.kind() {
                 Some(kind) => Progress::Done {
@@ -111,10 +160,54 @@ impl Handshake {
             Ok(Step::Closed) => Progress::Failed(TlsFailure::Closed),
             Ok(_) => Progress::Wait,
             Err(error) => {
+                let before = out.len();
                 self.say_why(out);
+                if out.len() == before
+                    && let Some(alert) = deserved(&error)
+                {
+                    self.say(alert, keys, out);
+                }
                 Progress::Failed(failure::of(&error))
             }
         }
+    }
+
+    /// Appends the alert for the header behind the records that rustls has seen.
+    fn refuse(&mut self, alert: u8, keys: &mut ReadyKeys, out: &mut Vec<u8>) {
+        if !self.has_key_of_12() {
+            return self.say(alert, keys, out);
+        }
+        // rustls has, and says decode_error to a content type that does not exist.
+        self.input.truncate(self.seen);
+        self.input.extend_from_slice(&[255, 3, 3, 0, 0]);
+        self.seen = self.input.len();
+        if self.step(out).is_err() {
+            self.say_why(out);
+        }
+    }
+
+    /// Appends a fatal alert, which is encrypted if our records are. rustls does not send one on demand.
+    fn say(&self, alert: u8, keys: &mut ReadyKeys, out: &mut Vec<u8>) {
+        // When a server first waits for an encrypted message, it has sent its last one; a client has its last one
+        // still to send. Neither has used the key yet that protects its next record.
+        let secret = match self.side {
+            Side::Client(_) => &self.secrets.client_handshake,
+            Side::Server(_) => &self.secrets.server,
+        };
+        let suite = self.common().negotiated_cipher_suite().map(|s| s.suite());
+        match suite.and_then(Cipher::of_suite_13) {
+            Some(cipher) if !secret.is_none() => {
+                let mut half = Half::of_secret(secret.bytes(), cipher, keys);
+                half.seal(cipher, keys, ALERT, &[FATAL, alert], out);
+            }
+            _ if self.has_key_of_12() => {}
+            _ => out.extend_from_slice(&guard::plain_alert(FATAL, alert)),
+        }
+    }
+
+    /// Whether our records are encrypted in TLS 1.2, with a key that only rustls has before the end.
+    fn has_key_of_12(&self) -> bool {
+        self.is_tls12() && self.changed
     }
 
     /// Takes steps until one needs more from the peer, or it ends.
@@ -138,8 +231,7 @@ impl Handshake {
         step
     }
 
-    /// After an error: takes what rustls wants to tell the peer, an alert. It must not be let near its
-    /// input again.
+    /// Appends the alert that rustls has for the peer after an error, if any. It must not process its input again.
     fn say_why(&mut self, out: &mut Vec<u8>) {
         while self.common().wants_write() && self.step(out).is_ok() {}
     }
@@ -157,8 +249,8 @@ impl Handshake {
         common.handshake_kind().filter(|_| !common.is_handshaking())
     }
 
-    /// The handshake is done: what is left of it, and the bytes that came behind it. `tickets` says
-    /// whether session tickets are still to be taken.
+    /// Ends a handshake that is done. Returns the session, and the bytes that arrived behind the handshake. `tickets`
+    /// says whether session tickets are wanted.
     pub fn finish(
         self,
         keys: &mut ReadyKeys,
@@ -208,7 +300,33 @@ fn extract<T>(
     extracted.map_err(|e| failure::of(&e))
 }
 
-/// What one step of rustls' came to.
+/// Whether there is a change_cipher_spec among these records.
+fn has_change(mut records: &[u8]) -> bool {
+    while let &[kind, _, _, high, low, ..] = records {
+        if kind == CHANGE_CIPHER_SPEC {
+            return true;
+        }
+        let len = HEADER + usize::from(u16::from_be_bytes([high, low]));
+        records = records.get(len..).unwrap_or_default();
+    }
+    false
+}
+
+/// The alert that an error deserves for which rustls has none; `None` if the peer's own alert was the error.
+fn deserved(error: &Error) -> Option<u8> {
+    match error {
+        Error::AlertReceived(_) => None,
+        // RFC 8446 section 5.1.
+        Error::PeerMisbehaved(
+            PeerMisbehaved::MessageInterleavedWithHandshakeMessage
+            | PeerMisbehaved::TooManyEmptyFragments,
+        ) => Some(UNEXPECTED_MESSAGE),
+        Error::PeerMisbehaved(_) => Some(ILLEGAL_PARAMETER),
+        _ => Some(INTERNAL_ERROR),
+    }
+}
+
+/// The outcome of one step of rustls.
 enum Step {
     Again,
     Wait,
@@ -216,7 +334,7 @@ enum Step {
     Closed,
 }
 
-/// Does what rustls asks for. Returns that, and how much of the input it is through with.
+/// Does what rustls asks for. Returns the outcome, and how much of the input it no longer needs.
 fn step<D>(status: UnbufferedStatus<'_, '_, D>, out: &mut Vec<u8>) -> (Result<Step, Error>, usize) {
     let step = match status.state {
         Err(error) => Err(error),
@@ -228,7 +346,7 @@ fn step<D>(status: UnbufferedStatus<'_, '_, D>, out: &mut Vec<u8>) -> (Result<St
         Ok(ConnectionState::BlockedHandshake) => Ok(Step::Wait),
         Ok(ConnectionState::WriteTraffic(_)) => Ok(Step::Done),
         Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Step::Closed),
-        // Application data is not passed to rustls, early data is not offered.
+        // rustls gets no application data, and early data is not offered.
         Ok(other) => Err(Error::General(format!("unexpected state {other:?}"))),
     };
     (step, status.discard)

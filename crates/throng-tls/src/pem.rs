@@ -50,7 +50,7 @@ pub(crate) fn private_key(file: &Pem) -> Result<PrivateKeyDer<'static>, ConfigEr
     })
 }
 
-/// The chain and the key of one side.
+/// The certificate chain and the private key of one side.
 pub(crate) fn identity(
     certificate: &Pem,
     key: &Pem,
@@ -58,7 +58,7 @@ pub(crate) fn identity(
     Ok((certificates(certificate)?, private_key(key)?))
 }
 
-/// What is wrong with an identity that rustls refused.
+/// The error for an identity that rustls refused.
 pub(crate) fn refused(certificate: &Pem, key: &Pem, error: rustls::Error) -> ConfigError {
     let (certificate, key) = (certificate.clone(), key.clone());
     match error {

@@ -1,102 +1,35 @@
-//! The record layer after the handshake: one direction of a connection, sealing and opening records.
+//! The record layer after the handshake: encrypts and decrypts records, one direction at a time.
 
 use crate::cipher::{Cipher, ReadyKeys};
 use aws_lc_rs::aead::{Aad, Nonce};
 use rustls::ConnectionTrafficSecrets;
-use throng_core::partials::{Partials, Slot};
 
-/// Bytes before a record's contents: type, version, length.
+/// The length of a record's header: type, version, length.
 pub(crate) const HEADER: usize = 5;
 /// The most plaintext in a record (RFC 8446 section 5.1).
 pub(crate) const MOST_PLAIN: usize = 1 << 14;
 /// The AEADs' authentication tag.
 const TAG: usize = 16;
-/// The part of the nonce that a record of AES-GCM carries in TLS 1.2.
+/// The length of the part of the nonce that a record of AES-GCM carries in TLS 1.2.
 const EXPLICIT: usize = 8;
 
 /// Content types (RFC 8446 section 5.1).
+pub(crate) const CHANGE_CIPHER_SPEC: u8 = 20;
 pub(crate) const ALERT: u8 = 21;
 pub(crate) const HANDSHAKE: u8 = 22;
 pub(crate) const APPLICATION_DATA: u8 = 23;
 
-/// Alerts that the record layer calls for (RFC 8446 section 6).
+/// Alerts (RFC 8446 section 6).
 pub(crate) const CLOSE_NOTIFY: u8 = 0;
 pub(crate) const UNEXPECTED_MESSAGE: u8 = 10;
 pub(crate) const BAD_RECORD_MAC: u8 = 20;
 pub(crate) const RECORD_OVERFLOW: u8 = 22;
+pub(crate) const ILLEGAL_PARAMETER: u8 = 47;
 pub(crate) const DECODE_ERROR: u8 = 50;
+pub(crate) const INTERNAL_ERROR: u8 = 80;
 
-/// What a record's header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Header {
-    /// The header itself is not whole yet.
-    Short,
-    /// This is the beginning of no record.
-    Wrong,
-    /// The record's length, header included, which is possible.
-    Length(usize),
-}
-
-impl Header {
-    /// What the first bytes say of the record that begins there.
-    pub fn of(bytes: &[u8]) -> Header {
-        // What did come must fit, so that a peer that speaks no TLS is found out by its first byte.
-        let wrong = bytes.first().is_some_and(|t| !(20..=23).contains(t))
-            || bytes.get(1).is_some_and(|major| *major != 3)
-            || bytes.get(2).is_some_and(|minor| *minor > 4);
-        if wrong {
-            return Header::Wrong;
-        }
-        let &[_, _, _, high, low, ..] = bytes else {
-            return Header::Short;
-        };
-        let len = usize::from(u16::from_be_bytes([high, low]));
-        // TLS 1.2 allows the larger growth (RFC 5246 section 6.2.3).
-        if len > MOST_PLAIN + 2048 {
-            return Header::Wrong;
-        }
-        Header::Length(HEADER + len)
-    }
-}
-
-/// Completes the record whose beginning lies at `slot` with the first of `bytes`; `None` if those are not enough,
-/// and then all of them are kept.
-pub(crate) fn complete(
-    partials: &mut Partials,
-    slot: &mut Slot,
-    bytes: &mut &[u8],
-) -> Option<Vec<u8>> {
-    loop {
-        let part = partials.at(slot);
-        let wanted = match Header::of(part) {
-            Header::Short => HEADER,
-            Header::Length(len) => len,
-            Header::Wrong => part.len(),
-        };
-        let missing = wanted.saturating_sub(part.len());
-        if missing == 0 {
-            return Some(partials.take(slot));
-        }
-        let (now, later) = bytes.split_at(missing.min(bytes.len()));
-        partials.append(slot, now);
-        *bytes = later;
-        if now.len() < missing {
-            return None;
-        }
-    }
-}
-
-/// How many bytes are missing of the record that begins with `part`, as far as its header says; at least 1.
-pub(crate) fn missing(part: &[u8]) -> u32 {
-    let whole = match Header::of(part) {
-        Header::Length(len) => len,
-        Header::Short | Header::Wrong => HEADER,
-    };
-    whole.saturating_sub(part.len()).max(1) as u32
-}
-
-/// One direction of a connection: what it takes to seal or open the next record, in the order in which it is
-/// needed. What only a key update needs is its [`TrafficSecret`].
+/// One direction of a connection: what the next record needs, in the order in which it is needed. The
+/// [`TrafficSecret`] is apart, since only key updates need it.
 #[repr(C)]
 pub(crate) struct Half {
     /// The next record's sequence number.
@@ -107,11 +40,11 @@ pub(crate) struct Half {
     key: [u8; 32],
 }
 
-/// The traffic secret of one direction, from which a key update makes the next one (TLS 1.3).
+/// The traffic secret of one direction, from which a key update derives the next one (TLS 1.3).
 pub(crate) struct TrafficSecret([u8; 48]);
 
 impl TrafficSecret {
-    /// A copy of `bytes`, of which there are none in TLS 1.2; `None` if they are too many.
+    /// A copy of `bytes`, which are empty in TLS 1.2; `None` if they are too long.
     pub fn of(bytes: &[u8]) -> Option<TrafficSecret> {
         let mut secret = [0; 48];
         secret.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -120,7 +53,7 @@ impl TrafficSecret {
 }
 
 impl Half {
-    /// A half with what rustls agreed on. `None` if it is none of the ciphers known here.
+    /// A half with the keys that rustls negotiated; `None` for a cipher that is not known here.
     pub fn new(
         sequence: u64,
         secrets: &ConnectionTrafficSecrets,
@@ -145,19 +78,36 @@ impl Half {
         Some(half)
     }
 
-    /// Goes on to the next key (TLS 1.3, RFC 8446 section 7.2).
+    /// A half with the first key of a traffic secret (TLS 1.3).
+    pub fn of_secret(secret: &[u8], cipher: Cipher, keys: &mut ReadyKeys) -> Half {
+        let mut half = Half {
+            sequence: 0,
+            number: 0,
+            iv: [0; 12],
+            key: [0; 32],
+        };
+        half.start(secret, cipher, keys);
+        half
+    }
+
+    /// Starts with the key of `secret` (RFC 8446 section 7.3).
+    fn start(&mut self, secret: &[u8], cipher: Cipher, keys: &mut ReadyKeys) {
+        cipher.expand(secret, "key", &mut self.key[..cipher.key_len()]);
+        cipher.expand(secret, "iv", &mut self.iv);
+        self.number = keys.number();
+        self.sequence = 0;
+    }
+
+    /// Changes to the next key (TLS 1.3, RFC 8446 section 7.2).
     pub fn update(&mut self, secret: &mut TrafficSecret, cipher: Cipher, keys: &mut ReadyKeys) {
         let mut next = [0; 48];
         let len = cipher.secret_len();
         cipher.expand(&secret.0[..len], "traffic upd", &mut next[..len]);
         secret.0 = next;
-        cipher.expand(&next[..len], "key", &mut self.key[..cipher.key_len()]);
-        cipher.expand(&next[..len], "iv", &mut self.iv);
-        self.number = keys.number();
-        self.sequence = 0;
+        self.start(&next[..len], cipher, keys);
     }
 
-    /// Whether the key has protected as many records as it may.
+    /// Whether the key has protected its maximum number of records.
     pub fn is_worn(&self, cipher: Cipher) -> bool {
         self.sequence >= cipher.most_records()
     }
@@ -171,15 +121,15 @@ impl Half {
     }
 
     /// The associated data of a record of TLS 1.2 (RFC 5246 section 6.2.3.3).
-    fn associated_12(&self, kind: u8, plain: usize) -> [u8; 13] {
+    fn associated_12(&self, header: &[u8], plain: usize) -> [u8; 13] {
         let mut data = [0; 13];
         data[..8].copy_from_slice(&self.sequence.to_be_bytes());
-        data[8..11].copy_from_slice(&[kind, 3, 3]);
+        data[8..11].copy_from_slice(&header[..3]);
         data[11..].copy_from_slice(&(plain as u16).to_be_bytes());
         data
     }
 
-    /// How many bytes the record of so much plaintext takes.
+    /// The length of the record of this much plaintext, in bytes.
     pub fn sealed_len(cipher: Cipher, plain: usize) -> usize {
         let extra = match (cipher.tls13(), cipher.explicit_nonce()) {
             (true, _) => 1,
@@ -223,17 +173,20 @@ impl Half {
         let tag = if cipher.tls13() {
             key.seal_in_place_separate_tag(nonce, Aad::from(header), text)
         } else {
-            let data = self.associated_12(kind, plain.len());
+            let data = self.associated_12(&header, plain.len());
             key.seal_in_place_separate_tag(nonce, Aad::from(data), text)
         };
-        // It fails only for texts of gigabytes.
+        // It fails only for gigabytes of text.
         let tag = tag.expect("a record is short");
         out.extend_from_slice(tag.as_ref());
         self.sequence += 1;
     }
 
-    /// Opens a whole record and appends its plaintext to `plain`. Returns the type of its contents, or the
-    /// alert that it deserves.
+    /// Decrypts a whole record, whose header is legal, and appends its plaintext to `plain`. Returns the type of its
+    /// contents.
+    ///
+    /// # Errors
+    /// The alert that it deserves.
     pub fn open(
         &mut self,
         cipher: Cipher,
@@ -242,10 +195,6 @@ impl Half {
         plain: &mut Vec<u8>,
     ) -> Result<u8, u8> {
         let (header, body) = record.split_at_checked(HEADER).ok_or(DECODE_ERROR)?;
-        let outer = header[0];
-        if cipher.tls13() && outer != APPLICATION_DATA {
-            return Err(UNEXPECTED_MESSAGE);
-        }
         let mut nonce = self.nonce();
         let mut body = body;
         if cipher.explicit_nonce() {
@@ -267,7 +216,7 @@ impl Half {
         let opened = if cipher.tls13() {
             key.open_separate_gather(nonce, Aad::from(header), text, tag, into)
         } else {
-            let data = self.associated_12(outer, text_len);
+            let data = self.associated_12(header, text_len);
             key.open_separate_gather(nonce, Aad::from(data), text, tag, into)
         };
         if opened.is_err() {
@@ -276,7 +225,7 @@ impl Half {
         }
         self.sequence += 1;
         if !cipher.tls13() {
-            return Ok(outer);
+            return Ok(header[0]);
         }
         // The type is the last byte that is not padding (RFC 8446 section 5.2).
         while plain.len() > start {

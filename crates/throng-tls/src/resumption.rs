@@ -1,8 +1,8 @@
-//! Resuming sessions: what a client remembers of them, and how a server seals its tickets.
+//! Resumption of sessions: the store of a client, and the tickets of a server.
 //!
-//! rustls' own stores lock for all threads. Here each worker's clients have a store of their own, and all
-//! of a server's workers seal with one key that never changes, so that a ticket from one is good at each
-//! of them and there is nothing to lock.
+//! The stores of rustls have locks that all threads share. Here, each worker of a client has its own store, and all
+//! workers of a server encrypt tickets with one key that never changes: a ticket of one is valid at each of them,
+//! without a lock.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::rand;
@@ -15,18 +15,18 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Tickets of TLS 1.3 that a worker keeps, some 500 bytes each. A ticket serves once, so this is how many
-/// connections can be opened at once before the first of them brings new ones.
+/// The number of tickets of TLS 1.3 that a worker keeps, about 500 bytes each. A ticket serves once, so this is the
+/// number of connections that can be opened before the first of them brings new tickets.
 const MOST_TICKETS: usize = 4096;
 
-/// What the clients of one worker remember. Its lock is never contended.
+/// The sessions that the clients of one worker remember. Its lock is never contended.
 #[derive(Default)]
 pub(crate) struct Sessions {
     by_name: Mutex<HashMap<ServerName<'static>, Kept>>,
     tickets: AtomicUsize,
 }
 
-/// Of one server name.
+/// What is remembered of one server name.
 #[derive(Default)]
 struct Kept {
     group: Option<NamedGroup>,
@@ -35,7 +35,7 @@ struct Kept {
 }
 
 impl Sessions {
-    /// Whether there are as many tickets as are kept.
+    /// Whether the maximum number of tickets is kept.
     pub fn is_full(&self) -> bool {
         self.tickets.load(Relaxed) >= MOST_TICKETS
     }
@@ -80,7 +80,7 @@ impl ClientSessionStore for Sessions {
         let mut all = self.all();
         let kept = all.entry(name).or_default();
         if self.is_full() {
-            // The oldest of this name makes room; with none of it, the new one is not needed badly.
+            // The oldest ticket of this name makes room; if there is none, the new one is dropped.
             if kept.tls13.pop_front().is_none() {
                 return;
             }
@@ -99,14 +99,14 @@ impl ClientSessionStore for Sessions {
     }
 }
 
-/// How long a ticket is said to be good: twelve hours. The key lasts as long as the process.
+/// The lifetime that tickets announce: twelve hours. The key lasts as long as the process.
 const LIFETIME_S: u32 = 12 * 3600;
 
-/// Seals a server's tickets.
+/// The key with which a server encrypts its tickets.
 pub(crate) struct TicketKey(LessSafeKey);
 
 impl TicketKey {
-    /// A new, random key; `None` if the system has no randomness.
+    /// A new random key; `None` if the system provides no random numbers.
     pub fn new() -> Option<TicketKey> {
         let mut bytes = [0; 32];
         rand::fill(&mut bytes).ok()?;

@@ -1,14 +1,13 @@
-//! Takes the traffic secrets of TLS 1.3 from rustls at the end of a handshake.
+//! Takes the traffic secrets of TLS 1.3 from rustls.
 //!
-//! rustls hands out the keys of a connection, but the secrets that a key update (RFC 8446 section 4.6.3)
-//! starts from only together with all of its handshake's state, over a kilobyte. Its key log has them too:
-//! that is where they are taken from.
+//! rustls hands out the keys of a connection, but not the secrets from which a key update derives the next ones
+//! (RFC 8446 section 4.6.3), except together with more than a kilobyte of state. Its key log has them, too.
 
 use rustls::KeyLog;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// One traffic secret; empty if there is none. At most 48 bytes, which is SHA-384's length.
+/// A traffic secret, or none. At most 48 bytes, the length of SHA-384.
 #[derive(Clone, Copy)]
 pub(crate) struct Secret {
     bytes: [u8; 48],
@@ -20,6 +19,10 @@ impl Secret {
         bytes: [0; 48],
         len: 0,
     };
+
+    pub fn is_none(&self) -> bool {
+        self.len == 0
+    }
 
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len.into()]
@@ -33,34 +36,38 @@ impl Secret {
     }
 }
 
-/// Both traffic secrets of a connection.
+/// The traffic secrets of a connection.
 #[derive(Clone, Copy)]
 pub(crate) struct Secrets {
+    /// The secret of what the client sends before its Finished.
+    pub client_handshake: Secret,
     pub client: Secret,
     pub server: Secret,
 }
 
 impl Secrets {
     pub const NONE: Secrets = Secrets {
+        client_handshake: Secret::NONE,
         client: Secret::NONE,
         server: Secret::NONE,
     };
 
-    /// Adds what `later` has.
+    /// Adds the secrets of `later`.
     pub fn add(&mut self, later: Secrets) {
         for (mine, new) in [
+            (&mut self.client_handshake, later.client_handshake),
             (&mut self.client, later.client),
             (&mut self.server, later.server),
         ] {
-            if new.len > 0 {
+            if !new.is_none() {
                 *mine = new;
             }
         }
     }
 }
 
-/// Where rustls leaves secrets while a connection is being worked on. One for each worker, which works on
-/// one connection at a time: so its lock is always free.
+/// Receives the secrets of the connection that rustls works on. Each worker has one and works on one connection at a
+/// time, so its lock is never contended.
 pub(crate) struct Catch(Mutex<Secrets>);
 
 impl Catch {
@@ -68,7 +75,7 @@ impl Catch {
         Catch(Mutex::new(Secrets::NONE))
     }
 
-    /// What was left since this was last called.
+    /// The secrets received since the last call.
     pub fn take(&self) -> Secrets {
         let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *secrets, Secrets::NONE)
@@ -81,6 +88,7 @@ impl fmt::Debug for Catch {
     }
 }
 
+const CLIENT_HANDSHAKE: &str = "CLIENT_HANDSHAKE_TRAFFIC_SECRET";
 const CLIENT: &str = "CLIENT_TRAFFIC_SECRET_0";
 const SERVER: &str = "SERVER_TRAFFIC_SECRET_0";
 
@@ -88,6 +96,7 @@ impl KeyLog for Catch {
     fn log(&self, label: &str, _: &[u8], secret: &[u8]) {
         let mut secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match label {
+            CLIENT_HANDSHAKE => secrets.client_handshake.set(secret),
             CLIENT => secrets.client.set(secret),
             SERVER => secrets.server.set(secret),
             _ => {}
@@ -95,6 +104,6 @@ impl KeyLog for Catch {
     }
 
     fn will_log(&self, label: &str) -> bool {
-        matches!(label, CLIENT | SERVER)
+        matches!(label, CLIENT_HANDSHAKE | CLIENT | SERVER)
     }
 }

@@ -1,4 +1,4 @@
-//! What a server of TLS is set up with.
+//! The configuration of a TLS server.
 
 use crate::config::{self, ConfigError, Versions};
 use crate::pem;
@@ -12,30 +12,29 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::scenario::{Pem, TlsServer};
 
-/// The names that a certificate made here is always for.
+/// The names that a generated certificate always has.
 const OWN_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// What is asked of a server.
+/// The options of a TLS server.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Its certificate, followed by those between it and the authority, and its key (PEM). Without files a
-    /// certificate that signs itself is made in memory.
+    /// The certificate, followed by those between it and the authority, and the private key (PEM). If there is none,
+    /// a self-signed certificate is generated in memory.
     pub identity: Option<(Pem, Pem)>,
-    /// The names and addresses for which it is then made, besides those of this machine to itself.
+    /// Names and addresses of a generated certificate, in addition to `localhost` and the loopback addresses.
     pub names: Vec<String>,
-    /// Application protocols that it speaks, the preferred one first (ALPN, RFC 7301); none: it does not
-    /// answer offers.
+    /// Application protocols, the preferred one first (ALPN, RFC 7301). If there are none, offers are not answered.
     pub alpn: Vec<String>,
-    /// Give out tickets with which sessions can be resumed.
+    /// Issue tickets with which sessions can be resumed.
     pub resumption: bool,
     /// The versions to accept.
     pub versions: Versions,
-    /// How long a handshake may take.
+    /// The limit on the duration of a handshake.
     pub timeout: Duration,
 }
 
 impl ServerOptions {
-    /// What a scenario asks of a server.
+    /// The options that a scenario asks for.
     pub fn of(asked: &TlsServer) -> ServerOptions {
         ServerOptions {
             identity: asked.identity.clone(),
@@ -59,8 +58,8 @@ impl Default for ServerOptions {
     }
 }
 
-/// A server's set-up, read and checked. Each worker's [`Tls::server`](crate::Tls::server) makes its own
-/// configuration of it.
+/// The configuration of a server, read and checked. Each worker's [`Tls::server`](crate::Tls::server) derives its own
+/// from it.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     config: ServerConfig,
@@ -69,10 +68,10 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// Reads the files that the options name, or makes a certificate.
+    /// Reads the files that the options name, or generates a certificate.
     ///
     /// # Errors
-    /// In one line, what can't be used and what could.
+    /// If a file or an option cannot be used.
     pub fn new(options: &ServerOptions) -> Result<ServerTls, ConfigError> {
         let (chain, key) = match &options.identity {
             Some((certificate, key)) => pem::identity(certificate, key)?,
@@ -91,12 +90,12 @@ impl ServerTls {
             })?;
         config.alpn_protocols = config::protocols(&options.alpn)?;
         config.enable_secret_extraction = true;
-        // Only tickets: what the server would have to remember, its workers would have to share.
+        // Tickets only: workers would have to share sessions that the server remembers.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if options.resumption {
             let key = TicketKey::new().ok_or(ConfigError::NoRandom)?;
             config.ticketer = Arc::new(key);
-            // One serves the next connection, which gets another.
+            // One is enough: the next connection uses it and gets another.
             config.send_tls13_tickets = 1;
         } else {
             config.send_tls13_tickets = 0;
@@ -108,7 +107,7 @@ impl ServerTls {
         })
     }
 
-    /// The server's certificate (DER), for clients in the same process to trust: see
+    /// The certificate (DER), for clients in the same process to trust: see
     /// [`ClientOptions::trusted`](crate::ClientOptions::trusted).
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
@@ -118,7 +117,7 @@ impl ServerTls {
         self.timeout
     }
 
-    /// A worker's configuration.
+    /// The configuration of a worker.
     pub(crate) fn for_worker(&self, catch: Arc<Catch>) -> Arc<ServerConfig> {
         let mut config = self.config.clone();
         config.key_log = catch;
@@ -128,7 +127,7 @@ impl ServerTls {
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// A certificate that signs itself, with a new ECDSA key on P-256.
+/// A self-signed certificate with a new ECDSA key on P-256.
 fn own_certificate(names: &[String]) -> Result<Identity, ConfigError> {
     let all = OWN_NAMES.iter().map(|n| n.to_string());
     let all: Vec<String> = all.chain(names.iter().cloned()).collect();

@@ -1,34 +1,34 @@
-//! A secured connection: the keys of both directions, and what TLS has to say after the handshake.
+//! A secured connection: the keys of both directions, and the messages of TLS that follow the handshake.
 //!
-//! This is all that is kept for a connection at rest: 240 bytes and no buffers, where rustls' own state
-//! would be 3 KiB or more.
+//! A connection at rest keeps nothing else: 240 bytes and no buffers. rustls's own state takes 3 KiB or more.
 
 use crate::cipher::{Cipher, ReadyKeys};
 use crate::failure;
+use crate::guard::Stage;
 use crate::record::{
-    ALERT, APPLICATION_DATA, CLOSE_NOTIFY, DECODE_ERROR, HANDSHAKE, Half, MOST_PLAIN,
-    TrafficSecret, UNEXPECTED_MESSAGE,
+    ALERT, APPLICATION_DATA, CLOSE_NOTIFY, DECODE_ERROR, HANDSHAKE, Half, ILLEGAL_PARAMETER,
+    MOST_PLAIN, TrafficSecret, UNEXPECTED_MESSAGE,
 };
 use rustls::client::ClientConnectionData;
 use rustls::kernel::KernelConnection;
 use std::ops::Range;
 use throng_core::protocol::tls::TlsFailure;
 
-/// Alerts' levels (RFC 5246 section 7.2), and two that mean no harm.
+/// Alert levels (RFC 5246 section 7.2), and two alerts that are not errors.
 const WARNING: u8 = 1;
-const FATAL: u8 = 2;
+pub(crate) const FATAL: u8 = 2;
 const USER_CANCELED: u8 = 90;
 const NO_RENEGOTIATION: u8 = 100;
 
-/// Messages of a handshake that may come after it (RFC 8446 section 4, RFC 5246 section 7.4).
+/// Handshake messages that may follow the handshake (RFC 8446 section 4, RFC 5246 section 7.4).
 const HELLO_REQUEST: u8 = 0;
 const CLIENT_HELLO: u8 = 1;
 const NEW_SESSION_TICKET: u8 = 4;
 const KEY_UPDATE: u8 = 24;
-/// The longest of them that is taken: a ticket of 64 KiB and what is around it.
+/// The longest that is accepted: a ticket of 64 KiB with its fields.
 const MOST_MESSAGE: usize = (1 << 16) + 1024;
 
-/// What is kept on a client of TLS 1.3 until its server has sent the tickets that resume the session.
+/// Kept by a client of TLS 1.3 until its server has sent the tickets with which the session can be resumed.
 pub(crate) struct Tickets {
     kernel: KernelConnection<ClientConnectionData>,
     taken: bool,
@@ -43,19 +43,18 @@ impl Tickets {
     }
 }
 
-/// A connection after its handshake. It lies in the engine's table, with what each record needs in front: with
-/// many connections none of this is in the processor's cache, and an answer touches three lines of it.
+/// A connection after its handshake. It is part of the engine's table. With many connections, none of it is in the
+/// processor's cache, so the fields that each record needs come first: an answer touches three cache lines.
 #[repr(C)]
 pub(crate) struct Session {
-    /// Of the range that is being sent from memory, what is not sealed yet; and how long the send is in
-    /// plaintext.
+    /// The part of a send from memory that is not encrypted yet, and the length of the whole send in plaintext.
     pub left: Range<u32>,
     pub whole: u32,
     cipher: Cipher,
     server: bool,
     tickets: Option<Box<Tickets>>,
-    /// A message after the handshake of which only a part has come.
-    #[allow(clippy::box_collection)] // two words less at rest, and nearly never there
+    /// The beginning of a handshake message that has not arrived whole.
+    #[allow(clippy::box_collection)] // two words less at rest, and nearly always absent
     part: Option<Box<Vec<u8>>>,
     receive: Half,
     send: Half,
@@ -63,24 +62,24 @@ pub(crate) struct Session {
     send_secret: TrafficSecret,
 }
 
-/// The keys of one direction, as the handshake leaves them.
+/// The keys of one direction at the end of the handshake.
 pub(crate) type Direction = (Half, TrafficSecret);
 
-/// What a record was.
+/// The contents of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// Application data.
     Data,
-    /// Something of TLS' own, which is dealt with.
+    /// A message of TLS, which has been handled.
     Own,
-    /// The peer says that it sends no more.
+    /// The peer announces that it sends no more.
     CloseNotify,
 }
 
-/// Why a connection can't go on.
+/// Why a connection cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The peer broke the protocol and deserves this alert.
+    /// The peer violated the protocol; it is sent this alert.
     Deserves(u8),
     /// The peer sent a fatal alert.
     Alert(u8),
@@ -117,7 +116,7 @@ impl Session {
         }
     }
 
-    /// How many bytes the records of so much plaintext take, at most.
+    /// The maximum length of the records of this much plaintext, in bytes.
     pub fn sealed_len(&self, plain: usize) -> usize {
         let records = plain.div_ceil(MOST_PLAIN);
         // One more for a key update.
@@ -157,8 +156,34 @@ impl Session {
         self.send.update(&mut self.send_secret, self.cipher, keys);
     }
 
-    /// Opens a whole record. Application data is appended to `plain`; what TLS answers by itself to `out`.
+    /// The point of the connection at which records arrive.
+    pub fn stage(&self) -> Stage {
+        match self.cipher.tls13() {
+            true => Stage::Secured13,
+            false => Stage::Secured12,
+        }
+    }
+
+    /// Takes a whole record, whose header is legal. Application data is appended to `plain`; what TLS answers by
+    /// itself, to `out`.
     pub fn take(
+        &mut self,
+        record: &[u8],
+        keys: &mut ReadyKeys,
+        plain: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<Taken, Fault> {
+        let start = plain.len();
+        let taken = self.open(record, keys, plain, out);
+        // Decrypted is not accepted: only data that was is handed on.
+        if taken != Ok(Taken::Data) {
+            plain.truncate(start);
+        }
+        taken
+    }
+
+    /// Decrypts a record to the end of `plain`, and does what it says unless it is data.
+    fn open(
         &mut self,
         record: &[u8],
         keys: &mut ReadyKeys,
@@ -173,16 +198,14 @@ impl Session {
         if self.part.is_some() && kind != HANDSHAKE {
             return Err(Fault::Deserves(UNEXPECTED_MESSAGE));
         }
-        let taken = match kind {
-            APPLICATION_DATA => return Ok(Taken::Data),
+        match kind {
+            APPLICATION_DATA => Ok(Taken::Data),
             ALERT => self.alert(&plain[start..]),
             HANDSHAKE => self
                 .messages(&plain[start..], keys, out)
                 .map(|()| Taken::Own),
             _ => Err(Fault::Deserves(UNEXPECTED_MESSAGE)),
-        };
-        plain.truncate(start);
-        taken
+        }
     }
 
     fn alert(&self, alert: &[u8]) -> Result<Taken, Fault> {
@@ -191,11 +214,13 @@ impl Session {
             [_, USER_CANCELED] => Ok(Taken::Own),
             [WARNING, _] if !self.cipher.tls13() => Ok(Taken::Own),
             [_, number] => Err(Fault::Alert(number)),
+            // RFC 8446 section 5.4.
+            [] => Err(Fault::Deserves(UNEXPECTED_MESSAGE)),
             _ => Err(Fault::Deserves(DECODE_ERROR)),
         }
     }
 
-    /// Messages after the handshake; they may be cut into records anyhow.
+    /// Handles handshake messages, which may be split into records in any way.
     fn messages(
         &mut self,
         bytes: &[u8],
@@ -212,7 +237,10 @@ impl Session {
             None if bytes.is_empty() => return Err(Fault::Deserves(UNEXPECTED_MESSAGE)),
             None => bytes,
         };
-        while !left.is_empty() {
+        while let Some(kind) = left.first() {
+            if !self.expects(*kind) {
+                return Err(Fault::Deserves(UNEXPECTED_MESSAGE));
+            }
             let Some((message, rest)) = first_message(left)? else {
                 self.part = Some(Box::new(left.to_vec()));
                 return Ok(());
@@ -221,6 +249,16 @@ impl Session {
             self.message(message[0], &message[4..], rest.is_empty(), keys, out)?;
         }
         Ok(())
+    }
+
+    /// Whether a handshake message of this type may arrive.
+    fn expects(&self, kind: u8) -> bool {
+        match (self.cipher.tls13(), self.server) {
+            (true, false) => matches!(kind, NEW_SESSION_TICKET | KEY_UPDATE),
+            (true, true) => kind == KEY_UPDATE,
+            (false, false) => kind == HELLO_REQUEST,
+            (false, true) => kind == CLIENT_HELLO,
+        }
     }
 
     fn message(
@@ -240,11 +278,13 @@ impl Session {
                 }
                 Ok(())
             }
-            // Nothing may follow under the old key (RFC 8446 section 5.1).
+            // Nothing may follow it in the same record (RFC 8446 section 5.1).
             (true, _, KEY_UPDATE) if last => {
                 let request = match body {
                     [0] => false,
                     [1] => true,
+                    // RFC 8446 section 4.6.3.
+                    [_] => return Err(Fault::Deserves(ILLEGAL_PARAMETER)),
                     _ => return Err(Fault::Deserves(DECODE_ERROR)),
                 };
                 self.receive
@@ -263,8 +303,8 @@ impl Session {
         }
     }
 
-    /// Lets go of what takes tickets, if there is one already, or if there will be none: servers send
-    /// them at once after the handshake, before their first data.
+    /// Drops the state that receives tickets once a ticket has arrived, or none is to be expected: servers send them
+    /// right after the handshake, before their first data.
     pub fn settle(&mut self, data_came: bool) {
         if self.tickets.as_ref().is_some_and(|t| t.taken || data_came) {
             self.tickets = None;
@@ -272,10 +312,10 @@ impl Session {
     }
 }
 
-/// A message with its header, and what comes behind it.
+/// A message with its header, and the bytes behind it.
 type Message<'a> = (&'a [u8], &'a [u8]);
 
-/// The first message in `bytes`; `None` if it is not whole.
+/// The first message in `bytes`; `None` if it is incomplete.
 fn first_message(bytes: &[u8]) -> Result<Option<Message<'_>>, Fault> {
     let &[_, high, mid, low, ..] = bytes else {
         return Ok(None);
@@ -290,6 +330,7 @@ fn first_message(bytes: &[u8]) -> Result<Option<Message<'_>>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::{self, Header};
     use rustls::crypto::cipher::{AeadKey, Iv};
     use rustls::{ConnectionTrafficSecrets, ProtocolVersion};
 
@@ -322,8 +363,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_after_the_handshake_may_be_cut_anywhere() {
-        // Two tickets, which a client that wants none passes over, and a key update.
+    fn a_message_after_the_handshake_may_be_split_anywhere() {
+        // Two tickets, which a client that wants none ignores, and a key update.
         let ticket = [&[NEW_SESSION_TICKET, 0, 0, 9][..], &[1; 9]].concat();
         let update = [KEY_UPDATE, 0, 0, 1, 1];
         let all = [&ticket[..], &ticket, &update].concat();
@@ -342,7 +383,7 @@ mod tests {
                 .send
                 .update(&mut server.send_secret, server.cipher, keys);
             assert!(client.part.is_none() && plain.is_empty());
-            // It was asked for a new key, and said so.
+            // It was asked for a new key, and announced it.
             let taken = server.take(&out, keys, &mut plain, &mut Vec::new());
             assert_eq!(taken, Ok(Taken::Own));
             let mut record = Vec::new();
@@ -372,9 +413,15 @@ mod tests {
                 v13,
                 HANDSHAKE,
                 &[KEY_UPDATE, 0, 0, 1, 2],
+                deserves(ILLEGAL_PARAMETER),
+            ),
+            (
+                v13,
+                HANDSHAKE,
+                &[KEY_UPDATE, 0, 0, 2, 0, 0],
                 deserves(DECODE_ERROR),
             ),
-            // Something behind a key update, in the same record.
+            // A message behind a key update, in the same record.
             (
                 v13,
                 HANDSHAKE,
@@ -390,6 +437,8 @@ mod tests {
             (v13, HANDSHAKE, &[], deserves(UNEXPECTED_MESSAGE)),
             (v13, 20, &[1], deserves(UNEXPECTED_MESSAGE)),
             (v13, 0, &[0, 0], deserves(UNEXPECTED_MESSAGE)),
+            (v13, ALERT, &[], deserves(UNEXPECTED_MESSAGE)),
+            (v12, ALERT, &[], deserves(UNEXPECTED_MESSAGE)),
             (v13, ALERT, &[1], deserves(DECODE_ERROR)),
             (v13, ALERT, &[FATAL, 80], Err(Fault::Alert(80))),
             (v13, ALERT, &[WARNING, 80], Err(Fault::Alert(80))),
@@ -416,6 +465,42 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_refused_record_is_handed_on() {
+        let (v12, v13) = (ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3);
+        // After half a message, any record of another type is out of place.
+        let half = (HANDSHAKE, &[KEY_UPDATE, 0][..]);
+        let half_12 = (HANDSHAKE, &[CLIENT_HELLO, 0][..]);
+        let data = (APPLICATION_DATA, &b"data"[..]);
+        for (version, first, second) in [
+            (v13, half, data),
+            (v12, half_12, data),
+            (v13, half, (ALERT, &[FATAL, 80])),
+            (v12, half_12, (ALERT, &[WARNING, CLOSE_NOTIFY])),
+            (v13, data, (20, &[1])),
+            (v12, data, (24, b"beat")),
+            (v13, data, (HANDSHAKE, b"none")),
+        ] {
+            let keys = &mut ReadyKeys::new();
+            let (mut client, mut server) = pair(version, keys);
+            let (mut plain, mut out) = (b"before ".to_vec(), Vec::new());
+            let mut taken = Ok(Taken::Own);
+            for (kind, text) in [first, second] {
+                let mut record = Vec::new();
+                let cipher = client.cipher;
+                client.send.seal(cipher, keys, kind, text, &mut record);
+                taken = server.take(&record, keys, &mut plain, &mut out);
+            }
+            let case = format!("{version:?} {first:?} {second:?}");
+            assert_eq!(taken, Err(Fault::Deserves(UNEXPECTED_MESSAGE)), "{case}");
+            let accepted: &[u8] = match first {
+                (APPLICATION_DATA, _) => b"before data",
+                _ => b"before ",
+            };
+            assert_eq!(plain, accepted, "{case}");
+        }
+    }
+
+    #[test]
     fn a_key_that_is_worn_is_replaced_before_the_next_record() {
         let keys = &mut ReadyKeys::new();
         let secrets = |n: u8| ConnectionTrafficSecrets::Aes256Gcm {
@@ -437,7 +522,7 @@ mod tests {
         }
         let mut kinds = Vec::new();
         let mut left = &records[..];
-        while let crate::record::Header::Length(len) = crate::record::Header::of(left) {
+        while let Header::Length(len) = guard::header(left, server.stage()) {
             let (record, rest) = left.split_at(len);
             kinds.push(server.take(record, keys, &mut plain, &mut out).unwrap());
             left = rest;

@@ -1,21 +1,40 @@
-//! Whether a client accepts a server's certificate.
+//! Decides whether a client accepts the certificate of a server.
 
+use crate::rsa;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use webpki::EndEntityCert;
+
+/// What is wrong with a server's certificate where rustls has no word for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unfit {
+    /// It is an authority's.
+    #[error("the certificate is an authority's")]
+    Authority,
+    /// Its RSA key has less than 2,048 bits, and signatures with it cannot be verified.
+    #[error("the certificate's RSA key is too short")]
+    ShortKey,
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Error {
+        CertificateError::Other(OtherError(Arc::new(unfit))).into()
+    }
+}
 
 /// Which certificates are accepted.
 #[derive(Clone, Debug)]
 pub(crate) enum Trust {
     /// Any.
     Any,
-    /// What the authorities signed, and what is trusted itself.
+    /// Those signed by the authorities, and those that are trusted themselves.
     Chains {
         webpki: Arc<dyn ServerCertVerifier>,
         trusted: Arc<[CertificateDer<'static>]>,
@@ -23,7 +42,7 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
-    /// In the authorities that `webpki` knows, and in the certificates that were named one by one.
+    /// Trusts the authorities that `webpki` knows, and the certificates in `trusted`.
     pub fn chains(
         webpki: Arc<WebPkiServerVerifier>,
         trusted: Vec<CertificateDer<'static>>,
@@ -32,9 +51,11 @@ impl Trust {
         Trust::Chains { webpki, trusted }
     }
 
-    /// Many servers have a certificate that signed itself and calls itself an authority (as
-    /// `openssl req -x509` makes it). webpki accepts no authority as a server, even if it is trusted; curl and
-    /// openssl do. So does this, for the right name, if the very same certificate is in the file of authorities.
+    /// Verifies the certificate of a server.
+    ///
+    /// Many servers have a self-signed certificate that claims to be an authority, as `openssl req -x509` makes it.
+    /// webpki accepts no authority as a server, even a trusted one; curl and OpenSSL do. So does this, for the right
+    /// name, if the same certificate is in the file of authorities.
     fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -46,26 +67,49 @@ impl Trust {
         let Trust::Chains { webpki, trusted } = self else {
             return Ok(());
         };
-        match webpki.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
+        let verdict = webpki.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        let other = matches!(
+            verdict,
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
-                if trusted.iter().any(|t| t == end_entity) =>
-            {
+        );
+        match verdict {
+            Err(_) if other && trusted.iter().any(|t| t == end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)
             }
+            Err(error) if is_authority(&error) => Err(match signed_itself(end_entity) {
+                true => CertificateError::UnknownIssuer.into(),
+                false => Unfit::Authority.into(),
+            }),
             verdict => verdict.map(|_| ()),
         }
     }
 }
 
-/// How long an accepted chain is accepted again without being looked at, in seconds.
+/// Whether webpki refused a certificate because it is an authority's.
+fn is_authority(error: &Error) -> bool {
+    let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
+        return false;
+    };
+    matches!(
+        other.0.downcast_ref(),
+        Some(webpki::Error::CaUsedAsEndEntity)
+    )
+}
+
+/// Whether a certificate names itself as its authority.
+fn signed_itself(certificate: &CertificateDer<'_>) -> bool {
+    EndEntityCert::try_from(certificate).is_ok_and(|cert| cert.issuer() == cert.subject())
+}
+
+/// How long an accepted chain is accepted again without verification, in seconds.
 const REMEMBER_S: u64 = 60;
 
-/// Verifies what servers present, and remembers the chain that each was last accepted with, so that its
-/// signatures are not checked again for each of a worker's connections: that is half the time of a client's
-/// handshake. The server's signature of the handshake itself is checked each time, with [`Trust::Any`] too: a
-/// handshake then costs what it would.
+/// Verifies the certificates of servers, and remembers the last accepted chain of each, whose signatures are then
+/// not verified again for each connection: that is half the time of a client's handshake. The server's signature of
+/// the handshake itself is verified each time, also with [`Trust::Any`], so that a handshake costs what it usually
+/// does.
 ///
-/// One for each worker, so its lock is never contended.
+/// Each worker has one, so its lock is never contended.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     trust: Trust,
@@ -75,7 +119,7 @@ pub(crate) struct Verifier {
 
 #[derive(Debug)]
 struct Accepted {
-    /// The server's certificate first.
+    /// The certificate of the server first.
     chain: Vec<CertificateDer<'static>>,
     until_s: u64,
 }
@@ -89,7 +133,7 @@ impl Accepted {
 }
 
 impl Verifier {
-    /// One that checks signatures by these algorithms.
+    /// A verifier that supports these signature algorithms.
     pub fn new(trust: Trust, algorithms: WebPkiSupportedAlgorithms) -> Verifier {
         Verifier {
             trust,
@@ -98,19 +142,28 @@ impl Verifier {
         }
     }
 
-    /// A signature that is wrong is accepted only where webpki can't read the certificate at all (version 1,
-    /// for example), and any certificate will do.
-    fn unless_unreadable(
+    /// Accepts a signature that was not verified if it cannot be, and any certificate is accepted: that of a key
+    /// of an unusual size, or of a certificate that webpki cannot read (version 1, for example).
+    fn unless_unverifiable(
         &self,
         cert: &CertificateDer<'_>,
         verdict: Result<HandshakeSignatureValid, Error>,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let any = matches!(self.trust, Trust::Any);
-        match verdict {
-            Err(_) if any && ParsedCertificate::try_from(cert).is_err() => {
-                Ok(HandshakeSignatureValid::assertion())
+        let Err(error) = verdict else {
+            return verdict;
+        };
+        let read = ParsedCertificate::try_from(cert);
+        let bits = read
+            .as_ref()
+            .ok()
+            .and_then(|cert| rsa::bits(&cert.subject_public_key_info()));
+        let unusual = bits.is_some_and(|bits| !rsa::VERIFIABLE.contains(&bits));
+        match self.trust {
+            Trust::Any if unusual || read.is_err() => Ok(HandshakeSignatureValid::assertion()),
+            Trust::Chains { .. } if bits.is_some_and(|n| n < *rsa::VERIFIABLE.start()) => {
+                Err(Unfit::ShortKey.into())
             }
-            verdict => verdict,
+            _ => Err(error),
         }
     }
 }
@@ -149,7 +202,7 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let verdict = verify_tls12_signature(message, cert, signature, &self.algorithms);
-        self.unless_unreadable(cert, verdict)
+        self.unless_unverifiable(cert, verdict)
     }
 
     fn verify_tls13_signature(
@@ -159,7 +212,7 @@ impl ServerCertVerifier for Verifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let verdict = verify_tls13_signature(message, cert, signature, &self.algorithms);
-        self.unless_unreadable(cert, verdict)
+        self.unless_unverifiable(cert, verdict)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -174,7 +227,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::time::Duration;
 
-    /// Accepts certificates that begin with "good", and counts how often it is asked.
+    /// Accepts certificates that begin with "good", and counts the calls.
     #[derive(Debug, Default)]
     struct Asked(AtomicUsize);
 
@@ -218,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_chain_for_the_same_name_is_taken_without_another_look() {
+    fn only_the_same_chain_for_the_same_name_is_accepted_without_verification() {
         let asked = Arc::new(Asked::default());
         let trust = Trust::Chains {
             webpki: asked.clone(),

@@ -1,13 +1,13 @@
-//! What comes in: the handshake, then records, whose plaintext the inner behaviour gets.
+//! Received bytes: the handshake, then records, whose plaintext the inner behaviour gets.
 
 use super::outgoing::{add, fail};
 use super::state::{
     BEGUN, CLOSING, COUNTED, GATHER, HANDSHAKE_READ, LINGER, OPENED, PEER_CLOSED, Phase, Side, Tls,
     TlsConn, UNREAD, Work,
 };
+use crate::guard::{self, Header};
 use crate::handshake::{Handshake, Progress};
-use crate::record::{self, Header};
-use crate::session::Taken;
+use crate::session::{Fault, Taken};
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Traffic, Transmit};
 
 impl<B: Behaviour> Tls<B> {
@@ -28,7 +28,7 @@ impl<B: Behaviour> Tls<B> {
         }
     }
 
-    /// Lets the handshake go on with `bytes`.
+    /// Continues the handshake with `bytes`.
     pub(super) fn shake(
         &mut self,
         conn: &mut TlsConn<B::Conn>,
@@ -39,7 +39,8 @@ impl<B: Behaviour> Tls<B> {
         let Phase::Handshake(handshake) = &mut conn.phase else {
             return;
         };
-        let progress = handshake.go_on(bytes, &self.work.catch, &mut out.bytes);
+        let Work { catch, keys, .. } = &mut self.work;
+        let progress = handshake.go_on(bytes, catch, keys, &mut out.bytes);
         add(out, Transmit::Reply);
         match progress {
             Progress::Wait => out.read = HANDSHAKE_READ,
@@ -69,7 +70,9 @@ impl<B: Behaviour> Tls<B> {
             Err(why) => return fail(conn, why, at, out),
         };
         conn.phase = Phase::Secured(session);
-        self.handshakes.record(took);
+        if let Some(handshakes) = &mut self.handshakes {
+            handshakes.record(took);
+        }
         at.counters.tls.secured.add(1);
         at.counters.tls.last_secured_ns.set(at.now.0);
         at.counters.tls.resumed.add(resumed.into());
@@ -87,7 +90,7 @@ impl<B: Behaviour> Tls<B> {
         }
     }
 
-    /// Takes records of a secured connection. Returns whether there was data in them.
+    /// Handles the records of a secured connection. Returns whether there was application data in them.
     pub(super) fn read_records(
         &mut self,
         conn: &mut TlsConn<B::Conn>,
@@ -100,34 +103,36 @@ impl<B: Behaviour> Tls<B> {
             let Phase::Secured(session) = &mut conn.phase else {
                 break;
             };
-            let whole;
-            let record: &[u8] = if !conn.part.is_empty() {
-                match record::complete(&mut self.work.parts, &mut conn.part, &mut bytes) {
-                    Some(record) => {
+            let Work {
+                keys, plain, parts, ..
+            } = &mut self.work;
+            let stage = session.stage();
+            let mut whole = Vec::new();
+            let record = if !conn.part.is_empty() {
+                match guard::complete(parts, &mut conn.part, &mut bytes, stage) {
+                    Ok(Some(record)) => {
                         whole = record;
-                        &whole
+                        Ok(whole.as_slice())
                     }
-                    None => break,
+                    Ok(None) => break,
+                    Err(alert) => Err(Fault::Deserves(alert)),
                 }
             } else {
-                whole = Vec::new();
-                match Header::of(bytes) {
+                match guard::header(bytes, stage) {
                     Header::Length(len) if len <= bytes.len() => {
                         let (record, rest) = bytes.split_at(len);
                         bytes = rest;
-                        record
+                        Ok(record)
                     }
                     Header::Length(_) | Header::Short => {
-                        self.work.parts.append(&mut conn.part, bytes);
+                        parts.append(&mut conn.part, bytes);
                         break;
                     }
-                    // Opening it finds out what is wrong.
-                    Header::Wrong => std::mem::take(&mut bytes),
+                    Header::Refused(alert) => Err(Fault::Deserves(alert)),
                 }
             };
-            let Work { keys, plain, .. } = &mut self.work;
             let own = out.bytes.len();
-            let taken = session.take(record, keys, plain, &mut out.bytes);
+            let taken = record.and_then(|r| session.take(r, keys, plain, &mut out.bytes));
             if out.bytes.len() > own {
                 add(out, Transmit::Reply);
             }
@@ -164,7 +169,7 @@ impl<B: Behaviour> Tls<B> {
         data_came
     }
 
-    /// Gives the plaintext that was gathered to the inner behaviour.
+    /// Passes the gathered plaintext to the inner behaviour.
     pub(super) fn deliver(&mut self, conn: &mut TlsConn<B::Conn>, at: &At, out: &mut Outbox) {
         let plain = std::mem::take(&mut self.work.plain);
         let reads = self.reads;

@@ -1,4 +1,4 @@
-//! [`Tls`], the behaviour around a behaviour: what each event comes to.
+//! [`Tls`], the behaviour around a behaviour: how each event is handled.
 
 mod incoming;
 mod outgoing;
@@ -8,7 +8,7 @@ pub use state::{Tls, TlsConn};
 
 use self::outgoing::{fail, seal_portion};
 use self::state::{BEGUN, OPENED, PEER_CLOSED, Phase, UNREAD};
-use crate::record;
+use crate::guard;
 use throng_core::behaviour::{At, Behaviour, Outbox, Reads, Steer, Traffic};
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::{Closed, Measured};
@@ -19,9 +19,9 @@ impl<B: Behaviour> Behaviour for Tls<B> {
 
     fn reads(&self) -> Reads {
         match self.reads {
-            // TLS itself must read: what nobody looks at is decrypted all the same, as it would be.
+            // TLS itself must read. Data that nobody inspects is decrypted as well, as it would be elsewhere.
             Reads::All | Reads::Counts | Reads::Discards => Reads::All,
-            // Handshakes are read, then nothing.
+            // Handshakes are read, and then only on request.
             Reads::Asked | Reads::Never => Reads::Asked,
         }
     }
@@ -48,11 +48,12 @@ impl<B: Behaviour> Behaviour for Tls<B> {
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox) {
         match conn.phase {
             Phase::Handshake(_) => self.shake(conn, bytes, at, out),
-            Phase::Secured(_) => {
+            Phase::Secured(ref session) => {
+                let stage = session.stage();
                 let data_came = self.read_records(conn, bytes, at, out);
                 if !data_came && self.reads == Reads::Asked && out.read == 0 {
-                    // What the inner behaviour asked for is still to come.
-                    out.read = record::missing(self.work.parts.at(&conn.part));
+                    // What the inner behaviour asked for has not arrived yet.
+                    out.read = guard::missing(self.work.parts.at(&conn.part), stage);
                 }
             }
             Phase::Over => {}
@@ -97,13 +98,13 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         } else if self.open > 0 {
             out.pass += 1;
         } else {
-            // Nobody could take it, and passing it round and round would take all the time there is.
+            // No connection can take it, and passing it around would take all the processor time.
             self.turns += 1;
         }
     }
 
-    // While no connection is secured, what arrives waits in the inner behaviour: nobody could take it, and
-    // an engine that was told of it would ask again and again.
+    // While no connection is secured, arrivals wait in the inner behaviour: no connection can take them, and an engine
+    // that was told of them would ask again and again.
 
     fn arrived(&mut self, now: Time) -> u32 {
         match self.open {
@@ -160,9 +161,9 @@ impl<B: Behaviour> Behaviour for Tls<B> {
 
     fn take_measured(&mut self) -> Measured {
         let mut measured = self.inner.take_measured();
-        measured
-            .handshake
-            .merge(&std::mem::take(&mut self.handshakes));
+        if let Some(handshakes) = &mut self.handshakes {
+            measured.handshake.merge(&std::mem::take(handshakes));
+        }
         measured
     }
 }

@@ -1,4 +1,4 @@
-//! What goes out: what the inner behaviour asks for, sealed, and what TLS says when a connection ends.
+//! Sent bytes: what the inner behaviour sends, encrypted, and the alerts at the end of a connection.
 
 use super::state::{
     CLOSING, COUNTED, OPENED, PEER_CLOSED, PORTION, Phase, SAID_CLOSE, Tls, TlsConn, UNREAD,
@@ -18,7 +18,7 @@ impl<B: Behaviour> Tls<B> {
         self.ask_with(conn, &[], out, event);
     }
 
-    /// Tells the inner behaviour of an event, and does what it asks for; `plain` is what it received.
+    /// Passes an event to the inner behaviour, and does what it asks for. `plain` is what it received.
     pub(super) fn ask_with(
         &mut self,
         conn: &mut TlsConn<B::Conn>,
@@ -61,7 +61,7 @@ impl<B: Behaviour> Tls<B> {
                     add(out, Transmit::Bytes);
                 }
                 Transmit::Back | Transmit::Reply => {
-                    // What is left of a send from memory goes first, since it was asked for first.
+                    // The rest of a send from memory goes first, since it was asked for first.
                     let left = std::mem::take(&mut session.left);
                     let left = &self.memory[left.start as usize..left.end as usize];
                     session.seal(left, keys, &mut out.bytes);
@@ -83,7 +83,7 @@ impl<B: Behaviour> Tls<B> {
         self.close_if_sealed(conn, out);
     }
 
-    /// Says goodbye if the inner behaviour wants to close and all that it sent is sealed.
+    /// Closes if the inner behaviour asked to, and everything that it sent is encrypted.
     pub(super) fn close_if_sealed(&mut self, conn: &mut TlsConn<B::Conn>, out: &mut Outbox) {
         if conn.marks & CLOSING != 0
             && let Phase::Secured(session) = &conn.phase
@@ -121,14 +121,14 @@ impl<B: Behaviour> Tls<B> {
     }
 }
 
-/// Notes that `out` has bytes to send in this way; one that is to be told of stays so.
+/// Sets how the bytes in `out` are sent. A send that is to be reported stays one.
 pub(super) fn add(out: &mut Outbox, send: Transmit) {
     if out.send != Transmit::Bytes && (send == Transmit::Bytes || !out.bytes.is_empty()) {
         out.send = send;
     }
 }
 
-/// Seals the next portion of a send from memory.
+/// Encrypts the next portion of a send from memory.
 pub(super) fn seal_portion(
     session: &mut Session,
     memory: &[u8],
@@ -143,7 +143,7 @@ pub(super) fn seal_portion(
     add(out, Transmit::Bytes);
 }
 
-/// TLS can't go on: counts it and closes once what is to be said is sent.
+/// Counts a failure, and closes the connection once everything in `out` is sent.
 pub(super) fn fail<C>(conn: &mut TlsConn<C>, why: TlsFailure, at: &At, out: &mut Outbox) {
     at.counters.tls.failed(why);
     conn.phase = Phase::Over;

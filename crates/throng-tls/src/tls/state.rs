@@ -1,4 +1,4 @@
-//! [`Tls`] and what it keeps.
+//! [`Tls`] and its state.
 
 use crate::cipher::ReadyKeys;
 use crate::client::ClientTls;
@@ -15,14 +15,14 @@ use throng_core::behaviour::{Behaviour, Reads, Traffic};
 use throng_core::partials::{Partials, Slot};
 use throng_core::stats::Durations;
 
-/// Plaintext of a send from memory that is sealed at a time: three records, which fit in the 64 KiB that
+/// The plaintext of a send from memory that is encrypted at a time: three records, which fit in the 64 KiB that
 /// engines keep for the next send.
 pub(super) const PORTION: u32 = 3 << 14;
-/// How much is asked for during a handshake, of an engine that reads only what it is asked to.
+/// The amount to read at a time during a handshake, from an engine that reads only on request.
 pub(super) const HANDSHAKE_READ: u32 = 1 << 14;
-/// After a close_notify of the peer's: how long it may take to close the connection itself.
+/// How long the peer may take to close the connection after its close_notify.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
-/// Plaintext that is gathered before the inner behaviour gets it.
+/// The plaintext that is gathered before the inner behaviour gets it.
 pub(super) const GATHER: usize = 64 * 1024;
 
 pub(super) enum Side {
@@ -37,12 +37,12 @@ pub(super) enum Side {
 
 /// TLS around another behaviour, on either side.
 ///
-/// The inner behaviour sees a connection from when its handshake is done, with the same number, and only
-/// plaintext. What it sends from memory or as bytes is told to it as sent when the kernel has taken the
-/// last record of it; where it replies while a long send from memory is under way, the send counts as sent
-/// when its records are queued. When it closes, a close_notify goes out first. When the peer sends one, it
-/// is answered, nothing more is sent, and the connection is closed if the peer does not close it within
-/// a second.
+/// The inner behaviour sees a connection once its handshake is done, under the same number, and only plaintext. A
+/// send from memory or of bytes is reported to it as sent when the kernel has accepted the last record. If it replies
+/// during a long send from memory, that send counts as sent when its records are queued.
+///
+/// Before the connection is closed, a close_notify is sent. A close_notify from the peer is answered, nothing more is
+/// sent, and the connection is closed if the peer does not close it within a second.
 pub struct Tls<B: Behaviour> {
     pub(super) inner: B,
     pub(super) memory: Arc<[u8]>,
@@ -50,64 +50,65 @@ pub struct Tls<B: Behaviour> {
     pub(super) side: Side,
     pub(super) timeout: Duration,
     pub(super) traffic: Traffic,
-    /// Connections that the inner behaviour knows and can send on.
+    /// Connections that the inner behaviour knows, and can send on.
     pub(super) open: u32,
-    /// Turns that came while it knew none.
+    /// Turns that arrived while there were none.
     pub(super) turns: u32,
-    pub(super) handshakes: Durations,
+    /// The durations of handshakes; `None` if they are not measured.
+    pub(super) handshakes: Option<Durations>,
     pub(super) work: Work,
 }
 
-/// What a worker's connections share: memory that is nobody's at rest.
+/// State that the connections of a worker share. A connection at rest has none of it.
 pub(super) struct Work {
     pub(super) keys: ReadyKeys,
     pub(super) catch: Arc<Catch>,
-    /// Plaintext of what just came in.
+    /// The plaintext of what was just received.
     pub(super) plain: Vec<u8>,
-    /// Outboxes' bytes of the inner behaviour.
+    /// A buffer for the bytes that the inner behaviour sends.
     pub(super) bytes: Vec<u8>,
-    /// Beginnings of records.
+    /// The beginnings of incomplete records.
     pub(super) parts: Partials,
 }
 
-/// What is kept for each connection, besides the inner behaviour's: 248 bytes, most of them keys.
+/// The state of a connection: 248 bytes, most of them keys, in addition to that of the inner behaviour.
 #[derive(Default)]
 pub struct TlsConn<C> {
     pub(super) inner: C,
     pub(super) phase: Phase,
-    /// The beginning of a record.
+    /// The beginning of an incomplete record.
     pub(super) part: Slot,
     pub(super) marks: u8,
 }
 
 #[derive(Default)]
-#[allow(clippy::large_enum_variant)] // nearly all connections are in the large one
+#[allow(clippy::large_enum_variant)] // nearly all connections are in the large variant
 pub(super) enum Phase {
-    /// Not up, or nothing more is to be said.
+    /// Not established, or nothing more is to be sent.
     #[default]
     Over,
     Handshake(Box<Handshake>),
-    /// Here and not on the heap: that would be one more place in memory to wait for at each record.
+    /// Not on the heap, where each record would wait for another access to memory.
     Secured(Session),
 }
 
-/// The inner behaviour knows of the connection.
+/// The inner behaviour knows the connection.
 pub(super) const OPENED: u8 = 2;
-/// It was told so when traffic was on already.
+/// Traffic was on when it was told of the connection, or was since.
 pub(super) const BEGUN: u8 = 4;
-/// The inner behaviour wants to close, or did.
+/// The inner behaviour asked to close.
 pub(super) const CLOSING: u8 = 8;
-/// Our close_notify is sealed: nothing may follow.
+/// Our close_notify is encrypted: nothing may follow.
 pub(super) const SAID_CLOSE: u8 = 16;
-/// The peer's close_notify has come.
+/// The peer's close_notify has arrived.
 pub(super) const PEER_CLOSED: u8 = 32;
-/// It is one of [`Tls::open`].
+/// The connection is counted in [`Tls::open`].
 pub(super) const COUNTED: u8 = 64;
-/// Nothing is read any more: whether the peer says goodbye is not known.
+/// Nothing is read any more, so a close_notify would not be seen.
 pub(super) const UNREAD: u8 = 128;
 
 impl<B: Behaviour> Tls<B> {
-    /// `inner` as a client. Each worker has one of its own.
+    /// A client around `inner`, for one worker.
     pub fn client(inner: B, tls: &ClientTls) -> Tls<B> {
         let catch = Arc::new(Catch::new());
         let (config, sessions) = tls.for_worker(catch.clone());
@@ -120,19 +121,26 @@ impl<B: Behaviour> Tls<B> {
         Tls::new(inner, side, tls.timeout(), catch)
     }
 
-    /// `inner` as a server. Each worker has one of its own.
+    /// A server around `inner`, for one worker.
     pub fn server(inner: B, tls: &ServerTls) -> Tls<B> {
         let catch = Arc::new(Catch::new());
         let side = Side::Server(tls.for_worker(catch.clone()));
         Tls::new(inner, side, tls.timeout(), catch)
     }
 
-    /// Which of the client's names a connection of this number asks for, as a place in
-    /// [`ClientOptions::names`](crate::ClientOptions::names). Without this it is the first for all.
+    /// Chooses the name of the server for each connection, as an index into
+    /// [`ClientOptions::names`](crate::ClientOptions::names), by the number of the connection. By default, all use the
+    /// first name.
     pub fn choosing(mut self, name: impl Fn(u32) -> usize + Send + 'static) -> Tls<B> {
         if let Side::Client { choose, .. } = &mut self.side {
             *choose = Some(Box::new(name));
         }
+        self
+    }
+
+    /// Turns off the measurement of handshakes: for a server whose clients are in the same process and measure them.
+    pub fn unmeasured(mut self) -> Tls<B> {
+        self.handshakes = None;
         self
     }
 
@@ -151,7 +159,7 @@ impl<B: Behaviour> Tls<B> {
             traffic: Traffic::On,
             open: 0,
             turns: 0,
-            handshakes: Durations::default(),
+            handshakes: Some(Durations::default()),
             work: Work {
                 keys: ReadyKeys::new(),
                 catch,

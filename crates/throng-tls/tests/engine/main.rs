@@ -3,9 +3,11 @@
 #[allow(dead_code)] // what other tests of engines need
 #[path = "../../../throng-engine/tests/conformance/rig.rs"]
 mod rig;
+mod rogue;
 
 use rig::{Connect, Serve};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rogue::{ALERT, DATA, HANDSHAKE, Rogue};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
 use socket2::SockRef;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -236,14 +238,78 @@ fn a_plain_peer_on_either_side_is_found_out() {
         let tls = server();
         let client = client(&tls, Version::Tls13);
         let loads = Connect::to(engine, &[plain.address()], 5);
-        // An echo sends our own hello back, which is TLS but no answer.
+        // An echo sends our own hello back, which is TLS, but not from a server that speaks it.
         let loads = loads.with(|| Tls::client(Sink, &client));
-        loads.wait("all fail", |t| t.tls.failed(TlsFailure::Violation) == 5);
+        loads.wait("all fail", |t| t.tls.failed(TlsFailure::NotTls) == 5);
 
         let secure = Serve::on(engine).with(|| Tls::server(Echo, &tls));
         let loads = Connect::to(engine, &[secure.address()], 5);
         let _loads = loads.with(|| load(b"GET / HTTP/1.1\r\n\r\n", Pacing::Flood));
         secure.wait("all fail", |t| t.tls.failed(TlsFailure::NotTls) == 5);
+    });
+}
+
+/// What a peer sends after a good message: encrypted records, then bytes as they are.
+type Illegal = (&'static [(u8, &'static [u8])], &'static [u8]);
+
+#[test]
+fn illegal_records_get_the_alert_that_the_standard_names_and_nothing_of_them_is_echoed() {
+    const UNEXPECTED_MESSAGE: u8 = 10;
+    const RECORD_OVERFLOW: u8 = 22;
+    const ILLEGAL_PARAMETER: u8 = 47;
+    const DECODE_ERROR: u8 = 50;
+    const HALF: (u8, &[u8]) = (HANDSHAKE, &[24, 0]);
+    const HALF_12: (u8, &[u8]) = (HANDSHAKE, &[1, 0]);
+    const REFUSED: (u8, &[u8]) = (DATA, b"refused");
+    let (v12, v13) = (ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3);
+    let cases: [(ProtocolVersion, Illegal, u8); 15] = [
+        // RFC 8446 section 5.1: after half a message.
+        (v13, (&[HALF, REFUSED], &[]), UNEXPECTED_MESSAGE),
+        (v13, (&[HALF, (ALERT, &[1, 0])], &[]), UNEXPECTED_MESSAGE),
+        (v12, (&[HALF_12, REFUSED], &[]), UNEXPECTED_MESSAGE),
+        (v12, (&[HALF_12, (ALERT, &[1, 0])], &[]), UNEXPECTED_MESSAGE),
+        // Section 4.6.3.
+        (
+            v13,
+            (&[(HANDSHAKE, &[24, 0, 0, 1, 2])], &[]),
+            ILLEGAL_PARAMETER,
+        ),
+        (v13, (&[(HANDSHAKE, &[24, 0, 0, 0])], &[]), DECODE_ERROR),
+        // Section 5.4.
+        (v13, (&[(ALERT, &[])], &[]), UNEXPECTED_MESSAGE),
+        (v12, (&[(ALERT, &[])], &[]), UNEXPECTED_MESSAGE),
+        (v13, (&[(HANDSHAKE, &[])], &[]), UNEXPECTED_MESSAGE),
+        // Section 5.2, RFC 5246 section 6.2.3: the header alone is enough.
+        (v13, (&[], &[23, 3, 3, 0x41, 0x01]), RECORD_OVERFLOW),
+        (v12, (&[], &[23, 3, 3, 0x48, 0x01]), RECORD_OVERFLOW),
+        // Section 5: of a type that does not exist, or is not encrypted.
+        (v13, (&[], &[24]), UNEXPECTED_MESSAGE),
+        (v12, (&[], &[24]), UNEXPECTED_MESSAGE),
+        (v13, (&[], &[22, 3, 3, 0, 1, 0]), UNEXPECTED_MESSAGE),
+        (v13, (&[(24, b"beat")], &[]), UNEXPECTED_MESSAGE),
+    ];
+    on_each(|engine| {
+        let tls = ServerTls::new(&ServerOptions {
+            resumption: false,
+            ..ServerOptions::default()
+        });
+        let tls = tls.unwrap();
+        let echoes = Serve::on(engine).with(|| Tls::server(Echo, &tls));
+        for (version, (records, bytes), alert) in cases {
+            let mut rogue = Rogue::connect(echoes.address(), &tls, version);
+            let mut sent = rogue.seal(DATA, b"good");
+            for (kind, contents) in records {
+                sent.extend(rogue.seal(*kind, contents));
+            }
+            rogue.send(&[&sent, bytes].concat());
+            let expected = [(DATA, b"good".to_vec()), (ALERT, vec![2, alert])];
+            let case = format!("{engine:?} {version:?} {records:?} {bytes:?}");
+            assert_eq!(rogue.hear(), expected, "{case}");
+        }
+        let all = cases.len() as u64;
+        let tally = echoes.settles("all have left", |t| t.open() == 0);
+        assert_eq!(tally.tls.failed(TlsFailure::Violation), all, "{tally:?}");
+        assert_eq!(tally.tls.broken, all, "{tally:?}");
     });
 }
 

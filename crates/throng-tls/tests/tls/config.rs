@@ -112,19 +112,19 @@ fn errors_name_the_file_and_the_remedy_in_one_line() {
             trusting(&missing),
             "missing.pem: cannot be read: No such file or directory",
         ),
-        (trusting(&der), "der: has no certificate: PEM is expected"),
-        (trusting(&key), "server.key: has no certificate"),
+        (trusting(&der), "der: no certificate: PEM is expected"),
+        (trusting(&key), "server.key: no certificate"),
         (
             server(missing.clone(), key.clone()),
             "missing.pem: cannot be read",
         ),
         (
             server(certificate.clone(), certificate.clone()),
-            "server.pem: has no private key",
+            "server.pem: no private key",
         ),
         (
             server(certificate, other),
-            "other.key: is not the key of the first certificate in",
+            "other.key: not the key of the first certificate in",
         ),
         (
             client(|o| o.identity = Some((missing.clone().into(), key.into()))),
@@ -132,12 +132,12 @@ fn errors_name_the_file_and_the_remedy_in_one_line() {
         ),
         (
             client(|o| o.names = vec!["two words".into()]),
-            "\"two words\" is no name for a TLS server",
+            "\"two words\" is not the name of a TLS server",
         ),
         (client(|o| o.names.clear()), "needs the name of its server"),
         (
             client(|o| o.alpn = vec!["x".repeat(256)]),
-            "is no protocol name for ALPN: 1 to 255 bytes",
+            "is not a protocol name for ALPN: 1 to 255 bytes",
         ),
         (
             client(|o| o.versions = versions),
@@ -148,7 +148,7 @@ fn errors_name_the_file_and_the_remedy_in_one_line() {
                 .parse::<Version>()
                 .map(|_| ())
                 .map_err(|e| e.to_string()),
-            "\"1.1\" is no TLS version",
+            "\"1.1\" is not a TLS version",
         ),
     ] {
         let said = result.expect_err(wanted);

@@ -132,23 +132,36 @@ fn every_cipher_of_both_versions_carries_data_both_ways() {
 /// A certificate with an RSA key, which signs itself and says that it is an authority, as most do that
 /// people make themselves.
 fn rsa(authority: &Authority) -> (PathBuf, PathBuf) {
-    let paths = authority.write("rsa", "", "");
-    let made = Command::new("openssl")
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9",
-        ])
-        .args([
-            "-subj",
-            "/CN=server.test",
-            "-addext",
-            "subjectAltName=DNS:server.test",
-        ])
+    rsa_signed(authority, "rsa", 2048, true, None)
+}
+
+/// A certificate with an RSA key of so many bits, of an authority or not, signed by `by` or by itself.
+fn rsa_signed(
+    authority: &Authority,
+    file: &str,
+    bits: u32,
+    is_authority: bool,
+    by: Option<&(PathBuf, PathBuf)>,
+) -> (PathBuf, PathBuf) {
+    let paths = authority.write(file, "", "");
+    let mut openssl = Command::new("openssl");
+    openssl
+        .args(["req", "-x509", "-nodes", "-days", "9", "-newkey"])
+        .arg(format!("rsa:{bits}"))
+        .args(["-subj", &format!("/CN={file}")])
+        .args(["-addext", "subjectAltName=DNS:server.test"]);
+    if !is_authority {
+        openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    }
+    if let Some((certificate, key)) = by {
+        openssl.arg("-CA").arg(certificate).arg("-CAkey").arg(key);
+    }
+    openssl
         .arg("-out")
         .arg(&paths.0)
         .arg("-keyout")
-        .arg(&paths.1)
-        .output()
-        .unwrap();
+        .arg(&paths.1);
+    let made = openssl.output().unwrap();
     assert!(made.status.success(), "{made:?}");
     paths
 }
@@ -282,6 +295,36 @@ fn what_is_wrong_with_a_certificate_is_told_apart_and_insecure_takes_it() {
             ..options(trusted, name)
         };
         assert_eq!(try_it(&insecure, port).tls.secured, 1);
+    }
+}
+
+#[test]
+fn a_short_key_and_an_authority_are_reported_as_such_and_accepted_if_any_certificate_is() {
+    let authority = Authority::new();
+    let ca = rsa_signed(&authority, "rsa-ca", 2048, true, None);
+    let short = rsa_signed(&authority, "short", 1024, false, Some(&ca));
+    let another = rsa_signed(&authority, "another", 2048, true, Some(&ca));
+    for (identity, failure) in [
+        (short, TlsFailure::ShortKey),
+        (another, TlsFailure::AuthorityAsServer),
+    ] {
+        let (_peer, port) = start(&identity, &["-cipher", "DEFAULT@SECLEVEL=0"]);
+        for version in [Version::Tls12, Version::Tls13] {
+            let asked = ClientOptions {
+                versions: only(version),
+                ca_file: Some(ca.0.clone().into()),
+                ..options(&authority, "server.test")
+            };
+            let counts = try_it(&asked, port);
+            assert_eq!(counts.tls.failed(failure), 1, "{version}: {counts:?}");
+            assert_eq!((counts.tls.secured, counts.tls.failed_in_all()), (0, 1));
+            let insecure = ClientOptions {
+                insecure: true,
+                ..asked
+            };
+            let counts = try_it(&insecure, port);
+            assert_eq!(counts.tls.secured, 1, "{version}: {counts:?}");
+        }
     }
 }
 

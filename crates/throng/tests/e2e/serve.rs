@@ -4,6 +4,7 @@ use crate::common::net::Net;
 use crate::common::{PATIENCE, load, run, serve, start, start_load, stop_serving};
 use rustix::process::Signal;
 use std::time::Duration;
+use throng_core::protocol::websocket::Violation;
 
 #[test]
 fn it_serves_both_families_on_every_port_asked_for() {
@@ -169,4 +170,35 @@ fn it_ends_when_its_time_is_over() {
     );
     let client = client.wait(PATIENCE).fell_short();
     assert_eq!(crate::common::lost(&client), 20);
+}
+
+#[test]
+fn a_websocket_handshake_that_is_not_complete_within_ten_seconds_is_refused() {
+    // Sends nothing or part of a handshake to each port, then waits for the ends. Prints the status lines, and
+    // whether ten seconds had passed.
+    let script = r#"
+import socket, time
+began, request = time.monotonic(), b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+opened = []
+for port in 9000, 9001:
+    for part in b"", request:
+        opened.append(socket.create_connection(("127.0.0.1", port), timeout=30))
+        opened[-1].sendall(part)
+for one in opened:
+    answer = b""
+    while more := one.recv(9999):
+        answer += more
+    print(answer.split(b"\r\n")[0].decode(), time.monotonic() - began > 9.9)
+"#;
+    let net = Net::own();
+    let servers = [(9000, "uring"), (9001, "epoll")].map(|(port, engine)| {
+        let args = format!("127.0.0.1:{port} --mode ws --engine {engine}");
+        serve(&net, &args)
+    });
+    let printed = net.python(script, &[]);
+    assert_eq!(printed, "HTTP/1.1 408 Request Timeout True\n".repeat(4));
+    for server in servers {
+        let told = stop_serving(server).protocols.websocket.unwrap();
+        assert_eq!(told.violations, [(Violation::TimedOut, 2)].into());
+    }
 }

@@ -5,7 +5,7 @@ use crate::authority::Authority;
 use crate::common::net::Net;
 use crate::common::peers::{installed, said, serve_script, start_script, start_server};
 use crate::common::process::{Process, Ran};
-use crate::common::{PATIENCE, run_words, serve, stop_serving};
+use crate::common::{PATIENCE, run_words, serve, start, stop_serving};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
@@ -434,4 +434,50 @@ fn websocket_goes_over_tls_in_both_directions() {
         );
         assert_eq!(s.protocols.websocket.unwrap().violations, BTreeMap::new());
     }
+}
+
+#[test]
+fn a_server_that_sends_everything_back_does_not_speak_tls() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let _echo = serve(
+            &net,
+            &format!("127.0.0.1:9000 --mode echo --engine {engine}"),
+        );
+        for target in ["wss://127.0.0.1:9000/", "127.0.0.1:9000"] {
+            let once = ["--insecure", "-c", "1", "--no-reconnect", "--hold", "100ms"];
+            let args = [&once[..], &["--engine", engine]].concat();
+            let summary = load(&net, target, &args).fell_short();
+            let failed = BTreeMap::from([(TlsFailure::NotTls, 1)]);
+            assert_eq!(tls(&summary).failed, failed, "{target}");
+            let told = run_words(&net, &[&["load", target, "--tls"], &args[..]].concat());
+            let words = "the peer does not speak TLS";
+            assert!(told.stdout.contains(words), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_run_with_both_ends_here_measures_each_handshake_once() {
+    let (net, authority) = (Net::own(), Authority::new());
+    for engine in ENGINES {
+        let args = ["-c", "20", "--hold", "100ms", "--engine", engine];
+        let summary = load(&net, "--self", &args).reached();
+        let tls = tls(&summary);
+        assert_eq!((tls.handshakes, tls.latency.unwrap().count), (20, 20));
+    }
+    // The handshakes of accepted connections are measured if the run opens none.
+    let (certificate, key) = authority.issue("server", &NAMES);
+    let args = format!(
+        "load --output json -l 9000 --tls --ssl-cert {} --ssl-key {} -T 4s",
+        certificate.display(),
+        key.display()
+    );
+    let mut listening = start(&net, &args);
+    listening.wait_for_listener(&net, 9000);
+    let args = ["--insecure", "-c", "5", "--hold", "100ms"];
+    load(&net, "127.0.0.1:9000", &args).reached();
+    let accepted = listening.wait(PATIENCE).summary();
+    let tls = tls(&accepted);
+    assert_eq!((tls.handshakes, tls.latency.unwrap().count), (5, 5));
 }

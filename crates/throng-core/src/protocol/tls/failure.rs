@@ -13,6 +13,10 @@ kinds! {
         Expired: "expired", "certificate expired or not valid yet";
         /// The peer's certificate is for another name.
         NameMismatch: "name_mismatch", "certificate for another name";
+        /// The peer's certificate is an authority's, not a server's (basicConstraints: CA).
+        AuthorityAsServer: "authority_as_server", "certificate of an authority, not of a server";
+        /// The peer's certificate has an RSA key of less than 2,048 bits.
+        ShortKey: "short_key", "certificate with an RSA key of less than 2048 bits";
         /// The peer's certificate is bad in another way: revoked, malformed, for another purpose, none at all.
         BadCertificate: "bad_certificate", "bad certificate";
         /// No TLS version that both sides allow.
@@ -40,8 +44,8 @@ kinds! {
         AlertProtocol: "alert_protocol", "peer's alert: no application protocol";
         /// The peer's alert, any other.
         AlertOther: "alert_other", "peer's alert: other";
-        /// What came first was no TLS at all.
-        NotTls: "not_tls", "not TLS";
+        /// The peer sent something else than TLS: another protocol, or our own ClientHello back.
+        NotTls: "not_tls", "the peer does not speak TLS";
         /// The peer closed or reset the connection during the handshake.
         Closed: "closed", "closed during the handshake";
         /// The handshake was not done in time.

@@ -14,7 +14,7 @@
 
 use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode, Role};
-use super::handshake::server;
+use super::handshake::server::{self, Refusal};
 use super::violation::Violation;
 use crate::behaviour::{At, Behaviour, Outbox, Task, Transmit};
 use crate::partials::Partials;
@@ -22,6 +22,8 @@ use crate::protocol::facts::Serves;
 use crate::stats::Closed;
 use std::time::Duration;
 
+/// The time that a client has for its handshake, from when the connection was established.
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that has sent nothing for this long has nothing more under way.
 const QUIET: Duration = Duration::from_millis(100);
 /// After so many of these times the connection is closed even if more keeps coming.
@@ -72,6 +74,15 @@ fn leave(conn: &mut WsConn, at: &At, out: &mut Outbox) {
         looks: 0,
     };
     out.wake = Some(at.now + QUIET);
+}
+
+/// Answers a handshake that is refused, and leaves.
+fn refuse(refusal: Refusal, conn: &mut WsConn, partials: &mut Partials, at: &At, out: &mut Outbox) {
+    at.counters.websocket.violation(refusal.violation());
+    conn.decoder.end(partials);
+    refusal.answer(&mut out.bytes);
+    out.send = Transmit::Reply;
+    leave(conn, at, out);
 }
 
 impl WsServer {
@@ -169,8 +180,9 @@ fn header(opcode: Opcode, fin: bool, length: u32) -> Header {
 impl Behaviour for WsServer {
     type Conn = WsConn;
 
-    fn opened(&mut self, conn: &mut WsConn, _: &At, _: &mut Outbox) {
+    fn opened(&mut self, conn: &mut WsConn, at: &At, out: &mut Outbox) {
         *conn = WsConn::default();
+        out.wake = Some(at.now + HANDSHAKE_TIMEOUT);
     }
 
     fn received(&mut self, conn: &mut WsConn, bytes: &[u8], at: &At, out: &mut Outbox) {
@@ -190,14 +202,7 @@ impl Behaviour for WsServer {
                     at.counters.websocket.upgraded.add(1);
                     input = &input[used..];
                 }
-                Err(refusal) => {
-                    at.counters.websocket.violation(refusal.violation());
-                    decoder.end(&mut self.partials);
-                    refusal.answer(&mut out.bytes);
-                    out.send = Transmit::Reply;
-                    leave(conn, at, out);
-                    return;
-                }
+                Err(refusal) => return refuse(refusal, conn, &mut self.partials, at, out),
             }
         }
         if let Err(violation) = self.frames(conn, input, at, out) {
@@ -219,6 +224,8 @@ impl Behaviour for WsServer {
             } else {
                 out.close = true;
             }
+        } else if !conn.decoder.is_upgraded() {
+            refuse(Refusal::TimedOut, conn, &mut self.partials, at, out);
         }
     }
 

@@ -12,6 +12,8 @@ kinds! {
         Refused: "refused", "upgrade refused";
         /// A handshake with a header missing or wrong (4.1, 4.2.1).
         Handshake: "handshake", "a handshake header is missing or wrong";
+        /// A client's handshake that is not complete in time.
+        TimedOut: "timed_out", "handshake timed out";
         /// A reserved bit is set, and no extension was agreed on (5.2).
         ReservedBits: "reserved_bits", "reserved bit set";
         /// An opcode that RFC 6455 reserves (5.2).
@@ -50,7 +52,10 @@ impl Violation {
     /// there is no WebSocket connection to close yet.
     pub fn close_code(self) -> Option<u16> {
         match self {
-            Violation::NotHttp | Violation::Refused | Violation::Handshake => None,
+            Violation::NotHttp
+            | Violation::Refused
+            | Violation::Handshake
+            | Violation::TimedOut => None,
             Violation::Text | Violation::CloseReason => Some(close::NOT_CONSISTENT),
             Violation::TooBig => Some(close::TOO_BIG),
             _ => Some(close::PROTOCOL_ERROR),

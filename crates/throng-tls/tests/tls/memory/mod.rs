@@ -2,6 +2,7 @@
 
 mod events;
 mod handshakes;
+mod illegal;
 mod streams;
 
 use crate::authority::Authority;

@@ -54,6 +54,8 @@ pub enum Refusal {
     Version,
     /// `Sec-WebSocket-Key` is missing, there several times, or not the base64 of 16 bytes.
     Key,
+    /// It is not complete in [time](super::super::serve::HANDSHAKE_TIMEOUT).
+    TimedOut,
 }
 
 impl Refusal {
@@ -62,6 +64,7 @@ impl Refusal {
         match self {
             Refusal::NotHttp | Refusal::TooLong => Violation::NotHttp,
             Refusal::Method | Refusal::NoUpgrade => Violation::Refused,
+            Refusal::TimedOut => Violation::TimedOut,
             _ => Violation::Handshake,
         }
     }
@@ -100,6 +103,10 @@ impl Refusal {
             Refusal::Key => (
                 "400 Bad Request",
                 "There must be one Sec-WebSocket-Key, the base64 of 16 bytes.",
+            ),
+            Refusal::TimedOut => (
+                "408 Request Timeout",
+                "The WebSocket handshake was not complete within 10 seconds.",
             ),
         }
     }

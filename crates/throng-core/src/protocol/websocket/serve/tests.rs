@@ -16,20 +16,24 @@ struct Rig {
     counters: Counters,
     sent: Vec<u8>,
     closed: bool,
-    /// Whether it asked to be woken.
-    waits: bool,
+    /// When it asked to be woken.
+    wake: Option<Time>,
+    now: Time,
 }
 
 impl Rig {
     fn new(mode: WsMode) -> Rig {
-        Rig {
+        let mut rig = Rig {
             server: WsServer::new(mode, 1 << 20, true),
             conn: WsConn::default(),
             counters: Counters::default(),
             sent: Vec::new(),
             closed: false,
-            waits: false,
-        }
+            wake: None,
+            now: Time(0),
+        };
+        rig.event(|server, conn, at, out| server.opened(conn, at, out));
+        rig
     }
 
     /// One whose handshake is done.
@@ -41,40 +45,31 @@ impl Rig {
         rig
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    fn event(&mut self, event: impl FnOnce(&mut WsServer, &mut WsConn, &At, &mut Outbox)) {
         let at = At {
             id: 0,
-            now: Time(0),
+            now: self.now,
             up_us: 0,
             counters: &self.counters,
         };
         let mut out = Outbox::default();
-        self.server.received(&mut self.conn, bytes, &at, &mut out);
+        event(&mut self.server, &mut self.conn, &at, &mut out);
         assert_eq!(out.send == Transmit::Reply, !out.bytes.is_empty());
         assert!(out.bytes.is_empty() || !self.closed, "sent after its end");
         self.sent.extend(out.bytes);
         self.closed |= out.close;
-        self.waits |= out.wake.is_some();
+        self.wake = out.wake.or(self.wake);
     }
 
-    /// Wakes it, as it asked. Returns whether it closes now.
+    fn receive(&mut self, bytes: &[u8]) {
+        self.event(|server, conn, at, out| server.received(conn, bytes, at, out));
+    }
+
+    /// Wakes it when it asked to be woken. Returns whether it is closed then.
     fn quiet(&mut self) -> bool {
-        assert!(
-            std::mem::take(&mut self.waits),
-            "it did not ask to be woken"
-        );
-        let at = At {
-            id: 0,
-            now: Time(0),
-            up_us: 0,
-            counters: &self.counters,
-        };
-        let mut out = Outbox::default();
-        self.server.woken(&mut self.conn, &at, &mut out);
-        assert_eq!(out.send, Transmit::Nothing);
-        self.waits = out.wake.is_some();
-        assert_ne!(self.waits, out.close);
-        self.closed |= out.close;
+        self.now = self.wake.take().expect("it did not ask to be woken");
+        self.event(|server, conn, at, out| server.woken(conn, at, out));
+        assert_ne!(self.wake.is_some(), self.closed);
         self.closed
     }
 
@@ -100,7 +95,7 @@ impl Rig {
     fn closed(mut self) -> Tally {
         let at = At {
             id: 0,
-            now: Time(0),
+            now: self.now,
             up_us: 0,
             counters: &self.counters,
         };
@@ -187,6 +182,27 @@ fn who_speaks_no_websocket_gets_an_http_error_and_is_closed() {
         );
         assert_eq!(tally.websocket.violations_in_all(), 1);
     }
+}
+
+#[test]
+fn a_handshake_that_is_not_complete_in_time_is_refused() {
+    for sent in [0, 1, REQUEST.len() - 1] {
+        let mut rig = Rig::new(WsMode::Echo);
+        rig.receive(&REQUEST[..sent]);
+        assert_eq!(rig.wake, Some(Time(0) + HANDSHAKE_TIMEOUT));
+        assert!(!rig.quiet());
+        assert!(rig.sent.starts_with(b"HTTP/1.1 408 "), "{sent}");
+        // The rest is too late.
+        rig.receive(&REQUEST[sent..]);
+        assert!(!rig.quiet() && rig.quiet());
+        let tally = rig.closed();
+        assert_eq!(tally.websocket.upgraded, 0);
+        assert_eq!(tally.websocket.violations(Violation::TimedOut), 1);
+        assert_eq!(tally.websocket.violations_in_all(), 1);
+    }
+    let mut rig = Rig::upgraded(WsMode::Echo);
+    rig.event(|server, conn, at, out| server.woken(conn, at, out));
+    assert!(rig.sent.is_empty() && !rig.closed, "it was in time");
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! Records that are illegal during the handshake, and headers that only look so.
+
+use super::*;
+
+const UNEXPECTED_MESSAGE: u8 = 10;
+const RECORD_OVERFLOW: u8 = 22;
+
+fn pair(v: Version) -> Pair {
+    let sink = || Probe::new(vec![], Answer::Nothing);
+    Pair::new(sink(), &client_options(v), sink(), &SERVER)
+}
+
+#[test]
+fn a_client_hello_comes_in_a_record_of_any_version_that_begins_with_3() {
+    for v in [Version::Tls12, Version::Tls13] {
+        for minor in [0, 1, 4, 5, 0x7f, 0xff] {
+            let mut pair = pair(v);
+            let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+            let mut hello = pair.client.take(&mut c, usize::MAX);
+            hello[2] = minor;
+            pair.server.received(&mut s, &hello);
+            pair.carry(&mut c, &mut s, &[100_000]);
+            assert_eq!(pair.server.counters.read().tls.secured, 1, "{v} {minor}");
+        }
+    }
+}
+
+#[test]
+fn a_server_refuses_illegal_records_in_its_handshake_with_the_alert_that_the_standard_names() {
+    // The part of a ClientHello that arrives first, what comes instead of the rest, and the alert.
+    let cases: [(usize, &[u8], u8); 10] = [
+        // RFC 8446 section 5.1: nothing comes between the parts of a message.
+        (60, &[23, 3, 3, 0, 1, 0], UNEXPECTED_MESSAGE),
+        (60, &[21, 3, 3, 0, 2, 1, 0], UNEXPECTED_MESSAGE),
+        // Section 5: content types that do not exist.
+        (60, &[24, 3, 3, 0, 1, 0], UNEXPECTED_MESSAGE),
+        (60, &[19], UNEXPECTED_MESSAGE),
+        (60, &[255], UNEXPECTED_MESSAGE),
+        // Section 5.1: at most 2^14 bytes, and at least one.
+        (0, &[22, 3, 1, 0x40, 0x01], RECORD_OVERFLOW),
+        (0, &[22, 3, 1, 0xff, 0xff], RECORD_OVERFLOW),
+        (60, &[22, 3, 3, 0x40, 0x01], RECORD_OVERFLOW),
+        (0, &[22, 3, 3, 0, 0], UNEXPECTED_MESSAGE),
+        (60, &[22, 3, 3, 0, 0], UNEXPECTED_MESSAGE),
+    ];
+    for (begun, instead, alert) in cases {
+        for cut in [1, 100] {
+            let mut pair = pair(Version::Tls13);
+            let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+            let hello = pair.client.take(&mut c, usize::MAX);
+            let mut bytes = Vec::new();
+            if begun > 0 {
+                // The first bytes of the message in a record of their own.
+                bytes.extend_from_slice(&[22, 3, 1, 0, begun as u8]);
+                bytes.extend_from_slice(&hello[5..5 + begun]);
+            }
+            bytes.extend_from_slice(instead);
+            for piece in bytes.chunks(cut) {
+                pair.server.received(&mut s, piece);
+            }
+            let said = pair.server.take(&mut s, usize::MAX);
+            let case = format!("{begun} {instead:?} {cut}");
+            assert_eq!(said, [21, 3, 3, 0, 2, 2, alert], "{case}");
+            assert!(s.closing, "{case}");
+            let counts = pair.server.counters.read();
+            assert_eq!(counts.tls.failed(TlsFailure::Violation), 1, "{case}");
+            assert_eq!(counts.tls.failed_in_all(), 1, "{case}");
+        }
+    }
+}
+
+#[test]
+fn alerts_in_the_middle_of_a_handshake_are_encrypted_if_records_are_by_then() {
+    for v in [Version::Tls12, Version::Tls13] {
+        for illegal in [&[24][..], &[23, 3, 3, 0x48, 0x01]] {
+            // The server has sent its part of the handshake.
+            let mut to_server = pair(v);
+            let pair = &mut to_server;
+            let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+            let hello = pair.client.take(&mut c, usize::MAX);
+            pair.server.received(&mut s, &hello);
+            let flight = pair.server.take(&mut s, usize::MAX);
+            pair.server.received(&mut s, illegal);
+            let alert = pair.server.take(&mut s, usize::MAX);
+            assert!(s.closing && !alert.is_empty(), "{v} {illegal:?}");
+            assert_eq!(alert[0] == 23, v == Version::Tls13, "{alert:?}");
+            pair.client
+                .received(&mut c, &[flight.clone(), alert].concat());
+            let counts = pair.client.counters.read();
+            assert_eq!(
+                counts.tls.failed(TlsFailure::AlertOther),
+                1,
+                "{v} {illegal:?}: {counts:?}"
+            );
+
+            // The client has seen the first record of that.
+            let mut to_client = self::pair(v);
+            let pair = &mut to_client;
+            let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+            let hello = pair.client.take(&mut c, usize::MAX);
+            pair.server.received(&mut s, &hello);
+            let flight = pair.server.take(&mut s, usize::MAX);
+            let first = 5 + usize::from(u16::from_be_bytes([flight[3], flight[4]]));
+            pair.client.received(&mut c, &flight[..first]);
+            pair.client.received(&mut c, illegal);
+            let said = pair.client.take(&mut c, usize::MAX);
+            assert!(c.closing && !said.is_empty(), "{v} {illegal:?}");
+            pair.server.received(&mut s, &said);
+            let counts = pair.server.counters.read();
+            assert_eq!(
+                counts.tls.failed(TlsFailure::AlertOther),
+                1,
+                "{v} {illegal:?}: {counts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_sends_our_own_hello_back_speaks_no_tls() {
+    for v in [Version::Tls12, Version::Tls13] {
+        let mut pair = pair(v);
+        let mut c = pair.client.open(0);
+        let hello = pair.client.take(&mut c, usize::MAX);
+        pair.client.received(&mut c, &hello);
+        assert!(c.closing);
+        assert!(pair.client.take(&mut c, usize::MAX).is_empty());
+        let counts = pair.client.counters.read();
+        assert_eq!(counts.tls.failed(TlsFailure::NotTls), 1, "{counts:?}");
+        assert_eq!(counts.tls.failed_in_all(), 1);
+    }
+}
