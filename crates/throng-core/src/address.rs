@@ -80,8 +80,8 @@ pub fn nth_after(ip: IpAddr, n: u32) -> Option<IpAddr> {
 }
 
 /// Source addresses that follow one another, all of one family. Written as one address, `10.0.0.5`, as a range with
-/// both ends, `127.1.0.1-127.1.0.40`, or as a CIDR block (RFC 4632) such as `10.0.0.0/28`. An IPv4 block of /30 or larger
-/// is taken without its network and broadcast addresses, which can't be a source.
+/// both ends, `127.1.0.1-127.1.0.40`, or as a CIDR block (RFC 4632) such as `10.0.0.0/28`. An IPv4 block of /30 or
+/// larger is taken without its network and broadcast addresses, which can't be a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceRange {

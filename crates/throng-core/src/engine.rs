@@ -1,4 +1,4 @@
-//! The event loops by name, and what each of them costs.
+//! The engines by name, and what each of them costs.
 //!
 //! A new engine is a variant here, an arm in each method below, and its loop in throng-engine.
 
@@ -15,11 +15,11 @@ pub enum Engine {
     Epoll,
 }
 
-/// Which event loop to use, as asked for.
+/// The engine that the user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineChoice {
-    /// io_uring where the kernel allows it, else epoll.
+    /// io_uring if the kernel allows it, else epoll.
     #[default]
     Auto,
     /// io_uring with direct descriptors.
@@ -28,26 +28,26 @@ pub enum EngineChoice {
     Epoll,
 }
 
-/// Kernel bytes per end of an idle connection with io_uring, where this kernel's own sizes can't be
+/// Kernel bytes per end of an idle connection with io_uring, if this kernel's own sizes can't be
 /// read: the socket (2368 bytes, of which 13 fit into 8 pages: 2521), its inode (862), dentry and file
 /// (195 each), the armed receive (256), and 704 for the rest. Measured on Linux 6.18 over 60,000
 /// connections to itself: 9,483 bytes for both ends.
 pub const URING_KERNEL_BYTES_PER_END: u64 = 4752;
-/// The same with epoll.
+/// Kernel bytes per end of an idle connection with epoll.
 pub const EPOLL_KERNEL_BYTES_PER_END: u64 = 4176;
 /// Bytes that objects without a cache of their own add to an end with io_uring: the receive's message
 /// header (512), its poll (96), the node of the table's slot (32), and what security modules keep for a
 /// file and an inode (56). None of it is charged to a cgroup.
 const URING_REST: u64 = 704;
-/// The same with epoll: the descriptor's place in the table (8), the list of its watchers (16), and
-/// what security modules keep.
+/// Bytes that objects without a cache of their own add to an end with epoll: the descriptor's entry in the table (8),
+/// the list of its watchers (16), and what security modules keep.
 const EPOLL_REST: u64 = 80;
 /// Bytes of a worker's receive buffers with io_uring. With epoll a worker has one small buffer, which is
 /// counted with its tables.
 const URING_BUFFERS: u64 = 2 << 20;
 
 impl Engine {
-    /// As it is written on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Engine::Uring => "uring",

@@ -1,14 +1,14 @@
-//! What a machine allows and what is in use there, as data: read by throng-host, written and read as
-//! JSON (`plan --survey`, `plan --host`), made up by tests. The plan is worked out from this alone, so
-//! that one can plan for machines one is not on.
+//! What a machine allows and what is in use there, as data. throng-host reads it, `plan --survey` and `plan --host`
+//! write and read it as JSON, and tests make it up. A plan depends on nothing else, so it can be made for another
+//! machine.
 //!
-//! What could not be read is `None`, and [`Host::unread`] says why. Network values are those of the
+//! A value that could not be read is `None`, and [`Host::unread`] has the reason. Network values are those of the
 //! surveyed network namespace.
 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// The version of this form. A reader refuses others.
+/// The version of the JSON form. Readers refuse other versions.
 pub const VERSION: u32 = 1;
 
 /// A machine.
@@ -17,9 +17,9 @@ pub const VERSION: u32 = 1;
 pub struct Host {
     /// [`VERSION`].
     pub version: u32,
-    /// Its name.
+    /// The host name.
     pub name: Option<String>,
-    /// The kernel's release, as `uname -r` says it.
+    /// The kernel's release, as `uname -r` prints it.
     pub kernel: String,
     /// Cores that the surveying process may use.
     pub cores: u32,
@@ -27,7 +27,7 @@ pub struct Host {
     pub addresses: Vec<IpAddr>,
     /// Whether it has IPv6.
     pub ipv6: bool,
-    /// The ports that the kernel hands to outgoing connections.
+    /// The ports that the kernel assigns to outgoing connections.
     pub ports: Ports,
     /// Open files.
     pub files: Files,
@@ -35,7 +35,7 @@ pub struct Host {
     pub memory: Memory,
     /// The accept path.
     pub accept: Accept,
-    /// Connection tracking; `None` if it is not loaded, or can't be told.
+    /// Connection tracking; `None` if it is not loaded, or unknown.
     pub conntrack: Option<Conntrack>,
     /// Limits of TCP itself.
     pub tcp: Tcp,
@@ -55,7 +55,7 @@ pub struct Host {
     pub unread: Vec<Unread>,
 }
 
-/// Ports for outgoing connections. Both sysctls hold for IPv6 too.
+/// Ports for outgoing connections. Both sysctls also apply to IPv6.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ports {
@@ -63,9 +63,9 @@ pub struct Ports {
     pub range: Option<(u16, u16)>,
     /// `net.ipv4.ip_local_reserved_ports`: sorted, disjoint ranges, inside the range or not.
     pub reserved: Vec<(u16, u16)>,
-    /// Ports in the range, not reserved, that connect() passes over, whatever the target: a socket
-    /// listens there, or has bound the port and is not connected yet (which kernels before 6.8 don't
-    /// tell). That a connection had bound its port itself no kernel tells: such ports are not in.
+    /// Ports in the range, not reserved, that connect() skips for every target: a socket listens there, or has bound
+    /// the port and is not connected yet (which kernels before 6.8 do not report). No kernel reports that a connection
+    /// had bound its port itself, so such ports are not included.
     pub bound: u32,
     /// `net.ipv4.tcp_tw_reuse`: 0 no, 1 yes, 2 on loopback only.
     pub tw_reuse: Option<u8>,
@@ -79,9 +79,9 @@ pub struct Files {
     pub soft: u64,
     /// RLIMIT_NOFILE, hard.
     pub hard: u64,
-    /// Files that the surveying process has open already.
+    /// Files that the surveying process has open.
     pub open: u64,
-    /// `fs.nr_open`: how far the hard limit can be raised by root.
+    /// `fs.nr_open`: how far root can raise the hard limit.
     pub nr_open: Option<u64>,
     /// `fs.file-max`: open files of the whole machine. Sockets in io_uring's tables count.
     pub file_max: Option<u64>,
@@ -95,18 +95,17 @@ pub struct Files {
 pub struct Memory {
     /// Bytes of the machine (`MemTotal`).
     pub total: u64,
-    /// Bytes that can be had without swapping (`MemAvailable`).
+    /// Bytes available without swapping (`MemAvailable`).
     pub available: u64,
     /// The tightest cgroup around the surveying process, if it leaves less than the machine does.
     pub cgroup: Option<CgroupMemory>,
     /// Bytes of a page.
     pub page: u64,
-    /// Bytes that the kernel's objects for one socket take, from `/proc/slabinfo` (which only root may
-    /// read).
+    /// Sizes of the kernel's objects for one socket, from `/proc/slabinfo` (which only root may read).
     pub objects: Option<SocketObjects>,
 }
 
-/// A cgroup's memory bound.
+/// The memory limit of a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CgroupMemory {
@@ -114,14 +113,14 @@ pub struct CgroupMemory {
     pub path: String,
     /// 1 or 2.
     pub version: u8,
-    /// Bytes allowed, if it can be told.
+    /// Bytes allowed, if known.
     pub limit: Option<u64>,
-    /// Bytes that may still be used.
+    /// Bytes that are left.
     pub available: u64,
 }
 
-/// What the slab allocator takes for each object: pages of a slab divided by the objects in it, which
-/// is a little more than the object's size.
+/// Bytes that the slab allocator takes for each object: the pages of a slab divided by its objects, which is a little
+/// more than the size of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketObjects {
@@ -135,7 +134,7 @@ pub struct SocketObjects {
     pub dentry: u32,
     /// `filp`.
     pub file: u32,
-    /// `tcp_bind_bucket` and `tcp_bind2_bucket` together, where they have caches of their own.
+    /// `tcp_bind_bucket` and `tcp_bind2_bucket` together, if they have caches of their own.
     pub bind: Option<u32>,
     /// `io_kiocb`: an armed io_uring operation.
     pub uring_op: Option<u32>,
@@ -149,7 +148,7 @@ pub struct SocketObjects {
     pub request: Option<u32>,
 }
 
-/// The accept path of a server here.
+/// The accept path of a server on the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accept {
@@ -169,10 +168,10 @@ pub struct Accept {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conntrack {
-    /// Whether connections are tracked in this namespace, as connections over loopback have shown.
-    /// `None` if that can't be told, or was not tried.
+    /// Whether connections are tracked in this namespace, by a test with connections over loopback. `None` if that is
+    /// unknown, or was not tested.
     pub active: Option<bool>,
-    /// `net.netfilter.nf_conntrack_max`. Of the whole machine, but each namespace counts by itself.
+    /// `net.netfilter.nf_conntrack_max`. It is the whole machine's, but each namespace counts separately.
     pub max: u64,
     /// Entries now.
     pub count: u64,
@@ -194,7 +193,7 @@ pub struct Tcp {
     pub wmem: Option<[u64; 3]>,
     /// `net.ipv4.tcp_max_orphans`.
     pub max_orphans: Option<u64>,
-    /// Orphans now, of the whole machine.
+    /// Orphans now, on the whole machine.
     pub orphans: Option<u64>,
     /// `net.ipv4.tcp_max_tw_buckets`.
     pub max_time_wait: Option<u64>,
@@ -214,7 +213,7 @@ pub struct Tcp {
 pub struct Tasks {
     /// The least of `kernel.threads-max`, `kernel.pid_max` and the cgroup's `pids.max`.
     pub max: Option<u64>,
-    /// Which of them that is.
+    /// The one of them that is the least.
     pub bound_by: Option<String>,
 }
 
@@ -222,24 +221,23 @@ pub struct Tasks {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Uring {
-    /// Why it can't be used here, in words, or `None` if it can.
+    /// Why it can't be used here; `None` if it can.
     pub unusable: Option<String>,
     /// Whether it can bind a socket to a source address (Linux 6.11).
     pub binds: bool,
 }
 
-/// A socket that listens, and whose it is. Those of an SO_REUSEPORT group are one each.
+/// A listening socket. Each socket of an SO_REUSEPORT group is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// Where.
+    /// The address that it listens on.
     pub address: SocketAddr,
-    /// The accept queue's length, as asked for in listen() and cut by somaxconn.
+    /// The length of the accept queue: the backlog of listen(), capped by somaxconn.
     pub backlog: u32,
-    /// Connections that wait there now.
+    /// Connections that wait in the queue now.
     pub queued: u32,
-    /// The processes that accept from it; empty if they can't be told (another user's) or were not
-    /// asked for.
+    /// The processes that accept from it; empty if they are not visible (another user's) or were not asked for.
     pub processes: Vec<Process>,
 }
 
@@ -247,7 +245,7 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
-    /// Its number.
+    /// Its process id.
     pub pid: u32,
     /// Its name.
     pub name: String,
@@ -255,19 +253,18 @@ pub struct Process {
     pub file_limit: u64,
     /// Files that it has open now.
     pub files_open: u64,
-    /// Whether it has io_uring instances: sockets may then live in their tables, and its file limit does
-    /// not bound them.
+    /// Whether it has io_uring instances. Its sockets may then be in their tables, which its file limit does not bound.
     #[serde(default)]
     pub uring: bool,
 }
 
-/// What is in use to a target.
+/// The ports in use to a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetUse {
     /// The target.
     pub target: SocketAddr,
-    /// Connections to it that are up or on their way, from any address here.
+    /// Connections to it that are open or being opened, from any address of the machine.
     pub in_use: u64,
     /// Connections to it in TIME_WAIT.
     pub time_wait: u64,
@@ -279,14 +276,14 @@ pub struct TargetUse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unread {
-    /// What: a path or the name of a limit.
+    /// A path or the name of a limit.
     pub what: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
 impl Default for Host {
-    /// A machine of which nothing is known, with one core.
+    /// An unknown machine with one core.
     fn default() -> Host {
         Host {
             version: VERSION,
@@ -312,14 +309,14 @@ impl Default for Host {
 }
 
 impl Host {
-    /// Whether `ip` is an address of this machine, as far as the survey shows.
+    /// Whether `ip` is an address of the machine, as far as the survey shows.
     pub fn has_address(&self, ip: IpAddr) -> bool {
         ip.is_loopback()
             || self.addresses.contains(&ip)
             || self.targets.iter().any(|t| t.target.ip() == ip && t.local)
     }
 
-    /// Why `what` (a path or the name of a limit) is not known, in words.
+    /// Why `what` (a path or the name of a limit) is unknown.
     pub fn why_unread(&self, what: &str) -> String {
         let name = what.rsplit(['.', '/', ' ']).next().unwrap_or(what);
         self.unread
@@ -333,8 +330,8 @@ impl Host {
 }
 
 impl Ports {
-    /// Ports in the range that are neither reserved nor bound by somebody: what one source address has
-    /// to one target. Linux's default where the range could not be read.
+    /// Ports in the range that are neither reserved nor bound: what one source address has to one target. Linux's
+    /// default if the range could not be read.
     pub fn usable(&self) -> u32 {
         let (low, high) = self.range.unwrap_or(DEFAULT_PORT_RANGE);
         let size = |low: u16, high: u16| (u32::from(high) + 1).saturating_sub(low.into());
@@ -350,22 +347,22 @@ impl Ports {
 }
 
 impl Memory {
-    /// Bytes that may still be used: the machine's or the cgroup's, whichever is less.
+    /// Bytes that are left: the machine's or the cgroup's, whichever is less.
     pub fn left(&self) -> u64 {
         let cgroup = self.cgroup.as_ref().map_or(u64::MAX, |c| c.available);
         self.available.min(cgroup)
     }
 
-    /// Bytes that there are in all, for this process.
+    /// Bytes in all, for this process.
     pub fn bound(&self) -> u64 {
-        // Where the limit can't be told, what is left of it is a bound too.
+        // If the limit is unknown, what is left of it is a bound, too.
         let cgroup = self.cgroup.as_ref();
         let cgroup = cgroup.map_or(u64::MAX, |c| c.limit.unwrap_or(c.available));
         self.total.min(cgroup)
     }
 }
 
-/// `net.ipv4.ip_local_port_range` where nobody changed it.
+/// Linux's default of `net.ipv4.ip_local_port_range`.
 pub const DEFAULT_PORT_RANGE: (u16, u16) = (32_768, 60_999);
 /// `net.core.somaxconn` since Linux 5.4.
 pub const DEFAULT_SOMAXCONN: u32 = 4096;

@@ -1,11 +1,10 @@
-//! Numbers as people read them: three significant digits and a unit where the size matters, every
-//! digit where the count does.
+//! Numbers for people: three significant digits and a unit for sizes, every digit for counts.
 //!
-//! A number that is none (not finite, below zero) is written `?`: a report never fails.
+//! An invalid number (not finite, or below zero) is written `?`: a report never fails.
 
 use std::time::Duration;
 
-/// What stands for a number that is none.
+/// The text for an invalid number.
 const NONE: &str = "?";
 
 /// A count, to the last digit: `1,000,000`.
@@ -26,7 +25,7 @@ pub fn things(n: u64, one: &str) -> String {
     format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// A number about which only the size matters: `0.25`, `850`, `36.2k`, `1.20M`.
+/// A number to three significant digits: `0.25`, `850`, `36.2k`, `1.20M`.
 pub fn short(n: f64) -> String {
     if !n.is_finite() || n < 0.0 {
         return NONE.into();
@@ -35,7 +34,7 @@ pub fn short(n: f64) -> String {
         return "<0.001".into();
     }
     match scaled(n, 1000.0, &["", "k", "M", "G", "T", "P", "E"]) {
-        // Without a prefix zeros at the end say nothing: 5, not 5.00.
+        // Without a prefix, trailing zeros say nothing: 5, not 5.00.
         (n, "") => trimmed(if n < 0.9995 {
             format!("{n:.3}")
         } else {
@@ -75,12 +74,12 @@ pub fn duration(span: Duration) -> String {
     seconds(span.as_secs_f64())
 }
 
-/// The same, of microseconds.
+/// A span of microseconds, as [`duration`] writes it.
 pub fn micros(us: f64) -> String {
     seconds(us / 1e6)
 }
 
-/// The same, of seconds.
+/// A span of seconds, as [`duration`] writes it.
 pub fn seconds(s: f64) -> String {
     if !s.is_finite() || s < 0.0 {
         return NONE.into();
@@ -99,7 +98,7 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
-/// What is left of a span of time, in whole seconds, so that it counts down calmly: `16 s`, `1m 05s`.
+/// The rest of a span of time, in whole seconds, for a calm countdown: `16 s`, `1m 05s`.
 pub fn countdown(left: Duration) -> String {
     let whole = left
         .as_secs()
@@ -119,8 +118,7 @@ fn clock(s: u64) -> String {
     }
 }
 
-/// The share of `part` in `whole`, rounded towards less, so that `100 %` means all: `99.99 %`.
-/// `None` if `whole` is nothing.
+/// The share of `part` in `whole`, rounded down, so that `100 %` means all: `99.99 %`. `None` if `whole` is 0.
 pub fn percent(part: f64, whole: f64) -> Option<String> {
     if !(part.is_finite() && whole.is_finite() && part >= 0.0 && whole > 0.0) {
         return None;
@@ -147,7 +145,7 @@ fn scaled<'a>(mut n: f64, base: f64, units: &[&'a str]) -> (f64, &'a str) {
     (n, units[unit])
 }
 
-/// Three significant digits of a number from 1 to 1000; all that stand before the point of others.
+/// Three significant digits of a number from 1 to 1000; of others, all digits before the point.
 fn three_digits(n: f64) -> String {
     let decimals = match n {
         _ if n < 9.995 => 2,
@@ -157,7 +155,7 @@ fn three_digits(n: f64) -> String {
     format!("{n:.decimals$}")
 }
 
-/// Without zeros at the end of the fraction.
+/// `text` without trailing zeros of the fraction.
 fn trimmed(text: String) -> String {
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()

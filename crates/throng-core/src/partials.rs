@@ -1,32 +1,31 @@
-//! Where the first part of something waits for the rest.
+//! Storage for incomplete input, until the rest of it arrives.
 //!
-//! Heads, headers, records and control frames nearly always arrive whole, and then nothing is kept. When one does
-//! not, its first part lies in the worker's [`Partials`], and the connection remembers only where
-//! ([`Slot`], four bytes). What a burst of parts needed is freed once none is left.
+//! Heads, headers, records and control frames nearly always arrive at once, and then nothing is kept. When one does
+//! not, its first part is kept in the worker's [`Partials`], and the connection only has its place ([`Slot`], four
+//! bytes). The memory for a burst of parts is freed once none is left.
 
 use std::num::NonZeroU32;
 
-/// Places that are kept although nothing lies in any: 2 KiB, which spares a part now and then the allocation.
+/// Places that are kept while all are empty: 2 KiB, which saves the allocation for an occasional part.
 const KEPT: usize = 64;
 
-/// Buffers that are kept for later parts, and how large they may be.
+/// The number of buffers that are kept for later parts, and their largest size.
 const SPARE: usize = 16;
 const SPARE_BYTES: usize = 32 * 1024;
 
-/// Where a connection's part lies, if it has one. A connection that goes away gives it back with
-/// [`Partials::drop_at`].
+/// The place of a connection's part, if it has one. When the connection ends, [`Partials::drop_at`] must free it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Slot(Option<NonZeroU32>);
 
 impl Slot {
-    /// Whether nothing lies there.
+    /// Whether it holds no part.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 }
 
-/// The parts that a worker's connections wait with.
+/// The incomplete input of a worker's connections.
 #[derive(Debug, Default)]
 pub struct Partials {
     places: Vec<Vec<u8>>,
@@ -35,14 +34,14 @@ pub struct Partials {
 }
 
 impl Partials {
-    /// What lies at `slot`; nothing if it is empty.
+    /// The part at `slot`; empty if there is none.
     pub fn at(&self, slot: &Slot) -> &[u8] {
         slot.0
             .and_then(|n| self.places.get(n.get() as usize - 1))
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Adds `bytes` to what lies at `slot`.
+    /// Appends `bytes` to the part at `slot`.
     pub fn append(&mut self, slot: &mut Slot, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -58,7 +57,7 @@ impl Partials {
                     }
                 };
                 self.places[place] = self.spare.pop().unwrap_or_default();
-                // Never zero, and a worker has no 2^32 connections.
+                // Never zero, and a worker has fewer than 2^32 connections.
                 slot.0 = NonZeroU32::new(place as u32 + 1);
                 place
             }
@@ -66,7 +65,7 @@ impl Partials {
         self.places[place].extend_from_slice(bytes);
     }
 
-    /// Takes away what lies at `slot`. The buffer can be [given back](Partials::give_back).
+    /// Removes and returns the part at `slot`. Its buffer can be [given back](Partials::give_back).
     pub fn take(&mut self, slot: &mut Slot) -> Vec<u8> {
         let Some(n) = slot.0.take() else {
             return Vec::new();
@@ -80,7 +79,7 @@ impl Partials {
         bytes
     }
 
-    /// Takes back a buffer, for a later part.
+    /// Takes back a buffer for a later part.
     pub fn give_back(&mut self, mut buffer: Vec<u8>) {
         if (1..=SPARE_BYTES).contains(&buffer.capacity()) && self.spare.len() < SPARE {
             buffer.clear();
@@ -88,19 +87,19 @@ impl Partials {
         }
     }
 
-    /// Discards what lies at `slot`.
+    /// Discards the part at `slot`.
     pub fn drop_at(&mut self, slot: &mut Slot) {
         if !slot.is_empty() {
             drop(self.take(slot));
         }
     }
 
-    /// How many connections have a part there.
+    /// The number of connections with a part.
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    /// Whether no connection has a part there.
+    /// Whether no connection has a part.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -147,7 +146,7 @@ mod tests {
         partials.append(&mut slot, &[2; 10]);
         assert_eq!(partials.at(&slot), [2; 10]);
         assert_eq!(partials.at(&slot).as_ptr(), at);
-        // A large one is freed: it may have been a single long record.
+        // A large buffer is freed: it may have been for a single long record.
         partials.give_back(vec![0; SPARE_BYTES + 1]);
         assert!(partials.spare.is_empty());
     }

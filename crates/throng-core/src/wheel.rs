@@ -1,21 +1,21 @@
 //! A timing wheel: at most one timer per connection, for a million connections at twelve bytes each.
 //!
-//! Two levels of buckets, each bucket a doubly linked list threaded through one array, so that
-//! setting, moving and cancelling a timer are a handful of writes and never allocate. A timer fires
-//! in the tick after its time, never before; one that lies further ahead than the wheel reaches
-//! fires early, and who asked for it asks again (connections know when they are due).
+//! It has two levels of buckets. Each bucket is a doubly linked list threaded through one array, so that setting,
+//! moving and cancelling a timer take a handful of writes and never allocate. A timer fires in the tick after its time,
+//! never before. A timer further ahead than the wheel reaches fires early, and its owner sets it again (connections
+//! know when they are due).
 
 use crate::time::Time;
 use std::time::Duration;
 
-/// The wheel's grain as a power of two of nanoseconds: 2^17 ns are 131 µs. Finer ticks cost a wake
-/// of the event loop each and gain nothing that a latency of tens of microseconds would show.
+/// The wheel's grain as a power of two of nanoseconds: 2^17 ns are 131 µs. Each tick may wake the event loop, and finer
+/// ticks would gain nothing against latencies of tens of microseconds.
 const TICK_SHIFT: u32 = 17;
-/// Buckets a level: 2048 ticks are 268 ms, 2048 of those are 9 minutes.
+/// Buckets per level: 2048 ticks are 268 ms, 2048 of those are 9 minutes.
 const SLOTS: usize = 2048;
 const SLOT_BITS: u32 = SLOTS.trailing_zeros();
 const WORDS: usize = SLOTS / 64;
-/// The furthest ahead that a timer can lie, in ticks.
+/// The furthest ahead that a timer can be, in ticks.
 const REACH: u64 = ((SLOTS - 1) as u64) << SLOT_BITS;
 const NONE: u32 = u32::MAX;
 
@@ -23,7 +23,7 @@ const NONE: u32 = u32::MAX;
 struct Link {
     /// The next timer of the bucket, or `NONE`.
     next: u32,
-    /// The timer before, or `NONE` for the first one of the bucket, or `NONE - 1` if not set.
+    /// The previous timer of the bucket, `NONE` for the first one, or `NONE - 1` if the timer is not set.
     prev: u32,
     /// Low half of the tick at which it fires.
     tick: u32,
@@ -37,7 +37,7 @@ const UNSET: Link = Link {
 
 struct Level {
     heads: Box<[u32; SLOTS]>,
-    /// One bit a bucket: is anything in it?
+    /// One bit per bucket: whether it has a timer.
     full: [u64; WORDS],
 }
 
@@ -49,7 +49,7 @@ impl Level {
         }
     }
 
-    /// How many buckets after `from` (itself: 0) the first full one is, going round.
+    /// The distance from bucket `from` to the first bucket with a timer, cyclically; 0 if that is `from`.
     fn first_full_from(&self, from: usize) -> Option<usize> {
         let (word, bit) = (from / 64, from % 64);
         for step in 0..=WORDS {
@@ -74,7 +74,7 @@ pub struct Wheel {
     links: Vec<Link>,
     near: Level,
     far: Level,
-    /// Everything up to and including this tick has fired.
+    /// All timers up to and including this tick have fired.
     now: u64,
     set: u32,
 }
@@ -91,8 +91,7 @@ impl Default for Wheel {
 }
 
 impl Wheel {
-    /// An empty wheel that stands at [`Time::START`]. It takes memory for connections when they first
-    /// set a timer.
+    /// An empty wheel at [`Time::START`]. A connection takes memory when its first timer is set.
     pub fn new() -> Wheel {
         Wheel {
             links: Vec::new(),
@@ -103,7 +102,7 @@ impl Wheel {
         }
     }
 
-    /// How many timers are set.
+    /// The number of timers that are set.
     pub fn len(&self) -> usize {
         self.set as usize
     }
@@ -113,8 +112,8 @@ impl Wheel {
         self.set == 0
     }
 
-    /// Makes connection `index` fire at `at` (or in the next tick, if that is past) instead of whenever
-    /// it was set to before.
+    /// Sets the timer of connection `index` to `at` (or to the next tick, if that is past). It replaces an earlier
+    /// setting.
     pub fn set(&mut self, index: u32, at: Time) {
         let at_index = index as usize;
         if at_index >= self.links.len() {
@@ -126,7 +125,7 @@ impl Wheel {
         self.set += 1;
     }
 
-    /// Makes connection `index` not fire.
+    /// Cancels the timer of connection `index`.
     pub fn cancel(&mut self, index: u32) {
         let Some(&link) = self.links.get(index as usize) else {
             return;
@@ -168,7 +167,7 @@ impl Wheel {
             .near
             .first_full_from(from)
             .map(|d| self.now + 1 + d as u64);
-        // A far bucket has to be dealt out when its first tick comes near.
+        // A far bucket must be distributed when its first tick comes near.
         let group = self.now >> SLOT_BITS;
         let far = self
             .far
@@ -180,9 +179,9 @@ impl Wheel {
             .map(|tick| Time(tick << TICK_SHIFT))
     }
 
-    /// Takes every timer that is due by `now` and hands its connection to `fire`, which may not touch
-    /// the wheel; at most `limit` of them, so that a loop can look after its sockets in between.
-    /// Returns whether all that was due has fired.
+    /// Fires at most `limit` of the timers that are due by `now`, so that the event loop can handle its sockets in
+    /// between: calls `fire` with each connection. `fire` must not touch the wheel. Returns whether all due timers have
+    /// fired.
     pub fn advance(&mut self, now: Time, limit: usize, mut fire: impl FnMut(u32)) -> bool {
         let target = now.0 >> TICK_SHIFT;
         if self.set == 0 {
@@ -191,7 +190,7 @@ impl Wheel {
         }
         let mut left = limit;
         while self.now < target {
-            // Jump over empty buckets, but stop where a far bucket is to be dealt out.
+            // Skip empty buckets, but stop where a far bucket must be distributed.
             let next = match self.next() {
                 Some(t) => (t.0 >> TICK_SHIFT).min(target),
                 None => target,
@@ -202,7 +201,7 @@ impl Wheel {
             let slot = next as usize % SLOTS;
             while self.near.heads[slot] != NONE {
                 if left == 0 {
-                    // Stand just before this tick, so that the rest of the bucket comes next time.
+                    // Stay just before this tick, so that the rest of the bucket fires next time.
                     self.now = next - 1;
                     return false;
                 }
@@ -221,7 +220,7 @@ impl Wheel {
         let mut index = self.far.heads[slot];
         self.far.heads[slot] = NONE;
         self.far.full[slot / 64] &= !(1 << (slot % 64));
-        // Everything dealt lies in [first, first + SLOTS), which is near once `now` is first - 1.
+        // All of these are in [first, first + SLOTS), which is near once `now` is first - 1.
         self.now = first - 1;
         while index != NONE {
             let next = self.links[index as usize].next;
@@ -232,7 +231,7 @@ impl Wheel {
     }
 
     fn link(&mut self, index: u32, tick: u64) {
-        // The near level holds the group of ticks in which the next one to fire lies.
+        // The near level holds the group of ticks with the next timer.
         let near = tick >> SLOT_BITS == (self.now + 1) >> SLOT_BITS;
         let (level, slot) = if near {
             (&mut self.near, tick as usize % SLOTS)
@@ -252,7 +251,7 @@ impl Wheel {
         };
     }
 
-    /// The whole tick whose low half is `low`: the one nearest ahead of where the wheel stands.
+    /// The whole tick whose low half is `low`: the nearest one ahead of the wheel.
     fn whole_tick(&self, low: u32) -> u64 {
         self.now + u64::from(low.wrapping_sub(self.now as u32))
     }
@@ -329,7 +328,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the obvious model: a map from connection to time.
+        /// Compares with the obvious model: a map from connection to time.
         #[test]
         fn behaves_like_a_map_of_times(ops in prop::collection::vec((0u32..40, 0u64..400_000 * MS, 0u8..8), 1..300)) {
             let mut wheel = Wheel::new();

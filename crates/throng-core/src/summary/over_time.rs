@@ -30,8 +30,8 @@ pub struct Sample {
     pub latency_max_us: Option<f64>,
 }
 
-/// The run that `record` tells of, interval by interval. Several sources are seen through common intervals, as wide as
-/// the widest of theirs: what an interval of a source counted is spread evenly over it.
+/// The run in `record`, interval by interval. Several sources are put into common intervals, as wide as the widest of
+/// theirs. The counts of a source's interval are spread evenly over it.
 pub(super) fn of(record: &Record) -> Vec<Sample> {
     if let Some(part) = record.single() {
         let samples = part.intervals.iter().map(|interval| {
@@ -45,7 +45,7 @@ pub(super) fn of(record: &Record) -> Vec<Sample> {
     together(record)
 }
 
-/// Several sources through common intervals.
+/// Several sources in common intervals.
 fn together(record: &Record) -> Vec<Sample> {
     let origin = record.started_unix_s();
     let all = || record.sources.values().flat_map(|p| p.intervals.iter());
@@ -74,7 +74,7 @@ fn together(record: &Record) -> Vec<Sample> {
             cells[middle].add_latency(interval);
             ends.push((to, reading(part, interval).1));
         }
-        // At a common interval's end: what the source last said, unless it is over.
+        // At the end of a common interval: the source's latest count, unless it is over.
         for (number, open) in opens.iter_mut().enumerate() {
             let at = (number + 1) as f64 * width;
             let next = ends.partition_point(|(to, _)| *to <= at);
@@ -94,13 +94,13 @@ fn together(record: &Record) -> Vec<Sample> {
         .collect()
 }
 
-/// What `part` counted in `interval` on the connections that it is about, and how many were open at its end.
+/// The counts of `interval` on the connections that `part` is about, and how many were open at its end.
 fn reading(part: &Part, interval: &Interval) -> (Tally, u64) {
     let reading = part.subject(interval);
     reading.map_or_else(Default::default, |r| (r.counts, r.open))
 }
 
-/// What came in a sample's interval.
+/// What happened in a sample's interval.
 #[derive(Default)]
 struct Cell {
     established: f64,

@@ -1,4 +1,4 @@
-//! How well the rates were kept that were asked for.
+//! How well the requested rates were kept.
 
 use super::per_second::per_s;
 use super::{Percentiles, Steady};
@@ -7,30 +7,30 @@ use crate::stats::Durations;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How well the message rate was kept while all connections were up.
+/// How well the message rate was kept while all connections were established.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MessageRate {
-    /// Messages a second asked for over all connections; `None` if no rate was. Where the rate varied, its
-    /// mean over `seconds`.
+    /// Messages per second asked for over all connections; `None` without a rate. If the rate varied, its mean over
+    /// `seconds`.
     pub asked_per_s: Option<f64>,
-    /// Messages asked for in `seconds`, where the rate varied; `None` where it was the same all the time. Not
-    /// whole, since a rate is not.
+    /// Messages asked for in `seconds` if the rate varied; `None` if it was constant. Not a whole number, because a
+    /// rate is not.
     pub asked_messages: Option<f64>,
     /// Messages sent (replies in a closed loop) in `seconds`.
     pub messages: u64,
-    /// The same a second.
+    /// The same per second.
     pub reached_per_s: f64,
     /// The window that was measured: the hold.
     pub seconds: f64,
     /// From when a message was due to when the kernel had taken it.
     pub lateness: Option<Percentiles>,
-    /// Processor time of the process over the window, in microseconds a message.
+    /// CPU time of the process over the window, in microseconds per message.
     pub cpu_us_per_message: Option<f64>,
 }
 
 impl MessageRate {
-    /// That of `messages` in a window of so many `seconds`, which took so much processor time. `lateness` is
-    /// that of the whole run.
+    /// The rate of `messages` in a window of `seconds` that took `cpu` of CPU time. `lateness` is that of the whole
+    /// run.
     pub fn of(
         asked: AskedRate,
         messages: u64,
@@ -55,24 +55,23 @@ impl MessageRate {
     }
 }
 
-/// How well the bandwidth was kept that each connection was given, while all were up.
+/// How well the bandwidth of connections was kept while all were established.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BandwidthKept {
-    /// Bytes a second that all connections together may send; `None` if as many as they like.
+    /// Bytes per second that all connections together may send; `None` without a limit.
     pub asked_sent_per_s: Option<f64>,
-    /// Bytes a second that they sent.
+    /// Bytes per second that they sent.
     pub sent_per_s: f64,
-    /// Bytes a second that they may read. It is a bound: no more comes than the peer sends.
+    /// Bytes per second that they may read. It is a limit: the peer may send less.
     pub asked_received_per_s: Option<f64>,
-    /// Bytes a second that they read.
+    /// Bytes per second that they read.
     pub received_per_s: f64,
     /// The window that was measured: the hold.
     pub seconds: f64,
 }
 
 impl BandwidthKept {
-    /// What connections were given of what was `asked`, and what went over them while all were established. `None` if
-    /// they were given nothing.
+    /// The limits in `asked`, and the traffic while all connections were established. `None` without a limit.
     pub fn of(asked: &Asked, steady: &Steady) -> Option<BandwidthKept> {
         let asked_sent_per_s = asked.sent_per_s;
         let asked_received_per_s = asked.received_per_s;
@@ -105,7 +104,7 @@ mod tests {
         );
         assert_eq!((varied.messages, varied.reached_per_s), (900, 90.0));
         assert_eq!(varied.cpu_us_per_message, Some(10.0));
-        // As it was asked for, to the last bit.
+        // Exactly as asked for.
         let constant = of(AskedRate::Constant(0.3), 7.0);
         assert_eq!(
             (constant.asked_per_s, constant.asked_messages),
@@ -116,7 +115,7 @@ mod tests {
         assert_eq!(
             of(AskedRate::Messages(0.0), 0.0).asked_per_s,
             Some(0.0),
-            "a window of no length is no division by zero"
+            "a window of length 0 does not divide by zero"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What a run is doing at an instant, for whoever watches.
+//! What a run is doing at an instant, for observers.
 
 use crate::record::Phase;
 use crate::stats::Tally;
@@ -7,9 +7,9 @@ use std::time::Duration;
 /// The whole run's state at an instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// Since the run began.
+    /// Time since the run began.
     pub elapsed: Duration,
-    /// What it is doing.
+    /// The phase of the run.
     pub phase: Phase,
     /// Connections asked for, if a number was.
     pub asked: Option<u64>,
@@ -21,11 +21,11 @@ pub struct Snapshot {
     pub recent: Tally,
     /// The length of that interval.
     pub interval: Duration,
-    /// Median and 99th percentile of the response time of the last interval, or of the service time where
-    /// nothing is due at a time; `None` if no answer was measured in it.
+    /// Median and 99th percentile of the response time in the last interval, or of the service time if messages are not
+    /// due at a time; `None` if no answer was measured in it.
     pub latency: Option<(Duration, Duration)>,
     /// The server in the same process, if there is one.
     pub server: Option<Tally>,
-    /// Until the run ends by itself, if that is known.
+    /// Time until the run ends by itself, if known.
     pub left: Option<Duration>,
 }

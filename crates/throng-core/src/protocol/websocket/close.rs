@@ -1,10 +1,10 @@
-//! Codes of close frames (RFC 6455, section 7.4.1), those that are used here.
+//! The codes of close frames that throng sends (RFC 6455, section 7.4.1).
 
 /// The purpose is fulfilled.
 pub const NORMAL: u16 = 1000;
 /// The peer violated the protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
-/// Data in a message is not consistent with its type, as text that is not UTF-8.
+/// Data in a message does not match its type, such as text that is not UTF-8.
 pub const NOT_CONSISTENT: u16 = 1007;
 /// A message is too big.
 pub const TOO_BIG: u16 = 1009;

@@ -1,8 +1,8 @@
-//! What comes in, as it comes in, into events.
+//! Decodes received bytes into events.
 //!
-//! A [`Decoder`] is what one connection remembers: 20 bytes. It is fed each slice that was received and
-//! hands out the payload as parts of that slice, so that a message of any length passes without a buffer.
-//! Only a header or a control frame that is cut in two waits, in the worker's [`Partials`].
+//! A [`Decoder`] is the state of one connection, 20 bytes. It takes each received slice and returns the payload as
+//! parts of that slice, so that a message of any length needs no buffer. Only an incomplete header or control frame
+//! waits, in the worker's [`Partials`].
 
 use super::close;
 use super::frame::{Header, MAX_CONTROL, MAX_HEADER, Mask, Opcode, Role};
@@ -10,22 +10,22 @@ use super::utf8::Utf8;
 use super::violation::Violation;
 use crate::partials::{Partials, Slot};
 
-/// The longest message accepted where nothing else is asked for.
+/// The longest message accepted by default, in bytes.
 pub const MAX_MESSAGE: u32 = 64 << 20;
 
-/// What a worker accepts on all its connections.
+/// The rules for all connections of a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Which side this is: decides whether frames must be masked.
+    /// The role of this side, which decides whether received frames must be masked.
     pub role: Role,
     /// The longest message accepted, in bytes, all fragments together.
     pub max_message: u32,
-    /// Whether text is checked to be UTF-8, as RFC 6455 (8.1) asks.
+    /// Whether text must be UTF-8, as RFC 6455 (8.1) requires.
     pub check_text: bool,
 }
 
 impl Rules {
-    /// What RFC 6455 asks of this side, with messages of up to [`MAX_MESSAGE`].
+    /// The rules of RFC 6455 for this role, with messages of up to [`MAX_MESSAGE`].
     pub fn new(role: Role) -> Rules {
         Rules {
             role,
@@ -35,30 +35,30 @@ impl Rules {
     }
 }
 
-/// Something that came in.
+/// A decoded event.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A data frame begins. Its payload, if it has any, follows in pieces, and then its end.
+    /// A data frame begins. Its payload, if any, follows in pieces, and then its end.
     Start(Start),
     /// The next piece of the frame's payload; never empty.
     Payload(Payload<'a>),
-    /// The frame has ended, and with it the message if `message` says so.
+    /// The frame has ended, and if `message` is true, the message, too.
     End {
         /// Whether this was the message's last frame.
         message: bool,
     },
-    /// A ping: to be answered by a pong with the same payload.
+    /// A ping. The answer is a pong with the same payload.
     Ping(Control),
     /// A pong.
     Pong(Control),
-    /// The peer closes. Whatever comes after this is thrown away.
+    /// The peer closes. What follows is discarded.
     Close(Control),
 }
 
-/// How a data frame begins.
+/// The start of a data frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Text, binary, or the continuation of either.
+    /// Text, binary or continuation.
     pub opcode: Opcode,
     /// Whether the message is text, also in a continuation.
     pub text: bool,
@@ -68,7 +68,7 @@ pub struct Start {
     pub length: u32,
 }
 
-/// A piece of a frame's payload, as it came in.
+/// A piece of a frame's payload, as received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload<'a> {
     bytes: &'a [u8],
@@ -76,14 +76,14 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// How many bytes; at least one.
+    /// Its length in bytes, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "it never is")]
     #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Appends it to `out`, unmasked.
+    /// Appends the unmasked piece to `out`.
     #[inline]
     pub fn append_to(&self, out: &mut Vec<u8>) {
         match self.mask {
@@ -94,7 +94,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// It, unmasked: where it lies, or in `scratch` if it came masked.
+    /// The unmasked piece: in place, or in `scratch` if it was masked.
     #[inline]
     pub fn plain<'s>(&self, scratch: &'s mut Vec<u8>) -> &'s [u8]
     where
@@ -111,7 +111,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// A control frame's payload, whole and unmasked.
+/// The payload of a control frame, complete and unmasked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Control {
     length: u8,
@@ -137,7 +137,7 @@ impl Control {
         &self.bytes[..usize::from(self.length)]
     }
 
-    /// A close frame's code; `None` if it came without.
+    /// The code of a close frame; `None` if it has none.
     pub fn close_code(&self) -> Option<u16> {
         self.bytes()
             .first_chunk()
@@ -151,39 +151,39 @@ impl std::fmt::Debug for Control {
     }
 }
 
-/// What one connection remembers of what came in.
+/// The decoder's state of one connection.
 ///
-/// A new one has its handshake before it: that uses the same place for half a head that frames use
-/// for half a header, and says [`upgraded`](Decoder::upgrade) when it is done.
+/// A new one is before the handshake. The handshake keeps an incomplete head in the slot that frames later use for an
+/// incomplete header, and calls [`upgrade`](Decoder::upgrade) when it is done.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// Payload of the current frame still to come.
+    /// Bytes of the current frame's payload that are still to come.
     left: u32,
-    /// Payload of the message under way, all frames begun.
+    /// Bytes of payload of the message under way, in all frames so far.
     message: u32,
-    /// For the next byte of the current frame; only if it is masked.
+    /// The key for the next byte of the current frame, if it is masked.
     mask: Mask,
     half: Slot,
     utf8: Utf8,
     flags: u8,
 }
 
-/// A message is under way: the next data frame must be a continuation.
+/// Flag: a message is under way, so the next data frame must be a continuation.
 const IN_MESSAGE: u8 = 1;
-/// The message under way is text.
+/// Flag: the message under way is text.
 const TEXT: u8 = 2;
-/// The current frame is the last of its message.
+/// Flag: the current frame is the last one of its message.
 const LAST: u8 = 4;
-/// A data frame is under way.
+/// Flag: a data frame is under way.
 const IN_FRAME: u8 = 8;
-/// The peer has closed or violated the protocol: nothing more is read.
+/// Flag: the peer has closed or violated the protocol, so nothing more is read.
 const OVER: u8 = 16;
-/// The handshake is done.
+/// Flag: the handshake is done.
 const UPGRADED: u8 = 32;
 
-/// So much is unmasked at a time to look at it: small enough for the stack and the first-level cache.
+/// The block of text that is unmasked at a time to check it: small enough for the stack and the first-level cache.
 const LOOK: usize = 1024;
-/// For payloads that are short, as most are.
+/// The block for short payloads, as most are.
 const LOOK_SHORT: usize = 128;
 
 impl Decoder {
@@ -193,7 +193,7 @@ impl Decoder {
         self.has(UPGRADED)
     }
 
-    /// Takes note that the handshake is done: frames follow.
+    /// Ends the handshake: frames follow.
     pub fn upgrade(&mut self) {
         self.flags |= UPGRADED;
     }
@@ -203,7 +203,7 @@ impl Decoder {
         self.has(OVER)
     }
 
-    /// Takes note that nothing more is to be read.
+    /// Discards everything that is received from now on.
     pub fn end(&mut self, partials: &mut Partials) {
         partials.drop_at(&mut self.half);
         self.flags = (self.flags | OVER) & !IN_FRAME;
@@ -215,22 +215,21 @@ impl Decoder {
         self.left
     }
 
-    /// The place for half of something, which the handshake uses before the frames do.
+    /// The slot for incomplete input, which the handshake uses before frames do.
     pub(super) fn half(&mut self) -> &mut Slot {
         &mut self.half
     }
 
-    /// Gives back what the connection had waiting: it is gone, and this is as new.
+    /// Frees the incomplete input of a connection that is gone, and resets the decoder.
     pub fn reset(&mut self, partials: &mut Partials) {
         partials.drop_at(&mut self.half);
         *self = Decoder::default();
     }
 
-    /// The next event in `input`, the bytes that came in, of which it takes away what it has read. `None`
-    /// when all of it is read.
+    /// Decodes the next event from `input`, the received bytes, and removes what it has read. `None` when all is read.
     ///
     /// # Errors
-    /// What the peer did wrong. Nothing more is read after that.
+    /// The peer violated the protocol. Nothing more is read after that.
     #[inline]
     pub fn next<'a>(
         &mut self,
@@ -313,13 +312,13 @@ impl Decoder {
         })
     }
 
-    /// Whether a text message does not end within a character here. Told with its last piece, not after it, so
-    /// that whoever passes pieces on passes on nothing wrong.
+    /// Whether a text message does not end within a character here. This is checked with its last piece, not after it,
+    /// so that a caller that passes pieces on passes on nothing invalid.
     fn may_pause_here(&self) -> bool {
         self.left > 0 || !self.has(LAST) || self.utf8.is_whole()
     }
 
-    /// The frame that begins at the start of `input`.
+    /// Decodes the start of the frame at the start of `input`.
     #[inline]
     fn header<'a>(
         &mut self,
@@ -346,7 +345,7 @@ impl Decoder {
         self.control(&header, payload).map(Some)
     }
 
-    /// As [`Decoder::header`], for a frame whose first bytes are among the halves.
+    /// Decodes the start of a frame whose first bytes are in the slot.
     #[cold]
     fn second_half<'a>(
         &mut self,
@@ -374,7 +373,7 @@ impl Decoder {
         rest = &rest[size..];
         if header.opcode.is_control() {
             let payload = &rest[..header.length as usize];
-            // What lay there was too short for the frame, so its end is in `input`.
+            // The slot held too little for the frame, so its end is in `input`.
             *input = &input[size + payload.len() - had..];
             self.control(&header, payload).map(Some)
         } else {
@@ -424,7 +423,7 @@ impl Decoder {
         }))
     }
 
-    /// A control frame is there in full.
+    /// A control frame is complete.
     #[cold]
     fn control<'a>(&mut self, header: &Header, payload: &[u8]) -> Result<Event<'a>, Violation> {
         let control = Control::new(payload, header.mask);
@@ -451,7 +450,7 @@ impl Decoder {
     }
 }
 
-/// The header at the start of `bytes`, as far as it can be checked without what came before it.
+/// Decodes the header at the start of `bytes`, and checks what does not depend on earlier frames.
 #[inline]
 fn checked(bytes: &[u8], rules: &Rules) -> Result<Option<(Header, usize)>, Violation> {
     if let [first, second, ..] = bytes {

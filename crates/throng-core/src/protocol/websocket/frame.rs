@@ -1,21 +1,21 @@
-//! Frames (RFC 6455, section 5): headers as bytes, masking, and frames of one's own.
+//! Frames (RFC 6455, section 5): headers, masking, and encoding of whole frames.
 
 use super::violation::Violation;
 
 /// Which side of a connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The side that connected. What it sends is masked; what it receives is not.
+    /// The side that connected. It masks what it sends, and receives unmasked frames.
     Client,
-    /// The side that accepted.
+    /// The side that accepted. It receives masked frames.
     Server,
 }
 
-/// What a frame is (5.2).
+/// The kind of a frame (5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
-    /// More of the message under way.
+    /// A further fragment of the message under way.
     Continuation = 0,
     /// A text message, or its first fragment.
     Text = 1,
@@ -23,7 +23,7 @@ pub enum Opcode {
     Binary = 2,
     /// The end of the connection.
     Close = 8,
-    /// To be answered by a pong with the same payload.
+    /// A ping. The answer is a pong with the same payload.
     Ping = 9,
     /// The answer to a ping, or a sign of life.
     Pong = 10,
@@ -43,7 +43,7 @@ impl Opcode {
         })
     }
 
-    /// Whether it is a control frame's (5.5): short, never in fragments.
+    /// Whether the frame is a control frame (5.5): short, and never fragmented.
     #[inline]
     pub fn is_control(self) -> bool {
         self as u8 >= 8
@@ -65,9 +65,9 @@ pub struct Header {
     pub fin: bool,
     /// The reserved bits: 4 is RSV1, 2 is RSV2, 1 is RSV3.
     pub reserved: u8,
-    /// What the frame is.
+    /// The kind of the frame.
     pub opcode: Opcode,
-    /// The key that its payload is masked with; always there from a client, never from a server (5.1).
+    /// The masking key of the payload: always present from a client, never from a server (5.1).
     pub mask: Option<Mask>,
     /// Bytes of payload, less than 2^63.
     pub length: u64,
@@ -85,7 +85,7 @@ impl Header {
         }
     }
 
-    /// How many bytes it takes.
+    /// The size of the header in bytes.
     pub fn size(&self) -> usize {
         let length = match self.length {
             0..=125 => 0,
@@ -95,7 +95,7 @@ impl Header {
         2 + length + if self.mask.is_some() { 4 } else { 0 }
     }
 
-    /// Its bytes, the length in its shortest form: as many as the second number says.
+    /// The encoded header, with the length in its shortest form, and its size: only that many bytes are valid.
     #[inline]
     pub fn to_bytes(&self) -> ([u8; MAX_HEADER], usize) {
         let mut bytes = [0; MAX_HEADER];
@@ -124,19 +124,18 @@ impl Header {
         (bytes, size)
     }
 
-    /// Appends it to `out`.
+    /// Appends the encoded header to `out`.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let (bytes, size) = self.to_bytes();
         out.extend_from_slice(&bytes[..size]);
     }
 
-    /// The header at the start of `bytes`, with its size; `None` if it has not come in whole.
+    /// Decodes the header at the start of `bytes`, with its size; `None` if it is incomplete.
     ///
     /// # Errors
-    /// What is wrong with it by itself: a reserved opcode, a control frame that is long or a fragment, a length
-    /// not in its shortest form or above 63 bits. Whether its mask and its reserved bits are right is for
-    /// whoever knows the peer and its extensions.
+    /// A reserved opcode, a control frame that is long or a fragment, or a length that is not in its shortest form or above
+    /// 63 bits. The mask and the reserved bits are not checked here: they depend on the role and the extensions.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
         let [first, second, rest @ ..] = bytes else {
@@ -198,13 +197,13 @@ impl Header {
     }
 }
 
-/// A masking key (5.3), turned so that its first byte is for the next byte of the payload. Masking and
-/// unmasking are the same.
+/// A masking key (5.3), rotated so that its first byte applies to the next byte of the payload. Masking and unmasking
+/// are the same operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mask(pub [u8; 4]);
 
 impl Mask {
-    /// Masks `bytes`, the next of the payload. Returns the key for those after them.
+    /// Masks `bytes`, the next bytes of the payload. Returns the key for the bytes after them.
     #[inline]
     pub fn apply(self, bytes: &mut [u8]) -> Mask {
         let word = u32::from_ne_bytes(self.0);
@@ -223,7 +222,8 @@ impl Mask {
         self.after(rest.len())
     }
 
-    /// Appends `bytes`, the next of the payload, to `out`, masked. Returns the key for those after them.
+    /// Masks `bytes`, the next bytes of the payload, and appends them to `out`. Returns the key for the bytes after
+    /// them.
     #[inline]
     pub fn append(self, bytes: &[u8], out: &mut Vec<u8>) -> Mask {
         let start = out.len();
@@ -231,16 +231,16 @@ impl Mask {
         self.apply(&mut out[start..])
     }
 
-    /// The key once `n` bytes of payload have passed.
+    /// The key after `n` further bytes of payload.
     #[inline]
     pub fn after(self, n: usize) -> Mask {
-        // As a number: rotating the array compiles to a loop, 10 ns a frame.
+        // As a number: rotating the array would compile to a loop, which takes 10 ns per frame.
         let turned = u32::from_le_bytes(self.0).rotate_right(8 * (n % 4) as u32);
         Mask(turned.to_le_bytes())
     }
 }
 
-/// Appends a whole message or a control frame to `out`; masked if there is a `mask`, as a client's must be.
+/// Appends a whole message or a control frame to `out`. It is masked if there is a `mask`, as a client's must be.
 pub fn whole(opcode: Opcode, payload: &[u8], mask: Option<Mask>, out: &mut Vec<u8>) {
     Header::whole(opcode, payload.len() as u64, mask).encode(out);
     match mask {
@@ -251,7 +251,7 @@ pub fn whole(opcode: Opcode, payload: &[u8], mask: Option<Mask>, out: &mut Vec<u
     }
 }
 
-/// Appends a close frame (5.5.1) to `out`, with a code and a reason, which is cut to what fits.
+/// Appends a close frame (5.5.1) to `out`, with a code and a reason. A reason that is too long is cut.
 pub fn close(code: u16, reason: &str, mask: Option<Mask>, out: &mut Vec<u8>) {
     let mut payload = [0; MAX_CONTROL];
     let mut end = reason.len().min(MAX_CONTROL - 2);
@@ -263,8 +263,7 @@ pub fn close(code: u16, reason: &str, mask: Option<Mask>, out: &mut Vec<u8>) {
     whole(Opcode::Close, &payload[..2 + end], mask, out);
 }
 
-/// Appends the close frame that answers a violation, if there is one to answer with, as `role` sends it.
-/// `mask` is only for a client.
+/// Appends the close frame with which `role` answers a violation, if the violation has one. Only a client uses `mask`.
 pub fn close_for(violation: Violation, role: Role, mask: Mask, out: &mut Vec<u8>) {
     if let Some(code) = violation.close_code() {
         let mask = (role == Role::Client).then_some(mask);

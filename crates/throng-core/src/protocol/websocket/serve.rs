@@ -1,16 +1,15 @@
 //! A WebSocket server: echoes messages, or discards them.
 //!
-//! What is echoed goes back as it comes in. A frame's header is sent as soon as it is there and the payload
-//! follows in the pieces in which it arrives, so that no message needs a buffer, and fragments stay as
-//! the client made them. One kind is different: a text frame that has not arrived whole is sent back as
-//! several fragments, one for each piece. Its text may still turn out not to be UTF-8, and a close frame can
-//! only be said between frames.
+//! Echoes go back as their messages arrive. A frame's header is sent as soon as it is received, and the payload follows
+//! in the pieces in which it arrives, so that no message needs a buffer, and fragments stay as the client made them.
+//! There is one exception: a text frame that did not arrive at once is echoed as several fragments, one per piece. Its
+//! text may still turn out not to be UTF-8, and a close frame can only be sent between frames.
 //!
-//! Replies keep the order of what they answer, and a client can't put a ping inside a frame either, so a pong
-//! never lands inside a frame that is half echoed.
+//! Replies keep the order of what they answer, and a client can't send a ping inside a frame, so a pong never falls
+//! inside a frame that is half echoed.
 //!
-//! Who broke the protocol may have much more under way. A socket that is closed with bytes unread resets the
-//! connection, and the reset overtakes the close frame, so what comes is thrown away until it is quiet.
+//! A peer that violated the protocol may have much more in flight. Closing a socket with unread bytes resets the
+//! connection, and the reset overtakes the close frame, so received bytes are discarded until the peer is quiet.
 
 use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode, Role};
@@ -24,22 +23,22 @@ use std::time::Duration;
 
 /// The time that a client has for its handshake, from when the connection was established.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer that has sent nothing for this long has nothing more under way.
+/// A peer that sent nothing for this long has nothing more in flight.
 const QUIET: Duration = Duration::from_millis(100);
-/// After so many of these times the connection is closed even if more keeps coming.
+/// After this many such times the connection is closed, even if more data arrives.
 const MOST_LOOKS: u8 = 30;
 
 /// What a server does with messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WsMode {
-    /// Sends each back.
+    /// Sends each message back.
     Echo,
-    /// Discards them.
+    /// Discards messages.
     Sink,
 }
 
-/// Accepts upgrades on any path, answers pings, closes as it is closed, and closes with the right code
-/// on whoever breaks the protocol.
+/// Accepts upgrades on any path, answers pings and close frames, and closes connections with the right code if the peer
+/// violates the protocol.
 #[derive(Debug)]
 pub struct WsServer {
     mode: WsMode,
@@ -47,27 +46,27 @@ pub struct WsServer {
     partials: Partials,
 }
 
-/// What each connection remembers: 24 bytes.
+/// The state of a connection: 24 bytes.
 #[derive(Debug, Default)]
 pub struct WsConn {
     decoder: Decoder,
     doing: Doing,
 }
 
-/// What a connection is at.
+/// What a connection is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Doing {
-    /// The data frame that is coming in is echoed as one frame; its header is out.
+    /// The data frame under way is echoed as one frame, whose header was sent.
     #[default]
     Whole,
-    /// Each piece of it is echoed as a fragment. `opcode` is for the next one, `fin` for the last.
+    /// Each piece of the data frame is echoed as a fragment. `opcode` is that of the next one, `fin` that of the last.
     Pieces { opcode: Opcode, fin: bool },
-    /// The last word is said, and what still comes is thrown away. `heard`: something came since the last
-    /// look; `looks`: how often that was found.
+    /// The last frame was sent, and received bytes are discarded. `heard`: whether any arrived since the last check;
+    /// `looks`: how often that was so.
     Leaving { heard: bool, looks: u8 },
 }
 
-/// Everything is said: close once the peer is quiet.
+/// Nothing more is sent: closes the connection once the peer is quiet.
 fn leave(conn: &mut WsConn, at: &At, out: &mut Outbox) {
     conn.doing = Doing::Leaving {
         heard: false,
@@ -86,8 +85,7 @@ fn refuse(refusal: Refusal, conn: &mut WsConn, partials: &mut Partials, at: &At,
 }
 
 impl WsServer {
-    /// A server that accepts messages of up to `max_message` bytes; text is checked to be UTF-8 if
-    /// `check_text` says so.
+    /// A server that accepts messages of up to `max_message` bytes. With `check_text`, text must be UTF-8.
     pub fn new(mode: WsMode, max_message: u32, check_text: bool) -> WsServer {
         WsServer {
             mode,
@@ -100,7 +98,7 @@ impl WsServer {
         }
     }
 
-    /// Takes note of frames, and answers them in `out`.
+    /// Processes frames, and writes answers to `out`.
     fn frames(
         &mut self,
         conn: &mut WsConn,
@@ -109,7 +107,7 @@ impl WsServer {
         out: &mut Outbox,
     ) -> Result<(), Violation> {
         let WsConn { decoder, doing } = conn;
-        // Where in `out` the echo of the frame under way begins, if all of it is here.
+        // Where in `out` the echo of the frame under way begins, if it arrived at once.
         let mut begun = None;
         loop {
             let event = match decoder.next(&mut input, &self.rules, &mut self.partials) {

@@ -1,18 +1,18 @@
-//! Whether bytes that come in pieces are UTF-8 (RFC 3629), in three bytes of state.
+//! Checks that a stream in pieces is UTF-8 (RFC 3629), with three bytes of state.
 
-/// What is still to come of the character at the end of what was seen.
+/// The rest that is missing of the last character.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Utf8 {
-    /// How many bytes it lacks; none between characters.
+    /// The number of missing bytes; 0 between characters.
     lacks: u8,
-    /// The least and greatest byte that may come next: a lead byte narrows its successor, so that nothing
-    /// overlong, no surrogate and nothing above U+10FFFF passes.
+    /// The least and greatest next byte. Lead bytes narrow it, which excludes overlong forms, surrogates and code
+    /// points above U+10FFFF.
     least: u8,
     greatest: u8,
 }
 
 impl Utf8 {
-    /// Takes note of the bytes that follow. False if they, or any bytes after them, can't be UTF-8.
+    /// Checks the next bytes. Returns false if the stream can't be UTF-8 any more.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> bool {
         while self.lacks > 0 {
             let Some((next, rest)) = bytes.split_first() else {
@@ -30,7 +30,7 @@ impl Utf8 {
         }
         match std::str::from_utf8(bytes) {
             Ok(_) => true,
-            // No length: the bytes end within a character that is right so far.
+            // No length: the bytes end within a character that is valid so far.
             Err(e) if e.error_len().is_none() => {
                 self.begin(&bytes[e.valid_up_to()..]);
                 true
@@ -39,12 +39,12 @@ impl Utf8 {
         }
     }
 
-    /// Whether what was seen ends with a character.
+    /// Whether the stream so far ends with a whole character.
     pub(super) fn is_whole(self) -> bool {
         self.lacks == 0
     }
 
-    /// Takes note of the right beginning of a character.
+    /// Records the valid start of a character.
     fn begin(&mut self, start: &[u8]) {
         let Some(lead) = start.first() else { return };
         let (length, least, greatest) = match lead {

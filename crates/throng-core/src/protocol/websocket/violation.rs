@@ -4,11 +4,11 @@ use super::close;
 use crate::stats::kinds;
 
 kinds! {
-    /// What a peer did that RFC 6455 forbids, by kind: in the order in which they are counted and told.
+    /// What a peer did that RFC 6455 forbids, by kind, in the order of counts and reports.
     pub enum Violation {
-        /// What came instead of a handshake is no HTTP, or its head does not end.
+        /// The peer sent no HTTP instead of a handshake, or a head that does not end.
         NotHttp: "not_http", "no HTTP in the handshake";
-        /// A client's handshake that is no upgrade to WebSocket, or a server's answer other than 101.
+        /// A client's handshake that is not an upgrade to WebSocket, or a server's answer other than 101.
         Refused: "refused", "upgrade refused";
         /// A handshake with a header missing or wrong (4.1, 4.2.1).
         Handshake: "handshake", "a handshake header is missing or wrong";

@@ -1,5 +1,5 @@
-//! WebSocket (RFC 6455), as a load's wire. What a load sends is framed already, by its script; here are the
-//! handshake, what is received, and control frames: pongs and closing.
+//! WebSocket (RFC 6455) as the wire of a load. The script of a load has framed its messages; this handles the
+//! handshake, received frames, pongs and closing.
 
 use super::close;
 use super::decoder::{Decoder, Event, Rules};
@@ -11,15 +11,15 @@ use crate::behaviour::{At, Received, Receiver, Wire};
 use crate::partials::Partials;
 use crate::payload::Dice;
 
-/// Either side of WebSocket.
+/// The wire of WebSocket, for either side.
 pub struct WebSocket {
-    /// The requests that connections begin with; none on the side that accepts.
+    /// The upgrade requests; none on the accepting side.
     openings: Vec<Opening>,
-    /// Which of them a connection with this number begins with.
+    /// Chooses the request of a connection by its number.
     choose: Box<dyn Fn(u32) -> usize + Send>,
     rules: Rules,
     partials: Partials,
-    /// Where masked payload is unmasked.
+    /// Scratch memory for unmasked payload.
     scratch: Vec<u8>,
     dice: Dice,
 }
@@ -28,13 +28,12 @@ pub struct WebSocket {
 #[derive(Debug, Default)]
 pub struct WebSocketConn {
     decoder: Decoder,
-    /// Our close frame is out.
+    /// Whether this side has sent its close frame.
     closing: bool,
 }
 
 impl WebSocket {
-    /// The side that connects: each connection begins with the one of `openings` that `choose` says for its
-    /// number.
+    /// The connecting side. `choose` selects the request of a connection among `openings` by its number.
     pub fn client(
         openings: Vec<Opening>,
         seed: u64,
@@ -47,7 +46,7 @@ impl WebSocket {
         }
     }
 
-    /// The side that accepts.
+    /// The accepting side.
     pub fn server(seed: u64) -> WebSocket {
         WebSocket::new(Role::Server, seed)
     }
@@ -63,7 +62,7 @@ impl WebSocket {
         }
     }
 
-    /// Continues the handshake. Returns what follows it, if it is complete.
+    /// Continues the handshake. Once it is complete, returns the bytes after it.
     fn upgrade<'a>(
         &mut self,
         conn: &mut WebSocketConn,
@@ -106,8 +105,8 @@ impl WebSocket {
                     frame::whole(Opcode::Pong, ping.bytes(), mask, out);
                 }
                 Event::Close(close) => {
-                    // A close frame is answered. The server, and the side that asked first, then end the
-                    // connection (7.1.1).
+                    // A close frame is answered. Then the server, and the side that closed first, end the connection
+                    // (7.1.1).
                     received.over = conn.closing || self.rules.role == Role::Server;
                     received.leaving = !received.over;
                     if !conn.closing {
@@ -126,7 +125,7 @@ impl WebSocket {
     }
 }
 
-/// A mask for a frame that this side sends; a server's have none.
+/// The mask of a frame that this side sends; a server's frames have none.
 fn mask(role: Role, dice: &mut Dice) -> Option<Mask> {
     (role == Role::Client).then(|| Mask((dice.word() as u32).to_ne_bytes()))
 }
@@ -176,7 +175,7 @@ impl Wire for WebSocket {
             let mask = mask(self.rules.role, &mut self.dice).unwrap_or_default();
             let before = out.len();
             frame::close_for(violation, self.rules.role, mask, out);
-            // A client does not answer a refusal; otherwise the peer is told why.
+            // A client does not answer a refusal. Otherwise the peer receives the reason.
             received.over = out.len() == before && self.rules.role == Role::Client;
             received.leaving = !received.over;
             received.broken = true;

@@ -33,27 +33,27 @@ impl Field {
     }
 }
 
-/// Why a header field can't be sent.
+/// Why a header field is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldFault {
     /// There is no colon.
     #[error("has no colon between name and value")]
     NoColon,
-    /// Nothing stands before the colon.
+    /// The name before the colon is empty.
     #[error("has no name before its colon")]
     NoName,
-    /// A character that no name may have (RFC 9110, section 5.6.2).
+    /// The name has a character that is not allowed (RFC 9110, section 5.6.2).
     #[error("has {0:?} in its name")]
     InName(char),
-    /// A control character in the value.
+    /// The value has a control character.
     #[error("has {0:?} in its value")]
     InValue(char),
 }
 
-/// Why a request can't be made as asked; its text is one line for the user.
+/// Why a request can't be made. Displays as one line for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// A header field that can't be sent.
+    /// A header field is not valid.
     #[error("header {text:?} {fault}; write it like 'Origin: http://example.com'")]
     Field {
         /// The field as written.
@@ -61,15 +61,15 @@ pub enum RequestError {
         /// What is wrong with it.
         fault: FieldFault,
     },
-    /// A host that can't stand in a request.
+    /// The host can't be written in a request.
     #[error("{0:?} is no host for a WebSocket request; write it like example.com:8080")]
     Host(String),
-    /// A path that can't stand in a request.
+    /// The path can't be written in a request.
     #[error(
         "{0:?} is no path for a WebSocket request; write it like /chat?room=1, anything special as %20"
     )]
     Path(String),
-    /// A key that is not the base64 of 16 bytes.
+    /// The key is not the base64 of 16 bytes.
     #[error(
         "Sec-WebSocket-Key {0:?} is not the base64 of 16 bytes; write it like \
          'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', or leave it out for a random one on each connection"
@@ -77,7 +77,7 @@ pub enum RequestError {
     Key(String),
 }
 
-/// Whether `c` may stand in a header's name (RFC 9110, section 5.6.2).
+/// Whether `c` is allowed in the name of a header field (RFC 9110, section 5.6.2).
 fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
@@ -123,27 +123,27 @@ impl From<Field> for String {
     }
 }
 
-/// The upgrade request of all connections of a run, and what their answers must say. Only the key differs
-/// between them.
+/// The upgrade request of all connections of a run, and the rules for its answers. Only the key differs between
+/// connections.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// The request up to the key's value, and from there to its end.
+    /// The request before the key's value, and after it.
     before_key: Vec<u8>,
     after_key: Vec<u8>,
     seed: u64,
-    /// The key that the user asked for on every connection.
+    /// The key for every connection, if the user gave one.
     key: Option<Key>,
     subprotocols: Vec<Vec<u8>>,
     extensions: Vec<Vec<u8>>,
 }
 
 impl Opening {
-    /// A request for `path` (with its query, if any) at `host` (with its port, unless it is 80, or 443 over TLS).
-    /// A field that the user gives takes the place of what would be sent under its name. Keys are drawn from
-    /// `seed`, unless the user gives one.
+    /// A request for `path` (with its query, if any) at `host` (with its port, unless it is 80, or 443 over TLS). A
+    /// field that the user gives replaces the default field of that name. Keys are drawn from `seed`, unless the user
+    /// gives one.
     ///
     /// # Errors
-    /// A host or path that can't stand in a request, or a key that is none.
+    /// A host or path that can't be written in a request, or an invalid key.
     pub fn new(
         host: &str,
         path: &str,
@@ -154,7 +154,7 @@ impl Opening {
         Opening::by(Some(agent), host, path, fields, seed)
     }
 
-    /// The same without a `User-Agent`, unless the user gives one.
+    /// A request without a `User-Agent`, unless the user gives one.
     ///
     /// # Errors
     /// Those of [`Opening::new`].
@@ -231,7 +231,7 @@ impl Opening {
         })
     }
 
-    /// How many bytes a request has.
+    /// The length of a request in bytes.
     pub fn request_bytes(&self) -> usize {
         self.before_key.len() + 24 + self.after_key.len()
     }
@@ -244,12 +244,12 @@ impl Opening {
         out.extend_from_slice(&self.after_key);
     }
 
-    /// Takes note of `bytes` that came on connection `uid`, whose handshake is under way. `None` if the answer
-    /// has not come in whole; else it is right, the connection is upgraded, and so many of `bytes` belong to
-    /// it: the others are frames.
+    /// Processes `bytes` received on connection `uid`, whose handshake is under way. Returns `None` while the answer is
+    /// incomplete. Once it is complete and right, the connection is upgraded, and the result is the number of `bytes`
+    /// that belong to the answer; the others are frames.
     ///
     /// # Errors
-    /// What is wrong with the answer. The connection is of no use then.
+    /// The answer is wrong, and the connection is of no use.
     pub fn answered(
         &self,
         uid: u64,
@@ -275,7 +275,7 @@ impl Opening {
         self.key.unwrap_or_else(|| Key::derived(self.seed, uid))
     }
 
-    /// Checks an answer as far as it is there. Returns its size once it is whole and right.
+    /// Checks an answer as far as it was received. Returns its size once it is complete and right.
     fn check(&self, head: &[u8], key: &Key) -> Result<Option<((), usize)>, Failure> {
         let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut answer = httparse::Response::new(&mut []);
@@ -321,7 +321,7 @@ impl Opening {
         if unasked("Sec-WebSocket-Extensions", &self.extensions, true) {
             return Err(Failure::Extension);
         }
-        // A server chooses one of those asked for, or none.
+        // A server chooses one of the subprotocols asked for, or none.
         if values(fields, "Sec-WebSocket-Protocol").count() > 1
             || unasked("Sec-WebSocket-Protocol", &self.subprotocols, false)
         {
@@ -338,7 +338,7 @@ fn append(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// A list's member without its parameters.
+/// A member of a list, without its parameters.
 fn bare(member: &[u8]) -> &[u8] {
     member
         .split(|b| *b == b';')
@@ -358,34 +358,34 @@ pub enum Failure {
         "the server's answer to the upgrade has more than {MAX_HEAD} bytes or {MAX_FIELDS} header fields"
     )]
     TooLong,
-    /// A status other than 101: the server will not upgrade.
+    /// Its status is not 101: the server refuses the upgrade.
     #[error("the server answered the upgrade with status {0} instead of 101")]
     Status(u16),
     /// It is not HTTP/1.1.
     #[error("the server answered the upgrade in HTTP/1.0")]
     HttpVersion,
-    /// `Upgrade` does not say `websocket`.
+    /// `Upgrade` does not name `websocket`.
     #[error("the server's answer lacks 'Upgrade: websocket'")]
     Upgrade,
-    /// `Connection` does not say `Upgrade`.
+    /// `Connection` does not name `Upgrade`.
     #[error("the server's answer lacks 'Connection: Upgrade'")]
     Connection,
-    /// There is no `Sec-WebSocket-Accept`.
+    /// It has no `Sec-WebSocket-Accept`.
     #[error("the server's answer lacks Sec-WebSocket-Accept")]
     NoAccept,
-    /// `Sec-WebSocket-Accept` does not belong to this connection's key, or is there twice.
+    /// `Sec-WebSocket-Accept` does not match the connection's key, or occurs twice.
     #[error("the server's Sec-WebSocket-Accept does not belong to the key sent")]
     WrongAccept,
-    /// An extension that was not asked for.
+    /// It names an extension that was not asked for.
     #[error("the server chose a WebSocket extension that was not asked for")]
     Extension,
-    /// A subprotocol that was not asked for, or several.
+    /// It names a subprotocol that was not asked for, or several.
     #[error("the server chose a WebSocket subprotocol that was not asked for")]
     Subprotocol,
 }
 
 impl Failure {
-    /// The kind under which it is counted.
+    /// The violation that it counts as.
     pub fn violation(self) -> Violation {
         match self {
             Failure::NotHttp | Failure::TooLong => Violation::NotHttp,

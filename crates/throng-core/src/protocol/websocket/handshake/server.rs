@@ -7,16 +7,16 @@ use crate::partials::Partials;
 use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, lists, values};
 use std::mem::MaybeUninit;
 
-/// A client's request for an upgrade, and everything in it is as it must be.
+/// A valid upgrade request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upgrade<'a> {
-    /// What is asked for: path and query, as in the request line.
+    /// Path and query, as in the request line.
     pub path: &'a str,
     accept: [u8; 28],
 }
 
 impl Upgrade<'_> {
-    /// Bytes of every answer.
+    /// The length of an answer in bytes.
     pub const ANSWER_BYTES: u64 = 129;
 
     /// Appends the answer to `out`: 101, no subprotocol, no extension.
@@ -29,37 +29,37 @@ impl Upgrade<'_> {
     }
 }
 
-/// Why a request is not answered with an upgrade.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is no HTTP/1.
+    /// It is not HTTP/1.
     NotHttp,
     /// Its head has more than [`MAX_HEAD`](head::MAX_HEAD) bytes or [`MAX_FIELDS`] fields.
     TooLong,
     /// Its method is not GET.
     Method,
-    /// It asks for no upgrade to WebSocket.
+    /// It does not ask for an upgrade to WebSocket.
     NoUpgrade,
     /// It is HTTP/1.0.
     HttpVersion,
-    /// `Host` is missing, or there several times.
+    /// `Host` is missing, or occurs several times.
     Host,
-    /// `Connection` does not say `Upgrade`.
+    /// `Connection` does not name `Upgrade`.
     Connection,
-    /// It brings a body, which an upgrade request has no use for.
+    /// It has a body, which an upgrade request must not have.
     Body,
     /// `Sec-WebSocket-Version` is missing.
     NoVersion,
     /// `Sec-WebSocket-Version` is not 13.
     Version,
-    /// `Sec-WebSocket-Key` is missing, there several times, or not the base64 of 16 bytes.
+    /// `Sec-WebSocket-Key` is missing, occurs several times, or is not the base64 of 16 bytes.
     Key,
     /// It is not complete in [time](super::super::serve::HANDSHAKE_TIMEOUT).
     TimedOut,
 }
 
 impl Refusal {
-    /// The kind under which it is counted.
+    /// The violation that it counts as.
     pub fn violation(self) -> Violation {
         match self {
             Refusal::NotHttp | Refusal::TooLong => Violation::NotHttp,
@@ -69,7 +69,7 @@ impl Refusal {
         }
     }
 
-    /// The answer's status line, and what is wrong in a sentence.
+    /// The status line of the answer, and a sentence about what is wrong.
     fn says(self) -> (&'static str, &'static str) {
         match self {
             Refusal::NotHttp => ("400 Bad Request", "This is not an HTTP/1.1 request."),
@@ -111,7 +111,7 @@ impl Refusal {
         }
     }
 
-    /// Appends the answer to `out`. The connection is to be closed then.
+    /// Appends the answer to `out`. The connection must then be closed.
     pub fn answer(self, out: &mut Vec<u8>) {
         let (status, why) = self.says();
         let fields = match self {
@@ -121,7 +121,7 @@ impl Refusal {
             }
             _ => "",
         };
-        // RFC 9110 (7.8): who sends Upgrade names it in Connection.
+        // RFC 9110 (7.8): a sender of Upgrade must name it in Connection.
         let connection = if fields.starts_with("Upgrade") {
             "Upgrade, close"
         } else {
@@ -138,10 +138,10 @@ impl Refusal {
     }
 }
 
-/// The request at the start of `head`, and its size; `None` if it has not come in whole.
+/// The request at the start of `head`, and its size; `None` if it is incomplete.
 ///
 /// # Errors
-/// Why it can't be answered with an upgrade.
+/// The request is refused.
 pub fn parse(head: &[u8]) -> Result<Option<(Upgrade<'_>, usize)>, Refusal> {
     let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
@@ -190,12 +190,12 @@ pub fn parse(head: &[u8]) -> Result<Option<(Upgrade<'_>, usize)>, Refusal> {
     Ok(Some((upgrade, size)))
 }
 
-/// Takes note of `bytes` that came on a connection whose handshake is under way. `None` if the request has not
-/// come in whole; else its answer is appended to `out`, the connection is upgraded, and so many of `bytes`
-/// belong to the request: the others are frames.
+/// Processes `bytes` received on a connection whose handshake is under way. Returns `None` while the request is
+/// incomplete. Once it is complete and valid, its answer is appended to `out`, the connection is upgraded, and the
+/// result is the number of `bytes` that belong to the request; the others are frames.
 ///
 /// # Errors
-/// Why it is refused; that [answer](Refusal::answer) is not in `out` yet.
+/// The request is refused. That [answer](Refusal::answer) is not in `out` yet.
 pub fn receive(
     decoder: &mut Decoder,
     partials: &mut Partials,
