@@ -1,11 +1,11 @@
-//! When colours are used (on a terminal, unless NO_COLOR forbids it; <https://no-color.org>) and
-//! which ones: few, and never the only bearer of a meaning.
+//! Colours: used on a terminal unless NO_COLOR forbids it (<https://no-color.org>). They are few, and never the only
+//! carrier of a meaning.
 
 use anstyle::{AnsiColor, Style};
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
-/// As asked.
+/// All that was asked for was achieved.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// Fell short, failed, lost.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -18,7 +18,7 @@ pub(crate) const BAR: Style = AnsiColor::Cyan.on_default();
 /// No style.
 pub(crate) const PLAIN: Style = Style::new();
 
-/// Whether to colour what goes to `stream`: it is a terminal that knows how, and NO_COLOR is not set.
+/// Whether to colour output to `stream`: it is a terminal with colours, and NO_COLOR is not set.
 pub fn wanted(stream: &impl IsTerminal) -> bool {
     wanted_with(
         stream.is_terminal(),
@@ -31,7 +31,7 @@ fn wanted_with(terminal: bool, no_color: Option<&OsStr>, term: Option<&OsStr>) -
     terminal && no_color.is_none_or(OsStr::is_empty) && term.is_none_or(|t| t != "dumb")
 }
 
-/// `text` in `style`, or as it is without colour.
+/// `text` in `style`; unchanged without colour.
 pub(crate) fn paint(text: &str, style: Style, colour: bool) -> String {
     if colour && style != PLAIN && !text.is_empty() {
         format!("{style}{text}{style:#}")

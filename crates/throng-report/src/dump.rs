@@ -1,19 +1,19 @@
-//! Traffic as tcpkali prints it: a line for each read or write, whatever is in it.
+//! Dumps of traffic in tcpkali's format: a line for each read or write.
 
 use std::io::Write;
 
-/// Which way bytes went.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Out.
+    /// Sent.
     Sent,
-    /// In.
+    /// Received.
     Received,
 }
 
-/// Appends the line for `bytes` of one connection: `Snd(7, 3): [a\r\n]`. The number says which connection
-/// it is; tcpkali has its file descriptor there. Printable ASCII stays as it is, but for the backslash,
-/// which is doubled; line feed and carriage return are `\n` and `\r`, all else is `\xHH`.
+/// Appends the line for `bytes` of a connection: `Snd(7, 3): [a\r\n]`. The first number identifies the connection;
+/// tcpkali prints its file descriptor there. Printable ASCII stays as it is, except the backslash, which is doubled.
+/// Line feed and carriage return become `\n` and `\r`, all other bytes `\xHH`.
 pub fn line(way: Way, connection: u64, bytes: &[u8], out: &mut Vec<u8>) {
     let name = match way {
         Way::Sent => "Snd",

@@ -1,25 +1,24 @@
-//! A report in a file: whole or not at all, so that nobody finds half a JSON object.
+//! Writes a report to a file, whole or not at all, so that no reader finds half a JSON object.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes `bytes` to the file `path`, replacing what was there: into a new file in the same directory,
-/// on disk before it takes the name. A file that is replaced keeps its mode; a symbolic link stays and
-/// its target is replaced. What is not a regular file (`/dev/stdout`, a pipe) can't be replaced and is
-/// written to.
+/// Writes `bytes` to the file `path`, replacing an existing file: into a new file in the same directory, which is on
+/// disk before it takes the name. A replaced file's mode is kept. A symbolic link stays, and its target is replaced. If
+/// `path` is not a regular file (`/dev/stdout`, a pipe), it is written to instead.
 ///
 /// # Errors
-/// What the file system says, with the path. The old file is then still there as it was.
+/// The file system's error, with the path. The old file is then unchanged.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes).map_err(|e| cannot_write(path, &e))
 }
 
-/// Finds out whether [`write_whole`] can write `path`, without changing what is there: so that a long run
-/// is not begun whose result could not be kept.
+/// Checks that [`write_whole`] can write `path`, without changing it, so that no long run begins whose result could not
+/// be kept.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// The file system's error, with the path.
 pub fn can_write(path: &Path) -> io::Result<()> {
     let tried = match fs::metadata(path) {
         Ok(old) if old.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -47,16 +46,16 @@ fn directory(path: &Path) -> &Path {
     }
 }
 
-/// A new file in the directory of `path`, gone when dropped.
+/// A new file in the directory of `path`, removed when dropped.
 fn new_beside(path: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
-    // Opened here for the usual mode (tempfile's own is for the owner alone) and for errors that don't
-    // name the temporary file, which would say nothing to the user.
+    // Opened here for the usual mode (tempfile's is for the owner alone), and so that errors don't name the temporary
+    // file, which would tell the user nothing.
     tempfile::Builder::new()
         .prefix(".throng-")
         .make_in(directory(path), |path| File::create_new(path))
 }
 
-/// A new file that is to take a name once it is complete; gone if it is dropped before.
+/// A new file that takes its name once it is complete. It is removed if it is dropped before.
 #[derive(Debug)]
 pub(crate) struct Pending {
     new: tempfile::NamedTempFile<File>,
@@ -64,7 +63,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// One beside `path`, which is no link, with that mode if there is one to keep.
+    /// A new file beside `path`, which is not a link, with `mode` if there is one to keep.
     fn create(path: PathBuf, mode: Option<Permissions>) -> io::Result<Pending> {
         let new = new_beside(&path)?;
         if let Some(mode) = mode {
@@ -77,27 +76,27 @@ impl Pending {
         self.new.as_file()
     }
 
-    /// Puts it on disk, then under its name.
+    /// Writes it to disk, then gives it its name.
     pub fn keep(self) -> io::Result<()> {
         self.new.as_file().sync_all()?;
         self.new.persist(&self.path).map_err(|e| e.error)?;
-        // The name is durable once the directory is; some file systems can't, and the file is there.
+        // The name is durable once the directory is synced. Some file systems can't, but the file exists.
         let _ = File::open(directory(&self.path)).and_then(|d| d.sync_all());
         Ok(())
     }
 }
 
-/// Where a report goes that is not written in one piece.
+/// The destination of a report that is not written at once.
 #[derive(Debug)]
 pub(crate) enum Target {
     /// A file that takes its name at the end.
     New(Pending),
-    /// What can't be replaced and is written to: `/dev/stdout`, a pipe.
+    /// A destination that can't be replaced, and is written to: `/dev/stdout`, a pipe.
     There(File),
 }
 
 impl Target {
-    /// For `path`, which stays as it is for now.
+    /// The destination for `path`, which stays unchanged for now.
     pub fn open(path: &Path) -> io::Result<Target> {
         match fs::metadata(path) {
             Ok(old) if old.is_file() => {
@@ -119,7 +118,7 @@ impl Target {
     }
 }
 
-/// `e`, with what was to be written.
+/// `e`, with the path that was to be written.
 pub(crate) fn cannot_write(path: &Path, e: &io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()))
 }

@@ -1,8 +1,8 @@
-//! HdrHistogram's interval log (`--latency-log F`): what was measured in each interval of a run, whole, so
-//! that percentiles of any stretch of it can be told later.
+//! HdrHistogram's interval log (`--latency-log FILE`): whole histograms of each interval of a run, so that percentiles
+//! of any stretch can be computed later.
 //!
-//! The form is version 1.3 as HistogramLogWriter has it, with histograms in V2's compressed encoding, each
-//! interval's with a tag that says what was measured. Its readers exist for most languages.
+//! The format is version 1.3, as HistogramLogWriter writes it, with histograms in V2's compressed encoding. A tag says
+//! what each histogram measures. Readers exist for most languages.
 
 use crate::log::Log;
 use base64::Engine;
@@ -14,26 +14,25 @@ use std::path::Path;
 use std::time::Duration;
 use throng_core::stats::{Durations, Measured};
 
-/// Interval_Max is told in milliseconds, as HistogramLogWriter does, while histograms are in nanoseconds.
+/// Interval_Max is in milliseconds, as HistogramLogWriter writes it, while histograms are in nanoseconds.
 const MAX_UNIT: f64 = 1e6;
 
-/// A log of intervals. What can't be written is told once, and the run goes on without it.
+/// A log of intervals. A write error is reported once, and the run goes on without the log.
 pub struct LatencyLog {
     log: Log,
     serializer: V2DeflateSerializer,
-    /// A histogram on its way.
+    /// Buffer for an encoded histogram.
     bytes: Vec<u8>,
 }
 
 impl LatencyLog {
-    /// One that is to be `path` when it is [finished](LatencyLog::finish), of a run that began at
-    /// `started_unix_s`, in seconds since 1970.
+    /// A log that takes the name `path` when it is [finished](LatencyLog::finish). The run began at `started_unix_s`,
+    /// in seconds since 1970.
     ///
     /// # Errors
-    /// What the file system says, with the path.
+    /// The file system's error, with the path.
     pub fn create(path: &Path, started_unix_s: f64) -> io::Result<LatencyLog> {
-        // With a base time each reader takes intervals' starts as counted from there; without one some
-        // guess.
+        // With a base time, every reader counts the starts of intervals from it; without one, some guess.
         let head = format!(
             "#[Logged with throng {}: nanoseconds, Interval_Max in milliseconds]\n\
              #[Histogram log format version 1.3]\n\
@@ -49,11 +48,11 @@ impl LatencyLog {
         })
     }
 
-    /// Adds what was `measured` in the interval that began `start` after the run and had that `length`: a line
-    /// for each thing of which there is something. In the order of time, please: readers expect it.
+    /// Adds what was `measured` in the interval of `length` that began at `start`: a line for each histogram that is
+    /// not empty. Intervals must be in order of time, as readers expect.
     ///
     /// # Errors
-    /// What the file system says, with the path; the first time only.
+    /// The file system's error, with the path; the first time only.
     pub fn interval(
         &mut self,
         start: Duration,
@@ -92,7 +91,7 @@ impl LatencyLog {
         let max = histogram.max() as f64 / MAX_UNIT;
         let encoded = STANDARD.encode(&self.bytes);
         self.log.add(|lines| {
-            // A vector takes whatever is written to it.
+            // Writing to a vector never fails.
             let _ = writeln!(lines, "Tag={tag},{start:.3},{length:.3},{max:.3},{encoded}");
         })
     }
@@ -100,7 +99,7 @@ impl LatencyLog {
     /// Writes the rest, and gives the file its name.
     ///
     /// # Errors
-    /// What the file system says, with the path; if nothing was wrong before.
+    /// The file system's error, with the path, unless one was reported before.
     pub fn finish(self) -> io::Result<()> {
         self.log.finish()
     }

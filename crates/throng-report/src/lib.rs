@@ -1,12 +1,11 @@
-//! Draws what a run came to: a [`Snapshot`](throng_core::summary::Snapshot) while it lasts ([`live`]),
-//! a [`Summary`](throng_core::summary::Summary) at its end, for people ([`text`]) and for scripts
-//! ([`json`], described in docs/summary.md); what a machine can hold before it ([`plan`]), and what its system
-//! should be set to ([`tune`]). [`human`] is how all of them say numbers, [`colour`] when and how they are
-//! coloured, [`mod@file`] how a report gets into a file. [`tcpkali`] draws a run in that program's lines,
-//! [`dump`] its dumps of traffic, [`statsd`] sends metrics while the run lasts; [`hdrlog`] and [`samples`] write
-//! down what was measured meanwhile.
+//! Draws reports. While a run lasts, [`live`] draws a [`Snapshot`](throng_core::summary::Snapshot). At its end,
+//! [`text`] draws the [`Summary`](throng_core::summary::Summary) for people, and [`json`] for scripts (docs/summary.md
+//! describes it). [`plan`] draws what a machine can hold, [`tune`] the system's settings. All of them use [`human`] for
+//! numbers, [`colour`] for colours and [`mod@file`] to write to a file. [`tcpkali`] draws a run as tcpkali does, and
+//! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, and [`hdrlog`] and [`samples`] write
+//! measurements to files.
 //!
-//! Nothing here measures or decides anything: a report says what the data say, and no more.
+//! Nothing here measures or decides anything: a report shows the data.
 
 #![forbid(unsafe_code)]
 

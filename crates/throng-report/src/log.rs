@@ -1,18 +1,17 @@
-//! A file of lines that grows while a run goes on.
+//! A file of lines that grows while a run lasts.
 //!
-//! It is written beside its place and takes its name when the run is over, however that came about, so that
-//! what has the name is complete as far as the run went. A process that is killed leaves the unfinished file
-//! behind (`.throng-…`). What is no regular file, such as `/dev/stdout` or a pipe, gets the lines as they come.
+//! It is written beside its place and takes its name when the run is over, even after an error, so that a file with
+//! that name is complete as far as the run went. A killed process leaves the unfinished file behind (`.throng-…`). A
+//! path that is not a regular file, such as `/dev/stdout` or a pipe, receives the lines at once.
 
 use crate::file::{Target, cannot_write};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Lines are gathered up to this many bytes: a write for each would cost more than making it.
+/// Lines are gathered up to this many bytes: a write for each would cost more than formatting it.
 const GATHERED: usize = 64 * 1024;
 
-/// A log that grows. What can't be written is told once; after that it takes lines and drops them, so that
-/// the run goes on.
+/// A growing log. A write error is reported once. After that the log discards lines, so that the run goes on.
 #[derive(Debug)]
 pub(crate) struct Log {
     /// `None` once it is finished.
@@ -20,7 +19,7 @@ pub(crate) struct Log {
     path: PathBuf,
     /// Whole lines that are not written yet.
     lines: Vec<u8>,
-    /// Bytes of whole lines that are.
+    /// Bytes of whole lines that are written.
     written: u64,
     /// Whether something was added after the head.
     grown: bool,
@@ -28,10 +27,10 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// One for `path`, beginning with the lines of `head`.
+    /// A log for `path` that begins with the lines of `head`.
     ///
     /// # Errors
-    /// What the file system says, with the path.
+    /// The file system's error, with the path.
     pub fn create(path: &Path, head: &str) -> io::Result<Log> {
         Ok(Log {
             target: Some(Target::open(path).map_err(|e| cannot_write(path, &e))?),
@@ -43,7 +42,7 @@ impl Log {
         })
     }
 
-    /// Adds what `add` adds: whole lines.
+    /// Adds the whole lines that `add` writes.
     ///
     /// # Errors
     /// As [`Log::flush`].
@@ -63,7 +62,7 @@ impl Log {
     /// Writes what was gathered.
     ///
     /// # Errors
-    /// What the file system says, with the path; the first time only.
+    /// The file system's error, with the path; the first time only.
     pub fn flush(&mut self) -> io::Result<()> {
         let Some(target) = &self.target else {
             return Ok(());
@@ -86,10 +85,10 @@ impl Log {
         wrote.map_err(|e| cannot_write(&self.path, &e))
     }
 
-    /// Writes the rest, and gives the file its name. What an earlier error has left out is missing in it.
+    /// Writes the rest, and gives the file its name. Lines that were discarded after an error are missing.
     ///
     /// # Errors
-    /// What the file system says, with the path; if nothing was wrong before.
+    /// The file system's error, with the path, unless one was reported before.
     pub fn finish(mut self) -> io::Result<()> {
         self.end()
     }
@@ -108,7 +107,7 @@ impl Log {
 }
 
 impl Drop for Log {
-    /// A run that ends with an error keeps what it has; one that did not begin leaves the place as it was.
+    /// A run that ends with an error keeps its log. A run that did not begin leaves the path unchanged.
     fn drop(&mut self) {
         if self.grown {
             let _ = self.end();

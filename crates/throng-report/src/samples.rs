@@ -1,30 +1,30 @@
-//! When each message or query was sent and its round trip, as CSV (`--samples F`).
+//! The send time and round trip of each message or query, as CSV (`--samples FILE`).
 
 use crate::log::Log;
 use std::io::{self, Write};
 use std::path::Path;
 use throng_core::stats::Sample;
 
-/// What the columns are; docs/logs.md says what they mean.
+/// The names of the columns, which docs/logs.md describes.
 const HEAD: &str = "sent_s,rtt_us,connection,query,rcode,truncated\n";
 
-/// A file of samples. What can't be written is told once, and the run goes on without it.
+/// A file of samples. A write error is reported once, and the run goes on without the file.
 #[derive(Debug)]
 pub struct SampleLog(Log);
 
 impl SampleLog {
-    /// One that is to be `path` when it is [finished](SampleLog::finish).
+    /// A file that takes the name `path` when it is [finished](SampleLog::finish).
     ///
     /// # Errors
-    /// What the file system says, with the path.
+    /// The file system's error, with the path.
     pub fn create(path: &Path) -> io::Result<SampleLog> {
         Log::create(path, HEAD).map(SampleLog)
     }
 
-    /// Adds `samples`, a line for each.
+    /// Adds a line for each of `samples`.
     ///
     /// # Errors
-    /// What the file system says, with the path; the first time only.
+    /// The file system's error, with the path; the first time only.
     pub fn write(&mut self, samples: &[Sample]) -> io::Result<()> {
         // In pieces, so that what is gathered stays small.
         samples.chunks(1024).try_for_each(|some| {
@@ -36,7 +36,7 @@ impl SampleLog {
     /// Writes the rest, and gives the file its name.
     ///
     /// # Errors
-    /// What the file system says, with the path; if nothing was wrong before.
+    /// The file system's error, with the path, unless one was reported before.
     pub fn finish(self) -> io::Result<()> {
         self.0.finish()
     }
@@ -44,7 +44,7 @@ impl SampleLog {
 
 fn line(sample: &Sample, lines: &mut Vec<u8>) {
     let (sent, took) = (sample.sent.0, sample.took.as_nanos());
-    // A vector takes whatever is written to it.
+    // Writing to a vector never fails.
     let _ = writeln!(
         lines,
         "{}.{:09},{}.{:03},{},{},{},{}",

@@ -1,9 +1,9 @@
-//! A row of small bars: how something went over time, in one line.
+//! A row of small bars: a value over time, in one line.
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// `points` (the end of an interval in seconds, the mean value over it) as at most `cells` bars of
-/// equal time, the tallest for the greatest; and that greatest. `None` if there is too little to see.
+/// `points` (the end of an interval in seconds, the mean value over it) as at most `cells` bars of equal time, and the
+/// greatest value, which has the tallest bar. `None` if there is too little to see.
 pub(crate) fn sparkline(points: &[(f64, f64)], cells: usize) -> Option<(String, f64)> {
     let cells = cells.min(points.len());
     let end = points.last()?.0;

@@ -67,8 +67,8 @@ const MAXFILESPERPROC: &str = "Open files of one process, whatever its own limit
 const FIRST: &str =
     "First port for outgoing connections. A server that starts later may find its port taken.";
 const LAST: &str = "Last port for outgoing connections.";
-const MSL: &str = "Milliseconds a segment may live; TIME_WAIT lasts twice as long. Lowered, a late segment of an old \
-                   connection may meet a new one.";
+const MSL: &str = "Milliseconds that a segment may live; TIME_WAIT lasts twice as long. If it is lower, a late segment of an \
+                   old connection may reach a new one.";
 
 fn raise(name: &'static str, value: u64, why: &'static str) -> ForeignSetting {
     ForeignSetting {
@@ -92,19 +92,19 @@ fn freebsd(ask: &Ask) -> Vec<ForeignSetting> {
         raise(
             "kern.ipc.maxsockets",
             ends + OTHER_FILES_OF_MACHINE,
-            "Sockets of the whole system. It can't be lowered again before the next start.",
+            "Sockets of the whole system. It can only be lowered by a reboot.",
         ),
         raise(
             "kern.ipc.nmbclusters",
             ends,
-            "Buffers of 2 KB: one for each connection, so that small messages flow on all at once. It can't be \
-             lowered again before the next start.",
+            "Buffers of 2 KB: one for each connection, so that small messages flow on all at once. It can only be \
+             lowered by a reboot.",
         ),
         raise(
             "net.inet.tcp.maxtcptw",
             n,
-            "Connections in TIME_WAIT; beyond it they are forgotten at once. Gone in FreeBSD 14, where they are \
-             ordinary sockets.",
+            "Connections in TIME_WAIT; beyond this number they are dropped at once. FreeBSD 14 does not have it: there \
+             they are ordinary sockets.",
         ),
         at_boot(
             "net.inet.tcp.tcbhashsize",
@@ -117,7 +117,7 @@ fn freebsd(ask: &Ask) -> Vec<ForeignSetting> {
             raise(
                 "kern.ipc.soacceptqueue",
                 n.min(LONGEST_QUEUE),
-                "It cuts the accept queue of every listener (kern.ipc.somaxconn is its old name).",
+                "It caps the accept queue of every listener (kern.ipc.somaxconn is its old name).",
             ),
             raise(
                 "net.inet.ip.intr_queue_maxlen",
@@ -129,12 +129,12 @@ fn freebsd(ask: &Ask) -> Vec<ForeignSetting> {
                 (n.min(LONGEST_QUEUE) / SYNCACHE_BUCKET)
                     .max(512)
                     .next_power_of_two(),
-                "Buckets of the table of handshakes under way, 30 to a bucket; a power of two.",
+                "Buckets of the table of handshakes under way, with 30 in a bucket; a power of two.",
             ),
             at_boot(
                 "net.inet.tcp.syncache.cachelimit",
                 n.clamp(15_360, LONGEST_QUEUE),
-                "Handshakes under way. Beyond it SYN cookies are used (net.inet.tcp.syncookies).",
+                "Handshakes under way. Beyond this number SYN cookies are used (net.inet.tcp.syncookies).",
             ),
         ]);
     }
@@ -152,7 +152,7 @@ fn of_a_client(msl: u64) -> [ForeignSetting; 5] {
         widen_down(
             "net.inet.ip.portrange.hifirst",
             1024,
-            "The same for programs that ask for the high range (IP_PORTRANGE_HIGH).",
+            "First port for programs that ask for the high range (IP_PORTRANGE_HIGH).",
         ),
         raise("net.inet.ip.portrange.hilast", 65_535, LAST),
         ForeignSetting {
@@ -176,14 +176,14 @@ fn macos(ask: &Ask) -> Vec<ForeignSetting> {
         raise(
             "kern.ipc.maxsockets",
             ask.ends() + OTHER_FILES_OF_MACHINE,
-            "Sockets of the whole system, where this version of macOS has such a limit.",
+            "Sockets of the whole system, if this version of macOS has such a limit.",
         ),
     ];
     if ask.role.accepts() {
         all.push(raise(
             "kern.ipc.somaxconn",
             n.min(MACOS_LONGEST_QUEUE),
-            "It cuts the accept queue of every listener; macOS starts with 128 and can't do more than 32767.",
+            "It caps the accept queue of every listener. The default of macOS is 128, the maximum 32767.",
         ));
     }
     if ask.role.connects() {

@@ -1,46 +1,46 @@
-//! What was done about the settings, and what came of it: plain data, drawn by throng-report.
+//! What was done about the settings, with the outcome: plain data, drawn by throng-report.
 
 use super::setting::{Setting, Status};
 use crate::capacity::Role;
 use serde::{Deserialize, Serialize};
 
-/// The version of [`Report`]'s JSON.
+/// The version of the JSON form of [`Report`].
 pub const VERSION: u32 = 1;
 
 /// What was asked to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Only look.
+    /// Only check.
     Check,
-    /// Set what is short.
+    /// Raise what is insufficient.
     Apply,
-    /// Put the old values back.
+    /// Restore the old values.
     Revert,
 }
 
-/// What became of one thing.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Did {
-    /// It was changed (or, on revert, put back).
+    /// It was changed (or, on revert, restored).
     Changed,
-    /// It is as it should be already.
+    /// It was right already.
     AsItWas,
     /// It could not be changed; the detail says why.
     Failed,
-    /// Somebody else has changed it since, and it was left alone.
+    /// Another program has changed it since, so it was left alone.
     Foreign,
 }
 
-/// What became of a setting, a file or a process.
+/// The outcome for a setting, a file or a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Its name: a sysctl, a path, `process 17`.
     pub what: String,
-    /// What became of it.
+    /// The outcome.
     pub did: Did,
-    /// From what to what, or why not, for people.
+    /// The old and new value, or the reason, for people.
     pub detail: String,
 }
 
@@ -62,22 +62,22 @@ pub struct Report {
     pub version: u32,
     /// What was asked to be done.
     pub action: Action,
-    /// For which role. On revert it does not matter.
+    /// The role; `None` on revert.
     pub role: Option<Role>,
-    /// For how many connections.
+    /// The number of connections; `None` on revert.
     pub connections: Option<u32>,
-    /// The settings, as they were found before anything was done.
+    /// The settings, as found before any change.
     pub settings: Vec<Setting>,
     /// What was done, in order.
     pub outcomes: Vec<Outcome>,
-    /// The file that remembers the old values, if there is one now.
+    /// The file with the old values, if there is one now.
     pub state_file: Option<String>,
-    /// Whether all is as it was asked to be; else the exit code is 1.
+    /// Whether all settings are as asked for. Otherwise the exit code is 1.
     pub ok: bool,
 }
 
 impl Report {
-    /// Of a look that changed nothing.
+    /// The report of a check, which changes nothing.
     pub fn check(role: Role, connections: u32, settings: Vec<Setting>) -> Report {
         let wrong = |s: &Setting| matches!(s.status, Status::Short | Status::Unread);
         Report {

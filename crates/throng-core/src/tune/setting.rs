@@ -1,4 +1,4 @@
-//! What to tune for, what was found, and a setting: the data that everything else here works on.
+//! What to tune for, what was found, and the settings: the data of tuning.
 
 use super::ports::PortSet;
 use crate::capacity::Role;
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A setting that takes something away, and so is only changed on request (`--with`).
+/// A setting with a cost, which is only changed on request (`--with`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extra {
     /// Switch SYN cookies off.
     SyncookiesOff,
-    /// Take the ports out of connection tracking.
+    /// Exempt the ports from connection tracking.
     Notrack,
     /// Shorten `tcp_fin_timeout`.
     FinTimeout,
 }
 
 impl Extra {
-    /// As on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Extra::SyncookiesOff => "syncookies-off",
@@ -32,13 +32,13 @@ impl Extra {
 /// What to tune for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Which end is here.
+    /// Which end is on this machine.
     pub role: Role,
     /// How many connections.
     pub connections: u32,
     /// The ports that the server listens on, here or, for a client, at the target.
     pub ports: Vec<u16>,
-    /// Settings that are only changed on request, and were asked for.
+    /// Settings on request that were asked for.
     pub with: Vec<Extra>,
 }
 
@@ -49,27 +49,27 @@ impl Ask {
     }
 }
 
-/// A value as it was found.
+/// A value, as found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Current {
-    /// It says this.
+    /// The value.
     Value(String),
-    /// There is none here, and why.
+    /// It does not exist here, for this reason.
     Absent(String),
-    /// There is one, but it can't be read, and why.
+    /// It can't be read, for this reason.
     Unread(String),
 }
 
-/// Everything that [`settings`] wants to know of the machine.
+/// Everything that [`settings`] needs to know about the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The values of [`SYSCTLS`], by name.
     pub sysctls: BTreeMap<String, Current>,
     /// RLIMIT_NOFILE, soft and hard; `u64::MAX` is unlimited.
     pub files: Option<(u64, u64)>,
-    /// Whether they are another process's, which was chosen: then its soft limit must do. Else a
-    /// program is taken to raise its own soft limit.
+    /// Whether these are the limits of a chosen process, whose soft limit must suffice. Otherwise a program is assumed
+    /// to raise its own soft limit.
     pub of_another: bool,
     /// Bytes of memory.
     pub memory: Option<u64>,
@@ -77,12 +77,12 @@ pub struct Now {
     pub page: u64,
     /// Ports that a TCP socket listens on, or that a UDP socket has bound.
     pub listened: PortSet,
-    /// Ports that throng has taken out of connection tracking.
+    /// Ports that throng has exempted from connection tracking.
     pub untracked: Current,
 }
 
 impl Now {
-    /// Of a machine of which nothing is known: a container that is not there yet.
+    /// An unknown machine, such as a container that does not exist yet.
     pub fn unknown() -> Now {
         Now {
             sysctls: BTreeMap::new(),
@@ -102,19 +102,19 @@ impl Now {
     }
 }
 
-/// What kind of thing a setting is: it decides how it is set.
+/// The kind of a setting, which decides how it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A file below `/proc/sys`.
     Sysctl,
-    /// RLIMIT_NOFILE, which each process has for itself.
+    /// RLIMIT_NOFILE of a process.
     FileLimit,
     /// Rules of the packet filter.
     Firewall,
 }
 
-/// For whom it holds.
+/// The scope of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -126,7 +126,7 @@ pub enum Scope {
     Machine,
 }
 
-/// How a value now and a value wanted compare, and so what "raise" means.
+/// How the present and the wanted value compare, and so what raising means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -138,23 +138,23 @@ pub enum Rule {
     Around,
     /// A set of ports that contains the wanted ones.
     Including,
-    /// Just this value.
+    /// Exactly this value.
     Exactly,
 }
 
-/// How a setting stands.
+/// The status of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// As wanted, or better.
+    /// It suffices.
     Enough,
-    /// To be changed.
+    /// It is insufficient.
     Short,
-    /// Could be changed, if asked for by name.
+    /// It is changed only if asked for by name.
     OnRequest,
-    /// Not there: nothing to change from here.
+    /// It does not exist here.
     Absent,
-    /// It can't be read, so nobody knows.
+    /// It can't be read.
     Unread,
 }
 
@@ -163,29 +163,29 @@ pub enum Status {
 pub struct Setting {
     /// The sysctl's name, `RLIMIT_NOFILE` or `NOTRACK`.
     pub name: String,
-    /// What kind of thing it is.
+    /// Its kind.
     pub kind: Kind,
-    /// For whom it holds.
+    /// Its scope.
     pub scope: Scope,
     /// How values compare.
     pub rule: Rule,
     /// The value now.
     pub now: Current,
-    /// The value wanted, as it would be written. Never less than the one now.
+    /// The wanted value, as it would be written. Never less than the present one.
     pub wanted: String,
-    /// How it stands.
+    /// Its status.
     pub status: Status,
     /// Why it is wanted.
     pub why: String,
-    /// What may go wrong with it; empty if nothing is known to.
+    /// The risk of changing it; empty if none is known.
     pub risk: String,
-    /// The name to ask for it by, if it is only changed on request.
+    /// The name to ask for it, if it is only changed on request.
     pub with: Option<Extra>,
 }
 
 /// The name of the row for RLIMIT_NOFILE.
 pub const FILE_LIMIT: &str = "RLIMIT_NOFILE";
-/// The name of the row for rules that take ports out of connection tracking.
+/// The name of the row for rules that exempt ports from connection tracking.
 pub const NOTRACK: &str = "NOTRACK";
 
 impl fmt::Display for Current {
@@ -197,8 +197,8 @@ impl fmt::Display for Current {
     }
 }
 
-/// A value with one blank between its words: the kernel prints tabs and a newline, people write blanks.
-/// Two texts that agree in this are the same value.
+/// A value with one blank between its words: the kernel prints tabs and a newline, people write blanks. Texts that
+/// agree in this form are the same value.
 pub fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -127,7 +127,7 @@ fn state(snapshot: &Snapshot) -> Vec<Part> {
     if let Some(left) = snapshot.left {
         parts.push(part(format!("{} left", human::countdown(left))));
     } else if let Some(left) = until_up(snapshot) {
-        parts.push(part(format!("up in {}", human::countdown(left))));
+        parts.push(part(format!("all in {}", human::countdown(left))));
     }
     if let Some(server) = &snapshot.server
         && snapshot.phase != Phase::Closing

@@ -1,8 +1,8 @@
-//! The run as it goes, on stderr: on a terminal one or two lines that are drawn over each time,
-//! elsewhere one plain line for each call. What is printed in between goes through [`Live::note`].
+//! The live view of a run, on stderr. On a terminal it is one or two lines that each update overwrites, elsewhere a
+//! plain line per update. Other output in between goes through [`Live::note`].
 //!
-//! Nothing here can fail the run: what stderr does not take is dropped. A terminal that is stopped
-//! (Ctrl-S) blocks [`Live::update`], as it does any program; so no worker calls it.
+//! The live view can't fail the run: write errors on stderr are ignored. A stopped terminal (Ctrl-S) blocks
+//! [`Live::update`], as it does any program, so no worker calls it.
 
 mod lines;
 #[cfg(test)]
@@ -16,16 +16,16 @@ use throng_core::summary::Snapshot;
 /// How the live view looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LiveStyle {
-    /// Lines that are drawn over: call [`Live::update`] ten times a second.
+    /// Lines that are overwritten: call [`Live::update`] ten times per second.
     Terminal,
-    /// One line for each call, without escape codes: once a second.
+    /// One line per update, without escape codes: call [`Live::update`] once per second.
     Plain,
-    /// Nothing but notes.
+    /// Notes only.
     Quiet,
 }
 
 impl LiveStyle {
-    /// That which suits stderr, or [`LiveStyle::Quiet`] if the user asked for it.
+    /// The style that suits stderr, or [`LiveStyle::Quiet`] if the user asked for it.
     pub fn detect(quiet: bool) -> LiveStyle {
         let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
         match (quiet, io::stderr().is_terminal() && !dumb) {
@@ -44,10 +44,10 @@ impl LiveStyle {
     }
 }
 
-/// The columns to reckon with where they can't be known.
+/// The number of columns if it is unknown.
 const COLUMNS: usize = 80;
 
-/// The live view. What it shows on a terminal is wiped when it is dropped.
+/// The live view. It clears its lines on a terminal when it is dropped.
 pub struct Live<W: Write = io::Stderr> {
     out: W,
     style: LiveStyle,
@@ -58,7 +58,7 @@ pub struct Live<W: Write = io::Stderr> {
 }
 
 impl Live {
-    /// On stderr, in colour if that is wanted there.
+    /// A live view on stderr, in colour if stderr has colours.
     pub fn new(style: LiveStyle) -> Live {
         let columns = || terminal_size::terminal_size_of(io::stderr()).map_or(0, |(w, _)| w.0);
         let colour = colour::wanted(&io::stderr());
@@ -67,7 +67,7 @@ impl Live {
 }
 
 impl<W: Write> Live<W> {
-    /// On `out`. `columns` is asked for the terminal's width each time; 0 is unknown.
+    /// A live view on `out`. `columns` returns the width of the terminal; 0 if unknown.
     pub fn over(
         out: W,
         style: LiveStyle,
@@ -105,8 +105,8 @@ impl<W: Write> Live<W> {
         }
     }
 
-    /// Prints `text` on lines of its own, the live view staying below it. In every style: that
-    /// progress is not wanted does not mean that warnings aren't.
+    /// Prints `text` on lines of its own above the live view. It does so in every style: a user who does not want
+    /// progress may still want warnings.
     pub fn note(&mut self, text: &str) {
         let mut all = self.home();
         if !self.shown.is_empty() {
@@ -118,7 +118,7 @@ impl<W: Write> Live<W> {
         self.write(&all);
     }
 
-    /// Wipes what is shown; the next update shows it again.
+    /// Clears the lines. The next update shows them again.
     pub fn clear(&mut self) {
         if !self.shown.is_empty() {
             let all = self.home() + "\x1b[J";
@@ -127,12 +127,12 @@ impl<W: Write> Live<W> {
         }
     }
 
-    /// Wipes what is shown, for good: the summary follows.
+    /// Clears the lines for good: the summary follows.
     pub fn finish(self) {
         // Dropping it does that.
     }
 
-    /// What moves the cursor to the beginning of what is shown.
+    /// The escape codes that move the cursor to the start of the lines.
     fn home(&self) -> String {
         match self.shown.len() {
             0 => String::new(),
@@ -142,7 +142,7 @@ impl<W: Write> Live<W> {
     }
 
     fn write(&mut self, text: &str) {
-        // In one piece, so that a terminal does not show half a frame.
+        // In one write, so that a terminal does not show half a frame.
         let _ = self
             .out
             .write_all(text.as_bytes())

@@ -79,7 +79,7 @@ fn plain_lines_are_whole_and_have_no_escape_codes() {
     });
     assert_eq!(
         text,
-        "    11 s  412,345 of 1,000,000 (41 %), 36.2k/s, 12 failed: refused, up in 17 s, \
+        "    11 s  412,345 of 1,000,000 (41 %), 36.2k/s, 12 failed: refused, all in 17 s, \
          out 60.0k messages/s 938 KiB/s, in 59.0k replies/s 922 KiB/s, 60,000 messages sent\n\
          careful\n  \
          1m 15s  20,000 connections, peak 30,000, 54,321 accepted, 27.2k accepts/s, \

@@ -56,7 +56,7 @@ impl TlsSummary {
     pub fn drawn(&self) -> Section {
         let resumed = match percent(self.resumed as f64, self.handshakes as f64) {
             Some(share) if self.resumed > 0 => format!("{share} of them resumed a session"),
-            Some(_) => "all of them whole, no session resumed".into(),
+            Some(_) => "all of them full, no session resumed".into(),
             None => String::new(),
         };
         let handshakes = count(self.handshakes);

@@ -14,8 +14,8 @@ impl Lister<'_> {
             TW_BUCKETS,
             Scope::Namespace,
             self.n(),
-            "Whoever closes first keeps the connection in TIME_WAIT for a minute. Beyond this many the kernel \
-             skips that, and a late segment may meet a new connection.",
+            "The end that closes first keeps the connection in TIME_WAIT for a minute. Beyond this many the kernel \
+             skips that, and a late segment may reach a new connection.",
             "Some 256 bytes each while they wait.",
         )
     }
@@ -39,8 +39,8 @@ impl Lister<'_> {
             now,
             wanted: wanted.to_string(),
             status,
-            why: "Seconds that a closed connection waits for its peer to close too (FIN_WAIT_2); its port is taken so \
-                  long. It does not shorten TIME_WAIT, which is a minute whatever this says."
+            why: "Seconds that a closed connection waits for its peer to close, too (FIN_WAIT_2), and keeps its port. It \
+                  does not shorten TIME_WAIT, which is always a minute."
                 .into(),
             risk: "The one setting that is lowered: a peer that takes longer to close gets a reset.".into(),
             with: Some(Extra::FinTimeout),
@@ -52,8 +52,8 @@ impl Lister<'_> {
             ORPHANS,
             Scope::Machine,
             self.ask.ends(),
-            "Connections that were closed here and whose end the peer has not confirmed yet. When all are \
-             closed at once, those beyond it are reset.",
+            "Connections that this machine has closed and whose end the peer has not confirmed yet. When all are \
+             closed at once, those beyond this number are reset.",
             "Each may hold up to 64 KB of unsent data in memory that can't be swapped.",
         )
     }

@@ -21,8 +21,8 @@ impl Lister<'_> {
             FILE_MAX,
             Scope::Machine,
             self.ask.ends() + OTHER_FILES_OF_MACHINE,
-            "Open files of the whole machine; each socket is one, also in an io_uring table. Beyond it \
-             programs that are not root's get ENFILE.",
+            "Open files of the whole machine. Each socket is one, also in an io_uring table. Beyond this number, \
+             programs without root get ENFILE.",
             "",
         )
     }
@@ -33,7 +33,7 @@ impl Lister<'_> {
             Scope::Machine,
             wanted_files(self.ask),
             "How far a process's file limit can be raised, even by root.",
-            "A program that goes through all possible descriptors when it starts takes longer.",
+            "A program that closes all possible descriptors when it starts takes longer.",
         )
     }
 
@@ -68,8 +68,8 @@ impl Lister<'_> {
                   one it gets EMFILE. What is wanted is the hard one; a program, and throng, raises the soft one \
                   itself. throng's io_uring engine is not bound by it."
                 .into(),
-            risk: "Old programs that use select(), or close all descriptors there could be when they start, \
-                   crash or get slow under a high soft limit."
+            risk: "With a high soft limit, old programs that use select() may crash, and programs that close \
+                   all possible descriptors start slowly."
                 .into(),
             with: None,
         }

@@ -44,8 +44,8 @@ impl Lister<'_> {
             now,
             wanted: wanted.to_string(),
             status,
-            why: "Ports that are listened on, or will be (--port): an outgoing connection that sits on one keeps a \
-                  server from starting there. Reserved ones are never handed out; bind() still gets them."
+            why: "Ports that servers listen on, or will (--port). An outgoing connection on such a port keeps the \
+                  server from starting. The kernel never assigns reserved ports; bind() can still use them."
                 .into(),
             risk: String::new(),
             with: None,
@@ -86,10 +86,10 @@ impl Lister<'_> {
             now,
             wanted: format!("{} {}", wanted.0, wanted.1),
             status,
-            why: "Ports for outgoing connections, IPv6 too: as many connections fit between one source \
-                  address and one target, and opening gets slow when more than 40 % are taken."
+            why: "Ports for outgoing connections, also over IPv6. They bound the connections from one source \
+                  address to one target, and opening gets slow when more than 40 % are in use."
                 .into(),
-            risk: "A server that starts later may find its port taken by an outgoing connection, unless the \
+            risk: "A server that starts later may find its port in use by an outgoing connection, unless the \
                    port is reserved (see ip_local_reserved_ports; --port)."
                 .into(),
             with: None,
@@ -111,11 +111,11 @@ impl Lister<'_> {
             now,
             wanted: "1".into(),
             status,
-            why: "connect() may take a port that is in TIME_WAIT for a second or more; else ports come back only after \
-                  a minute. 2, the kernel's own choice, allows that on loopback only."
+            why: "connect() may reuse a port that has been in TIME_WAIT for a second. Otherwise a port is free again \
+                  only after a minute. 2, the kernel's default, allows that on loopback only."
                 .into(),
-            risk: "Late segments of the old connection are told apart by TCP timestamps; a middlebox that removes \
-                   those removes that protection."
+            risk: "TCP timestamps protect against late segments of the old connection. A middlebox that removes \
+                   them removes that protection."
                 .into(),
             with: None,
         }

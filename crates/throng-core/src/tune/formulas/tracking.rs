@@ -20,7 +20,7 @@ impl Lister<'_> {
             CONNTRACK_MAX,
             Scope::Machine,
             target,
-            "Connections that the firewall remembers, once for both ends if both are here. When the table is full, \
+            "Connections that the firewall tracks; a connection with both ends here is one. When the table is full, \
              packets of new connections are dropped (\"nf_conntrack: table full\").",
             "Some 320 bytes each while they are tracked.",
         );
@@ -28,8 +28,8 @@ impl Lister<'_> {
             CONNTRACK_BUCKETS,
             Scope::Machine,
             target.next_multiple_of(per_page),
-            "Buckets of that table: with one for each connection a look-up for a packet stays short. By default the two \
-             numbers are equal.",
+            "Buckets of that table. With one for each connection, the look-up for a packet stays short. By default the \
+             two numbers are equal.",
             "8 bytes each; the table is blocked for a moment while it is rebuilt.",
         );
         [max, buckets]
@@ -64,8 +64,8 @@ impl Lister<'_> {
                 false => wanted.to_string(),
             },
             status,
-            why: "Instead of a larger conntrack table: rules that keep connections to these TCP ports out of it, through \
-                  nftables, else iptables. That saves memory and time for each packet."
+            why: "Instead of a larger conntrack table: rules of nftables, or else iptables, that exempt connections to these \
+                  TCP ports from tracking. That saves memory, and time for each packet."
                 .into(),
             risk: "It changes the firewall: for these ports rules on connection state (ct state established, \
                    NAT, port forwarding to containers) match no more, so that a firewall may drop their packets or let \
