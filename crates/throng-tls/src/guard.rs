@@ -18,9 +18,11 @@ const GROWTH_12: usize = 2048;
 /// The point of a connection at which a record arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The handshake is under way, and records are not encrypted yet, except those of TLS 1.3 that say
-    /// application data.
+    /// The handshake is under way, and the peer's records are not encrypted yet.
     Handshake,
+    /// The handshake of TLS 1.3 is under way, and the peer's messages are encrypted. Alerts and change_cipher_spec
+    /// may still come as they are.
+    Encrypted13,
     /// The handshake of TLS 1.2 is under way, and the peer has changed to encrypted records.
     Finishing12,
     /// After the handshake of TLS 1.2.
@@ -44,6 +46,7 @@ impl Stage {
     /// Whether a record of this content type may arrive.
     fn allows(self, kind: u8) -> bool {
         match self {
+            Stage::Encrypted13 => is_content_type(kind) && kind != HANDSHAKE,
             Stage::Secured13 => kind == APPLICATION_DATA,
             _ => is_content_type(kind),
         }
@@ -53,14 +56,14 @@ impl Stage {
     fn most(self, kind: u8) -> usize {
         match (self, kind) {
             (Stage::Finishing12 | Stage::Secured12, _) => MOST_PLAIN + GROWTH_12,
-            (Stage::Secured13, _) | (Stage::Handshake, APPLICATION_DATA) => MOST_PLAIN + GROWTH_13,
-            (Stage::Handshake, _) => MOST_PLAIN,
+            (_, APPLICATION_DATA) => MOST_PLAIN + GROWTH_13,
+            _ => MOST_PLAIN,
         }
     }
 
     /// Whether a record of this type is not encrypted.
     fn is_plain(self, kind: u8) -> bool {
-        self == Stage::Handshake && kind != APPLICATION_DATA
+        matches!(self, Stage::Handshake | Stage::Encrypted13) && kind != APPLICATION_DATA
     }
 }
 
@@ -90,8 +93,9 @@ pub(crate) fn header(bytes: &[u8], stage: Stage) -> Header {
     if len > stage.most(kind) {
         return Header::Refused(RECORD_OVERFLOW);
     }
-    // An encrypted record that is too short for its tag fails to decrypt.
-    if len == 0 && stage.is_plain(kind) {
+    // An encrypted record that is too short for its tag fails to decrypt. A change_cipher_spec is one byte.
+    let plain = stage.is_plain(kind);
+    if plain && (len == 0 || kind == CHANGE_CIPHER_SPEC && len != 1) {
         return Header::Refused(UNEXPECTED_MESSAGE);
     }
     Header::Length(HEADER + len)
@@ -141,6 +145,14 @@ pub(crate) fn missing(part: &[u8], stage: Stage) -> u32 {
 pub(crate) fn is_client_hello(record: &[u8]) -> bool {
     const CLIENT_HELLO: u8 = 1;
     record.first() == Some(&HANDSHAKE) && record.get(HEADER) == Some(&CLIENT_HELLO)
+}
+
+/// Whether `record` begins a ClientHello that says SSL 3.0 or older, which must be refused, whatever versions its
+/// extensions say (RFC 8446 appendix D.5).
+pub(crate) fn is_hello_of_ssl(record: &[u8]) -> bool {
+    // The message's type and length are before its version.
+    let version = record.get(HEADER + 4..HEADER + 6);
+    is_client_hello(record) && version.is_some_and(|version| *version <= [3, 0][..])
 }
 
 /// The record of an alert that is not encrypted.

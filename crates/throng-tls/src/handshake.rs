@@ -5,17 +5,18 @@ use crate::cipher::{Cipher, ReadyKeys};
 use crate::failure;
 use crate::guard::{self, Header, Stage};
 use crate::record::{
-    ALERT, CHANGE_CIPHER_SPEC, HEADER, Half, ILLEGAL_PARAMETER, INTERNAL_ERROR, TrafficSecret,
-    UNEXPECTED_MESSAGE,
+    ALERT, CHANGE_CIPHER_SPEC, DECODE_ERROR, HEADER, Half, ILLEGAL_PARAMETER, INTERNAL_ERROR,
+    MISSING_EXTENSION, PROTOCOL_VERSION, TrafficSecret, UNEXPECTED_MESSAGE,
 };
-use crate::secrets::{Catch, Secrets};
+use crate::secrets::{Catch, Secret, Secrets};
 use crate::session::{FATAL, Session, Tickets};
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use rustls::{
-    ClientConfig, CommonState, Error, HandshakeKind, PeerMisbehaved, ProtocolVersion, ServerConfig,
+    ClientConfig, CommonState, Error, HandshakeKind, InvalidMessage, PeerIncompatible,
+    PeerMisbehaved, ProtocolVersion, ServerConfig,
 };
 use std::sync::Arc;
 use throng_core::protocol::tls::TlsFailure;
@@ -117,6 +118,10 @@ impl Handshake {
                     if !self.heard && self.is_client() && guard::is_client_hello(record) {
                         return Progress::Failed(TlsFailure::NotTls);
                     }
+                    if !self.heard && guard::is_hello_of_ssl(record) {
+                        self.say(PROTOCOL_VERSION, keys, out);
+                        return Progress::Failed(TlsFailure::ProtocolVersion);
+                    }
                     self.peer_changed |= record[0] == CHANGE_CIPHER_SPEC;
                     self.seen += len;
                 }
@@ -138,9 +143,12 @@ impl Handshake {
 
     /// The point at which the next record arrives.
     fn stage(&self) -> Stage {
-        match self.is_tls12() && self.peer_changed {
-            true => Stage::Finishing12,
-            false => Stage::Handshake,
+        match self.common().protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) if self.peer_changed => Stage::Finishing12,
+            Some(ProtocolVersion::TLSv1_3) if !self.sealing_secret().is_none() => {
+                Stage::Encrypted13
+            }
+            _ => Stage::Handshake,
         }
     }
 
@@ -162,9 +170,13 @@ impl Handshake {
             Err(error) => {
                 let before = out.len();
                 self.say_why(out);
-                if out.len() == before
-                    && let Some(alert) = deserved(&error)
-                {
+                let alert = match standard(&error) {
+                    Some(alert) if !self.has_key_of_12() => Some(alert),
+                    _ if out.len() > before => None,
+                    _ => other(&error),
+                };
+                if let Some(alert) = alert {
+                    out.truncate(before);
                     self.say(alert, keys, out);
                 }
                 Progress::Failed(failure::of(&error))
@@ -188,12 +200,7 @@ impl Handshake {
 
     /// Appends a fatal alert, which is encrypted if our records are. rustls does not send one on demand.
     fn say(&self, alert: u8, keys: &mut ReadyKeys, out: &mut Vec<u8>) {
-        // When a server first waits for an encrypted message, it has sent its last one; a client has its last one
-        // still to send. Neither has used the key yet that protects its next record.
-        let secret = match self.side {
-            Side::Client(_) => &self.secrets.client_handshake,
-            Side::Server(_) => &self.secrets.server,
-        };
+        let secret = self.sealing_secret();
         let suite = self.common().negotiated_cipher_suite().map(|s| s.suite());
         match suite.and_then(Cipher::of_suite_13) {
             Some(cipher) if !secret.is_none() => {
@@ -202,6 +209,17 @@ impl Handshake {
             }
             _ if self.has_key_of_12() => {}
             _ => out.extend_from_slice(&guard::plain_alert(FATAL, alert)),
+        }
+    }
+
+    /// The secret that protects our next record in the handshake of TLS 1.3; none before records are encrypted.
+    ///
+    /// When the peer's records begin to be encrypted, a server has sent its last handshake message, and a client has
+    /// its last one still to send. Neither has sent a record with this secret yet.
+    fn sealing_secret(&self) -> &Secret {
+        match self.side {
+            Side::Client(_) => &self.secrets.client_handshake,
+            Side::Server(_) => &self.secrets.server,
         }
     }
 
@@ -312,15 +330,33 @@ fn has_change(mut records: &[u8]) -> bool {
     false
 }
 
-/// The alert that an error deserves for which rustls has none; `None` if the peer's own alert was the error.
-fn deserved(error: &Error) -> Option<u8> {
+/// The alert that a standard names for an error for which rustls sends another one, or none.
+fn standard(error: &Error) -> Option<u8> {
     match error {
-        Error::AlertReceived(_) => None,
-        // RFC 8446 section 5.1.
         Error::PeerMisbehaved(
+            // RFC 8446 section 5.1.
             PeerMisbehaved::MessageInterleavedWithHandshakeMessage
+            // Section 5.4.
+            | PeerMisbehaved::IllegalTlsInnerPlaintext
             | PeerMisbehaved::TooManyEmptyFragments,
         ) => Some(UNEXPECTED_MESSAGE),
+        // An alert without contents: section 5.4.
+        Error::InvalidMessage(InvalidMessage::MissingData("AlertLevel")) => {
+            Some(UNEXPECTED_MESSAGE)
+        }
+        // Section 9.2.
+        Error::PeerIncompatible(PeerIncompatible::KeyShareExtensionRequired) => {
+            Some(MISSING_EXTENSION)
+        }
+        _ => None,
+    }
+}
+
+/// The alert for any other error for which rustls sends none; `None` if the error is an alert from the peer.
+fn other(error: &Error) -> Option<u8> {
+    match error {
+        Error::AlertReceived(_) => None,
+        Error::InvalidMessage(_) => Some(DECODE_ERROR),
         Error::PeerMisbehaved(_) => Some(ILLEGAL_PARAMETER),
         _ => Some(INTERNAL_ERROR),
     }
@@ -366,5 +402,78 @@ fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>) -> Result<(), Er
             Ok(())
         }
         Err(error) => Err(Error::General(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::HANDSHAKE;
+    use crate::server::{ServerOptions, ServerTls};
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::CertificateDer;
+    use rustls::version::TLS13;
+    use rustls::{AlertDescription, ClientConnection, RootCertStore};
+
+    #[test]
+    fn illegal_records_before_the_clients_finished_get_the_alert_that_the_standard_names() {
+        let tls = ServerTls::new(&ServerOptions::default()).unwrap();
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from(tls.certificate().to_vec());
+        roots.add(certificate).unwrap();
+        let (ours, theirs) = (Arc::new(Catch::new()), Arc::new(Catch::new()));
+        let server = tls.for_worker(ours.clone());
+        let mut client =
+            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(&[&TLS13])
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        client.key_log = theirs.clone();
+        let client = Arc::new(client);
+        let unexpected = AlertDescription::UnexpectedMessage;
+        // The contents of an encrypted record, or bytes as they are.
+        let encrypted = |kind, contents| (Some(kind), contents);
+        for ((kind, bytes), expected) in [
+            // RFC 8446 section 5.4: no contents, or nothing but padding.
+            (encrypted(ALERT, &[][..]), unexpected),
+            (encrypted(0, &[0, 0]), unexpected),
+            (encrypted(ALERT, &[1]), AlertDescription::DecodeError),
+            // A message that is not encrypted.
+            ((None, &[HANDSHAKE, 3, 3, 0, 1, 20][..]), unexpected),
+            // Section 5: content types and lengths.
+            ((None, &[24]), unexpected),
+            ((None, &[CHANGE_CIPHER_SPEC, 3, 3, 0, 2]), unexpected),
+            (
+                (None, &[23, 3, 3, 0x41, 1]),
+                AlertDescription::RecordOverflow,
+            ),
+        ] {
+            let keys = &mut ReadyKeys::new();
+            let mut handshake = Handshake::server(&server, Time::START).unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut client = ClientConnection::new(client.clone(), name).unwrap();
+            let (mut up, mut down) = (Vec::new(), Vec::new());
+            client.write_tls(&mut up).unwrap();
+            handshake.go_on(&up, &ours, keys, &mut down);
+            client.read_tls(&mut &down[..]).unwrap();
+            client.process_new_packets().unwrap();
+            let mut record = bytes.to_vec();
+            if let Some(kind) = kind {
+                let suite = client.negotiated_cipher_suite().unwrap().suite();
+                let cipher = Cipher::of_suite_13(suite).unwrap();
+                let secret = theirs.take().client_handshake;
+                let mut half = Half::of_secret(secret.bytes(), cipher, keys);
+                record.clear();
+                half.seal(cipher, keys, kind, bytes, &mut record);
+            }
+            down.clear();
+            let progress = handshake.go_on(&record, &ours, keys, &mut down);
+            let case = format!("{kind:?} {bytes:?}");
+            assert!(matches!(progress, Progress::Failed(_)), "{case}");
+            client.read_tls(&mut &down[..]).unwrap();
+            let told = client.process_new_packets();
+            assert_eq!(told, Err(Error::AlertReceived(expected)), "{case}");
+        }
     }
 }

@@ -26,7 +26,9 @@ pub(crate) const BAD_RECORD_MAC: u8 = 20;
 pub(crate) const RECORD_OVERFLOW: u8 = 22;
 pub(crate) const ILLEGAL_PARAMETER: u8 = 47;
 pub(crate) const DECODE_ERROR: u8 = 50;
+pub(crate) const PROTOCOL_VERSION: u8 = 70;
 pub(crate) const INTERNAL_ERROR: u8 = 80;
+pub(crate) const MISSING_EXTENSION: u8 = 109;
 
 /// One direction of a connection: what the next record needs, in the order in which it is needed. The
 /// [`TrafficSecret`] is apart, since only key updates need it.

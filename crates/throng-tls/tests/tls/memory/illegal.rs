@@ -4,6 +4,8 @@ use super::*;
 
 const UNEXPECTED_MESSAGE: u8 = 10;
 const RECORD_OVERFLOW: u8 = 22;
+const PROTOCOL_VERSION: u8 = 70;
+const MISSING_EXTENSION: u8 = 109;
 
 fn pair(v: Version) -> Pair {
     let sink = || Probe::new(vec![], Answer::Nothing);
@@ -28,7 +30,7 @@ fn a_client_hello_comes_in_a_record_of_any_version_that_begins_with_3() {
 #[test]
 fn a_server_refuses_illegal_records_in_its_handshake_with_the_alert_that_the_standard_names() {
     // The part of a ClientHello that arrives first, what comes instead of the rest, and the alert.
-    let cases: [(usize, &[u8], u8); 10] = [
+    let cases: [(usize, &[u8], u8); 11] = [
         // RFC 8446 section 5.1: nothing comes between the parts of a message.
         (60, &[23, 3, 3, 0, 1, 0], UNEXPECTED_MESSAGE),
         (60, &[21, 3, 3, 0, 2, 1, 0], UNEXPECTED_MESSAGE),
@@ -42,6 +44,8 @@ fn a_server_refuses_illegal_records_in_its_handshake_with_the_alert_that_the_sta
         (60, &[22, 3, 3, 0x40, 0x01], RECORD_OVERFLOW),
         (0, &[22, 3, 3, 0, 0], UNEXPECTED_MESSAGE),
         (60, &[22, 3, 3, 0, 0], UNEXPECTED_MESSAGE),
+        // Section 5: a change_cipher_spec is one byte.
+        (60, &[20, 3, 3, 0, 2], UNEXPECTED_MESSAGE),
     ];
     for (begun, instead, alert) in cases {
         for cut in [1, 100] {
@@ -66,6 +70,43 @@ fn a_server_refuses_illegal_records_in_its_handshake_with_the_alert_that_the_sta
             assert_eq!(counts.tls.failed(TlsFailure::Violation), 1, "{case}");
             assert_eq!(counts.tls.failed_in_all(), 1, "{case}");
         }
+    }
+}
+
+#[test]
+fn a_hello_that_says_ssl_or_lacks_its_key_share_is_refused_with_its_alert() {
+    // The key share of X25519, and its header.
+    const KEY_SHARE: [u8; 10] = [0, 51, 0, 38, 0, 36, 0, 29, 0, 32];
+    let old = |version: [u8; 2]| {
+        move |hello: &mut Vec<u8>| {
+            hello[9..11].copy_from_slice(&version);
+        }
+    };
+    let unshared = |hello: &mut Vec<u8>| {
+        let mut parts = hello.windows(KEY_SHARE.len());
+        let at = parts.position(|part| part == KEY_SHARE).unwrap();
+        // An extension that does not exist.
+        hello[at..at + 2].copy_from_slice(&[0x3a, 0x3a]);
+    };
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cases: [(Change, u8, TlsFailure); 3] = [
+        // RFC 8446 appendix D.5.
+        (&old([3, 0]), PROTOCOL_VERSION, TlsFailure::ProtocolVersion),
+        (&old([0, 2]), PROTOCOL_VERSION, TlsFailure::ProtocolVersion),
+        // Section 9.2.
+        (&unshared, MISSING_EXTENSION, TlsFailure::NoCommonCipher),
+    ];
+    for (change, alert, failure) in cases {
+        let mut pair = pair(Version::Tls13);
+        let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+        let mut hello = pair.client.take(&mut c, usize::MAX);
+        change(&mut hello);
+        pair.server.received(&mut s, &hello);
+        let said = pair.server.take(&mut s, usize::MAX);
+        assert_eq!(said, [21, 3, 3, 0, 2, 2, alert]);
+        let counts = pair.server.counters.read();
+        assert_eq!(counts.tls.failed(failure), 1, "{counts:?}");
+        assert_eq!(counts.tls.failed_in_all(), 1);
     }
 }
 
