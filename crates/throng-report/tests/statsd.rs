@@ -123,7 +123,12 @@ fn latency(of: LatencyOf, ms: &[u64], percentiles: &str) -> LatencyAt {
     for ms in ms {
         all.record(Duration::from_millis(*ms));
     }
-    LatencyAt::of(of, &all, &Percentile::parse_list(percentiles).unwrap())
+    LatencyAt::of(
+        of,
+        &all,
+        &Durations::default(),
+        &Percentile::parse_list(percentiles).unwrap(),
+    )
 }
 
 #[test]

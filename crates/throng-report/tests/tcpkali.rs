@@ -26,12 +26,14 @@ fn latency(of: LatencyOf, at: &[(&str, Option<f64>)]) -> LatencyAt {
     LatencyAt {
         of,
         count: 1,
+        unanswered: 0,
         min_us: None,
         mean_us: None,
         max_us: None,
         at: at
             .iter()
             .map(|(percentile, ms)| AtPercentile {
+                at_least: false,
                 percentile: (*percentile).into(),
                 us: ms.map(|ms| ms * 1e3),
             })
@@ -373,7 +375,12 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
     let mut took = Durations::default();
     took.record(Duration::from_millis(3));
     let percentiles = Percentile::parse_list("50/100").unwrap();
-    summary.latencies = vec![LatencyAt::of(LatencyOf::Connect, &took, &percentiles)];
+    summary.latencies = vec![LatencyAt::of(
+        LatencyOf::Connect,
+        &took,
+        &Durations::default(),
+        &percentiles,
+    )];
     let report = TcpkaliReport::of(&summary);
     assert_eq!((report.seconds, report.connections), (2.0, 12));
     assert_eq!((report.bytes_sent, report.bytes_received), (1100, 3));
@@ -390,7 +397,12 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
     assert_eq!(report.seconds, summary.seconds);
     assert_eq!(report.messages, None);
     // An empty histogram has no percentiles.
-    let none = LatencyAt::of(LatencyOf::Message, &Durations::default(), &percentiles);
+    let none = LatencyAt::of(
+        LatencyOf::Message,
+        &Durations::default(),
+        &Durations::default(),
+        &percentiles,
+    );
     assert!(none.at.iter().all(|at| at.us.is_none()) && none.count == 0);
 }
 

@@ -48,6 +48,8 @@ pub(crate) fn of_load(
         ),
         sent_per_s: sending.bandwidth().map(|b| all(b.get())),
         received_per_s: pace.downstream.map(|b| all(b.get())),
+        hold_s: holds(scenario).then_some(scenario.hold.as_secs_f64()),
+        allow: scenario.allow,
         lifetime: scenario.connect.lifetime.is_some(),
         own_server: scenario.own_server.is_some(),
         stops_at_text: scenario.measure.stop_at.is_some(),
@@ -70,4 +72,15 @@ pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
         tls_server: scenario.tls.is_some(),
         ..Asked::default()
     }
+}
+
+/// Whether connections are to be held for a time of its own: not as long as a rate or a search goes on, nor for what is
+/// left of the time that the run may take.
+fn holds(scenario: &LoadScenario) -> bool {
+    let sending = &scenario.pace.sending;
+    let ends_itself = match sending.run_rate() {
+        Some(RunRate::Profile(_) | RunRate::Stdin) => true,
+        Some(RunRate::Constant(_)) | None => sending.search().is_some(),
+    };
+    !ends_itself && scenario.duration != Some(scenario.hold)
 }

@@ -85,13 +85,6 @@ macro_rules! choice {
                 }
             }
 
-            /// Connections that are past their handshake; `None` if the protocol has none.
-            pub fn ready(self, tally: &Tally) -> Option<u64> {
-                match self {
-                    $(ProtocolKind::$Variant => super::$module::$Asked::ready(tally),)*
-                }
-            }
-
             /// What servers sent of handshakes.
             pub fn handshakes_sent(self, tally: &Tally) -> HandshakesSent {
                 match self {

@@ -69,11 +69,6 @@ pub trait Facts: Default + 'static {
     /// The server that sends messages back.
     type Echo: Serves;
 
-    /// Connections that are past their handshake; `None` if the protocol has none.
-    fn ready(_: &Tally) -> Option<u64> {
-        None
-    }
-
     /// What servers sent of handshakes.
     fn handshakes_sent(_: &Tally) -> HandshakesSent {
         HandshakesSent::default()

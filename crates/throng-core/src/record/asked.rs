@@ -1,7 +1,7 @@
 //! What was asked of a run, as far as its result is told and judged by it.
 
 use crate::protocol::ProtocolKind;
-use crate::scenario::{Measure, MessageLatency, Percentile};
+use crate::scenario::{Allow, Measure, MessageLatency, Percentile};
 use serde::{Deserialize, Serialize};
 
 /// What a run is about.
@@ -110,6 +110,10 @@ pub struct Asked {
     pub sent_per_s: Option<f64>,
     /// Bytes per second that all connections together may receive.
     pub received_per_s: Option<f64>,
+    /// How long connections are to be held, seconds; `None` if something else ends the hold.
+    pub hold_s: Option<f64>,
+    /// What may go wrong.
+    pub allow: Allow,
     /// Connections are closed and opened again after a time, so that some are always missing.
     pub lifetime: bool,
     /// The server is in the same process: what one side sends the other receives.

@@ -1,8 +1,8 @@
 //! `throng load`: connections to open, and what to do with them.
 
 use super::{
-    Connect, Listening, Measure, OwnServer, Pace, SocketOptions, Target, TlsClient, TlsServer,
-    bounds,
+    Allow, Connect, Listening, Measure, OwnServer, Pace, SocketOptions, Target, TlsClient,
+    TlsServer, bounds,
 };
 use crate::engine::EngineChoice;
 use crate::payload::Messages;
@@ -51,6 +51,8 @@ pub struct LoadScenario {
     pub pace: Pace,
     /// What is measured.
     pub measure: Measure,
+    /// What may go wrong in a run that is reached all the same.
+    pub allow: Allow,
     /// What is set on each socket.
     pub sockets: SocketOptions,
     /// Connections that are opened speak TLS.
@@ -78,6 +80,7 @@ impl Default for LoadScenario {
             messages: Messages::default(),
             pace: Pace::default(),
             measure: Measure::default(),
+            allow: Allow::default(),
             sockets: SocketOptions::default(),
             tls: None,
             listen: None,

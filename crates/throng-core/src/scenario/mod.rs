@@ -4,6 +4,7 @@
 //! A [`Scenario`] is made of parts, each of which is a section of its [file]. Names of targets stay as they were
 //! written: they are resolved where the scenario is run.
 
+mod allow;
 pub mod bounds;
 mod check;
 mod connect;
@@ -17,6 +18,7 @@ mod sockets;
 mod target;
 mod tls;
 
+pub use allow::{Allow, Tolerance};
 pub use check::{Contradiction, says_something};
 pub use connect::Connect;
 pub use latency::Percentile;

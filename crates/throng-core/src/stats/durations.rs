@@ -88,6 +88,17 @@ impl Durations {
         Some(Duration::from_nanos(all.value_at_percentile(percent)))
     }
 
+    /// Those that took `limit` or longer, to the histogram's precision.
+    pub fn from_on(&self, limit: Duration) -> Durations {
+        let mut longer = Durations::default();
+        let limit = limit.as_nanos().min(LONGEST.as_nanos()) as u64;
+        let recorded = self.recorded().into_iter().flat_map(|h| h.iter_recorded());
+        for value in recorded.filter(|value| value.value_iterated_to() >= limit) {
+            longer.record_ns(value.value_iterated_to(), value.count_at_value());
+        }
+        longer
+    }
+
     /// How many took longer than `limit`, to the histogram's precision.
     pub fn longer_than(&self, limit: Duration) -> u64 {
         let limit = limit.as_nanos().min(LONGEST.as_nanos()) as u64;

@@ -8,6 +8,7 @@ use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
 use crate::stats::{Closed, FailCause};
 use serde::{Deserialize, Serialize, Serializer};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -35,21 +36,43 @@ pub enum Finding {
         /// The protocol of the handshake.
         protocol: Handshake,
     },
-    /// Connections were lost, and fewer than asked for were open at the end.
+    /// Connections were lost during the hold, whether or not others were opened in their place.
     ConnectionsLost {
-        /// Open at the end.
+        /// How many.
+        lost: u64,
+        /// Open at the end of the hold.
         open: u64,
         /// Asked for.
         asked: u64,
-        /// What ended the others.
+        /// What ended them. Those that are missing here are open, and a peer said that it would close them.
         closed: BTreeMap<Closed, u64>,
+        /// Their ages, over the whole run.
+        ages: BTreeMap<Closed, Age>,
+        /// No byte was sent or received during the hold.
+        idle: bool,
     },
-    /// Connections were lost and opened again: all were open at the end.
+    /// Connections were lost while others were opened, and opened again: all were open at once, and held.
     ConnectionsReopened {
         /// Asked for.
         asked: u64,
         /// What ended those that were opened again.
         closed: BTreeMap<Closed, u64>,
+        /// Their ages.
+        ages: BTreeMap<Closed, Age>,
+    },
+    /// The hold was shorter than was asked for.
+    HoldCutShort {
+        /// How long it was, seconds.
+        held_s: f64,
+        /// Asked for, seconds.
+        asked_s: f64,
+    },
+    /// Messages were not answered.
+    MessagesUnanswered {
+        /// How many.
+        messages: u64,
+        /// Messages whose answers were looked for.
+        of: u64,
     },
     /// A limit was met.
     LimitMet(Diagnosis),
@@ -173,11 +196,34 @@ pub enum WhyMissing {
     Lost {
         /// What ended them.
         closed: BTreeMap<Closed, u64>,
+        /// Their ages.
+        ages: BTreeMap<Closed, Age>,
     },
     /// Each source held its own, but not at the same time.
     NotAtOnce,
     /// No progress, for an unknown reason.
     Stalled,
+}
+
+/// The ages of connections that ended, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Age {
+    /// The youngest.
+    pub min_s: f64,
+    /// The median.
+    pub p50_s: f64,
+    /// The oldest.
+    pub max_s: f64,
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (min, max) = (human::seconds(self.min_s), human::seconds(self.max_s));
+        match min == max {
+            true => write!(f, "aged {min}"),
+            false => write!(f, "aged {min} to {max}"),
+        }
+    }
 }
 
 /// A handshake after TCP's.
@@ -209,6 +255,8 @@ impl Finding {
             Finding::HandshakesMissing { .. } => "handshakes_missing",
             Finding::ConnectionsLost { .. } => "connections_lost",
             Finding::ConnectionsReopened { .. } => "connections_reopened",
+            Finding::HoldCutShort { .. } => "hold_cut_short",
+            Finding::MessagesUnanswered { .. } => "messages_unanswered",
             Finding::LimitMet(_) => "limit_met",
             Finding::ProtocolViolated { .. } => "protocol_violated",
             Finding::TlsFailed { .. } => "tls_failed",
@@ -272,21 +320,56 @@ impl fmt::Display for Finding {
                 }
             }
             Finding::ConnectionsLost {
+                lost,
                 open,
                 asked,
                 closed,
+                ages,
+                idle,
+            } => {
+                write!(
+                    f,
+                    "{} lost during the hold: {}",
+                    things(*lost, "connection"),
+                    losses(closed, ages, *lost)
+                )?;
+                if *idle {
+                    f.write_str(", all idle")?;
+                }
+                match open.cmp(asked) {
+                    Ordering::Less => write!(
+                        f,
+                        "; {} of {} were open at its end",
+                        count(*open),
+                        count(*asked)
+                    ),
+                    _ => f.write_str("; as many were open at its end, reopened"),
+                }
+            }
+            Finding::ConnectionsReopened {
+                asked,
+                closed,
+                ages,
             } => write!(
                 f,
-                "{} of {} connections were still open at the end: {}",
-                count(*open),
+                "all {} connections were held, but before that connections had been lost and were reopened: {}",
                 count(*asked),
-                losses(closed)
+                losses(closed, ages, 0)
             ),
-            Finding::ConnectionsReopened { asked, closed } => write!(
+            Finding::HoldCutShort { held_s, asked_s } => write!(
                 f,
-                "all {} connections were open at the end, but connections had been lost and were reopened: {}",
-                count(*asked),
-                losses(closed)
+                "the hold ended after {} of {}",
+                human::seconds(*held_s),
+                human::seconds(*asked_s)
+            ),
+            Finding::MessagesUnanswered { messages, of } if messages == of => {
+                write!(f, "none of {} was answered", things(*of, "message"))
+            }
+            Finding::MessagesUnanswered { messages, of } => write!(
+                f,
+                "{} of {} were not answered",
+                count(*messages),
+                things(*of, "message")
             ),
             Finding::LimitMet(met) => write!(f, "{met}"),
             Finding::ProtocolViolated {
@@ -404,7 +487,9 @@ impl fmt::Display for WhyMissing {
             ),
             WhyMissing::Limit(met) => write!(f, "{met}"),
             WhyMissing::NoneEstablished => f.write_str("no connection could be established"),
-            WhyMissing::Lost { closed } => write!(f, "they did not stay open: {}", losses(closed)),
+            WhyMissing::Lost { closed, ages } => {
+                write!(f, "they did not stay open: {}", losses(closed, ages, 0))
+            }
             WhyMissing::NotAtOnce => {
                 f.write_str("each source held its own, but not at the same time")
             }
@@ -413,8 +498,8 @@ impl fmt::Display for WhyMissing {
     }
 }
 
-/// What ended connections, in words.
-fn losses(closed: &BTreeMap<Closed, u64>) -> String {
+/// What ended connections, in words. Those of `lost` that nothing ended are open, and a peer said that it would close.
+fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u64) -> String {
     let words = |why: &Closed| match why {
         Closed::ByPeer => "closed by the peer",
         Closed::ResetByPeer => "reset by the peer",
@@ -422,13 +507,19 @@ fn losses(closed: &BTreeMap<Closed, u64>) -> String {
         Closed::Error => "ended by an error on this side",
         Closed::ByUs => "closed by this side",
     };
-    let parts: Vec<String> = closed
-        .iter()
-        .map(|(why, n)| format!("{} {}", count(*n), words(why)))
-        .collect();
+    let one = |(why, n): (&Closed, &u64)| {
+        let age = ages.get(why).map(|age| format!(", {age}"));
+        format!("{} {}{}", count(*n), words(why), age.unwrap_or_default())
+    };
+    let mut parts: Vec<String> = closed.iter().map(one).collect();
+    let told: u64 = closed.values().sum();
+    if lost > told {
+        let said = count(lost - told);
+        parts.push(format!("{said} of which a peer said that it would close"));
+    }
     match parts.is_empty() {
-        true => "not all were reopened in time".into(),
-        false => parts.join(", "),
+        true => "no longer open at the end".into(),
+        false => parts.join("; "),
     }
 }
 

@@ -20,24 +20,106 @@ pub struct Percentiles {
     pub p99_us: f64,
     pub p999_us: f64,
     pub max_us: f64,
+    /// Those that are lower bounds, because answers are missing.
+    pub at_least: AtLeast,
 }
 
 impl Percentiles {
     /// Those of `all`, or `None` if there are none.
     pub fn of(all: &Durations) -> Option<Percentiles> {
+        Percentiles::with_unanswered(all, &Durations::default())
+    }
+
+    /// Those of `answered` and of what took longer than `unanswered`; `None` if there are neither. `count` is of the
+    /// former.
+    pub fn with_unanswered(answered: &Durations, unanswered: &Durations) -> Option<Percentiles> {
+        let mut all = answered.clone();
+        all.merge(unanswered);
         let us = |d: Duration| d.as_nanos() as f64 / 1e3;
-        let at = |p| all.percentile(p).map(us);
-        Some(Percentiles {
-            count: all.count(),
-            min_us: us(all.min()?),
+        let mut at_least = AtLeast::default();
+        let mut at = |name, percent| {
+            let (value, bound) = percentile(&all, unanswered, percent)?;
+            at_least.set(name, bound);
+            Some(us(value))
+        };
+        let mut percentiles = Percentiles {
+            count: answered.count(),
+            min_us: at("min_us", 0.0)?,
             mean_us: us(all.mean()?),
-            p50_us: at(50.0)?,
-            p90_us: at(90.0)?,
-            p95_us: at(95.0)?,
-            p99_us: at(99.0)?,
-            p999_us: at(99.9)?,
-            max_us: at(100.0)?,
-        })
+            p50_us: at("p50_us", 50.0)?,
+            p90_us: at("p90_us", 90.0)?,
+            p95_us: at("p95_us", 95.0)?,
+            p99_us: at("p99_us", 99.0)?,
+            p999_us: at("p999_us", 99.9)?,
+            max_us: at("max_us", 100.0)?,
+            at_least: AtLeast::default(),
+        };
+        at_least.set("mean_us", unanswered.count() > 0);
+        percentiles.at_least = at_least;
+        Some(percentiles)
+    }
+}
+
+/// The value at `percent` of `all`, some of which are `unanswered` and took longer than what is recorded, and whether it
+/// is but a lower bound; `None` if there are none.
+fn percentile(all: &Durations, unanswered: &Durations, percent: f64) -> Option<(Duration, bool)> {
+    let value = all.percentile(percent)?;
+    // The true value of an unanswered message that is at or below may lie above.
+    let bound = unanswered.min().is_some_and(|least| least <= value);
+    Some((value, bound))
+}
+
+/// Which fields of [`Percentiles`] are lower bounds. In JSON a list of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<String>", try_from = "Vec<String>")]
+pub struct AtLeast(u8);
+
+impl AtLeast {
+    const NAMES: [&'static str; 8] = [
+        "min_us", "mean_us", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us", "max_us",
+    ];
+
+    /// Whether the field of this name is one.
+    pub fn contains(self, name: &str) -> bool {
+        AtLeast::NAMES
+            .iter()
+            .enumerate()
+            .any(|(at, known)| *known == name && self.0 & 1 << at != 0)
+    }
+
+    /// Whether none is.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn set(&mut self, name: &str, to: bool) {
+        let at = AtLeast::NAMES.iter().position(|known| *known == name);
+        self.0 |= at.map_or(0, |at| u8::from(to) << at);
+    }
+}
+
+impl From<AtLeast> for Vec<String> {
+    fn from(set: AtLeast) -> Vec<String> {
+        let names = AtLeast::NAMES.into_iter();
+        names
+            .filter(|name| set.contains(name))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl TryFrom<Vec<String>> for AtLeast {
+    type Error = String;
+
+    fn try_from(names: Vec<String>) -> Result<AtLeast, String> {
+        let mut set = AtLeast::default();
+        for name in names {
+            set.set(&name, true);
+            if !set.contains(&name) {
+                return Err(format!("{name:?} is not the name of a percentile"));
+            }
+        }
+        Ok(set)
     }
 }
 
@@ -60,13 +142,14 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// From what was measured. `paced`: messages were due at times, because a rate or a profile was asked
-    /// for, or searched for.
-    pub fn of(measured: &Measured, paced: bool) -> Latency {
+    /// From what was measured, and how long messages had waited that were not answered. `paced`: messages were due at
+    /// times, because a rate or a profile was asked for, or searched for.
+    pub fn of(measured: &Measured, unanswered: &Durations, paced: bool) -> Latency {
+        let answers = |answered| Percentiles::with_unanswered(answered, unanswered);
         Latency {
             first_byte: Percentiles::of(&measured.first_byte),
-            response: Percentiles::of(&measured.response).filter(|_| paced),
-            service: Percentiles::of(&measured.service),
+            response: answers(&measured.response).filter(|_| paced),
+            service: answers(&measured.service),
             marked: Percentiles::of(&measured.marked),
         }
     }
@@ -91,6 +174,8 @@ pub struct LatencyAt {
     pub of: LatencyOf,
     /// How many were measured.
     pub count: u64,
+    /// Messages that were not answered. They count as long as they had waited, or longer.
+    pub unanswered: u64,
     /// The least, in microseconds; `None` if none was measured.
     pub min_us: Option<f64>,
     /// The mean.
@@ -108,25 +193,37 @@ pub struct AtPercentile {
     pub percentile: String,
     /// Microseconds; `None` if none was measured.
     pub us: Option<f64>,
+    /// Whether that is a lower bound, because answers are missing.
+    pub at_least: bool,
 }
 
 impl LatencyAt {
-    /// That of `all` at `percentiles`.
-    pub fn of(of: LatencyOf, all: &Durations, percentiles: &[Percentile]) -> LatencyAt {
+    /// That of `answered`, and of what took longer than `unanswered`, at `percentiles`.
+    pub fn of(
+        of: LatencyOf,
+        answered: &Durations,
+        unanswered: &Durations,
+        percentiles: &[Percentile],
+    ) -> LatencyAt {
+        let mut all = answered.clone();
+        all.merge(unanswered);
         let us = |d: Duration| d.as_nanos() as f64 / 1e3;
+        let at = |p: &Percentile| {
+            let value = percentile(&all, unanswered, p.value());
+            AtPercentile {
+                percentile: p.written().to_owned(),
+                us: value.map(|(value, _)| us(value)),
+                at_least: value.is_some_and(|(_, bound)| bound),
+            }
+        };
         LatencyAt {
             of,
-            count: all.count(),
+            count: answered.count(),
+            unanswered: unanswered.count(),
             min_us: all.percentile(0.0).map(us),
             mean_us: all.mean().map(us),
             max_us: all.percentile(100.0).map(us),
-            at: percentiles
-                .iter()
-                .map(|p| AtPercentile {
-                    percentile: p.written().to_owned(),
-                    us: all.percentile(p.value()).map(us),
-                })
-                .collect(),
+            at: percentiles.iter().map(at).collect(),
         }
     }
 }
@@ -138,6 +235,8 @@ pub fn of_messages<'m>(asked: &AskedLatencies, measured: &'m Measured) -> &'m Du
         _ if measured.response.count() > 0 => &measured.response,
         // Without a time at which messages were due there is only the time from sending.
         _ if measured.service.count() > 0 => &measured.service,
+        // None was answered.
+        _ if measured.marked.count() == 0 => &measured.response,
         _ => &measured.marked,
     }
 }
@@ -159,24 +258,41 @@ impl LatencyReport {
 }
 
 /// The latencies that were asked for, at the percentiles asked for.
-pub fn latencies(asked: &AskedLatencies, measured: &Measured) -> Vec<LatencyAt> {
+pub fn latencies(
+    asked: &AskedLatencies,
+    measured: &Measured,
+    unanswered: &Durations,
+) -> Vec<LatencyAt> {
     let percentiles = match asked.percentiles.as_slice() {
         [] => &Percentile::usual(),
         some => some,
     };
     let messages = of_messages(asked, measured);
+    let all_answered = Durations::default();
+    // A time stamp that did not arrive is not known to be missing.
+    let unanswered = match std::ptr::eq(messages, &measured.marked) {
+        true => &all_answered,
+        false => unanswered,
+    };
+    let any = asked.messages.is_some() || messages.count() + unanswered.count() > 0;
     let all = [
-        (asked.connect, LatencyOf::Connect, &measured.connect),
-        (asked.first_byte, LatencyOf::FirstByte, &measured.first_byte),
         (
-            asked.messages.is_some() || messages.count() > 0,
-            LatencyOf::Message,
-            messages,
+            asked.connect,
+            LatencyOf::Connect,
+            &measured.connect,
+            &all_answered,
         ),
+        (
+            asked.first_byte,
+            LatencyOf::FirstByte,
+            &measured.first_byte,
+            &all_answered,
+        ),
+        (any, LatencyOf::Message, messages, unanswered),
     ];
     all.into_iter()
         .filter(|(asked, ..)| *asked)
-        .map(|(_, of, durations)| LatencyAt::of(of, durations, percentiles))
+        .map(|(_, of, answered, unanswered)| LatencyAt::of(of, answered, unanswered, percentiles))
         .collect()
 }
 
@@ -187,22 +303,50 @@ mod tests {
     #[test]
     fn only_messages_that_were_due_at_a_time_have_a_response_time() {
         let mut measured = Measured::default();
-        assert_eq!(Latency::of(&measured, true), Latency::default());
+        assert_eq!(
+            Latency::of(&measured, &Durations::default(), true),
+            Latency::default()
+        );
         for ms in [2, 3, 4] {
             measured.response.record(Duration::from_millis(10 * ms));
             measured.service.record(Duration::from_millis(ms));
         }
-        let paced = Latency::of(&measured, true);
+        let paced = Latency::of(&measured, &Durations::default(), true);
         let (response, service) = (paced.response.unwrap(), paced.service.unwrap());
         assert_eq!((response.count, service.count), (3, 3));
         assert!(service.min_us <= 2000.0 && service.min_us > 1980.0);
         assert!(service.min_us < service.p50_us && service.max_us < response.min_us);
         assert_eq!((paced.first_byte, paced.marked), (None, None));
-        let loops = Latency::of(&measured, false);
+        let loops = Latency::of(&measured, &Durations::default(), false);
         assert_eq!(
             (loops.response, loops.service),
             (None, Some(service)),
             "a closed loop has no due time"
         );
+    }
+
+    #[test]
+    fn unanswered_messages_count_as_long_as_they_waited_and_what_they_touch_is_a_bound() {
+        let (mut answered, mut unanswered) = (Durations::default(), Durations::default());
+        let ms = Duration::from_millis;
+        for n in 1..=98 {
+            answered.record(ms(n));
+        }
+        unanswered.record_many(ms(2000), 2);
+        let p = Percentiles::with_unanswered(&answered, &unanswered).unwrap();
+        assert_eq!(p.count, 98);
+        assert!(p.p95_us < 100_000.0 && p.p99_us >= 1_999_000.0, "{p:?}");
+        let bounds: Vec<String> = p.at_least.into();
+        assert_eq!(bounds, ["mean_us", "p99_us", "p999_us", "max_us"]);
+        let written = serde_json::to_string(&p).unwrap();
+        assert_eq!(serde_json::from_str::<Percentiles>(&written).unwrap(), p);
+        // One that was cut off early may have taken longer than all others.
+        unanswered.record(ms(50));
+        let p = Percentiles::with_unanswered(&answered, &unanswered).unwrap();
+        assert!(p.at_least.contains("p90_us") && !p.at_least.contains("min_us"));
+        // None at all is a bound, too.
+        let p = Percentiles::with_unanswered(&Durations::default(), &unanswered).unwrap();
+        assert_eq!(p.count, 0);
+        assert!(p.at_least.contains("p50_us"));
     }
 }

@@ -17,9 +17,10 @@ mod verdict;
 
 pub use crate::record::{Phase, SearchSummary, VERSION};
 pub use connections::{Connections, SetUp};
-pub use finding::{Finding, Handshake, Sender, WhyMissing};
+pub use finding::{Age, Finding, Handshake, Sender, WhyMissing};
 pub use latency::{
-    AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies, of_messages,
+    AtLeast, AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies,
+    of_messages,
 };
 pub use of::of;
 pub use over_time::Sample;

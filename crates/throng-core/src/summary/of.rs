@@ -31,7 +31,8 @@ pub fn of(record: &Record) -> Summary {
         (Some(0), Some(accepted)) => accepted,
         _ => subject,
     };
-    let connections = connections(&t, &subject);
+    // Verdict and counts of connections speak of the same instant.
+    let connections = connections(&t, if load { &t.held } else { &subject });
     let (reached, findings) = verdict::of(record, &t, message_rate.as_ref());
     let first = t.parts.first();
     let stops_seen = t.opened.stops_seen + t.accepted.map_or(0, |a| a.stops_seen);
@@ -67,8 +68,11 @@ pub fn of(record: &Record) -> Summary {
         bandwidth: steady
             .as_ref()
             .and_then(|steady| BandwidthKept::of(&t.asked, steady)),
-        latency: Latency::of(&t.measured, t.asked.paced),
-        answers: t.asked.answers.then(|| Answers::of(&t.closed)),
+        latency: Latency::of(&t.measured, &t.unanswered, t.asked.paced),
+        answers: t
+            .asked
+            .answers
+            .then(|| Answers::of(&t.closed, t.unanswered.count())),
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
         search: t.endings().find_map(|e| e.search.clone()),
         protocols: Sections::of(|kind| t.speaking(kind).next().is_some(), &speaking),
@@ -78,7 +82,7 @@ pub fn of(record: &Record) -> Summary {
         connections,
         over_time: over_time::of(record),
         steady,
-        latencies: latencies(&t.asked.latencies, &t.measured),
+        latencies: latencies(&t.asked.latencies, &t.measured, &t.unanswered),
         sources: record.sources.iter().map(source).collect(),
     }
 }

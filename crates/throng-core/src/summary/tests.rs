@@ -5,6 +5,7 @@ use crate::capacity::LimitKind;
 use crate::record::{
     About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, Source, Used,
 };
+use crate::scenario::Tolerance;
 use crate::stats::{Closed, Counters, FailCause, Measured, Tally};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ fn ten() -> Part {
     let opened = counts(|c| {
         c.attempted.add(10);
         c.established.add(10);
+        c.ready.add(10);
     });
     let accepted = Some(counts(|c| c.accepted.add(10)));
     let mark = |seconds| Mark {
@@ -53,6 +55,7 @@ fn ten() -> Part {
             closed: opened,
             established: Duration::from_millis(500),
             peak: 10,
+            ready_peak: 10,
             used: Used {
                 user_bytes: 1 << 20,
                 kernel_bytes: Some(1 << 20),
@@ -76,43 +79,131 @@ fn kinds(s: &Summary) -> Vec<&'static str> {
     s.findings.iter().map(Finding::kind).collect()
 }
 
+/// Counts what happened during the hold.
+fn held(ending: &mut Ending, count: impl Fn(&Counters)) {
+    let more = counts(count);
+    ending.over.opened += more;
+    ending.over.accepted.as_mut().unwrap().accepted += more.established;
+    ending.held.as_mut().unwrap().opened += more;
+}
+
+/// Four connections were lost, and opened again.
+fn reopened(c: &Counters) {
+    c.closed(Closed::ByPeer, 4);
+    c.unready.add(4);
+    c.attempted.add(4);
+    c.established.add(4);
+    c.ready.add(4);
+}
+
+/// Of two messages `n` were not answered.
+fn unanswered(ending: &mut Ending, n: u32) {
+    ending.closed += counts(|c| {
+        c.questions.add(2);
+        c.messages_unanswered.add(n.into());
+        c.answers.add(u64::from(2 - n));
+    });
+    let mut measured = Measured::default();
+    measured.unanswered.record_many(Duration::from_secs(2), n);
+    ending.histograms.extend(Ending::pack(&measured));
+}
+
 /// Changes what was asked and how it ended.
 type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 12] = [
+    let cases: [(Change, bool, &[&str]); 20] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
             false,
             &["connections_missing"],
         ),
-        (|a, _| a.tls_client = true, false, &["handshakes_missing"]),
+        // Twenty handshakes, but never more than nine at once.
         (
             |_, e| {
-                let lost = counts(|c| c.closed(Closed::ByPeer, 4));
-                e.over.opened += lost;
-                e.held.as_mut().unwrap().opened += lost;
+                e.ready_peak = 9;
+                e.over.opened.ready = 20;
             },
+            false,
+            &["handshakes_missing"],
+        ),
+        (
+            |_, e| held(e, |c| c.closed(Closed::ByPeer, 4)),
             false,
             &["connections_lost"],
         ),
+        // Reopened: not held all the same.
+        (|_, e| held(e, reopened), false, &["connections_lost"]),
+        (
+            |a, e| {
+                a.allow.lost = Tolerance::Count(4);
+                held(e, reopened);
+            },
+            true,
+            &["connections_lost"],
+        ),
+        // One said that it would close.
+        (
+            |_, e| held(e, |c| c.unready.add(1)),
+            false,
+            &["connections_lost"],
+        ),
+        // While others were opened.
+        (
+            |_, e| {
+                e.opened.as_mut().unwrap().opened += counts(reopened);
+                held(e, reopened);
+            },
+            true,
+            &["connections_reopened"],
+        ),
+        // After the hold.
         (
             |_, e| e.over.opened += counts(|c| c.closed(Closed::ByPeer, 4)),
             true,
-            &["connections_reopened"],
+            &[],
+        ),
+        (
+            |a, e| {
+                a.hold_s = Some(5.0);
+                e.timed_out = true;
+            },
+            false,
+            &["hold_cut_short"],
+        ),
+        (|_, e| unanswered(e, 1), false, &["messages_unanswered"]),
+        (
+            |a, e| {
+                a.allow.unanswered = Tolerance::Percent(50.0);
+                unanswered(e, 1);
+            },
+            true,
+            &["messages_unanswered"],
+        ),
+        // None at all was answered.
+        (
+            |a, e| {
+                a.allow.unanswered = Tolerance::Percent(100.0);
+                unanswered(e, 2);
+            },
+            false,
+            &["messages_unanswered"],
         ),
         (
             |a, e| {
                 a.lifetime = true;
-                e.over.opened += counts(|c| c.closed(Closed::ByUs, 4));
+                held(e, |c| {
+                    c.closed(Closed::ByUs, 4);
+                    c.unready.add(4);
+                });
             },
             true,
             &[],
         ),
         (
-            |_, e| e.over.opened += counts(|c| c.failed(FailCause::Refused)),
+            |_, e| held(e, |c| c.failed(FailCause::Refused)),
             true,
             &["attempts_failed"],
         ),
@@ -163,7 +254,7 @@ fn the_limit_that_was_met_is_told_once_and_first() {
     let s = of_one(|asked, ending| {
         asked.connections = Some(20);
         ending.causes = vec![met.clone()];
-        ending.over.opened += counts(|c| {
+        held(ending, |c| {
             c.attempted.add(10);
             (0..10).for_each(|_| c.failed(FailCause::NoAddress));
         });

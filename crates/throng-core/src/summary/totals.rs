@@ -5,7 +5,7 @@ use crate::protocol::ProtocolKind;
 use crate::record::{
     Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
 };
-use crate::stats::{Measured, Tally};
+use crate::stats::{Durations, Measured, Tally};
 use std::time::Duration;
 
 /// Sums over all sources of a record. Nothing here is told of an instant that the sources did not share.
@@ -14,9 +14,13 @@ pub(super) struct Totals<'r> {
     pub asked: Asked,
     pub opened: Tally,
     pub accepted: Option<Tally>,
+    /// Counts of opened connections at the end of the hold.
+    pub held: Tally,
     /// Counts of opened connections after closing.
     pub closed: Tally,
     pub measured: Measured,
+    /// How long messages had waited that count as unanswered.
+    pub unanswered: Durations,
     /// The most connections at once.
     pub peak: u64,
     /// When the first source began, in seconds since 1970.
@@ -37,14 +41,24 @@ impl<'r> Totals<'r> {
         let parts: Vec<&Part> = record.sources.values().collect();
         let mut measured = Measured::default();
         parts.iter().for_each(|p| p.add_measured_to(&mut measured));
+        let held = |p: &&Part| {
+            let held = p.ending.as_ref().and_then(|e| e.held);
+            held.map_or_else(|| p.opened(), |mark| mark.opened)
+        };
         let closed = |p: &&Part| p.ending.as_ref().map_or_else(|| p.opened(), |e| e.closed);
+        let mut unanswered = Durations::default();
+        for part in &parts {
+            unanswered.merge(&judged(part));
+        }
         Totals {
+            unanswered,
             asked: asked(&parts),
             opened: parts.iter().map(|p| p.opened()).sum(),
             accepted: parts
                 .iter()
                 .filter_map(|p| p.accepted())
                 .reduce(|a, b| a + b),
+            held: parts.iter().map(held).sum(),
             closed: parts.iter().map(closed).sum(),
             measured,
             peak: most_at_once(record),
@@ -106,6 +120,24 @@ impl<'r> Totals<'r> {
     }
 }
 
+/// A message whose answer was cut off by something that was asked for counts as unanswered from this age on.
+const CUT_OFF: Duration = Duration::from_secs(1);
+
+/// How long the messages had waited that count as unanswered.
+fn judged(part: &Part) -> Durations {
+    let mut measured = Measured::default();
+    part.add_measured_to(&mut measured);
+    let cut = part.about.asked.lifetime
+        || part
+            .ending
+            .as_ref()
+            .is_some_and(|e| e.timed_out || e.interrupted);
+    match cut {
+        true => measured.unanswered.from_on(CUT_OFF),
+        false => measured.unanswered,
+    }
+}
+
 /// What was asked of all of them together.
 fn asked(parts: &[&Part]) -> Asked {
     let all = || parts.iter().map(|p| &p.about.asked);
@@ -128,6 +160,8 @@ fn asked(parts: &[&Part]) -> Asked {
         paced: any(|a| a.paced),
         sent_per_s: sum(|a| a.sent_per_s),
         received_per_s: sum(|a| a.received_per_s),
+        hold_s: all().filter_map(|a| a.hold_s).reduce(f64::max),
+        allow: first.allow,
         lifetime: any(|a| a.lifetime),
         own_server: any(|a| a.own_server),
         stops_at_text: any(|a| a.stops_at_text),

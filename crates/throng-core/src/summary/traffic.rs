@@ -59,10 +59,15 @@ pub struct Steady {
 /// What became of messages that an answer was looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
+    /// Messages whose answers were looked for: received + unanswered + cut_off.
+    pub asked: u64,
     /// Answers that came.
     pub received: u64,
     /// Messages that had none when their connection ended.
     pub unanswered: u64,
+    /// Messages that had none when `--duration`, an interrupt or the end of a lifetime cut them off, less than a second
+    /// after they were sent.
+    pub cut_off: u64,
     /// Answers to nothing that was asked.
     pub unasked: u64,
     /// Answers that report an error, such as a DNS rcode other than 0. They are among `received`.
@@ -72,15 +77,17 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// From a side's counts.
-    pub fn of(tally: &Tally) -> Answers {
+    /// From a side's counts, `unanswered` of which count as that.
+    pub fn of(tally: &Tally, unanswered: u64) -> Answers {
         let errors: BTreeMap<String, u64> = ProtocolKind::ALL
             .iter()
             .flat_map(|kind| kind.answers_with_error(tally))
             .collect();
         Answers {
-            received: tally.messages_received,
-            unanswered: tally.messages_unanswered,
+            asked: tally.questions,
+            received: tally.answers,
+            unanswered,
+            cut_off: tally.messages_unanswered.saturating_sub(unanswered),
             unasked: tally.answers_unasked,
             with_error: errors.values().sum(),
             errors,

@@ -1,17 +1,19 @@
-//! Whether a run reached what was asked, and if not, what stood in the way and what lifts it.
+//! Whether a run reached what was asked, and if not, what stood in the way and what lifts it. The rules are those of
+//! docs/verdict.md.
 
 use super::MessageRate;
-use super::finding::{Finding, Handshake, Sender, WhyMissing};
+use super::finding::{Age, Finding, Handshake, Sender, WhyMissing};
 use super::totals::Totals;
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::human;
 use crate::pacing::Ending;
+use crate::protocol::Sections;
 use crate::protocol::tls::TlsFailure;
-use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Asked, Part, Record, Role};
-use crate::stats::{Closed, FailCause, Tally};
+use crate::stats::{Closed, FailCause, Measured, Tally};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A message rate within this part of the one asked for is reached.
 const RATE_TOLERANCE: f64 = 0.01;
@@ -60,6 +62,7 @@ fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
 fn load(t: &Totals, rate: Option<&MessageRate>, findings: &mut Vec<Finding>) -> bool {
     let causes = t.causes();
     let mut reached = connections(t, &causes, findings);
+    reached &= answered(t, findings);
     reached &= protocols(t, findings);
     for what in t.endings().filter_map(|e| e.bad_profile.clone()) {
         reached = false;
@@ -93,21 +96,17 @@ fn stopped_by_text(t: &Totals) -> bool {
     t.opened.stops_seen + t.accepted.map_or(0, |a| a.stops_seen) > 0
 }
 
-/// Whether as many connections as were asked for came up and stayed.
+/// Whether as many connections as were asked for were ready at one instant, and held from then on for as long as was
+/// asked: rules 1 to 3.
 fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) -> bool {
     let asked = t.asked.connections.unwrap_or(0);
     let interrupted = t.any(|e| e.interrupted);
     let timed_out = t.any(|e| e.timed_out);
-    let at_end = |p: &&Part| {
-        let held = p.ending.as_ref().and_then(|e| e.held);
-        let held = held.map_or(0, |mark| mark.opened.open());
-        p.opened().open().max(held)
-    };
-    let open_at_end: u64 = t.parts.iter().map(at_end).sum();
-    let churns = t.asked.lifetime;
+    let missing = t.peak < asked;
     let unready = unready(t);
-    let lost = t.opened.closed_in_all() - t.opened.closed(Closed::ByUs) > 0;
-    if t.peak < asked {
+    let lost = lost(t);
+    let allowed = t.asked.allow.lost.covers(lost, asked);
+    if missing {
         findings.push(Finding::ConnectionsMissing {
             peak: t.peak,
             asked,
@@ -115,24 +114,92 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
         });
     } else if let Some(missing) = &unready {
         findings.push(missing.clone());
-    } else if open_at_end < asked && !churns {
+    } else if lost > 0 {
+        let hold = t.hold(|e| e.opened).opened;
         findings.push(Finding::ConnectionsLost {
-            open: open_at_end,
+            lost,
+            open: t.held.open(),
             asked,
-            closed: losses(&t.opened),
+            closed: losses(&hold),
+            ages: ages(&t.measured),
+            idle: hold.bytes_sent + hold.bytes_received == 0,
         });
-    } else if lost {
+    } else if losses(&t.held).values().sum::<u64>() > 0 {
         // All are open again: as asked, but worth knowing.
         findings.push(Finding::ConnectionsReopened {
             asked,
-            closed: losses(&t.opened),
+            closed: losses(&t.held),
+            ages: ages(&t.measured),
         });
     }
+    let cut_short = (!missing && unready.is_none())
+        .then(|| cut_short(t))
+        .flatten();
+    let complete = cut_short.is_none();
+    findings.extend(cut_short);
     // The first cause is in the first finding, unless something else is.
-    let told = usize::from(t.peak < asked && !interrupted && !timed_out);
+    let told = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(told);
     findings.extend(others.cloned().map(Finding::LimitMet));
-    t.peak >= asked && unready.is_none() && (open_at_end >= asked || churns)
+    !missing && unready.is_none() && allowed && complete
+}
+
+/// Connections that were lost during the hold: that ended without this side's doing, or can no longer carry messages.
+fn lost(t: &Totals) -> u64 {
+    let of = |part: &&Part| {
+        let ending = part.ending.as_ref()?;
+        let hold = ending.held?.opened.since(&ending.opened?.opened);
+        let closed = hold.closed_in_all() - hold.closed(Closed::ByUs);
+        // With a lifetime this side closes connections, too.
+        let unready = if part.about.asked.lifetime {
+            0
+        } else {
+            hold.unready
+        };
+        Some(closed.max(unready))
+    };
+    t.parts.iter().filter_map(of).sum()
+}
+
+/// The ages at which connections ended without this side's doing.
+fn ages(measured: &Measured) -> BTreeMap<Closed, Age> {
+    let age = |why: Closed| {
+        let all = measured.age(why)?;
+        let s = |d: Duration| d.as_secs_f64();
+        let age = Age {
+            min_s: s(all.min()?),
+            p50_s: s(all.percentile(50.0)?),
+            max_s: s(all.percentile(100.0)?),
+        };
+        Some((why, age))
+    };
+    Closed::ALL.into_iter().filter_map(age).collect()
+}
+
+/// The finding that the hold was shorter than was asked for, if it was.
+fn cut_short(t: &Totals) -> Option<Finding> {
+    let cut = |part: &&Part| {
+        let asked_s = part.about.asked.hold_s?;
+        let ending = part.ending.as_ref()?;
+        let held = ending.held?.at.saturating_sub(ending.opened?.at);
+        let short = (ending.timed_out || ending.interrupted) && held.as_secs_f64() < asked_s;
+        short.then_some((held.as_secs_f64(), asked_s))
+    };
+    let shortest = t.parts.iter().filter_map(cut);
+    shortest
+        .min_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(held_s, asked_s)| Finding::HoldCutShort { held_s, asked_s })
+}
+
+/// Whether messages were answered, where answers are looked for: rule 4.
+fn answered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let of = t.closed.questions;
+    let messages = t.unanswered.count();
+    if messages > 0 {
+        findings.push(Finding::MessagesUnanswered { messages, of });
+    }
+    let none = of > 0 && t.closed.answers == 0 && messages > 0;
+    !none && t.asked.allow.unanswered.covers(messages, of)
 }
 
 fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: bool) -> WhyMissing {
@@ -146,42 +213,37 @@ fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: b
             seconds: t.latest(Part::over),
         },
         [cause, ..] => WhyMissing::Limit(cause.clone()),
-        [] if t.opened.established == 0 => WhyMissing::NoneEstablished,
+        [] if t.held.established == 0 => WhyMissing::NoneEstablished,
         [] if t.parts.iter().map(|p| p.peak()).sum::<u64>() > t.peak => WhyMissing::NotAtOnce,
-        [] if t.opened.open() < t.peak.max(1) => WhyMissing::Lost {
-            closed: losses(&t.opened),
+        [] if t.held.open() < t.peak.max(1) => WhyMissing::Lost {
+            closed: losses(&t.held),
+            ages: ages(&t.measured),
         },
         [] => WhyMissing::Stalled,
     }
 }
 
-/// The finding that fewer handshakes were completed than connections were asked for, if so.
+/// The finding that fewer connections than were asked for were ready at once, if so.
 fn unready(t: &Totals) -> Option<Finding> {
-    let asked = t.asked.connections.unwrap_or(0);
-    let tls = (Handshake::Tls, t.opened.tls.secured, asked);
-    let protocols = ProtocolKind::ALL.iter().filter_map(|kind| {
-        let opened: Tally = t.speaking(*kind).map(|p| p.opened()).sum();
-        let asked = t.speaking(*kind).filter_map(|p| p.about.asked.connections);
-        Some((
-            Handshake::Protocol(*kind),
-            kind.ready(&opened)?,
-            asked.sum(),
-        ))
-    });
-    let all = t
-        .asked
-        .tls_client
-        .then_some(tls)
-        .into_iter()
-        .chain(protocols);
-    let mut missing = all.filter(|(_, completed, asked)| completed < asked);
-    missing
-        .next()
-        .map(|(protocol, completed, asked)| Finding::HandshakesMissing {
-            completed,
-            asked,
-            protocol,
-        })
+    // Of a source that was lost it is not known.
+    let ready = |p: &Part| {
+        let asked = p.about.asked.connections.unwrap_or(0);
+        p.ending.as_ref().map_or(asked, |e| e.ready_peak.min(asked))
+    };
+    let short = |p: &&&Part| ready(p) < p.about.asked.connections.unwrap_or(0);
+    let part = t.parts.iter().find(short)?;
+    let asked = &part.about.asked;
+    // What is still under way, or failed, is TLS until the protocol has its turn.
+    let secured = part.opened().tls.secured;
+    let protocol = match asked.tls_client && secured < asked.connections.unwrap_or(0) {
+        true => Handshake::Tls,
+        false => Handshake::Protocol(asked.protocol),
+    };
+    Some(Finding::HandshakesMissing {
+        completed: t.parts.iter().map(|p| ready(p)).sum(),
+        asked: t.asked.connections.unwrap_or(0),
+        protocol,
+    })
 }
 
 /// What went wrong in protocols. Returns whether nothing did that counts against the run.
@@ -210,7 +272,7 @@ fn protocols(t: &Totals, findings: &mut Vec<Finding>) -> bool {
 
 fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) {
     for cause in FailCause::ALL {
-        let attempts = t.opened.failed(cause);
+        let attempts = t.held.failed(cause);
         if attempts == 0 {
             continue;
         }

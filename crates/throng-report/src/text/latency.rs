@@ -30,13 +30,28 @@ pub(super) fn latency(summary: &Summary) -> Section {
         if all.is_empty() {
             all.table("", ["p50", "p90", "p99", "p99.9", "max"].map(String::from));
         }
-        let columns = [p.p50_us, p.p90_us, p.p99_us, p.p999_us, p.max_us];
-        all.table(label, columns.map(human::micros));
+        let columns = [
+            ("p50_us", p.p50_us),
+            ("p90_us", p.p90_us),
+            ("p99_us", p.p99_us),
+            ("p999_us", p.p999_us),
+            ("max_us", p.max_us),
+        ];
+        all.table(
+            label,
+            columns.map(|(name, us)| micros(us, p.at_least.contains(name))),
+        );
     }
     for asked in &summary.latencies {
         asked_for(asked, l, &mut all);
     }
     all
+}
+
+/// Microseconds, or more than that.
+fn micros(us: f64, at_least: bool) -> String {
+    let bound = if at_least { "> " } else { "" };
+    format!("{bound}{}", human::micros(us))
 }
 
 fn asked_for(latency: &LatencyAt, measured: &Latency, all: &mut Section) {
@@ -45,7 +60,13 @@ fn asked_for(latency: &LatencyAt, measured: &Latency, all: &mut Section) {
         .at
         .iter()
         .filter(|at| beyond(&at.percentile))
-        .filter_map(|at| Some(format!("p{} {}", at.percentile, human::micros(at.us?))))
+        .filter_map(|at| {
+            Some(format!(
+                "p{} {}",
+                at.percentile,
+                micros(at.us?, at.at_least)
+            ))
+        })
         .collect();
     if parts.is_empty() {
         return;

@@ -94,6 +94,10 @@ pub(super) fn answers(summary: &Summary) -> Section {
         let what = "messages, still waiting at the end";
         all.bad("unanswered", count(a.unanswered), what);
     }
+    if a.cut_off > 0 {
+        let what = "messages, less than a second old when they were cut off";
+        all.number("under way", count(a.cut_off), what);
+    }
     if a.unasked > 0 {
         all.odd("unasked", count(a.unasked), "answers that match no message");
     }

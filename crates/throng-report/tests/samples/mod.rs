@@ -20,9 +20,9 @@ use throng_core::record::{
 use throng_core::scenario::Percentile;
 use throng_core::stats::{Closed, Counters, FailCause, Measured, Tally};
 use throng_core::summary::{
-    Answers, AtPercentile, BandwidthKept, Connections, Cost, Finding, Handshake, Latency,
-    LatencyAt, LatencyOf, MessageRate, Percentiles, Sample, Sender, SetUp, SourceSummary, Steady,
-    Summary, Traffic, WhyMissing,
+    Age, Answers, AtLeast, AtPercentile, BandwidthKept, Connections, Cost, Finding, Handshake,
+    Latency, LatencyAt, LatencyOf, MessageRate, Percentiles, Sample, Sender, SetUp, SourceSummary,
+    Steady, Summary, Traffic, WhyMissing,
 };
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
@@ -36,6 +36,7 @@ fn percentiles(count: u64, p50_us: f64) -> Percentiles {
         p99_us: p50_us * 6.3,
         p999_us: p50_us * 20.0,
         max_us: p50_us * 101.7,
+        at_least: AtLeast::default(),
     }
 }
 
@@ -152,6 +153,12 @@ pub fn record() -> Record {
 /// One of each kind, and of each reason why connections are missing.
 pub fn findings() -> Vec<Finding> {
     let closed = BTreeMap::from([(Closed::ByPeer, 3), (Closed::ResetByPeer, 1)]);
+    let age = Age {
+        min_s: 5.0,
+        p50_s: 5.0,
+        max_s: 5.01,
+    };
+    let ages = BTreeMap::from([(Closed::ByPeer, age)]);
     let met = Diagnosis {
         limit: LimitKind::FourTuples,
         allows: None,
@@ -168,6 +175,7 @@ pub fn findings() -> Vec<Finding> {
         WhyMissing::NoneEstablished,
         WhyMissing::Lost {
             closed: closed.clone(),
+            ages: ages.clone(),
         },
         WhyMissing::NotAtOnce,
         WhyMissing::Stalled,
@@ -184,11 +192,26 @@ pub fn findings() -> Vec<Finding> {
             protocol: Handshake::Tls,
         },
         Finding::ConnectionsLost {
+            lost: 5,
             open: 6,
             asked: 10,
             closed: closed.clone(),
+            ages: ages.clone(),
+            idle: true,
         },
-        Finding::ConnectionsReopened { asked: 10, closed },
+        Finding::ConnectionsReopened {
+            asked: 10,
+            closed,
+            ages,
+        },
+        Finding::HoldCutShort {
+            held_s: 1.5,
+            asked_s: 10.0,
+        },
+        Finding::MessagesUnanswered {
+            messages: 3,
+            of: 100,
+        },
         Finding::LimitMet(met),
         Finding::ProtocolViolated {
             protocol: ProtocolKind::Websocket,
@@ -535,8 +558,10 @@ pub fn busy() -> Summary {
         marked: Some(percentiles(29_950, 160.0)),
     };
     s.answers = Some(Answers {
+        asked: 29_958,
         received: 29_950,
         unanswered: 8,
+        cut_off: 0,
         unasked: 2,
         with_error: 31,
         errors: BTreeMap::from([("NXDOMAIN".into(), 3), ("SERVFAIL".into(), 28)]),
@@ -564,6 +589,7 @@ pub fn busy() -> Summary {
         LatencyAt {
             of: LatencyOf::Connect,
             count: 1007,
+            unanswered: 0,
             min_us: Some(40.0),
             mean_us: Some(80.0),
             max_us: Some(900.0),
@@ -572,6 +598,7 @@ pub fn busy() -> Summary {
         LatencyAt {
             of: LatencyOf::Message,
             count: 0,
+            unanswered: 0,
             min_us: None,
             mean_us: None,
             max_us: None,
@@ -585,6 +612,7 @@ fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
     percentiles
         .iter()
         .map(|(percentile, us)| AtPercentile {
+            at_least: false,
             percentile: (*percentile).to_owned(),
             us: *us,
         })
@@ -666,6 +694,7 @@ pub fn full() -> Summary {
         marked: Some(percentiles(598_705, 160.0)),
     };
     s.answers = busy.answers.map(|answers| Answers {
+        asked: 598_713,
         received: 598_705,
         ..answers
     });

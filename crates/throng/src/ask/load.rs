@@ -11,9 +11,9 @@ use throng_core::pacing::Profile;
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
-    Connect, Counted, ListenAddress, Listening, LoadScenario, Measure, MessageLatency, MessageRate,
-    Pace, RunRate, Search, Sending, SocketOptions, SteadyFrom, Target, TlsClient, TlsServer,
-    Writes,
+    Allow, Connect, Counted, ListenAddress, Listening, LoadScenario, Measure, MessageLatency,
+    MessageRate, Pace, RunRate, Search, Sending, SocketOptions, SteadyFrom, Target, TlsClient,
+    TlsServer, Writes,
 };
 use throng_core::units::Rate;
 
@@ -41,6 +41,10 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         messages,
         pace: pace(args)?,
         measure,
+        allow: Allow {
+            lost: args.allow_lost.unwrap_or_default(),
+            unanswered: args.allow_unanswered.unwrap_or_default(),
+        },
         sockets: sockets(args),
         tls: args.tls.tls.then(|| tls_client(args)),
         listen: listen(args)?,
@@ -57,6 +61,8 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
 /// How long to hold, and the limit for the whole run. tcpkali's `-T` is the former.
 fn lengths(args: &LoadArgs, usual: Duration) -> Result<(Duration, Option<Duration>), Failure> {
     match (args.like_tcpkali(), args.hold, args.duration) {
+        // Without a hold of its own it is what the limit leaves.
+        (false, None, Some(limit)) => Ok((usual.min(limit), Some(limit))),
         (false, hold, duration) => Ok((hold.unwrap_or(usual), duration)),
         (true, Some(_), Some(_)) => Err(Failure::usage(
             "--hold and --duration are the same with --output tcpkali: give one of them",

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::protocol::Protocol;
-use throng_core::scenario::{Arrivals, ListenMode, MessageRate, bounds};
+use throng_core::scenario::{Arrivals, ListenMode, MessageRate, Tolerance, bounds};
 use throng_core::units::{self, Bandwidth, Rate};
 
 const EXAMPLES: &str = "\
@@ -240,6 +240,14 @@ pub(crate) struct LoadArgs {
     /// Hold all connections this long after the last one is established [default: 10s]
     #[arg(long, value_name = "T", value_parser = units::duration, help_heading = RUN)]
     pub hold: Option<Duration>,
+
+    /// Lost connections during the hold that do not fail the run: a number, or a percentage of all [default: 0]
+    #[arg(long, value_name = "N", value_parser = Tolerance::parse, help_heading = RUN)]
+    pub allow_lost: Option<Tolerance>,
+
+    /// Messages without an answer that do not fail the run: a number, or a percentage of all [default: 0]
+    #[arg(long, value_name = "N", value_parser = Tolerance::parse, help_heading = RUN)]
+    pub allow_unanswered: Option<Tolerance>,
 
     /// Threads on each side [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]

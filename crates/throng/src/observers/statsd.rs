@@ -5,7 +5,7 @@ use crate::Failure;
 use std::time::Duration;
 use throng_core::observer::{Interval, Observer, Trouble};
 use throng_core::record::AskedLatencies;
-use throng_core::stats::Measured;
+use throng_core::stats::{Durations, Measured};
 use throng_core::summary::latencies;
 use throng_report::statsd::{Statsd, StatsdTick};
 
@@ -67,10 +67,11 @@ impl Observer for Metrics {
             self.measured.samples.clear();
         }
         tick.latencies = match self.window {
-            None => latencies(&self.asked, &self.measured),
+            None => latencies(&self.asked, &self.measured, &Durations::default()),
             Some(window) if interval.to >= self.began + window => {
                 self.began = interval.to;
-                latencies(&self.asked, &std::mem::take(&mut self.measured))
+                let window = std::mem::take(&mut self.measured);
+                latencies(&self.asked, &window, &Durations::default())
             }
             Some(_) => Vec::new(),
         };

@@ -9,6 +9,7 @@ mod common;
 mod bad_input;
 mod engines;
 mod generated;
+mod held;
 mod limits;
 mod load;
 mod loss;

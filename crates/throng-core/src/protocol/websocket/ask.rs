@@ -88,10 +88,6 @@ impl Facts for WebSocketAsked {
     type Sink = WsSink;
     type Echo = Ws;
 
-    fn ready(tally: &Tally) -> Option<u64> {
-        Some(tally.websocket.upgraded)
-    }
-
     fn handshakes_sent(tally: &Tally) -> HandshakesSent {
         let upgraded = tally.websocket.upgraded;
         HandshakesSent {

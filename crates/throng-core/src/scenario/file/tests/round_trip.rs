@@ -260,14 +260,22 @@ fn any_load() -> BoxedStrategy<Scenario> {
         option::of(any::<u64>()),
         option::of(listen),
     );
-    let parts = (connect(), protocol(), pace(), measure(), sockets);
+    let tolerance = || {
+        prop_oneof![
+            any::<u32>().prop_map(Tolerance::Count),
+            (0.0..=100.0f64).prop_map(Tolerance::Percent),
+        ]
+    };
+    let allow =
+        (tolerance(), tolerance()).prop_map(|(lost, unanswered)| Allow { lost, unanswered });
+    let parts = (connect(), protocol(), pace(), measure(), allow, sockets);
     let tls = (option::of(tls_client()), option::of(tls_server()));
     (ends, run(), parts, tls)
         .prop_map(
             |(
                 (targets, connections, seed, listen),
                 (hold, duration, workers, engine, force),
-                (connect, (protocol, messages), pace, measure, sockets),
+                (connect, (protocol, messages), pace, measure, allow, sockets),
                 (tls, tls_server),
             )| {
                 Scenario::Load(Box::new(LoadScenario {
@@ -285,6 +293,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
                     messages,
                     pace,
                     measure,
+                    allow,
                     sockets,
                     tls,
                     listen,

@@ -1,0 +1,232 @@
+//! "Held" and "reached" are said only of what was: docs/verdict.md, rule by rule, with peers that misbehave.
+
+use crate::common::net::Net;
+use crate::common::peers::{source, start_server};
+use crate::common::process::{Process, Ran};
+use crate::common::{load, serve, stop_serving};
+use std::time::Duration;
+use throng_core::stats::Closed;
+use throng_core::summary::Finding;
+
+const ENGINES: [&str; 2] = ["uring", "epoll"];
+
+fn misbehaving(net: &Net, kind: &str) -> Process {
+    let script = source("misbehaving.py");
+    let mut args = vec![script.as_str(), "9000"];
+    args.extend(kind.split(' '));
+    start_server(net, "python3", &args, 9000)
+}
+
+/// The first line of the report of `ran`.
+fn kinds(ran: &Ran) -> Vec<&'static str> {
+    ran.summary().findings.iter().map(Finding::kind).collect()
+}
+
+#[test]
+fn connections_that_a_timeout_closed_and_that_were_opened_again_were_not_held() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let _server = misbehaving(&net, "closes 1");
+        let line = format!("127.0.0.1:9000 -c 100 --hold 1500ms --engine {engine}");
+        let ran = load(&net, &line);
+        let s = ran.fell_short();
+        let Finding::ConnectionsLost {
+            asked,
+            closed,
+            ages,
+            idle,
+            ..
+        } = &s.findings[0]
+        else {
+            panic!("{ran}")
+        };
+        assert!(*asked == 100 && closed[&Closed::ByPeer] >= 100, "{ran}");
+        let age = &ages[&Closed::ByPeer];
+        assert!((0.9..1.2).contains(&age.min_s), "{ran}");
+        assert!(age.p50_s >= age.min_s && age.max_s >= age.p50_s, "{ran}");
+        assert!(*idle, "{ran}");
+    }
+}
+
+#[test]
+fn losses_that_are_allowed_are_told_and_count_for_nothing() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "closes 1");
+    let ran = load(&net, "127.0.0.1:9000 -c 10 --hold 1500ms --allow-lost 20");
+    assert!(ran.reached().connections.closed_by_peer >= 10, "{ran}");
+    assert_eq!(kinds(&ran), ["connections_lost"], "{ran}");
+    let ran = load(&net, "127.0.0.1:9000 -c 10 --hold 1500ms --allow-lost 9");
+    ran.fell_short();
+}
+
+#[test]
+fn the_counts_of_connections_are_those_of_the_end_of_the_hold() {
+    let net = Net::own();
+    // It closes while the answers are waited for that it never sends.
+    let _server = misbehaving(&net, "closes 2");
+    let ran = load(
+        &net,
+        "127.0.0.1:9000 -c 2 -m hi -r 2 --latency-echo --hold 1s --no-reconnect",
+    );
+    let s = ran.fell_short();
+    assert_eq!(
+        (s.connections.open_at_end, s.connections.closed_by_peer),
+        (2, 0),
+        "{ran}"
+    );
+    assert_eq!(kinds(&ran), ["messages_unanswered"], "{ran}");
+}
+
+#[test]
+fn a_server_that_answers_nothing_fails_the_run_and_its_percentiles_say_at_least() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000");
+        let ran = load(
+            &net,
+            &format!(
+                "127.0.0.1:9000 -c 2 -m ping -r 5 --latency-echo --hold 1s -T 3s --engine {engine}"
+            ),
+        );
+        let s = ran.fell_short();
+        let [Finding::MessagesUnanswered { messages, of }] = s.findings.as_slice() else {
+            panic!("{ran}")
+        };
+        assert_eq!(messages, of, "{ran}");
+        assert!((8..=12).contains(messages), "{ran}");
+        let response = s.latency.response.expect("bounds are told");
+        assert_eq!(response.count, 0, "{ran}");
+        assert!(response.p99_us > 1_500_000.0, "{ran}");
+        assert!(response.at_least.contains("p50_us"), "{ran}");
+        stop_serving(server);
+    }
+}
+
+#[test]
+fn answers_that_come_late_are_waited_for() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "answers 1.5");
+    let ran = load(
+        &net,
+        "127.0.0.1:9000 -c 2 -m ping -r 5 --latency-echo --hold 1s",
+    );
+    let s = ran.reached();
+    let answers = s.answers.as_ref().expect("answers are looked for");
+    assert!(answers.received >= 8 && answers.unanswered == 0, "{ran}");
+    let response = s.latency.response.as_ref().expect("answers came");
+    assert!(
+        response.p50_us > 1_400_000.0 && response.at_least.is_empty(),
+        "{ran}"
+    );
+}
+
+#[test]
+fn a_connection_that_got_ready_twice_is_one() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let _server = misbehaving(&net, "ws-nine");
+        let ran = load(
+            &net,
+            &format!("ws://127.0.0.1:9000/ -c 10 --hold 1s --connect-timeout 1s --engine {engine}"),
+        );
+        let s = ran.fell_short();
+        let Finding::HandshakesMissing {
+            completed, asked, ..
+        } = s.findings[0]
+        else {
+            panic!("{ran}")
+        };
+        assert_eq!((completed, asked), (9, 10), "{ran}");
+    }
+}
+
+#[test]
+fn connections_that_get_ready_again_and_again_are_no_progress() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "ws-half 0.1");
+    let ran = load(
+        &net,
+        "ws://127.0.0.1:9000/ -c 10 --hold 1s --connect-timeout 500ms",
+    );
+    ran.fell_short();
+    assert!(ran.took < Duration::from_secs(30), "{ran}");
+}
+
+#[test]
+fn a_refused_upgrade_is_told_with_its_status() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "ws-no");
+    let ran = load(
+        &net,
+        "ws://127.0.0.1:9000/ -c 50 --hold 1s --connect-timeout 500ms",
+    );
+    let s = ran.fell_short();
+    assert_eq!(s.findings[0].kind(), "handshakes_missing", "{ran}");
+    let text = s
+        .findings
+        .iter()
+        .map(Finding::to_string)
+        .collect::<String>();
+    assert!(text.contains("403"), "{ran}");
+}
+
+#[test]
+fn a_websocket_that_said_it_would_close_is_not_held() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let _server = misbehaving(&net, "ws-bye 0.5");
+        let ran = load(
+            &net,
+            &format!("ws://127.0.0.1:9000/ -c 5 --hold 1500ms --engine {engine}"),
+        );
+        let s = ran.fell_short();
+        assert_eq!(s.findings[0].kind(), "connections_lost", "{ran}");
+    }
+}
+
+#[test]
+fn a_peer_that_talks_by_itself_does_not_keep_a_run_from_ending() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let _server = misbehaving(&net, "talks");
+        let ran = load(
+            &net,
+            &format!("127.0.0.1:9000 -c 1 -m x -r 5 --hold 1s -T 2s --engine {engine}"),
+        );
+        ran.reached();
+        assert!(ran.took < Duration::from_secs(5), "{ran}");
+    }
+}
+
+#[test]
+fn a_hold_that_the_duration_cut_short_was_not_reached() {
+    let net = Net::own();
+    let ran = load(&net, "--self -c 10 -T 500ms --hold 60s");
+    let s = ran.fell_short();
+    let Finding::HoldCutShort { held_s, asked_s } = s.findings[0] else {
+        panic!("{ran}")
+    };
+    assert!(held_s < 0.6 && asked_s == 60.0, "{ran}");
+    // Without a hold of its own it is what is left.
+    load(&net, "--self -c 10 -T 500ms").reached();
+}
+
+#[test]
+fn small_messages_do_not_wait_for_acknowledgements() {
+    let net = Net::own();
+    let reads = |nagle: &str| {
+        let server = serve(&net, "127.0.0.1:9000");
+        let line = format!("127.0.0.1:9000 -c 1 -m x -r 200 --hold 1s {nagle}");
+        let ran = load(&net, &line);
+        let sent = ran.summary().traffic.messages_sent;
+        (stop_serving(server).traffic.reads, sent)
+    };
+    let (alone, sent) = reads("");
+    let (together, _) = reads("--nagle on");
+    // The peer acknowledges what it reads after 40 ms, or with the second full packet.
+    assert!(alone * 2 > sent, "{alone} reads of {sent} messages");
+    assert!(
+        together * 2 < alone,
+        "{together} reads, {alone} without Nagle's algorithm"
+    );
+}
