@@ -1,10 +1,9 @@
-//! What a connection does, with no I/O in it.
+//! What a connection does, without I/O.
 //!
-//! A [`Behaviour`] is one worker's value. An engine tells it what happened on a connection and when;
-//! it answers in an [`Outbox`] what to send, when to wake it and whether to close. Engines are generic
-//! over it, so nothing is dispatched at run time, and what it keeps for each connection
-//! ([`Behaviour::Conn`]) lies in the engine's table: a million connections have a million of these, so
-//! it is a few bytes.
+//! A worker has one [`Behaviour`]. The engine passes it events of connections, and it answers in an [`Outbox`] what to
+//! send, when to wake it and whether to close. Engines are generic over it, so nothing is dispatched at run time. The
+//! state of each connection ([`Behaviour::Conn`]) is in the engine's table: there may be a million, so it is a few
+//! bytes.
 //!
 //! [`Load`] is the client of a load test. Servers are in the folder of their [protocol](crate::protocol).
 
@@ -24,51 +23,49 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What to send on a connection. What is asked for goes out in the order in which it was asked for.
+/// What to send on a connection. Sends go out in the order in which they were requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Transmit {
     /// Nothing.
     #[default]
     Nothing,
-    /// This range of the behaviour's [memory](Behaviour::memory), from where it lies. One at a time:
-    /// the next one is asked for in [`Behaviour::sent`].
+    /// This range of the behaviour's [memory](Behaviour::memory), in place. One at a time: the next one is requested in
+    /// [`Behaviour::sent`].
     Memory(Range<u32>),
-    /// What was written to [`Outbox::bytes`]. One at a time, as [`Transmit::Memory`].
+    /// The bytes in [`Outbox::bytes`]. One at a time, as [`Transmit::Memory`].
     Bytes,
-    /// The bytes just received, all of them, at any time; [`Behaviour::sent`] is not called for them.
-    /// Where the peer does not take them the engine keeps them, and while that is much it reads no more
-    /// from this connection.
+    /// All bytes just received, at any time. [`Behaviour::sent`] is not called for them. If the peer does not accept
+    /// them, the engine keeps them, and while there are many it stops reading from this connection.
     Back,
-    /// What was written to [`Outbox::bytes`], at any time, otherwise as [`Transmit::Back`].
+    /// The bytes in [`Outbox::bytes`], at any time; otherwise as [`Transmit::Back`].
     Reply,
 }
 
-/// A behaviour's answer to an event on a connection. Empty again for each event.
+/// A behaviour's answer to an event on a connection. It is empty at the start of each event.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     /// What to send.
     pub send: Transmit,
-    /// For [`Transmit::Bytes`] and [`Transmit::Reply`]: what. The memory is the engine's, which uses it again and
-    /// again: behaviours only write to its end.
+    /// The bytes of [`Transmit::Bytes`] and [`Transmit::Reply`]. The buffer belongs to the engine, which reuses it:
+    /// behaviours only append to it.
     pub bytes: Vec<u8>,
-    /// More of the same message follows at once, so that a packet that is not full waits for it
-    /// (MSG_MORE).
+    /// Whether more of the same message follows at once, so that a packet that is not full waits for it (MSG_MORE).
     pub more: bool,
     /// With [`Reads::Asked`]: read up to this many bytes, once.
     pub read: u32,
-    /// With [`Reads::Asked`]: nothing will be read any more. The connection ends when its peer leaves or
-    /// resets it, as with [`Reads::Never`]; what was asked for before must have come.
+    /// With [`Reads::Asked`]: nothing is read any more. The connection ends when the peer closes or resets it, as with
+    /// [`Reads::Never`]. Reads requested before must be complete.
     pub watch: bool,
-    /// Call [`Behaviour::woken`] then, instead of whenever was asked for before.
+    /// Call [`Behaviour::woken`] at this time. It replaces an earlier request.
     pub wake: Option<Time>,
-    /// Close the connection once what is being sent is sent.
+    /// Close the connection after the sends under way.
     pub close: bool,
-    /// Call [`Behaviour::turn`] on this many other connections, each the next one in turn.
+    /// Call [`Behaviour::turn`] on this many other connections, in turn.
     pub pass: u32,
 }
 
 impl Outbox {
-    /// Whether nothing is asked for, but perhaps that turns are passed on.
+    /// Whether nothing is requested, except that turns may be passed on.
     #[inline]
     pub fn is_done(&self) -> bool {
         matches!(self.send, Transmit::Nothing)
@@ -82,28 +79,28 @@ impl Outbox {
 /// How a behaviour reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reads {
-    /// All that comes, as it comes.
+    /// Everything, as it arrives.
     #[default]
     All,
-    /// All that comes, but only how much it is: [`Behaviour::counted`] is called instead of
-    /// [`Behaviour::received`], and the bytes need go no further than the kernel.
+    /// Everything, but only its size: [`Behaviour::counted`] is called instead of [`Behaviour::received`], and the
+    /// bytes may stay in the kernel.
     Counts,
-    /// As [`Reads::Counts`], and it is not told: the engine counts. Nobody waits for what comes, so it may gather a
-    /// little before it is read.
+    /// As [`Reads::Counts`], but the behaviour is not called: the engine counts. Data may gather a little before it is
+    /// read.
     Discards,
-    /// Only when and as much as [`Outbox::read`] says.
+    /// Only as requested by [`Outbox::read`].
     Asked,
-    /// Nothing, ever; the connection ends when its peer leaves or resets it.
+    /// Nothing. The connection ends when the peer closes or resets it.
     Never,
 }
 
 impl Reads {
-    /// Whether the bytes themselves are not wanted, so that the kernel need not hand them over.
+    /// Whether the bytes themselves are not needed, so that the kernel need not copy them.
     pub fn only_counts(self) -> bool {
         matches!(self, Reads::Counts | Reads::Discards)
     }
 
-    /// Whether reading never waits for the behaviour to ask.
+    /// Whether reading never waits for a request of the behaviour.
     pub fn all_that_comes(self) -> bool {
         matches!(self, Reads::All | Reads::Counts | Reads::Discards)
     }
@@ -116,47 +113,47 @@ pub enum Traffic {
     Waiting,
     /// Yes.
     On,
-    /// No more: what is under way is finished, nothing new begun.
+    /// No more: messages under way are finished, and no new one is begun.
     Off,
 }
 
-/// A change of the rate of the whole run, while it goes on. All workers are told the same.
+/// A change of the rate during the run. It is the same for all workers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Steer {
-    /// So many messages a second from then on.
+    /// A new rate of the whole run.
     Rate {
-        /// From when.
+        /// When it takes effect.
         from: Time,
-        /// How many.
+        /// Messages per second.
         rate: Rate,
-        /// What was due before and is not sent yet never will be: it counts as not sent.
+        /// Whether messages that were due before and are not sent yet are written off, as unsent.
         afresh: bool,
     },
-    /// The profile goes on with this piece; not before then.
+    /// A further piece of the profile.
     Piece {
-        /// When it was known.
+        /// The earliest time at which it starts.
         from: Time,
         /// The piece.
         piece: Piece,
     },
 }
 
-/// On which connection something happened, when, and where to count.
+/// The connection of an event, its time, and the counters.
 #[derive(Clone, Copy, Debug)]
 pub struct At<'a> {
-    /// The connection's number, which stays the same when it is opened again: among all of the scenario,
-    /// from 0, where we open them; among those of this worker where we accept them.
+    /// The connection's number, from 0, which stays the same when the connection is reopened. Opened connections are
+    /// numbered over the whole scenario, accepted ones on each worker.
     pub id: u32,
     /// The time.
     pub now: Time,
-    /// When the connection came up: microseconds since the run began, modulo 2^32 (71 minutes).
+    /// When the connection was established: microseconds since the run began, modulo 2^32 (71 minutes).
     pub up_us: u32,
     /// This worker's counters.
     pub counters: &'a Counters,
 }
 
 impl At<'_> {
-    /// Since the connection came up; modulo 71 minutes.
+    /// Time since the connection was established, modulo 71 minutes.
     pub fn since_up(&self) -> Duration {
         let now_us = (self.now.0 / 1000) as u32;
         Duration::from_micros(now_us.wrapping_sub(self.up_us).into())
@@ -165,10 +162,10 @@ impl At<'_> {
 
 /// What connections do. See the [module](self) for who calls it.
 pub trait Behaviour {
-    /// What is kept for each connection.
+    /// The state of each connection.
     type Conn: Default;
 
-    /// Whether it ever asks to be woken; if not, no connection pays for a timer.
+    /// Whether it ever requests to be woken. If not, no connection takes memory for a timer.
     const TIMERS: bool = true;
 
     /// The memory that [`Transmit::Memory`] refers to. It must be the same each time.
@@ -176,53 +173,51 @@ pub trait Behaviour {
         Arc::from([])
     }
 
-    /// How it reads. It must be the same each time.
+    /// How it reads. The answer must be the same each time.
     fn reads(&self) -> Reads {
         Reads::All
     }
 
-    /// A connection is up.
+    /// A connection was established.
     fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox);
 
-    /// Traffic may begin (see [`Traffic`]); called once for each connection that is up then.
+    /// Traffic may begin (see [`Traffic`]). Called once for each connection that is open then.
     fn started(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
-    /// Bytes came in. The engine has counted them.
+    /// Bytes were received. The engine has counted them.
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox);
 
-    /// With [`Reads::Counts`]: `n` bytes came in. The engine has counted them.
+    /// With [`Reads::Counts`]: `n` bytes were received. The engine has counted them.
     fn counted(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
-    /// What was asked to be sent is sent, all `n` bytes. The engine has counted them.
+    /// The requested send of `n` bytes is complete. The engine has counted them.
     fn sent(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
-    /// The time asked for has come (or the wheel could not wait that long: check).
+    /// The requested time has come. It may be too early, if the time was beyond the wheel's range.
     fn woken(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
-    /// It is this connection's turn, because another one [passed](Outbox::pass) or something
+    /// It is this connection's turn, because another connection [passed](Outbox::pass) its turn on or a message
     /// [arrived](Behaviour::arrived).
     fn turn(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
-    /// How many connections are to have their turn now, besides those that others passed on to. It is
-    /// asked again and again; who has not had its turn by then is to be counted again.
+    /// How many connections are to have their turn now, besides turns that were passed on. It is called repeatedly, and
+    /// must count connections again that did not have their turn yet.
     fn arrived(&mut self, _now: Time) -> u32 {
         0
     }
 
-    /// When to ask [`Behaviour::arrived`] next; `None` for not before something else happens.
+    /// When to call [`Behaviour::arrived`] next; `None` for after the next event.
     fn next_arrival(&self) -> Option<Time> {
         None
     }
 
-    /// Whether the connection has come to the end that it was to have: it counts as closed by us whoever is
-    /// the first to close it now, and another one is opened in its place at once. Otherwise that waits a
-    /// little, so that a peer that is of no use is not hammered.
+    /// Whether the connection has ended as planned. Then it counts as closed by this side, whichever side closes it
+    /// first, and is reopened at once. Otherwise reopening waits a little, to spare a failing peer.
     fn is_done(&self, _: &Self::Conn) -> bool {
         false
     }
 
-    /// The run is over: what is under way is finished, what there is to say to the peer is said, and the
-    /// connection is closed.
+    /// The run is over: finish what is under way, send the protocol's farewell, and close the connection.
     fn farewell(&mut self, _: &mut Self::Conn, _: &At, out: &mut Outbox) {
         out.close = true;
     }
@@ -230,13 +225,13 @@ pub trait Behaviour {
     /// The connection is gone.
     fn closed(&mut self, _: &mut Self::Conn, _why: Closed, _: &At) {}
 
-    /// From now on ([`Traffic::On`]) messages may be sent, or no new one is begun ([`Traffic::Off`]).
+    /// From now on messages may be sent ([`Traffic::On`]), or no new one may be begun ([`Traffic::Off`]).
     fn traffic(&mut self, _: Traffic, _now: Time) {}
 
-    /// The rate of the whole run changes, where there is one.
+    /// The rate of the whole run changes, if there is one.
     fn steer(&mut self, _: &Steer) {}
 
-    /// What it measured since this was last called.
+    /// The measurements since the last call.
     fn take_measured(&mut self) -> Measured {
         Measured::default()
     }

@@ -1,9 +1,9 @@
-//! What is sent.
+//! The messages that are sent.
 //!
 //! [`parse`](parse()) reads a message as the user wrote it into a [`Message`], plain data: text, files, and the
-//! [parts](Part) that differ between messages or connections. A [`Script`] is messages laid out for sending:
-//! what is always the same lies once in memory that every connection of every worker sends from, and what
-//! differs is rendered into the sender's buffer when it is due. A connection keeps a [`Cursor`], four bytes.
+//! [parts](Part) that differ between messages or connections. A [`Script`] lays messages out for sending. Constant
+//! bytes are once in memory that every connection of every worker sends from. Other bytes are rendered into the
+//! sender's buffer when they are due. A connection keeps a [`Cursor`], four bytes.
 
 mod compile;
 mod dice;

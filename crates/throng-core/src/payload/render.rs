@@ -1,35 +1,35 @@
-//! Writing what differs from message to message.
+//! Renders the parts that differ from message to message.
 
 use super::dice::Dice;
 use super::frame::{Head, mask};
 use super::regex::Regex;
 use std::num::NonZeroU64;
 
-/// Who sends, and when.
+/// The sender, and the time of sending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Speaker {
-    /// The connection's number; grows with each new connection.
+    /// The connection's number, which grows with each new connection.
     pub uid: u64,
     /// Microseconds since 1970, for [`Part::Marker`](super::Part::Marker).
     pub unix_us: u64,
-    /// The id of the next DNS query ([`Part::DnsId`](super::Part::DnsId)). If several messages share a
-    /// portion, each has the id after the one before it.
+    /// The id of the next DNS query ([`Part::DnsId`](super::Part::DnsId)). Messages that share a portion have
+    /// consecutive ids.
     pub dns_id: u16,
 }
 
-/// Something to write.
+/// Something to render.
 #[derive(Debug)]
 pub(super) enum Op {
     Bytes(Box<[u8]>),
     Uid(Box<[NonZeroU64]>),
     Pointer(Box<[NonZeroU64]>),
-    /// `some`: never empty.
+    /// A random string; never empty with `some`.
     Random {
         regex: Box<Regex>,
         some: bool,
     },
-    /// Drawn again each time, from the script's seed, the connection's number and the place, and so the
-    /// same each time.
+    /// A string drawn each time from the script's seed, the connection's number and the place, so that it is the same
+    /// each time.
     OfConnection {
         regex: Box<Regex>,
         place: u64,
@@ -37,7 +37,7 @@ pub(super) enum Op {
     },
     Marker,
     DnsId,
-    /// A frame around what `body` gives; about so many bytes.
+    /// A frame around `body`, with an estimate of its size in bytes.
     Frame {
         head: Head,
         about: u64,
@@ -48,11 +48,11 @@ pub(super) enum Op {
 const MARKER: &[u8; 13] = b"TCPKaliMsgTS-";
 const MARKER_BYTES: u64 = MARKER.len() as u64 + 16 + 1;
 
-/// Digits of a connection's number, for an estimate: those of a hundred thousand.
+/// The assumed number of digits of a connection's number.
 const DIGITS_OF_UID: u64 = 6;
 
 impl Op {
-    /// Makes what may come out empty come out as something.
+    /// Excludes an empty result.
     pub(super) fn never_empty(&mut self) {
         match self {
             Op::Random { some, .. } | Op::OfConnection { some, .. } => *some = true,
@@ -106,14 +106,14 @@ fn digits_below(bound: &NonZeroU64) -> u64 {
     (bound.get() - 1).checked_ilog10().unwrap_or(0) as u64 + 1
 }
 
-/// What ops need to know, beside dice.
+/// The input of ops, besides dice.
 pub(super) struct Context {
     pub(super) seed: u64,
     pub(super) speaker: Speaker,
 }
 
 impl Context {
-    /// Appends what `ops` give to `out`.
+    /// Appends the output of `ops` to `out`.
     pub(super) fn render(&self, ops: &[Op], dice: &mut Dice, out: &mut Vec<u8>) {
         for op in ops {
             match op {
@@ -151,7 +151,7 @@ impl Context {
         let payload = out.len() - at - room;
         let key = if head.masked { dice.mask() } else { [0; 4] };
         let (header, n) = head.encode(payload as u64, key);
-        // The payload's size decides the header's; it seldom differs from what was expected.
+        // The payload's size determines the header's. It seldom differs from the estimate.
         if n > room {
             out.resize(at + n + payload, 0);
         }
@@ -165,7 +165,7 @@ impl Context {
         }
     }
 
-    /// What a number's op gives, written to the end of `digits`.
+    /// The output of a number's op, written to the end of `digits`.
     fn number<'a>(&self, op: &Op, digits: &'a mut [u8; 20]) -> &'a [u8] {
         let uid = self.speaker.uid;
         match op {

@@ -1,5 +1,5 @@
-//! Messages laid out for sending: what is always the same lies in memory that all connections of all workers
-//! send from, what differs is rendered into the sender's buffer when it is due.
+//! Messages laid out for sending. Constant bytes are in memory that all connections of all workers send from. Other
+//! bytes are rendered into the sender's buffer when they are due.
 
 use super::compile::{Compiler, Piece, longest};
 use super::dice::Dice;
@@ -11,10 +11,10 @@ use super::track::{Step, Track};
 use std::fmt;
 use std::sync::Arc;
 
-/// Messages ready for sending. Cheap to clone: clones share everything.
+/// Messages ready for sending. Clones are cheap: they share everything.
 ///
-/// An empty message is none, unless it is put into a WebSocket frame. A message that could come out empty,
-/// such as `\{re [a-z]*}`, never does.
+/// An empty message is ignored, unless it is in a WebSocket frame. A message that could be rendered empty, such as
+/// `\{re [a-z]*}`, never is.
 #[derive(Clone)]
 pub struct Script(Arc<Laid>);
 
@@ -23,17 +23,17 @@ struct Laid {
     first: Track,
     repeated: Track,
     seed: u64,
-    /// Messages a write at most.
+    /// The most messages per write.
     combine: u32,
     is_static: bool,
 }
 
 impl Script {
-    /// Lays `messages` out. At most `combine` of them share a write (at least one). What is random once per
-    /// run or per connection follows from `seed`.
+    /// Lays `messages` out. At most `combine` of them share a write (at least one). Strings that are random per run or
+    /// per connection follow from `seed`.
     ///
     /// # Errors
-    /// A message that is too long, or (made by hand) a wrong regular expression.
+    /// A message that is too long, or (in a message built by hand) a wrong regular expression.
     pub fn new(
         messages: &Messages,
         framing: Framing,
@@ -58,34 +58,34 @@ impl Script {
         })))
     }
 
-    /// The memory that [`What::Memory`] is of.
+    /// The memory that [`What::Memory`] refers to.
     pub fn memory(&self) -> Arc<[u8]> {
         Arc::clone(&self.0.memory)
     }
 
-    /// Whether something is sent once, when a connection opens.
+    /// Whether there are first messages.
     pub fn has_first(&self) -> bool {
         !self.0.first.steps.is_empty()
     }
 
-    /// Whether something is sent again and again.
+    /// Whether there are repeated messages.
     pub fn has_repeated(&self) -> bool {
         !self.0.repeated.steps.is_empty()
     }
 
-    /// Mean size of a repeated message in bytes, with its frames; 0 if there are none. Exact if they are
-    /// the same each time, else an estimate.
+    /// Mean size of a repeated message in bytes, with its frames; 0 if there are none. It is exact if they are
+    /// constant, else an estimate.
     pub fn message_bytes(&self) -> f64 {
         self.0.repeated.mean
     }
 
-    /// How many repeated messages share a write; a mean if they differ in size. At least one.
+    /// How many repeated messages share a write, at least one; a mean if their sizes differ.
     pub fn messages_a_write(&self) -> u32 {
         let fit = RUN_BYTES as f64 / self.message_bytes().max(1.0);
         self.0.combine.min(fit as u32).max(1)
     }
 
-    /// The first messages as connection `uid` sends them, in one piece; for what is the same for all of its time.
+    /// The first messages of connection `uid`, in one piece. They must be constant for the connection.
     pub fn first_of(&self, uid: u64) -> Vec<u8> {
         let speaker = Speaker {
             uid,
@@ -102,13 +102,12 @@ impl Script {
         all
     }
 
-    /// Whether all messages are the same each time, so that nothing is rendered.
+    /// Whether all messages are constant, so that nothing is rendered.
     pub fn is_static(&self) -> bool {
         self.0.is_static
     }
 
-    /// The next portion of what is sent first; `None` once all is sent. Rendered bytes are appended to
-    /// `out`.
+    /// The next portion of the first messages; `None` once all are sent. Rendered bytes are appended to `out`.
     #[inline]
     pub fn first(
         &self,
@@ -120,8 +119,8 @@ impl Script {
         self.next(&self.0.first, at, u32::MAX, speaker, dice, out)
     }
 
-    /// The next portion of the repeated messages, which go round for ever; `None` if there are none. At most
-    /// `most` messages (at least one) end in it or are begun in it. Rendered bytes are appended to `out`.
+    /// The next portion of the repeated messages, which never end; `None` if there are none. At most `most` messages
+    /// (at least one) end or begin in it. Rendered bytes are appended to `out`.
     #[inline]
     pub fn repeated(
         &self,
@@ -150,7 +149,7 @@ impl Script {
         lying.or_else(|| Some(self.render(track, at, most, speaker, dice, out)))
     }
 
-    /// The next portion, which does not lie in memory.
+    /// The next portion, which must be rendered.
     fn render(
         &self,
         track: &Track,

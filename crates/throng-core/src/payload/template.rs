@@ -1,4 +1,4 @@
-//! What the user wants sent: messages made of parts. Plain data, made by [`parse`](super::parse()) or by hand.
+//! Messages as the user asks for them, made of parts. Plain data, made by [`parse`](super::parse()) or by hand.
 
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU64;
@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 pub struct Messages {
     /// Sent once each when a connection opens.
     pub first: Vec<Message>,
-    /// Sent one after another, again and again.
+    /// Sent in turn, repeatedly.
     pub repeated: Vec<Message>,
 }
 
@@ -21,15 +21,15 @@ impl Messages {
 }
 
 impl Messages {
-    /// About how many bytes a repeated message has, in the mean; 0 if there are none. What differs from
-    /// message to message is taken for a word.
+    /// An estimate of the mean size of a repeated message, in bytes; 0 if there are none. Parts that differ count as a
+    /// word.
     pub fn about_bytes(&self) -> u64 {
         let all: u64 = self.repeated.iter().map(|m| about(&m.parts)).sum();
         all / (self.repeated.len() as u64).max(1)
     }
 }
 
-/// Bytes of something that differs, about.
+/// The assumed size of a part that differs, in bytes.
 const WORD: u64 = 10;
 
 fn about(parts: &[Part]) -> u64 {
@@ -42,15 +42,15 @@ fn about(parts: &[Part]) -> u64 {
     parts.iter().map(bytes).sum()
 }
 
-/// One message: its parts follow each other.
+/// A message: a sequence of parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
-    /// What it is made of.
+    /// The parts, in order.
     pub parts: Vec<Part>,
 }
 
 impl Message {
-    /// `parts` as one message. Bytes that follow bytes are one part.
+    /// A message of `parts`. Adjacent bytes become one part.
     pub fn joined(parts: impl IntoIterator<Item = Part>) -> Message {
         let mut all: Vec<Part> = Vec::new();
         for part in parts {
@@ -62,7 +62,7 @@ impl Message {
         Message { parts: all }
     }
 
-    /// Its bytes, if they are the same each time and on each connection.
+    /// Its bytes, if it is constant.
     pub fn constant(&self) -> Option<Vec<u8>> {
         let mut all = Vec::new();
         for part in &self.parts {
@@ -74,8 +74,8 @@ impl Message {
         Some(all)
     }
 
-    /// The same with frames around what [`Framing`] would put into text frames over WebSocket, so that several
-    /// such messages, one behind the other in one, are still messages of their own on the wire.
+    /// The message with frames around everything that [`Framing`] would put into text frames over WebSocket. Several
+    /// such messages can be joined into one and are still separate messages on the wire.
     pub fn framed(self) -> Message {
         let says = |part: &Part| !matches!(part, Part::Bytes(bytes) if bytes.is_empty());
         let mut parts = Vec::new();
@@ -102,14 +102,14 @@ impl Message {
         Message { parts }
     }
 
-    /// Whether a marker in it says when it was sent.
+    /// Whether it contains a marker with its send time.
     pub fn has_marker(&self) -> bool {
         Part::Marker.is_in(&self.parts)
     }
 }
 
 impl From<Vec<u8>> for Message {
-    /// A message that is these bytes each time.
+    /// A constant message.
     fn from(bytes: Vec<u8>) -> Message {
         Message {
             parts: vec![Part::Bytes(bytes)],
@@ -120,24 +120,24 @@ impl From<Vec<u8>> for Message {
 /// A part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The same bytes each time.
+    /// Constant bytes.
     Bytes(Vec<u8>),
     /// The connection's number, in decimal: [`Speaker::uid`](super::Speaker::uid).
     Uid {
-        /// The remainder of it by this number, the remainder of that by the next, and so on.
+        /// Numbers to take the remainder by, one after another.
         modulo: Vec<NonZeroU64>,
     },
-    /// Some other number unique to the connection: like an address, `0x` and hexadecimal digits. In decimal
-    /// if it is a remainder.
+    /// Another number unique to the connection, written like an address: `0x` and hexadecimal digits. A remainder of it
+    /// is decimal.
     Pointer {
         /// As for [`Part::Uid`].
         modulo: Vec<NonZeroU64>,
     },
     /// Random bytes that match a regular expression.
     Random {
-        /// How long what was drawn stays.
+        /// How long a drawn string stays the same.
         scope: Scope,
-        /// The expression; see [`Regex`](super::Regex) for what it may hold.
+        /// The expression, in the syntax of [`Regex`](super::Regex).
         regex: String,
     },
     /// `TCPKaliMsgTS-`, 16 lower-case hexadecimal digits (microseconds since 1970), `.`

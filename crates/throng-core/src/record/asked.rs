@@ -72,7 +72,8 @@ pub struct AskedLatencies {
 }
 
 impl AskedLatencies {
-    /// Those that a run measures, and that of connecting, which is measured in any case, if `connect`; at `percentiles`.
+    /// Those that a run measures, and that of connecting, which is measured in any case, if `connect`; at
+    /// `percentiles`.
     pub fn of(measure: &Measure, connect: bool, percentiles: &[Percentile]) -> AskedLatencies {
         AskedLatencies {
             connect,

@@ -1,24 +1,24 @@
-//! What became of the connections, and how opening them went.
+//! The outcome of connections, and of opening them.
 
 use super::Percentiles;
 use crate::stats::{Closed, FailCause, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What became of the connections.
+/// The outcome of connections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Connections {
     /// Asked for; `None` for a server without a maximum.
     pub asked: Option<u64>,
     /// Attempts started. attempted = established + failed + those under way at the end.
     pub attempted: u64,
-    /// Attempts that came up.
+    /// Attempts that succeeded.
     pub established: u64,
     /// Accepted: by the server in the same process, or by this server. `None` if there is none.
     pub accepted: Option<u64>,
-    /// The most that were up at once.
+    /// The most that were open at once.
     pub peak: u64,
-    /// Up when the run was over, just before we closed them.
+    /// Open when the run was over, just before throng closed them.
     pub open_at_end: u64,
     /// Attempts that failed, by cause; causes that did not occur are left out.
     pub failed: BTreeMap<FailCause, u64>,
@@ -28,21 +28,21 @@ pub struct Connections {
     pub reset_by_peer: u64,
     /// Lost because the peer no longer acknowledged.
     pub timed_out: u64,
-    /// Ended by an error on our side.
+    /// Ended by an error on this side.
     pub lost_by_error: u64,
-    /// Closed by us: during the run, or at its end those that were still open. So established (or
+    /// Closed by this side: during the run, or at its end those that were still open. So established (or
     /// accepted) = closed_by_peer + reset_by_peer + timed_out + lost_by_error + closed_by_us.
     pub closed_by_us: u64,
-    /// TCP sockets in use in this network namespace at the peak, less those from before: what the
-    /// kernel itself counts. Both ends of a connection are sockets of this machine on loopback.
+    /// TCP sockets in use in this network namespace at the peak, less those from before, by the kernel's own count. On
+    /// loopback, both ends of a connection are sockets of this machine.
     pub kernel_sockets: Option<u64>,
-    /// How many sockets that should be by our own count.
+    /// How many sockets that should be by throng's count.
     pub expected_sockets: Option<u64>,
 }
 
 impl Connections {
-    /// From the counts of the side that the run is about, taken when the run was over and before it
-    /// closed what was still open.
+    /// From the counts of the side that the run is about, taken when the run was over and before it closed the
+    /// remaining connections.
     pub fn of(tally: &Tally, asked: Option<u64>, peak: u64) -> Connections {
         Connections {
             asked,
@@ -71,7 +71,7 @@ impl Connections {
         self.attempted == 0 && self.accepted.is_some()
     }
 
-    /// Connections that came up on the side that the run is about.
+    /// Connections established on the side that the run is about.
     pub fn came_up(&self) -> u64 {
         match self.accepted {
             Some(accepted) if self.is_of_server() => accepted,
@@ -80,18 +80,18 @@ impl Connections {
     }
 }
 
-/// How opening went.
+/// The outcome of opening.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetUp {
-    /// From the first attempt to the peak (the last connection up).
+    /// From the first attempt to the peak (the last connection established).
     pub seconds: f64,
-    /// Connections established a second in that time.
+    /// Connections established per second in that time.
     pub per_s: f64,
-    /// Asked rate of attempts, if one was.
+    /// Attempts per second asked for; `None` without a rate.
     pub asked_per_s: Option<f64>,
     /// From the start of an attempt to its success.
     pub latency: Option<Percentiles>,
-    /// Processor time of the process in that time (both ends with a server in the same process), in
-    /// microseconds for each connection.
+    /// CPU time of the process in that time (both ends with a server in the same process), in microseconds per
+    /// connection.
     pub cpu_us_per_connection: Option<f64>,
 }

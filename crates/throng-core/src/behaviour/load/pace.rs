@@ -7,15 +7,15 @@ use crate::stats::Durations;
 use crate::time::Time;
 use std::collections::{HashMap, VecDeque};
 
-/// Arrivals that are taken in one round of the event loop.
+/// The most arrivals that are taken in one round of the event loop.
 const ARRIVALS_A_ROUND: usize = 1024;
 
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// Messages.
+    /// Whole messages.
     pub messages: u32,
-    /// Bytes of a message that is longer.
+    /// Bytes, if the message is longer.
     pub bytes: u32,
 }
 
@@ -34,7 +34,7 @@ impl Wanted {
     }
 }
 
-/// [`Pacing`] at work, on one worker.
+/// The state of [`Pacing`] on one worker.
 #[derive(Debug)]
 pub(super) enum Pace {
     Flood,
@@ -44,29 +44,29 @@ pub(super) enum Pace {
         message: f64,
     },
     Loop {
-        /// Connections that have a message under way, and how many may.
+        /// Connections with a message under way, and the most of them.
         active: u32,
         most: u32,
-        /// Turns that were passed on and not taken yet.
+        /// Turns that were passed on and are not taken yet.
         passed: u32,
     },
     Arrivals(Box<Arrived>),
 }
 
-/// Messages that arrived, and those still to come.
+/// Messages of the whole run: those that have arrived, and those still to come.
 #[derive(Debug)]
 pub(super) struct Arrived {
     spacing: Spacing,
     rate: Arriving,
     worker: u32,
     workers: u32,
-    /// Once traffic has begun.
+    /// The arrivals still to come, once traffic has begun.
     arrivals: Option<Arrivals>,
-    /// When those were due that no connection has taken yet.
+    /// When the messages were due that no connection has taken yet.
     waiting: VecDeque<Time>,
-    /// The same for those that a connection has taken and that wait for the one before.
+    /// When the messages were due that a busy connection has taken, by connection.
     owed: HashMap<u32, VecDeque<Time>>,
-    /// Connections that are up.
+    /// Open connections.
     open: u32,
     /// Messages that will never be sent, and are not counted yet.
     written_off: u64,
@@ -118,12 +118,12 @@ impl Pace {
         matches!(self, Pace::Arrivals(_))
     }
 
-    /// Whether a connection's next message is due at a time of its own.
+    /// Whether the next message of a connection is due by the connection's own time.
     pub fn comes_by_itself(&self) -> bool {
         matches!(self, Pace::Rate(_) | Pace::Bandwidth { .. })
     }
 
-    /// When connection `id`'s first message is due if it may send from `now` on.
+    /// When the first message of connection `id` is due, if it may send from `now` on.
     pub fn first(&self, id: u32, now: Time) -> Due {
         match self {
             Pace::Rate(pace) => pace.first(id, now),
@@ -132,8 +132,7 @@ impl Pace {
         }
     }
 
-    /// What may be sent at `now` on a connection whose next message is due at `next`, with `gone` others that
-    /// have gone already.
+    /// What may be sent at `now` on a connection whose next message is due at `next`, after `gone` others of its group.
     pub fn wanted(&self, next: Due, gone: u16, now: Time) -> Wanted {
         match self {
             Pace::Flood => Wanted::whole(u32::MAX),
@@ -150,20 +149,20 @@ impl Pace {
         }
     }
 
-    /// When the messages that are handed over at `now` were due, if the first of them was at `next`, with `gone`
-    /// others that have gone already.
+    /// When the messages that are sent at `now` were due. The first of them was due at `next`, after `gone` others of
+    /// its group.
     pub fn instants(&self, next: Due, gone: u16, now: Time) -> Instants {
         match self {
             Pace::Rate(pace) => pace.instants(next, gone),
             Pace::Arrivals(_) => Instants::at(next),
-            // Nobody asked for a time: it is due when it goes out.
+            // Such messages are due when they are sent.
             Pace::Flood | Pace::Bandwidth { .. } | Pace::Loop { .. } => Instants::at(Due::at(now)),
         }
     }
 
-    /// `messages` messages, `bytes` bytes, have gone out at `now`; the first of them was due at `next`, with
-    /// `gone` others that had gone before. Notes how late they were, and returns when the next one is due and
-    /// how many of its group have gone.
+    /// Records that `messages` messages of `bytes` bytes were sent at `now`, and how late they were. The first of them
+    /// was due at `next`, after `gone` others of its group. Returns when the next message is due, and how many of its
+    /// group have been sent.
     pub fn sent(
         &self,
         (next, gone): (Due, u16),
@@ -204,14 +203,15 @@ impl Pace {
         }
     }
 
-    /// A message is over.
+    /// Ends a message of a closed loop.
     pub fn end_turn(&mut self) {
         if let Pace::Loop { active, .. } = self {
             *active = active.saturating_sub(1);
         }
     }
 
-    /// How many turns to pass on, so that as many messages are begun as may be; `None` if none ever are.
+    /// How many turns to pass on, so that as many messages as allowed are under way; `None` if turns are never passed
+    /// on.
     pub fn pass_turns(&mut self) -> Option<u32> {
         match self {
             Pace::Loop {
@@ -227,18 +227,18 @@ impl Pace {
         }
     }
 
-    /// A turn that was passed on has come to somebody.
+    /// Takes a turn that was passed on.
     pub fn take_turn(&mut self) {
         if let Pace::Loop { passed, .. } = self {
             *passed = passed.saturating_sub(1);
         }
     }
 
-    /// A connection is up.
+    /// A connection was established.
     pub fn opened(&mut self) {
         match self {
             Pace::Arrivals(arrived) => arrived.open += 1,
-            // Perhaps the first one after all were gone, who took their turns with them.
+            // All connections may have been gone, and their turns with them.
             Pace::Loop {
                 active: 0, passed, ..
             } => *passed = 0,
@@ -246,7 +246,7 @@ impl Pace {
         }
     }
 
-    /// Messages that were written off since this was last called.
+    /// Messages that were written off since the last call.
     pub fn take_written_off(&mut self) -> u64 {
         match self {
             Pace::Arrivals(arrived) => std::mem::take(&mut arrived.written_off),
@@ -270,7 +270,7 @@ impl Pace {
         }
     }
 
-    /// When something arrives next. Without a connection nothing is done about it.
+    /// When the next message arrives; `None` without a connection.
     pub fn next_arrival(&self) -> Option<Time> {
         match self {
             Pace::Arrivals(arrived) if arrived.open > 0 => arrived.arrivals.as_ref()?.next(),
@@ -278,7 +278,7 @@ impl Pace {
         }
     }
 
-    /// When the message that has waited longest was due.
+    /// Takes the message that has waited longest. Returns when it was due.
     pub fn take_arrival(&mut self) -> Option<Time> {
         match self {
             Pace::Arrivals(arrived) => arrived.waiting.pop_front(),
@@ -286,14 +286,14 @@ impl Pace {
         }
     }
 
-    /// Connection `id` is busy: the message that was due at `due` waits for it.
+    /// Lets the message that was due at `due` wait for connection `id`, which is busy.
     pub fn owe(&mut self, id: u32, due: Time) {
         if let Pace::Arrivals(arrived) = self {
             arrived.owed.entry(id).or_default().push_back(due);
         }
     }
 
-    /// The next message that waits for connection `id`.
+    /// Takes the next message that waits for connection `id`.
     pub fn take_owed(&mut self, id: u32) -> Option<Time> {
         let Pace::Arrivals(arrived) = self else {
             return None;
@@ -305,9 +305,9 @@ impl Pace {
         due
     }
 
-    /// Connection `id` is gone. `next` is when its next message was due, if it was to send one, and how many of
-    /// its group have gone; `owes` whether others wait for it. Notes how late those are that were due by `end`,
-    /// and returns how many.
+    /// Connection `id` is gone. `next` is when its next message was due, if it had one to send, and how many of its
+    /// group have been sent. `owes` says whether other messages wait for it. Records how late the messages are that
+    /// were due by `end`, and returns their number.
     pub fn closed(
         &mut self,
         id: u32,
@@ -338,7 +338,7 @@ impl Pace {
                     owed.into_iter().flatten().for_each(|due| late(due, 1));
                 }
                 if arrived.open == 0 {
-                    // There is nobody left to take them.
+                    // No connection is left to take them.
                     arrived.waiting.drain(..).for_each(|due| late(due, 1));
                 }
             }
@@ -364,12 +364,12 @@ impl Pace {
         };
     }
 
-    /// The rate of what arrives changes.
+    /// Changes the rate of arrivals.
     pub fn steer(&mut self, steer: &Steer) {
         let Pace::Arrivals(arrived) = self else {
             return;
         };
-        // Before traffic begins it is the rate to begin with, afterwards there is nothing to steer.
+        // Before traffic begins this is the first rate; after its end there is nothing to steer.
         match (steer, &mut arrived.arrivals, &mut arrived.rate) {
             (Steer::Rate { from, rate, afresh }, Some(arrivals), _) => {
                 if *afresh {
@@ -386,7 +386,7 @@ impl Pace {
             (Steer::Rate { rate, .. }, None, waiting) => *waiting = Arriving::Constant(*rate),
             (Steer::Piece { from, piece }, Some(arrivals), _) => arrivals.append(*from, piece),
             (Steer::Piece { piece, .. }, None, Arriving::Profile(profile)) => {
-                // Longer than any run: what can't be added is never reached.
+                // Longer than any run: a piece that can't be added is never reached.
                 let _ = profile.push(*piece);
             }
             (Steer::Piece { .. }, None, Arriving::Constant(_)) => {}

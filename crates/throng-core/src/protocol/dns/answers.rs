@@ -1,35 +1,35 @@
-//! The stream of answers on one connection: which query each is for, and how it went.
+//! The stream of answers on one connection: which query each one answers, and its result.
 
 use super::rcode::Rcode;
 
-/// Length, id and flags: as much of an answer as is looked at.
+/// Length, id and flags: the part of an answer that is read.
 const LOOKED_AT: u8 = 6;
 /// A message's header (RFC 1035, section 4.1.1); no message is shorter.
 const HEADER: u16 = 12;
-/// In the third byte of a header: this is an answer, and it was truncated.
+/// Bits of the third byte of a header: the message is an answer, and it was truncated.
 const QR: u8 = 0x80;
 const TC: u8 = 0x02;
-/// What `seen` is once the stream has turned out not to be DNS.
+/// The value of `seen` once the stream has turned out not to be DNS.
 const TOO_SHORT: u8 = 0xfe;
 const NO_ANSWER: u8 = 0xff;
 
-/// An answer that has come in completely.
+/// A complete answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Which query it answers.
+    /// The id of the query that it answers.
     pub id: u16,
-    /// How the query went.
+    /// The result of the query.
     pub rcode: Rcode,
-    /// Whether the server says that it left something out.
+    /// Whether the server left something out.
     pub truncated: bool,
-    /// Its length in bytes, without the two of the length before it.
+    /// Its length in bytes, without the two bytes of the length.
     pub bytes: u16,
 }
 
-/// Why a stream can't be answers of a name server. It does not recover: close the connection.
+/// Why a stream can't be answers of a name server. It does not recover, so the connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotDns {
-    /// A message of this many bytes, fewer than a header has.
+    /// A message of this many bytes, which is shorter than a header.
     #[error(
         "the peer does not speak DNS over TCP: a message of {0} bytes, {HEADER} are the fewest"
     )]
@@ -39,25 +39,24 @@ pub enum NotDns {
     NotAnAnswer,
 }
 
-/// What is kept of a connection between one slice of its bytes and the next: 8 bytes, and no buffer. An
-/// answer may come split anywhere.
+/// The state of a connection between slices of received bytes: 8 bytes, and no buffer. An answer may be split anywhere.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answers {
-    /// The present answer's length, id, and byte 3 of its header joined with the rcode, as far as seen.
+    /// The length and id of the present answer, and byte 3 of its header joined with the rcode, as far as received.
     length: u16,
     id: u16,
-    /// Bytes that are still to come of the present answer, once `seen` is complete.
+    /// The missing bytes of the present answer, once `seen` is complete.
     left: u16,
     flags: u8,
-    /// How many of the bytes that are looked at have been.
+    /// How many of the bytes in `seen` were received.
     seen: u8,
 }
 
 impl Answers {
-    /// Reads on with `bytes`; `each` is called for every answer that they complete.
+    /// Reads `bytes`, and calls `each` for every answer that they complete.
     ///
     /// # Errors
-    /// This can't be DNS. Answers before that place have been given; every later call fails alike.
+    /// The stream can't be DNS. `each` was called for the answers before that place. Every later call fails, too.
     pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Answer)) -> Result<(), NotDns> {
         loop {
             if self.seen == LOOKED_AT {
@@ -87,7 +86,7 @@ impl Answers {
         match self.seen {
             0 | 1 => self.length = self.length << 8 | u16::from(byte),
             2 | 3 => self.id = self.id << 8 | u16::from(byte),
-            // Of this byte only the truncation is needed later; it goes where the rcode leaves room.
+            // Only the truncation bit of this byte is needed later. It is kept beside the rcode.
             4 => self.flags = (byte & TC) << 4,
             5 => self.flags |= byte & 0x0f,
             _ => {}

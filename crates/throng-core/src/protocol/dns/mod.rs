@@ -1,9 +1,7 @@
-//! DNS over TCP (RFC 1035, section 4.2.2; RFC 7766): a query to send again and again, and what of its
-//! answers is read.
+//! DNS over TCP (RFC 1035, section 4.2.2; RFC 7766): queries that are sent repeatedly, and their answers.
 //!
-//! For testing resolvers and name servers under load. A [`Query`] is built once into a message that differs
-//! from connection to connection only in its two id bytes; [`Answers`] reads as much of an answer as says
-//! which query it is for and how it went, its [`Rcode`].
+//! It is for testing resolvers and name servers under load. A [`Query`] is built once into a message, of which only the
+//! two id bytes change. [`Answers`] reads of an answer only which query it answers and its result, the [`Rcode`].
 
 mod answers;
 mod ask;

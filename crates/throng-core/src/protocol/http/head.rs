@@ -1,24 +1,24 @@
-//! The head of an HTTP/1.1 message: from pieces to a whole, and what its fields say. httparse reads it.
+//! The head of an HTTP/1.1 message: assembles it from pieces, and reads its fields. httparse parses it.
 
 use crate::partials::{Partials, Slot};
 
-/// The most bytes of a head that are read before it must have ended.
+/// The longest head, in bytes.
 pub const MAX_HEAD: usize = 16 * 1024;
 /// The most header fields of a head.
 pub const MAX_FIELDS: usize = 64;
 
-/// Whether a head has come in, and where in the bytes given it ends.
+/// Whether a head is complete, and where it ends.
 pub(crate) enum Gathered<T> {
-    /// Not all of it. What came is kept.
+    /// It is incomplete. The bytes so far are kept.
     Part,
-    /// All of it: what `parse` found, and how many of the bytes given belong to it.
+    /// It is complete: what `parse` returned, and how many of the given bytes belong to the head.
     Whole(T, usize),
     /// It is longer than [`MAX_HEAD`].
     TooLong,
 }
 
-/// Adds `bytes` to a head that arrives in pieces. `parse` gets what there is of it, from its start, and
-/// returns what it found and the head's size once it is whole.
+/// Adds `bytes` to a head that arrives in pieces. `parse` receives the head so far, and returns its result and the size
+/// of the head once it is complete.
 pub(crate) fn gather<T, E>(
     half: &mut Slot,
     partials: &mut Partials,
@@ -31,8 +31,8 @@ pub(crate) fn gather<T, E>(
         parse(added)?
     } else {
         partials.append(half, added);
-        // A head ends with the end of a line. Its first bytes are looked at one by one: a peer that speaks
-        // another protocol should not be waited for.
+        // A head ends with the end of a line. Its first bytes are checked one by one, so that another protocol is
+        // recognized at once.
         if had < 16 || added.contains(&b'\n') {
             let found = parse(partials.at(half));
             if !matches!(found, Ok(None)) {
@@ -80,7 +80,7 @@ pub(crate) fn members<'a>(
         .filter(|member| !member.is_empty())
 }
 
-/// Whether one of those members is `token`, in whatever case.
+/// Whether one of those members is `token`, in any case.
 pub(crate) fn lists(fields: &[httparse::Header], name: &str, token: &str) -> bool {
     members(fields, name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
 }

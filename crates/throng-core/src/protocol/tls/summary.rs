@@ -1,4 +1,4 @@
-//! What became of TLS.
+//! The outcome of TLS.
 
 use super::failure::TlsFailure;
 use crate::human::{self, count, percent};
@@ -9,31 +9,30 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// What became of connections that were to speak TLS.
+/// The outcome of TLS on connections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TlsSummary {
-    /// Handshakes that were done, resumed ones included.
+    /// Completed handshakes, including resumed ones.
     pub handshakes: u64,
-    /// Those among them that resumed an earlier session (RFC 8446 section 2.2).
+    /// Completed handshakes that resumed an earlier session (RFC 8446 section 2.2).
     pub resumed: u64,
-    /// Handshakes that failed, and secured connections that were broken, by cause; causes that did not
-    /// occur are left out.
+    /// Handshakes that failed, and secured connections that broke, by cause. Causes that did not occur are left out.
     pub failed: BTreeMap<TlsFailure, u64>,
-    /// Those among `failed` whose handshake had been done: a fatal alert or a broken record ended them.
+    /// Those among `failed` that broke after their handshake, by a fatal alert or an invalid record.
     pub broken: u64,
-    /// Secured connections that the peer closed without saying so in TLS (close_notify, RFC 8446 section
-    /// 6.1): what came last may be missing.
+    /// Secured connections that the peer closed without a close_notify (RFC 8446 section 6.1): the last data may be
+    /// missing.
     pub truncated: u64,
-    /// Handshakes done a second, over `seconds`.
+    /// Completed handshakes per second, over `seconds`.
     pub per_s: f64,
-    /// The window in which they were counted: from the beginning of the run until the last one.
+    /// The window of that rate: from the start of the run to the last handshake.
     pub seconds: f64,
-    /// From when a connection was up to when its handshake was done.
+    /// From when a connection was established to the end of its handshake.
     pub latency: Option<Percentiles>,
 }
 
 impl TlsSummary {
-    /// From a side's counts and measurements. `seconds`: from the beginning of the run until the last
+    /// From the counts and measurements of a side. `seconds` is the time from the start of the run to the last
     /// handshake.
     pub fn of(tally: &Tally, measured: &Measured, seconds: f64) -> TlsSummary {
         TlsSummary {
@@ -52,7 +51,7 @@ impl TlsSummary {
         }
     }
 
-    /// The section as reports draw it.
+    /// The section, for reports.
     pub fn drawn(&self) -> Section {
         let resumed = match percent(self.resumed as f64, self.handshakes as f64) {
             Some(share) if self.resumed > 0 => format!("{share} of them resumed a session"),

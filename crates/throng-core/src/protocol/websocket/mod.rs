@@ -1,13 +1,13 @@
-//! WebSocket (RFC 6455), either side, with no I/O in it.
+//! WebSocket (RFC 6455), for either side, without I/O.
 //!
 //! - [`handshake`]: the upgrade request and its answer, as a client and as a server
-//! - [`frame`]: frame headers and masking, and frames of one's own
-//! - [`decoder`]: what came in, as it came in, into events
+//! - [`frame`]: frame headers, masking, and encoding of whole frames
+//! - [`decoder`]: decodes received bytes into events
 //! - [`WebSocket`]: carries a load's messages, on either side
 //! - [`WsServer`]: a behaviour that echoes or discards messages
 //!
-//! What a connection needs at rest is its [`Decoder`](decoder::Decoder), 20 bytes: no buffer of its own. Half
-//! a head or half a header goes to the worker's [`Partials`](crate::partials::Partials) until the rest is there.
+//! A connection at rest needs only its [`Decoder`](decoder::Decoder), 20 bytes, and no buffer. An incomplete head or
+//! header waits in the worker's [`Partials`](crate::partials::Partials).
 
 mod ask;
 pub mod close;

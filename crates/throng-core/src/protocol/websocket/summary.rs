@@ -1,4 +1,4 @@
-//! What became of WebSocket.
+//! The outcome of WebSocket.
 
 use super::violation::Violation;
 use crate::human::{count, things};
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// What became of connections that were to speak WebSocket.
+/// The outcome of WebSocket on connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebSocketSummary {
-    /// Connections whose opening handshake was done (RFC 6455 section 4).
+    /// Connections that completed the opening handshake (RFC 6455 section 4).
     pub upgraded: u64,
-    /// Peers that broke the protocol, by what they did; kinds that did not occur are left out. Each was
-    /// told so by a close code, if the connection was upgraded, and closed.
+    /// Peers that violated the protocol, by kind. Kinds that did not occur are left out. Each connection was closed,
+    /// with a close code if it was upgraded.
     pub violations: BTreeMap<Violation, u64>,
 }
 
