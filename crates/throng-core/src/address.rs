@@ -183,7 +183,7 @@ impl From<SourceRange> for String {
 /// which takes IPv4 too. Port 0 lets the kernel choose.
 ///
 /// # Errors
-/// Neither of these forms; names are not resolved here, since one listens on addresses.
+/// Neither of these forms. Names are not resolved here.
 pub fn listen(text: &str) -> Result<SocketAddr, AddressError> {
     let port = text.strip_prefix(':').unwrap_or(text);
     if let Ok(port) = port.parse::<u16>() {

@@ -18,7 +18,7 @@ pub enum Port {
 pub struct Spec {
     /// What stood before `://`.
     pub scheme: Option<&'static Scheme>,
-    /// A name or an address, without brackets.
+    /// A name or an address, without brackets; a link-local address with its interface: `fe80::1%eth0`.
     pub host: String,
     /// The port.
     pub port: Port,
@@ -26,6 +26,24 @@ pub struct Spec {
     pub authority: String,
     /// From the first slash on; `/` if there is none.
     pub path: String,
+}
+
+impl Spec {
+    /// The host as a peer may know it: without the interface of a link-local address, which means nothing to
+    /// others (RFC 6874 section 1).
+    pub fn host_sent(&self) -> &str {
+        self.host
+            .split_once('%')
+            .map_or(&self.host, |(host, _)| host)
+    }
+
+    /// Host and port as they are sent in a request, without the interface of a link-local address.
+    pub fn authority_sent(&self) -> String {
+        match (self.authority.split_once('%'), self.authority.rfind(']')) {
+            (Some((host, _)), Some(end)) => format!("{host}{}", &self.authority[end..]),
+            _ => self.authority.clone(),
+        }
+    }
 }
 
 /// As it may be written: what [`parse()`] makes the same of.
@@ -83,7 +101,11 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
     }
     Ok(Spec {
         scheme,
-        host: host.to_owned(),
+        host: match scheme {
+            // In a URI, the percent sign before an interface is written as any other (RFC 6874 section 2).
+            Some(_) => host.replacen("%25", "%", 1),
+            None => host.to_owned(),
+        },
         port,
         authority: authority.to_owned(),
         path: path.to_owned(),
@@ -149,6 +171,26 @@ mod tests {
         }
         let smtp = parse("nonexistent.org:smtp").unwrap();
         assert_eq!(smtp.port, Port::Service("smtp".into()));
+    }
+
+    #[test]
+    fn an_interface_is_part_of_an_address_and_is_sent_to_nobody() {
+        for text in [
+            "[fe80::1%eth0]:80",
+            "ws://[fe80::1%eth0]:80/x",
+            "ws://[fe80::1%25eth0]:80/x",
+        ] {
+            let spec = parse(text).unwrap();
+            assert_eq!(spec.host, "fe80::1%eth0", "{text}");
+            assert_eq!(spec.host_sent(), "fe80::1", "{text}");
+            assert_eq!(spec.authority_sent(), "[fe80::1]:80", "{text}");
+            assert_eq!(spec.to_string(), text);
+        }
+        let without = parse("ws://[fe80::1%eth0]/").unwrap();
+        assert_eq!(without.authority_sent(), "[fe80::1]");
+        let name = parse("a.example:80").unwrap();
+        let sent = (name.host_sent(), name.authority_sent());
+        assert_eq!(sent, ("a.example", "a.example:80".into()));
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(crate) fn of_interfaces() -> io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
-fn is_link_local(ip: &IpAddr) -> bool {
+/// Whether `ip` is valid on one link only.
+pub(crate) fn is_link_local(ip: &IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unicast_link_local(),
@@ -42,8 +43,20 @@ pub(crate) fn has_ipv6() -> bool {
 }
 
 /// Whether `addr` belongs to this machine. The test is bind(), which succeeds only for such addresses (unless the
-/// sysctl `ip_nonlocal_bind` is on), so 127.0.0.0/8 and local routes are included.
+/// sysctl `ip_nonlocal_bind` is on), so 127.0.0.0/8 and local routes are included. A link-local
+/// address without its interface belongs to this machine if any interface has it.
 pub(crate) fn is_local(mut addr: SocketAddr) -> bool {
+    if let SocketAddr::V6(v6) = addr
+        && v6.ip().is_unicast_link_local()
+        && v6.scope_id() == 0
+    {
+        let mut all = getifaddrs().into_iter().flatten();
+        return all.any(|interface| {
+            let address = interface.address.as_ref();
+            let ip = address.and_then(|a| a.as_sockaddr_in6().map(|a| a.ip()));
+            ip.as_ref() == Some(v6.ip())
+        });
+    }
     addr.set_port(0);
     match UdpSocket::bind(addr) {
         Ok(_) => true,

@@ -27,6 +27,7 @@ pub mod limits;
 pub mod listen;
 mod listeners;
 pub mod memory;
+pub mod names;
 #[cfg(test)]
 mod namespace;
 pub mod netstat;

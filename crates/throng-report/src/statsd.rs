@@ -3,10 +3,9 @@
 //! They are gathered into datagrams by cadence and leave through a socket that never blocks. Whoever
 //! calls this is no worker; and what can't be sent is counted and told once, and the run goes on.
 
-use cadence::{BufferedUdpMetricSink, Counted, Gauged, MetricSink, StatsdClient};
+use cadence::{BufferedUdpMetricSink, Counted, Gauged, StatsdClient};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::panic::RefUnwindSafe;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 use throng_core::stats::Tally;
 use throng_core::summary::{LatencyAt, LatencyOf};
@@ -74,77 +73,113 @@ impl StatsdTick {
     }
 }
 
-/// Where metrics go.
+/// Where metrics go: the first of several addresses at which nothing refuses them.
 #[derive(Debug)]
 pub struct Statsd {
-    client: StatsdClient,
-    to: SocketAddr,
+    all: Vec<Path>,
+    /// The one in use.
+    at: usize,
     failed: u64,
 }
 
+/// The way to one address.
+#[derive(Debug)]
+struct Path {
+    client: StatsdClient,
+    /// The socket that the client sends through.
+    socket: UdpSocket,
+    to: SocketAddr,
+}
+
 impl Statsd {
-    /// For the server at `host` and UDP port `port`. Nothing is sent yet: UDP does not tell whether
+    /// For the server at one of `addresses`, such as those of its name. Nothing is sent yet: UDP does not tell whether
     /// anybody is there before something was.
     ///
     /// # Errors
-    /// The name can't be resolved, or there is no socket.
-    pub fn open(host: &str, port: u16, namespace: &str) -> io::Result<Statsd> {
-        let none = || io::Error::new(io::ErrorKind::NotFound, "it has no address");
-        let to = (host, port).to_socket_addrs()?.next().ok_or_else(none)?;
+    /// There is no address, or no socket for any.
+    pub fn open(addresses: &[SocketAddr], namespace: &str) -> io::Result<Statsd> {
+        let mut error = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+        let mut all = Vec::new();
+        for to in addresses {
+            match Path::open(*to, namespace) {
+                Ok(path) => all.push(path),
+                Err(e) => error = e,
+            }
+        }
+        match all.is_empty() {
+            true => Err(error),
+            false => Ok(Statsd {
+                all,
+                at: 0,
+                failed: 0,
+            }),
+        }
+    }
+
+    /// Sends what is to be told; where it is refused, to the next address. Returns a line for the user when this is
+    /// the first time that something could not be sent.
+    pub fn send(&mut self, tick: &StatsdTick) -> Option<String> {
+        let mut first = None;
+        for _ in 0..self.all.len() {
+            let Err(why) = self.all[self.at].send(tick) else {
+                return None;
+            };
+            first.get_or_insert(why);
+            self.at = (self.at + 1) % self.all.len();
+        }
+        self.failed += 1;
+        let why = first.filter(|_| self.failed == 1)?;
+        let to: Vec<String> = self.all.iter().map(|path| path.to.to_string()).collect();
+        Some(format!(
+            "metrics don't reach StatsD at {}: {why}; the run goes on without them",
+            to.join(" or ")
+        ))
+    }
+
+    /// How many ticks could not be sent, or not all of them.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+}
+
+impl Path {
+    fn open(to: SocketAddr, namespace: &str) -> io::Result<Path> {
         let any: SocketAddr = match to {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         };
         let socket = UdpSocket::bind(any)?;
         socket.set_nonblocking(true)?;
-        // Connected, it is told by a later send that nobody listens (ECONNREFUSED).
+        // Connected, it is told that nobody listens (ECONNREFUSED): on this machine at once, else by a later send.
         socket.connect(to)?;
-        let sink =
-            BufferedUdpMetricSink::with_capacity(to, socket, DATAGRAM).map_err(io::Error::other)?;
-        Ok(Statsd::into_sink(sink, to, namespace))
-    }
-
-    fn into_sink(
-        sink: impl MetricSink + Send + Sync + RefUnwindSafe + 'static,
-        to: SocketAddr,
-        namespace: &str,
-    ) -> Statsd {
-        Statsd {
+        let sink = BufferedUdpMetricSink::with_capacity(to, socket.try_clone()?, DATAGRAM)
+            .map_err(io::Error::other)?;
+        Ok(Path {
             client: StatsdClient::from_sink(namespace, sink),
+            socket,
             to,
-            failed: 0,
-        }
+        })
     }
 
-    /// Sends what is to be told. Returns a line for the user when this is the first time that something
-    /// could not be sent.
-    pub fn send(&mut self, tick: &StatsdTick) -> Option<String> {
+    /// Sends `tick`, or returns why not all of it went out.
+    fn send(&self, tick: &StatsdTick) -> Result<(), String> {
         let mut sending = Sending {
             client: &self.client,
-            failed: 0,
             first: None,
         };
         sending.all(tick);
-        let (failed, first) = (sending.failed, sending.first);
-        let told = self.failed > 0;
-        self.failed += failed;
-        let why = first.filter(|_| !told)?;
-        Some(format!(
-            "metrics don't reach StatsD at {}: {why}; the run goes on without them",
-            self.to
-        ))
-    }
-
-    /// How often something could not be sent.
-    pub fn failed(&self) -> u64 {
-        self.failed
+        match (sending.first, self.socket.take_error()) {
+            (Some(why), _) => Err(why),
+            (None, Ok(Some(refused))) => Err(refused.to_string()),
+            (None, _) => Ok(()),
+        }
     }
 }
 
 /// One tick's metrics on their way.
 struct Sending<'a> {
     client: &'a StatsdClient,
-    failed: u64,
+    /// Why the first thing that could not be sent was not.
     first: Option<String>,
 }
 
@@ -205,7 +240,6 @@ impl Sending<'_> {
 
     fn note(&mut self, sent: cadence::MetricResult<()>) {
         if let Err(e) = sent {
-            self.failed += 1;
             self.first.get_or_insert_with(|| e.to_string());
         }
     }

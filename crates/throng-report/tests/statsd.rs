@@ -4,7 +4,7 @@
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -118,6 +118,10 @@ fn installed() -> PathBuf {
 /// 14 counters and gauges, which are always sent.
 const ALWAYS: u64 = 14;
 
+fn at(ip: &str, port: u16) -> SocketAddr {
+    format!("{ip}:{port}").parse().unwrap()
+}
+
 fn latency(of: LatencyOf, ms: &[u64], percentiles: &str) -> LatencyAt {
     let mut all = Durations::default();
     for ms in ms {
@@ -134,7 +138,11 @@ fn latency(of: LatencyOf, ms: &[u64], percentiles: &str) -> LatencyAt {
 #[test]
 fn a_real_statsd_reads_every_metric_under_tcpkalis_name() {
     let daemon = Daemon::start();
-    let mut statsd = Statsd::open("localhost", daemon.port, "tests.tcpkali").unwrap();
+    let mut statsd = Statsd::open(
+        &[at("[::1]", daemon.port), at("127.0.0.1", daemon.port)],
+        "tests.tcpkali",
+    )
+    .unwrap();
     let mut tick = StatsdTick {
         opened: 5,
         open_in: 2,
@@ -224,7 +232,7 @@ fn a_real_statsd_reads_every_metric_under_tcpkalis_name() {
 #[test]
 fn many_latencies_are_several_datagrams_and_all_arrive() {
     let daemon = Daemon::start();
-    let mut statsd = Statsd::open("127.0.0.1", daemon.port, &"n".repeat(100)).unwrap();
+    let mut statsd = Statsd::open(&[at("127.0.0.1", daemon.port)], &"n".repeat(100)).unwrap();
     let percentiles: Vec<String> = (0..100).map(|p| format!("{p}.{p:02}")).collect();
     let asked = percentiles.join("/");
     let tick = StatsdTick {
@@ -242,7 +250,7 @@ fn a_server_that_is_not_there_is_told_once_and_stops_nothing() {
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = nobody.local_addr().unwrap().port();
     drop(nobody);
-    let mut statsd = Statsd::open("127.0.0.1", port, "tcpkali").unwrap();
+    let mut statsd = Statsd::open(&[at("127.0.0.1", port)], "tcpkali").unwrap();
     // The first datagram goes out; that nobody took it is known by the next one.
     let give_up = Instant::now() + PATIENCE;
     let mut lines = Vec::new();
@@ -256,7 +264,47 @@ fn a_server_that_is_not_there_is_told_once_and_stops_nothing() {
         lines[0].contains(&format!("127.0.0.1:{port}")) && !lines[0].contains('\n'),
         "{lines:?}"
     );
-    assert!(Statsd::open("no.such.name.invalid", 8125, "x").is_err());
+    assert!(Statsd::open(&[], "x").is_err());
+}
+
+/// What arrives at `daemon`, until nothing more does.
+fn received(daemon: &UdpSocket) -> String {
+    daemon.set_nonblocking(true).unwrap();
+    let (mut all, mut bytes) = (String::new(), [0; 2000]);
+    while let Ok(n) = daemon.recv(&mut bytes) {
+        all += &String::from_utf8_lossy(&bytes[..n]);
+        all.push('\n');
+    }
+    all
+}
+
+#[test]
+fn metrics_go_to_the_address_of_a_name_that_takes_them_and_to_that_alone() {
+    let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = daemon.local_addr().unwrap().port();
+    // Nobody is at the others: on loopback that is known at once, so not even the first metrics are lost.
+    let others = [at("127.0.0.2", port), at("127.0.0.3", port)];
+    let mut statsd = Statsd::open(&[others[0], at("127.0.0.1", port), others[1]], "t").unwrap();
+    for opened in [5, 7] {
+        let tick = StatsdTick {
+            opened,
+            ..StatsdTick::default()
+        };
+        assert_eq!(statsd.send(&tick), None);
+        let all = received(&daemon);
+        let counted = format!("t.connections.opened:{opened}|c");
+        assert_eq!(all.matches(&counted).count(), 1, "{all}");
+    }
+    assert_eq!(statsd.failed(), 0);
+    // One that starts later is found, too.
+    drop(daemon);
+    let line = statsd.send(&StatsdTick::default()).unwrap();
+    for to in [others[0], others[1], at("127.0.0.1", port)] {
+        assert!(line.contains(&to.to_string()), "{line}");
+    }
+    let later = UdpSocket::bind(others[1]).unwrap();
+    assert_eq!(statsd.send(&StatsdTick::default()), None);
+    assert!(received(&later).contains("t.connections.opened:0|c"));
 }
 
 #[test]

@@ -466,11 +466,13 @@ fn has_marker(parts: &[Part]) -> bool {
 
 /// What the wires need.
 fn prepared(scenario: &LoadScenario) -> Result<Prepared, Failure> {
-    let targets: Vec<Authority> = scenario
-        .targets
+    let targets = &scenario.targets;
+    let sent: Vec<String> = targets.iter().map(|t| t.spec.authority_sent()).collect();
+    let targets: Vec<Authority> = targets
         .iter()
-        .map(|target| Authority {
-            authority: &target.spec.authority,
+        .zip(&sent)
+        .map(|(target, authority)| Authority {
+            authority,
             path: &target.spec.path,
         })
         .collect();
@@ -500,7 +502,7 @@ fn client_tls(
     let names = match (&asked.sni, scenario.targets.as_slice()) {
         (Some(name), targets) => vec![name.clone(); targets.len().max(1)],
         (None, []) => vec!["localhost".into()],
-        (None, targets) => targets.iter().map(|t| t.spec.host.clone()).collect(),
+        (None, targets) => targets.iter().map(|t| t.spec.host_sent().into()).collect(),
     };
     let own = own.filter(|_| scenario.own_server.is_some());
     ClientTls::new(&ClientOptions {

@@ -1,7 +1,7 @@
 //! Socket addresses in the kernel's layout.
 
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 /// An IPv4 or IPv6 socket address in the kernel's layout.
 #[derive(Clone, Copy)]
@@ -48,9 +48,15 @@ impl Address {
         }
     }
 
-    /// A source address. connect() chooses the port.
-    pub fn source(ip: IpAddr) -> Address {
-        Address::new((ip, 0).into())
+    /// A source address for connections to `target`. connect() chooses the port. A link-local one is that of the
+    /// target's interface.
+    pub fn source(ip: IpAddr, target: SocketAddr) -> Address {
+        match (ip, target) {
+            (IpAddr::V6(ip), SocketAddr::V6(target)) if ip.is_unicast_link_local() => {
+                Address::new(SocketAddrV6::new(ip, 0, 0, target.scope_id()).into())
+            }
+            _ => Address::new((ip, 0).into()),
+        }
     }
 
     pub fn family(&self) -> i32 {

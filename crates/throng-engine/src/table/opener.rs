@@ -41,7 +41,8 @@ impl Opener {
             targets: routes.targets().map(Address::new).collect(),
             sources: routes
                 .sources_by_target()
-                .map(|all| all.iter().copied().map(Address::source).collect())
+                .zip(routes.targets())
+                .map(|(all, to)| all.iter().map(|ip| Address::source(*ip, to)).collect())
                 .collect(),
             routes: client.routes,
             first: client.first,

@@ -11,9 +11,8 @@ use throng_core::pacing::Profile;
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
-    Allow, Connect, Counted, ListenAddress, Listening, LoadScenario, Measure, MessageLatency,
-    MessageRate, Pace, RunRate, Search, Sending, SocketOptions, SteadyFrom, Target, TlsClient,
-    TlsServer, Writes,
+    Allow, Connect, Counted, Listening, LoadScenario, Measure, MessageLatency, MessageRate, Pace,
+    RunRate, Search, Sending, SocketOptions, SteadyFrom, Target, TlsClient, TlsServer, Writes,
 };
 use throng_core::units::Rate;
 
@@ -236,12 +235,7 @@ fn sockets(args: &LoadArgs) -> SocketOptions {
 }
 
 fn listen(args: &LoadArgs) -> Result<Option<Listening>, Failure> {
-    let address = |at: &String| target::listen(at).map(ListenAddress);
-    let on: Vec<_> = args
-        .listen_port
-        .iter()
-        .map(address)
-        .collect::<Result<_, _>>()?;
+    let on = target::listen_on(&args.listen_port)?;
     Ok((!on.is_empty()).then(|| Listening {
         on,
         mode: args.listen_mode.map(Into::into).unwrap_or_default(),

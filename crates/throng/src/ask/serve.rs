@@ -1,15 +1,15 @@
 //! The scenario of a `throng serve`.
 
 use super::load::server;
-use super::texts;
+use super::{target, texts};
 use crate::Failure;
 use crate::cli::ServeArgs;
-use throng_core::scenario::{ListenAddress, ServeScenario};
+use throng_core::scenario::ServeScenario;
 
 /// The scenario that `args` ask for.
 pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
     let scenario = ServeScenario {
-        listen: args.listen.iter().copied().map(ListenAddress).collect(),
+        listen: target::listen_on(&args.listen)?,
         mode: args.mode,
         backlog: args.backlog,
         max_connections: args.max_connections,

@@ -2,11 +2,12 @@
 
 use crate::Failure;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-use throng_core::scenario::LoadScenario;
+use throng_core::address::{self, AddressError};
+use throng_core::scenario::{ListenAddress, LoadScenario};
 use throng_core::target::{self, Port, Spec};
-use throng_host::services;
+use throng_host::{names, services};
 
 /// How long to wait for an answer when one of several addresses is tried.
 const TRY_FOR: Duration = Duration::from_millis(300);
@@ -33,26 +34,39 @@ pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An address to listen on: `PORT`, or `HOST:PORT` with a name or an address. A port alone means IPv6 and IPv4.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, Failure> {
-    if let Ok(at) = throng_core::address::listen(text) {
-        return Ok(at);
+/// Where to listen, in the order given.
+pub(super) fn listen_on(places: &[String]) -> Result<Vec<ListenAddress>, Failure> {
+    let all: Vec<_> = places
+        .iter()
+        .map(|at| listen(at))
+        .collect::<Result<_, _>>()?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// `PORT`, or `HOST:PORT` with a name, which means all its addresses that this machine has, or an
+/// address. A port alone takes IPv6 and IPv4.
+fn listen(text: &str) -> Result<Vec<ListenAddress>, Failure> {
+    if let Ok(at) = address::listen(text)
+        && !matches!(at, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
+    {
+        return Ok(vec![ListenAddress(at)]);
     }
-    let wrong = |why: &str| {
-        Failure::usage(format!(
-            "--listen-port '{text}' {why}; write it like 9000, 127.0.0.1:9000 or [::1]:9000"
-        ))
-    };
+    let wrong = || Failure::usage(AddressError::Listen(text.to_owned()).to_string());
     let (host, port) = text
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
-        .filter(|(host, _)| !host.is_empty() && !host.contains([':', '[', ']']))
-        .ok_or_else(|| wrong("is not an address to listen on"))?;
-    (host, port)
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next())
-        .ok_or_else(|| wrong(&format!("can't be resolved: no host is named '{host}'")))
+        .ok_or_else(wrong)?;
+    let host = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(inner) => inner,
+        None if host.contains([':', '[', ']']) => return Err(wrong()),
+        None => host,
+    };
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    let found = names::addresses_here(host, port)
+        .map_err(|e| Failure::usage(format!("can't listen on '{text}': {e}")))?;
+    Ok(found.into_iter().map(ListenAddress).collect())
 }
 
 /// All addresses of `spec`, which the user wrote as `target`: at least one, without duplicates.
@@ -61,22 +75,8 @@ fn addresses(target: &str, spec: &Spec) -> Result<Vec<SocketAddr>, Failure> {
         Port::Number(port) => *port,
         Port::Service(name) => port_of(target, name)?,
     };
-    let host = &spec.host;
-    let found = (host.as_str(), port)
-        .to_socket_addrs()
-        .map_err(|e| Failure::usage(format!("target '{target}': can't resolve '{host}': {e}")))?;
-    let mut all: Vec<SocketAddr> = Vec::new();
-    for at in found {
-        if !all.contains(&at) {
-            all.push(at);
-        }
-    }
-    if all.is_empty() {
-        return Err(Failure::usage(format!(
-            "target '{target}': '{host}' has no address"
-        )));
-    }
-    Ok(all)
+    names::addresses(&spec.host, port)
+        .map_err(|e| Failure::usage(format!("target '{target}': {e}")))
 }
 
 fn port_of(target: &str, service: &str) -> Result<u16, Failure> {
@@ -122,14 +122,18 @@ mod tests {
 
     #[test]
     fn places_to_listen_on_may_be_names_and_short_addresses() {
+        let told = |text: &str| {
+            let all = listen(text).unwrap();
+            all.iter().map(|at| at.to_string()).collect::<Vec<_>>()
+        };
         for (text, at) in [
             ("12345", "[::]:12345"),
             ("127.1:1231", "127.0.0.1:1231"),
             ("[::1]:9", "[::1]:9"),
         ] {
-            assert_eq!(listen(text).ok(), at.parse().ok(), "{text}");
+            assert_eq!(told(text), [at]);
         }
-        assert!(listen("localhost:9").is_ok_and(|at| at.ip().is_loopback()));
+        assert!(told("localhost:9").contains(&"127.0.0.1:9".to_owned()));
         for text in [
             "",
             "x",
@@ -138,6 +142,7 @@ mod tests {
             "127.0.0.1:x",
             "no.such.name.invalid:9",
             "::1:80",
+            "[fe80::1]:80",
         ] {
             assert!(listen(text).is_err_and(|e| e.code == 2), "{text}");
         }

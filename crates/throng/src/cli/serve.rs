@@ -6,9 +6,7 @@ use super::output::Common;
 use super::tls::TlsServerArgs;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use std::net::SocketAddr;
 use std::time::Duration;
-use throng_core::address;
 use throng_core::protocol::ServeMode;
 use throng_core::scenario::bounds;
 use throng_core::units::Rate;
@@ -30,9 +28,9 @@ Examples:
 #[derive(Args)]
 #[command(after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct ServeArgs {
-    /// Addresses to listen on: PORT, ADDR:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4
-    #[arg(value_name = "[ADDR:]PORT", required = true, value_parser = address::listen)]
-    pub listen: Vec<SocketAddr>,
+    /// Addresses to listen on: PORT, HOST:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4
+    #[arg(value_name = "[HOST:]PORT", required = true)]
+    pub listen: Vec<String>,
 
     /// What to do with incoming data
     #[arg(long, value_name = "MODE", default_value = "sink", value_parser = mode(), help_heading = CONNECTIONS)]

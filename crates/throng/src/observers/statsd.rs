@@ -7,6 +7,7 @@ use throng_core::observer::{Interval, Observer, Trouble};
 use throng_core::record::AskedLatencies;
 use throng_core::stats::{Durations, Measured};
 use throng_core::summary::latencies;
+use throng_host::names;
 use throng_report::statsd::{Statsd, StatsdTick};
 
 /// How often metrics are sent.
@@ -28,12 +29,12 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
     let Some(asked) = &telling.statsd else {
         return Ok(None);
     };
-    let mut to = Statsd::open(&asked.host, asked.port, &asked.namespace).map_err(|e| {
-        Failure::usage(format!(
-            "--statsd-host {} --statsd-port {}: {e}",
-            asked.host, asked.port
-        ))
-    })?;
+    let wrong = |why: String| {
+        let place = format!("--statsd-host {} --statsd-port {}", asked.host, asked.port);
+        Failure::usage(format!("{place}: {why}"))
+    };
+    let addresses = names::addresses(&asked.host, asked.port).map_err(|e| wrong(e.to_string()))?;
+    let mut to = Statsd::open(&addresses, &asked.namespace).map_err(|e| wrong(e.to_string()))?;
     to.send(&StatsdTick::default());
     Ok(Some(Box::new(Metrics {
         to,

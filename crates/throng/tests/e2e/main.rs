@@ -14,6 +14,7 @@ mod limits;
 mod load;
 mod loss;
 mod merge;
+mod names;
 mod output;
 mod peers;
 mod plan;

@@ -1,0 +1,105 @@
+//! Names mean all their addresses, and link-local addresses name their interface.
+
+use crate::common::net::Net;
+use crate::common::process::Process;
+use crate::common::{load, run_words, serve, start_words, stop_serving};
+
+/// A network with an interface `a0` that has link-local addresses.
+fn with_link() -> Net {
+    let net = Net::own();
+    net.shell(
+        "ip link add a0 type veth peer name b0 && ip link set a0 up && ip link set b0 up &&
+         ip addr add fe80::1/64 dev a0 nodad && ip addr add fe80::2/64 dev a0 nodad",
+    );
+    net
+}
+
+#[test]
+fn a_link_local_address_without_its_interface_is_refused_wherever_it_is_given() {
+    let net = with_link();
+    for args in [
+        &["load", "[fe80::1]:2500"][..],
+        &["load", "ws://[fe80::1]:2500/"],
+        &["load", "-l", "[fe80::1]:2500"],
+        &["load", "--self", "--statsd", "--statsd-host", "fe80::1"],
+        &["serve", "[fe80::1]:2500"],
+        &["plan", "--target", "[fe80::1]:2500"],
+    ] {
+        let ran = run_words(&net, args);
+        assert!(ran.code == 2 && ran.stdout.is_empty(), "{ran}");
+        let right = ran.stderr.contains("needs its interface; write [fe80::1%");
+        assert!(right && ran.stderr.lines().count() == 1, "{ran}");
+    }
+    let ran = run_words(&net, &["load", "[fe80::1%a1]:2500"]);
+    assert!(ran.code == 2 && ran.stderr.contains("'a1'"), "{ran}");
+}
+
+#[test]
+fn a_link_local_address_with_its_interface_is_connected_to_and_from() {
+    let net = with_link();
+    for engine in ["uring", "epoll"] {
+        let serve = serve(&net, &format!("--engine {engine} [fe80::1%a0]:2500"));
+        let to = format!("-c 20 --hold 100ms --engine {engine} [fe80::1%a0]:2500");
+        load(&net, &to).reached();
+        load(&net, &format!("--source-ip fe80::2 {to}")).reached();
+        assert_eq!(stop_serving(serve).connections.accepted, Some(40));
+    }
+    // Nobody else knows what the interface is called: the header's host goes without it.
+    let serve = serve(&net, "--mode ws [fe80::1%a0]:2501");
+    load(&net, "-c 5 --hold 100ms ws://[fe80::1%25a0]:2501/").reached();
+    stop_serving(serve);
+    // An address that is not here is not taken for one that is.
+    let ran = load(&net, "--source-ip fe80::7 -c 5 [fe80::1%a0]:2500");
+    assert!(ran.code == 2 && ran.stderr.contains("fe80::7"), "{ran}");
+}
+
+/// A network where `two` is 127.0.0.1, ::1 and an address of nobody.
+fn with_names() -> Net {
+    let net = Net::with_own_mounts();
+    net.shell(
+        "hosts=$(mktemp) && printf '127.0.0.1 two\n::1 two\n198.51.100.1 two\n' > $hosts &&
+         mount --bind $hosts /etc/hosts && rm $hosts",
+    );
+    net
+}
+
+#[test]
+fn a_name_is_listened_on_at_all_its_addresses_here() {
+    let net = with_names();
+    let both = |port: u16| {
+        for to in ["127.0.0.1", "[::1]"] {
+            load(&net, &format!("-c 3 --hold 100ms {to}:{port}")).reached();
+        }
+    };
+    let serving = serve(&net, "two:3711");
+    both(3711);
+    assert_eq!(stop_serving(serving).connections.accepted, Some(6));
+    let listening = start_words(&net, &["load", "-l", "two:3712", "--hold", "1m"]);
+    listening.wait_for_stderr("[::1]:3712");
+    both(3712);
+    let without_v6 = with_names();
+    without_v6.shell("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
+    let serving = serve(&without_v6, "two:3711");
+    load(&without_v6, "-c 3 --hold 100ms two:3711").reached();
+    drop(serving);
+}
+
+#[test]
+fn metrics_reach_a_daemon_at_any_address_of_its_name() {
+    let net = with_names();
+    let script = "import socket, sys\n\
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 8125))\n\
+        print('bound', file=sys.stderr, flush=True)\n\
+        while True: print(s.recv(2000).decode(), file=sys.stderr, flush=True)";
+    let mut command = net.command("python3");
+    command.args(["-c", script]);
+    let daemon = Process::start("a StatsD".into(), command);
+    daemon.wait_for_stderr("bound");
+    let ran = load(
+        &net,
+        "--self -c 3 --hold 1500ms --statsd --statsd-host two --statsd-namespace t",
+    );
+    ran.reached();
+    assert!(!ran.stderr.contains("StatsD"), "{ran}");
+    daemon.wait_for_stderr("t.connections.opened:3|c");
+}
