@@ -65,6 +65,18 @@ fn address(number: u128, like: IpAddr) -> IpAddr {
     }
 }
 
+/// The address that a connection to `to` really goes to: Linux treats the unspecified address as loopback, and an
+/// IPv4-mapped address as IPv4.
+pub fn destination(mut to: SocketAddr) -> SocketAddr {
+    match to.ip().to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => to.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => to.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(v4) => to.set_ip(v4.into()),
+        IpAddr::V6(_) => {}
+    }
+    to
+}
+
 /// The address `n` after `ip`, or `None` past the family's last.
 pub fn nth_after(ip: IpAddr, n: u32) -> Option<IpAddr> {
     match ip {
@@ -155,6 +167,11 @@ impl FromStr for SourceRange {
             (one, one)
         };
 
+        // An IPv4-mapped IPv6 address is the same source as the IPv4 address.
+        let (first, last) = match (first.to_canonical(), last.to_canonical()) {
+            (first, last) if first.is_ipv4() == last.is_ipv4() => (first, last),
+            _ => (first, last),
+        };
         let (low, high) = (number(first), number(last));
         if low > high {
             return Err(wrong("runs backwards"));
@@ -218,6 +235,8 @@ mod tests {
             ["fd00::", "fd00::1", "fd00::2", "fd00::3"]
         );
         assert_eq!(spelled("::1"), ["::1"]);
+        let mapped = "::ffff:10.0.0.1-::ffff:10.0.0.2";
+        assert_eq!(spelled(mapped), ["10.0.0.1", "10.0.0.2"]);
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub struct Ports {
     pub bound: u32,
     /// `net.ipv4.tcp_tw_reuse`: 0 no, 1 yes, 2 on loopback only.
     pub tw_reuse: Option<u8>,
+    /// `net.ipv4.tcp_timestamps`: 0 no, 1 yes, 2 without random offsets. Ports in TIME_WAIT can't be used again without.
+    #[serde(default)]
+    pub timestamps: Option<u8>,
 }
 
 /// Open files.
@@ -264,9 +267,10 @@ pub struct Process {
 pub struct TargetUse {
     /// The target.
     pub target: SocketAddr,
-    /// Connections to it that are open or being opened, from any address of the machine.
+    /// Connections to it that are established or being opened, from the source addresses asked about; without such,
+    /// from the address that the kernel chooses.
     pub in_use: u64,
-    /// Connections to it in TIME_WAIT.
+    /// Connections to it in TIME_WAIT, likewise.
     pub time_wait: u64,
     /// Whether its address is one of this machine's.
     pub local: bool,

@@ -1,7 +1,7 @@
 //! The addresses of this machine's interfaces, and whether an address belongs to the machine.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -40,6 +40,18 @@ pub(crate) fn has_ipv6() -> bool {
                 .is_some_and(|a| a.as_sockaddr_in6().is_some())
     };
     getifaddrs().is_ok_and(|mut interfaces| interfaces.any(is_ipv6))
+}
+
+/// The address that connections to `target` come from if they are bound to none; `None` if no route leads there.
+/// Nothing is sent: connect() on a UDP socket only has the kernel choose.
+pub(crate) fn source_for(target: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(target).ok()?;
+    Some(socket.local_addr().ok()?.ip().to_canonical())
 }
 
 /// Whether `addr` belongs to this machine. The test is bind(), which succeeds only for such addresses (unless the

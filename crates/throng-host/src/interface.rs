@@ -1,8 +1,10 @@
 //! The interface that leads to a target, and its addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 
 use nix::ifaddrs::getifaddrs;
+
+use crate::addresses::source_for;
 
 /// An interface and its addresses of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +18,7 @@ pub struct Interface {
 /// The interface that connections to `target` come from; `None` without a route. Nothing is sent: connecting a UDP
 /// socket only makes the kernel choose a source address.
 pub fn for_target(target: SocketAddr) -> Option<Interface> {
-    let any: IpAddr = match target {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect(target).ok()?;
-    let source = socket.local_addr().ok()?.ip();
+    let source = source_for(target)?;
     let all: Vec<(String, IpAddr)> = getifaddrs()
         .ok()?
         .filter_map(|interface| {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags};
 use serde::{Deserialize, Serialize};
+use throng_core::address::destination;
 
 use crate::addresses::is_local;
 use crate::sock_diag::{NO_COOKIE, SockDiag};
@@ -163,18 +164,6 @@ pub(crate) fn socket_id(addr: SocketAddr) -> SocketId {
         },
         cookie: NO_COOKIE,
     }
-}
-
-/// The address that a connection to `addr` really goes to: Linux treats the unspecified address as loopback, and an
-/// IPv4-mapped address as IPv4.
-pub(crate) fn destination(mut addr: SocketAddr) -> SocketAddr {
-    match addr.ip().to_canonical() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => addr.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => addr.set_ip(Ipv6Addr::LOCALHOST.into()),
-        IpAddr::V4(v4) => addr.set_ip(v4.into()),
-        IpAddr::V6(_) => {}
-    }
-    addr
 }
 
 #[cfg(test)]

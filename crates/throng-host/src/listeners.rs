@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::StateFlags;
+use throng_core::address::destination;
 use throng_core::host::Listener;
 
 use crate::addresses::is_local;
-use crate::listen::{destination, socket_id};
+use crate::listen::socket_id;
 use crate::processes;
 use crate::reader::Reader;
 use crate::sock_diag::SockDiag;

@@ -69,8 +69,16 @@ pub fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameError> {
             SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
                 unusable = Some(*v6.ip());
             }
-            _ if all.contains(&at) => {}
-            _ => all.push(at),
+            _ => {
+                let at = match at.ip().to_canonical() {
+                    // Also of an IPv4-mapped IPv6 address, which leads to the same place.
+                    IpAddr::V4(v4) => (v4, port).into(),
+                    IpAddr::V6(_) => at,
+                };
+                if !all.contains(&at) {
+                    all.push(at);
+                }
+            }
         }
     }
     match (all.is_empty(), unusable) {

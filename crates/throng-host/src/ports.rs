@@ -34,6 +34,7 @@ pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) 
         bound: bound.into_iter().filter(is_usable).count() as u32,
         reserved,
         tw_reuse: reader.number("/proc/sys/net/ipv4/tcp_tw_reuse"),
+        timestamps: reader.number("/proc/sys/net/ipv4/tcp_timestamps"),
     }
 }
 

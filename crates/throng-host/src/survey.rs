@@ -68,7 +68,7 @@ pub fn survey(wanted: &Wanted) -> Host {
         tasks: tasks::read(r),
         uring: Uring::default(),
         listeners,
-        targets: targets::read(r, &wanted.targets),
+        targets: targets::read(r, &wanted.targets, &wanted.sources),
         foreign_sources: wanted
             .sources
             .iter()

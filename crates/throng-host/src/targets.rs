@@ -1,28 +1,55 @@
 //! Open connections to the targets of a run: each takes one of the ports that the run could use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, TCP_TIME_WAIT};
 use netlink_packet_sock_diag::inet::StateFlags;
+use throng_core::address::destination;
 use throng_core::host::TargetUse;
 
-use crate::addresses::is_local;
-use crate::listen::{destination, socket_id};
+use crate::addresses::{is_local, source_for};
+use crate::listen::socket_id;
 use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
-/// Connections by target: those that are open or being opened, and those in TIME_WAIT.
-type Counts = HashMap<(IpAddr, u16), (u64, u64)>;
+/// Connections by target.
+type Counts = HashMap<(IpAddr, u16), Count>;
 
-/// Counts the connections of this network namespace to each of `targets`.
-pub(crate) fn read(reader: &mut Reader, targets: &[SocketAddr]) -> Vec<TargetUse> {
+/// Connections to a target.
+#[derive(Default)]
+struct Count {
+    /// The source addresses that matter: connections from others leave all ports to these. Empty for all.
+    from: HashSet<IpAddr>,
+    /// Open or being opened.
+    in_use: u64,
+    time_wait: u64,
+}
+
+/// Counts the connections of this network namespace to each of `targets` from one of `sources`; without any, from the
+/// address that the kernel chooses.
+pub(crate) fn read(
+    reader: &mut Reader,
+    targets: &[SocketAddr],
+    sources: &[IpAddr],
+) -> Vec<TargetUse> {
     let place = |target: SocketAddr| {
         let at = destination(target);
         (at.ip(), at.port())
     };
-    let mut counts: Counts = targets.iter().map(|t| (place(*t), (0, 0))).collect();
+    let mut counts = Counts::new();
+    for target in targets {
+        let from = match sources {
+            [] => source_for(*target).into_iter().collect(),
+            given => given.iter().map(IpAddr::to_canonical).collect(),
+        };
+        let count = Count {
+            from,
+            ..Count::default()
+        };
+        counts.insert(place(*target), count);
+    }
     if !counts.is_empty() {
         let counted = count(&mut counts);
         reader.kept(
@@ -31,11 +58,11 @@ pub(crate) fn read(reader: &mut Reader, targets: &[SocketAddr]) -> Vec<TargetUse
         );
     }
     let in_use = |&target: &SocketAddr| {
-        let (in_use, time_wait) = counts[&place(target)];
+        let count = &counts[&place(target)];
         TargetUse {
             target,
-            in_use,
-            time_wait,
+            in_use: count.in_use,
+            time_wait: count.time_wait,
             local: is_local(destination(target)),
         }
     };
@@ -57,12 +84,12 @@ fn count(counts: &mut Counts) -> io::Result<()> {
         diag.each(family, filter.clone(), states.clone(), |socket| {
             let id = &socket.socket_id;
             let to = (id.destination_address.to_canonical(), id.destination_port);
-            if let Some((in_use, time_wait)) = counts.get_mut(&to) {
-                if socket.state == TCP_TIME_WAIT {
-                    *time_wait += 1;
-                } else {
-                    *in_use += 1;
-                }
+            let from = id.source_address.to_canonical();
+            let ours = |count: &&mut Count| count.from.is_empty() || count.from.contains(&from);
+            match counts.get_mut(&to).filter(ours) {
+                Some(count) if socket.state == TCP_TIME_WAIT => count.time_wait += 1,
+                Some(count) => count.in_use += 1,
+                None => {}
             }
         })?;
     }
@@ -72,7 +99,7 @@ fn count(counts: &mut Counts) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use crate::namespace::{all, inside};
-    use crate::survey::survey;
+    use crate::survey::{Wanted, survey};
     use std::net::{TcpListener, TcpStream};
     use std::time::{Duration, Instant};
 
@@ -135,6 +162,14 @@ mod tests {
             ]
         );
         assert!(host.targets.iter().map(|t| t.target).eq(targets));
+        // Connections from other addresses leave ours all ports.
+        for (source, in_use) in [("127.0.0.1", 2), ("127.0.0.9", 0), ("::ffff:127.0.0.1", 2)] {
+            let host = survey(&Wanted {
+                sources: vec![source.parse().unwrap()],
+                ..all(&targets)
+            });
+            assert_eq!(host.targets[0].in_use, in_use, "{source}");
+        }
         // Their number is known in another way, too.
         assert_eq!(host.tcp.time_wait, Some(2));
         assert_eq!(host.tcp.in_use, Some(2 + 4 + 4));

@@ -31,9 +31,13 @@ const SKB: u64 = 1280;
 /// server that is a little late.
 const UNDER_WAY_S: f64 = 0.1;
 
-/// Memory that is reserved for the machine: a sixteenth of it, at least 128 MiB, at most 1 GiB.
+/// Memory that is reserved for the machine: a sixteenth of it, at least 128 MiB, at most 1 GiB. With less than 1 GiB
+/// in all, as in a small container, it is an eighth, and at least 8 MiB: connections can fill 4 MiB before memory is
+/// checked again.
 pub(crate) fn reserve(host: &Host) -> u64 {
-    (host.memory.bound() / 16).clamp(128 << 20, 1 << 30)
+    let bound = host.memory.bound();
+    let least = (bound / 8).clamp(8 << 20, 128 << 20);
+    (bound / 16).clamp(least, 1 << 30)
 }
 
 /// What a connection takes on this machine, in bytes.

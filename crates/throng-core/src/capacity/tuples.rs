@@ -4,8 +4,10 @@
 use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind, counted};
 use super::question::{Question, Role};
+use crate::address::destination;
 use crate::host::{DEFAULT_PORT_RANGE, Host, Ports};
 use crate::human::count;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// The share of the ephemeral ports that one source uses to one target if throng chooses the addresses. connect() tries
@@ -27,11 +29,23 @@ pub(super) fn must_bind(question: &Question, host: &Host) -> bool {
     if question.role == Role::Server {
         return false;
     }
-    let targets = question.targets.len().max(1) as u64;
-    let each = question.asked_here().unwrap_or(1).div_ceil(targets);
+    let each = each_target_gets(question.asked_here().unwrap_or(1), &question.targets);
     !question.sources.is_empty()
         || question.targets.iter().any(|t| is_loopback_v4(t.ip()))
             && addresses_needed(each, host) > 1
+}
+
+/// How many of `connections` the target that is named most often gets, if they go to `targets` in turn: an address
+/// that is named twice is one target.
+pub(crate) fn each_target_gets(connections: u64, targets: &[SocketAddr]) -> u64 {
+    let mut named: HashMap<SocketAddr, u64> = HashMap::new();
+    for target in targets {
+        *named.entry(destination(*target)).or_default() += 1;
+    }
+    let most = named.into_values().max().unwrap_or(1);
+    connections
+        .saturating_mul(most)
+        .div_ceil(targets.len().max(1) as u64)
 }
 
 fn is_loopback_v4(ip: IpAddr) -> bool {
@@ -58,10 +72,17 @@ fn left(case: &Case, target: Option<SocketAddr>) -> Option<Left> {
     let foreign = &case.host.foreign_sources;
     let fits =
         |ip: &&IpAddr| target.is_none_or(|t| ip.is_ipv4() == t.is_ipv4()) && !foreign.contains(ip);
-    let sources = (given.iter().filter(fits).count() as u64).max(1);
+    let sources: HashSet<IpAddr> = given
+        .iter()
+        .filter(fits)
+        .map(IpAddr::to_canonical)
+        .collect();
+    let sources = (sources.len() as u64).max(1);
     let known = target.and_then(|t| case.host.targets.iter().find(|k| k.target == t));
     let waits = match case.host.ports.tw_reuse {
         // 2 is "where an address is a loopback address": tcp_twsk_unique().
+        // Without timestamps the kernel can't tell late segments of the old connection.
+        _ if case.host.ports.timestamps == Some(0) => true,
         Some(2) => target.is_none_or(|t| !t.ip().is_loopback()),
         Some(1) => false,
         _ => true,
@@ -108,16 +129,29 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         false => case.question.targets.iter().copied().map(Some).collect(),
     };
     let n = targets.len() as u64;
-    // Connections go to the targets in turn. Target k is full when it has `free` connections and its turn comes again:
-    // after k + free × n connections in all.
+    // Connections go to the targets in turn, each of which may be named several times: at the places `turns` of each
+    // round. It is full when it has `free` connections and its turn comes again.
+    let mut turns: HashMap<Option<SocketAddr>, Vec<u64>> = HashMap::new();
+    for (k, target) in targets.iter().enumerate() {
+        let places = turns.entry(target.map(destination)).or_default();
+        places.push(k as u64);
+    }
     let tightest = targets
         .iter()
-        .enumerate()
-        .filter_map(|(k, target)| {
+        .filter_map(|target| {
             let left = left(case, *target)?;
-            Some((k as u64 + left.free.saturating_mul(n), left))
+            let places = &turns[&target.map(destination)];
+            let (rounds, rest) = (
+                left.free / places.len() as u64,
+                left.free % places.len() as u64,
+            );
+            let allows = rounds
+                .saturating_mul(n)
+                .saturating_add(places[rest as usize]);
+            Some((allows, left))
         })
         .min_by_key(|(allows, _)| *allows);
+    let distinct = turns.len() as u64;
     let Some((allows, left)) = tightest else {
         return Some(Limit::free(
             KIND,
@@ -139,19 +173,25 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
     }
     if left.time_wait > 0 {
         value += &format!(
-            " less {} in TIME_WAIT (tcp_tw_reuse {})",
+            " less {} in TIME_WAIT (tcp_tw_reuse {}{})",
             count(left.time_wait),
-            case.host.ports.tw_reuse.unwrap_or(0)
+            case.host.ports.tw_reuse.unwrap_or(0),
+            match case.host.ports.timestamps {
+                Some(0) => ", without tcp_timestamps",
+                _ => "",
+            }
         );
     }
-    value += &match (n, left.target) {
+    value += &match (distinct, left.target) {
         (1, Some(target)) => format!(" to {target}"),
         (1, None) => " to one address and port".into(),
-        (_, Some(target)) => format!(" x {n} targets in turn, of which {target} is the fullest"),
-        (_, None) => format!(" x {n} targets"),
+        (_, Some(target)) => {
+            format!(" x {distinct} targets in turn, of which {target} is the fullest")
+        }
+        (_, None) => format!(" x {distinct} targets"),
     };
     let mut limit = Limit::held(KIND, allows, value, range);
-    limit.lifts = lifts(case, &left, n);
+    limit.lifts = lifts(case, &left, distinct);
     Some(limit)
 }
 
@@ -220,10 +260,12 @@ fn lifts(case: &Case, left: &Left, targets: u64) -> Vec<Lift> {
     let ports = u64::from(host.ports.usable());
     let mut all = Vec::new();
     if left.time_wait > 0 {
-        all.push(
-            Lift::by("reuse ports in TIME_WAIT after a second")
-                .command("sudo sysctl -w net.ipv4.tcp_tw_reuse=1"),
-        );
+        all.push(Lift::by("reuse ports in TIME_WAIT after a second").command(
+            match host.ports.timestamps {
+                Some(0) => "sudo sysctl -w net.ipv4.tcp_tw_reuse=1 net.ipv4.tcp_timestamps=1",
+                _ => "sudo sysctl -w net.ipv4.tcp_tw_reuse=1",
+            },
+        ));
     }
     let v4 = left.target.is_none_or(|t| t.is_ipv4());
     let here = host
@@ -312,6 +354,7 @@ pub(super) fn widened(host: &Host) -> Ports {
         reserved: joined,
         bound: 0,
         tw_reuse: host.ports.tw_reuse,
+        timestamps: host.ports.timestamps,
     }
 }
 

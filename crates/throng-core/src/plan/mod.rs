@@ -39,6 +39,9 @@ pub struct LoadPlan {
     pub warnings: Vec<Shortfall>,
     /// All limits, the one that binds first in front. A run that stops short is compared with them.
     pub limits: Vec<Limit>,
+    /// How many ends of each connection are sockets of this machine: 2 if the target's address is its own. `None` if
+    /// that differs from target to target.
+    pub ends_here: Option<u64>,
 }
 
 /// How to carry out a [`ServeScenario`].
@@ -123,7 +126,19 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
         memory_reserve: capacity::reserve(host),
         warnings,
         limits: capacity.limits,
+        ends_here: ends_here(scenario, host),
     })
+}
+
+/// How many ends of each connection are on `host`, if that is the same for all targets.
+fn ends_here(scenario: &LoadScenario, host: &Host) -> Option<u64> {
+    let targets = scenario.addresses();
+    let own = targets.iter().filter(|t| host.has_address(t.ip())).count();
+    match (scenario.own_server, own) {
+        (Some(_), _) => Some(2),
+        (None, 0) => Some(1),
+        (None, own) => (own == targets.len()).then_some(2),
+    }
 }
 
 /// Works out how to carry out `scenario` on `host`.

@@ -2,7 +2,7 @@
 
 use super::shortfall::Shortfall;
 use crate::address::nth_after;
-use crate::capacity::{LimitKind, addresses_needed};
+use crate::capacity::{LimitKind, addresses_needed, each_target_gets};
 use crate::host::Host;
 use crate::scenario::LoadScenario;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,7 +36,7 @@ impl Routes {
         }
         let (addresses, given) = (scenario.addresses(), scenario.connect.sources());
         let given: Vec<IpAddr> = given.collect();
-        let each = asked.div_ceil((addresses.len() as u64).max(1));
+        let each = each_target_gets(asked, &addresses);
         let targets: Vec<(SocketAddr, Vec<IpAddr>)> = addresses
             .into_iter()
             .map(|target| (target, sources_for(target, &given, each, host)))

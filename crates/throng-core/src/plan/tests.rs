@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::EngineChoice;
+use crate::host::CgroupMemory;
 use crate::scenario::{ListenAddress, OwnServer, Sending, Target};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -42,6 +43,45 @@ fn a_loopback_target_gets_as_many_sources_as_its_four_tuples_need() {
     );
     let few = load(&scenario(1000, &["127.0.0.1:9000"]), &host()).unwrap();
     assert!(!few.routes.binds());
+}
+
+#[test]
+fn a_loopback_target_that_is_named_four_times_gets_sources_for_all_four_shares() {
+    let targets = ["127.0.0.1:9000"; 4];
+    let plan = load(&scenario(100_000, &targets), &host()).unwrap();
+    assert_eq!(plan.routes.sources(), 9);
+}
+
+#[test]
+fn both_ends_are_here_if_the_target_is() {
+    let mut host = host();
+    host.addresses.push("10.0.0.1".parse().unwrap());
+    for (targets, ends) in [
+        (&[][..], Some(2)),
+        (&["127.0.0.1:80"], Some(2)),
+        (&["10.0.0.1:80"], Some(2)),
+        (&["10.0.0.1:80", "127.0.0.1:80"], Some(2)),
+        (&["10.0.0.2:80"], Some(1)),
+        (&["10.0.0.1:80", "10.0.0.2:80"], None),
+    ] {
+        let plan = load(&scenario(10, targets), &host).unwrap();
+        assert_eq!(plan.ends_here, ends, "{targets:?}");
+    }
+}
+
+#[test]
+fn a_container_of_100_mib_starts_100_connections() {
+    for (mib, fits) in [(100, true), (24, true), (12, false)] {
+        let mut host = host();
+        host.memory.cgroup = Some(CgroupMemory {
+            path: "/box".into(),
+            version: 2,
+            limit: Some(mib << 20),
+            available: (mib - 4) << 20,
+        });
+        let plan = load(&scenario(100, &[]), &host);
+        assert_eq!(plan.is_ok(), fits, "{mib}: {plan:?}");
+    }
 }
 
 #[test]

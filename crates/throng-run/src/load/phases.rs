@@ -47,8 +47,6 @@ pub(crate) struct Run<'a> {
     /// Lines that the rate follows, if the scenario asks for that.
     profile: Option<Box<dyn BufRead + Send>>,
     asked: u64,
-    /// Whether the other ends are sockets of this network namespace.
-    both_ends_here: bool,
     /// What is known so far about its ending.
     ending: Ending,
     /// Whether the text that ends the run was received.
@@ -99,7 +97,6 @@ impl<'a> Run<'a> {
         if scenario.pace.sending.search().is_some() {
             watch.keep_trials();
         }
-        let here = scenario.addresses().iter().all(|t| t.ip().is_loopback());
         Run {
             watch,
             scenario,
@@ -108,7 +105,6 @@ impl<'a> Run<'a> {
             behaviours,
             profile,
             asked: scenario.connections.into(),
-            both_ends_here: sides.server.is_some() || here,
             sides,
             ending: Ending::default(),
             stop_seen: false,
@@ -246,14 +242,14 @@ impl<'a> Run<'a> {
     fn opened(&mut self) -> Mark {
         let mark = self.mark();
         let kernel_sockets = self.watch.meter.note_kernel();
-        let ends = if self.both_ends_here { 2 } else { 1 };
         // It has no effect if there is traffic already. It is a moment ahead, so that it reaches all in time.
         let now = self.watch.clock.now();
         self.watch.control.start_traffic(now + AHEAD);
         self.ending.opened = Some(mark);
         self.ending.established = self.sides.clients.last_up();
         self.ending.kernel_sockets = kernel_sockets;
-        self.ending.expected_sockets = kernel_sockets.map(|_| mark.opened.open() * ends);
+        let ends = kernel_sockets.and(self.plan.ends_here);
+        self.ending.expected_sockets = ends.map(|ends| mark.opened.open() * ends);
         mark
     }
 

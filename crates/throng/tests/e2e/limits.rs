@@ -3,7 +3,7 @@
 
 use crate::common::net::Net;
 use crate::common::process::Process;
-use crate::common::{PATIENCE, load, run, serve, start_with_file_limit};
+use crate::common::{PATIENCE, load, run, serve, start_load, start_with_file_limit};
 use std::path::Path;
 use std::time::Duration;
 use throng_core::capacity::LimitKind;
@@ -102,6 +102,48 @@ fn four_tuples_that_do_not_suffice_are_refused_with_what_would() {
     ] {
         assert!(ran.stderr.contains(part), "no '{part}': {ran}");
     }
+}
+
+#[test]
+fn what_is_named_twice_counts_once() {
+    let net = Net::own();
+    net.shell(
+        "ip addr add 10.9.9.9/32 dev lo && echo 40000 40999 > /proc/sys/net/ipv4/ip_local_port_range",
+    );
+    for (args, fits) in [
+        ("10.9.9.9:80 10.9.9.9:80", "at most 1,000 connections"),
+        (
+            "10.9.9.9:80 [::ffff:10.9.9.9]:80",
+            "at most 1,000 connections",
+        ),
+        (
+            "10.9.9.9:80 --source-ip 10.9.9.9 --source-ip 10.9.9.9",
+            "at most 1,000 connections",
+        ),
+        (
+            "10.9.9.9:80 --source-ip 10.9.9.9 --source-ip ::ffff:10.9.9.9",
+            "at most 1,000 connections",
+        ),
+    ] {
+        let ran = run(&net, &format!("load -c 2000 {args}"));
+        assert!(ran.code == 2 && ran.stderr.contains(fits), "{ran}");
+    }
+}
+
+#[test]
+fn ports_of_connections_from_other_addresses_are_free() {
+    let net = Net::own();
+    net.shell(
+        "ip addr add 10.9.9.9/32 dev lo && ip addr add 10.9.9.8/32 dev lo &&
+         echo 40000 40999 > /proc/sys/net/ipv4/ip_local_port_range",
+    );
+    let serving = serve(&net, "10.9.9.9:9000");
+    let other = start_load(&net, "-c 400 --hold 1m --source-ip 10.9.9.8 10.9.9.9:9000");
+    other.wait_for_stderr("400");
+    load(&net, "-c 1000 --hold 100ms 10.9.9.9:9000").reached();
+    let ran = run(&net, "load -c 1000 --source-ip 10.9.9.8 10.9.9.9:9000");
+    assert!(ran.code == 2 && ran.stderr.contains("at most 600"), "{ran}");
+    drop((serving, other));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `throng load` against a server in the same process, or in another one.
 
 use crate::common::net::Net;
-use crate::common::{load, run_words};
+use crate::common::{load, run_words, serve};
 use std::time::Duration;
 use throng_core::summary::{Finding, WhyMissing};
 
@@ -29,6 +29,18 @@ fn a_run_as_asked_exits_0_and_all_counts_agree_with_the_kernels() {
             assert!(s.hold_s.is_some_and(|s| s >= 0.2), "{ran}");
         }
     }
+}
+
+#[test]
+fn both_ends_are_expected_here_if_the_target_s_address_is_this_machine_s() {
+    let net = Net::own();
+    net.shell("ip addr add 10.9.9.9/32 dev lo");
+    let serving = serve(&net, "10.9.9.9:9000");
+    let ran = load(&net, "-c 50 --hold 200ms 10.9.9.9:9000");
+    let c = &ran.reached().connections;
+    assert_eq!(c.kernel_sockets, Some(100), "{ran}");
+    assert_eq!(c.expected_sockets, Some(100), "{ran}");
+    drop(serving);
 }
 
 #[test]

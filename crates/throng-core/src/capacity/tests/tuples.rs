@@ -99,6 +99,36 @@ fn four_tuples_are_ports_times_sources_times_targets() {
             },
             Some(28_000),
         ),
+        // Named twice, or written in another way, it is one target.
+        (&[OUT, OUT], &[], |_| {}, Some(28_232)),
+        (&[OUT, "[::ffff:10.0.0.7]:80"], &[], |_| {}, Some(28_232)),
+        (
+            &["[::1]:80", "[::]:80", "10.0.0.7:81"],
+            &[],
+            |_| {},
+            Some(28_232 / 2 * 3),
+        ),
+        (&[OUT], &["10.0.0.5", "10.0.0.5"], |_| {}, Some(28_232)),
+        // A port in TIME_WAIT is used again only where timestamps tell the connections apart.
+        (
+            &[OUT],
+            &[],
+            |h| {
+                h.ports.tw_reuse = Some(1);
+                h.ports.timestamps = Some(0);
+                uses(h, OUT, 0, 232);
+            },
+            Some(28_000),
+        ),
+        (
+            &["[::1]:80"],
+            &[],
+            |h| {
+                h.ports.timestamps = Some(0);
+                uses(h, "[::1]:80", 0, 232);
+            },
+            Some(28_000),
+        ),
         // Two in turn: the first is full at its 1,001st connection, which is the run's 2,001st.
         (
             &[OUT, "10.0.0.7:81"],
