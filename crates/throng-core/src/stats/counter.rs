@@ -146,15 +146,14 @@ macro_rules! counts {
                 $(if name == stringify!($name) {
                     return Some(&mut self.$name);
                 })*
-                let (field, rest) = name.split_once('.')?;
-                $(if field == stringify!($array) {
-                    let place = <$Kind>::ALL.iter().position(|kind| kind.name() == rest)?;
-                    return Some(&mut self.$array[place]);
-                })*
-                $(if field == stringify!($part) {
-                    return self.$part.by_name(rest);
-                })*
-                None
+                match name.split_once('.')? {
+                    $((field, rest) if field == stringify!($array) => {
+                        let place = <$Kind>::ALL.iter().position(|kind| kind.name() == rest)?;
+                        Some(&mut self.$array[place])
+                    })*
+                    $((field, rest) if field == stringify!($part) => self.$part.by_name(rest),)*
+                    _ => None,
+                }
             }
         }
     };
