@@ -53,8 +53,8 @@ fn line(sample: &Sample, lines: &mut Vec<u8>) {
         took / 1000,
         took % 1000,
         sample.connection,
-        sample.query,
-        sample.rcode,
+        sample.id,
+        sample.code,
         u8::from(sample.truncated),
     );
 }
@@ -75,15 +75,15 @@ mod tests {
             sent: Time(1_000_000_007),
             took: Duration::from_nanos(1_234_056),
             connection: 999_999,
-            query: 65_535,
-            rcode: 3,
+            id: 65_535,
+            code: 3,
             truncated: false,
         };
         let last = Sample {
             sent: Time(u64::MAX),
             took: Duration::MAX,
             truncated: true,
-            rcode: 0,
+            code: 0,
             ..first
         };
         log.write(&[]).unwrap();
@@ -107,8 +107,8 @@ mod tests {
                 sent: Time(n * 1000),
                 took: Duration::from_micros(n),
                 connection: n as u32,
-                query: n as u16,
-                rcode: 0,
+                id: n as u16,
+                code: 0,
                 truncated: false,
             })
             .collect();

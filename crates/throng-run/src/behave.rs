@@ -419,7 +419,7 @@ fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
     let differs = |part: &Part| match part {
         Part::Bytes(_) | Part::Uid { .. } | Part::Pointer { .. } => false,
         Part::Random { scope, .. } => *scope == Scope::Message,
-        Part::Marker | Part::DnsId | Part::Frame(_) | Part::Raw(_) => true,
+        Part::Marker | Part::MessageId | Part::Frame(_) | Part::Raw(_) => true,
     };
     if text.has_marker() {
         return Err(Failure::refused(format!(

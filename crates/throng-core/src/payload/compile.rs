@@ -154,7 +154,7 @@ impl Compiler {
             Part::Uid { modulo } => Op::Uid(modulo.as_slice().into()),
             Part::Pointer { modulo } => Op::Pointer(modulo.as_slice().into()),
             Part::Marker => Op::Marker,
-            Part::DnsId => Op::DnsId,
+            Part::MessageId => Op::MessageId,
             Part::Random { scope, regex } => {
                 let regex = Regex::new(regex)?;
                 if regex.longest() == 0 {

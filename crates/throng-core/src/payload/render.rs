@@ -12,9 +12,9 @@ pub struct Speaker {
     pub uid: u64,
     /// Microseconds since 1970, for [`Part::Marker`](super::Part::Marker).
     pub unix_us: u64,
-    /// The id of the next DNS query ([`Part::DnsId`](super::Part::DnsId)). Messages that share a portion have
+    /// The id of the next message ([`Part::MessageId`](super::Part::MessageId)). Messages that share a portion have
     /// consecutive ids.
-    pub dns_id: u16,
+    pub message_id: u16,
 }
 
 /// Something to render.
@@ -36,7 +36,7 @@ pub(super) enum Op {
         some: bool,
     },
     Marker,
-    DnsId,
+    MessageId,
     /// A frame around `body`, with an estimate of its size in bytes.
     Frame {
         head: Head,
@@ -75,7 +75,7 @@ impl Op {
             Op::Uid(_) | Op::Pointer(_) => 20,
             Op::Random { regex, .. } | Op::OfConnection { regex, .. } => regex.longest(),
             Op::Marker => MARKER_BYTES,
-            Op::DnsId => 2,
+            Op::MessageId => 2,
             Op::Frame { head, body, .. } => {
                 let payload = body.iter().map(Op::longest).sum();
                 head.bytes(payload) as u64 + payload
@@ -137,7 +137,7 @@ impl Context {
                     out.extend_from_slice(&hex(self.speaker.unix_us));
                     out.push(b'.');
                 }
-                Op::DnsId => out.extend_from_slice(&self.speaker.dns_id.to_be_bytes()),
+                Op::MessageId => out.extend_from_slice(&self.speaker.message_id.to_be_bytes()),
                 Op::Frame { head, about, body } => self.frame(*head, *about, body, dice, out),
             }
         }

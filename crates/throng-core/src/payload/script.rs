@@ -175,7 +175,7 @@ impl Script {
                 if full {
                     break;
                 }
-                context.speaker.dns_id = speaker.dns_id.wrapping_add(begun as u16);
+                context.speaker.message_id = speaker.message_id.wrapping_add(begun as u16);
                 begun += 1;
             }
             match step {

@@ -142,9 +142,9 @@ pub enum Part {
     },
     /// `TCPKaliMsgTS-`, 16 lower-case hexadecimal digits (microseconds since 1970), `.`
     Marker,
-    /// Two bytes, the higher one first: a DNS query's id, [`Speaker::dns_id`](super::Speaker::dns_id). There
-    /// is no expression for it; queries are built from it.
-    DnsId,
+    /// Two bytes, the higher one first: the message's id, [`Speaker::message_id`](super::Speaker::message_id). There
+    /// is no expression for it: protocols build messages of their own from it.
+    MessageId,
     /// A WebSocket frame of its own.
     Frame(Frame),
     /// Bytes that are not put into a WebSocket frame.

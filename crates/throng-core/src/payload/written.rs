@@ -16,8 +16,8 @@ use std::io;
 pub(crate) const MESSAGE: &str = "throng::Message";
 
 impl Message {
-    /// The message in the command line's language, with escapes. `None` if it has a part without an expression: a DNS
-    /// id.
+    /// The message in the command line's language, with escapes. `None` if it has a part without an expression: a
+    /// message's id.
     pub fn written(&self) -> Option<String> {
         let mut out = String::new();
         for part in &self.parts {
@@ -157,7 +157,7 @@ fn value(part: &Part, out: &mut String) -> Option<()> {
             out.push_str("raw");
             data(parts, out)?;
         }
-        Part::Bytes(_) | Part::Frame(_) | Part::DnsId => return None,
+        Part::Bytes(_) | Part::Frame(_) | Part::MessageId => return None,
     }
     Some(())
 }
@@ -170,7 +170,7 @@ impl Serialize for Message {
             return map.end();
         }
         let text = self.written();
-        to.serialize_str(&text.ok_or_else(|| S::Error::custom("a DNS id can't be written"))?)
+        to.serialize_str(&text.ok_or_else(|| S::Error::custom("a message's id can't be written"))?)
     }
 }
 

@@ -7,17 +7,17 @@ use std::time::Duration;
 /// One round trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// When the message, or query, was handed to the kernel.
+    /// When the message was handed to the kernel.
     pub sent: Time,
     /// From then to when its answer was there.
     pub took: Duration,
     /// The connection's number.
     pub connection: u32,
-    /// DNS: the query's id.
-    pub query: u16,
-    /// DNS: how it went.
-    pub rcode: u8,
-    /// DNS: whether the server left something out.
+    /// The message's id; 0 where answers have none.
+    pub id: u16,
+    /// The code in the answer (DNS: the rcode); 0 where answers have none.
+    pub code: u8,
+    /// Whether the answer says that the server left something out.
     pub truncated: bool,
 }
 

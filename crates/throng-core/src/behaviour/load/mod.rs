@@ -73,9 +73,10 @@ pub struct Load<W: Wire, M: Matcher> {
     /// What the wire wrote in the middle of a message, to be sent at its end.
     held: HashMap<u32, Vec<u8>>,
     dice: Dice,
-    /// The next new connection's number, and DNS id.
+    /// The next new connection's number.
     uid: u32,
-    dns_id: u16,
+    /// The next message's id.
+    message_id: u16,
     traffic: Traffic,
     /// When traffic was switched off, or the end of time.
     off_at: Time,
@@ -101,7 +102,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             dice: Dice::of(task.seed, &[u64::from(task.worker)]),
             // Counted from 1, as tcpkali does.
             uid: task.worker + 1,
-            dns_id: 0,
+            message_id: 0,
             traffic,
             off_at: Time(u64::MAX),
             measured: Measured::default(),

@@ -217,8 +217,8 @@ impl Matching {
                 sent: sent.sent,
                 took,
                 connection: at.id,
-                query: reply.map_or(0, |r| r.id),
-                rcode: reply.map_or(0, |r| r.code),
+                id: reply.map_or(0, |r| r.id),
+                code: reply.map_or(0, |r| r.code),
                 truncated: reply.is_some_and(|r| r.truncated),
             });
         }

@@ -69,7 +69,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         Speaker {
             uid: conn.uid.into(),
             unix_us: self.task.unix_us + now.0 / 1000,
-            dns_id: self.dns_id,
+            message_id: self.message_id,
         }
     }
 
@@ -167,14 +167,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     ) {
         if M::ANY {
             let what = Dispatched {
-                id: self.dns_id,
+                id: self.message_id,
                 messages: portion.messages,
                 bytes: portion.bytes,
                 due,
             };
             self.matcher.dispatched(&mut conn.matched, &what, at);
         }
-        self.dns_id = self.dns_id.wrapping_add(portion.messages as u16);
+        self.message_id = self.message_id.wrapping_add(portion.messages as u16);
         if self.pace.is_loop() {
             if !self.task.by_answers {
                 conn.under_way += portion.bytes;
@@ -246,8 +246,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                     sent,
                     took: at.now.since(sent),
                     connection: at.id,
-                    query: 0,
-                    rcode: 0,
+                    id: 0,
+                    code: 0,
                     truncated: false,
                 });
             }

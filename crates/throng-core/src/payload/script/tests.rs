@@ -8,7 +8,7 @@ mod framing;
 const SPEAKER: Speaker = Speaker {
     uid: 123_456,
     unix_us: 0x0006_3f2e_5d1c_0a9b,
-    dns_id: 0xfffe,
+    message_id: 0xfffe,
 };
 
 fn message(parts: Vec<Part>) -> Message {
@@ -129,7 +129,7 @@ fn each_part_is_rendered_as_the_reference_says() {
     );
     assert_eq!(text(vec![Part::Marker]), "TCPKaliMsgTS-00063f2e5d1c0a9b.");
     assert_eq!(
-        one(vec![bytes(b"q"), Part::DnsId], Framing::Raw),
+        one(vec![bytes(b"q"), Part::MessageId], Framing::Raw),
         b"q\xff\xfe"
     );
     assert_eq!(text(vec![random(Scope::Message, "ab{3}")]), "abbb");
@@ -401,7 +401,7 @@ fn little_that_is_static_goes_out_with_what_is_rendered_after_it() {
 
 #[test]
 fn queries_that_share_a_write_have_ids_of_their_own() {
-    let repeated = vec![message(vec![bytes(b"\0"), Part::DnsId])];
+    let repeated = vec![message(vec![bytes(b"\0"), Part::MessageId])];
     let mut sender = Sender::of(script(repeated, Framing::Raw, 100));
     assert_eq!(sender.repeated(3).unwrap().messages, 3);
     assert_eq!(sender.sent, b"\0\xff\xfe\0\xff\xff\0\0\0");

@@ -74,7 +74,7 @@ fn message(query: &Query) -> Message {
     Message {
         parts: vec![
             Part::Bytes(before.to_vec()),
-            Part::DnsId,
+            Part::MessageId,
             Part::Bytes(rest[2..].to_vec()),
         ],
     }
