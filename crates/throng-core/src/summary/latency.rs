@@ -1,4 +1,4 @@
-//! How long things took.
+//! Latencies of a run.
 
 use crate::record::{AskedLatencies, MessagesBy};
 use crate::scenario::{Measure, Percentile};
@@ -20,18 +20,18 @@ pub struct Percentiles {
     pub p99_us: f64,
     pub p999_us: f64,
     pub max_us: f64,
-    /// Those that are lower bounds, because answers are missing.
+    /// The fields that are lower bounds, because answers are missing.
     pub at_least: AtLeast,
 }
 
 impl Percentiles {
-    /// Those of `all`, or `None` if there are none.
+    /// The percentiles of `all`; `None` if it is empty.
     pub fn of(all: &Durations) -> Option<Percentiles> {
         Percentiles::with_unanswered(all, &Durations::default())
     }
 
-    /// Those of `answered` and of what took longer than `unanswered`; `None` if there are neither. `count` is of the
-    /// former.
+    /// The percentiles of `answered` together with values above those of `unanswered`; `None` if both are empty.
+    /// `count` is that of `answered`.
     pub fn with_unanswered(answered: &Durations, unanswered: &Durations) -> Option<Percentiles> {
         let mut all = answered.clone();
         all.merge(unanswered);
@@ -60,11 +60,11 @@ impl Percentiles {
     }
 }
 
-/// The value at `percent` of `all`, some of which are `unanswered` and took longer than what is recorded, and whether it
-/// is but a lower bound; `None` if there are none.
+/// The value at `percent` of `all`, and whether it is only a lower bound; `None` if `all` is empty. Values of
+/// `unanswered` among them took longer than recorded.
 fn percentile(all: &Durations, unanswered: &Durations, percent: f64) -> Option<(Duration, bool)> {
     let value = all.percentile(percent)?;
-    // The true value of an unanswered message that is at or below may lie above.
+    // The true value of an unanswered message at or below this one may be above it.
     let bound = unanswered.min().is_some_and(|least| least <= value);
     Some((value, bound))
 }
@@ -79,7 +79,7 @@ impl AtLeast {
         "min_us", "mean_us", "p50_us", "p90_us", "p95_us", "p99_us", "p999_us", "max_us",
     ];
 
-    /// Whether the field of this name is one.
+    /// Whether the field of this name is a lower bound.
     pub fn contains(self, name: &str) -> bool {
         AtLeast::NAMES
             .iter()
@@ -87,7 +87,7 @@ impl AtLeast {
             .any(|(at, known)| *known == name && self.0 & 1 << at != 0)
     }
 
-    /// Whether none is.
+    /// Whether no field is a lower bound.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -123,27 +123,27 @@ impl TryFrom<Vec<String>> for AtLeast {
     }
 }
 
-/// What was measured of messages and answers over the whole run; `None` for what was not.
+/// Latencies of messages and answers over the whole run; `None` for what was not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
-    /// From when a connection came up to the first byte that came on it.
+    /// From when a connection was established to its first received byte.
     pub first_byte: Option<Percentiles>,
-    /// From when a message was due to its answer. It is what a user would have waited who came when the
-    /// message was due: the wait of messages that could not be sent at once is in it, so a server that
-    /// stalls is not flattered (no coordinated omission). Only messages at a rate are due at a time.
+    /// From when a message was due to its answer: how long a user would have waited. It includes the wait of messages
+    /// that could not be sent at once, so a stalled server shows (no coordinated omission). Only messages at a rate are
+    /// due at a time.
     pub response: Option<Percentiles>,
-    /// From when a message was sent to its answer. A closed loop, and messages as fast as they go, have
-    /// this alone: while one answer is slow they don't send, and the messages that would have waited
-    /// meanwhile are not counted.
+    /// From when a message was sent to its answer. A closed loop, and messages sent as fast as possible, have this
+    /// alone: while an answer is slow they do not send, and the messages that would have waited meanwhile are not
+    /// counted.
     pub service: Option<Percentiles>,
-    /// Age of message markers (`\{message.marker}`) that came in: from when the message was sent, here or
-    /// elsewhere, by the clock of whoever sent it.
+    /// Age of received message markers (`\{message.marker}`): from when the message was sent, here or elsewhere, by the
+    /// sender's clock.
     pub marked: Option<Percentiles>,
 }
 
 impl Latency {
-    /// From what was measured, and how long messages had waited that were not answered. `paced`: messages were due at
-    /// times, because a rate or a profile was asked for, or searched for.
+    /// The latencies of what was measured, and of the waits of messages without an answer. `paced` says that messages
+    /// were due at times, because of a rate, a profile or a search.
     pub fn of(measured: &Measured, unanswered: &Durations, paced: bool) -> Latency {
         let answers = |answered| Percentiles::with_unanswered(answered, unanswered);
         Latency {
@@ -155,13 +155,13 @@ impl Latency {
     }
 }
 
-/// What a latency is of.
+/// What a latency measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LatencyOf {
     /// From the start of an attempt to connect to its success.
     Connect,
-    /// From a connection's coming up to the first byte on it.
+    /// From when a connection was established to its first received byte.
     FirstByte,
     /// From when a message was due to its answer.
     Message,
@@ -170,11 +170,11 @@ pub enum LatencyOf {
 /// A latency at the percentiles that were asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LatencyAt {
-    /// What it is of.
+    /// What it measures.
     pub of: LatencyOf,
-    /// How many were measured.
+    /// Number of values.
     pub count: u64,
-    /// Messages that were not answered. They count as long as they had waited, or longer.
+    /// Messages without an answer. They count with their wait, which is a lower bound.
     pub unanswered: u64,
     /// The least, in microseconds; `None` if none was measured.
     pub min_us: Option<f64>,
@@ -189,7 +189,7 @@ pub struct LatencyAt {
 /// One percentile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AtPercentile {
-    /// As it was written: `99.5`.
+    /// As the user wrote it: `99.5`.
     pub percentile: String,
     /// Microseconds; `None` if none was measured.
     pub us: Option<f64>,
@@ -198,7 +198,7 @@ pub struct AtPercentile {
 }
 
 impl LatencyAt {
-    /// That of `answered`, and of what took longer than `unanswered`, at `percentiles`.
+    /// The latency of `answered` together with values above those of `unanswered`, at `percentiles`.
     pub fn of(
         of: LatencyOf,
         answered: &Durations,
@@ -228,12 +228,12 @@ impl LatencyAt {
     }
 }
 
-/// The latency of messages, by whichever means it was asked to be known.
+/// The latency of messages, by the method that was asked for.
 pub fn of_messages<'m>(asked: &AskedLatencies, measured: &'m Measured) -> &'m Durations {
     match asked.messages {
         Some(MessagesBy::TimeStamps) => &measured.marked,
         _ if measured.response.count() > 0 => &measured.response,
-        // Without a time at which messages were due there is only the time from sending.
+        // If messages were not due at a time, there is only the time since they were sent.
         _ if measured.service.count() > 0 => &measured.service,
         // None was answered.
         _ if measured.marked.count() == 0 => &measured.response,
@@ -244,20 +244,20 @@ pub fn of_messages<'m>(asked: &AskedLatencies, measured: &'m Measured) -> &'m Du
 /// Which latencies are reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LatencyReport {
-    /// That of connecting, too, which is measured in any case.
+    /// Whether the time to connect is reported, too. It is always measured.
     pub connect: bool,
-    /// At which percentiles; empty for [the usual ones](Percentile::usual).
+    /// The percentiles; empty for [the usual ones](Percentile::usual).
     pub percentiles: Vec<Percentile>,
 }
 
 impl LatencyReport {
-    /// The latencies of a run that measures these, as this reports them.
+    /// The latencies to report of a run that measures `measure`.
     pub fn asked(&self, measure: &Measure) -> AskedLatencies {
         AskedLatencies::of(measure, self.connect, &self.percentiles)
     }
 }
 
-/// The latencies that were asked for, at the percentiles asked for.
+/// The latencies that were asked for, at the percentiles that were asked for.
 pub fn latencies(
     asked: &AskedLatencies,
     measured: &Measured,
@@ -269,7 +269,7 @@ pub fn latencies(
     };
     let messages = of_messages(asked, measured);
     let all_answered = Durations::default();
-    // A time stamp that did not arrive is not known to be missing.
+    // A missing time stamp is not noticed.
     let unanswered = match std::ptr::eq(messages, &measured.marked) {
         true => &all_answered,
         false => unanswered,

@@ -1,5 +1,5 @@
-//! What a run came to: a [`Snapshot`] for whoever watches, a [`Summary`] at the end. Plain data, from
-//! which every report is drawn. docs/summary.md describes the JSON form for scripts.
+//! The result of a run: a [`Snapshot`] for observers while it lasts, a [`Summary`] at its end. Both are plain data,
+//! from which every report is drawn. docs/summary.md describes the JSON form for scripts.
 
 mod connections;
 mod finding;
@@ -36,19 +36,19 @@ use crate::protocol::tls::TlsSummary;
 use crate::section::Section;
 use serde::{Deserialize, Serialize};
 
-/// What it took.
+/// The cost of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// The process's own resident memory at the peak, less that before the first socket: rings, tables
-    /// and buffers included, both ends with a server in the same process.
+    /// The process's own resident memory at the peak, less that before the first socket. It includes rings, tables and
+    /// buffers, and both ends if the server is in the same process.
     pub user_bytes: u64,
-    /// The same for each connection; `None` under 1000 connections, where it says nothing.
+    /// The same per connection; `None` below 1000 connections, where it says nothing.
     pub user_bytes_per_connection: Option<f64>,
-    /// Growth of the kernel's slab memory over the machine, for each connection; `None` under 1000.
+    /// Growth of the machine's slab memory per connection; `None` below 1000 connections.
     pub kernel_bytes_per_connection: Option<f64>,
-    /// Processor time in user mode, seconds.
+    /// CPU time in user mode, seconds.
     pub cpu_user_s: f64,
-    /// Processor time in the kernel, seconds.
+    /// CPU time in the kernel, seconds.
     pub cpu_system_s: f64,
 }
 
@@ -74,7 +74,7 @@ pub struct Summary {
     pub interrupted: bool,
     /// When the run began, in seconds since 1970.
     pub started_unix_s: f64,
-    /// How long all connections were held, once they were up; `None` for a server.
+    /// How long all connections were held, once they were established; `None` for a server.
     pub hold_s: Option<f64>,
     /// How long the run took, closing not included.
     pub seconds: f64,
@@ -86,45 +86,45 @@ pub struct Summary {
     pub cores: u32,
     /// The event loop.
     pub engine: Engine,
-    /// Why not io_uring, if it was not asked for otherwise.
+    /// Why the engine is not io_uring, unless the user chose so.
     pub why_epoll: Option<String>,
     /// Threads on each side.
     pub workers: u32,
-    /// What became of the connections.
+    /// The outcome of connections.
     pub connections: Connections,
-    /// How opening went; `None` for a server.
+    /// The outcome of opening; `None` for a server.
     pub set_up: Option<SetUp>,
-    /// What went over the connections, seen from the side that the run is about.
+    /// The traffic, seen from the side that the run is about.
     pub traffic: Traffic,
-    /// The same seen from the server in the same process.
+    /// The traffic, seen from the server in the same process.
     pub server_traffic: Option<Traffic>,
     /// The message rate, if messages were sent.
     pub message_rate: Option<MessageRate>,
     /// How well the bandwidth was kept, if one was asked for.
     pub bandwidth: Option<BandwidthKept>,
-    /// How long answers took.
+    /// Latencies of messages and answers.
     pub latency: Latency,
-    /// What became of answers, where they were looked for.
+    /// Answers to messages, where they were looked for.
     pub answers: Option<Answers>,
     /// How often the text that ends the run was seen (`--message-stop`); `None` if there is none.
     pub stops_seen: Option<u64>,
-    /// What the search for a rate has found, if there was one.
+    /// The result of the search for a rate, if there was one.
     pub search: Option<SearchSummary>,
-    /// What became of the protocol that connections speak: each has its section under its own name.
+    /// The outcome of the protocol that connections speak. Each protocol has a section under its own name.
     #[serde(flatten)]
     pub protocols: Sections,
-    /// What became of TLS, if connections speak it.
+    /// The outcome of TLS, if connections speak it.
     pub tls: Option<TlsSummary>,
-    /// What it took.
+    /// The cost of the run.
     pub cost: Cost,
     /// The run second by second; a long one in at most [`MAX_INTERVALS`](crate::record::MAX_INTERVALS) longer
     /// intervals.
     pub over_time: Vec<Sample>,
-    /// What went over the connections while all were up; `None` for a server, or if they never were.
+    /// The traffic while all connections were established; `None` for a server, or if they never were.
     pub steady: Option<Steady>,
     /// Latencies at the percentiles that were asked for.
     pub latencies: Vec<LatencyAt>,
-    /// Who recorded what this is drawn from.
+    /// The sources of the record.
     pub sources: Vec<SourceSummary>,
 }
 
@@ -137,7 +137,7 @@ pub struct SourceSummary {
     pub command: Vec<String>,
     /// When its run began, in seconds since 1970 by its own clock.
     pub started_unix_s: f64,
-    /// How long its run took, closing not included; of a lost source, until it was last heard of.
+    /// How long its run took, closing not included; of a lost source, until its last sign of life.
     pub seconds: f64,
     /// Whether its run was recorded to its end.
     pub complete: bool,
@@ -149,14 +149,14 @@ pub struct SourceSummary {
     pub engine: Engine,
     /// Threads on each side.
     pub workers: u32,
-    /// Connections asked of it; `None` for a server without a maximum.
+    /// Connections that it was asked for; `None` for a server without a maximum.
     pub asked: Option<u64>,
-    /// The most that it held at once. The sum over sources may be more than was held at once.
+    /// The most connections that it held at once. The sum over sources may be more than were held at once.
     pub peak: u64,
 }
 
 impl Summary {
-    /// The exit code that belongs to it: 0 as asked, 1 it fell short, 130 interrupted.
+    /// The exit code: 0 if all that was asked for was achieved, 1 if not, 130 if the run was interrupted.
     pub fn exit_code(&self) -> u8 {
         match (self.interrupted, self.reached) {
             (true, _) => 130,
@@ -165,7 +165,7 @@ impl Summary {
         }
     }
 
-    /// What became of TLS and of protocols, as reports draw it.
+    /// The sections of TLS and of protocols, for reports.
     pub fn protocol_sections(&self) -> Vec<Section> {
         let mut all: Vec<Section> = self.tls.iter().map(TlsSummary::drawn).collect();
         all.extend(self.protocols.drawn(self.connections.came_up()));

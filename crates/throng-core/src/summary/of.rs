@@ -1,4 +1,4 @@
-//! From a record to its summary: the one place that sums up.
+//! Makes the summary of a record: the only place that sums up.
 
 use super::per_second::per_s;
 use super::totals::{Totals, Window};
@@ -12,10 +12,10 @@ use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
 
-/// Memory per connection is reported from this many connections on; under it a page more or less decides.
+/// The fewest connections for which memory per connection is reported. With fewer, a page more or less would decide.
 const ENOUGH_TO_DIVIDE: u64 = 1000;
 
-/// What `record` says.
+/// The summary of `record`.
 pub fn of(record: &Record) -> Summary {
     let t = Totals::of(record);
     let load = t.asked.role == Role::Load;
@@ -26,12 +26,12 @@ pub fn of(record: &Record) -> Summary {
         (true, _) => t.opened,
         (false, accepted) => accepted.unwrap_or_default(),
     };
-    // Of a load that only accepts (`-l` without a target) that side is what it is about.
+    // A load that only accepts (`-l` without a target) is about that side.
     let speaking = match (t.asked.connections, t.accepted) {
         (Some(0), Some(accepted)) => accepted,
         _ => subject,
     };
-    // Verdict and counts of connections speak of the same instant.
+    // The verdict and the counts of connections are of the same instant.
     let connections = connections(&t, if load { &t.held } else { &subject });
     let (reached, findings) = verdict::of(record, &t, message_rate.as_ref());
     let first = t.parts.first();
@@ -88,7 +88,7 @@ pub fn of(record: &Record) -> Summary {
 }
 
 fn connections(t: &Totals, subject: &Tally) -> Connections {
-    // Counts of a network namespace that several sources may share say nothing of their sum.
+    // Several sources may share a network namespace, so the sum of its counts says nothing.
     let only = match t.parts.as_slice() {
         [part] => part.ending.as_ref(),
         _ => None,
@@ -123,7 +123,7 @@ fn set_up(t: &Totals) -> SetUp {
     }
 }
 
-/// What went over the connections while all were established; as tcpkali counts it, from the last attempt.
+/// The traffic while all connections were established; as tcpkali counts it, from the last attempt on.
 fn steady(t: &Totals) -> Steady {
     let like_tcpkali = t.asked.steady_from_last_attempt;
     let window = match like_tcpkali {
@@ -143,7 +143,7 @@ fn steady(t: &Totals) -> Steady {
     }
 }
 
-/// What went over accepted connections as tcpkali counts it: without the answers to handshakes.
+/// The traffic over accepted connections as tcpkali counts it: without the answers to handshakes.
 fn without_answers(tally: &Tally) -> Traffic {
     let traffic = Traffic::of(tally);
     let handshakes = ProtocolKind::ALL
@@ -166,7 +166,7 @@ fn message_rate(t: &Totals, of: RateOf, hold: &Window) -> MessageRate {
     MessageRate::of(t.asked.rate, messages, hold.seconds, hold.cpu, lateness)
 }
 
-/// The kernels' releases, each once.
+/// The kernels' releases, without duplicates.
 fn kernels(t: &Totals) -> String {
     let mut all: Vec<&str> = t.parts.iter().map(|p| p.about.kernel.as_str()).collect();
     all.sort_unstable();

@@ -1,4 +1,4 @@
-//! What the sources of a record come to together.
+//! Sums over the sources of a record.
 
 use crate::diagnosis::Diagnosis;
 use crate::protocol::ProtocolKind;
@@ -8,7 +8,7 @@ use crate::record::{
 use crate::stats::{Durations, Measured, Tally};
 use std::time::Duration;
 
-/// Sums over all sources of a record. Nothing here is told of an instant that the sources did not share.
+/// Sums over all sources of a record. Values at an instant are only combined for instants that the sources shared.
 pub(super) struct Totals<'r> {
     pub parts: Vec<&'r Part>,
     pub asked: Asked,
@@ -27,7 +27,7 @@ pub(super) struct Totals<'r> {
     pub started_unix_s: f64,
 }
 
-/// What was counted in the windows of all sources, and the longest of those.
+/// The counts in the windows of all sources, and the length of the longest window.
 #[derive(Default)]
 pub(super) struct Window {
     pub seconds: f64,
@@ -72,7 +72,7 @@ impl<'r> Totals<'r> {
         self.parts.iter().filter_map(|p| p.ending.as_ref())
     }
 
-    /// The limits that were met, each once.
+    /// The limits that were met, without duplicates.
     pub fn causes(&self) -> Vec<Diagnosis> {
         let mut all: Vec<Diagnosis> = Vec::new();
         for cause in self.endings().flat_map(|e| &e.causes) {
@@ -83,7 +83,7 @@ impl<'r> Totals<'r> {
         all
     }
 
-    /// Whether this is so of any source.
+    /// Whether `so` is true of the ending of any source.
     pub fn any(&self, so: impl Fn(&Ending) -> bool) -> bool {
         self.endings().any(so)
     }
@@ -94,7 +94,7 @@ impl<'r> Totals<'r> {
         parts.filter(move |p| p.about.asked.protocol == kind)
     }
 
-    /// The latest of an instant over all sources, in seconds since the first one began.
+    /// The latest instant over all sources, in seconds since the first source began.
     pub fn latest(&self, of: impl Fn(&Part) -> Duration) -> f64 {
         let after = |p: &&Part| p.about.started_unix_s - self.started_unix_s + of(p).as_secs_f64();
         self.parts.iter().map(after).fold(0.0, f64::max)
@@ -138,7 +138,7 @@ fn judged(part: &Part) -> Durations {
     }
 }
 
-/// What was asked of all of them together.
+/// What was asked of all sources together.
 fn asked(parts: &[&Part]) -> Asked {
     let all = || parts.iter().map(|p| &p.about.asked);
     let Some(first) = all().next() else {
@@ -180,7 +180,7 @@ fn asked(parts: &[&Part]) -> Asked {
     }
 }
 
-/// Two rates together; nothing, where they can't be added.
+/// The sum of two rates; nothing if they can't be added.
 fn both(one: AskedRate, other: AskedRate) -> AskedRate {
     match (one, other) {
         (AskedRate::Constant(a), AskedRate::Constant(b)) => AskedRate::Constant(a + b),

@@ -1,16 +1,16 @@
-//! What went over the connections.
+//! The traffic over the connections.
 
 use crate::protocol::ProtocolKind;
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What went over the connections, seen from one side.
+/// The traffic over the connections, seen from one side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Traffic {
     /// Whole messages sent.
     pub messages_sent: u64,
-    /// Messages that were due and not sent when the connection ended.
+    /// Messages that were due but unsent when their connection closed.
     pub messages_unsent: u64,
     /// Whole replies (echoes) received, in a closed loop.
     pub replies: u64,
@@ -20,12 +20,12 @@ pub struct Traffic {
     pub bytes_received: u64,
     /// Sends that completed.
     pub writes: u64,
-    /// Reads that gave bytes.
+    /// Reads that returned bytes.
     pub reads: u64,
 }
 
 impl Traffic {
-    /// From a side's counts.
+    /// From the counts of a side.
     pub fn of(tally: &Tally) -> Traffic {
         Traffic {
             messages_sent: tally.messages_sent,
@@ -39,40 +39,40 @@ impl Traffic {
     }
 }
 
-/// What went over the connections from when all were up to the end of the hold.
+/// The traffic from when all connections were established to the end of the hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Steady {
-    /// How long that was.
+    /// The length of that time.
     pub seconds: f64,
     /// Connections that were open at its end and that this side had opened.
     pub opened: u64,
     /// Connections that were open at its end and that this process had accepted.
     pub accepted: u64,
-    /// What went over those that were opened.
+    /// The traffic of opened connections.
     pub traffic: Traffic,
-    /// What went over those that were accepted.
+    /// The traffic of accepted connections.
     pub accepted_traffic: Option<Traffic>,
-    /// Whether messages had markers: then those received are counted by them.
+    /// Whether messages had markers. Then received messages are counted by their markers.
     pub marked: bool,
 }
 
-/// What became of messages that an answer was looked for.
+/// Answers to messages, where answers are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answers {
     /// Messages whose answers were looked for: received + unanswered + cut_off.
     pub asked: u64,
-    /// Answers that came.
+    /// Answers that were received.
     pub received: u64,
-    /// Messages that had none when their connection ended.
+    /// Messages without an answer when their connection closed.
     pub unanswered: u64,
-    /// Messages that had none when `--duration`, an interrupt or the end of a lifetime cut them off, less than a second
+    /// Messages without an answer that `--duration`, an interrupt or the end of a lifetime cut off less than a second
     /// after they were sent.
     pub cut_off: u64,
-    /// Answers to nothing that was asked.
+    /// Answers that match no message.
     pub unasked: u64,
     /// Answers that report an error, such as a DNS rcode other than 0. They are among `received`.
     pub with_error: u64,
-    /// How many of those there are of each error, by its name.
+    /// The number of answers with each error, by its name.
     pub errors: BTreeMap<String, u64>,
 }
 

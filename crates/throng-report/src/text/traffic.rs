@@ -95,7 +95,7 @@ pub(super) fn answers(summary: &Summary) -> Section {
         all.bad("unanswered", count(a.unanswered), what);
     }
     if a.cut_off > 0 {
-        let what = "messages, less than a second old when they were cut off";
+        let what = "messages, cut off less than a second after they were sent";
         all.number("under way", count(a.cut_off), what);
     }
     if a.unasked > 0 {
