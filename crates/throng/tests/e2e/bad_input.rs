@@ -225,6 +225,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         ),
         (&["load", "127.0.0.1:no-such-service"], "'no-such-service'"),
         (&["load", "--self", "-H", "A: b"], "--websocket"),
+        (&["load", "--self", "--edns"], "add --dns"),
         (&["load", "--self", "--ws", "-H", "nonsense"], "nonsense"),
         (
             &["load", "--self", "--ws", "-e", "-H", r"A: b\r\nC: d"],

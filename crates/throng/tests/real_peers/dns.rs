@@ -105,7 +105,7 @@ fn a_closed_loop_asks_again_when_it_was_answered() {
         let ran = load(
             &net,
             &format!(
-                "127.0.0.1:5353 --dns example.com/TXT -c 20 --closed-loop --hold 1s --engine {engine}"
+                "127.0.0.1:5353 --dns example.com/TXT --edns -c 20 --closed-loop --hold 1s --engine {engine}"
             ),
         );
         let s = ran.reached();

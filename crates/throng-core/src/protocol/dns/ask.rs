@@ -17,24 +17,42 @@ use std::error::Error;
 pub struct DnsAsked {
     /// Questions, sent in turn.
     pub queries: Vec<Query>,
+    /// Whether they say that EDNS is understood (RFC 6891), as resolvers do.
+    pub edns: bool,
 }
 
 impl Facts for DnsAsked {
     const NAME: &'static str = "DNS";
-    const OPTIONS: &'static [ProtocolOption<DnsAsked>] = &[ProtocolOption {
-        flag: Flag {
-            long: "dns",
-            alias: None,
-            short: None,
-            takes: Takes::Value("NAME/TYPE"),
-            help: "DNS query to send as a message: a name and a record type, such as example.com/A; repeatable",
-            asks: true,
+    const OPTIONS: &'static [ProtocolOption<DnsAsked>] = &[
+        ProtocolOption {
+            flag: Flag {
+                long: "dns",
+                alias: None,
+                short: None,
+                takes: Takes::Value("NAME/TYPE"),
+                help: "DNS query to send as a message: a name and a record type, such as example.com/A; repeatable",
+                asks: true,
+            },
+            set: |asked, text| {
+                asked.queries.push(text.parse()?);
+                Ok(())
+            },
         },
-        set: |asked, text| {
-            asked.queries.push(text.parse()?);
-            Ok(())
+        ProtocolOption {
+            flag: Flag {
+                long: "edns",
+                alias: None,
+                short: None,
+                takes: Takes::Nothing,
+                help: "Add an EDNS record to each DNS query, as resolvers do",
+                asks: false,
+            },
+            set: |asked, _| {
+                asked.edns = true;
+                Ok(())
+            },
         },
-    }];
+    ];
     const ANSWERS: Answers = Answers::Ids;
 
     type Client = Dns;
@@ -51,7 +69,10 @@ impl Facts for DnsAsked {
     }
 
     fn messages(&self) -> Vec<Message> {
-        self.queries.iter().map(message).collect()
+        self.queries
+            .iter()
+            .map(|query| message(query, self.edns))
+            .collect()
     }
 
     fn prepare(&self, _: &[Authority], _: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -68,8 +89,8 @@ impl Facts for DnsAsked {
 }
 
 /// A query as a message: with another id each time.
-fn message(query: &Query) -> Message {
-    let template = query.template();
+fn message(query: &Query, edns: bool) -> Message {
+    let template = query.template(edns);
     let (before, rest) = template.bytes.split_at(template.id_at);
     Message {
         parts: vec![

@@ -98,7 +98,6 @@ pub struct Query {
     /// The name as it is sent: each label behind its length, and the root's zero.
     name: Vec<u8>,
     kind: u16,
-    edns: bool,
 }
 
 /// The message that asks, with the length before it that TCP wants.
@@ -111,28 +110,22 @@ pub struct Template {
 }
 
 impl Query {
-    /// The same question with or without EDNS (RFC 6891): an OPT record that says version 0 and no options.
-    pub fn edns(mut self, edns: bool) -> Query {
-        self.edns = edns;
-        self
-    }
-
     /// The type that is asked for, as a number.
     pub fn kind(&self) -> u16 {
         self.kind
     }
 
-    /// The message to send.
-    pub fn template(&self) -> Template {
+    /// The message to send; with `edns`, it has an OPT record of version 0 without options (RFC 6891).
+    pub fn template(&self, edns: bool) -> Template {
         let mut bytes = vec![0, 0];
         // id, flags, then how many questions, answers, authorities and additional records.
-        for word in [0, RD, 1, 0, 0, u16::from(self.edns)] {
+        for word in [0, RD, 1, 0, 0, u16::from(edns)] {
             bytes.extend_from_slice(&word.to_be_bytes());
         }
         bytes.extend_from_slice(&self.name);
         bytes.extend_from_slice(&self.kind.to_be_bytes());
         bytes.extend_from_slice(&CLASS_IN.to_be_bytes());
-        if self.edns {
+        if edns {
             bytes.extend_from_slice(&[0, 0, 41]);
             bytes.extend_from_slice(&UDP_SIZE.to_be_bytes());
             bytes.extend_from_slice(&[0; 6]);
@@ -167,7 +160,6 @@ impl FromStr for Query {
             text: text.into(),
             name: name_on_the_wire(name).map_err(wrong)?,
             kind: kind_number(kind).map_err(wrong)?,
-            edns: false,
         })
     }
 }
@@ -275,7 +267,7 @@ mod tests {
 
     fn bytes(text: &str) -> Vec<u8> {
         let query: Query = text.parse().unwrap_or_else(|e| panic!("{e}"));
-        query.template().bytes
+        query.template(false).bytes
     }
 
     #[test]
@@ -287,8 +279,8 @@ mod tests {
         assert_eq!(bytes("example.com/AAAA"), expected);
         assert_eq!(bytes("example.com./aaaa"), expected);
         let query: Query = "example.com/AAAA".parse().unwrap();
-        assert_eq!(query.template().id_at, 2);
-        let edns = query.edns(true).template().bytes;
+        assert_eq!(query.template(false).id_at, 2);
+        let edns = query.template(true).bytes;
         assert_eq!(edns[1], 40);
         assert_eq!(edns[13], 1, "one additional record");
         assert_eq!(edns[31..], [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);

@@ -214,10 +214,12 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     });
     let queries = select(&["example.com/A", r"a\.b\065.example/TYPE99"][..]);
     let queries = vec(queries.prop_map(|text| text.parse().unwrap()), 1..3);
+    let dns = (queries, any::<bool>())
+        .prop_map(|(queries, edns)| Protocol::Dns(DnsAsked { queries, edns }));
     prop_oneof![
         (Just(Protocol::default()), messages(3)),
         (websocket, messages(3)),
-        queries.prop_map(|queries| (Protocol::Dns(DnsAsked { queries }), Messages::default())),
+        (dns, Just(Messages::default())),
     ]
     .boxed()
 }
