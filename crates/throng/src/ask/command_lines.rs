@@ -420,7 +420,7 @@ fn whatever_else_getopt_takes_is_taken() {
             s.hold == secs(5) && s.duration.is_none() && s.connect.rate.is_some()
         }),
         ("throng load -T5 127.1:80", |s| {
-            s.hold == secs(10) && s.duration == Some(secs(5)) && s.connect.rate.is_none()
+            s.hold == secs(5) && s.duration == Some(secs(5)) && s.connect.rate.is_none()
         }),
     ];
     each_holds(cases);
