@@ -4,9 +4,10 @@ use super::{Part, Record};
 
 /// The most connections that were open at once, over all sources of `record`.
 ///
-/// For one source it is what that source saw. Several are known at the ends of their intervals and at their marks only:
-/// between two such instants a source counts with the fewer connections, outside its run with none. So the figure is one
-/// that was held, and the true peak may have been higher. Instants are compared by the sources' own clocks.
+/// For one source, it is what that source saw. Several sources are only known at the ends of their intervals and at
+/// their marks: between two such instants a source counts with the fewer connections, outside its run with none. So
+/// that many were really held, and the true peak may have been higher. Instants are compared by the sources' own
+/// clocks.
 pub fn most_at_once(record: &Record) -> u64 {
     if let Some(part) = record.single() {
         return part.peak();
@@ -26,7 +27,7 @@ pub fn most_at_once(record: &Record) -> u64 {
     let mut steps = steps.into_iter().peekable();
     while let Some((at_s, source, n)) = steps.next() {
         open[source] = n;
-        // What changes at the same instant changes together.
+        // Changes at the same instant are applied together.
         if steps.peek().is_none_or(|next| next.0 > at_s) {
             most = most.max(open.iter().sum());
         }

@@ -1,4 +1,4 @@
-//! What is known of a run once it is over.
+//! The ending of a run: what is known once it is over.
 
 use super::{SearchSummary, nanos};
 use crate::diagnosis::{Diagnosis, KernelCounts};
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The counts at an instant of a run, since it began.
+/// The counts of a run at an instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// When, since the run began.
+    /// The time since the run began.
     #[serde(rename = "at_ns", with = "nanos")]
     pub at: Duration,
-    /// Of connections that the source opened.
+    /// The counts of connections that the source opened.
     pub opened: Tally,
-    /// Of connections that it accepted; `None` if it accepts none.
+    /// The counts of connections that it accepted; `None` if it accepts none.
     pub accepted: Option<Tally>,
-    /// Processor time of the process.
+    /// CPU time of the process.
     #[serde(rename = "cpu_ns", with = "nanos")]
     pub cpu: Duration,
 }
 
-/// What a run used.
+/// The resources that a run used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Used {
     /// The process's own resident memory at the peak, without its program and libraries, less that before the first
@@ -30,18 +30,18 @@ pub struct Used {
     pub user_bytes: u64,
     /// Growth of the kernel's slab memory over the machine, at the peak; `None` if it could not be read.
     pub kernel_bytes: Option<u64>,
-    /// Processor time in user mode.
+    /// CPU time in user mode.
     #[serde(rename = "cpu_user_ns", with = "nanos")]
     pub cpu_user: Duration,
-    /// Processor time in the kernel.
+    /// CPU time in the kernel.
     #[serde(rename = "cpu_system_ns", with = "nanos")]
     pub cpu_system: Duration,
 }
 
-/// What is known of a run once it is over, beyond its intervals. A source that was lost on the way leaves none.
+/// What is known once a run is over, beyond its intervals. A source that was lost has no ending.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ending {
-    /// The last counts with attempts still to be begun, if the run was looked at that closely.
+    /// The last counts before the last attempt, if the run was observed that closely.
     pub last_attempt: Option<Mark>,
     /// When opening was over; `None` for a server.
     pub opened: Option<Mark>,
@@ -49,7 +49,7 @@ pub struct Ending {
     pub held: Option<Mark>,
     /// When the run was over, just before it closed its connections.
     pub over: Mark,
-    /// The counts of opened connections after closing: only then it is known what was not answered.
+    /// The counts of opened connections after closing: only then is it known which messages stayed unanswered.
     pub closed: Tally,
     /// How long closing took.
     #[serde(rename = "closing_ns", with = "nanos")]
@@ -62,21 +62,22 @@ pub struct Ending {
     pub secured: Duration,
     /// The most connections at once.
     pub peak: u64,
-    /// The most connections at once that could carry messages: the handshakes of TLS and of the protocol were completed.
+    /// The most connections at once that could carry messages: the handshakes of TLS and of the protocol were
+    /// completed.
     pub ready_peak: u64,
     /// TCP sockets in use in the network namespace at the peak, less those from before.
     pub kernel_sockets: Option<u64>,
     /// How many that should be.
     pub expected_sockets: Option<u64>,
-    /// What the kernel counted meanwhile.
+    /// The increase of the kernel's counters.
     pub kernel: KernelCounts,
     /// The run was interrupted.
     pub interrupted: bool,
-    /// Its time was over before all connections were established.
+    /// Its time limit was reached before all connections were established.
     pub timed_out: bool,
-    /// The connections were not all established in the time they had.
+    /// Not all connections were established in the time allowed for that.
     pub too_slow: bool,
-    /// Bytes of memory that were left when no more connections were taken for want of it.
+    /// Bytes of memory that were left when the run stopped taking connections for lack of memory.
     pub memory_left: Option<u64>,
     /// The limits that kept it from opening all, the likeliest first.
     pub causes: Vec<Diagnosis>,
@@ -84,9 +85,9 @@ pub struct Ending {
     pub search: Option<SearchSummary>,
     /// Why the profile could not be followed to its end.
     pub bad_profile: Option<String>,
-    /// What could not be written or sent of the measurements.
+    /// Measurements that could not be written or sent.
     pub unreported: Vec<String>,
-    /// What it used.
+    /// The resources that it used.
     pub used: Used,
     /// What was measured over the whole run, by the names of [`Measured`](crate::stats::Measured); three significant
     /// digits.
@@ -94,7 +95,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// Packs what was measured over the whole run.
+    /// Packs the measurements of the whole run.
     pub fn pack(measured: &crate::stats::Measured) -> BTreeMap<String, PackedDurations> {
         super::interval::packed(measured, PackedDurations::whole)
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// An interval of a run: what was counted and measured in it, and how many connections were open at its end.
+/// An interval of a run: its counts and measurements, and how many connections were open at its end.
 ///
 /// It stands for `width` base intervals, of [`BASE`](super::BASE) each, the first of which has the number `first`.
 /// The width is a power of two and divides `first`, so that two intervals of a run are either apart, or one is within
@@ -18,13 +18,13 @@ pub struct Interval {
     pub first: u32,
     /// Base intervals that it stands for; a power of two.
     pub width: u32,
-    /// When it began, since the source's run did.
+    /// When it began, since the start of the source's run.
     #[serde(rename = "from_ns", with = "nanos")]
     pub from: Duration,
     /// When it ended.
     #[serde(rename = "to_ns", with = "nanos")]
     pub to: Duration,
-    /// What the run was doing at its end.
+    /// The phase of the run at its end.
     pub phase: Phase,
     /// Connections that the source opened; `None` if it opens none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct Interval {
     pub histograms: BTreeMap<String, PackedDurations>,
 }
 
-/// What one side of a run counted in an interval.
+/// The counts of one side of a run in an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// Connections open at the end.
@@ -49,7 +49,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// That of an interval in which `recent` was counted, and at whose end the counts are `now`.
+    /// The reading of an interval in which `recent` was counted, and at whose end the counts are `now`.
     pub fn of(recent: &Tally, now: &Tally) -> Reading {
         Reading {
             open: now.open(),
@@ -68,7 +68,7 @@ impl Reading {
     }
 }
 
-/// The interval that is made of two readings of which either may be missing.
+/// Joins two readings, of which either may be missing.
 fn joined(earlier: Option<Reading>, later: Option<Reading>) -> Option<Reading> {
     match (earlier, later) {
         (Some(earlier), Some(later)) => Some(earlier.and(later)),
@@ -83,19 +83,19 @@ impl Interval {
         self.first..=self.first + (self.width - 1)
     }
 
-    /// Whether `first` and `width` are as they must be, and it does not end before it begins.
+    /// Whether `first` and `width` are valid, and it does not end before it begins.
     pub(super) fn is_sound(&self) -> bool {
         self.width.is_power_of_two()
             && self.first.is_multiple_of(self.width)
             && self.from <= self.to
     }
 
-    /// How long it was.
+    /// Its length.
     pub fn length(&self) -> Duration {
         self.to.saturating_sub(self.from)
     }
 
-    /// What was measured in it under this name.
+    /// The histogram of this name in it.
     pub fn measured(&self, name: &str) -> Durations {
         self.histograms
             .get(name)
@@ -125,7 +125,7 @@ impl Interval {
     }
 }
 
-/// The histograms of `measured` in which there is something, packed by `pack`.
+/// The histograms of `measured` that are not empty, packed by `pack`.
 pub(super) fn packed(
     measured: &Measured,
     pack: impl Fn(&Durations) -> Option<PackedDurations>,

@@ -12,10 +12,10 @@ pub const MAX_INTERVALS: usize = 600;
 #[serde(try_from = "Vec<Interval>", into = "Vec<Interval>")]
 pub struct Intervals(BTreeMap<u32, Interval>);
 
-/// Why intervals are not those of one source.
+/// Why intervals can't belong to one source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntervalsError {
-    /// A width that is no power of two, a number that is no multiple of it, or an end before its beginning.
+    /// A width that is not a power of two, a number that is not a multiple of it, or an end before its beginning.
     #[error("interval {first} of width {width} is malformed")]
     Malformed {
         /// Its number.
@@ -23,7 +23,7 @@ pub enum IntervalsError {
         /// Its width.
         width: u32,
     },
-    /// Two say something else about the same time.
+    /// Two intervals of the same time differ.
     #[error("there are two different intervals {0}")]
     Conflict(u32),
 }
@@ -57,7 +57,7 @@ impl Intervals {
         Ok(())
     }
 
-    /// Puts `interval` in the place of those that are within it.
+    /// Replaces the intervals that are within `interval` by it.
     fn replace(&mut self, interval: Interval) {
         let within: Vec<u32> = self.0.range(interval.base()).map(|(at, _)| *at).collect();
         for at in within {
@@ -96,12 +96,12 @@ impl Intervals {
         self.0.values()
     }
 
-    /// How many there are.
+    /// The number of intervals.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no intervals.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

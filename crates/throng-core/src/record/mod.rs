@@ -1,15 +1,15 @@
-//! What a run leaves behind: plain data that can be written to a file, sent to another machine, and merged.
+//! Records: what a run leaves behind, as plain data that can be written to a file, sent to another machine, and merged.
 //!
-//! A [`Record`] holds a [`Part`] for each [`Source`], which is one run of one process. A part is what the run was asked
-//! for, its [`Interval`]s, and its [`Ending`]. Nothing in it is a sum over sources: sums are drawn from a record, by
-//! [`summary::of`](crate::summary::of), and a record stays what was observed. That is why merging is safe: the same
-//! interval of the same source, however often it comes, counts once.
+//! A [`Record`] has a [`Part`] for each [`Source`], which is one run of one process. A part has what the run was asked
+//! for, its [`Interval`]s, and its [`Ending`]. No value in it is a sum over sources: only
+//! [`summary::of`](crate::summary::of) sums up, and a record stays what was observed. Merging is therefore safe: the
+//! same interval of the same source counts once, however often it is merged.
 //!
 //! [`Record::merge`] is associative, commutative and idempotent. Intervals of a source that are within a wider one are
 //! dropped, since the wider one counts them. Who records makes neighbours one when there are many ([`Recorder`]); who
 //! merges never does.
 //!
-//! What holds at an instant (open connections, a peak) is kept for each source and never added up across instants.
+//! Values at an instant (open connections, a peak) are kept for each source and never added up across instants.
 
 mod asked;
 mod at_once;
@@ -43,10 +43,10 @@ use std::time::Duration;
 /// meaning or goes; new fields alone do not change it.
 pub const VERSION: u32 = 2;
 
-/// How long a base interval is.
+/// The length of a base interval.
 pub const BASE: Duration = Duration::from_secs(1);
 
-/// What a run, or several together, left behind.
+/// What a run, or several merged, left behind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// [`VERSION`].
@@ -61,7 +61,7 @@ pub enum MergeError {
     /// One is of another version.
     #[error("a record of version {0}, and this throng merges version {VERSION}")]
     Version(u32),
-    /// Both know a source, differently.
+    /// Both have the same source, with different content.
     #[error("they contradict each other about {about}: {why}")]
     Conflict {
         /// The source.
@@ -80,7 +80,7 @@ impl Record {
         }
     }
 
-    /// This record with what `other` recorded. Sources add up; what both know counts once.
+    /// Merges `other` into this record. Sources add up; what both have counts once.
     ///
     /// # Errors
     /// One is of another version, or they contradict each other.

@@ -1,4 +1,4 @@
-//! How long things took.
+//! Histograms of durations.
 
 use crate::time::Time;
 use hdrhistogram::Histogram;
@@ -6,22 +6,20 @@ use std::time::Duration;
 
 /// Significant digits that a histogram keeps.
 const DIGITS: u8 = 3;
-/// The finest difference in nanoseconds: spans under 2048 times this (65 µs) are told apart to this, longer ones to
-/// [`DIGITS`].
+/// The resolution in nanoseconds for spans under 2048 times this (65 µs). Longer spans have a precision of [`DIGITS`].
 const FINEST_NS: u64 = 32;
-/// What a new histogram has room for, in nanoseconds. It grows with the first longer span.
+/// The longest span of a new histogram, in nanoseconds. It grows with the first longer span.
 const FIRST_LONGEST_NS: u64 = 2_000_000;
-/// The longest span that a histogram tells apart; longer ones count as this long.
+/// The longest span of any histogram. Longer spans count as this long.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long things took: an HdrHistogram of nanoseconds with three significant digits, up to an hour. One that
-/// recorded nothing takes no memory, the first record 56 KiB; spans of a tenth of a second take it to 104 KiB, an
-/// hour to 224 KiB.
+/// A histogram of durations: an HdrHistogram of nanoseconds with three significant digits, up to an hour. An empty one
+/// takes no memory. The first value takes 56 KiB, a span of a tenth of a second 104 KiB, an hour 224 KiB.
 #[derive(Clone, Debug, Default)]
 pub struct Durations(Option<Box<Histogram<u64>>>);
 
 impl Durations {
-    /// One that has recorded what `histogram` has, in nanoseconds.
+    /// The durations of `histogram`, which is in nanoseconds.
     pub(super) fn from_histogram(histogram: Histogram<u64>) -> Durations {
         Durations(Some(Box::new(histogram)))
     }
@@ -36,7 +34,7 @@ impl Durations {
         })
     }
 
-    /// Records one.
+    /// Records a duration.
     #[inline]
     pub fn record(&mut self, took: Duration) {
         self.record_many(took, 1);
@@ -49,7 +47,7 @@ impl Durations {
         self.record_ns(ns.min(LONGEST.as_nanos() as u64), 1);
     }
 
-    /// Records `n` that took equally long.
+    /// Records `n` equal durations.
     #[inline]
     pub fn record_many(&mut self, took: Duration, n: u32) {
         let ns = took.as_nanos().min(LONGEST.as_nanos()) as u64;
@@ -58,18 +56,18 @@ impl Durations {
 
     #[inline]
     fn record_ns(&mut self, ns: u64, n: u64) {
-        // It fails where an hour's buckets exceed the address space: nowhere.
+        // It fails only if the buckets of an hour exceed the address space.
         let _ = self.histogram().record_n(ns, n);
     }
 
-    /// Adds what `other` recorded.
+    /// Adds the durations of `other`.
     pub fn merge(&mut self, other: &Durations) {
         if let Some(other) = &other.0 {
             *self.histogram() += &**other;
         }
     }
 
-    /// Adds what `other` recorded. Takes its memory if nothing was recorded here.
+    /// Adds the durations of `other`, and takes over its memory if this is empty.
     pub fn absorb(&mut self, other: Durations) {
         match self.0 {
             None => *self = other,
@@ -77,12 +75,12 @@ impl Durations {
         }
     }
 
-    /// How many were recorded.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.0.as_ref().map_or(0, |h| h.len())
     }
 
-    /// The duration that `percent` (0 to 100) of them don't exceed; `None` if there are none.
+    /// The duration that `percent` (0 to 100) of all durations do not exceed; `None` if there are none.
     pub fn percentile(&self, percent: f64) -> Option<Duration> {
         let all = self.recorded()?;
         Some(Duration::from_nanos(all.value_at_percentile(percent)))
@@ -99,7 +97,7 @@ impl Durations {
         longer
     }
 
-    /// How many took longer than `limit`, to the histogram's precision.
+    /// The number of durations above `limit`, to the histogram's precision.
     pub fn longer_than(&self, limit: Duration) -> u64 {
         let limit = limit.as_nanos().min(LONGEST.as_nanos()) as u64;
         self.recorded()
@@ -116,7 +114,7 @@ impl Durations {
         Some(Duration::from_nanos(self.recorded()?.mean() as u64))
     }
 
-    /// The histogram itself, in nanoseconds, for who writes it down; `None` if there is nothing in it.
+    /// The histogram itself, in nanoseconds; `None` if it is empty.
     pub fn recorded(&self) -> Option<&Histogram<u64>> {
         self.0.as_deref().filter(|h| !h.is_empty())
     }

@@ -1,4 +1,4 @@
-//! What is measured: by one worker, and in all.
+//! Measurements: of one worker, and of several together.
 
 use super::{Closed, Durations};
 use crate::time::Time;
@@ -9,13 +9,13 @@ use std::time::Duration;
 pub struct Sample {
     /// When the message was handed to the kernel.
     pub sent: Time,
-    /// From then to when its answer was there.
+    /// From then to its answer.
     pub took: Duration,
     /// The connection's number.
     pub connection: u32,
-    /// The message's id; 0 where answers have none.
+    /// The message's id; 0 if answers have none.
     pub id: u16,
-    /// The code in the answer (DNS: the rcode); 0 where answers have none.
+    /// The code in the answer (DNS: the rcode); 0 if answers have none.
     pub code: u8,
     /// Whether the answer says that the server left something out.
     pub truncated: bool,
@@ -23,16 +23,16 @@ pub struct Sample {
 
 macro_rules! measured {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a worker measured.
+        /// The measurements of a worker.
         #[derive(Clone, Debug, Default)]
         pub struct Measured {
             $($(#[$doc])* pub $name: Durations,)*
-            /// Each round trip, where they are kept one by one.
+            /// Each round trip, if single ones are kept.
             pub samples: Vec<Sample>,
         }
 
         impl Measured {
-            /// Adds another worker's, or another interval's.
+            /// Adds the measurements of another worker or interval.
             pub fn merge(&mut self, other: Measured) {
                 $(self.$name.absorb(other.$name);)*
                 if self.samples.is_empty() {
@@ -42,7 +42,7 @@ macro_rules! measured {
                 }
             }
 
-            /// The histograms by name, in a fixed order. Those that recorded nothing are among them.
+            /// All histograms by name, in a fixed order, including empty ones.
             pub fn named(&self) -> impl Iterator<Item = (&'static str, &Durations)> {
                 [$((stringify!($name), &self.$name)),*].into_iter()
             }

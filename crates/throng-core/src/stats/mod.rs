@@ -1,9 +1,9 @@
-//! What a worker counts and measures, and what that adds up to.
+//! Counts and measurements of workers, and their sums.
 //!
-//! Each worker has [`Counters`] of its own, which it alone writes and anybody may read at any time; a
-//! [`Tally`] is such a reading, or the sum of several. Each count is of one thing, so that they can
-//! be checked against each other: attempted = established + failed + in flight, and
-//! established (or accepted) = open + closed by somebody. A protocol's counts are defined in its folder.
+//! Each worker has its own [`Counters`], which only it writes and every thread may read at any time. A [`Tally`] is
+//! such a reading, or the sum of several. Each count counts one kind of event, so that counts can be checked against
+//! each other: attempted = established + failed + in flight, and established (or accepted) = open + closed. A
+//! protocol's counts are defined in its folder.
 
 mod causes;
 pub(crate) mod counter;

@@ -1,4 +1,4 @@
-//! Histograms as they are written down.
+//! Histograms in their encoded form.
 
 use super::Durations;
 use base64::Engine;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Significant digits of a [coarse](PackedDurations::coarse) histogram.
 const COARSE_DIGITS: u8 = 2;
-/// The longest text that is read as a histogram. One with a count in every bucket has a third of that.
+/// The longest text that is read as a histogram. A histogram with a count in every bucket takes a third of that.
 const LONGEST_TEXT: usize = 1 << 20;
 
 /// A histogram of durations in nanoseconds, encoded. A text holds it in HdrHistogram's V2 encoding with deflate, in
@@ -22,7 +22,7 @@ pub struct PackedDurations(Box<[u8]>);
 /// Why a text is not a histogram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PackedError {
-    /// It is too long to be one of ours.
+    /// It is longer than any histogram of throng.
     #[error("a histogram of {0} characters is too long")]
     TooLong(usize),
     /// It is not base64.
@@ -34,12 +34,12 @@ pub enum PackedError {
 }
 
 impl PackedDurations {
-    /// All of `durations`, with its precision; `None` if it recorded nothing.
+    /// Encodes `durations` with full precision; `None` if it is empty.
     pub fn whole(durations: &Durations) -> Option<PackedDurations> {
         durations.recorded().map(pack)
     }
 
-    /// `durations` with two significant digits, a third as long; `None` if it recorded nothing.
+    /// Encodes `durations` with two significant digits, which is a third as long; `None` if it is empty.
     pub fn coarse(durations: &Durations) -> Option<PackedDurations> {
         let all = durations.recorded()?;
         if all.sigfig() <= COARSE_DIGITS {
@@ -63,7 +63,7 @@ fn pack(histogram: &Histogram<u64>) -> PackedDurations {
 
 fn write(mut serializer: impl Serializer, histogram: &Histogram<u64>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // A vector takes whatever is written to it, and counts under 2^63 can be written.
+    // Writing to a vector never fails, and counts below 2^63 can be encoded.
     let _ = serializer.serialize(histogram, &mut bytes);
     bytes
 }
