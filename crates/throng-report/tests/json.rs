@@ -145,7 +145,14 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     _ => format!("{path}."),
                 };
                 // Keys of these are causes, kinds, names of sources.
-                let named = ["failed", "violations", "errors", "record", "findings"];
+                let named = [
+                    "failed",
+                    "violations",
+                    "refused",
+                    "errors",
+                    "record",
+                    "findings",
+                ];
                 if !named.contains(&key.as_str()) {
                     keys(&prefix, below, all);
                 }

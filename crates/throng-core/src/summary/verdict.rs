@@ -106,7 +106,9 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
     let unready = unready(t);
     let lost = lost(t);
     let allowed = t.asked.allow.lost.covers(lost, asked);
-    if missing {
+    // Those that never could carry messages say more than how many were open at once.
+    let refused = unready.is_some() && t.held.ready < t.held.established && causes.is_empty();
+    if missing && (!refused || interrupted || timed_out) {
         findings.push(Finding::ConnectionsMissing {
             peak: t.peak,
             asked,

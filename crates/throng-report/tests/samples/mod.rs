@@ -10,6 +10,7 @@ use throng_core::diagnosis::Diagnosis;
 use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::dns::DnsSummary;
+use throng_core::protocol::http::Status;
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::websocket::{Violation, WebSocketSummary};
 use throng_core::protocol::{ProtocolKind, Sections};
@@ -570,6 +571,7 @@ pub fn busy() -> Summary {
     s.protocols.websocket = Some(WebSocketSummary {
         upgraded: 1003,
         violations: BTreeMap::from([(Violation::Masked, 1), (Violation::Text, 3)]),
+        refused: BTreeMap::from([(Status::Forbidden, 2)]),
     });
     s.protocols.dns = Some(DnsSummary { not_dns: 1 });
     s.tls = Some(TlsSummary {

@@ -1,6 +1,7 @@
 //! What is counted of WebSocket.
 
 use super::violation::Violation;
+use crate::protocol::http::Status;
 use crate::stats::counter::counts;
 
 counts! {
@@ -9,7 +10,7 @@ counts! {
         /// Connections whose opening handshake is complete.
         upgraded,
     }
-    by kind { violations: Violation, }
+    by kind { violations: Violation, refused: Status, }
     parts {}
     times {}
 
@@ -18,6 +19,11 @@ counts! {
 }
 
 impl Counters {
+    /// Counts a server that answered the upgrade with this status code.
+    pub fn refused(&self, code: u16) {
+        self.refused[Status::of(code) as usize].add(1);
+    }
+
     /// Counts a peer that violated the protocol.
     pub fn violation(&self, kind: Violation) {
         self.violations[kind as usize].add(1);
@@ -28,6 +34,11 @@ impl Tally {
     /// Peers that violated the protocol in this way.
     pub fn violations(&self, kind: Violation) -> u64 {
         self.violations[kind as usize]
+    }
+
+    /// Servers that refused the upgrade with this status.
+    pub fn refused(&self, status: Status) -> u64 {
+        self.refused[status as usize]
     }
 
     /// Peers that violated the protocol.

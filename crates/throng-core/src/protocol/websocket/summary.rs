@@ -3,6 +3,7 @@
 use super::violation::Violation;
 use crate::human::{count, things};
 use crate::protocol::facts::{Tells, Violated};
+use crate::protocol::http::Status;
 use crate::section::{Row, Tone};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub struct WebSocketSummary {
     /// Peers that violated the protocol, by kind. Kinds that did not occur are left out. Each connection was closed,
     /// with a close code if it was upgraded.
     pub violations: BTreeMap<Violation, u64>,
+    /// The statuses with which servers refused the upgrade. Those that did not occur are left out.
+    pub refused: BTreeMap<Status, u64>,
 }
 
 impl Tells for WebSocketSummary {
@@ -27,6 +30,11 @@ impl Tells for WebSocketSummary {
                 .into_iter()
                 .filter(|v| tally.websocket.violations(*v) > 0)
                 .map(|v| (v, tally.websocket.violations(v)))
+                .collect(),
+            refused: Status::ALL
+                .into_iter()
+                .filter(|status| tally.websocket.refused(*status) > 0)
+                .map(|status| (status, tally.websocket.refused(status)))
                 .collect(),
         }
     }
@@ -47,6 +55,11 @@ impl Tells for WebSocketSummary {
                 .into_iter()
                 .map(|(kind, n)| Row::new(Tone::Bad, "violated", count(*n), kind.words())),
         );
+        rows.extend(
+            self.refused
+                .iter()
+                .map(|(status, n)| Row::new(Tone::Bad, "refused", count(*n), status.words())),
+        );
         rows
     }
 
@@ -54,12 +67,24 @@ impl Tells for WebSocketSummary {
         let violated = |(kind, connections): (&Violation, &u64)| Violated {
             violation: kind.name(),
             words: match kind {
-                Violation::Refused => "the peer refused the upgrade to WebSocket".into(),
+                Violation::Refused => self.refusal(),
                 _ => format!("the peer broke the WebSocket protocol: {}", kind.words()),
             },
             connections: *connections,
         };
         self.violations.iter().map(violated).collect()
+    }
+}
+
+impl WebSocketSummary {
+    fn refusal(&self) -> String {
+        let mut all: Vec<_> = self.refused.iter().collect();
+        all.sort_by_key(|(_, n)| Reverse(**n));
+        let statuses: Vec<&str> = all.iter().map(|(status, _)| status.words()).collect();
+        match statuses.as_slice() {
+            [] => "the peer refused the upgrade to WebSocket".into(),
+            some => format!("the server refused the upgrade ({})", some.join(", ")),
+        }
     }
 }
 

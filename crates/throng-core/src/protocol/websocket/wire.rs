@@ -4,7 +4,7 @@
 use super::close;
 use super::decoder::{Decoder, Event, Rules};
 use super::frame::{self, Mask, Opcode, Role};
-use super::handshake::client::Opening;
+use super::handshake::client::{Failure, Opening};
 use super::handshake::server;
 use super::violation::Violation;
 use crate::behaviour::{At, Received, Receiver, Wire};
@@ -75,7 +75,12 @@ impl WebSocket {
         let used = match self.openings.get((self.choose)(at.id)) {
             Some(opening) => opening
                 .answered(uid, decoder, partials, bytes)
-                .map_err(|failure| failure.violation()),
+                .map_err(|failure| {
+                    if let Failure::Status(code) = failure {
+                        at.counters.websocket.refused(code);
+                    }
+                    failure.violation()
+                }),
             None => server::receive(decoder, partials, bytes, out).map_err(|refusal| {
                 refusal.answer(out);
                 refusal.violation()
