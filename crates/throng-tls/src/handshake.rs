@@ -104,16 +104,17 @@ impl Handshake {
         };
         // One record at a time, so that nothing behind the last one of the handshake is touched.
         while let Progress::Wait = progress {
-            let record = &self.input[self.seen..];
-            if !self.heard && !guard::looks_like_tls(record) {
+            let unseen = &self.input[self.seen..];
+            if !self.heard && !guard::looks_like_tls(unseen) {
                 return Progress::Failed(TlsFailure::NotTls);
             }
-            match guard::header(record, self.stage()) {
+            match guard::header(unseen, self.stage()) {
                 Header::Refused(alert) => {
                     self.refuse(alert, keys, out);
                     return Progress::Failed(TlsFailure::Violation);
                 }
-                Header::Length(len) if record.len() >= len => {
+                Header::Length(len) if unseen.len() >= len => {
+                    let record = &unseen[..len];
                     // A server that sends our own hello back does not speak TLS.
                     if !self.heard && self.is_client() && guard::is_client_hello(record) {
                         return Progress::Failed(TlsFailure::NotTls);

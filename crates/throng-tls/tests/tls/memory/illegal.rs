@@ -28,6 +28,27 @@ fn a_client_hello_comes_in_a_record_of_any_version_that_begins_with_3() {
 }
 
 #[test]
+fn a_client_hello_may_be_split_into_records_anywhere() {
+    for first in 1..60 {
+        let mut pair = pair(Version::Tls13);
+        let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
+        let hello = pair.client.take(&mut c, usize::MAX);
+        let (begin, rest) = hello[5..].split_at(first);
+        let [high, low] = (rest.len() as u16).to_be_bytes();
+        // Minor versions that would be those of SSL if they were taken for the message's.
+        let records = [
+            &[22, 3, 0, 0, first as u8][..],
+            begin,
+            &[22, 3, 0, high, low],
+            rest,
+        ];
+        pair.server.received(&mut s, &records.concat());
+        pair.carry(&mut c, &mut s, &[100_000]);
+        assert_eq!(pair.server.counters.read().tls.secured, 1, "{first}");
+    }
+}
+
+#[test]
 fn a_server_refuses_illegal_records_in_its_handshake_with_the_alert_that_the_standard_names() {
     // The part of a ClientHello that arrives first, what comes instead of the rest, and the alert.
     let cases: [(usize, &[u8], u8); 11] = [
