@@ -1,10 +1,10 @@
-//! What may go wrong in a run that is reached all the same.
+//! What may go wrong in a run that still counts as reached.
 
 use crate::units::written::{As, Written, count_text};
 use crate::units::{self, UnitError};
 use serde::{Deserialize, Serialize};
 
-/// What may go wrong in a run that is reached all the same (docs/verdict.md). By default nothing.
+/// What may go wrong in a run that still counts as reached (docs/verdict.md). By default nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Allow {
@@ -22,7 +22,7 @@ pub struct Allow {
 pub enum Tolerance {
     /// This many.
     Count(u32),
-    /// This part of all, in percent: 0 to 100.
+    /// This percentage of all: 0 to 100.
     Percent(f64),
 }
 

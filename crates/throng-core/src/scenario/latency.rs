@@ -12,7 +12,7 @@ pub struct Percentile {
 }
 
 impl Percentile {
-    /// What tcpkali tells if nothing is asked for.
+    /// tcpkali's default percentiles.
     pub fn usual() -> Vec<Percentile> {
         ["95", "99", "99.5"]
             .iter()
@@ -20,7 +20,7 @@ impl Percentile {
             .collect()
     }
 
-    /// One percentile.
+    /// Reads one percentile.
     ///
     /// # Errors
     /// Not a number from 0 to 100 in decimal digits, or longer than [`Percentile::LONGEST`].
@@ -42,20 +42,20 @@ impl Percentile {
         }
     }
 
-    /// Several, separated by commas or slashes.
+    /// Reads several percentiles, separated by commas or slashes.
     ///
     /// # Errors
-    /// As [`Percentile::parse`]; an empty list is none either.
+    /// Those of [`Percentile::parse`], or an empty list.
     pub fn parse_list(text: &str) -> Result<Vec<Percentile>, PercentileError> {
         text.split([',', '/'])
             .map(|p| Percentile::parse(p.trim()))
             .collect()
     }
 
-    /// The most characters of one: more decimals than this are not in any histogram.
+    /// The most characters of a percentile: no histogram has more decimals.
     pub const LONGEST: usize = 15;
 
-    /// From 0 to 100.
+    /// Its value, from 0 to 100.
     pub fn value(&self) -> f64 {
         self.value
     }
@@ -79,7 +79,7 @@ impl From<Percentile> for String {
     }
 }
 
-/// Why a percentile could not be read; its text is one line for the user.
+/// Why a percentile could not be read. Displays as one line for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PercentileError {
     /// Not decimal digits.

@@ -1,4 +1,4 @@
-//! What is measured on connections besides what always is.
+//! Optional measurements on connections.
 
 use crate::payload::{Message, written};
 use crate::units::written::{As, Count};
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "MeasureKeys", into = "MeasureKeys")]
 pub struct Measure {
-    /// The latency of messages, and how an answer is known.
+    /// The latency of messages, and how answers are recognized.
     pub message: Option<MessageLatency>,
-    /// How many answers are passed over on each connection before the first one counts.
+    /// How many answers are skipped on each connection before the first one counts.
     pub skip: u32,
-    /// From when a connection was established to the first byte on it.
+    /// Whether the time from when a connection was established to its first received byte is measured.
     pub first_byte: bool,
-    /// Each message's time and round trip, for who writes them down.
+    /// Whether each message's send time and round trip are kept.
     pub samples: bool,
     /// The run ends when this is received.
     pub stop_at: Option<Vec<u8>>,
@@ -24,15 +24,14 @@ pub struct Measure {
     pub steady_from: SteadyFrom,
 }
 
-/// How the answer to a message is known.
+/// How the answer to a message is recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageLatency {
-    /// This is in it: a text that may be another one for each connection, as a message may.
+    /// It contains this text, which may differ between connections.
     Marker(Message),
-    /// It has a `\{message.marker}`, which says when it was sent. That can be another process's
-    /// message.
+    /// It contains a `\{message.marker}` with its send time. Another process may have sent it.
     MessageMarker,
-    /// It is what was sent, in full.
+    /// It is the whole message, echoed.
     Echo,
 }
 
@@ -40,25 +39,25 @@ pub enum MessageLatency {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {
-    /// As many as the protocol tells apart.
+    /// All messages that the protocol delimits.
     #[default]
     All,
-    /// Those with a marker, or that answer one that was sent. It is how tcpkali counts.
+    /// Messages with a marker, and answers to messages. tcpkali counts so.
     Found,
 }
 
-/// When the steady part of the run begins, over which traffic is counted for the result.
+/// When the steady part of the run begins. The result counts the traffic of that part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SteadyFrom {
     /// When all connections are established.
     #[default]
     Established,
-    /// When the last one has been begun. It is what tcpkali does.
+    /// When the last attempt was started, as in tcpkali.
     Begun,
 }
 
-/// What is measured, as it stands in a file.
+/// The keys of a file for what is measured.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct MeasureKeys {
@@ -75,7 +74,7 @@ struct MeasureKeys {
     steady_from: SteadyFrom,
 }
 
-/// Two ways to know an answer.
+/// Two ways to recognize an answer were given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'latency-marker', 'message-marker' and 'latency-echo' exclude each other: keep one of them"

@@ -1,8 +1,8 @@
-//! What the user asks for: validated, complete, plain data. No handles, no clocks, nothing about how the result is
-//! shown.
+//! What the user asks for, as validated, complete, plain data: no handles, no clocks, and nothing about how the result
+//! is shown.
 //!
-//! A [`Scenario`] is made of parts, each of which is a section of its [file]. Names of targets stay as they were
-//! written: they are resolved where the scenario is run.
+//! A [`Scenario`] is made of parts. Each is a section of its [file]. Names of targets stay as the user wrote them: they
+//! are resolved on the machine that runs the scenario.
 
 mod allow;
 pub mod bounds;

@@ -37,16 +37,16 @@ pub enum Sending {
     PerConnection(Rate),
     /// Bytes at this rate on each connection, however long messages are.
     Bandwidth(Bandwidth),
-    /// When the message before has been echoed in full.
+    /// After the whole echo of the message before.
     ClosedLoop {
         /// Messages in flight at once, over all connections; `None` for one on each.
         in_flight: Option<u32>,
     },
-    /// Messages of the whole run, over whichever connection is next (`--rate`, `--profile`).
+    /// Messages of the whole run, each on the next connection (`--rate`, `--profile`).
     WholeRun {
-        /// How many.
+        /// The rate.
         rate: RunRate,
-        /// How they are spread over time.
+        /// Their spacing over time.
         arrivals: Arrivals,
     },
     /// At the highest rate that keeps latency under a bound, which is searched for (`-r @10ms`).
@@ -54,7 +54,7 @@ pub enum Sending {
 }
 
 impl Sending {
-    /// The message rate of the whole run, if it is given.
+    /// The message rate of the whole run, if that is what is given.
     pub fn run_rate(&self) -> Option<&RunRate> {
         match self {
             Sending::WholeRun { rate, .. } => Some(rate),
@@ -70,7 +70,7 @@ impl Sending {
         }
     }
 
-    /// The rate of each connection, if it is given.
+    /// The message rate of each connection, if that is what is given.
     pub fn per_connection(&self) -> Option<Rate> {
         match self {
             Sending::PerConnection(rate) => Some(*rate),
@@ -78,7 +78,7 @@ impl Sending {
         }
     }
 
-    /// How fast each connection sends, if that is bounded in bytes.
+    /// The bandwidth of each connection, if that is what is given.
     pub fn bandwidth(&self) -> Option<Bandwidth> {
         match self {
             Sending::Bandwidth(bandwidth) => Some(*bandwidth),
@@ -95,27 +95,27 @@ impl Sending {
 /// The message rate of a whole run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunRate {
-    /// The same from beginning to end.
+    /// A constant rate.
     Constant(Rate),
     /// Steps and ramps.
     Profile(Profile),
-    /// Lines `<duration_ms> <rate>`, read while the run goes on: from stdin.
+    /// Lines `<duration_ms> <rate>`, read from stdin during the run.
     Stdin,
 }
 
-/// How the messages of a whole run are spread over time.
+/// The spacing of the messages of a whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
-    /// Evenly.
+    /// At even intervals.
     #[default]
     Uniform,
-    /// As from many independent users.
+    /// At random, as from many independent users.
     Poisson,
 }
 
 impl Arrivals {
-    /// With random numbers that begin with `seed`.
+    /// The spacing, with the random seed `seed`.
     pub fn spacing(self, seed: u64) -> Spacing {
         match self {
             Arrivals::Uniform => Spacing::Uniform,
@@ -128,13 +128,13 @@ impl Arrivals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Writes {
-    /// Those that are due together.
+    /// Messages that are due together.
     #[default]
     Combined,
-    /// None: each message is a write of its own, however many are due.
+    /// None: each message has a write of its own.
     Single,
-    /// None where messages are due at a time; where they are sent as fast as possible, those that fill a packet.
-    /// It is what tcpkali does with `--write-combine off`.
+    /// None if messages are due at a time. If they are sent as fast as possible, as many as fill a packet. tcpkali does
+    /// so with `--write-combine off`.
     Packets,
 }
 
@@ -144,16 +144,16 @@ pub enum Writes {
 pub struct Search {
     /// The bound.
     pub under: Duration,
-    /// The percentile of latency that is to stay under it.
+    /// The percentile of latency that must not exceed it.
     pub percentile: f64,
-    /// The bound as it was written, for the result's line.
+    /// The bound as the user wrote it, for the result.
     pub written: String,
-    /// How long to search at most, once all connections are established; `None` until a rate is found.
+    /// The longest time to search, once all connections are established; `None` for until a rate is found.
     pub at_most: Option<Duration>,
 }
 
 impl Search {
-    /// The percentile where none is written.
+    /// The default percentile.
     const USUAL: f64 = 95.0;
 }
 
@@ -169,10 +169,10 @@ pub enum MessageRate {
 /// Why the text of a [`MessageRate`] could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageRateError {
-    /// The rate, or the latency behind `@`.
+    /// The rate, or the latency after `@`.
     #[error(transparent)]
     Number(#[from] UnitError),
-    /// The percentile behind `:`.
+    /// The percentile after `:`.
     #[error(transparent)]
     Percentile(#[from] super::latency::PercentileError),
 }
@@ -274,7 +274,7 @@ impl From<ProfileText> for String {
     }
 }
 
-/// The pace as it stands in a file: the options' names.
+/// The keys of a file for the pace: the options' names.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct PaceKeys {
@@ -296,13 +296,13 @@ struct PaceKeys {
     writes: Writes,
 }
 
-/// Why the keys of a pace do not go together.
+/// Why the keys of a pace contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PaceError {
     /// Two ways to say when messages are sent.
     #[error("'{0}' and '{1}' exclude each other: keep one of them")]
     Both(&'static str, &'static str),
-    /// A key that is about another one.
+    /// A key that needs another one.
     #[error("'{0}' needs {1}")]
     Alone(&'static str, &'static str),
 }

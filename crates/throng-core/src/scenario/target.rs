@@ -1,4 +1,4 @@
-//! Where connections go, and where they are accepted in the same process.
+//! The targets of connections, and servers in the same process.
 
 use crate::address::{self, AddressError};
 use crate::target::{self, Port, Spec};
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
 
-/// A target as the user wrote it. Its name is resolved where the scenario is run, so a file holds the name.
+/// A target as the user wrote it. Its name is resolved on the machine that runs the scenario, so a file has the name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Target {
-    /// What was written, taken apart.
+    /// The parsed text.
     pub spec: Spec,
-    /// The addresses that its name has, the one to connect to first. Empty until it is resolved.
+    /// The addresses of its name. The first one is connected to. Empty until the name is resolved.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -32,7 +32,7 @@ impl Target {
 }
 
 impl From<SocketAddr> for Target {
-    /// A target by its address, which needs no resolving.
+    /// A target by address, which needs no resolving.
     fn from(at: SocketAddr) -> Target {
         Target {
             spec: Spec {
@@ -67,15 +67,15 @@ pub enum OwnServer {
     /// Counts and discards what it receives.
     #[default]
     Sink,
-    /// Sends it back.
+    /// Sends what it receives back.
     Echo,
 }
 
-/// Accepting connections beside those that are opened (`-l`).
+/// Accepting connections in the process that opens others (`-l`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Listening {
-    /// Where.
+    /// The addresses to listen on.
     pub on: Vec<ListenAddress>,
     /// What is done on accepted connections.
     pub mode: ListenMode,
@@ -85,10 +85,10 @@ pub struct Listening {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ListenMode {
-    /// What comes in is counted and discarded.
+    /// Received data is counted and discarded.
     #[default]
     Silent,
-    /// Messages are sent as on those that are opened.
+    /// Messages are sent as on opened connections.
     Active,
 }
 
@@ -97,7 +97,7 @@ pub enum ListenMode {
 #[serde(try_from = "Written", into = "String")]
 pub struct ListenAddress(pub SocketAddr);
 
-/// An address as it stands in a file: a port needs no quotes.
+/// An address in a file, where a port needs no quotes.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {

@@ -4,16 +4,16 @@
 //! [done](Next::Done). It reads no clock, so the outcome may as well be simulated.
 //!
 //! The search doubles the rate until one breaks, then bisects in the logarithm of the rate. It repeats a rate while the
-//! share of answers over the bound may still be on either side of the allowed one ([`share`]): near its limit, a server
-//! with random service times takes minutes to be known to 2 %. When the time is over, the range in which the limit lies
-//! comes from the rates that surely hold and surely break, narrowed by a line through the measurements between them
-//! ([`fit`]).
+//! share of answers over the bound may still be on either side of the allowed one (`share.rs`): near its limit, a
+//! server with random service times takes minutes to be known to 2 %. When the time is over, the range in which the
+//! limit lies comes from the rates that surely hold and surely break, narrowed by a line through the measurements
+//! between them (`fit.rs`).
 //!
 //! Three effects would mislead the search:
 //!
 //! - An empty queue takes time to fill. A trial is therefore much longer than the bound, and settles for several bounds
 //!   first. If latency still rises all through a trial, answers within the bound do not count.
-//! - Rates that are close together look alike for long ([`point`]).
+//! - Rates that are close together look alike for long (`point.rs`).
 //! - An overload leaves a queue behind, which would spoil the next trial. After a rate that clearly broke, or at which
 //!   latency rose, the search therefore [drains](Purpose::Drain): it runs at a low rate until latency is under the
 //!   bound.
