@@ -1,5 +1,5 @@
-//! Whether a run reached what was asked, and if not, what stood in the way and what lifts it. The rules are those of
-//! docs/verdict.md.
+//! The verdict: whether a run reached what was asked for, and if not, which limit it met and what lifts that limit. The
+//! rules are in docs/verdict.md.
 
 use super::MessageRate;
 use super::finding::{Age, Finding, Handshake, Sender, WhyMissing};
@@ -15,9 +15,9 @@ use crate::stats::{Closed, FailCause, Measured, Tally};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A message rate within this part of the one asked for is reached.
+/// The largest deviation from the requested message rate, as a share of it, that counts as reached.
 const RATE_TOLERANCE: f64 = 0.01;
-/// How late the last messages of the hold may be without counting as missing, in seconds: a scheduler's hiccup.
+/// How late the last messages of the hold may be, in seconds, without counting as missing: a hiccup of the scheduler.
 const LATE_AT_END_S: f64 = 0.1;
 
 /// Whether all was reached, and the findings, the most important one first.
@@ -127,7 +127,7 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
             idle: hold.bytes_sent + hold.bytes_received == 0,
         });
     } else if losses(&t.held).values().sum::<u64>() > 0 {
-        // All are open again: as asked, but worth knowing.
+        // All are open again, as asked for; still, this is worth knowing.
         findings.push(Finding::ConnectionsReopened {
             asked,
             closed: losses(&t.held),
@@ -139,7 +139,7 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
         .flatten();
     let complete = cut_short.is_none();
     findings.extend(cut_short);
-    // The first cause is in the first finding, unless something else is.
+    // The first finding names the first cause, unless it names something else.
     let told = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(told);
     findings.extend(others.cloned().map(Finding::LimitMet));
@@ -298,7 +298,7 @@ fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>
 fn missed(rate: &MessageRate) -> Option<Finding> {
     let asked_per_s = rate.asked_per_s?;
     let off = (rate.reached_per_s - asked_per_s).abs();
-    // Over a short hold what was a little late at its end, or a single message, is more than a hundredth.
+    // In a short hold, a single message, or those that are a little late at its end, are more than a hundredth.
     let tolerated = (asked_per_s * LATE_AT_END_S).max(1.0);
     let missed =
         rate.seconds > 0.0 && off > asked_per_s * RATE_TOLERANCE && off * rate.seconds > tolerated;
@@ -308,7 +308,7 @@ fn missed(rate: &MessageRate) -> Option<Finding> {
     })
 }
 
-/// Whether both ends of connections agree, where both are in the same process.
+/// Whether both ends of connections in the same process agree.
 fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let before = findings.len();
     for part in t.parts.iter().filter(|p| p.about.asked.own_server) {
@@ -319,7 +319,7 @@ fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
         let Some(server) = ending.over.accepted else {
             continue;
         };
-        // What is under way when a lifetime ends is lost, and who reads slowly is behind at the end.
+        // Data under way at the end of a lifetime is lost, and a slow reader is behind at the end of the run.
         let all_arrives = !asked.lifetime && asked.received_per_s.is_none();
         if all_arrives && server.bytes_received != clients.bytes_sent {
             findings.push(Finding::BytesMissing {
@@ -335,7 +335,7 @@ fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
                 received: clients.bytes_received,
             });
         }
-        // One whose lifetime was over before it was accepted may never be.
+        // A connection whose lifetime ends before it is accepted may never be accepted.
         if !asked.lifetime && server.accepted != clients.established {
             findings.push(Finding::NotAccepted {
                 established: clients.established,
@@ -346,7 +346,7 @@ fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     findings.len() == before
 }
 
-/// Whether meeting `limit` is why attempts failed so, and its remedy the one to give.
+/// Whether `limit` explains attempts that failed by `cause`, so that its remedy is the one to give.
 fn explains(limit: LimitKind, cause: FailCause) -> bool {
     match cause {
         FailCause::NoAddress => limit == LimitKind::FourTuples,
@@ -366,7 +366,7 @@ fn explains(limit: LimitKind, cause: FailCause) -> bool {
     }
 }
 
-/// What ended connections, but for this side's own doing.
+/// What ended connections, without those that this side closed.
 fn losses(tally: &Tally) -> BTreeMap<Closed, u64> {
     let all = Closed::ALL.into_iter().filter(|why| *why != Closed::ByUs);
     all.map(|why| (why, tally.closed(why)))
@@ -376,14 +376,14 @@ fn losses(tally: &Tally) -> BTreeMap<Closed, u64> {
 
 fn remedy(cause: FailCause, asked: &Asked) -> String {
     match cause {
-        FailCause::Refused => "Nothing listens on the target, or it no longer does: check address, port and server.".into(),
+        FailCause::Refused => "Nothing listens on the target, or no longer: check the address, the port and the server.".into(),
         FailCause::TimedOut => format!(
             "No answer within {}: a full accept queue on the target (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
             human::seconds(asked.connect_timeout_s)
         ),
-        FailCause::Reset => "The target, or something before it, resets new connections: look for a connection limit there.".into(),
+        FailCause::Reset => "The target, or something in front of it, resets new connections: look for a connection limit there.".into(),
         FailCause::Unreachable => "There is no route to the target: ip route get ADDRESS.".into(),
-        FailCause::NoAddress => "No local port is left towards the target, or a --source-ip is not of this machine: add source addresses or targets, or widen net.ipv4.ip_local_port_range.".into(),
+        FailCause::NoAddress => "No local port is left to the target, or a --source-ip does not belong to this machine: add source addresses or targets, or widen net.ipv4.ip_local_port_range.".into(),
         FailCause::FileLimit => "A file limit: ulimit -n for the process, sysctl fs.file-max for the system.".into(),
         FailCause::NoMemory => "The kernel had no memory for a socket: net.ipv4.tcp_mem, the container's memory limit, ulimit -l.".into(),
         FailCause::Forbidden => "A firewall rule or security policy forbids it: nft list ruleset.".into(),
