@@ -3,7 +3,8 @@
 use crate::common::net::Net;
 use crate::common::peers::{source, start_server};
 use crate::common::process::{Process, Ran};
-use crate::common::{load, serve, stop_serving};
+use crate::common::{PATIENCE, load, serve, start_load, stop_serving};
+use rustix::process::Signal;
 use std::time::Duration;
 use throng_core::stats::Closed;
 use throng_core::summary::Finding;
@@ -211,18 +212,40 @@ fn a_hold_that_the_duration_cut_short_was_not_reached() {
     load(&net, "--self -c 10 -T 500ms").reached();
 }
 
+/// TCP segments that were sent in this network so far.
+fn segments(net: &Net) -> u64 {
+    let snmp = net
+        .command("cat")
+        .arg("/proc/net/snmp")
+        .output()
+        .expect("cat runs");
+    let text = String::from_utf8(snmp.stdout).expect("it is text");
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (lines.next().expect("names"), lines.next().expect("values"));
+    let mut both = names.split(' ').zip(values.split(' '));
+    let (_, sent) = both.find(|(name, _)| *name == "OutSegs").expect("a count");
+    sent.parse().expect("a number")
+}
+
 #[test]
 fn small_messages_do_not_wait_for_acknowledgements() {
-    let net = Net::own();
-    // A peer that answers later has its acknowledgement wait for the answer.
-    let _server = misbehaving(&net, "answers 0.02");
-    let reads = |nagle: &str| {
-        let line = format!("127.0.0.1:9000 -c 1 -m x -r 200 --latency-echo --hold 1s {nagle}");
-        load(&net, &line).reached().traffic.reads
+    let sent = |nagle: &str| {
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000");
+        let line = format!("127.0.0.1:9000 -c 1 -m x -r 200 --delay-send 500ms --hold 2s {nagle}");
+        let client = start_load(&net, &line);
+        client.wait_for_stderr("holding");
+        // One that does not read acknowledges after 40 ms.
+        server.signal(Signal::STOP);
+        let before = segments(&net);
+        client.wait(PATIENCE);
+        let sent = segments(&net) - before;
+        server.signal(Signal::CONT);
+        sent
     };
-    let (alone, together) = (reads(""), reads("--nagle on"));
+    let (alone, together) = (sent(""), sent("--nagle on"));
     assert!(
-        together * 2 < alone,
-        "{together} reads, {alone} without Nagle's algorithm"
+        together * 3 < alone * 2,
+        "{together} segments, {alone} without Nagle's algorithm"
     );
 }
