@@ -5,8 +5,8 @@ use crate::cipher::{Cipher, ReadyKeys};
 use crate::failure;
 use crate::guard::{self, Header, Stage};
 use crate::record::{
-    ALERT, CHANGE_CIPHER_SPEC, DECODE_ERROR, HEADER, Half, ILLEGAL_PARAMETER, INTERNAL_ERROR,
-    MISSING_EXTENSION, PROTOCOL_VERSION, TrafficSecret, UNEXPECTED_MESSAGE,
+    ALERT, CHANGE_CIPHER_SPEC, DECODE_ERROR, HANDSHAKE, HEADER, Half, ILLEGAL_PARAMETER,
+    INTERNAL_ERROR, MISSING_EXTENSION, PROTOCOL_VERSION, TrafficSecret, UNEXPECTED_MESSAGE,
 };
 use crate::secrets::{Catch, Secret, Secrets};
 use crate::session::{FATAL, Session, Tickets};
@@ -115,13 +115,11 @@ impl Handshake {
                 }
                 Header::Length(len) if unseen.len() >= len => {
                     let record = &unseen[..len];
-                    // A server that sends our own hello back does not speak TLS.
-                    if !self.heard && self.is_client() && guard::is_client_hello(record) {
-                        return Progress::Failed(TlsFailure::NotTls);
-                    }
-                    if !self.heard && guard::is_hello_of_ssl(record) {
-                        self.say(PROTOCOL_VERSION, keys, out);
-                        return Progress::Failed(TlsFailure::ProtocolVersion);
+                    if !self.heard
+                        && let Err((why, alert)) = self.check_first(record)
+                    {
+                        alert.inspect(|alert| self.say(*alert, keys, out));
+                        return Progress::Failed(why);
                     }
                     self.peer_changed |= record[0] == CHANGE_CIPHER_SPEC;
                     self.seen += len;
@@ -134,8 +132,22 @@ impl Handshake {
         progress
     }
 
-    fn is_client(&self) -> bool {
-        matches!(self.side, Side::Client(_))
+    /// Checks the first record of the peer.
+    ///
+    /// # Errors
+    /// Why it is refused, and the alert that it deserves, if any.
+    fn check_first(&self, record: &[u8]) -> Result<(), (TlsFailure, Option<u8>)> {
+        match self.side {
+            // A server that sends our own hello back does not speak TLS.
+            Side::Client(_) if guard::is_client_hello(record) => Err((TlsFailure::NotTls, None)),
+            Side::Server(_) if guard::is_hello_of_ssl(record) => {
+                Err((TlsFailure::ProtocolVersion, Some(PROTOCOL_VERSION)))
+            }
+            Side::Server(_) if !guard::is_client_hello(record) && record[0] == HANDSHAKE => {
+                Err((TlsFailure::Violation, Some(UNEXPECTED_MESSAGE)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_tls12(&self) -> bool {
@@ -409,7 +421,6 @@ fn encode<D>(mut data: EncodeTlsData<'_, D>, out: &mut Vec<u8>) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::HANDSHAKE;
     use crate::server::{ServerOptions, ServerTls};
     use rustls::crypto::aws_lc_rs;
     use rustls::pki_types::CertificateDer;

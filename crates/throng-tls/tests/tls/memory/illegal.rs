@@ -51,10 +51,12 @@ fn a_client_hello_may_be_split_into_records_anywhere() {
 #[test]
 fn a_server_refuses_illegal_records_in_its_handshake_with_the_alert_that_the_standard_names() {
     // The part of a ClientHello that arrives first, what comes instead of the rest, and the alert.
-    let cases: [(usize, &[u8], u8); 11] = [
+    let cases: [(usize, &[u8], u8); 12] = [
         // RFC 8446 section 5.1: nothing comes between the parts of a message.
         (60, &[23, 3, 3, 0, 1, 0], UNEXPECTED_MESSAGE),
         (60, &[21, 3, 3, 0, 2, 1, 0], UNEXPECTED_MESSAGE),
+        // Section 4.1.2: a client's first message is its hello.
+        (0, &[22, 3, 1, 0, 1, 2], UNEXPECTED_MESSAGE),
         // Section 5: content types that do not exist.
         (60, &[24, 3, 3, 0, 1, 0], UNEXPECTED_MESSAGE),
         (60, &[19], UNEXPECTED_MESSAGE),
