@@ -665,7 +665,7 @@ pub fn full() -> Summary {
             retransmits: None,
             timeouts: None,
             remedy: Some(
-                "Nothing listens on the target, or it no longer does: check address, port and server."
+                "Nothing listens on the target, or no longer: check the address, the port and the server."
                     .into(),
             ),
         },
