@@ -259,6 +259,13 @@ pub struct Process {
     /// Whether it has io_uring instances. Its sockets may then be in their tables, which its file limit does not bound.
     #[serde(default)]
     pub uring: bool,
+    /// Whether it has an epoll instance or several threads, as a server has that keeps many connections. One without
+    /// may start a process for each connection.
+    #[serde(default)]
+    pub keeps_many: bool,
+    /// Its child processes that run the same program: it may hand them the connections that it accepts.
+    #[serde(default)]
+    pub workers: u32,
 }
 
 /// The ports in use to a target.

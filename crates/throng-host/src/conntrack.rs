@@ -2,14 +2,19 @@
 //! it dropped.
 
 use std::io;
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use nix::libc::linger;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, socket, sockopt,
+};
+use nix::{libc, setsockopt_impl, sockopt_impl};
 use serde::{Deserialize, Serialize};
 use throng_core::host::Conntrack;
 
+use crate::listen::accept_queue;
 use crate::proc_text;
 use crate::reader::{Reader, in_words};
 
@@ -21,31 +26,43 @@ const CONNECTIONS: usize = 2;
 /// How often that test must fail before connections count as not tracked: entries that time out meanwhile hide new
 /// ones.
 const TRIES: usize = 3;
+/// More ports than this are not all tested.
+const PORTS: usize = 4;
 /// How long to wait for a connection over loopback. It takes some 50 µs unless packets are dropped.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Reads the limits of connection tracking; `None` if it is not loaded. With `over`, tests whether connections over
-/// that loopback address are tracked; `elsewhere` says that connections to other machines matter, too.
-pub(crate) fn read(
-    reader: &mut Reader,
-    over: Option<IpAddr>,
-    elsewhere: bool,
-) -> Option<Conntrack> {
+/// Which connections are to be tested for being tracked.
+pub(crate) struct Asked {
+    /// The loopback address to test over.
+    pub(crate) over: IpAddr,
+    /// The ports that the connections will go to: rules may exempt single ports. Empty if they are not known.
+    pub(crate) ports: Vec<u16>,
+    /// Whether connections to or from other machines matter, too.
+    pub(crate) elsewhere: bool,
+}
+
+/// Reads the limits of connection tracking; `None` if it is not loaded. Tests whether the connections `asked` about are
+/// tracked.
+pub(crate) fn read(reader: &mut Reader, asked: Option<&Asked>) -> Option<Conntrack> {
     let before: u64 = reader.number(COUNT)?;
     let max = reader.number("/proc/sys/net/netfilter/nf_conntrack_max")?;
     let buckets = reader.number("/proc/sys/net/netfilter/nf_conntrack_buckets");
-    let active = over.and_then(|over| {
+    let active = asked.and_then(|asked| {
         let count = before;
-        let why = match tracks(over) {
+        let why = match tracks(asked) {
             Ok(true) => return Some(true),
-            Ok(false) if count == 0 || !elsewhere => return Some(false),
+            Ok(false) if count == 0 || !asked.elsewhere => return Some(false),
+            // Loopback is not exempt as such, so the ports are.
+            Ok(false) if !asked.ports.is_empty() && tracks_port(asked.over, 0).unwrap_or(false) => {
+                return Some(false);
+            }
             Ok(false) => format!(
                 "connections over loopback are not tracked, yet there are {count} entries: loopback may be \
                  exempt, or tracking was switched off since; look at nft list ruleset"
             ),
             // New connections are dropped, so they are tracked.
             Err(_) if count >= max => return Some(true),
-            Err(e) => format!("no connection over loopback: {}", in_words(&e)),
+            Err(why) => why,
         };
         reader.note("whether conntrack tracks connections here", why);
         None
@@ -59,25 +76,49 @@ pub(crate) fn read(
     })
 }
 
-/// Whether connections over loopback are tracked in this network namespace. A loaded module does not mean so: a
+/// Whether any of the connections `asked` about is tracked in this network namespace. A loaded module does not mean so: a
 /// namespace has its hooks only while a firewall rule there needs them, and only root can list rules. But every user
 /// can see the count grow, which it does only if connections are tracked.
-fn tracks(over: IpAddr) -> io::Result<bool> {
+fn tracks(asked: &Asked) -> Result<bool, String> {
+    let any_port = || {
+        let tracked = tracks_port(asked.over, 0);
+        tracked.map_err(|e| format!("no connection over loopback: {}", in_words(&e)))
+    };
+    if asked.ports.is_empty() {
+        return any_port();
+    }
+    for port in asked.ports.iter().take(PORTS) {
+        match tracks_port(asked.over, *port) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            // Where no other port is tracked, this one is not either.
+            Err(e) if any_port()? => {
+                return Err(format!(
+                    "connections to other ports are tracked, and port {port} can't be tested: {e}"
+                ));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(false)
+}
+
+/// Whether connections to `port` of the loopback address `over` are tracked; 0 for any port that is free.
+fn tracks_port(over: IpAddr, port: u16) -> io::Result<bool> {
     let count = || proc_text::read_number::<u64>(COUNT);
-    let listener = TcpListener::bind((over, 0))?;
-    listener.set_nonblocking(true)?;
+    let listener = match TcpListener::bind((over, port)) {
+        Ok(listener) => Some(listener),
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse && is_listened_on(over, port) => None,
+        Err(e) => return Err(e),
+    };
     for _ in 0..TRIES {
         let before = count()?;
         let mut held = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
-            let stream = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
-            // Closed by a reset, it leaves no TIME_WAIT, and its entry is removed after 10 s.
-            let reset = linger {
-                l_onoff: 1,
-                l_linger: 0,
-            };
-            setsockopt(&stream, sockopt::Linger, &reset)?;
-            held.push((stream, listener.accept()));
+            held.push(match &listener {
+                Some(listener) => connect(listener)?,
+                None => knock((over, port).into())?,
+            });
         }
         if count()? > before {
             return Ok(true);
@@ -85,6 +126,51 @@ fn tracks(over: IpAddr) -> io::Result<bool> {
     }
     Ok(false)
 }
+
+fn is_listened_on(over: IpAddr, port: u16) -> bool {
+    matches!(accept_queue((over, port).into()), Ok(Some(_)))
+}
+
+/// A connection to `listener`. Closed by a reset, it leaves no TIME_WAIT, and its entry is removed after 10 s.
+fn connect(listener: &TcpListener) -> io::Result<OwnedFd> {
+    let stream = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
+    let reset = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(&stream, sockopt::Linger, &reset)?;
+    Ok(stream.into())
+}
+
+/// The first packet of a connection to a server that is not ours. The answer has passed no router, but has a hop limit
+/// that is too low for this socket and is dropped: no connection is established, and the server's program sees nothing.
+fn knock(to: SocketAddr) -> io::Result<OwnedFd> {
+    const HIGHEST: i32 = 255;
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let family = match to {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let knocking = socket(family, SockType::Stream, flags, None)?;
+    match to {
+        SocketAddr::V4(_) => setsockopt(&knocking, MinTtl, &HIGHEST)?,
+        SocketAddr::V6(_) => setsockopt(&knocking, MinHopCount, &HIGHEST)?,
+    }
+    let to = SockaddrStorage::from(to);
+    match nix::sys::socket::connect(knocking.as_raw_fd(), &to) {
+        Err(e) if e != Errno::EINPROGRESS => Err(e.into()),
+        _ => Ok(knocking),
+    }
+}
+
+sockopt_impl!(
+    /// The least TTL of packets that a socket accepts (ip(7)).
+    MinTtl, SetOnly, libc::IPPROTO_IP, libc::IP_MINTTL, i32
+);
+sockopt_impl!(
+    /// The same for IPv6.
+    MinHopCount, SetOnly, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, i32
+);
 
 /// What connection tracking refused since this network namespace was created. [`ConntrackDrops::since`] gives the
 /// increase during a run.
@@ -241,8 +327,41 @@ mod tests {
         shell("nft 'delete chain inet t o'");
         assert_eq!(active(v4).0, Some(Some(true)));
         assert_eq!(active(v6).0, Some(Some(true)));
+        // Exempt is the port that the plan's remedy names, and a server is there that must not notice.
+        let server = std::net::TcpListener::bind("[::]:4000").unwrap();
+        server.set_nonblocking(true).unwrap();
+        let at = [
+            &["127.0.0.1:4000"][..],
+            &["[::1]:4000"],
+            &["127.0.0.1:4001"],
+            &["198.51.100.1:4000"],
+        ];
+        for targets in at {
+            assert_eq!(active(targets), (Some(Some(true)), None), "{targets:?}");
+        }
+        shell(
+            "nft 'add chain inet t o { type filter hook output priority raw; }; \
+               add rule inet t o tcp dport 4000 notrack; add rule inet t o tcp sport 4000 notrack; \
+               add rule inet t o tcp dport 4001 notrack; add rule inet t o tcp sport 4001 notrack'",
+        );
+        for targets in at {
+            assert_eq!(active(targets), (Some(Some(false)), None), "{targets:?}");
+        }
+        assert_eq!(
+            active(&["127.0.0.1:4000", "127.0.0.1:4002"]).0,
+            Some(Some(true))
+        );
+        assert!(
+            server
+                .accept()
+                .is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+        );
         become_nobody();
-        assert_eq!(active(v4), (Some(Some(true)), None));
+        assert_eq!(active(&["127.0.0.1:4000"]), (Some(Some(false)), None));
+        assert_eq!(active(&["127.0.0.1:4002"]), (Some(Some(true)), None));
+        // A port that this user may not listen on.
+        let (state, why) = active(v4);
+        assert!(state == Some(None) && why.unwrap().contains("port 1 can't be tested"));
         assert_eq!(crate::conntrack::ConntrackDrops::read().unwrap().drop, 0);
         // Not tested, so unknown.
         let host = survey(&Wanted::default());

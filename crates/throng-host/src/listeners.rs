@@ -89,6 +89,7 @@ mod tests {
     use crate::namespace::{Server, all, inside};
     use crate::survey::{Processes, Wanted, survey};
     use std::net::TcpListener;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_listener_s_process_is_found_with_its_file_limit() {
@@ -115,6 +116,20 @@ mod tests {
             found.iter().all(|p| p.pid != forking.child.id()),
             "{found:?}"
         );
+
+        // Its children have no listener: it may hand over what it accepts.
+        let handing = Server::start(
+            "e = select.epoll()\nif os.fork() == 0:\n    s.close()\n    sys.stdin.read()\n    os._exit(0)",
+        );
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let process = loop {
+            let process = handing.processes(1).remove(0);
+            if process.workers > 0 || Instant::now() > deadline {
+                break process;
+            }
+        };
+        assert_eq!((process.workers, process.keeps_many), (1, true));
+        assert!(!single.processes(1)[0].keeps_many);
 
         // A program that inherited the socket is not a worker of the server.
         let careless =

@@ -65,6 +65,7 @@ pub(crate) fn all(targets: &[SocketAddr]) -> Wanted {
         processes: Processes::All,
         skip_self: false,
         tracking: true,
+        serving: Vec::new(),
     }
 }
 
@@ -85,7 +86,7 @@ impl Server {
     /// `and_then` is Python that runs when it listens.
     pub(crate) fn start(and_then: &str) -> Self {
         let script = format!(
-            "import os, socket, sys\n\
+            "import os, select, socket, sys\n\
              s = socket.create_server(('127.0.0.1', 0), backlog=7)\n\
              print(s.getsockname()[1], flush=True)\n\
              {and_then}\n\

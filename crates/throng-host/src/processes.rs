@@ -27,19 +27,18 @@ pub(crate) fn accepting(sockets: &HashSet<u64>, except: Option<u32>) -> HashMap<
     if sockets.is_empty() {
         return found;
     }
-    let mut holders: Vec<Holder> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    let mut holders: Vec<Holder> = processes()
         .filter(|pid| Some(*pid) != except)
         .filter_map(|pid| holder(pid, sockets))
         .collect();
     holders.sort_unstable_by_key(|holder| holder.pid);
+    let children = children_of(&holders);
     for holder in &holders {
         let accepts = |socket: &&u64| !has_workers(holder, **socket, &holders);
         for socket in holder.sockets.iter().filter(accepts) {
             // It may have ended by now.
-            if let Some(process) = process(holder.pid) {
+            if let Some(mut process) = process(holder.pid) {
+                process.workers = children.get(&holder.pid).copied().unwrap_or(0);
                 found.entry(*socket).or_default().push(process);
             }
         }
@@ -55,6 +54,28 @@ fn has_workers(holder: &Holder, socket: u64, holders: &[Holder]) -> bool {
             && other.program == holder.program
             && other.sockets.contains(&socket)
     })
+}
+
+/// How many children of the same program each of `holders` has, with a socket of those or without.
+fn children_of(holders: &[Holder]) -> HashMap<u32, u32> {
+    let mut found = HashMap::new();
+    let pids = processes().filter_map(|pid| Some((pid, parent(pid)?)));
+    for (pid, parent) in pids {
+        let program = || fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let holder = holders.iter().find(|holder| holder.pid == parent);
+        if holder.is_some_and(|holder| program().is_some_and(|program| program == holder.program)) {
+            *found.entry(parent).or_default() += 1;
+        }
+    }
+    found
+}
+
+/// All processes that are visible here.
+fn processes() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 fn holder(pid: u32, wanted: &HashSet<u64>) -> Option<Holder> {
@@ -96,16 +117,25 @@ fn process(pid: u32) -> Option<Process> {
         name: name.trim_end().to_owned(),
         file_limit: parse_file_limit(&fs::read_to_string(dir.join("limits")).ok()?)?,
         files_open: open_files(&dir).ok()?,
-        uring: has_rings(&dir),
+        uring: has_instance(&dir, "io_uring"),
+        keeps_many: has_instance(&dir, "eventpoll") || has_threads(&dir),
+        workers: 0,
     })
 }
 
-/// Whether the process with directory `proc` has io_uring instances among its first descriptors.
-fn has_rings(proc: &Path) -> bool {
+/// Whether the process with directory `proc` has several threads.
+fn has_threads(proc: &Path) -> bool {
+    fs::read_dir(proc.join("task")).is_ok_and(|tasks| tasks.count() > 1)
+}
+
+/// Whether the process with directory `proc` has an instance of `kind`, io_uring or eventpoll, among its first
+/// descriptors.
+fn has_instance(proc: &Path, kind: &str) -> bool {
+    let kind = format!("anon_inode:[{kind}]");
     let all = fs::read_dir(proc.join("fd")).into_iter().flatten();
     all.take(DESCRIPTORS)
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .any(|link| link.as_os_str() == "anon_inode:[io_uring]")
+        .any(|link| link.as_os_str() == kind.as_str())
 }
 
 /// The number of open files of the process with directory `proc`.

@@ -23,9 +23,12 @@ pub struct Wanted {
     pub processes: Processes,
     /// Leave out this process.
     pub skip_self: bool,
-    /// Test whether connections are tracked ([`throng_core::host::Conntrack::active`]), by opening a few over loopback:
-    /// by IPv6 if all targets are IPv6, else by IPv4.
+    /// Test whether connections to the ports of the targets, and to those of `serving`, are tracked
+    /// ([`throng_core::host::Conntrack::active`]), by opening a few over loopback: by IPv6 if all targets are IPv6, else
+    /// by IPv4.
     pub tracking: bool,
+    /// The ports that this process is going to listen on.
+    pub serving: Vec<u16>,
 }
 
 /// Which listeners' processes to look up. That reads the descriptors of each process.
@@ -101,8 +104,18 @@ fn tracking(reader: &mut Reader, wanted: &Wanted) -> Option<throng_core::host::C
     } else {
         IpAddr::from(Ipv4Addr::LOCALHOST)
     };
-    let elsewhere = targets.is_empty() || !targets.iter().all(|t| is_local(*t));
-    conntrack::read(reader, wanted.tracking.then_some(loopback), elsewhere)
+    let mut ports = wanted.serving.clone();
+    ports.extend(targets.iter().map(SocketAddr::port));
+    // A port of 0 is not known yet.
+    ports.retain(|port| *port != 0);
+    ports.sort_unstable();
+    ports.dedup();
+    let asked = conntrack::Asked {
+        over: loopback,
+        ports,
+        elsewhere: targets.is_empty() || !targets.iter().all(|t| is_local(*t)),
+    };
+    conntrack::read(reader, wanted.tracking.then_some(&asked))
 }
 
 #[cfg(test)]
@@ -169,7 +182,7 @@ mod tests {
             "kernel/pid_max",
         ] {
             assert!(
-                why(&host, path).is_some_and(|w| w.starts_with("not there")),
+                why(&host, path).is_some_and(|w| w.starts_with("it does not exist")),
                 "{path}"
             );
         }

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use throng_core::host::{Host, Uring};
-use throng_core::scenario::LoadScenario;
+use throng_core::scenario::{LoadScenario, ServeScenario};
 use throng_host::kernel::Kernel;
 use throng_host::memory::MemoryBounds;
 use throng_host::survey::{Processes, Wanted, survey};
@@ -30,16 +30,18 @@ impl Machine {
             processes: Processes::OfTargets,
             skip_self: true,
             tracking: true,
+            serving: Vec::new(),
         })
     }
 
-    /// Reads this machine for a server.
+    /// Reads this machine for the server of `scenario`.
     ///
     /// # Errors
     /// Those of [`Machine::for_load`].
-    pub fn for_serve() -> Result<Machine, Failure> {
+    pub fn for_serve(scenario: &ServeScenario) -> Result<Machine, Failure> {
         Machine::read(&Wanted {
             tracking: true,
+            serving: scenario.listen.iter().map(|at| at.0.port()).collect(),
             ..Wanted::default()
         })
     }

@@ -2,9 +2,11 @@
 //! machine.
 
 use super::case::Case;
-use super::limit::{Lift, Limit, LimitKind};
+use super::limit::{Lift, Limit, LimitKind, counted};
+use super::tuples::until_full;
 use crate::host::{Host, Listener, Process};
 use crate::human::count;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 pub(super) fn limits(case: &Case) -> Vec<Limit> {
@@ -43,11 +45,21 @@ fn conntrack(case: &Case) -> Limit {
         .targets
         .first()
         .map_or("PORT".into(), |t| t.port().to_string());
-    let chain = |name: &str, which: &str| {
+    // What the client's end sends goes to the port, and what the server's end sends comes from it.
+    let chain = |name: &str, to_port: bool, from_port: bool| {
+        let rules = [(to_port, "dport"), (from_port, "sport")];
+        let rules = rules.iter().filter(|(here, _)| *here);
+        let rules: Vec<String> = rules
+            .map(|(_, which)| {
+                format!(" && sudo nft add rule inet throng {name} tcp {which} {port} notrack")
+            })
+            .collect();
         format!(
-            "sudo nft add chain inet throng {name} '{{ type filter hook {name} priority raw; }}' && sudo nft add rule inet throng {name} {which}"
+            "sudo nft add chain inet throng {name} '{{ type filter hook {name} priority raw; }}'{}",
+            rules.concat()
         )
     };
+    let (connects, accepts) = (case.connects(), case.accepts());
     let limit = Limit::held(KIND, allows, value, source).lifted([
         Lift::by("more entries, and one bucket per four of them").command(format!(
             "sudo sysctl -w net.netfilter.nf_conntrack_max={max} net.netfilter.nf_conntrack_buckets={}",
@@ -56,8 +68,8 @@ fn conntrack(case: &Case) -> Limit {
         Lift::by("leave these connections untracked (NOTRACK; stateful rules and NAT then ignore them)")
             .command(format!(
                 "sudo nft add table inet throng && {} && {}",
-                chain("output", &format!("tcp dport {port} notrack")),
-                chain("prerouting", &format!("tcp sport {port} notrack"))
+                chain("output", connects, accepts),
+                chain("prerouting", accepts, connects)
             )),
     ]);
     match c.active {
@@ -105,9 +117,16 @@ fn target_files(case: &Case) -> Option<Limit> {
         return None;
     }
     let n = case.question.targets.len() as u64;
-    let each = case.question.targets.iter().enumerate();
-    let (allows, target, processes) = each
-        .filter_map(|(k, target)| {
+    // Targets with the same server share its files.
+    let mut served: BTreeMap<Vec<u32>, Vec<u64>> = BTreeMap::new();
+    let pids = |target| servers(case.host, target).iter().map(|p| p.pid).collect();
+    for (k, target) in case.question.targets.iter().enumerate() {
+        served.entry(pids(*target)).or_default().push(k as u64);
+    }
+    let (allows, target, processes) = served
+        .values()
+        .filter_map(|places| {
+            let target = case.question.targets.get(*places.first()? as usize)?;
             let processes = servers(case.host, *target);
             // nginx's master has the listener, too, and accepts nothing. Which process accepts is not visible from
             // outside, so all that have the listener count.
@@ -117,7 +136,7 @@ fn target_files(case: &Case) -> Option<Limit> {
             let free = processes.iter().fold(0u64, |sum, p| {
                 sum.saturating_add(p.file_limit.saturating_sub(p.files_open))
             });
-            Some((k as u64 + free.saturating_mul(n), target, processes))
+            Some((until_full(free, places, n), target, processes))
         })
         .min_by_key(|(allows, ..)| *allows)?;
     let words: Vec<String> = processes
@@ -140,6 +159,20 @@ fn target_files(case: &Case) -> Option<Limit> {
     if words.len() > most {
         value += &format!(", and so on for {} processes", words.len());
     }
+    let source =
+        format!("RLIMIT_NOFILE in /proc/PID/limits of the process that listens on {target}");
+    let workers: u64 = processes.iter().map(|p| u64::from(p.workers)).sum();
+    if workers > 0 {
+        value += &format!(
+            "; it may hand connections to {}",
+            counted(workers, "child process", "child processes")
+        );
+        return Some(Limit::free(LimitKind::TargetFiles, value, source));
+    }
+    let keeps_many = processes.iter().all(|p| p.keeps_many);
+    if !keeps_many {
+        value += ", unless it starts a process for each connection";
+    }
     let share = case
         .goal(allows.saturating_mul(2))
         .div_ceil(n.max(1))
@@ -154,21 +187,15 @@ fn target_files(case: &Case) -> Option<Limit> {
         .iter()
         .map(|p| format!("sudo prlimit --pid {} --nofile={wanted}:{wanted}", p.pid))
         .collect();
-    Some(
-        Limit::held(
-            LimitKind::TargetFiles,
-            allows,
-            value,
-            format!("RLIMIT_NOFILE in /proc/PID/limits of the process that listens on {target}"),
-        )
-        .lifted([
-            Lift::by(
-                "raise it while the server runs (the server may also have a limit of its own)",
-            )
+    let limit = Limit::held(LimitKind::TargetFiles, allows, value, source).lifted([
+        Lift::by("raise it while the server runs (the server may also have a limit of its own)")
             .command(commands.join(" && ")),
-            Lift::by(format!(
-                "permanently: LimitNOFILE={wanted} in its systemd unit"
-            )),
-        ]),
-    )
+        Lift::by(format!(
+            "permanently: LimitNOFILE={wanted} in its systemd unit"
+        )),
+    ]);
+    Some(match keeps_many {
+        true => limit,
+        false => limit.unsure(),
+    })
 }

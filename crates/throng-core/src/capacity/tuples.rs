@@ -35,6 +35,15 @@ pub(super) fn must_bind(question: &Question, host: &Host) -> bool {
             && addresses_needed(each, host) > 1
 }
 
+/// How many connections in all are made before one finds no room, if `free` have room and those at `places` in each
+/// round of `n` need it.
+pub(super) fn until_full(free: u64, places: &[u64], n: u64) -> u64 {
+    let each = (places.len() as u64).max(1);
+    let (rounds, rest) = (free / each, (free % each) as usize);
+    let next = places.get(rest).copied().unwrap_or_default();
+    rounds.saturating_mul(n).saturating_add(next)
+}
+
 /// How many of `connections` the target that is named most often gets, if they go to `targets` in turn: an address
 /// that is named twice is one target.
 pub(crate) fn each_target_gets(connections: u64, targets: &[SocketAddr]) -> u64 {
@@ -141,14 +150,7 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
         .filter_map(|target| {
             let left = left(case, *target)?;
             let places = &turns[&target.map(destination)];
-            let (rounds, rest) = (
-                left.free / places.len() as u64,
-                left.free % places.len() as u64,
-            );
-            let allows = rounds
-                .saturating_mul(n)
-                .saturating_add(places[rest as usize]);
-            Some((allows, left))
+            Some((until_full(left.free, places, n), left))
         })
         .min_by_key(|(allows, _)| *allows);
     let distinct = turns.len() as u64;

@@ -129,6 +129,8 @@ fn a_server_process_is_the_cause_only_if_all_that_accept_are_full() {
         file_limit: 512,
         files_open,
         uring: false,
+        keeps_many: true,
+        workers: 0,
     };
     let mut e = stopped_at(502);
     e.servers = vec![process(512)];

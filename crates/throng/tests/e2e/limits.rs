@@ -146,6 +146,39 @@ fn ports_of_connections_from_other_addresses_are_free() {
     drop((serving, other));
 }
 
+/// Starts `program` with a limit of `files` for each process, and waits until it listens on port 9000.
+fn start_server_with_files(net: &Net, files: u32, program: &[&str]) -> Process {
+    let mut command = net.command("prlimit");
+    command
+        .arg(format!("--nofile={files}:{files}"))
+        .args(program);
+    let mut server = Process::start(program[0].into(), command);
+    server.wait_for_listener(net, 9000);
+    server
+}
+
+#[test]
+fn files_of_one_process_do_not_bound_a_server_of_several() {
+    let net = Net::own();
+    let forks = "import os, signal, socket\n\
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+        s = socket.create_server(('127.0.0.1', 9000), backlog=500)\n\
+        while True:\n\
+        \x20   c, _ = s.accept()\n\
+        \x20   if os.fork() == 0: s.close(); c.recv(1); os._exit(0)\n\
+        \x20   c.close()\n";
+    let server = start_server_with_files(&net, 64, &["python3", "-c", forks]);
+    load(&net, "-c 200 --hold 200ms 127.0.0.1:9000").reached();
+    drop(server);
+    let net = Net::own();
+    let cluster = "const cluster = require('cluster');\n\
+        if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }\n\
+        else require('net').createServer(c => c.on('error', () => {})).listen(9000, '127.0.0.1');";
+    let server = start_server_with_files(&net, 200, &["node", "-e", cluster]);
+    load(&net, "-c 300 --hold 200ms 127.0.0.1:9000").reached();
+    drop(server);
+}
+
 #[test]
 fn sources_that_are_not_this_machine_s_are_refused_by_name() {
     let net = Net::own();

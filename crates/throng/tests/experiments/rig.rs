@@ -47,10 +47,11 @@ pub fn two_networks(args: &str) -> TwoNetworks {
 }
 
 /// A server of another make: listens with `backlog`, accepts for ever, and waits when it has no file
-/// left, of the `files` that it may have.
+/// left, of the `files` that it may have. It has an epoll instance, so it is no server that forks.
 pub fn listen_and_accept(net: &Net, port: u16, backlog: u32, files: u32) -> Process {
     let script = format!(
-        "import socket, time\n\
+        "import select, socket, time\n\
+         loop = select.epoll()\n\
          s = socket.socket()\n\
          s.bind(('0.0.0.0', {port}))\n\
          s.listen({backlog})\n\

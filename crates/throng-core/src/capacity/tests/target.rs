@@ -9,6 +9,8 @@ fn process(pid: u32, file_limit: u64, files_open: u64) -> Process {
         file_limit,
         files_open,
         uring: false,
+        keeps_many: true,
+        workers: 0,
     }
 }
 
@@ -62,6 +64,15 @@ fn the_target_s_own_process_binds_if_it_is_here() {
             ],
             Some(2001),
         ),
+        // Two targets with one server, which is one target twice.
+        (
+            &[HERE, "10.0.0.5:81"],
+            vec![
+                listener("0.0.0.0:80", vec![process(12, 1024, 11)]),
+                listener("0.0.0.0:81", vec![process(12, 1024, 11)]),
+            ],
+            Some(1013),
+        ),
         (
             &["10.0.0.7:80"],
             vec![listener("0.0.0.0:80", vec![process(12, 50, 9)])],
@@ -101,6 +112,30 @@ fn the_target_s_own_process_binds_if_it_is_here() {
         "the server nginx (pid 12) may open 1,024 files and has 11 open"
     );
     assert!(limit.remedy().contains("prlimit --pid 12 --nofile="));
+}
+
+#[test]
+fn files_of_a_server_whose_connections_may_be_in_other_processes_refuse_nothing() {
+    const HERE: &str = "10.0.0.5:80";
+    let found = |process| {
+        let mut host = host();
+        host.listeners = vec![listener(HERE, vec![process])];
+        let limit = row(&client(&[HERE]), &host, LimitKind::TargetFiles);
+        (limit.allows, limit.sure)
+    };
+    assert_eq!(found(process(12, 64, 5)), (Some(59), true));
+    // A process for each connection.
+    let forks = Process {
+        keeps_many: false,
+        ..process(12, 64, 5)
+    };
+    assert_eq!(found(forks), (Some(59), false));
+    // Node's cluster: the primary accepts and hands over.
+    let cluster = Process {
+        workers: 2,
+        ..process(12, 200, 21)
+    };
+    assert_eq!(found(cluster), (None, false));
 }
 
 #[test]

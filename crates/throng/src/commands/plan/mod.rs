@@ -38,6 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             },
             skip_self: true,
             tracking: true,
+            serving: Vec::new(),
         }),
     };
     let mut bytes = Vec::new();

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
 pub(crate) fn carry_out(mut scenario: ServeScenario, telling: &Telling) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
     telling.check_files()?;
-    let machine = Machine::for_serve()?;
+    let machine = Machine::for_serve(&scenario)?;
     let stop = signals::stop()?;
     let mut attached = Attached {
         observers: observers::of(&Occasion {
