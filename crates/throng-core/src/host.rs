@@ -63,9 +63,9 @@ pub struct Ports {
     pub range: Option<(u16, u16)>,
     /// `net.ipv4.ip_local_reserved_ports`: sorted, disjoint ranges, inside the range or not.
     pub reserved: Vec<(u16, u16)>,
-    /// Ports in the range, not reserved, that connect() skips for every target: a socket listens there, or has bound
-    /// the port and is not connected yet (which kernels before 6.8 do not report). No kernel reports that a connection
-    /// had bound its port itself, so such ports are not included.
+    /// Ports in the range, not reserved, that connect() skips for every target: a socket there listens or was bound to
+    /// the port before it connected. Kernels before 6.3 can't be asked for those of connections, and kernels before 6.8
+    /// not for those of sockets that are bound only.
     pub bound: u32,
     /// `net.ipv4.tcp_tw_reuse`: 0 no, 1 yes, 2 on loopback only.
     pub tw_reuse: Option<u8>,

@@ -4,21 +4,52 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::StateFlags;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket,
+};
+use nix::{libc, setsockopt_impl, sockopt_impl};
 use throng_core::host::{DEFAULT_PORT_RANGE, Ports};
 
 use crate::listen::socket_id;
 use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
+use crate::sockets::SockStat;
 
+/// The option's number (linux/in.h), which libc does not have.
+const IP_LOCAL_PORT_RANGE: i32 = 51;
+/// With more sockets than this, all ports are asked about (3 µs each) instead of those that sockets have.
+const FEW: u64 = 4096;
 /// The state of sockets that are bound and neither listen nor are connected (TCP_BOUND_INACTIVE, Linux 6.8). Older
 /// kernels do not report such sockets.
 const BOUND_INACTIVE: StateFlags = StateFlags::from_bits_retain(1 << 13);
 
+/// The ports of this network namespace that connect() can choose.
+pub(crate) struct Usable {
+    range: (u16, u16),
+    reserved: Vec<(u16, u16)>,
+    bound: BTreeSet<u16>,
+}
+
+impl Usable {
+    /// Whether connect() can choose `port`, unless a connection to the same target from the same address has it.
+    pub(crate) fn contains(&self, port: u16) -> bool {
+        self.is_in_range(port) && !self.bound.contains(&port)
+    }
+
+    fn is_in_range(&self, port: u16) -> bool {
+        let (low, high) = self.range;
+        let is_reserved = self.reserved.iter().any(|(a, b)| (*a..=*b).contains(&port));
+        (low..=high).contains(&port) && !is_reserved
+    }
+}
+
 /// Reads the ports of this network namespace. `listened_on` are those with listeners.
-pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) -> Ports {
+pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) -> (Ports, Usable) {
     let mut bound: BTreeSet<u16> = listened_on.collect();
     let others = add_bound(&mut bound);
     reader.kept("sockets that are bound (NETLINK_SOCK_DIAG)", others);
@@ -26,16 +57,29 @@ pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) 
     let reserved = reader
         .parsed("/proc/sys/net/ipv4/ip_local_reserved_ports", parse_list)
         .unwrap_or_default();
-    let (low, high) = range.unwrap_or(DEFAULT_PORT_RANGE);
-    let is_reserved = |port: u16| reserved.iter().any(|(a, b)| (*a..=*b).contains(&port));
-    let is_usable = |port: &u16| (low..=high).contains(port) && !is_reserved(*port);
-    Ports {
-        range,
-        bound: bound.into_iter().filter(is_usable).count() as u32,
+    let mut usable = Usable {
+        range: range.unwrap_or(DEFAULT_PORT_RANGE),
         reserved,
+        bound,
+    };
+    let (low, high) = usable.range;
+    let connected = connected();
+    let asked = (low..=high).filter(|port| connected.as_ref().is_none_or(|all| all.contains(port)));
+    let taken = asked.filter(|port| usable.contains(*port) && !is_offered(*port));
+    let taken: Vec<u16> = taken.collect();
+    usable.bound.extend(taken);
+    let bound = usable
+        .bound
+        .iter()
+        .filter(|port| usable.is_in_range(**port));
+    let ports = Ports {
+        range,
+        bound: bound.count() as u32,
+        reserved: usable.reserved.clone(),
         tw_reuse: reader.number("/proc/sys/net/ipv4/tcp_tw_reuse"),
         timestamps: reader.number("/proc/sys/net/ipv4/tcp_timestamps"),
-    }
+    };
+    (ports, usable)
 }
 
 /// The ports of sockets that are bound only.
@@ -49,6 +93,65 @@ fn add_bound(ports: &mut BTreeSet<u16>) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// The local ports of sockets that do not listen; `None` if there are too many to list.
+fn connected() -> Option<BTreeSet<u16>> {
+    let sockets = SockStat::read().ok()?;
+    if sockets.tcp_inuse + sockets.tcp6_inuse + sockets.tcp_tw > FEW {
+        return None;
+    }
+    let mut ports = BTreeSet::new();
+    let mut diag = SockDiag::open().ok()?;
+    let any = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    for family in [AF_INET, AF_INET6] {
+        let states = StateFlags::all() - StateFlags::LISTEN;
+        let listed = diag.each(family, any.clone(), states, |socket| {
+            ports.insert(socket.socket_id.source_port);
+        });
+        listed.ok()?;
+    }
+    Some(ports)
+}
+
+/// Whether connect() can use `port`. It can't if a socket that has the port bound it itself, which is visible nowhere:
+/// so connect() is asked, with a range of this port alone (Linux 6.3). The connection waits for data that never comes (TCP
+/// Fast Open), so nothing is sent.
+fn is_offered(port: u16) -> bool {
+    /// Whoever this is, the port is free to it.
+    const NOWHERE: Ipv4Addr = Ipv4Addr::new(127, 213, 7, 1);
+    let asking = || -> Result<(), Errno> {
+        let socket = socket(
+            AddressFamily::Inet,
+            SockType::Stream,
+            SockFlag::SOCK_NONBLOCK,
+            None,
+        )?;
+        let range = u32::from(port) << 16 | u32::from(port);
+        let set = setsockopt(&socket, LocalPortRange, &range)
+            .and_then(|()| setsockopt(&socket, FastOpenConnect, &true))
+            .and_then(|()| setsockopt(&socket, FastOpenNoCookie, &true));
+        // An older kernel, or one without Fast Open, can't be asked.
+        if set.is_err() {
+            return Ok(());
+        }
+        let to = SockaddrStorage::from(SocketAddr::from((NOWHERE, 9)));
+        connect(socket.as_raw_fd(), &to)
+    };
+    asking() != Err(Errno::EADDRNOTAVAIL)
+}
+
+sockopt_impl!(
+    /// The ports that connect() may choose from: the lowest, and above 16 bits the highest (ip(7)).
+    LocalPortRange, SetOnly, libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, u32
+);
+sockopt_impl!(
+    /// connect() returns at once; the SYN leaves with the first data (tcp(7)).
+    FastOpenConnect, SetOnly, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, bool
+);
+sockopt_impl!(
+    /// It does so without a cookie of the server.
+    FastOpenNoCookie, SetOnly, libc::IPPROTO_TCP, libc::TCP_FASTOPEN_NO_COOKIE, bool
+);
 
 /// Parses `32768 <TAB> 60999`.
 fn parse_range(text: &str) -> Option<(u16, u16)> {
@@ -116,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_connection_gets_a_port_of_the_range() {
-        let ports = read(&mut Reader::default(), std::iter::empty());
+        let (ports, _) = read(&mut Reader::default(), std::iter::empty());
         let (low, high) = ports.range.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -164,7 +267,7 @@ mod tests {
             "[::1]:2202",
             "0.0.0.0:3500",
         ];
-        let listeners = listening.map(|addr| {
+        let _listeners = listening.map(|addr| {
             let socket = bound(addr);
             socket.listen(1000).unwrap();
             socket
@@ -175,6 +278,17 @@ mod tests {
         if Kernel::read().unwrap().version >= Some((6, 8)) {
             inactive.push(bound("127.0.0.1:2300"));
             taken += 1;
+        }
+        // Bound by its owner and then connected, unlike a connection whose port connect() chose.
+        let target: SocketAddr = "127.0.0.1:3500".parse().unwrap();
+        let own = ["127.0.0.1:2310", "127.0.0.9:2311"].map(|from| {
+            let socket = bound(from);
+            socket.connect(&target.into()).unwrap();
+            socket
+        });
+        let chosen = TcpStream::connect(target).unwrap();
+        if Kernel::read().unwrap().version >= Some((6, 3)) {
+            taken += 2;
         }
         let host = survey(&Wanted::default());
         assert_eq!(
@@ -190,8 +304,7 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(at, expected);
 
-        let target = listeners[4].local_addr().unwrap().as_socket().unwrap();
-        let mut held = Vec::new();
+        let mut held = vec![chosen];
         let error = loop {
             match TcpStream::connect(target) {
                 Ok(stream) => held.push(stream),
@@ -200,10 +313,11 @@ mod tests {
         };
         assert_eq!(error.kind(), std::io::ErrorKind::AddrNotAvailable);
         assert_eq!(held.len() as u32, host.ports.usable());
-        let host = survey(&all(&["127.0.0.1:3500".parse().unwrap()]));
+        let host = survey(&all(&[target]));
+        // Those of bound ports are not subtracted twice.
         assert_eq!(host.targets[0].in_use, held.len() as u64);
         let queued = |l: &&throng_core::host::Listener| l.address.port() == 3500;
         let listener = host.listeners.iter().find(queued).unwrap();
-        assert_eq!(listener.queued as usize, held.len());
+        assert_eq!(listener.queued as usize, held.len() + own.len());
     }
 }

@@ -51,7 +51,7 @@ pub fn survey(wanted: &Wanted) -> Host {
     let r = &mut reader;
     let kernel = r.kept("uname", Kernel::read());
     let listeners = listeners(r, wanted);
-    let ports = ports::read(r, listeners.iter().map(|l| l.listener.address.port()));
+    let (ports, usable) = ports::read(r, listeners.iter().map(|l| l.listener.address.port()));
     let listeners = listeners.into_iter().map(|l| l.listener).collect();
     Host {
         version: VERSION,
@@ -71,7 +71,7 @@ pub fn survey(wanted: &Wanted) -> Host {
         tasks: tasks::read(r),
         uring: Uring::default(),
         listeners,
-        targets: targets::read(r, &wanted.targets, &wanted.sources),
+        targets: targets::read(r, &wanted.targets, &wanted.sources, &usable),
         foreign_sources: wanted
             .sources
             .iter()

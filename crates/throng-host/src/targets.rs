@@ -11,6 +11,7 @@ use throng_core::host::TargetUse;
 
 use crate::addresses::{is_local, source_for};
 use crate::listen::socket_id;
+use crate::ports::Usable;
 use crate::reader::Reader;
 use crate::sock_diag::SockDiag;
 
@@ -27,12 +28,13 @@ struct Count {
     time_wait: u64,
 }
 
-/// Counts the connections of this network namespace to each of `targets` from one of `sources`; without any, from the
-/// address that the kernel chooses.
+/// Counts the connections of this network namespace to each of `targets` that take one of the `usable` ports: from one
+/// of `sources`, or, without any, from the address that the kernel chooses.
 pub(crate) fn read(
     reader: &mut Reader,
     targets: &[SocketAddr],
     sources: &[IpAddr],
+    usable: &Usable,
 ) -> Vec<TargetUse> {
     let place = |target: SocketAddr| {
         let at = destination(target);
@@ -51,7 +53,7 @@ pub(crate) fn read(
         counts.insert(place(*target), count);
     }
     if !counts.is_empty() {
-        let counted = count(&mut counts);
+        let counted = count(&mut counts, usable);
         reader.kept(
             "the connections to the targets (NETLINK_SOCK_DIAG)",
             counted,
@@ -70,7 +72,7 @@ pub(crate) fn read(
 }
 
 /// Reads all sockets and keeps none: there may be millions.
-fn count(counts: &mut Counts) -> io::Result<()> {
+fn count(counts: &mut Counts, usable: &Usable) -> io::Result<()> {
     let mut diag = SockDiag::open()?;
     // Incoming handshakes (SYN_RECV) are never connections to a target.
     let states = StateFlags::all() - StateFlags::LISTEN - StateFlags::CLOSE - StateFlags::SYN_RECV;
@@ -85,7 +87,10 @@ fn count(counts: &mut Counts) -> io::Result<()> {
             let id = &socket.socket_id;
             let to = (id.destination_address.to_canonical(), id.destination_port);
             let from = id.source_address.to_canonical();
-            let ours = |count: &&mut Count| count.from.is_empty() || count.from.contains(&from);
+            let ours = |count: &&mut Count| {
+                usable.contains(id.source_port)
+                    && (count.from.is_empty() || count.from.contains(&from))
+            };
             match counts.get_mut(&to).filter(ours) {
                 Some(count) if socket.state == TCP_TIME_WAIT => count.time_wait += 1,
                 Some(count) => count.in_use += 1,

@@ -174,7 +174,10 @@ fn files_of_one_process_do_not_bound_a_server_of_several() {
     let cluster = "const cluster = require('cluster');\n\
         if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }\n\
         else require('net').createServer(c => c.on('error', () => {})).listen(9000, '127.0.0.1');";
-    let server = start_server_with_files(&net, 200, &["node", "-e", cluster]);
+    let script = tempfile::Builder::new().suffix(".cjs").tempfile().unwrap();
+    std::fs::write(&script, cluster).unwrap();
+    let program = ["node", script.path().to_str().unwrap()];
+    let server = start_server_with_files(&net, 200, &program);
     load(&net, "-c 300 --hold 200ms 127.0.0.1:9000").reached();
     drop(server);
 }
