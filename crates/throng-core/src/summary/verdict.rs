@@ -225,7 +225,7 @@ fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: b
     }
 }
 
-/// The finding that fewer connections than were asked for were ready at once, if so.
+/// The finding that fewer connections than were asked for were ready at once, if so: some never were, or did not stay so.
 fn unready(t: &Totals) -> Option<Finding> {
     // Of a source that was lost it is not known.
     let ready = |p: &Part| {
@@ -235,6 +235,17 @@ fn unready(t: &Totals) -> Option<Finding> {
     let short = |p: &&&Part| ready(p) < p.about.asked.connections.unwrap_or(0);
     let part = t.parts.iter().find(short)?;
     let asked = &part.about.asked;
+    // All completed it, but some were gone when others did.
+    if t.held.ready >= t.asked.connections.unwrap_or(0) {
+        return Some(Finding::ConnectionsMissing {
+            peak: t.parts.iter().map(|p| ready(p)).sum(),
+            asked: t.asked.connections.unwrap_or(0),
+            why: WhyMissing::Lost {
+                closed: losses(&t.held),
+                ages: ages(&t.measured),
+            },
+        });
+    }
     // What is still under way, or failed, is TLS until the protocol has its turn.
     let secured = part.opened().tls.secured;
     let protocol = match asked.tls_client && secured < asked.connections.unwrap_or(0) {

@@ -128,7 +128,11 @@ impl<'a> Run<'a> {
             });
         }
         let opened = self.opened();
-        self.ending.held = Some(if to_hold { self.hold()? } else { opened });
+        let held = if to_hold { self.hold()? } else { opened };
+        self.ending.held = Some(held);
+        // Some may have been established since the last look.
+        self.ending.peak = self.watch.peak.max(held.opened.open());
+        self.ending.ready_peak = self.ending.ready_peak.max(held.opened.ready_now());
         self.drain();
         self.close(machine, latencies)
     }
@@ -414,8 +418,6 @@ impl<'a> Run<'a> {
         ending.kernel = self.before.kernel();
         let secured = self.sides.all().map(Side::last_secured).max();
         ending.secured = secured.unwrap_or_default();
-        // Some may have been established since the last tick.
-        ending.peak = self.watch.peak.max(over.opened.open());
         self.watch.closing();
         self.say_farewell();
         self.watch.control.give(Order::Close);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::Closed;
-use throng_core::summary::Finding;
+use throng_core::summary::{Finding, WhyMissing};
 
 const SERVERS: [&str; 2] = ["ws_server.py", "ws_server.js"];
 
@@ -192,9 +192,14 @@ fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
                     BTreeMap::new(),
                     "{ran}"
                 );
-                // Where all were up first, that is the verdict.
+                // Where all were established first, that is the verdict.
                 if s.connections.peak == 5 {
-                    let Finding::ConnectionsLost { closed, .. } = &s.findings[0] else {
+                    let (Finding::ConnectionsLost { closed, .. }
+                    | Finding::ConnectionsMissing {
+                        why: WhyMissing::Lost { closed, .. },
+                        ..
+                    }) = &s.findings[0]
+                    else {
                         panic!("{ran}")
                     };
                     assert_eq!(*closed, BTreeMap::from([(Closed::ByPeer, 5)]), "{ran}");
