@@ -1,4 +1,4 @@
-//! What can't be set up is told in one line, with what would be right.
+//! Errors in the configuration are reported in one line, with the remedy.
 
 use crate::authority::Authority;
 use std::fs;

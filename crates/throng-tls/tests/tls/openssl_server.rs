@@ -256,7 +256,7 @@ fn sessions_are_resumed_or_not_as_asked() {
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_told_apart_and_insecure_takes_it() {
+fn faults_of_a_certificate_are_told_apart_and_insecure_accepts_it() {
     let authority = Authority::new();
     let other = Authority::new();
     let expired = authority.issue_until("expired", &["server.test"], 2020);
@@ -436,7 +436,7 @@ fn keys_are_updated_when_the_server_does_and_when_it_asks_for_ours() {
 }
 
 #[test]
-fn a_server_that_speaks_no_tls_is_told_as_such() {
+fn a_server_that_does_not_speak_tls_is_reported_as_such() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let peer = std::thread::spawn(move || {

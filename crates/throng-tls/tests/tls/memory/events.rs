@@ -1,4 +1,4 @@
-//! What the inner behaviour is told and what it asks for: traffic, turns, reading, sending, closing.
+//! The events that the inner behaviour gets, and what it asks for: traffic, turns, reading, sending, closing.
 
 use super::*;
 
@@ -88,7 +88,7 @@ fn turns_pass_over_connections_that_are_not_secured_yet() {
 }
 
 #[test]
-fn who_reads_on_demand_gets_what_it_asked_for_and_no_record_gets_stuck() {
+fn a_behaviour_that_reads_on_demand_gets_what_it_asked_for_and_no_record_gets_stuck() {
     for v in [Version::Tls12, Version::Tls13] {
         let mut client = Probe::new(vec![], Answer::Nothing);
         (client.reads, client.ask) = (Reads::Asked, 1000);
@@ -137,7 +137,7 @@ fn a_long_send_is_sealed_in_portions_so_that_little_waits() {
 }
 
 #[test]
-fn whatever_a_peer_sends_after_the_end_is_not_looked_at() {
+fn what_a_peer_sends_after_the_end_is_ignored() {
     let mut client = Probe::new(vec![Step::Memory(0..10)], Answer::Nothing);
     client.close_after = Some(0);
     let server = Probe::new(vec![Step::Memory(0..70_000)], Answer::Back);
@@ -149,8 +149,6 @@ fn whatever_a_peer_sends_after_the_end_is_not_looked_at() {
     pair.server.received(&mut s, &[0; 100]);
     assert_eq!(pair.server.counters.read().tls.failed_in_all(), 0);
 }
-
-/// Engines make a behaviour in one thread and run it in another.
 
 #[test]
 fn a_reply_goes_behind_the_send_that_was_asked_for_before() {

@@ -4,7 +4,7 @@ use super::*;
 use crate::authority::pems;
 
 #[test]
-fn sessions_are_resumed_if_both_sides_will() {
+fn sessions_are_resumed_if_both_sides_allow_it() {
     for v in [Version::Tls12, Version::Tls13] {
         for (ours, theirs) in [(true, true), (false, true), (true, false)] {
             let tls = ServerTls::new(&ServerOptions {
@@ -37,7 +37,7 @@ fn sessions_are_resumed_if_both_sides_will() {
 }
 
 #[test]
-fn handshakes_are_measured_from_when_the_connection_was_up() {
+fn handshakes_are_measured_from_when_the_connection_was_established() {
     let mut pair = Pair::new(
         Probe::new(vec![], Answer::Nothing),
         &client_options(Version::Tls13),
@@ -181,7 +181,7 @@ fn each_failure_is_counted_as_what_it_is() {
 }
 
 #[test]
-fn a_peer_that_speaks_no_tls_is_found_out_by_its_first_byte() {
+fn a_peer_that_does_not_speak_tls_is_recognised_by_its_first_byte() {
     let mut pair = Pair::new(
         Probe::new(vec![], Answer::Nothing),
         &client_options(Version::Tls13),
@@ -240,7 +240,7 @@ fn a_handshake_that_takes_too_long_or_is_cut_off_is_counted() {
 }
 
 #[test]
-fn a_ticket_from_one_worker_is_good_at_another() {
+fn a_ticket_from_one_worker_is_valid_at_another() {
     for v in [Version::Tls12, Version::Tls13] {
         let sink = || Probe::new(vec![], Answer::Nothing);
         let mut pair = Pair::new(sink(), &client_options(v), sink(), &SERVER);
@@ -275,8 +275,9 @@ fn each_connection_asks_for_the_name_that_was_chosen_for_it() {
     assert_eq!(counts.tls.failed(TlsFailure::NameMismatch), 2);
 }
 
+/// Engines make a behaviour in one thread and run it in another.
 #[test]
-fn a_tls_behaviour_can_go_to_its_worker() {
+fn a_tls_behaviour_can_be_sent_to_its_worker() {
     fn goes<T: Send>(_: T) {}
     let options = client_options(Version::Tls13);
     goes(Tls::client(

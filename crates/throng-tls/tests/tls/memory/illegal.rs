@@ -181,7 +181,7 @@ fn alerts_in_the_middle_of_a_handshake_are_encrypted_if_records_are_by_then() {
 }
 
 #[test]
-fn a_peer_that_sends_our_own_hello_back_speaks_no_tls() {
+fn a_peer_that_sends_our_own_hello_back_does_not_speak_tls() {
     for v in [Version::Tls12, Version::Tls13] {
         let mut pair = pair(v);
         let mut c = pair.client.open(0);

@@ -1,4 +1,4 @@
-//! Streams cut anyhow, records that were changed, and noise.
+//! Streams split in any way, changed records, and noise.
 
 use super::*;
 
