@@ -7,7 +7,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use throng_core::host::Files;
 
-use crate::processes::open_files;
+use crate::proc_text;
+use crate::processes::{open_files, parse_file_limits};
 use crate::reader::{Reader, numbers};
 
 /// This process's RLIMIT_NOFILE, in descriptors. `u64::MAX` means unlimited.
@@ -28,12 +29,18 @@ const LINUX_DEFAULT: FileLimits = FileLimits {
 };
 
 impl FileLimits {
-    /// Reads the limits.
+    /// Reads the limits. A sandbox may forbid the system call; then it reads them from /proc.
     ///
     /// # Errors
-    /// A sandbox forbids the system call.
+    /// Neither can be had.
     pub fn read() -> io::Result<Self> {
-        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            return Ok(Self { soft, hard });
+        }
+        let path = "/proc/self/limits";
+        let text = proc_text::read(path)?;
+        let (soft, hard) =
+            parse_file_limits(&text).ok_or_else(|| proc_text::malformed(path, &text))?;
         Ok(Self { soft, hard })
     }
 }

@@ -115,7 +115,7 @@ fn process(pid: u32) -> Option<Process> {
     Some(Process {
         pid,
         name: name.trim_end().to_owned(),
-        file_limit: parse_file_limit(&fs::read_to_string(dir.join("limits")).ok()?)?,
+        file_limit: parse_file_limits(&fs::read_to_string(dir.join("limits")).ok()?)?.0,
         files_open: open_files(&dir).ok()?,
         uring: has_instance(&dir, "io_uring"),
         keeps_many: has_instance(&dir, "eventpoll") || has_threads(&dir),
@@ -167,15 +167,16 @@ fn parse_parent(stat: &str) -> Option<u32> {
     rest.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The soft limit in `/proc/PID/limits`, `Max open files  SOFT  HARD  files`.
-fn parse_file_limit(limits: &str) -> Option<u64> {
+/// The soft and the hard limit in `/proc/PID/limits`, `Max open files  SOFT  HARD  files`.
+pub(crate) fn parse_file_limits(limits: &str) -> Option<(u64, u64)> {
     let line = limits
         .lines()
         .find_map(|l| l.strip_prefix("Max open files"))?;
-    match line.split_whitespace().next()? {
+    let mut both = line.split_whitespace().map(|limit| match limit {
         "unlimited" => Some(u64::MAX),
-        soft => soft.parse().ok(),
-    }
+        number => number.parse().ok(),
+    });
+    Some((both.next()??, both.next()??))
 }
 
 #[cfg(test)]
@@ -194,25 +195,22 @@ mod tests {
         }
         let head =
             "Limit                     Soft Limit           Hard Limit           Units     \n";
-        for (line, limit) in [
+        for (line, limits) in [
             (
                 "Max open files            1024                 524288               files     \n",
-                Some(1024),
+                Some((1024, 524_288)),
             ),
             (
                 "Max open files            unlimited            unlimited            files     \n",
-                Some(u64::MAX),
+                Some((u64::MAX, u64::MAX)),
             ),
             (
                 "Max file locks            7                    7                    locks     \n",
                 None,
             ),
         ] {
-            assert_eq!(
-                parse_file_limit(&format!("{head}{line}")),
-                limit,
-                "{line:?}"
-            );
+            let text = format!("{head}{line}");
+            assert_eq!(parse_file_limits(&text), limits, "{line:?}");
         }
         for (link, inode) in [
             ("socket:[4711]", Some(4711)),

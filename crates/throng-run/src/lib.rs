@@ -29,10 +29,3 @@ pub use load::load;
 pub use machine::{Machine, host};
 pub use serve::serve;
 pub use stop::Stop;
-
-/// Raises this process's soft limit on open files to the hard limit. A run needs that, and it harms none.
-fn raise_file_limit() -> Result<(), Failure> {
-    throng_host::limits::raise_soft_to_hard()
-        .map(drop)
-        .map_err(|e| Failure::fault(format!("can't raise the file limit: {e}")))
-}

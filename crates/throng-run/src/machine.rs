@@ -4,6 +4,7 @@ use crate::Failure;
 use throng_core::host::{Host, Uring};
 use throng_core::scenario::{LoadScenario, ServeScenario};
 use throng_host::kernel::Kernel;
+use throng_host::limits::raise_soft_to_hard;
 use throng_host::memory::MemoryBounds;
 use throng_host::survey::{Processes, Wanted, survey};
 
@@ -16,10 +17,14 @@ pub struct Machine {
     pub kernel: Kernel,
     /// What bounds its memory: the machine, and the cgroups that this process is in.
     pub memory: MemoryBounds,
+    /// Why this process's soft limit on open files could not be raised to the hard one. The soft limit is then what
+    /// `host` has as both.
+    pub files_stay: Option<String>,
 }
 
 impl Machine {
-    /// Reads this machine for `scenario`, with the listeners among its targets.
+    /// Reads this machine for `scenario`, with the listeners among its targets. Raises this process's soft limit on open
+    /// files to the hard one.
     ///
     /// # Errors
     /// The kernel does not say how much memory is available, or which release it is.
@@ -34,7 +39,7 @@ impl Machine {
         })
     }
 
-    /// Reads this machine for the server of `scenario`.
+    /// Reads this machine for the server of `scenario`, and raises the limit likewise.
     ///
     /// # Errors
     /// Those of [`Machine::for_load`].
@@ -52,10 +57,17 @@ impl Machine {
         // Without these no run can be planned or bounded.
         memory.available().map_err(fault)?;
         let kernel = Kernel::read().map_err(fault)?;
+        let mut host = host(wanted);
+        // A run needs all files that it may have, and that harms none.
+        let files_stay = raise_soft_to_hard().err().map(|e| e.to_string());
+        if files_stay.is_some() {
+            host.files.hard = host.files.soft;
+        }
         Ok(Machine {
-            host: host(wanted),
+            host,
             kernel,
             memory,
+            files_stay,
         })
     }
 }

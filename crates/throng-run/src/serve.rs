@@ -9,7 +9,7 @@ use crate::recording::{self, Carried};
 use crate::side::Side;
 use crate::stop::Stop;
 use crate::watch::{TICK, Watch};
-use crate::{Failure, asked, raise_file_limit};
+use crate::{Failure, asked};
 use std::net::TcpListener;
 use std::sync::Arc;
 use throng_core::diagnosis::{self, Diagnosis, Evidence};
@@ -34,7 +34,6 @@ pub fn serve(
 ) -> Result<Record, Failure> {
     let behaviours = ServeBehaviours::new(scenario)?;
     let plan = plan::serve(scenario, &machine.host).map_err(Failure::Impossible)?;
-    raise_file_limit()?;
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
@@ -43,6 +42,7 @@ pub fn serve(
         scenario.max_connections.map(u64::from),
     );
     watch.warn(&plan.warnings);
+    watch.note_files(machine);
     let options = socket_options(&Default::default());
     let listeners = scenario
         .listen

@@ -2,11 +2,13 @@
 //! memory guard.
 
 use crate::attached::{Audience, Finished, View};
+use crate::machine::Machine;
 use crate::memory_guard::MemoryGuard;
 use crate::meter::Meter;
 use crate::stop::{Stop, Wakes};
 use std::sync::Arc;
 use std::time::Duration;
+use throng_core::human::count;
 use throng_core::observer::{Note, Observer};
 use throng_core::plan::Shortfall;
 use throng_core::record::Phase;
@@ -77,6 +79,16 @@ impl<'a> Watch<'a> {
     pub fn warn(&mut self, all: &[Shortfall]) {
         for short in all {
             self.note(&Note::Warning(short.clone()));
+        }
+    }
+
+    /// Reports that the run has to do with fewer files than the hard limit allows, if so.
+    pub fn note_files(&mut self, machine: &Machine) {
+        if let Some(why) = &machine.files_stay {
+            self.note(&Note::Trouble(format!(
+                "can't raise the limit on open files: {why}; the run goes on with {}",
+                count(machine.host.files.soft)
+            )));
         }
     }
 

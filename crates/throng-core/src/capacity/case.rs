@@ -5,6 +5,10 @@ use crate::engine::Engine;
 use crate::host::Host;
 use std::net::SocketAddr;
 
+/// Files that throng has open for moments, besides those that each worker starts with: an event loop, a listener or a
+/// probe, and for each end a ring or a first connection.
+const SPARE_FILES: u64 = 4;
+
 /// The common basis of all rows.
 pub(super) struct Case<'a> {
     pub(super) question: &'a Question,
@@ -29,13 +33,20 @@ impl<'a> Case<'a> {
             && question.targets.iter().any(|t| host.has_address(t.ip()));
         let workers = question.workers.unwrap_or(host.cores).max(1);
         let asked = question.asked_here().unwrap_or(u64::MAX).max(1);
+        let ends_own = if own_server || proxy { 2 } else { 1 };
+        // With very few files, all workers but one would find none.
+        let files = host
+            .files
+            .hard
+            .saturating_sub(host.files.open + SPARE_FILES);
+        let start = files / (engine.files_per_worker(ends_own) + ends_own + 1);
         Case {
             question,
             host,
             engine,
             // No more workers than connections: an idle worker would only obscure the figures.
-            workers: u64::from(workers).min(asked) as u32,
-            ends_own: if own_server || proxy { 2 } else { 1 },
+            workers: u64::from(workers).min(asked).min(start.max(1)) as u32,
+            ends_own,
             ends_here: match local || proxy || question.role == Role::Both {
                 true => 2,
                 false => 1,

@@ -4,7 +4,6 @@ use super::op::{self, Op, Tag};
 use super::worker::Worker;
 use crate::socket::{self, PORT_LATER, fail_cause};
 use crate::table::State;
-use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 use throng_core::behaviour::Behaviour;
@@ -30,7 +29,7 @@ const MOST_OPENS_A_ROUND: u32 = 64;
 const ACCEPTS: u32 = 64;
 
 impl<B: Behaviour> Worker<B> {
-    pub(super) fn open(&mut self, now: Time) -> io::Result<()> {
+    pub(super) fn open(&mut self, now: Time) {
         let since = now.since(std::mem::replace(&mut self.last_open, now));
         let budget = (since.as_nanos() / OPEN_TAKES.as_nanos()) as u32;
         let budget = budget.clamp(OPENS_A_ROUND, MOST_OPENS_A_ROUND);
@@ -38,7 +37,11 @@ impl<B: Behaviour> Worker<B> {
             let Some(index) = self.table.open_next(now) else {
                 break;
             };
-            self.reach(index)?;
+            if let Err(errno) = self.reach(index, now) {
+                // The rings that there are go on.
+                self.table.failed(index, fail_cause(errno), now);
+                break;
+            }
             let (at, _) = self.place(index);
             let prepare = self.tag(Op::Prepare, index, 0);
             let connect = self.tag(Op::Connect, index, 0);
@@ -55,7 +58,6 @@ impl<B: Behaviour> Worker<B> {
             }
             ring.push(op::connect(target, connect));
         }
-        Ok(())
     }
 
     pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
@@ -89,9 +91,9 @@ impl<B: Behaviour> Worker<B> {
     /// [`GATHER`]; a poll is armed only for a queue that was empty. A wake for each connection would take
     /// 20 % more CPU. An accept that finds nothing creates and discards a socket and a file, so there are
     /// no more accepts than connections in the queue.
-    pub(super) fn accept(&mut self, now: Time) -> io::Result<()> {
+    pub(super) fn accept(&mut self, now: Time) {
         if !self.may_accept() || now < self.next_check || self.table.is_ahead() {
-            return Ok(());
+            return;
         }
         for at in 0..self.listens.len() {
             if self.listens[at].waiting {
@@ -109,7 +111,12 @@ impl<B: Behaviour> Worker<B> {
                 let Some(index) = self.table.take_place() else {
                     break;
                 };
-                self.reach(index)?;
+                if self.reach(index, now).is_err() {
+                    // As with an accept that fails: what waits in the queue stays there.
+                    self.table.give_place(index);
+                    self.next_check = now + ACCEPT_REST;
+                    return;
+                }
                 let tag = self.tag(Op::Accept, index, at as u16);
                 let (ring, _) = self.place(index);
                 self.rings[ring].push(op::accept(listener, !self.plain_accepts, tag));
@@ -122,7 +129,6 @@ impl<B: Behaviour> Worker<B> {
                     _ => GATHER_IN_A_RUSH,
                 };
         }
-        Ok(())
     }
 
     /// Whether there are listeners, and room for another connection.

@@ -101,8 +101,8 @@ impl<B: Behaviour> Worker<B> {
         self.table.take_arrivals(now);
         self.take_turns(now);
         self.check_again(now);
-        self.open(now)?;
-        self.accept(now)?;
+        self.open(now);
+        self.accept(now);
         let waits = self.waits_by_itself();
         // With several rings it is unknown how many of them are on each.
         let on_one = || self.rings.iter().filter(|ring| ring.has_work()).count() == 1;

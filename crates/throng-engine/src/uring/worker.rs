@@ -16,6 +16,7 @@ use crate::socket::EventFd;
 use crate::table::{Fired, State, Table};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Outbox, Reads};
 use throng_core::time::Time;
 
@@ -28,6 +29,8 @@ pub(super) const BUFFERS: u16 = 128;
 const BUFFER_BYTES: u32 = 16 * 1024;
 /// The maximum number of bytes that one receive discards.
 const DISCARD_BYTES: u32 = 1024 * 1024;
+/// The pause before another ring is set up after one could not be.
+const RING_REST: Duration = Duration::from_secs(1);
 
 /// A receive is armed, or a watch that ends as a receive does.
 pub(super) const RECEIVING: u8 = 1;
@@ -94,6 +97,8 @@ pub(super) struct Worker<B: Behaviour> {
     pub listens: Vec<Listen>,
     /// Server: this kernel's accept lacks IORING_ACCEPT_DONTWAIT.
     pub plain_accepts: bool,
+    /// Until when no other ring is set up, after that failed with this errno.
+    pub no_ring: Option<(Time, i32)>,
     /// Server: when to check the accept queues again.
     pub next_check: Time,
     pub waker: Arc<EventFd>,
@@ -119,6 +124,7 @@ impl<B: Behaviour> Worker<B> {
         let mut worker = Worker {
             listens: table.listeners.iter().map(|_| Listen::default()).collect(),
             plain_accepts: false,
+            no_ring: None,
             table,
             rings: Vec::new(),
             slot_bits,
@@ -170,9 +176,22 @@ impl<B: Behaviour> Worker<B> {
     }
 
     /// Sets up rings as far as the one of connection `index`.
-    pub(super) fn reach(&mut self, index: u32) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The errno if there are no files, or no memory, for another ring. The kernel frees a ring that it could not hand
+    /// out only later, so that is not tried again before [`RING_REST`].
+    pub(super) fn reach(&mut self, index: u32, now: Time) -> Result<(), i32> {
         while self.rings.len() <= (index >> self.slot_bits) as usize {
-            self.add_ring()?;
+            if let Some((until, errno)) = self.no_ring
+                && now < until
+            {
+                return Err(errno);
+            }
+            if let Err(e) = self.add_ring() {
+                let errno = e.raw_os_error().unwrap_or(libc::EIO);
+                self.no_ring = Some((now + RING_REST, errno));
+                return Err(errno);
+            }
         }
         Ok(())
     }

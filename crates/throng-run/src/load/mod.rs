@@ -7,6 +7,7 @@ mod own_server;
 mod phases;
 mod searching;
 
+use crate::Failure;
 use crate::admission::{Handshakes, LocalListeners};
 use crate::attached::Attached;
 use crate::behave::{LoadBehaviours, Place, options_to_connect, socket_options};
@@ -14,7 +15,6 @@ use crate::machine::Machine;
 use crate::side::Side;
 use crate::stop::Stop;
 use crate::watch::Watch;
-use crate::{Failure, raise_file_limit};
 use evidence::Before;
 use listening::Listeners;
 use own_server::OwnServer;
@@ -42,7 +42,6 @@ pub fn load(
     stop: &Stop,
 ) -> Result<Record, Failure> {
     let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
-    raise_file_limit()?;
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
@@ -51,6 +50,7 @@ pub fn load(
         Some(scenario.connections.into()),
     );
     watch.warn(&plan.warnings);
+    watch.note_files(machine);
     warn_of_buffers(scenario, &mut watch);
     watch.note(&Note::Planned(planned(&plan)));
     if let Some(why) = plan.why_epoll.clone() {

@@ -18,6 +18,7 @@ mod names;
 mod output;
 mod peers;
 mod plan;
+mod sandbox;
 mod scenario;
 mod serve;
 mod signals;

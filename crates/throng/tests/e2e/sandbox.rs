@@ -1,0 +1,97 @@
+//! Under seccomp filters that forbid single system calls, and with few files.
+
+use crate::common::net::Net;
+use crate::common::process::{Process, Ran};
+use crate::common::{PATIENCE, start_with_file_limit};
+
+/// Makes one system call fail with an errno, then becomes the rest of the command line.
+const SANDBOX: &str = "
+import ctypes, os, platform, struct, sys
+numbers = {'io_uring_setup': (425, 425), 'io_uring_enter': (426, 426), 'io_uring_register': (427, 427),
+           'prlimit64': (302, 261)}
+number = numbers[sys.argv[1]][platform.machine() == 'aarch64']
+code = [(0x20, 0, 0, 0),                                # The number,
+        (0x15, 0, 1, number),                           # if it is this one:
+        (0x06, 0, 0, 0x00050000 | int(sys.argv[2])),    # fail.
+        (0x06, 0, 0, 0x7fff0000)]                       # Else go on.
+code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *line) for line in code))
+program = struct.pack('HP', 4, ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.create_string_buffer(program)) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[3], sys.argv[3:])
+";
+const EPERM: &str = "1";
+const ENOSYS: &str = "38";
+
+/// Runs `throng load --self` with `args` to its end where `call` fails with `errno`.
+fn load_without(call: &str, errno: &str, args: &str) -> Ran {
+    let net = Net::own();
+    let mut command = net.command("prlimit");
+    command
+        .args(["--nofile=200:4000", "python3", "-c", SANDBOX, call, errno])
+        .arg(env!("CARGO_BIN_EXE_throng"))
+        .args("load --self --output json --hold 100ms".split(' '))
+        .args(args.split(' '));
+    Process::start(format!("throng {args} without {call}"), command).wait(PATIENCE)
+}
+
+#[test]
+fn without_one_of_io_urings_calls_the_engine_is_epoll_for_the_true_reason() {
+    for (call, errno) in [
+        ("io_uring_setup", EPERM),
+        ("io_uring_setup", ENOSYS),
+        ("io_uring_enter", EPERM),
+        ("io_uring_enter", ENOSYS),
+        ("io_uring_register", EPERM),
+    ] {
+        let ran = load_without(call, errno, "-c 50");
+        let s = ran.reached();
+        assert_eq!(s.engine.name(), "epoll", "{ran}");
+        let told = ran.stderr.contains("seccomp filter") && ran.stderr.contains(call);
+        assert!(told, "{call}: {ran}");
+    }
+    let ran = load_without("io_uring_enter", EPERM, "-c 50 --engine uring");
+    assert!(ran.code == 2 && ran.stderr.contains("seccomp"), "{ran}");
+}
+
+#[test]
+fn without_prlimit_a_run_goes_on_with_the_limit_there_is() {
+    for engine in ["uring", "epoll"] {
+        let ran = load_without("prlimit64", EPERM, &format!("-c 50 --engine {engine}"));
+        ran.reached();
+        assert!(ran.stderr.contains("the run goes on with 200"), "{ran}");
+    }
+    let ran = load_without("prlimit64", EPERM, "-c 500 --engine epoll");
+    let refused = ran.code == 2 && ran.stderr.contains("limit on open files is 200");
+    assert!(refused, "{ran}");
+}
+
+#[test]
+fn with_too_few_files_a_forced_run_goes_on_with_what_fits() {
+    for (files, engine) in [
+        (32, "uring"),
+        (32, "auto"),
+        (64, "epoll"),
+        (20, "auto"),
+        (14, "auto"),
+    ] {
+        let args = format!(
+            "load --self -c 100k --engine {engine} --force --hold 100ms -T 5s -w 2 --output json"
+        );
+        let ran = start_with_file_limit(&Net::own(), files, &args).wait(PATIENCE);
+        let s = ran.fell_short();
+        assert!(s.connections.peak > 0, "{ran}");
+    }
+    let net = Net::own();
+    let serving =
+        "serve 9000 --max-connections 100k --engine uring --force --duration 3s -w 1 --output json";
+    let serving = start_with_file_limit(&net, 24, serving);
+    serving.wait_for_stderr("on engine");
+    crate::common::load(
+        &net,
+        "-c 2000 --hold 100ms --force -T 2s -w 1 127.0.0.1:9000",
+    );
+    let s = serving.wait(PATIENCE);
+    assert!(s.summary().connections.accepted > Some(24), "{s}");
+}
