@@ -45,6 +45,8 @@ pub struct Ending {
     pub last_attempt: Option<Mark>,
     /// When opening was over; `None` for a server.
     pub opened: Option<Mark>,
+    /// When the delay before the first messages was over on all connections; `None` without one.
+    pub sending: Option<Mark>,
     /// At the end of the hold; `None` for a server.
     pub held: Option<Mark>,
     /// When the run was over, just before it closed its connections.

@@ -20,7 +20,8 @@ pub fn of(record: &Record) -> Summary {
     let t = Totals::of(record);
     let load = t.asked.role == Role::Load;
     let hold = t.hold(|e| e.opened);
-    let message_rate = t.asked.messages.map(|of| message_rate(&t, of, &hold));
+    let sending = t.hold(|e| e.sending.or(e.opened));
+    let message_rate = t.asked.messages.map(|of| message_rate(&t, of, &sending));
     let steady = load.then(|| steady(&t));
     let subject = match (load, t.accepted) {
         (true, _) => t.opened,

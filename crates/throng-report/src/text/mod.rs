@@ -101,7 +101,12 @@ fn composed(summary: &Summary) -> String {
     if let Some(rate) = &summary.message_rate
         && rate.reached_per_s > 0.0
     {
-        text += &format!(" at {} messages/s", human::short(rate.reached_per_s));
+        // A closed loop counts by answers.
+        let what = match rate.asked_per_s {
+            None if summary.traffic.replies > 0 => "answers/s",
+            _ => "messages/s",
+        };
+        text += &format!(" at {} {what}", human::short(rate.reached_per_s));
     }
     text
 }

@@ -270,9 +270,15 @@ impl<'a> Run<'a> {
             self.profile.take(),
         );
         let mut last_open = self.watch.clock.elapsed();
+        let mut delay = Some(self.scenario.pace.delay)
+            .filter(|delay| !delay.is_zero())
+            .map(|delay| last_open + delay);
         loop {
             let until = hold.end();
-            let (at, now, goes_on) = self.step(Phase::Holding, until, None);
+            let (at, now, goes_on) = self.step(Phase::Holding, until, delay);
+            if delay.take_if(|over| at >= *over).is_some() {
+                self.ending.sending = Some(self.mark());
+            }
             if now.open() > 0 || self.asked == 0 {
                 last_open = at;
             }

@@ -171,9 +171,23 @@ fn sending(args: &LoadArgs) -> Result<Sending, Failure> {
             }),
             (None, Some(bandwidth)) => Sending::Bandwidth(bandwidth),
             (None, None) if args.closed_loop => Sending::ClosedLoop { in_flight },
+            // Messages that wait for answers would fill all buffers between here and the server, and the wait there would
+            // be measured. tcpkali does that.
+            (None, None) if asks_for_answers(args) && !args.like_tcpkali() => {
+                Sending::ClosedLoop { in_flight: None }
+            }
             (None, None) => Sending::Flood,
         },
     )
+}
+
+/// Whether answers are matched with messages.
+fn asks_for_answers(args: &LoadArgs) -> bool {
+    let by_id = args
+        .protocol
+        .kind()
+        .is_some_and(|kind| kind.answers() == Answers::Ids);
+    by_id || args.latency_marker.is_some() || args.latency_echo
 }
 
 fn run_rate(args: &LoadArgs) -> Result<Option<RunRate>, Failure> {

@@ -212,6 +212,26 @@ fn a_hold_that_the_duration_cut_short_was_not_reached() {
     load(&net, "--self -c 10 -T 500ms").reached();
 }
 
+#[test]
+fn messages_are_due_from_the_end_of_the_delay() {
+    let net = Net::own();
+    let ran = load(&net, "--self -c 10 -m x -r 20 --delay-send 1s --hold 3s");
+    let rate = ran.reached().message_rate.expect("there is a rate");
+    assert!((1.8..2.2).contains(&rate.seconds), "{ran}");
+}
+
+#[test]
+fn messages_wait_for_answers_that_are_looked_for_unless_a_rate_is_given() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "answers 0.1");
+    let ran = load(
+        &net,
+        r"127.0.0.1:9000 -c 3 -m hello --latency-marker lo --hold 1s",
+    );
+    let sent = ran.reached().traffic.messages_sent;
+    assert!((15..=33).contains(&sent), "{sent}: {ran}");
+}
+
 /// TCP segments that were sent in this network so far.
 fn segments(net: &Net) -> u64 {
     let snmp = net
