@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod dump;
 mod failure;
+mod files;
 mod observers;
 mod output;
 mod signals;

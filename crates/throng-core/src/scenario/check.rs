@@ -19,6 +19,11 @@ pub enum Contradiction {
     /// There are targets, but 0 connections.
     #[error("--connections: at least 1 is needed")]
     NoConnection,
+    /// Connections to open, and no target.
+    #[error(
+        "{0} is for connections to open, but there is no target: add HOST:PORT, or leave it out to accept connections only"
+    )]
+    NoTarget(&'static str),
     /// `--self` with another target, address or listener.
     #[error("--self connects to itself: leave out {0}")]
     SelfAndOther(&'static str),
@@ -156,7 +161,18 @@ impl LoadScenario {
         match (self.opens(), self.connections) {
             (true, 0) => return Err(Contradiction::NoConnection),
             (true, _) => {}
-            (false, _) => self.connections = 0,
+            (false, n) => {
+                // One is the default.
+                let opening = [
+                    (n > 1, "--connections"),
+                    (!self.connect.source_ip.is_empty(), "--source-ip"),
+                ];
+                let given = opening.iter().find(|(given, _)| *given);
+                if let (Some((_, option)), true) = (given, self.listen.is_some()) {
+                    return Err(Contradiction::NoTarget(option));
+                }
+                self.connections = 0;
+            }
         }
         self.check()?;
         Ok(self)

@@ -70,7 +70,9 @@ fn read_back(text: &str) -> Scenario {
     let directory = tempfile::tempdir().expect("a directory for a file");
     let path = directory.path().join("scenario.toml");
     std::fs::write(&path, text).expect("a file");
-    file::read(&path, &[]).unwrap_or_else(|e| panic!("{text}\n{}", e.lines.join("; ")))
+    let (scenario, _) =
+        file::read(&path, &[]).unwrap_or_else(|e| panic!("{text}\n{}", e.lines.join("; ")));
+    scenario
 }
 
 /// The same with the files that it names written out.

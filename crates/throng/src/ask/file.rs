@@ -1,25 +1,26 @@
 //! Reads scenarios from files, with the files that they name, and writes them.
 
 use crate::Failure;
-use std::io::{self, Read};
+use crate::files::{self, Named};
+use std::cell::RefCell;
+use std::io;
 use std::path::{Path, PathBuf};
 use throng_core::scenario::file::{self, Set};
 use throng_core::scenario::{LoadScenario, Scenario, ServeScenario};
 
 /// Reads the scenario from the file at `path`, or from stdin if that is `-`, and applies `sets` to it. Relative paths
 /// in it start at the file's directory.
-pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<Scenario, Failure> {
+///
+/// Also returns the files that were read.
+pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<(Scenario, Vec<Named>), Failure> {
     let stdin = path == Path::new("-");
     let origin = match stdin {
         true => "stdin".to_owned(),
         false => path.display().to_string(),
     };
     let bytes = match stdin {
-        true => {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-        }
-        false => std::fs::read(path),
+        true => files::read_to_end(io::stdin().lock()),
+        false => files::read(path),
     };
     let bytes = bytes.map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
     let text = String::from_utf8(bytes).map_err(|e| {
@@ -32,15 +33,24 @@ pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<Scenario, Failure> {
         (false, Some(parent)) => parent,
         _ => Path::new(""),
     };
-    let files = |name: &str| std::fs::read(directory.join(name));
+    let read = RefCell::new(Vec::new());
+    if !stdin {
+        read.borrow_mut().push(Named::new("the scenario", path));
+    }
+    let reading = |name: &str| {
+        let path = directory.join(name);
+        let bytes = files::read(&path);
+        read.borrow_mut().push(Named::new(origin.as_str(), path));
+        bytes
+    };
     let mut scenario =
-        file::read(&text, &origin, sets, &files).map_err(|e| Failure::usage(e.to_string()))?;
+        file::read(&text, &origin, sets, &reading).map_err(|e| Failure::usage(e.to_string()))?;
     let join = |(_, path): (_, &mut PathBuf)| *path = directory.join(&*path);
     match &mut scenario {
         Scenario::Load(load) => load.files_mut().for_each(join),
         Scenario::Serve(serve) => serve.files_mut().for_each(join),
     }
-    Ok(scenario)
+    Ok((scenario, read.into_inner()))
 }
 
 /// The text of a scenario file for `scenario`. Paths in it are absolute, so the file may be anywhere.

@@ -28,7 +28,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let scenario = LoadScenario {
         targets: targets(args)?,
         own_server: args.own_server.map(Into::into),
-        connections: args.connections,
+        connections: connections(args),
         hold,
         duration,
         workers: args.workers,
@@ -67,6 +67,14 @@ fn lengths(args: &LoadArgs, usual: Duration) -> Result<(Duration, Option<Duratio
             "--hold and --duration are the same with --output tcpkali: give one of them",
         )),
         (true, hold, duration) => Ok((hold.or(duration).unwrap_or(usual), None)),
+    }
+}
+
+/// tcpkali ignores its number without a target.
+fn connections(args: &LoadArgs) -> u32 {
+    match args.as_tcpkali && args.targets.is_empty() && args.own_server.is_none() {
+        true => args.connections.min(1),
+        false => args.connections,
     }
 }
 

@@ -8,4 +8,4 @@ pub(crate) mod load;
 pub(crate) mod serve;
 pub(crate) mod target;
 pub(crate) mod telling;
-mod texts;
+pub(crate) mod texts;

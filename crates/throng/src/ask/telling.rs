@@ -2,13 +2,14 @@
 
 use crate::Failure;
 use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs};
+use crate::files::{self, Named};
 use crate::voice::{self, Voice};
 use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::protocol::{Answers, ProtocolKind};
 use throng_core::scenario::{LoadScenario, MessageLatency};
 use throng_core::summary::LatencyReport;
-use throng_report::{file, human};
+use throng_report::human;
 
 /// How a run is reported.
 pub(crate) struct Telling {
@@ -125,12 +126,25 @@ impl Telling {
         }
     }
 
-    /// Refuses, before the run begins, output files that can't be written.
-    pub fn check_files(&self) -> Result<(), Failure> {
-        let all = [&self.common.output_file, &self.samples, &self.latency_log];
-        all.into_iter()
-            .flatten()
-            .try_for_each(|path| file::can_write(path).map_err(|e| Failure::usage(e.to_string())))
+    /// Refuses, before the run begins, output files that can't be written, and those that would overwrite each other or
+    /// one of `inputs`.
+    pub fn check_files(&self, inputs: &[Named]) -> Result<(), Failure> {
+        let all = [
+            ("--output-file", self.common.file()),
+            ("--samples", self.samples.as_deref()),
+            ("--latency-log", self.latency_log.as_deref()),
+        ];
+        let all = all
+            .into_iter()
+            .filter_map(|(option, path)| Some(Named::new(option, path?)));
+        let outputs: Vec<Named> = all.collect();
+        match outputs.iter().find(|output| files::is_stdout(&output.path)) {
+            Some(output) => Err(Failure::usage(format!(
+                "{} - names no file: stdout has the summary (/dev/stdout writes there, too)",
+                output.option
+            ))),
+            None => files::check(&outputs, inputs),
+        }
     }
 
     /// Refuses reports that `scenario` has no data for.

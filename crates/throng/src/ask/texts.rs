@@ -2,8 +2,11 @@
 
 use crate::Failure;
 use crate::cli::{MessageArgs, MessageSource, When};
+use crate::files::{self, Named};
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use throng_core::payload::{Message, Messages, ParseOptions, parse};
 use throng_core::scenario::says_something;
 
@@ -19,7 +22,7 @@ pub(super) fn messages(args: &MessageArgs) -> Result<Messages, Failure> {
             MessageSource::File(path) => {
                 let origin = format!("{} {}", one.option, path.display());
                 let text =
-                    std::fs::read(path).map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
+                    files::read(path).map_err(|e| Failure::usage(format!("{origin}: {e}")))?;
                 read(&origin, &text, args.unescape)?
             }
         };
@@ -29,6 +32,31 @@ pub(super) fn messages(args: &MessageArgs) -> Result<Messages, Failure> {
         }
     }
     Ok(all)
+}
+
+/// The files that messages are read from, those that they name in `\{<…>}` included.
+pub(crate) fn inputs(args: &MessageArgs) -> Vec<Named> {
+    let all = RefCell::new(Vec::new());
+    for one in &args.given {
+        let note = |path: &Path| all.borrow_mut().push(Named::new(one.option, path));
+        let text = match &one.from {
+            MessageSource::Inline(text) => text.clone(),
+            MessageSource::File(path) => {
+                note(path);
+                files::read(path).unwrap_or_default()
+            }
+        };
+        let options = ParseOptions {
+            unescape: args.unescape,
+            files: &|path| {
+                note(Path::new(path));
+                files::read(path)
+            },
+        };
+        // What is wrong with a message was reported when it was read.
+        let _ = parse(&text, &options);
+    }
+    all.into_inner()
 }
 
 /// The option and its text for an error message: on one line, and cut if it is long.
@@ -48,7 +76,7 @@ fn shown(option: &str, text: &[u8]) -> String {
 fn read(origin: &str, text: &[u8], unescape: bool) -> Result<Message, Failure> {
     let options = ParseOptions {
         unescape,
-        files: &|path| std::fs::read(path),
+        files: &|path| files::read(path),
     };
     parse(text, &options).map_err(|e| Failure::usage(format!("{origin}: {e}")))
 }

@@ -1,8 +1,9 @@
 //! The options that say how a run is reported. They are not part of its scenario.
 
 use super::common::{LATENCY, OUTPUT, STATSD};
+use crate::files::is_stdout;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use throng_core::scenario::{Percentile, bounds};
 
@@ -13,13 +14,20 @@ pub(crate) struct Common {
     #[arg(long, value_name = "FORM", default_value = "text", help_heading = OUTPUT)]
     pub output: OutputForm,
 
-    /// Write the summary to a file instead of stdout
+    /// Write the summary to a file instead of stdout (-)
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub output_file: Option<PathBuf>,
 
     /// Show no progress
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
+}
+
+impl Common {
+    /// The file to write the summary to; `None` for stdout, which is also `-`.
+    pub fn file(&self) -> Option<&Path> {
+        self.output_file.as_deref().filter(|path| !is_stdout(path))
+    }
 }
 
 /// The format of a run's summary.

@@ -68,7 +68,7 @@ impl Voice for Tcpkali {
             let _ = writeln!(io::stdout().lock(), "{line}");
         }
         if has_result(summary) {
-            output::outcome(outcome, common.output, common.output_file.as_deref())?;
+            output::outcome(outcome, common.output, common.file())?;
         }
         if let Some(line) = no_best_rate(summary, scenario) {
             eprintln!("{line}");

@@ -35,7 +35,7 @@ impl Voice for Throng {
         _scenario: &LoadScenario,
         common: &Common,
     ) -> Result<u8, Failure> {
-        output::outcome(outcome, common.output, common.output_file.as_deref())?;
+        output::outcome(outcome, common.output, common.file())?;
         Ok(outcome.summary.exit_code())
     }
 }

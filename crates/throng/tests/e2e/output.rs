@@ -28,6 +28,22 @@ fn json_is_one_object_and_all_there_is_on_stdout() {
 }
 
 #[test]
+fn an_output_file_of_a_dash_is_stdout() {
+    let net = Net::own();
+    for args in [
+        "load --self -c 2 --hold 100ms --output json",
+        "plan --output json",
+    ] {
+        let ran = run(&net, &format!("{args} --output-file -"));
+        let value: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(
+            value.is_object() && !std::path::Path::new("-").exists(),
+            "{ran}"
+        );
+    }
+}
+
+#[test]
 fn the_first_line_of_the_text_is_the_verdict() {
     let net = Net::own();
     // The command line, the exit code, and what the first line says.

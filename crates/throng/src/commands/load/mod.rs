@@ -3,6 +3,7 @@
 use crate::ask::telling::Telling;
 use crate::cli::LoadArgs;
 use crate::dump::Dumping;
+use crate::files::Named;
 use crate::observers::{self, Occasion};
 use crate::{Failure, ask, output, signals};
 use std::io::{self, BufReader};
@@ -22,14 +23,20 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         let text = ask::file::text_of_load(&scenario)?;
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }
-    carry_out(scenario, &telling)
+    let inputs = ask::texts::inputs(&args.messages);
+    carry_out(scenario, &telling, inputs)
 }
 
-/// Runs `scenario` to its end. Returns the exit code.
-pub(crate) fn carry_out(mut scenario: LoadScenario, telling: &Telling) -> Result<u8, Failure> {
+/// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
+pub(crate) fn carry_out(
+    mut scenario: LoadScenario,
+    telling: &Telling,
+    mut inputs: Vec<Named>,
+) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
     ask::target::resolve_all(&mut scenario)?;
-    telling.check_files()?;
+    inputs.extend(scenario.files_mut().map(|(option, path)| Named::new(option, &*path)));
+    telling.check_files(&inputs)?;
     let machine = Machine::for_load(&scenario)?;
     let stop = signals::stop()?;
     telling.voice.start(&scenario);

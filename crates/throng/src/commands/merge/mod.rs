@@ -1,11 +1,10 @@
 //! `throng merge`: merges the results of several runs into one.
 
 use crate::cli::{Common, after_help_of_run};
+use crate::files::{self, Named};
 use crate::{Failure, output};
-use std::fs;
 use std::path::{Path, PathBuf};
 use throng_core::record::Record;
-use throng_report::file;
 use throng_report::json::{Outcome, read_record};
 
 const EXAMPLE: &str = "\
@@ -27,10 +26,10 @@ pub(crate) struct Args {
 
 /// Merges the results and prints the summary. Returns the exit code of a run with that summary.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let path = args.common.output_file.as_deref();
-    if let Some(path) = path {
-        file::can_write(path).map_err(|e| Failure::usage(e.to_string()))?;
-    }
+    let path = args.common.file();
+    let outputs: Vec<Named> = path.map(|p| Named::new("--output-file", p)).into_iter().collect();
+    let inputs = args.files.iter().map(|p| Named::new("throng merge", p));
+    files::check(&outputs, &inputs.collect::<Vec<_>>())?;
     let mut records = args.files.iter();
     let mut merged = match records.next() {
         Some(first) => read(first)?,
@@ -49,6 +48,6 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
 
 fn read(path: &Path) -> Result<Record, Failure> {
     let refused = |e: String| Failure::usage(format!("{}: {e}", path.display()));
-    let bytes = fs::read(path).map_err(|e| refused(e.to_string()))?;
+    let bytes = files::read(path).map_err(|e| refused(e.to_string()))?;
     read_record(&bytes).map_err(|e| refused(e.to_string()))
 }

@@ -1,9 +1,10 @@
 //! The options of `throng plan`.
 
+use crate::files::is_stdout;
 use crate::cli::{DocumentForm, EngineArg, RoleArg, planned};
 use throng_core::address::SourceRange;
 use throng_core::scenario::bounds;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use throng_core::units;
 use throng_core::units::Rate;
 
@@ -91,7 +92,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub output: DocumentForm,
 
-    /// Write the plan to a file instead of stdout
+    /// Write the plan to a file instead of stdout (-)
     #[arg(long, value_name = "FILE")]
     pub output_file: Option<PathBuf>,
+}
+
+impl Args {
+    /// The file to write the plan to; `None` for stdout.
+    pub fn file(&self) -> Option<&Path> {
+        self.output_file.as_deref().filter(|path| !is_stdout(path))
+    }
 }

@@ -7,6 +7,7 @@ pub(crate) use args::Args;
 use crate::Failure;
 use crate::ask::target::resolve;
 use crate::cli::DocumentForm;
+use crate::files::{self, Named};
 use crate::output;
 use std::io;
 use std::net::SocketAddr;
@@ -18,9 +19,10 @@ use throng_report::{colour, file, json, plan};
 
 /// Makes the plan and prints it. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    if let Some(path) = &args.output_file {
-        file::can_write(path).map_err(|e| Failure::usage(e.to_string()))?;
-    }
+    let named = |option, path: Option<&Path>| path.map(|p| Named::new(option, p)).into_iter();
+    let outputs: Vec<Named> = named("--output-file", args.file()).collect();
+    let inputs: Vec<Named> = named("--host", args.host.as_deref()).collect();
+    files::check(&outputs, &inputs)?;
     let question = question(args)?;
     let host = match &args.host {
         Some(path) => read_host(path)?,
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     }
     let capacity = capacity(&question, &host);
     if to_people {
-        let colour = args.output_file.is_none() && colour::wanted(&io::stdout());
+        let colour = args.file().is_none() && colour::wanted(&io::stdout());
         plan::write_text(&capacity, args.host.is_none(), &mut bytes, colour)
             .map_err(cannot_draw)?;
     } else {
@@ -65,7 +67,7 @@ fn cannot_draw(e: io::Error) -> Failure {
 }
 
 fn write(args: &Args, bytes: &[u8]) -> Result<(), Failure> {
-    match &args.output_file {
+    match args.file() {
         Some(path) => file::write_whole(path, bytes).map_err(|e| Failure::fault(e.to_string())),
         None => output::to_stdout(bytes),
     }
@@ -127,6 +129,6 @@ fn read_host(path: &Path) -> Result<Host, Failure> {
             path.display()
         ))
     };
-    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    let bytes = files::read(path).map_err(|e| wrong(e.to_string()))?;
     json::read_host(&bytes).map_err(|e| wrong(e.to_string()))
 }

@@ -12,15 +12,16 @@ use throng_core::scenario::Scenario;
 /// Runs the scenario to its end. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let telling = Telling::of(&args.shown, &args.latency, false)?;
-    match ask::file::read(&args.file, &args.set)? {
+    let (scenario, inputs) = ask::file::read(&args.file, &args.set)?;
+    match scenario {
         Scenario::Load(mut scenario) => {
             telling.check(&scenario)?;
             scenario.measure.samples |= telling.samples.is_some();
-            load::carry_out(*scenario, &telling)
+            load::carry_out(*scenario, &telling, inputs)
         }
         Scenario::Serve(_) if !telling.dump.is_off() => Err(Failure::usage(
             "--dump-one and --dump-all print the traffic of a load, but the file has a section [serve]",
         )),
-        Scenario::Serve(scenario) => serve::carry_out(*scenario, &telling),
+        Scenario::Serve(scenario) => serve::carry_out(*scenario, &telling, inputs),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ask::telling::Telling;
 use crate::cli::ServeArgs;
+use crate::files::Named;
 use crate::observers::{self, Occasion};
 use crate::{Failure, ask, output, signals};
 use throng_core::scenario::{Measure, ServeScenario};
@@ -17,13 +18,19 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         let text = ask::file::text_of_serve(&scenario)?;
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }
-    carry_out(scenario, &Telling::plain(&args.common))
+    let inputs = ask::texts::inputs(&args.messages);
+    carry_out(scenario, &Telling::plain(&args.common), inputs)
 }
 
-/// Runs `scenario` to its end. Returns the exit code.
-pub(crate) fn carry_out(mut scenario: ServeScenario, telling: &Telling) -> Result<u8, Failure> {
+/// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
+pub(crate) fn carry_out(
+    mut scenario: ServeScenario,
+    telling: &Telling,
+    mut inputs: Vec<Named>,
+) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
-    telling.check_files()?;
+    inputs.extend(scenario.files_mut().map(|(option, path)| Named::new(option, &*path)));
+    telling.check_files(&inputs)?;
     let machine = Machine::for_serve(&scenario)?;
     let stop = signals::stop()?;
     let mut attached = Attached {
@@ -37,6 +44,6 @@ pub(crate) fn carry_out(mut scenario: ServeScenario, telling: &Telling) -> Resul
     let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
     let outcome = Outcome::of(record.with_command(output::command()));
     let common = &telling.common;
-    output::outcome(&outcome, common.output, common.output_file.as_deref())?;
+    output::outcome(&outcome, common.output, common.file())?;
     Ok(outcome.summary.exit_code())
 }
