@@ -130,6 +130,12 @@ impl<'a> Audience<'a> {
         self.trial.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// All that was measured so far.
+    pub fn measured(&mut self, view: &View, control: &Control) -> Measured {
+        self.collect(view, control);
+        self.recorder.measured()
+    }
+
     /// Collects the workers' measurements and gives them to the observers that collect. Waits only briefly for a worker
     /// that does not run or has ended.
     fn collect(&mut self, view: &View, control: &Control) {

@@ -108,6 +108,12 @@ impl<'a> Watch<'a> {
         self.audience.take_trial(&view, &self.control)
     }
 
+    /// All that was measured so far, in a run that opens connections.
+    pub fn measured(&mut self, at: Duration, opened: Tally, accepted: Option<Tally>) -> Measured {
+        let view = self.view(at, Phase::Opening, None, Some(opened), accepted);
+        self.audience.measured(&view, &self.control)
+    }
+
     /// Sleeps until `until`, the end of an interval or a stop, but at most for `most`. Returns the time.
     pub fn tick(&self, most: Duration, until: Option<Duration>) -> Duration {
         let next = self

@@ -5,6 +5,7 @@ use crate::host::Process;
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What is known about a run that stopped short.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,9 @@ pub struct Evidence {
     pub clients: Tally,
     /// The most connections that were open at once.
     pub plateau: u64,
+    /// The age that nine of ten of the connections did not exceed that a peer closed or reset; `None` if there were
+    /// none.
+    pub closed_aged: Option<Duration>,
     /// The targets; empty if the run opens no connections, or only to itself.
     pub targets: Vec<SocketAddr>,
     /// Ports that one source address has to one target.

@@ -5,9 +5,14 @@ use super::evidence::Evidence;
 use crate::capacity::LimitKind;
 use crate::human::count as number;
 use crate::stats::Closed;
+use std::time::Duration;
 
 /// Closed connections per open one from which on a server is assumed to close connections beyond its limit.
 const MANY_CLOSED: f64 = 0.02;
+
+/// A connection that a peer closes within this time of its establishment was not wanted. One that is closed later was
+/// held: by a timeout, at random, or when the server ended.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A server that holds a number of connections and closes further ones.
 pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
@@ -19,13 +24,17 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
         // The server holds none: it closes every connection.
         return None;
     }
+    if e.closed_aged.is_none_or(|p90| p90 > AT_ONCE) {
+        return None;
+    }
     Some(Diagnosis {
         limit: LimitKind::TargetConnections,
-        allows: Some(e.plateau),
+        // Some of those that are open now are about to be closed.
+        allows: None,
         certain: false,
         what: format!(
-            "the target holds {} connections and closes further ones: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
-            number(e.plateau)
+            "the target holds about {} connections and closes further ones at once: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
+            number(e.clients.open())
         ),
         remedy: "Raise it in the server's configuration, and its limit on open files with it."
             .into(),
@@ -53,6 +62,10 @@ const NEAR: f64 = 0.01;
 
 /// The common limit just above the number at which the run stopped.
 pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
+    // A peak that did not stand is no limit.
+    if (e.clients.open() as f64) < e.plateau as f64 * (1.0 - MANY_CLOSED) {
+        return None;
+    }
     let n = e.accepted();
     let near = |limit: u64| n.abs_diff(limit) as f64 <= limit as f64 * NEAR;
     let guess = |limit, allows, what: String, remedy: &str| {

@@ -2,9 +2,13 @@ use super::*;
 use crate::capacity::LimitKind;
 use crate::host::Process;
 use crate::stats::{Closed, Counters, FailCause};
+use std::time::Duration;
 
 fn stopped_at(plateau: u64) -> Evidence {
+    let counters = Counters::default();
+    counters.established.add(plateau);
     Evidence {
+        clients: counters.read(),
         plateau,
         targets: vec!["10.0.0.1:80".parse().unwrap()],
         ports: 28_232,
@@ -17,7 +21,7 @@ fn stopped_at(plateau: u64) -> Evidence {
 fn with_failures(mut e: Evidence, cause: FailCause) -> Evidence {
     let counters = Counters::default();
     counters.failed(cause);
-    e.clients = counters.read();
+    e.clients += counters.read();
     e
 }
 
@@ -151,9 +155,25 @@ fn a_server_that_closes_what_comes_beyond_has_a_limit_of_its_own() {
     let mut e = stopped_at(1013);
     e.clients = counters.read();
     let limit = LimitKind::TargetConnections;
-    assert_eq!(first(&e), Some((limit, Some(1013), false)));
+    e.closed_aged = Some(Duration::from_millis(2));
+    assert_eq!(first(&e), Some((limit, None, false)));
+    // Those that it closes when they are old say nothing of a limit.
+    e.closed_aged = Some(Duration::from_secs(5));
+    assert!(diagnose(&e).iter().all(|d| d.limit != limit));
+    e.closed_aged = Some(Duration::from_millis(2));
     // One that closes each connection after a while holds none.
     counters.closed(Closed::ByPeer, 900);
     e.clients = counters.read();
     assert!(diagnose(&e).iter().all(|d| d.limit != limit));
+}
+
+#[test]
+fn a_peak_that_did_not_stand_is_no_limit() {
+    let mut e = stopped_at(1013);
+    assert_eq!(first(&e).map(|d| d.0), Some(LimitKind::TargetFiles));
+    let counters = Counters::default();
+    (0..100).for_each(|_| counters.closed(Closed::ByPeer, 1));
+    e.clients += counters.read();
+    e.closed_aged = Some(Duration::from_secs(3));
+    assert_eq!(first(&e), None);
 }

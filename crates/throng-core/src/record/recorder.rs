@@ -111,6 +111,15 @@ impl Recorder {
         }
     }
 
+    /// All that was measured so far.
+    pub fn measured(&self) -> Measured {
+        let mut all = self.whole.clone();
+        if let Some(pending) = &self.pending {
+            all.merge(pending.measured.clone());
+        }
+        all
+    }
+
     /// The intervals, and what was measured in all.
     pub fn finish(mut self) -> (Intervals, Measured) {
         self.end_interval();

@@ -216,6 +216,16 @@ pub struct Age {
     pub max_s: f64,
 }
 
+impl Age {
+    /// Whether `n` connections that ended at these ages look as if a timeout ended them.
+    fn is_a_timeout(self, n: u64) -> bool {
+        const FEW: u64 = 3;
+        const SHORTEST_S: f64 = 0.5;
+        const EQUAL: f64 = 0.05;
+        n >= FEW && self.min_s >= SHORTEST_S && self.max_s - self.min_s <= self.p50_s * EQUAL
+    }
+}
+
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (min, max) = (human::seconds(self.min_s), human::seconds(self.max_s));
@@ -508,7 +518,13 @@ fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u6
         Closed::ByUs => "closed by this side",
     };
     let one = |(why, n): (&Closed, &u64)| {
-        let age = ages.get(why).map(|age| format!(", {age}"));
+        let age = ages.get(why).map(|age| {
+            let timeout = match age.is_a_timeout(*n) {
+                true => " (equal ages look like a timeout)",
+                false => "",
+            };
+            format!(", {age}{timeout}")
+        });
         format!("{} {}{}", count(*n), words(why), age.unwrap_or_default())
     };
     let mut parts: Vec<String> = closed.iter().map(one).collect();

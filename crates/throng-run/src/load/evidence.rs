@@ -2,6 +2,7 @@
 
 use crate::admission;
 use crate::kernel_counts::KernelCounter;
+use std::time::Duration;
 use throng_core::capacity::{self, LimitKind};
 use throng_core::diagnosis::{Evidence, KernelCounts};
 use throng_core::host::{Host, Process};
@@ -30,13 +31,15 @@ impl<'a> Before<'a> {
         self.counted.kernel()
     }
 
-    /// The evidence so far. `clients` are the counts now, `plateau` is the most connections at once.
+    /// The evidence so far. `clients` are the counts now, `plateau` is the most connections at once, `closed_aged` how old
+    /// nine of ten were at most that a peer ended.
     pub fn evidence(
         &self,
         scenario: &LoadScenario,
         plan: &LoadPlan,
         clients: &Tally,
         plateau: u64,
+        closed_aged: Option<Duration>,
         memory_left: Option<(u64, LimitKind)>,
     ) -> Evidence {
         let allows = |kind| plan.limits.iter().find(|l| l.kind == kind)?.allows;
@@ -57,6 +60,7 @@ impl<'a> Before<'a> {
         Evidence {
             clients: *clients,
             plateau,
+            closed_aged,
             targets: scenario.addresses(),
             ports: self.host.ports.usable().into(),
             four_tuples: allows(LimitKind::FourTuples),

@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
                 return false;
             }
             if tried_all || stopped || stalled {
-                self.ending.causes = self.diagnose(&now);
+                self.ending.causes = self.diagnose(at, &now);
                 self.watch.control.give(Order::StopOpening);
                 return now.open() > 0 && !stalled;
             }
@@ -217,12 +217,16 @@ impl<'a> Run<'a> {
     }
 
     /// The limits that kept the run from opening all connections, as far as they show while connections are open.
-    fn diagnose(&self, now: &Tally) -> Vec<Diagnosis> {
+    fn diagnose(&mut self, at: Duration, now: &Tally) -> Vec<Diagnosis> {
+        let measured = self.watch.measured(at, *now, self.sides.accepted());
+        let mut ages = measured.age_closed_by_peer;
+        ages.absorb(measured.age_reset_by_peer);
         diagnosis::diagnose(&self.before.evidence(
             self.scenario,
             self.plan,
             now,
             self.watch.peak,
+            ages.percentile(90.0),
             self.watch.guard.stopped_at.as_ref().map(|left| {
                 let whose = match left.bound_by {
                     BoundBy::Machine => LimitKind::Memory,
