@@ -113,7 +113,7 @@ type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 20] = [
+    let cases: [(Change, bool, &[&str]); 21] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
@@ -124,7 +124,16 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
         (
             |_, e| {
                 e.ready_peak = 9;
-                e.over.opened.ready = 20;
+                held(e, |c| c.ready.add(10));
+            },
+            false,
+            &["connections_missing"],
+        ),
+        // One that is never completed.
+        (
+            |_, e| {
+                e.ready_peak = 9;
+                e.held.as_mut().unwrap().opened.ready = 9;
             },
             false,
             &["handshakes_missing"],
