@@ -53,7 +53,11 @@ pub(super) fn apply_in_steps(request: &Request, step: &mut dyn FnMut()) -> Resul
     if possible.is_empty() && rules.is_none() && request.pid.is_none() && !request.persist {
         limit_of_nobody(session, request);
         let state_file = request.state_file;
-        let there = state_file.exists().then(|| state_file.to_owned());
+        let there = match state_file.exists() {
+            // A damaged one is reported now, not when it is needed.
+            true => StateFile::open(state_file)?.close(),
+            false => None,
+        };
         return Ok((std::mem::take(&mut session.outcomes), there));
     }
 

@@ -39,8 +39,20 @@ pub enum Unusable {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is damaged, or somebody else's.
-    #[error(transparent)]
+    #[error(
+        "it is damaged, or not throng's: {0}; name the right one with --state, or move it away to give up the old values in it"
+    )]
     Form(#[from] serde_json::Error),
+    /// A value in it can't be one that throng read or wrote.
+    #[error(
+        "it is damaged: {name} can't have been {value:?}; correct it, or move it away to give up the old values in it"
+    )]
+    Value {
+        /// The setting.
+        name: String,
+        /// Its value in the file, cut.
+        value: String,
+    },
     /// Another version of throng wrote it.
     #[error("it has version {found}, this throng reads {known}")]
     Version {

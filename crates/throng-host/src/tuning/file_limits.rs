@@ -22,6 +22,15 @@ pub(super) struct OldLimit {
     written: Vec<(u64, u64)>,
 }
 
+impl OldLimit {
+    /// A limit that no process can have, if there is one: the process, and the limit in words.
+    pub(super) fn damaged(&self) -> Option<(String, String)> {
+        let mut limits = self.written.iter().chain([&self.old]);
+        let (soft, hard) = limits.find(|(soft, hard)| soft > hard)?;
+        Some((name(self.pid), format!("{soft} {hard}")))
+    }
+}
+
 /// A limit that is remembered and about to be set.
 pub(super) struct Planned<'a> {
     pid: u32,

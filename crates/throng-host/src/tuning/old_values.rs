@@ -8,6 +8,7 @@ use super::file_limits::OldLimit;
 use super::files::OwnFile;
 use super::firewall::OwnRules;
 use super::proc_sys;
+use super::session::shown;
 use super::sysctls::OldSysctl;
 
 /// The version of this form. A reader refuses others.
@@ -62,11 +63,20 @@ impl OldValues {
             .chain(files.filter(|(_, path)| !etc::is_file(path)))
             .chain(directories.filter(|(_, path)| !etc::is_directory(path)))
             .next();
-        match foreign {
-            Some((verb, name)) => Err(Unusable::NotOurs {
+        if let Some((verb, name)) = foreign {
+            return Err(Unusable::NotOurs {
                 verb,
                 name: name.clone(),
-            }),
+            });
+        }
+        // Half of a revert would be done by the time that such a value is refused.
+        let sysctls = self
+            .sysctls
+            .iter()
+            .filter_map(|s| Some((s.name.clone(), shown(s.damaged()?))));
+        let limits = self.processes.iter().filter_map(OldLimit::damaged);
+        match sysctls.chain(limits).next() {
+            Some((name, value)) => Err(Unusable::Value { name, value }),
             None => Ok(()),
         }
     }

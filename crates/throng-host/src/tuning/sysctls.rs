@@ -26,6 +26,21 @@ pub(super) struct OldSysctl {
 }
 
 impl OldSysctl {
+    /// A value that the kernel would never have printed, nor throng written, if there is one.
+    pub(super) fn damaged(&self) -> Option<&str> {
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let range = |text: &str| match text.split_once('-') {
+            Some((from, to)) => number(from) && number(to),
+            None => number(text),
+        };
+        let is_list = |text: &str| {
+            let words = text.split([',', ' ', '\t', '\n']);
+            words.filter(|word| !word.is_empty()).all(range)
+        };
+        let mut values = self.written.iter().chain([&self.old]);
+        values.find(|value| !is_list(value)).map(String::as_str)
+    }
+
     /// Whether it is `name` as this process sees it.
     fn is(&self, name: &str, here: &Here) -> bool {
         self.name == name && self.origin.is(here)

@@ -217,6 +217,49 @@ fn a_read_only_etc_leaves_nothing_to_revert() {
 }
 
 #[test]
+fn a_damaged_state_file_is_told_before_anything_is_changed() {
+    let machine = Machine::own();
+    let applied = machine.run("--role server -c 5k --apply");
+    assert_eq!(applied.code, 0, "{applied}");
+    let whole = fs::read_to_string(machine.state()).unwrap();
+    let first_old = whole.split_once("\"old\": \"").expect("an old value").1;
+    let old = first_old.split_once('"').expect("its end").0;
+    let damaged = [
+        String::new(),
+        whole[..whole.len() / 2].to_owned(),
+        whole.replacen(
+            &format!("\"old\": \"{old}\""),
+            "\"old\": \"4\u{fffd}96\"",
+            1,
+        ),
+        whole.replacen("\"version\": 1", "\"version\": 7", 1),
+        whole.replacen("\"version\": 1", "\"version\": 1, \"more\": 1", 1),
+    ];
+    let before = machine.dump("/proc/sys/net");
+    for text in damaged {
+        fs::write(machine.state(), &text).unwrap();
+        // Nothing is short any more for the second one.
+        for args in [
+            "--role server -c 6k --apply",
+            "--role server -c 1 --apply",
+            "--revert",
+        ] {
+            let ran = machine.run(args);
+            let told = ran.stderr.contains("can't use the state file")
+                && ran.stderr.contains("Nothing was changed");
+            assert!(ran.code == 2 && told, "{text}: {ran}");
+            assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+        }
+        let mut after = machine.dump("/proc/sys/net");
+        let at = machine.state().display().to_string();
+        after.insert(at.clone(), before[&at].clone());
+        assert_eq!(after, before, "{:?}", super::differences(&after, &before));
+    }
+    fs::write(machine.state(), whole).unwrap();
+    assert!(machine.report("--revert").ok);
+}
+
+#[test]
 fn a_state_file_on_a_full_disk_changes_nothing() {
     let machine = Machine::own();
     let full = machine.files.path().join("full");
