@@ -7,6 +7,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
 use crate::addresses::{is_link_local, is_local};
+use crate::listen::accept_queue;
 
 /// Why a host has no address to use; its text completes "`HOST`: ".
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,12 @@ pub fn addresses_here(host: &str, port: u16) -> Result<Vec<SocketAddr>, NameErro
     let all = addresses(host, port)?;
     let here: Vec<SocketAddr> = all.iter().copied().filter(|at| is_local(*at)).collect();
     Ok(if here.is_empty() { all } else { here })
+}
+
+/// The first of `addresses` that a listener of this machine serves, as the kernel reports without a connection.
+pub fn listened_on_here(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    let served = |at: &SocketAddr| matches!(accept_queue(*at), Ok(Some(_)));
+    addresses.iter().copied().find(served)
 }
 
 fn scoped(address: Ipv6Addr, interface: &str, port: u16) -> Result<SocketAddr, NameError> {
