@@ -50,7 +50,9 @@ macro_rules! all_counts {
                 messages_unanswered,
                 /// Answers that match no message.
                 answers_unasked,
-                /// How often the text that ends the run was received.
+                /// Reads that brought more bytes than all messages under way have, where answers are to be their echoes.
+        excess_echoes,
+        /// How often the text that ends the run was received.
                 stops_seen,
             }
             by kind { failed: FailCause, closed: Closed, }

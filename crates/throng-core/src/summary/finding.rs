@@ -74,6 +74,11 @@ pub enum Finding {
         /// Messages whose answers were looked for.
         of: u64,
     },
+    /// Answers were to be echoes, and were not: more bytes were received than had been sent.
+    NoEcho {
+        /// Reads that brought more bytes than all messages under way had.
+        reads: u64,
+    },
     /// A limit was met.
     LimitMet(Diagnosis),
     /// Peers violated the protocol that connections speak, or refused to speak it.
@@ -267,6 +272,7 @@ impl Finding {
             Finding::ConnectionsReopened { .. } => "connections_reopened",
             Finding::HoldCutShort { .. } => "hold_cut_short",
             Finding::MessagesUnanswered { .. } => "messages_unanswered",
+            Finding::NoEcho { .. } => "no_echo",
             Finding::LimitMet(_) => "limit_met",
             Finding::ProtocolViolated { .. } => "protocol_violated",
             Finding::TlsFailed { .. } => "tls_failed",
@@ -380,6 +386,14 @@ impl fmt::Display for Finding {
                 "{} of {} were not answered",
                 count(*messages),
                 things(*of, "message")
+            ),
+            Finding::NoEcho { reads } => write!(
+                f,
+                "the answers are no echoes: {} more bytes than were sent, so counts and latency of answers mean nothing. Use --latency-marker TEXT for other answers",
+                match reads {
+                    1 => "one read brought".to_owned(),
+                    n => format!("{} reads brought", count(*n)),
+                }
             ),
             Finding::LimitMet(met) => write!(f, "{met}"),
             Finding::ProtocolViolated {

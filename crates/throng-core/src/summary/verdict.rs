@@ -193,15 +193,19 @@ fn cut_short(t: &Totals) -> Option<Finding> {
         .map(|(held_s, asked_s)| Finding::HoldCutShort { held_s, asked_s })
 }
 
-/// Whether messages were answered, where answers are looked for: rule 4.
+/// Whether messages were answered, where answers are looked for, and by their echoes, where those are: rule 4.
 fn answered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let of = t.closed.questions;
     let messages = t.unanswered.count();
     if messages > 0 {
         findings.push(Finding::MessagesUnanswered { messages, of });
     }
+    let reads = t.closed.excess_echoes;
+    if reads > 0 {
+        findings.push(Finding::NoEcho { reads });
+    }
     let none = of > 0 && t.closed.answers == 0 && messages > 0;
-    !none && t.asked.allow.unanswered.covers(messages, of)
+    !none && reads == 0 && t.asked.allow.unanswered.covers(messages, of)
 }
 
 fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: bool) -> WhyMissing {

@@ -205,6 +205,7 @@ pub fn findings() -> Vec<Finding> {
             closed,
             ages,
         },
+        Finding::NoEcho { reads: 2 },
         Finding::HoldCutShort {
             held_s: 1.5,
             asked_s: 10.0,

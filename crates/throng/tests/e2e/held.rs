@@ -18,7 +18,7 @@ fn misbehaving(net: &Net, kind: &str) -> Process {
     start_server(net, "python3", &args, 9000)
 }
 
-/// The first line of the report of `ran`.
+/// The kinds of findings, in their order.
 fn kinds(ran: &Ran) -> Vec<&'static str> {
     ran.summary().findings.iter().map(Finding::kind).collect()
 }
@@ -230,6 +230,20 @@ fn messages_wait_for_answers_that_are_looked_for_unless_a_rate_is_given() {
     );
     let sent = ran.reached().traffic.messages_sent;
     assert!((15..=33).contains(&sent), "{sent}: {ran}");
+}
+
+#[test]
+fn answers_that_are_no_echoes_are_found_out() {
+    for engine in ENGINES {
+        for how in ["--closed-loop", "-r 10 --latency-echo"] {
+            let net = Net::own();
+            let _server = misbehaving(&net, "pages");
+            let line = format!("127.0.0.1:9000 -c 3 -m get {how} --hold 1s --engine {engine}");
+            let ran = load(&net, &line);
+            ran.fell_short();
+            assert_eq!(kinds(&ran)[0], "no_echo", "{how}: {ran}");
+        }
+    }
 }
 
 /// TCP segments that were sent in this network so far.

@@ -2,6 +2,7 @@
 
 closes    closes each connection that many seconds after accepting it
 answers   answers what it receives, unchanged, that many seconds later
+pages     answers each read with 100,000 bytes
 talks     sends a line every 50 ms, and reads
 ignores   reads, and never answers
 ws-nine   WebSocket: leaves the first handshake without an answer, closes the second connection, upgrades all others
@@ -53,6 +54,9 @@ async def serve(reader, writer):
         elif KIND == "answers":
             while data := await reader.read(65536):
                 asyncio.get_running_loop().call_later(SECONDS, writer.write, data)
+        elif KIND == "pages":
+            while await reader.read(65536):
+                writer.write(bytes(100_000))
         elif KIND == "talks":
             reading = asyncio.ensure_future(read_on(reader))
             while not reading.done():

@@ -178,6 +178,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         out: &mut Outbox,
     ) {
         if self.pace.is_loop() {
+            // An echo has no more bytes than what it answers.
+            let excess = !self.task.by_answers && answered > conn.under_way;
+            at.counters.excess_echoes.add(excess.into());
             conn.under_way = conn.under_way.saturating_sub(answered);
             if conn.doing == Doing::Awaiting && conn.under_way == 0 {
                 self.answered(conn, at, out);

@@ -306,6 +306,7 @@ impl Matcher for ReplyMatcher {
                         answered += self.answered(conn, at, measured);
                     }
                 }
+                at.counters.excess_echoes.add((left > 0).into());
                 answered
             }
             Some(AnswerBy::Marker { text, skip }) => {
