@@ -4,6 +4,7 @@ use crate::common::net::Net;
 use crate::common::process::Process;
 use crate::common::{
     PATIENCE, assert_near, load, run, run_words, serve, start_with_file_limit, start_words,
+    stop_serving,
 };
 use std::time::Duration;
 use throng_core::capacity::{Capacity, LimitKind};
@@ -255,4 +256,32 @@ fn who_is_not_root_gets_a_plan_too() {
     let ran = Process::start("throng plan as nobody".into(), command).wait(PATIENCE);
     assert!(ran.code < 2 && ran.stderr.is_empty(), "{ran}");
     assert!(ran.stdout.contains("1,000,000 connections"), "{ran}");
+}
+
+#[test]
+fn following_the_printed_command_takes_the_connections_out_of_conntrack() {
+    let net = Net::own();
+    net.shell(
+        "nft 'add table ip theirs; add chain ip theirs in { type filter hook input priority 0; }; \
+           add rule ip theirs in ct state new accept'",
+    );
+    // Its wildcard listener leaves nobody else the port.
+    let serving = serve(&net, "9000");
+    let conntrack = || {
+        let (capacity, _) = plan(&net, "-c 100k --target 127.0.0.1:9000");
+        capacity.limit(LimitKind::Conntrack).expect("a row").clone()
+    };
+    let before = conntrack();
+    assert!(before.sure && before.allows.is_some(), "{before:#?}");
+    let commands = before.lifts.iter().filter_map(|l| l.command.as_deref());
+    let notrack = commands.filter(|c| c.contains("notrack")).last().unwrap();
+    net.shell(&notrack.replace("sudo ", ""));
+    let after = conntrack();
+    assert_eq!(
+        (after.allows, after.unread.as_ref()),
+        (None, None),
+        "{after:#?}"
+    );
+    // The server was asked without a connection.
+    assert_eq!(stop_serving(serving).connections.accepted, Some(0));
 }
