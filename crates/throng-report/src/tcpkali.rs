@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use throng_core::summary::{LatencyAt, LatencyOf, SearchSummary, Summary};
+use throng_core::summary::{Finding, LatencyAt, LatencyOf, SearchSummary, Summary};
 
 /// What there is to say before the first connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,10 +201,7 @@ impl TcpkaliReport {
 /// Whether a run did what tcpkali calls success: all connections came up in time, and a search found
 /// what it was for. 130 if it was interrupted. tcpkali minds no rate that was missed and no connection that was lost and came back.
 pub fn exit_code(summary: &Summary) -> u8 {
-    let all_came_up = summary
-        .connections
-        .asked
-        .is_none_or(|asked| summary.connections.peak >= asked);
+    let all_came_up = !summary.findings.iter().any(is_failure);
     let found = summary
         .search
         .as_ref()
@@ -214,6 +211,17 @@ pub fn exit_code(summary: &Summary) -> u8 {
         (false, true) => 0,
         (false, false) => 1,
     }
+}
+
+/// Whether connections could not be established, or not used. tcpkali does not tell.
+pub fn is_failure(finding: &Finding) -> bool {
+    matches!(
+        finding,
+        Finding::ConnectionsMissing { .. }
+            | Finding::HandshakesMissing { .. }
+            | Finding::ProtocolViolated { .. }
+            | Finding::TlsFailed { .. }
+    )
 }
 
 /// Writes the result.

@@ -119,11 +119,11 @@ impl<'a> Run<'a> {
         latencies: &LatencyReport,
     ) -> Result<Record, Failure> {
         let to_hold = self.open();
-        if self.asked > 0 && !self.watch.stopped() {
+        if self.asked > 0 && !self.watch.stopped() && !self.stop_seen {
             let limit = self.scenario.connect.within;
             self.watch.note(&Note::Ramped {
                 asked: self.asked,
-                all: self.watch.peak >= self.asked,
+                all: self.watch.peak.min(self.ending.ready_peak) >= self.asked,
                 limit: limit.unwrap_or(self.scenario.hold),
             });
         }

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use throng_core::observer::Note;
 use throng_core::pacing::Ending;
 use throng_core::scenario::LoadScenario;
-use throng_core::summary::Summary;
+use throng_core::summary::{Finding, Summary};
 use throng_host::interface;
 use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, Start, Way};
@@ -67,6 +67,12 @@ impl Voice for Tcpkali {
             let line = tcpkali::stopped(text);
             let _ = writeln!(io::stdout().lock(), "{line}");
         }
+        for failure in summary.findings.iter().filter(|f| tcpkali::is_failure(f)) {
+            // Of those that are only too few it was told when the time was over.
+            if !matches!(failure, Finding::ConnectionsMissing { .. }) {
+                eprintln!("{failure}");
+            }
+        }
         if has_result(summary) {
             output::outcome(outcome, common.output, common.file())?;
         }
@@ -79,8 +85,13 @@ impl Voice for Tcpkali {
 
 /// Whether there is a result: none if not all connections were established in time.
 fn has_result(summary: &Summary) -> bool {
-    let asked = summary.connections.asked.unwrap_or(0);
-    summary.interrupted || summary.connections.peak >= asked
+    let missing = |f: &Finding| {
+        matches!(
+            f,
+            Finding::ConnectionsMissing { .. } | Finding::HandshakesMissing { .. }
+        )
+    };
+    summary.interrupted || !summary.findings.iter().any(missing)
 }
 
 /// The line for a search that found nothing, printed on stderr as tcpkali does.

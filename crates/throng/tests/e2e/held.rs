@@ -3,7 +3,7 @@
 use crate::common::net::Net;
 use crate::common::peers::{source, start_server};
 use crate::common::process::{Process, Ran};
-use crate::common::{PATIENCE, load, serve, start_load, stop_serving};
+use crate::common::{PATIENCE, load, run, serve, start_load, stop_serving};
 use rustix::process::Signal;
 use std::time::Duration;
 use throng_core::stats::Closed;
@@ -244,6 +244,17 @@ fn answers_that_are_no_echoes_are_found_out() {
             assert_eq!(kinds(&ran)[0], "no_echo", "{how}: {ran}");
         }
     }
+}
+
+#[test]
+fn tcpkalis_voice_tells_of_a_refused_upgrade_and_fails() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "ws-no");
+    let line = "load --output tcpkali --ws -T 3s -c 2 -m hi -r 5 127.0.0.1:9000";
+    let ran = run(&net, line);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("403 Forbidden"), "{ran}");
+    assert!(!ran.stdout.contains("Ramped up"), "{ran}");
 }
 
 /// TCP segments that were sent in this network so far.
