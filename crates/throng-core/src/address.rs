@@ -20,6 +20,14 @@ pub enum AddressError {
         quoted(.0)
     )]
     Target(String),
+    /// A port that does not exist.
+    #[error("{}: there is no port {port}; ports are 1 to 65535", quoted(text))]
+    Port {
+        /// What was read.
+        text: String,
+        /// The port in it.
+        port: String,
+    },
     /// A target of a protocol that is not spoken.
     #[error(
         "{} begins with {scheme}://; throng speaks {known}, and plain HOST:PORT",

@@ -85,7 +85,16 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
         None => (rest, "/"),
     };
     let (host, port) = match (split_port(authority), scheme) {
-        ((host, Some(port)), _) => (host, port_of(port).ok_or_else(wrong)?),
+        ((host, Some(port)), _) => match port_of(port) {
+            Some(known) => (host, known),
+            None if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+                return Err(AddressError::Port {
+                    text: text.to_owned(),
+                    port: port.to_owned(),
+                });
+            }
+            None => return Err(wrong()),
+        },
         ((host, None), Some(scheme)) => (host, Port::Number(scheme.port)),
         ((_, None), None) => return Err(wrong()),
     };

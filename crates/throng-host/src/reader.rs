@@ -174,7 +174,7 @@ mod tests {
             told,
             [
                 (odd.to_str().unwrap(), "its content is not understood"),
-                (missing.to_str().unwrap(), "not there"),
+                (missing.to_str().unwrap(), "it does not exist"),
             ]
         );
     }

@@ -53,7 +53,7 @@ pub enum Contradiction {
     #[error("{0} needs a message to send: add -m or -f")]
     NoMessage(&'static str),
     /// A closed loop against a sink, which sends no echoes.
-    #[error("--closed-loop waits for echoes, but a sink sends none: use --self=echo")]
+    #[error("answers are waited for, but a sink sends none: use --self=echo")]
     NoEcho,
     /// An empty marker.
     #[error("--latency-marker needs a text to look for")]

@@ -112,12 +112,13 @@ macro_rules! counts {
         }
 
         impl Counters {
-            /// A reading. Counts of one event may be read before and after it.
+            /// A reading. Counts of one event may be read before and after it. What counts how something ended is read
+            /// first, and the others in the order of the list, so that no end is read without its beginning.
             pub fn read(&self) -> Tally {
                 Tally {
-                    $($name: self.$name.get(),)*
                     $($array: std::array::from_fn(|i| self.$array[i].get()),)*
                     $($part: self.$part.read(),)*
+                    $($name: self.$name.get(),)*
                 }
             }
         }

@@ -17,17 +17,17 @@ macro_rules! all_counts {
             /// them, which is what the adjacent-line prefetcher fetches).
             #[repr(align(128))]
             pub struct Counters {
-                /// Connection attempts that were started.
-                attempted,
+                /// Connections that were `ready`, and are no longer: they ended, or a peer said that it would close.
+                unready,
+                /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were
+                /// completed.
+                ready,
                 /// Connections that this side opened and that came up.
                 established,
                 /// Connections that this side accepted.
                 accepted,
-                /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were
-                /// completed.
-                ready,
-                /// Those of them that no longer can: they ended, or one of the peers said that it would close.
-                unready,
+                /// Connection attempts that were started.
+                attempted,
                 /// Bytes that the kernel took for sending.
                 bytes_sent,
                 /// Bytes read.
@@ -42,17 +42,17 @@ macro_rules! all_counts {
                 messages_received,
                 /// Messages that were due, at the rate asked for, and unsent when their connection ended.
                 messages_unsent,
+                /// Answers to `questions`.
+                answers,
+                /// Messages among `questions` without an answer when their connection ended.
+                messages_unanswered,
                 /// Messages that were handed to the kernel and whose answers are looked for.
                 questions,
-                /// Their answers.
-                answers,
-                /// Those without an answer when their connection ended.
-                messages_unanswered,
                 /// Answers that match no message.
                 answers_unasked,
                 /// Reads that brought more bytes than all messages under way have, where answers are to be their echoes.
-        excess_echoes,
-        /// How often the text that ends the run was received.
+                excess_echoes,
+                /// How often the text that ends the run was received.
                 stops_seen,
             }
             by kind { failed: FailCause, closed: Closed, }

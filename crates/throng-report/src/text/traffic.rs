@@ -40,27 +40,17 @@ pub(super) fn traffic(summary: &Summary) -> Section {
     all
 }
 
-/// Bytes per second while all connections were established, from the samples. Without a set-up, or without a sample in
-/// that time, over the whole run.
+/// Bytes per second during the hold. Without one, over the whole run.
 fn throughput(summary: &Summary) -> Option<String> {
-    let up_s = summary.set_up.as_ref().map_or(f64::INFINITY, |s| s.seconds);
-    let (mut seconds, mut sent, mut received, mut start) = (0.0, 0.0, 0.0, 0.0);
-    for sample in &summary.over_time {
-        if start >= up_s {
-            let length = sample.at_s - start;
-            seconds += length;
-            sent += sample.sent_per_s * length;
-            received += sample.received_per_s * length;
-        }
-        start = sample.at_s;
-    }
-    let mut when = "while all were open";
-    if seconds <= 0.0 {
-        when = "over the whole run";
-        seconds = summary.seconds;
-        sent = summary.traffic.bytes_sent as f64;
-        received = summary.traffic.bytes_received as f64;
-    }
+    let hold = summary
+        .steady
+        .as_ref()
+        .filter(|steady| steady.seconds > 0.0);
+    let (traffic, seconds, when) = match hold {
+        Some(steady) => (&steady.traffic, steady.seconds, "while all were open"),
+        None => (&summary.traffic, summary.seconds, "over the whole run"),
+    };
+    let (sent, received) = (traffic.bytes_sent as f64, traffic.bytes_received as f64);
     let parts: Vec<String> = [(sent, "sent"), (received, "received")]
         .into_iter()
         .filter(|(bytes, _)| *bytes > 0.0 && seconds > 0.0)

@@ -363,6 +363,7 @@ impl<'a> Run<'a> {
         Gathered {
             at,
             clients,
+            accepted: accepted.unwrap_or_default(),
             measured: self.watch.take_trial(at, clients, accepted),
         }
     }

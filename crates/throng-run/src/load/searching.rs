@@ -3,7 +3,7 @@
 use std::time::Duration;
 use throng_core::human;
 use throng_core::pacing::{Next, Observation, Purpose, RateSearch, Slice, Terms};
-use throng_core::record::{AskedLatencies, SearchSummary};
+use throng_core::record::{AskedLatencies, MessagesBy, SearchSummary};
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Durations, Measured, Tally};
 use throng_core::summary::of_messages;
@@ -18,6 +18,7 @@ const MOST_TO_START: f64 = 1000.0;
 pub(crate) struct Gathered {
     pub at: Duration,
     pub clients: Tally,
+    pub accepted: Tally,
     pub measured: Measured,
 }
 
@@ -98,6 +99,14 @@ impl Search {
         };
         let seconds = after.at.saturating_sub(before.at).as_secs_f64().max(1e-9);
         let counted = after.clients.since(&before.clients);
+        // Time stamps may arrive on the connections that are accepted, or come back, or both.
+        let accepted = after.accepted.since(&before.accepted);
+        let answers = match asked.messages {
+            Some(MessagesBy::TimeStamps) => {
+                counted.messages_received.max(accepted.messages_received)
+            }
+            _ => counted.messages_received,
+        };
         let terms = self.search.terms();
         let mut latencies = Durations::default();
         let slices = slices.iter().map(|gathered| {
@@ -114,7 +123,7 @@ impl Search {
         self.search.observe(&Observation {
             asked_per_s: trial.rate.get(),
             sent_per_s: counted.messages_sent as f64 / seconds,
-            answered_per_s: counted.messages_received as f64 / seconds,
+            answered_per_s: answers as f64 / seconds,
             latency,
             samples: latencies.count(),
             slices,

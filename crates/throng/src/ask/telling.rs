@@ -129,6 +129,7 @@ impl Telling {
     /// Refuses, before the run begins, output files that can't be written, and those that would overwrite each other or
     /// one of `inputs`.
     pub fn check_files(&self, inputs: &[Named]) -> Result<(), Failure> {
+        self.common.check()?;
         let all = [
             ("--output-file", self.common.file()),
             ("--samples", self.samples.as_deref()),

@@ -39,7 +39,6 @@ pub(crate) struct LoadArgs {
     #[arg(
         value_name = "HOST:PORT",
         help = targets(),
-        required_unless_present_any = ["own_server", "listen_port"],
         conflicts_with = "own_server"
     )]
     pub targets: Vec<String>,

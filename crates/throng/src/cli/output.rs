@@ -1,6 +1,7 @@
 //! The options that say how a run is reported. They are not part of its scenario.
 
 use super::common::{LATENCY, OUTPUT, STATSD};
+use crate::Failure;
 use crate::files::is_stdout;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,24 @@ impl Common {
     /// The file to write the summary to; `None` for stdout, which is also `-`.
     pub fn file(&self) -> Option<&Path> {
         self.output_file.as_deref().filter(|path| !is_stdout(path))
+    }
+
+    /// Refuses a file whose name says another format than it would have.
+    pub fn check(&self) -> Result<(), Failure> {
+        let Some(path) = self.file() else {
+            return Ok(());
+        };
+        let name = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        let remedy = match (name, self.output) {
+            ("json", OutputForm::Text | OutputForm::Tcpkali) => "add --output json",
+            ("html" | "htm" | "csv" | "xml" | "yaml", _) => "throng writes text or JSON",
+            _ => return Ok(()),
+        };
+        Err(Failure::usage(format!(
+            "--output-file {}: the summary is not {}: {remedy}, or name the file otherwise",
+            path.display(),
+            name.to_uppercase()
+        )))
     }
 }
 

@@ -12,7 +12,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
     let cases: &[(&[&str], &str)] = &[
         (&[], "Usage: throng"),
         (&["lod"], "'lod'"),
-        (&["load"], "HOST:PORT"),
+        (&["load"], "--self"),
         (&["load", "--self", "127.0.0.1:80"], "--self"),
         (&["load", "--self=web"], "'web'"),
         (&["load", "--self", "-c", "0"], "at least 1"),
@@ -92,7 +92,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (
             &[
                 "load",
-                "--self",
+                "--self=echo",
                 "-m",
                 "x",
                 "--latency-marker",
@@ -103,7 +103,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (
             &[
                 "load",
-                "--self",
+                "--self=echo",
                 "-m",
                 "x",
                 "--latency-marker",
@@ -220,7 +220,7 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (
             &[
                 "load",
-                "--self",
+                "--self=echo",
                 "-m",
                 "x",
                 "--samples",
@@ -379,7 +379,12 @@ fn bad_input_is_told_in_a_line_that_names_it() {
         (&["load", "--self", "-e", "-1", "x\\"], "--first-message"),
         (&["load", "127.0.0.1"], "'127.0.0.1' is not a target"),
         (&["load", "127.0.0.1:0"], "'127.0.0.1:0'"),
-        (&["load", "127.0.0.1:65536"], "'127.0.0.1:65536'"),
+        (&["load", "127.0.0.1:65536"], "ports are 1 to 65535"),
+        (&["load", "--self", "--output-file", "r.html"], "not HTML"),
+        (
+            &["load", "--self", "--output-file", "r.json"],
+            "--output json",
+        ),
         (&["load", "::1:80"], "'::1:80'"),
         (&["load", ":80"], "':80'"),
         (&["load", "[::1:80"], "[::1:80"),

@@ -257,6 +257,16 @@ fn tcpkalis_voice_tells_of_a_refused_upgrade_and_fails() {
     assert!(!ran.stdout.contains("Ramped up"), "{ran}");
 }
 
+#[test]
+fn a_search_by_time_stamps_counts_those_that_arrive_on_accepted_connections() {
+    let net = Net::own();
+    let line =
+        r"-l 2001 127.0.0.1:2001 -c 2 -m 'x\{message.marker}' --message-marker -r @20ms --hold 10s";
+    let ran = load(&net, line);
+    let search = ran.summary().search.expect("a search was asked for");
+    assert!(search.held_per_s.is_some_and(|rate| rate > 100.0), "{ran}");
+}
+
 /// TCP segments that were sent in this network so far.
 fn segments(net: &Net) -> u64 {
     let snmp = net

@@ -87,7 +87,7 @@ fn the_first_line_of_the_text_is_the_verdict() {
 fn an_output_file_is_whole_and_stdout_empty() {
     let net = Net::own();
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("run.json");
+    let file = directory.path().join("run.out");
     // Longer than any summary: none of it may be left.
     std::fs::write(&file, "x".repeat(100_000)).unwrap();
     let name = file.to_str().unwrap();

@@ -26,6 +26,7 @@ pub(crate) struct Args {
 
 /// Merges the results and prints the summary. Returns the exit code of a run with that summary.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    args.common.check()?;
     let path = args.common.file();
     let outputs: Vec<Named> = path.map(|p| Named::new("--output-file", p)).into_iter().collect();
     let inputs = args.files.iter().map(|p| Named::new("throng merge", p));
