@@ -373,7 +373,13 @@ pub fn perfect() -> Summary {
             cpu_system_s: 66.1,
         },
         over_time,
-        steady: None,
+        steady: Some(Steady {
+            seconds: 10.0,
+            opened: n,
+            accepted: n,
+            traffic,
+            ..Steady::default()
+        }),
         latencies: Vec::new(),
         sources: vec![source()],
     }
@@ -442,6 +448,7 @@ pub fn shortfall() -> Summary {
             cpu_system_s: 0.34,
         },
         over_time: Vec::new(),
+        steady: None,
         ..perfect()
     }
 }
@@ -506,6 +513,7 @@ pub fn serve() -> Summary {
         message_rate: None,
         latency: Latency::default(),
         over_time: Vec::new(),
+        steady: None,
         ..perfect()
     }
 }

@@ -274,7 +274,8 @@ fn following_the_printed_command_takes_the_connections_out_of_conntrack() {
     let before = conntrack();
     assert!(before.sure && before.allows.is_some(), "{before:#?}");
     let commands = before.lifts.iter().filter_map(|l| l.command.as_deref());
-    let notrack = commands.filter(|c| c.contains("notrack")).last().unwrap();
+    let mut notrack = commands.filter(|c| c.contains("notrack"));
+    let notrack = notrack.next_back().unwrap();
     net.shell(&notrack.replace("sudo ", ""));
     let after = conntrack();
     assert_eq!(
