@@ -70,8 +70,10 @@ measured! {
     /// From when a message was sent to its answer: the response time without the wait before sending. A closed loop
     /// has only this.
     service,
-    /// From when a message was sent to when its connection ended without an answer: its answer would have taken longer.
+    /// From when a message was sent to when this side closed its connection: its answer would have taken longer.
     unanswered,
+    /// The same where the connection ended otherwise, and the answer was lost with it.
+    unanswered_lost,
     /// From when a message with a time stamp was sent to when it was received here.
     marked,
     /// From when a connection was established to when its TLS handshake was done.
@@ -100,6 +102,15 @@ impl Measured {
         };
         ages.record(age);
         self.lost_at.record_between(Time::START, now);
+    }
+
+    /// Records that a message sent at `sent` had no answer when its connection ended at `now`.
+    pub fn no_answer(&mut self, why: Closed, sent: Time, now: Time) {
+        let waited = match why {
+            Closed::ByUs => &mut self.unanswered,
+            _ => &mut self.unanswered_lost,
+        };
+        waited.record_between(sent, now);
     }
 
     /// The age of connections that ended so; `None` for those that this side closed.

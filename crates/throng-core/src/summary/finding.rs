@@ -40,11 +40,12 @@ pub enum Finding {
     ConnectionsLost {
         /// How many.
         lost: u64,
-        /// Open at the end of the hold.
+        /// Open, and able to carry messages, at the end of the hold.
         open: u64,
         /// Asked for.
         asked: u64,
-        /// What ended them. Those that are missing here are open, and a peer said that it would close them.
+        /// What ended them. Those that are missing here could no longer carry messages: a peer announced that it would
+        /// close, or violated the protocol.
         closed: BTreeMap<Closed, u64>,
         /// Their ages, over the whole run.
         ages: BTreeMap<Closed, Age>,
@@ -355,11 +356,11 @@ impl fmt::Display for Finding {
                 match open.cmp(asked) {
                     Ordering::Less => write!(
                         f,
-                        "; {} of {} were open at its end",
+                        "; {} of {} could carry messages at its end",
                         count(*open),
                         count(*asked)
                     ),
-                    _ => f.write_str("; as many were open at its end, reopened"),
+                    _ => f.write_str("; others were opened in their place"),
                 }
             }
             Finding::ConnectionsReopened {
@@ -522,7 +523,7 @@ impl fmt::Display for WhyMissing {
     }
 }
 
-/// What ended connections, in words. Those of `lost` that nothing ended are open, and a peer said that it would close.
+/// What ended connections, in words. Those of `lost` that nothing ended could no longer carry messages.
 fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u64) -> String {
     let words = |why: &Closed| match why {
         Closed::ByPeer => "closed by the peer",
@@ -545,7 +546,9 @@ fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u6
     let told: u64 = closed.values().sum();
     if lost > told {
         let said = count(lost - told);
-        parts.push(format!("{said} of which a peer said that it would close"));
+        parts.push(format!(
+            "{said} by their protocol (a peer announced that it would close, or violated the protocol)"
+        ));
     }
     match parts.is_empty() {
         true => "no longer open at the end".into(),

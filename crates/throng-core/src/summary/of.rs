@@ -70,9 +70,7 @@ pub fn of(record: &Record) -> Summary {
             .as_ref()
             .and_then(|steady| BandwidthKept::of(&t.asked, steady)),
         latency: Latency::of(&t.measured, &t.unanswered, t.asked.paced),
-        answers: t
-            .asked
-            .answers
+        answers: (t.asked.answers || t.closed.questions > 0)
             .then(|| Answers::of(&t.closed, t.unanswered.count())),
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
         search: t.endings().find_map(|e| e.search.clone()),

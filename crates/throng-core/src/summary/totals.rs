@@ -132,10 +132,14 @@ fn judged(part: &Part) -> Durations {
             .ending
             .as_ref()
             .is_some_and(|e| e.timed_out || e.interrupted);
-    match cut {
+    // Where no message at all was answered, none was cut off.
+    let answers = part.ending.as_ref().map_or(0, |e| e.closed.answers);
+    let mut judged = match cut && answers > 0 {
         true => measured.unanswered.from_on(CUT_OFF),
         false => measured.unanswered,
-    }
+    };
+    judged.absorb(measured.unanswered_lost);
+    judged
 }
 
 /// What was asked of all sources together.

@@ -41,6 +41,15 @@ pub(super) fn of(record: &Record, t: &Totals, rate: Option<&MessageRate>) -> (bo
             seconds: part.over().as_secs_f64(),
         });
     }
+    // The first one is the verdict: what was allowed is not.
+    let allow = t.asked.allow;
+    findings.sort_by_key(|finding| match finding {
+        Finding::ConnectionsLost { lost, asked, .. } => allow.lost.covers(*lost, *asked),
+        Finding::MessagesUnanswered { messages, of } => {
+            allow.unanswered.covers(*messages, *of) && messages < of
+        }
+        _ => false,
+    });
     (reached, findings)
 }
 
@@ -108,7 +117,8 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
     let allowed = t.asked.allow.lost.covers(lost, asked);
     // Those that never could carry messages say more than how many were open at once.
     let refused = unready.is_some() && t.held.ready < t.held.established && causes.is_empty();
-    if missing && (!refused || interrupted || timed_out) {
+    let none_ready = t.held.ready == 0 && t.held.established > 0;
+    if missing && (!refused || (interrupted || timed_out) && !none_ready) {
         findings.push(Finding::ConnectionsMissing {
             peak: t.peak,
             asked,
@@ -120,7 +130,7 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
         let hold = t.hold(|e| e.opened).opened;
         findings.push(Finding::ConnectionsLost {
             lost,
-            open: t.held.open(),
+            open: t.held.open().min(t.held.ready_now()),
             asked,
             closed: losses(&hold),
             ages: ages(&t.measured),
@@ -204,7 +214,7 @@ fn answered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     if reads > 0 {
         findings.push(Finding::NoEcho { reads });
     }
-    let none = of > 0 && t.closed.answers == 0 && messages > 0;
+    let none = of > 0 && messages == of;
     !none && reads == 0 && t.asked.allow.unanswered.covers(messages, of)
 }
 

@@ -32,7 +32,9 @@ impl Hold {
     ) -> Hold {
         let now = clock.elapsed();
         match scenario.pace.sending.run_rate() {
-            Some(RunRate::Profile(profile)) => Hold::Until(now + profile.duration()),
+            Some(RunRate::Profile(profile)) => {
+                Hold::Until(now + scenario.pace.delay + profile.duration())
+            }
             Some(RunRate::Stdin) => {
                 let lines = profile.unwrap_or_else(|| Box::new(std::io::empty()));
                 Hold::Lines(Lines::follow(lines, Arc::clone(control), clock))

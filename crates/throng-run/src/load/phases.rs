@@ -252,7 +252,12 @@ impl<'a> Run<'a> {
         let kernel_sockets = self.watch.meter.note_kernel();
         // It has no effect if there is traffic already. It is a moment ahead, so that it reaches all in time.
         let now = self.watch.clock.now();
-        self.watch.control.start_traffic(now + AHEAD);
+        // The arrivals of the whole run begin after the delay, as the connections do.
+        let delay = match self.scenario.pace.sending.run_rate() {
+            Some(_) => self.scenario.pace.delay,
+            None => Duration::ZERO,
+        };
+        self.watch.control.start_traffic(now + AHEAD + delay);
         self.ending.opened = Some(mark);
         self.ending.established = self.sides.clients.last_up();
         self.ending.kernel_sockets = kernel_sockets;

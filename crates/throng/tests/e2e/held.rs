@@ -267,6 +267,57 @@ fn a_search_by_time_stamps_counts_those_that_arrive_on_accepted_connections() {
     assert!(search.held_per_s.is_some_and(|rate| rate > 100.0), "{ran}");
 }
 
+#[test]
+fn answers_of_which_none_came_were_not_cut_off() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "ignores");
+    for how in [
+        "-r 10 --latency-echo -T 900ms",
+        "--closed-loop -T 900ms",
+        "-r 5 --latency-echo --channel-lifetime 700ms --hold 2s",
+    ] {
+        let ran = load(&net, &format!("127.0.0.1:9000 -c 10 -m hello {how}"));
+        let s = ran.fell_short();
+        assert_eq!(kinds(&ran)[0], "messages_unanswered", "{how}: {ran}");
+        let percentiles = s.latency.response.or(s.latency.service);
+        let at_least = percentiles.expect("bounds are told").at_least;
+        assert!(at_least.contains("p99_us"), "{how}: {ran}");
+    }
+}
+
+#[test]
+fn answers_that_a_peer_took_along_were_not_cut_off_and_come_before_losses_that_are_allowed() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "once");
+    let line = "127.0.0.1:9000 -c 10 -m hello --closed-loop --hold 5s --allow-lost 10000 -T 2s";
+    let ran = load(&net, line);
+    let s = ran.fell_short();
+    let all = kinds(&ran);
+    assert!(all.contains(&"messages_unanswered"), "{ran}");
+    assert_eq!(all.last(), Some(&"connections_lost"), "{ran}");
+    assert!(
+        s.latency
+            .service
+            .expect("some came")
+            .at_least
+            .contains("p99_us"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn arrivals_of_the_whole_run_begin_after_the_delay() {
+    let net = Net::own();
+    let _server = serve(&net, "127.0.0.1:9000 --mode echo");
+    let line = "127.0.0.1:9000 -c 10 -m hello --rate 100 --latency-echo --delay-send 1s --hold 3s";
+    let s = load(&net, line).reached();
+    assert!(
+        (150..=250).contains(&s.traffic.messages_sent),
+        "{:#?}",
+        s.traffic
+    );
+}
+
 /// TCP segments that were sent in this network so far.
 fn segments(net: &Net) -> u64 {
     let snmp = net

@@ -2,6 +2,7 @@
 
 closes    closes each connection that many seconds after accepting it
 answers   answers what it receives, unchanged, that many seconds later
+once      answers the first read of each connection, and closes at the second
 pages     answers each read with 100,000 bytes
 talks     sends a line every 50 ms, and reads
 ignores   reads, and never answers
@@ -54,6 +55,9 @@ async def serve(reader, writer):
         elif KIND == "answers":
             while data := await reader.read(65536):
                 asyncio.get_running_loop().call_later(SECONDS, writer.write, data)
+        elif KIND == "once":
+            writer.write(await reader.read(65536))
+            await reader.read(65536)
         elif KIND == "pages":
             while await reader.read(65536):
                 writer.write(bytes(100_000))

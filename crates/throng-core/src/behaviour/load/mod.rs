@@ -202,7 +202,12 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         conn.flags & DONE != 0
     }
 
-    fn closed(&mut self, conn: &mut Self::Conn, _: Closed, at: &At) {
+    fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
+        // After a farewell, whichever side closes first does what this side asked for.
+        let why = match self.traffic {
+            Traffic::Off if conn.flags & LEAVING != 0 => Closed::ByUs,
+            _ => why,
+        };
         // What was due and never got out was late too; leaving it out would flatter a stalled peer.
         let waited = matches!(conn.doing, Doing::Sending | Doing::Paced);
         let written_off = self.pace.take_written_off();
@@ -220,7 +225,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             if !self.task.by_answers {
                 at.counters.messages_unanswered.add(1);
                 let sent = conn.due.time();
-                self.measured.unanswered.record_between(sent, at.now);
+                self.measured.no_answer(why, sent, at.now);
             }
         }
         if let Some(tap) = &mut self.tap {
@@ -231,7 +236,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             .add(self.wire.is_ready(&conn.wire).into());
         self.wire.closed(&mut conn.wire, at);
         self.matcher
-            .closed(&mut conn.matched, at, &mut self.measured);
+            .closed(&mut conn.matched, why, at, &mut self.measured);
         if conn.flags & HELD != 0 {
             self.held.remove(&at.id);
         }

@@ -9,7 +9,7 @@ use crate::behaviour::At;
 use crate::pacing::Instants;
 use crate::partials::Slot;
 use crate::payload::Script;
-use crate::stats::{Measured, Sample};
+use crate::stats::{Closed, Measured, Sample};
 use std::collections::HashMap;
 
 /// Messages that were just dispatched to the engine.
@@ -70,7 +70,7 @@ pub trait Matcher {
     ) -> bool;
 
     /// The connection is gone.
-    fn closed(&mut self, conn: &mut Self::Conn, at: &At, measured: &mut Measured);
+    fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At, measured: &mut Measured);
 }
 
 /// Matches nothing.
@@ -102,7 +102,7 @@ impl Matcher for NoMatcher {
         false
     }
 
-    fn closed(&mut self, (): &mut (), _: &At, _: &mut Measured) {}
+    fn closed(&mut self, (): &mut (), _: Closed, _: &At, _: &mut Measured) {}
 }
 
 /// What answers a message.
@@ -358,11 +358,11 @@ impl Matcher for ReplyMatcher {
         }
     }
 
-    fn closed(&mut self, conn: &mut MatchedConn, at: &At, measured: &mut Measured) {
+    fn closed(&mut self, conn: &mut MatchedConn, why: Closed, at: &At, measured: &mut Measured) {
         while let Some(sent) = self.outstanding.pop(&mut conn.sent) {
             if sent.due.is_some() {
                 at.counters.messages_unanswered.add(1);
-                measured.unanswered.record_between(sent.sent, at.now);
+                measured.no_answer(why, sent.sent, at.now);
             }
         }
         self.own.remove(&at.id);
