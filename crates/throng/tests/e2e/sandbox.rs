@@ -71,7 +71,7 @@ fn without_prlimit_a_run_goes_on_with_the_limit_there_is() {
 fn with_too_few_files_a_forced_run_goes_on_with_what_fits() {
     for (files, engine) in [(32, "uring"), (32, "auto"), (20, "auto"), (14, "auto")] {
         let args = format!(
-            "load --self -c 100k --engine {engine} --force --hold 100ms -T 5s -w 2 --output json"
+            "load --self -c 100k --engine {engine} --force --hold 100ms -T 5s -w 1 --output json"
         );
         let ran = start_with_file_limit(&Net::own(), files, &args).wait(PATIENCE);
         let s = ran.fell_short();
