@@ -39,17 +39,18 @@ pub(super) struct Window {
 impl<'r> Totals<'r> {
     pub fn of(record: &'r Record) -> Totals<'r> {
         let parts: Vec<&Part> = record.sources.values().collect();
-        let mut measured = Measured::default();
-        parts.iter().for_each(|p| p.add_measured_to(&mut measured));
+        let (mut measured, mut unanswered) = (Measured::default(), Durations::default());
+        for part in &parts {
+            let mut of_part = Measured::default();
+            part.add_measured_to(&mut of_part);
+            unanswered.absorb(judged(part, &of_part));
+            measured.merge(of_part);
+        }
         let held = |p: &&Part| {
             let held = p.ending.as_ref().and_then(|e| e.held);
             held.map_or_else(|| p.opened(), |mark| mark.opened)
         };
         let closed = |p: &&Part| p.ending.as_ref().map_or_else(|| p.opened(), |e| e.closed);
-        let mut unanswered = Durations::default();
-        for part in &parts {
-            unanswered.merge(&judged(part));
-        }
         Totals {
             unanswered,
             asked: asked(&parts),
@@ -124,9 +125,7 @@ impl<'r> Totals<'r> {
 const CUT_OFF: Duration = Duration::from_secs(1);
 
 /// How long the messages had waited that count as unanswered.
-fn judged(part: &Part) -> Durations {
-    let mut measured = Measured::default();
-    part.add_measured_to(&mut measured);
+fn judged(part: &Part, measured: &Measured) -> Durations {
     let cut = part.about.asked.lifetime
         || part
             .ending
@@ -136,9 +135,9 @@ fn judged(part: &Part) -> Durations {
     let answers = part.ending.as_ref().map_or(0, |e| e.closed.answers);
     let mut judged = match cut && answers > 0 {
         true => measured.unanswered.from_on(CUT_OFF),
-        false => measured.unanswered,
+        false => measured.unanswered.clone(),
     };
-    judged.absorb(measured.unanswered_lost);
+    judged.merge(&measured.unanswered_lost);
     judged
 }
 

@@ -397,7 +397,7 @@ impl<'a> Run<'a> {
             let left = until.saturating_sub(at);
             self.watch
                 .look(at, Phase::Draining, Some(left), Some(clients), accepted);
-            let own = self.sides.server.as_ref().map(Side::tally);
+            let own = self.sides.server.is_some();
             if at >= until || rest.is_over(at, &clients, &accepted.unwrap_or_default(), own) {
                 return;
             }
@@ -470,27 +470,20 @@ struct Rest {
 
 impl Rest {
     /// Whether all that was sent before `at` has arrived, as far as can be known: its answers, where they are looked
-    /// for; else at the server in this process (`own`). Peers may talk on, which says nothing.
-    fn is_over(
-        &mut self,
-        at: Duration,
-        clients: &Tally,
-        accepted: &Tally,
-        own: Option<Tally>,
-    ) -> bool {
+    /// for; and at the other end, where those that accepted are the server in this process (`own`). Peers may talk on,
+    /// which says nothing.
+    fn is_over(&mut self, at: Duration, clients: &Tally, accepted: &Tally, own: bool) -> bool {
         let sent = (clients.bytes_sent, accepted.bytes_sent);
         if sent != self.sent {
             (self.moved, self.sent) = (at, sent);
         }
         // A send that was late shows in the next look.
         let quiet = at >= self.moved + TICK * 2;
-        let arrived = own.is_none_or(|server| {
-            // What was under way when a connection ended never arrives.
-            let lost = clients.closed_in_all() + server.closed_in_all() > 0;
-            let all = clients.bytes_sent == server.bytes_received
-                && clients.bytes_received == server.bytes_sent;
-            all || lost && at >= self.moved + STILL
-        });
+        // What was under way when a connection ended never arrives.
+        let lost = clients.closed_in_all() + accepted.closed_in_all() > 0;
+        let arrived = clients.bytes_sent == accepted.bytes_received
+            && clients.bytes_received == accepted.bytes_sent;
+        let arrived = !own || arrived || lost && at >= self.moved + STILL;
         quiet && arrived && clients.waiting() + accepted.waiting() == 0
     }
 }
