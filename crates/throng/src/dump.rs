@@ -1,7 +1,7 @@
 //! Prints traffic while it flows (`--dump-all`, `--dump-one`): a line on stderr for each read and write.
 
 use crate::Failure;
-use crate::ask::telling::{Dump, Whose};
+use crate::ask::report::{Dump, Whose};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

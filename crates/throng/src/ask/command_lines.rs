@@ -1,7 +1,7 @@
 //! tcpkali's command lines, as its README, its manual page and its tests have them, and what they ask for.
 
 use super::load::scenario;
-use super::telling::{Telling, Whose};
+use super::report::{ReportOptions, Whose};
 use super::{file, serve, target};
 use crate::cli::Cli;
 use crate::commands::Command;
@@ -15,10 +15,10 @@ use throng_core::scenario::{
     Writes,
 };
 
-/// What a line asks for, and what it says of telling.
+/// What a line asks for, and how its run is to be reported.
 struct Asked {
     scenario: LoadScenario,
-    telling: Telling,
+    report: ReportOptions,
 }
 
 impl Deref for Asked {
@@ -54,7 +54,7 @@ fn asked(line: &str) -> Result<Asked, String> {
     };
     let lines = |e: crate::Failure| e.lines.join("; ");
     let mut scenario = scenario(&args).map_err(lines)?;
-    let telling = Telling::of(&args.shown, &args.latency, args.as_tcpkali).map_err(lines)?;
+    let report = ReportOptions::of(&args.shown, &args.latency, args.as_tcpkali).map_err(lines)?;
     let text = file::text_of_load(&scenario).map_err(lines)?;
     assert_eq!(
         read_back(&text),
@@ -62,7 +62,7 @@ fn asked(line: &str) -> Result<Asked, String> {
         "{line}\n{text}"
     );
     target::resolve_all(&mut scenario).map_err(lines)?;
-    Ok(Asked { scenario, telling })
+    Ok(Asked { scenario, report })
 }
 
 /// What a file of this text asks for.
@@ -147,7 +147,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
                 && s.duration.is_none()
                 && s.connect.within == Some(secs(10))
                 && s.connect.reconnect
-                && s.telling.verbosity == 1
+                && s.report.verbosity == 1
                 && s.messages.is_empty()
                 && s.measure.counted == Counted::Found
                 && s.measure.steady_from == SteadyFrom::Begun
@@ -217,7 +217,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
         (
             "tcpkali --connect-rate=1 --channel-lifetime=0.1 -vvv nonexistent.org:smtp",
             |s| {
-                s.telling.verbosity == 3
+                s.report.verbosity == 3
                     && s.connect.lifetime == Some(Duration::from_millis(100))
                     && s.port() == 25
             },
@@ -249,12 +249,12 @@ fn those_of_its_readme_and_manual_mean_the_same() {
             "tcpkali -m x --latency-percentiles 50,100 --latency-connect 127.1:80",
             |s| {
                 let written = s
-                    .telling
+                    .report
                     .latencies
                     .percentiles
                     .iter()
                     .map(Percentile::written);
-                s.telling.latencies.connect && written.eq(["50", "100"])
+                s.report.latencies.connect && written.eq(["50", "100"])
             },
         ),
     ];
@@ -270,7 +270,7 @@ fn those_of_its_own_tests_mean_the_same() {
             |s| {
                 let listening = s.listen.as_ref().unwrap();
                 s.hold == secs(1)
-                    && s.telling.verbosity == 3
+                    && s.report.verbosity == 3
                     && listening.on[0].to_string() == "127.0.0.1:1231"
             },
         ),
@@ -290,7 +290,7 @@ fn those_of_its_own_tests_mean_the_same() {
             "tcpkali -T1s -l127.1:1 127.1:1 --latency-connect --latency-first-byte --latency-percentiles 50 --latency-percentiles 100.0",
             |s| {
                 let written = s
-                    .telling
+                    .report
                     .latencies
                     .percentiles
                     .iter()
@@ -308,7 +308,7 @@ fn those_of_its_own_tests_mean_the_same() {
         ),
         (
             r"tcpkali -T1s -l127.1:1 127.1:1 -r3 -m 'PFX-\{connection.uid%10}' -d",
-            |s| s.telling.dump.sent == Whose::One && s.telling.dump.received == Whose::One,
+            |s| s.report.dump.sent == Whose::One && s.report.dump.received == Whose::One,
         ),
         (
             r"tcpkali -T1s -l127.1:1 127.1:1 --ws -m '\{message.marker}\{re [a-z]{1,300}}' -r10 --duration=5s",
@@ -323,7 +323,7 @@ fn those_of_its_own_tests_mean_the_same() {
             |s| {
                 s.pace.writes == Writes::Packets
                     && !s.sockets.nagle
-                    && s.telling.dump.received == Whose::All
+                    && s.report.dump.received == Whose::All
             },
         ),
         (
@@ -366,7 +366,7 @@ fn those_that_its_users_have_published_mean_the_same() {
         ),
         (
             "tcpkali --workers 4 -c 10 --connect-rate 1000 --duration 10s --latency-marker '@' -m '@xx' --verbose 2 127.0.0.1:18002",
-            |s| s.workers == Some(4) && s.telling.verbosity == 2,
+            |s| s.workers == Some(4) && s.report.verbosity == 2,
         ),
         (
             r"tcpkali -em 'E {id = 0}\n' -r 1 --dump-all 127.0.0.1:9002",
@@ -406,14 +406,14 @@ fn whatever_else_getopt_takes_is_taken() {
         (
             "tcpkali --statsd --statsd-namespace a.b --statsd-latency-window 5s 127.1:80",
             |s| {
-                let statsd = s.telling.statsd.as_ref().unwrap();
+                let statsd = s.report.statsd.as_ref().unwrap();
                 (statsd.host.as_str(), statsd.port) == ("localhost", 8125)
                     && statsd.namespace == "a.b"
                     && statsd.latency_window == Some(secs(5))
             },
         ),
         ("tcpkali --statsd-host h 127.1:80", |s| {
-            s.telling.statsd.is_none()
+            s.report.statsd.is_none()
         }),
         ("tcpkali --output json 127.1:80", |s| {
             s.connect.timeout == secs(1)

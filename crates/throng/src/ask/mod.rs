@@ -5,7 +5,7 @@
 mod command_lines;
 pub(crate) mod file;
 pub(crate) mod load;
+pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod target;
-pub(crate) mod telling;
 pub(crate) mod texts;

@@ -74,15 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_of_the_scenario_and_in_its_documentation_or_of_telling() {
+    fn every_option_belongs_to_the_documented_scenario_or_to_the_report() {
         let page = include_str!("../../../../docs/scenario.md");
         let (load, serve) = page.split_once("## Keys of `[serve]`").expect("two lists");
-        let telling = options("run");
+        let reported = options("run");
         for (subcommand, keys) in [("load", load), ("serve", serve)] {
             let missing: Vec<String> = options(subcommand)
                 .into_iter()
                 .filter(|option| !keys.contains(&format!("`{option}`")))
-                .filter(|option| !telling.contains(option) && option != "--print-scenario")
+                .filter(|option| !reported.contains(option) && option != "--print-scenario")
                 .collect();
             assert_eq!(missing, [""; 0], "{subcommand}");
         }

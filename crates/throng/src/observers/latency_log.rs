@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 struct Log(Option<LatencyLog>);
 
 pub(super) fn open(occasion: &Occasion) -> Asked {
-    let Some(path) = &occasion.telling.latency_log else {
+    let Some(path) = &occasion.report.latency_log else {
         return Ok(None);
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);

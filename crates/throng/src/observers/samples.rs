@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 struct Samples(Option<SampleLog>);
 
 pub(super) fn open(occasion: &Occasion) -> Asked {
-    let Some(path) = &occasion.telling.samples else {
+    let Some(path) = &occasion.report.samples else {
         return Ok(None);
     };
     let log = SampleLog::create(path).map_err(|e| Failure::usage(format!("--samples: {e}")))?;

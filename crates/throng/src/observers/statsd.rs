@@ -25,8 +25,8 @@ struct Metrics {
 }
 
 pub(super) fn open(occasion: &Occasion) -> Asked {
-    let telling = occasion.telling;
-    let Some(asked) = &telling.statsd else {
+    let report = occasion.report;
+    let Some(asked) = &report.statsd else {
         return Ok(None);
     };
     let wrong = |why: String| {
@@ -38,7 +38,7 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
     to.send(&StatsdTick::default());
     Ok(Some(Box::new(Metrics {
         to,
-        asked: telling.latencies.asked(occasion.measure),
+        asked: report.latencies.asked(occasion.measure),
         window: asked.latency_window,
         began: Duration::ZERO,
         measured: Measured::default(),

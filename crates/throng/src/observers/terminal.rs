@@ -31,18 +31,18 @@ struct Terminal {
 }
 
 pub(super) fn open(occasion: &Occasion) -> Asked {
-    let telling = occasion.telling;
-    let verbosity = telling.verbosity;
-    let quiet = telling.common.quiet || verbosity == 0;
-    let style = LiveStyle::detect(quiet || !telling.voice.shows_progress());
+    let report = occasion.report;
+    let verbosity = report.verbosity;
+    let quiet = report.common.quiet || verbosity == 0;
+    let style = LiveStyle::detect(quiet || !report.voice.shows_progress());
     Ok(Some(Box::new(Terminal {
         live: Live::new(style),
         every: style.every(),
-        voice: telling.voice,
+        voice: report.voice,
         verbosity,
         quiet,
         asked: occasion.asked.clone(),
-        latencies: telling.latencies.asked(occasion.measure),
+        latencies: report.latencies.asked(occasion.measure),
         shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
         latest: None,
     })))

@@ -1,6 +1,6 @@
 //! `throng load`: opens connections, holds them, sends traffic and measures.
 
-use crate::ask::telling::Telling;
+use crate::ask::report::ReportOptions;
 use crate::cli::LoadArgs;
 use crate::dump::Dumping;
 use crate::files::Named;
@@ -17,42 +17,42 @@ pub(crate) use crate::cli::LoadArgs as Args;
 /// Runs the load to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     let scenario = ask::load::scenario(args)?;
-    let telling = Telling::of(&args.shown, &args.latency, args.as_tcpkali)?;
-    telling.check(&scenario)?;
+    let report = ReportOptions::of(&args.shown, &args.latency, args.as_tcpkali)?;
+    report.check(&scenario)?;
     if args.print_scenario {
         let text = ask::file::text_of_load(&scenario)?;
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }
     let inputs = ask::texts::inputs(&args.messages);
-    carry_out(scenario, &telling, inputs)
+    carry_out(scenario, &report, inputs)
 }
 
 /// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
 pub(crate) fn carry_out(
     mut scenario: LoadScenario,
-    telling: &Telling,
+    report: &ReportOptions,
     mut inputs: Vec<Named>,
 ) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
     ask::target::resolve_all(&mut scenario)?;
     inputs.extend(scenario.files_mut().map(|(option, path)| Named::new(option, &*path)));
-    telling.check_files(&inputs)?;
+    report.check_files(&inputs)?;
     let machine = Machine::for_load(&scenario)?;
     let stop = signals::stop()?;
-    telling.voice.start(&scenario);
+    report.voice.start(&scenario);
     let mut attached = Attached {
         observers: observers::of(&Occasion {
-            telling,
+            report,
             measure: &scenario.measure,
             asked: ask::file::text_of_load(&scenario)?,
         })?,
-        taps: Dumping::start(telling.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
-        latencies: telling.latencies.clone(),
+        taps: Dumping::start(report.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
+        latencies: report.latencies.clone(),
         profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
     };
     let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
     let outcome = Outcome::of(record.with_command(output::command()));
-    telling.voice.finish(&outcome, &scenario, &telling.common)
+    report.voice.finish(&outcome, &scenario, &report.common)
 }
 
 /// Whether the rate is read from stdin.

@@ -5,23 +5,23 @@ mod args;
 pub(crate) use args::Args;
 
 use super::{load, serve};
-use crate::ask::telling::Telling;
+use crate::ask::report::ReportOptions;
 use crate::{Failure, ask};
 use throng_core::scenario::Scenario;
 
 /// Runs the scenario to its end. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let telling = Telling::of(&args.shown, &args.latency, false)?;
+    let report = ReportOptions::of(&args.shown, &args.latency, false)?;
     let (scenario, inputs) = ask::file::read(&args.file, &args.set)?;
     match scenario {
         Scenario::Load(mut scenario) => {
-            telling.check(&scenario)?;
-            scenario.measure.samples |= telling.samples.is_some();
-            load::carry_out(*scenario, &telling, inputs)
+            report.check(&scenario)?;
+            scenario.measure.samples |= report.samples.is_some();
+            load::carry_out(*scenario, &report, inputs)
         }
-        Scenario::Serve(_) if !telling.dump.is_off() => Err(Failure::usage(
+        Scenario::Serve(_) if !report.dump.is_off() => Err(Failure::usage(
             "--dump-one and --dump-all print the traffic of a load, but the file has a section [serve]",
         )),
-        Scenario::Serve(scenario) => serve::carry_out(*scenario, &telling, inputs),
+        Scenario::Serve(scenario) => serve::carry_out(*scenario, &report, inputs),
     }
 }

@@ -1,6 +1,6 @@
 //! `throng serve`: accepts connections and holds them.
 
-use crate::ask::telling::Telling;
+use crate::ask::report::ReportOptions;
 use crate::cli::ServeArgs;
 use crate::files::Named;
 use crate::observers::{self, Occasion};
@@ -19,23 +19,23 @@ pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }
     let inputs = ask::texts::inputs(&args.messages);
-    carry_out(scenario, &Telling::plain(&args.common), inputs)
+    carry_out(scenario, &ReportOptions::plain(&args.common), inputs)
 }
 
 /// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
 pub(crate) fn carry_out(
     mut scenario: ServeScenario,
-    telling: &Telling,
+    report: &ReportOptions,
     mut inputs: Vec<Named>,
 ) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
     inputs.extend(scenario.files_mut().map(|(option, path)| Named::new(option, &*path)));
-    telling.check_files(&inputs)?;
+    report.check_files(&inputs)?;
     let machine = Machine::for_serve(&scenario)?;
     let stop = signals::stop()?;
     let mut attached = Attached {
         observers: observers::of(&Occasion {
-            telling,
+            report,
             measure: &Measure::default(),
             asked: ask::file::text_of_serve(&scenario)?,
         })?,
@@ -43,7 +43,7 @@ pub(crate) fn carry_out(
     };
     let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
     let outcome = Outcome::of(record.with_command(output::command()));
-    let common = &telling.common;
+    let common = &report.common;
     output::outcome(&outcome, common.output, common.file())?;
     Ok(outcome.summary.exit_code())
 }

@@ -12,7 +12,7 @@ use throng_core::summary::LatencyReport;
 use throng_report::human;
 
 /// How a run is reported.
-pub(crate) struct Telling {
+pub(crate) struct ReportOptions {
     /// The voice of the output.
     pub voice: &'static dyn Voice,
     /// Where the summary goes.
@@ -79,19 +79,19 @@ const STATSD_NAMESPACE: &str = "tcpkali";
 /// The shortest window: users of StatsD collect for at least this long.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(500);
 
-impl Telling {
+impl ReportOptions {
     /// How these options ask for a run to be reported. With `tcpkali` (the program was invoked by that name), the voice
     /// is tcpkali's, and StatsD options are accepted without `--statsd`.
     pub fn of(
         shown: &OutputArgs,
         latency: &LatencyOutputArgs,
         tcpkali: bool,
-    ) -> Result<Telling, Failure> {
+    ) -> Result<ReportOptions, Failure> {
         if !shown.statsd.statsd && !tcpkali {
             refuse_half_of_statsd(&shown.statsd)?;
         }
         let percentiles = latency.latency_percentiles.iter();
-        Ok(Telling {
+        Ok(ReportOptions {
             voice: voice::of(tcpkali || shown.common.output == OutputForm::Tcpkali),
             common: shown.common.clone(),
             verbosity: shown
@@ -113,8 +113,8 @@ impl Telling {
     }
 
     /// Reports to the terminal alone, as a server does.
-    pub fn plain(common: &Common) -> Telling {
-        Telling {
+    pub fn plain(common: &Common) -> ReportOptions {
+        ReportOptions {
             voice: voice::of(false),
             common: common.clone(),
             verbosity: 1,
