@@ -21,7 +21,7 @@ pub struct Cursor(pub(super) u32);
 /// Where the bytes of a portion are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// In this range of [`Script::memory`].
+    /// In this range of [`Script::memory`](super::Script::memory).
     Memory(Range<u32>),
     /// At the end of the given buffer.
     Rendered,

@@ -1,7 +1,7 @@
 //! What the user asks for, as validated, complete, plain data: no handles, no clocks, and nothing about how the result
 //! is shown.
 //!
-//! A [`Scenario`] is made of parts. Each is a section of its [file]. Names of targets stay as the user wrote them: they
+//! A [`Scenario`] is made of parts. Each is a section of its [file](mod@file). Names of targets stay as the user wrote them: they
 //! are resolved on the machine that runs the scenario.
 
 mod allow;

@@ -61,10 +61,10 @@ pub enum Current {
     Unread(String),
 }
 
-/// Everything that [`settings`] needs to know about the machine.
+/// Everything that [`settings`](super::settings) needs to know about the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// The values of [`SYSCTLS`], by name.
+    /// The values of [`SYSCTLS`](super::SYSCTLS), by name.
     pub sysctls: BTreeMap<String, Current>,
     /// RLIMIT_NOFILE, soft and hard; `u64::MAX` is unlimited.
     pub files: Option<(u64, u64)>,

@@ -48,7 +48,7 @@ pub(super) enum Doing {
 pub(super) const BEGUN: u8 = 1;
 /// The send under way does not end a message.
 pub(super) const MIDDLE: u8 = 2;
-/// What the wire wrote waits in [`Load::held`].
+/// What the wire wrote waits in `Load::held`.
 pub(super) const HELD: u8 = 4;
 /// Something was received.
 pub(super) const HEARD: u8 = 8;

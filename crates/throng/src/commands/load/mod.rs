@@ -35,7 +35,11 @@ pub(crate) fn carry_out(
 ) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
     ask::target::resolve_all(&mut scenario)?;
-    inputs.extend(scenario.files_mut().map(|(option, path)| Named::new(option, &*path)));
+    inputs.extend(
+        scenario
+            .files_mut()
+            .map(|(option, path)| Named::new(option, &*path)),
+    );
     report.check_files(&inputs)?;
     let machine = Machine::for_load(&scenario)?;
     let stop = signals::stop()?;

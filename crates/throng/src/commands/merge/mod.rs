@@ -28,7 +28,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     args.common.check()?;
     let path = args.common.file();
-    let outputs: Vec<Named> = path.map(|p| Named::new("--output-file", p)).into_iter().collect();
+    let outputs: Vec<Named> = path
+        .map(|p| Named::new("--output-file", p))
+        .into_iter()
+        .collect();
     let inputs = args.files.iter().map(|p| Named::new("throng merge", p));
     files::check(&outputs, &inputs.collect::<Vec<_>>())?;
     let mut records = args.files.iter();

@@ -1,10 +1,13 @@
 //! The options of `throng plan`.
 
-use crate::files::is_stdout;
+// Doc comments are help texts here: brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use crate::cli::{DocumentForm, EngineArg, RoleArg, planned};
+use crate::files::is_stdout;
+use std::path::{Path, PathBuf};
 use throng_core::address::SourceRange;
 use throng_core::scenario::bounds;
-use std::path::{Path, PathBuf};
 use throng_core::units;
 use throng_core::units::Rate;
 

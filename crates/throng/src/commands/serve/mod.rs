@@ -29,7 +29,11 @@ pub(crate) fn carry_out(
     mut inputs: Vec<Named>,
 ) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
-    inputs.extend(scenario.files_mut().map(|(option, path)| Named::new(option, &*path)));
+    inputs.extend(
+        scenario
+            .files_mut()
+            .map(|(option, path)| Named::new(option, &*path)),
+    );
     report.check_files(&inputs)?;
     let machine = Machine::for_serve(&scenario)?;
     let stop = signals::stop()?;

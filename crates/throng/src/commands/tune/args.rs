@@ -1,9 +1,9 @@
 //! The options of `throng tune`.
 
 use crate::cli::{DocumentForm, RoleArg};
-use throng_core::scenario::bounds;
 use clap::ValueEnum;
 use std::path::PathBuf;
+use throng_core::scenario::bounds;
 use throng_core::tune::Extra;
 
 const EXAMPLES: &str = "\

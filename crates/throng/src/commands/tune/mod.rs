@@ -6,8 +6,8 @@ pub(crate) use args::Args;
 
 use crate::Failure;
 use crate::cli::DocumentForm;
-use args::OsArg;
 use crate::output::to_stdout;
+use args::OsArg;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -134,7 +134,9 @@ fn state_file(args: &Args, system: &System) -> Result<PathBuf, Failure> {
         .clone()
         .or_else(|| tuning::default_state_file(system));
     chosen.ok_or_else(|| {
-        Failure::usage("there is no home directory for the state file: name a file with --state FILE")
+        Failure::usage(
+            "there is no home directory for the state file: name a file with --state FILE",
+        )
     })
 }
 

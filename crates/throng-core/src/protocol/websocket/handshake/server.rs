@@ -54,7 +54,7 @@ pub enum Refusal {
     Version,
     /// `Sec-WebSocket-Key` is missing, occurs several times, or is not the base64 of 16 bytes.
     Key,
-    /// It is not complete in [time](super::super::serve::HANDSHAKE_TIMEOUT).
+    /// It is not complete in time.
     TimedOut,
 }
 
