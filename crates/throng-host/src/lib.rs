@@ -33,6 +33,7 @@ mod namespace;
 pub mod netstat;
 mod ports;
 mod proc_text;
+pub mod process_usage;
 mod processes;
 mod reader;
 pub mod services;

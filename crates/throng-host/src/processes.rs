@@ -71,7 +71,7 @@ fn children_of(holders: &[Holder]) -> HashMap<u32, u32> {
 }
 
 /// All processes that are visible here.
-fn processes() -> impl Iterator<Item = u32> {
+pub(crate) fn processes() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -149,7 +149,7 @@ pub(crate) fn open_files(proc: &Path) -> io::Result<u64> {
 }
 
 /// `socket:[4711]`.
-fn socket_inode(link: &str) -> Option<u64> {
+pub(crate) fn socket_inode(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?
         .strip_suffix(']')?
         .parse()
