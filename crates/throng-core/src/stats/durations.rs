@@ -5,13 +5,13 @@ use hdrhistogram::Histogram;
 use std::time::Duration;
 
 /// Significant digits that a histogram keeps.
-const DIGITS: u8 = 3;
+pub(super) const DIGITS: u8 = 3;
 /// The resolution in nanoseconds for spans under 2048 times this (65 µs). Longer spans have a precision of [`DIGITS`].
 const FINEST_NS: u64 = 32;
 /// The longest span of a new histogram, in nanoseconds. It grows with the first longer span.
 const FIRST_LONGEST_NS: u64 = 2_000_000;
 /// The longest span of any histogram. Longer spans count as this long.
-const LONGEST: Duration = Duration::from_secs(3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(3600);
 
 /// A histogram of durations: an HdrHistogram of nanoseconds with three significant digits, up to an hour. An empty one
 /// takes no memory. The first value takes 56 KiB, a span of a tenth of a second 104 KiB, an hour 224 KiB.

@@ -1,16 +1,29 @@
 //! Histograms in their encoded form.
 
 use super::Durations;
+use super::durations::{DIGITS, LONGEST};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
 use serde::{Deserialize, Serialize};
+use std::io::Read;
 
 /// Significant digits of a [coarse](PackedDurations::coarse) histogram.
 const COARSE_DIGITS: u8 = 2;
-/// The longest text that is read as a histogram. A histogram with a count in every bucket takes a third of that.
-const LONGEST_TEXT: usize = 1 << 20;
+/// The longest text that is read as a histogram, and the most bytes that it may inflate to. A histogram with a count in
+/// every bucket takes a third of that.
+const MOST_BYTES: usize = 1 << 20;
+/// The first bytes of an encoded histogram: V2, and V2 with deflate.
+const V2: [u8; 4] = [0x1c, 0x84, 0x93, 0x13];
+const V2_DEFLATE: [u8; 4] = [0x1c, 0x84, 0x93, 0x14];
+/// The length of a V2 header: cookie, length of the counts, offset (4 bytes each), significant digits (4), lowest and
+/// highest value (8 each), ratio (8).
+const HEADER: usize = 40;
+/// The highest value that a histogram may have room for, in nanoseconds. HdrHistogram rounds [`LONGEST`] up to the end
+/// of a bucket, which is less than twice as long.
+const MOST_NS: u64 = 2 * LONGEST.as_nanos() as u64;
 
 /// A histogram of durations in nanoseconds, encoded. A text holds it in HdrHistogram's V2 encoding with deflate, in
 /// base64: any HdrHistogram library reads that. In memory it is not deflated, because a compressor takes 300 KiB, more
@@ -22,9 +35,20 @@ pub struct PackedDurations(Box<[u8]>);
 /// Why a text is not a histogram.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PackedError {
-    /// It is longer than any histogram of throng.
-    #[error("a histogram of {0} characters is too long")]
-    TooLong(usize),
+    /// It is longer than any histogram of throng, as text or inflated.
+    #[error("a histogram has more than {MOST_BYTES} bytes")]
+    TooLong,
+    /// It has more significant digits, or reaches further, than any histogram of throng.
+    #[error(
+        "a histogram has {digits} significant digits up to {high} ns, but at most {DIGITS} up to {MOST_NS} ns are \
+         allowed"
+    )]
+    TooLarge {
+        /// Its significant digits.
+        digits: u32,
+        /// The highest value that it has room for, in nanoseconds.
+        high: u64,
+    },
     /// It is not base64.
     #[error("a histogram is not base64: {0}")]
     NotBase64(String),
@@ -68,6 +92,7 @@ fn write(mut serializer: impl Serializer, histogram: &Histogram<u64>) -> Vec<u8>
     bytes
 }
 
+/// Reads a histogram in V2's encoding.
 fn read(mut bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
     let mut histogram: Histogram<u64> = Deserializer::new()
         .deserialize(&mut bytes)
@@ -76,16 +101,53 @@ fn read(mut bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
     Ok(histogram)
 }
 
+/// Reads a histogram that may come from anybody, in V2's encoding with or without deflate. The deserializer allocates
+/// what the header states, so the header is checked first.
+fn read_foreign(bytes: &[u8]) -> Result<Histogram<u64>, PackedError> {
+    let malformed = |why: &str| PackedError::NotHistogram(why.to_owned());
+    let mut inflated = Vec::new();
+    let plain = match bytes.strip_prefix(&V2_DEFLATE) {
+        None => bytes,
+        Some(rest) => {
+            let deflated = rest.get(4..).ok_or_else(|| malformed("it is cut off"))?;
+            ZlibDecoder::new(deflated)
+                .take(MOST_BYTES as u64 + 1)
+                .read_to_end(&mut inflated)
+                .map_err(|e| malformed(&e.to_string()))?;
+            if inflated.len() > MOST_BYTES {
+                return Err(PackedError::TooLong);
+            }
+            &inflated
+        }
+    };
+    let (header, counts) = plain
+        .split_at_checked(HEADER)
+        .ok_or_else(|| malformed("it is cut off"))?;
+    if !header.starts_with(&V2) {
+        return Err(malformed("it begins with other bytes"));
+    }
+    let u32_at = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| header[at + i]));
+    let u64_at = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| header[at + i]));
+    if u32_at(4) as usize > counts.len() {
+        return Err(malformed("it is cut off"));
+    }
+    let (digits, high) = (u32_at(12), u64_at(24));
+    if digits > DIGITS.into() || high > MOST_NS {
+        return Err(PackedError::TooLarge { digits, high });
+    }
+    read(plain)
+}
+
 impl TryFrom<String> for PackedDurations {
     type Error = PackedError;
     fn try_from(text: String) -> Result<PackedDurations, PackedError> {
-        if text.len() > LONGEST_TEXT {
-            return Err(PackedError::TooLong(text.len()));
+        if text.len() > MOST_BYTES {
+            return Err(PackedError::TooLong);
         }
         let bytes = STANDARD
             .decode(text)
             .map_err(|e| PackedError::NotBase64(e.to_string()))?;
-        read(&bytes).map(|histogram| pack(&histogram))
+        read_foreign(&bytes).map(|histogram| pack(&histogram))
     }
 }
 
@@ -102,6 +164,9 @@ impl From<PackedDurations> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use std::io::Write;
     use std::time::Duration;
 
     fn some() -> Durations {
@@ -155,9 +220,69 @@ mod tests {
         assert!(matches!(read("?"), PackedError::NotBase64(_)));
         assert!(matches!(read(""), PackedError::NotHistogram(_)));
         assert!(matches!(read("AAAA"), PackedError::NotHistogram(_)));
+        assert_eq!(read(&"A".repeat(2 << 20)), PackedError::TooLong);
+        let packed = PackedDurations::whole(&some()).unwrap();
+        let cut = &packed.0[..packed.0.len() - 1];
         assert!(matches!(
-            read(&"A".repeat(2 << 20)),
-            PackedError::TooLong(_)
+            read(&STANDARD.encode(cut)),
+            PackedError::NotHistogram(_)
         ));
+    }
+
+    /// A header that states these, without counts.
+    fn header(length: u32, digits: u32, high: u64) -> Vec<u8> {
+        let mut bytes = V2.to_vec();
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(0u32.to_be_bytes());
+        bytes.extend(digits.to_be_bytes());
+        bytes.extend(1u64.to_be_bytes());
+        bytes.extend(high.to_be_bytes());
+        bytes.extend(1f64.to_be_bytes());
+        bytes
+    }
+
+    fn deflated(bytes: &[u8]) -> Vec<u8> {
+        let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
+        deflate.write_all(bytes).unwrap();
+        let deflated = deflate.finish().unwrap();
+        let length = (deflated.len() as u32).to_be_bytes();
+        [&V2_DEFLATE[..], &length, &deflated].concat()
+    }
+
+    #[test]
+    fn a_histogram_larger_than_any_of_throng_is_refused_before_it_takes_memory() {
+        let hour = LONGEST.as_nanos() as u64;
+        let large = |digits, high| PackedError::TooLarge { digits, high };
+        let cut = PackedError::NotHistogram("it is cut off".into());
+        let mut bomb = header(2 << 20, 3, hour);
+        bomb.resize(3 << 20, 0);
+        let cases = [
+            (header(0, 3, u64::MAX), large(3, u64::MAX)),
+            (header(0, 5, hour), large(5, hour)),
+            (header(u32::MAX, 3, hour), cut),
+            (bomb, PackedError::TooLong),
+        ];
+        for (bytes, why) in cases {
+            for bytes in [deflated(&bytes), bytes] {
+                if bytes.len() < MOST_BYTES / 2 {
+                    let text = STANDARD.encode(&bytes);
+                    assert_eq!(PackedDurations::try_from(text), Err(why.clone()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_span_and_every_count_are_within_the_bounds() {
+        let mut durations = Durations::default();
+        for n in 0..3600 * 50 {
+            durations.record_many(Duration::from_millis(n * 20), u32::MAX);
+        }
+        durations.record(LONGEST * 2);
+        for packed in [PackedDurations::whole, PackedDurations::coarse] {
+            let packed = packed(&durations).unwrap();
+            let text = String::from(packed.clone());
+            assert_eq!(PackedDurations::try_from(text), Ok(packed));
+        }
     }
 }

@@ -87,7 +87,20 @@ fn what_cannot_be_merged_is_refused_in_one_line() {
         fs::write(&path, text).unwrap();
         path
     };
+    let histogram = text.find("\"HIST").expect("a histogram") + 1;
+    let rest = &text[histogram..];
+    let end = rest.find('"').expect("its end");
     let cases = [
+        (
+            // Its header states 4 GiB of counts.
+            "large.json",
+            format!(
+                "{}HISTE/////8AAAAAAAAAAwAAAAAAAAABAAADRjC4oAA/8AAAAAAAAA=={}",
+                &text[..histogram],
+                &rest[end..]
+            ),
+            "not a histogram",
+        ),
         (
             "old.json",
             text.replacen("\"version\": 2", "\"version\": 1", 1),
