@@ -1,7 +1,7 @@
 //! `throng load`: connections to open, and what to do with them.
 
 use super::{
-    Allow, Connect, Listening, Measure, OwnServer, Pace, SocketOptions, Target, TlsClient,
+    Allow, Connect, Listening, Measure, OwnServer, Pace, Pem, SocketOptions, Target, TlsClient,
     TlsServer, bounds,
 };
 use crate::engine::EngineChoice;
@@ -105,11 +105,17 @@ impl LoadScenario {
         self.seed.unwrap_or_default()
     }
 
+    /// Certificates and keys, each with its option.
+    pub fn pems_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Pem)> {
+        let ca = self.tls.iter_mut().flat_map(|tls| &mut tls.cacert);
+        let ca = ca.map(|pem| ("--cacert", pem));
+        ca.chain(self.tls_server.iter_mut().flat_map(TlsServer::pems_mut))
+    }
+
     /// The files that the run reads, each with the option that names it.
     pub fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
-        let ca = self.tls.iter_mut().flat_map(|tls| &mut tls.cacert);
-        let ca = ca.filter_map(|pem| Some(("--cacert", pem.file_mut()?)));
-        ca.chain(self.tls_server.iter_mut().flat_map(TlsServer::files_mut))
+        self.pems_mut()
+            .filter_map(|(option, pem)| Some((option, pem.file_mut()?)))
     }
 }
 

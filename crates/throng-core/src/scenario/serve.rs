@@ -1,6 +1,6 @@
 //! `throng serve`: connections to accept.
 
-use super::{ListenAddress, TlsServer, bounds};
+use super::{ListenAddress, Pem, TlsServer, bounds};
 use crate::engine::EngineChoice;
 use crate::payload::Messages;
 use crate::protocol::ServeMode;
@@ -43,8 +43,14 @@ pub struct ServeScenario {
 }
 
 impl ServeScenario {
+    /// The certificate and its key, each with its option.
+    pub fn pems_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Pem)> {
+        self.tls.iter_mut().flat_map(TlsServer::pems_mut)
+    }
+
     /// The files that the run reads, each with the option that names it.
     pub fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
-        self.tls.iter_mut().flat_map(TlsServer::files_mut)
+        self.pems_mut()
+            .filter_map(|(option, pem)| Some((option, pem.file_mut()?)))
     }
 }

@@ -18,6 +18,7 @@ pub enum Pem {
 impl Pem {
     /// What every PEM text has, and no path that anybody uses.
     const BEGIN: &str = "-----BEGIN ";
+    const END: &str = "-----END ";
 
     /// The file, if it is one.
     pub fn file_mut(&mut self) -> Option<&mut PathBuf> {
@@ -25,6 +26,27 @@ impl Pem {
             Pem::File(path) => Some(path),
             Pem::Text(_) => None,
         }
+    }
+
+    /// Leaves nothing of a text but its certificates, so that it can be shown: private keys are replaced by a remark.
+    pub fn hide_keys(&mut self) {
+        let Pem::Text(text) = self else { return };
+        let mut shown = String::new();
+        let mut certificate = false;
+        for line in text.lines() {
+            if let Some(label) = line.strip_prefix(Pem::BEGIN) {
+                certificate = label.trim_end_matches('-').ends_with("CERTIFICATE");
+                if !certificate {
+                    shown += "(a private key, not shown)\n";
+                }
+            }
+            if certificate {
+                shown += line;
+                shown.push('\n');
+            }
+            certificate &= !line.starts_with(Pem::END);
+        }
+        *text = shown;
     }
 }
 
@@ -98,11 +120,10 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// The files of the certificate and its key, if there are any, each with its option.
-    pub(super) fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
+    /// The certificate and its key, if there are any, each with its option.
+    pub(super) fn pems_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Pem)> {
         let both = self.identity.iter_mut();
-        let both = both.flat_map(|(cert, key)| [("--ssl-cert", cert), ("--ssl-key", key)]);
-        both.filter_map(|(option, pem)| Some((option, pem.file_mut()?)))
+        both.flat_map(|(cert, key)| [("--ssl-cert", cert), ("--ssl-key", key)])
     }
 }
 
@@ -166,5 +187,35 @@ impl From<TlsServer> for TlsServerKeys {
             alpn: server.alpn,
             resumption: server.resumption,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_shown_and_keys_are_not() {
+        let block = |label: &str| format!("-----BEGIN {label}-----\nMII=\n-----END {label}-----\n");
+        let certificate = block("CERTIFICATE");
+        let remark = "(a private key, not shown)\n";
+        let trusted = block("TRUSTED CERTIFICATE");
+        for (text, shown) in [
+            (certificate.repeat(2), certificate.repeat(2)),
+            (trusted.clone(), trusted),
+            (block("PRIVATE KEY"), remark.to_owned()),
+            (
+                block("EC PRIVATE KEY") + &certificate + "subject=a\n",
+                remark.to_owned() + &certificate,
+            ),
+            ("-----BEGIN PRIVATE KEY\nMII=".to_owned(), remark.to_owned()),
+        ] {
+            let mut pem = Pem::from(text.clone());
+            pem.hide_keys();
+            assert_eq!(pem, Pem::Text(shown), "{text}");
+        }
+        let mut file = Pem::File("key.pem".into());
+        file.hide_keys();
+        assert_eq!(file, Pem::File("key.pem".into()));
     }
 }

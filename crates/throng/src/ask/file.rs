@@ -60,11 +60,25 @@ pub(crate) fn text_of_load(scenario: &LoadScenario) -> Result<String, Failure> {
     text(&Scenario::Load(Box::new(scenario)))
 }
 
+/// The same for showing it: without private keys.
+pub(crate) fn shown_load(scenario: &LoadScenario) -> Result<String, Failure> {
+    let mut scenario = scenario.clone();
+    scenario.pems_mut().for_each(|(_, pem)| pem.hide_keys());
+    text_of_load(&scenario)
+}
+
 /// The text of a scenario file for `scenario`. Paths in it are absolute, so the file may be anywhere.
 pub(crate) fn text_of_serve(scenario: &ServeScenario) -> Result<String, Failure> {
     let mut scenario = scenario.clone();
     absolute(scenario.files_mut())?;
     text(&Scenario::Serve(Box::new(scenario)))
+}
+
+/// The same for showing it: without private keys.
+pub(crate) fn shown_serve(scenario: &ServeScenario) -> Result<String, Failure> {
+    let mut scenario = scenario.clone();
+    scenario.pems_mut().for_each(|(_, pem)| pem.hide_keys());
+    text_of_serve(&scenario)
 }
 
 fn absolute<'a>(

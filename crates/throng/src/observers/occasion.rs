@@ -11,7 +11,7 @@ pub(crate) struct Occasion<'a> {
     pub report: &'a ReportOptions,
     /// What the run measures.
     pub measure: &'a Measure,
-    /// The scenario file of the run, as shown at the highest verbosity.
+    /// The scenario file of the run, as shown at the highest verbosity: without private keys.
     pub asked: String,
 }
 

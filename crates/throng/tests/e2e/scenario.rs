@@ -139,10 +139,19 @@ fn messages_and_certificates_are_found_beside_the_file() {
         key = certificate.signing_key.serialize_pem(),
     );
     let (_directory, path) = file("inline.toml", &inline);
-    let ran = run(&net, &format!("run --output json {path}"));
+    let ran = run(&net, &format!("run -vv --output json {path}"));
     assert_eq!(
         (ran.code, ran.summary().connections.established),
         (0, 1),
+        "{ran}"
+    );
+    // The scenario is shown, without the private key.
+    let body = |pem: String| pem.lines().nth(1).expect("base64").to_owned();
+    let shown = |text: &str| ran.stderr.contains(text);
+    assert!(shown(&body(certificate.cert.pem())), "{ran}");
+    assert!(shown("(a private key, not shown)"), "{ran}");
+    assert!(
+        !shown(&body(certificate.signing_key.serialize_pem())),
         "{ran}"
     );
 }

@@ -48,7 +48,7 @@ pub(crate) fn carry_out(
         observers: observers::of(&Occasion {
             report,
             measure: &scenario.measure,
-            asked: ask::file::text_of_load(&scenario)?,
+            asked: ask::file::shown_load(&scenario)?,
         })?,
         taps: Dumping::start(report.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
         latencies: report.latencies.clone(),

@@ -41,7 +41,7 @@ pub(crate) fn carry_out(
         observers: observers::of(&Occasion {
             report,
             measure: &Measure::default(),
-            asked: ask::file::text_of_serve(&scenario)?,
+            asked: ask::file::shown_serve(&scenario)?,
         })?,
         ..Attached::default()
     };
