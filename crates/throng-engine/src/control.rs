@@ -3,7 +3,7 @@
 use crate::socket::EventFd;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
 use throng_core::stats::Measured;
@@ -60,6 +60,16 @@ pub struct Control {
     /// Their number, to be read without the lock.
     steered: AtomicU32,
     wakers: Mutex<Vec<Arc<EventFd>>>,
+    start: Mutex<Start>,
+    start_changed: Condvar,
+}
+
+/// What workers wait for before they begin.
+#[derive(Debug, Default)]
+struct Start {
+    all_spawned: bool,
+    /// The number of workers that were spawned and are not set up yet.
+    setting_up: u32,
 }
 
 impl Control {
@@ -68,10 +78,22 @@ impl Control {
         Arc::default()
     }
 
+    /// Lets the workers begin, once all that were spawned are set up. Otherwise the connections of the first one could
+    /// take the files or the memory that the next one needs for its event loop.
+    pub fn begin(&self) {
+        self.start().all_spawned = true;
+        self.start_changed.notify_all();
+    }
+
     /// Gives `order` to all workers, including those spawned later.
     pub fn give(&self, order: Order) {
         self.orders.fetch_or(order as u32, Ordering::Release);
         self.wake_all();
+        if order == Order::Close {
+            // The lock keeps this from falling between a worker's check and its wait.
+            drop(self.start());
+            self.start_changed.notify_all();
+        }
     }
 
     /// Gives [`Order::StartTraffic`]. Traffic counts from `now` on all workers.
@@ -134,6 +156,39 @@ impl Control {
 
     pub(crate) fn orders(&self) -> Orders {
         Orders(self.orders.load(Ordering::Acquire))
+    }
+
+    fn start(&self) -> MutexGuard<'_, Start> {
+        self.start.lock().unwrap_or_else(|p| p.into_inner())
+    }
+}
+
+/// A worker that is being set up. The others begin only once this is dropped.
+#[derive(Debug)]
+pub(crate) struct SettingUp(Arc<Control>);
+
+impl SettingUp {
+    pub fn new(control: Arc<Control>) -> SettingUp {
+        control.start().setting_up += 1;
+        SettingUp(control)
+    }
+
+    /// The worker is set up. Waits for the others, until they [begin](Control::begin) together or are to close.
+    pub fn done(self) {
+        let control = Arc::clone(&self.0);
+        drop(self);
+        let wait = |start: &mut Start| {
+            let ready = start.all_spawned && start.setting_up == 0;
+            !ready && !control.orders().has(Order::Close)
+        };
+        drop(control.start_changed.wait_while(control.start(), wait));
+    }
+}
+
+impl Drop for SettingUp {
+    fn drop(&mut self) {
+        self.0.start().setting_up -= 1;
+        self.0.start_changed.notify_all();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::control::{Clock, Control, Outlet};
 use crate::socket::SocketOptions;
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,9 @@ pub trait Admission: Send {
     /// zero it asks again within a millisecond.
     fn room(&mut self) -> u32;
 }
+
+/// The event loop of a worker that is set up. It runs until the order to close.
+pub(crate) type EventLoop = Box<dyn FnOnce() -> io::Result<()>>;
 
 /// A worker that opens connections and keeps them open.
 pub struct ClientRole {

@@ -1,9 +1,9 @@
 //! Starts workers: a thread for each, with the event loop of the chosen engine.
 //!
-//! An engine is a folder with a function `run`, and a line in [`Runnable::run`] that calls it.
+//! An engine is a folder with a function `set_up`, and a line in [`Runnable::set_up`] that calls it.
 
-use crate::control::Control;
-use crate::job::Job;
+use crate::control::{Control, SettingUp};
+use crate::job::{EventLoop, Job};
 use crate::socket::EventFd;
 use crate::uring::{self, Paired, Rank};
 use crate::{epoll, waiting};
@@ -29,7 +29,7 @@ impl Job {
 }
 
 impl Work {
-    fn control(&self) -> &Control {
+    fn control(&self) -> &Arc<Control> {
         &self.0.job().control
     }
 
@@ -40,8 +40,8 @@ impl Work {
 
 trait Runnable: Send {
     fn job(&self) -> &Job;
-    /// Runs the job in this thread until the order to close.
-    fn run(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<()>;
+    /// Sets up the event loop that runs the job in this thread.
+    fn set_up(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<EventLoop>;
     /// A worker that shares this thread with another one.
     fn paired(self: Box<Self>, waker: Arc<EventFd>, rank: Rank) -> io::Result<Box<dyn Paired>>;
 }
@@ -55,11 +55,11 @@ where
         &self.0
     }
 
-    fn run(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<()> {
+    fn set_up(self: Box<Self>, engine: Engine, waker: Arc<EventFd>) -> io::Result<EventLoop> {
         let (job, behaviour) = *self;
         match engine {
-            Engine::Uring => uring::run(job, behaviour, waker),
-            Engine::Epoll => epoll::run(job, behaviour, waker),
+            Engine::Uring => uring::set_up(job, behaviour, waker),
+            Engine::Epoll => epoll::set_up(job, behaviour, waker),
         }
     }
 
@@ -69,16 +69,20 @@ where
     }
 }
 
-/// Starts a worker in a thread called `name`. It runs until [`Order::Close`](crate::Order::Close).
+/// Starts a worker in a thread called `name`. It begins with all others at [`Control::begin`], and runs until
+/// [`Order::Close`](crate::Order::Close).
 ///
 /// # Errors
 /// No thread or no eventfd can be created. Later errors are the thread's result: errors of the event loop
 /// itself (no memory for a ring, for example), not of a connection.
 pub fn spawn(engine: Engine, name: String, work: Work) -> io::Result<JoinHandle<io::Result<()>>> {
     let waker = work.control().enlist()?;
+    let setting_up = SettingUp::new(Arc::clone(work.control()));
     thread::Builder::new().name(name).spawn(move || {
         prepare(work.core());
-        work.0.run(engine, waker)
+        let run = work.0.set_up(engine, waker)?;
+        setting_up.done();
+        run()
     })
 }
 
@@ -100,11 +104,13 @@ pub fn spawn_pair(
         ]);
     }
     let waker = client.control().enlist()?;
+    let setting_up = SettingUp::new(Arc::clone(client.control()));
     let thread = thread::Builder::new().name(format!("pair-{number}"));
     let thread = thread.spawn(move || {
         prepare(client.core());
         let client = client.0.paired(Arc::clone(&waker), Rank::Lead)?;
         let server = server.0.paired(waker, Rank::Second)?;
+        setting_up.done();
         uring::run_pair(client, server)
     })?;
     Ok(vec![thread])

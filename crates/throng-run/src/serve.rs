@@ -61,7 +61,7 @@ pub fn serve(
         ring_slots: plan.ring_slots,
         listeners: listeners.into_iter().map(Arc::new).collect(),
     };
-    let side = server.start(&watch)?;
+    let side = watch.start_workers(|watch| server.start(watch))?;
     watch.follow(&side.outlets);
     loop {
         let at = watch.tick(TICK, scenario.duration);

@@ -1,6 +1,7 @@
 //! What conducting a run needs: its clock, its orders to the workers, its observers, its record, its meter and its
 //! memory guard.
 
+use crate::Failure;
 use crate::attached::{Audience, Finished, View};
 use crate::machine::Machine;
 use crate::memory_guard::MemoryGuard;
@@ -90,6 +91,16 @@ impl<'a> Watch<'a> {
                 count(machine.host.files.soft)
             )));
         }
+    }
+
+    /// Lets the workers that `spawn` starts begin, all at the same time. If one can't be started, those that were end.
+    pub fn start_workers<T>(
+        &self,
+        spawn: impl FnOnce(&Watch) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let started = spawn(self).inspect_err(|_| self.control.give(Order::Close))?;
+        self.control.begin();
+        Ok(started)
     }
 
     /// Adds the workers behind `outlets` to those that measurements are collected from.

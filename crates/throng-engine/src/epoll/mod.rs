@@ -10,4 +10,4 @@ mod rounds;
 mod sending;
 mod worker;
 
-pub(crate) use rounds::run;
+pub(crate) use rounds::set_up;

@@ -7,7 +7,7 @@
 use super::opening::ACCEPT_REST;
 use super::poll::{self, Poll};
 use super::worker::{BUFFER_BYTES, LISTENER, TO_READ, WAKER, WATCHED, Worker};
-use crate::job::Job;
+use crate::job::{EventLoop, Job};
 use crate::socket::{EventFd, fail_cause};
 use crate::table::{Fired, State, Table};
 use std::collections::{HashMap, VecDeque};
@@ -23,8 +23,12 @@ const TURNS_A_ROUND: usize = 1024;
 /// The number of connections on which traffic is started, or farewell is said, in one round.
 const STARTS_A_ROUND: usize = 256;
 
-/// Runs `job` on epoll until the order to close.
-pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> io::Result<()> {
+/// Sets up the event loop that runs `job` on epoll.
+pub(crate) fn set_up<B: Behaviour + 'static>(
+    job: Job,
+    behaviour: B,
+    waker: Arc<EventFd>,
+) -> io::Result<EventLoop> {
     let memory = behaviour.memory();
     let mut worker = Worker {
         table: Table::new(job, behaviour),
@@ -45,11 +49,13 @@ pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> 
     for listener in &worker.table.listeners {
         listener.set_nonblocking(true)?;
     }
-    worker.work()?;
-    worker.table.close_all();
-    worker.files.clear();
-    worker.table.done();
-    Ok(())
+    Ok(Box::new(move || {
+        let outcome = worker.work();
+        worker.table.close_all();
+        worker.files.clear();
+        worker.table.done();
+        outcome
+    }))
 }
 
 impl<B: Behaviour> Worker<B> {

@@ -56,5 +56,5 @@ mod worker;
 
 pub(crate) use pair::{Paired, paired, run_pair};
 pub use probe::{Support, probe};
-pub(crate) use rounds::run;
+pub(crate) use rounds::set_up;
 pub(crate) use worker::Rank;

@@ -9,7 +9,7 @@ use super::bulk::{GATHER_WITHIN, GATHERED};
 use super::op::{self, Op, Tag};
 use super::opening::ACCEPT_REST;
 use super::worker::{BUFFERS, Rank, Worker};
-use crate::job::Job;
+use crate::job::{EventLoop, Job};
 use crate::socket::EventFd;
 use crate::table::Fired;
 use std::io;
@@ -40,13 +40,19 @@ pub(crate) enum Round {
     Close,
 }
 
-/// Runs `job` on io_uring until the order to close.
-pub(crate) fn run<B: Behaviour>(job: Job, behaviour: B, waker: Arc<EventFd>) -> io::Result<()> {
+/// Sets up the event loop that runs `job` on io_uring.
+pub(crate) fn set_up<B: Behaviour + 'static>(
+    job: Job,
+    behaviour: B,
+    waker: Arc<EventFd>,
+) -> io::Result<EventLoop> {
     let mut worker = Worker::new(job, behaviour, waker, Rank::Lead)?;
-    let outcome = worker.work();
-    worker.close_all();
-    worker.table.done();
-    outcome
+    Ok(Box::new(move || {
+        let outcome = worker.work();
+        worker.close_all();
+        worker.table.done();
+        outcome
+    }))
 }
 
 impl<B: Behaviour> Worker<B> {

@@ -296,6 +296,7 @@ impl Serve {
                 self.ring_slots,
             );
         }
+        side.control.begin();
         side
     }
 }
@@ -372,6 +373,7 @@ impl Connect {
                 self.ring_slots,
             );
         }
+        side.control.begin();
         side
     }
 }

@@ -83,19 +83,24 @@ pub fn load(
         for at in listeners.addresses() {
             watch.note(&Note::Listening(at));
         }
-        if scenario.connections == 0 {
-            listeners.start(&behaviours, &plan, &watch, traffic)?;
-        }
     }
-    let clients = start_clients(
-        scenario,
-        &plan,
-        own_server.as_ref(),
-        listeners.as_ref(),
-        &behaviours,
-        traffic,
-        &watch,
-    )?;
+    let clients = watch.start_workers(|watch| {
+        match &mut listeners {
+            Some(listeners) if scenario.connections == 0 => {
+                listeners.start(&behaviours, &plan, watch, traffic)?;
+            }
+            _ => {}
+        }
+        start_clients(
+            scenario,
+            &plan,
+            own_server.as_ref(),
+            listeners.as_ref(),
+            &behaviours,
+            traffic,
+            watch,
+        )
+    })?;
     let sides = Sides {
         clients,
         server: own_server.map(|own| own.side),

@@ -289,7 +289,9 @@ fn answers_of_which_none_came_were_not_cut_off() {
 fn answers_that_a_peer_took_along_were_not_cut_off_and_come_before_losses_that_are_allowed() {
     let net = Net::own();
     let _server = misbehaving(&net, "once");
-    let line = "127.0.0.1:9000 -c 10 -m hello --closed-loop --hold 5s --allow-lost 10000 -T 2s";
+    // Without messages before all are there, all ten are there at once.
+    let line = "127.0.0.1:9000 -c 10 -m hello --closed-loop --after-ramp --hold 5s \
+                --allow-lost 10000 -T 2s";
     let ran = load(&net, line);
     let s = ran.fell_short();
     let all = kinds(&ran);

@@ -171,13 +171,19 @@ fn files_of_one_process_do_not_bound_a_server_of_several() {
     load(&net, "-c 200 --hold 200ms 127.0.0.1:9000").reached();
     drop(server);
     let net = Net::own();
+    // Until both listen, all connections go to one.
     let cluster = "const cluster = require('cluster');\n\
-        if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }\n\
+        if (cluster.isPrimary) {\n\
+        \x20   let listening = 0;\n\
+        \x20   cluster.on('listening', () => { if (++listening == 2) console.error('both'); });\n\
+        \x20   cluster.fork(); cluster.fork();\n\
+        }\n\
         else require('net').createServer(c => c.on('error', () => {})).listen(9000, '127.0.0.1');";
     let script = tempfile::Builder::new().suffix(".cjs").tempfile().unwrap();
     std::fs::write(&script, cluster).unwrap();
     let program = ["node", script.path().to_str().unwrap()];
     let server = start_server_with_files(&net, 200, &program);
+    server.wait_for_stderr("both");
     load(&net, "-c 300 --hold 200ms 127.0.0.1:9000").reached();
     drop(server);
 }

@@ -69,9 +69,9 @@ fn without_prlimit_a_run_goes_on_with_the_limit_there_is() {
 
 #[test]
 fn with_too_few_files_a_forced_run_goes_on_with_what_fits() {
-    for (files, engine) in [(32, "uring"), (32, "auto"), (20, "auto"), (14, "auto")] {
+    for (files, engine) in [(32, "uring"), (64, "epoll"), (32, "auto"), (24, "auto")] {
         let args = format!(
-            "load --self -c 100k --engine {engine} --force --hold 100ms -T 5s -w 1 --output json"
+            "load --self -c 100k --engine {engine} --force --hold 100ms -T 5s -w 2 --output json"
         );
         let ran = start_with_file_limit(&Net::own(), files, &args).wait(PATIENCE);
         let s = ran.fell_short();
@@ -79,12 +79,12 @@ fn with_too_few_files_a_forced_run_goes_on_with_what_fits() {
     }
     let net = Net::own();
     let serving =
-        "serve 9000 --max-connections 100k --engine uring --force --duration 3s -w 1 --output json";
+        "serve 9000 --max-connections 100k --engine uring --force --duration 3s -w 2 --output json";
     let serving = start_with_file_limit(&net, 24, serving);
     serving.wait_for_stderr("on engine");
     crate::common::load(
         &net,
-        "-c 2000 --hold 100ms --force -T 2s -w 1 127.0.0.1:9000",
+        "-c 2000 --hold 100ms --force -T 2s -w 2 127.0.0.1:9000",
     );
     let s = serving.wait(PATIENCE);
     assert!(s.summary().connections.accepted > Some(24), "{s}");
