@@ -6,10 +6,9 @@
 //!   on a port of its own. Both ends of a lane's connections sit in its table: clients in the lower
 //!   half, servers in the upper. `RLIMIT_NOFILE` bounds a table, not the process, so more
 //!   connections need only more lanes; and lanes share nothing.
-//! * Set-up submits SOCKET, CONNECT, ACCEPT for 64 connections at a time. SQEs are issued in order
-//!   and the loopback handshake runs inside CONNECT, so each ACCEPT finds its connection waiting,
-//!   and at most 64 are ever in the accept queue. Then it arms a multishot RECV at both ends, as
-//!   whoever holds connections must.
+//! * Set-up submits SOCKET, CONNECT, ACCEPT for 64 connections at a time. SQEs are issued in order and the loopback
+//!   handshake runs inside CONNECT, so each ACCEPT finds its connection waiting, and at most 64 are ever in the accept
+//!   queue. Then it arms a multishot RECV at both ends, as a program that holds connections must.
 //! * In the echo a send wakes the receiver at the other end of the same lane, so each wait is for as
 //!   many completions as there were sends.
 
@@ -221,8 +220,8 @@ impl Lane {
         }
     }
 
-    /// Opens the lane's connections and arms a receive at both ends of each, as whoever holds
-    /// connections must, to see them close.
+    /// Opens the lane's connections and arms a receive at both ends of each, as a program that holds connections must,
+    /// to see them close.
     fn connect(&mut self, first_address: u32, in_flight: u32, size: u32) {
         // A message occupies at most two: one whose echo was sent but not seen yet, and one at its client.
         let entries = (2 * in_flight).next_power_of_two() as u16;

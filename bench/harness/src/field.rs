@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_stays_whoever_is_asked_for() {
+    fn the_reference_stays_whichever_contestant_is_asked_for() {
         let mut field = Field::default();
         for name in ["throng", "go", "node"] {
             field.servers.push(Contestant {

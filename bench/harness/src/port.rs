@@ -68,9 +68,8 @@ mod tests {
 
     use super::*;
 
-    /// The port is held from the first look on: one that was merely seen to be free would be listened
-    /// on for a moment more wherever another test starts a process (a fork has all descriptors until
-    /// its exec).
+    /// The port is held from the start. A port that was merely found free may be listened on for another moment while
+    /// another test starts a process: a fork has all descriptors until its exec.
     #[test]
     fn a_bound_port_is_listened_on_once_somebody_listens() {
         let held = bind(0).unwrap();

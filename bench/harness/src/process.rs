@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_tells_the_command_and_its_last_words() {
+    fn an_error_reports_the_command_and_its_last_words() {
         let p = Process::start(&argv("echo no such thing >&2; exit 3")).unwrap();
         let error = p.finish(None, Duration::from_secs(20)).unwrap_err();
         assert!(

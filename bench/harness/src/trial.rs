@@ -299,7 +299,7 @@ mod tests {
     };
 
     #[test]
-    fn set_up_costs_are_what_came_on_top_of_the_baseline() {
+    fn set_up_costs_are_what_exceeds_the_baseline() {
         let server = watched(
             usage(10, 2 << 20),
             &[(0.0, usage(10, 2 << 20)), (11.0, usage(40, 4 << 20))],

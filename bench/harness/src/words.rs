@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn tcpkali_tells_only_how_many() {
+    fn tcpkali_reports_only_how_many() {
         let words =
             Words::of_tcpkali("Destination: [127.0.0.1]:1\nRamped up to 5000 connections.\n");
         assert_eq!(words.map(|w| (w.held, w.set_up_s)), Ok((5000, None)));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn iperf3_tells_what_was_received() {
+    fn iperf3_reports_what_was_received() {
         let text = r#"{"start":{"version":"iperf 3.12"},"end":{"streams":[{"sender":{}},{"sender":{}}],
             "sum_sent":{"bits_per_second":9e9},"sum_received":{"bits_per_second":8e9}}}"#;
         let words = Words::of_iperf(text).unwrap();

@@ -83,7 +83,7 @@ async def main(port, mode, cert=None, key=None):
     print("ready", flush=True)
     await stop.wait()
     print(json.dumps({"connections": {"accepted": accepted, "peak": peak}}), flush=True)
-    # Nothing to wait for: whoever is still connected is about to go.
+    # Nothing to wait for: clients that are still connected are about to disconnect.
     os._exit(0)
 
 

@@ -28,7 +28,7 @@ pub enum AddressError {
         /// The port in it.
         port: String,
     },
-    /// A target of a protocol that is not spoken.
+    /// A target with an unknown scheme.
     #[error(
         "{} begins with {scheme}://; throng speaks {known}, and plain HOST:PORT",
         quoted(text)
@@ -36,9 +36,9 @@ pub enum AddressError {
     Scheme {
         /// What was read.
         text: String,
-        /// What stands before `://`.
+        /// Its scheme.
         scheme: String,
-        /// The schemes that there are.
+        /// The known schemes.
         known: String,
     },
     /// Not source addresses.
@@ -204,8 +204,8 @@ impl From<SourceRange> for String {
     }
 }
 
-/// Where to listen: `PORT`, `:PORT`, `ADDR:PORT` or `[ADDR6]:PORT`. Without an address it is `[::]`,
-/// which takes IPv4 too. Port 0 lets the kernel choose.
+/// Where to listen: `PORT`, `:PORT`, `ADDR:PORT` or `[ADDR6]:PORT`. Without an address it is `[::]`, which accepts IPv4
+/// too. Port 0 lets the kernel choose.
 ///
 /// # Errors
 /// Neither of these forms. Names are not resolved here.
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_told_in_one_line() {
+    fn what_is_no_source_is_reported_in_one_line() {
         for text in [
             "",
             "localhost",

@@ -1,7 +1,7 @@
 //! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine ([`host`],
 //! [`capacity`], [`plan`]), what is sent and when ([`payload`], [`protocol`], [`pacing`], [`wheel`]), what a connection
 //! does ([`behaviour`]) on which event loop ([`engine`]), what was counted ([`stats`]), why a run got no further
-//! ([`diagnosis`]) and what is told at the end ([`summary`]). [`tune`] is what a system should be set to.
+//! ([`diagnosis`]) and what is reported at the end ([`summary`]). [`tune`] is what a system should be set to.
 //!
 //! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
 //! and bytes are slices, so that everything is tested without I/O and drives every engine alike.

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_is_part_of_an_address_and_is_sent_to_nobody() {
+    fn an_interface_is_part_of_an_address_and_is_never_sent() {
         for text in [
             "[fe80::1%eth0]:80",
             "ws://[fe80::1%eth0]:80/x",
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_told_in_one_line() {
+    fn what_is_no_target_is_reported_in_one_line() {
         for text in [
             "",
             "example.com",

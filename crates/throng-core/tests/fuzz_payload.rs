@@ -89,7 +89,7 @@ fn walk(script: &Script, seed: u64) {
 }
 
 #[test]
-fn any_lines_are_messages_or_told_why_not_and_portions_are_what_they_say() {
+fn any_lines_are_messages_or_refused_and_portions_are_what_they_say() {
     fuzzing::fuzz("payload", 0x70617921, |input| {
         for unescape in [false, true] {
             let lines = input.split(|b| *b == b'\n');

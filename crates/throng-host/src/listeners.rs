@@ -145,8 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn only_wanted_listeners_are_looked_up_and_ourselves_unless_told_otherwise() {
-        let test = "listeners::tests::only_wanted_listeners_are_looked_up_and_ourselves_unless_told_otherwise";
+    fn only_wanted_listeners_are_looked_up_and_ourselves_unless_excluded() {
+        let test =
+            "listeners::tests::only_wanted_listeners_are_looked_up_and_ourselves_unless_excluded";
         if !inside(test, "") {
             return;
         }

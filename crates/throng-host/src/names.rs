@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::namespace::inside;
 
-    fn told(host: &str) -> String {
+    fn resolved(host: &str) -> String {
         match addresses(host, 80) {
             Ok(all) => all.iter().map(SocketAddr::to_string).collect(),
             Err(e) => e.to_string(),
@@ -158,8 +158,11 @@ mod tests {
             return;
         }
         let index = if_nametoindex("a0").unwrap();
-        assert_eq!(told("fe80::a%a0"), format!("[fe80::a%{index}]:80"));
-        assert_eq!(told(&format!("fe80::a%{index}")), told("fe80::a%a0"));
+        assert_eq!(resolved("fe80::a%a0"), format!("[fe80::a%{index}]:80"));
+        assert_eq!(
+            resolved(&format!("fe80::a%{index}")),
+            resolved("fe80::a%a0")
+        );
         for (host, named) in [
             ("fe80::a", "write [fe80::a%"),
             ("febf::1", "write [febf::1%"),
@@ -169,9 +172,13 @@ mod tests {
             ("2001:db8::1%a0", "leave it out"),
             ("::1%lo", "leave it out"),
         ] {
-            assert!(told(host).contains(named), "{host}: {}", told(host));
+            assert!(resolved(host).contains(named), "{host}: {}", resolved(host));
         }
-        assert!(told("fe80::a").contains("0]:80"), "{}", told("fe80::a"));
+        assert!(
+            resolved("fe80::a").contains("0]:80"),
+            "{}",
+            resolved("fe80::a")
+        );
     }
 
     #[test]
@@ -183,14 +190,14 @@ mod tests {
         ) {
             return;
         }
-        let told = |host| {
+        let resolved = |host| {
             let all = addresses_here(host, 80).unwrap();
             let mut all: Vec<String> = all.iter().map(SocketAddr::to_string).collect();
             all.sort();
             all
         };
-        assert_eq!(told("two"), ["127.0.0.1:80", "127.0.0.9:80"]);
-        assert_eq!(told("away"), ["198.51.100.2:80"]);
+        assert_eq!(resolved("two"), ["127.0.0.1:80", "127.0.0.9:80"]);
+        assert_eq!(resolved("away"), ["198.51.100.2:80"]);
         assert_eq!(addresses("two", 80).unwrap().len(), 3);
     }
 }

@@ -166,12 +166,12 @@ mod tests {
         assert_eq!(reader.text(&missing), None);
         assert_eq!(reader.text(&odd).as_deref(), Some("many\n"));
         let unread = reader.into_unread();
-        let told: Vec<_> = unread
+        let listed: Vec<_> = unread
             .iter()
             .map(|u| (u.what.as_str(), u.why.split(':').next().unwrap()))
             .collect();
         assert_eq!(
-            told,
+            listed,
             [
                 (odd.to_str().unwrap(), "its content is not understood"),
                 (missing.to_str().unwrap(), "it does not exist"),

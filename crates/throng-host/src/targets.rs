@@ -151,13 +151,13 @@ mod tests {
                 break host;
             }
         };
-        let told: Vec<_> = host
+        let counted: Vec<_> = host
             .targets
             .iter()
             .map(|t| (t.in_use, t.time_wait, t.local))
             .collect();
         assert_eq!(
-            told,
+            counted,
             [
                 (2, 2, true),
                 (1, 0, true),

@@ -95,11 +95,11 @@ impl Log {
 
     fn end(&mut self) -> io::Result<()> {
         let flushed = self.flush();
-        let told = self.failed && flushed.is_ok();
+        let reported = self.failed && flushed.is_ok();
         match self.target.take() {
             Some(Target::New(new)) => {
                 let kept = new.keep().map_err(|e| cannot_write(&self.path, &e));
-                flushed.and(if told { Ok(()) } else { kept })
+                flushed.and(if reported { Ok(()) } else { kept })
             }
             Some(Target::There(_)) | None => flushed,
         }
@@ -167,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_told_once_and_the_run_goes_on() {
+    fn what_cannot_be_written_is_reported_once_and_the_run_goes_on() {
         // Every write to it fails, as on a full disk.
         let full = Path::new("/dev/full");
         let mut log = Log::create(full, "head\n").unwrap();
         line(&mut log, "one\n").unwrap();
-        let told = log.flush().unwrap_err().to_string();
-        assert!(told.starts_with("cannot write /dev/full: "), "{told}");
+        let error = log.flush().unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /dev/full: "), "{error}");
         for _ in 0..3 {
             line(&mut log, &"x".repeat(GATHERED)).unwrap();
             log.flush().unwrap();
@@ -183,20 +183,20 @@ mod tests {
         let unfinished = Log::create(full, "head\n").unwrap();
         assert!(
             unfinished.finish().is_err(),
-            "told at the end, if not before"
+            "reported at the end, if not before"
         );
         let nowhere = Path::new("/nonexistent/run.csv");
-        let told = Log::create(nowhere, "").unwrap_err().to_string();
-        assert!(told.starts_with("cannot write /nonexistent/run.csv: "));
+        let error = Log::create(nowhere, "").unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /nonexistent/run.csv: "));
     }
 
     #[test]
-    fn a_directory_that_is_gone_is_told_at_the_end() {
+    fn a_directory_that_is_gone_is_reported_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::create(&dir.path().join("run.csv"), "head\n").unwrap();
         line(&mut log, "one\n").unwrap();
         dir.close().unwrap();
-        let told = log.finish().unwrap_err().to_string();
-        assert!(told.contains("run.csv: No such file"), "{told}");
+        let error = log.finish().unwrap_err().to_string();
+        assert!(error.contains("run.csv: No such file"), "{error}");
     }
 }

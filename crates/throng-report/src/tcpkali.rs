@@ -51,11 +51,11 @@ pub fn write_start(start: &Start, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "Source IP: {}", address((*source, 0).into()))?;
     }
     // An interface's address is told once, however many destinations it leads to.
-    let mut told: Vec<IpAddr> = Vec::new();
+    let mut printed: Vec<IpAddr> = Vec::new();
     for way in start.ways.iter().filter(|_| start.sources.is_empty()) {
         for ip in &way.addresses {
-            if !told.contains(ip) {
-                told.push(*ip);
+            if !printed.contains(ip) {
+                printed.push(*ip);
                 let at = address((*ip, 0).into());
                 writeln!(out, "Interface {} address {at}", way.interface)?;
             }

@@ -246,7 +246,7 @@ fn many_latencies_are_several_datagrams_and_all_arrive() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_once_and_stops_nothing() {
+fn a_server_that_is_not_there_is_reported_once_and_stops_nothing() {
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = nobody.local_addr().unwrap().port();
     drop(nobody);

@@ -282,7 +282,7 @@ fn pipes_of_grep_sed_and_awk_find_it_too() {
 }
 
 #[test]
-fn the_start_tells_where_connections_go_and_come_from() {
+fn the_start_reports_where_connections_go_and_come_from() {
     let lo = |to: &str, addresses: &[&str]| Way {
         to: to.parse().unwrap(),
         interface: "lo".into(),
@@ -407,7 +407,7 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
 }
 
 #[test]
-fn only_connections_that_did_not_come_up_are_a_failure() {
+fn only_connections_that_were_not_established_are_a_failure() {
     let mut summary = samples::perfect();
     assert_eq!(exit_code(&summary), 0);
     summary.reached = false;

@@ -143,11 +143,11 @@ fn an_interrupted_run_never_reads_like_a_success() {
 }
 
 #[test]
-fn a_server_tells_what_it_accepted() {
+fn a_server_reports_what_it_accepted() {
     let mut ended = samples::serve();
     ended.interrupted = true;
-    let told = text(&ended);
-    let first = told.lines().next();
+    let written = text(&ended);
+    let first = written.lines().next();
     assert_eq!(
         first,
         Some("Interrupted after 1m 00s: 54,321 connections accepted, up to 20,000 at once")
@@ -178,7 +178,7 @@ fn a_server_tells_what_it_accepted() {
 }
 
 #[test]
-fn tls_websocket_and_answers_are_told_with_their_faults() {
+fn tls_websocket_and_answers_are_reported_with_their_faults() {
     let text = text(&samples::busy());
     says(
         &text,
@@ -203,7 +203,7 @@ fn tls_websocket_and_answers_are_told_with_their_faults() {
 }
 
 #[test]
-fn rates_that_vary_and_bandwidth_are_told_beside_what_was_asked() {
+fn rates_that_vary_and_bandwidth_are_reported_beside_what_was_asked() {
     let text = text(&samples::busy());
     assert!(text.starts_with("1,000 of 1,000 connections held for 10.0 s at 3.00k messages/s\n\n"));
     says(
@@ -238,7 +238,7 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
 }
 
 #[test]
-fn answers_that_all_came_are_said_to_have() {
+fn the_report_says_that_all_answers_arrived() {
     let mut s = samples::busy();
     let answers = s.answers.as_mut().unwrap();
     (answers.unanswered, answers.with_error) = (0, 0);

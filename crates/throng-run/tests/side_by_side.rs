@@ -83,11 +83,11 @@ fn two_runs_hold_ten_thousand_connections_each_at_once() {
     }
 }
 
-/// Keeps what it was told.
+/// Keeps the notes that it receives.
 #[derive(Default)]
-struct Told(Vec<String>);
+struct Notes(Vec<String>);
 
-impl Observer for &mut Told {
+impl Observer for &mut Notes {
     fn due(&self, _from: Duration) -> Duration {
         Duration::MAX
     }
@@ -116,13 +116,13 @@ impl Observer for &mut Told {
 #[test]
 fn an_observer_hears_a_run_in_its_order_and_its_trouble_is_the_runs() {
     for engine in [EngineChoice::Uring, EngineChoice::Epoll] {
-        let mut told = Told::default();
+        let mut notes = Notes::default();
         let mut attached = Attached::default();
-        attached.observers.push(Box::new(&mut told));
+        attached.observers.push(Box::new(&mut notes));
         let scenario = to_itself(100, engine, Duration::from_millis(50));
         let summary = run(&scenario, &mut attached, &Stop::new()).unwrap();
         drop(attached);
-        assert_eq!(told.0, ["ramped 100 true", "closing", "Closing", "finish"]);
+        assert_eq!(notes.0, ["ramped 100 true", "closing", "Closing", "finish"]);
         assert!(!summary.reached);
     }
 }

@@ -484,8 +484,8 @@ mod tests {
             let case = format!("{kind:?} {bytes:?}");
             assert!(matches!(progress, Progress::Failed(_)), "{case}");
             client.read_tls(&mut &down[..]).unwrap();
-            let told = client.process_new_packets();
-            assert_eq!(told, Err(Error::AlertReceived(expected)), "{case}");
+            let received = client.process_new_packets();
+            assert_eq!(received, Err(Error::AlertReceived(expected)), "{case}");
         }
     }
 }

@@ -132,11 +132,15 @@ mod tests {
             ),
             (&["/dev/null", "/dev/null"], &["/dev/null"], None),
         ] {
-            let told = check(&named(outputs), &named(inputs)).err();
-            assert_eq!(told.is_some(), refused.is_some(), "{outputs:?} {inputs:?}");
-            if let (Some(told), Some(refused)) = (told, refused) {
-                assert_eq!(told.code, 2);
-                let text = format!("{told:?}");
+            let failure = check(&named(outputs), &named(inputs)).err();
+            assert_eq!(
+                failure.is_some(),
+                refused.is_some(),
+                "{outputs:?} {inputs:?}"
+            );
+            if let (Some(failure), Some(refused)) = (failure, refused) {
+                assert_eq!(failure.code, 2);
+                let text = format!("{failure:?}");
                 assert!(text.contains(refused), "{text}");
             }
         }

@@ -9,7 +9,7 @@ use crate::suite::Effort;
 /// As `--only` calls it.
 pub const NAME: &str = "accuracy-bandwidth";
 
-/// As the command line has it, and in bytes a second.
+/// As on the command line, and in bytes per second.
 const LIMITS: [(&str, f64); 5] = [
     ("10kBps", 1e4),
     ("100kBps", 1e5),
@@ -18,7 +18,7 @@ const LIMITS: [(&str, f64); 5] = [
     ("100MBps", 1e8),
 ];
 const CONNECTIONS: [u32; 2] = [1, 100];
-/// More than this, in bytes a second, is beyond two cores with both ends, not the limit's doing.
+/// Two cores with both ends cannot transfer more than this many bytes per second: then the limit is not what binds.
 const BEYOND: f64 = 2e9;
 
 pub fn measure(subject: &Subject, effort: Effort) -> (Vec<Grid>, bool) {
@@ -66,7 +66,7 @@ enum Way {
     Down,
 }
 
-/// Bytes a second over all connections.
+/// Bytes per second over all connections.
 fn one(
     subject: &Subject,
     way: Way,

@@ -1,5 +1,5 @@
-//! Accuracy: what throng was asked for against what it did, as tables. Nobody else takes part; where it
-//! can be, the other end is a receiver of this program's own, so that throng is not its own witness.
+//! Accuracy: what throng was asked for against what it did, as tables. No other program takes part. Where possible, the
+//! other end is a receiver of this program's own, so that throng is not its own witness.
 
 mod bandwidth;
 mod grid;

@@ -95,7 +95,7 @@ fn rows(at: &[Duration]) -> Vec<Vec<String>> {
     let mut rows: Vec<_> = (0..whole())
         .map(|s| row((s + 1).to_string(), s, s + 1))
         .collect();
-    // What comes late at the end is in the sum.
+    // The sum includes what arrives late at the end.
     rows.push(row("all".to_owned(), 0, whole() + 10));
     rows
 }

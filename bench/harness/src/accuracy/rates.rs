@@ -16,7 +16,7 @@ const MILLION: u32 = 1_000_000;
 const BEYOND: f64 = 300_000.0;
 /// Fewer in a whole run are too few to judge a rate.
 const TOO_FEW: f64 = 8.0;
-/// The message of the million: it differs each time, and is made when it is sent.
+/// The message for a million connections. It differs each time and is rendered when it is sent.
 const DYNAMIC: &str = r"\{connection.uid} \{re [a-z]{8}}";
 
 /// How long a run holds, in seconds.

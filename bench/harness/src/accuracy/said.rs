@@ -56,9 +56,9 @@ pub struct Steady {
 /// Bytes of one side.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Bytes {
-    /// That the kernel took.
+    /// Bytes that the kernel accepted.
     pub bytes_sent: u64,
-    /// That were read.
+    /// Bytes that were read.
     pub bytes_received: u64,
 }
 
@@ -67,7 +67,7 @@ pub struct Bytes {
 pub struct Found {
     /// How it ended.
     pub ending: String,
-    /// The highest rate that held, in all.
+    /// The highest rate that held, over all connections.
     pub held_per_s: Option<f64>,
     /// The lowest that broke.
     pub broke_per_s: Option<f64>,
@@ -85,7 +85,7 @@ pub struct Cost {
 }
 
 impl Said {
-    /// From what throng printed.
+    /// Reads what throng printed.
     ///
     /// # Errors
     /// It is not a summary; one line for the user.
@@ -107,7 +107,7 @@ impl Said {
     /// Bytes per second that the connecting side sent and received while all connections were established.
     ///
     /// # Errors
-    /// They never were all established.
+    /// They were never all established.
     pub fn bytes_per_s(&self) -> Result<(f64, f64), String> {
         let steady = self
             .steady

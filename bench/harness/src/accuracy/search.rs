@@ -1,10 +1,10 @@
 //! `-r @latency` against servers whose true answer is known: one queue, one server, in order of arrival.
 //!
-//! The load sends evenly, so the queue is D/D/1 with a fixed service time, and D/M/1 with exponential
-//! ones. D/D/1: latency is the service time until the rate is the server's, and grows without end above
-//! it, so that is the answer for any bound. D/M/1: the time in the system is exponential with parameter
-//! μ(1 − σ), where σ = exp(−μ(1 − σ)/λ) (Kleinrock, Queueing Systems I, 6.4), so its 95th percentile is
-//! ln 20 / (μ(1 − σ)), which can be solved for the rate λ in closed form.
+//! The load sends evenly, so the queue is D/D/1 with a fixed service time, and D/M/1 with exponential ones. D/D/1:
+//! latency is the service time until the rate is the server's, and grows without bound above it, so that is the answer
+//! for any bound. D/M/1: the time in the system is exponential with parameter μ(1 − σ), where σ = exp(−μ(1 − σ)/λ)
+//! (Kleinrock, Queueing Systems I, 6.4), so its 95th percentile is ln 20 / (μ(1 − σ)), which can be solved for the rate
+//! λ in closed form.
 
 use super::grid::{Grid, cells};
 use super::subject::Subject;
@@ -113,7 +113,7 @@ fn one(subject: &Subject, service: Service, at_most: u32) -> Result<Vec<String>,
     ])
 }
 
-/// A request: when it came, and where its answer goes.
+/// A request: when it arrived, and where its answer goes.
 type Request = (Instant, Arc<Mutex<TcpStream>>);
 
 /// Listens on a port of 127.0.0.1; serves until this program ends.
@@ -153,8 +153,8 @@ fn read(stream: TcpStream, queue: &Sender<Request>) {
     }
 }
 
-/// Serves requests one by one. Each is done a service time after it came or, if later, after the one
-/// before was due to be: a thread that wakes late costs that request some time, and the next none.
+/// Serves requests one by one. Each is done one service time after it arrived or, if that is later, after the previous
+/// one was due to be done. A thread that wakes late delays that request, but not the next one.
 fn answer(requests: &Receiver<Request>, service: Service) {
     let mut free = Instant::now();
     let mut dice = 0x9e37_79b9_7f4a_7c15u64;

@@ -26,7 +26,7 @@ impl Subject {
             .collect()
     }
 
-    /// Runs it to its end and reads what it says.
+    /// Runs it to its end and reads its summary.
     ///
     /// # Errors
     /// As [`run`].

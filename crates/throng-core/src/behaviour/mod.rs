@@ -200,8 +200,8 @@ pub trait Behaviour {
     /// [arrived](Behaviour::arrived).
     fn turn(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
-    /// How many connections are to have their turn now, besides turns that were passed on. It is called repeatedly, and
-    /// must count connections again that did not have their turn yet.
+    /// The number of connections that have their turn now, in addition to turns that were passed on. It is called
+    /// repeatedly, and must count again the connections that did not have their turn yet.
     fn arrived(&mut self, _now: Time) -> u32 {
         0
     }

@@ -5,8 +5,8 @@ use crate::engine::Engine;
 use crate::host::Host;
 use std::net::SocketAddr;
 
-/// Files that throng has open for moments, besides those that each worker starts with: an event loop, a listener or a
-/// probe, and for each end a ring or a first connection.
+/// Files that throng has open for moments, in addition to those that each worker starts with: an event loop, a listener
+/// or a probe, and for each end a ring or a first connection.
 const SPARE_FILES: u64 = 4;
 
 /// The common basis of all rows.

@@ -207,7 +207,7 @@ fn what_a_client_keeps_until_a_ticket_comes_is_counted_but_not_sure() {
     };
     assert_eq!(capacity(&without_tls, &host()).bytes.until_ticket, 0);
 
-    // With room for all but half of what is kept so, it may do; with less it can't.
+    // With room for all but half of that memory it may work; with less it can't.
     let mut host = host();
     let bytes = capacity(&question, &host).bytes;
     let needed = 1_000_000 * (bytes.each - keeps / 2) + bytes.fixed + (1 << 30);
@@ -320,7 +320,7 @@ fn rows_are_sorted_and_the_first_one_binds() {
 }
 
 #[test]
-fn without_a_role_the_others_are_told_too() {
+fn without_a_role_the_others_are_reported_too() {
     let c = capacity(&Question::of(Role::Both), &host());
     let others: Vec<(Role, Option<LimitKind>)> =
         c.others.iter().map(|a| (a.role, a.bound_by)).collect();
@@ -352,7 +352,7 @@ fn warnings_come_with_figures_when_they_apply() {
         [SoftFileLimit, Orphans, TimeWaitBuckets, EstablishedBuckets]
     );
     let warnings = capacity(&question, &host()).warnings;
-    // The hard limit is too low as well: `ulimit -n` would not do.
+    // The hard limit is too low as well: `ulimit -n` would not suffice.
     let lifted = "sudo prlimit --pid $$ --nofile=1001000:1001000";
     assert_eq!(warnings[0].command.as_deref(), Some(lifted));
     let mut open = host();

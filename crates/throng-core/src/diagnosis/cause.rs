@@ -4,12 +4,12 @@ use crate::capacity::LimitKind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A limit that was met, as far as can be told.
+/// A limit that the run met, as far as is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// Which.
     pub limit: LimitKind,
-    /// The number of connections that it allows, if that can be told.
+    /// The number of connections that it allows, if known.
     pub allows: Option<u64>,
     /// Whether an error code or a counter names it; otherwise the shape of the failure suggests it.
     pub certain: bool,

@@ -31,7 +31,7 @@ fn first(e: &Evidence) -> Option<(LimitKind, Option<u64>, bool)> {
 }
 
 #[test]
-fn a_plateau_is_told_for_what_it_looks_like() {
+fn a_plateau_is_reported_for_what_it_looks_like() {
     use LimitKind::*;
     for (plateau, limit, allows) in [
         (1013, TargetFiles, 1013),
@@ -157,7 +157,7 @@ fn a_server_that_closes_what_comes_beyond_has_a_limit_of_its_own() {
     let limit = LimitKind::TargetConnections;
     e.closed_aged = Some(Duration::from_millis(2));
     assert_eq!(first(&e), Some((limit, None, false)));
-    // Those that it closes when they are old say nothing of a limit.
+    // Old connections that it closes say nothing about a limit.
     e.closed_aged = Some(Duration::from_secs(5));
     assert!(diagnose(&e).iter().all(|d| d.limit != limit));
     e.closed_aged = Some(Duration::from_millis(2));

@@ -90,7 +90,7 @@ fn poisson_gaps_are_exponential_for_each_worker_and_for_all_together() {
     assert!((198_650..=201_350).contains(&all.len()), "{}", all.len());
     let d = kolmogorov_smirnov(gaps(&all), exponential(100_000.0));
     assert!(d < 1.63, "together: {d}");
-    // Gaps follow each other independently: no correlation beyond what chance gives.
+    // Successive gaps are independent: no correlation beyond chance.
     let gaps = gaps(&all);
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
     let (mut with_next, mut with_self) = (0.0, 0.0);
@@ -222,7 +222,7 @@ fn what_is_written_off_is_counted_and_the_rest_is_where_it_was() {
 fn uniform_messages_stay_evenly_spaced_when_the_rate_changes() {
     let make = |w| {
         let mut worker = Arrivals::constant(rate(1000.0), Spacing::Uniform, Time::START, w, 4);
-        // Each worker hears of it at another time, but of the same instant, which is ahead.
+        // Workers apply the change at different times, but for the same instant, which lies ahead.
         let mut due = take(&mut worker, u64::from(w) * 100_000_000);
         worker.set_rate(Time(S + 250_000), rate(4000.0));
         due.extend(take(&mut worker, 2 * S));

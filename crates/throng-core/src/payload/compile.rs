@@ -1,5 +1,5 @@
-//! From a message as the user wrote it to pieces that are ready to be laid out: global random strings drawn,
-//! frames put around, all that stays the same folded into bytes.
+//! Compiles messages into pieces that are ready to be laid out: draws global random strings, adds frames, and folds
+//! everything constant into bytes.
 
 use super::dice::Dice;
 use super::frame::{Head, mask};
@@ -8,11 +8,10 @@ use super::render::Op;
 use super::template::{Framing, Message, Part, Scope};
 use std::borrow::Cow;
 
-/// The number for strings of the whole run where those of connections have the connection's: no connection
-/// has it.
+/// The number from which strings of the whole run are drawn, in place of a connection's number. No connection has it.
 const GLOBAL: u64 = u64::MAX;
 
-/// A piece of a message. What the user gave is borrowed: it may be a large file.
+/// A piece of a message. The user's bytes are borrowed: they may be a large file.
 pub(super) enum Piece<'a> {
     Bytes(Cow<'a, [u8]>),
     Op(Op),
@@ -20,7 +19,7 @@ pub(super) enum Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Bytes of it at least.
+    /// Its least size in bytes.
     fn shortest(&self) -> u64 {
         match self {
             Piece::Bytes(bytes) => bytes.len() as u64,
@@ -29,7 +28,7 @@ impl Piece<'_> {
         }
     }
 
-    /// Bytes of it at most.
+    /// Its greatest size in bytes.
     fn longest(&self) -> u64 {
         match self {
             Piece::Bytes(bytes) => bytes.len() as u64,
@@ -42,12 +41,12 @@ impl Piece<'_> {
     }
 }
 
-/// What a script's messages have in common while they are compiled.
+/// What a script's messages share while they are compiled.
 pub(super) struct Compiler {
     framing: Framing,
     dice: Dice,
     seed: u64,
-    /// Random strings of the connection so far, and of the run: each is a place of its own.
+    /// The number of random strings per connection and per run so far. Each has a place of its own.
     places: u64,
     globals: u64,
     /// Whether strings drawn now must not be empty.
@@ -77,7 +76,7 @@ impl Compiler {
             return Ok(pieces);
         }
         (self.places, self.globals) = before;
-        // Global strings may just have come out empty.
+        // Global strings may have been drawn empty.
         self.some = true;
         let pieces = self.pieces(message);
         self.some = false;
@@ -125,7 +124,7 @@ impl Compiler {
             pieces.push(Piece::Frame { head, body: vec![] });
         }
         if pieces.iter().all(|piece| piece.shortest() == 0) {
-            // A message is something: what could come out empty is drawn until it doesn't.
+            // A message is never empty: a string that may be empty is drawn until it is not.
             if let Some(Piece::Op(op)) = pieces.first_mut() {
                 op.never_empty();
             }
@@ -192,8 +191,8 @@ impl Compiler {
         Ok(())
     }
 
-    /// Bytes beside each other joined, and frames of nothing but bytes encoded. Their mask is drawn here,
-    /// once for all times that they are sent.
+    /// Joins adjacent bytes, and encodes frames that consist of bytes alone. Their mask is drawn here, once for all
+    /// sends.
     fn folded<'a>(&mut self, pieces: Vec<Piece<'a>>) -> Vec<Piece<'a>> {
         let mut all: Vec<Piece> = Vec::with_capacity(pieces.len());
         for piece in pieces {
@@ -231,7 +230,7 @@ impl Compiler {
     }
 }
 
-/// Bytes of a message at most.
+/// The greatest size of a message in bytes.
 pub(super) fn longest(pieces: &[Piece]) -> u64 {
     pieces.iter().map(Piece::longest).sum()
 }

@@ -4,7 +4,7 @@ use crate::split_mix::mix;
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// A worker's random numbers (xoshiro256++). Two with the same seed give the same numbers.
+/// A worker's random numbers (xoshiro256++). Equal seeds give equal numbers.
 #[derive(Clone, Debug)]
 pub struct Dice(Xoshiro256PlusPlus);
 

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_escape_is_told_with_its_place() {
+    fn a_wrong_escape_is_reported_with_its_place() {
         for (text, at) in [(r"ab\q", 2), (r"\", 0), (r"x\xzz", 1), (r"\777", 0)] {
             assert_eq!(unescape(text.as_bytes()).unwrap_err().at, at, "{text}");
         }

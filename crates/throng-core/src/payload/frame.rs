@@ -1,15 +1,15 @@
-//! WebSocket frames of templates as they are sent: what is known of a header before its payload is.
+//! WebSocket frames in messages: the part of a header that is known before its payload.
 
 use super::template::{Frame, FrameKind};
 use crate::protocol::websocket::frame::{Header, MAX_HEADER, Mask, Opcode};
 
-/// What a header says, except how long the payload is and how it is masked.
+/// A header without the payload's length and mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     kind: FrameKind,
     last: bool,
     reserved: u8,
-    /// Whether it is a client's, so that what follows is masked.
+    /// Whether it is a client's, whose payload is masked.
     pub(super) masked: bool,
 }
 
@@ -33,13 +33,12 @@ impl Head {
         }
     }
 
-    /// Bytes of the header in front of `payload` bytes.
+    /// The size in bytes of the header for `payload` bytes.
     pub(super) fn bytes(self, payload: u64) -> usize {
         self.header(payload, [0; 4]).size()
     }
 
-    /// The header in front of `payload` bytes, as many of the bytes as the second number says. `key` is
-    /// used if it is a client's.
+    /// The header for `payload` bytes, and its size: only that many bytes are valid. `key` is used if it is a client's.
     pub(super) fn encode(self, payload: u64, key: [u8; 4]) -> ([u8; MAX_HEADER], usize) {
         self.header(payload, key).to_bytes()
     }

@@ -2,7 +2,7 @@
 //!
 //! [`parse`](parse()) reads a message as the user wrote it into a [`Message`], plain data: text, files, and the
 //! [parts](Part) that differ between messages or connections. A [`Script`] lays messages out for sending. Constant
-//! bytes are once in memory that every connection of every worker sends from. Other bytes are rendered into the
+//! bytes are in memory once, and every connection of every worker sends from there. Other bytes are rendered into the
 //! sender's buffer when they are due. A connection keeps a [`Cursor`], four bytes.
 
 mod compile;

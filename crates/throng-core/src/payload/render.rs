@@ -106,7 +106,7 @@ fn digits_below(bound: &NonZeroU64) -> u64 {
     (bound.get() - 1).checked_ilog10().unwrap_or(0) as u64 + 1
 }
 
-/// The input of ops, besides dice.
+/// The input of ops, in addition to dice.
 pub(super) struct Context {
     pub(super) seed: u64,
     pub(super) speaker: Speaker,

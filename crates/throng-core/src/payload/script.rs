@@ -145,8 +145,8 @@ impl Script {
     ) -> Option<Portion> {
         let most = most.clamp(1, self.0.combine);
         let step = track.steps.get(at.0 as usize)?;
-        let lying = track.lying(at, step, most);
-        lying.or_else(|| Some(self.render(track, at, most, speaker, dice, out)))
+        let in_place = track.in_place(at, step, most);
+        in_place.or_else(|| Some(self.render(track, at, most, speaker, dice, out)))
     }
 
     /// The next portion, which must be rendered.
@@ -180,7 +180,7 @@ impl Script {
             }
             match step {
                 Step::Render { ops, .. } => context.render(ops, dice, out),
-                Step::Lies {
+                Step::InPlace {
                     range,
                     begins: true,
                     ends: true,
@@ -188,7 +188,7 @@ impl Script {
                     let lies = range.start as usize..range.end as usize;
                     out.extend_from_slice(&self.0.memory[lies]);
                 }
-                Step::Lies { .. } => break,
+                Step::InPlace { .. } => break,
             }
             ends_message = step.ends();
             messages += u32::from(ends_message);

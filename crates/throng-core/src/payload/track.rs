@@ -1,4 +1,4 @@
-//! Messages that follow each other, as steps: each either lies in memory or is rendered.
+//! Sequences of messages as steps. Each step either is in memory or is rendered.
 
 use super::compile::Piece;
 use super::error::ScriptError;
@@ -6,15 +6,15 @@ use super::portion::{Cursor, LARGE, Portion, RUN_BYTES, What};
 use super::render::Op;
 use std::ops::Range;
 
-/// A step of sending a message; most messages are one.
+/// A step in sending a message. Most messages are one step.
 pub(super) enum Step {
-    /// It lies in memory.
-    Lies {
+    /// It is in memory.
+    InPlace {
         range: Range<u32>,
         begins: bool,
         ends: bool,
     },
-    /// It is to be rendered; `about` so many bytes.
+    /// It is rendered; `about` estimates its size in bytes.
     Render {
         ops: Box<[Op]>,
         about: u32,
@@ -25,36 +25,35 @@ pub(super) enum Step {
 
 impl Step {
     pub(super) fn begins(&self) -> bool {
-        let (Step::Lies { begins, .. } | Step::Render { begins, .. }) = self;
+        let (Step::InPlace { begins, .. } | Step::Render { begins, .. }) = self;
         *begins
     }
 
     pub(super) fn ends(&self) -> bool {
-        let (Step::Lies { ends, .. } | Step::Render { ends, .. }) = self;
+        let (Step::InPlace { ends, .. } | Step::Render { ends, .. }) = self;
         *ends
     }
 
     pub(super) fn about(&self) -> u32 {
         match self {
-            Step::Lies { range, .. } => range.end - range.start,
+            Step::InPlace { range, .. } => range.end - range.start,
             Step::Render { about, .. } => *about,
         }
     }
 }
 
-/// A cycle of messages that are all the same each time, laid out so often that a full write can begin at any
-/// of them.
+/// A cycle of constant messages, repeated in memory often enough that a full write can begin at any of them.
 struct Round {
-    /// Where the first copy begins.
+    /// The offset of the first copy.
     at: u32,
-    /// Where each message begins, from there, and where the last one ends.
+    /// The offset of each message from there, and the end of the last one.
     offsets: Vec<u32>,
     /// How many messages fit into a write that begins at each.
     fit: Vec<u32>,
 }
 
 impl Round {
-    /// Where the message `n` after the first of the first copy begins.
+    /// The offset of the `n`th message after the first of the first copy.
     fn offset(&self, n: u64) -> u64 {
         let messages = self.fit.len() as u64;
         u64::from(self.offsets[(n % messages) as usize])
@@ -62,7 +61,7 @@ impl Round {
     }
 }
 
-/// Messages that follow each other.
+/// A sequence of messages.
 pub(super) struct Track {
     pub(super) steps: Vec<Step>,
     /// Bytes of a message.
@@ -85,7 +84,7 @@ impl Track {
         Ok(Track::of(steps, n, false))
     }
 
-    /// Messages that go round; at most `combine` share a write.
+    /// Messages that repeat; at most `combine` share a write.
     pub(super) fn cycle(
         messages: Vec<Vec<Piece>>,
         combine: u32,
@@ -94,8 +93,8 @@ impl Track {
         let n = messages.len();
         let at = memory.len();
         let dynamic = |message: &Vec<Piece>| !matches!(message[..], [Piece::Bytes(_)]);
-        // Behind the first one that differs, so that those that don't lie side by side even where the
-        // last one is followed by the first.
+        // Starts after the first message that varies, so that constant messages are adjacent even where the last one is
+        // followed by the first.
         let first = messages.iter().position(dynamic).map_or(0, |i| i + 1);
         let mut order: Vec<(usize, Vec<Piece<'_>>)> = messages.into_iter().enumerate().collect();
         order.rotate_left(first);
@@ -116,7 +115,7 @@ impl Track {
         let bytes: f64 = steps
             .iter()
             .map(|step| match step {
-                Step::Lies { range, .. } => range.len() as f64,
+                Step::InPlace { range, .. } => range.len() as f64,
                 Step::Render { ops, .. } => mean(ops),
             })
             .sum();
@@ -133,7 +132,7 @@ impl Track {
         self.steps.iter().any(|s| matches!(s, Step::Render { .. }))
     }
 
-    /// Lays the messages, which lie in `memory` from `at` on, out as often as full writes need.
+    /// Repeats the messages, which are in `memory` from `at` on, as often as full writes need.
     fn copies(&self, at: usize, combine: u32, memory: &mut Vec<u8>) -> Result<Round, ScriptError> {
         let mut offsets = vec![0];
         let mut all = 0;
@@ -179,13 +178,13 @@ impl Track {
         }
     }
 
-    /// What can be sent at `at`, where `step` is, from where it lies; `None` if something is to be rendered,
-    /// or if what lies there is little and better copied together with what is rendered after it.
+    /// What can be sent in place at `at`, where `step` is. `None` if something must be rendered, or if the bytes in
+    /// place are few and better copied together with what is rendered after them.
     #[inline]
-    pub(super) fn lying(&self, at: Cursor, step: &Step, most: u32) -> Option<Portion> {
+    pub(super) fn in_place(&self, at: Cursor, step: &Step, most: u32) -> Option<Portion> {
         match step {
-            // What most sends are: one whole message.
-            Step::Lies {
+            // The most frequent send: one whole message.
+            Step::InPlace {
                 range,
                 begins: true,
                 ends: true,
@@ -196,17 +195,17 @@ impl Track {
                 ends_message: true,
                 next: self.after(at),
             }),
-            Step::Lies {
+            Step::InPlace {
                 range,
                 begins,
                 ends,
-            } => self.lying_together(at, range, (*begins, *ends), most),
+            } => self.several_in_place(at, range, (*begins, *ends), most),
             Step::Render { .. } => None,
         }
     }
 
-    /// The same where `range` lies, which begins or ends a message or not, if it may be several messages.
-    fn lying_together(
+    /// The same for the bytes in `range`, with the messages after them if a write has room for several.
+    fn several_in_place(
         &self,
         at: Cursor,
         range: &Range<u32>,
@@ -229,15 +228,15 @@ impl Track {
         let mut range = range.clone();
         let mut next = self.after(at);
         let mut messages = u32::from(ends);
-        let mut little = begins && ends && range.len() < LARGE;
+        let mut short = begins && ends && range.len() < LARGE;
         if begins && ends {
             loop {
                 let step = self.steps.get(next.0 as usize);
                 match step {
-                    // Nothing after it could go out with it.
-                    None => little = false,
-                    _ if messages == most => little = false,
-                    Some(Step::Lies {
+                    // Nothing after it could share its write.
+                    None => short = false,
+                    _ if messages == most => short = false,
+                    Some(Step::InPlace {
                         range: more,
                         begins: true,
                         ends: true,
@@ -246,18 +245,18 @@ impl Track {
                             range.end = more.end;
                             messages += 1;
                             next = self.after(next);
-                            little &= range.len() < LARGE;
+                            short &= range.len() < LARGE;
                             continue;
                         }
-                        little = false;
+                        short = false;
                     }
-                    Some(Step::Lies { .. }) => little = false,
+                    Some(Step::InPlace { .. }) => short = false,
                     Some(Step::Render { .. }) => {}
                 }
                 break;
             }
         }
-        (!little).then(|| Portion {
+        (!short).then(|| Portion {
             bytes: range.end - range.start,
             what: What::Memory(range),
             messages,
@@ -278,7 +277,7 @@ fn fits(bytes: u64) -> Result<(), ScriptError> {
     Ok(())
 }
 
-/// The steps of one message; what lies in memory is added to it.
+/// The steps of one message, whose constant bytes are added to `memory`.
 fn lay(message: Vec<Piece>, memory: &mut Vec<u8>) -> Result<Vec<Step>, ScriptError> {
     let whole = message.len() == 1;
     let mut steps = Vec::new();
@@ -287,7 +286,7 @@ fn lay(message: Vec<Piece>, memory: &mut Vec<u8>) -> Result<Vec<Step>, ScriptErr
     for (i, piece) in message.into_iter().enumerate() {
         match piece {
             Piece::Bytes(bytes) if whole || bytes.len() >= LARGE => {
-                // What is rendered beside it must not come out empty: it takes a byte of it.
+                // The rendered step beside it must not be empty, so it takes a byte of this one.
                 let mut bytes = &bytes[..];
                 if i > 0 && shortest(&ops) == 0 {
                     let (byte, rest) = bytes.split_at(1);
@@ -303,7 +302,7 @@ fn lay(message: Vec<Piece>, memory: &mut Vec<u8>) -> Result<Vec<Step>, ScriptErr
                 let start = memory.len();
                 fits((start + bytes.len()) as u64)?;
                 memory.extend_from_slice(bytes);
-                steps.push(Step::Lies {
+                steps.push(Step::InPlace {
                     range: start as u32..memory.len() as u32,
                     begins: false,
                     ends: false,
@@ -313,10 +312,10 @@ fn lay(message: Vec<Piece>, memory: &mut Vec<u8>) -> Result<Vec<Step>, ScriptErr
         }
     }
     render_step(&mut steps, &mut ops);
-    if let Some(Step::Lies { begins, .. } | Step::Render { begins, .. }) = steps.first_mut() {
+    if let Some(Step::InPlace { begins, .. } | Step::Render { begins, .. }) = steps.first_mut() {
         *begins = true;
     }
-    if let Some(Step::Lies { ends, .. } | Step::Render { ends, .. }) = steps.last_mut() {
+    if let Some(Step::InPlace { ends, .. } | Step::Render { ends, .. }) = steps.last_mut() {
         *ends = true;
     }
     Ok(steps)

@@ -117,7 +117,7 @@ fn the_file_limit_binds_epoll_and_only_its_square_binds_uring() {
 }
 
 #[test]
-fn memory_that_does_not_suffice_is_told_with_what_would_fit() {
+fn memory_that_does_not_suffice_is_reported_with_what_would_fit() {
     let mut small = host();
     small.memory.available = 4 << 30;
     let short = load(&scenario(1_000_000, &[]), &small).unwrap_err();
@@ -159,7 +159,7 @@ fn resuming_sessions_of_a_server_elsewhere_is_warned_about_where_memory_would_be
 }
 
 #[test]
-fn every_limit_that_is_too_low_is_told_and_force_turns_refusals_into_warnings() {
+fn every_limit_that_is_too_low_is_reported_and_force_turns_refusals_into_warnings() {
     let mut small = host();
     small.memory.available = 2 << 30;
     small.files.hard = 1024;

@@ -1,4 +1,4 @@
-//! Which protocol a load speaks, and what is asked of it.
+//! The protocol that a load speaks, with its options.
 
 use super::facts::{
     Answers, Authority, Choose, Facts, HandshakesSent, Scheme, Serves, UseBehaviour, UseWire,
@@ -23,7 +23,7 @@ macro_rules! choice {
             $($(#[$doc])* $Variant(super::$module::$Asked),)*
         }
 
-        /// A protocol by its name alone.
+        /// A protocol without its options.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum ProtocolKind {
@@ -41,7 +41,7 @@ macro_rules! choice {
                 }
             }
 
-            /// The protocol as it is by default.
+            /// The protocol with its default options.
             pub fn by_default(self) -> Protocol {
                 match self {
                     $(ProtocolKind::$Variant => Protocol::$Variant(Default::default()),)*
@@ -55,7 +55,7 @@ macro_rules! choice {
                 }
             }
 
-            /// Options of `throng load` that say what is asked of it.
+            /// The options of `throng load` for it.
             pub fn flags(self) -> Vec<Flag> {
                 match self {
                     $(ProtocolKind::$Variant => {
@@ -71,21 +71,21 @@ macro_rules! choice {
                 }
             }
 
-            /// How answers are known.
+            /// How answers are recognized.
             pub fn answers(self) -> Answers {
                 match self {
                     $(ProtocolKind::$Variant => super::$module::$Asked::ANSWERS,)*
                 }
             }
 
-            /// Whether it ends a connection with words of its own.
+            /// Whether it sends a farewell of its own before a connection is closed.
             pub fn says_farewell(self) -> bool {
                 match self {
                     $(ProtocolKind::$Variant => super::$module::$Asked::SAYS_FAREWELL,)*
                 }
             }
 
-            /// What servers sent of handshakes.
+            /// What servers sent as part of handshakes.
             pub fn handshakes_sent(self, tally: &Tally) -> HandshakesSent {
                 match self {
                     $(ProtocolKind::$Variant => super::$module::$Asked::handshakes_sent(tally),)*
@@ -101,17 +101,17 @@ macro_rules! choice {
         }
 
         impl Protocol {
-            /// Which one it is.
+            /// Its kind.
             pub fn kind(&self) -> ProtocolKind {
                 match self {
                     $(Protocol::$Variant(_) => ProtocolKind::$Variant,)*
                 }
             }
 
-            /// Sets the option of this long name. One that the protocol does not have changes nothing.
+            /// Sets the option with this long name. Does nothing if the protocol has no such option.
             ///
             /// # Errors
-            /// The value is not one that the option takes.
+            /// The option does not accept the value.
             pub fn set(&mut self, long: &str, value: &str) -> Result<(), OptionError> {
                 match self {
                     $(Protocol::$Variant(asked) => {
@@ -141,8 +141,8 @@ macro_rules! choice {
                 }))
             }
 
-            /// Hands one worker's server in the process of a load to `then`: one that sends messages back, or one
-            /// that discards them.
+            /// Passes one worker's server in the process of a load to `then`: one that sends messages back, or one that
+            /// discards them.
             pub fn own_server<U: UseBehaviour>(&self, echo: bool, task: Task, then: U) -> U::Output {
                 match (self, echo) {
                     $((Protocol::$Variant(_), true) => {
@@ -163,7 +163,7 @@ macro_rules! choice {
         }
 
         impl Prepared {
-            /// Hands the wire of one worker's connections that are opened to `then`.
+            /// Passes the wire of one worker's opened connections to `then`.
             pub fn client<U: UseWire>(&self, choose: Choose, then: U) -> U::Output {
                 match &self.0 {
                     $(Wires::$Variant(prepared) => {
@@ -172,7 +172,7 @@ macro_rules! choice {
                 }
             }
 
-            /// Hands the wire of one worker's connections that are accepted to `then`.
+            /// Passes the wire of one worker's accepted connections to `then`.
             pub fn server<U: UseWire>(&self, then: U) -> U::Output {
                 match &self.0 {
                     $(Wires::$Variant(prepared) => then.with(super::$module::$Asked::server(prepared)),)*
@@ -185,14 +185,14 @@ macro_rules! choice {
 protocols!(choice);
 
 impl ProtocolKind {
-    /// The option of this long name.
+    /// The option with this long name.
     pub fn flag(self, long: &str) -> Option<Flag> {
         self.flags().into_iter().find(|flag| flag.long == long)
     }
 }
 
 impl Protocol {
-    /// The protocol that a scheme of targets implies, as it is by default.
+    /// The protocol that a scheme of targets implies, with its default options.
     pub fn of_scheme(name: &str) -> Option<(Protocol, &'static Scheme)> {
         ProtocolKind::ALL.iter().find_map(|kind| {
             let scheme = kind.schemes().iter().find(|scheme| scheme.name == name)?;
@@ -224,7 +224,7 @@ impl Default for Protocol {
     }
 }
 
-// A derived one needs its mark in the table.
+// A derived `Default` would need an attribute in the table.
 #[allow(clippy::derivable_impls)]
 impl Default for ProtocolKind {
     fn default() -> ProtocolKind {

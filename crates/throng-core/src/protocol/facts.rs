@@ -1,6 +1,6 @@
-//! What a protocol states about itself. Each implements [`Facts`] for what can be asked of it, [`Serves`] for
-//! each of its servers, and [`Tells`] for what its counts say; [`Protocol`](super::Protocol),
-//! [`ServeMode`](super::ServeMode) and [`Sections`](super::Sections) ask them.
+//! What a protocol states about itself. Each implements [`Facts`] for its options, [`Serves`] for each of its servers,
+//! and [`Tells`] for its counts; [`Protocol`](super::Protocol), [`ServeMode`](super::ServeMode) and
+//! [`Sections`](super::Sections) ask them.
 
 use super::options::ProtocolOption;
 use crate::behaviour::{Behaviour, Task, Wire};
@@ -9,7 +9,7 @@ use crate::section::Row;
 use crate::stats::Tally;
 use std::error::Error;
 
-/// What stands before `://` in a target.
+/// A scheme of targets: what is before `://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scheme {
     /// The scheme.
@@ -29,7 +29,7 @@ pub struct Authority<'a> {
     pub path: &'a str,
 }
 
-/// How the answer to a message is known.
+/// How the answer to a message is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answers {
     /// As many bytes as were sent, if answers are asked for.
@@ -43,19 +43,19 @@ pub enum Answers {
 /// Which target the connection with this number goes to, as an index.
 pub type Choose = Box<dyn Fn(u32) -> usize + Send>;
 
-/// What a protocol states about itself; implemented for what can be asked of it.
+/// What a protocol states about itself; implemented for its options.
 pub trait Facts: Default + 'static {
     /// Its name for people.
     const NAME: &'static str;
     /// Schemes of targets that imply it.
     const SCHEMES: &'static [Scheme] = &[];
-    /// Options of `throng load` that say what is asked of it.
+    /// The options of `throng load` for it.
     const OPTIONS: &'static [ProtocolOption<Self>] = &[];
     /// Framing of messages: on connections that are opened, and on those that are accepted.
     const FRAMING: [Framing; 2] = [Framing::Raw, Framing::Raw];
-    /// How answers are known.
+    /// How answers are recognized.
     const ANSWERS: Answers = Answers::Bytes;
-    /// Whether it ends a connection with words of its own.
+    /// Whether it sends a farewell of its own before a connection is closed.
     const SAYS_FAREWELL: bool = false;
 
     /// Carries messages on connections that are opened.
@@ -69,7 +69,7 @@ pub trait Facts: Default + 'static {
     /// The server that sends messages back.
     type Echo: Serves;
 
-    /// What servers sent of handshakes.
+    /// What servers sent as part of handshakes.
     fn handshakes_sent(_: &Tally) -> HandshakesSent {
         HandshakesSent::default()
     }
@@ -94,14 +94,14 @@ pub trait Facts: Default + 'static {
         seed: u64,
     ) -> Result<Self::Prepared, Box<dyn Error + Send + Sync>>;
 
-    /// The wire of a worker's connections that are opened.
+    /// The wire of a worker's opened connections.
     fn client(prepared: &Self::Prepared, choose: Choose) -> Self::Client;
 
-    /// The wire of a worker's connections that are accepted.
+    /// The wire of a worker's accepted connections.
     fn server(prepared: &Self::Prepared) -> Self::Server;
 }
 
-/// What servers sent of handshakes, as part of all that they sent.
+/// What servers sent as part of handshakes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HandshakesSent {
     /// Sends that completed.
@@ -151,20 +151,20 @@ pub trait Serves {
     fn behaviour(task: Task) -> Self::Behaviour;
 }
 
-/// Takes a wire of whatever type.
+/// Receives a wire of any type.
 pub trait UseWire {
-    /// What it makes of it.
+    /// The result.
     type Output;
 
-    /// Takes `wire`.
+    /// Receives `wire`.
     fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Self::Output;
 }
 
-/// Takes a behaviour of whatever type.
+/// Receives a behaviour of any type.
 pub trait UseBehaviour {
-    /// What it makes of it.
+    /// The result.
     type Output;
 
-    /// Takes `behaviour`.
+    /// Receives `behaviour`.
     fn with<B: Behaviour<Conn: Send> + Send + 'static>(self, behaviour: B) -> Self::Output;
 }

@@ -1,20 +1,20 @@
-//! Options of the command line that say what is asked of a protocol. The protocol's folder has each in one place: how it is
-//! written, its help, and what it does.
+//! The command-line options of protocols. Each is defined in one place in its protocol's folder: its form, its help,
+//! and what it does.
 
 use std::error::Error;
 
-/// An option of `throng load` that says what is asked of a protocol.
+/// An option of `throng load` for a protocol.
 pub struct ProtocolOption<A: 'static> {
-    /// How it is written.
+    /// Its form.
     pub flag: Flag,
-    /// Adds what its value says to what is asked; the value of a switch is empty.
+    /// Applies its value; that of a switch is empty.
     pub set: fn(&mut A, &str) -> Result<(), OptionError>,
 }
 
-/// Why the value of an option can't be what is asked of a protocol.
+/// Why a protocol refuses the value of an option.
 pub type OptionError = Box<dyn Error + Send + Sync>;
 
-/// How an option is written.
+/// The form of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag {
     /// Its long name, without the dashes.
@@ -23,27 +23,26 @@ pub struct Flag {
     pub alias: Option<&'static str>,
     /// Its letter.
     pub short: Option<char>,
-    /// What follows it.
+    /// Its value.
     pub takes: Takes,
     /// A line of help.
     pub help: &'static str,
-    /// Whether it asks for the protocol. Any other option needs the protocol to be asked for by one that does, or by
-    /// the scheme of a target.
+    /// Whether it selects the protocol. Any other option requires one that does, or a target whose scheme does.
     pub asks: bool,
 }
 
-/// What follows an option.
+/// The value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
     /// Nothing: it is a switch.
     Nothing,
     /// A value of this name, each time that the option is given.
     Value(&'static str),
-    /// The same, with escapes in it where they are read in messages.
+    /// The same; escapes in it are interpreted if those in messages are.
     Text(&'static str),
 }
 
-/// Sets the option of this long name. One that is not among `options` changes nothing.
+/// Sets the option with this long name. Does nothing if it is not among `options`.
 pub(super) fn set<A>(
     options: &[ProtocolOption<A>],
     asked: &mut A,

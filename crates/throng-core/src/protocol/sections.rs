@@ -1,4 +1,4 @@
-//! What the counts of protocols say: a section of the summary for each that has some.
+//! The sections of protocols in the summary: one for each protocol with counts of its own.
 
 use super::choice::ProtocolKind;
 use super::facts::{Tells, Violated};
@@ -12,7 +12,7 @@ macro_rules! sections {
         $(#[$doc:meta])*
         $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
     )*) => {
-        /// What became of protocols, for each that counts something of its own; `None` if no connection speaks it.
+        /// The outcome of each protocol with counts of its own; `None` if no connection speaks it.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         pub struct Sections {
             $($(
@@ -35,9 +35,9 @@ macro_rules! sections {
             /// The same as reports draw them; `connections` is how many were established.
             pub fn drawn(&self, connections: u64) -> Vec<Section> {
                 let mut all = Vec::new();
-                $($(all.extend(self.$module.as_ref().map(|told: &super::$module::$Summary| Section {
+                $($(all.extend(self.$module.as_ref().map(|summary: &super::$module::$Summary| Section {
                     title: ProtocolKind::$Variant.name(),
-                    rows: told.rows(connections),
+                    rows: summary.rows(connections),
                 }));)?)*
                 all
             }
@@ -45,8 +45,8 @@ macro_rules! sections {
             /// How peers violated their protocol.
             pub fn violations(&self) -> Vec<(ProtocolKind, Violated)> {
                 let mut all = Vec::new();
-                $($(all.extend(self.$module.iter().flat_map(|told: &super::$module::$Summary| {
-                    let violated = told.violations().into_iter();
+                $($(all.extend(self.$module.iter().flat_map(|summary: &super::$module::$Summary| {
+                    let violated = summary.violations().into_iter();
                     violated.map(|violated| (ProtocolKind::$Variant, violated))
                 }));)?)*
                 all

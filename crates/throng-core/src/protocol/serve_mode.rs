@@ -49,14 +49,14 @@ macro_rules! modes {
                 }
             }
 
-            /// The protocol that it speaks, as it is by default.
+            /// The protocol that it speaks, with its default options.
             pub fn protocol(self) -> Protocol {
                 match self {
                     $($(ServeMode::$Mode => Protocol::$Variant(Default::default()),)*)*
                 }
             }
 
-            /// Hands one worker's behaviour to `then`. `task` is what to send, for a server that sends.
+            /// Passes one worker's behaviour to `then`. `task` is what to send, for a server that sends.
             pub fn behaviour<U: UseBehaviour>(self, task: Task, then: U) -> U::Output {
                 match self {
                     $($(ServeMode::$Mode => then.with(super::$module::$Mode::behaviour(task)),)*)*
@@ -78,7 +78,7 @@ impl ServeMode {
     }
 }
 
-// A derived one needs its mark in the table.
+// A derived `Default` would need an attribute in the table.
 #[allow(clippy::derivable_impls)]
 impl Default for ServeMode {
     fn default() -> ServeMode {

@@ -106,24 +106,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_told_for_the_run_and_for_each_connection() {
+    fn what_was_found_is_reported_for_the_run_and_for_each_connection() {
         let terms = Terms::new(Duration::from_millis(10));
         let found = found(&terms);
-        let told = SearchSummary::of(&found, &terms, "10ms", 50);
-        let held = told.held_per_s.unwrap();
-        assert_eq!(told.ending, Ending::Found);
-        assert!(held <= 1000.0 && told.broke_per_s.unwrap() > 1000.0);
-        assert_eq!(told.held_per_connection_per_s, Some(held / 50.0));
+        let summary = SearchSummary::of(&found, &terms, "10ms", 50);
+        let held = summary.held_per_s.unwrap();
+        assert_eq!(summary.ending, Ending::Found);
+        assert!(held <= 1000.0 && summary.broke_per_s.unwrap() > 1000.0);
+        assert_eq!(summary.held_per_connection_per_s, Some(held / 50.0));
         assert_eq!(
-            (told.held_latency_us, told.under_us),
+            (summary.held_latency_us, summary.under_us),
             (Some(1000.0), 10_000.0)
         );
         assert_eq!(
-            (told.least_per_s, told.most_per_s),
-            (told.held_per_s, told.broke_per_s)
+            (summary.least_per_s, summary.most_per_s),
+            (summary.held_per_s, summary.broke_per_s)
         );
-        assert_eq!(told.broke_by, Some(Limit::Latency));
-        assert_eq!(told.words, found.words(&terms));
+        assert_eq!(summary.broke_by, Some(Limit::Latency));
+        assert_eq!(summary.words, found.words(&terms));
         let none = SearchSummary::of(&found, &terms, "10ms", 0);
         assert_eq!(none.held_per_connection_per_s, None);
     }

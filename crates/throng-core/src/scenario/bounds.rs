@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_out_of_bounds_is_told_with_the_bounds() {
+    fn what_is_out_of_bounds_is_reported_with_the_bounds() {
         for (error, says) in [
             (connections("0").unwrap_err(), "at least 1"),
             (connections("200m").unwrap_err(), "at most 100m"),

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_percentile_is_told_in_one_line() {
+    fn what_is_no_percentile_is_reported_in_one_line() {
         for text in [
             "",
             "p99",

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_microseconds_are_told_apart_to_32_ns() {
+    fn spans_of_microseconds_are_distinguished_to_32_ns() {
         let mut d = Durations::default();
         d.record(Duration::from_nanos(20_000));
         let at = d.percentile(50.0).unwrap().as_nanos();

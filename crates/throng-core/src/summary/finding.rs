@@ -543,9 +543,9 @@ fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u6
         format!("{} {}{}", count(*n), words(why), age.unwrap_or_default())
     };
     let mut parts: Vec<String> = closed.iter().map(one).collect();
-    let told: u64 = closed.values().sum();
-    if lost > told {
-        let said = count(lost - told);
+    let counted: u64 = closed.values().sum();
+    if lost > counted {
+        let said = count(lost - counted);
         parts.push(format!(
             "{said} by their protocol (a peer announced that it would close, or violated the protocol)"
         ));

@@ -92,7 +92,7 @@ mod tests {
     use crate::summary::Traffic;
 
     #[test]
-    fn a_rate_that_varies_is_told_by_its_messages_and_its_mean() {
+    fn a_rate_that_varies_is_reported_by_its_messages_and_its_mean() {
         let of = |asked, seconds| {
             let cpu = Duration::from_millis(9);
             MessageRate::of(asked, 900, seconds, cpu, &Durations::default())

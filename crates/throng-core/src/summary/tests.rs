@@ -252,7 +252,7 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
 }
 
 #[test]
-fn the_limit_that_was_met_is_told_once_and_first() {
+fn the_limit_that_was_met_is_reported_once_and_first() {
     let met = Diagnosis {
         limit: LimitKind::FourTuples,
         allows: Some(10),

@@ -150,8 +150,8 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
     let complete = cut_short.is_none();
     findings.extend(cut_short);
     // The first finding names the first cause, unless it names something else.
-    let told = usize::from(missing && !interrupted && !timed_out);
-    let others = causes.iter().skip(told);
+    let named = usize::from(missing && !interrupted && !timed_out);
+    let others = causes.iter().skip(named);
     findings.extend(others.cloned().map(Finding::LimitMet));
     !missing && unready.is_none() && allowed && complete
 }

@@ -203,7 +203,7 @@ fn a_range_of_ports_grows_only_as_far_as_the_kernel_allows() {
 }
 
 #[test]
-fn what_is_not_there_or_odd_is_told_and_not_guessed() {
+fn what_is_not_there_or_odd_is_reported_and_not_guessed() {
     let mut machine = Now::unknown();
     for (i, name) in SYSCTLS.iter().enumerate() {
         let current = match i % 4 {

@@ -14,21 +14,21 @@ use throng_core::protocol::raw::Sink;
 use throng_core::stats::Closed;
 
 on_each_engine![
-    written_bytes_go_out_in_order_and_are_told_when_done,
+    written_bytes_go_out_in_order_and_are_reported_when_done,
     replies_keep_their_place_among_sends_to_a_peer_that_is_slow,
     what_is_written_to_many_peers_at_once_is_not_mixed_up,
     replies_are_sent_before_closing,
     a_peer_that_only_listens_from_now_on_still_gets_its_replies,
     a_behaviour_that_asks_reads_no_more_than_it_asked_for,
-    a_connection_that_is_never_read_from_is_told_of_its_end,
-    a_connection_that_is_read_from_no_more_is_told_of_its_end,
+    a_connection_that_is_never_read_from_is_notified_of_its_end,
+    a_connection_that_is_read_from_no_more_is_notified_of_its_end,
     what_is_discarded_is_counted_to_the_last_byte,
 ];
 
 /// Small enough that sends wait for the peer.
 const NARROW: usize = 32 * 1024;
 
-fn written_bytes_go_out_in_order_and_are_told_when_done(engine: Engine) {
+fn written_bytes_go_out_in_order_and_are_reported_when_done(engine: Engine) {
     const ROUNDS: usize = 3000;
     let listener = peer::listener();
     let address = listener.local_addr().unwrap();
@@ -83,7 +83,7 @@ fn replies_keep_their_place_among_sends_to_a_peer_that_is_slow(engine: Engine) {
                     }
                     out.send = Transmit::Reply;
                 }
-                Event::Sent(n) if n != LINE => panic!("told of {n} bytes"),
+                Event::Sent(n) if n != LINE => panic!("{n} bytes reported"),
                 Event::Opened(_) | Event::Sent(_) if s.lines < LINES => {
                     let at = s.lines * LINE as u32;
                     out.send = if s.lines.is_multiple_of(3) {
@@ -256,7 +256,7 @@ impl Behaviour for NeverReads {
     }
 }
 
-fn a_connection_that_is_never_read_from_is_told_of_its_end(engine: Engine) {
+fn a_connection_that_is_never_read_from_is_notified_of_its_end(engine: Engine) {
     let side = Serve::on(engine).with(|| NeverReads);
     let mut closes = peer::connect(side.address());
     closes.write_all(b"nobody reads this").expect("taken");
@@ -295,7 +295,7 @@ impl Behaviour for ReadsFive {
     }
 }
 
-fn a_connection_that_is_read_from_no_more_is_told_of_its_end(engine: Engine) {
+fn a_connection_that_is_read_from_no_more_is_notified_of_its_end(engine: Engine) {
     let side = Serve::on(engine).with(|| ReadsFive);
     let stays = peer::connect(side.address());
     let (mut closes, mut resets) = (peer::connect(side.address()), peer::connect(side.address()));

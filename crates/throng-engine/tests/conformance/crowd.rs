@@ -123,9 +123,9 @@ fn twenty_thousand_short_connections_go_through_few_places(engine: Engine) {
 fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
     // A third of all messages make the server close, another third the client, the rest go on.
     let _crowd = crowd();
-    let told: Arc<[AtomicU64; 5]> = Arc::default();
+    let ends: Arc<[AtomicU64; 5]> = Arc::default();
     let side = |mine: u8| {
-        let told = Arc::clone(&told);
+        let ends = Arc::clone(&ends);
         script(
             peer::noise(1, 1000),
             move |c: &mut u32, event, _, out| match event {
@@ -147,7 +147,7 @@ fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
                     }
                 }
                 Event::Closed(why) => {
-                    told[why as usize].fetch_add(1, Relaxed);
+                    ends[why as usize].fetch_add(1, Relaxed);
                 }
                 _ => {}
             },
@@ -173,6 +173,6 @@ fn connections_that_both_sides_close_at_will_are_counted_once(engine: Engine) {
     assert!(served.closed(Closed::ByUs) > 500, "{served:?}");
     for why in Closed::ALL {
         let ended = tally.closed(why) + served.closed(why);
-        assert_eq!(told[why as usize].load(Relaxed), ended, "{why:?}");
+        assert_eq!(ends[why as usize].load(Relaxed), ended, "{why:?}");
     }
 }

@@ -14,9 +14,9 @@ use throng_core::units::Rate;
 use throng_engine::{Control, Order};
 
 on_each_engine![
-    a_client_told_to_stop_opening_holds_what_it_has,
-    a_client_told_to_stop_opening_does_not_reopen,
-    a_server_told_to_stop_opening_accepts_no_more,
+    a_client_ordered_to_stop_opening_holds_what_it_has,
+    a_client_ordered_to_stop_opening_does_not_reopen,
+    a_server_ordered_to_stop_opening_accepts_no_more,
     nothing_is_sent_before_traffic_starts,
     traffic_starts_once_on_each_connection_whenever_it_opened,
     traffic_that_stops_ends_with_a_whole_message,
@@ -26,7 +26,7 @@ on_each_engine![
     farewell_is_said_on_each_connection_after_what_is_under_way,
 ];
 
-fn a_client_told_to_stop_opening_holds_what_it_has(engine: Engine) {
+fn a_client_ordered_to_stop_opening_holds_what_it_has(engine: Engine) {
     let listener = peer::listener();
     let mut setup = Connect::to(engine, &[listener.local_addr().expect("bound")], 10_000);
     setup.rate = Rate::per_second(400.0);
@@ -44,7 +44,7 @@ fn a_client_told_to_stop_opening_holds_what_it_has(engine: Engine) {
     assert_eq!((tally.attempted, tally.established), (stopped, stopped));
 }
 
-fn a_client_told_to_stop_opening_does_not_reopen(engine: Engine) {
+fn a_client_ordered_to_stop_opening_does_not_reopen(engine: Engine) {
     let listener = peer::listener();
     let mut setup = Connect::to(engine, &[listener.local_addr().expect("bound")], 20);
     setup.reconnect = true;
@@ -58,7 +58,7 @@ fn a_client_told_to_stop_opening_does_not_reopen(engine: Engine) {
     client.close();
 }
 
-fn a_server_told_to_stop_opening_accepts_no_more(engine: Engine) {
+fn a_server_ordered_to_stop_opening_accepts_no_more(engine: Engine) {
     let server = Serve::on(engine).with(|| Echo);
     let mut inside: Vec<_> = (0..20).map(|_| peer::connect(server.address())).collect();
     for peer in &mut inside {

@@ -22,7 +22,7 @@ on_each_engine![
     messages_of_every_size_come_back,
     a_message_is_sent_whole_through_the_smallest_buffers,
     a_slow_reader_gets_an_unbroken_flood,
-    sends_go_out_in_order_and_are_told_when_done,
+    sends_go_out_in_order_and_are_reported_when_done,
     an_empty_send_is_done_at_once,
     a_load_without_messages_sends_nothing,
     a_closed_loop_counts_each_echo_once,
@@ -262,7 +262,7 @@ fn a_slow_reader_gets_an_unbroken_flood(engine: Engine) {
     side.close();
 }
 
-fn sends_go_out_in_order_and_are_told_when_done(engine: Engine) {
+fn sends_go_out_in_order_and_are_reported_when_done(engine: Engine) {
     const PIECES: &[usize] = &[1, 1, 3000, 1, 1 << 20, 17, 65_536, 1];
     let memory = peer::noise(6, PIECES.iter().sum());
     let side = Serve::on(engine).with(|| {

@@ -182,7 +182,7 @@ fn quiet_shows_notes_only() {
 }
 
 #[test]
-fn a_hold_tells_what_was_lost_and_what_the_server_has() {
+fn a_hold_reports_what_was_lost_and_what_the_server_has() {
     let mut holding = opening(false);
     let counters = Counters::default();
     counters.established.add(1_000_000);

@@ -173,8 +173,8 @@ impl<B: Behaviour> Tls<B> {
     pub(super) fn deliver(&mut self, conn: &mut TlsConn<B::Conn>, at: &At, out: &mut Outbox) {
         let plain = std::mem::take(&mut self.work.plain);
         let reads = self.reads;
-        let told = !matches!(reads, Reads::Discards | Reads::Never);
-        if !plain.is_empty() && told && conn.marks & (OPENED | CLOSING) == OPENED {
+        let wanted = !matches!(reads, Reads::Discards | Reads::Never);
+        if !plain.is_empty() && wanted && conn.marks & (OPENED | CLOSING) == OPENED {
             self.ask_with(conn, &plain, out, |inner, conn, out| match reads {
                 Reads::Counts => inner.counted(conn, plain.len(), at, out),
                 _ => inner.received(conn, &plain, at, out),

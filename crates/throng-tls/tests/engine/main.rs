@@ -173,7 +173,7 @@ fn connections_that_close_are_opened_again_and_resume() {
 }
 
 #[test]
-fn connections_that_are_not_read_from_are_told_of_their_end() {
+fn connections_that_are_not_read_from_are_notified_of_their_end() {
     on_each(|engine| {
         let tls = server();
         let talks = Serve::on(engine).with(|| {

@@ -205,7 +205,7 @@ fn a_megabyte_comes_back_whatever_the_records_lengths() {
 }
 
 #[test]
-fn what_the_client_refuses_is_told_apart() {
+fn what_the_client_refuses_is_distinguished() {
     let authority = Authority::new();
     let expired = ServerOptions {
         identity: Some(pems(authority.issue_until(

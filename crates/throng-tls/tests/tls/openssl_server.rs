@@ -256,7 +256,7 @@ fn sessions_are_resumed_or_not_as_asked() {
 }
 
 #[test]
-fn faults_of_a_certificate_are_told_apart_and_insecure_accepts_it() {
+fn faults_of_a_certificate_are_distinguished_and_insecure_accepts_it() {
     let authority = Authority::new();
     let other = Authority::new();
     let expired = authority.issue_until("expired", &["server.test"], 2020);
@@ -329,7 +329,7 @@ fn a_short_key_and_an_authority_are_reported_as_such_and_accepted_if_any_certifi
 }
 
 #[test]
-fn alerts_of_the_server_are_told_apart() {
+fn alerts_of_the_server_are_distinguished() {
     let authority = Authority::new();
     let identity = authority.issue("server", &["server.test"]);
     let asked = options(&authority, "server.test");

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn places_to_listen_on_may_be_names_and_short_addresses() {
-        let told = |text: &str| {
+        let resolved = |text: &str| {
             let all = listen(text).unwrap();
             all.iter().map(|at| at.to_string()).collect::<Vec<_>>()
         };
@@ -137,9 +137,9 @@ mod tests {
             ("127.1:1231", "127.0.0.1:1231"),
             ("[::1]:9", "[::1]:9"),
         ] {
-            assert_eq!(told(text), [at]);
+            assert_eq!(resolved(text), [at]);
         }
-        assert!(told("localhost:9").contains(&"127.0.0.1:9".to_owned()));
+        assert!(resolved("localhost:9").contains(&"127.0.0.1:9".to_owned()));
         for text in [
             "",
             "x",

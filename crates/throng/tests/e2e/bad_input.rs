@@ -7,7 +7,7 @@ use crate::common::{run_words, start_words};
 use std::time::Duration;
 
 #[test]
-fn bad_input_is_told_in_a_line_that_names_it() {
+fn bad_input_is_reported_in_a_line_that_names_it() {
     // The arguments, and what the message must contain.
     let cases: &[(&[&str], &str)] = &[
         (&[], "Usage: throng"),

@@ -68,7 +68,7 @@ fn a_server_that_pauses_and_comes_back_loses_nothing() {
 
 /// The second finding is that all failed attempts failed because of `why`, with this in the remedy.
 #[track_caller]
-fn told(s: &Summary, why: FailCause, remedy: &str, ran: &Ran) {
+fn assert_reported(s: &Summary, why: FailCause, remedy: &str, ran: &Ran) {
     match &s.findings[1] {
         Finding::AttemptsFailed {
             cause,
@@ -84,7 +84,7 @@ fn told(s: &Summary, why: FailCause, remedy: &str, ran: &Ran) {
 }
 
 #[test]
-fn a_target_that_refuses_is_told_with_cause_and_remedy() {
+fn a_target_that_refuses_is_reported_with_cause_and_remedy() {
     let net = Net::own();
     for (engine, options) in [("uring", ""), ("epoll", ""), ("uring", "--no-reconnect")] {
         let ran = load(
@@ -102,7 +102,7 @@ fn a_target_that_refuses_is_told_with_cause_and_remedy() {
             why: WhyMissing::NoneEstablished,
         };
         assert_eq!(s.findings[0], missing, "{ran}");
-        told(
+        assert_reported(
             &s,
             FailCause::Refused,
             "Nothing listens on the target",
@@ -115,7 +115,7 @@ fn a_target_that_refuses_is_told_with_cause_and_remedy() {
 }
 
 #[test]
-fn a_source_address_that_is_not_ours_is_told_as_such() {
+fn a_source_address_that_is_not_ours_is_reported_as_such() {
     let net = Net::own();
     let _server = serve(&net, "127.0.0.1:9000");
     for engine in ["uring", "epoll"] {
@@ -127,12 +127,12 @@ fn a_source_address_that_is_not_ours_is_told_as_such() {
         );
         let s = ran.fell_short();
         assert_eq!(s.connections.failed[&FailCause::NoAddress], 5, "{ran}");
-        told(&s, FailCause::NoAddress, "--source-ip", &ran);
+        assert_reported(&s, FailCause::NoAddress, "--source-ip", &ran);
     }
 }
 
 #[test]
-fn a_target_without_a_route_is_told_as_such() {
+fn a_target_without_a_route_is_reported_as_such() {
     let net = Net::own();
     for engine in ["uring", "epoll"] {
         let ran = load(
@@ -141,7 +141,7 @@ fn a_target_without_a_route_is_told_as_such() {
         );
         let s = ran.fell_short();
         assert_eq!(s.connections.failed[&FailCause::Unreachable], 5, "{ran}");
-        told(&s, FailCause::Unreachable, "no route", &ran);
+        assert_reported(&s, FailCause::Unreachable, "no route", &ran);
     }
 }
 
@@ -159,7 +159,7 @@ fn a_target_that_never_answers_times_out_in_the_time_given() {
         );
         let s = ran.fell_short();
         assert_eq!(s.connections.failed[&FailCause::TimedOut], 50, "{ran}");
-        told(&s, FailCause::TimedOut, "No answer within 700 ms", &ran);
+        assert_reported(&s, FailCause::TimedOut, "No answer within 700 ms", &ran);
         assert!(s.seconds >= 0.7 && s.seconds < 3.0, "{ran}");
     }
 }

@@ -187,7 +187,7 @@ fn a_survey_made_here_plans_there() {
 }
 
 #[test]
-fn what_is_no_survey_is_told_in_one_line() {
+fn what_is_no_survey_is_reported_in_one_line() {
     let net = Net::host();
     let whole = run(&net, "plan --survey").stdout;
     let cases = [
@@ -216,7 +216,7 @@ fn what_is_no_survey_is_told_in_one_line() {
 }
 
 #[test]
-fn bad_input_is_told_in_a_line_that_names_it() {
+fn bad_input_is_reported_in_a_line_that_names_it() {
     let net = Net::host();
     let cases: &[(&[&str], &str)] = &[
         (&["-c", "-5"], "-5"),

@@ -48,8 +48,8 @@ fn without_one_of_io_urings_calls_the_engine_is_epoll_for_the_true_reason() {
         let ran = load_without(call, errno, "-c 50");
         let s = ran.reached();
         assert_eq!(s.engine.name(), "epoll", "{ran}");
-        let told = ran.stderr.contains("seccomp filter") && ran.stderr.contains(call);
-        assert!(told, "{call}: {ran}");
+        let warned = ran.stderr.contains("seccomp filter") && ran.stderr.contains(call);
+        assert!(warned, "{call}: {ran}");
     }
     let ran = load_without("io_uring_enter", EPERM, "-c 50 --engine uring");
     assert!(ran.code == 2 && ran.stderr.contains("seccomp"), "{ran}");

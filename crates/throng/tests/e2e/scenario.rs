@@ -157,7 +157,7 @@ fn messages_and_certificates_are_found_beside_the_file() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_in_a_line_with_its_place() {
+fn what_is_wrong_with_a_file_is_reported_in_a_line_with_its_place() {
     let net = Net::own();
     let own = "version = 1\n\n[load]\nself = 'sink'\n";
     for (text, more, says) in [

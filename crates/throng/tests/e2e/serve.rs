@@ -198,7 +198,7 @@ for one in opened:
     let printed = net.python(script, &[]);
     assert_eq!(printed, "HTTP/1.1 408 Request Timeout True\n".repeat(4));
     for server in servers {
-        let told = stop_serving(server).protocols.websocket.unwrap();
-        assert_eq!(told.violations, [(Violation::TimedOut, 2)].into());
+        let summary = stop_serving(server).protocols.websocket.unwrap();
+        assert_eq!(summary.violations, [(Violation::TimedOut, 2)].into());
     }
 }

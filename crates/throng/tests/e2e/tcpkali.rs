@@ -60,9 +60,9 @@ fn it_prints_tcpkalis_lines() {
     );
     assert_eq!(ran.code, 0, "{ran}");
     assert!(ran.stderr.is_empty(), "{ran}");
-    let told = ran.stdout.split_inclusive('\n').take(4);
+    let first = ran.stdout.split_inclusive('\n').take(4);
     assert_eq!(
-        told.collect::<String>(),
+        first.collect::<String>(),
         "\
 Destination: [127.0.0.1]:9150
 Interface lo address [127.0.0.1]:0
@@ -105,7 +105,7 @@ Ramped up to 5 connections.
 }
 
 #[test]
-fn connections_that_do_not_come_up_in_time_are_told_and_fail() {
+fn connections_that_are_not_established_in_time_are_reported_and_fail() {
     let (link, net) = (Link::new(), Net::own());
     let target = format!("127.0.0.1:{}", free_port());
     let ran = link.run(&net, &["-c", "3", "-T1s", &target]);
@@ -153,7 +153,7 @@ fn assert_five_a_second(ran: &Ran) {
 }
 
 #[test]
-fn the_text_that_ends_a_run_is_told() {
+fn the_text_that_ends_a_run_is_reported() {
     let (link, net) = (Link::new(), Net::own());
     let _server = serve(&net, "--mode echo 127.0.0.1:9150");
     let args = ["-m", "END", "-r5", "--message-stop", "END", "127.1:9150"];
@@ -171,15 +171,15 @@ fn counts_begin_with_the_last_connection_and_its_handshake() {
         let ran = link.run(&net, &[&listen, first].concat());
         assert_eq!(ran.code, 0, "{ran}");
         let said = lines(&ran.stdout);
-        let told = |name: &str, bytes: u64| {
+        let assert_total = |name: &str, bytes: u64| {
             assert_eq!(
                 said[name],
                 format!("{bytes} bytes ({bytes} bytes)"),
                 "{ran}"
             );
         };
-        told("Total data sent", sent);
-        told("Total data received", received);
+        assert_total("Total data sent", sent);
+        assert_total("Total data received", received);
     }
 }
 
@@ -238,8 +238,8 @@ fn a_latency_marker_may_be_another_on_each_connection() {
         let args = ["-c3", "-T1", "-r50", "127.1:9150", "-m", text];
         let percentiles = ["--latency-marker", text, "--latency-percentiles", "0/100"];
         let ran = link.run(&net, &[&args[..], &percentiles].concat());
-        let told = lines(&ran.stdout)["Message latency at percentiles"].to_owned();
-        let most: f64 = told.split(['/', ' ']).nth(1).unwrap().parse().unwrap();
+        let latencies = lines(&ran.stdout)["Message latency at percentiles"].to_owned();
+        let most: f64 = latencies.split(['/', ' ']).nth(1).unwrap().parse().unwrap();
         assert!(ran.code == 0 && most > 0.0, "{text}: {ran}");
     }
 }
@@ -374,7 +374,7 @@ fn metrics_tell_all_of_a_run_to_its_last_moment() {
 }
 
 #[test]
-fn latencies_are_told_for_each_window_that_was_asked_for() {
+fn latencies_are_reported_for_each_window_that_was_asked_for() {
     let metrics = Metrics::listen();
     let ran = run(
         &Net::host(),

@@ -257,7 +257,7 @@ fn a_cgroup_with_400_mib_of_memory() {
 }
 
 #[test]
-fn an_accept_queue_of_16_that_nobody_takes_from() {
+fn an_accept_queue_of_16_without_an_accept() {
     let _machine = alone();
     let net = Net::own();
     let server = listen_only(&net, 9000, 16);
@@ -291,7 +291,7 @@ fn a_file_limit_of_1000_under_the_epoll_engine() {
 
 /// A server whose process can't be seen, as on another machine: the shape of the failure says what it was.
 #[test]
-fn the_file_limit_of_a_server_elsewhere_is_told_by_the_plateau() {
+fn the_file_limit_of_a_server_elsewhere_is_reported_by_the_plateau() {
     let _machine = alone();
     undisturbed(|| {
         let rig = two_networks("serve 9000");
@@ -313,7 +313,7 @@ fn the_file_limit_of_a_server_elsewhere_is_told_by_the_plateau() {
 }
 
 #[test]
-fn a_server_that_closes_what_comes_beyond_its_limit_is_told_as_such() {
+fn a_server_that_closes_what_comes_beyond_its_limit_is_reported_as_such() {
     let _machine = alone();
     undisturbed(|| {
         let net = Net::own();

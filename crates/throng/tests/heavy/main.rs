@@ -23,7 +23,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn under_a_hard_limit_of_4096_files_100_000_connections_to_itself_come_up() {
+fn under_a_hard_limit_of_4096_files_100_000_connections_to_itself_are_established() {
     let _machine = alone();
     let net = Net::own();
     let args = "load --self -c 100k --hold 1s --output json";

@@ -121,7 +121,7 @@ fn a_closed_loop_asks_again_when_it_was_answered() {
 }
 
 #[test]
-fn what_is_no_dns_is_told_and_not_hammered() {
+fn what_is_no_dns_is_reported_and_not_hammered() {
     let net = Net::own();
     let _server = crate::common::serve(&net, "127.0.0.1:5353 --mode chargen -m AAAAAAAAAAAAAAAA");
     for engine in ENGINES {

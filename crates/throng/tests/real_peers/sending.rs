@@ -278,7 +278,7 @@ fn messages_share_writes_unless_that_is_off() {
 }
 
 #[test]
-fn chargen_sends_its_messages_to_whoever_connects() {
+fn chargen_sends_its_messages_to_every_client() {
     for engine in ENGINES {
         let net = Net::own();
         let server = serve(

@@ -205,7 +205,7 @@ fn sessions_are_resumed_only_if_that_is_wanted() {
 }
 
 #[test]
-fn certificates_are_checked_and_what_is_wrong_is_told() {
+fn certificates_are_checked_and_what_is_wrong_is_reported() {
     let (net, authority, other) = (Net::own(), Authority::new(), Authority::new());
     let _nginx = nginx(&net, &authority);
     let (ca, wrong_ca) = (path(&authority.ca_file()), path(&other.ca_file()));
@@ -247,11 +247,11 @@ fn certificates_are_checked_and_what_is_wrong_is_told() {
             assert_eq!(tls(&s).failed, BTreeMap::from([(*why, 3)]), "{ran}");
             assert_eq!(tls(&s).handshakes, 0, "{ran}");
             assert_eq!(s.traffic.messages_sent, 0, "{ran}");
-            let told = Finding::TlsFailed {
+            let failed = Finding::TlsFailed {
                 failure: *why,
                 connections: 3,
             };
-            assert!(s.findings.contains(&told), "{ran}");
+            assert!(s.findings.contains(&failed), "{ran}");
         }
         for target in ["127.0.0.1:9443", "127.0.0.1:9444"] {
             let args = [
@@ -450,9 +450,9 @@ fn a_server_that_sends_everything_back_does_not_speak_tls() {
             let summary = load(&net, target, &args).fell_short();
             let failed = BTreeMap::from([(TlsFailure::NotTls, 1)]);
             assert_eq!(tls(&summary).failed, failed, "{target}");
-            let told = run_words(&net, &[&["load", target, "--tls"], &args[..]].concat());
+            let ran = run_words(&net, &[&["load", target, "--tls"], &args[..]].concat());
             let words = "the peer does not speak TLS";
-            assert!(told.stdout.contains(words), "{told}");
+            assert!(ran.stdout.contains(words), "{ran}");
         }
     }
 }

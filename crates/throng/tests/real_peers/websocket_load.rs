@@ -237,7 +237,7 @@ fn a_lifetime_ends_with_a_close_frame_and_the_next_connection() {
 }
 
 #[test]
-fn whoever_breaks_the_protocol_is_told_and_counted_by_kind() {
+fn peers_that_break_the_protocol_are_counted_by_kind() {
     let rows = [
         ("/404", Violation::Refused, None),
         ("/no-http", Violation::NotHttp, None),
@@ -267,8 +267,8 @@ fn whoever_breaks_the_protocol_is_told_and_counted_by_kind() {
             assert_eq!(counted, BTreeMap::from([(*kind, 3)]), "{path}: {ran}");
             assert_eq!(s.connections.open_at_end, 0, "{path}: {ran}");
             for line in &server.wait_for_lines(path, before + 3)[before..] {
-                let told: Option<u16> = line.split(' ').next_back().unwrap().parse().ok();
-                assert_eq!(told, *code, "{line}");
+                let received: Option<u16> = line.split(' ').next_back().unwrap().parse().ok();
+                assert_eq!(received, *code, "{line}");
             }
         }
     }

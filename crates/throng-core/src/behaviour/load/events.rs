@@ -169,7 +169,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         conn.flags |= HEARD;
     }
 
-    /// Closed loop: this many answers arrived, or bytes of them. Once it has all that it waits for, a connection goes on.
+    /// Closed loop: this many answers arrived, or bytes of them. A connection continues once it has all that it waits
+    /// for.
     fn loop_on(
         &mut self,
         conn: &mut LoadConn<W::Conn, M::Conn>,
@@ -308,7 +309,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     }
 }
 
-/// Takes what the wire finds in received bytes to the matcher.
+/// Passes what the wire finds in received bytes to the matcher.
 struct Inbox<'a, M: Matcher> {
     matcher: &'a mut M,
     conn: &'a mut M::Conn,

@@ -14,7 +14,7 @@ const DIGITS: usize = 17;
 pub(super) struct Markers {
     head: Pattern,
     unix_us: u64,
-    /// Digits of which the rest has not arrived. The first byte stands for the head, which is behind them.
+    /// The digits of a marker that has not arrived whole. The first byte stands for the head.
     partials: Partials,
 }
 
@@ -28,8 +28,8 @@ impl Markers {
         }
     }
 
-    /// Returns how many markers end in `bytes`, the next piece of a stream. Of its last piece `matched` bytes are
-    /// the beginning of a head, or there is the beginning of a marker behind it in `partial`.
+    /// Returns how many markers end in `bytes`, the next piece of a stream. The last piece ended with `matched` bytes
+    /// of a head, or with the beginning of a marker, which is in `partial`.
     pub fn received(
         &mut self,
         matched: &mut u16,
@@ -69,7 +69,7 @@ impl Markers {
         self.partials.drop_at(partial);
     }
 
-    /// Records the age of a message. Returns how many those are: none if this is not a marker.
+    /// Records the age of a message. Returns the number of messages: 0 if this is not a marker.
     fn record(&self, digits: &[u8], at: &At, measured: &mut Measured) -> u32 {
         let digits = digits
             .strip_suffix(b".")
@@ -78,7 +78,7 @@ impl Markers {
         let Some(us) = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) else {
             return 0;
         };
-        // A sender whose clock is ahead of ours counts as one that took no time.
+        // If the sender's clock is ahead of ours, the age counts as 0.
         let now_us = self.unix_us + at.now.0 / 1000;
         let took = Duration::from_micros(now_us.saturating_sub(us));
         measured.marked.record(took);

@@ -1,5 +1,5 @@
-//! The client of a load test: first messages, then others again and again: as fast as possible, at a rate, or
-//! one at a time as each is answered.
+//! The client of a load test: sends first messages, then repeated ones as fast as possible, at a rate, or one at a time
+//! as each is answered.
 //!
 //! - `task.rs`: what is asked of it
 //! - `conn.rs`: what is kept for each connection; `events.rs`: what happens on it; `sending.rs`: what is
@@ -51,7 +51,7 @@ const BROKEN: Duration = Duration::from_millis(500);
 /// How much is read at a time of a handshake on a connection that is not read from afterwards.
 const HANDSHAKE_READ: u32 = 1024;
 
-/// Is shown the traffic of each connection: each read, each write.
+/// Sees the traffic of each connection: each read and each write.
 pub trait Tap: Send {
     /// These bytes were received.
     fn received(&mut self, id: u32, bytes: &[u8]);
@@ -85,7 +85,7 @@ pub struct Load<W: Wire, M: Matcher> {
 }
 
 impl<W: Wire, M: Matcher> Load<W, M> {
-    /// A load that does `task`. Traffic begins as each connection is up if `traffic` is [`Traffic::On`].
+    /// A load that does `task`. With [`Traffic::On`], traffic begins on each connection as soon as it is established.
     pub fn new(task: Task, traffic: Traffic, wire: W, matcher: M) -> Load<W, M> {
         let pace = Pace::new(&task);
         let read_pace = task
@@ -111,7 +111,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         }
     }
 
-    /// Shows all that is received and sent to `tap`, too.
+    /// Also shows everything that is received and sent to `tap`.
     pub fn tapped(mut self, tap: Box<dyn Tap>) -> Load<W, M> {
         self.tap = Some(tap);
         self
@@ -208,7 +208,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             Traffic::Off if conn.flags & LEAVING != 0 => Closed::ByUs,
             _ => why,
         };
-        // What was due and never got out was late too; leaving it out would flatter a stalled peer.
+        // Messages that were due and never sent were late too; omitting them would flatter a stalled peer.
         let waited = matches!(conn.doing, Doing::Sending | Doing::Paced);
         let written_off = self.pace.take_written_off();
         at.counters.messages_unsent.add(written_off);

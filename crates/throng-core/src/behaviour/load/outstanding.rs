@@ -1,5 +1,5 @@
-//! Messages that were sent and are not answered yet: a queue for each connection, all in shared memory, so
-//! that a connection with none needs no memory but two numbers.
+//! Messages that were sent and are not answered yet: a queue for each connection. All queues share one allocation, so a
+//! connection without such messages needs only two numbers.
 
 use crate::time::Time;
 
@@ -13,7 +13,7 @@ pub(super) struct Sent {
     pub due: Option<Time>,
     /// When it was handed to the kernel.
     pub sent: Time,
-    /// Its id, or, where an echo answers it, the bytes that are still to come.
+    /// Its id or, if an echo answers it, the number of bytes still to come.
     pub id: u32,
 }
 
@@ -102,7 +102,7 @@ impl Outstanding {
         Some(node.message)
     }
 
-    /// Takes the first message that `is` the one, wherever it stands.
+    /// Takes the first message for which `is` returns true, wherever it is in the queue.
     pub fn take(&mut self, queue: &mut Queue, is: impl Fn(&Sent) -> bool) -> Option<Sent> {
         let (mut before, mut at) = (NONE, queue.head);
         while at != NONE {

@@ -2,8 +2,8 @@
 
 use memchr::memmem::Finder;
 
-/// A text to look for. What one stream needs between two pieces is a `u16`: how much of the text its last
-/// bytes are.
+/// A text to look for. The state of a stream between two pieces is a `u16`: how many bytes of the text its last bytes
+/// match.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     finder: Finder<'static>,
@@ -59,7 +59,7 @@ impl Pattern {
     pub fn next(&self, matched: &mut u16, bytes: &[u8]) -> Option<usize> {
         let text = self.text();
         let mut at = 0;
-        // What began in an earlier piece.
+        // A match that began in an earlier piece.
         while *matched > 0 && at < bytes.len() {
             if self.step(matched, bytes[at]) {
                 return Some(at + 1);
@@ -69,7 +69,7 @@ impl Pattern {
         if let Some(found) = self.finder.find(&bytes[at..]) {
             return Some(at + found + text.len());
         }
-        // What may go on in the next piece.
+        // A match that may continue in the next piece.
         let tail = at.max((bytes.len() + 1).saturating_sub(text.len()));
         for byte in &bytes[tail.min(bytes.len())..] {
             self.step(matched, *byte);

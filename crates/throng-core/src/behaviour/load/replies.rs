@@ -41,10 +41,10 @@ pub trait Matcher {
     /// Whether it needs the received bytes.
     const ANY: bool;
 
-    /// Connection `uid` is up.
+    /// Connection `uid` was established.
     fn opened(&mut self, uid: u64, at: &At);
 
-    /// A portion of messages goes out.
+    /// A portion of messages is sent.
     fn dispatched(&mut self, conn: &mut Self::Conn, what: &Dispatched, at: &At);
 
     /// The next bytes of the stream arrived.
@@ -129,7 +129,7 @@ pub enum AnswerBy {
 pub enum Marker {
     /// The same on all connections.
     Same(Box<Pattern>),
-    /// Another one on each: what this script sends there first.
+    /// A different one on each connection: what this script sends there first.
     OfConnection(Script),
 }
 
@@ -197,7 +197,7 @@ impl ReplyMatcher {
 }
 
 impl Matching {
-    /// Records a round trip, if it is measured. Returns how many those are.
+    /// Records a round trip, if it is measured. Returns how many were recorded: 0 or 1.
     fn record(
         &self,
         sent: &Sent,
@@ -255,7 +255,7 @@ impl Matcher for ReplyMatcher {
                 AnswerBy::Echo => each + std::mem::take(&mut conn.progress),
                 AnswerBy::Marker { .. } | AnswerBy::Message => 0,
             };
-            // Only echoes and whole messages answer what is not measured, too.
+            // Only echoes and whole messages also answer messages that are not measured.
             if due.is_some() || echo || matches!(by, AnswerBy::Message) {
                 let sent = Sent {
                     due,

@@ -202,7 +202,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 out.send = Transmit::Memory(range.clone())
             }
             What::Memory(range) => {
-                // Behind what the wire wrote.
+                // After what the wire wrote.
                 let memory = self.task.script.memory();
                 out.bytes
                     .extend_from_slice(&memory[range.start as usize..range.end as usize]);
@@ -230,7 +230,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         }
     }
 
-    /// A closed loop has all it waits for: records that and goes on.
+    /// A closed loop has all that it waits for: records that and continues.
     pub(super) fn answered(
         &mut self,
         conn: &mut LoadConn<W::Conn, M::Conn>,
@@ -283,12 +283,12 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         out.wake = wake;
     }
 
-    /// Whether nothing is read, once what carries messages is agreed on.
+    /// Whether nothing is read once the handshake is done.
     pub(super) fn never_reads_on(&self) -> bool {
         self.task.receive.is_some_and(|b| b.is_zero())
     }
 
-    /// Reads on, if it is time.
+    /// Continues to read if it is time.
     pub(super) fn read_on(&mut self, at: &At, out: &mut Outbox) {
         if let Some(pace) = &self.read_pace
             && let Some(due) = self.read_due.get(&at.id)

@@ -20,7 +20,7 @@ pub struct Task {
     pub workers: u32,
     /// Delay before a connection's first message.
     pub delay: Duration,
-    /// How long a connection stays up; `None` until the end of the run.
+    /// How long a connection stays open; `None` until the end of the run.
     pub lifetime: Option<Duration>,
     /// Receive limit of each connection; `None` for no limit, zero to never read.
     pub receive: Option<Bandwidth>,

@@ -82,7 +82,7 @@ impl<L: Matcher> Rig<L> {
         self.at(id, ms, |l, c, at, out| l.opened(c, at, out))
     }
 
-    /// What was asked to be sent last, on connection `id`, is sent.
+    /// The send that connection `id` requested last is complete.
     fn sent(&mut self, id: usize, ms: u64) -> Outbox {
         let n = self.bytes.len();
         self.at(id, ms, |l, c, at, out| l.sent(c, n, at, out))
@@ -96,7 +96,7 @@ impl<L: Matcher> Rig<L> {
         self.at(id, ms, |l, c, at, out| l.turn(c, at, out))
     }
 
-    /// Bytes come, as an engine tells of them.
+    /// Bytes arrive, as an engine reports them.
     fn received(&mut self, id: usize, ms: u64, bytes: &[u8]) -> Outbox {
         let counts = self.load.reads() == Reads::Counts;
         self.at(id, ms, |l, c, at, out| match counts {
@@ -138,7 +138,7 @@ fn a_message_that_differs_is_written_anew_each_time() {
     assert_eq!((out.send, rig.text()), (Transmit::Bytes, "<1>"));
     rig.opened(1, 0);
     assert_eq!(rig.text(), "<2>");
-    // The number grows with each new connection, also in the same place.
+    // Each new connection has a higher number, also in a place that was used before.
     rig.closed(0, 1);
     rig.opened(0, 1);
     rig.woken(0, 20);
@@ -146,7 +146,7 @@ fn a_message_that_differs_is_written_anew_each_time() {
 }
 
 #[test]
-fn paced_messages_that_fell_behind_are_made_up_and_their_lateness_is_told() {
+fn paced_messages_that_fell_behind_are_caught_up_and_their_lateness_is_reported() {
     let mut rig = Rig::new(task(rate(100.0), &[], &["ping"]));
     rig.opened(0, 0);
     assert_eq!(rig.text(), "ping", "phase 0 is due at once");
@@ -186,7 +186,7 @@ fn at_high_rates_messages_go_in_groups_that_are_due_at_one_instant() {
         );
         rig.woken(0, ms + 1);
     }
-    // The peer blocks for 2 ms: what was due meanwhile is made up, group by group.
+    // The peer blocks for 2 ms: what was due meanwhile is caught up, group by group.
     for _ in 0..2 {
         rig.sent(0, 7);
         assert_eq!(rig.text(), "ababab");
@@ -300,7 +300,7 @@ fn a_closed_loop_waits_for_the_whole_echo_of_all_it_sent() {
 }
 
 #[test]
-fn an_echo_that_nobody_looks_at_is_only_counted() {
+fn an_echo_that_is_not_inspected_is_only_counted() {
     let mut rig = Rig::new(Task {
         first_byte: true,
         ..task(LOOP, &[], &["ping"])
@@ -317,7 +317,7 @@ fn an_echo_that_nobody_looks_at_is_only_counted() {
 }
 
 #[test]
-fn only_so_many_messages_are_under_way_and_turns_are_passed_on() {
+fn a_bounded_number_of_messages_is_under_way_and_turns_are_passed_on() {
     let one = Pacing::ClosedLoop { in_flight: Some(1) };
     let mut rig = Rig::new(task(one, &[], &["ping"]));
     rig.opened(0, 0);
@@ -366,7 +366,7 @@ fn turns_that_went_with_all_connections_are_not_waited_for() {
     rig.opened(0, 0);
     rig.sent(0, 1);
     assert_eq!(rig.received(0, 2, b"ping").pass, 1);
-    // Nobody is there to take it.
+    // No connection is there to take it.
     rig.closed(0, 3);
     rig.opened(0, 4);
     assert_eq!(rig.text(), "ping");
@@ -519,7 +519,7 @@ fn latency_counts_from_when_a_message_was_due_with_the_time_from_sending_beside_
         (longest(&measured.service), p50(&measured.service)),
         (41, Some(6))
     );
-    // Nobody asked for this one.
+    // No message waits for this answer.
     rig.received(0, 50, b"ok");
     assert_eq!(rig.load.measured.response.count(), 4);
     // The message at 40 ms is sent and never answered.
@@ -548,7 +548,7 @@ fn each_connection_may_have_a_marker_of_its_own() {
     assert_eq!(rig.counters.read().messages_received, 2);
     rig.closed(0, 4);
     rig.closed(1, 4);
-    // The next one in that place has another.
+    // The next connection in that place has another one.
     rig.opened(0, 10);
     let third = rig.bytes.clone();
     rig.received(0, 11, &[&first[..], &third].concat());
@@ -640,7 +640,7 @@ fn what_arrives_goes_to_the_connection_whose_turn_it_is_and_waits_if_that_is_bus
     let longest = rig.load.measured.response.percentile(100.0).unwrap();
     assert_eq!(longest.as_millis(), 60);
     assert_eq!(rig.load.measured.response.count(), 2);
-    // What nobody can take any more is told.
+    // Messages that no connection can take any more are reported.
     rig.closed(0, 170);
     rig.closed(1, 170);
     assert_eq!(

@@ -28,7 +28,7 @@ pub struct TaggedReply {
     pub truncated: bool,
 }
 
-/// Takes what a [`Wire`] finds in received bytes.
+/// Receives what a [`Wire`] finds in received bytes.
 pub trait Receiver {
     /// Bytes of the user's messages.
     fn payload(&mut self, bytes: &[u8]);
@@ -45,7 +45,7 @@ pub trait Wire {
     /// Whether it knows message boundaries.
     const MESSAGES: bool;
 
-    /// A connection is up. Writes what is to be sent at once. Returns whether messages may be sent.
+    /// A connection was established. Writes what is to be sent at once. Returns whether messages may be sent.
     fn opened(&mut self, conn: &mut Self::Conn, uid: u64, at: &At, out: &mut Vec<u8>) -> bool;
 
     /// Whether messages may be sent.
@@ -62,8 +62,8 @@ pub trait Wire {
         to: &mut impl Receiver,
     ) -> Received;
 
-    /// This side is about to close the connection: writes what has to be said first. Returns whether the peer
-    /// has the last word, and [`Received::over`] is to be waited for.
+    /// This side is about to close the connection: writes the protocol's farewell, if it has one. Returns whether to
+    /// wait for the peer's answer ([`Received::over`]).
     fn farewell(&mut self, conn: &mut Self::Conn, out: &mut Vec<u8>) -> bool;
 
     /// The connection is gone.

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_to_be_worth_little_proves_little() {
+    fn answers_that_are_worth_little_prove_little() {
         let (none, all) = (share([0; 16]), share([1000; 16]));
         assert!(none.greatest(1000.0) < 0.01 && none.greatest(50.0) > 0.05);
         assert!(all.least(1000.0) > 0.9);

@@ -39,7 +39,7 @@ fn terms(bound_ms: f64, start: f64) -> Terms {
 }
 
 /// The searches against `make(seed)` for many seeds find `truth`: within this share of it in the mean, and never
-/// farther from it than five times that. It lies in the range as often as is said, but for chance (three standard
+/// farther from it than five times that. It lies in the range as often as claimed, within chance (three standard
 /// deviations).
 fn finds(
     name: &str,
@@ -167,8 +167,8 @@ fn noise_and_hiccups_do_not_lead_it_astray() {
     });
 }
 
-/// With other kinds of queues, other percentiles and a quarter of the time: the truth is in the range as often as is
-/// said, but for a twentieth. Seeds are fixed, so that is no matter of chance.
+/// With other kinds of queues, other percentiles and a quarter of the time: the true rate is in the range as often as
+/// claimed, less a twentieth. Seeds are fixed, so the result does not vary.
 #[test]
 fn it_is_no_surer_than_it_may_be() {
     let mm = |t: &Terms| true_rate_of_random(10_000.0, t);
@@ -253,7 +253,7 @@ fn an_overload_is_drained_before_the_next_trial() {
         .take_while(|(_, p)| *p == Purpose::Drain)
         .collect();
     assert!(overload > 10_000.0 && drains.iter().all(|(rate, _)| *rate < 5000.0));
-    // 16,000/s for 1.5 s leave 0.9 s of work, which takes more than one look of half a second.
+    // 16,000/s for 1.5 s leave 0.9 s of work, which takes more than one check of half a second.
     assert!(
         (2..MOST_DRAINS as usize).contains(&drains.len()),
         "{orders:?}"
@@ -296,7 +296,7 @@ fn a_client_that_gets_no_more_out_is_named_as_the_limit() {
 }
 
 #[test]
-fn a_server_that_is_always_too_slow_is_told_as_such() {
+fn a_server_that_is_always_too_slow_is_reported_as_such() {
     let terms = terms(10.0, 100.0);
     let (found, orders) = search(&terms, &mut Server::new(Service::Endless(0.02), 1));
     assert_eq!(found.ending, Ending::AlwaysBroke);

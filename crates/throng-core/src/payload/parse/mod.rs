@@ -1,6 +1,6 @@
-//! From what the user wrote to a [`Message`]: text, and expressions in `\{…}`.
+//! Parses what the user wrote into a [`Message`]: text, and expressions in `\{…}`.
 //!
-//! The grammar, in which white space between words means nothing:
+//! The grammar; white space between words is ignored:
 //!
 //! ```text
 //! expression = value | "raw" data | "ws." kind (data | "..." | "rsv1" | "rsv2" | "rsv3")*
@@ -83,7 +83,7 @@ fn push_bytes(parts: &mut Vec<Part>, bytes: &mut Vec<u8>) {
 }
 
 impl Reader<'_> {
-    /// What is between `\{` and `}`, and the latter.
+    /// The content of `\{…}` and the closing brace.
     fn expression(&mut self) -> Result<Part, ParseError> {
         let (from, word) = self.word();
         let part = match word {
@@ -238,7 +238,7 @@ impl Reader<'_> {
         Ok(Part::Random { scope, regex })
     }
 
-    /// What follows `ws`.
+    /// The rest of an expression after `ws`.
     fn frame(&mut self) -> Result<Part, ParseError> {
         const KINDS: &str = "text, binary, ping, pong, close or continuation";
         self.dot("ws", KINDS)?;

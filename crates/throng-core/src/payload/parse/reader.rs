@@ -1,4 +1,4 @@
-//! Words, marks, quoted data, file names and regular expressions in a text, with the place that is read.
+//! Reads words, marks, quoted data, file names and regular expressions from a text, and keeps its place there.
 
 use super::super::error::{ParseError, printable};
 use super::super::escape::escape;
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         (from, &self.text[from..self.at])
     }
 
-    /// What is there, for an error message.
+    /// What is at this place, for an error message.
     pub(super) fn found(&self, from: usize, word: &[u8]) -> String {
         match self.text.get(from) {
             _ if !word.is_empty() => format!("'{}'", printable(word)),
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
 
     /// A regular expression, up to the brace that closes the expression.
     pub(super) fn regex(&mut self) -> Result<String, ParseError> {
-        // Space at its beginning means nothing.
+        // White space at its beginning is ignored.
         self.next_mark();
         let from = self.at;
         let to = match end_of_regex(&self.text[from..]) {
@@ -184,7 +184,7 @@ fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
-/// Where the brace is that ends a regular expression: not one of a count or a class, nor an escaped one.
+/// The place of the brace that ends a regular expression: not one in a count or a class, and not an escaped one.
 fn end_of_regex(text: &[u8]) -> Option<usize> {
     let mut braces = 0;
     let mut classes = 0;

@@ -160,7 +160,7 @@ fn backslashes_mean_something_only_where_they_do() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
+fn what_is_wrong_is_reported_with_its_place_and_what_would_be_right() {
     for (text, unescape, at, what, right) in [
         (r"a\{", false, 3, "byte 1 is not closed", "add }"),
         (r"a\{}", false, 3, "no expression '}'", "connection.uid"),
@@ -290,7 +290,7 @@ fn an_error_shows_the_text_around_its_place() {
     );
 }
 
-/// Text that nearly is a message with expressions.
+/// Text that is nearly a message with expressions.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let word = prop::sample::select(vec![
         r"\{",
@@ -332,10 +332,10 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(word, 0..12).prop_map(|words| words.concat().into_bytes())
 }
 
-fn is_read_or_told_why(text: &[u8], unescape: bool) -> Result<(), TestCaseError> {
+fn is_read_or_refused(text: &[u8], unescape: bool) -> Result<(), TestCaseError> {
     match read(text, unescape) {
         Ok(message) => {
-            // Bytes beside each other are one part.
+            // Adjacent bytes are one part.
             let both = |pair: &[Part]| matches!(pair, [Part::Bytes(_), Part::Bytes(_)]);
             prop_assert!(!message.parts.windows(2).any(both));
         }
@@ -349,14 +349,14 @@ fn is_read_or_told_why(text: &[u8], unescape: bool) -> Result<(), TestCaseError>
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_told_why_not(text: Vec<u8>, unescape: bool) {
-        is_read_or_told_why(&text, unescape)?;
+    fn any_bytes_are_read_or_refused_with_a_reason(text: Vec<u8>, unescape: bool) {
+        is_read_or_refused(&text, unescape)?;
     }
 
     #[test]
-    fn any_words_are_read_or_told_why_not(text in soup(), inside: bool, unescape: bool) {
+    fn any_words_are_read_or_refused_with_a_reason(text in soup(), inside: bool, unescape: bool) {
         let text = if inside { [br"\{", &text[..], b"}"].concat() } else { text };
-        is_read_or_told_why(&text, unescape)?;
+        is_read_or_refused(&text, unescape)?;
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Random strings from a regular expression: what `\{re …}` takes.
+//! Random strings from a regular expression, for `\{re …}`.
 
 mod class;
 mod error;
@@ -13,8 +13,8 @@ use regex_syntax::ast::{self, Ast, ErrorKind, GroupKind, RepetitionKind, Repetit
 /// How often `*` and `+` repeat at most; as in tcpkali.
 const MOST_REPEATS: u32 = 16;
 
-/// The longest string that a regular expression may be able to give, in bytes. Longer ones are a file's
-/// business; this bound also keeps one message from stalling a worker.
+/// The longest string that a regular expression may be able to give, in bytes. Longer data belongs in a file, and this
+/// bound keeps one message from stalling a worker.
 pub const LONGEST: u64 = 1 << 20;
 
 /// How deep groups and repetitions may nest.
@@ -73,17 +73,17 @@ impl Regex {
         Ok(Regex { node, bounds })
     }
 
-    /// Bytes of the shortest string that it gives.
+    /// The length of the shortest string in bytes.
     pub fn shortest(&self) -> u64 {
         self.bounds.shortest
     }
 
-    /// Bytes of the longest string that it gives.
+    /// The length of the longest string in bytes.
     pub fn longest(&self) -> u64 {
         self.bounds.longest
     }
 
-    /// Mean size of the strings that it gives, in bytes.
+    /// The mean length of the strings in bytes.
     pub fn mean(&self) -> f64 {
         self.bounds.mean
     }
@@ -97,7 +97,7 @@ impl Regex {
     /// Appends a random string that matches and is not empty, if there is any.
     pub(super) fn draw_some(&self, dice: &mut Dice, out: &mut Vec<u8>) {
         let before = out.len();
-        // An expression that is empty nearly always is not drawn for ever.
+        // Bounded, for an expression whose strings are nearly always empty.
         for _ in 0..64 {
             self.draw(dice, out);
             if out.len() > before {
@@ -108,7 +108,7 @@ impl Regex {
     }
 }
 
-/// `pattern` without the white space that has no meaning, and for each of its bytes where that was.
+/// `pattern` without the white space that is ignored, and the original offset of each byte.
 fn without_space(pattern: &str) -> (String, Vec<usize>) {
     let mut dense = String::with_capacity(pattern.len());
     let mut places = Vec::with_capacity(pattern.len());
@@ -241,7 +241,7 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
         ErrorKind::UnicodeClassInvalid => "write a class of ASCII characters, as in [a-z]",
         _ => "write literals, classes, groups, |, ?, *, +, {n} or {n,m}",
     };
-    // The library's words are for people who program; the frequent ones are said again here.
+    // The library's messages are for programmers; the frequent ones are rephrased here.
     let what = match kind {
         ErrorKind::ClassRangeInvalid => "the range of a class goes backwards".into(),
         ErrorKind::RepetitionMissing => "there is nothing to repeat".into(),

@@ -1,9 +1,9 @@
-//! What a regular expression is compiled to: a small tree in which a run of one class, by far the most
-//! frequent thing asked for, is one node and draws several letters from one random word.
+//! The compiled form of a regular expression: a small tree. A run of one class, by far the most frequent form, is one
+//! node, which draws several letters from one random word.
 
 use crate::payload::dice::Dice;
 
-/// Random bits of a word that letters are taken from; what is left over of 64 bounds the bias, to 2⁻²⁴.
+/// The number of random bits of a word that letters are taken from. The rest of the 64 bounds the bias to 2⁻²⁴.
 const BITS_OF_A_WORD: u32 = 40;
 
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Run {
     most: u32,
 }
 
-/// How long the strings are, in bytes, and how much work the longest takes.
+/// The lengths of the strings in bytes, and the work that the longest takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) shortest: u64,
@@ -85,7 +85,7 @@ impl Node {
         }
     }
 
-    /// All of them in order; literals beside each other become one.
+    /// All of them in order; adjacent literals become one.
     pub(super) fn sequence(parts: Vec<Node>) -> Node {
         let mut all: Vec<Node> = Vec::with_capacity(parts.len());
         for part in parts {
@@ -164,7 +164,7 @@ impl Node {
         }
     }
 
-    /// Appends the longest string there is.
+    /// Appends the longest string.
     pub(super) fn draw_longest(&self, out: &mut Vec<u8>) {
         match self {
             Node::Bytes(bytes) => out.extend_from_slice(bytes),
@@ -201,8 +201,8 @@ impl Run {
             return;
         }
         for letters in out[from..].chunks_mut(self.per_word) {
-            // The word is a fraction of 1: times the number of members, what is before the point is the
-            // letter and what is after it the fraction for the next one.
+            // The word is a fraction below 1. Multiplied by the number of members, its integer part selects the letter,
+            // and its fraction serves the next letter.
             let mut word = dice.word();
             for letter in letters {
                 let product = u128::from(word) * self.members.len() as u128;

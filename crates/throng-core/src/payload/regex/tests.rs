@@ -7,7 +7,7 @@ fn draw(regex: &Regex, dice: &mut Dice) -> Vec<u8> {
     out
 }
 
-/// Draws many strings; all match, none is out of the bounds that are told.
+/// Draws many strings: all match, and none is outside the reported bounds.
 fn check(pattern: &str, as_regex: &str) -> Result<Vec<Vec<u8>>, TestCaseError> {
     let regex =
         Regex::new(pattern).map_err(|e| TestCaseError::fail(format!("{pattern:?}: {e}")))?;
@@ -111,7 +111,7 @@ fn letters_of_a_class_are_equally_likely_at_each_place() {
 }
 
 #[test]
-fn counts_are_equally_likely_and_the_mean_is_as_told() {
+fn counts_are_equally_likely_and_the_mean_is_as_reported() {
     for pattern in ["x*", "x+", "(ab|cdef){2,9}", "a?(b{3}|c*)"] {
         let regex = Regex::new(pattern).unwrap();
         let mut dice = Dice::new(5);
@@ -181,7 +181,7 @@ fn what_cannot_be_drawn_is_refused_with_its_place() {
     assert!(Regex::new(&deep).unwrap_err().what.contains("nest deeper"));
 }
 
-/// Regular expressions in which nothing is refused.
+/// Regular expressions that are all accepted.
 fn patterns() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "[a-zA-Z0-9_:/-]{1,4}",
@@ -212,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_regular_expression_or_told_why_not_with_a_place_inside(
+    fn any_text_is_a_regular_expression_or_refused_with_a_place_inside(
         text in r"([a-c .*+?|(){}\[\]^$\\,0-9é-]|\PC){0,24}"
     ) {
         match Regex::new(&text) {

@@ -78,7 +78,7 @@ impl Sender {
     }
 
     fn repeated(&mut self, most: u32) -> Option<Portion> {
-        // What is in the buffer already stays there.
+        // What is already in the buffer stays there.
         let mut out = b"before".to_vec();
         let portion = self
             .script
@@ -96,7 +96,7 @@ impl Sender {
     }
 }
 
-/// What a repeated message of these parts alone gives at first.
+/// The first repeated message, if it has these parts alone.
 fn one(parts: Vec<Part>, framing: Framing) -> Vec<u8> {
     let mut sender = Sender::of(script(vec![message(parts)], framing, 1));
     while !sender.repeated(1).expect("a message").ends_message {}
@@ -284,7 +284,7 @@ fn nothing_comes_of_nothing() {
 }
 
 #[test]
-fn a_message_that_could_come_out_empty_never_does() {
+fn a_message_that_could_be_empty_never_is() {
     for scope in [Scope::Message, Scope::Connection, Scope::Global] {
         for seed in 0..100 {
             let repeated = vec![message(vec![random(scope, "a?"), random(scope, "b?")])];
@@ -376,7 +376,7 @@ fn the_end_of_a_message_and_the_beginning_of_the_next_share_a_portion_if_both_ar
 }
 
 #[test]
-fn little_that_is_static_goes_out_with_what_is_rendered_after_it() {
+fn few_constant_bytes_are_sent_with_what_is_rendered_after_them() {
     let repeated = vec![
         Message::from(b"static ".to_vec()),
         Message::from(b"too ".to_vec()),
@@ -501,7 +501,7 @@ proptest! {
             };
             prop_assert!(portion.messages <= most.min(combine));
             prop_assert!(portion.messages == 1 || portion.bytes as u64 <= RUN_BYTES + 9100);
-            // Each whole message that it says ends in it does.
+            // As many whole messages end in it as it says.
             for _ in before..sender.messages {
                 let message: &Vec<u8> = &expected[next % expected.len()];
                 ends += message.len();
@@ -511,7 +511,7 @@ proptest! {
             }
             prop_assert_eq!(portion.ends_message, ends == sender.sent.len());
             if !portion.ends_message {
-                // No message was begun that was not wanted.
+                // No message beyond those wanted was begun.
                 prop_assert!(portion.messages < most.min(combine));
                 let begun = &expected[next % expected.len()];
                 let rest = &sender.sent[ends..];

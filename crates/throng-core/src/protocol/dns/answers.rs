@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_answer_is_told_as_such() {
+    fn a_truncated_answer_is_reported_as_such() {
         let (all, _) = read(TRUNCATED);
         assert_eq!((all[0].truncated, all[0].rcode.number()), (true, 0));
     }

@@ -17,7 +17,7 @@ use std::error::Error;
 pub struct DnsAsked {
     /// Questions, sent in turn.
     pub queries: Vec<Query>,
-    /// Whether they say that EDNS is understood (RFC 6891), as resolvers do.
+    /// Whether they announce EDNS (RFC 6891), as those of resolvers do.
     pub edns: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A query, from what the user writes (`example.com/A`) to the bytes that are sent.
+//! Builds a query's bytes from what the user writes (`example.com/A`).
 
 use crate::units::quoted;
 use serde::{Deserialize, Serialize};
@@ -24,15 +24,14 @@ const TYPES: &[(&str, u16)] = &[
     ("ANY", 255),
     ("CAA", 257),
 ];
-/// What a question can't have: OPT is no type of data (RFC 6891), TKEY and TSIG neither (RFC 2930, 8945),
-/// and zone transfers have many answers (RFC 1995, 5936).
+/// Types that a question can't have: OPT, TKEY and TSIG are not types of data (RFC 6891, 2930, 8945), and zone
+/// transfers have many answers (RFC 1995, 5936).
 const NOT_ASKED_FOR: &[u16] = &[0, 41, 249, 250, 251, 252];
 /// The class of the Internet.
 const CLASS_IN: u16 = 1;
 /// Recursion desired (RFC 1035, section 4.1.1).
 const RD: u16 = 0x0100;
-/// What an EDNS query says it takes over UDP (RFC 6891): it means nothing over TCP, and this is what
-/// resolvers say.
+/// The UDP payload size in an EDNS query (RFC 6891). It has no meaning over TCP; this is the value that resolvers send.
 const UDP_SIZE: u16 = 1232;
 
 /// What is wrong with a query as it is written.
@@ -62,13 +61,13 @@ pub enum QueryFault {
     /// A character beyond ASCII.
     #[error("only ASCII can be sent; write international names as xn--...")]
     NotAscii,
-    /// A decimal number above 255 behind a backslash.
+    /// A decimal number above 255 after a backslash.
     #[error("\\{0} is above 255")]
     EscapeAbove255(u32),
-    /// Fewer than three digits behind a backslash.
+    /// Fewer than three digits after a backslash.
     #[error("a backslash and a digit begin a number of three digits")]
     EscapeDigits,
-    /// Nothing that can be escaped behind a backslash.
+    /// Nothing that can be escaped after a backslash.
     #[error("a backslash stands before nothing that it can escape")]
     EscapeOfNothing,
 }
@@ -95,17 +94,17 @@ fn type_names() -> String {
 pub struct Query {
     /// As it was written.
     text: String,
-    /// The name as it is sent: each label behind its length, and the root's zero.
+    /// The name as it is sent: each label after its length, then the root's zero.
     name: Vec<u8>,
     kind: u16,
 }
 
-/// The message that asks, with the length before it that TCP wants.
+/// The query as a message, after the length that TCP requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     /// What to send.
     pub bytes: Vec<u8>,
-    /// Where in it the id is, two bytes, the higher one first. They are zero.
+    /// The offset of the id in it: two bytes, big-endian, which are zero.
     pub id_at: usize,
 }
 
@@ -244,7 +243,8 @@ fn name_on_the_wire(name: &str) -> Result<Vec<u8>, QueryFault> {
     Ok(wire)
 }
 
-/// What the escape means whose backslash comes before `rest`, and how many bytes follow the backslash.
+/// The byte that an escape stands for, and the number of bytes after its backslash. `rest` is what follows the
+/// backslash.
 fn escaped(rest: &[u8]) -> Result<(u8, usize), QueryFault> {
     match rest {
         [a, b, c, ..] if [a, b, c].iter().all(|d| d.is_ascii_digit()) => {

@@ -1,4 +1,4 @@
-//! What became of DNS, beside its answers.
+//! The outcome of DNS, apart from its answers.
 
 use crate::human::count;
 use crate::protocol::facts::Tells;
@@ -6,7 +6,7 @@ use crate::section::{Row, Tone};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 
-/// What became of connections that were to speak DNS.
+/// The outcome of DNS on connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsSummary {
     /// Connections on which something arrived that can't be DNS.

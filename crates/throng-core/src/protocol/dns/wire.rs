@@ -1,4 +1,4 @@
-//! DNS over TCP, as a load's wire: queries go out as they are, replies say by their id which query they answer.
+//! DNS over TCP, as a load's wire: queries are sent as they are, and a reply's id says which query it answers.
 
 use super::answers::Answers;
 use crate::behaviour::{At, Received, Receiver, TaggedReply, Wire};
@@ -9,7 +9,7 @@ pub struct Dns;
 
 impl Wire for Dns {
     type Conn = Answers;
-    // What counts is replies.
+    // Replies are counted instead.
     const MESSAGES: bool = false;
 
     #[inline]

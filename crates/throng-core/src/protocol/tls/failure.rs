@@ -44,7 +44,7 @@ kinds! {
         AlertProtocol: "alert_protocol", "peer's alert: no application protocol";
         /// The peer's alert, any other.
         AlertOther: "alert_other", "peer's alert: other";
-        /// The peer sent something else than TLS: another protocol, or our own ClientHello back.
+        /// The peer sent something other than TLS: another protocol, or our own ClientHello back.
         NotTls: "not_tls", "the peer does not speak TLS";
         /// The peer closed or reset the connection during the handshake.
         Closed: "closed", "closed during the handshake";

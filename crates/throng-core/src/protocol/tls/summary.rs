@@ -98,13 +98,13 @@ mod tests {
         counters.tls.truncated.add(5);
         let mut measured = Measured::default();
         measured.handshake.record(Duration::from_millis(3));
-        let told = TlsSummary::of(&counters.read(), &measured, 0.5);
-        assert_eq!((told.handshakes, told.resumed), (1010, 4));
-        assert_eq!((told.per_s, told.seconds), (2020.0, 0.5));
-        assert_eq!((told.broken, told.truncated), (1, 5));
+        let summary = TlsSummary::of(&counters.read(), &measured, 0.5);
+        assert_eq!((summary.handshakes, summary.resumed), (1010, 4));
+        assert_eq!((summary.per_s, summary.seconds), (2020.0, 0.5));
+        assert_eq!((summary.broken, summary.truncated), (1, 5));
         let failed = [(TlsFailure::Expired, 1), (TlsFailure::Violation, 2)];
-        assert_eq!(told.failed, BTreeMap::from(failed));
-        assert_eq!(told.latency.map(|l| l.count), Some(1));
+        assert_eq!(summary.failed, BTreeMap::from(failed));
+        assert_eq!(summary.latency.map(|l| l.count), Some(1));
         let nothing = TlsSummary::of(&Tally::default(), &measured, 0.0);
         assert_eq!(nothing.per_s, 0.0);
     }

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_header_by_itself_is_told() {
+    fn what_is_wrong_with_a_header_by_itself_is_reported() {
         let rows: [(&[u8], Violation); 9] = [
             (&[0x83, 0x00], Violation::Opcode),
             (&[0x8b, 0x00], Violation::Opcode),

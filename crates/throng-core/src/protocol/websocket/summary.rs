@@ -94,17 +94,17 @@ mod tests {
     use crate::stats::Counters;
 
     #[test]
-    fn violations_are_told_by_kind_and_those_that_did_not_occur_are_not() {
+    fn violations_are_reported_by_kind_and_those_that_did_not_occur_are_not() {
         let counters = Counters::default();
         counters.websocket.upgraded.add(7);
         counters.websocket.violation(Violation::TooBig);
         counters.websocket.violation(Violation::TooBig);
         counters.websocket.violation(Violation::NotHttp);
-        let told = WebSocketSummary::of(&counters.read());
-        assert_eq!(told.upgraded, 7);
+        let summary = WebSocketSummary::of(&counters.read());
+        assert_eq!(summary.upgraded, 7);
         let kinds = [(Violation::TooBig, 2), (Violation::NotHttp, 1)];
-        assert_eq!(told.violations, BTreeMap::from(kinds));
-        let rows: Vec<_> = told
+        assert_eq!(summary.violations, BTreeMap::from(kinds));
+        let rows: Vec<_> = summary
             .rows(8)
             .into_iter()
             .map(|row| (row.label, row.value, row.note))
@@ -118,7 +118,7 @@ mod tests {
                 row("violated", "1", "no HTTP in the handshake"),
             ]
         );
-        let found: Vec<_> = told
+        let found: Vec<_> = summary
             .violations()
             .into_iter()
             .map(|v| (v.violation, v.connections))

@@ -115,7 +115,7 @@ fn a_set_takes_the_place_of_what_the_file_says() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place_and_what_would_be_right() {
+fn what_is_wrong_is_reported_with_its_place_and_what_would_be_right() {
     let minimal = "version = 1\n[load]\ntargets = ['10.0.0.7:9000']\n";
     for (text, sets, error) in [
         (

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_close_notify_before_the_end_tells_it_from_a_cut() {
+fn a_close_notify_before_the_end_distinguishes_it_from_a_cut() {
     let talk = || Probe::new(vec![Step::Memory(0..100)], Answer::Nothing);
     let sink = || Probe::new(vec![], Answer::Nothing);
     let mut cut = Pair::new(talk(), &client_options(Version::Tls13), sink(), &SERVER);

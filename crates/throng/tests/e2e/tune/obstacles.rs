@@ -11,7 +11,7 @@ use std::process::Command;
 use throng_core::tune::{Current, Did, Status};
 
 #[test]
-fn what_only_the_host_can_change_is_told_as_that() {
+fn what_only_the_host_can_change_is_reported_as_that() {
     let machine = Machine::own();
     // More than conntrack's table has: that can't be changed from a network namespace, even by root.
     if Path::new("/proc/sys").join(CONNTRACK_MAX).exists() {
@@ -52,7 +52,7 @@ fn what_only_the_host_can_change_is_told_as_that() {
 }
 
 #[test]
-fn a_read_only_proc_sys_is_told_and_nothing_is_left_behind() {
+fn a_read_only_proc_sys_is_reported_and_nothing_is_left_behind() {
     let machine = Machine::own();
     machine
         .net
@@ -69,7 +69,7 @@ fn a_read_only_proc_sys_is_told_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn without_conntrack_and_without_ipv6_the_rest_is_still_told() {
+fn without_conntrack_and_without_ipv6_the_rest_is_still_reported() {
     let machine = Machine::own();
     machine.net.shell(
         "for d in net/netfilter net/ipv6; do
@@ -217,7 +217,7 @@ fn a_read_only_etc_leaves_nothing_to_revert() {
 }
 
 #[test]
-fn a_damaged_state_file_is_told_before_anything_is_changed() {
+fn a_damaged_state_file_is_reported_before_anything_is_changed() {
     let machine = Machine::own();
     let applied = machine.run("--role server -c 5k --apply");
     assert_eq!(applied.code, 0, "{applied}");
@@ -245,9 +245,9 @@ fn a_damaged_state_file_is_told_before_anything_is_changed() {
             "--revert",
         ] {
             let ran = machine.run(args);
-            let told = ran.stderr.contains("can't use the state file")
+            let named = ran.stderr.contains("can't use the state file")
                 && ran.stderr.contains("Nothing was changed");
-            assert!(ran.code == 2 && told, "{text}: {ran}");
+            assert!(ran.code == 2 && named, "{text}: {ran}");
             assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
         }
         let mut after = machine.dump("/proc/sys/net");

@@ -13,7 +13,7 @@ fn frame(kind: FrameKind, payload: Vec<Part>) -> Part {
     })
 }
 
-/// A frame as it came: its first byte, whether it was masked and with what, its payload.
+/// A received frame: its first byte, its mask if it has one, and its payload.
 #[derive(Debug, PartialEq)]
 struct Seen {
     first_byte: u8,
@@ -21,7 +21,7 @@ struct Seen {
     payload: Vec<u8>,
 }
 
-/// Frames from bytes, read by the letter of RFC 6455 5.2; minimal length encodings only.
+/// Reads frames strictly by RFC 6455 5.2: lengths must be in their shortest form.
 fn decode(mut bytes: &[u8]) -> Result<Vec<Seen>, TestCaseError> {
     let mut frames = Vec::new();
     let mut take = |n: usize| -> Result<Vec<u8>, TestCaseError> {
@@ -125,7 +125,7 @@ fn messages_are_text_frames_and_what_has_frames_of_its_own_is_sent_so() {
             }
         }
     }
-    // Without WebSocket the frames are there, and nothing around the rest.
+    // Without WebSocket, frames are sent as such, and nothing is put around the rest.
     let raw = one(
         vec![bytes(b"a"), frame(FrameKind::Ping, vec![]), bytes(b"b")],
         Framing::Raw,

@@ -1,11 +1,11 @@
 use super::*;
 use proptest::prelude::*;
 
-/// What came in, without the places where it was cut.
+/// What was received, regardless of where it was cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Came {
     Frame(Opcode, bool, Vec<u8>),
-    /// A frame whose end did not come.
+    /// A frame whose end did not arrive.
     Begun(Opcode, u32),
     Ping(Vec<u8>),
     Pong(Vec<u8>),

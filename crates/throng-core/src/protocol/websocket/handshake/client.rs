@@ -249,7 +249,7 @@ impl Opening {
     /// that belong to the answer; the others are frames.
     ///
     /// # Errors
-    /// The answer is wrong, and the connection is of no use.
+    /// The answer is wrong, and the connection can't be used.
     pub fn answered(
         &self,
         uid: u64,

@@ -13,8 +13,8 @@ pub(super) const VERSION: &str = "13";
 pub struct Key(pub [u8; 16]);
 
 impl Key {
-    /// The key of connection `uid` in a run with this seed. It is drawn again when the answer comes, so
-    /// that no connection has to remember it.
+    /// The key of connection `uid` in a run with this seed. It is drawn again when the answer arrives, so that no
+    /// connection has to remember it.
     pub fn derived(seed: u64, uid: u64) -> Key {
         let mut random = SplitMix(mix(seed) ^ uid);
         let (first, second) = (random.next(), random.next());

@@ -137,12 +137,12 @@ fn who_breaks_the_protocol_hears_why_before_the_connection_is_closed() {
             rig.counters.read().websocket.violations(Violation::Opcode),
             1
         );
-        // What it has under way is thrown away, and no message follows.
+        // What it has under way is discarded, and no message follows.
         assert_eq!(rig.received(3, b"more").send, Transmit::Nothing);
         let due = rig.woken(400);
         assert_eq!((due.send, due.close), (Transmit::Nothing, false));
         assert!(rig.woken(502).close);
-        // It is not made up for at once.
+        // It is not caught up at once.
         assert!(!rig.is_done());
     }
 }
