@@ -62,7 +62,8 @@ pub enum Role {
 /// How connections that are open at the end of a run are closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
-    /// Shut down by this side (FIN).
+    /// Shut down by this side (FIN). The peers have up to five seconds to do so, too; a socket that is closed before is an
+    /// orphan, of which the kernel allows only so many (`net.ipv4.tcp_max_orphans`).
     ShutDown,
     /// Reset by this side. The sockets need a linger time of zero: see [`listen`](crate::listen). For a
     /// server whose clients are in the same process.

@@ -11,6 +11,7 @@
 //! This is the only crate with unsafe code: memory shared with io_uring, and system calls that the
 //! standard library does not wrap.
 
+mod closing;
 mod control;
 mod epoll;
 mod job;

@@ -2,6 +2,7 @@
 //! RLIMIT_NOFILE bounds their number.
 
 mod asked;
+mod ending;
 mod opening;
 mod poll;
 mod reading;

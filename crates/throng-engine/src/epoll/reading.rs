@@ -8,9 +8,9 @@ use throng_core::stats::Closed;
 use throng_core::time::Time;
 
 /// The maximum number of bytes discarded at once.
-const DISCARD_BYTES: usize = 1024 * 1024;
+pub(super) const DISCARD_BYTES: usize = 1024 * 1024;
 /// The number of reads of one connection before the others have their turn.
-const READS_A_TURN: usize = 8;
+pub(super) const READS_A_TURN: usize = 8;
 
 impl<B: Behaviour> Worker<B> {
     /// Reads until there is nothing left, the connection is blocked, or it has had its turn.

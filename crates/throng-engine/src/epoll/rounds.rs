@@ -51,8 +51,8 @@ pub(crate) fn set_up<B: Behaviour + 'static>(
     }
     Ok(Box::new(move || {
         let outcome = worker.work();
+        worker.close_all();
         worker.table.close_all();
-        worker.files.clear();
         worker.table.done();
         outcome
     }))

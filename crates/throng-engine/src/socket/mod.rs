@@ -15,4 +15,4 @@ pub use listener::{Reach, listen};
 pub(crate) use listener::{accept_queue, stop_listening};
 pub use options::{Buffers, SocketOptions};
 pub(crate) use options::{PORT_LATER, SocketOption, set_options};
-pub(crate) use stream::{bind, stream};
+pub(crate) use stream::{bind, finish_sending, stream};

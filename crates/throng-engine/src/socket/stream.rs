@@ -31,3 +31,9 @@ pub(crate) fn bind(fd: RawFd, address: &Address) -> io::Result<()> {
         Ok(())
     }
 }
+
+/// Sends a FIN after what was sent before. The socket still receives.
+pub(crate) fn finish_sending(fd: RawFd) {
+    // SAFETY: no pointers. It fails only for a connection that has ended.
+    unsafe { libc::shutdown(fd, libc::SHUT_WR) };
+}

@@ -3,15 +3,13 @@
 use super::abi::{IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE};
 use super::op::{self, Op, Tag};
 use super::worker::{RECEIVING, Worker};
+use crate::closing::{AWAIT_PEERS, CLOSE_PATIENCE};
 use crate::job::Closing;
 use crate::socket;
 use crate::table::State;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Behaviour;
-
-/// Closing that makes no progress for this long is left to the kernel.
-const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 
 impl<B: Behaviour> Worker<B> {
     /// Closes everything: ends the receives and empties the file tables in this thread, so that workers close
@@ -23,7 +21,19 @@ impl<B: Behaviour> Worker<B> {
             // The accept that waits there would keep the port until the kernel has closed the ring.
             socket::stop_listening(listener.as_raw_fd());
         }
-        self.end_receives();
+        match self.table.closing() {
+            Closing::ShutDown => {
+                // A socket that is closed before the peer's FIN has come is an orphan. The kernel allows only so many,
+                // and resets the others.
+                let rest = self.end_receives(Some(libc::SHUT_WR), AWAIT_PEERS);
+                if rest > 0 {
+                    self.end_receives(Some(libc::SHUT_RDWR), Duration::MAX);
+                }
+            }
+            // Sends nothing; the peer gets a reset when the file table is emptied.
+            Closing::Reset => _ = self.end_receives(Some(libc::SHUT_RD), Duration::MAX),
+            Closing::ByPeer => _ = self.end_receives(None, Duration::MAX),
+        }
         for ring in &self.rings {
             let _ = ring.unregister_files();
         }
@@ -31,14 +41,10 @@ impl<B: Behaviour> Worker<B> {
         self.rings.clear();
     }
 
-    /// Ends every connection's receive, or gives up when that makes no progress.
-    pub(super) fn end_receives(&mut self) {
-        let how = match self.table.closing() {
-            Closing::ShutDown => Some(libc::SHUT_RDWR),
-            // Sends nothing; the peer gets a reset when the file table is emptied.
-            Closing::Reset => Some(libc::SHUT_RD),
-            Closing::ByPeer => None,
-        };
+    /// Shuts down all connections that are being received from, if `how` is given, and waits for their receives to end:
+    /// no longer than `limit`, and not longer than [`CLOSE_PATIENCE`] without one that ends. Returns the number of those
+    /// that have not ended.
+    fn end_receives(&mut self, how: Option<i32>, limit: Duration) -> usize {
         let mut receiving = 0;
         for (index, conn) in self.table.conns.iter().enumerate() {
             if conn.state == State::Open && conn.marks & RECEIVING != 0 {
@@ -49,32 +55,44 @@ impl<B: Behaviour> Worker<B> {
                 }
             }
         }
-        let mut progress = Instant::now();
-        while receiving > 0 && progress.elapsed() < CLOSE_PATIENCE {
+        let began = Instant::now();
+        let mut progress = began;
+        while receiving > 0 && progress.elapsed() < CLOSE_PATIENCE && began.elapsed() < limit {
+            let before = receiving;
             let mut idle = true;
-            for ring in &mut self.rings {
+            for (at, ring) in self.rings.iter_mut().enumerate() {
                 if !ring.has_pending() && !ring.has_work() {
                     continue;
                 }
                 if ring.enter().is_err() {
-                    return;
+                    return receiving;
                 }
                 while let Some(cqe) = ring.pop() {
                     idle = false;
                     if cqe.flags & IORING_CQE_F_BUFFER != 0 {
                         ring.give_back(&self.pool, (cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16);
                     }
-                    let ended = matches!(Tag::decode(cqe.user_data).op, Op::Recv | Op::Hangup);
-                    if ended && cqe.flags & IORING_CQE_F_MORE == 0 {
+                    let tag = Tag::decode(cqe.user_data);
+                    if !matches!(tag.op, Op::Recv | Op::Hangup)
+                        || cqe.flags & IORING_CQE_F_MORE != 0
+                    {
+                        continue;
+                    }
+                    // A connection that closed before in this place may still have a completion here.
+                    let index = (at as u32) << self.slot_bits | tag.slot;
+                    let conn = &mut self.table.conns[index as usize];
+                    if conn.generation == tag.generation && conn.marks & RECEIVING != 0 {
+                        conn.marks &= !RECEIVING;
                         receiving -= 1;
                     }
                 }
             }
-            if idle {
-                std::thread::sleep(Duration::from_millis(1));
-            } else {
+            if receiving < before {
                 progress = Instant::now();
+            } else if idle {
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
+        receiving
     }
 }

@@ -34,6 +34,7 @@ on_each_engine![
     a_close_waits_for_the_send_although_the_peer_half_closed,
     a_close_later_than_the_send_comes_after_it,
     the_order_to_close_ends_every_connection,
+    peers_that_close_behind_us_are_waited_for,
     both_sides_of_one_process_close_whoever_resets,
     whoever_comes_after_one_that_both_sides_closed_is_left_alone,
 ];
@@ -522,6 +523,33 @@ fn the_order_to_close_ends_every_connection(engine: Engine) {
     server.give(Order::Close);
     client.close();
     server.close();
+}
+
+fn peers_that_close_behind_us_are_waited_for(engine: Engine) {
+    fn one<B>(engine: Engine, client: bool, behaviour: fn() -> B)
+    where
+        B: Behaviour + std::marker::Send + 'static,
+        B::Conn: std::marker::Send,
+    {
+        let (side, mut peers) = with_peers(engine, client, 50, behaviour);
+        side.wait("all are up", |t| up(t) == 50);
+        let answering = thread::spawn(move || {
+            for peer in &mut peers {
+                assert!(peer::ended(peer));
+                // A socket that was closed answers data with a reset (RFC 9293, section 3.10.7.1).
+                peer.write_all(b"bye").expect("sent");
+                assert!(peer.take_error().expect("SO_ERROR").is_none());
+                peer.shutdown(Shutdown::Write).expect("a FIN");
+            }
+        });
+        let (tally, _) = side.close();
+        assert_eq!(tally.closed(Closed::ByUs), 50, "{tally:?}");
+        answering.join().expect("no socket was closed too early");
+    }
+    for client in ROLES {
+        one(engine, client, || Echo);
+        one(engine, client, || Sink);
+    }
 }
 
 fn both_sides_of_one_process_close_whoever_resets(engine: Engine) {

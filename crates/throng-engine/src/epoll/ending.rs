@@ -1,0 +1,68 @@
+//! How all connections are closed at the end.
+
+use super::poll;
+use super::reading::{DISCARD_BYTES, READS_A_TURN};
+use super::worker::Worker;
+use crate::closing::{AWAIT_PEERS, CLOSE_PATIENCE};
+use crate::job::Closing;
+use crate::socket;
+use crate::table::State;
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+use throng_core::behaviour::Behaviour;
+
+impl<B: Behaviour> Worker<B> {
+    /// Closes everything.
+    pub(super) fn close_all(&mut self) {
+        for listener in &self.table.listeners {
+            self.poll.remove(listener.as_raw_fd());
+            socket::stop_listening(listener.as_raw_fd());
+        }
+        if self.table.closing() == Closing::ShutDown {
+            self.await_peers();
+        }
+        self.files.clear();
+    }
+
+    /// Sends a FIN on each connection, and waits for those of the peers. A socket that is closed earlier is an orphan.
+    /// The kernel allows only so many, and resets the others.
+    fn await_peers(&mut self) {
+        self.poll.remove(self.waker.raw());
+        let mut open = 0;
+        for (file, conn) in self.files.iter_mut().zip(&self.table.conns) {
+            match file {
+                Some(fd) if conn.state == State::Open => {
+                    socket::finish_sending(fd.as_raw_fd());
+                    open += 1;
+                }
+                _ => *file = None,
+            }
+        }
+        let began = Instant::now();
+        let mut progress = began;
+        while open > 0 && progress.elapsed() < CLOSE_PATIENCE && began.elapsed() < AWAIT_PEERS {
+            let Ok(found) = self.poll.wait(Some(CLOSE_PATIENCE)) else {
+                return;
+            };
+            for i in 0..found {
+                let (key, _) = self.poll.event(i);
+                let file = &mut self.files[key as u32 as usize];
+                let Some(fd) = file.as_ref().map(AsRawFd::as_raw_fd) else {
+                    continue;
+                };
+                // A peer that keeps sending gets no more than its turn.
+                let mut reads = 0..READS_A_TURN;
+                let ended = reads.find_map(|_| match poll::discard(fd, DISCARD_BYTES) {
+                    Ok(0) => Some(true),
+                    Ok(_) => None,
+                    Err(errno) => Some(errno != libc::EAGAIN),
+                });
+                if ended == Some(true) {
+                    *file = None;
+                    open -= 1;
+                    progress = Instant::now();
+                }
+            }
+        }
+    }
+}
