@@ -1,7 +1,7 @@
-//! A section of a report as plain data: a title, and rows. What counts something of its own states what it came to in
-//! such a section; reports draw it.
+//! A section of a report as plain data: a title and rows. Protocols with counts of their own state them in such a
+//! section; reports draw it.
 
-/// What stands under one title.
+/// A title and the rows under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
     /// The title.
@@ -13,20 +13,20 @@ pub struct Section {
 /// One number of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What it is; empty if it is of the same thing as the row above.
+    /// Its label; empty if it is that of the row above.
     pub label: &'static str,
     /// The number, as people read it.
     pub value: String,
     /// A remark on it; may be empty.
     pub note: String,
-    /// How good it is.
+    /// Its tone.
     pub tone: Tone,
 }
 
 /// How good a number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// As good as any.
+    /// Neutral.
     Plain,
     /// Worth a look.
     Odd,

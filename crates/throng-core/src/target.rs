@@ -16,7 +16,7 @@ pub enum Port {
 /// A target, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// What stood before `://`.
+    /// What was before `://`.
     pub scheme: Option<&'static Scheme>,
     /// A name or an address, without brackets; a link-local address with its interface: `fe80::1%eth0`.
     pub host: String,
@@ -46,7 +46,7 @@ impl Spec {
     }
 }
 
-/// As it may be written: what [`parse()`] makes the same of.
+/// A form that [`parse()`] reads back as the same target.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(scheme) = self.scheme {

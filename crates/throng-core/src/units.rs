@@ -189,7 +189,7 @@ pub fn duration(text: &str) -> Result<Duration, UnitError> {
     Ok(Duration::from_nanos(ns as u64))
 }
 
-/// One event a nanosecond, the clock's grain.
+/// One event per nanosecond, the clock's resolution.
 pub(crate) const MAX_RATE: f64 = 1e9;
 
 /// Events per second. Always above zero and finite.
@@ -197,7 +197,7 @@ pub(crate) const MAX_RATE: f64 = 1e9;
 pub struct Rate(f64);
 
 impl Rate {
-    /// `n` events a second; `None` unless 0 < n <= 10^9 (one a nanosecond, the clock's grain).
+    /// `n` events per second; `None` unless 0 < n <= 10^9 (one per nanosecond, the clock's resolution).
     pub fn per_second(n: f64) -> Option<Rate> {
         (n > 0.0 && n <= MAX_RATE).then_some(Rate(n))
     }
@@ -258,10 +258,10 @@ pub fn rate_or_zero(text: &str) -> Result<f64, UnitError> {
 pub struct Bandwidth(f64);
 
 impl Bandwidth {
-    /// The most that can be asked for: a petabyte a second, beyond any link there is.
+    /// The most that can be asked for: a petabyte per second, beyond any existing link.
     const MAX: f64 = 1e15;
 
-    /// `n` bytes a second; `None` unless 0 <= n <= 10^15.
+    /// `n` bytes per second; `None` unless 0 <= n <= 10^15.
     pub fn bytes_per_second(n: f64) -> Option<Bandwidth> {
         (0.0..=Bandwidth::MAX).contains(&n).then_some(Bandwidth(n))
     }

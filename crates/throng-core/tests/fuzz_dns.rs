@@ -6,7 +6,7 @@ use fuzzing::fuzz;
 use throng_core::payload::Dice;
 use throng_core::protocol::dns::{Answer, Answers, NotDns, Query, Rcode};
 
-/// The same as [`Answers`], of a stream that is there as a whole.
+/// The same as [`Answers`], for a stream that is complete.
 fn at_once(mut stream: &[u8]) -> (Vec<Answer>, Option<NotDns>) {
     let mut all = vec![];
     while let [a, b, message @ ..] = stream {

@@ -7,7 +7,7 @@ use throng_core::payload::{
     Cursor, Dice, Framing, Message, Messages, ParseOptions, Portion, Script, Speaker, What, parse,
 };
 
-/// Rendered bytes after which an input has been looked at for long enough.
+/// Rendered bytes after which an input counts as checked.
 const ENOUGH: usize = 256 * 1024;
 
 fn files(name: &str) -> io::Result<Vec<u8>> {

@@ -48,7 +48,7 @@ impl Reader {
         }
     }
 
-    /// What it makes of the pieces, in a form that does not depend on where they were cut.
+    /// Its output for the pieces, in a form that does not depend on where they were cut.
     fn read<'a>(self, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
         match self {
             Reader::Frames(rules) => frames(&rules, pieces),
@@ -61,7 +61,7 @@ impl Reader {
 /// What a reader saw, or answered.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
-    /// Frames and control frames, one after the other, those that came in full.
+    /// Frames and control frames in order, complete ones only.
     frames: Vec<u8>,
     violation: Option<Violation>,
     tally: Tally,
@@ -159,7 +159,7 @@ fn serve<'a>(mode: WsMode, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
         assert!(sent.is_empty() && tally.websocket.upgraded == 0);
         return Seen::default();
     };
-    // What it says is right: a client that checks everything understands it, and its last word is Close.
+    // What it sends is valid: a strict client decodes it, and the last frame is a Close.
     let mut said = Vec::new();
     if tally.websocket.upgraded == 1 {
         let (mut decoder, mut partials) = (Decoder::default(), Partials::default());
@@ -171,14 +171,14 @@ fn serve<'a>(mode: WsMode, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
             match event {
                 Event::Pong(c) | Event::Close(c) => said.extend(c.bytes()),
                 Event::Ping(_) => panic!("it has no reason to ping"),
-                // Text goes back in other fragments, depending on how it came.
+                // Text is echoed in other fragments, depending on how it arrived.
                 _ => assert_eq!(mode, WsMode::Echo),
             }
         }
         assert_eq!(decoder.is_over(), closed, "the last frame is Close");
     } else {
         assert!(closed && sent.starts_with(b"HTTP/1.1 4"));
-        // Cut otherwise, it may still be waited for: a head is looked at line by line.
+        // Cut differently, it may still be incomplete: a head is checked line by line.
         return Seen::default();
     }
     Seen {
@@ -207,7 +207,7 @@ fn answer<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
                 }
                 Err(failure) => {
                     assert!(!failure.to_string().is_empty() && partials.is_empty());
-                    // Cut otherwise, it may still be waited for: a head is looked at line by line.
+                    // Cut differently, it may still be incomplete: a head is checked line by line.
                     break;
                 }
             }

@@ -69,7 +69,7 @@ pub(crate) fn all(targets: &[SocketAddr]) -> Wanted {
     }
 }
 
-/// Why `what` was not read; `None` if it was.
+/// Why `what` was not read; `None` if it was read.
 pub(crate) fn why<'a>(host: &'a Host, what: &str) -> Option<&'a str> {
     let unread = host.unread.iter().find(|u| u.what.contains(what));
     unread.map(|u| u.why.as_str())

@@ -1,7 +1,7 @@
-//! Metrics for StatsD, under tcpkali's names, once a second.
+//! Metrics for StatsD, under tcpkali's names, once per second.
 //!
-//! They are gathered into datagrams by cadence and leave through a socket that never blocks. Whoever
-//! calls this is no worker; and what can't be sent is counted and told once, and the run goes on.
+//! cadence gathers them into datagrams, which are sent through a socket that never blocks. No worker calls this. What
+//! can't be sent is counted and reported once, and the run goes on.
 
 use cadence::{BufferedUdpMetricSink, Counted, Gauged, StatsdClient};
 use std::io;
@@ -14,25 +14,25 @@ use throng_core::summary::{LatencyAt, LatencyOf};
 /// a tunnel's.
 const DATAGRAM: usize = 1400;
 
-/// What is reported of one interval. Its default, all zeros, is sent at a run's beginning and end, so
-/// that graphs come down.
+/// The metrics of one interval. The default, all zeros, is sent at a run's beginning and end, so that graphs return to
+/// zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatsdTick {
-    /// Connections of our own that came up in it.
+    /// Connections that this side opened and that were established in it.
     pub opened: u64,
     /// Accepted connections that are open.
     pub open_in: u64,
-    /// Connections of our own that are open.
+    /// Connections that this side opened and that are open.
     pub open_out: u64,
-    /// Bits read a second.
+    /// Bits read per second.
     pub bits_in_per_s: f64,
-    /// Bits sent a second.
+    /// Bits sent per second.
     pub bits_out_per_s: f64,
     /// Bytes read in it.
     pub bytes_received: u64,
     /// Bytes sent in it.
     pub bytes_sent: u64,
-    /// Reads that gave bytes in it.
+    /// Reads that returned bytes in it.
     pub reads: u64,
     /// Writes that completed in it.
     pub writes: u64,
@@ -40,13 +40,13 @@ pub struct StatsdTick {
     pub messages_received: u64,
     /// Messages sent in it.
     pub messages_sent: u64,
-    /// Latencies: since the beginning, or in a window. Those of which nothing was measured are left out.
+    /// Latencies: since the start, or in a window. Those without measurements are left out.
     pub latencies: Vec<LatencyAt>,
 }
 
 impl StatsdTick {
-    /// That of an interval in which `opened` and `accepted` counted so much; each is what was counted in
-    /// it, and what stands at its end. Latencies are left to be filled in.
+    /// The metrics of an interval from the counts of opened and accepted connections: those in it, and those at its
+    /// end. The caller fills in latencies.
     pub fn of(
         interval: Duration,
         opened: Option<(&Tally, &Tally)>,
@@ -73,7 +73,7 @@ impl StatsdTick {
     }
 }
 
-/// Where metrics go: the first of several addresses at which nothing refuses them.
+/// The destination of metrics: the first of several addresses that does not refuse them.
 #[derive(Debug)]
 pub struct Statsd {
     all: Vec<Path>,
@@ -82,7 +82,7 @@ pub struct Statsd {
     failed: u64,
 }
 
-/// The way to one address.
+/// The sender to one address.
 #[derive(Debug)]
 struct Path {
     client: StatsdClient,
@@ -92,8 +92,8 @@ struct Path {
 }
 
 impl Statsd {
-    /// For the server at one of `addresses`, such as those of its name. Nothing is sent yet: UDP does not tell whether
-    /// anybody is there before something was.
+    /// A destination at one of `addresses`, such as those of a name. Nothing is sent yet: UDP reports a missing server
+    /// only after something was sent.
     ///
     /// # Errors
     /// There is no address, or no socket for any.
@@ -116,8 +116,8 @@ impl Statsd {
         }
     }
 
-    /// Sends what is to be told; where it is refused, to the next address. Returns a line for the user when this is
-    /// the first time that something could not be sent.
+    /// Sends `tick`; if it is refused, to the next address. Returns a line for the user the first time that something
+    /// could not be sent.
     pub fn send(&mut self, tick: &StatsdTick) -> Option<String> {
         let mut first = None;
         for _ in 0..self.all.len() {
@@ -136,7 +136,7 @@ impl Statsd {
         ))
     }
 
-    /// How many ticks could not be sent, or not all of them.
+    /// How many ticks could not be sent, or not completely.
     pub fn failed(&self) -> u64 {
         self.failed
     }
@@ -150,7 +150,8 @@ impl Path {
         };
         let socket = UdpSocket::bind(any)?;
         socket.set_nonblocking(true)?;
-        // Connected, it is told that nobody listens (ECONNREFUSED): on this machine at once, else by a later send.
+        // A connected socket reports that there is no listener (ECONNREFUSED): on this machine at once, else at a later
+        // send.
         socket.connect(to)?;
         let sink = BufferedUdpMetricSink::with_capacity(to, socket.try_clone()?, DATAGRAM)
             .map_err(io::Error::other)?;
@@ -176,10 +177,10 @@ impl Path {
     }
 }
 
-/// One tick's metrics on their way.
+/// The metrics of one tick, while they are sent.
 struct Sending<'a> {
     client: &'a StatsdClient,
-    /// Why the first thing that could not be sent was not.
+    /// The first error.
     first: Option<String>,
 }
 

@@ -1,6 +1,6 @@
-//! tcpkali's lines, as its users' scripts parse them: spacing, units and rounding are those of
-//! tcpkali 1.1. Its notes at the beginning ([`write_start`]), what became of ramping up
-//! ([`ramped_up`], [`not_ramped_up`]) and the result ([`write_result`]).
+//! tcpkali's lines, as its users' scripts parse them: spacing, units and rounding are those of tcpkali 1.1. There are
+//! notes at the start ([`write_start`]), the outcome of ramping up ([`ramped_up`], [`not_ramped_up`]) and the result
+//! ([`write_result`]).
 //!
 //! tcpkali itself prints the result to stdout and all else to stderr.
 
@@ -10,12 +10,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use throng_core::summary::{Finding, LatencyAt, LatencyOf, SearchSummary, Summary};
 
-/// What there is to say before the first connection.
+/// What is printed before the first connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {
     /// Where connections go.
     pub destinations: Vec<SocketAddr>,
-    /// The source addresses that were asked for. With them nothing is said of interfaces.
+    /// The source addresses that were asked for. With them, no interface is printed.
     pub sources: Vec<IpAddr>,
     /// How each destination is reached.
     pub ways: Vec<Way>,
@@ -42,7 +42,7 @@ fn address(at: SocketAddr) -> String {
 /// Writes where connections go, where they come from and where they are accepted.
 ///
 /// # Errors
-/// What `out` says.
+/// Writing to `out` failed.
 pub fn write_start(start: &Start, out: &mut impl Write) -> io::Result<()> {
     for to in &start.destinations {
         writeln!(out, "Destination: {}", address(*to))?;
@@ -50,7 +50,7 @@ pub fn write_start(start: &Start, out: &mut impl Write) -> io::Result<()> {
     for source in &start.sources {
         writeln!(out, "Source IP: {}", address((*source, 0).into()))?;
     }
-    // An interface's address is told once, however many destinations it leads to.
+    // An interface's address is printed once, however many destinations it leads to.
     let mut printed: Vec<IpAddr> = Vec::new();
     for way in start.ways.iter().filter(|_| start.sources.is_empty()) {
         for ip in &way.addresses {
@@ -69,12 +69,12 @@ pub fn write_start(start: &Start, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The line that says that all connections are up.
+/// The line that says that all connections are established.
 pub fn ramped_up(connections: u64) -> String {
     format!("Ramped up to {connections} connections.")
 }
 
-/// The line that says that they did not come up within `limit`.
+/// The line that says that they were not established within `limit`.
 pub fn not_ramped_up(connections: u64, limit: Duration) -> String {
     let s = if connections == 1 { "" } else { "s" };
     let limit = general(limit.as_secs_f64());
@@ -86,7 +86,7 @@ pub fn no_effect(option: &str) -> String {
     format!("WARNING: {option} option makes no effect.")
 }
 
-/// The line that says that the text of `--message-stop` came.
+/// The line that says that the text of `--message-stop` was received.
 pub fn stopped(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     format!("Found --message-stop=\"{text}\", aborting.")
@@ -99,7 +99,7 @@ pub struct BestRate {
     pub bound: String,
     /// The percentile of latency that stays under it.
     pub percentile: f64,
-    /// Messages a second on each connection.
+    /// Messages per second on each connection.
     pub per_s: f64,
 }
 
@@ -115,7 +115,7 @@ impl BestRate {
         })
     }
 
-    /// The line that says it.
+    /// The line for it.
     fn line(&self) -> String {
         let of = superscript(&general(self.percentile));
         let rate = general(self.per_s);
@@ -126,7 +126,7 @@ impl BestRate {
     }
 }
 
-/// The line that says that the search for it took longer than it may, or found none.
+/// The line that says that the search for it took too long, or found none.
 pub fn no_best_rate(bound: &str, at_most: Option<Duration>) -> String {
     match at_most {
         Some(limit) => format!(
@@ -139,8 +139,8 @@ pub fn no_best_rate(bound: &str, at_most: Option<Duration>) -> String {
     }
 }
 
-/// What the result's lines are drawn from: what was counted from when the last connection was begun until
-/// the end, both ends together if both are in this process.
+/// The data of the result's lines: counts from the last attempt to connect to the end, of both ends together if both
+/// are in this process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TcpkaliReport {
     /// How long that was.
@@ -153,7 +153,7 @@ pub struct TcpkaliReport {
     pub bytes_received: u64,
     /// Writes that completed.
     pub writes: u64,
-    /// Reads that gave bytes.
+    /// Reads that returned bytes.
     pub reads: u64,
     /// Messages sent and received, if messages have markers.
     pub messages: Option<(u64, u64)>,
@@ -198,8 +198,9 @@ impl TcpkaliReport {
     }
 }
 
-/// Whether a run did what tcpkali calls success: all connections came up in time, and a search found
-/// what it was for. 130 if it was interrupted. tcpkali minds no rate that was missed and no connection that was lost and came back.
+/// The exit code by tcpkali's rules. Success is that all connections were established in time, and that a search found
+/// a rate; 130 is for an interrupted run. Rates that were missed and connections that were lost and reopened do not
+/// count.
 pub fn exit_code(summary: &Summary) -> u8 {
     let all_came_up = !summary.findings.iter().any(is_failure);
     let found = summary
@@ -213,7 +214,7 @@ pub fn exit_code(summary: &Summary) -> u8 {
     }
 }
 
-/// Whether connections could not be established, or not used. tcpkali does not tell.
+/// Whether connections could not be established, or not used. tcpkali does not report that.
 pub fn is_failure(finding: &Finding) -> bool {
     matches!(
         finding,
@@ -227,10 +228,10 @@ pub fn is_failure(finding: &Finding) -> bool {
 /// Writes the result.
 ///
 /// # Errors
-/// What `out` says.
+/// Writing to `out` failed.
 pub fn write_result(report: &TcpkaliReport, out: &mut impl Write) -> io::Result<()> {
     let r = report;
-    // What took no time was at no rate that can be told.
+    // Without a duration there is no rate.
     let per_s = |n: u64| match r.seconds > 0.0 {
         true => n as f64 / r.seconds,
         false => 0.0,
@@ -292,7 +293,7 @@ fn latency_line(latency: &LatencyAt) -> String {
     let mut written = String::new();
     for (i, at) in latency.at.iter().enumerate() {
         let slash = if i == 0 { "" } else { "/" };
-        // Nothing measured is 0.0 there.
+        // tcpkali prints 0.0 where nothing was measured.
         let ms = at.us.unwrap_or(0.0) / 1e3;
         let _ = write!(values, "{slash}{ms:.1}");
         let _ = write!(written, "{slash}{}", at.percentile);
@@ -341,7 +342,7 @@ fn general(n: f64) -> String {
     format!("{}e{sign}{:02}", bare(digits), exponent.abs())
 }
 
-/// Digits raised, as tcpkali has the percentile behind a latency.
+/// Superscript digits, as tcpkali writes the percentile after a latency.
 fn superscript(text: &str) -> String {
     let raised = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     text.chars()

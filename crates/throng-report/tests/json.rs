@@ -23,7 +23,7 @@ static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
     jsonschema::draft202012::new(&schema).unwrap()
 });
 
-/// Fails with each place at which `json` is not as the schema says.
+/// Fails with each place at which `json` violates the schema.
 #[track_caller]
 fn assert_as_the_schema_says(json: &str) {
     let value: Value = serde_json::from_str(json).unwrap();

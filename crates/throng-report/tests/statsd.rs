@@ -1,5 +1,5 @@
-//! Metrics as a real StatsD reads them: the daemon itself (npm's `statsd`, which scripts/test installs), its
-//! UDP port and the port on which it tells what it holds.
+//! Metrics as a real StatsD reads them: the daemon itself (npm's `statsd`, which scripts/test installs), its UDP port
+//! and its management port.
 
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl Daemon {
         daemon
     }
 
-    /// What it says to a command.
+    /// Its answer to a command.
     fn ask(&self, command: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.management))?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -158,7 +158,7 @@ fn a_real_statsd_reads_every_metric_under_tcpkalis_name() {
         latencies: vec![
             latency(LatencyOf::Connect, &[1, 3], "95/99/99.5"),
             latency(LatencyOf::FirstByte, &[20], "50"),
-            // Nothing was measured: nothing is said.
+            // Nothing was measured: nothing is sent.
             latency(LatencyOf::Message, &[], "50"),
         ],
     };
@@ -251,7 +251,7 @@ fn a_server_that_is_not_there_is_reported_once_and_stops_nothing() {
     let port = nobody.local_addr().unwrap().port();
     drop(nobody);
     let mut statsd = Statsd::open(&[at("127.0.0.1", port)], "tcpkali").unwrap();
-    // The first datagram goes out; that nobody took it is known by the next one.
+    // The first datagram goes out; that it was refused is known at the next one.
     let give_up = Instant::now() + PATIENCE;
     let mut lines = Vec::new();
     while statsd.failed() < 3 {
@@ -282,7 +282,7 @@ fn received(daemon: &UdpSocket) -> String {
 fn metrics_go_to_the_address_of_a_name_that_takes_them_and_to_that_alone() {
     let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = daemon.local_addr().unwrap().port();
-    // Nobody is at the others: on loopback that is known at once, so not even the first metrics are lost.
+    // The others have no server: on loopback that is known at once, so not even the first metrics are lost.
     let others = [at("127.0.0.2", port), at("127.0.0.3", port)];
     let mut statsd = Statsd::open(&[others[0], at("127.0.0.1", port), others[1]], "t").unwrap();
     for opened in [5, 7] {

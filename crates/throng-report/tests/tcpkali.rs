@@ -391,7 +391,7 @@ fn a_report_is_of_the_time_when_all_were_up_and_of_both_ends() {
         text.contains("TCP connect latency at percentiles: 3.0/3.0 ms (50/100%)\n"),
         "{text}"
     );
-    // Nothing was measured while all were up: the whole run.
+    // Nothing was measured while all were established: the whole run counts.
     summary.steady = None;
     let report = TcpkaliReport::of(&summary);
     assert_eq!(report.seconds, summary.seconds);

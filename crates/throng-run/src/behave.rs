@@ -1,4 +1,4 @@
-//! What connections do: from what was asked for to the behaviours that workers get.
+//! The behaviours of a run's workers, made from its scenario.
 
 use crate::Failure;
 use crate::attached::Taps;
@@ -19,11 +19,11 @@ use throng_core::units::Rate;
 use throng_engine::{Job, SocketOptions, Work};
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 
-/// What tcpkali takes for the payload of a packet, in bytes.
+/// The payload of a packet that tcpkali assumes, in bytes.
 const SEGMENT: f64 = 1460.0;
-/// What the random numbers of a server begin with.
+/// The random seed of a server.
 const SEED: u64 = 0;
-/// The rate that a search begins with until it says another: nothing is sent before that.
+/// The rate until a search sets its first one: nothing is sent before that.
 const BEFORE_A_SEARCH: f64 = 1e-3;
 
 /// One worker among several.
@@ -33,7 +33,7 @@ pub(crate) struct Place {
     pub workers: u32,
 }
 
-/// What the connections of a load do, on both sides.
+/// The behaviours of a load's connections, on both sides.
 pub(crate) struct LoadBehaviours<'a> {
     scenario: &'a LoadScenario,
     /// What is sent on connections that we open, and on those that we accept.
@@ -113,7 +113,7 @@ impl<'a> LoadBehaviours<'a> {
         self.script.has_first() || self.script.has_repeated()
     }
 
-    /// Whether messages are sent again and again on connections that we open.
+    /// Whether messages are sent repeatedly on connections that we open.
     pub fn repeats(&self) -> bool {
         self.script.has_repeated()
     }
@@ -123,7 +123,7 @@ impl<'a> LoadBehaviours<'a> {
         self.markers
     }
 
-    /// What connections do that this worker opens.
+    /// The behaviour of the connections that this worker opens.
     pub fn opened(&self, job: Job, at: Place, routes: &Arc<Routes>) -> Work {
         let opened = Opened {
             all: self,
@@ -152,7 +152,7 @@ impl<'a> LoadBehaviours<'a> {
         }
     }
 
-    /// What connections do that this worker accepts besides (`-l`).
+    /// The behaviour of the connections that this worker accepts (`-l`).
     pub fn accepted(&self, job: Job, at: Place) -> Work {
         let accepted = Accepted { all: self, job, at };
         self.prepared.server(accepted)
@@ -193,7 +193,7 @@ impl<'a> LoadBehaviours<'a> {
     }
 
     fn task(&self, script: &Script, at: Place) -> Task {
-        // Echoes are told apart by their lengths, so those that share a write must be equally long.
+        // Echoes are distinguished by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
         Task {
@@ -216,7 +216,7 @@ impl<'a> LoadBehaviours<'a> {
     }
 }
 
-/// Joins a wire with what connections do that a worker opens.
+/// Combines a wire with the behaviour of the connections that a worker opens.
 struct Opened<'a, 'b> {
     all: &'b LoadBehaviours<'a>,
     job: Job,
@@ -244,7 +244,7 @@ impl UseWire for Opened<'_, '_> {
     }
 }
 
-/// Joins a wire with what connections do that a worker accepts besides.
+/// Combines a wire with the behaviour of the connections that a worker accepts.
 struct Accepted<'a, 'b> {
     all: &'b LoadBehaviours<'a>,
     job: Job,
@@ -267,7 +267,7 @@ impl UseWire for Accepted<'_, '_> {
     }
 }
 
-/// Joins a server with TLS, if that is spoken.
+/// Combines a server with TLS, if that is spoken.
 struct Served<'b> {
     job: Job,
     tls: Option<&'b ServerTls>,
@@ -292,7 +292,7 @@ impl UseBehaviour for Served<'_> {
     }
 }
 
-/// What the connections of a server do.
+/// The behaviour of a server's connections.
 pub(crate) struct ServeBehaviours<'a> {
     scenario: &'a ServeScenario,
     script: Script,
@@ -313,14 +313,14 @@ impl<'a> ServeBehaviours<'a> {
         })
     }
 
-    /// What connections do that this worker accepts.
+    /// The behaviour of the connections that this worker accepts.
     pub fn served(&self, job: Job, at: Place, unix_us: u64) -> Work {
         let pacing = self
             .scenario
             .message_rate
             .map_or(Pacing::Flood, Pacing::Rate);
         let task = Task {
-            // Nobody knows how many will come; their phases repeat after so many.
+            // How many there will be is unknown; their phases repeat after this many.
             connections: 1 << 16,
             worker: at.worker,
             workers: at.workers,
@@ -392,7 +392,7 @@ fn a_packet(script: Result<Script, ScriptError>) -> u32 {
     (SEGMENT / message.max(1.0)).max(1.0) as u32
 }
 
-/// How answers are known, where they are matched.
+/// How answers are recognized, where they are matched.
 fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     let measure = &scenario.measure;
     let whole = match scenario.protocol.kind().answers() {
@@ -412,8 +412,8 @@ fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
     })
 }
 
-/// What `--latency-marker` looks for. It may differ from connection to connection, not from message to message:
-/// nobody could tell which one is to come.
+/// What `--latency-marker` looks for. It may differ between connections, but not between messages: the next one would
+/// be unknown.
 fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
     let option = "--latency-marker";
     let differs = |part: &Part| match part {

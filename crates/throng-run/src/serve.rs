@@ -160,7 +160,7 @@ fn finish(
     let at = watch.clock.elapsed();
     let interrupted = watch.stopped();
     watch.meter.note_own();
-    // What happens from here on is our closing: the counts are those of now.
+    // From here on this side closes connections, so the counts are those of now.
     let accepted = side.tally();
     let over = Mark {
         at,

@@ -83,7 +83,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Reports that the run has to do with fewer files than the hard limit allows, if so.
+    /// Reports if the run must manage with fewer files than the hard limit allows.
     pub fn note_files(&mut self, machine: &Machine) {
         if let Some(why) = &machine.files_stay {
             self.note(&Note::Trouble(format!(

@@ -15,7 +15,7 @@ use throng_run::{Attached, Stop};
 /// Held until both runs hold, then stopped: far longer than any of it takes.
 const FOR_LONG: Duration = Duration::from_secs(600);
 
-/// Sends a word when its run holds all its connections.
+/// Sends a message when its run holds all its connections.
 struct Holds {
     connections: u64,
     word: Option<Sender<u64>>,
@@ -63,7 +63,7 @@ fn two_runs_hold_ten_thousand_connections_each_at_once() {
         })
     });
     drop(word);
-    // Neither run ends by itself in this time, so when both words are here both hold.
+    // Neither run ends by itself in this time, so when both messages are here both hold.
     let mut held = [words.recv().unwrap(), words.recv().unwrap()];
     held.sort_unstable();
     assert_eq!(held, [10_000, 10_007]);

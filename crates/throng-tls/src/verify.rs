@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use webpki::EndEntityCert;
 
-/// What is wrong with a server's certificate where rustls has no word for it.
+/// Faults of a server's certificate for which rustls has no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfit {
     /// It is an authority's.

@@ -41,7 +41,7 @@ fn a_connection_keeps_its_session_and_nothing_else() {
     assert_eq!(size_of::<TlsConn<()>>(), IN_THE_TABLE);
     let _profiler = dhat::Profiler::builder().testing().build();
     for version in [Version::Tls12, Version::Tls13] {
-        // Whether the client would resume, and whether the server gives out tickets.
+        // Whether the client would resume, and whether the server issues tickets.
         for (resumption, tickets) in [(false, false), (true, true), (true, false)] {
             let versions = Versions {
                 min: version,
@@ -97,7 +97,7 @@ fn a_connection_keeps_its_session_and_nothing_else() {
                 "TLS {version}, resumption {resumption}, tickets {tickets}: {kept} bytes on the heap for all"
             );
             if resumption && !tickets && version == Version::Tls13 {
-                // It may still come: what the plan reckons with, for the heap adds to what is asked of it.
+                // It may still arrive: what the plan assumes, since the heap has an overhead.
                 let most = UNTIL_TICKET_BYTES_PER_END as usize;
                 let each = kept / CONNECTIONS;
                 assert!((most * 3 / 4..=most).contains(&each), "{each} bytes each");

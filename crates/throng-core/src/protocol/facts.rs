@@ -1,5 +1,5 @@
 //! What a protocol states about itself. Each implements [`Facts`] for its options, [`Serves`] for each of its servers,
-//! and [`Tells`] for its counts; [`Protocol`](super::Protocol), [`ServeMode`](super::ServeMode) and
+//! and [`Summarize`] for its counts; [`Protocol`](super::Protocol), [`ServeMode`](super::ServeMode) and
 //! [`Sections`](super::Sections) ask them.
 
 use super::options::ProtocolOption;
@@ -110,9 +110,9 @@ pub struct HandshakesSent {
     pub bytes: u64,
 }
 
-/// What a protocol's own counts say: its section of the summary, which JSON has under the protocol's name.
-pub trait Tells {
-    /// From the counts of a side.
+/// Summarizes a protocol's own counts: its section of the summary, which JSON has under the protocol's name.
+pub trait Summarize {
+    /// The summary of the counts of a side.
     fn of(tally: &Tally) -> Self;
 
     /// The section as reports draw it; `connections` is how many were established.

@@ -17,7 +17,7 @@ pub mod websocket;
 
 pub use choice::{Prepared, Protocol, ProtocolKind};
 pub use facts::{
-    Answers, Authority, Choose, Facts, HandshakesSent, Scheme, Serves, Tells, UseBehaviour,
+    Answers, Authority, Choose, Facts, HandshakesSent, Scheme, Serves, Summarize, UseBehaviour,
     UseWire, Violated,
 };
 pub use options::{Flag, OptionError, ProtocolOption, Takes};
@@ -26,7 +26,7 @@ pub use serve_mode::ServeMode;
 
 /// The table of protocols, handed to the macro `$then`. A line has the name of the folder, the variant of [`Protocol`],
 /// the type that has its [`Facts`], its servers (each a variant of [`ServeMode`]) and, if the folder has counts of its own,
-/// the type that [`Tells`] what they say.
+/// the type that implements [`Summarize`] for them.
 macro_rules! protocols {
     ($then:ident) => {
         $then! {

@@ -1,7 +1,7 @@
 //! The sections of protocols in the summary: one for each protocol with counts of its own.
 
 use super::choice::ProtocolKind;
-use super::facts::{Tells, Violated};
+use super::facts::{Summarize, Violated};
 use super::protocols;
 use crate::section::Section;
 use crate::stats::Tally;

@@ -1,4 +1,4 @@
-//! What was asked of a run, as far as its result is told and judged by it.
+//! What was asked of a run, as far as its report and its verdict depend on it.
 
 use crate::protocol::ProtocolKind;
 use crate::scenario::{Allow, Measure, MessageLatency, Percentile};
@@ -72,8 +72,8 @@ pub struct AskedLatencies {
 }
 
 impl AskedLatencies {
-    /// Those that a run measures, and that of connecting, which is measured in any case, if `connect`; at
-    /// `percentiles`.
+    /// Those that a run measures, at `percentiles`. With `connect`, the time to connect is among them, which is always
+    /// measured.
     pub fn of(measure: &Measure, connect: bool, percentiles: &[Percentile]) -> AskedLatencies {
         AskedLatencies {
             connect,
@@ -87,7 +87,7 @@ impl AskedLatencies {
     }
 }
 
-/// What was asked of a run, as far as its result is told and judged by it: plain facts, each about the share of one
+/// What was asked of a run, as far as its report and its verdict depend on it: plain facts, each about the share of one
 /// source. Its default is a load that asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Asked {

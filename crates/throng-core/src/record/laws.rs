@@ -1,4 +1,4 @@
-//! What merging promises, and what a record says of instants.
+//! The laws of merging, and what a record knows of instants.
 
 use super::*;
 use crate::engine::Engine;
@@ -103,7 +103,7 @@ fn part(source: u32, chosen: &[usize], ended: bool) -> Part {
     }
 }
 
-/// A record of some sources, each with some of its intervals: as agents that were lost on the way leave them.
+/// A record of some sources, each with some of its intervals, as after agents were lost.
 fn records() -> BoxedStrategy<Record> {
     let left = (prop::collection::vec(0usize..31, 0..8), any::<bool>());
     prop::collection::btree_map(0u32..3, left, 0..3)

@@ -6,8 +6,7 @@
 //! same interval of the same source counts once, however often it is merged.
 //!
 //! [`Record::merge`] is associative, commutative and idempotent. Intervals of a source that are within a wider one are
-//! dropped, since the wider one counts them. Who records makes neighbours one when there are many ([`Recorder`]); who
-//! merges never does.
+//! dropped, since the wider one counts them. A [`Recorder`] joins neighbours when there are many; merging never does.
 //!
 //! Values at an instant (open connections, a peak) are kept for each source and never added up across instants.
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// Who recorded: one run of one process. Two runs never have the same.
+/// The identity of a recording: one run of one process. No two runs have the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Source(String);
 
@@ -24,7 +24,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Who and what a source is: known when its run begins.
+/// The description of a source, known when its run begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// `throng` and its version.
@@ -50,34 +50,34 @@ pub struct About {
 /// What one source recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Part {
-    /// Who and what it is.
+    /// The description of its source.
     #[serde(flatten)]
     pub about: About,
     /// The run, interval by interval.
     pub intervals: Intervals,
-    /// What is known since it is over; `None` if the source was lost before.
+    /// What is known once the run is over; `None` if the source was lost before.
     pub ending: Option<Ending>,
 }
 
 /// Why two parts are not of the same source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PartError {
-    /// They tell of different runs.
+    /// They describe different runs.
     #[error("two different runs have its name")]
     About,
     /// An interval of it differs.
     #[error(transparent)]
     Intervals(#[from] IntervalsError),
-    /// It ended in two ways.
+    /// Their endings differ.
     #[error("it ended in two different ways")]
     Ending,
 }
 
 impl Part {
-    /// Adds what `other`, a part of the same source, knows besides.
+    /// Adds what `other`, another part of the same source, has in addition.
     ///
     /// # Errors
-    /// Both know the same thing differently.
+    /// They contradict each other.
     pub(super) fn merge(&mut self, other: Part) -> Result<(), PartError> {
         if self.about != other.about {
             return Err(PartError::About);
@@ -142,7 +142,7 @@ impl Part {
         self.ending.as_ref().map_or(seen, |e| e.peak)
     }
 
-    /// Adds what it measured to `measured`. Of a source that was lost that is what its intervals say.
+    /// Adds what it measured to `measured`. For a source that was lost, that is what its intervals have.
     pub fn add_measured_to(&self, measured: &mut Measured) {
         let mut add = |name: &str, durations: &Durations| {
             if let Some(all) = measured.by_name(name) {

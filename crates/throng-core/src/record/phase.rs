@@ -14,6 +14,6 @@ pub enum Phase {
     Draining,
     /// Connections are being closed.
     Closing,
-    /// A server: it accepts until told to stop.
+    /// A server: it accepts until it is stopped.
     Serving,
 }

@@ -7,16 +7,16 @@ use crate::stats::{Measured, PackedDurations};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Gathers the intervals of a run as they come. However long the run is, it keeps at most [`MAX_INTERVALS`]: at that
-/// many each two become one, and those that come are as wide from then on.
+/// Gathers the intervals of a run. However long the run is, it keeps at most [`MAX_INTERVALS`]: at that number each two
+/// neighbours are joined, and later intervals are as wide.
 #[derive(Debug)]
 pub struct Recorder {
     intervals: Intervals,
     /// Base intervals in one.
     width: u32,
-    /// What was measured since the beginning.
+    /// What was measured since the start.
     whole: Measured,
-    /// The interval under way: pieces of it have come, its end has not.
+    /// The present interval, which is not complete.
     pending: Option<Pending>,
 }
 
@@ -39,8 +39,8 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Adds what was counted and measured from `from` to `to`, since the run began. Pieces come in the order of time,
-    /// as long or short as they may be; samples in `measured` are not kept.
+    /// Adds what was counted and measured from `from` to `to`, since the run began. Pieces must be in order of time and
+    /// may have any length. Samples in `measured` are not kept.
     pub fn add(
         &mut self,
         from: Duration,
@@ -80,7 +80,7 @@ impl Recorder {
         }
     }
 
-    /// When the interval that `at` is in should end. A little later does no harm.
+    /// When the interval that contains `at` should end; a little later is harmless.
     pub fn due(&self, at: Duration) -> Duration {
         let number = number(at);
         self.end(number - number % self.width)

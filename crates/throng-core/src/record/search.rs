@@ -35,12 +35,13 @@ pub struct SearchSummary {
     pub trials: u32,
     /// With which probability the rate lies in the range, 0 to 1.
     pub confidence: f64,
-    /// All that in a sentence for people.
+    /// The result as a sentence for people.
     pub words: String,
 }
 
 impl SearchSummary {
-    /// Whether it has an answer, however wide: a rate that held, and either one that broke or none that was left to try.
+    /// Whether there is a result, however wide its range: a rate that held, and either one that broke or no higher one
+    /// left to try.
     pub fn is_settled(&self) -> bool {
         let settled = matches!(
             self.ending,
@@ -49,7 +50,8 @@ impl SearchSummary {
         self.held_per_s.is_some() && settled
     }
 
-    /// Of what was `found` on `terms`, over so many connections. `under` is the bound as it was written.
+    /// The summary of what was `found` on `terms`, over `connections` connections. `under` is the bound as the user
+    /// wrote it.
     pub fn of(found: &Found, terms: &Terms, under: &str, connections: u64) -> SearchSummary {
         let each = |rate: f64| (connections > 0).then(|| rate / connections as f64);
         SearchSummary {
@@ -78,7 +80,7 @@ mod tests {
     use crate::pacing::{Next, Observation, RateSearch, Slice};
     use std::time::Duration;
 
-    /// A server that takes 1000 a second in 1 ms each, and more in 100 ms.
+    /// A server that answers up to 1000 messages per second in 1 ms each, and more in 100 ms.
     fn found(terms: &Terms) -> Found {
         let mut search = RateSearch::new(terms.clone());
         loop {

@@ -33,7 +33,7 @@ pub enum Contradiction {
         schemes = Protocol::schemes_in_words("or")
     )]
     MixedTargets(String, String),
-    /// A protocol with messages of its own, and messages besides.
+    /// A protocol with messages of its own, and other messages.
     #[error("{protocol} sends messages of its own: leave out {other}")]
     OwnMessages {
         /// The protocol's name.

@@ -38,7 +38,7 @@ pub struct LoadScenario {
     pub engine: EngineChoice,
     /// Run even if the plan says that it cannot work, and ignore full accept queues.
     pub force: bool,
-    /// Where random numbers begin; `None` to draw one for each run.
+    /// Random seed; `None` to draw one for each run.
     #[serde(serialize_with = "seed_out", deserialize_with = "seed_in")]
     pub seed: Option<u64>,
     /// How connections are opened.
@@ -51,7 +51,7 @@ pub struct LoadScenario {
     pub pace: Pace,
     /// What is measured.
     pub measure: Measure,
-    /// What may go wrong in a run that is reached all the same.
+    /// What may go wrong in a run that still counts as reached.
     pub allow: Allow,
     /// What is set on each socket.
     pub sockets: SocketOptions,
@@ -100,7 +100,7 @@ impl LoadScenario {
         self.targets.iter().filter_map(Target::address).collect()
     }
 
-    /// Where random numbers begin, once that is drawn.
+    /// The random seed, once it is drawn.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or_default()
     }

@@ -24,7 +24,7 @@ pub struct ServeScenario {
     /// Connections to hold at once, at most; `None` for as many as fit.
     #[serde(with = "Maybe::<bounds::Connections>")]
     pub max_connections: Option<u32>,
-    /// How long to serve; `None` until told to stop.
+    /// How long to serve; `None` for until it is stopped.
     #[serde(with = "Maybe::<bounds::Positive>")]
     pub duration: Option<Duration>,
     /// Threads; `None` for one per core.

@@ -3,7 +3,7 @@
 use super::counter::kinds;
 
 kinds! {
-    /// Why an attempt to connect came to nothing.
+    /// Why an attempt to connect failed.
     pub enum FailCause {
         /// A reset answered the SYN: nobody listens there (ECONNREFUSED).
         Refused: "refused", "refused";

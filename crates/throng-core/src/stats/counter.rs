@@ -1,10 +1,10 @@
-//! One count, and the macros that make a set of counts out of a list: what a worker writes, what a reading of
-//! it is, and the name of each.
+//! A counter, and the macros that define a set of counters from a list: what a worker writes, a reading of it, and the
+//! name of each.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A count that one thread writes and others read. Relaxed and without a locked instruction: what
-/// readers get may be a moment old, never torn.
+/// A counter that one thread writes and others read. Relaxed, without a locked instruction: a reading may be a moment
+/// old, but is never torn.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -15,7 +15,7 @@ impl Counter {
         self.0.store(self.0.load(Relaxed) + n, Relaxed);
     }
 
-    /// Sets it to `n`, for what is a time and not a count.
+    /// Sets it to `n`, for a time instead of a count.
     #[inline]
     pub fn set(&self, n: u64) {
         self.0.store(n, Relaxed);
@@ -80,7 +80,7 @@ macro_rules! kinds {
 /// - `by kind`: one count for each variant of an enum that [`kinds!`] defines;
 /// - `parts`: protocols with counts of their own, which their folder defines with this macro. They are embedded, so
 ///   that all counts of a worker are one flat struct;
-/// - `times`: nanoseconds since the run began. They are no part of a tally, since times don't add up.
+/// - `times`: nanoseconds since the run began. They are not part of a tally, since times don't add up.
 ///
 /// The name of a count is that of its field; `field.kind` for one of a kind; `part.name` for one of a part.
 macro_rules! counts {
@@ -112,8 +112,9 @@ macro_rules! counts {
         }
 
         impl Counters {
-            /// A reading. Counts of one event may be read before and after it. What counts how something ended is read
-            /// first, and the others in the order of the list, so that no end is read without its beginning.
+            /// A reading. It is not atomic: of the counts of one event, some may be read before it and some after it.
+            /// Counts of ends are read first, the others in the order of the list, so that no end is read without its
+            /// beginning.
             pub fn read(&self) -> Tally {
                 Tally {
                     $($array: std::array::from_fn(|i| self.$array[i].get()),)*

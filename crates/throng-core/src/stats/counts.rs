@@ -1,4 +1,4 @@
-//! What is counted: by one worker, and in all.
+//! Counts: those of one worker, and sums of them.
 
 use super::causes::{Closed, FailCause};
 use super::counter::counts;
@@ -17,12 +17,13 @@ macro_rules! all_counts {
             /// them, which is what the adjacent-line prefetcher fetches).
             #[repr(align(128))]
             pub struct Counters {
-                /// Connections that were `ready`, and are no longer: they ended, or a peer said that it would close.
+                /// Connections that were `ready` and no longer are: they ended, or the peer announced that it would
+                /// close.
                 unready,
                 /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were
                 /// completed.
                 ready,
-                /// Connections that this side opened and that came up.
+                /// Connections that this side opened and that were established.
                 established,
                 /// Connections that this side accepted.
                 accepted,
@@ -68,7 +69,7 @@ macro_rules! all_counts {
                 )?)*
             }
             times {
-                /// When the last connection came up.
+                /// When the last connection was established.
                 last_up_ns,
             }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Percentiles of a duration, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-// The names say it: there is nothing to add.
+// The names of the fields say what they are.
 #[allow(missing_docs)]
 pub struct Percentiles {
     pub count: u64,

@@ -1,4 +1,4 @@
-//! What is said of records.
+//! The summaries of records.
 
 use super::*;
 use crate::capacity::LimitKind;
@@ -153,7 +153,7 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
             true,
             &["connections_lost"],
         ),
-        // One said that it would close.
+        // One announced that it would close.
         (
             |_, e| held(e, |c| c.unready.add(1)),
             false,
@@ -273,7 +273,7 @@ fn the_limit_that_was_met_is_reported_once_and_first() {
     let Finding::AttemptsFailed { remedy, .. } = &s.findings[1] else {
         panic!("{:?}", s.findings)
     };
-    assert_eq!(*remedy, None, "the limit has told it");
+    assert_eq!(*remedy, None, "the limit has it");
     let text = s.findings[0].to_string();
     assert_eq!(
         text,

@@ -16,9 +16,9 @@ pub enum Foreign {
 /// When a value can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// At any time; a higher value that is there already stays.
+    /// At any time; a value that is higher already stays.
     Raise,
-    /// At any time; it is where a range begins, so a lower value that is there already stays.
+    /// At any time; it is the beginning of a range, so a value that is lower already stays.
     WidenDown,
     /// At any time, but it takes something away: on request only.
     Lower,

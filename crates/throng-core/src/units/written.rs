@@ -105,7 +105,7 @@ impl<W: Written> As<W> {
     }
 }
 
-/// The same where there may be none.
+/// The same for an optional number.
 pub struct Maybe<W>(PhantomData<W>);
 
 impl<W: Written> Maybe<W> {

@@ -105,7 +105,7 @@ impl<B: Behaviour> Worker<B> {
         Ok(true)
     }
 
-    /// A send has ended. The loop tells the behaviour.
+    /// A send has ended. The loop notifies the behaviour.
     fn all_taken(&mut self, index: u32, to_tell: Option<usize>, now: Time) {
         let conn = &mut self.table.conns[index as usize];
         match to_tell {

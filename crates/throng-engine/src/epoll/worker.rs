@@ -16,7 +16,7 @@ pub(super) const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The peer does not read, and bytes wait in `blocked`.
 pub(super) const BLOCKED: u8 = 1;
-/// A send has ended, and the behaviour is not told yet.
+/// A send has ended, and the behaviour does not know yet.
 pub(super) const TO_TELL: u8 = 2;
 /// Close when all is sent.
 pub(super) const CLOSE_WHEN_SENT: u8 = 4;
@@ -44,8 +44,8 @@ pub(super) struct Worker<B: Behaviour> {
     /// With [`Reads::Asked`](throng_core::behaviour::Reads::Asked): how much a connection that found nothing
     /// to read may read.
     pub asked: HashMap<u32, usize>,
-    /// Sends that have ended: connection, generation, length. The loop tells the behaviours, so that one that
-    /// sends again each time does not recurse.
+    /// Sends that have ended: connection, generation, length. The loop notifies the behaviours, so that one that sends
+    /// again each time does not recurse.
     pub sent: VecDeque<(u32, u16, usize)>,
     pub to_read: VecDeque<(u32, u16)>,
     /// Whether the listeners are registered.

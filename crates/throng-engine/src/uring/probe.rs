@@ -68,7 +68,7 @@ fn refused(call: &str, error: &io::Error) -> String {
     }
 }
 
-/// Whether a seccomp filter looks at this process's system calls.
+/// Whether this process has a seccomp filter.
 fn is_filtered() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mode = status

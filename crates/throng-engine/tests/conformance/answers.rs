@@ -53,8 +53,8 @@ fn written_bytes_go_out_in_order_and_are_reported_when_done(engine: Engine) {
     side.close();
 }
 
-/// Sends numbered lines one after the other, from memory and written in turn, and answers each byte that
-/// comes with a line of its own.
+/// Sends numbered lines one after the other, from memory and written in turn, and answers each byte that arrives with a
+/// line of its own.
 fn replies_keep_their_place_among_sends_to_a_peer_that_is_slow(engine: Engine) {
     const LINES: u32 = 400;
     const LINE: usize = 4000;
@@ -299,7 +299,7 @@ fn a_connection_that_is_read_from_no_more_is_notified_of_its_end(engine: Engine)
     let side = Serve::on(engine).with(|| ReadsFive);
     let stays = peer::connect(side.address());
     let (mut closes, mut resets) = (peer::connect(side.address()), peer::connect(side.address()));
-    // One that has left before all was read that is to be.
+    // A peer that left before everything was read.
     let mut left = peer::connect(side.address());
     left.write_all(b"firstand more").expect("taken");
     drop(left);

@@ -87,7 +87,7 @@ fn what_arrives_goes_to_each_connection_in_turn(engine: Engine) {
     });
     let mut counts: Vec<usize> = counts.collect();
     counts.sort_unstable();
-    // While connections came up, those that were there had all the turns.
+    // While connections were being established, those already open had all the turns.
     let (least, most) = (counts[0], counts[counts.len() - 1]);
     assert!(most - least < 200, "{counts:?}");
     assert_eq!(counts.iter().sum::<usize>(), ARRIVALS as usize);

@@ -1,4 +1,4 @@
-//! How connections end, and as what that is counted.
+//! How connections end, and how that is counted.
 
 use crate::peer::{self, Endless};
 use crate::rig::{Connect, Serve, Side};
@@ -113,7 +113,7 @@ fn a_peer_that_resets_while_it_is_sent_to_is_counted_as_reset(engine: Engine) {
     }
 }
 
-/// How a peer leaves right behind its data, and as what that is counted.
+/// How a peer leaves right after its data, and how that is counted.
 const LEAVES: [(fn(TcpStream), Closed); 2] =
     [(peer::reset, Closed::ResetByPeer), (drop, Closed::ByPeer)];
 
@@ -122,7 +122,7 @@ fn mute() -> impl Behaviour<Conn = ()> + std::marker::Send + 'static {
     script([], |(): &mut (), _, _, _| {})
 }
 
-/// Every peer sends and leaves in the way of `leaves`, once all are up, and while they open.
+/// Every peer sends and leaves as `leaves` says, both after all are established and while they open.
 fn send_and_leave<B>(
     engine: Engine,
     behaviour: impl Fn() -> B + Copy,
@@ -339,7 +339,7 @@ fn a_behaviour_can_close_when_it_has_received(engine: Engine) {
     }
 }
 
-/// Says a word, and is done when that has come back.
+/// Sends a word, and is done when its echo has arrived.
 struct OneWord;
 
 impl Behaviour for OneWord {
@@ -454,7 +454,7 @@ fn a_close_waits_for_the_echo_under_way(engine: Engine) {
 }
 
 fn a_close_waits_for_the_send_although_the_peer_half_closed(engine: Engine) {
-    // As a client does that sends a request, has nothing more to say and reads the answer.
+    // As a client that sends a request, shuts down its side and reads the answer.
     let memory = peer::noise(9, MORE_THAN_BUFFERS);
     let side = Serve::on(engine).with(|| {
         let len = memory.len() as u32;

@@ -1,5 +1,4 @@
-//! Opening connections: what fails and as what that is counted, what is tried again, from and to which
-//! addresses.
+//! Opening connections: failures and how they are counted, repeated attempts, and the addresses at both ends.
 
 use crate::peer;
 use crate::rig::{Connect, Serve, wait_until};

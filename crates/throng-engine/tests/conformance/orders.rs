@@ -1,4 +1,4 @@
-//! What workers do when they are told to.
+//! What workers do on orders.
 
 use crate::peer;
 use crate::rig::{Connect, Serve, wait_until};
@@ -110,7 +110,7 @@ fn traffic_starts_once_on_each_connection_whenever_it_opened(engine: Engine) {
     let server = setup.with(|| Sink);
     let mut setup = Connect::to(engine, &[server.address()], CONNECTIONS);
     setup.traffic = Traffic::Waiting;
-    // How often each connection could begin: it opened during traffic, or was told that it started.
+    // How often each connection could begin: it opened during traffic, or was notified that traffic started.
     let begun = Arc::new(Mutex::new(HashMap::<u32, u32>::new()));
     let client = setup.with(|| {
         let begun = Arc::clone(&begun);

@@ -186,7 +186,7 @@ impl Side {
         assert_eq!(
             tally.established + tally.accepted,
             tally.closed_in_all(),
-            "what came up was closed by somebody: {tally:?}"
+            "an established connection was closed by somebody: {tally:?}"
         );
         assert!(
             tally.attempted >= tally.established + tally.failed_in_all(),
@@ -197,7 +197,7 @@ impl Side {
 
     fn wait_for_threads(&self) {
         wait_until(
-            "the workers end when told to close",
+            "the workers end when ordered to close",
             || self.threads.iter().all(JoinHandle::is_finished),
             || format!("{:?}", self.tally()),
         );

@@ -89,7 +89,7 @@ fn every_listener_is_served(engine: Engine) {
 }
 
 fn a_listener_is_not_starved_by_another_that_is_idle(engine: Engine) {
-    // With few places in all, whoever sets places aside for a listener can set all of them aside.
+    // With few places in total, a worker that reserves places for a listener can reserve all of them.
     for max in [1, 10, 100] {
         for busy in [0, 1] {
             let mut setup = Serve::at(engine, &["127.0.0.1:0", "127.0.0.1:0"]);
@@ -151,7 +151,7 @@ fn a_worker_that_is_full_leaves_connections_to_the_others(engine: Engine) {
     for worker in &server.counters {
         assert_eq!(worker.read().open(), 50);
     }
-    // Whoever leaves makes room on its own worker; the next one gets in there.
+    // A connection that closes makes room on its own worker, which accepts the next one.
     for i in (0..150).step_by(7) {
         peers[i] = peer::connect(server.address());
         peer::round_trip(&mut peers[i], b"in again");

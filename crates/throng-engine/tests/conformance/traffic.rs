@@ -235,7 +235,7 @@ fn a_message_is_sent_whole_through_the_smallest_buffers(engine: Engine) {
     assert!(got == memory);
     let (tally, _) = side.close();
     assert_eq!(tally.bytes_sent, BYTES as u64);
-    assert_eq!(*sent.lock().unwrap(), [BYTES], "one send is told once");
+    assert_eq!(*sent.lock().unwrap(), [BYTES], "one send is reported once");
 }
 
 fn a_slow_reader_gets_an_unbroken_flood(engine: Engine) {

@@ -1,4 +1,4 @@
-//! Setting what is short: each kind of setting in turn, its old value on disk before it is changed.
+//! Raises what is insufficient: each kind of setting in turn, its old value on disk before it is changed.
 
 use std::path::{Path, PathBuf};
 
@@ -17,30 +17,30 @@ pub struct Request<'a> {
     pub system: &'a System,
     /// The file that remembers the old values.
     pub state_file: &'a Path,
-    /// The settings; those that are short are set, in this order.
+    /// The settings; insufficient ones are set, in this order.
     pub settings: &'a [Setting],
-    /// Also write the files that make it last.
+    /// Also write the files that keep the settings over a reboot.
     pub persist: bool,
     /// A running process whose file limit is to be raised.
     pub pid: Option<u32>,
 }
 
 impl<'a> Request<'a> {
-    /// The setting `name`, if it is short.
+    /// The setting `name`, if it is insufficient.
     fn short(&self, name: &str) -> Option<&'a Setting> {
         let is_short = |s: &&Setting| s.name == name && s.status == Status::Short;
         self.settings.iter().find(is_short)
     }
 }
 
-/// The outcomes, and the state file that there is now.
+/// The outcomes, and the state file, if there is one now.
 pub type Done = (Vec<Outcome>, Option<PathBuf>);
 
-/// Sets what is short.
+/// Raises what is insufficient.
 ///
 /// # Errors
-/// Only if nothing was done because old values could not be kept (no state file), or if they no longer can be. What
-/// could not be set is an [`Outcome`].
+/// The old values can't be saved, or no longer: then nothing, or nothing more, was changed. A setting that could not be
+/// changed is an [`Outcome`] instead.
 pub fn apply(request: &Request) -> Result<Done, Fault> {
     apply_in_steps(request, &mut || ())
 }
@@ -87,7 +87,7 @@ pub(super) fn apply_in_steps(request: &Request, step: &mut dyn FnMut()) -> Resul
     Ok((std::mem::take(&mut session.outcomes), state.close()))
 }
 
-/// The outcome of a file limit that is short where nothing is to have it: it ends with its process, so setting
+/// The outcome of an insufficient file limit if no process was named: a limit ends with its process, so raising
 /// throng's own would achieve nothing.
 fn limit_of_nobody(session: &mut Session, request: &Request) {
     let Some(limit) = request.short(FILE_LIMIT) else {
@@ -104,7 +104,7 @@ fn limit_of_nobody(session: &mut Session, request: &Request) {
     session.did(FILE_LIMIT, Did::Failed, detail);
 }
 
-/// Writes the files that make the settings last.
+/// Writes the files that keep the settings over a reboot.
 fn persist(
     session: &mut Session,
     state: &mut StateFile,

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::system::System;
 
 const SYSCTLS: &str = "/etc/sysctl.d/90-throng.conf";
-/// So that conntrack's sysctls are there when systemd-sysctl wants to set them.
+/// Loads conntrack, so that its sysctls exist when systemd-sysctl sets them.
 const MODULES: &str = "/etc/modules-load.d/90-throng.conf";
 const LOGINS: &str = "/etc/security/limits.d/90-throng.conf";
 const SERVICES: &str = "/etc/systemd/system.conf.d/90-throng.conf";
@@ -67,7 +67,7 @@ pub(super) fn limit_files(soft: &str, hard: &str) -> Vec<(&'static str, String)>
     ]
 }
 
-/// The directories that `path` needs and that are not there, the outer before the inner.
+/// The directories of `path` that are missing, outer ones first.
 pub(super) fn missing_directories(system: &System, path: &str) -> Vec<String> {
     let ancestors = Path::new(path).ancestors().skip(1);
     let missing = ancestors.take_while(|a| !system.path(&a.to_string_lossy()).exists());
@@ -83,7 +83,7 @@ pub(super) fn read(system: &System, path: &str) -> io::Result<Option<String>> {
         return Ok(Some(format!("symbolic link to {}", to.display())));
     }
     match fs::read(path) {
-        // Not text is not ours either.
+        // A file that is not text is not ours either.
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why it was not done, or not to the end. A single setting that could not be changed is an outcome instead.
+/// Why nothing was changed, or not everything. A single setting that could not be changed is an outcome instead.
 #[derive(Debug, Error)]
 pub enum Fault {
-    /// The state file can't be read, so that nothing was changed.
+    /// The state file can't be read, so nothing was changed.
     #[error("can't use the state file {}: {why}. Nothing was changed", path.display())]
     Unusable {
         /// The state file.
@@ -16,7 +16,7 @@ pub enum Fault {
         /// What is wrong with it.
         why: Unusable,
     },
-    /// The state file can't be written, so that nothing more was changed.
+    /// The state file can't be written, so nothing more was changed.
     #[error(
         "can't write the state file {}: {why}; give another one with --state{}",
         path.display(),
@@ -25,7 +25,7 @@ pub enum Fault {
     Unwritable {
         /// The state file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         why: io::Error,
         /// Whether something was changed before.
         changed: bool,

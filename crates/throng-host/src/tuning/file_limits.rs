@@ -1,4 +1,4 @@
-//! The file limits of running processes, both ways.
+//! Applies and reverts the file limits of running processes.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use super::session::Session;
 #[serde(deny_unknown_fields)]
 pub(super) struct OldLimit {
     pid: u32,
-    /// When the process was started, in clock ticks after boot: a pid may be used again.
+    /// When the process was started, in clock ticks after boot: a pid may be reused.
     started: u64,
     boot: String,
     /// Soft and hard, before.
@@ -31,7 +31,7 @@ impl OldLimit {
     }
 }
 
-/// A limit that is remembered and about to be set.
+/// A limit whose old value is noted, and which is about to be set.
 pub(super) struct Planned<'a> {
     pid: u32,
     limit: &'a Setting,
@@ -39,7 +39,7 @@ pub(super) struct Planned<'a> {
     before: Vec<OldLimit>,
 }
 
-/// Notes the limit of process `pid` before; `None` if it can't be read, which has its outcome then.
+/// Notes the present limit of process `pid`; `None` if it can't be read, which is then an outcome.
 pub(super) fn remember<'a>(
     session: &mut Session,
     all: &mut Vec<OldLimit>,
@@ -98,7 +98,7 @@ pub(super) fn set(session: &mut Session, all: &mut Vec<OldLimit>, planned: Plann
     }
 }
 
-/// Puts the old limit back. Returns whether it has to be remembered further.
+/// Restores the old limit. Returns whether it must stay in the state file.
 pub(super) fn put_back(session: &mut Session, limit: &OldLimit, force: bool) -> bool {
     let what = name(limit.pid);
     let same = limit.boot == session.here.boot

@@ -1,4 +1,4 @@
-//! Files under /etc that make settings outlast a reboot, both ways.
+//! Writes and removes files under /etc that keep settings over a reboot.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -21,19 +21,18 @@ pub(super) struct OwnFile {
     contents: Vec<String>,
 }
 
-/// A file that is remembered and about to be written.
+/// A file that is noted and about to be written.
 pub(super) struct Planned {
     path: &'static str,
     content: String,
     /// Whether there is an earlier one.
     there: bool,
-    /// Directories to make, the outer before the inner.
+    /// Directories to make, outer ones first.
     missing: Vec<String>,
     before: (Vec<OwnFile>, Vec<String>),
 }
 
-/// Notes a file, and the directories to make for it. `None` if it is not to be written, which has its
-/// outcome then.
+/// Notes a file, and the directories to make for it. `None` if it is not to be written, which is then an outcome.
 pub(super) fn remember(
     session: &mut Session,
     files: &mut Vec<OwnFile>,
@@ -122,7 +121,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
-/// Removes a file. Returns whether it has to be remembered further.
+/// Removes a file. Returns whether it must stay in the state file.
 pub(super) fn put_back(session: &mut Session, own: &OwnFile, force: bool) -> bool {
     let path = &own.path;
     let there = match etc::read(session.system, path) {
@@ -144,8 +143,8 @@ pub(super) fn put_back(session: &mut Session, own: &OwnFile, force: bool) -> boo
     }
 }
 
-/// Removes a directory that was made for `files`, unless one of them is still needed or somebody else has
-/// put something there. Returns whether it has to be remembered further.
+/// Removes a directory that was made for `files`, unless one of them is still needed or somebody else has put something
+/// there. Returns whether it must stay in the state file.
 pub(super) fn put_back_directory(session: &mut Session, path: &str, files: &[OwnFile]) -> bool {
     if files.iter().any(|f| Path::new(&f.path).starts_with(path)) {
         return true;

@@ -1,4 +1,4 @@
-//! Rules that take ports out of connection tracking, both ways.
+//! Makes and removes rules that exempt ports from connection tracking.
 
 use serde::{Deserialize, Serialize};
 use throng_core::tune::{Did, NOTRACK, PortSet, Setting};
@@ -17,16 +17,16 @@ pub(super) struct OwnRules {
     ports: PortSet,
 }
 
-/// Rules that are remembered and about to be made.
+/// Rules that are noted and about to be made.
 pub(super) struct Planned {
     tool: Tool,
     ports: PortSet,
-    /// What throng's rules said before, if there were any.
+    /// The ports in throng's rules before, if there were any.
     there: Option<PortSet>,
     before: Vec<OwnRules>,
 }
 
-/// Notes the rules that are about to be made; `None` if they can't be, which has its outcome then.
+/// Notes the rules that are about to be made; `None` if they can't be made, which is then an outcome.
 pub(super) fn remember(
     session: &mut Session,
     all: &mut Vec<OwnRules>,
@@ -108,7 +108,7 @@ pub(super) fn any(all: &[OwnRules], here: &Here) -> bool {
     all.iter().any(|r| r.origin.is(here))
 }
 
-/// Removes the rules. Returns whether they have to be remembered further.
+/// Removes the rules. Returns whether they must stay in the state file.
 pub(super) fn put_back(session: &mut Session, rules: &OwnRules, force: bool) -> bool {
     if !rules.origin.is(&session.here) {
         return session.elsewhere(NOTRACK, rules.origin.namespace(), force);

@@ -1,9 +1,9 @@
-//! Changing the machine's settings, and putting them back: [`now`] reads what [`throng_core::tune`]
-//! wants to know, [`apply`] sets what is short, [`revert`] undoes that.
+//! Changes the machine's settings, and restores them: [`now`] reads what [`throng_core::tune`] needs to know, [`apply`]
+//! raises what is insufficient, [`revert`] undoes that.
 //!
-//! The one rule: nothing is written before its old value is on disk in the state file. So a crash, a
-//! kill or a power cut at any instant leaves a state file from which [`revert`] restores all that may
-//! have been changed. What is found changed by somebody else is not touched.
+//! The one rule: nothing is written before its old value is on disk in the state file. So a crash, a kill or a power
+//! cut at any instant leaves a state file from which [`revert`] restores all that may have been changed. A value that
+//! somebody else has changed since is not touched.
 
 mod apply;
 mod etc;

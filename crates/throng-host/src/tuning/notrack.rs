@@ -1,5 +1,5 @@
-//! Rules that take TCP ports out of connection tracking: through nftables in a table of throng's own,
-//! else through iptables with a comment of throng's own.
+//! Rules that exempt TCP ports from connection tracking: through nftables in a table of throng's own, else through
+//! iptables with a comment of throng's own.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -33,7 +33,7 @@ impl Tool {
     }
 }
 
-/// What one call came to.
+/// The result of a call.
 struct Called {
     ok: bool,
     stdout: String,
@@ -50,7 +50,7 @@ fn call(program: &str, args: &[&str], stdin: &str) -> io::Result<Called> {
         .stderr(Stdio::piped())
         .spawn()?;
     if let Some(mut pipe) = child.stdin.take() {
-        // A program that ended without reading says why itself.
+        // A program that ended without reading reports why itself.
         let _ = pipe.write_all(stdin.as_bytes());
     }
     let out = child.wait_with_output()?;
@@ -67,7 +67,7 @@ fn find(program: &str, path: &str) -> io::Result<std::path::PathBuf> {
     found.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// The same; a program that is missing or unhappy is an error in words.
+/// The same. If the program is missing or fails, the error is a text for people.
 fn must(program: &str, args: &[&str], stdin: &str) -> Result<String, String> {
     match call(program, args, stdin) {
         Ok(called) if called.ok => Ok(called.stdout),
@@ -95,7 +95,7 @@ pub(super) fn choose() -> Result<Tool, String> {
     }
 }
 
-/// The ports that throng's rules take out, for the table; nothing if there are no such rules.
+/// The ports that throng's rules exempt, as text for the table; empty without such rules.
 pub(super) fn current() -> Current {
     match choose() {
         Ok(tool) => match untracked(tool) {
@@ -106,7 +106,7 @@ pub(super) fn current() -> Current {
     }
 }
 
-/// The ports that rules of ours take out; `None` if there are no such rules.
+/// The ports that our rules exempt; `None` without such rules.
 pub(super) fn untracked(tool: Tool) -> Result<Option<PortSet>, String> {
     match tool {
         Tool::Nft => {
@@ -171,7 +171,7 @@ pub(super) fn nft_table(ports: &PortSet) -> String {
     )
 }
 
-/// Makes the rules those for `ports`; either all of them or, on an error, none.
+/// Replaces the rules by those for `ports`: all of them or, on an error, none.
 pub(super) fn set(tool: Tool, ports: &PortSet) -> Result<(), String> {
     match tool {
         // One transaction: made if it is not there, so that it can be deleted, and made anew.
@@ -217,7 +217,7 @@ fn families() -> Vec<&'static str> {
         .collect()
 }
 
-/// Removes throng's rules, and nothing else. None is fine.
+/// Removes throng's rules, if there are any, and nothing else.
 pub(super) fn remove(tool: Tool) -> Result<(), String> {
     match tool {
         Tool::Nft => match untracked(tool)? {

@@ -1,4 +1,4 @@
-//! What throng has changed and how it was: the content of the state file.
+//! What throng has changed, with the old values: the content of the state file.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use super::sysctls::OldSysctl;
 /// The version of this form. A reader refuses others.
 const VERSION: u32 = 1;
 
-/// What throng has changed and how it was.
+/// What throng has changed, with the old values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OldValues {
@@ -22,7 +22,7 @@ pub(super) struct OldValues {
     pub(super) sysctls: Vec<OldSysctl>,
     pub(super) notrack: Vec<OwnRules>,
     pub(super) processes: Vec<OldLimit>,
-    /// Directories that were made for `files`, the outer before the inner.
+    /// Directories that were made for `files`, outer ones first.
     pub(super) directories: Vec<String>,
     pub(super) files: Vec<OwnFile>,
 }
@@ -47,7 +47,7 @@ impl OldValues {
             && self.files.is_empty()
     }
 
-    /// Refuses what throng would never have written: a file must not lead a revert by root astray.
+    /// Refuses what throng would never have written: a forged file must not misuse a revert by root.
     pub(super) fn check(&self) -> Result<(), Unusable> {
         if self.version != VERSION {
             return Err(Unusable::Version {
@@ -69,7 +69,7 @@ impl OldValues {
                 name: name.clone(),
             });
         }
-        // Half of a revert would be done by the time that such a value is refused.
+        // Later, half of a revert would be done before such a value is refused.
         let sysctls = self
             .sysctls
             .iter()

@@ -1,4 +1,4 @@
-//! One file below `/proc/sys`: read whole, written whole, and why not, in words.
+//! A file below `/proc/sys`, read and written as a whole. Errors are texts for people.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -44,7 +44,7 @@ fn absent(name: &str) -> String {
     }
 }
 
-/// Whether it could be written, without doing it; else why not and what helps.
+/// Whether it could be written, without writing it; otherwise why not, and the remedy.
 pub(super) fn can_write(system: &System, name: &str) -> Result<(), String> {
     let opened = File::options().write(true).open(system.path(&path(name)));
     opened.map(drop).map_err(|e| why_not(&e, name))

@@ -1,4 +1,4 @@
-//! The file limit of a running process, and that it is still the same process.
+//! The file limit of a running process, and whether it is still the same process.
 
 use std::fs;
 use std::io;

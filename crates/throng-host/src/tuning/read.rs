@@ -1,4 +1,4 @@
-//! The values now, each as it is or why not.
+//! Reads the present values. Each is known, or there is a reason why not.
 
 use std::fs;
 use std::net::IpAddr;
@@ -51,8 +51,8 @@ fn untracked(system: &System) -> Current {
     }
 }
 
-/// Ports that a TCP socket of this network namespace listens on, or that a UDP socket has bound and is
-/// not connected from. What can't be told is none.
+/// Ports that a TCP socket of this network namespace listens on, or that a UDP socket has bound and is not connected
+/// from. What can't be read counts as none.
 fn listened() -> PortSet {
     let mut ports = Vec::new();
     if let Ok(mut diag) = SockDiag::open() {

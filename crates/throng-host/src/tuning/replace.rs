@@ -1,20 +1,20 @@
-//! Replacing a file so that it is whole at every instant: written beside itself, then renamed.
+//! Replaces a file atomically: writes a new one beside it, then renames that.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The name of `path` while it is written. Always the same, so that what a killed throng left behind is
-/// found. It does not end in `.conf`, so nobody reads it.
+/// The name of `path` while it is written. Always the same, so that what a killed throng left behind is found. It does
+/// not end in `.conf`, so no program reads it.
 pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".throng-new");
     name.into()
 }
 
-/// Makes `content` the content of `path`, on disk: afterwards it survives a power cut. The file may be
-/// read by everybody, whatever the umask is. The directory must exist.
+/// Writes `content` to `path`, on disk: it then survives a power cut. Everybody may read the file, whatever the umask
+/// is. The directory must exist.
 pub(super) fn replace(path: &Path, content: &str) -> io::Result<()> {
     let new = unfinished(path);
     remove_if_there(&new)?;
@@ -26,7 +26,7 @@ pub(super) fn replace(path: &Path, content: &str) -> io::Result<()> {
     sync_directory(path)
 }
 
-/// Removes `path` and what may be left of its making, on disk.
+/// Removes `path`, and the unfinished file beside it if there is one, on disk.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let removed = [remove_if_there(&unfinished(path))?, remove_if_there(path)?];
     match removed.contains(&true) {

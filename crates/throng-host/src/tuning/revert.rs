@@ -1,5 +1,5 @@
-//! Putting everything back as the state file says it was: the newest change first. What somebody else
-//! has changed since is left alone, unless asked to write over it, and stays in the state file.
+//! Restores the values in the state file, the newest change first. What somebody else has changed since is left alone,
+//! unless asked to write over it, and stays in the state file.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use super::state_file::{StateFile, exists, remove_own_directory};
 use super::system::System;
 use super::{file_limits, files, firewall, sysctls};
 
-/// Puts everything back. With `force` also what somebody else has changed since; and what can't be put
-/// back from here because it belongs to another network namespace is forgotten.
+/// Restores everything. With `force`, also what somebody else has changed since; and values of other network
+/// namespaces, which can't be restored from here, are forgotten.
 ///
 /// # Errors
-/// If the state file can't be read or written. What could not be put back is an
+/// If the state file can't be read or written. A setting that could not be restored is an
 /// [`Outcome`](throng_core::tune::Outcome).
 pub fn revert(system: &System, state_file: &Path, force: bool) -> Result<Done, Fault> {
     revert_in_steps(system, state_file, force, &mut || ())
@@ -28,7 +28,7 @@ pub(super) fn revert_in_steps(
     step: &mut dyn FnMut(),
 ) -> Result<Done, Fault> {
     if !exists(state_file) {
-        // A kill may have come between the removal of the file and that of its directory.
+        // A kill may have happened between the removal of the file and that of its directory.
         remove_own_directory(state_file);
         return Ok((Vec::new(), None));
     }
@@ -50,7 +50,7 @@ pub(super) fn revert_in_steps(
     Ok((std::mem::take(&mut session.outcomes), state.close()))
 }
 
-/// Keeps what `keep` says, and asks from the last to the first.
+/// Keeps the items for which `keep` returns true, and asks from the last to the first.
 fn retain_reversed<T>(all: &mut Vec<T>, mut keep: impl FnMut(&T) -> bool) {
     for i in (0..all.len()).rev() {
         if !keep(&all[i]) {

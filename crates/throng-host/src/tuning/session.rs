@@ -1,4 +1,4 @@
-//! What applying and reverting have in common: the system, and the outcomes so far.
+//! What applying and reverting share: the system, and the outcomes so far.
 
 use throng_core::tune::{Did, Outcome};
 
@@ -24,14 +24,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Notes what became of `what`. Returns whether it is still as throng left it, or as somebody else
-    /// did: then the old value has to be remembered further.
+    /// Adds the outcome for `what`. Returns whether its value is still throng's or somebody else's: then the old value
+    /// must stay in the state file.
     pub(super) fn did(&mut self, what: &str, did: Did, detail: impl Into<String>) -> bool {
         self.outcomes.push(Outcome::new(what, did, detail));
         matches!(did, Did::Failed | Did::Foreign)
     }
 
-    /// Does one thing that changes the system or the state file.
+    /// Takes one step that changes the system or the state file.
     pub(super) fn change<T>(&mut self, change: impl FnOnce() -> T) -> T {
         (self.step)();
         let result = change();

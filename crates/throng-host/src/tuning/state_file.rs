@@ -18,7 +18,7 @@ use super::system::System;
 /// How long to wait for another throng to be done.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The state file, held: no other throng changes settings meanwhile.
+/// The state file, locked: no other throng changes settings meanwhile.
 pub(super) struct StateFile {
     path: PathBuf,
     /// Its directory, which carries the lock.
@@ -73,7 +73,7 @@ impl StateFile {
         Ok(())
     }
 
-    /// Ends the work; returns the file that there is now.
+    /// Ends the work. Returns the file, if there is one now.
     pub(super) fn close(self) -> Option<PathBuf> {
         if !self.old.is_empty() {
             return Some(self.path);
@@ -100,8 +100,8 @@ pub(super) fn exists(path: &Path) -> bool {
     path.exists() || replace::unfinished(path).exists()
 }
 
-/// Takes the lock that goes with an open directory and ends with it. Whoever has it is soon done,
-/// unless it waits for the packet filter.
+/// Locks an open directory; closing it ends the lock. Another holder is soon done, unless it waits for the packet
+/// filter.
 fn lock(directory: &File) -> Result<(), Unusable> {
     let give_up = Instant::now() + LOCK_PATIENCE;
     loop {

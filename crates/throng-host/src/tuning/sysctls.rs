@@ -1,4 +1,4 @@
-//! Sysctls, both ways.
+//! Applies and reverts sysctls.
 
 use std::io;
 
@@ -26,7 +26,7 @@ pub(super) struct OldSysctl {
 }
 
 impl OldSysctl {
-    /// A value that the kernel would never have printed, nor throng written, if there is one.
+    /// A value that neither the kernel nor throng can have written, if there is one.
     pub(super) fn damaged(&self) -> Option<&str> {
         let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let range = |text: &str| match text.split_once('-') {
@@ -57,7 +57,7 @@ impl OldSysctl {
     }
 }
 
-/// A value that is remembered and about to be set.
+/// A value that is noted and about to be set.
 pub(super) struct Planned<'a> {
     setting: &'a Setting,
     old: String,
@@ -65,7 +65,7 @@ pub(super) struct Planned<'a> {
     before: Option<OldSysctl>,
 }
 
-/// The sysctls that are short and that this process may write; the others have their outcome already.
+/// The insufficient sysctls that this process may write; the others have their outcome already.
 pub(super) fn possible<'a>(session: &mut Session, settings: &'a [Setting]) -> Vec<&'a Setting> {
     let mut possible = Vec::new();
     for setting in settings.iter().filter(|s| s.kind == Kind::Sysctl) {
@@ -127,7 +127,7 @@ fn note(all: &mut Vec<OldSysctl>, here: &Here, setting: &Setting, now: &str) -> 
     None
 }
 
-/// Takes a note back, because nothing was written.
+/// Withdraws a note, because nothing was written.
 fn forget(all: &mut Vec<OldSysctl>, here: &Here, name: &str, before: Option<OldSysctl>) {
     match (before, all.iter().position(|s| s.is(name, here))) {
         (Some(before), Some(i)) => all[i] = before,
@@ -187,7 +187,7 @@ pub(super) fn lasting(all: &[OldSysctl], here: &Here) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Puts the old value back. Returns whether it has to be remembered further.
+/// Restores the old value. Returns whether it must stay in the state file.
 pub(super) fn put_back(session: &mut Session, sysctl: &OldSysctl, force: bool) -> bool {
     let (system, name, old) = (session.system, &sysctl.name, &sysctl.old);
     if !sysctl.origin.is(&session.here) {
@@ -195,7 +195,7 @@ pub(super) fn put_back(session: &mut Session, sysctl: &OldSysctl, force: bool) -
     }
     let now = match proc_sys::read(system, name) {
         Ok(now) => now,
-        // Conntrack's values go and come with it; all others are always somewhere.
+        // Conntrack's values exist only while it is loaded; all others always exist.
         Err(e) if e.kind() == io::ErrorKind::NotFound && name.starts_with("net.netfilter.") => {
             let detail = "connection tracking is no longer loaded";
             return session.did(name, Did::AsItWas, detail);

@@ -65,7 +65,7 @@ impl Machine {
         default_state_file(&self.system).unwrap()
     }
 
-    /// What the formulas say for it now.
+    /// The settings that the formulas give for it now.
     fn settings(&self, connections: u32) -> Vec<Setting> {
         let ask = Ask {
             role: Role::Both,

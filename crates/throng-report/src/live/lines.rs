@@ -1,4 +1,4 @@
-//! What the live view says of a snapshot: where the connections stand, what goes over them.
+//! The lines of the live view for a snapshot: the connections, and their traffic.
 
 use crate::colour::{BAD, BAR, GOOD, ODD, PLAIN, paint};
 use crate::human;
@@ -86,7 +86,7 @@ fn fitted(parts: &[Part], columns: usize, colour: bool) -> String {
     line
 }
 
-/// Events a second in the snapshot's last interval.
+/// Events per second in the snapshot's last interval.
 fn per_s(n: u64, snapshot: &Snapshot) -> f64 {
     let seconds = snapshot.interval.as_secs_f64();
     if seconds > 0.0 {
@@ -96,7 +96,7 @@ fn per_s(n: u64, snapshot: &Snapshot) -> f64 {
     }
 }
 
-/// Where the connections stand, what matters most first.
+/// The state of the connections, the most important first.
 fn state(snapshot: &Snapshot) -> Vec<Part> {
     let now = &snapshot.now;
     let open = now.open();
@@ -141,7 +141,7 @@ fn state(snapshot: &Snapshot) -> Vec<Part> {
     parts
 }
 
-/// How many connections are up, of how many.
+/// How many connections are open, and of how many.
 fn up(snapshot: &Snapshot) -> Part {
     let open = snapshot.now.open();
     let Some(asked) = snapshot.asked else {
@@ -150,7 +150,7 @@ fn up(snapshot: &Snapshot) -> Part {
     let text = format!("{} of {}", human::count(open), human::count(asked));
     match human::percent(open as f64, asked as f64) {
         Some(_) if open >= asked => Part { text, style: GOOD },
-        // Whole percents, rounded towards less: the count beside it says the rest.
+        // Whole percent, rounded down: the count beside it is exact.
         Some(_) => part(format!(
             "{text} ({} %)",
             (open as f64 / asked as f64 * 100.0) as u64
@@ -197,12 +197,12 @@ fn failures(now: &Tally) -> Option<String> {
     Some(text)
 }
 
-/// Connections that ended and not by us.
+/// Connections that ended, except those that this side closed.
 fn lost(now: &Tally) -> u64 {
     now.closed_in_all() - now.closed(Closed::ByUs)
 }
 
-/// Until all connections are up, at the present rate.
+/// Until all connections are established, at the present rate.
 fn until_up(snapshot: &Snapshot) -> Option<Duration> {
     let missing = snapshot.asked?.saturating_sub(snapshot.now.open());
     let rate = per_s(snapshot.recent.established, snapshot);
@@ -212,7 +212,7 @@ fn until_up(snapshot: &Snapshot) -> Option<Duration> {
     Duration::try_from_secs_f64(missing as f64 / rate).ok()
 }
 
-/// What goes over the connections, and how long answers take; nothing if nothing ever did.
+/// The traffic over the connections, and latency; empty if there was no traffic so far.
 fn traffic(snapshot: &Snapshot) -> Vec<Part> {
     let (now, recent) = (&snapshot.now, &snapshot.recent);
     let serves = now.accepted > 0 || snapshot.phase == Phase::Serving;
@@ -243,7 +243,7 @@ fn traffic(snapshot: &Snapshot) -> Vec<Part> {
             Some(_) => format!("{way} {rate} {what}/s"),
         }));
     }
-    // Latency says more than bytes do: where there is room for one of them it is that.
+    // Latency says more than bytes do, so it is preferred where there is room for one of them.
     if let Some((p50, p99)) = snapshot.latency {
         let (p50, p99) = (human::duration(p50), human::duration(p99));
         parts.push(part(format!("p50 {p50} p99 {p99}")));

@@ -269,7 +269,7 @@ pub fn findings() -> Vec<Finding> {
     missing.into_iter().chain(others).collect()
 }
 
-/// A load of `connections` against a server of its own: all of them up, held for ten seconds.
+/// A load of `connections` against a server of its own: all of them established and held for ten seconds.
 pub fn perfect() -> Summary {
     let n = 1_000_000;
     let over_time = (1..=38u32)
@@ -453,7 +453,7 @@ pub fn shortfall() -> Summary {
     }
 }
 
-/// Ctrl-C on the way up.
+/// Ctrl-C while connections are opened.
 pub fn interrupted() -> Summary {
     Summary {
         reached: false,

@@ -104,7 +104,7 @@ impl<B: Behaviour> Behaviour for Tls<B> {
     }
 
     // While no connection is secured, arrivals wait in the inner behaviour: no connection can take them, and an engine
-    // that was told of them would ask again and again.
+    // that knew of them would ask repeatedly.
 
     fn arrived(&mut self, now: Time) -> u32 {
         match self.open {

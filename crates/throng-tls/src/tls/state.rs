@@ -94,7 +94,7 @@ pub(super) enum Phase {
 
 /// The inner behaviour knows the connection.
 pub(super) const OPENED: u8 = 2;
-/// Traffic was on when it was told of the connection, or was since.
+/// Traffic was on when it learned of the connection, or has been since.
 pub(super) const BEGUN: u8 = 4;
 /// The inner behaviour asked to close.
 pub(super) const CLOSING: u8 = 8;

@@ -37,7 +37,7 @@ fn load(message: &[u8], pacing: Pacing) -> Load<Raw, NoMatcher> {
     mortal(message, pacing, None)
 }
 
-/// A load whose connections live only so long.
+/// A load whose connections have this lifetime.
 fn mortal(message: &[u8], pacing: Pacing, lifetime: Option<Duration>) -> Load<Raw, NoMatcher> {
     let messages = Messages {
         first: vec![b"hello".to_vec().into()],
@@ -226,7 +226,7 @@ fn handshakes_that_fail_are_counted_on_both_sides_and_tried_again() {
         assert_eq!(tally.tls.secured, 0);
         let own = TlsFailure::ALL.map(|f| tally.tls.failed(f));
         assert_eq!(own.iter().filter(|n| **n > 0).count(), 1, "{tally:?}");
-        sinks.wait("their server is told", |t| t.tls.failed_in_all() >= 10);
+        sinks.wait("their server is notified", |t| t.tls.failed_in_all() >= 10);
         loads.close();
     });
 }

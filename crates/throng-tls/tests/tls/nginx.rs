@@ -78,7 +78,7 @@ impl Nginx {
         }
     }
 
-    /// What it logged of so many requests.
+    /// Its log lines of this many requests.
     fn log(&self, requests: usize) -> Vec<String> {
         let begun = Instant::now();
         loop {

@@ -12,8 +12,8 @@ use throng_core::protocol::tls::TlsFailure;
 use throng_core::stats::{Closed, Tally};
 use throng_tls::{ServerOptions, ServerTls, Tls};
 
-/// An echo server of ours for so many connections, one after another. Its thread gives the counts and how
-/// each connection ended.
+/// An echo server of ours for this many connections, one after another. Its thread returns the counts and how each
+/// connection ended.
 fn serve(options: ServerOptions, connections: u32) -> (u16, JoinHandle<(Tally, Vec<Closed>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

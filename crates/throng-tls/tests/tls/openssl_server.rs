@@ -113,7 +113,7 @@ fn every_cipher_of_both_versions_carries_data_both_ways() {
         client.drive(&mut link, &mut socket, |_, _| {
             saw.borrow().got.ends_with(b"server\n")
         });
-        // It ends by closing the connection, without a word.
+        // It ends by closing the connection, without an alert.
         peer.say("Q\n");
         let ended = client.drive(&mut link, &mut socket, |_, _| false);
         assert_eq!(ended, Some(Closed::ByPeer), "{suite}");
@@ -135,7 +135,7 @@ fn rsa(authority: &Authority) -> (PathBuf, PathBuf) {
     rsa_signed(authority, "rsa", 2048, true, None)
 }
 
-/// A certificate with an RSA key of so many bits, of an authority or not, signed by `by` or by itself.
+/// A certificate with an RSA key of this many bits, of an authority or not, signed by `by` or by itself.
 fn rsa_signed(
     authority: &Authority,
     file: &str,

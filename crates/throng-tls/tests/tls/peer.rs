@@ -1,4 +1,4 @@
-//! A program that was started as a peer: what it prints, what it is told, and its end.
+//! A program that was started as a peer: its output, its input, and its end.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -53,7 +53,7 @@ impl Peer {
         out + &err
     }
 
-    /// Waits until it has printed `text` so many times.
+    /// Waits until it has printed `text` this many times.
     pub fn wait_for(&self, text: &str, times: usize) {
         let begun = Instant::now();
         while self.printed().matches(text).count() < times {

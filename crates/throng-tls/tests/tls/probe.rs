@@ -1,4 +1,4 @@
-//! A behaviour that sends what it is told to and remembers all that happens to it.
+//! A behaviour that sends what a test asks for and remembers every event.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -46,10 +46,10 @@ pub struct Probe {
     pub memory: Arc<[u8]>,
     pub steps: Vec<Step>,
     pub answer: Answer,
-    /// Close when all steps are sent and so many bytes received.
+    /// Close when all steps are sent and this many bytes received.
     pub close_after: Option<usize>,
     pub reads: Reads,
-    /// Close together with the last send, before it is told of.
+    /// Close together with the last send, before that is reported.
     pub close_with_last: bool,
     /// With [`Reads::Asked`]: how much to ask for at a time.
     pub ask: u32,

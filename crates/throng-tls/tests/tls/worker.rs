@@ -1,5 +1,5 @@
-//! As much of an engine as it takes to drive a behaviour: what a connection asked to send, in order, and
-//! who is to be told when it is taken.
+//! As much of an engine as a behaviour needs: what a connection asked to send, in order, and which sends are to be
+//! reported.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -19,7 +19,7 @@ pub struct Worker<B: Behaviour> {
     pub counters: Counters,
     memory: Arc<[u8]>,
     began: Instant,
-    /// Time besides that which goes by.
+    /// Time that is added to the clock's.
     pub later: Duration,
 }
 
@@ -32,7 +32,7 @@ pub struct Link<B: Behaviour> {
     pub read: usize,
     pub wake: Option<Time>,
     pub passed: u32,
-    /// Bytes that came in.
+    /// Bytes that were received.
     pub came: usize,
 }
 
@@ -81,7 +81,7 @@ impl<B: Behaviour> Worker<B> {
             Transmit::Bytes => {
                 let len = out.bytes.len();
                 let under_way = link.queue.iter().any(|(_, tell)| tell.is_some());
-                assert!(!under_way, "one send that is to be told of at a time");
+                assert!(!under_way, "one send that is to be reported at a time");
                 link.queue.push_back((out.bytes, Some(len)));
             }
             Transmit::Back => link.queue.push_back((got.to_vec(), None)),

@@ -68,7 +68,7 @@ impl Voice for Tcpkali {
             let _ = writeln!(io::stdout().lock(), "{line}");
         }
         for failure in summary.findings.iter().filter(|f| tcpkali::is_failure(f)) {
-            // Of those that are only too few it was told when the time was over.
+            // If they are merely too few, that was printed when the time was over.
             if !matches!(failure, Finding::ConnectionsMissing { .. }) {
                 eprintln!("{failure}");
             }

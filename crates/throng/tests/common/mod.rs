@@ -82,9 +82,9 @@ pub fn serve(net: &Net, args: &str) -> Process {
     serve
 }
 
-/// Ends a server that runs until told, once it has no connection left. Returns its summary.
+/// Stops a server once it has no connection left. Returns its summary.
 pub fn stop_serving(serve: Process) -> Summary {
-    // A line a second: the next one that says so was printed after the clients had gone.
+    // A line per second: the next one that says so was printed after the clients had gone.
     serve.wait_for_next_stderr("  0 connections");
     serve.signal(rustix::process::Signal::INT);
     let ran = serve.wait(PATIENCE);
@@ -112,7 +112,7 @@ fn assert_adds_up(summary: &Summary) {
         _ => c.established,
     };
     assert_eq!(came_up, lost(summary) + c.closed_by_us, "ends: {c:#?}");
-    // Several sources each tell what they had open at their own end.
+    // Each of several sources reports what it had open at its own end.
     let one_end = summary.sources.len() > 1 || c.peak >= c.open_at_end;
     assert!(one_end && c.peak <= came_up, "peak: {c:#?}");
     if summary.role == "load" {

@@ -20,14 +20,14 @@ impl Net {
         Net::unshared(false)
     }
 
-    /// The same, with mounts of its own: what is mounted in it, nobody else sees.
+    /// The same, with mounts of its own, which nothing outside sees.
     pub fn with_own_mounts() -> Net {
         Net::unshared(true)
     }
 
     fn unshared(mounts: bool) -> Net {
         let as_root = rustix::process::geteuid().is_root();
-        // Who is not root becomes it in a user namespace, as far as this network goes.
+        // A user that is not root becomes root in a user namespace, for this network.
         let flags = match (as_root, mounts) {
             (true, false) => "-n",
             (true, true) => "-nm",

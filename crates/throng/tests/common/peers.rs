@@ -52,7 +52,7 @@ pub fn script(net: &Net, name: &str) -> Command {
         Some((_, "py")) => {
             let python = libraries("python/bin/python");
             let mut command = net.command(python.to_str().expect("a plain path"));
-            // What it says is to be there when it has said it.
+            // Unbuffered: what it prints is there at once.
             command.arg("-u");
             command
         }
@@ -82,7 +82,7 @@ pub fn serve_script(net: &Net, name: &str, port: u16, args: &[&str]) -> Process 
     server
 }
 
-/// The lines of JSON that such a server says of `n` connections that are gone.
+/// The lines of JSON that such a server prints about `n` connections that are gone.
 pub fn said(server: &Process, n: usize) -> Vec<serde_json::Value> {
     let lines = server.wait_for_lines("{", n);
     let read = |line: &String| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));

@@ -47,8 +47,8 @@ fn each_help_has_examples_and_says_what_each_option_is_for() {
 
 #[test]
 fn the_commands_of_the_examples_are_understood() {
-    // With --help a command is parsed up to there only; so the runs are asked to be impossible instead:
-    // the plan refuses them, and that means that the command line was read.
+    // With --help a command line is parsed only up to there. So the runs are made impossible instead: if the plan
+    // refuses them, the command line was read.
     for subcommand in ["load", "serve"] {
         let help = run(&Net::host(), &format!("{subcommand} --help")).stdout;
         let examples: Vec<&str> = help

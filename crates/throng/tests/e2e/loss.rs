@@ -190,7 +190,7 @@ fn a_connection_that_the_peer_closes_is_opened_again_unless_that_is_not_wanted()
         );
         let s = ran.fell_short();
         assert!(s.connections.closed_by_peer > 100, "{ran}");
-        // Never faster than the rate, be it for the first time or again.
+        // Never faster than the rate, first attempts and repeated ones together.
         assert!((500..=620).contains(&s.connections.attempted), "{ran}");
         assert!(s.connections.peak <= 50, "{ran}");
     }

@@ -53,7 +53,7 @@ fn a_link_local_address_with_its_interface_is_connected_to_and_from() {
     assert!(ran.code == 2 && ran.stderr.contains("fe80::7"), "{ran}");
 }
 
-/// A network where `two` is 127.0.0.1, ::1 and an address of nobody.
+/// A network where `two` is 127.0.0.1, ::1 and an address that no machine has.
 fn with_names() -> Net {
     let net = Net::with_own_mounts();
     net.shell(

@@ -183,7 +183,7 @@ fn counts_begin_with_the_last_connection_and_its_handshake() {
     }
 }
 
-/// The sizes of what was sent on a connection, as a dump tells them.
+/// The sizes of what was sent on a connection, as a dump shows them.
 fn writes(ran: &Ran) -> BTreeMap<u32, u32> {
     let mut sizes = BTreeMap::new();
     for line in ran.stderr.lines().filter(|l| l.starts_with("Snd(")) {
@@ -322,7 +322,7 @@ impl Metrics {
         format!("--statsd --statsd-host 127.0.0.1 --statsd-port {port} --statsd-namespace t")
     }
 
-    /// All that came, by name: counters' values, and those of gauges.
+    /// Everything that arrived, by name: counters' values, and those of gauges.
     fn come(&self) -> [BTreeMap<String, Vec<f64>>; 2] {
         self.0.set_nonblocking(true).unwrap();
         let mut all = [BTreeMap::<_, Vec<f64>>::new(), BTreeMap::new()];

@@ -34,7 +34,7 @@ struct Experiment {
     ask: u32,
     /// The limit, as JSON names it.
     limit: &'static str,
-    /// How many it allows, where the experiment's makings say so.
+    /// How many it allows, where the set-up of the experiment determines it.
     allows: Option<u64>,
     /// Whether a run that asks for more can't work: such is refused. Otherwise it may work, and is
     /// warned about.
@@ -111,7 +111,7 @@ impl Experiment {
             .unwrap_or_else(|| panic!("no cause: {ran}"));
         let named = serde_json::to_value(cause.limit).expect("a limit has a name");
         assert_eq!(named, self.limit, "{ran}");
-        // Where the server has a queue, what waits there is up but was not accepted.
+        // Where the server has a queue, what waits there is established but was not accepted.
         let reached = match self.limit {
             "target_files" => cause.allows.expect("what was accepted"),
             _ => s.connections.peak,

@@ -316,7 +316,7 @@ fn a_flood_and_a_closed_loop_are_answered_by_a_server_in_python() {
     let net = Net::own();
     let _server = serve_script(&net, "echo_server.py", 9000, &[]);
     for engine in ENGINES {
-        // Answers of two messages are told apart by their lengths alone.
+        // Answers of two messages are distinguished by their lengths alone.
         let ran = load(
             &net,
             &format!(

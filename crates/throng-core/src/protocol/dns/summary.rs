@@ -1,7 +1,7 @@
 //! The outcome of DNS, apart from its answers.
 
 use crate::human::count;
-use crate::protocol::facts::Tells;
+use crate::protocol::facts::Summarize;
 use crate::section::{Row, Tone};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub struct DnsSummary {
     pub not_dns: u64,
 }
 
-impl Tells for DnsSummary {
+impl Summarize for DnsSummary {
     fn of(tally: &Tally) -> DnsSummary {
         DnsSummary {
             not_dns: tally.dns.not_dns,

@@ -2,7 +2,7 @@
 
 use super::violation::Violation;
 use crate::human::{count, things};
-use crate::protocol::facts::{Tells, Violated};
+use crate::protocol::facts::{Summarize, Violated};
 use crate::protocol::http::Status;
 use crate::section::{Row, Tone};
 use crate::stats::Tally;
@@ -22,7 +22,7 @@ pub struct WebSocketSummary {
     pub refused: BTreeMap<Status, u64>,
 }
 
-impl Tells for WebSocketSummary {
+impl Summarize for WebSocketSummary {
     fn of(tally: &Tally) -> WebSocketSummary {
         WebSocketSummary {
             upgraded: tally.websocket.upgraded,

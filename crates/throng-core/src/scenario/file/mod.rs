@@ -14,10 +14,9 @@
 //! message-rate = 0.1
 //! ```
 //!
-//! What is left out is as on the command line, and so is how numbers and messages are written: a scenario is
-//! written to the file that reads back as the same scenario. Unknown keys are refused, with their place. Certificates
-//! may stay in files of their own; what messages are read from is read here, through a function that knows where
-//! files are.
+//! Omitted keys have the defaults of the command line, and numbers and messages are written as there. A scenario is
+//! written to a file that reads back as the same scenario. Unknown keys are refused, with their place. Certificates may
+//! stay in files of their own; what messages are read from is read here, through a function that knows where files are.
 
 mod decode;
 mod error;
@@ -68,7 +67,7 @@ pub fn read(
     settled.map_err(|e| source.whole(Problem::Contradiction(e)))
 }
 
-/// The file, but for what tells its version.
+/// The file without its version.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

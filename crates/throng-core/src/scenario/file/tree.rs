@@ -102,7 +102,7 @@ fn node(value: Spanned<DeValue>, set: Option<Place>) -> Result<Node, Wrong> {
             }
         }
         DeValue::Boolean(b) => Value::Bool(b),
-        // No key has a date as its value. As a text it is told so in words.
+        // No key has a date as its value. As a text it is refused by its key.
         DeValue::Datetime(date) => Value::Text(date.to_string()),
         DeValue::Array(list) => {
             let nodes = list.into_iter().map(|value| node(value, set));

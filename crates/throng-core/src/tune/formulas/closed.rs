@@ -1,4 +1,4 @@
-//! What connections hold on to after they were closed.
+//! What connections still occupy after they were closed.
 
 use super::lister::{Lister, status};
 use crate::tune::setting::{Extra, Kind, Rule, Scope, Setting, Status};

@@ -1,4 +1,4 @@
-//! What the formulas have in common: how a value now and a value wanted make a setting.
+//! What the formulas share: makes a setting from its present and its wanted value.
 
 use crate::tune::setting::{
     Ask, Current, Extra, Kind, Now, Rule, Scope, Setting, Status, numbers, words,
@@ -10,8 +10,8 @@ pub(super) struct Lister<'a> {
     pub(super) now: &'a Now,
 }
 
-/// How a setting stands whose value is `now`, by `judge`, which gives none for what is not as the kernel documents
-/// it: that becomes one that could not be read.
+/// The status of a setting whose value is `now`, as `judge` decides. `None` from `judge` means that the value is not as
+/// the kernel documents it; the setting then counts as unread.
 pub(super) fn status(now: &mut Current, judge: impl FnOnce(&str) -> Option<Status>) -> Status {
     let text = match now {
         Current::Value(text) => text,
@@ -26,7 +26,7 @@ pub(super) fn status(now: &mut Current, judge: impl FnOnce(&str) -> Option<Statu
     Status::Unread
 }
 
-/// How a setting stands that only has to be `enough`.
+/// The status of a setting that must be at least `enough`.
 pub(super) fn short_unless(enough: bool) -> Status {
     match enough {
         true => Status::Enough,
@@ -40,7 +40,7 @@ impl Lister<'_> {
         self.ask.connections.into()
     }
 
-    /// How a setting stands that is not as wanted, and is changed on request only.
+    /// The status of a setting that is not as wanted and is only changed on request.
     pub(super) fn requested(&self, extra: Extra) -> Status {
         match self.ask.with.contains(&extra) {
             true => Status::Short,

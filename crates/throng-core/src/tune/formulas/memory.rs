@@ -4,8 +4,8 @@ use super::lister::Lister;
 use crate::tune::setting::{Scope, Setting};
 use crate::tune::sysctls::TCP_MEM;
 
-/// Pages of socket buffers for each end: one for what has come and was not read, one for what was sent
-/// and is not confirmed. An idle connection has none; messages of up to 4 KB fit.
+/// Pages of socket buffers for each end: one for data that was received and not read, one for data that was sent and
+/// not acknowledged. An idle connection has none; messages of up to 4 KB fit.
 const BUFFER_PAGES: u64 = 2;
 /// The share of the memory that socket buffers may take at most: the sockets themselves need some 4 KB
 /// each, and programs need theirs.

@@ -11,13 +11,13 @@ const FIRST_PORT: u16 = 1024;
 /// The share of a port range that one source may use to one target before connect() gets slow: it
 /// tries ports of one parity first, and once half are taken it looks through thousands each time.
 const PORT_FILL: f64 = 0.4;
-/// `net.ipv4.ip_local_port_range` where nobody changed it: a listener in there mostly got its port from
-/// the kernel, and it is not one that somebody will want again.
+/// The default of `net.ipv4.ip_local_port_range`: a listener in there mostly has its port from the kernel, and the next
+/// one will have another.
 const KERNELS_RANGE: (u16, u16) = (32_768, 60_999);
 
 impl Lister<'_> {
-    /// Ports to keep out of outgoing connections: the server's, and those that somebody listens on and
-    /// that did not come from the kernel's own range.
+    /// Ports to keep from outgoing connections: the server's, and those of other listeners outside of the kernel's own
+    /// range.
     pub fn reserved_ports(&self) -> Setting {
         let mut now = self.now.sysctl(RESERVED);
         let mut wanted = PortSet::default();

@@ -1,4 +1,4 @@
-//! Connections that the firewall remembers, or is told not to.
+//! Connections that the firewall tracks, or exempts from tracking.
 
 use super::lister::{Lister, status};
 use crate::tune::ports::PortSet;
@@ -6,8 +6,8 @@ use crate::tune::setting::NOTRACK;
 use crate::tune::setting::{Current, Extra, Kind, Rule, Scope, Setting, Status};
 use crate::tune::sysctls::{CONNTRACK_BUCKETS, CONNTRACK_MAX};
 
-/// Connections that are tracked besides: others', and our own earlier ones, which conntrack remembers
-/// for two minutes after their end.
+/// Other tracked connections: those of other programs, and our own earlier ones, which conntrack keeps for two minutes
+/// after their end.
 const OTHER_TRACKED: u64 = 65_536;
 /// Bytes of a bucket of conntrack's hash table; the kernel rounds their number up to whole pages.
 const BUCKET_BYTES: u64 = 8;
@@ -41,8 +41,7 @@ impl Lister<'_> {
         let mut wanted = ports.clone();
         let mut now = self.now.untracked.clone();
         let status = match &now {
-            // Whether there are rules can be told by root only. As long as nobody wants any, that is no
-            // fault.
+            // Only root can see whether there are rules. While none are wanted, that is not a problem.
             Current::Unread(_) if !requested => Status::OnRequest,
             _ => status(&mut now, |text| {
                 let untracked: PortSet = text.parse().ok()?;

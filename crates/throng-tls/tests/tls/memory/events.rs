@@ -53,7 +53,7 @@ fn traffic_starts_once_whenever_it_is_switched_on() {
                 pair.carry(&mut c, &mut s, &[100_000]);
             }
         }
-        // An engine starts all that were up when it was told to.
+        // An engine starts all that were established when it got the order.
         pair.client.started(&mut c);
         pair.carry(&mut c, &mut s, &[100_000]);
         let got = pair.server_saw.borrow().got.len();

@@ -140,7 +140,7 @@ proptest! {
         let sink = || Probe::new(vec![], Answer::Nothing);
         let mut pair = Pair::new(sink(), &client_options(v), sink(), &SERVER);
         let (mut c, mut s) = (pair.client.open(0), pair.server.open(0));
-        // So many flights are as they should be.
+        // This many flights are unchanged.
         for flight in 0..after {
             if flight % 2 == 0 {
                 let up = pair.client.take(&mut c, usize::MAX);
