@@ -104,13 +104,14 @@ fn announce(
             watch.note(&Note::Listening(at));
         }
     }
-    let bound = plan.bound_by.clone();
     watch.note(&Note::Serving(Serving {
         mode: scenario.mode,
         engine: plan.engine,
         why_epoll: plan.why_epoll.clone(),
         workers: plan.workers,
-        bound: bound.map(|by| (plan.max_connections.into(), by)),
+        bound: plan
+            .bound_by
+            .map(|by| (plan.max_connections.into(), by.words().to_owned())),
     }));
 }
 
@@ -172,12 +173,16 @@ fn finish(
     watch.control.give(Order::Close);
     let secured = side.last_secured();
     side.join()?;
+    // Some may have been established since the last tick.
+    let peak = watch.peak.max(accepted.open());
     let ending = Ending {
         over,
         secured,
         interrupted,
-        // Some may have been established since the last tick.
-        peak: watch.peak.max(accepted.open()),
+        peak,
+        full: plan
+            .bound_by
+            .filter(|_| peak >= plan.max_connections.into()),
         ..ending
     };
     let carried = Carried {

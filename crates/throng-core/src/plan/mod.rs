@@ -58,7 +58,7 @@ pub struct ServePlan {
     /// The most connections at once: the number asked for, or as many as fit.
     pub max_connections: u32,
     /// The limit that bounds `max_connections`, unless the user did.
-    pub bound_by: Option<String>,
+    pub bound_by: Option<LimitKind>,
     /// Slots in one ring's file table.
     pub ring_slots: u32,
     /// Memory in bytes below which no more connections are accepted.
@@ -168,7 +168,7 @@ pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Sho
         max_connections,
         bound_by: match asked {
             Some(_) => None,
-            None => bound.map(|l| l.kind.words().to_owned()),
+            None => bound.map(|l| l.kind),
         },
         ring_slots: capacity::ring_slots(host),
         memory_reserve: capacity::reserve(host),

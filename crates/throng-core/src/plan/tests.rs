@@ -225,7 +225,7 @@ fn a_server_holds_what_was_asked_or_what_fits() {
     // Two workers with two files each, a listener, one under /proc.
     assert_eq!(plan.max_connections, 20_000 - 8 - 4 - 1 - 1);
     let plan = serve(&asks(None, EngineChoice::Auto), &host()).unwrap();
-    assert!(plan.max_connections > 4_000_000 && plan.bound_by.as_deref() == Some("memory"));
+    assert!(plan.max_connections > 4_000_000 && plan.bound_by == Some(LimitKind::Memory));
     assert!(serve(&asks(Some(30_000), EngineChoice::Epoll), &host()).is_err());
     assert_eq!(
         serve(&asks(Some(7), EngineChoice::Auto), &host())

@@ -1,6 +1,7 @@
 //! The ending of a run: what is known once it is over.
 
 use super::{SearchSummary, nanos};
+use crate::capacity::LimitKind;
 use crate::diagnosis::{Diagnosis, KernelCounts};
 use crate::stats::{PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,8 @@ pub struct Ending {
     pub too_slow: bool,
     /// Bytes of memory that were left when the run stopped taking connections for lack of memory.
     pub memory_left: Option<u64>,
+    /// The limit of the machine that a server reached: it accepted no more. `None` if the user set the bound.
+    pub full: Option<LimitKind>,
     /// The limits that kept it from opening all, the likeliest first.
     pub causes: Vec<Diagnosis>,
     /// What a search for a rate found.

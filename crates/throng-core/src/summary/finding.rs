@@ -162,6 +162,13 @@ pub enum Finding {
         /// Bytes of memory that were left.
         memory_left: u64,
     },
+    /// A server accepted as many connections as the machine allows, and no more.
+    AcceptingFull {
+        /// Connections then.
+        connections: u64,
+        /// The limit that bounds them.
+        limit: LimitKind,
+    },
     /// Measurements could not be written or sent.
     Unreported {
         /// What happened.
@@ -286,6 +293,7 @@ impl Finding {
             Finding::BytesMissing { .. } => "bytes_missing",
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::AcceptingStopped { .. } => "accepting_stopped",
+            Finding::AcceptingFull { .. } => "accepting_full",
             Finding::Unreported { .. } => "unreported",
             Finding::SourceLost { .. } => "source_lost",
         }
@@ -483,6 +491,12 @@ impl fmt::Display for Finding {
                 "accepting stopped at {} connections because only {} MiB of memory were left",
                 count(*connections),
                 memory_left >> 20
+            ),
+            Finding::AcceptingFull { connections, limit } => write!(
+                f,
+                "accepting stopped at {} connections, the most that this machine's {} allows (throng plan shows it, and what raises it)",
+                count(*connections),
+                limit.words()
             ),
             Finding::SourceLost { source, seconds } => write!(
                 f,

@@ -294,6 +294,16 @@ fn a_server_that_ran_short_of_memory_fell_short() {
 }
 
 #[test]
+fn a_server_that_was_full_fell_short() {
+    let s = of_one(|asked, ending| {
+        (asked.role, asked.connections) = (Role::Serve, None);
+        ending.full = Some(LimitKind::Conntrack);
+    });
+    assert!(!s.reached);
+    assert_eq!(kinds(&s), ["accepting_full"]);
+}
+
+#[test]
 fn sources_add_up_but_for_what_is_of_an_instant_or_a_machine() {
     let record = |name: &str, started_unix_s: f64| {
         let mut part = ten();

@@ -63,6 +63,13 @@ fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
                 memory_left,
             });
         }
+        if let Some(limit) = ending.full {
+            reached = false;
+            findings.push(Finding::AcceptingFull {
+                connections: ending.peak,
+                limit,
+            });
+        }
     }
     findings.extend(t.causes().into_iter().map(Finding::LimitMet));
     reached

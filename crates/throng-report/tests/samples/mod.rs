@@ -258,6 +258,10 @@ pub fn findings() -> Vec<Finding> {
             connections: 100,
             memory_left: 200 << 20,
         },
+        Finding::AcceptingFull {
+            connections: 100,
+            limit: LimitKind::Conntrack,
+        },
         Finding::Unreported {
             what: "/tmp/run.hlog: no space left on device".into(),
         },

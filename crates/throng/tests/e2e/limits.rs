@@ -146,6 +146,29 @@ fn ports_of_connections_from_other_addresses_are_free() {
     drop((serving, other));
 }
 
+#[test]
+fn a_server_that_has_as_many_as_the_machine_allows_says_so_also_in_the_end() {
+    let net = Net::own();
+    let mut command = net.command("prlimit");
+    command
+        .args(["--nofile=60:60", env!("CARGO_BIN_EXE_throng"), "serve"])
+        .args(["127.0.0.1:9000", "-q", "--engine", "epoll"])
+        .args(["--duration", "3s", "--output", "json"]);
+    let mut server = Process::start("throng with few files".into(), command);
+    server.wait_for_listener(&net, 9000);
+    load(&net, "127.0.0.1:9000 -c 100 --force -T 1s");
+    let s = server.wait(PATIENCE).fell_short();
+    let full = s.findings.iter().find_map(|f| match f {
+        Finding::AcceptingFull { connections, limit } => Some((*connections, *limit)),
+        _ => None,
+    });
+    let (connections, limit) = full.expect("it is found");
+    assert_eq!(
+        (Some(connections), limit),
+        (s.connections.accepted, LimitKind::OpenFiles)
+    );
+}
+
 /// Starts `program` with a limit of `files` for each process, and waits until it listens on port 9000.
 fn start_server_with_files(net: &Net, files: u32, program: &[&str]) -> Process {
     let mut command = net.command("prlimit");
