@@ -391,7 +391,10 @@ impl<W: Write> Page<'_, W> {
         if c.bytes.buffers > 0 {
             memory += &format!(", {} in socket buffers", count(c.bytes.buffers));
         }
-        memory += &format!("; besides, {} in all", bytes(c.bytes.fixed));
+        memory += &format!(
+            "; plus {} for all connections together",
+            bytes(c.bytes.fixed)
+        );
         self.prose(2, &memory)
     }
 }

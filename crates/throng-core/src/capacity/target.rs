@@ -76,7 +76,7 @@ fn conntrack(case: &Case) -> Limit {
         Some(_) => limit,
         None => Limit {
             value: format!(
-                "{} (if it is active here, which only root can tell)",
+                "{} (if it is active here, which only root can see)",
                 limit.value
             ),
             ..limit.unsure()

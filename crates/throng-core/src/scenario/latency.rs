@@ -86,7 +86,7 @@ pub enum PercentileError {
     #[error("{} is not a percentile; write it like 95 or 99.5", quoted(.0))]
     Unreadable(String),
     /// Longer than [`Percentile::LONGEST`].
-    #[error("{} has more digits than histograms tell apart; write it like 95 or 99.5", quoted(.0))]
+    #[error("{} has more digits than histograms distinguish; write it like 95 or 99.5", quoted(.0))]
     TooManyDigits(String),
     /// Above 100.
     #[error("{} is not a percentile from 0 to 100; write it like 95 or 99.5", quoted(.0))]

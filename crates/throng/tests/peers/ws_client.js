@@ -1,7 +1,7 @@
 // A client of a WebSocket server, by the library ws. Arguments: port, and what the server does.
 //
 // echo: tries messages, fragments, pings and close codes, and then everything that breaks the protocol. sink:
-// sends 20 messages of 1 MiB. listen: reads what it sends by itself. Prints what was right, and ends with 0 only
+// sends 20 messages of 1 MiB. listen: reads what the server sends unasked. Prints what was right, and exits with 0 only
 // if everything was.
 "use strict";
 const WebSocket = require("ws");

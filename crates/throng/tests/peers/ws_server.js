@@ -1,8 +1,8 @@
 // A WebSocket server, by the library ws. Arguments: port.
 //
-// What it does is in the path: /echo echoes; /ping also pings all the time; /close/CODE closes so after the
-// first message; /sink takes messages. "close 4001" and "fragments" as messages do what they say. Of each
-// connection that is gone it says a line of JSON on stderr.
+// The path selects what it does: /echo echoes; /ping also pings all the time; /close/CODE closes with CODE after the
+// first message; /sink discards messages. The messages "close 4001" and "fragments" do what they say. For each
+// connection that has ended it prints a line of JSON to stderr.
 "use strict";
 const { WebSocketServer } = require("ws");
 const crypto = require("node:crypto");

@@ -50,10 +50,10 @@ pub enum QueryFault {
     #[error("a label is empty")]
     EmptyLabel,
     /// A label of this many bytes.
-    #[error("a label has {0} bytes, {LONGEST_LABEL} are the most")]
+    #[error("a label has {0} bytes; at most {LONGEST_LABEL} are possible")]
     LongLabel(usize),
     /// A name that takes this many bytes.
-    #[error("the name takes {0} bytes, {LONGEST_NAME} are the most")]
+    #[error("the name takes {0} bytes; at most {LONGEST_NAME} are possible")]
     LongName(usize),
     /// A byte that needs an escape.
     #[error("byte {0} must be written \\{0:03}")]
@@ -68,7 +68,7 @@ pub enum QueryFault {
     #[error("a backslash and a digit begin a number of three digits")]
     EscapeDigits,
     /// Nothing that can be escaped after a backslash.
-    #[error("a backslash stands before nothing that it can escape")]
+    #[error("a backslash is before nothing that it can escape")]
     EscapeOfNothing,
 }
 
@@ -331,10 +331,13 @@ mod tests {
             ("a..b/A".into(), "a label is empty"),
             (".a/A".into(), "a label is empty"),
             ("../A".into(), "a label is empty"),
-            (format!("a{label}"), "a label has 64 bytes, 63 are the most"),
+            (
+                format!("a{label}"),
+                "a label has 64 bytes; at most 63 are possible",
+            ),
             (
                 format!("{longest}a"),
-                "the name takes 256 bytes, 255 are the most",
+                "the name takes 256 bytes; at most 255 are possible",
             ),
             ("exämple.com".into(), "xn--"),
             ("a b/A".into(), r"byte 32 must be written \032"),

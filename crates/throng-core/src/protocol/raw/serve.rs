@@ -38,7 +38,7 @@ impl Behaviour for Sink {
 
 impl Serves for Sink {
     const NAME: &'static str = "sink";
-    const ABOUT: &'static str = "Count and discard what comes";
+    const ABOUT: &'static str = "Count and discard received data";
     type Behaviour = Sink;
 
     fn behaviour(_: Task) -> Sink {
@@ -61,7 +61,7 @@ pub struct Chargen;
 
 impl Serves for Chargen {
     const NAME: &'static str = "chargen";
-    const ABOUT: &'static str = "Send messages (-1, -m, -f, -r), discard what comes";
+    const ABOUT: &'static str = "Send messages (-1, -m, -f, -r), discard received data";
     const SENDS: bool = true;
     type Behaviour = Load<Raw, NoMatcher>;
 
