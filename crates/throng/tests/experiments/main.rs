@@ -123,7 +123,7 @@ impl Experiment {
 /// Runs an experiment with a server that is kept from accepting for a moment when the machine has other work:
 /// clients then count as up what the server has dropped. It must work out once in a few times.
 fn undisturbed(experiment: impl Fn()) {
-    const TRIES: u32 = 4;
+    const TRIES: u32 = 8;
     for again in (0..TRIES).rev() {
         match catch_unwind(AssertUnwindSafe(&experiment)) {
             Ok(()) => return,
