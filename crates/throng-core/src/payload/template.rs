@@ -215,7 +215,8 @@ pub enum FrameKind {
     Pong = 10,
 }
 
-/// What goes around messages.
+/// What goes around messages. It is here and not with the WebSocket protocol, because frames are part of the language
+/// of messages (`\{ws.text …}`), whatever connections speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Framing {

@@ -4,6 +4,7 @@ use super::target;
 use super::texts;
 use crate::Failure;
 use crate::cli::{LoadArgs, Switch, TlsServerArgs};
+use crate::voice;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -122,10 +123,7 @@ fn tcpkali_connects(args: &LoadArgs, hold: Duration) -> Connect {
 /// What is asked of this protocol.
 fn protocol(args: &LoadArgs, kind: ProtocolKind) -> Result<Protocol, Failure> {
     let mut protocol = kind.by_default();
-    if let (Protocol::Websocket(asked), true) = (&mut protocol, args.like_tcpkali()) {
-        // tcpkali sends no User-Agent.
-        asked.user_agent = false;
-    }
+    voice::of(args.like_tcpkali()).defaults(&mut protocol);
     let given = args.protocol.given.iter();
     for (flag, value) in given.filter(|(flag, _)| kind.flag(flag.long).is_some()) {
         if let Some(value) = value_of(flag, value, args.messages.unescape)? {

@@ -1,13 +1,17 @@
-//! What a voice prints, and when.
+//! What a voice prints, and when; and the defaults that go with it.
 
 use crate::Failure;
 use crate::cli::Common;
 use throng_core::observer::Note;
+use throng_core::protocol::Protocol;
 use throng_core::scenario::LoadScenario;
 use throng_report::json::Outcome;
 
 /// How a load is reported: at its start, while it lasts and at its end, and with which exit code.
 pub(crate) trait Voice {
+    /// Changes a protocol's options to the voice's defaults.
+    fn defaults(&self, _protocol: &mut Protocol) {}
+
     /// Prints what comes before the run.
     fn start(&self, _scenario: &LoadScenario) {}
 

@@ -8,6 +8,7 @@ use crate::output;
 use std::io::{self, IsTerminal, Write};
 use throng_core::observer::Note;
 use throng_core::pacing::Ending;
+use throng_core::protocol::Protocol;
 use throng_core::scenario::LoadScenario;
 use throng_core::summary::{Finding, Summary};
 use throng_host::interface;
@@ -17,6 +18,13 @@ use throng_report::tcpkali::{self, Start, Way};
 pub(super) struct Tcpkali;
 
 impl Voice for Tcpkali {
+    /// tcpkali sends no `User-Agent`.
+    fn defaults(&self, protocol: &mut Protocol) {
+        if let Protocol::Websocket(asked) = protocol {
+            asked.user_agent = false;
+        }
+    }
+
     /// Prints the targets, the source addresses and the addresses that are listened on.
     fn start(&self, scenario: &LoadScenario) {
         let way = |to: &std::net::SocketAddr| {
