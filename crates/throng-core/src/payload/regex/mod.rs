@@ -1,4 +1,10 @@
 //! Random strings from a regular expression, for `\{re …}`.
+//!
+//! regex-syntax parses it. The crate rand_regex (0.19) could draw, but nothing else here: not the white space, `.` and
+//! negated classes of tcpkali's dialect, the bounds (shortest, longest, mean, work) and the errors with their places.
+//! It also allocates a string for each draw, and takes a random number per letter: alone, 26 ns for `[a-z]{8}`, 75 ns
+//! for `[a-zA-Z0-9]{32}`, where rendering the whole message takes 20 and 31 ns here. And it joins nested alternations:
+//! `aa|(bb|cc)` gives `aa` one time in three instead of every second time.
 
 mod class;
 mod error;

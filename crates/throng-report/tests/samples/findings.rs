@@ -1,0 +1,134 @@
+//! Every kind of finding.
+
+use super::source;
+use std::collections::BTreeMap;
+use throng_core::capacity::LimitKind;
+use throng_core::diagnosis::Diagnosis;
+use throng_core::pacing::Ending;
+use throng_core::protocol::ProtocolKind;
+use throng_core::protocol::tls::TlsFailure;
+use throng_core::protocol::websocket::Violation;
+use throng_core::stats::{Closed, FailCause};
+use throng_core::summary::{Age, Finding, Handshake, Sender, WhyMissing};
+
+/// One of each kind, and of each reason why connections are missing.
+pub fn findings() -> Vec<Finding> {
+    let closed = BTreeMap::from([(Closed::ByPeer, 3), (Closed::ResetByPeer, 1)]);
+    let age = Age {
+        min_s: 5.0,
+        p50_s: 5.0,
+        max_s: 5.01,
+    };
+    let ages = BTreeMap::from([(Closed::ByPeer, age)]);
+    let met = Diagnosis {
+        limit: LimitKind::FourTuples,
+        allows: None,
+        certain: true,
+        what: "no local port was left".into(),
+        remedy: "Add source addresses (--source-ip).".into(),
+    };
+    let missing = [
+        WhyMissing::Interrupted,
+        WhyMissing::StoppedByText,
+        WhyMissing::OpeningTooLong { seconds: 1.5 },
+        WhyMissing::TimeOver { seconds: 2.5 },
+        WhyMissing::Limit(met.clone()),
+        WhyMissing::NoneEstablished,
+        WhyMissing::Lost {
+            closed: closed.clone(),
+            ages: ages.clone(),
+        },
+        WhyMissing::NotAtOnce,
+        WhyMissing::Stalled,
+    ];
+    let missing = missing.map(|why| Finding::ConnectionsMissing {
+        peak: 7,
+        asked: 10,
+        why,
+    });
+    let others = [
+        Finding::HandshakesMissing {
+            completed: 0,
+            asked: 10,
+            protocol: Handshake::Tls,
+        },
+        Finding::ConnectionsLost {
+            lost: 5,
+            open: 6,
+            asked: 10,
+            closed: closed.clone(),
+            ages: ages.clone(),
+            idle: true,
+        },
+        Finding::ConnectionsReopened {
+            asked: 10,
+            closed,
+            ages,
+        },
+        Finding::NoEcho { reads: 2 },
+        Finding::HoldCutShort {
+            held_s: 1.5,
+            asked_s: 10.0,
+        },
+        Finding::MessagesUnanswered {
+            messages: 3,
+            of: 100,
+        },
+        Finding::LimitMet(met),
+        Finding::ProtocolViolated {
+            protocol: ProtocolKind::Websocket,
+            violation: Violation::Refused.name().into(),
+            words: "the peer refused the upgrade to WebSocket".into(),
+            connections: 60,
+        },
+        Finding::TlsFailed {
+            failure: TlsFailure::Expired,
+            connections: 1,
+        },
+        Finding::BadProfile {
+            what: "--profile -: line 3".into(),
+        },
+        Finding::RateSearch {
+            ending: Ending::Found,
+            words: "12.3k/s keeps p95 at or under 10.0 ms".into(),
+        },
+        Finding::MessagesUnsent { messages: 1 },
+        Finding::StoppedByText,
+        Finding::AttemptsFailed {
+            cause: FailCause::TimedOut,
+            attempts: 3,
+            retransmits: Some(9),
+            timeouts: Some(3),
+            remedy: None,
+        },
+        Finding::RateMissed {
+            reached_per_s: 900.5,
+            asked_per_s: 1000.0,
+        },
+        Finding::BytesMissing {
+            sender: Sender::Server,
+            sent: 10,
+            received: 9,
+        },
+        Finding::NotAccepted {
+            established: 10,
+            accepted: 9,
+        },
+        Finding::AcceptingStopped {
+            connections: 100,
+            memory_left: 200 << 20,
+        },
+        Finding::AcceptingFull {
+            connections: 100,
+            limit: LimitKind::Conntrack,
+        },
+        Finding::Unreported {
+            what: "/tmp/run.hlog: no space left on device".into(),
+        },
+        Finding::SourceLost {
+            source: source().source,
+            seconds: 12.5,
+        },
+    ];
+    missing.into_iter().chain(others).collect()
+}

@@ -1,0 +1,492 @@
+//! Summaries of runs as they happen.
+
+use super::{percentiles, source};
+use std::collections::BTreeMap;
+use throng_core::engine::Engine;
+use throng_core::pacing::{Ending, Limit};
+use throng_core::protocol::Sections;
+use throng_core::protocol::dns::DnsSummary;
+use throng_core::protocol::http::Status;
+use throng_core::protocol::tls::{TlsFailure, TlsSummary};
+use throng_core::protocol::websocket::{Violation, WebSocketSummary};
+use throng_core::record::{SearchSummary, VERSION};
+use throng_core::stats::FailCause;
+use throng_core::summary::{
+    Answers, AtPercentile, BandwidthKept, Connections, Cost, Finding, Latency, LatencyAt,
+    LatencyOf, MessageRate, Sample, SetUp, Steady, Summary, Traffic, WhyMissing,
+};
+
+/// A load of `connections` against a server of its own: all of them established and held for ten seconds.
+pub fn perfect() -> Summary {
+    let n = 1_000_000;
+    let over_time = (1..=38u32)
+        .map(|s| Sample {
+            at_s: s.into(),
+            open: (u64::from(s) * 36_231).min(n),
+            established_per_s: match s {
+                1..=27 => 30_000.0 + 12_462.0 * f64::from((s * 7) % 11) / 10.0,
+                28 => 21_763.0,
+                _ => 0.0,
+            },
+            failed_per_s: 0.0,
+            messages_per_s: if s > 28 { 59_870.5 } else { 0.0 },
+            sent_per_s: if s > 28 { 957_928.0 } else { 0.0 },
+            received_per_s: if s > 28 { 957_928.0 } else { 0.0 },
+            latency_p50_us: (s > 28).then_some(350.0),
+            latency_p99_us: (s > 28).then_some(2205.0),
+            latency_max_us: (s > 28).then_some(35_595.0),
+        })
+        .collect();
+    let traffic = Traffic {
+        messages_sent: 598_705,
+        messages_unsent: 0,
+        replies: 598_705,
+        bytes_sent: 9_579_280,
+        bytes_received: 9_579_280,
+        writes: 598_705,
+        reads: 598_705,
+    };
+    Summary {
+        version: VERSION,
+        tool: "throng 0.1.0".into(),
+        role: "load".into(),
+        command: "throng load --self=echo -c 1m --hold 10s -M 16 -r 0.06"
+            .split(' ')
+            .map(String::from)
+            .collect(),
+        reached: true,
+        findings: Vec::new(),
+        causes: Vec::new(),
+        interrupted: false,
+        started_unix_s: 1_760_000_000.25,
+        hold_s: Some(10.0),
+        seconds: 37.61,
+        closing_s: 6.2,
+        kernel: "6.18.0".into(),
+        cores: 2,
+        engine: Engine::Uring,
+        why_epoll: None,
+        workers: 2,
+        connections: Connections {
+            asked: Some(n),
+            attempted: n,
+            established: n,
+            accepted: Some(n),
+            peak: n,
+            open_at_end: n,
+            closed_by_us: n,
+            kernel_sockets: Some(2 * n),
+            expected_sockets: Some(2 * n),
+            ..Connections::default()
+        },
+        set_up: Some(SetUp {
+            seconds: 27.6,
+            per_s: 36_231.9,
+            asked_per_s: None,
+            latency: Some(percentiles(n, 1240.0)),
+            cpu_us_per_connection: Some(54.6),
+        }),
+        traffic,
+        server_traffic: Some(Traffic {
+            messages_sent: 0,
+            replies: 0,
+            ..traffic
+        }),
+        message_rate: Some(MessageRate {
+            asked_per_s: Some(60_000.0),
+            asked_messages: None,
+            messages: 598_705,
+            reached_per_s: 59_870.5,
+            seconds: 10.0,
+            lateness: Some(percentiles(598_705, 48.0)),
+            cpu_us_per_message: Some(32.1),
+        }),
+        bandwidth: None,
+        latency: Latency {
+            response: Some(percentiles(598_705, 350.0)),
+            service: Some(percentiles(598_705, 310.0)),
+            ..Latency::default()
+        },
+        answers: None,
+        stops_seen: None,
+        search: None,
+        protocols: Sections::default(),
+        tls: None,
+        cost: Cost {
+            user_bytes: 118_489_088,
+            user_bytes_per_connection: Some(118.5),
+            kernel_bytes_per_connection: Some(8704.0),
+            cpu_user_s: 8.4,
+            cpu_system_s: 66.1,
+        },
+        over_time,
+        steady: Some(Steady {
+            seconds: 10.0,
+            opened: n,
+            accepted: n,
+            traffic,
+            ..Steady::default()
+        }),
+        latencies: Vec::new(),
+        sources: vec![source()],
+    }
+}
+
+/// Against a server that refuses some and drops others, without messages, through epoll.
+pub fn shortfall() -> Summary {
+    let failed = BTreeMap::from([(FailCause::Refused, 3021), (FailCause::TimedOut, 1200)]);
+    Summary {
+        role: "load".into(),
+        command: "throng load -c 20k --connect-rate 5k --hold 30s 10.20.30.40:8080"
+            .split(' ')
+            .map(String::from)
+            .collect(),
+        reached: false,
+        findings: vec![
+            Finding::ConnectionsMissing {
+                peak: 15_779,
+                asked: 20_000,
+                why: WhyMissing::Stalled,
+            },
+            Finding::AttemptsFailed {
+                cause: FailCause::TimedOut,
+                attempts: 1200,
+                retransmits: Some(2400),
+                timeouts: Some(1200),
+                remedy: Some("The server's accept queue may be full: raise its backlog".into()),
+            },
+        ],
+        seconds: 36.0,
+        closing_s: 0.04,
+        engine: Engine::Epoll,
+        why_epoll: Some(
+            "kernel.io_uring_disabled is 2; sysctl -w kernel.io_uring_disabled=0".into(),
+        ),
+        connections: Connections {
+            asked: Some(20_000),
+            attempted: 20_000,
+            established: 15_779,
+            peak: 15_779,
+            open_at_end: 15_760,
+            closed_by_us: 15_760,
+            failed,
+            closed_by_peer: 12,
+            reset_by_peer: 7,
+            kernel_sockets: Some(15_781),
+            expected_sockets: Some(15_779),
+            ..Connections::default()
+        },
+        set_up: Some(SetUp {
+            seconds: 5.9,
+            per_s: 2674.4,
+            asked_per_s: Some(5000.0),
+            latency: Some(percentiles(15_779, 30_100.0)),
+            cpu_us_per_connection: Some(21.0),
+        }),
+        traffic: Traffic::default(),
+        server_traffic: None,
+        message_rate: None,
+        latency: Latency::default(),
+        cost: Cost {
+            user_bytes: 2_097_152,
+            user_bytes_per_connection: Some(132.9),
+            kernel_bytes_per_connection: None,
+            cpu_user_s: 0.08,
+            cpu_system_s: 0.34,
+        },
+        over_time: Vec::new(),
+        steady: None,
+        ..perfect()
+    }
+}
+
+/// Ctrl-C while connections are opened.
+pub fn interrupted() -> Summary {
+    Summary {
+        reached: false,
+        interrupted: true,
+        hold_s: Some(0.0),
+        seconds: 3.0,
+        connections: Connections {
+            asked: Some(1_000_000),
+            attempted: 101_024,
+            established: 100_000,
+            accepted: Some(99_871),
+            peak: 100_000,
+            open_at_end: 100_000,
+            closed_by_us: 100_000,
+            ..Connections::default()
+        },
+        set_up: Some(SetUp {
+            seconds: 3.0,
+            per_s: 33_333.3,
+            ..SetUp::default()
+        }),
+        traffic: Traffic::default(),
+        server_traffic: Some(Traffic::default()),
+        message_rate: None,
+        latency: Latency::default(),
+        over_time: Vec::new(),
+        ..perfect()
+    }
+}
+
+/// A sink that ran for a minute.
+pub fn serve() -> Summary {
+    Summary {
+        role: "serve".into(),
+        command: "throng serve --duration 1m 9000"
+            .split(' ')
+            .map(String::from)
+            .collect(),
+        seconds: 60.0,
+        closing_s: 0.1,
+        connections: Connections {
+            accepted: Some(54_321),
+            peak: 20_000,
+            open_at_end: 3,
+            closed_by_us: 3,
+            closed_by_peer: 54_300,
+            reset_by_peer: 18,
+            ..Connections::default()
+        },
+        set_up: None,
+        traffic: Traffic {
+            bytes_received: 629_145_600,
+            reads: 1_234_567,
+            ..Traffic::default()
+        },
+        server_traffic: None,
+        message_rate: None,
+        latency: Latency::default(),
+        over_time: Vec::new(),
+        steady: None,
+        ..perfect()
+    }
+}
+
+/// WebSocket over TLS after a profile, with bandwidth bounded, against a server that has its faults.
+pub fn busy() -> Summary {
+    let mut s = perfect();
+    s.command = "throng load -c 1k --profile 10s:1k..5k --hold 10s wss://example.com/chat"
+        .split(' ')
+        .map(String::from)
+        .collect();
+    s.connections = Connections {
+        asked: Some(1000),
+        attempted: 1007,
+        established: 1007,
+        peak: 1000,
+        open_at_end: 1000,
+        closed_by_us: 1005,
+        closed_by_peer: 2,
+        ..Connections::default()
+    };
+    s.server_traffic = None;
+    s.traffic = Traffic {
+        messages_sent: 29_958,
+        replies: 29_950,
+        bytes_sent: 9_579_280,
+        bytes_received: 9_579_000,
+        writes: 29_958,
+        reads: 29_950,
+        ..Traffic::default()
+    };
+    s.message_rate = Some(MessageRate {
+        asked_per_s: Some(3000.0),
+        asked_messages: Some(30_000.0),
+        messages: 29_958,
+        reached_per_s: 2995.8,
+        seconds: 10.0,
+        lateness: Some(percentiles(29_958, 48.0)),
+        cpu_us_per_message: Some(40.0),
+    });
+    s.bandwidth = Some(BandwidthKept {
+        asked_sent_per_s: Some(1_024_000.0),
+        sent_per_s: 957_928.0,
+        asked_received_per_s: Some(2_048_000.0),
+        received_per_s: 957_900.0,
+        seconds: 10.0,
+    });
+    s.latency = Latency {
+        first_byte: Some(percentiles(1000, 900.0)),
+        response: Some(percentiles(29_950, 350.0)),
+        service: Some(percentiles(29_950, 310.0)),
+        marked: Some(percentiles(29_950, 160.0)),
+    };
+    s.answers = Some(Answers {
+        asked: 29_958,
+        received: 29_950,
+        unanswered: 8,
+        cut_off: 0,
+        unasked: 2,
+        with_error: 31,
+        errors: BTreeMap::from([("NXDOMAIN".into(), 3), ("SERVFAIL".into(), 28)]),
+    });
+    s.stops_seen = Some(1);
+    s.protocols.websocket = Some(WebSocketSummary {
+        upgraded: 1003,
+        violations: BTreeMap::from([(Violation::Masked, 1), (Violation::Text, 3)]),
+        refused: BTreeMap::from([(Status::Forbidden, 2)]),
+    });
+    s.protocols.dns = Some(DnsSummary { not_dns: 1 });
+    s.tls = Some(TlsSummary {
+        handshakes: 1004,
+        resumed: 251,
+        failed: BTreeMap::from([
+            (TlsFailure::UnknownAuthority, 1),
+            (TlsFailure::Violation, 3),
+        ]),
+        broken: 1,
+        truncated: 2,
+        per_s: 1434.3,
+        seconds: 0.7,
+        latency: Some(percentiles(1004, 710.0)),
+    });
+    s.latencies = vec![
+        LatencyAt {
+            of: LatencyOf::Connect,
+            count: 1007,
+            unanswered: 0,
+            min_us: Some(40.0),
+            mean_us: Some(80.0),
+            max_us: Some(900.0),
+            at: asked(&[("95", Some(310.0)), ("99.95", Some(880.0))]),
+        },
+        LatencyAt {
+            of: LatencyOf::Message,
+            count: 0,
+            unanswered: 0,
+            min_us: None,
+            mean_us: None,
+            max_us: None,
+            at: asked(&[("95", None)]),
+        },
+    ];
+    s
+}
+
+fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
+    percentiles
+        .iter()
+        .map(|(percentile, us)| AtPercentile {
+            at_least: false,
+            percentile: (*percentile).to_owned(),
+            us: *us,
+        })
+        .collect()
+}
+
+/// A search that has found its rate.
+pub fn searched() -> Summary {
+    let mut s = perfect();
+    let words = "the highest rate that keeps p95 at or under 10.0 ms lies between 12.4k/s and 12.5k/s (90 % confidence); at 12.5k/s latency exceeded the bound; 23 trials";
+    s.findings = vec![Finding::RateSearch {
+        ending: Ending::Found,
+        words: words.into(),
+    }];
+    s.search = Some(SearchSummary {
+        ending: Ending::Found,
+        held_per_s: Some(12_345.0),
+        held_per_connection_per_s: Some(0.012_345),
+        held_latency_us: Some(8200.0),
+        broke_per_s: Some(12_520.0),
+        broke_by: Some(Limit::Latency),
+        least_per_s: Some(12_370.0),
+        most_per_s: Some(12_490.0),
+        under: "10ms".into(),
+        under_us: 10_000.0,
+        percentile: 95.0,
+        tolerance: 0.02,
+        trials: 23,
+        confidence: 0.9,
+        words: words.into(),
+    });
+    s
+}
+
+/// One with a value in every field that may be absent. For docs/summary.md: it has few samples.
+pub fn full() -> Summary {
+    let mut s = perfect();
+    s.reached = false;
+    s.findings = vec![
+        Finding::ConnectionsMissing {
+            peak: 999_988,
+            asked: 1_000_000,
+            why: WhyMissing::Stalled,
+        },
+        Finding::AttemptsFailed {
+            cause: FailCause::Refused,
+            attempts: 12,
+            retransmits: None,
+            timeouts: None,
+            remedy: Some(
+                "Nothing listens on the target, or no longer: check the address, the port and the server."
+                    .into(),
+            ),
+        },
+    ];
+    s.engine = Engine::Epoll;
+    s.why_epoll = Some("kernel.io_uring_disabled is 2".into());
+    s.connections.attempted = 1_000_000;
+    s.connections.established = 999_988;
+    s.connections.accepted = Some(999_988);
+    s.connections.peak = 999_988;
+    s.connections.open_at_end = 999_985;
+    s.connections.closed_by_us = 999_985;
+    s.connections.reset_by_peer = 3;
+    s.connections.failed = BTreeMap::from([(FailCause::Refused, 12)]);
+    s.connections.kernel_sockets = Some(1_999_976);
+    s.connections.expected_sockets = Some(1_999_976);
+    if let Some(set_up) = &mut s.set_up {
+        set_up.asked_per_s = Some(40_000.0);
+        set_up.per_s = 36_231.4;
+        set_up.latency = Some(percentiles(999_988, 1240.0));
+    }
+    let busy = busy();
+    s.bandwidth = busy.bandwidth;
+    s.latency = Latency {
+        first_byte: Some(percentiles(999_988, 900.0)),
+        response: Some(percentiles(598_705, 350.0)),
+        service: Some(percentiles(598_705, 310.0)),
+        marked: Some(percentiles(598_705, 160.0)),
+    };
+    s.answers = busy.answers.map(|answers| Answers {
+        asked: 598_713,
+        received: 598_705,
+        ..answers
+    });
+    s.stops_seen = busy.stops_seen;
+    s.protocols = busy.protocols;
+    if let Some(websocket) = &mut s.protocols.websocket {
+        websocket.upgraded = 999_981;
+    }
+    s.tls = busy.tls.map(|tls| TlsSummary {
+        handshakes: 999_985,
+        resumed: 874_112,
+        per_s: 36_231.3,
+        seconds: 27.6,
+        latency: Some(percentiles(999_985, 710.0)),
+        ..tls
+    });
+    s.search = searched().search;
+    s.latencies = busy.latencies;
+    s.latencies.truncate(1);
+    if let Some(rate) = &mut s.message_rate {
+        rate.asked_messages = Some(600_000.0);
+    }
+    s.steady = Some(Steady {
+        seconds: 10.0,
+        opened: 999_985,
+        accepted: 999_985,
+        traffic: s.traffic,
+        accepted_traffic: s.server_traffic,
+        marked: false,
+    });
+    s.over_time = s.over_time.split_off(36);
+    for sample in &mut s.over_time {
+        sample.open = 999_985;
+        sample.at_s = sample.at_s.min(s.seconds);
+    }
+    s
+}
