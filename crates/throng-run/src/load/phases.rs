@@ -291,7 +291,11 @@ impl<'a> Run<'a> {
             if now.open() > 0 || self.asked == 0 {
                 last_open = at;
             }
-            let lost = at > last_open + self.scenario.connect.timeout + PATIENCE;
+            // None is left, and none will come back: at once if that was not wanted, else when it took too long.
+            let accepted = self.sides.accepted().unwrap_or_default().open();
+            let none = self.asked > 0 && now.open() + now.in_flight() + accepted == 0;
+            let lost = none && !self.scenario.connect.reconnect
+                || at > last_open + self.scenario.connect.timeout + PATIENCE;
             if !goes_on || until.is_some_and(|u| at >= u) || lost {
                 self.lines = hold.asked();
                 if let Some(trouble) = hold.trouble() {
