@@ -117,7 +117,7 @@ fn connected() -> Option<BTreeSet<u16>> {
 /// so connect() is asked, with a range of this port alone (Linux 6.3). The connection waits for data that never comes (TCP
 /// Fast Open), so nothing is sent.
 fn is_offered(port: u16) -> bool {
-    /// Whoever this is, the port is free to it.
+    /// A target that nothing else connects to: only a bind can take the port from it.
     const NOWHERE: Ipv4Addr = Ipv4Addr::new(127, 213, 7, 1);
     let asking = || -> Result<(), Errno> {
         let socket = socket(

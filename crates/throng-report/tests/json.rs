@@ -94,14 +94,14 @@ fn every_kind_of_finding_is_documented_and_as_the_schema_says() {
         let read: Summary = serde_json::from_str(&text).unwrap();
         assert_eq!(read.findings, summary.findings);
         let value: Value = serde_json::from_str(&text).unwrap();
-        let told = &value["findings"][0];
-        assert_eq!(told["kind"], finding.kind());
-        assert_eq!(told["text"], finding.to_string());
+        let written = &value["findings"][0];
+        assert_eq!(written["kind"], finding.kind());
+        assert_eq!(written["text"], finding.to_string());
         assert!(
             DOC.contains(&format!("| `{}` |", finding.kind())),
             "{finding:?}"
         );
-        if let Some(why) = told.get("why") {
+        if let Some(why) = written.get("why") {
             assert!(
                 DOC.contains(&format!("| `{}` |", why.as_str().unwrap())),
                 "{why}"

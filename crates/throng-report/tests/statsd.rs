@@ -298,12 +298,12 @@ fn metrics_go_to_the_address_of_a_name_that_takes_them_and_to_that_alone() {
     assert_eq!(statsd.failed(), 0);
     // One that starts later is found, too.
     drop(daemon);
-    // The kernel reports at the next send, or one later, that nobody is there.
+    // The kernel reports at the next send, or one later, that there is no server.
     let line = (0..100).find_map(|_| {
         std::thread::sleep(Duration::from_millis(10));
         statsd.send(&StatsdTick::default())
     });
-    let line = line.expect("a refusal is told");
+    let line = line.expect("a refusal is reported");
     for to in [others[0], others[1], at("127.0.0.1", port)] {
         assert!(line.contains(&to.to_string()), "{line}");
     }

@@ -95,8 +95,8 @@ pub(crate) fn run_pair(mut client: Box<dyn Paired>, mut server: Box<dyn Paired>)
 
 fn work_together(client: &mut dyn Paired, server: &mut dyn Paired) -> io::Result<()> {
     loop {
-        // The kernel produces 20 completions at a time unless it is told how many to expect. With all at once the
-        // same code stays in the cache: 2 % less CPU per echo.
+        // The kernel produces 20 completions at a time unless it knows how many to expect. With all at once the same
+        // code stays in the cache: 2 % less CPU per echo.
         let rounds = [
             client.round(server.settled_sends())?,
             server.round(client.settled_sends())?,

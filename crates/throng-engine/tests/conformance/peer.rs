@@ -66,7 +66,7 @@ pub fn listener_with(address: &str, backlog: i32, buffer: Option<usize>) -> TcpL
     socket.into()
 }
 
-/// An address where nobody listens, and the socket that keeps it so (and can listen later).
+/// An address without a listener, and the socket that keeps it so (and can listen later).
 pub fn closed_port() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();

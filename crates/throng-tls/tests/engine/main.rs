@@ -200,7 +200,7 @@ fn connections_that_are_not_read_from_are_notified_of_their_end() {
                 t.closed(Closed::ByPeer) + t.closed(Closed::ResetByPeer) == 10
             });
             assert_eq!((tally.tls.secured, tally.tls.failed_in_all()), (10, 0));
-            assert_eq!(tally.tls.truncated, 0, "nobody looked");
+            assert_eq!(tally.tls.truncated, 0, "nothing is read to its end");
             // Half a second of messages are 100 kB on each; handshakes take some 2 kB.
             assert!(tally.bytes_received < 10 * 20_000, "{tally:?}");
             loads.close();

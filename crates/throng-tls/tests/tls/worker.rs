@@ -73,7 +73,9 @@ impl<B: Behaviour> Worker<B> {
         let mut out = Outbox::default();
         event(&mut self.behaviour, &mut link.conn, &at, &mut out);
         match out.send {
-            Transmit::Nothing => assert!(out.bytes.is_empty(), "bytes that nobody asked to send"),
+            Transmit::Nothing => {
+                assert!(out.bytes.is_empty(), "bytes without a request to send them")
+            }
             Transmit::Memory(range) => {
                 let bytes = &self.memory[range.start as usize..range.end as usize];
                 link.queue.push_back((bytes.to_vec(), Some(bytes.len())));

@@ -114,16 +114,16 @@ mod tests {
     fn a_name_with_several_addresses_stands_for_the_one_that_answers() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap();
-        let nobody = TcpListener::bind("127.0.0.2:0")
+        let closed = TcpListener::bind("127.0.0.2:0")
             .unwrap()
             .local_addr()
             .unwrap();
-        assert_eq!(one_of(&[nobody, here]), here);
+        assert_eq!(one_of(&[closed, here]), here);
         // Nothing was opened to find that out.
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err());
-        assert_eq!(one_of(&[nobody]), nobody);
-        assert_eq!(one_of(&[nobody, nobody]), nobody);
+        assert_eq!(one_of(&[closed]), closed);
+        assert_eq!(one_of(&[closed, closed]), closed);
     }
 
     #[test]

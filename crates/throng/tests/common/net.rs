@@ -127,8 +127,8 @@ impl Drop for Net {
     }
 }
 
-/// A port of the test's own network that nobody listens on. Another process may take it; only for
-/// what must not be listened on, or as a server's that says if it can't.
+/// A port of the test's own network without a listener. Another process may take it; only for what must not be listened
+/// on, or as a server's that says if it can't.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0))
         .and_then(|l| l.local_addr())

@@ -169,7 +169,7 @@ impl Process {
             .unwrap_or_else(|text| panic!("{text}"))
     }
 
-    /// The same; if it still runs then, kills it and returns what there is to say.
+    /// The same. If it still runs then, kills it and returns a message.
     pub fn try_wait(mut self, at_most: Duration) -> Result<Ran, String> {
         let give_up = Instant::now() + at_most;
         let status = loop {
@@ -213,7 +213,7 @@ impl Drop for Process {
     }
 }
 
-/// What a process that ended by itself left.
+/// The output of a process that ended by itself.
 pub struct Ran {
     name: String,
     /// Its exit code; -1 if a signal ended it.
@@ -227,7 +227,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// The summary on stdout, which must be all that is there and add up.
+    /// The summary on stdout, which must be all that is there, and whose counts must add up.
     pub fn summary(&self) -> Summary {
         let json: Value = serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("stdout is not JSON: {e}\n{self}"));

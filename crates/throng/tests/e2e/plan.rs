@@ -265,7 +265,7 @@ fn following_the_printed_command_takes_the_connections_out_of_conntrack() {
         "nft 'add table ip theirs; add chain ip theirs in { type filter hook input priority 0; }; \
            add rule ip theirs in ct state new accept'",
     );
-    // Its wildcard listener leaves nobody else the port.
+    // Its wildcard listener leaves the port to no other listener.
     let serving = serve(&net, "9000");
     let conntrack = || {
         let (capacity, _) = plan(&net, "-c 100k --target 127.0.0.1:9000");

@@ -46,8 +46,8 @@ pub fn two_networks(args: &str) -> TwoNetworks {
     }
 }
 
-/// A server of another make: listens with `backlog`, accepts for ever, and waits when it has no file
-/// left, of the `files` that it may have. It has an epoll instance, so it is no server that forks.
+/// A server other than throng: listens with `backlog`, accepts for ever, and waits when it has all of its `files` open.
+/// It has an epoll instance, so it does not count as a server that forks.
 pub fn listen_and_accept(net: &Net, port: u16, backlog: u32, files: u32) -> Process {
     let script = format!(
         "import select, socket, time\n\

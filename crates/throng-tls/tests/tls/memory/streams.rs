@@ -84,8 +84,8 @@ proptest! {
         }
         let counts = pair.server.counters.read();
         let whole = pair.server_saw.borrow().got.len() == 1500;
-        // A change in the hello may go unnoticed only if it is in what nobody must know (such as an
-        // unknown extension); then the handshake's own check fails. A record header cut short waits.
+        // A change in the hello may go unnoticed only if it is in a part that may be ignored (such as an unknown
+        // extension); then the handshake's own check fails. A record header cut short waits.
         prop_assert!(!whole || at >= passed, "a changed stream was taken for a whole one");
         prop_assert!(counts.tls.failed_in_all() <= 1);
         prop_assert_eq!(counts.tls.secured + counts.tls.failed_in_all() - counts.tls.broken <= 1, true);

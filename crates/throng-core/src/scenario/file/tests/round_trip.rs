@@ -408,7 +408,7 @@ proptest! {
                 prop_assert_eq!(&read, &scenario, "{}", text);
             }
             // What does not go together is refused in the file, too.
-            (Err(why), Err(told)) => prop_assert_eq!(told, format!("a.toml: {why}")),
+            (Err(why), Err(read)) => prop_assert_eq!(read, format!("a.toml: {why}")),
             (settled, read) => prop_assert!(false, "{}\n{:?}\n{:?}", text, settled, read),
         }
     }
