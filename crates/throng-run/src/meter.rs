@@ -1,9 +1,10 @@
 //! Measures what a run costs: memory and CPU time of this process, sockets and slab memory of the kernel.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use throng_core::record::Used;
 use throng_host::memory::{MemInfo, own_bytes};
-use throng_host::sockets::SockStat;
+use throng_host::sockets::{self, SockStat};
 use throng_host::usage::CpuUsage;
 
 /// The interval between counts of the kernel's sockets while they close.
@@ -61,15 +62,23 @@ impl Meter {
         self.sockets = SockStat::read().ok();
     }
 
-    /// Records user memory and the kernel's slab memory while connections are established. Returns how many more TCP
-    /// sockets are in use in this network namespace than at the start of the run.
-    pub fn note_kernel(&mut self) -> Option<u64> {
+    /// Records user memory and the kernel's slab memory while connections are established. Returns the kernel's count of
+    /// the run's sockets: how many more are in use in this network namespace than at the start of the run. Where that is
+    /// not as `expected`, because other programs opened or closed some meanwhile, those are counted that connect to
+    /// `ports`.
+    pub fn note_kernel(&mut self, expected: Option<u64>, ports: &BTreeSet<u16>) -> Option<u64> {
         self.note_own();
         self.peak_slab = slab();
         let now = SockStat::read().ok()?;
         let before = self.sockets.as_ref()?;
         let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
-        Some(all(&now).saturating_sub(all(before)))
+        let added = all(&now).saturating_sub(all(before));
+        match expected {
+            Some(expected) if expected != added => {
+                Some(sockets::with_ports(ports).unwrap_or(added))
+            }
+            _ => Some(added),
+        }
     }
 
     /// Waits until the kernel has closed the run's sockets. It does so in the background, and a run that begins earlier

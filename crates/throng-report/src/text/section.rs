@@ -107,11 +107,13 @@ impl Section {
                     "agrees with throng's count",
                 );
             }
+            // Other programs have connections, too.
+            Some(ours) if ours < kernel => {
+                let remark = format!("of which throng accounts for {}", count(ours));
+                self.number("kernel's sockets", count(kernel), &remark);
+            }
             Some(ours) => {
-                let remark = match ours < kernel {
-                    true => format!("of which throng accounts for {}", count(ours)),
-                    false => format!("but throng counts {}", count(ours)),
-                };
+                let remark = format!("but throng counts {}", count(ours));
                 self.odd("kernel's sockets", count(kernel), &remark);
             }
         }

@@ -101,7 +101,14 @@ pub fn load(
             watch,
         )
     })?;
+    let ports = match &own_server {
+        Some(own) => (0..plan.workers)
+            .map(|worker| own.port(worker))
+            .collect::<Result<_, _>>()?,
+        None => plan.routes.targets().map(|at| at.port()).collect(),
+    };
     let sides = Sides {
+        ports,
         clients,
         server: own_server.map(|own| own.side),
         accepted: listeners.map(|l| l.side),

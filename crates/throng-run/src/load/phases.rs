@@ -10,6 +10,7 @@ use crate::machine::Machine;
 use crate::recording::{self, Carried};
 use crate::side::Side;
 use crate::watch::{AT_REST, TICK, Watch};
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
@@ -63,6 +64,8 @@ pub(crate) struct Sides {
     pub server: Option<Side>,
     /// The workers that accept connections (`-l`).
     pub accepted: Option<Side>,
+    /// The ports that connections are opened to.
+    pub ports: BTreeSet<u16>,
 }
 
 impl Sides {
@@ -249,7 +252,9 @@ impl<'a> Run<'a> {
     /// Records the state of the run at the end of opening.
     fn opened(&mut self) -> Mark {
         let mark = self.mark();
-        let kernel_sockets = self.watch.meter.note_kernel();
+        let ends = self.plan.ends_here;
+        let expected = ends.map(|ends| mark.opened.open() * ends);
+        let kernel_sockets = self.watch.meter.note_kernel(expected, &self.sides.ports);
         // It has no effect if there is traffic already. It is a moment ahead, so that it reaches all in time.
         let now = self.watch.clock.now();
         // The arrivals of the whole run begin after the delay, as the connections do.
@@ -261,8 +266,7 @@ impl<'a> Run<'a> {
         self.ending.opened = Some(mark);
         self.ending.established = self.sides.clients.last_up();
         self.ending.kernel_sockets = kernel_sockets;
-        let ends = kernel_sockets.and(self.plan.ends_here);
-        self.ending.expected_sockets = ends.map(|ends| mark.opened.open() * ends);
+        self.ending.expected_sockets = kernel_sockets.and(expected);
         mark
     }
 
@@ -445,6 +449,7 @@ impl<'a> Run<'a> {
             clients: opening,
             server: own,
             accepted: accepting,
+            ..
         } = self.sides;
         let counters = opening.counters.clone();
         opening.join()?;

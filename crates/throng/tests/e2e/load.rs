@@ -1,7 +1,7 @@
 //! `throng load` against a server in the same process, or in another one.
 
 use crate::common::net::Net;
-use crate::common::{load, run_words, serve};
+use crate::common::{PATIENCE, load, run_words, serve, start_load};
 use std::time::Duration;
 use throng_core::summary::{Finding, WhyMissing};
 
@@ -41,6 +41,21 @@ fn both_ends_are_expected_here_if_the_target_s_address_is_this_machine_s() {
     assert_eq!(c.kernel_sockets, Some(100), "{ran}");
     assert_eq!(c.expected_sockets, Some(100), "{ran}");
     drop(serving);
+}
+
+#[test]
+fn connections_of_other_programs_are_not_taken_for_the_run_s() {
+    let net = Net::own();
+    let serving = [serve(&net, "127.0.0.1:9000"), serve(&net, "127.0.0.1:9001")];
+    let run = start_load(&net, "-c 200 --connect-rate 100 --hold 0s 127.0.0.1:9000");
+    run.wait_for_stderr(" of 200");
+    let other = start_load(&net, "-c 50 --hold 1m 127.0.0.1:9001");
+    other.wait_for_stderr("holding");
+    let ran = run.wait(PATIENCE);
+    let c = &ran.reached().connections;
+    assert_eq!(c.kernel_sockets, Some(400), "{ran}");
+    assert_eq!(c.expected_sockets, Some(400), "{ran}");
+    drop((other, serving));
 }
 
 #[test]
