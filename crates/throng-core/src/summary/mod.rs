@@ -46,6 +46,9 @@ pub struct Cost {
     pub user_bytes_per_connection: Option<f64>,
     /// Growth of the machine's slab memory per connection; `None` below 1000 connections.
     pub kernel_bytes_per_connection: Option<f64>,
+    /// Whether that growth is about what the run's sockets take. Otherwise memory of other programs, or of a run before, was
+    /// taken or returned meanwhile, or data waited in the sockets' buffers.
+    pub kernel_bytes_sure: bool,
     /// CPU time in user mode, seconds.
     pub cpu_user_s: f64,
     /// CPU time in the kernel, seconds.

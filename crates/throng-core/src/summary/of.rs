@@ -173,18 +173,31 @@ fn kernels(t: &Totals) -> String {
     all.join(", ")
 }
 
+/// Whether `bytes` of kernel memory are about what the run's sockets take.
+fn is_the_sockets(bytes: u64, peak: u64, part: &Part) -> bool {
+    let counted = part.ending.as_ref().and_then(|e| e.kernel_sockets);
+    let sockets = counted.unwrap_or(peak).max(peak);
+    let typical = sockets * part.about.engine.kernel_bytes_per_end();
+    (typical * 3 / 4..=typical * 2).contains(&bytes)
+}
+
 fn cost(t: &Totals, peak: u64) -> Cost {
     let each = |bytes: u64| (peak >= ENOUGH_TO_DIVIDE).then(|| bytes as f64 / peak as f64);
     let user_bytes = t.endings().map(|e| e.used.user_bytes).sum();
     // The kernel's memory is the machine's, which several sources may share.
-    let kernel_bytes = match t.parts.as_slice() {
-        [part] => part.ending.as_ref().and_then(|e| e.used.kernel_bytes),
-        _ => None,
+    let (kernel_bytes, sure) = match t.parts.as_slice() {
+        [part] => {
+            let bytes = part.ending.as_ref().and_then(|e| e.used.kernel_bytes);
+            let sure = bytes.is_some_and(|bytes| is_the_sockets(bytes, peak, part));
+            (bytes, sure)
+        }
+        _ => (None, false),
     };
     Cost {
         user_bytes,
         user_bytes_per_connection: each(user_bytes),
         kernel_bytes_per_connection: kernel_bytes.and_then(each),
+        kernel_bytes_sure: sure && peak >= ENOUGH_TO_DIVIDE,
         cpu_user_s: t.endings().map(|e| e.used.cpu_user.as_secs_f64()).sum(),
         cpu_system_s: t.endings().map(|e| e.used.cpu_system.as_secs_f64()).sum(),
     }

@@ -304,6 +304,20 @@ fn a_server_that_was_full_fell_short() {
 }
 
 #[test]
+fn kernel_memory_that_is_not_the_sockets_is_told_as_unsure() {
+    // 4.65 KiB for each of the 20,000 sockets is typical.
+    for (kib_per_connection, sure) in [(0.6, false), (8.5, true), (9.4, true), (40.0, false)] {
+        let s = of_one(|asked, ending| {
+            asked.connections = Some(10_000);
+            ending.peak = 10_000;
+            ending.kernel_sockets = Some(20_000);
+            ending.used.kernel_bytes = Some((kib_per_connection * 10_240_000.0) as u64);
+        });
+        assert_eq!(s.cost.kernel_bytes_sure, sure, "{kib_per_connection}");
+    }
+}
+
+#[test]
 fn sources_add_up_but_for_what_is_of_an_instant_or_a_machine() {
     let record = |name: &str, started_unix_s: f64| {
         let mut part = ten();

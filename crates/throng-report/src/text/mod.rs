@@ -215,7 +215,11 @@ fn cost(summary: &Summary) -> Section {
     }
     if let Some(n) = c.kernel_bytes_per_connection {
         let total = n * summary.connections.peak as f64;
-        all.number("kernel memory", human::bytes(total as u64), &each(n));
+        let remark = match c.kernel_bytes_sure {
+            true => each(n),
+            false => format!("{}; unsure: not only that of the sockets", each(n)),
+        };
+        all.number("kernel memory", human::bytes(total as u64), &remark);
     }
     let cpu = c.cpu_user_s + c.cpu_system_s;
     if cpu > 0.0 {
