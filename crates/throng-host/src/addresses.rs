@@ -44,7 +44,8 @@ pub(crate) fn has_ipv6() -> bool {
 
 /// The address that connections to `target` come from if they are bound to none; `None` if no route leads there.
 /// Nothing is sent: connect() on a UDP socket only has the kernel choose.
-pub(crate) fn source_for(target: SocketAddr) -> Option<IpAddr> {
+#[must_use]
+pub fn source_for(target: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

@@ -1,7 +1,8 @@
 //! Connection tracking: how many connections its table may hold, whether it tracks this machine's connections, and what
 //! it dropped.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use nix::sys::socket::{
 };
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use serde::{Deserialize, Serialize};
+use throng_core::address::destination;
 use throng_core::host::Conntrack;
 
 use crate::listen::accept_queue;
@@ -53,7 +55,11 @@ pub(crate) fn read(reader: &mut Reader, asked: Option<&Asked>) -> Option<Conntra
             Ok(true) => return Some(true),
             Ok(false) if count == 0 || !asked.elsewhere => return Some(false),
             // Loopback is not exempt as such, so the ports are.
-            Ok(false) if !asked.ports.is_empty() && tracks_port(asked.over, 0).unwrap_or(false) => {
+            // So they are if new connections to other ports are dropped for want of an entry.
+            Ok(false)
+                if !asked.ports.is_empty()
+                    && tracks_port(asked.over, 0).unwrap_or(count >= max) =>
+            {
                 return Some(false);
             }
             Ok(false) => format!(
@@ -230,6 +236,39 @@ impl ConntrackDrops {
     }
 }
 
+/// Whether NAT in this network namespace gives connections to one of `targets` another source address or port: whether an
+/// entry says so. Only root can read them.
+#[must_use]
+pub fn translates(targets: &[SocketAddr]) -> bool {
+    let Ok(entries) = File::open("/proc/self/net/nf_conntrack") else {
+        return false;
+    };
+    let lines = BufReader::new(entries).lines().map_while(Result::ok);
+    let mut sources = lines.filter_map(|line| translated_source(&line));
+    sources.any(|to| targets.iter().any(|t| plain(destination(*t)) == to))
+}
+
+fn plain(address: SocketAddr) -> SocketAddr {
+    (address.ip(), address.port()).into()
+}
+
+/// The target of an entry of `/proc/net/nf_conntrack` whose source is translated: its answers go to another place than
+/// where its packets come from. Each direction has `src=A dst=B sport=C dport=D`.
+fn translated_source(entry: &str) -> Option<SocketAddr> {
+    let end = |address: &str, port: &str, direction: usize| {
+        let value = |name: &str| {
+            let mut fields = entry.split_whitespace().filter_map(|f| f.split_once('='));
+            let found = fields.by_ref().filter(|(n, _)| *n == name).nth(direction);
+            found.map(|(_, value)| value)
+        };
+        let ip: IpAddr = value(address)?.parse().ok()?;
+        let port: u16 = value(port)?.parse().ok()?;
+        Some(SocketAddr::from((ip, port)))
+    };
+    let (from, to) = (end("src", "sport", 0)?, end("dst", "dport", 0)?);
+    (end("dst", "dport", 1)? != from).then_some(to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,6 +311,29 @@ mod tests {
         };
         assert_eq!(drops.since(&earlier).drop, 6);
         assert_eq!(earlier.since(&drops), ConntrackDrops::default());
+    }
+
+    #[test]
+    fn an_entry_says_whether_its_source_is_translated() {
+        let entry = |reply: &str| {
+            format!(
+                "ipv4     2 tcp      6 59 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=43684 dport=9000 \
+                 src=10.0.0.2 {reply} [ASSURED] mark=0 zone=0 use=2"
+            )
+        };
+        let target = "10.0.0.2:9000".parse().ok();
+        for (reply, found) in [
+            ("dst=10.0.0.1 sport=9000 dport=43684", None),
+            ("dst=10.0.0.1 sport=9000 dport=40009", target),
+            ("dst=10.0.0.7 sport=9000 dport=43684", target),
+            ("dst=10.0.0.1", None),
+        ] {
+            assert_eq!(translated_source(&entry(reply)), found, "{reply}");
+        }
+        assert_eq!(
+            translated_source("ipv4 2 icmp 1 src=1.2.3.4 dst=1.2.3.5"),
+            None
+        );
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub mod process_usage;
 mod processes;
 mod reader;
 pub mod services;
+pub mod serving;
 mod slab;
 mod sock_diag;
 pub mod sockets;

@@ -14,6 +14,7 @@ use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags};
 use serde::{Deserialize, Serialize};
 use throng_core::address::destination;
+use throng_core::diagnosis::{Listening, Queue};
 
 use crate::addresses::is_local;
 use crate::sock_diag::{NO_COOKIE, SockDiag};
@@ -109,24 +110,62 @@ impl AcceptQueueProbe {
         Ok(Some(AcceptQueue::of(&group)))
     }
 
+    /// The listeners that a connection to `addr` may wait at, each with its own queue: several in a SO_REUSEPORT group,
+    /// none if no listener on this machine serves it. Their processes are left out.
+    ///
+    /// # Errors
+    /// Those of [`AcceptQueueProbe::accept_queue`].
+    pub fn queues(&mut self, addr: SocketAddr) -> io::Result<Vec<Listening>> {
+        let addr = destination(addr);
+        let family = if addr.is_ipv4() { AF_INET } else { AF_INET6 };
+        let found = match self.diag.ask(family, socket_id(addr), None) {
+            Ok(found) => found.into_iter().next(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        let Some(found) = found else {
+            return Ok(Vec::new());
+        };
+        let mine = &found.socket_id;
+        if mine.source_address.is_unspecified() && !is_local(addr) {
+            return Ok(Vec::new());
+        }
+        let mut all = self.diag.listeners_with_drops(found.family, mine.clone())?;
+        all.retain(|(other, _)| is_sibling(&other.socket_id, mine));
+        let listening = |(socket, drops): (InetResponseHeader, u32)| Listening {
+            inode: socket.inode.into(),
+            // For a listener, the kernel puts the queue's length and limit into these two fields.
+            queue: Queue {
+                target: addr,
+                waiting: socket.recv_queue,
+                limit: socket.send_queue,
+            },
+            dropped: drops.into(),
+            processes: Vec::new(),
+        };
+        Ok(all.into_iter().map(listening).collect())
+    }
+
     /// All listeners bound like `found`, including itself. Only SO_REUSEPORT allows several.
     fn siblings(&mut self, found: &InetResponseHeader) -> io::Result<Vec<InetResponseHeader>> {
         let mine = &found.socket_id;
         // A dump filters by port and state, not by address.
         let id = mine.clone();
         let mut all = self.diag.ask(found.family, id, Some(StateFlags::LISTEN))?;
-        all.retain(|other| {
-            let other = &other.socket_id;
-            other.source_port == mine.source_port
-                && other.source_address == mine.source_address
-                && other.interface_id == mine.interface_id
-        });
+        all.retain(|other| is_sibling(&other.socket_id, mine));
         if all.is_empty() {
             // It was closed meanwhile. What is known of it is the best answer.
             all.push(found.clone());
         }
         Ok(all)
     }
+}
+
+/// Whether two listeners are bound to the same address and device.
+fn is_sibling(one: &SocketId, other: &SocketId) -> bool {
+    one.source_port == other.source_port
+        && one.source_address == other.source_address
+        && one.interface_id == other.interface_id
 }
 
 impl AcceptQueue {

@@ -167,6 +167,12 @@ fn parse_parent(stat: &str) -> Option<u32> {
     rest.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Whether a process has ended and only its parent has not taken note of it yet (a zombie), by its `/proc/PID/stat`.
+pub(crate) fn has_ended(stat: &str) -> bool {
+    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+    state.is_some_and(|state| state.starts_with(['Z', 'X']))
+}
+
 /// The soft and the hard limit in `/proc/PID/limits`, `Max open files  SOFT  HARD  files`.
 pub(crate) fn parse_file_limits(limits: &str) -> Option<(u64, u64)> {
     let line = limits
@@ -192,6 +198,14 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(parse_parent(stat), parent, "{stat:?}");
+        }
+        for (stat, ended) in [
+            ("811 (nginx) S 810", false),
+            ("811 (Z) S 810", false),
+            ("811 (nginx) Z 810", true),
+            ("", false),
+        ] {
+            assert_eq!(has_ended(stat), ended, "{stat:?}");
         }
         let head =
             "Limit                     Soft Limit           Hard Limit           Units     \n";

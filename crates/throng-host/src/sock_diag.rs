@@ -7,8 +7,9 @@ use netlink_packet_core::{
 };
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::IPPROTO_TCP;
+use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{
-    ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags,
+    ExtensionFlags, InetRequest, InetResponse, InetResponseHeader, SocketId, StateFlags,
 };
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
@@ -48,7 +49,28 @@ impl SockDiag {
         dump: Option<StateFlags>,
     ) -> io::Result<Vec<InetResponseHeader>> {
         let mut found = Vec::new();
-        self.request(family, socket_id, dump, |socket| found.push(socket))?;
+        let none = ExtensionFlags::empty();
+        self.request(family, socket_id, dump, none, |socket| {
+            found.push(socket.header);
+        })?;
+        Ok(found)
+    }
+
+    /// All listeners on the port of `socket_id`, each with the packets that it has dropped since it listens.
+    pub(crate) fn listeners_with_drops(
+        &mut self,
+        family: u8,
+        socket_id: SocketId,
+    ) -> io::Result<Vec<(InetResponseHeader, u32)>> {
+        let mut found = Vec::new();
+        let (states, memory) = (Some(StateFlags::LISTEN), ExtensionFlags::SKMEMINFO);
+        self.request(family, socket_id, states, memory, |socket| {
+            let drops = socket.nlas.iter().find_map(|nla| match nla {
+                Nla::MemInfo(memory) => Some(memory.drops),
+                _ => None,
+            });
+            found.push((socket.header, drops.unwrap_or(0)));
+        })?;
         Ok(found)
     }
 
@@ -59,9 +81,12 @@ impl SockDiag {
         family: u8,
         socket_id: SocketId,
         states: StateFlags,
-        visit: impl FnMut(InetResponseHeader),
+        mut visit: impl FnMut(InetResponseHeader),
     ) -> io::Result<()> {
-        self.request(family, socket_id, Some(states), visit)
+        let none = ExtensionFlags::empty();
+        self.request(family, socket_id, Some(states), none, |socket| {
+            visit(socket.header);
+        })
     }
 
     fn request(
@@ -69,7 +94,8 @@ impl SockDiag {
         family: u8,
         socket_id: SocketId,
         dump: Option<StateFlags>,
-        mut visit: impl FnMut(InetResponseHeader),
+        extensions: ExtensionFlags,
+        mut visit: impl FnMut(InetResponse),
     ) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
@@ -79,7 +105,7 @@ impl SockDiag {
         let request = SockDiagMessage::InetRequest(InetRequest {
             family,
             protocol: IPPROTO_TCP,
-            extensions: ExtensionFlags::empty(),
+            extensions,
             states: dump.unwrap_or(StateFlags::LISTEN),
             socket_id,
         });
@@ -104,7 +130,7 @@ impl SockDiag {
                 }
                 match message.payload {
                     NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
-                        visit(socket.header);
+                        visit(*socket);
                         if one {
                             return Ok(());
                         }

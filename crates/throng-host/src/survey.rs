@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use throng_core::host::{Host, Uring, VERSION};
 
+pub use crate::addresses::source_for;
 use crate::addresses::{self, is_local};
 use crate::kernel::Kernel;
 use crate::listeners::{self, Listening};

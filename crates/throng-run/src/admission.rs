@@ -4,7 +4,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use throng_core::diagnosis::Queue;
 use throng_core::stats::Counters;
 use throng_engine::Admission;
 use throng_host::listen::AcceptQueueProbe;
@@ -89,20 +88,6 @@ impl Admission for Handshakes {
             _ => room,
         }
     }
-}
-
-/// The accept queue with the most waiting connections, among those of listeners on this machine at `targets`.
-pub(crate) fn fullest_queue(targets: &[SocketAddr]) -> Option<Queue> {
-    let mut probe = AcceptQueueProbe::open().ok()?;
-    let queues = targets.iter().take(MOST_TARGETS).filter_map(|&target| {
-        let queue = probe.accept_queue(target).ok()??;
-        Some(Queue {
-            target,
-            waiting: queue.waiting,
-            limit: queue.limit,
-        })
-    });
-    queues.max_by_key(|q| q.waiting)
 }
 
 #[cfg(test)]

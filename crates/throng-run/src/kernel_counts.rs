@@ -1,8 +1,9 @@
 //! The kernel's counters during a run, for events that keep connections from being established.
 
+use std::net::SocketAddr;
 use throng_core::diagnosis::{KernelCounts, Tracked};
 use throng_core::host::{Conntrack, Host};
-use throng_host::conntrack::ConntrackDrops;
+use throng_host::conntrack::{self, ConntrackDrops};
 use throng_host::kernel_log::KernelLog;
 use throng_host::netstat::NetStat;
 
@@ -40,18 +41,29 @@ impl KernelCounter {
         }
     }
 
-    /// Connection tracking `now`, unless it was found to be inactive `before`.
-    pub fn tracked(&self, before: &Host, now: &Conntrack) -> Option<Tracked> {
-        before
-            .conntrack
-            .as_ref()
-            .filter(|c| c.active != Some(false))?;
+    /// Connection tracking `now`, of connections to `targets`, unless they were found to be untracked `before`.
+    pub fn tracked(
+        &self,
+        before: &Host,
+        now: &Conntrack,
+        targets: &[SocketAddr],
+    ) -> Option<Tracked> {
+        let active = before.conntrack.as_ref()?.active;
+        if active == Some(false) {
+            return None;
+        }
         let drops = ConntrackDrops::read().ok().zip(self.drops);
+        let during = drops.map(|(now, before)| now.since(&before));
+        let clashed = during.map_or(0, |d| d.insert_failed);
         Some(Tracked {
+            active,
             count: now.count,
             max: now.max,
-            dropped: drops.map_or(0, |(now, before)| now.since(&before).drop),
-            logged: self.log.says("nf_conntrack: table full"),
+            // A packet whose entry clashed is counted as dropped, too.
+            dropped: during.map(|d| d.drop.saturating_sub(d.insert_failed)),
+            clashed,
+            translated: clashed > 0 && conntrack::translates(targets),
+            logged: self.log.conntrack_full(),
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::watch::{TICK, Watch};
 use crate::{Failure, asked};
 use std::net::TcpListener;
 use std::sync::Arc;
-use throng_core::diagnosis::{self, Diagnosis, Evidence};
+use throng_core::diagnosis::{self, Diagnosis, Evidence, Target};
 use throng_core::engine::Engine;
 use throng_core::host::Host;
 use throng_core::observer::{Note, Serving};
@@ -20,6 +20,7 @@ use throng_core::plan::{self, ServePlan};
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ServeScenario;
 use throng_engine::{Order, Reach};
+use throng_host::serving;
 use throng_host::survey::{Wanted, survey};
 
 /// Runs `scenario` on `machine` until its time is over or `stop` is requested.
@@ -75,7 +76,7 @@ pub fn serve(
         }
     }
     let ending = Ending {
-        causes: diagnose(&counted, &machine.host, watch.peak),
+        causes: diagnose(&counted, &machine.host, watch.peak, &server.listeners),
         kernel: counted.kernel(),
         ..Ending::default()
     };
@@ -83,11 +84,24 @@ pub fn serve(
 }
 
 /// The limits that kept connections from being established, by the kernel's counters.
-fn diagnose(counted: &KernelCounter, before: &Host, peak: u64) -> Vec<Diagnosis> {
+fn diagnose(
+    counted: &KernelCounter,
+    before: &Host,
+    peak: u64,
+    listeners: &[Arc<TcpListener>],
+) -> Vec<Diagnosis> {
     let now = survey(&Wanted::default());
+    let addresses = listeners.iter().filter_map(|l| l.local_addr().ok());
+    let own = |address| Target {
+        listeners: serving::listening(address).unwrap_or_default(),
+        ..Target::at(address)
+    };
     diagnosis::diagnose(&Evidence {
         plateau: peak,
-        conntrack: now.conntrack.and_then(|now| counted.tracked(before, &now)),
+        targets: addresses.map(own).collect(),
+        conntrack: now
+            .conntrack
+            .and_then(|now| counted.tracked(before, &now, &[])),
         kernel: counted.kernel(),
         ..Evidence::default()
     })

@@ -32,6 +32,12 @@ pub enum LimitKind {
     TargetFiles,
     /// The target's own limit, beyond which it closes connections. Only a run can find it.
     TargetConnections,
+    /// The target's process, which ended. Only a run can find it.
+    TargetProcess,
+    /// The ports of source NAT on this machine. Only a run can find it.
+    NatPorts,
+    /// The path to the target, on which nothing comes back. Only a run can find it.
+    Path,
     /// The queue of connections that wait to be accepted.
     AcceptQueue,
     /// The queue of unfinished handshakes.
@@ -54,6 +60,9 @@ impl LimitKind {
             LimitKind::Conntrack => "conntrack",
             LimitKind::TargetFiles => "target's files",
             LimitKind::TargetConnections => "target's connections",
+            LimitKind::TargetProcess => "target's process",
+            LimitKind::NatPorts => "NAT's ports",
+            LimitKind::Path => "path",
             LimitKind::AcceptQueue => "accept queue",
             LimitKind::SynBacklog => "SYN backlog",
         }

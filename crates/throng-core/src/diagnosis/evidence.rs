@@ -4,13 +4,14 @@ use crate::capacity::LimitKind;
 use crate::host::Process;
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// What is known about a run that stopped short.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// The client's counts.
+    /// The client's counts, after opening had stopped.
     pub clients: Tally,
     /// The most connections that were open at once.
     pub plateau: u64,
@@ -18,17 +19,18 @@ pub struct Evidence {
     /// none.
     pub closed_aged: Option<Duration>,
     /// The targets; empty if the run opens no connections, or only to itself.
-    pub targets: Vec<SocketAddr>,
+    pub targets: Vec<Target>,
+    /// Whether the run leaves accept queues that it can see half empty: then it stops by itself where a server does not
+    /// accept.
+    pub holds_back: bool,
+    /// Source addresses of the run that this machine no longer has.
+    pub sources_gone: Vec<IpAddr>,
     /// Ports that one source address has to one target.
     pub ports: u64,
     /// Connections that all source addresses together can have to all targets; `None` without a limit.
     pub four_tuples: Option<u64>,
     /// This process's limit on open files.
     pub file_limit: u64,
-    /// The fullest accept queue of a target on this machine.
-    pub queue: Option<Queue>,
-    /// Processes on this machine that accept connections to the targets.
-    pub servers: Vec<Process>,
     /// Bytes of memory left when the run stopped opening for lack of it, and the limit that bounds that memory.
     pub memory_left: Option<(u64, LimitKind)>,
     /// Connection tracking of this namespace.
@@ -38,34 +40,112 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Connections that were established and accepted by their server, as far as that can be seen.
+    /// Connections that stayed established and were accepted by their server, as far as that can be seen.
     pub(super) fn accepted(&self) -> u64 {
-        let waiting = self.queue.map_or(0, |q| q.waiting.into());
-        self.plateau.saturating_sub(waiting)
+        // One listener may serve several targets.
+        let listeners = self.targets.iter().flat_map(|t| &t.listeners);
+        let queues: BTreeMap<u64, u64> = listeners
+            .map(|l| (l.inode, l.queue.waiting.into()))
+            .collect();
+        // A server without files may accept connections and close them at once.
+        let open = self.clients.open().min(self.plateau);
+        open.saturating_sub(queues.values().sum())
     }
 }
 
+/// A target, as it is seen from this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its address and port.
+    pub address: SocketAddr,
+    /// Connections that the run's source addresses can have to it.
+    pub tuples: u64,
+    /// How many of those are open, being opened, or in TIME_WAIT.
+    pub tuples_in_use: u64,
+    /// Connections from this machine to it that are established.
+    pub established: u64,
+    /// How many of those have sent data again, more than once, and not received an acknowledgement yet.
+    pub unacknowledged: u64,
+    /// Where its connections end on this machine: the address itself, or another one if destination NAT leads there.
+    /// `None` if they end elsewhere, or if that is unknown.
+    pub served_at: Option<SocketAddr>,
+    /// The sockets that listen at `served_at`.
+    pub listeners: Vec<Listening>,
+    /// The server's processes, if all that were there before the run have ended.
+    pub ended: Vec<Process>,
+}
+
+impl Target {
+    /// A target of which nothing is known.
+    pub fn at(address: SocketAddr) -> Target {
+        Target {
+            address,
+            tuples: 0,
+            tuples_in_use: 0,
+            established: 0,
+            unacknowledged: 0,
+            served_at: None,
+            listeners: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// Connections in its accept queues.
+    pub(super) fn waiting(&self) -> u64 {
+        let waiting = self.listeners.iter().map(|l| u64::from(l.queue.waiting));
+        waiting.sum()
+    }
+}
+
+/// A listening socket on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The inode of the socket.
+    pub inode: u64,
+    /// Its accept queue.
+    pub queue: Queue,
+    /// Packets of handshakes that it has dropped during the run, because a queue of it was full, or for lack of memory.
+    pub dropped: u64,
+    /// The processes that accept from it; empty if they can't be seen.
+    pub processes: Vec<Process>,
+}
+
 /// An accept queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// The target that it belongs to.
+    /// The address that its listener serves.
     pub target: SocketAddr,
     /// Connections that wait in it.
     pub waiting: u32,
-    /// How many it has room for.
+    /// The smaller of the listener's backlog and somaxconn. The kernel admits one more.
     pub limit: u32,
+}
+
+/// Connections that were established, but that their server had not accepted at the end of the hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unaccepted {
+    /// The accept queue that they were in.
+    pub queue: Queue,
+    /// The name and the pid of a process that should accept them; `None` if none can be seen.
+    pub server: Option<(String, u32)>,
 }
 
 /// Connection tracking, during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tracked {
+    /// Whether the run's connections are tracked, if that is known.
+    pub active: Option<bool>,
     /// Entries now.
     pub count: u64,
     /// `net.netfilter.nf_conntrack_max`.
     pub max: u64,
-    /// Packets dropped because there was no free entry.
-    pub dropped: u64,
-    /// The kernel's log said that the table is full.
+    /// Packets dropped because there was no room for their entry; `None` if the kernel does not say.
+    pub dropped: Option<u64>,
+    /// Packets dropped because another connection had their entry already, as when NAT has no port left.
+    pub clashed: u64,
+    /// Connections to a target go out from another address or port than the one that they have here: NAT.
+    pub translated: bool,
+    /// The kernel's log said that the table of this namespace is full.
     pub logged: bool,
 }
 

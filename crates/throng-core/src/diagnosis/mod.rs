@@ -1,27 +1,37 @@
 //! Why a run stopped short: finds the limit that was met from the counts, the kernel's counters and the shape of the
 //! failure.
 //!
-//! A diagnosis is certain only if an error code or a kernel counter names the limit (`named`). A plateau just below a
-//! common limit "looks like" that limit, and is reported in those words (`plateau`).
+//! A diagnosis is certain only if an error code, a counter or the state of a socket or process names the limit *of this
+//! run* (`named`, `server`, `tracking`): a counter of the whole namespace is not enough, as other programs have sockets
+//! there, too. Everything else is a guess and says so ("perhaps", "looks like"). A plateau just below a common limit
+//! "looks like" that limit (`plateau`), unless what is known contradicts it.
 
 mod cause;
 mod evidence;
 mod named;
 mod plateau;
+mod server;
 #[cfg(test)]
 mod tests;
+mod tracking;
 
 pub use cause::Diagnosis;
-pub use evidence::{Evidence, KernelCounts, Queue, Tracked};
+pub use evidence::{Evidence, KernelCounts, Listening, Queue, Target, Tracked, Unaccepted};
+pub use server::ended as servers_that_ended;
 
-/// The limits that were met, the likeliest first.
+/// The limits that were met: the certain ones first, and the likeliest of each first.
 pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {
     let mut all: Vec<Diagnosis> = named::all(e).collect();
-    if all.is_empty() && !e.targets.is_empty() {
+    all.extend(tracking::all(e));
+    all.extend(server::ended(&e.targets));
+    all.extend(server::files(e));
+    let known = all.iter().any(|d| d.certain);
+    if !known && e.clients.attempted > 0 && !e.targets.is_empty() {
         all.extend(plateau::closes_what_comes_beyond(e).or_else(|| plateau::looks_like(e)));
     }
     // A queue is full because its server stopped accepting, so it comes after what stopped the server.
-    all.extend(named::accept_queue(e, all.is_empty()));
-    all.extend(named::syn_queue(e));
+    all.extend(server::accept_queues(e, all.is_empty()));
+    all.extend(server::syn_queue(e, all.is_empty()));
+    all.sort_by_key(|d| !d.certain);
     all
 }

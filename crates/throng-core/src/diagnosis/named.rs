@@ -1,9 +1,8 @@
-//! Limits that an error code, a kernel counter or /proc names: these are certain.
+//! Limits of this machine that an error code or a state of the kernel names.
 
 use super::cause::Diagnosis;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Target};
 use crate::capacity::LimitKind;
-use crate::host::Process;
 use crate::human::count as number;
 use crate::stats::FailCause;
 
@@ -11,10 +10,10 @@ use crate::stats::FailCause;
 pub fn all(e: &Evidence) -> impl Iterator<Item = Diagnosis> {
     let all = [
         memory(e),
+        source_gone(e),
         four_tuples(e),
         own_files(e),
-        conntrack_full(e),
-        server_files(e),
+        silence(e),
         tcp_memory(e),
     ];
     all.into_iter().flatten()
@@ -26,30 +25,104 @@ fn memory(e: &Evidence) -> Option<Diagnosis> {
         limit,
         allows: Some(e.plateau),
         certain: true,
-        what: format!("opening stopped because only {} MiB of memory were left", left >> 20),
+        what: format!(
+            "opening stopped because only {} MiB of memory were left",
+            left >> 20
+        ),
         remedy: "Free memory, raise the container's limit, or spread the connections over more machines.".into(),
     })
 }
 
-fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
-    // If no connection was established, the source address is not of this machine.
-    if e.clients.failed(FailCause::NoAddress) == 0 || e.plateau == 0 {
+/// A source address that this machine had when the run began, and has no more.
+fn source_gone(e: &Evidence) -> Option<Diagnosis> {
+    let first = e.sources_gone.first()?;
+    let causes = [
+        FailCause::NoAddress,
+        FailCause::Unreachable,
+        FailCause::TimedOut,
+    ];
+    if causes.iter().all(|why| e.clients.failed(*why) == 0) {
         return None;
     }
+    let others = match e.sources_gone.len() - 1 {
+        0 => String::new(),
+        n => format!(" (and {} others)", number(n as u64)),
+    };
+    Some(Diagnosis {
+        limit: LimitKind::SourceAddress,
+        allows: None,
+        certain: true,
+        what: format!(
+            "the source address {first}{others} was removed from this machine during the run, after up to {} connections",
+            number(e.plateau)
+        ),
+        remedy: "Add it again (ip address add), and find out what removed it: DHCP, a VRRP daemon, a network manager.".into(),
+    })
+}
+
+/// The share of a target's four-tuples from which on none may be free: others come and go.
+const NEARLY_ALL: f64 = 0.95;
+
+fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
+    // If no connection was established, the source address is not of this machine.
+    if e.clients.failed(FailCause::NoAddress) == 0 || e.plateau == 0 || !e.sources_gone.is_empty() {
+        return None;
+    }
+    let used_up = e
+        .targets
+        .iter()
+        .find(|t| t.tuples > 0 && t.tuples_in_use as f64 >= t.tuples as f64 * NEARLY_ALL);
     let ports = number(e.ports);
+    let remedy = "Add source addresses (--source-ip), targets (more ports or addresses), or ports (sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\").";
+    let Some(target) = used_up else {
+        let most = e.targets.iter().max_by_key(|t| t.tuples_in_use);
+        let but = most.map_or(String::new(), |t| {
+            format!(
+                ", but {} of {} are in use to {} now",
+                number(t.tuples_in_use),
+                number(t.tuples),
+                t.address
+            )
+        });
+        return Some(Diagnosis {
+            limit: LimitKind::FourTuples,
+            allows: None,
+            certain: false,
+            what: format!(
+                "perhaps the four-tuples: {} attempts found no free local address and port{but}",
+                number(e.clients.failed(FailCause::NoAddress))
+            ),
+            remedy: remedy.into(),
+        });
+    };
+    // The plan's number is of the time before the run. Ports that became free or were taken since make it wrong.
+    let in_use: u64 = e.targets.iter().map(|t| t.tuples_in_use).sum();
+    let allows = e
+        .four_tuples
+        .filter(|allows| e.plateau <= *allows && e.plateau as f64 >= *allows as f64 * NEARLY_ALL);
     Some(Diagnosis {
         limit: LimitKind::FourTuples,
-        allows: e.four_tuples,
+        allows,
         certain: true,
-        what: match e.four_tuples {
+        what: match allows {
             Some(allows) => format!(
                 "the four-tuples ran out at {} connections: {ports} local ports for each source address and target, {} in all",
                 number(e.plateau),
                 number(allows)
             ),
-            None => format!("no local port was left, of {ports} for each source address and target"),
+            None => format!(
+                "the four-tuples ran out at {} connections: {} of {} to {} are in use{}",
+                number(e.plateau),
+                number(target.tuples_in_use),
+                number(target.tuples),
+                target.address,
+                match in_use > e.plateau {
+                    true => ", by connections of others or in TIME_WAIT, too",
+                    false => "",
+                }
+            ),
         },
-        remedy: "Add source addresses (--source-ip), targets (more ports or addresses), or ports (sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\").".into(),
+        remedy: remedy.into(),
     })
 }
 
@@ -67,130 +140,53 @@ fn own_files(e: &Evidence) -> Option<Diagnosis> {
     })
 }
 
-/// The share of its maximum from which on a table counts as full: entries of other traffic come and go.
-const NEARLY_FULL: f64 = 0.99;
+/// The least number of connections without an acknowledgement that say something, and their share of those that are
+/// established: the others may have sent nothing.
+const FEW: u64 = 3;
+const SILENT_PART: u64 = 5;
 
-fn conntrack_full(e: &Evidence) -> Option<Diagnosis> {
-    let t = e.conntrack?;
-    let full = t.count as f64 >= t.max as f64 * NEARLY_FULL;
-    (t.dropped > 0 || t.logged || full && t.max > 0).then(|| Diagnosis {
-        limit: LimitKind::Conntrack,
-        allows: Some(t.max),
-        certain: true,
-        what: format!(
-            "the conntrack table is full: {} of {} entries, {} packets dropped for want of one{}",
-            number(t.count),
-            number(t.max),
-            number(t.dropped),
-            if t.logged { " (the kernel's log says so, too)" } else { "" }
-        ),
-        remedy: "Raise it (sysctl -w net.netfilter.nf_conntrack_max=N), or don't track this traffic (nftables notrack, iptables -t raw -j CT --notrack).".into(),
-    })
-}
-
-/// Files that a program at its limit may have left: it closes a connection that it could not accept, or keeps one file
-/// in reserve for that.
-const SPARE_FILES: u64 = 4;
-
-fn server_files(e: &Evidence) -> Option<Diagnosis> {
-    let full = |p: &&Process| p.files_open + SPARE_FILES >= p.file_limit;
-    // If only one of several workers is full, only its share of the connections stops.
-    if e.servers.is_empty() || !e.servers.iter().all(|p| full(&p)) {
-        return None;
-    }
-    let p = &e.servers[0];
-    let accepted = e.accepted();
+/// A path on which nothing comes back any more. A server that is busy, or has no files left, acknowledges all the same:
+/// its kernel does.
+fn silence(e: &Evidence) -> Option<Diagnosis> {
+    let silent =
+        |t: &&Target| t.unacknowledged >= FEW && t.unacknowledged * SILENT_PART >= t.established;
+    let t = e.targets.iter().find(silent)?;
     Some(Diagnosis {
-        limit: LimitKind::TargetFiles,
-        allows: Some(accepted),
+        limit: LimitKind::Path,
+        allows: None,
         certain: true,
         what: format!(
-            "the target stopped at {} connections: its process {} (pid {}) has {} of at most {} files open",
-            number(accepted),
-            p.name,
-            p.pid,
-            number(p.files_open),
-            number(p.file_limit)
+            "nothing comes back from {} any more: {} of {} established connections retransmit without an acknowledgement",
+            t.address,
+            number(t.unacknowledged),
+            number(t.established)
         ),
-        remedy: "Raise the server's limit: LimitNOFILE= in its systemd unit, ulimit -n in what starts it, or prlimit --pid.".into(),
+        remedy: "Look at the path: a link that is down, a firewall or NAT that forgot its connections, an address that moved (ip neigh), a machine that hangs.".into(),
     })
 }
 
 fn tcp_memory(e: &Evidence) -> Option<Diagnosis> {
     let k = &e.kernel;
     let failed = e.clients.failed(FailCause::NoMemory);
-    (k.aborts_on_memory > 0 || failed > 0).then(|| Diagnosis {
+    let pressures = format!(
+        "{} connections in this network namespace were reset for lack of memory or for too many orphans, and TCP's buffers were under pressure {} times",
+        number(k.aborts_on_memory),
+        number(k.memory_pressures)
+    );
+    let what = match (failed, k.aborts_on_memory) {
+        (0, 0) => return None,
+        (0, _) => format!("perhaps the kernel's memory for sockets: {pressures}"),
+        (failed, _) => format!(
+            "the kernel had no memory for sockets: {} attempts failed for it, {pressures}",
+            number(failed)
+        ),
+    };
+    Some(Diagnosis {
         limit: LimitKind::TcpMemory,
         allows: None,
-        certain: true,
-        what: format!(
-            "the kernel had no memory for sockets: {} attempts failed, {} connections were reset for it, and TCP's buffers were under pressure {} times",
-            number(failed),
-            number(k.aborts_on_memory),
-            number(k.memory_pressures)
-        ),
-        remedy: "Raise net.ipv4.tcp_mem, or the container's memory limit; look at ulimit -l.".into(),
-    })
-}
-
-/// A queue counts as full from 1/`QUEUE_PART` on: throng itself fills queues that it can see only to half.
-const QUEUE_PART: u32 = 2;
-
-/// An accept queue that is full or overflowed. `alone` says that nothing else explains where the run stopped.
-pub fn accept_queue(e: &Evidence, alone: bool) -> Option<Diagnosis> {
-    let overflows = e.kernel.listen_overflows;
-    let full = e
-        .queue
-        .filter(|q| q.waiting >= (q.limit / QUEUE_PART).max(1));
-    let (what, allows) = match full {
-        Some(q) => (
-            format!(
-                "{} connections wait in the accept queue of {}, which has room for {}: its server does not accept, or not fast enough",
-                number(q.waiting.into()),
-                q.target,
-                // The kernel accepts one more than the backlog.
-                number(u64::from(q.limit) + 1),
-            ),
-            // If nothing else explains it, every connection is in the queue or was accepted before.
-            alone.then_some(e.plateau),
-        ),
-        None if overflows > 0 => (
-            format!(
-                "accept queues on this machine overflowed {} times: each is a handshake that was dropped",
-                number(overflows)
-            ),
-            None,
-        ),
-        None => return None,
-    };
-    Some(Diagnosis {
-        limit: LimitKind::AcceptQueue,
-        allows,
-        certain: true,
+        certain: failed > 0,
         what,
-        remedy: "More room: the server's backlog and net.core.somaxconn; or connect more slowly (--connect-rate).".into(),
-    })
-}
-
-/// Handshakes that found no room in the SYN queue.
-pub fn syn_queue(e: &Evidence) -> Option<Diagnosis> {
-    let k = &e.kernel;
-    let what = match (k.syn_queue_drops, k.syncookies) {
-        (0, 0) => return None,
-        (0, cookies) => format!(
-            "the queue of unfinished handshakes on this machine was full: {} were answered with SYN cookies, without window scaling and other options if the client sends no timestamps",
-            number(cookies)
-        ),
-        (drops, _) => format!(
-            "{} handshakes were dropped on this machine because the queue of unfinished ones was full",
-            number(drops)
-        ),
-    };
-    Some(Diagnosis {
-        limit: LimitKind::SynBacklog,
-        allows: None,
-        certain: true,
-        what,
-        remedy: "Raise net.ipv4.tcp_max_syn_backlog and the server's backlog, and leave SYN cookies on (net.ipv4.tcp_syncookies=1).".into(),
+        remedy: "Raise net.ipv4.tcp_mem, or the container's memory limit; look at ulimit -l."
+            .into(),
     })
 }

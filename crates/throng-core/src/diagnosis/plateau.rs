@@ -4,7 +4,7 @@ use super::cause::Diagnosis;
 use super::evidence::Evidence;
 use crate::capacity::LimitKind;
 use crate::human::count as number;
-use crate::stats::Closed;
+use crate::stats::{Closed, FailCause};
 use std::time::Duration;
 
 /// Closed connections per open one from which on a server is assumed to close connections beyond its limit.
@@ -12,7 +12,20 @@ const MANY_CLOSED: f64 = 0.02;
 
 /// A connection that a peer closes within this time of its establishment was not wanted. One that is closed later was
 /// held: by a timeout, at random, or when the server ended.
-const AT_ONCE: Duration = Duration::from_secs(1);
+pub const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// What is open once a peer has had the time to close what it does not want is 1/`STANDING_PART` of the peak or more,
+/// where it holds some. The peak includes what was not closed yet.
+const STANDING_PART: u64 = 5;
+
+/// Failures for which a server that has met a limit is not the cause: it leaves connections in its queue, or closes them.
+/// It neither refuses them, nor does a router report that it is unreachable.
+const NOT_BY_A_SERVER: [FailCause; 4] = [
+    FailCause::Refused,
+    FailCause::Unreachable,
+    FailCause::Forbidden,
+    FailCause::NoAddress,
+];
 
 /// A server that holds a number of connections and closes further ones.
 pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
@@ -20,8 +33,12 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     if e.plateau == 0 || (closed as f64) < (e.plateau as f64 * MANY_CLOSED).max(1.0) {
         return None;
     }
-    if e.clients.open() * 2 < e.plateau {
-        // The server holds none: it closes every connection.
+    if e.clients.open() * STANDING_PART < e.plateau {
+        // What is left is about to be closed, too: it closes every connection.
+        return None;
+    }
+    // Such a server goes on to listen.
+    if NOT_BY_A_SERVER.iter().any(|why| e.clients.failed(*why) > 0) {
         return None;
     }
     if e.closed_aged.is_none_or(|p90| p90 > AT_ONCE) {
@@ -29,7 +46,7 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
     }
     Some(Diagnosis {
         limit: LimitKind::TargetConnections,
-        // Some of those that are open now are about to be closed.
+        // How many it would hold of connections that are in use is another question.
         allows: None,
         certain: false,
         what: format!(
@@ -66,6 +83,10 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
     if (e.clients.open() as f64) < e.plateau as f64 * (1.0 - MANY_CLOSED) {
         return None;
     }
+    // Where established connections are not acknowledged either, the path is silent.
+    if e.targets.iter().any(|t| t.unacknowledged > 0) {
+        return None;
+    }
     let n = e.accepted();
     let near = |limit: u64| n.abs_diff(limit) as f64 <= limit as f64 * NEAR;
     let guess = |limit, allows, what: String, remedy: &str| {
@@ -77,7 +98,9 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
             remedy: remedy.into(),
         })
     };
-    if let Some((limit, backlog)) = file_limit_under(n, e.queue.is_some()) {
+    let queues_seen = e.targets.iter().any(|t| !t.listeners.is_empty());
+    let files = file_limit_under(n, queues_seen).filter(|_| may_be_files(e));
+    if let Some((limit, backlog)) = files {
         let queue = backlog.map_or(String::new(), |b| {
             format!(
                 ", with {} more in its accept queue of {}",
@@ -88,11 +111,14 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
         return guess(
             LimitKind::TargetFiles,
             n,
-            format!("looks like its own file limit of {limit}{queue}"),
+            format!(
+                "looks like its own file limit of {limit}{queue}{}",
+                doubt(e)
+            ),
             "Raise the server's limit on open files: LimitNOFILE= in its systemd unit, or ulimit -n in what starts it.",
         );
     }
-    let remote = e.targets.iter().any(|t| !t.ip().is_loopback());
+    let remote = e.targets.iter().any(|t| t.served_at.is_none());
     if remote && near(DEFAULT_PORTS) {
         return guess(
             LimitKind::FourTuples,
@@ -112,6 +138,29 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
         );
     }
     None
+}
+
+/// Whether a file limit of the server's can be why the run stopped. Where its processes can be seen, they have files left.
+fn may_be_files(e: &Evidence) -> bool {
+    let processes = || {
+        let listeners = e.targets.iter().flat_map(|t| &t.listeners);
+        listeners.flat_map(|l| &l.processes)
+    };
+    // Processes that it hands connections to are not seen.
+    let seen = processes().next().is_some() && processes().all(|p| p.workers == 0);
+    let failed = |why: &FailCause| e.clients.failed(*why) > 0;
+    !seen && !NOT_BY_A_SERVER.iter().any(failed)
+}
+
+/// What would look the same: on the way to another machine, if there was no traffic.
+fn doubt(e: &Evidence) -> &'static str {
+    let remote = e.targets.iter().any(|t| t.served_at.is_none());
+    match e.clients.bytes_received {
+        0 if remote => {
+            " (so does a path that became silent then: no established connection received anything that would show it)"
+        }
+        _ => "",
+    }
 }
 
 /// The common file limit that a server has reached with `n` connections, and the length of the accept queue that holds

@@ -2,7 +2,7 @@
 
 use super::{SearchSummary, nanos};
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Diagnosis, KernelCounts};
+use crate::diagnosis::{Diagnosis, KernelCounts, Unaccepted};
 use crate::stats::{PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -86,6 +86,9 @@ pub struct Ending {
     pub full: Option<LimitKind>,
     /// The limits that kept it from opening all, the likeliest first.
     pub causes: Vec<Diagnosis>,
+    /// Connections that servers on this machine had not accepted at the end of the hold.
+    #[serde(default)]
+    pub unaccepted: Vec<Unaccepted>,
     /// What a search for a rate found.
     pub search: Option<SearchSummary>,
     /// Why the profile could not be followed to its end.

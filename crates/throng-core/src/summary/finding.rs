@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 
 /// One fact worth knowing about a run. It displays as a sentence for people. In JSON it has a `kind`, its data, and the
 /// sentence as `text`.
@@ -60,6 +61,20 @@ pub enum Finding {
         closed: BTreeMap<Closed, u64>,
         /// Their ages.
         ages: BTreeMap<Closed, Age>,
+    },
+    /// Established connections were still in an accept queue at the end of the hold: the kernel held them, their server
+    /// did not.
+    InAcceptQueue {
+        /// How many.
+        connections: u64,
+        /// The target whose queue it is.
+        target: SocketAddr,
+        /// How many connections the queue has room for.
+        room: u64,
+        /// The name of the process that should accept them; `None` if none can be seen.
+        server: Option<String>,
+        /// Its pid.
+        pid: Option<u32>,
     },
     /// The hold was shorter than was asked for.
     HoldCutShort {
@@ -278,6 +293,7 @@ impl Finding {
             Finding::HandshakesMissing { .. } => "handshakes_missing",
             Finding::ConnectionsLost { .. } => "connections_lost",
             Finding::ConnectionsReopened { .. } => "connections_reopened",
+            Finding::InAcceptQueue { .. } => "in_accept_queue",
             Finding::HoldCutShort { .. } => "hold_cut_short",
             Finding::MessagesUnanswered { .. } => "messages_unanswered",
             Finding::NoEcho { .. } => "no_echo",
@@ -381,6 +397,24 @@ impl fmt::Display for Finding {
                 count(*asked),
                 losses(closed, ages, 0)
             ),
+            Finding::InAcceptQueue {
+                connections,
+                target,
+                room,
+                server,
+                pid,
+            } => {
+                write!(
+                    f,
+                    "{} waited in the accept queue of {target} (room for {}) at the end of the hold: the kernel held them, not the server",
+                    things(*connections, "connection"),
+                    count(*room)
+                )?;
+                match (server, pid) {
+                    (Some(name), Some(pid)) => write!(f, ", {name} (pid {pid}), which had not accepted them"),
+                    _ => f.write_str(", which had not accepted them. Which process that is can't be seen by this user: run as root, outside of containers"),
+                }
+            }
             Finding::HoldCutShort { held_s, asked_s } => write!(
                 f,
                 "the hold ended after {} of {}",

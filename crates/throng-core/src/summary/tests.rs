@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::capacity::LimitKind;
+use crate::diagnosis::{Queue, Unaccepted};
 use crate::record::{
     About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, Source, Used,
 };
@@ -113,12 +114,26 @@ type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 21] = [
+    let cases: [(Change, bool, &[&str]); 22] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
             false,
             &["connections_missing"],
+        ),
+        // The kernel holds what a server has not accepted.
+        (
+            |_, e| {
+                let queue = Queue {
+                    target: ([127, 0, 0, 1], 80).into(),
+                    waiting: 4,
+                    limit: 128,
+                };
+                let server = None;
+                e.unaccepted = vec![Unaccepted { queue, server }];
+            },
+            false,
+            &["in_accept_queue"],
         ),
         // Twenty handshakes, but never more than nine at once.
         (

@@ -78,6 +78,7 @@ fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
 fn load(t: &Totals, rate: Option<&MessageRate>, findings: &mut Vec<Finding>) -> bool {
     let causes = t.causes();
     let mut reached = connections(t, &causes, findings);
+    reached &= accepted(t, findings);
     reached &= answered(t, findings);
     reached &= protocols(t, findings);
     for what in t.endings().filter_map(|e| e.bad_profile.clone()) {
@@ -210,6 +211,21 @@ fn cut_short(t: &Totals) -> Option<Finding> {
         .map(|(held_s, asked_s)| Finding::HoldCutShort { held_s, asked_s })
 }
 
+/// Whether servers on this machine had accepted all connections at the end of the hold: rule 2.
+fn accepted(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let before = findings.len();
+    let all = t.endings().flat_map(|e| &e.unaccepted);
+    findings.extend(all.map(|u| Finding::InAcceptQueue {
+        connections: u.queue.waiting.into(),
+        target: u.queue.target,
+        // The kernel admits one more than the backlog.
+        room: u64::from(u.queue.limit) + 1,
+        server: u.server.as_ref().map(|(name, _)| name.clone()),
+        pid: u.server.as_ref().map(|(_, pid)| *pid),
+    }));
+    findings.len() == before
+}
+
 /// Whether messages were answered, where answers are looked for, and by their echoes, where those are: rule 4.
 fn answered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let of = t.closed.questions;
@@ -321,7 +337,7 @@ fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>
             attempts,
             retransmits: again,
             timeouts: again.map(|_| of_kernel(|k| k.timeouts)),
-            remedy: (!explained).then(|| remedy(cause, &t.asked)),
+            remedy: (!explained).then(|| remedy(cause, &t.asked, t.peak)),
         });
     }
 }
@@ -381,7 +397,9 @@ fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
 /// Whether `limit` explains attempts that failed by `cause`, so that its remedy is the one to give.
 fn explains(limit: LimitKind, cause: FailCause) -> bool {
     match cause {
-        FailCause::NoAddress => limit == LimitKind::FourTuples,
+        FailCause::NoAddress => {
+            matches!(limit, LimitKind::FourTuples | LimitKind::SourceAddress)
+        }
         FailCause::FileLimit => limit == LimitKind::OpenFiles,
         FailCause::NoMemory => matches!(
             limit,
@@ -393,7 +411,12 @@ fn explains(limit: LimitKind, cause: FailCause) -> bool {
                 | LimitKind::AcceptQueue
                 | LimitKind::SynBacklog
                 | LimitKind::Conntrack
+                | LimitKind::NatPorts
+                | LimitKind::Path
+                | LimitKind::SourceAddress
         ),
+        FailCause::Refused => limit == LimitKind::TargetProcess,
+        FailCause::Unreachable => limit == LimitKind::SourceAddress,
         _ => false,
     }
 }
@@ -406,8 +429,23 @@ fn losses(tally: &Tally) -> BTreeMap<Closed, u64> {
         .collect()
 }
 
-fn remedy(cause: FailCause, asked: &Asked) -> String {
+/// What to do about attempts that failed by `cause`. `peak` connections were open at once: what kept attempts from being
+/// established was not always so, or not for all targets.
+fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
+    let others = human::things(peak, "connection");
     match cause {
+        FailCause::Refused if peak > 0 => format!(
+            "For a time nothing listened on the target, or never on one of several, or a firewall refused: {others} were established otherwise. Check whether its server ended or closed its listener, and look for a connection limit (nft list ruleset)."
+        ),
+        FailCause::Unreachable if peak > 0 => format!(
+            "For a time there was no route to the target, or never to one of several, or its machine did not answer (ARP): {others} were established otherwise. Check what changed: ip route get ADDRESS, ip neigh."
+        ),
+        FailCause::Forbidden if peak > 0 => format!(
+            "A firewall rule or security policy forbade it for a time, or beyond a number: {others} were established otherwise. Look for a limit: nft list ruleset."
+        ),
+        FailCause::NoAddress if peak > 0 => format!(
+            "No local port was left to the target, or its source address was gone for a time: {others} were established otherwise. Add source addresses or targets, or widen net.ipv4.ip_local_port_range."
+        ),
         FailCause::Refused => "Nothing listens on the target, or no longer: check the address, the port and the server.".into(),
         FailCause::TimedOut => format!(
             "No answer within {}: a full accept queue on the target (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",

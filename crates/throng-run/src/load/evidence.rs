@@ -1,28 +1,58 @@
 //! Gathers the evidence of a run that stopped short, while its connections are still open.
 
-use crate::admission;
 use crate::kernel_counts::KernelCounter;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use throng_core::capacity::{self, LimitKind};
-use throng_core::diagnosis::{Evidence, KernelCounts};
+use throng_core::diagnosis::{self, Diagnosis, Evidence, KernelCounts, Queue, Target, Unaccepted};
 use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::Tally;
-use throng_host::survey::{Processes, Wanted, survey};
+use throng_host::serving;
+use throng_host::survey::{Wanted, source_for, survey};
+
+/// The most targets whose servers are looked at.
+const MOST_TARGETS: usize = 64;
 
 /// What was read and counted before the first connection.
 pub(crate) struct Before<'a> {
     host: &'a Host,
     counted: KernelCounter,
+    /// The targets, without those that are not looked at, and without duplicates.
+    targets: Vec<SocketAddr>,
+    /// The source addresses of the connections to each.
+    sources: Vec<Vec<IpAddr>>,
+    /// Packets that each listener on this machine had dropped, by the inode of its socket.
+    drops: HashMap<u64, u64>,
 }
 
 impl<'a> Before<'a> {
     /// Reads the kernel's counters. `host` was read for the plan.
-    pub fn read(host: &'a Host) -> Before<'a> {
+    pub fn read(host: &'a Host, scenario: &LoadScenario, plan: &LoadPlan) -> Before<'a> {
+        let mut targets: Vec<SocketAddr> = Vec::new();
+        let mut sources = Vec::new();
+        if scenario.own_server.is_none() {
+            for (target, bound) in plan.routes.targets().zip(plan.routes.sources_by_target()) {
+                if targets.len() == MOST_TARGETS {
+                    break;
+                }
+                if !targets.contains(&target) {
+                    targets.push(target);
+                    sources.push(match bound {
+                        [] => source_for(target).into_iter().collect(),
+                        bound => bound.to_vec(),
+                    });
+                }
+            }
+        }
         Before {
             host,
             counted: KernelCounter::begin(),
+            drops: serving::drops(&targets).unwrap_or_default(),
+            targets,
+            sources,
         }
     }
 
@@ -43,35 +73,87 @@ impl<'a> Before<'a> {
         memory_left: Option<(u64, LimitKind)>,
     ) -> Evidence {
         let allows = |kind| plan.limits.iter().find(|l| l.kind == kind)?.allows;
+        let mut sources = self.sources.concat();
+        sources.sort_unstable();
+        sources.dedup();
         let now = survey(&Wanted {
-            targets: scenario.addresses(),
-            processes: Processes::OfTargets,
-            skip_self: true,
+            targets: self.targets.clone(),
+            sources,
             ..Wanted::default()
         });
-        let mut servers: Vec<Process> = scenario
-            .addresses()
-            .into_iter()
-            .flat_map(|target| capacity::servers(&now, target))
-            .cloned()
-            .collect();
-        servers.sort_by_key(|p| p.pid);
-        servers.dedup_by_key(|p| p.pid);
         Evidence {
             clients: *clients,
             plateau,
             closed_aged,
-            targets: scenario.addresses(),
-            ports: self.host.ports.usable().into(),
+            targets: self.targets(&now),
+            holds_back: !scenario.force,
+            ports: now.ports.usable().into(),
             four_tuples: allows(LimitKind::FourTuples),
             file_limit: self.host.files.hard,
-            queue: admission::fullest_queue(&scenario.addresses()),
-            servers,
             memory_left,
             conntrack: now
                 .conntrack
-                .and_then(|now| self.counted.tracked(self.host, &now)),
+                .as_ref()
+                .and_then(|c| self.counted.tracked(self.host, c, &self.targets)),
             kernel: self.counted.kernel(),
+            sources_gone: self.gone(now.foreign_sources),
         }
+    }
+
+    /// The source addresses among `foreign` that were this machine's before.
+    fn gone(&self, mut foreign: Vec<IpAddr>) -> Vec<IpAddr> {
+        foreign.retain(|ip| !self.host.foreign_sources.contains(ip));
+        foreign
+    }
+
+    /// The targets as they are `now`.
+    fn targets(&self, now: &Host) -> Vec<Target> {
+        let seen = serving::see(&self.targets, Some(std::process::id()));
+        let mut all =
+            seen.unwrap_or_else(|_| self.targets.iter().copied().map(Target::at).collect());
+        for (target, sources) in all.iter_mut().zip(&self.sources) {
+            target.tuples = u64::from(now.ports.usable()) * sources.len().max(1) as u64;
+            let used = now.targets.iter().find(|t| t.target == target.address);
+            target.tuples_in_use = used.map_or(0, |used| used.in_use + used.time_wait);
+            target.ended = self.ended(target.address);
+            for listener in &mut target.listeners {
+                let before = self.drops.get(&listener.inode).copied().unwrap_or(0);
+                listener.dropped = listener.dropped.saturating_sub(before);
+            }
+        }
+        all
+    }
+
+    /// The processes that accepted connections to `target` before the run, if all of them have ended.
+    fn ended(&self, target: SocketAddr) -> Vec<Process> {
+        let before = capacity::servers(self.host, target);
+        match before.iter().any(|p| serving::runs(p)) {
+            true => Vec::new(),
+            false => before.into_iter().cloned().collect(),
+        }
+    }
+
+    /// The servers that ended since then.
+    pub fn servers_that_ended(&self) -> Vec<Diagnosis> {
+        let targets = self.targets.iter().map(|address| Target {
+            ended: self.ended(*address),
+            ..Target::at(*address)
+        });
+        let targets: Vec<Target> = targets.collect();
+        diagnosis::servers_that_ended(&targets).collect()
+    }
+
+    /// Those of our `open` connections to targets on this machine that wait to be accepted, as far as that is certain.
+    pub fn unaccepted(&self, open: u64) -> Vec<Unaccepted> {
+        let waiting = serving::unaccepted(&self.targets, open).unwrap_or_default();
+        let server = |target| {
+            let before = capacity::servers(self.host, target);
+            before.first().map(|p| (p.name.clone(), p.pid))
+        };
+        let of = |queue: Queue| Unaccepted {
+            server: server(queue.target),
+            queue,
+        };
+        waiting.into_iter().map(of).collect()
     }
 }

@@ -69,7 +69,7 @@ pub fn load(
     };
     let mut listeners = Listeners::open(scenario, &plan, backlog)?;
     watch.meter.note_sockets_before();
-    let before = Before::read(&machine.host);
+    let before = Before::read(&machine.host, scenario, &plan);
     // A rate over all connections together begins when all are established.
     let together = matches!(
         scenario.pace.sending,

@@ -20,7 +20,7 @@ use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::{LoadScenario, SteadyFrom};
-use throng_core::stats::Tally;
+use throng_core::stats::{Closed, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 use throng_host::memory::BoundBy;
@@ -32,6 +32,10 @@ const AHEAD: Duration = Duration::from_millis(5);
 const SOON: Duration = Duration::from_millis(1);
 /// How long, beyond the connect timeout, a run goes on without progress.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a run waits for what a peer closes, once it opens nothing more.
+const SETTLE: Duration = Duration::from_millis(1200);
+/// How long a server may take to accept what was opened just before the end of the hold.
+const ACCEPTED_SOON: Duration = Duration::from_millis(500);
 /// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Nothing moved for this long: peers that have not answered a farewell by now will not.
@@ -132,6 +136,9 @@ impl<'a> Run<'a> {
         }
         let opened = self.opened();
         let held = if to_hold { self.hold()? } else { opened };
+        if to_hold {
+            self.look_at_servers(&opened, &held);
+        }
         self.ending.held = Some(held);
         // Some may have been established since the last look.
         self.ending.peak = self.watch.peak.max(held.opened.open());
@@ -205,11 +212,27 @@ impl<'a> Run<'a> {
                 return false;
             }
             if tried_all || stopped || stalled {
-                self.ending.causes = self.diagnose(at, &now);
                 self.watch.control.give(Order::StopOpening);
+                let (at, now) = self.settled(at, now);
+                self.ending.causes = self.diagnose(at, &now);
                 return now.open() > 0 && !stalled;
             }
         }
+    }
+
+    /// The counts once nothing more is opened, and what a peer closes at once is closed: what stays is what it holds.
+    fn settled(&mut self, at: Duration, now: Tally) -> (Duration, Tally) {
+        let (mut at, mut now) = (at, now);
+        let closed = |t: &Tally| t.closed(Closed::ByPeer) + t.closed(Closed::ResetByPeer);
+        let until = at + SETTLE;
+        while closed(&now) > 0 && at < until {
+            let (later, counts, goes_on) = self.step(Phase::Opening, None, Some(until));
+            (at, now) = (later, counts);
+            if !goes_on {
+                break;
+            }
+        }
+        (at, now)
     }
 
     /// Whether as many connections as were asked for can carry messages now, and a server in this process has
@@ -309,6 +332,26 @@ impl<'a> Run<'a> {
                 return Ok(self.mark());
             }
         }
+    }
+
+    /// Takes note of connections that servers on this machine have not accepted, and of servers that ended in the hold.
+    fn look_at_servers(&mut self, opened: &Mark, held: &Mark) {
+        let lost = held.opened.since(&opened.opened);
+        if lost.closed(Closed::ByPeer) + lost.closed(Closed::ResetByPeer) > 0 {
+            let ended = self.before.servers_that_ended();
+            let causes = &mut self.ending.causes;
+            let new = |d: &Diagnosis| !causes.contains(d);
+            let new: Vec<Diagnosis> = ended.into_iter().filter(new).collect();
+            causes.extend(new);
+        }
+        let until = held.at + ACCEPTED_SOON;
+        let mut unaccepted = self.before.unaccepted(held.opened.open());
+        // Connections that were just opened again are accepted in a moment.
+        while !unaccepted.is_empty() && self.watch.clock.elapsed() < until {
+            std::thread::sleep(TICK);
+            unaccepted = self.before.unaccepted(held.opened.open());
+        }
+        self.ending.unaccepted = unaccepted;
     }
 
     /// Tries rates until the highest one is found that keeps latency under the bound.

@@ -7,6 +7,7 @@
 mod common;
 
 mod bad_input;
+mod diagnosis;
 mod engines;
 mod generated;
 mod held;

@@ -1,0 +1,297 @@
+//! What serves the targets of a run on this machine: which listeners, how full their queues are, which processes. And
+//! what the kernel shows of the connections to them.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
+use netlink_packet_sock_diag::inet::{InetResponseHeader, StateFlags, Timer};
+use throng_core::address::destination;
+use throng_core::diagnosis::{Listening, Queue, Target};
+use throng_core::host::Process;
+
+use crate::addresses::is_local;
+use crate::listen::{AcceptQueueProbe, socket_id};
+use crate::processes;
+use crate::sock_diag::SockDiag;
+
+/// Connections to a target by which its server is looked for. Destination NAT may lead each to another one; the first
+/// that is found counts.
+const SAMPLES: usize = 16;
+/// Data that was sent again this many times without an acknowledgement is not just lost.
+const RESENT: u8 = 2;
+
+/// What is seen of each of `targets` now, the processes of their servers included, but for the process `except`. Their
+/// four-tuples are left out.
+///
+/// # Errors
+/// A sandbox forbids netlink sockets, or the kernel lacks `tcp_diag`.
+pub fn see(targets: &[SocketAddr], except: Option<u32>) -> io::Result<Vec<Target>> {
+    let mut all = connections(targets)?;
+    let mut probe = AcceptQueueProbe::open()?;
+    for target in &mut all {
+        if let Some(at) = target.served_at {
+            target.listeners = probe.queues(at)?;
+        }
+    }
+    let listeners = || all.iter().flat_map(|t| &t.listeners);
+    let inodes: HashSet<u64> = listeners().map(|l| l.inode).collect();
+    let found = processes::accepting(&inodes, except);
+    for listener in all.iter_mut().flat_map(|t| &mut t.listeners) {
+        listener.processes = found.get(&listener.inode).cloned().unwrap_or_default();
+    }
+    Ok(all)
+}
+
+/// The sockets that listen at `address`, with what they have dropped since; without their processes.
+///
+/// # Errors
+/// Those of [`see`].
+pub fn listening(address: SocketAddr) -> io::Result<Vec<Listening>> {
+    AcceptQueueProbe::open()?.queues(address)
+}
+
+/// The packets that each listener at `targets` has dropped so far, by the inode of its socket.
+///
+/// # Errors
+/// Those of [`see`].
+pub fn drops(targets: &[SocketAddr]) -> io::Result<HashMap<u64, u64>> {
+    let mut probe = AcceptQueueProbe::open()?;
+    let mut found = HashMap::new();
+    for target in targets {
+        let listeners = probe.queues(*target)?;
+        found.extend(listeners.into_iter().map(|l| (l.inode, l.dropped)));
+    }
+    Ok(found)
+}
+
+/// The accept queues of listeners on this machine at `targets` in which connections of ours wait for certain, with the
+/// least number of those. The sum over a SO_REUSEPORT group is one queue; a listener that serves several targets is
+/// counted for the first. We have `open` connections to all `targets` together. Whose connections wait is not visible, but
+/// those of others that were accepted or wait are at most all there are less ours.
+///
+/// Without waiting connections this takes some lookups; else it reads all sockets.
+///
+/// # Errors
+/// Those of [`see`].
+pub fn unaccepted(targets: &[SocketAddr], open: u64) -> io::Result<Vec<Queue>> {
+    let mut probe = AcceptQueueProbe::open()?;
+    let mut counted = HashSet::new();
+    let mut waiting = Vec::new();
+    let (mut here, mut elsewhere) = (HashSet::new(), HashSet::new());
+    for target in targets {
+        let mut listeners = probe.queues(*target)?;
+        match listeners.is_empty() {
+            true => elsewhere.insert(plain(destination(*target))),
+            false => here.insert(plain(destination(*target))),
+        };
+        listeners.retain(|l| counted.insert(l.inode));
+        let sum = |of: fn(&Queue) -> u32| {
+            let all = listeners.iter().map(|l| of(&l.queue));
+            all.fold(0, u32::saturating_add)
+        };
+        let queue = Queue {
+            target: *target,
+            waiting: sum(|q| q.waiting),
+            limit: sum(|q| q.limit),
+        };
+        waiting.extend((queue.waiting > 0).then_some(queue));
+    }
+    if waiting.is_empty() {
+        return Ok(waiting);
+    }
+    let ports: HashSet<u16> = here.iter().map(SocketAddr::port).collect();
+    let (mut served, mut remote) = (0, 0);
+    each(&mut SockDiag::open()?, connected(), |socket| {
+        let (near, far) = ends(socket);
+        // A client's own port may be the same as a server's, so this may count too many, which only lowers the result.
+        served += u64::from(ports.contains(&near.port()));
+        remote += u64::from(elsewhere.contains(&far));
+    })?;
+    let mut others = served.saturating_sub(open.saturating_sub(remote));
+    waiting.retain_mut(|queue| {
+        let theirs = others.min(queue.waiting.into());
+        others -= theirs;
+        queue.waiting -= theirs as u32;
+        queue.waiting > 0
+    });
+    Ok(waiting)
+}
+
+/// Whether `process` still runs.
+#[must_use]
+pub fn runs(process: &Process) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid));
+    stat.is_ok_and(|stat| !processes::has_ended(&stat))
+}
+
+/// What is seen of connections to `targets`. Reads all sockets, and keeps a few.
+fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
+    let mut all: Vec<Target> = targets.iter().copied().map(Target::at).collect();
+    let places: HashMap<SocketAddr, usize> = targets
+        .iter()
+        .enumerate()
+        .map(|(place, target)| (plain(destination(*target)), place))
+        .collect();
+    // Our ends of a few connections, with the target of each.
+    let mut samples: HashMap<SocketAddr, usize> = HashMap::new();
+    let mut sampled = vec![0; targets.len()];
+    let mut diag = SockDiag::open()?;
+    each(&mut diag, connected(), |socket| {
+        let (ours, peer) = ends(socket);
+        let Some(&place) = places.get(&peer) else {
+            return;
+        };
+        let target = &mut all[place];
+        target.established += 1;
+        let resent = matches!(socket.timer, Some(Timer::Retransmit(_, n)) if n >= RESENT);
+        target.unacknowledged += u64::from(resent);
+        if sampled[place] < SAMPLES {
+            sampled[place] += 1;
+            samples.insert(ours, place);
+        }
+    })?;
+    let states = connected() | StateFlags::FIN_WAIT1 | StateFlags::FIN_WAIT2;
+    each(&mut diag, states, |socket| {
+        let (ours, peer) = ends(socket);
+        if let Some(&place) = samples.get(&peer) {
+            all[place].served_at.get_or_insert(ours);
+        }
+    })?;
+    for target in &mut all {
+        // Without a connection the server is where the address says.
+        if sampled[places[&plain(destination(target.address))]] == 0 && is_local(target.address) {
+            target.served_at = Some(destination(target.address));
+        }
+    }
+    Ok(all)
+}
+
+/// The states of an established connection: one that the peer has closed still is.
+fn connected() -> StateFlags {
+    StateFlags::ESTABLISHED | StateFlags::CLOSE_WAIT
+}
+
+/// Calls `visit` for each connection of this namespace in one of `states`.
+fn each(
+    diag: &mut SockDiag,
+    states: StateFlags,
+    mut visit: impl FnMut(&InetResponseHeader),
+) -> io::Result<()> {
+    let any = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    for family in [AF_INET, AF_INET6] {
+        diag.each(family, any.clone(), states.clone(), |socket| visit(&socket))?;
+    }
+    Ok(())
+}
+
+/// The near and the far end of a connection.
+fn ends(socket: &InetResponseHeader) -> (SocketAddr, SocketAddr) {
+    let id = &socket.socket_id;
+    (
+        (id.source_address.to_canonical(), id.source_port).into(),
+        (id.destination_address.to_canonical(), id.destination_port).into(),
+    )
+}
+
+/// An address without what only IPv6 sockets have.
+fn plain(address: SocketAddr) -> SocketAddr {
+    (address.ip(), address.port()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::namespace::{Server, inside, shell};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn connections_of_others_in_an_accept_queue_are_not_taken_for_ours() {
+        let test =
+            "serving::tests::connections_of_others_in_an_accept_queue_are_not_taken_for_ours";
+        if !inside(test, "") {
+            return;
+        }
+        let listener = TcpListener::bind("0.0.0.0:4000").unwrap();
+        let targets = ["127.0.0.1:4000", "127.0.0.2:4000"].map(|t| t.parse().unwrap());
+        let _clients: Vec<_> = (0..10)
+            .map(|n| TcpStream::connect(targets[n % 2]).unwrap())
+            .collect();
+        let waiting = |open| {
+            let all = unaccepted(&targets, open).unwrap();
+            let all = all.iter().map(|q| (q.target, q.waiting));
+            all.collect::<Vec<_>>()
+        };
+        // One listener has one queue.
+        assert_eq!(waiting(10), [(targets[0], 10)]);
+        let accepted: Vec<_> = (0..4).map(|_| listener.accept().unwrap()).collect();
+        assert_eq!(waiting(10), [(targets[0], 6)]);
+        // Of eight connections that are ours, two at most may be among the four that were accepted of ten.
+        assert_eq!(waiting(8), [(targets[0], 4)]);
+        assert_eq!(waiting(4), []);
+        drop(accepted);
+        let _accepted: Vec<_> = (0..6).map(|_| listener.accept().unwrap()).collect();
+        assert_eq!(waiting(6), []);
+    }
+
+    #[test]
+    fn a_server_is_found_behind_destination_nat_with_its_process() {
+        let test = "serving::tests::a_server_is_found_behind_destination_nat_with_its_process";
+        if !inside(test, "ip addr add 10.9.9.9/32 dev lo") {
+            return;
+        }
+        let server = Server::start("");
+        shell(&format!(
+            "nft 'table ip t {{ chain o {{ type nat hook output priority -100;
+             ip daddr 10.9.9.9 tcp dport 4000 dnat to {}; }}; }}'",
+            server.address
+        ));
+        let target: SocketAddr = "10.9.9.9:4000".parse().unwrap();
+        let _client = TcpStream::connect(target).unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let targets = [target, other.local_addr().unwrap()];
+        let seen = see(&targets, Some(std::process::id())).unwrap();
+        assert_eq!(seen[0].served_at, Some(server.address), "{seen:?}");
+        let [listening] = seen[0].listeners.as_slice() else {
+            panic!("{seen:?}")
+        };
+        assert_eq!(listening.queue.waiting, 1, "{seen:?}");
+        let pid = |p: &Process| p.pid;
+        let pids: Vec<u32> = listening.processes.iter().map(pid).collect();
+        assert_eq!(pids, [server.child.id()]);
+        let process = listening.processes[0].clone();
+        assert!(runs(&process));
+        // Without connections it is where the address says.
+        assert_eq!(seen[1].served_at, Some(targets[1]));
+        assert_eq!(seen[1].listeners[0].processes, []);
+        drop(server);
+        assert!(!runs(&process));
+    }
+
+    #[test]
+    fn packets_that_a_listener_drops_are_counted_for_it_alone() {
+        let test = "serving::tests::packets_that_a_listener_drops_are_counted_for_it_alone";
+        if !inside(test, "sysctl -qw net.core.somaxconn=1") {
+            return;
+        }
+        let full = TcpListener::bind("127.0.0.1:4000").unwrap();
+        let free = TcpListener::bind("127.0.0.1:4001").unwrap();
+        let at = [&full, &free].map(|l| l.local_addr().unwrap());
+        let dropped = || {
+            let found = drops(&at).unwrap();
+            at.map(|at| found[&listening(at).unwrap()[0].inode])
+        };
+        assert_eq!(dropped(), [0, 0]);
+        let _clients: Vec<_> = (0..8)
+            .map(|_| TcpStream::connect_timeout(&at[0], Duration::from_millis(50)))
+            .collect();
+        let until = Instant::now() + Duration::from_secs(20);
+        while dropped()[0] == 0 {
+            assert!(Instant::now() < until);
+        }
+        assert_eq!(dropped()[1], 0);
+    }
+}
