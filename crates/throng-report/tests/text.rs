@@ -3,7 +3,7 @@
 mod samples;
 
 use throng_core::pacing::Limit;
-use throng_core::summary::{Finding, Summary, WhyMissing};
+use throng_core::summary::{Finding, Server, Summary, WhyMissing};
 use throng_report::text::write_text;
 
 fn text(summary: &Summary) -> String {
@@ -235,6 +235,35 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
   connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms
   connect           p95 310 µs, p99.95 880 µs"
     );
+}
+
+#[test]
+fn what_the_server_on_this_machine_used_is_told_beside_throng_s_own_cost() {
+    let mut summary = samples::perfect();
+    summary.server = Some(samples::server());
+    says(
+        &text(&summary),
+        &[
+            "Server on this machine",
+            "processes 3 nginx",
+            "memory (PSS) 512 MiB 6.00 MiB before, 531 B per connection",
+            "memory (RSS) 520 MiB 14.0 MiB before, 531 B per connection",
+            "CPU 28.5 s 7.20 s user, 21.3 s system",
+            "open files 500,021 of 1,048,576 in the fullest process",
+            "ended 1 of its processes, during the run",
+            "not read its open files: Permission denied",
+            "Cost of throng",
+        ],
+    );
+    // What was not read is not 0.
+    summary.server = Some(Server {
+        unread: vec!["its processes: run as root".into()],
+        ..Server::default()
+    });
+    let text = text(&summary);
+    let section = text.split("Server on this machine\n").nth(1).unwrap();
+    let (section, _) = section.split_once("\n\n").unwrap();
+    assert_eq!(section, "  not read          its processes: run as root");
 }
 
 #[test]

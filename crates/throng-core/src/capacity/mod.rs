@@ -30,7 +30,7 @@ pub use memory::{
 pub use proxies::Proxies;
 pub use question::{Question, Role};
 use serde::{Deserialize, Serialize};
-pub use target::servers;
+pub use target::{listeners, servers};
 pub(crate) use tuples::{addresses_needed, each_target_gets};
 pub use warnings::{Warning, WarningKind};
 

@@ -85,7 +85,7 @@ fn conntrack(case: &Case) -> Limit {
 }
 
 /// The listeners for connections to `target` on this machine: those on its address, else those on all addresses.
-pub(super) fn listeners<'a>(host: &'a Host, target: SocketAddr) -> Vec<&'a Listener> {
+pub fn listeners<'a>(host: &'a Host, target: SocketAddr) -> Vec<&'a Listener> {
     if !host.has_address(target.ip()) {
         return Vec::new();
     }

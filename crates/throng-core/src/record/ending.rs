@@ -1,6 +1,6 @@
 //! The ending of a run: what is known once it is over.
 
-use super::{SearchSummary, nanos};
+use super::{SearchSummary, ServerUsed, nanos};
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Diagnosis, KernelCounts, Unaccepted};
 use crate::stats::{PackedDurations, Tally};
@@ -97,6 +97,9 @@ pub struct Ending {
     pub unreported: Vec<String>,
     /// The resources that it used.
     pub used: Used,
+    /// What the target's server used, if it is on this machine.
+    #[serde(default)]
+    pub server: Option<ServerUsed>,
     /// What was measured over the whole run, by the names of [`Measured`](crate::stats::Measured); three significant
     /// digits.
     pub histograms: BTreeMap<String, PackedDurations>,

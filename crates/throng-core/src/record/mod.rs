@@ -22,6 +22,7 @@ mod part;
 mod phase;
 mod recorder;
 mod search;
+mod server;
 
 pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role};
 pub use at_once::most_at_once;
@@ -32,6 +33,7 @@ pub use part::{About, Part, PartError, Source};
 pub use phase::Phase;
 pub use recorder::Recorder;
 pub use search::SearchSummary;
+pub use server::{ServerEnded, ServerFiles, ServerMemory, ServerUsed};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -184,6 +184,17 @@ pub enum Finding {
         /// The limit that bounds them.
         limit: LimitKind,
     },
+    /// Processes of the target's server, on this machine, ended during the run.
+    ServerEnded {
+        /// How many of those that accept connections, or supervise those that do.
+        processes: u64,
+        /// How many of those there were.
+        of: u64,
+        /// The names of those that accept.
+        names: Vec<String>,
+        /// When that was first noticed, in seconds since the run began.
+        at_s: f64,
+    },
     /// Measurements could not be written or sent.
     Unreported {
         /// What happened.
@@ -310,6 +321,7 @@ impl Finding {
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::AcceptingStopped { .. } => "accepting_stopped",
             Finding::AcceptingFull { .. } => "accepting_full",
+            Finding::ServerEnded { .. } => "server_ended",
             Finding::Unreported { .. } => "unreported",
             Finding::SourceLost { .. } => "source_lost",
         }
@@ -532,6 +544,26 @@ impl fmt::Display for Finding {
                 count(*connections),
                 limit.words()
             ),
+            Finding::ServerEnded {
+                processes,
+                of,
+                names,
+                at_s,
+            } => {
+                let (names, at) = (names.join(", "), human::seconds(*at_s));
+                match (processes, of) {
+                    (1, 1) => write!(
+                        f,
+                        "the server's process ({names}) ended {at} after the run began"
+                    ),
+                    (n, of) => write!(
+                        f,
+                        "{} of {} processes of the server ({names}) ended, the first {at} after the run began",
+                        count(*n),
+                        count(*of)
+                    ),
+                }
+            }
             Finding::SourceLost { source, seconds } => write!(
                 f,
                 "{source} was lost after {}: its later results are missing",

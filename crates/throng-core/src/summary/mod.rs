@@ -8,6 +8,7 @@ mod of;
 mod over_time;
 mod per_second;
 mod rate;
+mod server;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use of::of;
 pub use over_time::Sample;
 pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
+pub use server::Server;
 pub use snapshot::Snapshot;
 pub use traffic::{Answers, Steady, Traffic};
 
@@ -36,7 +38,7 @@ use crate::protocol::tls::TlsSummary;
 use crate::section::Section;
 use serde::{Deserialize, Serialize};
 
-/// The cost of a run.
+/// The cost of a run: what throng itself used, not the server on the other end of its connections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
     /// The process's own resident memory at the peak, less that before the first socket. It includes rings, tables and
@@ -118,8 +120,10 @@ pub struct Summary {
     pub protocols: Sections,
     /// The outcome of TLS, if connections speak it.
     pub tls: Option<TlsSummary>,
-    /// The cost of the run.
+    /// The cost of the run: what throng itself used.
     pub cost: Cost,
+    /// What the target's server used, if it is on this machine; `None` also for several sources, which may share it.
+    pub server: Option<Server>,
     /// The run second by second; a long one in at most [`MAX_INTERVALS`](crate::record::MAX_INTERVALS) longer
     /// intervals.
     pub over_time: Vec<Sample>,

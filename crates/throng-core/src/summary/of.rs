@@ -3,7 +3,7 @@
 use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
-    Answers, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, SetUp,
+    Answers, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, Server, SetUp,
     SourceSummary, Steady, Summary, Traffic, latencies, over_time, verdict,
 };
 use crate::engine::Engine;
@@ -78,6 +78,7 @@ pub fn of(record: &Record) -> Summary {
         tls: (t.asked.tls_client || t.asked.tls_server)
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),
         cost: cost(&t, connections.peak),
+        server: server(&t, connections.peak),
         connections,
         over_time: over_time::of(record),
         steady,
@@ -201,6 +202,15 @@ fn cost(t: &Totals, peak: u64) -> Cost {
         cpu_user_s: t.endings().map(|e| e.used.cpu_user.as_secs_f64()).sum(),
         cpu_system_s: t.endings().map(|e| e.used.cpu_system.as_secs_f64()).sum(),
     }
+}
+
+/// What the server used. Several sources may be on one machine with it.
+fn server(t: &Totals, peak: u64) -> Option<Server> {
+    let [part] = t.parts.as_slice() else {
+        return None;
+    };
+    let used = part.ending.as_ref()?.server.as_ref()?;
+    Some(Server::of(used, (peak >= ENOUGH_TO_DIVIDE).then_some(peak)))
 }
 
 fn source((name, part): (&Source, &Part)) -> SourceSummary {

@@ -4,7 +4,8 @@ use super::*;
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Queue, Unaccepted};
 use crate::record::{
-    About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, Source, Used,
+    About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, ServerEnded,
+    ServerMemory, ServerUsed, Source, Used,
 };
 use crate::scenario::Tolerance;
 use crate::stats::{Closed, Counters, FailCause, Measured, Tally};
@@ -377,4 +378,40 @@ fn a_record_of_nothing_says_nothing() {
     });
     assert_eq!((s.connections.peak, s.seconds), (0, 0.0));
     assert!(s.findings.is_empty() && s.over_time.is_empty());
+}
+
+#[test]
+fn a_server_that_several_sources_may_share_is_told_of_one_only() {
+    let memory = |mib: u64| ServerMemory {
+        processes: 1,
+        rss_bytes: mib << 20,
+        pss_bytes: None,
+    };
+    let mut part = ten();
+    let ending = part.ending.as_mut().unwrap();
+    ending.peak = 2048;
+    ending.server = Some(ServerUsed {
+        before: Some(memory(10)),
+        peak: Some(memory(12)),
+        accepting: 1,
+        ended: vec![ServerEnded {
+            pid: 811,
+            at: Duration::from_secs(2),
+        }],
+        unread: vec!["its proportional memory: Permission denied".into()],
+        ..ServerUsed::default()
+    });
+    let one = of(&Record::of(Source::new("a"), part.clone()));
+    let server = one.server.as_ref().unwrap();
+    assert_eq!(server.rss_bytes_per_connection, Some(1024.0));
+    assert_eq!((server.pss_bytes_peak, server.ended), (None, 1));
+    // What its end did to connections decides, and here that was nothing.
+    assert!(one.reached);
+    assert_eq!(kinds(&one), ["server_ended"]);
+
+    let both = Record::of(Source::new("a"), part.clone());
+    let both = both.merge(Record::of(Source::new("b"), part)).unwrap();
+    let both = of(&both);
+    assert_eq!(both.server, None);
+    assert_eq!(kinds(&both).last(), Some(&"server_ended"));
 }

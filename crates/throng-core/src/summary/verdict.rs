@@ -102,6 +102,7 @@ fn load(t: &Totals, rate: Option<&MessageRate>, findings: &mut Vec<Finding>) -> 
         findings.push(Finding::StoppedByText);
     }
     failed_attempts(t, &causes, findings);
+    findings.extend(server_ended(t));
     if let Some(missed) = rate.and_then(missed) {
         reached = false;
         findings.push(missed);
@@ -340,6 +341,21 @@ fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>
             remedy: (!explained).then(|| remedy(cause, &t.asked, t.peak)),
         });
     }
+}
+
+/// The finding that processes of the server ended, for each source that saw some. What that did to connections counts, not
+/// that they ended: a supervisor may have replaced them.
+fn server_ended(t: &Totals) -> impl Iterator<Item = Finding> {
+    t.endings().filter_map(|ending| {
+        let server = ending.server.as_ref()?;
+        let first = server.ended.iter().map(|ended| ended.at).min()?;
+        Some(Finding::ServerEnded {
+            processes: server.ended.len() as u64,
+            of: server.accepting,
+            names: server.names.clone(),
+            at_s: first.as_secs_f64(),
+        })
+    })
 }
 
 /// The finding that the rate was not as asked, if it was not.

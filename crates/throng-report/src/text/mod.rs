@@ -4,6 +4,7 @@
 mod latency;
 mod rates;
 mod section;
+mod server;
 mod traffic;
 mod words;
 
@@ -39,6 +40,7 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::
         rates::search(summary),
         traffic::answers(summary),
         latency::latency(summary),
+        server::server(summary),
         cost(summary),
         run(summary),
     ];
@@ -207,7 +209,7 @@ fn set_up(summary: &Summary) -> Section {
 
 fn cost(summary: &Summary) -> Section {
     let c = &summary.cost;
-    let mut all = Section::titled("Cost");
+    let mut all = Section::titled("Cost of throng");
     let each = |n: f64| format!("{} per connection", human::bytes(n.round() as u64));
     let per_connection = c.user_bytes_per_connection.map(each).unwrap_or_default();
     if c.user_bytes > 0 {

@@ -122,6 +122,12 @@ pub fn findings() -> Vec<Finding> {
             connections: 100,
             limit: LimitKind::Conntrack,
         },
+        Finding::ServerEnded {
+            processes: 1,
+            of: 3,
+            names: vec!["nginx".into()],
+            at_s: 12.5,
+        },
         Finding::Unreported {
             what: "/tmp/run.hlog: no space left on device".into(),
         },

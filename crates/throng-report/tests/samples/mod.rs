@@ -12,7 +12,7 @@ pub use findings::findings;
 #[allow(unused_imports)]
 pub use record::record;
 #[allow(unused_imports)]
-pub use summaries::{busy, full, interrupted, perfect, searched, serve, shortfall};
+pub use summaries::{busy, full, interrupted, perfect, searched, serve, server, shortfall};
 
 use throng_core::engine::Engine;
 use throng_core::summary::{AtLeast, Percentiles, SourceSummary};

@@ -7,7 +7,7 @@ use throng_core::diagnosis::Diagnosis;
 use throng_core::engine::Engine;
 use throng_core::record::{
     self, About, Asked, AskedLatencies, AskedRate, Mark, MessagesBy, Part, Phase, RateOf, Reading,
-    Record, Recorder, Source, Used,
+    Record, Recorder, ServerEnded, ServerFiles, ServerMemory, ServerUsed, Source, Used,
 };
 use throng_core::scenario::Percentile;
 use throng_core::stats::{Counters, Measured, Tally};
@@ -98,6 +98,31 @@ pub fn record() -> Record {
                 kernel_bytes: Some(1 << 24),
                 ..Used::default()
             },
+            server: Some(ServerUsed {
+                names: vec!["nginx".into()],
+                before: Some(ServerMemory {
+                    processes: 3,
+                    rss_bytes: 12 << 20,
+                    pss_bytes: Some(6 << 20),
+                }),
+                peak: Some(ServerMemory {
+                    processes: 3,
+                    rss_bytes: 20 << 20,
+                    pss_bytes: Some(14 << 20),
+                }),
+                cpu_user: Duration::from_millis(120),
+                cpu_system: Duration::from_millis(880),
+                files: Some(ServerFiles {
+                    open: 1010,
+                    limit: 1024,
+                }),
+                accepting: 3,
+                ended: vec![ServerEnded {
+                    pid: 811,
+                    at: second,
+                }],
+                unread: vec!["its open files: Permission denied".into()],
+            }),
             histograms: record::Ending::pack(&measured),
             ..record::Ending::default()
         }),

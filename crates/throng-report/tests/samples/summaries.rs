@@ -13,7 +13,7 @@ use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::FailCause;
 use throng_core::summary::{
     Answers, AtPercentile, BandwidthKept, Connections, Cost, Finding, Latency, LatencyAt,
-    LatencyOf, MessageRate, Sample, SetUp, Steady, Summary, Traffic, WhyMissing,
+    LatencyOf, MessageRate, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
 };
 
 /// A load of `connections` against a server of its own: all of them established and held for ten seconds.
@@ -120,6 +120,7 @@ pub fn perfect() -> Summary {
             cpu_user_s: 8.4,
             cpu_system_s: 66.1,
         },
+        server: None,
         over_time,
         steady: Some(Steady {
             seconds: 10.0,
@@ -379,6 +380,26 @@ fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
         .collect()
 }
 
+/// What an nginx with two workers used for the connections of [`perfect`].
+pub fn server() -> Server {
+    Server {
+        names: vec!["nginx".into()],
+        processes: Some(3),
+        rss_bytes_before: Some(14 << 20),
+        rss_bytes_peak: Some(520 << 20),
+        rss_bytes_per_connection: Some(530.6),
+        pss_bytes_before: Some(6 << 20),
+        pss_bytes_peak: Some(512 << 20),
+        pss_bytes_per_connection: Some(530.6),
+        cpu_user_s: Some(7.2),
+        cpu_system_s: Some(21.3),
+        files_open: Some(500_021),
+        file_limit: Some(1 << 20),
+        ended: 1,
+        unread: vec!["its open files: Permission denied".into()],
+    }
+}
+
 /// A search that has found its rate.
 pub fn searched() -> Summary {
     let mut s = perfect();
@@ -485,6 +506,7 @@ pub fn full() -> Summary {
         accepted_traffic: s.server_traffic,
         marked: false,
     });
+    s.server = Some(server());
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {
         sample.open = 999_985;

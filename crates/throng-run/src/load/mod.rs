@@ -6,6 +6,7 @@ mod listening;
 mod own_server;
 mod phases;
 mod searching;
+mod server;
 
 use crate::Failure;
 use crate::admission::{Handshakes, LocalListeners};
@@ -19,6 +20,7 @@ use evidence::Before;
 use listening::Listeners;
 use own_server::OwnServer;
 use phases::{Run, Sides};
+use server::Server;
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::host::DEFAULT_SOMAXCONN;
@@ -42,6 +44,8 @@ pub fn load(
     stop: &Stop,
 ) -> Result<Record, Failure> {
     let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
+    // Before the clock starts: it may take a while.
+    let server = Server::find(scenario, &machine.host);
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
@@ -113,9 +117,11 @@ pub fn load(
         server: own_server.map(|own| own.side),
         accepted: listeners.map(|l| l.side),
     };
+    let server = server.map(|server| server.watch(watch.clock)).transpose();
+    let server = server.map_err(|e| Failure::fault(format!("can't start a thread: {e}")))?;
     let profile = attached.profile.take();
     let run = Run::new(watch, scenario, &plan, before, &behaviours, sides, profile);
-    run.conduct(machine, &attached.latencies)
+    run.watching(server).conduct(machine, &attached.latencies)
 }
 
 fn planned(plan: &LoadPlan) -> Planned {

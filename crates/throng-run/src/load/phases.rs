@@ -3,6 +3,7 @@
 use super::evidence::Before;
 use super::hold::Hold;
 use super::searching::{Gathered, Search};
+use super::server::ServerWatch;
 use crate::Failure;
 use crate::asked;
 use crate::behave::LoadBehaviours;
@@ -49,6 +50,8 @@ pub(crate) struct Run<'a> {
     before: Before<'a>,
     behaviours: &'a LoadBehaviours<'a>,
     sides: Sides,
+    /// What the target's server uses, if it is on this machine.
+    server: Option<ServerWatch>,
     /// Lines that the rate follows, if the scenario asks for that.
     profile: Option<Box<dyn BufRead + Send>>,
     asked: u64,
@@ -113,10 +116,16 @@ impl<'a> Run<'a> {
             profile,
             asked: scenario.connections.into(),
             sides,
+            server: None,
             ending: Ending::default(),
             stop_seen: false,
             lines: None,
         }
+    }
+
+    /// The same, with the target's server watched.
+    pub fn watching(self, server: Option<ServerWatch>) -> Run<'a> {
+        Run { server, ..self }
     }
 
     /// Conducts the run until all is closed, and returns its record. `latencies` are those to be reported.
@@ -143,6 +152,7 @@ impl<'a> Run<'a> {
         // Some may have been established since the last look.
         self.ending.peak = self.watch.peak.max(held.opened.open());
         self.ending.ready_peak = self.ending.ready_peak.max(held.opened.ready_now());
+        self.note_server();
         self.drain();
         self.close(machine, latencies)
     }
@@ -286,11 +296,19 @@ impl<'a> Run<'a> {
             None => Duration::ZERO,
         };
         self.watch.control.start_traffic(now + AHEAD + delay);
+        self.note_server();
         self.ending.opened = Some(mark);
         self.ending.established = self.sides.clients.last_up();
         self.ending.kernel_sockets = kernel_sockets;
         self.ending.expected_sockets = kernel_sockets.and(expected);
         mark
+    }
+
+    /// Has the memory of the target's server read, while its connections are open.
+    fn note_server(&self) {
+        if let Some(server) = &self.server {
+            server.note();
+        }
     }
 
     /// Holds connections for as long as asked for, unless all are lost. Returns the state at its end.
@@ -476,11 +494,14 @@ impl<'a> Run<'a> {
 
     /// Ends all connections and workers.
     fn close(mut self, machine: &Machine, latencies: &LatencyReport) -> Result<Record, Failure> {
+        // A server may free memory once connections are closed.
+        let server = self.server.take().and_then(ServerWatch::finish);
         // From here on the run closes connections, so the counts are those of now.
         let over = self.mark();
         self.watch.meter.note_own();
         let mut ending = std::mem::take(&mut self.ending);
         ending.over = over;
+        ending.server = server;
         ending.interrupted = self.watch.stopped();
         ending.kernel = self.before.kernel();
         let secured = self.sides.all().map(Side::last_secured).max();

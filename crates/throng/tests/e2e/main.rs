@@ -24,5 +24,6 @@ mod scenario;
 mod serve;
 mod signals;
 mod sources;
+mod target_server;
 mod tcpkali;
 mod tune;
