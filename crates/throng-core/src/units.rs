@@ -96,9 +96,14 @@ const BINARY: &[(&str, f64)] = &[
     ("M", 1048576.0),
     ("g", 1073741824.0),
     ("G", 1073741824.0),
+    // As reports write them.
+    ("B", 1.0),
+    ("KiB", 1024.0),
+    ("MiB", 1048576.0),
+    ("GiB", 1073741824.0),
 ];
 
-/// A size in bytes: a whole number, `k`, `m` and `g` are 2^10, 2^20 and 2^30.
+/// A size in bytes: a whole number, `k`, `m` and `g` are 2^10, 2^20 and 2^30, as are `KiB`, `MiB` and `GiB`.
 ///
 /// # Errors
 /// Not a number, or not whole.

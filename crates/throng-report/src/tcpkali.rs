@@ -214,7 +214,8 @@ pub fn exit_code(summary: &Summary) -> u8 {
     }
 }
 
-/// Whether connections could not be established, or not used. tcpkali does not report that.
+/// Whether connections could not be established, or not used, which tcpkali does not report; or something that was
+/// expected was not met, which it does not have.
 pub fn is_failure(finding: &Finding) -> bool {
     matches!(
         finding,
@@ -222,6 +223,7 @@ pub fn is_failure(finding: &Finding) -> bool {
             | Finding::HandshakesMissing { .. }
             | Finding::ProtocolViolated { .. }
             | Finding::TlsFailed { .. }
+            | Finding::ExpectationFailed(_)
     )
 }
 

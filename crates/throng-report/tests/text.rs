@@ -238,6 +238,26 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
 }
 
 #[test]
+fn expectations_have_a_line_each_and_those_that_failed_no_other() {
+    let mut summary = samples::perfect();
+    summary.expectations = samples::expectations();
+    let failed = summary.expectations.iter().filter(|e| !e.met).cloned();
+    summary.findings = failed.map(Finding::ExpectationFailed).collect();
+    summary.reached = false;
+    let told = text(&summary);
+    let first = "answers>=99.999% was not met: 99.99 %, 598,705 of 598,713\n\nExpectations\n";
+    assert!(told.starts_with(first));
+    says(
+        &told,
+        &[
+            "✓ response.p99<10ms 2.21 ms",
+            "✗ answers>=99.999% 99.99 %, 598,705 of 598,713",
+            "✗ held/s>=10k unknown: the search found no rate",
+        ],
+    );
+}
+
+#[test]
 fn what_the_server_on_this_machine_used_is_told_beside_throng_s_own_cost() {
     let mut summary = samples::perfect();
     summary.server = Some(samples::server());

@@ -18,6 +18,11 @@ impl Messages {
     pub fn is_empty(&self) -> bool {
         self.first.is_empty() && self.repeated.is_empty()
     }
+
+    /// Whether any repeated message has a part that can produce bytes.
+    pub fn repeats_something(&self) -> bool {
+        self.repeated.iter().any(Message::says_something)
+    }
 }
 
 impl Messages {
@@ -50,6 +55,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// Whether it has a part that can produce bytes.
+    pub fn says_something(&self) -> bool {
+        let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());
+        !self.parts.iter().all(empty)
+    }
+
     /// A message of `parts`. Adjacent bytes become one part.
     pub fn joined(parts: impl IntoIterator<Item = Part>) -> Message {
         let mut all: Vec<Part> = Vec::new();

@@ -1,5 +1,6 @@
 //! What was asked of a run, as far as its report and its verdict depend on it.
 
+use crate::expect::Expectation;
 use crate::protocol::ProtocolKind;
 use crate::scenario::{Allow, Measure, MessageLatency, Percentile};
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,9 @@ pub struct Asked {
     pub hold_s: Option<f64>,
     /// What may go wrong.
     pub allow: Allow,
+    /// What is to be measured.
+    #[serde(default)]
+    pub expect: Vec<Expectation>,
     /// Connections are closed and opened again after a time, so that some are always missing.
     pub lifetime: bool,
     /// The server is in the same process: what one side sends the other receives.

@@ -1,12 +1,14 @@
 //! Contradictions in a scenario, from the command line or from a file.
 
+use super::measured;
 use super::target::Target;
 use super::{
     LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending, ServeScenario, TlsClient,
 };
+use crate::expect::Expectation;
 use crate::human;
 use crate::pacing::Terms;
-use crate::payload::{Message, Part};
+use crate::payload::Message;
 use crate::protocol::{Protocol, ServeMode};
 use std::time::Duration;
 
@@ -83,6 +85,14 @@ pub enum Contradiction {
     /// Markers to skip, and no marker.
     #[error("--latency-marker-skip skips markers: add --latency-marker")]
     NothingToSkip,
+    /// Something is expected that the run does not measure.
+    #[error("--expect {expectation}: this run does not measure it; {remedy}")]
+    NotMeasured {
+        /// The expectation.
+        expectation: Expectation,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// More connections than the connect rate allows in time.
     #[error(
         "{} connections at {} per second take {}, but may take {}: raise --connect-rate or --duration",
@@ -117,12 +127,6 @@ pub enum Contradiction {
 fn senders() -> String {
     let all = ServeMode::ALL.iter().filter(|mode| mode.sends());
     all.map(|mode| mode.name()).collect::<Vec<_>>().join(" or ")
-}
-
-/// Whether any of `messages` has a part that can produce bytes.
-pub fn says_something(messages: &[Message]) -> bool {
-    let empty = |part: &Part| matches!(part, Part::Bytes(bytes) if bytes.is_empty());
-    messages.iter().any(|m| !m.parts.iter().all(empty))
 }
 
 impl LoadScenario {
@@ -199,7 +203,7 @@ impl LoadScenario {
                 other: "-m and -f",
             });
         }
-        if !says_something(&self.messages.repeated)
+        if !self.messages.repeats_something()
             && !own_messages
             && let Some(option) = self.needs_message()
         {
@@ -217,6 +221,15 @@ impl LoadScenario {
                 rate: rate.get(),
                 within,
             });
+        }
+        for expectation in &self.expect {
+            if let Some(remedy) = measured::lacks(self, expectation.metric().needs()) {
+                let expectation = expectation.clone();
+                return Err(Contradiction::NotMeasured {
+                    expectation,
+                    remedy,
+                });
+            }
         }
         let client = self.tls.iter().flat_map(|tls| &tls.alpn);
         let server = self.tls_server.iter().flat_map(|tls| &tls.alpn);
@@ -245,7 +258,7 @@ impl LoadScenario {
 
     fn check_latency(&self) -> Result<(), Contradiction> {
         if let Some(MessageLatency::Marker(marker)) = &self.measure.message {
-            if !says_something(std::slice::from_ref(marker)) {
+            if !marker.says_something() {
                 return Err(Contradiction::EmptyMarker);
             }
             if self.connections == 0 {
@@ -300,7 +313,7 @@ impl ServeScenario {
             (true, false) | (false, true) => {}
             (false, false) => return Err(Contradiction::SendsNothing(self.mode.name())),
         }
-        if self.message_rate.is_some() && !says_something(&self.messages.repeated) {
+        if self.message_rate.is_some() && !self.messages.repeats_something() {
             return Err(Contradiction::NoMessage("--message-rate"));
         }
         check_alpn(self.tls.iter().flat_map(|tls| &tls.alpn))?;

@@ -5,6 +5,7 @@ use super::{
     TlsServer, bounds,
 };
 use crate::engine::EngineChoice;
+use crate::expect::Expectation;
 use crate::payload::Messages;
 use crate::protocol::Protocol;
 use crate::units::written::{As, Maybe, Span};
@@ -53,6 +54,8 @@ pub struct LoadScenario {
     pub measure: Measure,
     /// What may go wrong in a run that still counts as reached.
     pub allow: Allow,
+    /// What is to be measured for the run to be reached.
+    pub expect: Vec<Expectation>,
     /// What is set on each socket.
     pub sockets: SocketOptions,
     /// Connections that are opened speak TLS.
@@ -81,6 +84,7 @@ impl Default for LoadScenario {
             pace: Pace::default(),
             measure: Measure::default(),
             allow: Allow::default(),
+            expect: Vec::new(),
             sockets: SocketOptions::default(),
             tls: None,
             listen: None,

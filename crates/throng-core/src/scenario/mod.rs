@@ -12,6 +12,7 @@ pub mod file;
 pub mod latency;
 mod load;
 mod measure;
+mod measured;
 mod pace;
 mod serve;
 mod sockets;
@@ -19,7 +20,7 @@ mod target;
 mod tls;
 
 pub use allow::{Allow, Tolerance};
-pub use check::{Contradiction, says_something};
+pub use check::Contradiction;
 pub use connect::Connect;
 pub use latency::Percentile;
 pub use load::LoadScenario;

@@ -1,5 +1,6 @@
 //! Findings: what is worth knowing about a run. Each has a kind that scripts can rely on and a sentence for people.
 
+use super::expected::Expected;
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::human::{self, count, things};
@@ -184,6 +185,8 @@ pub enum Finding {
         /// The limit that bounds them.
         limit: LimitKind,
     },
+    /// An expectation was not met.
+    ExpectationFailed(Expected),
     /// Processes of the target's server, on this machine, ended during the run.
     ServerEnded {
         /// How many of those that accept connections, or supervise those that do.
@@ -321,6 +324,7 @@ impl Finding {
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::AcceptingStopped { .. } => "accepting_stopped",
             Finding::AcceptingFull { .. } => "accepting_full",
+            Finding::ExpectationFailed(_) => "expectation_failed",
             Finding::ServerEnded { .. } => "server_ended",
             Finding::Unreported { .. } => "unreported",
             Finding::SourceLost { .. } => "source_lost",
@@ -544,6 +548,9 @@ impl fmt::Display for Finding {
                 count(*connections),
                 limit.words()
             ),
+            Finding::ExpectationFailed(failed) => {
+                write!(f, "{} was not met: {}", failed.expression, failed.measured)
+            }
             Finding::ServerEnded {
                 processes,
                 of,

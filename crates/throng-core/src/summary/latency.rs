@@ -62,7 +62,11 @@ impl Percentiles {
 
 /// The value at `percent` of `all`, and whether it is only a lower bound; `None` if `all` is empty. Values of
 /// `unanswered` among them took longer than recorded.
-fn percentile(all: &Durations, unanswered: &Durations, percent: f64) -> Option<(Duration, bool)> {
+pub(super) fn percentile(
+    all: &Durations,
+    unanswered: &Durations,
+    percent: f64,
+) -> Option<(Duration, bool)> {
     let value = all.percentile(percent)?;
     // The true value of an unanswered message at or below this one may be above it.
     let bound = unanswered.min().is_some_and(|least| least <= value);

@@ -2,6 +2,8 @@
 //! from which every report is drawn. docs/summary.md describes the JSON form for scripts.
 
 mod connections;
+mod cost;
+mod expected;
 mod finding;
 mod latency;
 mod of;
@@ -18,6 +20,8 @@ mod verdict;
 
 pub use crate::record::{Phase, SearchSummary, VERSION};
 pub use connections::{Connections, SetUp};
+pub use cost::Cost;
+pub use expected::Expected;
 pub use finding::{Age, Finding, Handshake, Sender, WhyMissing};
 pub use latency::{
     AtLeast, AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies,
@@ -38,25 +42,6 @@ use crate::protocol::tls::TlsSummary;
 use crate::section::Section;
 use serde::{Deserialize, Serialize};
 
-/// The cost of a run: what throng itself used, not the server on the other end of its connections.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cost {
-    /// The process's own resident memory at the peak, less that before the first socket. It includes rings, tables and
-    /// buffers, and both ends if the server is in the same process.
-    pub user_bytes: u64,
-    /// The same per connection; `None` below 1000 connections, where it says nothing.
-    pub user_bytes_per_connection: Option<f64>,
-    /// Growth of the machine's slab memory per connection; `None` below 1000 connections.
-    pub kernel_bytes_per_connection: Option<f64>,
-    /// Whether that growth is about what the run's sockets take. Otherwise memory of other programs, or of a run before, was
-    /// taken or returned meanwhile, or data waited in the sockets' buffers.
-    pub kernel_bytes_sure: bool,
-    /// CPU time in user mode, seconds.
-    pub cpu_user_s: f64,
-    /// CPU time in the kernel, seconds.
-    pub cpu_system_s: f64,
-}
-
 /// The result of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -73,6 +58,8 @@ pub struct Summary {
     /// What fell short or is worth knowing; if the run fell short, the first one is the verdict.
     #[serde(serialize_with = "finding::with_text")]
     pub findings: Vec<Finding>,
+    /// What came of the expectations, in the order in which they were given.
+    pub expectations: Vec<Expected>,
     /// The limits that kept it from opening all, the likeliest first.
     pub causes: Vec<Diagnosis>,
     /// Whether the run was interrupted.

@@ -1,5 +1,6 @@
 //! Makes the summary of a record: the only place that sums up.
 
+use super::expected::{self, Known};
 use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
@@ -7,13 +8,11 @@ use super::{
     SourceSummary, Steady, Summary, Traffic, latencies, over_time, verdict,
 };
 use crate::engine::Engine;
+use crate::expect::ENOUGH_TO_DIVIDE;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
-
-/// The fewest connections for which memory per connection is reported. With fewer, a page more or less would decide.
-const ENOUGH_TO_DIVIDE: u64 = 1000;
 
 /// The summary of `record`.
 pub fn of(record: &Record) -> Summary {
@@ -34,7 +33,22 @@ pub fn of(record: &Record) -> Summary {
     };
     // The verdict and the counts of connections are of the same instant.
     let connections = connections(&t, if load { &t.held } else { &subject });
-    let (reached, findings) = verdict::of(record, &t, message_rate.as_ref());
+    let set_up = load.then(|| set_up(&t));
+    let answers = (t.asked.answers || t.closed.questions > 0)
+        .then(|| Answers::of(&t.closed, t.unanswered.count()));
+    let cost = cost(&t, connections.peak);
+    let server = server(&t, connections.peak);
+    let expectations = expected::of(&Known {
+        t: &t,
+        hold: &hold,
+        sending: &sending,
+        set_up: set_up.as_ref(),
+        message_rate: message_rate.as_ref(),
+        answers: answers.as_ref(),
+        cost: &cost,
+        server: server.as_ref(),
+    });
+    let (reached, findings) = verdict::of(record, &t, message_rate.as_ref(), &expectations);
     let first = t.parts.first();
     let stops_seen = t.opened.stops_seen + t.accepted.map_or(0, |a| a.stops_seen);
     let secured_s = t.latest(|p| p.ending.as_ref().map_or(p.over(), |e| e.secured));
@@ -51,6 +65,7 @@ pub fn of(record: &Record) -> Summary {
             .unwrap_or_default(),
         reached,
         findings,
+        expectations,
         causes: t.causes(),
         interrupted: t.any(|e| e.interrupted),
         started_unix_s: t.started_unix_s,
@@ -62,7 +77,7 @@ pub fn of(record: &Record) -> Summary {
         engine: first.map_or(Engine::Epoll, |p| p.about.engine),
         why_epoll: t.parts.iter().find_map(|p| p.about.why_epoll.clone()),
         workers: t.parts.iter().map(|p| p.about.workers).sum(),
-        set_up: load.then(|| set_up(&t)),
+        set_up,
         traffic: Traffic::of(&subject),
         server_traffic: t.accepted.filter(|_| load).as_ref().map(Traffic::of),
         message_rate,
@@ -70,15 +85,14 @@ pub fn of(record: &Record) -> Summary {
             .as_ref()
             .and_then(|steady| BandwidthKept::of(&t.asked, steady)),
         latency: Latency::of(&t.measured, &t.unanswered, t.asked.paced),
-        answers: (t.asked.answers || t.closed.questions > 0)
-            .then(|| Answers::of(&t.closed, t.unanswered.count())),
+        answers,
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
         search: t.endings().find_map(|e| e.search.clone()),
         protocols: Sections::of(|kind| t.speaking(kind).next().is_some(), &speaking),
         tls: (t.asked.tls_client || t.asked.tls_server)
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),
-        cost: cost(&t, connections.peak),
-        server: server(&t, connections.peak),
+        cost,
+        server,
         connections,
         over_time: over_time::of(record),
         steady,

@@ -415,3 +415,102 @@ fn a_server_that_several_sources_may_share_is_told_of_one_only() {
     assert_eq!(both.server, None);
     assert_eq!(kinds(&both).last(), Some(&"server_ended"));
 }
+
+fn expecting(all: &[&str]) -> Vec<crate::expect::Expectation> {
+    all.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn an_expectation_that_is_not_met_fails_the_run() {
+    let of_these = |texts: &[&str]| of_one(|a, _| a.expect = expecting(texts));
+    let s = of_these(&["lost=0", "open=100%", "connect.max<=1.01ms", "peak>=10"]);
+    assert!(s.reached && s.expectations.iter().all(|e| e.met), "{s:#?}");
+    let s = of_these(&["lost=0", "connect.p50<1ms", "opened/s>=100"]);
+    assert!(!s.reached);
+    assert_eq!(kinds(&s), ["expectation_failed", "expectation_failed"]);
+    let met: Vec<bool> = s.expectations.iter().map(|e| e.met).collect();
+    assert_eq!(met, [true, false, false]);
+    // What was not measured is unknown.
+    for unknown in [
+        "response.p99<1h",
+        "answers>=0",
+        "held/s>=0",
+        "server.files_open<100%",
+    ] {
+        let s = of_these(&[unknown]);
+        assert!(!s.reached && s.expectations[0].value.is_none(), "{s:#?}");
+    }
+    let s = of_one(|a, e| {
+        a.expect = expecting(&["lost=0"]);
+        e.held = e.opened;
+    });
+    assert_eq!(s.expectations[0].measured, "unknown: there was no hold");
+}
+
+#[test]
+fn missing_answers_make_a_latency_a_lower_bound() {
+    let s = of_one(|a, e| {
+        a.paced = true;
+        a.expect = expecting(&["response.p99<1h", "response.p99>1s", "answers>=50%"]);
+        unanswered(e, 2);
+    });
+    let met: Vec<bool> = s.expectations.iter().map(|e| e.met).collect();
+    assert_eq!(met, [false, true, false], "{:#?}", s.expectations);
+    assert!(s.expectations[0].at_least);
+}
+
+#[test]
+fn a_limit_of_the_user_takes_the_place_of_the_tolerance() {
+    let cases: [(&[&str], bool); 9] = [
+        (&["answers>=50%"], true),
+        (&["answers>50%"], false),
+        (&["unanswered<=1"], true),
+        (&["unanswered<=1", "answers=100%"], false),
+        // This is no limit to what may be missing.
+        (&["answers<=100%"], false),
+        (&["lost<=4"], false),
+        (&["lost<=4", "unanswered<=1"], true),
+        (&["lost<4", "unanswered<=1"], false),
+        (&["lost>=1", "unanswered<=1"], false),
+    ];
+    for (at, (texts, reached)) in cases.into_iter().enumerate() {
+        let s = of_one(|a, e| {
+            a.answers = true;
+            a.expect = expecting(texts);
+            unanswered(e, 1);
+            if at >= 5 {
+                held(e, reopened);
+            }
+        });
+        assert_eq!(s.reached, reached, "{texts:?}: {:#?}", s.findings);
+    }
+    // Where nothing was answered, no limit helps.
+    let s = of_one(|a, e| {
+        a.expect = expecting(&["unanswered<=100%"]);
+        unanswered(e, 2);
+    });
+    assert!(!s.reached && s.expectations[0].met);
+}
+
+#[test]
+fn merged_records_are_judged_as_a_whole_and_by_what_all_of_them_expect() {
+    let part = |texts: &[&str]| {
+        let mut part = ten();
+        part.about.asked.expect = expecting(texts);
+        part
+    };
+    let merged = |a: Part, b: Part| {
+        let a = Record::of(Source::new("a"), a);
+        of(&a.merge(Record::of(Source::new("b"), b)).unwrap())
+    };
+    let both = merged(part(&["peak>=15"]), part(&["peak>=15"]));
+    assert!(both.reached && both.expectations.len() == 1, "{both:#?}");
+    assert!(!of(&Record::of(Source::new("a"), part(&["peak>=15"]))).reached);
+    let one = merged(part(&["peak>=15"]), part(&[]));
+    let measured = one.expectations[0].measured.as_str();
+    assert!(!one.reached && measured == "unknown: not all sources expect it");
+    let mut lost = part(&["peak>=0"]);
+    lost.ending = None;
+    let lost = merged(part(&["peak>=0"]), lost);
+    assert_eq!(lost.expectations[0].measured, "unknown: a source was lost");
+}

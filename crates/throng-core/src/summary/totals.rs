@@ -1,11 +1,12 @@
 //! Sums over the sources of a record.
 
 use crate::diagnosis::Diagnosis;
+use crate::expect::Expectation;
 use crate::protocol::ProtocolKind;
 use crate::record::{
     Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
 };
-use crate::stats::{Durations, Measured, Tally};
+use crate::stats::{Closed, Durations, Measured, Tally};
 use std::time::Duration;
 
 /// Sums over all sources of a record. Values at an instant are only combined for instants that the sources shared.
@@ -101,6 +102,23 @@ impl<'r> Totals<'r> {
         self.parts.iter().map(after).fold(0.0, f64::max)
     }
 
+    /// Connections that were lost during the hold: that ended without this side's doing, or can no longer carry messages.
+    pub fn lost(&self) -> u64 {
+        let of = |part: &&'r Part| {
+            let ending = part.ending.as_ref()?;
+            let hold = ending.held?.opened.since(&ending.opened?.opened);
+            let closed = hold.closed_in_all() - hold.closed(Closed::ByUs);
+            // With a lifetime this side closes connections, too.
+            let unready = if part.about.asked.lifetime {
+                0
+            } else {
+                hold.unready
+            };
+            Some(closed.max(unready))
+        };
+        self.parts.iter().filter_map(of).sum()
+    }
+
     /// From the mark `from` to the end of the hold, each source by its own marks.
     pub fn hold(&self, from: impl Fn(&Ending) -> Option<Mark>) -> Window {
         let mut all = Window::default();
@@ -165,6 +183,7 @@ fn asked(parts: &[&Part]) -> Asked {
         received_per_s: sum(|a| a.received_per_s),
         hold_s: all().filter_map(|a| a.hold_s).reduce(f64::max),
         allow: first.allow,
+        expect: expect(parts),
         lifetime: any(|a| a.lifetime),
         own_server: any(|a| a.own_server),
         stops_at_text: any(|a| a.stops_at_text),
@@ -181,6 +200,17 @@ fn asked(parts: &[&Part]) -> Asked {
         },
         steady_from_last_attempt: first.steady_from_last_attempt,
     }
+}
+
+/// All expectations of any source.
+fn expect(parts: &[&Part]) -> Vec<Expectation> {
+    let mut all: Vec<Expectation> = Vec::new();
+    for one in parts.iter().flat_map(|p| &p.about.asked.expect) {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    all
 }
 
 /// The sum of two rates; nothing if they can't be added.

@@ -2,15 +2,18 @@
 //! rules are in docs/verdict.md.
 
 use super::MessageRate;
+use super::expected::Expected;
 use super::finding::{Age, Finding, Handshake, Sender, WhyMissing};
 use super::totals::Totals;
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
+use crate::expect::{Expectation, Scalar};
 use crate::human;
 use crate::pacing::Ending;
 use crate::protocol::Sections;
 use crate::protocol::tls::TlsFailure;
 use crate::record::{Asked, Part, Record, Role};
+use crate::scenario::Allow;
 use crate::stats::{Closed, FailCause, Measured, Tally};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,10 +24,19 @@ const RATE_TOLERANCE: f64 = 0.01;
 const LATE_AT_END_S: f64 = 0.1;
 
 /// Whether all was reached, and the findings, the most important one first.
-pub(super) fn of(record: &Record, t: &Totals, rate: Option<&MessageRate>) -> (bool, Vec<Finding>) {
+pub(super) fn of(
+    record: &Record,
+    t: &Totals,
+    rate: Option<&MessageRate>,
+    expected: &[Expected],
+) -> (bool, Vec<Finding>) {
     let mut findings = Vec::new();
+    let allowed = Allowed {
+        allow: t.asked.allow,
+        expected,
+    };
     let mut reached = match t.asked.role {
-        Role::Load => load(t, rate, &mut findings),
+        Role::Load => load(t, rate, &allowed, &mut findings),
         Role::Serve => serve(t, &mut findings),
     };
     for ending in t.endings() {
@@ -41,16 +53,50 @@ pub(super) fn of(record: &Record, t: &Totals, rate: Option<&MessageRate>) -> (bo
             seconds: part.over().as_secs_f64(),
         });
     }
+    for failed in expected.iter().filter(|expected| !expected.met) {
+        reached = false;
+        findings.push(Finding::ExpectationFailed(failed.clone()));
+    }
     // The first one is the verdict: what was allowed is not.
-    let allow = t.asked.allow;
     findings.sort_by_key(|finding| match finding {
-        Finding::ConnectionsLost { lost, asked, .. } => allow.lost.covers(*lost, *asked),
+        Finding::ConnectionsLost { lost, asked, .. } => allowed.lost(*lost, *asked),
         Finding::MessagesUnanswered { messages, of } => {
-            allow.unanswered.covers(*messages, *of) && messages < of
+            allowed.unanswered(*messages, *of) && messages < of
         }
         _ => false,
     });
     (reached, findings)
+}
+
+/// What may go wrong: what is allowed, and what a limit of the user's own says about the same count.
+struct Allowed<'a> {
+    allow: Allow,
+    expected: &'a [Expected],
+}
+
+impl Allowed<'_> {
+    fn lost(&self, n: u64, of: u64) -> bool {
+        self.allow.lost.covers(n, of)
+            || self.is_within(|e| e.is_about(Scalar::Lost) && e.op().is_upper())
+    }
+
+    fn unanswered(&self, n: u64, of: u64) -> bool {
+        self.allow.unanswered.covers(n, of)
+            || self.is_within(|e| {
+                e.is_about(Scalar::Unanswered) && e.op().is_upper()
+                    || e.is_about(Scalar::Answers) && e.op().is_lower()
+            })
+    }
+
+    /// Whether there are such limits, and all are kept.
+    fn is_within(&self, limit: impl Fn(&Expectation) -> bool) -> bool {
+        let mut limits = self
+            .expected
+            .iter()
+            .filter(|e| limit(&e.expression))
+            .peekable();
+        limits.peek().is_some() && limits.all(|e| e.met)
+    }
 }
 
 fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
@@ -75,11 +121,16 @@ fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     reached
 }
 
-fn load(t: &Totals, rate: Option<&MessageRate>, findings: &mut Vec<Finding>) -> bool {
+fn load(
+    t: &Totals,
+    rate: Option<&MessageRate>,
+    allowed: &Allowed,
+    findings: &mut Vec<Finding>,
+) -> bool {
     let causes = t.causes();
-    let mut reached = connections(t, &causes, findings);
+    let mut reached = connections(t, allowed, &causes, findings);
     reached &= accepted(t, findings);
-    reached &= answered(t, findings);
+    reached &= answered(t, allowed, findings);
     reached &= protocols(t, findings);
     for what in t.endings().filter_map(|e| e.bad_profile.clone()) {
         reached = false;
@@ -116,14 +167,19 @@ fn stopped_by_text(t: &Totals) -> bool {
 
 /// Whether as many connections as were asked for were ready at one instant, and held from then on for as long as was
 /// asked: rules 1 to 3.
-fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) -> bool {
+fn connections(
+    t: &Totals,
+    allowed: &Allowed,
+    causes: &[Diagnosis],
+    findings: &mut Vec<Finding>,
+) -> bool {
     let asked = t.asked.connections.unwrap_or(0);
     let interrupted = t.any(|e| e.interrupted);
     let timed_out = t.any(|e| e.timed_out);
     let missing = t.peak < asked;
     let unready = unready(t);
-    let lost = lost(t);
-    let allowed = t.asked.allow.lost.covers(lost, asked);
+    let lost = t.lost();
+    let allowed = allowed.lost(lost, asked);
     // Those that never could carry messages say more than how many were open at once.
     let refused = unready.is_some() && t.held.ready < t.held.established && causes.is_empty();
     let none_ready = t.held.ready == 0 && t.held.established > 0;
@@ -163,23 +219,6 @@ fn connections(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) ->
     let others = causes.iter().skip(named);
     findings.extend(others.cloned().map(Finding::LimitMet));
     !missing && unready.is_none() && allowed && complete
-}
-
-/// Connections that were lost during the hold: that ended without this side's doing, or can no longer carry messages.
-fn lost(t: &Totals) -> u64 {
-    let of = |part: &&Part| {
-        let ending = part.ending.as_ref()?;
-        let hold = ending.held?.opened.since(&ending.opened?.opened);
-        let closed = hold.closed_in_all() - hold.closed(Closed::ByUs);
-        // With a lifetime this side closes connections, too.
-        let unready = if part.about.asked.lifetime {
-            0
-        } else {
-            hold.unready
-        };
-        Some(closed.max(unready))
-    };
-    t.parts.iter().filter_map(of).sum()
 }
 
 /// The ages at which connections ended without this side's doing.
@@ -228,7 +267,7 @@ fn accepted(t: &Totals, findings: &mut Vec<Finding>) -> bool {
 }
 
 /// Whether messages were answered, where answers are looked for, and by their echoes, where those are: rule 4.
-fn answered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool {
     let of = t.closed.questions;
     let messages = t.unanswered.count();
     if messages > 0 {
@@ -239,7 +278,7 @@ fn answered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
         findings.push(Finding::NoEcho { reads });
     }
     let none = of > 0 && messages == of;
-    !none && reads == 0 && t.asked.allow.unanswered.covers(messages, of)
+    !none && reads == 0 && allowed.unanswered(messages, of)
 }
 
 fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: bool) -> WhyMissing {

@@ -1,6 +1,7 @@
 //! The summary for people: the verdict in the first line, then aligned sections. Absent values, and zeros that say
 //! nothing, are left out. The JSON form ([`crate::json`]) has everything.
 
+mod expected;
 mod latency;
 mod rates;
 mod section;
@@ -26,11 +27,16 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::
     for line in wrapped(&verdict, COLUMNS) {
         writeln!(out, "{}", paint(&line, style, colour))?;
     }
+    // Those that were not met have a line among the expectations.
+    let notes = notes
+        .iter()
+        .filter(|note| !matches!(note, Finding::ExpectationFailed(_)));
     for note in notes {
         for (i, line) in wrapped(&note.to_string(), COLUMNS - 2).iter().enumerate() {
             writeln!(out, "{} {line}", if i == 0 { "-" } else { " " })?;
         }
     }
+    expected::write(summary, out, colour)?;
     let protocols = summary.protocol_sections().into_iter().map(Into::into);
     let before = [connections(summary), set_up(summary)];
     let after = [

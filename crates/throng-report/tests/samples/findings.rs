@@ -1,6 +1,6 @@
 //! Every kind of finding.
 
-use super::source;
+use super::{expectations, source};
 use std::collections::BTreeMap;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::Diagnosis;
@@ -122,6 +122,7 @@ pub fn findings() -> Vec<Finding> {
             connections: 100,
             limit: LimitKind::Conntrack,
         },
+        Finding::ExpectationFailed(expectations().remove(1)),
         Finding::ServerEnded {
             processes: 1,
             of: 3,

@@ -12,7 +12,9 @@ pub use findings::findings;
 #[allow(unused_imports)]
 pub use record::record;
 #[allow(unused_imports)]
-pub use summaries::{busy, full, interrupted, perfect, searched, serve, server, shortfall};
+pub use summaries::{
+    busy, expectations, full, interrupted, perfect, searched, serve, server, shortfall,
+};
 
 use throng_core::engine::Engine;
 use throng_core::summary::{AtLeast, Percentiles, SourceSummary};

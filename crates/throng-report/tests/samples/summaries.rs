@@ -12,7 +12,7 @@ use throng_core::protocol::websocket::{Violation, WebSocketSummary};
 use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::FailCause;
 use throng_core::summary::{
-    Answers, AtPercentile, BandwidthKept, Connections, Cost, Finding, Latency, LatencyAt,
+    Answers, AtPercentile, BandwidthKept, Connections, Cost, Expected, Finding, Latency, LatencyAt,
     LatencyOf, MessageRate, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
 };
 
@@ -120,6 +120,7 @@ pub fn perfect() -> Summary {
             cpu_user_s: 8.4,
             cpu_system_s: 66.1,
         },
+        expectations: Vec::new(),
         server: None,
         over_time,
         steady: Some(Steady {
@@ -380,6 +381,36 @@ fn asked(percentiles: &[(&str, Option<f64>)]) -> Vec<AtPercentile> {
         .collect()
 }
 
+/// One that is met, one that is not, and one that nobody knows.
+pub fn expectations() -> Vec<Expected> {
+    vec![
+        Expected {
+            expression: "response.p99<10ms".parse().unwrap(),
+            met: true,
+            value: Some(2205.0),
+            at_least: false,
+            unit: "us".into(),
+            measured: "2.21 ms".into(),
+        },
+        Expected {
+            expression: "answers>=99.999%".parse().unwrap(),
+            met: false,
+            value: Some(99.99866),
+            at_least: false,
+            unit: "percent".into(),
+            measured: "99.99 %, 598,705 of 598,713".into(),
+        },
+        Expected {
+            expression: "held/s>=10k".parse().unwrap(),
+            met: false,
+            value: None,
+            at_least: false,
+            unit: "per_s".into(),
+            measured: "unknown: the search found no rate".into(),
+        },
+    ]
+}
+
 /// What an nginx with two workers used for the connections of [`perfect`].
 pub fn server() -> Server {
     Server {
@@ -506,6 +537,7 @@ pub fn full() -> Summary {
         accepted_traffic: s.server_traffic,
         marked: false,
     });
+    s.expectations = expectations();
     s.server = Some(server());
     s.over_time = s.over_time.split_off(36);
     for sample in &mut s.over_time {

@@ -45,6 +45,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
             lost: args.allow_lost.unwrap_or_default(),
             unanswered: args.allow_unanswered.unwrap_or_default(),
         },
+        expect: args.expect.clone(),
         sockets: sockets(args),
         tls: args.tls.tls.then(|| tls_client(args)),
         listen: listen(args)?,

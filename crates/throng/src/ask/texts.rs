@@ -8,7 +8,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use throng_core::payload::{Message, Messages, ParseOptions, parse};
-use throng_core::scenario::says_something;
 
 /// How many characters of a text an error message repeats.
 const SHOWN: usize = 60;
@@ -96,7 +95,7 @@ pub(super) fn join(messages: &mut Vec<Message>, framed: bool) {
 /// A text to look for in received data. It must not be empty.
 pub(super) fn marker(option: &str, value: &OsStr, unescape: bool) -> Result<Message, Failure> {
     let message = read(&shown(option, value.as_bytes()), value.as_bytes(), unescape)?;
-    match says_something(std::slice::from_ref(&message)) {
+    match message.says_something() {
         true => Ok(message),
         false => Err(Failure::usage(format!("{option} needs a text to look for"))),
     }

@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 use throng_core::address::SourceRange;
+use throng_core::expect::{Expectation, described};
 use throng_core::protocol::Protocol;
 use throng_core::scenario::{Arrivals, ListenMode, MessageRate, Tolerance, bounds};
 use throng_core::units::{self, Bandwidth, Rate};
@@ -248,6 +249,15 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", value_parser = Tolerance::parse, help_heading = RUN)]
     pub allow_unanswered: Option<Tolerance>,
 
+    #[arg(
+        long,
+        value_name = "EXPR",
+        help = "Fail the run unless this is met, such as 'response.p99<10ms', 'answers>=99.9%' or 'lost=0'; repeatable",
+        long_help = expectations(),
+        help_heading = RUN
+    )]
+    pub expect: Vec<Expectation>,
+
     /// Threads on each side [default: one per core]
     #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]
     pub workers: Option<u32>,
@@ -278,6 +288,18 @@ fn targets() -> String {
         "Targets, used in turn: a name, IPv4 or [IPv6] address with its port, or a {} URL",
         Protocol::schemes_in_words("or")
     )
+}
+
+/// The long help of `--expect`.
+fn expectations() -> String {
+    let mut text = "Fail the run unless this is met: METRIC, one of < <= > >= =, and VALUE; repeatable. What is unknown is not met.\n\n\
+        Latencies take .pN (.p99.9), .min, .mean or .max and a time with its unit; counts a number or, where they have a whole, \
+        a percentage; the others a rate (20k), a throughput (10MiB/s, 100Mbps) or a size (4KiB):\n"
+        .to_owned();
+    for (name, help) in described() {
+        text += &format!("\n- {name}: {help}");
+    }
+    text
 }
 
 /// On or off.

@@ -9,6 +9,7 @@ mod common;
 mod bad_input;
 mod diagnosis;
 mod engines;
+mod expect;
 mod generated;
 mod held;
 mod limits;

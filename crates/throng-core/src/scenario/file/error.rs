@@ -2,6 +2,7 @@
 
 use super::super::check::Contradiction;
 use super::place::{Place, Set};
+use crate::nearest::nearest;
 use serde::de::{Expected, Unexpected};
 use std::fmt::{self, Display};
 
@@ -70,18 +71,6 @@ fn instead(nearest: &Option<String>, known: &[String]) -> String {
         Some(nearest) => format!("did you mean '{nearest}'?"),
         None => format!("known keys: {}", known.join(", ")),
     }
-}
-
-/// The similarity from which on a known key is proposed; clap uses the same.
-const ALIKE: f64 = 0.7;
-
-/// The key of `known` that is most similar to `key`.
-fn nearest(key: &str, known: &[String]) -> Option<String> {
-    let likeness = known.iter().map(|k| (strsim::jaro(key, k), k));
-    likeness
-        .filter(|(likeness, _)| *likeness > ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known.clone())
 }
 
 /// A problem on its way out of the tree: its place is where it was found, its path grows from the inside outwards.

@@ -270,14 +270,23 @@ fn any_load() -> BoxedStrategy<Scenario> {
     };
     let allow =
         (tolerance(), tolerance()).prop_map(|(lost, unanswered)| Allow { lost, unanswered });
-    let parts = (connect(), protocol(), pace(), measure(), allow, sockets);
+    const EXPECTATIONS: [&str; 4] = [
+        "response.p99.9<10ms",
+        "answers >= 99.9%",
+        "lost=0",
+        "opened/s>1k",
+    ];
+    let expect = vec(select(&EXPECTATIONS[..]), 0..3)
+        .prop_map(|all| all.into_iter().map(|text| text.parse().unwrap()).collect());
+    let judged = (allow, expect);
+    let parts = (connect(), protocol(), pace(), measure(), judged, sockets);
     let tls = (option::of(tls_client()), option::of(tls_server()));
     (ends, run(), parts, tls)
         .prop_map(
             |(
                 (targets, connections, seed, listen),
                 (hold, duration, workers, engine, force),
-                (connect, (protocol, messages), pace, measure, allow, sockets),
+                (connect, (protocol, messages), pace, measure, (allow, expect), sockets),
                 (tls, tls_server),
             )| {
                 Scenario::Load(Box::new(LoadScenario {
@@ -296,6 +305,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
                     pace,
                     measure,
                     allow,
+                    expect,
                     sockets,
                     tls,
                     listen,

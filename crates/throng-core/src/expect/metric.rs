@@ -1,0 +1,297 @@
+//! What can be expected: the metrics, by the names that reports and the JSON form have for them.
+
+use crate::nearest::nearest;
+use crate::scenario::Percentile;
+use std::fmt;
+
+/// The fewest connections for which memory per connection is reported. With fewer, a page more or less would decide.
+pub const ENOUGH_TO_DIVIDE: u64 = 1000;
+
+/// The unit of a metric, and of the bound that it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// The same, also as a percentage of all: of these.
+    CountOf(&'static str),
+    /// A span of time, in microseconds.
+    Time,
+    /// Events per second.
+    Rate,
+    /// Bytes per second.
+    Throughput,
+    /// Bytes.
+    Bytes,
+}
+
+/// What a run must do for a metric to be measured in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Open connections.
+    Connections,
+    /// Look for the answers to messages.
+    Answers,
+    /// Look for the answers to messages that are due at times.
+    Response,
+    /// Have messages that are due at times.
+    Pace,
+    /// Repeat messages.
+    Messages,
+    /// Look for message markers, on whichever connections.
+    Markers,
+    /// Measure the time to the first byte.
+    FirstByte,
+    /// Speak TLS.
+    Tls,
+    /// Open [`ENOUGH_TO_DIVIDE`] connections.
+    Many,
+    /// Search for a rate.
+    Search,
+    /// Load a server in another process.
+    Server,
+    /// The same with [`ENOUGH_TO_DIVIDE`] connections.
+    ManyOfServer,
+}
+
+macro_rules! metrics {
+    ($($variant:ident $name:literal $unit:expr, $needs:ident, $help:literal;)*) => {
+        /// A metric that is one number.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Scalar {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl Scalar {
+            /// All of them.
+            pub const ALL: &'static [Scalar] = &[$(Scalar::$variant),*];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Scalar::$variant => $name,)*
+                }
+            }
+
+            /// Its unit.
+            pub fn unit(self) -> Unit {
+                use Unit::*;
+                match self {
+                    $(Scalar::$variant => $unit,)*
+                }
+            }
+
+            /// What it needs.
+            pub fn needs(self) -> Needs {
+                match self {
+                    $(Scalar::$variant => Needs::$needs,)*
+                }
+            }
+
+            /// What it is.
+            pub fn help(self) -> &'static str {
+                match self {
+                    $(Scalar::$variant => $help,)*
+                }
+            }
+        }
+    };
+}
+
+// How each is measured is in summary/expected.rs.
+metrics! {
+    Open "open" CountOf("connections asked for"), Connections, "connections able to carry messages at the end of the hold";
+    Peak "peak" CountOf("connections asked for"), Connections, "the most connections at once";
+    Lost "lost" CountOf("connections asked for"), Connections, "connections lost during the hold";
+    ClosedByPeer "closed_by_peer" Count, Connections, "connections that the peer closed, until the end of the hold";
+    ResetByPeer "reset_by_peer" Count, Connections, "connections that the peer reset";
+    TimedOut "timed_out" Count, Connections, "connections that the peer no longer acknowledged";
+    LostByError "lost_by_error" Count, Connections, "connections ended by an error on this side";
+    Failed "failed" CountOf("attempts"), Connections, "attempts to connect that failed";
+    Opened "opened/s" Rate, Connections, "connections established per second while they were opened";
+    Answers "answers" CountOf("messages whose answers are looked for"), Answers, "answers received";
+    Unanswered "unanswered" CountOf("messages whose answers are looked for"), Answers, "messages without an answer";
+    WithError "with_error" CountOf("answers"), Answers, "answers that report an error, such as a DNS rcode";
+    AnswersPerS "answers/s" Rate, Answers, "answers received per second of the hold";
+    MessagesPerS "messages/s" Rate, Messages, "messages sent per second of the hold (closed loop: answered)";
+    SentPerS "sent/s" Throughput, Connections, "bytes sent per second of the hold";
+    ReceivedPerS "received/s" Throughput, Connections, "bytes received per second of the hold";
+    HeldPerS "held/s" Rate, Search, "the highest rate that surely held in a search";
+    UserBytes "user_bytes_per_connection" Bytes, Many, "throng's own memory per connection";
+    KernelBytes "kernel_bytes_per_connection" Bytes, Many, "the kernel's memory per connection, of the whole machine";
+    ServerRss "server.rss_bytes_per_connection" Bytes, ManyOfServer, "resident memory of a server on this machine, per connection";
+    ServerPss "server.pss_bytes_per_connection" Bytes, ManyOfServer, "proportional memory of a server on this machine, per connection";
+    ServerFiles "server.files_open" CountOf("files that it may have"), Server, "open files of a server on this machine";
+}
+
+/// A latency, by the name of its histogram in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// Its name.
+    pub name: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+    /// What it is.
+    pub help: &'static str,
+}
+
+/// All latencies.
+pub const LATENCIES: &[Latency] = &[
+    Latency {
+        name: "response",
+        needs: Needs::Response,
+        help: "from when a message was due to its answer",
+    },
+    Latency {
+        name: "service",
+        needs: Needs::Answers,
+        help: "from when a message was sent to its answer",
+    },
+    Latency {
+        name: "lateness",
+        needs: Needs::Pace,
+        help: "from when a message was due to when it was sent",
+    },
+    Latency {
+        name: "marked",
+        needs: Needs::Markers,
+        help: "age of received message markers",
+    },
+    Latency {
+        name: "connect",
+        needs: Needs::Connections,
+        help: "from the start of an attempt to connect to its success",
+    },
+    Latency {
+        name: "handshake",
+        needs: Needs::Tls,
+        help: "from when a connection was established to the end of its TLS handshake",
+    },
+    Latency {
+        name: "first_byte",
+        needs: Needs::FirstByte,
+        help: "from when a connection was established to its first received byte",
+    },
+];
+
+/// What of a latency is meant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statistic {
+    /// A percentile.
+    At(Percentile),
+    /// The mean.
+    Mean,
+}
+
+impl Statistic {
+    /// Reads `p99.9`, `min`, `max` or `mean`.
+    fn parse(text: &str) -> Option<Statistic> {
+        let percentile = match text {
+            "mean" => return Some(Statistic::Mean),
+            "min" => "0",
+            "max" => "100",
+            other => other.strip_prefix('p')?,
+        };
+        Percentile::parse(percentile).ok().map(Statistic::At)
+    }
+}
+
+/// What is expected to be within bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Metric {
+    /// One number.
+    Scalar(Scalar),
+    /// A latency.
+    Latency(&'static Latency, Statistic),
+}
+
+/// A text names no metric.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no metric '{name}'; {}", instead(.nearest))]
+pub struct UnknownMetric {
+    name: String,
+    nearest: Option<String>,
+}
+
+fn instead(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None => format!("known are {}", all_names().join(", ")),
+    }
+}
+
+/// All names; of a latency only without what is meant of it.
+fn all_names() -> Vec<&'static str> {
+    let latencies = LATENCIES.iter().map(|latency| latency.name);
+    let scalars = Scalar::ALL.iter().map(|scalar| scalar.name());
+    latencies.chain(scalars).collect()
+}
+
+/// What is usually meant of a latency.
+const USUAL: [&str; 8] = ["p50", "p90", "p99", "p99.9", "p99.99", "min", "mean", "max"];
+
+impl Metric {
+    /// The metric of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn parse(name: &str) -> Result<Metric, UnknownMetric> {
+        let scalar = Scalar::ALL.iter().find(|scalar| scalar.name() == name);
+        if let Some(scalar) = scalar {
+            return Ok(Metric::Scalar(*scalar));
+        }
+        let latency = name.split_once('.').and_then(|(latency, of)| {
+            let latency = LATENCIES.iter().find(|known| known.name == latency)?;
+            Some(Metric::Latency(latency, Statistic::parse(of)?))
+        });
+        latency.ok_or_else(|| {
+            let latencies = LATENCIES
+                .iter()
+                .flat_map(|latency| USUAL.map(|of| format!("{}.{of}", latency.name)));
+            let scalars = Scalar::ALL.iter().map(|scalar| scalar.name().to_owned());
+            let known: Vec<String> = scalars.chain(latencies).collect();
+            UnknownMetric {
+                name: name.escape_debug().to_string(),
+                nearest: nearest(name, &known),
+            }
+        })
+    }
+
+    /// Its unit.
+    pub fn unit(&self) -> Unit {
+        match self {
+            Metric::Scalar(scalar) => scalar.unit(),
+            Metric::Latency(..) => Unit::Time,
+        }
+    }
+
+    /// What it needs.
+    pub fn needs(&self) -> Needs {
+        match self {
+            Metric::Scalar(scalar) => scalar.needs(),
+            Metric::Latency(latency, _) => latency.needs,
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Metric::Scalar(scalar) => f.write_str(scalar.name()),
+            Metric::Latency(latency, Statistic::Mean) => write!(f, "{}.mean", latency.name),
+            Metric::Latency(latency, Statistic::At(percentile)) => match percentile.written() {
+                "0" => write!(f, "{}.min", latency.name),
+                "100" => write!(f, "{}.max", latency.name),
+                percentile => write!(f, "{}.p{percentile}", latency.name),
+            },
+        }
+    }
+}
+
+/// Each metric with what it is, for help and documentation.
+pub fn described() -> Vec<(String, &'static str)> {
+    let latencies = LATENCIES.iter();
+    let latencies = latencies.map(|latency| (format!("{}.pN", latency.name), latency.help));
+    let scalars = Scalar::ALL.iter();
+    let scalars = scalars.map(|scalar| (scalar.name().to_owned(), scalar.help()));
+    latencies.chain(scalars).collect()
+}
