@@ -188,7 +188,11 @@ fn a_server_that_closes_is_answered_and_counted_as_closed_by_the_peer() {
                 let s = ran.fell_short();
                 // A server that is flooded may take longer to close than we wait for it.
                 let flooded = how.is_empty();
-                let by_us = if flooded { s.connections.closed_by_us } else { 0 };
+                let by_us = if flooded {
+                    s.connections.closed_by_us
+                } else {
+                    0
+                };
                 assert_eq!(s.connections.closed_by_peer + by_us, 5, "{ran}");
                 assert_eq!(s.connections.open_at_end, 0, "{ran}");
                 assert_eq!(
