@@ -357,3 +357,32 @@ fn small_messages_do_not_wait_for_acknowledgements() {
         "{together} segments, {alone} without Nagle's algorithm"
     );
 }
+
+#[test]
+fn a_network_that_goes_silent_during_the_hold_fails_the_run() {
+    for engine in ENGINES {
+        let (here, there) = (Net::own(), Net::own());
+        here.shell(&format!(
+            "ip link add va type veth peer name vb netns {} && ip link set va up &&
+             ip addr add 10.77.0.1/24 dev va",
+            there.pid()
+        ));
+        there.shell("ip link set vb up && ip addr add 10.77.0.9/24 dev vb");
+        let _server = serve(&there, "10.77.0.9:9000 --mode echo");
+        let line = format!(
+            "10.77.0.9:9000 -c 200 -m x -r 0.5 --latency-echo --hold 6s -T 8s --engine {engine}"
+        );
+        let client = start_load(&here, &line);
+        client.wait_for_stderr("holding");
+        client.wait_for_stderr("left");
+        there.shell("ip link set vb down");
+        let ran = client.wait(PATIENCE);
+        let s = ran.fell_short();
+        assert!(kinds(&ran).contains(&"messages_unanswered"), "{ran}");
+        let answers = s.answers.expect("they are looked for");
+        assert!(answers.unanswered > 100, "{ran}");
+        let response = s.latency.response.expect("some were answered");
+        assert!(response.at_least.contains("p99_us"), "{ran}");
+        assert!(response.p99_us > 1e6, "{ran}");
+    }
+}
