@@ -90,6 +90,8 @@ pub enum Finding {
         messages: u64,
         /// Messages whose answers were looked for.
         of: u64,
+        /// When the last answer came, seconds since the start, if messages were sent for long after it in vain.
+        last_answer_s: Option<f64>,
     },
     /// Answers were to be echoes, and were not: more bytes were received than had been sent.
     NoEcho {
@@ -437,15 +439,25 @@ impl fmt::Display for Finding {
                 human::seconds(*held_s),
                 human::seconds(*asked_s)
             ),
-            Finding::MessagesUnanswered { messages, of } if messages == of => {
+            Finding::MessagesUnanswered { messages, of, .. } if messages == of => {
                 write!(f, "none of {} was answered", things(*of, "message"))
             }
-            Finding::MessagesUnanswered { messages, of } => write!(
-                f,
-                "{} of {} were not answered",
-                count(*messages),
-                things(*of, "message")
-            ),
+            Finding::MessagesUnanswered {
+                messages,
+                of,
+                last_answer_s,
+            } => {
+                write!(
+                    f,
+                    "{} of {} were not answered",
+                    count(*messages),
+                    things(*of, "message")
+                )?;
+                match last_answer_s {
+                    Some(at) => write!(f, "; no answer came after {}", human::seconds(*at)),
+                    None => Ok(()),
+                }
+            }
             Finding::NoEcho { reads } => write!(
                 f,
                 "the answers are no echoes: {} more bytes than were sent, so counts and latency of answers mean nothing. Use --latency-marker TEXT for other answers",

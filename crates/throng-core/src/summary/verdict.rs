@@ -12,7 +12,7 @@ use crate::human;
 use crate::pacing::Ending;
 use crate::protocol::Sections;
 use crate::protocol::tls::TlsFailure;
-use crate::record::{Asked, Part, Record, Role};
+use crate::record::{Asked, Interval, Part, Record, Role};
 use crate::scenario::Allow;
 use crate::stats::{Closed, FailCause, Measured, Tally};
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub(super) fn of(
     // The first one is the verdict: what was allowed is not.
     findings.sort_by_key(|finding| match finding {
         Finding::ConnectionsLost { lost, asked, .. } => allowed.lost(*lost, *asked),
-        Finding::MessagesUnanswered { messages, of } => {
+        Finding::MessagesUnanswered { messages, of, .. } => {
             allowed.unanswered(*messages, *of) && messages < of
         }
         _ => false,
@@ -271,7 +271,11 @@ fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool 
     let of = t.closed.questions;
     let messages = t.unanswered.count();
     if messages > 0 {
-        findings.push(Finding::MessagesUnanswered { messages, of });
+        findings.push(Finding::MessagesUnanswered {
+            messages,
+            of,
+            last_answer_s: answers_stopped(t).map(|at| at.as_secs_f64()),
+        });
     }
     let reads = t.closed.excess_echoes;
     if reads > 0 {
@@ -279,6 +283,29 @@ fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool 
     }
     let none = of > 0 && messages == of;
     !none && reads == 0 && allowed.unanswered(messages, of)
+}
+
+/// When the last answer came, to within an interval, if that was a second or more before the hold ended and most of the
+/// unanswered messages waited then or were sent later.
+fn answers_stopped(t: &Totals) -> Option<Duration> {
+    let counts = |i: &Interval| {
+        let both = i.opened.into_iter().chain(i.accepted);
+        both.map(|reading| reading.counts).sum::<Tally>()
+    };
+    let (mut stopped, mut in_vain) = (Duration::ZERO, 0);
+    for part in &t.parts {
+        let held = part.ending.as_ref()?.held?.at;
+        let answered = |i: &&Interval| counts(i).answers > 0;
+        let at = part.intervals.iter().rfind(answered)?.to;
+        let (until, later): (Vec<_>, Vec<_>) = part.intervals.iter().partition(|i| i.to <= at);
+        if later.len() < 2 || held < at + Duration::from_secs(1) {
+            return None;
+        }
+        stopped = stopped.max(at);
+        let waited = until.into_iter().map(counts).sum::<Tally>().waiting();
+        in_vain += waited + later.into_iter().map(|i| counts(i).questions).sum::<u64>();
+    }
+    (2 * in_vain >= t.unanswered.count()).then_some(stopped)
 }
 
 fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: bool) -> WhyMissing {

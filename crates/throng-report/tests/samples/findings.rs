@@ -73,6 +73,7 @@ pub fn findings() -> Vec<Finding> {
         Finding::MessagesUnanswered {
             messages: 3,
             of: 100,
+            last_answer_s: Some(4.0),
         },
         Finding::LimitMet(met),
         Finding::ProtocolViolated {
