@@ -17,7 +17,7 @@ mod tracking;
 
 pub use cause::Diagnosis;
 pub use evidence::{Evidence, KernelCounts, Listening, Queue, Target, Tracked, Unaccepted};
-pub use server::ended as servers_that_ended;
+pub use server::{ended as servers_that_ended, files as servers_without_files};
 
 /// The limits that were met: the certain ones first, and the likeliest of each first.
 pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {

@@ -129,7 +129,6 @@ fn load(
 ) -> bool {
     let causes = t.causes();
     let mut reached = connections(t, allowed, &causes, findings);
-    reached &= accepted(t, findings);
     reached &= answered(t, allowed, findings);
     reached &= protocols(t, findings);
     for what in t.endings().filter_map(|e| e.bad_profile.clone()) {
@@ -214,11 +213,12 @@ fn connections(
         .flatten();
     let complete = cut_short.is_none();
     findings.extend(cut_short);
+    let accepted = accepted(t, findings);
     // The first finding names the first cause, unless it names something else.
     let named = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(named);
     findings.extend(others.cloned().map(Finding::LimitMet));
-    !missing && unready.is_none() && allowed && complete
+    !missing && unready.is_none() && allowed && complete && accepted
 }
 
 /// The ages at which connections ended without this side's doing.

@@ -143,6 +143,17 @@ impl<'a> Before<'a> {
         diagnosis::servers_that_ended(&targets).collect()
     }
 
+    /// The servers on this machine that have no file left, where `clients` are the counts now.
+    pub fn servers_without_files(&self, clients: &Tally) -> Vec<Diagnosis> {
+        let targets = serving::see(&self.targets, Some(std::process::id()));
+        diagnosis::servers_without_files(&Evidence {
+            clients: *clients,
+            plateau: clients.open(),
+            targets: targets.unwrap_or_default(),
+            ..Evidence::default()
+        })
+    }
+
     /// Those of our `open` connections to targets on this machine that wait to be accepted, as far as that is certain.
     pub fn unaccepted(&self, open: u64) -> Vec<Unaccepted> {
         let waiting = serving::unaccepted(&self.targets, open).unwrap_or_default();

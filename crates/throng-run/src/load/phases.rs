@@ -352,16 +352,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes note of connections that servers on this machine have not accepted, and of servers that ended in the hold.
+    /// Takes note of connections that servers on this machine have not accepted, with the reason if it shows, and of
+    /// servers that ended in the hold.
     fn look_at_servers(&mut self, opened: &Mark, held: &Mark) {
-        let lost = held.opened.since(&opened.opened);
-        if lost.closed(Closed::ByPeer) + lost.closed(Closed::ResetByPeer) > 0 {
-            let ended = self.before.servers_that_ended();
-            let causes = &mut self.ending.causes;
-            let new = |d: &Diagnosis| !causes.contains(d);
-            let new: Vec<Diagnosis> = ended.into_iter().filter(new).collect();
-            causes.extend(new);
-        }
         let until = held.at + ACCEPTED_SOON;
         let mut unaccepted = self.before.unaccepted(held.opened.open());
         // Connections that were just opened again are accepted in a moment.
@@ -369,6 +362,17 @@ impl<'a> Run<'a> {
             std::thread::sleep(TICK);
             unaccepted = self.before.unaccepted(held.opened.open());
         }
+        let mut found = Vec::new();
+        if !unaccepted.is_empty() {
+            found.extend(self.before.servers_without_files(&held.opened));
+        }
+        let lost = held.opened.since(&opened.opened);
+        if lost.closed(Closed::ByPeer) + lost.closed(Closed::ResetByPeer) > 0 {
+            found.extend(self.before.servers_that_ended());
+        }
+        let causes = &mut self.ending.causes;
+        found.retain(|new| causes.iter().all(|known| known.limit != new.limit));
+        causes.extend(found);
         self.ending.unaccepted = unaccepted;
     }
 

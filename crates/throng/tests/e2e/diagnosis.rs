@@ -117,6 +117,20 @@ fn connections_in_the_accept_queue_are_not_held_by_their_server() {
 }
 
 #[test]
+fn a_server_without_files_is_the_reason_for_what_it_has_not_accepted() {
+    let net = Net::own();
+    let _server = limited(&net, 9000, "holds", 64);
+    let ran = load(&net, &format!("127.0.0.1:9000 -c 150 --force {SOON}"));
+    let s = ran.fell_short();
+    let Finding::InAcceptQueue { connections, .. } = s.findings[0] else {
+        panic!("{ran}")
+    };
+    let files = cause(&ran, LimitKind::TargetFiles);
+    assert_eq!(files.allows, Some(150 - connections), "{ran}");
+    assert!((55..60).contains(&files.allows.unwrap()), "{ran}");
+}
+
+#[test]
 fn a_server_that_this_user_can_t_see_is_said_to_be_unseen() {
     if !rustix::process::geteuid().is_root() {
         // Nobody else's process is there to be unseen.
