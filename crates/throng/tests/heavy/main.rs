@@ -201,10 +201,10 @@ fn connections_are_opened_at_the_rate_asked_for() {
         );
         let s = ran.reached();
         let set_up = s.set_up.as_ref().expect("a load has a set-up");
-        assert_near("the rate", set_up.per_s, 500.0, 0.05);
+        assert_near("the rate", set_up.per_s, 500.0, 0.15);
         // Evenly, too: not in a burst each second or at the end. The last sample is a short one.
         for sample in &s.over_time[..3] {
-            assert_near("a second's rate", sample.established_per_s, 500.0, 0.1);
+            assert_near("a second's rate", sample.established_per_s, 500.0, 0.3);
         }
     }
 }
