@@ -37,6 +37,8 @@ pub enum Finding {
         asked: u64,
         /// The protocol of the handshake.
         protocol: Handshake,
+        /// Connections that were still open at the end of the hold, and waited for the peer's part of it.
+        waiting: u64,
     },
     /// Connections were lost during the hold, whether or not others were opened in their place.
     ConnectionsLost {
@@ -361,6 +363,7 @@ impl fmt::Display for Finding {
                 completed,
                 asked,
                 protocol,
+                waiting,
             } => {
                 let protocol = match protocol {
                     Handshake::Tls => "TLS",
@@ -375,6 +378,14 @@ impl fmt::Display for Finding {
                     _ => write!(
                         f,
                         "{n} of {of} connections: the others did not complete the {protocol} handshake"
+                    ),
+                }?;
+                match waiting {
+                    0 => Ok(()),
+                    n => write!(
+                        f,
+                        "; {} waited for the peer's part of it to the end",
+                        count(*n)
                     ),
                 }
             }

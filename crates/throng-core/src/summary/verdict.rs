@@ -360,6 +360,11 @@ fn unready(t: &Totals) -> Option<Finding> {
         completed: t.parts.iter().map(|p| ready(p)).sum(),
         asked: t.asked.connections.unwrap_or(0),
         protocol,
+        // One that could carry messages once, and no longer can, has closed in the meantime or not.
+        waiting: t
+            .held
+            .open()
+            .saturating_sub(t.held.ready_now() + t.held.unready),
     })
 }
 

@@ -51,6 +51,7 @@ pub fn findings() -> Vec<Finding> {
             completed: 0,
             asked: 10,
             protocol: Handshake::Tls,
+            waiting: 10,
         },
         Finding::ConnectionsLost {
             lost: 5,
