@@ -8,7 +8,7 @@ use super::{
 use crate::expect::Expectation;
 use crate::human;
 use crate::pacing::Terms;
-use crate::payload::Message;
+use crate::payload::{Message, Messages};
 use crate::protocol::{Protocol, ServeMode};
 use std::time::Duration;
 
@@ -51,6 +51,9 @@ pub enum Contradiction {
         /// The scheme.
         scheme: &'static str,
     },
+    /// Messages that are empty.
+    #[error("{0}: an empty message sends nothing; give it a text, or leave it out")]
+    EmptyMessage(&'static str),
     /// An option that needs a message, and no message.
     #[error("{0} needs a message to send: add -m or -f")]
     NoMessage(&'static str),
@@ -196,6 +199,7 @@ impl LoadScenario {
                 return Err(Contradiction::SelfAndOther(other));
             }
         }
+        check_messages(&self.messages)?;
         let own_messages = !self.protocol.messages().is_empty();
         if own_messages && !self.messages.repeated.is_empty() {
             return Err(Contradiction::OwnMessages {
@@ -240,19 +244,23 @@ impl LoadScenario {
     fn needs_message(&self) -> Option<&'static str> {
         match &self.pace.sending {
             Sending::PerConnection(_) | Sending::Search(_) => return Some("--message-rate"),
-            Sending::ClosedLoop { .. } => return Some("--closed-loop"),
             Sending::WholeRun { rate, .. } => {
                 return Some(match rate {
                     RunRate::Constant(_) => "--rate",
                     RunRate::Profile(_) | RunRate::Stdin => "--profile",
                 });
             }
-            Sending::Flood | Sending::Bandwidth(_) => {}
+            Sending::Flood | Sending::Bandwidth(_) | Sending::ClosedLoop { .. } => {}
         }
+        // Where answers are looked for, messages wait for them without being told to.
         match &self.measure.message {
             Some(MessageLatency::Marker(_)) => Some("--latency-marker"),
             Some(MessageLatency::Echo) => Some("--latency-echo"),
-            Some(MessageLatency::MessageMarker) | None => None,
+            Some(MessageLatency::MessageMarker) | None => self
+                .pace
+                .sending
+                .is_closed_loop()
+                .then_some("--closed-loop"),
         }
     }
 
@@ -277,6 +285,15 @@ impl LoadScenario {
             1.. if !answered => Err(Contradiction::NothingToSkip),
             _ => Ok(()),
         }
+    }
+}
+
+fn check_messages(messages: &Messages) -> Result<(), Contradiction> {
+    let empty = |all: &[Message]| !all.is_empty() && !all.iter().any(Message::says_something);
+    match (empty(&messages.first), empty(&messages.repeated)) {
+        (true, _) => Err(Contradiction::EmptyMessage("-1")),
+        (_, true) => Err(Contradiction::EmptyMessage("-m and -f")),
+        (false, false) => Ok(()),
     }
 }
 
@@ -308,6 +325,7 @@ impl ServeScenario {
         if self.listen.is_empty() {
             return Err(Contradiction::NoListener);
         }
+        check_messages(&self.messages)?;
         match (self.mode.sends(), self.messages.is_empty()) {
             (true, true) => return Err(Contradiction::SaysNothing(self.mode.name())),
             (true, false) | (false, true) => {}

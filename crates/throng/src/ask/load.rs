@@ -24,7 +24,12 @@ const USUAL_RATE: f64 = 100.0;
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let default = LoadScenario::default();
     let (hold, duration) = lengths(args, default.hold)?;
-    let messages = texts::messages(&args.messages)?;
+    let mut messages = texts::messages(&args.messages)?;
+    if args.like_tcpkali() {
+        // tcpkali takes empty messages, and sends nothing.
+        messages.first.retain(Message::says_something);
+        messages.repeated.retain(Message::says_something);
+    }
     let measure = measure(args, &messages.repeated)?;
     let scenario = LoadScenario {
         targets: targets(args)?,

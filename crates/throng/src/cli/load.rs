@@ -65,7 +65,7 @@ pub(crate) struct LoadArgs {
     pub connect_rate: Option<Rate>,
 
     /// Give up on a connection attempt after this long [default: 5s]
-    #[arg(long, value_name = "T", value_parser = bounds::positive, help_heading = CONNECTIONS)]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = bounds::positive, help_heading = CONNECTIONS)]
     pub connect_timeout: Option<Duration>,
 
     /// Source addresses: one, a range (127.1.0.1-127.1.0.40) or a block (10.0.0.0/28); repeatable
@@ -78,7 +78,7 @@ pub(crate) struct LoadArgs {
     pub no_reconnect: bool,
 
     /// Close each connection this long after it was established [default: never]
-    #[arg(long, value_name = "T", value_parser = units::duration, help_heading = CONNECTIONS)]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = CONNECTIONS)]
     pub channel_lifetime: Option<Duration>,
 
     #[command(flatten)]
@@ -112,7 +112,7 @@ pub(crate) struct LoadArgs {
     pub channel_bandwidth_downstream: Option<Bandwidth>,
 
     /// Wait this long after a connection is established before sending [default: 0s]
-    #[arg(long, value_name = "T", value_parser = units::duration, help_heading = PACE)]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = PACE)]
     pub delay_send: Option<Duration>,
 
     /// Send messages of high rates that are due together in one write; with --output tcpkali, off also sets
@@ -234,11 +234,11 @@ pub(crate) struct LoadArgs {
     pub sndbuf: Option<u64>,
 
     /// End the run after this long [default: no limit]; with --output tcpkali the same as --hold
-    #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]
+    #[arg(short = 'T', long, value_name = "T", allow_hyphen_values = true, value_parser = bounds::positive, help_heading = RUN)]
     pub duration: Option<Duration>,
 
     /// Hold all connections this long after the last one is established [default: 10s]
-    #[arg(long, value_name = "T", value_parser = units::duration, help_heading = RUN)]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = RUN)]
     pub hold: Option<Duration>,
 
     /// Lost connections during the hold that do not fail the run: a number, or a percentage of all [default: 0]

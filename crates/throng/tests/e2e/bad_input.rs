@@ -34,7 +34,32 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
         ),
         (&["load", "--self", "--connect-timeout", "5x"], "'5x'"),
         (&["load", "--self", "-T", "0s"], "longer than 0"),
-        (&["load", "--self", "--hold", "-1s"], "--hold"),
+        (
+            &["load", "--self", "--hold", "-1s"],
+            "'-1s' is not a duration",
+        ),
+        (&["load", "--self", "--hold", "-1"], "write 250ms, 10s"),
+        (&["load", "--self", "-T", "-1"], "'-1' is not a duration"),
+        (
+            &["load", "--self", "-m", ""],
+            "an empty message sends nothing",
+        ),
+        (
+            &["load", "--self", "-1", ""],
+            "an empty message sends nothing",
+        ),
+        (
+            &["serve", "9000", "--mode", "chargen", "-m", ""],
+            "an empty message sends nothing",
+        ),
+        (
+            &["load", "--self=echo", "--latency-echo"],
+            "--latency-echo needs a message",
+        ),
+        (
+            &["load", "--self=echo", "--closed-loop"],
+            "--closed-loop needs a message",
+        ),
         (&["load", "--self", "--hold", "inf"], "'inf'"),
         (&["load", "--self", "--hold", "200000d"], "a hundred years"),
         (&["load", "--self", "-w", "0"], "from 1 to 1024"),
@@ -43,7 +68,10 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
         (&["load", "--self", "-m", "x", "-r", "nan"], "'nan'"),
         (&["load", "--self", "-m", "x", "-r", "-1"], "--message-rate"),
         (&["load", "--self", "-r", "1"], "add -m or -f"),
-        (&["load", "--self", "-m", "", "-r", "1"], "add -m or -f"),
+        (
+            &["load", "--self", "-m", "", "-r", "1"],
+            "-m and -f: an empty",
+        ),
         (&["load", "--self=echo", "--closed-loop"], "add -m or -f"),
         (
             &["load", "--self", "-m", "x", "--closed-loop"],
@@ -55,7 +83,7 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
         ),
         (
             &["load", "--self", "-f", "/dev/null", "-r", "1"],
-            "add -m or -f",
+            "-m and -f: an empty",
         ),
         (
             &["load", "--self", "--first-message-file", "/nowhere"],
