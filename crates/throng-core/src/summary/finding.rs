@@ -189,6 +189,11 @@ pub enum Finding {
         /// The limit that bounds them.
         limit: LimitKind,
     },
+    /// All connections were closed when their lifetime was over, before the hold was, and none was opened again.
+    LifetimesOver {
+        /// How many.
+        connections: u64,
+    },
     /// An expectation was not met.
     ExpectationFailed(Expected),
     /// Processes of the target's server, on this machine, ended during the run.
@@ -245,6 +250,8 @@ pub enum WhyMissing {
         /// Their ages.
         ages: BTreeMap<Closed, Age>,
     },
+    /// Their lifetime was over before all were established.
+    LifetimesOver,
     /// Each source held its own, but not at the same time.
     NotAtOnce,
     /// No progress, for an unknown reason.
@@ -328,6 +335,7 @@ impl Finding {
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::AcceptingStopped { .. } => "accepting_stopped",
             Finding::AcceptingFull { .. } => "accepting_full",
+            Finding::LifetimesOver { .. } => "lifetimes_over",
             Finding::ExpectationFailed(_) => "expectation_failed",
             Finding::ServerEnded { .. } => "server_ended",
             Finding::Unreported { .. } => "unreported",
@@ -571,6 +579,11 @@ impl fmt::Display for Finding {
                 count(*connections),
                 limit.words()
             ),
+            Finding::LifetimesOver { connections } => write!(
+                f,
+                "--channel-lifetime closed {} before the hold was over, and --no-reconnect opened none in their place",
+                things(*connections, "connection")
+            ),
             Finding::ExpectationFailed(failed) => {
                 write!(f, "{} was not met: {}", failed.expression, failed.measured)
             }
@@ -625,6 +638,9 @@ impl fmt::Display for WhyMissing {
             WhyMissing::Lost { closed, ages } => {
                 write!(f, "they did not stay open: {}", losses(closed, ages, 0))
             }
+            WhyMissing::LifetimesOver => f.write_str(
+                "--channel-lifetime closed the first ones before the last ones were established",
+            ),
             WhyMissing::NotAtOnce => {
                 f.write_str("each source held its own, but not at the same time")
             }

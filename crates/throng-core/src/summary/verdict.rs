@@ -208,6 +208,10 @@ fn connections(
             ages: ages(&t.measured),
         });
     }
+    let ended = ended_by_lifetime(t);
+    if !missing && ended > 0 && t.held.open() == 0 {
+        findings.push(Finding::LifetimesOver { connections: ended });
+    }
     let cut_short = (!missing && unready.is_none())
         .then(|| cut_short(t))
         .flatten();
@@ -321,11 +325,28 @@ fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: b
         [cause, ..] => WhyMissing::Limit(cause.clone()),
         [] if t.held.established == 0 => WhyMissing::NoneEstablished,
         [] if t.parts.iter().map(|p| p.peak()).sum::<u64>() > t.peak => WhyMissing::NotAtOnce,
-        [] if t.held.open() < t.peak.max(1) => WhyMissing::Lost {
-            closed: losses(&t.held),
+        [] if t.held.open() < t.peak.max(1) || ended_by_lifetime(t) > 0 => did_not_stay(t),
+        [] => WhyMissing::Stalled,
+    }
+}
+
+/// Why connections are missing that had been established.
+fn did_not_stay(t: &Totals) -> WhyMissing {
+    let closed = losses(&t.held);
+    match ended_by_lifetime(t) > closed.values().sum() {
+        true => WhyMissing::LifetimesOver,
+        false => WhyMissing::Lost {
+            closed,
             ages: ages(&t.measured),
         },
-        [] => WhyMissing::Stalled,
+    }
+}
+
+/// Connections that this side closed by the end of the hold since their lifetime was over.
+fn ended_by_lifetime(t: &Totals) -> u64 {
+    match t.asked.lifetime {
+        true => t.held.closed(Closed::ByUs),
+        false => 0,
     }
 }
 
@@ -344,10 +365,7 @@ fn unready(t: &Totals) -> Option<Finding> {
         return Some(Finding::ConnectionsMissing {
             peak: t.parts.iter().map(|p| ready(p)).sum(),
             asked: t.asked.connections.unwrap_or(0),
-            why: WhyMissing::Lost {
-                closed: losses(&t.held),
-                ages: ages(&t.measured),
-            },
+            why: did_not_stay(t),
         });
     }
     // What is still under way, or failed, is TLS until the protocol has its turn.

@@ -38,6 +38,7 @@ pub fn findings() -> Vec<Finding> {
             closed: closed.clone(),
             ages: ages.clone(),
         },
+        WhyMissing::LifetimesOver,
         WhyMissing::NotAtOnce,
         WhyMissing::Stalled,
     ];
@@ -124,6 +125,7 @@ pub fn findings() -> Vec<Finding> {
             connections: 100,
             limit: LimitKind::Conntrack,
         },
+        Finding::LifetimesOver { connections: 10 },
         Finding::ExpectationFailed(expectations().remove(1)),
         Finding::ServerEnded {
             processes: 1,

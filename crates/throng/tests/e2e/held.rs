@@ -7,7 +7,7 @@ use crate::common::{PATIENCE, load, run, serve, start_load, stop_serving};
 use rustix::process::Signal;
 use std::time::Duration;
 use throng_core::stats::Closed;
-use throng_core::summary::Finding;
+use throng_core::summary::{Finding, WhyMissing};
 
 const ENGINES: [&str; 2] = ["uring", "epoll"];
 
@@ -213,6 +213,24 @@ fn a_hold_that_the_duration_cut_short_was_not_reached() {
     assert!(held_s < 0.6 && asked_s == 60.0, "{ran}");
     // Without a hold of its own it is what is left.
     load(&net, "--self -c 10 -T 500ms").reached();
+}
+
+#[test]
+fn connections_that_their_lifetime_ended_are_told() {
+    let net = Net::own();
+    let line = "--self -c 10 --channel-lifetime 100ms --no-reconnect --hold 5s";
+    let ran = load(&net, line);
+    let s = ran.reached();
+    assert_eq!(kinds(&ran), ["lifetimes_over"], "{ran}");
+    assert_eq!(s.connections.open_at_end, 0, "{ran}");
+    // Never all at once: the first ones end before the last ones are opened.
+    let line = "--self -c 100 --connect-rate 100 --channel-lifetime 100ms --connect-timeout 300ms";
+    let ran = load(&net, line);
+    let s = ran.fell_short();
+    let Finding::ConnectionsMissing { why, .. } = &s.findings[0] else {
+        panic!("{ran}")
+    };
+    assert_eq!(*why, WhyMissing::LifetimesOver, "{ran}");
 }
 
 #[test]
