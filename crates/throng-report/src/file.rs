@@ -3,6 +3,10 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The names that new files had before they took theirs. They are random, so none is used again.
+static NEW: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Writes `bytes` to the file `path`, replacing an existing file: into a new file in the same directory, which is on
 /// disk before it takes the name. A replaced file's mode is kept. A symbolic link stays, and its target is replaced. If
@@ -48,11 +52,25 @@ fn directory(path: &Path) -> &Path {
 
 /// A new file in the directory of `path`, removed when dropped.
 fn new_beside(path: &Path) -> io::Result<tempfile::NamedTempFile<File>> {
+    let mut names = NEW.lock().unwrap_or_else(PoisonError::into_inner);
     // Opened here for the usual mode (tempfile's is for the owner alone), and so that errors don't name the temporary
     // file, which would tell the user nothing.
-    tempfile::Builder::new()
+    let new = tempfile::Builder::new()
         .prefix(".throng-")
-        .make_in(directory(path), |path| File::create_new(path))
+        .make_in(directory(path), |path| File::create_new(path))?;
+    names.push(new.path().to_owned());
+    Ok(new)
+}
+
+/// Removes new files that are not complete, for a process that is about to exit without dropping them. None can be
+/// created afterwards: threads that try wait for ever.
+pub fn abandon() {
+    let names = NEW.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in names.iter() {
+        // Most are complete, and have another name.
+        let _ = fs::remove_file(name);
+    }
+    std::mem::forget(names);
 }
 
 /// A new file that takes its name once it is complete. It is removed if it is dropped before.

@@ -47,6 +47,7 @@ fn ignored() -> u64 {
 fn listen(signals: &SigSet, stop: &Stop) {
     while signals.wait().is_ok() {
         if stop.is_requested() {
+            throng_report::file::abandon();
             std::process::exit(130);
         }
         stop.request();

@@ -116,6 +116,22 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn a_second_signal_leaves_no_file_behind() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("latency.log");
+    let line = format!(
+        "load --self=echo -c 10 -m x -r 5 --latency-log {} --hold 60s",
+        log.display()
+    );
+    let run = start(&net, &line);
+    run.wait_for_stderr("holding");
+    interrupt_twice(run);
+    let left = std::fs::read_dir(dir.path()).expect("the directory");
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
 fn a_signal_ends_a_run_whose_server_does_not_answer() {
     let net = Net::own();
     let server = serve(&net, "127.0.0.1:9000");
