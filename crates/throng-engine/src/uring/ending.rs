@@ -73,6 +73,10 @@ impl<B: Behaviour> Worker<B> {
                         ring.give_back(&self.pool, (cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16);
                     }
                     let tag = Tag::decode(cqe.user_data);
+                    if matches!(tag.op, Op::Send | Op::Bytes | Op::Spill) {
+                        // Cut short by the shutdown. The kernel has sent what it took.
+                        self.table.counters.bytes_sent.add(cqe.res.max(0) as u64);
+                    }
                     if !matches!(tag.op, Op::Recv | Op::Hangup)
                         || cqe.flags & IORING_CQE_F_MORE != 0
                     {

@@ -34,6 +34,7 @@ on_each_engine![
     a_close_waits_for_the_send_although_the_peer_half_closed,
     a_close_later_than_the_send_comes_after_it,
     the_order_to_close_ends_every_connection,
+    what_the_kernel_took_before_the_close_is_counted,
     peers_that_close_behind_us_are_waited_for,
     both_sides_of_one_process_close_whoever_resets,
     whoever_comes_after_one_that_both_sides_closed_is_left_alone,
@@ -523,6 +524,25 @@ fn the_order_to_close_ends_every_connection(engine: Engine) {
     server.give(Order::Close);
     client.close();
     server.close();
+}
+
+fn what_the_kernel_took_before_the_close_is_counted(engine: Engine) {
+    for client in ROLES {
+        let (side, peers) = with_peers(engine, client, 4, || flood(MORE_THAN_BUFFERS));
+        side.wait("all are up", |t| up(t) == 4);
+        // Until each send waits for its peer, which reads nothing.
+        thread::sleep(Duration::from_millis(200));
+        let read_to_the_end = |mut peer: TcpStream| {
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(200));
+                std::io::copy(&mut peer, &mut std::io::sink()).expect("no reset")
+            })
+        };
+        let reading: Vec<_> = peers.into_iter().map(read_to_the_end).collect();
+        let (tally, _) = side.close();
+        let read = reading.into_iter().map(|r| r.join().expect("it reads"));
+        assert_eq!(tally.bytes_sent, read.sum::<u64>(), "{tally:?}");
+    }
 }
 
 fn peers_that_close_behind_us_are_waited_for(engine: Engine) {
