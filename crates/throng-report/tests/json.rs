@@ -149,6 +149,7 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "failed",
                     "violations",
                     "refused",
+                    "closes",
                     "errors",
                     "record",
                     "findings",

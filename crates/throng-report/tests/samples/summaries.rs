@@ -8,7 +8,7 @@ use throng_core::protocol::Sections;
 use throng_core::protocol::dns::DnsSummary;
 use throng_core::protocol::http::Status;
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
-use throng_core::protocol::websocket::{Violation, WebSocketSummary};
+use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
 use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::FailCause;
 use throng_core::summary::{
@@ -332,6 +332,7 @@ pub fn busy() -> Summary {
         upgraded: 1003,
         violations: BTreeMap::from([(Violation::Masked, 1), (Violation::Text, 3)]),
         refused: BTreeMap::from([(Status::Forbidden, 2)]),
+        closes: BTreeMap::from([(CloseCode::TryAgainLater, 5)]),
     });
     s.protocols.dns = Some(DnsSummary { not_dns: 1 });
     s.tls = Some(TlsSummary {

@@ -5,7 +5,9 @@ use crate::common::peers::{source, start_server};
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run, serve, start_load, stop_serving};
 use rustix::process::Signal;
+use std::collections::BTreeMap;
 use std::time::Duration;
+use throng_core::protocol::websocket::CloseCode;
 use throng_core::stats::Closed;
 use throng_core::summary::{Finding, WhyMissing};
 
@@ -185,6 +187,12 @@ fn a_websocket_that_said_it_would_close_is_not_held() {
         );
         let s = ran.fell_short();
         assert_eq!(s.findings[0].kind(), "connections_lost", "{ran}");
+        let closes = s.protocols.websocket.expect("they speak it").closes;
+        assert_eq!(
+            closes,
+            BTreeMap::from([(CloseCode::TryAgainLater, 5)]),
+            "{ran}"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is counted of WebSocket.
 
+use super::close::CloseCode;
 use super::violation::Violation;
 use crate::protocol::http::Status;
 use crate::stats::counter::counts;
@@ -10,7 +11,7 @@ counts! {
         /// Connections whose opening handshake is complete.
         upgraded,
     }
-    by kind { violations: Violation, refused: Status, }
+    by kind { violations: Violation, refused: Status, closes: CloseCode, }
     parts {}
     times {}
 
@@ -22,6 +23,11 @@ impl Counters {
     /// Counts a server that answered the upgrade with this status code.
     pub fn refused(&self, code: u16) {
         self.refused[Status::of(code) as usize].add(1);
+    }
+
+    /// Counts a peer that began to close, with this code.
+    pub fn close(&self, code: Option<u16>) {
+        self.closes[CloseCode::of(code) as usize].add(1);
     }
 
     /// Counts a peer that violated the protocol.
@@ -39,6 +45,11 @@ impl Tally {
     /// Servers that refused the upgrade with this status.
     pub fn refused(&self, status: Status) -> u64 {
         self.refused[status as usize]
+    }
+
+    /// Peers that began to close, with this code.
+    pub fn closes(&self, code: CloseCode) -> u64 {
+        self.closes[code as usize]
     }
 
     /// Peers that violated the protocol.

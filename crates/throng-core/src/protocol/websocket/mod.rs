@@ -22,6 +22,7 @@ mod violation;
 mod wire;
 
 pub use ask::{Openings, WebSocketAsked};
+pub use close::CloseCode;
 pub use frame::Role;
 pub use serve::{Ws, WsConn, WsMode, WsServer, WsSink};
 pub use summary::WebSocketSummary;

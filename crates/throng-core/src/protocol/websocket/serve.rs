@@ -155,6 +155,7 @@ impl WsServer {
                 }
                 Event::Pong(_) => {}
                 Event::Close(close) => {
+                    at.counters.websocket.close(close.close_code());
                     match close.close_code() {
                         Some(code) => frame::close(code, "", None, &mut out.bytes),
                         None => frame::whole(Opcode::Close, &[], None, &mut out.bytes),

@@ -1,5 +1,6 @@
 //! The outcome of WebSocket.
 
+use super::close::CloseCode;
 use super::violation::Violation;
 use crate::human::{count, things};
 use crate::protocol::facts::{Summarize, Violated};
@@ -20,6 +21,8 @@ pub struct WebSocketSummary {
     pub violations: BTreeMap<Violation, u64>,
     /// The statuses with which servers refused the upgrade. Those that did not occur are left out.
     pub refused: BTreeMap<Status, u64>,
+    /// Peers that began to close with a close frame, by its code. Codes that did not occur are left out.
+    pub closes: BTreeMap<CloseCode, u64>,
 }
 
 impl Summarize for WebSocketSummary {
@@ -35,6 +38,11 @@ impl Summarize for WebSocketSummary {
                 .into_iter()
                 .filter(|status| tally.websocket.refused(*status) > 0)
                 .map(|status| (status, tally.websocket.refused(status)))
+                .collect(),
+            closes: CloseCode::ALL
+                .into_iter()
+                .filter(|code| tally.websocket.closes(*code) > 0)
+                .map(|code| (code, tally.websocket.closes(code)))
                 .collect(),
         }
     }
@@ -59,6 +67,11 @@ impl Summarize for WebSocketSummary {
             self.refused
                 .iter()
                 .map(|(status, n)| Row::new(Tone::Bad, "refused", count(*n), status.words())),
+        );
+        rows.extend(
+            self.closes
+                .iter()
+                .map(|(code, n)| Row::new(Tone::Plain, "Close frames", count(*n), code.words())),
         );
         rows
     }

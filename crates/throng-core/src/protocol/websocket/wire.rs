@@ -95,6 +95,7 @@ impl WebSocket {
         &mut self,
         conn: &mut WebSocketConn,
         mut input: &[u8],
+        at: &At,
         received: &mut Received,
         out: &mut Vec<u8>,
         to: &mut impl Receiver,
@@ -116,6 +117,7 @@ impl WebSocket {
                     received.leaving = !received.over;
                     if !conn.closing {
                         conn.closing = true;
+                        at.counters.websocket.close(close.close_code());
                         let mask = mask(self.rules.role, &mut self.dice);
                         match close.close_code() {
                             Some(code) => frame::close(code, "", mask, out),
@@ -169,7 +171,7 @@ impl Wire for WebSocket {
             received.ready = matches!(outcome, Ok(Some(_)));
         }
         let outcome = match outcome {
-            Ok(Some(input)) => self.frames(conn, input, &mut received, out, to),
+            Ok(Some(input)) => self.frames(conn, input, at, &mut received, out, to),
             Ok(None) => Ok(()),
             Err(violation) => Err(violation),
         };
