@@ -27,6 +27,8 @@ def answer(path, key):
         return b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"
     if path == "/no-http":
         return b"220 mail.example.com ESMTP\r\n"
+    if path == "/long-head":
+        return b"HTTP/1.1 101 Switching Protocols\r\nX-Long: " + b"x" * 20000 + b"\r\n\r\n"
     accept = base64.b64encode(hashlib.sha1(key + ACCEPT).digest())
     if path == "/accept":
         accept = accept[::-1]

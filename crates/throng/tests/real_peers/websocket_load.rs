@@ -247,6 +247,7 @@ fn peers_that_break_the_protocol_are_counted_by_kind() {
     let rows = [
         ("/404", Violation::Refused, None),
         ("/no-http", Violation::NotHttp, None),
+        ("/long-head", Violation::LongHead, None),
         ("/accept", Violation::Handshake, None),
         ("/extension", Violation::Handshake, None),
         ("/masked", Violation::Masked, Some(1002)),

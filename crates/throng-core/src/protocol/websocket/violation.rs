@@ -6,8 +6,10 @@ use crate::stats::kinds;
 kinds! {
     /// What a peer did that RFC 6455 forbids, by kind, in the order of counts and reports.
     pub enum Violation {
-        /// The peer sent no HTTP instead of a handshake, or a head that does not end.
+        /// The peer sent no HTTP instead of a handshake.
         NotHttp: "not_http", "no HTTP in the handshake";
+        /// A handshake's head that does not end within the bytes and fields that are read.
+        LongHead: "long_head", "handshake head over 16 KiB or 64 fields";
         /// A client's handshake that is not an upgrade to WebSocket, or a server's answer other than 101.
         Refused: "refused", "upgrade refused";
         /// A handshake with a header missing or wrong (4.1, 4.2.1).
@@ -53,6 +55,7 @@ impl Violation {
     pub fn close_code(self) -> Option<u16> {
         match self {
             Violation::NotHttp
+            | Violation::LongHead
             | Violation::Refused
             | Violation::Handshake
             | Violation::TimedOut => None,

@@ -388,7 +388,8 @@ impl Failure {
     /// The violation that it counts as.
     pub fn violation(self) -> Violation {
         match self {
-            Failure::NotHttp | Failure::TooLong => Violation::NotHttp,
+            Failure::NotHttp => Violation::NotHttp,
+            Failure::TooLong => Violation::LongHead,
             Failure::Status(_) => Violation::Refused,
             _ => Violation::Handshake,
         }

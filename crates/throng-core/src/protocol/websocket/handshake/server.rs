@@ -62,7 +62,8 @@ impl Refusal {
     /// The violation that it counts as.
     pub fn violation(self) -> Violation {
         match self {
-            Refusal::NotHttp | Refusal::TooLong => Violation::NotHttp,
+            Refusal::NotHttp => Violation::NotHttp,
+            Refusal::TooLong => Violation::LongHead,
             Refusal::Method | Refusal::NoUpgrade => Violation::Refused,
             Refusal::TimedOut => Violation::TimedOut,
             _ => Violation::Handshake,

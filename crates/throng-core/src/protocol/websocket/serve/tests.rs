@@ -161,6 +161,11 @@ fn who_speaks_no_websocket_gets_an_http_error_and_is_closed() {
         ),
         (b"\x16\x03\x01\x00\xee", "400", Violation::NotHttp),
         (
+            &[b"GET / HTTP/1.1\r\nX: ", &[b'x'; 20_000][..]].concat(),
+            "431",
+            Violation::LongHead,
+        ),
+        (
             b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
             "400",
             Violation::Handshake,
