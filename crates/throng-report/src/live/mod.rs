@@ -1,5 +1,6 @@
 //! The live view of a run, on stderr. On a terminal it is one or two lines that each update overwrites, elsewhere a
-//! plain line per update. Other output in between goes through [`Live::note`].
+//! plain line now and then, as logs want it: each second in the first minute, then less often, and then for a server only if
+//! something has changed. Other output in between goes through [`Live::note`].
 //!
 //! The live view can't fail the run: write errors on stderr are ignored. A stopped terminal (Ctrl-S) blocks
 //! [`Live::update`], as it does any program, so no worker calls it.
@@ -11,6 +12,7 @@ mod tests;
 use crate::colour;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
+use throng_core::record::Phase;
 use throng_core::summary::Snapshot;
 
 /// How the live view looks.
@@ -18,7 +20,7 @@ use throng_core::summary::Snapshot;
 pub enum LiveStyle {
     /// Lines that are overwritten: call [`Live::update`] ten times per second.
     Terminal,
-    /// One line per update, without escape codes: call [`Live::update`] once per second.
+    /// Lines without escape codes: call [`Live::update`] once per second.
     Plain,
     /// Notes only.
     Quiet,
@@ -55,6 +57,17 @@ pub struct Live<W: Write = io::Stderr> {
     columns: Box<dyn Fn() -> usize + Send>,
     /// The lines that are on the terminal now.
     shown: Vec<String>,
+    /// The last plain line: when, in which phase, and what it said.
+    plain: Option<(Duration, Phase, String)>,
+}
+
+/// The interval between plain lines at this time of a run.
+fn plain_every(elapsed: Duration) -> Duration {
+    Duration::from_secs(match elapsed.as_secs() {
+        0..60 => 1,
+        60..600 => 10,
+        _ => 60,
+    })
 }
 
 impl Live {
@@ -80,6 +93,7 @@ impl<W: Write> Live<W> {
             colour: colour && style == LiveStyle::Terminal,
             columns: Box::new(columns),
             shown: Vec::new(),
+            plain: None,
         }
     }
 
@@ -87,10 +101,7 @@ impl<W: Write> Live<W> {
     pub fn update(&mut self, snapshot: &Snapshot) {
         match self.style {
             LiveStyle::Quiet => {}
-            LiveStyle::Plain => {
-                let line = lines::plain(snapshot) + "\n";
-                self.write(&line);
-            }
+            LiveStyle::Plain => self.update_plain(snapshot),
             LiveStyle::Terminal => {
                 let columns = match (self.columns)() {
                     0 => COLUMNS,
@@ -103,6 +114,30 @@ impl<W: Write> Live<W> {
                 self.write(&frame);
             }
         }
+    }
+
+    fn update_plain(&mut self, snapshot: &Snapshot) {
+        let line = lines::plain(snapshot);
+        // Without the time.
+        let said = line
+            .trim_start()
+            .split_once("  ")
+            .map_or("", |(_, said)| said);
+        let (elapsed, phase) = (snapshot.elapsed, snapshot.phase);
+        if let Some((at, before, last)) = &self.plain
+            && *before == phase
+        {
+            let every = plain_every(elapsed);
+            let often = every == plain_every(Duration::ZERO);
+            let news = often || phase != Phase::Serving || last != said;
+            // An interval may end a little early.
+            let due = elapsed + Duration::from_millis(100) >= *at + every;
+            if !news || !due {
+                return;
+            }
+        }
+        self.plain = Some((elapsed, phase, said.to_owned()));
+        self.write(&(line + "\n"));
     }
 
     /// Prints `text` on lines of its own above the live view. It does so in every style: a user who does not want

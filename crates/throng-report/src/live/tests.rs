@@ -88,6 +88,23 @@ fn plain_lines_are_whole_and_have_no_escape_codes() {
 }
 
 #[test]
+fn plain_lines_become_rare_and_a_server_s_do_not_repeat_themselves() {
+    let lines = |snapshot: fn() -> Snapshot| {
+        let text = written(LiveStyle::Plain, 80, |live| {
+            for second in 1..=7200 {
+                live.update(&Snapshot {
+                    elapsed: Duration::from_secs(second),
+                    ..snapshot()
+                });
+            }
+        });
+        text.lines().count()
+    };
+    assert_eq!(lines(|| opening(true)), 59 + 54 + 110);
+    assert_eq!(lines(serving), 59);
+}
+
+#[test]
 fn terminal_lines_are_never_wider_than_the_terminal() {
     let mut closing = opening(true);
     closing.phase = Phase::Closing;
