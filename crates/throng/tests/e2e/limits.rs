@@ -193,20 +193,25 @@ fn files_of_one_process_do_not_bound_a_server_of_several() {
     load(&net, "-c 200 --hold 3s 127.0.0.1:9000").reached();
     drop(server);
     let net = Net::own();
-    // Until both listen, all connections go to one.
+    // Until both listen, all connections go to one; what one has no place for, the other gets, however fast each is.
     let cluster = "const cluster = require('cluster');\n\
         if (cluster.isPrimary) {\n\
         \x20   let listening = 0;\n\
         \x20   cluster.on('listening', () => { if (++listening == 2) console.error('both'); });\n\
         \x20   cluster.fork(); cluster.fork();\n\
         }\n\
-        else require('net').createServer(c => c.on('error', () => {})).listen(9000, '127.0.0.1');";
+        else {\n\
+        \x20   const server = require('net').createServer(c => c.on('error', () => {}));\n\
+        \x20   server.maxConnections = 160;\n\
+        \x20   server.listen(9000, '127.0.0.1');\n\
+        }";
     let script = tempfile::Builder::new().suffix(".cjs").tempfile().unwrap();
     std::fs::write(&script, cluster).unwrap();
     let program = ["node", script.path().to_str().unwrap()];
     let server = start_server_with_files(&net, 200, &program);
     server.wait_for_stderr("both");
-    load(&net, "-c 300 --hold 2s 127.0.0.1:9000").reached();
+    // The one that accepts holds connections until the others take them: its files must suffice for that.
+    load(&net, "-c 300 --connect-rate 100 --hold 2s 127.0.0.1:9000").reached();
     drop(server);
 }
 
