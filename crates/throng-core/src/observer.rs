@@ -164,6 +164,16 @@ pub enum Note {
         /// Why not.
         why: String,
     },
+    /// A name has several addresses, and connections of their own were tried to choose one. A server that accepted such a
+    /// connection counts it; the run does not.
+    Chosen {
+        /// The target, as the user wrote it.
+        target: String,
+        /// The address to which the run connects.
+        at: SocketAddr,
+        /// Whether it answered; if not, none did.
+        answered: bool,
+    },
     /// Connections are accepted here from now on.
     Listening(SocketAddr),
     /// A server starts.
@@ -207,6 +217,22 @@ impl fmt::Display for Note {
             Note::Fallback { why } => {
                 write!(f, "engine epoll, because io_uring can't be used: {why}")
             }
+            Note::Chosen {
+                target,
+                at,
+                answered: true,
+            } => write!(
+                f,
+                "{target} has several addresses; {at} answered, with one connection that this run does not count. Write the address to spare it"
+            ),
+            Note::Chosen {
+                target,
+                at,
+                answered: false,
+            } => write!(
+                f,
+                "{target} has several addresses, and none of them answered; the run goes to {at}"
+            ),
             Note::Listening(at) => write!(f, "listening on {at}"),
             Note::Serving(serving) => write!(f, "{serving}"),
             Note::Ramped { asked, all, limit } => match all {

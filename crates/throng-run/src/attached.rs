@@ -29,6 +29,15 @@ pub struct Attached<'a> {
     pub profile: Option<Box<dyn BufRead + Send>>,
 }
 
+impl Attached<'_> {
+    /// Tells all observers something that was known before the run.
+    pub fn note(&mut self, note: &Note) {
+        for observer in &mut self.observers {
+            observer.note(note);
+        }
+    }
+}
+
 /// Makes the [`Tap`]s of a run's workers.
 pub trait Taps: Send + Sync {
     /// The tap of `worker`, one of `workers`, for the connections that it accepts, or for those that it opens.

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use throng_core::address::{self, AddressError};
+use throng_core::observer::Note;
 use throng_core::scenario::{ListenAddress, LoadScenario};
 use throng_core::target::{self, Port, Spec};
 use throng_host::{names, services};
@@ -12,26 +13,38 @@ use throng_host::{names, services};
 /// How long to wait for an answer when one of several addresses is tried.
 const TRY_FOR: Duration = Duration::from_millis(300);
 
-/// The address of `target`, the first one that answers if its name has several.
+/// The address of `target`: if its name has several, one that this machine listens on, or else the first. Nothing is
+/// sent to it.
 pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
     let spec = target::parse(target).map_err(|e| Failure::usage(e.to_string()))?;
-    Ok(one_of(&addresses(target, &spec)?))
+    let found = addresses(target, &spec)?;
+    Ok(names::listened_on_here(&found).unwrap_or(found[0]))
 }
 
-/// Resolves the names of a load's targets, and draws the random seed unless one is given.
-pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<(), Failure> {
+/// Resolves the names of a load's targets, and draws the random seed unless one is given. Returns what is to be told
+/// about that.
+pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Failure> {
+    let mut notes = Vec::new();
     for target in &mut scenario.targets {
-        let mut found = addresses(&target.spec.to_string(), &target.spec)?;
-        let chosen = one_of(&found);
-        found.retain(|at| *at != chosen);
-        found.insert(0, chosen);
+        let written = target.spec.to_string();
+        let mut found = addresses(&written, &target.spec)?;
+        let (at, tried) = one_of(&found);
+        if let Tried::Connected { answered } = tried {
+            notes.push(Note::Chosen {
+                target: written,
+                at,
+                answered,
+            });
+        }
+        found.retain(|other| *other != at);
+        found.insert(0, at);
         target.addresses = found;
     }
     // The process's hasher has a seed from the system.
     scenario
         .seed
         .get_or_insert_with(|| RandomState::new().hash_one(0));
-    Ok(())
+    Ok(notes)
 }
 
 /// Where to listen, in the order given.
@@ -95,14 +108,32 @@ fn port_of(target: &str, service: &str) -> Result<u16, Failure> {
 /// The address to connect to. A name may have several (`localhost` has two), and a server need not listen on all:
 /// the first that answers is used, or else the first. A single address is not tried beforehand, and neither is one that a
 /// server of this machine listens on: it would count a connection that the run does not.
-fn one_of(addresses: &[SocketAddr]) -> SocketAddr {
+fn one_of(addresses: &[SocketAddr]) -> (SocketAddr, Tried) {
     let answers = |at: &&SocketAddr| TcpStream::connect_timeout(at, TRY_FOR).is_ok();
-    match addresses {
-        [only] => *only,
-        several => names::listened_on_here(several)
-            .or_else(|| several.iter().find(answers).copied())
-            .unwrap_or(several[0]),
+    if let [only] = addresses {
+        return (*only, Tried::Nothing);
     }
+    if let Some(here) = names::listened_on_here(addresses) {
+        return (here, Tried::Nothing);
+    }
+    let found = addresses.iter().find(answers);
+    let answered = found.is_some();
+    (
+        *found.unwrap_or(&addresses[0]),
+        Tried::Connected { answered },
+    )
+}
+
+/// How an address was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    /// Nothing was sent.
+    Nothing,
+    /// Connections were tried.
+    Connected {
+        /// Whether one was established.
+        answered: bool,
+    },
 }
 
 #[cfg(test)]
@@ -118,12 +149,13 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        assert_eq!(one_of(&[closed, here]), here);
+        assert_eq!(one_of(&[closed, here]), (here, Tried::Nothing));
         // Nothing was opened to find that out.
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err());
-        assert_eq!(one_of(&[closed]), closed);
-        assert_eq!(one_of(&[closed, closed]), closed);
+        assert_eq!(one_of(&[closed]), (closed, Tried::Nothing));
+        let unanswered = Tried::Connected { answered: false };
+        assert_eq!(one_of(&[closed, closed]), (closed, unanswered));
     }
 
     #[test]

@@ -87,6 +87,31 @@ fn a_name_is_listened_on_at_all_its_addresses_here() {
 }
 
 #[test]
+fn a_connection_that_only_chooses_among_addresses_is_told() {
+    let net = with_names();
+    // Behind a redirection, as elsewhere, nobody sees who listens.
+    net.shell(
+        "ip route add 198.51.100.1 dev lo
+         nft 'table ip t { chain o { type nat hook output priority -100;
+         ip daddr 198.51.100.1 tcp dport 3711 redirect to :3712; }; }'",
+    );
+    let serving = serve(&net, "two:3712");
+    let ran = load(&net, "-c 3 --hold 100ms two:3711");
+    ran.reached();
+    let told = "answered, with one connection that this run does not count";
+    assert!(ran.stderr.contains(told), "{ran}");
+    assert_eq!(stop_serving(serving).connections.accepted, Some(4));
+    let ran = load(&net, "-c 1 --connect-timeout 100ms two:9");
+    ran.fell_short();
+    assert!(ran.stderr.contains("none of them answered"), "{ran}");
+    // A plan sends nothing to its target.
+    let serving = serve(&net, "two:3712");
+    let ran = run_words(&net, &["plan", "--target", "two:3711", "-c", "10"]);
+    assert!(ran.code < 2, "{ran}");
+    assert_eq!(stop_serving(serving).connections.accepted, Some(0));
+}
+
+#[test]
 fn metrics_reach_a_daemon_at_any_address_of_its_name() {
     let net = with_names();
     let script = "import socket, sys\n\

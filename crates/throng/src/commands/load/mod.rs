@@ -34,7 +34,7 @@ pub(crate) fn carry_out(
     mut inputs: Vec<Named>,
 ) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
-    ask::target::resolve_all(&mut scenario)?;
+    let notes = ask::target::resolve_all(&mut scenario)?;
     inputs.extend(
         scenario
             .files_mut()
@@ -54,6 +54,9 @@ pub(crate) fn carry_out(
         latencies: report.latencies.clone(),
         profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
     };
+    for note in &notes {
+        attached.note(note);
+    }
     let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
     let outcome = Outcome::of(record.with_command(output::command()));
     report.voice.finish(&outcome, &scenario, &report.common)
