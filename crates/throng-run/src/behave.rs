@@ -177,6 +177,16 @@ impl<'a> LoadBehaviours<'a> {
         self.answers.is_some()
     }
 
+    /// Whether answers are to be the bytes that were sent.
+    fn looks_for_echoes(&self) -> bool {
+        matches!(self.answers, Some(AnswerBy::Echo)) || self.loops_by_echoes()
+    }
+
+    /// Whether each message is sent when as many bytes were received as the previous one had.
+    pub fn loops_by_echoes(&self) -> bool {
+        self.answers.is_none() && matches!(self.pacing, Pacing::ClosedLoop { .. })
+    }
+
     fn matches(&self) -> bool {
         self.answers.is_some() || self.stop.is_some() || self.markers
     }
@@ -229,7 +239,11 @@ impl UseWire for Opened<'_, '_> {
 
     fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Work {
         let Opened { all, job, at, .. } = self;
-        let (task, traffic) = (all.task(&all.script, at), job.traffic);
+        let traffic = job.traffic;
+        let task = Task {
+            echoes: all.looks_for_echoes(),
+            ..all.task(&all.script, at)
+        };
         // A load that matches nothing pays for no matcher.
         if !W::MESSAGES && !all.matches() && all.client_tls.is_none() {
             let load = Load::new(task, traffic, wire, NoMatcher);

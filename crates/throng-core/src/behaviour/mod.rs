@@ -85,6 +85,8 @@ pub enum Reads {
     /// Everything, but only its size: [`Behaviour::counted`] is called instead of [`Behaviour::received`], and the
     /// bytes may stay in the kernel.
     Counts,
+    /// As [`Reads::Counts`], but while [`Behaviour::looks`] says so of a connection, it gets the bytes.
+    Looks,
     /// As [`Reads::Counts`], but the behaviour is not called: the engine counts. Data may gather a little before it is
     /// read.
     Discards,
@@ -95,14 +97,14 @@ pub enum Reads {
 }
 
 impl Reads {
-    /// Whether the bytes themselves are not needed, so that the kernel need not copy them.
+    /// Whether the bytes themselves are not needed in the long run, so that the kernel need not copy them.
     pub fn only_counts(self) -> bool {
-        matches!(self, Reads::Counts | Reads::Discards)
+        matches!(self, Reads::Counts | Reads::Looks | Reads::Discards)
     }
 
     /// Whether reading never waits for a request of the behaviour.
     pub fn all_that_comes(self) -> bool {
-        matches!(self, Reads::All | Reads::Counts | Reads::Discards)
+        matches!(self, Reads::All) || self.only_counts()
     }
 }
 
@@ -178,6 +180,12 @@ pub trait Behaviour {
         Reads::All
     }
 
+    /// With [`Reads::Looks`]: whether this connection's next bytes are passed to [`Behaviour::received`], and not counted.
+    /// The answer may change only in [`Behaviour::received`], and only to no, until the connection is closed.
+    fn looks(&self, _: &Self::Conn) -> bool {
+        false
+    }
+
     /// A connection was established.
     fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox);
 
@@ -187,7 +195,7 @@ pub trait Behaviour {
     /// Bytes were received. The engine has counted them.
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox);
 
-    /// With [`Reads::Counts`]: `n` bytes were received. The engine has counted them.
+    /// With [`Reads::Counts`] and [`Reads::Looks`]: `n` bytes were received. The engine has counted them.
     fn counted(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
     /// The requested send of `n` bytes is complete. The engine has counted them.

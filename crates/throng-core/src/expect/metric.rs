@@ -103,10 +103,10 @@ metrics! {
     Peak "peak" CountOf("connections asked for"), Connections, "the most connections at once";
     Lost "lost" CountOf("connections asked for"), Connections, "connections lost during the hold";
     ClosedByPeer "closed_by_peer" Count, Connections, "connections that the peer closed, until the end of the hold";
-    ResetByPeer "reset_by_peer" Count, Connections, "connections that the peer reset";
-    TimedOut "timed_out" Count, Connections, "connections that the peer no longer acknowledged";
-    LostByError "lost_by_error" Count, Connections, "connections ended by an error on this side";
-    Failed "failed" CountOf("attempts"), Connections, "attempts to connect that failed";
+    ResetByPeer "reset_by_peer" Count, Connections, "connections that the peer reset, until the end of the hold";
+    TimedOut "timed_out" Count, Connections, "connections that the peer no longer acknowledged, until the end of the hold";
+    LostByError "lost_by_error" Count, Connections, "connections ended by an error on this side, until the end of the hold";
+    Failed "failed" CountOf("attempts"), Connections, "attempts to connect that failed, until the end of the hold";
     Opened "opened/s" Rate, Connections, "connections established per second while they were opened";
     Answers "answers" CountOf("messages whose answers are looked for"), Answers, "answers received";
     Unanswered "unanswered" CountOf("messages whose answers are looked for"), Answers, "messages without an answer";

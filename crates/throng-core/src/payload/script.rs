@@ -5,7 +5,7 @@ use super::compile::{Compiler, Piece, longest};
 use super::dice::Dice;
 use super::error::ScriptError;
 use super::portion::{Cursor, LARGE, MAX_MESSAGE, Portion, RUN_BYTES, What};
-use super::render::{Context, Speaker};
+use super::render::{Context, Op, Speaker};
 use super::template::{Framing, Message, Messages};
 use super::track::{Step, Track};
 use std::fmt;
@@ -26,7 +26,12 @@ struct Laid {
     /// The most messages per write.
     combine: u32,
     is_static: bool,
+    /// What each connection sends first, as far as it is the same on all, and at most [`START`] bytes of it.
+    start: Vec<u8>,
 }
+
+/// Enough to tell apart what is compared.
+const START: usize = 2048;
 
 impl Script {
     /// Lays `messages` out. At most `combine` of them share a write (at least one). Strings that are random per run or
@@ -48,6 +53,7 @@ impl Script {
         let first = Track::once(first, &mut memory)?;
         let repeated = Track::cycle(repeated, combine, &mut memory)?;
         let is_static = !(first.is_rendered() || repeated.is_rendered());
+        let start = constant_start(first.steps.iter().chain(&repeated.steps), &memory);
         Ok(Script(Arc::new(Laid {
             memory: memory.into(),
             first,
@@ -55,6 +61,7 @@ impl Script {
             seed,
             combine,
             is_static,
+            start,
         })))
     }
 
@@ -100,6 +107,18 @@ impl Script {
             at = portion.next;
         }
         all
+    }
+
+    /// Whether all connections send the same first, so that it can be compared.
+    pub fn has_constant_start(&self) -> bool {
+        !self.0.start.is_empty()
+    }
+
+    /// Whether `bytes` may be how what each connection sends begins, as far as that is the same on all.
+    pub fn may_begin_with(&self, bytes: &[u8]) -> bool {
+        let start = &self.0.start;
+        let known = start.len().min(bytes.len());
+        start[..known] == bytes[..known]
     }
 
     /// Whether all messages are constant, so that nothing is rendered.
@@ -202,6 +221,28 @@ impl Script {
             next,
         }
     }
+}
+
+/// What these steps begin with, as far as it is constant, and at most [`START`] bytes of it.
+fn constant_start<'a>(steps: impl Iterator<Item = &'a Step>, memory: &[u8]) -> Vec<u8> {
+    let mut start = Vec::new();
+    for step in steps {
+        match step {
+            Step::InPlace { range, .. } if start.len() < START => {
+                let lies = range.start as usize..range.end as usize;
+                start.extend_from_slice(&memory[lies]);
+            }
+            Step::InPlace { .. } => break,
+            Step::Render { ops, .. } => {
+                if let Some(Op::Bytes(bytes)) = ops.first() {
+                    start.extend_from_slice(bytes);
+                }
+                break;
+            }
+        }
+    }
+    start.truncate(START);
+    start
 }
 
 fn compile<'a>(

@@ -53,6 +53,8 @@ macro_rules! all_counts {
                 answers_unasked,
                 /// Reads that brought more bytes than all messages under way have, where answers are to be their echoes.
                 excess_echoes,
+                /// Connections on which what was received first is not what was sent first, where answers are to be echoes.
+                differing_echoes,
                 /// How often the text that ends the run was received.
                 stops_seen,
             }

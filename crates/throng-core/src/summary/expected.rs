@@ -31,8 +31,6 @@ pub(super) struct Known<'s> {
     pub t: &'s Totals<'s>,
     /// The hold.
     pub hold: &'s Window,
-    /// The hold from when messages are sent.
-    pub sending: &'s Window,
     pub set_up: Option<&'s SetUp>,
     pub message_rate: Option<&'s MessageRate>,
     pub answers: Option<&'s Answers>,
@@ -121,7 +119,7 @@ impl Known<'_> {
             Scalar::Unanswered => answers(|a| (a.unanswered, a.asked)),
             Scalar::WithError => answers(|a| (a.with_error, a.received)),
             Scalar::AnswersPerS => match self.answers {
-                Some(_) => in_hold(self.sending, |t| t.answers),
+                Some(answers) => Reading::or_unknown(answers.per_s, NO_HOLD),
                 None => unknown(NO_ANSWERS),
             },
             Scalar::MessagesPerS => match self.message_rate {

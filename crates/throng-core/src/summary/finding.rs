@@ -95,10 +95,12 @@ pub enum Finding {
         /// When the last answer came, seconds since the start, if messages were sent for long after it in vain.
         last_answer_s: Option<f64>,
     },
-    /// Answers were to be echoes, and were not: more bytes were received than had been sent.
+    /// Answers were to be echoes, and were not.
     NoEcho {
         /// Reads that brought more bytes than all messages under way had.
         reads: u64,
+        /// Connections on which what was received first was not what had been sent first.
+        differing: u64,
     },
     /// A limit was met.
     LimitMet(Diagnosis),
@@ -477,14 +479,22 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
-            Finding::NoEcho { reads } => write!(
-                f,
-                "the answers are no echoes: {} more bytes than were sent, so counts and latency of answers mean nothing. Use --latency-marker TEXT for other answers",
-                match reads {
-                    1 => "one read brought".to_owned(),
-                    n => format!("{} reads brought", count(*n)),
-                }
-            ),
+            Finding::NoEcho { reads, differing } => {
+                let differ = (*differing > 0).then(|| {
+                    let on = things(*differing, "connection");
+                    format!("the first ones on {on} are other bytes than were sent")
+                });
+                let more = (*reads > 0).then(|| {
+                    let reads = things(*reads, "read");
+                    format!("{reads} brought more bytes than were sent")
+                });
+                let how = [differ, more].into_iter().flatten().collect::<Vec<_>>();
+                write!(
+                    f,
+                    "the answers are no echoes: {}. Counts and latency of answers mean nothing. Use --latency-marker TEXT for other answers",
+                    how.join(", and ")
+                )
+            }
             Finding::LimitMet(met) => write!(f, "{met}"),
             Finding::ProtocolViolated {
                 words, connections, ..

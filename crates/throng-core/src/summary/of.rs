@@ -34,14 +34,16 @@ pub fn of(record: &Record) -> Summary {
     // The verdict and the counts of connections are of the same instant.
     let connections = connections(&t, if load { &t.held } else { &subject });
     let set_up = load.then(|| set_up(&t));
-    let answers = (t.asked.answers || t.closed.questions > 0)
-        .then(|| Answers::of(&t.closed, t.unanswered.count()));
+    let answers = (t.asked.answers || t.closed.questions > 0).then(|| {
+        let held = sending.seconds > 0.0;
+        let rate = held.then(|| per_s(sending.opened.answers as f64, sending.seconds));
+        Answers::of(&t.closed, t.unanswered.count(), rate)
+    });
     let cost = cost(&t, connections.peak);
     let server = server(&t, connections.peak);
     let expectations = expected::of(&Known {
         t: &t,
         hold: &hold,
-        sending: &sending,
         set_up: set_up.as_ref(),
         message_rate: message_rate.as_ref(),
         answers: answers.as_ref(),

@@ -57,12 +57,14 @@ pub struct Steady {
 }
 
 /// Answers to messages, where answers are looked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answers {
     /// Messages whose answers were looked for: received + unanswered + cut_off.
     pub asked: u64,
     /// Answers that were received.
     pub received: u64,
+    /// Answers received per second of the hold; `None` without a hold.
+    pub per_s: Option<f64>,
     /// Messages without an answer when their connection closed.
     pub unanswered: u64,
     /// Messages without an answer that `--duration`, an interrupt or the end of a lifetime cut off less than a second
@@ -78,7 +80,7 @@ pub struct Answers {
 
 impl Answers {
     /// From a side's counts, `unanswered` of which count as that.
-    pub fn of(tally: &Tally, unanswered: u64) -> Answers {
+    pub fn of(tally: &Tally, unanswered: u64, per_s: Option<f64>) -> Answers {
         let errors: BTreeMap<String, u64> = ProtocolKind::ALL
             .iter()
             .flat_map(|kind| kind.answers_with_error(tally))
@@ -86,6 +88,7 @@ impl Answers {
         Answers {
             asked: tally.questions,
             received: tally.answers,
+            per_s,
             unanswered,
             cut_off: tally.messages_unanswered.saturating_sub(unanswered),
             unasked: tally.answers_unasked,

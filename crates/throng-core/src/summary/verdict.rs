@@ -178,7 +178,9 @@ fn connections(
     let missing = t.peak < asked;
     let unready = unready(t);
     let lost = t.lost();
-    let allowed = allowed.lost(lost, asked);
+    // A tolerance never covers all: with nobody left there is nothing that was held.
+    let none_left = lost > 0 && t.held.open() == 0 && ended_by_lifetime(t) == 0;
+    let allowed = allowed.lost(lost, asked) && !none_left;
     // Those that never could carry messages say more than how many were open at once.
     let refused = unready.is_some() && t.held.ready < t.held.established && causes.is_empty();
     let none_ready = t.held.ready == 0 && t.held.established > 0;
@@ -281,12 +283,13 @@ fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool 
             last_answer_s: answers_stopped(t).map(|at| at.as_secs_f64()),
         });
     }
-    let reads = t.closed.excess_echoes;
-    if reads > 0 {
-        findings.push(Finding::NoEcho { reads });
+    let (reads, differing) = (t.closed.excess_echoes, t.closed.differing_echoes);
+    let echoes = reads + differing == 0;
+    if !echoes {
+        findings.push(Finding::NoEcho { reads, differing });
     }
     let none = of > 0 && messages == of;
-    !none && reads == 0 && allowed.unanswered(messages, of)
+    !none && echoes && allowed.unanswered(messages, of)
 }
 
 /// When the last answer came, to within an interval, if that was a second or more before the hold ended and most of the

@@ -40,7 +40,8 @@ impl<B: Behaviour> Worker<B> {
     fn read_once(&mut self, index: u32, most: usize) -> bool {
         let fd = self.fd(index);
         let reads = self.table.reads();
-        let got = match reads.only_counts() {
+        let only_counts = reads.only_counts() && !self.table.looks(index);
+        let got = match only_counts {
             true => poll::discard(fd, DISCARD_BYTES),
             false => {
                 let most = most.min(BUFFER_BYTES);
@@ -62,7 +63,7 @@ impl<B: Behaviour> Worker<B> {
                 self.table.count_read(n);
                 true
             }
-            Ok(n) if reads == Reads::Counts => {
+            Ok(n) if only_counts => {
                 let mut out = self.outbox();
                 self.table.counted(index, n, now, &mut out);
                 self.apply(index, out, 0, now);

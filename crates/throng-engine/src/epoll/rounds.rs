@@ -174,7 +174,7 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         match self.table.reads() {
-            Reads::All | Reads::Counts | Reads::Discards => self.read(index),
+            Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => self.read(index),
             Reads::Asked => {
                 if let Some(most) = self.asked.remove(&index) {
                     self.read_some(index, most);

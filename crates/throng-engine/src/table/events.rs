@@ -2,7 +2,7 @@
 
 use super::conn::State;
 use super::data::Table;
-use throng_core::behaviour::{Behaviour, Outbox};
+use throng_core::behaviour::{Behaviour, Outbox, Reads};
 use throng_core::time::Time;
 impl<B: Behaviour> Table<B> {
     /// Traffic starts on an open connection.
@@ -20,6 +20,12 @@ impl<B: Behaviour> Table<B> {
     pub fn counted(&mut self, index: u32, n: usize, now: Time, out: &mut Outbox) {
         self.count_read(n);
         self.tell(index, now, |b, conn, at| b.counted(conn, n, at, out));
+    }
+
+    /// Whether a connection's next bytes are passed on, where others are only counted.
+    pub fn looks(&self, index: u32) -> bool {
+        let conn = &self.conns[index as usize];
+        self.reads == Reads::Looks && self.behaviour.looks(&conn.user)
     }
 
     /// Counts a read.

@@ -1,6 +1,6 @@
 //! Arming receives, and watching for hang-ups.
 
-use super::op::{self, Op};
+use super::op::{self, Op, Tag};
 use super::worker::{RECEIVING, SHUT, Worker};
 use throng_core::behaviour::{Behaviour, Reads};
 impl<B: Behaviour> Worker<B> {
@@ -8,7 +8,7 @@ impl<B: Behaviour> Worker<B> {
     pub(super) fn begin_to_receive(&mut self, index: u32) {
         self.checks.forget(index);
         match self.table.reads() {
-            Reads::All | Reads::Counts | Reads::Discards => self.receive(index),
+            Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => self.receive(index),
             Reads::Asked => {}
             Reads::Never => self.watch_for_hangup(index),
         }
@@ -22,13 +22,24 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub(super) fn receive(&mut self, index: u32) {
-        let tag = self.tag(Op::Recv, index, 0);
+        let tag = self.receive_tag(index);
         let (at, _) = self.place(index);
-        self.rings[at].push(match self.table.reads() {
-            Reads::Counts | Reads::Discards => op::discard(tag),
-            Reads::All | Reads::Asked | Reads::Never => op::receive(tag),
+        self.rings[at].push(match (tag.op, self.table.reads().only_counts()) {
+            (Op::Look, _) => op::look(tag),
+            (_, true) => op::discard(tag),
+            (_, false) => op::receive(tag),
         });
         *self.marks(index) |= RECEIVING;
+    }
+
+    /// The tag of a receive that is armed now, or was.
+    pub(super) fn receive_tag(&self, index: u32) -> Tag {
+        // Whether a connection is looked at changes only when bytes were received, and then no look is armed any more.
+        let op = match self.table.looks(index) {
+            true => Op::Look,
+            false => Op::Recv,
+        };
+        self.tag(op, index, 0)
     }
 
     /// Reads up to `len` bytes once, unless a read is under way.

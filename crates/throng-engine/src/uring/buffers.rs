@@ -12,6 +12,33 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// few cache sets.
 const COLOUR: usize = 64;
 
+/// What a ring's buffers are for: each ring has up to two lists of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Group {
+    /// Receives, as the behaviour reads.
+    Receives = 0,
+    /// Receives that are looked at, where the others are discarded.
+    Looks = 1,
+}
+
+/// The buffers of one worker.
+pub(super) struct Pools {
+    pub receives: BufferPool,
+    /// If anything is looked at.
+    pub looks: Option<BufferPool>,
+}
+
+impl Pools {
+    /// The pool of this group, which must be there.
+    pub fn of(&self, group: Group) -> &BufferPool {
+        match (group, &self.looks) {
+            (Group::Looks, Some(looks)) => looks,
+            _ => &self.receives,
+        }
+    }
+}
+
 /// Buffers that any ring of one worker may receive into.
 pub(super) struct BufferPool {
     memory: Mapping,
@@ -77,14 +104,14 @@ pub(super) struct BufferRing {
 }
 
 impl BufferRing {
-    /// Registers a list of all buffers of `pool` with the ring `fd`, as its group 0.
-    pub fn new(fd: RawFd, pool: &BufferPool) -> io::Result<BufferRing> {
+    /// Registers a list of all buffers of `pool` with the ring `fd`, as this group.
+    pub fn new(fd: RawFd, group: Group, pool: &BufferPool) -> io::Result<BufferRing> {
         let len = usize::from(pool.count) * size_of::<Buf>();
         let memory = Mapping::new(-1, 0, len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)?;
         let arg = BufferRegistration {
             ring_addr: memory.at.as_ptr() as u64,
             ring_entries: pool.count.into(),
-            bgid: 0,
+            bgid: group as u16,
             flags: 0,
             resv: [0; 3],
         };

@@ -38,8 +38,8 @@ impl<B: Behaviour> Worker<B> {
     fn end_receive(&mut self, index: u32) {
         let (at, slot) = self.place(index);
         let entry = match self.table.reads() {
-            Reads::All | Reads::Counts | Reads::Discards => {
-                op::cancel_receive(self.tag(Op::Recv, index, 0))
+            Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => {
+                op::cancel_receive(self.receive_tag(index))
             }
             Reads::Asked => op::cancel_all(slot, self.table.conns[index as usize].generation),
             Reads::Never => return,

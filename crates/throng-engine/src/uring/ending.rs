@@ -69,15 +69,16 @@ impl<B: Behaviour> Worker<B> {
                 }
                 while let Some(cqe) = ring.pop() {
                     idle = false;
-                    if cqe.flags & IORING_CQE_F_BUFFER != 0 {
-                        ring.give_back(&self.pool, (cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16);
-                    }
                     let tag = Tag::decode(cqe.user_data);
+                    if cqe.flags & IORING_CQE_F_BUFFER != 0 {
+                        let bid = (cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16;
+                        ring.give_back(&self.pools, tag.group(), bid);
+                    }
                     if matches!(tag.op, Op::Send | Op::Bytes | Op::Spill) {
                         // Cut short by the shutdown. The kernel has sent what it took.
                         self.table.counters.bytes_sent.add(cqe.res.max(0) as u64);
                     }
-                    if !matches!(tag.op, Op::Recv | Op::Hangup)
+                    if !matches!(tag.op, Op::Recv | Op::Look | Op::Hangup)
                         || cqe.flags & IORING_CQE_F_MORE != 0
                     {
                         continue;

@@ -1,6 +1,7 @@
 //! The operations that the event loop submits, and the tag that identifies their completions.
 
 use super::abi::*;
+use super::buffers::Group;
 use crate::socket::{Address, SocketOption};
 use std::os::fd::RawFd;
 
@@ -45,6 +46,8 @@ pub(super) enum Op {
     Hangup,
     /// A send of no bytes failed. Success is silent.
     Probe,
+    /// A receive whose bytes are looked at, where those of others are discarded.
+    Look,
     /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
@@ -69,6 +72,14 @@ impl Tag {
         }
     }
 
+    /// The group of the buffers that a receive with this tag receives into.
+    pub fn group(self) -> Group {
+        match self.op {
+            Op::Look => Group::Looks,
+            _ => Group::Receives,
+        }
+    }
+
     pub fn encode(self) -> u64 {
         u64::from(self.op as u8) << 56
             | u64::from(self.generation) << 40
@@ -90,6 +101,7 @@ impl Tag {
             9 => Op::Bytes,
             10 => Op::Hangup,
             11 => Op::Probe,
+            12 => Op::Look,
             _ => Op::Quiet,
         };
         Tag {
@@ -216,6 +228,15 @@ pub(super) fn receive(tag: Tag) -> Sqe {
 pub(super) fn discard(tag: Tag) -> Sqe {
     Sqe {
         op_flags: libc::MSG_TRUNC as u32,
+        ..receive(tag)
+    }
+}
+
+/// Receives once into a buffer of the [pool of looks](super::buffers::Group::Looks).
+pub(super) fn look(tag: Tag) -> Sqe {
+    Sqe {
+        ioprio: IORING_RECVSEND_POLL_FIRST as u16,
+        buf_index: Group::Looks as u16,
         ..receive(tag)
     }
 }
@@ -357,6 +378,7 @@ mod tests {
             Op::Queue,
             Op::Accept,
             Op::Recv,
+            Op::Look,
             Op::Send,
             Op::Silent,
             Op::Spill,

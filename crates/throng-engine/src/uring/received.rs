@@ -4,7 +4,8 @@ use super::abi::{
     Cqe, IORING_CQE_BUFFER_SHIFT, IORING_CQE_F_BUFFER, IORING_CQE_F_MORE,
     IORING_CQE_F_SOCK_NONEMPTY,
 };
-use super::op::Tag;
+use super::buffers::Group;
+use super::op::{Op, Tag};
 use super::worker::{CLOSE_WHEN_SENT, PAUSED, RECEIVING, SHUT, SPILLING, SUBMITTING, Worker};
 use crate::socket::close_cause;
 use crate::table::State;
@@ -28,23 +29,28 @@ impl<B: Behaviour> Worker<B> {
         {
             let n = len as usize;
             match self.table.reads() {
+                Reads::Looks if tag.op == Op::Look => {
+                    let bytes = self.pools.of(Group::Looks).bytes(bid, n);
+                    self.table.received(index, bytes, now, &mut self.out);
+                    self.apply(index, None);
+                }
                 Reads::Discards => {
                     self.table.count_read(n);
                     self.bulk.received(n);
                 }
-                Reads::Counts => {
+                Reads::Counts | Reads::Looks => {
                     self.table.counted(index, n, now, &mut self.out);
                     self.apply(index, None);
                 }
                 Reads::All | Reads::Asked | Reads::Never => {
-                    let bytes = self.pool.bytes(bid, n);
+                    let bytes = self.pools.receives.bytes(bid, n);
                     self.table.received(index, bytes, now, &mut self.out);
                     keep = self.apply(index, Some((bid, len as u32)));
                 }
             }
         }
         if let Some(bid) = buffer.filter(|_| !keep) {
-            self.rings[at].give_back(&self.pool, bid);
+            self.rings[at].give_back(&self.pools, tag.group(), bid);
         }
         // The connection may have ended by what its behaviour asked for.
         if !self.is_current(index, tag, State::Open) {

@@ -1,7 +1,7 @@
 //! One io_uring instance: its queues, its system calls, its registered tables.
 
 use super::abi::*;
-use super::buffers::{BufferPool, BufferRing};
+use super::buffers::{BufferRing, Group, Pools};
 use super::mapping::Mapping;
 use super::op::{Op, Tag};
 use super::unsettled::SilentSends;
@@ -35,7 +35,8 @@ pub(super) struct Ring {
     tail: u32,
     /// Entries that did not fit into the SQ, in order.
     queue: VecDeque<Sqe>,
-    bufs: Option<BufferRing>,
+    /// By [`Group`].
+    bufs: [Option<BufferRing>; 2],
     /// Unsettled sends: see [`silent`](super::unsettled).
     pub silent: SilentSends,
     /// Whether the kernel has waits with a minimum time.
@@ -136,7 +137,7 @@ impl Ring {
             cqes: rings.field(params.cq_off.cqes),
             tail: 0,
             queue: VecDeque::new(),
-            bufs: None,
+            bufs: [None, None],
             silent: SilentSends::default(),
             gathers: params.features & IORING_FEAT_MIN_TIMEOUT != 0,
             _rings: rings,
@@ -186,18 +187,22 @@ impl Ring {
         )
     }
 
-    /// Makes all buffers of `pool` available to receives of this ring (group 0). A worker gives the same pool to
-    /// all its rings: with DEFER_TASKRUN a ring fills buffers only while it is entered, and the worker deals
-    /// with all completions of a ring before it enters another, so only one ring at a time has buffers in use.
-    pub fn provide(&mut self, pool: &BufferPool) -> io::Result<()> {
-        self.bufs = Some(BufferRing::new(self.fd.as_raw_fd(), pool)?);
+    /// Makes all buffers of `pools` available to receives of this ring. A worker gives the same pools to all its rings:
+    /// with DEFER_TASKRUN a ring fills buffers only while it is entered, and the worker deals with all completions of a
+    /// ring before it enters another, so only one ring at a time has buffers in use.
+    pub fn provide(&mut self, pools: &Pools) -> io::Result<()> {
+        let fd = self.fd.as_raw_fd();
+        let receives = BufferRing::new(fd, Group::Receives, &pools.receives)?;
+        let looks = pools.looks.as_ref();
+        let looks = looks.map(|pool| BufferRing::new(fd, Group::Looks, pool));
+        self.bufs = [Some(receives), looks.transpose()?];
         Ok(())
     }
 
-    /// Makes buffer `bid` of `pool` available to receives of this ring again.
-    pub fn give_back(&mut self, pool: &BufferPool, bid: u16) {
-        if let Some(bufs) = &mut self.bufs {
-            bufs.give_back(pool, bid);
+    /// Makes buffer `bid` of this group available to receives of this ring again.
+    pub fn give_back(&mut self, pools: &Pools, group: Group, bid: u16) {
+        if let Some(bufs) = &mut self.bufs[group as usize] {
+            bufs.give_back(pools.of(group), bid);
         }
     }
 

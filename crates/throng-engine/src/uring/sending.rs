@@ -74,7 +74,7 @@ impl<B: Behaviour> Worker<B> {
         let (at, _) = self.place(index);
         let waits = self.is_sending(index);
         if !waits && self.rings[at].silent.has_room() {
-            let bytes = (self.pool.address(bid), len);
+            let bytes = (self.pools.receives.address(bid), len);
             self.send_silently(index, bytes, Source::Received(bid), false);
             self.echoes += 1;
             return true;
@@ -82,7 +82,7 @@ impl<B: Behaviour> Worker<B> {
         let key = (index, self.table.conns[index as usize].generation);
         let waiting = self
             .spills
-            .add(key, self.pool.bytes(bid, len as usize), false);
+            .add(key, self.pools.receives.bytes(bid, len as usize), false);
         *self.marks(index) |= SPILLING;
         self.pause_above(index, waiting);
         if !waits {

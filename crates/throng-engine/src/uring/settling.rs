@@ -1,5 +1,6 @@
 //! The ends of sends: of those with a completion, and of silent ones.
 
+use super::buffers::Group;
 use super::op::Tag;
 use super::unsettled::{Silent, Source};
 use super::worker::{CLOSE_WHEN_SENT, SENDING, SPILLING, SUBMITTING, Worker};
@@ -137,7 +138,7 @@ impl<B: Behaviour> Worker<B> {
         let bytes = match send.source {
             Source::Memory(start) => &self.memory[start as usize..start as usize + len],
             Source::Written(slot) => self.outgoing.bytes(slot),
-            Source::Received(bid) => self.pool.bytes(bid, len),
+            Source::Received(bid) => self.pools.receives.bytes(bid, len),
         };
         let to_tell = if send.tell { len } else { 0 };
         let key = (send.index, send.generation);
@@ -152,7 +153,7 @@ impl<B: Behaviour> Worker<B> {
             Source::Written(slot) => self.outgoing.done(slot),
             Source::Received(bid) => {
                 self.echoes -= 1;
-                self.rings[at].give_back(&self.pool, bid);
+                self.rings[at].give_back(&self.pools, Group::Receives, bid);
             }
         }
     }

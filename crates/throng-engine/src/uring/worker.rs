@@ -3,7 +3,7 @@
 //! Connection `index` has slot `index % slots` of ring `index / slots` (a power of two). Rings are set up as
 //! connections need them.
 
-use super::buffers::BufferPool;
+use super::buffers::{BufferPool, Pools};
 use super::bulk::Bulk;
 use super::checks::Checks;
 use super::op::{self, Op, Tag};
@@ -29,6 +29,8 @@ pub(super) const BUFFERS: u16 = 128;
 const BUFFER_BYTES: u32 = 16 * 1024;
 /// The maximum number of bytes that one receive discards.
 const DISCARD_BYTES: u32 = 1024 * 1024;
+/// The maximum number of bytes that are looked at, where others are discarded: those of 128 connections at a time.
+const LOOK_BYTES: u32 = 2048;
 /// The pause before another ring is set up after one could not be.
 const RING_REST: Duration = Duration::from_secs(1);
 
@@ -70,7 +72,7 @@ pub(super) struct Worker<B: Behaviour> {
     pub rings: Vec<Ring>,
     /// The number of slots in a ring's file table is two to the power of this.
     pub slot_bits: u32,
-    pub pool: BufferPool,
+    pub pools: Pools,
     pub memory: Arc<[u8]>,
     pub outgoing: Outgoing,
     /// What a behaviour asks for, until it is done; empty between events. It stays here because passing it by
@@ -117,9 +119,15 @@ impl<B: Behaviour> Worker<B> {
         let slot_bits = job.ring_slots.ilog2();
         let memory = behaviour.memory();
         let table = Table::new(job, behaviour);
-        let pool = match table.reads() {
-            Reads::Counts | Reads::Discards => BufferPool::for_discards(BUFFERS, DISCARD_BYTES)?,
-            Reads::All | Reads::Asked | Reads::Never => BufferPool::new(BUFFERS, BUFFER_BYTES)?,
+        let reads = table.reads();
+        let pools = Pools {
+            receives: match reads.only_counts() {
+                true => BufferPool::for_discards(BUFFERS, DISCARD_BYTES)?,
+                false => BufferPool::new(BUFFERS, BUFFER_BYTES)?,
+            },
+            looks: (reads == Reads::Looks)
+                .then(|| BufferPool::new(BUFFERS, LOOK_BYTES))
+                .transpose()?,
         };
         let mut worker = Worker {
             listens: table.listeners.iter().map(|_| Listen::default()).collect(),
@@ -128,7 +136,7 @@ impl<B: Behaviour> Worker<B> {
             table,
             rings: Vec::new(),
             slot_bits,
-            pool,
+            pools,
             memory,
             outgoing: Outgoing::default(),
             out: Outbox::default(),
@@ -164,7 +172,7 @@ impl<B: Behaviour> Worker<B> {
             .max()
             .saturating_sub(self.rings.len() as u32 * self.slots());
         ring.register_files(left.clamp(1, self.slots()))?;
-        ring.provide(&self.pool)?;
+        ring.provide(&self.pools)?;
         if self.rings.is_empty() && self.rank == Rank::Lead {
             ring.push(op::wake(self.waker.raw()));
         } else {

@@ -23,6 +23,8 @@ on_each_engine![
     a_connection_that_is_never_read_from_is_notified_of_its_end,
     a_connection_that_is_read_from_no_more_is_notified_of_its_end,
     what_is_discarded_is_counted_to_the_last_byte,
+    first_bytes_are_looked_at_and_later_ones_are_counted,
+    a_connection_that_is_looked_at_is_notified_of_its_end,
 ];
 
 /// Small enough that sends wait for the peer.
@@ -339,4 +341,119 @@ fn what_is_discarded_is_counted_to_the_last_byte(engine: Engine) {
     drop(stream);
     side.wait("the end is noticed", |t| t.closed(Closed::ByPeer) == 1);
     side.close();
+}
+
+/// Looks at the first [`LOOKED_AT`] bytes of each connection, and counts the others. If only one arrives at first, it
+/// closes.
+struct Looks;
+
+const LOOKED_AT: usize = 10;
+
+impl Behaviour for Looks {
+    type Conn = Vec<u8>;
+    const TIMERS: bool = false;
+
+    fn reads(&self) -> Reads {
+        Reads::Looks
+    }
+
+    fn looks(&self, seen: &Vec<u8>) -> bool {
+        seen.len() < LOOKED_AT
+    }
+
+    fn opened(&mut self, _: &mut Vec<u8>, _: &At, _: &mut Outbox) {}
+
+    fn received(&mut self, seen: &mut Vec<u8>, bytes: &[u8], at: &At, out: &mut Outbox) {
+        assert!(seen.len() < LOOKED_AT, "enough was seen");
+        seen.extend_from_slice(bytes);
+        assert_eq!(seen[..], peer::noise(0, seen.len())[..]);
+        at.counters.answers.add(bytes.len() as u64);
+        out.close = seen.len() == 1;
+    }
+
+    fn counted(&mut self, seen: &mut Vec<u8>, n: usize, at: &At, _: &mut Outbox) {
+        assert!(seen.len() >= LOOKED_AT, "{} bytes were seen", seen.len());
+        at.counters.questions.add(n as u64);
+    }
+
+    fn closed(&mut self, seen: &mut Vec<u8>, _: Closed, _: &At) {
+        seen.clear();
+    }
+}
+
+fn first_bytes_are_looked_at_and_later_ones_are_counted(engine: Engine) {
+    // More than there are buffers, whose first bytes arrive while the engine has not begun to read them.
+    const PEERS: usize = 400;
+    const BYTES: usize = 50_000;
+    let side = Serve::on(engine).with(|| Looks);
+    let mut peers: Vec<_> = (0..PEERS).map(|_| peer::connect(side.address())).collect();
+    let bytes = peer::noise(0, BYTES);
+    for (first, rest) in [(0, 4), (4, 30), (30, BYTES)] {
+        for stream in &mut peers {
+            stream.write_all(&bytes[first..rest]).expect("taken");
+        }
+        let all = (rest * PEERS) as u64;
+        let tally = side.wait("all has arrived", |t| t.bytes_received == all);
+        side.wait("all is told", |t| t.answers + t.questions == all);
+        // At least the first piece of each was seen.
+        assert!(tally.answers >= 4 * PEERS as u64, "{tally:?}");
+    }
+    let tally = side.tally();
+    assert!(
+        tally.questions >= ((BYTES - 30) * PEERS / 2) as u64,
+        "{tally:?}"
+    );
+    drop(peers);
+    side.wait("all ends are noticed", |t| {
+        t.closed_in_all() == PEERS as u64
+    });
+    // In the places of the others, connections are looked at again.
+    let mut again = peer::connect(side.address());
+    again.write_all(&bytes[..9]).expect("taken");
+    side.wait("it is looked at", |t| t.answers == tally.answers + 9);
+    side.close();
+}
+
+fn a_connection_that_is_looked_at_is_notified_of_its_end(engine: Engine) {
+    let side = Serve::on(engine).with(|| Looks);
+    let bytes = peer::noise(0, 100);
+    // Before the first byte, after some that were looked at, and after some that were counted.
+    for sent in [0, 5, 100] {
+        let before = side.tally();
+        let [mut closes, mut resets] = [0, 1].map(|_| peer::connect(side.address()));
+        for stream in [&mut closes, &mut resets] {
+            stream.write_all(&bytes[..sent]).expect("taken");
+        }
+        let all = before.bytes_received + 2 * sent as u64;
+        side.wait("both are up, and all is read", |t| {
+            t.open() == 2 && t.bytes_received == all
+        });
+        peer::reset(resets);
+        side.wait("the reset is noticed", |t| {
+            t.closed(Closed::ResetByPeer) == before.closed(Closed::ResetByPeer) + 1
+        });
+        drop(closes);
+        side.wait("the end is noticed", |t| {
+            t.closed(Closed::ByPeer) == before.closed(Closed::ByPeer) + 1
+        });
+    }
+    // Data and the reset arrive together.
+    let before = side.tally();
+    for _ in 0..50 {
+        let mut resets = peer::connect(side.address());
+        resets.write_all(&bytes[..50]).expect("taken");
+        peer::reset(resets);
+    }
+    side.wait("all ends are noticed", |t| {
+        t.closed_in_all() + t.failed_in_all() >= before.closed_in_all() + 50
+    });
+    // The first look has the connection closed.
+    let mut closed = peer::connect(side.address());
+    closed.write_all(&bytes[..1]).expect("taken");
+    assert!(peer::ended(&mut closed));
+    side.wait("it is closed", |t| t.closed(Closed::ByUs) == 1);
+    let waits = peer::connect(side.address());
+    side.wait("one is looked at at the end", |t| t.open() == 1);
+    side.close();
+    drop(waits);
 }

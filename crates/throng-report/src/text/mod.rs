@@ -106,15 +106,12 @@ fn composed(summary: &Summary) -> String {
     if summary.search.is_some() {
         return text;
     }
-    if let Some(rate) = &summary.message_rate
-        && rate.reached_per_s > 0.0
-    {
-        // A closed loop counts by answers.
-        let what = match rate.asked_per_s {
-            None if summary.traffic.replies > 0 => "answers/s",
-            _ => "messages/s",
-        };
-        text += &format!(" at {} {what}", human::short(rate.reached_per_s));
+    // What was sent may be in buffers: where answers are looked for, they are what counts.
+    let answers = summary.answers.as_ref().map(|a| (a.per_s, "answers/s"));
+    let messages = || summary.message_rate.as_ref();
+    let sent = || messages().map(|m| (Some(m.reached_per_s).filter(|r| *r > 0.0), "messages/s"));
+    if let Some((Some(per_s), what)) = answers.or_else(sent) {
+        text += &format!(" at {} {what}", human::short(per_s));
     }
     text
 }

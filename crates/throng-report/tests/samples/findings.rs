@@ -67,7 +67,10 @@ pub fn findings() -> Vec<Finding> {
             closed,
             ages,
         },
-        Finding::NoEcho { reads: 2 },
+        Finding::NoEcho {
+            reads: 2,
+            differing: 3,
+        },
         Finding::HoldCutShort {
             held_s: 1.5,
             asked_s: 10.0,

@@ -321,6 +321,7 @@ pub fn busy() -> Summary {
     s.answers = Some(Answers {
         asked: 29_958,
         received: 29_950,
+        per_s: Some(2_995.0),
         unanswered: 8,
         cut_off: 0,
         unasked: 2,
@@ -509,6 +510,7 @@ pub fn full() -> Summary {
     s.answers = busy.answers.map(|answers| Answers {
         asked: 598_713,
         received: 598_705,
+        per_s: Some(59_870.5),
         ..answers
     });
     s.stops_seen = busy.stops_seen;

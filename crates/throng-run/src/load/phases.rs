@@ -157,13 +157,13 @@ impl<'a> Run<'a> {
         self.close(machine, latencies)
     }
 
-    /// A tick of the watch, up to `look` at the latest. Returns the counts, and whether the run goes on.
+    /// A tick of the watch, up to `look` at the latest. Returns the state of the run, and whether it goes on.
     fn step(
         &mut self,
         phase: Phase,
         ends: Option<Duration>,
         look: Option<Duration>,
-    ) -> (Duration, Tally, bool) {
+    ) -> (Mark, bool) {
         let bound = self.scenario.duration;
         let stops = self.scenario.measure.stop_at.is_some();
         let most = match (phase, ends.or(look)) {
@@ -172,9 +172,9 @@ impl<'a> Run<'a> {
             _ => TICK,
         };
         let until = ends.into_iter().chain(bound).chain(look).min();
-        let at = self.watch.tick(most, until);
-        let clients = self.sides.clients.tally();
-        let accepted = self.sides.accepted();
+        self.watch.tick(most, until);
+        let mark = self.mark();
+        let (at, clients, accepted) = (mark.at, mark.opened, mark.accepted);
         let left = ends.into_iter().chain(bound).min();
         let left = left.map(|e| e.saturating_sub(at));
         self.watch.look(at, phase, left, Some(clients), accepted);
@@ -187,8 +187,12 @@ impl<'a> Run<'a> {
             .all()
             .flat_map(|s| &s.threads)
             .any(|t| t.is_finished());
-        let over = self.ending.timed_out || self.stop_seen || died || self.watch.stopped();
-        (at, clients, !over)
+        // What is no echo answers nothing: a loop that goes on with it measures nothing.
+        let in_vain = self.behaviours.loops_by_echoes()
+            && clients.excess_echoes + clients.differing_echoes > 0;
+        let over =
+            self.ending.timed_out || self.stop_seen || died || in_vain || self.watch.stopped();
+        (mark, !over)
     }
 
     /// Waits until all connections are established, or it is clear that they will not be. Returns whether to hold.
@@ -196,12 +200,13 @@ impl<'a> Run<'a> {
         let patience = self.scenario.connect.timeout + PATIENCE;
         let mut progress = (Duration::ZERO, 0);
         loop {
-            let (at, now, goes_on) = self.step(Phase::Opening, None, None);
+            let (mark, goes_on) = self.step(Phase::Opening, None, None);
+            let (at, now) = (mark.at, mark.opened);
             if !goes_on {
                 return false;
             }
             if now.open() + now.in_flight() < self.asked {
-                self.ending.last_attempt = Some(self.mark());
+                self.ending.last_attempt = Some(mark);
             }
             if now.open() >= self.asked && self.all_ready(&now) {
                 return true;
@@ -236,8 +241,8 @@ impl<'a> Run<'a> {
         let closed = |t: &Tally| t.closed(Closed::ByPeer) + t.closed(Closed::ResetByPeer);
         let until = at + SETTLE;
         while closed(&now) > 0 && at < until {
-            let (later, counts, goes_on) = self.step(Phase::Opening, None, Some(until));
-            (at, now) = (later, counts);
+            let (mark, goes_on) = self.step(Phase::Opening, None, Some(until));
+            (at, now) = (mark.at, mark.opened);
             if !goes_on {
                 break;
             }
@@ -273,11 +278,15 @@ impl<'a> Run<'a> {
         ))
     }
 
+    /// The state of the run now.
     fn mark(&self) -> Mark {
+        // In this order: nothing is received before it is sent, also where this thread has to wait in between.
+        let at = self.watch.clock.elapsed();
+        let accepted = self.sides.accepted();
         Mark {
-            at: self.watch.clock.elapsed(),
+            at,
+            accepted,
             opened: self.sides.clients.tally(),
-            accepted: self.sides.accepted(),
             cpu: self.watch.meter.cpu(),
         }
     }
@@ -329,7 +338,8 @@ impl<'a> Run<'a> {
             .map(|delay| last_open + delay);
         loop {
             let until = hold.end();
-            let (at, now, goes_on) = self.step(Phase::Holding, until, delay);
+            let (mark, goes_on) = self.step(Phase::Holding, until, delay);
+            let (at, now) = (mark.at, mark.opened);
             if delay.take_if(|over| at >= *over).is_some() {
                 self.ending.sending = Some(self.mark());
             }
@@ -337,7 +347,7 @@ impl<'a> Run<'a> {
                 last_open = at;
             }
             // None is left, and none will come back: at once if that was not wanted, else when it took too long.
-            let accepted = self.sides.accepted().unwrap_or_default().open();
+            let accepted = mark.accepted.unwrap_or_default().open();
             let none = self.asked > 0 && now.open() + now.in_flight() + accepted == 0;
             let lost = none && !self.scenario.connect.reconnect
                 || at > last_open + self.scenario.connect.timeout + PATIENCE;
@@ -423,7 +433,8 @@ impl<'a> Run<'a> {
     /// Waits until `until`. Returns false if the run or the search ended before.
     fn wait_until(&mut self, until: Duration, ends: Option<Duration>) -> bool {
         loop {
-            let (at, now, goes_on) = self.step(Phase::Holding, ends, Some(until));
+            let (mark, goes_on) = self.step(Phase::Holding, ends, Some(until));
+            let (at, now) = (mark.at, mark.opened);
             if !goes_on || ends.is_some_and(|e| at >= e) || now.open() == 0 {
                 return false;
             }

@@ -176,7 +176,8 @@ impl<B: Behaviour> Tls<B> {
         let wanted = !matches!(reads, Reads::Discards | Reads::Never);
         if !plain.is_empty() && wanted && conn.marks & (OPENED | CLOSING) == OPENED {
             self.ask_with(conn, &plain, out, |inner, conn, out| match reads {
-                Reads::Counts => inner.counted(conn, plain.len(), at, out),
+                Reads::Looks if inner.looks(conn) => inner.received(conn, &plain, at, out),
+                Reads::Counts | Reads::Looks => inner.counted(conn, plain.len(), at, out),
                 _ => inner.received(conn, &plain, at, out),
             });
         }

@@ -20,7 +20,7 @@ impl<B: Behaviour> Behaviour for Tls<B> {
     fn reads(&self) -> Reads {
         match self.reads {
             // TLS itself must read. Data that no matcher inspects is decrypted as well, as it would be elsewhere.
-            Reads::All | Reads::Counts | Reads::Discards => Reads::All,
+            Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => Reads::All,
             // Handshakes are read, and then only on request.
             Reads::Asked | Reads::Never => Reads::Asked,
         }

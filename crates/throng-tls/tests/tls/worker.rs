@@ -194,7 +194,9 @@ impl<B: Behaviour> Worker<B> {
             }
             let most = match self.behaviour.reads() {
                 Reads::Asked => std::mem::take(&mut link.read),
-                Reads::All | Reads::Counts | Reads::Discards | Reads::Never => buffer.len(),
+                Reads::All | Reads::Counts | Reads::Looks | Reads::Discards | Reads::Never => {
+                    buffer.len()
+                }
             };
             let most = most.min(buffer.len());
             if most == 0 {

@@ -205,21 +205,19 @@ fn reached(b: &mut Broken, scene: &Scene, s: &Summary) {
         &s.expectations,
     );
     let held = s.hold_s.unwrap_or(0.0);
-    // Then the hold ends when none is left: all have ended as asked, or were allowed to.
-    let none_left = scene.no_reconnect && (scene.lifetime || scene.allows_loss);
+    // Then the hold ends when none is left: all have ended as asked.
+    let none_left = scene.no_reconnect && scene.lifetime;
     b.unless(
         none_left || held + 0.001 >= scene.hold.as_secs_f64(),
         "Rule 3: a run that is reached was held as long as was asked",
         (held, scene.hold),
     );
-    if !scene.allows_loss {
-        let open = c.open_at_end;
-        b.unless(
-            scene.lifetime || open == scene.connections,
-            "Rule 2: all connections of a run that is reached are open at the end of the hold",
-            open,
-        );
-    }
+    let open = c.open_at_end;
+    b.unless(
+        scene.lifetime || open == scene.connections || scene.allows_loss && open > 0,
+        "Rule 2: the connections of a run that is reached are open at the end of the hold, but for those that may be lost",
+        open,
+    );
     if let Some(answers) = &s.answers {
         b.unless(
             answers.unanswered == 0 || scene.allows_unanswered,

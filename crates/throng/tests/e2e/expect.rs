@@ -103,14 +103,11 @@ fn connections_that_are_lost_are_counted() {
     let net = Net::own();
     let script = source("misbehaving.py");
     let _server = start_server(&net, "python3", &[&script, "9000", "closes", "1"], 9000);
-    let line = "127.0.0.1:9000 -c 10 --hold 1500ms --no-reconnect";
-    let ran = load(
-        &net,
-        &format!("{line} --expect lost=0 --expect open>=90% --expect peak=10"),
-    );
+    let of = |more: &str| load(&net, &format!("127.0.0.1:9000 -c 10 --hold 1500ms {more}"));
+    let ran = of("--no-reconnect --expect lost=0 --expect open>=90% --expect peak=10");
     ran.fell_short();
     assert_eq!(met(&ran), [false, false, true], "{ran}");
-    let ran = load(&net, &format!("{line} --expect lost<=10"));
+    let ran = of("--expect lost<=10");
     ran.reached();
     assert_eq!(met(&ran), [true], "{ran}");
 }

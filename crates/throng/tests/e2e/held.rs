@@ -264,14 +264,59 @@ fn messages_wait_for_answers_that_are_looked_for_unless_a_rate_is_given() {
 #[test]
 fn answers_that_are_no_echoes_are_found_out() {
     for engine in ENGINES {
-        for how in ["--closed-loop", "-r 10 --latency-echo"] {
-            let net = Net::own();
-            let _server = misbehaving(&net, "pages");
-            let line = format!("127.0.0.1:9000 -c 3 -m get {how} --hold 1s --engine {engine}");
-            let ran = load(&net, &line);
-            ran.fell_short();
-            assert_eq!(kinds(&ran)[0], "no_echo", "{how}: {ran}");
+        // Other bytes, as many as were sent, are no echoes either.
+        for kind in ["pages", "shouts"] {
+            for how in [
+                "--closed-loop",
+                "-r 10 --latency-echo",
+                "--closed-loop --latency-first-byte",
+            ] {
+                let net = Net::own();
+                let _server = misbehaving(&net, kind);
+                let line = format!("127.0.0.1:9000 -c 3 -m get {how} --hold 1s --engine {engine}");
+                let ran = load(&net, &line);
+                let s = ran.fell_short();
+                assert_eq!(kinds(&ran)[0], "no_echo", "{kind}, {how}: {ran}");
+                // A loop over them ends at once.
+                let held = s.hold_s.expect("a load has a hold");
+                assert_eq!(held < 0.5, how.contains("loop"), "{kind}, {how}: {ran}");
+            }
         }
+    }
+}
+
+#[test]
+fn the_first_line_says_how_many_answers_came_where_they_are_looked_for() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "answers 2");
+    let rate = |how: &str, unit: &str| {
+        let line = "load 127.0.0.1:9000 -c 2 -m hello -r 50 --hold 2500ms";
+        let ran = run(&net, &format!("{line} {how}"));
+        let first = ran.stdout.lines().next().unwrap_or_default();
+        let rate = first
+            .strip_suffix(unit)
+            .and_then(|l| l.split(" at ").nth(1));
+        let rate: Option<f64> = rate.and_then(|r| r.parse().ok());
+        rate.unwrap_or_else(|| panic!("{ran}"))
+    };
+    let sent = rate("", " messages/s");
+    // They come after two seconds, so most are still to come when the hold ends.
+    let answers = rate("--latency-echo", " answers/s");
+    assert!(answers > 0.0 && answers < sent / 2.0, "{answers} of {sent}");
+}
+
+#[test]
+fn no_tolerance_covers_the_loss_of_all() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "once");
+    for allowed in [
+        "--allow-lost 10",
+        "--allow-lost 100%",
+        "--expect lost<=100%",
+    ] {
+        let line = "127.0.0.1:9000 -c 10 -m hello -r 1 --no-reconnect --hold 3s";
+        let ran = load(&net, &format!("{line} {allowed}"));
+        assert_eq!(ran.fell_short().connections.open_at_end, 0, "{ran}");
     }
 }
 

@@ -4,6 +4,7 @@ closes    closes each connection that many seconds after accepting it
 answers   answers what it receives, unchanged, that many seconds later
 once      answers the first read of each connection, and closes at the second
 pages     answers each read with 100,000 bytes
+shouts    answers what it receives, in capitals
 talks     sends a line every 50 ms, and reads
 ignores   reads, and never answers
 ws-nine   WebSocket: leaves the first handshake without an answer, closes the second connection, upgrades all others
@@ -61,6 +62,9 @@ async def serve(reader, writer):
         elif KIND == "pages":
             while await reader.read(65536):
                 writer.write(bytes(100_000))
+        elif KIND == "shouts":
+            while data := await reader.read(65536):
+                writer.write(data.upper())
         elif KIND == "talks":
             reading = asyncio.ensure_future(read_on(reader))
             while not reading.done():

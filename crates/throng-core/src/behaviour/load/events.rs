@@ -62,6 +62,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         at: &At,
         out: &mut Outbox,
     ) {
+        if conn.flags & HEARD == 0 && self.compares() {
+            let differs = !self.task.script.may_begin_with(bytes);
+            at.counters.differing_echoes.add(differs.into());
+        }
         self.hear(conn, at);
         let was_ready = self.wire.is_ready(&conn.wire);
         let mut inbox = Inbox {
@@ -159,6 +163,12 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if conn.ends_ms > 0 {
             self.sleep(conn, at, out);
         }
+    }
+
+    /// Whether what is received first on each connection is compared with what was sent first.
+    #[inline]
+    pub(super) fn compares(&self) -> bool {
+        !W::MESSAGES && self.task.echoes && self.task.script.has_constant_start()
     }
 
     /// Records that something arrived, and when the first byte did.

@@ -36,7 +36,7 @@ use crate::pacing::{BytePace, Due};
 use crate::payload::Dice;
 use crate::stats::{Closed, Measured};
 use crate::time::Time;
-use conn::{DONE, Doing, ENDING, HELD, LEAVING, OWES};
+use conn::{DONE, Doing, ENDING, HEARD, HELD, LEAVING, OWES};
 use pace::Pace;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -128,12 +128,18 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
     fn reads(&self) -> Reads {
         match self.task.receive {
             None if M::ANY || W::MESSAGES || self.tap.is_some() => Reads::All,
+            None if self.compares() => Reads::Looks,
             None if self.pace.is_loop() || self.task.first_byte => Reads::Counts,
             None => Reads::Discards,
             // A handshake has to be read in any case.
             Some(bandwidth) if bandwidth.is_zero() && !W::MESSAGES => Reads::Never,
             Some(_) => Reads::Asked,
         }
+    }
+
+    #[inline]
+    fn looks(&self, conn: &Self::Conn) -> bool {
+        conn.flags & HEARD == 0
     }
 
     #[inline]

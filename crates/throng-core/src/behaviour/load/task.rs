@@ -32,6 +32,8 @@ pub struct Task {
     /// Whether a closed loop waits for answers, as the matcher or the wire reports them, and not for as many
     /// bytes as were sent.
     pub by_answers: bool,
+    /// Whether answers are to be echoes: the same bytes.
+    pub echoes: bool,
     /// Whether received messages are counted by what the matcher finds, and not by the wire's message
     /// boundaries: one message of ours may be several of WebSocket's.
     pub count_found: bool,
@@ -58,6 +60,7 @@ impl Task {
             first_byte: false,
             samples: false,
             by_answers: false,
+            echoes: false,
             count_found: false,
             most: u32::MAX,
             unix_us: 0,

@@ -105,7 +105,10 @@ impl<L: Matcher> Rig<L> {
 
     /// Bytes arrive, as an engine reports them.
     fn received(&mut self, id: usize, ms: u64, bytes: &[u8]) -> Outbox {
-        let counts = self.load.reads() == Reads::Counts;
+        let counts = match self.load.reads() {
+            Reads::Looks => !self.load.looks(&self.conns[id]),
+            reads => reads == Reads::Counts,
+        };
         self.at(id, ms, |l, c, at, out| match counts {
             true => l.counted(c, bytes.len(), at, out),
             false => l.received(c, bytes, at, out),

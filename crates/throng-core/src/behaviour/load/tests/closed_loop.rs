@@ -48,6 +48,44 @@ fn an_echo_that_is_not_inspected_is_only_counted() {
 }
 
 #[test]
+fn what_is_received_first_is_compared_with_what_was_sent_first() {
+    let echoing = |first: &[&str], repeated: &[&str]| {
+        Rig::new(Task {
+            echoes: true,
+            ..task(LOOP, first, repeated)
+        })
+    };
+    let differing = |rig: &Rig| rig.counters.read().differing_echoes;
+    let mut rig = echoing(&["hi"], &["ping", "pong"]);
+    assert_eq!(rig.load.reads(), Reads::Looks);
+    let received = ["h", "hiping", "hipingpongping", "ho"];
+    for (id, received) in received.iter().enumerate() {
+        rig.opened(id, 0);
+        rig.received(id, 1, received.as_bytes());
+    }
+    assert_eq!(differing(&rig), 1);
+    // Only the first bytes are compared, and those of the next connection in the place.
+    rig.received(0, 2, b"x");
+    assert_eq!(differing(&rig), 1);
+    rig.closed(0, 3);
+    rig.opened(0, 4);
+    rig.received(0, 5, b"HTTP/1.1 200 OK");
+    assert_eq!(differing(&rig), 2);
+
+    // As far as it is the same on all connections.
+    let mut rig = echoing(&[], &["id=\\{connection.uid};"]);
+    rig.opened(0, 0);
+    rig.received(0, 1, b"id=77;");
+    assert_eq!(differing(&rig), 0);
+    rig.opened(1, 0);
+    rig.received(1, 1, b"no=77;");
+    assert_eq!(differing(&rig), 1);
+    // Where that is nothing, no byte is looked at.
+    let rig = echoing(&[], &["\\{connection.uid}"]);
+    assert_eq!(rig.load.reads(), Reads::Counts);
+}
+
+#[test]
 fn a_bounded_number_of_messages_is_under_way_and_turns_are_passed_on() {
     let one = Pacing::ClosedLoop { in_flight: Some(1) };
     let mut rig = Rig::new(task(one, &[], &["ping"]));
