@@ -1,4 +1,5 @@
-//! Numbers with units, as people type them: `1m`, `0.25`, `100ms`, `64k`.
+//! Numbers with units, as people type them: `1m`, `0.25`, `100ms`, `64k`; and as people and programs print them: `10,000`,
+//! `10_000`, `1e6`, `1m30s`.
 //!
 //! Each is parsed once, at the edge, into a type that carries its unit. The error says what was
 //! read and what would be right, in one line, ready for stderr.
@@ -32,12 +33,64 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.escape_debug())
 }
 
-/// Splits `1.5k` into `1.5` and `k`.
-fn split(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    text.split_at(end)
+/// A number in front of its unit, without the marks that group its digits.
+struct Number {
+    /// The digits before the point; empty for 0.
+    whole: String,
+    /// Those behind it.
+    fraction: String,
+    /// The power of ten that it is multiplied by.
+    exponent: i32,
+}
+
+impl Number {
+    /// Splits the number from what follows it: `1.5k` into `1.5` and `k`. `None` if it does not begin with one.
+    ///
+    /// Digits before the point may be grouped: by commas in threes, or anywhere by underscores.
+    fn split(text: &str) -> Option<(Number, &str)> {
+        let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '_');
+        let (digits, rest) = text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() && fraction.is_empty() || !is_plain(fraction) {
+            return None;
+        }
+        let groups: Vec<&str> = whole.split([',', '_']).collect();
+        let (first, others) = groups.split_first()?;
+        let grouped = match (whole.contains(','), whole.contains('_')) {
+            (false, false) => true,
+            (true, true) => false,
+            (true, false) => {
+                (1..=3).contains(&first.len()) && others.iter().all(|group| group.len() == 3)
+            }
+            (false, true) => groups.iter().all(|group| !group.is_empty()),
+        };
+        let number = |exponent| Number {
+            whole: groups.concat(),
+            fraction: fraction.to_owned(),
+            exponent,
+        };
+        if !grouped {
+            return None;
+        }
+        let Some(power) = rest.strip_prefix(['e', 'E']) else {
+            return Some((number(0), rest));
+        };
+        let signed = power.trim_start_matches(['+', '-']);
+        let signs = power.len() - signed.len();
+        let end = signs
+            + signed
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(signed.len());
+        let (power, rest) = power.split_at(end);
+        // Two signs are not a number either.
+        Some((number(power.parse().ok()?), rest))
+    }
+
+    fn value(&self) -> Option<f64> {
+        let text = format!("0{}.{}0e{}", self.whole, self.fraction, self.exponent);
+        text.parse().ok().filter(|value: &f64| value.is_finite())
+    }
 }
 
 /// What a number is expected to be, for the error.
@@ -58,15 +111,14 @@ impl Expected {
     }
 }
 
-/// `text` as a number times one of `units`. Signs, exponents, `inf` and `nan` are not numbers here.
+/// `text` as a number times one of `units`. Signs, `inf` and `nan` are not numbers here.
 fn scaled(text: &str, units: &[(&str, f64)], expected: &Expected) -> Result<f64, UnitError> {
-    let (number, unit) = split(text);
-    let value: Option<f64> = number.parse().ok();
-    let factor = units.iter().find(|(name, _)| *name == unit);
-    match (value, factor) {
-        (Some(value), Some((_, factor))) => Ok(value * factor),
-        _ => Err(expected.error(text)),
-    }
+    let read = || {
+        let (number, unit) = Number::split(text)?;
+        let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+        Some(number.value()? * factor)
+    };
+    read().ok_or_else(|| expected.error(text))
 }
 
 const DECIMAL: &[(&str, f64)] = &[("", 1.0), ("k", 1e3), ("K", 1e3), ("m", 1e6), ("M", 1e6)];
@@ -158,40 +210,55 @@ const TIMES: &[(&str, u128)] = &[
 ];
 
 /// A span of time: `us`, `ms`, `s` (also without a unit), `m`, `h`, `d`, `y`, or one of tcpkali's longer
-/// words for them, such as `minutes`; fractions allowed. Exact to the nanosecond, the rest is rounded.
+/// words for them, such as `minutes`; fractions allowed. Exact to the nanosecond, the rest is rounded. Several are added,
+/// the longest unit first, each with its unit: `1m30s`.
 ///
 /// # Errors
 /// Not a number, an unknown unit, or more than a hundred years.
 pub fn duration(text: &str) -> Result<Duration, UnitError> {
     const TIME: Expected = Expected {
         what: "a duration",
-        like: "250ms, 10s, 5m, 2h or 1d",
+        like: "250ms, 10s, 1m30s, 2h or 1d",
     };
-    let (number, unit) = split(text);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let factor = TIMES.iter().find(|(name, _)| *name == unit);
-    let (false, false, Some((_, factor))) = (
-        whole.is_empty() && fraction.is_empty(),
-        fraction.contains('.'),
-        factor,
-    ) else {
-        return Err(TIME.error(text));
-    };
+    let wrong = || TIME.error(text);
     let too_long = || UnitError::OutOfBounds("a duration is at most a hundred years".into());
+    let (mut all, mut rest, mut shortest) = (0u128, text, u128::MAX);
+    loop {
+        let (number, tail) = Number::split(rest).ok_or_else(wrong)?;
+        let (unit, tail) = tail.split_at(
+            tail.find(|c: char| c.is_ascii_digit())
+                .unwrap_or(tail.len()),
+        );
+        let single = rest.len() == text.len() && tail.is_empty();
+        let factor = TIMES.iter().find(|(name, _)| *name == unit);
+        let Some((_, factor)) = factor.filter(|(name, factor)| {
+            number.exponent == 0 && *factor < shortest && (single || !name.is_empty())
+        }) else {
+            return Err(wrong());
+        };
+        let ns = nanoseconds(&number, *factor).and_then(|ns| all.checked_add(ns));
+        all = ns.filter(|ns| *ns <= LONGEST).ok_or_else(too_long)?;
+        if tail.is_empty() {
+            return Ok(Duration::from_nanos(all as u64));
+        }
+        (rest, shortest) = (tail, *factor);
+    }
+}
+
+/// `number` of a unit of `factor` nanoseconds; `None` if that is too many.
+fn nanoseconds(number: &Number, factor: u128) -> Option<u128> {
     let digits = |text: &str| match text.is_empty() {
-        true => Ok(0),
-        false => text.parse::<u128>().map_err(|_| too_long()),
+        true => Some(0),
+        false => text.parse::<u128>().ok(),
     };
     // More digits than these are fractions of a nanosecond for every unit.
     const DIGITS: usize = 18;
-    let fraction = &fraction[..fraction.len().min(DIGITS)];
+    let fraction = &number.fraction[..number.fraction.len().min(DIGITS)];
     let parts = 10u128.pow(fraction.len() as u32);
-    let ns = digits(whole)?
-        .checked_mul(*factor)
-        .and_then(|ns| ns.checked_add((digits(fraction).ok()? * factor + parts / 2) / parts))
-        .filter(|ns| *ns <= LONGEST)
-        .ok_or_else(too_long)?;
-    Ok(Duration::from_nanos(ns as u64))
+    let part = (digits(fraction)? * factor + parts / 2) / parts;
+    digits(&number.whole)?
+        .checked_mul(factor)?
+        .checked_add(part)
 }
 
 /// One event per nanosecond, the clock's resolution.
@@ -339,6 +406,13 @@ mod tests {
             ("1.5k", 1500),
             ("1m", 1_000_000),
             ("2M", 2_000_000),
+            ("10,000", 10_000),
+            ("1,234,567", 1_234_567),
+            ("10_000", 10_000),
+            ("1_0", 10),
+            ("1e3", 1000),
+            ("2.5E+6", 2_500_000),
+            ("1e3k", 1_000_000),
         ] {
             assert_eq!(count(text), Ok(n), "{text}");
         }
@@ -347,7 +421,21 @@ mod tests {
             "k",
             "-5",
             "+5",
-            "1e3",
+            "1e",
+            "1e+",
+            "1e+-3",
+            "1e-3",
+            "e3",
+            "1e999",
+            "1e99999999999",
+            "1,0",
+            "1,0000",
+            ",000",
+            "1,,000",
+            "1,000_000",
+            "_1",
+            "1_",
+            "1.0,000",
             ".",
             "1.5",
             "1kk",
@@ -374,6 +462,10 @@ mod tests {
             ("1y", 31_536_000_000),
             ("3minutes", 180_000),
             (".5", 500),
+            ("1m30s", 90_000),
+            ("1h1.5s", 3_601_500),
+            ("1d2h3m4s5ms", 93_784_005),
+            ("1,500ms", 1500),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
@@ -393,6 +485,12 @@ mod tests {
             ".",
             "s",
             "1.2.3s",
+            "1m30",
+            "30s1m",
+            "1s1s",
+            "1m-5s",
+            "1e3s",
+            "99y99y",
         ] {
             assert!(duration(text).is_err(), "{text}");
         }

@@ -3,14 +3,11 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, socket};
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use serde::{Deserialize, Serialize};
 use throng_core::address::destination;
@@ -22,16 +19,14 @@ use crate::reader::{Reader, in_words};
 
 /// Entries of this network namespace.
 const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
-/// Connections to open at once for the test whether they are tracked. They are few, because each leaves an entry for
-/// ten seconds.
+/// Connections to begin at once for the test whether they are tracked. They are few, because each leaves an entry for
+/// a minute.
 const CONNECTIONS: usize = 2;
 /// How often that test must fail before connections count as not tracked: entries that time out meanwhile hide new
 /// ones.
 const TRIES: usize = 3;
 /// More ports than this are not all tested.
 const PORTS: usize = 4;
-/// How long to wait for a connection over loopback. It takes some 50 µs unless packets are dropped.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Which connections are to be tested for being tracked.
 pub(crate) struct Asked {
@@ -112,19 +107,21 @@ fn tracks(asked: &Asked) -> Result<bool, String> {
 /// Whether connections to `port` of the loopback address `over` are tracked; 0 for any port that is free.
 fn tracks_port(over: IpAddr, port: u16) -> io::Result<bool> {
     let count = || proc_text::read_number::<u64>(COUNT);
+    // Where nobody listens, the reset that answers would remove the entry at once.
     let listener = match TcpListener::bind((over, port)) {
         Ok(listener) => Some(listener),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse && is_listened_on(over, port) => None,
         Err(e) => return Err(e),
     };
+    let to = match &listener {
+        Some(own) => own.local_addr()?,
+        None => (over, port).into(),
+    };
     for _ in 0..TRIES {
         let before = count()?;
         let mut held = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
-            held.push(match &listener {
-                Some(listener) => connect(listener)?,
-                None => knock((over, port).into())?,
-            });
+            held.push(knock(to)?);
         }
         if count()? > before {
             return Ok(true);
@@ -137,19 +134,8 @@ fn is_listened_on(over: IpAddr, port: u16) -> bool {
     matches!(accept_queue((over, port).into()), Ok(Some(_)))
 }
 
-/// A connection to `listener`. Closed by a reset, it leaves no TIME_WAIT, and its entry is removed after 10 s.
-fn connect(listener: &TcpListener) -> io::Result<OwnedFd> {
-    let stream = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
-    let reset = libc::linger {
-        l_onoff: 1,
-        l_linger: 0,
-    };
-    setsockopt(&stream, sockopt::Linger, &reset)?;
-    Ok(stream.into())
-}
-
-/// The first packet of a connection to a server that is not ours. The answer has passed no router, but has a hop limit
-/// that is too low for this socket and is dropped: no connection is established, and the server's program sees nothing.
+/// The first packet of a connection. The answer has passed no router, but has a hop limit that is too low for this socket
+/// and is dropped: no connection is established, and if a server gets the packet, its program sees nothing.
 fn knock(to: SocketAddr) -> io::Result<OwnedFd> {
     const HIGHEST: i32 = 255;
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;

@@ -120,6 +120,35 @@ pub fn unaccepted(targets: &[SocketAddr], open: u64) -> io::Result<Vec<Queue>> {
     Ok(waiting)
 }
 
+/// Connections to `targets` that are open at this end alone: the server's kernel waits for the end of their handshake, which
+/// was lost or which it dropped. If a listener `dropped` packets, those count as well whose other end is no longer there.
+/// (Without that it may be elsewhere, behind destination NAT.) Reads all sockets.
+///
+/// # Errors
+/// The kernel does not list its sockets (`NETLINK_SOCK_DIAG`).
+pub fn half_open(targets: &[SocketAddr], dropped: bool) -> io::Result<u64> {
+    let mut diag = SockDiag::open()?;
+    let targets: HashSet<SocketAddr> = targets.iter().map(|t| plain(destination(*t))).collect();
+    let mut alone = HashSet::new();
+    each(&mut diag, connected(), |socket| {
+        let (near, far) = ends(socket);
+        if targets.contains(&far) {
+            alone.insert(near);
+        }
+    })?;
+    let mut begun = 0;
+    each(&mut diag, StateFlags::SYN_RECV, |socket| {
+        begun += u64::from(alone.contains(&ends(socket).1));
+    })?;
+    if !dropped {
+        return Ok(begun);
+    }
+    each(&mut diag, connected(), |socket| {
+        alone.remove(&ends(socket).1);
+    })?;
+    Ok(alone.len() as u64)
+}
+
 /// Whether `process` still runs.
 #[must_use]
 pub fn runs(process: &Process) -> bool {

@@ -69,16 +69,20 @@ impl Meter {
     pub fn note_kernel(&mut self, expected: Option<u64>, ports: &BTreeSet<u16>) -> Option<u64> {
         self.note_own();
         self.peak_slab = slab();
-        let now = SockStat::read().ok()?;
-        let before = self.sockets.as_ref()?;
-        let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
-        let added = all(&now).saturating_sub(all(before));
+        let added = self.sockets_added()?;
         match expected {
             Some(expected) if expected != added => {
                 Some(sockets::with_ports(ports).unwrap_or(added))
             }
             _ => Some(added),
         }
+    }
+
+    /// How many more sockets are in use in this network namespace than at the start of the run.
+    pub fn sockets_added(&self) -> Option<u64> {
+        let now = SockStat::read().ok()?;
+        let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
+        Some(all(&now).saturating_sub(all(self.sockets.as_ref()?)))
     }
 
     /// Waits until the kernel has closed the run's sockets. It does so in the background, and a run that begins earlier

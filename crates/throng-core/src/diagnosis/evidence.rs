@@ -130,6 +130,17 @@ pub struct Unaccepted {
     pub server: Option<(String, u32)>,
 }
 
+/// Connections that were open at this end alone at the end of the hold: their server's kernel had not completed the
+/// handshake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HalfOpen {
+    /// How many.
+    pub connections: u64,
+    /// Whether a listener dropped packets during the run, as it does with the end of a handshake for which its accept queue
+    /// has no room.
+    pub dropped: bool,
+}
+
 /// Connection tracking, during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tracked {

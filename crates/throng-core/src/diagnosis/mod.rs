@@ -16,7 +16,9 @@ mod tests;
 mod tracking;
 
 pub use cause::Diagnosis;
-pub use evidence::{Evidence, KernelCounts, Listening, Queue, Target, Tracked, Unaccepted};
+pub use evidence::{
+    Evidence, HalfOpen, KernelCounts, Listening, Queue, Target, Tracked, Unaccepted,
+};
 pub use server::{ended as servers_that_ended, files as servers_without_files};
 
 /// The limits that were met: the certain ones first, and the likeliest of each first.

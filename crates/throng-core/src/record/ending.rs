@@ -2,7 +2,7 @@
 
 use super::{SearchSummary, ServerUsed, nanos};
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Diagnosis, KernelCounts, Unaccepted};
+use crate::diagnosis::{Diagnosis, HalfOpen, KernelCounts, Unaccepted};
 use crate::stats::{PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,6 +89,8 @@ pub struct Ending {
     /// Connections that servers on this machine had not accepted at the end of the hold.
     #[serde(default)]
     pub unaccepted: Vec<Unaccepted>,
+    /// Connections to servers on this machine that were open at this end alone at the end of the hold.
+    pub half_open: HalfOpen,
     /// What a search for a rate found.
     pub search: Option<SearchSummary>,
     /// Why the profile could not be followed to its end.

@@ -100,8 +100,9 @@ impl Known<'_> {
             Scalar::Open => {
                 let unaccepted = t.endings().flat_map(|e| &e.unaccepted);
                 let waiting: u64 = unaccepted.map(|u| u64::from(u.queue.waiting)).sum();
+                let alone: u64 = t.endings().map(|e| e.half_open.connections).sum();
                 let ready = t.held.open().min(t.held.ready_now());
-                Reading::share(ready.saturating_sub(waiting), asked)
+                Reading::share(ready.saturating_sub(waiting + alone), asked)
             }
             Scalar::Peak => Reading::share(t.peak, asked),
             Scalar::Lost if self.hold.seconds > 0.0 => Reading::share(t.lost(), asked),

@@ -269,6 +269,8 @@ fn accepted(t: &Totals, findings: &mut Vec<Finding>) -> bool {
         server: u.server.as_ref().map(|(name, _)| name.clone()),
         pid: u.server.as_ref().map(|(_, pid)| *pid),
     }));
+    let alone = t.endings().map(|e| e.half_open);
+    findings.extend(alone.filter(|h| h.connections > 0).map(Finding::HalfOpen));
     findings.len() == before
 }
 

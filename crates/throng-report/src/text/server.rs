@@ -38,13 +38,18 @@ pub(super) fn server(summary: &Summary) -> Section {
         );
         all.number(label, human::bytes(peak), &remark);
     }
-    if let (Some(user), Some(system)) = (s.cpu_user_s, s.cpu_system_s) {
-        let parts = format!(
-            "{} user, {} system",
-            human::seconds(user),
-            human::seconds(system)
-        );
-        all.number("CPU", human::seconds(user + system), &parts);
+    match (s.cpu_user_s, s.cpu_system_s) {
+        // The kernel tells it in hundredths of a second, of each kind.
+        (Some(0.0), Some(0.0)) => all.number("CPU", "< 20 ms".into(), "of each process"),
+        (Some(user), Some(system)) => {
+            let parts = format!(
+                "{} user, {} system",
+                human::seconds(user),
+                human::seconds(system)
+            );
+            all.number("CPU", human::seconds(user + system), &parts);
+        }
+        _ => {}
     }
     if let Some(open) = s.files_open {
         let of = match (s.file_limit, s.processes) {

@@ -3,7 +3,7 @@
 use super::{expectations, source};
 use std::collections::BTreeMap;
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::Diagnosis;
+use throng_core::diagnosis::{Diagnosis, HalfOpen};
 use throng_core::pacing::Ending;
 use throng_core::protocol::ProtocolKind;
 use throng_core::protocol::tls::TlsFailure;
@@ -71,6 +71,10 @@ pub fn findings() -> Vec<Finding> {
             reads: 2,
             differing: 3,
         },
+        Finding::HalfOpen(HalfOpen {
+            connections: 12,
+            dropped: true,
+        }),
         Finding::HoldCutShort {
             held_s: 1.5,
             asked_s: 10.0,

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use throng_core::capacity::{self, LimitKind};
-use throng_core::diagnosis::{self, Diagnosis, Evidence, KernelCounts, Queue, Target, Unaccepted};
+use throng_core::diagnosis::{
+    self, Diagnosis, Evidence, HalfOpen, KernelCounts, Queue, Target, Unaccepted,
+};
 use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
@@ -152,6 +154,17 @@ impl<'a> Before<'a> {
             targets: targets.unwrap_or_default(),
             ..Evidence::default()
         })
+    }
+
+    /// Those of our connections to targets on this machine that are open at this end alone.
+    pub fn half_open(&self) -> HalfOpen {
+        let now = serving::drops(&self.targets).unwrap_or_default();
+        let before = |inode| self.drops.get(inode).copied().unwrap_or(0);
+        let dropped = now.iter().any(|(inode, drops)| *drops > before(inode));
+        HalfOpen {
+            connections: serving::half_open(&self.targets, dropped).unwrap_or(0),
+            dropped,
+        }
     }
 
     /// Those of our `open` connections to targets on this machine that wait to be accepted, as far as that is certain.

@@ -16,7 +16,7 @@ use std::io::BufRead;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::{self, Diagnosis};
+use throng_core::diagnosis::{self, Diagnosis, HalfOpen};
 use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
 use throng_core::record::{Ending, Mark, Phase, Record};
@@ -366,12 +366,17 @@ impl<'a> Run<'a> {
     /// servers that ended in the hold.
     fn look_at_servers(&mut self, opened: &Mark, held: &Mark) {
         let until = held.at + ACCEPTED_SOON;
-        let mut unaccepted = self.before.unaccepted(held.opened.open());
-        // Connections that were just opened again are accepted in a moment.
-        while !unaccepted.is_empty() && self.watch.clock.elapsed() < until {
+        let (unaccepted, half_open) = loop {
+            let unaccepted = self.before.unaccepted(held.opened.open());
+            let half_open = self.half_open();
+            // Connections that were just opened again are accepted in a moment.
+            let all = unaccepted.is_empty() && half_open.connections == 0;
+            if all || self.watch.clock.elapsed() >= until {
+                break (unaccepted, half_open);
+            }
             std::thread::sleep(TICK);
-            unaccepted = self.before.unaccepted(held.opened.open());
-        }
+        };
+        self.ending.half_open = half_open;
         let mut found = Vec::new();
         if !unaccepted.is_empty() {
             found.extend(self.before.servers_without_files(&held.opened));
@@ -384,6 +389,18 @@ impl<'a> Run<'a> {
         found.retain(|new| causes.iter().all(|known| known.limit != new.limit));
         causes.extend(found);
         self.ending.unaccepted = unaccepted;
+    }
+
+    /// Our connections that are open at this end alone. They are looked for only if sockets are missing on this machine.
+    fn half_open(&self) -> HalfOpen {
+        let (Some(ends), Some(sockets)) = (self.plan.ends_here, self.watch.meter.sockets_added())
+        else {
+            return HalfOpen::default();
+        };
+        match sockets < self.sides.clients.tally().open() * ends {
+            true => self.before.half_open(),
+            false => HalfOpen::default(),
+        }
     }
 
     /// Tries rates until the highest one is found that keeps latency under the bound.

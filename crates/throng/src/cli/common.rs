@@ -8,7 +8,8 @@ use throng_core::units;
 
 pub(super) const UNITS: &str = "\
 Counts and rates accept k and m (thousand, million), sizes k, m and g (powers of 1,024), bandwidths
-kbps and Mbps (bits) or kBps and MBps (bytes), times us, ms, s, m, h and d.";
+kbps and Mbps (bits) or kBps and MBps (bytes), times us, ms, s, m, h and d. 10,000, 10_000, 1e6 and
+1m30s are numbers, too.";
 
 pub(super) const EXIT_CODES: &str = "\
 Results go to stdout, progress and warnings to stderr.

@@ -236,6 +236,7 @@ fn reached(b: &mut Broken, scene: &Scene, s: &Summary) {
         Finding::ConnectionsMissing { .. }
         | Finding::HandshakesMissing { .. }
         | Finding::InAcceptQueue { .. }
+        | Finding::HalfOpen(_)
         | Finding::HoldCutShort { .. }
         | Finding::NoEcho { .. }
         | Finding::ProtocolViolated { .. }

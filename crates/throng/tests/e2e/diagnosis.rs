@@ -5,11 +5,11 @@
 use crate::common::net::Net;
 use crate::common::peers::source;
 use crate::common::process::{Process, Ran};
-use crate::common::{PATIENCE, load, start_load};
+use crate::common::{PATIENCE, load, serve, start_load};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::Diagnosis;
+use throng_core::diagnosis::{Diagnosis, HalfOpen};
 use throng_core::stats::FailCause;
 use throng_core::summary::Finding;
 
@@ -207,6 +207,28 @@ fn what_a_queue_allows_is_what_was_accepted_and_what_it_has_room_for() {
     );
     assert_eq!(cause.allows, Some(20 + 41), "{ran}");
     drop(serving);
+}
+
+#[test]
+fn connections_that_are_open_on_one_side_only_are_not_held() {
+    for engine in ENGINES {
+        // The ends of handshakes are lost.
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000");
+        net.shell(
+            "nft 'table ip t { chain o { type filter hook output priority 0;
+             tcp dport 9000 tcp flags & (fin|syn|rst|ack) == ack counter drop; }; }'",
+        );
+        let line = format!("127.0.0.1:9000 -c 20 --hold 200ms --engine {engine}");
+        let ran = load(&net, &line);
+        let s = ran.fell_short();
+        let half = HalfOpen {
+            connections: 20,
+            dropped: false,
+        };
+        assert!(s.findings.contains(&Finding::HalfOpen(half)), "{ran}");
+        drop(server);
+    }
 }
 
 #[test]

@@ -91,9 +91,8 @@ fn a_connection_that_only_chooses_among_addresses_is_told() {
     let net = with_names();
     // Behind a redirection, as elsewhere, nobody sees who listens.
     net.shell(
-        "ip route add 198.51.100.1 dev lo
-         nft 'table ip t { chain o { type nat hook output priority -100;
-         ip daddr 198.51.100.1 tcp dport 3711 redirect to :3712; }; }'",
+        "nft 'table inet t { chain o { type nat hook output priority -100;
+         tcp dport 3711 redirect to :3712; }; }'",
     );
     let serving = serve(&net, "two:3712");
     let ran = load(&net, "-c 3 --hold 100ms two:3711");

@@ -4,7 +4,9 @@ use crate::common::net::Net;
 use crate::common::process::Process;
 use crate::common::{PATIENCE, serve, start, start_load};
 use rustix::process::Signal;
+use std::ffi::OsString;
 use std::time::Duration;
+use tempfile::TempDir;
 
 #[test]
 fn a_signal_ends_a_run_with_the_summary_so_far_and_130() {
@@ -46,22 +48,31 @@ fn a_signal_ends_a_run_with_the_summary_so_far_and_130() {
 #[test]
 fn a_terminal_that_hangs_up_leaves_the_log_and_nothing_else_behind() {
     let net = Net::own();
+    let (run, dir) = with_a_log(&net);
+    run.signal(Signal::HUP);
+    let ran = run.wait(Duration::from_secs(5));
+    assert_eq!(ran.code, 130, "{ran}");
+    assert_eq!(files(&dir), ["latency.log"], "{ran}");
+}
+
+/// A run that is holding and writes a log into a directory of its own.
+fn with_a_log(net: &Net) -> (Process, TempDir) {
     let dir = tempfile::tempdir().expect("a directory");
     let log = dir.path().join("latency.log");
     let line = format!(
         "load --self=echo -c 10 -m x -r 5 --latency-log {} --hold 60s",
         log.display()
     );
-    let run = start(&net, &line);
+    let run = start(net, &line);
     run.wait_for_stderr("holding");
-    run.signal(Signal::HUP);
-    let ran = run.wait(Duration::from_secs(5));
-    assert_eq!(ran.code, 130, "{ran}");
-    let left: Vec<_> = std::fs::read_dir(dir.path())
+    (run, dir)
+}
+
+fn files(dir: &TempDir) -> Vec<OsString> {
+    std::fs::read_dir(dir.path())
         .expect("the directory")
         .map(|entry| entry.expect("an entry").file_name())
-        .collect();
-    assert_eq!(left, ["latency.log"], "{ran}");
+        .collect()
 }
 
 #[test]
@@ -118,17 +129,9 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_second_signal_leaves_no_file_behind() {
     let net = Net::own();
-    let dir = tempfile::tempdir().expect("a directory");
-    let log = dir.path().join("latency.log");
-    let line = format!(
-        "load --self=echo -c 10 -m x -r 5 --latency-log {} --hold 60s",
-        log.display()
-    );
-    let run = start(&net, &line);
-    run.wait_for_stderr("holding");
+    let (run, dir) = with_a_log(&net);
     interrupt_twice(run);
-    let left = std::fs::read_dir(dir.path()).expect("the directory");
-    assert_eq!(left.count(), 0);
+    assert!(files(&dir).is_empty());
 }
 
 #[test]

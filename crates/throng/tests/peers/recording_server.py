@@ -1,7 +1,7 @@
 """Takes what comes and sends nothing. Arguments: port.
 
-Of each connection that is gone it says a line of JSON on stderr: how many bytes came, how they began, after how
-many seconds the first came, and how long the connection lived."""
+Of each connection that is gone it says a line of JSON on stderr: how many bytes came, how they began, and how
+many seconds the connection lived."""
 
 import asyncio
 import json
@@ -10,16 +10,15 @@ import time
 
 
 async def talk(reader, writer):
-    begun, first, count, text = time.monotonic(), None, 0, b""
+    begun, count, text = time.monotonic(), 0, b""
     try:
         while piece := await reader.read(1 << 16):
-            first = first if first is not None else time.monotonic() - begun
             count += len(piece)
             text += piece[: 1000 - len(text)]
     except ConnectionError:
         pass
     lived = time.monotonic() - begun
-    said = {"bytes": count, "text": text.decode(), "first": first, "lived": lived}
+    said = {"bytes": count, "text": text.decode(), "lived": lived}
     print(json.dumps(said), file=sys.stderr)
     writer.close()
 

@@ -107,9 +107,10 @@ fn sending_is_held_back_and_lifetimes_end() {
         before += all.len();
         assert_eq!(all.len(), 10, "{ran}");
         for seen in &all {
-            // Python sees a connection a little after it is there.
-            assert!(seen["first"].as_f64().unwrap() > 0.45, "{seen}");
-            assert!(seen["bytes"].as_u64().unwrap() >= 5 + 5 * 10, "{seen}");
+            // Twenty are due in the second that is left; from the start it would be thirty. (When the first one came is not
+            // known: Python sees a connection only a little after it is there.)
+            let bytes = seen["bytes"].as_u64().unwrap();
+            assert!((5 + 5 * 10..=5 + 5 * 25).contains(&bytes), "{seen}");
         }
 
         let args = [

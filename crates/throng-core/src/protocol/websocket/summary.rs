@@ -29,21 +29,9 @@ impl Summarize for WebSocketSummary {
     fn of(tally: &Tally) -> WebSocketSummary {
         WebSocketSummary {
             upgraded: tally.websocket.upgraded,
-            violations: Violation::ALL
-                .into_iter()
-                .filter(|v| tally.websocket.violations(*v) > 0)
-                .map(|v| (v, tally.websocket.violations(v)))
-                .collect(),
-            refused: Status::ALL
-                .into_iter()
-                .filter(|status| tally.websocket.refused(*status) > 0)
-                .map(|status| (status, tally.websocket.refused(status)))
-                .collect(),
-            closes: CloseCode::ALL
-                .into_iter()
-                .filter(|code| tally.websocket.closes(*code) > 0)
-                .map(|code| (code, tally.websocket.closes(code)))
-                .collect(),
+            violations: occurred(Violation::ALL, |v| tally.websocket.violations(v)),
+            refused: occurred(Status::ALL, |status| tally.websocket.refused(status)),
+            closes: occurred(CloseCode::ALL, |code| tally.websocket.closes(code)),
         }
     }
 
@@ -87,6 +75,15 @@ impl Summarize for WebSocketSummary {
         };
         self.violations.iter().map(violated).collect()
     }
+}
+
+/// Those of `all` that occurred, and how often.
+fn occurred<K: Ord + Copy>(
+    all: impl IntoIterator<Item = K>,
+    count: impl Fn(K) -> u64,
+) -> BTreeMap<K, u64> {
+    let counted = all.into_iter().map(|kind| (kind, count(kind)));
+    counted.filter(|(_, n)| *n > 0).collect()
 }
 
 impl WebSocketSummary {

@@ -158,7 +158,7 @@ fn what_is_wrong_is_reported_with_its_place_and_what_would_be_right() {
         (
             "version = 1\n[load]\nhold = 'ü' # ü\ntargets = []",
             &[],
-            "a.toml:3:8: load.hold: 'ü' is not a duration; write 250ms, 10s, 5m, 2h or 1d",
+            "a.toml:3:8: load.hold: 'ü' is not a duration; write 250ms, 10s, 1m30s, 2h or 1d",
         ),
         (
             "version = 1\n[load]\nhold = true",

@@ -1,0 +1,374 @@
+//! The sentences of findings.
+
+use super::{Age, Finding, Handshake, Sender, WhyMissing};
+use crate::diagnosis::HalfOpen;
+use crate::human::{self, count, things};
+use crate::stats::Closed;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::ConnectionsMissing { peak, asked, why } => {
+                write!(
+                    f,
+                    "{} of {} connections: {why}",
+                    count(*peak),
+                    count(*asked)
+                )
+            }
+            Finding::HandshakesMissing {
+                completed,
+                asked,
+                protocol,
+                waiting,
+            } => {
+                let protocol = match protocol {
+                    Handshake::Tls => "TLS",
+                    Handshake::Protocol(kind) => kind.name(),
+                };
+                let (n, of) = (count(*completed), count(*asked));
+                match completed {
+                    0 => write!(
+                        f,
+                        "0 of {of} connections: none completed the {protocol} handshake"
+                    ),
+                    _ => write!(
+                        f,
+                        "{n} of {of} connections: the others did not complete the {protocol} handshake"
+                    ),
+                }?;
+                match waiting {
+                    0 => Ok(()),
+                    n => write!(
+                        f,
+                        "; {} waited for the peer's part of it to the end",
+                        count(*n)
+                    ),
+                }
+            }
+            Finding::ConnectionsLost {
+                lost,
+                open,
+                asked,
+                closed,
+                ages,
+                idle,
+            } => {
+                write!(
+                    f,
+                    "{} lost during the hold: {}",
+                    things(*lost, "connection"),
+                    losses(closed, ages, *lost)
+                )?;
+                if *idle {
+                    f.write_str(", all idle")?;
+                }
+                match open.cmp(asked) {
+                    Ordering::Less => write!(
+                        f,
+                        "; {} of {} could carry messages at its end",
+                        count(*open),
+                        count(*asked)
+                    ),
+                    _ => f.write_str("; others were opened in their place"),
+                }
+            }
+            Finding::ConnectionsReopened {
+                asked,
+                closed,
+                ages,
+            } => write!(
+                f,
+                "all {} connections were held, but before that connections had been lost and were reopened: {}",
+                count(*asked),
+                losses(closed, ages, 0)
+            ),
+            Finding::InAcceptQueue {
+                connections,
+                target,
+                room,
+                server,
+                pid,
+            } => {
+                write!(
+                    f,
+                    "{} waited in the accept queue of {target} (room for {}) at the end of the hold: the kernel held them, not the server",
+                    things(*connections, "connection"),
+                    count(*room)
+                )?;
+                match (server, pid) {
+                    (Some(name), Some(pid)) => write!(f, ", {name} (pid {pid}), which had not accepted them"),
+                    _ => f.write_str(", which had not accepted them. Which process that is can't be seen by this user: run as root, outside of containers"),
+                }
+            }
+            Finding::HalfOpen(HalfOpen {
+                connections,
+                dropped,
+            }) => {
+                let n = things(*connections, "connection");
+                write!(f, "{n} open on this side only: the server's kernel ")?;
+                f.write_str(match dropped {
+                    true => "dropped the end of the handshake, as it does while the accept queue is full. Raise the server's backlog and net.core.somaxconn, or have it accept faster",
+                    false => "has not received the end of the handshake",
+                })
+            }
+            Finding::HoldCutShort { held_s, asked_s } => write!(
+                f,
+                "the hold ended after {} of {}",
+                human::seconds(*held_s),
+                human::seconds(*asked_s)
+            ),
+            Finding::MessagesUnanswered { messages, of, .. } if messages == of => {
+                write!(f, "none of {} was answered", things(*of, "message"))
+            }
+            Finding::MessagesUnanswered {
+                messages,
+                of,
+                last_answer_s,
+            } => {
+                write!(
+                    f,
+                    "{} of {} were not answered",
+                    count(*messages),
+                    things(*of, "message")
+                )?;
+                match last_answer_s {
+                    Some(at) => write!(f, "; no answer came after {}", human::seconds(*at)),
+                    None => Ok(()),
+                }
+            }
+            Finding::NoEcho { reads, differing } => {
+                let differ = (*differing > 0).then(|| {
+                    let on = things(*differing, "connection");
+                    format!("the first ones on {on} are other bytes than were sent")
+                });
+                let more = (*reads > 0).then(|| {
+                    let reads = things(*reads, "read");
+                    format!("{reads} brought more bytes than were sent")
+                });
+                let how = [differ, more].into_iter().flatten().collect::<Vec<_>>();
+                write!(
+                    f,
+                    "the answers are no echoes: {}. Counts and latency of answers mean nothing. Use --latency-marker TEXT for other answers",
+                    how.join(", and ")
+                )
+            }
+            Finding::LimitMet(met) => write!(f, "{met}"),
+            Finding::ProtocolViolated {
+                words, connections, ..
+            } => write!(f, "{}: {words}", things(*connections, "connection")),
+            Finding::TlsFailed {
+                failure,
+                connections,
+            } => write!(
+                f,
+                "{}: TLS failed: {}",
+                things(*connections, "connection"),
+                failure.words()
+            ),
+            Finding::BadProfile { what } | Finding::Unreported { what } => f.write_str(what),
+            Finding::RateSearch { words, .. } => f.write_str(words),
+            Finding::MessagesUnsent { messages: 1 } => {
+                f.write_str("1 message was due but unsent when its connection closed")
+            }
+            Finding::MessagesUnsent { messages } => write!(
+                f,
+                "{} messages were due but unsent when their connections closed",
+                count(*messages)
+            ),
+            Finding::StoppedByText => f.write_str("the text of --message-stop ended the run"),
+            Finding::AttemptsFailed {
+                cause,
+                attempts,
+                retransmits,
+                timeouts,
+                remedy,
+            } => {
+                let attempts = things(*attempts, "attempt");
+                write!(f, "{attempts} failed: {}", cause.words())?;
+                if let (Some(segments), Some(timeouts)) = (retransmits, timeouts) {
+                    let segments = things(*segments, "segment");
+                    let timeouts = things(*timeouts, "timeout");
+                    write!(
+                        f,
+                        " (meanwhile the kernel retransmitted {segments}, after {timeouts})"
+                    )?;
+                }
+                match remedy {
+                    Some(remedy) => write!(f, ". {remedy}"),
+                    None => Ok(()),
+                }
+            }
+            Finding::RateMissed {
+                reached_per_s,
+                asked_per_s,
+            } => write!(
+                f,
+                "{} of {} messages per second were sent",
+                human::short(*reached_per_s),
+                human::short(*asked_per_s)
+            ),
+            Finding::BytesMissing {
+                sender,
+                sent,
+                received,
+            } => {
+                let (by, of) = match sender {
+                    Sender::Client => ("", " by the server"),
+                    Sender::Server => (" by the server", ""),
+                };
+                let (sent, received) = (count(*sent), count(*received));
+                write!(
+                    f,
+                    "{sent} bytes were sent{by}, {received} were received{of}"
+                )
+            }
+            Finding::NotAccepted {
+                established,
+                accepted,
+            } => write!(
+                f,
+                "{} connections were established, {} were accepted by the server",
+                count(*established),
+                count(*accepted)
+            ),
+            Finding::AcceptingStopped {
+                connections,
+                memory_left,
+            } => write!(
+                f,
+                "accepting stopped at {} connections because only {} MiB of memory were left",
+                count(*connections),
+                memory_left >> 20
+            ),
+            Finding::AcceptingFull { connections, limit } => write!(
+                f,
+                "accepting stopped at {} connections, the most that this machine's {} allows (throng plan shows it, and what raises it)",
+                count(*connections),
+                limit.words()
+            ),
+            Finding::LifetimesOver { connections } => write!(
+                f,
+                "--channel-lifetime closed {} before the hold was over, and --no-reconnect opened none in their place",
+                things(*connections, "connection")
+            ),
+            Finding::ExpectationFailed(failed) => {
+                write!(f, "{} was not met: {}", failed.expression, failed.measured)
+            }
+            Finding::ServerEnded {
+                processes,
+                of,
+                names,
+                at_s,
+            } => {
+                let (names, at) = (names.join(", "), human::seconds(*at_s));
+                match (processes, of) {
+                    (1, 1) => write!(
+                        f,
+                        "the server's process ({names}) ended {at} after the run began"
+                    ),
+                    (n, of) => write!(
+                        f,
+                        "{} of {} processes of the server ({names}) ended, the first {at} after the run began",
+                        count(*n),
+                        count(*of)
+                    ),
+                }
+            }
+            Finding::SourceLost { source, seconds } => write!(
+                f,
+                "{source} was lost after {}: its later results are missing",
+                human::seconds(*seconds)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for WhyMissing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WhyMissing::Interrupted => f.write_str("interrupted while opening"),
+            WhyMissing::StoppedByText => {
+                f.write_str("the text of --message-stop was received while they were opened")
+            }
+            WhyMissing::OpeningTooLong { seconds } => write!(
+                f,
+                "they could not be opened within {}",
+                human::seconds(*seconds)
+            ),
+            WhyMissing::TimeOver { seconds } => write!(
+                f,
+                "the time limit ({}) was reached before all were established",
+                human::seconds(*seconds)
+            ),
+            WhyMissing::Limit(met) => write!(f, "{met}"),
+            WhyMissing::NoneEstablished => f.write_str("no connection could be established"),
+            WhyMissing::Lost { closed, ages } => {
+                write!(f, "they did not stay open: {}", losses(closed, ages, 0))
+            }
+            WhyMissing::LifetimesOver => f.write_str(
+                "--channel-lifetime closed the first ones before the last ones were established",
+            ),
+            WhyMissing::NotAtOnce => {
+                f.write_str("each source held its own, but not at the same time")
+            }
+            WhyMissing::Stalled => f.write_str("no further connection was established"),
+        }
+    }
+}
+
+/// What ended connections, in words. Those of `lost` that nothing ended could no longer carry messages.
+fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u64) -> String {
+    let words = |why: &Closed| match why {
+        Closed::ByPeer => "closed by the peer",
+        Closed::ResetByPeer => "reset by the peer",
+        Closed::TimedOut => "no longer acknowledged by the peer",
+        Closed::Error => "ended by an error on this side",
+        Closed::ByUs => "closed by this side",
+    };
+    let one = |(why, n): (&Closed, &u64)| {
+        let age = ages.get(why).map(|age| {
+            let timeout = match age.is_a_timeout(*n) {
+                true => " (equal ages look like a timeout)",
+                false => "",
+            };
+            format!(", {age}{timeout}")
+        });
+        format!("{} {}{}", count(*n), words(why), age.unwrap_or_default())
+    };
+    let mut parts: Vec<String> = closed.iter().map(one).collect();
+    let counted: u64 = closed.values().sum();
+    if lost > counted {
+        let said = count(lost - counted);
+        parts.push(format!(
+            "{said} by their protocol (a peer announced that it would close, or violated the protocol)"
+        ));
+    }
+    match parts.is_empty() {
+        true => "no longer open at the end".into(),
+        false => parts.join("; "),
+    }
+}
+
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (min, max) = (human::seconds(self.min_s), human::seconds(self.max_s));
+        match min == max {
+            true => write!(f, "aged {min}"),
+            false => write!(f, "aged {min} to {max}"),
+        }
+    }
+}
+
+impl Age {
+    /// Whether `n` connections that ended at these ages look as if a timeout ended them.
+    fn is_a_timeout(self, n: u64) -> bool {
+        const FEW: u64 = 3;
+        const SHORTEST_S: f64 = 0.5;
+        const EQUAL: f64 = 0.05;
+        n >= FEW && self.min_s >= SHORTEST_S && self.max_s - self.min_s <= self.p50_s * EQUAL
+    }
+}
