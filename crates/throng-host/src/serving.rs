@@ -195,6 +195,19 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
             target.served_at = Some(destination(target.address));
         }
     }
+    let mut served: HashMap<SocketAddr, u64> = all
+        .iter()
+        .filter_map(|target| Some((plain(target.served_at?), 0)))
+        .collect();
+    each(&mut diag, connected(), |socket| {
+        if let Some(n) = served.get_mut(&ends(socket).0) {
+            *n += 1;
+        }
+    })?;
+    for target in &mut all {
+        let at = target.served_at.map(plain);
+        target.served = at.and_then(|at| served.get(&at).copied());
+    }
     Ok(all)
 }
 

@@ -69,6 +69,8 @@ pub struct Target {
     /// Where its connections end on this machine: the address itself, or another one if destination NAT leads there.
     /// `None` if they end elsewhere, or if that is unknown.
     pub served_at: Option<SocketAddr>,
+    /// Connections at that end, those that wait to be accepted included; `None` if that is unknown.
+    pub served: Option<u64>,
     /// The sockets that listen at `served_at`.
     pub listeners: Vec<Listening>,
     /// The server's processes, if all that were there before the run have ended.
@@ -85,6 +87,7 @@ impl Target {
             established: 0,
             unacknowledged: 0,
             served_at: None,
+            served: None,
             listeners: Vec::new(),
             ended: Vec::new(),
         }

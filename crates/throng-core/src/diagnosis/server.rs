@@ -63,13 +63,19 @@ pub fn files(e: &Evidence) -> Vec<Diagnosis> {
             true => e.accepted(),
             false => target.established.saturating_sub(target.waiting()),
         };
+        // A server may keep what this side has given up, or miss what this side has: then nothing says how many it holds.
+        let agrees = target.served == Some(accepted + target.waiting());
         let stopped = match (only, whole) {
-            (true, _) => format!("the target stopped at {} connections", number(accepted)),
-            (_, true) => format!(
+            (true, _) if agrees => {
+                format!("the target stopped at {} connections", number(accepted))
+            }
+            (true, _) => "the target has no file left".into(),
+            (_, true) if agrees => format!(
                 "the server of {} stopped at {} connections",
                 target.address,
                 number(accepted)
             ),
+            (_, true) => format!("the server of {} has no file left", target.address),
             _ => format!(
                 "{} of the {} listeners of {} stopped",
                 out.len(),
@@ -79,7 +85,7 @@ pub fn files(e: &Evidence) -> Vec<Diagnosis> {
         };
         all.push(Diagnosis {
             limit: LimitKind::TargetFiles,
-            allows: only.then_some(accepted),
+            allows: (only && agrees).then_some(accepted),
             certain: true,
             what: format!(
                 "{stopped}: its process {} (pid {}) has {} of at most {} files open",

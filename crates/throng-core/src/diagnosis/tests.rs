@@ -27,6 +27,7 @@ fn stopped_here_at(plateau: u64, waiting: u32, limit: u32) -> Evidence {
     let target = &mut e.targets[0];
     target.served_at = Some(target.address);
     target.established = plateau;
+    target.served = Some(plateau);
     target.listeners = vec![listening(1, waiting, limit)];
     e
 }
@@ -357,6 +358,17 @@ fn files_of_a_server_are_the_cause_only_if_they_are_full() {
     e.targets[0].listeners[0].processes = vec![process(512, 512)];
     assert_eq!(first(&e), Some((LimitKind::TargetFiles, Some(499), true)));
     assert!(diagnose(&e)[0].what.contains("nginx (pid 12)"));
+    // It keeps connections that this side has given up, or does not have all that this side has.
+    for served in [None, Some(501), Some(510)] {
+        let mut e = e.clone();
+        e.targets[0].served = served;
+        let said = &diagnose(&e)[0];
+        assert_eq!((said.allows, said.certain), (None, true), "{served:?}");
+        assert!(
+            said.what.starts_with("the target has no file left"),
+            "{said}"
+        );
+    }
     // The other target's server has files left.
     let mut other = Target::at("10.0.0.1:81".parse().unwrap());
     other.established = 400;
