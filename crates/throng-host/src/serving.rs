@@ -120,33 +120,50 @@ pub fn unaccepted(targets: &[SocketAddr], open: u64) -> io::Result<Vec<Queue>> {
     Ok(waiting)
 }
 
-/// Connections to `targets` that are open at this end alone: the server's kernel waits for the end of their handshake, which
-/// was lost or which it dropped. If a listener `dropped` packets, those count as well whose other end is no longer there.
-/// (Without that it may be elsewhere, behind destination NAT.) Reads all sockets.
+/// Connections of this namespace to `targets`, as far as they are open at their client's end alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HalfOpen {
+    /// Their near ends.
+    pub alone: HashSet<SocketAddr>,
+    /// How many connections to `targets` there are, of whichever program; 0 if none is alone.
+    pub connections: u64,
+}
+
+/// Connections to `targets` that are open at the client's end alone: the server's kernel waits for the end of their
+/// handshake, which was lost or which it dropped. If a listener `dropped` packets, those count as well whose other end is
+/// no longer there. (Without that it may be elsewhere, behind destination NAT.)
+///
+/// Where no handshake waits and nothing was dropped, this goes through all sockets once, else several times.
 ///
 /// # Errors
 /// The kernel does not list its sockets (`NETLINK_SOCK_DIAG`).
-pub fn half_open(targets: &[SocketAddr], dropped: bool) -> io::Result<u64> {
+pub fn half_open(targets: &[SocketAddr], dropped: bool) -> io::Result<HalfOpen> {
     let mut diag = SockDiag::open()?;
+    let mut begun = HashSet::new();
+    each(&mut diag, StateFlags::SYN_RECV, |socket| {
+        begun.insert(ends(socket).1);
+    })?;
+    let mut found = HalfOpen::default();
+    if begun.is_empty() && !dropped {
+        return Ok(found);
+    }
     let targets: HashSet<SocketAddr> = targets.iter().map(|t| plain(destination(*t))).collect();
-    let mut alone = HashSet::new();
     each(&mut diag, connected(), |socket| {
         let (near, far) = ends(socket);
         if targets.contains(&far) {
-            alone.insert(near);
+            found.connections += 1;
+            if dropped || begun.contains(&near) {
+                found.alone.insert(near);
+            }
         }
     })?;
-    let mut begun = 0;
-    each(&mut diag, StateFlags::SYN_RECV, |socket| {
-        begun += u64::from(alone.contains(&ends(socket).1));
-    })?;
-    if !dropped {
-        return Ok(begun);
+    if dropped {
+        let other = connected() | StateFlags::FIN_WAIT1 | StateFlags::FIN_WAIT2;
+        each(&mut diag, other, |socket| {
+            found.alone.remove(&ends(socket).1);
+        })?;
     }
-    each(&mut diag, connected(), |socket| {
-        alone.remove(&ends(socket).1);
-    })?;
-    Ok(alone.len() as u64)
+    Ok(found)
 }
 
 /// Whether `process` still runs.
@@ -249,6 +266,38 @@ mod tests {
     use crate::namespace::{Server, inside, shell};
     use std::net::{TcpListener, TcpStream};
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn connections_without_the_end_of_their_handshake_are_open_at_one_end_alone() {
+        let test = "serving::tests::connections_without_the_end_of_their_handshake_are_open_at_one_end_alone";
+        if !inside(test, "") {
+            return;
+        }
+        let _listener = TcpListener::bind("0.0.0.0:4000").unwrap();
+        let targets = ["127.0.0.1:4000".parse().unwrap()];
+        let _whole = TcpStream::connect(targets[0]).unwrap();
+        let found = |dropped| {
+            let HalfOpen { alone, connections } = half_open(&targets, dropped).unwrap();
+            (alone.len(), connections)
+        };
+        assert_eq!((found(false), found(true)), ((0, 0), (0, 1)));
+        shell(
+            "nft 'table ip t { chain o { type filter hook output priority 0;
+             tcp dport 4000 tcp flags & (fin|syn|rst|ack) == ack drop; }; }'",
+        );
+        let _half: Vec<_> = (0..5)
+            .map(|_| TcpStream::connect(targets[0]).unwrap())
+            .collect();
+        assert_eq!((found(false), found(true)), ((5, 6), (5, 6)));
+        // The server's kernel asks again, and gets an answer.
+        shell("nft flush ruleset");
+        let until = Instant::now() + Duration::from_secs(20);
+        while found(false).0 > 0 {
+            assert!(Instant::now() < until, "{:?}", found(false));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(found(true), (0, 6));
+    }
 
     #[test]
     fn connections_of_others_in_an_accept_queue_are_not_taken_for_ours() {

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use throng_core::capacity::{self, LimitKind};
-use throng_core::diagnosis::{
-    self, Diagnosis, Evidence, HalfOpen, KernelCounts, Queue, Target, Unaccepted,
-};
+use throng_core::diagnosis::{self, Diagnosis, Evidence, KernelCounts, Queue, Target, Unaccepted};
 use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
@@ -156,15 +154,16 @@ impl<'a> Before<'a> {
         })
     }
 
-    /// Those of our connections to targets on this machine that are open at this end alone.
-    pub fn half_open(&self) -> HalfOpen {
+    /// Connections to targets on this machine that are open at their client's end alone.
+    pub fn half_open(&self) -> serving::HalfOpen {
+        serving::half_open(&self.targets, self.dropped()).unwrap_or_default()
+    }
+
+    /// Whether a listener of a target dropped packets since then.
+    pub fn dropped(&self) -> bool {
         let now = serving::drops(&self.targets).unwrap_or_default();
         let before = |inode| self.drops.get(inode).copied().unwrap_or(0);
-        let dropped = now.iter().any(|(inode, drops)| *drops > before(inode));
-        HalfOpen {
-            connections: serving::half_open(&self.targets, dropped).unwrap_or(0),
-            dropped,
-        }
+        now.iter().any(|(inode, drops)| *drops > before(inode))
     }
 
     /// Those of our `open` connections to targets on this machine that wait to be accepted, as far as that is certain.

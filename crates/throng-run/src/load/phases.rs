@@ -25,6 +25,7 @@ use throng_core::stats::{Closed, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 use throng_host::memory::BoundBy;
+use throng_host::serving;
 
 /// How long before its instant an order is given, so that it reaches all workers in time.
 const AHEAD: Duration = Duration::from_millis(5);
@@ -365,18 +366,26 @@ impl<'a> Run<'a> {
     /// Takes note of connections that servers on this machine have not accepted, with the reason if it shows, and of
     /// servers that ended in the hold.
     fn look_at_servers(&mut self, opened: &Mark, held: &Mark) {
+        let open = held.opened.open();
         let until = held.at + ACCEPTED_SOON;
-        let (unaccepted, half_open) = loop {
-            let unaccepted = self.before.unaccepted(held.opened.open());
-            let half_open = self.half_open();
-            // Connections that were just opened again are accepted in a moment.
-            let all = unaccepted.is_empty() && half_open.connections == 0;
-            if all || self.watch.clock.elapsed() >= until {
-                break (unaccepted, half_open);
-            }
+        let mut unaccepted = self.before.unaccepted(open);
+        let mut half_open = self.half_open(open);
+        // Connections that were just opened again are accepted in a moment.
+        while !(unaccepted.is_empty() && half_open.alone.is_empty()) {
             std::thread::sleep(TICK);
+            unaccepted = self.before.unaccepted(open);
+            let again = self.half_open(open);
+            half_open.alone.retain(|end| again.alone.contains(end));
+            if self.watch.clock.elapsed() >= until {
+                break;
+            }
+        }
+        // Whose connections these are is not visible: as many as others have may be theirs.
+        let others = half_open.connections.saturating_sub(open);
+        self.ending.half_open = HalfOpen {
+            connections: (half_open.alone.len() as u64).saturating_sub(others),
+            dropped: self.before.dropped(),
         };
-        self.ending.half_open = half_open;
         let mut found = Vec::new();
         if !unaccepted.is_empty() {
             found.extend(self.before.servers_without_files(&held.opened));
@@ -391,15 +400,14 @@ impl<'a> Run<'a> {
         self.ending.unaccepted = unaccepted;
     }
 
-    /// Our connections that are open at this end alone. They are looked for only if sockets are missing on this machine.
-    fn half_open(&self) -> HalfOpen {
-        let (Some(ends), Some(sockets)) = (self.plan.ends_here, self.watch.meter.sockets_added())
-        else {
-            return HalfOpen::default();
-        };
-        match sockets < self.sides.clients.tally().open() * ends {
-            true => self.before.half_open(),
-            false => HalfOpen::default(),
+    /// Connections that are open at this end alone, where `open` are. They are looked for only if sockets are missing on
+    /// this machine.
+    fn half_open(&self, open: u64) -> serving::HalfOpen {
+        let sockets = self.watch.meter.sockets_added();
+        let expected = self.plan.ends_here.map(|ends| open * ends);
+        match expected.zip(sockets) {
+            Some((expected, sockets)) if sockets < expected => self.before.half_open(),
+            _ => serving::HalfOpen::default(),
         }
     }
 
