@@ -152,7 +152,7 @@ impl fmt::Display for Finding {
                 let how = [differ, more].into_iter().flatten().collect::<Vec<_>>();
                 write!(
                     f,
-                    "the answers are no echoes: {}. Counts and latency of answers mean nothing. Use --latency-marker TEXT for other answers",
+                    "the answers are no echoes: {}. Counts and latency of answers mean nothing, and a closed loop ends there. Use --latency-marker TEXT for other answers",
                     how.join(", and ")
                 )
             }
