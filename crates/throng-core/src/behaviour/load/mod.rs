@@ -75,8 +75,8 @@ pub struct Load<W: Wire, M: Matcher> {
     dice: Dice,
     /// The next new connection's number.
     uid: u32,
-    /// The next message's id.
-    message_id: u16,
+    /// The next message's number, whose lower half is its id.
+    number: u32,
     traffic: Traffic,
     /// When traffic was switched off, or the end of time.
     off_at: Time,
@@ -102,7 +102,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             dice: Dice::of(task.seed, &[u64::from(task.worker)]),
             // Counted from 1, as tcpkali does.
             uid: task.worker + 1,
-            message_id: 0,
+            number: 0,
             traffic,
             off_at: Time(u64::MAX),
             measured: Measured::default(),

@@ -5,6 +5,8 @@ use crate::time::Time;
 
 /// The end of a queue; no message has this index.
 const NONE: u32 = u32::MAX;
+/// How many ids there are: the lower halves of messages' numbers.
+const IDS: u32 = 1 << 16;
 
 /// A message that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub(super) struct Sent {
     pub due: Option<Time>,
     /// When it was handed to the kernel.
     pub sent: Time,
-    /// Its id or, if an echo answers it, the number of bytes still to come.
+    /// Its number, whose lower half is its id; or, if an echo answers it, the number of bytes still to come.
     pub id: u32,
 }
 
@@ -124,6 +126,34 @@ impl Outstanding {
         None
     }
 
+    /// The first number from `next` on whose id no message of a queue has, and how many numbers from there on, up to `most`,
+    /// have such ids. If each id is in use, `next` and one. Numbers in a queue ascend, and `next` is above them.
+    pub fn free_ids(&self, queue: Queue, next: u32, most: u32) -> (u32, u32) {
+        let mut first = next;
+        while first.wrapping_sub(next) < IDS {
+            let (mut free, mut at, mut skipped) = (most, queue.head, false);
+            while let Some(node) = self.nodes.get(at as usize) {
+                let since = first.wrapping_sub(node.message.id);
+                match since.wrapping_neg() % IDS {
+                    0 => {
+                        first = first.wrapping_add(1);
+                        skipped = true;
+                    }
+                    until_again => free = free.min(until_again),
+                }
+                if since < IDS {
+                    // Later messages' ids come later.
+                    break;
+                }
+                at = node.next;
+            }
+            if !skipped {
+                return (first, free);
+            }
+        }
+        (next, 1)
+    }
+
     fn give_back(&mut self, at: u32) {
         self.nodes[at as usize].next = self.free;
         self.free = at;
@@ -142,6 +172,36 @@ mod tests {
             sent: Time(what.into()),
             id: what,
         }
+    }
+
+    #[test]
+    fn ids_in_use_are_left_out() {
+        let mut all = Outstanding::default();
+        let mut queue = Queue::default();
+        assert_eq!(all.free_ids(queue, 7, 100), (7, 100));
+        // Two of the first round, one of the second, and the last message.
+        for number in [5, 6, IDS + 8, 2 * IDS + 3] {
+            all.push(&mut queue, message(number));
+        }
+        assert_eq!(all.free_ids(queue, 2 * IDS + 4, 100), (2 * IDS + 4, 1));
+        assert_eq!(all.free_ids(queue, 2 * IDS + 5, 100), (2 * IDS + 7, 1));
+        assert_eq!(all.free_ids(queue, 2 * IDS + 8, 100), (2 * IDS + 9, 100));
+        assert_eq!(
+            all.free_ids(queue, 2 * IDS + 9, u32::MAX),
+            (2 * IDS + 9, IDS - 6)
+        );
+    }
+
+    #[test]
+    fn numbers_go_on_where_each_id_is_in_use() {
+        let mut all = Outstanding::default();
+        let mut queue = Queue::default();
+        for number in 0..IDS {
+            all.push(&mut queue, message(number.wrapping_sub(9)));
+        }
+        assert_eq!(all.free_ids(queue, IDS - 9, 100), (IDS - 9, 1));
+        all.take(&mut queue, |sent| sent.id == 400);
+        assert_eq!(all.free_ids(queue, IDS - 9, 100), (IDS + 400, 1));
     }
 
     proptest! {

@@ -14,8 +14,8 @@ use std::collections::HashMap;
 
 /// Messages that were just dispatched to the engine.
 pub struct Dispatched {
-    /// The id of the first message, where replies carry ids; those of the others follow.
-    pub id: u16,
+    /// The number of the first message, where replies carry ids; those of the others follow. Its id is the lower half.
+    pub number: u32,
     /// How many messages end here.
     pub messages: u32,
     /// Bytes of this portion.
@@ -43,6 +43,12 @@ pub trait Matcher {
 
     /// Connection `uid` was established.
     fn opened(&mut self, uid: u64, at: &At);
+
+    /// The numbers of the next messages on a connection, at most `most`, where replies carry ids: the first one, from `next`
+    /// on, and how many follow each other whose ids no message without a reply has there.
+    fn free_ids(&self, _: &Self::Conn, next: u32, most: u32) -> (u32, u32) {
+        (next, most)
+    }
 
     /// A portion of messages is sent.
     fn dispatched(&mut self, conn: &mut Self::Conn, what: &Dispatched, at: &At);
@@ -241,6 +247,14 @@ impl Matcher for ReplyMatcher {
         }
     }
 
+    #[inline]
+    fn free_ids(&self, conn: &MatchedConn, next: u32, most: u32) -> (u32, u32) {
+        match self.matching.answers {
+            Some(AnswerBy::Id) => self.outstanding.free_ids(conn.sent, next, most),
+            _ => (next, most),
+        }
+    }
+
     fn dispatched(&mut self, conn: &mut MatchedConn, what: &Dispatched, at: &At) {
         let Some(by) = &self.matching.answers else {
             return;
@@ -251,7 +265,7 @@ impl Matcher for ReplyMatcher {
         for n in 0..what.messages {
             let due = what.due.map(|instants| instants.nth(n));
             let id = match by {
-                AnswerBy::Id => what.id.wrapping_add(n as u16).into(),
+                AnswerBy::Id => what.number.wrapping_add(n),
                 AnswerBy::Echo => each + std::mem::take(&mut conn.progress),
                 AnswerBy::Marker { .. } | AnswerBy::Message => 0,
             };
@@ -348,7 +362,7 @@ impl Matcher for ReplyMatcher {
         at: &At,
         measured: &mut Measured,
     ) -> bool {
-        let is = |sent: &Sent| sent.id == u32::from(reply.id);
+        let is = |sent: &Sent| sent.id as u16 == reply.id;
         match self.outstanding.take(&mut conn.sent, is) {
             Some(sent) => self.matching.record(&sent, Some(reply), at, measured) > 0,
             None => {

@@ -69,7 +69,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         Speaker {
             uid: conn.uid.into(),
             unix_us: self.task.unix_us + now.0 / 1000,
-            message_id: self.message_id,
+            message_id: self.number as u16,
         }
     }
 
@@ -128,6 +128,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         out: &mut Outbox,
     ) {
         let most = wanted.messages.min(self.task.most);
+        let (number, most) = self.matcher.free_ids(&conn.matched, self.number, most);
+        self.number = number;
         let speaker = self.speaker(conn, at.now);
         let script = &self.task.script;
         let mut portion =
@@ -167,14 +169,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     ) {
         if M::ANY {
             let what = Dispatched {
-                id: self.message_id,
+                number: self.number,
                 messages: portion.messages,
                 bytes: portion.bytes,
                 due,
             };
             self.matcher.dispatched(&mut conn.matched, &what, at);
         }
-        self.message_id = self.message_id.wrapping_add(portion.messages as u16);
+        self.number = self.number.wrapping_add(portion.messages);
         if self.pace.is_loop() {
             if !self.task.by_answers {
                 conn.under_way += portion.bytes;

@@ -8,7 +8,7 @@ mod sending;
 use super::*;
 use crate::behaviour::Transmit;
 use crate::pacing::Spacing;
-use crate::payload::{Framing, Message, Messages, ParseOptions, Script, parse};
+use crate::payload::{Framing, Message, Messages, ParseOptions, Part, Script, parse};
 use crate::protocol::raw::Raw;
 use crate::stats::Counters;
 use crate::units::{Bandwidth, Rate};

@@ -92,6 +92,46 @@ fn an_echo_answers_with_its_last_byte() {
 }
 
 #[test]
+fn an_id_is_not_used_again_before_its_message_is_answered() {
+    let messages = Messages {
+        first: Vec::new(),
+        repeated: vec![Message {
+            parts: vec![Part::MessageId],
+        }],
+    };
+    let script = Script::new(&messages, Framing::Raw, 8, 1).expect("a script");
+    let task = Task::new(script, Pacing::Flood);
+    let mut rig = Rig::matching(task, matcher(Some(AnswerBy::Id)));
+    rig.opened(0, 0);
+    let lost = [0, 1, 7];
+    let mut sent = 0;
+    while sent < 200_000 {
+        let bytes = rig.bytes.clone();
+        for id in bytes.chunks(2) {
+            let id = u16::from_be_bytes([id[0], id[1]]);
+            let first = sent < 8;
+            assert!(first || !lost.contains(&id), "{id} waits for its answer");
+            sent += 1;
+            if !first || !lost.contains(&id) {
+                let answer = TaggedReply {
+                    id,
+                    code: 0,
+                    truncated: false,
+                };
+                rig.at(0, 1, |l, c, at, _| {
+                    let (conn, measured) = (&mut c.matched, &mut l.measured);
+                    assert!(l.matcher.reply(conn, &answer, at, measured));
+                });
+            }
+        }
+        rig.bytes = bytes;
+        rig.sent(0, 1);
+    }
+    let under_way = rig.bytes.len() as u64 / 2;
+    assert_eq!(rig.counters.read().waiting(), 3 + under_way);
+}
+
+#[test]
 fn the_text_that_ends_the_run_and_message_markers_are_found_across_reads() {
     let mut rig = Rig::matching(task(Pacing::Flood, &[], &[]), matcher(None));
     rig.opened(0, 0);
