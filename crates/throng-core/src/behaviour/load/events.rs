@@ -4,7 +4,7 @@ use super::conn::{BEGUN, DONE, Doing, ENDING, HEARD, HELD, LEAVING, LoadConn, MI
 use super::replies::{Matched, Matcher};
 use super::sending::ms;
 use super::wire::{Receiver, TaggedReply, Wire};
-use super::{BROKEN, FAREWELL, HANDSHAKE_READ, Load, pace};
+use super::{BROKEN, FAREWELL, HANDSHAKE_READ, HELD_BYTES, Load, pace};
 use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::Due;
 use crate::stats::Measured;
@@ -112,7 +112,16 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if !out.bytes.is_empty() {
             if conn.flags & MIDDLE != 0 {
                 conn.flags |= HELD;
-                self.held.entry(at.id).or_default().append(&mut out.bytes);
+                let held = self.held.entry(at.id).or_default();
+                // A peer that pings and never reads gets the pongs to its last pings: it need not get each (RFC 6455,
+                // 5.5.3). A farewell stays.
+                if held.len() > HELD_BYTES && conn.flags & LEAVING == 0 {
+                    held.clear();
+                }
+                if held.len() <= HELD_BYTES || received.leaving {
+                    held.append(&mut out.bytes);
+                }
+                out.bytes.clear();
             } else {
                 out.send = Transmit::Reply;
             }

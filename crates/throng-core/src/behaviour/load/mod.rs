@@ -48,6 +48,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// socket with unread bytes resets the connection, and the reset overtakes what was sent last.
 const BROKEN: Duration = Duration::from_millis(500);
 
+/// What the wire writes in the middle of a message is kept up to this many bytes, and one read's answers.
+const HELD_BYTES: usize = 64 * 1024;
+
 /// How much is read at a time of a handshake on a connection that is not read from afterwards.
 const HANDSHAKE_READ: u32 = 1024;
 

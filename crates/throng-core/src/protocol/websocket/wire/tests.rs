@@ -205,3 +205,32 @@ fn a_pong_waits_for_the_end_of_a_message_that_goes_out_in_portions() {
     assert_eq!(out.bytes, frame_of(Role::Server, Opcode::Pong, b"there?"));
     assert_eq!(rig.counters.read().messages_sent, 1);
 }
+
+#[test]
+fn a_peer_that_pings_without_end_in_the_middle_of_a_message_gets_the_last_pongs() {
+    let never = "x".repeat(5000);
+    let long = format!(r#"\{{ws.text {{re [a-z]{{4}}}} ...}}\{{ws.continuation "{never}"}}"#);
+    let (mut rig, out) = Rig::upgraded(Role::Server, &long, rate(1.0), None);
+    let head = out.bytes.len();
+    let pings = frame_of(Role::Client, Opcode::Ping, &[b'p'; 125]).repeat(100);
+    for _ in 0..1000 {
+        assert_eq!(rig.received(1, &pings).send, Transmit::Nothing);
+    }
+    rig.received(1, &frame_of(Role::Client, Opcode::Ping, b"last"));
+    rig.sent(2, head);
+    let out = rig.sent(3, 5004);
+    assert!(out.bytes.len() < 128 * 1024, "{}", out.bytes.len());
+    assert!(
+        out.bytes
+            .ends_with(&frame_of(Role::Server, Opcode::Pong, b"last"))
+    );
+    // Whole pongs, and nothing else.
+    let pong = frame_of(Role::Server, Opcode::Pong, &[b'p'; 125]);
+    assert!(
+        out.bytes
+            .chunks(pong.len())
+            .rev()
+            .skip(1)
+            .all(|sent| sent == pong)
+    );
+}
