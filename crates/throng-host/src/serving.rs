@@ -7,7 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
-use netlink_packet_sock_diag::inet::{InetResponseHeader, StateFlags, Timer};
+use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags, Timer};
 use throng_core::address::destination;
 use throng_core::diagnosis::{Listening, Queue, Target};
 use throng_core::host::Process;
@@ -150,7 +150,8 @@ pub fn half_open(targets: &[SocketAddr], dropped: bool) -> io::Result<HalfOpen> 
     let targets: HashSet<SocketAddr> = targets.iter().map(|t| plain(destination(*t))).collect();
     each(&mut diag, connected(), |socket| {
         let (near, far) = ends(socket);
-        if targets.contains(&far) {
+        // One that is its own other end is no half: see `to_themselves`.
+        if targets.contains(&far) && near != far {
             found.connections += 1;
             if dropped || begun.contains(&near) {
                 found.alone.insert(near);
@@ -162,6 +163,35 @@ pub fn half_open(targets: &[SocketAddr], dropped: bool) -> io::Result<HalfOpen> 
         each(&mut diag, other, |socket| {
             found.alone.remove(&ends(socket).1);
         })?;
+    }
+    Ok(found)
+}
+
+/// Those of `targets` that are connected to themselves. Where nothing listens, the kernel may choose the target's own port
+/// as the local one, and then both ends of the connection are one socket (RFC 9293, 3.5, simultaneous open). Whose it is
+/// can't be seen.
+///
+/// # Errors
+/// Those of [`see`].
+pub fn to_themselves(targets: &[SocketAddr]) -> io::Result<Vec<SocketAddr>> {
+    let mut diag = SockDiag::open()?;
+    let mut found = Vec::new();
+    for target in targets {
+        let at = plain(destination(*target));
+        let id = SocketId {
+            destination_port: at.port(),
+            destination_address: at.ip(),
+            ..socket_id(destination(*target))
+        };
+        let family = if at.is_ipv4() { AF_INET } else { AF_INET6 };
+        match diag.ask(family, id, None) {
+            Ok(sockets) => {
+                let itself = sockets.iter().any(|socket| ends(socket) == (at, at));
+                found.extend(itself.then_some(*target));
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
     }
     Ok(found)
 }
@@ -360,6 +390,27 @@ mod tests {
         assert_eq!(seen[1].listeners[0].processes, []);
         drop(server);
         assert!(!runs(&process));
+    }
+
+    #[test]
+    fn a_connection_to_itself_is_found_and_one_to_a_listener_is_none() {
+        let test = "serving::tests::a_connection_to_itself_is_found_and_one_to_a_listener_is_none";
+        if !inside(
+            test,
+            "sysctl -qw net.ipv4.ip_local_port_range='40000 40001'",
+        ) {
+            return;
+        }
+        let targets = ["127.0.0.1:40000", "127.0.0.1:40001", "[::1]:40000"];
+        let targets = targets.map(|t| t.parse().unwrap());
+        assert_eq!(to_themselves(&targets).unwrap(), []);
+        // Of two ports, the kernel chooses the right one soon.
+        let itself = (0..1000).find_map(|_| TcpStream::connect(targets[0]).ok());
+        let itself = itself.expect("a connection to itself");
+        assert_eq!(itself.local_addr().unwrap(), targets[0]);
+        let listener = TcpListener::bind(targets[2]).unwrap();
+        let _other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(to_themselves(&targets).unwrap(), [targets[0]]);
     }
 
     #[test]

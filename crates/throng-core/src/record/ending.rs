@@ -6,6 +6,7 @@ use crate::diagnosis::{Diagnosis, HalfOpen, KernelCounts, Unaccepted};
 use crate::stats::{PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The counts of a run at an instant.
@@ -91,6 +92,9 @@ pub struct Ending {
     pub unaccepted: Vec<Unaccepted>,
     /// Connections to servers on this machine that were open at this end alone at the end of the hold.
     pub half_open: HalfOpen,
+    /// Targets to which a connection was its own other end at the end of the hold: nothing listened there.
+    #[serde(default)]
+    pub to_themselves: Vec<SocketAddr>,
     /// What a search for a rate found.
     pub search: Option<SearchSummary>,
     /// Why the profile could not be followed to its end.

@@ -55,6 +55,8 @@ macro_rules! all_counts {
                 excess_echoes,
                 /// Connections on which what was received first is not what was sent first, where answers are to be echoes.
                 differing_echoes,
+                /// Message markers that are newer than this machine's clock: their age is not known.
+                markers_ahead,
                 /// How often the text that ends the run was received.
                 stops_seen,
             }

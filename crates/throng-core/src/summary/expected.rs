@@ -161,6 +161,9 @@ impl Known<'_> {
         if latency.name == "response" && !self.t.asked.paced {
             return Reading::Unknown("no message was due at a time".into());
         }
+        if latency.name == "marked" && self.t.markers_ahead() > 0 {
+            return Reading::Unknown("the sender's clock is ahead of this machine's".into());
+        }
         let all_answered = Durations::default();
         let named = self.t.measured.named();
         let named = named.filter(|(name, _)| *name == latency.name);

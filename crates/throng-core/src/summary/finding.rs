@@ -82,6 +82,12 @@ pub enum Finding {
     /// Connections were open at this end alone at the end of the hold: the kernel of their server, on this machine, had not
     /// completed the handshake.
     HalfOpen(HalfOpen),
+    /// A connection was its own other end: nothing listened on the target, and the kernel chose the target's port as the
+    /// local one.
+    ConnectedToItself {
+        /// The target.
+        target: SocketAddr,
+    },
     /// The hold was shorter than was asked for.
     HoldCutShort {
         /// How long it was, seconds.
@@ -104,6 +110,13 @@ pub enum Finding {
         reads: u64,
         /// Connections on which what was received first was not what had been sent first.
         differing: u64,
+    },
+    /// Message markers were newer than this machine's clock: the clock of their sender is ahead, and no age is right.
+    MarkersAhead {
+        /// How many.
+        markers: u64,
+        /// Markers received.
+        of: u64,
     },
     /// A limit was met.
     LimitMet(Diagnosis),
@@ -305,9 +318,11 @@ impl Finding {
             Finding::ConnectionsReopened { .. } => "connections_reopened",
             Finding::InAcceptQueue { .. } => "in_accept_queue",
             Finding::HalfOpen(_) => "half_open",
+            Finding::ConnectedToItself { .. } => "connected_to_itself",
             Finding::HoldCutShort { .. } => "hold_cut_short",
             Finding::MessagesUnanswered { .. } => "messages_unanswered",
             Finding::NoEcho { .. } => "no_echo",
+            Finding::MarkersAhead { .. } => "markers_ahead",
             Finding::LimitMet(_) => "limit_met",
             Finding::ProtocolViolated { .. } => "protocol_violated",
             Finding::TlsFailed { .. } => "tls_failed",

@@ -115,7 +115,7 @@ type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 22] = [
+    let cases: [(Change, bool, &[&str]); 24] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
@@ -135,6 +135,18 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
             },
             false,
             &["in_accept_queue"],
+        ),
+        // Nothing listens there: it is the other end of itself.
+        (
+            |_, e| e.to_themselves = vec![([127, 0, 0, 1], 40000).into()],
+            false,
+            &["connected_to_itself"],
+        ),
+        // Its age is not known.
+        (
+            |_, e| e.over.opened += counts(|c| c.markers_ahead.add(1)),
+            true,
+            &["markers_ahead"],
         ),
         // Twenty handshakes, but never more than nine at once.
         (

@@ -38,6 +38,11 @@ pub(super) struct Window {
 }
 
 impl<'r> Totals<'r> {
+    /// Message markers, on both sides, of a clock that is ahead of the receiver's.
+    pub fn markers_ahead(&self) -> u64 {
+        self.opened.markers_ahead + self.accepted.map_or(0, |a| a.markers_ahead)
+    }
+
     pub fn of(record: &'r Record) -> Totals<'r> {
         let parts: Vec<&Part> = record.sources.values().collect();
         let (mut measured, mut unanswered) = (Measured::default(), Durations::default());

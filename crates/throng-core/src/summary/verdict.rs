@@ -148,6 +148,13 @@ fn load(
             messages: t.opened.messages_unsent,
         });
     }
+    let ahead = t.markers_ahead();
+    if ahead > 0 {
+        findings.push(Finding::MarkersAhead {
+            markers: ahead,
+            of: ahead + t.measured.marked.count(),
+        });
+    }
     if stopped_by_text(t) {
         findings.push(Finding::StoppedByText);
     }
@@ -219,7 +226,7 @@ fn connections(
         .flatten();
     let complete = cut_short.is_none();
     findings.extend(cut_short);
-    let accepted = accepted(t, findings);
+    let accepted = accepted(t, findings) & served(t, findings);
     // The first finding names the first cause, unless it names something else.
     let named = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(named);
@@ -271,6 +278,14 @@ fn accepted(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     }));
     let alone = t.endings().map(|e| e.half_open);
     findings.extend(alone.filter(|h| h.connections > 0).map(Finding::HalfOpen));
+    findings.len() == before
+}
+
+/// Whether no connection was its own other end: rule 2.
+fn served(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let before = findings.len();
+    let all = t.endings().flat_map(|e| &e.to_themselves);
+    findings.extend(all.map(|target| Finding::ConnectedToItself { target: *target }));
     findings.len() == before
 }
 

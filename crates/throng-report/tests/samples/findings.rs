@@ -75,6 +75,10 @@ pub fn findings() -> Vec<Finding> {
             connections: 12,
             dropped: true,
         }),
+        Finding::MarkersAhead { markers: 3, of: 40 },
+        Finding::ConnectedToItself {
+            target: ([127, 0, 0, 1], 40000).into(),
+        },
         Finding::HoldCutShort {
             held_s: 1.5,
             asked_s: 10.0,

@@ -26,6 +26,8 @@ pub(crate) struct Before<'a> {
     sources: Vec<Vec<IpAddr>>,
     /// Packets that each listener on this machine had dropped, by the inode of its socket.
     drops: HashMap<u64, u64>,
+    /// The targets that others had connected to themselves.
+    to_themselves: Vec<SocketAddr>,
 }
 
 impl<'a> Before<'a> {
@@ -51,6 +53,7 @@ impl<'a> Before<'a> {
             host,
             counted: KernelCounter::begin(),
             drops: serving::drops(&targets).unwrap_or_default(),
+            to_themselves: serving::to_themselves(&targets).unwrap_or_default(),
             targets,
             sources,
         }
@@ -164,6 +167,13 @@ impl<'a> Before<'a> {
         let now = serving::drops(&self.targets).unwrap_or_default();
         let before = |inode| self.drops.get(inode).copied().unwrap_or(0);
         now.iter().any(|(inode, drops)| *drops > before(inode))
+    }
+
+    /// The targets that connections of this run have connected to themselves, since nothing listens there.
+    pub fn to_themselves(&self) -> Vec<SocketAddr> {
+        let mut all = serving::to_themselves(&self.targets).unwrap_or_default();
+        all.retain(|target| !self.to_themselves.contains(target));
+        all
     }
 
     /// Those of our `open` connections to targets on this machine that wait to be accepted, as far as that is certain.

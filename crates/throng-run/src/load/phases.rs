@@ -363,8 +363,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes note of connections that servers on this machine have not accepted, with the reason if it shows, and of
-    /// servers that ended in the hold.
+    /// Takes note of connections that servers on this machine have not accepted, with the reason if it shows, of servers
+    /// that ended in the hold, and of connections to no server at all.
     fn look_at_servers(&mut self, opened: &Mark, held: &Mark) {
         let open = held.opened.open();
         let until = held.at + ACCEPTED_SOON;
@@ -398,6 +398,7 @@ impl<'a> Run<'a> {
         found.retain(|new| causes.iter().all(|known| known.limit != new.limit));
         causes.extend(found);
         self.ending.unaccepted = unaccepted;
+        self.ending.to_themselves = self.before.to_themselves();
     }
 
     /// Connections that are open at this end alone, where `open` are. They are looked for only if sockets are missing on

@@ -321,6 +321,36 @@ fn no_tolerance_covers_the_loss_of_all() {
 }
 
 #[test]
+fn the_age_of_markers_is_not_known_where_their_clock_is_ahead() {
+    let net = Net::own();
+    let _server = misbehaving(&net, "future 5");
+    let line = "127.0.0.1:9000 -c 2 --message-marker --hold 1s";
+    assert_eq!(kinds(&load(&net, line)), ["markers_ahead"]);
+    let ran = load(&net, &format!("{line} --expect 'marked.max<1s'"));
+    let s = ran.fell_short();
+    assert_eq!(
+        kinds(&ran),
+        ["markers_ahead", "expectation_failed"],
+        "{ran}"
+    );
+    assert_eq!(s.expectations[0].value, None, "{ran}");
+}
+
+#[test]
+fn a_connection_to_itself_is_held_by_nobody() {
+    for engine in ENGINES {
+        let net = Net::own();
+        // Nothing listens there, and the kernel has two local ports to choose from.
+        net.shell("sysctl -qw net.ipv4.ip_local_port_range='40000 40001'");
+        let line = format!("127.0.0.1:40000 -c 1 --hold 200ms --force --engine {engine}");
+        let ran = load(&net, &line);
+        let s = ran.fell_short();
+        assert_eq!(s.connections.open_at_end, 1, "{ran}");
+        assert_eq!(kinds(&ran)[0], "connected_to_itself", "{ran}");
+    }
+}
+
+#[test]
 fn tcpkalis_voice_tells_of_a_refused_upgrade_and_fails() {
     let net = Net::own();
     let _server = misbehaving(&net, "ws-no");

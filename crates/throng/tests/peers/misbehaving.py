@@ -7,6 +7,7 @@ pages     answers each read with 100,000 bytes
 shouts    answers what it receives, in capitals
 talks     sends a line every 50 ms, and reads
 ignores   reads, and never answers
+future    sends a message marker every 50 ms that is dated that many seconds ahead, and reads
 ws-nine   WebSocket: leaves the first handshake without an answer, closes the second connection, upgrades all others
 ws-half   WebSocket: refuses every second upgrade with 503, and closes the upgraded connections after that many seconds
 ws-no     WebSocket: refuses all upgrades with 403
@@ -17,6 +18,7 @@ import asyncio
 import base64
 import hashlib
 import sys
+import time
 
 PORT, KIND = int(sys.argv[1]), sys.argv[2]
 SECONDS = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
@@ -65,10 +67,11 @@ async def serve(reader, writer):
         elif KIND == "shouts":
             while data := await reader.read(65536):
                 writer.write(data.upper())
-        elif KIND == "talks":
+        elif KIND in ("talks", "future"):
             reading = asyncio.ensure_future(read_on(reader))
             while not reading.done():
-                writer.write(b"tick\n")
+                ahead = int((time.time() + SECONDS) * 1e6)
+                writer.write(b"tick\n" if KIND == "talks" else b"TCPKaliMsgTS-%016x." % ahead)
                 await asyncio.sleep(0.05)
         elif KIND == "ignores":
             await read_on(reader)

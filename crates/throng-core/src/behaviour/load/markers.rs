@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// What follows the head of a marker: the digits and a full stop.
 const DIGITS: usize = 17;
+/// Clocks that differ by at most this many microseconds agree: a marker that seems to be newer than now by that is of now.
+const CLOCKS_AGREE_US: u64 = 1000;
 
 /// Finds message markers and how old they are.
 #[derive(Debug)]
@@ -78,10 +80,14 @@ impl Markers {
         let Some(us) = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) else {
             return 0;
         };
-        // If the sender's clock is ahead of ours, the age counts as 0.
         let now_us = self.unix_us + at.now.0 / 1000;
-        let took = Duration::from_micros(now_us.saturating_sub(us));
-        measured.marked.record(took);
+        match us <= now_us.saturating_add(CLOCKS_AGREE_US) {
+            true => {
+                let age = Duration::from_micros(now_us.saturating_sub(us));
+                measured.marked.record(age);
+            }
+            false => at.counters.markers_ahead.add(1),
+        }
         1
     }
 }

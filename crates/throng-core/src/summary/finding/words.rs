@@ -115,6 +115,11 @@ impl fmt::Display for Finding {
                     false => "has not received the end of the handshake",
                 })
             }
+            Finding::ConnectedToItself { target } => write!(
+                f,
+                "nothing listens on {target}: a connection to it is its own other end, because the kernel chose port {} as its local port, too. A server can't listen there while it is open. Use a target port outside of net.ipv4.ip_local_port_range",
+                target.port()
+            ),
             Finding::HoldCutShort { held_s, asked_s } => write!(
                 f,
                 "the hold ended after {} of {}",
@@ -156,6 +161,12 @@ impl fmt::Display for Finding {
                     how.join(", and ")
                 )
             }
+            Finding::MarkersAhead { markers, of } => write!(
+                f,
+                "{} of {} are newer than this machine's clock: the sender's clock is ahead, so the age of message markers means nothing. Synchronise the clocks, or send and receive on one machine",
+                count(*markers),
+                things(*of, "message marker")
+            ),
             Finding::LimitMet(met) => write!(f, "{met}"),
             Finding::ProtocolViolated {
                 words, connections, ..
@@ -312,9 +323,9 @@ impl fmt::Display for WhyMissing {
             WhyMissing::LifetimesOver => f.write_str(
                 "--channel-lifetime closed the first ones before the last ones were established",
             ),
-            WhyMissing::NotAtOnce => {
-                f.write_str("each source held its own, but not at the same time")
-            }
+            WhyMissing::NotAtOnce => f.write_str(
+                "each source held its own, but not at the same time, by their own clocks",
+            ),
             WhyMissing::Stalled => f.write_str("no further connection was established"),
         }
     }

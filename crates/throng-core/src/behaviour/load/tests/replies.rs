@@ -150,3 +150,17 @@ fn the_text_that_ends_the_run_and_message_markers_are_found_across_reads() {
     assert_eq!(p50(&rig.load.measured.marked), Some(6));
     assert_eq!(rig.counters.read().messages_received, 2);
 }
+
+#[test]
+fn a_message_marker_from_the_future_has_no_age() {
+    let mut rig = Rig::matching(task(Pacing::Flood, &[], &[]), matcher(None));
+    rig.opened(0, 0);
+    // It is 1,009,000 us. Clocks that differ by a millisecond agree.
+    for us in [1_010_000, 1_010_001, u64::MAX] {
+        rig.received(0, 9, format!("TCPKaliMsgTS-{us:016x}.").as_bytes());
+    }
+    assert_eq!(rig.counters.read().markers_ahead, 2);
+    assert_eq!(rig.load.measured.marked.count(), 1);
+    assert_eq!(p50(&rig.load.measured.marked), Some(0));
+    assert_eq!(rig.counters.read().messages_received, 3);
+}
