@@ -125,42 +125,46 @@ pub fn unaccepted(targets: &[SocketAddr], open: u64) -> io::Result<Vec<Queue>> {
 pub struct HalfOpen {
     /// Their near ends.
     pub alone: HashSet<SocketAddr>,
+    /// Those of them for which the server's kernel waits for the end of the handshake.
+    pub unfinished: HashSet<SocketAddr>,
     /// How many connections to `targets` there are, of whichever program; 0 if none is alone.
     pub connections: u64,
 }
 
-/// Connections to `targets` that are open at the client's end alone: the server's kernel waits for the end of their
-/// handshake, which was lost or which it dropped. If a listener `dropped` packets, those count as well whose other end is
-/// no longer there. (Without that it may be elsewhere, behind destination NAT.)
+/// Connections to `targets` that are open at the client's end alone. If their other ends are known to be `here`, in this
+/// namespace, those are found that no longer have one, or whose server has closed it; else only those whose server's kernel
+/// waits for the end of the handshake.
 ///
-/// Where no handshake waits and nothing was dropped, this goes through all sockets once, else several times.
+/// Where no handshake waits, and the other ends need not be here, this goes through all sockets once, else several times.
 ///
 /// # Errors
 /// The kernel does not list its sockets (`NETLINK_SOCK_DIAG`).
-pub fn half_open(targets: &[SocketAddr], dropped: bool) -> io::Result<HalfOpen> {
+pub fn half_open(targets: &[SocketAddr], here: bool) -> io::Result<HalfOpen> {
     let mut diag = SockDiag::open()?;
     let mut begun = HashSet::new();
     each(&mut diag, StateFlags::SYN_RECV, |socket| {
         begun.insert(ends(socket).1);
     })?;
     let mut found = HalfOpen::default();
-    if begun.is_empty() && !dropped {
+    if begun.is_empty() && !here {
         return Ok(found);
     }
     let targets: HashSet<SocketAddr> = targets.iter().map(|t| plain(destination(*t))).collect();
-    each(&mut diag, connected(), |socket| {
+    each(&mut diag, StateFlags::ESTABLISHED, |socket| {
         let (near, far) = ends(socket);
         // One that is its own other end is no half: see `to_themselves`.
         if targets.contains(&far) && near != far {
             found.connections += 1;
-            if dropped || begun.contains(&near) {
+            if begun.contains(&near) {
+                found.unfinished.insert(near);
+            }
+            if here || begun.contains(&near) {
                 found.alone.insert(near);
             }
         }
     })?;
-    if dropped {
-        let other = connected() | StateFlags::FIN_WAIT1 | StateFlags::FIN_WAIT2;
-        each(&mut diag, other, |socket| {
+    if here {
+        each(&mut diag, connected(), |socket| {
             found.alone.remove(&ends(socket).1);
         })?;
     }
@@ -303,12 +307,13 @@ mod tests {
         if !inside(test, "") {
             return;
         }
-        let _listener = TcpListener::bind("0.0.0.0:4000").unwrap();
+        let listener = TcpListener::bind("0.0.0.0:4000").unwrap();
         let targets = ["127.0.0.1:4000".parse().unwrap()];
         let _whole = TcpStream::connect(targets[0]).unwrap();
-        let found = |dropped| {
-            let HalfOpen { alone, connections } = half_open(&targets, dropped).unwrap();
-            (alone.len(), connections)
+        let found = |here| {
+            let found = half_open(&targets, here).unwrap();
+            assert!(found.unfinished.is_subset(&found.alone), "{found:?}");
+            (found.alone.len(), found.connections)
         };
         assert_eq!((found(false), found(true)), ((0, 0), (0, 1)));
         shell(
@@ -327,6 +332,14 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(found(true), (0, 6));
+        // A server closes, and nobody hears of it.
+        let (closed, _) = listener.accept().unwrap();
+        shell(
+            "nft 'table ip t { chain o { type filter hook output priority 0;
+             tcp sport 4000 tcp flags & fin == fin drop; }; }'",
+        );
+        drop(closed);
+        assert_eq!((found(false).0, found(true).0), (0, 1));
     }
 
     #[test]

@@ -78,6 +78,16 @@ impl Meter {
         }
     }
 
+    /// The same without those that their program has closed.
+    pub fn sockets_alive(&self) -> Option<u64> {
+        let orphans = SockStat::read().ok()?.tcp_orphan;
+        let before = self.sockets.as_ref()?.tcp_orphan;
+        Some(
+            self.sockets_added()?
+                .saturating_sub(orphans.saturating_sub(before)),
+        )
+    }
+
     /// How many more sockets are in use in this network namespace than at the start of the run.
     pub fn sockets_added(&self) -> Option<u64> {
         let now = SockStat::read().ok()?;

@@ -133,15 +133,16 @@ pub struct Unaccepted {
     pub server: Option<(String, u32)>,
 }
 
-/// Connections that were open at this end alone at the end of the hold: their server's kernel had not completed the
-/// handshake.
+/// Connections that were open at this end alone at the end of the hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HalfOpen {
     /// How many.
     pub connections: u64,
-    /// Whether a listener dropped packets during the run, as it does with the end of a handshake for which its accept queue
-    /// has no room.
-    pub dropped: bool,
+    /// For how many of those the server's kernel waited for the end of the handshake. It had ended the others, or never had
+    /// them.
+    pub unfinished: u64,
+    /// Whether an accept queue overflowed during the run: then the end of a handshake is dropped.
+    pub overflowed: bool,
 }
 
 /// Connection tracking, during a run.

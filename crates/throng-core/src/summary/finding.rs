@@ -79,8 +79,8 @@ pub enum Finding {
         /// Its pid.
         pid: Option<u32>,
     },
-    /// Connections were open at this end alone at the end of the hold: the kernel of their server, on this machine, had not
-    /// completed the handshake.
+    /// Connections were open at this end alone at the end of the hold: the kernel of their server, on this machine, did not
+    /// have them.
     HalfOpen(HalfOpen),
     /// A connection was its own other end: nothing listened on the target, and the kernel chose the target's port as the
     /// local one.

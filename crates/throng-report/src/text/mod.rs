@@ -93,8 +93,18 @@ fn composed(summary: &Summary) -> String {
         Some(asked) => format!("{} of {}", count(c.peak), things(asked, "connection")),
         None => things(c.peak, "connection"),
     };
+    let lost = summary.findings.iter().find_map(|f| match f {
+        Finding::ConnectionsLost { lost, .. } => Some(*lost),
+        _ => None,
+    });
     match summary.hold_s.filter(|s| *s >= 0.001) {
         _ if c.peak == 0 => text += " established",
+        // Tolerated, and others took their place; still, these were not held.
+        Some(s) if lost.is_some() => {
+            let (open, held) = (count(c.open_at_end), human::seconds(s));
+            let lost = count(lost.unwrap_or(0));
+            text += &format!(" established, {lost} lost, {open} open after {held}");
+        }
         Some(s) if c.open_at_end == c.peak => text += &format!(" held for {}", human::seconds(s)),
         Some(s) => {
             let (open, held) = (count(c.open_at_end), human::seconds(s));

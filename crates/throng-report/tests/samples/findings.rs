@@ -73,7 +73,8 @@ pub fn findings() -> Vec<Finding> {
         },
         Finding::HalfOpen(HalfOpen {
             connections: 12,
-            dropped: true,
+            unfinished: 0,
+            overflowed: true,
         }),
         Finding::MarkersAhead { markers: 3, of: 40 },
         Finding::ConnectedToItself {

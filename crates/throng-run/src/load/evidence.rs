@@ -157,16 +157,10 @@ impl<'a> Before<'a> {
         })
     }
 
-    /// Connections to targets on this machine that are open at their client's end alone.
-    pub fn half_open(&self) -> serving::HalfOpen {
-        serving::half_open(&self.targets, self.dropped()).unwrap_or_default()
-    }
-
-    /// Whether a listener of a target dropped packets since then.
-    pub fn dropped(&self) -> bool {
-        let now = serving::drops(&self.targets).unwrap_or_default();
-        let before = |inode| self.drops.get(inode).copied().unwrap_or(0);
-        now.iter().any(|(inode, drops)| *drops > before(inode))
+    /// Connections to targets on this machine that are open at their client's end alone; all other ends are known to be
+    /// `here`, or not.
+    pub fn half_open(&self, here: bool) -> serving::HalfOpen {
+        serving::half_open(&self.targets, here).unwrap_or_default()
     }
 
     /// The targets that connections of this run have connected to themselves, since nothing listens there.

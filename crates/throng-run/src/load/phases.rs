@@ -376,15 +376,18 @@ impl<'a> Run<'a> {
             unaccepted = self.before.unaccepted(open);
             let again = self.half_open(open);
             half_open.alone.retain(|end| again.alone.contains(end));
+            half_open.unfinished = again.unfinished;
             if self.watch.clock.elapsed() >= until {
                 break;
             }
         }
         // Whose connections these are is not visible: as many as others have may be theirs.
         let others = half_open.connections.saturating_sub(open);
+        let unfinished = half_open.alone.intersection(&half_open.unfinished);
         self.ending.half_open = HalfOpen {
             connections: (half_open.alone.len() as u64).saturating_sub(others),
-            dropped: self.before.dropped(),
+            unfinished: (unfinished.count() as u64).saturating_sub(others),
+            overflowed: self.before.kernel().listen_overflows > 0,
         };
         let mut found = Vec::new();
         if !unaccepted.is_empty() {
@@ -404,10 +407,16 @@ impl<'a> Run<'a> {
     /// Connections that are open at this end alone, where `open` are. They are looked for only if sockets are missing on
     /// this machine.
     fn half_open(&self, open: u64) -> serving::HalfOpen {
-        let sockets = self.watch.meter.sockets_added();
+        let sockets = self.watch.meter.sockets_alive();
         let expected = self.plan.ends_here.map(|ends| open * ends);
         match expected.zip(sockets) {
-            Some((expected, sockets)) if sockets < expected => self.before.half_open(),
+            Some((expected, sockets)) if sockets < expected => {
+                // Both ends were here when all were open. Destination NAT may lead elsewhere.
+                let counted = self.ending.kernel_sockets;
+                let here = self.plan.ends_here == Some(2)
+                    && counted.is_some_and(|n| Some(n) >= self.ending.expected_sockets);
+                self.before.half_open(here)
+            }
             _ => serving::HalfOpen::default(),
         }
     }

@@ -3,7 +3,7 @@
 //! bench/suites/diagnosis runs more reasons, and prints a table.
 
 use crate::common::net::Net;
-use crate::common::peers::source;
+use crate::common::peers::{source, start_server};
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, serve, start_load};
 use rustix::process::Signal;
@@ -224,11 +224,31 @@ fn connections_that_are_open_on_one_side_only_are_not_held() {
         let s = ran.fell_short();
         let half = HalfOpen {
             connections: 20,
-            dropped: false,
+            unfinished: 20,
+            overflowed: false,
         };
         assert!(s.findings.contains(&Finding::HalfOpen(half)), "{ran}");
         drop(server);
     }
+}
+
+#[test]
+fn connections_that_the_server_ended_without_this_side_s_knowledge_are_not_held() {
+    let net = Net::own();
+    let script = source("misbehaving.py");
+    let _server = start_server(&net, "python3", &[&script, "9000", "closes", "1"], 9000);
+    net.shell(
+        "nft 'table ip t { chain o { type filter hook output priority 0;
+         tcp sport 9000 tcp flags & (fin|rst) != 0 drop; }; }'",
+    );
+    let ran = load(&net, "127.0.0.1:9000 -c 20 --hold 2s");
+    let s = ran.fell_short();
+    let half = HalfOpen {
+        connections: 20,
+        unfinished: 0,
+        overflowed: false,
+    };
+    assert!(s.findings.contains(&Finding::HalfOpen(half)), "{ran}");
 }
 
 #[test]

@@ -106,14 +106,21 @@ impl fmt::Display for Finding {
             }
             Finding::HalfOpen(HalfOpen {
                 connections,
-                dropped,
+                unfinished,
+                overflowed,
             }) => {
                 let n = things(*connections, "connection");
-                write!(f, "{n} open on this side only: the server's kernel ")?;
-                f.write_str(match dropped {
-                    true => "dropped the end of the handshake, as it does while the accept queue is full. Raise the server's backlog and net.core.somaxconn, or have it accept faster",
-                    false => "has not received the end of the handshake",
-                })
+                let why = match unfinished == connections {
+                    true => "waited for the end of their handshake",
+                    false => {
+                        "did not have them: it had ended them, which did not arrive here, or had dropped the end of their handshake"
+                    }
+                };
+                write!(f, "{n} open on this side only: the server's kernel {why}")?;
+                match overflowed {
+                    true => f.write_str(". An accept queue overflowed meanwhile: raise the server's backlog and net.core.somaxconn, or have it accept faster"),
+                    false => f.write_str(". Look for a filter that drops packets (nft list ruleset), and at the server's log"),
+                }
             }
             Finding::ConnectedToItself { target } => write!(
                 f,
