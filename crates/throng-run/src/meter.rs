@@ -78,33 +78,31 @@ impl Meter {
         }
     }
 
-    /// The same without those that their program has closed.
+    /// How many more sockets are in use in this network namespace than at the start of the run, without those that their
+    /// program has closed.
     pub fn sockets_alive(&self) -> Option<u64> {
-        let orphans = SockStat::read().ok()?.tcp_orphan;
-        let before = self.sockets.as_ref()?.tcp_orphan;
-        Some(
-            self.sockets_added()?
-                .saturating_sub(orphans.saturating_sub(before)),
-        )
+        self.added(|s| in_use(s).saturating_sub(s.tcp_orphan))
     }
 
-    /// How many more sockets are in use in this network namespace than at the start of the run.
-    pub fn sockets_added(&self) -> Option<u64> {
+    /// The same with those.
+    fn sockets_added(&self) -> Option<u64> {
+        self.added(in_use)
+    }
+
+    fn added(&self, of: impl Fn(&SockStat) -> u64) -> Option<u64> {
         let now = SockStat::read().ok()?;
-        let all = |s: &SockStat| s.tcp_inuse + s.tcp6_inuse;
-        Some(all(&now).saturating_sub(all(self.sockets.as_ref()?)))
+        Some(of(&now).saturating_sub(of(self.sockets.as_ref()?)))
     }
 
     /// Waits until the kernel has closed the run's sockets. It does so in the background, and a run that begins earlier
     /// would find memory and ports still in use. Gives up without progress, such as when a peer does not answer FINs.
     pub fn wait_for_kernel(&self) {
         let Some(before) = &self.sockets else { return };
-        let in_use = || SockStat::read().map_or(0, |s| s.tcp_inuse + s.tcp6_inuse);
-        let goal = before.tcp_inuse + before.tcp6_inuse;
+        let goal = in_use(before);
         let mut least = u64::MAX;
         let mut progress = Instant::now();
         while progress.elapsed() < Duration::from_secs(1) {
-            let now = in_use();
+            let now = SockStat::read().map_or(0, |s| in_use(&s));
             if now <= goal {
                 return;
             }
@@ -126,6 +124,11 @@ impl Meter {
             cpu_system: cpu.system,
         }
     }
+}
+
+/// Sockets of both families.
+fn in_use(s: &SockStat) -> u64 {
+    s.tcp_inuse + s.tcp6_inuse
 }
 
 fn slab() -> Option<u64> {

@@ -97,21 +97,19 @@ fn composed(summary: &Summary) -> String {
         Finding::ConnectionsLost { lost, .. } => Some(*lost),
         _ => None,
     });
-    match summary.hold_s.filter(|s| *s >= 0.001) {
-        _ if c.peak == 0 => text += " established",
+    let held = summary.hold_s.filter(|s| *s >= 0.001).map(human::seconds);
+    let open = count(c.open_at_end);
+    text += &match (held, lost) {
+        _ if c.peak == 0 => " established".into(),
+        (None, _) => " established".into(),
         // Tolerated, and others took their place; still, these were not held.
-        Some(s) if lost.is_some() => {
-            let (open, held) = (count(c.open_at_end), human::seconds(s));
-            let lost = count(lost.unwrap_or(0));
-            text += &format!(" established, {lost} lost, {open} open after {held}");
+        (Some(held), Some(lost)) => {
+            let lost = count(lost);
+            format!(" established, {lost} lost, {open} open after {held}")
         }
-        Some(s) if c.open_at_end == c.peak => text += &format!(" held for {}", human::seconds(s)),
-        Some(s) => {
-            let (open, held) = (count(c.open_at_end), human::seconds(s));
-            text += &format!(" established, {open} still open after {held}");
-        }
-        None => text += " established",
-    }
+        (Some(held), None) if c.open_at_end == c.peak => format!(" held for {held}"),
+        (Some(held), None) => format!(" established, {open} still open after {held}"),
+    };
     // A search runs at many rates: their mean says nothing, and its result is a finding.
     if summary.search.is_some() {
         return text;
