@@ -20,6 +20,8 @@ pub struct NetStat {
     pub req_q_full_drop: u64,
     /// SYN cookies sent: the SYN queue was full.
     pub syncookies_sent: u64,
+    /// Probes of a window of zero: each is to a peer that had no room for what was to be sent.
+    pub window_probes: u64,
     /// Retransmission timeouts of SYNs and data: each is a connection that stalled.
     pub timeouts: u64,
     /// How often TCP's buffers exceeded the pressure mark of `tcp_mem`. The mark is the whole machine's; the namespace
@@ -58,6 +60,7 @@ impl NetStat {
             listen_drops: ext.get("ListenDrops"),
             req_q_full_drop: ext.get("TCPReqQFullDrop"),
             syncookies_sent: ext.get("SyncookiesSent"),
+            window_probes: ext.get("TCPWinProbe"),
             timeouts: ext.get("TCPTimeouts"),
             memory_pressures: ext.get("TCPMemoryPressures"),
             abort_on_memory: ext.get("TCPAbortOnMemory"),
@@ -78,6 +81,7 @@ impl NetStat {
             listen_drops: self.listen_drops.saturating_sub(earlier.listen_drops),
             req_q_full_drop: self.req_q_full_drop.saturating_sub(earlier.req_q_full_drop),
             syncookies_sent: self.syncookies_sent.saturating_sub(earlier.syncookies_sent),
+            window_probes: self.window_probes.saturating_sub(earlier.window_probes),
             timeouts: self.timeouts.saturating_sub(earlier.timeouts),
             memory_pressures: self
                 .memory_pressures
@@ -128,8 +132,9 @@ mod tests {
 
     const NETSTAT: &str = "\
 TcpExt: SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPTimeouts TCPAbortOnMemory \
-TCPMemoryPressures TCPMemoryPressuresChrono TCPReqQFullDoCookies TCPReqQFullDrop TCPTimeWaitOverflow
-TcpExt: 1 99 2 3 4 5 6 99 99 7 10
+TCPMemoryPressures TCPMemoryPressuresChrono TCPReqQFullDoCookies TCPReqQFullDrop TCPTimeWaitOverflow \
+TCPWinProbe
+TcpExt: 1 99 2 3 4 5 6 99 99 7 10 11
 IpExt: InNoRoutes InTruncatedPkts
 IpExt: 99 99
 MPTcpExt: MPCapableSYNRX
@@ -157,6 +162,7 @@ Tcp: 1 200 120000 -1 66 2 8 9
             attempt_fails: 8,
             retrans_segs: 9,
             time_wait_overflow: 10,
+            window_probes: 11,
         };
         assert_eq!(NetStat::from_tables(&ext, &tcp), expected);
     }

@@ -20,7 +20,8 @@ use crate::sock_diag::SockDiag;
 /// Connections to a target by which its server is looked for. Destination NAT may lead each to another one; the first
 /// that is found counts.
 const SAMPLES: usize = 16;
-/// Data that was sent again this many times without an acknowledgement is not just lost.
+/// Data that was sent again this many times without an acknowledgement is not just lost. The kernel waits 0.2 s or more, and
+/// twice as long each time.
 const RESENT: u8 = 2;
 
 /// What is seen of each of `targets` now, the processes of their servers included, but for the process `except`. Their
@@ -166,6 +167,60 @@ pub fn half_open(targets: &[SocketAddr], here: bool) -> io::Result<HalfOpen> {
     if here {
         each(&mut diag, connected(), |socket| {
             found.alone.remove(&ends(socket).1);
+        })?;
+    }
+    Ok(found)
+}
+
+/// Connections of this namespace to targets on which what was sent is not delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stuck {
+    /// By their near ends.
+    pub waiting: HashMap<SocketAddr, Waiting>,
+    /// How many connections to the targets there are, of whichever program.
+    pub connections: u64,
+}
+
+/// What waits on a connection that delivers nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Bytes that were written to the socket and not acknowledged.
+    pub bytes: u32,
+    /// How many times the kernel has sent to the peer again without an acknowledgement; 0 if the peer has no room for more.
+    pub resent: u8,
+}
+
+/// Connections to `targets` whose peer acknowledges nothing, although data was sent to it again and again, or has no room
+/// for more. A peer that reads slowly has none at times, too: only one that still has none later does not read.
+///
+/// This goes through all connections once.
+///
+/// # Errors
+/// The kernel does not list its sockets (`NETLINK_SOCK_DIAG`).
+pub fn stuck(targets: &[SocketAddr]) -> io::Result<Stuck> {
+    let targets: HashSet<SocketAddr> = targets.iter().map(|t| plain(destination(*t))).collect();
+    let mut found = Stuck::default();
+    let mut diag = SockDiag::open()?;
+    for family in [AF_INET, AF_INET6] {
+        diag.each_with_room(family, connected(), |socket, room| {
+            let (near, far) = ends(socket);
+            if !targets.contains(&far) {
+                return;
+            }
+            found.connections += 1;
+            let bytes = socket.send_queue;
+            let resent = match socket.timer {
+                Some(Timer::Retransmit(_, n)) if n >= RESENT => n,
+                // What this machine itself drops is sent again by probes, too.
+                Some(Timer::Probe(_)) => match room {
+                    Some(room) if room.window >= bytes.min(room.segment) => room.probes,
+                    _ => 0,
+                },
+                _ => return,
+            };
+            if bytes > 0 {
+                found.waiting.insert(near, Waiting { bytes, resent });
+            }
         })?;
     }
     Ok(found)

@@ -1,7 +1,10 @@
 //! The wire format of `NETLINK_SOCK_DIAG` (sock_diag(7)), which lists the kernel's TCP sockets.
 
 use std::io;
+use std::mem::offset_of;
+use std::net::{Ipv4Addr, SocketAddr};
 
+use linux_raw_sys::net::tcp_info;
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
@@ -14,11 +17,36 @@ use netlink_packet_sock_diag::inet::{
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
+use crate::listen::socket_id;
+
 /// The largest piece of a netlink dump's answer.
 const ANSWER_BYTES: usize = 32 << 10;
 
 /// "Any socket" in place of a socket's cookie (INET_DIAG_NOCOOKIE).
 pub(crate) const NO_COOKIE: [u8; 8] = [0xff; 8];
+
+/// What a peer has room for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// The window that it announced, bytes.
+    pub window: u32,
+    /// The largest segment that is sent to it, bytes.
+    pub segment: u32,
+    /// Probes of its window that were not answered.
+    pub probes: u8,
+}
+
+impl Room {
+    /// From a `tcp_info` of the kernel, which may be of another version.
+    fn of(info: &[u8]) -> Option<Room> {
+        let number = |at: usize| Some(u32::from_ne_bytes(*info.get(at..)?.first_chunk()?));
+        Some(Room {
+            window: number(offset_of!(tcp_info, tcpi_snd_wnd))?,
+            segment: number(offset_of!(tcp_info, tcpi_snd_mss))?,
+            probes: *info.get(offset_of!(tcp_info, tcpi_probes))?,
+        })
+    }
+}
 
 /// An open netlink socket, for one request at a time.
 #[derive(Debug)]
@@ -86,6 +114,23 @@ impl SockDiag {
         let none = ExtensionFlags::empty();
         self.request(family, socket_id, Some(states), none, |socket| {
             visit(socket.header);
+        })
+    }
+
+    /// As [`each`](SockDiag::each), for all ports and with what the peer has room for, if the kernel says it (Linux 5.4).
+    pub(crate) fn each_with_room(
+        &mut self,
+        family: u8,
+        states: StateFlags,
+        mut visit: impl FnMut(&InetResponseHeader, Option<Room>),
+    ) -> io::Result<()> {
+        let any = socket_id(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        self.request(family, any, Some(states), ExtensionFlags::INFO, |socket| {
+            let room = socket.nlas.iter().find_map(|nla| match nla {
+                Nla::TcpInfo(info) => Room::of(info),
+                _ => None,
+            });
+            visit(&socket.header, room);
         })
     }
 

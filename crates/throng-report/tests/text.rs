@@ -196,7 +196,7 @@ fn tls_websocket_and_answers_are_reported_with_their_faults() {
             "text received 1 the text of --message-stop",
             "received 29,950",
             "with an error 31 of those: 28 SERVFAIL, 3 NXDOMAIN",
-            "unanswered 8 messages, still waiting at the end",
+            "unanswered 8 messages",
             "unasked 2 answers that match no message",
         ],
     );

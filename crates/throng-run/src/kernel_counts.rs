@@ -34,6 +34,7 @@ impl KernelCounter {
             listen_overflows: added.listen_overflows,
             syn_queue_drops: added.req_q_full_drop,
             syncookies: added.syncookies_sent,
+            window_probes: added.window_probes,
             timeouts: added.timeouts,
             retransmits: added.retrans_segs,
             memory_pressures: added.memory_pressures,

@@ -145,6 +145,24 @@ pub struct HalfOpen {
     pub overflowed: bool,
 }
 
+/// Connections on which messages could no longer be delivered after the hold, as this machine's kernel had it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undelivered {
+    /// Connections whose peer acknowledged nothing, although data was sent to it again.
+    pub unacknowledged: u64,
+    /// Connections whose peer had no room for more (a window of zero), and got none while throng waited.
+    pub unread: u64,
+    /// Bytes on all of these that were sent as far as the program knows, and that the peers have not acknowledged.
+    pub bytes: u64,
+}
+
+impl Undelivered {
+    /// How many connections these are.
+    pub fn connections(&self) -> u64 {
+        self.unacknowledged + self.unread
+    }
+}
+
 /// Connection tracking, during a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tracked {
@@ -173,6 +191,8 @@ pub struct KernelCounts {
     pub syn_queue_drops: u64,
     /// SyncookiesSent.
     pub syncookies: u64,
+    /// TCPWinProbe: each is a connection whose peer had no room for what was to be sent.
+    pub window_probes: u64,
     /// TCPTimeouts: each is a connection that waited for an answer to its SYN or its data.
     pub timeouts: u64,
     /// RetransSegs.

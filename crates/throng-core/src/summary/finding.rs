@@ -5,7 +5,7 @@ mod words;
 
 use super::expected::Expected;
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Diagnosis, HalfOpen};
+use crate::diagnosis::{Diagnosis, HalfOpen, Undelivered};
 use crate::pacing::Ending;
 use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
@@ -82,6 +82,8 @@ pub enum Finding {
     /// Connections were open at this end alone at the end of the hold: the kernel of their server, on this machine, did not
     /// have them.
     HalfOpen(HalfOpen),
+    /// On connections that were open at the end of the hold, messages could no longer be delivered.
+    Undelivered(Undelivered),
     /// A connection was its own other end: nothing listened on the target, and the kernel chose the target's port as the
     /// local one.
     ConnectedToItself {
@@ -110,6 +112,14 @@ pub enum Finding {
         reads: u64,
         /// Connections on which what was received first was not what had been sent first.
         differing: u64,
+    },
+    /// More answers came than messages asked for, and which of them are answers is not known: messages are matched in their
+    /// order.
+    AnswersUnasked {
+        /// Answers that came while no message waited for one.
+        answers: u64,
+        /// All answers that came.
+        of: u64,
     },
     /// Message markers were newer than this machine's clock: the clock of their sender is ahead, and no age is right.
     MarkersAhead {
@@ -285,6 +295,8 @@ pub struct Age {
     pub p50_s: f64,
     /// The oldest.
     pub max_s: f64,
+    /// They are equal, although the connections were opened at different times: so a timeout would have it.
+    pub alike: bool,
 }
 
 /// A handshake after TCP's.
@@ -318,10 +330,12 @@ impl Finding {
             Finding::ConnectionsReopened { .. } => "connections_reopened",
             Finding::InAcceptQueue { .. } => "in_accept_queue",
             Finding::HalfOpen(_) => "half_open",
+            Finding::Undelivered(_) => "undelivered",
             Finding::ConnectedToItself { .. } => "connected_to_itself",
             Finding::HoldCutShort { .. } => "hold_cut_short",
             Finding::MessagesUnanswered { .. } => "messages_unanswered",
             Finding::NoEcho { .. } => "no_echo",
+            Finding::AnswersUnasked { .. } => "answers_unasked",
             Finding::MarkersAhead { .. } => "markers_ahead",
             Finding::LimitMet(_) => "limit_met",
             Finding::ProtocolViolated { .. } => "protocol_violated",

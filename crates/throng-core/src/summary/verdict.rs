@@ -10,11 +10,11 @@ use crate::diagnosis::Diagnosis;
 use crate::expect::{Expectation, Scalar};
 use crate::human;
 use crate::pacing::Ending;
-use crate::protocol::Sections;
 use crate::protocol::tls::TlsFailure;
+use crate::protocol::{self, Sections};
 use crate::record::{Asked, Interval, Part, Record, Role};
 use crate::scenario::Allow;
-use crate::stats::{Closed, FailCause, Measured, Tally};
+use crate::stats::{Closed, FailCause, Tally};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -206,7 +206,7 @@ fn connections(
             open: t.held.open().min(t.held.ready_now()),
             asked,
             closed: losses(&hold),
-            ages: ages(&t.measured),
+            ages: ages(t),
             idle: hold.bytes_sent + hold.bytes_received == 0,
         });
     } else if losses(&t.held).values().sum::<u64>() > 0 {
@@ -214,7 +214,7 @@ fn connections(
         findings.push(Finding::ConnectionsReopened {
             asked,
             closed: losses(&t.held),
-            ages: ages(&t.measured),
+            ages: ages(t),
         });
     }
     let ended = ended_by_lifetime(t);
@@ -226,7 +226,7 @@ fn connections(
         .flatten();
     let complete = cut_short.is_none();
     findings.extend(cut_short);
-    let accepted = accepted(t, findings) & served(t, findings);
+    let accepted = accepted(t, findings) & served(t, findings) & delivered(t, findings);
     // The first finding names the first cause, unless it names something else.
     let named = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(named);
@@ -234,19 +234,52 @@ fn connections(
     !missing && unready.is_none() && allowed && complete && accepted
 }
 
+/// Fewer connections than this that ended at equal ages may be chance.
+const FEW: u64 = 3;
+/// A timeout that is shorter than this can't be told from a server that closes at once.
+const SHORTEST_TIMEOUT_S: f64 = 0.5;
+/// The largest difference of equal ages, as a share of them.
+const EQUAL_AGES: f64 = 0.05;
+
 /// The ages at which connections ended without this side's doing.
-fn ages(measured: &Measured) -> BTreeMap<Closed, Age> {
+fn ages(t: &Totals) -> BTreeMap<Closed, Age> {
+    let opened_over_s = opened_over(t).as_secs_f64();
     let age = |why: Closed| {
-        let all = measured.age(why)?;
+        let all = t.measured.age(why)?;
         let s = |d: Duration| d.as_secs_f64();
+        let (min_s, p50_s, max_s) = (
+            s(all.min()?),
+            s(all.percentile(50.0)?),
+            s(all.percentile(100.0)?),
+        );
+        let (n, apart_s) = (all.count(), max_s - min_s);
+        // Connections that were opened together and ended together have equal ages, too.
+        let generations = t.asked.connections.is_some_and(|asked| n > asked);
+        let equal = apart_s <= p50_s * EQUAL_AGES;
+        let alike = n >= FEW
+            && min_s >= SHORTEST_TIMEOUT_S
+            && equal
+            && (generations || opened_over_s > 2.0 * apart_s);
         let age = Age {
-            min_s: s(all.min()?),
-            p50_s: s(all.percentile(50.0)?),
-            max_s: s(all.percentile(100.0)?),
+            min_s,
+            p50_s,
+            max_s,
+            alike,
         };
         Some((why, age))
     };
     Closed::ALL.into_iter().filter_map(age).collect()
+}
+
+/// The least time that passed between the first connection that was established and the last one, to within an interval.
+fn opened_over(t: &Totals) -> Duration {
+    let over = |part: &&Part| {
+        let up = |i: &&Interval| i.opened.is_some_and(|r| r.counts.established > 0);
+        let first = part.intervals.iter().find(up)?;
+        let last = part.ending.as_ref()?.established;
+        Some(last.saturating_sub(first.to))
+    };
+    t.parts.iter().filter_map(over).max().unwrap_or_default()
 }
 
 /// The finding that the hold was shorter than was asked for, if it was.
@@ -281,6 +314,15 @@ fn accepted(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     findings.len() == before
 }
 
+/// Whether what was sent arrived, as far as this machine's kernel knows: rule 5.
+fn delivered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let before = findings.len();
+    let all = t.endings().map(|e| e.undelivered);
+    let some = all.filter(|u| u.connections() > 0);
+    findings.extend(some.map(Finding::Undelivered));
+    findings.len() == before
+}
+
 /// Whether no connection was its own other end: rule 2.
 fn served(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let before = findings.len();
@@ -305,8 +347,18 @@ fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool 
     if !echoes {
         findings.push(Finding::NoEcho { reads, differing });
     }
+    // By ids, what nobody asked for does no harm.
+    let by_id = t.asked.protocol.answers() == protocol::Answers::Ids;
+    let unasked = t.closed.answers_unasked;
+    if unasked > 0 && !by_id {
+        findings.push(Finding::AnswersUnasked {
+            answers: unasked,
+            of: unasked + t.closed.answers,
+        });
+    }
+    let mostly_unasked = !by_id && unasked > t.closed.answers;
     let none = of > 0 && messages == of;
-    !none && echoes && allowed.unanswered(messages, of)
+    !none && echoes && !mostly_unasked && allowed.unanswered(messages, of)
 }
 
 /// When the last answer came, to within an interval, if that was a second or more before the hold ended and most of the
@@ -357,7 +409,7 @@ fn did_not_stay(t: &Totals) -> WhyMissing {
         true => WhyMissing::LifetimesOver,
         false => WhyMissing::Lost {
             closed,
-            ages: ages(&t.measured),
+            ages: ages(t),
         },
     }
 }

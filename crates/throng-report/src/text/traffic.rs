@@ -81,7 +81,7 @@ pub(super) fn answers(summary: &Summary) -> Section {
         all.odd("with an error", count(a.with_error), &of_those);
     }
     if a.unanswered > 0 {
-        let what = "messages, still waiting at the end";
+        let what = "messages";
         all.bad("unanswered", count(a.unanswered), what);
     }
     if a.cut_off > 0 {

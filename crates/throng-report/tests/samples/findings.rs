@@ -3,7 +3,7 @@
 use super::{expectations, source};
 use std::collections::BTreeMap;
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::{Diagnosis, HalfOpen};
+use throng_core::diagnosis::{Diagnosis, HalfOpen, Undelivered};
 use throng_core::pacing::Ending;
 use throng_core::protocol::ProtocolKind;
 use throng_core::protocol::tls::TlsFailure;
@@ -18,6 +18,7 @@ pub fn findings() -> Vec<Finding> {
         min_s: 5.0,
         p50_s: 5.0,
         max_s: 5.01,
+        alike: true,
     };
     let ages = BTreeMap::from([(Closed::ByPeer, age)]);
     let met = Diagnosis {
@@ -76,6 +77,12 @@ pub fn findings() -> Vec<Finding> {
             unfinished: 0,
             overflowed: true,
         }),
+        Finding::Undelivered(Undelivered {
+            unacknowledged: 20,
+            unread: 1,
+            bytes: 14_260,
+        }),
+        Finding::AnswersUnasked { answers: 7, of: 9 },
         Finding::MarkersAhead { markers: 3, of: 40 },
         Finding::ConnectedToItself {
             target: ([127, 0, 0, 1], 40000).into(),

@@ -163,6 +163,11 @@ impl<'a> Before<'a> {
         serving::half_open(&self.targets, here).unwrap_or_default()
     }
 
+    /// Connections to targets that deliver nothing, of whichever program.
+    pub fn stuck(&self) -> serving::Stuck {
+        serving::stuck(&self.targets).unwrap_or_default()
+    }
+
     /// The targets that connections of this run have connected to themselves, since nothing listens there.
     pub fn to_themselves(&self) -> Vec<SocketAddr> {
         let mut all = serving::to_themselves(&self.targets).unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The phases of a load: opening, holding, draining, closing.
 
+mod far_ends;
+
 use super::evidence::Before;
 use super::hold::Hold;
 use super::searching::{Gathered, Search};
@@ -16,7 +18,7 @@ use std::io::BufRead;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::{self, Diagnosis, HalfOpen};
+use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
 use throng_core::record::{Ending, Mark, Phase, Record};
@@ -25,7 +27,6 @@ use throng_core::stats::{Closed, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 use throng_host::memory::BoundBy;
-use throng_host::serving;
 
 /// How long before its instant an order is given, so that it reaches all workers in time.
 const AHEAD: Duration = Duration::from_millis(5);
@@ -36,8 +37,6 @@ const SOON: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a run waits for what a peer closes, once it opens nothing more.
 const SETTLE: Duration = Duration::from_millis(1200);
-/// How long a server may take to accept what was opened just before the end of the hold.
-const ACCEPTED_SOON: Duration = Duration::from_millis(500);
 /// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Nothing moved for this long: peers that have not answered a farewell by now will not.
@@ -209,19 +208,22 @@ impl<'a> Run<'a> {
             if now.open() + now.in_flight() < self.asked {
                 self.ending.last_attempt = Some(mark);
             }
-            if now.open() >= self.asked && self.all_ready(&now) {
-                return true;
-            }
             // The most at once: sums over connections that close and are opened again would grow for ever.
             let got = self.watch.peak + self.ending.ready_peak;
             if got > progress.1 {
                 progress = (at, got);
             }
+            let stalled = at > progress.0 + patience;
+            if now.open() >= self.asked
+                && self.all_ready(&now)
+                && (stalled || !self.unfinished(now.open()))
+            {
+                return true;
+            }
             let tried_all = !self.scenario.connect.reconnect
                 && now.attempted >= self.asked
                 && now.in_flight() == 0;
             let stopped = self.watch.guard.stopped_at.is_some() && now.in_flight() == 0;
-            let stalled = at > progress.0 + patience;
             self.ending.too_slow = self.scenario.connect.within.is_some_and(|l| at >= l);
             if self.ending.too_slow {
                 self.watch.control.give(Order::StopOpening);
@@ -363,64 +365,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes note of connections that servers on this machine have not accepted, with the reason if it shows, of servers
-    /// that ended in the hold, and of connections to no server at all.
-    fn look_at_servers(&mut self, opened: &Mark, held: &Mark) {
-        let open = held.opened.open();
-        let until = held.at + ACCEPTED_SOON;
-        let mut unaccepted = self.before.unaccepted(open);
-        let mut half_open = self.half_open(open);
-        // Connections that were just opened again are accepted in a moment.
-        while !(unaccepted.is_empty() && half_open.alone.is_empty()) {
-            std::thread::sleep(TICK);
-            unaccepted = self.before.unaccepted(open);
-            let again = self.half_open(open);
-            half_open.alone.retain(|end| again.alone.contains(end));
-            half_open.unfinished = again.unfinished;
-            if self.watch.clock.elapsed() >= until {
-                break;
-            }
-        }
-        // Whose connections these are is not visible: as many as others have may be theirs.
-        let others = half_open.connections.saturating_sub(open);
-        let unfinished = half_open.alone.intersection(&half_open.unfinished);
-        self.ending.half_open = HalfOpen {
-            connections: (half_open.alone.len() as u64).saturating_sub(others),
-            unfinished: (unfinished.count() as u64).saturating_sub(others),
-            overflowed: self.before.kernel().listen_overflows > 0,
-        };
-        let mut found = Vec::new();
-        if !unaccepted.is_empty() {
-            found.extend(self.before.servers_without_files(&held.opened));
-        }
-        let lost = held.opened.since(&opened.opened);
-        if lost.closed(Closed::ByPeer) + lost.closed(Closed::ResetByPeer) > 0 {
-            found.extend(self.before.servers_that_ended());
-        }
-        let causes = &mut self.ending.causes;
-        found.retain(|new| causes.iter().all(|known| known.limit != new.limit));
-        causes.extend(found);
-        self.ending.unaccepted = unaccepted;
-        self.ending.to_themselves = self.before.to_themselves();
-    }
-
-    /// Connections that are open at this end alone, where `open` are. They are looked for only if sockets are missing on
-    /// this machine.
-    fn half_open(&self, open: u64) -> serving::HalfOpen {
-        let sockets = self.watch.meter.sockets_alive();
-        let expected = self.plan.ends_here.map(|ends| open * ends);
-        match expected.zip(sockets) {
-            Some((expected, sockets)) if sockets < expected => {
-                // Both ends were here when all were open. Destination NAT may lead elsewhere.
-                let counted = self.ending.kernel_sockets;
-                let here = self.plan.ends_here == Some(2)
-                    && counted.is_some_and(|n| Some(n) >= self.ending.expected_sockets);
-                self.before.half_open(here)
-            }
-            _ => serving::HalfOpen::default(),
-        }
-    }
-
     /// Tries rates until the highest one is found that keeps latency under the bound.
     fn search(&mut self) -> Mark {
         let mut search = match Search::new(self.scenario, self.watch.clock.elapsed()) {
@@ -503,7 +447,12 @@ impl<'a> Run<'a> {
         }
         // Reading the rest slowly would take long.
         let slow = scenario.pace.downstream.is_some() && !self.behaviours.matches_answers();
-        if !self.behaviours.sends() || slow || self.ending.timed_out {
+        if !self.behaviours.sends() {
+            return;
+        }
+        let mut stuck = self.stuck();
+        if slow || self.ending.timed_out {
+            self.ending.undelivered = stuck.undelivered();
             return;
         }
         let bound = scenario.duration.unwrap_or(Duration::MAX);
@@ -516,11 +465,14 @@ impl<'a> Run<'a> {
             let left = until.saturating_sub(at);
             self.watch
                 .look(at, Phase::Draining, Some(left), Some(clients), accepted);
+            stuck.look(at, self);
             let own = self.sides.server.is_some();
-            if at >= until || rest.is_over(at, &clients, &accepted.unwrap_or_default(), own) {
-                return;
+            let over = rest.is_over(at, &clients, &accepted.unwrap_or_default(), own);
+            if at >= until || over && !stuck.may_move(at) {
+                break;
             }
         }
+        self.ending.undelivered = stuck.undelivered();
     }
 
     /// If the protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers

@@ -4,6 +4,9 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::PATIENCE;
 
 /// Where a test's processes talk to each other.
 pub struct Net {
@@ -115,6 +118,19 @@ impl Net {
         !self
             .shell(&format!("ss -Hltn 'sport = :{port}'"))
             .is_empty()
+    }
+
+    /// Waits until `least` connections to `port` are established at their client's end.
+    pub fn wait_for_connections(&self, port: u16, least: usize) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let all = self.shell(&format!("ss -Htn state established 'dport = :{port}'"));
+            if all.lines().count() >= least {
+                return;
+            }
+            assert!(Instant::now() < until, "{all}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use crate::common::peers::{source, start_server};
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, serve, start_load};
 use rustix::process::Signal;
-use std::time::{Duration, Instant};
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{Diagnosis, HalfOpen};
 use throng_core::stats::FailCause;
@@ -38,19 +37,6 @@ fn limited(net: &Net, port: u16, kind: &str, files: u32) -> Process {
     let mut server = Process::start(format!("limited.py {kind}"), command);
     server.wait_for_listener(net, port);
     server
-}
-
-/// Waits until so many connections to port 9000 are established in `net`.
-fn wait_for_connections(net: &Net, least: usize) {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let all = net.shell("ss -Htn state established 'dport = :9000'");
-        if all.lines().count() >= least {
-            return;
-        }
-        assert!(Instant::now() < until, "{all}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The certain causes, in their order.
@@ -237,6 +223,25 @@ fn connections_that_are_open_on_one_side_only_are_not_held() {
 }
 
 #[test]
+fn the_hold_begins_once_the_servers_kernel_has_all_connections_too() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000");
+        net.shell(
+            "nft 'table ip t { chain o { type filter hook output priority 0;
+             tcp dport 9000 tcp flags & (fin|syn|rst|ack) == ack drop; }; }'",
+        );
+        let line = format!("127.0.0.1:9000 -c 20 --hold 200ms --engine {engine}");
+        let run = start_load(&net, &line);
+        net.wait_for_connections(9000, 20);
+        net.shell("sleep 0.3; nft flush ruleset");
+        let ran = run.wait(PATIENCE);
+        assert_eq!(ran.reached().connections.kernel_sockets, Some(40), "{ran}");
+        drop(server);
+    }
+}
+
+#[test]
 fn connections_that_the_server_ended_without_this_side_s_knowledge_are_not_held() {
     let net = Net::own();
     let script = source("misbehaving.py");
@@ -277,7 +282,7 @@ fn a_source_address_that_is_removed_during_a_run_is_named() {
                 "10.77.0.2:9000 -c 600 --connect-rate 200 --source-ip 10.77.0.9 --connect-timeout 500ms --engine {engine}"
             ),
         );
-        wait_for_connections(&near, 100);
+        near.wait_for_connections(9000, 100);
         near.shell("ip addr del 10.77.0.9/32 dev a0");
         let ran = run.wait(PATIENCE);
         assert_eq!(certain(&ran), [LimitKind::SourceAddress], "{ran}");
@@ -306,12 +311,12 @@ fn four_tuples_are_told_with_a_number_only_if_it_is_right() {
     );
     let _server = limited(&far, 9000, "holds", 1000);
     let first = start_load(&near, "10.77.0.2:9000 -c 90 --hold 1m");
-    wait_for_connections(&near, 90);
+    near.wait_for_connections(9000, 90);
     let second = start_load(
         &near,
         "10.77.0.2:9000 -c 150 --force --connect-timeout 3s --hold 0s",
     );
-    wait_for_connections(&near, 100);
+    near.wait_for_connections(9000, 100);
     first.signal(Signal::KILL);
     let ran = second.wait(PATIENCE);
     assert!(ran.fell_short().connections.peak > 90, "{ran}");
@@ -443,7 +448,7 @@ fn a_path_that_became_silent_is_named_where_connections_have_traffic() {
                 "10.77.0.2:9000 -c 900 --connect-rate 100 -m x -r 5 --connect-timeout 1s --engine {engine}"
             ),
         );
-        wait_for_connections(&near, 100);
+        near.wait_for_connections(9000, 100);
         far.shell("nft 'table inet f { chain c { type filter hook input priority 0; drop; }; }'");
         let ran = run.wait(PATIENCE);
         assert_eq!(certain(&ran), [LimitKind::Path], "{ran}");
@@ -507,7 +512,7 @@ fn what_was_true_for_a_time_is_told_as_that() {
                 "10.78.0.1:9000 -c 600 --connect-rate 200 --connect-timeout 500ms --engine {engine}"
             ),
         );
-        wait_for_connections(&near, 100);
+        near.wait_for_connections(9000, 100);
         near.shell("ip route del 10.78.0.1");
         let told = remedy(&run.wait(PATIENCE), FailCause::Unreachable);
         assert!(told.starts_with("For a time there was no route"), "{told}");

@@ -106,6 +106,51 @@ fn a_server_that_answers_nothing_fails_the_run_and_its_percentiles_say_at_least(
 }
 
 #[test]
+fn what_a_dead_path_does_not_deliver_was_not_sent() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000");
+        let line = format!("127.0.0.1:9000 -c 20 -m hello -r 10 --hold 4s --engine {engine}");
+        let run = start_load(&net, &line);
+        net.wait_for_connections(9000, 20);
+        net.shell(
+            "nft 'table ip t { chain o { type filter hook output priority 0;
+             tcp dport 9000 tcp flags & (fin|syn|rst) == 0 drop; }; }'",
+        );
+        let ran = run.wait(PATIENCE);
+        let s = ran.fell_short();
+        let [Finding::Undelivered(all)] = s.findings.as_slice() else {
+            panic!("{ran}")
+        };
+        assert_eq!((all.unacknowledged, all.unread), (20, 0), "{ran}");
+        // The kernel has sent nothing else for most of the hold.
+        assert!(all.bytes >= 20 * 5 * 10, "{ran}");
+        assert!(all.bytes <= s.traffic.bytes_sent, "{ran}");
+        drop(server);
+    }
+}
+
+#[test]
+fn peers_that_do_not_read_are_told_and_those_that_read_slowly_are_not() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let _server = misbehaving(&net, "deaf 60");
+        let line = format!("127.0.0.1:9000 -c 5 -m hello --hold 1s --engine {engine}");
+        let ran = load(&net, &line);
+        let s = ran.fell_short();
+        let [Finding::Undelivered(all)] = s.findings.as_slice() else {
+            panic!("{ran}")
+        };
+        assert_eq!((all.unacknowledged, all.unread), (0, 5), "{ran}");
+    }
+    let net = Net::own();
+    let _slow = misbehaving(&net, "sips 0.05");
+    let ran = load(&net, "127.0.0.1:9000 -c 5 -m hello --hold 1s");
+    assert_eq!(kinds(&ran), [""; 0], "{ran}");
+    ran.reached();
+}
+
+#[test]
 fn answers_that_come_late_are_waited_for() {
     let net = Net::own();
     let _server = misbehaving(&net, "answers 1.5");

@@ -7,6 +7,8 @@ pages     answers each read with 100,000 bytes
 shouts    answers what it receives, in capitals
 talks     sends a line every 50 ms, and reads
 ignores   reads, and never answers
+deaf      does not read, and closes that many seconds after accepting
+sips      reads a little at a time, with that many seconds in between
 future    sends a message marker every 50 ms that is dated that many seconds ahead, and reads
 ws-nine   WebSocket: leaves the first handshake without an answer, closes the second connection, upgrades all others
 ws-half   WebSocket: refuses every second upgrade with 503, and closes the upgraded connections after that many seconds
@@ -73,6 +75,11 @@ async def serve(reader, writer):
                 ahead = int((time.time() + SECONDS) * 1e6)
                 writer.write(b"tick\n" if KIND == "talks" else b"TCPKaliMsgTS-%016x." % ahead)
                 await asyncio.sleep(0.05)
+        elif KIND == "deaf":
+            await asyncio.sleep(SECONDS)
+        elif KIND == "sips":
+            while await reader.read(65536):
+                await asyncio.sleep(SECONDS)
         elif KIND == "ignores":
             await read_on(reader)
         elif KIND == "ws-nine":

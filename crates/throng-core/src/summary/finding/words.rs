@@ -122,6 +122,27 @@ impl fmt::Display for Finding {
                     false => f.write_str(". Look for a filter that drops packets (nft list ruleset), and at the server's log"),
                 }
             }
+            Finding::Undelivered(all) => {
+                let dead = (all.unacknowledged > 0).then(|| {
+                    format!(
+                        "{}: the peer acknowledged nothing more, although it was sent to again and again (look at filters, routes, and the peer's machine)",
+                        things(all.unacknowledged, "connection")
+                    )
+                });
+                let unread = (all.unread > 0).then(|| {
+                    format!(
+                        "{}: the peer had stopped reading",
+                        things(all.unread, "connection")
+                    )
+                });
+                let all_of_it = dead.into_iter().chain(unread).collect::<Vec<_>>();
+                write!(
+                    f,
+                    "{}. {} that count as sent were not delivered",
+                    all_of_it.join("; "),
+                    human::bytes(all.bytes)
+                )
+            }
             Finding::ConnectedToItself { target } => write!(
                 f,
                 "nothing listens on {target}: a connection to it is its own other end, because the kernel chose port {} as its local port, too. A server can't listen there while it is open. Use a target port outside of net.ipv4.ip_local_port_range",
@@ -168,6 +189,12 @@ impl fmt::Display for Finding {
                     how.join(", and ")
                 )
             }
+            Finding::AnswersUnasked { answers, of } => write!(
+                f,
+                "{} of {} came while no message waited for one: the peer sends more than answers, so which ones are answers, and how late, is not known. Use --latency-marker with a text that only answers have, or --latency-marker-skip",
+                count(*answers),
+                things(*of, "answer")
+            ),
             Finding::MarkersAhead { markers, of } => write!(
                 f,
                 "{} of {} are newer than this machine's clock: the sender's clock is ahead, so the age of message markers means nothing. Synchronise the clocks, or send and receive on one machine",
@@ -324,9 +351,10 @@ impl fmt::Display for WhyMissing {
             ),
             WhyMissing::Limit(met) => write!(f, "{met}"),
             WhyMissing::NoneEstablished => f.write_str("no connection could be established"),
-            WhyMissing::Lost { closed, ages } => {
-                write!(f, "they did not stay open: {}", losses(closed, ages, 0))
-            }
+            WhyMissing::Lost { closed, ages } => match closed.is_empty() {
+                true => f.write_str("they did not stay open"),
+                false => write!(f, "they did not stay open: {}", losses(closed, ages, 0)),
+            },
             WhyMissing::LifetimesOver => f.write_str(
                 "--channel-lifetime closed the first ones before the last ones were established",
             ),
@@ -349,7 +377,7 @@ fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u6
     };
     let one = |(why, n): (&Closed, &u64)| {
         let age = ages.get(why).map(|age| {
-            let timeout = match age.is_a_timeout(*n) {
+            let timeout = match age.alike {
                 true => " (equal ages look like a timeout)",
                 false => "",
             };
@@ -366,7 +394,7 @@ fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u6
         ));
     }
     match parts.is_empty() {
-        true => "no longer open at the end".into(),
+        true => "they were no longer open at the end".into(),
         false => parts.join("; "),
     }
 }
@@ -378,15 +406,5 @@ impl fmt::Display for Age {
             true => write!(f, "aged {min}"),
             false => write!(f, "aged {min} to {max}"),
         }
-    }
-}
-
-impl Age {
-    /// Whether `n` connections that ended at these ages look as if a timeout ended them.
-    fn is_a_timeout(self, n: u64) -> bool {
-        const FEW: u64 = 3;
-        const SHORTEST_S: f64 = 0.5;
-        const EQUAL: f64 = 0.05;
-        n >= FEW && self.min_s >= SHORTEST_S && self.max_s - self.min_s <= self.p50_s * EQUAL
     }
 }
