@@ -16,7 +16,7 @@ pub mod engine;
 pub mod expect;
 pub mod host;
 pub mod human;
-mod nearest;
+pub mod nearest;
 pub mod observer;
 pub mod pacing;
 pub mod partials;

@@ -4,7 +4,7 @@
 const ALIKE: f64 = 0.7;
 
 /// The name in `known` that is most similar to `name`, if any is similar.
-pub(crate) fn nearest(name: &str, known: &[String]) -> Option<String> {
+pub fn nearest(name: &str, known: &[String]) -> Option<String> {
     let likeness = known.iter().map(|k| (strsim::jaro(name, k), k));
     likeness
         .filter(|(likeness, _)| *likeness > ALIKE)

@@ -8,6 +8,22 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+/// The long help of `-m`.
+pub(super) const EXPRESSIONS: &str = r#"Message to send again and again on each connection; repeatable, sent in turn
+
+Expressions make messages differ. They need no -e, and work in files, too; `throng help messages` explains them:
+
+- \{connection.uid}: a number that increases with each new connection
+- \{connection.ptr}: another number unique to the connection
+- \{connection.uid % N}: the remainder; so with connection.ptr
+- \{re REGEX}: a random string, drawn for each message
+- \{connection.re REGEX}: a random string, drawn once per connection
+- \{global.re REGEX}: a random string, drawn once per run
+- \{message.marker}: the time, for --message-marker at the other end
+- \{<FILE>}: the bytes of a file
+- \{ws.KIND "DATA"}: a WebSocket frame: text, binary, ping, pong, close or continuation
+- \{raw "DATA"}: bytes without a WebSocket frame"#;
+
 /// What is sent, in the order of the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MessageArgs {
@@ -166,5 +182,24 @@ impl FromArgMatches for MessageArgs {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = MessageArgs::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EXPRESSIONS;
+
+    #[test]
+    fn the_help_has_every_documented_expression() {
+        let page = include_str!("../../../../docs/messages.md");
+        let rows = page.lines().filter_map(|line| line.strip_prefix(r"| `\{"));
+        let names: Vec<&str> = rows
+            .filter_map(|row| row.split([' ', '}', '%']).next())
+            .collect();
+        assert!(names.len() > 8, "{names:?}");
+        for name in names {
+            let start = name.trim_end_matches('>');
+            assert!(EXPRESSIONS.contains(&format!(r"\{{{start}")), "no {name}");
+        }
     }
 }

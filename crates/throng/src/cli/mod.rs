@@ -1,6 +1,7 @@
 //! The command line: every option, its help and its parsing. Help, man pages and completions are all
 //! generated from here. `common`, `messages`, `output` and `tls` have what several subcommands share, `protocol` the
-//! options that protocols state themselves, and `tcpkali` what differs when the program is invoked by that name.
+//! options that protocols state themselves, `short` what `-h` shows, and `tcpkali` what differs when the program is
+//! invoked by that name.
 
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
@@ -11,6 +12,7 @@ mod messages;
 mod output;
 mod protocol;
 mod serve;
+mod short;
 pub(crate) mod tcpkali;
 mod tls;
 
@@ -22,13 +24,16 @@ pub(crate) use serve::ServeArgs;
 pub(crate) use tls::TlsServerArgs;
 
 use crate::commands::Command;
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser};
 use common::{EXIT_CODES, UNITS};
+use messages::EXPRESSIONS;
 use std::ffi::OsString;
 
 /// Find out how many TCP connections a server, client or network path can hold, by holding them
 #[derive(Parser)]
 #[command(name = "throng", version, max_term_width = 100, after_help = after_help())]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -52,19 +57,34 @@ impl Cli {
             let command = Command::Load(Box::new(args));
             return Ok(Cli { command });
         }
-        Cli::try_parse_from(words)
+        let matches = match command().try_get_matches_from(&words) {
+            Err(e)
+                if e.kind() == ErrorKind::DisplayHelp && !words.iter().any(|w| w == "--help") =>
+            {
+                short::with_short_help(command()).try_get_matches_from(&words)
+            }
+            other => other,
+        };
+        Cli::from_arg_matches(&matches?)
     }
+}
+
+/// The command line's grammar: that of the arguments, with longer help where those are not tcpkali's.
+pub(crate) fn command() -> Clap {
+    Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
+        "load" | "serve" => subcommand.mut_arg("message", |arg| arg.long_help(EXPRESSIONS)),
+        _ => subcommand,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
     use std::collections::BTreeSet;
 
     /// The long options of a subcommand, without those that every subcommand has.
     fn options(subcommand: &str) -> BTreeSet<String> {
-        let mut command = Cli::command();
+        let mut command = command();
         command.build();
         let subcommand = command.find_subcommand(subcommand).expect("a subcommand");
         let long = subcommand.get_arguments().filter_map(|a| a.get_long());
@@ -90,6 +110,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

@@ -11,7 +11,7 @@ use throng_core::scenario::{Percentile, bounds};
 /// Where the summary of a run goes.
 #[derive(Clone, Args)]
 pub(crate) struct Common {
-    /// Format of the summary; docs/summary.md describes the JSON
+    /// Format of the summary; `throng help summary` describes the JSON
     #[arg(long, value_name = "FORM", default_value = "text", help_heading = OUTPUT)]
     pub output: OutputForm,
 

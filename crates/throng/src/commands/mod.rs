@@ -33,4 +33,5 @@ commands! {
     Merge: merge,
     Completions: completions,
     Man: man,
+    Help: help,
 }

@@ -3,9 +3,9 @@
 use crate::common::net::Net;
 use crate::common::run;
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 8] = [
+const SUBCOMMANDS: [&str; 9] = [
     "load",
     "serve",
     "run",
@@ -14,6 +14,7 @@ const SUBCOMMANDS: [&str; 8] = [
     "merge",
     "completions",
     "man",
+    "help",
 ];
 
 /// The long options that a help text lists.
@@ -43,6 +44,66 @@ fn each_help_has_examples_and_says_what_each_option_is_for() {
     for part in ["Exit codes", "130", "load", "serve"] {
         assert!(help.contains(part), "no '{part}': {help}");
     }
+}
+
+/// What `throng` prints to a terminal of this width.
+fn at_columns(columns: usize, words: &[&str]) -> String {
+    let ran = Command::new(env!("CARGO_BIN_EXE_throng"))
+        .args(words)
+        .env("COLUMNS", columns.to_string())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+fn widest(text: &str) -> usize {
+    text.lines().map(|l| l.chars().count()).max().unwrap_or(0)
+}
+
+#[test]
+fn the_short_help_of_each_subcommand_is_one_screen() {
+    for subcommand in SUBCOMMANDS {
+        let help = at_columns(80, &[subcommand, "-h"]);
+        assert!(help.lines().count() <= 40, "{subcommand}: {help}");
+        assert!(widest(&help) <= 80, "{subcommand}: {help}");
+        let full = at_columns(80, &[subcommand, "--help"]);
+        assert!(options(&help).is_subset(&options(&full)), "{help}");
+    }
+    assert!(at_columns(80, &["-h"]).lines().count() <= 40);
+    // All words of a line are read before its help is shown.
+    let among = at_columns(80, &["load", "-c", "5", "-h"]);
+    assert_eq!(among, at_columns(80, &["load", "-h"]));
+}
+
+#[test]
+fn topics_and_subcommands_have_help() {
+    let all = at_columns(80, &["help"]);
+    for topic in ["messages", "verdict", "limits", "scenario"] {
+        assert!(all.contains(&format!("  {topic} ")), "no {topic}: {all}");
+        let page = at_columns(60, &["help", topic]);
+        assert!(page.lines().count() > 50, "{page}");
+        for mark in ["| ---", "](", "**", "```"] {
+            assert!(!page.contains(mark), "{topic} has {mark}: {page}");
+        }
+        // Code is not broken.
+        let prose = page.lines().filter(|line| !line.starts_with("    "));
+        for line in prose {
+            assert!(line.chars().count() <= 60, "{topic}: {line}");
+        }
+    }
+    for subcommand in SUBCOMMANDS {
+        assert!(all.contains(&format!("  {subcommand} ")), "{all}");
+        assert_eq!(
+            at_columns(80, &["help", subcommand]),
+            at_columns(80, &[subcommand, "--help"])
+        );
+    }
+    let ran = run(&Net::host(), "help mesages");
+    assert_eq!(ran.code, 2, "{ran}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+    assert!(ran.stderr.contains("`throng help messages`"), "{ran}");
 }
 
 #[test]

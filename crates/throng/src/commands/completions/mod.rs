@@ -1,8 +1,7 @@
 //! `throng completions`: completion scripts, generated from the definitions of the options.
 
 use crate::Failure;
-use crate::cli::Cli;
-use clap::CommandFactory;
+use crate::cli;
 
 /// Print a completion script for a shell
 #[derive(clap::Args)]
@@ -15,7 +14,7 @@ pub(crate) struct Args {
 /// Prints the script.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "throng", &mut script);
+    clap_complete::generate(args.shell, &mut cli::command(), "throng", &mut script);
     crate::output::to_stdout(&script)?;
     Ok(0)
 }

@@ -1,8 +1,7 @@
 //! `throng man`: man pages, generated from the definitions of the options.
 
 use crate::Failure;
-use crate::cli::Cli;
-use clap::CommandFactory;
+use crate::cli;
 use clap::builder::{Resettable, StyledStr};
 use clap_mangen::roff::{Roff, roman};
 use std::path::{Path, PathBuf};
@@ -21,10 +20,10 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let directory = &args.directory;
     std::fs::create_dir_all(directory)
         .map_err(|e| Failure::usage(format!("{}: {e}", directory.display())))?;
-    let mut command = Cli::command();
+    let mut command = cli::command();
     command.build();
     write_page(&command, "throng", directory)?;
-    for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
+    for sub in command.get_subcommands() {
         write_page(sub, &format!("throng-{}", sub.get_name()), directory)?;
     }
     Ok(0)

@@ -1,0 +1,90 @@
+//! `throng help`: the help of a subcommand, or one of the documents that the program carries.
+
+mod topics;
+
+pub(crate) use topics::TOPICS;
+
+use crate::{Failure, cli, output};
+use throng_core::nearest::nearest;
+use throng_report::{colour, page};
+use topics::Topic;
+
+const EXAMPLES: &str = "\
+Examples:
+  throng help messages
+      How to write messages that differ from each other.
+  throng help load
+      Every option of `throng load`; the same as throng load --help.";
+
+/// Explain a topic or a subcommand
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Topic or subcommand [default: list them]
+    #[arg(value_name = "TOPIC")]
+    topic: Option<String>,
+}
+
+/// Prints the help.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let columns = page::columns();
+    let text = match &args.topic {
+        None => list(columns),
+        Some(name) => match TOPICS.iter().find(|topic| topic.name == name) {
+            Some(topic) => document(topic, columns),
+            None => of_subcommand(name)?,
+        },
+    };
+    output::to_stdout(text.as_bytes()).map(|()| 0)
+}
+
+fn document(topic: &Topic, columns: usize) -> String {
+    let colour = colour::wanted(&std::io::stdout());
+    let others: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+    let others = format!("`throng help TOPIC` has {}.", others.join(", "));
+    let text = page::document(topic.text, columns, colour);
+    format!("{text}\n{}", page::indented(&others, 0, columns))
+}
+
+/// The topics, then the subcommands.
+fn list(columns: usize) -> String {
+    let rows = TOPICS.map(|topic| (topic.name.to_owned(), topic.about.to_owned()));
+    let topics = page::list(&rows, columns);
+    let command = cli::command();
+    let subcommands = command.get_subcommands().map(|sub| {
+        let about = sub.get_about().map(ToString::to_string);
+        (sub.get_name().to_owned(), about.unwrap_or_default())
+    });
+    let subcommands = page::list(&subcommands.collect::<Vec<_>>(), columns);
+    format!(
+        "Usage: throng help TOPIC, or throng help COMMAND\n\nTopics:\n{topics}\nCommands:\n{subcommands}"
+    )
+}
+
+/// The full help of a subcommand.
+fn of_subcommand(name: &str) -> Result<String, Failure> {
+    let command = cli::command();
+    if command.find_subcommand(name).is_none() {
+        return Err(unknown(name, &command));
+    }
+    let help = match command.try_get_matches_from(["throng", name, "--help"]) {
+        Err(help) => help.render(),
+        Ok(_) => return Ok(String::new()),
+    };
+    Ok(match colour::wanted(&std::io::stdout()) {
+        true => help.ansi().to_string(),
+        false => help.to_string(),
+    })
+}
+
+fn unknown(name: &str, command: &clap::Command) -> Failure {
+    let topics = TOPICS.iter().map(|topic| topic.name);
+    let subcommands = command.get_subcommands().map(clap::Command::get_name);
+    let all: Vec<String> = topics.chain(subcommands).map(str::to_owned).collect();
+    let meant = nearest(name, &all).map(|it| format!("did you mean `throng help {it}`? "));
+    Failure::usage(format!(
+        "there is no help on '{}': {}`throng help` lists the topics",
+        name.escape_debug(),
+        meant.unwrap_or_default()
+    ))
+}

@@ -1,0 +1,35 @@
+//! The topics: documents of docs/ that the program carries. Each is a line here.
+
+/// A document.
+pub(crate) struct Topic {
+    /// The word after `throng help`.
+    pub name: &'static str,
+    /// What it is about, in a line.
+    pub about: &'static str,
+    /// Its text, in Markdown.
+    pub text: &'static str,
+}
+
+macro_rules! topics {
+    ($($name:literal: $about:literal,)*) => {
+        /// Every topic, the most wanted first.
+        pub(crate) const TOPICS: [Topic; [$($name),*].len()] = [$(Topic {
+            name: $name,
+            about: $about,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/", $name, ".md")),
+        }),*];
+    };
+}
+
+topics! {
+    "messages": "Escapes, expressions and random strings in messages",
+    "verdict": "When a run has reached what was asked for, and what --expect can say",
+    "limits": "What limits the number of connections, and what lifts each limit",
+    "scenario": "Scenario files and their keys",
+    "diagnosis": "How a run finds out why it fell short",
+    "summary": "The JSON summary, field by field",
+    "logs": "The files of --latency-log and --samples",
+    "tls": "TLS: options, sessions and memory",
+    "tcpkali": "What differs from tcpkali",
+    "vocabulary": "The words that throng uses",
+}
