@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
@@ -17,7 +17,7 @@ use throng_core::address::destination;
 use throng_core::diagnosis::{Listening, Queue};
 
 use crate::addresses::is_local;
-use crate::sock_diag::{NO_COOKIE, SockDiag};
+use crate::sock_diag::{SockDiag, socket_id};
 
 /// How long a listener without SO_REUSEPORT siblings is assumed to have none.
 const ALONE_FOR: Duration = Duration::from_millis(100);
@@ -182,26 +182,6 @@ impl AcceptQueue {
             room: group.iter().map(room).min().unwrap_or(0),
             listeners: group.len().try_into().unwrap_or(u32::MAX),
         }
-    }
-}
-
-/// The lookup of the socket that serves `addr`: its address is the source here.
-pub(crate) fn socket_id(addr: SocketAddr) -> SocketId {
-    SocketId {
-        source_port: addr.port(),
-        destination_port: 0,
-        source_address: addr.ip(),
-        destination_address: match addr {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        },
-        // A listener on a link-local address is bound to that link.
-        interface_id: if let SocketAddr::V6(v6) = addr {
-            v6.scope_id()
-        } else {
-            0
-        },
-        cookie: NO_COOKIE,
     }
 }
 

@@ -10,10 +10,9 @@ use throng_core::address::destination;
 use throng_core::host::Listener;
 
 use crate::addresses::is_local;
-use crate::listen::socket_id;
 use crate::processes;
 use crate::reader::Reader;
-use crate::sock_diag::SockDiag;
+use crate::sock_diag::{SockDiag, socket_id};
 
 /// A listener, and the inode of its socket, by which its processes are found.
 #[derive(Debug)]

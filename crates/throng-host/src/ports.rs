@@ -15,9 +15,8 @@ use nix::sys::socket::{
 use nix::{libc, setsockopt_impl, sockopt_impl};
 use throng_core::host::{DEFAULT_PORT_RANGE, Ports};
 
-use crate::listen::socket_id;
 use crate::reader::Reader;
-use crate::sock_diag::SockDiag;
+use crate::sock_diag::{SockDiag, socket_id};
 use crate::sockets::SockStat;
 
 /// The option's number (linux/in.h), which libc does not have.

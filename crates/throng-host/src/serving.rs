@@ -13,9 +13,9 @@ use throng_core::diagnosis::{Listening, Queue, Target};
 use throng_core::host::Process;
 
 use crate::addresses::is_local;
-use crate::listen::{AcceptQueueProbe, socket_id};
+use crate::listen::AcceptQueueProbe;
 use crate::processes;
-use crate::sock_diag::SockDiag;
+use crate::sock_diag::{SockDiag, socket_id};
 
 /// Connections to a target by which its server is looked for. Destination NAT may lead each to another one; the first
 /// that is found counts.

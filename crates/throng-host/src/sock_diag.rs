@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::offset_of;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use linux_raw_sys::net::tcp_info;
 use netlink_packet_core::{
@@ -17,13 +17,31 @@ use netlink_packet_sock_diag::inet::{
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
-use crate::listen::socket_id;
-
 /// The largest piece of a netlink dump's answer.
 const ANSWER_BYTES: usize = 32 << 10;
 
 /// "Any socket" in place of a socket's cookie (INET_DIAG_NOCOOKIE).
 pub(crate) const NO_COOKIE: [u8; 8] = [0xff; 8];
+
+/// The lookup of the socket that serves `addr`: its address is the source here.
+pub(crate) fn socket_id(addr: SocketAddr) -> SocketId {
+    SocketId {
+        source_port: addr.port(),
+        destination_port: 0,
+        source_address: addr.ip(),
+        destination_address: match addr {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        },
+        // A listener on a link-local address is bound to that link.
+        interface_id: if let SocketAddr::V6(v6) = addr {
+            v6.scope_id()
+        } else {
+            0
+        },
+        cookie: NO_COOKIE,
+    }
+}
 
 /// What a peer has room for.
 #[derive(Debug, Clone, Copy)]

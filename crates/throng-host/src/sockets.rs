@@ -8,9 +8,8 @@ use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6};
 use netlink_packet_sock_diag::inet::StateFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::listen::socket_id;
 use crate::proc_text;
-use crate::sock_diag::SockDiag;
+use crate::sock_diag::{SockDiag, socket_id};
 
 /// TCP's part of `/proc/net/sockstat` and `sockstat6`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,10 +10,9 @@ use throng_core::address::destination;
 use throng_core::host::TargetUse;
 
 use crate::addresses::{is_local, source_for};
-use crate::listen::socket_id;
 use crate::ports::Usable;
 use crate::reader::Reader;
-use crate::sock_diag::SockDiag;
+use crate::sock_diag::{SockDiag, socket_id};
 
 /// Connections by target.
 type Counts = HashMap<(IpAddr, u16), Count>;
