@@ -1,13 +1,14 @@
 //! Listening sockets and their accept queues.
 
 use super::address::Address;
-use super::options::{SocketOptions, set_option, set_options};
+use super::options::{SocketOption, SocketOptions, set_options};
 use super::stream::{bind, stream};
 use linux_raw_sys::net::tcp_info;
 use std::io;
 use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 /// Who may connect to a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,44 +45,20 @@ pub fn listen(
         other => other?,
     };
     // A restarted server must not wait for the TIME_WAIT sockets of the previous one.
-    set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+    let mut own = vec![SocketOption::int(libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)];
     if address.is_ipv6() {
         let only_v6 = !address.ip().is_unspecified();
-        set_option(
-            fd.as_raw_fd(),
+        own.push(SocketOption::int(
             libc::IPPROTO_IPV6,
             libc::IPV6_V6ONLY,
             only_v6.into(),
-        )?;
+        ));
     }
     if reach == Reach::OwnProcess {
-        let device = c"lo";
-        let reset = libc::linger {
-            l_onoff: 1,
-            l_linger: 0,
-        };
-        // SAFETY: the options' values are a name and a struct linger, alive during the calls.
-        let done = unsafe {
-            let size = size_of_val(&reset) as u32;
-            libc::setsockopt(
-                fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_LINGER,
-                (&raw const reset).cast(),
-                size,
-            )
-            .min(libc::setsockopt(
-                fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_BINDTODEVICE,
-                device.as_ptr().cast(),
-                2,
-            ))
-        };
-        if done < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        own.push(SocketOption::linger(Duration::ZERO));
+        own.push(SocketOption::device("lo"));
     }
+    set_options(&own, fd.as_raw_fd())?;
     set_options(&options.list(), fd.as_raw_fd())?;
     bind(fd.as_raw_fd(), &Address::new(address))?;
     // SAFETY: no pointers.

@@ -149,8 +149,8 @@ pub(super) fn set_option(option: &SocketOption, tag: Tag) -> Sqe {
         off: SocketCommand::SOCKET_URING_OP_SETSOCKOPT as u64,
         // The halves of the union: level, then name.
         addr: u64::from(option.level as u32) | u64::from(option.name as u32) << 32,
-        file_index: size_of::<i32>() as u32,
-        addr3: std::ptr::from_ref(&option.value) as u64,
+        file_index: option.value().len() as u32,
+        addr3: option.value().as_ptr() as u64,
         user_data: tag.encode(),
         ..Sqe::default()
     }
