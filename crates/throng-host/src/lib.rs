@@ -19,6 +19,7 @@
 mod accept;
 mod addresses;
 mod cgroup;
+pub mod congestion;
 pub mod conntrack;
 pub mod interface;
 pub mod kernel;

@@ -12,11 +12,11 @@ use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, Scri
 use throng_core::plan::Routes;
 use throng_core::protocol::{Answers, Authority, Choose, Prepared, UseBehaviour, UseWire};
 use throng_core::scenario::{
-    self, Counted, ListenMode, LoadScenario, MessageLatency, OwnServer, RunRate, Sending,
-    ServeScenario, TlsServer, Writes,
+    Counted, ListenMode, LoadScenario, MessageLatency, OwnServer, RunRate, Sending, ServeScenario,
+    TlsServer, Writes,
 };
 use throng_core::units::Rate;
-use throng_engine::{Job, SocketOptions, Work};
+use throng_engine::{Job, Work};
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
 
 /// The payload of a packet that tcpkali assumes, in bytes.
@@ -348,25 +348,6 @@ impl<'a> ServeBehaviours<'a> {
             measured: true,
         };
         self.scenario.mode.behaviour(task, served)
-    }
-}
-
-/// What is to be set on listeners, whose connections inherit it.
-pub(crate) fn socket_options(asked: &scenario::SocketOptions) -> SocketOptions {
-    let bytes = |size: Option<u64>| size.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    SocketOptions {
-        nodelay: (!asked.nagle).then_some(true),
-        send_buffer: bytes(asked.send_buffer),
-        receive_buffer: bytes(asked.receive_buffer),
-    }
-}
-
-/// What is to be set on sockets that connect. Each option is a call for each of them, so there is none without effect:
-/// where nothing is sent, nothing waits for an acknowledgement.
-pub(crate) fn options_to_connect(asked: &scenario::SocketOptions, sends: bool) -> SocketOptions {
-    SocketOptions {
-        nodelay: (!asked.nagle && sends).then_some(true),
-        ..socket_options(asked)
     }
 }
 

@@ -20,6 +20,7 @@ mod meter;
 mod recording;
 mod serve;
 mod side;
+mod sockets;
 mod stop;
 mod watch;
 

@@ -1,12 +1,13 @@
 //! A server: accepts connections and holds them.
 
 use crate::attached::Attached;
-use crate::behave::{Place, ServeBehaviours, socket_options};
+use crate::behave::{Place, ServeBehaviours};
 use crate::kernel_counts::KernelCounter;
 use crate::listener;
 use crate::machine::Machine;
 use crate::recording::{self, Carried};
 use crate::side::Side;
+use crate::sockets;
 use crate::stop::Stop;
 use crate::watch::{TICK, Watch};
 use crate::{Failure, asked};
@@ -19,7 +20,7 @@ use throng_core::observer::{Note, Serving};
 use throng_core::plan::{self, ServePlan};
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ServeScenario;
-use throng_engine::{Order, Reach};
+use throng_engine::{Closing, Job, Order, Reach};
 use throng_host::serving;
 use throng_host::survey::{Wanted, survey};
 
@@ -35,6 +36,7 @@ pub fn serve(
 ) -> Result<Record, Failure> {
     let behaviours = ServeBehaviours::new(scenario)?;
     let plan = plan::serve(scenario, &machine.host).map_err(Failure::Impossible)?;
+    sockets::try_out(&scenario.sockets)?;
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
@@ -44,7 +46,8 @@ pub fn serve(
     );
     watch.warn(&plan.warnings);
     watch.note_files(machine);
-    let options = socket_options(&Default::default());
+    sockets::warn_of_buffers(&scenario.sockets, &mut watch);
+    let options = sockets::to_listen(&scenario.sockets);
     let listeners = scenario
         .listen
         .iter()
@@ -59,6 +62,7 @@ pub fn serve(
         unix_us: watch.started_unix_us(),
         workers: plan.workers,
         max_connections: plan.max_connections,
+        closing: sockets::closing(&scenario.sockets),
         ring_slots: plan.ring_slots,
         listeners: listeners.into_iter().map(Arc::new).collect(),
     };
@@ -136,6 +140,7 @@ struct Server<'a> {
     unix_us: u64,
     workers: u32,
     max_connections: u32,
+    closing: Closing,
     ring_slots: u32,
     /// Every worker accepts from all listeners, so that no connection waits for a worker that is full.
     listeners: Vec<Arc<TcpListener>>,
@@ -149,7 +154,10 @@ impl Server<'_> {
             let max = self.max_connections / self.workers
                 + u32::from(worker < self.max_connections % self.workers);
             let role = side.sharing(worker, &self.listeners, max);
-            let job = side.job(worker, role, watch, self.ring_slots);
+            let job = Job {
+                closing: self.closing,
+                ..side.job(worker, role, watch, self.ring_slots)
+            };
             let name = format!("serve-{worker}");
             let at = Place {
                 worker,

@@ -15,7 +15,7 @@ mod measure;
 mod measured;
 mod pace;
 mod serve;
-mod sockets;
+pub mod sockets;
 mod target;
 mod tls;
 
@@ -29,7 +29,7 @@ pub use pace::{
     Arrivals, MessageRate, MessageRateError, Pace, PaceError, RunRate, Search, Sending, Writes,
 };
 pub use serve::ServeScenario;
-pub use sockets::SocketOptions;
+pub use sockets::{Keepalive, KernelName, SocketOptions};
 pub use target::{ListenAddress, ListenMode, Listening, OwnServer, Target};
 pub use tls::{Pem, TlsClient, TlsServer};
 

@@ -1,6 +1,6 @@
 //! `throng serve`: connections to accept.
 
-use super::{ListenAddress, Pem, TlsServer, bounds};
+use super::{ListenAddress, Pem, SocketOptions, TlsServer, bounds};
 use crate::engine::EngineChoice;
 use crate::payload::Messages;
 use crate::protocol::ServeMode;
@@ -38,6 +38,8 @@ pub struct ServeScenario {
     pub message_rate: Option<Rate>,
     /// What is sent.
     pub messages: Messages,
+    /// What is set on each socket.
+    pub sockets: SocketOptions,
     /// Connections speak TLS.
     pub tls: Option<TlsServer>,
 }

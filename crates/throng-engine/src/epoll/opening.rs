@@ -37,7 +37,7 @@ impl<B: Behaviour> Worker<B> {
             socket::set_options(&[PORT_LATER], fd).map_err(errno)?;
             socket::bind(fd, source).map_err(errno)?;
         }
-        socket::set_options(self.table.options(), fd).map_err(errno)?;
+        socket::set_options(self.table.making.options(target.family()), fd).map_err(errno)?;
         poll::connect(fd, target)?;
         self.poll.add_edges(fd, self.key(index)).map_err(errno)?;
         self.keep(index, file);

@@ -33,7 +33,8 @@ pub fn listen(
     reach: Reach,
     options: &SocketOptions,
 ) -> io::Result<TcpListener> {
-    let fd = match stream(Address::new(address).family()) {
+    let family = Address::new(address).family();
+    let fd = match stream(family) {
         Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
             return listen(
                 (Ipv4Addr::UNSPECIFIED, address.port()).into(),
@@ -59,7 +60,7 @@ pub fn listen(
         own.push(SocketOption::device("lo"));
     }
     set_options(&own, fd.as_raw_fd())?;
-    set_options(&options.list(), fd.as_raw_fd())?;
+    set_options(&options.list(family), fd.as_raw_fd())?;
     bind(fd.as_raw_fd(), &Address::new(address))?;
     // SAFETY: no pointers.
     if unsafe { libc::listen(fd.as_raw_fd(), i32::try_from(backlog).unwrap_or(i32::MAX)) } < 0 {

@@ -13,6 +13,6 @@ pub(crate) use errno::{close_cause, fail_cause};
 pub(crate) use eventfd::EventFd;
 pub use listener::{Reach, listen};
 pub(crate) use listener::{accept_queue, stop_listening};
-pub use options::{Buffers, SocketOptions};
-pub(crate) use options::{PORT_LATER, SocketOption, set_options};
+pub use options::{Buffers, Setting, SocketOptions};
+pub(crate) use options::{Making, PORT_LATER, SocketOption, set_options};
 pub(crate) use stream::{bind, finish_sending, stream};

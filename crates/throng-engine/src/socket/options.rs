@@ -4,9 +4,10 @@ use super::stream::stream;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
+use throng_core::scenario::{Keepalive, KernelName};
 
 /// What to set on sockets beyond the kernel's defaults.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SocketOptions {
     /// Whether small packets go out at once (TCP_NODELAY), or wait for the acknowledgement of earlier ones.
     pub nodelay: Option<bool>,
@@ -14,6 +15,41 @@ pub struct SocketOptions {
     pub send_buffer: Option<u32>,
     /// SO_RCVBUF in bytes. The kernel doubles it, and limits it to `net.core.rmem_max`.
     pub receive_buffer: Option<u32>,
+    /// SO_KEEPALIVE with its times.
+    pub keepalive: Option<Keepalive>,
+    /// TCP_USER_TIMEOUT, in milliseconds.
+    pub user_timeout: Option<Duration>,
+    /// TCP_CONGESTION.
+    pub congestion: Option<KernelName>,
+    /// SO_MARK.
+    pub mark: Option<u32>,
+    /// IP_TOS and IPV6_TCLASS.
+    pub tos: Option<u8>,
+    /// SO_LINGER, in seconds.
+    pub linger: Option<Duration>,
+}
+
+/// Something that is set on sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// [`SocketOptions::nodelay`]
+    Nodelay,
+    /// [`SocketOptions::send_buffer`]
+    SendBuffer,
+    /// [`SocketOptions::receive_buffer`]
+    ReceiveBuffer,
+    /// [`SocketOptions::keepalive`]
+    Keepalive,
+    /// [`SocketOptions::user_timeout`]
+    UserTimeout,
+    /// [`SocketOptions::congestion`]
+    Congestion,
+    /// [`SocketOptions::mark`]
+    Mark,
+    /// [`SocketOptions::tos`]
+    Tos,
+    /// [`SocketOptions::linger`]
+    Linger,
 }
 
 /// The longest value of a socket option, in bytes: the name of a device, with its NUL.
@@ -39,7 +75,7 @@ impl SocketOption {
     const fn ints(level: i32, name: i32, ints: &[i32]) -> SocketOption {
         let mut value = [0; LONGEST_VALUE];
         let mut at = 0;
-        while at < ints.len() * size_of::<i32>() {
+        while at < size_of_val(ints) {
             value[at] = ints[at / size_of::<i32>()].to_ne_bytes()[at % size_of::<i32>()];
             at += 1;
         }
@@ -53,9 +89,8 @@ impl SocketOption {
 
     /// SO_LINGER, in whole seconds.
     pub(super) fn linger(time: Duration) -> SocketOption {
-        let seconds = i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
         // A struct linger: whether it is on, then its time.
-        SocketOption::ints(libc::SOL_SOCKET, libc::SO_LINGER, &[1, seconds])
+        SocketOption::ints(libc::SOL_SOCKET, libc::SO_LINGER, &[1, int(time.as_secs())])
     }
 
     /// SO_BINDTODEVICE.
@@ -103,8 +138,12 @@ impl SocketOptions {
     /// # Errors
     /// No socket can be created.
     pub fn buffers_in_effect(&self) -> io::Result<Buffers> {
-        let socket = stream(libc::AF_INET).or_else(|_| stream(libc::AF_INET6))?;
-        set_options(&self.list(), socket.as_raw_fd())?;
+        let family = libc::AF_INET;
+        let (family, socket) = match stream(family) {
+            Ok(socket) => (family, socket),
+            Err(_) => (libc::AF_INET6, stream(libc::AF_INET6)?),
+        };
+        set_options(&self.list(family), socket.as_raw_fd())?;
         // The kernel doubles the requested size and reports the double.
         let half = |name| Ok::<u64, io::Error>(int_option(socket.as_raw_fd(), name)? as u64 / 2);
         Ok(Buffers {
@@ -113,21 +152,102 @@ impl SocketOptions {
         })
     }
 
-    pub(crate) fn list(&self) -> Box<[SocketOption]> {
-        let size = |name, bytes: Option<u32>| {
-            bytes.map(|b| {
-                SocketOption::int(libc::SOL_SOCKET, name, i32::try_from(b).unwrap_or(i32::MAX))
-            })
-        };
+    /// Tries each option on a socket of its own, of each family that this machine has.
+    ///
+    /// # Errors
+    /// The first setting that the kernel refuses, and why.
+    pub fn tried(&self) -> Result<(), (Setting, io::Error)> {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let Ok(socket) = stream(family) else { continue };
+            for (setting, option) in self.settings(family) {
+                set_options(&[option], socket.as_raw_fd()).map_err(|e| (setting, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The options to set on a socket of `family`.
+    pub(crate) fn list(&self, family: i32) -> Box<[SocketOption]> {
+        let all = self.settings(family);
+        all.map(|(_, option)| option).collect()
+    }
+
+    /// What is asked for on a socket of `family`, as the kernel has it.
+    fn settings(&self, family: i32) -> impl Iterator<Item = (Setting, SocketOption)> {
+        let socket = |name, value| SocketOption::int(libc::SOL_SOCKET, name, value);
+        let tcp = |name, value| SocketOption::int(libc::IPPROTO_TCP, name, value);
+        let seconds = |time: Duration| int(time.as_secs());
+        let keepalive = self.keepalive;
+        let interval = keepalive.and_then(|k| k.interval).map(seconds);
+        let probes = keepalive.and_then(|k| k.count);
+        let tos = self.tos.map(i32::from);
         [
             self.nodelay
-                .map(|on| SocketOption::int(libc::IPPROTO_TCP, libc::TCP_NODELAY, on.into())),
-            size(libc::SO_SNDBUF, self.send_buffer),
-            size(libc::SO_RCVBUF, self.receive_buffer),
+                .map(|on| (Setting::Nodelay, tcp(libc::TCP_NODELAY, on.into()))),
+            self.send_buffer
+                .map(|n| (Setting::SendBuffer, socket(libc::SO_SNDBUF, int(n)))),
+            self.receive_buffer
+                .map(|n| (Setting::ReceiveBuffer, socket(libc::SO_RCVBUF, int(n)))),
+            keepalive.map(|_| (Setting::Keepalive, socket(libc::SO_KEEPALIVE, 1))),
+            keepalive.map(|k| (Setting::Keepalive, tcp(libc::TCP_KEEPIDLE, seconds(k.idle)))),
+            interval.map(|s| (Setting::Keepalive, tcp(libc::TCP_KEEPINTVL, s))),
+            probes.map(|n| (Setting::Keepalive, tcp(libc::TCP_KEEPCNT, n.into()))),
+            self.user_timeout.map(|t| {
+                (
+                    Setting::UserTimeout,
+                    tcp(libc::TCP_USER_TIMEOUT, int(t.as_millis())),
+                )
+            }),
+            self.congestion.as_ref().map(|name| {
+                let option =
+                    SocketOption::text(libc::IPPROTO_TCP, libc::TCP_CONGESTION, name.as_str());
+                (Setting::Congestion, option)
+            }),
+            // A mark has 32 bits without a sign; the kernel reads them from an int.
+            self.mark
+                .map(|mark| (Setting::Mark, socket(libc::SO_MARK, mark.cast_signed()))),
+            // An IPv6 socket may speak IPv4, too: to a mapped address, or as a listener on [::].
+            tos.map(|tos| {
+                let option = SocketOption::int(libc::IPPROTO_IP, libc::IP_TOS, tos);
+                (Setting::Tos, option)
+            }),
+            tos.filter(|_| family == libc::AF_INET6).map(|tos| {
+                let option = SocketOption::int(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos);
+                (Setting::Tos, option)
+            }),
+            self.linger
+                .map(|time| (Setting::Linger, SocketOption::linger(time))),
         ]
         .into_iter()
         .flatten()
-        .collect()
+    }
+}
+
+/// The number as the kernel's int, or the largest that it takes.
+fn int(n: impl TryInto<i32>) -> i32 {
+    n.try_into().unwrap_or(i32::MAX)
+}
+
+/// How a worker makes the sockets that connect: built once, and in place for the whole run.
+pub(crate) struct Making {
+    four: Box<[SocketOption]>,
+    six: Box<[SocketOption]>,
+}
+
+impl Making {
+    pub fn new(options: &SocketOptions) -> Making {
+        Making {
+            four: options.list(libc::AF_INET),
+            six: options.list(libc::AF_INET6),
+        }
+    }
+
+    /// The options to set on a socket of `family`.
+    pub fn options(&self, family: i32) -> &[SocketOption] {
+        match family {
+            libc::AF_INET6 => &self.six,
+            _ => &self.four,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::opener::Opener;
 use super::places::Places;
 use crate::control::{Clock, Control, Order, Orders, Outlet};
 use crate::job::{Closing, Job, Role, ServerRole};
-use crate::socket::SocketOption;
+use crate::socket::Making;
 use crate::waiting::Waiting;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) places: Places,
     pub(super) closing: Closing,
     pub(super) reads: Reads,
-    pub(super) options: Box<[SocketOption]>,
+    pub making: Making,
     pub(super) connect_times: Durations,
     /// The ages of connections that ended.
     pub(super) losses: Measured,
@@ -58,7 +58,7 @@ impl<B: Behaviour> Table<B> {
     pub fn new(job: Job, behaviour: B) -> Table<B> {
         let mut table = Table {
             reads: behaviour.reads(),
-            options: job.options.list(),
+            making: Making::new(&job.options),
             behaviour,
             conns: Vec::new(),
             counters: job.counters,
@@ -112,11 +112,6 @@ impl<B: Behaviour> Table<B> {
     /// How connections are read from.
     pub fn reads(&self) -> Reads {
         self.reads
-    }
-
-    /// The options to set on sockets before they connect.
-    pub fn options(&self) -> &[SocketOption] {
-        &self.options
     }
 
     /// How to close the connections that are open at the end.

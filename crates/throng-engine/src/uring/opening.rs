@@ -53,7 +53,7 @@ impl<B: Behaviour> Worker<B> {
                 ring.push(op::set_option(&PORT_LATER, prepare));
                 ring.push(op::bind(source, prepare));
             }
-            for option in self.table.options() {
+            for option in self.table.making.options(target.family()) {
                 ring.push(op::set_option(option, prepare));
             }
             ring.push(op::connect(target, connect));

@@ -1,16 +1,17 @@
 //! Accepts connections in the process that opens others (`-l`), with the same options.
 
 use crate::Failure;
-use crate::behave::{LoadBehaviours, Place, socket_options};
+use crate::behave::{LoadBehaviours, Place};
 use crate::listener;
 use crate::side::{Side, WorkerThread};
+use crate::sockets;
 use crate::watch::Watch;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
-use throng_engine::{Job, Reach, Work};
+use throng_engine::{Closing, Job, Reach, Work};
 
 /// The most accepted connections on one worker. Memory and the kernel's limits bind earlier.
 const MOST: u32 = 1 << 22;
@@ -19,6 +20,7 @@ const MOST: u32 = 1 << 22;
 pub(crate) struct Listeners {
     pub side: Side,
     all: Vec<Arc<TcpListener>>,
+    closing: Closing,
 }
 
 impl Listeners {
@@ -31,7 +33,7 @@ impl Listeners {
         let Some(asked) = &scenario.listen else {
             return Ok(None);
         };
-        let options = socket_options(&scenario.sockets);
+        let options = sockets::to_listen(&scenario.sockets);
         let all = asked
             .on
             .iter()
@@ -40,6 +42,7 @@ impl Listeners {
         Ok(Some(Listeners {
             side: Side::new(plan.workers),
             all,
+            closing: sockets::closing(&scenario.sockets),
         }))
     }
 
@@ -94,6 +97,7 @@ impl Listeners {
         let role = self.side.sharing(worker, &self.all, MOST);
         let job = Job {
             traffic,
+            closing: self.closing,
             ..self.side.job(worker, role, watch, plan.ring_slots)
         };
         let at = Place {

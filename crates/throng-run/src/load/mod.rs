@@ -11,9 +11,10 @@ mod server;
 use crate::Failure;
 use crate::admission::{Handshakes, LocalListeners};
 use crate::attached::Attached;
-use crate::behave::{LoadBehaviours, Place, options_to_connect, socket_options};
+use crate::behave::{LoadBehaviours, Place};
 use crate::machine::Machine;
 use crate::side::Side;
+use crate::sockets;
 use crate::stop::Stop;
 use crate::watch::Watch;
 use evidence::Before;
@@ -44,6 +45,7 @@ pub fn load(
     stop: &Stop,
 ) -> Result<Record, Failure> {
     let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
+    sockets::try_out(&scenario.sockets)?;
     // Before the clock starts: it may take a while.
     let server = Server::find(scenario, &machine.host);
     let mut watch = Watch::new(
@@ -55,7 +57,7 @@ pub fn load(
     );
     watch.warn(&plan.warnings);
     watch.note_files(machine);
-    warn_of_buffers(scenario, &mut watch);
+    sockets::warn_of_buffers(&scenario.sockets, &mut watch);
     watch.note(&Note::Planned(planned(&plan)));
     if let Some(why) = plan.why_epoll.clone() {
         watch.note(&Note::Fallback { why });
@@ -136,38 +138,6 @@ fn planned(plan: &LoadPlan) -> Planned {
     }
 }
 
-/// Warns about socket buffers that are smaller than asked for.
-fn warn_of_buffers(scenario: &LoadScenario, watch: &mut Watch) {
-    let asked = &scenario.sockets;
-    let Ok(in_effect) = socket_options(&scenario.sockets).buffers_in_effect() else {
-        return;
-    };
-    let both = [
-        (
-            "--rcvbuf",
-            asked.receive_buffer,
-            in_effect.receive,
-            "net.core.rmem_max",
-        ),
-        (
-            "--sndbuf",
-            asked.send_buffer,
-            in_effect.send,
-            "net.core.wmem_max",
-        ),
-    ];
-    for (option, asked, granted, sysctl) in both {
-        if let Some(asked) = asked.filter(|asked| granted < *asked) {
-            watch.note(&Note::SmallBuffer {
-                option,
-                asked,
-                granted,
-                sysctl,
-            });
-        }
-    }
-}
-
 fn start_clients(
     scenario: &LoadScenario,
     plan: &LoadPlan,
@@ -177,7 +147,7 @@ fn start_clients(
     traffic: Traffic,
     watch: &Watch,
 ) -> Result<Side, Failure> {
-    let options = options_to_connect(&scenario.sockets, behaviours.sends());
+    let options = sockets::to_connect(&scenario.sockets, behaviours.sends());
     let mut clients = Side::new(plan.workers);
     if scenario.connections == 0 {
         return Ok(clients);
@@ -221,9 +191,9 @@ fn start_clients(
             traffic,
             closing: match server {
                 Some(_) => Closing::ByPeer,
-                None => Closing::ShutDown,
+                None => sockets::closing(&scenario.sockets),
             },
-            options,
+            options: options.clone(),
             core: server.map(|_| worker),
             ..clients.job(worker, role, watch, plan.ring_slots)
         };

@@ -3,16 +3,17 @@
 
 use crate::Failure;
 use crate::admission::OwnQueue;
-use crate::behave::{LoadBehaviours, socket_options};
+use crate::behave::LoadBehaviours;
 use crate::listener;
 use crate::side::{Side, WorkerThread};
+use crate::sockets;
 use crate::watch::Watch;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::Counters;
-use throng_engine::{Closing, Job, Reach, Role, ServerRole, Work};
+use throng_engine::{Closing, Job, Reach, Role, ServerRole, SocketOptions, Work};
 
 /// What the workers of the server need.
 pub(crate) struct OwnServer {
@@ -33,7 +34,11 @@ impl OwnServer {
     ) -> Result<OwnServer, Failure> {
         // Every address of 127/8 reaches them, and nothing from outside does.
         let any = (Ipv4Addr::UNSPECIFIED, 0).into();
-        let options = socket_options(&scenario.sockets);
+        let options = SocketOptions {
+            // It closes with resets, whatever its clients do.
+            linger: None,
+            ..sockets::to_listen(&scenario.sockets)
+        };
         let open = || listener::open(any, backlog, Reach::OwnProcess, &options).map(Arc::new);
         let listeners = (0..plan.workers)
             .map(|_| open())

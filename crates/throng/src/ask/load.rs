@@ -1,5 +1,6 @@
 //! The scenario of a `throng load`: builds each part from its arguments, then refuses options that have no effect.
 
+use super::sockets;
 use super::target;
 use super::texts;
 use crate::Failure;
@@ -13,7 +14,7 @@ use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
     Allow, Connect, Counted, Listening, LoadScenario, Measure, MessageLatency, MessageRate, Pace,
-    RunRate, Search, Sending, SocketOptions, SteadyFrom, Target, TlsClient, TlsServer, Writes,
+    RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer, Writes,
 };
 use throng_core::units::Rate;
 
@@ -51,7 +52,11 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
             unanswered: args.allow_unanswered.unwrap_or_default(),
         },
         expect: args.expect.clone(),
-        sockets: sockets(args),
+        // tcpkali leaves Nagle's algorithm on, except for messages in writes of their own, which it would join.
+        sockets: sockets::options(
+            &args.sockets,
+            args.like_tcpkali() && args.write_combine != Some(Switch::Off),
+        ),
         tls: args.tls.tls.then(|| tls_client(args)),
         listen: listen(args)?,
         tls_server: tls_server(args),
@@ -246,18 +251,6 @@ fn measure(args: &LoadArgs, repeated: &[Message]) -> Result<Measure, Failure> {
         counted,
         steady_from,
     })
-}
-
-fn sockets(args: &LoadArgs) -> SocketOptions {
-    SocketOptions {
-        nagle: match args.nagle {
-            // tcpkali leaves it on, except for messages in writes of their own, which it would join.
-            None => args.like_tcpkali() && args.write_combine != Some(Switch::Off),
-            Some(switch) => switch == Switch::On,
-        },
-        receive_buffer: args.rcvbuf,
-        send_buffer: args.sndbuf,
-    }
 }
 
 fn listen(args: &LoadArgs) -> Result<Option<Listening>, Failure> {

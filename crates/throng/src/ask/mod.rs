@@ -7,5 +7,6 @@ pub(crate) mod file;
 pub(crate) mod load;
 pub(crate) mod report;
 pub(crate) mod serve;
+mod sockets;
 pub(crate) mod target;
 pub(crate) mod texts;

@@ -1,7 +1,7 @@
 //! The scenario of a `throng serve`.
 
 use super::load::server;
-use super::{target, texts};
+use super::{sockets, target, texts};
 use crate::Failure;
 use crate::cli::ServeArgs;
 use throng_core::scenario::ServeScenario;
@@ -19,6 +19,7 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         force: args.force,
         message_rate: args.message_rate,
         messages: texts::messages(&args.messages)?,
+        sockets: sockets::options(&args.sockets, false),
         tls: args
             .tls
             .tls

@@ -1,11 +1,12 @@
 //! The options of `throng load`.
 
 use super::common::{
-    CONNECTIONS, EngineArg, LATENCY, LISTENING, MESSAGES, Mode, PACE, RUN, SOCKETS, TLS, workers,
+    CONNECTIONS, EngineArg, LATENCY, LISTENING, MESSAGES, Mode, PACE, RUN, TLS, workers,
 };
 use super::messages::MessageArgs;
 use super::output::{LatencyOutputArgs, OutputArgs};
 use super::protocol::ProtocolArgs;
+use super::sockets::{SocketArgs, Switch};
 use super::tls::TlsServerArgs;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
@@ -221,17 +222,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, help_heading = TLS)]
     pub resume: bool,
 
-    /// Nagle's algorithm; off sets TCP_NODELAY [default: off; with --output tcpkali on]
-    #[arg(long, value_name = "on|off", help_heading = SOCKETS)]
-    pub nagle: Option<Switch>,
-
-    /// Size of the receive buffer (SO_RCVBUF) [default: the kernel adapts it]
-    #[arg(long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = SOCKETS)]
-    pub rcvbuf: Option<u64>,
-
-    /// Size of the send buffer (SO_SNDBUF) [default: the kernel adapts it]
-    #[arg(long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = SOCKETS)]
-    pub sndbuf: Option<u64>,
+    #[command(flatten)]
+    pub sockets: SocketArgs,
 
     /// End the run after this long [default: no limit]; with --output tcpkali the same as --hold
     #[arg(short = 'T', long, value_name = "T", allow_hyphen_values = true, value_parser = bounds::positive, help_heading = RUN)]
@@ -300,13 +292,6 @@ fn expectations() -> String {
         text += &format!("\n- {name}: {help}");
     }
     text
-}
-
-/// On or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Switch {
-    On,
-    Off,
 }
 
 /// `--arrivals`

@@ -13,14 +13,16 @@ mod output;
 mod protocol;
 mod serve;
 mod short;
+mod sockets;
 pub(crate) mod tcpkali;
 mod tls;
 
 pub(crate) use common::{DocumentForm, EngineArg, RoleArg, after_help_of_run, planned};
-pub(crate) use load::{LoadArgs, Switch};
+pub(crate) use load::LoadArgs;
 pub(crate) use messages::{MessageArgs, MessageSource, When};
 pub(crate) use output::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs};
 pub(crate) use serve::ServeArgs;
+pub(crate) use sockets::{SocketArgs, Switch};
 pub(crate) use tls::TlsServerArgs;
 
 use crate::commands::Command;

@@ -3,6 +3,7 @@
 use super::common::{CONNECTIONS, EngineArg, PACE, RUN, TLS, workers};
 use super::messages::MessageArgs;
 use super::output::Common;
+use super::sockets::SocketArgs;
 use super::tls::TlsServerArgs;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -58,6 +59,9 @@ pub(crate) struct ServeArgs {
     /// Issue no session tickets: each connection makes a full handshake
     #[arg(long, help_heading = TLS)]
     pub no_resumption: bool,
+
+    #[command(flatten)]
+    pub sockets: SocketArgs,
 
     /// Stop after this long [default: at Ctrl-C]
     #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]

@@ -24,6 +24,7 @@ mod sandbox;
 mod scenario;
 mod serve;
 mod signals;
+mod sockets;
 mod sources;
 mod target_server;
 mod tcpkali;

@@ -239,19 +239,50 @@ fn run() -> BoxedStrategy<Run> {
         .boxed()
 }
 
+fn sockets() -> BoxedStrategy<SocketOptions> {
+    let buffer = || option::of(1..=0x3fff_ffffu64);
+    let seconds = |most: u64| (1..=most).prop_map(Duration::from_secs);
+    // A count comes after an interval.
+    let later = option::of((seconds(32_767), option::of(1..=127u8)));
+    let keepalive = (seconds(32_767), later).prop_map(|(idle, later)| Keepalive {
+        idle,
+        interval: later.map(|(interval, _)| interval),
+        count: later.and_then(|(_, count)| count),
+    });
+    let name = || option::of(select(&["bbr", "eth0.100", "fifteen-letters"][..]));
+    let named = |name: Option<&str>| name.map(|name| name.parse().unwrap());
+    let times = (
+        option::of(keepalive),
+        option::of((1..=i32::MAX as u64).prop_map(Duration::from_millis)),
+        option::of((0..=65_535u64).prop_map(Duration::from_secs)),
+    );
+    let marks = (
+        option::of(any::<u32>()),
+        option::of((0..64u8).prop_map(|dscp| dscp << 2)),
+    );
+    (any::<bool>(), buffer(), buffer(), times, name(), marks)
+        .prop_map(
+            move |(nagle, receive_buffer, send_buffer, times, congestion, (mark, tos))| {
+                let (keepalive, user_timeout, linger) = times;
+                SocketOptions {
+                    nagle,
+                    receive_buffer,
+                    send_buffer,
+                    keepalive,
+                    user_timeout,
+                    congestion: named(congestion),
+                    mark,
+                    tos,
+                    linger,
+                }
+            },
+        )
+        .boxed()
+}
+
 fn any_load() -> BoxedStrategy<Scenario> {
     let target = select(&["10.0.0.7:9000", "a.example:http/x?y", "[::1]:80"][..]);
     let target = target.prop_map(|text: &str| String::from(text).try_into().unwrap());
-    let sockets = (
-        any::<bool>(),
-        option::of(1..=0x3fff_ffffu64),
-        option::of(1..=0x3fff_ffffu64),
-    )
-        .prop_map(|(nagle, receive_buffer, send_buffer)| SocketOptions {
-            nagle,
-            receive_buffer,
-            send_buffer,
-        });
     let on = vec((any::<[u8; 4]>(), any::<u16>()), 1..3)
         .prop_map(|all| all.into_iter().map(|at| ListenAddress(at.into())).collect());
     let mode = select(&[ListenMode::Silent, ListenMode::Active][..]);
@@ -279,7 +310,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
     let expect = vec(select(&EXPECTATIONS[..]), 0..3)
         .prop_map(|all| all.into_iter().map(|text| text.parse().unwrap()).collect());
     let judged = (allow, expect);
-    let parts = (connect(), protocol(), pace(), measure(), judged, sockets);
+    let parts = (connect(), protocol(), pace(), measure(), judged, sockets());
     let tls = (option::of(tls_client()), option::of(tls_server()));
     (ends, run(), parts, tls)
         .prop_map(
@@ -334,10 +365,17 @@ fn any_serve() -> BoxedStrategy<Scenario> {
         limits,
         run(),
         sends,
-        option::of(tls_server()),
+        (sockets(), option::of(tls_server())),
     )
         .prop_map(
-            |(listen, mode, (backlog, max_connections), run, (messages, message_rate), tls)| {
+            |(
+                listen,
+                mode,
+                (backlog, max_connections),
+                run,
+                (messages, message_rate),
+                (sockets, tls),
+            )| {
                 let (_, duration, workers, engine, force) = run;
                 let sends = mode == ServeMode::Chargen;
                 Scenario::Serve(Box::new(ServeScenario {
@@ -354,6 +392,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                     force,
                     message_rate: message_rate.filter(|_| sends),
                     messages: if sends { messages } else { Messages::default() },
+                    sockets,
                     tls,
                 }))
             },

@@ -1,0 +1,120 @@
+//! Socket options: what a scenario asks for as the engine sets it, and what the kernel says to it before the run.
+
+use crate::Failure;
+use crate::watch::Watch;
+use std::io;
+use std::time::Duration;
+use throng_core::observer::Note;
+use throng_core::scenario;
+use throng_engine::{Closing, Setting, SocketOptions};
+use throng_host::congestion;
+
+/// What is to be set on listeners, whose connections inherit it.
+pub(crate) fn to_listen(asked: &scenario::SocketOptions) -> SocketOptions {
+    let bytes = |size: Option<u64>| size.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    SocketOptions {
+        nodelay: (!asked.nagle).then_some(true),
+        send_buffer: bytes(asked.send_buffer),
+        receive_buffer: bytes(asked.receive_buffer),
+        keepalive: asked.keepalive,
+        user_timeout: asked.user_timeout,
+        congestion: asked.congestion.clone(),
+        mark: asked.mark,
+        tos: asked.tos,
+        linger: asked.linger,
+    }
+}
+
+/// What is to be set on sockets that connect. Each option is a call for each of them, so there is none without effect:
+/// where nothing is sent, nothing waits for an acknowledgement.
+pub(crate) fn to_connect(asked: &scenario::SocketOptions, sends: bool) -> SocketOptions {
+    SocketOptions {
+        nodelay: (!asked.nagle && sends).then_some(true),
+        ..to_listen(asked)
+    }
+}
+
+/// How connections that are open at the end are closed: a linger time of zero asks for resets.
+pub(crate) fn closing(asked: &scenario::SocketOptions) -> Closing {
+    match asked.linger {
+        Some(Duration::ZERO) => Closing::Reset,
+        Some(_) | None => Closing::ShutDown,
+    }
+}
+
+/// Tries what is asked for on sockets that are not used, before anything is opened.
+///
+/// # Errors
+/// What the kernel refuses, why, and what to do.
+pub(crate) fn try_out(asked: &scenario::SocketOptions) -> Result<(), Failure> {
+    to_listen(asked)
+        .tried()
+        .map_err(|(setting, why)| refused(asked, setting, &why))
+}
+
+fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -> Failure {
+    let option = option(setting);
+    let remedy = match (setting, why.kind()) {
+        (Setting::Congestion, io::ErrorKind::NotFound) => {
+            let known = congestion::available().unwrap_or_default().join(", ");
+            let name = asked.congestion.as_ref().map_or("", |name| name.as_str());
+            return Failure::refused(format!(
+                "{option} {name}: this kernel has no such congestion control; it has {known} (others are modules: modprobe tcp_{name})"
+            ));
+        }
+        (Setting::Congestion, io::ErrorKind::PermissionDenied) => {
+            "; run as root, or add it to net.ipv4.tcp_allowed_congestion_control"
+        }
+        (Setting::Mark, io::ErrorKind::PermissionDenied) => {
+            "; a mark needs CAP_NET_ADMIN: run as root, or setcap cap_net_admin+ep on the program"
+        }
+        _ => "",
+    };
+    Failure::refused(format!("can't set {option}: {why}{remedy}"))
+}
+
+/// The option that asks for a setting.
+fn option(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Nodelay => "--nagle off",
+        Setting::SendBuffer => "--sndbuf",
+        Setting::ReceiveBuffer => "--rcvbuf",
+        Setting::Keepalive => "--keepalive",
+        Setting::UserTimeout => "--user-timeout",
+        Setting::Congestion => "--congestion",
+        Setting::Mark => "--mark",
+        Setting::Tos => "--tos",
+        Setting::Linger => "--linger",
+    }
+}
+
+/// Warns about socket buffers that are smaller than asked for.
+pub(crate) fn warn_of_buffers(asked: &scenario::SocketOptions, watch: &mut Watch) {
+    let Ok(in_effect) = to_listen(asked).buffers_in_effect() else {
+        return;
+    };
+    let both = [
+        (
+            "--rcvbuf",
+            asked.receive_buffer,
+            in_effect.receive,
+            "net.core.rmem_max",
+        ),
+        (
+            "--sndbuf",
+            asked.send_buffer,
+            in_effect.send,
+            "net.core.wmem_max",
+        ),
+    ];
+    for (option, asked, granted, sysctl) in both {
+        if let Some(asked) = asked.filter(|asked| granted < *asked) {
+            watch.note(&Note::SmallBuffer {
+                option,
+                asked,
+                granted,
+                sysctl,
+            });
+        }
+    }
+}
