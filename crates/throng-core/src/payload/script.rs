@@ -31,7 +31,7 @@ struct Laid {
 }
 
 /// Enough to tell apart what is compared.
-const START: usize = 2048;
+const START: usize = 512;
 
 impl Script {
     /// Lays `messages` out. At most `combine` of them share a write (at least one). Strings that are random per run or

@@ -53,6 +53,8 @@ pub enum Finding {
         closed: BTreeMap<Closed, u64>,
         /// Their ages, over the whole run.
         ages: BTreeMap<Closed, Age>,
+        /// Connections on which the peer violated the protocol during the hold, whatever ended them.
+        violated: u64,
         /// No byte was sent or received during the hold.
         idle: bool,
     },

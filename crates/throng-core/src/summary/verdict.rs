@@ -207,6 +207,7 @@ fn connections(
             asked,
             closed: losses(&hold),
             ages: ages(t),
+            violated: violated(&hold),
             idle: hold.bytes_sent + hold.bytes_received == 0,
         });
     } else if losses(&t.held).values().sum::<u64>() > 0 {
@@ -456,6 +457,12 @@ fn unready(t: &Totals) -> Option<Finding> {
             .open()
             .saturating_sub(t.held.ready_now() + t.held.unready),
     })
+}
+
+/// Connections on which the peer violated the protocol, among what was counted.
+fn violated(counted: &Tally) -> u64 {
+    let all = Sections::of(|_| true, counted).violations();
+    all.iter().map(|(_, violated)| violated.connections).sum()
 }
 
 /// What went wrong in protocols. Returns whether nothing did that counts against the run.

@@ -30,7 +30,7 @@ const BUFFER_BYTES: u32 = 16 * 1024;
 /// The maximum number of bytes that one receive discards.
 const DISCARD_BYTES: u32 = 1024 * 1024;
 /// The maximum number of bytes that are looked at, where others are discarded: those of 128 connections at a time.
-const LOOK_BYTES: u32 = 2048;
+const LOOK_BYTES: u32 = 512;
 /// The pause before another ring is set up after one could not be.
 const RING_REST: Duration = Duration::from_secs(1);
 

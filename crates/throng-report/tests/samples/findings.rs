@@ -61,6 +61,7 @@ pub fn findings() -> Vec<Finding> {
             asked: 10,
             closed: closed.clone(),
             ages: ages.clone(),
+            violated: 0,
             idle: true,
         },
         Finding::ConnectionsReopened {

@@ -55,13 +55,14 @@ impl fmt::Display for Finding {
                 asked,
                 closed,
                 ages,
+                violated,
                 idle,
             } => {
                 write!(
                     f,
                     "{} lost during the hold: {}",
                     things(*lost, "connection"),
-                    losses(closed, ages, *lost)
+                    losses(closed, ages, *lost, *violated)
                 )?;
                 if *idle {
                     f.write_str(", all idle")?;
@@ -84,7 +85,7 @@ impl fmt::Display for Finding {
                 f,
                 "all {} connections were held, but before that connections had been lost and were reopened: {}",
                 count(*asked),
-                losses(closed, ages, 0)
+                losses(closed, ages, 0, 0)
             ),
             Finding::InAcceptQueue {
                 connections,
@@ -353,7 +354,7 @@ impl fmt::Display for WhyMissing {
             WhyMissing::NoneEstablished => f.write_str("no connection could be established"),
             WhyMissing::Lost { closed, ages } => match closed.is_empty() {
                 true => f.write_str("they did not stay open"),
-                false => write!(f, "they did not stay open: {}", losses(closed, ages, 0)),
+                false => write!(f, "they did not stay open: {}", losses(closed, ages, 0, 0)),
             },
             WhyMissing::LifetimesOver => f.write_str(
                 "--channel-lifetime closed the first ones before the last ones were established",
@@ -366,8 +367,14 @@ impl fmt::Display for WhyMissing {
     }
 }
 
-/// What ended connections, in words. Those of `lost` that nothing ended could no longer carry messages.
-fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u64) -> String {
+/// What ended connections, in words. Those of `lost` that nothing ended could no longer carry messages: on `violated` the
+/// peer violated the protocol.
+fn losses(
+    closed: &BTreeMap<Closed, u64>,
+    ages: &BTreeMap<Closed, Age>,
+    lost: u64,
+    violated: u64,
+) -> String {
     let words = |why: &Closed| match why {
         Closed::ByPeer => "closed by the peer",
         Closed::ResetByPeer => "reset by the peer",
@@ -389,9 +396,11 @@ fn losses(closed: &BTreeMap<Closed, u64>, ages: &BTreeMap<Closed, Age>, lost: u6
     let counted: u64 = closed.values().sum();
     if lost > counted {
         let said = count(lost - counted);
-        parts.push(format!(
-            "{said} by their protocol (a peer announced that it would close, or violated the protocol)"
-        ));
+        let how = match violated {
+            0 => "because the peer announced that it would close",
+            _ => "because the peer announced that it would close, or violated the protocol",
+        };
+        parts.push(format!("{said} {how}"));
     }
     match parts.is_empty() {
         true => "they were no longer open at the end".into(),
