@@ -26,7 +26,7 @@ pub mod kernel;
 pub mod kernel_log;
 pub mod limits;
 pub mod listen;
-mod listeners;
+pub mod listeners;
 pub mod memory;
 pub mod names;
 #[cfg(test)]

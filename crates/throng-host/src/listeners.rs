@@ -45,6 +45,22 @@ pub(crate) fn read() -> io::Result<Vec<Listening>> {
     Ok(found)
 }
 
+/// The listeners on `port` of this machine, at any of its addresses, with the processes that this user can see.
+///
+/// # Errors
+/// A sandbox forbids netlink sockets, or the kernel lacks `tcp_diag`.
+pub fn on_port(port: u16) -> io::Result<Vec<Listener>> {
+    let mut all = read()?;
+    all.retain(|listening| listening.listener.address.port() == port);
+    let inodes: HashSet<u64> = all.iter().map(|listening| listening.inode).collect();
+    let mut found = processes::accepting(&inodes, None);
+    let with_processes = |listening: Listening| Listener {
+        processes: found.remove(&listening.inode).unwrap_or_default(),
+        ..listening.listener
+    };
+    Ok(all.into_iter().map(with_processes).collect())
+}
+
 impl Listening {
     /// Whether a connection to `target` may reach it.
     pub(crate) fn serves(&self, target: SocketAddr) -> bool {

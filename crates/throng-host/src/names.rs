@@ -13,7 +13,10 @@ use crate::listen::accept_queue;
 #[derive(Debug, thiserror::Error)]
 pub enum NameError {
     /// The resolver failed, or knows no such name.
-    #[error("can't resolve '{host}': {why}")]
+    #[error(
+        "can't resolve '{host}': {}; look it up with `getent ahosts {host}`, or write an address",
+        said(why)
+    )]
     Resolver {
         /// The name.
         host: String,
@@ -43,6 +46,13 @@ pub enum NameError {
         "'%{0}' names an interface, which only a link-local address (fe80::) needs; leave it out"
     )]
     NeedsNoInterface(String),
+}
+
+/// What the resolver said, without what std says before it.
+fn said(why: &io::Error) -> String {
+    let text = why.to_string();
+    let said = text.strip_prefix("failed to lookup address information: ");
+    said.unwrap_or(&text).to_owned()
 }
 
 /// Every address of `host`, a name or an address, each once and with `port`; at least one. A link-local IPv6

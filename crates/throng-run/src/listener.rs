@@ -3,6 +3,7 @@
 use crate::Failure;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use throng_core::host::Listener;
 use throng_engine::{Reach, SocketOptions};
 
 /// Listens on `at`.
@@ -16,10 +17,12 @@ pub(crate) fn open(
         let remedy = match e.kind() {
             io::ErrorKind::AddrInUse => in_use(at),
             io::ErrorKind::PermissionDenied => {
-                "; ports below net.ipv4.ip_unprivileged_port_start need root"
+                "; ports below net.ipv4.ip_unprivileged_port_start need root".to_owned()
             }
-            io::ErrorKind::AddrNotAvailable => "; this machine has no such address (ip address)",
-            _ => "",
+            io::ErrorKind::AddrNotAvailable => {
+                "; this machine has no such address (ip address)".to_owned()
+            }
+            _ => String::new(),
         };
         Failure::refused(format!("can't listen on {at}: {e}{remedy}"))
     })
@@ -27,12 +30,34 @@ pub(crate) fn open(
 
 /// Why `at` is in use, as far as that is visible. Connections of a listener without SO_REUSEADDR keep the port, too,
 /// for the minute of their TIME_WAIT.
-fn in_use(at: SocketAddr) -> &'static str {
-    match throng_host::listen::accept_queue(at) {
-        Ok(Some(_)) => "; another socket listens there: choose another port, or 0 for any",
-        Ok(None) | Err(_) => {
-            "; no listener is visible there: the port is bound on another address, or connections of an ended process \
-             remain (in TIME_WAIT for a minute): wait, or choose another port, or 0 for any"
-        }
+fn in_use(at: SocketAddr) -> String {
+    let others = throng_host::listeners::on_port(at.port()).unwrap_or_default();
+    // A wildcard address takes the port of all addresses; `[::]` those of IPv4, too.
+    let takes = |other: &&Listener| {
+        let (at, other) = (at.ip().to_canonical(), other.address.ip().to_canonical());
+        at == other || at.is_unspecified() || other.is_unspecified()
+    };
+    match others.iter().find(takes) {
+        Some(other) => format!(
+            "; {} listens at {}: choose another port, or 0 for any",
+            holder(other),
+            other.address
+        ),
+        None => "; no listener is visible there: the port is bound without one, or connections of an ended process \
+                 remain (in TIME_WAIT for a minute): wait, or choose another port, or 0 for any"
+            .to_owned(),
+    }
+}
+
+fn holder(listener: &Listener) -> String {
+    match &listener.processes[..] {
+        [] => "a socket of a process that this user can't see".to_owned(),
+        [one] => format!("{} (process {})", one.name, one.pid),
+        [one, others @ ..] => format!(
+            "{} (process {} and {} more)",
+            one.name,
+            one.pid,
+            others.len()
+        ),
     }
 }

@@ -76,6 +76,14 @@ pub enum ExpectationError {
     /// No operator.
     #[error("{} has no comparison; write METRIC<VALUE, with one of < <= > >= =, such as 'response.p99<10ms'", quoted(.0))]
     NoComparison(String),
+    /// `=<` or `=>`.
+    #[error("{} is no comparison; write {}", quoted(.written), quoted(.meant))]
+    Backwards {
+        /// The comparison.
+        written: &'static str,
+        /// The expectation that is meant.
+        meant: String,
+    },
     /// No such metric.
     #[error(transparent)]
     Metric(#[from] UnknownMetric),
@@ -115,6 +123,12 @@ impl FromStr for Expectation {
         let none = || ExpectationError::NoComparison(text.to_owned());
         let at = text.find(['<', '>', '=']).ok_or_else(none)?;
         let (name, rest) = text.split_at(at);
+        for (written, meant) in [("=<", "<="), ("=>", ">=")] {
+            if let Some(value) = rest.strip_prefix(written) {
+                let meant = format!("{name}{meant}{value}");
+                return Err(ExpectationError::Backwards { written, meant });
+            }
+        }
         let (op, value) = Op::WRITTEN
             .iter()
             .find_map(|(written, op)| Some((*op, rest.strip_prefix(written)?)))

@@ -50,6 +50,17 @@ fn an_expectation_is_a_metric_a_comparison_and_a_value_with_a_unit() {
 }
 
 #[test]
+fn a_comparison_that_is_written_backwards_is_told_the_right_way() {
+    for (text, right) in [
+        ("lost=<5", "'lost<=5'"),
+        ("answers => 9%", "'answers >= 9%'"),
+    ] {
+        let e = text.parse::<Expectation>().expect_err(text);
+        assert!(e.to_string().ends_with(right), "{e}");
+    }
+}
+
+#[test]
 fn shares_are_exact() {
     for (text, n, of, is_met) in [
         ("answers>=99.9%", 999, 1000, true),

@@ -4,8 +4,9 @@ use super::measured;
 use super::target::Target;
 use super::{
     LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending, ServeScenario, TlsClient,
+    Tolerance,
 };
-use crate::expect::Expectation;
+use crate::expect::{Expectation, Needs};
 use crate::human;
 use crate::pacing::Terms;
 use crate::payload::{Message, Messages};
@@ -96,6 +97,9 @@ pub enum Contradiction {
         /// What to do.
         remedy: &'static str,
     },
+    /// A tolerance of unanswered messages where no answers are looked for.
+    #[error("--allow-unanswered: this run looks for no answers; {0}")]
+    NothingUnanswered(&'static str),
     /// More connections than the connect rate allows in time.
     #[error(
         "{} connections at {} per second take {}, but may take {}: raise --connect-rate or --duration",
@@ -226,6 +230,9 @@ impl LoadScenario {
                 within,
             });
         }
+        if self.allow.unanswered != Tolerance::default() {
+            self.looks_for_answers()?;
+        }
         for expectation in &self.expect {
             if let Some(remedy) = measured::lacks(self, expectation.metric().needs()) {
                 let expectation = expectation.clone();
@@ -238,6 +245,17 @@ impl LoadScenario {
         let client = self.tls.iter().flat_map(|tls| &tls.alpn);
         let server = self.tls_server.iter().flat_map(|tls| &tls.alpn);
         check_alpn(client.chain(server))
+    }
+
+    /// Whether a tolerance of unanswered messages makes sense.
+    ///
+    /// # Errors
+    /// The run looks for no answers.
+    pub fn looks_for_answers(&self) -> Result<(), Contradiction> {
+        match measured::lacks(self, Needs::Answers) {
+            Some(remedy) => Err(Contradiction::NothingUnanswered(remedy)),
+            None => Ok(()),
+        }
     }
 
     /// The option that needs a message to repeat, if one was given.

@@ -4,7 +4,7 @@ use super::sockets;
 use super::target;
 use super::texts;
 use crate::Failure;
-use crate::cli::{LoadArgs, Switch, TlsServerArgs};
+use crate::cli::{LoadArgs, Switch, TlsServerArgs, guess};
 use crate::voice;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -92,8 +92,15 @@ fn connections(args: &LoadArgs) -> u32 {
 
 fn targets(args: &LoadArgs) -> Result<Vec<Target>, Failure> {
     let target = |text: &String| Target::try_from(text.clone());
-    let targets: Result<_, _> = args.targets.iter().map(target).collect();
-    targets.map_err(|e| Failure::usage(e.to_string()))
+    args.targets
+        .iter()
+        .map(|text| {
+            target(text).map_err(|e| {
+                let instead = guess::target(text).unwrap_or_else(|| e.to_string());
+                Failure::usage(instead)
+            })
+        })
+        .collect()
 }
 
 fn connect(args: &LoadArgs, hold: Duration) -> Connect {
@@ -322,6 +329,11 @@ fn refuse_what_has_no_effect(args: &LoadArgs, scenario: &LoadScenario) -> Result
     }
     if args.arrivals.is_some() && scenario.pace.sending.run_rate().is_none() {
         return wrong("--arrivals is for --rate and --profile: add one of them");
+    }
+    if args.allow_unanswered.is_some() {
+        // Also 0, which is the default: whoever writes it believes that answers are looked for.
+        let looks = scenario.looks_for_answers();
+        looks.map_err(|e| Failure::usage(e.to_string()))?;
     }
     let kind = scenario.protocol.kind();
     let mut given = args.protocol.given.iter();

@@ -1,12 +1,13 @@
 //! The command line: every option, its help and its parsing. Help, man pages and completions are all
 //! generated from here. `common`, `messages`, `output` and `tls` have what several subcommands share, `protocol` the
-//! options that protocols state themselves, `short` what `-h` shows, and `tcpkali` what differs when the program is
+//! options that protocols state themselves, `short` what `-h` shows, `guess` answers to wrong guesses, and `tcpkali` what differs when the program is
 //! invoked by that name.
 
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
 mod common;
+pub(crate) mod guess;
 mod load;
 mod messages;
 mod output;
@@ -16,6 +17,7 @@ mod short;
 mod sockets;
 pub(crate) mod tcpkali;
 mod tls;
+mod words;
 
 pub(crate) use common::{DocumentForm, EngineArg, RoleArg, after_help_of_run, planned};
 pub(crate) use load::LoadArgs;
@@ -27,10 +29,12 @@ pub(crate) use tls::TlsServerArgs;
 
 use crate::commands::Command;
 use clap::error::ErrorKind;
-use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, Command as Clap, CommandFactory, FromArgMatches, Parser};
 use common::{EXIT_CODES, UNITS};
 use messages::EXPRESSIONS;
+use std::any::TypeId;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Find out how many TCP connections a server, client or network path can hold, by holding them
 #[derive(Parser)]
@@ -59,7 +63,11 @@ impl Cli {
             let command = Command::Load(Box::new(args));
             return Ok(Cli { command });
         }
-        let matches = match command().try_get_matches_from(&words) {
+        let mut grammar = command();
+        if let Some(error) = guess::misread(&words, &grammar) {
+            return Err(error);
+        }
+        let matches = match grammar.try_get_matches_from_mut(&words) {
             Err(e)
                 if e.kind() == ErrorKind::DisplayHelp && !words.iter().any(|w| w == "--help") =>
             {
@@ -67,16 +75,31 @@ impl Cli {
             }
             other => other,
         };
-        Cli::from_arg_matches(&matches?)
+        let matches = matches.map_err(|e| guess::explained(e, &words))?;
+        Cli::from_arg_matches(&matches)
     }
 }
 
-/// The command line's grammar: that of the arguments, with longer help where those are not tcpkali's.
+/// The command line's grammar: that of the arguments, with longer help where that is not tcpkali's. A negative number is
+/// the value of the option before it, which refuses it, not an option.
 pub(crate) fn command() -> Clap {
-    Cli::command().mut_subcommands(|subcommand| match subcommand.get_name() {
-        "load" | "serve" => subcommand.mut_arg("message", |arg| arg.long_help(EXPRESSIONS)),
-        _ => subcommand,
+    Cli::command().mut_subcommands(|subcommand| {
+        let subcommand = subcommand.mut_args(|arg| match takes_a_number(&arg) {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        });
+        match subcommand.get_name() {
+            "load" | "serve" => subcommand.mut_arg("message", |arg| arg.long_help(EXPRESSIONS)),
+            _ => subcommand,
+        }
     })
+}
+
+/// Whether an option's value may be the next word, and is no path or text.
+fn takes_a_number(arg: &Arg) -> bool {
+    let of = arg.get_value_parser().type_id();
+    let text = of == TypeId::of::<PathBuf>() || of == TypeId::of::<OsString>();
+    words::takes_value(arg) && !arg.is_positional() && !text
 }
 
 #[cfg(test)]

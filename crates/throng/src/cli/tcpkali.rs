@@ -5,7 +5,8 @@
 
 use super::load::LoadArgs;
 use super::output::OutputForm;
-use clap::{ArgAction, Args, Command, FromArgMatches};
+use super::words::{named, short_takes_next, takes_value};
+use clap::{Args, Command, FromArgMatches};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -149,13 +150,7 @@ fn long(rest: &[u8], command: &Command) -> (OsString, bool) {
         Some(at) => (&rest[..at], Some(&rest[at..])),
         None => (rest, None),
     };
-    let known = |name: &[u8]| {
-        command.get_arguments().find(|arg| {
-            let names = arg.get_long_and_visible_aliases().unwrap_or_default();
-            names.iter().any(|n| n.as_bytes() == name)
-        })
-    };
-    let mut arg = known(name);
+    let mut arg = named(name, command);
     let mut full = name;
     if arg.is_none() && !name.is_empty() {
         let mut candidates = LONG_OPTIONS
@@ -163,7 +158,7 @@ fn long(rest: &[u8], command: &Command) -> (OsString, bool) {
             .filter(|option| option.as_bytes().starts_with(name));
         if let (Some(only), None) = (candidates.next(), candidates.next()) {
             full = only.as_bytes();
-            arg = known(full);
+            arg = named(full, command);
         }
     }
     let mut word = b"--".to_vec();
@@ -171,24 +166,6 @@ fn long(rest: &[u8], command: &Command) -> (OsString, bool) {
     word.extend_from_slice(value.unwrap_or_default());
     let takes_next = value.is_none() && arg.is_some_and(takes_value);
     (OsString::from_vec(word), takes_next)
-}
-
-/// Whether the last of these letters is an option whose value is the next word.
-fn short_takes_next(letters: &[u8], command: &Command) -> bool {
-    for (at, letter) in letters.iter().enumerate() {
-        let arg = command
-            .get_arguments()
-            .find(|arg| arg.get_short() == Some(char::from(*letter)));
-        if arg.is_some_and(takes_value) {
-            return at + 1 == letters.len();
-        }
-    }
-    false
-}
-
-fn takes_value(arg: &clap::Arg) -> bool {
-    let takes = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-    takes && !arg.is_require_equals_set()
 }
 
 impl LoadArgs {

@@ -147,6 +147,24 @@ fn a_port_that_is_taken_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn who_listens_on_a_taken_port_is_said_whatever_its_address() {
+    for (taken, asked) in [
+        ("0.0.0.0:9000", "127.0.0.1:9000"),
+        ("127.0.0.1:9000", "0.0.0.0:9000"),
+        ("[::1]:9000", "9000"),
+    ] {
+        let net = Net::own();
+        let server = serve(&net, taken);
+        let ran = run(&net, &format!("serve {asked}"));
+        assert_eq!(ran.code, 2, "{ran}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+        assert!(ran.stderr.contains("throng (process "), "{ran}");
+        assert!(ran.stderr.contains(&format!("listens at {taken}")), "{ran}");
+        stop_serving(server);
+    }
+}
+
+#[test]
 fn on_port_0_it_says_which_one_the_kernel_chose() {
     let net = Net::own();
     let server = start(&net, "serve --output json 127.0.0.1:0");

@@ -1,0 +1,555 @@
+//! Wrong guesses: options and subcommands that other tools have, or that a user would expect, with what throng has
+//! instead. The one list of them is below.
+
+use super::words::takes_next;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Error};
+use std::ffi::OsString;
+use throng_core::units;
+
+/// A guess and the answer to it.
+struct Guess {
+    /// What is written: options with their dashes, or words.
+    written: &'static [&'static str],
+    /// What to write instead.
+    instead: &'static str,
+}
+
+const fn guess(written: &'static [&'static str], instead: &'static str) -> Guess {
+    Guess { written, instead }
+}
+
+/// Options of `throng load` that do not exist.
+const LOAD: &[Guess] = &[
+    guess(
+        &["--ping", "--ping-interval", "--ws-ping"],
+        r"a ping is a message: -m '\{ws.ping}' -r 0.05 sends one every 20 s on each connection",
+    ),
+    guess(
+        &[
+            "--threshold",
+            "--thresholds",
+            "--assert",
+            "--slo",
+            "--fail-if",
+        ],
+        "--expect 'response.p99<10ms' fails the run unless it is met",
+    ),
+    guess(
+        &[
+            "-u",
+            "--vus",
+            "--users",
+            "--clients",
+            "--concurrency",
+            "--conns",
+            "--sockets",
+            "--num-connections",
+        ],
+        "--connections N (-c) opens N connections",
+    ),
+    guess(
+        &["-t", "--threads", "--num-threads"],
+        "--workers N (-w) sets the number of threads, --duration 10s (-T) the length of the run",
+    ),
+    guess(
+        &[
+            "-n",
+            "--requests",
+            "--num-requests",
+            "--iterations",
+            "--count",
+        ],
+        "a run ends by time: -m TEXT --rate 1k --hold 10s sends 10,000 messages",
+    ),
+    guess(
+        &[
+            "-z",
+            "--time",
+            "--timelimit",
+            "--run-time",
+            "--test-time",
+            "--seconds",
+        ],
+        "--hold 10s holds all connections that long, --duration 10s (-T) ends the run after that",
+    ),
+    guess(
+        &["-R", "--rps", "--qps", "--arrival-rate", "--request-rate"],
+        "--rate R is messages per second in all, --message-rate R (-r) on each connection",
+    ),
+    guess(
+        &[
+            "--ramp",
+            "--ramp-up",
+            "--rampup",
+            "--ramp-rate",
+            "--spawn-rate",
+            "--hatch-rate",
+            "--connection-rate",
+            "--conn-rate",
+            "--cps",
+        ],
+        "--connect-rate R opens R connections per second",
+    ),
+    guess(
+        &["--stage", "--stages", "--schedule"],
+        "--profile '10s:1k, 30s:1k..50k' varies the rate over time",
+    ),
+    guess(
+        &["--timeout", "--connection-timeout"],
+        "--connect-timeout T limits an attempt to connect, --duration T the run",
+    ),
+    guess(
+        &["--forever", "--infinite", "--keep-open"],
+        "--hold 365d holds all connections until Ctrl-C",
+    ),
+    guess(
+        &[
+            "--url",
+            "--uri",
+            "--target",
+            "--host",
+            "--server",
+            "--address",
+            "--addr",
+            "--endpoint",
+        ],
+        "a target is written without an option: HOST:PORT or ws://HOST/PATH",
+    ),
+    guess(
+        &["-p", "--port"],
+        "the port belongs to the target: HOST:PORT",
+    ),
+    guess(
+        &["--body", "--data", "--payload", "--send", "--text"],
+        "--message TEXT (-m) sends a text, --message-file FILE (-f) a file",
+    ),
+    guess(
+        &["-X", "--method", "--path", "--http", "--http2", "--h2"],
+        r"throng speaks no HTTP: -e -m 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' --latency-marker HTTP/1.1 sends requests as messages",
+    ),
+    guess(
+        &["--latency", "--percentiles", "--print-latency"],
+        "--latency-echo or --latency-marker TEXT measures response times, which are always printed",
+    ),
+    guess(
+        &[
+            "-k",
+            "--skip-verify",
+            "--insecure-skip-tls-verify",
+            "--no-verify",
+            "--tls-insecure",
+        ],
+        "--insecure accepts any certificate",
+    ),
+    guess(
+        &["--ca", "--ca-cert", "--cafile", "--ca-file"],
+        "--cacert FILE names the certificates to trust",
+    ),
+    guess(
+        &["--cert", "--client-cert", "--key"],
+        "throng presents no client certificate; --ssl-cert and --ssl-key are for the accepting side",
+    ),
+    guess(
+        &[
+            "--bind",
+            "--bind-address",
+            "--local-address",
+            "--source",
+            "--interface",
+        ],
+        "--source-ip IP connects from these addresses",
+    ),
+    guess(
+        &["-o", "--out", "--json", "--format", "--report"],
+        "--output json prints JSON, --output-file FILE writes the summary to a file",
+    ),
+    guess(
+        &["--silent", "--no-progress"],
+        "--quiet (-q) shows no progress",
+    ),
+    guess(
+        &["--subprotocol", "--subprotocols"],
+        "--header 'Sec-WebSocket-Protocol: NAME' (-H) asks for one",
+    ),
+    guess(
+        &["--nodelay", "--no-delay", "--tcp-nodelay"],
+        "TCP_NODELAY is set already; --nagle on turns it off",
+    ),
+    guess(
+        &["--reconnect"],
+        "connections that close are opened again; --no-reconnect leaves them closed",
+    ),
+    guess(
+        &["-s", "--script", "--config", "--scenario"],
+        "`throng run FILE` runs a scenario file; messages are written with expressions (`throng help messages`)",
+    ),
+    guess(
+        &["--dry-run", "--check"],
+        "`throng plan` shows what this machine can hold; --print-scenario prints what would be run",
+    ),
+    guess(
+        &["--echo"],
+        "--self=echo is an echo server in this process; --latency-echo and --closed-loop wait for echoes",
+    ),
+];
+
+/// Those of `throng serve`.
+const SERVE: &[Guess] = &[
+    guess(
+        &[
+            "-p",
+            "--port",
+            "-l",
+            "--listen",
+            "--listen-port",
+            "-b",
+            "--bind",
+            "--host",
+            "--addr",
+            "--address",
+        ],
+        "where to listen is written without an option: throng serve 9000, or throng serve 127.0.0.1:9000",
+    ),
+    guess(&["--echo"], "--mode echo sends everything back"),
+    guess(&["--ws", "--websocket"], "--mode ws speaks WebSocket"),
+    guess(&["--chargen"], "--mode chargen -m TEXT sends messages"),
+    guess(&["--sink", "--discard"], "--mode sink is the default"),
+    guess(
+        &[
+            "-c",
+            "--connections",
+            "--clients",
+            "--max-clients",
+            "--maxconn",
+        ],
+        "--max-connections N holds at most N connections",
+    ),
+    guess(
+        &["-d", "--hold", "--time"],
+        "--duration T (-T) stops the server after that time",
+    ),
+    guess(
+        &["-t", "--threads"],
+        "--workers N (-w) sets the number of threads",
+    ),
+    guess(
+        &["--cert", "--key", "--tls-cert", "--tls-key"],
+        "--tls --ssl-cert FILE --ssl-key FILE serve TLS",
+    ),
+];
+
+/// Those of `throng tune`.
+const TUNE: &[Guess] = &[
+    guess(
+        &["--undo", "--restore", "--reset", "--rollback"],
+        "--revert restores the old values",
+    ),
+    guess(
+        &["-n", "--dry-run", "--check"],
+        "without --apply nothing is changed",
+    ),
+    guess(&["--json"], "--output json prints JSON"),
+];
+
+/// Those of `throng plan`.
+const PLAN: &[Guess] = &[
+    guess(
+        &["-p", "--port"],
+        "--target HOST:PORT plans for connections to that port",
+    ),
+    guess(&["--json"], "--output json prints JSON"),
+];
+
+/// Subcommands that do not exist.
+const SUBCOMMANDS: &[Guess] = &[
+    guess(
+        &[
+            "client",
+            "connect",
+            "bench",
+            "benchmark",
+            "attack",
+            "test",
+            "start",
+            "flood",
+        ],
+        "`throng load` opens connections",
+    ),
+    guess(
+        &["server", "listen", "accept", "echo", "sink"],
+        "`throng serve` accepts connections",
+    ),
+    guess(
+        &["check", "doctor", "capacity"],
+        "`throng plan` shows what this machine can hold",
+    ),
+    guess(
+        &["sysctl", "fix"],
+        "`throng tune` checks and raises the system's limits",
+    ),
+    guess(
+        &["messages", "verdict", "limits", "scenario"],
+        "`throng help` with this word explains it",
+    ),
+    guess(&["version"], "`throng --version` prints it"),
+];
+
+/// An option without a value that other tools give one.
+struct Bare {
+    option: &'static str,
+    /// Whether a word looks like the value.
+    is_value: fn(&str) -> bool,
+    /// What to write instead.
+    instead: &'static str,
+}
+
+/// Those of `throng load`.
+const BARE: [Bare; 2] = [
+    Bare {
+        option: "-d",
+        is_value: |text| units::duration(text).is_ok(),
+        instead: "-d prints traffic and takes no time: --hold TIME holds all connections that long, --duration TIME (-T) ends the run after it",
+    },
+    Bare {
+        option: "-q",
+        is_value: |text| text.parse::<units::Rate>().is_ok(),
+        instead: "-q is --quiet and takes no number: --rate R is messages per second in all, --message-rate R (-r) on each connection",
+    },
+];
+
+/// Words for a hold without an end.
+const WITHOUT_END: [&str; 6] = [
+    "forever",
+    "inf",
+    "infinite",
+    "infinity",
+    "unlimited",
+    "never",
+];
+
+/// Schemes of targets that are no URL schemes here, and what to write instead of SCHEME://HOST:PORT.
+const SCHEMES: [(&str, &str); 6] = [
+    ("http", HTTP),
+    ("https", HTTP),
+    (
+        "tcp",
+        "a plain target is written without a scheme: HOST:PORT",
+    ),
+    ("tls", "write HOST:PORT and add --tls"),
+    ("ssl", "write HOST:PORT and add --tls"),
+    ("dns", "write HOST:PORT and add --dns NAME/TYPE"),
+];
+
+const HTTP: &str = r"throng speaks no HTTP: write HOST:PORT (for https with --tls), and the request as a message: -e -m 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' --latency-marker HTTP/1.1";
+
+fn options_of(subcommand: &str) -> &'static [Guess] {
+    match subcommand {
+        "load" => LOAD,
+        "serve" => SERVE,
+        "tune" => TUNE,
+        "plan" => PLAN,
+        _ => &[],
+    }
+}
+
+fn answer(guesses: &'static [Guess], written: &str) -> Option<&'static str> {
+    let found = guesses
+        .iter()
+        .find(|guess| guess.written.contains(&written));
+    found.map(|guess| guess.instead)
+}
+
+/// The error for a command line that could be read, but is not what its user means.
+pub(super) fn misread(words: &[OsString], command: &Command) -> Option<Error> {
+    let words: Vec<&str> = words
+        .iter()
+        .map(|word| word.to_str().unwrap_or_default())
+        .collect();
+    let Some("load") = words.get(1).copied() else {
+        return None;
+    };
+    let load = command.find_subcommand("load")?;
+    let mut at = 2;
+    while at < words.len() && words[at] != "--" {
+        for bare in &BARE {
+            let value = match words[at].strip_prefix(bare.option) {
+                Some("") => words.get(at + 1).copied(),
+                value => value,
+            };
+            if value.is_some_and(bare.is_value) {
+                return Some(Error::raw(ErrorKind::UnknownArgument, bare.instead));
+            }
+        }
+        at += if takes_next(words[at].as_bytes(), load) {
+            2
+        } else {
+            1
+        };
+    }
+    None
+}
+
+/// `error`, with the answer to a wrong guess in place of clap's proposal if there is one.
+pub(super) fn explained(error: Error, words: &[OsString]) -> Error {
+    let told = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let subcommand = words
+        .get(1)
+        .and_then(|word| word.to_str())
+        .unwrap_or_default();
+    let said = match error.kind() {
+        ErrorKind::UnknownArgument => told(ContextKind::InvalidArg).and_then(|arg| {
+            if subcommand.starts_with('-') {
+                return Some(format!(
+                    "{arg} follows a command, such as in throng load -c 100 HOST:PORT"
+                ));
+            }
+            let negative = arg
+                .strip_prefix('-')
+                .is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()));
+            match answer(options_of(subcommand), arg) {
+                Some(instead) => Some(format!("throng {subcommand} has no {arg}: {instead}")),
+                None if negative => Some(format!("{arg}…: a number can't be negative here")),
+                None => None,
+            }
+        }),
+        ErrorKind::InvalidSubcommand => {
+            told(ContextKind::InvalidSubcommand).and_then(|name| match answer(SUBCOMMANDS, name) {
+                Some(instead) => Some(format!("there is no command '{name}': {instead}")),
+                None if name.contains(':') => {
+                    Some(format!("'{name}' follows a command: throng load {name}"))
+                }
+                None => None,
+            })
+        }
+        ErrorKind::ValueValidation => {
+            let hold = told(ContextKind::InvalidArg).is_some_and(|arg| arg.starts_with("--hold"));
+            told(ContextKind::InvalidValue)
+                .filter(|value| hold && WITHOUT_END.contains(value))
+                .map(|value| format!("'{value}' is not a duration: --hold 365d holds until Ctrl-C"))
+        }
+        _ => None,
+    };
+    match said {
+        Some(text) => Error::raw(error.kind(), text),
+        None => error,
+    }
+}
+
+/// What to write instead of `target`, which is not one.
+pub(crate) fn target(text: &str) -> Option<String> {
+    let (scheme, _) = text.split_once("://")?;
+    let (_, instead) = SCHEMES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(scheme))?;
+    Some(format!("'{}': {instead}", text.escape_debug()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, command};
+
+    fn refused(line: &[&str]) -> String {
+        let words = line.iter().map(OsString::from);
+        match Cli::read(words) {
+            Ok(_) => panic!("{line:?} is accepted"),
+            Err(e) => e.to_string(),
+        }
+    }
+
+    #[test]
+    fn each_guess_is_answered_with_options_that_exist() {
+        let mut all = command();
+        all.build();
+        let known = |name: &str, option: &str| {
+            let subcommand = all.find_subcommand(name).expect("a subcommand");
+            subcommand.get_arguments().any(|arg| {
+                let long = arg.get_long_and_visible_aliases().unwrap_or_default();
+                let short = arg.get_short().map(|letter| format!("-{letter}"));
+                long.iter().any(|long| option == format!("--{long}"))
+                    || short.as_deref() == Some(option)
+            })
+        };
+        for name in ["load", "serve", "tune", "plan"] {
+            for guess in options_of(name) {
+                for written in guess.written {
+                    // -d of serve is a guess, -d of load an option.
+                    assert!(!known(name, written), "{name} has {written}");
+                    let said = refused(&["throng", name, written, "x"]);
+                    assert!(said.contains(guess.instead), "{name} {written}: {said}");
+                }
+                let words = guess.instead.split([' ', ':', '=', ',', ';', '(', ')']);
+                for option in words.filter(|word| word.starts_with('-')) {
+                    assert!(known(name, option), "{name} {option}: {}", guess.instead);
+                }
+            }
+        }
+        for guess in SUBCOMMANDS {
+            for written in guess.written {
+                let said = refused(&["throng", written]);
+                assert!(said.contains(guess.instead), "{written}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_of_options_that_take_none_are_not_taken_for_something_else() {
+        for (line, said) in [
+            (&["-d", "5s", "a:1"][..], "--hold"),
+            (&["-d10s", "a:1"], "--hold"),
+            (&["--self", "-d", "30"], "--hold"),
+            (&["-c", "5", "-q", "50", "a:1"], "--rate"),
+            (&["--self", "--hold", "forever"], "365d"),
+            (&["--self", "-c", "-5k"], "negative"),
+        ] {
+            let words = [&["throng", "load"][..], line].concat();
+            let text = refused(&words);
+            assert!(text.contains(said), "{line:?}: {text}");
+        }
+        for line in [
+            &["-d", "a:1"][..],
+            &["-m", "-d10s", "a:1"],
+            &["-q", "-d", "a:1"],
+            &["-d1hello", "a:1"],
+            &["--message=-d5s", "a:1"],
+            &["--", "a:1"],
+        ] {
+            let words = [&["throng", "load"][..], line].concat();
+            assert!(
+                Cli::read(words.iter().map(OsString::from)).is_ok(),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_command_line_without_a_command_is_answered() {
+        for (line, said) in [
+            (&["throng", "-c", "5", "a:1"][..], "throng load -c"),
+            (&["throng", "127.0.0.1:9000"], "throng load 127.0.0.1:9000"),
+            (&["throng", "lod"], "'load'"),
+        ] {
+            let text = refused(line);
+            assert!(text.contains(said), "{line:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn schemes_of_other_tools_are_answered() {
+        for (text, said) in [
+            ("http://a/", Some("--latency-marker")),
+            ("HTTPS://a", Some("--tls")),
+            ("tcp://a:1", Some("without a scheme")),
+            ("ws://a", None),
+            ("a:1", None),
+        ] {
+            let answer = target(text);
+            assert_eq!(answer.is_some(), said.is_some(), "{text}");
+            assert!(said.is_none_or(|said| answer.is_some_and(|a| a.contains(said))));
+        }
+    }
+}
