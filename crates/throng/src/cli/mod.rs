@@ -47,8 +47,15 @@ pub(crate) struct Cli {
 
 const AS_TCPKALI: &str = "Invoked as `tcpkali` (through a link), it accepts tcpkali's options and prints tcpkali's output.";
 
+const EXAMPLES: &str = "\
+Examples:
+  throng load --self -c 10k
+      10,000 connections from this process to itself: both ends, no set-up.
+  throng plan
+      How many connections this machine can hold, and which limit binds first.";
+
 fn after_help() -> String {
-    format!("{UNITS}\n\n{EXIT_CODES}\n\n{AS_TCPKALI}")
+    format!("{EXAMPLES}\n\n{UNITS}\n\n{EXIT_CODES}\n\n{AS_TCPKALI}")
 }
 
 impl Cli {

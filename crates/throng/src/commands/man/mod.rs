@@ -1,9 +1,11 @@
 //! `throng man`: man pages, generated from the definitions of the options.
 
+mod sections;
+
 use crate::Failure;
 use crate::cli;
 use clap::builder::{Resettable, StyledStr};
-use clap_mangen::roff::{Roff, roman};
+use sections::sections;
 use std::path::{Path, PathBuf};
 use throng_report::file::write_whole;
 
@@ -22,47 +24,35 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         .map_err(|e| Failure::usage(format!("{}: {e}", directory.display())))?;
     let mut command = cli::command();
     command.build();
-    write_page(&command, "throng", directory)?;
-    for sub in command.get_subcommands() {
-        write_page(sub, &format!("throng-{}", sub.get_name()), directory)?;
+    let subcommands = command.get_subcommands();
+    let pages = subcommands.map(|sub| (sub, format!("throng-{}", sub.get_name())));
+    let mut pages: Vec<_> = pages.collect();
+    pages.insert(0, (&command, "throng".to_owned()));
+    let names: Vec<String> = pages.iter().map(|(_, name)| name.clone()).collect();
+    for (page, name) in &pages {
+        write_page(page, name, &names, directory)?;
     }
     Ok(0)
 }
 
-fn write_page(command: &clap::Command, name: &str, directory: &Path) -> Result<(), Failure> {
+fn write_page(
+    command: &clap::Command,
+    name: &str,
+    others: &[String],
+    directory: &Path,
+) -> Result<(), Failure> {
     let path = directory.join(format!("{name}.1"));
     let mut page = Vec::new();
     // clap_mangen would put the text below the options under the heading EXTRA.
     let below = command.get_after_help().map(StyledStr::to_string);
     let command = command.clone().display_name(name);
+    let others = others.iter().filter(|other| *other != name);
     clap_mangen::Man::new(command.after_help(Resettable::Reset))
         .render(&mut page)
-        .and_then(|()| sections(&below.unwrap_or_default()).to_writer(&mut page))
+        .and_then(|()| {
+            let roff = sections(&below.unwrap_or_default(), others);
+            roff.to_writer(&mut page)
+        })
         .and_then(|()| write_whole(&path, &page))
         .map_err(|e| Failure::fault(e.to_string()))
-}
-
-/// The sections for the text below the options: its examples, then everything else.
-fn sections(text: &str) -> Roff {
-    let mut page = Roff::default();
-    let mut heading = "NOTES";
-    for paragraph in text.split("\n\n").filter(|text| !text.is_empty()) {
-        let lines = match paragraph.split_once('\n') {
-            Some((first, examples)) if first.starts_with("Example") => {
-                page.control("SH", ["EXAMPLES"]);
-                examples
-            }
-            _ => {
-                match std::mem::take(&mut heading) {
-                    "" => page.control("PP", []),
-                    notes => page.control("SH", [notes]),
-                };
-                paragraph
-            }
-        };
-        for line in lines.lines() {
-            page.text([roman(line)]);
-        }
-    }
-    page
 }
