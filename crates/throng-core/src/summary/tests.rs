@@ -115,7 +115,7 @@ type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 24] = [
+    let cases: [(Change, bool, &[&str]); 28] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
@@ -156,6 +156,37 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
             },
             false,
             &["connections_missing"],
+        ),
+        // All at one instant, but lost before the hold began.
+        (
+            |_, e| {
+                e.opened.as_mut().unwrap().opened += counts(|c| {
+                    c.closed(Closed::ByPeer, 10);
+                    c.unready.add(10);
+                });
+                held(e, |c| {
+                    c.closed(Closed::ByPeer, 10);
+                    c.unready.add(10);
+                });
+            },
+            false,
+            &["connections_missing"],
+        ),
+        // What the kernel could not deliver was not sent.
+        (|_, e| e.undelivered.unread = 1, false, &["undelivered"]),
+        // Some answers came unasked: which, is not known.
+        (
+            |_, e| e.closed.answers_unasked = 1,
+            false,
+            &["answers_unasked"],
+        ),
+        (
+            |_, e| {
+                e.closed.answers = 2;
+                e.closed.answers_unasked = 1;
+            },
+            true,
+            &["answers_unasked"],
         ),
         // One that is never completed.
         (

@@ -12,7 +12,7 @@ use crate::human;
 use crate::pacing::Ending;
 use crate::protocol::tls::TlsFailure;
 use crate::protocol::{self, Sections};
-use crate::record::{Asked, Interval, Part, Record, Role};
+use crate::record::{self, Asked, Interval, Part, Record, Role};
 use crate::scenario::Allow;
 use crate::stats::{Closed, FailCause, Tally};
 use std::collections::BTreeMap;
@@ -428,7 +428,13 @@ fn unready(t: &Totals) -> Option<Finding> {
     // Of a source that was lost it is not known.
     let ready = |p: &Part| {
         let asked = p.about.asked.connections.unwrap_or(0);
-        p.ending.as_ref().map_or(asked, |e| e.ready_peak.min(asked))
+        let ready = |e: &record::Ending| {
+            let peak = e.ready_peak.min(asked);
+            // With a lifetime some are always missing.
+            let opened = e.opened.filter(|_| !p.about.asked.lifetime);
+            opened.map_or(peak, |mark| peak.min(mark.opened.ready_now()))
+        };
+        p.ending.as_ref().map_or(asked, ready)
     };
     let short = |p: &&&Part| ready(p) < p.about.asked.connections.unwrap_or(0);
     let part = t.parts.iter().find(short)?;

@@ -218,6 +218,8 @@ impl<'a> Run<'a> {
                 && self.all_ready(&now)
                 && (stalled || !self.unfinished(now.open()))
             {
+                // What ends from here on is lost in the hold.
+                self.ending.opened = Some(mark);
                 return true;
             }
             let tried_all = !self.scenario.connect.reconnect
@@ -296,7 +298,7 @@ impl<'a> Run<'a> {
 
     /// Records the state of the run at the end of opening.
     fn opened(&mut self) -> Mark {
-        let mark = self.mark();
+        let mark = self.ending.opened.unwrap_or_else(|| self.mark());
         let ends = self.plan.ends_here;
         let expected = ends.map(|ends| mark.opened.open() * ends);
         let kernel_sockets = self.watch.meter.note_kernel(expected, &self.sides.ports);
