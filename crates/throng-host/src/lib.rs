@@ -19,7 +19,6 @@
 mod accept;
 mod addresses;
 mod cgroup;
-pub mod congestion;
 pub mod conntrack;
 pub mod interface;
 pub mod kernel;
@@ -32,6 +31,7 @@ pub mod names;
 #[cfg(test)]
 mod namespace;
 pub mod netstat;
+pub mod options;
 mod ports;
 mod proc_text;
 pub mod process_usage;

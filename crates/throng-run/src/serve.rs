@@ -20,7 +20,7 @@ use throng_core::observer::{Note, Serving};
 use throng_core::plan::{self, ServePlan};
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ServeScenario;
-use throng_engine::{Closing, Job, Order, Reach};
+use throng_engine::{Closing, Job, Order, Reach, SocketOptions};
 use throng_host::serving;
 use throng_host::survey::{Wanted, survey};
 
@@ -36,7 +36,11 @@ pub fn serve(
 ) -> Result<Record, Failure> {
     let behaviours = ServeBehaviours::new(scenario)?;
     let plan = plan::serve(scenario, &machine.host).map_err(Failure::Impossible)?;
-    sockets::try_out(&scenario.sockets)?;
+    let addresses: Vec<_> = scenario.listen.iter().map(|at| at.0).collect();
+    sockets::try_out(&scenario.sockets, &addresses)?;
+    if scenario.fastopen {
+        sockets::check_fastopen()?;
+    }
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
@@ -47,7 +51,10 @@ pub fn serve(
     watch.warn(&plan.warnings);
     watch.note_files(machine);
     sockets::warn_of_buffers(&scenario.sockets, &mut watch);
-    let options = sockets::to_listen(&scenario.sockets);
+    let options = SocketOptions {
+        fastopen: scenario.fastopen.then_some(plan.backlog),
+        ..sockets::to_listen(&scenario.sockets)
+    };
     let listeners = scenario
         .listen
         .iter()

@@ -3,11 +3,12 @@
 use crate::Failure;
 use crate::watch::Watch;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 use throng_core::observer::Note;
-use throng_core::scenario;
+use throng_core::scenario::{self, KernelName};
 use throng_engine::{Closing, Setting, SocketOptions};
-use throng_host::congestion;
+use throng_host::options;
 
 /// What is to be set on listeners, whose connections inherit it.
 pub(crate) fn to_listen(asked: &scenario::SocketOptions) -> SocketOptions {
@@ -22,6 +23,9 @@ pub(crate) fn to_listen(asked: &scenario::SocketOptions) -> SocketOptions {
         mark: asked.mark,
         tos: asked.tos,
         linger: asked.linger,
+        device: asked.bind_device.clone(),
+        fastopen: None,
+        mptcp: asked.mptcp,
     }
 }
 
@@ -42,22 +46,30 @@ pub(crate) fn closing(asked: &scenario::SocketOptions) -> Closing {
     }
 }
 
-/// Tries what is asked for on sockets that are not used, before anything is opened.
+/// Tries what is asked for on sockets that are not used, of the families of `addresses`, before anything is opened.
 ///
 /// # Errors
 /// What the kernel refuses, why, and what to do.
-pub(crate) fn try_out(asked: &scenario::SocketOptions) -> Result<(), Failure> {
+pub(crate) fn try_out(
+    asked: &scenario::SocketOptions,
+    addresses: &[SocketAddr],
+) -> Result<(), Failure> {
+    let four = addresses.iter().any(SocketAddr::is_ipv4);
+    let six = addresses.iter().any(SocketAddr::is_ipv6);
     to_listen(asked)
-        .tried()
+        .tried(four, six)
         .map_err(|(setting, why)| refused(asked, setting, &why))
 }
 
 fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -> Failure {
     let option = option(setting);
+    let name = |name: &Option<KernelName>| name.clone().map(String::from).unwrap_or_default();
     let remedy = match (setting, why.kind()) {
         (Setting::Congestion, io::ErrorKind::NotFound) => {
-            let known = congestion::available().unwrap_or_default().join(", ");
-            let name = asked.congestion.as_ref().map_or("", |name| name.as_str());
+            let known = options::congestion_controls()
+                .unwrap_or_default()
+                .join(", ");
+            let name = name(&asked.congestion);
             return Failure::refused(format!(
                 "{option} {name}: this kernel has no such congestion control; it has {known} (others are modules: modprobe tcp_{name})"
             ));
@@ -68,9 +80,36 @@ fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -
         (Setting::Mark, io::ErrorKind::PermissionDenied) => {
             "; a mark needs CAP_NET_ADMIN: run as root, or setcap cap_net_admin+ep on the program"
         }
+        (Setting::Device, io::ErrorKind::PermissionDenied) => {
+            "; before Linux 5.7 it needs CAP_NET_RAW: run as root"
+        }
+        (Setting::Device, _) => {
+            let name = name(&asked.bind_device);
+            return Failure::refused(format!(
+                "{option} {name}: {why}; `ip -br link` lists the interfaces of this machine"
+            ));
+        }
+        (Setting::Mptcp, _) => "; sysctl -w net.mptcp.enabled=1 (Linux 5.6, with CONFIG_MPTCP)",
+        (_, _) if asked.mptcp => "; MPTCP does not take it: leave out one of the two",
         _ => "",
     };
     Failure::refused(format!("can't set {option}: {why}{remedy}"))
+}
+
+/// Checks that listeners may take data that comes with a connection's first packet. setsockopt(2) does not say so.
+///
+/// # Errors
+/// `net.ipv4.tcp_fastopen` does not allow it.
+pub(crate) fn check_fastopen() -> Result<(), Failure> {
+    /// The bit for servers.
+    const SERVERS: u32 = 2;
+    match options::fastopen() {
+        Ok(bits) if bits & SERVERS == 0 => Err(Failure::refused(format!(
+            "--fastopen has no effect, because net.ipv4.tcp_fastopen is {bits}: sysctl -w net.ipv4.tcp_fastopen={}",
+            bits | SERVERS
+        ))),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// The option that asks for a setting.
@@ -85,6 +124,9 @@ fn option(setting: Setting) -> &'static str {
         Setting::Mark => "--mark",
         Setting::Tos => "--tos",
         Setting::Linger => "--linger",
+        Setting::Device => "--bind-device",
+        Setting::Fastopen => "--fastopen",
+        Setting::Mptcp => "--mptcp",
     }
 }
 

@@ -198,6 +198,7 @@ impl LoadScenario {
                 (!self.targets.is_empty(), "the targets"),
                 (self.listen.is_some(), "--listen-port"),
                 (!self.connect.source_ip.is_empty(), "--source-ip"),
+                (self.sockets.bind_device.is_some(), "--bind-device"),
             ];
             if let Some((_, other)) = others.iter().find(|(given, _)| *given) {
                 return Err(Contradiction::SelfAndOther(other));

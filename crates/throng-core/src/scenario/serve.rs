@@ -40,6 +40,8 @@ pub struct ServeScenario {
     pub messages: Messages,
     /// What is set on each socket.
     pub sockets: SocketOptions,
+    /// Data may come with a connection's first packet (TCP Fast Open, RFC 7413).
+    pub fastopen: bool,
     /// Connections speak TLS.
     pub tls: Option<TlsServer>,
 }

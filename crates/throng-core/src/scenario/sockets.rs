@@ -41,6 +41,10 @@ pub struct SocketOptions {
     /// acknowledge what was sent.
     #[serde(with = "Maybe::<Linger>")]
     pub linger: Option<Duration>,
+    /// SO_BINDTODEVICE: the interface that all packets leave and enter by.
+    pub bind_device: Option<KernelName>,
+    /// MPTCP (RFC 8684). Connections fall back to TCP if the peer does not speak it.
+    pub mptcp: bool,
 }
 
 /// The limits of the kernel for the three parts (MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL and MAX_TCP_KEEPCNT).

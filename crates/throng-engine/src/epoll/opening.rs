@@ -31,7 +31,7 @@ impl<B: Behaviour> Worker<B> {
     fn connect(&mut self, index: u32) -> Result<(), i32> {
         let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
         let (target, source) = self.table.route(index);
-        let file = socket::stream(target.family()).map_err(errno)?;
+        let file = socket::stream(target.family(), self.table.making.protocol()).map_err(errno)?;
         let fd = file.as_raw_fd();
         if let Some(source) = source {
             socket::set_options(&[PORT_LATER], fd).map_err(errno)?;

@@ -34,7 +34,7 @@ pub fn listen(
     options: &SocketOptions,
 ) -> io::Result<TcpListener> {
     let family = Address::new(address).family();
-    let fd = match stream(family) {
+    let fd = match stream(family, options.protocol()) {
         Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip().is_unspecified() => {
             return listen(
                 (Ipv4Addr::UNSPECIFIED, address.port()).into(),

@@ -27,6 +27,12 @@ pub struct SocketOptions {
     pub tos: Option<u8>,
     /// SO_LINGER, in seconds.
     pub linger: Option<Duration>,
+    /// SO_BINDTODEVICE.
+    pub device: Option<KernelName>,
+    /// Listeners: TCP_FASTOPEN, the number of connections whose handshake is not complete (RFC 7413).
+    pub fastopen: Option<u32>,
+    /// The protocol is MPTCP (RFC 8684), which falls back to TCP if the peer does not speak it.
+    pub mptcp: bool,
 }
 
 /// Something that is set on sockets.
@@ -50,6 +56,12 @@ pub enum Setting {
     Tos,
     /// [`SocketOptions::linger`]
     Linger,
+    /// [`SocketOptions::device`]
+    Device,
+    /// [`SocketOptions::fastopen`]
+    Fastopen,
+    /// [`SocketOptions::mptcp`]
+    Mptcp,
 }
 
 /// The longest value of a socket option, in bytes: the name of a device, with its NUL.
@@ -139,9 +151,9 @@ impl SocketOptions {
     /// No socket can be created.
     pub fn buffers_in_effect(&self) -> io::Result<Buffers> {
         let family = libc::AF_INET;
-        let (family, socket) = match stream(family) {
+        let (family, socket) = match stream(family, self.protocol()) {
             Ok(socket) => (family, socket),
-            Err(_) => (libc::AF_INET6, stream(libc::AF_INET6)?),
+            Err(_) => (libc::AF_INET6, stream(libc::AF_INET6, self.protocol())?),
         };
         set_options(&self.list(family), socket.as_raw_fd())?;
         // The kernel doubles the requested size and reports the double.
@@ -152,18 +164,32 @@ impl SocketOptions {
         })
     }
 
-    /// Tries each option on a socket of its own, of each family that this machine has.
+    /// Tries each option on sockets of their own: one of IPv6 if it is `six`, one of IPv4 if it is `four`, as far as this
+    /// machine has that family.
     ///
     /// # Errors
     /// The first setting that the kernel refuses, and why.
-    pub fn tried(&self) -> Result<(), (Setting, io::Error)> {
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            let Ok(socket) = stream(family) else { continue };
+    pub fn tried(&self, four: bool, six: bool) -> Result<(), (Setting, io::Error)> {
+        let families = [(four, libc::AF_INET), (six, libc::AF_INET6)];
+        for (_, family) in families.into_iter().filter(|(used, _)| *used) {
+            // A machine may have only one of the families.
+            if stream(family, libc::IPPROTO_TCP).is_err() {
+                continue;
+            }
+            let socket = stream(family, self.protocol()).map_err(|e| (Setting::Mptcp, e))?;
             for (setting, option) in self.settings(family) {
                 set_options(&[option], socket.as_raw_fd()).map_err(|e| (setting, e))?;
             }
         }
         Ok(())
+    }
+
+    /// The protocol of the sockets.
+    pub(crate) fn protocol(&self) -> i32 {
+        match self.mptcp {
+            true => libc::IPPROTO_MPTCP,
+            false => libc::IPPROTO_TCP,
+        }
     }
 
     /// The options to set on a socket of `family`.
@@ -217,6 +243,11 @@ impl SocketOptions {
             }),
             self.linger
                 .map(|time| (Setting::Linger, SocketOption::linger(time))),
+            self.device
+                .as_ref()
+                .map(|name| (Setting::Device, SocketOption::device(name.as_str()))),
+            self.fastopen
+                .map(|queue| (Setting::Fastopen, tcp(libc::TCP_FASTOPEN, int(queue)))),
         ]
         .into_iter()
         .flatten()
@@ -230,6 +261,7 @@ fn int(n: impl TryInto<i32>) -> i32 {
 
 /// How a worker makes the sockets that connect: built once, and in place for the whole run.
 pub(crate) struct Making {
+    protocol: i32,
     four: Box<[SocketOption]>,
     six: Box<[SocketOption]>,
 }
@@ -237,9 +269,15 @@ pub(crate) struct Making {
 impl Making {
     pub fn new(options: &SocketOptions) -> Making {
         Making {
+            protocol: options.protocol(),
             four: options.list(libc::AF_INET),
             six: options.list(libc::AF_INET6),
         }
+    }
+
+    /// The protocol of the sockets.
+    pub fn protocol(&self) -> i32 {
+        self.protocol
     }
 
     /// The options to set on a socket of `family`.
@@ -290,5 +328,64 @@ fn int_option(fd: RawFd, name: i32) -> io::Result<i32> {
         Err(io::Error::last_os_error())
     } else {
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::address::Address;
+    use super::super::listener::{Reach, listen};
+    use super::*;
+    use std::net::TcpStream;
+
+    /// The bytes of an option's value as the kernel reports it.
+    fn read(fd: RawFd, level: i32, name: i32) -> Vec<u8> {
+        let mut value = [0u8; LONGEST_VALUE];
+        let mut len = LONGEST_VALUE as u32;
+        // SAFETY: the kernel writes at most `len` bytes of the option's value.
+        let done =
+            unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &raw mut len) };
+        assert_eq!(done, 0, "{}", io::Error::last_os_error());
+        value[..len as usize].to_vec()
+    }
+
+    #[test]
+    fn accepted_sockets_have_the_options_of_their_listener() {
+        let options = SocketOptions {
+            nodelay: Some(true),
+            keepalive: "70s:11s:6".parse().ok(),
+            user_timeout: Some(Duration::from_millis(12_345)),
+            congestion: "reno".parse().ok(),
+            tos: Some(0xb8),
+            linger: Some(Duration::from_secs(7)),
+            ..SocketOptions::default()
+        };
+        for family in ["127.0.0.1", "::1"] {
+            let at = (family.parse::<std::net::IpAddr>().unwrap(), 0).into();
+            let listener = listen(at, 8, Reach::Address, &options).unwrap();
+            let at = listener.local_addr().unwrap();
+            let _client = TcpStream::connect(at).unwrap();
+            listener.set_nonblocking(false).unwrap();
+            let (accepted, _) = listener.accept().unwrap();
+            let all = options.list(Address::new(at).family());
+            assert!(all.len() >= 9, "{all:?}");
+            for option in &all {
+                let value = read(accepted.as_raw_fd(), option.level, option.name);
+                assert_eq!(value, option.value(), "{family} {option:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_is_named() {
+        let options = SocketOptions {
+            nodelay: Some(true),
+            congestion: "nosuch".parse().ok(),
+            ..SocketOptions::default()
+        };
+        let (setting, why) = options.tried(true, true).unwrap_err();
+        assert_eq!(setting, Setting::Congestion);
+        assert_eq!(why.kind(), io::ErrorKind::NotFound);
+        assert!(SocketOptions::default().tried(true, true).is_ok());
     }
 }

@@ -4,14 +4,14 @@ use super::address::Address;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-/// A new non-blocking TCP socket.
-pub(crate) fn stream(family: i32) -> io::Result<OwnedFd> {
+/// A new non-blocking socket of TCP, or of `protocol` if that is another.
+pub(crate) fn stream(family: i32, protocol: i32) -> io::Result<OwnedFd> {
     // SAFETY: no pointers; the descriptor is new and ours.
     unsafe {
         let fd = libc::socket(
             family,
             libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
-            0,
+            protocol,
         );
         if fd < 0 {
             Err(io::Error::last_os_error())

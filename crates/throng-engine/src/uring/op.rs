@@ -124,16 +124,16 @@ pub(super) fn wake(eventfd: RawFd) -> Sqe {
     }
 }
 
-/// Opens a TCP socket in `tag`'s slot. Entries are issued in order, and this one, an option and a bind never wait,
+/// Opens a socket of `protocol` in `tag`'s slot. Entries are issued in order, and this one, an option and a bind never wait,
 /// so later entries find them done. (Links would express that, but cost each entry a detour through task work:
 /// 0.7 of 26 µs for a connection.)
-pub(super) fn socket(family: i32, tag: Tag) -> Sqe {
+pub(super) fn socket(family: i32, protocol: i32, tag: Tag) -> Sqe {
     Sqe {
         opcode: Opcode::IORING_OP_SOCKET as u8,
         flags: IOSQE_CQE_SKIP_SUCCESS,
         fd: family,
         off: libc::SOCK_STREAM as u64,
-        len: libc::IPPROTO_TCP as u32,
+        len: protocol as u32,
         file_index: tag.slot + 1,
         user_data: tag.encode(),
         ..Sqe::default()

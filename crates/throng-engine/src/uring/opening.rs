@@ -47,7 +47,11 @@ impl<B: Behaviour> Worker<B> {
             let connect = self.tag(Op::Connect, index, 0);
             let (target, source) = self.table.route(index);
             let ring = &mut self.rings[at];
-            ring.push(op::socket(target.family(), prepare));
+            ring.push(op::socket(
+                target.family(),
+                self.table.making.protocol(),
+                prepare,
+            ));
             if let Some(source) = source {
                 // Without this bind() searches for a port that is free for every target.
                 ring.push(op::set_option(&PORT_LATER, prepare));

@@ -45,7 +45,9 @@ pub fn load(
     stop: &Stop,
 ) -> Result<Record, Failure> {
     let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
-    sockets::try_out(&scenario.sockets)?;
+    let listen = scenario.listen.iter().flat_map(|l| &l.on).map(|at| at.0);
+    let addresses: Vec<_> = plan.routes.targets().chain(listen).collect();
+    sockets::try_out(&scenario.sockets, &addresses)?;
     // Before the clock starts: it may take a while.
     let server = Server::find(scenario, &machine.host);
     let mut watch = Watch::new(

@@ -458,7 +458,7 @@ fn what_throngs_own_options_ask_for_is_written_and_read_back() {
         r"throng load 127.1:80 -m '\{message.marker}\{re [a-z]{3}}' --latency-marker-skip 3 --latency-first-byte -T 1h",
         "throng load 127.1:80 --source-ip 127.1.0.1-127.1.0.9 --source-ip 127.2.0.0/30 --no-reconnect -w 3 --force",
         "throng load 127.1:80 --nagle off --rcvbuf 64k --sndbuf 512m --write-combine off --engine epoll",
-        "throng load 127.1:80 --keepalive 60s:10s:5 --user-timeout 30s --congestion bbr --mark 0x2a --tos 0xb8 --linger 0",
+        "throng load 127.1:80 --keepalive 60s:10s:5 --user-timeout 30s --congestion bbr --mark 0x2a --tos 0xb8 --linger 0 --bind-device eth0.100 --mptcp",
         "throng load 127.1:80 --keepalive 1m30s --dscp af41",
         "throng load -l 127.1:9 --listen-mode active -m x --tls --ssl-cert a.pem --ssl-key b.pem --alpn h2,http/1.1",
         "throng load 127.1:443 --tls --cacert ca.pem --sni a.example --resume",
@@ -477,7 +477,7 @@ fn what_throngs_own_options_ask_for_is_written_and_read_back() {
         "throng serve 9000",
         "throng serve --mode echo '[::1]:9001' 127.0.0.1:0 --backlog 64 --max-connections 1m",
         "throng serve --mode chargen -m 'tick\\n' -e -1 'hi' -r 1 9019 -T 60s -w 2 --engine uring --force",
-        "throng serve 9000 --nagle on --rcvbuf 64k --keepalive 60s:10s --user-timeout 250ms --congestion bbr --mark 7 --dscp ef --linger 5s",
+        "throng serve 9000 --nagle on --rcvbuf 64k --keepalive 60s:10s --user-timeout 250ms --congestion bbr --mark 7 --dscp ef --linger 5s --bind-device lo --mptcp --fastopen",
         "throng serve --mode ws-sink 8080 --tls --ssl-cert a.pem --ssl-key b.pem --alpn h2 --no-resumption",
     ] {
         let words = shlex::split(line).expect("a line of the table");

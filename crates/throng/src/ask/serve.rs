@@ -20,6 +20,7 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         message_rate: args.message_rate,
         messages: texts::messages(&args.messages)?,
         sockets: sockets::options(&args.sockets, false),
+        fastopen: args.fastopen,
         tls: args
             .tls
             .tls

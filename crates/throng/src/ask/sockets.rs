@@ -15,5 +15,7 @@ pub(super) fn options(args: &SocketArgs, usually: bool) -> SocketOptions {
         mark: args.mark,
         tos: args.tos.or(args.dscp),
         linger: args.linger,
+        bind_device: args.bind_device.clone(),
+        mptcp: args.mptcp,
     }
 }

@@ -1,6 +1,6 @@
 //! The options of `throng serve`.
 
-use super::common::{CONNECTIONS, EngineArg, PACE, RUN, TLS, workers};
+use super::common::{CONNECTIONS, EngineArg, PACE, RUN, SOCKETS, TLS, workers};
 use super::messages::MessageArgs;
 use super::output::Common;
 use super::sockets::SocketArgs;
@@ -62,6 +62,11 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub sockets: SocketArgs,
+
+    /// Take data that comes with a connection's first packet (TCP_FASTOPEN), from as many at once as the accept queue
+    /// holds
+    #[arg(long, help_heading = SOCKETS)]
+    pub fastopen: bool,
 
     /// Stop after this long [default: at Ctrl-C]
     #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]

@@ -52,6 +52,14 @@ pub(crate) struct SocketArgs {
     /// A close that waits holds up its worker: with more than 0, expect delays in the traffic of its other connections.
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = sockets::linger, help_heading = SOCKETS)]
     pub linger: Option<Duration>,
+
+    /// Send and receive through this interface only (SO_BINDTODEVICE)
+    #[arg(long, value_name = "IF", help_heading = SOCKETS)]
+    pub bind_device: Option<KernelName>,
+
+    /// Speak MPTCP; connections fall back to TCP where the peer does not
+    #[arg(long, help_heading = SOCKETS)]
+    pub mptcp: bool,
 }
 
 /// On or off.

@@ -14,6 +14,19 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
         (&["lod"], "'lod'"),
         (&["load"], "--self"),
         (&["load", "--self", "127.0.0.1:80"], "--self"),
+        (
+            &["load", "--self", "--bind-device", "eth0"],
+            "leave out --bind-device",
+        ),
+        (
+            &["load", "127.0.0.1:80", "--tos", "0x21"],
+            "write a multiple of 4",
+        ),
+        (
+            &["serve", "9000", "--dscp", "best"],
+            "write 46, ef, af41, cs1 or le",
+        ),
+        (&["serve", "9000", "--tos", "0", "--dscp", "0"], "--dscp"),
         (&["load", "--self=web"], "'web'"),
         (&["load", "--self", "-c", "0"], "at least 1"),
         (&["load", "--self", "-c", "-5"], "'-5' is not a count"),

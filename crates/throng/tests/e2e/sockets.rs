@@ -2,7 +2,7 @@
 
 use crate::common::net::Net;
 use crate::common::process::{Process, Ran};
-use crate::common::{PATIENCE, load, serve, start_load, stop_serving};
+use crate::common::{PATIENCE, load, run, serve, start_load, stop_serving};
 use rustix::process::Signal;
 use std::time::Duration;
 
@@ -183,6 +183,119 @@ fn a_server_with_a_linger_time_of_zero_resets_what_it_closes() {
     }
 }
 
+#[test]
+fn a_device_is_the_only_way_in_and_out() {
+    for engine in ENGINES {
+        let net = Net::own();
+        net.shell(
+            "ip link add t0 type veth peer name t1 && ip link set t0 up && ip link set t1 up && ip address add 10.7.0.1/24 dev t0",
+        );
+        for (of_server, of_client, reached) in [
+            ("lo", "", true),
+            ("lo", "--bind-device lo", true),
+            // What is on this machine is reached through lo.
+            ("t0", "", false),
+            ("lo", "--bind-device t0", false),
+        ] {
+            let server = serve(
+                &net,
+                &format!("127.0.0.1:9000 --bind-device {of_server} --engine {engine}"),
+            );
+            let client = start_load(
+                &net,
+                &format!(
+                    "127.0.0.1:9000 -c 5 {of_client} --no-reconnect --connect-timeout 500ms --hold 1s --engine {engine}"
+                ),
+            );
+            if reached {
+                client.wait_for_stderr("holding");
+                let bound = sockets(&net, "dport = 9000");
+                let bound = bound.iter().filter(|line| line.contains("%lo:"));
+                assert_eq!(bound.count() == 5, !of_client.is_empty(), "{engine}");
+            }
+            let ran = client.wait(PATIENCE);
+            assert_eq!(ran.code, i32::from(!reached), "{ran}");
+            let established = ran.summary().connections.established;
+            assert_eq!(established, if reached { 5 } else { 0 }, "{ran}");
+            server.signal(Signal::INT);
+            let accepted = server.wait(PATIENCE).summary().connections.accepted;
+            assert_eq!(accepted, Some(established), "{ran}");
+        }
+    }
+}
+
+/// A counter of the network namespace, since it exists.
+fn counter(net: &Net, name: &str) -> u64 {
+    let text = net.shell(&format!("nstat -asz {name}"));
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn mptcp_is_spoken_by_both_ends_and_falls_back_where_one_does_not() {
+    for engine in ENGINES {
+        for (of_server, handshakes) in [("--mptcp", 40), ("", 0)] {
+            let net = Net::own();
+            let server = serve(
+                &net,
+                &format!("9000 --mode echo {of_server} --engine {engine}"),
+            );
+            let ran = load(
+                &net,
+                &format!(
+                    "127.0.0.1:9000 [::1]:9000 --mptcp -c 40 -m hello --closed-loop --hold 500ms --engine {engine}"
+                ),
+            );
+            let client = ran.reached();
+            let served = stop_serving(server);
+            assert_eq!(counter(&net, "MPTcpExtMPCapableACKRX"), handshakes, "{ran}");
+            assert!(client.traffic.replies > 40, "{ran}");
+            assert_eq!(served.connections.accepted, Some(40), "{ran}");
+            assert_eq!(served.connections.closed_by_peer, 40, "{ran}");
+            assert_eq!(served.traffic.bytes_received, client.traffic.bytes_sent);
+        }
+    }
+    let net = Net::own();
+    net.shell("sysctl -qw net.mptcp.enabled=0");
+    for command in ["load 127.0.0.1:9000", "serve 127.0.0.1:9000"] {
+        let ran = run(&net, &format!("{command} --mptcp"));
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+        assert!(ran.stderr.contains("net.mptcp.enabled=1"), "{ran}");
+    }
+}
+
+#[test]
+fn a_server_takes_data_that_comes_with_the_first_packet() {
+    const CLIENT: &str = "
+import socket
+for _ in range(5):
+    s = socket.socket()
+    s.sendto(b'hello', socket.MSG_FASTOPEN, ('127.0.0.1', 9000))
+    assert s.recv(5) == b'hello'
+";
+    for engine in ENGINES {
+        for (option, with_data) in [("--fastopen", 4), ("", 0)] {
+            let net = Net::own();
+            net.shell("sysctl -qw net.ipv4.tcp_fastopen=3");
+            let server = serve(
+                &net,
+                &format!("127.0.0.1:9000 --mode echo {option} --engine {engine}"),
+            );
+            net.python(CLIENT, &[]);
+            let served = stop_serving(server);
+            assert_eq!(served.connections.accepted, Some(5), "{engine}");
+            assert_eq!(served.traffic.bytes_sent, 25, "{engine}");
+            // The first connection gets the cookie that the others use.
+            assert_eq!(counter(&net, "TcpExtTCPFastOpenPassive"), with_data);
+        }
+    }
+    let net = Net::own();
+    net.shell("sysctl -qw net.ipv4.tcp_fastopen=1");
+    let ran = run(&net, "serve 127.0.0.1:9000 --fastopen");
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+    assert!(ran.stderr.contains("net.ipv4.tcp_fastopen=3"), "{ran}");
+}
+
 /// Runs `throng` without the capabilities that marks and devices need.
 fn without_capabilities(net: &Net, args: &str) -> Ran {
     let mut command = net.command("setpriv");
@@ -200,9 +313,10 @@ fn what_the_kernel_refuses_is_said_in_a_line_with_the_reason() {
         ("--congestion nosuch", "no such congestion control; it has"),
         ("--congestion nosuch", "reno"),
         ("--mark 7", "CAP_NET_ADMIN"),
+        ("--bind-device nosuch0", "nosuch0: No such device"),
     ] {
-        for run in ["load 127.0.0.1:9000", "serve 127.0.0.1:9000"] {
-            let ran = without_capabilities(&net, &format!("{run} {options}"));
+        for command in ["load 127.0.0.1:9000", "serve 127.0.0.1:9000"] {
+            let ran = without_capabilities(&net, &format!("{command} {options}"));
             let line = ran.stderr.trim_end();
             assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
             assert!(line.contains(says) && !line.contains('\n'), "{ran}");

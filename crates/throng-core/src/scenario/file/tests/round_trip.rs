@@ -260,9 +260,18 @@ fn sockets() -> BoxedStrategy<SocketOptions> {
         option::of(any::<u32>()),
         option::of((0..64u8).prop_map(|dscp| dscp << 2)),
     );
-    (any::<bool>(), buffer(), buffer(), times, name(), marks)
+    let switches = (any::<bool>(), any::<bool>());
+    let names = (name(), name());
+    (switches, buffer(), buffer(), times, names, marks)
         .prop_map(
-            move |(nagle, receive_buffer, send_buffer, times, congestion, (mark, tos))| {
+            move |(
+                (nagle, mptcp),
+                receive_buffer,
+                send_buffer,
+                times,
+                (congestion, device),
+                (mark, tos),
+            )| {
                 let (keepalive, user_timeout, linger) = times;
                 SocketOptions {
                     nagle,
@@ -274,6 +283,8 @@ fn sockets() -> BoxedStrategy<SocketOptions> {
                     mark,
                     tos,
                     linger,
+                    bind_device: named(device),
+                    mptcp,
                 }
             },
         )
@@ -365,7 +376,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
         limits,
         run(),
         sends,
-        (sockets(), option::of(tls_server())),
+        (sockets(), option::of(tls_server()), any::<bool>()),
     )
         .prop_map(
             |(
@@ -374,7 +385,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                 (backlog, max_connections),
                 run,
                 (messages, message_rate),
-                (sockets, tls),
+                (sockets, tls, fastopen),
             )| {
                 let (_, duration, workers, engine, force) = run;
                 let sends = mode == ServeMode::Chargen;
@@ -393,6 +404,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                     message_rate: message_rate.filter(|_| sends),
                     messages: if sends { messages } else { Messages::default() },
                     sockets,
+                    fastopen,
                     tls,
                 }))
             },
