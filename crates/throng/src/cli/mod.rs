@@ -38,7 +38,8 @@ use std::path::PathBuf;
 
 /// Find out how many TCP connections a server, client or network path can hold, by holding them
 #[derive(Parser)]
-#[command(name = "throng", version, max_term_width = 100, after_help = after_help())]
+#[command(name = "throng", version, max_term_width = 100)]
+#[command(after_help = format!("{EXAMPLES}\n\n{MORE}"), after_long_help = after_long_help())]
 #[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -54,8 +55,10 @@ Examples:
   throng plan
       How many connections this machine can hold, and which limit binds first.";
 
-fn after_help() -> String {
-    format!("{EXAMPLES}\n\n{UNITS}\n\n{EXIT_CODES}\n\n{AS_TCPKALI}")
+const MORE: &str = "`throng COMMAND -h` shows a command's most common options, --help all of them. `throng help` lists the topics that it explains.";
+
+fn after_long_help() -> String {
+    format!("{EXAMPLES}\n\n{MORE}\n\n{UNITS}\n\n{EXIT_CODES}\n\n{AS_TCPKALI}")
 }
 
 impl Cli {

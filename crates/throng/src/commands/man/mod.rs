@@ -44,8 +44,10 @@ fn write_page(
     let path = directory.join(format!("{name}.1"));
     let mut page = Vec::new();
     // clap_mangen would put the text below the options under the heading EXTRA.
-    let below = command.get_after_help().map(StyledStr::to_string);
-    let command = command.clone().display_name(name);
+    let below = command.get_after_long_help().or(command.get_after_help());
+    let below = below.map(StyledStr::to_string);
+    let command = command.clone().after_long_help(Resettable::Reset);
+    let command = command.display_name(name);
     let others = others.iter().filter(|other| *other != name);
     clap_mangen::Man::new(command.after_help(Resettable::Reset))
         .render(&mut page)
