@@ -3,22 +3,40 @@
 /// Columns that prose is wrapped to: the width of the narrowest usual terminal.
 pub(crate) const COLUMNS: usize = 80;
 
-/// Breaks `text` between words into lines of at most `columns`. A longer word stays whole.
+/// Words that belong to the number before them.
+const UNITS: [&str; 14] = [
+    "%", "ns", "us", "µs", "ms", "s", "m", "h", "B", "KB", "kB", "KiB", "MiB", "GiB",
+];
+
+/// Breaks `text` between words into lines of at most `columns`. A longer word stays whole, and so does a number with its
+/// unit.
 pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let mut whole = word.to_owned();
+        let number = word.trim_start_matches(['(', '<', '>', '=']);
+        if number.starts_with(|c: char| c.is_ascii_digit())
+            && let Some(unit) = words.next_if(|next| is_unit(next))
+        {
+            whole += &format!(" {unit}");
+        }
         let last = lines.len() - 1;
         let line = &mut lines[last];
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > columns {
-            lines.push(word.to_owned());
+        if !line.is_empty() && line.chars().count() + 1 + whole.chars().count() > columns {
+            lines.push(whole);
         } else {
             if !line.is_empty() {
                 line.push(' ');
             }
-            *line += word;
+            *line += &whole;
         }
     }
     lines
+}
+
+fn is_unit(word: &str) -> bool {
+    UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']))
 }
 
 /// A command line, quoted for a shell, in lines of at most `columns` that can be pasted together.
@@ -77,6 +95,9 @@ mod tests {
         assert_eq!(wrapped("", 10), [""]);
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
         assert_eq!(wrapped("a unbreakable b", 5), ["a", "unbreakable", "b"]);
+        assert_eq!(wrapped("within 1 %. So", 9), ["within", "1 %. So"]);
+        assert_eq!(wrapped("took 19.8 s, all", 9), ["took", "19.8 s,", "all"]);
+        assert_eq!(wrapped("only a % b", 6), ["only a", "% b"]);
     }
 
     #[test]
