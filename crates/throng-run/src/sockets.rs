@@ -4,7 +4,6 @@ use crate::Failure;
 use crate::watch::Watch;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 use throng_core::observer::Note;
 use throng_core::scenario::{self, KernelName};
 use throng_engine::{Closing, Setting, SocketOptions};
@@ -38,11 +37,11 @@ pub(crate) fn to_connect(asked: &scenario::SocketOptions, sends: bool) -> Socket
     }
 }
 
-/// How connections that are open at the end are closed: a linger time of zero asks for resets.
+/// How connections that are open at the end are closed: a linger time, which is zero, asks for resets.
 pub(crate) fn closing(asked: &scenario::SocketOptions) -> Closing {
     match asked.linger {
-        Some(Duration::ZERO) => Closing::Reset,
-        Some(_) | None => Closing::ShutDown,
+        Some(_) => Closing::Reset,
+        None => Closing::ShutDown,
     }
 }
 

@@ -37,8 +37,8 @@ pub struct SocketOptions {
     /// IP_TOS and IPV6_TCLASS: the byte of which the upper six bits are the DSCP (RFC 2474).
     #[serde(with = "Maybe::<Tos>")]
     pub tos: Option<u8>,
-    /// SO_LINGER. 0 resets connections that are closed; with more, a close waits this long for the peer to
-    /// acknowledge what was sent.
+    /// SO_LINGER. Zero, the only time there is, resets connections that are closed. With more the kernel makes close(2)
+    /// wait for the peer, even on a non-blocking socket: an event loop would stand still at each close.
     #[serde(with = "Maybe::<Linger>")]
     pub linger: Option<Duration>,
     /// SO_BINDTODEVICE: the interface that all packets leave and enter by.
@@ -50,8 +50,6 @@ pub struct SocketOptions {
 /// The limits of the kernel for the three parts (MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL and MAX_TCP_KEEPCNT).
 const KEEPALIVE_SECONDS: RangeInclusive<u64> = 1..=32_767;
 const KEEPALIVE_PROBES: RangeInclusive<u8> = 1..=127;
-/// The longest linger time. The kernel takes more, but nobody waits for it.
-const LINGER_SECONDS: RangeInclusive<u64> = 0..=65_535;
 /// The kernel takes an int of milliseconds.
 const USER_TIMEOUT_MS: RangeInclusive<u128> = 1..=i32::MAX as u128;
 
@@ -79,10 +77,9 @@ impl FromStr for Keepalive {
                 like: "60s, 60s:10s or 60s:10s:5",
             });
         }
-        let seconds = |text| whole_seconds(text, KEEPALIVE_SECONDS, "a keepalive time");
         Ok(Keepalive {
-            idle: seconds(idle.unwrap_or_default())?,
-            interval: interval.map(seconds).transpose()?,
+            idle: keepalive_time(idle.unwrap_or_default())?,
+            interval: interval.map(keepalive_time).transpose()?,
             count: count.map(probes).transpose()?,
         })
     }
@@ -122,28 +119,30 @@ impl Written for Keepalive {
     }
 }
 
-fn whole_seconds(
-    text: &str,
-    bounds: RangeInclusive<u64>,
-    what: &str,
-) -> Result<Duration, UnitError> {
+fn keepalive_time(text: &str) -> Result<Duration, UnitError> {
     let time = units::duration(text)?;
-    match time.subsec_nanos() == 0 && bounds.contains(&time.as_secs()) {
+    match time.subsec_nanos() == 0 && KEEPALIVE_SECONDS.contains(&time.as_secs()) {
         true => Ok(time),
         false => Err(UnitError::OutOfBounds(format!(
-            "{what} is in whole seconds, {} to {}",
-            bounds.start(),
-            human::count(*bounds.end())
+            "a keepalive time is in whole seconds, {} to {}",
+            KEEPALIVE_SECONDS.start(),
+            human::count(*KEEPALIVE_SECONDS.end())
         ))),
     }
 }
 
-/// A linger time: whole seconds, 0 to 65,535.
+/// A linger time: 0.
 ///
 /// # Errors
-/// Not a duration, or out of bounds.
+/// Not a duration, or more than 0.
 pub fn linger(text: &str) -> Result<Duration, UnitError> {
-    whole_seconds(text, LINGER_SECONDS, "a linger time")
+    match units::duration(text)? {
+        Duration::ZERO => Ok(Duration::ZERO),
+        _ => Err(UnitError::OutOfBounds(
+            "only 0 is possible, which closes with a reset: with more, each close would hold up the other connections"
+                .into(),
+        )),
+    }
 }
 
 /// A user timeout: whole milliseconds, up to 24 days.
@@ -430,7 +429,7 @@ mod tests {
     #[test]
     fn what_the_kernel_would_round_or_cut_is_refused() {
         for (error, says) in [
-            (linger("100ms").unwrap_err(), "whole seconds, 0 to 65,535"),
+            (linger("5s").unwrap_err(), "hold up the other connections"),
             (user_timeout("0").unwrap_err(), "1ms to 24d"),
             (user_timeout("1500us").unwrap_err(), "whole milliseconds"),
             (user_timeout("25d").unwrap_err(), "1ms to 24d"),

@@ -46,11 +46,8 @@ pub(crate) struct SocketArgs {
     #[arg(long, value_name = "N|NAME", value_parser = sockets::dscp, help_heading = SOCKETS)]
     pub dscp: Option<u8>,
 
-    /// Close with a reset (0), or wait this long for data to be acknowledged, in whole seconds (SO_LINGER)
-    /// [default: off]
-    ///
-    /// A close that waits holds up its worker: with more than 0, expect delays in the traffic of its other connections.
-    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = sockets::linger, help_heading = SOCKETS)]
+    /// Close with a reset, which leaves no TIME_WAIT (SO_LINGER) [default: off]
+    #[arg(long, value_name = "0", value_parser = sockets::linger, help_heading = SOCKETS)]
     pub linger: Option<Duration>,
 
     /// Send and receive through this interface only (SO_BINDTODEVICE)

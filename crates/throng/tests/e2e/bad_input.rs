@@ -27,6 +27,10 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
             "write 46, ef, af41, cs1 or le",
         ),
         (&["serve", "9000", "--tos", "0", "--dscp", "0"], "--dscp"),
+        (
+            &["serve", "9000", "--linger", "5s"],
+            "only 0 is possible, which closes with a reset",
+        ),
         (&["load", "--self=web"], "'web'"),
         (&["load", "--self", "-c", "0"], "at least 1"),
         (&["load", "--self", "-c", "-5"], "'-5' is not a count"),
