@@ -158,7 +158,7 @@ const LOAD: &[Guess] = &[
             "--source",
             "--interface",
         ],
-        "--source-ip IP connects from these addresses",
+        "--source-ip IP connects from these addresses, --bind-device NAME through a network device",
     ),
     guess(
         &["-o", "--out", "--json", "--format", "--report"],
@@ -238,6 +238,29 @@ const SERVE: &[Guess] = &[
         "--tls --ssl-cert FILE --ssl-key FILE serve TLS",
     ),
 ];
+
+/// Those of `throng run`.
+const RUN: &[Guess] = &[guess(
+    &[
+        "-c",
+        "--connections",
+        "-m",
+        "--message",
+        "-r",
+        "--message-rate",
+        "--rate",
+        "-T",
+        "--duration",
+        "--hold",
+        "-w",
+        "--workers",
+        "--expect",
+        "--target",
+        "--tls",
+        "--engine",
+    ],
+    "--set KEY=VALUE overrides a value of the file, such as load.connections=50k (`throng help scenario` lists the keys)",
+)];
 
 /// Those of `throng tune`.
 const TUNE: &[Guess] = &[
@@ -347,6 +370,7 @@ fn options_of(subcommand: &str) -> &'static [Guess] {
     match subcommand {
         "load" => LOAD,
         "serve" => SERVE,
+        "run" => RUN,
         "tune" => TUNE,
         "plan" => PLAN,
         _ => &[],
@@ -474,7 +498,7 @@ mod tests {
                     || short.as_deref() == Some(option)
             })
         };
-        for name in ["load", "serve", "tune", "plan"] {
+        for name in ["load", "serve", "run", "tune", "plan"] {
             for guess in options_of(name) {
                 for written in guess.written {
                     // -d of serve is a guess, -d of load an option.
