@@ -38,7 +38,11 @@ pub(super) fn sections<'a>(text: &str, others: impl Iterator<Item = &'a String>)
     page.control("SH", ["SEE ALSO"]);
     let mut others = others.peekable();
     while let Some(other) = others.next() {
-        let after = if others.peek().is_some() { "(1)," } else { "(1)" };
+        let after = if others.peek().is_some() {
+            "(1),"
+        } else {
+            "(1)"
+        };
         page.text([bold(other), roman(after)]);
     }
     page.control("PP", []);
@@ -54,7 +58,9 @@ fn exit_status(page: &mut Roff, codes: &str) {
     page.control("SH", ["EXIT STATUS"]);
     let mut all: Vec<(&str, String)> = Vec::new();
     for part in codes.trim_end_matches('.').split("; ") {
-        let code = part.split_once(' ').filter(|(code, _)| code.parse::<u8>().is_ok());
+        let code = part
+            .split_once(' ')
+            .filter(|(code, _)| code.parse::<u8>().is_ok());
         match (code, all.last_mut()) {
             (Some((code, meaning)), _) => all.push((code, meaning.to_owned())),
             (None, Some((_, meaning))) => *meaning += &format!("; {part}"),
@@ -110,6 +116,9 @@ mod tests {
         }
         let none = sections("", others.iter()).to_roff();
         assert!(none.contains("could not be written"), "{none}");
-        assert!(!none.contains("NOTES") && !none.contains("EXAMPLES"), "{none}");
+        assert!(
+            !none.contains("NOTES") && !none.contains("EXAMPLES"),
+            "{none}"
+        );
     }
 }
