@@ -154,6 +154,8 @@ pub struct Undelivered {
     pub unread: u64,
     /// Bytes on all of these that were sent as far as the program knows, and that the peers have not acknowledged.
     pub bytes: u64,
+    /// Connections that other programs had to the same targets: whose those above are is not visible, then.
+    pub others: u64,
 }
 
 impl Undelivered {

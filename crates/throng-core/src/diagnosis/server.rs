@@ -186,12 +186,12 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     let queue = &l.queue;
     let what = match certain {
         true => format!(
-            "the accept queue of {} overflowed: {} handshakes were dropped",
+            "the accept queue of {} overflowed: {} packets were dropped",
             queue.target,
             number(l.dropped)
         ),
         false => format!(
-            "perhaps the accept queue of {}: {} handshakes were dropped there, but it has room now ({} of {})",
+            "perhaps the accept queue of {}: {} packets were dropped there, but it has room now ({} of {})",
             queue.target,
             number(l.dropped),
             number(queue.waiting.into()),
@@ -214,6 +214,12 @@ fn dropped(e: &Evidence, of_one_kind: bool) -> Option<(&Listening, bool)> {
     let failed = e.clients.failed(FailCause::TimedOut);
     let most = all.max_by_key(|l| l.dropped)?;
     if most.dropped == 0 || most.dropped * 2 < failed {
+        return None;
+    }
+    // The kernel also counts packets that belong to no connection any more, such as resets. Where each attempt succeeded,
+    // nothing that mattered was dropped.
+    let clients = &e.clients;
+    if clients.attempted > 0 && clients.failed_in_all() + clients.in_flight() == 0 {
         return None;
     }
     // A server does not see which attempts fail: that packets were dropped is all there is to say.

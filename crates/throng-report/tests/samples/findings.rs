@@ -82,6 +82,7 @@ pub fn findings() -> Vec<Finding> {
             unacknowledged: 20,
             unread: 1,
             bytes: 14_260,
+            others: 3,
         }),
         Finding::AnswersUnasked { answers: 7, of: 9 },
         Finding::MarkersAhead { markers: 3, of: 40 },

@@ -300,7 +300,7 @@ impl<'a> Run<'a> {
     fn opened(&mut self) -> Mark {
         let mark = self.ending.opened.unwrap_or_else(|| self.mark());
         let ends = self.plan.ends_here;
-        let expected = ends.map(|ends| mark.opened.open() * ends);
+        let expected = ends.map(|ends| self.sides.clients.tally().open() * ends);
         let kernel_sockets = self.watch.meter.note_kernel(expected, &self.sides.ports);
         // It has no effect if there is traffic already. It is a moment ahead, so that it reaches all in time.
         let now = self.watch.clock.now();

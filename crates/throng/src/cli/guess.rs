@@ -22,6 +22,10 @@ const fn guess(written: &'static [&'static str], instead: &'static str) -> Guess
 /// Options of `throng load` that do not exist.
 const LOAD: &[Guess] = &[
     guess(
+        &["--fastopen", "--tfo", "--tcp-fastopen"],
+        "only throng serve has --fastopen: a client's connection would count before its peer has answered",
+    ),
+    guess(
         &["--ping", "--ping-interval", "--ws-ping"],
         r"a ping is a message: -m '\{ws.ping}' -r 0.05 sends one every 20 s on each connection",
     ),

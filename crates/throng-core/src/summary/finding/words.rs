@@ -142,7 +142,15 @@ impl fmt::Display for Finding {
                     "{}. {} that count as sent were not delivered",
                     all_of_it.join("; "),
                     human::bytes(all.bytes)
-                )
+                )?;
+                match all.others {
+                    0 => Ok(()),
+                    n => write!(
+                        f,
+                        ". Other programs had {} to the same targets, so some of these may be theirs",
+                        things(n, "connection")
+                    ),
+                }
             }
             Finding::ConnectedToItself { target } => write!(
                 f,

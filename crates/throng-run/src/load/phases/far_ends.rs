@@ -101,8 +101,8 @@ impl Run<'_> {
         Stuck {
             since: at,
             seen: at,
-            // Whose connections these are is not visible: as many as others have may be theirs.
-            others: found.connections.saturating_sub(open) as usize,
+            open,
+            others: found.connections.saturating_sub(open),
             waiting: found.waiting,
         }
     }
@@ -114,8 +114,10 @@ pub(super) struct Stuck {
     since: Duration,
     /// When they were last looked at.
     seen: Duration,
-    /// How many may be other programs'.
-    others: usize,
+    /// How many connections of this run are open.
+    open: u64,
+    /// How many connections to the targets other programs have. Whose those are that deliver nothing is not visible.
+    others: u64,
     waiting: HashMap<SocketAddr, Waiting>,
 }
 
@@ -134,7 +136,7 @@ impl Stuck {
 
     /// Leaves those out on which something was delivered until `now`.
     fn retain(&mut self, now: &Stuck) {
-        self.seen = now.seen;
+        (self.seen, self.open, self.others) = (now.seen, now.open, now.others);
         self.waiting.retain(|near, then| {
             let now = now.waiting.get(near).filter(|now| now.bytes >= then.bytes);
             now.inspect(|now| then.resent = now.resent).is_some()
@@ -152,13 +154,14 @@ impl Stuck {
             .waiting
             .values()
             .filter(known)
-            .skip(self.others)
+            .take(usize::try_from(self.open).unwrap_or(usize::MAX))
             .collect();
         let unread = known.iter().filter(|w| w.resent == 0).count();
         Undelivered {
             unacknowledged: (known.len() - unread) as u64,
             unread: unread as u64,
             bytes: known.iter().map(|w| u64::from(w.bytes)).sum(),
+            others: self.others,
         }
     }
 }
@@ -176,6 +179,7 @@ mod tests {
         Stuck {
             since: seen,
             seen,
+            open: 10,
             others: 0,
             waiting: waiting.iter().map(one).collect(),
         }
@@ -186,6 +190,7 @@ mod tests {
             unacknowledged,
             unread,
             bytes,
+            others: 0,
         }
     }
 
@@ -212,9 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn as_many_as_others_have_may_be_theirs() {
+    fn what_may_be_others_is_told_with_them_and_never_more_than_are_open() {
         let mut stuck = at(1000, &[(1, 10, 3), (2, 10, 3), (3, 10, 3)]);
-        stuck.others = 2;
+        (stuck.open, stuck.others) = (2, 4);
+        let told = Undelivered {
+            others: 4,
+            ..undelivered(2, 0, 20)
+        };
+        assert_eq!(stuck.undelivered(), told);
+        // Others are gone.
+        stuck.retain(&at(1500, &[(1, 10, 3)]));
         assert_eq!(stuck.undelivered(), undelivered(1, 0, 10));
     }
 }
