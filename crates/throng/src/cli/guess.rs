@@ -23,7 +23,7 @@ const fn guess(written: &'static [&'static str], instead: &'static str) -> Guess
 const LOAD: &[Guess] = &[
     guess(
         &["--fastopen", "--tfo", "--tcp-fastopen"],
-        "only throng serve has --fastopen: a client's connection would count before its peer has answered",
+        "only throng serve has it: a client's connection would count before its peer has answered",
     ),
     guess(
         &["--ping", "--ping-interval", "--ws-ping"],
