@@ -79,23 +79,24 @@ fn echo_servers_in_python_and_node_answer_a_closed_loop() {
         let net = Net::own();
         let _server = start_server(&net, program, &[source, "9000"], 9000);
         for engine in ["uring", "epoll"] {
+            // Node accepts between answers: with many connections, on a busy machine, that takes long.
             let ran = load(
                 &net,
                 &format!(
-                    "127.0.0.1:9000 -c 500 -1 hello -m echo! --closed-loop --hold 1s --engine {engine}"
+                    "127.0.0.1:9000 -c 100 -1 hello -m echo! --closed-loop --hold 3s --engine {engine}"
                 ),
             );
             let s = ran.reached();
             assert_eq!(
                 (s.connections.open_at_end, s.connections.attempted),
-                (500, 500),
+                (100, 100),
                 "{ran}"
             );
             assert!(s.traffic.replies >= 500, "{ran}");
             assert_eq!(s.traffic.bytes_received, s.traffic.bytes_sent, "{ran}");
             assert_eq!(
                 s.traffic.bytes_sent,
-                (500 + s.traffic.messages_sent) * 5,
+                (100 + s.traffic.messages_sent) * 5,
                 "{ran}"
             );
         }
