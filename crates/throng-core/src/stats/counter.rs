@@ -1,6 +1,7 @@
 //! A counter, and the macros that define a set of counters from a list: what a worker writes, a reading of it, and the
 //! name of each.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A counter that one thread writes and others read. Relaxed, without a locked instruction: a reading may be a moment
@@ -28,6 +29,36 @@ impl Counter {
     }
 }
 
+/// One count for each kind of something. Unlike an array, it has a default whatever its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PerKind<T, const N: usize>([T; N]);
+
+impl<T: Default, const N: usize> Default for PerKind<T, N> {
+    fn default() -> Self {
+        PerKind(std::array::from_fn(|_| T::default()))
+    }
+}
+
+impl<T, const N: usize> From<[T; N]> for PerKind<T, N> {
+    fn from(all: [T; N]) -> Self {
+        PerKind(all)
+    }
+}
+
+impl<T, const N: usize> Deref for PerKind<T, N> {
+    type Target = [T; N];
+
+    fn deref(&self) -> &[T; N] {
+        &self.0
+    }
+}
+
+impl<T, const N: usize> DerefMut for PerKind<T, N> {
+    fn deref_mut(&mut self) -> &mut [T; N] {
+        &mut self.0
+    }
+}
+
 /// Defines an enum whose variants are counted one by one: for each its name in counts and in JSON and, where
 /// people read it, a few words.
 macro_rules! kinds {
@@ -42,7 +73,7 @@ macro_rules! kinds {
 
         impl $Kind {
             /// A few words for people.
-            pub fn words(self) -> &'static str {
+            pub const fn words(self) -> &'static str {
                 match self {
                     $($Kind::$variant => $words,)*
                 }
@@ -65,7 +96,7 @@ macro_rules! kinds {
             pub const ALL: [$Kind; [$($name),*].len()] = [$($Kind::$variant),*];
 
             /// The name in counts and in JSON.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self {
                     $($Kind::$variant => $name,)*
                 }
@@ -98,7 +129,7 @@ macro_rules! counts {
         #[derive(Debug, Default)]
         pub struct Counters {
             $($(#[$doc])* pub $name: $crate::stats::Counter,)*
-            $($array: [$crate::stats::Counter; <$Kind>::ALL.len()],)*
+            $($array: $crate::stats::PerKind<$crate::stats::Counter, { <$Kind>::ALL.len() }>,)*
             $($(#[$part_doc])* pub $part: $crate::protocol::$part::counts::Counters,)*
             $($(#[$time_doc])* pub $time: $crate::stats::Counter,)*
         }
@@ -107,7 +138,7 @@ macro_rules! counts {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Tally {
             $($(#[$doc])* pub $name: u64,)*
-            $($array: [u64; <$Kind>::ALL.len()],)*
+            $($array: $crate::stats::PerKind<u64, { <$Kind>::ALL.len() }>,)*
             $($(#[$part_doc])* pub $part: $crate::protocol::$part::counts::Tally,)*
         }
 
@@ -117,7 +148,7 @@ macro_rules! counts {
             /// beginning.
             pub fn read(&self) -> Tally {
                 Tally {
-                    $($array: std::array::from_fn(|i| self.$array[i].get()),)*
+                    $($array: std::array::from_fn(|i| self.$array[i].get()).into(),)*
                     $($part: self.$part.read(),)*
                     $($name: self.$name.get(),)*
                 }
@@ -129,7 +160,7 @@ macro_rules! counts {
             pub(crate) fn zip(&self, other: &Tally, join: fn(u64, u64) -> u64) -> Tally {
                 Tally {
                     $($name: join(self.$name, other.$name),)*
-                    $($array: std::array::from_fn(|i| join(self.$array[i], other.$array[i])),)*
+                    $($array: std::array::from_fn(|i| join(self.$array[i], other.$array[i])).into(),)*
                     $($part: self.$part.zip(&other.$part, join),)*
                 }
             }
@@ -137,7 +168,7 @@ macro_rules! counts {
             /// Calls `each` with the name, after `prefix`, and the value of every count.
             pub(crate) fn each(&self, prefix: &str, each: &mut dyn FnMut(String, u64)) {
                 $(each(format!("{prefix}{}", stringify!($name)), self.$name);)*
-                $(for (kind, count) in <$Kind>::ALL.iter().zip(self.$array) {
+                $(for (kind, count) in <$Kind>::ALL.iter().zip(*self.$array) {
                     each(format!("{prefix}{}.{}", stringify!($array), kind.name()), count);
                 })*
                 $(self.$part.each(&format!("{prefix}{}.", stringify!($part)), each);)*

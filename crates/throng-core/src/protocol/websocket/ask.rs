@@ -1,11 +1,12 @@
 //! What can be asked of WebSocket.
 
-use super::handshake::client::{Field, Opening};
+use super::handshake::client::Opening;
 use super::handshake::server::Upgrade;
 use super::serve::{Ws, WsSink};
 use super::wire::WebSocket;
 use crate::payload::Framing;
 use crate::protocol::facts::{Answers, Authority, Choose, Facts, HandshakesSent, Scheme};
+use crate::protocol::http::Field;
 use crate::protocol::options::{Flag, ProtocolOption, Takes};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};

@@ -4,63 +4,13 @@ use super::super::decoder::Decoder;
 use super::super::violation::Violation;
 use super::key::{Key, VERSION};
 use crate::partials::Partials;
+use crate::protocol::http::Field;
 use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, MAX_HEAD, lists, members, values};
-use serde::{Deserialize, Serialize};
 use std::mem::MaybeUninit;
-use std::str::FromStr;
-
-/// A header field that the user adds to the request: `Name: value`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Field {
-    name: String,
-    value: String,
-}
-
-impl Field {
-    /// Its name, as written.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its value, without blanks around it.
-    pub fn value(&self) -> &str {
-        &self.value
-    }
-
-    fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
-}
-
-/// Why a header field is not valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FieldFault {
-    /// There is no colon.
-    #[error("has no colon between name and value")]
-    NoColon,
-    /// The name before the colon is empty.
-    #[error("has no name before its colon")]
-    NoName,
-    /// The name has a character that is not allowed (RFC 9110, section 5.6.2).
-    #[error("has {0:?} in its name")]
-    InName(char),
-    /// The value has a control character.
-    #[error("has {0:?} in its value")]
-    InValue(char),
-}
 
 /// Why a request can't be made. Displays as one line for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// A header field is not valid.
-    #[error("header {text:?} {fault}; write it like 'Origin: http://example.com'")]
-    Field {
-        /// The field as written.
-        text: String,
-        /// What is wrong with it.
-        fault: FieldFault,
-    },
     /// The host can't be written in a request.
     #[error("{0:?} is no host for a WebSocket request; write it like example.com:8080")]
     Host(String),
@@ -75,52 +25,6 @@ pub enum RequestError {
          'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', or leave it out for a random one on each connection"
     )]
     Key(String),
-}
-
-/// Whether `c` is allowed in the name of a header field (RFC 9110, section 5.6.2).
-fn is_token(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
-}
-
-/// Reads `Name: value` (RFC 9112, section 5).
-impl FromStr for Field {
-    type Err = RequestError;
-
-    fn from_str(text: &str) -> Result<Field, RequestError> {
-        let wrong = |fault| RequestError::Field {
-            text: text.into(),
-            fault,
-        };
-        let (name, value) = text
-            .split_once(':')
-            .ok_or_else(|| wrong(FieldFault::NoColon))?;
-        if name.is_empty() {
-            return Err(wrong(FieldFault::NoName));
-        }
-        if let Some(c) = name.chars().find(|c| !is_token(*c)) {
-            return Err(wrong(FieldFault::InName(c)));
-        }
-        if let Some(c) = value.chars().find(|c| c.is_control() && *c != '\t') {
-            return Err(wrong(FieldFault::InValue(c)));
-        }
-        Ok(Field {
-            name: name.into(),
-            value: value.trim_matches([' ', '\t']).into(),
-        })
-    }
-}
-
-impl TryFrom<String> for Field {
-    type Error = RequestError;
-    fn try_from(text: String) -> Result<Field, RequestError> {
-        text.parse()
-    }
-}
-
-impl From<Field> for String {
-    fn from(field: Field) -> String {
-        format!("{}: {}", field.name, field.value)
-    }
 }
 
 /// The upgrade request of all connections of a run, and the rules for its answers. Only the key differs between
@@ -184,8 +88,8 @@ impl Opening {
         }
         let mut key = None;
         for field in fields.iter().filter(|f| f.is("Sec-WebSocket-Key")) {
-            let parsed = Key::parse(field.value.as_bytes());
-            key = Some(parsed.ok_or_else(|| RequestError::Key(field.value.clone()))?);
+            let parsed = Key::parse(field.value().as_bytes());
+            key = Some(parsed.ok_or_else(|| RequestError::Key(field.value().to_owned()))?);
         }
         let mut before_key = format!("GET {path} HTTP/1.1\r\n").into_bytes();
         let defaults = [
@@ -202,13 +106,13 @@ impl Opening {
             {
                 append(&mut before_key, name, value);
             }
-            own.for_each(|field| append(&mut before_key, &field.name, &field.value));
+            own.for_each(|field| append(&mut before_key, field.name(), field.value()));
         }
         before_key.extend(b"Sec-WebSocket-Key: ");
         let mut after_key = b"\r\n".to_vec();
         for field in fields {
             if !defaults.iter().any(|(name, _)| field.is(name)) && !field.is("Sec-WebSocket-Key") {
-                append(&mut after_key, &field.name, &field.value);
+                append(&mut after_key, field.name(), field.value());
             }
         }
         after_key.extend(b"\r\n");
@@ -216,7 +120,7 @@ impl Opening {
             fields
                 .iter()
                 .filter(|field| field.is(name))
-                .flat_map(|field| field.value.split(','))
+                .flat_map(|field| field.value().split(','))
                 .map(|member| bare(member.as_bytes()).to_vec())
                 .filter(|member| !member.is_empty())
                 .collect()
