@@ -8,7 +8,9 @@ use throng_core::behaviour::{
     ReplyMatcher, Task, Wire,
 };
 use throng_core::pacing::{MessagePace, Profile};
-use throng_core::payload::{Framing, Message, Messages, Part, Scope, Script, ScriptError};
+use throng_core::payload::{
+    FirstMessage, Framing, Message, Messages, Part, Scope, Script, ScriptError,
+};
 use throng_core::plan::Routes;
 use throng_core::protocol::{Answers, Authority, Choose, Prepared, UseBehaviour, UseWire};
 use throng_core::scenario::{
@@ -90,7 +92,7 @@ impl<'a> LoadBehaviours<'a> {
             script: script(&messages, opened)?,
             accepted: script(&sent_back, accepted)?,
             pacing,
-            answers: answers(scenario)?,
+            answers: answers(scenario, &messages)?,
             stop: scenario
                 .measure
                 .stop_at
@@ -179,12 +181,25 @@ impl<'a> LoadBehaviours<'a> {
 
     /// Whether answers are to be the bytes that were sent.
     fn looks_for_echoes(&self) -> bool {
-        matches!(self.answers, Some(AnswerBy::Echo)) || self.loops_by_echoes()
+        matches!(self.answers, Some(AnswerBy::Echo)) || self.loops_by_bytes()
     }
 
     /// Whether each message is sent when as many bytes were received as the previous one had.
+    fn loops_by_bytes(&self) -> bool {
+        self.answers.is_none() && self.is_loop()
+    }
+
+    /// Whether each message is sent when the echo of the previous one was received.
     pub fn loops_by_echoes(&self) -> bool {
-        self.answers.is_none() && matches!(self.pacing, Pacing::ClosedLoop { .. })
+        let others = matches!(
+            self.answers,
+            Some(AnswerBy::Marker { .. } | AnswerBy::Id | AnswerBy::Message { echo: None })
+        );
+        self.is_loop() && !others
+    }
+
+    fn is_loop(&self) -> bool {
+        matches!(self.pacing, Pacing::ClosedLoop { .. })
     }
 
     fn matches(&self) -> bool {
@@ -388,11 +403,13 @@ fn a_packet(script: Result<Script, ScriptError>) -> u32 {
 }
 
 /// How answers are recognized, where they are matched.
-fn answers(scenario: &LoadScenario) -> Result<Option<AnswerBy>, Failure> {
+fn answers(scenario: &LoadScenario, messages: &Messages) -> Result<Option<AnswerBy>, Failure> {
     let measure = &scenario.measure;
     let whole = match scenario.protocol.kind().answers() {
         Answers::Ids => return Ok(Some(AnswerBy::Id)),
-        Answers::Messages => Some(AnswerBy::Message),
+        Answers::Messages => Some(AnswerBy::Message {
+            echo: FirstMessage::of(messages),
+        }),
         Answers::Bytes => None,
     };
     Ok(match &measure.message {

@@ -13,6 +13,8 @@ future    sends a message marker every 50 ms that is dated that many seconds ahe
 ws-nine   WebSocket: leaves the first handshake without an answer, closes the second connection, upgrades all others
 ws-half   WebSocket: refuses every second upgrade with 503, and closes the upgraded connections after that many seconds
 ws-no     WebSocket: refuses all upgrades with 403
+ws-shouts WebSocket: answers each message in capitals
+ws-pieces WebSocket: answers each message unchanged, as binary, a byte in each frame
 ws-bye    WebSocket: sends a Close frame with code 1013 after that many seconds and leaves TCP open
 """
 
@@ -43,6 +45,17 @@ async def upgrade(reader, writer):
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
     )
+
+
+async def messages(reader):
+    """The payload of each short frame of a client's."""
+    while True:
+        head = await reader.readexactly(2)
+        mask = await reader.readexactly(4)
+        masked = await reader.readexactly(head[1] & 127)
+        if head[0] == 0x88:
+            break
+        yield bytes(byte ^ mask[n % 4] for n, byte in enumerate(masked))
 
 
 async def read_on(reader):
@@ -99,6 +112,15 @@ async def serve(reader, writer):
             await head(reader)
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             await read_on(reader)
+        elif KIND in ("ws-shouts", "ws-pieces"):
+            await upgrade(reader, writer)
+            async for message in messages(reader):
+                if KIND == "ws-shouts":
+                    writer.write(bytes([0x81, len(message)]) + message.upper())
+                else:
+                    for n, byte in enumerate(message):
+                        last = 0x80 if n == len(message) - 1 else 0
+                        writer.write(bytes([last | (0 if n else 2), 1, byte]))
         elif KIND == "ws-bye":
             await upgrade(reader, writer)
             await asyncio.sleep(SECONDS)

@@ -56,9 +56,9 @@ fn messages_of_every_kind_arrive_and_come_back() {
             json!("yes"),
             &[2 + 6 + 2 + 3],
         ),
-        // Comes back in three.
+        // Another text comes back, in three.
         (
-            &["-m", "fragments"],
+            &["-m", "fragments", "--latency-marker", "ab€cd"],
             json!("fragments"),
             &[2 + 2 + 2 + 3 + 2 + 2],
         ),

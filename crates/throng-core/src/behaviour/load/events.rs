@@ -353,6 +353,13 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
     }
 
     #[inline]
+    fn message_ended(&mut self) {
+        if M::ANY {
+            self.matcher.message_ended(self.conn, self.at);
+        }
+    }
+
+    #[inline]
     fn reply(&mut self, reply: &TaggedReply) -> bool {
         let answers = self.matcher.reply(self.conn, reply, self.at, self.measured);
         self.found.answers += u32::from(answers);

@@ -35,8 +35,8 @@ impl Default for Queue {
     }
 }
 
-#[cfg(test)]
 impl Queue {
+    /// Whether no message waits.
     pub fn is_empty(self) -> bool {
         self.head == NONE
     }

@@ -8,7 +8,7 @@ use super::wire::TaggedReply;
 use crate::behaviour::At;
 use crate::pacing::Instants;
 use crate::partials::Slot;
-use crate::payload::Script;
+use crate::payload::{FirstMessage, Script};
 use crate::stats::{Closed, Measured, Sample};
 use std::collections::HashMap;
 
@@ -62,6 +62,9 @@ pub trait Matcher {
         measured: &mut Measured,
     ) -> Matched;
 
+    /// A whole message has ended, where the wire knows message boundaries. Its payload came before.
+    fn message_ended(&mut self, conn: &mut Self::Conn, at: &At);
+
     /// `n` whole messages arrived, where the wire knows message boundaries. Returns how many messages they
     /// answered.
     fn messages(&mut self, conn: &mut Self::Conn, n: u32, at: &At, measured: &mut Measured) -> u32;
@@ -99,6 +102,9 @@ impl Matcher for NoMatcher {
     }
 
     #[inline]
+    fn message_ended(&mut self, (): &mut (), _: &At) {}
+
+    #[inline]
     fn messages(&mut self, (): &mut (), _: u32, _: &At, _: &mut Measured) -> u32 {
         0
     }
@@ -125,7 +131,10 @@ pub enum AnswerBy {
         skip: u32,
     },
     /// A whole message, where the wire knows message boundaries: the oldest message is answered first.
-    Message,
+    Message {
+        /// The first answer on each connection is compared with this: it is to be an echo.
+        echo: Option<FirstMessage>,
+    },
     /// A reply with the id of the message.
     Id,
 }
@@ -170,7 +179,8 @@ pub struct ReplyMatcher {
 #[derive(Debug, Default)]
 pub struct MatchedConn {
     sent: Queue,
-    /// Echo: bytes of the message that is being dispatched in portions. Marker: occurrences that were skipped.
+    /// Echo: bytes of the message that is being dispatched in portions. Marker: occurrences that were skipped. Message:
+    /// bytes of the first answer that are those of an echo, [`DIFFERS`] or [`COMPARED`].
     progress: u32,
     /// How much of each text has arrived.
     answer: u16,
@@ -179,6 +189,11 @@ pub struct MatchedConn {
     /// The first bytes of a message marker.
     partial: Slot,
 }
+
+/// The first answer has been compared. No message has as many bytes.
+const COMPARED: u32 = u32::MAX;
+/// What has arrived of the first answer is no echo.
+const DIFFERS: u32 = COMPARED - 1;
 
 impl ReplyMatcher {
     /// Matches what `matching` says.
@@ -267,10 +282,10 @@ impl Matcher for ReplyMatcher {
             let id = match by {
                 AnswerBy::Id => what.number.wrapping_add(n),
                 AnswerBy::Echo => each + std::mem::take(&mut conn.progress),
-                AnswerBy::Marker { .. } | AnswerBy::Message => 0,
+                AnswerBy::Marker { .. } | AnswerBy::Message { .. } => 0,
             };
             // Only echoes and whole messages also answer messages that are not measured.
-            if due.is_some() || echo || matches!(by, AnswerBy::Message) {
+            if due.is_some() || echo || matches!(by, AnswerBy::Message { .. }) {
                 let sent = Sent {
                     due,
                     sent: at.now,
@@ -306,7 +321,16 @@ impl Matcher for ReplyMatcher {
             None => 0,
         };
         let answers = match &self.matching.answers {
-            None | Some(AnswerBy::Message | AnswerBy::Id) => 0,
+            None | Some(AnswerBy::Id | AnswerBy::Message { echo: None }) => 0,
+            Some(AnswerBy::Message { echo: Some(first) }) => {
+                if conn.progress < DIFFERS {
+                    conn.progress = match first.may_go_on(conn.progress, bytes) {
+                        true => conn.progress + bytes.len() as u32,
+                        false => DIFFERS,
+                    };
+                }
+                0
+            }
             Some(AnswerBy::Echo) => {
                 let mut left = bytes.len() as u32;
                 let mut answered = 0;
@@ -342,6 +366,21 @@ impl Matcher for ReplyMatcher {
         Matched { answers, marked }
     }
 
+    #[inline]
+    fn message_ended(&mut self, conn: &mut MatchedConn, at: &At) {
+        if let Some(AnswerBy::Message { echo: Some(first) }) = &self.matching.answers
+            && conn.progress != COMPARED
+        {
+            // A message that nobody asked for is no answer.
+            let answers = !conn.sent.is_empty();
+            let differs = conn.progress == DIFFERS || !first.may_end(conn.progress);
+            at.counters
+                .differing_echoes
+                .add((answers && differs).into());
+            conn.progress = if answers { COMPARED } else { 0 };
+        }
+    }
+
     fn messages(
         &mut self,
         conn: &mut MatchedConn,
@@ -349,7 +388,7 @@ impl Matcher for ReplyMatcher {
         at: &At,
         measured: &mut Measured,
     ) -> u32 {
-        if !matches!(self.matching.answers, Some(AnswerBy::Message)) {
+        if !matches!(self.matching.answers, Some(AnswerBy::Message { .. })) {
             return 0;
         }
         (0..n).map(|_| self.answered(conn, at, measured)).sum()

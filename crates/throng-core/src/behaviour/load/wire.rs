@@ -33,6 +33,9 @@ pub trait Receiver {
     /// Bytes of the user's messages.
     fn payload(&mut self, bytes: &[u8]);
 
+    /// A whole message has ended, where the protocol knows message boundaries. Its payload came before.
+    fn message_ended(&mut self);
+
     /// A reply with an id. Returns whether it answers a message.
     fn reply(&mut self, reply: &TaggedReply) -> bool;
 }

@@ -105,7 +105,11 @@ impl WebSocket {
             match event {
                 Event::Start(_) | Event::Pong(_) => {}
                 Event::Payload(piece) => to.payload(piece.plain(&mut self.scratch)),
-                Event::End { message } => received.messages += u32::from(message),
+                Event::End { message: false } => {}
+                Event::End { message: true } => {
+                    received.messages += 1;
+                    to.message_ended();
+                }
                 Event::Ping(ping) => {
                     let mask = mask(self.rules.role, &mut self.dice);
                     frame::whole(Opcode::Pong, ping.bytes(), mask, out);

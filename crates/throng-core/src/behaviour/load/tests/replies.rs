@@ -1,6 +1,9 @@
 //! Which received bytes answer a message, and what is measured of them.
 
 use super::*;
+use crate::pacing::{Due, Instants};
+use crate::payload::FirstMessage;
+use crate::stats::Measured;
 
 #[test]
 fn latency_counts_from_when_a_message_was_due_with_the_time_from_sending_beside_it() {
@@ -163,4 +166,62 @@ fn a_message_marker_from_the_future_has_no_age() {
     assert_eq!(rig.load.measured.marked.count(), 1);
     assert_eq!(p50(&rig.load.measured.marked), Some(0));
     assert_eq!(rig.counters.read().messages_received, 3);
+}
+
+#[test]
+fn the_first_whole_message_on_a_connection_is_compared_with_the_one_that_it_answers() {
+    let messages = Messages {
+        first: Vec::new(),
+        repeated: vec![message("hello")],
+    };
+    let mut all = ReplyMatcher::new(Matching {
+        answers: Some(AnswerBy::Message {
+            echo: FirstMessage::of(&messages),
+        }),
+        ..Matching::default()
+    });
+    let counters = Counters::default();
+    let mut measured = Measured::default();
+    let at = At {
+        id: 0,
+        now: Time(MS),
+        up_us: 0,
+        counters: &counters,
+    };
+    let asks = Dispatched {
+        number: 0,
+        messages: 1,
+        bytes: 5,
+        due: Some(Instants::at(Due::at(Time(0)))),
+    };
+    let mut conn = MatchedConn::default();
+    let mut hears = |conn: &mut MatchedConn, asked: bool, pieces: &[&str]| {
+        for (n, piece) in pieces.iter().enumerate() {
+            // A long message is answered while its end is still being sent.
+            if n + 1 == pieces.len() && asked {
+                all.dispatched(conn, &asks, &at);
+            }
+            all.received(conn, piece.as_bytes(), &at, &mut measured);
+        }
+        all.message_ended(conn, &at);
+        let answered = all.messages(conn, 1, &at, &mut measured);
+        assert_eq!(answered, u32::from(asked));
+        counters.read().differing_echoes
+    };
+    // What nobody asked for is no answer, and later ones are not compared.
+    for (asked, pieces, differing) in [
+        (false, &["welcome"][..], 0),
+        (true, &["he", "llo"], 0),
+        (true, &["HELLO"], 0),
+    ] {
+        assert_eq!(hears(&mut conn, asked, pieces), differing, "{pieces:?}");
+    }
+    for (n, wrong) in [&["HELLO"][..], &["hello", "!"], &["hel"]]
+        .iter()
+        .enumerate()
+    {
+        let mut conn = MatchedConn::default();
+        assert_eq!(hears(&mut conn, true, wrong), n as u64 + 1, "{wrong:?}");
+        assert_eq!(hears(&mut conn, true, wrong), n as u64 + 1, "{wrong:?}");
+    }
 }
