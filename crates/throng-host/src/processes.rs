@@ -169,8 +169,18 @@ fn parse_parent(stat: &str) -> Option<u32> {
 
 /// Whether a process has ended and only its parent has not taken note of it yet (a zombie), by its `/proc/PID/stat`.
 pub(crate) fn has_ended(stat: &str) -> bool {
+    is_in(stat, ['Z', 'X'])
+}
+
+/// Whether a process is stopped by a signal or by a debugger, by its `/proc/PID/stat`.
+pub(crate) fn is_stopped(stat: &str) -> bool {
+    is_in(stat, ['T', 't'])
+}
+
+/// Whether a process is in one of `states`, by its `/proc/PID/stat`: `PID (NAME) STATE …`.
+fn is_in(stat: &str, states: [char; 2]) -> bool {
     let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
-    state.is_some_and(|state| state.starts_with(['Z', 'X']))
+    state.is_some_and(|state| state.starts_with(states))
 }
 
 /// The soft and the hard limit in `/proc/PID/limits`, `Max open files  SOFT  HARD  files`.
@@ -199,13 +209,16 @@ mod tests {
         ] {
             assert_eq!(parse_parent(stat), parent, "{stat:?}");
         }
-        for (stat, ended) in [
-            ("811 (nginx) S 810", false),
-            ("811 (Z) S 810", false),
-            ("811 (nginx) Z 810", true),
-            ("", false),
+        for (stat, ended, stopped) in [
+            ("811 (nginx) S 810", false, false),
+            ("811 (Z) S 810", false, false),
+            ("811 (nginx) Z 810", true, false),
+            ("811 (nginx) T 810", false, true),
+            ("811 (nginx) t 810", false, true),
+            ("", false, false),
         ] {
-            assert_eq!(has_ended(stat), ended, "{stat:?}");
+            let found = (has_ended(stat), is_stopped(stat));
+            assert_eq!(found, (ended, stopped), "{stat:?}");
         }
         let head =
             "Limit                     Soft Limit           Hard Limit           Units     \n";

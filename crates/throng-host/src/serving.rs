@@ -262,6 +262,13 @@ pub fn runs(process: &Process) -> bool {
     stat.is_ok_and(|stat| !processes::has_ended(&stat))
 }
 
+/// Whether `process` is stopped, by a signal or by a debugger. A debugger that only traces it stops it for moments.
+#[must_use]
+pub fn is_stopped(process: &Process) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid));
+    stat.is_ok_and(|stat| processes::is_stopped(&stat))
+}
+
 /// What is seen of connections to `targets`. Reads all sockets, and keeps a few.
 fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
     let mut all: Vec<Target> = targets.iter().copied().map(Target::at).collect();
@@ -353,6 +360,7 @@ fn plain(address: SocketAddr) -> SocketAddr {
 mod tests {
     use super::*;
     use crate::namespace::{Server, inside, shell};
+    use rustix::process::{Pid, Signal, kill_process};
     use std::net::{TcpListener, TcpStream};
     use std::time::{Duration, Instant};
 
@@ -452,12 +460,19 @@ mod tests {
         let pids: Vec<u32> = listening.processes.iter().map(pid).collect();
         assert_eq!(pids, [server.child.id()]);
         let process = listening.processes[0].clone();
-        assert!(runs(&process));
+        assert!(runs(&process) && !is_stopped(&process));
         // Without connections it is where the address says.
         assert_eq!(seen[1].served_at, Some(targets[1]));
         assert_eq!(seen[1].listeners[0].processes, []);
+        let pid = Pid::from_child(&server.child);
+        kill_process(pid, Signal::STOP).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while !is_stopped(&process) {
+            assert!(Instant::now() < until);
+        }
+        assert!(runs(&process));
         drop(server);
-        assert!(!runs(&process));
+        assert!(!runs(&process) && !is_stopped(&process));
     }
 
     #[test]

@@ -133,6 +133,22 @@ pub struct Unaccepted {
     pub server: Option<(String, u32)>,
 }
 
+/// Processes of servers on this machine that accept connections to targets, and that were stopped: what they have is held
+/// by the kernel, and served by nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Their names, each once.
+    pub names: Vec<String>,
+    /// Their pids.
+    pub pids: Vec<u32>,
+    /// How many accept connections.
+    pub of: u64,
+    /// They were stopped when the hold began.
+    pub at_begin: bool,
+    /// They were stopped when it ended.
+    pub at_end: bool,
+}
+
 /// Connections that were open at this end alone at the end of the hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HalfOpen {

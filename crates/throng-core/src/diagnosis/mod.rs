@@ -17,7 +17,8 @@ mod tracking;
 
 pub use cause::Diagnosis;
 pub use evidence::{
-    Evidence, HalfOpen, KernelCounts, Listening, Queue, Target, Tracked, Unaccepted, Undelivered,
+    Evidence, HalfOpen, KernelCounts, Listening, Queue, Stopped, Target, Tracked, Unaccepted,
+    Undelivered,
 };
 pub use server::{ended as servers_that_ended, files as servers_without_files};
 

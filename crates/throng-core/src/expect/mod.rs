@@ -111,6 +111,16 @@ pub enum ExpectationError {
         /// What would be right.
         like: &'static str,
     },
+    /// A percentage with something behind it.
+    #[error("{metric}: {} follows the percentage; write {}%", quoted(.after), .share.escape_debug())]
+    AfterPercent {
+        /// The metric.
+        metric: String,
+        /// The percentage, without its sign.
+        share: String,
+        /// What follows it.
+        after: String,
+    },
     /// A measured value is never exactly equal.
     #[error("{0} is measured: compare it by <= or >=, not by =")]
     NeverEqual(String),
@@ -135,8 +145,18 @@ impl FromStr for Expectation {
             .ok_or_else(none)?;
         let metric = Metric::parse(name.trim())?;
         let value = value.trim();
-        let (bound, percent) = match value.strip_suffix('%') {
-            Some(share) => (share_of(&metric, share)?, true),
+        let (bound, percent) = match value.split_once('%') {
+            Some((share, after)) => {
+                let percent = share_of(&metric, share)?;
+                if !after.is_empty() {
+                    return Err(ExpectationError::AfterPercent {
+                        metric: metric.to_string(),
+                        share: share.to_owned(),
+                        after: after.to_owned(),
+                    });
+                }
+                (percent, true)
+            }
             None => (amount(&metric, value)?, false),
         };
         let counted = matches!(metric.unit(), Unit::Count | Unit::CountOf(_));

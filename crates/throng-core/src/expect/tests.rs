@@ -125,6 +125,7 @@ fn what_is_no_expectation_is_told_in_one_line_with_what_would_be_right() {
         ("lost<0.5", "whole number"),
         ("lost<101%", "from 0% to 100%"),
         ("lost<x%", "from 0% to 100%"),
+        ("lost=5%x", "'x' follows the percentage; write 5%"),
         ("closed_by_peer<1%", "a percentage of what?"),
         ("sent/s>=1parsec", "is not a bandwidth"),
         ("user_bytes_per_connection<5parsec", "is not a size"),

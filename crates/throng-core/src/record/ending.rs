@@ -2,7 +2,7 @@
 
 use super::{SearchSummary, ServerUsed, nanos};
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Diagnosis, HalfOpen, KernelCounts, Unaccepted, Undelivered};
+use crate::diagnosis::{Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered};
 use crate::stats::{PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,6 +92,9 @@ pub struct Ending {
     pub unaccepted: Vec<Unaccepted>,
     /// Connections to servers on this machine that were open at this end alone at the end of the hold.
     pub half_open: HalfOpen,
+    /// Processes of servers on this machine that were stopped when the hold began or ended.
+    #[serde(default)]
+    pub stopped: Vec<Stopped>,
     /// Connections on which messages could no longer be delivered after the hold.
     #[serde(default)]
     pub undelivered: Undelivered,

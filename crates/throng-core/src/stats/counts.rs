@@ -137,6 +137,13 @@ impl Tally {
         self.ready.saturating_sub(self.unready)
     }
 
+    /// Established connections without those whose peer announced that it would close, or whose protocol has failed: of
+    /// these, only TCP is left. Where handshakes are missing, some of these may count as open.
+    pub fn up(&self) -> u64 {
+        let never_ready = (self.established + self.accepted).saturating_sub(self.ready);
+        self.open().min(self.ready_now() + never_ready)
+    }
+
     /// Messages that wait for their answer at the moment.
     pub fn waiting(&self) -> u64 {
         self.questions
@@ -250,6 +257,26 @@ mod tests {
             (8, 2, 4)
         );
         assert_eq!(both.since(&tally), tally);
+    }
+
+    #[test]
+    fn what_said_that_it_would_close_is_not_up_any_more() {
+        let counters = Counters::default();
+        let up = || counters.read().up();
+        counters.established.add(6);
+        counters.accepted.add(1);
+        // Handshakes under way.
+        assert_eq!(up(), 7);
+        counters.ready.add(5);
+        assert_eq!(up(), 7);
+        counters.unready.add(3);
+        assert_eq!(up(), 4);
+        // Two of these three end.
+        counters.closed(Closed::ByPeer, 2);
+        assert_eq!(up(), 4);
+        counters.unready.add(2);
+        counters.closed(Closed::ByUs, 5);
+        assert_eq!(up(), 0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Connections {
     pub accepted: Option<u64>,
     /// The most that were open at once.
     pub peak: u64,
-    /// Open when the run was over, just before throng closed them.
+    /// Open at the end of the hold (a server's: of the run), without those whose peer had announced that it would close.
     pub open_at_end: u64,
     /// Attempts that failed, by cause; causes that did not occur are left out.
     pub failed: BTreeMap<FailCause, u64>,
@@ -50,7 +50,7 @@ impl Connections {
             established: tally.established,
             accepted: None,
             peak,
-            open_at_end: tally.open(),
+            open_at_end: tally.up(),
             failed: FailCause::ALL
                 .into_iter()
                 .filter(|c| tally.failed(*c) > 0)

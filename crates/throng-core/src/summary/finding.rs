@@ -5,7 +5,7 @@ mod words;
 
 use super::expected::Expected;
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Diagnosis, HalfOpen, Undelivered};
+use crate::diagnosis::{Diagnosis, HalfOpen, Stopped, Undelivered};
 use crate::pacing::Ending;
 use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
@@ -84,6 +84,8 @@ pub enum Finding {
     /// Connections were open at this end alone at the end of the hold: the kernel of their server, on this machine, did not
     /// have them.
     HalfOpen(HalfOpen),
+    /// Processes of the target's server, on this machine, were stopped when the hold began or ended.
+    ServerStopped(Stopped),
     /// On connections that were open at the end of the hold, messages could no longer be delivered.
     Undelivered(Undelivered),
     /// A connection was its own other end: nothing listened on the target, and the kernel chose the target's port as the
@@ -332,6 +334,7 @@ impl Finding {
             Finding::ConnectionsReopened { .. } => "connections_reopened",
             Finding::InAcceptQueue { .. } => "in_accept_queue",
             Finding::HalfOpen(_) => "half_open",
+            Finding::ServerStopped(_) => "server_stopped",
             Finding::Undelivered(_) => "undelivered",
             Finding::ConnectedToItself { .. } => "connected_to_itself",
             Finding::HoldCutShort { .. } => "hold_cut_short",

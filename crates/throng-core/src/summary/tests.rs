@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Queue, Unaccepted};
+use crate::diagnosis::{Queue, Stopped, Unaccepted};
 use crate::record::{
     About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, ServerEnded,
     ServerMemory, ServerUsed, Source, Used,
@@ -115,7 +115,7 @@ type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 28] = [
+    let cases: [(Change, bool, &[&str]); 31] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
@@ -174,6 +174,20 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
         ),
         // What the kernel could not deliver was not sent.
         (|_, e| e.undelivered.unread = 1, false, &["undelivered"]),
+        // Reads while connections are closed are in no other count.
+        (|_, e| e.closed.excess_echoes = 1, true, &[]),
+        (|_, e| e.over.opened.excess_echoes = 1, false, &["no_echo"]),
+        // A stopped server serves nobody.
+        (
+            |_, e| {
+                e.stopped = vec![Stopped {
+                    at_end: true,
+                    ..Stopped::default()
+                }]
+            },
+            false,
+            &["server_stopped"],
+        ),
         // Some answers came unasked: which, is not known.
         (
             |_, e| e.closed.answers_unasked = 1,

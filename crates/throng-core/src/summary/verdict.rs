@@ -186,7 +186,7 @@ fn connections(
     let unready = unready(t);
     let lost = t.lost();
     // A tolerance never covers all: with nobody left there is nothing that was held.
-    let none_left = lost > 0 && t.held.open() == 0 && ended_by_lifetime(t) == 0;
+    let none_left = lost > 0 && t.held.up() == 0 && ended_by_lifetime(t) == 0;
     let allowed = allowed.lost(lost, asked) && !none_left;
     // Those that never could carry messages say more than how many were open at once.
     let refused = unready.is_some() && t.held.ready < t.held.established && causes.is_empty();
@@ -227,7 +227,8 @@ fn connections(
         .flatten();
     let complete = cut_short.is_none();
     findings.extend(cut_short);
-    let accepted = accepted(t, findings) & served(t, findings) & delivered(t, findings);
+    let accepted =
+        accepted(t, findings) & served(t, findings) & ran(t, findings) & delivered(t, findings);
     // The first finding names the first cause, unless it names something else.
     let named = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(named);
@@ -324,6 +325,14 @@ fn delivered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     findings.len() == before
 }
 
+/// Whether all servers on this machine ran when the hold began and ended: rule 2.
+fn ran(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let before = findings.len();
+    let all = t.endings().flat_map(|e| &e.stopped);
+    findings.extend(all.cloned().map(Finding::ServerStopped));
+    findings.len() == before
+}
+
 /// Whether no connection was its own other end: rule 2.
 fn served(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let before = findings.len();
@@ -343,7 +352,8 @@ fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool 
             last_answer_s: answers_stopped(t).map(|at| at.as_secs_f64()),
         });
     }
-    let (reads, differing) = (t.closed.excess_echoes, t.closed.differing_echoes);
+    // Of the instant of all other reads.
+    let (reads, differing) = (t.opened.excess_echoes, t.opened.differing_echoes);
     let echoes = reads + differing == 0;
     if !echoes {
         findings.push(Finding::NoEcho { reads, differing });

@@ -3,7 +3,7 @@
 use super::{expectations, source};
 use std::collections::BTreeMap;
 use throng_core::capacity::LimitKind;
-use throng_core::diagnosis::{Diagnosis, HalfOpen, Undelivered};
+use throng_core::diagnosis::{Diagnosis, HalfOpen, Stopped, Undelivered};
 use throng_core::pacing::Ending;
 use throng_core::protocol::ProtocolKind;
 use throng_core::protocol::tls::TlsFailure;
@@ -77,6 +77,13 @@ pub fn findings() -> Vec<Finding> {
             connections: 12,
             unfinished: 0,
             overflowed: true,
+        }),
+        Finding::ServerStopped(Stopped {
+            names: vec!["nginx".into()],
+            pids: vec![811, 812],
+            of: 4,
+            at_begin: false,
+            at_end: true,
         }),
         Finding::Undelivered(Undelivered {
             unacknowledged: 20,

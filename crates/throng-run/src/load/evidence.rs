@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use throng_core::capacity::{self, LimitKind};
-use throng_core::diagnosis::{self, Diagnosis, Evidence, KernelCounts, Queue, Target, Unaccepted};
+use throng_core::diagnosis::{
+    self, Diagnosis, Evidence, KernelCounts, Queue, Stopped, Target, Unaccepted,
+};
 use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
@@ -15,6 +17,9 @@ use throng_host::survey::{Wanted, source_for, survey};
 
 /// The most targets whose servers are looked at.
 const MOST_TARGETS: usize = 64;
+/// A process that is stopped in so many looks, this far apart, is not just traced by a debugger.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// What was read and counted before the first connection.
 pub(crate) struct Before<'a> {
@@ -144,6 +149,36 @@ impl<'a> Before<'a> {
         });
         let targets: Vec<Target> = targets.collect();
         diagnosis::servers_that_ended(&targets).collect()
+    }
+
+    /// The processes of servers on this machine that are stopped: the same ones in several looks, as a debugger that
+    /// traces a process stops it for moments.
+    pub fn stopped(&self) -> Stopped {
+        let targets = self.targets.iter().copied();
+        let mut all: Vec<&Process> = targets
+            .flat_map(|target| capacity::servers(self.host, target))
+            .collect();
+        all.sort_unstable_by_key(|process| process.pid);
+        all.dedup_by_key(|process| process.pid);
+        let of = all.len() as u64;
+        for look in 0..LOOKS {
+            all.retain(|process| serving::is_stopped(process));
+            if all.is_empty() {
+                return Stopped::default();
+            }
+            if look + 1 < LOOKS {
+                std::thread::sleep(BETWEEN_LOOKS);
+            }
+        }
+        let mut names: Vec<String> = all.iter().map(|process| process.name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        Stopped {
+            names,
+            pids: all.iter().map(|process| process.pid).collect(),
+            of,
+            ..Stopped::default()
+        }
     }
 
     /// The servers on this machine that have no file left, where `clients` are the counts now.

@@ -311,6 +311,7 @@ impl<'a> Run<'a> {
         };
         self.watch.control.start_traffic(now + AHEAD + delay);
         self.note_server();
+        self.look_for_stopped(|stopped| stopped.at_begin = true);
         self.ending.opened = Some(mark);
         self.ending.established = self.sides.clients.last_up();
         self.ending.kernel_sockets = kernel_sockets;

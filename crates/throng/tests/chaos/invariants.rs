@@ -237,6 +237,7 @@ fn reached(b: &mut Broken, scene: &Scene, s: &Summary) {
         | Finding::HandshakesMissing { .. }
         | Finding::InAcceptQueue { .. }
         | Finding::HalfOpen(_)
+        | Finding::ServerStopped(_)
         | Finding::Undelivered(_)
         | Finding::ConnectedToItself { .. }
         | Finding::HoldCutShort { .. }

@@ -151,6 +151,41 @@ fn peers_that_do_not_read_are_told_and_those_that_read_slowly_are_not() {
 }
 
 #[test]
+fn a_server_that_is_stopped_serves_nobody() {
+    for engine in ENGINES {
+        let line = format!("127.0.0.1:9000 -c 20 --hold 1500ms --engine {engine}");
+        let net = Net::own();
+        let server = serve(&net, "127.0.0.1:9000");
+        let run = start_load(&net, &line);
+        run.wait_for_stderr("holding");
+        server.signal(Signal::STOP);
+        let ran = run.wait(PATIENCE);
+        server.signal(Signal::CONT);
+        let s = ran.fell_short();
+        let [Finding::ServerStopped(stopped)] = s.findings.as_slice() else {
+            panic!("{ran}")
+        };
+        let told = (stopped.of, stopped.at_begin, stopped.at_end);
+        assert_eq!(told, (1, false, true), "{ran}");
+        assert_eq!(stopped.names, ["throng"], "{ran}");
+        // It runs again.
+        load(&net, &line).reached();
+
+        server.signal(Signal::STOP);
+        let run = start_load(&net, &line);
+        run.wait_for_stderr("holding");
+        server.signal(Signal::CONT);
+        let ran = run.wait(PATIENCE);
+        let s = ran.fell_short();
+        let [Finding::ServerStopped(stopped)] = s.findings.as_slice() else {
+            panic!("{ran}")
+        };
+        let told = (stopped.of, stopped.at_begin, stopped.at_end);
+        assert_eq!(told, (1, true, false), "{ran}");
+    }
+}
+
+#[test]
 fn answers_that_come_late_are_waited_for() {
     let net = Net::own();
     let _server = misbehaving(&net, "answers 1.5");
@@ -232,6 +267,8 @@ fn a_websocket_that_said_it_would_close_is_not_held() {
         );
         let s = ran.fell_short();
         assert_eq!(s.findings[0].kind(), "connections_lost", "{ran}");
+        // TCP is still open.
+        assert_eq!(s.connections.open_at_end, 0, "{ran}");
         let closes = s.protocols.websocket.expect("they speak it").closes;
         assert_eq!(
             closes,
@@ -326,6 +363,36 @@ fn answers_that_are_no_echoes_are_found_out() {
                 let held = s.hold_s.expect("a load has a hold");
                 assert_eq!(held < 0.5, how.contains("loop"), "{kind}, {how}: {ran}");
             }
+        }
+    }
+}
+
+#[test]
+fn whole_messages_that_are_no_echoes_are_found_out() {
+    for engine in ENGINES {
+        for how in ["--closed-loop", "-r 10 --latency-echo"] {
+            let line =
+                format!("ws://127.0.0.1:9000/ -c 3 -m get {how} --hold 1s --engine {engine}");
+            let net = Net::own();
+            let _server = misbehaving(&net, "ws-shouts");
+            let ran = load(&net, &line);
+            let s = ran.fell_short();
+            let none = Finding::NoEcho {
+                reads: 0,
+                differing: 3,
+            };
+            assert_eq!(s.findings.first(), Some(&none), "{how}: {ran}");
+            assert!(none.to_string().contains("--latency-marker"));
+            // A loop over them ends at once.
+            let held = s.hold_s.expect("a load has a hold");
+            assert_eq!(held < 0.5, how.contains("loop"), "{how}: {ran}");
+            // Where a text answers, they may be anything.
+            let text = how.replace("--latency-echo", "") + " --latency-marker GET";
+            load(&net, &line.replace(how, &text)).reached();
+
+            let net = Net::own();
+            let _server = misbehaving(&net, "ws-pieces");
+            load(&net, &line).reached();
         }
     }
 }

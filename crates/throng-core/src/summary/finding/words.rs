@@ -123,6 +123,22 @@ impl fmt::Display for Finding {
                     false => f.write_str(". Look for a filter that drops packets (nft list ruleset), and at the server's log"),
                 }
             }
+            Finding::ServerStopped(stopped) => {
+                let when = match (stopped.at_begin, stopped.at_end) {
+                    (true, true) => "when the hold began and when it ended",
+                    (true, false) => "when the hold began",
+                    _ => "when the hold ended",
+                };
+                let pids: Vec<String> = stopped.pids.iter().map(u32::to_string).collect();
+                let pids = pids.join(" ");
+                write!(
+                    f,
+                    "{} of {} of the server ({}) stopped {when}: the kernel kept their connections, and nobody served them. Let them run: kill -CONT {pids}",
+                    count(stopped.pids.len() as u64),
+                    things(stopped.of, "accepting process"),
+                    stopped.names.join(", "),
+                )
+            }
             Finding::Undelivered(all) => {
                 let dead = (all.unacknowledged > 0).then(|| {
                     format!(

@@ -6,7 +6,7 @@ use crate::watch::TICK;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
-use throng_core::diagnosis::{HalfOpen, Undelivered};
+use throng_core::diagnosis::{HalfOpen, Stopped, Undelivered};
 use throng_core::record::Mark;
 use throng_core::stats::Closed;
 use throng_host::serving::{self, Waiting};
@@ -24,6 +24,7 @@ impl Run<'_> {
     /// Takes note of connections that servers on this machine have not accepted, with the reason if it shows, of servers
     /// that ended in the hold, and of connections to no server at all.
     pub(super) fn look_at_servers(&mut self, opened: &Mark, held: &Mark) {
+        self.look_for_stopped(|stopped| stopped.at_end = true);
         let open = held.opened.open();
         let until = held.at + ACCEPTED_SOON;
         let mut unaccepted = self.before.unaccepted(open);
@@ -60,6 +61,20 @@ impl Run<'_> {
         causes.extend(found);
         self.ending.unaccepted = unaccepted;
         self.ending.to_themselves = self.before.to_themselves();
+    }
+
+    /// Takes note of servers on this machine that are stopped. `now` says when that is.
+    pub(super) fn look_for_stopped(&mut self, now: impl Fn(&mut Stopped)) {
+        let found = self.before.stopped();
+        if found.pids.is_empty() {
+            return;
+        }
+        let all = &mut self.ending.stopped;
+        if all.iter().all(|known| known.pids != found.pids) {
+            all.push(found.clone());
+        }
+        let same = all.iter_mut().filter(|known| known.pids == found.pids);
+        same.for_each(now);
     }
 
     /// Connections that are open at this end alone, where `open` are. They are looked for only if sockets are missing on
