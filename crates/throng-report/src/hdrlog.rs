@@ -59,12 +59,14 @@ impl LatencyLog {
         length: Duration,
         measured: &Measured,
     ) -> io::Result<()> {
-        let tagged: [(&str, &Durations); 7] = [
+        let tagged: [(&str, &Durations); 9] = [
             ("response", &measured.response),
             ("service", &measured.service),
             ("lateness", &measured.lateness),
             ("marked", &measured.marked),
             ("first_byte", &measured.first_byte),
+            ("pong", &measured.pong),
+            ("upgrade", &measured.upgrade),
             ("handshake", &measured.handshake),
             ("connect", &measured.connect),
         ];

@@ -6,7 +6,7 @@ use std::path::Path;
 use throng_core::stats::Sample;
 
 /// The names of the columns, which docs/logs.md describes.
-const HEAD: &str = "sent_s,rtt_us,connection,query,rcode,truncated\n";
+const HEAD: &str = "sent_s,rtt_us,connection,query,rcode,truncated,ping\n";
 
 /// A file of samples. A write error is reported once, and the run goes on without the file.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ fn line(sample: &Sample, lines: &mut Vec<u8>) {
     // Writing to a vector never fails.
     let _ = writeln!(
         lines,
-        "{}.{:09},{}.{:03},{},{},{},{}",
+        "{}.{:09},{}.{:03},{},{},{},{},{}",
         sent / 1_000_000_000,
         sent % 1_000_000_000,
         took / 1000,
@@ -56,6 +56,7 @@ fn line(sample: &Sample, lines: &mut Vec<u8>) {
         sample.id,
         sample.code,
         u8::from(sample.truncated),
+        u8::from(sample.ping),
     );
 }
 
@@ -78,11 +79,13 @@ mod tests {
             id: 65_535,
             code: 3,
             truncated: false,
+            ping: false,
         };
         let last = Sample {
             sent: Time(u64::MAX),
             took: Duration::MAX,
             truncated: true,
+            ping: true,
             code: 0,
             ..first
         };
@@ -91,9 +94,9 @@ mod tests {
         log.finish().unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
-            "sent_s,rtt_us,connection,query,rcode,truncated\n\
-             1.000000007,1234.056,999999,65535,3,0\n\
-             18446744073.709551615,18446744073709551615999999.999,999999,65535,0,1\n"
+            "sent_s,rtt_us,connection,query,rcode,truncated,ping\n\
+             1.000000007,1234.056,999999,65535,3,0,0\n\
+             18446744073.709551615,18446744073709551615999999.999,999999,65535,0,1,1\n"
         );
     }
 
@@ -110,6 +113,7 @@ mod tests {
                 id: n as u16,
                 code: 0,
                 truncated: false,
+                ping: false,
             })
             .collect();
         log.write(&samples[..3000]).unwrap();

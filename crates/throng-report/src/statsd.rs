@@ -206,6 +206,7 @@ impl Sending<'_> {
                 LatencyOf::Connect => "connect",
                 LatencyOf::FirstByte => "firstbyte",
                 LatencyOf::Message => "message",
+                LatencyOf::Pong => "pong",
             };
             let named = [
                 ("min", latency.min_us),

@@ -290,6 +290,7 @@ fn latency_line(latency: &LatencyAt) -> String {
         LatencyOf::Connect => "TCP connect",
         LatencyOf::FirstByte => "First byte",
         LatencyOf::Message => "Message",
+        LatencyOf::Pong => "Pong",
     };
     let mut values = String::new();
     let mut written = String::new();

@@ -183,7 +183,15 @@ fn every_key_is_documented() {
     all.extend(FailCause::ALL.map(name));
     all.extend(TlsFailure::ALL.map(name));
     all.extend(Violation::ALL.map(name));
-    all.extend([LatencyOf::Connect, LatencyOf::FirstByte, LatencyOf::Message].map(name));
+    all.extend(
+        [
+            LatencyOf::Connect,
+            LatencyOf::FirstByte,
+            LatencyOf::Message,
+            LatencyOf::Pong,
+        ]
+        .map(name),
+    );
     all.extend([Limit::Latency, Limit::Sending, Limit::Answers].map(name));
     all.extend(
         [

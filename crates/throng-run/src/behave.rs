@@ -112,7 +112,9 @@ impl<'a> LoadBehaviours<'a> {
 
     /// Whether anything is sent on connections that we open.
     pub fn sends(&self) -> bool {
-        self.script.has_first() || self.script.has_repeated()
+        self.script.has_first()
+            || self.script.has_repeated()
+            || self.scenario.protocol.pings().is_some()
     }
 
     /// Whether messages are sent repeatedly on connections that we open.

@@ -41,6 +41,10 @@ pub enum Needs {
     Markers,
     /// Measure the time to the first byte.
     FirstByte,
+    /// Speak WebSocket.
+    Upgrade,
+    /// Send pings.
+    Pings,
     /// Speak TLS.
     Tls,
     /// Open [`ENOUGH_TO_DIVIDE`] connections.
@@ -111,6 +115,7 @@ metrics! {
     Answers "answers" CountOf("messages whose answers are looked for"), Answers, "answers received";
     Unanswered "unanswered" CountOf("messages whose answers are looked for"), Answers, "messages without an answer";
     WithError "with_error" CountOf("answers"), Answers, "answers that report an error, such as a DNS rcode";
+    Pongs "pongs" CountOf("pings"), Pings, "pings that were answered";
     AnswersPerS "answers/s" Rate, Answers, "answers received per second of the hold";
     MessagesPerS "messages/s" Rate, Messages, "messages sent per second of the hold (closed loop: answered)";
     SentPerS "sent/s" Throughput, Connections, "bytes sent per second of the hold";
@@ -165,6 +170,16 @@ pub const LATENCIES: &[Latency] = &[
         name: "handshake",
         needs: Needs::Tls,
         help: "from when a connection was established to the end of its TLS handshake",
+    },
+    Latency {
+        name: "upgrade",
+        needs: Needs::Upgrade,
+        help: "from when the upgrade to WebSocket was requested to when the server accepted it",
+    },
+    Latency {
+        name: "pong",
+        needs: Needs::Pings,
+        help: "from when a WebSocket ping was due to its pong",
     },
     Latency {
         name: "first_byte",

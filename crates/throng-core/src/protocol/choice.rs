@@ -10,6 +10,7 @@ use crate::payload::{Framing, Message};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::time::Duration;
 
 macro_rules! choice {
     ($(
@@ -124,6 +125,13 @@ macro_rules! choice {
             pub fn messages(&self) -> Vec<Message> {
                 match self {
                     $(Protocol::$Variant(asked) => asked.messages(),)*
+                }
+            }
+
+            /// How often a ping is sent on each connection that is opened; `None` for never.
+            pub fn pings(&self) -> Option<Duration> {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.pings(),)*
                 }
             }
 

@@ -8,6 +8,7 @@ use crate::payload::{Framing, Message};
 use crate::section::Row;
 use crate::stats::Tally;
 use std::error::Error;
+use std::time::Duration;
 
 /// A scheme of targets: what is before `://`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,11 @@ pub trait Facts: Default + 'static {
     /// Messages that are sent instead of the user's; empty to send the user's.
     fn messages(&self) -> Vec<Message> {
         Vec::new()
+    }
+
+    /// How often a ping is sent on each connection that is opened.
+    fn pings(&self) -> Option<Duration> {
+        None
     }
 
     /// Prepares what wires need. Without targets the server is in the same process.

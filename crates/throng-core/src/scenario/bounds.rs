@@ -127,7 +127,7 @@ impl Written for Workers {
 }
 
 /// A [duration above 0](positive()).
-pub(super) enum Positive {}
+pub(crate) enum Positive {}
 
 impl Written for Positive {
     type Value = Duration;

@@ -3,7 +3,7 @@
 use super::{LoadScenario, MessageLatency, Sending};
 use crate::expect::{ENOUGH_TO_DIVIDE, Needs};
 use crate::payload::Message;
-use crate::protocol::Answers;
+use crate::protocol::{Answers, ProtocolKind};
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.
 pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static str> {
@@ -45,6 +45,14 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         Needs::Messages => (repeats, "add messages: -m or -f"),
         Needs::Markers => (markers, "add --message-marker"),
         Needs::FirstByte => (scenario.measure.first_byte, "add --latency-first-byte"),
+        Needs::Upgrade => (
+            scenario.protocol.kind() == ProtocolKind::Websocket,
+            "add --websocket or a ws:// target",
+        ),
+        Needs::Pings => (
+            scenario.protocol.pings().is_some(),
+            "add --ping TIME, and --websocket or a ws:// target",
+        ),
         Needs::Tls => (scenario.tls.is_some(), "add --tls or a wss:// target"),
         Needs::Many => (many, FEW),
         Needs::Search => (sending.search().is_some(), "add -r @LATENCY"),
@@ -125,6 +133,18 @@ mod tests {
                 String::new(),
                 "--tls",
                 "tls = {}".into(),
+            ),
+            (
+                "pong.p99<50ms",
+                "protocol = 'websocket'".into(),
+                "--ping",
+                "protocol.websocket.ping = '20s'".into(),
+            ),
+            (
+                "upgrade.p99<1s",
+                String::new(),
+                "--websocket",
+                "protocol = 'websocket'".into(),
             ),
             ("messages/s>5", String::new(), "-m", message.into()),
             (

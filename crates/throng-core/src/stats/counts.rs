@@ -55,6 +55,14 @@ macro_rules! all_counts {
                 excess_echoes,
                 /// Connections on which what was received first is not what was sent first, where answers are to be echoes.
                 differing_echoes,
+                /// Pings that were sent.
+                pings,
+                /// Pings that were answered.
+                pongs,
+                /// Pings that were not answered: their connection ended, or many later ones were not answered either.
+                pings_unanswered,
+                /// Pongs that belong to no ping that waits for one.
+                pongs_unasked,
                 /// Message markers that are newer than this machine's clock: their age is not known.
                 markers_ahead,
                 /// How often the text that ends the run was received.
@@ -148,6 +156,12 @@ impl Tally {
     pub fn waiting(&self) -> u64 {
         self.questions
             .saturating_sub(self.answers + self.messages_unanswered)
+    }
+
+    /// Pings that wait for their pong at the moment.
+    pub fn pongs_waiting(&self) -> u64 {
+        self.pings
+            .saturating_sub(self.pongs + self.pings_unanswered)
     }
 
     /// Attempts that have neither succeeded nor failed yet.

@@ -19,6 +19,8 @@ pub struct Sample {
     pub code: u8,
     /// Whether the answer says that the server left something out.
     pub truncated: bool,
+    /// Whether the message was a ping.
+    pub ping: bool,
 }
 
 macro_rules! measured {
@@ -78,6 +80,14 @@ measured! {
     marked,
     /// From when a connection was established to when its TLS handshake was done.
     handshake,
+    /// From when the upgrade to WebSocket was requested to when the server accepted it.
+    upgrade,
+    /// From when a WebSocket ping was due to its pong.
+    pong,
+    /// From when a ping was due to when this side closed its connection: its pong would have taken longer.
+    pong_unanswered,
+    /// The same where the connection ended otherwise, or so many later pings had no pong either that it was given up.
+    pong_lost,
     /// The age of connections that the peer closed.
     age_closed_by_peer,
     /// The age of connections that the peer reset.
@@ -111,6 +121,15 @@ impl Measured {
             _ => &mut self.unanswered_lost,
         };
         waited.record_between(sent, now);
+    }
+
+    /// Records that a ping that was due at `due` had no pong when its connection ended at `now`.
+    pub fn no_pong(&mut self, why: Closed, due: Time, now: Time) {
+        let waited = match why {
+            Closed::ByUs => &mut self.pong_unanswered,
+            _ => &mut self.pong_lost,
+        };
+        waited.record_between(due, now);
     }
 
     /// The age of connections that ended so; `None` for those that this side closed.

@@ -1,6 +1,6 @@
 //! What came of the expectations (`--expect`): each metric as this record has it.
 
-use super::latency::percentile;
+use super::latency::{percentile, unanswered_pings};
 use super::per_s;
 use super::totals::{Totals, Window};
 use super::{Answers, Cost, MessageRate, Server, SetUp};
@@ -119,6 +119,7 @@ impl Known<'_> {
             Scalar::Answers => answers(|a| (a.received, a.asked)),
             Scalar::Unanswered => answers(|a| (a.unanswered, a.asked)),
             Scalar::WithError => answers(|a| (a.with_error, a.received)),
+            Scalar::Pongs => Reading::share(t.closed.pongs, t.closed.pings),
             Scalar::AnswersPerS => match self.answers {
                 Some(answers) => Reading::or_unknown(answers.per_s, NO_HOLD),
                 None => unknown(NO_ANSWERS),
@@ -170,8 +171,10 @@ impl Known<'_> {
         let Some((_, measured)) = named.last() else {
             return Reading::Unknown("it was not measured".into());
         };
+        let pings = unanswered_pings(&self.t.measured);
         let unanswered = match latency.name {
             "response" | "service" => &self.t.unanswered,
+            "pong" => &pings,
             _ => &all_answered,
         };
         let mut all = measured.clone();

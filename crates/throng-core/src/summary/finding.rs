@@ -110,6 +110,15 @@ pub enum Finding {
         /// When the last answer came, seconds since the start, if messages were sent for long after it in vain.
         last_answer_s: Option<f64>,
     },
+    /// Pings were not answered.
+    PingsUnanswered {
+        /// How many.
+        pings: u64,
+        /// Pings that were sent.
+        of: u64,
+        /// Pongs that belonged to no ping: with another payload, or too late.
+        unasked: u64,
+    },
     /// Answers were to be echoes, and were not.
     NoEcho {
         /// Reads that brought more bytes than all messages under way had.
@@ -339,6 +348,7 @@ impl Finding {
             Finding::ConnectedToItself { .. } => "connected_to_itself",
             Finding::HoldCutShort { .. } => "hold_cut_short",
             Finding::MessagesUnanswered { .. } => "messages_unanswered",
+            Finding::PingsUnanswered { .. } => "pings_unanswered",
             Finding::NoEcho { .. } => "no_echo",
             Finding::AnswersUnasked { .. } => "answers_unasked",
             Finding::MarkersAhead { .. } => "markers_ahead",

@@ -143,6 +143,10 @@ pub struct Latency {
     /// Age of received message markers (`\{message.marker}`): from when the message was sent, here or elsewhere, by the
     /// sender's clock.
     pub marked: Option<Percentiles>,
+    /// From when the upgrade to WebSocket was requested to when the server accepted it (101).
+    pub upgrade: Option<Percentiles>,
+    /// From when a ping was due to its pong.
+    pub pong: Option<Percentiles>,
 }
 
 impl Latency {
@@ -155,8 +159,17 @@ impl Latency {
             response: answers(&measured.response).filter(|_| paced),
             service: answers(&measured.service),
             marked: Percentiles::of(&measured.marked),
+            upgrade: Percentiles::of(&measured.upgrade),
+            pong: Percentiles::with_unanswered(&measured.pong, &unanswered_pings(measured)),
         }
     }
+}
+
+/// How long pings had waited that were not answered.
+pub(super) fn unanswered_pings(measured: &Measured) -> Durations {
+    let mut all = measured.pong_unanswered.clone();
+    all.merge(&measured.pong_lost);
+    all
 }
 
 /// What a latency measures.
@@ -169,6 +182,8 @@ pub enum LatencyOf {
     FirstByte,
     /// From when a message was due to its answer.
     Message,
+    /// From when a ping was due to its pong.
+    Pong,
 }
 
 /// A latency at the percentiles that were asked for.
@@ -278,6 +293,8 @@ pub fn latencies(
         true => &all_answered,
         false => unanswered,
     };
+    let unanswered_pings = unanswered_pings(measured);
+    let pings = measured.pong.count() + unanswered_pings.count() > 0;
     let any = asked.messages.is_some() || messages.count() + unanswered.count() > 0;
     let all = [
         (
@@ -293,6 +310,7 @@ pub fn latencies(
             &all_answered,
         ),
         (any, LatencyOf::Message, messages, unanswered),
+        (pings, LatencyOf::Pong, &measured.pong, &unanswered_pings),
     ];
     all.into_iter()
         .filter(|(asked, ..)| *asked)

@@ -33,7 +33,7 @@ pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
 pub use server::Server;
 pub use snapshot::Snapshot;
-pub use traffic::{Answers, Steady, Traffic};
+pub use traffic::{Answers, Pings, Steady, Traffic};
 
 use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
@@ -98,6 +98,8 @@ pub struct Summary {
     pub latency: Latency,
     /// Answers to messages, where they were looked for.
     pub answers: Option<Answers>,
+    /// Pings and their pongs; `None` if no ping was sent.
+    pub pings: Option<Pings>,
     /// How often the text that ends the run was seen (`--message-stop`); `None` if there is none.
     pub stops_seen: Option<u64>,
     /// The result of the search for a rate, if there was one.

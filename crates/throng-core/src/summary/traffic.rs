@@ -78,6 +78,31 @@ pub struct Answers {
     pub errors: BTreeMap<String, u64>,
 }
 
+/// Pings and their pongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pings {
+    /// Pings that were sent: answered + unanswered.
+    pub sent: u64,
+    /// Pings that were answered, each by a pong with its payload or that of a later ping.
+    pub answered: u64,
+    /// Pings without a pong when their connection closed, or 255 pings later.
+    pub unanswered: u64,
+    /// Pongs that belong to no ping that waited for one.
+    pub unasked: u64,
+}
+
+impl Pings {
+    /// From a side's counts; `None` if no ping was sent.
+    pub fn of(tally: &Tally) -> Option<Pings> {
+        (tally.pings > 0).then_some(Pings {
+            sent: tally.pings,
+            answered: tally.pongs,
+            unanswered: tally.pings_unanswered,
+            unasked: tally.pongs_unasked,
+        })
+    }
+}
+
 impl Answers {
     /// From a side's counts, `unanswered` of which count as that.
     pub fn of(tally: &Tally, unanswered: u64, per_s: Option<f64>) -> Answers {

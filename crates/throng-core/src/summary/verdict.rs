@@ -63,6 +63,9 @@ pub(super) fn of(
         Finding::MessagesUnanswered { messages, of, .. } => {
             allowed.unanswered(*messages, *of) && messages < of
         }
+        Finding::PingsUnanswered { pings, of, .. } => {
+            allowed.pings_unanswered(*pings, *of) && pings < of
+        }
         _ => false,
     });
     (reached, findings)
@@ -86,6 +89,11 @@ impl Allowed<'_> {
                 e.is_about(Scalar::Unanswered) && e.op().is_upper()
                     || e.is_about(Scalar::Answers) && e.op().is_lower()
             })
+    }
+
+    fn pings_unanswered(&self, n: u64, of: u64) -> bool {
+        self.allow.unanswered.covers(n, of)
+            || self.is_within(|e| e.is_about(Scalar::Pongs) && e.op().is_lower())
     }
 
     /// Whether there are such limits, and all are kept.
@@ -130,6 +138,7 @@ fn load(
     let causes = t.causes();
     let mut reached = connections(t, allowed, &causes, findings);
     reached &= answered(t, allowed, findings);
+    reached &= pongs(t, allowed, findings);
     reached &= protocols(t, findings);
     for what in t.endings().filter_map(|e| e.bad_profile.clone()) {
         reached = false;
@@ -370,6 +379,20 @@ fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool 
     let mostly_unasked = !by_id && unasked > t.closed.answers;
     let none = of > 0 && messages == of;
     !none && echoes && !mostly_unasked && allowed.unanswered(messages, of)
+}
+
+/// Whether pings were answered: rule 4.
+fn pongs(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool {
+    let (pings, of) = (t.closed.pings_unanswered, t.closed.pings);
+    if pings > 0 {
+        findings.push(Finding::PingsUnanswered {
+            pings,
+            of,
+            unasked: t.closed.pongs_unasked,
+        });
+    }
+    let none = of > 0 && pings == of;
+    !none && allowed.pings_unanswered(pings, of)
 }
 
 /// When the last answer came, to within an interval, if that was a second or more before the hold ended and most of the

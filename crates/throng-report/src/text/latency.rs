@@ -22,7 +22,9 @@ pub(super) fn latency(summary: &Summary) -> Section {
             rate.and_then(|r: &MessageRate| r.lateness),
         ),
         ("message age", l.marked),
+        ("pong", l.pong),
         ("first byte", l.first_byte),
+        ("upgrade", l.upgrade),
         ("TLS handshake", tls.and_then(|t| t.latency)),
         ("connect", set_up.and_then(|s: &SetUp| s.latency)),
     ] {
@@ -77,6 +79,7 @@ fn asked_for(latency: &LatencyAt, measured: &Latency, all: &mut Section) {
         LatencyOf::Message if measured.response.is_some() => "response",
         LatencyOf::Message if measured.service.is_some() => "service",
         LatencyOf::Message => "message age",
+        LatencyOf::Pong => "pong",
     };
     all.prose(label, &parts.join(", "));
 }

@@ -45,6 +45,7 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::
         rates::bandwidth(summary),
         rates::search(summary),
         traffic::answers(summary),
+        traffic::pings(summary),
         latency::latency(summary),
         server::server(summary),
         cost(summary),

@@ -59,6 +59,26 @@ fn throughput(summary: &Summary) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{}, {when}", parts.join(", ")))
 }
 
+/// Pings, and those without a pong.
+pub(super) fn pings(summary: &Summary) -> Section {
+    let mut all = Section::titled("Pings");
+    let Some(p) = &summary.pings else {
+        return all;
+    };
+    let whole = match p.unanswered {
+        0 => "none without a pong",
+        _ => "",
+    };
+    all.number("sent", count(p.sent), whole);
+    if p.unanswered > 0 {
+        all.bad("unanswered", count(p.unanswered), "pings");
+    }
+    if p.unasked > 0 {
+        all.odd("unasked", count(p.unasked), "pongs that match no ping");
+    }
+    all
+}
+
 /// Answers to messages, and messages without one.
 pub(super) fn answers(summary: &Summary) -> Section {
     let mut all = Section::titled("Answers");

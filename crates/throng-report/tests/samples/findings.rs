@@ -69,6 +69,11 @@ pub fn findings() -> Vec<Finding> {
             closed,
             ages,
         },
+        Finding::PingsUnanswered {
+            pings: 4,
+            of: 1000,
+            unasked: 1,
+        },
         Finding::NoEcho {
             reads: 2,
             differing: 3,

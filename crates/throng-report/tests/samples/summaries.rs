@@ -13,7 +13,7 @@ use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::FailCause;
 use throng_core::summary::{
     Answers, AtPercentile, BandwidthKept, Connections, Cost, Expected, Finding, Latency, LatencyAt,
-    LatencyOf, MessageRate, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
+    LatencyOf, MessageRate, Pings, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
 };
 
 /// A load of `connections` against a server of its own: all of them established and held for ten seconds.
@@ -108,6 +108,7 @@ pub fn perfect() -> Summary {
             ..Latency::default()
         },
         answers: None,
+        pings: None,
         stops_seen: None,
         search: None,
         protocols: Sections::default(),
@@ -317,6 +318,8 @@ pub fn busy() -> Summary {
         response: Some(percentiles(29_950, 350.0)),
         service: Some(percentiles(29_950, 310.0)),
         marked: Some(percentiles(29_950, 160.0)),
+        upgrade: Some(percentiles(1003, 820.0)),
+        pong: Some(percentiles(1990, 240.0)),
     };
     s.answers = Some(Answers {
         asked: 29_958,
@@ -327,6 +330,12 @@ pub fn busy() -> Summary {
         unasked: 2,
         with_error: 31,
         errors: BTreeMap::from([("NXDOMAIN".into(), 3), ("SERVFAIL".into(), 28)]),
+    });
+    s.pings = Some(Pings {
+        sent: 1994,
+        answered: 1990,
+        unanswered: 4,
+        unasked: 1,
     });
     s.stops_seen = Some(1);
     s.protocols.websocket = Some(WebSocketSummary {
@@ -506,12 +515,20 @@ pub fn full() -> Summary {
         response: Some(percentiles(598_705, 350.0)),
         service: Some(percentiles(598_705, 310.0)),
         marked: Some(percentiles(598_705, 160.0)),
+        upgrade: Some(percentiles(999_981, 820.0)),
+        pong: Some(percentiles(499_987, 240.0)),
     };
     s.answers = busy.answers.map(|answers| Answers {
         asked: 598_713,
         received: 598_705,
         per_s: Some(59_870.5),
         ..answers
+    });
+    s.pings = Some(Pings {
+        sent: 499_990,
+        answered: 499_987,
+        unanswered: 3,
+        unasked: 0,
     });
     s.stops_seen = busy.stops_seen;
     s.protocols = busy.protocols;

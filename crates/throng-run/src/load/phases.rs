@@ -562,6 +562,7 @@ impl Rest {
         let arrived = clients.bytes_sent == accepted.bytes_received
             && clients.bytes_received == accepted.bytes_sent;
         let arrived = !own || arrived || lost && at >= self.moved + STILL;
-        quiet && arrived && clients.waiting() + accepted.waiting() == 0
+        let waiting = clients.waiting() + accepted.waiting() + clients.pongs_waiting();
+        quiet && arrived && waiting == 0
     }
 }

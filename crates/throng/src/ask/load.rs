@@ -32,8 +32,10 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         messages.repeated.retain(Message::says_something);
     }
     let measure = measure(args, &messages.repeated)?;
+    let targets = targets(args)?;
+    let kind = args.protocol.kind().or_else(|| implied_kind(&targets));
     let scenario = LoadScenario {
-        targets: targets(args)?,
+        targets,
         own_server: args.own_server.map(Into::into),
         connections: connections(args),
         hold,
@@ -43,7 +45,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         force: args.force,
         seed: args.seed,
         connect: connect(args, hold),
-        protocol: protocol(args, args.protocol.kind().unwrap_or_default())?,
+        protocol: protocol(args, kind.unwrap_or_default())?,
         messages,
         pace: pace(args)?,
         measure,
@@ -101,6 +103,14 @@ fn targets(args: &LoadArgs) -> Result<Vec<Target>, Failure> {
             })
         })
         .collect()
+}
+
+/// The protocol that the schemes of all targets imply.
+fn implied_kind(targets: &[Target]) -> Option<ProtocolKind> {
+    let of = |target: &Target| Some(Protocol::of_scheme(target.spec.scheme?.name)?.0.kind());
+    let first = of(targets.first()?);
+    let alike = targets.iter().all(|target| of(target) == first);
+    first.filter(|_| alike)
 }
 
 fn connect(args: &LoadArgs, hold: Duration) -> Connect {

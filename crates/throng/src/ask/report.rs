@@ -156,7 +156,9 @@ impl ReportOptions {
             Some(MessageLatency::Marker(_) | MessageLatency::Echo)
         );
         let asks = scenario.protocol.kind().answers() == Answers::Ids;
-        if self.samples.is_some() && !round_trips && !asks && !sending.is_closed_loop() {
+        let pings = scenario.protocol.pings().is_some();
+        let any = round_trips || asks || pings || sending.is_closed_loop();
+        if self.samples.is_some() && !any {
             let by_ids = ProtocolKind::ALL
                 .iter()
                 .filter(|kind| kind.answers() == Answers::Ids);

@@ -26,8 +26,8 @@ const LOAD: &[Guess] = &[
         "only throng serve has it: a client's connection would count before its peer has answered",
     ),
     guess(
-        &["--ping", "--ping-interval", "--ws-ping"],
-        r"a ping is a message: -m '\{ws.ping}' -r 0.05 sends one every 20 s on each connection",
+        &["--ping-interval", "--ws-ping", "--heartbeat"],
+        "--ping TIME sends a WebSocket ping on each connection at this interval",
     ),
     guess(
         &[

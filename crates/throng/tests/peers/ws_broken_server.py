@@ -43,8 +43,19 @@ def answer(path, key):
     )
 
 
-async def close_code(reader):
-    """The code of the next close frame; what comes before it is passed over."""
+def pong(path, payload):
+    """What answers a ping: on some paths, something else than its pong."""
+    if path == "/no-pong":
+        return b""
+    if path == "/empty-pong":
+        payload = b""
+    if path == "/other-pong":
+        payload = payload[::-1]
+    return bytes([0x8A, len(payload)]) + payload
+
+
+async def close_code(path, reader, writer):
+    """The code of the next close frame. Pings before it are answered; anything else is passed over."""
     while True:
         head = await reader.readexactly(2)
         length = head[1] & 127
@@ -54,8 +65,10 @@ async def close_code(reader):
             length = struct.unpack(">Q", await reader.readexactly(8))[0]
         mask = await reader.readexactly(4)
         payload = await reader.readexactly(length)
+        plain = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+        if head[0] & 15 == 9:
+            writer.write(pong(path, plain))
         if head[0] & 15 == 8:
-            plain = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
             return struct.unpack(">H", plain[:2])[0]
 
 
@@ -68,7 +81,7 @@ async def talk(reader, writer):
         writer.write(answer(path, key))
         writer.write(FRAMES.get(path, b""))
         await writer.drain()
-        code = await close_code(reader)
+        code = await close_code(path, reader, writer)
     except (asyncio.IncompleteReadError, ConnectionError) as e:
         code = type(e).__name__
     print(path, code, file=sys.stderr)

@@ -5,7 +5,7 @@ use crate::ENGINES;
 use crate::common::net::Net;
 use crate::common::peers::{said, serve_script};
 use crate::common::process::Ran;
-use crate::common::{run_words, words};
+use crate::common::{run_words, serve, words};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use throng_core::protocol::websocket::Violation;
@@ -138,6 +138,70 @@ fn pings_of_a_server_are_answered_while_messages_go_on() {
                 assert!(seen["pongs"].as_u64().unwrap() >= 5, "{seen}");
                 assert!(seen["messages"].as_u64().unwrap() >= 5, "{seen}");
             }
+        }
+    }
+}
+
+#[test]
+fn pings_of_ours_are_answered_and_timed_beside_messages_and_alone() {
+    for (engine, how) in ENGINES.into_iter().zip(["-c 40 -m hi -r 20", "-c 40"]) {
+        for name in ["ws_server.py", "ws_server.js", "throng"] {
+            let net = Net::own();
+            let _server = match name {
+                "throng" => serve(&net, "--mode ws 9000"),
+                script => serve_script(&net, script, 9000, &[]),
+            };
+            let directory = tempfile::tempdir().unwrap();
+            let csv = directory.path().join("pongs.csv");
+            let csv = csv.to_str().unwrap();
+            let args = format!(
+                "{how} --ping 500ms --hold 2s --engine {engine} --samples {csv} \
+                 --expect pong.max<10s --expect upgrade.p99<10s --expect pongs>=100%"
+            );
+            let ran = load(&net, "/echo", &words(&args));
+            let s = ran.reached();
+            let pings = s.pings.unwrap();
+            // Four on each connection while it is held, and a few while others are opened.
+            assert!((160..2000).contains(&pings.sent), "{ran}");
+            assert_eq!(pings.answered, pings.sent, "{ran}");
+            assert_eq!((pings.unanswered, pings.unasked), (0, 0), "{ran}");
+            assert_eq!(s.latency.pong.unwrap().count, pings.sent, "{ran}");
+            assert_eq!(s.latency.upgrade.unwrap().count, 40, "{ran}");
+            let lines = std::fs::read_to_string(csv).unwrap();
+            let pongs = lines.lines().filter(|line| line.ends_with(",0,0,0,1"));
+            assert_eq!(pongs.count() as u64, pings.sent, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn pongs_that_are_missing_or_return_another_payload_fail_the_run() {
+    let net = Net::own();
+    let _server = serve_script(&net, "ws_broken_server.py", 9000, &[]);
+    for engine in ENGINES {
+        for (path, unasked, more, reached) in [
+            ("/echo", false, "", true),
+            ("/no-pong", false, "", false),
+            ("/empty-pong", true, "", false),
+            ("/other-pong", true, "", false),
+            // A tolerance never covers all.
+            ("/no-pong", false, "--allow-unanswered 100%", false),
+        ] {
+            let args = format!("-c 3 --ping 300ms -T 1500ms --engine {engine} {more}");
+            let ran = load(&net, path, &words(&args));
+            let s = if reached {
+                ran.reached()
+            } else {
+                ran.fell_short()
+            };
+            let pings = s.pings.unwrap();
+            let answered = if reached { pings.sent } else { 0 };
+            assert_eq!(pings.answered, answered, "{path}: {ran}");
+            assert_eq!(pings.unanswered, pings.sent - answered, "{path}: {ran}");
+            assert_eq!(pings.unasked > 0, unasked, "{path}: {ran}");
+            let told = s.findings.first().map(Finding::kind);
+            let expected = (!reached).then_some("pings_unanswered");
+            assert_eq!(told, expected, "{path}: {ran}");
         }
     }
 }

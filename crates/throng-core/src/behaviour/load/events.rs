@@ -7,7 +7,8 @@ use super::wire::{Receiver, TaggedReply, Wire};
 use super::{BROKEN, FAREWELL, HANDSHAKE_READ, HELD_BYTES, Load, pace};
 use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::Due;
-use crate::stats::Measured;
+use crate::stats::{Measured, Sample};
+use crate::time::Time;
 
 impl<W: Wire, M: Matcher> Load<W, M> {
     pub(super) fn on_opened(
@@ -37,7 +38,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             out.send = Transmit::Reply;
         }
         at.counters.ready.add(ready.into());
-        if ready && self.traffic == Traffic::On {
+        if !ready {
+            // Until it may send, this is when its handshake began.
+            conn.due = Due::at(at.now);
+        } else if self.traffic == Traffic::On {
             self.begin(conn, at, out);
         }
         self.sleep(conn, at, out);
@@ -73,6 +77,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             conn: &mut conn.matched,
             at,
             measured: &mut self.measured,
+            since: conn.due,
+            samples: self.task.samples,
             payload: 0,
             found: Matched::default(),
         };
@@ -109,23 +115,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             false => answers.max(marked),
         };
         at.counters.messages_received.add(messages.into());
-        if !out.bytes.is_empty() {
-            if conn.flags & MIDDLE != 0 {
-                conn.flags |= HELD;
-                let held = self.held.entry(at.id).or_default();
-                // A peer that pings and never reads gets the pongs to its last pings: it need not get each (RFC 6455,
-                // 5.5.3). A farewell stays.
-                if held.len() > HELD_BYTES && conn.flags & LEAVING == 0 {
-                    held.clear();
-                }
-                if held.len() <= HELD_BYTES || received.leaving {
-                    held.append(&mut out.bytes);
-                }
-                out.bytes.clear();
-            } else {
-                out.send = Transmit::Reply;
-            }
-        }
+        self.send_of_wire(conn, received.leaving, at, out);
         if received.over {
             out.close = true;
             return;
@@ -157,6 +147,34 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if conn.ends_ms > 0 || self.read_pace.is_some() || received.ready || received.leaving {
             self.sleep(conn, at, out);
         }
+    }
+
+    /// Sends what the wire wrote, at the end of the message under way.
+    fn send_of_wire(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
+        leaving: bool,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        if out.bytes.is_empty() {
+            return;
+        }
+        if conn.flags & MIDDLE == 0 {
+            out.send = Transmit::Reply;
+            return;
+        }
+        conn.flags |= HELD;
+        let held = self.held.entry(at.id).or_default();
+        // A peer that pings and never reads gets the pongs to its last pings: it need not get each (RFC 6455,
+        // 5.5.3). A farewell stays.
+        if held.len() > HELD_BYTES && conn.flags & LEAVING == 0 {
+            held.clear();
+        }
+        if held.len() <= HELD_BYTES || leaving {
+            held.append(&mut out.bytes);
+        }
+        out.bytes.clear();
     }
 
     /// Bytes arrived that no matcher inspects.
@@ -266,6 +284,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 _ => self.leave(conn, at, out),
             }
         } else {
+            self.wake_wire(conn, at, out);
             match conn.doing {
                 Doing::Delayed if at.now >= conn.due.time() => self.go(conn, at, out),
                 Doing::Paced => self.next(conn, at, out),
@@ -273,6 +292,21 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             }
         }
         self.sleep(conn, at, out);
+    }
+
+    /// Sends what the wire has to send of its own.
+    fn wake_wire(&mut self, conn: &mut LoadConn<W::Conn, M::Conn>, at: &At, out: &mut Outbox) {
+        if conn.flags & LEAVING == 0 && self.traffic != Traffic::Off {
+            let (wire, measured) = (&mut self.wire, &mut self.measured);
+            wire.woken(
+                &mut conn.wire,
+                conn.uid.into(),
+                at,
+                &mut out.bytes,
+                measured,
+            );
+            self.send_of_wire(conn, false, at, out);
+        }
     }
 
     pub(super) fn on_turn(
@@ -334,6 +368,10 @@ struct Inbox<'a, M: Matcher> {
     conn: &'a mut M::Conn,
     at: &'a At<'a>,
     measured: &'a mut Measured,
+    /// When the handshake began, until the connection may send.
+    since: Due,
+    /// Whether each round trip is kept.
+    samples: bool,
     /// Bytes of the user's messages.
     payload: u32,
     found: Matched,
@@ -364,5 +402,26 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
         let answers = self.matcher.reply(self.conn, reply, self.at, self.measured);
         self.found.answers += u32::from(answers);
         answers
+    }
+
+    fn upgraded(&mut self) {
+        self.measured
+            .upgrade
+            .record_between(self.since.time(), self.at.now);
+    }
+
+    fn pong(&mut self, due: Time) {
+        self.measured.pong.record_between(due, self.at.now);
+        if self.samples {
+            self.measured.samples.push(Sample {
+                sent: due,
+                took: self.at.now.since(due),
+                connection: self.at.id,
+                id: 0,
+                code: 0,
+                truncated: false,
+                ping: true,
+            });
+        }
     }
 }

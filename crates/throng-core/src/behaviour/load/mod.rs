@@ -243,7 +243,8 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         at.counters
             .unready
             .add(self.wire.is_ready(&conn.wire).into());
-        self.wire.closed(&mut conn.wire, at);
+        self.wire
+            .closed(&mut conn.wire, why, at, &mut self.measured);
         self.matcher
             .closed(&mut conn.matched, why, at, &mut self.measured);
         if conn.flags & HELD != 0 {

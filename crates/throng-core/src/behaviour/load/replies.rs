@@ -241,6 +241,7 @@ impl Matching {
                 id: reply.map_or(0, |r| r.id),
                 code: reply.map_or(0, |r| r.code),
                 truncated: reply.is_some_and(|r| r.truncated),
+                ping: false,
             });
         }
         1

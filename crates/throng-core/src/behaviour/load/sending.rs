@@ -251,6 +251,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                     id: 0,
                     code: 0,
                     truncated: false,
+                    ping: false,
                 });
             }
             at.counters.messages_received.add(1);
@@ -275,6 +276,12 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         let mut sooner = |t: Time| wake = Some(wake.map_or(t, |w| w.min(t)));
         if conn.ends_ms > 0 {
             sooner(Time(u64::from(conn.ends_ms) * 1_000_000));
+        }
+        if conn.flags & LEAVING == 0
+            && self.traffic != Traffic::Off
+            && let Some(due) = self.wire.wake(&conn.wire, at)
+        {
+            sooner(due);
         }
         if self.read_pace.is_some()
             && out.read == 0

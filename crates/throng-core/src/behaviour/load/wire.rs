@@ -1,6 +1,8 @@
 //! What carries a load's messages: TCP alone, or a protocol on top of it.
 
 use crate::behaviour::At;
+use crate::stats::{Closed, Measured};
+use crate::time::Time;
 
 /// The outcome of received bytes.
 #[derive(Debug, Default)]
@@ -38,6 +40,12 @@ pub trait Receiver {
 
     /// A reply with an id. Returns whether it answers a message.
     fn reply(&mut self, reply: &TaggedReply) -> bool;
+
+    /// The server accepted the upgrade that was requested when the connection was opened.
+    fn upgraded(&mut self);
+
+    /// A ping that was due at `due` was answered.
+    fn pong(&mut self, due: Time);
 }
 
 /// A protocol that carries messages.
@@ -69,6 +77,14 @@ pub trait Wire {
     /// wait for the peer's answer ([`Received::over`]).
     fn farewell(&mut self, conn: &mut Self::Conn, out: &mut Vec<u8>) -> bool;
 
+    /// When it has something of its own to send next, such as a ping; `None` for never.
+    fn wake(&self, _: &Self::Conn, _: &At) -> Option<Time> {
+        None
+    }
+
+    /// Writes what it has to send of its own by now.
+    fn woken(&mut self, _: &mut Self::Conn, _uid: u64, _: &At, _: &mut Vec<u8>, _: &mut Measured) {}
+
     /// The connection is gone.
-    fn closed(&mut self, conn: &mut Self::Conn, at: &At);
+    fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At, measured: &mut Measured);
 }

@@ -2,6 +2,7 @@
 
 use super::answers::Answers;
 use crate::behaviour::{At, Received, Receiver, TaggedReply, Wire};
+use crate::stats::{Closed, Measured};
 
 /// The client side of DNS over TCP.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ impl Wire for Dns {
         false
     }
 
-    fn closed(&mut self, conn: &mut Answers, _: &At) {
+    fn closed(&mut self, conn: &mut Answers, _: Closed, _: &At, _: &mut Measured) {
         *conn = Answers::default();
     }
 }

@@ -1,6 +1,7 @@
 //! TCP alone, as a load's wire.
 
 use crate::behaviour::{At, Received, Receiver, Wire};
+use crate::stats::{Closed, Measured};
 
 /// TCP alone.
 #[derive(Debug, Default)]
@@ -38,5 +39,5 @@ impl Wire for Raw {
         false
     }
 
-    fn closed(&mut self, (): &mut (), _: &At) {}
+    fn closed(&mut self, (): &mut (), _: Closed, _: &At, _: &mut Measured) {}
 }

@@ -8,9 +8,12 @@ use crate::payload::Framing;
 use crate::protocol::facts::{Answers, Authority, Choose, Facts, HandshakesSent, Scheme};
 use crate::protocol::http::Field;
 use crate::protocol::options::{Flag, ProtocolOption, Takes};
+use crate::scenario::bounds;
 use crate::stats::Tally;
+use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use std::time::Duration;
 
 /// What is asked of WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub struct WebSocketAsked {
     pub header: Vec<Field>,
     /// Whether the handshake names throng as its `User-Agent`.
     pub user_agent: bool,
+    /// How often a ping (section 5.5.2) is sent on each connection; `None` for never.
+    #[serde(with = "Maybe::<bounds::Positive>")]
+    pub ping: Option<Duration>,
 }
 
 impl Default for WebSocketAsked {
@@ -27,14 +33,16 @@ impl Default for WebSocketAsked {
         WebSocketAsked {
             header: Vec::new(),
             user_agent: true,
+            ping: None,
         }
     }
 }
 
-/// The request for each target, and the random seed.
+/// The request for each target, the random seed, and how often pings are sent.
 pub struct Openings {
     requests: Vec<Opening>,
     seed: u64,
+    ping: Option<Duration>,
 }
 
 impl Facts for WebSocketAsked {
@@ -78,6 +86,20 @@ impl Facts for WebSocketAsked {
                 Ok(())
             },
         },
+        ProtocolOption {
+            flag: Flag {
+                long: "ping",
+                alias: None,
+                short: None,
+                takes: Takes::Value("TIME"),
+                help: "Send a ping on each WebSocket connection at this interval, and measure its pong",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.ping = Some(bounds::positive(text)?);
+                Ok(())
+            },
+        },
     ];
     const FRAMING: [Framing; 2] = [Framing::WebSocketClient, Framing::WebSocketServer];
     const ANSWERS: Answers = Answers::Messages;
@@ -95,6 +117,10 @@ impl Facts for WebSocketAsked {
             writes: upgraded,
             bytes: upgraded * Upgrade::ANSWER_BYTES,
         }
+    }
+
+    fn pings(&self) -> Option<Duration> {
+        self.ping
     }
 
     fn prepare(
@@ -115,11 +141,15 @@ impl Facts for WebSocketAsked {
             .iter()
             .map(|target| opening(target.authority, target.path, &self.header, seed))
             .collect::<Result<_, _>>()?;
-        Ok(Openings { requests, seed })
+        Ok(Openings {
+            requests,
+            seed,
+            ping: self.ping,
+        })
     }
 
     fn client(openings: &Openings, choose: Choose) -> WebSocket {
-        WebSocket::client(openings.requests.clone(), openings.seed, choose)
+        WebSocket::client(openings.requests.clone(), openings.seed, choose).pinging(openings.ping)
     }
 
     fn server(openings: &Openings) -> WebSocket {

@@ -15,6 +15,7 @@ pub mod counts;
 pub mod decoder;
 pub mod frame;
 pub mod handshake;
+mod pings;
 mod serve;
 mod summary;
 mod utf8;

@@ -6,10 +6,14 @@ use super::decoder::{Decoder, Event, Rules};
 use super::frame::{self, Mask, Opcode, Role};
 use super::handshake::client::{Failure, Opening};
 use super::handshake::server;
+use super::pings::{Pinged, Pings};
 use super::violation::Violation;
 use crate::behaviour::{At, Received, Receiver, Wire};
 use crate::partials::Partials;
 use crate::payload::Dice;
+use crate::stats::{Closed, Measured};
+use crate::time::Time;
+use std::time::Duration;
 
 /// The wire of WebSocket, for either side.
 pub struct WebSocket {
@@ -22,6 +26,7 @@ pub struct WebSocket {
     /// Scratch memory for unmasked payload.
     scratch: Vec<u8>,
     dice: Dice,
+    pings: Option<Pings>,
 }
 
 /// What is kept for each connection: 24 bytes.
@@ -30,6 +35,7 @@ pub struct WebSocketConn {
     decoder: Decoder,
     /// Whether this side has sent its close frame.
     closing: bool,
+    pinged: Pinged,
 }
 
 impl WebSocket {
@@ -51,6 +57,14 @@ impl WebSocket {
         WebSocket::new(Role::Server, seed)
     }
 
+    /// The same with a ping on each connection every `interval`.
+    pub fn pinging(self, interval: Option<Duration>) -> WebSocket {
+        WebSocket {
+            pings: interval.map(Pings::every),
+            ..self
+        }
+    }
+
     fn new(role: Role, seed: u64) -> WebSocket {
         WebSocket {
             openings: Vec::new(),
@@ -59,6 +73,7 @@ impl WebSocket {
             partials: Partials::default(),
             scratch: Vec::new(),
             dice: Dice::of(seed, &[0x6d61_736b]),
+            pings: None,
         }
     }
 
@@ -94,6 +109,7 @@ impl WebSocket {
     fn frames(
         &mut self,
         conn: &mut WebSocketConn,
+        uid: u64,
         mut input: &[u8],
         at: &At,
         received: &mut Received,
@@ -103,7 +119,18 @@ impl WebSocket {
         let partials = &mut self.partials;
         while let Some(event) = conn.decoder.next(&mut input, &self.rules, partials)? {
             match event {
-                Event::Start(_) | Event::Pong(_) => {}
+                Event::Start(_) => {}
+                Event::Pong(pong) => {
+                    let Some(pings) = self.pings else { continue };
+                    let pinged = &mut conn.pinged;
+                    let mut answered = 0;
+                    for due in pings.answered(pinged, (at.id, uid), at.now, pong.bytes()) {
+                        to.pong(due);
+                        answered += 1;
+                    }
+                    at.counters.pongs.add(answered);
+                    at.counters.pongs_unasked.add((answered == 0).into());
+                }
                 Event::Payload(piece) => to.payload(piece.plain(&mut self.scratch)),
                 Event::End { message: false } => {}
                 Event::End { message: true } => {
@@ -173,9 +200,15 @@ impl Wire for WebSocket {
         if !conn.decoder.is_upgraded() {
             outcome = self.upgrade(conn, uid, bytes, at, out);
             received.ready = matches!(outcome, Ok(Some(_)));
+            if received.ready && self.rules.role == Role::Client {
+                to.upgraded();
+            }
+            if let (true, Some(pings)) = (received.ready, self.pings) {
+                conn.pinged = pings.begin(at.id, at.now);
+            }
         }
         let outcome = match outcome {
-            Ok(Some(input)) => self.frames(conn, input, at, &mut received, out, to),
+            Ok(Some(input)) => self.frames(conn, uid, input, at, &mut received, out, to),
             Ok(None) => Ok(()),
             Err(violation) => Err(violation),
         };
@@ -205,7 +238,40 @@ impl Wire for WebSocket {
         true
     }
 
-    fn closed(&mut self, conn: &mut WebSocketConn, _: &At) {
+    fn wake(&self, conn: &WebSocketConn, at: &At) -> Option<Time> {
+        let pings = self.pings.filter(|_| self.is_ready(conn))?;
+        Some(pings.next(conn.pinged, at.id, at.now))
+    }
+
+    fn woken(
+        &mut self,
+        conn: &mut WebSocketConn,
+        uid: u64,
+        at: &At,
+        out: &mut Vec<u8>,
+        measured: &mut Measured,
+    ) {
+        let Some(pings) = self.pings.filter(|_| self.is_ready(conn)) else {
+            return;
+        };
+        while let Some((payload, given_up)) = pings.take(&mut conn.pinged, (at.id, uid), at.now) {
+            let mask = mask(self.rules.role, &mut self.dice);
+            frame::whole(Opcode::Ping, &payload, mask, out);
+            at.counters.pings.add(1);
+            if let Some(due) = given_up {
+                at.counters.pings_unanswered.add(1);
+                measured.pong_lost.record_between(due, at.now);
+            }
+        }
+    }
+
+    fn closed(&mut self, conn: &mut WebSocketConn, why: Closed, at: &At, measured: &mut Measured) {
+        if let Some(pings) = self.pings {
+            for due in pings.waiting(conn.pinged, at.id, at.now) {
+                at.counters.pings_unanswered.add(1);
+                measured.no_pong(why, due, at.now);
+            }
+        }
         conn.decoder.reset(&mut self.partials);
     }
 }

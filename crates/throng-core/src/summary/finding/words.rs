@@ -198,6 +198,25 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
+            Finding::PingsUnanswered { pings, of, unasked } => {
+                match pings == of {
+                    true => write!(f, "none of {} was answered", things(*of, "ping")),
+                    false => write!(
+                        f,
+                        "{} of {} were not answered",
+                        count(*pings),
+                        things(*of, "ping")
+                    ),
+                }?;
+                match unasked {
+                    0 => Ok(()),
+                    n => write!(
+                        f,
+                        "; {} had a payload that no ping waited for: a pong must return its ping's payload (RFC 6455, section 5.5.3)",
+                        things(*n, "pong")
+                    ),
+                }
+            }
             Finding::NoEcho { reads, differing } => {
                 let differ = (*differing > 0).then(|| {
                     let on = things(*differing, "connection");

@@ -20,6 +20,16 @@ struct Rig {
 impl Rig {
     /// The connection is upgraded; it sends `message` as `pacing` says. Returns what goes out by then, too.
     fn upgraded(role: Role, message: &str, pacing: Pacing, lifetime: Option<u64>) -> (Rig, Outbox) {
+        Rig::upgraded_by(role, message, pacing, lifetime, |wire| wire)
+    }
+
+    fn upgraded_by(
+        role: Role,
+        message: &str,
+        pacing: Pacing,
+        lifetime: Option<u64>,
+        with: impl FnOnce(WebSocket) -> WebSocket,
+    ) -> (Rig, Outbox) {
         let options = ParseOptions {
             unescape: false,
             files: &|_| Err(std::io::ErrorKind::NotFound.into()),
@@ -42,7 +52,7 @@ impl Rig {
             ..Task::new(script, pacing)
         };
         let mut rig = Rig {
-            load: Load::new(task, Traffic::On, wire, NoMatcher),
+            load: Load::new(task, Traffic::On, with(wire), NoMatcher),
             conn: LoadConn::default(),
             counters: Counters::default(),
         };
@@ -58,6 +68,15 @@ impl Rig {
         let out = rig.received(0, &bytes);
         assert_eq!(rig.counters.read().websocket.upgraded, 1);
         (rig, out)
+    }
+
+    /// A client that is upgraded, with a ping every `interval_ms`.
+    fn pinging(message: &str, pacing: Pacing, interval_ms: u64) -> Rig {
+        let (rig, out) = Rig::upgraded_by(Role::Client, message, pacing, None, |wire| {
+            wire.pinging(Some(Duration::from_millis(interval_ms)))
+        });
+        assert!(out.wake.is_some(), "{out:?}");
+        rig
     }
 
     fn at(
@@ -233,4 +252,84 @@ fn a_peer_that_pings_without_end_in_the_middle_of_a_message_gets_the_last_pongs(
             .skip(1)
             .all(|sent| sent == pong)
     );
+}
+
+#[test]
+fn a_connection_is_remembered_in_24_bytes() {
+    assert_eq!(size_of::<WebSocketConn>(), 24);
+}
+
+/// The payloads of the pings in `bytes`, unmasked.
+fn pings_in(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let (mut decoder, mut partials) = (Decoder::default(), Partials::default());
+    decoder.upgrade();
+    let (mut input, rules) = (bytes, Rules::new(Role::Server));
+    let mut all = Vec::new();
+    while let Some(event) = decoder.next(&mut input, &rules, &mut partials).unwrap() {
+        if let Event::Ping(ping) = event {
+            all.push(ping.bytes().to_vec());
+        }
+    }
+    all
+}
+
+#[test]
+fn pings_are_sent_at_their_interval_beside_messages_and_their_pongs_are_timed() {
+    let mut rig = Rig::pinging("hi", Pacing::Rate(Rate::per_second(1.0).unwrap()), 400);
+    rig.sent(1, 2 + 4 + 2);
+    // Connection 0 has phase 0, so what was due at the beginning is over.
+    let out = rig.woken(400);
+    let pings = pings_in(&out.bytes);
+    assert_eq!((pings.len(), &out.send), (1, &Transmit::Reply));
+    assert_eq!(out.wake, Some(Time(800 * MS)));
+    let pong = frame_of(Role::Server, Opcode::Pong, &pings[0]);
+    assert!(rig.received(403, &pong).is_done());
+    // An unsolicited pong is allowed (RFC 6455, 5.5.3), and one that comes twice answers nothing.
+    assert!(rig.received(404, &pong).is_done());
+    assert!(
+        rig.received(404, &frame_of(Role::Server, Opcode::Pong, b""))
+            .is_done()
+    );
+    let counted = rig.counters.read();
+    assert_eq!((counted.pings, counted.pongs), (1, 1));
+    assert_eq!((counted.pongs_unasked, counted.pings_unanswered), (2, 0));
+    let measured = rig.load.take_measured();
+    assert_eq!(measured.pong.count(), 1);
+    let took = measured.pong.percentile(50.0).unwrap();
+    assert_eq!(took.as_micros() / 10, 300, "{took:?}");
+    // A ping and a message that are due together leave together, the ping first.
+    rig.woken(800);
+    let out = rig.woken(1200);
+    assert_eq!(pings_in(&out.bytes).len(), 1);
+    assert_eq!(out.send, Transmit::Bytes);
+    assert_eq!(out.bytes.len(), (2 + 4 + 8) + (2 + 4 + 2));
+    // A ping that is due while the message is still being sent follows it.
+    let out = rig.woken(1600);
+    assert_eq!((pings_in(&out.bytes).len(), out.send), (1, Transmit::Reply));
+    rig.at(1700, |l, c, at, _| l.closed(c, Closed::ByPeer, at));
+    let counted = rig.counters.read();
+    assert_eq!((counted.pings, counted.pongs), (4, 1));
+    assert_eq!(counted.pings_unanswered, 3);
+    assert_eq!(rig.load.take_measured().pong_lost.count(), 3);
+}
+
+#[test]
+fn no_ping_follows_a_close_frame_or_the_end_of_the_run() {
+    let mut rig = Rig::pinging("hi", Pacing::ClosedLoop { in_flight: None }, 400);
+    let close = frame_of(Role::Server, Opcode::Close, &1001u16.to_be_bytes());
+    rig.received(300, &close);
+    assert!(pings_in(&rig.woken(400).bytes).is_empty());
+    let mut rig = Rig::pinging("hi", Pacing::ClosedLoop { in_flight: None }, 400);
+    rig.load.traffic(Traffic::Off, Time(390 * MS));
+    let out = rig.woken(400);
+    assert!(out.is_done(), "{out:?}");
+    assert_eq!(rig.counters.read().pings, 0);
+}
+
+#[test]
+fn a_handshake_is_timed_from_its_request() {
+    let mut rig = Rig::pinging("hi", Pacing::ClosedLoop { in_flight: None }, 400);
+    let measured = rig.load.take_measured();
+    assert_eq!(measured.upgrade.count(), 1);
+    assert_eq!(measured.upgrade.min().map(|d| d.as_millis()), Some(0));
 }

@@ -209,8 +209,13 @@ fn connect() -> BoxedStrategy<Connect> {
 fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let header = select(&["Origin: http://a.example", "X-Empty:", "A:\tb'\"c"][..]);
     let header = vec(header.prop_map(|text| text.parse().unwrap()), 0..3);
-    let websocket = (header, any::<bool>()).prop_map(|(header, user_agent)| {
-        Protocol::Websocket(WebSocketAsked { header, user_agent })
+    let ping = option::of(span());
+    let websocket = (header, any::<bool>(), ping).prop_map(|(header, user_agent, ping)| {
+        Protocol::Websocket(WebSocketAsked {
+            header,
+            user_agent,
+            ping,
+        })
     });
     let queries = select(&["example.com/A", r"a\.b\065.example/TYPE99"][..]);
     let queries = vec(queries.prop_map(|text| text.parse().unwrap()), 1..3);
