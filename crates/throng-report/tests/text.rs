@@ -73,6 +73,7 @@ fn a_perfect_run_says_so_and_what_it_took() {
         "TLS",
         "WebSocket",
         "Answers",
+        "Pings",
         "Search",
         "Bandwidth",
         "first byte",
@@ -230,7 +231,9 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
   service                310 µs     620 µs    1.95 ms    6.20 ms    31.5 ms
   message lateness      48.0 µs    96.0 µs     302 µs     960 µs    4.88 ms
   message age            160 µs     320 µs    1.01 ms    3.20 ms    16.3 ms
+  pong                   240 µs     480 µs    1.51 ms    4.80 ms    24.4 ms
   first byte             900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
+  upgrade                820 µs    1.64 ms    5.17 ms    16.4 ms    83.4 ms
   TLS handshake          710 µs    1.42 ms    4.47 ms    14.2 ms    72.2 ms
   connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms
   connect           p95 310 µs, p99.95 880 µs"
@@ -291,8 +294,15 @@ fn the_report_says_that_all_answers_arrived() {
     let mut s = samples::busy();
     let answers = s.answers.as_mut().unwrap();
     (answers.unanswered, answers.with_error) = (0, 0);
+    s.pings.as_mut().unwrap().unanswered = 0;
     let text = text(&s);
-    says(&text, &["received 29,950 none missing"]);
+    says(
+        &text,
+        &[
+            "received 29,950 none missing",
+            "sent 1,994 none without a pong",
+        ],
+    );
     assert!(!text.contains("unanswered") && !text.contains("with an error"));
 }
 
