@@ -15,6 +15,8 @@ pub(crate) const ODD: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const TITLE: Style = Style::new().bold();
 /// The bar of the live view.
 pub(crate) const BAR: Style = AnsiColor::Cyan.on_default();
+/// A note beside a number.
+pub(crate) const DIM: Style = Style::new().dimmed();
 /// No style.
 pub(crate) const PLAIN: Style = Style::new();
 

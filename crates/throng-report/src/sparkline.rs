@@ -1,4 +1,4 @@
-//! A row of small bars: a value over time, in one line.
+//! Bars made of characters: a row of small ones shows a value over time in one line, and a long one a share.
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -35,6 +35,13 @@ pub(crate) fn sparkline(points: &[(f64, f64)], cells: usize) -> Option<(String, 
     }
     let bar = |v: f64| BARS[((v / greatest * 8.0).ceil() as usize).clamp(1, 8) - 1];
     Some((sums.into_iter().map(bar).collect(), greatest))
+}
+
+/// A bar of `full` (0 to 1) times `cells`, to an eighth of a cell.
+pub(crate) fn bar(full: f64, cells: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (full.clamp(0.0, 1.0) * cells as f64 * 8.0) as usize;
+    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
 #[cfg(test)]

@@ -3,16 +3,32 @@
 mod samples;
 
 use throng_core::pacing::Limit;
-use throng_core::summary::{Finding, Server, Summary, WhyMissing};
-use throng_report::text::write_text;
+use throng_core::summary::{Finding, HistogramOf, Server, Summary, WhyMissing};
+use throng_report::text::{Form, write_text};
 
+/// The whole form, in 80 columns.
 fn text(summary: &Summary) -> String {
+    let whole = Form {
+        whole: true,
+        ..Form::default()
+    };
+    written(summary, &whole)
+}
+
+/// The form that a user gets without -v.
+fn short(summary: &Summary) -> String {
+    written(summary, &Form::default())
+}
+
+fn written(summary: &Summary, form: &Form) -> String {
     let mut out = Vec::new();
-    write_text(summary, &mut out, false).unwrap();
+    write_text(summary, &mut out, form).unwrap();
     let text = String::from_utf8(out).unwrap();
     println!("{text}");
     for line in text.lines() {
-        assert!(line.chars().count() <= 80, "too wide: {line}");
+        // A word that is too long stays whole.
+        let fits = form.columns < 60 || line.chars().count() <= form.columns;
+        assert!(fits, "too wide: {line}");
         assert_eq!(line, line.trim_end());
     }
     assert!(!text.contains('\x1b'));
@@ -81,7 +97,129 @@ fn a_perfect_run_says_so_and_what_it_took() {
     ] {
         assert!(!text.contains(absent), "{absent}");
     }
-    assert!(text.lines().count() <= 50);
+    assert!(text.lines().count() <= 57);
+}
+
+#[test]
+fn a_perfect_run_is_one_screen() {
+    let text = short(&samples::perfect());
+    assert_eq!(
+        text,
+        "\
+1,000,000 of 1,000,000 connections held for 10.0 s at 59.9k messages/s
+
+                            p50        p90        p99      p99.9        max
+  response               350 µs     700 µs    2.21 ms    7.00 ms    35.6 ms
+  service                310 µs     620 µs    1.95 ms    6.20 ms    31.5 ms
+  message lateness      48.0 µs    96.0 µs     302 µs     960 µs    4.88 ms
+  connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms
+  598,705 response times
+  up to 200 µs         3.99 %  ██▎
+  200 µs to 500 µs    69.99 %  ████████████████████████████████████████
+  500 µs to 1 ms      22.99 %  █████████████▏
+  1 ms to 2 ms         1.79 %  █
+  2 ms to 5 ms         0.99 %  ▌
+  above 5 ms            0.2 %  ▏
+
+Connections   asked = established = accepted = held 1,000,000; the kernel agrees
+Set-up        time 27.6 s; rate 36.2k/s
+Traffic       935 KiB/s sent, 935 KiB/s received, while all were open
+Message rate  asked 60.0k/s; reached 59.9k/s, 99.78 % of asked, over 10.0 s
+Cost          memory 119 B per connection; the kernel's 8.50 KiB per connection;
+              CPU 1m 15s; 54.6 µs to open a connection; 32.1 µs per message
+Run           uring, 2 workers, 2 cores, Linux 6.18.0; took 37.6 s
+Command       throng load --self=echo -c 1m --hold 10s -M 16 -r 0.06
+More          -v shows each count, --output json has everything
+"
+    );
+    assert!(text.lines().count() <= 24);
+}
+
+#[test]
+fn the_short_form_is_for_runs_in_which_all_went_well() {
+    let mut failed_once = samples::perfect();
+    failed_once.connections.closed_by_peer = 1;
+    let mut counted_otherwise = samples::perfect();
+    counted_otherwise.connections.kernel_sockets = Some(5);
+    for summary in [
+        samples::shortfall(),
+        samples::interrupted(),
+        samples::busy(),
+        samples::full(),
+        failed_once,
+        counted_otherwise,
+    ] {
+        assert_eq!(short(&summary), text(&summary));
+    }
+}
+
+#[test]
+fn the_short_form_hides_no_doubt() {
+    let mut s = samples::perfect();
+    s.findings = vec![Finding::MessagesUnsent { messages: 1 }];
+    s.why_epoll = Some("kernel.io_uring_disabled is 2".into());
+    s.cost.kernel_bytes_sure = false;
+    s.connections.kernel_sockets = Some(2_000_007);
+    s.connections.attempted += 3;
+    s.connections.open_at_end -= 2;
+    s.expectations = samples::expectations();
+    s.expectations.truncate(1);
+    s.server = Some(Server {
+        unread: vec!["its processes: run as root".into()],
+        ..Server::default()
+    });
+    let text = short(&s).split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "- 1 message was due but unsent when its connection closed",
+        "✓ response.p99<10ms 2.21 ms",
+        "asked = established = accepted = peak 1,000,000",
+        "attempted 1,000,003",
+        "under way 3, neither established nor failed at the end",
+        "open at the end 999,998",
+        "kernel's sockets 2,000,007 of which throng accounts for 2,000,000",
+        "unsure: not only that of the sockets",
+        "Server not read its processes: run as root",
+        "not io_uring kernel.io_uring_disabled is 2",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing: {text}");
+    }
+}
+
+#[test]
+fn a_narrow_terminal_breaks_no_number() {
+    for columns in [40, 60, 80, 120] {
+        for whole in [false, true] {
+            for summary in [
+                samples::perfect(),
+                samples::shortfall(),
+                samples::interrupted(),
+                samples::serve(),
+                samples::busy(),
+                samples::searched(),
+                samples::full(),
+            ] {
+                let form = Form {
+                    columns,
+                    whole,
+                    ..Form::default()
+                };
+                let text = written(&summary, &form);
+                for (line, next) in text.lines().zip(text.lines().skip(1)) {
+                    let last = line.split_whitespace().last().unwrap_or_default();
+                    let first = next.split_whitespace().next().unwrap_or_default();
+                    let number = last.chars().all(|c| c.is_ascii_digit() || ".,".contains(c));
+                    let unit = ["%", "µs", "ms", "s", "B", "KiB", "MiB", "GiB"];
+                    let unit = unit.iter().any(|unit| {
+                        first
+                            .trim_end_matches([',', ';', ')', '.'])
+                            .trim_end_matches("/s")
+                            == *unit
+                    });
+                    assert!(last.is_empty() || !number || !unit, "{line}\n{next}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -236,7 +374,11 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
   upgrade                820 µs    1.64 ms    5.17 ms    16.4 ms    83.4 ms
   TLS handshake          710 µs    1.42 ms    4.47 ms    14.2 ms    72.2 ms
   connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms
-  connect           p95 310 µs, p99.95 880 µs"
+  connect           p95 310 µs, p99.95 880 µs
+  29,950 response times
+  up to 200 µs         3.17 %  █▎
+  200 µs to 500 µs    93.48 %  ████████████████████████████████████████
+  500 µs to 1 ms       3.33 %  █▍"
     );
 }
 
@@ -310,6 +452,7 @@ fn the_report_says_that_all_answers_arrived() {
 fn a_closed_loop_has_service_times_alone() {
     let mut s = samples::perfect();
     s.latency.response = None;
+    s.histogram.as_mut().unwrap().of = HistogramOf::Service;
     let rate = s.message_rate.as_mut().unwrap();
     (rate.asked_per_s, rate.lateness) = (None, None);
     let text = text(&s);
@@ -379,7 +522,11 @@ fn the_verdict_has_the_colour_of_the_exit_code() {
         (samples::interrupted(), "\x1b[1m\x1b[33m"),
     ] {
         let mut out = Vec::new();
-        write_text(&summary, &mut out, true).unwrap();
+        let coloured = Form {
+            colour: true,
+            ..Form::default()
+        };
+        write_text(&summary, &mut out, &coloured).unwrap();
         assert!(out.starts_with(style.as_bytes()), "{}", summary.exit_code());
     }
 }

@@ -1,25 +1,21 @@
 //! Prints the result of a run, or writes it to a file.
 
 use crate::Failure;
-use crate::cli::OutputForm;
+use crate::cli::{Common, DETAILS, OutputForm};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, TcpkaliReport};
-use throng_report::{colour, file, json, text};
+use throng_report::text::{self, Form};
+use throng_report::{colour, file, json, page};
 
-/// Prints a run's result in `form`, or writes it to the file at `path`.
-pub(crate) fn outcome(
-    outcome: &Outcome,
-    form: OutputForm,
-    path: Option<&Path>,
-) -> Result<(), Failure> {
+/// Prints a run's result, or writes it to a file, as `asked`.
+pub(crate) fn outcome(outcome: &Outcome, asked: &Common) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let summary = &outcome.summary;
-    let colour = path.is_none() && colour::wanted(&io::stdout());
-    let drawn = match form {
-        OutputForm::Text => text::write_text(summary, &mut bytes, colour),
+    let path = asked.file();
+    let drawn = match asked.output {
+        OutputForm::Text => text::write_text(summary, &mut bytes, &form(asked)),
         OutputForm::Json => json::write_json(outcome, &mut bytes),
         OutputForm::Tcpkali => tcpkali::write_result(&TcpkaliReport::of(summary), &mut bytes),
     };
@@ -27,6 +23,22 @@ pub(crate) fn outcome(
     match path {
         Some(path) => file::write_whole(path, &bytes).map_err(|e| Failure::fault(e.to_string())),
         None => to_stdout(&bytes),
+    }
+}
+
+/// How the summary is written for people: as wide as the terminal, up to the width of prose in a file.
+fn form(asked: &Common) -> Form {
+    let in_file = Form {
+        whole: asked.verbosity() >= DETAILS,
+        ..Form::default()
+    };
+    match asked.file() {
+        Some(_) => in_file,
+        None => Form {
+            columns: page::columns().min(in_file.columns),
+            colour: colour::wanted(&io::stdout()),
+            ..in_file
+        },
     }
 }
 

@@ -97,6 +97,15 @@ impl Durations {
         longer
     }
 
+    /// Each duration and how often it occurred, the shortest first, to the histogram's precision.
+    pub fn values(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let recorded = self.recorded().into_iter().flat_map(|h| h.iter_recorded());
+        recorded.map(|value| {
+            let ns = value.value_iterated_to();
+            (Duration::from_nanos(ns), value.count_at_value())
+        })
+    }
+
     /// The number of durations above `limit`, to the histogram's precision.
     pub fn longer_than(&self, limit: Duration) -> u64 {
         let limit = limit.as_nanos().min(LONGEST.as_nanos()) as u64;

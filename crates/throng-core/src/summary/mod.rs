@@ -5,6 +5,7 @@ mod connections;
 mod cost;
 mod expected;
 mod finding;
+mod histogram;
 mod latency;
 mod of;
 mod over_time;
@@ -23,6 +24,7 @@ pub use connections::{Connections, SetUp};
 pub use cost::Cost;
 pub use expected::Expected;
 pub use finding::{Age, Finding, Handshake, Sender, WhyMissing};
+pub use histogram::{Bin, Histogram, HistogramOf};
 pub use latency::{
     AtLeast, AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies,
     of_messages,
@@ -96,6 +98,8 @@ pub struct Summary {
     pub bandwidth: Option<BandwidthKept>,
     /// Latencies of messages and answers.
     pub latency: Latency,
+    /// The distribution of the latency of messages; `None` if none was measured.
+    pub histogram: Option<Histogram>,
     /// Answers to messages, where they were looked for.
     pub answers: Option<Answers>,
     /// Pings and their pongs; `None` if no ping was sent.

@@ -4,8 +4,8 @@ use super::expected::{self, Known};
 use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
-    Answers, BandwidthKept, Connections, Cost, Latency, MessageRate, Percentiles, Pings, Server,
-    SetUp, SourceSummary, Steady, Summary, Traffic, latencies, over_time, verdict,
+    Answers, BandwidthKept, Connections, Cost, Histogram, Latency, MessageRate, Percentiles, Pings,
+    Server, SetUp, SourceSummary, Steady, Summary, Traffic, latencies, over_time, verdict,
 };
 use crate::engine::Engine;
 use crate::expect::ENOUGH_TO_DIVIDE;
@@ -87,6 +87,7 @@ pub fn of(record: &Record) -> Summary {
             .as_ref()
             .and_then(|steady| BandwidthKept::of(&t.asked, steady)),
         latency: Latency::of(&t.measured, &t.unanswered, t.asked.paced),
+        histogram: Histogram::of(&t.measured, t.asked.paced),
         answers,
         pings: Pings::of(&t.closed),
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),

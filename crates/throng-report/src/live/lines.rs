@@ -2,6 +2,7 @@
 
 use crate::colour::{BAD, BAR, GOOD, ODD, PLAIN, paint};
 use crate::human;
+use crate::sparkline::bar;
 use anstyle::Style;
 use std::time::Duration;
 use throng_core::stats::{Closed, FailCause, Tally};
@@ -44,7 +45,8 @@ pub fn of(snapshot: &Snapshot, columns: usize, colour: bool) -> Vec<String> {
     {
         let cells = (columns / 6).clamp(10, 24);
         let full = snapshot.now.open() as f64 / asked as f64;
-        let (done, rest) = bar(full, cells);
+        let done = bar(full, cells);
+        let rest = "░".repeat(cells - done.chars().count());
         first = paint(&done, BAR, colour) + &rest + " ";
         left -= cells + 1;
     }
@@ -54,15 +56,6 @@ pub fn of(snapshot: &Snapshot, columns: usize, colour: bool) -> Vec<String> {
         return vec![first];
     }
     vec![first, fitted(&traffic, columns, colour)]
-}
-
-/// The full and the empty part of a bar of `cells`.
-fn bar(full: f64, cells: usize) -> (String, String) {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = (full.clamp(0.0, 1.0) * cells as f64 * 8.0) as usize;
-    let done = "█".repeat(eighths / 8) + EIGHTHS[eighths % 8];
-    let rest = "░".repeat(cells - done.chars().count());
-    (done, rest)
 }
 
 /// As many of `parts`, from the first, as fit into `columns`.

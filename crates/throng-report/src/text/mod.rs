@@ -1,7 +1,12 @@
-//! The summary for people: the verdict in the first line, then aligned sections. Absent values, and zeros that say
-//! nothing, are left out. The JSON form ([`crate::json`]) has everything.
+//! The summary for people: the verdict in the first line, then what is worth knowing, then the numbers. Where all went
+//! well, the numbers are on one screen: latencies, then a paragraph for each section. Otherwise, or if asked for, they are
+//! in aligned rows. Absent values, and zeros that say nothing, are left out. The JSON form ([`crate::json`]) has
+//! everything.
+//!
+//! [`sections`] is the list of sections. A new one needs no more than a line there: its short form is made of its rows.
 
 mod expected;
+mod form;
 mod latency;
 mod rates;
 mod section;
@@ -9,50 +14,69 @@ mod server;
 mod traffic;
 mod words;
 
+pub use form::Form;
 pub(crate) use words::{COLUMNS, continued, wrapped};
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
 use crate::human::{self, count, percent, things};
 use anstyle::Style;
-use section::{LABEL, Section, Value};
+use latency::Latencies;
+use section::{Section, Value};
 use std::io::{self, Write};
 use throng_core::summary::{Finding, Sample, Summary};
 
-/// Writes `summary` to `out`, in colour if `colour`.
+/// Writes `summary` to `out`.
 ///
 /// # Errors
 /// Writing to `out` failed.
-pub fn write_text(summary: &Summary, out: &mut impl Write, colour: bool) -> io::Result<()> {
+pub fn write_text(summary: &Summary, out: &mut impl Write, form: &Form) -> io::Result<()> {
     let (verdict, style, notes) = verdict(summary);
-    for line in wrapped(&verdict, COLUMNS) {
-        writeln!(out, "{}", paint(&line, style, colour))?;
+    for line in wrapped(&verdict, form.columns) {
+        writeln!(out, "{}", paint(&line, style, form.colour))?;
     }
     // Those that were not met have a line among the expectations.
     let notes = notes
         .iter()
         .filter(|note| !matches!(note, Finding::ExpectationFailed(_)));
     for note in notes {
-        for (i, line) in wrapped(&note.to_string(), COLUMNS - 2).iter().enumerate() {
+        for (i, line) in wrapped(&note.to_string(), form.room(2)).iter().enumerate() {
             writeln!(out, "{} {line}", if i == 0 { "-" } else { " " })?;
         }
     }
-    expected::write(summary, out, colour)?;
+    expected::write(summary, out, form)?;
+    let (before, after) = sections(summary);
+    let all = || before.iter().chain(&after);
+    let well = summary.reached && !summary.interrupted && !all().any(Section::is_odd);
+    let whole = form.whole || !well;
+    let latencies = Latencies::of(summary, whole);
+    if whole {
+        before.iter().try_for_each(|s| s.write(out, form))?;
+        latencies.write(out, form)?;
+        return after.iter().try_for_each(|s| s.write(out, form));
+    }
+    latencies.write(out, form)?;
+    writeln!(out)?;
+    all().try_for_each(|s| s.write_briefly(out, form))?;
+    let mut more = Section::titled("More");
+    more.dim("-v shows each count, --output json has everything");
+    more.write_briefly(out, form)
+}
+
+/// The sections of numbers: those before the latencies, and those after them.
+fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
     let protocols = summary.protocol_sections().into_iter().map(Into::into);
-    let before = [connections(summary), set_up(summary)];
-    let after = [
+    let mut before = vec![connections(summary), set_up(summary)];
+    before.extend(protocols);
+    before.extend([
         traffic::traffic(summary),
         rates::message_rate(summary),
         rates::bandwidth(summary),
         rates::search(summary),
         traffic::answers(summary),
         traffic::pings(summary),
-        latency::latency(summary),
-        server::server(summary),
-        cost(summary),
-        run(summary),
-    ];
-    let mut all = before.into_iter().chain(protocols).chain(after);
-    all.try_for_each(|section: Section| section.write(out, colour))
+    ]);
+    let after = vec![server::server(summary), cost(summary), run(summary)];
+    (before, after)
 }
 
 /// The first line, its style, and the findings that follow it.
@@ -98,7 +122,7 @@ fn composed(summary: &Summary) -> String {
         Finding::ConnectionsLost { lost, .. } => Some(*lost),
         _ => None,
     });
-    let held = summary.hold_s.filter(|s| *s >= 0.001).map(human::seconds);
+    let held = held(summary).map(human::seconds);
     let open = count(c.open_at_end);
     text += &match (held, lost) {
         _ if c.peak == 0 => " established".into(),
@@ -125,6 +149,11 @@ fn composed(summary: &Summary) -> String {
     text
 }
 
+/// How long connections were held, in seconds, unless no time at all.
+fn held(summary: &Summary) -> Option<f64> {
+    summary.hold_s.filter(|seconds| *seconds >= 0.001)
+}
+
 fn connections(summary: &Summary) -> Section {
     let c = &summary.connections;
     let mut all = Section::titled("Connections");
@@ -132,7 +161,10 @@ fn connections(summary: &Summary) -> Section {
         all.number("asked", count(asked), "");
     }
     if !c.is_of_server() {
-        all.number("attempted", count(c.attempted), "");
+        let attempted = all.number("attempted", count(c.attempted), "");
+        if c.attempted == c.established {
+            attempted.in_full_only();
+        }
         all.number("established", count(c.established), "");
         let mut failed: Vec<_> = c.failed.iter().collect();
         failed.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
@@ -161,7 +193,7 @@ fn connections(summary: &Summary) -> Section {
             false => "by the server in this process",
         };
         match accepted == c.established || c.is_of_server() {
-            true => all.number("accepted", count(accepted), by),
+            true => all.number("accepted", count(accepted), by).without_remark(),
             false => all.odd("accepted", count(accepted), by),
         }
     }
@@ -170,8 +202,15 @@ fn connections(summary: &Summary) -> Section {
         .and_then(|asked| percent(c.peak as f64, asked as f64))
         .map(|p| format!(", {p} of asked"))
         .unwrap_or_default();
-    all.number("peak", count(c.peak), &format!("at once{share}"));
-    all.number("open at the end", count(c.open_at_end), "");
+    let peak = all.number("peak", count(c.peak), &format!("at once{share}"));
+    match c.peak == c.open_at_end {
+        true => peak.in_full_only(),
+        false => peak.without_remark(),
+    }
+    let open = all.number("open at the end", count(c.open_at_end), "");
+    if c.peak == c.open_at_end && held(summary).is_some() {
+        open.labelled("held");
+    }
     for (n, by) in [
         (c.closed_by_peer, "by the peer"),
         (c.reset_by_peer, "by the peer's reset"),
@@ -180,7 +219,9 @@ fn connections(summary: &Summary) -> Section {
     ] {
         match n {
             0 => {}
-            _ if c.is_of_server() => all.number("closed", count(n), by),
+            _ if c.is_of_server() => {
+                all.number("closed", count(n), by);
+            }
             _ => all.bad("closed", count(n), by),
         }
     }
@@ -221,11 +262,16 @@ fn set_up(summary: &Summary) -> Section {
 
 fn cost(summary: &Summary) -> Section {
     let c = &summary.cost;
-    let mut all = Section::titled("Cost of throng");
+    let mut all = Section::named("Cost of throng", "Cost");
     let each = |n: f64| format!("{} per connection", human::bytes(n.round() as u64));
-    let per_connection = c.user_bytes_per_connection.map(each).unwrap_or_default();
+    let per_connection = c.user_bytes_per_connection.map(each);
     if c.user_bytes > 0 {
-        all.number("user memory", human::bytes(c.user_bytes), &per_connection);
+        let bytes = human::bytes(c.user_bytes);
+        let remark = per_connection.as_deref().unwrap_or_default();
+        let row = all.number("user memory", bytes, remark);
+        if let Some(each) = &per_connection {
+            row.in_short(format!("memory {each}"));
+        }
     }
     if let Some(n) = c.kernel_bytes_per_connection {
         let total = n * summary.connections.peak as f64;
@@ -233,7 +279,8 @@ fn cost(summary: &Summary) -> Section {
             true => each(n),
             false => format!("{}; unsure: not only that of the sockets", each(n)),
         };
-        all.number("kernel memory", human::bytes(total as u64), &remark);
+        all.number("kernel memory", human::bytes(total as u64), &remark)
+            .in_short(format!("the kernel's {remark}"));
     }
     let cpu = c.cpu_user_s + c.cpu_system_s;
     if cpu > 0.0 {
@@ -242,14 +289,16 @@ fn cost(summary: &Summary) -> Section {
             human::seconds(c.cpu_user_s),
             human::seconds(c.cpu_system_s)
         );
-        all.number("CPU", human::seconds(cpu), &parts);
+        all.number("CPU", human::seconds(cpu), &parts)
+            .without_remark();
     }
     let connect = summary
         .set_up
         .as_ref()
         .and_then(|s| s.cpu_us_per_connection);
     if let Some(us) = connect {
-        all.number("", human::micros(us), "CPU per connection, to open it");
+        all.number("", human::micros(us), "CPU per connection, to open it")
+            .in_short(format!("{} to open a connection", human::micros(us)));
     }
     let message = summary
         .message_rate
@@ -260,7 +309,8 @@ fn cost(summary: &Summary) -> Section {
             "",
             human::micros(us),
             "CPU per message, while all were open",
-        );
+        )
+        .in_short(format!("{} per message", human::micros(us)));
     }
     all
 }
@@ -274,7 +324,7 @@ fn run(summary: &Summary) -> Section {
         things(summary.cores.into(), "core"),
         summary.kernel
     );
-    all.prose("engine", &engine);
+    all.prose("engine", &engine).labelled("");
     if let Some(why) = &summary.why_epoll {
         all.prose("not io_uring", why);
     }
@@ -282,12 +332,12 @@ fn run(summary: &Summary) -> Section {
     if summary.closing_s > 0.0 {
         took += &format!(", plus {} to close", human::seconds(summary.closing_s));
     }
-    all.prose("took", &took);
+    all.prose("took", &took)
+        .in_short(format!("took {}", human::seconds(summary.seconds)));
     if summary.sources.len() > 1 {
         all.prose("sources", &count(summary.sources.len() as u64));
     }
-    all.prose("tool", &summary.tool);
-    let lines = words::command(&summary.command, COLUMNS - LABEL);
-    all.push("command", Value::Lines(lines), PLAIN);
+    all.prose("tool", &summary.tool).in_full_only();
+    all.push("command", Value::Command(summary.command.clone()), PLAIN);
     all
 }

@@ -29,7 +29,9 @@ pub(super) fn message_rate(summary: &Summary) -> Section {
             let share = over(r.reached_per_s, asked);
             all.number("reached", human::rate(r.reached_per_s), &share);
         }
-        (None, None) => all.number("reached", human::rate(r.reached_per_s), &over(0.0, 0.0)),
+        (None, None) => {
+            all.number("reached", human::rate(r.reached_per_s), &over(0.0, 0.0));
+        }
     }
     all
 }
@@ -88,7 +90,9 @@ pub(super) fn search(summary: &Summary) -> Section {
             );
             all.number("between", human::rate(least), &text);
         }
-        _ => all.number("tried", trials, ""),
+        _ => {
+            all.number("tried", trials, "");
+        }
     }
     all
 }

@@ -5,7 +5,7 @@ use crate::human::{self, count};
 use throng_core::summary::Summary;
 
 pub(super) fn server(summary: &Summary) -> Section {
-    let mut all = Section::titled("Server on this machine");
+    let mut all = Section::named("Server on this machine", "Server");
     let Some(s) = &summary.server else {
         return all;
     };
@@ -36,18 +36,24 @@ pub(super) fn server(summary: &Summary) -> Section {
             human::bytes(before),
             each.unwrap_or_default()
         );
-        all.number(label, human::bytes(peak), &remark);
+        let row = all.number(label, human::bytes(peak), &remark);
+        if label != "memory (PSS)" && s.pss_bytes_peak.is_some() {
+            row.in_full_only();
+        }
     }
     match (s.cpu_user_s, s.cpu_system_s) {
         // The kernel tells it in hundredths of a second, of each kind.
-        (Some(0.0), Some(0.0)) => all.number("CPU", "< 20 ms".into(), "of each process"),
+        (Some(0.0), Some(0.0)) => {
+            all.number("CPU", "< 20 ms".into(), "of each process");
+        }
         (Some(user), Some(system)) => {
             let parts = format!(
                 "{} user, {} system",
                 human::seconds(user),
                 human::seconds(system)
             );
-            all.number("CPU", human::seconds(user + system), &parts);
+            all.number("CPU", human::seconds(user + system), &parts)
+                .without_remark();
         }
         _ => {}
     }
@@ -59,7 +65,9 @@ pub(super) fn server(summary: &Summary) -> Section {
         };
         match s.file_limit {
             Some(limit) if open >= limit => all.bad("open files", count(open), &of),
-            _ => all.number("open files", count(open), &of),
+            _ => {
+                all.number("open files", count(open), &of);
+            }
         }
     }
     if s.ended > 0 {

@@ -7,20 +7,27 @@ use throng_core::summary::{Summary, Traffic};
 
 pub(super) fn traffic(summary: &Summary) -> Section {
     let mut all = Section::titled("Traffic");
+    let throughput = throughput(summary);
     let mut side = |t: &Traffic, sent: &'static str, received: &'static str| {
         if t.bytes_sent > 0 {
             let what = match t.messages_sent {
                 0 => things(t.writes, "write"),
                 n => things(n, "message"),
             };
-            all.number(sent, human::bytes(t.bytes_sent), &what);
+            let row = all.number(sent, human::bytes(t.bytes_sent), &what);
+            if throughput.is_some() {
+                row.in_full_only();
+            }
         }
         if t.bytes_received > 0 {
             let what = match t.replies {
                 0 => things(t.reads, "read"),
                 n => format!("{} in {}", things(n, "message"), things(t.reads, "read")),
             };
-            all.number(received, human::bytes(t.bytes_received), &what);
+            let row = all.number(received, human::bytes(t.bytes_received), &what);
+            if throughput.is_some() {
+                row.in_full_only();
+            }
         }
     };
     side(&summary.traffic, "sent", "received");
@@ -34,8 +41,8 @@ pub(super) fn traffic(summary: &Summary) -> Section {
     if let Some(n @ 1..) = summary.stops_seen {
         all.number("text received", count(n), "the text of --message-stop");
     }
-    if let Some(text) = throughput(summary) {
-        all.prose("throughput", &text);
+    if let Some(text) = throughput {
+        all.prose("throughput", &text).labelled("");
     }
     all
 }
@@ -85,11 +92,14 @@ pub(super) fn answers(summary: &Summary) -> Section {
     let Some(a) = &summary.answers else {
         return all;
     };
-    let whole = match (a.received, a.unanswered) {
-        (1.., 0) => "none missing",
-        _ => "",
-    };
-    all.number("received", count(a.received), whole);
+    match (a.received, a.unanswered) {
+        (received @ 1.., 0) => all
+            .number("received", count(received), "none missing")
+            .in_short(format!("{} received, none missing", count(received))),
+        (received, _) => {
+            all.number("received", count(received), "");
+        }
+    }
     if a.with_error > 0 {
         let mut errors: Vec<_> = a.errors.iter().collect();
         errors.sort_by_key(|(_, n)| Reverse(**n));

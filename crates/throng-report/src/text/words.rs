@@ -1,42 +1,97 @@
 //! Breaks prose and command lines into lines that fit.
 
-/// Columns that prose is wrapped to: the width of the narrowest usual terminal.
+use crate::colour::{PLAIN, paint};
+use anstyle::Style;
+
+/// Columns that prose is wrapped to where the width is unknown: those of the narrowest usual terminal.
 pub(crate) const COLUMNS: usize = 80;
 
 /// Words that belong to the number before them.
-const UNITS: [&str; 14] = [
-    "%", "ns", "us", "µs", "ms", "s", "m", "h", "B", "KB", "kB", "KiB", "MiB", "GiB",
+const UNITS: [&str; 22] = [
+    "%", "ns", "us", "µs", "ms", "s", "m", "h", "d", "B", "KB", "kB", "MB", "GB", "TB", "KiB",
+    "MiB", "GiB", "TiB", "PiB", "EiB", "k",
 ];
 
-/// Breaks `text` between words into lines of at most `columns`. A longer word stays whole, and so does a number with its
-/// unit.
-pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut words = text.split_whitespace().peekable();
-    while let Some(word) = words.next() {
-        let mut whole = word.to_owned();
-        let number = word.trim_start_matches(['(', '<', '>', '=']);
-        if number.starts_with(|c: char| c.is_ascii_digit())
-            && let Some(unit) = words.next_if(|next| is_unit(next))
-        {
-            whole += &format!(" {unit}");
-        }
+/// A word and how it is painted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    text: String,
+    style: Style,
+}
+
+/// The words of `text`, all in `style`.
+pub(super) fn styled(text: &str, style: Style) -> impl Iterator<Item = Word> {
+    text.split_whitespace().map(move |word| Word {
+        text: word.to_owned(),
+        style,
+    })
+}
+
+/// Breaks `words` into lines of at most `columns`. A longer word stays whole, and so does a number with its unit.
+pub(super) fn filled(words: impl IntoIterator<Item = Word>, columns: usize) -> Vec<Vec<Word>> {
+    let mut lines: Vec<Vec<Word>> = vec![Vec::new()];
+    // The columns that the last line takes, and from which of its words on it can't be broken.
+    let (mut taken, mut whole) = (0, 0);
+    for word in words {
         let last = lines.len() - 1;
         let line = &mut lines[last];
-        if !line.is_empty() && line.chars().count() + 1 + whole.chars().count() > columns {
-            lines.push(whole);
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
+        match line.last() {
+            None => taken = 0,
+            Some(before) if !belong_together(&before.text, &word.text) => {
+                (taken, whole) = (taken + 1, line.len());
             }
-            *line += &whole;
+            Some(_) => taken += 1,
+        }
+        taken += word.text.chars().count();
+        line.push(word);
+        if taken > columns && whole > 0 {
+            let next = line.split_off(whole);
+            let letters = next.iter().map(|word| word.text.chars().count());
+            (taken, whole) = (letters.sum::<usize>() + next.len() - 1, 0);
+            lines.push(next);
         }
     }
     lines
 }
 
+/// Whether no line may end between these words: they are parts of one number.
+fn belong_together(word: &str, next: &str) -> bool {
+    let digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let number = word.trim_start_matches(['(', '<', '>', '=', '~', '-']);
+    let sign = matches!(word, "<" | ">" | "<=" | ">=" | "≤" | "≥" | "±" | "~");
+    (digit(number) && (is_unit(next) || is_clock(number, next))) || (sign && digit(next))
+}
+
 fn is_unit(word: &str) -> bool {
-    UNITS.contains(&word.trim_end_matches([',', '.', ';', ':', ')']))
+    let word = word.trim_end_matches([',', '.', ';', ':', ')']);
+    UNITS.contains(&word.strip_suffix("/s").unwrap_or(word))
+}
+
+/// Whether this is a span of time in two units, as in `1m 05s`.
+fn is_clock(greater: &str, smaller: &str) -> bool {
+    let smaller = smaller.trim_end_matches([',', '.', ';', ':', ')']);
+    let in_unit = |text: &str, units: [char; 3]| {
+        let number = text.strip_suffix(units).unwrap_or_default();
+        !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
+    };
+    in_unit(greater, ['d', 'h', 'm']) && in_unit(smaller, ['h', 'm', 's'])
+}
+
+/// A line of words, painted if `colour`.
+pub(super) fn painted(line: &[Word], colour: bool) -> String {
+    let runs = line.chunk_by(|one, other| one.style == other.style);
+    let runs = runs.map(|run| {
+        let words: Vec<&str> = run.iter().map(|word| word.text.as_str()).collect();
+        paint(&words.join(" "), run[0].style, colour)
+    });
+    runs.collect::<Vec<_>>().join(" ")
+}
+
+/// Breaks `text` between words into lines of at most `columns`. A longer word stays whole, and so does a number with its
+/// unit.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let lines = filled(styled(text, PLAIN), columns);
+    lines.iter().map(|line| painted(line, false)).collect()
 }
 
 /// A command line, quoted for a shell, in lines of at most `columns` that can be pasted together.
@@ -89,6 +144,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::colour::DIM;
 
     #[test]
     fn prose_is_wrapped_between_words() {
@@ -98,6 +154,19 @@ mod tests {
         assert_eq!(wrapped("within 1 %. So", 9), ["within", "1 %. So"]);
         assert_eq!(wrapped("took 19.8 s, all", 9), ["took", "19.8 s,", "all"]);
         assert_eq!(wrapped("only a % b", 6), ["only a", "% b"]);
+        for whole in ["1m 05s,", "935 KiB/s", "> 31.5 ms", "(12 %)", "< 20 ms."] {
+            let text = format!("one {whole} two");
+            assert_eq!(wrapped(&text, 5), ["one", whole, "two"]);
+        }
+        assert_eq!(wrapped("1m connections", 5), ["1m", "connections"]);
+    }
+
+    #[test]
+    fn a_line_is_painted_in_runs_of_one_style() {
+        let words: Vec<Word> = styled("a b", PLAIN).chain(styled("c d", DIM)).collect();
+        let lines = filled(words, 5);
+        let lines: Vec<String> = lines.iter().map(|line| painted(line, true)).collect();
+        assert_eq!(lines, ["a b \x1b[2mc\x1b[0m", "\x1b[2md\x1b[0m"]);
     }
 
     #[test]

@@ -12,8 +12,9 @@ use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
 use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::FailCause;
 use throng_core::summary::{
-    Answers, AtPercentile, BandwidthKept, Connections, Cost, Expected, Finding, Latency, LatencyAt,
-    LatencyOf, MessageRate, Pings, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
+    Answers, AtPercentile, BandwidthKept, Bin, Connections, Cost, Expected, Finding, Histogram,
+    HistogramOf, Latency, LatencyAt, LatencyOf, MessageRate, Pings, Sample, Server, SetUp, Steady,
+    Summary, Traffic, WhyMissing,
 };
 
 /// A load of `connections` against a server of its own: all of them established and held for ten seconds.
@@ -107,6 +108,7 @@ pub fn perfect() -> Summary {
             service: Some(percentiles(598_705, 310.0)),
             ..Latency::default()
         },
+        histogram: Some(histogram(&RESPONSES)),
         answers: None,
         pings: None,
         stops_seen: None,
@@ -133,6 +135,26 @@ pub fn perfect() -> Summary {
         }),
         latencies: Vec::new(),
         sources: vec![source()],
+    }
+}
+
+/// The response times of [`perfect`].
+const RESPONSES: [(f64, u64); 8] = [
+    (200.0, 23_948),
+    (500.0, 419_093),
+    (1_000.0, 137_702),
+    (2_000.0, 10_776),
+    (5_000.0, 5_987),
+    (10_000.0, 900),
+    (20_000.0, 250),
+    (50_000.0, 49),
+];
+
+fn histogram(bins: &[(f64, u64)]) -> Histogram {
+    let bins = bins.iter();
+    Histogram {
+        of: HistogramOf::Response,
+        bins: bins.map(|&(to_us, count)| Bin { to_us, count }).collect(),
     }
 }
 
@@ -191,6 +213,7 @@ pub fn shortfall() -> Summary {
         server_traffic: None,
         message_rate: None,
         latency: Latency::default(),
+        histogram: None,
         cost: Cost {
             user_bytes: 2_097_152,
             user_bytes_per_connection: Some(132.9),
@@ -231,6 +254,7 @@ pub fn interrupted() -> Summary {
         server_traffic: Some(Traffic::default()),
         message_rate: None,
         latency: Latency::default(),
+        histogram: None,
         over_time: Vec::new(),
         ..perfect()
     }
@@ -264,6 +288,7 @@ pub fn serve() -> Summary {
         server_traffic: None,
         message_rate: None,
         latency: Latency::default(),
+        histogram: None,
         over_time: Vec::new(),
         steady: None,
         ..perfect()
@@ -321,6 +346,11 @@ pub fn busy() -> Summary {
         upgrade: Some(percentiles(1003, 820.0)),
         pong: Some(percentiles(1990, 240.0)),
     };
+    s.histogram = Some(histogram(&[
+        (200.0, 950),
+        (500.0, 28_000),
+        (1_000.0, 1_000),
+    ]));
     s.answers = Some(Answers {
         asked: 29_958,
         received: 29_950,

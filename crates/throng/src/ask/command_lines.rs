@@ -147,7 +147,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
                 && s.duration.is_none()
                 && s.connect.within == Some(secs(10))
                 && s.connect.reconnect
-                && s.report.verbosity == 1
+                && s.report.common.verbosity() == 1
                 && s.messages.is_empty()
                 && s.measure.counted == Counted::Found
                 && s.measure.steady_from == SteadyFrom::Begun
@@ -217,7 +217,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
         (
             "tcpkali --connect-rate=1 --channel-lifetime=0.1 -vvv nonexistent.org:smtp",
             |s| {
-                s.report.verbosity == 3
+                s.report.common.verbosity() == 3
                     && s.connect.lifetime == Some(Duration::from_millis(100))
                     && s.port() == 25
             },
@@ -270,7 +270,7 @@ fn those_of_its_own_tests_mean_the_same() {
             |s| {
                 let listening = s.listen.as_ref().unwrap();
                 s.hold == secs(1)
-                    && s.report.verbosity == 3
+                    && s.report.common.verbosity() == 3
                     && listening.on[0].to_string() == "127.0.0.1:1231"
             },
         ),
@@ -366,7 +366,7 @@ fn those_that_its_users_have_published_mean_the_same() {
         ),
         (
             "tcpkali --workers 4 -c 10 --connect-rate 1000 --duration 10s --latency-marker '@' -m '@xx' --verbose 2 127.0.0.1:18002",
-            |s| s.workers == Some(4) && s.report.verbosity == 2,
+            |s| s.workers == Some(4) && s.report.common.verbosity() == 2,
         ),
         (
             r"tcpkali -em 'E {id = 0}\n' -r 1 --dump-all 127.0.0.1:9002",

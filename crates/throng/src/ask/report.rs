@@ -17,8 +17,6 @@ pub(crate) struct ReportOptions {
     pub voice: &'static dyn Voice,
     /// Where the summary goes.
     pub common: Common,
-    /// Verbosity: 0 errors, 1 normal, 2 details, 3 everything.
-    pub verbosity: u8,
     /// Which traffic is printed.
     pub dump: Dump,
     /// Where metrics go.
@@ -94,11 +92,6 @@ impl ReportOptions {
         Ok(ReportOptions {
             voice: voice::of(tcpkali || shown.common.output == OutputForm::Tcpkali),
             common: shown.common.clone(),
-            verbosity: shown
-                .verbose
-                .unwrap_or(1)
-                .saturating_add(shown.more_verbose)
-                .min(3),
             dump: dump(&shown.dump),
             statsd: statsd(&shown.statsd),
             latencies: LatencyReport {
@@ -117,7 +110,6 @@ impl ReportOptions {
         ReportOptions {
             voice: voice::of(false),
             common: common.clone(),
-            verbosity: 1,
             dump: Dump::default(),
             statsd: None,
             latencies: LatencyReport::default(),

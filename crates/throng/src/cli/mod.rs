@@ -22,7 +22,9 @@ mod words;
 pub(crate) use common::{DocumentForm, EngineArg, RoleArg, after_help_of_run, planned};
 pub(crate) use load::LoadArgs;
 pub(crate) use messages::{MessageArgs, MessageSource, When};
-pub(crate) use output::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs};
+pub(crate) use output::{
+    Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use sockets::{SocketArgs, Switch};
 pub(crate) use tls::TlsServerArgs;

@@ -22,9 +22,26 @@ pub(crate) struct Common {
     /// Show no progress
     #[arg(short, long, help_heading = OUTPUT)]
     pub quiet: bool,
+
+    /// Show more: each count in the summary, and how the run is carried out; repeatable
+    #[arg(short = 'v', action = clap::ArgAction::Count, help_heading = OUTPUT)]
+    pub more_verbose: u8,
+
+    /// Verbosity: 0 errors, 1 normal, 2 details, 3 everything [default: 1]
+    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=3), help_heading = OUTPUT)]
+    pub verbose: Option<u8>,
 }
 
+/// From this verbosity on, details are shown: the plan of the run, and each count in the summary.
+pub(crate) const DETAILS: u8 = 2;
+
 impl Common {
+    /// Verbosity: 0 errors, 1 normal, 2 details, 3 everything.
+    pub fn verbosity(&self) -> u8 {
+        let level = self.verbose.unwrap_or(1);
+        level.saturating_add(self.more_verbose).min(3)
+    }
+
     /// The file to write the summary to; `None` for stdout, which is also `-`.
     pub fn file(&self) -> Option<&Path> {
         self.output_file.as_deref().filter(|path| !is_stdout(path))
@@ -86,14 +103,6 @@ pub(crate) struct LatencyOutputArgs {
 pub(crate) struct OutputArgs {
     #[command(flatten)]
     pub common: Common,
-
-    /// Increase verbosity; repeatable
-    #[arg(short = 'v', action = clap::ArgAction::Count, help_heading = OUTPUT)]
-    pub more_verbose: u8,
-
-    /// Verbosity: 0 errors, 1 normal, 2 details, 3 everything [default: 1]
-    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=3), help_heading = OUTPUT)]
-    pub verbose: Option<u8>,
 
     #[command(flatten)]
     pub dump: DumpArgs,

@@ -32,7 +32,7 @@ struct Terminal {
 
 pub(super) fn open(occasion: &Occasion) -> Asked {
     let report = occasion.report;
-    let verbosity = report.verbosity;
+    let verbosity = report.common.verbosity();
     let quiet = report.common.quiet || verbosity == 0;
     let style = LiveStyle::detect(quiet || !report.voice.shows_progress());
     Ok(Some(Box::new(Terminal {

@@ -82,7 +82,7 @@ impl Voice for Tcpkali {
             }
         }
         if has_result(summary) {
-            output::outcome(outcome, common.output, common.file())?;
+            output::outcome(outcome, common)?;
         }
         if let Some(line) = no_best_rate(summary, scenario) {
             eprintln!("{line}");

@@ -2,14 +2,11 @@
 
 use super::speak::{Saying, Voice};
 use crate::Failure;
-use crate::cli::Common;
+use crate::cli::{Common, DETAILS};
 use crate::output;
 use throng_core::observer::Note;
 use throng_core::scenario::LoadScenario;
 use throng_report::json::Outcome;
-
-/// From this verbosity on, the plan of the run is shown.
-const DETAILS: u8 = 2;
 
 pub(super) struct Throng;
 
@@ -35,7 +32,7 @@ impl Voice for Throng {
         _scenario: &LoadScenario,
         common: &Common,
     ) -> Result<u8, Failure> {
-        output::outcome(outcome, common.output, common.file())?;
+        output::outcome(outcome, common)?;
         Ok(outcome.summary.exit_code())
     }
 }

@@ -9,6 +9,7 @@ use throng_core::protocol::tls::TlsFailure;
 use throng_core::record::{Ending, Mark, Part, Record};
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::{Finding, Percentiles, Summary};
+use throng_report::text;
 
 /// How far instants of two processes on a busy machine may be apart, in seconds.
 const SLACK_S: f64 = 0.5;
@@ -118,7 +119,7 @@ fn one_story(b: &mut Broken, seen: &Seen, s: &Summary) {
         s.interrupted,
     );
     let mut text = Vec::new();
-    throng_report::text::write_text(s, &mut text, false).expect("memory takes all");
+    text::write_text(s, &mut text, &text::Form::default()).expect("memory takes all");
     let text = String::from_utf8_lossy(&text).into_owned();
     // The verdict may take several lines; others begin with a dash or are aligned.
     let first = text.lines().next().unwrap_or_default().to_owned();

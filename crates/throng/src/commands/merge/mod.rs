@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             .map_err(|e| Failure::usage(format!("can't merge {}: {e}", path.display())))?;
     }
     let outcome = Outcome::of(merged);
-    output::outcome(&outcome, args.common.output, path)?;
+    output::outcome(&outcome, &args.common)?;
     Ok(outcome.summary.exit_code())
 }
 

@@ -47,7 +47,6 @@ pub(crate) fn carry_out(
     };
     let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
     let outcome = Outcome::of(record.with_command(output::command()));
-    let common = &report.common;
-    output::outcome(&outcome, common.output, common.file())?;
+    output::outcome(&outcome, &report.common)?;
     Ok(outcome.summary.exit_code())
 }
