@@ -194,9 +194,21 @@ impl Drop for SettingUp {
 
 /// Where a worker leaves its measurements, when it is asked to and when it ends.
 #[derive(Debug, Default)]
-pub struct Outlet(Mutex<(u32, Measured)>);
+pub struct Outlet {
+    left: Mutex<(u32, Measured)>,
+    thread: AtomicU32,
+}
 
 impl Outlet {
+    /// The id of the thread that the worker runs in; `None` before it has started.
+    pub fn thread(&self) -> Option<u32> {
+        Some(self.thread.load(Ordering::Relaxed)).filter(|id| *id > 0)
+    }
+
+    pub(crate) fn run_by(&self, thread: u32) {
+        self.thread.store(thread, Ordering::Relaxed);
+    }
+
     /// What was left here since the last call.
     pub fn take(&self) -> Measured {
         std::mem::take(&mut self.lock().1)
@@ -215,7 +227,7 @@ impl Outlet {
     }
 
     fn lock(&self) -> MutexGuard<'_, (u32, Measured)> {
-        self.0.lock().unwrap_or_else(|p| p.into_inner())
+        self.left.lock().unwrap_or_else(|p| p.into_inner())
     }
 }
 

@@ -33,8 +33,21 @@ impl Work {
         &self.0.job().control
     }
 
-    fn core(&self) -> Option<u32> {
-        self.0.job().core
+    /// Prepares this thread for its event loop.
+    fn prepare(&self) {
+        let job = self.0.job();
+        if let Some(core) = job.core {
+            pin(core);
+        }
+        self.runs_here();
+        waiting::wake_on_time();
+    }
+
+    /// Notes that this thread is its worker's.
+    fn runs_here(&self) {
+        // SAFETY: no arguments; it always succeeds.
+        let thread = unsafe { libc::gettid() };
+        self.0.job().outlet.run_by(thread as u32);
     }
 }
 
@@ -79,7 +92,7 @@ pub fn spawn(engine: Engine, name: String, work: Work) -> io::Result<JoinHandle<
     let waker = work.control().enlist()?;
     let setting_up = SettingUp::new(Arc::clone(work.control()));
     thread::Builder::new().name(name).spawn(move || {
-        prepare(work.core());
+        work.prepare();
         let run = work.0.set_up(engine, waker)?;
         setting_up.done();
         run()
@@ -107,21 +120,14 @@ pub fn spawn_pair(
     let setting_up = SettingUp::new(Arc::clone(client.control()));
     let thread = thread::Builder::new().name(format!("pair-{number}"));
     let thread = thread.spawn(move || {
-        prepare(client.core());
+        client.prepare();
+        server.runs_here();
         let client = client.0.paired(Arc::clone(&waker), Rank::Lead)?;
         let server = server.0.paired(waker, Rank::Second)?;
         setting_up.done();
         uring::run_pair(client, server)
     })?;
     Ok(vec![thread])
-}
-
-/// Prepares this thread for an event loop.
-fn prepare(core: Option<u32>) {
-    if let Some(core) = core {
-        pin(core);
-    }
-    waiting::wake_on_time();
 }
 
 /// Keeps this thread on one of the cores that it may use: the one at index `core` modulo their number. On

@@ -1,6 +1,7 @@
-//! The cgroups of this process, v1 and v2, and the memory that each leaves free.
+//! The cgroups of this process, v1 and v2, with the memory and the CPU time that each allows.
 
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use procfs_core::process::MountInfo;
 use procfs_core::{FromRead, ProcessCGroups};
@@ -49,6 +50,31 @@ impl Cgroup {
         proc_text::read_number(self.dir.join(file)).ok()
     }
 
+    /// The CPU time that it allows, in cores; `None` if it has no quota.
+    pub(crate) fn quota_cores(&self) -> Option<f64> {
+        let (quota, period) = match self.version {
+            Version::V1 => (
+                self.number("cpu.cfs_quota_us")?,
+                self.number("cpu.cfs_period_us")?,
+            ),
+            Version::V2 => {
+                let text = proc_text::read(self.dir.join("cpu.max")).ok()?;
+                let (quota, period) = text.trim().split_once(' ')?;
+                (quota.parse().ok()?, period.parse().ok()?)
+            }
+        };
+        (period > 0).then(|| quota as f64 / period as f64)
+    }
+
+    /// How long its quota has stopped it, a sum over cores.
+    pub(crate) fn throttled(&self) -> Option<Duration> {
+        let text = proc_text::read(self.dir.join("cpu.stat")).ok()?;
+        match self.version {
+            Version::V1 => parse_stat(&text, "throttled_time").map(Duration::from_nanos),
+            Version::V2 => parse_stat(&text, "throttled_usec").map(Duration::from_micros),
+        }
+    }
+
     /// Its limit on memory; `None` if it has none.
     pub(crate) fn memory(&self) -> Option<MemoryBound> {
         let text = |name| proc_text::read(self.dir.join(name)).ok();
@@ -87,7 +113,7 @@ fn parse_limit(text: &str) -> Option<u64> {
     (bytes < i64::MAX as u64 - (1 << 20)).then_some(bytes)
 }
 
-/// A line `name value` of memory.stat.
+/// A line `name value` of memory.stat or cpu.stat.
 fn parse_stat(text: &str, name: &str) -> Option<u64> {
     let value = |line: &str| {
         line.strip_prefix(name)?
@@ -249,6 +275,52 @@ mod tests {
                 let v1 = cgroup.dir.starts_with("/sys/fs/cgroup/memory");
                 assert_eq!(cgroup.version == Version::V1, v1, "{what}: {cgroup:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_quota_and_how_long_it_stopped_the_cgroup_are_read() {
+        let v2 = "usage_usec 9\nnr_throttled 5\nthrottled_usec 2578145\n";
+        let v1 = "nr_periods 36\nnr_throttled 5\nthrottled_time 2578145264\n";
+        for (version, files, cores, throttled) in [
+            (
+                Version::V2,
+                &[("cpu.max", "50000 100000\n"), ("cpu.stat", v2)][..],
+                Some(0.5),
+                Some(Duration::from_micros(2_578_145)),
+            ),
+            (Version::V2, &[("cpu.max", "max 100000\n")], None, None),
+            (
+                Version::V1,
+                &[
+                    ("cpu.cfs_quota_us", "300000\n"),
+                    ("cpu.cfs_period_us", "100000\n"),
+                    ("cpu.stat", v1),
+                ],
+                Some(3.0),
+                Some(Duration::from_nanos(2_578_145_264)),
+            ),
+            (
+                Version::V1,
+                &[
+                    ("cpu.cfs_quota_us", "-1\n"),
+                    ("cpu.cfs_period_us", "100000\n"),
+                ],
+                None,
+                None,
+            ),
+            (Version::V1, &[], None, None),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, text) in files {
+                std::fs::write(dir.path().join(name), text).unwrap();
+            }
+            let cgroup = Cgroup {
+                version,
+                dir: dir.path().to_owned(),
+            };
+            assert_eq!(cgroup.quota_cores(), cores, "{files:?}");
+            assert_eq!(cgroup.throttled(), throttled, "{files:?}");
         }
     }
 

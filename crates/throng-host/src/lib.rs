@@ -37,6 +37,7 @@ mod proc_text;
 pub mod process_usage;
 mod processes;
 mod reader;
+pub mod scheduling;
 pub mod services;
 pub mod serving;
 mod slab;

@@ -22,6 +22,7 @@ mod serve;
 mod side;
 mod sockets;
 mod stop;
+mod strain;
 mod watch;
 
 pub use attached::{Attached, Taps};

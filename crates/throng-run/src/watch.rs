@@ -7,12 +7,13 @@ use crate::machine::Machine;
 use crate::memory_guard::MemoryGuard;
 use crate::meter::Meter;
 use crate::stop::{Stop, Wakes};
+use crate::strain::StrainWatch;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::human::count;
 use throng_core::observer::{Note, Observer};
 use throng_core::plan::Shortfall;
-use throng_core::record::Phase;
+use throng_core::record::{Phase, Strain};
 use throng_core::stats::{Measured, Tally};
 use throng_engine::{Clock, Control, Order, Outlet};
 use throng_host::memory::{MemInfo, MemoryBounds};
@@ -31,6 +32,7 @@ pub(crate) struct Watch<'a> {
     pub control: Arc<Control>,
     pub meter: Meter,
     pub guard: MemoryGuard,
+    pub strain: StrainWatch,
     pub peak: u64,
     audience: Audience<'a>,
     /// Connections asked for, if a number was.
@@ -53,6 +55,7 @@ impl<'a> Watch<'a> {
             clock: Clock::start(),
             control: Control::new(),
             guard: MemoryGuard::new(memory, reserve),
+            strain: StrainWatch::start(),
             peak: 0,
             audience: Audience::new(observers),
             asked,
@@ -106,6 +109,7 @@ impl<'a> Watch<'a> {
     /// Adds the workers behind `outlets` to those that measurements are collected from.
     pub fn follow(&mut self, outlets: &[Arc<Outlet>]) {
         self.audience.follow(outlets);
+        self.strain.follow(outlets);
     }
 
     /// Keeps measurements for [`take_trial`](Watch::take_trial).
@@ -126,15 +130,19 @@ impl<'a> Watch<'a> {
     }
 
     /// Sleeps until `until`, the end of an interval or a stop, but at most for `most`. Returns the time.
-    pub fn tick(&self, most: Duration, until: Option<Duration>) -> Duration {
+    pub fn tick(&mut self, most: Duration, until: Option<Duration>) -> Duration {
         let next = self
             .guard
             .due()
             .min(self.audience_due())
+            .min(self.strain.due())
             .min(until.unwrap_or(Duration::MAX));
-        let left = next.saturating_sub(self.clock.elapsed()).min(most);
-        std::thread::park_timeout(left.max(SHORTEST_SLEEP));
-        self.clock.elapsed()
+        let began = self.clock.elapsed();
+        let left = next.saturating_sub(began).min(most).max(SHORTEST_SLEEP);
+        std::thread::park_timeout(left);
+        let at = self.clock.elapsed();
+        self.strain.slept(left, at.saturating_sub(began));
+        at
     }
 
     /// When the next interval of an observer ends. Observers take time, so they wait while memory could run out.
@@ -159,6 +167,7 @@ impl<'a> Watch<'a> {
         if at >= self.guard.due() {
             self.look_after_memory(at, now.open());
         }
+        self.strain.look(at);
         if at >= self.audience_due() {
             let view = self.view(at, phase, left, opened, accepted);
             self.audience.look(&view, &self.control);
@@ -179,6 +188,11 @@ impl<'a> Watch<'a> {
             let left = self.guard.stopped_at.as_ref().map_or(0, |a| a.bytes);
             self.note(&Note::MemoryLow { left });
         }
+    }
+
+    /// How much of their cores the workers used since the last call.
+    pub fn end_strain(&mut self) -> Strain {
+        self.strain.end_phase(self.clock.elapsed())
     }
 
     /// Announces to the observers that connections are about to be closed.

@@ -1,6 +1,6 @@
 //! The ending of a run: what is known once it is over.
 
-use super::{SearchSummary, ServerUsed, nanos};
+use super::{SearchSummary, ServerUsed, Strain, nanos};
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered};
 use crate::stats::{PackedDurations, Tally};
@@ -109,6 +109,19 @@ pub struct Ending {
     pub unreported: Vec<String>,
     /// The resources that it used.
     pub used: Used,
+    /// How much of their cores its workers used while connections were opened.
+    #[serde(default)]
+    pub opening_strain: Strain,
+    /// The same during the hold.
+    #[serde(default)]
+    pub hold_strain: Strain,
+    /// The lowest CPU quota of its cgroups, in cores; `None` if there is none.
+    #[serde(default)]
+    pub cpu_quota_cores: Option<f64>,
+    /// How long the process did not run although it was due to, and nothing else had its core: it was stopped, or its
+    /// machine was.
+    #[serde(default, rename = "paused_ns", with = "nanos")]
+    pub paused: Duration,
     /// What the target's server used, if it is on this machine.
     #[serde(default)]
     pub server: Option<ServerUsed>,

@@ -23,6 +23,7 @@ mod phase;
 mod recorder;
 mod search;
 mod server;
+mod strain;
 
 pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role};
 pub use at_once::most_at_once;
@@ -34,6 +35,7 @@ pub use phase::Phase;
 pub use recorder::Recorder;
 pub use search::SearchSummary;
 pub use server::{ServerEnded, ServerFiles, ServerMemory, ServerUsed};
+pub use strain::{Span, Strain, WorkerTime};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 
 mod words;
 
+use super::bottleneck::Bottleneck;
 use super::expected::Expected;
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Diagnosis, HalfOpen, Stopped, Undelivered};
@@ -200,6 +201,13 @@ pub enum Finding {
         /// Asked for.
         asked_per_s: f64,
     },
+    /// The client was the bottleneck of what was measured.
+    ClientBottleneck(Box<Bottleneck>),
+    /// The process did not run for a time: it was stopped, or its machine was.
+    ClientPaused {
+        /// For how long, seconds.
+        seconds: f64,
+    },
     /// The two ends of the connections, both in this process, disagree on the bytes.
     BytesMissing {
         /// Who sent them.
@@ -361,6 +369,8 @@ impl Finding {
             Finding::StoppedByText => "stopped_by_text",
             Finding::AttemptsFailed { .. } => "attempts_failed",
             Finding::RateMissed { .. } => "rate_missed",
+            Finding::ClientBottleneck(_) => "client_bottleneck",
+            Finding::ClientPaused { .. } => "client_paused",
             Finding::BytesMissing { .. } => "bytes_missing",
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::AcceptingStopped { .. } => "accepting_stopped",

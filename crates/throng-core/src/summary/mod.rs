@@ -1,6 +1,7 @@
 //! The result of a run: a [`Snapshot`] for observers while it lasts, a [`Summary`] at its end. Both are plain data,
 //! from which every report is drawn. docs/summary.md describes the JSON form for scripts.
 
+mod bottleneck;
 mod connections;
 mod cost;
 mod expected;
@@ -20,6 +21,7 @@ mod traffic;
 mod verdict;
 
 pub use crate::record::{Phase, SearchSummary, VERSION};
+pub use bottleneck::{Bottleneck, Bounded, BusyWith};
 pub use connections::{Connections, SetUp};
 pub use cost::Cost;
 pub use expected::Expected;

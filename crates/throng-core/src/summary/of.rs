@@ -50,7 +50,13 @@ pub fn of(record: &Record) -> Summary {
         cost: &cost,
         server: server.as_ref(),
     });
-    let (reached, findings) = verdict::of(record, &t, message_rate.as_ref(), &expectations);
+    let (reached, findings) = verdict::of(
+        record,
+        &t,
+        set_up.as_ref(),
+        message_rate.as_ref(),
+        &expectations,
+    );
     let first = t.parts.first();
     let stops_seen = t.opened.stops_seen + t.accepted.map_or(0, |a| a.stops_seen);
     let secured_s = t.latest(|p| p.ending.as_ref().map_or(p.over(), |e| e.secured));

@@ -1,10 +1,10 @@
 //! The verdict: whether a run reached what was asked for, and if not, which limit it met and what lifts that limit. The
 //! rules are in docs/verdict.md.
 
-use super::MessageRate;
 use super::expected::Expected;
 use super::finding::{Age, Finding, Handshake, Sender, WhyMissing};
 use super::totals::Totals;
+use super::{MessageRate, SetUp, bottleneck};
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::expect::{Expectation, Scalar};
@@ -27,6 +27,7 @@ const LATE_AT_END_S: f64 = 0.1;
 pub(super) fn of(
     record: &Record,
     t: &Totals,
+    set_up: Option<&SetUp>,
     rate: Option<&MessageRate>,
     expected: &[Expected],
 ) -> (bool, Vec<Finding>) {
@@ -36,7 +37,7 @@ pub(super) fn of(
         expected,
     };
     let mut reached = match t.asked.role {
-        Role::Load => load(t, rate, &allowed, &mut findings),
+        Role::Load => load(t, set_up, rate, &allowed, &mut findings),
         Role::Serve => serve(t, &mut findings),
     };
     for ending in t.endings() {
@@ -131,6 +132,7 @@ fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
 
 fn load(
     t: &Totals,
+    set_up: Option<&SetUp>,
     rate: Option<&MessageRate>,
     allowed: &Allowed,
     findings: &mut Vec<Finding>,
@@ -169,10 +171,18 @@ fn load(
     }
     failed_attempts(t, &causes, findings);
     findings.extend(server_ended(t));
-    if let Some(missed) = rate.and_then(missed) {
-        reached = false;
-        findings.push(missed);
-    }
+    let missed = rate.and_then(missed);
+    reached &= missed.is_none();
+    let bounded = bottleneck::of(t, set_up, rate, missed.is_some());
+    findings.extend(missed);
+    findings.extend(
+        bounded
+            .into_iter()
+            .map(Box::new)
+            .map(Finding::ClientBottleneck),
+    );
+    let paused = bottleneck::paused(t);
+    findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));
     reached & ends_agree(t, findings)
 }
 

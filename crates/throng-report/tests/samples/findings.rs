@@ -9,7 +9,9 @@ use throng_core::protocol::ProtocolKind;
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::{Closed, FailCause};
-use throng_core::summary::{Age, Finding, Handshake, Sender, WhyMissing};
+use throng_core::summary::{
+    Age, Bottleneck, Bounded, BusyWith, Finding, Handshake, Sender, WhyMissing,
+};
 
 /// One of each kind, and of each reason why connections are missing.
 pub fn findings() -> Vec<Finding> {
@@ -141,6 +143,23 @@ pub fn findings() -> Vec<Finding> {
             reached_per_s: 900.5,
             asked_per_s: 1000.0,
         },
+        Finding::ClientBottleneck(Box::new(Bottleneck {
+            bounded: Bounded::Rate,
+            cause: BusyWith::OwnWork,
+            full_s: 5.0,
+            of_s: 5.0,
+            worker: 0,
+            together: 1,
+            workers: 1,
+            cores: 2,
+            ran: 0.99,
+            waited: 0.01,
+            throttled: 0.0,
+            quota_cores: None,
+            stolen: 0.0,
+            both_ends: false,
+        })),
+        Finding::ClientPaused { seconds: 3.0 },
         Finding::BytesMissing {
             sender: Sender::Server,
             sent: 10,

@@ -143,8 +143,12 @@ impl<'a> Run<'a> {
                 limit: limit.unwrap_or(self.scenario.hold),
             });
         }
+        self.ending.opening_strain = self.watch.end_strain();
         let opened = self.opened();
+        // What was read in between took time in which nothing was due.
+        self.watch.end_strain();
         let held = if to_hold { self.hold()? } else { opened };
+        self.ending.hold_strain = self.watch.end_strain();
         if to_hold {
             self.look_at_servers(&opened, &held);
         }
@@ -509,6 +513,8 @@ impl<'a> Run<'a> {
         ending.server = server;
         ending.interrupted = self.watch.stopped();
         ending.kernel = self.before.kernel();
+        ending.cpu_quota_cores = self.watch.strain.quota_cores();
+        ending.paused = self.watch.strain.paused;
         let secured = self.sides.all().map(Side::last_secured).max();
         ending.secured = secured.unwrap_or_default();
         self.watch.closing();

@@ -7,6 +7,7 @@
 mod common;
 
 mod bad_input;
+mod bottleneck;
 mod diagnosis;
 mod engines;
 mod expect;

@@ -300,6 +300,12 @@ impl fmt::Display for Finding {
                 human::short(*reached_per_s),
                 human::short(*asked_per_s)
             ),
+            Finding::ClientBottleneck(b) => write!(f, "{b}"),
+            Finding::ClientPaused { seconds } => write!(
+                f,
+                "this client did not run for {} (it was stopped, or its machine was): what is measured then is its own delay",
+                human::seconds(*seconds)
+            ),
             Finding::BytesMissing {
                 sender,
                 sent,
