@@ -226,6 +226,43 @@ pub fn stuck(targets: &[SocketAddr]) -> io::Result<Stuck> {
     Ok(found)
 }
 
+/// What was sent to targets and not read, as far as this machine's kernel has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Bytes that peers have not acknowledged, and those that wait at the far ends of connections on this machine.
+    pub bytes: u64,
+    /// How many connections to the targets there are, of whichever program.
+    pub connections: u64,
+}
+
+/// What was sent to `targets` and not read yet. Of peers on other machines only what they have not acknowledged is known.
+///
+/// This goes through all connections twice.
+///
+/// # Errors
+/// The kernel does not list its sockets (`NETLINK_SOCK_DIAG`).
+pub fn unread(targets: &[SocketAddr]) -> io::Result<Unread> {
+    let targets: HashSet<SocketAddr> = targets.iter().map(|t| plain(destination(*t))).collect();
+    let mut found = Unread::default();
+    let mut near_ends = HashSet::new();
+    let mut diag = SockDiag::open()?;
+    each(&mut diag, connected(), |socket| {
+        let (near, far) = ends(socket);
+        if targets.contains(&far) {
+            found.bytes += u64::from(socket.send_queue);
+            near_ends.insert(near);
+        }
+    })?;
+    found.connections = near_ends.len() as u64;
+    // Destination NAT may have led them elsewhere.
+    each(&mut diag, connected(), |socket| {
+        if near_ends.contains(&ends(socket).1) {
+            found.bytes += u64::from(socket.recv_queue);
+        }
+    })?;
+    Ok(found)
+}
+
 /// Those of `targets` that are connected to themselves. Where nothing listens, the kernel may choose the target's own port
 /// as the local one, and then both ends of the connection are one socket (RFC 9293, 3.5, simultaneous open). Whose it is
 /// can't be seen.
@@ -361,6 +398,7 @@ mod tests {
     use super::*;
     use crate::namespace::{Server, inside, shell};
     use rustix::process::{Pid, Signal, kill_process};
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::time::{Duration, Instant};
 
@@ -494,6 +532,35 @@ mod tests {
         let listener = TcpListener::bind(targets[2]).unwrap();
         let _other = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         assert_eq!(to_themselves(&targets).unwrap(), [targets[0]]);
+    }
+
+    #[test]
+    fn what_the_far_end_has_not_read_is_counted() {
+        let test = "serving::tests::what_the_far_end_has_not_read_is_counted";
+        if !inside(test, "") {
+            return;
+        }
+        let listener = TcpListener::bind("127.0.0.1:4000").unwrap();
+        let targets = [listener.local_addr().unwrap()];
+        let mut client = TcpStream::connect(targets[0]).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        // What the server sends is not what is asked about.
+        server.write_all(&[0; 7]).unwrap();
+        client.write_all(&[0; 1000]).unwrap();
+        let unread = |bytes, connections| Unread { bytes, connections };
+        let until = Instant::now() + Duration::from_secs(20);
+        while super::unread(&targets).unwrap() != unread(1000, 1) {
+            assert!(Instant::now() < until, "{:?}", super::unread(&targets));
+        }
+        server.read_exact(&mut [0; 400]).unwrap();
+        assert_eq!(super::unread(&targets).unwrap(), unread(600, 1));
+        // More than the far end has room for.
+        client.set_nonblocking(true).unwrap();
+        let mut sent = 1000;
+        while let Ok(n) = client.write(&[0; 65_536]) {
+            sent += n as u64;
+        }
+        assert_eq!(super::unread(&targets).unwrap(), unread(sent - 400, 1));
     }
 
     #[test]

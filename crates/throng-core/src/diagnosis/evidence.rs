@@ -149,6 +149,15 @@ pub struct Stopped {
     pub at_end: bool,
 }
 
+/// What was sent to targets and not read by them, as far as this machine's kernel knew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Bytes, at the end of the hold.
+    pub bytes: u64,
+    /// Bytes of which that was so a second later, too, or after more time; `None` if that was not looked at.
+    pub later: Option<u64>,
+}
+
 /// Connections that were open at this end alone at the end of the hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HalfOpen {

@@ -18,7 +18,7 @@ mod tracking;
 pub use cause::Diagnosis;
 pub use evidence::{
     Evidence, HalfOpen, KernelCounts, Listening, Queue, Stopped, Target, Tracked, Unaccepted,
-    Undelivered,
+    Undelivered, Unread,
 };
 pub use server::{ended as servers_that_ended, files as servers_without_files};
 

@@ -2,7 +2,9 @@
 
 use super::{SearchSummary, ServerUsed, Strain, nanos};
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered};
+use crate::diagnosis::{
+    Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
+};
 use crate::stats::{PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,6 +100,9 @@ pub struct Ending {
     /// Connections on which messages could no longer be delivered after the hold.
     #[serde(default)]
     pub undelivered: Undelivered,
+    /// What peers had not read at the end of the hold.
+    #[serde(default)]
+    pub unread: Unread,
     /// Targets to which a connection was its own other end at the end of the hold: nothing listened there.
     #[serde(default)]
     pub to_themselves: Vec<SocketAddr>,

@@ -89,6 +89,15 @@ pub enum Finding {
     ServerStopped(Stopped),
     /// On connections that were open at the end of the hold, messages could no longer be delivered.
     Undelivered(Undelivered),
+    /// Peers had not read what was sent to them.
+    Unread {
+        /// Bytes, at the end of the hold.
+        bytes: u64,
+        /// Bytes sent until then.
+        of: u64,
+        /// Bytes that were unread a second later, too, or after more time; `None` if that was not looked at.
+        later: Option<u64>,
+    },
     /// A connection was its own other end: nothing listened on the target, and the kernel chose the target's port as the
     /// local one.
     ConnectedToItself {
@@ -353,6 +362,7 @@ impl Finding {
             Finding::HalfOpen(_) => "half_open",
             Finding::ServerStopped(_) => "server_stopped",
             Finding::Undelivered(_) => "undelivered",
+            Finding::Unread { .. } => "unread",
             Finding::ConnectedToItself { .. } => "connected_to_itself",
             Finding::HoldCutShort { .. } => "hold_cut_short",
             Finding::MessagesUnanswered { .. } => "messages_unanswered",

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::capacity::LimitKind;
-use crate::diagnosis::{Queue, Stopped, Unaccepted};
+use crate::diagnosis::{Queue, Stopped, Unaccepted, Unread};
 use crate::record::{
     About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, ServerEnded,
     ServerMemory, ServerUsed, Source, Strain, Used,
@@ -110,12 +110,20 @@ fn unanswered(ending: &mut Ending, n: u32) {
     ending.histograms.extend(Ending::pack(&measured));
 }
 
+/// Of 100 bytes sent, these were unread at the end of the hold and later.
+fn unread(ending: &mut Ending, bytes: u64, later: Option<u64>) {
+    held(ending, |c| c.bytes_sent.add(100));
+    let over = &mut ending.over;
+    over.accepted.as_mut().unwrap().bytes_received += over.opened.bytes_sent;
+    ending.unread = Unread { bytes, later };
+}
+
 /// Changes what was asked and how it ended.
 type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 31] = [
+    let cases: [(Change, bool, &[&str]); 35] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
@@ -177,6 +185,25 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
         // Reads while connections are closed are in no other count.
         (|_, e| e.closed.excess_echoes = 1, true, &[]),
         (|_, e| e.over.opened.excess_echoes = 1, false, &["no_echo"]),
+        // A peer that does not keep up with a rate, and one that reads slowly where none was asked for.
+        (
+            |a, e| {
+                a.paced = true;
+                unread(e, 10, Some(2));
+            },
+            false,
+            &["unread"],
+        ),
+        (
+            |a, e| {
+                a.paced = true;
+                unread(e, 10, Some(1));
+            },
+            true,
+            &["unread"],
+        ),
+        (|_, e| unread(e, 80, Some(70)), true, &["unread"]),
+        (|_, e| unread(e, 9, None), true, &[]),
         // A stopped server serves nobody.
         (
             |_, e| {

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// The largest deviation from the requested message rate, as a share of it, that counts as reached.
 const RATE_TOLERANCE: f64 = 0.01;
+/// What peers had not read at the end of the hold is worth knowing from this share of what was sent on.
+const MUCH_UNREAD: f64 = 0.1;
 /// How late the last messages of the hold may be, in seconds, without counting as missing: a hiccup of the scheduler.
 const LATE_AT_END_S: f64 = 0.1;
 
@@ -246,13 +248,14 @@ fn connections(
         .flatten();
     let complete = cut_short.is_none();
     findings.extend(cut_short);
-    let accepted =
-        accepted(t, findings) & served(t, findings) & ran(t, findings) & delivered(t, findings);
+    let accepted = accepted(t, findings) & served(t, findings) & ran(t, findings);
+    // What can't be delivered is not read either.
+    let delivered = delivered(t, findings) && read(t, findings);
     // The first finding names the first cause, unless it names something else.
     let named = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(named);
     findings.extend(others.cloned().map(Finding::LimitMet));
-    !missing && unready.is_none() && allowed && complete && accepted
+    !missing && unready.is_none() && allowed && complete && accepted && delivered
 }
 
 /// Fewer connections than this that ended at equal ages may be chance.
@@ -342,6 +345,33 @@ fn delivered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let some = all.filter(|u| u.connections() > 0);
     findings.extend(some.map(Finding::Undelivered));
     findings.len() == before
+}
+
+/// Whether peers read what was sent to them as fast as was asked, as far as this machine's kernel knows: rule 5.
+fn read(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let mut kept_up = true;
+    for part in &t.parts {
+        let Some((ending, held)) = part.ending.as_ref().and_then(|e| Some((e, e.held?))) else {
+            continue;
+        };
+        let unread = ending.unread;
+        let of = held.opened.bytes_sent;
+        let share = |bytes: u64| bytes as f64 / of.max(1) as f64;
+        let paced = part.about.asked.paced;
+        let behind = paced
+            && unread
+                .later
+                .is_some_and(|later| share(later) > RATE_TOLERANCE);
+        kept_up &= !behind;
+        if behind || share(unread.bytes) >= MUCH_UNREAD {
+            findings.push(Finding::Unread {
+                bytes: unread.bytes,
+                of,
+                later: unread.later,
+            });
+        }
+    }
+    kept_up
 }
 
 /// Whether all servers on this machine ran when the hold began and ended: rule 2.

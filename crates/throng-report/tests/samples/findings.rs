@@ -98,6 +98,11 @@ pub fn findings() -> Vec<Finding> {
             bytes: 14_260,
             others: 3,
         }),
+        Finding::Unread {
+            bytes: 38_000,
+            of: 48_000,
+            later: Some(36_000),
+        },
         Finding::AnswersUnasked { answers: 7, of: 9 },
         Finding::MarkersAhead { markers: 3, of: 40 },
         Finding::ConnectedToItself {

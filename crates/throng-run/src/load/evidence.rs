@@ -203,6 +203,11 @@ impl<'a> Before<'a> {
         serving::stuck(&self.targets).unwrap_or_default()
     }
 
+    /// What was sent to the targets and not read yet, by whichever program.
+    pub fn unread(&self) -> Option<serving::Unread> {
+        serving::unread(&self.targets).ok()
+    }
+
     /// The targets that connections of this run have connected to themselves, since nothing listens there.
     pub fn to_themselves(&self) -> Vec<SocketAddr> {
         let mut all = serving::to_themselves(&self.targets).unwrap_or_default();

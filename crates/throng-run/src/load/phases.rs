@@ -1,6 +1,7 @@
 //! The phases of a load: opening, holding, draining, closing.
 
 mod far_ends;
+mod unread;
 
 use super::evidence::Before;
 use super::hold::Hold;
@@ -458,8 +459,10 @@ impl<'a> Run<'a> {
             return;
         }
         let mut stuck = self.stuck();
+        let mut unread = self.unread();
         if slow || self.ending.timed_out {
             self.ending.undelivered = stuck.undelivered();
+            self.ending.unread = unread.unread();
             return;
         }
         let bound = scenario.duration.unwrap_or(Duration::MAX);
@@ -475,11 +478,13 @@ impl<'a> Run<'a> {
             stuck.look(at, self);
             let own = self.sides.server.is_some();
             let over = rest.is_over(at, &clients, &accepted.unwrap_or_default(), own);
-            if at >= until || over && !stuck.may_move(at) {
+            if at >= until || over && !stuck.may_move(at) && !unread.may_be_read(at) {
                 break;
             }
         }
+        unread.look(self);
         self.ending.undelivered = stuck.undelivered();
+        self.ending.unread = unread.unread();
     }
 
     /// If the protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers

@@ -234,6 +234,9 @@ fn reached(b: &mut Broken, scene: &Scene, s: &Summary) {
     let against = s.findings.iter().find(|f| match f {
         Finding::ConnectionsLost { .. } => !scene.allows_loss,
         Finding::MessagesUnanswered { .. } => !scene.allows_unanswered,
+        Finding::Unread { later, of, .. } => {
+            scene.rate && later.is_some_and(|later| later * 100 > *of)
+        }
         Finding::ConnectionsMissing { .. }
         | Finding::HandshakesMissing { .. }
         | Finding::InAcceptQueue { .. }

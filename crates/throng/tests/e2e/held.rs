@@ -146,8 +146,29 @@ fn peers_that_do_not_read_are_told_and_those_that_read_slowly_are_not() {
     let net = Net::own();
     let _slow = misbehaving(&net, "sips 0.05");
     let ran = load(&net, "127.0.0.1:9000 -c 5 -m hello --hold 1s");
-    assert_eq!(kinds(&ran), [""; 0], "{ran}");
     ran.reached();
+    assert!(kinds(&ran).iter().all(|kind| *kind == "unread"), "{ran}");
+}
+
+#[test]
+fn a_server_that_does_not_read_as_fast_as_messages_are_due_does_not_keep_up() {
+    for engine in ENGINES {
+        let line = format!("127.0.0.1:9000 -c 5 -m hello -r 10 --hold 1500ms --engine {engine}");
+        let net = Net::own();
+        let _server = misbehaving(&net, "blind 60");
+        let ran = load(&net, &line);
+        let s = ran.fell_short();
+        let [Finding::Unread { bytes, of, later }] = s.findings[..] else {
+            panic!("{ran}")
+        };
+        assert!(of > 100 && bytes >= of && later >= Some(of), "{ran}");
+        // What is read soon after the hold was not late.
+        let net = Net::own();
+        let _server = misbehaving(&net, "blind 2");
+        let ran = load(&net, &line);
+        ran.reached();
+        assert!(kinds(&ran).iter().all(|kind| *kind == "unread"), "{ran}");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ shouts    answers what it receives, in capitals
 talks     sends a line every 50 ms, and reads
 ignores   reads, and never answers
 deaf      does not read, and closes that many seconds after accepting
+blind     does not read for that many seconds, not even into a buffer of its own
 sips      reads a little at a time, with that many seconds in between
 future    sends a message marker every 50 ms that is dated that many seconds ahead, and reads
 ws-nine   WebSocket: leaves the first handshake without an answer, closes the second connection, upgrades all others
@@ -90,6 +91,11 @@ async def serve(reader, writer):
                 await asyncio.sleep(0.05)
         elif KIND == "deaf":
             await asyncio.sleep(SECONDS)
+        elif KIND == "blind":
+            writer.transport.pause_reading()
+            await asyncio.sleep(SECONDS)
+            writer.transport.resume_reading()
+            await read_on(reader)
         elif KIND == "sips":
             while await reader.read(65536):
                 await asyncio.sleep(SECONDS)

@@ -168,6 +168,22 @@ impl fmt::Display for Finding {
                     ),
                 }
             }
+            Finding::Unread { bytes, of, later } => {
+                write!(
+                    f,
+                    "the peer had not read {} of {} sent when the hold ended",
+                    human::bytes(*bytes),
+                    human::bytes(*of)
+                )?;
+                match later {
+                    Some(later) if *later > 0 => write!(
+                        f,
+                        ", and {} not even a second later: it does not keep up",
+                        human::bytes(*later)
+                    ),
+                    _ => Ok(()),
+                }
+            }
             Finding::ConnectedToItself { target } => write!(
                 f,
                 "nothing listens on {target}: a connection to it is its own other end, because the kernel chose port {} as its local port, too. A server can't listen there while it is open. Use a target port outside of net.ipv4.ip_local_port_range",
