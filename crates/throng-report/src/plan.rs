@@ -4,7 +4,7 @@
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, TITLE, paint};
 use crate::human::{bytes, count, things};
-use crate::text::{COLUMNS, continued, wrapped};
+use crate::text::{shell_lines, wrapped};
 use std::io::{self, Write};
 use throng_core::capacity::{
     Capacity, Clients, Lift, Limit, LimitKind, Measure, Proxies, Role, Warning,
@@ -16,11 +16,14 @@ const LABEL: usize = 19;
 const NUMBER: usize = 13;
 /// The column at which a row's text begins.
 const WORDS: usize = LABEL + NUMBER + 2;
+/// With less room beside its number, a row's text is on lines of its own.
+const NARROW: usize = 30;
 /// The indents of a remedy and of its command.
 const LIFT: usize = 6;
 const COMMAND: usize = 8;
 
-/// Writes `capacity` to `out`, in colour if `colour`. `here` says that it is about this machine.
+/// Writes `capacity` to `out`, in lines of at most `columns`, in colour if `colour`. `here` says that it is about this
+/// machine.
 ///
 /// # Errors
 /// Writing to `out` failed.
@@ -28,6 +31,7 @@ pub fn write_text(
     capacity: &Capacity,
     here: bool,
     out: &mut impl Write,
+    columns: usize,
     colour: bool,
 ) -> io::Result<()> {
     let style = match capacity.fits {
@@ -41,10 +45,11 @@ pub fn write_text(
     };
     let mut page = Page {
         out,
+        columns,
         colour,
         asked: capacity.question.asked_here(),
     };
-    for line in wrapped(&answer(capacity, &subject), COLUMNS) {
+    for line in wrapped(&answer(capacity, &subject), columns) {
         page.line(&line, style)?;
     }
     let others = others(capacity);
@@ -158,6 +163,7 @@ fn others(c: &Capacity) -> String {
 /// The output, and how it is drawn.
 struct Page<'a, W: Write> {
     out: &'a mut W,
+    columns: usize,
     colour: bool,
     asked: Option<u64>,
 }
@@ -172,8 +178,13 @@ impl<W: Write> Page<'_, W> {
         self.line(text, TITLE)
     }
 
+    /// Columns after an indent.
+    fn room(&self, indent: usize) -> usize {
+        self.columns.saturating_sub(indent)
+    }
+
     fn prose(&mut self, indent: usize, text: &str) -> io::Result<()> {
-        for line in wrapped(text, COLUMNS - indent) {
+        for line in wrapped(text, self.room(indent)) {
             writeln!(self.out, "{:indent$}{line}", "")?;
         }
         Ok(())
@@ -181,14 +192,14 @@ impl<W: Write> Page<'_, W> {
 
     /// An item of a list. Its further lines are indented like its text.
     fn item(&mut self, text: &str) -> io::Result<()> {
-        for (i, line) in wrapped(text, COLUMNS - 4).iter().enumerate() {
+        for (i, line) in wrapped(text, self.room(4)).iter().enumerate() {
             writeln!(self.out, "{}{line}", if i == 0 { "  - " } else { "    " })?;
         }
         Ok(())
     }
 
     fn command(&mut self, command: &str) -> io::Result<()> {
-        for line in shell_lines(command, COLUMNS - COMMAND) {
+        for line in shell_lines(command, self.room(COMMAND)) {
             writeln!(self.out, "{:COMMAND$}{line}", "")?;
         }
         Ok(())
@@ -229,18 +240,32 @@ impl<W: Write> Page<'_, W> {
         };
         let number = paint(&format!("{number:>NUMBER$}"), style, self.colour);
         let label = format!("{mark} {:<width$}", limit.kind.words(), width = LABEL - 2);
-        let mut words = limit.unread.as_ref().map_or_else(
-            || wrapped(&limit.value, COLUMNS - WORDS),
-            |why| wrapped(&format!("not read: {why}"), COLUMNS - WORDS),
-        );
+        let indent = match self.room(WORDS) < NARROW {
+            true => LIFT,
+            false => WORDS,
+        };
+        let mut words = match &limit.unread {
+            None => wrapped(&limit.value, self.room(indent)),
+            Some(why) => wrapped(&format!("not read: {why}"), self.room(indent)),
+        };
         if limit.unread.is_none() {
-            words.extend(wrapped(&format!("from {}", limit.source), COLUMNS - WORDS));
+            words.extend(wrapped(
+                &format!("from {}", limit.source),
+                self.room(indent),
+            ));
         }
-        for (i, line) in words.iter().enumerate() {
-            match i {
-                0 => writeln!(self.out, "{label}{number}  {line}")?,
-                _ => writeln!(self.out, "{:WORDS$}{line}", "")?,
+        let mut words = words.iter();
+        match words.next() {
+            Some(beside) if indent == WORDS => {
+                writeln!(self.out, "{label}{number}  {beside}")?;
             }
+            first => {
+                writeln!(self.out, "{label}{number}")?;
+                first.map_or(Ok(()), |line| writeln!(self.out, "{:indent$}{line}", ""))?;
+            }
+        }
+        for line in words {
+            writeln!(self.out, "{:indent$}{line}", "")?;
         }
         // All remedies of a limit that is too low, the best one of each other limit.
         let lifts = match (self.asked, limit.allows.is_some()) {
@@ -263,7 +288,7 @@ impl<W: Write> Page<'_, W> {
         if lift.command.is_some() {
             text += ":";
         }
-        for (i, line) in wrapped(&text, COLUMNS - LIFT - 2).iter().enumerate() {
+        for (i, line) in wrapped(&text, self.room(LIFT + 2)).iter().enumerate() {
             let mark = if i == 0 { "+" } else { " " };
             writeln!(self.out, "{:LIFT$}{mark} {line}", "")?;
         }
@@ -396,40 +421,5 @@ impl<W: Write> Page<'_, W> {
             bytes(c.bytes.fixed)
         );
         self.prose(2, &memory)
-    }
-}
-
-/// A shell command in lines of at most `columns` that can be pasted together. Quoted text is not broken.
-fn shell_lines(command: &str, columns: usize) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut quote = None;
-    for c in command.chars() {
-        match quote {
-            None if c == ' ' => {
-                words.push(String::new());
-                continue;
-            }
-            None if c == '\'' || c == '"' => quote = Some(c),
-            Some(open) if c == open => quote = None,
-            _ => {}
-        }
-        if let Some(word) = words.last_mut() {
-            word.push(c);
-        }
-    }
-    continued(words, columns)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_is_broken_outside_quotes_only() {
-        assert_eq!(
-            shell_lines("sysctl -w a=\"1024 65535\" b=1", 22),
-            ["sysctl -w \\", "  a=\"1024 65535\" b=1"]
-        );
-        assert_eq!(shell_lines("a b", 80), ["a b"]);
     }
 }

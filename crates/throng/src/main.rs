@@ -14,9 +14,11 @@ mod signals;
 mod voice;
 
 use clap::error::ErrorKind;
-use cli::Cli;
+use cli::{Cli, unbroken};
 use failure::Failure;
+use std::io::stderr;
 use std::process::ExitCode;
+use throng_report::colour;
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
@@ -26,7 +28,13 @@ fn main() -> ExitCode {
             if !e.use_stderr()
                 || e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
         {
-            e.exit()
+            let code = ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+            if e.use_stderr() {
+                eprint!("{}", unbroken::drawn(&e, colour::wanted(&stderr())));
+                return code;
+            }
+            let said = output::to_stdout(unbroken::drawn_for_stdout(&e).as_bytes());
+            return said.map_or_else(report, |()| code);
         }
         Err(e) => {
             eprintln!("throng: {}", in_one_line(&e));
@@ -35,13 +43,16 @@ fn main() -> ExitCode {
     };
     match cli.command.run() {
         Ok(code) => ExitCode::from(code),
-        Err(Failure { code, lines }) => {
-            for line in lines {
-                eprintln!("throng: {line}");
-            }
-            ExitCode::from(code)
-        }
+        Err(failure) => report(failure),
     }
+}
+
+/// Prints a failure. Returns its exit code.
+fn report(Failure { code, lines }: Failure) -> ExitCode {
+    for line in lines {
+        eprintln!("throng: {line}");
+    }
+    ExitCode::from(code)
 }
 
 /// clap's error of several lines in one line, with its hint and without the usage.

@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::cli::{Common, DETAILS, OutputForm};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, TcpkaliReport};
 use throng_report::text::{self, Form};
@@ -26,19 +27,26 @@ pub(crate) fn outcome(outcome: &Outcome, asked: &Common) -> Result<(), Failure> 
     }
 }
 
-/// How the summary is written for people: as wide as the terminal, up to the width of prose in a file.
+/// How the summary is written for people.
 fn form(asked: &Common) -> Form {
-    let in_file = Form {
+    let (columns, colour) = columns_and_colour(asked.file());
+    Form {
+        columns,
+        colour,
         whole: asked.verbosity() >= DETAILS,
-        ..Form::default()
-    };
-    match asked.file() {
-        Some(_) => in_file,
-        None => Form {
-            columns: page::columns().min(in_file.columns),
-            colour: colour::wanted(&io::stdout()),
-            ..in_file
-        },
+    }
+}
+
+/// The width of a report that goes to a file or, without one, to stdout: that of the terminal, but not wider than in a file.
+/// And whether it is in colour.
+pub(crate) fn columns_and_colour(file: Option<&Path>) -> (usize, bool) {
+    let in_file = Form::default();
+    match file {
+        Some(_) => (in_file.columns, in_file.colour),
+        None => (
+            page::columns().min(in_file.columns),
+            colour::wanted(&io::stdout()),
+        ),
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::{table, width};
 use crate::colour::{TITLE, paint};
-use crate::text::wrapped;
+use crate::text::{shell_lines, wrapped};
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
+/// The first words of lines of code that are commands.
+const COMMANDS: [&str; 4] = ["throng ", "sudo ", "tcpkali ", "jq "];
 /// Columns by which code is moved to the right.
 const CODE: usize = 4;
 
-/// `markdown` as text in lines of at most `columns`, except for blocks of code, which are left as they are. With
-/// `colour`, headings are bold; without, they are underlined.
+/// `markdown` as text in lines of at most `columns`. Code keeps its line breaks; longer lines of it are broken between
+/// words, commands so that they can be pasted. With `colour`, headings are bold; without, they are underlined.
 pub fn document(markdown: &str, columns: usize, colour: bool) -> String {
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
     let mut drawing = Drawing {
@@ -52,7 +54,9 @@ impl<'a> Drawing<'a> {
                 }
                 Event::Start(Tag::CodeBlock(_)) => {
                     let code = self.inline();
-                    let lines = code.lines().map(|line| format!("{:CODE$}{line}", ""));
+                    let room = columns.saturating_sub(indent.len() + CODE);
+                    let lines = code.lines().flat_map(|line| code_lines(line, room));
+                    let lines = lines.map(|line| format!("{:CODE$}{line}", ""));
                     self.lines(indent, &lines.collect::<Vec<_>>());
                     self.drawn.push('\n');
                 }
@@ -176,6 +180,34 @@ impl<'a> Drawing<'a> {
     }
 }
 
+/// A line of code in lines of at most `columns`.
+fn code_lines(line: &str, columns: usize) -> Vec<String> {
+    if width(line) <= columns {
+        return vec![line.to_owned()];
+    }
+    let code = line.trim_start();
+    let indent = &line[..line.len() - code.len()];
+    if !COMMANDS.iter().any(|command| code.starts_with(command)) {
+        let further = format!("{indent}  ");
+        let lines = wrapped(code, columns.saturating_sub(further.len()));
+        let indents = std::iter::once(indent).chain(std::iter::repeat(further.as_str()));
+        return indents
+            .zip(lines)
+            .map(|(indent, line)| format!("{indent}{line}"))
+            .collect();
+    }
+    // A remark stands above its command, since a line that ends within a remark can't be continued.
+    let (command, remark) = code.split_once("  # ").unwrap_or((code, ""));
+    let remark = match remark {
+        "" => Vec::new(),
+        remark => wrapped(remark, columns.saturating_sub(2)),
+    };
+    let remark = remark.into_iter().map(|line| format!("# {line}"));
+    remark
+        .chain(shell_lines(command.trim_end(), columns))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,7 +232,17 @@ mod tests {
                 80,
                 "see that and it (https://a.b)\n",
             ),
-            ("x\n\n    -m 'a  b'\n\ny", 4, "x\n\n    -m 'a  b'\n\ny\n"),
+            ("x\n\n    -m 'a  b'\n\ny", 13, "x\n\n    -m 'a  b'\n\ny\n"),
+            (
+                "x\n\n      a = 1 + 2\n",
+                12,
+                "x\n\n      a =\n        1 +\n        2\n",
+            ),
+            (
+                "x\n\n    throng load -m 'a  b'  # a remark\n",
+                21,
+                "x\n\n    # a remark\n    throng load -m \\\n      'a  b'\n",
+            ),
             ("```sh\nthrong\n```\n", 80, "    throng\n"),
             (
                 "| a | b |\n| --- | --- |\n| `x \\| y` | z |\n",

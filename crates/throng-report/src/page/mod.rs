@@ -5,7 +5,7 @@ mod table;
 
 pub use document::document;
 
-use crate::text::{COLUMNS, wrapped};
+use crate::text::{COLUMNS, belong_together, wrapped};
 use std::io::{self, IsTerminal};
 use terminal_size::terminal_size_of;
 
@@ -54,6 +54,25 @@ pub fn indented(text: &str, indent: usize, columns: usize) -> String {
     lines.iter().map(line).collect()
 }
 
+/// `text` with `blank` for the blank between a number and its unit: for a program that breaks lines at blanks alone.
+pub fn with_fixed_blanks(text: &str, blank: char) -> String {
+    let mut words = text.split(' ').peekable();
+    let mut fixed = String::new();
+    while let Some(word) = words.next() {
+        fixed += word;
+        if let Some(next) = words.peek() {
+            let last = word.rsplit('\n').next().unwrap_or_default();
+            let next = next.split('\n').next().unwrap_or_default();
+            fixed.push(if belong_together(last, next) {
+                blank
+            } else {
+                ' '
+            });
+        }
+    }
+    fixed
+}
+
 /// How many columns `text` takes.
 fn width(text: &str) -> usize {
     text.chars().count()
@@ -62,6 +81,14 @@ fn width(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blanks_within_numbers_are_fixed() {
+        assert_eq!(
+            with_fixed_blanks("at most 10 s,\n12 ms  or 5 of them", '_'),
+            "at most 10_s,\n12_ms  or 5 of them"
+        );
+    }
 
     #[test]
     fn meanings_stand_beside_their_terms_if_there_is_room() {

@@ -15,7 +15,7 @@ mod traffic;
 mod words;
 
 pub use form::Form;
-pub(crate) use words::{COLUMNS, continued, wrapped};
+pub(crate) use words::{COLUMNS, belong_together, shell_lines, wrapped};
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
 use crate::human::{self, count, percent, things};

@@ -55,7 +55,7 @@ pub(super) fn filled(words: impl IntoIterator<Item = Word>, columns: usize) -> V
 }
 
 /// Whether no line may end between these words: they are parts of one number.
-fn belong_together(word: &str, next: &str) -> bool {
+pub(crate) fn belong_together(word: &str, next: &str) -> bool {
     let digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
     let number = word.trim_start_matches(['(', '<', '>', '=', '~', '-']);
     let sign = matches!(word, "<" | ">" | "<=" | ">=" | "≤" | "≥" | "±" | "~");
@@ -101,7 +101,7 @@ pub(super) fn command(words: &[String], columns: usize) -> Vec<String> {
 
 /// Words of a command line in lines of at most `columns`. Each line but the last ends with a backslash, which continues
 /// the command.
-pub(crate) fn continued(words: impl IntoIterator<Item = String>, columns: usize) -> Vec<String> {
+fn continued(words: impl IntoIterator<Item = String>, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words {
         let last = lines.len() - 1;
@@ -118,6 +118,27 @@ pub(crate) fn continued(words: impl IntoIterator<Item = String>, columns: usize)
         }
     }
     lines
+}
+
+/// A shell command in lines of at most `columns` that can be pasted together. Quoted text is not broken.
+pub(crate) fn shell_lines(command: &str, columns: usize) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for c in command.chars() {
+        match quote {
+            None if c == ' ' => {
+                words.push(String::new());
+                continue;
+            }
+            None if c == '\'' || c == '"' => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            _ => {}
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(c);
+        }
+    }
+    continued(words, columns)
 }
 
 /// `word`, in quotes if a shell would interpret it.
@@ -188,5 +209,13 @@ mod tests {
             command(&words(&["throng", "load", "--self", "--hold", "10s"]), 20),
             [r"throng load --self \", r"  --hold 10s"]
         );
+    }
+    #[test]
+    fn a_command_is_broken_outside_quotes_only() {
+        assert_eq!(
+            shell_lines("sysctl -w a=\"1024 65535\" b=1", 22),
+            ["sysctl -w \\", "  a=\"1024 65535\" b=1"]
+        );
+        assert_eq!(shell_lines("a b", 80), ["a b"]);
     }
 }

@@ -7,21 +7,27 @@ use anstyle::Style;
 use std::io::{self, Write};
 use throng_core::tune::{Action, Current, Did, Report, Setting, Status};
 
-const WIDTH: usize = 100;
 /// Longer values (lists of reserved ports) are cut in the table; the JSON has the whole value.
 const LONGEST_VALUE: usize = 28;
 
-/// Draws `report`.
+/// Draws `report` in lines of at most `columns`.
 ///
 /// # Errors
 /// Writing to `out` failed.
-pub fn write_text(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()> {
+pub fn write_text(
+    report: &Report,
+    out: &mut impl Write,
+    columns: usize,
+    coloured: bool,
+) -> io::Result<()> {
     let style = if report.ok { colour::GOOD } else { colour::BAD };
-    writeln!(out, "{}", paint(&verdict(report), style, coloured))?;
+    for line in crate::text::wrapped(&verdict(report), columns) {
+        writeln!(out, "{}", paint(&line, style, coloured))?;
+    }
     // After a change, the values from before are outdated; the JSON has them.
     if report.action == Action::Check {
         writeln!(out)?;
-        table(report, out, coloured)?;
+        table(report, out, columns, coloured)?;
     }
     if !report.outcomes.is_empty() {
         writeln!(out, "\n{}", paint("What was done", colour::TITLE, coloured))?;
@@ -38,26 +44,26 @@ pub fn write_text(report: &Report, out: &mut impl Write, coloured: bool) -> io::
                 paint(&format!("{word:13}"), style, coloured),
                 outcome.what
             )?;
-            out.write_all(wrapped(&outcome.detail, "                 ", WIDTH).as_bytes())?;
+            out.write_all(wrapped(&outcome.detail, "                 ", columns).as_bytes())?;
         }
     }
-    reasons(report, out, coloured)?;
-    match (&report.state_file, report.action) {
-        (_, Action::Check) => writeln!(
-            out,
-            "\nNothing was changed. --apply raises insufficient settings, --revert restores them; docs/tune.md has every formula."
-        ),
+    reasons(report, out, columns, coloured)?;
+    let last = match (&report.state_file, report.action) {
+        (_, Action::Check) => {
+            "Nothing was changed. --apply raises insufficient settings, --revert restores them; docs/tune.md has \
+             every formula."
+                .to_owned()
+        }
         (Some(path), Action::Apply) => {
-            writeln!(
-                out,
-                "\nThe old values are in {path}; `throng tune --revert` restores them."
-            )
+            format!("The old values are in {path}; `throng tune --revert` restores them.")
         }
         (Some(path), Action::Revert) => {
-            writeln!(out, "\nValues that were not restored are still in {path}.")
+            format!("Values that were not restored are still in {path}.")
         }
-        (None, _) => Ok(()),
-    }
+        (None, _) => return Ok(()),
+    };
+    writeln!(out)?;
+    out.write_all(wrapped(&last, "", columns).as_bytes())
 }
 
 /// The first line.
@@ -133,7 +139,7 @@ fn state(status: Status) -> (&'static str, Style) {
     }
 }
 
-fn table(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()> {
+fn table(report: &Report, out: &mut impl Write, columns: usize, coloured: bool) -> io::Result<()> {
     let rows: Vec<[String; 3]> = report.settings.iter().map(row).collect();
     let titles = ["setting", "now", "needed"].map(str::to_owned);
     let width = |i: usize| {
@@ -144,6 +150,11 @@ fn table(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()
             .unwrap_or(0)
     };
     let widths = [width(0), width(1), width(2)];
+    let states = report.settings.iter().map(|s| state(s.status).0.len());
+    let widest = widths.iter().sum::<usize>() + 2 * 4 + states.max().unwrap_or(0);
+    if widest > columns {
+        return list(report, &rows, out, columns, coloured);
+    }
     let line = |r: &[String; 3]| {
         format!(
             "  {:<a$}  {:<b$}  {:<c$}",
@@ -163,6 +174,23 @@ fn table(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()
     for (setting, row) in report.settings.iter().zip(&rows) {
         let (word, style) = state(setting.status);
         writeln!(out, "{}  {}", line(row), paint(word, style, coloured))?;
+    }
+    Ok(())
+}
+
+/// The table where its columns do not fit.
+fn list(
+    report: &Report,
+    rows: &[[String; 3]],
+    out: &mut impl Write,
+    columns: usize,
+    coloured: bool,
+) -> io::Result<()> {
+    for (setting, [name, now, needed]) in report.settings.iter().zip(rows) {
+        let (word, style) = state(setting.status);
+        writeln!(out, "  {name}: {}", paint(word, style, coloured))?;
+        let values = format!("now {now}, needed {needed}");
+        out.write_all(wrapped(&values, "      ", columns).as_bytes())?;
     }
     Ok(())
 }
@@ -189,7 +217,12 @@ fn cut(text: &str) -> String {
 }
 
 /// The reasons and risks of settings that are insufficient.
-fn reasons(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<()> {
+fn reasons(
+    report: &Report,
+    out: &mut impl Write,
+    columns: usize,
+    coloured: bool,
+) -> io::Result<()> {
     for (status, title) in [
         (Status::Short, "Insufficient"),
         (Status::Unread, "Can't be read"),
@@ -216,15 +249,15 @@ fn reasons(report: &Report, out: &mut impl Write, coloured: bool) -> io::Result<
             };
             writeln!(out, "  {}{with}", setting.name)?;
             if let Current::Absent(why) | Current::Unread(why) = &setting.now {
-                out.write_all(wrapped(&format!("{why}."), "      ", WIDTH).as_bytes())?;
+                out.write_all(wrapped(&format!("{why}."), "      ", columns).as_bytes())?;
             }
             if status == Status::Absent {
                 continue;
             }
-            out.write_all(wrapped(&setting.why, "      ", WIDTH).as_bytes())?;
+            out.write_all(wrapped(&setting.why, "      ", columns).as_bytes())?;
             if !setting.risk.is_empty() {
                 let risk = format!("Risk: {}", setting.risk);
-                out.write_all(wrapped(&risk, "      ", WIDTH).as_bytes())?;
+                out.write_all(wrapped(&risk, "      ", columns).as_bytes())?;
             }
         }
     }
@@ -238,7 +271,7 @@ mod tests {
 
     fn drawn(report: &Report) -> String {
         let mut out = Vec::new();
-        write_text(report, &mut out, false).unwrap();
+        write_text(report, &mut out, 100, false).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -20,17 +20,17 @@ use throng_core::units::{self, Bandwidth, Rate};
 
 const EXAMPLES: &str = "\
 Examples:
-  throng load --self -c 1m
-      A million connections from this process to itself: both ends, no set-up.
+  throng load --self -c 10k
+      10,000 connections from this process to itself: both ends, no set-up.
   throng load -c 50k 10.0.0.7:9000 10.0.0.7:9001
       50,000 connections to two ports in turn, held for ten seconds.
-  throng load -c 20k -m 'ping\\n' -e -r 0.1 --hold 5m chat.example.com:5222
+  throng load -c 20k -m 'ping\\n' -e -r 0.1 --hold 5m 10.0.0.7:5222
       A line every ten seconds on each connection: 2,000 per second in all, evenly spread.
   throng load --self=echo -c 1k -m 'hello' --closed-loop
       Round trips: send, wait for the echo, send again.
-  throng load -c 100 -m '{\"op\":\"ping\"}' --latency-marker pong -r @10ms wss://chat.example.com/ws
+  throng load -c 100 -m hi --latency-echo -r @10ms wss://example.com/ws
       Find the highest rate at which 95 % of answers arrive within 10 ms, over WebSocket and TLS.
-  throng load -c 1k -m 'x' --profile '10s:1k, 30s:1k..50k, 10s:50k' --arrivals poisson 10.0.0.7:9000
+  throng load -c 1k -m x --profile '10s:1k, 30s:1k..50k' 10.0.0.7:9000
       1,000 messages per second in all for ten seconds, then rising to 50,000 within thirty.";
 
 /// Open connections, hold them, send traffic and measure

@@ -1,6 +1,6 @@
 //! The command line: every option, its help and its parsing. Help, man pages and completions are all
 //! generated from here. `common`, `messages`, `output` and `tls` have what several subcommands share, `protocol` the
-//! options that protocols state themselves, `short` what `-h` shows, `guess` answers to wrong guesses, and `tcpkali` what differs when the program is
+//! options that protocols state themselves, `short` what `-h` shows, `guess` answers to wrong guesses, `unbroken` keeps numbers in help texts whole, and `tcpkali` what differs when the program is
 //! invoked by that name.
 
 // Doc comments are help texts here: brackets are brackets.
@@ -17,6 +17,7 @@ mod short;
 mod sockets;
 pub(crate) mod tcpkali;
 mod tls;
+pub(crate) mod unbroken;
 mod words;
 
 pub(crate) use common::{DocumentForm, EngineArg, RoleArg, after_help_of_run, planned};
@@ -37,6 +38,7 @@ use messages::EXPRESSIONS;
 use std::any::TypeId;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use unbroken::with_whole_numbers;
 
 /// Find out how many TCP connections a server, client or network path can hold, by holding them
 #[derive(Parser)]
@@ -69,11 +71,15 @@ impl Cli {
     /// # Errors
     /// Bad arguments, as clap reports them; or the help or version that was asked for.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-        let words: Vec<OsString> = words.into_iter().collect();
+        let mut words: Vec<OsString> = words.into_iter().collect();
         if tcpkali::is_called(words.first()) {
             let args = tcpkali::read(words)?;
             let command = Command::Load(Box::new(args));
             return Ok(Cli { command });
+        }
+        // Help and errors call the program throng whatever the name of its file, as man pages do.
+        if let Some(program) = words.first_mut() {
+            *program = "throng".into();
         }
         let mut grammar = command();
         if let Some(error) = guess::misread(&words, &grammar) {
@@ -85,11 +91,22 @@ impl Cli {
             {
                 short::with_short_help(command()).try_get_matches_from(&words)
             }
+            Err(e) if e.kind() == ErrorKind::DisplayHelp => {
+                with_whole_numbers(command()).try_get_matches_from(&words)
+            }
             other => other,
         };
         let matches = matches.map_err(|e| guess::explained(e, &words))?;
         Cli::from_arg_matches(&matches)
     }
+}
+
+/// The full help of a subcommand; `None` if there is none of this name.
+pub(crate) fn full_help(subcommand: &str) -> Option<String> {
+    let command = with_whole_numbers(command());
+    command.find_subcommand(subcommand)?;
+    let help = command.try_get_matches_from(["throng", subcommand, "--help"]);
+    help.err().map(|help| unbroken::drawn_for_stdout(&help))
 }
 
 /// The command line's grammar: that of the arguments, with longer help where that is not tcpkali's. A negative number is

@@ -22,7 +22,7 @@ Examples:
       Send a line per second on each connection.
   throng serve --mode ws 8080
       Speak WebSocket, and send each message back.
-  throng serve --duration 60s --output json 127.0.0.1:9000 127.0.0.1:9001
+  throng serve --duration 60s --output json 9000 127.0.0.1:9001
       Listen on two ports for a minute, then print the summary as JSON.";
 
 /// Accept connections and hold them: sink, echo, sender, WebSocket

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         None => list(columns),
         Some(name) => match TOPICS.iter().find(|topic| topic.name == name) {
             Some(topic) => document(topic, columns),
-            None => of_subcommand(name)?,
+            None => cli::full_help(name).ok_or_else(|| unknown(name, &cli::command()))?,
         },
     };
     output::to_stdout(text.as_bytes()).map(|()| 0)
@@ -59,22 +59,6 @@ fn list(columns: usize) -> String {
     format!(
         "Usage: throng help TOPIC, or throng help COMMAND\n\nTopics:\n{topics}\nCommands:\n{subcommands}"
     )
-}
-
-/// The full help of a subcommand.
-fn of_subcommand(name: &str) -> Result<String, Failure> {
-    let command = cli::command();
-    if command.find_subcommand(name).is_none() {
-        return Err(unknown(name, &command));
-    }
-    let help = match command.try_get_matches_from(["throng", name, "--help"]) {
-        Err(help) => help.render(),
-        Ok(_) => return Ok(String::new()),
-    };
-    Ok(match colour::wanted(&std::io::stdout()) {
-        true => help.ansi().to_string(),
-        false => help.to_string(),
-    })
 }
 
 fn unknown(name: &str, command: &clap::Command) -> Failure {

@@ -19,10 +19,12 @@ Examples:
       What must change here for 100,000 connections to that server.
   throng plan -c 1m --per-client 25k --target 10.0.0.7:80
       How many client hosts or containers that takes, and the commands that start them.
-  throng plan -c 1m --proxies 4 --target 10.0.1.1:80 --target 10.0.1.2:80
+  throng plan -c 1m --proxies 4 -t 10.0.1.1:80 -t 10.0.1.2:80
       Whether four reverse proxies have enough ports for two backends.
-  throng plan --survey > host.json; throng plan --host host.json -c 1m --role server
-      Plan for a machine you are not on.
+  throng plan --survey > host.json
+      Save what is read from this machine, to plan for it elsewhere.
+  throng plan --host host.json -c 1m --role server
+      Plan for the machine of that survey.
 
 Exit codes: 0 the connections fit, or no number was given; 1 they do not; 2 bad usage.";
 

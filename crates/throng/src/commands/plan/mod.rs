@@ -15,7 +15,7 @@ use std::path::Path;
 use throng_core::capacity::{Question, Role, capacity};
 use throng_core::host::Host;
 use throng_host::survey::{Processes, Wanted};
-use throng_report::{colour, file, json, plan};
+use throng_report::{file, json, plan};
 
 /// Makes the plan and prints it. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
@@ -52,9 +52,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     }
     let capacity = capacity(&question, &host);
     if to_people {
-        let colour = args.file().is_none() && colour::wanted(&io::stdout());
-        plan::write_text(&capacity, args.host.is_none(), &mut bytes, colour)
-            .map_err(cannot_draw)?;
+        let (columns, colour) = output::columns_and_colour(args.file());
+        let here = args.host.is_none();
+        plan::write_text(&capacity, here, &mut bytes, columns, colour).map_err(cannot_draw)?;
     } else {
         json::write_json(&capacity, &mut bytes).map_err(cannot_draw)?;
     }

@@ -6,11 +6,11 @@ use throng_core::scenario::file::Set;
 
 const EXAMPLES: &str = "\
 Examples:
-  throng load -c 10k -m 'ping\\n' -e -r 1 --print-scenario 10.0.0.7:9000 > ping.toml
+  throng load -c 10k -m hi -r 1 --print-scenario 10.0.0.7:9 > hi.toml
       Save what this command line asks for.
-  throng run ping.toml
+  throng run hi.toml
       Run it.
-  throng run ping.toml --set load.connections=50k --set load.hold=5m
+  throng run hi.toml --set load.connections=50k --set load.hold=5m
       Run it with other values.";
 
 /// Run a scenario from a file (`throng help scenario` lists its keys)

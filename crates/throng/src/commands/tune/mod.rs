@@ -16,7 +16,7 @@ use throng_core::tune::{
     Action, Ask, Did, Extra, Kind, Now, Report, Rule, Setting, VERSION, settings,
 };
 use throng_host::tuning::{self, Fault, Request, System, file_limits_of};
-use throng_report::{colour, json, tune};
+use throng_report::{colour, json, page, tune};
 
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let ask = Ask {
@@ -150,7 +150,10 @@ fn fault(fault: Fault) -> Failure {
 fn show(report: &Report, args: &Args) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
     let drawn = match args.output {
-        DocumentForm::Text => tune::write_text(report, &mut bytes, colour::wanted(&io::stdout())),
+        DocumentForm::Text => {
+            let colour = colour::wanted(&io::stdout());
+            tune::write_text(report, &mut bytes, page::columns(), colour)
+        }
         DocumentForm::Json => json::write_json(report, &mut bytes),
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the report: {e}")))?;
