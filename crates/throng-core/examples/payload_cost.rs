@@ -74,7 +74,8 @@ fn cost(script: &Script, most: u32) -> (f64, f64) {
             for _ in 0..64 {
                 out.clear();
                 speaker.uid += 1;
-                let Some(portion) = script.repeated(at, most, &speaker, &mut dice, &mut out) else {
+                let Some(portion) = script.repeated(0, at, most, &speaker, &mut dice, &mut out)
+                else {
                     return (0.0, 0.0);
                 };
                 if let What::Rendered = portion.what {

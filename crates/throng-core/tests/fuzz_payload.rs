@@ -74,7 +74,7 @@ fn walk(script: &Script, seed: u64) {
     }
     at = Cursor::default();
     for most in [1, 2, 1, 7, 1000, 3, 1, 1] {
-        let Some(portion) = script.repeated(at, most, &speaker, &mut dice, &mut out) else {
+        let Some(portion) = script.repeated(0, at, most, &speaker, &mut dice, &mut out) else {
             assert!(!script.has_repeated());
             break;
         };

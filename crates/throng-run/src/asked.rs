@@ -51,7 +51,7 @@ pub(crate) fn of_load(
         hold_s: holds(scenario).then_some(scenario.hold.as_secs_f64()),
         allow: scenario.allow,
         expect: scenario.expect.clone(),
-        lifetime: scenario.connect.lifetime.is_some(),
+        lifetime: scenario.connect.lifetime.is_some() || scenario.protocol.closes(),
         own_server: scenario.own_server.is_some(),
         stops_at_text: scenario.measure.stop_at.is_some(),
         answers: behaviours.matches_answers(),

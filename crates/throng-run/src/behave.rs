@@ -63,15 +63,12 @@ impl<'a> LoadBehaviours<'a> {
     ) -> Result<LoadBehaviours<'a>, Failure> {
         let (seed, writes) = (scenario.seed(), scenario.pace.writes);
         let [opened, accepted] = scenario.protocol.kind().framing();
-        let mut messages = scenario.messages.clone();
-        let own = scenario.protocol.messages();
-        if !own.is_empty() {
-            messages.repeated = own;
-        }
+        let messages = &scenario.messages;
+        let cycles = cycles(scenario)?;
         let pacing = pacing(scenario, workers)?;
         let combine = match &pacing {
             Pacing::Flood if writes == Writes::Packets => {
-                a_packet(Script::new(&messages, opened, 1, seed))
+                a_packet(Script::of_cycles(&messages.first, &cycles, opened, 1, seed))
             }
             _ if writes != Writes::Combined => 1,
             Pacing::Flood | Pacing::Bandwidth(_) => u32::MAX,
@@ -89,7 +86,8 @@ impl<'a> LoadBehaviours<'a> {
         };
         let server_tls = scenario.tls_server.as_ref().map(server_tls).transpose()?;
         Ok(LoadBehaviours {
-            script: script(&messages, opened)?,
+            script: Script::of_cycles(&messages.first, &cycles, opened, combine, seed)
+                .map_err(|e| Failure::refused(e.to_string()))?,
             accepted: script(&sent_back, accepted)?,
             pacing,
             answers: answers(scenario, &messages)?,
@@ -100,7 +98,7 @@ impl<'a> LoadBehaviours<'a> {
                 .map(|text| pattern("--message-stop", text))
                 .transpose()?,
             markers: scenario.measure.message == Some(MessageLatency::MessageMarker)
-                || messages.repeated.iter().any(|m| has_marker(&m.parts)),
+                || cycles.iter().flatten().any(|m| has_marker(&m.parts)),
             prepared: prepared(scenario)?,
             client_tls: client_tls(scenario, server_tls.as_ref())?,
             server_tls,
@@ -166,7 +164,11 @@ impl<'a> LoadBehaviours<'a> {
     pub fn own_server(&self, job: Job, own: OwnServer) -> Work {
         let tls = self.server_tls.as_ref();
         // It sends no messages of its own.
-        let task = Task::new(self.accepted.clone(), Pacing::Flood);
+        let task = Task {
+            unix_us: self.unix_us,
+            seed: self.scenario.seed(),
+            ..Task::new(self.accepted.clone(), Pacing::Flood)
+        };
         let echo = own == OwnServer::Echo;
         let then = Served {
             job,
@@ -223,6 +225,7 @@ impl<'a> LoadBehaviours<'a> {
         // Echoes are distinguished by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
+        let waits = self.scenario.protocol.kind().answers() == Answers::Whole;
         Task {
             connections: self.scenario.connections.max(1),
             worker: at.worker,
@@ -235,7 +238,7 @@ impl<'a> LoadBehaviours<'a> {
             by_answers: self.answers.is_some(),
             // tcpkali's messages are those with a marker, or that answer one of ours.
             count_found: self.scenario.measure.counted == Counted::Found,
-            most: if one_by_one { 1 } else { u32::MAX },
+            most: if one_by_one || waits { 1 } else { u32::MAX },
             unix_us: self.unix_us,
             seed: self.scenario.seed(),
             ..Task::new(script.clone(), self.pacing.clone())
@@ -267,6 +270,10 @@ impl UseWire for Opened<'_, '_> {
             return job.with(all.tapped(load, at, false));
         }
         let load = Load::new(task, traffic, wire, all.matcher(all.answers.clone()));
+        let load = match all.script.cycles() {
+            1 => load,
+            _ => load.choosing(all.choose(self.routes)),
+        };
         let load = all.tapped(load, at, false);
         match &all.client_tls {
             None => job.with(load),
@@ -409,6 +416,7 @@ fn answers(scenario: &LoadScenario, messages: &Messages) -> Result<Option<Answer
     let measure = &scenario.measure;
     let whole = match scenario.protocol.kind().answers() {
         Answers::Ids => return Ok(Some(AnswerBy::Id)),
+        Answers::Whole => return Ok(Some(AnswerBy::Message { echo: None })),
         Answers::Messages => Some(AnswerBy::Message {
             echo: FirstMessage::of(messages),
         }),
@@ -433,7 +441,7 @@ fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
     let differs = |part: &Part| match part {
         Part::Bytes(_) | Part::Uid { .. } | Part::Pointer { .. } => false,
         Part::Random { scope, .. } => *scope == Scope::Message,
-        Part::Marker | Part::MessageId | Part::Frame(_) | Part::Raw(_) => true,
+        Part::Marker | Part::MessageId | Part::Frame(_) | Part::Raw(_) | Part::Sized(_) => true,
     };
     if text.has_marker() {
         return Err(Failure::refused(format!(
@@ -473,13 +481,42 @@ fn has_marker(parts: &[Part]) -> bool {
     parts.iter().any(|part| match part {
         Part::Marker => true,
         Part::Frame(frame) => has_marker(&frame.payload),
-        Part::Raw(parts) => has_marker(parts),
+        Part::Raw(parts) | Part::Sized(parts) => has_marker(parts),
         _ => false,
     })
 }
 
+/// The messages that connections to each target repeat; one cycle if they are the same for all.
+fn cycles(scenario: &LoadScenario) -> Result<Vec<Vec<Message>>, Failure> {
+    let given = &scenario.messages.repeated;
+    let messages = |target: &Authority| scenario.protocol.messages(given, target);
+    let mut cycles = with_targets(scenario, |targets| match targets {
+        [] => {
+            let own = Authority {
+                authority: "localhost",
+                path: "/",
+            };
+            messages(&own).map(|cycle| vec![cycle])
+        }
+        targets => targets.iter().map(messages).collect(),
+    })
+    .map_err(|e| Failure::refused(e.to_string()))?;
+    if cycles.iter().all(|cycle| *cycle == cycles[0]) {
+        cycles.truncate(1);
+    }
+    Ok(cycles)
+}
+
 /// What the wires need.
 fn prepared(scenario: &LoadScenario) -> Result<Prepared, Failure> {
+    with_targets(scenario, |targets| {
+        scenario.protocol.prepare(targets, scenario.seed())
+    })
+    .map_err(|e| Failure::refused(e.to_string()))
+}
+
+/// Passes the targets as requests name them to `then`.
+fn with_targets<T>(scenario: &LoadScenario, then: impl FnOnce(&[Authority]) -> T) -> T {
     let targets = &scenario.targets;
     let sent: Vec<String> = targets.iter().map(|t| t.spec.authority_sent()).collect();
     let targets: Vec<Authority> = targets
@@ -490,10 +527,7 @@ fn prepared(scenario: &LoadScenario) -> Result<Prepared, Failure> {
             path: &target.spec.path,
         })
         .collect();
-    scenario
-        .protocol
-        .prepare(&targets, scenario.seed())
-        .map_err(|e| Failure::refused(e.to_string()))
+    then(&targets)
 }
 
 fn server_tls(asked: &TlsServer) -> Result<ServerTls, Failure> {

@@ -10,7 +10,7 @@
 mod load;
 
 pub use load::{
-    AnswerBy, Arriving, Dispatched, Load, LoadConn, Marker, Matched, MatchedConn, Matcher,
+    AnswerBy, Arriving, Choose, Dispatched, Load, LoadConn, Marker, Matched, MatchedConn, Matcher,
     Matching, NoMatcher, Pacing, Pattern, Received, Receiver, ReplyMatcher, TaggedReply, Tap, Task,
     Wire,
 };
@@ -219,9 +219,10 @@ pub trait Behaviour {
         None
     }
 
-    /// Whether the connection has ended as planned. Then it counts as closed by this side, whichever side closes it
-    /// first, and is reopened at once. Otherwise reopening waits a little, to spare a failing peer.
-    fn is_done(&self, _: &Self::Conn) -> bool {
+    /// The connection's socket ended. Whether that was as planned: then it counts as closed by this side, whichever side
+    /// closed it first, and is reopened at once. Otherwise reopening waits a little, to spare a failing peer.
+    /// [`Behaviour::closed`] is called next.
+    fn is_done(&mut self, _: &mut Self::Conn, _why: Closed) -> bool {
         false
     }
 

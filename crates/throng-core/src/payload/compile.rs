@@ -24,6 +24,7 @@ impl Piece<'_> {
         match self {
             Piece::Bytes(bytes) => bytes.len() as u64,
             Piece::Op(op) => op.shortest(),
+            // A frame's header has two bytes at least; so has a size's.
             Piece::Frame { .. } => 2,
         }
     }
@@ -99,7 +100,7 @@ impl Compiler {
         let has_own_frames = message
             .parts
             .iter()
-            .any(|part| matches!(part, Part::Frame(_) | Part::Raw(_)));
+            .any(|part| matches!(part, Part::Frame(_) | Part::Raw(_) | Part::Sized(_)));
         for part in &message.parts {
             match part {
                 Part::Frame(frame) => {
@@ -112,6 +113,13 @@ impl Compiler {
                 Part::Raw(parts) => {
                     end_plain(&mut plain, &mut pieces);
                     self.parts(parts, &mut pieces)?;
+                }
+                Part::Sized(parts) => {
+                    end_plain(&mut plain, &mut pieces);
+                    let mut body = Vec::new();
+                    self.parts(parts, &mut body)?;
+                    let head = Head::Size;
+                    pieces.push(Piece::Frame { head, body });
                 }
                 part => self.part(part, &mut plain)?,
             }
@@ -149,7 +157,7 @@ impl Compiler {
                 return Ok(());
             }
             Part::Frame(frame) => return self.parts(&frame.payload, pieces),
-            Part::Raw(parts) => return self.parts(parts, pieces),
+            Part::Raw(parts) | Part::Sized(parts) => return self.parts(parts, pieces),
             Part::Uid { modulo } => Op::Uid(modulo.as_slice().into()),
             Part::Pointer { modulo } => Op::Pointer(modulo.as_slice().into()),
             Part::Marker => Op::Marker,
@@ -223,7 +231,7 @@ impl Compiler {
         let key = self.dice.mask();
         let (header, n) = head.encode(payload.len() as u64, key);
         let mut frame = [&header[..n], payload].concat();
-        if head.masked {
+        if head.is_masked() {
             mask(&mut frame[n..], key);
         }
         frame

@@ -1,21 +1,33 @@
-//! WebSocket frames in messages: the part of a header that is known before its payload.
+//! What goes before something whose size it depends on: headers of WebSocket frames, and the size itself.
 
 use super::template::{Frame, FrameKind};
 use crate::protocol::websocket::frame::{Header, MAX_HEADER, Mask, Opcode};
 
-/// A header without the payload's length and mask.
+/// The longest size with what follows it: 20 digits and two line ends.
+const MAX_SIZE: usize = 24;
+const _: () = assert!(MAX_HEADER <= MAX_SIZE);
+
+/// What is known before its payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    kind: FrameKind,
-    last: bool,
-    reserved: u8,
-    /// Whether it is a client's, whose payload is masked.
-    pub(super) masked: bool,
+pub(super) enum Head {
+    /// The header of a WebSocket frame.
+    Frame {
+        /// What kind it is.
+        kind: FrameKind,
+        /// Whether it ends its message.
+        last: bool,
+        /// The reserved bits that are set.
+        reserved: u8,
+        /// Whether it is a client's, whose payload is masked.
+        masked: bool,
+    },
+    /// The size in decimal, and two line ends.
+    Size,
 }
 
 impl Head {
     pub(super) fn of(frame: &Frame, masked: bool) -> Head {
-        Head {
+        Head::Frame {
             kind: frame.kind,
             last: frame.last,
             reserved: frame.reserved,
@@ -25,7 +37,7 @@ impl Head {
 
     /// A whole text message.
     pub(super) fn text(masked: bool) -> Head {
-        Head {
+        Head::Frame {
             kind: FrameKind::Text,
             last: true,
             reserved: 0,
@@ -33,18 +45,29 @@ impl Head {
         }
     }
 
-    /// The size in bytes of the header for `payload` bytes.
+    /// Whether the payload is masked.
+    pub(super) fn is_masked(self) -> bool {
+        matches!(self, Head::Frame { masked: true, .. })
+    }
+
+    /// Its own size in bytes before `payload` bytes.
     pub(super) fn bytes(self, payload: u64) -> usize {
-        self.header(payload, [0; 4]).size()
+        self.encode(payload, [0; 4]).1
     }
 
-    /// The header for `payload` bytes, and its size: only that many bytes are valid. `key` is used if it is a client's.
-    pub(super) fn encode(self, payload: u64, key: [u8; 4]) -> ([u8; MAX_HEADER], usize) {
-        self.header(payload, key).to_bytes()
-    }
-
-    fn header(self, payload: u64, key: [u8; 4]) -> Header {
-        let opcode = match self.kind {
+    /// Itself before `payload` bytes, and its size: only that many bytes are valid. `key` is used if they are masked.
+    pub(super) fn encode(self, payload: u64, key: [u8; 4]) -> ([u8; MAX_SIZE], usize) {
+        let mut all = [0; MAX_SIZE];
+        let Head::Frame {
+            kind,
+            last,
+            reserved,
+            masked,
+        } = self
+        else {
+            return size(payload, all);
+        };
+        let opcode = match kind {
             FrameKind::Continuation => Opcode::Continuation,
             FrameKind::Text => Opcode::Text,
             FrameKind::Binary => Opcode::Binary,
@@ -52,14 +75,29 @@ impl Head {
             FrameKind::Ping => Opcode::Ping,
             FrameKind::Pong => Opcode::Pong,
         };
-        Header {
-            fin: self.last,
-            reserved: self.reserved,
+        let header = Header {
+            fin: last,
+            reserved,
             opcode,
-            mask: self.masked.then_some(Mask(key)),
+            mask: masked.then_some(Mask(key)),
             length: payload,
-        }
+        };
+        let (bytes, n) = header.to_bytes();
+        all[..n].copy_from_slice(&bytes[..n]);
+        (all, n)
     }
+}
+
+/// A size in decimal and two line ends, written to `all`.
+fn size(payload: u64, mut all: [u8; MAX_SIZE]) -> ([u8; MAX_SIZE], usize) {
+    let digits = payload.checked_ilog10().unwrap_or(0) as usize + 1;
+    let mut left = payload;
+    for digit in all[..digits].iter_mut().rev() {
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    all[digits..digits + 4].copy_from_slice(b"\r\n\r\n");
+    (all, digits + 4)
 }
 
 /// Masks `bytes`, the whole payload of a frame, with `key` (or unmasks them).
@@ -131,6 +169,19 @@ mod tests {
             let (out, n) = head.encode(payload, key);
             assert_eq!(&out[..n], bytes);
             assert_eq!(head.bytes(payload), n);
+        }
+    }
+
+    #[test]
+    fn a_size_is_written_in_decimal() {
+        for (payload, bytes) in [
+            (0, "0\r\n\r\n"),
+            (10, "10\r\n\r\n"),
+            (u64::MAX, "18446744073709551615\r\n\r\n"),
+        ] {
+            let (all, n) = Head::Size.encode(payload, [0; 4]);
+            assert_eq!(&all[..n], bytes.as_bytes());
+            assert_eq!(Head::Size.bytes(payload), n);
         }
     }
 

@@ -149,7 +149,10 @@ impl Context {
         out.resize(at + room, 0);
         self.render(body, dice, out);
         let payload = out.len() - at - room;
-        let key = if head.masked { dice.mask() } else { [0; 4] };
+        let key = match head.is_masked() {
+            true => dice.mask(),
+            false => [0; 4],
+        };
         let (header, n) = head.encode(payload as u64, key);
         // The payload's size determines the header's. It seldom differs from the estimate.
         if n > room {
@@ -160,7 +163,7 @@ impl Context {
             out.truncate(at + n + payload);
         }
         out[at..at + n].copy_from_slice(&header[..n]);
-        if head.masked {
+        if head.is_masked() {
             mask(&mut out[at + n..], key);
         }
     }

@@ -21,7 +21,8 @@ pub struct Script(Arc<Laid>);
 struct Laid {
     memory: Arc<[u8]>,
     first: Track,
-    repeated: Track,
+    /// One or more cycles of repeated messages. A connection has one of them.
+    cycles: Vec<Track>,
     seed: u64,
     /// The most messages per write.
     combine: u32,
@@ -45,19 +46,39 @@ impl Script {
         combine: u32,
         seed: u64,
     ) -> Result<Script, ScriptError> {
+        let cycles = std::slice::from_ref(&messages.repeated);
+        Script::of_cycles(&messages.first, cycles, framing, combine, seed)
+    }
+
+    /// Lays out several cycles of repeated messages, of which a connection sends one; at least one. Otherwise as
+    /// [`Script::new`].
+    ///
+    /// # Errors
+    /// Those of [`Script::new`].
+    pub fn of_cycles(
+        first: &[Message],
+        cycles: &[Vec<Message>],
+        framing: Framing,
+        combine: u32,
+        seed: u64,
+    ) -> Result<Script, ScriptError> {
         let combine = combine.max(1);
         let mut compiler = Compiler::new(framing, seed);
-        let first = compile(&mut compiler, &messages.first)?;
-        let repeated = compile(&mut compiler, &messages.repeated)?;
         let mut memory = Vec::new();
-        let first = Track::once(first, &mut memory)?;
-        let repeated = Track::cycle(repeated, combine, &mut memory)?;
-        let is_static = !(first.is_rendered() || repeated.is_rendered());
-        let start = constant_start(first.steps.iter().chain(&repeated.steps), &memory);
+        let first = Track::once(compile(&mut compiler, first)?, &mut memory)?;
+        let cycles = cycles
+            .iter()
+            .map(|cycle| Track::cycle(compile(&mut compiler, cycle)?, combine, &mut memory))
+            .collect::<Result<Vec<Track>, ScriptError>>()?;
+        let is_static = !(first.is_rendered() || cycles.iter().any(Track::is_rendered));
+        let start = match cycles.as_slice() {
+            [only] => constant_start(first.steps.iter().chain(&only.steps), &memory),
+            _ => Vec::new(),
+        };
         Ok(Script(Arc::new(Laid {
             memory: memory.into(),
             first,
-            repeated,
+            cycles,
             seed,
             combine,
             is_static,
@@ -77,13 +98,19 @@ impl Script {
 
     /// Whether there are repeated messages.
     pub fn has_repeated(&self) -> bool {
-        !self.0.repeated.steps.is_empty()
+        self.0.cycles.iter().any(|cycle| !cycle.steps.is_empty())
+    }
+
+    /// How many cycles there are.
+    pub fn cycles(&self) -> usize {
+        self.0.cycles.len()
     }
 
     /// Mean size of a repeated message in bytes, with its frames; 0 if there are none. It is exact if they are
     /// constant, else an estimate.
     pub fn message_bytes(&self) -> f64 {
-        self.0.repeated.mean
+        let all: f64 = self.0.cycles.iter().map(|cycle| cycle.mean).sum();
+        all / self.0.cycles.len().max(1) as f64
     }
 
     /// How many repeated messages share a write, at least one; a mean if their sizes differ.
@@ -138,18 +165,19 @@ impl Script {
         self.next(&self.0.first, at, u32::MAX, speaker, dice, out)
     }
 
-    /// The next portion of the repeated messages, which never end; `None` if there are none. At most `most` messages
-    /// (at least one) end or begin in it. Rendered bytes are appended to `out`.
+    /// The next portion of the repeated messages of cycle `cycle`, counted from 0, which never end; `None` if there are none.
+    /// At most `most` messages (at least one) end or begin in it. Rendered bytes are appended to `out`.
     #[inline]
     pub fn repeated(
         &self,
+        cycle: usize,
         at: Cursor,
         most: u32,
         speaker: &Speaker,
         dice: &mut Dice,
         out: &mut Vec<u8>,
     ) -> Option<Portion> {
-        self.next(&self.0.repeated, at, most, speaker, dice, out)
+        self.next(self.0.cycles.get(cycle)?, at, most, speaker, dice, out)
     }
 
     #[inline]
@@ -268,7 +296,7 @@ impl fmt::Debug for Script {
         f.debug_struct("Script")
             .field("memory", &self.0.memory.len())
             .field("first", &self.0.first.steps.len())
-            .field("repeated", &self.0.repeated.steps.len())
+            .field("cycles", &self.0.cycles.len())
             .finish_non_exhaustive()
     }
 }

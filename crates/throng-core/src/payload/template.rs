@@ -42,6 +42,7 @@ fn about(parts: &[Part]) -> u64 {
         Part::Bytes(bytes) => bytes.len() as u64,
         Part::Frame(frame) => about(&frame.payload) + WORD,
         Part::Raw(parts) => about(parts),
+        Part::Sized(parts) => about(parts) + WORD,
         _ => WORD,
     };
     parts.iter().map(bytes).sum()
@@ -99,7 +100,7 @@ impl Message {
         };
         for part in self.parts {
             match part {
-                Part::Frame(_) | Part::Raw(_) => {
+                Part::Frame(_) | Part::Raw(_) | Part::Sized(_) => {
                     end_plain(&mut plain, &mut parts);
                     parts.push(part);
                 }
@@ -160,6 +161,9 @@ pub enum Part {
     Frame(Frame),
     /// Bytes that are not put into a WebSocket frame.
     Raw(Vec<Part>),
+    /// The number of bytes of these parts in decimal, two line ends, and the parts: the value of an HTTP message's last field,
+    /// `Content-Length`, and its body. There is no expression for it: protocols build messages of their own from it.
+    Sized(Vec<Part>),
 }
 
 impl Part {
@@ -167,7 +171,7 @@ impl Part {
     fn is_in(&self, parts: &[Part]) -> bool {
         parts.iter().any(|part| match part {
             Part::Frame(frame) => self.is_in(&frame.payload),
-            Part::Raw(parts) => self.is_in(parts),
+            Part::Raw(parts) | Part::Sized(parts) => self.is_in(parts),
             other => self == other,
         })
     }

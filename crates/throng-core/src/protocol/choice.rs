@@ -1,7 +1,7 @@
 //! The protocol that a load speaks, with its options.
 
 use super::facts::{
-    Answers, Authority, Choose, Facts, HandshakesSent, Scheme, Serves, UseBehaviour, UseWire,
+    Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, UseBehaviour, UseWire,
 };
 use super::options::{self, Flag, OptionError};
 use super::{protocols, raw};
@@ -93,6 +93,13 @@ macro_rules! choice {
                 }
             }
 
+            /// Connections that were closed as the protocol allows, because one side had said so in time.
+            pub fn closed_by_agreement(self, tally: &Tally) -> u64 {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::closed_by_agreement(tally),)*
+                }
+            }
+
             /// Answers that report an error, by the error's name.
             pub fn answers_with_error(self, tally: &Tally) -> Vec<(String, u64)> {
                 match self {
@@ -121,10 +128,31 @@ macro_rules! choice {
                 }
             }
 
-            /// Messages that are sent instead of the user's; empty to send the user's.
-            pub fn messages(&self) -> Vec<Message> {
+            /// What is sent.
+            pub fn says(&self) -> Says {
                 match self {
-                    $(Protocol::$Variant(asked) => asked.messages(),)*
+                    $(Protocol::$Variant(asked) => asked.says(),)*
+                }
+            }
+
+            /// Whether this side is asked to close connections after a number of messages, and to open them again.
+            pub fn closes(&self) -> bool {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.closes(),)*
+                }
+            }
+
+            /// The messages that connections to `target` send repeatedly; `given` are the user's.
+            ///
+            /// # Errors
+            /// What was asked for cannot be sent.
+            pub fn messages(
+                &self,
+                given: &[Message],
+                target: &Authority,
+            ) -> Result<Vec<Message>, OptionError> {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.messages(given, target),)*
                 }
             }
 

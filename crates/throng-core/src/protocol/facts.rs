@@ -2,7 +2,8 @@
 //! and [`Summarize`] for its counts; [`Protocol`](super::Protocol), [`ServeMode`](super::ServeMode) and
 //! [`Sections`](super::Sections) ask them.
 
-use super::options::ProtocolOption;
+use super::options::{OptionError, ProtocolOption};
+pub use crate::behaviour::Choose;
 use crate::behaviour::{Behaviour, Task, Wire};
 use crate::payload::{Framing, Message};
 use crate::section::Row;
@@ -39,10 +40,27 @@ pub enum Answers {
     Messages,
     /// By an id; answers are always matched.
     Ids,
+    /// A whole message; answers are always matched, and on a connection one message waits at a time.
+    Whole,
 }
 
-/// Which target the connection with this number goes to, as an index.
-pub type Choose = Box<dyn Fn(u32) -> usize + Send>;
+impl Answers {
+    /// Whether answers are matched without being asked for.
+    pub fn always(self) -> bool {
+        matches!(self, Answers::Ids | Answers::Whole)
+    }
+}
+
+/// What is sent on connections that are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// The user's messages.
+    Given,
+    /// Messages of the protocol's own: the user's have no place.
+    Own,
+    /// Messages of the protocol's own, around the user's if there are any.
+    Around,
+}
 
 /// What a protocol states about itself; implemented for its options.
 pub trait Facts: Default + 'static {
@@ -80,9 +98,32 @@ pub trait Facts: Default + 'static {
         Vec::new()
     }
 
-    /// Messages that are sent instead of the user's; empty to send the user's.
-    fn messages(&self) -> Vec<Message> {
-        Vec::new()
+    /// Connections that were closed as the protocol allows, because one side had said so in time.
+    fn closed_by_agreement(_: &Tally) -> u64 {
+        0
+    }
+
+    /// What is sent.
+    fn says(&self) -> Says {
+        Says::Given
+    }
+
+    /// Whether this side is asked to close connections after a number of messages, and to open them again.
+    fn closes(&self) -> bool {
+        false
+    }
+
+    /// The messages that connections to `target` send repeatedly, unless [`Facts::says`] that they are the user's: made of
+    /// those, `given`.
+    ///
+    /// # Errors
+    /// What was asked for cannot be sent.
+    fn messages(
+        &self,
+        given: &[Message],
+        _target: &Authority,
+    ) -> Result<Vec<Message>, OptionError> {
+        Ok(given.to_vec())
     }
 
     /// How often a ping is sent on each connection that is opened.

@@ -17,8 +17,8 @@ pub mod websocket;
 
 pub use choice::{Prepared, Protocol, ProtocolKind};
 pub use facts::{
-    Answers, Authority, Choose, Facts, HandshakesSent, Scheme, Serves, Summarize, UseBehaviour,
-    UseWire, Violated,
+    Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, Summarize,
+    UseBehaviour, UseWire, Violated,
 };
 pub use options::{Flag, OptionError, ProtocolOption, Takes};
 pub use sections::Sections;
@@ -36,6 +36,8 @@ macro_rules! protocols {
             websocket: Websocket(WebSocketAsked), serves [Ws, WsSink], counts WebSocketSummary;
             /// DNS over TCP (RFC 7766): questions are sent instead of messages.
             dns: Dns(DnsAsked), serves [], counts DnsSummary;
+            /// HTTP/1.1 (RFC 9110, RFC 9112): each message is the body of a request.
+            http: Http(HttpAsked), serves [Http], counts HttpSummary;
         }
     };
 }

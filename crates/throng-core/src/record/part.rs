@@ -93,6 +93,13 @@ impl Part {
         }
     }
 
+    /// Whether connections were closed and opened again as was asked, or as the protocol allows, so that some may be missing at
+    /// any instant.
+    pub(crate) fn renews(&self) -> bool {
+        let asked = &self.about.asked;
+        asked.lifetime || asked.protocol.closed_by_agreement(&self.opened()) > 0
+    }
+
     /// Whether the connections that it accepts are what it is about.
     pub fn is_about_accepted(&self) -> bool {
         let asked = &self.about.asked;

@@ -10,7 +10,7 @@ use crate::expect::{Expectation, Needs};
 use crate::human;
 use crate::pacing::Terms;
 use crate::payload::{Message, Messages};
-use crate::protocol::{Protocol, ServeMode};
+use crate::protocol::{Answers, Protocol, Says, ServeMode};
 use std::time::Duration;
 
 /// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
@@ -169,6 +169,11 @@ impl LoadScenario {
                 self.tls.get_or_insert_with(TlsClient::default);
             }
         }
+        // An answer is waited for before the next message of such a protocol in any case.
+        let waits = self.protocol.kind().answers() == Answers::Whole;
+        if waits && self.pace.sending == Sending::Flood {
+            self.pace.sending = Sending::ClosedLoop { in_flight: None };
+        }
         match (self.opens(), self.connections) {
             (true, 0) => return Err(Contradiction::NoConnection),
             (true, _) => {}
@@ -205,11 +210,22 @@ impl LoadScenario {
             }
         }
         check_messages(&self.messages)?;
-        let own_messages = !self.protocol.messages().is_empty();
-        if own_messages && !self.messages.repeated.is_empty() {
+        let says = self.protocol.says();
+        let own_messages = says != Says::Given;
+        let no_place = [
+            (
+                says == Says::Own && !self.messages.repeated.is_empty(),
+                "-m and -f",
+            ),
+            (
+                says == Says::Around && !self.messages.first.is_empty(),
+                "-1 and -F",
+            ),
+        ];
+        if let Some((_, other)) = no_place.iter().find(|(given, _)| *given) {
             return Err(Contradiction::OwnMessages {
                 protocol: self.protocol.kind().name(),
-                other: "-m and -f",
+                other,
             });
         }
         if !self.messages.repeats_something()
@@ -218,7 +234,11 @@ impl LoadScenario {
         {
             return Err(Contradiction::NoMessage(option));
         }
-        if self.pace.sending.is_closed_loop() && self.own_server == Some(OwnServer::Sink) {
+        let sink_answers = self.protocol.kind().answers() == Answers::Whole;
+        if self.pace.sending.is_closed_loop()
+            && self.own_server == Some(OwnServer::Sink)
+            && !sink_answers
+        {
             return Err(Contradiction::NoEcho);
         }
         self.check_latency()?;

@@ -3,7 +3,7 @@
 use super::{LoadScenario, MessageLatency, Sending};
 use crate::expect::{ENOUGH_TO_DIVIDE, Needs};
 use crate::payload::Message;
-use crate::protocol::{Answers, ProtocolKind};
+use crate::protocol::{ProtocolKind, Says};
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.
 pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static str> {
@@ -13,14 +13,14 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         message,
         Some(MessageLatency::Marker(_) | MessageLatency::Echo)
     );
-    let by_id = scenario.protocol.kind().answers() == Answers::Ids;
-    let answers = by_content || by_id || sending.is_closed_loop();
+    let by_protocol = scenario.protocol.kind().answers().always();
+    let answers = by_content || by_protocol || sending.is_closed_loop();
     let paced = matches!(
         sending,
         Sending::PerConnection(_) | Sending::WholeRun { .. } | Sending::Search(_)
     );
     let repeated = &scenario.messages.repeated;
-    let repeats = scenario.messages.repeats_something() || !scenario.protocol.messages().is_empty();
+    let repeats = scenario.messages.repeats_something() || scenario.protocol.says() != Says::Given;
     let markers =
         *message == Some(MessageLatency::MessageMarker) || repeated.iter().any(Message::has_marker);
     let many = u64::from(scenario.connections) >= ENOUGH_TO_DIVIDE;

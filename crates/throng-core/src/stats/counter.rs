@@ -1,6 +1,7 @@
 //! A counter, and the macros that define a set of counters from a list: what a worker writes, a reading of it, and the
 //! name of each.
 
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -57,6 +58,15 @@ impl<T, const N: usize> DerefMut for PerKind<T, N> {
     fn deref_mut(&mut self) -> &mut [T; N] {
         &mut self.0
     }
+}
+
+/// Those of `all` kinds that occurred, and how often.
+pub(crate) fn occurred<K: Ord + Copy>(
+    all: impl IntoIterator<Item = K>,
+    count: impl Fn(K) -> u64,
+) -> BTreeMap<K, u64> {
+    let counted = all.into_iter().map(|kind| (kind, count(kind)));
+    counted.filter(|(_, n)| *n > 0).collect()
 }
 
 /// Defines an enum whose variants are counted one by one: for each its name in counts and in JSON and, where

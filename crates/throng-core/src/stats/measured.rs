@@ -72,6 +72,8 @@ measured! {
     /// From when a message was sent to its answer: the response time without the wait before sending. A closed loop
     /// has only this.
     service,
+    /// From when a message was sent to the first byte of its answer, where the protocol says where answers begin.
+    answer_start,
     /// From when a message was sent to when this side closed its connection: its answer would have taken longer.
     unanswered,
     /// The same where the connection ended otherwise, and the answer was lost with it.

@@ -14,7 +14,7 @@ mod packed;
 
 pub use causes::{Closed, FailCause};
 pub use counter::Counter;
-pub(crate) use counter::{PerKind, kinds};
+pub(crate) use counter::{PerKind, kinds, occurred};
 pub use counts::{Counters, Tally, UnknownCount};
 pub use durations::Durations;
 pub use measured::{Measured, Sample};

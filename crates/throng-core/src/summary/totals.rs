@@ -114,11 +114,7 @@ impl<'r> Totals<'r> {
             let hold = ending.held?.opened.since(&ending.opened?.opened);
             let closed = hold.closed_in_all() - hold.closed(Closed::ByUs);
             // With a lifetime this side closes connections, too.
-            let unready = if part.about.asked.lifetime {
-                0
-            } else {
-                hold.unready
-            };
+            let unready = if part.renews() { 0 } else { hold.unready };
             Some(closed.max(unready))
         };
         self.parts.iter().filter_map(of).sum()
@@ -149,7 +145,7 @@ const CUT_OFF: Duration = Duration::from_secs(1);
 
 /// How long the messages had waited that count as unanswered.
 fn judged(part: &Part, measured: &Measured) -> Durations {
-    let cut = part.about.asked.lifetime
+    let cut = part.renews()
         || part
             .ending
             .as_ref()
@@ -189,7 +185,7 @@ fn asked(parts: &[&Part]) -> Asked {
         hold_s: all().filter_map(|a| a.hold_s).reduce(f64::max),
         allow: first.allow,
         expect: expect(parts),
-        lifetime: any(|a| a.lifetime),
+        lifetime: parts.iter().any(|p| p.renews()),
         own_server: any(|a| a.own_server),
         stops_at_text: any(|a| a.stops_at_text),
         answers: any(|a| a.answers),

@@ -504,7 +504,7 @@ fn unready(t: &Totals) -> Option<Finding> {
         let ready = |e: &record::Ending| {
             let peak = e.ready_peak.min(asked);
             // With a lifetime some are always missing.
-            let opened = e.opened.filter(|_| !p.about.asked.lifetime);
+            let opened = e.opened.filter(|_| !p.renews());
             opened.map_or(peak, |mark| peak.min(mark.opened.ready_now()))
         };
         p.ending.as_ref().map_or(asked, ready)
@@ -631,7 +631,7 @@ fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
             continue;
         };
         // Data under way at the end of a lifetime is lost, and a slow reader is behind at the end of the run.
-        let all_arrives = !asked.lifetime && asked.received_per_s.is_none();
+        let all_arrives = !part.renews() && asked.received_per_s.is_none();
         if all_arrives && server.bytes_received != clients.bytes_sent {
             findings.push(Finding::BytesMissing {
                 sender: Sender::Client,
@@ -647,7 +647,7 @@ fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
             });
         }
         // A connection whose lifetime ends before it is accepted may never be accepted.
-        if !asked.lifetime && server.accepted != clients.established {
+        if !part.renews() && server.accepted != clients.established {
             findings.push(Finding::NotAccepted {
                 established: clients.established,
                 accepted: server.accepted,

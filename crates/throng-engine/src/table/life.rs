@@ -132,7 +132,8 @@ impl<B: Behaviour> Table<B> {
     /// A connection ended. The engine no longer owns the place. If it is `busy`, requests are still running in
     /// the kernel, and it is not reused at once.
     pub fn closed(&mut self, index: u32, why: Closed, busy: bool, now: Time) {
-        let done = self.behaviour.is_done(&self.conns[index as usize].user);
+        let conn = &mut self.conns[index as usize].user;
+        let done = self.behaviour.is_done(conn, why);
         // Once a connection is done, the order of the two closes is irrelevant.
         let why = if done { Closed::ByUs } else { why };
         let again = if done && !busy {

@@ -80,7 +80,7 @@ impl Behaviour for OneWord {
         out.close = true;
     }
 
-    fn is_done(&self, done: &bool) -> bool {
+    fn is_done(&mut self, done: &mut bool, _: Closed) -> bool {
         *done
     }
 

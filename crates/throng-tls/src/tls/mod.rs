@@ -117,8 +117,8 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         self.inner.next_arrival().filter(|_| self.open > 0)
     }
 
-    fn is_done(&self, conn: &TlsConn<B::Conn>) -> bool {
-        self.inner.is_done(&conn.inner)
+    fn is_done(&mut self, conn: &mut TlsConn<B::Conn>, why: Closed) -> bool {
+        self.inner.is_done(&mut conn.inner, why)
     }
 
     fn farewell(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {

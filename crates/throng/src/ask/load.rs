@@ -217,11 +217,11 @@ fn sending(args: &LoadArgs) -> Result<Sending, Failure> {
 
 /// Whether answers are matched with messages.
 fn asks_for_answers(args: &LoadArgs) -> bool {
-    let by_id = args
+    let by_protocol = args
         .protocol
         .kind()
-        .is_some_and(|kind| kind.answers() == Answers::Ids);
-    by_id || args.latency_marker.is_some() || args.latency_echo
+        .is_some_and(|kind| kind.answers().always());
+    by_protocol || args.latency_marker.is_some() || args.latency_echo
 }
 
 fn run_rate(args: &LoadArgs) -> Result<Option<RunRate>, Failure> {

@@ -6,7 +6,7 @@ use crate::files::{self, Named};
 use crate::voice::{self, Voice};
 use std::path::PathBuf;
 use std::time::Duration;
-use throng_core::protocol::{Answers, ProtocolKind};
+use throng_core::protocol::ProtocolKind;
 use throng_core::scenario::{LoadScenario, MessageLatency};
 use throng_core::summary::LatencyReport;
 use throng_report::human;
@@ -147,14 +147,14 @@ impl ReportOptions {
             scenario.measure.message,
             Some(MessageLatency::Marker(_) | MessageLatency::Echo)
         );
-        let asks = scenario.protocol.kind().answers() == Answers::Ids;
+        let asks = scenario.protocol.kind().answers().always();
         let pings = scenario.protocol.pings().is_some();
         let any = round_trips || asks || pings || sending.is_closed_loop();
         if self.samples.is_some() && !any {
-            let by_ids = ProtocolKind::ALL
+            let by_protocol = ProtocolKind::ALL
                 .iter()
-                .filter(|kind| kind.answers() == Answers::Ids);
-            let asking = by_ids
+                .filter(|kind| kind.answers().always());
+            let asking = by_protocol
                 .flat_map(|kind| kind.flags())
                 .filter(|flag| flag.asks);
             let asking: String = asking.map(|flag| format!("--{}, ", flag.long)).collect();

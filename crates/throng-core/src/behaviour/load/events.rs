@@ -133,6 +133,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if received.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
         }
+        if conn.doing == Doing::Awaiting && !self.pace.is_loop() && self.wire.has_room(&conn.wire) {
+            self.next(conn, at, out);
+            self.sleep(conn, at, out);
+        }
         let answered = match self.task.by_answers {
             true => answers,
             false => payload,
@@ -422,6 +426,13 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
                 truncated: false,
                 ping: true,
             });
+        }
+    }
+
+    #[inline]
+    fn begun(&mut self) {
+        if M::ANY {
+            self.matcher.begun(self.conn, self.at, self.measured);
         }
     }
 }

@@ -28,7 +28,7 @@ pub use pattern::Pattern;
 pub use replies::{
     AnswerBy, Dispatched, Marker, Matched, MatchedConn, Matcher, Matching, NoMatcher, ReplyMatcher,
 };
-pub use task::{Arriving, Pacing, Task};
+pub use task::{Arriving, Choose, Pacing, Task};
 pub use wire::{Received, Receiver, TaggedReply, Wire};
 
 use super::{At, Behaviour, Outbox, Reads, Steer, Traffic};
@@ -85,6 +85,8 @@ pub struct Load<W: Wire, M: Matcher> {
     off_at: Time,
     measured: Measured,
     tap: Option<Box<dyn Tap>>,
+    /// Which cycle of repeated messages a connection sends, if there are several.
+    choose: Option<Choose>,
 }
 
 impl<W: Wire, M: Matcher> Load<W, M> {
@@ -110,8 +112,15 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             off_at: Time(u64::MAX),
             measured: Measured::default(),
             tap: None,
+            choose: None,
             task,
         }
+    }
+
+    /// Sends the cycle of repeated messages on a connection that `choose` says for its number.
+    pub fn choosing(mut self, choose: Choose) -> Load<W, M> {
+        self.choose = Some(choose);
+        self
     }
 
     /// Also shows everything that is received and sent to `tap`.
@@ -207,8 +216,8 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         self.pace.next_arrival()
     }
 
-    fn is_done(&self, conn: &Self::Conn) -> bool {
-        conn.flags & DONE != 0
+    fn is_done(&mut self, conn: &mut Self::Conn, why: Closed) -> bool {
+        self.wire.is_done(&mut conn.wire, why) || conn.flags & DONE != 0
     }
 
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
@@ -218,7 +227,11 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             _ => why,
         };
         // Messages that were due and never sent were late too; omitting them would flatter a stalled peer.
-        let waited = matches!(conn.doing, Doing::Sending | Doing::Paced);
+        let waited = match conn.doing {
+            Doing::Sending | Doing::Paced => true,
+            Doing::Awaiting => !self.pace.is_loop(),
+            Doing::Idle | Doing::Delayed | Doing::First => false,
+        };
         let written_off = self.pace.take_written_off();
         at.counters.messages_unsent.add(written_off);
         let unsent = self.pace.closed(
@@ -243,8 +256,13 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         at.counters
             .unready
             .add(self.wire.is_ready(&conn.wire).into());
-        self.wire
-            .closed(&mut conn.wire, why, at, &mut self.measured);
+        let measured = &mut self.measured;
+        let ended = self.wire.closed(&mut conn.wire, why, at, measured);
+        if ended > 0 {
+            self.matcher
+                .messages(&mut conn.matched, ended, at, measured);
+            at.counters.messages_received.add(ended.into());
+        }
         self.matcher
             .closed(&mut conn.matched, why, at, &mut self.measured);
         if conn.flags & HELD != 0 {

@@ -78,6 +78,9 @@ pub trait Matcher {
         measured: &mut Measured,
     ) -> bool;
 
+    /// The first bytes of the answer to the oldest message without one arrived, where the wire knows message boundaries.
+    fn begun(&mut self, _: &Self::Conn, _: &At, _: &mut Measured) {}
+
     /// The connection is gone.
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At, measured: &mut Measured);
 }
@@ -393,6 +396,15 @@ impl Matcher for ReplyMatcher {
             return 0;
         }
         (0..n).map(|_| self.answered(conn, at, measured)).sum()
+    }
+
+    #[inline]
+    fn begun(&mut self, conn: &MatchedConn, at: &At, measured: &mut Measured) {
+        if let Some(sent) = self.outstanding.first(conn.sent)
+            && sent.due.is_some()
+        {
+            measured.answer_start.record_between(sent.sent, at.now);
+        }
     }
 
     fn reply(

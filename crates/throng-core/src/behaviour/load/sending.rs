@@ -92,6 +92,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if self.traffic != Traffic::On || !self.task.script.has_repeated() {
             return;
         }
+        if !self.wire.has_room(&conn.wire) {
+            conn.doing = Doing::Awaiting;
+            return;
+        }
         let wanted = self.pace.wanted(conn.due, conn.gone, at.now);
         if wanted.messages == 0 {
             if self.pace.comes_by_itself() {
@@ -132,8 +136,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         self.number = number;
         let speaker = self.speaker(conn, at.now);
         let script = &self.task.script;
-        let mut portion =
-            script.repeated(conn.cursor, most, &speaker, &mut self.dice, &mut out.bytes);
+        let cycle = self.choose.as_ref().map_or(0, |choose| choose(at.id));
+        let (dice, bytes) = (&mut self.dice, &mut out.bytes);
+        let mut portion = script.repeated(cycle, conn.cursor, most, &speaker, dice, bytes);
         let Some(portion) = &mut portion else { return };
         conn.doing = Doing::Sending;
         if let What::Memory(range) = &mut portion.what {
@@ -177,6 +182,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             self.matcher.dispatched(&mut conn.matched, &what, at);
         }
         self.number = self.number.wrapping_add(portion.messages);
+        let goes_on = u32::from(conn.flags & MIDDLE != 0);
+        let begun = portion.messages + u32::from(!portion.ends_message) - goes_on;
+        self.wire.sending(&mut conn.wire, begun, at);
         if self.pace.is_loop() {
             if !self.task.by_answers {
                 conn.under_way += portion.bytes;

@@ -5,6 +5,9 @@ use crate::payload::Script;
 use crate::units::{Bandwidth, Rate};
 use std::time::Duration;
 
+/// Which target the connection with this number goes to, as an index.
+pub type Choose = Box<dyn Fn(u32) -> usize + Send>;
+
 /// What a worker's load is to do.
 #[derive(Clone, Debug)]
 pub struct Task {

@@ -46,6 +46,9 @@ pub trait Receiver {
 
     /// A ping that was due at `due` was answered.
     fn pong(&mut self, due: Time);
+
+    /// The first bytes of the answer to the oldest message without one.
+    fn begun(&mut self);
 }
 
 /// A protocol that carries messages.
@@ -61,6 +64,16 @@ pub trait Wire {
 
     /// Whether messages may be sent.
     fn is_ready(&self, conn: &Self::Conn) -> bool;
+
+    /// Whether another message may be sent before those that were are answered.
+    #[inline]
+    fn has_room(&self, _: &Self::Conn) -> bool {
+        true
+    }
+
+    /// This many messages are begun.
+    #[inline]
+    fn sending(&mut self, _: &mut Self::Conn, _messages: u32, _: &At) {}
 
     /// Bytes arrived. What is in them goes to `to`; answers that the protocol asks for are written to `out`.
     fn received(
@@ -85,6 +98,17 @@ pub trait Wire {
     /// Writes what it has to send of its own by now.
     fn woken(&mut self, _: &mut Self::Conn, _uid: u64, _: &At, _: &mut Vec<u8>, _: &mut Measured) {}
 
-    /// The connection is gone.
-    fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At, measured: &mut Measured);
+    /// The connection's socket ended. Whether that was as planned: see [`Behaviour::is_done`](super::super::Behaviour::is_done).
+    fn is_done(&mut self, _: &mut Self::Conn, _why: Closed) -> bool {
+        false
+    }
+
+    /// The connection is gone. Returns how many whole messages ended with it.
+    fn closed(
+        &mut self,
+        conn: &mut Self::Conn,
+        why: Closed,
+        at: &At,
+        measured: &mut Measured,
+    ) -> u32;
 }

@@ -82,7 +82,7 @@ impl Sender {
         let mut out = b"before".to_vec();
         let portion = self
             .script
-            .repeated(self.at, most, &SPEAKER, &mut self.dice, &mut out);
+            .repeated(0, self.at, most, &SPEAKER, &mut self.dice, &mut out);
         assert!(out.starts_with(b"before"));
         self.take(portion, &out[6..])
     }
@@ -134,6 +134,43 @@ fn each_part_is_rendered_as_the_reference_says() {
     );
     assert_eq!(text(vec![random(Scope::Message, "ab{3}")]), "abbb");
     assert_eq!(text(vec![Part::Raw(vec![bytes(b"x"), uid(&[10])])]), "x6");
+    // Constant, empty, and of another length than was assumed.
+    assert_eq!(text(vec![Part::Sized(vec![bytes(b"abc")])]), "3\r\n\r\nabc");
+    assert_eq!(text(vec![Part::Sized(vec![])]), "0\r\n\r\n");
+    let long = random(Scope::Message, "k{0,2000}");
+    for _ in 0..20 {
+        let sent = text(vec![
+            bytes(b"n: "),
+            Part::Sized(vec![uid(&[]), long.clone()]),
+        ]);
+        let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head, format!("n: {}", body.len()));
+        assert!(body.starts_with("123456"));
+    }
+}
+
+#[test]
+fn a_connection_sends_the_messages_of_its_cycle() {
+    let cycles = [
+        vec![message(vec![bytes(b"a")]), message(vec![bytes(b"b")])],
+        vec![message(vec![uid(&[])])],
+        vec![],
+    ];
+    let script = Script::of_cycles(&[], &cycles, Framing::Raw, 3, 1).unwrap();
+    let sent = |cycle| {
+        let mut dice = Dice::new(1);
+        let mut out = Vec::new();
+        let portion = script.repeated(cycle, Cursor(0), 3, &SPEAKER, &mut dice, &mut out)?;
+        if let What::Memory(range) = portion.what {
+            out.extend_from_slice(&script.memory()[range.start as usize..range.end as usize]);
+        }
+        Some(String::from_utf8(out).unwrap())
+    };
+    assert_eq!(sent(0).as_deref(), Some("aba"));
+    assert_eq!(sent(1).as_deref(), Some("123456123456123456"));
+    assert_eq!((sent(2), sent(3)), (None, None));
+    assert_eq!(script.cycles(), 3);
+    assert!(script.has_repeated() && !script.is_static() && !script.has_constant_start());
 }
 
 #[test]
@@ -156,7 +193,7 @@ fn a_random_string_is_drawn_for_each_message_each_connection_or_once() {
             for _ in 0..20 {
                 let mut out = Vec::new();
                 let portion = script
-                    .repeated(Cursor(0), 1, &speaker, &mut dice, &mut out)
+                    .repeated(0, Cursor(0), 1, &speaker, &mut dice, &mut out)
                     .unwrap();
                 if let What::Memory(range) = portion.what {
                     out = script.memory()[range.start as usize..range.end as usize].to_vec();
@@ -463,6 +500,11 @@ fn payload_of(parts: &[Part]) -> Vec<u8> {
             Part::Random { regex, .. } if regex == "const" => out.extend_from_slice(b"const"),
             Part::Random { .. } => out.extend_from_slice(b"kkk"),
             Part::Raw(parts) => out.extend(payload_of(parts)),
+            Part::Sized(parts) => {
+                let payload = payload_of(parts);
+                out.extend(format!("{}\r\n\r\n", payload.len()).bytes());
+                out.extend(payload);
+            }
             Part::Frame(frame) => out.extend(payload_of(&frame.payload)),
             other => panic!("{other:?} is not known beforehand"),
         }

@@ -4,8 +4,8 @@ use super::query::Query;
 use super::rcode::Rcode;
 use super::wire::Dns;
 use crate::payload::{Message, Part};
-use crate::protocol::facts::{Answers, Authority, Choose, Facts};
-use crate::protocol::options::{Flag, ProtocolOption, Takes};
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says};
+use crate::protocol::options::{Flag, OptionError, ProtocolOption, Takes};
 use crate::protocol::raw::{Echo, Raw, Sink};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
@@ -68,11 +68,19 @@ impl Facts for DnsAsked {
             .collect()
     }
 
-    fn messages(&self) -> Vec<Message> {
-        self.queries
-            .iter()
-            .map(|query| message(query, self.edns))
-            .collect()
+    fn says(&self) -> Says {
+        match self.queries.is_empty() {
+            true => Says::Given,
+            false => Says::Own,
+        }
+    }
+
+    fn messages(&self, given: &[Message], _: &Authority) -> Result<Vec<Message>, OptionError> {
+        let queries = self.queries.iter();
+        Ok(match self.says() {
+            Says::Own => queries.map(|query| message(query, self.edns)).collect(),
+            _ => given.to_vec(),
+        })
     }
 
     fn prepare(&self, _: &[Authority], _: u64) -> Result<(), Box<dyn Error + Send + Sync>> {

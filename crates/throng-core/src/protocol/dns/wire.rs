@@ -56,7 +56,8 @@ impl Wire for Dns {
         false
     }
 
-    fn closed(&mut self, conn: &mut Answers, _: Closed, _: &At, _: &mut Measured) {
+    fn closed(&mut self, conn: &mut Answers, _: Closed, _: &At, _: &mut Measured) -> u32 {
         *conn = Answers::default();
+        0
     }
 }

@@ -95,12 +95,7 @@ impl Body {
         self.stage == Stage::UntilClose
     }
 
-    /// Whether its chunks are being read.
-    pub(crate) fn is_chunked(&self) -> bool {
-        !matches!(self.stage, Stage::Over | Stage::Sized | Stage::UntilClose)
-    }
-
-    /// Its length, if that is known and nothing of it was read yet.
+    /// Its length, if that is known and nothing of it was read yet; `None` of chunks.
     pub(crate) fn length(&self) -> Option<u64> {
         match self.stage {
             Stage::Over => Some(0),

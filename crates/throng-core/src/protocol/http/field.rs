@@ -1,5 +1,6 @@
 //! A header field that the user adds to requests.
 
+use crate::protocol::options::{Flag, Takes};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -12,6 +13,16 @@ pub struct Field {
 }
 
 impl Field {
+    /// The option that adds one.
+    pub(crate) const FLAG: Flag = Flag {
+        long: "header",
+        alias: None,
+        short: Some('H'),
+        takes: Takes::Text("NAME: VALUE"),
+        help: "Header to add to HTTP requests or to the WebSocket handshake; repeatable",
+        asks: false,
+    };
+
     /// Its name, as written.
     pub fn name(&self) -> &str {
         &self.name
@@ -56,7 +67,7 @@ pub struct FieldError {
 }
 
 /// Whether `c` is allowed in the name of a header field (RFC 9110, section 5.6.2).
-fn is_token(c: char) -> bool {
+pub(crate) fn is_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)
 }
 

@@ -39,5 +39,7 @@ impl Wire for Raw {
         false
     }
 
-    fn closed(&mut self, (): &mut (), _: Closed, _: &At, _: &mut Measured) {}
+    fn closed(&mut self, (): &mut (), _: Closed, _: &At, _: &mut Measured) -> u32 {
+        0
+    }
 }

@@ -73,14 +73,7 @@ impl Facts for WebSocketAsked {
             set: |_, _| Ok(()),
         },
         ProtocolOption {
-            flag: Flag {
-                long: "header",
-                alias: None,
-                short: Some('H'),
-                takes: Takes::Text("NAME: VALUE"),
-                help: "Header to add to the WebSocket handshake; repeatable",
-                asks: false,
-            },
+            flag: Field::FLAG,
             set: |asked, text| {
                 asked.header.push(text.parse()?);
                 Ok(())

@@ -6,7 +6,7 @@ use crate::human::{count, things};
 use crate::protocol::facts::{Summarize, Violated};
 use crate::protocol::http::Status;
 use crate::section::{Row, Tone};
-use crate::stats::Tally;
+use crate::stats::{Tally, occurred};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -75,15 +75,6 @@ impl Summarize for WebSocketSummary {
         };
         self.violations.iter().map(violated).collect()
     }
-}
-
-/// Those of `all` that occurred, and how often.
-fn occurred<K: Ord + Copy>(
-    all: impl IntoIterator<Item = K>,
-    count: impl Fn(K) -> u64,
-) -> BTreeMap<K, u64> {
-    let counted = all.into_iter().map(|kind| (kind, count(kind)));
-    counted.filter(|(_, n)| *n > 0).collect()
 }
 
 impl WebSocketSummary {

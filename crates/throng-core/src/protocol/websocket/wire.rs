@@ -265,7 +265,13 @@ impl Wire for WebSocket {
         }
     }
 
-    fn closed(&mut self, conn: &mut WebSocketConn, why: Closed, at: &At, measured: &mut Measured) {
+    fn closed(
+        &mut self,
+        conn: &mut WebSocketConn,
+        why: Closed,
+        at: &At,
+        measured: &mut Measured,
+    ) -> u32 {
         if let Some(pings) = self.pings {
             for due in pings.waiting(conn.pinged, at.id, at.now) {
                 at.counters.pings_unanswered.add(1);
@@ -273,6 +279,7 @@ impl Wire for WebSocket {
             }
         }
         conn.decoder.reset(&mut self.partials);
+        0
     }
 }
 

@@ -3,7 +3,7 @@ use crate::behaviour::{
     Behaviour, Load, LoadConn, NoMatcher, Outbox, Pacing, Task, Traffic, Transmit,
 };
 use crate::payload::{Framing, Messages, ParseOptions, Script, parse};
-use crate::stats::Counters;
+use crate::stats::{Closed, Counters};
 use crate::time::Time;
 use crate::units::Rate;
 use std::time::Duration;
@@ -112,8 +112,8 @@ impl Rig {
         self.at(ms, |l, c, at, out| l.woken(c, at, out))
     }
 
-    fn is_done(&self) -> bool {
-        self.load.is_done(&self.conn)
+    fn is_done(&mut self) -> bool {
+        self.load.is_done(&mut self.conn, Closed::ByPeer)
     }
 }
 

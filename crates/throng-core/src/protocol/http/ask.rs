@@ -1,0 +1,200 @@
+//! What can be asked of HTTP.
+
+use super::field::Field;
+use super::request::{self, Method, RequestError, Statuses};
+use super::serve::Http as Server;
+use super::status::Status;
+use super::wire::{HttpClient, Rules};
+use crate::payload::Message;
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme};
+use crate::protocol::options::{Flag, ProtocolOption, Takes};
+use crate::protocol::raw::Raw;
+use crate::stats::Tally;
+use crate::units::count;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::num::NonZeroU32;
+
+/// What is asked of HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct HttpAsked {
+    /// The method; `None` for GET, or POST if there is a body.
+    pub method: Option<Method>,
+    /// Further header fields of requests, in order. One replaces the usual field of its name.
+    pub header: Vec<Field>,
+    /// Whether requests name throng as their `User-Agent`.
+    pub user_agent: bool,
+    /// Requests on a connection before it is closed and opened again; `None` for as many as the server answers.
+    pub requests_per_connection: Option<NonZeroU32>,
+    /// The statuses that are expected. An answer with another one is a failed request.
+    pub expect_status: Statuses,
+}
+
+impl Default for HttpAsked {
+    fn default() -> HttpAsked {
+        HttpAsked {
+            method: None,
+            header: Vec::new(),
+            user_agent: true,
+            requests_per_connection: None,
+            expect_status: Statuses::default(),
+        }
+    }
+}
+
+impl HttpAsked {
+    /// The request to `target` that has `body`, if any.
+    fn request(&self, target: &Authority, body: Option<&Message>) -> Result<Message, RequestError> {
+        let method = match (&self.method, body) {
+            (Some(method), _) => method.as_str(),
+            (None, Some(_)) => "POST",
+            (None, None) => "GET",
+        };
+        request::message(&request::Request {
+            method,
+            target,
+            user_agent: self.user_agent,
+            fields: &self.header,
+            // The server need not wait for requests that will not come (RFC 9112, section 9.6).
+            last: self.requests_per_connection == NonZeroU32::new(1),
+            body,
+        })
+    }
+}
+
+impl Facts for HttpAsked {
+    const NAME: &'static str = "HTTP";
+    // RFC 9110, section 4.2.
+    const SCHEMES: &'static [Scheme] = &[
+        Scheme {
+            name: "http",
+            secure: false,
+            port: 80,
+        },
+        Scheme {
+            name: "https",
+            secure: true,
+            port: 443,
+        },
+    ];
+    const OPTIONS: &'static [ProtocolOption<HttpAsked>] = &[
+        ProtocolOption {
+            flag: Flag {
+                long: "http",
+                alias: None,
+                short: None,
+                takes: Takes::Nothing,
+                help: "Speak HTTP/1.1: each message is the body of a request; http:// targets imply it",
+                asks: true,
+            },
+            set: |_, _| Ok(()),
+        },
+        ProtocolOption {
+            flag: Flag {
+                long: "method",
+                alias: None,
+                short: None,
+                takes: Takes::Value("METHOD"),
+                help: "Method of HTTP requests [default: GET, or POST with a message]",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.method = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Field::FLAG,
+            set: |asked, text| {
+                asked.header.push(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
+                long: "requests-per-connection",
+                alias: None,
+                short: None,
+                takes: Takes::Value("N"),
+                help: "Close each connection after N answers and open it again; 1 is a connection a request",
+                asks: false,
+            },
+            set: |asked, text| {
+                let n = count(text)?;
+                let n = NonZeroU32::new(n).ok_or("at least 1 is needed")?;
+                asked.requests_per_connection = Some(n);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
+                long: "expect-status",
+                alias: None,
+                short: None,
+                takes: Takes::Value("CODES"),
+                help: "Statuses that answers may have, such as 200,204 or 2xx,404 [default: 2xx,3xx]",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.expect_status = text.parse()?;
+                Ok(())
+            },
+        },
+    ];
+    const ANSWERS: Answers = Answers::Whole;
+
+    type Client = HttpClient;
+    type Server = Raw;
+    type Prepared = Rules;
+    type Sink = Server;
+    type Echo = Server;
+
+    fn says(&self) -> Says {
+        Says::Around
+    }
+
+    fn closes(&self) -> bool {
+        self.requests_per_connection.is_some()
+    }
+
+    fn closed_by_agreement(tally: &Tally) -> u64 {
+        tally.http.announced
+    }
+
+    fn answers_with_error(tally: &Tally) -> Vec<(String, u64)> {
+        let errors = Status::ALL.into_iter().filter(|status| status.is_error());
+        let counted = errors.map(|status| (status.name().to_owned(), tally.http.status(status)));
+        counted.filter(|(_, n)| *n > 0).collect()
+    }
+
+    fn messages(
+        &self,
+        given: &[Message],
+        target: &Authority,
+    ) -> Result<Vec<Message>, Box<dyn Error + Send + Sync>> {
+        Ok(match given {
+            [] => vec![self.request(target, None)?],
+            bodies => bodies
+                .iter()
+                .map(|body| self.request(target, Some(body)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn prepare(&self, _: &[Authority], _: u64) -> Result<Rules, Box<dyn Error + Send + Sync>> {
+        Ok(Rules {
+            bodiless: self.method.as_ref().is_some_and(Method::is_head),
+            most: self.requests_per_connection,
+            expected: self.expect_status.clone(),
+        })
+    }
+
+    fn client(rules: &Rules, _: Choose) -> HttpClient {
+        HttpClient::new(rules.clone())
+    }
+
+    fn server(_: &Rules) -> Raw {
+        Raw
+    }
+}

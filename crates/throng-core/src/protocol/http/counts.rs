@@ -1,0 +1,88 @@
+//! What is counted of HTTP.
+
+use super::malformed::Malformed;
+use super::status::Status;
+use crate::stats::counter::counts;
+use crate::stats::kinds;
+
+kinds! {
+    /// Why a request failed that was sent, or begun.
+    pub enum Failed {
+        /// The peer reset the connection.
+        Reset: "reset", "the connection was reset";
+        /// The peer closed the connection before the answer was complete.
+        ClosedEarly: "closed_early", "the connection was closed before the answer was complete";
+        /// The peer no longer acknowledged what was sent.
+        TimedOut: "timed_out", "the peer acknowledged nothing more";
+        /// An error on this side.
+        Error: "error", "an error on this side";
+        /// The answer makes no sense.
+        Malformed: "malformed", "the answer was malformed";
+        /// Its status is not among those that are expected.
+        Status: "status", "the status was not expected";
+    }
+}
+
+counts! {
+    /// One worker's counts of HTTP. On connections that this side opened they add up: completed + failed + unfinished + requests
+    /// under way = requests.
+    pub struct Counters {
+        /// Requests with a whole answer that was expected. On accepted connections: answers.
+        completed,
+        /// Requests without a whole answer when this side ended the connection, because the run was over.
+        unfinished,
+        /// Interim answers (1xx).
+        interim,
+        /// Bytes of heads.
+        head_bytes,
+        /// Bytes of bodies, without what surrounds chunks.
+        body_bytes,
+        /// Answers after which the peer was to close the connection, because one side said so.
+        announced,
+        /// Connections on which an answer had a status that was not expected.
+        unexpected,
+        /// Requests that were begun. On accepted connections: whole requests.
+        requests,
+    }
+    by kind { status: Status, failed: Failed, malformed: Malformed, }
+    parts {}
+    times {}
+
+    /// A reading of [`Counters`], or the sum of several.
+    pub struct Tally;
+}
+
+impl Counters {
+    /// Counts a final answer with this status code.
+    #[inline]
+    pub fn answered(&self, code: u16) {
+        self.status[Status::of(code) as usize].add(1);
+    }
+
+    /// Counts this many requests that failed.
+    pub fn fail(&self, why: Failed, requests: u64) {
+        self.failed[why as usize].add(requests);
+    }
+
+    /// Counts a connection on which something arrived that makes no sense.
+    pub fn malformed(&self, how: Malformed) {
+        self.malformed[how as usize].add(1);
+    }
+}
+
+impl Tally {
+    /// Final answers with this status.
+    pub fn status(&self, status: Status) -> u64 {
+        self.status[status as usize]
+    }
+
+    /// Requests that failed so.
+    pub fn failed(&self, why: Failed) -> u64 {
+        self.failed[why as usize]
+    }
+
+    /// Connections on which something arrived that makes no sense in this way.
+    pub fn malformed(&self, how: Malformed) -> u64 {
+        self.malformed[how as usize]
+    }
+}

@@ -1,0 +1,625 @@
+//! An HTTP/1.1 server for measuring clients and paths: its answers depend on the request's target alone.
+//!
+//! Requests behind one whose answer takes time wait, up to [`MOST_WAITING`] bytes. A peer that broke the protocol gets an
+//! answer, and what it still sends is discarded until it is quiet: closing a socket with unread bytes resets the connection,
+//! and the reset overtakes the answer.
+
+mod query;
+mod reply;
+
+use super::body::{Body, Piece};
+use super::head::{self, Gathered};
+use super::malformed::Malformed;
+use crate::behaviour::{At, Behaviour, Outbox, Task, Transmit};
+use crate::partials::{Partials, Slot};
+use crate::payload::Dice;
+use crate::protocol::facts::Serves;
+use crate::stats::Closed;
+use crate::time::Time;
+use query::{Query, Route};
+use reply::{Date, Head, LAST_CHUNK, Size, chunk_size};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of a piece of a large body; as a chunk, its size is `10000`.
+const PIECE: usize = 64 * 1024;
+/// What goes before such a chunk, and behind it.
+const BEFORE: &[u8] = b"10000\r\n";
+const BEHIND: &[u8] = b"\r\n";
+/// A body of at most this size is sent with its head.
+const SMALL: u64 = PIECE as u64;
+/// How many bytes may wait behind an answer that takes time.
+const MOST_WAITING: usize = 64 * 1024;
+/// A peer that sent nothing for this long has nothing more in flight.
+const QUIET: Duration = Duration::from_millis(100);
+/// After this many such times the connection is closed, even if more data arrives.
+const MOST_LOOKS: u8 = 30;
+/// The short text.
+const HELLO: &[u8] = b"Hello, world!\n";
+
+/// The server.
+#[derive(Debug)]
+pub struct HttpServer {
+    partials: Partials,
+    /// What arrived behind a request whose answer takes time.
+    waiting: HashMap<u32, Vec<u8>>,
+    memory: Arc<[u8]>,
+    date: Date,
+    dice: Dice,
+    /// Microseconds since 1970 when the run began.
+    unix_us: u64,
+}
+
+/// The state of a connection: 56 bytes.
+#[derive(Debug, Default)]
+pub struct Served {
+    /// What is left of the request's body.
+    body: Body,
+    half: Slot,
+    flags: u8,
+    doing: Doing,
+}
+
+/// The connection is closed after the answer.
+const LAST: u8 = 1;
+/// The answer has no body, because the method is HEAD.
+const NO_BODY: u8 = 2;
+/// The request is HTTP/1.0.
+const OLD: u8 = 4;
+/// The request's body comes in chunks.
+const CHUNKED: u8 = 8;
+/// The peer has not taken all of the last event.
+const BUSY: u8 = 16;
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Doing {
+    /// Reading a head.
+    #[default]
+    Head,
+    /// Reading a body, to answer behind it.
+    Body(Answer),
+    /// Sending a body back as it arrives.
+    Echo,
+    /// The answer is due later.
+    Delayed { due: Time },
+    /// Sending a large body, of which this much is left.
+    Bytes { left: u64, chunked: bool },
+    /// Sending events: when the next one is due, microseconds between them, bytes in each, the number of the next one, and
+    /// how many are left.
+    Events {
+        due: Time,
+        every_us: u32,
+        size: u16,
+        number: u32,
+        left: Option<u32>,
+    },
+    /// The last answer was sent, and received bytes are discarded: see the module.
+    Leaving { heard: bool, looks: u8 },
+}
+
+/// The answer to a request whose body is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Hello,
+    Status(u16),
+    Bytes {
+        bytes: u64,
+        chunked: bool,
+    },
+    Delay {
+        from_us: u32,
+        to_us: u32,
+    },
+    Events {
+        every_us: u32,
+        size: u16,
+        count: Option<u32>,
+    },
+}
+
+fn us(span: Duration) -> u32 {
+    u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
+}
+
+impl HttpServer {
+    /// A server of a run that began at `unix_us`, in microseconds since 1970.
+    pub fn new(unix_us: u64, seed: u64) -> HttpServer {
+        let text = b"The quick brown fox jumps over the lazy dog. 0123456789 ABCDEFG\n";
+        let bytes = text.iter().copied().cycle().take(PIECE);
+        let memory: Vec<u8> = BEFORE
+            .iter()
+            .copied()
+            .chain(bytes)
+            .chain(BEHIND.iter().copied())
+            .collect();
+        HttpServer {
+            partials: Partials::default(),
+            waiting: HashMap::new(),
+            memory: memory.into(),
+            date: Date::default(),
+            dice: Dice::of(seed, &[0x6874_7470]),
+            unix_us,
+        }
+    }
+
+    /// The bytes that bodies are made of.
+    fn text(&self) -> &[u8] {
+        &self.memory[BEFORE.len()..BEFORE.len() + PIECE]
+    }
+
+    /// Reads what arrived, and answers, until an answer takes time or nothing is left. What is behind such an answer waits.
+    fn read(&mut self, conn: &mut Served, mut input: &[u8], at: &At, out: &mut Outbox) {
+        let before = out.bytes.len();
+        if let Err(malformed) = self.step(conn, &mut input, at, out) {
+            self.refuse(conn, malformed, at, out);
+            input = &[];
+        }
+        if out.bytes.len() > before && matches!(out.send, Transmit::Nothing) {
+            out.send = Transmit::Reply;
+        }
+        if !input.is_empty() && !out.close {
+            self.wait(input, at, out);
+        }
+    }
+
+    /// Keeps what arrived behind a request whose answer takes time.
+    fn wait(&mut self, input: &[u8], at: &At, out: &mut Outbox) {
+        let waiting = self.waiting.entry(at.id).or_default();
+        waiting.extend_from_slice(input);
+        if waiting.len() > MOST_WAITING {
+            self.waiting.remove(&at.id);
+            out.close = true;
+        }
+    }
+
+    /// Reads on until nothing more can be read now.
+    fn step(
+        &mut self,
+        conn: &mut Served,
+        input: &mut &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) -> Result<(), Malformed> {
+        loop {
+            if out.close {
+                return Ok(());
+            }
+            match conn.doing {
+                Doing::Head if input.is_empty() => return Ok(()),
+                Doing::Head => {
+                    let (half, partials) = (&mut conn.half, &mut self.partials);
+                    match head::gather(half, partials, input, query::parse)? {
+                        Gathered::Part => {
+                            *input = &[];
+                            return Ok(());
+                        }
+                        Gathered::TooLong => return Err(Malformed::LongHead),
+                        Gathered::Whole(query, used) => {
+                            *input = &input[used..];
+                            at.counters.http.head_bytes.add(used as u64);
+                            self.begin(conn, &query, input.is_empty(), at, out);
+                        }
+                    }
+                }
+                Doing::Body(answer) => match conn.body.next(input)? {
+                    Piece::Data(data) => at.counters.http.body_bytes.add(data.len() as u64),
+                    Piece::More => return Ok(()),
+                    Piece::End => self.answer(conn, answer, at, out),
+                },
+                Doing::Echo => match conn.body.next(input)? {
+                    Piece::Data(data) => {
+                        at.counters.http.body_bytes.add(data.len() as u64);
+                        echo(conn, data, out);
+                    }
+                    Piece::More => return Ok(()),
+                    Piece::End => {
+                        if conn.flags & (NO_BODY | CHUNKED) == CHUNKED {
+                            out.bytes.extend_from_slice(LAST_CHUNK);
+                        }
+                        self.over(conn, out);
+                    }
+                },
+                Doing::Leaving { .. } => {
+                    *input = &[];
+                    return Ok(());
+                }
+                Doing::Delayed { .. } | Doing::Bytes { .. } | Doing::Events { .. } => return Ok(()),
+            }
+        }
+    }
+
+    /// A head is complete.
+    fn begin(&mut self, conn: &mut Served, query: &Query, waits: bool, at: &At, out: &mut Outbox) {
+        conn.body = query.body;
+        conn.flags = 0;
+        for (is, flag) in [
+            (!query.persists || query.route == Route::Close, LAST),
+            (query.head, NO_BODY),
+            (query.old, OLD),
+            (query.body.length().is_none(), CHUNKED),
+        ] {
+            conn.flags |= if is { flag } else { 0 };
+        }
+        if query.expects && waits && !query.body.is_over() {
+            out.bytes
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        let answer = match query.route {
+            Route::Echo => {
+                let size = query.body.length().map_or(Size::Chunks, Size::Bytes);
+                self.head(conn, 200, "application/octet-stream", size, at, out);
+                conn.doing = Doing::Echo;
+                return;
+            }
+            Route::Hello | Route::Close => Answer::Hello,
+            Route::Status(code) => Answer::Status(code),
+            Route::Unknown => Answer::Status(404),
+            Route::Bytes { bytes, chunked } => Answer::Bytes {
+                bytes,
+                chunked: chunked && !query.old,
+            },
+            Route::Delay(from, to) => Answer::Delay {
+                from_us: us(from),
+                to_us: us(to),
+            },
+            Route::Events { every, size, count } => Answer::Events {
+                every_us: us(every).max(1),
+                size: size as u16,
+                count,
+            },
+        };
+        match query.body.is_over() {
+            true => self.answer(conn, answer, at, out),
+            false => conn.doing = Doing::Body(answer),
+        }
+    }
+
+    /// Writes the head of an answer.
+    fn head(
+        &mut self,
+        conn: &Served,
+        status: u16,
+        kind: &'static str,
+        size: Size,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        let http = &at.counters.http;
+        http.requests.add(1);
+        http.completed.add(1);
+        http.answered(status);
+        at.counters.messages_received.add(1);
+        at.counters.messages_sent.add(1);
+        let persists = conn.flags & LAST == 0;
+        http.announced.add((!persists).into());
+        Head {
+            status,
+            date: self.date.at(self.unix_us + at.now.0 / 1000),
+            kind,
+            size,
+            persists,
+            old: conn.flags & OLD != 0,
+        }
+        .write(&mut out.bytes);
+    }
+
+    /// Answers a request that is complete.
+    fn answer(&mut self, conn: &mut Served, answer: Answer, at: &At, out: &mut Outbox) {
+        match answer {
+            Answer::Hello => self.text_answer(conn, 200, HELLO, at, out),
+            // RFC 9110, section 15: these have no body.
+            Answer::Status(code @ (204 | 205 | 304)) => {
+                let size = if code == 205 {
+                    Size::Bytes(0)
+                } else {
+                    Size::None
+                };
+                self.head(conn, code, "text/plain", size, at, out);
+                self.over(conn, out);
+            }
+            Answer::Status(code) => self.text_answer(conn, code, b"", at, out),
+            Answer::Delay { from_us, to_us } => {
+                let more = u64::from(to_us - from_us) + 1;
+                let us = u64::from(from_us) + self.dice.word() % more;
+                let due = at.now + Duration::from_micros(us);
+                out.wake = Some(due);
+                conn.doing = Doing::Delayed { due };
+            }
+            Answer::Bytes { bytes, chunked } => self.bytes(conn, bytes, chunked, at, out),
+            Answer::Events {
+                every_us,
+                size,
+                count,
+            } => {
+                if conn.flags & OLD != 0 {
+                    conn.flags |= LAST;
+                }
+                let way = match conn.flags & OLD {
+                    0 => Size::Chunks,
+                    _ => Size::UntilClose,
+                };
+                self.head(conn, 200, "text/event-stream", way, at, out);
+                if conn.flags & NO_BODY != 0 {
+                    return self.over(conn, out);
+                }
+                conn.doing = Doing::Events {
+                    due: at.now,
+                    every_us,
+                    size,
+                    number: 0,
+                    left: count,
+                };
+                self.event(conn, at, out);
+            }
+        }
+    }
+
+    /// An answer whose body is `text`.
+    fn text_answer(
+        &mut self,
+        conn: &mut Served,
+        status: u16,
+        text: &[u8],
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        let size = Size::Bytes(text.len() as u64);
+        self.head(conn, status, "text/plain", size, at, out);
+        if conn.flags & NO_BODY == 0 {
+            out.bytes.extend_from_slice(text);
+        }
+        self.over(conn, out);
+    }
+
+    fn bytes(&mut self, conn: &mut Served, bytes: u64, chunked: bool, at: &At, out: &mut Outbox) {
+        let size = match chunked {
+            true => Size::Chunks,
+            false => Size::Bytes(bytes),
+        };
+        self.head(conn, 200, "text/plain", size, at, out);
+        if conn.flags & NO_BODY != 0 {
+            return self.over(conn, out);
+        }
+        if bytes < SMALL {
+            let data = &self.text()[..bytes as usize];
+            if chunked && bytes > 0 {
+                chunk_size(data.len(), &mut out.bytes);
+            }
+            out.bytes.extend_from_slice(data);
+            if chunked {
+                let end = if bytes > 0 { BEHIND } else { b"" };
+                out.bytes.extend_from_slice(end);
+                out.bytes.extend_from_slice(LAST_CHUNK);
+            }
+            return self.over(conn, out);
+        }
+        // Pieces follow as the peer takes them.
+        out.send = Transmit::Bytes;
+        conn.doing = Doing::Bytes {
+            left: bytes,
+            chunked,
+        };
+    }
+
+    /// The next piece of a large body, or its end.
+    fn piece(&mut self, conn: &mut Served, left: u64, chunked: bool, at: &At, out: &mut Outbox) {
+        let (start, most) = (BEFORE.len() as u32, PIECE as u64);
+        if left == 0 {
+            if chunked {
+                out.bytes.extend_from_slice(LAST_CHUNK);
+            }
+            self.over(conn, out);
+            return self.go_on(conn, at, out);
+        }
+        let n = left.min(most);
+        conn.doing = Doing::Bytes {
+            left: left - n,
+            chunked,
+        };
+        out.send = match (chunked, n == most) {
+            (false, _) => Transmit::Memory(start..start + n as u32),
+            (true, true) => Transmit::Memory(0..self.memory.len() as u32),
+            (true, false) => {
+                chunk_size(n as usize, &mut out.bytes);
+                out.bytes.extend_from_slice(&self.text()[..n as usize]);
+                out.bytes.extend_from_slice(BEHIND);
+                Transmit::Bytes
+            }
+        };
+    }
+
+    /// Sends an event: its number, and the time in microseconds since 1970. Those that were due while the peer had not taken
+    /// the one before are left out; the numbers show it.
+    fn event(&mut self, conn: &mut Served, at: &At, out: &mut Outbox) {
+        let Doing::Events {
+            due,
+            every_us,
+            size,
+            number,
+            left,
+        } = &mut conn.doing
+        else {
+            return;
+        };
+        let mut event = Vec::with_capacity(64 + usize::from(*size));
+        let now_us = self.unix_us + at.now.0 / 1000;
+        // Writing to a vector does not fail.
+        let _ = write!(event, "id: {number}\ndata: {now_us}");
+        if let Some(more) = usize::from(*size).checked_sub(event.len()) {
+            event.push(b' ');
+            event.extend(std::iter::repeat_n(b'x', more));
+        }
+        event.extend_from_slice(b"\n\n");
+        if conn.flags & OLD == 0 {
+            chunk_size(event.len(), &mut out.bytes);
+            out.bytes.extend_from_slice(&event);
+            out.bytes.extend_from_slice(BEHIND);
+        } else {
+            out.bytes.extend_from_slice(&event);
+        }
+        out.send = Transmit::Bytes;
+        conn.flags |= BUSY;
+        let every_ns = u64::from(*every_us) * 1000;
+        let missed = at.now.0.saturating_sub(due.0) / every_ns;
+        *number = number.wrapping_add(missed as u32 + 1);
+        due.0 += (missed + 1) * every_ns;
+        if let Some(left) = left {
+            *left = left.saturating_sub(1);
+        }
+    }
+
+    /// An answer is complete.
+    fn over(&mut self, conn: &mut Served, out: &mut Outbox) {
+        conn.doing = Doing::Head;
+        if conn.flags & LAST != 0 {
+            out.close = true;
+        }
+    }
+
+    /// Reads what waited behind an answer.
+    fn go_on(&mut self, conn: &mut Served, at: &At, out: &mut Outbox) {
+        if let Some(waiting) = self.waiting.remove(&at.id) {
+            self.read(conn, &waiting, at, out);
+        }
+        if !out.bytes.is_empty() && matches!(out.send, Transmit::Nothing) {
+            out.send = Transmit::Reply;
+        }
+    }
+
+    /// Answers what makes no sense, and leaves.
+    fn refuse(&mut self, conn: &mut Served, malformed: Malformed, at: &At, out: &mut Outbox) {
+        at.counters.http.malformed(malformed);
+        self.partials.drop_at(&mut conn.half);
+        // The head of an echo was sent.
+        if conn.doing != Doing::Echo {
+            conn.flags = LAST;
+            let status = match malformed {
+                Malformed::LongHead => 431,
+                Malformed::BadCoding => 501,
+                _ => 400,
+            };
+            let size = Size::Bytes(0);
+            Head {
+                status,
+                date: self.date.at(self.unix_us + at.now.0 / 1000),
+                kind: "text/plain",
+                size,
+                persists: false,
+                old: false,
+            }
+            .write(&mut out.bytes);
+        }
+        conn.doing = Doing::Leaving {
+            heard: false,
+            looks: 0,
+        };
+        out.wake = Some(at.now + QUIET);
+    }
+}
+
+/// Sends `data` of a request's body back.
+fn echo(conn: &Served, data: &[u8], out: &mut Outbox) {
+    if conn.flags & NO_BODY != 0 {
+        return;
+    }
+    let chunked = conn.flags & CHUNKED != 0;
+    if chunked {
+        chunk_size(data.len(), &mut out.bytes);
+    }
+    out.bytes.extend_from_slice(data);
+    if chunked {
+        out.bytes.extend_from_slice(BEHIND);
+    }
+}
+
+impl Behaviour for HttpServer {
+    type Conn = Served;
+
+    fn memory(&self) -> Arc<[u8]> {
+        Arc::clone(&self.memory)
+    }
+
+    fn opened(&mut self, conn: &mut Served, _: &At, _: &mut Outbox) {
+        *conn = Served::default();
+    }
+
+    fn received(&mut self, conn: &mut Served, bytes: &[u8], at: &At, out: &mut Outbox) {
+        if let Doing::Leaving { heard, .. } = &mut conn.doing {
+            *heard = true;
+            return;
+        }
+        match self.waiting.contains_key(&at.id) {
+            true => self.wait(bytes, at, out),
+            false => self.read(conn, bytes, at, out),
+        }
+    }
+
+    fn sent(&mut self, conn: &mut Served, _: usize, at: &At, out: &mut Outbox) {
+        match conn.doing {
+            Doing::Bytes { left, chunked } => self.piece(conn, left, chunked, at, out),
+            Doing::Events { left: Some(0), .. } => {
+                if conn.flags & OLD == 0 {
+                    out.bytes.extend_from_slice(LAST_CHUNK);
+                }
+                self.over(conn, out);
+                self.go_on(conn, at, out);
+            }
+            Doing::Events { due, .. } => {
+                conn.flags &= !BUSY;
+                match at.now < due {
+                    true => out.wake = Some(due),
+                    false => self.event(conn, at, out),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn woken(&mut self, conn: &mut Served, at: &At, out: &mut Outbox) {
+        match &mut conn.doing {
+            Doing::Delayed { due } | Doing::Events { due, .. } if at.now < *due => {
+                out.wake = Some(*due);
+            }
+            Doing::Delayed { .. } => {
+                self.text_answer(conn, 200, HELLO, at, out);
+                self.go_on(conn, at, out);
+            }
+            // It is sent once the peer has taken the one before.
+            Doing::Events { .. } if conn.flags & BUSY != 0 => {}
+            Doing::Events { .. } => self.event(conn, at, out),
+            Doing::Leaving { heard, looks } => {
+                *looks += 1;
+                if *heard && *looks < MOST_LOOKS {
+                    *heard = false;
+                    out.wake = Some(at.now + QUIET);
+                } else {
+                    out.close = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self, conn: &mut Served, _: Closed, at: &At) {
+        self.partials.drop_at(&mut conn.half);
+        self.waiting.remove(&at.id);
+        *conn = Served::default();
+    }
+}
+
+/// A server whose answers depend on the path.
+pub struct Http;
+
+impl Serves for Http {
+    const NAME: &'static str = "http";
+    const ABOUT: &'static str =
+        "HTTP/1.1: /hello, /bytes/N, /echo, /status/N, /delay/T, /events?rate=R, /close";
+    type Behaviour = HttpServer;
+
+    fn behaviour(task: Task) -> HttpServer {
+        HttpServer::new(task.unix_us, task.seed)
+    }
+}

@@ -1,0 +1,144 @@
+//! The outcome of HTTP.
+
+use super::counts::Failed;
+use super::malformed::Malformed;
+use super::status::Status;
+use crate::human::{bytes, count, things};
+use crate::protocol::facts::{Summarize, Violated};
+use crate::section::{Row, Tone};
+use crate::stats::{Tally, occurred};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// The outcome of HTTP on connections. Of a load: `completed` + `failed` + `unfinished` + requests under way when the summary was
+/// made = `requests`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpSummary {
+    /// Requests that were begun; of a server, those that it received whole.
+    pub requests: u64,
+    /// Requests with a whole answer, well-formed and of an expected status; of a server, its answers.
+    pub completed: u64,
+    /// Requests that failed, by kind. Kinds that did not occur are left out.
+    pub failed: BTreeMap<Failed, u64>,
+    /// Requests that the end of the run cut off.
+    pub unfinished: u64,
+    /// Final answers by status. Those that did not occur are left out.
+    pub status: BTreeMap<Status, u64>,
+    /// Interim answers (1xx).
+    pub interim: u64,
+    /// Bytes of the heads that were received.
+    pub head_bytes: u64,
+    /// Bytes of the bodies that were received, without what surrounds chunks.
+    pub body_bytes: u64,
+    /// Answers after which the connection was to be closed, because one side said so.
+    pub announced: u64,
+    /// Connections on which an answer had a status that was not expected.
+    pub unexpected: u64,
+    /// Connections on which something arrived that makes no sense, by kind. Kinds that did not occur are left out.
+    pub malformed: BTreeMap<Malformed, u64>,
+}
+
+impl Summarize for HttpSummary {
+    fn of(tally: &Tally) -> HttpSummary {
+        let http = &tally.http;
+        HttpSummary {
+            requests: http.requests,
+            completed: http.completed,
+            failed: occurred(Failed::ALL, |why| http.failed(why)),
+            unfinished: http.unfinished,
+            status: occurred(Status::ALL, |status| http.status(status)),
+            interim: http.interim,
+            head_bytes: http.head_bytes,
+            body_bytes: http.body_bytes,
+            announced: http.announced,
+            unexpected: http.unexpected,
+            malformed: occurred(Malformed::ALL, |how| http.malformed(how)),
+        }
+    }
+
+    fn rows(&self, _: u64) -> Vec<Row> {
+        let of = format!("of {}", things(self.requests, "request"));
+        let mut rows = vec![Row::new(
+            Tone::Plain,
+            "completed",
+            count(self.completed),
+            of,
+        )];
+        let failed = self.failed.iter();
+        rows.extend(failed.map(|(why, n)| Row::new(Tone::Bad, "failed", count(*n), why.words())));
+        if self.unfinished > 0 {
+            let note = "cut off by the end of the run";
+            rows.push(Row::new(
+                Tone::Plain,
+                "unfinished",
+                count(self.unfinished),
+                note,
+            ));
+        }
+        let statuses = self.status.iter().map(|(status, n)| {
+            let tone = match status.is_error() {
+                true => Tone::Odd,
+                false => Tone::Plain,
+            };
+            Row::new(tone, "status", count(*n), status.words())
+        });
+        rows.extend(statuses);
+        let malformed = self.malformed.iter().map(|(how, n)| {
+            let note = format!("{}: {}", noun(*n), how.words());
+            Row::new(Tone::Bad, "malformed", count(*n), note)
+        });
+        rows.extend(malformed);
+        if self.announced > 0 {
+            let note = "connections closed as an answer had announced";
+            rows.push(Row::new(Tone::Plain, "closed", count(self.announced), note));
+        }
+        let heads = format!("and {} of heads", bytes(self.head_bytes));
+        rows.push(Row::new(
+            Tone::Plain,
+            "bodies",
+            bytes(self.body_bytes),
+            heads,
+        ));
+        rows
+    }
+
+    fn violations(&self) -> Vec<Violated> {
+        let mut all: Vec<Violated> = Vec::new();
+        for (how, connections) in &self.malformed {
+            all.push(Violated {
+                violation: how.name(),
+                words: format!("the peer broke HTTP: {}", how.words()),
+                connections: *connections,
+            });
+        }
+        if self.unexpected > 0 {
+            all.push(Violated {
+                violation: Failed::Status.name(),
+                words: format!("the server did not answer as expected: {}", self.errors()),
+                connections: self.unexpected,
+            });
+        }
+        all
+    }
+}
+
+/// What is counted, in the number that it needs.
+fn noun(n: u64) -> &'static str {
+    match n {
+        1 => "connection",
+        _ => "connections",
+    }
+}
+
+impl HttpSummary {
+    /// The statuses of answers, those of errors first, the commonest before the others.
+    fn errors(&self) -> String {
+        let mut all: Vec<(&Status, &u64)> = self.status.iter().collect();
+        all.sort_by_key(|(status, n)| (!status.is_error(), Reverse(**n)));
+        let each = all
+            .iter()
+            .map(|(status, n)| format!("{} ({})", status.words(), count(**n)));
+        each.collect::<Vec<_>>().join(", ")
+    }
+}
