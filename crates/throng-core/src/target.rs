@@ -216,7 +216,7 @@ mod tests {
             "host:",
             "a b:80",
             "host:80/a\nb",
-            "http://example.com:80",
+            "ftp://example.com:80",
             "ws://",
             "ws://:80/",
         ] {

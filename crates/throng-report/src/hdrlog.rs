@@ -59,9 +59,10 @@ impl LatencyLog {
         length: Duration,
         measured: &Measured,
     ) -> io::Result<()> {
-        let tagged: [(&str, &Durations); 9] = [
+        let tagged: [(&str, &Durations); 10] = [
             ("response", &measured.response),
             ("service", &measured.service),
+            ("ttfb", &measured.ttfb),
             ("lateness", &measured.lateness),
             ("marked", &measured.marked),
             ("first_byte", &measured.first_byte),

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::sync::LazyLock;
 use throng_core::pacing::{Ending, Limit};
+use throng_core::protocol::http::{Failed, Malformed};
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::record::Source;
@@ -150,6 +151,8 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "violations",
                     "refused",
                     "closes",
+                    "status",
+                    "malformed",
                     "errors",
                     "record",
                     "findings",
@@ -192,6 +195,8 @@ fn every_key_is_documented() {
         ]
         .map(name),
     );
+    all.extend(Failed::ALL.map(name));
+    all.extend(Malformed::ALL.map(name));
     all.extend([Limit::Latency, Limit::Sending, Limit::Answers].map(name));
     all.extend(
         [

@@ -45,6 +45,8 @@ pub enum Needs {
     Upgrade,
     /// Send pings.
     Pings,
+    /// Speak a protocol that says where answers begin.
+    Heads,
     /// Speak TLS.
     Tls,
     /// Open [`ENOUGH_TO_DIVIDE`] connections.
@@ -150,6 +152,11 @@ pub const LATENCIES: &[Latency] = &[
         name: "service",
         needs: Needs::Answers,
         help: "from when a message was sent to its answer",
+    },
+    Latency {
+        name: "ttfb",
+        needs: Needs::Heads,
+        help: "from when a request was sent to the first byte of its answer (HTTP)",
     },
     Latency {
         name: "lateness",

@@ -3,7 +3,7 @@
 use super::{LoadScenario, MessageLatency, Sending};
 use crate::expect::{ENOUGH_TO_DIVIDE, Needs};
 use crate::payload::Message;
-use crate::protocol::{ProtocolKind, Says};
+use crate::protocol::{Answers, ProtocolKind, Says};
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.
 pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static str> {
@@ -52,6 +52,10 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         Needs::Pings => (
             scenario.protocol.pings().is_some(),
             "add --ping TIME, and --websocket or a ws:// target",
+        ),
+        Needs::Heads => (
+            scenario.protocol.kind().answers() == Answers::Whole,
+            "it is about HTTP: add --http or an http:// target",
         ),
         Needs::Tls => (scenario.tls.is_some(), "add --tls or a wss:// target"),
         Needs::Many => (many, FEW),

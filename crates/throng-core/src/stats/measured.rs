@@ -73,7 +73,7 @@ measured! {
     /// has only this.
     service,
     /// From when a message was sent to the first byte of its answer, where the protocol says where answers begin.
-    answer_start,
+    ttfb,
     /// From when a message was sent to when this side closed its connection: its answer would have taken longer.
     unanswered,
     /// The same where the connection ended otherwise, and the answer was lost with it.

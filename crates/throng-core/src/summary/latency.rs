@@ -140,6 +140,9 @@ pub struct Latency {
     /// alone: while an answer is slow they do not send, and the messages that would have waited meanwhile are not
     /// counted.
     pub service: Option<Percentiles>,
+    /// From when a message was sent to the first byte of its answer (time to first byte), where the protocol says where answers
+    /// begin. Those that never began are not in it.
+    pub ttfb: Option<Percentiles>,
     /// Age of received message markers (`\{message.marker}`): from when the message was sent, here or elsewhere, by the
     /// sender's clock.
     pub marked: Option<Percentiles>,
@@ -158,6 +161,7 @@ impl Latency {
             first_byte: Percentiles::of(&measured.first_byte),
             response: answers(&measured.response).filter(|_| paced),
             service: answers(&measured.service),
+            ttfb: Percentiles::of(&measured.ttfb),
             marked: Percentiles::of(&measured.marked),
             upgrade: Percentiles::of(&measured.upgrade),
             pong: Percentiles::with_unanswered(&measured.pong, &unanswered_pings(measured)),

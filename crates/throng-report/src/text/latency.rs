@@ -55,6 +55,7 @@ impl Latencies<'_> {
         let rows = [
             ("response", l.response),
             ("service", l.service),
+            ("to first byte", l.ttfb),
             (
                 "message lateness",
                 rate.and_then(|r: &MessageRate| r.lateness),

@@ -6,7 +6,7 @@ use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::Sections;
 use throng_core::protocol::dns::DnsSummary;
-use throng_core::protocol::http::Status;
+use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Status};
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
 use throng_core::record::{SearchSummary, VERSION};
@@ -342,6 +342,7 @@ pub fn busy() -> Summary {
         first_byte: Some(percentiles(1000, 900.0)),
         response: Some(percentiles(29_950, 350.0)),
         service: Some(percentiles(29_950, 310.0)),
+        ttfb: Some(percentiles(29_950, 300.0)),
         marked: Some(percentiles(29_950, 160.0)),
         upgrade: Some(percentiles(1003, 820.0)),
         pong: Some(percentiles(1990, 240.0)),
@@ -375,6 +376,19 @@ pub fn busy() -> Summary {
         closes: BTreeMap::from([(CloseCode::TryAgainLater, 5)]),
     });
     s.protocols.dns = Some(DnsSummary { not_dns: 1 });
+    s.protocols.http = Some(HttpSummary {
+        requests: 3_015,
+        completed: 3_000,
+        failed: BTreeMap::from([(Failed::ClosedEarly, 3), (Failed::Status, 4)]),
+        unfinished: 8,
+        status: BTreeMap::from([(Status::Ok, 3_000), (Status::NotFound, 4)]),
+        interim: 1,
+        head_bytes: 450_600,
+        body_bytes: 42_000,
+        announced: 30,
+        unexpected: 2,
+        malformed: BTreeMap::from([(Malformed::TwoLengths, 1)]),
+    });
     s.tls = Some(TlsSummary {
         handshakes: 1004,
         resumed: 251,
@@ -544,6 +558,7 @@ pub fn full() -> Summary {
         first_byte: Some(percentiles(999_988, 900.0)),
         response: Some(percentiles(598_705, 350.0)),
         service: Some(percentiles(598_705, 310.0)),
+        ttfb: None,
         marked: Some(percentiles(598_705, 160.0)),
         upgrade: Some(percentiles(999_981, 820.0)),
         pong: Some(percentiles(499_987, 240.0)),

@@ -356,9 +356,7 @@ const WITHOUT_END: [&str; 6] = [
 ];
 
 /// Schemes of targets that are no URL schemes here, and what to write instead of SCHEME://HOST:PORT.
-const SCHEMES: [(&str, &str); 6] = [
-    ("http", HTTP),
-    ("https", HTTP),
+const SCHEMES: [(&str, &str); 4] = [
     (
         "tcp",
         "a plain target is written without a scheme: HOST:PORT",
@@ -367,8 +365,6 @@ const SCHEMES: [(&str, &str); 6] = [
     ("ssl", "write HOST:PORT and add --tls"),
     ("dns", "write HOST:PORT and add --dns NAME/TYPE"),
 ];
-
-const HTTP: &str = r"throng speaks no HTTP: write HOST:PORT (for https with --tls), and the request as a message: -e -m 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' --latency-marker HTTP/1.1";
 
 fn options_of(subcommand: &str) -> &'static [Guess] {
     match subcommand {
@@ -569,7 +565,6 @@ mod tests {
     #[test]
     fn schemes_of_other_tools_are_answered() {
         for (text, said) in [
-            ("http://a/", Some("--latency-marker")),
             ("HTTPS://a", Some("--tls")),
             ("tcp://a:1", Some("without a scheme")),
             ("ws://a", None),

@@ -362,7 +362,7 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
             "--listen-port",
         ),
         (&["load", "-l", "9", "--listen-mode", "loud"], "'loud'"),
-        (&["load", "http://127.0.0.1/"], "http://"),
+        (&["load", "ftp://127.0.0.1/"], "ftp://"),
         (
             &["load", "ws://127.0.0.1", "127.0.0.1:80"],
             "different kinds",

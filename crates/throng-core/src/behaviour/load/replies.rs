@@ -403,7 +403,7 @@ impl Matcher for ReplyMatcher {
         if let Some(sent) = self.outstanding.first(conn.sent)
             && sent.due.is_some()
         {
-            measured.answer_start.record_between(sent.sent, at.now);
+            measured.ttfb.record_between(sent.sent, at.now);
         }
     }
 
