@@ -367,6 +367,7 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
         "                            p50        p90        p99      p99.9        max
   response               350 µs     700 µs    2.21 ms    7.00 ms    35.6 ms
   service                310 µs     620 µs    1.95 ms    6.20 ms    31.5 ms
+  to first byte          300 µs     600 µs    1.89 ms    6.00 ms    30.5 ms
   message lateness      48.0 µs    96.0 µs     302 µs     960 µs    4.88 ms
   message age            160 µs     320 µs    1.01 ms    3.20 ms    16.3 ms
   pong                   240 µs     480 µs    1.51 ms    4.80 ms    24.4 ms

@@ -129,8 +129,16 @@ const LOAD: &[Guess] = &[
         "--message TEXT (-m) sends a text, --message-file FILE (-f) a file",
     ),
     guess(
-        &["-X", "--method", "--path", "--http", "--http2", "--h2"],
-        r"throng speaks no HTTP: -e -m 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' --latency-marker HTTP/1.1 sends requests as messages",
+        &["-X", "--request"],
+        "--method METHOD is the method of HTTP requests",
+    ),
+    guess(
+        &["--path", "--url", "--uri"],
+        "the path belongs to the target: http://HOST:PORT/PATH",
+    ),
+    guess(
+        &["--http2", "--h2"],
+        "throng speaks HTTP/1.1 alone: http://HOST:PORT/PATH",
     ),
     guess(
         &["--latency", "--percentiles", "--print-latency"],
@@ -565,7 +573,7 @@ mod tests {
     #[test]
     fn schemes_of_other_tools_are_answered() {
         for (text, said) in [
-            ("HTTPS://a", Some("--tls")),
+            ("TLS://a:1", Some("--tls")),
             ("tcp://a:1", Some("without a scheme")),
             ("ws://a", None),
             ("a:1", None),
