@@ -174,6 +174,21 @@ pub enum Note {
         /// Whether it answered; if not, none did.
         answered: bool,
     },
+    /// A name has addresses of both families, and those of one were left out, because nothing answers there.
+    LeftOut {
+        /// The target, as the user wrote it.
+        target: String,
+        /// The addresses that were left out.
+        addresses: Vec<SocketAddr>,
+    },
+    /// A name has addresses of both families, and connections of their own were tried to find out which of those are
+    /// answered. Servers that accepted such connections count them; the run does not.
+    Tried {
+        /// The target, as the user wrote it.
+        target: String,
+        /// How many were established.
+        connections: usize,
+    },
     /// Connections are accepted here from now on.
     Listening(SocketAddr),
     /// A server starts.
@@ -232,6 +247,22 @@ impl fmt::Display for Note {
             } => write!(
                 f,
                 "{target} has several addresses, and none of them answered; the run goes to {at}"
+            ),
+            Note::LeftOut { target, addresses } => {
+                let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "{target} also stands for {}, where nothing answers: left out. --resolve all connects there, too",
+                    all.join(", ")
+                )
+            }
+            Note::Tried {
+                target,
+                connections,
+            } => write!(
+                f,
+                "{target} has addresses of IPv4 and IPv6; to find out which are answered took {}, which this run does not count. -4, -6 or --resolve all spare that",
+                human::things(*connections as u64, "connection")
             ),
             Note::Listening(at) => write!(f, "listening on {at}"),
             Note::Serving(serving) => write!(f, "{serving}"),

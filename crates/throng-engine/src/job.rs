@@ -9,7 +9,7 @@ use std::time::Duration;
 use throng_core::behaviour::Traffic;
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::Routes;
-use throng_core::stats::Counters;
+use throng_core::stats::{AddressCounters, Counters};
 
 /// Limits how many connections are opened at once, so that the target's accept queue does not overflow.
 pub trait Admission: Send {
@@ -31,6 +31,8 @@ pub struct ClientRole {
     pub step: u32,
     /// The number of this worker's connections.
     pub count: u32,
+    /// Where to count by address: as many as there are targets, or none.
+    pub by_address: Arc<[AddressCounters]>,
     /// The rate at which connections are opened, and how many attempts may be in flight.
     pub pace: ConnectPace,
     /// The time limit of one attempt.

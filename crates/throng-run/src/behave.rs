@@ -138,8 +138,10 @@ impl<'a> LoadBehaviours<'a> {
 
     /// Which target a connection goes to.
     fn choose(&self, routes: &Arc<Routes>) -> Choose {
-        let (routes, many) = (Arc::clone(routes), self.scenario.targets.len().max(1));
-        Box::new(move |id| routes.pick(id).0 % many)
+        let routes = Arc::clone(routes);
+        // None if the server is in this process.
+        let targets = self.scenario.targets_of_addresses();
+        Box::new(move |id| targets.get(routes.pick(id).0).copied().unwrap_or(0))
     }
 
     fn tapped<W: Wire, M: Matcher>(

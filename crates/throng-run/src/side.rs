@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use throng_core::behaviour::Traffic;
-use throng_core::stats::{Counters, Tally};
+use throng_core::stats::{AddressCounters, Counters, Tally};
 use throng_engine::{Closing, Job, Outlet, Role, ServerRole, SocketOptions};
 
 /// The thread of a worker, and its result.
@@ -18,6 +18,8 @@ pub(crate) type WorkerThread = JoinHandle<io::Result<()>>;
 pub(crate) struct Side {
     pub counters: Vec<Arc<Counters>>,
     pub outlets: Vec<Arc<Outlet>>,
+    /// The counts by address of each worker; empty with one address, and on a side that accepts.
+    pub by_address: Vec<Arc<[AddressCounters]>>,
     pub threads: Vec<WorkerThread>,
 }
 
@@ -27,6 +29,7 @@ impl Side {
         Side {
             counters: (0..workers).map(|_| Arc::default()).collect(),
             outlets: (0..workers).map(|_| Arc::default()).collect(),
+            by_address: Vec::new(),
             threads: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@ use crate::capacity::LimitKind;
 use crate::diagnosis::{
     Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
 };
-use crate::stats::{PackedDurations, Tally};
+use crate::stats::{OfAddress, PackedDurations, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -106,6 +106,9 @@ pub struct Ending {
     /// Targets to which a connection was its own other end at the end of the hold: nothing listened there.
     #[serde(default)]
     pub to_themselves: Vec<SocketAddr>,
+    /// What became of connections by address, until the end of the hold, if there were several addresses.
+    #[serde(default)]
+    pub by_address: Vec<OfAddress>,
     /// What a search for a rate found.
     pub search: Option<SearchSummary>,
     /// Why the profile could not be followed to its end.

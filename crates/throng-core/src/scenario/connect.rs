@@ -1,6 +1,6 @@
 //! How connections are opened.
 
-use super::bounds;
+use super::{Resolve, bounds};
 use crate::address::SourceRange;
 use crate::units::Rate;
 use crate::units::written::{As, Maybe, Span};
@@ -22,6 +22,8 @@ pub struct Connect {
     pub within: Option<Duration>,
     /// Source addresses; empty to leave the choice to the kernel (or, on loopback, to the plan).
     pub source_ip: Vec<SourceRange>,
+    /// How the names of targets become addresses.
+    pub resolve: Resolve,
     /// Whether a connection that closes or fails is opened again.
     pub reconnect: bool,
     /// How long after it was established a connection is closed; `None` for at the end of the run.
@@ -36,6 +38,7 @@ impl Default for Connect {
             timeout: Duration::from_secs(5),
             within: None,
             source_ip: Vec::new(),
+            resolve: Resolve::default(),
             reconnect: true,
             lifetime: None,
         }

@@ -101,7 +101,15 @@ impl LoadScenario {
 
     /// The addresses to connect to, in turn, once the targets are resolved.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.targets.iter().filter_map(Target::address).collect()
+        let all = self.targets.iter().flat_map(|target| &target.addresses);
+        all.copied().collect()
+    }
+
+    /// For each of these addresses, which target it is of, as an index.
+    pub fn targets_of_addresses(&self) -> Vec<usize> {
+        let all = self.targets.iter().enumerate();
+        all.flat_map(|(at, target)| std::iter::repeat_n(at, target.addresses.len()))
+            .collect()
     }
 
     /// The random seed, once it is drawn.

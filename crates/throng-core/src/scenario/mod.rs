@@ -14,6 +14,7 @@ mod load;
 mod measure;
 mod measured;
 mod pace;
+mod resolve;
 mod serve;
 pub mod sockets;
 mod target;
@@ -28,6 +29,7 @@ pub use measure::{Counted, Measure, MessageLatency, SteadyFrom};
 pub use pace::{
     Arrivals, MessageRate, MessageRateError, Pace, PaceError, RunRate, Search, Sending, Writes,
 };
+pub use resolve::{Addresses, Family, HostAddress, HostAddressError, Resolve};
 pub use serve::ServeScenario;
 pub use sockets::{Keepalive, KernelName, SocketOptions};
 pub use target::{ListenAddress, ListenMode, Listening, OwnServer, Target};

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 pub struct Target {
     /// The parsed text.
     pub spec: Spec,
-    /// The addresses of its name. The first one is connected to. Empty until the name is resolved.
+    /// The addresses to connect to, in turn. Empty until the name is resolved.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -23,11 +23,6 @@ impl Target {
             spec,
             addresses: Vec::new(),
         }
-    }
-
-    /// The address to connect to, once it is resolved.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.addresses.first().copied()
     }
 }
 

@@ -5,6 +5,7 @@
 //! each other: attempted = established + failed + in flight, and established (or accepted) = open + closed. A
 //! protocol's counts are defined in its folder.
 
+mod by_address;
 mod causes;
 pub(crate) mod counter;
 mod counts;
@@ -12,6 +13,7 @@ mod durations;
 mod measured;
 mod packed;
 
+pub use by_address::{AddressCounters, OfAddress};
 pub use causes::{Closed, FailCause};
 pub use counter::Counter;
 pub(crate) use counter::{PerKind, kinds, occurred};

@@ -1,7 +1,7 @@
 //! The outcome of connections, and of opening them.
 
 use super::Percentiles;
-use crate::stats::{Closed, FailCause, Tally};
+use crate::stats::{Closed, FailCause, OfAddress, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,6 +38,8 @@ pub struct Connections {
     pub kernel_sockets: Option<u64>,
     /// How many sockets that should be by throng's count.
     pub expected_sockets: Option<u64>,
+    /// The same by address, until the end of the hold; empty with one address.
+    pub by_address: Vec<OfAddress>,
 }
 
 impl Connections {
@@ -63,6 +65,7 @@ impl Connections {
             closed_by_us: tally.closed(Closed::ByUs) + tally.open(),
             kernel_sockets: None,
             expected_sockets: None,
+            by_address: Vec::new(),
         }
     }
 

@@ -203,6 +203,17 @@ pub enum Finding {
         /// What to do, unless a limit that was met says it.
         remedy: Option<String>,
     },
+    /// No connection to one of several addresses was established.
+    AddressDead {
+        /// The address.
+        address: SocketAddr,
+        /// The target that has it, as the user wrote it.
+        target: String,
+        /// Attempts to connect to it.
+        attempts: u64,
+        /// Why most of them failed; `None` if none has failed yet.
+        cause: Option<FailCause>,
+    },
     /// The message rate was not as asked.
     RateMissed {
         /// Messages per second that were sent.
@@ -378,6 +389,7 @@ impl Finding {
             Finding::MessagesUnsent { .. } => "messages_unsent",
             Finding::StoppedByText => "stopped_by_text",
             Finding::AttemptsFailed { .. } => "attempts_failed",
+            Finding::AddressDead { .. } => "address_dead",
             Finding::RateMissed { .. } => "rate_missed",
             Finding::ClientBottleneck(_) => "client_bottleneck",
             Finding::ClientPaused { .. } => "client_paused",

@@ -121,6 +121,7 @@ fn connections(t: &Totals, subject: &Tally) -> Connections {
         accepted: t.accepted.map(|a| a.accepted),
         kernel_sockets: only.and_then(|e| e.kernel_sockets),
         expected_sockets: only.and_then(|e| e.expected_sockets),
+        by_address: t.by_address(),
         ..Connections::of(subject, t.asked.connections, t.peak)
     }
 }

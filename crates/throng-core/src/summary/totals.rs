@@ -6,7 +6,7 @@ use crate::protocol::ProtocolKind;
 use crate::record::{
     Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
 };
-use crate::stats::{Closed, Durations, Measured, Tally};
+use crate::stats::{Closed, Durations, Measured, OfAddress, Tally};
 use std::time::Duration;
 
 /// Sums over all sources of a record. Values at an instant are only combined for instants that the sources shared.
@@ -85,6 +85,18 @@ impl<'r> Totals<'r> {
         for cause in self.endings().flat_map(|e| &e.causes) {
             if !all.contains(cause) {
                 all.push(cause.clone());
+            }
+        }
+        all
+    }
+
+    /// What became of connections by address, over all sources.
+    pub fn by_address(&self) -> Vec<OfAddress> {
+        let mut all: Vec<OfAddress> = Vec::new();
+        for one in self.endings().flat_map(|e| &e.by_address) {
+            match all.iter_mut().find(|known| known.address == one.address) {
+                Some(known) => known.add(one),
+                None => all.push(one.clone()),
             }
         }
         all

@@ -14,7 +14,7 @@ use crate::protocol::tls::TlsFailure;
 use crate::protocol::{self, Sections};
 use crate::record::{self, Asked, Interval, Part, Record, Role};
 use crate::scenario::Allow;
-use crate::stats::{Closed, FailCause, Tally};
+use crate::stats::{Closed, FailCause, OfAddress, Tally};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -172,6 +172,7 @@ fn load(
         findings.push(Finding::StoppedByText);
     }
     failed_attempts(t, &causes, findings);
+    findings.extend(dead_addresses(t));
     findings.extend(server_ended(t));
     let missed = rate.and_then(missed);
     reached &= missed.is_none();
@@ -456,6 +457,23 @@ fn answers_stopped(t: &Totals) -> Option<Duration> {
         in_vain += waited + later.into_iter().map(|i| counts(i).questions).sum::<u64>();
     }
     (2 * in_vain >= t.unanswered.count()).then_some(stopped)
+}
+
+/// The addresses that took no connection, where others did.
+fn dead_addresses(t: &Totals) -> Vec<Finding> {
+    let all = t.by_address();
+    let takes = |of: &OfAddress| of.established > 0;
+    if !all.iter().any(takes) {
+        return Vec::new();
+    }
+    let dead = all.into_iter().filter(|of| !takes(of) && of.attempted > 0);
+    dead.map(|of| Finding::AddressDead {
+        cause: of.failed.iter().max_by_key(|(_, n)| **n).map(|(c, _)| *c),
+        address: of.address,
+        target: of.target,
+        attempts: of.attempted,
+    })
+    .collect()
 }
 
 fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: bool) -> WhyMissing {

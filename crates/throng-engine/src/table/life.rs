@@ -35,6 +35,9 @@ impl<B: Behaviour> Table<B> {
             self.conns.resize_with(index as usize + 1, Conn::default);
         }
         self.counters.attempted.add(1);
+        if let Some(counts) = o.counts(index) {
+            counts.attempted.add(1);
+        }
         let conn = &mut self.conns[index as usize];
         conn.state = State::Connecting;
         conn.marks = 0;
@@ -61,6 +64,9 @@ impl<B: Behaviour> Table<B> {
         self.counters.established.add(1);
         if let Some(o) = &mut self.opener {
             o.succeeded(now, took);
+            if let Some(counts) = o.counts(index) {
+                counts.established.add(1);
+            }
         }
         self.opened(index, now, out);
     }
@@ -125,6 +131,9 @@ impl<B: Behaviour> Table<B> {
         self.counters.failed(cause);
         if let Some(o) = &mut self.opener {
             o.failed(now, cause);
+            if let Some(counts) = o.counts(index) {
+                counts.failed(cause);
+            }
         }
         self.leave(index, now + REOPEN_AFTER, false);
     }
@@ -142,6 +151,10 @@ impl<B: Behaviour> Table<B> {
             now + REOPEN_AFTER
         };
         self.counters.closed(why, 1);
+        let counts = self.opener.as_ref().and_then(|o| o.counts(index));
+        if let (true, Some(counts)) = (why != Closed::ByUs, counts) {
+            counts.lost.add(1);
+        }
         // Later the age is only known modulo 71 minutes.
         if now.0 / 1000 <= u64::from(u32::MAX) {
             let age_us = ((now.0 / 1000) as u32).wrapping_sub(self.conns[index as usize].up_us);

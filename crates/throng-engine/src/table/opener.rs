@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::pacing::ConnectPace;
 use throng_core::plan::Routes;
-use throng_core::stats::FailCause;
+use throng_core::stats::{AddressCounters, FailCause};
 use throng_core::time::Time;
 
 /// The interval at which a full accept queue is checked.
@@ -17,6 +17,7 @@ const ADMISSION_POLL: Duration = Duration::from_micros(250);
 pub(super) struct Opener {
     routes: Arc<Routes>,
     targets: Vec<Address>,
+    by_address: Arc<[AddressCounters]>,
     /// The sources by target; empty where the kernel chooses.
     sources: Vec<Vec<Address>>,
     first: u32,
@@ -45,6 +46,7 @@ impl Opener {
                 .map(|(all, to)| all.iter().map(|ip| Address::source(*ip, to)).collect())
                 .collect(),
             routes: client.routes,
+            by_address: client.by_address,
             first: client.first,
             step: client.step,
             count: client.count,
@@ -140,6 +142,14 @@ impl Opener {
             &self.targets[target],
             source.map(|s| &self.sources[target][s]),
         )
+    }
+
+    /// Where to count connection `index` by its address; `None` if there is only one.
+    pub fn counts(&self, index: u32) -> Option<&AddressCounters> {
+        match self.by_address.is_empty() {
+            true => None,
+            false => self.by_address.get(self.routes.pick(self.id(index)).0),
+        }
     }
 
     /// An attempt succeeded after `took`.

@@ -351,6 +351,7 @@ impl Connect {
         for worker in 0..self.workers {
             let role = Role::Client(ClientRole {
                 routes: Arc::clone(&routes),
+                by_address: Arc::from([]),
                 first: worker,
                 step: self.workers,
                 count: self.count / self.workers + u32::from(worker < self.count % self.workers),

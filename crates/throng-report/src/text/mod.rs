@@ -230,6 +230,19 @@ fn connections(summary: &Summary) -> Section {
     if meanwhile > 0 {
         all.number("closed", count(meanwhile), "by this side");
     }
+    if let [_, _, ..] = c.by_address.as_slice() {
+        for of in &c.by_address {
+            let failed: u64 = of.failed.values().sum();
+            let parts = [(failed, "failed"), (of.lost, "lost")];
+            let parts = parts.into_iter().filter(|(n, _)| *n > 0);
+            let parts = parts.map(|(n, what)| format!(", {} {what}", count(n)));
+            let note = format!("to {}{}", of.address, parts.collect::<String>());
+            match of.established {
+                0 if of.attempted > 0 => all.bad("by address", count(0), &note),
+                n => all.number("by address", count(n), &note),
+            }
+        }
+    }
     if let Some(kernel) = c.kernel_sockets {
         all.kernel_sockets(kernel, c.expected_sockets);
     }

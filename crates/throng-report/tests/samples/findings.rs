@@ -137,6 +137,12 @@ pub fn findings() -> Vec<Finding> {
         },
         Finding::MessagesUnsent { messages: 1 },
         Finding::StoppedByText,
+        Finding::AddressDead {
+            address: ([10, 0, 0, 8], 443).into(),
+            target: "wss://example.com/chat".into(),
+            attempts: 13,
+            cause: Some(FailCause::Refused),
+        },
         Finding::AttemptsFailed {
             cause: FailCause::TimedOut,
             attempts: 3,

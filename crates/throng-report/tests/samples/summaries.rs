@@ -10,7 +10,7 @@ use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Status};
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
 use throng_core::record::{SearchSummary, VERSION};
-use throng_core::stats::FailCause;
+use throng_core::stats::{FailCause, OfAddress};
 use throng_core::summary::{
     Answers, AtPercentile, BandwidthKept, Bin, Connections, Cost, Expected, Finding, Histogram,
     HistogramOf, Latency, LatencyAt, LatencyOf, MessageRate, Pings, Sample, Server, SetUp, Steady,
@@ -295,6 +295,19 @@ pub fn serve() -> Summary {
     }
 }
 
+/// What became of connections to an address of example.com.
+fn of_address(last: u8, established: u64, lost: u64) -> OfAddress {
+    OfAddress {
+        attempted: established,
+        established,
+        lost,
+        ..OfAddress::new(
+            ([192, 0, 2, last], 443).into(),
+            "wss://example.com/chat".into(),
+        )
+    }
+}
+
 /// WebSocket over TLS after a profile, with bandwidth bounded, against a server that has its faults.
 pub fn busy() -> Summary {
     let mut s = perfect();
@@ -310,6 +323,7 @@ pub fn busy() -> Summary {
         open_at_end: 1000,
         closed_by_us: 1005,
         closed_by_peer: 2,
+        by_address: vec![of_address(7, 507, 0), of_address(8, 500, 2)],
         ..Connections::default()
     };
     s.server_traffic = None;
@@ -547,6 +561,7 @@ pub fn full() -> Summary {
     s.connections.failed = BTreeMap::from([(FailCause::Refused, 12)]);
     s.connections.kernel_sockets = Some(1_999_976);
     s.connections.expected_sockets = Some(1_999_976);
+    s.connections.by_address = vec![of_address(7, 500_000, 0), of_address(8, 499_988, 3)];
     if let Some(set_up) = &mut s.set_up {
         set_up.asked_per_s = Some(40_000.0);
         set_up.per_s = 36_231.4;

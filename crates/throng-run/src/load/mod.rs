@@ -30,6 +30,7 @@ use throng_core::pacing::ConnectPace;
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, Sending};
+use throng_core::stats::AddressCounters;
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Job, Role};
 
@@ -154,6 +155,11 @@ fn start_clients(
     if scenario.connections == 0 {
         return Ok(clients);
     }
+    // The addresses of a server in this process are of no interest.
+    let several = match plan.routes.targets().count() {
+        n @ 2.. if server.is_none() => n,
+        _ => 0,
+    };
     for worker in 0..plan.workers {
         let counters = &clients.counters[worker as usize];
         let (routes, admission): (Routes, Option<Box<dyn Admission>>) = match server {
@@ -178,8 +184,12 @@ fn start_clients(
         };
         let routes = Arc::new(routes);
         let rate = scenario.connect.rate.map(|r| r.share(plan.workers));
+        let by_address: Arc<[AddressCounters]> =
+            (0..several).map(|_| AddressCounters::default()).collect();
+        clients.by_address.push(Arc::clone(&by_address));
         let role = Role::Client(ClientRole {
             routes: Arc::clone(&routes),
+            by_address,
             first: worker,
             step: plan.workers,
             count: scenario.connections / plan.workers

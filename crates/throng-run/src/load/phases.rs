@@ -24,7 +24,7 @@ use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::{LoadScenario, SteadyFrom};
-use throng_core::stats::{Closed, Tally};
+use throng_core::stats::{Closed, OfAddress, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 use throng_host::memory::BoundBy;
@@ -154,12 +154,35 @@ impl<'a> Run<'a> {
             self.look_at_servers(&opened, &held);
         }
         self.ending.held = Some(held);
+        self.ending.by_address = self.by_address();
         // Some may have been established since the last look.
         self.ending.peak = self.watch.peak.max(held.opened.open());
         self.ending.ready_peak = self.ending.ready_peak.max(held.opened.ready_now());
         self.note_server();
         self.drain();
         self.close(machine, latencies)
+    }
+
+    /// What became of connections by address, if there are several. An address that occurs twice counts once.
+    fn by_address(&self) -> Vec<OfAddress> {
+        let targets = self.scenario.targets.iter();
+        let addresses =
+            targets.flat_map(|target| target.addresses.iter().map(move |at| (at, target)));
+        let mut all: Vec<OfAddress> = Vec::new();
+        for (place, (at, target)) in addresses.enumerate() {
+            let workers = self.sides.clients.by_address.iter();
+            let mut counts = workers.filter_map(|counts| counts.get(place)).peekable();
+            if counts.peek().is_none() {
+                continue;
+            }
+            let known = all.iter().position(|known| known.address == *at);
+            let known = known.unwrap_or_else(|| {
+                all.push(OfAddress::new(*at, target.spec.to_string()));
+                all.len() - 1
+            });
+            counts.for_each(|counts| all[known].count(counts));
+        }
+        all
     }
 
     /// A tick of the watch, up to `look` at the latest. Returns the state of the run, and whether it goes on.

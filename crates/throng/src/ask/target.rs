@@ -6,18 +6,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use throng_core::address::{self, AddressError};
 use throng_core::observer::Note;
-use throng_core::scenario::{ListenAddress, LoadScenario};
+use throng_core::scenario::{Addresses, Family, ListenAddress, LoadScenario, Resolve};
 use throng_core::target::{self, Port, Spec};
 use throng_host::{names, services};
 
 /// How long to wait for an answer when one of several addresses is tried.
 const TRY_FOR: Duration = Duration::from_millis(300);
+/// The most addresses of a family that are tried.
+const MOST_TRIED: usize = 3;
 
 /// The address of `target`: if its name has several, one that this machine listens on, or else the first. Nothing is
 /// sent to it.
 pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
     let spec = target::parse(target).map_err(|e| Failure::usage(e.to_string()))?;
-    let found = addresses(target, &spec)?;
+    let found = addresses(&spec)?;
     Ok(names::listened_on_here(&found).unwrap_or(found[0]))
 }
 
@@ -25,26 +27,109 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
 /// about that.
 pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Failure> {
     let mut notes = Vec::new();
+    let resolve = &scenario.connect.resolve;
     for target in &mut scenario.targets {
+        let found = asked_for(&target.spec, resolve)?;
         let written = target.spec.to_string();
-        let mut found = addresses(&written, &target.spec)?;
-        let (at, tried) = one_of(&found);
-        if let Tried::Connected { answered } = tried {
-            notes.push(Note::Chosen {
-                target: written,
-                at,
-                answered,
-            });
+        target.addresses = match resolve.addresses {
+            _ if found.len() == 1 => found,
+            Addresses::All => found,
+            Addresses::First => vec![first(written, &found, &mut notes)],
+            Addresses::Answering => answering(written, found, &mut notes),
+        };
+    }
+    for host in &resolve.hosts {
+        let is_of = |spec: &Spec| port(spec).is_ok_and(|port| host.is_for(&spec.host, port));
+        if !scenario.targets.iter().any(|target| is_of(&target.spec)) {
+            return Err(Failure::usage(format!(
+                "--resolve {host}: no target is {}:{}",
+                host.host, host.port
+            )));
         }
-        found.retain(|other| *other != at);
-        found.insert(0, at);
-        target.addresses = found;
     }
     // The process's hasher has a seed from the system.
     scenario
         .seed
         .get_or_insert_with(|| RandomState::new().hash_one(0));
     Ok(notes)
+}
+
+/// The addresses of `spec` among which `resolve` lets choose: at least one.
+fn asked_for(spec: &Spec, resolve: &Resolve) -> Result<Vec<SocketAddr>, Failure> {
+    let port = port(spec)?;
+    let given = resolve.hosts.iter().filter(|h| h.is_for(&spec.host, port));
+    let mut found: Vec<SocketAddr> = given.map(|h| (h.address, port).into()).collect();
+    if found.is_empty() {
+        found = addresses(spec)?;
+    }
+    if let Some(family) = resolve.family {
+        found.retain(|at| Family::of(at) == family);
+        if found.is_empty() {
+            return Err(Failure::usage(format!(
+                "target '{spec}': '{}' has no {} address",
+                spec.host,
+                family.name()
+            )));
+        }
+    }
+    Ok(found)
+}
+
+/// One of several addresses: see [`one_of`].
+fn first(target: String, found: &[SocketAddr], notes: &mut Vec<Note>) -> SocketAddr {
+    let (at, tried) = one_of(found);
+    if let Tried::Connected { answered } = tried {
+        notes.push(Note::Chosen {
+            target,
+            at,
+            answered,
+        });
+    }
+    at
+}
+
+/// The addresses of a name without those of a family none of which is answered, if those of the other are: `localhost`
+/// has two, and a server need not listen on both. Where a name has addresses of one family, or where a server of this
+/// machine listens on them, nothing is sent to find that out.
+fn answering(target: String, found: Vec<SocketAddr>, notes: &mut Vec<Note>) -> Vec<SocketAddr> {
+    let (v4, v6): (Vec<_>, Vec<_>) = found.iter().partition(|at| at.is_ipv4());
+    if v4.is_empty() || v6.is_empty() {
+        return found;
+    }
+    let mut connections = 0;
+    let mut answers = |family: &[SocketAddr]| {
+        if names::listened_on_here(family).is_some() {
+            return true;
+        }
+        let answered = family.iter().take(MOST_TRIED).any(is_answered);
+        connections += usize::from(answered);
+        answered
+    };
+    let (by_v4, by_v6) = (answers(&v4), answers(&v6));
+    if connections > 0 {
+        notes.push(Note::Tried {
+            target: target.clone(),
+            connections,
+        });
+    }
+    let silent = match (by_v4, by_v6) {
+        (true, false) => v6,
+        (false, true) => v4,
+        _ => return found,
+    };
+    let kept = found
+        .into_iter()
+        .filter(|at| !silent.contains(at))
+        .collect();
+    notes.push(Note::LeftOut {
+        target,
+        addresses: silent,
+    });
+    kept
+}
+
+fn is_answered(at: &SocketAddr) -> bool {
+    TcpStream::connect_timeout(at, TRY_FOR).is_ok()
 }
 
 /// Where to listen, in the order given.
@@ -82,14 +167,17 @@ fn listen(text: &str) -> Result<Vec<ListenAddress>, Failure> {
     Ok(found.into_iter().map(ListenAddress).collect())
 }
 
-/// All addresses of `spec`, which the user wrote as `target`: at least one, without duplicates.
-fn addresses(target: &str, spec: &Spec) -> Result<Vec<SocketAddr>, Failure> {
-    let port = match &spec.port {
-        Port::Number(port) => *port,
-        Port::Service(name) => port_of(target, name)?,
-    };
-    names::addresses(&spec.host, port)
-        .map_err(|e| Failure::usage(format!("target '{target}': {e}")))
+/// All addresses of `spec`: at least one, without duplicates.
+fn addresses(spec: &Spec) -> Result<Vec<SocketAddr>, Failure> {
+    names::addresses(&spec.host, port(spec)?)
+        .map_err(|e| Failure::usage(format!("target '{spec}': {e}")))
+}
+
+fn port(spec: &Spec) -> Result<u16, Failure> {
+    match &spec.port {
+        Port::Number(port) => Ok(*port),
+        Port::Service(name) => port_of(&spec.to_string(), name),
+    }
 }
 
 fn port_of(target: &str, service: &str) -> Result<u16, Failure> {
@@ -109,14 +197,13 @@ fn port_of(target: &str, service: &str) -> Result<u16, Failure> {
 /// the first that answers is used, or else the first. A single address is not tried beforehand, and neither is one that a
 /// server of this machine listens on: it would count a connection that the run does not.
 fn one_of(addresses: &[SocketAddr]) -> (SocketAddr, Tried) {
-    let answers = |at: &&SocketAddr| TcpStream::connect_timeout(at, TRY_FOR).is_ok();
     if let [only] = addresses {
         return (*only, Tried::Nothing);
     }
     if let Some(here) = names::listened_on_here(addresses) {
         return (here, Tried::Nothing);
     }
-    let found = addresses.iter().find(answers);
+    let found = addresses.iter().find(|at| is_answered(at));
     let answered = found.is_some();
     (
         *found.unwrap_or(&addresses[0]),
@@ -156,6 +243,34 @@ mod tests {
         assert_eq!(one_of(&[closed]), (closed, Tried::Nothing));
         let unanswered = Tried::Connected { answered: false };
         assert_eq!(one_of(&[closed, closed]), (closed, unanswered));
+    }
+
+    #[test]
+    fn a_family_that_is_not_answered_is_left_out_and_a_dead_address_is_not() {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let [v4, dead, v6] =
+            ["127.0.0.1", "127.0.0.2", "::1"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+        let kept = |found: &[SocketAddr]| {
+            let mut notes = Vec::new();
+            let kept = answering("two".into(), found.to_vec(), &mut notes);
+            (kept, notes)
+        };
+        // None of both is answered: which is right is not known.
+        assert_eq!(kept(&[v6, v4]), (vec![v6, v4], vec![]));
+        let listener = TcpListener::bind(v4).unwrap();
+        let left_out = Note::LeftOut {
+            target: "two".into(),
+            addresses: vec![v6],
+        };
+        assert_eq!(kept(&[v6, v4, dead]), (vec![v4, dead], vec![left_out]));
+        assert_eq!(kept(&[v4, dead]), (vec![v4, dead], vec![]));
+        // Nothing was opened to find that out.
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) mod unbroken;
 mod words;
 
 pub(crate) use common::{DocumentForm, EngineArg, RoleArg, after_help_of_run, planned};
-pub(crate) use load::LoadArgs;
+pub(crate) use load::{LoadArgs, ResolveArg};
 pub(crate) use messages::{MessageArgs, MessageSource, When};
 pub(crate) use output::{
     Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs,

@@ -3,6 +3,7 @@
 use crate::common::net::Net;
 use crate::common::process::Process;
 use crate::common::{load, run_words, serve, start_words, stop_serving};
+use throng_core::summary::Summary;
 
 /// A network with an interface `a0` that has link-local addresses.
 fn with_link() -> Net {
@@ -74,7 +75,7 @@ fn a_name_is_listened_on_at_all_its_addresses_here() {
     let serving = serve(&net, "two:3711");
     both(3711);
     // To choose among the addresses takes no connection.
-    load(&net, "-c 3 --hold 100ms two:3711").reached();
+    load(&net, "-c 3 --hold 100ms --resolve first two:3711").reached();
     assert_eq!(stop_serving(serving).connections.accepted, Some(9));
     let listening = start_words(&net, &["load", "-l", "two:3712", "--hold", "1m"]);
     listening.wait_for_stderr("[::1]:3712");
@@ -82,7 +83,7 @@ fn a_name_is_listened_on_at_all_its_addresses_here() {
     let without_v6 = with_names();
     without_v6.shell("sysctl -qw net.ipv6.conf.all.disable_ipv6=1");
     let serving = serve(&without_v6, "two:3711");
-    load(&without_v6, "-c 3 --hold 100ms two:3711").reached();
+    load(&without_v6, "-c 3 --hold 100ms --resolve first two:3711").reached();
     drop(serving);
 }
 
@@ -95,12 +96,12 @@ fn a_connection_that_only_chooses_among_addresses_is_told() {
          tcp dport 3711 redirect to :3712; }; }'",
     );
     let serving = serve(&net, "two:3712");
-    let ran = load(&net, "-c 3 --hold 100ms two:3711");
+    let ran = load(&net, "-c 3 --hold 100ms --resolve first two:3711");
     ran.reached();
     let told = "answered, with one connection that this run does not count";
     assert!(ran.stderr.contains(told), "{ran}");
     assert_eq!(stop_serving(serving).connections.accepted, Some(4));
-    let ran = load(&net, "-c 1 --connect-timeout 100ms two:9");
+    let ran = load(&net, "-c 1 --connect-timeout 100ms --resolve first two:9");
     ran.fell_short();
     assert!(ran.stderr.contains("none of them answered"), "{ran}");
     // A plan sends nothing to its target.
@@ -128,4 +129,111 @@ fn metrics_reach_a_daemon_at_any_address_of_its_name() {
     ran.reached();
     assert!(!ran.stderr.contains("StatsD"), "{ran}");
     daemon.wait_for_stderr("t.connections.opened:3|c");
+}
+
+/// A network where `three` is 127.0.0.2, 127.0.0.3 and ::1.
+fn with_zone() -> Net {
+    let net = Net::with_own_mounts();
+    net.shell(
+        "hosts=$(mktemp) && printf '127.0.0.2 three\n127.0.0.3 three\n::1 three\n' > $hosts &&
+         mount --bind $hosts /etc/hosts && rm $hosts",
+    );
+    net
+}
+
+/// Established and failed connections by address, in the order of addresses.
+fn by_address(s: &Summary) -> Vec<(String, u64, bool)> {
+    let all = s.connections.by_address.iter();
+    let mut all: Vec<_> = all
+        .map(|of| {
+            (
+                of.address.ip().to_string(),
+                of.established,
+                !of.failed.is_empty(),
+            )
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn all_addresses_of_a_name_are_used_and_a_dead_one_is_named() {
+    let net = with_zone();
+    for engine in ["uring", "epoll"] {
+        let serving = serve(
+            &net,
+            &format!("--engine {engine} 127.0.0.2:3711 [::1]:3711"),
+        );
+        let how = format!("-c 9 -w 2 --hold 300ms --engine {engine}");
+        let ran = load(&net, &format!("{how} -T 3s three:3711"));
+        let s = ran.fell_short();
+        let of = |ip: &str, established, failed| (ip.to_owned(), established, failed);
+        let live = [
+            of("127.0.0.2", 3, false),
+            of("127.0.0.3", 0, true),
+            of("::1", 3, false),
+        ];
+        assert_eq!(by_address(&s), live, "{ran}");
+        let attempted: u64 = s.connections.by_address.iter().map(|of| of.attempted).sum();
+        assert_eq!(attempted, s.connections.attempted, "{ran}");
+        let dead = s.findings.iter().find(|f| f.kind() == "address_dead");
+        let dead = dead.unwrap_or_else(|| panic!("{ran}")).to_string();
+        assert!(
+            dead.starts_with("127.0.0.3:3711, an address of three:3711: none of ")
+                && dead.ends_with("(refused)"),
+            "{dead}"
+        );
+        // Each as is asked.
+        for (which, expected) in [
+            ("-6", vec![]),
+            ("--resolve first", vec![]),
+            ("--resolve three:3711:127.0.0.2", vec![]),
+            (
+                "--resolve THREE:3711:127.0.0.2 --resolve three:3711:::1",
+                vec![of("127.0.0.2", 5, false), of("::1", 4, false)],
+            ),
+        ] {
+            let ran = load(&net, &format!("{how} {which} three:3711"));
+            assert_eq!(by_address(&ran.reached()), expected, "{ran}");
+        }
+        assert_eq!(stop_serving(serving).connections.accepted, Some(6 + 4 * 9));
+    }
+    let ran = load(&net, "-4 --resolve three:9:::1 three:9");
+    assert!(
+        ran.code == 2 && ran.stderr.contains("no IPv4 address"),
+        "{ran}"
+    );
+    let ran = load(&net, "--resolve other:9:::1 three:9");
+    assert!(
+        ran.code == 2 && ran.stderr.contains("no target is other:9"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn a_family_on_which_nothing_listens_is_left_out_unless_all_are_asked_for() {
+    let net = with_zone();
+    for (listens, left_out, rest) in [
+        ("127.0.0.2:3711 127.0.0.3:3711", "[::1]:3711", 2),
+        ("[::1]:3711", "127.0.0.2:3711, 127.0.0.3:3711", 0),
+    ] {
+        let serving = serve(&net, listens);
+        let ran = load(&net, "-c 6 --hold 100ms three:3711");
+        let s = ran.reached();
+        assert_eq!(s.connections.by_address.len(), rest, "{ran}");
+        let told = format!("three:3711 also stands for {left_out}, where nothing answers");
+        assert!(ran.stderr.contains(&told), "{ran}");
+        let ran = load(&net, "-c 6 --hold 100ms -T 1s --resolve all three:3711");
+        assert_eq!(ran.fell_short().connections.by_address.len(), 3, "{ran}");
+        drop(serving);
+    }
+    // The server of each address is asked for by the name.
+    let serving = serve(&net, "--mode ws 127.0.0.2:3712 127.0.0.3:3712 [::1]:3712");
+    load(
+        &net,
+        "-c 6 --hold 100ms ws://three:3712/ ws://127.0.0.2:3712/x",
+    )
+    .reached();
+    assert_eq!(stop_serving(serving).connections.accepted, Some(6));
 }

@@ -307,6 +307,27 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
+            Finding::AddressDead {
+                address,
+                target,
+                attempts,
+                cause,
+            } => {
+                let address = address.to_string();
+                match address == *target {
+                    true => write!(f, "{address}: ")?,
+                    false => write!(f, "{address}, an address of {target}: ")?,
+                }
+                write!(
+                    f,
+                    "none of {} to connect succeeded",
+                    things(*attempts, "attempt")
+                )?;
+                match cause {
+                    Some(cause) => write!(f, " ({})", cause.words()),
+                    None => Ok(()),
+                }
+            }
             Finding::RateMissed {
                 reached_per_s,
                 asked_per_s,

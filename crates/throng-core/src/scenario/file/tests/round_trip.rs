@@ -193,14 +193,36 @@ fn connect() -> BoxedStrategy<Connect> {
         any::<bool>(),
         option::of(prop_oneof![Just(Duration::ZERO), span()]),
         option::of(rate()),
+        resolve(),
     )
-        .prop_map(|(timeout, source_ip, reconnect, lifetime, rate)| Connect {
-            rate,
-            timeout,
-            within: rate.is_none().then_some(timeout),
-            source_ip,
-            reconnect,
-            lifetime,
+        .prop_map(
+            |(timeout, source_ip, reconnect, lifetime, rate, resolve)| Connect {
+                rate,
+                timeout,
+                within: rate.is_none().then_some(timeout),
+                source_ip,
+                resolve,
+                reconnect,
+                lifetime,
+            },
+        )
+        .boxed()
+}
+
+fn resolve() -> BoxedStrategy<Resolve> {
+    let all = select(vec![
+        Addresses::Answering,
+        Addresses::All,
+        Addresses::First,
+    ]);
+    let families = select(vec![None, Some(Family::V4), Some(Family::V6)]);
+    let hosts = select(&["a.example:443:10.0.0.7", "[::1]:80:fd00::7"][..]);
+    let hosts = vec(hosts.prop_map(|text| text.parse().unwrap()), 0..3);
+    (all, families, hosts)
+        .prop_map(|(addresses, family, hosts)| Resolve {
+            addresses,
+            family,
+            hosts,
         })
         .boxed()
 }
