@@ -39,7 +39,11 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
             &["load", "--self", "--allow-lost", "-1"],
             "'-1' is not a count",
         ),
-        (&["load", "--self", "--ping", "20s"], r"-m '\{ws.ping}'"),
+        (
+            &["load", "--self", "--ping", "20s"],
+            "--ping is for WebSocket: add --websocket or a ws:// target",
+        ),
+        (&["load", "--self", "--ping-interval", "20s"], "--ping TIME"),
         (&["load", "--self", "-d", "5s"], "--hold TIME"),
         (&["load", "-d10s", "127.0.0.1:9"], "--hold TIME"),
         (&["load", "--self", "--threshold", "x"], "--expect"),

@@ -210,11 +210,7 @@ fn connect() -> BoxedStrategy<Connect> {
 }
 
 fn resolve() -> BoxedStrategy<Resolve> {
-    let all = select(vec![
-        Addresses::Answering,
-        Addresses::All,
-        Addresses::First,
-    ]);
+    let all = select(vec![Addresses::Answering, Addresses::All, Addresses::First]);
     let families = select(vec![None, Some(Family::V4), Some(Family::V6)]);
     let hosts = select(&["a.example:443:10.0.0.7", "[::1]:80:fd00::7"][..]);
     let hosts = vec(hosts.prop_map(|text| text.parse().unwrap()), 0..3);
