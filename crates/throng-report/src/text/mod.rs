@@ -239,7 +239,9 @@ fn connections(summary: &Summary) -> Section {
             let note = format!("to {}{}", of.address, parts.collect::<String>());
             match of.established {
                 0 if of.attempted > 0 => all.bad("by address", count(0), &note),
-                n => all.number("by address", count(n), &note),
+                n => all
+                    .number("by address", count(n), &note)
+                    .in_short(format!("{} {note}", count(n))),
             }
         }
     }
