@@ -48,7 +48,7 @@ pub(crate) fn of_load(
         ),
         sent_per_s: sending.bandwidth().map(|b| all(b.get())),
         received_per_s: pace.downstream.map(|b| all(b.get())),
-        hold_s: holds(scenario).then_some(scenario.hold.as_secs_f64()),
+        hold_s: holds(scenario).map(|hold| hold.as_secs_f64()),
         allow: scenario.allow,
         expect: scenario.expect.clone(),
         lifetime: scenario.connect.lifetime.is_some() || scenario.protocol.closes(),
@@ -75,13 +75,14 @@ pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
     }
 }
 
-/// Whether connections are to be held for a time of its own: not as long as a rate or a search goes on, nor for what is
-/// left of the time that the run may take.
-fn holds(scenario: &LoadScenario) -> bool {
+/// How long connections are to be held, if that is a time of its own: not as long as a rate or a search goes on, nor what
+/// is left of the time that the run may take, nor until it is asked to end.
+fn holds(scenario: &LoadScenario) -> Option<Duration> {
     let sending = &scenario.pace.sending;
     let ends_itself = match sending.run_rate() {
         Some(RunRate::Profile(_) | RunRate::Stdin) => true,
         Some(RunRate::Constant(_)) | None => sending.search().is_some(),
     };
-    !ends_itself && scenario.duration != Some(scenario.hold)
+    let length = scenario.hold.length()?;
+    (!ends_itself && scenario.duration != Some(length)).then_some(length)
 }

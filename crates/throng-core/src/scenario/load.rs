@@ -1,14 +1,14 @@
 //! `throng load`: connections to open, and what to do with them.
 
 use super::{
-    Allow, Connect, Listening, Measure, OwnServer, Pace, Pem, SocketOptions, Target, TlsClient,
-    TlsServer, bounds,
+    Allow, Connect, Hold, Listening, Measure, OwnServer, Pace, Pem, SocketOptions, Target,
+    TlsClient, TlsServer, bounds,
 };
 use crate::engine::EngineChoice;
 use crate::expect::Expectation;
 use crate::payload::Messages;
 use crate::protocol::Protocol;
-use crate::units::written::{As, Maybe, Span};
+use crate::units::written::{As, Maybe};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,9 +26,9 @@ pub struct LoadScenario {
     /// Connections to open and keep open. 0 if there is nothing to connect to.
     #[serde(with = "As::<bounds::UpToConnections>")]
     pub connections: u32,
-    /// How long to go on after the last connection is established.
-    #[serde(with = "As::<Span>")]
-    pub hold: Duration,
+    /// How long to go on after the last connection is established: a time, or `"forever"`, until Ctrl-C.
+    #[serde(with = "As::<Hold>")]
+    pub hold: Hold,
     /// How long the whole run may take; `None` for as long as it needs.
     #[serde(with = "Maybe::<bounds::Positive>")]
     pub duration: Option<Duration>,
@@ -72,7 +72,7 @@ impl Default for LoadScenario {
             targets: Vec::new(),
             own_server: None,
             connections: 1,
-            hold: Duration::from_secs(10),
+            hold: Hold::For(Duration::from_secs(10)),
             duration: None,
             workers: None,
             engine: EngineChoice::default(),

@@ -118,7 +118,7 @@ pub(super) fn of(
 /// For how many seconds the process of a source was stopped: that of the source that was stopped longest.
 pub(super) fn paused(t: &Totals) -> Option<f64> {
     let longest = t.endings().map(|e| e.paused).max()?;
-    (longest >= PAUSED).then(|| longest.as_secs_f64())
+    (longest >= PAUSED).then_some(longest.as_secs_f64())
 }
 
 /// The source that was full for the greatest part of a phase.

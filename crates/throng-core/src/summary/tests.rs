@@ -758,7 +758,8 @@ fn a_bottleneck_names_what_the_client_lacked_time_for_and_what_helps() {
         &mut part.ending.as_mut().unwrap().hold_strain
     }
     let shared = |part: &mut Part| *strain(part) = strained(3, 0.4);
-    let cases: [(&dyn Fn(&mut Part), &str); 7] = [
+    type Case<'a> = (&'a dyn Fn(&mut Part), &'a str);
+    let cases: [Case; 7] = [
         (
             &|p| p.about.workers = 1,
             "this client was the bottleneck: worker 1 used 99 % of its core; use -w 2, use more hosts or ask for a lower rate",

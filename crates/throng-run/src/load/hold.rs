@@ -1,4 +1,5 @@
-//! How long connections are held: for a fixed time, for the length of a profile, or as long as lines arrive on stdin.
+//! How long connections are held: for a fixed time, for the length of a profile, as long as lines arrive on stdin, or until
+//! the run is asked to end.
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub(crate) enum Hold {
     Until(Duration),
     /// At the end of the last line's piece.
     Lines(Lines),
+    /// When the run is asked to end.
+    Forever,
 }
 
 impl Hold {
@@ -39,7 +42,10 @@ impl Hold {
                 let lines = profile.unwrap_or_else(|| Box::new(std::io::empty()));
                 Hold::Lines(Lines::follow(lines, Arc::clone(control), clock))
             }
-            Some(RunRate::Constant(_)) | None => Hold::Until(now + scenario.hold),
+            Some(RunRate::Constant(_)) | None => match scenario.hold.length() {
+                Some(length) => Hold::Until(now + length),
+                None => Hold::Forever,
+            },
         }
     }
 
@@ -48,13 +54,19 @@ impl Hold {
         match self {
             Hold::Until(end) => Some(*end),
             Hold::Lines(lines) => lines.end(),
+            Hold::Forever => None,
         }
+    }
+
+    /// Whether it ends only when the run is asked to end.
+    pub fn is_forever(&self) -> bool {
+        matches!(self, Hold::Forever)
     }
 
     /// What went wrong, if anything did.
     pub fn trouble(&self) -> Option<String> {
         match self {
-            Hold::Until(_) => None,
+            Hold::Until(_) | Hold::Forever => None,
             Hold::Lines(lines) => lines.trouble().clone(),
         }
     }
@@ -62,7 +74,7 @@ impl Hold {
     /// Messages that the lines asked for; `None` without lines.
     pub fn asked(&self) -> Option<f64> {
         match self {
-            Hold::Until(_) => None,
+            Hold::Until(_) | Hold::Forever => None,
             Hold::Lines(lines) => {
                 Some(*lines.shared.asked.lock().unwrap_or_else(|p| p.into_inner()))
             }

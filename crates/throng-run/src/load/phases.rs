@@ -23,7 +23,7 @@ use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
 use throng_core::record::{Ending, Mark, Phase, Record};
-use throng_core::scenario::{LoadScenario, SteadyFrom};
+use throng_core::scenario::{self, LoadScenario, SteadyFrom};
 use throng_core::stats::{Closed, OfAddress, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
@@ -60,6 +60,8 @@ pub(crate) struct Run<'a> {
     ending: Ending,
     /// Whether the text that ends the run was received.
     stop_seen: bool,
+    /// Whether a hold without an end was ended by a stop, as it is to be.
+    released: bool,
     /// Messages that lines of a profile asked for.
     lines: Option<f64>,
 }
@@ -120,6 +122,7 @@ impl<'a> Run<'a> {
             server: None,
             ending: Ending::default(),
             stop_seen: false,
+            released: false,
             lines: None,
         }
     }
@@ -138,10 +141,11 @@ impl<'a> Run<'a> {
         let to_hold = self.open();
         if self.asked > 0 && !self.watch.stopped() && !self.stop_seen {
             let limit = self.scenario.connect.within;
+            let took = self.watch.clock.elapsed();
             self.watch.note(&Note::Ramped {
                 asked: self.asked,
                 all: self.watch.peak.min(self.ending.ready_peak) >= self.asked,
-                limit: limit.unwrap_or(self.scenario.hold),
+                limit: limit.or(self.scenario.hold.length()).unwrap_or(took),
             });
         }
         self.ending.opening_strain = self.watch.end_strain();
@@ -194,9 +198,10 @@ impl<'a> Run<'a> {
     ) -> (Mark, bool) {
         let bound = self.scenario.duration;
         let stops = self.scenario.measure.stop_at.is_some();
-        let most = match (phase, ends.or(look)) {
-            (Phase::Holding, Some(_)) if !stops => AT_REST,
-            (Phase::Opening, _) if self.scenario.measure.steady_from == SteadyFrom::Begun => SOON,
+        let known = ends.or(look).is_some() || self.scenario.hold == scenario::Hold::Forever;
+        let most = match phase {
+            Phase::Holding if known && !stops => AT_REST,
+            Phase::Opening if self.scenario.measure.steady_from == SteadyFrom::Begun => SOON,
             _ => TICK,
         };
         let until = ends.into_iter().chain(bound).chain(look).min();
@@ -386,6 +391,7 @@ impl<'a> Run<'a> {
             let lost = none && !self.scenario.connect.reconnect
                 || at > last_open + self.scenario.connect.timeout + PATIENCE;
             if !goes_on || until.is_some_and(|u| at >= u) || lost {
+                self.released = hold.is_forever() && self.watch.stopped();
                 self.lines = hold.asked();
                 if let Some(trouble) = hold.trouble() {
                     self.watch.note(&Note::Trouble(trouble.clone()));
@@ -491,7 +497,7 @@ impl<'a> Run<'a> {
         let bound = scenario.duration.unwrap_or(Duration::MAX);
         let until = bound.min(self.watch.clock.elapsed() + DRAIN);
         let mut rest = Rest::default();
-        while !self.watch.stopped() {
+        while !self.interrupted() {
             let at = self.watch.tick(TICK, Some(until));
             let clients = self.sides.clients.tally();
             let accepted = self.sides.accepted();
@@ -508,6 +514,11 @@ impl<'a> Run<'a> {
         unread.look(self);
         self.ending.undelivered = stuck.undelivered();
         self.ending.unread = unread.unread();
+    }
+
+    /// Whether a stop was requested that is not the end of a hold.
+    fn interrupted(&self) -> bool {
+        self.watch.stopped() && !self.released
     }
 
     /// If the protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers
@@ -539,7 +550,7 @@ impl<'a> Run<'a> {
         let mut ending = std::mem::take(&mut self.ending);
         ending.over = over;
         ending.server = server;
-        ending.interrupted = self.watch.stopped();
+        ending.interrupted = self.interrupted();
         ending.kernel = self.before.kernel();
         ending.cpu_quota_cores = self.watch.strain.quota_cores();
         ending.paused = self.watch.strain.paused;

@@ -11,7 +11,7 @@ pub fn to_itself(connections: u32, engine: EngineChoice, hold: Duration) -> Load
     LoadScenario {
         own_server: Some(OwnServer::Sink),
         connections,
-        hold,
+        hold: hold.into(),
         workers: Some(1),
         engine,
         ..LoadScenario::default()

@@ -143,7 +143,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
             s.connections == 1
                 && connect_rate(s) == 100.0
                 && s.connect.timeout == secs(1)
-                && s.hold == secs(10)
+                && s.hold == secs(10).into()
                 && s.duration.is_none()
                 && s.connect.within == Some(secs(10))
                 && s.connect.reconnect
@@ -181,10 +181,10 @@ fn those_of_its_readme_and_manual_mean_the_same() {
             repeated(s) == [b"cookies"] && listening(s) == [12345]
         }),
         ("tcpkali --listen-port 12345 --duration 3h", |s| {
-            s.connections == 0 && s.targets.is_empty() && s.hold == secs(3 * 3600)
+            s.connections == 0 && s.targets.is_empty() && s.hold == secs(3 * 3600).into()
         }),
         ("tcpkali -l12345 -T3h", |s| {
-            listening(s) == [12345] && s.hold == secs(3 * 3600)
+            listening(s) == [12345] && s.hold == secs(3 * 3600).into()
         }),
         (
             r#"tcpkali --websocket --first-message "hello" 127.0.0.1:80"#,
@@ -211,7 +211,7 @@ fn those_of_its_readme_and_manual_mean_the_same() {
             |s| {
                 s.pace.downstream.is_some_and(|b| b.is_zero())
                     && s.protocol.kind() == ProtocolKind::Websocket
-                    && s.hold == secs(3600)
+                    && s.hold == secs(3600).into()
             },
         ),
         (
@@ -269,7 +269,7 @@ fn those_of_its_own_tests_mean_the_same() {
             "tcpkali -vv --connections=20 --duration=2 -T1s -l127.1:1231 127.1:1231",
             |s| {
                 let listening = s.listen.as_ref().unwrap();
-                s.hold == secs(1)
+                s.hold == secs(1).into()
                     && s.report.common.verbosity() == 3
                     && listening.on[0].to_string() == "127.0.0.1:1231"
             },
@@ -312,7 +312,7 @@ fn those_of_its_own_tests_mean_the_same() {
         ),
         (
             r"tcpkali -T1s -l127.1:1 127.1:1 --ws -m '\{message.marker}\{re [a-z]{1,300}}' -r10 --duration=5s",
-            |s| s.hold == secs(5) && s.messages.repeated[0].parts[0] == Part::Marker,
+            |s| s.hold == secs(5).into() && s.messages.repeated[0].parts[0] == Part::Marker,
         ),
         (
             "tcpkali -l1351 127.1:1351 -T1 -mFOOBARBAZ -r162222 --dump-one",
@@ -362,7 +362,7 @@ fn those_that_its_users_have_published_mean_the_same() {
         ),
         (
             "tcpkali --connect-rate 1000 --duration=1200 --connections 50000 127.0.0.1:8333",
-            |s| s.hold == secs(1200) && s.connections == 50_000,
+            |s| s.hold == secs(1200).into() && s.connections == 50_000,
         ),
         (
             "tcpkali --workers 4 -c 10 --connect-rate 1000 --duration 10s --latency-marker '@' -m '@xx' --verbose 2 127.0.0.1:18002",
@@ -380,7 +380,7 @@ fn those_that_its_users_have_published_mean_the_same() {
 fn whatever_else_getopt_takes_is_taken() {
     let cases: &[(&str, Holds)] = &[
         ("tcpkali --connections=3 127.1:80", |s| s.connections == 3),
-        ("tcpkali --dur 3 127.1:80", |s| s.hold == secs(3)),
+        ("tcpkali --dur 3 127.1:80", |s| s.hold == secs(3).into()),
         ("tcpkali --message -x 127.1:80", |s| repeated(s) == [b"-x"]),
         (
             "tcpkali 127.1:80 -m a -f image.png -1 b -m c --first-message-file image.png",
@@ -419,10 +419,10 @@ fn whatever_else_getopt_takes_is_taken() {
             s.connect.timeout == secs(1)
         }),
         ("throng load --output tcpkali -T5 127.1:80", |s| {
-            s.hold == secs(5) && s.duration.is_none() && s.connect.rate.is_some()
+            s.hold == secs(5).into() && s.duration.is_none() && s.connect.rate.is_some()
         }),
         ("throng load -T5 127.1:80", |s| {
-            s.hold == secs(5) && s.duration == Some(secs(5)) && s.connect.rate.is_none()
+            s.hold == secs(5).into() && s.duration == Some(secs(5)) && s.connect.rate.is_none()
         }),
     ];
     each_holds(cases);

@@ -13,8 +13,9 @@ use throng_core::pacing::Profile;
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
-    Allow, Connect, Counted, Family, Listening, LoadScenario, Measure, MessageLatency, MessageRate,
-    Pace, Resolve, RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer, Writes,
+    Allow, Connect, Counted, Family, Hold, Listening, LoadScenario, Measure, MessageLatency,
+    MessageRate, Pace, Resolve, RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer,
+    Writes,
 };
 use throng_core::units::Rate;
 
@@ -72,15 +73,21 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
 }
 
 /// How long to hold, and the limit for the whole run. tcpkali's `-T` is the former.
-fn lengths(args: &LoadArgs, usual: Duration) -> Result<(Duration, Option<Duration>), Failure> {
+fn lengths(args: &LoadArgs, usual: Hold) -> Result<(Hold, Option<Duration>), Failure> {
     match (args.like_tcpkali(), args.hold, args.duration) {
         // Without a hold of its own it is what the limit leaves.
-        (false, None, Some(limit)) => Ok((usual.min(limit), Some(limit))),
+        (false, None, Some(limit)) => {
+            let hold = usual.length().map_or(limit, |usual| usual.min(limit));
+            Ok((hold.into(), Some(limit)))
+        }
         (false, hold, duration) => Ok((hold.unwrap_or(usual), duration)),
         (true, Some(_), Some(_)) => Err(Failure::usage(
             "--hold and --duration are the same with --output tcpkali: give one of them",
         )),
-        (true, hold, duration) => Ok((hold.or(duration).unwrap_or(usual), None)),
+        (true, hold, duration) => {
+            let given = hold.or(duration.map(Hold::For));
+            Ok((given.unwrap_or(usual), None))
+        }
     }
 }
 
@@ -113,7 +120,7 @@ fn implied_kind(targets: &[Target]) -> Option<ProtocolKind> {
     first.filter(|_| alike)
 }
 
-fn connect(args: &LoadArgs, hold: Duration) -> Connect {
+fn connect(args: &LoadArgs, hold: Hold) -> Connect {
     let default = match args.like_tcpkali() {
         false => Connect::default(),
         true => tcpkali_connects(args, hold),
@@ -150,19 +157,21 @@ fn resolve(args: &LoadArgs) -> Resolve {
 
 /// tcpkali's defaults for connecting: 100 per second, and all must be established within `-T`. tcpkali gives up if that
 /// rate is too low; here the rate is raised so that it takes half that time.
-fn tcpkali_connects(args: &LoadArgs, hold: Duration) -> Connect {
-    let needed = f64::from(args.connections) / hold.as_secs_f64();
+fn tcpkali_connects(args: &LoadArgs, hold: Hold) -> Connect {
+    let hold = hold.length();
+    let needed = hold.map_or(0.0, |hold| f64::from(args.connections) / hold.as_secs_f64());
     let rate = match needed > USUAL_RATE {
         true => 2.0 * needed,
         false => USUAL_RATE,
     };
     let searches = matches!(args.message_rate, Some(MessageRate::Under(_)));
-    let given_end = args.hold.or(args.duration).is_some();
+    let given_end = args.hold.is_some() || args.duration.is_some();
     Connect {
         rate: Rate::per_second(rate),
         timeout: Duration::from_secs(1),
         within: (given_end || !searches)
             .then_some(hold)
+            .flatten()
             .filter(|limit| !limit.is_zero()),
         ..Connect::default()
     }
@@ -220,7 +229,7 @@ fn sending(args: &LoadArgs) -> Result<Sending, Failure> {
         match (&args.message_rate, args.channel_bandwidth_upstream) {
             (Some(MessageRate::Fixed(rate)), _) => Sending::PerConnection(*rate),
             (Some(MessageRate::Under(search)), _) => Sending::Search(Search {
-                at_most: args.hold.or(args.duration),
+                at_most: args.hold.map_or(args.duration, Hold::length),
                 ..search.clone()
             }),
             (None, Some(bandwidth)) => Sending::Bandwidth(bandwidth),

@@ -166,13 +166,14 @@ impl ReportOptions {
             Some(window) if window < SHORTEST_WINDOW => Err(Failure::usage(
                 "--statsd-latency-window must be at least 500ms",
             )),
-            Some(window) if window > scenario.hold && sending.search().is_none() => {
-                Err(Failure::usage(format!(
+            Some(window) if sending.search().is_none() => match scenario.hold.length() {
+                Some(hold) if window > hold => Err(Failure::usage(format!(
                     "--statsd-latency-window of {} is longer than the {} that connections are held",
                     human::duration(window),
-                    human::duration(scenario.hold)
-                )))
-            }
+                    human::duration(hold)
+                ))),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }

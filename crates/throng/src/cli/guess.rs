@@ -105,7 +105,7 @@ const LOAD: &[Guess] = &[
     ),
     guess(
         &["--forever", "--infinite", "--keep-open"],
-        "--hold 365d holds all connections until Ctrl-C",
+        "--hold forever holds all connections until Ctrl-C",
     ),
     guess(
         &[
@@ -354,14 +354,7 @@ const BARE: [Bare; 2] = [
 ];
 
 /// Words for a hold without an end.
-const WITHOUT_END: [&str; 6] = [
-    "forever",
-    "inf",
-    "infinite",
-    "infinity",
-    "unlimited",
-    "never",
-];
+const WITHOUT_END: [&str; 5] = ["inf", "infinite", "infinity", "unlimited", "never"];
 
 /// Schemes of targets that are no URL schemes here, and what to write instead of SCHEME://HOST:PORT.
 const SCHEMES: [(&str, &str); 4] = [
@@ -461,7 +454,9 @@ pub(super) fn explained(error: Error, words: &[OsString]) -> Error {
             let hold = told(ContextKind::InvalidArg).is_some_and(|arg| arg.starts_with("--hold"));
             told(ContextKind::InvalidValue)
                 .filter(|value| hold && WITHOUT_END.contains(value))
-                .map(|value| format!("'{value}' is not a duration: --hold 365d holds until Ctrl-C"))
+                .map(|value| {
+                    format!("'{value}' is not a duration: --hold forever holds until Ctrl-C")
+                })
         }
         _ => None,
     };
@@ -535,7 +530,7 @@ mod tests {
             (&["-d10s", "a:1"], "--hold"),
             (&["--self", "-d", "30"], "--hold"),
             (&["-c", "5", "-q", "50", "a:1"], "--rate"),
-            (&["--self", "--hold", "forever"], "365d"),
+            (&["--self", "--hold", "infinite"], "--hold forever"),
             (&["--self", "-c", "-5k"], "negative"),
         ] {
             let words = [&["throng", "load"][..], line].concat();

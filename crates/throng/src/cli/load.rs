@@ -17,7 +17,8 @@ use throng_core::address::SourceRange;
 use throng_core::expect::{Expectation, described};
 use throng_core::protocol::Protocol;
 use throng_core::scenario::{
-    Addresses, Arrivals, HostAddress, HostAddressError, ListenMode, MessageRate, Tolerance, bounds,
+    Addresses, Arrivals, Hold, HostAddress, HostAddressError, ListenMode, MessageRate, Tolerance,
+    bounds,
 };
 use throng_core::units::{self, Bandwidth, Rate};
 
@@ -245,9 +246,10 @@ pub(crate) struct LoadArgs {
     #[arg(short = 'T', long, value_name = "T", allow_hyphen_values = true, value_parser = bounds::positive, help_heading = RUN)]
     pub duration: Option<Duration>,
 
-    /// Hold all connections this long after the last one is established [default: 10s]
-    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = RUN)]
-    pub hold: Option<Duration>,
+    /// Hold all connections this long after the last one is established; forever: until Ctrl-C, which is then no
+    /// interruption [default: 10s]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = Hold::parse, help_heading = RUN)]
+    pub hold: Option<Hold>,
 
     /// Lost connections during the hold that do not fail the run: a number, or a percentage of all [default: 0]
     #[arg(long, value_name = "N", value_parser = Tolerance::parse, help_heading = RUN)]

@@ -46,6 +46,41 @@ fn a_signal_ends_a_run_with_the_summary_so_far_and_130() {
 }
 
 #[test]
+fn a_hold_without_an_end_is_complete_once_a_signal_ends_it() {
+    let net = Net::own();
+    let _server = serve(&net, "127.0.0.1:9000 --mode echo");
+    for engine in ["uring", "epoll"] {
+        let args = format!("--engine {engine} -c 100 --hold forever");
+        // The drain after the hold is that of a hold that ended: answers that are under way arrive.
+        let line = format!("127.0.0.1:9000 {args} -m x -r 20 --latency-echo");
+        let run = start_load(&net, &line);
+        run.wait_for_stderr("holding");
+        run.signal(Signal::INT);
+        let ran = run.wait(PATIENCE);
+        let s = ran.reached();
+        assert!(s.hold_s.is_some_and(|held| held > 0.3), "{ran}");
+        assert!(s.answers.is_some_and(|a| a.cut_off == 0), "{ran}");
+
+        // What a complete hold is judged by is judged.
+        let run = start_load(&net, &format!("127.0.0.1:9000 {args} --expect lost>0"));
+        run.wait_for_stderr("holding");
+        run.signal(Signal::TERM);
+        run.wait(PATIENCE).fell_short();
+
+        // While connections are opened, it interrupts.
+        let line = format!("127.0.0.1:9000 {args} --connect-rate 10");
+        let run = start_load(&net, &line);
+        run.wait_for_stderr("of 100");
+        run.signal(Signal::INT);
+        let ran = run.wait(PATIENCE);
+        assert!(ran.code == 130 && ran.summary().interrupted, "{ran}");
+    }
+    // The run's own limit ends it, too.
+    let ran = start_load(&net, "--self -c 10 --hold forever -T 1s").wait(PATIENCE);
+    ran.reached();
+}
+
+#[test]
 fn a_terminal_that_hangs_up_leaves_the_log_and_nothing_else_behind() {
     let net = Net::own();
     let (run, dir) = with_a_log(&net);

@@ -57,7 +57,7 @@ fn a_file_says_what_a_command_line_says() {
     let scenario = load(text, &[]);
     assert_eq!(scenario.targets[1].spec.host, "a.example");
     assert_eq!(scenario.connections, 50_000);
-    assert_eq!(scenario.hold, Duration::from_secs(300));
+    assert_eq!(scenario.hold, Duration::from_secs(300).into());
     assert_eq!(scenario.engine, EngineChoice::Epoll);
     assert_eq!(scenario.tls, Some(TlsClient::default()));
     assert_eq!(scenario.connect.rate.map(Rate::get), Some(1500.0));

@@ -248,12 +248,17 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
 }
 
 /// Hold, duration, workers, engine, force.
-type Run = (Duration, Option<Duration>, Option<u32>, EngineChoice, bool);
+type Run = (Hold, Option<Duration>, Option<u32>, EngineChoice, bool);
 
 fn run() -> BoxedStrategy<Run> {
     let engine = select(&[EngineChoice::Auto, EngineChoice::Uring, EngineChoice::Epoll][..]);
+    let hold = prop_oneof![
+        Just(Hold::Forever),
+        Just(Hold::For(Duration::ZERO)),
+        span().prop_map(Hold::For)
+    ];
     (
-        prop_oneof![Just(Duration::ZERO), span()],
+        hold,
         option::of(span()),
         option::of(1..=1024u32),
         engine,
