@@ -37,6 +37,20 @@ pub(crate) fn sparkline(points: &[(f64, f64)], cells: usize) -> Option<(String, 
     Some((sums.into_iter().map(bar).collect(), greatest))
 }
 
+/// `values` as bars that stand side by side in `height` lines, the highest first. `greatest` is as high as they go.
+pub(crate) fn plot(values: &[f64], greatest: f64, height: usize) -> Vec<String> {
+    let eighths = |value: f64| match value > 0.0 && greatest > 0.0 {
+        true => ((value / greatest * (height * 8) as f64).ceil() as usize).max(1),
+        false => 0,
+    };
+    let cell = |value: f64, below: usize| match eighths(value).saturating_sub(below * 8) {
+        0 => ' ',
+        n => BARS[n.min(8) - 1],
+    };
+    let row = |below: usize| values.iter().map(|v| cell(*v, below)).collect();
+    (0..height).rev().map(row).collect()
+}
+
 /// A bar of `full` (0 to 1) times `cells`, to an eighth of a cell.
 pub(crate) fn bar(full: f64, cells: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
@@ -62,6 +76,13 @@ mod tests {
         let (line, greatest) = sparkline(&points, 37).unwrap();
         assert_eq!(line, "█".repeat(37));
         assert!((greatest - 100.0).abs() < 1e-6, "{greatest}");
+    }
+
+    #[test]
+    fn a_plot_has_a_bar_per_value_and_none_for_zero() {
+        assert_eq!(plot(&[0.0, 1.0, 4.0, 8.0], 8.0, 1), [" ▁▄█"]);
+        assert_eq!(plot(&[0.0, 0.01, 4.0, 8.0], 8.0, 2), ["   █", " ▁██"]);
+        assert_eq!(plot(&[0.0], 0.0, 1), [" "]);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct Snapshot {
     /// Median and 99th percentile of the response time in the last interval, or of the service time if messages are not
     /// due at a time; `None` if no answer was measured in it.
     pub latency: Option<(Duration, Duration)>,
+    /// The 99th percentile of how late messages were sent in the last interval; `None` if none was due at a time, or it was
+    /// not measured.
+    pub late: Option<Duration>,
     /// The server in the same process, if there is one.
     pub server: Option<Tally>,
     /// Time until the run ends by itself, if known.

@@ -1,4 +1,4 @@
-//! The lines of the live view for a snapshot: the connections, and their traffic.
+//! The first lines of the live view, which every terminal has room for: the connections, their traffic, and their answers.
 
 use crate::colour::{BAD, BAR, GOOD, ODD, PLAIN, paint};
 use crate::human;
@@ -9,9 +9,9 @@ use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::summary::{Phase, Snapshot};
 
 /// A piece of a line, shown whole or not at all: half a number is a wrong number.
-struct Part {
-    text: String,
-    style: Style,
+pub(super) struct Part {
+    pub text: String,
+    pub style: Style,
 }
 
 fn part(text: String) -> Part {
@@ -28,6 +28,7 @@ fn whole(elapsed: Duration) -> Duration {
 pub fn plain(snapshot: &Snapshot) -> String {
     let mut line = format!("{:>8}", human::countdown(whole(snapshot.elapsed)));
     let all = state(snapshot).into_iter().chain(traffic(snapshot));
+    let all = all.chain(answers(snapshot));
     for (i, part) in all.enumerate() {
         line += if i == 0 { "  " } else { ", " };
         line += &part.text;
@@ -51,15 +52,17 @@ pub fn of(snapshot: &Snapshot, columns: usize, colour: bool) -> Vec<String> {
         left -= cells + 1;
     }
     first += &fitted(&state(snapshot), left, colour);
-    let traffic = traffic(snapshot);
-    if traffic.is_empty() {
-        return vec![first];
+    let mut lines = vec![first];
+    for parts in [traffic(snapshot), answers(snapshot)] {
+        if !parts.is_empty() {
+            lines.push(fitted(&parts, columns, colour));
+        }
     }
-    vec![first, fitted(&traffic, columns, colour)]
+    lines
 }
 
 /// As many of `parts`, from the first, as fit into `columns`.
-fn fitted(parts: &[Part], columns: usize, colour: bool) -> String {
+pub(super) fn fitted(parts: &[Part], columns: usize, colour: bool) -> String {
     let mut line = String::new();
     let mut left = columns;
     for (i, part) in parts.iter().enumerate() {
@@ -244,11 +247,36 @@ fn traffic(snapshot: &Snapshot) -> Vec<Part> {
             parts.push(part(format!("{way} {}", throughput(*bytes))));
         }
     }
-    if !serves && now.messages_sent > 0 {
+    if !serves && now.messages_sent > 0 && now.questions == 0 {
         parts.push(part(format!(
             "{} sent",
             human::things(now.messages_sent, "message")
         )));
+    }
+    parts
+}
+
+/// Answers to messages, and those that are missing; empty where none are looked for.
+fn answers(snapshot: &Snapshot) -> Vec<Part> {
+    let now = &snapshot.now;
+    if now.questions == 0 {
+        return Vec::new();
+    }
+    let missing = now.waiting();
+    // Some are always on their way. That none at all comes is worth a look.
+    let stalled = missing > 0 && snapshot.recent.answers == 0;
+    let mut parts = vec![Part {
+        text: format!("{} missing now", human::things(missing, "answer")),
+        style: if stalled { ODD } else { PLAIN },
+    }];
+    if now.messages_unanswered > 0 {
+        let text = format!("{} never answered", human::count(now.messages_unanswered));
+        parts.push(Part { text, style: BAD });
+    }
+    parts.push(part(format!("{} sent", human::count(now.questions))));
+    parts.push(part(format!("{} answered", human::count(now.answers))));
+    if let Some(late) = snapshot.late {
+        parts.push(part(format!("late p99 {}", human::duration(late))));
     }
     parts
 }

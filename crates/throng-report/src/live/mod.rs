@@ -1,15 +1,18 @@
-//! The live view of a run, on stderr. On a terminal it is one or two lines that each update overwrites, elsewhere a
-//! plain line now and then, as logs want it: each second in the first minute, then less often, and then for a server only if
+//! The live view of a run, on stderr. On a terminal it is a few lines that each update overwrites, more of them where there
+//! is room; elsewhere a plain line now and then, as logs want it: each second in the first minute, then less often, and then for a server only if
 //! something has changed. Other output in between goes through [`Live::note`].
 //!
 //! The live view can't fail the run: write errors on stderr are ignored. A stopped terminal (Ctrl-S) blocks
 //! [`Live::update`], as it does any program, so no worker calls it.
 
+mod details;
+mod history;
 mod lines;
 #[cfg(test)]
 mod tests;
 
 use crate::colour;
+use history::History;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 use throng_core::record::Phase;
@@ -46,17 +49,25 @@ impl LiveStyle {
     }
 }
 
-/// The number of columns if it is unknown.
-const COLUMNS: usize = 80;
+/// The size of a terminal whose size is unknown.
+const UNKNOWN: (usize, usize) = (80, 24);
+/// On lower terminals, the first lines are all.
+const LOW: usize = 20;
+/// The share of a terminal that the live view takes at most, as (part, whole): what was printed before stays in sight.
+const SHARE: (usize, usize) = (2, 3);
 
 /// The live view. It clears its lines on a terminal when it is dropped.
 pub struct Live<W: Write = io::Stderr> {
     out: W,
     style: LiveStyle,
     colour: bool,
-    columns: Box<dyn Fn() -> usize + Send>,
+    /// Columns and rows of the terminal.
+    size: Box<dyn Fn() -> (usize, usize) + Send>,
+    history: History,
     /// The lines that are on the terminal now.
     shown: Vec<String>,
+    /// Columns that the terminal had when they were written.
+    columns: usize,
     /// The last plain line: when, in which phase, and what it said.
     plain: Option<(Duration, Phase, String)>,
 }
@@ -73,26 +84,30 @@ fn plain_every(elapsed: Duration) -> Duration {
 impl Live {
     /// A live view on stderr, in colour if stderr has colours.
     pub fn new(style: LiveStyle) -> Live {
-        let columns = || terminal_size::terminal_size_of(io::stderr()).map_or(0, |(w, _)| w.0);
-        let colour = colour::wanted(&io::stderr());
-        Live::over(io::stderr(), style, colour, move || columns().into())
+        let size = || match terminal_size::terminal_size_of(io::stderr()) {
+            Some((columns, rows)) => (columns.0.into(), rows.0.into()),
+            None => (0, 0),
+        };
+        Live::over(io::stderr(), style, colour::wanted(&io::stderr()), size)
     }
 }
 
 impl<W: Write> Live<W> {
-    /// A live view on `out`. `columns` returns the width of the terminal; 0 if unknown.
+    /// A live view on `out`. `size` returns the columns and rows of the terminal; 0 if unknown.
     pub fn over(
         out: W,
         style: LiveStyle,
         colour: bool,
-        columns: impl Fn() -> usize + Send + 'static,
+        size: impl Fn() -> (usize, usize) + Send + 'static,
     ) -> Live<W> {
         Live {
             out,
             style,
             colour: colour && style == LiveStyle::Terminal,
-            columns: Box::new(columns),
+            size: Box::new(size),
+            history: History::default(),
             shown: Vec::new(),
+            columns: UNKNOWN.0,
             plain: None,
         }
     }
@@ -103,17 +118,35 @@ impl<W: Write> Live<W> {
             LiveStyle::Quiet => {}
             LiveStyle::Plain => self.update_plain(snapshot),
             LiveStyle::Terminal => {
-                let columns = match (self.columns)() {
-                    0 => COLUMNS,
-                    n => n,
-                };
-                // One column less: a terminal wraps, or clears, once the last one is written.
-                let lines = lines::of(snapshot, columns - 1, self.colour);
+                self.history.add(snapshot);
+                let (columns, rows) = self.size_now();
+                let lines = self.lines(snapshot, columns, rows);
                 let frame = self.home() + &lines.join("\x1b[K\r\n") + "\x1b[J";
                 self.shown = lines;
+                self.columns = columns;
                 self.write(&frame);
             }
         }
+    }
+
+    fn size_now(&self) -> (usize, usize) {
+        let known = |n: usize, usual: usize| if n == 0 { usual } else { n };
+        let (columns, rows) = (self.size)();
+        (known(columns, UNKNOWN.0), known(rows, UNKNOWN.1))
+    }
+
+    /// The lines for a terminal of this size.
+    fn lines(&self, snapshot: &Snapshot, columns: usize, rows: usize) -> Vec<String> {
+        // One column less: a terminal wraps, or clears, once the last one is written.
+        let columns = columns - 1;
+        let mut lines = lines::of(snapshot, columns, self.colour);
+        lines.truncate(rows.max(1));
+        if rows >= LOW {
+            let room = (rows * SHARE.0 / SHARE.1).saturating_sub(lines.len());
+            let details = details::of(snapshot, &self.history, columns, room, self.colour);
+            lines.extend(details);
+        }
+        lines
     }
 
     fn update_plain(&mut self, snapshot: &Snapshot) {
@@ -167,9 +200,14 @@ impl<W: Write> Live<W> {
         // Dropping it does that.
     }
 
-    /// The escape codes that move the cursor to the start of the lines.
+    /// The escape codes that move the cursor to the start of the lines. A terminal that has become narrower has wrapped them.
     fn home(&self) -> String {
-        match self.shown.len() {
+        let columns = self.size_now().0;
+        let rows = |line: &String| match columns < self.columns {
+            true => seen(line).div_ceil(columns).max(1),
+            false => 1,
+        };
+        match self.shown.iter().map(rows).sum() {
             0 => String::new(),
             1 => "\r".into(),
             n => format!("\r\x1b[{}A", n - 1),
@@ -183,6 +221,14 @@ impl<W: Write> Live<W> {
             .write_all(text.as_bytes())
             .and_then(|()| self.out.flush());
     }
+}
+
+/// Columns that `line` takes: its characters without those of the codes for colours, which end with an m.
+fn seen(line: &str) -> usize {
+    let mut parts = line.split('\x1b');
+    let first = parts.next().map_or(0, |text| text.chars().count());
+    let rest = parts.filter_map(|part| part.split_once('m'));
+    first + rest.map(|(_, text)| text.chars().count()).sum::<usize>()
 }
 
 impl<W: Write> Drop for Live<W> {

@@ -31,6 +31,7 @@ fn opening(traffic: bool) -> Snapshot {
         recent: now.since(&before),
         interval: Duration::from_secs(1),
         latency: None,
+        late: None,
         server: None,
         left: None,
     }
@@ -51,6 +52,7 @@ fn serving() -> Snapshot {
         recent: counters.read(),
         interval: Duration::from_secs(2),
         latency: None,
+        late: None,
         server: None,
         left: None,
     }
@@ -63,7 +65,7 @@ fn written(
     use_it: impl FnOnce(&mut Live<&mut Vec<u8>>),
 ) -> String {
     let mut out = Vec::new();
-    let mut live = Live::over(&mut out, style, true, move || columns);
+    let mut live = Live::over(&mut out, style, true, move || (columns, 10));
     use_it(&mut live);
     drop(live);
     String::from_utf8(out).unwrap()
@@ -150,7 +152,7 @@ fn the_width_is_read_again_each_time() {
     let mut out = Vec::new();
     let read = columns.clone();
     let mut live = Live::over(&mut out, LiveStyle::Terminal, false, move || {
-        read.load(Relaxed)
+        (read.load(Relaxed), 10)
     });
     live.update(&opening(false));
     columns.store(40, Relaxed);
@@ -181,7 +183,7 @@ fn a_terminal_is_drawn_over_and_wiped_at_the_end() {
 #[test]
 fn colour_is_only_used_where_it_is_wanted() {
     let mut out = Vec::new();
-    let mut live = Live::over(&mut out, LiveStyle::Terminal, false, || 100);
+    let mut live = Live::over(&mut out, LiveStyle::Terminal, false, || (100, 10));
     live.update(&opening(true));
     drop(live);
     let text = String::from_utf8(out).unwrap();
@@ -234,6 +236,7 @@ fn odd_snapshots_are_drawn_too() {
         recent: Tally::default(),
         interval: Duration::ZERO,
         latency: None,
+        late: None,
         server: Some(Tally::default()),
         left: Some(Duration::MAX),
     };
@@ -258,9 +261,114 @@ fn a_stderr_that_is_gone_is_no_matter() {
         }
     }
     for style in [LiveStyle::Terminal, LiveStyle::Plain] {
-        let mut live = Live::over(Gone, style, true, || 80);
+        let mut live = Live::over(Gone, style, true, || (80, 10));
         live.update(&opening(true));
         live.note("lost");
         live.finish();
     }
+}
+
+/// In its second `n`, with answers: 100 messages per second, one of which is still without an answer.
+fn answering(n: u64) -> Snapshot {
+    let counters = Counters::default();
+    counters.established.add(1_000_000);
+    let sent = |count: u64| {
+        counters.messages_sent.add(count);
+        counters.questions.add(count);
+        counters.bytes_sent.add(count * 5);
+    };
+    sent(100 * n.saturating_sub(1));
+    counters.answers.add((100 * n).saturating_sub(101));
+    let before = counters.read();
+    sent(100);
+    counters.answers.add(100);
+    counters.failed(FailCause::Refused);
+    counters.failed(FailCause::Refused);
+    counters.failed(FailCause::TimedOut);
+    counters.closed(Closed::ByPeer, 7);
+    let now = counters.read();
+    Snapshot {
+        elapsed: Duration::from_secs(n),
+        phase: Phase::Holding,
+        now,
+        recent: now.since(&before),
+        latency: Some((Duration::from_micros(310), Duration::from_millis(3))),
+        late: Some(Duration::from_micros(48)),
+        ..opening(false)
+    }
+}
+
+#[test]
+fn missing_answers_have_a_line_on_any_terminal() {
+    let line = |columns| lines::of(&answering(9), columns, false)[2].clone();
+    assert_eq!(
+        line(79),
+        "1 answer missing now · 900 sent · 899 answered · late p99 48.0 µs"
+    );
+    assert_eq!(line(59), "1 answer missing now · 900 sent · 899 answered");
+    let mut lost = answering(9);
+    lost.now.messages_unanswered = 1;
+    assert_eq!(
+        lines::of(&lost, 59, false)[2],
+        "0 answers missing now · 1 never answered · 900 sent"
+    );
+    assert!(lines::plain(&lost).contains("0 answers missing now, 1 never answered"));
+}
+
+/// What a terminal of this size shows after so many seconds.
+fn shown(columns: usize, rows: usize, seconds: u64) -> Vec<String> {
+    let mut out = Vec::new();
+    let size = move || (columns, rows);
+    let mut live = Live::over(&mut out, LiveStyle::Terminal, false, size);
+    for second in 1..=seconds {
+        live.update(&answering(second));
+    }
+    live.shown.clone()
+}
+
+#[test]
+fn a_large_terminal_has_room_for_causes_and_for_values_over_time() {
+    let small = shown(60, 15, 30);
+    assert_eq!(small.len(), 3, "{small:?}");
+    let usual = shown(80, 24, 30);
+    assert_eq!(
+        usual[3..],
+        [
+            "failed         2 refused · 1 timed out",
+            "closed         7 by the peer",
+            "the last 30 seconds",
+            "messages       ██████████████████████████████ 100/s, up to 100/s",
+            "answers        ██████████████████████████████ 100/s, up to 100/s",
+            "p99            ██████████████████████████████ 3.00 ms, up to 3.00 ms",
+        ]
+    );
+    let tall = shown(120, 50, 30);
+    assert_eq!(tall.len(), 3 + 2 + 1 + 3 * 4, "{tall:?}");
+    for (columns, rows) in [(1, 1), (20, 20), (40, 24), (60, 21), (80, 24), (300, 100)] {
+        let lines = shown(columns, rows, 500);
+        assert!(lines.len() <= rows, "{rows}: {lines:?}");
+        for line in lines {
+            assert!(line.chars().count() < columns.max(2), "{columns}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_terminal_that_has_become_narrower_is_drawn_over_all_the_same() {
+    let columns = Arc::new(AtomicUsize::new(100));
+    let read = columns.clone();
+    let mut out = Vec::new();
+    let mut live = Live::over(&mut out, LiveStyle::Terminal, true, move || {
+        (read.load(Relaxed), 10)
+    });
+    live.update(&opening(false));
+    assert_eq!(live.shown.len(), 1);
+    let columns_taken = seen(&live.shown[0]);
+    assert!((51..100).contains(&columns_taken), "{columns_taken}");
+    // The line now takes two.
+    columns.store(50, Relaxed);
+    live.update(&opening(false));
+    drop(live);
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("\r\x1b[1A"), "{text:?}");
 }

@@ -28,6 +28,8 @@ struct Terminal {
     shown: VecDeque<(Duration, Tally)>,
     /// Median and 99th percentile of message latency in the last interval.
     latest: Option<(Duration, Duration)>,
+    /// The 99th percentile of how late messages were sent in the last interval.
+    late: Option<Duration>,
 }
 
 pub(super) fn open(occasion: &Occasion) -> Asked {
@@ -45,6 +47,7 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
         latencies: report.latencies.asked(occasion.measure),
         shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
         latest: None,
+        late: None,
     })))
 }
 
@@ -61,6 +64,7 @@ impl Observer for Terminal {
         if let Some(measured) = interval.measured {
             let messages = of_messages(&self.latencies, measured);
             self.latest = messages.percentile(50.0).zip(messages.percentile(99.0));
+            self.late = measured.lateness.percentile(99.0);
         }
         if interval.phase == Phase::Closing {
             return Ok(());
@@ -83,6 +87,7 @@ impl Observer for Terminal {
             recent: now.since(&before),
             interval: at.saturating_sub(then),
             latency: self.latest,
+            late: self.late,
             server: interval
                 .opened
                 .and(interval.accepted)
