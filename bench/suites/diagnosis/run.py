@@ -45,6 +45,7 @@ class Space:
         if self.holder.stdout.readline() != "up\n":
             sys.exit("no network namespace: run as root")
         self.started = []
+        self.files = tempfile.TemporaryDirectory()
 
     def inside(self, words):
         return ["nsenter", "-t", str(self.holder.pid), "-n", *words]
@@ -84,12 +85,18 @@ class Space:
         return found.stdout.count("\n")
 
     def close(self):
+        # A supervisor ends its workers, unless it is killed.
         for server in self.started:
-            server.kill()
+            server.terminate()
         for server in self.started:
-            server.wait()
+            try:
+                server.wait(5)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
         self.holder.kill()
         self.holder.wait()
+        self.files.cleanup()
 
 
 class Place:
@@ -422,7 +429,7 @@ def own_limit(place):
 
 @case("nginx there with 2 x 64 worker_connections", False, "target_connections", needs="nginx")
 def nginx(place):
-    where = tempfile.mkdtemp()
+    where = place.far.files.name
     config = pathlib.Path(where, "nginx.conf")
     config.write_text(
         f"daemon off; worker_processes 2; pid {where}/pid; error_log /dev/null;"

@@ -189,6 +189,13 @@ pub enum Note {
         /// How many were established.
         connections: usize,
     },
+    /// A target was written without a port: its scheme says which.
+    DefaultPort {
+        /// The target, as the user wrote it.
+        target: String,
+        /// The port.
+        port: u16,
+    },
     /// Connections are accepted here from now on.
     Listening(SocketAddr),
     /// A server starts.
@@ -264,6 +271,7 @@ impl fmt::Display for Note {
                 "{target} has addresses of IPv4 and IPv6; to find out which are answered took {}, which this run does not count. -4, -6 or --resolve all spare that",
                 human::things(*connections as u64, "connection")
             ),
+            Note::DefaultPort { target, port } => write!(f, "{target} means port {port}"),
             Note::Listening(at) => write!(f, "listening on {at}"),
             Note::Serving(serving) => write!(f, "{serving}"),
             Note::Ramped { asked, all, limit } => match all {

@@ -37,6 +37,12 @@ impl Spec {
             .map_or(&self.host, |(host, _)| host)
     }
 
+    /// The port that its scheme stands for, if none was written.
+    pub fn default_port(&self) -> Option<u16> {
+        let written = split_port(&self.authority).1.is_some();
+        self.scheme.filter(|_| !written).map(|scheme| scheme.port)
+    }
+
     /// Host and port as they are sent in a request, without the interface of a link-local address.
     pub fn authority_sent(&self) -> String {
         match (self.authority.split_once('%'), self.authority.rfind(']')) {

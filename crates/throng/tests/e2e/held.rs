@@ -300,6 +300,37 @@ fn a_websocket_that_said_it_would_close_is_not_held() {
 }
 
 #[test]
+fn what_a_peer_said_it_would_close_is_closed_and_opened_again() {
+    for engine in ENGINES {
+        let net = Net::own();
+        // It leaves TCP to this side, which waits for five seconds.
+        let _server = misbehaving(&net, "ws-bye 0.2");
+        let line = format!("ws://127.0.0.1:9000/ -c 5 --hold 7s --engine {engine}");
+        let c = load(&net, &line).fell_short().connections;
+        assert!(c.established > 5 && c.closed_by_us >= 5, "{c:#?}");
+    }
+}
+
+#[test]
+fn a_target_without_a_port_is_told_which_one_it_means() {
+    let net = Net::own();
+    for (target, means) in [("ws://127.0.0.1/chat", 80), ("wss://127.0.0.1", 443)] {
+        let ran = load(
+            &net,
+            &format!("{target} -c 1 --connect-timeout 100ms -T 1s"),
+        );
+        ran.fell_short();
+        let told = format!("{target} means port {means}");
+        assert!(ran.stderr.contains(&told), "{ran}");
+    }
+    let ran = load(
+        &net,
+        "ws://127.0.0.1:9000 -c 1 --connect-timeout 100ms -T 1s",
+    );
+    assert!(!ran.stderr.contains("means port"), "{ran}");
+}
+
+#[test]
 fn a_peer_that_talks_by_itself_does_not_keep_a_run_from_ending() {
     for engine in ENGINES {
         let net = Net::own();
@@ -310,6 +341,9 @@ fn a_peer_that_talks_by_itself_does_not_keep_a_run_from_ending() {
         );
         ran.reached();
         assert!(ran.took < Duration::from_secs(5), "{ran}");
+        let line = "load --output tcpkali -c 1 -m x -r 5 -T 1s 127.0.0.1:9000";
+        let ran = run(&net, &format!("{line} --engine {engine}"));
+        assert!(ran.took < Duration::from_secs(4), "{ran}");
     }
 }
 
@@ -491,6 +525,14 @@ fn tcpkalis_voice_tells_of_a_refused_upgrade_and_fails() {
     let ran = run(&net, line);
     assert_eq!(ran.code, 1, "{ran}");
     assert!(ran.stderr.contains("403 Forbidden"), "{ran}");
+    assert!(!ran.stdout.contains("Ramped up"), "{ran}");
+    // So is a peer that speaks no TLS.
+    let net = Net::own();
+    let _echo = serve(&net, "127.0.0.1:9000 --mode echo");
+    let line = "load --output tcpkali --tls --insecure -T 3s -c 2 -m hi -r 5 127.0.0.1:9000";
+    let ran = run(&net, line);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("does not speak TLS"), "{ran}");
     assert!(!ran.stdout.contains("Ramped up"), "{ran}");
 }
 

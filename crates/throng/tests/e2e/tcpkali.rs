@@ -160,6 +160,8 @@ fn the_text_that_ends_a_run_is_reported() {
     let ran = link.run(&net, &args);
     let line = "Found --message-stop=\"END\", aborting.\nTotal data sent:";
     assert!(ran.stdout.contains(line), "{ran}");
+    let both = ran.stdout.clone() + &ran.stderr;
+    assert!(!both.contains("Could not create"), "{ran}");
 }
 
 #[test]

@@ -98,6 +98,20 @@ fn every_query_has_its_answer_and_its_line() {
 }
 
 #[test]
+fn queries_wait_for_answers_unless_a_rate_is_given() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let _nsd = nsd(&net, directory.path());
+    for engine in ENGINES {
+        let line = "127.0.0.1:5353 --dns example.com/A -c 20 --hold 1s --engine";
+        let ran = load(&net, &format!("{line} {engine}"));
+        let s = ran.reached();
+        let took = s.latency.service.as_ref().expect("answers came");
+        assert!(took.p50_us < 1e6, "nothing waits in buffers: {ran}");
+        assert!(s.answers.unwrap().received >= 200, "{ran}");
+    }
+}
+
+#[test]
 fn a_closed_loop_asks_again_when_it_was_answered() {
     let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
     let _nsd = nsd(&net, directory.path());

@@ -8,6 +8,7 @@ use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, run_words, serve, start, stop_serving};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::summary::{Finding, Summary};
 
@@ -454,6 +455,42 @@ fn a_server_that_sends_everything_back_does_not_speak_tls() {
             let words = "the peer does not speak TLS";
             assert!(ran.stdout.contains(words), "{ran}");
         }
+    }
+}
+
+#[test]
+fn connections_that_are_secured_again_and_again_are_no_progress() {
+    // Every second one is closed in its handshake, and the others soon after.
+    const SERVER: &str = "
+import socket, ssl, sys, threading, time
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(('127.0.0.1', 9000), backlog=100)
+def serve(connection):
+    try:
+        with context.wrap_socket(connection, server_side=True):
+            time.sleep(0.1)
+    except OSError:
+        pass
+accepted = 0
+while True:
+    connection, _ = listener.accept()
+    accepted += 1
+    if accepted % 2:
+        connection.close()
+    else:
+        threading.Thread(target=serve, args=[connection], daemon=True).start()
+";
+    let (net, authority) = (Net::own(), Authority::new());
+    let (certificate, key) = authority.issue("server", &NAMES);
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let _server = start_server(&net, "python3", &["-c", SERVER, certificate, key], 9000);
+    for engine in ENGINES {
+        let args = ["--insecure", "-c", "10", "--hold", "1s", "--engine", engine];
+        let args = [&args[..], &["--connect-timeout", "500ms"]].concat();
+        let ran = load(&net, "127.0.0.1:9000", &args);
+        ran.fell_short();
+        assert!(ran.took < Duration::from_secs(30), "{ran}");
     }
 }
 

@@ -8,6 +8,7 @@ use crate::observers::{self, Occasion};
 use crate::{Failure, ask, output, signals};
 use std::io::{self, BufReader};
 use std::sync::Arc;
+use throng_core::observer::Note;
 use throng_core::scenario::{LoadScenario, RunRate};
 use throng_report::json::Outcome;
 use throng_run::{Attached, Machine, Taps};
@@ -27,6 +28,15 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
     carry_out(scenario, &report, inputs)
 }
 
+/// The ports of targets that were written without one.
+fn default_ports(scenario: &LoadScenario) -> impl Iterator<Item = Note> {
+    scenario.targets.iter().filter_map(|target| {
+        let port = target.spec.default_port()?;
+        let target = target.spec.to_string();
+        Some(Note::DefaultPort { target, port })
+    })
+}
+
 /// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
 pub(crate) fn carry_out(
     mut scenario: LoadScenario,
@@ -34,7 +44,8 @@ pub(crate) fn carry_out(
     mut inputs: Vec<Named>,
 ) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
-    let notes = ask::target::resolve_all(&mut scenario)?;
+    let mut notes: Vec<Note> = default_ports(&scenario).collect();
+    notes.extend(ask::target::resolve_all(&mut scenario)?);
     inputs.extend(
         scenario
             .files_mut()
