@@ -202,9 +202,9 @@ fn answer<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
         if !decoder.is_upgraded() {
             match opening.answered(0, &mut decoder, &mut partials, piece) {
                 Ok(None) => continue,
-                Ok(Some(used)) => {
+                Ok(Some(answered)) => {
                     assert!(decoder.is_upgraded() && partials.is_empty());
-                    rest = &piece[used..];
+                    rest = &piece[answered.used..];
                 }
                 Err(failure) => {
                     assert!(!failure.to_string().is_empty() && partials.is_empty());

@@ -151,6 +151,7 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "violations",
                     "refused",
                     "closes",
+                    "subprotocols",
                     "status",
                     "malformed",
                     "errors",

@@ -57,6 +57,7 @@ pub(crate) fn of_load(
         answers: behaviours.matches_answers(),
         time_stamps: behaviours.finds_markers(),
         protocol: scenario.protocol.kind(),
+        subprotocols: scenario.protocol.subprotocols().to_vec(),
         tls_client: scenario.tls.is_some(),
         tls_server: scenario.tls_server.is_some(),
         latencies: latencies.asked(&scenario.measure),
@@ -70,6 +71,7 @@ pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
         role: Role::Serve,
         connections: scenario.max_connections.map(u64::from),
         protocol: scenario.mode.protocol().kind(),
+        subprotocols: scenario.subprotocols.clone(),
         tls_server: scenario.tls.is_some(),
         ..Asked::default()
     }

@@ -366,6 +366,7 @@ impl<'a> ServeBehaviours<'a> {
             workers: at.workers,
             unix_us,
             seed: SEED,
+            subprotocols: self.scenario.subprotocols.clone(),
             ..Task::new(self.script.clone(), pacing)
         };
         let served = Served {

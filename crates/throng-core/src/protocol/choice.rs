@@ -4,6 +4,7 @@ use super::facts::{
     Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, UseBehaviour, UseWire,
 };
 use super::options::{self, Flag, OptionError};
+use super::websocket::Subprotocol;
 use super::{protocols, raw};
 use crate::behaviour::Task;
 use crate::payload::{Framing, Message};
@@ -160,6 +161,13 @@ macro_rules! choice {
             pub fn pings(&self) -> Option<Duration> {
                 match self {
                     $(Protocol::$Variant(asked) => asked.pings(),)*
+                }
+            }
+
+            /// Subprotocols that connections that are opened ask for.
+            pub fn subprotocols(&self) -> &[Subprotocol] {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.subprotocols(),)*
                 }
             }
 

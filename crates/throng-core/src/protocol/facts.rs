@@ -3,6 +3,7 @@
 //! [`Sections`](super::Sections) ask them.
 
 use super::options::{OptionError, ProtocolOption};
+use super::websocket::Subprotocol;
 pub use crate::behaviour::Choose;
 use crate::behaviour::{Behaviour, Task, Wire};
 use crate::payload::{Framing, Message};
@@ -129,6 +130,11 @@ pub trait Facts: Default + 'static {
     /// How often a ping is sent on each connection that is opened.
     fn pings(&self) -> Option<Duration> {
         None
+    }
+
+    /// Subprotocols that connections that are opened ask for.
+    fn subprotocols(&self) -> &[Subprotocol] {
+        &[]
     }
 
     /// Prepares what wires need. Without targets the server is in the same process.

@@ -2,6 +2,7 @@
 
 use crate::expect::Expectation;
 use crate::protocol::ProtocolKind;
+use crate::protocol::websocket::Subprotocol;
 use crate::scenario::{Allow, Measure, MessageLatency, Percentile};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,9 @@ pub struct Asked {
     pub time_stamps: bool,
     /// What connections speak.
     pub protocol: ProtocolKind,
+    /// Subprotocols of WebSocket that were asked for, or that a server has.
+    #[serde(default)]
+    pub subprotocols: Vec<Subprotocol>,
     /// Connections that are opened speak TLS.
     pub tls_client: bool,
     /// Connections that are accepted speak TLS.

@@ -10,7 +10,7 @@ use crate::expect::{Expectation, Needs};
 use crate::human;
 use crate::pacing::Terms;
 use crate::payload::{Message, Messages};
-use crate::protocol::{Answers, Protocol, Says, ServeMode};
+use crate::protocol::{Answers, Protocol, ProtocolKind, Says, ServeMode};
 use std::time::Duration;
 
 /// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
@@ -125,6 +125,9 @@ pub enum Contradiction {
     /// A server that sends messages, and no message.
     #[error("--mode {0} needs a message to send: add -m or -f")]
     SaysNothing(&'static str),
+    /// Subprotocols of a server that does not speak WebSocket.
+    #[error("--subprotocol is for WebSocket: --mode ws or ws-sink, not {0}")]
+    NoWebSocket(&'static str),
     /// A server that sends no messages, and messages.
     #[error("--mode {0} sends no messages of its own: only --mode {senders} does", senders = senders())]
     SendsNothing(&'static str),
@@ -373,6 +376,10 @@ impl ServeScenario {
         }
         if self.message_rate.is_some() && !self.messages.repeats_something() {
             return Err(Contradiction::NoMessage("--message-rate"));
+        }
+        let websocket = self.mode.protocol().kind() == ProtocolKind::Websocket;
+        if !self.subprotocols.is_empty() && !websocket {
+            return Err(Contradiction::NoWebSocket(self.mode.name()));
         }
         check_alpn(self.tls.iter().flat_map(|tls| &tls.alpn))?;
         Ok(self)

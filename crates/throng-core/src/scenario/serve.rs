@@ -4,6 +4,7 @@ use super::{ListenAddress, Pem, SocketOptions, TlsServer, bounds};
 use crate::engine::EngineChoice;
 use crate::payload::Messages;
 use crate::protocol::ServeMode;
+use crate::protocol::websocket::Subprotocol;
 use crate::units::Rate;
 use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct ServeScenario {
     pub message_rate: Option<Rate>,
     /// What is sent.
     pub messages: Messages,
+    /// Subprotocols of WebSocket: of those that a client asks for, the first one among them is chosen.
+    pub subprotocols: Vec<Subprotocol>,
     /// What is set on each socket.
     pub sockets: SocketOptions,
     /// Data may come with a connection's first packet (TCP Fast Open, RFC 7413).

@@ -98,7 +98,7 @@ pub fn of(record: &Record) -> Summary {
         pings: Pings::of(&t.closed),
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
         search: t.endings().find_map(|e| e.search.clone()),
-        protocols: Sections::of(|kind| t.speaking(kind).next().is_some(), &speaking),
+        protocols: protocols(&t, &speaking),
         tls: (t.asked.tls_client || t.asked.tls_server)
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),
         cost,
@@ -108,6 +108,14 @@ pub fn of(record: &Record) -> Summary {
         steady,
         latencies: latencies(&t.asked.latencies, &t.measured, &t.unanswered),
         sources: record.sources.iter().map(source).collect(),
+    }
+}
+
+fn protocols(t: &Totals, speaking: &Tally) -> Sections {
+    let all = Sections::of(|kind| t.speaking(kind).next().is_some(), speaking);
+    Sections {
+        websocket: all.websocket.map(|w| w.named(&t.asked.subprotocols)),
+        ..all
     }
 }
 

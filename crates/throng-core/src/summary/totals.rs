@@ -203,6 +203,11 @@ fn asked(parts: &[&Part]) -> Asked {
         answers: any(|a| a.answers),
         time_stamps: any(|a| a.time_stamps),
         protocol: first.protocol,
+        // Those of several sources are counted by their places, which must be the same.
+        subprotocols: match all().all(|a| a.subprotocols == first.subprotocols) {
+            true => first.subprotocols.clone(),
+            false => Vec::new(),
+        },
         tls_client: any(|a| a.tls_client),
         tls_server: any(|a| a.tls_server),
         latencies: AskedLatencies {

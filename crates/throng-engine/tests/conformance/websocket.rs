@@ -104,11 +104,11 @@ impl Client {
         loop {
             let n = self.stream.read(&mut piece).expect("an answer");
             assert!(n > 0, "closed in the handshake");
-            let used = opening
+            let answered = opening
                 .answered(0, &mut self.decoder, &mut self.partials, &piece[..n])
                 .expect("a right answer");
-            if let Some(used) = used {
-                self.read.extend(&piece[used..n]);
+            if let Some(answered) = answered {
+                self.read.extend(&piece[answered.used..n]);
                 return;
             }
         }

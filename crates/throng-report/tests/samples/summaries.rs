@@ -388,6 +388,7 @@ pub fn busy() -> Summary {
         violations: BTreeMap::from([(Violation::Masked, 1), (Violation::Text, 3)]),
         refused: BTreeMap::from([(Status::Forbidden, 2)]),
         closes: BTreeMap::from([(CloseCode::TryAgainLater, 5)]),
+        subprotocols: BTreeMap::from([("chat".into(), 1001), ("none".into(), 2)]),
     });
     s.protocols.dns = Some(DnsSummary { not_dns: 1 });
     s.protocols.http = Some(HttpSummary {

@@ -19,6 +19,7 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         force: args.force,
         message_rate: args.message_rate,
         messages: texts::messages(&args.messages)?,
+        subprotocols: args.subprotocol.clone(),
         sockets: sockets::options(&args.sockets, false),
         fastopen: args.fastopen,
         tls: args

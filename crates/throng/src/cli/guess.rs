@@ -181,8 +181,8 @@ const LOAD: &[Guess] = &[
         "--quiet (-q) shows no progress",
     ),
     guess(
-        &["--subprotocol", "--subprotocols"],
-        "--header 'Sec-WebSocket-Protocol: NAME' (-H) asks for one",
+        &["--subprotocols", "--protocol"],
+        "--subprotocol NAME[,NAME] asks for subprotocols of WebSocket",
     ),
     guess(
         &["--nodelay", "--no-delay", "--tcp-nodelay"],

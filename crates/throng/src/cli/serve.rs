@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::time::Duration;
 use throng_core::protocol::ServeMode;
+use throng_core::protocol::websocket::Subprotocol;
 use throng_core::scenario::bounds;
 use throng_core::units::Rate;
 
@@ -52,6 +53,10 @@ pub(crate) struct ServeArgs {
     /// accept them]
     #[arg(short = 'r', long, value_name = "RATE", help_heading = PACE)]
     pub message_rate: Option<Rate>,
+
+    /// With --mode ws or ws-sink: subprotocols, of which the first one that a client asks for is chosen; repeatable
+    #[arg(long, value_name = "NAME[,NAME]", value_parser = str::parse::<Subprotocol>, value_delimiter = ',', help_heading = CONNECTIONS)]
+    pub subprotocol: Vec<Subprotocol>,
 
     #[command(flatten)]
     pub tls: TlsServerArgs,

@@ -32,7 +32,10 @@ def answer(path, key):
     accept = base64.b64encode(hashlib.sha1(key + ACCEPT).digest())
     if path == "/accept":
         accept = accept[::-1]
-    more = b"Sec-WebSocket-Extensions: permessage-deflate\r\n" if path == "/extension" else b""
+    more = {
+        "/extension": b"Sec-WebSocket-Extensions: permessage-deflate\r\n",
+        "/subprotocol": b"Sec-WebSocket-Protocol: other\r\n",
+    }.get(path, b"")
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         + b"Sec-WebSocket-Accept: "

@@ -5,7 +5,7 @@ use crate::ENGINES;
 use crate::common::net::Net;
 use crate::common::peers::{said, serve_script};
 use crate::common::process::Ran;
-use crate::common::{run_words, serve, words};
+use crate::common::{run_words, serve, stop_serving, words};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use throng_core::protocol::websocket::Violation;
@@ -175,6 +175,34 @@ fn pings_of_ours_are_answered_and_timed_beside_messages_and_alone() {
 }
 
 #[test]
+fn the_subprotocols_that_servers_choose_are_counted_by_name() {
+    for engine in ENGINES {
+        // ws chooses the first one that is asked for; websockets, which has none here, chooses none.
+        for (name, chosen) in [
+            ("ws_server.js", "superchat"),
+            ("ws_server.py", "none"),
+            ("throng", "chat"),
+        ] {
+            let net = Net::own();
+            let own = name == "throng";
+            let server = match own {
+                true => serve(&net, "--mode ws --subprotocol v12.stomp,chat 9000"),
+                false => serve_script(&net, name, 9000, &[]),
+            };
+            let args = format!("-c 3 --hold 200ms --engine {engine} --subprotocol superchat,chat");
+            let ran = load(&net, "/echo", &words(&args));
+            let s = ran.summary();
+            let counted = s.protocols.websocket.unwrap().subprotocols;
+            assert_eq!(counted, BTreeMap::from([(chosen.to_owned(), 3)]), "{ran}");
+            if own {
+                let served = stop_serving(server).protocols.websocket.unwrap();
+                assert_eq!(served.subprotocols, counted, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn pongs_that_are_missing_or_return_another_payload_fail_the_run() {
     let net = Net::own();
     let _server = serve_script(&net, "ws_broken_server.py", 9000, &[]);
@@ -314,6 +342,7 @@ fn peers_that_break_the_protocol_are_counted_by_kind() {
         ("/long-head", Violation::LongHead, None),
         ("/accept", Violation::Handshake, None),
         ("/extension", Violation::Handshake, None),
+        ("/subprotocol", Violation::Handshake, None),
         ("/masked", Violation::Masked, Some(1002)),
         ("/reserved", Violation::ReservedBits, Some(1002)),
         ("/opcode", Violation::Opcode, Some(1002)),

@@ -2,6 +2,7 @@
 
 use crate::pacing::{Profile, Spacing};
 use crate::payload::Script;
+use crate::protocol::websocket::Subprotocol;
 use crate::units::{Bandwidth, Rate};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Task {
     pub unix_us: u64,
     /// Random seed.
     pub seed: u64,
+    /// Subprotocols among which a server of WebSocket chooses.
+    pub subprotocols: Vec<Subprotocol>,
 }
 
 impl Task {
@@ -68,6 +71,7 @@ impl Task {
             most: u32::MAX,
             unix_us: 0,
             seed: 0,
+            subprotocols: Vec::new(),
         }
     }
 }

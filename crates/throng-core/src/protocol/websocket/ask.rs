@@ -3,6 +3,7 @@
 use super::handshake::client::Opening;
 use super::handshake::server::Upgrade;
 use super::serve::{Ws, WsSink};
+use super::subprotocol::Subprotocol;
 use super::wire::WebSocket;
 use crate::payload::Framing;
 use crate::protocol::facts::{Answers, Authority, Choose, Facts, HandshakesSent, Scheme};
@@ -26,6 +27,8 @@ pub struct WebSocketAsked {
     /// How often a ping (section 5.5.2) is sent on each connection; `None` for never.
     #[serde(with = "Maybe::<bounds::Positive>")]
     pub ping: Option<Duration>,
+    /// Subprotocols to ask for (section 1.9), the preferred one first.
+    pub subprotocols: Vec<Subprotocol>,
 }
 
 impl Default for WebSocketAsked {
@@ -34,6 +37,7 @@ impl Default for WebSocketAsked {
             header: Vec::new(),
             user_agent: true,
             ping: None,
+            subprotocols: Vec::new(),
         }
     }
 }
@@ -81,6 +85,20 @@ impl Facts for WebSocketAsked {
         },
         ProtocolOption {
             flag: Flag {
+                long: "subprotocol",
+                alias: None,
+                short: None,
+                takes: Takes::Value("NAME[,NAME]"),
+                help: "Subprotocols to ask for in the WebSocket handshake, the preferred one first; repeatable",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.subprotocols.extend(Subprotocol::list(text)?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
                 long: "ping",
                 alias: None,
                 short: None,
@@ -116,6 +134,10 @@ impl Facts for WebSocketAsked {
         self.ping
     }
 
+    fn subprotocols(&self) -> &[Subprotocol] {
+        &self.subprotocols
+    }
+
     fn prepare(
         &self,
         targets: &[Authority],
@@ -129,10 +151,19 @@ impl Facts for WebSocketAsked {
             authority: "localhost",
             path: "/",
         }];
+        let mut fields = self.header.clone();
+        if !self.subprotocols.is_empty() {
+            let names: Vec<&str> = self.subprotocols.iter().map(Subprotocol::name).collect();
+            // First, so that their places are those of the option.
+            fields.insert(
+                0,
+                format!("Sec-WebSocket-Protocol: {}", names.join(", ")).parse()?,
+            );
+        }
         let targets = if targets.is_empty() { &own } else { targets };
         let requests = targets
             .iter()
-            .map(|target| opening(target.authority, target.path, &self.header, seed))
+            .map(|target| opening(target.authority, target.path, &fields, seed))
             .collect::<Result<_, _>>()?;
         Ok(Openings {
             requests,

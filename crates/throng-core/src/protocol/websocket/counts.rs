@@ -1,6 +1,7 @@
 //! What is counted of WebSocket.
 
 use super::close::CloseCode;
+use super::subprotocol::Choice;
 use super::violation::Violation;
 use crate::protocol::http::Status;
 use crate::stats::counter::counts;
@@ -11,7 +12,7 @@ counts! {
         /// Connections whose opening handshake is complete.
         upgraded,
     }
-    by kind { violations: Violation, refused: Status, closes: CloseCode, }
+    by kind { violations: Violation, refused: Status, closes: CloseCode, subprotocols: Choice, }
     parts {}
     times {}
 
@@ -28,6 +29,11 @@ impl Counters {
     /// Counts a peer that began to close, with this code.
     pub fn close(&self, code: Option<u16>) {
         self.closes[CloseCode::of(code) as usize].add(1);
+    }
+
+    /// Counts the subprotocol of a connection whose handshake is complete: its place among those of this side.
+    pub fn subprotocol(&self, place: Option<usize>) {
+        self.subprotocols[Choice::of(place) as usize].add(1);
     }
 
     /// Counts a peer that violated the protocol.
@@ -50,6 +56,11 @@ impl Tally {
     /// Peers that began to close, with this code.
     pub fn closes(&self, code: CloseCode) -> u64 {
         self.closes[code as usize]
+    }
+
+    /// Connections on which the server chose so.
+    pub fn subprotocols(&self, choice: Choice) -> u64 {
+        self.subprotocols[choice as usize]
     }
 
     /// Peers that violated the protocol.

@@ -14,6 +14,7 @@
 use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode, Role};
 use super::handshake::server::{self, Refusal};
+use super::subprotocol::Subprotocol;
 use super::violation::Violation;
 use crate::behaviour::{At, Behaviour, Outbox, Task, Transmit};
 use crate::partials::Partials;
@@ -44,6 +45,7 @@ pub struct WsServer {
     mode: WsMode,
     rules: Rules,
     partials: Partials,
+    subprotocols: Vec<Subprotocol>,
 }
 
 /// The state of a connection: 24 bytes.
@@ -95,6 +97,15 @@ impl WsServer {
                 check_text,
             },
             partials: Partials::default(),
+            subprotocols: Vec::new(),
+        }
+    }
+
+    /// The same with these subprotocols: of those that a client asks for, the first one among them is chosen.
+    pub fn choosing(self, subprotocols: Vec<Subprotocol>) -> WsServer {
+        WsServer {
+            subprotocols,
+            ..self
         }
     }
 
@@ -195,10 +206,14 @@ impl Behaviour for WsServer {
         }
         if !conn.decoder.is_upgraded() {
             let decoder = &mut conn.decoder;
-            match server::receive(decoder, &mut self.partials, input, &mut out.bytes) {
+            let known = &self.subprotocols;
+            match server::receive(decoder, &mut self.partials, input, known, &mut out.bytes) {
                 Ok(None) => return,
-                Ok(Some(used)) => {
+                Ok(Some((used, subprotocol))) => {
                     at.counters.websocket.upgraded.add(1);
+                    if !known.is_empty() {
+                        at.counters.websocket.subprotocol(subprotocol);
+                    }
                     input = &input[used..];
                 }
                 Err(refusal) => return refuse(refusal, conn, &mut self.partials, at, out),
@@ -244,8 +259,8 @@ impl Serves for Ws {
     const ABOUT: &'static str = "WebSocket: send each message back";
     type Behaviour = WsServer;
 
-    fn behaviour(_: Task) -> WsServer {
-        WsServer::new(WsMode::Echo, MAX_MESSAGE, true)
+    fn behaviour(task: Task) -> WsServer {
+        WsServer::new(WsMode::Echo, MAX_MESSAGE, true).choosing(task.subprotocols)
     }
 }
 
@@ -257,8 +272,8 @@ impl Serves for WsSink {
     const ABOUT: &'static str = "WebSocket: count and discard messages";
     type Behaviour = WsServer;
 
-    fn behaviour(_: Task) -> WsServer {
-        WsServer::new(WsMode::Sink, MAX_MESSAGE, true)
+    fn behaviour(task: Task) -> WsServer {
+        WsServer::new(WsMode::Sink, MAX_MESSAGE, true).choosing(task.subprotocols)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The outcome of WebSocket.
 
 use super::close::CloseCode;
+use super::subprotocol::{Choice, Subprotocol, by_name};
 use super::violation::Violation;
 use crate::human::{count, things};
 use crate::protocol::facts::{Summarize, Violated};
@@ -23,6 +24,9 @@ pub struct WebSocketSummary {
     pub refused: BTreeMap<Status, u64>,
     /// Peers that began to close with a close frame, by its code. Codes that did not occur are left out.
     pub closes: BTreeMap<CloseCode, u64>,
+    /// Connections by the subprotocol that the server chose, if subprotocols were asked for (`serve`: given): its name, or
+    /// `none`.
+    pub subprotocols: BTreeMap<String, u64>,
 }
 
 impl Summarize for WebSocketSummary {
@@ -32,6 +36,10 @@ impl Summarize for WebSocketSummary {
             violations: occurred(Violation::ALL, |v| tally.websocket.violations(v)),
             refused: occurred(Status::ALL, |status| tally.websocket.refused(status)),
             closes: occurred(CloseCode::ALL, |code| tally.websocket.closes(code)),
+            subprotocols: occurred(Choice::ALL, |choice| tally.websocket.subprotocols(choice))
+                .into_iter()
+                .map(|(choice, n)| (choice.name().to_owned(), n))
+                .collect(),
         }
     }
 
@@ -44,6 +52,13 @@ impl Summarize for WebSocketSummary {
             ),
         };
         let mut rows = vec![Row::new(tone, "upgraded", count(self.upgraded), of)];
+        rows.extend(self.subprotocols.iter().map(|(name, n)| {
+            let tone = match name.as_str() {
+                "none" => Tone::Odd,
+                _ => Tone::Plain,
+            };
+            Row::new(tone, "subprotocol", count(*n), name.as_str())
+        }));
         let mut violations: Vec<_> = self.violations.iter().collect();
         violations.sort_by_key(|(_, n)| Reverse(**n));
         rows.extend(
@@ -78,6 +93,14 @@ impl Summarize for WebSocketSummary {
 }
 
 impl WebSocketSummary {
+    /// The same with subprotocols by their names, which are counted by their places among `names`.
+    pub(crate) fn named(self, names: &[Subprotocol]) -> WebSocketSummary {
+        WebSocketSummary {
+            subprotocols: by_name(&self.subprotocols, names),
+            ..self
+        }
+    }
+
     fn refusal(&self) -> String {
         let mut all: Vec<_> = self.refused.iter().collect();
         all.sort_by_key(|(_, n)| Reverse(**n));

@@ -4,7 +4,7 @@
 use super::close;
 use super::decoder::{Decoder, Event, Rules};
 use super::frame::{self, Mask, Opcode, Role};
-use super::handshake::client::{Failure, Opening};
+use super::handshake::client::{Answered, Failure, Opening};
 use super::handshake::server;
 use super::pings::{Pinged, Pings};
 use super::violation::Violation;
@@ -87,23 +87,32 @@ impl WebSocket {
         out: &mut Vec<u8>,
     ) -> Result<Option<&'a [u8]>, Violation> {
         let (decoder, partials) = (&mut conn.decoder, &mut self.partials);
-        let used = match self.openings.get((self.choose)(at.id)) {
+        let mut asks = false;
+        let answered = match self.openings.get((self.choose)(at.id)) {
             Some(opening) => opening
                 .answered(uid, decoder, partials, bytes)
+                .inspect(|_| asks = opening.asks_for_subprotocols())
                 .map_err(|failure| {
                     if let Failure::Status(code) = failure {
                         at.counters.websocket.refused(code);
                     }
                     failure.violation()
                 }),
-            None => server::receive(decoder, partials, bytes, out).map_err(|refusal| {
-                refusal.answer(out);
-                refusal.violation()
-            }),
+            None => server::receive(decoder, partials, bytes, &[], out)
+                .map(|found| found.map(|(used, subprotocol)| Answered { used, subprotocol }))
+                .map_err(|refusal| {
+                    refusal.answer(out);
+                    refusal.violation()
+                }),
         };
-        let Some(used) = used? else { return Ok(None) };
+        let Some(answered) = answered? else {
+            return Ok(None);
+        };
         at.counters.websocket.upgraded.add(1);
-        Ok(Some(&bytes[used..]))
+        if asks {
+            at.counters.websocket.subprotocol(answered.subprotocol);
+        }
+        Ok(Some(&bytes[answered.used..]))
     }
 
     fn frames(

@@ -135,6 +135,11 @@ impl Opening {
         })
     }
 
+    /// Whether it asks for subprotocols.
+    pub fn asks_for_subprotocols(&self) -> bool {
+        !self.subprotocols.is_empty()
+    }
+
     /// The length of a request in bytes.
     pub fn request_bytes(&self) -> usize {
         self.before_key.len() + 24 + self.after_key.len()
@@ -149,8 +154,7 @@ impl Opening {
     }
 
     /// Processes `bytes` received on connection `uid`, whose handshake is under way. Returns `None` while the answer is
-    /// incomplete. Once it is complete and right, the connection is upgraded, and the result is the number of `bytes`
-    /// that belong to the answer; the others are frames.
+    /// incomplete. Once it is complete and right, the connection is upgraded.
     ///
     /// # Errors
     /// The answer is wrong, and the connection can't be used.
@@ -160,7 +164,7 @@ impl Opening {
         decoder: &mut Decoder,
         partials: &mut Partials,
         bytes: &[u8],
-    ) -> Result<Option<usize>, Failure> {
+    ) -> Result<Option<Answered>, Failure> {
         let key = self.key(uid);
         let gathered = head::gather(decoder.half(), partials, bytes, |head| {
             self.check(head, &key)
@@ -168,9 +172,9 @@ impl Opening {
         match gathered {
             Gathered::Part => Ok(None),
             Gathered::TooLong => Err(Failure::TooLong),
-            Gathered::Whole((), used) => {
+            Gathered::Whole(subprotocol, used) => {
                 decoder.upgrade();
-                Ok(Some(used))
+                Ok(Some(Answered { used, subprotocol }))
             }
         }
     }
@@ -180,7 +184,8 @@ impl Opening {
     }
 
     /// Checks an answer as far as it was received. Returns its size once it is complete and right.
-    fn check(&self, head: &[u8], key: &Key) -> Result<Option<((), usize)>, Failure> {
+    /// Its result is also the place of the subprotocol that the server chose among those asked for.
+    fn check(&self, head: &[u8], key: &Key) -> Result<Option<(Option<usize>, usize)>, Failure> {
         let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut answer = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -226,13 +231,25 @@ impl Opening {
             return Err(Failure::Extension);
         }
         // A server chooses one of the subprotocols asked for, or none.
-        if values(fields, "Sec-WebSocket-Protocol").count() > 1
+        if members(fields, "Sec-WebSocket-Protocol").count() > 1
             || unasked("Sec-WebSocket-Protocol", &self.subprotocols, false)
         {
             return Err(Failure::Subprotocol);
         }
-        Ok(Some(((), size)))
+        let chosen = members(fields, "Sec-WebSocket-Protocol").map(bare).next();
+        let place = |chosen: &[u8]| self.subprotocols.iter().position(|asked| asked == chosen);
+        Ok(Some((chosen.and_then(place), size)))
     }
+}
+
+/// A server's answer that is complete and right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// How many of the received bytes belong to it; the others are frames.
+    pub used: usize,
+    /// The place of the subprotocol that the server chose among those that were asked for, counted from 0; `None` if it
+    /// chose none.
+    pub subprotocol: Option<usize>,
 }
 
 fn append(out: &mut Vec<u8>, name: &str, value: &str) {

@@ -1,10 +1,11 @@
 //! A server's side of the handshake (RFC 6455, section 4.2).
 
 use super::super::decoder::Decoder;
+use super::super::subprotocol::Subprotocol;
 use super::super::violation::Violation;
 use super::key::{Key, VERSION, accept};
 use crate::partials::Partials;
-use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, lists, values};
+use crate::protocol::http::head::{self, Gathered, MAX_FIELDS, lists, members, values};
 use std::mem::MaybeUninit;
 
 /// A valid upgrade request of a client.
@@ -12,19 +13,25 @@ use std::mem::MaybeUninit;
 pub struct Upgrade<'a> {
     /// Path and query, as in the request line.
     pub path: &'a str,
+    /// The first of the client's subprotocols that this server has, and its place among the server's.
+    pub subprotocol: Option<(&'a Subprotocol, usize)>,
     accept: [u8; 28],
 }
 
 impl Upgrade<'_> {
-    /// The length of an answer in bytes.
+    /// The length of an answer without a subprotocol in bytes.
     pub const ANSWER_BYTES: u64 = 129;
 
-    /// Appends the answer to `out`: 101, no subprotocol, no extension.
+    /// Appends the answer to `out`: 101, the subprotocol if one was chosen, no extension.
     pub fn answer(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
         );
         out.extend_from_slice(&self.accept);
+        if let Some((name, _)) = self.subprotocol {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
+            out.extend_from_slice(name.name().as_bytes());
+        }
         out.extend_from_slice(b"\r\n\r\n");
     }
 }
@@ -139,11 +146,15 @@ impl Refusal {
     }
 }
 
-/// The request at the start of `head`, and its size; `None` if it is incomplete.
+/// The request at the start of `head`, and its size; `None` if it is incomplete. Of the subprotocols that it asks for,
+/// the first one among `known` is chosen.
 ///
 /// # Errors
 /// The request is refused.
-pub fn parse(head: &[u8]) -> Result<Option<(Upgrade<'_>, usize)>, Refusal> {
+pub fn parse<'a>(
+    head: &'a [u8],
+    known: &'a [Subprotocol],
+) -> Result<Option<(Upgrade<'a>, usize)>, Refusal> {
     let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let size = match request.parse_with_uninit_headers(head, &mut space) {
@@ -186,6 +197,10 @@ pub fn parse(head: &[u8]) -> Result<Option<(Upgrade<'_>, usize)>, Refusal> {
     };
     let upgrade = Upgrade {
         path: request.path.unwrap_or("/"),
+        subprotocol: members(fields, "Sec-WebSocket-Protocol").find_map(|asked| {
+            let mut known = known.iter().zip(0..);
+            known.find(|(name, _)| name.name().as_bytes() == asked)
+        }),
         accept: accept(key),
     };
     Ok(Some((upgrade, size)))
@@ -193,7 +208,8 @@ pub fn parse(head: &[u8]) -> Result<Option<(Upgrade<'_>, usize)>, Refusal> {
 
 /// Processes `bytes` received on a connection whose handshake is under way. Returns `None` while the request is
 /// incomplete. Once it is complete and valid, its answer is appended to `out`, the connection is upgraded, and the
-/// result is the number of `bytes` that belong to the request; the others are frames.
+/// result is the number of `bytes` that belong to the request (the others are frames) and the place of the chosen
+/// subprotocol among `known`.
 ///
 /// # Errors
 /// The request is refused. That [answer](Refusal::answer) is not in `out` yet.
@@ -201,22 +217,23 @@ pub fn receive(
     decoder: &mut Decoder,
     partials: &mut Partials,
     bytes: &[u8],
+    known: &[Subprotocol],
     out: &mut Vec<u8>,
-) -> Result<Option<usize>, Refusal> {
+) -> Result<Option<(usize, Option<usize>)>, Refusal> {
     let gathered = head::gather(decoder.half(), partials, bytes, |head| {
-        parse(head).map(|found| {
+        parse(head, known).map(|found| {
             found.map(|(upgrade, size)| {
                 upgrade.answer(out);
-                ((), size)
+                (upgrade.subprotocol.map(|(_, place)| place), size)
             })
         })
     })?;
     match gathered {
         Gathered::Part => Ok(None),
         Gathered::TooLong => Err(Refusal::TooLong),
-        Gathered::Whole((), used) => {
+        Gathered::Whole(subprotocol, used) => {
             decoder.upgrade();
-            Ok(Some(used))
+            Ok(Some((used, subprotocol)))
         }
     }
 }
@@ -250,7 +267,7 @@ mod tests {
             ],
         );
         let bytes = [head.as_slice(), b"\x89\x80"].concat();
-        let (upgrade, size) = parse(&bytes).unwrap().unwrap();
+        let (upgrade, size) = parse(&bytes, &[]).unwrap().unwrap();
         assert_eq!((upgrade.path, size), ("/chat", head.len()));
         for size in [1, 7, 100, bytes.len()] {
             let (mut decoder, mut partials, mut out) = Default::default();
@@ -258,8 +275,8 @@ mod tests {
             for piece in bytes.chunks(size) {
                 if Decoder::is_upgraded(&decoder) {
                     left += piece.len();
-                } else if let Some(used) =
-                    receive(&mut decoder, &mut partials, piece, &mut out).unwrap()
+                } else if let Some((used, None)) =
+                    receive(&mut decoder, &mut partials, piece, &[], &mut out).unwrap()
                 {
                     left = piece.len() - used;
                 }
@@ -364,7 +381,7 @@ mod tests {
         ];
         for (line, fields, expected) in rows {
             let head = request(line, fields);
-            let got = parse(&head).map(|found| assert!(found.is_some(), "{line} {fields:?}"));
+            let got = parse(&head, &[]).map(|found| assert!(found.is_some(), "{line} {fields:?}"));
             assert_eq!(
                 got,
                 expected.map_err(|(_, refusal)| refusal),
@@ -403,7 +420,7 @@ mod tests {
             b"PRI * HTTP/2.0\r\n",
         ] {
             let (mut decoder, mut partials, mut out) = Default::default();
-            let got = receive(&mut decoder, &mut partials, bytes, &mut out);
+            let got = receive(&mut decoder, &mut partials, bytes, &[], &mut out);
             assert_eq!(got, Err(Refusal::NotHttp), "{bytes:?}");
             assert!(partials.is_empty() && out.is_empty());
         }
@@ -420,12 +437,39 @@ mod tests {
         for bytes in [endless, fields] {
             for size in [1, 1000, bytes.len()] {
                 let (mut decoder, mut partials, mut out) = Default::default();
-                let found = bytes
-                    .chunks(size)
-                    .find_map(|piece| receive(&mut decoder, &mut partials, piece, &mut out).err());
+                let found = bytes.chunks(size).find_map(|piece| {
+                    receive(&mut decoder, &mut partials, piece, &[], &mut out).err()
+                });
                 assert_eq!(found, Some(Refusal::TooLong), "{size}");
                 assert!(partials.is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn the_first_subprotocol_of_the_client_that_the_server_has_is_chosen() {
+        let known = Subprotocol::list("v12.stomp,chat").unwrap();
+        for (asked, chosen) in [
+            ("Origin: x", None),
+            ("Sec-WebSocket-Protocol: superchat", None),
+            (
+                "Sec-WebSocket-Protocol: superchat, chat, v12.stomp",
+                Some(("chat", 1)),
+            ),
+        ] {
+            let head = request("GET / HTTP/1.1", &[H, U, C, K, V, asked]);
+            let (upgrade, _) = parse(&head, &known).unwrap().unwrap();
+            let place = upgrade
+                .subprotocol
+                .map(|(name, place)| (name.name(), place));
+            assert_eq!(place, chosen, "{asked}");
+            let mut out = Vec::new();
+            upgrade.answer(&mut out);
+            let answer = String::from_utf8(out).unwrap();
+            let told =
+                chosen.map(|(name, _)| format!("\r\nSec-WebSocket-Protocol: {name}\r\n\r\n"));
+            assert_eq!(answer.contains("Protocol:"), told.is_some(), "{answer}");
+            assert!(told.is_none_or(|line| answer.ends_with(&line)), "{answer}");
         }
     }
 }

@@ -60,8 +60,8 @@ impl Rig {
         let (mut decoder, mut partials, mut bytes) =
             (Decoder::default(), Partials::default(), Vec::new());
         if role == Role::Client {
-            let done = server::receive(&mut decoder, &mut partials, &asked.bytes, &mut bytes);
-            assert_eq!(done, Ok(Some(asked.bytes.len())));
+            let done = server::receive(&mut decoder, &mut partials, &asked.bytes, &[], &mut bytes);
+            assert_eq!(done, Ok(Some((asked.bytes.len(), None))));
         } else {
             opening.request(0, &mut bytes);
         }

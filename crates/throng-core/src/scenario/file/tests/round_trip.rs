@@ -5,7 +5,7 @@ use super::{files, read_set};
 use crate::engine::EngineChoice;
 use crate::payload::{Message, Messages};
 use crate::protocol::dns::DnsAsked;
-use crate::protocol::websocket::WebSocketAsked;
+use crate::protocol::websocket::{Subprotocol, WebSocketAsked};
 use crate::protocol::{Protocol, ServeMode};
 use crate::scenario::*;
 use crate::units::{Bandwidth, Rate};
@@ -223,18 +223,26 @@ fn resolve() -> BoxedStrategy<Resolve> {
         .boxed()
 }
 
+fn subprotocols() -> BoxedStrategy<Vec<Subprotocol>> {
+    let name = select(&["chat", "v12.stomp"][..]).prop_map(|name| name.parse().unwrap());
+    vec(name, 0..3).boxed()
+}
+
 /// Protocols, with messages that they have and the scheme of their targets.
 fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let header = select(&["Origin: http://a.example", "X-Empty:", "A:\tb'\"c"][..]);
     let header = vec(header.prop_map(|text| text.parse().unwrap()), 0..3);
     let ping = option::of(span());
-    let websocket = (header, any::<bool>(), ping).prop_map(|(header, user_agent, ping)| {
-        Protocol::Websocket(WebSocketAsked {
-            header,
-            user_agent,
-            ping,
-        })
-    });
+    let websocket = (header, any::<bool>(), ping, subprotocols()).prop_map(
+        |(header, user_agent, ping, subprotocols)| {
+            Protocol::Websocket(WebSocketAsked {
+                header,
+                user_agent,
+                ping,
+                subprotocols,
+            })
+        },
+    );
     let queries = select(&["example.com/A", r"a\.b\065.example/TYPE99"][..]);
     let queries = vec(queries.prop_map(|text| text.parse().unwrap()), 1..3);
     let dns = (queries, any::<bool>())
@@ -404,7 +412,12 @@ fn any_serve() -> BoxedStrategy<Scenario> {
         limits,
         run(),
         sends,
-        (sockets(), option::of(tls_server()), any::<bool>()),
+        (
+            sockets(),
+            option::of(tls_server()),
+            any::<bool>(),
+            subprotocols(),
+        ),
     )
         .prop_map(
             |(
@@ -413,7 +426,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                 (backlog, max_connections),
                 run,
                 (messages, message_rate),
-                (sockets, tls, fastopen),
+                (sockets, tls, fastopen, subprotocols),
             )| {
                 let (_, duration, workers, engine, force) = run;
                 let sends = mode == ServeMode::Chargen;
@@ -430,6 +443,10 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                     engine,
                     force,
                     message_rate: message_rate.filter(|_| sends),
+                    subprotocols: match mode {
+                        ServeMode::Ws | ServeMode::WsSink => subprotocols,
+                        _ => Vec::new(),
+                    },
                     messages: if sends { messages } else { Messages::default() },
                     sockets,
                     fastopen,

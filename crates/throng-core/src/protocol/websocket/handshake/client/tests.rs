@@ -193,7 +193,9 @@ fn an_answer_is_checked_as_section_4_1_says() {
         };
         let (mut decoder, mut partials) = (Decoder::default(), Partials::default());
         assert_eq!(
-            opening.answered(0, &mut decoder, &mut partials, &bytes),
+            opening
+                .answered(0, &mut decoder, &mut partials, &bytes)
+                .map(|answered| answered.map(|a| a.used)),
             expected,
             "{status} {lines:?}"
         );
@@ -267,5 +269,29 @@ fn a_head_that_does_not_end_is_given_up() {
         });
         assert_eq!(found, Some(Failure::TooLong), "{size}");
         assert!(partials.is_empty());
+    }
+}
+
+#[test]
+fn a_server_chooses_one_of_the_subprotocols_asked_for_or_none() {
+    let asked = fields(&[KEY, "Sec-WebSocket-Protocol: chat, superchat"]);
+    let opening = Opening::new("a", "/", &asked, 0).unwrap();
+    for (lines, place) in [
+        (&[U, C, A][..], Ok(None)),
+        (&[U, C, A, "Sec-WebSocket-Protocol: chat"], Ok(Some(0))),
+        (&[U, C, A, "sec-websocket-protocol: superchat"], Ok(Some(1))),
+        (
+            &[U, C, A, "Sec-WebSocket-Protocol: Chat"],
+            Err(Failure::Subprotocol),
+        ),
+        (
+            &[U, C, A, "Sec-WebSocket-Protocol: chat, superchat"],
+            Err(Failure::Subprotocol),
+        ),
+    ] {
+        let head = answer("101 Ok", lines);
+        let got = opening.answered(0, &mut Decoder::default(), &mut Partials::default(), &head);
+        let got = got.map(|answered| answered.unwrap().subprotocol);
+        assert_eq!(got, place, "{lines:?}");
     }
 }
