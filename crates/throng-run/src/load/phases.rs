@@ -40,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const SETTLE: Duration = Duration::from_millis(1200);
 /// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long a run whose time is over, or that was interrupted, waits for readings of what its server uses.
+const SOON_OVER: Duration = Duration::from_millis(200);
 /// Nothing moved for this long: peers that have not answered a farewell by now will not.
 const STILL: Duration = Duration::from_millis(500);
 
@@ -543,7 +545,9 @@ impl<'a> Run<'a> {
     /// Ends all connections and workers.
     fn close(mut self, machine: &Machine, latencies: &LatencyReport) -> Result<Record, Failure> {
         // A server may free memory once connections are closed.
-        let server = self.server.take().and_then(ServerWatch::finish);
+        let hurried = self.ending.timed_out || self.watch.stopped();
+        let within = if hurried { SOON_OVER } else { Duration::MAX };
+        let server = self.server.take().map(|server| server.finish(within));
         // From here on the run closes connections, so the counts are those of now.
         let over = self.mark();
         self.watch.meter.note_own();

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use throng_core::capacity;
@@ -65,23 +66,26 @@ impl Server {
     pub fn watch(self, clock: Clock) -> io::Result<ServerWatch> {
         let (in_full, orders) = mpsc::channel::<()>();
         let mut readings = self.0;
+        let latest = Arc::new(Mutex::new(readings.so_far()));
+        let published = Arc::clone(&latest);
         let watching = move || {
             let mut wait = EVERY;
             while !readings.roots.is_empty() {
                 let order = orders.recv_timeout(wait);
                 let began = Instant::now();
                 readings.read(clock.elapsed(), order.is_ok());
+                *held(&published) = readings.so_far();
                 match order {
                     Ok(()) => {}
                     Err(RecvTimeoutError::Timeout) => wait = EVERY.max(began.elapsed() * SHARE),
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
-            readings.finish()
         };
         let thread = std::thread::Builder::new().name("server-watch".into());
         Ok(ServerWatch {
             in_full,
+            latest,
             thread: thread.spawn(watching)?,
         })
     }
@@ -90,7 +94,9 @@ impl Server {
 /// The target's server during the run.
 pub(super) struct ServerWatch {
     in_full: Sender<()>,
-    thread: JoinHandle<ServerUsed>,
+    /// What is known so far.
+    latest: Arc<Mutex<ServerUsed>>,
+    thread: JoinHandle<()>,
 }
 
 impl ServerWatch {
@@ -100,10 +106,20 @@ impl ServerWatch {
         let _ = self.in_full.send(());
     }
 
-    /// Waits for the readings that were asked for, and returns what the server used so far.
-    pub fn finish(self) -> Option<ServerUsed> {
+    /// Waits for the readings that were asked for, at most for as long as `within`, and returns what the server used so
+    /// far.
+    pub fn finish(self, within: Duration) -> ServerUsed {
         drop(self.in_full);
-        self.thread.join().ok()
+        let began = Instant::now();
+        while !self.thread.is_finished() && began.elapsed() < within {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut used = held(&self.latest).clone();
+        if !self.thread.is_finished() {
+            let late = "the last reading: it takes longer than the run may";
+            used.unread.push(late.into());
+        }
+        used
     }
 }
 
@@ -203,12 +219,20 @@ impl Readings {
         }
     }
 
-    fn finish(mut self) -> ServerUsed {
+    /// What it used until the last reading.
+    fn so_far(&self) -> ServerUsed {
         let (before, now) = (self.cpu_before, self.cpu);
-        self.used.cpu_user = now.0.saturating_sub(before.0);
-        self.used.cpu_system = now.1.saturating_sub(before.1);
-        self.used
+        ServerUsed {
+            cpu_user: now.0.saturating_sub(before.0),
+            cpu_system: now.1.saturating_sub(before.1),
+            ..self.used.clone()
+        }
     }
+}
+
+/// What is known, whatever became of the thread that published it.
+fn held(latest: &Mutex<ServerUsed>) -> MutexGuard<'_, ServerUsed> {
+    latest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The memory of all processes together, as the kernel adds it up page by page; or why it could not be read.
@@ -234,4 +258,25 @@ fn memory(family: &[ProcessUsage]) -> Result<ProcessMemory, String> {
 
 fn has_ended(process: &ProcessUsage) -> bool {
     ProcessUsage::read(process.pid).map_or(true, |now| now.ended || !now.is(process))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_that_takes_long_does_not_hold_up_the_end() {
+        let (in_full, orders) = mpsc::channel::<()>();
+        let (done, reading) = mpsc::channel::<()>();
+        let watch = ServerWatch {
+            in_full,
+            latest: Arc::default(),
+            thread: std::thread::spawn(move || {
+                let _ = (orders.recv(), reading.recv());
+            }),
+        };
+        let used = watch.finish(Duration::from_millis(10));
+        assert!(used.unread[0].starts_with("the last reading"), "{used:?}");
+        drop(done);
+    }
 }

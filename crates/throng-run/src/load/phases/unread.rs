@@ -42,6 +42,9 @@ impl Run<'_> {
     fn unread_bytes(&self) -> Option<u64> {
         let clients = self.sides.clients.tally();
         if clients.open() > FEW {
+            if self.ending.timed_out {
+                return None;
+            }
             let in_buffers = SockStat::read().ok()?.tcp_mem_pages * PAGE;
             if in_buffers < clients.bytes_sent / PARTS {
                 return None;
