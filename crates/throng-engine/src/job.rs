@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::behaviour::Traffic;
-use throng_core::pacing::ConnectPace;
+use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::Routes;
 use throng_core::stats::{AddressCounters, Counters};
 
@@ -37,8 +37,8 @@ pub struct ClientRole {
     pub pace: ConnectPace,
     /// The time limit of one attempt.
     pub timeout: Duration,
-    /// Whether a connection that failed or closed is opened again.
-    pub reconnect: bool,
+    /// When a connection that failed or closed is opened again; `None` if it is not.
+    pub reconnect: Option<Backoff>,
     /// A further limit on opening.
     pub admission: Option<Box<dyn Admission>>,
 }

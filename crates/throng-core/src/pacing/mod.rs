@@ -8,6 +8,7 @@ mod connect;
 mod message;
 pub mod profile;
 mod ramp;
+mod reconnect;
 pub mod search;
 
 pub use arrivals::{Arrivals, Spacing};
@@ -15,6 +16,7 @@ pub use bytes::BytePace;
 pub use connect::ConnectPace;
 pub use message::{Due, Instants, MessagePace};
 pub use profile::{LineError, Piece, Profile, ProfileError};
+pub use reconnect::{Backoff, ReconnectPolicy};
 pub use search::{
     CONFIDENCE, Ending, Found, Limit, Next, Observation, Purpose, RateSearch, Slice, Terms,
 };

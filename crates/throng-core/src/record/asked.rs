@@ -1,9 +1,11 @@
 //! What was asked of a run, as far as its report and its verdict depend on it.
 
 use crate::expect::Expectation;
+use crate::pacing::ReconnectPolicy;
 use crate::protocol::ProtocolKind;
 use crate::protocol::websocket::Subprotocol;
 use crate::scenario::{Allow, Measure, MessageLatency, Percentile};
+use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
 
 /// What a run is about.
@@ -101,6 +103,9 @@ pub struct Asked {
     pub connect_per_s: Option<f64>,
     /// How long an attempt may take, seconds.
     pub connect_timeout_s: f64,
+    /// How long a connection that failed or closed waits until it is opened again; `None` if it is not.
+    #[serde(default, with = "Maybe::<ReconnectPolicy>")]
+    pub reconnect: Option<ReconnectPolicy>,
     /// How long opening all connections may take, seconds.
     pub ramp_limit_s: Option<f64>,
     /// Messages are sent repeatedly, and which of them its rate counts; `None` if none are.

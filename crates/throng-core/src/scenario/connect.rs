@@ -2,6 +2,7 @@
 
 use super::{Resolve, bounds};
 use crate::address::SourceRange;
+use crate::pacing::ReconnectPolicy;
 use crate::units::Rate;
 use crate::units::written::{As, Maybe, Span};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Connect {
     pub resolve: Resolve,
     /// Whether a connection that closes or fails is opened again.
     pub reconnect: bool,
+    /// How long it waits until then.
+    #[serde(with = "As::<ReconnectPolicy>")]
+    pub reconnect_policy: ReconnectPolicy,
     /// How long after it was established a connection is closed; `None` for at the end of the run.
     #[serde(with = "Maybe::<Span>")]
     pub lifetime: Option<Duration>,
@@ -40,6 +44,7 @@ impl Default for Connect {
             source_ip: Vec::new(),
             resolve: Resolve::default(),
             reconnect: true,
+            reconnect_policy: ReconnectPolicy::default(),
             lifetime: None,
         }
     }

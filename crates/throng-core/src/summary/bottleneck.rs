@@ -23,6 +23,8 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const AS_ASKED: f64 = 0.95;
 /// A worker that waited less than this was bounded by its own work.
 const WAITED: f64 = 0.2;
+/// The part of its waits from which on a quota is their cause. While it stops the process, others get its cores, too.
+const BY_QUOTA: f64 = 0.25;
 /// The workers together used all cores, so they waited for each other.
 const ALL_CORES: f64 = 0.85;
 /// A process that did not run for less than this was hardly stopped on purpose.
@@ -192,7 +194,7 @@ fn told(part: &Part, strain: &Strain, bounded: Bounded) -> Bottleneck {
         BusyWith::Hypervisor
     } else if waited < WAITED {
         BusyWith::OwnWork
-    } else if throttled >= waited / 2.0 {
+    } else if throttled >= waited * BY_QUOTA {
         BusyWith::CpuQuota
     } else if crowded {
         BusyWith::OwnWork

@@ -12,6 +12,9 @@ pub struct Connections {
     pub asked: Option<u64>,
     /// Attempts started. attempted = established + failed + those under way at the end.
     pub attempted: u64,
+    /// How long a connection that failed or closed waited until it was tried again, as `--reconnect-policy` writes it; `None`
+    /// if none was.
+    pub reconnect_policy: Option<String>,
     /// Attempts that succeeded.
     pub established: u64,
     /// Accepted: by the server in the same process, or by this server. `None` if there is none.
@@ -49,6 +52,7 @@ impl Connections {
         Connections {
             asked,
             attempted: tally.attempted,
+            reconnect_policy: None,
             established: tally.established,
             accepted: None,
             peak,

@@ -127,6 +127,7 @@ fn connections(t: &Totals, subject: &Tally) -> Connections {
     };
     Connections {
         accepted: t.accepted.map(|a| a.accepted),
+        reconnect_policy: t.asked.reconnect.map(|policy| policy.to_string()),
         kernel_sockets: only.and_then(|e| e.kernel_sockets),
         expected_sockets: only.and_then(|e| e.expected_sockets),
         by_address: t.by_address(),

@@ -24,7 +24,8 @@ pub(crate) struct Conn<C> {
     /// Distinguishes this use of the place from earlier ones.
     pub generation: u16,
     pub state: State,
-    /// The engine's own marks, and [`STARTED`].
+    /// Open: the engine's own marks, and [`STARTED`]. Connecting and waiting: how often it was tried again since it was last
+    /// open.
     pub marks: u8,
 }
 /// The mark of a connection on which traffic could begin when it opened. The order to start traffic on

@@ -8,9 +8,8 @@ use throng_core::behaviour::{Behaviour, Outbox, Traffic};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
 
-/// The delay before a connection that failed or closed is opened again. It limits the attempts on a target
-/// that refuses everything, and is too short for a person to notice.
-const REOPEN_AFTER: Duration = Duration::from_millis(200);
+/// How long a place is not used again whose requests are still running in the kernel.
+const BUSY: Duration = Duration::from_millis(200);
 
 /// The number of connections that a server worker may have more than the one with the fewest.
 const AHEAD: u64 = 512;
@@ -40,7 +39,6 @@ impl<B: Behaviour> Table<B> {
         }
         let conn = &mut self.conns[index as usize];
         conn.state = State::Connecting;
-        conn.marks = 0;
         conn.up_us = (now.0 / 1000) as u32;
         self.wheel.set(index, now + timeout);
         Some(index)
@@ -58,6 +56,7 @@ impl<B: Behaviour> Table<B> {
         let took =
             Duration::from_micros(u64::from(((now.0 / 1000) as u32).wrapping_sub(conn.up_us)));
         conn.state = State::Open;
+        conn.marks = 0;
         conn.up_us = (now.0 / 1000) as u32;
         self.wheel.cancel(index);
         self.connect_times.record(took);
@@ -135,7 +134,9 @@ impl<B: Behaviour> Table<B> {
                 counts.failed(cause);
             }
         }
-        self.leave(index, now + REOPEN_AFTER, false);
+        let retry = self.conns[index as usize].marks.saturating_add(1);
+        let wait = self.opener.as_mut().and_then(|o| o.wait(retry));
+        self.leave(index, retry, now + wait.unwrap_or_default(), false);
     }
 
     /// A connection ended. The engine no longer owns the place. If it is `busy`, requests are still running in
@@ -145,11 +146,6 @@ impl<B: Behaviour> Table<B> {
         let done = self.behaviour.is_done(conn, why);
         // Once a connection is done, the order of the two closes is irrelevant.
         let why = if done { Closed::ByUs } else { why };
-        let again = if done && !busy {
-            now
-        } else {
-            now + REOPEN_AFTER
-        };
         self.counters.closed(why, 1);
         let counts = self.opener.as_ref().and_then(|o| o.counts(index));
         if let (true, Some(counts)) = (why != Closed::ByUs, counts) {
@@ -162,12 +158,19 @@ impl<B: Behaviour> Table<B> {
                 .ended(why, Duration::from_micros(age_us.into()), now);
         }
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
-        self.leave(index, again, busy);
+        // What ended as planned has not failed.
+        let wait = match done {
+            true => None,
+            false => self.opener.as_mut().and_then(|o| o.wait(1)),
+        };
+        let rest = if busy { BUSY } else { Duration::ZERO };
+        let wait = wait.unwrap_or_default().max(rest);
+        self.leave(index, 1, now + wait, busy);
     }
 
-    /// Releases a place. A client opens it again at `again`; a server may reuse it at once, or from `again` if
-    /// it is `busy`.
-    fn leave(&mut self, index: u32, again: Time, busy: bool) {
+    /// Releases a place. A client opens it again at `again`, which is its retry `retry`; a server may reuse it at once, or
+    /// from `again` if it is `busy`.
+    fn leave(&mut self, index: u32, retry: u8, again: Time, busy: bool) {
         let conn = &mut self.conns[index as usize];
         conn.generation = conn.generation.wrapping_add(1);
         conn.marks = 0;
@@ -175,6 +178,7 @@ impl<B: Behaviour> Table<B> {
         if let Some(o) = &self.opener {
             if o.reconnects() {
                 conn.state = State::Waiting;
+                conn.marks = retry;
                 self.wheel.set(index, again);
             } else {
                 self.wheel.cancel(index);

@@ -5,7 +5,7 @@ use crate::socket::Address;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::pacing::ConnectPace;
+use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::Routes;
 use throng_core::stats::{AddressCounters, FailCause};
 use throng_core::time::Time;
@@ -29,7 +29,7 @@ pub(super) struct Opener {
     in_flight: u32,
     pace: ConnectPace,
     timeout: Duration,
-    reconnect: bool,
+    reconnect: Option<Backoff>,
     admission: Option<Box<dyn Admission>>,
     /// Whether the accept queue had no room at the last check.
     held_back: bool,
@@ -74,7 +74,12 @@ impl Opener {
 
     /// Whether connections that end are opened again.
     pub fn reconnects(&self) -> bool {
-        self.reconnect
+        self.reconnect.is_some()
+    }
+
+    /// How long a connection waits for its retry `retry` since it was last established; `None` if it is not opened again.
+    pub fn wait(&mut self, retry: u8) -> Option<Duration> {
+        self.reconnect.as_mut().map(|backoff| backoff.wait(retry))
     }
 
     /// The number of connections still to be opened.

@@ -72,8 +72,8 @@ impl<B: Behaviour> Worker<B> {
             self.fail(index, fail_cause(-res), now);
             return;
         }
-        self.begin_to_receive(index);
         self.table.connected(index, now, &mut self.out);
+        self.begin_to_receive(index);
         self.apply(index, None);
     }
 

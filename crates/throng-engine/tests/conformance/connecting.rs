@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 use throng_core::engine::Engine;
+use throng_core::pacing::ReconnectPolicy;
 use throng_core::protocol::raw::{Echo, Sink};
 use throng_core::stats::{Closed, FailCause};
 
@@ -20,6 +21,8 @@ on_each_engine![
     what_timed_out_is_tried_again_until_there_is_room,
     what_was_refused_is_tried_again_until_somebody_listens,
     what_the_peer_closed_or_reset_is_opened_again,
+    retries_back_off_until_the_connection_is_established,
+    a_connection_is_opened_again_at_once_if_so_asked,
     without_reconnect_nothing_is_opened_again,
     connections_come_from_the_sources_in_turn,
     a_source_that_is_not_ours_is_counted_as_no_address,
@@ -140,6 +143,48 @@ fn what_the_peer_closed_or_reset_is_opened_again(engine: Engine) {
         [40, 40, 20]
     );
     assert_eq!(measured.connect.count(), 100);
+}
+
+fn retries_back_off_until_the_connection_is_established(engine: Engine) {
+    let (port, target) = peer::closed_port();
+    let mut setup = Connect::to(engine, &[target], 3);
+    setup.reconnect = true;
+    setup.reconnect_policy = "exponential:50ms..400ms".parse().expect("a policy");
+    let began = Instant::now();
+    let client = setup.with(|| Sink);
+    // 50, 100, 200, 400, 400 ms.
+    client.wait("each is refused six times", |t| {
+        t.failed(FailCause::Refused) >= 18
+    });
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(1150), "{took:?}");
+    port.listen(100).expect("a listener");
+    let listener = TcpListener::from(port);
+    client.wait("all are up", |t| t.open() == 3);
+    // Once established, it begins anew.
+    let began = Instant::now();
+    drop(peer::accept(&listener, 3));
+    client.wait("all are up again", |t| t.established == 6);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(50), "{took:?}");
+    client.close();
+}
+
+fn a_connection_is_opened_again_at_once_if_so_asked(engine: Engine) {
+    let listener = peer::listener();
+    let mut setup = Connect::to(engine, &[listener.local_addr().expect("bound")], 5);
+    setup.reconnect = true;
+    setup.reconnect_policy = ReconnectPolicy::Immediate;
+    let client = setup.with(|| Echo);
+    for _ in 0..20 {
+        drop(peer::accept(&listener, 5));
+    }
+    let mut peers = peer::accept(&listener, 5);
+    for peer in &mut peers {
+        peer::round_trip(peer, b"once more");
+    }
+    let (tally, _) = client.close();
+    assert_eq!((tally.established, tally.failed_in_all()), (105, 0));
 }
 
 fn without_reconnect_nothing_is_opened_again(engine: Engine) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use throng_core::behaviour::{Behaviour, Traffic};
 use throng_core::engine::Engine;
 use throng_core::host::{Host, Uring};
-use throng_core::pacing::ConnectPace;
+use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::{self, Routes};
 use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::{Counters, Measured, Tally};
@@ -314,6 +314,7 @@ pub struct Connect {
     pub window: u32,
     pub timeout: Duration,
     pub reconnect: bool,
+    pub reconnect_policy: ReconnectPolicy,
     pub traffic: Traffic,
     pub ring_slots: u32,
     pub control: Option<Arc<Control>>,
@@ -333,6 +334,7 @@ impl Connect {
             window: 256,
             timeout: DEADLINE,
             reconnect: false,
+            reconnect_policy: ReconnectPolicy::default(),
             traffic: Traffic::On,
             ring_slots: 1024,
             control: None,
@@ -361,7 +363,7 @@ impl Connect {
                     Time::START,
                 ),
                 timeout: self.timeout,
-                reconnect: self.reconnect,
+                reconnect: (self.reconnect).then(|| Backoff::new(self.reconnect_policy, 1, worker)),
                 admission: None,
             });
             side.start(

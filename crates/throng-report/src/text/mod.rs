@@ -161,7 +161,10 @@ fn connections(summary: &Summary) -> Section {
         all.number("asked", count(asked), "");
     }
     if !c.is_of_server() {
-        let attempted = all.number("attempted", count(c.attempted), "");
+        let again = c.attempted > c.asked.unwrap_or(u64::MAX);
+        let policy = c.reconnect_policy.iter().filter(|_| again);
+        let policy: String = policy.map(|p| format!("again: {p}")).collect();
+        let attempted = all.number("attempted", count(c.attempted), &policy);
         if c.attempted == c.established {
             attempted.in_full_only();
         }

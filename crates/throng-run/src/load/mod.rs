@@ -26,7 +26,7 @@ use std::sync::Arc;
 use throng_core::behaviour::Traffic;
 use throng_core::host::DEFAULT_SOMAXCONN;
 use throng_core::observer::{Note, Planned};
-use throng_core::pacing::ConnectPace;
+use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, Sending};
@@ -196,7 +196,8 @@ fn start_clients(
                 + u32::from(worker < scenario.connections % plan.workers),
             pace: ConnectPace::new(rate, plan.window, Time::START),
             timeout: scenario.connect.timeout,
-            reconnect: scenario.connect.reconnect,
+            reconnect: (scenario.connect.reconnect)
+                .then(|| Backoff::new(scenario.connect.reconnect_policy, scenario.seed(), worker)),
             admission,
         });
         let job = Job {

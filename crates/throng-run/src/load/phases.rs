@@ -24,7 +24,7 @@ use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::{self, LoadScenario, SteadyFrom};
-use throng_core::stats::{Closed, OfAddress, Tally};
+use throng_core::stats::{Closed, FailCause, OfAddress, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 use throng_host::memory::BoundBy;
@@ -36,6 +36,8 @@ const AHEAD: Duration = Duration::from_millis(5);
 const SOON: Duration = Duration::from_millis(1);
 /// How long, beyond the connect timeout, a run goes on without progress.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A target that has failed so many attempts on each connection, and let none succeed, will not.
+const ENOUGH_RETRIES: u64 = 3;
 /// How long a run waits for what a peer closes, once it opens nothing more.
 const SETTLE: Duration = Duration::from_millis(1200);
 /// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
@@ -232,7 +234,7 @@ impl<'a> Run<'a> {
 
     /// Waits until all connections are established, or it is clear that they will not be. Returns whether to hold.
     fn open(&mut self) -> bool {
-        let patience = self.scenario.connect.timeout + PATIENCE;
+        let patience = self.patience();
         let mut progress = (Duration::ZERO, 0);
         loop {
             let (mark, goes_on) = self.step(Phase::Opening, None, None);
@@ -261,18 +263,35 @@ impl<'a> Run<'a> {
                 && now.attempted >= self.asked
                 && now.in_flight() == 0;
             let stopped = self.watch.guard.stopped_at.is_some() && now.in_flight() == 0;
+            let hopeless = at >= self.longest_wait() && self.is_hopeless(&now);
             self.ending.too_slow = self.scenario.connect.within.is_some_and(|l| at >= l);
             if self.ending.too_slow {
                 self.watch.control.give(Order::StopOpening);
                 return false;
             }
-            if tried_all || stopped || stalled {
+            if tried_all || stopped || stalled || hopeless {
                 self.watch.control.give(Order::StopOpening);
                 let (at, now) = self.settled(at, now);
                 self.ending.causes = self.diagnose(at, &now);
                 return now.open() > 0 && !stalled;
             }
         }
+    }
+
+    /// How long a run goes on without progress.
+    fn patience(&self) -> Duration {
+        self.scenario.connect.timeout + self.longest_wait()
+    }
+
+    /// How long it may take until connections that failed or closed are tried again.
+    fn longest_wait(&self) -> Duration {
+        PATIENCE.max(self.scenario.connect.reconnect_policy.longest())
+    }
+
+    /// Whether nothing was ever established, and each attempt was refused, one way or another, several times.
+    fn is_hopeless(&self, now: &Tally) -> bool {
+        let refused = now.failed_in_all() - now.failed(FailCause::TimedOut);
+        now.established == 0 && refused >= self.asked.saturating_mul(ENOUGH_RETRIES)
     }
 
     /// The counts once nothing more is opened, and what a peer closes at once is closed: what stays is what it holds.
@@ -390,8 +409,7 @@ impl<'a> Run<'a> {
             // None is left, and none will come back: at once if that was not wanted, else when it took too long.
             let accepted = mark.accepted.unwrap_or_default().open();
             let none = self.asked > 0 && now.open() + now.in_flight() + accepted == 0;
-            let lost = none && !self.scenario.connect.reconnect
-                || at > last_open + self.scenario.connect.timeout + PATIENCE;
+            let lost = none && !self.scenario.connect.reconnect || at > last_open + self.patience();
             if !goes_on || until.is_some_and(|u| at >= u) || lost {
                 self.released = hold.is_forever() && self.watch.stopped();
                 self.lines = hold.asked();

@@ -9,7 +9,7 @@ use crate::voice;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
-use throng_core::pacing::Profile;
+use throng_core::pacing::{Profile, ReconnectPolicy};
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
@@ -21,6 +21,9 @@ use throng_core::units::Rate;
 
 /// Connections per second that tcpkali opens by default.
 const USUAL_RATE: f64 = 100.0;
+
+/// How long a connection waits until it is opened again with tcpkali's defaults: the same each time.
+const TCPKALI_REOPENS_AFTER: Duration = Duration::from_millis(200);
 
 /// The scenario that `args` ask for. Host names are not resolved yet.
 pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
@@ -131,6 +134,7 @@ fn connect(args: &LoadArgs, hold: Hold) -> Connect {
         source_ip: args.source_ip.clone(),
         resolve: resolve(args),
         reconnect: !args.no_reconnect,
+        reconnect_policy: args.reconnect_policy.unwrap_or(default.reconnect_policy),
         lifetime: args.channel_lifetime,
         ..default
     }
@@ -169,6 +173,7 @@ fn tcpkali_connects(args: &LoadArgs, hold: Hold) -> Connect {
     Connect {
         rate: Rate::per_second(rate),
         timeout: Duration::from_secs(1),
+        reconnect_policy: ReconnectPolicy::Fixed(TCPKALI_REOPENS_AFTER),
         within: (given_end || !searches)
             .then_some(hold)
             .flatten()

@@ -190,7 +190,7 @@ const LOAD: &[Guess] = &[
     ),
     guess(
         &["--reconnect"],
-        "connections that close are opened again; --no-reconnect leaves them closed",
+        "connections that close are opened again: --reconnect-policy says when, --no-reconnect leaves them closed",
     ),
     guess(
         &["-s", "--script", "--config", "--scenario"],

@@ -15,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::expect::{Expectation, described};
+use throng_core::pacing::ReconnectPolicy;
 use throng_core::protocol::Protocol;
 use throng_core::scenario::{
     Addresses, Arrivals, Hold, HostAddress, HostAddressError, ListenMode, MessageRate, Tolerance,
@@ -94,6 +95,14 @@ pub(crate) struct LoadArgs {
     /// Do not reopen connections that failed or closed
     #[arg(long, help_heading = CONNECTIONS)]
     pub no_reconnect: bool,
+
+    /// Wait before a connection that failed or closed is opened again: immediate, fixed:T,
+    /// exponential:FROM..TO[:full-jitter] or window:W [default: exponential:200ms..3s:full-jitter]
+    ///
+    /// fixed:1s waits a second each time. exponential:200ms..10s doubles the wait until the connection is established;
+    /// with :full-jitter each wait is drawn from all up to that. window:30s draws each wait from all up to 30 seconds.
+    #[arg(long, value_name = "POLICY", conflicts_with = "no_reconnect", help_heading = CONNECTIONS)]
+    pub reconnect_policy: Option<ReconnectPolicy>,
 
     /// Close each connection this long after it was established [default: never]
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = CONNECTIONS)]

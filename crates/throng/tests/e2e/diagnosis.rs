@@ -401,9 +401,11 @@ fn a_server_that_ended_is_named_as_the_cause() {
         // A process that has not been waited for has ended all the same.
         let ran = run.wait(PATIENCE);
         assert_eq!(certain(&ran), [LimitKind::TargetProcess], "{ran}");
-        let Finding::ConnectionsLost { lost: 100, .. } = ran.summary().findings[0] else {
+        let Finding::ConnectionsLost { lost, .. } = ran.summary().findings[0] else {
             panic!("{ran}")
         };
+        // A dying server's listener may outlive some of its connections.
+        assert!(lost >= 100, "{ran}");
     }
 }
 

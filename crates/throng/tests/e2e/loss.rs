@@ -1,8 +1,9 @@
 //! Servers that die, pause, refuse, or hang up.
 
 use crate::common::net::{Net, free_port};
+use crate::common::peers::serve_script;
 use crate::common::process::Ran;
-use crate::common::{PATIENCE, failed, load, lost, serve, start_load, stop_serving};
+use crate::common::{PATIENCE, failed, load, lost, run, serve, start_load, stop_serving};
 use rustix::process::Signal;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -205,4 +206,43 @@ fn a_run_that_nobody_answers_any_more_does_not_wait_for_its_hold() {
     );
     ran.fell_short();
     assert!(ran.took < Duration::from_secs(6), "{ran}");
+}
+
+#[test]
+fn a_target_that_refuses_everything_is_given_up_soon() {
+    let net = Net::own();
+    for engine in ["uring", "epoll"] {
+        let ran = load(&net, &format!("127.0.0.1:9000 -c 5 --engine {engine}"));
+        let s = ran.fell_short();
+        // Retries back off: there are some on each connection, but no flood.
+        let attempts = s.connections.attempted;
+        assert!((15..=100).contains(&attempts), "{ran}");
+        assert!((2.9..7.0).contains(&s.seconds), "{ran}");
+        let policy = s.connections.reconnect_policy.as_deref();
+        assert_eq!(policy, Some("exponential:200ms..3s:full-jitter"), "{ran}");
+    }
+    // A policy that waits longer is waited for.
+    let ran = load(&net, "127.0.0.1:9000 -c 2 --reconnect-policy fixed:4s");
+    assert!(ran.fell_short().seconds > 7.9, "{ran}");
+    // It is told where it was of use.
+    let ran = run(
+        &net,
+        "load 127.0.0.1:9000 -c 2 --connect-timeout 1s --reconnect-policy fixed:100ms",
+    );
+    assert!(ran.stdout.contains("again: fixed:100ms"), "{ran}");
+}
+
+#[test]
+fn no_policy_hides_what_was_lost() {
+    let net = Net::own();
+    let _server = serve_script(&net, "misbehaving.py", 9000, &["closes", "0.7"]);
+    for policy in ["immediate", "window:100ms", "exponential:10ms..50ms"] {
+        let line = format!("127.0.0.1:9000 -c 10 --hold 2s --reconnect-policy {policy}");
+        let ran = load(&net, &line);
+        let s = ran.fell_short();
+        let Finding::ConnectionsLost { lost, .. } = &s.findings[0] else {
+            panic!("{ran}")
+        };
+        assert!(*lost >= 10 && s.connections.attempted > 20, "{ran}");
+    }
 }

@@ -187,23 +187,35 @@ fn tls_server() -> BoxedStrategy<TlsServer> {
 fn connect() -> BoxedStrategy<Connect> {
     let sources = select(&["10.0.0.5", "127.1.0.1-127.1.0.40", "fd00::/126"][..]);
     let sources = vec(sources.prop_map(|text| text.parse().unwrap()), 0..3);
+    const POLICIES: [&str; 5] = [
+        "immediate",
+        "fixed:90s",
+        "exponential:1ms..10s",
+        "exponential:200ms..3s:full-jitter",
+        "window:1.5s",
+    ];
+    let policy = select(&POLICIES[..]).prop_map(|text| text.parse().unwrap());
+    let reconnect = (any::<bool>(), policy);
     (
         span(),
         sources,
-        any::<bool>(),
+        reconnect,
         option::of(prop_oneof![Just(Duration::ZERO), span()]),
         option::of(rate()),
         resolve(),
     )
         .prop_map(
-            |(timeout, source_ip, reconnect, lifetime, rate, resolve)| Connect {
-                rate,
-                timeout,
-                within: rate.is_none().then_some(timeout),
-                source_ip,
-                resolve,
-                reconnect,
-                lifetime,
+            |(timeout, source_ip, (reconnect, reconnect_policy), lifetime, rate, resolve)| {
+                Connect {
+                    rate,
+                    timeout,
+                    within: rate.is_none().then_some(timeout),
+                    source_ip,
+                    resolve,
+                    reconnect,
+                    reconnect_policy,
+                    lifetime,
+                }
             },
         )
         .boxed()
