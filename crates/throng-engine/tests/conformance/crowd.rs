@@ -104,7 +104,7 @@ fn twenty_thousand_short_connections_go_through_few_places(engine: Engine) {
     assert_eq!(tally.closed(Closed::ByUs), all, "{tally:?}");
     again.wait("as many again", |t| t.closed_in_all() >= all);
     // Those that are up end in the middle of something, the others come to their end.
-    again.give(throng_engine::Order::StopOpening);
+    again.give_and_wait(throng_engine::Order::StopOpening);
     let tally = again.wait("the last ones end", |t| t.in_flight() == 0 && t.open() == 0);
     assert_eq!(tally.failed_in_all(), 0, "{tally:?}");
     assert_eq!(tally.closed(Closed::ByUs), tally.established, "{tally:?}");
