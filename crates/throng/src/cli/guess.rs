@@ -19,8 +19,15 @@ const fn guess(written: &'static [&'static str], instead: &'static str) -> Guess
     Guess { written, instead }
 }
 
+/// What to use in place of tcpkali's `--server`, which lets it be told from afar what to do.
+const SERVER: &str = "throng takes no orders from other hosts yet: run throng load on each, and throng merge adds up what they print with --output json; the other end of the connections is throng serve";
+
 /// Options of `throng load` that do not exist.
 const LOAD: &[Guess] = &[
+    guess(
+        &["--server"],
+        "a target is written without an option: HOST:PORT; several hosts that load together are several throng load, whose JSON throng merge adds up",
+    ),
     guess(
         &["--fastopen", "--tfo", "--tcp-fastopen"],
         "only throng serve has it: a client's connection would count before its peer has answered",
@@ -113,7 +120,6 @@ const LOAD: &[Guess] = &[
             "--uri",
             "--target",
             "--host",
-            "--server",
             "--address",
             "--addr",
             "--endpoint",
@@ -463,6 +469,21 @@ pub(super) fn explained(error: Error, words: &[OsString]) -> Error {
     match said {
         Some(text) => Error::raw(error.kind(), text),
         None => error,
+    }
+}
+
+/// The error for a command line in tcpkali's form, with what to use in place of what is not there.
+pub(super) fn explained_to_tcpkali(error: Error) -> Error {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg))
+            if error.kind() == ErrorKind::UnknownArgument && arg.starts_with("--server") =>
+        {
+            Error::raw(
+                error.kind(),
+                format!("tcpkali's --server is not there: {SERVER}"),
+            )
+        }
+        _ => error,
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! tcpkali's documentation: its man page tcpkali(1), and `tcpkali --help`.
 
+use super::guess;
 use super::load::LoadArgs;
 use super::output::OutputForm;
 use super::words::{named, short_takes_next, takes_value};
@@ -87,7 +88,8 @@ pub(crate) fn read(words: Vec<OsString>) -> Result<LoadArgs, clap::Error> {
     let mut command = command();
     command.build();
     let words = written_out(words, &command);
-    let matches = command.try_get_matches_from(words)?;
+    let matches = command.try_get_matches_from(words);
+    let matches = matches.map_err(guess::explained_to_tcpkali)?;
     let mut args = LoadArgs::from_arg_matches(&matches)?;
     args.as_tcpkali = true;
     Ok(args)
@@ -187,6 +189,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn a_server_of_orders_is_refused_with_what_is_there_instead() {
+        for line in [
+            &["tcpkali", "--server", "a:1"][..],
+            &["tcpkali", "--server=a:1"],
+        ] {
+            let error = read(words(line)).err().expect("an error").to_string();
+            assert!(error.contains("tcpkali's --server"), "{error}");
+            assert!(error.contains("throng merge"), "{error}");
+        }
     }
 
     #[test]
