@@ -124,7 +124,7 @@ const LOAD: &[Guess] = &[
             "--addr",
             "--endpoint",
         ],
-        "a target is written without an option: HOST:PORT or ws://HOST/PATH",
+        "a target is written without an option: HOST:PORT, http://HOST/PATH or ws://HOST/PATH",
     ),
     guess(
         &["-p", "--port"],
@@ -139,7 +139,7 @@ const LOAD: &[Guess] = &[
         "--method METHOD is the method of HTTP requests",
     ),
     guess(
-        &["--path", "--url", "--uri"],
+        &["--path"],
         "the path belongs to the target: http://HOST:PORT/PATH",
     ),
     guess(
