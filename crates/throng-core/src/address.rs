@@ -214,8 +214,17 @@ pub fn listen(text: &str) -> Result<SocketAddr, AddressError> {
     if let Ok(port) = port.parse::<u16>() {
         return Ok((Ipv6Addr::UNSPECIFIED, port).into());
     }
-    text.parse()
-        .map_err(|_| AddressError::Listen(text.to_owned()))
+    text.parse().map_err(|_| {
+        let (_, port) = text.rsplit_once(':').unwrap_or(("", text));
+        let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+        match digits && port.parse::<u16>().is_err() {
+            true => AddressError::Port {
+                text: text.to_owned(),
+                port: port.to_owned(),
+            },
+            false => AddressError::Listen(text.to_owned()),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -198,10 +198,12 @@ fn lost(now: &Tally) -> u64 {
     now.closed_in_all() - now.closed(Closed::ByUs)
 }
 
-/// Until all connections are established, at the present rate.
+/// Until all connections are established, at the present rate; `None` if as many end as are established.
 fn until_up(snapshot: &Snapshot) -> Option<Duration> {
     let missing = snapshot.asked?.saturating_sub(snapshot.now.open());
-    let rate = per_s(snapshot.recent.established, snapshot);
+    let recent = &snapshot.recent;
+    let more = recent.established.saturating_sub(recent.closed_in_all());
+    let rate = per_s(more, snapshot);
     if snapshot.phase != Phase::Opening || missing == 0 || rate <= 0.0 {
         return None;
     }

@@ -372,3 +372,13 @@ fn a_terminal_that_has_become_narrower_is_drawn_over_all_the_same() {
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("\r\x1b[1A"), "{text:?}");
 }
+
+#[test]
+fn connections_that_are_lost_at_once_give_no_time_to_the_end() {
+    let mut snapshot = opening(false);
+    assert!(lines::plain(&snapshot).contains("all in 17 s"));
+    let lost = Counters::default();
+    lost.closed(Closed::ByPeer, 36_200);
+    snapshot.recent += lost.read();
+    assert!(!lines::plain(&snapshot).contains("all in"));
+}

@@ -359,6 +359,14 @@ const BARE: [Bare; 2] = [
     },
 ];
 
+/// Units that people write as words of their own, and what they are in a value.
+const UNITS: [(&str, &[&str]); 4] = [
+    ("ms", &["ms", "msec", "millis", "milliseconds"]),
+    ("s", &["s", "sec", "secs", "second", "seconds"]),
+    ("m", &["m", "min", "mins", "minute", "minutes"]),
+    ("h", &["h", "hour", "hours"]),
+];
+
 /// Words for a hold without an end.
 const WITHOUT_END: [&str; 5] = ["inf", "infinite", "infinity", "unlimited", "never"];
 
@@ -412,13 +420,28 @@ pub(super) fn misread(words: &[OsString], command: &Command) -> Option<Error> {
                 return Some(Error::raw(ErrorKind::UnknownArgument, bare.instead));
             }
         }
-        at += if takes_next(words[at].as_bytes(), load) {
-            2
-        } else {
-            1
-        };
+        if !takes_next(words[at].as_bytes(), load) {
+            at += 1;
+            continue;
+        }
+        if let Some(text) = unit_apart(&words[at..]) {
+            return Some(Error::raw(ErrorKind::UnknownArgument, text));
+        }
+        at += 2;
     }
     None
+}
+
+/// The answer to an option whose value is followed by its unit, as in `--hold 5 min`.
+fn unit_apart(words: &[&str]) -> Option<String> {
+    let [option, value, apart, ..] = words else {
+        return None;
+    };
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    let (unit, _) = UNITS.iter().find(|(_, words)| words.contains(apart))?;
+    digits.then(|| {
+        format!("{option} {value} {apart}: write the value without a blank, {option} {value}{unit}")
+    })
 }
 
 /// `error`, with the answer to a wrong guess in place of clap's proposal if there is one.
@@ -553,6 +576,8 @@ mod tests {
             (&["-c", "5", "-q", "50", "a:1"], "--rate"),
             (&["--self", "--hold", "infinite"], "--hold forever"),
             (&["--self", "-c", "-5k"], "negative"),
+            (&["--self", "--hold", "5", "min"], "--hold 5m"),
+            (&["-c", "5", "-T", "10", "seconds", "a:1"], "-T 10s"),
         ] {
             let words = [&["throng", "load"][..], line].concat();
             let text = refused(&words);
