@@ -35,8 +35,10 @@ impl Clock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Order {
-    /// Open (or accept) no more connections and hold the open ones.
+    /// Clients: open no more connections and hold the open ones.
     StopOpening = 1,
+    /// Servers: accept no more connections and hold the open ones.
+    StopAccepting = 32,
     /// Start to send messages. Given by [`Control::start_traffic`].
     StartTraffic = 2,
     /// Start no new message.

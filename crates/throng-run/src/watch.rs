@@ -185,6 +185,7 @@ impl<'a> Watch<'a> {
         }
         if self.guard.look(at, machine.as_ref(), open) {
             self.control.give(Order::StopOpening);
+            self.control.give(Order::StopAccepting);
             let left = self.guard.stopped_at.as_ref().map_or(0, |a| a.bytes);
             self.note(&Note::MemoryLow { left });
         }

@@ -151,7 +151,11 @@ impl<B: Behaviour> Table<B> {
 
     /// Whether no more connections are to be opened or accepted.
     pub fn stopped_opening(&self) -> bool {
-        [Order::StopOpening, Order::Farewell, Order::Close]
+        let stop = match self.opener {
+            Some(_) => Order::StopOpening,
+            None => Order::StopAccepting,
+        };
+        [stop, Order::Farewell, Order::Close]
             .into_iter()
             .any(|order| self.orders.has(order))
     }

@@ -16,7 +16,7 @@ use throng_engine::{Control, Order};
 on_each_engine![
     a_client_ordered_to_stop_opening_holds_what_it_has,
     a_client_ordered_to_stop_opening_does_not_reopen,
-    a_server_ordered_to_stop_opening_accepts_no_more,
+    a_server_ordered_to_stop_accepting_accepts_no_more,
     nothing_is_sent_before_traffic_starts,
     traffic_starts_once_on_each_connection_whenever_it_opened,
     traffic_that_stops_ends_with_a_whole_message,
@@ -58,13 +58,13 @@ fn a_client_ordered_to_stop_opening_does_not_reopen(engine: Engine) {
     client.close();
 }
 
-fn a_server_ordered_to_stop_opening_accepts_no_more(engine: Engine) {
+fn a_server_ordered_to_stop_accepting_accepts_no_more(engine: Engine) {
     let server = Serve::on(engine).with(|| Echo);
     let mut inside: Vec<_> = (0..20).map(|_| peer::connect(server.address())).collect();
     for peer in &mut inside {
         peer::round_trip(peer, b"in");
     }
-    server.give_and_wait(Order::StopOpening);
+    server.give_and_wait(Order::StopAccepting);
     let mut outside: Vec<_> = (0..20).map(|_| peer::connect(server.address())).collect();
     for peer in &mut outside {
         peer.write_all(b"?").expect("the kernel takes it");

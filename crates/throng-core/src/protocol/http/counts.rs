@@ -24,13 +24,11 @@ kinds! {
 }
 
 counts! {
-    /// One worker's counts of HTTP. On connections that this side opened they add up: completed + failed + unfinished + requests
-    /// under way = requests.
+    /// One worker's counts of HTTP. On connections that this side opened they add up: completed + failed + requests under way,
+    /// or cut off by the end of the run, = requests.
     pub struct Counters {
         /// Requests with a whole answer that was expected. On accepted connections: answers.
         completed,
-        /// Requests without a whole answer when this side ended the connection, because the run was over.
-        unfinished,
         /// Interim answers (1xx).
         interim,
         /// Bytes of heads.

@@ -623,3 +623,6 @@ impl Serves for Http {
         HttpServer::new(task.unix_us, task.seed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// The outcome of HTTP on connections. Of a load: `completed` + `failed` + `unfinished` + requests under way when the summary was
-/// made = `requests`.
+/// The outcome of HTTP on connections. `completed` + `failed` + `unfinished` = `requests`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSummary {
     /// Requests that were begun; of a server, those that it received whole.
@@ -42,11 +41,13 @@ pub struct HttpSummary {
 impl Summarize for HttpSummary {
     fn of(tally: &Tally) -> HttpSummary {
         let http = &tally.http;
+        let failed = occurred(Failed::ALL, |why| http.failed(why));
+        let ended = http.completed + failed.values().sum::<u64>();
         HttpSummary {
             requests: http.requests,
             completed: http.completed,
-            failed: occurred(Failed::ALL, |why| http.failed(why)),
-            unfinished: http.unfinished,
+            failed,
+            unfinished: http.requests.saturating_sub(ended),
             status: occurred(Status::ALL, |status| http.status(status)),
             interim: http.interim,
             head_bytes: http.head_bytes,

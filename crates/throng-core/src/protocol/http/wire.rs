@@ -225,7 +225,8 @@ impl Wire for HttpClient {
             _ if left == 0 => {}
             // The peer closed as it had said, whatever else it was asked.
             Closed::ByUs if conn.flags & DONE != 0 => http.fail(Failed::ClosedEarly, left),
-            Closed::ByUs => http.unfinished.add(left),
+            // Cut off by the end of the run.
+            Closed::ByUs => {}
             Closed::ByPeer => http.fail(Failed::ClosedEarly, left),
             Closed::ResetByPeer => http.fail(Failed::Reset, left),
             Closed::TimedOut => http.fail(Failed::TimedOut, left),

@@ -1,0 +1,352 @@
+//! HTTP/1.1: loads against nginx and against a server whose answers are wrong, `throng serve --mode http` against curl, and
+//! both together.
+
+use crate::ENGINES;
+use crate::common::net::Net;
+use crate::common::peers::{said, serve_script, start_server};
+use crate::common::process::{Process, Ran};
+use crate::common::{load, serve, stop_serving};
+use std::collections::BTreeMap;
+use std::path::Path;
+use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Status};
+use throng_core::summary::{Finding, Summary};
+
+/// The outcome of HTTP, once it was seen to add up.
+fn http(ran: &Ran) -> HttpSummary {
+    let summary = ran.summary();
+    let http = summary.protocols.http.expect("it speaks HTTP");
+    let failed: u64 = http.failed.values().sum();
+    assert_eq!(
+        http.requests,
+        http.completed + failed + http.unfinished,
+        "{ran}"
+    );
+    http
+}
+
+/// nginx with one worker on port 8080: `/hello` from memory, `/file` of 100,000 bytes. A line for each request in `log`.
+fn nginx(net: &Net, at: &Path, more: &str) -> Process {
+    std::fs::write(at.join("file"), vec![b'x'; 100_000]).unwrap();
+    let config = format!(
+        "daemon off; master_process off; pid {at}/nginx.pid; error_log stderr error;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 10000; }}
+http {{
+    log_format plain '$status $body_bytes_sent'; access_log {at}/log plain;
+    client_body_temp_path {at}/a; proxy_temp_path {at}/b; fastcgi_temp_path {at}/c;
+    uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;
+    server {{
+        listen 127.0.0.1:8080 backlog=4096; {more}
+        location = /hello {{ return 200 'hello'; }}
+        location = /gone {{ return 410; }}
+        location = /file {{ root {at}; }}
+    }}
+}}",
+        at = at.display()
+    );
+    let file = at.join("nginx.conf");
+    std::fs::write(&file, config).unwrap();
+    let args = ["-c", file.to_str().unwrap(), "-p", at.to_str().unwrap()];
+    start_server(net, "nginx", &args, 8080)
+}
+
+/// Requests with each status in nginx's log, once it has written all.
+fn logged(at: &Path) -> BTreeMap<String, u64> {
+    let log = std::fs::read_to_string(at.join("log")).unwrap();
+    let mut all = BTreeMap::new();
+    for line in log.lines() {
+        let (status, _) = line.split_once(' ').unwrap();
+        *all.entry(status.to_owned()).or_default() += 1;
+    }
+    std::fs::write(at.join("log"), "").unwrap();
+    all
+}
+
+#[test]
+fn nginx_answered_as_many_requests_as_were_completed() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "");
+    for engine in ENGINES {
+        let run = |args: &str| load(&net, &format!("--engine {engine} {args}"));
+        // In a closed loop, at a rate of each connection and at one of the whole run; large bodies; no body at all.
+        for (args, status, bytes) in [
+            ("http://127.0.0.1:8080/hello -c 50 --hold 1s", "200", 5),
+            (
+                "http://127.0.0.1:8080/hello -c 50 -r 20 --hold 1s",
+                "200",
+                5,
+            ),
+            (
+                "http://127.0.0.1:8080/hello -c 50 --rate 500 --hold 1s",
+                "200",
+                5,
+            ),
+            ("http://127.0.0.1:8080/file -c 10 --hold 1s", "200", 100_000),
+            (
+                "http://127.0.0.1:8080/file -c 10 --method HEAD --hold 1s",
+                "200",
+                0,
+            ),
+            (
+                "http://127.0.0.1:8080/gone -c 10 --expect-status 410 --hold 1s",
+                "410",
+                128,
+            ),
+        ] {
+            let ran = run(args);
+            assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+            let http = http(&ran);
+            let log = logged(at);
+            assert_eq!(log.get(status), Some(&http.requests), "{log:?} {ran}");
+            assert_eq!(log.len(), 1, "{ran}");
+            assert!(http.failed.is_empty() && http.completed > 0, "{ran}");
+            if status == "200" {
+                let whole = http.completed * bytes;
+                assert!(
+                    (whole..=whole + bytes * 50).contains(&http.body_bytes),
+                    "{ran}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn connections_that_nginx_closes_as_it_said_are_opened_again_and_none_is_lost() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "keepalive_requests 10;");
+    for engine in ENGINES {
+        let args = format!("--engine {engine} http://127.0.0.1:8080/hello -c 20 --hold 1s");
+        let ran = load(&net, &args);
+        let summary = ran.summary();
+        assert!(ran.code == 0 && summary.reached, "{ran}");
+        let http = http(&ran);
+        assert_eq!(logged(at).get("200"), Some(&http.requests), "{ran}");
+        assert!(http.announced >= http.completed / 10 - 20, "{ran}");
+        let c = &summary.connections;
+        assert_eq!(c.closed_by_peer + c.reset_by_peer + c.timed_out, 0, "{ran}");
+    }
+}
+
+#[test]
+fn a_connection_a_request_is_counted_as_nginx_counts() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "");
+    for engine in ENGINES {
+        let ran = load(
+            &net,
+            &format!(
+                "--engine {engine} http://127.0.0.1:8080/hello -c 20 --hold 1s \
+                 --requests-per-connection 1"
+            ),
+        );
+        let summary = ran.summary();
+        assert!(ran.code == 0 && summary.reached, "{ran}");
+        let http = http(&ran);
+        assert_eq!(logged(at).get("200"), Some(&http.requests), "{ran}");
+        assert!(http.failed.is_empty() && http.completed > 100, "{ran}");
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_fails_what_was_under_way_and_no_other_request() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    for engine in ENGINES {
+        let first = nginx(&net, at, "");
+        let run = crate::common::start_load(
+            &net,
+            &format!("--engine {engine} http://127.0.0.1:8080/hello -c 20 -r 50 --hold 3s"),
+        );
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        drop(first);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let _second = nginx(&net, at, "");
+        let ran = run.wait(crate::common::PATIENCE);
+        assert!(ran.code == 1 && !ran.summary().reached, "{ran}");
+        let http = http(&ran);
+        let log = logged(at).get("200").copied().unwrap_or(0);
+        // What it answered and we did not get, or what it did not log any more.
+        let failed: u64 = http.failed.values().sum();
+        assert!(http.completed.abs_diff(log) <= failed + 20, "{log} {ran}");
+        assert!(http.completed > 1000, "{ran}");
+    }
+}
+
+/// What comes of each kind of answer: completed, failed by what, malformed how.
+#[test]
+fn each_wrong_answer_is_counted_by_its_kind() {
+    let net = Net::own();
+    let _server = serve_script(&net, "http_cases.py", 9000, &[]);
+    let all: [(&str, Option<Failed>, Option<Malformed>); 20] = [
+        ("good", None, None),
+        ("chunked", None, None),
+        ("interim", None, None),
+        ("announced", None, None),
+        ("until-close", None, None),
+        ("old", None, None),
+        ("error", Some(Failed::Status), None),
+        ("truncated", Some(Failed::ClosedEarly), None),
+        ("half-head", Some(Failed::ClosedEarly), None),
+        ("half-chunk", Some(Failed::ClosedEarly), None),
+        ("until-reset", Some(Failed::Reset), None),
+        ("reset", Some(Failed::Reset), None),
+        ("nothing", Some(Failed::ClosedEarly), None),
+        ("garbage", Some(Failed::Malformed), Some(Malformed::NotHttp)),
+        ("bare-lf", Some(Failed::Malformed), Some(Malformed::BareLf)),
+        (
+            "two-lengths",
+            Some(Failed::Malformed),
+            Some(Malformed::TwoLengths),
+        ),
+        (
+            "smuggled",
+            Some(Failed::Malformed),
+            Some(Malformed::LengthAndCoding),
+        ),
+        (
+            "long-head",
+            Some(Failed::Malformed),
+            Some(Malformed::LongHead),
+        ),
+        (
+            "bad-chunk",
+            Some(Failed::Malformed),
+            Some(Malformed::BadChunk),
+        ),
+        (
+            "switched",
+            Some(Failed::Malformed),
+            Some(Malformed::Switched),
+        ),
+    ];
+    for engine in ENGINES {
+        for (path, failed, malformed) in &all {
+            let ran = load(
+                &net,
+                &format!(
+                    "--engine {engine} http://127.0.0.1:9000/{path} -c 4 -r 10 --hold 400ms \
+                     -T 5s --connect-timeout 1s"
+                ),
+            );
+            let http = http(&ran);
+            let good = failed.is_none();
+            assert_eq!(
+                (ran.code == 0, ran.summary().reached),
+                (good, good),
+                "{ran}"
+            );
+            assert_eq!(http.completed > 0, good, "{ran}");
+            let kinds: Vec<Failed> = http.failed.keys().copied().collect();
+            assert_eq!(kinds, Vec::from_iter(*failed), "{path} {ran}");
+            let kinds: Vec<Malformed> = http.malformed.keys().copied().collect();
+            assert_eq!(kinds, Vec::from_iter(*malformed), "{path} {ran}");
+        }
+        // An answer to no request is none.
+        let ran = load(
+            &net,
+            &format!("--engine {engine} http://127.0.0.1:9000/twice -c 4 -r 2 --hold 500ms"),
+        );
+        assert!(!ran.summary().reached, "{ran}");
+        assert!(
+            http(&ran).malformed.contains_key(&Malformed::Unasked),
+            "{ran}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_told() {
+    let net = Net::own();
+    let server = serve_script(&net, "http_cases.py", 9000, &[]);
+    for engine in ENGINES {
+        let ran = load(
+            &net,
+            &format!("--engine {engine} http://127.0.0.1:9000/silent -c 5 --hold 500ms -T 2s"),
+        );
+        assert!(ran.code == 1 && !ran.summary().reached, "{ran}");
+        assert_eq!(
+            (http(&ran).requests, http(&ran).unfinished),
+            (5, 5),
+            "{ran}"
+        );
+        let unanswered = |f: &Finding| matches!(f, Finding::MessagesUnanswered { messages: 5, .. });
+        assert!(ran.summary().findings.iter().any(unanswered), "{ran}");
+    }
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(said(&server, 1)[0]["requests"], 10);
+}
+
+#[test]
+fn curl_gets_what_it_asks_for() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let body = directory.path().join("body");
+    let bytes: Vec<u8> = (0..300_000u32)
+        .map(|i| (i.wrapping_mul(i) / 7) as u8)
+        .collect();
+    std::fs::write(&body, &bytes).unwrap();
+    let body = body.display();
+    for engine in ENGINES {
+        let server = serve(&net, &format!("--engine {engine} --mode http 9000"));
+        let at = "http://127.0.0.1:9000";
+        let curl = |args: &str| net.shell(&format!("curl -s {args}"));
+        assert_eq!(curl(&format!("{at}/hello")), "Hello, world!\n");
+        let written = "-o /dev/null -w '%{http_code} %{size_download} %{num_connects}'";
+        for (args, expected) in [
+            (format!("{at}/bytes/3m"), "200 3145728 1"),
+            (format!("'{at}/bytes/100000?chunked'"), "200 100000 1"),
+            (format!("{at}/status/503"), "503 0 1"),
+            (format!("{at}/nothing"), "404 0 1"),
+            (format!("-0 {at}/bytes/70000"), "200 70000 1"),
+            (format!("-I {at}/bytes/70000"), "200 0 1"),
+            (
+                format!("'{at}/events?rate=100&count=5&size=100'"),
+                "200 560 1",
+            ),
+        ] {
+            assert_eq!(curl(&format!("{written} {args}")), expected, "{args}");
+        }
+        for how in [
+            "",
+            "-H 'Transfer-Encoding: chunked'",
+            "-H 'Expect: 100-continue'",
+        ] {
+            let same = format!("{how} --data-binary @{body} {at}/echo | cmp - {body} && echo same");
+            assert_eq!(curl(&same).trim(), "same", "{how}");
+        }
+        let summary = stop_serving(server);
+        let http = summary.protocols.http.unwrap();
+        assert_eq!((http.requests, http.completed), (11, 11), "{http:?}");
+        assert_eq!(http.status.get(&Status::NotFound), Some(&1));
+        assert_eq!(http.body_bytes, 900_000);
+    }
+}
+
+/// Both ends agree to the request and to the byte.
+#[test]
+fn a_load_and_a_server_count_the_same() {
+    let net = Net::own();
+    for (engine, tls) in ENGINES.into_iter().flat_map(|e| [(e, false), (e, true)]) {
+        let own = if tls { "--tls" } else { "" };
+        for args in [
+            "-c 50 --hold 500ms",
+            "-c 50 -r 20 --hold 500ms",
+            r"-c 10 -m 'x=\{connection.uid}' --hold 500ms",
+            "-c 20 --requests-per-connection 3 --hold 500ms",
+        ] {
+            let ran = load(
+                &net,
+                &format!("--engine {engine} --self --http {own} {args}"),
+            );
+            let summary: Summary = ran.summary();
+            assert!(ran.code == 0 && summary.reached, "{ran}");
+            let http = http(&ran);
+            assert!(http.completed > 0 && http.failed.is_empty(), "{ran}");
+            let answers = summary.answers.unwrap();
+            assert_eq!(answers.received, http.completed, "{ran}");
+        }
+    }
+}
