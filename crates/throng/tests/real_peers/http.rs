@@ -304,7 +304,7 @@ fn curl_gets_what_it_asks_for() {
             (format!("-I {at}/bytes/70000"), "200 0 1"),
             (
                 format!("'{at}/events?rate=100&count=5&size=100'"),
-                "200 560 1",
+                "200 500 1",
             ),
         ] {
             assert_eq!(curl(&format!("{written} {args}")), expected, "{args}");

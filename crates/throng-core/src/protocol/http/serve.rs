@@ -448,7 +448,8 @@ impl HttpServer {
         let now_us = self.unix_us + at.now.0 / 1000;
         // Writing to a vector does not fail.
         let _ = write!(event, "id: {number}\ndata: {now_us}");
-        if let Some(more) = usize::from(*size).checked_sub(event.len()) {
+        // A blank before it, and two line ends behind it.
+        if let Some(more) = usize::from(*size).checked_sub(event.len() + 3) {
             event.push(b' ');
             event.extend(std::iter::repeat_n(b'x', more));
         }

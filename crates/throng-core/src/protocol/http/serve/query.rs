@@ -31,7 +31,7 @@ pub(super) enum Route {
     Events {
         /// Time between them.
         every: Duration,
-        /// Bytes of data in each, at least.
+        /// Bytes of each, unless its number and time need more.
         size: u32,
         /// How many; `None` for ever.
         count: Option<u32>,
