@@ -5,6 +5,7 @@ use super::{files, read_set};
 use crate::engine::EngineChoice;
 use crate::payload::{Message, Messages};
 use crate::protocol::dns::DnsAsked;
+use crate::protocol::http::HttpAsked;
 use crate::protocol::websocket::{Subprotocol, WebSocketAsked};
 use crate::protocol::{Protocol, ServeMode};
 use crate::scenario::*;
@@ -14,6 +15,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 fn message() -> BoxedStrategy<Message> {
@@ -244,6 +246,20 @@ fn subprotocols() -> BoxedStrategy<Vec<Subprotocol>> {
 fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let header = select(&["Origin: http://a.example", "X-Empty:", "A:\tb'\"c"][..]);
     let header = vec(header.prop_map(|text| text.parse().unwrap()), 0..3);
+    let method = option::of(select(&["GET", "HEAD", "x-own"][..]));
+    let most = option::of(1..=u32::MAX);
+    let statuses = select(&["2xx,3xx", "200", "404,5xx"][..]);
+    let http = (header.clone(), method, any::<bool>(), most, statuses).prop_map(
+        |(header, method, user_agent, most, statuses)| {
+            Protocol::Http(HttpAsked {
+                method: method.map(|text| text.parse().unwrap()),
+                header,
+                user_agent,
+                requests_per_connection: most.and_then(NonZeroU32::new),
+                expect_status: statuses.parse().unwrap(),
+            })
+        },
+    );
     let ping = option::of(span());
     let websocket = (header, any::<bool>(), ping, subprotocols()).prop_map(
         |(header, user_agent, ping, subprotocols)| {
@@ -259,10 +275,15 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let queries = vec(queries.prop_map(|text| text.parse().unwrap()), 1..3);
     let dns = (queries, any::<bool>())
         .prop_map(|(queries, edns)| Protocol::Dns(DnsAsked { queries, edns }));
+    let repeated = messages(3).prop_map(|messages| Messages {
+        first: Vec::new(),
+        ..messages
+    });
     prop_oneof![
         (Just(Protocol::default()), messages(3)),
         (websocket, messages(3)),
         (dns, Just(Messages::default())),
+        (http, repeated),
     ]
     .boxed()
 }
@@ -376,9 +397,13 @@ fn any_load() -> BoxedStrategy<Scenario> {
             |(
                 (targets, connections, seed, listen),
                 (hold, duration, workers, engine, force),
-                (connect, (protocol, messages), pace, measure, (allow, expect), sockets),
+                (connect, (protocol, messages), mut pace, measure, (allow, expect), sockets),
                 (tls, tls_server),
             )| {
+                // As a scenario is once it is settled.
+                if matches!(protocol, Protocol::Http(_)) && pace.sending == Sending::Flood {
+                    pace.sending = Sending::ClosedLoop { in_flight: None };
+                }
                 Scenario::Load(Box::new(LoadScenario {
                     targets,
                     own_server: None,
