@@ -90,7 +90,7 @@ impl<'a> LoadBehaviours<'a> {
                 .map_err(|e| Failure::refused(e.to_string()))?,
             accepted: script(&sent_back, accepted)?,
             pacing,
-            answers: answers(scenario, &messages)?,
+            answers: answers(scenario, messages)?,
             stop: scenario
                 .measure
                 .stop_at

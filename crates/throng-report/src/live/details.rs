@@ -68,7 +68,7 @@ pub(super) fn of(
     if curves.is_empty() || left < curves.len() + 1 {
         return lines;
     }
-    let height = match left - 1 >= curves.len() * TALL {
+    let height = match left > curves.len() * TALL {
         true => TALL,
         false => 1,
     };

@@ -52,7 +52,7 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
         (&["load", "--self", "-n", "500"], "--rate 1k"),
         (&["load", "--self", "-z", "5s"], "--hold 10s"),
         (&["load", "--self", "--hold", "infinite"], "--hold forever"),
-        (&["load", "https://127.0.0.1/"], "--latency-marker HTTP/1.1"),
+        (&["load", "tls://127.0.0.1:9"], "--tls"),
         (&["127.0.0.1:9"], "throng load 127.0.0.1:9"),
         (&["-c", "5", "127.0.0.1:9"], "throng load -c"),
         (&["server", "9000"], "throng serve"),

@@ -91,7 +91,8 @@ impl HttpClient {
                 Event::Interim(_) => http.interim.add(1),
                 Event::Head(head, bytes) => {
                     // A server that tires of an idle connection may say so (RFC 9110, section 15.5.9).
-                    if conn.under_way == 0 && !(head.status == 408 && !head.persists) {
+                    let tired = head.status == 408 && !head.persists;
+                    if conn.under_way == 0 && !tired {
                         return Err(Malformed::Unasked);
                     }
                     http.answered(head.status);

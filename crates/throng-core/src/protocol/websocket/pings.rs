@@ -40,7 +40,7 @@ impl Pings {
 
     /// The instant of connection `id` with this number.
     fn instant(&self, id: u32, number: Number) -> Time {
-        let phase = u128::from(id.wrapping_mul(GOLDEN)) * u128::from(self.interval_ns) >> 32;
+        let phase = (u128::from(id.wrapping_mul(GOLDEN)) * u128::from(self.interval_ns)) >> 32;
         let since = (number - 1).saturating_mul(self.interval_ns);
         Time(since.saturating_add(phase as u64))
     }

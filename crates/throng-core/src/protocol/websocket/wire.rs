@@ -118,9 +118,8 @@ impl WebSocket {
     fn frames(
         &mut self,
         conn: &mut WebSocketConn,
-        uid: u64,
         mut input: &[u8],
-        at: &At,
+        (at, uid): (&At, u64),
         received: &mut Received,
         out: &mut Vec<u8>,
         to: &mut impl Receiver,
@@ -217,7 +216,7 @@ impl Wire for WebSocket {
             }
         }
         let outcome = match outcome {
-            Ok(Some(input)) => self.frames(conn, uid, input, at, &mut received, out, to),
+            Ok(Some(input)) => self.frames(conn, input, (at, uid), &mut received, out, to),
             Ok(None) => Ok(()),
             Err(violation) => Err(violation),
         };
