@@ -238,3 +238,211 @@ impl Wire for HttpClient {
         ended.into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::behaviour::TaggedReply;
+    use crate::stats::{Counters, Tally};
+    use crate::time::Time;
+    use proptest::prelude::*;
+
+    /// Counts what is passed on.
+    #[derive(Default)]
+    struct Heard {
+        begun: u32,
+        payload: usize,
+    }
+
+    impl Receiver for Heard {
+        fn payload(&mut self, bytes: &[u8]) {
+            self.payload += bytes.len();
+        }
+
+        fn message_ended(&mut self) {}
+
+        fn reply(&mut self, _: &TaggedReply) -> bool {
+            false
+        }
+
+        fn upgraded(&mut self) {}
+
+        fn pong(&mut self, _: Time) {}
+
+        fn begun(&mut self) {
+            self.begun += 1;
+        }
+    }
+
+    struct Rig {
+        client: HttpClient,
+        conn: HttpConn,
+        counters: Counters,
+        heard: Heard,
+    }
+
+    impl Rig {
+        fn new(most: Option<u32>) -> Rig {
+            Rig {
+                client: HttpClient::new(Rules {
+                    bodiless: false,
+                    most: most.and_then(NonZeroU32::new),
+                    expected: Statuses::default(),
+                }),
+                conn: HttpConn::default(),
+                counters: Counters::default(),
+                heard: Heard::default(),
+            }
+        }
+
+        fn with<T>(
+            &mut self,
+            then: impl FnOnce(&mut HttpClient, &mut HttpConn, &At, &mut Heard) -> T,
+        ) -> T {
+            let at = At {
+                id: 0,
+                now: Time(0),
+                up_us: 0,
+                counters: &self.counters,
+            };
+            then(&mut self.client, &mut self.conn, &at, &mut self.heard)
+        }
+
+        fn send(&mut self) {
+            self.with(|client, conn, at, _| client.sending(conn, 1, at));
+        }
+
+        fn receive(&mut self, bytes: &[u8]) -> Received {
+            self.with(|client, conn, at, heard| {
+                client.received(conn, 0, bytes, at, &mut Vec::new(), heard)
+            })
+        }
+
+        fn close(&mut self, why: Closed) -> (bool, u32) {
+            self.with(|client, conn, at, _| {
+                let done = client.is_done(conn, why);
+                let why = if done { Closed::ByUs } else { why };
+                (done, client.closed(conn, why, at, &mut Measured::default()))
+            })
+        }
+
+        fn tally(&self) -> Tally {
+            self.counters.read()
+        }
+    }
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+    #[test]
+    fn a_connection_is_remembered_in_32_bytes() {
+        assert_eq!(size_of::<HttpConn>(), 32);
+    }
+
+    #[test]
+    fn a_whole_answer_completes_a_request_and_only_then_there_is_room() {
+        let mut rig = Rig::new(None);
+        for n in 1..=2 {
+            rig.send();
+            assert!(!rig.client.has_room(&rig.conn));
+            let (first, rest) = OK.split_at(20);
+            assert_eq!((rig.receive(first).messages, rig.heard.begun), (0, n));
+            let received = rig.receive(rest);
+            assert_eq!(
+                (received.messages, received.over, rig.heard.begun),
+                (1, false, n)
+            );
+            assert!(rig.client.has_room(&rig.conn));
+        }
+        let http = rig.tally().http;
+        assert_eq!((http.requests, http.completed, http.body_bytes), (2, 2, 10));
+        assert_eq!(http.head_bytes, 2 * (OK.len() as u64 - 5));
+        assert_eq!(rig.close(Closed::ByPeer), (false, 0), "nobody had said so");
+    }
+
+    #[test]
+    fn connections_end_as_answers_say() {
+        // After as many as were asked for.
+        let mut rig = Rig::new(Some(1));
+        rig.send();
+        assert!(rig.receive(OK).over);
+        assert_eq!(rig.close(Closed::ByUs), (true, 0));
+        // As the server announces.
+        let mut rig = Rig::new(None);
+        rig.send();
+        let close = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        assert!(rig.receive(close).over);
+        assert_eq!(rig.close(Closed::ResetByPeer), (true, 0));
+        // By the end of the body, unless it is no end.
+        for (why, ended) in [
+            (Closed::ByPeer, (true, 1)),
+            (Closed::ResetByPeer, (false, 0)),
+        ] {
+            let mut rig = Rig::new(None);
+            rig.send();
+            rig.receive(b"HTTP/1.1 200 OK\r\n\r\nhello");
+            assert_eq!(rig.close(why), ended);
+            let http = rig.tally().http;
+            assert_eq!(http.completed, u64::from(ended.1));
+            assert_eq!(http.failed(Failed::Reset), u64::from(1 - ended.1));
+        }
+        // A server that tires of an idle connection says so, and closes it without having been asked.
+        let mut rig = Rig::new(None);
+        let received =
+            rig.receive(b"HTTP/1.1 408 \r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        assert!(received.leaving && !received.broken && received.messages == 0);
+        assert!(!rig.client.is_ready(&rig.conn));
+        assert_eq!(rig.close(Closed::ByPeer), (false, 0));
+        assert_eq!(rig.tally().http.malformed(Malformed::Unasked), 0);
+    }
+
+    proptest! {
+        /// Each request is completed, has failed, or was cut off by this side, whatever the peer does.
+        #[test]
+        fn requests_add_up(
+            steps in prop::collection::vec((0usize..9, any::<bool>()), 1..40),
+            last in 0usize..5,
+        ) {
+            let answers: [&[u8]; 8] = [
+                OK,
+                &OK[..10],
+                &OK[10..],
+                b"HTTP/1.1 200 OK\r\n\r\nx",
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+                b"HTTP/1.1 100 Continue\r\n\r\n",
+                b"junk\r\n",
+                b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            ];
+            let ends = [Closed::ByUs, Closed::ByPeer, Closed::ResetByPeer, Closed::TimedOut, Closed::Error];
+            let mut rig = Rig::new(None);
+            let mut cut_off = 0;
+            let mut close = |rig: &mut Rig, why| {
+                let left = u64::from(rig.conn.under_way);
+                let before = rig.tally().http.failed(Failed::ClosedEarly);
+                let (done, _) = rig.close(why);
+                if why == Closed::ByUs && !(done && rig.tally().http.failed(Failed::ClosedEarly) > before) {
+                    cut_off += left;
+                }
+            };
+            for (step, peer) in steps {
+                if rig.client.has_room(&rig.conn) && rig.client.is_ready(&rig.conn) {
+                    rig.send();
+                }
+                let over = match answers.get(step) {
+                    Some(bytes) => {
+                        let received = rig.receive(bytes);
+                        received.over || received.leaving
+                    }
+                    None => true,
+                };
+                if over {
+                    close(&mut rig, if peer { Closed::ByPeer } else { Closed::ByUs });
+                }
+            }
+            close(&mut rig, ends[last]);
+            let http = rig.tally().http;
+            let failed: u64 = Failed::ALL.iter().map(|why| http.failed(*why)).sum();
+            prop_assert_eq!(http.requests, http.completed + failed + cut_off);
+            prop_assert!(rig.client.partials.is_empty());
+        }
+    }
+}

@@ -29,6 +29,7 @@ topics! {
     "diagnosis": "How a run finds out why it fell short",
     "summary": "The JSON summary, field by field",
     "logs": "The files of --latency-log and --samples",
+    "http": "HTTP: what is sent and counted, and what --mode http answers",
     "tls": "TLS: options, sessions and memory",
     "tcpkali": "What differs from tcpkali",
     "vocabulary": "The words that throng uses",
