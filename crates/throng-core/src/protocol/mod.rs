@@ -65,6 +65,20 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_names_the_own_server_that_does_the_same() {
+        let own = |mode: ServeMode| mode.of_own_server();
+        assert_eq!(own(ServeMode::Sink), Some((ProtocolKind::Raw, false)));
+        assert_eq!(own(ServeMode::Echo), Some((ProtocolKind::Raw, true)));
+        assert_eq!(own(ServeMode::Ws), Some((ProtocolKind::Websocket, true)));
+        assert_eq!(
+            own(ServeMode::WsSink),
+            Some((ProtocolKind::Websocket, false))
+        );
+        assert_eq!(own(ServeMode::Http), Some((ProtocolKind::Http, false)));
+        assert_eq!(own(ServeMode::Chargen), None);
+    }
+
+    #[test]
     fn an_option_of_several_protocols_is_written_the_same_for_each() {
         let all = || ProtocolKind::ALL.iter().flat_map(|kind| kind.flags());
         for flag in all() {

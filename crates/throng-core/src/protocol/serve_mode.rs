@@ -1,7 +1,7 @@
 //! What a server does: the servers of all protocols.
 
-use super::choice::Protocol;
-use super::facts::{Serves, UseBehaviour};
+use super::choice::{Protocol, ProtocolKind};
+use super::facts::{Facts, Serves, UseBehaviour};
 use super::protocols;
 use crate::behaviour::Task;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,21 @@ macro_rules! modes {
                 match self {
                     $($(ServeMode::$Mode => Protocol::$Variant(Default::default()),)*)*
                 }
+            }
+
+            /// The protocol of a load whose server in the same process does this, and whether that server sends messages
+            /// back; `None` if there is none. TCP alone, where several protocols have the same server.
+            pub fn of_own_server(self) -> Option<(ProtocolKind, bool)> {
+                let name = self.name();
+                $(
+                    if name == <super::$module::$Asked as Facts>::Sink::NAME {
+                        return Some((ProtocolKind::$Variant, false));
+                    }
+                    if name == <super::$module::$Asked as Facts>::Echo::NAME {
+                        return Some((ProtocolKind::$Variant, true));
+                    }
+                )*
+                None
             }
 
             /// Passes one worker's behaviour to `then`. `task` is what to send, for a server that sends.

@@ -37,10 +37,10 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     }
     let measure = measure(args, &messages.repeated)?;
     let targets = targets(args)?;
-    let kind = args.protocol.kind().or_else(|| implied_kind(&targets));
+    let kind = kind_of(args)?.or_else(|| implied_kind(&targets));
     let scenario = LoadScenario {
         targets,
-        own_server: args.own_server.map(Into::into),
+        own_server: args.own_server.map(|mode| mode.server),
         connections: connections(args),
         hold,
         duration,
@@ -73,6 +73,21 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
     let scenario = implied_by_targets(args, scenario)?;
     refuse_what_has_no_effect(args, &scenario)?;
     Ok(scenario)
+}
+
+/// The protocol that options ask for, or the mode of the own server.
+fn kind_of(args: &LoadArgs) -> Result<Option<ProtocolKind>, Failure> {
+    let own = args
+        .own_server
+        .and_then(|mode| Some((mode.name, mode.protocol?)));
+    match (args.protocol.kind(), own) {
+        (Some(asked), Some((name, implied))) if asked != implied => Err(Failure::usage(format!(
+            "--self={name} speaks {}: leave out the option for {}",
+            implied.name(),
+            asked.name()
+        ))),
+        (asked, own) => Ok(asked.or(own.map(|(_, implied)| implied))),
+    }
 }
 
 /// How long to hold, and the limit for the whole run. tcpkali's `-T` is the former.

@@ -1,8 +1,10 @@
 //! What several subcommands share: headings of the help, values, units and exit codes.
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use throng_core::capacity::Role;
 use throng_core::engine::EngineChoice;
+use throng_core::protocol::{ProtocolKind, ServeMode};
 use throng_core::scenario::{OwnServer, bounds};
 use throng_core::units;
 
@@ -55,20 +57,34 @@ pub(super) const OUTPUT: &str = "Output";
 pub(super) const STATSD: &str = "StatsD";
 
 /// What the server of `load --self` does.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// Count and discard received data
-    Sink,
-    /// Send everything back
-    Echo,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mode {
+    /// What it does with messages.
+    pub server: OwnServer,
+    /// The protocol that its name implies, if it implies one.
+    pub protocol: Option<ProtocolKind>,
+    /// Its name.
+    pub name: &'static str,
 }
 
-impl From<Mode> for OwnServer {
-    fn from(mode: Mode) -> OwnServer {
-        match mode {
-            Mode::Sink => OwnServer::Sink,
-            Mode::Echo => OwnServer::Echo,
-        }
+impl Mode {
+    /// Reads the name of a mode.
+    pub(super) fn parser() -> impl TypedValueParser<Value = Mode> {
+        let own = |mode: &ServeMode| mode.of_own_server().is_some();
+        let all = ServeMode::ALL.iter().copied().filter(own);
+        let all = all.map(|mode| PossibleValue::new(mode.name()).help(mode.about()));
+        PossibleValuesParser::new(all).try_map(|name| {
+            let mode = ServeMode::named(&name).and_then(|mode| Some((mode, mode.of_own_server()?)));
+            let (mode, (kind, echo)) = mode.ok_or("no such mode")?;
+            Ok::<Mode, &str>(Mode {
+                server: match echo {
+                    true => OwnServer::Echo,
+                    false => OwnServer::Sink,
+                },
+                protocol: (kind != ProtocolKind::default()).then_some(kind),
+                name: mode.name(),
+            })
+        })
     }
 }
 

@@ -53,6 +53,8 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
         (&["load", "--self", "-z", "5s"], "--hold 10s"),
         (&["load", "--self", "--hold", "infinite"], "--hold forever"),
         (&["load", "tls://127.0.0.1:9"], "--tls"),
+        (&["load", "--self=http", "--ws"], "leave out"),
+        (&["load", "--self=chargen"], "ws-sink"),
         (&["127.0.0.1:9"], "throng load 127.0.0.1:9"),
         (&["-c", "5", "127.0.0.1:9"], "throng load -c"),
         (&["server", "9000"], "throng serve"),

@@ -337,10 +337,7 @@ fn a_load_and_a_server_count_the_same() {
             r"-c 10 -m 'x=\{connection.uid}' --hold 500ms",
             "-c 20 --requests-per-connection 3 --hold 500ms",
         ] {
-            let ran = load(
-                &net,
-                &format!("--engine {engine} --self --http {own} {args}"),
-            );
+            let ran = load(&net, &format!("--engine {engine} --self=http {own} {args}"));
             let summary: Summary = ran.summary();
             assert!(ran.code == 0 && summary.reached, "{ran}");
             let http = http(&ran);
