@@ -33,7 +33,7 @@ Examples:
       A line every ten seconds on each connection: 2,000 per second in all, evenly spread.
   throng load --self=echo -c 1k -m 'hello' --closed-loop
       Round trips: send, wait for the echo, send again.
-  throng load -c 1k -r 10 --expect 'response.p99<50ms' http://10.0.0.7:8080/hello
+  throng load -c 1k -r 10 http://10.0.0.7:8080/hello
       HTTP: ten requests a second on each connection, each answered with 2xx or 3xx.
   throng load -c 100 -m hi --latency-echo -r @10ms wss://example.com/ws
       Find the highest rate at which 95 % of answers arrive within 10 ms, over WebSocket and TLS.
