@@ -3,7 +3,7 @@
 //! in aligned rows. Absent values, and zeros that say nothing, are left out. The JSON form ([`crate::json`]) has
 //! everything.
 //!
-//! [`sections`] is the list of sections. A new one needs no more than a line there: its short form is made of its rows.
+//! `sections` is the list of sections. A new one needs no more than a line there: its short form is made of its rows.
 
 mod expected;
 mod form;
