@@ -29,10 +29,10 @@ pub enum ReconnectPolicy {
 }
 
 impl Default for ReconnectPolicy {
-    /// The first retry is quick, and a target that is down is not flooded by all connections at once.
+    /// The first retry comes after 200 ms on average, and a target that is down is not flooded by all connections at once.
     fn default() -> ReconnectPolicy {
         ReconnectPolicy::Exponential {
-            from: Duration::from_millis(200),
+            from: Duration::from_millis(400),
             to: Duration::from_secs(3),
             full_jitter: true,
         }

@@ -100,7 +100,7 @@ pub(crate) struct LoadArgs {
     pub no_reconnect: bool,
 
     /// Wait before a connection that failed or closed is opened again: immediate, fixed:T,
-    /// exponential:FROM..TO[:full-jitter] or window:W [default: exponential:200ms..3s:full-jitter]
+    /// exponential:FROM..TO[:full-jitter] or window:W [default: exponential:400ms..3s:full-jitter]
     ///
     /// fixed:1s waits a second each time. exponential:200ms..10s doubles the wait until the connection is established;
     /// with :full-jitter each wait is drawn from all up to that. window:30s draws each wait from all up to 30 seconds.

@@ -219,7 +219,7 @@ fn a_target_that_refuses_everything_is_given_up_soon() {
         assert!((15..=100).contains(&attempts), "{ran}");
         assert!((2.9..7.0).contains(&s.seconds), "{ran}");
         let policy = s.connections.reconnect_policy.as_deref();
-        assert_eq!(policy, Some("exponential:200ms..3s:full-jitter"), "{ran}");
+        assert_eq!(policy, Some("exponential:400ms..3s:full-jitter"), "{ran}");
     }
     // A policy that waits longer is waited for.
     let ran = load(&net, "127.0.0.1:9000 -c 2 --reconnect-policy fixed:4s");

@@ -76,7 +76,7 @@ fn every_query_has_its_answer_and_its_line() {
         let mut lines = csv.lines();
         assert_eq!(
             lines.next(),
-            Some("sent_s,rtt_us,connection,query,rcode,truncated")
+            Some("sent_s,rtt_us,connection,query,rcode,truncated,ping")
         );
         let mut rcodes: BTreeMap<&str, u64> = BTreeMap::new();
         let mut connections: BTreeMap<&str, u64> = BTreeMap::new();
@@ -147,7 +147,7 @@ fn what_is_no_dns_is_reported_and_not_hammered() {
         );
         let s = ran.summary();
         assert!(s.protocols.dns.unwrap().not_dns >= 5, "{ran}");
-        // Each connection is tried again after 200 ms.
-        assert!(s.connections.attempted <= 5 * (2000 / 200 + 1), "{ran}");
+        // Each connection is tried again after 200 ms on average.
+        assert!(s.connections.attempted <= 5 * (2000 / 200 + 5), "{ran}");
     }
 }

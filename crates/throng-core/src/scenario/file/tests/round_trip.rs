@@ -193,7 +193,7 @@ fn connect() -> BoxedStrategy<Connect> {
         "immediate",
         "fixed:90s",
         "exponential:1ms..10s",
-        "exponential:200ms..3s:full-jitter",
+        "exponential:400ms..3s:full-jitter",
         "window:1.5s",
     ];
     let policy = select(&POLICIES[..]).prop_map(|text| text.parse().unwrap());
