@@ -132,6 +132,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         // All its processes read from its stdin.
         self.stdin.take();
+        // One that is stopped does not notice.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
