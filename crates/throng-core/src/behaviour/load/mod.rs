@@ -229,7 +229,8 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         // Messages that were due and never sent were late too; omitting them would flatter a stalled peer.
         let waited = match conn.doing {
             Doing::Sending | Doing::Paced => true,
-            Doing::Awaiting => !self.pace.is_loop(),
+            // The next one, where it has a time of its own; the one before was sent.
+            Doing::Awaiting => self.pace.comes_by_itself(),
             Doing::Idle | Doing::Delayed | Doing::First => false,
         };
         let written_off = self.pace.take_written_off();

@@ -242,9 +242,14 @@ impl Wire for HttpClient {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::behaviour::TaggedReply;
+    use crate::behaviour::{
+        Arriving, Behaviour, Load, LoadConn, NoMatcher, Outbox, Pacing, TaggedReply, Task, Traffic,
+    };
+    use crate::pacing::Spacing;
+    use crate::payload::{Framing, Message, Messages, Script};
     use crate::stats::{Counters, Tally};
     use crate::time::Time;
+    use crate::units::Rate;
     use proptest::prelude::*;
 
     /// Counts what is passed on.
@@ -393,6 +398,47 @@ mod tests {
         assert!(!rig.client.is_ready(&rig.conn));
         assert_eq!(rig.close(Closed::ByPeer), (false, 0));
         assert_eq!(rig.tally().http.malformed(Malformed::Unasked), 0);
+    }
+
+    /// Four requests are due by 35 ms, and the first one waits for its answer until the connection ends.
+    #[test]
+    fn requests_that_waited_behind_one_without_an_answer_are_unsent_and_that_one_is_not() {
+        let every_10_ms = Rate::per_second(100.0).unwrap();
+        let arrivals = Pacing::Arrivals {
+            spacing: Spacing::Uniform,
+            rate: Arriving::Constant(every_10_ms),
+        };
+        for pacing in [Pacing::Rate(every_10_ms), arrivals] {
+            let messages = Messages {
+                first: Vec::new(),
+                repeated: vec![Message::from(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec())],
+            };
+            let script = Script::new(&messages, Framing::Raw, 1, 1).unwrap();
+            let client = Rig::new(None).client;
+            let task = Task {
+                most: 1,
+                ..Task::new(script, pacing)
+            };
+            let mut load = Load::new(task, Traffic::On, client, NoMatcher);
+            let (counters, mut conn) = (Counters::default(), LoadConn::default());
+            let at = |ms: u64| At {
+                id: 0,
+                now: Time(ms * 1_000_000),
+                up_us: 0,
+                counters: &counters,
+            };
+            let mut out = Outbox::default();
+            load.traffic(Traffic::On, Time(0));
+            load.opened(&mut conn, &at(0), &mut out);
+            for _ in 0..load.arrived(at(35).now) {
+                load.turn(&mut conn, &at(35), &mut out);
+            }
+            load.sent(&mut conn, 27, &at(35), &mut out);
+            load.closed(&mut conn, Closed::ByPeer, &at(35));
+            let tally = counters.read();
+            let counted = (tally.messages_sent, tally.messages_unsent);
+            assert_eq!((counted, tally.http.requests), ((1, 3), 1));
+        }
     }
 
     proptest! {
