@@ -22,7 +22,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-MODES = {"sink": [], "echo": [], "echo over TLS": ["--tls"], "ws": []}
+MODES = {"sink": [], "echo": [], "echo over TLS": ["--tls"], "ws": [], "http": []}
 # More than a handshake may take.
 SETTLE_S = 11
 LEFT_BYTES = 64 << 20
