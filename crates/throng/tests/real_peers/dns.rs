@@ -65,7 +65,8 @@ fn every_query_has_its_answer_and_its_line() {
         let s = ran.reached();
         let (sent, answers) = (s.traffic.messages_sent, s.answers.unwrap());
         let dns = s.protocols.dns.unwrap();
-        assert!((1950..=2050).contains(&sent), "{ran}");
+        // The whole run also has what was sent before its hold began, however long that took.
+        assert!(sent >= s.message_rate.as_ref().unwrap().messages, "{ran}");
         assert_eq!(answers.received, sent, "{ran}");
         assert_eq!(
             (answers.unanswered, answers.unasked, dns.not_dns),
