@@ -8,8 +8,11 @@ mod choice;
 pub mod dns;
 mod facts;
 pub mod http;
+mod lingering;
 mod options;
 pub mod raw;
+#[cfg(test)]
+mod rig;
 mod sections;
 mod serve_mode;
 pub mod tls;

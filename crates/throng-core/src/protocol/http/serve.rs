@@ -1,11 +1,11 @@
 //! An HTTP/1.1 server for measuring clients and paths: its answers depend on the request's target alone.
 //!
 //! Requests behind one whose answer takes time wait, up to [`MOST_WAITING`] bytes. A peer that broke the protocol gets an
-//! answer, and what it still sends is discarded until it is quiet: closing a socket with unread bytes resets the connection,
-//! and the reset overtakes the answer.
+//! answer, and is left by way of [`Lingering`]. `streams.rs` has the answers that are sent piece by piece.
 
 mod query;
 mod reply;
+mod streams;
 
 use super::body::{Body, Piece};
 use super::head::{self, Gathered};
@@ -14,28 +14,17 @@ use crate::behaviour::{At, Behaviour, Outbox, Task, Transmit};
 use crate::partials::{Partials, Slot};
 use crate::payload::Dice;
 use crate::protocol::facts::Serves;
+use crate::protocol::lingering::Lingering;
 use crate::stats::Closed;
 use crate::time::Time;
 use query::{Query, Route};
-use reply::{Date, Head, LAST_CHUNK, Size, chunk_size};
+use reply::{Date, Head, LAST_CHUNK, Size};
 use std::collections::HashMap;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of a piece of a large body; as a chunk, its size is `10000`.
-const PIECE: usize = 64 * 1024;
-/// What goes before such a chunk, and behind it.
-const BEFORE: &[u8] = b"10000\r\n";
-const BEHIND: &[u8] = b"\r\n";
-/// A body of at most this size is sent with its head.
-const SMALL: u64 = PIECE as u64;
 /// How many bytes may wait behind an answer that takes time.
 const MOST_WAITING: usize = 64 * 1024;
-/// A peer that sent nothing for this long has nothing more in flight.
-const QUIET: Duration = Duration::from_millis(100);
-/// After this many such times the connection is closed, even if more data arrives.
-const MOST_LOOKS: u8 = 30;
 /// The short text.
 const HELLO: &[u8] = b"Hello, world!\n";
 
@@ -46,6 +35,8 @@ pub struct HttpServer {
     /// What arrived behind a request whose answer takes time.
     waiting: HashMap<u32, Vec<u8>>,
     memory: Arc<[u8]>,
+    /// The event that is being written.
+    event: Vec<u8>,
     date: Date,
     dice: Dice,
     /// Microseconds since 1970 when the run began.
@@ -96,8 +87,8 @@ enum Doing {
         number: u32,
         left: Option<u32>,
     },
-    /// The last answer was sent, and received bytes are discarded: see the module.
-    Leaving { heard: bool, looks: u8 },
+    /// The last answer was sent, and received bytes are discarded.
+    Leaving(Lingering),
 }
 
 /// The answer to a request whose body is being read.
@@ -127,27 +118,15 @@ fn us(span: Duration) -> u32 {
 impl HttpServer {
     /// A server of a run that began at `unix_us`, in microseconds since 1970.
     pub fn new(unix_us: u64, seed: u64) -> HttpServer {
-        let text = b"The quick brown fox jumps over the lazy dog. 0123456789 ABCDEFG\n";
-        let bytes = text.iter().copied().cycle().take(PIECE);
-        let memory: Vec<u8> = BEFORE
-            .iter()
-            .copied()
-            .chain(bytes)
-            .chain(BEHIND.iter().copied())
-            .collect();
         HttpServer {
             partials: Partials::default(),
             waiting: HashMap::new(),
-            memory: memory.into(),
+            memory: HttpServer::pieces(),
+            event: Vec::new(),
             date: Date::default(),
             dice: Dice::of(seed, &[0x6874_7470]),
             unix_us,
         }
-    }
-
-    /// The bytes that bodies are made of.
-    fn text(&self) -> &[u8] {
-        &self.memory[BEFORE.len()..BEFORE.len() + PIECE]
     }
 
     /// Reads what arrived, and answers, until an answer takes time or nothing is left. What is behind such an answer waits.
@@ -212,7 +191,7 @@ impl HttpServer {
                 Doing::Echo => match conn.body.next(input)? {
                     Piece::Data(data) => {
                         at.counters.http.body_bytes.add(data.len() as u64);
-                        echo(conn, data, out);
+                        HttpServer::echo(conn, data, out);
                     }
                     Piece::More => return Ok(()),
                     Piece::End => {
@@ -222,7 +201,7 @@ impl HttpServer {
                         self.over(conn, out);
                     }
                 },
-                Doing::Leaving { .. } => {
+                Doing::Leaving(_) => {
                     *input = &[];
                     return Ok(());
                 }
@@ -333,27 +312,7 @@ impl HttpServer {
                 every_us,
                 size,
                 count,
-            } => {
-                if conn.flags & OLD != 0 {
-                    conn.flags |= LAST;
-                }
-                let way = match conn.flags & OLD {
-                    0 => Size::Chunks,
-                    _ => Size::UntilClose,
-                };
-                self.head(conn, 200, "text/event-stream", way, at, out);
-                if conn.flags & NO_BODY != 0 {
-                    return self.over(conn, out);
-                }
-                conn.doing = Doing::Events {
-                    due: at.now,
-                    every_us,
-                    size,
-                    number: 0,
-                    left: count,
-                };
-                self.event(conn, at, out);
-            }
+            } => self.events(conn, (every_us, size, count), at, out),
         }
     }
 
@@ -372,104 +331,6 @@ impl HttpServer {
             out.bytes.extend_from_slice(text);
         }
         self.over(conn, out);
-    }
-
-    fn bytes(&mut self, conn: &mut Served, bytes: u64, chunked: bool, at: &At, out: &mut Outbox) {
-        let size = match chunked {
-            true => Size::Chunks,
-            false => Size::Bytes(bytes),
-        };
-        self.head(conn, 200, "text/plain", size, at, out);
-        if conn.flags & NO_BODY != 0 {
-            return self.over(conn, out);
-        }
-        if bytes < SMALL {
-            let data = &self.text()[..bytes as usize];
-            if chunked && bytes > 0 {
-                chunk_size(data.len(), &mut out.bytes);
-            }
-            out.bytes.extend_from_slice(data);
-            if chunked {
-                let end = if bytes > 0 { BEHIND } else { b"" };
-                out.bytes.extend_from_slice(end);
-                out.bytes.extend_from_slice(LAST_CHUNK);
-            }
-            return self.over(conn, out);
-        }
-        // Pieces follow as the peer takes them.
-        out.send = Transmit::Bytes;
-        conn.doing = Doing::Bytes {
-            left: bytes,
-            chunked,
-        };
-    }
-
-    /// The next piece of a large body, or its end.
-    fn piece(&mut self, conn: &mut Served, left: u64, chunked: bool, at: &At, out: &mut Outbox) {
-        let (start, most) = (BEFORE.len() as u32, PIECE as u64);
-        if left == 0 {
-            if chunked {
-                out.bytes.extend_from_slice(LAST_CHUNK);
-            }
-            self.over(conn, out);
-            return self.go_on(conn, at, out);
-        }
-        let n = left.min(most);
-        conn.doing = Doing::Bytes {
-            left: left - n,
-            chunked,
-        };
-        out.send = match (chunked, n == most) {
-            (false, _) => Transmit::Memory(start..start + n as u32),
-            (true, true) => Transmit::Memory(0..self.memory.len() as u32),
-            (true, false) => {
-                chunk_size(n as usize, &mut out.bytes);
-                out.bytes.extend_from_slice(&self.text()[..n as usize]);
-                out.bytes.extend_from_slice(BEHIND);
-                Transmit::Bytes
-            }
-        };
-    }
-
-    /// Sends an event: its number, and the time in microseconds since 1970. Those that were due while the peer had not taken
-    /// the one before are left out; the numbers show it.
-    fn event(&mut self, conn: &mut Served, at: &At, out: &mut Outbox) {
-        let Doing::Events {
-            due,
-            every_us,
-            size,
-            number,
-            left,
-        } = &mut conn.doing
-        else {
-            return;
-        };
-        let mut event = Vec::with_capacity(64 + usize::from(*size));
-        let now_us = self.unix_us + at.now.0 / 1000;
-        // Writing to a vector does not fail.
-        let _ = write!(event, "id: {number}\ndata: {now_us}");
-        // A blank before it, and two line ends behind it.
-        if let Some(more) = usize::from(*size).checked_sub(event.len() + 3) {
-            event.push(b' ');
-            event.extend(std::iter::repeat_n(b'x', more));
-        }
-        event.extend_from_slice(b"\n\n");
-        if conn.flags & OLD == 0 {
-            chunk_size(event.len(), &mut out.bytes);
-            out.bytes.extend_from_slice(&event);
-            out.bytes.extend_from_slice(BEHIND);
-        } else {
-            out.bytes.extend_from_slice(&event);
-        }
-        out.send = Transmit::Bytes;
-        conn.flags |= BUSY;
-        let every_ns = u64::from(*every_us) * 1000;
-        let missed = at.now.0.saturating_sub(due.0) / every_ns;
-        *number = number.wrapping_add(missed as u32 + 1);
-        due.0 += (missed + 1) * every_ns;
-        if let Some(left) = left {
-            *left = left.saturating_sub(1);
-        }
     }
 
     /// An answer is complete.
@@ -513,26 +374,7 @@ impl HttpServer {
             }
             .write(&mut out.bytes);
         }
-        conn.doing = Doing::Leaving {
-            heard: false,
-            looks: 0,
-        };
-        out.wake = Some(at.now + QUIET);
-    }
-}
-
-/// Sends `data` of a request's body back.
-fn echo(conn: &Served, data: &[u8], out: &mut Outbox) {
-    if conn.flags & NO_BODY != 0 {
-        return;
-    }
-    let chunked = conn.flags & CHUNKED != 0;
-    if chunked {
-        chunk_size(data.len(), &mut out.bytes);
-    }
-    out.bytes.extend_from_slice(data);
-    if chunked {
-        out.bytes.extend_from_slice(BEHIND);
+        conn.doing = Doing::Leaving(Lingering::begin(at, out));
     }
 }
 
@@ -548,8 +390,8 @@ impl Behaviour for HttpServer {
     }
 
     fn received(&mut self, conn: &mut Served, bytes: &[u8], at: &At, out: &mut Outbox) {
-        if let Doing::Leaving { heard, .. } = &mut conn.doing {
-            *heard = true;
+        if let Doing::Leaving(lingering) = &mut conn.doing {
+            lingering.heard();
             return;
         }
         match self.waiting.contains_key(&at.id) {
@@ -591,15 +433,7 @@ impl Behaviour for HttpServer {
             // It is sent once the peer has taken the one before.
             Doing::Events { .. } if conn.flags & BUSY != 0 => {}
             Doing::Events { .. } => self.event(conn, at, out),
-            Doing::Leaving { heard, looks } => {
-                *looks += 1;
-                if *heard && *looks < MOST_LOOKS {
-                    *heard = false;
-                    out.wake = Some(at.now + QUIET);
-                } else {
-                    out.close = true;
-                }
-            }
+            Doing::Leaving(lingering) => lingering.look(at, out),
             _ => {}
         }
     }

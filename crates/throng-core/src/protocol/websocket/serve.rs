@@ -8,8 +8,7 @@
 //! Replies keep the order of what they answer, and a client can't send a ping inside a frame, so a pong never falls
 //! inside a frame that is half echoed.
 //!
-//! A peer that violated the protocol may have much more in flight. Closing a socket with unread bytes resets the
-//! connection, and the reset overtakes the close frame, so received bytes are discarded until the peer is quiet.
+//! A peer that violated the protocol gets a close frame, and is left by way of [`Lingering`].
 
 use super::decoder::{Decoder, Event, Rules, Start};
 use super::frame::{self, Header, Mask, Opcode, Role};
@@ -19,15 +18,12 @@ use super::violation::Violation;
 use crate::behaviour::{At, Behaviour, Outbox, Task, Transmit};
 use crate::partials::Partials;
 use crate::protocol::facts::Serves;
+use crate::protocol::lingering::Lingering;
 use crate::stats::Closed;
 use std::time::Duration;
 
 /// The time that a client has for its handshake, from when the connection was established.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer that sent nothing for this long has nothing more in flight.
-const QUIET: Duration = Duration::from_millis(100);
-/// After this many such times the connection is closed, even if more data arrives.
-const MOST_LOOKS: u8 = 30;
 
 /// What a server does with messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,18 +59,8 @@ enum Doing {
     Whole,
     /// Each piece of the data frame is echoed as a fragment. `opcode` is that of the next one, `fin` that of the last.
     Pieces { opcode: Opcode, fin: bool },
-    /// The last frame was sent, and received bytes are discarded. `heard`: whether any arrived since the last check;
-    /// `looks`: how often that was so.
-    Leaving { heard: bool, looks: u8 },
-}
-
-/// Nothing more is sent: closes the connection once the peer is quiet.
-fn leave(conn: &mut WsConn, at: &At, out: &mut Outbox) {
-    conn.doing = Doing::Leaving {
-        heard: false,
-        looks: 0,
-    };
-    out.wake = Some(at.now + QUIET);
+    /// The last frame was sent, and received bytes are discarded.
+    Leaving(Lingering),
 }
 
 /// Answers a handshake that is refused, and leaves.
@@ -83,7 +69,7 @@ fn refuse(refusal: Refusal, conn: &mut WsConn, partials: &mut Partials, at: &At,
     conn.decoder.end(partials);
     refusal.answer(&mut out.bytes);
     out.send = Transmit::Reply;
-    leave(conn, at, out);
+    conn.doing = Doing::Leaving(Lingering::begin(at, out));
 }
 
 impl WsServer {
@@ -199,8 +185,8 @@ impl Behaviour for WsServer {
         let before = out.bytes.len();
         let mut input = bytes;
         if conn.decoder.is_over() {
-            if let Doing::Leaving { heard, .. } = &mut conn.doing {
-                *heard = true;
+            if let Doing::Leaving(lingering) = &mut conn.doing {
+                lingering.heard();
             }
             return;
         }
@@ -222,7 +208,7 @@ impl Behaviour for WsServer {
         if let Err(violation) = self.frames(conn, input, at, out) {
             at.counters.websocket.violation(violation);
             frame::close_for(violation, Role::Server, Mask::default(), &mut out.bytes);
-            leave(conn, at, out);
+            conn.doing = Doing::Leaving(Lingering::begin(at, out));
         }
         if out.bytes.len() > before {
             out.send = Transmit::Reply;
@@ -230,14 +216,8 @@ impl Behaviour for WsServer {
     }
 
     fn woken(&mut self, conn: &mut WsConn, at: &At, out: &mut Outbox) {
-        if let Doing::Leaving { heard, looks } = &mut conn.doing {
-            *looks += 1;
-            if *heard && *looks < MOST_LOOKS {
-                *heard = false;
-                out.wake = Some(at.now + QUIET);
-            } else {
-                out.close = true;
-            }
+        if let Doing::Leaving(lingering) = &mut conn.doing {
+            lingering.look(at, out);
         } else if !conn.decoder.is_upgraded() {
             refuse(Refusal::TimedOut, conn, &mut self.partials, at, out);
         }

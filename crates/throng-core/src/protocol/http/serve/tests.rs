@@ -1,89 +1,10 @@
 use super::*;
-use crate::stats::Counters;
+use crate::protocol::rig::Rig;
 use proptest::prelude::*;
 
-/// A server with one connection, and all that it sent on it.
-struct Rig {
-    server: HttpServer,
-    conn: Served,
-    counters: Counters,
-    sent: Vec<u8>,
-    closed: bool,
-    wake: Option<Time>,
-    now: Time,
-}
-
-impl Rig {
-    fn new() -> Rig {
-        let mut rig = Rig {
-            server: HttpServer::new(784_111_777_000_000, 1),
-            conn: Served::default(),
-            counters: Counters::default(),
-            sent: Vec::new(),
-            closed: false,
-            wake: None,
-            now: Time(0),
-        };
-        rig.event(|server, conn, at, out| server.opened(conn, at, out));
-        rig
-    }
-
-    /// Passes an event on, and completes each send that it asks for.
-    fn event(&mut self, event: impl FnOnce(&mut HttpServer, &mut Served, &At, &mut Outbox)) {
-        let at = At {
-            id: 0,
-            now: self.now,
-            up_us: 0,
-            counters: &self.counters,
-        };
-        let mut out = Outbox::default();
-        event(&mut self.server, &mut self.conn, &at, &mut out);
-        loop {
-            assert!(!self.closed || out.is_done(), "sent after its end");
-            self.closed |= out.close;
-            self.wake = out.wake.or(self.wake);
-            let done = std::mem::take(&mut out);
-            let n = match done.send {
-                Transmit::Nothing => {
-                    assert!(done.bytes.is_empty());
-                    return;
-                }
-                Transmit::Memory(range) => {
-                    assert!(done.bytes.is_empty());
-                    let memory = self.server.memory();
-                    let bytes = &memory[range.start as usize..range.end as usize];
-                    self.sent.extend_from_slice(bytes);
-                    bytes.len()
-                }
-                Transmit::Bytes => {
-                    self.sent.extend(&done.bytes);
-                    done.bytes.len()
-                }
-                Transmit::Reply => {
-                    self.sent.extend(&done.bytes);
-                    return;
-                }
-                Transmit::Back => panic!("nothing is sent back as it is"),
-            };
-            if self.closed {
-                return;
-            }
-            self.server.sent(&mut self.conn, n, &at, &mut out);
-        }
-    }
-
-    fn receive(&mut self, bytes: &[u8]) {
-        self.event(|server, conn, at, out| server.received(conn, bytes, at, out));
-    }
-
-    /// Wakes it when it asked for that.
-    fn wake(&mut self) -> bool {
-        let Some(wake) = self.wake.take() else {
-            return false;
-        };
-        self.now = wake;
-        self.event(|server, conn, at, out| server.woken(conn, at, out));
-        true
+impl Rig<HttpServer> {
+    fn new() -> Rig<HttpServer> {
+        Rig::of(HttpServer::new(784_111_777_000_000, 1))
     }
 
     /// What was sent since the last call, without dates.

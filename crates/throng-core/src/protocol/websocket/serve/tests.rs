@@ -1,6 +1,7 @@
 use super::*;
+use crate::protocol::rig::Rig;
 use crate::protocol::websocket::frame::close;
-use crate::stats::{Counters, Tally};
+use crate::stats::Tally;
 use crate::time::Time;
 use proptest::prelude::*;
 
@@ -9,68 +10,18 @@ const REQUEST: &[u8] =
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const KEY: Mask = Mask([0x37, 0xfa, 0x21, 0x3d]);
 
-/// A server with one connection, and all that it sent on it.
-struct Rig {
-    server: WsServer,
-    conn: WsConn,
-    counters: Counters,
-    sent: Vec<u8>,
-    closed: bool,
-    /// When it asked to be woken.
-    wake: Option<Time>,
-    now: Time,
-}
-
-impl Rig {
-    fn new(mode: WsMode) -> Rig {
-        let mut rig = Rig {
-            server: WsServer::new(mode, 1 << 20, true),
-            conn: WsConn::default(),
-            counters: Counters::default(),
-            sent: Vec::new(),
-            closed: false,
-            wake: None,
-            now: Time(0),
-        };
-        rig.event(|server, conn, at, out| server.opened(conn, at, out));
-        rig
+impl Rig<WsServer> {
+    fn new(mode: WsMode) -> Rig<WsServer> {
+        Rig::of(WsServer::new(mode, 1 << 20, true))
     }
 
     /// One whose handshake is done.
-    fn upgraded(mode: WsMode) -> Rig {
-        let mut rig = Rig::new(mode);
+    fn upgraded(mode: WsMode) -> Rig<WsServer> {
+        let mut rig = Rig::<WsServer>::new(mode);
         rig.receive(REQUEST);
         assert!(rig.sent.starts_with(b"HTTP/1.1 101 "));
         rig.sent.clear();
         rig
-    }
-
-    fn event(&mut self, event: impl FnOnce(&mut WsServer, &mut WsConn, &At, &mut Outbox)) {
-        let at = At {
-            id: 0,
-            now: self.now,
-            up_us: 0,
-            counters: &self.counters,
-        };
-        let mut out = Outbox::default();
-        event(&mut self.server, &mut self.conn, &at, &mut out);
-        assert_eq!(out.send == Transmit::Reply, !out.bytes.is_empty());
-        assert!(out.bytes.is_empty() || !self.closed, "sent after its end");
-        self.sent.extend(out.bytes);
-        self.closed |= out.close;
-        self.wake = out.wake.or(self.wake);
-    }
-
-    fn receive(&mut self, bytes: &[u8]) {
-        self.event(|server, conn, at, out| server.received(conn, bytes, at, out));
-    }
-
-    /// Wakes it when it asked to be woken. Returns whether it is closed then.
-    fn quiet(&mut self) -> bool {
-        self.now = self.wake.take().expect("it did not ask to be woken");
-        self.event(|server, conn, at, out| server.woken(conn, at, out));
-        assert_ne!(self.wake.is_some(), self.closed);
-        self.closed
     }
 
     /// The frames that it sent, as a client that checks everything reads them.
@@ -92,16 +43,11 @@ impl Rig {
         frames
     }
 
-    fn closed(mut self) -> Tally {
-        let at = At {
-            id: 0,
-            now: self.now,
-            up_us: 0,
-            counters: &self.counters,
-        };
-        self.server.closed(&mut self.conn, Closed::ByPeer, &at);
+    /// Its peer closes the connection, and nothing of it is left. Returns what was counted.
+    fn ended(&mut self) -> Tally {
+        let tally = self.closed();
         assert!(self.server.partials.is_empty());
-        self.counters.read()
+        tally
     }
 }
 
@@ -134,7 +80,7 @@ fn frames_that_come_with_the_request_are_answered_too_however_it_is_cut() {
         rig.sent.drain(..head);
         let echoed: Vec<u8> = rig.frames().into_iter().flat_map(|f| f.2).collect();
         assert_eq!(echoed, b"hi");
-        let tally = rig.closed();
+        let tally = rig.ended();
         assert_eq!(
             (
                 tally.websocket.upgraded,
@@ -180,7 +126,7 @@ fn who_speaks_no_websocket_gets_an_http_error_and_is_closed() {
             !rig.quiet() && rig.quiet(),
             "something came after it, then nothing"
         );
-        let tally = rig.closed();
+        let tally = rig.ended();
         assert_eq!(
             (tally.websocket.violations(kind), tally.websocket.upgraded),
             (1, 0)
@@ -200,7 +146,7 @@ fn a_handshake_that_is_not_complete_in_time_is_refused() {
         // The rest is too late.
         rig.receive(&REQUEST[sent..]);
         assert!(!rig.quiet() && rig.quiet());
-        let tally = rig.closed();
+        let tally = rig.ended();
         assert_eq!(tally.websocket.upgraded, 0);
         assert_eq!(tally.websocket.violations(Violation::TimedOut), 1);
         assert_eq!(tally.websocket.violations_in_all(), 1);
@@ -243,7 +189,7 @@ fn fragments_are_echoed_as_they_came_with_pongs_where_the_pings_were() {
         })
         .collect();
     assert_eq!(rig.frames(), expected);
-    let tally = rig.closed();
+    let tally = rig.ended();
     assert_eq!((tally.messages_received, tally.messages_sent), (2, 2));
 }
 
@@ -273,7 +219,7 @@ fn a_sink_answers_only_what_has_to_be_answered() {
     let frames = rig.frames();
     assert_eq!(frames[0], (Opcode::Pong, true, b"p".to_vec()));
     assert_eq!((frames.len(), &frames[1].2[..2]), (2, &[0x03, 0xef][..]));
-    let tally = rig.closed();
+    let tally = rig.ended();
     assert_eq!((tally.messages_received, tally.messages_sent), (2, 0));
     assert_eq!(tally.websocket.violations(Violation::Text), 1);
 }
@@ -291,7 +237,7 @@ fn a_close_is_answered_with_its_code_and_nothing_after_it() {
         rig.receive(&more);
         assert!(rig.closed);
         assert_eq!(rig.frames(), [(Opcode::Close, true, answer.to_vec())]);
-        assert_eq!(rig.closed().websocket.violations_in_all(), 0);
+        assert_eq!(rig.ended().websocket.violations_in_all(), 0);
     }
 }
 
@@ -324,7 +270,7 @@ fn a_violation_is_closed_with_its_code_and_its_words_after_what_was_right() {
             assert_eq!(frames[0].2, b"right");
             assert_eq!(frames.last().unwrap().2, closing[2..], "{kind:?}");
             assert!(!rig.closed && (rig.quiet() || rig.quiet()));
-            let tally = rig.closed();
+            let tally = rig.ended();
             assert_eq!(
                 (
                     tally.websocket.violations(kind),
@@ -338,6 +284,8 @@ fn a_violation_is_closed_with_its_code_and_its_words_after_what_was_right() {
 
 #[test]
 fn a_peer_that_goes_on_after_its_violation_is_closed_when_it_is_quiet_or_after_a_while() {
+    // As many looks as `lingering.rs` takes.
+    const MOST_LOOKS: u8 = 30;
     for looks in [0, 5, MOST_LOOKS] {
         let mut rig = Rig::upgraded(WsMode::Echo);
         rig.receive(&[0xff, 0xff]);
@@ -367,7 +315,7 @@ fn text_found_wrong_in_the_middle_of_a_frame_can_still_be_closed_properly() {
                 .iter()
                 .all(|(_, fin, bytes)| !fin && bytes.iter().all(|b| *b == b'a'))
     );
-    assert_eq!(rig.closed().websocket.violations(Violation::Text), 1);
+    assert_eq!(rig.ended().websocket.violations(Violation::Text), 1);
 }
 
 proptest! {
@@ -409,6 +357,6 @@ proptest! {
             .map(|(binary, fragments)| (*binary, fragments.concat().into_bytes()))
             .collect();
         prop_assert_eq!(came, sent);
-        prop_assert_eq!(rig.closed().messages_sent, messages.len() as u64);
+        prop_assert_eq!(rig.ended().messages_sent, messages.len() as u64);
     }
 }
