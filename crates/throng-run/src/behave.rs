@@ -227,7 +227,6 @@ impl<'a> LoadBehaviours<'a> {
         // Echoes are distinguished by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
-        let waits = self.scenario.protocol.kind().answers() == Answers::Whole;
         Task {
             connections: self.scenario.connections.max(1),
             worker: at.worker,
@@ -240,7 +239,10 @@ impl<'a> LoadBehaviours<'a> {
             by_answers: self.answers.is_some(),
             // tcpkali's messages are those with a marker, or that answer one of ours.
             count_found: self.scenario.measure.counted == Counted::Found,
-            most: if one_by_one || waits { 1 } else { u32::MAX },
+            most: match one_by_one {
+                true => 1,
+                false => self.scenario.protocol.depth(),
+            },
             unix_us: self.unix_us,
             seed: self.scenario.seed(),
             ..Task::new(script.clone(), self.pacing.clone())
@@ -383,6 +385,8 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
         Sending::Flood => Pacing::Flood,
         Sending::PerConnection(rate) => Pacing::Rate(*rate),
         Sending::Bandwidth(bandwidth) => Pacing::Bandwidth(*bandwidth),
+        // Where several may wait on a connection, each answer makes room for another message.
+        Sending::ClosedLoop { in_flight: None } if pipelines(scenario) => Pacing::Flood,
         Sending::ClosedLoop { in_flight } => Pacing::ClosedLoop {
             // One on each worker at least, and no more than there are connections to take turns.
             in_flight: in_flight
@@ -405,6 +409,11 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
             ),
         },
     })
+}
+
+/// Whether several messages, and not any number of them, may wait for their answers on a connection.
+fn pipelines(scenario: &LoadScenario) -> bool {
+    (2..u32::MAX).contains(&scenario.protocol.depth())
 }
 
 /// How many of these messages make a packet, at least one: what tcpkali writes at once if writes are not to be

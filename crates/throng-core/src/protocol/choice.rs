@@ -136,6 +136,13 @@ macro_rules! choice {
                 }
             }
 
+            /// The most messages that wait for their answers on a connection at a time.
+            pub fn depth(&self) -> u32 {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.depth(),)*
+                }
+            }
+
             /// Whether this side is asked to close connections after a number of messages, and to open them again.
             pub fn closes(&self) -> bool {
                 match self {

@@ -41,7 +41,7 @@ pub enum Answers {
     Messages,
     /// By an id; answers are always matched.
     Ids,
-    /// A whole message; answers are always matched, and on a connection one message waits at a time.
+    /// A whole message; answers are always matched, and [`Facts::depth`] messages wait on a connection at a time.
     Whole,
 }
 
@@ -107,6 +107,14 @@ pub trait Facts: Default + 'static {
     /// What is sent.
     fn says(&self) -> Says {
         Says::Given
+    }
+
+    /// The most messages that wait for their answers on a connection at a time.
+    fn depth(&self) -> u32 {
+        match Self::ANSWERS {
+            Answers::Whole => 1,
+            Answers::Bytes | Answers::Messages | Answers::Ids => u32::MAX,
+        }
     }
 
     /// Whether this side is asked to close connections after a number of messages, and to open them again.

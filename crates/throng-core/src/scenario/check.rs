@@ -61,6 +61,11 @@ pub enum Contradiction {
     /// A closed loop against a sink, which sends no echoes.
     #[error("answers are waited for, but a sink sends none: use --self=echo")]
     NoEcho,
+    /// Several requests at once on a connection, and fewer than one on each.
+    #[error(
+        "--in-flight has less than one request on each connection, --pipeline several: leave out one of them"
+    )]
+    PipelineInTurns,
     /// An empty marker.
     #[error("--latency-marker needs a text to look for")]
     EmptyMarker,
@@ -243,6 +248,11 @@ impl LoadScenario {
             && !sink_answers
         {
             return Err(Contradiction::NoEcho);
+        }
+        if let Sending::ClosedLoop { in_flight: Some(_) } = self.pace.sending
+            && (2..u32::MAX).contains(&self.protocol.depth())
+        {
+            return Err(Contradiction::PipelineInTurns);
         }
         self.check_latency()?;
         if let (Some(within), Some(rate)) = (self.connect.within, self.connect.rate)

@@ -131,6 +131,41 @@ fn connections_that_nginx_closes_as_it_said_are_opened_again_and_none_is_lost() 
 }
 
 #[test]
+fn pipelined_requests_are_answered_and_counted_one_by_one() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "keepalive_requests 100;");
+    for engine in ENGINES {
+        let run = |args: &str| {
+            let url = "http://127.0.0.1:8080/hello";
+            load(&net, &format!("--engine {engine} {url} --hold 1s {args}"))
+        };
+        for args in [
+            "-c 10 --pipeline 16 --requests-per-connection 100",
+            "-c 10 --pipeline 3 --requests-per-connection 7",
+            r"-c 10 --pipeline 8 --requests-per-connection 100 -m '\{re [a-z]{1,9}}' --method GET",
+            "-c 10 --pipeline 4 --rate 500 --requests-per-connection 100",
+        ] {
+            let ran = run(args);
+            let summary = ran.summary();
+            assert!(ran.code == 0 && summary.reached, "{ran}");
+            let http = http(&ran);
+            assert_eq!(logged(at).get("200"), Some(&http.requests), "{ran}");
+            assert!(http.failed.is_empty() && http.completed > 100, "{ran}");
+            let answers = summary.answers.unwrap();
+            assert_eq!(answers.received, http.completed, "{ran}");
+        }
+        // Nothing keeps it from sending behind the last answer, and what it sends there is lost.
+        let ran = run("-c 10 --pipeline 16");
+        assert!(!ran.summary().reached, "{ran}");
+        let http = http(&ran);
+        assert_eq!(logged(at).get("200"), Some(&http.completed), "{ran}");
+        let kinds: Vec<Failed> = http.failed.keys().copied().collect();
+        assert!(kinds.contains(&Failed::ClosedEarly), "{ran}");
+    }
+}
+
+#[test]
 fn a_connection_a_request_is_counted_as_nginx_counts() {
     let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
     let at = directory.path();
@@ -336,6 +371,8 @@ fn a_load_and_a_server_count_the_same() {
             "-c 50 -r 20 --hold 500ms",
             r"-c 10 -m 'x=\{connection.uid}' --hold 500ms",
             "-c 20 --requests-per-connection 3 --hold 500ms",
+            "-c 20 --pipeline 10 --hold 500ms",
+            "-c 20 --pipeline 10 -r 100 --hold 500ms",
         ] {
             let ran = load(&net, &format!("--engine {engine} --self=http {own} {args}"));
             let summary: Summary = ran.summary();

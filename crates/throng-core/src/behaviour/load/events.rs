@@ -133,7 +133,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if received.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
         }
-        if conn.doing == Doing::Awaiting && !self.pace.is_loop() && self.wire.has_room(&conn.wire) {
+        if conn.doing == Doing::Awaiting && !self.pace.is_loop() && self.wire.room(&conn.wire) > 0 {
             self.next(conn, at, out);
             self.sleep(conn, at, out);
         }
@@ -430,9 +430,10 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
     }
 
     #[inline]
-    fn begun(&mut self) {
+    fn begun(&mut self, before: u32) {
         if M::ANY {
-            self.matcher.begun(self.conn, self.at, self.measured);
+            self.matcher
+                .begun(self.conn, before, self.at, self.measured);
         }
     }
 }

@@ -257,6 +257,10 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         at.counters
             .unready
             .add(self.wire.is_ready(&conn.wire).into());
+        let without_answer = match why == Closed::ByUs && self.wire.loses(&conn.wire) {
+            true => Closed::ByPeer,
+            false => why,
+        };
         let measured = &mut self.measured;
         let ended = self.wire.closed(&mut conn.wire, why, at, measured);
         if ended > 0 {
@@ -265,7 +269,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             at.counters.messages_received.add(ended.into());
         }
         self.matcher
-            .closed(&mut conn.matched, why, at, &mut self.measured);
+            .closed(&mut conn.matched, without_answer, at, &mut self.measured);
         if conn.flags & HELD != 0 {
             self.held.remove(&at.id);
         }

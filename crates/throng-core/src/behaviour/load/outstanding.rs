@@ -95,6 +95,15 @@ impl Outstanding {
             .map(|node| &mut node.message)
     }
 
+    /// The message behind `n` others.
+    pub fn nth(&self, queue: Queue, n: u32) -> Option<&Sent> {
+        let mut node = self.nodes.get(queue.head as usize)?;
+        for _ in 0..n {
+            node = self.nodes.get(node.next as usize)?;
+        }
+        Some(&node.message)
+    }
+
     /// Takes the message at the head.
     pub fn pop(&mut self, queue: &mut Queue) -> Option<Sent> {
         let at = queue.head;
@@ -234,6 +243,9 @@ mod tests {
                 }
                 prop_assert_eq!(queue.is_empty(), model.is_empty());
                 prop_assert_eq!(all.first(*queue).copied(), model.front().copied());
+                for nth in 0..=model.len() {
+                    prop_assert_eq!(all.nth(*queue, nth as u32), model.get(nth));
+                }
             }
         }
     }

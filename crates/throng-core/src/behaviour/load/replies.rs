@@ -78,8 +78,9 @@ pub trait Matcher {
         measured: &mut Measured,
     ) -> bool;
 
-    /// The first bytes of the answer to the oldest message without one arrived, where the wire knows message boundaries.
-    fn begun(&mut self, _: &Self::Conn, _: &At, _: &mut Measured) {}
+    /// The first bytes of an answer arrived, where the wire knows message boundaries: the oldest message without one waits for
+    /// it, but for `before` others.
+    fn begun(&mut self, _: &Self::Conn, _before: u32, _: &At, _: &mut Measured) {}
 
     /// The connection is gone.
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At, measured: &mut Measured);
@@ -399,8 +400,8 @@ impl Matcher for ReplyMatcher {
     }
 
     #[inline]
-    fn begun(&mut self, conn: &MatchedConn, at: &At, measured: &mut Measured) {
-        if let Some(sent) = self.outstanding.first(conn.sent)
+    fn begun(&mut self, conn: &MatchedConn, before: u32, at: &At, measured: &mut Measured) {
+        if let Some(sent) = self.outstanding.nth(conn.sent, before)
             && sent.due.is_some()
         {
             measured.ttfb.record_between(sent.sent, at.now);

@@ -92,7 +92,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if self.traffic != Traffic::On || !self.task.script.has_repeated() {
             return;
         }
-        if !self.wire.has_room(&conn.wire) {
+        if conn.flags & MIDDLE == 0 && self.wire.room(&conn.wire) == 0 {
             conn.doing = Doing::Awaiting;
             return;
         }
@@ -131,7 +131,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         at: &At,
         out: &mut Outbox,
     ) {
-        let most = wanted.messages.min(self.task.most);
+        let room = self.wire.room(&conn.wire);
+        let most = wanted.messages.min(self.task.most).min(room);
         let (number, most) = self.matcher.free_ids(&conn.matched, self.number, most);
         self.number = number;
         let speaker = self.speaker(conn, at.now);

@@ -47,8 +47,8 @@ pub trait Receiver {
     /// A ping that was due at `due` was answered.
     fn pong(&mut self, due: Time);
 
-    /// The first bytes of the answer to the oldest message without one.
-    fn begun(&mut self);
+    /// The first bytes of an answer, behind `before` others that these bytes complete.
+    fn begun(&mut self, before: u32);
 }
 
 /// A protocol that carries messages.
@@ -65,10 +65,10 @@ pub trait Wire {
     /// Whether messages may be sent.
     fn is_ready(&self, conn: &Self::Conn) -> bool;
 
-    /// Whether another message may be sent before those that were are answered.
+    /// How many messages may be sent before those that were are answered.
     #[inline]
-    fn has_room(&self, _: &Self::Conn) -> bool {
-        true
+    fn room(&self, _: &Self::Conn) -> u32 {
+        u32::MAX
     }
 
     /// This many messages are begun.
@@ -100,6 +100,11 @@ pub trait Wire {
 
     /// The connection's socket ended. Whether that was as planned: see [`Behaviour::is_done`](super::super::Behaviour::is_done).
     fn is_done(&mut self, _: &mut Self::Conn, _why: Closed) -> bool {
+        false
+    }
+
+    /// Whether messages without an answer are lost if this side closes the connection, and not cut off by the end of the run.
+    fn loses(&self, _: &Self::Conn) -> bool {
         false
     }
 

@@ -13,7 +13,7 @@ use crate::stats::Tally;
 use crate::units::count;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 /// What is asked of HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct HttpAsked {
     pub user_agent: bool,
     /// Requests on a connection before it is closed and opened again; `None` for as many as the server answers.
     pub requests_per_connection: Option<NonZeroU32>,
+    /// Requests that are under way on a connection at a time.
+    pub pipeline: NonZeroU16,
     /// The statuses that are expected. An answer with another one is a failed request.
     pub expect_status: Statuses,
 }
@@ -38,6 +40,7 @@ impl Default for HttpAsked {
             header: Vec::new(),
             user_agent: true,
             requests_per_connection: None,
+            pipeline: NonZeroU16::MIN,
             expect_status: Statuses::default(),
         }
     }
@@ -129,6 +132,21 @@ impl Facts for HttpAsked {
         },
         ProtocolOption {
             flag: Flag {
+                long: "pipeline",
+                alias: None,
+                short: None,
+                takes: Takes::Value("N"),
+                help: "Requests under way on each connection, sent without waiting for answers [default: 1]",
+                asks: false,
+            },
+            set: |asked, text| {
+                let n = count(text)?.try_into().ok().and_then(NonZeroU16::new);
+                asked.pipeline = n.ok_or("from 1 to 65,535")?;
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
                 long: "expect-status",
                 alias: None,
                 short: None,
@@ -152,6 +170,10 @@ impl Facts for HttpAsked {
 
     fn says(&self) -> Says {
         Says::Around
+    }
+
+    fn depth(&self) -> u32 {
+        self.pipeline.get().into()
     }
 
     fn closes(&self) -> bool {
@@ -186,6 +208,7 @@ impl Facts for HttpAsked {
         Ok(Rules {
             bodiless: self.method.as_ref().is_some_and(Method::is_head),
             most: self.requests_per_connection,
+            depth: self.pipeline,
             expected: self.expect_status.clone(),
         })
     }

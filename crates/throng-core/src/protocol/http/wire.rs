@@ -7,7 +7,7 @@ use super::request::Statuses;
 use crate::behaviour::{At, Received, Receiver, Wire};
 use crate::partials::Partials;
 use crate::stats::{Closed, Measured};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 /// What holds for all connections of a run.
 #[derive(Clone, Debug)]
@@ -16,11 +16,13 @@ pub struct Rules {
     pub bodiless: bool,
     /// Requests on a connection before it is closed.
     pub most: Option<NonZeroU32>,
+    /// The most requests under way on a connection.
+    pub depth: NonZeroU16,
     /// The statuses that are expected.
     pub expected: Statuses,
 }
 
-/// The client side of HTTP/1.1. One request is under way on a connection at a time.
+/// The client side of HTTP/1.1. Answers come in the order of their requests (RFC 9112, section 9.3.2).
 #[derive(Debug)]
 pub struct HttpClient {
     rules: Rules,
@@ -83,7 +85,7 @@ impl HttpClient {
             if conn.flags & BEGUN == 0 {
                 conn.flags |= BEGUN;
                 if conn.under_way > 0 {
-                    to.begun();
+                    to.begun(*complete);
                 }
             }
             match event {
@@ -160,8 +162,16 @@ impl Wire for HttpClient {
     }
 
     #[inline]
-    fn has_room(&self, conn: &HttpConn) -> bool {
-        conn.under_way == 0
+    fn room(&self, conn: &HttpConn) -> u32 {
+        let room = u32::from(self.rules.depth.get().saturating_sub(conn.under_way));
+        match self.rules.most {
+            None => room,
+            // What is sent behind the last answer is lost.
+            Some(most) => {
+                let left = most.get().saturating_sub(conn.answered);
+                room.min(left.saturating_sub(conn.under_way.into()))
+            }
+        }
     }
 
     #[inline]
@@ -215,6 +225,10 @@ impl Wire for HttpClient {
         conn.flags & DONE != 0
     }
 
+    fn loses(&self, conn: &HttpConn) -> bool {
+        conn.flags & DONE != 0
+    }
+
     fn closed(&mut self, conn: &mut HttpConn, why: Closed, at: &At, _: &mut Measured) -> u32 {
         let ended = conn.flags & ENDED != 0;
         if ended {
@@ -255,7 +269,8 @@ mod tests {
     /// Counts what is passed on.
     #[derive(Default)]
     struct Heard {
-        begun: u32,
+        /// For each answer: how many were complete before it.
+        begun: Vec<u32>,
         payload: usize,
     }
 
@@ -274,8 +289,8 @@ mod tests {
 
         fn pong(&mut self, _: Time) {}
 
-        fn begun(&mut self) {
-            self.begun += 1;
+        fn begun(&mut self, before: u32) {
+            self.begun.push(before);
         }
     }
 
@@ -292,6 +307,7 @@ mod tests {
                 client: HttpClient::new(Rules {
                     bodiless: false,
                     most: most.and_then(NonZeroU32::new),
+                    depth: NonZeroU16::MIN,
                     expected: Statuses::default(),
                 }),
                 conn: HttpConn::default(),
@@ -348,20 +364,58 @@ mod tests {
         let mut rig = Rig::new(None);
         for n in 1..=2 {
             rig.send();
-            assert!(!rig.client.has_room(&rig.conn));
+            assert_eq!(rig.client.room(&rig.conn), 0);
             let (first, rest) = OK.split_at(20);
-            assert_eq!((rig.receive(first).messages, rig.heard.begun), (0, n));
+            let begun = rig.receive(first).messages;
+            assert_eq!((begun, rig.heard.begun.len()), (0, n));
             let received = rig.receive(rest);
             assert_eq!(
-                (received.messages, received.over, rig.heard.begun),
+                (received.messages, received.over, rig.heard.begun.len()),
                 (1, false, n)
             );
-            assert!(rig.client.has_room(&rig.conn));
+            assert_eq!(rig.client.room(&rig.conn), 1);
         }
         let http = rig.tally().http;
         assert_eq!((http.requests, http.completed, http.body_bytes), (2, 2, 10));
         assert_eq!(http.head_bytes, 2 * (OK.len() as u64 - 5));
         assert_eq!(rig.close(Closed::ByPeer), (false, 0), "nobody had said so");
+    }
+
+    #[test]
+    fn answers_to_requests_that_were_sent_together_come_one_by_one_and_each_makes_room() {
+        let mut rig = Rig::new(Some(5));
+        rig.client.rules.depth = NonZeroU16::new(3).unwrap();
+        assert_eq!(rig.client.room(&rig.conn), 3);
+        (0..3).for_each(|_| rig.send());
+        assert_eq!(rig.client.room(&rig.conn), 0);
+        let two_and_a_half = [OK, OK, &OK[..20]].concat();
+        let received = rig.receive(&two_and_a_half);
+        assert_eq!((received.messages, received.over), (2, false));
+        assert_eq!(rig.heard.begun, [0, 1, 2]);
+        // Nothing is sent behind the fifth.
+        assert_eq!(rig.client.room(&rig.conn), 2);
+        rig.send();
+        rig.send();
+        assert_eq!(rig.client.room(&rig.conn), 0);
+        let rest = [&OK[20..], OK, OK].concat();
+        let received = rig.receive(&rest);
+        assert_eq!((received.messages, received.over), (3, true));
+        assert_eq!(rig.close(Closed::ByUs), (true, 0));
+        let http = rig.tally().http;
+        assert_eq!((http.requests, http.completed, http.announced), (5, 5, 1));
+    }
+
+    #[test]
+    fn what_was_sent_behind_the_last_answer_has_failed() {
+        let mut rig = Rig::new(None);
+        rig.client.rules.depth = NonZeroU16::new(3).unwrap();
+        (0..3).for_each(|_| rig.send());
+        let close = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        let received = rig.receive(close);
+        assert_eq!((received.messages, received.over), (1, true));
+        assert_eq!(rig.close(Closed::ByPeer), (true, 0));
+        let http = rig.tally().http;
+        assert_eq!((http.completed, http.failed(Failed::ClosedEarly)), (1, 2));
     }
 
     #[test]
@@ -445,6 +499,7 @@ mod tests {
         /// Each request is completed, has failed, or was cut off by this side, whatever the peer does.
         #[test]
         fn requests_add_up(
+            depth in 1u16..5,
             steps in prop::collection::vec((0usize..9, any::<bool>()), 1..40),
             last in 0usize..5,
         ) {
@@ -460,6 +515,7 @@ mod tests {
             ];
             let ends = [Closed::ByUs, Closed::ByPeer, Closed::ResetByPeer, Closed::TimedOut, Closed::Error];
             let mut rig = Rig::new(None);
+            rig.client.rules.depth = NonZeroU16::new(depth).unwrap();
             let mut cut_off = 0;
             let mut close = |rig: &mut Rig, why| {
                 let left = u64::from(rig.conn.under_way);
@@ -470,8 +526,8 @@ mod tests {
                 }
             };
             for (step, peer) in steps {
-                if rig.client.has_room(&rig.conn) && rig.client.is_ready(&rig.conn) {
-                    rig.send();
+                if rig.client.is_ready(&rig.conn) {
+                    (0..rig.client.room(&rig.conn)).for_each(|_| rig.send());
                 }
                 let over = match answers.get(step) {
                     Some(bytes) => {

@@ -15,7 +15,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 fn message() -> BoxedStrategy<Message> {
@@ -249,13 +249,15 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let method = option::of(select(&["GET", "HEAD", "x-own"][..]));
     let most = option::of(1..=u32::MAX);
     let statuses = select(&["2xx,3xx", "200", "404,5xx"][..]);
-    let http = (header.clone(), method, any::<bool>(), most, statuses).prop_map(
-        |(header, method, user_agent, most, statuses)| {
+    let numbers = (most, 1..=u16::MAX);
+    let http = (header.clone(), method, any::<bool>(), numbers, statuses).prop_map(
+        |(header, method, user_agent, (most, pipeline), statuses)| {
             Protocol::Http(HttpAsked {
                 method: method.map(|text| text.parse().unwrap()),
                 header,
                 user_agent,
                 requests_per_connection: most.and_then(NonZeroU32::new),
+                pipeline: NonZeroU16::new(pipeline).unwrap(),
                 expect_status: statuses.parse().unwrap(),
             })
         },
@@ -397,12 +399,17 @@ fn any_load() -> BoxedStrategy<Scenario> {
             |(
                 (targets, connections, seed, listen),
                 (hold, duration, workers, engine, force),
-                (connect, (protocol, messages), mut pace, measure, (allow, expect), sockets),
+                (connect, (mut protocol, messages), mut pace, measure, (allow, expect), sockets),
                 (tls, tls_server),
             )| {
                 // As a scenario is once it is settled.
                 if matches!(protocol, Protocol::Http(_)) && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
+                }
+                if let (Protocol::Http(http), Sending::ClosedLoop { in_flight: Some(_) }) =
+                    (&mut protocol, &pace.sending)
+                {
+                    http.pipeline = NonZeroU16::MIN;
                 }
                 Scenario::Load(Box::new(LoadScenario {
                     targets,
