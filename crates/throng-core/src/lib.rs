@@ -26,6 +26,7 @@ pub mod protocol;
 pub mod record;
 pub mod scenario;
 pub mod section;
+pub mod shard;
 mod split_mix;
 pub mod stats;
 pub mod summary;

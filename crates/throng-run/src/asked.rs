@@ -43,6 +43,7 @@ pub(crate) fn of_load(
                 false => RateOf::Sent,
             }),
         rate,
+        requests: pace.requests.map(u64::from),
         paced: matches!(
             sending,
             Sending::PerConnection(_) | Sending::WholeRun { .. } | Sending::Search(_)

@@ -192,7 +192,7 @@ impl<'a> LoadBehaviours<'a> {
 
     /// Whether each message is sent when as many bytes were received as the previous one had.
     fn loops_by_bytes(&self) -> bool {
-        self.answers.is_none() && self.is_loop()
+        self.answers.is_none() && self.loops()
     }
 
     /// Whether each message is sent when the echo of the previous one was received.
@@ -201,10 +201,11 @@ impl<'a> LoadBehaviours<'a> {
             self.answers,
             Some(AnswerBy::Marker { .. } | AnswerBy::Id | AnswerBy::Message { echo: None })
         );
-        self.is_loop() && !others
+        self.loops() && !others
     }
 
-    fn is_loop(&self) -> bool {
+    /// Whether each message waits for the answer to the one before.
+    pub fn loops(&self) -> bool {
         matches!(self.pacing, Pacing::ClosedLoop { .. })
     }
 
@@ -266,6 +267,7 @@ impl UseWire for Opened<'_, '_> {
         let traffic = job.traffic;
         let task = Task {
             echoes: all.looks_for_echoes(),
+            requests: all.scenario.pace.requests,
             ..all.task(&all.script, at)
         };
         // A load that matches nothing pays for no matcher.

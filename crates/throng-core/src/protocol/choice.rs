@@ -101,6 +101,14 @@ macro_rules! choice {
                 }
             }
 
+            /// The messages of a load that were sent: those begun where the protocol counts them, else those that the
+            /// kernel took whole.
+            pub fn requested(self, tally: &Tally) -> u64 {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::requested(tally),)*
+                }
+            }
+
             /// Answers that report an error, by the error's name.
             pub fn answers_with_error(self, tally: &Tally) -> Vec<(String, u64)> {
                 match self {

@@ -104,6 +104,12 @@ pub trait Facts: Default + 'static {
         0
     }
 
+    /// The messages of a load that were sent: those begun where the protocol counts them, else those that the kernel took
+    /// whole.
+    fn requested(tally: &Tally) -> u64 {
+        tally.messages_sent
+    }
+
     /// What is sent.
     fn says(&self) -> Says {
         Says::Given

@@ -5,6 +5,7 @@ use crate::pacing::ReconnectPolicy;
 use crate::protocol::ProtocolKind;
 use crate::protocol::websocket::Subprotocol;
 use crate::scenario::{Allow, Measure, MessageLatency, Percentile};
+use crate::stats::Tally;
 use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,9 @@ pub struct Asked {
     pub messages: Option<RateOf>,
     /// At which rate.
     pub rate: AskedRate,
+    /// Messages that are to be sent in all; `None` for as many as there is time for.
+    #[serde(default)]
+    pub requests: Option<u64>,
     /// Messages are due at times, so that there is a response time.
     pub paced: bool,
     /// Bytes per second that all connections together are to send.
@@ -149,4 +153,10 @@ pub struct Asked {
     /// Traffic is counted from the last attempt instead of from when all connections were established, as tcpkali
     /// does.
     pub steady_from_last_attempt: bool,
+}
+
+/// Whether of `asked` connections as many have been closed as `protocol` allows, so that connections come and go all the
+/// time: some are always being opened again.
+pub fn churn(protocol: ProtocolKind, asked: u64, counted: &Tally) -> bool {
+    asked > 0 && protocol.closed_by_agreement(counted) >= asked
 }

@@ -51,6 +51,9 @@ pub struct Ending {
     pub opened: Option<Mark>,
     /// When the delay before the first messages was over on all connections; `None` without one.
     pub sending: Option<Mark>,
+    /// When all messages had been sent, where a number of them was asked for; `None` if not all were.
+    #[serde(default)]
+    pub sent: Option<Mark>,
     /// At the end of the hold; `None` for a server.
     pub held: Option<Mark>,
     /// When the run was over, just before it closed its connections.

@@ -25,7 +25,7 @@ mod search;
 mod server;
 mod strain;
 
-pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role};
+pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role, churn};
 pub use at_once::most_at_once;
 pub use ending::{Ending, Mark, Used};
 pub use interval::{Interval, Reading};

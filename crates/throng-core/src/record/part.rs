@@ -1,6 +1,6 @@
 //! What one source recorded.
 
-use super::{Asked, Ending, Interval, Intervals, IntervalsError, Reading, Role};
+use super::{Asked, Ending, Interval, Intervals, IntervalsError, Reading, Role, churn};
 use crate::engine::Engine;
 use crate::stats::{Durations, Measured, Tally};
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,17 @@ impl Part {
     pub(crate) fn renews(&self) -> bool {
         let asked = &self.about.asked;
         asked.lifetime || asked.protocol.closed_by_agreement(&self.opened()) > 0
+    }
+
+    /// Whether connections come and go all the time, as the protocol allows: as many have been closed by agreement as were
+    /// asked for. How many of them are open at an instant says nothing then.
+    pub(crate) fn churns(&self) -> bool {
+        let asked = &self.about.asked;
+        churn(
+            asked.protocol,
+            asked.connections.unwrap_or(0),
+            &self.opened(),
+        )
     }
 
     /// Whether the connections that it accepts are what it is about.

@@ -34,6 +34,17 @@ fn up_to_connections(text: &str) -> Result<u32, UnitError> {
     }
 }
 
+/// A number of messages: at least 1.
+///
+/// # Errors
+/// Not a count, or 0.
+pub fn requests(text: &str) -> Result<u32, UnitError> {
+    match units::count(text)? {
+        0 => Err(UnitError::OutOfBounds("at least 1 is needed".into())),
+        n => Ok(n),
+    }
+}
+
 /// A number of threads: 1 to 1,024.
 ///
 /// # Errors
@@ -91,6 +102,20 @@ impl Written for Connections {
     const WHAT: &'static str = Count::WHAT;
     fn read(text: &str) -> Result<u32, UnitError> {
         connections(text)
+    }
+    fn text(value: u32) -> String {
+        count_text(value)
+    }
+}
+
+/// A number of [messages](requests()).
+pub(super) enum Requests {}
+
+impl Written for Requests {
+    type Value = u32;
+    const WHAT: &'static str = Count::WHAT;
+    fn read(text: &str) -> Result<u32, UnitError> {
+        requests(text)
     }
     fn text(value: u32) -> String {
         count_text(value)
@@ -176,6 +201,7 @@ mod tests {
     fn what_is_out_of_bounds_is_reported_with_the_bounds() {
         for (error, says) in [
             (connections("0").unwrap_err(), "at least 1"),
+            (requests("0").unwrap_err(), "at least 1"),
             (connections("200m").unwrap_err(), "at most 100m"),
             (workers("0").unwrap_err(), "from 1 to 1024"),
             (workers("2000").unwrap_err(), "from 1 to 1024"),

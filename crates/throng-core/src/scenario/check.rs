@@ -91,6 +91,11 @@ pub enum Contradiction {
         /// The shortest time that a search needs.
         needed: Duration,
     },
+    /// A search with a number of messages in all.
+    #[error(
+        "--requests: a search sends as many messages as it needs: leave it out, or give a rate without @"
+    )]
+    SearchAndRequests,
     /// Markers to skip, and no marker.
     #[error("--latency-marker-skip skips markers: add --latency-marker")]
     NothingToSkip,
@@ -190,6 +195,7 @@ impl LoadScenario {
                 let opening = [
                     (n > 1, "--connections"),
                     (!self.connect.source_ip.is_empty(), "--source-ip"),
+                    (self.pace.requests.is_some(), "--requests"),
                 ];
                 let given = opening.iter().find(|(given, _)| *given);
                 if let (Some((_, option)), true) = (given, self.listen.is_some()) {
@@ -295,6 +301,9 @@ impl LoadScenario {
 
     /// The option that needs a message to repeat, if one was given.
     fn needs_message(&self) -> Option<&'static str> {
+        if self.pace.requests.is_some() {
+            return Some("--requests");
+        }
         match &self.pace.sending {
             Sending::PerConnection(_) | Sending::Search(_) => return Some("--message-rate"),
             Sending::WholeRun { rate, .. } => {
@@ -333,6 +342,9 @@ impl LoadScenario {
                 return Err(Contradiction::NoLatency);
             }
             check_search(search)?;
+            if self.pace.requests.is_some() {
+                return Err(Contradiction::SearchAndRequests);
+            }
         }
         match self.measure.skip {
             1.. if !answered => Err(Contradiction::NothingToSkip),

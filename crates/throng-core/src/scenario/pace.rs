@@ -17,6 +17,9 @@ use std::time::Duration;
 pub struct Pace {
     /// When repeated messages are sent.
     pub sending: Sending,
+    /// Messages in all, after whose answers the run ends; `None` for as many as it has time for. First messages are not
+    /// counted.
+    pub requests: Option<u32>,
     /// How fast each connection is read; 0 never reads. `None` for as fast as data arrives.
     pub downstream: Option<Bandwidth>,
     /// Delay before a connection's first message.
@@ -290,6 +293,8 @@ struct PaceKeys {
     #[serde(with = "Maybe::<bounds::Upstream>")]
     channel_bandwidth_upstream: Option<Bandwidth>,
     channel_bandwidth_downstream: Option<Bandwidth>,
+    #[serde(with = "Maybe::<bounds::Requests>")]
+    requests: Option<u32>,
     #[serde(with = "As::<Span>")]
     delay_send: Duration,
     after_ramp: bool,
@@ -369,6 +374,7 @@ impl TryFrom<PaceKeys> for Pace {
         };
         Ok(Pace {
             sending,
+            requests: keys.requests,
             downstream: keys.channel_bandwidth_downstream,
             delay: keys.delay_send,
             after_ramp: keys.after_ramp,
@@ -381,6 +387,7 @@ impl From<Pace> for PaceKeys {
     fn from(pace: Pace) -> PaceKeys {
         let mut keys = PaceKeys {
             channel_bandwidth_downstream: pace.downstream,
+            requests: pace.requests,
             delay_send: pace.delay,
             after_ramp: pace.after_ramp,
             writes: pace.writes,

@@ -29,6 +29,9 @@ macro_rules! all_counts {
                 accepted,
                 /// Connection attempts that were started.
                 attempted,
+                /// Workers that have dispatched all of their share of the messages of the run, where it has a number of them in
+                /// all. Their answers may still be outstanding.
+                shares_spent,
                 /// Bytes that the kernel took for sending.
                 bytes_sent,
                 /// Bytes read.

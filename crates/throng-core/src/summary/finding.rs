@@ -188,6 +188,13 @@ pub enum Finding {
         /// How many.
         messages: u64,
     },
+    /// A number of messages in all was asked for, and not all were sent before the run ended.
+    RequestsUnsent {
+        /// How many were not sent.
+        unsent: u64,
+        /// Asked for.
+        asked: u64,
+    },
     /// The text of `--message-stop` ended the run.
     StoppedByText,
     /// Attempts to connect failed.
@@ -387,6 +394,7 @@ impl Finding {
             Finding::BadProfile { .. } => "bad_profile",
             Finding::RateSearch { .. } => "rate_search",
             Finding::MessagesUnsent { .. } => "messages_unsent",
+            Finding::RequestsUnsent { .. } => "requests_unsent",
             Finding::StoppedByText => "stopped_by_text",
             Finding::AttemptsFailed { .. } => "attempts_failed",
             Finding::AddressDead { .. } => "address_dead",

@@ -37,7 +37,7 @@ pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
 pub use server::Server;
 pub use snapshot::Snapshot;
-pub use traffic::{Answers, Pings, Steady, Traffic};
+pub use traffic::{Answers, Pings, Requests, Steady, Traffic};
 
 use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
@@ -96,6 +96,8 @@ pub struct Summary {
     pub server_traffic: Option<Traffic>,
     /// The message rate, if messages were sent.
     pub message_rate: Option<MessageRate>,
+    /// What became of the number of messages in all, if one was asked for.
+    pub requests: Option<Requests>,
     /// How well the bandwidth was kept, if one was asked for.
     pub bandwidth: Option<BandwidthKept>,
     /// Latencies of messages and answers.

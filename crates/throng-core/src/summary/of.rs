@@ -5,7 +5,8 @@ use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
     Answers, BandwidthKept, Connections, Cost, Histogram, Latency, MessageRate, Percentiles, Pings,
-    Server, SetUp, SourceSummary, Steady, Summary, Traffic, latencies, over_time, verdict,
+    Requests, Server, SetUp, SourceSummary, Steady, Summary, Traffic, latencies, over_time,
+    verdict,
 };
 use crate::engine::Engine;
 use crate::expect::ENOUGH_TO_DIVIDE;
@@ -20,7 +21,9 @@ pub fn of(record: &Record) -> Summary {
     let load = t.asked.role == Role::Load;
     let hold = t.hold(|e| e.opened);
     let sending = t.hold(|e| e.sending.or(e.opened));
-    let message_rate = t.asked.messages.map(|of| message_rate(&t, of, &sending));
+    // Once all were sent that were asked for, no more were due.
+    let sent = t.window(|e| e.sending.or(e.opened), |e| e.sent.or(e.held));
+    let message_rate = t.asked.messages.map(|of| message_rate(&t, of, &sent));
     let steady = load.then(|| steady(&t));
     let subject = match (load, t.accepted) {
         (true, _) => t.opened,
@@ -39,6 +42,11 @@ pub fn of(record: &Record) -> Summary {
         let rate = held.then(|| per_s(sending.opened.answers as f64, sending.seconds));
         Answers::of(&t.closed, t.unanswered.count(), rate)
     });
+    let to_last_answer = t.latest(|p| {
+        let held = p.ending.as_ref().and_then(|e| e.held);
+        held.map_or(p.over(), |mark| mark.at)
+    });
+    let requests = Requests::of(&t.asked, &t.closed, to_last_answer);
     let cost = cost(&t, connections.peak);
     let server = server(&t, connections.peak);
     let expectations = expected::of(&Known {
@@ -53,6 +61,7 @@ pub fn of(record: &Record) -> Summary {
     let (reached, findings) = verdict::of(
         record,
         &t,
+        requests.as_ref(),
         set_up.as_ref(),
         message_rate.as_ref(),
         &expectations,
@@ -89,6 +98,7 @@ pub fn of(record: &Record) -> Summary {
         traffic: Traffic::of(&subject),
         server_traffic: t.accepted.filter(|_| load).as_ref().map(Traffic::of),
         message_rate,
+        requests,
         bandwidth: steady
             .as_ref()
             .and_then(|steady| BandwidthKept::of(&t.asked, steady)),

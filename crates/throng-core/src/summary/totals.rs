@@ -134,9 +134,18 @@ impl<'r> Totals<'r> {
 
     /// From the mark `from` to the end of the hold, each source by its own marks.
     pub fn hold(&self, from: impl Fn(&Ending) -> Option<Mark>) -> Window {
+        self.window(from, |e| e.held)
+    }
+
+    /// From the mark `from` to the mark `to`, each source by its own.
+    pub fn window(
+        &self,
+        from: impl Fn(&Ending) -> Option<Mark>,
+        to: impl Fn(&Ending) -> Option<Mark>,
+    ) -> Window {
         let mut all = Window::default();
         for ending in self.endings() {
-            let (Some(from), Some(held)) = (from(ending), ending.held) else {
+            let (Some(from), Some(held)) = (from(ending), to(ending)) else {
                 continue;
             };
             let seconds = held.at.saturating_sub(from.at).as_secs_f64();
@@ -191,6 +200,7 @@ fn asked(parts: &[&Part]) -> Asked {
         connect_timeout_s: all().map(|a| a.connect_timeout_s).fold(0.0, f64::max),
         ramp_limit_s: all().filter_map(|a| a.ramp_limit_s).reduce(f64::max),
         messages: all().find_map(|a| a.messages),
+        requests: all().filter_map(|a| a.requests).reduce(|a, b| a + b),
         rate: all().map(|a| a.rate).reduce(both).unwrap_or_default(),
         paced: any(|a| a.paced),
         sent_per_s: sum(|a| a.sent_per_s),

@@ -1,6 +1,8 @@
 //! The traffic over the connections.
 
+use super::per_s;
 use crate::protocol::ProtocolKind;
+use crate::record::Asked;
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,6 +56,37 @@ pub struct Steady {
     pub accepted_traffic: Option<Traffic>,
     /// Whether messages had markers. Then received messages are counted by their markers.
     pub marked: bool,
+}
+
+/// Messages of a run that has a number of them in all (`--requests`). `sent` + `unsent` = `asked`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Asked for.
+    pub asked: u64,
+    /// Sent; over HTTP those that were begun, which completed, failed, or were cut off by the end of the run.
+    pub sent: u64,
+    /// Not sent before the run ended.
+    pub unsent: u64,
+    /// From the beginning of the run, with its opening, to the last answer; or to its end, if not all were sent.
+    pub seconds: f64,
+    /// `sent` per second of that time.
+    pub per_s: f64,
+}
+
+impl Requests {
+    /// What became of the number in `asked` in this time; `closed` are the counts of opened connections after closing. `None`
+    /// without a number.
+    pub fn of(asked: &Asked, closed: &Tally, seconds: f64) -> Option<Requests> {
+        let all = asked.requests?;
+        let sent = asked.protocol.requested(closed);
+        Some(Requests {
+            asked: all,
+            sent,
+            unsent: all.saturating_sub(sent),
+            seconds,
+            per_s: per_s(sent as f64, seconds),
+        })
+    }
 }
 
 /// Answers to messages, where answers are looked for.

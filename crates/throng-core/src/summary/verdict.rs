@@ -4,7 +4,7 @@
 use super::expected::Expected;
 use super::finding::{Age, Finding, Handshake, Sender, WhyMissing};
 use super::totals::Totals;
-use super::{MessageRate, SetUp, bottleneck};
+use super::{MessageRate, Requests, SetUp, bottleneck};
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::expect::{Expectation, Scalar};
@@ -29,6 +29,7 @@ const LATE_AT_END_S: f64 = 0.1;
 pub(super) fn of(
     record: &Record,
     t: &Totals,
+    requests: Option<&Requests>,
     set_up: Option<&SetUp>,
     rate: Option<&MessageRate>,
     expected: &[Expected],
@@ -42,6 +43,9 @@ pub(super) fn of(
         Role::Load => load(t, set_up, rate, &allowed, &mut findings),
         Role::Serve => serve(t, &mut findings),
     };
+    let unsent = requests.and_then(unsent);
+    reached &= unsent.is_none();
+    findings.extend(unsent);
     for ending in t.endings() {
         for what in &ending.unreported {
             reached = false;
@@ -204,8 +208,9 @@ fn connections(
     let asked = t.asked.connections.unwrap_or(0);
     let interrupted = t.any(|e| e.interrupted);
     let timed_out = t.any(|e| e.timed_out);
-    let missing = t.peak < asked;
-    let unready = unready(t);
+    let churns = churns(t, asked);
+    let missing = t.peak < asked && !churns;
+    let unready = unready(t).filter(|_| !churns);
     let lost = t.lost();
     // A tolerance never covers all: with nobody left there is nothing that was held.
     let none_left = lost > 0 && t.held.up() == 0 && ended_by_lifetime(t) == 0;
@@ -257,6 +262,21 @@ fn connections(
     let others = causes.iter().skip(named);
     findings.extend(others.cloned().map(Finding::LimitMet));
     !missing && unready.is_none() && allowed && complete && accepted && delivered
+}
+
+/// Whether connections come and go all the time as the protocol allows, so that how many are open at an instant says nothing,
+/// and every attempt so far has brought one.
+fn churns(t: &Totals, asked: u64) -> bool {
+    let all = !t.parts.is_empty() && t.parts.iter().all(|part| part.churns());
+    all && t.held.ready >= asked && t.held.failed_in_all() == 0
+}
+
+/// The finding that not all messages were sent of the number that was asked for, if so.
+fn unsent(requests: &Requests) -> Option<Finding> {
+    (requests.unsent > 0).then_some(Finding::RequestsUnsent {
+        unsent: requests.unsent,
+        asked: requests.asked,
+    })
 }
 
 /// Fewer connections than this that ended at equal ages may be chance.

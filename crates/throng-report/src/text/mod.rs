@@ -139,6 +139,16 @@ fn composed(summary: &Summary) -> String {
     if summary.search.is_some() {
         return text;
     }
+    if let Some(requests) = &summary.requests {
+        return format!(
+            "{} of {} over {} in {}: {}",
+            count(requests.sent),
+            things(requests.asked, "request"),
+            things(c.peak, "connection"),
+            human::seconds(requests.seconds),
+            human::rate(requests.per_s)
+        );
+    }
     // What was sent may be in buffers: where answers are looked for, they are what counts.
     let answers = summary.answers.as_ref().map(|a| (a.per_s, "answers/s"));
     let messages = || summary.message_rate.as_ref();

@@ -10,6 +10,20 @@ pub(super) fn message_rate(summary: &Summary) -> Section {
     let Some(r) = &summary.message_rate else {
         return all;
     };
+    if let Some(requests) = &summary.requests {
+        let of = format!(
+            "of {} in all, {} over {}",
+            count(requests.asked),
+            human::rate(requests.per_s),
+            human::seconds(requests.seconds)
+        );
+        match requests.unsent {
+            0 => {
+                all.number("requests", count(requests.sent), &of);
+            }
+            _ => all.bad("requests", count(requests.sent), &of),
+        }
+    }
     let over = format!("over {}", human::seconds(r.seconds));
     let over = |part: f64, whole: f64| match percent(part, whole) {
         Some(share) => format!("{share} of asked, {over}"),
@@ -29,6 +43,8 @@ pub(super) fn message_rate(summary: &Summary) -> Section {
             let share = over(r.reached_per_s, asked);
             all.number("reached", human::rate(r.reached_per_s), &share);
         }
+        // The number is sent from the beginning on, not in the hold alone.
+        (None, None) if summary.requests.is_some() => {}
         (None, None) => {
             all.number("reached", human::rate(r.reached_per_s), &over(0.0, 0.0));
         }

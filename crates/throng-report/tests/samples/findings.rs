@@ -136,6 +136,14 @@ pub fn findings() -> Vec<Finding> {
             words: "12.3k/s keeps p95 at or under 10.0 ms".into(),
         },
         Finding::MessagesUnsent { messages: 1 },
+        Finding::RequestsUnsent {
+            unsent: 2_000,
+            asked: 10_000,
+        },
+        Finding::RequestsUnsent {
+            unsent: 2_000,
+            asked: 10_000,
+        },
         Finding::StoppedByText,
         Finding::AddressDead {
             address: ([10, 0, 0, 8], 443).into(),

@@ -13,8 +13,8 @@ use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::{FailCause, OfAddress};
 use throng_core::summary::{
     Answers, AtPercentile, BandwidthKept, Bin, Connections, Cost, Expected, Finding, Histogram,
-    HistogramOf, Latency, LatencyAt, LatencyOf, MessageRate, Pings, Sample, Server, SetUp, Steady,
-    Summary, Traffic, WhyMissing,
+    HistogramOf, Latency, LatencyAt, LatencyOf, MessageRate, Pings, Requests, Sample, Server,
+    SetUp, Steady, Summary, Traffic, WhyMissing,
 };
 
 /// A load of `connections` against a server of its own: all of them established and held for ten seconds.
@@ -93,6 +93,7 @@ pub fn perfect() -> Summary {
             replies: 0,
             ..traffic
         }),
+        requests: None,
         message_rate: Some(MessageRate {
             asked_per_s: Some(60_000.0),
             asked_messages: None,
@@ -212,6 +213,7 @@ pub fn shortfall() -> Summary {
         traffic: Traffic::default(),
         server_traffic: None,
         message_rate: None,
+        requests: None,
         latency: Latency::default(),
         histogram: None,
         cost: Cost {
@@ -253,6 +255,7 @@ pub fn interrupted() -> Summary {
         traffic: Traffic::default(),
         server_traffic: Some(Traffic::default()),
         message_rate: None,
+        requests: None,
         latency: Latency::default(),
         histogram: None,
         over_time: Vec::new(),
@@ -287,6 +290,7 @@ pub fn serve() -> Summary {
         },
         server_traffic: None,
         message_rate: None,
+        requests: None,
         latency: Latency::default(),
         histogram: None,
         over_time: Vec::new(),
@@ -336,6 +340,13 @@ pub fn busy() -> Summary {
         reads: 29_950,
         ..Traffic::default()
     };
+    s.requests = Some(Requests {
+        asked: 30_000,
+        sent: 29_958,
+        unsent: 42,
+        seconds: 10.2,
+        per_s: 2937.1,
+    });
     s.message_rate = Some(MessageRate {
         asked_per_s: Some(3000.0),
         asked_messages: Some(30_000.0),

@@ -30,6 +30,7 @@ use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, Sending};
+use throng_core::shard::share;
 use throng_core::stats::AddressCounters;
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Job, Role};
@@ -192,8 +193,7 @@ fn start_clients(
             by_address,
             first: worker,
             step: plan.workers,
-            count: scenario.connections / plan.workers
-                + u32::from(worker < scenario.connections % plan.workers),
+            count: share(scenario.connections, worker, plan.workers),
             pace: ConnectPace::new(rate, plan.window, Time::START),
             timeout: scenario.connect.timeout,
             reconnect: (scenario.connect.reconnect)

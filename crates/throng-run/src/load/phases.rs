@@ -22,7 +22,7 @@ use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
-use throng_core::record::{Ending, Mark, Phase, Record};
+use throng_core::record::{Ending, Mark, Phase, Record, churn};
 use throng_core::scenario::{self, LoadScenario, SteadyFrom};
 use throng_core::stats::{Closed, FailCause, OfAddress, Tally};
 use throng_core::summary::LatencyReport;
@@ -68,6 +68,8 @@ pub(crate) struct Run<'a> {
     released: bool,
     /// Messages that lines of a profile asked for.
     lines: Option<f64>,
+    /// Looks at which the last messages, of a number in all, had been sent and answered.
+    done: u32,
 }
 
 /// The workers of a run.
@@ -128,6 +130,7 @@ impl<'a> Run<'a> {
             stop_seen: false,
             released: false,
             lines: None,
+            done: 0,
         }
     }
 
@@ -204,6 +207,7 @@ impl<'a> Run<'a> {
         let stops = self.scenario.measure.stop_at.is_some();
         let known = ends.or(look).is_some() || self.scenario.hold == scenario::Hold::Forever;
         let most = match phase {
+            _ if self.scenario.pace.requests.is_some() => SOON,
             Phase::Holding if known && !stops => AT_REST,
             Phase::Opening if self.scenario.measure.steady_from == SteadyFrom::Begun => SOON,
             _ => TICK,
@@ -216,6 +220,7 @@ impl<'a> Run<'a> {
         let left = left.map(|e| e.saturating_sub(at));
         self.watch.look(at, phase, left, Some(clients), accepted);
         self.ending.ready_peak = self.ending.ready_peak.max(clients.ready_now());
+        self.count_requests(&mark);
         let accepted = accepted.unwrap_or_default();
         self.ending.timed_out |= bound.is_some_and(|b| at >= b);
         self.stop_seen |= clients.stops_seen + accepted.stops_seen > 0;
@@ -230,6 +235,37 @@ impl<'a> Run<'a> {
         let over =
             self.ending.timed_out || self.stop_seen || died || in_vain || self.watch.stopped();
         (mark, !over)
+    }
+
+    /// Takes note of whether all messages, of a number in all, are sent and answered at `mark`.
+    fn count_requests(&mut self, mark: &Mark) {
+        let Some(requests) = self.scenario.pace.requests else {
+            return;
+        };
+        let now = &mark.opened;
+        if now.shares_spent < requests.min(self.plan.workers).into() {
+            return;
+        }
+        self.ending.sent.get_or_insert(*mark);
+        // Without answers a message is done once the kernel has taken it, or its connection is gone.
+        let kind = self.scenario.protocol.kind();
+        let under_way = match self.behaviours.matches_answers() || self.behaviours.loops() {
+            true => now.waiting(),
+            false if now.closed_in_all() > 0 => 0,
+            false => u64::from(requests).saturating_sub(kind.requested(now)),
+        };
+        // Counts of several workers are not read at one instant.
+        self.done = if under_way == 0 { self.done + 1 } else { 0 };
+    }
+
+    /// Whether all messages, of a number in all, were sent and answered, or have failed.
+    fn requests_are_done(&self) -> bool {
+        self.done > 1
+    }
+
+    /// Whether connections come and go all the time, as the protocol allows.
+    fn churns(&self, now: &Tally) -> bool {
+        churn(self.scenario.protocol.kind(), self.asked, now)
     }
 
     /// Waits until all connections are established, or it is clear that they will not be. Returns whether to hold.
@@ -249,6 +285,11 @@ impl<'a> Run<'a> {
             let got = self.watch.peak + self.ending.ready_peak;
             if got > progress.1 {
                 progress = (at, got);
+            }
+            if self.churns(&now) && now.ready >= self.asked {
+                // Not all are open at one instant, as each is closed in its turn.
+                self.ending.opened = Some(mark);
+                return true;
             }
             let stalled = at > progress.0 + patience;
             if now.open() >= self.asked
@@ -410,8 +451,10 @@ impl<'a> Run<'a> {
             let accepted = mark.accepted.unwrap_or_default().open();
             let none = self.asked > 0 && now.open() + now.in_flight() + accepted == 0;
             let lost = none && !self.scenario.connect.reconnect || at > last_open + self.patience();
-            if !goes_on || until.is_some_and(|u| at >= u) || lost {
-                self.released = hold.is_forever() && self.watch.stopped();
+            let done = self.requests_are_done();
+            if !goes_on || until.is_some_and(|u| at >= u) || lost || done {
+                let to_be_ended = hold.is_forever() && self.scenario.pace.requests.is_none();
+                self.released = to_be_ended && self.watch.stopped();
                 self.lines = hold.asked();
                 if let Some(trouble) = hold.trouble() {
                     self.watch.note(&Note::Trouble(trouble.clone()));
@@ -592,7 +635,7 @@ impl<'a> Run<'a> {
         // Only now is it known which messages stayed unanswered.
         ending.closed = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let hold = ending.held.map_or(Duration::ZERO, |held| {
+        let hold = ending.sent.or(ending.held).map_or(Duration::ZERO, |held| {
             held.at.saturating_sub(ending.opened.unwrap_or_default().at)
         });
         let carried = Carried {

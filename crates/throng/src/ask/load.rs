@@ -92,11 +92,19 @@ fn kind_of(args: &LoadArgs) -> Result<Option<ProtocolKind>, Failure> {
 
 /// How long to hold, and the limit for the whole run. tcpkali's `-T` is the former.
 fn lengths(args: &LoadArgs, usual: Hold) -> Result<(Hold, Option<Duration>), Failure> {
+    // A number of messages ends a run by itself.
+    let usual = match args.requests {
+        Some(_) => Hold::Forever,
+        None => usual,
+    };
     match (args.like_tcpkali(), args.hold, args.duration) {
         // Without a hold of its own it is what the limit leaves.
         (false, None, Some(limit)) => {
-            let hold = usual.length().map_or(limit, |usual| usual.min(limit));
-            Ok((hold.into(), Some(limit)))
+            let hold = match usual {
+                Hold::For(usual) => usual.min(limit).into(),
+                Hold::Forever => usual,
+            };
+            Ok((hold, Some(limit)))
         }
         (false, hold, duration) => Ok((hold.unwrap_or(usual), duration)),
         (true, Some(_), Some(_)) => Err(Failure::usage(
@@ -227,6 +235,7 @@ fn value_of(flag: &Flag, value: &OsStr, unescape: bool) -> Result<Option<String>
 fn pace(args: &LoadArgs) -> Result<Pace, Failure> {
     Ok(Pace {
         sending: sending(args)?,
+        requests: args.requests,
         downstream: args.channel_bandwidth_downstream,
         delay: args.delay_send.unwrap_or_default(),
         after_ramp: args.after_ramp,

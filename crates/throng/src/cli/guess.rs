@@ -64,14 +64,8 @@ const LOAD: &[Guess] = &[
         "--workers N (-w) sets the number of threads, --duration 10s (-T) the length of the run",
     ),
     guess(
-        &[
-            "-n",
-            "--requests",
-            "--num-requests",
-            "--iterations",
-            "--count",
-        ],
-        "a run ends by time: -m TEXT --rate 1k --hold 10s sends 10,000 messages",
+        &["--num-requests", "--iterations", "--count", "--messages"],
+        "--requests N (-n) sends N messages in all",
     ),
     guess(
         &[

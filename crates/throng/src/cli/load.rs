@@ -35,6 +35,8 @@ Examples:
       Round trips: send, wait for the echo, send again.
   throng load -c 1k -r 10 http://10.0.0.7:8080/hello
       HTTP: ten requests a second on each connection, each answered with 2xx or 3xx.
+  throng load -c 100 -n 10k http://10.0.0.7:8080/hello
+      HTTP: 10,000 requests in all over 100 connections, as fast as they are answered.
   throng load -c 100 -m hi --latency-echo -r @10ms wss://example.com/ws
       Find the highest rate at which 95 % of answers arrive within 10 ms, over WebSocket and TLS.
   throng load -c 1k -m x --profile '10s:1k, 30s:1k..50k' 10.0.0.7:9000
@@ -170,6 +172,11 @@ pub(crate) struct LoadArgs {
         help_heading = PACE
     )]
     pub profile: Option<String>,
+
+    /// Messages (requests, queries) in all, over all connections: the run ends once they are answered, and --hold bounds it
+    /// only if it is given [default: as many as there is time for]
+    #[arg(short = 'n', long, value_name = "N", value_parser = bounds::requests, help_heading = PACE)]
+    pub requests: Option<u32>,
 
     /// How --rate and --profile space messages over time [default: uniform]
     #[arg(long, value_name = "HOW", help_heading = PACE)]

@@ -186,6 +186,73 @@ fn a_connection_a_request_is_counted_as_nginx_counts() {
     }
 }
 
+/// With persistent connections, a connection a request, fewer requests than connections or workers, and at a rate.
+#[test]
+fn exactly_as_many_requests_as_were_asked_for_reach_nginx() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "keepalive_requests 100;");
+    for engine in ENGINES {
+        for (requests, args) in [
+            (1003, "-c 50 --hold 1h"),
+            (1003, "-c 50 -w 3 -T 1h"),
+            (503, "-c 50 --requests-per-connection 1"),
+            (3, "-c 20 -w 4"),
+            (101, "-c 20 --rate 500"),
+            (101, "-c 20 --message-rate 20"),
+        ] {
+            let ran = load(
+                &net,
+                &format!("--engine {engine} http://127.0.0.1:8080/hello -n {requests} {args}"),
+            );
+            let summary = ran.summary();
+            // On a busy machine a rate may be missed in so short a time.
+            let missed = |f: &Finding| matches!(f, Finding::RateMissed { .. });
+            let late = summary.findings.first().is_some_and(missed);
+            assert!(summary.reached || args.contains("rate") && late, "{ran}");
+            let http = http(&ran);
+            assert_eq!(
+                (http.requests, http.completed),
+                (requests, requests),
+                "{ran}"
+            );
+            assert_eq!(logged(at).get("200"), Some(&requests), "{ran}");
+            let all = summary.requests.unwrap();
+            assert_eq!((all.asked, all.sent, all.unsent), (requests, requests, 0));
+        }
+        let limited = "http://127.0.0.1:8080/hello -c 10 -n 10k -r 20 -T 500ms";
+        let ran = load(&net, &format!("--engine {engine} {limited}"));
+        let (summary, http) = (ran.summary(), http(&ran));
+        assert!(ran.code == 1 && !summary.reached, "{ran}");
+        let unsent = summary.requests.unwrap().unsent;
+        assert_eq!(http.requests + unsent, 10_000, "{ran}");
+        let told = Finding::RequestsUnsent {
+            unsent,
+            asked: 10_000,
+        };
+        assert!(summary.findings.contains(&told), "{ran}");
+        logged(at);
+    }
+}
+
+/// A server that can't have all connections at one instant, since it closes each after an answer, is no reason to fail.
+#[test]
+fn many_connections_of_a_request_each_come_and_go() {
+    let net = Net::own();
+    for engine in ENGINES {
+        let server = serve(&net, &format!("--engine {engine} --mode http 9000"));
+        let ran = load(
+            &net,
+            &format!("--engine {engine} http://127.0.0.1:9000/close -c 1000 -n 10k"),
+        );
+        let (summary, http) = (ran.summary(), http(&ran));
+        assert!(ran.code == 0 && summary.reached, "{ran}");
+        assert_eq!((http.completed, http.unfinished), (10_000, 0), "{ran}");
+        let summary = stop_serving(server);
+        assert_eq!(summary.protocols.http.unwrap().requests, 10_000);
+    }
+}
+
 #[test]
 fn a_server_that_is_killed_fails_what_was_under_way_and_no_other_request() {
     let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());

@@ -4,7 +4,7 @@
 //! - `task.rs`: what is asked of it
 //! - `conn.rs`: what is kept for each connection; `events.rs`: what happens on it; `sending.rs`: what is
 //!   sent next
-//! - `pace.rs`: when the next message goes out
+//! - `pace.rs`: when the next message goes out; `budget.rs`: how many there are in all
 //! - `wire.rs`: what carries messages ([`Wire`]): TCP alone, or a protocol
 //! - `replies.rs`: which received bytes answer a message ([`Matcher`]); `markers.rs`: message markers
 //! - `outstanding.rs`, `pattern.rs`: messages without an answer yet; a text in a stream
@@ -12,6 +12,7 @@
 //! [`Load`] joins them. Its wire and its matcher are part of its type, so that a load that matches nothing
 //! pays nothing.
 
+mod budget;
 mod conn;
 mod events;
 mod markers;
@@ -36,7 +37,8 @@ use crate::pacing::{BytePace, Due};
 use crate::payload::Dice;
 use crate::stats::{Closed, Measured};
 use crate::time::Time;
-use conn::{DONE, Doing, ENDING, HEARD, HELD, LEAVING, OWES};
+use budget::Budget;
+use conn::{DONE, Doing, ENDING, HEARD, HELD, LEAVING, MIDDLE, OWES};
 use pace::Pace;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,6 +72,7 @@ pub struct Load<W: Wire, M: Matcher> {
     wire: W,
     matcher: M,
     pace: Pace,
+    budget: Budget,
     read_pace: Option<BytePace>,
     /// When connections that read slowly may read again.
     read_due: HashMap<u32, Due>,
@@ -93,12 +96,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     /// A load that does `task`. With [`Traffic::On`], traffic begins on each connection as soon as it is established.
     pub fn new(task: Task, traffic: Traffic, wire: W, matcher: M) -> Load<W, M> {
         let pace = Pace::new(&task);
+        let budget = Budget::new(&task);
         let read_pace = task
             .receive
             .filter(|b| !b.is_zero())
             .map(|b| BytePace::new(b, f64::from(u16::MAX), 1));
         Load {
             pace,
+            budget,
             wire,
             matcher,
             read_pace,
@@ -233,6 +238,11 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             Doing::Awaiting => self.pace.comes_by_itself(),
             Doing::Idle | Doing::Delayed | Doing::First => false,
         };
+        // Once all that were asked for are begun, no further one is due.
+        let waited = waited && !self.budget.is_spent();
+        if conn.doing != Doing::First && conn.flags & MIDDLE != 0 && self.budget.cut() {
+            at.counters.shares_spent.add(1);
+        }
         let written_off = self.pace.take_written_off();
         at.counters.messages_unsent.add(written_off);
         let unsent = self.pace.closed(

@@ -364,6 +364,16 @@ impl Pace {
         };
     }
 
+    /// No further message arrives, and those that wait are not sent: there were as many as were asked for.
+    #[cold]
+    pub fn end_arrivals(&mut self) {
+        if let Pace::Arrivals(arrived) = self {
+            arrived.arrivals = None;
+            arrived.waiting.clear();
+            arrived.owed.clear();
+        }
+    }
+
     /// Changes the rate of arrivals.
     pub fn steer(&mut self, steer: &Steer) {
         let Pace::Arrivals(arrived) = self else {

@@ -92,6 +92,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if self.traffic != Traffic::On || !self.task.script.has_repeated() {
             return;
         }
+        if conn.flags & MIDDLE == 0 && self.budget.is_spent() {
+            return;
+        }
         if conn.flags & MIDDLE == 0 && self.wire.room(&conn.wire) == 0 {
             conn.doing = Doing::Awaiting;
             return;
@@ -131,8 +134,12 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         at: &At,
         out: &mut Outbox,
     ) {
+        let allowed = self.budget.most(conn.flags & MIDDLE != 0);
+        if allowed == 0 {
+            return;
+        }
         let room = self.wire.room(&conn.wire);
-        let most = wanted.messages.min(self.task.most).min(room);
+        let most = wanted.messages.min(self.task.most).min(room).min(allowed);
         let (number, most) = self.matcher.free_ids(&conn.matched, self.number, most);
         self.number = number;
         let speaker = self.speaker(conn, at.now);
@@ -186,6 +193,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         let goes_on = u32::from(conn.flags & MIDDLE != 0);
         let begun = portion.messages + u32::from(!portion.ends_message) - goes_on;
         self.wire.sending(&mut conn.wire, begun, at);
+        if due.is_some() && self.budget.dispatched(begun, portion.messages) {
+            at.counters.shares_spent.add(1);
+            self.pace.end_arrivals();
+        }
         if self.pace.is_loop() {
             if !self.task.by_answers {
                 conn.under_way += portion.bytes;

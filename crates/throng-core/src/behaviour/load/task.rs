@@ -22,6 +22,8 @@ pub struct Task {
     pub worker: u32,
     /// Number of workers.
     pub workers: u32,
+    /// Messages that all workers together send; `None` for as many as the run has time for. First messages are not counted.
+    pub requests: Option<u32>,
     /// Delay before a connection's first message.
     pub delay: Duration,
     /// How long a connection stays open; `None` until the end of the run.
@@ -60,6 +62,7 @@ impl Task {
             connections: 1,
             worker: 0,
             workers: 1,
+            requests: None,
             delay: Duration::ZERO,
             lifetime: None,
             receive: None,

@@ -3,6 +3,7 @@
 mod closed_loop;
 mod life;
 mod replies;
+mod requests;
 mod sending;
 
 use super::*;

@@ -184,6 +184,10 @@ impl Facts for HttpAsked {
         tally.http.announced
     }
 
+    fn requested(tally: &Tally) -> u64 {
+        tally.http.requests
+    }
+
     fn answers_with_error(tally: &Tally) -> Vec<(String, u64)> {
         let errors = Status::ALL.into_iter().filter(|status| status.is_error());
         let counted = errors.map(|status| (status.name().to_owned(), tally.http.status(status)));

@@ -127,8 +127,8 @@ fn what_is_wrong_is_reported_with_its_place_and_what_would_be_right() {
             "version = 1\n[load.pace]\nquick = 1",
             &[],
             "a.toml:3:1: unknown key 'quick' in [load.pace]; known keys: message-rate, search-for, closed-loop, \
-             in-flight, rate, profile, arrivals, channel-bandwidth-upstream, channel-bandwidth-downstream, delay-send, \
-             after-ramp, writes",
+             in-flight, rate, profile, arrivals, channel-bandwidth-upstream, channel-bandwidth-downstream, requests, \
+             delay-send, after-ramp, writes",
         ),
         (
             "version = 1\n[lod]",

@@ -284,6 +284,12 @@ impl fmt::Display for Finding {
                 "{} messages were due but unsent when their connections closed",
                 count(*messages)
             ),
+            Finding::RequestsUnsent { unsent, asked } => write!(
+                f,
+                "{} of {} were not sent before the run ended",
+                count(*unsent),
+                things(*asked, "request")
+            ),
             Finding::StoppedByText => f.write_str("the text of --message-stop ended the run"),
             Finding::AttemptsFailed {
                 cause,

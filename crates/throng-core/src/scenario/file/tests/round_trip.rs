@@ -101,18 +101,22 @@ fn pace() -> BoxedStrategy<Pace> {
     let delay = prop_oneof![Just(Duration::ZERO), span()];
     (
         sending(),
+        option::of(1..u32::MAX),
         option::of(bandwidth()),
         delay,
         any::<bool>(),
         writes,
     )
-        .prop_map(|(sending, downstream, delay, after_ramp, writes)| Pace {
-            sending,
-            downstream,
-            delay,
-            after_ramp,
-            writes,
-        })
+        .prop_map(
+            |(sending, requests, downstream, delay, after_ramp, writes)| Pace {
+                requests: requests.filter(|_| sending.search().is_none()),
+                sending,
+                downstream,
+                delay,
+                after_ramp,
+                writes,
+            },
+        )
         .boxed()
 }
 
@@ -403,6 +407,9 @@ fn any_load() -> BoxedStrategy<Scenario> {
                 (tls, tls_server),
             )| {
                 // As a scenario is once it is settled.
+                if targets.is_empty() {
+                    pace.requests = None;
+                }
                 if matches!(protocol, Protocol::Http(_)) && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
                 }
