@@ -87,6 +87,8 @@ pub struct Interval<'a> {
     pub peak: u64,
     /// Until the phase ends by itself, if that is known.
     pub left: Option<Duration>,
+    /// Messages per second that are asked for at its end, over all connections, where that can be changed by hand.
+    pub dialled_per_s: Option<f64>,
     /// Connections that the run opened; `None` for a server.
     pub opened: Option<Counts>,
     /// Connections that the run accepted; `None` if it accepts none.

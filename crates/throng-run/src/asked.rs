@@ -6,25 +6,26 @@ use throng_core::record::{Asked, AskedRate, RateOf, Role};
 use throng_core::scenario::{LoadScenario, RunRate, Sending, ServeScenario, SteadyFrom};
 use throng_core::summary::LatencyReport;
 
-/// What the load `scenario` asked for. Connections were held for `hold`; `lines` is the number of messages that a
-/// profile from stdin asked for.
+/// What the load `scenario` asked for. Connections were held for `hold`. `messages` is how many messages were asked for
+/// during the run: by a profile from stdin, or at a rate that was changed.
 pub(crate) fn of_load(
     scenario: &LoadScenario,
     behaviours: &LoadBehaviours,
     latencies: &LatencyReport,
     hold: Duration,
-    lines: Option<f64>,
+    messages: Option<f64>,
 ) -> Asked {
     let (pace, sending) = (&scenario.pace, &scenario.pace.sending);
     let connections = f64::from(scenario.connections);
     let all = |each: f64| each * connections;
     let rate = match sending {
+        _ if messages.is_some() => messages.map_or(AskedRate::Nothing, AskedRate::Messages),
         Sending::WholeRun { rate, .. } => match rate {
             RunRate::Constant(rate) => AskedRate::Constant(rate.get()),
             RunRate::Profile(profile) => {
                 AskedRate::Messages(profile.total(hold.min(profile.duration())))
             }
-            RunRate::Stdin => lines.map_or(AskedRate::Nothing, AskedRate::Messages),
+            RunRate::Stdin => AskedRate::Nothing,
         },
         Sending::PerConnection(rate) => AskedRate::Constant(all(rate.get())),
         _ => AskedRate::Nothing,

@@ -1,5 +1,6 @@
 //! What is attached to a run besides the machine: observers, taps on the traffic, and the source of a profile's lines.
 
+use crate::dial::Dial;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub struct Attached<'a> {
     /// Lines `<duration_ms> <rate>` for a scenario whose rate follows them. A thread reads them and ends with the last
     /// one. If it waits for a line, it outlives the run.
     pub profile: Option<Box<dyn BufRead + Send>>,
+    /// Changes the message rate of a load while it lasts.
+    pub dial: Option<Dial>,
 }
 
 impl Attached<'_> {
@@ -54,6 +57,8 @@ pub(crate) struct View {
     pub peak: u64,
     /// Until the phase ends by itself, if that is known.
     pub left: Option<Duration>,
+    /// Messages per second that are asked for, where that can be changed.
+    pub dialled_per_s: Option<f64>,
     pub opened: Option<Tally>,
     pub accepted: Option<Tally>,
 }
@@ -263,6 +268,7 @@ impl Watcher<'_> {
             asked: view.asked,
             peak: view.peak,
             left: view.left,
+            dialled_per_s: view.dialled_per_s,
             opened: counts(view.opened, &self.counted.0),
             accepted: counts(view.accepted, &self.counted.1),
             measured,

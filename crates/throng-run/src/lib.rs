@@ -10,6 +10,7 @@ mod admission;
 mod asked;
 mod attached;
 mod behave;
+mod dial;
 mod failure;
 mod kernel_counts;
 mod listener;
@@ -26,6 +27,7 @@ mod strain;
 mod watch;
 
 pub use attached::{Attached, Taps};
+pub use dial::Dial;
 pub use failure::Failure;
 pub use load::load;
 pub use machine::{Machine, host};

@@ -34,6 +34,8 @@ pub(crate) struct Watch<'a> {
     pub guard: MemoryGuard,
     pub strain: StrainWatch,
     pub peak: u64,
+    /// Messages per second that are asked for, where that can be changed.
+    pub dialled_per_s: Option<f64>,
     audience: Audience<'a>,
     /// Connections asked for, if a number was.
     asked: Option<u64>,
@@ -57,6 +59,7 @@ impl<'a> Watch<'a> {
             guard: MemoryGuard::new(memory, reserve),
             strain: StrainWatch::start(),
             peak: 0,
+            dialled_per_s: None,
             audience: Audience::new(observers),
             asked,
             _wakes: stop.wakes(),
@@ -228,6 +231,7 @@ impl<'a> Watch<'a> {
             asked: self.asked,
             peak: self.peak,
             left,
+            dialled_per_s: self.dialled_per_s,
             opened,
             accepted,
         }

@@ -8,6 +8,7 @@ mod commands;
 mod dump;
 mod failure;
 mod files;
+mod keys;
 mod observers;
 mod output;
 mod signals;

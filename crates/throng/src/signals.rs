@@ -1,6 +1,7 @@
-//! Signals that end a run: the first asks it to end and report, the second ends the process at once.
+//! Signals that end a run: the first asks it to end and report, the second ends the process at once. Those that stop and
+//! continue it let it put the terminal back meanwhile.
 
-use crate::Failure;
+use crate::{Failure, keys};
 use nix::sys::signal::{SigSet, Signal};
 use std::thread;
 use throng_run::Stop;
@@ -13,6 +14,8 @@ const ENDING: [Signal; 4] = [
     Signal::SIGHUP,
     Signal::SIGQUIT,
 ];
+/// Ctrl-Z, and its end.
+const STOPPING: [Signal; 2] = [Signal::SIGTSTP, Signal::SIGCONT];
 
 /// Takes the signals over, before any other thread is there. The first one requests the result.
 ///
@@ -22,9 +25,8 @@ pub(crate) fn stop() -> Result<Stop, Failure> {
     let fault = |e: &dyn std::fmt::Display| Failure::fault(format!("can't handle signals: {e}"));
     // What the caller has us ignore stays ignored (`nohup` does that with SIGHUP). A blocked signal would not be.
     let ignored = ignored();
-    let signals = ENDING
-        .into_iter()
-        .filter(|signal| ignored >> (*signal as u32 - 1) & 1 == 0);
+    let signals = ENDING.into_iter().chain(STOPPING);
+    let signals = signals.filter(|signal| ignored >> (*signal as u32 - 1) & 1 == 0);
     let signals = SigSet::from_iter(signals);
     signals.thread_block().map_err(|e| fault(&e))?;
     let stop = Stop::new();
@@ -45,11 +47,16 @@ fn ignored() -> u64 {
 }
 
 fn listen(signals: &SigSet, stop: &Stop) {
-    while signals.wait().is_ok() {
-        if stop.is_requested() {
-            throng_report::file::abandon();
-            std::process::exit(130);
+    while let Ok(signal) = signals.wait() {
+        match signal {
+            Signal::SIGTSTP => keys::suspend(),
+            Signal::SIGCONT => keys::take_again(),
+            _ if stop.is_requested() => {
+                keys::release();
+                throng_report::file::abandon();
+                std::process::exit(130);
+            }
+            _ => stop.request(),
         }
-        stop.request();
     }
 }

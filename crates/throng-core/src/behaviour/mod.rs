@@ -131,6 +131,13 @@ pub enum Steer {
         /// Whether messages that were due before and are not sent yet are written off, as unsent.
         afresh: bool,
     },
+    /// A constant rate, of the run or of each connection, changes. What was due before and is not sent yet stays due.
+    Tempo {
+        /// When it takes effect.
+        from: Time,
+        /// How many times the rate that was asked for at first; above 0.
+        factor: f64,
+    },
     /// A further piece of the profile.
     Piece {
         /// The earliest time at which it starts.
@@ -201,7 +208,8 @@ pub trait Behaviour {
     /// The requested send of `n` bytes is complete. The engine has counted them.
     fn sent(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
-    /// The requested time has come. It may be too early, if the time was beyond the wheel's range.
+    /// The requested time has come. It may be too early, if the time was beyond the wheel's range, or the rate was
+    /// [changed](Behaviour::steer).
     fn woken(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 
     /// It is this connection's turn, because another connection [passed](Outbox::pass) its turn on or a message
@@ -237,8 +245,11 @@ pub trait Behaviour {
     /// From now on messages may be sent ([`Traffic::On`]), or no new one may be begun ([`Traffic::Off`]).
     fn traffic(&mut self, _: Traffic, _now: Time) {}
 
-    /// The rate of the whole run changes, if there is one.
-    fn steer(&mut self, _: &Steer) {}
+    /// The rate changes, if there is one. Returns whether connections asked to be woken at times that are no longer right:
+    /// each open one is then [woken](Behaviour::woken), to ask again.
+    fn steer(&mut self, _: &Steer) -> bool {
+        false
+    }
 
     /// The measurements since the last call.
     fn take_measured(&mut self) -> Measured {

@@ -106,8 +106,8 @@ impl MessagePace {
 /// When consecutive messages are due.
 #[derive(Clone, Copy, Debug)]
 pub struct Instants {
-    next: f64,
-    apart: f64,
+    pub(super) next: f64,
+    pub(super) apart: f64,
     group: u16,
     gone: u16,
 }

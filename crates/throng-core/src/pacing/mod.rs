@@ -1,6 +1,7 @@
 //! Pacing: when to try the next connection ([`ConnectPace`]), and when messages are due. A message is due on a
 //! connection with a rate of its own ([`MessagePace`]), or anywhere in the whole run ([`Arrivals`]). The rate of the
-//! whole run may follow a [`Profile`], and the rate of connections may be searched for ([`RateSearch`]).
+//! whole run may follow a [`Profile`], and the rate of connections may be searched for ([`RateSearch`]) or changed while the
+//! run lasts ([`Tempo`]).
 
 pub mod arrivals;
 mod bytes;
@@ -10,6 +11,7 @@ pub mod profile;
 mod ramp;
 mod reconnect;
 pub mod search;
+mod tempo;
 
 pub use arrivals::{Arrivals, Spacing};
 pub use bytes::BytePace;
@@ -20,3 +22,4 @@ pub use reconnect::{Backoff, ReconnectPolicy};
 pub use search::{
     CONFIDENCE, Ending, Found, Limit, Next, Observation, Purpose, RateSearch, Slice, Terms,
 };
+pub use tempo::Tempo;

@@ -1,6 +1,6 @@
 //! The ending of a run: what is known once it is over.
 
-use super::{SearchSummary, ServerUsed, Strain, nanos};
+use super::{RateChange, SearchSummary, ServerUsed, Strain, nanos};
 use crate::capacity::LimitKind;
 use crate::diagnosis::{
     Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
@@ -114,6 +114,9 @@ pub struct Ending {
     pub by_address: Vec<OfAddress>,
     /// What a search for a rate found.
     pub search: Option<SearchSummary>,
+    /// How the message rate was changed by hand, in the order of time.
+    #[serde(default)]
+    pub rate_changes: Vec<RateChange>,
     /// Why the profile could not be followed to its end.
     pub bad_profile: Option<String>,
     /// Measurements that could not be written or sent.

@@ -228,6 +228,13 @@ pub enum Finding {
         /// Asked for.
         asked_per_s: f64,
     },
+    /// The message rate was changed by hand while the run lasted.
+    RateChanged {
+        /// Messages per second before the first change, over all connections.
+        from_per_s: f64,
+        /// The changes, in the order of time.
+        changes: Vec<ChangedTo>,
+    },
     /// The client was the bottleneck of what was measured.
     ClientBottleneck(Box<Bottleneck>),
     /// The process did not run for a time: it was stopped, or its machine was.
@@ -295,6 +302,15 @@ pub enum Finding {
         /// Its last sign of life: seconds since its run began.
         seconds: f64,
     },
+}
+
+/// A change of the message rate by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangedTo {
+    /// When, in seconds since the run began.
+    pub at_s: f64,
+    /// Messages per second from then on, over all connections.
+    pub per_s: f64,
 }
 
 /// Why connections are missing.
@@ -399,6 +415,7 @@ impl Finding {
             Finding::AttemptsFailed { .. } => "attempts_failed",
             Finding::AddressDead { .. } => "address_dead",
             Finding::RateMissed { .. } => "rate_missed",
+            Finding::RateChanged { .. } => "rate_changed",
             Finding::ClientBottleneck(_) => "client_bottleneck",
             Finding::ClientPaused { .. } => "client_paused",
             Finding::BytesMissing { .. } => "bytes_missing",

@@ -25,7 +25,7 @@ pub use bottleneck::{Bottleneck, Bounded, BusyWith};
 pub use connections::{Connections, SetUp};
 pub use cost::Cost;
 pub use expected::Expected;
-pub use finding::{Age, Finding, Handshake, Sender, WhyMissing};
+pub use finding::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 pub use histogram::{Bin, Histogram, HistogramOf};
 pub use latency::{
     AtLeast, AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies,

@@ -31,4 +31,6 @@ pub struct Snapshot {
     pub server: Option<Tally>,
     /// Time until the run ends by itself, if known.
     pub left: Option<Duration>,
+    /// Messages per second that are asked for now, over all connections, where keys change that.
+    pub dialled_per_s: Option<f64>,
 }

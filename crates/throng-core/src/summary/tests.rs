@@ -4,8 +4,8 @@ use super::*;
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Queue, Stopped, Unaccepted, Unread};
 use crate::record::{
-    About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateOf, Record, Role, ServerEnded,
-    ServerMemory, ServerUsed, Source, Strain, Used,
+    About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateChange, RateOf, Record, Role,
+    ServerEnded, ServerMemory, ServerUsed, Source, Strain, Used,
 };
 use crate::scenario::Tolerance;
 use crate::stats::{Closed, Counters, FailCause, Measured, Tally};
@@ -814,4 +814,35 @@ fn a_client_that_was_stopped_says_so() {
     let of = |seconds| kinds(&of_one(|_, e| e.paused = Duration::from_secs_f64(seconds)));
     assert_eq!(of(3.0), ["client_paused"]);
     assert!(of(0.3).is_empty());
+}
+
+#[test]
+fn a_rate_that_was_changed_by_hand_is_kept_if_what_was_asked_for_in_all_was_sent() {
+    let change = |seconds, from_per_s, to_per_s| RateChange {
+        at: Duration::from_secs(seconds),
+        from_per_s,
+        to_per_s,
+    };
+    let of = |sent: u64, changes: Vec<RateChange>| {
+        of_one(|asked, ending| {
+            asked.messages = Some(RateOf::Sent);
+            asked.rate = AskedRate::Messages(200.0);
+            held(ending, |c| c.messages_sent.add(sent));
+            ending.rate_changes = changes;
+        })
+    };
+    let changes = vec![change(1, 50.0, 100.0), change(2, 100.0, 150.0)];
+    let s = of(200, changes.clone());
+    assert!(s.reached, "{:?}", s.findings);
+    let rate = s.message_rate.unwrap();
+    assert_eq!(rate.asked_per_s, Some(100.0), "over two seconds");
+    assert_eq!(
+        s.findings[0].to_string(),
+        "the rate was changed by hand 2 times, from 1.00 s to 2.00 s after the start: from 50/s to 150/s; what was asked for is what each rate had in its time"
+    );
+    assert_eq!(kinds(&of(120, changes)), ["rate_missed", "rate_changed"]);
+    assert_eq!(
+        of(200, vec![change(1, 50.0, 100.0)]).findings[0].to_string(),
+        "the rate was changed by hand after 1.00 s: from 50/s to 100/s; what was asked for is what each rate had in its time"
+    );
 }

@@ -2,7 +2,7 @@
 //! rules are in docs/verdict.md.
 
 use super::expected::Expected;
-use super::finding::{Age, Finding, Handshake, Sender, WhyMissing};
+use super::finding::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 use super::totals::Totals;
 use super::{MessageRate, Requests, SetUp, bottleneck};
 use crate::capacity::LimitKind;
@@ -188,6 +188,7 @@ fn load(
             .map(Box::new)
             .map(Finding::ClientBottleneck),
     );
+    findings.extend(t.endings().filter_map(rate_changed));
     let paused = bottleneck::paused(t);
     findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));
     reached & ends_agree(t, findings)
@@ -654,6 +655,20 @@ fn missed(rate: &MessageRate) -> Option<Finding> {
     missed.then_some(Finding::RateMissed {
         reached_per_s: rate.reached_per_s,
         asked_per_s,
+    })
+}
+
+/// The finding that a source's rate was changed by hand, if it was.
+fn rate_changed(ending: &record::Ending) -> Option<Finding> {
+    let changes = ending.rate_changes.iter();
+    Some(Finding::RateChanged {
+        from_per_s: ending.rate_changes.first()?.from_per_s,
+        changes: changes
+            .map(|change| ChangedTo {
+                at_s: change.at.as_secs_f64(),
+                per_s: change.to_per_s,
+            })
+            .collect(),
     })
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) waiting: Waiting,
     /// The progress of starting traffic on all connections, once it was ordered.
     pub(super) started: Option<u32>,
+    /// The progress of waking all connections, once the times at which they are to be woken have changed.
+    pub(super) waking: Option<u32>,
     /// The progress of saying farewell on all connections, once it was ordered.
     pub(super) leaving: Option<u32>,
 }
@@ -84,6 +86,7 @@ impl<B: Behaviour> Table<B> {
             arrived: 0,
             waiting: Waiting::new(),
             started: None,
+            waking: None,
             leaving: None,
         };
         table.set_traffic(job.traffic, table.clock.now());

@@ -1,6 +1,6 @@
 //! The run's orders to a worker: traffic on and off, farewell, leaving measurements, the end.
 
-use super::conn::{STARTED, State};
+use super::conn::{Conn, STARTED, State};
 use super::data::Table;
 use crate::control::Order;
 use throng_core::behaviour::{Behaviour, Traffic};
@@ -26,10 +26,12 @@ impl<B: Behaviour> Table<B> {
             }
             self.orders = orders;
         }
-        let behaviour = &mut self.behaviour;
-        self.steered = self
-            .control
-            .steering(self.steered, |steer| behaviour.steer(steer));
+        let (behaviour, waking) = (&mut self.behaviour, &mut self.waking);
+        self.steered = self.control.steering(self.steered, |steer| {
+            if behaviour.steer(steer) {
+                *waking = Some(0);
+            }
+        });
         if collection != self.collection {
             self.collection = collection;
             self.leave_measured(collection);
@@ -52,18 +54,14 @@ impl<B: Behaviour> Table<B> {
         None
     }
 
+    /// The next connection to wake, after the times at which connections are to be woken have changed.
+    pub fn next_to_wake(&mut self) -> Option<u32> {
+        next_open(&mut self.waking, &self.conns)
+    }
+
     /// The next connection on which to say farewell, after that was ordered.
     pub fn next_to_leave(&mut self) -> Option<u32> {
-        let at = self.leaving.as_mut()?;
-        while (*at as usize) < self.conns.len() {
-            let index = *at;
-            *at += 1;
-            if self.conns[index as usize].state == State::Open {
-                return Some(index);
-            }
-        }
-        self.leaving = None;
-        None
+        next_open(&mut self.leaving, &self.conns)
     }
 
     /// Ends the table's work.
@@ -80,4 +78,14 @@ impl<B: Behaviour> Table<B> {
         measured.merge(std::mem::take(&mut self.losses));
         self.outlet.put(collection, measured);
     }
+}
+
+/// The next open connection of a walk over all of them, which ends with the last one.
+fn next_open<C>(walk: &mut Option<u32>, conns: &[Conn<C>]) -> Option<u32> {
+    let from = (*walk)?;
+    let rest = conns.get(from as usize..).unwrap_or_default();
+    let next = rest.iter().position(|conn| conn.state == State::Open);
+    let next = next.map(|n| from + n as u32);
+    *walk = next.map(|index| index + 1);
+    next
 }

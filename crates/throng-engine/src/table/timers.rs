@@ -34,6 +34,7 @@ impl<B: Behaviour> Table<B> {
     pub fn sleep(&mut self, now: Time) -> Option<Duration> {
         self.waiting.stays();
         if self.started.is_some()
+            || self.waking.is_some()
             || self.leaving.is_some()
             || self.passed > 0
             || self.arrived > 0

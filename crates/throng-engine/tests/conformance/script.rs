@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use throng_core::behaviour::{
-    At, Behaviour, Load, NoMatcher, Outbox, Pacing, Task, Traffic, Transmit,
+    At, Behaviour, Load, NoMatcher, Outbox, Pacing, Steer, Task, Traffic, Transmit,
 };
 use throng_core::payload::{Framing, Messages, Script as Messaging};
 use throng_core::protocol::raw::Raw;
@@ -101,6 +101,10 @@ where
 
     fn traffic(&mut self, traffic: Traffic, _: Time) {
         self.traffic = traffic;
+    }
+
+    fn steer(&mut self, _: &Steer) -> bool {
+        true
     }
 }
 

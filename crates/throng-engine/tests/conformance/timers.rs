@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use throng_core::behaviour::Transmit;
+use throng_core::behaviour::{Steer, Transmit};
 use throng_core::engine::Engine;
 use throng_core::protocol::raw::Sink;
 use throng_core::time::Time;
@@ -20,6 +20,7 @@ on_each_engine![
     a_wake_in_the_past_comes_at_once,
     a_closed_connection_is_not_woken_nor_is_its_successor,
     a_wake_can_send_and_close,
+    a_changed_rate_wakes_each_open_connection_once,
 ];
 
 /// Which connection was woken, when it had asked to be, and when it was.
@@ -201,5 +202,40 @@ fn a_wake_can_send_and_close(engine: Engine) {
         peer.read_to_end(&mut got).expect("no reset");
         assert_eq!(got, b"late");
     }
+    server.close();
+}
+
+fn a_changed_rate_wakes_each_open_connection_once(engine: Engine) {
+    // More than one round wakes.
+    const CONNECTIONS: u32 = 600;
+    let server = Serve::on(engine).with(|| Sink);
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let mut setup = Connect::to(engine, &[server.address()], CONNECTIONS);
+    setup.ring_slots = 64;
+    let client = setup.with(|| {
+        let woken = Arc::clone(&woken);
+        script([], move |c: &mut u32, event, at, out| match event {
+            Event::Opened(id) => {
+                *c = id;
+                out.wake = Some(at.now + Duration::from_secs(1000));
+            }
+            Event::Woken => woken.lock().unwrap().push(*c),
+            _ => {}
+        })
+    });
+    client.wait("all are up", |t| t.established == u64::from(CONNECTIONS));
+    client.control.steer(Steer::Tempo {
+        from: client.clock.now(),
+        factor: 2.0,
+    });
+    crate::rig::wait_until(
+        "all are woken",
+        || woken.lock().unwrap().len() >= CONNECTIONS as usize,
+        || format!("{} are", woken.lock().unwrap().len()),
+    );
+    client.close();
+    let mut woken = woken.lock().unwrap().clone();
+    woken.sort_unstable();
+    assert_eq!(woken, (0..CONNECTIONS).collect::<Vec<_>>(), "each is once");
     server.close();
 }

@@ -1,6 +1,6 @@
 //! The first lines of the live view, which every terminal has room for: the connections, their traffic, and their answers.
 
-use crate::colour::{BAD, BAR, GOOD, ODD, PLAIN, paint};
+use crate::colour::{BAD, BAR, DIM, GOOD, ODD, PLAIN, paint};
 use crate::human;
 use crate::sparkline::bar;
 use anstyle::Style;
@@ -53,12 +53,29 @@ pub fn of(snapshot: &Snapshot, columns: usize, colour: bool) -> Vec<String> {
     }
     first += &fitted(&state(snapshot), left, colour);
     let mut lines = vec![first];
-    for parts in [traffic(snapshot), answers(snapshot)] {
+    for parts in [traffic(snapshot), answers(snapshot), keys(snapshot)] {
         if !parts.is_empty() {
             lines.push(fitted(&parts, columns, colour));
         }
     }
     lines
+}
+
+/// The keys that change the rate, where there are any.
+fn keys(snapshot: &Snapshot) -> Vec<Part> {
+    let Some(per_s) = snapshot.dialled_per_s else {
+        return Vec::new();
+    };
+    let dim = |text: &str| Part {
+        text: text.to_owned(),
+        style: DIM,
+    };
+    vec![
+        part(format!("{} asked for", human::rate(per_s))),
+        dim("↑ faster"),
+        dim("↓ slower"),
+        dim("q ends the run"),
+    ]
 }
 
 /// As many of `parts`, from the first, as fit into `columns`.

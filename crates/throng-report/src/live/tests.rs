@@ -34,6 +34,7 @@ fn opening(traffic: bool) -> Snapshot {
         late: None,
         server: None,
         left: None,
+        dialled_per_s: None,
     }
 }
 
@@ -55,6 +56,7 @@ fn serving() -> Snapshot {
         late: None,
         server: None,
         left: None,
+        dialled_per_s: None,
     }
 }
 
@@ -239,6 +241,7 @@ fn odd_snapshots_are_drawn_too() {
         late: None,
         server: Some(Tally::default()),
         left: Some(Duration::MAX),
+        dialled_per_s: Some(f64::MAX),
     };
     for asked in [None, Some(0), Some(u64::MAX)] {
         let snapshot = Snapshot {
@@ -313,6 +316,23 @@ fn missing_answers_have_a_line_on_any_terminal() {
         "0 answers missing now · 1 never answered · 900 sent"
     );
     assert!(lines::plain(&lost).contains("0 answers missing now, 1 never answered"));
+}
+
+#[test]
+fn keys_that_change_the_rate_are_named_with_the_rate_that_is_asked_for() {
+    let dialled = Snapshot {
+        dialled_per_s: Some(11_487.0),
+        ..answering(9)
+    };
+    let lines = |columns| lines::of(&dialled, columns, false);
+    assert_eq!(
+        lines(79)[3],
+        "11.5k/s asked for · ↑ faster · ↓ slower · q ends the run"
+    );
+    assert_eq!(lines(40)[3], "11.5k/s asked for · ↑ faster · ↓ slower");
+    assert_eq!(lines::of(&answering(9), 79, false).len(), 3);
+    // Without a terminal there are no keys.
+    assert!(!lines::plain(&dialled).contains("faster"));
 }
 
 /// What a terminal of this size shows after so many seconds.

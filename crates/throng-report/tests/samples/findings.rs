@@ -10,7 +10,7 @@ use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::{Closed, FailCause};
 use throng_core::summary::{
-    Age, Bottleneck, Bounded, BusyWith, Finding, Handshake, Sender, WhyMissing,
+    Age, Bottleneck, Bounded, BusyWith, ChangedTo, Finding, Handshake, Sender, WhyMissing,
 };
 
 /// One of each kind, and of each reason why connections are missing.
@@ -178,6 +178,13 @@ pub fn findings() -> Vec<Finding> {
             stolen: 0.0,
             both_ends: false,
         })),
+        Finding::RateChanged {
+            from_per_s: 200.0,
+            changes: vec![ChangedTo {
+                at_s: 2.3,
+                per_s: 400.0,
+            }],
+        },
         Finding::ClientPaused { seconds: 3.0 },
         Finding::BytesMissing {
             sender: Sender::Server,

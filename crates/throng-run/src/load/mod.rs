@@ -7,6 +7,7 @@ mod own_server;
 mod phases;
 mod searching;
 mod server;
+mod turning;
 
 use crate::Failure;
 use crate::admission::{Handshakes, LocalListeners};
@@ -34,6 +35,7 @@ use throng_core::shard::share;
 use throng_core::stats::AddressCounters;
 use throng_core::time::Time;
 use throng_engine::{Admission, ClientRole, Closing, Job, Role};
+use turning::Turning;
 
 /// Runs `scenario` on `machine` until it is over or `stop` is requested.
 ///
@@ -126,8 +128,12 @@ pub fn load(
     let server = server.map(|server| server.watch(watch.clock)).transpose();
     let server = server.map_err(|e| Failure::fault(format!("can't start a thread: {e}")))?;
     let profile = attached.profile.take();
+    let turning = attached.dial.clone();
+    let turning = turning.and_then(|dial| Turning::of(dial, scenario, &behaviours));
     let run = Run::new(watch, scenario, &plan, before, &behaviours, sides, profile);
-    run.watching(server).conduct(machine, &attached.latencies)
+    run.watching(server)
+        .turned_by(turning)
+        .conduct(machine, &attached.latencies)
 }
 
 fn planned(plan: &LoadPlan) -> Planned {

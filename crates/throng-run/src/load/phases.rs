@@ -7,6 +7,7 @@ use super::evidence::Before;
 use super::hold::Hold;
 use super::searching::{Gathered, Search};
 use super::server::ServerWatch;
+use super::turning::Turning;
 use crate::Failure;
 use crate::asked;
 use crate::behave::LoadBehaviours;
@@ -22,7 +23,7 @@ use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
-use throng_core::record::{Ending, Mark, Phase, Record, churn};
+use throng_core::record::{Ending, Mark, Phase, RateChange, Record, churn};
 use throng_core::scenario::{self, LoadScenario, SteadyFrom};
 use throng_core::stats::{Closed, FailCause, OfAddress, Tally};
 use throng_core::summary::LatencyReport;
@@ -70,6 +71,8 @@ pub(crate) struct Run<'a> {
     lines: Option<f64>,
     /// Looks at which the last messages, of a number in all, had been sent and answered.
     done: u32,
+    /// A rate that can be changed by hand.
+    turning: Option<Turning>,
 }
 
 /// The workers of a run.
@@ -131,12 +134,19 @@ impl<'a> Run<'a> {
             released: false,
             lines: None,
             done: 0,
+            turning: None,
         }
     }
 
     /// The same, with the target's server watched.
     pub fn watching(self, server: Option<ServerWatch>) -> Run<'a> {
         Run { server, ..self }
+    }
+
+    /// The same, with a rate that can be changed by hand.
+    pub fn turned_by(mut self, turning: Option<Turning>) -> Run<'a> {
+        self.watch.dialled_per_s = turning.as_ref().map(|turning| turning.per_s);
+        Run { turning, ..self }
     }
 
     /// Conducts the run until all is closed, and returns its record. `latencies` are those to be reported.
@@ -214,6 +224,7 @@ impl<'a> Run<'a> {
         };
         let until = ends.into_iter().chain(bound).chain(look).min();
         self.watch.tick(most, until);
+        self.follow_dial();
         let mark = self.mark();
         let (at, clients, accepted) = (mark.at, mark.opened, mark.accepted);
         let left = ends.into_iter().chain(bound).min();
@@ -266,6 +277,30 @@ impl<'a> Run<'a> {
     /// Whether connections come and go all the time, as the protocol allows.
     fn churns(&self, now: &Tally) -> bool {
         churn(self.scenario.protocol.kind(), self.asked, now)
+    }
+
+    /// Changes the rate if that was asked for.
+    fn follow_dial(&mut self) {
+        let from = self.watch.clock.now() + AHEAD;
+        let Some(turning) = &mut self.turning else {
+            return;
+        };
+        if let Some((steer, change)) = turning.turned(from) {
+            self.watch.dialled_per_s = Some(turning.per_s);
+            self.watch.control.steer(steer);
+            self.ending.rate_changes.push(change);
+        }
+    }
+
+    /// The messages that were asked for during the hold, if the rate was not constant.
+    fn messages_asked(&self) -> Option<f64> {
+        let ending = &self.ending;
+        if ending.rate_changes.is_empty() {
+            return self.lines;
+        }
+        let began = ending.sending.or(ending.opened)?.at;
+        let ended = ending.sent.or(ending.held)?.at;
+        Some(RateChange::messages(&ending.rate_changes, began, ended))
     }
 
     /// Waits until all connections are established, or it is clear that they will not be. Returns whether to hold.
@@ -612,6 +647,7 @@ impl<'a> Run<'a> {
         // From here on the run closes connections, so the counts are those of now.
         let over = self.mark();
         self.watch.meter.note_own();
+        let messages = self.messages_asked();
         let mut ending = std::mem::take(&mut self.ending);
         ending.over = over;
         ending.server = server;
@@ -639,7 +675,7 @@ impl<'a> Run<'a> {
             held.at.saturating_sub(ending.opened.unwrap_or_default().at)
         });
         let carried = Carried {
-            asked: asked::of_load(self.scenario, self.behaviours, latencies, hold, self.lines),
+            asked: asked::of_load(self.scenario, self.behaviours, latencies, hold, messages),
             engine: self.plan.engine,
             why_epoll: self.plan.why_epoll.as_deref(),
             workers: self.plan.workers,

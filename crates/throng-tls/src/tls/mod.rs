@@ -155,8 +155,8 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         self.inner.traffic(traffic, now);
     }
 
-    fn steer(&mut self, to: &Steer) {
-        self.inner.steer(to);
+    fn steer(&mut self, to: &Steer) -> bool {
+        self.inner.steer(to)
     }
 
     fn take_measured(&mut self) -> Measured {

@@ -10,6 +10,7 @@ use throng_core::protocol::ProtocolKind;
 use throng_core::scenario::{LoadScenario, MessageLatency};
 use throng_core::summary::LatencyReport;
 use throng_report::human;
+use throng_report::live::LiveStyle;
 
 /// How a run is reported.
 pub(crate) struct ReportOptions {
@@ -103,6 +104,16 @@ impl ReportOptions {
             latency_log: latency.latency_log.clone(),
             samples: latency.samples.clone(),
         })
+    }
+
+    /// Whether only warnings and the result are printed.
+    pub fn is_quiet(&self) -> bool {
+        self.common.quiet || self.common.verbosity() == 0
+    }
+
+    /// How progress is shown.
+    pub fn live_style(&self) -> LiveStyle {
+        LiveStyle::detect(self.is_quiet() || !self.voice.shows_progress())
     }
 
     /// Reports to the terminal alone, as a server does.

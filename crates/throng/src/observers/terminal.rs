@@ -9,7 +9,7 @@ use throng_core::observer::{Interval, Note, Observer, Trouble};
 use throng_core::record::AskedLatencies;
 use throng_core::stats::Tally;
 use throng_core::summary::{Phase, Snapshot, of_messages};
-use throng_report::live::{Live, LiveStyle};
+use throng_report::live::Live;
 
 /// Rates cover the last second, however often they are shown.
 const RECENT: Duration = Duration::from_secs(1);
@@ -35,14 +35,13 @@ struct Terminal {
 pub(super) fn open(occasion: &Occasion) -> Asked {
     let report = occasion.report;
     let verbosity = report.common.verbosity();
-    let quiet = report.common.quiet || verbosity == 0;
-    let style = LiveStyle::detect(quiet || !report.voice.shows_progress());
+    let style = report.live_style();
     Ok(Some(Box::new(Terminal {
         live: Live::new(style),
         every: style.every(),
         voice: report.voice,
         verbosity,
-        quiet,
+        quiet: report.is_quiet(),
         asked: occasion.asked.clone(),
         latencies: report.latencies.asked(occasion.measure),
         shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
@@ -93,6 +92,7 @@ impl Observer for Terminal {
                 .and(interval.accepted)
                 .map(|counts| counts.now),
             left: interval.left,
+            dialled_per_s: interval.dialled_per_s,
         });
         self.shown.push_back((at, now));
         Ok(())

@@ -13,6 +13,7 @@ mod engines;
 mod expect;
 mod generated;
 mod held;
+mod keys;
 mod limits;
 mod load;
 mod loss;

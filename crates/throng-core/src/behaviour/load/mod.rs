@@ -296,8 +296,8 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         self.pace.traffic(traffic, now);
     }
 
-    fn steer(&mut self, steer: &Steer) {
-        self.pace.steer(steer);
+    fn steer(&mut self, steer: &Steer) -> bool {
+        self.pace.steer(steer)
     }
 
     fn take_measured(&mut self) -> Measured {

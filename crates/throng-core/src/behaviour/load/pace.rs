@@ -2,9 +2,10 @@
 
 use super::task::{Arriving, Pacing, Task};
 use crate::behaviour::{Steer, Traffic};
-use crate::pacing::{Arrivals, BytePace, Due, Instants, MessagePace, Spacing};
+use crate::pacing::{Arrivals, BytePace, Due, Instants, MessagePace, Spacing, Tempo};
 use crate::stats::Durations;
 use crate::time::Time;
+use crate::units::Rate;
 use std::collections::{HashMap, VecDeque};
 
 /// The most arrivals that are taken in one round of the event loop.
@@ -38,7 +39,11 @@ impl Wanted {
 #[derive(Debug)]
 pub(super) enum Pace {
     Flood,
-    Rate(MessagePace),
+    /// The times at which messages are due are planned ones, as `tempo` has it.
+    Rate {
+        pace: MessagePace,
+        tempo: Tempo,
+    },
     Bandwidth {
         pace: BytePace,
         message: f64,
@@ -70,6 +75,8 @@ pub(super) struct Arrived {
     open: u32,
     /// Messages that will never be sent, and are not counted yet.
     written_off: u64,
+    /// How many times the constant rate that was asked for messages arrive.
+    factor: f64,
 }
 
 impl Pace {
@@ -78,7 +85,10 @@ impl Pace {
             Pacing::Flood => Pace::Flood,
             Pacing::Rate(rate) => {
                 let most = task.most.min(task.script.messages_a_write());
-                Pace::Rate(MessagePace::new(*rate, task.connections, most))
+                Pace::Rate {
+                    pace: MessagePace::new(*rate, task.connections, most),
+                    tempo: Tempo::default(),
+                }
             }
             Pacing::Bandwidth(bandwidth) => {
                 let message = task.script.message_bytes().max(1.0);
@@ -102,6 +112,7 @@ impl Pace {
                 owed: HashMap::new(),
                 open: 0,
                 written_off: 0,
+                factor: 1.0,
             })),
         }
     }
@@ -120,13 +131,13 @@ impl Pace {
 
     /// Whether the next message of a connection is due by the connection's own time.
     pub fn comes_by_itself(&self) -> bool {
-        matches!(self, Pace::Rate(_) | Pace::Bandwidth { .. })
+        matches!(self, Pace::Rate { .. } | Pace::Bandwidth { .. })
     }
 
     /// When the first message of connection `id` is due, if it may send from `now` on.
     pub fn first(&self, id: u32, now: Time) -> Due {
         match self {
-            Pace::Rate(pace) => pace.first(id, now),
+            Pace::Rate { pace, tempo } => pace.first(id, tempo.planned(now)),
             Pace::Bandwidth { pace, .. } => pace.first(id, now),
             Pace::Flood | Pace::Loop { .. } | Pace::Arrivals(_) => Due::at(now),
         }
@@ -136,7 +147,10 @@ impl Pace {
     pub fn wanted(&self, next: Due, gone: u16, now: Time) -> Wanted {
         match self {
             Pace::Flood => Wanted::whole(u32::MAX),
-            Pace::Rate(pace) => Wanted::whole(pace.together(next, gone, now)),
+            Pace::Rate { pace, tempo } => {
+                let by = tempo.planned_steadily(next, now);
+                Wanted::whole(pace.together(next, gone, by))
+            }
             Pace::Bandwidth { pace, message } => match pace.allowed(next, now) {
                 0 => Wanted::NONE,
                 bytes => Wanted {
@@ -153,7 +167,7 @@ impl Pace {
     /// its group.
     pub fn instants(&self, next: Due, gone: u16, now: Time) -> Instants {
         match self {
-            Pace::Rate(pace) => pace.instants(next, gone),
+            Pace::Rate { pace, tempo } => tempo.instants(pace.instants(next, gone)),
             Pace::Arrivals(_) => Instants::at(next),
             // Such messages are due when they are sent.
             Pace::Flood | Pace::Bandwidth { .. } | Pace::Loop { .. } => Instants::at(Due::at(now)),
@@ -172,8 +186,8 @@ impl Pace {
         lateness: &mut Durations,
     ) -> (Due, u16) {
         match self {
-            Pace::Rate(pace) => {
-                for (due, n) in pace.instants(next, gone).of(messages) {
+            Pace::Rate { pace, tempo } => {
+                for (due, n) in tempo.instants(pace.instants(next, gone)).of(messages) {
                     lateness.record_many(now.since(due), n);
                 }
                 pace.after(next, gone, messages)
@@ -324,12 +338,17 @@ impl Pace {
             }
         };
         match (self, next) {
-            (Pace::Rate(pace), Some((next, gone))) => {
-                let due = pace.due(next, gone, end);
-                for (due, n) in pace.instants(next, gone).of(due) {
+            (Pace::Rate { pace, tempo }, Some((mut next, mut gone))) => loop {
+                // Those up to a change of the rate, then those up to the next one.
+                let all = pace.due(next, gone, tempo.planned_steadily(next, end));
+                if all == 0 {
+                    break;
+                }
+                for (due, n) in tempo.instants(pace.instants(next, gone)).of(all) {
                     late(due, n);
                 }
-            }
+                (next, gone) = pace.after(next, gone, all);
+            },
             (Pace::Arrivals(arrived), next) => {
                 arrived.open = arrived.open.saturating_sub(1);
                 next.into_iter().for_each(|(next, _)| late(next.time(), 1));
@@ -355,7 +374,8 @@ impl Pace {
         let (spacing, worker, workers) = (arrived.spacing, arrived.worker, arrived.workers);
         arrived.arrivals = match (traffic, &arrived.rate) {
             (Traffic::On, Arriving::Constant(rate)) => {
-                Some(Arrivals::constant(*rate, spacing, now, worker, workers))
+                let rate = times(*rate, arrived.factor);
+                Some(Arrivals::constant(rate, spacing, now, worker, workers))
             }
             (Traffic::On, Arriving::Profile(profile)) => {
                 Some(Arrivals::profile(profile, spacing, now, worker, workers))
@@ -374,25 +394,50 @@ impl Pace {
         }
     }
 
-    /// Changes the rate of arrivals.
-    pub fn steer(&mut self, steer: &Steer) {
-        let Pace::Arrivals(arrived) = self else {
-            return;
-        };
+    /// When the message that is due at `due`, as a connection remembers it, is due.
+    #[inline]
+    pub fn due(&self, due: Due) -> Time {
+        match self {
+            Pace::Rate { tempo, .. } => tempo.real(due).time(),
+            _ => due.time(),
+        }
+    }
+
+    /// Changes the rate. Returns whether connections asked to be woken at times that are no longer right.
+    pub fn steer(&mut self, steer: &Steer) -> bool {
+        match (self, steer) {
+            (Pace::Rate { tempo, .. }, Steer::Tempo { from, factor }) => {
+                tempo.change(*from, *factor);
+                true
+            }
+            (Pace::Arrivals(arrived), steer) => {
+                arrived.steer(steer);
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Arrived {
+    fn steer(&mut self, steer: &Steer) {
         // Before traffic begins this is the first rate; after its end there is nothing to steer.
-        match (steer, &mut arrived.arrivals, &mut arrived.rate) {
+        match (steer, &mut self.arrivals, &mut self.rate) {
             (Steer::Rate { from, rate, afresh }, Some(arrivals), _) => {
                 if *afresh {
-                    let waiting = arrived.waiting.drain(..).count();
-                    let owed = arrived
-                        .owed
-                        .drain()
-                        .map(|(_, due)| due.len())
-                        .sum::<usize>();
-                    arrived.written_off += (waiting + owed) as u64 + arrivals.write_off(*from);
+                    let waiting = self.waiting.drain(..).count();
+                    let owed = self.owed.drain().map(|(_, due)| due.len()).sum::<usize>();
+                    self.written_off += (waiting + owed) as u64 + arrivals.write_off(*from);
                 }
                 arrivals.set_rate(*from, *rate);
             }
+            (Steer::Tempo { from, factor }, arrivals, Arriving::Constant(rate)) => {
+                self.factor = *factor;
+                if let Some(arrivals) = arrivals {
+                    arrivals.set_rate(*from, times(*rate, *factor));
+                }
+            }
+            (Steer::Tempo { .. }, _, Arriving::Profile(_)) => {}
             (Steer::Rate { rate, .. }, None, waiting) => *waiting = Arriving::Constant(*rate),
             (Steer::Piece { from, piece }, Some(arrivals), _) => arrivals.append(*from, piece),
             (Steer::Piece { piece, .. }, None, Arriving::Profile(profile)) => {
@@ -402,4 +447,9 @@ impl Pace {
             (Steer::Piece { .. }, None, Arriving::Constant(_)) => {}
         }
     }
+}
+
+/// `rate`, `factor` times as fast; unchanged if that is no rate.
+fn times(rate: Rate, factor: f64) -> Rate {
+    Rate::per_second(rate.get() * factor).unwrap_or(rate)
 }

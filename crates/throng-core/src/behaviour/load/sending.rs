@@ -290,7 +290,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     /// Asks to be woken for what comes next.
     pub(super) fn sleep(&mut self, conn: &LoadConn<W::Conn, M::Conn>, at: &At, out: &mut Outbox) {
         let mut wake = match conn.doing {
-            Doing::Paced | Doing::Delayed => Some(conn.due.time()),
+            Doing::Paced => Some(self.pace.due(conn.due)),
+            Doing::Delayed => Some(conn.due.time()),
             _ => None,
         };
         let mut sooner = |t: Time| wake = Some(wake.map_or(t, |w| w.min(t)));

@@ -1,6 +1,6 @@
 //! The sentences of findings.
 
-use super::{Age, Finding, Handshake, Sender, WhyMissing};
+use super::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 use crate::diagnosis::HalfOpen;
 use crate::human::{self, count, things};
 use crate::stats::Closed;
@@ -344,6 +344,10 @@ impl fmt::Display for Finding {
                 human::short(*asked_per_s)
             ),
             Finding::ClientBottleneck(b) => write!(f, "{b}"),
+            Finding::RateChanged {
+                from_per_s,
+                changes,
+            } => rate_changed(f, *from_per_s, changes),
             Finding::ClientPaused { seconds } => write!(
                 f,
                 "this client did not run for {} (it was stopped, or its machine was): what is measured then is its own delay",
@@ -508,4 +512,26 @@ impl fmt::Display for Age {
             false => write!(f, "aged {min} to {max}"),
         }
     }
+}
+
+fn rate_changed(f: &mut fmt::Formatter, from: f64, changes: &[ChangedTo]) -> fmt::Result {
+    let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+        return Ok(());
+    };
+    f.write_str("the rate was changed by hand")?;
+    match changes.len() {
+        1 => write!(f, " after {}", human::seconds(first.at_s)),
+        n => write!(
+            f,
+            " {n} times, from {} to {} after the start",
+            human::seconds(first.at_s),
+            human::seconds(last.at_s)
+        ),
+    }?;
+    write!(
+        f,
+        ": from {} to {}; what was asked for is what each rate had in its time",
+        human::rate(from),
+        human::rate(last.per_s)
+    )
 }

@@ -4,6 +4,7 @@ use crate::ask::report::ReportOptions;
 use crate::cli::LoadArgs;
 use crate::dump::Dumping;
 use crate::files::Named;
+use crate::keys::Keys;
 use crate::observers::{self, Occasion};
 use crate::{Failure, ask, output, signals};
 use std::io::{self, BufReader};
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use throng_core::observer::Note;
 use throng_core::scenario::{LoadScenario, RunRate};
 use throng_report::json::Outcome;
-use throng_run::{Attached, Machine, Taps};
+use throng_report::live::LiveStyle;
+use throng_run::{Attached, Dial, Machine, Taps};
 
 pub(crate) use crate::cli::LoadArgs as Args;
 
@@ -55,6 +57,9 @@ pub(crate) fn carry_out(
     let machine = Machine::for_load(&scenario)?;
     let stop = signals::stop()?;
     report.voice.start(&scenario);
+    let dial = Dial::new();
+    let shown = report.live_style() == LiveStyle::Terminal;
+    let keys = shown.then(|| Keys::take(&scenario, &dial, &stop)).flatten();
     let mut attached = Attached {
         observers: observers::of(&Occasion {
             report,
@@ -63,12 +68,14 @@ pub(crate) fn carry_out(
         })?,
         taps: Dumping::start(report.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
         latencies: report.latencies.clone(),
+        dial: keys.is_some().then_some(dial),
         profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
     };
     for note in &notes {
         attached.note(note);
     }
     let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
+    drop(keys);
     let outcome = Outcome::of(record.with_command(output::command()));
     report.voice.finish(&outcome, &scenario, &report.common)
 }

@@ -1,6 +1,7 @@
 //! When messages are sent: first ones, at a rate, at a bandwidth, as arrivals.
 
 use super::*;
+use proptest::prelude::*;
 
 #[test]
 fn first_messages_come_before_the_repeated_ones_which_go_round() {
@@ -89,6 +90,106 @@ fn at_high_rates_messages_go_in_groups_that_are_due_at_one_instant() {
     rig.load.traffic(Traffic::Off, Time(8 * MS));
     rig.closed(0, 20);
     assert_eq!(rig.counters.read().messages_unsent, 3);
+}
+
+/// From `ms` on at `factor` times the first rate. Returns whether connections are to be woken.
+fn turned(rig: &mut Rig<impl Matcher>, ms: u64, factor: f64) -> bool {
+    rig.load.steer(&Steer::Tempo {
+        from: Time(ms * MS),
+        factor,
+    })
+}
+
+#[test]
+fn a_changed_rate_moves_what_is_due_and_leaves_what_was() {
+    let mut rig = Rig::new(task(rate(100.0), &[], &["ping"]));
+    rig.opened(0, 0);
+    assert_eq!(rig.sent(0, 0).wake, Some(Time(10 * MS)));
+    // Half of the time until the next message is over; the rest takes half as long.
+    assert!(turned(&mut rig, 5, 2.0));
+    assert_eq!(rig.woken(0, 5).wake, Some(Time(7_500_000)));
+    rig.woken(0, 8);
+    assert_eq!(rig.text(), "ping");
+    assert_eq!(rig.sent(0, 8).wake, Some(Time(12_500_000)));
+    // Slower, too: nothing is due at the old time.
+    turned(&mut rig, 10, 0.5);
+    let out = rig.woken(0, 13);
+    assert_eq!(
+        (out.send, out.wake),
+        (Transmit::Nothing, Some(Time(20 * MS)))
+    );
+    // The peer blocks until 70 ms: what was due at 20 ms counts from then.
+    turned(&mut rig, 50, 1.0);
+    rig.woken(0, 20);
+    rig.sent(0, 70);
+    let worst = rig.load.measured.lateness.percentile(100.0);
+    assert_eq!(worst.map(|d| d.as_millis()), Some(50));
+    // Where a connection ends before, each message is unsent once, also across a change.
+    assert_eq!(rig.text(), "ping", "due before the change");
+    rig.load.traffic(Traffic::Off, Time(100 * MS));
+    rig.closed(0, 100);
+    let unsent = rig.counters.read().messages_unsent;
+    assert_eq!(unsent, 6, "due at 40, 55, 65, 75, 85 and 95 ms");
+}
+
+proptest! {
+    #[test]
+    fn as_many_messages_are_sent_as_the_rates_have_in_their_times(
+        per_second in prop_oneof![0.5f64..50.0, 50.0f64..20_000.0],
+        changes in prop::collection::vec((1u64..400, 0.2f64..5.0), 0..6),
+        rest in 1u64..400,
+    ) {
+        let mut rig = Rig::matching(task(rate(per_second), &[], &["ab"]), matcher(marker(0)));
+        rig.opened(1, 0);
+        while !rig.bytes.is_empty() {
+            rig.sent(1, 0);
+        }
+        let (mut now, mut asked, mut factor) = (0, 0.0, 1.0);
+        let ends: Vec<(u64, f64)> = changes.into_iter().chain([(rest, 1.0)]).collect();
+        for (ms, next) in ends {
+            asked += per_second * factor * ms as f64 / 1000.0;
+            for _ in 0..ms {
+                now += 1;
+                rig.woken(1, now);
+                while !rig.bytes.is_empty() {
+                    rig.sent(1, now);
+                }
+            }
+            factor = next;
+            turned(&mut rig, now, factor);
+        }
+        // A group may be due at the begin, and one at the end.
+        let sent = rig.counters.read().messages_sent as f64;
+        let group = (per_second / 1000.0).max(1.0);
+        prop_assert!((sent - asked).abs() <= group + 1.0, "{sent} of {asked}");
+        // None went out before it was due, and each within a millisecond of it.
+        let late = rig.load.measured.lateness.percentile(100.0);
+        prop_assert!(late.is_none_or(|d| d.as_micros() <= 1100), "{late:?}");
+    }
+}
+
+#[test]
+fn a_changed_rate_of_the_run_is_a_multiple_of_the_first_one() {
+    let arriving = Pacing::Arrivals {
+        spacing: Spacing::Uniform,
+        rate: Arriving::Constant(Rate::per_second(100.0).unwrap()),
+    };
+    let mut rig = Rig::new(task(arriving, &[], &["ping"]));
+    rig.load.traffic(Traffic::On, Time(0));
+    rig.opened(0, 0);
+    assert_eq!(rig.load.next_arrival(), Some(Time(0)));
+    assert!(!turned(&mut rig, 5, 2.0), "connections wait for no time");
+    let mut due = |ms| {
+        let waiting = rig.load.arrived(Time(ms * MS));
+        let taken = (0..waiting).filter_map(|_| rig.load.pace.take_arrival());
+        assert_eq!(taken.count(), waiting as usize);
+        waiting
+    };
+    // At 0, then every 5 ms from 7.5 ms on.
+    assert_eq!((due(5), due(23)), (1, 4));
+    turned(&mut rig, 25, 1.0);
+    let mut due = |ms| rig.load.arrived(Time(ms * MS));
+    assert_eq!((due(24), due(46)), (0, 2), "at 30 and 40 ms");
 }
 
 #[test]
