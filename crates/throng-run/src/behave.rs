@@ -228,6 +228,7 @@ impl<'a> LoadBehaviours<'a> {
         // Echoes are distinguished by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
+        let waits = self.scenario.protocol.waits();
         Task {
             connections: self.scenario.connections.max(1),
             worker: at.worker,
@@ -242,8 +243,10 @@ impl<'a> LoadBehaviours<'a> {
             count_found: self.scenario.measure.counted == Counted::Found,
             most: match one_by_one {
                 true => 1,
-                false => self.scenario.protocol.depth(),
+                false => waits.depth,
             },
+            timeout: waits.timeout,
+            think: waits.think,
             unix_us: self.unix_us,
             seed: self.scenario.seed(),
             ..Task::new(script.clone(), self.pacing.clone())
@@ -388,7 +391,9 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
         Sending::PerConnection(rate) => Pacing::Rate(*rate),
         Sending::Bandwidth(bandwidth) => Pacing::Bandwidth(*bandwidth),
         // Where several may wait on a connection, each answer makes room for another message.
-        Sending::ClosedLoop { in_flight: None } if pipelines(scenario) => Pacing::Flood,
+        Sending::ClosedLoop { in_flight: None } if scenario.protocol.waits().is_pipeline() => {
+            Pacing::Flood
+        }
         Sending::ClosedLoop { in_flight } => Pacing::ClosedLoop {
             // One on each worker at least, and no more than there are connections to take turns.
             in_flight: in_flight
@@ -411,11 +416,6 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
             ),
         },
     })
-}
-
-/// Whether several messages, and not any number of them, may wait for their answers on a connection.
-fn pipelines(scenario: &LoadScenario) -> bool {
-    (2..u32::MAX).contains(&scenario.protocol.depth())
 }
 
 /// How many of these messages make a packet, at least one: what tcpkali writes at once if writes are not to be

@@ -60,6 +60,8 @@ pub struct Outbox {
     pub wake: Option<Time>,
     /// Close the connection after the sends under way.
     pub close: bool,
+    /// With [`Outbox::close`]: close it at once. What the peer has not taken is lost.
+    pub abandon: bool,
     /// Call [`Behaviour::turn`] on this many other connections, in turn.
     pub pass: u32,
 }

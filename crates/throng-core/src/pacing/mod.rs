@@ -12,6 +12,7 @@ mod ramp;
 mod reconnect;
 pub mod search;
 mod tempo;
+mod think;
 
 pub use arrivals::{Arrivals, Spacing};
 pub use bytes::BytePace;
@@ -23,3 +24,4 @@ pub use search::{
     CONFIDENCE, Ending, Found, Limit, Next, Observation, Purpose, RateSearch, Slice, Terms,
 };
 pub use tempo::Tempo;
+pub use think::{Think, ThinkError};

@@ -2,6 +2,7 @@
 
 use super::facts::{
     Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, UseBehaviour, UseWire,
+    Waits,
 };
 use super::options::{self, Flag, OptionError};
 use super::websocket::Subprotocol;
@@ -144,10 +145,10 @@ macro_rules! choice {
                 }
             }
 
-            /// The most messages that wait for their answers on a connection at a time.
-            pub fn depth(&self) -> u32 {
+            /// How messages wait for their answers.
+            pub fn waits(&self) -> Waits {
                 match self {
-                    $(Protocol::$Variant(asked) => asked.depth(),)*
+                    $(Protocol::$Variant(asked) => asked.waits(),)*
                 }
             }
 

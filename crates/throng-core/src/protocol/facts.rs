@@ -6,6 +6,7 @@ use super::options::{OptionError, ProtocolOption};
 use super::websocket::Subprotocol;
 pub use crate::behaviour::Choose;
 use crate::behaviour::{Behaviour, Task, Wire};
+use crate::pacing::Think;
 use crate::payload::{Framing, Message};
 use crate::section::Row;
 use crate::stats::Tally;
@@ -41,7 +42,7 @@ pub enum Answers {
     Messages,
     /// By an id; answers are always matched.
     Ids,
-    /// A whole message; answers are always matched, and [`Facts::depth`] messages wait on a connection at a time.
+    /// A whole message; answers are always matched, and [`Waits::depth`] messages wait on a connection at a time.
     Whole,
 }
 
@@ -61,6 +62,35 @@ pub enum Says {
     Own,
     /// Messages of the protocol's own, around the user's if there are any.
     Around,
+}
+
+/// How the messages of a connection wait for their answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// The most that wait at a time.
+    pub depth: u32,
+    /// How long each waits before its connection is closed, and opened again; `None` for ever.
+    pub timeout: Option<Duration>,
+    /// The time between an answer and the next message; `None` for none.
+    pub think: Option<Think>,
+}
+
+/// Any number of them, for ever.
+impl Default for Waits {
+    fn default() -> Waits {
+        Waits {
+            depth: u32::MAX,
+            timeout: None,
+            think: None,
+        }
+    }
+}
+
+impl Waits {
+    /// Whether several may wait at a time, and not any number of them.
+    pub fn is_pipeline(&self) -> bool {
+        (2..u32::MAX).contains(&self.depth)
+    }
 }
 
 /// What a protocol states about itself; implemented for its options.
@@ -115,12 +145,9 @@ pub trait Facts: Default + 'static {
         Says::Given
     }
 
-    /// The most messages that wait for their answers on a connection at a time.
-    fn depth(&self) -> u32 {
-        match Self::ANSWERS {
-            Answers::Whole => 1,
-            Answers::Bytes | Answers::Messages | Answers::Ids => u32::MAX,
-        }
+    /// How messages wait for their answers.
+    fn waits(&self) -> Waits {
+        Waits::default()
     }
 
     /// Whether this side is asked to close connections after a number of messages, and to open them again.

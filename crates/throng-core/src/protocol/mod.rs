@@ -21,7 +21,7 @@ pub mod websocket;
 pub use choice::{Prepared, Protocol, ProtocolKind};
 pub use facts::{
     Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, Summarize,
-    UseBehaviour, UseWire, Violated,
+    UseBehaviour, UseWire, Violated, Waits,
 };
 pub use options::{Flag, OptionError, ProtocolOption, Takes};
 pub use sections::Sections;

@@ -66,6 +66,9 @@ pub enum Contradiction {
         "--in-flight has less than one request on each connection, --pipeline several: leave out one of them"
     )]
     PipelineInTurns,
+    /// Time to think where messages are not sent as answers come.
+    #[error("--think is the time between an answer and the next request: leave out {0}")]
+    ThinkBesides(&'static str),
     /// An empty marker.
     #[error("--latency-marker needs a text to look for")]
     EmptyMarker,
@@ -255,11 +258,7 @@ impl LoadScenario {
         {
             return Err(Contradiction::NoEcho);
         }
-        if let Sending::ClosedLoop { in_flight: Some(_) } = self.pace.sending
-            && (2..u32::MAX).contains(&self.protocol.depth())
-        {
-            return Err(Contradiction::PipelineInTurns);
-        }
+        self.check_waits()?;
         self.check_latency()?;
         if let (Some(within), Some(rate)) = (self.connect.within, self.connect.rate)
             && f64::from(self.connections) / rate.get() > within.as_secs_f64()
@@ -296,6 +295,29 @@ impl LoadScenario {
             Some(_) if self.protocol.pings().is_some() => Ok(()),
             Some(remedy) => Err(Contradiction::NothingUnanswered(remedy)),
             None => Ok(()),
+        }
+    }
+
+    fn check_waits(&self) -> Result<(), Contradiction> {
+        let waits = self.protocol.waits();
+        let in_turns = matches!(
+            self.pace.sending,
+            Sending::ClosedLoop { in_flight: Some(_) }
+        );
+        if in_turns && waits.is_pipeline() {
+            return Err(Contradiction::PipelineInTurns);
+        }
+        let besides = [
+            (waits.is_pipeline(), "--pipeline"),
+            (in_turns, "--in-flight"),
+            (
+                !self.pace.sending.is_closed_loop(),
+                "rates and bandwidths of sending",
+            ),
+        ];
+        match besides.iter().find(|(given, _)| *given) {
+            Some((_, other)) if waits.think.is_some() => Err(Contradiction::ThinkBesides(other)),
+            _ => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::rest::{Rest, Source};
 use super::worker::{CLOSE_WHEN_SENT, TO_TELL, WATCHED, Worker};
 use throng_core::behaviour::{Behaviour, Outbox, Reads, Transmit};
+use throng_core::stats::Closed;
 use throng_core::time::Time;
 impl<B: Behaviour> Worker<B> {
     /// Does what a behaviour asked for. The first `got` bytes of the buffer were just received.
@@ -11,6 +12,11 @@ impl<B: Behaviour> Worker<B> {
         self.table.pass(out.pass);
         if let Some(at) = out.wake {
             self.table.wheel.set(index, at);
+        }
+        if out.close && out.abandon {
+            self.keep_bytes(out.bytes);
+            self.finish(index, Closed::ByUs, now);
+            return;
         }
         if out.close {
             self.table.conns[index as usize].marks |= CLOSE_WHEN_SENT;

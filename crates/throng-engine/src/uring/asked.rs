@@ -3,6 +3,7 @@
 use super::worker::{CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
 use std::mem::take;
 use throng_core::behaviour::{Behaviour, Reads, Transmit};
+use throng_core::stats::Closed;
 impl<B: Behaviour> Worker<B> {
     /// Does what a behaviour asked for. `got` is the buffer of the bytes just received. Returns whether the
     /// buffer is being sent from and must be kept.
@@ -43,7 +44,10 @@ impl<B: Behaviour> Worker<B> {
             self.watch_for_hangup(index);
         }
         if take(&mut self.out.close) {
-            if *self.marks(index) & (SENDING | SUBMITTING | SPILLING) != 0 {
+            if take(&mut self.out.abandon) {
+                let now = self.table.clock.now();
+                self.finish(index, Closed::ByUs, now);
+            } else if *self.marks(index) & (SENDING | SUBMITTING | SPILLING) != 0 {
                 *self.marks(index) |= CLOSE_WHEN_SENT;
             } else {
                 self.shut(index);

@@ -42,7 +42,11 @@ impl<B: Behaviour> Tls<B> {
         if conn.marks & PEER_CLOSED == 0 && inner.wake.is_some() {
             out.wake = inner.wake;
         }
-        if conn.marks & SAID_CLOSE == 0
+        if inner.abandon {
+            out.close = true;
+            out.abandon = true;
+            self.count_out(conn);
+        } else if conn.marks & SAID_CLOSE == 0
             && let Phase::Secured(session) = &mut conn.phase
         {
             let keys = &mut self.work.keys;

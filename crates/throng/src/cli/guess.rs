@@ -101,8 +101,8 @@ const LOAD: &[Guess] = &[
         "--profile '10s:1k, 30s:1k..50k' varies the rate over time",
     ),
     guess(
-        &["--timeout", "--connection-timeout"],
-        "--connect-timeout T limits an attempt to connect, --duration T the run",
+        &["--connection-timeout"],
+        "--connect-timeout T limits an attempt to connect, --timeout T a request over HTTP, --duration T the run",
     ),
     guess(
         &["--forever", "--infinite", "--keep-open"],

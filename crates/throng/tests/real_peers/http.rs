@@ -383,6 +383,66 @@ fn a_server_that_never_answers_is_told() {
 }
 
 #[test]
+fn requests_without_an_answer_in_time_fail_and_their_connections_are_opened_again() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let _server = serve_script(&net, "http_cases.py", 9000, &[]);
+    let _slow = serve(&net, "--mode http 9001");
+    // More than buffers take: the server does not read it.
+    let body = directory.path().join("body");
+    std::fs::write(&body, vec![b'x'; 30 << 20]).unwrap();
+    let body = body.display();
+    for engine in ENGINES {
+        for args in [
+            "http://127.0.0.1:9000/silent -c 5".to_owned(),
+            format!("http://127.0.0.1:9000/silent -c 2 -f {body}"),
+            "http://127.0.0.1:9001/delay/1ms..600ms -c 20".to_owned(),
+            "http://127.0.0.1:9001/delay/1ms..600ms -c 20 --pipeline 3".to_owned(),
+        ] {
+            let ran = load(
+                &net,
+                &format!("--engine {engine} --timeout 300ms --hold 2s -T 20s {args}"),
+            );
+            let summary = ran.summary();
+            assert!(ran.code == 1 && !summary.reached, "{ran}");
+            let http = http(&ran);
+            let kinds: Vec<Failed> = http.failed.keys().copied().collect();
+            assert_eq!(kinds, [Failed::Timeout], "{ran}");
+            assert!(http.failed[&Failed::Timeout] > 2, "{ran}");
+            assert_eq!(http.completed > 0, args.contains("delay"), "{ran}");
+            let unanswered = |f: &Finding| matches!(f, Finding::MessagesUnanswered { messages, .. } if *messages > 2);
+            assert!(summary.findings.iter().any(unanswered), "{ran}");
+            assert_eq!(summary.connections.reset_by_peer, 0, "{ran}");
+        }
+        // Time enough.
+        let args = "--timeout 30s -c 20 --hold 500ms http://127.0.0.1:9001/delay/1ms..20ms";
+        let ran = load(&net, &format!("--engine {engine} {args}"));
+        assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+        assert!(http(&ran).failed.is_empty(), "{ran}");
+    }
+}
+
+#[test]
+fn connections_think_before_each_request() {
+    let net = Net::own();
+    for engine in ENGINES {
+        for (think, least) in [("200ms", 0.2), ("100ms..300ms", 0.1)] {
+            let ran = load(
+                &net,
+                &format!("--engine {engine} --self=http -c 20 --think {think} --hold 2s"),
+            );
+            let summary = ran.summary();
+            assert!(ran.code == 0 && summary.reached, "{ran}");
+            let http = http(&ran);
+            let most = 20.0 * (summary.seconds / least + 2.0);
+            assert!(
+                http.completed > 20 && (http.completed as f64) < most,
+                "{ran}"
+            );
+        }
+    }
+}
+
+#[test]
 fn curl_gets_what_it_asks_for() {
     let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
     let body = directory.path().join("body");

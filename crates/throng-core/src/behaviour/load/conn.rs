@@ -40,6 +40,8 @@ pub(super) enum Doing {
     Sending,
     /// A message was sent; its answer is outstanding.
     Awaiting,
+    /// The last message was answered; the next one is due after a while.
+    Thinking,
     /// The next message is due later.
     Paced,
 }

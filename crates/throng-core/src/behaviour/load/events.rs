@@ -264,7 +264,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 }
             }
             // What the wire itself wrote.
-            Doing::Idle | Doing::Delayed | Doing::Awaiting | Doing::Paced => return,
+            Doing::Idle | Doing::Delayed | Doing::Awaiting | Doing::Thinking | Doing::Paced => {
+                return;
+            }
         }
         self.sleep(conn, at, out);
     }
@@ -275,7 +277,16 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         at: &At,
         out: &mut Outbox,
     ) {
-        self.read_on(at, out);
+        if self.wakes_besides {
+            self.read_on(at, out);
+            if self.gives_up(conn).is_some_and(|when| at.now >= when) {
+                self.wire.timed_out(&mut conn.wire);
+                conn.flags |= DONE;
+                out.close = true;
+                out.abandon = true;
+                return;
+            }
+        }
         if conn.ends_ms > 0 && at.now.0 >= u64::from(conn.ends_ms) * 1_000_000 {
             conn.ends_ms = 0;
             if conn.flags & LEAVING == 0 {
@@ -292,6 +303,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             match conn.doing {
                 Doing::Delayed if at.now >= conn.due.time() => self.go(conn, at, out),
                 Doing::Paced => self.next(conn, at, out),
+                Doing::Thinking if at.now >= conn.due.time() => self.next(conn, at, out),
                 _ => {}
             }
         }
@@ -340,7 +352,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         match conn.doing {
             Doing::Idle if conn.flags & BEGUN != 0 => self.next(conn, at, out),
             // Its last message is still under way: another connection's turn.
-            _ => out.pass = self.pace.pass_turns().unwrap_or(0),
+            _ => out.pass = self.pace.pass_turns(),
         }
     }
 

@@ -74,6 +74,8 @@ pub struct Load<W: Wire, M: Matcher> {
     pace: Pace,
     budget: Budget,
     read_pace: Option<BytePace>,
+    /// Whether connections wake for more than what they send: to read on, or to give up.
+    wakes_besides: bool,
     /// When connections that read slowly may read again.
     read_due: HashMap<u32, Due>,
     /// What the wire wrote in the middle of a message, to be sent at its end.
@@ -106,6 +108,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             budget,
             wire,
             matcher,
+            wakes_besides: read_pace.is_some() || task.timeout.is_some(),
             read_pace,
             read_due: HashMap::new(),
             held: HashMap::new(),
@@ -236,7 +239,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             Doing::Sending | Doing::Paced => true,
             // The next one, where it has a time of its own; the one before was sent.
             Doing::Awaiting => self.pace.comes_by_itself(),
-            Doing::Idle | Doing::Delayed | Doing::First => false,
+            Doing::Idle | Doing::Delayed | Doing::First | Doing::Thinking => false,
         };
         // Once all that were asked for are begun, no further one is due.
         let waited = waited && !self.budget.is_spent();

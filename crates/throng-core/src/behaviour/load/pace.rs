@@ -54,8 +54,20 @@ pub(super) enum Pace {
         most: u32,
         /// Turns that were passed on and are not taken yet.
         passed: u32,
+        then: Then,
     },
     Arrivals(Box<Arrived>),
+}
+
+/// What a connection does after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It sends its next message.
+    Next,
+    /// It passes its turn on.
+    Pass,
+    /// It waits before its next message.
+    Think,
 }
 
 /// Messages of the whole run: those that have arrived, and those still to come.
@@ -101,6 +113,11 @@ impl Pace {
                 active: 0,
                 most: in_flight.unwrap_or(u32::MAX),
                 passed: 0,
+                then: match (in_flight, task.think) {
+                    (_, Some(_)) => Then::Think,
+                    (Some(_), None) => Then::Pass,
+                    (None, None) => Then::Next,
+                },
             },
             Pacing::Arrivals { spacing, rate } => Pace::Arrivals(Box::new(Arrived {
                 spacing: *spacing,
@@ -224,20 +241,28 @@ impl Pace {
         }
     }
 
-    /// How many turns to pass on, so that as many messages as allowed are under way; `None` if turns are never passed
-    /// on.
-    pub fn pass_turns(&mut self) -> Option<u32> {
+    /// What a connection of a closed loop does after an answer.
+    pub fn then(&self) -> Then {
+        match self {
+            Pace::Loop { then, .. } => *then,
+            _ => Then::Next,
+        }
+    }
+
+    /// How many turns to pass on, so that as many messages as allowed are under way.
+    pub fn pass_turns(&mut self) -> u32 {
         match self {
             Pace::Loop {
                 active,
                 most,
                 passed,
-            } if *most < u32::MAX => {
+                then: Then::Pass,
+            } => {
                 let free = most.saturating_sub(*active).saturating_sub(*passed);
                 *passed += free;
-                Some(free)
+                free
             }
-            _ => None,
+            _ => 0,
         }
     }
 

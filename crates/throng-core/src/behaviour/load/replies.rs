@@ -10,6 +10,7 @@ use crate::pacing::Instants;
 use crate::partials::Slot;
 use crate::payload::{FirstMessage, Script};
 use crate::stats::{Closed, Measured, Sample};
+use crate::time::Time;
 use std::collections::HashMap;
 
 /// Messages that were just dispatched to the engine.
@@ -81,6 +82,11 @@ pub trait Matcher {
     /// The first bytes of an answer arrived, where the wire knows message boundaries: the oldest message without one waits for
     /// it, but for `before` others.
     fn begun(&mut self, _: &Self::Conn, _before: u32, _: &At, _: &mut Measured) {}
+
+    /// When the oldest message without an answer was sent.
+    fn oldest(&self, _: &Self::Conn) -> Option<Time> {
+        None
+    }
 
     /// The connection is gone.
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At, measured: &mut Measured);
@@ -406,6 +412,10 @@ impl Matcher for ReplyMatcher {
         {
             measured.ttfb.record_between(sent.sent, at.now);
         }
+    }
+
+    fn oldest(&self, conn: &MatchedConn) -> Option<Time> {
+        self.outstanding.nth(conn.sent, 0).map(|sent| sent.sent)
     }
 
     fn reply(

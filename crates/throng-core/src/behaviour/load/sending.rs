@@ -1,6 +1,7 @@
 //! What a load sends next.
 
 use super::conn::{BEGUN, Doing, ENDING, HELD, LEAVING, LoadConn, MIDDLE, OWES};
+use super::pace::Then;
 use super::replies::{Dispatched, Matcher};
 use super::wire::Wire;
 use super::{FAREWELL, Load, pace};
@@ -20,11 +21,20 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         out: &mut Outbox,
     ) {
         conn.flags |= BEGUN;
-        if self.task.delay > Duration::ZERO {
+        let delay = self.task.delay + self.thinks();
+        if delay > Duration::ZERO {
             conn.doing = Doing::Delayed;
-            conn.due = Due::at(at.now + self.task.delay);
+            conn.due = Due::at(at.now + delay);
         } else {
             self.go(conn, at, out);
+        }
+    }
+
+    /// How long a connection waits before its next message, besides the pace.
+    fn thinks(&mut self) -> Duration {
+        match &self.task.think {
+            None => Duration::ZERO,
+            Some(think) => think.pick(self.dice.word()),
         }
     }
 
@@ -277,12 +287,17 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             at.counters.messages_received.add(1);
         }
         self.pace.end_turn();
-        match self.pace.pass_turns() {
-            None => self.next(conn, at, out),
+        match self.pace.then() {
+            Then::Next => self.next(conn, at, out),
             // The next message is another connection's; so are those of connections that closed.
-            Some(turns) => {
+            Then::Pass => {
                 conn.doing = Doing::Idle;
-                out.pass = turns;
+                out.pass = self.pace.pass_turns();
+            }
+            Then::Think => {
+                conn.doing = Doing::Thinking;
+                conn.due = Due::at(at.now + self.thinks());
+                self.sleep(conn, at, out);
             }
         }
     }
@@ -291,7 +306,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     pub(super) fn sleep(&mut self, conn: &LoadConn<W::Conn, M::Conn>, at: &At, out: &mut Outbox) {
         let mut wake = match conn.doing {
             Doing::Paced => Some(self.pace.due(conn.due)),
-            Doing::Delayed => Some(conn.due.time()),
+            Doing::Delayed | Doing::Thinking => Some(conn.due.time()),
             _ => None,
         };
         let mut sooner = |t: Time| wake = Some(wake.map_or(t, |w| w.min(t)));
@@ -304,13 +319,27 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         {
             sooner(due);
         }
-        if self.read_pace.is_some()
-            && out.read == 0
-            && let Some(due) = self.read_due.get(&at.id)
-        {
-            sooner(due.time());
-        }
-        out.wake = wake;
+        out.wake = match self.wakes_besides {
+            true => self.besides(conn, at, out).into_iter().chain(wake).min(),
+            false => wake,
+        };
+    }
+
+    /// When a connection may read on, or has waited long enough for an answer.
+    fn besides(&self, conn: &LoadConn<W::Conn, M::Conn>, at: &At, out: &Outbox) -> Option<Time> {
+        let asleep = self.read_pace.is_some() && out.read == 0;
+        let reads = asleep.then(|| self.read_due.get(&at.id)).flatten();
+        reads
+            .map(|due| due.time())
+            .into_iter()
+            .chain(self.gives_up(conn))
+            .min()
+    }
+
+    /// When the oldest message without an answer has waited long enough for it.
+    pub(super) fn gives_up(&self, conn: &LoadConn<W::Conn, M::Conn>) -> Option<Time> {
+        let timeout = self.task.timeout?;
+        Some(self.matcher.oldest(&conn.matched)? + timeout)
     }
 
     /// Whether nothing is read once the handshake is done.

@@ -1,6 +1,6 @@
 //! What a worker's load is to do.
 
-use crate::pacing::{Profile, Spacing};
+use crate::pacing::{Profile, Spacing, Think};
 use crate::payload::Script;
 use crate::protocol::websocket::Subprotocol;
 use crate::units::{Bandwidth, Rate};
@@ -43,6 +43,10 @@ pub struct Task {
     /// Whether received messages are counted by what the matcher finds, and not by the wire's message
     /// boundaries: one message of ours may be several of WebSocket's.
     pub count_found: bool,
+    /// How long a message waits for its answer before its connection is closed; `None` for ever.
+    pub timeout: Option<Duration>,
+    /// Closed loop: the time before each message; `None` for none.
+    pub think: Option<Think>,
     /// Messages in one write, at most. One, unless they are equally long or echoes are not matched.
     pub most: u32,
     /// Microseconds since 1970 when the run began.
@@ -71,6 +75,8 @@ impl Task {
             by_answers: false,
             echoes: false,
             count_found: false,
+            timeout: None,
+            think: None,
             most: u32::MAX,
             unix_us: 0,
             seed: 0,

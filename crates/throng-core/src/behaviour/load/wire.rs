@@ -90,6 +90,9 @@ pub trait Wire {
     /// wait for the peer's answer ([`Received::over`]).
     fn farewell(&mut self, conn: &mut Self::Conn, out: &mut Vec<u8>) -> bool;
 
+    /// The oldest message had no answer in time: this side closes the connection.
+    fn timed_out(&mut self, _: &mut Self::Conn) {}
+
     /// When it has something of its own to send next, such as a ping; `None` for never.
     fn wake(&self, _: &Self::Conn, _: &At) -> Option<Time> {
         None

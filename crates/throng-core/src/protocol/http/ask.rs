@@ -5,15 +5,19 @@ use super::request::{self, Method, RequestError, Statuses};
 use super::serve::Http as Server;
 use super::status::Status;
 use super::wire::{HttpClient, Rules};
+use crate::pacing::Think;
 use crate::payload::Message;
-use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme};
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme, Waits};
 use crate::protocol::options::{Flag, ProtocolOption, Takes};
 use crate::protocol::raw::Raw;
+use crate::scenario::bounds;
 use crate::stats::Tally;
 use crate::units::count;
+use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
 
 /// What is asked of HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,11 @@ pub struct HttpAsked {
     pub requests_per_connection: Option<NonZeroU32>,
     /// Requests that are under way on a connection at a time.
     pub pipeline: NonZeroU16,
+    /// How long a request waits for its whole answer; `None` for ever.
+    #[serde(with = "Maybe::<bounds::Positive>")]
+    pub timeout: Option<Duration>,
+    /// The time between an answer and the next request; `None` for none.
+    pub think: Option<Think>,
     /// The statuses that are expected. An answer with another one is a failed request.
     pub expect_status: Statuses,
 }
@@ -41,6 +50,8 @@ impl Default for HttpAsked {
             user_agent: true,
             requests_per_connection: None,
             pipeline: NonZeroU16::MIN,
+            timeout: None,
+            think: None,
             expect_status: Statuses::default(),
         }
     }
@@ -147,6 +158,34 @@ impl Facts for HttpAsked {
         },
         ProtocolOption {
             flag: Flag {
+                long: "timeout",
+                alias: None,
+                short: None,
+                takes: Takes::Value("TIME"),
+                help: "Fail a request without a whole answer after this long, and reopen its connection",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.timeout = Some(bounds::positive(text)?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
+                long: "think",
+                alias: None,
+                short: None,
+                takes: Takes::Value("TIME"),
+                help: "Wait this long before each request of a closed loop: 2s, or 1s..5s for a random time",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.think = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
                 long: "expect-status",
                 alias: None,
                 short: None,
@@ -172,8 +211,12 @@ impl Facts for HttpAsked {
         Says::Around
     }
 
-    fn depth(&self) -> u32 {
-        self.pipeline.get().into()
+    fn waits(&self) -> Waits {
+        Waits {
+            depth: self.pipeline.get().into(),
+            timeout: self.timeout,
+            think: self.think,
+        }
     }
 
     fn closes(&self) -> bool {

@@ -14,6 +14,8 @@ kinds! {
         ClosedEarly: "closed_early", "the connection was closed before the answer was complete";
         /// The peer no longer acknowledged what was sent.
         TimedOut: "timed_out", "the peer acknowledged nothing more";
+        /// There was no whole answer in time.
+        Timeout: "timeout", "no whole answer in time (--timeout)";
         /// An error on this side.
         Error: "error", "an error on this side";
         /// The answer makes no sense.

@@ -54,6 +54,8 @@ const DONE: u8 = 16;
 const ENDED: u8 = 32;
 /// Nothing more is sent on it: what arrived made no sense, or the peer is about to close.
 const MUTE: u8 = 64;
+/// The oldest request had no answer in time.
+const LATE: u8 = 128;
 
 impl HttpClient {
     /// A client that keeps `rules`.
@@ -214,6 +216,10 @@ impl Wire for HttpClient {
         }
     }
 
+    fn timed_out(&mut self, conn: &mut HttpConn) {
+        conn.flags |= LATE;
+    }
+
     fn farewell(&mut self, _: &mut HttpConn, _: &mut Vec<u8>) -> bool {
         false
     }
@@ -226,7 +232,7 @@ impl Wire for HttpClient {
     }
 
     fn loses(&self, conn: &HttpConn) -> bool {
-        conn.flags & DONE != 0
+        conn.flags & (DONE | LATE) != 0
     }
 
     fn closed(&mut self, conn: &mut HttpConn, why: Closed, at: &At, _: &mut Measured) -> u32 {
@@ -238,6 +244,8 @@ impl Wire for HttpClient {
         let left = u64::from(conn.under_way);
         match why {
             _ if left == 0 => {}
+            // Those behind the one that waited too long could not be answered before it.
+            _ if conn.flags & LATE != 0 => http.fail(Failed::Timeout, left),
             // The peer closed as it had said, whatever else it was asked.
             Closed::ByUs if conn.flags & DONE != 0 => http.fail(Failed::ClosedEarly, left),
             // Cut off by the end of the run.
@@ -257,7 +265,8 @@ impl Wire for HttpClient {
 mod tests {
     use super::*;
     use crate::behaviour::{
-        Arriving, Behaviour, Load, LoadConn, NoMatcher, Outbox, Pacing, TaggedReply, Task, Traffic,
+        AnswerBy, Arriving, Behaviour, Load, LoadConn, Matching, NoMatcher, Outbox, Pacing,
+        ReplyMatcher, TaggedReply, Task, Traffic,
     };
     use crate::pacing::Spacing;
     use crate::payload::{Framing, Message, Messages, Script};
@@ -265,6 +274,7 @@ mod tests {
     use crate::time::Time;
     use crate::units::Rate;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     /// Counts what is passed on.
     #[derive(Default)]
@@ -452,6 +462,86 @@ mod tests {
         assert!(!rig.client.is_ready(&rig.conn));
         assert_eq!(rig.close(Closed::ByPeer), (false, 0));
         assert_eq!(rig.tally().http.malformed(Malformed::Unasked), 0);
+    }
+
+    /// A load of one connection in a closed loop, with its counters, at a time in milliseconds.
+    fn in_a_loop(change: impl FnOnce(&mut Task)) -> (Load<HttpClient, ReplyMatcher>, Counters) {
+        let messages = Messages {
+            first: Vec::new(),
+            repeated: vec![Message::from(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec())],
+        };
+        let script = Script::new(&messages, Framing::Raw, 1, 1).unwrap();
+        let mut task = Task {
+            most: 1,
+            by_answers: true,
+            ..Task::new(script, Pacing::ClosedLoop { in_flight: None })
+        };
+        change(&mut task);
+        let matcher = ReplyMatcher::new(Matching {
+            answers: Some(AnswerBy::Message { echo: None }),
+            ..Matching::default()
+        });
+        let client = Rig::new(None).client;
+        let mut load = Load::new(task, Traffic::On, client, matcher);
+        load.traffic(Traffic::On, Time(0));
+        (load, Counters::default())
+    }
+
+    fn at(ms: u64, counters: &Counters) -> At<'_> {
+        At {
+            id: 0,
+            now: Time(ms * 1_000_000),
+            up_us: 0,
+            counters,
+        }
+    }
+
+    #[test]
+    fn a_request_without_an_answer_in_time_has_failed_and_its_connection_is_closed() {
+        let (mut load, counters) =
+            in_a_loop(|task| task.timeout = Some(Duration::from_millis(100)));
+        let (mut conn, mut out) = (LoadConn::default(), Outbox::default());
+        load.opened(&mut conn, &at(0, &counters), &mut out);
+        load.sent(&mut conn, 27, &at(1, &counters), &mut out);
+        assert_eq!(out.wake, Some(at(100, &counters).now));
+        // Answered in time: the next request has its own.
+        load.received(&mut conn, OK, &at(60, &counters), &mut out);
+        load.sent(&mut conn, 27, &at(61, &counters), &mut out);
+        load.woken(&mut conn, &at(100, &counters), &mut out);
+        assert!(!out.close);
+        assert_eq!(out.wake, Some(at(160, &counters).now));
+        load.received(&mut conn, &OK[..30], &at(159, &counters), &mut out);
+        load.woken(&mut conn, &at(160, &counters), &mut out);
+        assert!(out.close && out.abandon);
+        // It is opened again at once.
+        assert!(load.is_done(&mut conn, Closed::ByUs));
+        load.closed(&mut conn, Closed::ByUs, &at(160, &counters));
+        let tally = counters.read();
+        assert_eq!(
+            (tally.http.completed, tally.http.failed(Failed::Timeout)),
+            (1, 1)
+        );
+        assert_eq!(tally.messages_unanswered, 1);
+        assert_eq!(load.take_measured().unanswered_lost.count(), 1);
+    }
+
+    #[test]
+    fn a_connection_thinks_before_each_request() {
+        let (mut load, counters) = in_a_loop(|task| task.think = "100ms".parse().ok());
+        let (mut conn, mut out) = (LoadConn::default(), Outbox::default());
+        load.opened(&mut conn, &at(0, &counters), &mut out);
+        for n in 0..3 {
+            let before = n * 110;
+            assert_eq!(counters.read().http.requests, n);
+            assert_eq!(out.wake, Some(at(before + 100, &counters).now));
+            load.woken(&mut conn, &at(before + 50, &counters), &mut out);
+            assert_eq!(counters.read().http.requests, n);
+            load.woken(&mut conn, &at(before + 100, &counters), &mut out);
+            assert_eq!(counters.read().http.requests, n + 1);
+            load.sent(&mut conn, 27, &at(before + 101, &counters), &mut out);
+            load.received(&mut conn, OK, &at(before + 110, &counters), &mut out);
+        }
+        assert_eq!(load.take_measured().service.count(), 3);
     }
 
     /// Four requests are due by 35 ms, and the first one waits for its answer until the connection ends.

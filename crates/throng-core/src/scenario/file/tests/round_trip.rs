@@ -253,15 +253,19 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let method = option::of(select(&["GET", "HEAD", "x-own"][..]));
     let most = option::of(1..=u32::MAX);
     let statuses = select(&["2xx,3xx", "200", "404,5xx"][..]);
-    let numbers = (most, 1..=u16::MAX);
+    let think = option::of(select(&["2s", "10ms..1m"][..]));
+    let pipeline = prop_oneof![Just(1), 1..=u16::MAX];
+    let numbers = (most, pipeline, option::of(span()), think);
     let http = (header.clone(), method, any::<bool>(), numbers, statuses).prop_map(
-        |(header, method, user_agent, (most, pipeline), statuses)| {
+        |(header, method, user_agent, (most, pipeline, timeout, think), statuses)| {
             Protocol::Http(HttpAsked {
                 method: method.map(|text| text.parse().unwrap()),
                 header,
                 user_agent,
                 requests_per_connection: most.and_then(NonZeroU32::new),
                 pipeline: NonZeroU16::new(pipeline).unwrap(),
+                timeout,
+                think: think.map(|text| text.parse().unwrap()),
                 expect_status: statuses.parse().unwrap(),
             })
         },
@@ -413,10 +417,14 @@ fn any_load() -> BoxedStrategy<Scenario> {
                 if matches!(protocol, Protocol::Http(_)) && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
                 }
-                if let (Protocol::Http(http), Sending::ClosedLoop { in_flight: Some(_) }) =
-                    (&mut protocol, &pace.sending)
-                {
-                    http.pipeline = NonZeroU16::MIN;
+                if let Protocol::Http(http) = &mut protocol {
+                    let alone = Sending::ClosedLoop { in_flight: None };
+                    if pace.sending != alone || http.pipeline > NonZeroU16::MIN {
+                        http.think = None;
+                    }
+                    if pace.sending.is_closed_loop() && pace.sending != alone {
+                        http.pipeline = NonZeroU16::MIN;
+                    }
                 }
                 Scenario::Load(Box::new(LoadScenario {
                     targets,
