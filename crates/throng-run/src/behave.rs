@@ -233,6 +233,7 @@ impl<'a> LoadBehaviours<'a> {
             connections: self.scenario.connections.max(1),
             worker: at.worker,
             workers: at.workers,
+            staggered: self.scenario.protocol.kind().answers() == Answers::Whole,
             delay: self.scenario.pace.delay,
             lifetime: self.scenario.connect.lifetime,
             receive: self.scenario.pace.downstream,

@@ -12,7 +12,7 @@ mod load;
 pub use load::{
     AnswerBy, Arriving, Choose, Dispatched, Load, LoadConn, Marker, Matched, MatchedConn, Matcher,
     Matching, NoMatcher, Pacing, Pattern, Received, Receiver, ReplyMatcher, TaggedReply, Tap, Task,
-    Wire,
+    Wire, starts_at,
 };
 
 use crate::pacing::Piece;

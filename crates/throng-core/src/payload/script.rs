@@ -101,6 +101,15 @@ impl Script {
         self.0.cycles.iter().any(|cycle| !cycle.steps.is_empty())
     }
 
+    /// The position of the message that `nth` says in the repeated messages of cycle `cycle`, given how many they are.
+    pub fn start(&self, cycle: usize, nth: impl FnOnce(usize) -> usize) -> Cursor {
+        let Some(track) = self.0.cycles.get(cycle) else {
+            return Cursor::default();
+        };
+        let begun = track.begins.get(nth(track.begins.len()));
+        Cursor(begun.copied().unwrap_or(0))
+    }
+
     /// How many cycles there are.
     pub fn cycles(&self) -> usize {
         self.0.cycles.len()

@@ -64,6 +64,8 @@ impl Round {
 /// A sequence of messages.
 pub(super) struct Track {
     pub(super) steps: Vec<Step>,
+    /// The step that each message begins with.
+    pub(super) begins: Vec<u32>,
     /// Bytes of a message.
     pub(super) mean: f64,
     cyclic: bool,
@@ -119,7 +121,9 @@ impl Track {
                 Step::Render { ops, .. } => mean(ops),
             })
             .sum();
+        let begins = (0..).zip(&steps).filter(|(_, step)| step.begins());
         Track {
+            begins: begins.map(|(at, _)| at).collect(),
             steps,
             mean: bytes / messages.max(1) as f64,
             cyclic,

@@ -4,7 +4,7 @@ use super::facts::{
     Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, UseBehaviour, UseWire,
     Waits,
 };
-use super::options::{self, Flag, OptionError};
+use super::options::{self, Flag, OptionError, OptionFile};
 use super::websocket::Subprotocol;
 use super::{protocols, raw};
 use crate::behaviour::Task;
@@ -135,6 +135,16 @@ macro_rules! choice {
                     $(Protocol::$Variant(asked) => {
                         options::set(super::$module::$Asked::OPTIONS, asked, long, value)
                     })*
+                }
+            }
+
+            /// Sets the option whose value is a file.
+            ///
+            /// # Errors
+            /// What is wrong with the file.
+            pub fn read_file(&mut self, file: &OptionFile) -> Result<(), OptionError> {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.read_file(file),)*
                 }
             }
 

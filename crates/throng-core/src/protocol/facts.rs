@@ -2,7 +2,7 @@
 //! and [`Summarize`] for its counts; [`Protocol`](super::Protocol), [`ServeMode`](super::ServeMode) and
 //! [`Sections`](super::Sections) ask them.
 
-use super::options::{OptionError, ProtocolOption};
+use super::options::{OptionError, OptionFile, ProtocolOption};
 use super::websocket::Subprotocol;
 pub use crate::behaviour::Choose;
 use crate::behaviour::{Behaviour, Task, Wire};
@@ -138,6 +138,14 @@ pub trait Facts: Default + 'static {
     /// whole.
     fn requested(tally: &Tally) -> u64 {
         tally.messages_sent
+    }
+
+    /// Sets an option whose value is a file.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    fn read_file(&mut self, _: &OptionFile) -> Result<(), OptionError> {
+        Ok(())
     }
 
     /// What is sent.

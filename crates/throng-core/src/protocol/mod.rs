@@ -23,7 +23,7 @@ pub use facts::{
     Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, Summarize,
     UseBehaviour, UseWire, Violated, Waits,
 };
-pub use options::{Flag, OptionError, ProtocolOption, Takes};
+pub use options::{Flag, OptionError, OptionFile, ProtocolOption, Takes};
 pub use sections::Sections;
 pub use serve_mode::ServeMode;
 

@@ -2,6 +2,7 @@
 //! and what it does.
 
 use std::error::Error;
+use std::io;
 
 /// An option of `throng load` for a protocol.
 pub struct ProtocolOption<A: 'static> {
@@ -40,6 +41,20 @@ pub enum Takes {
     Value(&'static str),
     /// The same; escapes in it are interpreted if those in messages are.
     Text(&'static str),
+    /// The same, with expressions.
+    Template(&'static str),
+    /// The name of a file, whose content is the value.
+    File(&'static str),
+}
+
+/// A file that is the value of an option.
+pub struct OptionFile<'a> {
+    /// Its name, as the user wrote it.
+    pub name: &'a str,
+    /// What is in it.
+    pub content: &'a [u8],
+    /// Reads a file that it names.
+    pub files: &'a dyn Fn(&str) -> io::Result<Vec<u8>>,
 }
 
 /// Sets the option with this long name. Does nothing if it is not among `options`.

@@ -211,7 +211,10 @@ fn protocol(args: &LoadArgs, kind: ProtocolKind) -> Result<Protocol, Failure> {
     voice::of(args.like_tcpkali()).defaults(&mut protocol);
     let given = args.protocol.given.iter();
     for (flag, value) in given.filter(|(flag, _)| kind.flag(flag.long).is_some()) {
-        if let Some(value) = value_of(flag, value, args.messages.unescape)? {
+        if let Takes::File(_) = flag.takes {
+            texts::with_file(value, |file| protocol.read_file(file))
+                .map_err(|e| Failure::usage(format!("--{}: {e}", flag.long)))?;
+        } else if let Some(value) = value_of(flag, value, args.messages.unescape)? {
             let set = protocol.set(flag.long, &value);
             set.map_err(|e| Failure::usage(format!("--{}: {e}", flag.long)))?;
         }
@@ -223,12 +226,17 @@ fn protocol(args: &LoadArgs, kind: ProtocolKind) -> Result<Protocol, Failure> {
 fn value_of(flag: &Flag, value: &OsStr, unescape: bool) -> Result<Option<String>, Failure> {
     let wrong = |e: &dyn std::fmt::Display| Failure::usage(format!("--{}: {e}", flag.long));
     match flag.takes {
-        Takes::Text(_) if value.is_empty() => Ok(None),
+        Takes::Text(_) | Takes::Template(_) if value.is_empty() => Ok(None),
+        Takes::Template(_) => {
+            texts::template(&format!("--{}", flag.long), value, unescape).map(Some)
+        }
         Takes::Text(_) => {
             let text = texts::fixed(&format!("--{}", flag.long), value, unescape)?;
             String::from_utf8(text).map(Some).map_err(|e| wrong(&e))
         }
-        Takes::Value(_) | Takes::Nothing => Ok(Some(value.to_string_lossy().into_owned())),
+        Takes::Value(_) | Takes::File(_) | Takes::Nothing => {
+            Ok(Some(value.to_string_lossy().into_owned()))
+        }
     }
 }
 

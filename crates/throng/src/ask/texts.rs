@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use throng_core::payload::{Message, Messages, ParseOptions, parse};
+use throng_core::payload::{Message, Messages, ParseOptions, Part, parse};
+use throng_core::protocol::OptionFile;
 
 /// How many characters of a text an error message repeats.
 const SHOWN: usize = 60;
@@ -112,6 +113,43 @@ pub(super) fn fixed(option: &str, value: &OsStr, unescape: bool) -> Result<Vec<u
     marker(option, value, unescape)?
         .constant()
         .ok_or_else(varies)
+}
+
+/// A text with expressions, as a protocol reads it: escapes in it are interpreted, if they are to be.
+pub(super) fn template(option: &str, value: &OsStr, unescape: bool) -> Result<String, Failure> {
+    let origin = shown(option, value.as_bytes());
+    let no_text = || Failure::usage(format!("{origin}: is no text"));
+    let message = read(&origin, value.as_bytes(), unescape)?;
+    if !unescape {
+        return value.to_str().map(str::to_owned).ok_or_else(no_text);
+    }
+    let mut text = String::new();
+    for part in message.parts {
+        match part {
+            Part::Bytes(bytes) => text += str::from_utf8(&bytes).map_err(|_| no_text())?,
+            part => {
+                let one = Message { parts: vec![part] };
+                text += &one.written().ok_or_else(no_text)?;
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// Passes a file that is the value of an option to `then`. Files that it names are beside it.
+pub(super) fn with_file<E: std::fmt::Display>(
+    name: &OsStr,
+    then: impl FnOnce(&OptionFile) -> Result<(), E>,
+) -> Result<(), String> {
+    let path = Path::new(name);
+    let content = files::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let file = OptionFile {
+        name: &path.display().to_string(),
+        content: &content,
+        files: &|name| files::read(beside.join(name)),
+    };
+    then(&file).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ fn argument(kind: ProtocolKind, flag: Flag) -> Arg {
             .value_name(name)
             .action(ArgAction::Append)
             .value_parser(value(kind, flag.long)),
-        Takes::Text(name) => arg
+        Takes::Text(name) | Takes::Template(name) | Takes::File(name) => arg
             .value_name(name)
             .action(ArgAction::Append)
             .allow_hyphen_values(true)

@@ -5,8 +5,8 @@ use crate::ENGINES;
 use crate::common::net::Net;
 use crate::common::peers::{said, serve_script, start_server};
 use crate::common::process::{Process, Ran};
-use crate::common::{load, serve, stop_serving};
-use std::collections::BTreeMap;
+use crate::common::{load, run_words, serve, stop_serving};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Status};
 use throng_core::summary::{Finding, Summary};
@@ -32,7 +32,7 @@ fn nginx(net: &Net, at: &Path, more: &str) -> Process {
 worker_rlimit_nofile 20000;
 events {{ worker_connections 10000; }}
 http {{
-    log_format plain '$status $body_bytes_sent'; access_log {at}/log plain;
+    log_format plain '$status $body_bytes_sent $request_method $uri $http_x_user'; access_log {at}/log plain;
     client_body_temp_path {at}/a; proxy_temp_path {at}/b; fastcgi_temp_path {at}/c;
     uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;
     server {{
@@ -162,6 +162,66 @@ fn pipelined_requests_are_answered_and_counted_one_by_one() {
         assert_eq!(logged(at).get("200"), Some(&http.completed), "{ran}");
         let kinds: Vec<Failed> = http.failed.keys().copied().collect();
         assert!(kinds.contains(&Failed::ClosedEarly), "{ran}");
+    }
+}
+
+/// Requests in nginx's log by method and path, and the users that they name.
+fn asked(at: &Path) -> (BTreeMap<String, u64>, BTreeSet<String>) {
+    let log = std::fs::read_to_string(at.join("log")).unwrap();
+    let (mut requests, mut users) = (BTreeMap::new(), BTreeSet::new());
+    for line in log.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        *requests.entry(words[2..4].join(" ")).or_default() += 1;
+        users.insert(words[4].to_owned());
+    }
+    (requests, users)
+}
+
+#[test]
+fn listed_requests_are_sent_in_turn_with_headers_that_differ() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "keepalive_requests 1000000;");
+    std::fs::write(at.join("body"), r"id=\{connection.uid}").unwrap();
+    let list = at.join("list");
+    let lines =
+        "# three\nGET /hello\n\nHEAD http://127.0.0.1:8080/file\nX-User: -\nPOST /gone\n@body\n";
+    std::fs::write(&list, lines).unwrap();
+    let list = list.display();
+    for engine in ENGINES {
+        for more in ["", "--pipeline 5", "--requests-per-connection 1", "-r 50"] {
+            let words = format!(
+                "load --output json --engine {engine} http://127.0.0.1:8080 -c 7 --hold 1s {more} \
+                 --expect-status 200,410 --requests-from {list} --header"
+            );
+            let mut words: Vec<&str> = words.split_whitespace().collect();
+            words.push(r"X-User: u\{connection.uid}");
+            let ran = run_words(&net, &words);
+            assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+            let http = http(&ran);
+            let (requests, users) = asked(at);
+            logged(at);
+            let paths: Vec<&str> = requests.keys().map(String::as_str).collect();
+            assert_eq!(paths, ["GET /hello", "HEAD /file", "POST /gone"], "{ran}");
+            assert_eq!(requests.values().sum::<u64>(), http.requests, "{ran}");
+            // Evenly, also on connections of one request each.
+            let least = requests.values().min().unwrap();
+            assert!(5 * least > http.requests, "{requests:?} {ran}");
+            assert!(
+                users.contains("-") && users.contains("u7") && users.len() > 7,
+                "{users:?}"
+            );
+        }
+    }
+    for (content, error) in [
+        ("GET /hello\nGET hello\n", "list:2: "),
+        ("GET http://other/hello\n", "for no target"),
+        ("", "has no request"),
+    ] {
+        std::fs::write(at.join("list"), content).unwrap();
+        let words = format!("load http://127.0.0.1:8080 --hold 1s --requests-from {list}");
+        let ran = run_words(&net, &words.split(' ').collect::<Vec<_>>());
+        assert!(ran.code == 2 && ran.stderr.contains(error), "{ran}");
     }
 }
 

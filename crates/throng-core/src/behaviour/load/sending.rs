@@ -4,7 +4,7 @@ use super::conn::{BEGUN, Doing, ENDING, HELD, LEAVING, LoadConn, MIDDLE, OWES};
 use super::pace::Then;
 use super::replies::{Dispatched, Matcher};
 use super::wire::Wire;
-use super::{FAREWELL, Load, pace};
+use super::{FAREWELL, Load, pace, starts_at};
 use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::{Due, Instants};
 use crate::payload::{Cursor, Portion, Speaker, What};
@@ -41,7 +41,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     pub(super) fn go(&mut self, conn: &mut LoadConn<W::Conn, M::Conn>, at: &At, out: &mut Outbox) {
         conn.due = self.pace.first(at.id, at.now);
         conn.gone = 0;
-        conn.cursor = Cursor::default();
+        conn.cursor = match self.task.staggered {
+            true => {
+                let cycle = self.choose.as_ref().map_or(0, |choose| choose(at.id));
+                let script = &self.task.script;
+                script.start(cycle, |messages| starts_at(conn.uid.into(), messages))
+            }
+            false => Cursor::default(),
+        };
         if self.task.script.has_first() {
             self.send_first(conn, at, out);
         } else {

@@ -24,6 +24,8 @@ pub struct Task {
     pub workers: u32,
     /// Messages that all workers together send; `None` for as many as the run has time for. First messages are not counted.
     pub requests: Option<u32>,
+    /// Whether connections begin at different messages ([`starts_at`]), so that short ones send all between them.
+    pub staggered: bool,
     /// Delay before a connection's first message.
     pub delay: Duration,
     /// How long a connection stays open; `None` until the end of the run.
@@ -67,6 +69,7 @@ impl Task {
             worker: 0,
             workers: 1,
             requests: None,
+            staggered: false,
             delay: Duration::ZERO,
             lifetime: None,
             receive: None,
@@ -83,6 +86,11 @@ impl Task {
             subprotocols: Vec::new(),
         }
     }
+}
+
+/// At which of `messages` connection `uid` begins, if connections begin at different ones. Connections count from 1.
+pub fn starts_at(uid: u64, messages: usize) -> usize {
+    (uid.saturating_sub(1) % messages.max(1) as u64) as usize
 }
 
 /// When repeated messages are sent.

@@ -2,13 +2,14 @@
 
 use super::field::Field;
 use super::request::{self, Method, RequestError, Statuses};
+use super::requests::{self, Listed};
 use super::serve::Http as Server;
 use super::status::Status;
-use super::wire::{HttpClient, Rules};
+use super::wire::{Bodiless, HttpClient, Rules};
 use crate::pacing::Think;
 use crate::payload::Message;
 use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme, Waits};
-use crate::protocol::options::{Flag, ProtocolOption, Takes};
+use crate::protocol::options::{Flag, OptionError, OptionFile, ProtocolOption, Takes};
 use crate::protocol::raw::Raw;
 use crate::scenario::bounds;
 use crate::stats::Tally;
@@ -29,6 +30,8 @@ pub struct HttpAsked {
     pub header: Vec<Field>,
     /// Whether requests name throng as their `User-Agent`.
     pub user_agent: bool,
+    /// Requests that are sent in turn, instead of those to the targets' paths.
+    pub requests: Vec<Listed>,
     /// Requests on a connection before it is closed and opened again; `None` for as many as the server answers.
     pub requests_per_connection: Option<NonZeroU32>,
     /// Requests that are under way on a connection at a time.
@@ -48,6 +51,7 @@ impl Default for HttpAsked {
             method: None,
             header: Vec::new(),
             user_agent: true,
+            requests: Vec::new(),
             requests_per_connection: None,
             pipeline: NonZeroU16::MIN,
             timeout: None,
@@ -58,6 +62,11 @@ impl Default for HttpAsked {
 }
 
 impl HttpAsked {
+    /// Whether the server need not wait for further requests on a connection (RFC 9112, section 9.6).
+    fn sends_once(&self) -> bool {
+        self.requests_per_connection == NonZeroU32::new(1)
+    }
+
     /// The request to `target` that has `body`, if any.
     fn request(&self, target: &Authority, body: Option<&Message>) -> Result<Message, RequestError> {
         let method = match (&self.method, body) {
@@ -70,8 +79,7 @@ impl HttpAsked {
             target,
             user_agent: self.user_agent,
             fields: &self.header,
-            // The server need not wait for requests that will not come (RFC 9112, section 9.6).
-            last: self.requests_per_connection == NonZeroU32::new(1),
+            last: self.sends_once(),
             body,
         })
     }
@@ -124,6 +132,18 @@ impl Facts for HttpAsked {
                 asked.header.push(text.parse()?);
                 Ok(())
             },
+        },
+        ProtocolOption {
+            flag: Flag {
+                long: "requests-from",
+                alias: None,
+                short: None,
+                takes: Takes::File("FILE"),
+                help: "Send the HTTP requests of this file in turn: METHOD URL, headers, =BODY or @FILE",
+                asks: false,
+            },
+            // See `read_file`.
+            set: |_, _| Ok(()),
         },
         ProtocolOption {
             flag: Flag {
@@ -207,8 +227,16 @@ impl Facts for HttpAsked {
     type Sink = Server;
     type Echo = Server;
 
+    fn read_file(&mut self, file: &OptionFile) -> Result<(), OptionError> {
+        self.requests.extend(requests::read(file)?);
+        Ok(())
+    }
+
     fn says(&self) -> Says {
-        Says::Around
+        match self.requests.is_empty() {
+            true => Says::Around,
+            false => Says::Own,
+        }
     }
 
     fn waits(&self) -> Waits {
@@ -242,6 +270,16 @@ impl Facts for HttpAsked {
         given: &[Message],
         target: &Authority,
     ) -> Result<Vec<Message>, Box<dyn Error + Send + Sync>> {
+        if !self.requests.is_empty() {
+            if self.method.is_some() {
+                return Err(RequestError::TwoMethods.into());
+            }
+            let listed = self.requests.iter().filter(|one| one.is_for(target));
+            let message = |one: &Listed| {
+                one.message(target, &self.header, self.user_agent, self.sends_once())
+            };
+            return Ok(listed.map(message).collect::<Result<_, _>>()?);
+        }
         Ok(match given {
             [] => vec![self.request(target, None)?],
             bodies => bodies
@@ -251,17 +289,36 @@ impl Facts for HttpAsked {
         })
     }
 
-    fn prepare(&self, _: &[Authority], _: u64) -> Result<Rules, Box<dyn Error + Send + Sync>> {
+    fn prepare(
+        &self,
+        targets: &[Authority],
+        _: u64,
+    ) -> Result<Rules, Box<dyn Error + Send + Sync>> {
+        // The server in this process.
+        let own = [Authority {
+            authority: "localhost",
+            path: "/",
+        }];
+        let targets = if targets.is_empty() { &own } else { targets };
+        requests::check(&self.requests, targets)?;
+        let heads = |target: &Authority| -> Box<[bool]> {
+            let listed = self.requests.iter().filter(|one| one.is_for(target));
+            listed.map(|one| one.method.is_head()).collect()
+        };
         Ok(Rules {
-            bodiless: self.method.as_ref().is_some_and(Method::is_head),
+            bodiless: match self.requests.iter().any(|one| one.method.is_head()) {
+                true => Bodiless::Some(targets.iter().map(heads).collect()),
+                false if self.method.as_ref().is_some_and(Method::is_head) => Bodiless::All,
+                false => Bodiless::None,
+            },
             most: self.requests_per_connection,
             depth: self.pipeline,
             expected: self.expect_status.clone(),
         })
     }
 
-    fn client(rules: &Rules, _: Choose) -> HttpClient {
-        HttpClient::new(rules.clone())
+    fn client(rules: &Rules, choose: Choose) -> HttpClient {
+        HttpClient::new(rules.clone(), choose)
     }
 
     fn server(_: &Rules) -> Raw {

@@ -18,10 +18,25 @@ impl Field {
         long: "header",
         alias: None,
         short: Some('H'),
-        takes: Takes::Text("NAME: VALUE"),
+        takes: Takes::Template("NAME: VALUE"),
         help: "Header to add to HTTP requests or to the WebSocket handshake; repeatable",
         asks: false,
     };
+
+    /// Reads one that is the same on each connection.
+    ///
+    /// # Errors
+    /// It is not valid, or has an expression in its value.
+    pub(crate) fn fixed(text: &str) -> Result<Field, FieldError> {
+        let field: Field = text.parse()?;
+        match field.value.contains("\\{") {
+            true => Err(FieldError {
+                text: text.into(),
+                fault: FieldFault::Varies,
+            }),
+            false => Ok(field),
+        }
+    }
 
     /// Its name, as written.
     pub fn name(&self) -> &str {
@@ -54,6 +69,9 @@ pub enum FieldFault {
     /// The value has a control character.
     #[error("has {0:?} in its value")]
     InValue(char),
+    /// The value has an expression, and must be the same on each connection.
+    #[error("must be the same on each connection: it can't contain \\{{…}}")]
+    Varies,
 }
 
 /// A header field that is not valid. Displays as one line for the user.

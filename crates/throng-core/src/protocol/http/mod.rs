@@ -2,7 +2,7 @@
 //!
 //! - [`Answers`] reads answers, heads and bodies, in 24 bytes a connection; an incomplete head waits in the worker's
 //!   [`Partials`](crate::partials::Partials)
-//! - `request.rs`: requests as messages of a load; `wire.rs`: whole answers answer them
+//! - `request.rs`: requests as messages of a load, `requests.rs` those of a file; `wire.rs`: whole answers answer them
 //! - `serve.rs`: a server
 
 mod answer;
@@ -14,6 +14,7 @@ mod framing;
 pub mod head;
 mod malformed;
 mod request;
+mod requests;
 mod serve;
 mod status;
 mod summary;
@@ -25,6 +26,7 @@ pub use counts::Failed;
 pub use field::{Field, FieldError, FieldFault};
 pub use malformed::Malformed;
 pub use request::{Method, RequestError, Statuses};
+pub use requests::{ListError, Listed};
 pub use serve::{Http, HttpServer, Served};
 pub use status::Status;
 pub use summary::HttpSummary;

@@ -35,14 +35,22 @@ pub enum RequestError {
     /// The path can't be written in a request.
     #[error("{0:?} is no path for a request; write it like /search?q=1, anything special as %20")]
     Path(String),
-    /// The path has an expression that can't be read.
-    #[error("the path {path:?} {error}")]
+    /// An expression that can't be read.
+    #[error("{what} {text:?} {error}")]
     Expression {
-        /// The path as written.
-        path: String,
+        /// Where it is.
+        what: &'static str,
+        /// That as written.
+        text: String,
         /// What is wrong with it.
         error: String,
     },
+    /// A header has what can't be written in one.
+    #[error("header {0:?} has what only WebSocket messages have")]
+    Header(String),
+    /// Requests are listed, each with its method.
+    #[error("listed requests have methods of their own: leave out --method")]
+    TwoMethods,
     /// The length of bodies is known only when they are sent.
     #[error("throng writes {0} itself: leave the header out")]
     Own(String),
@@ -185,7 +193,6 @@ pub(super) fn message(request: &Request) -> Result<Message, RequestError> {
     }
     let mut parts = vec![Part::Bytes(format!("{} ", request.method).into_bytes())];
     parts.extend(path(request.target.path)?);
-    let mut head = b" HTTP/1.1\r\n".to_vec();
     let agent = concat!("throng/", env!("CARGO_PKG_VERSION"));
     let usual = [
         ("Host", Some(request.target.authority)),
@@ -193,46 +200,60 @@ pub(super) fn message(request: &Request) -> Result<Message, RequestError> {
         ("Accept", Some("*/*")),
         ("Connection", request.last.then_some("close")),
     ];
-    let mut append = |name: &str, value: &str| {
-        head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-    };
+    let mut line = " HTTP/1.1\r\n".to_owned();
     for (name, value) in usual {
         if let (Some(value), false) = (value, request.fields.iter().any(|field| field.is(name))) {
-            append(name, value);
+            line += &format!("{name}: {value}\r\n");
         }
     }
+    parts.push(Part::Bytes(line.into_bytes()));
     for field in request.fields {
-        append(field.name(), field.value());
+        parts.push(Part::Bytes(format!("{}: ", field.name()).into_bytes()));
+        parts.extend(value(field)?);
+        parts.push(Part::Bytes(b"\r\n".to_vec()));
     }
     match request.body {
         Some(body) => {
-            head.extend_from_slice(b"Content-Length: ");
-            parts.push(Part::Bytes(head));
+            parts.push(Part::Bytes(b"Content-Length: ".to_vec()));
             parts.push(Part::Sized(body.parts.clone()));
         }
-        None => {
-            head.extend_from_slice(b"\r\n");
-            parts.push(Part::Bytes(head));
-        }
+        None => parts.push(Part::Bytes(b"\r\n".to_vec())),
     }
     Ok(Message::joined(parts))
 }
 
-/// The parts of a path (RFC 9112, section 3.2.1), without its fragment.
-fn path(text: &str) -> Result<Vec<Part>, RequestError> {
-    let wrong = || RequestError::Path(text.to_owned());
-    let files =
-        |_: &str| -> io::Result<Vec<u8>> { Err(io::Error::other("can't be part of a path")) };
+/// The parts of a text with expressions; `what` it is, for an error.
+fn expressions(what: &'static str, text: &str) -> Result<Vec<Part>, RequestError> {
+    let files = |_: &str| -> io::Result<Vec<u8>> { Err(io::Error::other("has no place here")) };
     let options = ParseOptions {
         unescape: false,
         files: &files,
     };
     let whole = parse(text.as_bytes(), &options).map_err(|e| RequestError::Expression {
-        path: text.to_owned(),
+        what,
+        text: text.to_owned(),
         error: e.to_string(),
     })?;
+    Ok(whole.parts)
+}
+
+/// The parts of a field's value.
+fn value(field: &Field) -> Result<Vec<Part>, RequestError> {
+    let parts = expressions("header", field.value())?;
+    match parts
+        .iter()
+        .any(|part| matches!(part, Part::Frame(_) | Part::Raw(_)))
+    {
+        true => Err(RequestError::Header(field.value().to_owned())),
+        false => Ok(parts),
+    }
+}
+
+/// The parts of a path (RFC 9112, section 3.2.1), without its fragment.
+fn path(text: &str) -> Result<Vec<Part>, RequestError> {
+    let wrong = || RequestError::Path(text.to_owned());
     let mut parts = Vec::new();
-    for part in whole.parts {
+    for part in expressions("the path", text)? {
         match part {
             Part::Bytes(bytes) => {
                 let end = bytes.iter().position(|b| *b == b'#');
@@ -316,14 +337,14 @@ mod tests {
         let post = Request {
             method: "POST",
             user_agent: true,
-            fields: &fields(&["host: b", "X: y", "user-agent: me"]),
+            fields: &fields(&["host: b", r"X: y\{connection.uid}z", "user-agent: me"]),
             last: true,
             body: Some(&body),
             ..get
         };
         assert_eq!(
             sent(&post),
-            "POST /user/7?q=1 HTTP/1.1\r\nAccept: */*\r\nConnection: close\r\nhost: b\r\nX: y\r\n\
+            "POST /user/7?q=1 HTTP/1.1\r\nAccept: */*\r\nConnection: close\r\nhost: b\r\nX: y7z\r\n\
              user-agent: me\r\nContent-Length: 4\r\n\r\nid=7"
         );
     }
@@ -352,6 +373,8 @@ mod tests {
         refused(r"/\{connection.uid", &[]);
         refused(r"/\{raw {<file>}}", &[]);
         refused(r#"/\{ws.ping "x"}"#, &[]);
+        refused("/", &[r"X: \{connection.uid"]);
+        refused("/", &[r#"X: \{ws.ping "x"}"#]);
         refused("/", &["content-length: 5"]);
         refused("/", &["Transfer-Encoding: chunked"]);
         for method in ["", "G T", "CONNECT", "GET\r\n"] {

@@ -4,16 +4,17 @@ use super::answer::{Answers, Event};
 use super::counts::Failed;
 use super::malformed::Malformed;
 use super::request::Statuses;
-use crate::behaviour::{At, Received, Receiver, Wire};
+use crate::behaviour::{At, Choose, Received, Receiver, Wire, starts_at};
 use crate::partials::Partials;
 use crate::stats::{Closed, Measured};
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 
 /// What holds for all connections of a run.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Whether answers have no body, because the method is HEAD.
-    pub bodiless: bool,
+    /// Which answers have no body, because their method is HEAD.
+    pub bodiless: Bodiless,
     /// Requests on a connection before it is closed.
     pub most: Option<NonZeroU32>,
     /// The most requests under way on a connection.
@@ -22,10 +23,22 @@ pub struct Rules {
     pub expected: Statuses,
 }
 
+/// Which answers have no body, because the method of their requests is HEAD.
+#[derive(Clone, Debug)]
+pub enum Bodiless {
+    /// None.
+    None,
+    /// All.
+    All,
+    /// Those to some of the requests that connections send in turn: for each target, of each of its requests.
+    Some(Arc<[Box<[bool]>]>),
+}
+
 /// The client side of HTTP/1.1. Answers come in the order of their requests (RFC 9112, section 9.3.2).
-#[derive(Debug)]
 pub struct HttpClient {
     rules: Rules,
+    /// The target of a connection.
+    choose: Choose,
     partials: Partials,
 }
 
@@ -58,10 +71,11 @@ const MUTE: u8 = 64;
 const LATE: u8 = 128;
 
 impl HttpClient {
-    /// A client that keeps `rules`.
-    pub fn new(rules: Rules) -> HttpClient {
+    /// A client that keeps `rules`, on connections to targets that `choose` says.
+    pub fn new(rules: Rules, choose: Choose) -> HttpClient {
         HttpClient {
             rules,
+            choose,
             partials: Partials::default(),
         }
     }
@@ -70,6 +84,7 @@ impl HttpClient {
     fn read(
         &mut self,
         conn: &mut HttpConn,
+        uid: u64,
         mut input: &[u8],
         at: &At,
         to: &mut impl Receiver,
@@ -77,7 +92,17 @@ impl HttpClient {
     ) -> Result<(), Malformed> {
         let http = &at.counters.http;
         loop {
-            let bodiless = || self.rules.bodiless;
+            let HttpClient { rules, choose, .. } = self;
+            let bodiless = || match &rules.bodiless {
+                Bodiless::None => false,
+                Bodiless::All => true,
+                Bodiless::Some(targets) => {
+                    let of = targets.get(choose(at.id)).map_or(&[][..], |of| of);
+                    // As the load counts.
+                    let nth = starts_at(uid, of.len()) + conn.answered as usize;
+                    of.get(nth % of.len().max(1)).copied().unwrap_or(false)
+                }
+            };
             let event = conn
                 .answers
                 .next(&mut input, &mut self.partials, bodiless)?;
@@ -127,7 +152,7 @@ impl HttpClient {
     /// An answer is complete.
     fn complete(&mut self, conn: &mut HttpConn, at: &At) {
         let http = &at.counters.http;
-        conn.answered = conn.answered.saturating_add(1);
+        conn.answered = conn.answered.wrapping_add(1);
         conn.under_way -= 1;
         if conn.flags & UNEXPECTED != 0 {
             http.fail(Failed::Status, 1);
@@ -185,14 +210,14 @@ impl Wire for HttpClient {
     fn received(
         &mut self,
         conn: &mut HttpConn,
-        _: u64,
+        uid: u64,
         bytes: &[u8],
         at: &At,
         _: &mut Vec<u8>,
         to: &mut impl Receiver,
     ) -> Received {
         let mut messages = 0;
-        match self.read(conn, bytes, at, to, &mut messages) {
+        match self.read(conn, uid, bytes, at, to, &mut messages) {
             Ok(()) => Received {
                 messages,
                 over: conn.flags & DONE != 0,
@@ -314,12 +339,15 @@ mod tests {
     impl Rig {
         fn new(most: Option<u32>) -> Rig {
             Rig {
-                client: HttpClient::new(Rules {
-                    bodiless: false,
-                    most: most.and_then(NonZeroU32::new),
-                    depth: NonZeroU16::MIN,
-                    expected: Statuses::default(),
-                }),
+                client: HttpClient::new(
+                    Rules {
+                        bodiless: Bodiless::None,
+                        most: most.and_then(NonZeroU32::new),
+                        depth: NonZeroU16::MIN,
+                        expected: Statuses::default(),
+                    },
+                    Box::new(|_| 0),
+                ),
                 conn: HttpConn::default(),
                 counters: Counters::default(),
                 heard: Heard::default(),
@@ -345,7 +373,7 @@ mod tests {
 
         fn receive(&mut self, bytes: &[u8]) -> Received {
             self.with(|client, conn, at, heard| {
-                client.received(conn, 0, bytes, at, &mut Vec::new(), heard)
+                client.received(conn, 1, bytes, at, &mut Vec::new(), heard)
             })
         }
 
@@ -413,6 +441,19 @@ mod tests {
         assert_eq!(rig.close(Closed::ByUs), (true, 0));
         let http = rig.tally().http;
         assert_eq!((http.requests, http.completed, http.announced), (5, 5, 1));
+    }
+
+    #[test]
+    fn answers_to_head_are_known_among_others() {
+        let mut rig = Rig::new(None);
+        rig.client.rules.depth = NonZeroU16::new(4).unwrap();
+        let of_each: Box<[bool]> = Box::new([false, true, true]);
+        rig.client.rules.bodiless = Bodiless::Some([of_each].into());
+        (0..4).for_each(|_| rig.send());
+        let head = &OK[..OK.len() - 5];
+        let stream = [OK, head, head, OK].concat();
+        assert_eq!(rig.receive(&stream).messages, 4);
+        assert_eq!(rig.tally().http.completed, 4);
     }
 
     #[test]

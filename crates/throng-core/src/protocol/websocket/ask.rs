@@ -79,7 +79,7 @@ impl Facts for WebSocketAsked {
         ProtocolOption {
             flag: Field::FLAG,
             set: |asked, text| {
-                asked.header.push(text.parse()?);
+                asked.header.push(Field::fixed(text)?);
                 Ok(())
             },
         },

@@ -5,9 +5,9 @@ use super::{files, read_set};
 use crate::engine::EngineChoice;
 use crate::payload::{Message, Messages};
 use crate::protocol::dns::DnsAsked;
-use crate::protocol::http::HttpAsked;
+use crate::protocol::http::{HttpAsked, Listed};
 use crate::protocol::websocket::{Subprotocol, WebSocketAsked};
-use crate::protocol::{Protocol, ServeMode};
+use crate::protocol::{Protocol, Says, ServeMode};
 use crate::scenario::*;
 use crate::units::{Bandwidth, Rate};
 use proptest::collection::vec;
@@ -253,15 +253,26 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let method = option::of(select(&["GET", "HEAD", "x-own"][..]));
     let most = option::of(1..=u32::MAX);
     let statuses = select(&["2xx,3xx", "200", "404,5xx"][..]);
+    let body = option::of(messages(2));
+    let body = body.prop_map(|all| all.and_then(|all| all.repeated.into_iter().next()));
+    let url = select(&["/a?b", "http://a.example:8080/c"][..]);
+    let listed = (url, header.clone(), body).prop_map(|(url, header, body)| Listed {
+        method: "PUT".parse().unwrap(),
+        url: url.into(),
+        header,
+        body,
+    });
+    let of_http = (header.clone(), vec(listed, 0..3));
     let think = option::of(select(&["2s", "10ms..1m"][..]));
     let pipeline = prop_oneof![Just(1), 1..=u16::MAX];
     let numbers = (most, pipeline, option::of(span()), think);
-    let http = (header.clone(), method, any::<bool>(), numbers, statuses).prop_map(
-        |(header, method, user_agent, (most, pipeline, timeout, think), statuses)| {
+    let http = (of_http, method, any::<bool>(), numbers, statuses).prop_map(
+        |((header, requests), method, user_agent, (most, pipeline, timeout, think), statuses)| {
             Protocol::Http(HttpAsked {
                 method: method.map(|text| text.parse().unwrap()),
                 header,
                 user_agent,
+                requests,
                 requests_per_connection: most.and_then(NonZeroU32::new),
                 pipeline: NonZeroU16::new(pipeline).unwrap(),
                 timeout,
@@ -293,7 +304,10 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
         (Just(Protocol::default()), messages(3)),
         (websocket, messages(3)),
         (dns, Just(Messages::default())),
-        (http, repeated),
+        (http, repeated).prop_map(|(protocol, messages)| match protocol.says() {
+            Says::Own => (protocol, Messages::default()),
+            Says::Given | Says::Around => (protocol, messages),
+        }),
     ]
     .boxed()
 }
