@@ -73,6 +73,17 @@ impl Connections {
         }
     }
 
+    /// The same with what was opened until the run was `over`; none of it was lost to the peer while all were held.
+    pub(super) fn opened_until(self, over: &Tally) -> Connections {
+        let more = over.established.saturating_sub(self.established);
+        Connections {
+            attempted: self.attempted.max(over.attempted),
+            established: self.established + more,
+            closed_by_us: self.closed_by_us + more,
+            ..self
+        }
+    }
+
     /// Whether the run is about connections that it accepted.
     pub fn is_of_server(&self) -> bool {
         self.attempted == 0 && self.accepted.is_some()

@@ -34,8 +34,12 @@ pub fn of(record: &Record) -> Summary {
         (Some(0), Some(accepted)) => accepted,
         _ => subject,
     };
-    // The verdict and the counts of connections are of the same instant.
-    let connections = connections(&t, if load { &t.held } else { &subject });
+    // The verdict and the counts of connections are of the same instant. Those that were opened again and again still are
+    // in the moment until the workers know that the hold is over, and what was sent on them counts.
+    let connections = match load {
+        true => connections(&t, &t.held).opened_until(&t.opened),
+        false => connections(&t, &subject),
+    };
     let set_up = load.then(|| set_up(&t));
     let answers = (t.asked.answers || t.closed.questions > 0).then(|| {
         let held = sending.seconds > 0.0;

@@ -171,6 +171,8 @@ impl<'a> Run<'a> {
         self.watch.end_strain();
         let held = if to_hold { self.hold()? } else { opened };
         self.ending.hold_strain = self.watch.end_strain();
+        // At once: looking at servers takes time, in which nothing more is to be begun.
+        self.stop_traffic();
         if to_hold {
             self.look_at_servers(&opened, &held);
         }
@@ -571,8 +573,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Lets what is under way arrive, and be answered, for a while: not beyond the time that the run may take.
-    fn drain(&mut self) {
+    /// Has no new message begun.
+    fn stop_traffic(&self) {
         self.watch.control.give(Order::StopTraffic);
         let scenario = self.scenario;
         let closed = self.sides.clients.tally().closed_in_all();
@@ -580,6 +582,11 @@ impl<'a> Run<'a> {
             // New connections would keep sending first messages.
             self.watch.control.give(Order::StopOpening);
         }
+    }
+
+    /// Lets what is under way arrive, and be answered, for a while: not beyond the time that the run may take.
+    fn drain(&mut self) {
+        let scenario = self.scenario;
         // Reading the rest slowly would take long.
         let slow = scenario.pace.downstream.is_some() && !self.behaviours.matches_answers();
         if !self.behaviours.sends() {

@@ -1,5 +1,5 @@
 //! The `throng` binary against what others have written: WebSocket by `websockets` (PyPI) and `ws` (npm), TLS by
-//! OpenSSL and nginx, HTTP by nginx and curl, DNS by NSD, plain sockets by Python.
+//! OpenSSL and nginx, HTTP by nginx, HAProxy, Node and curl, DNS by NSD, plain sockets by Python.
 //!
 //! Each test has a network namespace of its own. The peers' programs are in `tests/peers`; scripts/test installs
 //! what runs them.
@@ -12,6 +12,7 @@ mod common;
 
 mod dns;
 mod http;
+mod http_counts;
 mod listening;
 mod sending;
 mod tls;
