@@ -63,7 +63,7 @@ fn a_server_in_node_counts_the_same() {
                 summary.connections.established,
                 "{said} {ran}"
             );
-            assert!(http.completed > 100, "{ran}");
+            assert!(http.completed > 0, "{ran}");
         }
     }
 }
@@ -79,6 +79,7 @@ fn haproxy_in_between_counts_what_both_ends_count() {
     maxconn 2000
 defaults
     mode http
+    option http-ignore-probes
     timeout connect 5s
     timeout client 60s
     timeout server 60s
