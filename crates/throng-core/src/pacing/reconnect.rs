@@ -14,7 +14,7 @@ pub enum ReconnectPolicy {
     Immediate,
     /// This long each time.
     Fixed(Duration),
-    /// Twice as long each time, until it is established.
+    /// Twice as long each time, until it is established and stands for a second.
     Exponential {
         /// The first time.
         from: Duration,
@@ -151,7 +151,7 @@ impl Backoff {
         }
     }
 
-    /// How long to wait before retry `retry`, counted from 1 since the connection was last established.
+    /// How long to wait before retry `retry`, counted from 1 since the connection last stood.
     pub fn wait(&mut self, retry: u8) -> Duration {
         match self.policy {
             ReconnectPolicy::Immediate => Duration::ZERO,

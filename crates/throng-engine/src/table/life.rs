@@ -135,7 +135,8 @@ impl<B: Behaviour> Table<B> {
             }
         }
         let retry = self.conns[index as usize].marks.saturating_add(1);
-        let wait = self.opener.as_mut().and_then(|o| o.wait(retry));
+        let opener = self.opener.as_mut();
+        let wait = opener.and_then(|o| o.wait_after_failure(index, retry));
         self.leave(index, retry, now + wait.unwrap_or_default(), false);
     }
 
@@ -152,16 +153,16 @@ impl<B: Behaviour> Table<B> {
             counts.lost.add(1);
         }
         // Later the age is only known modulo 71 minutes.
+        let age_us = ((now.0 / 1000) as u32).wrapping_sub(self.conns[index as usize].up_us);
+        let age = Duration::from_micros(age_us.into());
         if now.0 / 1000 <= u64::from(u32::MAX) {
-            let age_us = ((now.0 / 1000) as u32).wrapping_sub(self.conns[index as usize].up_us);
-            self.losses
-                .ended(why, Duration::from_micros(age_us.into()), now);
+            self.losses.ended(why, age, now);
         }
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
         // What ended as planned has not failed.
         let wait = match done {
             true => None,
-            false => self.opener.as_mut().and_then(|o| o.wait(1)),
+            false => (self.opener.as_mut()).and_then(|o| o.wait_after_end(index, age)),
         };
         let rest = if busy { BUSY } else { Duration::ZERO };
         let wait = wait.unwrap_or_default().max(rest);

@@ -2,7 +2,7 @@
 
 use crate::job::{Admission, ClientRole};
 use crate::socket::Address;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::pacing::{Backoff, ConnectPace};
@@ -12,6 +12,10 @@ use throng_core::time::Time;
 
 /// The interval at which a full accept queue is checked.
 const ADMISSION_POLL: Duration = Duration::from_micros(250);
+
+/// A connection that ended sooner than this after it was established is retried as one that failed: a server that accepts
+/// and closes at once is not tried as often as it does so.
+const STANDS: Duration = Duration::from_secs(1);
 
 /// The client's list of what to open.
 pub(super) struct Opener {
@@ -30,6 +34,8 @@ pub(super) struct Opener {
     pace: ConnectPace,
     timeout: Duration,
     reconnect: Option<Backoff>,
+    /// How often in a row connections ended early, of those whose last one did.
+    early: HashMap<u32, u8>,
     admission: Option<Box<dyn Admission>>,
     /// Whether the accept queue had no room at the last check.
     held_back: bool,
@@ -56,6 +62,7 @@ impl Opener {
             pace: client.pace,
             timeout: client.timeout,
             reconnect: client.reconnect,
+            early: HashMap::new(),
             admission: client.admission,
             held_back: false,
         }
@@ -77,9 +84,25 @@ impl Opener {
         self.reconnect.is_some()
     }
 
-    /// How long a connection waits for its retry `retry` since it was last established; `None` if it is not opened again.
-    pub fn wait(&mut self, retry: u8) -> Option<Duration> {
-        self.reconnect.as_mut().map(|backoff| backoff.wait(retry))
+    /// How long connection `index` waits for its retry `retry` since it was last established; `None` if it is not opened
+    /// again.
+    pub fn wait_after_failure(&mut self, index: u32, retry: u8) -> Option<Duration> {
+        let earlier = self.early.get(&index).copied().unwrap_or(0);
+        let backoff = self.reconnect.as_mut()?;
+        Some(backoff.wait(retry.saturating_add(earlier)))
+    }
+
+    /// How long connection `index` waits that ended at this age, without having been planned to; `None` if it is not opened
+    /// again. One that ended early was of no more use than one that failed.
+    pub fn wait_after_end(&mut self, index: u32, age: Duration) -> Option<Duration> {
+        let backoff = self.reconnect.as_mut()?;
+        if age >= STANDS {
+            self.early.remove(&index);
+            return Some(backoff.wait(1));
+        }
+        let times = self.early.entry(index).or_default();
+        *times = times.saturating_add(1);
+        Some(backoff.wait(*times))
     }
 
     /// The number of connections still to be opened.

@@ -22,6 +22,7 @@ on_each_engine![
     what_was_refused_is_tried_again_until_somebody_listens,
     what_the_peer_closed_or_reset_is_opened_again,
     retries_back_off_until_the_connection_is_established,
+    connections_that_do_not_stand_back_off_too,
     a_connection_is_opened_again_at_once_if_so_asked,
     without_reconnect_nothing_is_opened_again,
     connections_come_from_the_sources_in_turn,
@@ -167,6 +168,23 @@ fn retries_back_off_until_the_connection_is_established(engine: Engine) {
     client.wait("all are up again", |t| t.established == 6);
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(50), "{took:?}");
+    client.close();
+}
+
+fn connections_that_do_not_stand_back_off_too(engine: Engine) {
+    let listener = peer::listener();
+    let mut setup = Connect::to(engine, &[listener.local_addr().expect("bound")], 3);
+    setup.reconnect = true;
+    setup.reconnect_policy = "exponential:50ms..400ms".parse().expect("a policy");
+    let began = Instant::now();
+    let client = setup.with(|| Sink);
+    // Accepted, and closed at once: 50, 100, 200 and 400 ms until the next ones.
+    for _ in 0..4 {
+        drop(peer::accept(&listener, 3));
+    }
+    let _peers = peer::accept(&listener, 3);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(750), "{took:?}");
     client.close();
 }
 

@@ -7,6 +7,7 @@ mod own_server;
 mod phases;
 mod searching;
 mod server;
+mod standing;
 mod turning;
 
 use crate::Failure;

@@ -7,6 +7,7 @@ use super::evidence::Before;
 use super::hold::Hold;
 use super::searching::{Gathered, Search};
 use super::server::ServerWatch;
+use super::standing::Standing;
 use super::turning::Turning;
 use crate::Failure;
 use crate::asked;
@@ -25,7 +26,7 @@ use throng_core::observer::Note;
 use throng_core::plan::LoadPlan;
 use throng_core::record::{Ending, Mark, Phase, RateChange, Record, churn};
 use throng_core::scenario::{self, LoadScenario, SteadyFrom};
-use throng_core::stats::{Closed, FailCause, OfAddress, Tally};
+use throng_core::stats::{Closed, OfAddress, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 use throng_host::memory::BoundBy;
@@ -37,8 +38,6 @@ const AHEAD: Duration = Duration::from_millis(5);
 const SOON: Duration = Duration::from_millis(1);
 /// How long, beyond the connect timeout, a run goes on without progress.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A target that has failed so many attempts on each connection, and let none succeed, will not.
-const ENOUGH_RETRIES: u64 = 3;
 /// How long a run waits for what a peer closes, once it opens nothing more.
 const SETTLE: Duration = Duration::from_millis(1200);
 /// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
@@ -73,6 +72,8 @@ pub(crate) struct Run<'a> {
     done: u32,
     /// A rate that can be changed by hand.
     turning: Option<Turning>,
+    /// Whether connections stand once they are established.
+    standing: Standing,
 }
 
 /// The workers of a run.
@@ -135,6 +136,7 @@ impl<'a> Run<'a> {
             lines: None,
             done: 0,
             turning: None,
+            standing: Standing::default(),
         }
     }
 
@@ -233,6 +235,7 @@ impl<'a> Run<'a> {
         let left = left.map(|e| e.saturating_sub(at));
         self.watch.look(at, phase, left, Some(clients), accepted);
         self.ending.ready_peak = self.ending.ready_peak.max(clients.ready_now());
+        self.standing.look(at, &clients);
         self.count_requests(&mark);
         let accepted = accepted.unwrap_or_default();
         self.ending.timed_out |= bound.is_some_and(|b| at >= b);
@@ -341,7 +344,7 @@ impl<'a> Run<'a> {
                 && now.attempted >= self.asked
                 && now.in_flight() == 0;
             let stopped = self.watch.guard.stopped_at.is_some() && now.in_flight() == 0;
-            let hopeless = at >= self.longest_wait() && self.is_hopeless(&now);
+            let hopeless = self.is_hopeless(at, &now);
             self.ending.too_slow = self.scenario.connect.within.is_some_and(|l| at >= l);
             if self.ending.too_slow {
                 self.watch.control.give(Order::StopOpening);
@@ -366,10 +369,9 @@ impl<'a> Run<'a> {
         PATIENCE.max(self.scenario.connect.reconnect_policy.longest())
     }
 
-    /// Whether nothing was ever established, and each attempt was refused, one way or another, several times.
-    fn is_hopeless(&self, now: &Tally) -> bool {
-        let refused = now.failed_in_all() - now.failed(FailCause::TimedOut);
-        now.established == 0 && refused >= self.asked.saturating_mul(ENOUGH_RETRIES)
+    /// Whether no connection ever stood, and each was refused, one way or another, several times.
+    fn is_hopeless(&self, at: Duration, now: &Tally) -> bool {
+        at >= self.longest_wait() && self.asked > 0 && self.standing.is_hopeless(now, self.asked)
     }
 
     /// The counts once nothing more is opened, and what a peer closes at once is closed: what stays is what it holds.
@@ -487,7 +489,9 @@ impl<'a> Run<'a> {
             // None is left, and none will come back: at once if that was not wanted, else when it took too long.
             let accepted = mark.accepted.unwrap_or_default().open();
             let none = self.asked > 0 && now.open() + now.in_flight() + accepted == 0;
-            let lost = none && !self.scenario.connect.reconnect || at > last_open + self.patience();
+            let lost = none && !self.scenario.connect.reconnect
+                || at > last_open + self.patience()
+                || self.is_hopeless(at, &now);
             let done = self.requests_are_done();
             if !goes_on || until.is_some_and(|u| at >= u) || lost || done {
                 let to_be_ended = hold.is_forever() && self.scenario.pace.requests.is_none();

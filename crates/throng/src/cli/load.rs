@@ -104,8 +104,9 @@ pub(crate) struct LoadArgs {
     /// Wait before a connection that failed or closed is opened again: immediate, fixed:T,
     /// exponential:FROM..TO[:full-jitter] or window:W [default: exponential:400ms..3s:full-jitter]
     ///
-    /// fixed:1s waits a second each time. exponential:200ms..10s doubles the wait until the connection is established;
-    /// with :full-jitter each wait is drawn from all up to that. window:30s draws each wait from all up to 30 seconds.
+    /// fixed:1s waits a second each time. exponential:200ms..10s doubles the wait until the connection is established and
+    /// stands for a second; with :full-jitter each wait is drawn from all up to that. window:30s draws each wait from all
+    /// up to 30 seconds.
     #[arg(long, value_name = "POLICY", conflicts_with = "no_reconnect", help_heading = CONNECTIONS)]
     pub reconnect_policy: Option<ReconnectPolicy>,
 

@@ -187,7 +187,9 @@ fn a_connection_that_the_peer_closes_is_opened_again_unless_that_is_not_wanted()
 
         let ran = load(
             &Net::host(),
-            &format!("127.0.0.1:{port} -c 50 --connect-rate 200 -T 3s --engine {engine}"),
+            &format!(
+                "127.0.0.1:{port} -c 50 --connect-rate 200 --reconnect-policy immediate -T 3s --engine {engine}"
+            ),
         );
         let s = ran.fell_short();
         assert!(s.connections.closed_by_peer > 100, "{ran}");
@@ -230,6 +232,33 @@ fn a_target_that_refuses_everything_is_given_up_soon() {
         "load 127.0.0.1:9000 -c 2 --connect-timeout 1s --reconnect-policy fixed:100ms",
     );
     assert!(ran.stdout.contains("again: fixed:100ms"), "{ran}");
+}
+
+#[test]
+fn a_server_that_accepts_and_closes_at_once_is_tried_less_and_less_and_given_up_soon() {
+    let net = Net::own();
+    let _server = serve_script(&net, "misbehaving.py", 9000, &["closes", "0"]);
+    for engine in ["uring", "epoll"] {
+        // All may be open at one instant, or not.
+        let ran = load(
+            &net,
+            &format!("127.0.0.1:9000 -c 20 --hold 60s --engine {engine}"),
+        );
+        let s = ran.fell_short();
+        assert!((2.9..30.0).contains(&s.seconds), "{ran}");
+        // Each is closed at once, and tried again after 200 ms, 400 ms and so on, on average.
+        let each = s.connections.established / 20;
+        assert!((3..12).contains(&each), "{ran}");
+        let closed = s.connections.closed_by_peer + s.connections.reset_by_peer;
+        assert!(closed >= 60, "{ran}");
+    }
+    // Where that is asked for, they are tried as fast as they are closed.
+    let line = "127.0.0.1:9000 -c 20 --hold 60s --reconnect-policy immediate";
+    let s = load(&net, line).fell_short();
+    assert!(
+        s.seconds < 30.0 && s.connections.established > 400,
+        "{s:#?}"
+    );
 }
 
 #[test]
