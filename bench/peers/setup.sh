@@ -43,6 +43,12 @@ fi
 
 need iperf3 iperf3 || true
 
+# For bench/suites/http; `cargo install oha` adds another client.
+need nginx nginx-light || true
+need wrk wrk || true
+need ab apache2-utils || true
+need h2load nghttp2-client || true
+
 # A certificate for TLS, the same for all servers. Nobody trusts it: the clients take any.
 if [ ! -f tls/cert.pem ] && need openssl openssl; then
     mkdir -p tls
