@@ -1,25 +1,24 @@
-//! The phases of a load: opening, holding, draining, closing.
+//! The phases of a load: opening and holding. `searching.rs` tries rates instead of holding one; `ending.rs` is draining and
+//! closing; `far_ends.rs` and `unread.rs` look at what the other end shows.
 
+mod ending;
 mod far_ends;
+mod searching;
 mod unread;
 
 use super::evidence::Before;
 use super::hold::Hold;
-use super::searching::{Gathered, Search};
 use super::server::ServerWatch;
 use super::standing::Standing;
 use super::turning::Turning;
 use crate::Failure;
-use crate::asked;
 use crate::behave::LoadBehaviours;
 use crate::machine::Machine;
-use crate::recording::{self, Carried};
 use crate::side::Side;
 use crate::watch::{AT_REST, TICK, Watch};
 use std::collections::BTreeSet;
 use std::io::BufRead;
-use std::time::{Duration, Instant};
-use throng_core::behaviour::Steer;
+use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
@@ -40,12 +39,6 @@ const SOON: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a run waits for what a peer closes, once it opens nothing more.
 const SETTLE: Duration = Duration::from_millis(1200);
-/// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
-const DRAIN: Duration = Duration::from_secs(10);
-/// How long a run whose time is over, or that was interrupted, waits for readings of what its server uses.
-const SOON_OVER: Duration = Duration::from_millis(200);
-/// Nothing moved for this long: peers that have not answered a farewell by now will not.
-const STILL: Duration = Duration::from_millis(500);
 
 /// A load under way.
 pub(crate) struct Run<'a> {
@@ -504,222 +497,5 @@ impl<'a> Run<'a> {
                 return Ok(self.mark());
             }
         }
-    }
-
-    /// Tries rates until the highest one is found that keeps latency under the bound.
-    fn search(&mut self) -> Mark {
-        let mut search = match Search::new(self.scenario, self.watch.clock.elapsed()) {
-            Some(search) => search,
-            None => return self.mark(),
-        };
-        let mut present = None;
-        while let Some(trial) = search.next() {
-            let clock = self.watch.clock;
-            if present != Some(trial.rate) {
-                present = Some(trial.rate);
-                self.watch.control.steer(Steer::Rate {
-                    from: clock.now() + AHEAD,
-                    rate: trial.rate,
-                    afresh: true,
-                });
-                if !self.wait_until(clock.elapsed() + AHEAD, search.ends()) {
-                    break;
-                }
-            }
-            if !trial.settle.is_zero()
-                && !self.wait_until(clock.elapsed() + trial.settle, search.ends())
-            {
-                break;
-            }
-            let mut gathered = vec![self.gathered()];
-            for n in 1..=trial.slices {
-                let until = gathered[0].at + trial.measure * n / trial.slices;
-                if !self.wait_until(until, search.ends()) {
-                    break;
-                }
-                gathered.push(self.gathered());
-            }
-            if gathered.len() <= trial.slices as usize {
-                break;
-            }
-            let asked = LatencyReport::default().asked(&self.scenario.measure);
-            let line = search.observe(&trial, &gathered, &asked);
-            self.watch.note(&Note::Trial(line));
-        }
-        self.ending.search = Some(search.finish());
-        self.mark()
-    }
-
-    /// Waits until `until`. Returns false if the run or the search ended before.
-    fn wait_until(&mut self, until: Duration, ends: Option<Duration>) -> bool {
-        loop {
-            let (mark, goes_on) = self.step(Phase::Holding, ends, Some(until));
-            let (at, now) = (mark.at, mark.opened);
-            if !goes_on || ends.is_some_and(|e| at >= e) || now.open() == 0 {
-                return false;
-            }
-            if at >= until {
-                return true;
-            }
-        }
-    }
-
-    /// The counts so far, and the measurements since the last call.
-    fn gathered(&mut self) -> Gathered {
-        let at = self.watch.clock.elapsed();
-        let clients = self.sides.clients.tally();
-        let accepted = self.sides.accepted();
-        Gathered {
-            at,
-            clients,
-            accepted: accepted.unwrap_or_default(),
-            measured: self.watch.take_trial(at, clients, accepted),
-        }
-    }
-
-    /// Has no new message begun.
-    fn stop_traffic(&self) {
-        self.watch.control.give(Order::StopTraffic);
-        let scenario = self.scenario;
-        let closed = self.sides.clients.tally().closed_in_all();
-        if scenario.connect.lifetime.is_some() || scenario.protocol.closes() || closed > 0 {
-            // New connections would keep sending first messages.
-            self.watch.control.give(Order::StopOpening);
-        }
-    }
-
-    /// Lets what is under way arrive, and be answered, for a while: not beyond the time that the run may take.
-    fn drain(&mut self) {
-        let scenario = self.scenario;
-        // Reading the rest slowly would take long.
-        let slow = scenario.pace.downstream.is_some() && !self.behaviours.matches_answers();
-        if !self.behaviours.sends() {
-            return;
-        }
-        let mut stuck = self.stuck();
-        let mut unread = self.unread();
-        if slow || self.ending.timed_out {
-            self.ending.undelivered = stuck.undelivered();
-            self.ending.unread = unread.unread();
-            return;
-        }
-        let bound = scenario.duration.unwrap_or(Duration::MAX);
-        let until = bound.min(self.watch.clock.elapsed() + DRAIN);
-        let mut rest = Rest::default();
-        while !self.interrupted() {
-            let at = self.watch.tick(TICK, Some(until));
-            let clients = self.sides.clients.tally();
-            let accepted = self.sides.accepted();
-            let left = until.saturating_sub(at);
-            self.watch
-                .look(at, Phase::Draining, Some(left), Some(clients), accepted);
-            stuck.look(at, self);
-            let own = self.sides.server.is_some();
-            let over = rest.is_over(at, &clients, &accepted.unwrap_or_default(), own);
-            if at >= until || over && !stuck.may_move(at) && !unread.may_be_read(at) {
-                break;
-            }
-        }
-        unread.look(self);
-        self.ending.undelivered = stuck.undelivered();
-        self.ending.unread = unread.unread();
-    }
-
-    /// Whether a stop was requested that is not the end of a hold.
-    fn interrupted(&self) -> bool {
-        self.watch.stopped() && !self.released
-    }
-
-    /// If the protocol has a way to end a connection (WebSocket, TLS), ends connections that way, as far as peers
-    /// answer.
-    fn say_farewell(&self) {
-        let says = self.scenario.protocol.kind().says_farewell() || self.scenario.tls.is_some();
-        if !says {
-            return;
-        }
-        self.watch.control.give(Order::Farewell);
-        let open = || self.sides.clients.tally().open();
-        let mut last = (Instant::now(), open());
-        while last.1 > 0 && last.0.elapsed() < STILL {
-            std::thread::sleep(Duration::from_millis(1));
-            let now = open();
-            if now != last.1 {
-                last = (Instant::now(), now);
-            }
-        }
-    }
-
-    /// Ends all connections and workers.
-    fn close(mut self, machine: &Machine, latencies: &LatencyReport) -> Result<Record, Failure> {
-        // A server may free memory once connections are closed.
-        let hurried = self.ending.timed_out || self.watch.stopped();
-        let within = if hurried { SOON_OVER } else { Duration::MAX };
-        let server = self.server.take().map(|server| server.finish(within));
-        // From here on the run closes connections, so the counts are those of now.
-        let over = self.mark();
-        self.watch.meter.note_own();
-        let messages = self.messages_asked();
-        let mut ending = std::mem::take(&mut self.ending);
-        ending.over = over;
-        ending.server = server;
-        ending.interrupted = self.interrupted();
-        ending.kernel = self.before.kernel();
-        ending.cpu_quota_cores = self.watch.strain.quota_cores();
-        ending.paused = self.watch.strain.paused;
-        let secured = self.sides.all().map(Side::last_secured).max();
-        ending.secured = secured.unwrap_or_default();
-        self.watch.closing();
-        self.say_farewell();
-        self.watch.control.give(Order::Close);
-        let Sides {
-            clients: opening,
-            server: own,
-            accepted: accepting,
-            ..
-        } = self.sides;
-        let counters = opening.counters.clone();
-        opening.join()?;
-        // Only now is it known which messages stayed unanswered.
-        ending.closed = counters.iter().map(|c| c.read()).sum();
-        own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let hold = ending.sent.or(ending.held).map_or(Duration::ZERO, |held| {
-            held.at.saturating_sub(ending.opened.unwrap_or_default().at)
-        });
-        let carried = Carried {
-            asked: asked::of_load(self.scenario, self.behaviours, latencies, hold, messages),
-            engine: self.plan.engine,
-            why_epoll: self.plan.why_epoll.as_deref(),
-            workers: self.plan.workers,
-        };
-        Ok(recording::record(self.watch, machine, carried, ending))
-    }
-}
-
-/// Whether anything is still under way once nothing more is sent.
-#[derive(Default)]
-struct Rest {
-    /// When bytes were last sent, and how many have been: by the side that opened, and by the one that accepted.
-    moved: Duration,
-    sent: (u64, u64),
-}
-
-impl Rest {
-    /// Whether all that was sent before `at` has arrived, as far as can be known: its answers, where they are looked
-    /// for; and at the other end, where those that accepted are the server in this process (`own`). Peers may talk on,
-    /// which says nothing.
-    fn is_over(&mut self, at: Duration, clients: &Tally, accepted: &Tally, own: bool) -> bool {
-        let sent = (clients.bytes_sent, accepted.bytes_sent);
-        if sent != self.sent {
-            (self.moved, self.sent) = (at, sent);
-        }
-        // A send that was late shows in the next look.
-        let quiet = at >= self.moved + TICK * 2;
-        // What was under way when a connection ended never arrives.
-        let lost = clients.closed_in_all() + accepted.closed_in_all() > 0;
-        let arrived = clients.bytes_sent == accepted.bytes_received
-            && clients.bytes_received == accepted.bytes_sent;
-        let arrived = !own || arrived || lost && at >= self.moved + STILL;
-        let waiting = clients.waiting() + accepted.waiting() + clients.pongs_waiting();
-        quiet && arrived && waiting == 0
     }
 }
