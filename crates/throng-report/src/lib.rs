@@ -3,7 +3,7 @@
 //! describes it). [`plan`] draws what a machine can hold, [`tune`] the system's settings. All of them use [`human`] for
 //! numbers, [`colour`] for colours and [`mod@file`] to write to a file. [`tcpkali`] draws a run as tcpkali does, and
 //! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, and [`hdrlog`] and [`samples`] write
-//! measurements to files. [`page`] draws help and documents.
+//! measurements to files. [`http`] has the forms of ab, wrk and hey. [`page`] draws help and documents.
 //!
 //! Nothing here measures or decides anything: a report shows the data.
 
@@ -13,6 +13,7 @@ pub mod colour;
 pub mod dump;
 pub mod file;
 pub mod hdrlog;
+pub mod http;
 pub mod json;
 pub mod live;
 mod log;

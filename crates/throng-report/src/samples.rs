@@ -75,6 +75,7 @@ mod tests {
         let first = Sample {
             sent: Time(1_000_000_007),
             took: Duration::from_nanos(1_234_056),
+            first: Duration::ZERO,
             connection: 999_999,
             id: 65_535,
             code: 3,
@@ -109,6 +110,7 @@ mod tests {
             .map(|n| Sample {
                 sent: Time(n * 1000),
                 took: Duration::from_micros(n),
+                first: Duration::ZERO,
                 connection: n as u32,
                 id: n as u16,
                 code: 0,

@@ -5,6 +5,7 @@ use crate::cli::{Common, DETAILS, OutputForm};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use throng_report::http::{self, HttpResult};
 use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, TcpkaliReport};
 use throng_report::text::{self, Form};
@@ -14,17 +15,29 @@ use throng_report::{colour, file, json, page};
 pub(crate) fn outcome(outcome: &Outcome, asked: &Common) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let summary = &outcome.summary;
-    let path = asked.file();
     let drawn = match asked.output {
         OutputForm::Text => text::write_text(summary, &mut bytes, &form(asked)),
         OutputForm::Json => json::write_json(outcome, &mut bytes),
         OutputForm::Tcpkali => tcpkali::write_result(&TcpkaliReport::of(summary), &mut bytes),
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the summary: {e}")))?;
-    match path {
-        Some(path) => file::write_whole(path, &bytes).map_err(|e| Failure::fault(e.to_string())),
-        None => to_stdout(&bytes),
+    written(&bytes, asked)
+}
+
+/// Prints a result that is drawn, or writes it to a file, as `asked`.
+pub(crate) fn written(bytes: &[u8], asked: &Common) -> Result<(), Failure> {
+    match asked.file() {
+        Some(path) => file::write_whole(path, bytes).map_err(|e| Failure::fault(e.to_string())),
+        None => to_stdout(bytes),
     }
+}
+
+/// Writes how long each percentage of the requests took to the file at `path`.
+pub(crate) fn percentiles(outcome: &Outcome, path: &Path) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    http::write_percentiles(&HttpResult::of(outcome), &mut bytes)
+        .and_then(|()| file::write_whole(path, &bytes))
+        .map_err(|e| Failure::fault(e.to_string()))
 }
 
 /// How the summary is written for people.

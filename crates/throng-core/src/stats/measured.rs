@@ -5,12 +5,14 @@ use crate::time::Time;
 use std::time::Duration;
 
 /// One round trip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     /// When the message was handed to the kernel.
     pub sent: Time,
     /// From then to its answer.
     pub took: Duration,
+    /// From then to the first byte of its answer, where the protocol says where answers begin; else zero.
+    pub first: Duration,
     /// The connection's number.
     pub connection: u32,
     /// The message's id; 0 if answers have none.

@@ -4,7 +4,7 @@ use super::sockets;
 use super::target;
 use super::texts;
 use crate::Failure;
-use crate::cli::{LoadArgs, ResolveArg, Switch, TlsServerArgs, guess};
+use crate::cli::{LoadArgs, ProtocolArgs, ResolveArg, Switch, TlsServerArgs, guess};
 use crate::voice;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         messages.repeated.retain(Message::says_something);
     }
     let measure = measure(args, &messages.repeated)?;
-    let targets = targets(args)?;
+    let targets = targets(&args.targets)?;
     let kind = kind_of(args)?.or_else(|| implied_kind(&targets));
     let scenario = LoadScenario {
         targets,
@@ -125,9 +125,10 @@ fn connections(args: &LoadArgs) -> u32 {
     }
 }
 
-fn targets(args: &LoadArgs) -> Result<Vec<Target>, Failure> {
+/// The targets with these texts.
+pub(crate) fn targets(texts: &[String]) -> Result<Vec<Target>, Failure> {
     let target = |text: &String| Target::try_from(text.clone());
-    args.targets
+    texts
         .iter()
         .map(|text| {
             target(text).map_err(|e| {
@@ -209,17 +210,28 @@ fn tcpkali_connects(args: &LoadArgs, hold: Hold) -> Connect {
 fn protocol(args: &LoadArgs, kind: ProtocolKind) -> Result<Protocol, Failure> {
     let mut protocol = kind.by_default();
     voice::of(args.like_tcpkali()).defaults(&mut protocol);
-    let given = args.protocol.given.iter();
+    set_options(&mut protocol, &args.protocol, args.messages.unescape)?;
+    Ok(protocol)
+}
+
+/// Sets the options that `protocol` has among `args`.
+pub(crate) fn set_options(
+    protocol: &mut Protocol,
+    args: &ProtocolArgs,
+    unescape: bool,
+) -> Result<(), Failure> {
+    let kind = protocol.kind();
+    let given = args.given.iter();
     for (flag, value) in given.filter(|(flag, _)| kind.flag(flag.long).is_some()) {
         if let Takes::File(_) = flag.takes {
             texts::with_file(value, |file| protocol.read_file(file))
                 .map_err(|e| Failure::usage(format!("--{}: {e}", flag.long)))?;
-        } else if let Some(value) = value_of(flag, value, args.messages.unescape)? {
+        } else if let Some(value) = value_of(flag, value, unescape)? {
             let set = protocol.set(flag.long, &value);
             set.map_err(|e| Failure::usage(format!("--{}: {e}", flag.long)))?;
         }
     }
-    Ok(protocol)
+    Ok(())
 }
 
 /// The value of an option as the protocol reads it. An empty text says nothing.

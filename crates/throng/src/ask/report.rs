@@ -5,6 +5,7 @@ use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, St
 use crate::files::{self, Named};
 use crate::voice::{self, Voice};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 use throng_core::protocol::ProtocolKind;
 use throng_core::scenario::{LoadScenario, MessageLatency};
@@ -15,7 +16,7 @@ use throng_report::live::LiveStyle;
 /// How a run is reported.
 pub(crate) struct ReportOptions {
     /// The voice of the output.
-    pub voice: &'static dyn Voice,
+    pub voice: Rc<dyn Voice>,
     /// Where the summary goes.
     pub common: Common,
     /// Which traffic is printed.
@@ -28,6 +29,10 @@ pub(crate) struct ReportOptions {
     pub latency_log: Option<PathBuf>,
     /// Where each round trip is written, as CSV.
     pub samples: Option<PathBuf>,
+    /// Where each request is written for gnuplot.
+    pub gnuplot: Option<PathBuf>,
+    /// Where it is written how long each percentage of the requests took.
+    pub percentiles: Option<PathBuf>,
 }
 
 /// Which traffic is printed.
@@ -103,6 +108,8 @@ impl ReportOptions {
             },
             latency_log: latency.latency_log.clone(),
             samples: latency.samples.clone(),
+            gnuplot: None,
+            percentiles: None,
         })
     }
 
@@ -126,6 +133,8 @@ impl ReportOptions {
             latencies: LatencyReport::default(),
             latency_log: None,
             samples: None,
+            gnuplot: None,
+            percentiles: None,
         }
     }
 
@@ -137,6 +146,8 @@ impl ReportOptions {
             ("--output-file", self.common.file()),
             ("--samples", self.samples.as_deref()),
             ("--latency-log", self.latency_log.as_deref()),
+            ("-g", self.gnuplot.as_deref()),
+            ("-e", self.percentiles.as_deref()),
         ];
         let all = all
             .into_iter()

@@ -206,6 +206,54 @@ const LOAD: &[Guess] = &[
     ),
 ];
 
+/// Those of `throng http`.
+const HTTP: &[Guess] = &[
+    guess(
+        &["-d", "-S"],
+        "it changes ab's lines, which throng prints when it is invoked through a link named ab",
+    ),
+    guess(
+        &["-f", "-Z", "--ciphers"],
+        "TLS 1.3 and 1.2 are spoken, with the cipher suite that the server chooses",
+    ),
+    guess(
+        &["-E", "--cert", "--key"],
+        "throng presents no client certificate",
+    ),
+    guess(
+        &["-I"],
+        "the server's name is always sent; --sni NAME sends another one",
+    ),
+    guess(
+        &["--duration", "--hold", "--timelimit", "--test-time"],
+        "--time T (-t) sends requests for this long",
+    ),
+    guess(
+        &["--threads"],
+        "--workers N (-j) sets the number of threads",
+    ),
+    guess(
+        &["--data", "--body-file", "--message", "--payload"],
+        "--body TEXT is the body of requests, -p FILE posts a file, -u FILE puts one",
+    ),
+    guess(
+        &["--script", "--lua"],
+        "requests with expressions differ from each other (`throng help messages`)",
+    ),
+    guess(
+        &["--http2", "--h2", "--http3"],
+        "throng speaks HTTP/1.1 alone",
+    ),
+    guess(
+        &["--disable-keepalive", "--no-keepalive"],
+        "--no-keep-alive makes a connection a request",
+    ),
+    guess(
+        &["--latency", "--histogram"],
+        "latencies are always printed; -e FILE writes every percentage",
+    ),
+];
+
 /// Those of `throng serve`.
 const SERVE: &[Guess] = &[
     guess(
@@ -378,6 +426,7 @@ const SCHEMES: [(&str, &str); 4] = [
 fn options_of(subcommand: &str) -> &'static [Guess] {
     match subcommand {
         "load" => LOAD,
+        "http" => HTTP,
         "serve" => SERVE,
         "run" => RUN,
         "tune" => TUNE,

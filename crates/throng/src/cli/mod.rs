@@ -26,11 +26,13 @@ pub(crate) use messages::{MessageArgs, MessageSource, When};
 pub(crate) use output::{
     Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs,
 };
+pub(crate) use protocol::{HttpOptions, ProtocolArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use sockets::{SocketArgs, Switch};
 pub(crate) use tls::TlsServerArgs;
 
 use crate::commands::Command;
+use crate::voice;
 use clap::error::ErrorKind;
 use clap::{Arg, Command as Clap, CommandFactory, FromArgMatches, Parser};
 use common::{EXIT_CODES, UNITS};
@@ -72,9 +74,8 @@ impl Cli {
     /// Bad arguments, as clap reports them; or the help or version that was asked for.
     pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
         let mut words: Vec<OsString> = words.into_iter().collect();
-        if tcpkali::is_called(words.first()) {
-            let args = tcpkali::read(words)?;
-            let command = Command::Load(Box::new(args));
+        if let Some(read) = voice::reader(words.first()) {
+            let command = read(words)?;
             return Ok(Cli { command });
         }
         // Help and errors call the program throng whatever the name of its file, as man pages do.

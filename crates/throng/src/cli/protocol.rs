@@ -88,8 +88,68 @@ impl Args for ProtocolArgs {
 
 impl FromArgMatches for ProtocolArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<ProtocolArgs, clap::Error> {
+        Ok(ProtocolArgs::among(
+            matches,
+            options().into_iter().map(|(_, flag)| flag),
+        ))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = ProtocolArgs::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The letters that ab has for options of HTTP.
+const LETTERS: [(&str, char); 2] = [("method", 'm'), ("timeout", 's')];
+
+/// Options of HTTP, for a subcommand that speaks nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HttpOptions(pub ProtocolArgs);
+
+impl HttpOptions {
+    /// Those that do not ask for HTTP, which is spoken in any case.
+    fn flags() -> impl Iterator<Item = Flag> {
+        let all = ProtocolKind::Http.flags().into_iter();
+        all.filter(|flag| !flag.asks)
+    }
+}
+
+impl Args for HttpOptions {
+    fn augment_args(command: Command) -> Command {
+        command.args(HttpOptions::flags().map(|flag| {
+            let arg = argument(ProtocolKind::Http, flag);
+            match LETTERS.iter().find(|(long, _)| *long == flag.long) {
+                Some((_, letter)) => arg.short(*letter),
+                None => arg,
+            }
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        HttpOptions::augment_args(command)
+    }
+}
+
+impl FromArgMatches for HttpOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<HttpOptions, clap::Error> {
+        Ok(HttpOptions(ProtocolArgs::among(
+            matches,
+            HttpOptions::flags(),
+        )))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = HttpOptions::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl ProtocolArgs {
+    /// Those of `flags` that were given.
+    fn among(matches: &ArgMatches, flags: impl Iterator<Item = Flag>) -> ProtocolArgs {
         let mut given = Vec::new();
-        for (_, flag) in options() {
+        for flag in flags {
             if flag.takes == Takes::Nothing {
                 if matches.get_flag(flag.long) {
                     given.push((matches.index_of(flag.long), (flag, OsString::new())));
@@ -106,13 +166,8 @@ impl FromArgMatches for ProtocolArgs {
             );
         }
         given.sort_by_key(|(place, _)| *place);
-        Ok(ProtocolArgs {
+        ProtocolArgs {
             given: given.into_iter().map(|(_, one)| one).collect(),
-        })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = ProtocolArgs::from_arg_matches(matches)?;
-        Ok(())
+        }
     }
 }

@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 6] = [
+const COMMON: [Short; 7] = [
     Short {
         name: "load",
         options: &[
@@ -42,6 +42,31 @@ const COMMON: [Short; 6] = [
             "10,000 connections from this process to itself",
         ),
         topics: &["messages", "verdict", "limits"],
+    },
+    Short {
+        name: "http",
+        options: &[
+            "requests",
+            "connections",
+            "time",
+            "rate",
+            "no-keep-alive",
+            "method",
+            "header",
+            "post",
+            "body",
+            "expect-status",
+            "insecure",
+            "expect",
+            "output",
+            "percentiles",
+            "gnuplot",
+        ],
+        example: (
+            "throng http -n 100k -c 100 http://10.0.0.7:8080/",
+            "100,000 requests over 100 persistent connections",
+        ),
+        topics: &["http", "verdict", "messages"],
     },
     Short {
         name: "serve",

@@ -10,7 +10,6 @@ use super::words::{named, short_takes_next, takes_value};
 use clap::{Args, Command, FromArgMatches};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 
 /// tcpkali's long options. They may be abbreviated as long as they stay unambiguous. throng's further options must be
 /// written out, so that a new one never makes an old abbreviation ambiguous.
@@ -72,13 +71,6 @@ This is throng, invoked as tcpkali: it accepts tcpkali's options and prints tcpk
 `throng load --help` describes throng's own.
 -T counts from when all connections are established. They may take as long again to get there.
 Exit codes: 0 success; 1 the connections were not established in time; 2 bad usage; 130 interrupted.";
-
-/// Whether `program`, the first word of a command line, is tcpkali.
-pub(crate) fn is_called(program: Option<&OsString>) -> bool {
-    program
-        .and_then(|p| Path::new(p).file_name())
-        .is_some_and(|name| name == "tcpkali")
-}
 
 /// Reads tcpkali's command line.
 ///
@@ -201,22 +193,6 @@ mod tests {
             assert!(error.contains("tcpkali's --server"), "{error}");
             assert!(error.contains("throng merge"), "{error}");
         }
-    }
-
-    #[test]
-    fn only_the_name_of_the_file_counts() {
-        for (program, called) in [
-            ("tcpkali", true),
-            ("/usr/local/bin/tcpkali", true),
-            ("./tcpkali", true),
-            ("throng", false),
-            ("/opt/tcpkali/throng", false),
-            ("tcpkali2", false),
-            ("", false),
-        ] {
-            assert_eq!(is_called(Some(&program.into())), called, "{program}");
-        }
-        assert!(!is_called(None));
     }
 
     #[test]

@@ -26,6 +26,7 @@ macro_rules! commands {
 
 commands! {
     Load: load,
+    Http: http,
     Serve: serve,
     Run: run,
     Plan: plan,

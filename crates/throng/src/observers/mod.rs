@@ -1,5 +1,6 @@
 //! The observers of the command line. Each is a file here and a line in [`of`].
 
+mod gnuplot;
 mod latency_log;
 mod occasion;
 mod samples;
@@ -18,6 +19,7 @@ pub(crate) fn of(occasion: &Occasion) -> Result<Vec<Box<dyn Observer>>, Failure>
         statsd::open(occasion)?,
         latency_log::open(occasion)?,
         samples::open(occasion)?,
+        gnuplot::open(occasion)?,
     ];
     Ok(all.into_iter().flatten().collect())
 }

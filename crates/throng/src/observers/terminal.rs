@@ -4,6 +4,7 @@ use super::occasion::{Asked, Occasion};
 use crate::voice::{Saying, Voice};
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::rc::Rc;
 use std::time::Duration;
 use throng_core::observer::{Interval, Note, Observer, Trouble};
 use throng_core::record::AskedLatencies;
@@ -19,7 +20,7 @@ const WHOLE_SCENARIO: u8 = 3;
 struct Terminal {
     live: Live,
     every: Duration,
-    voice: &'static dyn Voice,
+    voice: Rc<dyn Voice>,
     verbosity: u8,
     quiet: bool,
     asked: String,
@@ -39,7 +40,7 @@ pub(super) fn open(occasion: &Occasion) -> Asked {
     Ok(Some(Box::new(Terminal {
         live: Live::new(style),
         every: style.every(),
-        voice: report.voice,
+        voice: Rc::clone(&report.voice),
         verbosity,
         quiet: report.is_quiet(),
         asked: occasion.asked.clone(),

@@ -13,6 +13,7 @@ mod common;
 mod dns;
 mod http;
 mod http_counts;
+mod http_voices;
 mod listening;
 mod sending;
 mod tls;

@@ -9,6 +9,7 @@ use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::Due;
 use crate::stats::{Measured, Sample};
 use crate::time::Time;
+use std::time::Duration;
 
 impl<W: Wire, M: Matcher> Load<W, M> {
     pub(super) fn on_opened(
@@ -432,6 +433,7 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
             self.measured.samples.push(Sample {
                 sent: due,
                 took: self.at.now.since(due),
+                first: Duration::ZERO,
                 connection: self.at.id,
                 id: 0,
                 code: 0,

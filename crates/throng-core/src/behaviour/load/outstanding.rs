@@ -97,11 +97,24 @@ impl Outstanding {
 
     /// The message behind `n` others.
     pub fn nth(&self, queue: Queue, n: u32) -> Option<&Sent> {
-        let mut node = self.nodes.get(queue.head as usize)?;
+        self.nodes
+            .get(self.place(queue, n)?)
+            .map(|node| &node.message)
+    }
+
+    /// The same, to be changed.
+    pub fn nth_mut(&mut self, queue: Queue, n: u32) -> Option<&mut Sent> {
+        let at = self.place(queue, n)?;
+        self.nodes.get_mut(at).map(|node| &mut node.message)
+    }
+
+    /// Where the message behind `n` others is.
+    fn place(&self, queue: Queue, n: u32) -> Option<usize> {
+        let mut at = queue.head;
         for _ in 0..n {
-            node = self.nodes.get(node.next as usize)?;
+            at = self.nodes.get(at as usize)?.next;
         }
-        Some(&node.message)
+        Some(at as usize)
     }
 
     /// Takes the message at the head.

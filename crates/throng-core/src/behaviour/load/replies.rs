@@ -12,6 +12,7 @@ use crate::payload::{FirstMessage, Script};
 use crate::stats::{Closed, Measured, Sample};
 use crate::time::Time;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Messages that were just dispatched to the engine.
 pub struct Dispatched {
@@ -247,6 +248,11 @@ impl Matching {
             measured.samples.push(Sample {
                 sent: sent.sent,
                 took,
+                // Answers that are whole messages have no ids: this is when the first byte arrived.
+                first: match reply {
+                    None => Duration::from_micros(sent.id.into()),
+                    Some(_) => Duration::ZERO,
+                },
                 connection: at.id,
                 id: reply.map_or(0, |r| r.id),
                 code: reply.map_or(0, |r| r.code),
@@ -407,10 +413,13 @@ impl Matcher for ReplyMatcher {
 
     #[inline]
     fn begun(&mut self, conn: &MatchedConn, before: u32, at: &At, measured: &mut Measured) {
-        if let Some(sent) = self.outstanding.nth(conn.sent, before)
+        if let Some(sent) = self.outstanding.nth_mut(conn.sent, before)
             && sent.due.is_some()
         {
             measured.ttfb.record_between(sent.sent, at.now);
+            if self.matching.samples {
+                sent.id = (at.now.since(sent.sent).as_micros()).min(u32::MAX.into()) as u32;
+            }
         }
     }
 

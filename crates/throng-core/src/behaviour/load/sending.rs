@@ -284,6 +284,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 self.measured.samples.push(Sample {
                     sent,
                     took: at.now.since(sent),
+                    first: Duration::ZERO,
                     connection: at.id,
                     id: 0,
                     code: 0,

@@ -1,6 +1,7 @@
 //! What can be asked of HTTP.
 
 use super::field::Field;
+use super::origin::Origin;
 use super::request::{self, Method, RequestError, Statuses};
 use super::requests::{self, Listed};
 use super::serve::Http as Server;
@@ -41,6 +42,8 @@ pub struct HttpAsked {
     pub timeout: Option<Duration>,
     /// The time between an answer and the next request; `None` for none.
     pub think: Option<Think>,
+    /// The URL that is requested of the targets, which are proxies; `None` to request the targets' own.
+    pub origin: Option<Origin>,
     /// The statuses that are expected. An answer with another one is a failed request.
     pub expect_status: Statuses,
 }
@@ -56,6 +59,7 @@ impl Default for HttpAsked {
             pipeline: NonZeroU16::MIN,
             timeout: None,
             think: None,
+            origin: None,
             expect_status: Statuses::default(),
         }
     }
@@ -206,6 +210,20 @@ impl Facts for HttpAsked {
         },
         ProtocolOption {
             flag: Flag {
+                long: "origin",
+                alias: None,
+                short: None,
+                takes: Takes::Value("URL"),
+                help: "Request this http:// URL of the targets, which are proxies",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.origin = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
                 long: "expect-status",
                 alias: None,
                 short: None,
@@ -270,6 +288,11 @@ impl Facts for HttpAsked {
         given: &[Message],
         target: &Authority,
     ) -> Result<Vec<Message>, Box<dyn Error + Send + Sync>> {
+        if self.origin.is_some() && !self.requests.is_empty() {
+            return Err(RequestError::ListedOrigin.into());
+        }
+        let origin = self.origin.as_ref().map(Origin::authority);
+        let target = origin.as_ref().unwrap_or(target);
         if !self.requests.is_empty() {
             if self.method.is_some() {
                 return Err(RequestError::TwoMethods.into());

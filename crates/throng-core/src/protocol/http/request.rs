@@ -54,6 +54,11 @@ pub enum RequestError {
     /// The length of bodies is known only when they are sent.
     #[error("throng writes {0} itself: leave the header out")]
     Own(String),
+    /// Requests of a file, and another URL.
+    #[error(
+        "--origin: the requests of --requests-from have URLs of their own: leave one of them out"
+    )]
+    ListedOrigin,
     /// Statuses that can't be read.
     #[error("{0:?} is no status; write codes and classes like 200,204 or 2xx")]
     Status(String),
@@ -271,7 +276,10 @@ fn path(text: &str) -> Result<Vec<Part>, RequestError> {
         }
     }
     match parts.first() {
-        Some(Part::Bytes(bytes)) if bytes.starts_with(b"/") => Ok(parts),
+        // The latter to a proxy.
+        Some(Part::Bytes(bytes)) if bytes.starts_with(b"/") || bytes.starts_with(b"http://") => {
+            Ok(parts)
+        }
         _ => Err(wrong()),
     }
 }
@@ -369,6 +377,7 @@ mod tests {
         };
         refused("/\u{e4}", &[]);
         refused("x", &[]);
+        refused("https://a/", &[]);
         refused("", &[]);
         refused(r"/\{connection.uid", &[]);
         refused(r"/\{raw {<file>}}", &[]);

@@ -77,6 +77,9 @@ pub(crate) fn carry_out(
     let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
     drop(keys);
     let outcome = Outcome::of(record.with_command(output::command()));
+    if let Some(path) = &report.percentiles {
+        output::percentiles(&outcome, path)?;
+    }
     report.voice.finish(&outcome, &scenario, &report.common)
 }
 

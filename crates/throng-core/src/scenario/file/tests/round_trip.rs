@@ -262,12 +262,21 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
         header,
         body,
     });
-    let of_http = (header.clone(), vec(listed, 0..3));
+    let origin = option::of(select(
+        &["http://b.example/", "http://b.example:81/x?y"][..],
+    ));
+    let of_http = (header.clone(), vec(listed, 0..3), origin);
     let think = option::of(select(&["2s", "10ms..1m"][..]));
     let pipeline = prop_oneof![Just(1), 1..=u16::MAX];
     let numbers = (most, pipeline, option::of(span()), think);
     let http = (of_http, method, any::<bool>(), numbers, statuses).prop_map(
-        |((header, requests), method, user_agent, (most, pipeline, timeout, think), statuses)| {
+        |(
+            (header, requests, origin),
+            method,
+            user_agent,
+            (most, pipeline, timeout, think),
+            statuses,
+        )| {
             Protocol::Http(HttpAsked {
                 method: method.map(|text| text.parse().unwrap()),
                 header,
@@ -277,6 +286,7 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
                 pipeline: NonZeroU16::new(pipeline).unwrap(),
                 timeout,
                 think: think.map(|text| text.parse().unwrap()),
+                origin: origin.map(|text| text.parse().unwrap()),
                 expect_status: statuses.parse().unwrap(),
             })
         },

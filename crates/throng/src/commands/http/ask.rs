@@ -1,0 +1,291 @@
+//! From the options of `throng http` to a scenario, and to how its run is reported.
+
+use super::args::Args;
+use crate::Failure;
+use crate::ask::load::{set_options, targets};
+use crate::ask::report::{Dump, ReportOptions, Whose};
+use crate::cli::Common;
+use crate::files::{self, Named};
+use crate::voice;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use throng_core::payload::{Message, Messages, ParseOptions, parse};
+use throng_core::protocol::ProtocolKind;
+use throng_core::scenario::{
+    Arrivals, Connect, Hold, LoadScenario, Measure, Pace, RunRate, Sending, SocketOptions, Target,
+    TlsClient,
+};
+use throng_core::summary::LatencyReport;
+use throng_report::http::Html;
+
+/// How long requests are sent, unless a time or a number says otherwise.
+const USUAL: Duration = Duration::from_secs(10);
+/// The Content-Type of a body, as ab's.
+const USUAL_TYPE: &str = "text/plain";
+/// From this `-v` on, the traffic of one connection is printed.
+const DUMPS: u8 = 4;
+
+/// The scenario that `args` ask for. Host names are not resolved yet.
+pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
+    if let Some(n) = args.requests.filter(|n| *n < args.connections) {
+        return Err(Failure::usage(format!(
+            "-n {n} is less than -c {}: some connections would have nothing to send",
+            args.connections
+        )));
+    }
+    let (targets, origin) = through(args)?;
+    let messages = Messages {
+        first: Vec::new(),
+        repeated: body(args)?.into_iter().collect(),
+    };
+    let mut protocol = ProtocolKind::Http.by_default();
+    set_options(&mut protocol, &args.options.0, false)?;
+    let mut set = |option: &str, value: &str| {
+        let set = protocol.set(option, value);
+        set.map_err(|e| Failure::usage(format!("--{option}: {e}")))
+    };
+    if args.head {
+        set("method", "HEAD")?;
+    }
+    if args.put.is_some() && !args.gives("method") {
+        set("method", "PUT")?;
+    }
+    if let Some(origin) = &origin {
+        set("origin", origin)?;
+    }
+    if args.no_keep_alive {
+        set("requests-per-connection", "1")?;
+    }
+    for field in fields(args, !messages.repeated.is_empty()) {
+        set("header", &field)?;
+    }
+    let scenario = LoadScenario {
+        targets,
+        connections: args.connections,
+        hold: match (args.time, args.requests) {
+            (Some(time), _) => time.into(),
+            (None, Some(_)) => Hold::Forever,
+            (None, None) => USUAL.into(),
+        },
+        workers: args.workers,
+        engine: args.engine.into(),
+        force: args.force,
+        connect: Connect {
+            rate: args.connect_rate,
+            timeout: args.connect_timeout.unwrap_or(Connect::default().timeout),
+            source_ip: args.source_ip.clone(),
+            ..Connect::default()
+        },
+        protocol,
+        messages,
+        pace: Pace {
+            sending: match args.rate {
+                Some(rate) => Sending::WholeRun {
+                    rate: RunRate::Constant(rate),
+                    arrivals: Arrivals::default(),
+                },
+                None => Sending::ClosedLoop { in_flight: None },
+            },
+            requests: args.requests,
+            ..Pace::default()
+        },
+        measure: Measure {
+            samples: args.samples.is_some() || args.gnuplot.is_some(),
+            ..Measure::default()
+        },
+        expect: args.expect.clone(),
+        sockets: SocketOptions {
+            receive_buffer: args.buffer,
+            send_buffer: args.buffer,
+            ..SocketOptions::default()
+        },
+        ..LoadScenario::default()
+    };
+    let mut scenario = scenario
+        .settled()
+        .map_err(|e| Failure::usage(e.to_string()))?;
+    tls(args, &mut scenario)?;
+    Ok(scenario)
+}
+
+/// The targets of connections; and with a proxy, the URL that is requested of it.
+fn through(args: &Args) -> Result<(Vec<Target>, Option<String>), Failure> {
+    let urls: Vec<String> = args.urls.iter().map(|url| with_scheme(url)).collect();
+    let all = targets(&urls)?;
+    let other = all.iter().zip(&urls).find(|(target, _)| {
+        let scheme = target.spec.scheme.map(|scheme| scheme.name);
+        !matches!(scheme, Some("http" | "https"))
+    });
+    if let Some((_, url)) = other {
+        return Err(Failure::usage(format!(
+            "{url} is no http:// or https:// URL: `throng load` opens other connections"
+        )));
+    }
+    let Some(proxy) = &args.proxy else {
+        return Ok((all, None));
+    };
+    match urls.as_slice() {
+        [url] if url.starts_with("http://") => {
+            Ok((targets(&[with_scheme(proxy)])?, Some(url.clone())))
+        }
+        [_] => Err(Failure::usage(
+            "-X is for http:// URLs: a proxy would carry https:// in a tunnel (CONNECT), and throng opens none",
+        )),
+        _ => Err(Failure::usage("-X is for one URL, not for several")),
+    }
+}
+
+/// A URL without a scheme is of HTTP.
+fn with_scheme(url: &str) -> String {
+    match url.contains("://") {
+        true => url.to_owned(),
+        false => format!("http://{url}"),
+    }
+}
+
+/// The body of requests. The bytes of a file are sent as they are; only a text on the command line may have expressions.
+fn body(args: &Args) -> Result<Option<Message>, Failure> {
+    let file = |option: &str, path: &Path| {
+        let bytes = files::read(path);
+        let bytes = bytes.map_err(|e| Failure::usage(format!("{option} {}: {e}", path.display())));
+        bytes.map(|bytes| Some(Message::from(bytes)))
+    };
+    match (&args.post, &args.put, &args.body) {
+        (Some(path), ..) => file("-p", path),
+        (_, Some(path), _) => file("-u", path),
+        (.., Some(text)) => {
+            let options = ParseOptions {
+                unescape: false,
+                files: &|path| files::read(path),
+            };
+            let body = parse(text.as_bytes(), &options);
+            body.map(Some)
+                .map_err(|e| Failure::usage(format!("--body: {e}")))
+        }
+        (None, None, None) => Ok(None),
+    }
+}
+
+/// Header fields that options of their own stand for.
+fn fields(args: &Args, has_body: bool) -> Vec<String> {
+    let mut all = Vec::new();
+    let basic = |name: &str, both: &String| format!("{name}: Basic {}", BASE64_STANDARD.encode(both));
+    all.extend(args.auth.iter().map(|both| basic("Authorization", both)));
+    let proxy = args.proxy_auth.iter();
+    all.extend(proxy.map(|both| basic("Proxy-Authorization", both)));
+    if !args.cookie.is_empty() {
+        all.push(format!("Cookie: {}", args.cookie.join("; ")));
+    }
+    match &args.content_type {
+        Some(of) => all.push(format!("Content-Type: {of}")),
+        None if has_body && !args.has_header("content-type") => {
+            all.push(format!("Content-Type: {USUAL_TYPE}"));
+        }
+        None => {}
+    }
+    all
+}
+
+/// Applies the options of TLS to a scenario whose URLs ask for it.
+fn tls(args: &Args, scenario: &mut LoadScenario) -> Result<(), Failure> {
+    let given = [
+        (args.cacert.is_some(), "--cacert"),
+        (args.insecure, "--insecure"),
+        (args.sni.is_some(), "--sni"),
+        (args.resume, "--resume"),
+    ];
+    match (&mut scenario.tls, given.iter().find(|(given, _)| *given)) {
+        (None, None) => Ok(()),
+        (None, Some((_, option))) => Err(Failure::usage(format!(
+            "{option} is for TLS: write an https:// URL"
+        ))),
+        (Some(tls), _) => {
+            *tls = TlsClient {
+                cacert: args.cacert.clone().map(Into::into),
+                insecure: args.insecure,
+                sni: args.sni.clone(),
+                resume: args.resume,
+                ..TlsClient::default()
+            };
+            Ok(())
+        }
+    }
+}
+
+/// How the run is reported.
+pub(super) fn report(args: &Args) -> ReportOptions {
+    let whose = match args.verbose >= DUMPS {
+        true => Whose::One,
+        false => Whose::None,
+    };
+    ReportOptions {
+        voice: match &args.voice {
+            Some(voice) => Rc::clone(voice),
+            None if args.html => Rc::new(voice::Table(args.table_style())),
+            None => voice::of(false),
+        },
+        common: Common {
+            output: args.output,
+            output_file: args.output_file.clone(),
+            quiet: args.quiet,
+            more_verbose: 0,
+            verbose: Some(args.verbose.min(DUMPS - 1)),
+        },
+        dump: Dump {
+            received: whose,
+            sent: whose,
+        },
+        statsd: None,
+        latencies: LatencyReport::default(),
+        latency_log: None,
+        samples: args.samples.clone(),
+        percentiles: args.percentiles.clone(),
+        gnuplot: args.gnuplot.clone(),
+    }
+}
+
+/// The files that are read.
+pub(super) fn inputs(args: &Args) -> Vec<Named> {
+    let files = [("-p", &args.post), ("-u", &args.put)];
+    let given = files.into_iter();
+    given
+        .filter_map(|(option, path)| Some(Named::new(option, path.as_ref()?)))
+        .collect()
+}
+
+impl Args {
+    /// Gives the option of HTTP with this long name this value, unless it was given.
+    pub fn prefer(&mut self, long: &str, value: &str) {
+        if let (false, Some(flag)) = (self.gives(long), ProtocolKind::Http.flag(long)) {
+            self.options.0.given.push((flag, value.into()));
+        }
+    }
+
+    /// The attributes of an HTML table.
+    pub fn table_style(&self) -> Html {
+        Html {
+            table: self.table.clone(),
+            tr: self.tr.clone(),
+            td: self.td.clone(),
+        }
+    }
+
+    /// Whether the option of HTTP with this long name was given.
+    fn gives(&self, long: &str) -> bool {
+        let mut given = self.options.0.given.iter();
+        given.any(|(flag, _)| flag.long == long)
+    }
+
+    /// Whether a header of this name, in lower case, was given.
+    fn has_header(&self, name: &str) -> bool {
+        let mut given = self.options.0.given.iter();
+        given.any(|(flag, value)| {
+            let text = value.to_string_lossy().to_lowercase();
+            let of = text.split_once(':').map(|(of, _)| of.trim().to_owned());
+            flag.long == "header" && of.as_deref() == Some(name)
+        })
+    }
+}

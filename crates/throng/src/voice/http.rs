@@ -1,0 +1,104 @@
+//! What the voices of programs that load HTTP servers share.
+
+use super::speak::{Saying, Voice};
+use super::throng::Throng;
+use crate::Failure;
+use crate::cli::{Common, OutputForm};
+use crate::commands::http::Args;
+use crate::output;
+use clap::FromArgMatches;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use throng_core::observer::Note;
+use throng_core::protocol::Protocol;
+use throng_core::protocol::http::HttpAsked;
+use throng_core::scenario::LoadScenario;
+use throng_core::target::{Port, Spec};
+use throng_report::http::HttpResult;
+use throng_report::json::Outcome;
+
+/// Every status: other programs count any answer as complete, and tell what its status was.
+pub(super) const ALL_STATUSES: &str = "1xx,2xx,3xx,4xx,5xx";
+
+/// The lines of a program for a result.
+pub(super) trait Lines {
+    /// Writes them.
+    fn write(
+        &self,
+        result: &HttpResult,
+        scenario: &LoadScenario,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()>;
+}
+
+impl<L: Lines> Voice for L {
+    fn shows_progress(&self) -> bool {
+        io::stderr().is_terminal()
+    }
+
+    fn note(&self, note: &Note, verbosity: u8) -> Option<Saying> {
+        Throng.note(note, verbosity)
+    }
+
+    /// The exit code is 0 if as many requests were completed as were asked for.
+    fn finish(
+        &self,
+        outcome: &Outcome,
+        scenario: &LoadScenario,
+        common: &Common,
+    ) -> Result<u8, Failure> {
+        let result = HttpResult::of(outcome);
+        if common.output == OutputForm::Json {
+            output::outcome(outcome, common)?;
+        } else {
+            let mut lines = Vec::new();
+            self.write(&result, scenario, &mut lines)
+                .map_err(|e| Failure::fault(format!("can't draw the result: {e}")))?;
+            output::written(&lines, common)?;
+        }
+        let summary = &outcome.summary;
+        if !summary.reached {
+            for finding in &summary.findings {
+                eprintln!("throng: {finding}");
+            }
+        }
+        Ok(match (summary.interrupted, result.is_complete()) {
+            (true, _) => 130,
+            (false, true) => 0,
+            (false, false) => 1,
+        })
+    }
+}
+
+/// Reads `words`, without the name of a program, as `throng http` does.
+pub(super) fn translated(words: Vec<OsString>) -> Result<Args, clap::Error> {
+    let command = <Args as clap::Args>::augment_args(clap::Command::new("throng http"));
+    let all = std::iter::once("throng http".into()).chain(words);
+    Args::from_arg_matches(&command.try_get_matches_from(all)?)
+}
+
+/// The words of an option and its value.
+pub(super) fn option(name: &str, value: impl Into<OsString>) -> [OsString; 2] {
+    [name.into(), value.into()]
+}
+
+/// What is asked of HTTP.
+pub(super) fn asked(scenario: &LoadScenario) -> Option<&HttpAsked> {
+    match &scenario.protocol {
+        Protocol::Http(asked) => Some(asked),
+        _ => None,
+    }
+}
+
+/// The first target.
+pub(super) fn target(scenario: &LoadScenario) -> Option<&Spec> {
+    scenario.targets.first().map(|target| &target.spec)
+}
+
+/// A port as it is written.
+pub(super) fn port(spec: &Spec) -> String {
+    match &spec.port {
+        Port::Number(port) => port.to_string(),
+        Port::Service(name) => name.clone(),
+    }
+}
