@@ -7,6 +7,9 @@ use crate::stats::Durations;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The largest deviation from the requested message rate, as a share of it, that counts as reached.
+pub(super) const RATE_TOLERANCE: f64 = 0.01;
+
 /// How well the message rate was kept while all connections were established.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MessageRate {

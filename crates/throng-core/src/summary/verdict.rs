@@ -1,27 +1,26 @@
 //! The verdict: whether a run reached what was asked for, and if not, which limit it met and what lifts that limit. The
 //! rules are in docs/verdict.md.
 
+mod ages;
+mod failures;
+mod far_ends;
+
 use super::expected::Expected;
-use super::finding::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
+use super::finding::{ChangedTo, Finding, Handshake, WhyMissing};
+use super::rate::RATE_TOLERANCE;
 use super::totals::Totals;
 use super::{MessageRate, Requests, SetUp, bottleneck};
-use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
 use crate::expect::{Expectation, Scalar};
-use crate::human;
 use crate::pacing::Ending;
 use crate::protocol::tls::TlsFailure;
 use crate::protocol::{self, Sections};
-use crate::record::{self, Asked, Interval, Part, Record, Role};
+use crate::record::{self, Interval, Part, Record, Role};
 use crate::scenario::Allow;
-use crate::stats::{Closed, FailCause, OfAddress, Tally};
+use crate::stats::{Closed, Tally};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The largest deviation from the requested message rate, as a share of it, that counts as reached.
-const RATE_TOLERANCE: f64 = 0.01;
-/// What peers had not read at the end of the hold is worth knowing from this share of what was sent on.
-const MUCH_UNREAD: f64 = 0.1;
 /// How late the last messages of the hold may be, in seconds, without counting as missing: a hiccup of the scheduler.
 const LATE_AT_END_S: f64 = 0.1;
 
@@ -175,9 +174,9 @@ fn load(
     if stopped_by_text(t) {
         findings.push(Finding::StoppedByText);
     }
-    failed_attempts(t, &causes, findings);
-    findings.extend(dead_addresses(t));
-    findings.extend(server_ended(t));
+    failures::failed_attempts(t, &causes, findings);
+    findings.extend(failures::dead_addresses(t));
+    findings.extend(far_ends::server_ended(t));
     let missed = rate.and_then(missed);
     reached &= missed.is_none();
     let bounded = bottleneck::of(t, set_up, rate, missed.is_some());
@@ -191,7 +190,7 @@ fn load(
     findings.extend(t.endings().filter_map(rate_changed));
     let paused = bottleneck::paused(t);
     findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));
-    reached & ends_agree(t, findings)
+    reached & far_ends::ends_agree(t, findings)
 }
 
 fn stopped_by_text(t: &Totals) -> bool {
@@ -234,7 +233,7 @@ fn connections(
             open: t.held.open().min(t.held.ready_now()),
             asked,
             closed: losses(&hold),
-            ages: ages(t),
+            ages: ages::ages(t),
             violated: violated(&hold),
             idle: hold.bytes_sent + hold.bytes_received == 0,
         });
@@ -243,7 +242,7 @@ fn connections(
         findings.push(Finding::ConnectionsReopened {
             asked,
             closed: losses(&t.held),
-            ages: ages(t),
+            ages: ages::ages(t),
         });
     }
     let ended = ended_by_lifetime(t);
@@ -255,9 +254,11 @@ fn connections(
         .flatten();
     let complete = cut_short.is_none();
     findings.extend(cut_short);
-    let accepted = accepted(t, findings) & served(t, findings) & ran(t, findings);
+    let accepted = far_ends::accepted(t, findings)
+        & far_ends::served(t, findings)
+        & far_ends::ran(t, findings);
     // What can't be delivered is not read either.
-    let delivered = delivered(t, findings) && read(t, findings);
+    let delivered = far_ends::delivered(t, findings) && far_ends::read(t, findings);
     // The first finding names the first cause, unless it names something else.
     let named = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(named);
@@ -280,54 +281,6 @@ fn unsent(requests: &Requests) -> Option<Finding> {
     })
 }
 
-/// Fewer connections than this that ended at equal ages may be chance.
-const FEW: u64 = 3;
-/// A timeout that is shorter than this can't be told from a server that closes at once.
-const SHORTEST_TIMEOUT_S: f64 = 0.5;
-/// The largest difference of equal ages, as a share of them.
-const EQUAL_AGES: f64 = 0.05;
-
-/// The ages at which connections ended without this side's doing.
-fn ages(t: &Totals) -> BTreeMap<Closed, Age> {
-    let opened_over_s = opened_over(t).as_secs_f64();
-    let age = |why: Closed| {
-        let all = t.measured.age(why)?;
-        let s = |d: Duration| d.as_secs_f64();
-        let (min_s, p50_s, max_s) = (
-            s(all.min()?),
-            s(all.percentile(50.0)?),
-            s(all.percentile(100.0)?),
-        );
-        let (n, apart_s) = (all.count(), max_s - min_s);
-        // Connections that were opened together and ended together have equal ages, too.
-        let generations = t.asked.connections.is_some_and(|asked| n > asked);
-        let equal = apart_s <= p50_s * EQUAL_AGES;
-        let alike = n >= FEW
-            && min_s >= SHORTEST_TIMEOUT_S
-            && equal
-            && (generations || opened_over_s > 2.0 * apart_s);
-        let age = Age {
-            min_s,
-            p50_s,
-            max_s,
-            alike,
-        };
-        Some((why, age))
-    };
-    Closed::ALL.into_iter().filter_map(age).collect()
-}
-
-/// The least time that passed between the first connection that was established and the last one, to within an interval.
-fn opened_over(t: &Totals) -> Duration {
-    let over = |part: &&Part| {
-        let up = |i: &&Interval| i.opened.is_some_and(|r| r.counts.established > 0);
-        let first = part.intervals.iter().find(up)?;
-        let last = part.ending.as_ref()?.established;
-        Some(last.saturating_sub(first.to))
-    };
-    t.parts.iter().filter_map(over).max().unwrap_or_default()
-}
-
 /// The finding that the hold was shorter than was asked for, if it was.
 fn cut_short(t: &Totals) -> Option<Finding> {
     let cut = |part: &&Part| {
@@ -341,75 +294,6 @@ fn cut_short(t: &Totals) -> Option<Finding> {
     shortest
         .min_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(held_s, asked_s)| Finding::HoldCutShort { held_s, asked_s })
-}
-
-/// Whether servers on this machine had accepted all connections at the end of the hold: rule 2.
-fn accepted(t: &Totals, findings: &mut Vec<Finding>) -> bool {
-    let before = findings.len();
-    let all = t.endings().flat_map(|e| &e.unaccepted);
-    findings.extend(all.map(|u| Finding::InAcceptQueue {
-        connections: u.queue.waiting.into(),
-        target: u.queue.target,
-        // The kernel admits one more than the backlog.
-        room: u64::from(u.queue.limit) + 1,
-        server: u.server.as_ref().map(|(name, _)| name.clone()),
-        pid: u.server.as_ref().map(|(_, pid)| *pid),
-    }));
-    let alone = t.endings().map(|e| e.half_open);
-    findings.extend(alone.filter(|h| h.connections > 0).map(Finding::HalfOpen));
-    findings.len() == before
-}
-
-/// Whether what was sent arrived, as far as this machine's kernel knows: rule 5.
-fn delivered(t: &Totals, findings: &mut Vec<Finding>) -> bool {
-    let before = findings.len();
-    let all = t.endings().map(|e| e.undelivered);
-    let some = all.filter(|u| u.connections() > 0);
-    findings.extend(some.map(Finding::Undelivered));
-    findings.len() == before
-}
-
-/// Whether peers read what was sent to them as fast as was asked, as far as this machine's kernel knows: rule 5.
-fn read(t: &Totals, findings: &mut Vec<Finding>) -> bool {
-    let mut kept_up = true;
-    for part in &t.parts {
-        let Some((ending, held)) = part.ending.as_ref().and_then(|e| Some((e, e.held?))) else {
-            continue;
-        };
-        let unread = ending.unread;
-        let of = held.opened.bytes_sent;
-        let share = |bytes: u64| bytes as f64 / of.max(1) as f64;
-        let paced = part.about.asked.paced;
-        let behind = paced
-            && unread
-                .later
-                .is_some_and(|later| share(later) > RATE_TOLERANCE);
-        kept_up &= !behind;
-        if behind || share(unread.bytes) >= MUCH_UNREAD {
-            findings.push(Finding::Unread {
-                bytes: unread.bytes,
-                of,
-                later: unread.later,
-            });
-        }
-    }
-    kept_up
-}
-
-/// Whether all servers on this machine ran when the hold began and ended: rule 2.
-fn ran(t: &Totals, findings: &mut Vec<Finding>) -> bool {
-    let before = findings.len();
-    let all = t.endings().flat_map(|e| &e.stopped);
-    findings.extend(all.cloned().map(Finding::ServerStopped));
-    findings.len() == before
-}
-
-/// Whether no connection was its own other end: rule 2.
-fn served(t: &Totals, findings: &mut Vec<Finding>) -> bool {
-    let before = findings.len();
-    let all = t.endings().flat_map(|e| &e.to_themselves);
-    findings.extend(all.map(|target| Finding::ConnectedToItself { target: *target }));
-    findings.len() == before
 }
 
 /// Whether messages were answered, where answers are looked for, and by their echoes, where those are: rule 4.
@@ -480,23 +364,6 @@ fn answers_stopped(t: &Totals) -> Option<Duration> {
     (2 * in_vain >= t.unanswered.count()).then_some(stopped)
 }
 
-/// The addresses that took no connection, where others did.
-fn dead_addresses(t: &Totals) -> Vec<Finding> {
-    let all = t.by_address();
-    let takes = |of: &OfAddress| of.established > 0;
-    if !all.iter().any(takes) {
-        return Vec::new();
-    }
-    let dead = all.into_iter().filter(|of| !takes(of) && of.attempted > 0);
-    dead.map(|of| Finding::AddressDead {
-        cause: of.failed.iter().max_by_key(|(_, n)| **n).map(|(c, _)| *c),
-        address: of.address,
-        target: of.target,
-        attempts: of.attempted,
-    })
-    .collect()
-}
-
 fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: bool) -> WhyMissing {
     match causes {
         _ if interrupted => WhyMissing::Interrupted,
@@ -522,7 +389,7 @@ fn did_not_stay(t: &Totals) -> WhyMissing {
         true => WhyMissing::LifetimesOver,
         false => WhyMissing::Lost {
             closed,
-            ages: ages(t),
+            ages: ages::ages(t),
         },
     }
 }
@@ -607,43 +474,6 @@ fn protocols(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     reached
 }
 
-fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) {
-    for cause in FailCause::ALL {
-        let attempts = t.held.failed(cause);
-        if attempts == 0 {
-            continue;
-        }
-        let explained = causes.iter().any(|d| explains(d.limit, cause));
-        let of_kernel = |of: fn(&crate::diagnosis::KernelCounts) -> u64| {
-            t.endings().map(|e| of(&e.kernel)).sum::<u64>()
-        };
-        let again = of_kernel(|k| k.retransmits);
-        let again = (cause == FailCause::TimedOut && again > 0).then_some(again);
-        findings.push(Finding::AttemptsFailed {
-            cause,
-            attempts,
-            retransmits: again,
-            timeouts: again.map(|_| of_kernel(|k| k.timeouts)),
-            remedy: (!explained).then(|| remedy(cause, &t.asked, t.peak)),
-        });
-    }
-}
-
-/// The finding that processes of the server ended, for each source that saw some. What that did to connections counts, not
-/// that they ended: a supervisor may have replaced them.
-fn server_ended(t: &Totals) -> impl Iterator<Item = Finding> {
-    t.endings().filter_map(|ending| {
-        let server = ending.server.as_ref()?;
-        let first = server.ended.iter().map(|ended| ended.at).min()?;
-        Some(Finding::ServerEnded {
-            processes: server.ended.len() as u64,
-            of: server.accepting,
-            names: server.names.clone(),
-            at_s: first.as_secs_f64(),
-        })
-    })
-}
-
 /// The finding that the rate was not as asked, if it was not.
 fn missed(rate: &MessageRate) -> Option<Finding> {
     let asked_per_s = rate.asked_per_s?;
@@ -672,107 +502,10 @@ fn rate_changed(ending: &record::Ending) -> Option<Finding> {
     })
 }
 
-/// Whether both ends of connections in the same process agree.
-fn ends_agree(t: &Totals, findings: &mut Vec<Finding>) -> bool {
-    let before = findings.len();
-    for part in t.parts.iter().filter(|p| p.about.asked.own_server) {
-        let (Some(ending), asked) = (&part.ending, &part.about.asked) else {
-            continue;
-        };
-        let clients = ending.over.opened;
-        let Some(server) = ending.over.accepted else {
-            continue;
-        };
-        // Data under way at the end of a lifetime is lost, and a slow reader is behind at the end of the run.
-        let all_arrives = !part.renews() && asked.received_per_s.is_none();
-        if all_arrives && server.bytes_received != clients.bytes_sent {
-            findings.push(Finding::BytesMissing {
-                sender: Sender::Client,
-                sent: clients.bytes_sent,
-                received: server.bytes_received,
-            });
-        }
-        if all_arrives && server.bytes_sent != clients.bytes_received && !ending.interrupted {
-            findings.push(Finding::BytesMissing {
-                sender: Sender::Server,
-                sent: server.bytes_sent,
-                received: clients.bytes_received,
-            });
-        }
-        // A connection whose lifetime ends before it is accepted may never be accepted.
-        if !part.renews() && server.accepted != clients.established {
-            findings.push(Finding::NotAccepted {
-                established: clients.established,
-                accepted: server.accepted,
-            });
-        }
-    }
-    findings.len() == before
-}
-
-/// Whether `limit` explains attempts that failed by `cause`, so that its remedy is the one to give.
-fn explains(limit: LimitKind, cause: FailCause) -> bool {
-    match cause {
-        FailCause::NoAddress => {
-            matches!(limit, LimitKind::FourTuples | LimitKind::SourceAddress)
-        }
-        FailCause::FileLimit => limit == LimitKind::OpenFiles,
-        FailCause::NoMemory => matches!(
-            limit,
-            LimitKind::TcpMemory | LimitKind::Memory | LimitKind::CgroupMemory
-        ),
-        FailCause::TimedOut => matches!(
-            limit,
-            LimitKind::TargetFiles
-                | LimitKind::AcceptQueue
-                | LimitKind::SynBacklog
-                | LimitKind::Conntrack
-                | LimitKind::NatPorts
-                | LimitKind::Path
-                | LimitKind::SourceAddress
-        ),
-        FailCause::Refused => limit == LimitKind::TargetProcess,
-        FailCause::Unreachable => limit == LimitKind::SourceAddress,
-        _ => false,
-    }
-}
-
 /// What ended connections, without those that this side closed.
 fn losses(tally: &Tally) -> BTreeMap<Closed, u64> {
     let all = Closed::ALL.into_iter().filter(|why| *why != Closed::ByUs);
     all.map(|why| (why, tally.closed(why)))
         .filter(|(_, n)| *n > 0)
         .collect()
-}
-
-/// What to do about attempts that failed by `cause`. `peak` connections were open at once: what kept attempts from being
-/// established was not always so, or not for all targets.
-fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
-    let others = human::things(peak, "connection");
-    match cause {
-        FailCause::Refused if peak > 0 => format!(
-            "For a time nothing listened on the target, or never on one of several, or a firewall refused: {others} were established otherwise. Check whether its server ended or closed its listener, and look for a connection limit (nft list ruleset)."
-        ),
-        FailCause::Unreachable if peak > 0 => format!(
-            "For a time there was no route to the target, or never to one of several, or its machine did not answer (ARP): {others} were established otherwise. Check what changed: ip route get ADDRESS, ip neigh."
-        ),
-        FailCause::Forbidden if peak > 0 => format!(
-            "A firewall rule or security policy forbade it for a time, or beyond a number: {others} were established otherwise. Look for a limit: nft list ruleset."
-        ),
-        FailCause::NoAddress if peak > 0 => format!(
-            "No local port was left to the target, or its source address was gone for a time: {others} were established otherwise. Add source addresses or targets, or widen net.ipv4.ip_local_port_range."
-        ),
-        FailCause::Refused => "Nothing listens on the target, or no longer: check the address, the port and the server.".into(),
-        FailCause::TimedOut => format!(
-            "No answer within {}: a full accept queue on the target (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
-            human::seconds(asked.connect_timeout_s)
-        ),
-        FailCause::Reset => "The target, or something in front of it, resets new connections: look for a connection limit there.".into(),
-        FailCause::Unreachable => "There is no route to the target: ip route get ADDRESS.".into(),
-        FailCause::NoAddress => "No local port is left to the target, or a --source-ip does not belong to this machine: add source addresses or targets, or widen net.ipv4.ip_local_port_range.".into(),
-        FailCause::FileLimit => "A file limit: ulimit -n for the process, sysctl fs.file-max for the system.".into(),
-        FailCause::NoMemory => "The kernel had no memory for a socket: net.ipv4.tcp_mem, the container's memory limit, ulimit -l.".into(),
-        FailCause::Forbidden => "A firewall rule or security policy forbids it: nft list ruleset.".into(),
-        FailCause::Other => "An error that throng does not know: please report it, with the command line.".into(),
-    }
 }

@@ -1,0 +1,107 @@
+//! Attempts that failed: why, and what helps.
+
+use crate::capacity::LimitKind;
+use crate::diagnosis::Diagnosis;
+use crate::human;
+use crate::record::Asked;
+use crate::stats::{FailCause, OfAddress};
+use crate::summary::finding::Finding;
+use crate::summary::totals::Totals;
+
+pub(super) fn failed_attempts(t: &Totals, causes: &[Diagnosis], findings: &mut Vec<Finding>) {
+    for cause in FailCause::ALL {
+        let attempts = t.held.failed(cause);
+        if attempts == 0 {
+            continue;
+        }
+        let explained = causes.iter().any(|d| explains(d.limit, cause));
+        let of_kernel = |of: fn(&crate::diagnosis::KernelCounts) -> u64| {
+            t.endings().map(|e| of(&e.kernel)).sum::<u64>()
+        };
+        let again = of_kernel(|k| k.retransmits);
+        let again = (cause == FailCause::TimedOut && again > 0).then_some(again);
+        findings.push(Finding::AttemptsFailed {
+            cause,
+            attempts,
+            retransmits: again,
+            timeouts: again.map(|_| of_kernel(|k| k.timeouts)),
+            remedy: (!explained).then(|| remedy(cause, &t.asked, t.peak)),
+        });
+    }
+}
+
+/// The addresses that took no connection, where others did.
+pub(super) fn dead_addresses(t: &Totals) -> Vec<Finding> {
+    let all = t.by_address();
+    let takes = |of: &OfAddress| of.established > 0;
+    if !all.iter().any(takes) {
+        return Vec::new();
+    }
+    let dead = all.into_iter().filter(|of| !takes(of) && of.attempted > 0);
+    dead.map(|of| Finding::AddressDead {
+        cause: of.failed.iter().max_by_key(|(_, n)| **n).map(|(c, _)| *c),
+        address: of.address,
+        target: of.target,
+        attempts: of.attempted,
+    })
+    .collect()
+}
+
+/// Whether `limit` explains attempts that failed by `cause`, so that its remedy is the one to give.
+pub(super) fn explains(limit: LimitKind, cause: FailCause) -> bool {
+    match cause {
+        FailCause::NoAddress => {
+            matches!(limit, LimitKind::FourTuples | LimitKind::SourceAddress)
+        }
+        FailCause::FileLimit => limit == LimitKind::OpenFiles,
+        FailCause::NoMemory => matches!(
+            limit,
+            LimitKind::TcpMemory | LimitKind::Memory | LimitKind::CgroupMemory
+        ),
+        FailCause::TimedOut => matches!(
+            limit,
+            LimitKind::TargetFiles
+                | LimitKind::AcceptQueue
+                | LimitKind::SynBacklog
+                | LimitKind::Conntrack
+                | LimitKind::NatPorts
+                | LimitKind::Path
+                | LimitKind::SourceAddress
+        ),
+        FailCause::Refused => limit == LimitKind::TargetProcess,
+        FailCause::Unreachable => limit == LimitKind::SourceAddress,
+        _ => false,
+    }
+}
+
+/// What to do about attempts that failed by `cause`. `peak` connections were open at once: what kept attempts from being
+/// established was not always so, or not for all targets.
+pub(super) fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
+    let others = human::things(peak, "connection");
+    match cause {
+        FailCause::Refused if peak > 0 => format!(
+            "For a time nothing listened on the target, or never on one of several, or a firewall refused: {others} were established otherwise. Check whether its server ended or closed its listener, and look for a connection limit (nft list ruleset)."
+        ),
+        FailCause::Unreachable if peak > 0 => format!(
+            "For a time there was no route to the target, or never to one of several, or its machine did not answer (ARP): {others} were established otherwise. Check what changed: ip route get ADDRESS, ip neigh."
+        ),
+        FailCause::Forbidden if peak > 0 => format!(
+            "A firewall rule or security policy forbade it for a time, or beyond a number: {others} were established otherwise. Look for a limit: nft list ruleset."
+        ),
+        FailCause::NoAddress if peak > 0 => format!(
+            "No local port was left to the target, or its source address was gone for a time: {others} were established otherwise. Add source addresses or targets, or widen net.ipv4.ip_local_port_range."
+        ),
+        FailCause::Refused => "Nothing listens on the target, or no longer: check the address, the port and the server.".into(),
+        FailCause::TimedOut => format!(
+            "No answer within {}: a full accept queue on the target (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
+            human::seconds(asked.connect_timeout_s)
+        ),
+        FailCause::Reset => "The target, or something in front of it, resets new connections: look for a connection limit there.".into(),
+        FailCause::Unreachable => "There is no route to the target: ip route get ADDRESS.".into(),
+        FailCause::NoAddress => "No local port is left to the target, or a --source-ip does not belong to this machine: add source addresses or targets, or widen net.ipv4.ip_local_port_range.".into(),
+        FailCause::FileLimit => "A file limit: ulimit -n for the process, sysctl fs.file-max for the system.".into(),
+        FailCause::NoMemory => "The kernel had no memory for a socket: net.ipv4.tcp_mem, the container's memory limit, ulimit -l.".into(),
+        FailCause::Forbidden => "A firewall rule or security policy forbids it: nft list ruleset.".into(),
+        FailCause::Other => "An error that throng does not know: please report it, with the command line.".into(),
+    }
+}
