@@ -9,7 +9,7 @@ use crate::proc_text;
 
 /// Counters since this network namespace was created. [`NetStat::since`] gives the increase during a run.
 ///
-/// A counter that this kernel lacks is 0; all of these are older than Linux 4.0.
+/// A counter that this kernel lacks is 0; all of these are older than Linux 4.0, but for drops at a full receive buffer (5.8).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetStat {
     /// Handshakes dropped because a listener's accept queue was full.
@@ -33,6 +33,13 @@ pub struct NetStat {
     pub time_wait_overflow: u64,
     /// Retransmitted segments.
     pub retrans_segs: u64,
+    /// Received segments that were dropped because their socket's backlog was full: the program that reads it was not
+    /// done with those before.
+    pub backlog_drops: u64,
+    /// Received segments that were dropped because their socket's receive buffer was full.
+    pub receive_queue_drops: u64,
+    /// Received segments.
+    pub in_segs: u64,
     /// Connection attempts that failed: refused, reset in the handshake, or timed out.
     pub attempt_fails: u64,
 }
@@ -66,6 +73,9 @@ impl NetStat {
             abort_on_memory: ext.get("TCPAbortOnMemory"),
             time_wait_overflow: ext.get("TCPTimeWaitOverflow"),
             retrans_segs: tcp.get("RetransSegs"),
+            backlog_drops: ext.get("TCPBacklogDrop"),
+            receive_queue_drops: ext.get("TCPRcvQDrop"),
+            in_segs: tcp.get("InSegs"),
             attempt_fails: tcp.get("AttemptFails"),
         }
     }
@@ -91,6 +101,11 @@ impl NetStat {
                 .time_wait_overflow
                 .saturating_sub(earlier.time_wait_overflow),
             retrans_segs: self.retrans_segs.saturating_sub(earlier.retrans_segs),
+            backlog_drops: self.backlog_drops.saturating_sub(earlier.backlog_drops),
+            receive_queue_drops: self
+                .receive_queue_drops
+                .saturating_sub(earlier.receive_queue_drops),
+            in_segs: self.in_segs.saturating_sub(earlier.in_segs),
             attempt_fails: self.attempt_fails.saturating_sub(earlier.attempt_fails),
         }
     }
@@ -133,8 +148,8 @@ mod tests {
     const NETSTAT: &str = "\
 TcpExt: SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPTimeouts TCPAbortOnMemory \
 TCPMemoryPressures TCPMemoryPressuresChrono TCPReqQFullDoCookies TCPReqQFullDrop TCPTimeWaitOverflow \
-TCPWinProbe
-TcpExt: 1 99 2 3 4 5 6 99 99 7 10 11
+TCPWinProbe TCPBacklogDrop TCPRcvQDrop
+TcpExt: 1 99 2 3 4 5 6 99 99 7 10 11 12 13
 IpExt: InNoRoutes InTruncatedPkts
 IpExt: 99 99
 MPTcpExt: MPCapableSYNRX
@@ -143,8 +158,8 @@ MPTcpExt: 99
     const SNMP: &str = "\
 Ip: Forwarding DefaultTTL
 Ip: 1 64
-Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails RetransSegs
-Tcp: 1 200 120000 -1 66 2 8 9
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails RetransSegs InSegs
+Tcp: 1 200 120000 -1 66 2 8 9 14
 ";
 
     #[test]
@@ -163,6 +178,9 @@ Tcp: 1 200 120000 -1 66 2 8 9
             retrans_segs: 9,
             time_wait_overflow: 10,
             window_probes: 11,
+            backlog_drops: 12,
+            receive_queue_drops: 13,
+            in_segs: 14,
         };
         assert_eq!(NetStat::from_tables(&ext, &tcp), expected);
     }

@@ -39,6 +39,8 @@ impl KernelCounter {
             retransmits: added.retrans_segs,
             memory_pressures: added.memory_pressures,
             aborts_on_memory: added.abort_on_memory,
+            receive_drops: added.backlog_drops + added.receive_queue_drops,
+            received_segments: added.in_segs,
         }
     }
 

@@ -228,4 +228,10 @@ pub struct KernelCounts {
     pub memory_pressures: u64,
     /// TCPAbortOnMemory.
     pub aborts_on_memory: u64,
+    /// TCPBacklogDrop and TCPRcvQDrop: received segments that were dropped because their socket was full.
+    #[serde(default)]
+    pub receive_drops: u64,
+    /// InSegs: received segments.
+    #[serde(default)]
+    pub received_segments: u64,
 }

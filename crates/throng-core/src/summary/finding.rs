@@ -237,6 +237,16 @@ pub enum Finding {
     },
     /// The client was the bottleneck of what was measured.
     ClientBottleneck(Box<Bottleneck>),
+    /// This machine's kernel dropped received segments, because sockets had no room for them. They are those of all programs
+    /// in the network namespace.
+    ReceiveDrops {
+        /// How many.
+        segments: u64,
+        /// Segments received.
+        of: u64,
+        /// The server was on this machine, too, so some of these may be its.
+        server_here: bool,
+    },
     /// The process did not run for a time: it was stopped, or its machine was.
     ClientPaused {
         /// For how long, seconds.
@@ -415,6 +425,7 @@ impl Finding {
             Finding::AttemptsFailed { .. } => "attempts_failed",
             Finding::AddressDead { .. } => "address_dead",
             Finding::RateMissed { .. } => "rate_missed",
+            Finding::ReceiveDrops { .. } => "receive_drops",
             Finding::RateChanged { .. } => "rate_changed",
             Finding::ClientBottleneck(_) => "client_bottleneck",
             Finding::ClientPaused { .. } => "client_paused",

@@ -846,3 +846,31 @@ fn a_rate_that_was_changed_by_hand_is_kept_if_what_was_asked_for_in_all_was_sent
         "the rate was changed by hand after 1.00 s: from 50/s to 100/s; what was asked for is what each rate had in its time"
     );
 }
+
+#[test]
+fn what_the_kernel_dropped_for_want_of_room_is_told_if_it_was_much() {
+    let of = |drops, segments| {
+        of_one(|_, ending| {
+            ending.kernel.receive_drops = drops;
+            ending.kernel.received_segments = segments;
+        })
+    };
+    for (drops, segments, told) in [
+        (0, 0, false),
+        (9, 9, false),
+        (10, 10_001, false),
+        (10, 10_000, true),
+    ] {
+        let s = of(drops, segments);
+        assert_eq!(
+            kinds(&s) == ["receive_drops"],
+            told,
+            "{drops} of {segments}"
+        );
+        assert!(s.reached, "it is no reason by itself");
+    }
+    assert_eq!(
+        of(50, 10_000).findings[0].to_string(),
+        "this machine's kernel dropped 50 segments that it had received, 0.5 % of all, because a socket had no room for them: this client, the server on this machine or another program in this network namespace did not read as fast as data came. It was sent again, which latencies include; more workers (-w) or a larger --rcvbuf may help"
+    );
+}

@@ -21,6 +21,9 @@ use crate::stats::{Closed, Tally};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Received segments that the kernel dropped are worth knowing from this share of all on, and from this many.
+const MUCH_DROPPED: f64 = 0.001;
+const FEW_DROPS: u64 = 10;
 /// How late the last messages of the hold may be, in seconds, without counting as missing: a hiccup of the scheduler.
 const LATE_AT_END_S: f64 = 0.1;
 
@@ -188,6 +191,7 @@ fn load(
             .map(Finding::ClientBottleneck),
     );
     findings.extend(t.endings().filter_map(rate_changed));
+    findings.extend(t.endings().filter_map(receive_drops));
     let paused = bottleneck::paused(t);
     findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));
     reached & far_ends::ends_agree(t, findings)
@@ -485,6 +489,17 @@ fn missed(rate: &MessageRate) -> Option<Finding> {
     missed.then_some(Finding::RateMissed {
         reached_per_s: rate.reached_per_s,
         asked_per_s,
+    })
+}
+
+/// The finding that the kernel of a source dropped what it had received, if that was a share worth knowing.
+fn receive_drops(ending: &record::Ending) -> Option<Finding> {
+    let (segments, of) = (ending.kernel.receive_drops, ending.kernel.received_segments);
+    let many = segments >= FEW_DROPS && segments as f64 >= of as f64 * MUCH_DROPPED;
+    many.then_some(Finding::ReceiveDrops {
+        segments,
+        of,
+        server_here: ending.server.is_some() || ending.over.accepted.is_some(),
     })
 }
 

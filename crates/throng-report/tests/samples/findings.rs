@@ -185,6 +185,11 @@ pub fn findings() -> Vec<Finding> {
                 per_s: 400.0,
             }],
         },
+        Finding::ReceiveDrops {
+            segments: 50,
+            of: 10_000,
+            server_here: false,
+        },
         Finding::ClientPaused { seconds: 3.0 },
         Finding::BytesMissing {
             sender: Sender::Server,

@@ -348,6 +348,24 @@ impl fmt::Display for Finding {
                 from_per_s,
                 changes,
             } => rate_changed(f, *from_per_s, changes),
+            Finding::ReceiveDrops {
+                segments,
+                of,
+                server_here,
+            } => {
+                let share = human::percent(*segments as f64, *of as f64);
+                write!(
+                    f,
+                    "this machine's kernel dropped {} that it had received{}, because a socket had no room for them: ",
+                    things(*segments, "segment"),
+                    share.map_or(String::new(), |share| format!(", {share} of all"))
+                )?;
+                f.write_str(match server_here {
+                    true => "this client, the server on this machine or another program in this network namespace",
+                    false => "this client or another program in this network namespace",
+                })?;
+                f.write_str(" did not read as fast as data came. It was sent again, which latencies include; more workers (-w) or a larger --rcvbuf may help")
+            }
             Finding::ClientPaused { seconds } => write!(
                 f,
                 "this client did not run for {} (it was stopped, or its machine was): what is measured then is its own delay",
