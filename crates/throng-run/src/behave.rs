@@ -456,7 +456,7 @@ fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
     let differs = |part: &Part| match part {
         Part::Bytes(_) | Part::Uid { .. } | Part::Pointer { .. } => false,
         Part::Random { scope, .. } => *scope == Scope::Message,
-        Part::Marker | Part::MessageId | Part::Frame(_) | Part::Raw(_) | Part::Sized(_) => true,
+        Part::Marker | Part::MessageId | Part::Frame(_) | Part::Raw(_) | Part::Sized(..) => true,
     };
     if text.has_marker() {
         return Err(Failure::refused(format!(
@@ -496,7 +496,7 @@ fn has_marker(parts: &[Part]) -> bool {
     parts.iter().any(|part| match part {
         Part::Marker => true,
         Part::Frame(frame) => has_marker(&frame.payload),
-        Part::Raw(parts) | Part::Sized(parts) => has_marker(parts),
+        Part::Raw(parts) | Part::Sized(_, parts) => has_marker(parts),
         _ => false,
     })
 }

@@ -52,6 +52,8 @@ pub(super) struct Compiler {
     globals: u64,
     /// Whether strings drawn now must not be empty.
     some: bool,
+    /// The greatest length of a part that may be longer than the size before it can say, and what that can say at most.
+    pub(super) too_long: Option<(u64, u64)>,
 }
 
 impl Compiler {
@@ -63,6 +65,7 @@ impl Compiler {
             places: 0,
             globals: 0,
             some: false,
+            too_long: None,
         }
     }
 
@@ -100,7 +103,7 @@ impl Compiler {
         let has_own_frames = message
             .parts
             .iter()
-            .any(|part| matches!(part, Part::Frame(_) | Part::Raw(_) | Part::Sized(_)));
+            .any(|part| matches!(part, Part::Frame(_) | Part::Raw(_) | Part::Sized(..)));
         for part in &message.parts {
             match part {
                 Part::Frame(frame) => {
@@ -114,12 +117,9 @@ impl Compiler {
                     end_plain(&mut plain, &mut pieces);
                     self.parts(parts, &mut pieces)?;
                 }
-                Part::Sized(parts) => {
+                Part::Sized(..) => {
                     end_plain(&mut plain, &mut pieces);
-                    let mut body = Vec::new();
-                    self.parts(parts, &mut body)?;
-                    let head = Head::Size;
-                    pieces.push(Piece::Frame { head, body });
+                    self.part(part, &mut pieces)?;
                 }
                 part => self.part(part, &mut plain)?,
             }
@@ -157,7 +157,18 @@ impl Compiler {
                 return Ok(());
             }
             Part::Frame(frame) => return self.parts(&frame.payload, pieces),
-            Part::Raw(parts) | Part::Sized(parts) => return self.parts(parts, pieces),
+            Part::Raw(parts) => return self.parts(parts, pieces),
+            Part::Sized(size, parts) => {
+                let mut body = Vec::new();
+                self.parts(parts, &mut body)?;
+                let bytes = longest(&body);
+                if bytes > size.most() {
+                    self.too_long = Some((bytes, size.most()));
+                }
+                let head = Head::Size(*size);
+                pieces.push(Piece::Frame { head, body });
+                return Ok(());
+            }
             Part::Uid { modulo } => Op::Uid(modulo.as_slice().into()),
             Part::Pointer { modulo } => Op::Pointer(modulo.as_slice().into()),
             Part::Marker => Op::Marker,

@@ -79,6 +79,14 @@ pub enum ScriptError {
         /// Its greatest length in bytes.
         bytes: u64,
     },
+    /// A part of a message may be longer than the size before it can say.
+    #[error("a part of a message may be {bytes} bytes long; at most {most} are possible there")]
+    LongPart {
+        /// Its greatest length in bytes.
+        bytes: u64,
+        /// The greatest length that is possible.
+        most: u64,
+    },
     /// All messages together are too long.
     #[error("the messages take {bytes} bytes together; at most 4 GiB are possible")]
     Large {

@@ -1,6 +1,6 @@
 //! What goes before something whose size it depends on: headers of WebSocket frames, and the size itself.
 
-use super::template::{Frame, FrameKind};
+use super::template::{Frame, FrameKind, Size};
 use crate::protocol::websocket::frame::{Header, MAX_HEADER, Mask, Opcode};
 
 /// The longest size with what follows it: 20 digits and two line ends.
@@ -21,8 +21,8 @@ pub(super) enum Head {
         /// Whether it is a client's, whose payload is masked.
         masked: bool,
     },
-    /// The size in decimal, and two line ends.
-    Size,
+    /// The size.
+    Size(Size),
 }
 
 impl Head {
@@ -58,14 +58,19 @@ impl Head {
     /// Itself before `payload` bytes, and its size: only that many bytes are valid. `key` is used if they are masked.
     pub(super) fn encode(self, payload: u64, key: [u8; 4]) -> ([u8; MAX_SIZE], usize) {
         let mut all = [0; MAX_SIZE];
-        let Head::Frame {
-            kind,
-            last,
-            reserved,
-            masked,
-        } = self
-        else {
-            return size(payload, all);
+        let (kind, last, reserved, masked) = match self {
+            Head::Frame {
+                kind,
+                last,
+                reserved,
+                masked,
+            } => (kind, last, reserved, masked),
+            Head::Size(Size::Decimal) => return decimal(payload, all),
+            Head::Size(Size::TwoBytes) => {
+                all[..2].copy_from_slice(&(payload as u16).to_be_bytes());
+                return (all, 2);
+            }
+            Head::Size(Size::Varint) => return varint(payload, all),
         };
         let opcode = match kind {
             FrameKind::Continuation => Opcode::Continuation,
@@ -88,8 +93,22 @@ impl Head {
     }
 }
 
+/// A size with seven bits in each byte, the lowest first, written to `all`.
+fn varint(payload: u64, mut all: [u8; MAX_SIZE]) -> ([u8; MAX_SIZE], usize) {
+    let (mut left, mut n) = (payload, 0);
+    loop {
+        all[n] = (left & 0x7f) as u8;
+        left >>= 7;
+        n += 1;
+        if left == 0 {
+            return (all, n);
+        }
+        all[n - 1] |= 0x80;
+    }
+}
+
 /// A size in decimal and two line ends, written to `all`.
-fn size(payload: u64, mut all: [u8; MAX_SIZE]) -> ([u8; MAX_SIZE], usize) {
+fn decimal(payload: u64, mut all: [u8; MAX_SIZE]) -> ([u8; MAX_SIZE], usize) {
     let digits = payload.checked_ilog10().unwrap_or(0) as usize + 1;
     let mut left = payload;
     for digit in all[..digits].iter_mut().rev() {
@@ -179,9 +198,30 @@ mod tests {
             (10, "10\r\n\r\n"),
             (u64::MAX, "18446744073709551615\r\n\r\n"),
         ] {
-            let (all, n) = Head::Size.encode(payload, [0; 4]);
+            let (all, n) = Head::Size(Size::Decimal).encode(payload, [0; 4]);
             assert_eq!(&all[..n], bytes.as_bytes());
-            assert_eq!(Head::Size.bytes(payload), n);
+            assert_eq!(Head::Size(Size::Decimal).bytes(payload), n);
+        }
+    }
+
+    #[test]
+    fn sizes_of_mqtt_are_those_of_its_specification() {
+        let written = |size, payload| {
+            let (all, n) = Head::Size(size).encode(payload, [0; 4]);
+            all[..n].to_vec()
+        };
+        assert_eq!(written(Size::TwoBytes, 0x0102), [1, 2]);
+        // MQTT 5.0, table 1-1.
+        for (payload, bytes) in [
+            (0, &[0][..]),
+            (127, &[0x7f]),
+            (128, &[0x80, 1]),
+            (16_383, &[0xff, 0x7f]),
+            (16_384, &[0x80, 0x80, 1]),
+            (2_097_152, &[0x80, 0x80, 0x80, 1]),
+            (Size::Varint.most(), &[0xff, 0xff, 0xff, 0x7f]),
+        ] {
+            assert_eq!(written(Size::Varint, payload), bytes);
         }
     }
 

@@ -29,4 +29,4 @@ pub use portion::{Cursor, MAX_MESSAGE, Portion, What};
 pub use regex::{LONGEST as LONGEST_RANDOM, Regex, RegexError};
 pub use render::Speaker;
 pub use script::Script;
-pub use template::{Frame, FrameKind, Framing, Message, Messages, Part, Scope};
+pub use template::{Frame, FrameKind, Framing, Message, Messages, Part, Scope, Size};

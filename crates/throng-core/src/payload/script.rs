@@ -130,19 +130,24 @@ impl Script {
 
     /// The first messages of connection `uid`, in one piece. They must be constant for the connection.
     pub fn first_of(&self, uid: u64) -> Vec<u8> {
+        let mut all = Vec::new();
+        self.append_first(uid, &mut all);
+        all
+    }
+
+    /// Appends the first messages of connection `uid` to `out`. They must be constant for the connection.
+    pub fn append_first(&self, uid: u64, out: &mut Vec<u8>) {
         let speaker = Speaker {
             uid,
             ..Speaker::default()
         };
-        let (mut all, mut at) = (Vec::new(), Cursor::default());
-        let mut dice = Dice::new(0);
-        while let Some(portion) = self.first(at, &speaker, &mut dice, &mut all) {
+        let (mut at, mut dice) = (Cursor::default(), Dice::new(0));
+        while let Some(portion) = self.first(at, &speaker, &mut dice, out) {
             if let What::Memory(range) = portion.what {
-                all.extend_from_slice(&self.0.memory[range.start as usize..range.end as usize]);
+                out.extend_from_slice(&self.0.memory[range.start as usize..range.end as usize]);
             }
             at = portion.next;
         }
-        all
     }
 
     /// Whether all connections send the same first, so that it can be compared.
@@ -292,6 +297,9 @@ fn compile<'a>(
         let bytes = longest(&pieces);
         if bytes > MAX_MESSAGE {
             return Err(ScriptError::Long { message, bytes });
+        }
+        if let Some((bytes, most)) = compiler.too_long {
+            return Err(ScriptError::LongPart { bytes, most });
         }
         if !pieces.is_empty() {
             all.push(pieces);

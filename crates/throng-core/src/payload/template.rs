@@ -42,7 +42,7 @@ fn about(parts: &[Part]) -> u64 {
         Part::Bytes(bytes) => bytes.len() as u64,
         Part::Frame(frame) => about(&frame.payload) + WORD,
         Part::Raw(parts) => about(parts),
-        Part::Sized(parts) => about(parts) + WORD,
+        Part::Sized(_, parts) => about(parts) + WORD,
         _ => WORD,
     };
     parts.iter().map(bytes).sum()
@@ -100,7 +100,7 @@ impl Message {
         };
         for part in self.parts {
             match part {
-                Part::Frame(_) | Part::Raw(_) | Part::Sized(_) => {
+                Part::Frame(_) | Part::Raw(_) | Part::Sized(..) => {
                     end_plain(&mut plain, &mut parts);
                     parts.push(part);
                 }
@@ -161,9 +161,31 @@ pub enum Part {
     Frame(Frame),
     /// Bytes that are not put into a WebSocket frame.
     Raw(Vec<Part>),
-    /// The number of bytes of these parts in decimal, two line ends, and the parts: the value of an HTTP message's last field,
-    /// `Content-Length`, and its body. There is no expression for it: protocols build messages of their own from it.
-    Sized(Vec<Part>),
+    /// The number of bytes of these parts, and the parts. There is no expression for it: protocols build messages of their
+    /// own from it.
+    Sized(Size, Vec<Part>),
+}
+
+/// How a number of bytes is written before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// In decimal, with two line ends: the value of an HTTP message's last field, `Content-Length`, before its body.
+    Decimal,
+    /// As two bytes, the higher one first: a string of MQTT (MQTT 5.0, section 1.5.4).
+    TwoBytes,
+    /// As one to four bytes with seven bits each, the lowest first: the rest of an MQTT packet (section 1.5.5).
+    Varint,
+}
+
+impl Size {
+    /// The greatest number of bytes that can be written so.
+    pub const fn most(self) -> u64 {
+        match self {
+            Size::Decimal => u64::MAX,
+            Size::TwoBytes => 0xffff,
+            Size::Varint => 0x0fff_ffff,
+        }
+    }
 }
 
 impl Part {
@@ -171,7 +193,7 @@ impl Part {
     fn is_in(&self, parts: &[Part]) -> bool {
         parts.iter().any(|part| match part {
             Part::Frame(frame) => self.is_in(&frame.payload),
-            Part::Raw(parts) | Part::Sized(parts) => self.is_in(parts),
+            Part::Raw(parts) | Part::Sized(_, parts) => self.is_in(parts),
             other => self == other,
         })
     }

@@ -1,4 +1,4 @@
-use super::super::template::{Part, Scope};
+use super::super::template::{Part, Scope, Size};
 use super::*;
 use proptest::prelude::*;
 use std::num::NonZeroU64;
@@ -135,18 +135,38 @@ fn each_part_is_rendered_as_the_reference_says() {
     assert_eq!(text(vec![random(Scope::Message, "ab{3}")]), "abbb");
     assert_eq!(text(vec![Part::Raw(vec![bytes(b"x"), uid(&[10])])]), "x6");
     // Constant, empty, and of another length than was assumed.
-    assert_eq!(text(vec![Part::Sized(vec![bytes(b"abc")])]), "3\r\n\r\nabc");
-    assert_eq!(text(vec![Part::Sized(vec![])]), "0\r\n\r\n");
+    assert_eq!(text(vec![Part::Sized(Size::Decimal, vec![bytes(b"abc")])]), "3\r\n\r\nabc");
+    assert_eq!(text(vec![Part::Sized(Size::Decimal, vec![])]), "0\r\n\r\n");
     let long = random(Scope::Message, "k{0,2000}");
     for _ in 0..20 {
         let sent = text(vec![
             bytes(b"n: "),
-            Part::Sized(vec![uid(&[]), long.clone()]),
+            Part::Sized(Size::Decimal, vec![uid(&[]), long.clone()]),
         ]);
         let (head, body) = sent.split_once("\r\n\r\n").unwrap();
         assert_eq!(head, format!("n: {}", body.len()));
         assert!(body.starts_with("123456"));
     }
+    // One in another.
+    let name = Part::Sized(Size::TwoBytes, vec![uid(&[])]);
+    let packet = vec![Part::Sized(Size::Varint, vec![name, bytes(b"x")])];
+    assert_eq!(text(packet), "\x09\0\x06123456x");
+}
+
+#[test]
+fn what_is_longer_than_its_size_can_say_is_refused() {
+    let long = |n: usize| message(vec![Part::Sized(Size::TwoBytes, vec![bytes(&vec![b'x'; n])])]);
+    let script = |n| {
+        let cycles = [vec![long(n)]];
+        Script::of_cycles(&[], &cycles, Framing::Raw, 1, 1)
+    };
+    assert!(script(65_535).is_ok());
+    let error = script(65_536).unwrap_err();
+    let expected = ScriptError::LongPart {
+        bytes: 65_536,
+        most: 65_535,
+    };
+    assert_eq!(error, expected);
 }
 
 #[test]
@@ -500,7 +520,7 @@ fn payload_of(parts: &[Part]) -> Vec<u8> {
             Part::Random { regex, .. } if regex == "const" => out.extend_from_slice(b"const"),
             Part::Random { .. } => out.extend_from_slice(b"kkk"),
             Part::Raw(parts) => out.extend(payload_of(parts)),
-            Part::Sized(parts) => {
+            Part::Sized(Size::Decimal, parts) => {
                 let payload = payload_of(parts);
                 out.extend(format!("{}\r\n\r\n", payload.len()).bytes());
                 out.extend(payload);

@@ -2,7 +2,7 @@
 
 use super::field::{Field, is_token};
 use super::status::Status;
-use crate::payload::{Message, ParseOptions, Part, parse};
+use crate::payload::{Message, ParseOptions, Part, Size, parse};
 use crate::protocol::facts::Authority;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -220,7 +220,7 @@ pub(super) fn message(request: &Request) -> Result<Message, RequestError> {
     match request.body {
         Some(body) => {
             parts.push(Part::Bytes(b"Content-Length: ".to_vec()));
-            parts.push(Part::Sized(body.parts.clone()));
+            parts.push(Part::Sized(Size::Decimal, body.parts.clone()));
         }
         None => parts.push(Part::Bytes(b"\r\n".to_vec())),
     }
