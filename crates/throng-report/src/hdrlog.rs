@@ -59,7 +59,7 @@ impl LatencyLog {
         length: Duration,
         measured: &Measured,
     ) -> io::Result<()> {
-        let tagged: [(&str, &Durations); 10] = [
+        let tagged: [(&str, &Durations); 12] = [
             ("response", &measured.response),
             ("service", &measured.service),
             ("ttfb", &measured.ttfb),
@@ -68,6 +68,8 @@ impl LatencyLog {
             ("first_byte", &measured.first_byte),
             ("pong", &measured.pong),
             ("upgrade", &measured.upgrade),
+            ("connack", &measured.connack),
+            ("suback", &measured.suback),
             ("handshake", &measured.handshake),
             ("connect", &measured.connect),
         ];

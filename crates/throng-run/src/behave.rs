@@ -228,7 +228,9 @@ impl<'a> LoadBehaviours<'a> {
         // Echoes are distinguished by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
-        let waits = self.scenario.protocol.waits();
+        let protocol = &self.scenario.protocol;
+        let waits = protocol.waits();
+        let alone = one_by_one || protocol.answers() == Answers::Acknowledgements;
         Task {
             connections: self.scenario.connections.max(1),
             worker: at.worker,
@@ -242,7 +244,7 @@ impl<'a> LoadBehaviours<'a> {
             by_answers: self.answers.is_some(),
             // tcpkali's messages are those with a marker, or that answer one of ours.
             count_found: self.scenario.measure.counted == Counted::Found,
-            most: match one_by_one {
+            most: match alone {
                 true => 1,
                 false => waits.depth,
             },
@@ -429,8 +431,8 @@ fn a_packet(script: Result<Script, ScriptError>) -> u32 {
 /// How answers are recognized, where they are matched.
 fn answers(scenario: &LoadScenario, messages: &Messages) -> Result<Option<AnswerBy>, Failure> {
     let measure = &scenario.measure;
-    let whole = match scenario.protocol.kind().answers() {
-        Answers::Ids => return Ok(Some(AnswerBy::Id)),
+    let whole = match scenario.protocol.answers() {
+        Answers::Ids | Answers::Acknowledgements => return Ok(Some(AnswerBy::Id)),
         Answers::Whole => return Ok(Some(AnswerBy::Message { echo: None })),
         Answers::Messages => Some(AnswerBy::Message {
             echo: FirstMessage::of(messages),

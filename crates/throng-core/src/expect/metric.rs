@@ -41,8 +41,13 @@ pub enum Needs {
     Markers,
     /// Measure the time to the first byte.
     FirstByte,
-    /// Speak WebSocket.
-    Upgrade,
+    /// Speak a protocol whose opening handshake has this latency.
+    Handshake {
+        /// The name of its histogram.
+        name: &'static str,
+        /// What to do otherwise.
+        remedy: &'static str,
+    },
     /// Send pings.
     Pings,
     /// Speak a protocol that says where answers begin.
@@ -180,13 +185,32 @@ pub const LATENCIES: &[Latency] = &[
     },
     Latency {
         name: "upgrade",
-        needs: Needs::Upgrade,
+        needs: Needs::Handshake {
+            name: "upgrade",
+            remedy: "add --websocket or a ws:// target",
+        },
         help: "from when the upgrade to WebSocket was requested to when the server accepted it",
+    },
+    Latency {
+        name: "connack",
+        needs: Needs::Handshake {
+            name: "connack",
+            remedy: "add --mqtt or an mqtt:// target",
+        },
+        help: "from when a connection to MQTT was requested (CONNECT) to when the server accepted it (CONNACK)",
+    },
+    Latency {
+        name: "suback",
+        needs: Needs::Handshake {
+            name: "suback",
+            remedy: "add --subscribe FILTER, and --mqtt or an mqtt:// target",
+        },
+        help: "from when subscriptions were requested (SUBSCRIBE) to when the server granted them (SUBACK)",
     },
     Latency {
         name: "pong",
         needs: Needs::Pings,
-        help: "from when a WebSocket ping was due to its pong",
+        help: "from when a ping was due to its pong",
     },
     Latency {
         name: "first_byte",

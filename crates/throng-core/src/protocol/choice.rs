@@ -74,7 +74,7 @@ macro_rules! choice {
                 }
             }
 
-            /// How answers are recognized.
+            /// How answers are recognized, unless its options say otherwise.
             pub fn answers(self) -> Answers {
                 match self {
                     $(ProtocolKind::$Variant => super::$module::$Asked::ANSWERS,)*
@@ -159,6 +159,20 @@ macro_rules! choice {
             pub fn waits(&self) -> Waits {
                 match self {
                     $(Protocol::$Variant(asked) => asked.waits(),)*
+                }
+            }
+
+            /// How answers are recognized.
+            pub fn answers(&self) -> Answers {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.answers(),)*
+                }
+            }
+
+            /// Latencies of its opening handshake that are measured, by the names of their histograms.
+            pub fn handshake(&self) -> &'static [&'static str] {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.handshake(),)*
                 }
             }
 

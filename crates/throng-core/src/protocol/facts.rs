@@ -44,12 +44,20 @@ pub enum Answers {
     Ids,
     /// A whole message; answers are always matched, and [`Waits::depth`] messages wait on a connection at a time.
     Whole,
+    /// By an id, and every peer answers; answers are always matched, and each message has a write of its own.
+    Acknowledgements,
 }
 
 impl Answers {
     /// Whether answers are matched without being asked for.
     pub fn always(self) -> bool {
-        matches!(self, Answers::Ids | Answers::Whole)
+        !matches!(self, Answers::Bytes | Answers::Messages)
+    }
+
+    /// Whether the protocol has every peer answer, also one that discards messages. Without a rate, the next message waits
+    /// for the answer.
+    pub fn from_every_peer(self) -> bool {
+        matches!(self, Answers::Whole | Answers::Acknowledgements)
     }
 }
 
@@ -62,6 +70,8 @@ pub enum Says {
     Own,
     /// Messages of the protocol's own, around the user's if there are any.
     Around,
+    /// Nothing, unless this option is given, too.
+    NothingWithout(&'static str),
 }
 
 /// How the messages of a connection wait for their answers.
@@ -103,8 +113,10 @@ pub trait Facts: Default + 'static {
     const OPTIONS: &'static [ProtocolOption<Self>] = &[];
     /// Framing of messages: on connections that are opened, and on those that are accepted.
     const FRAMING: [Framing; 2] = [Framing::Raw, Framing::Raw];
-    /// How answers are recognized.
+    /// How answers are recognized, unless [`Facts::answers`] says otherwise.
     const ANSWERS: Answers = Answers::Bytes;
+    /// Latencies of its opening handshake that are measured, by the names of their histograms.
+    const HANDSHAKE: &'static [&'static str] = &[];
     /// Whether it sends a farewell of its own before a connection is closed.
     const SAYS_FAREWELL: bool = false;
 
@@ -156,6 +168,16 @@ pub trait Facts: Default + 'static {
     /// How messages wait for their answers.
     fn waits(&self) -> Waits {
         Waits::default()
+    }
+
+    /// How answers are recognized with these options.
+    fn answers(&self) -> Answers {
+        Self::ANSWERS
+    }
+
+    /// Latencies of its opening handshake that are measured with these options, by the names of their histograms.
+    fn handshake(&self) -> &'static [&'static str] {
+        Self::HANDSHAKE
     }
 
     /// Whether this side is asked to close connections after a number of messages, and to open them again.

@@ -10,6 +10,7 @@ mod facts;
 pub mod http;
 mod lingering;
 mod options;
+mod pings;
 pub mod raw;
 #[cfg(test)]
 mod rig;

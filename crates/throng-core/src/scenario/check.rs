@@ -10,7 +10,7 @@ use crate::expect::{Expectation, Needs};
 use crate::human;
 use crate::pacing::Terms;
 use crate::payload::{Message, Messages};
-use crate::protocol::{Answers, Protocol, ProtocolKind, Says, ServeMode};
+use crate::protocol::{Protocol, ProtocolKind, Says, ServeMode};
 use std::time::Duration;
 
 /// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
@@ -43,6 +43,14 @@ pub enum Contradiction {
         protocol: &'static str,
         /// What else was given.
         other: &'static str,
+    },
+    /// Messages, and nothing that says where the protocol sends them.
+    #[error("{protocol} does not know where messages go: add {option}, or leave out the messages")]
+    NoPlace {
+        /// The protocol's name.
+        protocol: &'static str,
+        /// The option that says so.
+        option: &'static str,
     },
     /// A protocol, and targets whose scheme implies another.
     #[error("{protocol} is asked for: leave out {scheme}://")]
@@ -186,7 +194,7 @@ impl LoadScenario {
             }
         }
         // An answer is waited for before the next message of such a protocol in any case.
-        let waits = self.protocol.kind().answers() == Answers::Whole;
+        let waits = self.protocol.answers().from_every_peer();
         if waits && self.pace.sending == Sending::Flood {
             self.pace.sending = Sending::ClosedLoop { in_flight: None };
         }
@@ -228,7 +236,13 @@ impl LoadScenario {
         }
         check_messages(&self.messages)?;
         let says = self.protocol.says();
-        let own_messages = says != Says::Given;
+        if let (Says::NothingWithout(option), false) = (says, self.messages.is_empty()) {
+            return Err(Contradiction::NoPlace {
+                protocol: self.protocol.kind().name(),
+                option,
+            });
+        }
+        let own_messages = matches!(says, Says::Own | Says::Around);
         let no_place = [
             (
                 says == Says::Own && !self.messages.repeated.is_empty(),
@@ -251,7 +265,7 @@ impl LoadScenario {
         {
             return Err(Contradiction::NoMessage(option));
         }
-        let sink_answers = self.protocol.kind().answers() == Answers::Whole;
+        let sink_answers = self.protocol.answers().from_every_peer();
         if self.pace.sending.is_closed_loop()
             && self.own_server == Some(OwnServer::Sink)
             && !sink_answers

@@ -3,7 +3,7 @@
 use super::{LoadScenario, MessageLatency, Sending};
 use crate::expect::{ENOUGH_TO_DIVIDE, Needs};
 use crate::payload::Message;
-use crate::protocol::{Answers, ProtocolKind, Says};
+use crate::protocol::{Answers, Says};
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.
 pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static str> {
@@ -13,14 +13,15 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         message,
         Some(MessageLatency::Marker(_) | MessageLatency::Echo)
     );
-    let by_protocol = scenario.protocol.kind().answers().always();
+    let by_protocol = scenario.protocol.answers().always();
     let answers = by_content || by_protocol || sending.is_closed_loop();
     let paced = matches!(
         sending,
         Sending::PerConnection(_) | Sending::WholeRun { .. } | Sending::Search(_)
     );
     let repeated = &scenario.messages.repeated;
-    let repeats = scenario.messages.repeats_something() || scenario.protocol.says() != Says::Given;
+    let own_messages = matches!(scenario.protocol.says(), Says::Own | Says::Around);
+    let repeats = scenario.messages.repeats_something() || own_messages;
     let markers =
         *message == Some(MessageLatency::MessageMarker) || repeated.iter().any(Message::has_marker);
     let many = u64::from(scenario.connections) >= ENOUGH_TO_DIVIDE;
@@ -45,16 +46,15 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         Needs::Messages => (repeats, "add messages: -m or -f"),
         Needs::Markers => (markers, "add --message-marker"),
         Needs::FirstByte => (scenario.measure.first_byte, "add --latency-first-byte"),
-        Needs::Upgrade => (
-            scenario.protocol.kind() == ProtocolKind::Websocket,
-            "add --websocket or a ws:// target",
-        ),
+        Needs::Handshake { name, remedy } => {
+            (scenario.protocol.handshake().contains(&name), remedy)
+        }
         Needs::Pings => (
             scenario.protocol.pings().is_some(),
             "add --ping TIME, and --websocket or a ws:// target",
         ),
         Needs::Heads => (
-            scenario.protocol.kind().answers() == Answers::Whole,
+            scenario.protocol.answers() == Answers::Whole,
             "it is about HTTP: add --http or an http:// target",
         ),
         Needs::Tls => (scenario.tls.is_some(), "add --tls or a wss:// target"),

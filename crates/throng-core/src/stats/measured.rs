@@ -86,7 +86,11 @@ measured! {
     handshake,
     /// From when the upgrade to WebSocket was requested to when the server accepted it.
     upgrade,
-    /// From when a WebSocket ping was due to its pong.
+    /// From when a connection to MQTT was requested (CONNECT) to when the server accepted it (CONNACK).
+    connack,
+    /// From when MQTT's subscriptions were requested (SUBSCRIBE) to when the server granted them (SUBACK).
+    suback,
+    /// From when a ping was due to its pong.
     pong,
     /// From when a ping was due to when this side closed its connection: its pong would have taken longer.
     pong_unanswered,

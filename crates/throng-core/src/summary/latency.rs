@@ -148,6 +148,10 @@ pub struct Latency {
     pub marked: Option<Percentiles>,
     /// From when the upgrade to WebSocket was requested to when the server accepted it (101).
     pub upgrade: Option<Percentiles>,
+    /// From when a connection to MQTT was requested (CONNECT) to when the server accepted it (CONNACK).
+    pub connack: Option<Percentiles>,
+    /// From when MQTT's subscriptions were requested (SUBSCRIBE) to when the server granted them (SUBACK).
+    pub suback: Option<Percentiles>,
     /// From when a ping was due to its pong.
     pub pong: Option<Percentiles>,
 }
@@ -164,6 +168,8 @@ impl Latency {
             ttfb: Percentiles::of(&measured.ttfb),
             marked: Percentiles::of(&measured.marked),
             upgrade: Percentiles::of(&measured.upgrade),
+            connack: Percentiles::of(&measured.connack),
+            suback: Percentiles::of(&measured.suback),
             pong: Percentiles::with_unanswered(&measured.pong, &unanswered_pings(measured)),
         }
     }

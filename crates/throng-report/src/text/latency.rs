@@ -63,6 +63,8 @@ impl Latencies<'_> {
             ("message age", l.marked),
             ("pong", l.pong),
             ("first byte", l.first_byte),
+            ("SUBACK", l.suback),
+            ("CONNACK", l.connack),
             ("upgrade", l.upgrade),
             ("TLS handshake", tls.and_then(|t| t.latency)),
             ("connect", set_up.and_then(|s: &SetUp| s.latency)),

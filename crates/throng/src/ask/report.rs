@@ -169,7 +169,7 @@ impl ReportOptions {
             scenario.measure.message,
             Some(MessageLatency::Marker(_) | MessageLatency::Echo)
         );
-        let asks = scenario.protocol.kind().answers().always();
+        let asks = scenario.protocol.answers().always();
         let pings = scenario.protocol.pings().is_some();
         let any = round_trips || asks || pings || sending.is_closed_loop();
         if self.samples.is_some() && !any {

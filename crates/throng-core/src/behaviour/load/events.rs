@@ -7,7 +7,7 @@ use super::wire::{Receiver, TaggedReply, Wire};
 use super::{BROKEN, FAREWELL, HANDSHAKE_READ, HELD_BYTES, Load, pace};
 use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::Due;
-use crate::stats::{Measured, Sample};
+use crate::stats::{Durations, Measured, Sample};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -425,6 +425,10 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
         self.measured
             .upgrade
             .record_between(self.since.time(), self.at.now);
+    }
+
+    fn took(&mut self, of: fn(&mut Measured) -> &mut Durations, since: Time) {
+        of(self.measured).record_between(since, self.at.now);
     }
 
     fn pong(&mut self, due: Time) {

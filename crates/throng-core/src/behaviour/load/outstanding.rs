@@ -149,11 +149,16 @@ impl Outstanding {
     }
 
     /// The first number from `next` on whose id no message of a queue has, and how many numbers from there on, up to `most`,
-    /// have such ids. If each id is in use, `next` and one. Numbers in a queue ascend, and `next` is above them.
+    /// have such ids. If each id is in use, `next` and one. Numbers in a queue ascend, and `next` is above them. No id is
+    /// 0, which means none in protocols such as MQTT.
     pub fn free_ids(&self, queue: Queue, next: u32, most: u32) -> (u32, u32) {
         let mut first = next;
         while first.wrapping_sub(next) < IDS {
-            let (mut free, mut at, mut skipped) = (most, queue.head, false);
+            if first.is_multiple_of(IDS) {
+                first = first.wrapping_add(1);
+            }
+            let until_zero = IDS - first % IDS;
+            let (mut free, mut at, mut skipped) = (most.min(until_zero), queue.head, false);
             while let Some(node) = self.nodes.get(at as usize) {
                 let since = first.wrapping_sub(node.message.id);
                 match since.wrapping_neg() % IDS {
@@ -210,8 +215,17 @@ mod tests {
         assert_eq!(all.free_ids(queue, 2 * IDS + 8, 100), (2 * IDS + 9, 100));
         assert_eq!(
             all.free_ids(queue, 2 * IDS + 9, u32::MAX),
-            (2 * IDS + 9, IDS - 6)
+            (2 * IDS + 9, IDS - 9)
         );
+    }
+
+    #[test]
+    fn no_id_is_0() {
+        let all = Outstanding::default();
+        let queue = Queue::default();
+        assert_eq!(all.free_ids(queue, 0, 100), (1, 100));
+        assert_eq!(all.free_ids(queue, IDS - 3, 100), (IDS - 3, 3));
+        assert_eq!(all.free_ids(queue, 2 * IDS, 1), (2 * IDS + 1, 1));
     }
 
     #[test]

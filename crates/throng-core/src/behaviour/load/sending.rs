@@ -258,12 +258,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         out: &mut Outbox,
     ) {
         let ready = self.wire.is_ready(&conn.wire);
-        let said = conn.flags & LEAVING == 0 && self.wire.farewell(&mut conn.wire, &mut out.bytes);
-        if said {
+        let waits = conn.flags & LEAVING == 0 && self.wire.farewell(&mut conn.wire, &mut out.bytes);
+        if !out.bytes.is_empty() {
+            out.send = Transmit::Reply;
+        }
+        if waits {
             at.counters.unready.add(ready.into());
             conn.flags |= LEAVING;
             conn.ends_ms = ms(at.now + FAREWELL);
-            out.send = Transmit::Reply;
         } else {
             out.close = true;
         }

@@ -1,7 +1,7 @@
 //! What carries a load's messages: TCP alone, or a protocol on top of it.
 
 use crate::behaviour::At;
-use crate::stats::{Closed, Measured};
+use crate::stats::{Closed, Durations, Measured};
 use crate::time::Time;
 
 /// The outcome of received bytes.
@@ -43,6 +43,9 @@ pub trait Receiver {
 
     /// The server accepted the upgrade that was requested when the connection was opened.
     fn upgraded(&mut self);
+
+    /// A step of the opening handshake that began at `since` is done; `of` is where its latency is measured.
+    fn took(&mut self, of: fn(&mut Measured) -> &mut Durations, since: Time);
 
     /// A ping that was due at `due` was answered.
     fn pong(&mut self, due: Time);
@@ -87,7 +90,7 @@ pub trait Wire {
     ) -> Received;
 
     /// This side is about to close the connection: writes the protocol's farewell, if it has one. Returns whether to
-    /// wait for the peer's answer ([`Received::over`]).
+    /// wait for the peer's answer ([`Received::over`]); otherwise the connection is closed once the farewell is sent.
     fn farewell(&mut self, conn: &mut Self::Conn, out: &mut Vec<u8>) -> bool;
 
     /// The oldest message had no answer in time: this side closes the connection.

@@ -295,7 +295,7 @@ mod tests {
     };
     use crate::pacing::Spacing;
     use crate::payload::{Framing, Message, Messages, Script};
-    use crate::stats::{Counters, Tally};
+    use crate::stats::{Counters, Durations, Tally};
     use crate::time::Time;
     use crate::units::Rate;
     use proptest::prelude::*;
@@ -321,6 +321,8 @@ mod tests {
         }
 
         fn upgraded(&mut self) {}
+
+        fn took(&mut self, _: fn(&mut Measured) -> &mut Durations, _: Time) {}
 
         fn pong(&mut self, _: Time) {}
 

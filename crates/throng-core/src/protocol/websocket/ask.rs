@@ -114,6 +114,7 @@ impl Facts for WebSocketAsked {
     ];
     const FRAMING: [Framing; 2] = [Framing::WebSocketClient, Framing::WebSocketServer];
     const ANSWERS: Answers = Answers::Messages;
+    const HANDSHAKE: &'static [&'static str] = &["upgrade"];
     const SAYS_FAREWELL: bool = true;
 
     type Client = WebSocket;

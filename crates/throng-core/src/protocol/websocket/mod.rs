@@ -15,7 +15,6 @@ pub mod counts;
 pub mod decoder;
 pub mod frame;
 pub mod handshake;
-mod pings;
 mod serve;
 mod subprotocol;
 mod summary;

@@ -1,4 +1,4 @@
-//! The pings that a client sends: when each is due, and which one a pong answers.
+//! The pings that a client of any protocol sends: when each is due, and which one a pong answers.
 //!
 //! Pings of a connection are due at the same interval, at a phase that follows from its number. So the instants need
 //! no memory: a connection keeps the number of its last ping, and how many wait for their pongs.
@@ -13,13 +13,13 @@ const PAYLOAD: usize = 8;
 
 /// When pings are due on the connections of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pings {
+pub(in crate::protocol) struct Pings {
     interval_ns: u64,
 }
 
 /// What is kept for each connection: 3 bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pinged {
+pub(in crate::protocol) struct Pinged {
     /// The number of the last instant whose ping was sent (or that was before the handshake's end), modulo 2^16.
     last: [u8; 2],
     /// How many pings wait: the last one and as many before it.
@@ -111,6 +111,14 @@ impl Pings {
         pinged.waiting -= answered;
         let end = last - u64::from(after.unwrap_or(0));
         self.instants(id, end, answered)
+    }
+
+    /// When the ping was due that a pong answers which does not say which one it belongs to: the oldest one that waits.
+    /// None if none waits.
+    pub fn answered_in_turn(&self, pinged: &mut Pinged, id: u32, now: Time) -> Option<Time> {
+        let oldest = self.waiting(*pinged, id, now).next()?;
+        pinged.waiting -= 1;
+        Some(oldest)
     }
 
     /// When those pings were due that wait for their pongs.
@@ -207,6 +215,19 @@ mod tests {
         assert_eq!(waiting.collect::<Vec<_>>(), [Time(3 * S)]);
         assert_eq!(pings.answered(&mut pinged, of, now, &third).count(), 1);
         assert_eq!(pings.waiting(pinged, 0, now).count(), 0);
+    }
+
+    #[test]
+    fn pongs_that_do_not_say_which_ping_they_answer_do_so_in_turn() {
+        let pings = Pings::every(Duration::from_secs(1));
+        let mut pinged = pings.begin(0, Time(S / 2));
+        for second in 1..=2 {
+            assert!(pings.take(&mut pinged, (0, 1), Time(second * S)).is_some());
+        }
+        let now = Time(2 * S + 1);
+        for due in [Some(Time(S)), Some(Time(2 * S)), None] {
+            assert_eq!(pings.answered_in_turn(&mut pinged, 0, now), due);
+        }
     }
 
     #[test]
