@@ -46,7 +46,7 @@ pub(crate) fn record(
             asked: carried.asked,
         },
         intervals: finished.intervals,
-        ending: Some(ending),
+        ending: Some(Box::new(ending)),
     };
     Record::of(unique(started), part)
 }

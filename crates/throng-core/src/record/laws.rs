@@ -99,7 +99,7 @@ fn part(source: u32, chosen: &[usize], ended: bool) -> Part {
     Part {
         about: about(source),
         intervals,
-        ending: ended.then(|| ending(source)),
+        ending: ended.then(|| Box::new(ending(source))),
     }
 }
 
@@ -266,13 +266,13 @@ fn held(started_unix_s: f64, from: f64, to: f64) -> Part {
             ..about(0)
         },
         intervals: Intervals::default(),
-        ending: Some(Ending {
+        ending: Some(Box::new(Ending {
             opened: Some(mark(from)),
             held: Some(mark(to)),
             over: mark(to),
             peak: 100,
             ..Ending::default()
-        }),
+        })),
     }
 }
 

@@ -55,8 +55,9 @@ pub struct Part {
     pub about: About,
     /// The run, interval by interval.
     pub intervals: Intervals,
-    /// What is known once the run is over; `None` if the source was lost before.
-    pub ending: Option<Ending>,
+    /// What is known once the run is over; `None` if the source was lost before. On the heap: it has many counts, which would
+    /// fill the stack of who reads it.
+    pub ending: Option<Box<Ending>>,
 }
 
 /// Why two parts are not of the same source.

@@ -50,7 +50,7 @@ fn ten() -> Part {
             },
         },
         intervals: Intervals::default(),
-        ending: Some(Ending {
+        ending: Some(Box::new(Ending {
             opened: Some(mark(1)),
             held: Some(mark(3)),
             over: mark(3),
@@ -65,7 +65,7 @@ fn ten() -> Part {
             },
             histograms: Ending::pack(&measured),
             ..Ending::default()
-        }),
+        })),
     }
 }
 

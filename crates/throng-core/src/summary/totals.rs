@@ -76,7 +76,7 @@ impl<'r> Totals<'r> {
 
     /// The endings of the sources that have one.
     pub fn endings(&self) -> impl Iterator<Item = &'r Ending> {
-        self.parts.iter().filter_map(|p| p.ending.as_ref())
+        self.parts.iter().filter_map(|p| p.ending.as_deref())
     }
 
     /// The limits that were met, without duplicates.

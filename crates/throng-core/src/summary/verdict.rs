@@ -417,7 +417,7 @@ fn unready(t: &Totals) -> Option<Finding> {
             let opened = e.opened.filter(|_| !p.renews());
             opened.map_or(peak, |mark| peak.min(mark.opened.ready_now()))
         };
-        p.ending.as_ref().map_or(asked, ready)
+        p.ending.as_deref().map_or(asked, ready)
     };
     let short = |p: &&&Part| ready(p) < p.about.asked.connections.unwrap_or(0);
     let part = t.parts.iter().find(short)?;

@@ -73,7 +73,7 @@ pub fn record() -> Record {
             },
         },
         intervals,
-        ending: Some(record::Ending {
+        ending: Some(Box::new(record::Ending {
             last_attempt: Some(mark(1)),
             opened: Some(mark(1)),
             held: Some(mark(2)),
@@ -125,7 +125,7 @@ pub fn record() -> Record {
             }),
             histograms: record::Ending::pack(&measured),
             ..record::Ending::default()
-        }),
+        })),
     };
     Record::of(Source::new(source().source), part)
 }
