@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::http::{Failed, Malformed};
+use throng_core::protocol::mqtt;
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::record::Source;
@@ -154,6 +155,12 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "subprotocols",
                     "status",
                     "malformed",
+                    "sent",
+                    "received",
+                    "connack",
+                    "suback",
+                    "acks",
+                    "disconnects",
                     "errors",
                     "record",
                     "findings",
@@ -198,6 +205,8 @@ fn every_key_is_documented() {
     );
     all.extend(Failed::ALL.map(name));
     all.extend(Malformed::ALL.map(name));
+    all.extend(mqtt::Violation::ALL.map(name));
+    all.extend(mqtt::Reason::ALL.map(name));
     all.extend([Limit::Latency, Limit::Sending, Limit::Answers].map(name));
     all.extend(
         [

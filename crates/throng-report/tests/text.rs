@@ -372,6 +372,8 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
   message age            160 µs     320 µs    1.01 ms    3.20 ms    16.3 ms
   pong                   240 µs     480 µs    1.51 ms    4.80 ms    24.4 ms
   first byte             900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
+  SUBACK                 410 µs     820 µs    2.58 ms    8.20 ms    41.7 ms
+  CONNACK                640 µs    1.28 ms    4.03 ms    12.8 ms    65.1 ms
   upgrade                820 µs    1.64 ms    5.17 ms    16.4 ms    83.4 ms
   TLS handshake          710 µs    1.42 ms    4.47 ms    14.2 ms    72.2 ms
   connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms

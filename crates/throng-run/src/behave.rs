@@ -228,9 +228,7 @@ impl<'a> LoadBehaviours<'a> {
         // Echoes are distinguished by their lengths, so those that share a write must be equally long.
         let equal = self.scenario.messages.repeated.len() == 1 && script.is_static();
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
-        let protocol = &self.scenario.protocol;
-        let waits = protocol.waits();
-        let alone = one_by_one || protocol.answers() == Answers::Acknowledgements;
+        let waits = self.scenario.protocol.waits();
         Task {
             connections: self.scenario.connections.max(1),
             worker: at.worker,
@@ -244,7 +242,7 @@ impl<'a> LoadBehaviours<'a> {
             by_answers: self.answers.is_some(),
             // tcpkali's messages are those with a marker, or that answer one of ours.
             count_found: self.scenario.measure.counted == Counted::Found,
-            most: match alone {
+            most: match one_by_one {
                 true => 1,
                 false => waits.depth,
             },

@@ -81,6 +81,17 @@ macro_rules! choice {
                 }
             }
 
+            /// Whether its server in the process of a load is the same whether that is to discard messages or to send them
+            /// back.
+            pub fn has_one_server(self) -> bool {
+                match self {
+                    $(ProtocolKind::$Variant => {
+                        type Asked = super::$module::$Asked;
+                        <Asked as Facts>::Sink::NAME == <Asked as Facts>::Echo::NAME
+                    })*
+                }
+            }
+
             /// Whether it sends a farewell of its own before a connection is closed.
             pub fn says_farewell(self) -> bool {
                 match self {

@@ -44,7 +44,7 @@ pub enum Answers {
     Ids,
     /// A whole message; answers are always matched, and [`Waits::depth`] messages wait on a connection at a time.
     Whole,
-    /// By an id, and every peer answers; answers are always matched, and each message has a write of its own.
+    /// By an id, and every peer answers; answers are always matched.
     Acknowledgements,
 }
 

@@ -9,6 +9,7 @@ pub mod dns;
 mod facts;
 pub mod http;
 mod lingering;
+pub mod mqtt;
 mod options;
 mod pings;
 pub mod raw;
@@ -42,6 +43,8 @@ macro_rules! protocols {
             dns: Dns(DnsAsked), serves [], counts DnsSummary;
             /// HTTP/1.1 (RFC 9110, RFC 9112): each message is the body of a request.
             http: Http(HttpAsked), serves [Http], counts HttpSummary;
+            /// MQTT 3.1.1 and 5.0 (OASIS): each message is published.
+            mqtt: Mqtt(MqttAsked), serves [Mqtt], counts MqttSummary;
         }
     };
 }
@@ -79,6 +82,7 @@ mod tests {
             Some((ProtocolKind::Websocket, false))
         );
         assert_eq!(own(ServeMode::Http), Some((ProtocolKind::Http, false)));
+        assert_eq!(own(ServeMode::Mqtt), Some((ProtocolKind::Mqtt, false)));
         assert_eq!(own(ServeMode::Chargen), None);
     }
 

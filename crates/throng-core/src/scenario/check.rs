@@ -265,7 +265,8 @@ impl LoadScenario {
         {
             return Err(Contradiction::NoMessage(option));
         }
-        let sink_answers = self.protocol.answers().from_every_peer();
+        let sink_answers =
+            self.protocol.answers().from_every_peer() || self.protocol.kind().has_one_server();
         if self.pace.sending.is_closed_loop()
             && self.own_server == Some(OwnServer::Sink)
             && !sink_answers

@@ -7,6 +7,7 @@ use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::Sections;
 use throng_core::protocol::dns::DnsSummary;
 use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Status};
+use throng_core::protocol::mqtt::{MqttSummary, Qos, Reason, Violation as MqttViolation};
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
 use throng_core::record::{SearchSummary, VERSION};
@@ -370,6 +371,8 @@ pub fn busy() -> Summary {
         ttfb: Some(percentiles(29_950, 300.0)),
         marked: Some(percentiles(29_950, 160.0)),
         upgrade: Some(percentiles(1003, 820.0)),
+        connack: Some(percentiles(1003, 640.0)),
+        suback: Some(percentiles(1001, 410.0)),
         pong: Some(percentiles(1990, 240.0)),
     };
     s.histogram = Some(histogram(&[
@@ -414,6 +417,23 @@ pub fn busy() -> Summary {
         announced: 30,
         unexpected: 2,
         malformed: BTreeMap::from([(Malformed::TwoLengths, 1)]),
+    });
+    s.protocols.mqtt = Some(MqttSummary {
+        accepted: 1_003,
+        sessions: 2,
+        subscribed: 1_001,
+        sent: BTreeMap::from([(Qos::AtLeastOnce, 5_000)]),
+        received: BTreeMap::from([(Qos::AtMostOnce, 40), (Qos::ExactlyOnce, 7)]),
+        duplicates: 1,
+        retained: 3,
+        connack: BTreeMap::from([(Reason::Success, 1_003), (Reason::NotAuthorized, 1)]),
+        suback: BTreeMap::from([(Reason::Granted1, 1_001), (Reason::NotAuthorized, 2)]),
+        acks: BTreeMap::from([(Reason::Success, 4_990), (Reason::Quota, 6)]),
+        disconnects: BTreeMap::from([(Reason::TakenOver, 4)]),
+        violations: BTreeMap::from([
+            (MqttViolation::Refused, 1),
+            (MqttViolation::SubscriptionRefused, 2),
+        ]),
     });
     s.tls = Some(TlsSummary {
         handshakes: 1004,
@@ -588,6 +608,8 @@ pub fn full() -> Summary {
         ttfb: None,
         marked: Some(percentiles(598_705, 160.0)),
         upgrade: Some(percentiles(999_981, 820.0)),
+        connack: Some(percentiles(1003, 640.0)),
+        suback: Some(percentiles(1001, 410.0)),
         pong: Some(percentiles(499_987, 240.0)),
     };
     s.answers = busy.answers.map(|answers| Answers {

@@ -23,10 +23,12 @@ Examples:
       Send a line per second on each connection.
   throng serve --mode ws 8080
       Speak WebSocket, and send each message back.
+  throng serve --mode mqtt 1883
+      Speak MQTT, and acknowledge everything.
   throng serve --duration 60s --output json 9000 127.0.0.1:9001
       Listen on two ports for a minute, then print the summary as JSON.";
 
-/// Accept connections and hold them: sink, echo, sender, WebSocket
+/// Accept connections and hold them: sink, echo, sender, HTTP, WebSocket, MQTT
 #[derive(Args)]
 #[command(after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct ServeArgs {

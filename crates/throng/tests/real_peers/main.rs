@@ -1,5 +1,6 @@
 //! The `throng` binary against what others have written: WebSocket by `websockets` (PyPI) and `ws` (npm), TLS by
-//! OpenSSL and nginx, HTTP by nginx, HAProxy, Node and curl, DNS by NSD, plain sockets by Python.
+//! OpenSSL and nginx, HTTP by nginx, HAProxy, Node and curl, MQTT by mosquitto and Paho, DNS by
+//! NSD, plain sockets by Python.
 //!
 //! Each test has a network namespace of its own. The peers' programs are in `tests/peers`; scripts/test installs
 //! what runs them.
@@ -15,6 +16,7 @@ mod http;
 mod http_counts;
 mod http_voices;
 mod listening;
+mod mqtt;
 mod sending;
 mod tls;
 mod websocket_load;

@@ -135,7 +135,10 @@ fn each_part_is_rendered_as_the_reference_says() {
     assert_eq!(text(vec![random(Scope::Message, "ab{3}")]), "abbb");
     assert_eq!(text(vec![Part::Raw(vec![bytes(b"x"), uid(&[10])])]), "x6");
     // Constant, empty, and of another length than was assumed.
-    assert_eq!(text(vec![Part::Sized(Size::Decimal, vec![bytes(b"abc")])]), "3\r\n\r\nabc");
+    assert_eq!(
+        text(vec![Part::Sized(Size::Decimal, vec![bytes(b"abc")])]),
+        "3\r\n\r\nabc"
+    );
     assert_eq!(text(vec![Part::Sized(Size::Decimal, vec![])]), "0\r\n\r\n");
     let long = random(Scope::Message, "k{0,2000}");
     for _ in 0..20 {
@@ -155,7 +158,12 @@ fn each_part_is_rendered_as_the_reference_says() {
 
 #[test]
 fn what_is_longer_than_its_size_can_say_is_refused() {
-    let long = |n: usize| message(vec![Part::Sized(Size::TwoBytes, vec![bytes(&vec![b'x'; n])])]);
+    let long = |n: usize| {
+        message(vec![Part::Sized(
+            Size::TwoBytes,
+            vec![bytes(&vec![b'x'; n])],
+        )])
+    };
     let script = |n| {
         let cycles = [vec![long(n)]];
         Script::of_cycles(&[], &cycles, Framing::Raw, 1, 1)

@@ -30,6 +30,7 @@ topics! {
     "summary": "The JSON summary, field by field",
     "logs": "The files of --latency-log and --samples",
     "http": "HTTP: what is sent and counted, and what --mode http answers",
+    "mqtt": "MQTT: how connections are opened, what is counted, and what --mode mqtt answers",
     "tls": "TLS: options, sessions and memory",
     "tcpkali": "What differs from tcpkali",
     "vocabulary": "The words that throng uses",

@@ -106,7 +106,7 @@ fn an_id_is_not_used_again_before_its_message_is_answered() {
     let task = Task::new(script, Pacing::Flood);
     let mut rig = Rig::matching(task, matcher(Some(AnswerBy::Id)));
     rig.opened(0, 0);
-    let lost = [0, 1, 7];
+    let lost = [1, 2, 8];
     let mut sent = 0;
     while sent < 200_000 {
         let bytes = rig.bytes.clone();

@@ -6,6 +6,7 @@ use crate::engine::EngineChoice;
 use crate::payload::{Message, Messages};
 use crate::protocol::dns::DnsAsked;
 use crate::protocol::http::{HttpAsked, Listed};
+use crate::protocol::mqtt::{MqttAsked, Version};
 use crate::protocol::websocket::{Subprotocol, WebSocketAsked};
 use crate::protocol::{Protocol, Says, ServeMode};
 use crate::scenario::*;
@@ -314,12 +315,57 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
         (Just(Protocol::default()), messages(3)),
         (websocket, messages(3)),
         (dns, Just(Messages::default())),
+        (mqtt(), repeated.clone()),
         (http, repeated).prop_map(|(protocol, messages)| match protocol.says() {
             Says::Own => (protocol, Messages::default()),
-            Says::Given | Says::Around => (protocol, messages),
+            _ => (protocol, messages),
         }),
     ]
     .boxed()
+}
+
+fn mqtt() -> BoxedStrategy<Protocol> {
+    let text = || option::of(select(&["me", r"a\{connection.uid%9}", "7"][..]));
+    let text = move || text().prop_map(|text| text.map(|text| text.parse().unwrap()));
+    let topic = || option::of(select(&["a/b:1", r"t/\{connection.uid}", "a:b:2"][..]));
+    let topic = move || topic().prop_map(|text| text.map(|text| text.parse().unwrap()));
+    let filters = select(&["a/#:2", r"+/\{connection.re [a-z]}", "$SYS/echo"][..]);
+    let filters = vec(filters.prop_map(|text| text.parse().unwrap()), 0..3);
+    let version = select(&[Version::V3_1_1, Version::V5][..]);
+    let keep_alive = prop_oneof![Just(Duration::ZERO), span()];
+    let names = (text(), text(), text());
+    let switches = any::<(bool, bool, bool)>();
+    let times = (keep_alive, option::of(span()));
+    let will = (topic(), text());
+    (version, names, times, filters, topic(), switches, will)
+        .prop_map(
+            |(
+                version,
+                (client_id, username, password),
+                (keep_alive, session_expiry),
+                subscribe,
+                publish,
+                (retain, keep_session, will_retain),
+                (will, will_message),
+            )| {
+                Protocol::Mqtt(MqttAsked {
+                    version,
+                    client_id,
+                    username,
+                    password,
+                    keep_alive,
+                    subscribe,
+                    publish,
+                    retain,
+                    keep_session,
+                    session_expiry,
+                    will,
+                    will_message,
+                    will_retain,
+                })
+            },
+        )
+        .boxed()
 }
 
 /// Hold, duration, workers, engine, force.
@@ -438,7 +484,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
                 if targets.is_empty() {
                     pace.requests = None;
                 }
-                if matches!(protocol, Protocol::Http(_)) && pace.sending == Sending::Flood {
+                if protocol.answers().from_every_peer() && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
                 }
                 if let Protocol::Http(http) = &mut protocol {
@@ -485,6 +531,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
             ServeMode::Chargen,
             ServeMode::Ws,
             ServeMode::WsSink,
+            ServeMode::Mqtt,
         ][..],
     );
     let limits = (option::of(1..9_999_999u32), option::of(1..9_999_999u32));

@@ -1,0 +1,305 @@
+//! What MQTT states about itself.
+
+use super::asked::{MqttAsked, Version};
+use super::build;
+use super::counts::Qos;
+use super::reason::OfAck;
+use super::serve::Mqtt as Server;
+use super::wire::{MqttClient, Rules};
+use crate::payload::{Framing, Message, Messages, Script};
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme};
+use crate::protocol::options::{Flag, OptionError, ProtocolOption, Takes};
+use crate::protocol::raw::Raw;
+use crate::scenario::bounds;
+use crate::stats::Tally;
+use crate::units;
+use crate::units::written::Written;
+use std::error::Error;
+use std::time::Duration;
+
+/// An option with a value.
+const fn flag(long: &'static str, takes: Takes, help: &'static str) -> Flag {
+    Flag {
+        long,
+        alias: None,
+        short: None,
+        takes,
+        help,
+        asks: false,
+    }
+}
+
+impl Facts for MqttAsked {
+    const NAME: &'static str = "MQTT";
+    // As registered for the ports (IANA, mqtt and secure-mqtt).
+    const SCHEMES: &'static [Scheme] = &[
+        Scheme {
+            name: "mqtt",
+            secure: false,
+            port: 1883,
+        },
+        Scheme {
+            name: "mqtts",
+            secure: true,
+            port: 8883,
+        },
+    ];
+    const OPTIONS: &'static [ProtocolOption<MqttAsked>] = &[
+        ProtocolOption {
+            flag: Flag {
+                asks: true,
+                ..flag(
+                    "mqtt",
+                    Takes::Nothing,
+                    "Speak MQTT: each message is published; mqtt:// targets imply it",
+                )
+            },
+            set: |_, _| Ok(()),
+        },
+        ProtocolOption {
+            flag: flag(
+                "mqtt-version",
+                Takes::Value("VERSION"),
+                "Version of MQTT: 5 or 3.1.1 [default: 5]",
+            ),
+            set: |asked, text| {
+                asked.version = Version::read(text)?;
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "client-id",
+                Takes::Value("TEXT"),
+                "MQTT client identifier, with expressions such as \\{connection.uid} [default: one per connection and run]",
+            ),
+            set: |asked, text| {
+                asked.client_id = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "username",
+                Takes::Value("TEXT"),
+                "MQTT user name, with expressions",
+            ),
+            set: |asked, text| {
+                asked.username = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "password",
+                Takes::Value("TEXT"),
+                "MQTT password, with expressions",
+            ),
+            set: |asked, text| {
+                asked.password = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "keep-alive",
+                Takes::Value("TIME"),
+                "Send an MQTT ping on each connection at this interval, and measure its answer; 0 for never [default: 60s]",
+            ),
+            set: |asked, text| {
+                asked.keep_alive = units::duration(text)?;
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "subscribe",
+                Takes::Value("FILTER[:QOS]"),
+                "Subscribe each connection to an MQTT topic filter, with expressions; repeatable [default QOS: 0]",
+            ),
+            set: |asked, text| {
+                asked.subscribe.push(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "publish",
+                Takes::Value("TOPIC[:QOS]"),
+                "Publish messages to this MQTT topic, with expressions [default QOS: 0]",
+            ),
+            set: |asked, text| {
+                asked.publish = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "retain",
+                Takes::Nothing,
+                "Have the MQTT server retain published messages",
+            ),
+            set: |asked, _| {
+                asked.retain = true;
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "keep-session",
+                Takes::Nothing,
+                "Continue the MQTT session of the client identifier, instead of a clean one",
+            ),
+            set: |asked, _| {
+                asked.keep_session = true;
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "session-expiry",
+                Takes::Value("TIME"),
+                "How long the server keeps an MQTT 5 session after its connection [default: not at all]",
+            ),
+            set: |asked, text| {
+                asked.session_expiry = Some(bounds::positive(text)?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "will",
+                Takes::Value("TOPIC[:QOS]"),
+                "MQTT will: where the server publishes when a connection is lost",
+            ),
+            set: |asked, text| {
+                asked.will = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "will-message",
+                Takes::Value("TEXT"),
+                "Payload of the MQTT will [default: empty]",
+            ),
+            set: |asked, text| {
+                asked.will_message = Some(text.parse()?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
+                "will-retain",
+                Takes::Nothing,
+                "Have the MQTT server retain the will",
+            ),
+            set: |asked, _| {
+                asked.will_retain = true;
+                Ok(())
+            },
+        },
+    ];
+    const ANSWERS: Answers = Answers::Messages;
+    const SAYS_FAREWELL: bool = true;
+
+    type Client = MqttClient;
+    type Server = Raw;
+    type Prepared = Rules;
+    type Sink = Server;
+    type Echo = Server;
+
+    fn answers(&self) -> Answers {
+        match &self.publish {
+            Some(topic) if topic.qos != Qos::AtMostOnce => Answers::Acknowledgements,
+            _ => Answers::Messages,
+        }
+    }
+
+    fn handshake(&self) -> &'static [&'static str] {
+        match self.subscribe.is_empty() {
+            true => &["connack"],
+            false => &["connack", "suback"],
+        }
+    }
+
+    fn answers_with_error(tally: &Tally) -> Vec<(String, u64)> {
+        let errors = OfAck::ALL.into_iter().filter(|reason| reason.is_error());
+        let counted = errors.map(|reason| (reason.name().to_owned(), tally.mqtt.acks(reason)));
+        counted.filter(|(_, n)| *n > 0).collect()
+    }
+
+    fn says(&self) -> Says {
+        match &self.publish {
+            Some(_) => Says::Around,
+            None => Says::NothingWithout("--publish TOPIC"),
+        }
+    }
+
+    fn pings(&self) -> Option<Duration> {
+        Some(self.keep_alive).filter(|interval| !interval.is_zero())
+    }
+
+    fn messages(&self, given: &[Message], _: &Authority) -> Result<Vec<Message>, OptionError> {
+        let Some(topic) = &self.publish else {
+            return Ok(Vec::new());
+        };
+        let publish =
+            |payload: &Message| build::publish(topic, self.retain, self.is_v5(), &payload.parts);
+        Ok(match given {
+            [] => vec![publish(&Message::default())],
+            given => given.iter().map(publish).collect(),
+        })
+    }
+
+    fn prepare(&self, _: &[Authority], seed: u64) -> Result<Rules, Box<dyn Error + Send + Sync>> {
+        if self.keep_alive > MOST_KEEP_ALIVE {
+            return Err("--keep-alive: at most 65,535 seconds are possible".into());
+        }
+        if self.session_expiry.is_some() && !self.is_v5() {
+            return Err("--session-expiry is of MQTT 5: leave out --mqtt-version 3.1.1".into());
+        }
+        let other = [
+            (self.will_message.is_some(), "--will-message"),
+            (self.will_retain, "--will-retain"),
+        ];
+        if let (None, Some((_, option))) = (&self.will, other.iter().find(|(given, _)| *given)) {
+            return Err(format!("{option} is for a will: add --will TOPIC").into());
+        }
+        if self.retain && self.publish.is_none() {
+            return Err("--retain is for messages: add --publish TOPIC".into());
+        }
+        let script = |message: Message| {
+            let messages = Messages {
+                first: vec![message],
+                repeated: Vec::new(),
+            };
+            Script::new(&messages, Framing::Raw, 1, seed)
+        };
+        let subscribe = match self.subscribe.as_slice() {
+            [] => None,
+            filters => {
+                let subscribe = build::subscribe(filters, self.is_v5());
+                Some((script(subscribe)?, filters.len()))
+            }
+        };
+        Ok(Rules {
+            v5: self.is_v5(),
+            connect: script(build::connect(self, seed))?,
+            subscribe,
+            publish: self.publish.as_ref().map(|topic| (topic.qos, self.retain)),
+            keep_alive: self.pings(),
+        })
+    }
+
+    fn client(rules: &Rules, _: Choose) -> MqttClient {
+        MqttClient::new(rules.clone())
+    }
+
+    fn server(_: &Rules) -> Raw {
+        Raw
+    }
+}
+
+/// What fits into a CONNECT.
+const MOST_KEEP_ALIVE: Duration = Duration::from_secs(u16::MAX as u64);
