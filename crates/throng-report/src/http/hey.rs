@@ -70,7 +70,9 @@ pub fn write_hey(result: &HttpResult, out: &mut impl Write) -> io::Result<()> {
 fn histogram(took: &Durations, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nResponse time histogram:")?;
     let (min, max) = (
-        took.min().unwrap_or_default().as_secs_f64(),
+        took.values()
+            .next()
+            .map_or(0.0, |(took, _)| took.as_secs_f64()),
         took.percentile(100.0).unwrap_or_default().as_secs_f64(),
     );
     let step = (max - min) / BARS as f64;

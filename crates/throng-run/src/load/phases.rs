@@ -441,6 +441,8 @@ impl<'a> Run<'a> {
         self.look_for_stopped(|stopped| stopped.at_begin = true);
         self.ending.opened = Some(mark);
         self.ending.established = self.sides.clients.last_up();
+        // Where connections come and go all the time, both counts are of another moment.
+        let kernel_sockets = kernel_sockets.filter(|_| !self.churns(&mark.opened));
         self.ending.kernel_sockets = kernel_sockets;
         self.ending.expected_sockets = kernel_sockets.and(expected);
         mark
@@ -466,6 +468,7 @@ impl<'a> Run<'a> {
             self.profile.take(),
         );
         let mut last_open = self.watch.clock.elapsed();
+        let mut opens = true;
         let mut delay = Some(self.scenario.pace.delay)
             .filter(|delay| !delay.is_zero())
             .map(|delay| last_open + delay);
@@ -475,6 +478,11 @@ impl<'a> Run<'a> {
             let (at, now) = (mark.at, mark.opened);
             if delay.take_if(|over| at >= *over).is_some() {
                 self.ending.sending = Some(self.mark());
+            }
+            if opens && self.ending.sent.is_some() {
+                // A connection that is opened from now on would have nothing to send.
+                self.watch.control.give(Order::StopOpening);
+                opens = false;
             }
             if now.open() > 0 || self.asked == 0 {
                 last_open = at;

@@ -60,6 +60,7 @@ pub(super) fn read(words: Vec<OsString>) -> Result<Command, clap::Error> {
         args.requests = Some(1);
     }
     args.prefer("expect-status", ALL_STATUSES);
+    args.prefer("timeout", "30s");
     args.voice = Some(match args.html {
         true => Rc::new(Table(args.table_style())),
         false => Rc::new(Ab {

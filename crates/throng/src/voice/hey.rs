@@ -144,9 +144,10 @@ pub(super) fn read(words: Vec<OsString>) -> Result<Command, clap::Error> {
         let all = rate.get() * f64::from(line.c);
         words.extend(option("--rate", all.to_string()));
     }
-    if line.t != "0" {
-        words.extend(option("--timeout", &line.t));
-    }
+    words.extend(match line.t.as_str() {
+        "0" => option("--timeout", "365d"),
+        seconds => option("--timeout", seconds),
+    });
     words.extend(option("--expect-status", ALL_STATUSES));
     words.extend(option("-m", &line.m));
     let mut fields = line.header.clone();

@@ -66,6 +66,7 @@ fn as_many_requests_are_made_as_the_line_says() {
     let mut all = 0;
     let server = serve(&net, "--mode http 9000");
     for (line, requests) in [
+        (format!("-n 3 {url}/hello"), 3),
         (format!("-n 200 -c 20 {url}/hello"), 200),
         (format!("-r -n 400 -c 40 {url}/hello"), 400),
         (
@@ -89,7 +90,10 @@ fn as_many_requests_are_made_as_the_line_says() {
         ),
     ] {
         let ran = run(&net, &format!("http --output json {line}"));
-        let http = ran.summary().protocols.http.expect("it speaks HTTP");
+        let summary = ran.summary();
+        // On a busy machine a rate may be missed in so short a time.
+        assert!(summary.reached || line.contains("--rate"), "{ran}");
+        let http = summary.protocols.http.expect("it speaks HTTP");
         assert_eq!(
             (http.requests, http.completed),
             (requests, requests),

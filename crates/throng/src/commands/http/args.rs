@@ -1,6 +1,6 @@
 //! The options of `throng http`: ab's letters where ab has one, and throng's long names.
 
-use crate::cli::{EngineArg, HttpOptions, OutputForm, after_help_of_run};
+use crate::cli::{DocumentForm, EngineArg, HttpOptions, after_help_of_run};
 use crate::voice::Voice;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,9 +40,9 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", value_parser = bounds::requests, help_heading = LOAD)]
     pub requests: Option<u32>,
 
-    /// Connections, each with one request at a time
-    #[arg(short = 'c', long, value_name = "N", default_value = "10", value_parser = bounds::connections, help_heading = LOAD)]
-    pub connections: u32,
+    /// Connections, each with one request at a time [default: 10, or as many as requests]
+    #[arg(short = 'c', long, value_name = "N", value_parser = bounds::connections, help_heading = LOAD)]
+    pub connections: Option<u32>,
 
     /// Send requests for this long, once all connections are established; a number alone is seconds
     /// [default: 10s, or with -n until all are answered]
@@ -157,8 +157,8 @@ pub(crate) struct Args {
     pub resume: bool,
 
     /// Format of the summary; `throng help summary` describes the JSON
-    #[arg(long, value_name = "FORM", default_value = "text", value_parser = clap::value_parser!(OutputForm), help_heading = OUTPUT)]
-    pub output: OutputForm,
+    #[arg(long, value_name = "FORM", default_value = "text", help_heading = OUTPUT)]
+    pub output: DocumentForm,
 
     /// Write the summary to a file instead of stdout (-)
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]

@@ -4,7 +4,7 @@ use super::args::Args;
 use crate::Failure;
 use crate::ask::load::{set_options, targets};
 use crate::ask::report::{Dump, ReportOptions, Whose};
-use crate::cli::Common;
+use crate::cli::{Common, DocumentForm, OutputForm};
 use crate::files::{self, Named};
 use crate::voice;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -23,6 +23,10 @@ use throng_report::http::Html;
 
 /// How long requests are sent, unless a time or a number says otherwise.
 const USUAL: Duration = Duration::from_secs(10);
+/// Connections, unless a number says otherwise.
+const CONNECTIONS: u32 = 10;
+/// How long a request may take where nothing else ends the run, as ab's.
+const TIMEOUT: &str = "30s";
 /// The Content-Type of a body, as ab's.
 const USUAL_TYPE: &str = "text/plain";
 /// From this `-v` on, the traffic of one connection is printed.
@@ -30,12 +34,7 @@ const DUMPS: u8 = 4;
 
 /// The scenario that `args` ask for. Host names are not resolved yet.
 pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
-    if let Some(n) = args.requests.filter(|n| *n < args.connections) {
-        return Err(Failure::usage(format!(
-            "-n {n} is less than -c {}: some connections would have nothing to send",
-            args.connections
-        )));
-    }
+    let connections = connections(args)?;
     let (targets, origin) = through(args)?;
     let messages = Messages {
         first: Vec::new(),
@@ -56,6 +55,9 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     if let Some(origin) = &origin {
         set("origin", origin)?;
     }
+    if args.requests.is_some() && args.time.is_none() && !args.gives("timeout") {
+        set("timeout", TIMEOUT)?;
+    }
     if args.no_keep_alive {
         set("requests-per-connection", "1")?;
     }
@@ -64,7 +66,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     }
     let scenario = LoadScenario {
         targets,
-        connections: args.connections,
+        connections,
         hold: match (args.time, args.requests) {
             (Some(time), _) => time.into(),
             (None, Some(_)) => Hold::Forever,
@@ -109,6 +111,18 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
         .map_err(|e| Failure::usage(e.to_string()))?;
     tls(args, &mut scenario)?;
     Ok(scenario)
+}
+
+/// How many connections are opened: no more than there are requests.
+fn connections(args: &Args) -> Result<u32, Failure> {
+    let most = args.requests.unwrap_or(u32::MAX);
+    match args.connections {
+        Some(n) if n > most => Err(Failure::usage(format!(
+            "-n {most} is less than -c {n}: some connections would have nothing to send"
+        ))),
+        Some(n) => Ok(n),
+        None => Ok(CONNECTIONS.min(most)),
+    }
 }
 
 /// The targets of connections; and with a proxy, the URL that is requested of it.
@@ -228,7 +242,10 @@ pub(super) fn report(args: &Args) -> ReportOptions {
             None => voice::of(false),
         },
         common: Common {
-            output: args.output,
+            output: match args.output {
+                DocumentForm::Text => OutputForm::Text,
+                DocumentForm::Json => OutputForm::Json,
+            },
             output_file: args.output_file.clone(),
             quiet: args.quiet,
             more_verbose: 0,
