@@ -1,5 +1,8 @@
 //! The options of `throng http`: ab's letters where ab has one, and throng's long names.
 
+// Doc comments are help texts here: brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use crate::cli::{DocumentForm, EngineArg, HttpOptions, after_help_of_run};
 use crate::voice::Voice;
 use std::ffi::OsString;
@@ -188,15 +191,15 @@ pub(crate) struct Args {
     #[arg(short = 'w', long, help_heading = OUTPUT)]
     pub html: bool,
 
-    /// Attributes of the HTML table's <table>
+    /// Attributes of the table element of -w
     #[arg(short = 'x', value_name = "ATTRIBUTES", default_value = "", hide_default_value = true, help_heading = OUTPUT)]
     pub table: String,
 
-    /// Attributes of its <tr>
+    /// Attributes of its tr elements
     #[arg(short = 'y', value_name = "ATTRIBUTES", default_value = "", hide_default_value = true, help_heading = OUTPUT)]
     pub tr: String,
 
-    /// Attributes of its <td>
+    /// Attributes of its td elements
     #[arg(short = 'z', value_name = "ATTRIBUTES", default_value = "", hide_default_value = true, help_heading = OUTPUT)]
     pub td: String,
 
