@@ -59,10 +59,14 @@ impl LatencyLog {
         length: Duration,
         measured: &Measured,
     ) -> io::Result<()> {
-        let tagged: [(&str, &Durations); 12] = [
+        let tagged: [(&str, &Durations); 16] = [
             ("response", &measured.response),
             ("service", &measured.service),
             ("ttfb", &measured.ttfb),
+            ("first_event", &measured.first_event),
+            ("event_gap", &measured.event_gap),
+            ("event_silence", &measured.event_silence),
+            ("event_age", &measured.event_age),
             ("lateness", &measured.lateness),
             ("marked", &measured.marked),
             ("first_byte", &measured.first_byte),

@@ -369,6 +369,10 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
   service                310 µs     620 µs    1.95 ms    6.20 ms    31.5 ms
   to first byte          300 µs     600 µs    1.89 ms    6.00 ms    30.5 ms
   message lateness      48.0 µs    96.0 µs     302 µs     960 µs    4.88 ms
+  first event            900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
+  event gap              100 ms     201 ms     633 ms     2.01 s     10.2 s
+  event silence         60.0 ms     120 ms     378 ms     1.20 s     6.10 s
+  event age              180 µs     360 µs    1.13 ms    3.60 ms    18.3 ms
   message age            160 µs     320 µs    1.01 ms    3.20 ms    16.3 ms
   pong                   240 µs     480 µs    1.51 ms    4.80 ms    24.4 ms
   first byte             900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms

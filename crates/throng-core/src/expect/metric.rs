@@ -52,6 +52,8 @@ pub enum Needs {
     Pings,
     /// Speak a protocol that says where answers begin.
     Heads,
+    /// Event streams that are read as such.
+    Events,
     /// Speak TLS.
     Tls,
     /// Open [`ENOUGH_TO_DIVIDE`] connections.
@@ -162,6 +164,21 @@ pub const LATENCIES: &[Latency] = &[
         name: "ttfb",
         needs: Needs::Heads,
         help: "from when a request was sent to the first byte of its answer (HTTP)",
+    },
+    Latency {
+        name: "first_event",
+        needs: Needs::Events,
+        help: "from when an event stream was asked for to its first event (HTTP)",
+    },
+    Latency {
+        name: "event_gap",
+        needs: Needs::Events,
+        help: "from one event of a stream to the next (HTTP)",
+    },
+    Latency {
+        name: "event_age",
+        needs: Needs::Events,
+        help: "age of events that say when they were sent (HTTP)",
     },
     Latency {
         name: "lateness",

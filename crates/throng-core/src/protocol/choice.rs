@@ -262,7 +262,7 @@ macro_rules! choice {
             pub fn client<U: UseWire>(&self, choose: Choose, then: U) -> U::Output {
                 match &self.0 {
                     $(Wires::$Variant(prepared) => {
-                        then.with(super::$module::$Asked::client(prepared, choose))
+                        super::$module::$Asked::with_client(prepared, choose, then)
                     })*
                 }
             }

@@ -221,6 +221,12 @@ pub trait Facts: Default + 'static {
     /// The wire of a worker's opened connections.
     fn client(prepared: &Self::Prepared, choose: Choose) -> Self::Client;
 
+    /// Passes the wire of a worker's opened connections to `then`: that of [`Facts::client`], unless what was asked for needs
+    /// another.
+    fn with_client<U: UseWire>(prepared: &Self::Prepared, choose: Choose, then: U) -> U::Output {
+        then.with(Self::client(prepared, choose))
+    }
+
     /// The wire of a worker's accepted connections.
     fn server(prepared: &Self::Prepared) -> Self::Server;
 }

@@ -3,7 +3,7 @@
 use super::{LoadScenario, MessageLatency, Sending};
 use crate::expect::{ENOUGH_TO_DIVIDE, Needs};
 use crate::payload::Message;
-use crate::protocol::{Answers, Says};
+use crate::protocol::{Answers, Protocol, Says};
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.
 pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static str> {
@@ -56,6 +56,10 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         Needs::Heads => (
             scenario.protocol.answers() == Answers::Whole,
             "it is about HTTP: add --http or an http:// target",
+        ),
+        Needs::Events => (
+            matches!(&scenario.protocol, Protocol::Http(http) if http.events),
+            "add --events, and --http or an http:// target",
         ),
         Needs::Tls => (scenario.tls.is_some(), "add --tls or a wss:// target"),
         Needs::Many => (many, FEW),
@@ -143,6 +147,12 @@ mod tests {
                 "protocol = 'websocket'".into(),
                 "--ping",
                 "protocol.websocket.ping = '20s'".into(),
+            ),
+            (
+                "event_gap.p99<2s",
+                "protocol = 'http'".into(),
+                "--events",
+                "protocol.http.events = true".into(),
             ),
             (
                 "upgrade.p99<1s",

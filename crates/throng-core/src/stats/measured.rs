@@ -76,6 +76,14 @@ measured! {
     service,
     /// From when a message was sent to the first byte of its answer, where the protocol says where answers begin.
     ttfb,
+    /// From when an event stream was asked for to its first event.
+    first_event,
+    /// From one event of a stream to the next.
+    event_gap,
+    /// From the last event of a stream to when it was broken off.
+    event_silence,
+    /// Age of events that say when they were sent.
+    event_age,
     /// From when a message was sent to when this side closed its connection: its answer would have taken longer.
     unanswered,
     /// The same where the connection ended otherwise, and the answer was lost with it.

@@ -6,7 +6,7 @@ use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::Sections;
 use throng_core::protocol::dns::DnsSummary;
-use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Status};
+use throng_core::protocol::http::{EventsSummary, Failed, HttpSummary, Malformed, Status};
 use throng_core::protocol::mqtt::{MqttSummary, Qos, Reason, Violation as MqttViolation};
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
@@ -369,6 +369,10 @@ pub fn busy() -> Summary {
         response: Some(percentiles(29_950, 350.0)),
         service: Some(percentiles(29_950, 310.0)),
         ttfb: Some(percentiles(29_950, 300.0)),
+        first_event: Some(percentiles(20, 900.0)),
+        event_gap: Some(percentiles(380, 100_400.0)),
+        event_silence: Some(percentiles(20, 60_000.0)),
+        event_age: Some(percentiles(400, 180.0)),
         marked: Some(percentiles(29_950, 160.0)),
         upgrade: Some(percentiles(1003, 820.0)),
         connack: Some(percentiles(1003, 640.0)),
@@ -416,7 +420,15 @@ pub fn busy() -> Summary {
         body_bytes: 42_000,
         announced: 30,
         unexpected: 2,
+        lacking: 1,
         malformed: BTreeMap::from([(Malformed::TwoLengths, 1)]),
+        events: Some(EventsSummary {
+            streams: 20,
+            ended: 2,
+            lost: 1,
+            received: 400,
+            missed: 3,
+        }),
     });
     s.protocols.mqtt = Some(MqttSummary {
         accepted: 1_003,
@@ -606,6 +618,10 @@ pub fn full() -> Summary {
         response: Some(percentiles(598_705, 350.0)),
         service: Some(percentiles(598_705, 310.0)),
         ttfb: None,
+        first_event: None,
+        event_gap: None,
+        event_silence: None,
+        event_age: None,
         marked: Some(percentiles(598_705, 160.0)),
         upgrade: Some(percentiles(999_981, 820.0)),
         connack: Some(percentiles(1003, 640.0)),

@@ -13,6 +13,17 @@ import sys
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
+
+def event(number):
+    text = b"id: %d\r\ndata: x\r\n\r\n" % number
+    return b"%x\r\n%s\r\n" % (len(text), text)
+
+
+EVENTS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    + b"".join(map(event, [1, 2, 5]))
+)
+
 # What is written, and whether the connection is closed behind it ("fin"), reset ("rst"), or kept ("keep").
 CASES = {
     "good": (OK, "keep"),
@@ -46,6 +57,10 @@ CASES = {
     "bad-chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\n", "keep"),
     "switched": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "keep"),
     "twice": (OK + OK, "keep"),
+    # Three events, two of whose numbers are left out: a stream that the server ends, one that it breaks off, and one that lasts.
+    "events-end": (EVENTS + b"0\r\n\r\n", "keep"),
+    "events-cut": (EVENTS, "fin"),
+    "events-last": (EVENTS, "keep"),
 }
 
 requests = 0

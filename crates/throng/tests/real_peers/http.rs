@@ -503,6 +503,98 @@ fn connections_think_before_each_request() {
 }
 
 #[test]
+fn answers_without_the_expected_text_fail() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "keepalive_requests 1000000;");
+    for engine in ENGINES {
+        for more in ["", "--pipeline 8", "--requests-per-connection 1"] {
+            let run = |text: &str| {
+                let args =
+                    format!("http://127.0.0.1:8080/hello -c 5 --hold 500ms --expect-body {text}");
+                load(&net, &format!("--engine {engine} {args} {more}"))
+            };
+            let ran = run("ello");
+            assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+            assert!(
+                http(&ran).failed.is_empty() && http(&ran).completed > 0,
+                "{ran}"
+            );
+            let ran = run("elo");
+            assert!(ran.code == 1 && !ran.summary().reached, "{ran}");
+            let http = http(&ran);
+            assert_eq!(
+                (http.completed, http.failed[&Failed::Body] + http.unfinished),
+                (0, http.requests)
+            );
+            assert!(http.lacking > 0, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn event_streams_last_and_their_events_are_counted_and_timed() {
+    let net = Net::own();
+    let _cases = serve_script(&net, "http_cases.py", 9000, &[]);
+    let _server = serve(&net, "--mode http 9001");
+    for engine in ENGINES {
+        let run = |args: &str| load(&net, &format!("--engine {engine} {args}"));
+        // A stream that stands until the end is as asked.
+        let ran = run("http://127.0.0.1:9000/events-last -c 5 --events --hold 1s");
+        assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+        let all = http(&ran);
+        assert_eq!((all.requests, all.unfinished), (5, 5), "{ran}");
+        let events = all.events.unwrap();
+        assert_eq!(
+            (events.streams, events.ended, events.lost),
+            (5, 0, 0),
+            "{ran}"
+        );
+        assert_eq!((events.received, events.missed), (15, 10), "{ran}");
+        let latency = ran.summary().latency;
+        let counts = [
+            latency.first_event,
+            latency.event_gap,
+            latency.event_silence,
+        ];
+        assert_eq!(counts.map(|l| l.unwrap().count), [5, 10, 5], "{ran}");
+        assert!(latency.event_silence.unwrap().max_us > 500_000.0, "{ran}");
+        // Without the option it is a request without an answer.
+        let ran = run("http://127.0.0.1:9000/events-last -c 5 --hold 500ms -T 3s");
+        assert!(ran.code == 1 && http(&ran).events.is_none(), "{ran}");
+        // A server may end streams, and is asked again; what it breaks off has failed.
+        let ran = run("http://127.0.0.1:9000/events-end -c 5 --events --hold 500ms");
+        assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+        let all = http(&ran);
+        let events = all.events.unwrap();
+        assert_eq!((events.ended, events.lost), (all.completed, 0), "{ran}");
+        assert!(events.ended > 5 && all.failed.is_empty(), "{ran}");
+        let ran = run("http://127.0.0.1:9000/events-cut -c 5 --events --hold 500ms -T 3s");
+        assert!(ran.code == 1 && !ran.summary().reached, "{ran}");
+        let all = http(&ran);
+        let events = all.events.unwrap();
+        assert_eq!(events.lost, all.failed[&Failed::ClosedEarly], "{ran}");
+        // throng's own says when each event was sent.
+        let ran = run("http://127.0.0.1:9001/events?rate=20&size=60 -c 50 --events --hold 1s");
+        assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+        let events = http(&ran).events.unwrap();
+        assert_eq!((events.streams, events.ended), (50, 0), "{ran}");
+        let latency = ran.summary().latency;
+        let counts = [latency.first_event, latency.event_gap, latency.event_age];
+        let [first, gaps, ages] = counts.map(|l| l.unwrap().count);
+        assert_eq!((first, first + gaps), (50, ages), "{ran}");
+        // Those that came while streams were closed are measured, too.
+        assert!(ages >= events.received, "{ran}");
+        assert!(events.received > 200, "{ran}");
+    }
+    let ran = load(
+        &net,
+        "http://127.0.0.1:9001/events --events --pipeline 2 --hold 1s",
+    );
+    assert!(ran.code == 2 && ran.stderr.contains("--pipeline"), "{ran}");
+}
+
+#[test]
 fn curl_gets_what_it_asks_for() {
     let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
     let body = directory.path().join("body");

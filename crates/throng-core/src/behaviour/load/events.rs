@@ -1,6 +1,7 @@
 //! What a load does when something happens on a connection.
 
 use super::conn::{BEGUN, DONE, Doing, ENDING, HEARD, HELD, LEAVING, LoadConn, MIDDLE, OWES};
+use super::markers::CLOCKS_AGREE_US;
 use super::replies::{Matched, Matcher};
 use super::sending::ms;
 use super::wire::{Receiver, TaggedReply, Wire};
@@ -80,6 +81,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             measured: &mut self.measured,
             since: conn.due,
             samples: self.task.samples,
+            unix_us: self.task.unix_us,
             payload: 0,
             found: Matched::default(),
         };
@@ -109,9 +111,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 }
                 false => received.messages,
             };
+            answers += received.streams;
         }
         let messages = match W::MESSAGES && !self.task.count_found {
-            true => received.messages,
+            true => received.messages + received.streams,
             // An answer may have a marker, too.
             false => answers.max(marked),
         };
@@ -379,6 +382,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     }
 }
 
+/// A number that is further than this from now is no time at which something was sent: a day, in microseconds.
+const STAMPS_WITHIN_US: u64 = 86_400_000_000;
+
 /// Passes what the wire finds in received bytes to the matcher.
 struct Inbox<'a, M: Matcher> {
     matcher: &'a mut M,
@@ -389,6 +395,8 @@ struct Inbox<'a, M: Matcher> {
     since: Due,
     /// Whether each round trip is kept.
     samples: bool,
+    /// Microseconds since 1970 when the run began.
+    unix_us: u64,
     /// Bytes of the user's messages.
     payload: u32,
     found: Matched,
@@ -444,6 +452,34 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
                 truncated: false,
                 ping: true,
             });
+        }
+    }
+
+    fn stream(&mut self) -> Option<Time> {
+        self.matcher.stream(self.conn, self.at, self.measured)
+    }
+
+    #[inline]
+    fn event(&mut self, since: Time, first: bool) {
+        let times = match first {
+            true => &mut self.measured.first_event,
+            false => &mut self.measured.event_gap,
+        };
+        times.record_between(since, self.at.now);
+    }
+
+    #[inline]
+    fn stamp(&mut self, us: u64) {
+        let now_us = self.unix_us + self.at.now.0 / 1000;
+        if us.abs_diff(now_us) > STAMPS_WITHIN_US {
+            return;
+        }
+        match us <= now_us + CLOCKS_AGREE_US {
+            true => {
+                let age = Duration::from_micros(now_us.saturating_sub(us));
+                self.measured.event_age.record(age);
+            }
+            false => self.at.counters.markers_ahead.add(1),
         }
     }
 

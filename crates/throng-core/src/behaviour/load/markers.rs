@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What follows the head of a marker: the digits and a full stop.
 const DIGITS: usize = 17;
 /// Clocks that differ by at most this many microseconds agree: a marker that seems to be newer than now by that is of now.
-const CLOCKS_AGREE_US: u64 = 1000;
+pub(super) const CLOCKS_AGREE_US: u64 = 1000;
 
 /// Finds message markers and how old they are.
 #[derive(Debug)]

@@ -84,6 +84,11 @@ pub trait Matcher {
     /// it, but for `before` others.
     fn begun(&mut self, _: &Self::Conn, _before: u32, _: &At, _: &mut Measured) {}
 
+    /// The answer to the oldest message without one has begun, and may last. Returns when the message was sent.
+    fn stream(&mut self, _: &mut Self::Conn, _: &At, _: &mut Measured) -> Option<Time> {
+        None
+    }
+
     /// When the oldest message without an answer was sent.
     fn oldest(&self, _: &Self::Conn) -> Option<Time> {
         None
@@ -421,6 +426,12 @@ impl Matcher for ReplyMatcher {
                 sent.id = (at.now.since(sent.sent).as_micros()).min(u32::MAX.into()) as u32;
             }
         }
+    }
+
+    fn stream(&mut self, conn: &mut MatchedConn, at: &At, measured: &mut Measured) -> Option<Time> {
+        let sent = self.outstanding.pop(&mut conn.sent)?;
+        self.matching.record(&sent, None, at, measured);
+        Some(sent.sent)
     }
 
     fn oldest(&self, conn: &MatchedConn) -> Option<Time> {

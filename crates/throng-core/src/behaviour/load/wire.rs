@@ -11,6 +11,8 @@ pub struct Received {
     pub ready: bool,
     /// Whole messages that arrived, where the protocol knows message boundaries.
     pub messages: u32,
+    /// Streams that ended, each of which had answered its message when it began: see [`Receiver::stream`].
+    pub streams: u32,
     /// The connection is over: close it once what was written is sent.
     pub over: bool,
     /// The peer is about to close the connection: send nothing more.
@@ -52,6 +54,17 @@ pub trait Receiver {
 
     /// The first bytes of an answer, behind `before` others that these bytes complete.
     fn begun(&mut self, before: u32);
+
+    /// The answer to the oldest message has begun, and may last: it counts as answered. Returns when the message was sent.
+    fn stream(&mut self) -> Option<Time> {
+        None
+    }
+
+    /// An event of a stream, whose last one came at `since`. Before the `first` one, that is when the stream was asked for.
+    fn event(&mut self, _since: Time, _first: bool) {}
+
+    /// Data of an event begins with this number, which may be when it was sent: microseconds since 1970.
+    fn stamp(&mut self, _us: u64) {}
 }
 
 /// A protocol that carries messages.

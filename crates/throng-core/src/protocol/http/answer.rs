@@ -34,6 +34,8 @@ pub struct Head {
     pub status: u16,
     /// Whether the connection stays open after it.
     pub persists: bool,
+    /// Whether its body is a stream of events, where [`Answers::next_of_kind`] reads it.
+    pub streams: bool,
 }
 
 /// Something that was read.
@@ -74,6 +76,20 @@ impl Answers {
         partials: &mut Partials,
         bodiless: impl FnOnce() -> bool,
     ) -> Result<Option<Event<'a>>, Malformed> {
+        self.next_of_kind::<false>(input, partials, bodiless)
+    }
+
+    /// The same. With `KIND`, heads say whether their bodies are streams of events.
+    ///
+    /// # Errors
+    /// Those of [`Answers::next`].
+    #[inline]
+    pub fn next_of_kind<'a, const KIND: bool>(
+        &mut self,
+        input: &mut &'a [u8],
+        partials: &mut Partials,
+        bodiless: impl FnOnce() -> bool,
+    ) -> Result<Option<Event<'a>>, Malformed> {
         match self.stage {
             Stage::Body => match self.body.next(input) {
                 Ok(Piece::Data(data)) => Ok(Some(Event::Data(data))),
@@ -85,7 +101,7 @@ impl Answers {
                 Err(malformed) => self.refuse(malformed),
             },
             Stage::Head if input.is_empty() => Ok(None),
-            Stage::Head => self.head(input, partials, bodiless),
+            Stage::Head => self.head::<KIND>(input, partials, bodiless),
             Stage::Deaf => {
                 *input = &[];
                 Ok(None)
@@ -93,7 +109,7 @@ impl Answers {
         }
     }
 
-    fn head<'a>(
+    fn head<'a, const KIND: bool>(
         &mut self,
         input: &mut &'a [u8],
         partials: &mut Partials,
@@ -101,7 +117,7 @@ impl Answers {
     ) -> Result<Option<Event<'a>>, Malformed> {
         let first = self.half.is_empty();
         let had = partials.at(&self.half).len();
-        let gathered = head::gather(&mut self.half, partials, input, parse);
+        let gathered = head::gather(&mut self.half, partials, input, parse::<KIND>);
         match gathered {
             Ok(Gathered::Part) => {
                 *input = &[];
@@ -153,7 +169,7 @@ struct Parsed {
 }
 
 /// Parses a head as far as it was received. Returns it with its size once it is complete.
-fn parse(bytes: &[u8]) -> Result<Option<(Parsed, usize)>, Malformed> {
+fn parse<const KIND: bool>(bytes: &[u8]) -> Result<Option<(Parsed, usize)>, Malformed> {
     let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut answer = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -174,8 +190,17 @@ fn parse(bytes: &[u8]) -> Result<Option<(Parsed, usize)>, Malformed> {
     let head = Head {
         status,
         persists: framing::persists(fields, version),
+        streams: KIND && head::values(fields, "Content-Type").any(is_event_stream),
     };
     Ok(Some((Parsed { head, body }, size)))
+}
+
+/// Whether a `Content-Type` is that of event streams, whatever its parameters (RFC 9110, section 8.3.1).
+fn is_event_stream(value: &[u8]) -> bool {
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    value[..end]
+        .trim_ascii_end()
+        .eq_ignore_ascii_case(b"text/event-stream")
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! What can be asked of HTTP.
 
 use super::field::Field;
+use super::look::Looked;
 use super::origin::Origin;
 use super::request::{self, Method, RequestError, Statuses};
 use super::requests::{self, Listed};
 use super::serve::Http as Server;
 use super::status::Status;
 use super::wire::{Bodiless, HttpClient, Rules};
+use crate::behaviour::Pattern;
 use crate::pacing::Think;
 use crate::payload::Message;
-use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme, Waits};
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme, UseWire, Waits};
 use crate::protocol::options::{Flag, OptionError, OptionFile, ProtocolOption, Takes};
 use crate::protocol::raw::Raw;
 use crate::scenario::bounds;
@@ -44,6 +46,11 @@ pub struct HttpAsked {
     pub think: Option<Think>,
     /// The URL that is requested of the targets, which are proxies; `None` to request the targets' own.
     pub origin: Option<Origin>,
+    /// Whether answers that are event streams are read as such, and may last.
+    pub events: bool,
+    /// A text that each answer's body must have.
+    #[serde(with = "crate::payload::written::bytes")]
+    pub expect_body: Option<Vec<u8>>,
     /// The statuses that are expected. An answer with another one is a failed request.
     pub expect_status: Statuses,
 }
@@ -60,6 +67,8 @@ impl Default for HttpAsked {
             timeout: None,
             think: None,
             origin: None,
+            events: false,
+            expect_body: None,
             expect_status: Statuses::default(),
         }
     }
@@ -224,6 +233,34 @@ impl Facts for HttpAsked {
         },
         ProtocolOption {
             flag: Flag {
+                long: "events",
+                alias: None,
+                short: None,
+                takes: Takes::Nothing,
+                help: "Read event streams (text/event-stream): count and time their events; they may last",
+                asks: false,
+            },
+            set: |asked, _| {
+                asked.events = true;
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
+                long: "expect-body",
+                alias: None,
+                short: None,
+                takes: Takes::Text("TEXT"),
+                help: "Fail requests whose answer's body lacks this text",
+                asks: false,
+            },
+            set: |asked, text| {
+                asked.expect_body = Some(text.into());
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
                 long: "expect-status",
                 alias: None,
                 short: None,
@@ -324,6 +361,17 @@ impl Facts for HttpAsked {
         }];
         let targets = if targets.is_empty() { &own } else { targets };
         requests::check(&self.requests, targets)?;
+        if self.events && self.pipeline > NonZeroU16::MIN {
+            return Err(
+                "what is sent behind an event stream is not answered: leave out --pipeline".into(),
+            );
+        }
+        let text = match &self.expect_body {
+            None => None,
+            Some(text) => Some(Box::new(Pattern::new(text).ok_or_else(|| {
+                format!("--expect-body is a text of 1 to {} bytes", Pattern::MOST)
+            })?)),
+        };
         let heads = |target: &Authority| -> Box<[bool]> {
             let listed = self.requests.iter().filter(|one| one.is_for(target));
             listed.map(|one| one.method.is_head()).collect()
@@ -336,12 +384,21 @@ impl Facts for HttpAsked {
             },
             most: self.requests_per_connection,
             depth: self.pipeline,
+            text,
+            events: self.events,
             expected: self.expect_status.clone(),
         })
     }
 
     fn client(rules: &Rules, choose: Choose) -> HttpClient {
         HttpClient::new(rules.clone(), choose)
+    }
+
+    fn with_client<U: UseWire>(rules: &Rules, choose: Choose, then: U) -> U::Output {
+        match rules.events || rules.text.is_some() {
+            true => then.with(HttpClient::<Looked>::new(rules.clone(), choose)),
+            false => then.with(HttpAsked::client(rules, choose)),
+        }
     }
 
     fn server(_: &Rules) -> Raw {

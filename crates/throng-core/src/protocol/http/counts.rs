@@ -20,6 +20,8 @@ kinds! {
         Error: "error", "an error on this side";
         /// The answer makes no sense.
         Malformed: "malformed", "the answer was malformed";
+        /// The body lacks the text that was expected.
+        Body: "body", "the body lacks the expected text";
         /// Its status is not among those that are expected.
         Status: "status", "the status was not expected";
     }
@@ -41,6 +43,18 @@ counts! {
         announced,
         /// Connections on which an answer had a status that was not expected.
         unexpected,
+        /// Connections on which an answer lacked the text that was expected.
+        lacking,
+        /// Event streams that began.
+        streams,
+        /// Those that the server ended.
+        streams_ended,
+        /// Those that were broken off.
+        streams_lost,
+        /// Events of streams.
+        events,
+        /// Events that are missing between the numbers of two.
+        events_missed,
         /// Requests that were begun. On accepted connections: whole requests.
         requests,
     }

@@ -3,15 +3,18 @@
 //! - [`Answers`] reads answers, heads and bodies, in 24 bytes a connection; an incomplete head waits in the worker's
 //!   [`Partials`](crate::partials::Partials)
 //! - `request.rs`: requests as messages of a load, `requests.rs` those of a file; `wire.rs`: whole answers answer them
+//! - `look.rs`: what is looked for inside answers; `events.rs`: event streams
 //! - `serve.rs`: a server
 
 mod answer;
 mod ask;
 mod body;
 pub mod counts;
+mod events;
 mod field;
 mod framing;
 pub mod head;
+mod look;
 mod malformed;
 mod origin;
 mod request;
@@ -25,11 +28,12 @@ pub use answer::{Answers, Event, Head};
 pub use ask::HttpAsked;
 pub use counts::Failed;
 pub use field::{Field, FieldError, FieldFault};
+pub use look::{Look, Looked};
 pub use malformed::Malformed;
 pub use origin::{Origin, OriginError};
 pub use request::{Method, RequestError, Statuses};
 pub use requests::{ListError, Listed};
 pub use serve::{Http, HttpServer, Served};
 pub use status::Status;
-pub use summary::HttpSummary;
-pub use wire::{HttpClient, HttpConn, Rules};
+pub use summary::{EventsSummary, HttpSummary};
+pub use wire::{Bodiless, HttpClient, HttpConn, Rules};

@@ -34,8 +34,27 @@ pub struct HttpSummary {
     pub announced: u64,
     /// Connections on which an answer had a status that was not expected.
     pub unexpected: u64,
+    /// Connections on which an answer lacked the text that was expected.
+    pub lacking: u64,
     /// Connections on which something arrived that makes no sense, by kind. Kinds that did not occur are left out.
     pub malformed: BTreeMap<Malformed, u64>,
+    /// Event streams; `None` if none began that was read as such.
+    pub events: Option<EventsSummary>,
+}
+
+/// Event streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsSummary {
+    /// Streams that began.
+    pub streams: u64,
+    /// Those that the server ended.
+    pub ended: u64,
+    /// Those that were broken off, and not by the end of the run.
+    pub lost: u64,
+    /// Events.
+    pub received: u64,
+    /// Events that are missing between the numbers (`id`) of two.
+    pub missed: u64,
 }
 
 impl Summarize for HttpSummary {
@@ -54,7 +73,15 @@ impl Summarize for HttpSummary {
             body_bytes: http.body_bytes,
             announced: http.announced,
             unexpected: http.unexpected,
+            lacking: http.lacking,
             malformed: occurred(Malformed::ALL, |how| http.malformed(how)),
+            events: (http.streams > 0).then_some(EventsSummary {
+                streams: http.streams,
+                ended: http.streams_ended,
+                lost: http.streams_lost,
+                received: http.events,
+                missed: http.events_missed,
+            }),
         }
     }
 
@@ -94,6 +121,9 @@ impl Summarize for HttpSummary {
             let note = "connections closed as an answer had announced";
             rows.push(Row::new(Tone::Plain, "closed", count(self.announced), note));
         }
+        if let Some(events) = &self.events {
+            rows.extend(events.rows());
+        }
         let heads = format!("and {} of heads", bytes(self.head_bytes));
         rows.push(Row::new(
             Tone::Plain,
@@ -120,7 +150,44 @@ impl Summarize for HttpSummary {
                 connections: self.unexpected,
             });
         }
+        if self.lacking > 0 {
+            all.push(Violated {
+                violation: Failed::Body.name(),
+                words: "answers lack the text that was expected (--expect-body)".into(),
+                connections: self.lacking,
+            });
+        }
         all
+    }
+}
+
+impl EventsSummary {
+    fn rows(&self) -> Vec<Row> {
+        let of = format!("in {}", things(self.streams, "stream"));
+        let mut rows = vec![Row::new(Tone::Plain, "events", count(self.received), of)];
+        let notes = [
+            (
+                Tone::Odd,
+                "missed",
+                self.missed,
+                "events whose number was left out",
+            ),
+            (
+                Tone::Plain,
+                "ended",
+                self.ended,
+                "streams ended by the server",
+            ),
+            (
+                Tone::Bad,
+                "broken off",
+                self.lost,
+                "streams, before their end",
+            ),
+        ];
+        let notes = notes.into_iter().filter(|(_, _, n, _)| *n > 0);
+        rows.extend(notes.map(|(tone, label, n, note)| Row::new(tone, label, count(n), note)));
+        rows
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::answer::{Answers, Event};
 use super::counts::Failed;
+use super::look::{Look, Looked};
 use super::malformed::Malformed;
 use super::request::Statuses;
-use crate::behaviour::{At, Choose, Received, Receiver, Wire, starts_at};
+use crate::behaviour::{At, Choose, Pattern, Received, Receiver, Wire, starts_at};
 use crate::partials::Partials;
 use crate::stats::{Closed, Measured};
+use std::marker::PhantomData;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
@@ -19,6 +21,10 @@ pub struct Rules {
     pub most: Option<NonZeroU32>,
     /// The most requests under way on a connection.
     pub depth: NonZeroU16,
+    /// The text that each body must have.
+    pub text: Option<Box<Pattern>>,
+    /// Whether event streams are read as such.
+    pub events: bool,
     /// The statuses that are expected.
     pub expected: Statuses,
 }
@@ -35,22 +41,25 @@ pub enum Bodiless {
 }
 
 /// The client side of HTTP/1.1. Answers come in the order of their requests (RFC 9112, section 9.3.2).
-pub struct HttpClient {
+/// `L` is what is looked for inside answers.
+pub struct HttpClient<L: Look = ()> {
     rules: Rules,
     /// The target of a connection.
     choose: Choose,
     partials: Partials,
+    looks: PhantomData<fn() -> L>,
 }
 
-/// What is kept for each connection: 32 bytes.
+/// What is kept for each connection: 32 bytes, and 32 more if anything is looked for.
 #[derive(Debug, Default)]
-pub struct HttpConn {
+pub struct HttpConn<L = ()> {
     answers: Answers,
     /// Whole answers.
     answered: u32,
     /// Requests that were begun and have no whole answer.
     under_way: u16,
     flags: u8,
+    looked: L,
 }
 
 /// The answer under way has begun.
@@ -70,25 +79,26 @@ const MUTE: u8 = 64;
 /// The oldest request had no answer in time.
 const LATE: u8 = 128;
 
-impl HttpClient {
+impl<L: Look> HttpClient<L> {
     /// A client that keeps `rules`, on connections to targets that `choose` says.
-    pub fn new(rules: Rules, choose: Choose) -> HttpClient {
+    pub fn new(rules: Rules, choose: Choose) -> HttpClient<L> {
         HttpClient {
             rules,
             choose,
             partials: Partials::default(),
+            looks: PhantomData,
         }
     }
 
-    /// Reads answers. Adds those that are complete to `complete`.
+    /// Reads answers. Adds those that are complete to `received`.
     fn read(
         &mut self,
-        conn: &mut HttpConn,
+        conn: &mut HttpConn<L>,
         uid: u64,
         mut input: &[u8],
         at: &At,
         to: &mut impl Receiver,
-        complete: &mut u32,
+        received: &mut Received,
     ) -> Result<(), Malformed> {
         let http = &at.counters.http;
         loop {
@@ -103,16 +113,18 @@ impl HttpClient {
                     of.get(nth % of.len().max(1)).copied().unwrap_or(false)
                 }
             };
-            let event = conn
-                .answers
-                .next(&mut input, &mut self.partials, bodiless)?;
+            let (answers, partials) = (&mut conn.answers, &mut self.partials);
+            let event = match L::ON {
+                true => answers.next_of_kind::<true>(&mut input, partials, bodiless)?,
+                false => answers.next(&mut input, partials, bodiless)?,
+            };
             let Some(event) = event else {
                 return Ok(());
             };
             if conn.flags & BEGUN == 0 {
                 conn.flags |= BEGUN;
                 if conn.under_way > 0 {
-                    to.begun(*complete);
+                    to.begun(received.messages);
                 }
             }
             match event {
@@ -132,9 +144,20 @@ impl HttpClient {
                     if !self.rules.expected.has(head.status) {
                         conn.flags |= UNEXPECTED;
                     }
+                    if let Some(looked) = conn.looked.get()
+                        && self.rules.events
+                        && head.streams
+                        && conn.under_way > 0
+                    {
+                        http.streams.add(1);
+                        looked.begin_stream(to.stream().unwrap_or(at.now));
+                    }
                 }
                 Event::Data(data) => {
                     http.body_bytes.add(data.len() as u64);
+                    if let Some(looked) = conn.looked.get() {
+                        looked.read(data, self.rules.text.as_deref(), at, to);
+                    }
                     to.payload(data);
                 }
                 Event::End if conn.under_way == 0 => {
@@ -142,7 +165,10 @@ impl HttpClient {
                     conn.answers.end(&mut self.partials);
                 }
                 Event::End => {
-                    *complete += 1;
+                    match conn.looked.get().is_some_and(|looked| looked.streams()) {
+                        true => received.streams += 1,
+                        false => received.messages += 1,
+                    }
                     self.complete(conn, at);
                 }
             }
@@ -150,14 +176,18 @@ impl HttpClient {
     }
 
     /// An answer is complete.
-    fn complete(&mut self, conn: &mut HttpConn, at: &At) {
+    fn complete(&mut self, conn: &mut HttpConn<L>, at: &At) {
         let http = &at.counters.http;
         conn.answered = conn.answered.wrapping_add(1);
         conn.under_way -= 1;
+        let looked = conn.looked.get();
+        let lacks = looked.is_some_and(|looked| !looked.end(self.rules.text.as_deref(), at));
         if conn.flags & UNEXPECTED != 0 {
             http.fail(Failed::Status, 1);
             http.unexpected.add((conn.flags & FAILED == 0).into());
             conn.flags |= FAILED;
+        } else if lacks {
+            http.fail(Failed::Body, 1);
         } else {
             http.completed.add(1);
         }
@@ -174,22 +204,22 @@ impl HttpClient {
     }
 }
 
-impl Wire for HttpClient {
-    type Conn = HttpConn;
+impl<L: Look> Wire for HttpClient<L> {
+    type Conn = HttpConn<L>;
     const MESSAGES: bool = true;
 
     #[inline]
-    fn opened(&mut self, _: &mut HttpConn, _: u64, _: &At, _: &mut Vec<u8>) -> bool {
+    fn opened(&mut self, _: &mut HttpConn<L>, _: u64, _: &At, _: &mut Vec<u8>) -> bool {
         true
     }
 
     #[inline]
-    fn is_ready(&self, conn: &HttpConn) -> bool {
+    fn is_ready(&self, conn: &HttpConn<L>) -> bool {
         conn.flags & (DONE | MUTE) == 0
     }
 
     #[inline]
-    fn room(&self, conn: &HttpConn) -> u32 {
+    fn room(&self, conn: &HttpConn<L>) -> u32 {
         let room = u32::from(self.rules.depth.get().saturating_sub(conn.under_way));
         match self.rules.most {
             None => room,
@@ -202,28 +232,26 @@ impl Wire for HttpClient {
     }
 
     #[inline]
-    fn sending(&mut self, conn: &mut HttpConn, messages: u32, at: &At) {
+    fn sending(&mut self, conn: &mut HttpConn<L>, messages: u32, at: &At) {
         conn.under_way = conn.under_way.saturating_add(messages as u16);
         at.counters.http.requests.add(messages.into());
     }
 
     fn received(
         &mut self,
-        conn: &mut HttpConn,
+        conn: &mut HttpConn<L>,
         uid: u64,
         bytes: &[u8],
         at: &At,
         _: &mut Vec<u8>,
         to: &mut impl Receiver,
     ) -> Received {
-        let mut messages = 0;
-        match self.read(conn, uid, bytes, at, to, &mut messages) {
-            Ok(()) => Received {
-                messages,
-                over: conn.flags & DONE != 0,
-                leaving: conn.flags & MUTE != 0,
-                ..Received::default()
-            },
+        let mut received = Received::default();
+        match self.read(conn, uid, bytes, at, to, &mut received) {
+            Ok(()) => {
+                received.over = conn.flags & DONE != 0;
+                received.leaving = conn.flags & MUTE != 0;
+            }
             Err(malformed) => {
                 at.counters.http.malformed(malformed);
                 at.counters
@@ -231,39 +259,48 @@ impl Wire for HttpClient {
                     .fail(Failed::Malformed, conn.under_way.into());
                 conn.under_way = 0;
                 conn.flags |= MUTE;
-                Received {
-                    messages,
-                    leaving: true,
-                    broken: true,
-                    ..Received::default()
-                }
+                received.leaving = true;
+                received.broken = true;
             }
         }
+        received
     }
 
-    fn timed_out(&mut self, conn: &mut HttpConn) {
+    fn timed_out(&mut self, conn: &mut HttpConn<L>) {
         conn.flags |= LATE;
     }
 
-    fn farewell(&mut self, _: &mut HttpConn, _: &mut Vec<u8>) -> bool {
+    fn farewell(&mut self, _: &mut HttpConn<L>, _: &mut Vec<u8>) -> bool {
         false
     }
 
-    fn is_done(&mut self, conn: &mut HttpConn, why: Closed) -> bool {
+    fn is_done(&mut self, conn: &mut HttpConn<L>, why: Closed) -> bool {
         if why == Closed::ByPeer && conn.under_way > 0 && conn.answers.ends_with_connection() {
             conn.flags |= ENDED | LAST | DONE;
         }
         conn.flags & DONE != 0
     }
 
-    fn loses(&self, conn: &HttpConn) -> bool {
+    fn loses(&self, conn: &HttpConn<L>) -> bool {
         conn.flags & (DONE | LATE) != 0
     }
 
-    fn closed(&mut self, conn: &mut HttpConn, why: Closed, at: &At, _: &mut Measured) -> u32 {
+    fn closed(
+        &mut self,
+        conn: &mut HttpConn<L>,
+        why: Closed,
+        at: &At,
+        measured: &mut Measured,
+    ) -> u32 {
         let ended = conn.flags & ENDED != 0;
+        let streamed = conn.looked.get().is_some_and(|looked| looked.streams());
         if ended {
             self.complete(conn, at);
+        }
+        if let Some(last) = conn.looked.get().and_then(Looked::stop) {
+            measured.event_silence.record_between(last, at.now);
+            let lost = why != Closed::ByUs || conn.flags & (MUTE | LATE) != 0;
+            at.counters.http.streams_lost.add(lost.into());
         }
         let http = &at.counters.http;
         let left = u64::from(conn.under_way);
@@ -282,7 +319,7 @@ impl Wire for HttpClient {
         }
         conn.answers.reset(&mut self.partials);
         *conn = HttpConn::default();
-        ended.into()
+        (ended && !streamed).into()
     }
 }
 
@@ -307,6 +344,10 @@ mod tests {
         /// For each answer: how many were complete before it.
         begun: Vec<u32>,
         payload: usize,
+        streams: u32,
+        /// For each event: whether it was the first one of its stream.
+        events: Vec<bool>,
+        stamps: Vec<u64>,
     }
 
     impl Receiver for Heard {
@@ -326,26 +367,47 @@ mod tests {
 
         fn pong(&mut self, _: Time) {}
 
+        fn stream(&mut self) -> Option<Time> {
+            self.streams += 1;
+            None
+        }
+
+        fn event(&mut self, _: Time, first: bool) {
+            self.events.push(first);
+        }
+
+        fn stamp(&mut self, us: u64) {
+            self.stamps.push(us);
+        }
+
         fn begun(&mut self, before: u32) {
             self.begun.push(before);
         }
     }
 
-    struct Rig {
-        client: HttpClient,
-        conn: HttpConn,
+    struct Rig<L: Look = ()> {
+        client: HttpClient<L>,
+        conn: HttpConn<L>,
         counters: Counters,
         heard: Heard,
     }
 
     impl Rig {
         fn new(most: Option<u32>) -> Rig {
+            Rig::looking(most)
+        }
+    }
+
+    impl<L: Look> Rig<L> {
+        fn looking(most: Option<u32>) -> Rig<L> {
             Rig {
                 client: HttpClient::new(
                     Rules {
                         bodiless: Bodiless::None,
                         most: most.and_then(NonZeroU32::new),
                         depth: NonZeroU16::MIN,
+                        text: None,
+                        events: false,
                         expected: Statuses::default(),
                     },
                     Box::new(|_| 0),
@@ -358,7 +420,7 @@ mod tests {
 
         fn with<T>(
             &mut self,
-            then: impl FnOnce(&mut HttpClient, &mut HttpConn, &At, &mut Heard) -> T,
+            then: impl FnOnce(&mut HttpClient<L>, &mut HttpConn<L>, &At, &mut Heard) -> T,
         ) -> T {
             let at = At {
                 id: 0,
@@ -397,6 +459,7 @@ mod tests {
     #[test]
     fn a_connection_is_remembered_in_32_bytes() {
         assert_eq!(size_of::<HttpConn>(), 32);
+        assert_eq!(size_of::<HttpConn<Looked>>(), 64);
     }
 
     #[test]
@@ -469,6 +532,76 @@ mod tests {
         assert_eq!(rig.close(Closed::ByPeer), (true, 0));
         let http = rig.tally().http;
         assert_eq!((http.completed, http.failed(Failed::ClosedEarly)), (1, 2));
+    }
+
+    #[test]
+    fn an_answer_without_the_expected_text_has_failed() {
+        let mut rig: Rig<Looked> = Rig::looking(None);
+        rig.client.rules.text = Pattern::new(b"ell").map(Box::new);
+        let other = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhexl";
+        let empty = b"HTTP/1.1 204 \r\n\r\n";
+        let error = b"HTTP/1.1 500 \r\nContent-Length: 0\r\n\r\n";
+        for answer in [OK, other, OK, empty, error, OK] {
+            rig.send();
+            // Cut within the text.
+            let (first, rest) = answer.split_at(answer.len() - 3);
+            let messages = rig.receive(first).messages + rig.receive(rest).messages;
+            assert_eq!(messages, 1);
+        }
+        let http = rig.tally().http;
+        assert_eq!(http.completed, 3);
+        assert_eq!(
+            (http.failed(Failed::Body), http.failed(Failed::Status)),
+            (2, 1)
+        );
+        assert_eq!((http.lacking, http.unexpected), (1, 1));
+    }
+
+    #[test]
+    fn an_event_stream_lasts_and_its_events_are_counted() {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\
+            Transfer-Encoding: chunked\r\n\r\n";
+        let event = |n: u32| format!("{:x}\r\nid: {n}\ndata: 7\n\n\r\n", 15 + n / 10);
+        let mut rig: Rig<Looked> = Rig::looking(None);
+        rig.client.rules.events = true;
+        rig.send();
+        let received = rig.receive(head);
+        assert_eq!(
+            (received.messages, received.streams, rig.heard.streams),
+            (0, 0, 1)
+        );
+        for n in [1, 2, 5] {
+            rig.receive(event(n).as_bytes());
+        }
+        assert_eq!(rig.client.room(&rig.conn), 0);
+        assert_eq!(rig.heard.events, [true, false, false]);
+        assert_eq!(rig.heard.stamps, [7, 7, 7]);
+        // The server ends it; the next one is cut off by the end of the run, and one more by the server.
+        let received = rig.receive(b"0\r\n\r\n");
+        assert_eq!((received.messages, received.streams), (0, 1));
+        for (why, lost) in [(Closed::ByUs, 0), (Closed::ResetByPeer, 1)] {
+            rig.send();
+            rig.receive(head);
+            let mut measured = Measured::default();
+            rig.with(|client, conn, at, _| client.closed(conn, why, at, &mut measured));
+            assert_eq!(measured.event_silence.count(), 1);
+            assert_eq!(rig.tally().http.streams_lost, lost);
+        }
+        let http = rig.tally().http;
+        assert_eq!(
+            (http.streams, http.streams_ended, http.completed),
+            (3, 1, 1)
+        );
+        assert_eq!((http.events, http.events_missed), (3, 2));
+        // Another answer is none.
+        rig.send();
+        assert_eq!(rig.receive(OK).messages, 1);
+        // Nor is a stream, unless events are asked for.
+        rig.client.rules.events = false;
+        rig.send();
+        rig.receive(head);
+        rig.receive(event(1).as_bytes());
+        assert_eq!(rig.tally().http.streams, 3);
     }
 
     #[test]

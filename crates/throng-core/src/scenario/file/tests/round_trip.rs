@@ -267,6 +267,8 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
         &["http://b.example/", "http://b.example:81/x?y"][..],
     ));
     let of_http = (header.clone(), vec(listed, 0..3), origin);
+    let text = option::of(select(&["ok", "a\\{\n"][..]));
+    let statuses = (statuses, any::<bool>(), text);
     let think = option::of(select(&["2s", "10ms..1m"][..]));
     let pipeline = prop_oneof![Just(1), 1..=u16::MAX];
     let numbers = (most, pipeline, option::of(span()), think);
@@ -276,7 +278,7 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
             method,
             user_agent,
             (most, pipeline, timeout, think),
-            statuses,
+            (statuses, events, text),
         )| {
             Protocol::Http(HttpAsked {
                 method: method.map(|text| text.parse().unwrap()),
@@ -288,6 +290,8 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
                 timeout,
                 think: think.map(|text| text.parse().unwrap()),
                 origin: origin.map(|text| text.parse().unwrap()),
+                events,
+                expect_body: text.map(Into::into),
                 expect_status: statuses.parse().unwrap(),
             })
         },
