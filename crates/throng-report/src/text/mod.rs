@@ -141,10 +141,11 @@ fn composed(summary: &Summary) -> String {
     }
     if let Some(requests) = &summary.requests {
         return format!(
-            "{} of {} over {} in {}: {}",
+            "{} of {} over {} of {} in {}: {}",
             count(requests.sent),
             things(requests.asked, "request"),
-            things(c.peak, "connection"),
+            count(c.peak),
+            things(c.asked.unwrap_or(c.peak), "connection"),
             human::seconds(requests.seconds),
             human::rate(requests.per_s)
         );

@@ -129,13 +129,15 @@ fn one_story(b: &mut Broken, seen: &Seen, s: &Summary) {
         throng_core::human::count(seen.scene.connections)
     );
     let green = first.starts_with(&all) && first.contains(" held for ");
+    // One that sent a number of messages begins with that.
+    let has_all = first.starts_with(&all) || first.contains(&format!(" over {all}"));
     b.unless(
         !s.interrupted || text.to_lowercase().contains("interrupt"),
         "A run that was interrupted is called so",
         &first,
     );
     b.unless(
-        s.interrupted || !s.reached || first.starts_with(&all) || seen.scene.allows_loss,
+        s.interrupted || !s.reached || has_all || seen.scene.allows_loss,
         "The first line of a run that reached all has all its connections",
         &first,
     );
@@ -209,7 +211,7 @@ fn reached(b: &mut Broken, scene: &Scene, s: &Summary) {
     // Then the hold ends when none is left: all have ended as asked.
     let none_left = scene.no_reconnect && scene.lifetime;
     b.unless(
-        none_left || held + 0.001 >= scene.hold.as_secs_f64(),
+        none_left || scene.requests.is_some() || held + 0.001 >= scene.hold.as_secs_f64(),
         "Rule 3: a run that is reached was held as long as was asked",
         (held, scene.hold),
     );
@@ -330,6 +332,19 @@ fn sums(b: &mut Broken, scene: &Scene, s: &Summary, ending: &Ending) {
             tally.open() <= scene.connections,
             "No more are open than were asked for",
             tally.open(),
+        );
+    }
+    if let Some(asked) = scene.requests {
+        let requests = s.requests.unwrap_or_default();
+        b.unless(
+            requests.sent + requests.unsent == asked,
+            "No more messages are sent than the number in all, and the others are told",
+            requests,
+        );
+        b.unless(
+            !s.reached || requests.unsent == 0,
+            "Rule 3: a run that is reached has sent the number of messages that was asked for",
+            requests,
         );
     }
     let closed = ending.closed;

@@ -71,6 +71,8 @@ pub struct Scene {
     pub no_reconnect: bool,
     /// Whether a rate is asked for, which a busy machine may miss.
     pub rate: bool,
+    /// Messages in all, after which the run ends.
+    pub requests: Option<u64>,
     /// Whether answers are looked for, and counted apart.
     pub answers: bool,
     /// Whether messages are to be answered: the same, or a closed loop.
@@ -137,6 +139,7 @@ impl Scene {
             _ => {}
         }
         let (mut rate, mut answers, mut closed_loop) = (false, false, false);
+        let mut requests = None;
         let echoes = protocol != "dns";
         let sends = protocol == "dns" || d.percent(75);
         if !sends {
@@ -170,6 +173,11 @@ impl Scene {
             if echoes && !closed_loop && d.percent(50) {
                 answers = true;
                 push(d.of(&["--latency-echo", "--latency-marker x"]));
+            }
+            if d.percent(15) {
+                let n = 1 + d.below(3000);
+                push(&format!("-n {n}"));
+                requests = Some(n);
             }
             if d.percent(15) {
                 push("--after-ramp");
@@ -256,6 +264,7 @@ impl Scene {
             lifetime,
             no_reconnect,
             rate,
+            requests,
             answers,
             looks_for,
             expectations,
