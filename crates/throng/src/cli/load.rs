@@ -37,8 +37,8 @@ Examples:
       HTTP: ten requests a second on each connection, each answered with 2xx or 3xx.
   throng load -c 100 -n 10k http://10.0.0.7:8080/hello
       HTTP: 10,000 requests in all over 100 connections, as fast as they are answered.
-  throng load -c 10k --keep-alive 30s --subscribe 'room/#:1' --hold 5m mqtt://10.0.0.7
-      MQTT: 10,000 clients that are subscribed, and ping every thirty seconds.
+  throng load -c 10k --subscribe 'room/#:1' --hold 5m mqtt://10.0.0.7
+      MQTT: 10,000 clients that are subscribed, and ping once a minute.
   throng load -c 100 -m hi --latency-echo -r @10ms wss://example.com/ws
       Find the highest rate at which 95 % of answers arrive within 10 ms, over WebSocket and TLS.
   throng load -c 1k -m x --profile '10s:1k, 30s:1k..50k' 10.0.0.7:9000
