@@ -137,6 +137,28 @@ const LOAD: &[Guess] = &[
         "the path belongs to the target: http://HOST:PORT/PATH",
     ),
     guess(
+        &[
+            "--follow",
+            "--follow-redirects",
+            "--location",
+            "--redirects",
+            "--max-redirects",
+        ],
+        "throng load follows no redirect: it counts them by status; give it the URL that they lead to",
+    ),
+    guess(
+        &["--targets", "--urls", "--url-file", "--requests-file"],
+        "--requests-from FILE sends the HTTP requests of a file in turn",
+    ),
+    guess(
+        &["--think-time", "--pause", "--sleep", "--wait"],
+        "--think TIME waits before each HTTP request, --message-rate R (-r) sends at a rate",
+    ),
+    guess(
+        &["--pipelining", "--pipeline-depth", "--pipelined"],
+        "--pipeline N keeps N HTTP requests under way on each connection",
+    ),
+    guess(
         &["--http2", "--h2"],
         "throng speaks HTTP/1.1 alone: http://HOST:PORT/PATH",
     ),

@@ -1,6 +1,7 @@
 //! Options that say what is asked of a protocol. Each protocol states its own, in its folder in throng-core; here they
 //! become arguments.
 
+use crate::files::Named;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use std::ffi::OsString;
@@ -14,6 +15,13 @@ pub(crate) struct ProtocolArgs {
 }
 
 impl ProtocolArgs {
+    /// The files that they name.
+    pub fn files(&self) -> impl Iterator<Item = Named> {
+        let files = self.given.iter();
+        let files = files.filter(|(flag, _)| matches!(flag.takes, Takes::File(_)));
+        files.map(|(flag, value)| Named::new(format!("--{}", flag.long), value))
+    }
+
     /// The protocol that they ask for, if they ask for one.
     pub fn kind(&self) -> Option<ProtocolKind> {
         let mut asking = self.given.iter().filter(|(flag, _)| flag.asks);

@@ -322,6 +322,36 @@ mod tests {
             let singly: Vec<&[u8]> = input.chunks(1).collect();
             assert_eq!(read(&singly, false).1, Some(kind));
         }
+        // Forms that parsers have been lenient about, each of which two of them may read in two ways.
+        for (input, kind) in [
+            (&b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n"[..], Malformed::BadLength),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5 5\r\n\r\n", Malformed::BadLength),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\n", Malformed::BadLength),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n", Malformed::BadLength),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", Malformed::TwoLengths),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Malformed::BadCoding,
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+                Malformed::BadCoding,
+            ),
+            (
+                b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Malformed::BadCoding,
+            ),
+            (b"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n", Malformed::NotHttp),
+            (b"HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\n", Malformed::NotHttp),
+            (b"HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", Malformed::NotHttp),
+            (b"HTTP/1.1 200 OK\r\n: b\r\n\r\n", Malformed::NotHttp),
+            (b"HTTP/1.1  200 OK\r\n\r\n", Malformed::NotHttp),
+            (b"HTTP/1.1 2000 OK\r\n\r\n", Malformed::NotHttp),
+            (b"HTTP/1.2 200 OK\r\n\r\n", Malformed::NotHttp),
+            (b"http/1.1 200 OK\r\n\r\n", Malformed::NotHttp),
+        ] {
+            assert_eq!(read(&[input], false).1, Some(kind), "{}", input.escape_ascii());
+        }
         let many = [
             b"HTTP/1.1 200 OK\r\n".as_slice(),
             &b"A: b\r\n".repeat(65),

@@ -26,7 +26,8 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
         let text = ask::file::text_of_load(&scenario)?;
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }
-    let inputs = ask::texts::inputs(&args.messages);
+    let mut inputs = ask::texts::inputs(&args.messages);
+    inputs.extend(args.protocol.files());
     carry_out(scenario, &report, inputs)
 }
 
