@@ -8,7 +8,7 @@
 use super::{Due, Instants};
 use crate::time::Time;
 
-/// How planned time passes. See the [module](self). Its default is a rate that was never changed.
+/// How planned time passes: the times of messages whose rate never changes. Its default is a rate that was never changed.
 #[derive(Clone, Debug, Default)]
 pub struct Tempo(Vec<Change>);
 
