@@ -344,9 +344,9 @@ fn tls_websocket_and_answers_are_reported_with_their_faults() {
 #[test]
 fn rates_that_vary_and_bandwidth_are_reported_beside_what_was_asked() {
     let text = text(&samples::busy());
-    assert!(
-        text.starts_with("29,958 of 30,000 requests over 1,000 connections in 10.2 s: 2.94k/s\n\n")
-    );
+    assert!(text.starts_with(
+        "29,958 of 30,000 requests over 1,000 of 1,000 connections in 10.2 s: 2.94k/s\n\n"
+    ));
     says(
         &text,
         &[
