@@ -250,7 +250,7 @@ fn connections(
         });
     }
     let ended = ended_by_lifetime(t);
-    if !missing && ended > 0 && t.held.open() == 0 {
+    if !missing && ended > 0 && has_lifetime(t) && t.held.open() == 0 {
         findings.push(Finding::LifetimesOver { connections: ended });
     }
     let cut_short = (!missing && unready.is_none())
@@ -389,7 +389,7 @@ fn why_missing(t: &Totals, causes: &[Diagnosis], interrupted: bool, timed_out: b
 /// Why connections are missing that had been established.
 fn did_not_stay(t: &Totals) -> WhyMissing {
     let closed = losses(&t.held);
-    match ended_by_lifetime(t) > closed.values().sum() {
+    match has_lifetime(t) && ended_by_lifetime(t) > closed.values().sum() {
         true => WhyMissing::LifetimesOver,
         false => WhyMissing::Lost {
             closed,
@@ -398,7 +398,12 @@ fn did_not_stay(t: &Totals) -> WhyMissing {
     }
 }
 
-/// Connections that this side closed by the end of the hold since their lifetime was over.
+/// Whether the user gave connections a lifetime.
+fn has_lifetime(t: &Totals) -> bool {
+    t.parts.iter().any(|part| part.about.asked.lifetime)
+}
+
+/// Connections that this side closed by the end of the hold since their lifetime was over, or as an answer had announced.
 fn ended_by_lifetime(t: &Totals) -> u64 {
     match t.asked.lifetime {
         true => t.held.closed(Closed::ByUs),

@@ -420,6 +420,7 @@ pub fn busy() -> Summary {
         body_bytes: 42_000,
         announced: 30,
         unexpected: 2,
+        late: 0,
         lacking: 1,
         malformed: BTreeMap::from([(Malformed::TwoLengths, 1)]),
         events: Some(EventsSummary {

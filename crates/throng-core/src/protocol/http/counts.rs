@@ -45,6 +45,8 @@ counts! {
         unexpected,
         /// Connections on which an answer lacked the text that was expected.
         lacking,
+        /// Connections that were closed because an answer was not whole in time.
+        late,
         /// Event streams that began.
         streams,
         /// Those that the server ended.

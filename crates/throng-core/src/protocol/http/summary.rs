@@ -36,6 +36,8 @@ pub struct HttpSummary {
     pub unexpected: u64,
     /// Connections on which an answer lacked the text that was expected.
     pub lacking: u64,
+    /// Connections that were closed because an answer was not whole in time (`--timeout`).
+    pub late: u64,
     /// Connections on which something arrived that makes no sense, by kind. Kinds that did not occur are left out.
     pub malformed: BTreeMap<Malformed, u64>,
     /// Event streams; `None` if none began that was read as such.
@@ -74,6 +76,7 @@ impl Summarize for HttpSummary {
             announced: http.announced,
             unexpected: http.unexpected,
             lacking: http.lacking,
+            late: http.late,
             malformed: occurred(Malformed::ALL, |how| http.malformed(how)),
             events: (http.streams > 0).then_some(EventsSummary {
                 streams: http.streams,
@@ -146,8 +149,16 @@ impl Summarize for HttpSummary {
         if self.unexpected > 0 {
             all.push(Violated {
                 violation: Failed::Status.name(),
-                words: format!("the server did not answer as expected: {}", self.errors()),
+                words: self.unexpected_words(),
                 connections: self.unexpected,
+            });
+        }
+        if self.late > 0 {
+            all.push(Violated {
+                violation: Failed::Timeout.name(),
+                words: "an answer was not whole in the time that a request may take (--timeout)"
+                    .into(),
+                connections: self.late,
             });
         }
         if self.lacking > 0 {
@@ -200,13 +211,24 @@ fn noun(n: u64) -> &'static str {
 }
 
 impl HttpSummary {
-    /// The statuses of answers, those of errors first, the commonest before the others.
-    fn errors(&self) -> String {
-        let mut all: Vec<(&Status, &u64)> = self.status.iter().collect();
-        all.sort_by_key(|(status, n)| (!status.is_error(), Reverse(**n)));
-        let each = all
-            .iter()
-            .map(|(status, n)| format!("{} ({})", status.words(), count(**n)));
-        each.collect::<Vec<_>>().join(", ")
+    /// What is said of answers whose status was not expected, with their statuses where these are sure to be the errors.
+    fn unexpected_words(&self) -> String {
+        let failed = self.failed.get(&Failed::Status).copied().unwrap_or(0);
+        let errors = self.status.iter().filter(|(status, _)| status.is_error());
+        let mut errors: Vec<(&Status, &u64)> = errors.collect();
+        errors.sort_by_key(|(_, n)| Reverse(**n));
+        let answers = format!(
+            "{} of a status that was not expected",
+            things(failed, "answer")
+        );
+        match errors.iter().map(|(_, n)| **n).sum::<u64>() == failed {
+            false => format!("{answers} (--expect-status)"),
+            true => {
+                let each = errors
+                    .iter()
+                    .map(|(status, n)| format!("{} ({})", status.words(), count(**n)));
+                format!("{answers}: {}", each.collect::<Vec<_>>().join(", "))
+            }
+        }
     }
 }

@@ -304,6 +304,7 @@ impl<L: Look> Wire for HttpClient<L> {
         }
         let http = &at.counters.http;
         let left = u64::from(conn.under_way);
+        http.late.add((conn.flags & LATE != 0).into());
         match why {
             _ if left == 0 => {}
             // Those behind the one that waited too long could not be answered before it.

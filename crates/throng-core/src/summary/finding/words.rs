@@ -512,7 +512,9 @@ fn losses(
         let said = count(lost - counted);
         let how = match violated {
             0 => "because the peer announced that it would close",
-            _ => "because the peer announced that it would close, or violated the protocol",
+            _ => {
+                "that could no longer carry messages, for what the peer did (told below), or because it announced that it would close"
+            }
         };
         parts.push(format!("{said} {how}"));
     }
