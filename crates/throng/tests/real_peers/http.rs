@@ -472,6 +472,8 @@ fn requests_without_an_answer_in_time_fail_and_their_connections_are_opened_agai
             let unanswered = |f: &Finding| matches!(f, Finding::MessagesUnanswered { messages, .. } if *messages > 2);
             assert!(summary.findings.iter().any(unanswered), "{ran}");
             assert_eq!(summary.connections.reset_by_peer, 0, "{ran}");
+            let told = |f: &Finding| f.to_string().contains("--timeout");
+            assert!(http.late > 0 && summary.findings.iter().any(told), "{ran}");
         }
         // Time enough.
         let args = "--timeout 30s -c 20 --hold 500ms http://127.0.0.1:9001/delay/1ms..20ms";
