@@ -37,10 +37,11 @@ pub fn write_wrk(
         share(near, took.count())
     )?;
     let rates = rates(result, threads);
-    let (mean, deviation) = mean_and_deviation(&rates);
+    let (middle, deviation) = mean_and_deviation(&rates);
     let near = rates
         .iter()
-        .filter(|rate| (**rate - mean).abs() <= deviation);
+        .filter(|rate| (**rate - middle).abs() <= deviation);
+    let mean = result.per_s(result.http.completed) / f64::from(threads.max(1));
     writeln!(
         out,
         "    Req/Sec {:>8} {:>10} {:>9} {:>8.2}%",
@@ -88,18 +89,27 @@ fn distribution(took: &Durations, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Answers per second of each thread, second by second. Threads share nothing, and each has as many connections as the others.
+/// Requests per second of each thread, in each whole second. Threads share nothing, and each has as many connections as the
+/// others. The last interval is shorter, and the load ended in it.
 fn rates(result: &HttpResult, threads: u32) -> Vec<f64> {
-    let samples = result.summary.over_time.iter();
+    let samples = &result.summary.over_time;
+    let began = std::iter::once(0.0).chain(samples.iter().map(|sample| sample.at_s));
+    let lasted: Vec<f64> = (samples.iter().zip(began))
+        .map(|(sample, began)| sample.at_s - began)
+        .collect();
+    let longest = lasted.iter().copied().fold(0.0, f64::max);
     samples
-        .filter(|sample| sample.messages_per_s > 0.0)
-        .map(|sample| sample.messages_per_s / f64::from(threads.max(1)))
+        .iter()
+        .zip(lasted)
+        .filter(|(sample, lasted)| sample.messages_per_s > 0.0 && *lasted > 0.9 * longest)
+        .map(|(sample, _)| sample.messages_per_s / f64::from(threads.max(1)))
         .collect()
 }
 
 fn mean_and_deviation(all: &[f64]) -> (f64, f64) {
     let n = all.len().max(1) as f64;
-    let mean = all.iter().sum::<f64>() / n;
+    // The sum of no numbers is a negative zero.
+    let mean = all.iter().fold(0.0, |sum, one| sum + one) / n;
     let squares: f64 = all.iter().map(|one| (one - mean) * (one - mean)).sum();
     (mean, (squares / (n - 1.0).max(1.0)).sqrt())
 }

@@ -149,7 +149,7 @@ pub(super) fn read(words: Vec<OsString>) -> Result<Command, clap::Error> {
         seconds => option("--timeout", seconds),
     });
     words.extend(option("--expect-status", ALL_STATUSES));
-    words.extend(option("-m", &line.m));
+    words.extend(option("-m", line.m.to_uppercase()));
     let mut fields = line.header.clone();
     fields.extend(line.accept.iter().map(|of| format!("Accept: {of}")));
     fields.extend(line.agent.iter().map(|of| format!("User-Agent: {of}")));

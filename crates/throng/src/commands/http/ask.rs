@@ -186,7 +186,8 @@ fn body(args: &Args) -> Result<Option<Message>, Failure> {
 /// Header fields that options of their own stand for.
 fn fields(args: &Args, has_body: bool) -> Vec<String> {
     let mut all = Vec::new();
-    let basic = |name: &str, both: &String| format!("{name}: Basic {}", BASE64_STANDARD.encode(both));
+    let basic =
+        |name: &str, both: &String| format!("{name}: Basic {}", BASE64_STANDARD.encode(both));
     all.extend(args.auth.iter().map(|both| basic("Authorization", both)));
     let proxy = args.proxy_auth.iter();
     all.extend(proxy.map(|both| basic("Proxy-Authorization", both)));
@@ -219,7 +220,8 @@ fn tls(args: &Args, scenario: &mut LoadScenario) -> Result<(), Failure> {
         (Some(tls), _) => {
             *tls = TlsClient {
                 cacert: args.cacert.clone().map(Into::into),
-                insecure: args.insecure,
+                // ab, wrk and hey check no certificates.
+                insecure: args.insecure || args.voice.is_some() && args.cacert.is_none(),
                 sni: args.sni.clone(),
                 resume: args.resume,
                 ..TlsClient::default()
