@@ -124,7 +124,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             out.close = true;
             return;
         }
-        if received.leaving {
+        // What still arrives does not give the peer more time.
+        if received.leaving && conn.flags & LEAVING == 0 {
             conn.flags |= LEAVING;
             conn.ends_ms = ms(at.now + if received.broken { BROKEN } else { FAREWELL });
         }

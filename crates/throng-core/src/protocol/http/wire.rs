@@ -721,6 +721,41 @@ mod tests {
         assert_eq!(load.take_measured().service.count(), 3);
     }
 
+    #[test]
+    fn a_peer_that_broke_the_protocol_gains_no_time_by_sending_on() {
+        let messages = Messages {
+            first: Vec::new(),
+            repeated: vec![Message::from(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec())],
+        };
+        let script = Script::new(&messages, Framing::Raw, 1, 1).unwrap();
+        let pacing = Pacing::ClosedLoop { in_flight: None };
+        let mut load = Load::new(
+            Task::new(script, pacing),
+            Traffic::On,
+            Rig::new(None).client,
+            NoMatcher,
+        );
+        let (counters, mut conn) = (Counters::default(), LoadConn::default());
+        let at = |ms: u64| At {
+            id: 0,
+            now: Time(ms * 1_000_000),
+            up_us: 0,
+            counters: &counters,
+        };
+        let mut out = Outbox::default();
+        load.opened(&mut conn, &at(0), &mut out);
+        load.sent(&mut conn, 27, &at(1), &mut out);
+        for ms in (10..400).step_by(10) {
+            let mut out = Outbox::default();
+            load.received(&mut conn, b"junk\r\n", &at(ms), &mut out);
+            assert!(!out.close);
+            assert!(out.wake.unwrap() <= Time(600 * 1_000_000), "{ms}");
+        }
+        let mut out = Outbox::default();
+        load.woken(&mut conn, &at(600), &mut out);
+        assert!(out.close);
+    }
+
     /// Four requests are due by 35 ms, and the first one waits for its answer until the connection ends.
     #[test]
     fn requests_that_waited_behind_one_without_an_answer_are_unsent_and_that_one_is_not() {
