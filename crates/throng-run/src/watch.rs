@@ -166,7 +166,7 @@ impl<'a> Watch<'a> {
         accepted: Option<Tally>,
     ) {
         let now = opened.or(accepted).unwrap_or_default();
-        self.peak = self.peak.max(now.open());
+        self.peak = self.peak_with(now.open());
         if at >= self.guard.due() {
             self.look_after_memory(at, now.open());
         }
@@ -192,6 +192,13 @@ impl<'a> Watch<'a> {
             let left = self.guard.stopped_at.as_ref().map_or(0, |a| a.bytes);
             self.note(&Note::MemoryLow { left });
         }
+    }
+
+    /// The most connections that were open at once, where `open` are now. Counts are not read at one instant: where connections
+    /// come and go, more may seem to be open than there are places for.
+    pub fn peak_with(&self, open: u64) -> u64 {
+        let places = self.asked.filter(|asked| *asked > 0).unwrap_or(u64::MAX);
+        self.peak.max(open.min(places))
     }
 
     /// How much of their cores the workers used since the last call.

@@ -49,6 +49,8 @@ impl Connections {
     /// From the counts of the side that the run is about, taken when the run was over and before it closed the
     /// remaining connections.
     pub fn of(tally: &Tally, asked: Option<u64>, peak: u64) -> Connections {
+        // Counts are not read at one instant: where connections come and go, more may seem to be open.
+        let places = asked.filter(|asked| *asked > 0).unwrap_or(u64::MAX);
         Connections {
             asked,
             attempted: tally.attempted,
@@ -56,7 +58,7 @@ impl Connections {
             established: tally.established,
             accepted: None,
             peak,
-            open_at_end: tally.up(),
+            open_at_end: tally.up().min(places),
             failed: FailCause::ALL
                 .into_iter()
                 .filter(|c| tally.failed(*c) > 0)

@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
         self.ending.held = Some(held);
         self.ending.by_address = self.by_address();
         // Some may have been established since the last look.
-        self.ending.peak = self.watch.peak.max(held.opened.open());
+        self.ending.peak = self.watch.peak_with(held.opened.open());
         self.ending.ready_peak = self.ending.ready_peak.max(held.opened.ready_now());
         self.note_server();
         self.drain();
