@@ -3,14 +3,13 @@
 //! ab's documentation: <https://httpd.apache.org/docs/2.4/programs/ab.html>.
 
 use super::html::Table;
-use super::http::{ALL_STATUSES, Lines, asked, port, target};
+use super::http::{ALL_STATUSES, Lines, ab_style};
 use super::refused::{self, Refused};
 use crate::commands::Command;
 use crate::commands::http::Args;
 use clap::{Arg, ArgAction, FromArgMatches};
 use std::ffi::OsString;
 use std::io;
-use std::num::NonZeroU32;
 use std::rc::Rc;
 use throng_core::scenario::LoadScenario;
 use throng_report::http::{AbStyle, HttpResult, write_ab};
@@ -92,22 +91,6 @@ fn command() -> clap::Command {
     refused::with(ab, &REFUSED)
 }
 
-/// What ab's lines say of the command line.
-pub(super) fn style(scenario: &LoadScenario) -> AbStyle {
-    let once = asked(scenario).and_then(|asked| asked.requests_per_connection);
-    let spec = target(scenario);
-    AbStyle {
-        host: spec.map(|spec| spec.host.clone()).unwrap_or_default(),
-        port: spec.map(port).unwrap_or_default(),
-        path: spec.map(|spec| spec.path.clone()).unwrap_or_default(),
-        concurrency: scenario.connections,
-        keeps_alive: once != NonZeroU32::new(1),
-        has_body: !scenario.messages.repeated.is_empty(),
-        no_percentages: false,
-        no_deviation: false,
-    }
-}
-
 impl Lines for Ab {
     fn write(
         &self,
@@ -118,7 +101,7 @@ impl Lines for Ab {
         let style = AbStyle {
             no_percentages: self.no_percentages,
             no_deviation: self.no_deviation,
-            ..style(scenario)
+            ..ab_style(scenario)
         };
         write_ab(result, &style, out)
     }

@@ -1,7 +1,6 @@
 //! The result as an HTML table (`throng http -w`).
 
-use super::ab;
-use super::http::Lines;
+use super::http::{Lines, ab_style};
 use std::io;
 use throng_core::scenario::LoadScenario;
 use throng_report::http::{Html, HttpResult};
@@ -16,6 +15,6 @@ impl Lines for Table {
         scenario: &LoadScenario,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        self.0.write(result, &ab::style(scenario), out)
+        self.0.write(result, &ab_style(scenario), out)
     }
 }

@@ -9,12 +9,13 @@ use crate::output;
 use clap::FromArgMatches;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::num::NonZeroU32;
 use throng_core::observer::Note;
 use throng_core::protocol::Protocol;
 use throng_core::protocol::http::HttpAsked;
 use throng_core::scenario::LoadScenario;
 use throng_core::target::{Port, Spec};
-use throng_report::http::HttpResult;
+use throng_report::http::{AbStyle, HttpResult};
 use throng_report::json::Outcome;
 
 /// Every status: other programs count any answer as complete, and tell what its status was.
@@ -100,5 +101,21 @@ pub(super) fn port(spec: &Spec) -> String {
     match &spec.port {
         Port::Number(port) => port.to_string(),
         Port::Service(name) => name.clone(),
+    }
+}
+
+/// What ab's lines say of the command line.
+pub(super) fn ab_style(scenario: &LoadScenario) -> AbStyle {
+    let once = asked(scenario).and_then(|asked| asked.requests_per_connection);
+    let spec = target(scenario);
+    AbStyle {
+        host: spec.map(|spec| spec.host.clone()).unwrap_or_default(),
+        port: spec.map(port).unwrap_or_default(),
+        path: spec.map(|spec| spec.path.clone()).unwrap_or_default(),
+        concurrency: scenario.connections,
+        keeps_alive: once != NonZeroU32::new(1),
+        has_body: !scenario.messages.repeated.is_empty(),
+        no_percentages: false,
+        no_deviation: false,
     }
 }
