@@ -8,22 +8,24 @@ mod commands;
 mod dump;
 mod failure;
 mod files;
+mod grammar;
 mod keys;
 mod observers;
 mod output;
+mod programs;
 mod signals;
 mod voice;
 
 use clap::error::ErrorKind;
-use cli::{Cli, unbroken};
+use cli::unbroken;
 use failure::Failure;
 use std::io::stderr;
 use std::process::ExitCode;
 use throng_report::colour;
 
 fn main() -> ExitCode {
-    let cli = match Cli::read(std::env::args_os()) {
-        Ok(cli) => cli,
+    let command = match programs::read(std::env::args_os()) {
+        Ok(command) => command,
         // Help and version on request, and help if no subcommand is given.
         Err(e)
             if !e.use_stderr()
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match cli.command.run() {
+    match command.run(grammar::command) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => report(failure),
     }

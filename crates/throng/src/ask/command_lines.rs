@@ -3,8 +3,8 @@
 use super::load::scenario;
 use super::report::{ReportOptions, Whose};
 use super::{file, serve, target};
-use crate::cli::Cli;
 use crate::commands::Command;
+use crate::programs;
 use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
@@ -48,8 +48,8 @@ fn asked(line: &str) -> Result<Asked, String> {
         line = line.replace(&format!(" {host}:"), " 127.0.0.1:");
     }
     let words = shlex::split(&line).expect("a line of the table");
-    let cli = Cli::read(words.into_iter().map(Into::into)).map_err(|e| e.to_string())?;
-    let Command::Load(args) = cli.command else {
+    let command = programs::read(words.into_iter().map(Into::into)).map_err(|e| e.to_string())?;
+    let Command::Load(args) = command else {
         return Err("not a load".into());
     };
     let lines = |e: crate::Failure| e.lines.join("; ");
@@ -481,8 +481,8 @@ fn what_throngs_own_options_ask_for_is_written_and_read_back() {
         "throng serve --mode ws-sink 8080 --tls --ssl-cert a.pem --ssl-key b.pem --alpn h2 --no-resumption",
     ] {
         let words = shlex::split(line).expect("a line of the table");
-        let cli = Cli::read(words.into_iter().map(Into::into)).expect(line);
-        let Command::Serve(args) = cli.command else {
+        let command = programs::read(words.into_iter().map(Into::into)).expect(line);
+        let Command::Serve(args) = command else {
             panic!("{line} is not a serve");
         };
         let mut scenario = serve::scenario(&args).unwrap_or_else(|e| panic!("{line}: {e:?}"));

@@ -9,11 +9,11 @@ use throng_core::scenario::{OwnServer, bounds};
 use throng_core::units;
 
 // Each paragraph is one line, which the terminal's width breaks.
-pub(super) const UNITS: &str = "\
+pub(crate) const UNITS: &str = "\
 Counts and rates accept k and m (thousand, million), sizes k, m and g (powers of 1,024), bandwidths kbps and Mbps \
 (bits) or kBps and MBps (bytes), times us, ms, s, m, h and d. 10,000, 10_000, 1e6 and 1m30s are numbers, too.";
 
-pub(super) const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Results go to stdout, progress and warnings to stderr.
 
 Exit codes: 0 all that was asked for was achieved; 1 it was not; 2 bad usage, or a run that this machine cannot do; 130 \

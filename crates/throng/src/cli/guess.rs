@@ -465,7 +465,7 @@ fn answer(guesses: &'static [Guess], written: &str) -> Option<&'static str> {
 }
 
 /// The error for a command line that could be read, but is not what its user means.
-pub(super) fn misread(words: &[OsString], command: &Command) -> Option<Error> {
+pub(crate) fn misread(words: &[OsString], command: &Command) -> Option<Error> {
     let words: Vec<&str> = words
         .iter()
         .map(|word| word.to_str().unwrap_or_default())
@@ -510,7 +510,7 @@ fn unit_apart(words: &[&str]) -> Option<String> {
 }
 
 /// `error`, with the answer to a wrong guess in place of clap's proposal if there is one.
-pub(super) fn explained(error: Error, words: &[OsString]) -> Error {
+pub(crate) fn explained(error: Error, words: &[OsString]) -> Error {
     let told = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -587,11 +587,11 @@ pub(crate) fn target(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, command};
+    use crate::grammar::{command, read};
 
     fn refused(line: &[&str]) -> String {
         let words = line.iter().map(OsString::from);
-        match Cli::read(words) {
+        match read(words.collect()) {
             Ok(_) => panic!("{line:?} is accepted"),
             Err(e) => e.to_string(),
         }
@@ -658,7 +658,7 @@ mod tests {
         ] {
             let words = [&["throng", "load"][..], line].concat();
             assert!(
-                Cli::read(words.iter().map(OsString::from)).is_ok(),
+                read(words.iter().map(OsString::from).collect()).is_ok(),
                 "{line:?}"
             );
         }

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 /// The long help of `-m`.
-pub(super) const EXPRESSIONS: &str = r#"Message to send again and again on each connection; repeatable, sent in turn
+pub(crate) const EXPRESSIONS: &str = r#"Message to send again and again on each connection; repeatable, sent in turn
 
 Expressions make messages differ. They need no -e, and work in files, too; `throng help messages` explains them:
 

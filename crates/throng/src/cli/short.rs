@@ -160,7 +160,7 @@ const COMMON: [Short; 7] = [
 ];
 
 /// `command` with the short help in place of the full one. Its subcommands have been built.
-pub(super) fn with_short_help(mut command: Command) -> Command {
+pub(crate) fn with_short_help(mut command: Command) -> Command {
     command.build();
     for short in &COMMON {
         command = command.mut_subcommand(short.name, |subcommand| {
@@ -274,8 +274,8 @@ fn gist(help: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::command;
     use crate::commands::help::TOPICS;
+    use crate::grammar::command;
 
     #[test]
     fn a_help_text_is_shortened_to_its_gist() {

@@ -304,7 +304,7 @@ mod tests {
                 }
                 words.extend(line.iter().map(|w| OsString::from_vec(w.clone())));
                 // No input panics, and every refusal has a text.
-                if let Err(e) = crate::cli::Cli::read(words) {
+                if let Err(e) = crate::programs::read(words) {
                     prop_assert!(!e.to_string().is_empty());
                 }
             }

@@ -8,7 +8,7 @@ use throng_report::{colour, page};
 const FIXED: char = '\u{a0}';
 
 /// `command` with help texts in which no line ends between a number and its unit. [`drawn`] draws such help.
-pub(super) fn with_whole_numbers(command: Command) -> Command {
+pub(crate) fn with_whole_numbers(command: Command) -> Command {
     let mut command = command.mut_args(|mut arg| {
         if let Some(help) = arg.get_help().map(fixed) {
             arg = arg.help(help);

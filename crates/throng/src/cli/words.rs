@@ -33,7 +33,7 @@ pub(super) fn short_takes_next(letters: &[u8], command: &Command) -> bool {
 }
 
 /// Whether an option's value may be the next word.
-pub(super) fn takes_value(arg: &Arg) -> bool {
+pub(crate) fn takes_value(arg: &Arg) -> bool {
     let takes = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     takes && !arg.is_require_equals_set()
 }

@@ -1,10 +1,11 @@
 //! The subcommands. Each is a folder with its arguments (`Args`, whose doc comment is its line in the help) and a
-//! thin body (`run`): parse, call, print. It is registered by its line below.
+//! thin body (`run`): parse, call, print. It is registered by its line below, which says if it is given the grammar of the
+//! whole command line.
 
 use crate::Failure;
 
 macro_rules! commands {
-    ($($name:ident: $module:ident,)*) => {
+    (grammar = $grammar:ident; $($name:ident: $module:ident($($given:ident)?),)*) => {
         $(pub(crate) mod $module;)*
 
         /// A subcommand with its arguments.
@@ -15,9 +16,9 @@ macro_rules! commands {
 
         impl Command {
             /// Runs the subcommand. Returns the exit code.
-            pub fn run(&self) -> Result<u8, Failure> {
+            pub fn run(&self, $grammar: fn() -> clap::Command) -> Result<u8, Failure> {
                 match self {
-                    $(Command::$name(args) => $module::run(args),)*
+                    $(Command::$name(args) => $module::run(args $(, &$given())?),)*
                 }
             }
         }
@@ -25,14 +26,15 @@ macro_rules! commands {
 }
 
 commands! {
-    Load: load,
-    Http: http,
-    Serve: serve,
-    Run: run,
-    Plan: plan,
-    Tune: tune,
-    Merge: merge,
-    Completions: completions,
-    Man: man,
-    Help: help,
+    grammar = grammar;
+    Load: load(),
+    Http: http(),
+    Serve: serve(),
+    Run: run(),
+    Plan: plan(),
+    Tune: tune(),
+    Merge: merge(),
+    Completions: completions(grammar),
+    Man: man(grammar),
+    Help: help(grammar),
 }

@@ -4,10 +4,7 @@ use super::speak::{Saying, Voice};
 use super::throng::Throng;
 use crate::Failure;
 use crate::cli::{Common, OutputForm};
-use crate::commands::http::Args;
 use crate::output;
-use clap::FromArgMatches;
-use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroU32;
 use throng_core::observer::Note;
@@ -18,11 +15,8 @@ use throng_core::target::{Port, Spec};
 use throng_report::http::{AbStyle, HttpResult};
 use throng_report::json::Outcome;
 
-/// Every status: other programs count any answer as complete, and tell what its status was.
-pub(super) const ALL_STATUSES: &str = "1xx,2xx,3xx,4xx,5xx";
-
 /// The lines of a program for a result.
-pub(super) trait Lines {
+pub(crate) trait Lines {
     /// Writes them.
     fn write(
         &self,
@@ -71,20 +65,8 @@ impl<L: Lines> Voice for L {
     }
 }
 
-/// Reads `words`, without the name of a program, as `throng http` does.
-pub(super) fn translated(words: Vec<OsString>) -> Result<Args, clap::Error> {
-    let command = <Args as clap::Args>::augment_args(clap::Command::new("throng http"));
-    let all = std::iter::once("throng http".into()).chain(words);
-    Args::from_arg_matches(&command.try_get_matches_from(all)?)
-}
-
-/// The words of an option and its value.
-pub(super) fn option(name: &str, value: impl Into<OsString>) -> [OsString; 2] {
-    [name.into(), value.into()]
-}
-
 /// What is asked of HTTP.
-pub(super) fn asked(scenario: &LoadScenario) -> Option<&HttpAsked> {
+fn asked(scenario: &LoadScenario) -> Option<&HttpAsked> {
     match &scenario.protocol {
         Protocol::Http(asked) => Some(asked),
         _ => None,
@@ -92,12 +74,12 @@ pub(super) fn asked(scenario: &LoadScenario) -> Option<&HttpAsked> {
 }
 
 /// The first target.
-pub(super) fn target(scenario: &LoadScenario) -> Option<&Spec> {
+fn target(scenario: &LoadScenario) -> Option<&Spec> {
     scenario.targets.first().map(|target| &target.spec)
 }
 
 /// A port as it is written.
-pub(super) fn port(spec: &Spec) -> String {
+fn port(spec: &Spec) -> String {
     match &spec.port {
         Port::Number(port) => port.to_string(),
         Port::Service(name) => name.clone(),
@@ -105,7 +87,7 @@ pub(super) fn port(spec: &Spec) -> String {
 }
 
 /// What ab's lines say of the command line.
-pub(super) fn ab_style(scenario: &LoadScenario) -> AbStyle {
+pub(crate) fn ab_style(scenario: &LoadScenario) -> AbStyle {
     let once = asked(scenario).and_then(|asked| asked.requests_per_connection);
     let spec = target(scenario);
     AbStyle {

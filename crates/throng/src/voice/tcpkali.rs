@@ -3,10 +3,8 @@
 use super::speak::{Saying, Voice};
 use super::throng::Throng;
 use crate::Failure;
-use crate::cli::{self, Common};
-use crate::commands::Command;
+use crate::cli::Common;
 use crate::output;
-use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use throng_core::observer::Note;
 use throng_core::pacing::Ending;
@@ -18,11 +16,6 @@ use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, Start, Way};
 
 pub(super) struct Tcpkali;
-
-/// Reads tcpkali's command line.
-pub(super) fn read(words: Vec<OsString>) -> Result<Command, clap::Error> {
-    Ok(Command::Load(Box::new(cli::tcpkali::read(words)?)))
-}
 
 impl Voice for Tcpkali {
     /// tcpkali sends no `User-Agent`.

@@ -1,7 +1,6 @@
 //! `throng completions`: completion scripts, generated from the definitions of the options.
 
 use crate::Failure;
-use crate::cli;
 
 /// Print a completion script for a shell
 #[derive(clap::Args)]
@@ -12,9 +11,9 @@ pub(crate) struct Args {
 }
 
 /// Prints the script.
-pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut cli::command(), "throng", &mut script);
+    clap_complete::generate(args.shell, &mut grammar.clone(), "throng", &mut script);
     crate::output::to_stdout(&script)?;
     Ok(0)
 }

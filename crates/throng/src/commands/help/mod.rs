@@ -4,7 +4,8 @@ mod topics;
 
 pub(crate) use topics::TOPICS;
 
-use crate::{Failure, cli, output};
+use crate::cli::unbroken::{drawn_for_stdout, with_whole_numbers};
+use crate::{Failure, output};
 use throng_core::nearest::nearest;
 use throng_report::{colour, page};
 use topics::Topic;
@@ -26,16 +27,24 @@ pub(crate) struct Args {
 }
 
 /// Prints the help.
-pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let columns = page::columns();
     let text = match &args.topic {
-        None => list(columns),
+        None => list(grammar, columns),
         Some(name) => match TOPICS.iter().find(|topic| topic.name == name) {
             Some(topic) => document(topic, columns),
-            None => cli::full_help(name).ok_or_else(|| unknown(name, &cli::command()))?,
+            None => full_help(name, grammar).ok_or_else(|| unknown(name, grammar))?,
         },
     };
     output::to_stdout(text.as_bytes()).map(|()| 0)
+}
+
+/// The full help of a subcommand; `None` if there is none of this name.
+fn full_help(subcommand: &str, grammar: &clap::Command) -> Option<String> {
+    grammar.find_subcommand(subcommand)?;
+    let grammar = with_whole_numbers(grammar.clone());
+    let help = grammar.try_get_matches_from(["throng", subcommand, "--help"]);
+    help.err().map(|help| drawn_for_stdout(&help))
 }
 
 fn document(topic: &Topic, columns: usize) -> String {
@@ -47,11 +56,10 @@ fn document(topic: &Topic, columns: usize) -> String {
 }
 
 /// The topics, then the subcommands.
-fn list(columns: usize) -> String {
+fn list(grammar: &clap::Command, columns: usize) -> String {
     let rows = TOPICS.map(|topic| (topic.name.to_owned(), topic.about.to_owned()));
     let topics = page::list(&rows, columns);
-    let command = cli::command();
-    let subcommands = command.get_subcommands().map(|sub| {
+    let subcommands = grammar.get_subcommands().map(|sub| {
         let about = sub.get_about().map(ToString::to_string);
         (sub.get_name().to_owned(), about.unwrap_or_default())
     });
@@ -61,9 +69,9 @@ fn list(columns: usize) -> String {
     )
 }
 
-fn unknown(name: &str, command: &clap::Command) -> Failure {
+fn unknown(name: &str, grammar: &clap::Command) -> Failure {
     let topics = TOPICS.iter().map(|topic| topic.name);
-    let subcommands = command.get_subcommands().map(clap::Command::get_name);
+    let subcommands = grammar.get_subcommands().map(clap::Command::get_name);
     let all: Vec<String> = topics.chain(subcommands).map(str::to_owned).collect();
     let meant = nearest(name, &all).map(|it| format!("did you mean `throng help {it}`? "));
     Failure::usage(format!(

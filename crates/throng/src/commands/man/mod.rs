@@ -3,7 +3,6 @@
 mod sections;
 
 use crate::Failure;
-use crate::cli;
 use clap::builder::{Resettable, StyledStr};
 use sections::sections;
 use std::path::{Path, PathBuf};
@@ -18,11 +17,11 @@ pub(crate) struct Args {
 }
 
 /// Writes `throng.1`, `throng-load.1` and so on into the directory.
-pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let directory = &args.directory;
     std::fs::create_dir_all(directory)
         .map_err(|e| Failure::usage(format!("{}: {e}", directory.display())))?;
-    let mut command = cli::command();
+    let mut command = grammar.clone();
     command.build();
     let subcommands = command.get_subcommands();
     let pages = subcommands.map(|sub| (sub, format!("throng-{}", sub.get_name())));

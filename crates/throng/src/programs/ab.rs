@@ -1,12 +1,12 @@
-//! ab's voice: its options, its lines and its exit codes.
+//! ab: its options, its lines and its exit codes.
 //!
 //! ab's documentation: <https://httpd.apache.org/docs/2.4/programs/ab.html>.
 
-use super::html::Table;
-use super::http::{ALL_STATUSES, Lines, ab_style};
+use super::http::{ALL_STATUSES, program};
 use super::refused::{self, Refused};
 use crate::commands::Command;
 use crate::commands::http::Args;
+use crate::voice::{Lines, Table, ab_style};
 use clap::{Arg, ArgAction, FromArgMatches};
 use std::ffi::OsString;
 use std::io;
@@ -76,19 +76,13 @@ fn command() -> clap::Command {
         arg.action(ArgAction::SetTrue).help(help)
     };
     let ab = <Args as clap::Args>::augment_args(clap::Command::new("ab"))
-        .about("Measure an HTTP server")
-        .version(concat!("(throng ", env!("CARGO_PKG_VERSION"), ")"))
-        .max_term_width(100)
-        .after_help(AFTER_HELP)
-        // If an option is repeated, the last one counts.
-        .args_override_self(true)
         .arg(switch("d", 'd', "No table of percentages"))
         .arg(switch("S", 'S', "No median and no standard deviation"))
         .mut_arg("connections", |arg| arg.default_value("1"))
         .mut_arg("keep_alive", |arg| {
             arg.help("Keep connections between requests [default: a connection a request]")
         });
-    refused::with(ab, &REFUSED)
+    program(ab, AFTER_HELP, &REFUSED)
 }
 
 impl Lines for Ab {

@@ -1,10 +1,11 @@
-//! wrk's voice: its options, its lines and its exit codes.
+//! wrk: its options, its lines and its exit codes.
 //!
 //! wrk's documentation: the README of <https://github.com/wg/wrk>.
 
-use super::http::{ALL_STATUSES, Lines, option, translated};
+use super::http::{ALL_STATUSES, option, program, translated};
 use super::refused::{self, Refused};
 use crate::commands::Command;
+use crate::voice::Lines;
 use clap::{Args, FromArgMatches};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -89,13 +90,8 @@ pub(super) fn read(words: Vec<OsString>) -> Result<Command, clap::Error> {
 }
 
 fn command() -> clap::Command {
-    let wrk = Line::augment_args(clap::Command::new("wrk"))
-        .about("Measure an HTTP server")
-        .version(concat!("(throng ", env!("CARGO_PKG_VERSION"), ")"))
-        .max_term_width(100)
-        .after_help(AFTER_HELP)
-        .args_override_self(true);
-    refused::with(wrk, &REFUSED)
+    let wrk = Line::augment_args(clap::Command::new("wrk"));
+    program(wrk, AFTER_HELP, &REFUSED)
 }
 
 impl Lines for Wrk {

@@ -1,10 +1,11 @@
-//! hey's voice: its options, its lines and its exit codes.
+//! hey: its options, its lines and its exit codes.
 //!
 //! hey's documentation: the README of <https://github.com/rakyll/hey>.
 
-use super::http::{ALL_STATUSES, Lines, option, translated};
+use super::http::{ALL_STATUSES, option, program, translated};
 use super::refused::{self, Refused};
 use crate::commands::Command;
+use crate::voice::Lines;
 use clap::{Args, FromArgMatches};
 use std::ffi::OsString;
 use std::io;
@@ -189,13 +190,8 @@ fn two_dashes(word: OsString) -> OsString {
 }
 
 fn command() -> clap::Command {
-    let hey = Line::augment_args(clap::Command::new("hey"))
-        .about("Measure an HTTP server")
-        .version(concat!("(throng ", env!("CARGO_PKG_VERSION"), ")"))
-        .max_term_width(100)
-        .after_help(AFTER_HELP)
-        .args_override_self(true);
-    refused::with(hey, &REFUSED)
+    let hey = Line::augment_args(clap::Command::new("hey"));
+    program(hey, AFTER_HELP, &REFUSED)
 }
 
 impl Lines for Hey {
