@@ -10,6 +10,7 @@ mod check;
 mod connect;
 pub mod file;
 mod hold;
+mod instead;
 pub mod latency;
 mod load;
 mod measure;
@@ -25,13 +26,14 @@ pub use allow::{Allow, Tolerance};
 pub use check::Contradiction;
 pub use connect::Connect;
 pub use hold::Hold;
+pub use instead::{ConnectTo, ConnectToError, HostAddress, HostAddressError};
 pub use latency::Percentile;
 pub use load::LoadScenario;
 pub use measure::{Counted, Measure, MessageLatency, SteadyFrom};
 pub use pace::{
     Arrivals, MessageRate, MessageRateError, Pace, PaceError, RunRate, Search, Sending, Writes,
 };
-pub use resolve::{Addresses, Family, HostAddress, HostAddressError, Resolve};
+pub use resolve::{Addresses, Family, Resolve};
 pub use serve::ServeScenario;
 pub use sockets::{Keepalive, KernelName, SocketOptions};
 pub use target::{ListenAddress, ListenMode, Listening, OwnServer, Target};

@@ -1,10 +1,11 @@
 //! The scenario of a `throng load`: builds each part from its arguments, then refuses options that have no effect.
 
+use super::route;
 use super::sockets;
 use super::target;
 use super::texts;
 use crate::Failure;
-use crate::cli::{LoadArgs, ProtocolArgs, ResolveArg, Switch, TlsServerArgs, guess};
+use crate::cli::{LoadArgs, ProtocolArgs, Switch, TlsServerArgs, guess};
 use crate::voice;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -13,9 +14,8 @@ use throng_core::pacing::{Profile, ReconnectPolicy};
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
-    Allow, Connect, Counted, Family, Hold, Listening, LoadScenario, Measure, MessageLatency,
-    MessageRate, Pace, Resolve, RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer,
-    Writes,
+    Allow, Connect, Counted, Hold, Listening, LoadScenario, Measure, MessageLatency, MessageRate,
+    Pace, RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer, Writes,
 };
 use throng_core::units::Rate;
 
@@ -156,31 +156,12 @@ fn connect(args: &LoadArgs, hold: Hold) -> Connect {
         rate: args.connect_rate.or(default.rate),
         timeout: args.connect_timeout.unwrap_or(default.timeout),
         source_ip: args.source_ip.clone(),
-        resolve: resolve(args),
+        resolve: route::resolve(&args.route),
         reconnect: !args.no_reconnect,
         reconnect_policy: args.reconnect_policy.unwrap_or(default.reconnect_policy),
         lifetime: args.channel_lifetime,
         ..default
     }
-}
-
-/// How names become addresses. Of several `first` and `all`, the last one counts.
-fn resolve(args: &LoadArgs) -> Resolve {
-    let mut resolve = Resolve {
-        family: match (args.ipv4, args.ipv6) {
-            (true, _) => Some(Family::V4),
-            (_, true) => Some(Family::V6),
-            _ => None,
-        },
-        ..Resolve::default()
-    };
-    for which in &args.resolve {
-        match which {
-            ResolveArg::Addresses(addresses) => resolve.addresses = *addresses,
-            ResolveArg::Host(host) => resolve.hosts.push(host.clone()),
-        }
-    }
-    resolve
 }
 
 /// tcpkali's defaults for connecting: 100 per second, and all must be established within `-T`. tcpkali gives up if that

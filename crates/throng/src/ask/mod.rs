@@ -6,6 +6,7 @@ mod command_lines;
 pub(crate) mod file;
 pub(crate) mod load;
 pub(crate) mod report;
+pub(crate) mod route;
 pub(crate) mod serve;
 mod sockets;
 pub(crate) mod target;

@@ -28,24 +28,23 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
 pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Failure> {
     let mut notes = Vec::new();
     let resolve = &scenario.connect.resolve;
-    for target in &mut scenario.targets {
-        let found = asked_for(&target.spec, resolve)?;
-        let written = target.spec.to_string();
+    let ports = scenario.targets.iter().map(|target| port(&target.spec));
+    let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
+    let hosts = scenario.targets.iter().map(|target| &target.spec.host);
+    refuse_unused(resolve, &hosts.zip(&ports).collect::<Vec<_>>())?;
+    for (target, port) in scenario.targets.iter_mut().zip(ports) {
+        let (host, at_port) = resolve.destination(&target.spec.host, port);
+        let found = asked_for(&target.spec, (host, at_port), resolve)?;
+        let written = match resolve.redirection(&target.spec.host, port) {
+            None => target.spec.to_string(),
+            Some(_) => authority(host, at_port),
+        };
         target.addresses = match resolve.addresses {
             _ if found.len() == 1 => found,
             Addresses::All => found,
             Addresses::First => vec![first(written, &found, &mut notes)],
             Addresses::Answering => answering(written, found, &mut notes),
         };
-    }
-    for host in &resolve.hosts {
-        let is_of = |spec: &Spec| port(spec).is_ok_and(|port| host.is_for(&spec.host, port));
-        if !scenario.targets.iter().any(|target| is_of(&target.spec)) {
-            return Err(Failure::usage(format!(
-                "--resolve {host}: no target is {}:{}",
-                host.host, host.port
-            )));
-        }
     }
     // The process's hasher has a seed from the system.
     scenario
@@ -54,25 +53,77 @@ pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Fail
     Ok(notes)
 }
 
-/// The addresses of `spec` among which `resolve` lets choose: at least one.
-fn asked_for(spec: &Spec, resolve: &Resolve) -> Result<Vec<SocketAddr>, Failure> {
-    let port = port(spec)?;
-    let given = resolve.hosts.iter().filter(|h| h.is_for(&spec.host, port));
-    let mut found: Vec<SocketAddr> = given.map(|h| (h.address, port).into()).collect();
+/// Refuses what is said of hosts and ports that no target has: it would have no effect.
+fn refuse_unused(resolve: &Resolve, targets: &[(&String, &u16)]) -> Result<(), Failure> {
+    let redirected = |(host, port): &(&String, &u16)| resolve.redirection(host, **port);
+    for (at, to) in resolve.connect_to.iter().enumerate() {
+        if targets.iter().any(|target| redirected(target) == Some(at)) {
+            continue;
+        }
+        let earlier = targets
+            .iter()
+            .filter(|(host, port)| to.is_for(host, **port));
+        return Err(Failure::usage(
+            match earlier.filter_map(redirected).next() {
+                Some(first) => format!(
+                    "--connect-to {to} has no effect: --connect-to {} is before it, and about the same target",
+                    resolve.connect_to[first]
+                ),
+                None => format!("--connect-to {to}: no target has that host and port"),
+            },
+        ));
+    }
+    for given in &resolve.hosts {
+        let is_for = |(host, port): &(&String, &u16)| {
+            let (host, port) = resolve.destination(host, **port);
+            given.is_for(host, port)
+        };
+        if !targets.iter().any(is_for) {
+            let led_to = match resolve.connect_to.is_empty() {
+                true => "no target is",
+                false => "no connection goes to",
+            };
+            return Err(Failure::usage(format!(
+                "--resolve {given}: {led_to} {}",
+                authority(&given.host, given.port)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The addresses of `host` and `port`, where connections of the target `spec` go, among which `resolve` lets choose: at
+/// least one.
+fn asked_for(
+    spec: &Spec,
+    (host, port): (&str, u16),
+    resolve: &Resolve,
+) -> Result<Vec<SocketAddr>, Failure> {
+    let given = resolve.hosts.iter().filter(|h| h.is_for(host, port));
+    let given = given.flat_map(|h| h.addresses.iter().map(|ip| (*ip, port).into()));
+    let mut found: Vec<SocketAddr> = given.collect();
     if found.is_empty() {
-        found = addresses(spec)?;
+        found = names::addresses(host, port)
+            .map_err(|e| Failure::usage(format!("target '{spec}': {e}")))?;
     }
     if let Some(family) = resolve.family {
         found.retain(|at| Family::of(at) == family);
         if found.is_empty() {
             return Err(Failure::usage(format!(
-                "target '{spec}': '{}' has no {} address",
-                spec.host,
+                "target '{spec}': '{host}' has no {} address",
                 family.name()
             )));
         }
     }
     Ok(found)
+}
+
+/// Host and port as they are written in a target.
+fn authority(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    }
 }
 
 /// One of several addresses: see [`one_of`].

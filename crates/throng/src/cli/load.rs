@@ -6,21 +6,18 @@ use super::common::{
 use super::messages::MessageArgs;
 use super::output::{LatencyOutputArgs, OutputArgs};
 use super::protocol::ProtocolArgs;
+use super::route::RouteArgs;
 use super::sockets::{SocketArgs, Switch};
 use super::tls::TlsServerArgs;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::expect::{Expectation, described};
 use throng_core::pacing::ReconnectPolicy;
 use throng_core::protocol::Protocol;
-use throng_core::scenario::{
-    Addresses, Arrivals, Hold, HostAddress, HostAddressError, ListenMode, MessageRate, Tolerance,
-    bounds,
-};
+use throng_core::scenario::{Arrivals, Hold, ListenMode, MessageRate, Tolerance, bounds};
 use throng_core::units::{self, Bandwidth, Rate};
 
 const EXAMPLES: &str = "\
@@ -64,7 +61,7 @@ pub(crate) struct LoadArgs {
         require_equals = true,
         default_missing_value = "sink",
         value_parser = Mode::parser(),
-        conflicts_with = "listen_port",
+        conflicts_with_all = ["listen_port", "resolve", "connect_to", "ipv4", "ipv6"],
         help_heading = CONNECTIONS
     )]
     pub own_server: Option<Mode>,
@@ -86,18 +83,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "IP", conflicts_with = "own_server", help_heading = CONNECTIONS)]
     pub source_ip: Vec<SourceRange>,
 
-    /// Addresses of a target's name to connect to: first (one that answers), all, or HOST:PORT:ADDRESS to use an
-    /// address in place of those of the name; repeatable [default: all, in turn, but only of a family that answers]
-    #[arg(long, value_name = "WHICH", conflicts_with = "own_server", help_heading = CONNECTIONS)]
-    pub resolve: Vec<ResolveArg>,
-
-    /// Connect to IPv4 addresses of names only
-    #[arg(short = '4', long, conflicts_with_all = ["ipv6", "own_server"], help_heading = CONNECTIONS)]
-    pub ipv4: bool,
-
-    /// Connect to IPv6 addresses of names only
-    #[arg(short = '6', long, conflicts_with = "own_server", help_heading = CONNECTIONS)]
-    pub ipv6: bool,
+    #[command(flatten)]
+    pub route: RouteArgs,
 
     /// Do not reopen connections that failed or closed
     #[arg(long, help_heading = CONNECTIONS)]
@@ -368,26 +355,5 @@ impl From<ListenModeArg> for ListenMode {
             ListenModeArg::Silent => ListenMode::Silent,
             ListenModeArg::Active => ListenMode::Active,
         }
-    }
-}
-
-/// A value of `--resolve`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ResolveArg {
-    /// Which addresses of all names.
-    Addresses(Addresses),
-    /// An address of one host.
-    Host(HostAddress),
-}
-
-impl FromStr for ResolveArg {
-    type Err = HostAddressError;
-
-    fn from_str(text: &str) -> Result<ResolveArg, HostAddressError> {
-        Ok(match text {
-            "first" => ResolveArg::Addresses(Addresses::First),
-            "all" => ResolveArg::Addresses(Addresses::All),
-            host => ResolveArg::Host(host.parse()?),
-        })
     }
 }

@@ -11,6 +11,7 @@ mod load;
 mod messages;
 mod output;
 mod protocol;
+mod route;
 mod serve;
 pub(crate) mod short;
 mod sockets;
@@ -22,12 +23,13 @@ pub(crate) mod words;
 pub(crate) use common::{
     DocumentForm, EXIT_CODES, EngineArg, RoleArg, UNITS, after_help_of_run, planned,
 };
-pub(crate) use load::{LoadArgs, ResolveArg};
+pub(crate) use load::LoadArgs;
 pub(crate) use messages::{EXPRESSIONS, MessageArgs, MessageSource, When};
 pub(crate) use output::{
     Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs,
 };
 pub(crate) use protocol::{HttpOptions, ProtocolArgs};
+pub(crate) use route::{ResolveArg, RouteArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use sockets::{SocketArgs, Switch};
 pub(crate) use tls::TlsServerArgs;

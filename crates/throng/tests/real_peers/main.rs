@@ -19,6 +19,7 @@ mod listening;
 mod mqtt;
 mod sending;
 mod tls;
+mod transport;
 mod websocket_load;
 mod websocket_serve;
 

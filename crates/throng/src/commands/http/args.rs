@@ -3,7 +3,7 @@
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use crate::cli::{DocumentForm, EngineArg, HttpOptions, after_help_of_run};
+use crate::cli::{DocumentForm, EngineArg, HttpOptions, RouteArgs, after_help_of_run};
 use crate::voice::Voice;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -79,6 +79,9 @@ pub(crate) struct Args {
     /// Connect from this address, a range or a block; repeatable
     #[arg(short = 'B', long, value_name = "IP", help_heading = LOAD)]
     pub source_ip: Vec<SourceRange>,
+
+    #[command(flatten)]
+    pub route: RouteArgs,
 
     /// Size of the send and receive buffers of sockets, in bytes [default: the kernel adapts it]
     #[arg(short = 'b', long, value_name = "BYTES", value_parser = bounds::buffer, help_heading = LOAD)]

@@ -3,6 +3,7 @@
 use super::args::Args;
 use crate::Failure;
 use crate::ask::load::{set_options, targets};
+use crate::ask::route;
 use crate::ask::report::{Dump, ReportOptions, Whose};
 use crate::cli::{Common, DocumentForm, OutputForm};
 use crate::files::{self, Named};
@@ -79,6 +80,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
             rate: args.connect_rate,
             timeout: args.connect_timeout.unwrap_or(Connect::default().timeout),
             source_ip: args.source_ip.clone(),
+            resolve: route::resolve(&args.route),
             ..Connect::default()
         },
         protocol,

@@ -231,13 +231,16 @@ fn connect() -> BoxedStrategy<Connect> {
 fn resolve() -> BoxedStrategy<Resolve> {
     let all = select(vec![Addresses::Answering, Addresses::All, Addresses::First]);
     let families = select(vec![None, Some(Family::V4), Some(Family::V6)]);
-    let hosts = select(&["a.example:443:10.0.0.7", "[::1]:80:fd00::7"][..]);
+    let hosts = select(&["a.example:443:10.0.0.7", "[::1]:80:[fd00::7],10.0.0.7"][..]);
     let hosts = vec(hosts.prop_map(|text| text.parse().unwrap()), 0..3);
-    (all, families, hosts)
-        .prop_map(|(addresses, family, hosts)| Resolve {
+    let others = select(&["a.example:443:b.example:8443", "::[::1]:"][..]);
+    let others = vec(others.prop_map(|text| text.parse().unwrap()), 0..3);
+    (all, families, hosts, others)
+        .prop_map(|(addresses, family, hosts, connect_to)| Resolve {
             addresses,
             family,
             hosts,
+            connect_to,
         })
         .boxed()
 }

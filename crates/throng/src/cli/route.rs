@@ -1,0 +1,58 @@
+//! The options that say how connections reach a server.
+
+// Doc comments are help texts here: brackets are brackets.
+#![allow(rustdoc::broken_intra_doc_links)]
+
+use super::common::CONNECTIONS;
+use clap::Args;
+use std::str::FromStr;
+use throng_core::scenario::{Addresses, ConnectTo, HostAddress, HostAddressError};
+
+/// How connections reach a server
+#[derive(Args)]
+pub(crate) struct RouteArgs {
+    /// Addresses of a target's name to connect to: first (one that answers), all, or HOST:PORT:ADDRESS[,ADDRESS] to use
+    /// these in place of those of the name; repeatable [default: all, in turn, but only of a family that answers]
+    ///
+    /// example.com:443:10.0.0.7,[fd00::7] connects to these two addresses, in turn, where a target (or --connect-to) says
+    /// example.com:443; the host * is any.
+    #[arg(long, value_name = "WHICH", help_heading = CONNECTIONS)]
+    pub resolve: Vec<ResolveArg>,
+
+    /// Connect to HOST2:PORT2 where a target says HOST1:PORT1, as curl does; repeatable
+    ///
+    /// An empty HOST1 or PORT1 is any, an empty HOST2 or PORT2 the target's own: ::10.0.0.7: connects to 10.0.0.7 whatever
+    /// the host, example.com:443:[::1]:8443 to a port of this machine. Requests, server names (SNI) and certificates
+    /// stay those of the target. Of several that are about a target, the first counts.
+    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", help_heading = CONNECTIONS)]
+    pub connect_to: Vec<ConnectTo>,
+
+    /// Connect to IPv4 addresses of names only
+    #[arg(short = '4', long, conflicts_with = "ipv6", help_heading = CONNECTIONS)]
+    pub ipv4: bool,
+
+    /// Connect to IPv6 addresses of names only
+    #[arg(short = '6', long, help_heading = CONNECTIONS)]
+    pub ipv6: bool,
+}
+
+/// A value of `--resolve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ResolveArg {
+    /// Which addresses of all names.
+    Addresses(Addresses),
+    /// Addresses of one host.
+    Host(HostAddress),
+}
+
+impl FromStr for ResolveArg {
+    type Err = HostAddressError;
+
+    fn from_str(text: &str) -> Result<ResolveArg, HostAddressError> {
+        Ok(match text {
+            "first" => ResolveArg::Addresses(Addresses::First),
+            "all" => ResolveArg::Addresses(Addresses::All),
+            host => ResolveArg::Host(host.parse()?),
+        })
+    }
+}
