@@ -6,24 +6,25 @@ use fuzzing::fuzz;
 use throng_core::behaviour::{At, Behaviour, Outbox, Transmit};
 use throng_core::partials::Partials;
 use throng_core::payload::Dice;
-use throng_core::protocol::http::{Answers, Event, HttpServer, Malformed, Served};
+use throng_core::protocol::http::{Answers, Event, Fields, HttpServer, Malformed, Served};
 use throng_core::stats::{Closed, Counters};
 use throng_core::time::Time;
 
-/// Each final answer: its status, whether the connection persists and is a stream of events, its body, and whether it is complete.
-type Read = Vec<(u16, bool, bool, Vec<u8>, bool)>;
+/// Each final answer: its status, whether the connection persists, what else its head says, its body, and whether it is complete.
+type Read = Vec<(u16, bool, Fields, Vec<u8>, bool)>;
 
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Read, Option<Malformed>) {
     let (mut answers, mut partials) = (Answers::default(), Partials::default());
     let mut all = Read::new();
     for mut piece in pieces {
         loop {
-            match answers.next_of_kind::<true>(&mut piece, &mut partials, || false) {
+            let mut fields = Fields::default();
+            match answers.next_reading(&mut piece, &mut partials, || false, &mut fields) {
                 Ok(None) => break,
                 Ok(Some(Event::Begun | Event::Interim(_))) => {}
                 Ok(Some(Event::Head(head, _))) => {
                     let body = Vec::new();
-                    all.push((head.status, head.persists, head.streams, body, false));
+                    all.push((head.status, head.persists, fields, body, false));
                 }
                 Ok(Some(Event::Data(data))) => all.last_mut().expect("a head").3.extend(data),
                 Ok(Some(Event::End)) => all.last_mut().expect("a head").4 = true,

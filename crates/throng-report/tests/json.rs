@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::sync::LazyLock;
 use throng_core::pacing::{Ending, Limit};
-use throng_core::protocol::http::{Failed, Malformed};
+use throng_core::protocol::http::{Failed, Malformed, Redirect};
 use throng_core::protocol::mqtt;
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
@@ -155,6 +155,7 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "subprotocols",
                     "status",
                     "malformed",
+                    "redirects",
                     "sent",
                     "received",
                     "connack",
@@ -205,6 +206,7 @@ fn every_key_is_documented() {
     );
     all.extend(Failed::ALL.map(name));
     all.extend(Malformed::ALL.map(name));
+    all.extend(Redirect::ALL.map(name));
     all.extend(mqtt::Violation::ALL.map(name));
     all.extend(mqtt::Reason::ALL.map(name));
     all.extend([Limit::Latency, Limit::Sending, Limit::Answers].map(name));

@@ -85,9 +85,11 @@ impl<'a> LoadBehaviours<'a> {
             false => Messages::default(),
         };
         let server_tls = scenario.tls_server.as_ref().map(server_tls).transpose()?;
+        let own = Script::of_cycles(&messages.first, &cycles, opened, combine, seed)
+            .map_err(|e| Failure::refused(e.to_string()))?;
         Ok(LoadBehaviours {
-            script: Script::of_cycles(&messages.first, &cycles, opened, combine, seed)
-                .map_err(|e| Failure::refused(e.to_string()))?,
+            prepared: prepared(scenario, &own)?,
+            script: own,
             accepted: script(&sent_back, accepted)?,
             pacing,
             answers: answers(scenario, messages)?,
@@ -99,7 +101,6 @@ impl<'a> LoadBehaviours<'a> {
                 .transpose()?,
             markers: scenario.measure.message == Some(MessageLatency::MessageMarker)
                 || cycles.iter().flatten().any(|m| has_marker(&m.parts)),
-            prepared: prepared(scenario)?,
             client_tls: client_tls(scenario, server_tls.as_ref())?,
             server_tls,
             taps,
@@ -523,9 +524,10 @@ fn cycles(scenario: &LoadScenario) -> Result<Vec<Vec<Message>>, Failure> {
 }
 
 /// What the wires need.
-fn prepared(scenario: &LoadScenario) -> Result<Prepared, Failure> {
+fn prepared(scenario: &LoadScenario, script: &Script) -> Result<Prepared, Failure> {
+    let (secure, seed) = (scenario.tls.is_some(), scenario.seed());
     with_targets(scenario, |targets| {
-        scenario.protocol.prepare(targets, scenario.seed())
+        scenario.protocol.prepare(targets, script, secure, seed)
     })
     .map_err(|e| Failure::refused(e.to_string()))
 }

@@ -8,7 +8,7 @@ use super::options::{self, Flag, OptionError, OptionFile};
 use super::websocket::Subprotocol;
 use super::{protocols, raw};
 use crate::behaviour::Task;
-use crate::payload::{Framing, Message};
+use crate::payload::{Framing, Message, Script};
 use crate::stats::Tally;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -222,17 +222,24 @@ macro_rules! choice {
                 }
             }
 
-            /// Prepares what wires need. Without targets the server is in the same process.
+            /// Prepares what wires need. Without targets the server is in the same process. Connections that are opened
+            /// send `script`, `secure` says whether in TLS.
             ///
             /// # Errors
             /// What was asked for cannot be sent.
             pub fn prepare(
                 &self,
                 targets: &[Authority],
+                script: &Script,
+                secure: bool,
                 seed: u64,
             ) -> Result<Prepared, Box<dyn Error + Send + Sync>> {
                 Ok(Prepared(match self {
-                    $(Protocol::$Variant(asked) => Wires::$Variant(asked.prepare(targets, seed)?),)*
+                    $(Protocol::$Variant(asked) => {
+                        let mut prepared = asked.prepare(targets, seed)?;
+                        asked.told(&mut prepared, script, secure);
+                        Wires::$Variant(prepared)
+                    })*
                 }))
             }
 

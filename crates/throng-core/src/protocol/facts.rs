@@ -7,7 +7,7 @@ use super::websocket::Subprotocol;
 pub use crate::behaviour::Choose;
 use crate::behaviour::{Behaviour, Task, Wire};
 use crate::pacing::Think;
-use crate::payload::{Framing, Message};
+use crate::payload::{Framing, Message, Script};
 use crate::section::Row;
 use crate::stats::Tally;
 use std::error::Error;
@@ -217,6 +217,9 @@ pub trait Facts: Default + 'static {
         targets: &[Authority],
         seed: u64,
     ) -> Result<Self::Prepared, Box<dyn Error + Send + Sync>>;
+
+    /// What connections that are opened send, and whether in TLS, for wires that send some of it again.
+    fn told(&self, _: &mut Self::Prepared, _: &Script, _secure: bool) {}
 
     /// The wire of a worker's opened connections.
     fn client(prepared: &Self::Prepared, choose: Choose) -> Self::Client;

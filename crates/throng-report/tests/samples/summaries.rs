@@ -6,7 +6,9 @@ use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::Sections;
 use throng_core::protocol::dns::DnsSummary;
-use throng_core::protocol::http::{EventsSummary, Failed, HttpSummary, Malformed, Status};
+use throng_core::protocol::http::{
+    EventsSummary, Failed, HttpSummary, Malformed, Redirect, Status,
+};
 use throng_core::protocol::mqtt::{MqttSummary, Qos, Reason, Violation as MqttViolation};
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
@@ -412,9 +414,17 @@ pub fn busy() -> Summary {
     s.protocols.http = Some(HttpSummary {
         requests: 3_015,
         completed: 3_000,
-        failed: BTreeMap::from([(Failed::ClosedEarly, 3), (Failed::Status, 4)]),
-        unfinished: 8,
-        status: BTreeMap::from([(Status::Ok, 3_000), (Status::NotFound, 4)]),
+        failed: BTreeMap::from([
+            (Failed::ClosedEarly, 3),
+            (Failed::Status, 4),
+            (Failed::Redirect, 2),
+        ]),
+        unfinished: 6,
+        status: BTreeMap::from([
+            (Status::Ok, 3_000),
+            (Status::Found, 14),
+            (Status::NotFound, 4),
+        ]),
         interim: 1,
         head_bytes: 450_600,
         body_bytes: 42_000,
@@ -422,6 +432,8 @@ pub fn busy() -> Summary {
         unexpected: 2,
         late: 0,
         lacking: 1,
+        redirects: BTreeMap::from([(Redirect::Followed, 12), (Redirect::Elsewhere, 2)]),
+        strayed: 1,
         malformed: BTreeMap::from([(Malformed::TwoLengths, 1)]),
         events: Some(EventsSummary {
             streams: 20,

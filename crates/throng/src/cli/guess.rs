@@ -138,13 +138,12 @@ const LOAD: &[Guess] = &[
     ),
     guess(
         &[
-            "--follow",
             "--follow-redirects",
             "--location",
             "--redirects",
             "--max-redirects",
         ],
-        "throng load follows no redirect: it counts them by status; give it the URL that they lead to",
+        "--follow N follows up to N redirects of an HTTP request",
     ),
     guess(
         &["--targets", "--urls", "--url-file", "--requests-file"],

@@ -42,6 +42,9 @@ const REFUSED: [Refused; 2] = [
     },
 ];
 
+/// How many redirects hey follows.
+const REDIRECTS: &str = "10";
+
 /// The options of hey.
 #[derive(Args)]
 struct Line {
@@ -117,7 +120,7 @@ struct Line {
     #[arg(long)]
     disable_keepalive: bool,
 
-    /// Follow no redirects; throng never does
+    /// Follow no redirects [default: up to 10, on connections that are kept]
     #[arg(long)]
     disable_redirects: bool,
 
@@ -168,6 +171,8 @@ pub(super) fn read(words: Vec<OsString>) -> Result<Command, clap::Error> {
     words.extend(threads.iter().flat_map(|n| option("-j", n)));
     if line.disable_keepalive {
         words.push("--no-keep-alive".into());
+    } else if !line.disable_redirects {
+        words.extend(option("--follow", REDIRECTS));
     }
     words.push((&line.url).into());
     let mut args = translated(words)?;

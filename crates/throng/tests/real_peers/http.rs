@@ -8,7 +8,7 @@ use crate::common::process::{Process, Ran};
 use crate::common::{load, run_words, serve, stop_serving};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Status};
+use throng_core::protocol::http::{Failed, HttpSummary, Malformed, Redirect, Status};
 use throng_core::summary::{Finding, Summary};
 
 /// The outcome of HTTP, once it was seen to add up.
@@ -39,6 +39,10 @@ http {{
         listen 127.0.0.1:8080 backlog=4096; {more}
         location = /hello {{ return 200 'hello'; }}
         location = /gone {{ return 410; }}
+        location = /moved {{ return 302 /hello?from=moved; }}
+        location = /kept {{ return 308 /gone; }}
+        location = /round {{ return 301 ../round; }}
+        location = /away {{ return 301 http://127.0.0.2:8080/hello; }}
         location = /file {{ root {at}; }}
     }}
 }}",
@@ -221,6 +225,65 @@ fn listed_requests_are_sent_in_turn_with_headers_that_differ() {
         std::fs::write(at.join("list"), content).unwrap();
         let words = format!("load http://127.0.0.1:8080 --hold 1s --requests-from {list}");
         let ran = run_words(&net, &words.split(' ').collect::<Vec<_>>());
+        assert!(ran.code == 2 && ran.stderr.contains(error), "{ran}");
+    }
+}
+
+#[test]
+fn redirects_are_followed_on_their_connection_and_counted_as_nginx_counts() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "");
+    for engine in ENGINES {
+        let run = |args: &str| load(&net, &format!("--engine {engine} {args}"));
+        // Each request is redirected once, and is one: also at a rate, and with expressions in it.
+        for args in [
+            "http://127.0.0.1:8080/moved -c 20 -n 503",
+            "http://127.0.0.1:8080/moved -c 20 -n 503 -r 50",
+            r"http://127.0.0.1:8080/moved?\{connection.uid} -c 20 -n 503 --expect-status 200",
+        ] {
+            let ran = run(&format!("{args} --follow 1"));
+            assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+            let http = http(&ran);
+            assert_eq!((http.requests, http.completed), (503, 503), "{ran}");
+            assert_eq!(http.redirects, BTreeMap::from([(Redirect::Followed, 503)]));
+            let expected = [("200".to_owned(), 503), ("302".to_owned(), 503)];
+            assert_eq!(logged(at), BTreeMap::from(expected), "{ran}");
+        }
+        let ran = run("http://127.0.0.1:8080/kept -c 5 -n 50 -m hi --follow 3 --expect-status 410");
+        assert_eq!((ran.code, http(&ran).completed), (0, 50), "{ran}");
+        let (requests, _) = asked(at);
+        logged(at);
+        let expected = [("POST /gone".to_owned(), 50), ("POST /kept".to_owned(), 50)];
+        assert_eq!(requests, BTreeMap::from(expected), "{ran}");
+        // What is not followed has failed, and nothing went elsewhere.
+        for (path, followed, why, says) in [
+            ("round", 3, Redirect::TooMany, "raise --follow"),
+            ("away", 0, Redirect::Elsewhere, "to another origin"),
+        ] {
+            let url = format!("http://127.0.0.1:8080/{path}");
+            let ran = run(&format!("{url} -c 5 -n 50 --follow 3"));
+            assert_eq!(ran.code, 1, "{ran}");
+            let http = http(&ran);
+            assert_eq!(
+                http.failed,
+                BTreeMap::from([(Failed::Redirect, 50)]),
+                "{ran}"
+            );
+            assert_eq!(http.redirects.get(&why), Some(&50), "{ran}");
+            assert!(ran.stdout.contains(says), "{ran}");
+            let expected = [("301".to_owned(), 50 * (followed + 1))];
+            assert_eq!(logged(at), BTreeMap::from(expected), "{ran}");
+        }
+    }
+    for (args, error) in [
+        ("--pipeline 2", "leave out --follow or --pipeline"),
+        ("--requests-per-connection 1", "keep connections"),
+    ] {
+        let ran = load(
+            &net,
+            &format!("http://127.0.0.1:8080/moved --follow 2 {args}"),
+        );
         assert!(ran.code == 2 && ran.stderr.contains(error), "{ran}");
     }
 }

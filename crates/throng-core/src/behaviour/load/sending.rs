@@ -210,6 +210,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         let goes_on = u32::from(conn.flags & MIDDLE != 0);
         let begun = portion.messages + u32::from(!portion.ends_message) - goes_on;
         self.wire.sending(&mut conn.wire, begun, at);
+        if self.wire.keeps() {
+            let memory = self.task.script.memory();
+            let bytes = match &portion.what {
+                What::Rendered => &out.bytes[out.bytes.len() - portion.bytes as usize..],
+                What::Memory(range) => &memory[range.start as usize..range.end as usize],
+            };
+            self.wire.wrote(at, goes_on > 0, bytes);
+        }
         if due.is_some() && self.budget.dispatched(begun, portion.messages) {
             at.counters.shares_spent.add(1);
             self.pace.end_arrivals();

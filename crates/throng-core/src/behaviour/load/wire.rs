@@ -91,6 +91,15 @@ pub trait Wire {
     #[inline]
     fn sending(&mut self, _: &mut Self::Conn, _messages: u32, _: &At) {}
 
+    /// Whether [`Wire::wrote`] is to be called.
+    #[inline]
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    /// Bytes of a message are sent. Whether they go on with the message before.
+    fn wrote(&mut self, _: &At, _goes_on: bool, _bytes: &[u8]) {}
+
     /// Bytes arrived. What is in them goes to `to`; answers that the protocol asks for are written to `out`.
     fn received(
         &mut self,

@@ -34,8 +34,18 @@ pub struct Head {
     pub status: u16,
     /// Whether the connection stays open after it.
     pub persists: bool,
-    /// Whether its body is a stream of events, where [`Answers::next_of_kind`] reads it.
-    pub streams: bool,
+}
+
+/// What else is read of the heads of answers, besides what says where they end.
+pub trait ReadFields {
+    /// Reads the fields of an answer with this status.
+    fn read(&mut self, status: u16, fields: &[httparse::Header]);
+}
+
+/// Reads nothing else.
+impl ReadFields for () {
+    #[inline]
+    fn read(&mut self, _: u16, _: &[httparse::Header]) {}
 }
 
 /// Something that was read.
@@ -76,19 +86,20 @@ impl Answers {
         partials: &mut Partials,
         bodiless: impl FnOnce() -> bool,
     ) -> Result<Option<Event<'a>>, Malformed> {
-        self.next_of_kind::<false>(input, partials, bodiless)
+        self.next_reading(input, partials, bodiless, &mut ())
     }
 
-    /// The same. With `KIND`, heads say whether their bodies are streams of events.
+    /// The same. `fields` reads each complete head, too.
     ///
     /// # Errors
     /// Those of [`Answers::next`].
     #[inline]
-    pub fn next_of_kind<'a, const KIND: bool>(
+    pub fn next_reading<'a>(
         &mut self,
         input: &mut &'a [u8],
         partials: &mut Partials,
         bodiless: impl FnOnce() -> bool,
+        fields: &mut impl ReadFields,
     ) -> Result<Option<Event<'a>>, Malformed> {
         match self.stage {
             Stage::Body => match self.body.next(input) {
@@ -101,7 +112,7 @@ impl Answers {
                 Err(malformed) => self.refuse(malformed),
             },
             Stage::Head if input.is_empty() => Ok(None),
-            Stage::Head => self.head::<KIND>(input, partials, bodiless),
+            Stage::Head => self.head(input, partials, bodiless, fields),
             Stage::Deaf => {
                 *input = &[];
                 Ok(None)
@@ -109,15 +120,18 @@ impl Answers {
         }
     }
 
-    fn head<'a, const KIND: bool>(
+    fn head<'a>(
         &mut self,
         input: &mut &'a [u8],
         partials: &mut Partials,
         bodiless: impl FnOnce() -> bool,
+        fields: &mut impl ReadFields,
     ) -> Result<Option<Event<'a>>, Malformed> {
         let first = self.half.is_empty();
         let had = partials.at(&self.half).len();
-        let gathered = head::gather(&mut self.half, partials, input, parse::<KIND>);
+        let gathered = head::gather(&mut self.half, partials, input, |bytes| {
+            parse(bytes, fields)
+        });
         match gathered {
             Ok(Gathered::Part) => {
                 *input = &[];
@@ -169,7 +183,7 @@ struct Parsed {
 }
 
 /// Parses a head as far as it was received. Returns it with its size once it is complete.
-fn parse<const KIND: bool>(bytes: &[u8]) -> Result<Option<(Parsed, usize)>, Malformed> {
+fn parse(bytes: &[u8], others: &mut impl ReadFields) -> Result<Option<(Parsed, usize)>, Malformed> {
     let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut answer = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -190,17 +204,9 @@ fn parse<const KIND: bool>(bytes: &[u8]) -> Result<Option<(Parsed, usize)>, Malf
     let head = Head {
         status,
         persists: framing::persists(fields, version),
-        streams: KIND && head::values(fields, "Content-Type").any(is_event_stream),
     };
+    others.read(status, fields);
     Ok(Some((Parsed { head, body }, size)))
-}
-
-/// Whether a `Content-Type` is that of event streams, whatever its parameters (RFC 9110, section 8.3.1).
-fn is_event_stream(value: &[u8]) -> bool {
-    let end = memchr::memchr(b';', value).unwrap_or(value.len());
-    value[..end]
-        .trim_ascii_end()
-        .eq_ignore_ascii_case(b"text/event-stream")
 }
 
 #[cfg(test)]

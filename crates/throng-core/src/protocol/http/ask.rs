@@ -3,6 +3,7 @@
 use super::field::Field;
 use super::look::Looked;
 use super::origin::Origin;
+use super::redirect::Follow;
 use super::request::{self, Method, RequestError, Statuses};
 use super::requests::{self, Listed};
 use super::serve::Http as Server;
@@ -10,7 +11,7 @@ use super::status::Status;
 use super::wire::{Bodiless, HttpClient, Rules};
 use crate::behaviour::Pattern;
 use crate::pacing::Think;
-use crate::payload::Message;
+use crate::payload::{Message, Script};
 use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme, UseWire, Waits};
 use crate::protocol::options::{Flag, OptionError, OptionFile, ProtocolOption, Takes};
 use crate::protocol::raw::Raw;
@@ -46,6 +47,8 @@ pub struct HttpAsked {
     pub think: Option<Think>,
     /// The URL that is requested of the targets, which are proxies; `None` to request the targets' own.
     pub origin: Option<Origin>,
+    /// The most redirects of a request that are followed; `None` for none.
+    pub follow: Option<NonZeroU16>,
     /// Whether answers that are event streams are read as such, and may last.
     pub events: bool,
     /// A text that each answer's body must have.
@@ -67,6 +70,7 @@ impl Default for HttpAsked {
             timeout: None,
             think: None,
             origin: None,
+            follow: None,
             events: false,
             expect_body: None,
             expect_status: Statuses::default(),
@@ -233,6 +237,21 @@ impl Facts for HttpAsked {
         },
         ProtocolOption {
             flag: Flag {
+                long: "follow",
+                alias: None,
+                short: None,
+                takes: Takes::Value("N"),
+                help: "Follow up to N redirects of a request, to the same origin, on the same connection",
+                asks: false,
+            },
+            set: |asked, text| {
+                let n = count(text)?.try_into().ok().and_then(NonZeroU16::new);
+                asked.follow = Some(n.ok_or("from 1 to 65,535")?);
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: Flag {
                 long: "events",
                 alias: None,
                 short: None,
@@ -366,6 +385,18 @@ impl Facts for HttpAsked {
                 "what is sent behind an event stream is not answered: leave out --pipeline".into(),
             );
         }
+        if self.follow.is_some() && self.pipeline > NonZeroU16::MIN {
+            return Err(
+                "what is sent behind a redirected request is answered before it: leave out --follow or --pipeline"
+                    .into(),
+            );
+        }
+        if self.follow.is_some() && self.sends_once() {
+            return Err(
+                "redirects are followed on the connection that they come on, and each request closes its own: leave out --follow, or keep connections"
+                    .into(),
+            );
+        }
         let text = match &self.expect_body {
             None => None,
             Some(text) => Some(Box::new(Pattern::new(text).ok_or_else(|| {
@@ -386,8 +417,18 @@ impl Facts for HttpAsked {
             depth: self.pipeline,
             text,
             events: self.events,
+            // See `told`.
+            follow: None,
             expected: self.expect_status.clone(),
         })
+    }
+
+    fn told(&self, rules: &mut Rules, script: &Script, secure: bool) {
+        rules.follow = self.follow.map(|most| Follow {
+            most,
+            secure,
+            script: script.clone(),
+        });
     }
 
     fn client(rules: &Rules, choose: Choose) -> HttpClient {

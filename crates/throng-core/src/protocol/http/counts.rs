@@ -1,6 +1,7 @@
 //! What is counted of HTTP.
 
 use super::malformed::Malformed;
+use super::redirect::Redirect;
 use super::status::Status;
 use crate::stats::counter::counts;
 use crate::stats::kinds;
@@ -24,6 +25,8 @@ kinds! {
         Body: "body", "the body lacks the expected text";
         /// Its status is not among those that are expected.
         Status: "status", "the status was not expected";
+        /// It was redirected, and the redirect was not followed.
+        Redirect: "redirect", "it was redirected to where it can't be sent, or too often";
     }
 }
 
@@ -45,6 +48,8 @@ counts! {
         unexpected,
         /// Connections on which an answer lacked the text that was expected.
         lacking,
+        /// Connections on which a redirect was not followed, where redirects are.
+        strayed,
         /// Connections that were closed because an answer was not whole in time.
         late,
         /// Event streams that began.
@@ -60,7 +65,7 @@ counts! {
         /// Requests that were begun. On accepted connections: whole requests.
         requests,
     }
-    by kind { status: Status, failed: Failed, malformed: Malformed, }
+    by kind { status: Status, failed: Failed, malformed: Malformed, redirects: Redirect, }
     parts {}
     times {}
 
@@ -80,6 +85,11 @@ impl Counters {
         self.failed[why as usize].add(requests);
     }
 
+    /// Counts a redirect, where redirects are followed.
+    pub fn redirected(&self, how: Redirect) {
+        self.redirects[how as usize].add(1);
+    }
+
     /// Counts a connection on which something arrived that makes no sense.
     pub fn malformed(&self, how: Malformed) {
         self.malformed[how as usize].add(1);
@@ -95,6 +105,11 @@ impl Tally {
     /// Requests that failed so.
     pub fn failed(&self, why: Failed) -> u64 {
         self.failed[why as usize]
+    }
+
+    /// Redirects of which this became.
+    pub fn redirected(&self, how: Redirect) -> u64 {
+        self.redirects[how as usize]
     }
 
     /// Connections on which something arrived that makes no sense in this way.

@@ -176,6 +176,14 @@ impl Events {
     }
 }
 
+/// Whether a `Content-Type` is that of event streams, whatever its parameters (RFC 9110, section 8.3.1).
+pub(super) fn is_event_stream(value: &[u8]) -> bool {
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    value[..end]
+        .trim_ascii_end()
+        .eq_ignore_ascii_case(b"text/event-stream")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 //! - [`Answers`] reads answers, heads and bodies, in 24 bytes a connection; an incomplete head waits in the worker's
 //!   [`Partials`](crate::partials::Partials)
 //! - `request.rs`: requests as messages of a load, `requests.rs` those of a file; `wire.rs`: whole answers answer them
+//! - `redirect.rs`: redirects that are followed
 //! - `look.rs`: what is looked for inside answers; `events.rs`: event streams
 //! - `serve.rs`: a server
 
@@ -17,6 +18,7 @@ pub mod head;
 mod look;
 mod malformed;
 mod origin;
+mod redirect;
 mod request;
 mod requests;
 mod serve;
@@ -24,13 +26,14 @@ mod status;
 mod summary;
 mod wire;
 
-pub use answer::{Answers, Event, Head};
+pub use answer::{Answers, Event, Head, ReadFields};
 pub use ask::HttpAsked;
 pub use counts::Failed;
 pub use field::{Field, FieldError, FieldFault};
 pub use look::{Look, Looked};
 pub use malformed::Malformed;
 pub use origin::{Origin, OriginError};
+pub use redirect::{Fields, Follow, Redirect};
 pub use request::{Method, RequestError, Statuses};
 pub use requests::{ListError, Listed};
 pub use serve::{Http, HttpServer, Served};

@@ -2,6 +2,7 @@
 
 use super::counts::Failed;
 use super::malformed::Malformed;
+use super::redirect::Redirect;
 use super::status::Status;
 use crate::human::{bytes, count, things};
 use crate::protocol::facts::{Summarize, Violated};
@@ -38,6 +39,10 @@ pub struct HttpSummary {
     pub lacking: u64,
     /// Connections that were closed because an answer was not whole in time (`--timeout`).
     pub late: u64,
+    /// Redirects by what became of them, where redirects are followed (`--follow`). Kinds that did not occur are left out.
+    pub redirects: BTreeMap<Redirect, u64>,
+    /// Connections on which a redirect was not followed.
+    pub strayed: u64,
     /// Connections on which something arrived that makes no sense, by kind. Kinds that did not occur are left out.
     pub malformed: BTreeMap<Malformed, u64>,
     /// Event streams; `None` if none began that was read as such.
@@ -77,6 +82,8 @@ impl Summarize for HttpSummary {
             unexpected: http.unexpected,
             lacking: http.lacking,
             late: http.late,
+            redirects: occurred(Redirect::ALL, |how| http.redirected(how)),
+            strayed: http.strayed,
             malformed: occurred(Malformed::ALL, |how| http.malformed(how)),
             events: (http.streams > 0).then_some(EventsSummary {
                 streams: http.streams,
@@ -115,6 +122,14 @@ impl Summarize for HttpSummary {
             Row::new(tone, "status", count(*n), status.words())
         });
         rows.extend(statuses);
+        let redirects = self.redirects.iter().map(|(how, n)| {
+            let tone = match how {
+                Redirect::Followed => Tone::Plain,
+                _ => Tone::Bad,
+            };
+            Row::new(tone, "redirects", count(*n), how.words())
+        });
+        rows.extend(redirects);
         let malformed = self.malformed.iter().map(|(how, n)| {
             let note = format!("{}: {}", noun(*n), how.words());
             Row::new(Tone::Bad, "malformed", count(*n), note)
@@ -159,6 +174,13 @@ impl Summarize for HttpSummary {
                 words: "an answer was not whole in the time that a request may take (--timeout)"
                     .into(),
                 connections: self.late,
+            });
+        }
+        if self.strayed > 0 {
+            all.push(Violated {
+                violation: Failed::Redirect.name(),
+                words: self.strayed_words(),
+                connections: self.strayed,
             });
         }
         if self.lacking > 0 {
@@ -211,6 +233,21 @@ fn noun(n: u64) -> &'static str {
 }
 
 impl HttpSummary {
+    /// What is said of redirects that were not followed: how many of each kind, and what to do about the most frequent one.
+    fn strayed_words(&self) -> String {
+        let lost = self.redirects.iter();
+        let mut lost: Vec<(&Redirect, &u64)> = lost
+            .filter(|(how, _)| **how != Redirect::Followed)
+            .collect();
+        lost.sort_by_key(|(_, n)| Reverse(**n));
+        let each: Vec<String> = lost
+            .iter()
+            .map(|(how, n)| format!("{} {}", things(**n, "redirect"), how.words()))
+            .collect();
+        let remedy = lost.first().map_or("", |(how, _)| how.remedy());
+        format!("{}; {remedy}", each.join(", "))
+    }
+
     /// What is said of answers whose status was not expected, with their statuses where these are sure to be the errors.
     fn unexpected_words(&self) -> String {
         let failed = self.failed.get(&Failed::Status).copied().unwrap_or(0);

@@ -4,10 +4,12 @@ use super::answer::{Answers, Event};
 use super::counts::Failed;
 use super::look::{Look, Looked};
 use super::malformed::Malformed;
+use super::redirect::{Chain, Fields, Follow, Redirect};
 use super::request::Statuses;
 use crate::behaviour::{At, Choose, Pattern, Received, Receiver, Wire, starts_at};
 use crate::partials::Partials;
 use crate::stats::{Closed, Measured};
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub struct Rules {
     pub text: Option<Box<Pattern>>,
     /// Whether event streams are read as such.
     pub events: bool,
+    /// How redirects are followed; `None` if they are not.
+    pub follow: Option<Follow>,
     /// The statuses that are expected.
     pub expected: Statuses,
 }
@@ -47,7 +51,27 @@ pub struct HttpClient<L: Look = ()> {
     /// The target of a connection.
     choose: Choose,
     partials: Partials,
+    /// Requests that are being redirected.
+    redirected: HashMap<u32, Box<Redirected>>,
+    /// Requests without an answer, where redirects are followed and what is sent differs.
+    sent: HashMap<u32, Vec<u8>>,
     looks: PhantomData<fn() -> L>,
+}
+
+/// A request that is being redirected.
+#[derive(Debug)]
+struct Redirected {
+    chain: Chain,
+    /// What becomes of it once the answer under way is complete.
+    then: Redirect,
+}
+
+/// Something arrived on a connection.
+struct Here<'a> {
+    uid: u64,
+    at: &'a At<'a>,
+    /// What is sent on it.
+    out: &'a mut Vec<u8>,
 }
 
 /// What is kept for each connection: 32 bytes, and 32 more if anything is looked for.
@@ -58,26 +82,30 @@ pub struct HttpConn<L = ()> {
     answered: u32,
     /// Requests that were begun and have no whole answer.
     under_way: u16,
-    flags: u8,
+    flags: u16,
     looked: L,
 }
 
 /// The answer under way has begun.
-const BEGUN: u8 = 1;
+const BEGUN: u16 = 1;
 /// The status of the answer under way is not expected.
-const UNEXPECTED: u8 = 2;
+const UNEXPECTED: u16 = 2;
 /// One of its answers was not expected.
-const FAILED: u8 = 4;
+const FAILED: u16 = 4;
 /// One side said that the connection is closed after the answer under way.
-const LAST: u8 = 8;
+const LAST: u16 = 8;
 /// It is closed as was said.
-const DONE: u8 = 16;
+const DONE: u16 = 16;
 /// The answer under way was complete when the peer closed.
-const ENDED: u8 = 32;
+const ENDED: u16 = 32;
 /// Nothing more is sent on it: what arrived made no sense, or the peer is about to close.
-const MUTE: u8 = 64;
+const MUTE: u16 = 64;
 /// The oldest request had no answer in time.
-const LATE: u8 = 128;
+const LATE: u16 = 128;
+/// The answer under way is a redirect that is looked at.
+const REDIRECTS: u16 = 256;
+/// A redirect on this connection was not followed.
+const STRAYED: u16 = 512;
 
 impl<L: Look> HttpClient<L> {
     /// A client that keeps `rules`, on connections to targets that `choose` says.
@@ -86,21 +114,24 @@ impl<L: Look> HttpClient<L> {
             rules,
             choose,
             partials: Partials::default(),
+            redirected: HashMap::new(),
+            sent: HashMap::new(),
             looks: PhantomData,
         }
     }
 
-    /// Reads answers. Adds those that are complete to `received`.
+    /// Reads answers: returns those that are complete, and what made no sense.
     fn read(
         &mut self,
         conn: &mut HttpConn<L>,
-        uid: u64,
         mut input: &[u8],
-        at: &At,
+        here: &mut Here,
         to: &mut impl Receiver,
         received: &mut Received,
     ) -> Result<(), Malformed> {
+        let (uid, at) = (here.uid, here.at);
         let http = &at.counters.http;
+        let mut fields = Fields::default();
         loop {
             let HttpClient { rules, choose, .. } = self;
             let bodiless = || match &rules.bodiless {
@@ -114,8 +145,8 @@ impl<L: Look> HttpClient<L> {
                 }
             };
             let (answers, partials) = (&mut conn.answers, &mut self.partials);
-            let event = match L::ON {
-                true => answers.next_of_kind::<true>(&mut input, partials, bodiless)?,
+            let event = match L::ON || rules.follow.is_some() {
+                true => answers.next_reading(&mut input, partials, bodiless, &mut fields)?,
                 false => answers.next(&mut input, partials, bodiless)?,
             };
             let Some(event) = event else {
@@ -141,12 +172,19 @@ impl<L: Look> HttpClient<L> {
                     if !head.persists {
                         conn.flags |= LAST;
                     }
+                    if let Some(location) = fields.location.take()
+                        && self.rules.follow.is_some()
+                        && conn.under_way > 0
+                    {
+                        self.redirect(conn, head.status, &location, here);
+                        continue;
+                    }
                     if !self.rules.expected.has(head.status) {
                         conn.flags |= UNEXPECTED;
                     }
                     if let Some(looked) = conn.looked.get()
                         && self.rules.events
-                        && head.streams
+                        && fields.streams
                         && conn.under_way > 0
                     {
                         http.streams.add(1);
@@ -155,7 +193,9 @@ impl<L: Look> HttpClient<L> {
                 }
                 Event::Data(data) => {
                     http.body_bytes.add(data.len() as u64);
-                    if let Some(looked) = conn.looked.get() {
+                    if let Some(looked) = conn.looked.get()
+                        && conn.flags & REDIRECTS == 0
+                    {
                         looked.read(data, self.rules.text.as_deref(), at, to);
                     }
                     to.payload(data);
@@ -164,6 +204,7 @@ impl<L: Look> HttpClient<L> {
                     conn.flags |= MUTE;
                     conn.answers.end(&mut self.partials);
                 }
+                Event::End if conn.flags & REDIRECTS != 0 && self.follow(conn, here) => {}
                 Event::End => {
                     match conn.looked.get().is_some_and(|looked| looked.streams()) {
                         true => received.streams += 1,
@@ -175,14 +216,67 @@ impl<L: Look> HttpClient<L> {
         }
     }
 
+    /// The head of a redirect came: says what becomes of it once it is complete.
+    fn redirect(&mut self, conn: &mut HttpConn<L>, status: u16, location: &[u8], here: &Here) {
+        let sent = self.request(conn, here);
+        let Some(follow) = &self.rules.follow else {
+            return;
+        };
+        let redirected = self.redirected.entry(here.at.id).or_insert_with(|| {
+            Box::new(Redirected {
+                chain: Chain::default(),
+                then: Redirect::Followed,
+            })
+        });
+        let gone = match conn.flags & LAST != 0 {
+            true => Err(Redirect::Closed),
+            false => redirected.chain.go(follow, &sent, status, location),
+        };
+        redirected.then = gone.err().unwrap_or(Redirect::Followed);
+        conn.flags |= REDIRECTS;
+    }
+
+    /// A redirect is complete: sends the request where it says. Returns whether it does.
+    fn follow(&mut self, conn: &mut HttpConn<L>, here: &mut Here) -> bool {
+        let redirected = self.redirected.get(&here.at.id);
+        let Some(redirected) = redirected.filter(|one| one.then == Redirect::Followed) else {
+            return false;
+        };
+        let sent = self.request(conn, here);
+        redirected.chain.write(&sent, here.out);
+        here.at.counters.http.redirected(Redirect::Followed);
+        conn.flags &= !REDIRECTS;
+        true
+    }
+
+    /// The request under way, as it was sent first.
+    fn request(&self, conn: &HttpConn<L>, here: &Here) -> Vec<u8> {
+        let id = here.at.id;
+        match (self.sent.get(&id), &self.rules.follow) {
+            (Some(sent), _) => sent.clone(),
+            (None, None) => Vec::new(),
+            (None, Some(follow)) => follow.constant((self.choose)(id), here.uid, conn.answered),
+        }
+    }
+
     /// An answer is complete.
     fn complete(&mut self, conn: &mut HttpConn<L>, at: &At) {
         let http = &at.counters.http;
         conn.answered = conn.answered.wrapping_add(1);
         conn.under_way -= 1;
+        let strays = conn.flags & REDIRECTS != 0;
         let looked = conn.looked.get();
-        let lacks = looked.is_some_and(|looked| !looked.end(self.rules.text.as_deref(), at));
-        if conn.flags & UNEXPECTED != 0 {
+        let text = self.rules.text.as_deref().filter(|_| !strays);
+        let lacks = looked.is_some_and(|looked| !looked.end(text, at));
+        if strays {
+            let redirected = self.redirected.get(&at.id);
+            if let Some(redirected) = redirected {
+                http.redirected(redirected.then);
+            }
+            http.fail(Failed::Redirect, 1);
+            http.strayed.add((conn.flags & STRAYED == 0).into());
+            conn.flags |= STRAYED;
+        } else if conn.flags & UNEXPECTED != 0 {
             http.fail(Failed::Status, 1);
             http.unexpected.add((conn.flags & FAILED == 0).into());
             conn.flags |= FAILED;
@@ -200,7 +294,16 @@ impl<L: Look> HttpClient<L> {
             conn.flags |= DONE;
             conn.answers.end(&mut self.partials);
         }
-        conn.flags &= !(BEGUN | UNEXPECTED);
+        conn.flags &= !(BEGUN | UNEXPECTED | REDIRECTS);
+        self.forget(at);
+    }
+
+    /// The request under way has ended.
+    fn forget(&mut self, at: &At) {
+        if self.rules.follow.is_some() {
+            self.redirected.remove(&at.id);
+            self.sent.remove(&at.id);
+        }
     }
 }
 
@@ -237,17 +340,32 @@ impl<L: Look> Wire for HttpClient<L> {
         at.counters.http.requests.add(messages.into());
     }
 
+    #[inline]
+    fn keeps(&self) -> bool {
+        let follow = self.rules.follow.as_ref();
+        follow.is_some_and(|follow| !follow.script.is_static())
+    }
+
+    fn wrote(&mut self, at: &At, goes_on: bool, bytes: &[u8]) {
+        let sent = self.sent.entry(at.id).or_default();
+        if !goes_on {
+            sent.clear();
+        }
+        sent.extend_from_slice(bytes);
+    }
+
     fn received(
         &mut self,
         conn: &mut HttpConn<L>,
         uid: u64,
         bytes: &[u8],
         at: &At,
-        _: &mut Vec<u8>,
+        out: &mut Vec<u8>,
         to: &mut impl Receiver,
     ) -> Received {
         let mut received = Received::default();
-        match self.read(conn, uid, bytes, at, to, &mut received) {
+        let mut here = Here { uid, at, out };
+        match self.read(conn, bytes, &mut here, to, &mut received) {
             Ok(()) => {
                 received.over = conn.flags & DONE != 0;
                 received.leaving = conn.flags & MUTE != 0;
@@ -319,6 +437,7 @@ impl<L: Look> Wire for HttpClient<L> {
             Closed::Error => http.fail(Failed::Error, left),
         }
         conn.answers.reset(&mut self.partials);
+        self.forget(at);
         *conn = HttpConn::default();
         (ended && !streamed).into()
     }

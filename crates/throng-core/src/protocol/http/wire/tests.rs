@@ -5,6 +5,7 @@ use crate::behaviour::{
 };
 use crate::pacing::Spacing;
 use crate::payload::{Framing, Message, Messages, Script};
+use crate::protocol::http::Status;
 use crate::stats::{Counters, Durations, Tally};
 use crate::time::Time;
 use crate::units::Rate;
@@ -63,6 +64,8 @@ struct Rig<L: Look = ()> {
     conn: HttpConn<L>,
     counters: Counters,
     heard: Heard,
+    /// What the wire wrote.
+    written: Vec<u8>,
 }
 
 impl Rig {
@@ -81,6 +84,7 @@ impl<L: Look> Rig<L> {
                     depth: NonZeroU16::MIN,
                     text: None,
                     events: false,
+                    follow: None,
                     expected: Statuses::default(),
                 },
                 Box::new(|_| 0),
@@ -88,6 +92,7 @@ impl<L: Look> Rig<L> {
             conn: HttpConn::default(),
             counters: Counters::default(),
             heard: Heard::default(),
+            written: Vec::new(),
         }
     }
 
@@ -109,9 +114,12 @@ impl<L: Look> Rig<L> {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> Received {
-        self.with(|client, conn, at, heard| {
-            client.received(conn, 1, bytes, at, &mut Vec::new(), heard)
-        })
+        let mut written = std::mem::take(&mut self.written);
+        let received = self.with(|client, conn, at, heard| {
+            client.received(conn, 1, bytes, at, &mut written, heard)
+        });
+        self.written = written;
+        received
     }
 
     fn close(&mut self, why: Closed) -> (bool, u32) {
@@ -277,6 +285,176 @@ fn an_event_stream_lasts_and_its_events_are_counted() {
     assert_eq!(rig.tally().http.streams, 3);
 }
 
+/// A client that sends `message` and follows two redirects.
+fn following(message: Message) -> Rig<Looked> {
+    let mut rig: Rig<Looked> = Rig::looking(None);
+    let messages = Messages {
+        first: Vec::new(),
+        repeated: vec![
+            b"GET /0 HTTP/1.1\r\nHost: a\r\n\r\n".to_vec().into(),
+            message,
+        ],
+    };
+    rig.client.rules.follow = Some(Follow {
+        most: NonZeroU16::new(2).unwrap(),
+        secure: false,
+        script: Script::new(&messages, Framing::Raw, 1, 1).unwrap(),
+    });
+    rig
+}
+
+fn redirect(status: u16, to: &str, more: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status} \r\nLocation: {to}\r\n{more}Content-Length: 4\r\n\r\nbody").into()
+}
+
+const POST: &[u8] = b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+
+#[test]
+fn a_redirected_request_is_one_and_completed_by_the_last_answer() {
+    let mut rig = following(POST.to_vec().into());
+    rig.client.rules.expected = "200".parse().unwrap();
+    rig.client.rules.text = Pattern::new(b"ell").map(Box::new);
+    rig.send();
+    assert_eq!(rig.receive(OK).messages, 1);
+    rig.send();
+    let redirects = [redirect(307, "/2?a", ""), redirect(303, "3", "")].concat();
+    let received = rig.receive(&redirects[..redirects.len() - 5]);
+    assert_eq!((received.messages, rig.client.room(&rig.conn)), (0, 0));
+    let again = "POST /2?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+    assert_eq!(String::from_utf8_lossy(&rig.written), again);
+    rig.receive(&redirects[redirects.len() - 5..]);
+    let third = "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(
+        String::from_utf8_lossy(&rig.written),
+        [again, third].concat()
+    );
+    let received = rig.receive(OK);
+    assert_eq!((received.messages, rig.client.room(&rig.conn)), (1, 1));
+    // The first byte is that of the first answer.
+    assert_eq!(rig.heard.begun, [0, 0]);
+    let http = rig.tally().http;
+    assert_eq!(
+        (
+            http.requests,
+            http.completed,
+            http.redirected(Redirect::Followed)
+        ),
+        (2, 2, 2)
+    );
+    assert_eq!(
+        (
+            http.status(Status::SeeOther),
+            http.status(Status::Ok),
+            http.lacking
+        ),
+        (1, 2, 0)
+    );
+    assert!(rig.client.redirected.is_empty() && rig.client.sent.is_empty());
+}
+
+#[test]
+fn a_request_whose_redirect_is_not_followed_has_failed() {
+    let close = "Connection: close\r\n";
+    let mut rig = following(POST.to_vec().into());
+    rig.client.rules.text = Pattern::new(b"ell").map(Box::new);
+    for (answer, why) in [
+        (redirect(302, "http://b/", ""), Redirect::Elsewhere),
+        (redirect(302, "https://a/", ""), Redirect::Elsewhere),
+        (redirect(302, ":", ""), Redirect::BadLocation),
+        (
+            redirect(302, "/a", "Location: /b\r\n"),
+            Redirect::BadLocation,
+        ),
+        (
+            b"HTTP/1.1 301 \r\nContent-Length: 0\r\n\r\n".to_vec(),
+            Redirect::BadLocation,
+        ),
+        (redirect(302, "/a", close), Redirect::Closed),
+    ] {
+        let before = rig.tally().http.redirected(why);
+        rig.send();
+        let received = rig.receive(&answer);
+        assert_eq!(
+            (received.messages, received.over),
+            (1, why == Redirect::Closed)
+        );
+        assert_eq!(rig.tally().http.redirected(why), before + 1, "{why:?}");
+    }
+    rig.close(Closed::ByUs);
+    // One that goes round in a circle.
+    rig.send();
+    for _ in 0..3 {
+        rig.receive(&redirect(308, "/0", ""));
+    }
+    // Others are answers like any other.
+    rig.send();
+    rig.receive(b"HTTP/1.1 304 \r\nLocation: /a\r\n\r\n");
+    let http = rig.tally().http;
+    assert_eq!(http.redirected(Redirect::TooMany), 1);
+    assert_eq!(
+        (http.failed(Failed::Redirect), http.failed(Failed::Body)),
+        (7, 1)
+    );
+    assert_eq!((http.strayed, http.lacking, http.completed), (2, 1, 0));
+    // A redirect that ends with its connection is whole then; one that is cut off is none.
+    for (why, failed) in [
+        (Closed::ByPeer, Failed::Redirect),
+        (Closed::ResetByPeer, Failed::Reset),
+    ] {
+        rig.send();
+        rig.receive(b"HTTP/1.1 301 \r\nLocation: /a\r\n\r\nbody");
+        let before = rig.tally().http.failed(failed);
+        rig.close(why);
+        assert_eq!(rig.tally().http.failed(failed), before + 1);
+        assert!(rig.client.redirected.is_empty());
+    }
+}
+
+/// A load of one connection whose requests differ.
+#[test]
+fn a_request_that_differs_is_sent_again_as_it_was() {
+    let message = crate::payload::parse(
+        br"POST /\{re [a-z]{8}} HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n\{re [a-z]{8}}",
+        &crate::payload::ParseOptions {
+            unescape: true,
+            files: &|_| Ok(Vec::new()),
+        },
+    );
+    let (mut load, counters) = in_a_loop(|task, rules| {
+        let messages = Messages {
+            first: Vec::new(),
+            repeated: vec![message.unwrap()],
+        };
+        task.script = Script::new(&messages, Framing::Raw, 1, 1).unwrap();
+        rules.follow = Some(Follow {
+            most: NonZeroU16::MIN,
+            secure: false,
+            script: task.script.clone(),
+        });
+    });
+    let (mut conn, mut out) = (LoadConn::default(), Outbox::default());
+    load.opened(&mut conn, &at(0, &counters), &mut out);
+    for n in 1..=3 {
+        let sent = String::from_utf8(std::mem::take(&mut out.bytes)).unwrap();
+        load.sent(&mut conn, sent.len(), &at(n * 10, &counters), &mut out);
+        load.received(
+            &mut conn,
+            &redirect(307, "/x", ""),
+            &at(n * 10 + 1, &counters),
+            &mut out,
+        );
+        let again = String::from_utf8(std::mem::take(&mut out.bytes)).unwrap();
+        let path = sent.split(' ').nth(1).unwrap();
+        assert_eq!(again, sent.replacen(path, "/x", 1));
+        load.received(&mut conn, OK, &at(n * 10 + 5, &counters), &mut out);
+    }
+    let measured = load.take_measured();
+    assert_eq!((measured.service.count(), measured.ttfb.count()), (3, 3));
+    let took = measured.service.min().unwrap();
+    assert!(took >= Duration::from_millis(4), "{took:?}");
+    assert_eq!(counters.read().http.completed, 3);
+}
+
 #[test]
 fn connections_end_as_answers_say() {
     // After as many as were asked for.
@@ -313,7 +491,9 @@ fn connections_end_as_answers_say() {
 }
 
 /// A load of one connection in a closed loop, with its counters, at a time in milliseconds.
-fn in_a_loop(change: impl FnOnce(&mut Task)) -> (Load<HttpClient, ReplyMatcher>, Counters) {
+fn in_a_loop(
+    change: impl FnOnce(&mut Task, &mut Rules),
+) -> (Load<HttpClient, ReplyMatcher>, Counters) {
     let messages = Messages {
         first: Vec::new(),
         repeated: vec![Message::from(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec())],
@@ -324,12 +504,12 @@ fn in_a_loop(change: impl FnOnce(&mut Task)) -> (Load<HttpClient, ReplyMatcher>,
         by_answers: true,
         ..Task::new(script, Pacing::ClosedLoop { in_flight: None })
     };
-    change(&mut task);
+    let mut client = Rig::new(None).client;
+    change(&mut task, &mut client.rules);
     let matcher = ReplyMatcher::new(Matching {
         answers: Some(AnswerBy::Message { echo: None }),
         ..Matching::default()
     });
-    let client = Rig::new(None).client;
     let mut load = Load::new(task, Traffic::On, client, matcher);
     load.traffic(Traffic::On, Time(0));
     (load, Counters::default())
@@ -346,7 +526,7 @@ fn at(ms: u64, counters: &Counters) -> At<'_> {
 
 #[test]
 fn a_request_without_an_answer_in_time_has_failed_and_its_connection_is_closed() {
-    let (mut load, counters) = in_a_loop(|task| task.timeout = Some(Duration::from_millis(100)));
+    let (mut load, counters) = in_a_loop(|task, _| task.timeout = Some(Duration::from_millis(100)));
     let (mut conn, mut out) = (LoadConn::default(), Outbox::default());
     load.opened(&mut conn, &at(0, &counters), &mut out);
     load.sent(&mut conn, 27, &at(1, &counters), &mut out);
@@ -374,7 +554,7 @@ fn a_request_without_an_answer_in_time_has_failed_and_its_connection_is_closed()
 
 #[test]
 fn a_connection_thinks_before_each_request() {
-    let (mut load, counters) = in_a_loop(|task| task.think = "100ms".parse().ok());
+    let (mut load, counters) = in_a_loop(|task, _| task.think = "100ms".parse().ok());
     let (mut conn, mut out) = (LoadConn::default(), Outbox::default());
     load.opened(&mut conn, &at(0, &counters), &mut out);
     for n in 0..3 {

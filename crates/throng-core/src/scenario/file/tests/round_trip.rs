@@ -272,15 +272,16 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
     let of_http = (header.clone(), vec(listed, 0..3), origin);
     let text = option::of(select(&["ok", "a\\{\n"][..]));
     let statuses = (statuses, any::<bool>(), text);
+    let follow = option::of(1..=u16::MAX);
     let think = option::of(select(&["2s", "10ms..1m"][..]));
     let pipeline = prop_oneof![Just(1), 1..=u16::MAX];
-    let numbers = (most, pipeline, option::of(span()), think);
+    let numbers = (most, pipeline, follow, option::of(span()), think);
     let http = (of_http, method, any::<bool>(), numbers, statuses).prop_map(
         |(
             (header, requests, origin),
             method,
             user_agent,
-            (most, pipeline, timeout, think),
+            (most, pipeline, follow, timeout, think),
             (statuses, events, text),
         )| {
             Protocol::Http(HttpAsked {
@@ -293,6 +294,7 @@ fn protocol() -> BoxedStrategy<(Protocol, Messages)> {
                 timeout,
                 think: think.map(|text| text.parse().unwrap()),
                 origin: origin.map(|text| text.parse().unwrap()),
+                follow: follow.and_then(NonZeroU16::new),
                 events,
                 expect_body: text.map(Into::into),
                 expect_status: statuses.parse().unwrap(),
