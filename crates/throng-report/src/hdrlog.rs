@@ -59,24 +59,24 @@ impl LatencyLog {
         length: Duration,
         measured: &Measured,
     ) -> io::Result<()> {
-        let tagged: [(&str, &Durations); 16] = [
+        let tagged: [(&str, &Durations); 7] = [
             ("response", &measured.response),
             ("service", &measured.service),
             ("ttfb", &measured.ttfb),
-            ("first_event", &measured.first_event),
-            ("event_gap", &measured.event_gap),
-            ("event_silence", &measured.event_silence),
-            ("event_age", &measured.event_age),
             ("lateness", &measured.lateness),
             ("marked", &measured.marked),
             ("first_byte", &measured.first_byte),
             ("pong", &measured.pong),
-            ("upgrade", &measured.upgrade),
-            ("connack", &measured.connack),
-            ("suback", &measured.suback),
+        ];
+        let protocols = measured.protocols.each();
+        let opening = [
             ("handshake", &measured.handshake),
             ("connect", &measured.connect),
         ];
+        let tagged = tagged
+            .into_iter()
+            .chain(protocols.map(|(facts, durations)| (facts.name, durations)))
+            .chain(opening);
         for (tag, durations) in tagged {
             if let Some(histogram) = durations.recorded() {
                 self.line(tag, start, length, histogram)?;

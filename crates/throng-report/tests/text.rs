@@ -371,16 +371,16 @@ fn latencies_begin_with_the_response_time_and_end_with_what_was_asked_for() {
   service                310 µs     620 µs    1.95 ms    6.20 ms    31.5 ms
   to first byte          300 µs     600 µs    1.89 ms    6.00 ms    30.5 ms
   message lateness      48.0 µs    96.0 µs     302 µs     960 µs    4.88 ms
+  message age            160 µs     320 µs    1.01 ms    3.20 ms    16.3 ms
+  pong                   240 µs     480 µs    1.51 ms    4.80 ms    24.4 ms
+  first byte             900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
+  upgrade                820 µs    1.64 ms    5.17 ms    16.4 ms    83.4 ms
   first event            900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
   event gap              100 ms     201 ms     633 ms     2.01 s     10.2 s
   event silence         60.0 ms     120 ms     378 ms     1.20 s     6.10 s
   event age              180 µs     360 µs    1.13 ms    3.60 ms    18.3 ms
-  message age            160 µs     320 µs    1.01 ms    3.20 ms    16.3 ms
-  pong                   240 µs     480 µs    1.51 ms    4.80 ms    24.4 ms
-  first byte             900 µs    1.80 ms    5.67 ms    18.0 ms    91.5 ms
   SUBACK                 410 µs     820 µs    2.58 ms    8.20 ms    41.7 ms
   CONNACK                640 µs    1.28 ms    4.03 ms    12.8 ms    65.1 ms
-  upgrade                820 µs    1.64 ms    5.17 ms    16.4 ms    83.4 ms
   TLS handshake          710 µs    1.42 ms    4.47 ms    14.2 ms    72.2 ms
   connect               1.24 ms    2.48 ms    7.81 ms    24.8 ms     126 ms
   connect           p95 310 µs, p99.95 880 µs

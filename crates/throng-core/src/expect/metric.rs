@@ -1,6 +1,7 @@
 //! What can be expected: the metrics, by the names that reports and the JSON form have for them.
 
 use crate::nearest::nearest;
+use crate::protocol::Latencies;
 use crate::scenario::Percentile;
 use std::fmt;
 
@@ -41,10 +42,10 @@ pub enum Needs {
     Markers,
     /// Measure the time to the first byte.
     FirstByte,
-    /// Speak a protocol whose opening handshake has this latency.
-    Handshake {
-        /// The name of its histogram.
-        name: &'static str,
+    /// Speak a protocol that has this latency, and as it is measured.
+    Protocol {
+        /// The latency's name.
+        latency: &'static str,
         /// What to do otherwise.
         remedy: &'static str,
     },
@@ -52,8 +53,6 @@ pub enum Needs {
     Pings,
     /// Speak a protocol that says where answers begin.
     Heads,
-    /// Event streams that are read as such.
-    Events,
     /// Speak TLS.
     Tls,
     /// Open [`ENOUGH_TO_DIVIDE`] connections.
@@ -148,8 +147,21 @@ pub struct Latency {
     pub help: &'static str,
 }
 
-/// All latencies.
-pub const LATENCIES: &[Latency] = &[
+/// All latencies: those that any load may have, then those of protocols.
+pub fn latencies() -> impl Iterator<Item = Latency> {
+    let protocols = Latencies::facts().map(|facts| Latency {
+        name: facts.name,
+        needs: Needs::Protocol {
+            latency: facts.name,
+            remedy: facts.remedy,
+        },
+        help: facts.help,
+    });
+    OF_ANY_LOAD.iter().copied().chain(protocols)
+}
+
+/// The latencies that any load may have.
+const OF_ANY_LOAD: &[Latency] = &[
     Latency {
         name: "response",
         needs: Needs::Response,
@@ -164,21 +176,6 @@ pub const LATENCIES: &[Latency] = &[
         name: "ttfb",
         needs: Needs::Heads,
         help: "from when a request was sent to the first byte of its answer (HTTP)",
-    },
-    Latency {
-        name: "first_event",
-        needs: Needs::Events,
-        help: "from when an event stream was asked for to its first event (HTTP)",
-    },
-    Latency {
-        name: "event_gap",
-        needs: Needs::Events,
-        help: "from one event of a stream to the next (HTTP)",
-    },
-    Latency {
-        name: "event_age",
-        needs: Needs::Events,
-        help: "age of events that say when they were sent (HTTP)",
     },
     Latency {
         name: "lateness",
@@ -199,30 +196,6 @@ pub const LATENCIES: &[Latency] = &[
         name: "handshake",
         needs: Needs::Tls,
         help: "from when a connection was established to the end of its TLS handshake",
-    },
-    Latency {
-        name: "upgrade",
-        needs: Needs::Handshake {
-            name: "upgrade",
-            remedy: "add --websocket or a ws:// target",
-        },
-        help: "from when the upgrade to WebSocket was requested to when the server accepted it",
-    },
-    Latency {
-        name: "connack",
-        needs: Needs::Handshake {
-            name: "connack",
-            remedy: "add --mqtt or an mqtt:// target",
-        },
-        help: "from when a connection to MQTT was requested (CONNECT) to when the server accepted it (CONNACK)",
-    },
-    Latency {
-        name: "suback",
-        needs: Needs::Handshake {
-            name: "suback",
-            remedy: "add --subscribe FILTER, and --mqtt or an mqtt:// target",
-        },
-        help: "from when subscriptions were requested (SUBSCRIBE) to when the server granted them (SUBACK)",
     },
     Latency {
         name: "pong",
@@ -264,7 +237,7 @@ pub enum Metric {
     /// One number.
     Scalar(Scalar),
     /// A latency.
-    Latency(&'static Latency, Statistic),
+    Latency(Latency, Statistic),
 }
 
 /// A text names no metric.
@@ -284,7 +257,7 @@ fn instead(nearest: &Option<String>) -> String {
 
 /// All names; of a latency only without what is meant of it.
 fn all_names() -> Vec<&'static str> {
-    let latencies = LATENCIES.iter().map(|latency| latency.name);
+    let latencies = latencies().map(|latency| latency.name);
     let scalars = Scalar::ALL.iter().map(|scalar| scalar.name());
     latencies.chain(scalars).collect()
 }
@@ -303,13 +276,12 @@ impl Metric {
             return Ok(Metric::Scalar(*scalar));
         }
         let latency = name.split_once('.').and_then(|(latency, of)| {
-            let latency = LATENCIES.iter().find(|known| known.name == latency)?;
+            let latency = latencies().find(|known| known.name == latency)?;
             Some(Metric::Latency(latency, Statistic::parse(of)?))
         });
         latency.ok_or_else(|| {
-            let latencies = LATENCIES
-                .iter()
-                .flat_map(|latency| USUAL.map(|of| format!("{}.{of}", latency.name)));
+            let latencies =
+                latencies().flat_map(|latency| USUAL.map(|of| format!("{}.{of}", latency.name)));
             let scalars = Scalar::ALL.iter().map(|scalar| scalar.name().to_owned());
             let known: Vec<String> = scalars.chain(latencies).collect();
             UnknownMetric {
@@ -352,8 +324,7 @@ impl fmt::Display for Metric {
 
 /// Each metric with what it is, for help and documentation.
 pub fn described() -> Vec<(String, &'static str)> {
-    let latencies = LATENCIES.iter();
-    let latencies = latencies.map(|latency| (format!("{}.pN", latency.name), latency.help));
+    let latencies = latencies().map(|latency| (format!("{}.pN", latency.name), latency.help));
     let scalars = Scalar::ALL.iter();
     let scalars = scalars.map(|scalar| (scalar.name().to_owned(), scalar.help()));
     latencies.chain(scalars).collect()

@@ -17,7 +17,8 @@ use std::time::Duration;
 macro_rules! choice {
     ($(
         $(#[$doc:meta])*
-        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?
+        $(, latencies $Latencies:ident)?;
     )*) => {
         /// What bytes mean on the connections of a load.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,10 +181,14 @@ macro_rules! choice {
                 }
             }
 
-            /// Latencies of its opening handshake that are measured, by the names of their histograms.
-            pub fn handshake(&self) -> &'static [&'static str] {
+            /// Whether its latency of this name is measured.
+            pub fn measures(&self, latency: &str) -> bool {
                 match self {
-                    $(Protocol::$Variant(asked) => asked.handshake(),)*
+                    $($(Protocol::$Variant(asked) => {
+                        let all: super::$module::$Latencies<bool> = asked.measures();
+                        all.each().any(|(facts, measured)| facts.name == latency && *measured)
+                    })?)*
+                    _ => false,
                 }
             }
 

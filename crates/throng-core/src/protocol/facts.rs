@@ -115,8 +115,6 @@ pub trait Facts: Default + 'static {
     const FRAMING: [Framing; 2] = [Framing::Raw, Framing::Raw];
     /// How answers are recognized, unless [`Facts::answers`] says otherwise.
     const ANSWERS: Answers = Answers::Bytes;
-    /// Latencies of its opening handshake that are measured, by the names of their histograms.
-    const HANDSHAKE: &'static [&'static str] = &[];
     /// Whether it sends a farewell of its own before a connection is closed.
     const SAYS_FAREWELL: bool = false;
 
@@ -173,11 +171,6 @@ pub trait Facts: Default + 'static {
     /// How answers are recognized with these options.
     fn answers(&self) -> Answers {
         Self::ANSWERS
-    }
-
-    /// Latencies of its opening handshake that are measured with these options, by the names of their histograms.
-    fn handshake(&self) -> &'static [&'static str] {
-        Self::HANDSHAKE
     }
 
     /// Whether this side is asked to close connections after a number of messages, and to open them again.

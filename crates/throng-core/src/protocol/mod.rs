@@ -1,13 +1,14 @@
 //! What bytes mean on a connection: a folder for each protocol, and the table that registers them.
 //!
 //! A folder has what can be asked of the protocol, with its [`Facts`] (`ask.rs`), how it carries a load's messages
-//! (`wire.rs`), its servers (`serve.rs`), what is counted of it (`counts.rs`), what those counts say (`summary.rs`), and
-//! its parsers.
+//! (`wire.rs`), its servers (`serve.rs`), what is counted (`counts.rs`) and timed (`latencies.rs`) of it, what those counts say
+//! (`summary.rs`), and its parsers.
 
 mod choice;
 pub mod dns;
 mod facts;
 pub mod http;
+mod latencies;
 mod lingering;
 pub mod mqtt;
 mod options;
@@ -25,26 +26,27 @@ pub use facts::{
     Answers, Authority, Choose, Facts, HandshakesSent, Says, Scheme, Serves, Summarize,
     UseBehaviour, UseWire, Violated, Waits,
 };
+pub use latencies::{Latencies, LatencyFacts};
 pub use options::{Flag, OptionError, OptionFile, ProtocolOption, Takes};
 pub use sections::Sections;
 pub use serve_mode::ServeMode;
 
 /// The table of protocols, handed to the macro `$then`. A line has the name of the folder, the variant of [`Protocol`],
 /// the type that has its [`Facts`], its servers (each a variant of [`ServeMode`]) and, if the folder has counts of its own,
-/// the type that implements [`Summarize`] for them.
+/// the type that implements [`Summarize`] for them; if it has latencies of its own, the type that has one of each.
 macro_rules! protocols {
     ($then:ident) => {
         $then! {
             /// TCP alone: messages one behind the other.
             raw: Raw(RawAsked), serves [Sink, Echo, Chargen];
             /// WebSocket (RFC 6455): each message is a frame.
-            websocket: Websocket(WebSocketAsked), serves [Ws, WsSink], counts WebSocketSummary;
+            websocket: Websocket(WebSocketAsked), serves [Ws, WsSink], counts WebSocketSummary, latencies WebSocketLatencies;
             /// DNS over TCP (RFC 7766): questions are sent instead of messages.
             dns: Dns(DnsAsked), serves [], counts DnsSummary;
             /// HTTP/1.1 (RFC 9110, RFC 9112): each message is the body of a request.
-            http: Http(HttpAsked), serves [Http], counts HttpSummary;
+            http: Http(HttpAsked), serves [Http], counts HttpSummary, latencies HttpLatencies;
             /// MQTT 3.1.1 and 5.0 (OASIS): each message is published.
-            mqtt: Mqtt(MqttAsked), serves [Mqtt], counts MqttSummary;
+            mqtt: Mqtt(MqttAsked), serves [Mqtt], counts MqttSummary, latencies MqttLatencies;
         }
     };
 }

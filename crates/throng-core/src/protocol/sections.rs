@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 macro_rules! sections {
     ($(
         $(#[$doc:meta])*
-        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?
+        $(, latencies $Latencies:ident)?;
     )*) => {
         /// The outcome of each protocol with counts of its own; `None` if no connection speaks it.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

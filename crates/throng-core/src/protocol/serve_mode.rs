@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 macro_rules! modes {
     ($(
         $(#[$doc:meta])*
-        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?
+        $(, latencies $Latencies:ident)?;
     )*) => {
         /// What a server does with received bytes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::{LoadScenario, MessageLatency, Sending};
 use crate::expect::{ENOUGH_TO_DIVIDE, Needs};
 use crate::payload::Message;
-use crate::protocol::{Answers, Protocol, Says};
+use crate::protocol::{Answers, Says};
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.
 pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static str> {
@@ -46,9 +46,7 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         Needs::Messages => (repeats, "add messages: -m or -f"),
         Needs::Markers => (markers, "add --message-marker"),
         Needs::FirstByte => (scenario.measure.first_byte, "add --latency-first-byte"),
-        Needs::Handshake { name, remedy } => {
-            (scenario.protocol.handshake().contains(&name), remedy)
-        }
+        Needs::Protocol { latency, remedy } => (scenario.protocol.measures(latency), remedy),
         Needs::Pings => (
             scenario.protocol.pings().is_some(),
             "add --ping TIME, and --websocket or a ws:// target",
@@ -56,10 +54,6 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
         Needs::Heads => (
             scenario.protocol.answers() == Answers::Whole,
             "it is about HTTP: add --http or an http:// target",
-        ),
-        Needs::Events => (
-            matches!(&scenario.protocol, Protocol::Http(http) if http.events),
-            "add --events, and --http or an http:// target",
         ),
         Needs::Tls => (scenario.tls.is_some(), "add --tls or a wss:// target"),
         Needs::Many => (many, FEW),
@@ -79,7 +73,7 @@ const FEW: &str = "below 1,000 connections (-c) memory per connection says nothi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expect::{LATENCIES, Scalar};
+    use crate::expect::{Scalar, latencies};
     use crate::scenario::OwnServer;
     use crate::scenario::Scenario;
     use crate::scenario::file::read;
@@ -189,7 +183,7 @@ mod tests {
     fn a_run_that_opens_nothing_measures_markers_alone_and_one_of_its_own_server_has_no_other() {
         let accepts = LoadScenario::default();
         let all = Scalar::ALL.iter().map(|s| s.needs());
-        let all: Vec<Needs> = all.chain(LATENCIES.iter().map(|l| l.needs)).collect();
+        let all: Vec<Needs> = all.chain(latencies().map(|l| l.needs)).collect();
         for needs in all {
             assert!(lacks(&accepts, needs).is_some(), "{needs:?}");
         }

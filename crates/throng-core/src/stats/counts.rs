@@ -10,7 +10,8 @@ use std::ops::{Add, AddAssign};
 macro_rules! all_counts {
     ($(
         $(#[$protocol_doc:meta])*
-        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?;
+        $module:ident: $Variant:ident($Asked:ident), serves [$($Mode:ident),*] $(, counts $Summary:ident)?
+        $(, latencies $Latencies:ident)?;
     )*) => {
         counts! {
             /// The counts of one worker. Aligned so that no two workers share a cache line (or a pair of

@@ -1,6 +1,7 @@
 //! Measurements: of one worker, and of several together.
 
 use super::{Closed, Durations};
+use crate::protocol::Latencies;
 use crate::time::Time;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ macro_rules! measured {
         #[derive(Clone, Debug, Default)]
         pub struct Measured {
             $($(#[$doc])* pub $name: Durations,)*
+            /// The latencies of protocols.
+            pub protocols: Latencies<Durations>,
             /// Each round trip, if single ones are kept.
             pub samples: Vec<Sample>,
         }
@@ -39,6 +42,10 @@ macro_rules! measured {
             /// Adds the measurements of another worker or interval.
             pub fn merge(&mut self, other: Measured) {
                 $(self.$name.absorb(other.$name);)*
+                let mut protocols = other.protocols;
+                for ((_, all), (_, more)) in self.protocols.each_mut().zip(protocols.each_mut()) {
+                    all.absorb(std::mem::take(more));
+                }
                 if self.samples.is_empty() {
                     self.samples = other.samples;
                 } else {
@@ -48,14 +55,18 @@ macro_rules! measured {
 
             /// All histograms by name, in a fixed order, including empty ones.
             pub fn named(&self) -> impl Iterator<Item = (&'static str, &Durations)> {
-                [$((stringify!($name), &self.$name)),*].into_iter()
+                let protocols = self.protocols.each().map(|(facts, all)| (facts.name, all));
+                [$((stringify!($name), &self.$name)),*].into_iter().chain(protocols)
             }
 
             /// The histogram of this name; `None` if there is none.
             pub fn by_name(&mut self, name: &str) -> Option<&mut Durations> {
                 match name {
                     $(stringify!($name) => Some(&mut self.$name),)*
-                    _ => None,
+                    _ => {
+                        let mut protocols = self.protocols.each_mut();
+                        protocols.find(|(facts, _)| facts.name == name).map(|(_, all)| all)
+                    }
                 }
             }
         }
@@ -76,14 +87,6 @@ measured! {
     service,
     /// From when a message was sent to the first byte of its answer, where the protocol says where answers begin.
     ttfb,
-    /// From when an event stream was asked for to its first event.
-    first_event,
-    /// From one event of a stream to the next.
-    event_gap,
-    /// From the last event of a stream to when it was broken off.
-    event_silence,
-    /// Age of events that say when they were sent.
-    event_age,
     /// From when a message was sent to when this side closed its connection: its answer would have taken longer.
     unanswered,
     /// The same where the connection ended otherwise, and the answer was lost with it.
@@ -92,12 +95,6 @@ measured! {
     marked,
     /// From when a connection was established to when its TLS handshake was done.
     handshake,
-    /// From when the upgrade to WebSocket was requested to when the server accepted it.
-    upgrade,
-    /// From when a connection to MQTT was requested (CONNECT) to when the server accepted it (CONNACK).
-    connack,
-    /// From when MQTT's subscriptions were requested (SUBSCRIBE) to when the server granted them (SUBACK).
-    suback,
     /// From when a ping was due to its pong.
     pong,
     /// From when a ping was due to when this side closed its connection: its pong would have taken longer.

@@ -1,5 +1,6 @@
 //! Latencies of a run.
 
+use crate::protocol::Latencies;
 use crate::record::{AskedLatencies, MessagesBy};
 use crate::scenario::{Measure, Percentile};
 use crate::stats::{Durations, Measured};
@@ -143,26 +144,14 @@ pub struct Latency {
     /// From when a message was sent to the first byte of its answer (time to first byte), where the protocol says where answers
     /// begin. Those that never began are not in it.
     pub ttfb: Option<Percentiles>,
-    /// From when an event stream was asked for to its first event.
-    pub first_event: Option<Percentiles>,
-    /// From one event of a stream to the next.
-    pub event_gap: Option<Percentiles>,
-    /// From the last event of each stream, or from when it was asked for, to when it was broken off, by the end of the run or
-    /// otherwise.
-    pub event_silence: Option<Percentiles>,
-    /// Age of events whose data begins with the time when they were sent, in microseconds since 1970.
-    pub event_age: Option<Percentiles>,
     /// Age of received message markers (`\{message.marker}`): from when the message was sent, here or elsewhere, by the
     /// sender's clock.
     pub marked: Option<Percentiles>,
-    /// From when the upgrade to WebSocket was requested to when the server accepted it (101).
-    pub upgrade: Option<Percentiles>,
-    /// From when a connection to MQTT was requested (CONNECT) to when the server accepted it (CONNACK).
-    pub connack: Option<Percentiles>,
-    /// From when MQTT's subscriptions were requested (SUBSCRIBE) to when the server granted them (SUBACK).
-    pub suback: Option<Percentiles>,
     /// From when a ping was due to its pong.
     pub pong: Option<Percentiles>,
+    /// The latencies of protocols.
+    #[serde(flatten)]
+    pub protocols: Latencies<Option<Percentiles>>,
 }
 
 impl Latency {
@@ -175,15 +164,9 @@ impl Latency {
             response: answers(&measured.response).filter(|_| paced),
             service: answers(&measured.service),
             ttfb: Percentiles::of(&measured.ttfb),
-            first_event: Percentiles::of(&measured.first_event),
-            event_gap: Percentiles::of(&measured.event_gap),
-            event_silence: Percentiles::of(&measured.event_silence),
-            event_age: Percentiles::of(&measured.event_age),
             marked: Percentiles::of(&measured.marked),
-            upgrade: Percentiles::of(&measured.upgrade),
-            connack: Percentiles::of(&measured.connack),
-            suback: Percentiles::of(&measured.suback),
             pong: Percentiles::with_unanswered(&measured.pong, &unanswered_pings(measured)),
+            protocols: measured.protocols.map(Percentiles::of),
         }
     }
 }

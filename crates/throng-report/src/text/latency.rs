@@ -60,20 +60,20 @@ impl Latencies<'_> {
                 "message lateness",
                 rate.and_then(|r: &MessageRate| r.lateness),
             ),
-            ("first event", l.first_event),
-            ("event gap", l.event_gap),
-            ("event silence", l.event_silence),
-            ("event age", l.event_age),
             ("message age", l.marked),
             ("pong", l.pong),
             ("first byte", l.first_byte),
-            ("SUBACK", l.suback),
-            ("CONNACK", l.connack),
-            ("upgrade", l.upgrade),
+        ];
+        let protocols = l.protocols.each();
+        let opening = [
             ("TLS handshake", tls.and_then(|t| t.latency)),
             ("connect", set_up.and_then(|s: &SetUp| s.latency)),
         ];
-        let rows = rows.into_iter().filter_map(|(label, percentiles)| {
+        let rows = rows
+            .into_iter()
+            .chain(protocols.map(|(facts, percentiles)| (facts.label, *percentiles)))
+            .chain(opening);
+        let rows = rows.filter_map(|(label, percentiles)| {
             let p = percentiles?;
             let values = [p.p50_us, p.p90_us, p.p99_us, p.p999_us, p.max_us];
             let mut names = COLUMNS.iter();

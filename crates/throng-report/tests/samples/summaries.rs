@@ -4,14 +4,18 @@ use super::{percentiles, source};
 use std::collections::BTreeMap;
 use throng_core::engine::Engine;
 use throng_core::pacing::{Ending, Limit};
-use throng_core::protocol::Sections;
 use throng_core::protocol::dns::DnsSummary;
 use throng_core::protocol::http::{
-    EventsSummary, Failed, HttpSummary, Malformed, Redirect, Status,
+    EventsSummary, Failed, HttpLatencies, HttpSummary, Malformed, Redirect, Status,
 };
-use throng_core::protocol::mqtt::{MqttSummary, Qos, Reason, Violation as MqttViolation};
+use throng_core::protocol::mqtt::{
+    MqttLatencies, MqttSummary, Qos, Reason, Violation as MqttViolation,
+};
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
-use throng_core::protocol::websocket::{CloseCode, Violation, WebSocketSummary};
+use throng_core::protocol::websocket::{
+    CloseCode, Violation, WebSocketLatencies, WebSocketSummary,
+};
+use throng_core::protocol::{Latencies, Sections};
 use throng_core::record::{SearchSummary, VERSION};
 use throng_core::stats::{FailCause, OfAddress};
 use throng_core::summary::{
@@ -371,15 +375,23 @@ pub fn busy() -> Summary {
         response: Some(percentiles(29_950, 350.0)),
         service: Some(percentiles(29_950, 310.0)),
         ttfb: Some(percentiles(29_950, 300.0)),
-        first_event: Some(percentiles(20, 900.0)),
-        event_gap: Some(percentiles(380, 100_400.0)),
-        event_silence: Some(percentiles(20, 60_000.0)),
-        event_age: Some(percentiles(400, 180.0)),
         marked: Some(percentiles(29_950, 160.0)),
-        upgrade: Some(percentiles(1003, 820.0)),
-        connack: Some(percentiles(1003, 640.0)),
-        suback: Some(percentiles(1001, 410.0)),
         pong: Some(percentiles(1990, 240.0)),
+        protocols: Latencies {
+            websocket: WebSocketLatencies {
+                upgrade: Some(percentiles(1003, 820.0)),
+            },
+            http: HttpLatencies {
+                first_event: Some(percentiles(20, 900.0)),
+                event_gap: Some(percentiles(380, 100_400.0)),
+                event_silence: Some(percentiles(20, 60_000.0)),
+                event_age: Some(percentiles(400, 180.0)),
+            },
+            mqtt: MqttLatencies {
+                suback: Some(percentiles(1001, 410.0)),
+                connack: Some(percentiles(1003, 640.0)),
+            },
+        },
     };
     s.histogram = Some(histogram(&[
         (200.0, 950),
@@ -631,15 +643,18 @@ pub fn full() -> Summary {
         response: Some(percentiles(598_705, 350.0)),
         service: Some(percentiles(598_705, 310.0)),
         ttfb: None,
-        first_event: None,
-        event_gap: None,
-        event_silence: None,
-        event_age: None,
         marked: Some(percentiles(598_705, 160.0)),
-        upgrade: Some(percentiles(999_981, 820.0)),
-        connack: Some(percentiles(1003, 640.0)),
-        suback: Some(percentiles(1001, 410.0)),
         pong: Some(percentiles(499_987, 240.0)),
+        protocols: Latencies {
+            websocket: WebSocketLatencies {
+                upgrade: Some(percentiles(999_981, 820.0)),
+            },
+            http: HttpLatencies::default(),
+            mqtt: MqttLatencies {
+                suback: Some(percentiles(1001, 410.0)),
+                connack: Some(percentiles(1003, 640.0)),
+            },
+        },
     };
     s.answers = busy.answers.map(|answers| Answers {
         asked: 598_713,

@@ -618,12 +618,15 @@ fn event_streams_last_and_their_events_are_counted_and_timed() {
         assert_eq!((events.received, events.missed), (15, 10), "{ran}");
         let latency = ran.summary().latency;
         let counts = [
-            latency.first_event,
-            latency.event_gap,
-            latency.event_silence,
+            latency.protocols.http.first_event,
+            latency.protocols.http.event_gap,
+            latency.protocols.http.event_silence,
         ];
         assert_eq!(counts.map(|l| l.unwrap().count), [5, 10, 5], "{ran}");
-        assert!(latency.event_silence.unwrap().max_us > 500_000.0, "{ran}");
+        assert!(
+            latency.protocols.http.event_silence.unwrap().max_us > 500_000.0,
+            "{ran}"
+        );
         // Without the option it is a request without an answer.
         let ran = run("http://127.0.0.1:9000/events-last -c 5 --hold 500ms -T 3s");
         assert!(ran.code == 1 && http(&ran).events.is_none(), "{ran}");
@@ -645,7 +648,11 @@ fn event_streams_last_and_their_events_are_counted_and_timed() {
         let events = http(&ran).events.unwrap();
         assert_eq!((events.streams, events.ended), (50, 0), "{ran}");
         let latency = ran.summary().latency;
-        let counts = [latency.first_event, latency.event_gap, latency.event_age];
+        let counts = [
+            latency.protocols.http.first_event,
+            latency.protocols.http.event_gap,
+            latency.protocols.http.event_age,
+        ];
         let [first, gaps, ages] = counts.map(|l| l.unwrap().count);
         assert_eq!((first, first + gaps), (50, ages), "{ran}");
         // Those that came while streams were closed are measured, too.

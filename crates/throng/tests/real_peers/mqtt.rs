@@ -96,8 +96,16 @@ fn mosquitto_accepts_and_pings_as_many_connections_as_we_count() {
             assert_eq!((mqtt.accepted, mqtt.subscribed), (50, 50), "{ran}");
             let granted = BTreeMap::from([(Reason::Success, 50), (Reason::Granted2, 50)]);
             assert_eq!(mqtt.suback, granted, "{ran}");
-            assert_eq!(summary.latency.connack.map(|l| l.count), Some(50), "{ran}");
-            assert_eq!(summary.latency.suback.map(|l| l.count), Some(50), "{ran}");
+            assert_eq!(
+                summary.latency.protocols.mqtt.connack.map(|l| l.count),
+                Some(50),
+                "{ran}"
+            );
+            assert_eq!(
+                summary.latency.protocols.mqtt.suback.map(|l| l.count),
+                Some(50),
+                "{ran}"
+            );
             let level = if version == "5" {
                 "(p5, c1, k1)"
             } else {

@@ -166,7 +166,11 @@ fn pings_of_ours_are_answered_and_timed_beside_messages_and_alone() {
             assert_eq!(pings.answered, pings.sent, "{ran}");
             assert_eq!((pings.unanswered, pings.unasked), (0, 0), "{ran}");
             assert_eq!(s.latency.pong.unwrap().count, pings.sent, "{ran}");
-            assert_eq!(s.latency.upgrade.unwrap().count, 40, "{ran}");
+            assert_eq!(
+                s.latency.protocols.websocket.upgrade.unwrap().count,
+                40,
+                "{ran}"
+            );
             let lines = std::fs::read_to_string(csv).unwrap();
             let pongs = lines.lines().filter(|line| line.ends_with(",0,0,0,1"));
             assert_eq!(pongs.count() as u64, pings.sent, "{ran}");

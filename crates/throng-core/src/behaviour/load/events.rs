@@ -430,12 +430,11 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
         answers
     }
 
-    fn upgraded(&mut self) {
-        self.measured
-            .upgrade
-            .record_between(self.since.time(), self.at.now);
+    fn opened(&mut self, of: fn(&mut Measured) -> &mut Durations) {
+        of(self.measured).record_between(self.since.time(), self.at.now);
     }
 
+    #[inline]
     fn took(&mut self, of: fn(&mut Measured) -> &mut Durations, since: Time) {
         of(self.measured).record_between(since, self.at.now);
     }
@@ -461,16 +460,7 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
     }
 
     #[inline]
-    fn event(&mut self, since: Time, first: bool) {
-        let times = match first {
-            true => &mut self.measured.first_event,
-            false => &mut self.measured.event_gap,
-        };
-        times.record_between(since, self.at.now);
-    }
-
-    #[inline]
-    fn stamp(&mut self, us: u64) {
+    fn stamp(&mut self, of: fn(&mut Measured) -> &mut Durations, us: u64) {
         let now_us = self.unix_us + self.at.now.0 / 1000;
         if us.abs_diff(now_us) > STAMPS_WITHIN_US {
             return;
@@ -478,7 +468,7 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
         match us <= now_us + CLOCKS_AGREE_US {
             true => {
                 let age = Duration::from_micros(now_us.saturating_sub(us));
-                self.measured.event_age.record(age);
+                of(self.measured).record(age);
             }
             false => self.at.counters.markers_ahead.add(1),
         }

@@ -43,10 +43,10 @@ pub trait Receiver {
     /// A reply with an id. Returns whether it answers a message.
     fn reply(&mut self, reply: &TaggedReply) -> bool;
 
-    /// The server accepted the upgrade that was requested when the connection was opened.
-    fn upgraded(&mut self);
+    /// The server accepted what was requested when the connection was opened; `of` is where the latency is measured.
+    fn opened(&mut self, of: fn(&mut Measured) -> &mut Durations);
 
-    /// A step of the opening handshake that began at `since` is done; `of` is where its latency is measured.
+    /// What began at `since` is done; `of` is where its latency is measured.
     fn took(&mut self, of: fn(&mut Measured) -> &mut Durations, since: Time);
 
     /// A ping that was due at `due` was answered.
@@ -60,11 +60,8 @@ pub trait Receiver {
         None
     }
 
-    /// An event of a stream, whose last one came at `since`. Before the `first` one, that is when the stream was asked for.
-    fn event(&mut self, _since: Time, _first: bool) {}
-
-    /// Data of an event begins with this number, which may be when it was sent: microseconds since 1970.
-    fn stamp(&mut self, _us: u64) {}
+    /// A number that may be when something received was sent: microseconds since 1970. `of` is where its age is measured.
+    fn stamp(&mut self, _of: fn(&mut Measured) -> &mut Durations, _us: u64) {}
 }
 
 /// A protocol that carries messages.

@@ -1,6 +1,7 @@
 //! What can be asked of HTTP.
 
 use super::field::Field;
+use super::latencies::HttpLatencies;
 use super::look::Looked;
 use super::origin::Origin;
 use super::redirect::Follow;
@@ -79,6 +80,16 @@ impl Default for HttpAsked {
 }
 
 impl HttpAsked {
+    /// Which latencies are measured.
+    pub(in crate::protocol) fn measures(&self) -> HttpLatencies<bool> {
+        HttpLatencies {
+            first_event: self.events,
+            event_gap: self.events,
+            event_silence: self.events,
+            event_age: self.events,
+        }
+    }
+
     /// Whether the server need not wait for further requests on a connection (RFC 9112, section 9.6).
     fn sends_once(&self) -> bool {
         self.requests_per_connection == NonZeroU32::new(1)

@@ -2,6 +2,7 @@
 
 use super::events::{Events, Found};
 use crate::behaviour::{At, Pattern, Receiver};
+use crate::stats::{Durations, Measured};
 use crate::time::Time;
 use std::fmt::Debug;
 
@@ -80,11 +81,11 @@ impl Looked {
             self.events.read(data, |last, found| match found {
                 Found::Event { first } => {
                     http.events.add(1);
-                    to.event(*last, first);
+                    to.took(if first { first_event } else { event_gap }, *last);
                     *last = at.now;
                 }
                 Found::Missed(events) => http.events_missed.add(events),
-                Found::Stamp(us) => to.stamp(us),
+                Found::Stamp(us) => to.stamp(event_age, us),
             });
         }
     }
@@ -113,4 +114,16 @@ impl Looked {
         self.flags &= !STREAMS;
         stood.then_some(self.events.last)
     }
+}
+
+fn first_event(measured: &mut Measured) -> &mut Durations {
+    &mut measured.protocols.http.first_event
+}
+
+fn event_gap(measured: &mut Measured) -> &mut Durations {
+    &mut measured.protocols.http.event_gap
+}
+
+fn event_age(measured: &mut Measured) -> &mut Durations {
+    &mut measured.protocols.http.event_age
 }

@@ -416,7 +416,11 @@ impl<L: Look> Wire for HttpClient<L> {
             self.complete(conn, at);
         }
         if let Some(last) = conn.looked.get().and_then(Looked::stop) {
-            measured.event_silence.record_between(last, at.now);
+            measured
+                .protocols
+                .http
+                .event_silence
+                .record_between(last, at.now);
             let lost = why != Closed::ByUs || conn.flags & (MUTE | LATE) != 0;
             at.counters.http.streams_lost.add(lost.into());
         }

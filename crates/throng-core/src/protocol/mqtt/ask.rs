@@ -3,6 +3,7 @@
 use super::asked::{MqttAsked, Version};
 use super::build;
 use super::counts::Qos;
+use super::latencies::MqttLatencies;
 use super::reason::OfAck;
 use super::serve::Mqtt as Server;
 use super::wire::{MqttClient, Rules};
@@ -26,6 +27,16 @@ const fn flag(long: &'static str, takes: Takes, help: &'static str) -> Flag {
         takes,
         help,
         asks: false,
+    }
+}
+
+impl MqttAsked {
+    /// Which latencies are measured.
+    pub(in crate::protocol) fn measures(&self) -> MqttLatencies<bool> {
+        MqttLatencies {
+            suback: !self.subscribe.is_empty(),
+            connack: true,
+        }
     }
 }
 
@@ -213,13 +224,6 @@ impl Facts for MqttAsked {
         match &self.publish {
             Some(topic) if topic.qos != Qos::AtMostOnce => Answers::Acknowledgements,
             _ => Answers::Messages,
-        }
-    }
-
-    fn handshake(&self) -> &'static [&'static str] {
-        match self.subscribe.is_empty() {
-            true => &["connack"],
-            false => &["connack", "suback"],
         }
     }
 

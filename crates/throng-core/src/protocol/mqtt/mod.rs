@@ -11,6 +11,7 @@ mod asked;
 mod build;
 pub mod counts;
 pub mod decoder;
+mod latencies;
 pub mod packet;
 mod reason;
 mod serve;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use asked::{MqttAsked, Version};
 pub use counts::Qos;
+pub use latencies::MqttLatencies;
 pub use reason::{OfAck, OfConnack, OfDisconnect, OfSuback, Reason};
 pub use serve::{Mqtt, MqttServer, ServedConn};
 pub use summary::MqttSummary;

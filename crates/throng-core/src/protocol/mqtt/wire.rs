@@ -250,11 +250,11 @@ impl MqttClient {
 }
 
 fn connack_took(measured: &mut Measured) -> &mut Durations {
-    &mut measured.connack
+    &mut measured.protocols.mqtt.connack
 }
 
 fn suback_took(measured: &mut Measured) -> &mut Durations {
-    &mut measured.suback
+    &mut measured.protocols.mqtt.suback
 }
 
 fn us(now: Time) -> u32 {

@@ -2,6 +2,7 @@
 
 use super::handshake::client::Opening;
 use super::handshake::server::Upgrade;
+use super::latencies::WebSocketLatencies;
 use super::serve::{Ws, WsSink};
 use super::subprotocol::Subprotocol;
 use super::wire::WebSocket;
@@ -47,6 +48,13 @@ pub struct Openings {
     requests: Vec<Opening>,
     seed: u64,
     ping: Option<Duration>,
+}
+
+impl WebSocketAsked {
+    /// Which latencies are measured.
+    pub(in crate::protocol) fn measures(&self) -> WebSocketLatencies<bool> {
+        WebSocketLatencies { upgrade: true }
+    }
 }
 
 impl Facts for WebSocketAsked {
@@ -114,7 +122,6 @@ impl Facts for WebSocketAsked {
     ];
     const FRAMING: [Framing; 2] = [Framing::WebSocketClient, Framing::WebSocketServer];
     const ANSWERS: Answers = Answers::Messages;
-    const HANDSHAKE: &'static [&'static str] = &["upgrade"];
     const SAYS_FAREWELL: bool = true;
 
     type Client = WebSocket;

@@ -11,7 +11,7 @@ use crate::behaviour::{At, Received, Receiver, Wire};
 use crate::partials::Partials;
 use crate::payload::Dice;
 use crate::protocol::pings::{Pinged, Pings};
-use crate::stats::{Closed, Measured};
+use crate::stats::{Closed, Durations, Measured};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -176,6 +176,10 @@ fn mask(role: Role, dice: &mut Dice) -> Option<Mask> {
     (role == Role::Client).then(|| Mask((dice.word() as u32).to_ne_bytes()))
 }
 
+fn upgrade_took(measured: &mut Measured) -> &mut Durations {
+    &mut measured.protocols.websocket.upgrade
+}
+
 impl Wire for WebSocket {
     type Conn = WebSocketConn;
     const MESSAGES: bool = true;
@@ -209,7 +213,7 @@ impl Wire for WebSocket {
             outcome = self.upgrade(conn, uid, bytes, at, out);
             received.ready = matches!(outcome, Ok(Some(_)));
             if received.ready && self.rules.role == Role::Client {
-                to.upgraded();
+                to.opened(upgrade_took);
             }
             if let (true, Some(pings)) = (received.ready, self.pings) {
                 conn.pinged = pings.begin(at.id, at.now);

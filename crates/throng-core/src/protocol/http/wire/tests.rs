@@ -35,9 +35,14 @@ impl Receiver for Heard {
         false
     }
 
-    fn upgraded(&mut self) {}
+    fn opened(&mut self, _: fn(&mut Measured) -> &mut Durations) {}
 
-    fn took(&mut self, _: fn(&mut Measured) -> &mut Durations, _: Time) {}
+    fn took(&mut self, of: fn(&mut Measured) -> &mut Durations, since: Time) {
+        let mut measured = Measured::default();
+        of(&mut measured).record_between(since, since);
+        let http = measured.protocols.http;
+        self.events.push(http.first_event.count() > 0);
+    }
 
     fn pong(&mut self, _: Time) {}
 
@@ -46,11 +51,7 @@ impl Receiver for Heard {
         None
     }
 
-    fn event(&mut self, _: Time, first: bool) {
-        self.events.push(first);
-    }
-
-    fn stamp(&mut self, us: u64) {
+    fn stamp(&mut self, _: fn(&mut Measured) -> &mut Durations, us: u64) {
         self.stamps.push(us);
     }
 
@@ -265,7 +266,7 @@ fn an_event_stream_lasts_and_its_events_are_counted() {
         rig.receive(head);
         let mut measured = Measured::default();
         rig.with(|client, conn, at, _| client.closed(conn, why, at, &mut measured));
-        assert_eq!(measured.event_silence.count(), 1);
+        assert_eq!(measured.protocols.http.event_silence.count(), 1);
         assert_eq!(rig.tally().http.streams_lost, lost);
     }
     let http = rig.tally().http;

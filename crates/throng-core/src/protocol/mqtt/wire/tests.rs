@@ -30,12 +30,13 @@ impl Receiver for Heard {
         at.map(|at| self.waiting.remove(at)).is_some()
     }
 
-    fn upgraded(&mut self) {}
+    fn opened(&mut self, _: fn(&mut Measured) -> &mut Durations) {}
 
     fn took(&mut self, of: fn(&mut Measured) -> &mut Durations, since: Time) {
         let mut measured = Measured::default();
         of(&mut measured).record_between(since, since);
-        assert_eq!(measured.connack.count() + measured.suback.count(), 1);
+        let all = measured.protocols.mqtt.map(Durations::count);
+        assert_eq!(all.connack + all.suback, 1);
         self.took.push(since);
     }
 

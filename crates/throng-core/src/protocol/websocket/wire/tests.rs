@@ -330,6 +330,14 @@ fn no_ping_follows_a_close_frame_or_the_end_of_the_run() {
 fn a_handshake_is_timed_from_its_request() {
     let mut rig = Rig::pinging("hi", Pacing::ClosedLoop { in_flight: None }, 400);
     let measured = rig.load.take_measured();
-    assert_eq!(measured.upgrade.count(), 1);
-    assert_eq!(measured.upgrade.min().map(|d| d.as_millis()), Some(0));
+    assert_eq!(measured.protocols.websocket.upgrade.count(), 1);
+    assert_eq!(
+        measured
+            .protocols
+            .websocket
+            .upgrade
+            .min()
+            .map(|d| d.as_millis()),
+        Some(0)
+    );
 }
