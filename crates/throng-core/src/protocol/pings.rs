@@ -1,8 +1,10 @@
-//! The pings that a client of any protocol sends: when each is due, and which one a pong answers.
+//! The pings that a client of any protocol sends: when each is due, which one a pong answers, and what is counted of them.
 //!
 //! Pings of a connection are due at the same interval, at a phase that follows from its number. So the instants need
 //! no memory: a connection keeps the number of its last ping, and how many wait for their pongs.
 
+use crate::behaviour::{At, Receiver};
+use crate::stats::{Closed, Measured};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -72,9 +74,61 @@ impl Pings {
         self.instant(id, self.last(pinged, id, now) + 1)
     }
 
+    /// Has `write` write each ping that is due by now, with its payload.
+    pub fn send(
+        &self,
+        pinged: &mut Pinged,
+        (at, uid): (&At, u64),
+        measured: &mut Measured,
+        mut write: impl FnMut(&[u8; PAYLOAD]),
+    ) {
+        while let Some((payload, given_up)) = self.take(pinged, (at.id, uid), at.now) {
+            write(&payload);
+            at.counters.pings.add(1);
+            if let Some(due) = given_up {
+                at.counters.pings_unanswered.add(1);
+                measured.pong_lost.record_between(due, at.now);
+            }
+        }
+    }
+
+    /// A pong arrived: one with this payload, or one without any, which answers the oldest ping that waits.
+    pub fn received(
+        &self,
+        pinged: &mut Pinged,
+        (at, uid): (&At, u64),
+        payload: Option<&[u8]>,
+        to: &mut impl Receiver,
+    ) {
+        let mut answered = 0;
+        let mut answer = |due| {
+            to.pong(due);
+            answered += 1;
+        };
+        match payload {
+            Some(payload) => self
+                .answered(pinged, (at.id, uid), at.now, payload)
+                .for_each(answer),
+            None => self
+                .answered_in_turn(pinged, at.id, at.now)
+                .into_iter()
+                .for_each(&mut answer),
+        }
+        at.counters.pongs.add(answered);
+        at.counters.pongs_unasked.add((answered == 0).into());
+    }
+
+    /// The connection is gone, and with it the pongs that its pings wait for.
+    pub fn closed(&self, pinged: Pinged, why: Closed, at: &At, measured: &mut Measured) {
+        for due in self.waiting(pinged, at.id, at.now) {
+            at.counters.pings_unanswered.add(1);
+            measured.no_pong(why, due, at.now);
+        }
+    }
+
     /// Takes the next ping that is due by `now`. Returns its payload, and when the oldest one was due, if that one has
     /// waited for so many pings that it is given up.
-    pub fn take(
+    fn take(
         &self,
         pinged: &mut Pinged,
         (id, uid): (u32, u64),
@@ -98,7 +152,7 @@ impl Pings {
 
     /// When those pings were due that a pong with this payload answers: the one that it belongs to, and those before
     /// it, whose pongs the peer may leave out (RFC 6455, section 5.5.3). None if it belongs to no ping that waits.
-    pub fn answered(
+    fn answered(
         &self,
         pinged: &mut Pinged,
         (id, uid): (u32, u64),
@@ -115,14 +169,14 @@ impl Pings {
 
     /// When the ping was due that a pong answers which does not say which one it belongs to: the oldest one that waits.
     /// None if none waits.
-    pub fn answered_in_turn(&self, pinged: &mut Pinged, id: u32, now: Time) -> Option<Time> {
+    fn answered_in_turn(&self, pinged: &mut Pinged, id: u32, now: Time) -> Option<Time> {
         let oldest = self.waiting(*pinged, id, now).next()?;
         pinged.waiting -= 1;
         Some(oldest)
     }
 
     /// When those pings were due that wait for their pongs.
-    pub fn waiting(&self, pinged: Pinged, id: u32, now: Time) -> impl Iterator<Item = Time> {
+    fn waiting(&self, pinged: Pinged, id: u32, now: Time) -> impl Iterator<Item = Time> {
         self.instants(id, self.last(pinged, id, now), pinged.waiting)
     }
 

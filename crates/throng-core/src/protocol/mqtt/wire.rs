@@ -163,16 +163,10 @@ impl MqttClient {
                 Event::Packet(Packet::Pubrel, body) => {
                     Ack::write(Packet::Pubcomp, Ack::read(&body, v5)?.id, out);
                 }
-                Event::Packet(Packet::Pingresp, _) => {
-                    let pings = self.pings(conn);
-                    let due =
-                        pings.and_then(|p| p.answered_in_turn(&mut conn.pinged, at.id, at.now));
-                    at.counters.pongs.add(due.is_some().into());
-                    at.counters.pongs_unasked.add(due.is_none().into());
-                    if let Some(due) = due {
-                        to.pong(due);
-                    }
-                }
+                Event::Packet(Packet::Pingresp, _) => match self.pings(conn) {
+                    Some(pings) => pings.received(&mut conn.pinged, (at, uid), None, to),
+                    None => at.counters.pongs_unasked.add(1),
+                },
                 Event::Packet(Packet::Disconnect, body) if v5 => {
                     mqtt.disconnect(packet::disconnect(&body, v5)?);
                     return Err(End::Left);
@@ -372,14 +366,9 @@ impl Wire for MqttClient {
         let Some(pings) = self.pings(conn).filter(|_| self.is_ready(conn)) else {
             return;
         };
-        while let Some((_, given_up)) = pings.take(&mut conn.pinged, (at.id, uid), at.now) {
+        pings.send(&mut conn.pinged, (at, uid), measured, |_| {
             out.extend_from_slice(&[Packet::Pingreq.first(), 0]);
-            at.counters.pings.add(1);
-            if let Some(due) = given_up {
-                at.counters.pings_unanswered.add(1);
-                measured.pong_lost.record_between(due, at.now);
-            }
-        }
+        });
     }
 
     fn closed(
@@ -390,10 +379,7 @@ impl Wire for MqttClient {
         measured: &mut Measured,
     ) -> u32 {
         if let Some(pings) = self.pings(conn) {
-            for due in pings.waiting(conn.pinged, at.id, at.now) {
-                at.counters.pings_unanswered.add(1);
-                measured.no_pong(why, due, at.now);
-            }
+            pings.closed(conn.pinged, why, at, measured);
         }
         conn.decoder.reset(&mut self.partials);
         *conn = MqttConn::default();

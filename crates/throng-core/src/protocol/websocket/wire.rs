@@ -130,14 +130,7 @@ impl WebSocket {
                 Event::Start(_) => {}
                 Event::Pong(pong) => {
                     let Some(pings) = self.pings else { continue };
-                    let pinged = &mut conn.pinged;
-                    let mut answered = 0;
-                    for due in pings.answered(pinged, (at.id, uid), at.now, pong.bytes()) {
-                        to.pong(due);
-                        answered += 1;
-                    }
-                    at.counters.pongs.add(answered);
-                    at.counters.pongs_unasked.add((answered == 0).into());
+                    pings.received(&mut conn.pinged, (at, uid), Some(pong.bytes()), to);
                 }
                 Event::Payload(piece) => to.payload(piece.plain(&mut self.scratch)),
                 Event::End { message: false } => {}
@@ -266,15 +259,10 @@ impl Wire for WebSocket {
         let Some(pings) = self.pings.filter(|_| self.is_ready(conn)) else {
             return;
         };
-        while let Some((payload, given_up)) = pings.take(&mut conn.pinged, (at.id, uid), at.now) {
+        pings.send(&mut conn.pinged, (at, uid), measured, |payload| {
             let mask = mask(self.rules.role, &mut self.dice);
-            frame::whole(Opcode::Ping, &payload, mask, out);
-            at.counters.pings.add(1);
-            if let Some(due) = given_up {
-                at.counters.pings_unanswered.add(1);
-                measured.pong_lost.record_between(due, at.now);
-            }
-        }
+            frame::whole(Opcode::Ping, payload, mask, out);
+        });
     }
 
     fn closed(
@@ -285,10 +273,7 @@ impl Wire for WebSocket {
         measured: &mut Measured,
     ) -> u32 {
         if let Some(pings) = self.pings {
-            for due in pings.waiting(conn.pinged, at.id, at.now) {
-                at.counters.pings_unanswered.add(1);
-                measured.no_pong(why, due, at.now);
-            }
+            pings.closed(conn.pinged, why, at, measured);
         }
         conn.decoder.reset(&mut self.partials);
         0
