@@ -137,58 +137,66 @@ impl fmt::Display for SourceRange {
 impl FromStr for SourceRange {
     type Err = AddressError;
     fn from_str(text: &str) -> Result<SourceRange, AddressError> {
-        let wrong = |why: &str| AddressError::Sources {
-            text: text.to_owned(),
-            why: why.to_owned(),
-        };
-        let ip = |s: &str| {
-            s.trim()
-                .parse::<IpAddr>()
-                .map_err(|_| wrong("is not a source address"))
-        };
-        let (first, last) = if let Some((low, high)) = text.split_once('-') {
-            let (low, high) = (ip(low)?, ip(high)?);
-            if low.is_ipv4() != high.is_ipv4() {
-                return Err(wrong("mixes IPv4 and IPv6"));
-            }
-            (low, high)
-        } else if let Some((base, length)) = text.split_once('/') {
-            let base = ip(base)?;
-            let bits: u32 = if base.is_ipv4() { 32 } else { 128 };
-            let length = length
-                .parse::<u32>()
-                .ok()
-                .filter(|n| *n <= bits)
-                .ok_or_else(|| wrong(&format!("needs a prefix length from 0 to {bits}")))?;
-            let host = bits - length;
-            let mask = if host == 128 {
-                u128::MAX
-            } else {
-                (1u128 << host) - 1
-            };
-            let low = number(base) & !mask;
-            let high = low | mask;
-            let edge = u128::from(base.is_ipv4() && host >= 2);
-            (address(low + edge, base), address(high - edge, base))
-        } else {
-            let one = ip(text)?;
-            (one, one)
-        };
-
-        // An IPv4-mapped IPv6 address is the same source as the IPv4 address.
-        let (first, last) = match (first.to_canonical(), last.to_canonical()) {
-            (first, last) if first.is_ipv4() == last.is_ipv4() => (first, last),
-            _ => (first, last),
-        };
-        let (low, high) = (number(first), number(last));
-        if low > high {
-            return Err(wrong("runs backwards"));
-        }
-        if high - low >= MAX_SOURCES {
-            return Err(wrong("stands for more than 65,536 addresses"));
+        let (first, last) = range(text)?;
+        if number(last) - number(first) >= MAX_SOURCES {
+            return Err(AddressError::Sources {
+                text: text.to_owned(),
+                why: "stands for more than 65,536 addresses".to_owned(),
+            });
         }
         Ok(SourceRange { first, last })
     }
+}
+
+/// The first and the last of the addresses that `text` stands for.
+fn range(text: &str) -> Result<(IpAddr, IpAddr), AddressError> {
+    let wrong = |why: &str| AddressError::Sources {
+        text: text.to_owned(),
+        why: why.to_owned(),
+    };
+    let ip = |s: &str| {
+        s.trim()
+            .parse::<IpAddr>()
+            .map_err(|_| wrong("is not a source address"))
+    };
+    let (first, last) = if let Some((low, high)) = text.split_once('-') {
+        let (low, high) = (ip(low)?, ip(high)?);
+        if low.is_ipv4() != high.is_ipv4() {
+            return Err(wrong("mixes IPv4 and IPv6"));
+        }
+        (low, high)
+    } else if let Some((base, length)) = text.split_once('/') {
+        let base = ip(base)?;
+        let bits: u32 = if base.is_ipv4() { 32 } else { 128 };
+        let length = length
+            .parse::<u32>()
+            .ok()
+            .filter(|n| *n <= bits)
+            .ok_or_else(|| wrong(&format!("needs a prefix length from 0 to {bits}")))?;
+        let host = bits - length;
+        let mask = if host == 128 {
+            u128::MAX
+        } else {
+            (1u128 << host) - 1
+        };
+        let low = number(base) & !mask;
+        let high = low | mask;
+        let edge = u128::from(base.is_ipv4() && host >= 2);
+        (address(low + edge, base), address(high - edge, base))
+    } else {
+        let one = ip(text)?;
+        (one, one)
+    };
+
+    // An IPv4-mapped IPv6 address is the same source as the IPv4 address.
+    let (first, last) = match (first.to_canonical(), last.to_canonical()) {
+        (first, last) if first.is_ipv4() == last.is_ipv4() => (first, last),
+        _ => (first, last),
+    };
+    if number(first) > number(last) {
+        return Err(wrong("runs backwards"));
+    }
+    Ok((first, last))
 }
 
 impl TryFrom<String> for SourceRange {
@@ -200,6 +208,66 @@ impl TryFrom<String> for SourceRange {
 
 impl From<SourceRange> for String {
     fn from(range: SourceRange) -> String {
+        range.to_string()
+    }
+}
+
+/// Addresses of simulated clients, written as [`SourceRange`]s are. None of them has to be one of this machine, so there may
+/// be any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientRange {
+    first: IpAddr,
+    last: IpAddr,
+}
+
+impl ClientRange {
+    /// Those from `first` to `last`, which must be of the same family and not before it.
+    pub(crate) fn new(first: IpAddr, last: IpAddr) -> ClientRange {
+        ClientRange { first, last }
+    }
+
+    /// Whether they are of IPv4.
+    pub fn is_ipv4(self) -> bool {
+        self.first.is_ipv4()
+    }
+
+    /// How many they are: at least one. All of IPv6 count as one less.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(self) -> u128 {
+        (number(self.last) - number(self.first)).saturating_add(1)
+    }
+
+    /// The `n`th of them, from 0. `n` must be less than [`ClientRange::len`].
+    pub fn nth(self, n: u128) -> IpAddr {
+        address(number(self.first) + n, self.first)
+    }
+}
+
+impl fmt::Display for ClientRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.first, self.last);
+        SourceRange { first, last }.fmt(f)
+    }
+}
+
+impl FromStr for ClientRange {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<ClientRange, AddressError> {
+        let (first, last) = range(text)?;
+        Ok(ClientRange { first, last })
+    }
+}
+
+impl TryFrom<String> for ClientRange {
+    type Error = AddressError;
+    fn try_from(text: String) -> Result<ClientRange, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<ClientRange> for String {
+    fn from(range: ClientRange) -> String {
         range.to_string()
     }
 }
@@ -254,6 +322,24 @@ mod tests {
         assert_eq!(spelled("::1"), ["::1"]);
         let mapped = "::ffff:10.0.0.1-::ffff:10.0.0.2";
         assert_eq!(spelled(mapped), ["10.0.0.1", "10.0.0.2"]);
+    }
+
+    #[test]
+    fn simulated_clients_may_be_any_number() {
+        for (text, len, nth, address) in [
+            ("10.0.0.5", 1, 0, "10.0.0.5"),
+            ("198.18.0.0/15", 131_070, 256, "198.18.1.1"),
+            ("2001:2::/48", 1 << 80, 1 << 64, "2001:2:0:1::"),
+            ("::/0", u128::MAX, 7, "::7"),
+        ] {
+            let range: ClientRange = text.parse().unwrap();
+            assert_eq!(
+                (range.len(), range.nth(nth).to_string()),
+                (len, address.into())
+            );
+            assert_eq!(range.to_string().parse(), Ok(range));
+        }
+        assert!("10.0.0.2-10.0.0.1".parse::<ClientRange>().is_err());
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod partials;
 pub mod payload;
 pub mod plan;
 pub mod protocol;
+pub mod proxy_protocol;
 pub mod record;
 pub mod scenario;
 pub mod section;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use throng_core::behaviour::Traffic;
 use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::Routes;
+use throng_core::proxy_protocol::Headers;
 use throng_core::stats::{AddressCounters, Counters};
 
 /// Limits how many connections are opened at once, so that the target's accept queue does not overflow.
@@ -33,6 +34,9 @@ pub struct ClientRole {
     pub count: u32,
     /// Where to count by address: as many as there are targets, or none.
     pub by_address: Arc<[AddressCounters]>,
+    /// Headers of the PROXY protocol that connections begin with, before anything of their behaviour. A connection counts as
+    /// established once the kernel has taken its header.
+    pub headers: Option<Headers>,
     /// The rate at which connections are opened, and how many attempts may be in flight.
     pub pace: ConnectPace,
     /// The time limit of one attempt.

@@ -30,6 +30,11 @@ pub enum Contradiction {
     /// `--self` with another target, address or listener.
     #[error("--self connects to itself: leave out {0}")]
     SelfAndOther(&'static str),
+    /// Addresses of clients, and no header that has them.
+    #[error(
+        "--proxy-source has the addresses of PROXY headers: add --proxy-protocol, or use --source-ip to connect from an address"
+    )]
+    NoProxyHeader,
     /// Targets of different protocols, or some of which speak TLS and others do not.
     #[error(
         "targets '{0}' and '{1}' are of different kinds: all must be plain, {schemes}",
@@ -206,6 +211,7 @@ impl LoadScenario {
                 let opening = [
                     (n > 1, "--connections"),
                     (!self.connect.source_ip.is_empty(), "--source-ip"),
+                    (self.connect.proxy_protocol.is_some(), "--proxy-protocol"),
                     (self.pace.requests.is_some(), "--requests"),
                 ];
                 let given = opening.iter().find(|(given, _)| *given);
@@ -229,10 +235,14 @@ impl LoadScenario {
                 (self.listen.is_some(), "--listen-port"),
                 (!self.connect.source_ip.is_empty(), "--source-ip"),
                 (self.sockets.bind_device.is_some(), "--bind-device"),
+                (self.connect.proxy_protocol.is_some(), "--proxy-protocol"),
             ];
             if let Some((_, other)) = others.iter().find(|(given, _)| *given) {
                 return Err(Contradiction::SelfAndOther(other));
             }
+        }
+        if self.connect.proxy_protocol.is_none() && !self.connect.proxy_source.is_empty() {
+            return Err(Contradiction::NoProxyHeader);
         }
         check_messages(&self.messages)?;
         let says = self.protocol.says();

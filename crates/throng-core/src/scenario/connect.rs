@@ -1,8 +1,9 @@
 //! How connections are opened.
 
 use super::{Resolve, bounds};
-use crate::address::SourceRange;
+use crate::address::{ClientRange, SourceRange};
 use crate::pacing::ReconnectPolicy;
+use crate::proxy_protocol::{self, Headers};
 use crate::units::Rate;
 use crate::units::written::{As, Maybe, Span};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,10 @@ pub struct Connect {
     pub source_ip: Vec<SourceRange>,
     /// How the names of targets become addresses.
     pub resolve: Resolve,
+    /// The version of the PROXY protocol's header that each connection begins with; `None` for no header.
+    pub proxy_protocol: Option<proxy_protocol::Version>,
+    /// The addresses of the clients that these headers name; empty for those set apart for benchmarks.
+    pub proxy_source: Vec<ClientRange>,
     /// Whether a connection that closes or fails is opened again.
     pub reconnect: bool,
     /// How long it waits until then.
@@ -43,6 +48,8 @@ impl Default for Connect {
             within: None,
             source_ip: Vec::new(),
             resolve: Resolve::default(),
+            proxy_protocol: None,
+            proxy_source: Vec::new(),
             reconnect: true,
             reconnect_policy: ReconnectPolicy::default(),
             lifetime: None,
@@ -54,5 +61,11 @@ impl Connect {
     /// Every source address, in order.
     pub fn sources(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.source_ip.iter().flat_map(|range| range.addresses())
+    }
+
+    /// The headers that connections begin with.
+    pub fn proxy_headers(&self) -> Option<Headers> {
+        let version = self.proxy_protocol?;
+        Some(Headers::new(version, &self.proxy_source))
     }
 }

@@ -44,6 +44,28 @@ impl<B: Behaviour> Worker<B> {
         Ok(())
     }
 
+    /// How connect() ended: an errno, or 0. A connection that begins with a header has sent it.
+    pub(super) fn connect_ended(&mut self, index: u32) -> i32 {
+        match poll::pending_error(self.fd(index)) {
+            0 => self.send_header(index).err().unwrap_or(0),
+            errno => errno,
+        }
+    }
+
+    /// Sends the header that a connection begins with, if there is one. The send buffer is empty, and has room for it.
+    fn send_header(&mut self, index: u32) -> Result<(), i32> {
+        let mut header = std::mem::take(&mut self.scratch);
+        if self.table.write_header(index, &mut header) {
+            let taken = poll::send(self.fd(index), &header, false)?;
+            if taken < header.len() {
+                return Err(libc::ENOBUFS);
+            }
+            self.took(taken);
+        }
+        self.keep_bytes(header);
+        Ok(())
+    }
+
     pub(super) fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
         if let Some(file) = self.files.get_mut(index as usize) {
             *file = None;

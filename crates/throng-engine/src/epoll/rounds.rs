@@ -5,7 +5,7 @@
 //! this round and is put on a list for the next.
 
 use super::opening::ACCEPT_REST;
-use super::poll::{self, Poll};
+use super::poll::Poll;
 use super::worker::{BUFFER_BYTES, LISTENER, TO_READ, WAKER, WATCHED, Worker};
 use crate::job::{EventLoop, Job};
 use crate::socket::{EventFd, fail_cause};
@@ -161,7 +161,7 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         match conn.state {
-            State::Connecting => match poll::pending_error(self.fd(index)) {
+            State::Connecting => match self.connect_ended(index) {
                 0 => {
                     let mut out = self.outbox();
                     self.table.connected(index, now, &mut out);

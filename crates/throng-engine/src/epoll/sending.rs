@@ -12,7 +12,7 @@ use throng_core::time::Time;
 const PAUSE_ABOVE: usize = 256 * 1024;
 
 impl<B: Behaviour> Worker<B> {
-    fn took(&mut self, n: usize) {
+    pub(super) fn took(&mut self, n: usize) {
         self.table.counters.writes.add(1);
         self.table.counters.bytes_sent.add(n as u64);
     }

@@ -50,6 +50,13 @@ impl<B: Behaviour> Table<B> {
         opener.route(index)
     }
 
+    /// Appends what connection `index` sends before it counts as established. Returns whether there is anything.
+    #[inline]
+    pub fn write_header(&self, index: u32, out: &mut Vec<u8>) -> bool {
+        let opener = self.opener.as_ref();
+        opener.is_some_and(|o| o.write_header(index, out))
+    }
+
     /// An attempt succeeded.
     pub fn connected(&mut self, index: u32, now: Time, out: &mut Outbox) {
         let conn = &mut self.conns[index as usize];

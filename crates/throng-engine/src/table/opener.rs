@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::Routes;
+use throng_core::proxy_protocol::Headers;
 use throng_core::stats::{AddressCounters, FailCause};
 use throng_core::time::Time;
 
@@ -21,6 +22,7 @@ const STANDS: Duration = Duration::from_secs(1);
 pub(super) struct Opener {
     routes: Arc<Routes>,
     targets: Vec<Address>,
+    headers: Option<Headers>,
     by_address: Arc<[AddressCounters]>,
     /// The sources by target; empty where the kernel chooses.
     sources: Vec<Vec<Address>>,
@@ -52,6 +54,7 @@ impl Opener {
                 .map(|(all, to)| all.iter().map(|ip| Address::source(*ip, to)).collect())
                 .collect(),
             routes: client.routes,
+            headers: client.headers,
             by_address: client.by_address,
             first: client.first,
             step: client.step,
@@ -170,6 +173,15 @@ impl Opener {
             &self.targets[target],
             source.map(|s| &self.sources[target][s]),
         )
+    }
+
+    /// Appends the header that connection `index` begins with. Returns whether it has one.
+    pub fn write_header(&self, index: u32, out: &mut Vec<u8>) -> bool {
+        let id = self.id(index);
+        if let Some(headers) = &self.headers {
+            headers.write(id, self.routes.route(id).0, out);
+        }
+        self.headers.is_some()
     }
 
     /// Where to count connection `index` by its address; `None` if there is only one.

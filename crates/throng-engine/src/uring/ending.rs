@@ -74,7 +74,7 @@ impl<B: Behaviour> Worker<B> {
                         let bid = (cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16;
                         ring.give_back(&self.pools, tag.group(), bid);
                     }
-                    if matches!(tag.op, Op::Send | Op::Bytes | Op::Spill) {
+                    if matches!(tag.op, Op::Send | Op::Bytes | Op::Spill | Op::Header) {
                         // Cut short by the shutdown. The kernel has sent what it took.
                         self.table.counters.bytes_sent.add(cqe.res.max(0) as u64);
                     }

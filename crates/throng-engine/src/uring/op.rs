@@ -48,6 +48,8 @@ pub(super) enum Op {
     Probe,
     /// A receive whose bytes are looked at, where those of others are discarded.
     Look,
+    /// A send of the header that a connection begins with, from its spill.
+    Header,
     /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
@@ -102,6 +104,7 @@ impl Tag {
             10 => Op::Hangup,
             11 => Op::Probe,
             12 => Op::Look,
+            13 => Op::Header,
             _ => Op::Quiet,
         };
         Tag {
@@ -375,6 +378,7 @@ mod tests {
             Op::Wake,
             Op::Prepare,
             Op::Connect,
+            Op::Header,
             Op::Queue,
             Op::Accept,
             Op::Recv,

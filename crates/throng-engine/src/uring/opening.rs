@@ -72,6 +72,43 @@ impl<B: Behaviour> Worker<B> {
             self.fail(index, fail_cause(-res), now);
             return;
         }
+        match self.table.write_header(index, &mut self.out.bytes) {
+            true => self.send_header(index),
+            false => self.connected(index, now),
+        }
+    }
+
+    /// Sends the header that a connection begins with, which is in the outbox.
+    fn send_header(&mut self, index: u32) {
+        let key = (index, self.table.conns[index as usize].generation);
+        self.spills.add(key, &self.out.bytes, false);
+        self.out.bytes.clear();
+        if let Some((address, len)) = self.spills.next(key) {
+            let tag = self.tag(Op::Header, index, 0);
+            let (at, _) = self.place(index);
+            self.rings[at].push(op::send(address, len, false, tag));
+        }
+    }
+
+    /// The send of a header ended.
+    pub(super) fn header_sent(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        let key = (index, tag.generation);
+        let (whole, _) = self.spills.sending(key);
+        self.spills.forget(key);
+        self.table.counters.bytes_sent.add(res.max(0) as u64);
+        if !self.is_current(index, tag, State::Connecting) {
+            return;
+        }
+        if res < 0 || res as usize != whole {
+            let errno = if res < 0 { -res } else { libc::ECONNRESET };
+            self.fail(index, fail_cause(errno), now);
+            return;
+        }
+        self.table.counters.writes.add(1);
+        self.connected(index, now);
+    }
+
+    fn connected(&mut self, index: u32, now: Time) {
         self.table.connected(index, now, &mut self.out);
         self.begin_to_receive(index);
         self.apply(index, None);

@@ -237,6 +237,7 @@ impl<B: Behaviour> Worker<B> {
                 }
             }
             Op::Prepare | Op::Connect => self.connect_ended(index, tag, cqe.res, now),
+            Op::Header => self.header_sent(index, tag, cqe.res, now),
             Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
             Op::Recv | Op::Look => self.received(index, tag, cqe, now),

@@ -39,6 +39,7 @@ mod closing;
 mod connecting;
 mod crowd;
 mod ends;
+mod headers;
 mod leaving;
 mod orders;
 mod peer;

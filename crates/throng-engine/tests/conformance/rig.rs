@@ -10,6 +10,7 @@ use throng_core::engine::Engine;
 use throng_core::host::{Host, Uring};
 use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::{self, Routes};
+use throng_core::proxy_protocol::Headers;
 use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
@@ -319,6 +320,8 @@ pub struct Connect {
     pub ring_slots: u32,
     pub control: Option<Arc<Control>>,
     pub closing: Closing,
+    /// What each connection begins with.
+    pub headers: Option<Headers>,
 }
 
 impl Connect {
@@ -339,6 +342,7 @@ impl Connect {
             ring_slots: 1024,
             control: None,
             closing: Closing::ShutDown,
+            headers: None,
         }
     }
 
@@ -354,6 +358,7 @@ impl Connect {
             let role = Role::Client(ClientRole {
                 routes: Arc::clone(&routes),
                 by_address: Arc::from([]),
+                headers: self.headers.clone(),
                 first: worker,
                 step: self.workers,
                 count: self.count / self.workers + u32::from(worker < self.count % self.workers),

@@ -198,6 +198,7 @@ fn start_clients(
         let role = Role::Client(ClientRole {
             routes: Arc::clone(&routes),
             by_address,
+            headers: scenario.connect.proxy_headers(),
             first: worker,
             step: plan.workers,
             count: share(scenario.connections, worker, plan.workers),

@@ -157,6 +157,8 @@ fn connect(args: &LoadArgs, hold: Hold) -> Connect {
         timeout: args.connect_timeout.unwrap_or(default.timeout),
         source_ip: args.source_ip.clone(),
         resolve: route::resolve(&args.route),
+        proxy_protocol: args.route.proxy_protocol.map(Into::into),
+        proxy_source: args.route.proxy_source.clone(),
         reconnect: !args.no_reconnect,
         reconnect_policy: args.reconnect_policy.unwrap_or(default.reconnect_policy),
         lifetime: args.channel_lifetime,

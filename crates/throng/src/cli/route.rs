@@ -4,8 +4,10 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use super::common::CONNECTIONS;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::str::FromStr;
+use throng_core::address::ClientRange;
+use throng_core::proxy_protocol;
 use throng_core::scenario::{Addresses, ConnectTo, HostAddress, HostAddressError};
 
 /// How connections reach a server
@@ -34,6 +36,35 @@ pub(crate) struct RouteArgs {
     /// Connect to IPv6 addresses of names only
     #[arg(short = '6', long, help_heading = CONNECTIONS)]
     pub ipv6: bool,
+
+    /// Begin each connection with a header of the PROXY protocol, version 1 (a line) or 2 (binary), as a proxy in front of
+    /// the server would
+    ///
+    /// It is the first thing on each connection, before TLS. The client that it names is another one for each connection, with
+    /// an address of --proxy-source and a port from 1024 on; the destination is the address connected to.
+    #[arg(long, value_name = "v1|v2", help_heading = CONNECTIONS)]
+    pub proxy_protocol: Option<ProxyVersion>,
+
+    /// Addresses of the clients that PROXY headers name: one, a range or a block, of any size; repeatable
+    /// [default: those set apart for benchmarks, 198.18.0.0/15 and 2001:2::/48]
+    #[arg(long, value_name = "IP", requires = "proxy_protocol", help_heading = CONNECTIONS)]
+    pub proxy_source: Vec<ClientRange>,
+}
+
+/// A value of `--proxy-protocol`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProxyVersion {
+    V1,
+    V2,
+}
+
+impl From<ProxyVersion> for proxy_protocol::Version {
+    fn from(version: ProxyVersion) -> proxy_protocol::Version {
+        match version {
+            ProxyVersion::V1 => proxy_protocol::Version::V1,
+            ProxyVersion::V2 => proxy_protocol::Version::V2,
+        }
+    }
 }
 
 /// A value of `--resolve`.

@@ -81,6 +81,8 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
             timeout: args.connect_timeout.unwrap_or(Connect::default().timeout),
             source_ip: args.source_ip.clone(),
             resolve: route::resolve(&args.route),
+            proxy_protocol: args.route.proxy_protocol.map(Into::into),
+            proxy_source: args.route.proxy_source.clone(),
             ..Connect::default()
         },
         protocol,

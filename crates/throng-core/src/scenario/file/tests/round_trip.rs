@@ -2,6 +2,7 @@
 
 use super::super::write;
 use super::{files, read_set};
+use crate::address::ClientRange;
 use crate::engine::EngineChoice;
 use crate::payload::{Message, Messages};
 use crate::protocol::dns::DnsAsked;
@@ -9,6 +10,7 @@ use crate::protocol::http::{HttpAsked, Listed};
 use crate::protocol::mqtt::{MqttAsked, Version};
 use crate::protocol::websocket::{Subprotocol, WebSocketAsked};
 use crate::protocol::{Protocol, Says, ServeMode};
+use crate::proxy_protocol;
 use crate::scenario::*;
 use crate::units::{Bandwidth, Rate};
 use proptest::collection::vec;
@@ -210,21 +212,45 @@ fn connect() -> BoxedStrategy<Connect> {
         option::of(prop_oneof![Just(Duration::ZERO), span()]),
         option::of(rate()),
         resolve(),
+        proxy(),
     )
         .prop_map(
-            |(timeout, source_ip, (reconnect, reconnect_policy), lifetime, rate, resolve)| {
+            |(
+                timeout,
+                source_ip,
+                (reconnect, reconnect_policy),
+                lifetime,
+                rate,
+                resolve,
+                proxy,
+            )| {
+                let (proxy_protocol, proxy_source) = proxy;
                 Connect {
                     rate,
                     timeout,
                     within: rate.is_none().then_some(timeout),
                     source_ip,
                     resolve,
+                    proxy_protocol,
+                    proxy_source,
                     reconnect,
                     reconnect_policy,
                     lifetime,
                 }
             },
         )
+        .boxed()
+}
+
+fn proxy() -> BoxedStrategy<(Option<proxy_protocol::Version>, Vec<ClientRange>)> {
+    use proxy_protocol::Version::{V1, V2};
+    let ranges = select(&["198.18.0.0/15", "2001:2::/48", "10.0.0.5"][..]);
+    let ranges = vec(ranges.prop_map(|text| text.parse().unwrap()), 0..3);
+    (select(vec![None, Some(V1), Some(V2)]), ranges)
+        .prop_map(|(version, ranges)| match version {
+            None => (None, Vec::new()),
+            Some(_) => (version, ranges),
+        })
         .boxed()
 }
 
