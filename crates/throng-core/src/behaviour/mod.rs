@@ -179,6 +179,9 @@ pub trait Behaviour {
     /// Whether it ever requests to be woken. If not, no connection takes memory for a timer.
     const TIMERS: bool = true;
 
+    /// Whether there may ever be bytes to [skip](Behaviour::skips).
+    const SKIPS: bool = false;
+
     /// The memory that [`Transmit::Memory`] refers to. It must be the same each time.
     fn memory(&self) -> Arc<[u8]> {
         Arc::from([])
@@ -195,6 +198,12 @@ pub trait Behaviour {
         false
     }
 
+    /// With [`Behaviour::SKIPS`] and [`Reads::All`]: how many of the connection's next bytes nobody needs. They may stay in the
+    /// kernel: [`Behaviour::counted`] is called for those that do, and [`Behaviour::received`] for the others.
+    fn skips(&self, _: &Self::Conn) -> u64 {
+        0
+    }
+
     /// A connection was established.
     fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox);
 
@@ -204,7 +213,8 @@ pub trait Behaviour {
     /// Bytes were received. The engine has counted them.
     fn received(&mut self, conn: &mut Self::Conn, bytes: &[u8], at: &At, out: &mut Outbox);
 
-    /// With [`Reads::Counts`] and [`Reads::Looks`]: `n` bytes were received. The engine has counted them.
+    /// With [`Reads::Counts`] and [`Reads::Looks`], and of bytes that are [skipped](Behaviour::skips): `n` bytes were received. The
+    /// engine has counted them.
     fn counted(&mut self, _: &mut Self::Conn, _n: usize, _: &At, _: &mut Outbox) {}
 
     /// The requested send of `n` bytes is complete. The engine has counted them.

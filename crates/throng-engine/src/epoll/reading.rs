@@ -40,9 +40,10 @@ impl<B: Behaviour> Worker<B> {
     fn read_once(&mut self, index: u32, most: usize) -> bool {
         let fd = self.fd(index);
         let reads = self.table.reads();
-        let only_counts = reads.only_counts() && !self.table.looks(index);
+        let skips = self.table.skips(index);
+        let only_counts = skips.is_some() || reads.only_counts() && !self.table.looks(index);
         let got = match only_counts {
-            true => poll::discard(fd, DISCARD_BYTES),
+            true => poll::discard(fd, skips.unwrap_or(DISCARD_BYTES)),
             false => {
                 let most = most.min(BUFFER_BYTES);
                 poll::receive(fd, &mut self.buffer[..most])

@@ -4,6 +4,12 @@ use super::conn::State;
 use super::data::Table;
 use throng_core::behaviour::{Behaviour, Outbox, Reads};
 use throng_core::time::Time;
+
+/// Fewer bytes are received as others are: that takes less time than to stop receiving, and to begin again.
+const SKIP_FROM: u64 = 64 * 1024;
+/// The most that are skipped at once.
+const SKIP_AT_ONCE: u64 = 1024 * 1024;
+
 impl<B: Behaviour> Table<B> {
     /// Traffic starts on an open connection.
     pub fn start(&mut self, index: u32, now: Time, out: &mut Outbox) {
@@ -26,6 +32,16 @@ impl<B: Behaviour> Table<B> {
     pub fn looks(&self, index: u32) -> bool {
         let conn = &self.conns[index as usize];
         self.reads == Reads::Looks && self.behaviour.looks(&conn.user)
+    }
+
+    /// How many of a connection's next bytes may stay in the kernel, if they are worth a system call of their own.
+    #[inline]
+    pub fn skips(&self, index: u32) -> Option<usize> {
+        if !B::SKIPS || self.reads != Reads::All {
+            return None;
+        }
+        let bytes = self.behaviour.skips(&self.conns[index as usize].user);
+        (bytes >= SKIP_FROM).then(|| bytes.min(SKIP_AT_ONCE) as usize)
     }
 
     /// Counts a read.

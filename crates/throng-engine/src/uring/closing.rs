@@ -1,7 +1,9 @@
 //! How a connection is closed.
 
 use super::op::{self, Op, Tag};
-use super::worker::{CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
+use super::worker::{
+    CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SKIPPING, SPILLING, SUBMITTING, Worker,
+};
 use crate::table::State;
 use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
@@ -37,11 +39,14 @@ impl<B: Behaviour> Worker<B> {
     /// may hit the next connection in the slot.)
     fn end_receive(&mut self, index: u32) {
         let (at, slot) = self.place(index);
+        let generation = self.table.conns[index as usize].generation;
         let entry = match self.table.reads() {
+            // One receive may be ending, and the other begin.
+            Reads::All if *self.marks(index) & SKIPPING != 0 => op::cancel_all(slot, generation),
             Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => {
                 op::cancel_receive(self.receive_tag(index))
             }
-            Reads::Asked => op::cancel_all(slot, self.table.conns[index as usize].generation),
+            Reads::Asked => op::cancel_all(slot, generation),
             Reads::Never => return,
         };
         self.rings[at].push(entry);

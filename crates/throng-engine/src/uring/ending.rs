@@ -78,7 +78,7 @@ impl<B: Behaviour> Worker<B> {
                         // Cut short by the shutdown. The kernel has sent what it took.
                         self.table.counters.bytes_sent.add(cqe.res.max(0) as u64);
                     }
-                    if !matches!(tag.op, Op::Recv | Op::Look | Op::Hangup)
+                    if !matches!(tag.op, Op::Recv | Op::Look | Op::Skip | Op::Hangup)
                         || cqe.flags & IORING_CQE_F_MORE != 0
                     {
                         continue;

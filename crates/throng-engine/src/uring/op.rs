@@ -48,6 +48,8 @@ pub(super) enum Op {
     Probe,
     /// A receive whose bytes are looked at, where those of others are discarded.
     Look,
+    /// A receive whose bytes are discarded, where those of others are received.
+    Skip,
     /// A send of the header that a connection begins with, from its spill.
     Header,
     /// A cancel, shutdown or close failed. Success is silent.
@@ -104,7 +106,8 @@ impl Tag {
             10 => Op::Hangup,
             11 => Op::Probe,
             12 => Op::Look,
-            13 => Op::Header,
+            13 => Op::Skip,
+            14 => Op::Header,
             _ => Op::Quiet,
         };
         Tag {
@@ -241,6 +244,16 @@ pub(super) fn look(tag: Tag) -> Sqe {
         ioprio: IORING_RECVSEND_POLL_FIRST as u16,
         buf_index: Group::Looks as u16,
         ..receive(tag)
+    }
+}
+
+/// Receives once, up to `len` bytes, which the kernel discards.
+pub(super) fn skip(len: u32, tag: Tag) -> Sqe {
+    Sqe {
+        flags: IOSQE_FIXED_FILE,
+        ioprio: 0,
+        len,
+        ..discard(tag)
     }
 }
 
@@ -383,6 +396,7 @@ mod tests {
             Op::Accept,
             Op::Recv,
             Op::Look,
+            Op::Skip,
             Op::Send,
             Op::Silent,
             Op::Spill,

@@ -6,7 +6,9 @@ use super::abi::{
 };
 use super::buffers::Group;
 use super::op::{Op, Tag};
-use super::worker::{CLOSE_WHEN_SENT, PAUSED, RECEIVING, SHUT, SPILLING, SUBMITTING, Worker};
+use super::worker::{
+    CLOSE_WHEN_SENT, PAUSED, RECEIVING, SHUT, SKIPPING, SPILLING, SUBMITTING, Worker,
+};
 use crate::socket::close_cause;
 use crate::table::State;
 use throng_core::behaviour::{Behaviour, Reads};
@@ -19,7 +21,7 @@ impl<B: Behaviour> Worker<B> {
             .then_some((cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16);
         let current = self.is_current(index, tag, State::Open);
         if current && cqe.flags & IORING_CQE_F_MORE == 0 {
-            *self.marks(index) &= !RECEIVING;
+            *self.marks(index) &= !(RECEIVING | SKIPPING);
         }
         let before = if current { *self.marks(index) } else { 0 };
         let mut keep = false;
@@ -49,6 +51,11 @@ impl<B: Behaviour> Worker<B> {
                 }
             }
         }
+        if tag.op == Op::Skip && current && *self.marks(index) & SHUT == 0 && cqe.res > 0 {
+            let n = cqe.res as usize;
+            self.table.counted(index, n, now, &mut self.out);
+            self.apply(index, None);
+        }
         if let Some(bid) = buffer.filter(|_| !keep) {
             self.rings[at].give_back(&self.pools, tag.group(), bid);
         }
@@ -57,6 +64,9 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         if cqe.flags & IORING_CQE_F_MORE != 0 {
+            if B::SKIPS {
+                self.skip_what_follows(index, tag);
+            }
             // If there is more to receive, another completion follows.
             if cqe.flags & IORING_CQE_F_SOCK_NONEMPTY == 0 {
                 self.check_for_reset(index, before);

@@ -240,7 +240,7 @@ impl<B: Behaviour> Worker<B> {
             Op::Header => self.header_sent(index, tag, cqe.res, now),
             Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
-            Op::Recv | Op::Look => self.received(index, tag, cqe, now),
+            Op::Recv | Op::Look | Op::Skip => self.received(index, tag, cqe, now),
             Op::Send => self.send_ended(index, tag, cqe.res, tag.extra, now),
             Op::Bytes => self.bytes_sent(index, tag, cqe.res, now),
             Op::Silent => self.rings[at].silent.cut_short(tag.extra, cqe.res),

@@ -48,6 +48,8 @@ pub(super) const PAUSED: u8 = 16;
 pub(super) const CLOSE_WHEN_SENT: u8 = 32;
 /// Closed by this side: its receive is cancelled, and the connection ends when the receive does.
 pub(super) const SHUT: u8 = 64;
+/// A receive is armed that skips bytes, or will be once the one that is armed has ended.
+pub(super) const SKIPPING: u8 = 128;
 
 /// A worker's part in its thread.
 #[derive(Clone, Copy, PartialEq, Eq)]

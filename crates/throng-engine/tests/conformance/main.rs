@@ -46,6 +46,7 @@ mod peer;
 mod rig;
 mod script;
 mod serving;
+mod skipping;
 mod timers;
 mod traffic;
 mod websocket;

@@ -24,9 +24,10 @@ fn http(ran: &Ran) -> HttpSummary {
     http
 }
 
-/// nginx with one worker on port 8080: `/hello` from memory, `/file` of 100,000 bytes. A line for each request in `log`.
+/// nginx with one worker on port 8080: `/hello` from memory, `/file` of 100,000 bytes, `/large` of 5,000,000. A line for each request in `log`.
 fn nginx(net: &Net, at: &Path, more: &str) -> Process {
     std::fs::write(at.join("file"), vec![b'x'; 100_000]).unwrap();
+    std::fs::write(at.join("large"), vec![b'x'; 5_000_000]).unwrap();
     let config = format!(
         "daemon off; master_process off; pid {at}/nginx.pid; error_log stderr error;
 worker_rlimit_nofile 20000;
@@ -44,6 +45,7 @@ http {{
         location = /round {{ return 301 ../round; }}
         location = /away {{ return 301 http://127.0.0.2:8080/hello; }}
         location = /file {{ root {at}; }}
+        location = /large {{ root {at}; }}
     }}
 }}",
         at = at.display()
@@ -131,6 +133,36 @@ fn connections_that_nginx_closes_as_it_said_are_opened_again_and_none_is_lost() 
         assert!(http.announced >= http.completed / 10 - 20, "{ran}");
         let c = &summary.connections;
         assert_eq!(c.closed_by_peer + c.reset_by_peer + c.timed_out, 0, "{ran}");
+    }
+}
+
+/// Large bodies stay in the kernel, unless somebody looks at them.
+#[test]
+fn large_bodies_are_counted_to_the_last_byte() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = directory.path();
+    let _nginx = nginx(&net, at, "");
+    for engine in ENGINES {
+        for args in [
+            "-c 4",
+            "-c 2 --pipeline 5",
+            "-c 4 --requests-per-connection 1",
+            "-c 4 --expect-body xxx",
+            "-c 4 --hold 10s --rate 20",
+        ] {
+            let url = "http://127.0.0.1:8080/large";
+            let ran = load(
+                &net,
+                &format!("--engine {engine} {url} --requests 40 {args}"),
+            );
+            let http = http(&ran);
+            assert!(ran.code == 0 && ran.summary().reached, "{ran}");
+            assert_eq!((http.completed, http.requests), (40, 40), "{ran}");
+            assert_eq!(http.body_bytes, 40 * 5_000_000, "{ran}");
+            let received = ran.summary().traffic.bytes_received;
+            assert_eq!(received, http.body_bytes + http.head_bytes, "{ran}");
+            assert_eq!(logged(at).get("200"), Some(&40), "{ran}");
+        }
     }
 }
 
@@ -702,12 +734,15 @@ fn curl_gets_what_it_asks_for() {
         ] {
             let same = format!("{how} --data-binary @{body} {at}/echo | cmp - {body} && echo same");
             assert_eq!(curl(&same).trim(), "same", "{how}");
+            // Nobody needs this one.
+            let hello = format!("{how} --data-binary @{body} {at}/hello");
+            assert_eq!(curl(&hello), "Hello, world!\n", "{how}");
         }
         let summary = stop_serving(server);
         let http = summary.protocols.http.unwrap();
-        assert_eq!((http.requests, http.completed), (11, 11), "{http:?}");
+        assert_eq!((http.requests, http.completed), (14, 14), "{http:?}");
         assert_eq!(http.status.get(&Status::NotFound), Some(&1));
-        assert_eq!(http.body_bytes, 900_000);
+        assert_eq!(http.body_bytes, 1_800_000);
     }
 }
 

@@ -140,6 +140,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
 
 impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
     type Conn = LoadConn<W::Conn, M::Conn>;
+    const SKIPS: bool = W::SKIPS && !M::ANY;
 
     fn memory(&self) -> Arc<[u8]> {
         self.task.script.memory()
@@ -160,6 +161,14 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
     #[inline]
     fn looks(&self, conn: &Self::Conn) -> bool {
         conn.flags & HEARD == 0
+    }
+
+    #[inline]
+    fn skips(&self, conn: &Self::Conn) -> u64 {
+        match self.tap {
+            None => self.wire.skips(&conn.wire),
+            Some(_) => 0,
+        }
     }
 
     #[inline]
@@ -185,7 +194,10 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
 
     #[inline]
     fn counted(&mut self, conn: &mut Self::Conn, n: usize, at: &At, out: &mut Outbox) {
-        self.on_counted(conn, n, at, out);
+        match Self::SKIPS {
+            true => self.wire.skipped(&mut conn.wire, n as u64, at),
+            false => self.on_counted(conn, n, at, out),
+        }
     }
 
     #[inline]

@@ -72,6 +72,9 @@ pub trait Wire {
     /// Whether it knows message boundaries.
     const MESSAGES: bool;
 
+    /// Whether there may ever be bytes to [skip](Wire::skips).
+    const SKIPS: bool = false;
+
     /// A connection was established. Writes what is to be sent at once. Returns whether messages may be sent.
     fn opened(&mut self, conn: &mut Self::Conn, uid: u64, at: &At, out: &mut Vec<u8>) -> bool;
 
@@ -107,6 +110,15 @@ pub trait Wire {
         out: &mut Vec<u8>,
         to: &mut impl Receiver,
     ) -> Received;
+
+    /// How many of the next bytes are of no use, unless a tap or a matcher wants them: see
+    /// [`Behaviour::skips`](super::super::Behaviour::skips). Nothing is complete with them.
+    fn skips(&self, _: &Self::Conn) -> u64 {
+        0
+    }
+
+    /// So many of those bytes have passed.
+    fn skipped(&mut self, _: &mut Self::Conn, _bytes: u64, _: &At) {}
 
     /// This side is about to close the connection: writes the protocol's farewell, if it has one. Returns whether to
     /// wait for the peer's answer ([`Received::over`]); otherwise the connection is closed once the farewell is sent.

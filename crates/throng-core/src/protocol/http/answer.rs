@@ -74,6 +74,20 @@ impl Answers {
         self.stage == Stage::Body && self.body.ends_with_connection()
     }
 
+    /// How many bytes of a body come next, without the last one: nothing ends with them.
+    #[inline]
+    pub fn before_last_byte(&self) -> u64 {
+        match self.stage {
+            Stage::Body => self.body.before_last_byte(),
+            Stage::Head | Stage::Deaf => 0,
+        }
+    }
+
+    /// Passes over `bytes` of them.
+    pub fn skip(&mut self, bytes: u64) {
+        self.body.skip(bytes);
+    }
+
     /// Takes the next event from `input`; `None` once it is used up. `bodiless` says whether the request has HEAD as its
     /// method, so that its answer has no body.
     ///

@@ -104,6 +104,23 @@ impl Body {
         }
     }
 
+    /// How many bytes of data come next, without the last one of the body or the chunk.
+    #[inline]
+    pub(crate) fn before_last_byte(&self) -> u64 {
+        match self.stage {
+            Stage::Sized | Stage::Chunk => self.left - 1,
+            Stage::UntilClose => u64::MAX,
+            _ => 0,
+        }
+    }
+
+    /// Passes over `bytes` of them.
+    pub(crate) fn skip(&mut self, bytes: u64) {
+        if self.stage != Stage::UntilClose {
+            self.left -= bytes;
+        }
+    }
+
     /// Takes the next piece from `input`.
     ///
     /// # Errors

@@ -380,9 +380,23 @@ impl HttpServer {
 
 impl Behaviour for HttpServer {
     type Conn = Served;
+    const SKIPS: bool = true;
 
     fn memory(&self) -> Arc<[u8]> {
         Arc::clone(&self.memory)
+    }
+
+    #[inline]
+    fn skips(&self, conn: &Served) -> u64 {
+        match conn.doing {
+            Doing::Body(_) => conn.body.before_last_byte(),
+            _ => 0,
+        }
+    }
+
+    fn counted(&mut self, conn: &mut Served, n: usize, at: &At, _: &mut Outbox) {
+        conn.body.skip(n as u64);
+        at.counters.http.body_bytes.add(n as u64);
     }
 
     fn opened(&mut self, conn: &mut Served, _: &At, _: &mut Outbox) {

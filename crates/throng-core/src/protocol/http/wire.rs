@@ -310,6 +310,7 @@ impl<L: Look> HttpClient<L> {
 impl<L: Look> Wire for HttpClient<L> {
     type Conn = HttpConn<L>;
     const MESSAGES: bool = true;
+    const SKIPS: bool = !L::ON;
 
     #[inline]
     fn opened(&mut self, _: &mut HttpConn<L>, _: u64, _: &At, _: &mut Vec<u8>) -> bool {
@@ -382,6 +383,16 @@ impl<L: Look> Wire for HttpClient<L> {
             }
         }
         received
+    }
+
+    #[inline]
+    fn skips(&self, conn: &HttpConn<L>) -> u64 {
+        conn.answers.before_last_byte()
+    }
+
+    fn skipped(&mut self, conn: &mut HttpConn<L>, bytes: u64, at: &At) {
+        conn.answers.skip(bytes);
+        at.counters.http.body_bytes.add(bytes);
     }
 
     fn timed_out(&mut self, conn: &mut HttpConn<L>) {

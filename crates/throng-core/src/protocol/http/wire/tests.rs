@@ -700,3 +700,38 @@ proptest! {
         prop_assert!(rig.client.partials.is_empty());
     }
 }
+
+#[test]
+fn what_is_skipped_of_a_body_counts_and_ends_nothing() {
+    for (head, length, rest) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", 1000, ""),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n",
+            1000,
+            "\r\n0\r\n\r\n",
+        ),
+    ] {
+        let mut rig = Rig::new(None);
+        rig.send();
+        assert_eq!(rig.client.skips(&rig.conn), 0);
+        rig.receive(head.as_bytes());
+        assert_eq!(rig.client.skips(&rig.conn), length - 1);
+        rig.receive(b"x");
+        rig.with(|client, conn, at, _| client.skipped(conn, 600, at));
+        assert_eq!(rig.client.skips(&rig.conn), length - 602);
+        rig.with(|client, conn, at, _| client.skipped(conn, length - 602, at));
+        assert_eq!(rig.client.skips(&rig.conn), 0);
+        assert_eq!(rig.receive(&[b"x", rest.as_bytes()].concat()).messages, 1);
+        assert_eq!(rig.client.skips(&rig.conn), 0);
+        let http = &rig.counters.http;
+        assert_eq!((http.body_bytes.get(), http.completed.get()), (length, 1));
+    }
+    // Until the peer closes.
+    let mut rig = Rig::new(None);
+    rig.send();
+    rig.receive(b"HTTP/1.0 200 OK\r\n\r\n");
+    rig.with(|client, conn, at, _| client.skipped(conn, 5000, at));
+    assert_eq!(rig.client.skips(&rig.conn), u64::MAX);
+    assert_eq!(rig.close(Closed::ByPeer), (true, 1));
+    assert_eq!(rig.counters.http.body_bytes.get(), 5000);
+}
