@@ -119,7 +119,7 @@ pub enum Contradiction {
     #[error("--expect {expectation}: this run does not measure it; {remedy}")]
     NotMeasured {
         /// The expectation.
-        expectation: Expectation,
+        expectation: Box<Expectation>,
         /// What to do.
         remedy: &'static str,
     },
@@ -301,7 +301,7 @@ impl LoadScenario {
             if let Some(remedy) = measured::lacks(self, expectation.metric().needs()) {
                 let expectation = expectation.clone();
                 return Err(Contradiction::NotMeasured {
-                    expectation,
+                    expectation: Box::new(expectation),
                     remedy,
                 });
             }
