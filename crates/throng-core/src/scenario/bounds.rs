@@ -1,7 +1,7 @@
 //! Numbers of a scenario within their bounds: read the same on the command line and in files.
 
 use crate::units::written::{
-    Count, Span, Written, bandwidth_text, bytes_text, count_text, duration_text,
+    Count, Span, bandwidth_text, bytes_text, count_text, duration_text, written,
 };
 use crate::units::{self, Bandwidth, UnitError};
 use std::time::Duration;
@@ -94,108 +94,27 @@ pub fn buffer(text: &str) -> Result<u64, UnitError> {
     }
 }
 
-/// A number of [connections](connections()).
-pub(super) enum Connections {}
-
-impl Written for Connections {
-    type Value = u32;
-    const WHAT: &'static str = Count::WHAT;
-    fn read(text: &str) -> Result<u32, UnitError> {
-        connections(text)
-    }
-    fn text(value: u32) -> String {
-        count_text(value)
-    }
-}
-
-/// A number of [messages](requests()).
-pub(super) enum Requests {}
-
-impl Written for Requests {
-    type Value = u32;
-    const WHAT: &'static str = Count::WHAT;
-    fn read(text: &str) -> Result<u32, UnitError> {
-        requests(text)
-    }
-    fn text(value: u32) -> String {
-        count_text(value)
-    }
-}
-
-/// A number of connections, or 0.
-pub(super) enum UpToConnections {}
-
-impl Written for UpToConnections {
-    type Value = u32;
-    const WHAT: &'static str = Count::WHAT;
-    fn read(text: &str) -> Result<u32, UnitError> {
-        up_to_connections(text)
-    }
-    fn text(value: u32) -> String {
-        count_text(value)
-    }
-}
-
-/// A number of [threads](workers()).
-pub(super) enum Workers {}
-
-impl Written for Workers {
-    type Value = u32;
-    const WHAT: &'static str = "a whole number";
-    fn read(text: &str) -> Result<u32, UnitError> {
-        workers(text)
-    }
-    fn text(value: u32) -> String {
-        // Without a unit, as they are read.
-        value.to_string()
-    }
-}
-
-/// A [duration above 0](positive()).
-pub(crate) enum Positive {}
-
-impl Written for Positive {
-    type Value = Duration;
-    const WHAT: &'static str = Span::WHAT;
-    fn read(text: &str) -> Result<Duration, UnitError> {
-        positive(text)
-    }
-    fn text(value: Duration) -> String {
-        duration_text(value)
-    }
-}
-
-/// A [bandwidth above 0](upstream()).
-pub(super) enum Upstream {}
-
-impl Written for Upstream {
-    type Value = Bandwidth;
-    const WHAT: &'static str = Bandwidth::WHAT;
-    fn read(text: &str) -> Result<Bandwidth, UnitError> {
-        upstream(text)
-    }
-    fn text(value: Bandwidth) -> String {
-        bandwidth_text(value)
-    }
-}
-
-/// The [size of a socket buffer](buffer()).
-pub(super) enum Buffer {}
-
-impl Written for Buffer {
-    type Value = u64;
-    const WHAT: &'static str = "a size such as 4096 or \"64k\"";
-    fn read(text: &str) -> Result<u64, UnitError> {
-        buffer(text)
-    }
-    fn text(value: u64) -> String {
-        bytes_text(value)
-    }
+written! {
+    /// A number of [connections](connections()).
+    pub(super) Connections: u32 = Count::WHAT, connections, count_text;
+    /// A number of [messages](requests()).
+    pub(super) Requests: u32 = Count::WHAT, requests, count_text;
+    /// A number of connections, or 0.
+    pub(super) UpToConnections: u32 = Count::WHAT, up_to_connections, count_text;
+    /// A number of [threads](workers()). It is written without a unit, as it is read.
+    pub(super) Workers: u32 = "a whole number", workers, |n: u32| n.to_string();
+    /// A [duration above 0](positive()).
+    pub(crate) Positive: Duration = Span::WHAT, positive, duration_text;
+    /// A [bandwidth above 0](upstream()).
+    pub(super) Upstream: Bandwidth = Bandwidth::WHAT, upstream, bandwidth_text;
+    /// The [size of a socket buffer](buffer()).
+    pub(super) Buffer: u64 = "a size such as 4096 or \"64k\"", buffer, bytes_text;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::written::Written;
 
     #[test]
     fn what_is_out_of_bounds_is_reported_with_the_bounds() {

@@ -2,7 +2,7 @@
 
 use super::bounds;
 use crate::human;
-use crate::units::written::{Maybe, Span, Written, duration_text};
+use crate::units::written::{Maybe, Span, Written, duration_text, written};
 use crate::units::{self, UnitError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -257,60 +257,15 @@ pub fn dscp(text: &str) -> Result<u8, UnitError> {
         })
 }
 
-/// A [linger time](linger()).
-enum Linger {}
-
-impl Written for Linger {
-    type Value = Duration;
-    const WHAT: &'static str = Span::WHAT;
-    fn read(text: &str) -> Result<Duration, UnitError> {
-        linger(text)
-    }
-    fn text(value: Duration) -> String {
-        duration_text(value)
-    }
-}
-
-/// A [user timeout](user_timeout()).
-enum UserTimeout {}
-
-impl Written for UserTimeout {
-    type Value = Duration;
-    const WHAT: &'static str = Span::WHAT;
-    fn read(text: &str) -> Result<Duration, UnitError> {
-        user_timeout(text)
-    }
-    fn text(value: Duration) -> String {
-        duration_text(value)
-    }
-}
-
-/// A [mark](mark()).
-enum Mark {}
-
-impl Written for Mark {
-    type Value = u32;
-    const WHAT: &'static str = "a number such as 42 or \"0x2a\"";
-    fn read(text: &str) -> Result<u32, UnitError> {
-        mark(text)
-    }
-    fn text(value: u32) -> String {
-        value.to_string()
-    }
-}
-
-/// A [type of service](tos()).
-enum Tos {}
-
-impl Written for Tos {
-    type Value = u8;
-    const WHAT: &'static str = "a type of service such as 184, \"0xb8\" or \"ef\"";
-    fn read(text: &str) -> Result<u8, UnitError> {
-        tos(text)
-    }
-    fn text(value: u8) -> String {
-        value.to_string()
-    }
+written! {
+    /// A [linger time](linger()).
+    Linger: Duration = Span::WHAT, linger, duration_text;
+    /// A [user timeout](user_timeout()).
+    UserTimeout: Duration = Span::WHAT, user_timeout, duration_text;
+    /// A [mark](mark()).
+    Mark: u32 = "a number such as 42 or \"0x2a\"", mark, |n: u32| n.to_string();
+    /// A [type of service](tos()).
+    Tos: u8 = "a type of service such as 184, \"0xb8\" or \"ef\"", tos, |n: u8| n.to_string();
 }
 
 /// A name as the kernel has them for congestion controls and network interfaces: 1 to 15 bytes.

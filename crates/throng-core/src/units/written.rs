@@ -84,6 +84,27 @@ pub trait Written {
     fn text(value: Self::Value) -> String;
 }
 
+/// Makes types that are [`Written`], each of a value with its name for errors, its reader and its writer.
+macro_rules! written {
+    ($($(#[$doc:meta])* $vis:vis $name:ident: $value:ty = $what:expr, $read:path, $text:expr;)*) => {$(
+        $(#[$doc])*
+        $vis enum $name {}
+
+        impl $crate::units::written::Written for $name {
+            type Value = $value;
+            const WHAT: &'static str = $what;
+            fn read(text: &str) -> Result<$value, $crate::units::UnitError> {
+                $read(text)
+            }
+            fn text(value: $value) -> String {
+                $text(value)
+            }
+        }
+    )*};
+}
+
+pub(crate) use written;
+
 /// Numbers as `W` writes them.
 pub struct As<W>(PhantomData<W>);
 
