@@ -222,6 +222,7 @@ pub fn is_failure(finding: &Finding) -> bool {
         Finding::ConnectionsMissing { .. }
             | Finding::HandshakesMissing { .. }
             | Finding::ProtocolViolated { .. }
+            | Finding::TunnelFailed { .. }
             | Finding::TlsFailed { .. }
             | Finding::ExpectationFailed(_)
     )

@@ -61,6 +61,7 @@ pub(crate) fn of_load(
         time_stamps: behaviours.finds_markers(),
         protocol: scenario.protocol.kind(),
         subprotocols: scenario.protocol.subprotocols().to_vec(),
+        tunnels: scenario.connect.tunnel.is_some(),
         tls_client: scenario.tls.is_some(),
         tls_server: scenario.tls_server.is_some(),
         latencies: latencies.asked(&scenario.measure),

@@ -12,11 +12,13 @@ use throng_core::payload::{
     FirstMessage, Framing, Message, Messages, Part, Scope, Script, ScriptError,
 };
 use throng_core::plan::Routes;
+use throng_core::protocol::tunnel::{Tunnel, TunnelOptions};
 use throng_core::protocol::{Answers, Authority, Choose, Prepared, UseBehaviour, UseWire};
 use throng_core::scenario::{
     Counted, ListenMode, LoadScenario, MessageLatency, OwnServer, RunRate, Sending, ServeScenario,
     TlsServer, Writes,
 };
+use throng_core::target::Port;
 use throng_core::units::Rate;
 use throng_engine::{Job, Work};
 use throng_tls::{ClientOptions, ClientTls, ServerOptions, ServerTls, Tls};
@@ -46,6 +48,7 @@ pub(crate) struct LoadBehaviours<'a> {
     stop: Option<Pattern>,
     markers: bool,
     prepared: Prepared,
+    tunnel: Option<TunnelOptions>,
     client_tls: Option<ClientTls>,
     server_tls: Option<ServerTls>,
     /// Microseconds since 1970 when the run began.
@@ -101,6 +104,7 @@ impl<'a> LoadBehaviours<'a> {
                 .transpose()?,
             markers: scenario.measure.message == Some(MessageLatency::MessageMarker)
                 || cycles.iter().flatten().any(|m| has_marker(&m.parts)),
+            tunnel: tunnel(scenario),
             client_tls: client_tls(scenario, server_tls.as_ref())?,
             server_tls,
             taps,
@@ -268,8 +272,7 @@ impl UseWire for Opened<'_, '_> {
     type Output = Work;
 
     fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Work {
-        let Opened { all, job, at, .. } = self;
-        let traffic = job.traffic;
+        let (all, at, traffic) = (self.all, self.at, self.job.traffic);
         let task = Task {
             echoes: all.looks_for_echoes(),
             requests: all.scenario.pace.requests,
@@ -278,7 +281,7 @@ impl UseWire for Opened<'_, '_> {
         // A load that matches nothing pays for no matcher.
         if !W::MESSAGES && !all.matches() && all.client_tls.is_none() {
             let load = Load::new(task, traffic, wire, NoMatcher);
-            return job.with(all.tapped(load, at, false));
+            return self.through(all.tapped(load, at, false));
         }
         let load = Load::new(task, traffic, wire, all.matcher(all.answers.clone()));
         let load = match all.script.cycles() {
@@ -287,8 +290,25 @@ impl UseWire for Opened<'_, '_> {
         };
         let load = all.tapped(load, at, false);
         match &all.client_tls {
-            None => job.with(load),
-            Some(tls) => job.with(Tls::client(load, tls).choosing(all.choose(self.routes))),
+            None => self.through(load),
+            Some(tls) => {
+                let choose = all.choose(self.routes);
+                self.through(Tls::client(load, tls).choosing(choose))
+            }
+        }
+    }
+}
+
+impl Opened<'_, '_> {
+    /// `behaviour`, in a tunnel if connections go through one.
+    fn through<B: Behaviour<Conn: Send> + Send + 'static>(self, behaviour: B) -> Work {
+        let Opened { all, job, .. } = self;
+        match &all.tunnel {
+            None => job.with(behaviour),
+            Some(options) => {
+                let choose = all.choose(self.routes);
+                job.with(Tunnel::new(behaviour, options.clone(), choose))
+            }
         }
     }
 }
@@ -545,6 +565,22 @@ fn with_targets<T>(scenario: &LoadScenario, then: impl FnOnce(&[Authority]) -> T
         })
         .collect();
     then(&targets)
+}
+
+/// The tunnels that connections go through.
+fn tunnel(scenario: &LoadScenario) -> Option<TunnelOptions> {
+    scenario.connect.tunnel.as_ref()?;
+    let targets = scenario.targets.iter().filter_map(|target| {
+        let host = target.spec.host_sent();
+        match (&target.spec.port, host.contains(':')) {
+            (Port::Number(port), true) => Some(format!("[{host}]:{port}")),
+            (Port::Number(port), false) => Some(format!("{host}:{port}")),
+            // Refused: see the checks of scenarios.
+            (Port::Service(_), _) => None,
+        }
+    });
+    let auth = scenario.connect.tunnel_auth.as_deref();
+    Some(TunnelOptions::new(targets, auth, scenario.connect.timeout))
 }
 
 fn server_tls(asked: &TlsServer) -> Result<ServerTls, Failure> {

@@ -19,6 +19,7 @@ mod rig;
 mod sections;
 mod serve_mode;
 pub mod tls;
+pub mod tunnel;
 pub mod websocket;
 
 pub use choice::{Prepared, Protocol, ProtocolKind};

@@ -144,6 +144,9 @@ pub struct Asked {
     /// Subprotocols of WebSocket that were asked for, or that a server has.
     #[serde(default)]
     pub subprotocols: Vec<Subprotocol>,
+    /// Connections that are opened go through tunnels of a proxy.
+    #[serde(default)]
+    pub tunnels: bool,
     /// Connections that are opened speak TLS.
     pub tls_client: bool,
     /// Connections that are accepted speak TLS.

@@ -10,7 +10,8 @@ use crate::expect::{Expectation, Needs};
 use crate::human;
 use crate::pacing::Terms;
 use crate::payload::{Message, Messages};
-use crate::protocol::{Protocol, ProtocolKind, Says, ServeMode};
+use crate::protocol::{Protocol, ProtocolKind, Says, Scheme, ServeMode};
+use crate::target::Port;
 use std::time::Duration;
 
 /// Why a scenario can't be run as it is. The texts name options; docs/scenario.md has the key of each.
@@ -82,6 +83,15 @@ pub enum Contradiction {
     /// Time to think where messages are not sent as answers come.
     #[error("--think is the time between an answer and the next request: leave out {0}")]
     ThinkBesides(&'static str),
+    /// A tunnel through what is no HTTP proxy.
+    #[error("--tunnel {0}: a proxy is written as HOST:PORT or http://HOST:PORT")]
+    NoProxy(String),
+    /// A tunnel to a port without a number.
+    #[error("--tunnel: a proxy connects to ports by number: write that of '{0}'")]
+    NamedPort(String),
+    /// Credentials for a proxy, and no proxy.
+    #[error("--tunnel-auth is for a proxy: add --tunnel HOST:PORT")]
+    NoTunnel,
     /// An empty marker.
     #[error("--latency-marker needs a text to look for")]
     EmptyMarker,
@@ -244,6 +254,7 @@ impl LoadScenario {
         if self.connect.proxy_protocol.is_none() && !self.connect.proxy_source.is_empty() {
             return Err(Contradiction::NoProxyHeader);
         }
+        self.check_tunnel()?;
         check_messages(&self.messages)?;
         let says = self.protocol.says();
         if let (Says::NothingWithout(option), false) = (says, self.messages.is_empty()) {
@@ -319,6 +330,27 @@ impl LoadScenario {
         match measured::lacks(self, Needs::Answers) {
             Some(_) if self.protocol.pings().is_some() => Ok(()),
             Some(remedy) => Err(Contradiction::NothingUnanswered(remedy)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_tunnel(&self) -> Result<(), Contradiction> {
+        let Some(proxy) = &self.connect.tunnel else {
+            return match self.connect.tunnel_auth {
+                Some(_) => Err(Contradiction::NoTunnel),
+                None => Ok(()),
+            };
+        };
+        let plain = |scheme: &Scheme| scheme.name == "http";
+        if proxy.spec.path != "/" || !proxy.spec.scheme.is_none_or(plain) {
+            return Err(Contradiction::NoProxy(proxy.spec.to_string()));
+        }
+        if self.targets.is_empty() {
+            return Err(Contradiction::NoTarget("--tunnel"));
+        }
+        let named = |target: &&Target| matches!(target.spec.port, Port::Service(_));
+        match self.targets.iter().find(named) {
+            Some(target) => Err(Contradiction::NamedPort(target.spec.to_string())),
             None => Ok(()),
         }
     }

@@ -1,5 +1,6 @@
 //! How connections are opened.
 
+use super::target::Target;
 use super::{Resolve, bounds};
 use crate::address::{ClientRange, SourceRange};
 use crate::pacing::ReconnectPolicy;
@@ -30,6 +31,10 @@ pub struct Connect {
     pub proxy_protocol: Option<proxy_protocol::Version>,
     /// The addresses of the clients that these headers name; empty for those set apart for benchmarks.
     pub proxy_source: Vec<ClientRange>,
+    /// The HTTP proxy through which connections go, each in a tunnel of its own (CONNECT).
+    pub tunnel: Option<Target>,
+    /// `USER:PASSWORD` for that proxy.
+    pub tunnel_auth: Option<String>,
     /// Whether a connection that closes or fails is opened again.
     pub reconnect: bool,
     /// How long it waits until then.
@@ -50,6 +55,8 @@ impl Default for Connect {
             resolve: Resolve::default(),
             proxy_protocol: None,
             proxy_source: Vec::new(),
+            tunnel: None,
+            tunnel_auth: None,
             reconnect: true,
             reconnect_policy: ReconnectPolicy::default(),
             lifetime: None,

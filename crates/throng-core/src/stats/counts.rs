@@ -76,6 +76,8 @@ macro_rules! all_counts {
             parts {
                 /// Counts of TLS.
                 tls,
+                /// Counts of tunnels through proxies.
+                tunnel,
                 $($(
                     #[doc = concat!(
                         "See [`", stringify!($Summary), "`](crate::protocol::", stringify!($module), "::",

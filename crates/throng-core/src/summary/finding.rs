@@ -164,6 +164,15 @@ pub enum Finding {
         /// On how many connections.
         connections: u64,
     },
+    /// Tunnels through a proxy were not opened.
+    TunnelFailed {
+        /// The status of the proxy's answer, or the name of another cause.
+        cause: String,
+        /// The same in a clause for people.
+        words: String,
+        /// On how many connections.
+        connections: u64,
+    },
     /// TLS failed.
     TlsFailed {
         /// Why.
@@ -377,6 +386,8 @@ pub struct Age {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handshake {
+    /// That of a tunnel through a proxy.
+    Tunnel,
     /// TLS.
     Tls,
     /// That of the protocol that connections speak.
@@ -416,6 +427,7 @@ impl Finding {
             Finding::MarkersAhead { .. } => "markers_ahead",
             Finding::LimitMet(_) => "limit_met",
             Finding::ProtocolViolated { .. } => "protocol_violated",
+            Finding::TunnelFailed { .. } => "tunnel_failed",
             Finding::TlsFailed { .. } => "tls_failed",
             Finding::BadProfile { .. } => "bad_profile",
             Finding::RateSearch { .. } => "rate_search",

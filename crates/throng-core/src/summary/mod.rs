@@ -43,6 +43,7 @@ use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
 use crate::protocol::Sections;
 use crate::protocol::tls::TlsSummary;
+use crate::protocol::tunnel::TunnelSummary;
 use crate::section::Section;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +116,8 @@ pub struct Summary {
     /// The outcome of the protocol that connections speak. Each protocol has a section under its own name.
     #[serde(flatten)]
     pub protocols: Sections,
+    /// The outcome of tunnels through a proxy, if connections go through them.
+    pub tunnel: Option<TunnelSummary>,
     /// The outcome of TLS, if connections speak it.
     pub tls: Option<TlsSummary>,
     /// The cost of the run: what throng itself used.
@@ -169,9 +172,10 @@ impl Summary {
         }
     }
 
-    /// The sections of TLS and of protocols, for reports.
+    /// The sections of tunnels, TLS and protocols, for reports.
     pub fn protocol_sections(&self) -> Vec<Section> {
-        let mut all: Vec<Section> = self.tls.iter().map(TlsSummary::drawn).collect();
+        let mut all: Vec<Section> = self.tunnel.iter().map(TunnelSummary::drawn).collect();
+        all.extend(self.tls.iter().map(TlsSummary::drawn));
         all.extend(self.protocols.drawn(self.connections.came_up()));
         all
     }

@@ -11,6 +11,7 @@ use super::{
 use crate::engine::Engine;
 use crate::expect::ENOUGH_TO_DIVIDE;
 use crate::protocol::tls::TlsSummary;
+use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{ProtocolKind, Sections};
 use crate::record::{Part, RateOf, Record, Role, Source, VERSION};
 use crate::stats::Tally;
@@ -113,6 +114,7 @@ pub fn of(record: &Record) -> Summary {
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
         search: t.endings().find_map(|e| e.search.clone()),
         protocols: protocols(&t, &speaking),
+        tunnel: t.asked.tunnels.then(|| TunnelSummary::of(&t.opened)),
         tls: (t.asked.tls_client || t.asked.tls_server)
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),
         cost,

@@ -219,6 +219,7 @@ fn asked(parts: &[&Part]) -> Asked {
             true => first.subprotocols.clone(),
             false => Vec::new(),
         },
+        tunnels: any(|a| a.tunnels),
         tls_client: any(|a| a.tls_client),
         tls_server: any(|a| a.tls_server),
         latencies: AskedLatencies {

@@ -14,6 +14,7 @@ use crate::diagnosis::Diagnosis;
 use crate::expect::{Expectation, Scalar};
 use crate::pacing::Ending;
 use crate::protocol::tls::TlsFailure;
+use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{self, Sections};
 use crate::record::{self, Interval, Part, Record, Role};
 use crate::scenario::Allow;
@@ -435,9 +436,11 @@ fn unready(t: &Totals) -> Option<Finding> {
             why: did_not_stay(t),
         });
     }
-    // What is still under way, or failed, is TLS until the protocol has its turn.
+    // What is still under way, or failed, is the tunnel, then TLS, until the protocol has its turn.
     let secured = part.opened().tls.secured;
-    let protocol = match asked.tls_client && secured < asked.connections.unwrap_or(0) {
+    let lacks = |n: u64| n < asked.connections.unwrap_or(0);
+    let protocol = match asked.tls_client && lacks(secured) {
+        _ if asked.tunnels && lacks(part.opened().tunnel.opened) => Handshake::Tunnel,
         true => Handshake::Tls,
         false => Handshake::Protocol(asked.protocol),
     };
@@ -469,6 +472,13 @@ fn protocols(t: &Totals, findings: &mut Vec<Finding>) -> bool {
             violation: violated.violation.into(),
             words: violated.words,
             connections: violated.connections,
+        });
+    }
+    for not in TunnelSummary::of(&t.opened).not_opened() {
+        findings.push(Finding::TunnelFailed {
+            cause: not.cause.into(),
+            words: not.words,
+            connections: not.connections,
         });
     }
     for failure in TlsFailure::ALL {

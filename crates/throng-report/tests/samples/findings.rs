@@ -124,6 +124,11 @@ pub fn findings() -> Vec<Finding> {
             words: "the peer refused the upgrade to WebSocket".into(),
             connections: 60,
         },
+        Finding::TunnelFailed {
+            cause: "407".into(),
+            words: "the proxy refused the tunnel: 407 Proxy Authentication Required".into(),
+            connections: 2,
+        },
         Finding::TlsFailed {
             failure: TlsFailure::Expired,
             connections: 1,

@@ -12,6 +12,7 @@ use throng_core::protocol::mqtt::{
     MqttLatencies, MqttSummary, Qos, Reason, Violation as MqttViolation,
 };
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
+use throng_core::protocol::tunnel::TunnelSummary;
 use throng_core::protocol::websocket::{
     CloseCode, Violation, WebSocketLatencies, WebSocketSummary,
 };
@@ -122,6 +123,7 @@ pub fn perfect() -> Summary {
         stops_seen: None,
         search: None,
         protocols: Sections::default(),
+        tunnel: None,
         tls: None,
         cost: Cost {
             user_bytes: 118_489_088,
@@ -421,6 +423,11 @@ pub fn busy() -> Summary {
         refused: BTreeMap::from([(Status::Forbidden, 2)]),
         closes: BTreeMap::from([(CloseCode::TryAgainLater, 5)]),
         subprotocols: BTreeMap::from([("chat".into(), 1001), ("none".into(), 2)]),
+    });
+    s.tunnel = Some(TunnelSummary {
+        opened: 1_005,
+        refused: BTreeMap::from([(Status::ProxyAuthenticationRequired, 2)]),
+        failed: BTreeMap::new(),
     });
     s.protocols.dns = Some(DnsSummary { not_dns: 1 });
     s.protocols.http = Some(HttpSummary {

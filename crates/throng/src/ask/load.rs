@@ -48,7 +48,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         engine: args.engine.into(),
         force: args.force,
         seed: args.seed,
-        connect: connect(args, hold),
+        connect: connect(args, hold)?,
         protocol: protocol(args, kind.unwrap_or_default())?,
         messages,
         pace: pace(args)?,
@@ -147,23 +147,25 @@ fn implied_kind(targets: &[Target]) -> Option<ProtocolKind> {
     first.filter(|_| alike)
 }
 
-fn connect(args: &LoadArgs, hold: Hold) -> Connect {
+fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
     let default = match args.like_tcpkali() {
         false => Connect::default(),
         true => tcpkali_connects(args, hold),
     };
-    Connect {
+    Ok(Connect {
         rate: args.connect_rate.or(default.rate),
         timeout: args.connect_timeout.unwrap_or(default.timeout),
         source_ip: args.source_ip.clone(),
         resolve: route::resolve(&args.route),
         proxy_protocol: args.route.proxy_protocol.map(Into::into),
         proxy_source: args.route.proxy_source.clone(),
+        tunnel: route::tunnel(args.route.tunnel.as_deref())?,
+        tunnel_auth: args.route.tunnel_auth.clone(),
         reconnect: !args.no_reconnect,
         reconnect_policy: args.reconnect_policy.unwrap_or(default.reconnect_policy),
         lifetime: args.channel_lifetime,
         ..default
-    }
+    })
 }
 
 /// tcpkali's defaults for connecting: 100 per second, and all must be established within `-T`. tcpkali gives up if that

@@ -1,7 +1,16 @@
 //! How connections reach a server.
 
+use crate::Failure;
 use crate::cli::{ResolveArg, RouteArgs};
-use throng_core::scenario::{Family, Resolve};
+use throng_core::scenario::{Family, Resolve, Target};
+use throng_core::target;
+
+/// The proxy through which connections go.
+pub(crate) fn tunnel(proxy: Option<&str>) -> Result<Option<Target>, Failure> {
+    let target = proxy.map(|text| target::parse(text).map(Target::new));
+    let target = target.transpose();
+    target.map_err(|e| Failure::usage(format!("--tunnel: {e}")))
+}
 
 /// How targets become addresses. Of several `first` and `all`, the last one counts.
 pub(crate) fn resolve(args: &RouteArgs) -> Resolve {

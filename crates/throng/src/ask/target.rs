@@ -6,7 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use throng_core::address::{self, AddressError};
 use throng_core::observer::Note;
-use throng_core::scenario::{Addresses, Family, ListenAddress, LoadScenario, Resolve};
+use throng_core::scenario::{
+    Addresses, Connect, Family, ListenAddress, LoadScenario, Resolve, Target,
+};
 use throng_core::target::{self, Port, Spec};
 use throng_host::{names, services};
 
@@ -27,12 +29,36 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
 /// about that.
 pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Failure> {
     let mut notes = Vec::new();
-    let resolve = &scenario.connect.resolve;
-    let ports = scenario.targets.iter().map(|target| port(&target.spec));
+    let Connect {
+        resolve, tunnel, ..
+    } = &mut scenario.connect;
+    let resolve = &*resolve;
+    if let Some(proxy) = tunnel {
+        resolve_each(std::slice::from_mut(proxy), resolve, &mut notes)?;
+        for target in &mut scenario.targets {
+            target.addresses.clone_from(&proxy.addresses);
+        }
+    } else {
+        resolve_each(&mut scenario.targets, resolve, &mut notes)?;
+    }
+    // The process's hasher has a seed from the system.
+    scenario
+        .seed
+        .get_or_insert_with(|| RandomState::new().hash_one(0));
+    Ok(notes)
+}
+
+/// Resolves the names of `targets`.
+fn resolve_each(
+    targets: &mut [Target],
+    resolve: &Resolve,
+    notes: &mut Vec<Note>,
+) -> Result<(), Failure> {
+    let ports = targets.iter().map(|target| port(&target.spec));
     let ports: Vec<u16> = ports.collect::<Result<_, _>>()?;
-    let hosts = scenario.targets.iter().map(|target| &target.spec.host);
+    let hosts = targets.iter().map(|target| &target.spec.host);
     refuse_unused(resolve, &hosts.zip(&ports).collect::<Vec<_>>())?;
-    for (target, port) in scenario.targets.iter_mut().zip(ports) {
+    for (target, port) in targets.iter_mut().zip(ports) {
         let (host, at_port) = resolve.destination(&target.spec.host, port);
         let found = asked_for(&target.spec, (host, at_port), resolve)?;
         let written = match resolve.redirection(&target.spec.host, port) {
@@ -42,15 +68,11 @@ pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Fail
         target.addresses = match resolve.addresses {
             _ if found.len() == 1 => found,
             Addresses::All => found,
-            Addresses::First => vec![first(written, &found, &mut notes)],
-            Addresses::Answering => answering(written, found, &mut notes),
+            Addresses::First => vec![first(written, &found, notes)],
+            Addresses::Answering => answering(written, found, notes),
         };
     }
-    // The process's hasher has a seed from the system.
-    scenario
-        .seed
-        .get_or_insert_with(|| RandomState::new().hash_one(0));
-    Ok(notes)
+    Ok(())
 }
 
 /// Refuses what is said of hosts and ports that no target has: it would have no effect.

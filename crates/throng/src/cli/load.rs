@@ -61,7 +61,7 @@ pub(crate) struct LoadArgs {
         require_equals = true,
         default_missing_value = "sink",
         value_parser = Mode::parser(),
-        conflicts_with_all = ["listen_port", "resolve", "connect_to", "ipv4", "ipv6", "proxy_protocol"],
+        conflicts_with_all = ["listen_port", "resolve", "connect_to", "tunnel", "ipv4", "ipv6", "proxy_protocol"],
         help_heading = CONNECTIONS
     )]
     pub own_server: Option<Mode>,

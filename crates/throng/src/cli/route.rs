@@ -29,6 +29,16 @@ pub(crate) struct RouteArgs {
     #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", help_heading = CONNECTIONS)]
     pub connect_to: Vec<ConnectTo>,
 
+    /// Open each connection in a tunnel of this HTTP proxy (CONNECT)
+    ///
+    /// The proxy connects to the target and passes bytes on, whatever the protocol. TLS, if any, is spoken with the target.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "connect_to", help_heading = CONNECTIONS)]
+    pub tunnel: Option<String>,
+
+    /// Basic authentication at the proxy of --tunnel, USER:PASSWORD
+    #[arg(long, value_name = "USER:PASSWORD", requires = "tunnel", help_heading = CONNECTIONS)]
+    pub tunnel_auth: Option<String>,
+
     /// Connect to IPv4 addresses of names only
     #[arg(short = '4', long, conflicts_with = "ipv6", help_heading = CONNECTIONS)]
     pub ipv4: bool,

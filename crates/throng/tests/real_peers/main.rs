@@ -20,6 +20,7 @@ mod mqtt;
 mod sending;
 mod tls;
 mod transport;
+mod tunnel;
 mod websocket_load;
 mod websocket_serve;
 

@@ -26,6 +26,7 @@ impl fmt::Display for Finding {
                 waiting,
             } => {
                 let protocol = match protocol {
+                    Handshake::Tunnel => "tunnel",
                     Handshake::Tls => "TLS",
                     Handshake::Protocol(kind) => kind.name(),
                 };
@@ -263,6 +264,9 @@ impl fmt::Display for Finding {
             ),
             Finding::LimitMet(met) => write!(f, "{met}"),
             Finding::ProtocolViolated {
+                words, connections, ..
+            }
+            | Finding::TunnelFailed {
                 words, connections, ..
             } => write!(f, "{}: {words}", things(*connections, "connection")),
             Finding::TlsFailed {

@@ -138,8 +138,8 @@ pub(crate) struct Args {
     #[arg(short = 'P', long, value_name = "USER:PASSWORD", requires = "proxy", help_heading = REQUESTS)]
     pub proxy_auth: Option<String>,
 
-    /// Send requests through this proxy
-    #[arg(short = 'X', long, value_name = "HOST:PORT", help_heading = REQUESTS)]
+    /// Send requests through this proxy; those for https:// in tunnels (CONNECT)
+    #[arg(short = 'X', long, value_name = "HOST:PORT", conflicts_with = "tunnel", help_heading = REQUESTS)]
     pub proxy: Option<String>,
 
     /// Accept answers of different lengths; throng always does

@@ -36,7 +36,11 @@ const DUMPS: u8 = 4;
 /// The scenario that `args` ask for. Host names are not resolved yet.
 pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     let connections = connections(args)?;
-    let (targets, origin) = through(args)?;
+    let Through {
+        targets,
+        origin,
+        tunnel,
+    } = through(args)?;
     let messages = Messages {
         first: Vec::new(),
         repeated: body(args)?.into_iter().collect(),
@@ -62,7 +66,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     if args.no_keep_alive {
         set("requests-per-connection", "1")?;
     }
-    for field in fields(args, !messages.repeated.is_empty()) {
+    for field in fields(args, !messages.repeated.is_empty(), tunnel.is_some()) {
         set("header", &field)?;
     }
     let scenario = LoadScenario {
@@ -83,6 +87,11 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
             resolve: route::resolve(&args.route),
             proxy_protocol: args.route.proxy_protocol.map(Into::into),
             proxy_source: args.route.proxy_source.clone(),
+            tunnel_auth: match tunnel.is_some() {
+                true => args.route.tunnel_auth.as_ref().or(args.proxy_auth.as_ref()).cloned(),
+                false => None,
+            },
+            tunnel,
             ..Connect::default()
         },
         protocol,
@@ -129,8 +138,17 @@ fn connections(args: &Args) -> Result<u32, Failure> {
     }
 }
 
-/// The targets of connections; and with a proxy, the URL that is requested of it.
-fn through(args: &Args) -> Result<(Vec<Target>, Option<String>), Failure> {
+/// Where connections go.
+struct Through {
+    targets: Vec<Target>,
+    /// The URL that is requested of the targets, which are proxies.
+    origin: Option<String>,
+    /// The proxy that opens tunnels to the targets.
+    tunnel: Option<Target>,
+}
+
+/// Where connections go: a proxy is asked for `http://` URLs, and opens tunnels to servers of `https://` ones.
+fn through(args: &Args) -> Result<Through, Failure> {
     let urls: Vec<String> = args.urls.iter().map(|url| with_scheme(url)).collect();
     let all = targets(&urls)?;
     let other = all.iter().zip(&urls).find(|(target, _)| {
@@ -143,16 +161,26 @@ fn through(args: &Args) -> Result<(Vec<Target>, Option<String>), Failure> {
         )));
     }
     let Some(proxy) = &args.proxy else {
-        return Ok((all, None));
+        return Ok(Through {
+            targets: all,
+            origin: None,
+            tunnel: route::tunnel(args.route.tunnel.as_deref())?,
+        });
     };
     match urls.as_slice() {
-        [url] if url.starts_with("http://") => {
-            Ok((targets(&[with_scheme(proxy)])?, Some(url.clone())))
-        }
-        [_] => Err(Failure::usage(
-            "-X is for http:// URLs: a proxy would carry https:// in a tunnel (CONNECT), and throng opens none",
+        [url] if url.starts_with("http://") => Ok(Through {
+            targets: targets(&[with_scheme(proxy)])?,
+            origin: Some(url.clone()),
+            tunnel: None,
+        }),
+        urls if urls.iter().all(|url| url.starts_with("https://")) => Ok(Through {
+            targets: all,
+            origin: None,
+            tunnel: route::tunnel(Some(proxy))?,
+        }),
+        _ => Err(Failure::usage(
+            "-X is for one http:// URL, or for https:// ones; --tunnel carries any",
         )),
-        _ => Err(Failure::usage("-X is for one URL, not for several")),
     }
 }
 
@@ -188,12 +216,13 @@ fn body(args: &Args) -> Result<Option<Message>, Failure> {
 }
 
 /// Header fields that options of their own stand for.
-fn fields(args: &Args, has_body: bool) -> Vec<String> {
+fn fields(args: &Args, has_body: bool, tunnels: bool) -> Vec<String> {
     let mut all = Vec::new();
     let basic =
         |name: &str, both: &String| format!("{name}: Basic {}", BASE64_STANDARD.encode(both));
     all.extend(args.auth.iter().map(|both| basic("Authorization", both)));
-    let proxy = args.proxy_auth.iter();
+    // In a tunnel, it is for the proxy alone.
+    let proxy = args.proxy_auth.iter().filter(|_| !tunnels);
     all.extend(proxy.map(|both| basic("Proxy-Authorization", both)));
     if !args.cookie.is_empty() {
         all.push(format!("Cookie: {}", args.cookie.join("; ")));

@@ -205,13 +205,17 @@ fn connect() -> BoxedStrategy<Connect> {
     ];
     let policy = select(&POLICIES[..]).prop_map(|text| text.parse().unwrap());
     let reconnect = (any::<bool>(), policy);
+    let through = select(&["10.0.0.9:3128", "http://proxy.example"][..]);
+    let through = through.prop_map(|text| Target::try_from(text.to_owned()).unwrap());
+    let auth = option::of(Just("user:word".to_owned()));
+    let tunnel = option::of((through, auth));
     (
         span(),
         sources,
         reconnect,
         option::of(prop_oneof![Just(Duration::ZERO), span()]),
         option::of(rate()),
-        resolve(),
+        (resolve(), tunnel),
         proxy(),
     )
         .prop_map(
@@ -221,10 +225,11 @@ fn connect() -> BoxedStrategy<Connect> {
                 (reconnect, reconnect_policy),
                 lifetime,
                 rate,
-                resolve,
+                (resolve, tunnel),
                 proxy,
             )| {
                 let (proxy_protocol, proxy_source) = proxy;
+                let (tunnel, tunnel_auth) = tunnel.unzip();
                 Connect {
                     rate,
                     timeout,
@@ -233,6 +238,8 @@ fn connect() -> BoxedStrategy<Connect> {
                     resolve,
                     proxy_protocol,
                     proxy_source,
+                    tunnel,
+                    tunnel_auth: tunnel_auth.flatten(),
                     reconnect,
                     reconnect_policy,
                     lifetime,
@@ -512,12 +519,20 @@ fn any_load() -> BoxedStrategy<Scenario> {
             |(
                 (targets, connections, seed, listen),
                 (hold, duration, workers, engine, force),
-                (connect, (mut protocol, messages), mut pace, measure, (allow, expect), sockets),
+                (
+                    mut connect,
+                    (mut protocol, messages),
+                    mut pace,
+                    measure,
+                    (allow, expect),
+                    sockets,
+                ),
                 (tls, tls_server),
             )| {
                 // As a scenario is once it is settled.
                 if targets.is_empty() {
                     pace.requests = None;
+                    (connect.tunnel, connect.tunnel_auth) = (None, None);
                 }
                 if protocol.answers().from_every_peer() && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
