@@ -24,6 +24,7 @@ pub(crate) fn to_listen(asked: &scenario::SocketOptions) -> SocketOptions {
         linger: asked.linger,
         device: asked.bind_device.clone(),
         fastopen: None,
+        fastopen_connect: None,
         mptcp: asked.mptcp,
     }
 }

@@ -207,6 +207,23 @@ pub trait Behaviour {
     /// A connection was established.
     fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox);
 
+    /// A connection is about to be established: what is asked to be sent goes with its SYN (TCP Fast Open, RFC 7413). It is
+    /// called in place of [`Behaviour::opened`]. [`Behaviour::established`] is called next, or [`Behaviour::unopened`].
+    /// What is counted counts once the connection is established.
+    fn opened_early(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.opened(conn, at, out);
+    }
+
+    /// A connection that was [opened early](Behaviour::opened_early) is established. What it asked for then is still in
+    /// the outbox, except what was to be sent.
+    fn established(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
+
+    /// A connection that was [opened early](Behaviour::opened_early) could not be established, so nothing that it sent was
+    /// carried. What is counted here, and what was counted before, is dropped.
+    fn unopened(&mut self, conn: &mut Self::Conn, at: &At) {
+        self.closed(conn, Closed::Error, at);
+    }
+
     /// Traffic may begin (see [`Traffic`]). Called once for each connection that is open then.
     fn started(&mut self, _: &mut Self::Conn, _: &At, _: &mut Outbox) {}
 

@@ -25,6 +25,8 @@ pub struct Connect {
     pub within: Option<Duration>,
     /// Source addresses; empty to leave the choice to the kernel (or, on loopback, to the plan).
     pub source_ip: Vec<SourceRange>,
+    /// Whether the first data goes with the SYN (TCP Fast Open).
+    pub fastopen: Option<FastOpen>,
     /// How the names of targets become addresses.
     pub resolve: Resolve,
     /// The version of the PROXY protocol's header that each connection begins with; `None` for no header.
@@ -45,6 +47,16 @@ pub struct Connect {
     pub lifetime: Option<Duration>,
 }
 
+/// When data goes with the SYN of a connection that is opened (TCP Fast Open, RFC 7413).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FastOpen {
+    /// Once the server has given this machine a cookie, which connections before ask for.
+    Cookie,
+    /// Always (TCP_FASTOPEN_NO_COOKIE). A server that wants a cookie ignores the data, and has it sent again.
+    NoCookie,
+}
+
 impl Default for Connect {
     fn default() -> Connect {
         Connect {
@@ -52,6 +64,7 @@ impl Default for Connect {
             timeout: Duration::from_secs(5),
             within: None,
             source_ip: Vec::new(),
+            fastopen: None,
             resolve: Resolve::default(),
             proxy_protocol: None,
             proxy_source: Vec::new(),

@@ -24,7 +24,7 @@ mod tls;
 
 pub use allow::{Allow, Tolerance};
 pub use check::Contradiction;
-pub use connect::Connect;
+pub use connect::{Connect, FastOpen};
 pub use hold::Hold;
 pub use instead::{ConnectTo, ConnectToError, HostAddress, HostAddressError};
 pub use latency::Percentile;

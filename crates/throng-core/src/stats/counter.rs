@@ -163,6 +163,15 @@ macro_rules! counts {
                     $($name: self.$name.get(),)*
                 }
             }
+
+            /// Adds what `other` counted, except its times.
+            pub fn absorb(&self, other: &Counters) {
+                $(self.$name.add(other.$name.get());)*
+                $(for (count, n) in self.$array.iter().zip(other.$array.iter()) {
+                    count.add(n.get());
+                })*
+                $(self.$part.absorb(&other.$part);)*
+            }
         }
 
         impl Tally {

@@ -2,6 +2,7 @@
 //! RLIMIT_NOFILE bounds their number.
 
 mod asked;
+mod early;
 mod ending;
 mod opening;
 mod poll;

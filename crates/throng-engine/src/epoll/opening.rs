@@ -3,6 +3,7 @@
 use super::poll;
 use super::worker::{LISTENER, Worker};
 use crate::socket::{self, PORT_LATER, fail_cause};
+use crate::table::State;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -22,13 +23,13 @@ impl<B: Behaviour> Worker<B> {
             let Some(index) = self.table.open_next(now) else {
                 break;
             };
-            if let Err(errno) = self.connect(index) {
+            if let Err(errno) = self.connect(index, now) {
                 self.fail(index, fail_cause(errno), now);
             }
         }
     }
 
-    fn connect(&mut self, index: u32) -> Result<(), i32> {
+    fn connect(&mut self, index: u32, now: Time) -> Result<(), i32> {
         let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
         let (target, source) = self.table.route(index);
         let file = socket::stream(target.family(), self.table.making.protocol()).map_err(errno)?;
@@ -38,10 +39,13 @@ impl<B: Behaviour> Worker<B> {
             socket::bind(fd, source).map_err(errno)?;
         }
         socket::set_options(self.table.making.options(target.family()), fd).map_err(errno)?;
-        poll::connect(fd, target)?;
-        self.poll.add_edges(fd, self.key(index)).map_err(errno)?;
+        let begins = poll::connect(fd, target)? && self.table.opens_early();
         self.keep(index, file);
-        Ok(())
+        if begins {
+            // Before the registration, which would report that the socket takes what goes with the SYN.
+            self.open_early(index, now)?;
+        }
+        self.poll.add_edges(fd, self.key(index)).map_err(errno)
     }
 
     /// How connect() ended: an errno, or 0. A connection that begins with a header has sent it.
@@ -67,6 +71,9 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub(super) fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
+        if self.table.conns[index as usize].state == State::Early {
+            self.blocked.remove(&index);
+        }
         if let Some(file) = self.files.get_mut(index as usize) {
             *file = None;
         }

@@ -159,11 +159,13 @@ pub(super) fn send(fd: RawFd, bytes: &[u8], more: bool) -> Result<usize, i32> {
     length(|| unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) })
 }
 
-/// Starts to connect. `Ok` if the attempt is in flight or has succeeded.
-pub(super) fn connect(fd: RawFd, target: &Address) -> Result<(), i32> {
+/// Starts to connect. Returns whether there is nothing to wait for: the attempt has succeeded, or begins with the first
+/// send (TCP_FASTOPEN_CONNECT).
+pub(super) fn connect(fd: RawFd, target: &Address) -> Result<bool, i32> {
     // SAFETY: a valid address of the length given.
     match length(|| unsafe { libc::connect(fd, target.as_ptr(), target.len()) as isize }) {
-        Ok(_) | Err(libc::EINPROGRESS) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(libc::EINPROGRESS) => Ok(false),
         Err(errno) => Err(errno),
     }
 }

@@ -36,6 +36,24 @@ impl Rest {
         }
     }
 
+    /// The bytes left to send, and whether more follow at once.
+    pub fn bytes<'a>(&'a self, memory: &'a [u8]) -> (&'a [u8], bool) {
+        match self {
+            Rest::Memory { left, more, .. } => (&memory[left.clone()], *more),
+            Rest::Bytes {
+                bytes, taken, more, ..
+            } => (&bytes[*taken..], *more),
+        }
+    }
+
+    /// The kernel took `n` more bytes.
+    pub fn advance(&mut self, n: usize) {
+        match self {
+            Rest::Memory { left, .. } => left.start += n,
+            Rest::Bytes { taken, .. } => *taken += n,
+        }
+    }
+
     /// The number of bytes left to send.
     pub fn len(&self) -> usize {
         match self {

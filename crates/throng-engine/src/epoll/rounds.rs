@@ -172,6 +172,11 @@ impl<B: Behaviour> Worker<B> {
                     return;
                 }
             },
+            State::Early => match poll::pending_error(self.fd(index)) {
+                0 if events & libc::EPOLLOUT as u32 == 0 => return,
+                errno if self.early_ended(index, errno, now) => {}
+                _ => return,
+            },
             State::Open => {}
             State::Free | State::Waiting => return,
         }

@@ -62,7 +62,7 @@ impl<B: Behaviour> Worker<B> {
         }
     }
 
-    fn block(&mut self, index: u32, rest: Rest) {
+    pub(super) fn block(&mut self, index: u32, rest: Rest) {
         self.table.conns[index as usize].marks |= BLOCKED;
         self.blocked.entry(index).or_default().push_back(rest);
     }
@@ -84,19 +84,11 @@ impl<B: Behaviour> Worker<B> {
     fn send_on(&mut self, index: u32, rest: &mut Rest) -> Result<bool, i32> {
         let fd = self.fd(index);
         while rest.len() > 0 {
-            let (bytes, more) = match &*rest {
-                Rest::Memory { left, more, .. } => (&self.memory[left.clone()], *more),
-                Rest::Bytes {
-                    bytes, taken, more, ..
-                } => (&bytes[*taken..], *more),
-            };
+            let (bytes, more) = rest.bytes(&self.memory);
             match poll::send(fd, bytes, more) {
                 Ok(n) => {
                     self.took(n);
-                    match rest {
-                        Rest::Memory { left, .. } => left.start += n,
-                        Rest::Bytes { taken, .. } => *taken += n,
-                    }
+                    rest.advance(n);
                 }
                 Err(libc::EAGAIN) => return Ok(false),
                 Err(errno) => return Err(errno),

@@ -19,6 +19,12 @@ pub(crate) fn fail_cause(errno: i32) -> FailCause {
     }
 }
 
+/// Whether an errno that ends an attempt shows that the connection was established before: a reset that answers a SYN is
+/// [`libc::ECONNREFUSED`].
+pub(crate) fn was_established(errno: i32) -> bool {
+    matches!(errno, libc::ECONNRESET | libc::EPIPE)
+}
+
 /// What an errno from an established connection means.
 pub(crate) fn close_cause(errno: i32) -> Closed {
     match errno {

@@ -9,7 +9,7 @@ mod options;
 mod stream;
 
 pub(crate) use address::Address;
-pub(crate) use errno::{close_cause, fail_cause};
+pub(crate) use errno::{close_cause, fail_cause, was_established};
 pub(crate) use eventfd::EventFd;
 pub use listener::{Reach, listen};
 pub(crate) use listener::{accept_queue, stop_listening};

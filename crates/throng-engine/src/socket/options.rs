@@ -4,7 +4,7 @@ use super::stream::stream;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
-use throng_core::scenario::{Keepalive, KernelName};
+use throng_core::scenario::{FastOpen, Keepalive, KernelName};
 
 /// What to set on sockets beyond the kernel's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct SocketOptions {
     pub device: Option<KernelName>,
     /// Listeners: TCP_FASTOPEN, the number of connections whose handshake is not complete (RFC 7413).
     pub fastopen: Option<u32>,
+    /// Sockets that connect: TCP_FASTOPEN_CONNECT (Linux 4.11).
+    pub fastopen_connect: Option<FastOpen>,
     /// The protocol is MPTCP (RFC 8684), which falls back to TCP if the peer does not speak it.
     pub mptcp: bool,
 }
@@ -60,6 +62,8 @@ pub enum Setting {
     Device,
     /// [`SocketOptions::fastopen`]
     Fastopen,
+    /// [`SocketOptions::fastopen_connect`]
+    FastopenConnect,
     /// [`SocketOptions::mptcp`]
     Mptcp,
 }
@@ -248,6 +252,16 @@ impl SocketOptions {
                 .map(|name| (Setting::Device, SocketOption::device(name.as_str()))),
             self.fastopen
                 .map(|queue| (Setting::Fastopen, tcp(libc::TCP_FASTOPEN, int(queue)))),
+            self.fastopen_connect
+                .map(|_| (Setting::FastopenConnect, tcp(libc::TCP_FASTOPEN_CONNECT, 1))),
+            self.fastopen_connect
+                .filter(|how| *how == FastOpen::NoCookie)
+                .map(|_| {
+                    (
+                        Setting::FastopenConnect,
+                        tcp(libc::TCP_FASTOPEN_NO_COOKIE, 1),
+                    )
+                }),
         ]
         .into_iter()
         .flatten()
@@ -262,6 +276,7 @@ fn int(n: impl TryInto<i32>) -> i32 {
 /// How a worker makes the sockets that connect: built once, and in place for the whole run.
 pub(crate) struct Making {
     protocol: i32,
+    early: bool,
     four: Box<[SocketOption]>,
     six: Box<[SocketOption]>,
 }
@@ -270,6 +285,7 @@ impl Making {
     pub fn new(options: &SocketOptions) -> Making {
         Making {
             protocol: options.protocol(),
+            early: options.fastopen_connect.is_some(),
             four: options.list(libc::AF_INET),
             six: options.list(libc::AF_INET6),
         }
@@ -278,6 +294,11 @@ impl Making {
     /// The protocol of the sockets.
     pub fn protocol(&self) -> i32 {
         self.protocol
+    }
+
+    /// Whether connect() may return before the handshake begins (TCP_FASTOPEN_CONNECT).
+    pub fn opens_early(&self) -> bool {
+        self.early
     }
 
     /// The options to set on a socket of `family`.

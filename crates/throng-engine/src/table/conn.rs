@@ -8,6 +8,8 @@ pub(crate) enum State {
     Free,
     /// Being opened.
     Connecting,
+    /// Being opened, and sending already: the first bytes go with the SYN.
+    Early,
     /// Established.
     Open,
     /// It is opened again when its timer fires.
@@ -24,7 +26,7 @@ pub(crate) struct Conn<C> {
     /// Distinguishes this use of the place from earlier ones.
     pub generation: u16,
     pub state: State,
-    /// Open: the engine's own marks, and [`STARTED`]. Connecting and waiting: how often it was tried again since it was last
+    /// Open and early: the engine's own marks, and [`STARTED`]. Connecting and waiting: how often it was tried again since it was last
     /// open.
     pub marks: u8,
 }

@@ -1,12 +1,14 @@
 //! The table itself: its fields, and what all parts of it use.
 
 use super::conn::Conn;
+use super::early::Early;
 use super::opener::Opener;
 use super::places::Places;
 use crate::control::{Clock, Control, Order, Orders, Outlet};
 use crate::job::{Closing, Job, Role, ServerRole};
 use crate::socket::Making;
 use crate::waiting::Waiting;
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use throng_core::behaviour::{At, Behaviour, Reads, Traffic};
@@ -24,6 +26,8 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) orders: Orders,
     pub(super) traffic: Traffic,
     pub(super) opener: Option<Opener>,
+    /// What waits until their connections are established, of those that send before.
+    pub(super) early: HashMap<u32, Early>,
     pub(super) others: Vec<Arc<Counters>>,
     pub(super) max: u32,
     /// Server: the free places.
@@ -71,6 +75,7 @@ impl<B: Behaviour> Table<B> {
             orders: Orders::default(),
             traffic: job.traffic,
             opener: None,
+            early: HashMap::new(),
             others: Vec::new(),
             max: 0,
             places: Places::default(),
@@ -145,6 +150,24 @@ impl<B: Behaviour> Table<B> {
             &mut self.conns[index as usize].user,
             &at,
         );
+    }
+
+    /// The same, with what the behaviour counts in `counters`.
+    pub(super) fn tell_counting(
+        &mut self,
+        index: u32,
+        now: Time,
+        counters: &Counters,
+        what: impl FnOnce(&mut B, &mut B::Conn, &At),
+    ) {
+        let conn = &mut self.conns[index as usize];
+        let at = At {
+            id: self.opener.as_ref().map_or(index, |o| o.id(index)),
+            now,
+            up_us: conn.up_us,
+            counters,
+        };
+        what(&mut self.behaviour, &mut conn.user, &at);
     }
 
     pub(super) fn set_traffic(&mut self, traffic: Traffic, now: Time) {

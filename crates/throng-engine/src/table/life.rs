@@ -59,11 +59,17 @@ impl<B: Behaviour> Table<B> {
 
     /// An attempt succeeded.
     pub fn connected(&mut self, index: u32, now: Time, out: &mut Outbox) {
+        self.conns[index as usize].marks = 0;
+        self.count_established(index, now);
+        self.opened(index, now, out);
+    }
+
+    /// Counts a connection that is established, and how long that took.
+    pub(super) fn count_established(&mut self, index: u32, now: Time) {
         let conn = &mut self.conns[index as usize];
         let took =
             Duration::from_micros(u64::from(((now.0 / 1000) as u32).wrapping_sub(conn.up_us)));
         conn.state = State::Open;
-        conn.marks = 0;
         conn.up_us = (now.0 / 1000) as u32;
         self.wheel.cancel(index);
         self.connect_times.record(took);
@@ -74,7 +80,7 @@ impl<B: Behaviour> Table<B> {
                 counts.established.add(1);
             }
         }
-        self.opened(index, now, out);
+        self.counters.last_up_ns.set(now.0);
     }
 
     /// Server: whether there is room for another connection.
@@ -121,11 +127,11 @@ impl<B: Behaviour> Table<B> {
         conn.marks = 0;
         conn.up_us = (now.0 / 1000) as u32;
         self.counters.accepted.add(1);
+        self.counters.last_up_ns.set(now.0);
         self.opened(index, now, out);
     }
 
     fn opened(&mut self, index: u32, now: Time, out: &mut Outbox) {
-        self.counters.last_up_ns.set(now.0);
         if self.traffic == Traffic::On {
             self.conns[index as usize].marks |= STARTED;
         }
@@ -141,7 +147,11 @@ impl<B: Behaviour> Table<B> {
                 counts.failed(cause);
             }
         }
-        let retry = self.conns[index as usize].marks.saturating_add(1);
+        let before = match self.conns[index as usize].state {
+            State::Early => self.unopened(index, now),
+            _ => self.conns[index as usize].marks,
+        };
+        let retry = before.saturating_add(1);
         let opener = self.opener.as_mut();
         let wait = opener.and_then(|o| o.wait_after_failure(index, retry));
         self.leave(index, retry, now + wait.unwrap_or_default(), false);

@@ -5,10 +5,12 @@
 //! [`Outbox`](throng_core::behaviour::Outbox) says. The table keeps states, timers and counters, so that they
 //! mean the same on either engine.
 //!
-//! `data.rs` has the table; `life.rs`, `events.rs`, `timers.rs` and `orders.rs` are what is done with it.
+//! `data.rs` has the table; `life.rs`, `early.rs`, `events.rs`, `timers.rs` and `orders.rs` are what is
+//! done with it.
 
 mod conn;
 mod data;
+mod early;
 mod events;
 mod life;
 mod opener;

@@ -20,7 +20,7 @@ impl<B: Behaviour> Table<B> {
         } = self;
         let all = wheel.advance(now, TIMERS_A_ROUND, |index| {
             match conns[index as usize].state {
-                State::Connecting => fired.push(Fired::GiveUp(index)),
+                State::Connecting | State::Early => fired.push(Fired::GiveUp(index)),
                 State::Open => fired.push(Fired::Wake(index)),
                 State::Waiting => opener.iter_mut().for_each(|o| o.open_again(index)),
                 State::Free => {}

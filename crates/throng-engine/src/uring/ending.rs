@@ -74,7 +74,11 @@ impl<B: Behaviour> Worker<B> {
                         let bid = (cqe.flags >> IORING_CQE_BUFFER_SHIFT) as u16;
                         ring.give_back(&self.pools, tag.group(), bid);
                     }
-                    if matches!(tag.op, Op::Send | Op::Bytes | Op::Spill | Op::Header) {
+                    // A connection that closed before in this place may still have a completion here.
+                    let index = (at as u32) << self.slot_bits | tag.slot;
+                    let conn = self.table.conns.get(index as usize);
+                    let early = conn.is_some_and(|conn| conn.state == State::Early);
+                    if matches!(tag.op, Op::Send | Op::Bytes | Op::Spill | Op::Header) && !early {
                         // Cut short by the shutdown. The kernel has sent what it took.
                         self.table.counters.bytes_sent.add(cqe.res.max(0) as u64);
                     }
@@ -83,8 +87,6 @@ impl<B: Behaviour> Worker<B> {
                     {
                         continue;
                     }
-                    // A connection that closed before in this place may still have a completion here.
-                    let index = (at as u32) << self.slot_bits | tag.slot;
                     let conn = &mut self.table.conns[index as usize];
                     if conn.generation == tag.generation && conn.marks & RECEIVING != 0 {
                         conn.marks &= !RECEIVING;

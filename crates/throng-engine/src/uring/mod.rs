@@ -27,7 +27,7 @@
 //! `abi.rs`, `mapping.rs`, `buffers.rs`, `op.rs` and `ring.rs` are the interface to the kernel; `outgoing.rs`,
 //! `spill.rs` and `unsettled.rs` keep what is being sent; `worker.rs` has a worker's state. `arming.rs`,
 //! `closing.rs`, `sending.rs` and `asked.rs` do what behaviours ask for; `received.rs`, `settling.rs` and
-//! `opening.rs` deal with completions, `resets.rs` and `checks.rs` with resets that have none. `rounds.rs` is the loop,
+//! `opening.rs` deal with completions, `early.rs` with connections whose first bytes go with the SYN, `resets.rs` and `checks.rs` with resets that have none. `rounds.rs` is the loop,
 //! `ending.rs` its end, and `pair.rs` runs two workers in one thread.
 
 mod abi;
@@ -37,6 +37,7 @@ mod buffers;
 mod bulk;
 mod checks;
 mod closing;
+mod early;
 mod ending;
 mod mapping;
 mod op;

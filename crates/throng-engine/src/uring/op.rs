@@ -52,6 +52,8 @@ pub(super) enum Op {
     Skip,
     /// A send of the header that a connection begins with, from its spill.
     Header,
+    /// The handshake of a connection has ended whose first bytes went with the SYN.
+    Handshake,
     /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
@@ -108,6 +110,7 @@ impl Tag {
             12 => Op::Look,
             13 => Op::Skip,
             14 => Op::Header,
+            15 => Op::Handshake,
             _ => Op::Quiet,
         };
         Tag {
@@ -184,6 +187,14 @@ pub(super) fn connect(target: &Address, tag: Tag) -> Sqe {
         off: u64::from(target.len()),
         user_data: tag.encode(),
         ..Sqe::default()
+    }
+}
+
+/// Completes when the handshake of the connection in `tag`'s slot has ended, well or not.
+pub(super) fn handshake(tag: Tag) -> Sqe {
+    Sqe {
+        op_flags: libc::POLLOUT as u32,
+        ..hangup(tag)
     }
 }
 
@@ -392,6 +403,7 @@ mod tests {
             Op::Prepare,
             Op::Connect,
             Op::Header,
+            Op::Handshake,
             Op::Queue,
             Op::Accept,
             Op::Recv,

@@ -66,10 +66,17 @@ impl<B: Behaviour> Worker<B> {
 
     pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         if !self.is_current(index, tag, State::Connecting) {
+            if self.is_current(index, tag, State::Early) {
+                self.early_ended(index, tag, res, now);
+            }
             return;
         }
         if res < 0 {
             self.fail(index, fail_cause(-res), now);
+            return;
+        }
+        if self.table.opens_early() {
+            self.open_early(index, now);
             return;
         }
         match self.table.write_header(index, &mut self.out.bytes) {
@@ -123,7 +130,11 @@ impl<B: Behaviour> Worker<B> {
 
     pub(super) fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
         let (at, slot) = self.place(index);
-        let generation = self.table.conns[index as usize].generation;
+        let conn = &self.table.conns[index as usize];
+        let (generation, state) = (conn.generation, conn.state);
+        if state == State::Early {
+            self.cancel_early(index);
+        }
         self.rings[at].push(op::close(slot, generation));
         self.table.failed(index, cause, now);
     }

@@ -52,10 +52,12 @@ impl<B: Behaviour> Worker<B> {
         self.rings[at].push(op::probe(tag));
     }
 
-    /// A probe failed: the peer has reset the connection.
+    /// A probe failed: the peer has reset the connection, or a handshake has begun.
     pub(super) fn probe_failed(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         if self.is_current(index, tag, State::Open) && *self.marks(index) & SHUT == 0 {
             self.finish(index, close_cause(-res), now);
+        } else if self.is_current(index, tag, State::Early) {
+            self.early_sent(index, res, now);
         }
     }
 }

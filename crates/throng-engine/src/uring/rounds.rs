@@ -11,7 +11,7 @@ use super::opening::ACCEPT_REST;
 use super::worker::{BUFFERS, Rank, Worker};
 use crate::job::{EventLoop, Job};
 use crate::socket::EventFd;
-use crate::table::Fired;
+use crate::table::{Fired, State};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -238,6 +238,10 @@ impl<B: Behaviour> Worker<B> {
             }
             Op::Prepare | Op::Connect => self.connect_ended(index, tag, cqe.res, now),
             Op::Header => self.header_sent(index, tag, cqe.res, now),
+            Op::Handshake if self.is_current(index, tag, State::Early) => {
+                self.handshake_ended(index);
+            }
+            Op::Handshake => {}
             Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
             Op::Recv | Op::Look | Op::Skip => self.received(index, tag, cqe, now),

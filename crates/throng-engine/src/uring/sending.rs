@@ -156,4 +156,13 @@ impl<B: Behaviour> Worker<B> {
             }
         }
     }
+
+    /// Sends again what the spill was sending, of which the kernel took nothing.
+    pub(super) fn send_spill_again(&mut self, index: u32, generation: u16) {
+        let (at, _) = self.place(index);
+        if let Some((address, len)) = self.spills.again((index, generation)) {
+            let tag = self.tag(Op::Spill, index, 0);
+            self.rings[at].push(op::send(address, len, false, tag));
+        }
+    }
 }

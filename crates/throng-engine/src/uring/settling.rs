@@ -51,11 +51,18 @@ impl<B: Behaviour> Worker<B> {
     /// A send of a spill ended.
     pub(super) fn spilled(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         let key = (index, tag.generation);
-        self.table.counters.bytes_sent.add(res.max(0) as u64);
-        let (sending, to_tell) = self.spills.sending(key);
+        let bytes = res.max(0) as u64;
         if !self.is_current(index, tag, State::Open) {
-            self.spills.forget(key);
-        } else if res < 0 || res as usize != sending {
+            if self.is_current(index, tag, State::Early) {
+                self.early_sent(index, res, now);
+            } else if self.spills.forget(key) {
+                self.table.counters.bytes_sent.add(bytes);
+            }
+            return;
+        }
+        self.table.counters.bytes_sent.add(bytes);
+        let (sending, to_tell) = self.spills.sending(key);
+        if res < 0 || res as usize != sending {
             let why = if res < 0 {
                 close_cause(-res)
             } else {

@@ -21,6 +21,8 @@ struct Spill {
     sending: Bytes,
     /// Added meanwhile, sent next.
     next: Bytes,
+    /// The connection was never established: what the kernel took was not carried.
+    unopened: bool,
 }
 
 /// The spills of one worker.
@@ -63,9 +65,23 @@ impl Spills {
         })
     }
 
-    /// Removes the spill of a connection that has ended. Nothing of it may be under way.
-    pub fn forget(&mut self, key: Key) {
-        self.0.remove(&key);
+    /// The address and length of what is being sent, to be sent again. Nothing may be under way.
+    pub fn again(&self, key: Key) -> Option<(u64, u32)> {
+        let bytes = &self.0.get(&key)?.sending.bytes;
+        Some((bytes.as_ptr() as u64, bytes.len() as u32))
+    }
+
+    /// The connection could not be established, and its send is still under way.
+    pub fn unopened(&mut self, key: Key) {
+        if let Some(spill) = self.0.get_mut(&key) {
+            spill.unopened = true;
+        }
+    }
+
+    /// Removes the spill of a connection that has ended. Nothing of it may be under way. Returns whether the connection
+    /// had been established.
+    pub fn forget(&mut self, key: Key) -> bool {
+        self.0.remove(&key).is_none_or(|spill| !spill.unopened)
     }
 }
 

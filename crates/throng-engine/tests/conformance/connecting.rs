@@ -43,7 +43,7 @@ fn a_target_where_nobody_listens_is_counted_as_refused(engine: Engine) {
 }
 
 /// A listener whose accept queue is full, and what fills it.
-fn full_listener() -> (TcpListener, Vec<TcpStream>) {
+pub fn full_listener() -> (TcpListener, Vec<TcpStream>) {
     let listener = peer::listener_with("127.0.0.1:0", 1, None);
     let address = listener.local_addr().expect("bound");
     let mut fill = Vec::new();

@@ -38,6 +38,7 @@ mod arrivals;
 mod closing;
 mod connecting;
 mod crowd;
+mod early;
 mod ends;
 mod headers;
 mod leaving;

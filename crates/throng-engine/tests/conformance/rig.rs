@@ -87,6 +87,7 @@ pub struct Side {
     pub outlets: Vec<Arc<Outlet>>,
     /// Where a server listens.
     pub addresses: Vec<SocketAddr>,
+    options: SocketOptions,
     threads: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -99,6 +100,7 @@ impl Side {
             counters: (0..workers).map(|_| Arc::default()).collect(),
             outlets: (0..workers).map(|_| Arc::default()).collect(),
             addresses: Vec::new(),
+            options: SocketOptions::default(),
             threads: Vec::new(),
         }
     }
@@ -322,6 +324,7 @@ pub struct Connect {
     pub closing: Closing,
     /// What each connection begins with.
     pub headers: Option<Headers>,
+    pub options: SocketOptions,
 }
 
 impl Connect {
@@ -343,6 +346,7 @@ impl Connect {
             control: None,
             closing: Closing::ShutDown,
             headers: None,
+            options: SocketOptions::default(),
         }
     }
 
@@ -353,6 +357,7 @@ impl Connect {
         B::Conn: Send,
     {
         let mut side = Side::new(self.workers, self.control);
+        side.options = self.options;
         let routes = Arc::new(routes(&self.targets, &self.sources));
         for worker in 0..self.workers {
             let role = Role::Client(ClientRole {
@@ -409,7 +414,7 @@ impl Side {
             control: Arc::clone(&self.control),
             clock: self.clock,
             closing,
-            options: SocketOptions::default(),
+            options: self.options.clone(),
             ring_slots,
             core: None,
         };

@@ -15,6 +15,10 @@ use throng_core::time::Time;
 /// What happened on a connection.
 pub enum Event<'a> {
     Opened(u32),
+    /// After it was opened early.
+    Established,
+    /// It was opened early, and could not be established.
+    Unopened,
     Started(u32),
     Received(&'a [u8]),
     Sent(usize),
@@ -73,6 +77,14 @@ where
 
     fn opened(&mut self, conn: &mut S, at: &At, out: &mut Outbox) {
         self.tell(conn, Event::Opened(at.id), at.now, out);
+    }
+
+    fn established(&mut self, conn: &mut S, at: &At, out: &mut Outbox) {
+        self.tell(conn, Event::Established, at.now, out);
+    }
+
+    fn unopened(&mut self, conn: &mut S, at: &At) {
+        self.tell(conn, Event::Unopened, at.now, &mut Outbox::default());
     }
 
     fn started(&mut self, conn: &mut S, at: &At, out: &mut Outbox) {

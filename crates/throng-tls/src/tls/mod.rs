@@ -129,6 +129,9 @@ impl<B: Behaviour> Behaviour for Tls<B> {
         }
     }
 
+    // What it sends early is the first message of its handshake, so the inner behaviour knows nothing of the connection
+    // before it is established, and `closed` is all that there is to do where it can't be.
+
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
         match conn.phase {
             Phase::Handshake(_) if why != Closed::ByUs => {

@@ -44,6 +44,12 @@ impl Budget {
         self.to_end == 0 && ended > 0
     }
 
+    /// This many messages that were begun were not carried, and of these this many had been dispatched to their end.
+    pub fn take_back(&mut self, begun: u32, ended: u32) {
+        self.to_begin += u64::from(begun);
+        self.to_end += u64::from(ended);
+    }
+
     /// A connection ended in the middle of a message. Returns whether the share is now used up.
     pub fn cut(&mut self) -> bool {
         self.dispatched(0, 1)

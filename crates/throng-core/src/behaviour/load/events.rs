@@ -8,7 +8,7 @@ use super::wire::{Receiver, TaggedReply, Wire};
 use super::{BROKEN, FAREWELL, HANDSHAKE_READ, HELD_BYTES, Load, pace};
 use crate::behaviour::{At, Outbox, Traffic, Transmit};
 use crate::pacing::Due;
-use crate::stats::{Durations, Measured, Sample};
+use crate::stats::{Closed, Durations, Measured, Sample};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     ) {
         conn.uid = self.uid;
         self.uid = self.uid.wrapping_add(self.task.workers);
-        self.pace.opened();
+        self.pace.opens();
         self.matcher.opened(conn.uid.into(), at);
         if let Some(lifetime) = self.task.lifetime {
             conn.ends_ms = ms(at.now + lifetime);
@@ -47,6 +47,47 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             self.begin(conn, at, out);
         }
         self.sleep(conn, at, out);
+    }
+
+    pub(super) fn on_established(
+        &mut self,
+        conn: &mut LoadConn<W::Conn, M::Conn>,
+        at: &At,
+        out: &mut Outbox,
+    ) {
+        self.pace.opened();
+        if let Some(lifetime) = self.task.lifetime {
+            conn.ends_ms = ms(at.now + lifetime);
+        }
+        self.sleep(conn, at, out);
+    }
+
+    /// What was sent with the SYN was not carried: it is as if it had not been sent.
+    pub(super) fn on_unopened(&mut self, conn: &mut LoadConn<W::Conn, M::Conn>, at: &At) {
+        if conn.doing == Doing::Sending {
+            let unfinished = u32::from(conn.flags & MIDDLE != 0);
+            let whole = match self.pace.is_loop() {
+                true => 1 - unfinished,
+                false => conn.under_way,
+            };
+            self.budget.take_back(whole + unfinished, whole);
+            self.pace.end_turn();
+        }
+        let mut dropped = Measured::default();
+        self.wire
+            .closed(&mut conn.wire, Closed::Error, at, &mut dropped);
+        self.matcher
+            .closed(&mut conn.matched, Closed::Error, at, &mut dropped);
+        self.forget(conn, at);
+    }
+
+    /// Forgets a connection that is gone.
+    pub(super) fn forget(&mut self, conn: &mut LoadConn<W::Conn, M::Conn>, at: &At) {
+        if conn.flags & HELD != 0 {
+            self.held.remove(&at.id);
+        }
+        self.read_due.remove(&at.id);
+        *conn = LoadConn::default();
     }
 
     pub(super) fn on_started(

@@ -38,7 +38,7 @@ use crate::payload::Dice;
 use crate::stats::{Closed, Measured};
 use crate::time::Time;
 use budget::Budget;
-use conn::{DONE, Doing, ENDING, HEARD, HELD, LEAVING, MIDDLE, OWES};
+use conn::{DONE, Doing, ENDING, HEARD, LEAVING, MIDDLE, OWES};
 use pace::Pace;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -173,8 +173,25 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
 
     #[inline]
     fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.pace.opened();
         self.on_opened(conn, at, out);
         self.tap_sends(at, out);
+    }
+
+    fn opened_early(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.on_opened(conn, at, out);
+        self.tap_sends(at, out);
+    }
+
+    fn established(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox) {
+        self.on_established(conn, at, out);
+    }
+
+    fn unopened(&mut self, conn: &mut Self::Conn, at: &At) {
+        if let Some(tap) = &mut self.tap {
+            tap.closed(at.id);
+        }
+        self.on_unopened(conn, at);
     }
 
     #[inline]
@@ -295,11 +312,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         }
         self.matcher
             .closed(&mut conn.matched, without_answer, at, &mut self.measured);
-        if conn.flags & HELD != 0 {
-            self.held.remove(&at.id);
-        }
-        self.read_due.remove(&at.id);
-        *conn = LoadConn::default();
+        self.forget(conn, at);
     }
 
     fn traffic(&mut self, traffic: Traffic, now: Time) {

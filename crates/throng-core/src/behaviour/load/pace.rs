@@ -273,15 +273,21 @@ impl Pace {
         }
     }
 
+    /// A connection may begin to send.
+    pub fn opens(&mut self) {
+        // All connections may have been gone, and their turns with them.
+        if let Pace::Loop {
+            active: 0, passed, ..
+        } = self
+        {
+            *passed = 0;
+        }
+    }
+
     /// A connection was established.
     pub fn opened(&mut self) {
-        match self {
-            Pace::Arrivals(arrived) => arrived.open += 1,
-            // All connections may have been gone, and their turns with them.
-            Pace::Loop {
-                active: 0, passed, ..
-            } => *passed = 0,
-            _ => {}
+        if let Pace::Arrivals(arrived) = self {
+            arrived.open += 1;
         }
     }
 

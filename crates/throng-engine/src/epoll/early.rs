@@ -1,0 +1,85 @@
+//! Connections whose first bytes go with the SYN (TCP Fast Open).
+
+use super::poll;
+use super::rest::Rest;
+use super::worker::Worker;
+use crate::socket::{close_cause, fail_cause, was_established};
+use throng_core::behaviour::{Behaviour, Transmit};
+use throng_core::time::Time;
+
+impl<B: Behaviour> Worker<B> {
+    /// Begins the handshake of a connection that connect() has only prepared, with what its behaviour wants to send. What
+    /// is sent waits among what is blocked, whether the kernel took it or not, until the connection is established.
+    ///
+    /// # Errors
+    /// The errno of an attempt that fails at once.
+    pub(super) fn open_early(&mut self, index: u32, now: Time) -> Result<(), i32> {
+        let mut first = Vec::new();
+        self.table.write_header(index, &mut first);
+        let mut out = self.outbox();
+        self.table.open_early(index, now, &mut out);
+        let (memory, more) = (&self.memory, out.more);
+        let rest = match out.send {
+            Transmit::Memory(range) if first.is_empty() => Some(Rest::Memory {
+                left: range.start as usize..range.end as usize,
+                whole: range.len(),
+                more,
+            }),
+            send => {
+                let to_tell = match send {
+                    Transmit::Memory(range) => {
+                        first.extend_from_slice(&memory[range.start as usize..range.end as usize]);
+                        Some(range.len())
+                    }
+                    Transmit::Bytes => Some(out.bytes.len()),
+                    Transmit::Nothing | Transmit::Back | Transmit::Reply => None,
+                };
+                first.extend_from_slice(&out.bytes);
+                (!first.is_empty()).then_some(Rest::Bytes {
+                    bytes: first,
+                    taken: 0,
+                    to_tell,
+                    more,
+                })
+            }
+        };
+        self.keep_bytes(out.bytes);
+        // A send of no bytes begins the handshake, too.
+        let bytes = rest
+            .as_ref()
+            .map_or(&[][..], |rest| rest.bytes(&self.memory).0);
+        let taken = match poll::send(self.fd(index), bytes, false) {
+            Ok(n) => n,
+            // The kernel has sent the SYN alone: it has no cookie any more, or there was nothing to send.
+            Err(libc::EINPROGRESS) => 0,
+            Err(errno) => return Err(errno),
+        };
+        if let Some(mut rest) = rest {
+            rest.advance(taken);
+            self.block(index, rest);
+        }
+        if taken > 0 {
+            self.table.sent_early(index, taken as i32);
+        }
+        Ok(())
+    }
+
+    /// The handshake of such a connection has ended, with this errno or 0. Returns whether it is open.
+    pub(super) fn early_ended(&mut self, index: u32, errno: i32, now: Time) -> bool {
+        if errno != 0 && !was_established(errno) {
+            self.fail(index, fail_cause(errno), now);
+            return false;
+        }
+        let mut out = self.outbox();
+        if let Some(taken) = self.table.established(index, now, &mut out) {
+            self.took(taken as usize);
+        }
+        if errno != 0 {
+            self.keep_bytes(out.bytes);
+            self.finish(index, close_cause(errno), now);
+            return false;
+        }
+        self.apply(index, out, 0, now);
+        true
+    }
+}
