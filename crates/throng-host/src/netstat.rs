@@ -40,6 +40,10 @@ pub struct NetStat {
     pub receive_queue_drops: u64,
     /// Received segments.
     pub in_segs: u64,
+    /// Connections that were opened and whose peer accepted the data that went with the SYN (TCP Fast Open).
+    pub fastopen_active: u64,
+    /// Those whose peer did not acknowledge that data, so that it was sent again.
+    pub fastopen_active_fail: u64,
     /// Connection attempts that failed: refused, reset in the handshake, or timed out.
     pub attempt_fails: u64,
 }
@@ -76,6 +80,8 @@ impl NetStat {
             backlog_drops: ext.get("TCPBacklogDrop"),
             receive_queue_drops: ext.get("TCPRcvQDrop"),
             in_segs: tcp.get("InSegs"),
+            fastopen_active: ext.get("TCPFastOpenActive"),
+            fastopen_active_fail: ext.get("TCPFastOpenActiveFail"),
             attempt_fails: tcp.get("AttemptFails"),
         }
     }
@@ -106,6 +112,10 @@ impl NetStat {
                 .receive_queue_drops
                 .saturating_sub(earlier.receive_queue_drops),
             in_segs: self.in_segs.saturating_sub(earlier.in_segs),
+            fastopen_active: self.fastopen_active.saturating_sub(earlier.fastopen_active),
+            fastopen_active_fail: self
+                .fastopen_active_fail
+                .saturating_sub(earlier.fastopen_active_fail),
             attempt_fails: self.attempt_fails.saturating_sub(earlier.attempt_fails),
         }
     }
@@ -148,8 +158,8 @@ mod tests {
     const NETSTAT: &str = "\
 TcpExt: SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPTimeouts TCPAbortOnMemory \
 TCPMemoryPressures TCPMemoryPressuresChrono TCPReqQFullDoCookies TCPReqQFullDrop TCPTimeWaitOverflow \
-TCPWinProbe TCPBacklogDrop TCPRcvQDrop
-TcpExt: 1 99 2 3 4 5 6 99 99 7 10 11 12 13
+TCPWinProbe TCPBacklogDrop TCPRcvQDrop TCPFastOpenActive TCPFastOpenActiveFail
+TcpExt: 1 99 2 3 4 5 6 99 99 7 10 11 12 13 15 16
 IpExt: InNoRoutes InTruncatedPkts
 IpExt: 99 99
 MPTcpExt: MPCapableSYNRX
@@ -181,6 +191,8 @@ Tcp: 1 200 120000 -1 66 2 8 9 14
             backlog_drops: 12,
             receive_queue_drops: 13,
             in_segs: 14,
+            fastopen_active: 15,
+            fastopen_active_fail: 16,
         };
         assert_eq!(NetStat::from_tables(&ext, &tcp), expected);
     }

@@ -3,7 +3,7 @@
 mod samples;
 
 use throng_core::pacing::Limit;
-use throng_core::summary::{Finding, HistogramOf, Server, Summary, WhyMissing};
+use throng_core::summary::{FastOpened, Finding, HistogramOf, Server, Summary, WhyMissing};
 use throng_report::text::{Form, write_text};
 
 /// The whole form, in 80 columns.
@@ -160,6 +160,10 @@ fn the_short_form_hides_no_doubt() {
     s.why_epoll = Some("kernel.io_uring_disabled is 2".into());
     s.cost.kernel_bytes_sure = false;
     s.connections.kernel_sockets = Some(2_000_007);
+    s.connections.fast_open = Some(FastOpened {
+        accepted: 999_990,
+        ignored: 10,
+    });
     s.connections.attempted += 3;
     s.connections.open_at_end -= 2;
     s.expectations = samples::expectations();
@@ -176,6 +180,7 @@ fn the_short_form_hides_no_doubt() {
         "attempted 1,000,003",
         "under way 3, neither established nor failed at the end",
         "open at the end 999,998",
+        "fast open 999,990, data accepted with the SYN, and ignored on 10, by the kernel's count",
         "kernel's sockets 2,000,007 of which throng accounts for 2,000,000",
         "unsure: not only that of the sockets",
         "Server not read its processes: run as root",

@@ -35,6 +35,7 @@ pub(crate) fn of_load(
         connections: Some(scenario.connections.into()),
         connect_per_s: scenario.connect.rate.map(|r| r.get()),
         reconnect: (scenario.connect.reconnect).then_some(scenario.connect.reconnect_policy),
+        fastopen: scenario.connect.fastopen.is_some(),
         connect_timeout_s: scenario.connect.timeout.as_secs_f64(),
         ramp_limit_s: scenario.connect.within.map(|l| l.as_secs_f64()),
         messages: behaviours

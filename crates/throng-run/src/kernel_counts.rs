@@ -41,6 +41,8 @@ impl KernelCounter {
             aborts_on_memory: added.abort_on_memory,
             receive_drops: added.backlog_drops + added.receive_queue_drops,
             received_segments: added.in_segs,
+            fastopen_accepted: added.fastopen_active,
+            fastopen_ignored: added.fastopen_active_fail,
         }
     }
 

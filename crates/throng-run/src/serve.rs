@@ -37,7 +37,7 @@ pub fn serve(
     let behaviours = ServeBehaviours::new(scenario)?;
     let plan = plan::serve(scenario, &machine.host).map_err(Failure::Impossible)?;
     let addresses: Vec<_> = scenario.listen.iter().map(|at| at.0).collect();
-    sockets::try_out(&scenario.sockets, &addresses)?;
+    sockets::try_out(&scenario.sockets, None, &addresses)?;
     if scenario.fastopen {
         sockets::check_fastopen()?;
     }

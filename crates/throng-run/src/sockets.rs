@@ -5,7 +5,7 @@ use crate::watch::Watch;
 use std::io;
 use std::net::SocketAddr;
 use throng_core::observer::Note;
-use throng_core::scenario::{self, KernelName};
+use throng_core::scenario::{self, FastOpen, KernelName};
 use throng_engine::{Closing, Setting, SocketOptions};
 use throng_host::options;
 
@@ -31,9 +31,14 @@ pub(crate) fn to_listen(asked: &scenario::SocketOptions) -> SocketOptions {
 
 /// What is to be set on sockets that connect. Each option is a call for each of them, so there is none without effect:
 /// where nothing is sent, nothing waits for an acknowledgement.
-pub(crate) fn to_connect(asked: &scenario::SocketOptions, sends: bool) -> SocketOptions {
+pub(crate) fn to_connect(
+    asked: &scenario::SocketOptions,
+    fastopen: Option<FastOpen>,
+    sends: bool,
+) -> SocketOptions {
     SocketOptions {
         nodelay: (!asked.nagle && sends).then_some(true),
+        fastopen_connect: fastopen,
         ..to_listen(asked)
     }
 }
@@ -52,11 +57,12 @@ pub(crate) fn closing(asked: &scenario::SocketOptions) -> Closing {
 /// What the kernel refuses, why, and what to do.
 pub(crate) fn try_out(
     asked: &scenario::SocketOptions,
+    fastopen: Option<FastOpen>,
     addresses: &[SocketAddr],
 ) -> Result<(), Failure> {
     let four = addresses.iter().any(SocketAddr::is_ipv4);
     let six = addresses.iter().any(SocketAddr::is_ipv6);
-    to_listen(asked)
+    to_connect(asked, fastopen, true)
         .tried(four, six)
         .map_err(|(setting, why)| refused(asked, setting, &why))
 }
@@ -87,6 +93,19 @@ fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -
             let name = name(&asked.bind_device);
             return Failure::refused(format!(
                 "{option} {name}: {why}; `ip -br link` lists the interfaces of this machine"
+            ));
+        }
+        (Setting::FastopenConnect, _) => {
+            /// The bit for clients.
+            const CLIENTS: u32 = 1;
+            let Ok(bits) = options::fastopen() else {
+                return Failure::refused(format!(
+                    "can't set {option}: {why}; it needs Linux 4.11, 4.15 with no-cookie"
+                ));
+            };
+            return Failure::refused(format!(
+                "can't set {option}: {why}; net.ipv4.tcp_fastopen is {bits}: sysctl -w net.ipv4.tcp_fastopen={}",
+                bits | CLIENTS
             ));
         }
         (Setting::Mptcp, _) => "; sysctl -w net.mptcp.enabled=1 (Linux 5.6, with CONFIG_MPTCP)",
@@ -125,7 +144,7 @@ fn option(setting: Setting) -> &'static str {
         Setting::Tos => "--tos",
         Setting::Linger => "--linger",
         Setting::Device => "--bind-device",
-        Setting::Fastopen => "--fastopen",
+        Setting::Fastopen | Setting::FastopenConnect => "--fastopen",
         Setting::Mptcp => "--mptcp",
     }
 }

@@ -234,4 +234,10 @@ pub struct KernelCounts {
     /// InSegs: received segments.
     #[serde(default)]
     pub received_segments: u64,
+    /// TCPFastOpenActive: connections that were opened and whose peer accepted the data that went with the SYN.
+    #[serde(default)]
+    pub fastopen_accepted: u64,
+    /// TCPFastOpenActiveFail: those whose peer left that data unacknowledged, so that it was sent again.
+    #[serde(default)]
+    pub fastopen_ignored: u64,
 }

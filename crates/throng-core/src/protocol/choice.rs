@@ -93,6 +93,13 @@ macro_rules! choice {
                 }
             }
 
+            /// Whether a client begins with a handshake of its own, before it sends messages.
+            pub fn begins_with_handshake(self) -> bool {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::BEGINS_WITH_HANDSHAKE,)*
+                }
+            }
+
             /// Whether it sends a farewell of its own before a connection is closed.
             pub fn says_farewell(self) -> bool {
                 match self {

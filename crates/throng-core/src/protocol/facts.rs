@@ -115,6 +115,8 @@ pub trait Facts: Default + 'static {
     const FRAMING: [Framing; 2] = [Framing::Raw, Framing::Raw];
     /// How answers are recognized, unless [`Facts::answers`] says otherwise.
     const ANSWERS: Answers = Answers::Bytes;
+    /// Whether a client begins with a handshake of its own, before it sends messages.
+    const BEGINS_WITH_HANDSHAKE: bool = false;
     /// Whether it sends a farewell of its own before a connection is closed.
     const SAYS_FAREWELL: bool = false;
 

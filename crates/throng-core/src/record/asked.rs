@@ -107,6 +107,9 @@ pub struct Asked {
     /// How long a connection that failed or closed waits until it is opened again; `None` if it is not.
     #[serde(default, with = "Maybe::<ReconnectPolicy>")]
     pub reconnect: Option<ReconnectPolicy>,
+    /// Whether the first data goes with the SYN (TCP Fast Open).
+    #[serde(default)]
+    pub fastopen: bool,
     /// How long opening all connections may take, seconds.
     pub ramp_limit_s: Option<f64>,
     /// Messages are sent repeatedly, and which of them its rate counts; `None` if none are.

@@ -152,6 +152,14 @@ pub enum Contradiction {
         /// How long they may take.
         within: Duration,
     },
+    /// TCP Fast Open where no connection sends anything as it opens.
+    #[error(
+        "--fastopen: connections send nothing as they open, so nothing can go with the SYN; first messages (-1), TLS, the handshakes of WebSocket and MQTT, and messages without a rate can"
+    )]
+    NothingWithSyn,
+    /// TCP Fast Open over MPTCP.
+    #[error("--fastopen and --mptcp: leave out one of them")]
+    FastOpenOverMptcp,
     /// A protocol name of the wrong length (RFC 7301, section 3.1).
     #[error("--alpn: a protocol name has 1 to 255 bytes, not {0}")]
     AlpnLength(usize),
@@ -222,6 +230,7 @@ impl LoadScenario {
                     (n > 1, "--connections"),
                     (!self.connect.source_ip.is_empty(), "--source-ip"),
                     (self.connect.proxy_protocol.is_some(), "--proxy-protocol"),
+                    (self.connect.fastopen.is_some(), "--fastopen"),
                     (self.pace.requests.is_some(), "--requests"),
                 ];
                 let given = opening.iter().find(|(given, _)| *given);
@@ -305,6 +314,14 @@ impl LoadScenario {
                 within,
             });
         }
+        if self.connect.fastopen.is_some() && self.opens() {
+            if self.sockets.mptcp {
+                return Err(Contradiction::FastOpenOverMptcp);
+            }
+            if !self.sends_as_it_opens() {
+                return Err(Contradiction::NothingWithSyn);
+            }
+        }
         if self.allow.unanswered != Tolerance::default() {
             self.looks_for_answers()?;
         }
@@ -320,6 +337,23 @@ impl LoadScenario {
         let client = self.tls.iter().flat_map(|tls| &tls.alpn);
         let server = self.tls_server.iter().flat_map(|tls| &tls.alpn);
         check_alpn(client.chain(server))
+    }
+
+    /// Whether a connection sends something as soon as it is opened.
+    fn sends_as_it_opens(&self) -> bool {
+        let pace = &self.pace;
+        let begins = self.connect.proxy_protocol.is_some() || self.tls.is_some();
+        if begins || self.protocol.kind().begins_with_handshake() {
+            return true;
+        }
+        let waits = pace.after_ramp
+            || pace.delay > Duration::ZERO
+            || self.protocol.waits().think.is_some()
+            || matches!(pace.sending, Sending::WholeRun { .. } | Sending::Search(_));
+        let at_once = matches!(pace.sending, Sending::Flood | Sending::ClosedLoop { .. });
+        let repeats = self.messages.repeats_something()
+            || matches!(self.protocol.says(), Says::Own | Says::Around);
+        !waits && (!self.messages.first.is_empty() || repeats && at_once)
     }
 
     /// Whether a tolerance of unanswered messages makes sense.

@@ -41,8 +41,20 @@ pub struct Connections {
     pub kernel_sockets: Option<u64>,
     /// How many sockets that should be by throng's count.
     pub expected_sockets: Option<u64>,
+    /// What became of data that went with the SYN; `None` if that was not asked for, or is not known.
+    pub fast_open: Option<FastOpened>,
     /// The same by address, until the end of the hold; empty with one address.
     pub by_address: Vec<OfAddress>,
+}
+
+/// What became of data that went with the SYN (TCP Fast Open), by the kernel's count. That is the network namespace's, so
+/// connections of other programs are included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FastOpened {
+    /// Connections whose peer accepted it (TCPFastOpenActive).
+    pub accepted: u64,
+    /// Connections whose peer ignored it, so that it was sent again (TCPFastOpenActiveFail).
+    pub ignored: u64,
 }
 
 impl Connections {
@@ -71,6 +83,7 @@ impl Connections {
             closed_by_us: tally.closed(Closed::ByUs) + tally.open(),
             kernel_sockets: None,
             expected_sockets: None,
+            fast_open: None,
             by_address: Vec::new(),
         }
     }

@@ -256,6 +256,11 @@ pub enum Finding {
         /// The server was on this machine, too, so some of these may be its.
         server_here: bool,
     },
+    /// No data that went with a SYN was accepted: TCP Fast Open was asked for and had no effect.
+    FastOpenUnused {
+        /// Connections whose peer ignored such data.
+        ignored: u64,
+    },
     /// The process did not run for a time: it was stopped, or its machine was.
     ClientPaused {
         /// For how long, seconds.
@@ -438,6 +443,7 @@ impl Finding {
             Finding::AddressDead { .. } => "address_dead",
             Finding::RateMissed { .. } => "rate_missed",
             Finding::ReceiveDrops { .. } => "receive_drops",
+            Finding::FastOpenUnused { .. } => "fast_open_unused",
             Finding::RateChanged { .. } => "rate_changed",
             Finding::ClientBottleneck(_) => "client_bottleneck",
             Finding::ClientPaused { .. } => "client_paused",

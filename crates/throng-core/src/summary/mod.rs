@@ -22,7 +22,7 @@ mod verdict;
 
 pub use crate::record::{Phase, SearchSummary, VERSION};
 pub use bottleneck::{Bottleneck, Bounded, BusyWith};
-pub use connections::{Connections, SetUp};
+pub use connections::{Connections, FastOpened, SetUp};
 pub use cost::Cost;
 pub use expected::Expected;
 pub use finding::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};

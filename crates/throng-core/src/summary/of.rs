@@ -4,9 +4,9 @@ use super::expected::{self, Known};
 use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
-    Answers, BandwidthKept, Connections, Cost, Histogram, Latency, MessageRate, Percentiles, Pings,
-    Requests, Server, SetUp, SourceSummary, Steady, Summary, Traffic, latencies, over_time,
-    verdict,
+    Answers, BandwidthKept, Connections, Cost, FastOpened, Histogram, Latency, MessageRate,
+    Percentiles, Pings, Requests, Server, SetUp, SourceSummary, Steady, Summary, Traffic,
+    latencies, over_time, verdict,
 };
 use crate::engine::Engine;
 use crate::expect::ENOUGH_TO_DIVIDE;
@@ -146,6 +146,10 @@ fn connections(t: &Totals, subject: &Tally) -> Connections {
         reconnect_policy: t.asked.reconnect.map(|policy| policy.to_string()),
         kernel_sockets: only.and_then(|e| e.kernel_sockets),
         expected_sockets: only.and_then(|e| e.expected_sockets),
+        fast_open: only.filter(|_| t.asked.fastopen).map(|e| FastOpened {
+            accepted: e.kernel.fastopen_accepted,
+            ignored: e.kernel.fastopen_ignored,
+        }),
         by_address: t.by_address(),
         ..Connections::of(subject, t.asked.connections, t.peak)
     }

@@ -197,6 +197,7 @@ fn asked(parts: &[&Part]) -> Asked {
         connections: all().map(|a| a.connections).sum(),
         connect_per_s: sum(|a| a.connect_per_s),
         reconnect: first.reconnect,
+        fastopen: any(|a| a.fastopen),
         connect_timeout_s: all().map(|a| a.connect_timeout_s).fold(0.0, f64::max),
         ramp_limit_s: all().filter_map(|a| a.ramp_limit_s).reduce(f64::max),
         messages: all().find_map(|a| a.messages),

@@ -193,6 +193,7 @@ fn load(
     );
     findings.extend(t.endings().filter_map(rate_changed));
     findings.extend(t.endings().filter_map(receive_drops));
+    findings.extend(fast_open_unused(t));
     let paused = bottleneck::paused(t);
     findings.extend(paused.map(|seconds| Finding::ClientPaused { seconds }));
     reached & far_ends::ends_agree(t, findings)
@@ -515,6 +516,15 @@ fn receive_drops(ending: &record::Ending) -> Option<Finding> {
         segments,
         of,
         server_here: ending.server.is_some() || ending.over.accepted.is_some(),
+    })
+}
+
+/// The finding that no data was accepted with a SYN, if that was asked for and connections were established.
+fn fast_open_unused(t: &Totals) -> Option<Finding> {
+    let all = |of: fn(&record::Ending) -> u64| t.endings().map(of).sum::<u64>();
+    let unused = all(|e| e.kernel.fastopen_accepted) == 0 && t.opened.established > 0;
+    (t.asked.fastopen && unused).then(|| Finding::FastOpenUnused {
+        ignored: all(|e| e.kernel.fastopen_ignored),
     })
 }
 

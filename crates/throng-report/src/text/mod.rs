@@ -180,6 +180,17 @@ fn connections(summary: &Summary) -> Section {
             attempted.in_full_only();
         }
         all.number("established", count(c.established), "");
+        if let Some(fast_open) = c.fast_open {
+            let ignored = match fast_open.ignored {
+                0 => String::new(),
+                n => format!(", and ignored on {}", count(n)),
+            };
+            all.number(
+                "fast open",
+                count(fast_open.accepted),
+                &format!("data accepted with the SYN{ignored}, by the kernel's count"),
+            );
+        }
         let mut failed: Vec<_> = c.failed.iter().collect();
         failed.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
         for (cause, n) in failed {

@@ -195,6 +195,7 @@ pub fn findings() -> Vec<Finding> {
             of: 10_000,
             server_here: false,
         },
+        Finding::FastOpenUnused { ignored: 12 },
         Finding::ClientPaused { seconds: 3.0 },
         Finding::BytesMissing {
             sender: Sender::Server,

@@ -52,7 +52,7 @@ pub fn load(
     let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
     let listen = scenario.listen.iter().flat_map(|l| &l.on).map(|at| at.0);
     let addresses: Vec<_> = plan.routes.targets().chain(listen).collect();
-    sockets::try_out(&scenario.sockets, &addresses)?;
+    sockets::try_out(&scenario.sockets, scenario.connect.fastopen, &addresses)?;
     // Before the clock starts: it may take a while.
     let server = Server::find(scenario, &machine.host);
     let mut watch = Watch::new(
@@ -158,7 +158,8 @@ fn start_clients(
     traffic: Traffic,
     watch: &Watch,
 ) -> Result<Side, Failure> {
-    let options = sockets::to_connect(&scenario.sockets, behaviours.sends());
+    let fastopen = scenario.connect.fastopen;
+    let options = sockets::to_connect(&scenario.sockets, fastopen, behaviours.sends());
     let mut clients = Side::new(plan.workers);
     if scenario.connections == 0 {
         return Ok(clients);

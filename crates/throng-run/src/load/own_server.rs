@@ -34,9 +34,14 @@ impl OwnServer {
     ) -> Result<OwnServer, Failure> {
         // Every address of 127/8 reaches them, and nothing from outside does.
         let any = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let fastopen = scenario.connect.fastopen.map(|_| backlog);
+        if fastopen.is_some() {
+            sockets::check_fastopen()?;
+        }
         let options = SocketOptions {
             // It closes with resets, whatever its clients do.
             linger: None,
+            fastopen,
             ..sockets::to_listen(&scenario.sockets)
         };
         let open = || listener::open(any, backlog, Reach::OwnProcess, &options).map(Arc::new);

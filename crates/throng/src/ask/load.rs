@@ -14,8 +14,8 @@ use throng_core::pacing::{Profile, ReconnectPolicy};
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
-    Allow, Connect, Counted, Hold, Listening, LoadScenario, Measure, MessageLatency, MessageRate,
-    Pace, RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer, Writes,
+    Allow, Connect, Counted, FastOpen, Hold, Listening, LoadScenario, Measure, MessageLatency,
+    MessageRate, Pace, RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer, Writes,
 };
 use throng_core::units::Rate;
 
@@ -156,6 +156,7 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
         rate: args.connect_rate.or(default.rate),
         timeout: args.connect_timeout.unwrap_or(default.timeout),
         source_ip: args.source_ip.clone(),
+        fastopen: args.fastopen.map(FastOpen::from),
         resolve: route::resolve(&args.route),
         proxy_protocol: args.route.proxy_protocol.map(Into::into),
         proxy_source: args.route.proxy_source.clone(),

@@ -29,8 +29,8 @@ const LOAD: &[Guess] = &[
         "a target is written without an option: HOST:PORT; several hosts that load together are several throng load, whose JSON throng merge adds up",
     ),
     guess(
-        &["--fastopen", "--tfo", "--tcp-fastopen"],
-        "only throng serve has it: a client's connection would count before its peer has answered",
+        &["--tfo", "--tcp-fastopen"],
+        "--fastopen sends the first data with the SYN",
     ),
     guess(
         &["--ping-interval", "--ws-ping", "--heartbeat"],

@@ -17,7 +17,7 @@ use throng_core::address::SourceRange;
 use throng_core::expect::{Expectation, described};
 use throng_core::pacing::ReconnectPolicy;
 use throng_core::protocol::Protocol;
-use throng_core::scenario::{Arrivals, Hold, ListenMode, MessageRate, Tolerance, bounds};
+use throng_core::scenario::{Arrivals, FastOpen, Hold, ListenMode, MessageRate, Tolerance, bounds};
 use throng_core::units::{self, Bandwidth, Rate};
 
 const EXAMPLES: &str = "\
@@ -77,6 +77,14 @@ pub(crate) struct LoadArgs {
     /// Give up on a connection attempt after this long [default: 5s]
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = bounds::positive, help_heading = CONNECTIONS)]
     pub connect_timeout: Option<Duration>,
+
+    /// Send the first data with the SYN (TCP Fast Open): cookie, once the server has given one, or no-cookie, always
+    /// [WHEN: cookie if not given]
+    ///
+    /// The first connections ask for the cookie. A server that does not accept the data has it sent again after the
+    /// handshake. The summary says how many connections had theirs accepted.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "cookie", help_heading = CONNECTIONS)]
+    pub fastopen: Option<FastOpenArg>,
 
     /// Source addresses: one, a range (127.1.0.1-127.1.0.40) or a block (10.0.0.0/28); repeatable
     /// [default: the kernel's choice; on IPv4 loopback, as many as are needed]
@@ -338,6 +346,24 @@ pub(crate) enum ListenModeArg {
     Silent,
     /// Discard received data, and send the messages
     Active,
+}
+
+/// `--fastopen`
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum FastOpenArg {
+    /// Once the server has given a cookie
+    Cookie,
+    /// Always
+    NoCookie,
+}
+
+impl From<FastOpenArg> for FastOpen {
+    fn from(arg: FastOpenArg) -> FastOpen {
+        match arg {
+            FastOpenArg::Cookie => FastOpen::Cookie,
+            FastOpenArg::NoCookie => FastOpen::NoCookie,
+        }
+    }
 }
 
 impl From<ArrivalsArg> for Arrivals {

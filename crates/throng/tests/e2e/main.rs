@@ -11,6 +11,7 @@ mod bottleneck;
 mod diagnosis;
 mod engines;
 mod expect;
+mod fastopen;
 mod generated;
 mod held;
 mod keys;

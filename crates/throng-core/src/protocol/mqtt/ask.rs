@@ -212,6 +212,7 @@ impl Facts for MqttAsked {
         },
     ];
     const ANSWERS: Answers = Answers::Messages;
+    const BEGINS_WITH_HANDSHAKE: bool = true;
     const SAYS_FAREWELL: bool = true;
 
     type Client = MqttClient;

@@ -122,6 +122,7 @@ impl Facts for WebSocketAsked {
     ];
     const FRAMING: [Framing; 2] = [Framing::WebSocketClient, Framing::WebSocketServer];
     const ANSWERS: Answers = Answers::Messages;
+    const BEGINS_WITH_HANDSHAKE: bool = true;
     const SAYS_FAREWELL: bool = true;
 
     type Client = WebSocket;

@@ -370,6 +370,14 @@ impl fmt::Display for Finding {
                 })?;
                 f.write_str(" did not read as fast as data came. It was sent again, which latencies include; more workers (-w) or a larger --rcvbuf may help")
             }
+            Finding::FastOpenUnused { ignored: 0 } => f.write_str(
+                "TCP Fast Open had no effect: no data went with a SYN, because there was no cookie of the server. It may give none (throng serve has --fastopen), or all connections were begun before the first one had it: then a second run has it",
+            ),
+            Finding::FastOpenUnused { ignored } => write!(
+                f,
+                "TCP Fast Open had no effect: the data that went with the SYN of {} was ignored and sent again. A server must allow it (net.ipv4.tcp_fastopen=3) and listen for it (throng serve has --fastopen), it may want a cookie, and a firewall may drop such SYNs",
+                things(*ignored, "connection"),
+            ),
             Finding::ClientPaused { seconds } => write!(
                 f,
                 "this client did not run for {} (it was stopped, or its machine was): what is measured then is its own delay",

@@ -217,6 +217,7 @@ fn connect() -> BoxedStrategy<Connect> {
         option::of(rate()),
         (resolve(), tunnel),
         proxy(),
+        select(vec![None, Some(FastOpen::Cookie), Some(FastOpen::NoCookie)]),
     )
         .prop_map(
             |(
@@ -227,6 +228,7 @@ fn connect() -> BoxedStrategy<Connect> {
                 rate,
                 (resolve, tunnel),
                 proxy,
+                fastopen,
             )| {
                 let (proxy_protocol, proxy_source) = proxy;
                 let (tunnel, tunnel_auth) = tunnel.unzip();
@@ -235,6 +237,7 @@ fn connect() -> BoxedStrategy<Connect> {
                     timeout,
                     within: rate.is_none().then_some(timeout),
                     source_ip,
+                    fastopen,
                     resolve,
                     proxy_protocol,
                     proxy_source,
