@@ -9,12 +9,14 @@ use crate::rig::{Connect, Serve, Side, wait_until};
 use crate::script::{Event, Report, RoundTrips, load, script};
 use std::io::Read;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use throng_core::behaviour::{Load, NoMatcher, Pacing, Task, Traffic, Transmit};
 use throng_core::engine::Engine;
 use throng_core::payload::{Framing, Messages, Script as Messaging};
 use throng_core::protocol::raw::{Echo, Raw, Sink};
+use throng_core::proxy_protocol::{Headers, Version};
 use throng_core::scenario::FastOpen;
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_core::time::Time;
@@ -33,6 +35,7 @@ on_each_engine![
     what_the_peer_resets_at_once_was_established,
     attempts_under_way_at_the_end_are_in_flight,
     the_lifetime_begins_when_the_connection_is_established,
+    a_header_of_the_proxy_protocol_goes_first,
 ];
 
 const LOOP: Pacing = Pacing::ClosedLoop { in_flight: None };
@@ -305,4 +308,44 @@ fn the_lifetime_begins_when_the_connection_is_established(engine: Engine) {
     let age = client.clock.now().since(up);
     assert!(age >= Duration::from_millis(300), "{age:?}");
     client.close();
+}
+
+fn a_header_of_the_proxy_protocol_goes_first(engine: Engine) {
+    const HEADER: usize = 28;
+    let listener = peer::listener();
+    // In memory, written, larger than a SYN, and none.
+    for (len, written) in [(5, false), (5, true), (100_000, false), (0, false)] {
+        let mut setup = early(engine, listener.local_addr().expect("bound"), 10);
+        setup.headers = Some(Headers::new(Version::V2, &[]));
+        let message = peer::noise(3, len);
+        let told = Arc::new(AtomicUsize::new(0));
+        let client = setup.with(|| {
+            let (message, told) = (message.clone(), Arc::clone(&told));
+            script(
+                message.clone(),
+                move |(): &mut (), event, _, out| match event {
+                    Event::Opened(_) if len == 0 => {}
+                    Event::Opened(_) if written => {
+                        out.bytes.extend_from_slice(&message);
+                        out.send = Transmit::Bytes;
+                    }
+                    Event::Opened(_) => out.send = Transmit::Memory(0..len as u32),
+                    Event::Sent(n) => drop(told.fetch_add(n, Relaxed)),
+                    _ => {}
+                },
+            )
+        });
+        for mut peer in peer::accept(&listener, 10) {
+            let mut all = vec![0; HEADER + len];
+            peer.read_exact(&mut all).expect("a header and a message");
+            assert_eq!(all[..12], *b"\r\n\r\n\0\r\nQUIT\n");
+            assert!(all[HEADER..] == message);
+        }
+        client.wait("all is sent", |t| {
+            t.established == 10 && t.bytes_sent == 10 * (HEADER + len) as u64
+        });
+        client.close();
+        // The behaviour is not told of the headers.
+        assert_eq!(told.load(Relaxed), 10 * len);
+    }
 }
