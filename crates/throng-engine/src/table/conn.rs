@@ -1,5 +1,8 @@
 //! One connection's place in the table.
 
+use throng_core::behaviour::Outbox;
+use throng_core::stats::Counters;
+
 /// The state of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum State {
@@ -26,13 +29,26 @@ pub(crate) struct Conn<C> {
     /// Distinguishes this use of the place from earlier ones.
     pub generation: u16,
     pub state: State,
-    /// Open and early: the engine's own marks, and [`STARTED`]. Connecting and waiting: how often it was tried again since it was last
-    /// open.
+    /// Open and early: the engine's own marks, and [`STARTED`]. Connecting and waiting: how often it was tried again
+    /// since it was last open.
     pub marks: u8,
 }
 /// The mark of a connection on which traffic could begin when it opened. The order to start traffic on
 /// all connections skips it.
 pub(super) const STARTED: u8 = 128;
+
+/// What waits until a connection is established that sends before.
+pub(super) struct Early {
+    /// What its behaviour counted.
+    pub counts: Box<Counters>,
+    /// What its behaviour asks for, except what is sent with the SYN.
+    pub asked: Outbox,
+    /// How the first send ended, as the engine remembers it.
+    pub sent: Option<i32>,
+    /// How often it was tried again since it was last open.
+    pub retry: u8,
+}
+
 /// What the engine does when a timer fires.
 pub(crate) enum Fired {
     /// Give up this connection's attempt.

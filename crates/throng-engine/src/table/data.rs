@@ -1,7 +1,6 @@
 //! The table itself: its fields, and what all parts of it use.
 
-use super::conn::Conn;
-use super::early::Early;
+use super::conn::{Conn, Early};
 use super::opener::Opener;
 use super::places::Places;
 use crate::control::{Clock, Control, Order, Orders, Outlet};

@@ -4,23 +4,11 @@
 //! is asked what to send before the connection is established, and everything else waits until it is: what the behaviour
 //! asks for besides, what it counted, and how the send ended. If the attempt fails instead, all of it is dropped.
 
-use super::conn::{STARTED, State};
+use super::conn::{Early, STARTED, State};
 use super::data::Table;
 use throng_core::behaviour::{Behaviour, Outbox, Traffic, Transmit};
 use throng_core::stats::Counters;
 use throng_core::time::Time;
-
-/// What waits until a connection is established that sends before.
-pub(super) struct Early {
-    /// What its behaviour counted.
-    counts: Box<Counters>,
-    /// What its behaviour asks for, except what is sent with the SYN.
-    asked: Outbox,
-    /// How the first send ended, as the engine remembers it.
-    sent: Option<i32>,
-    /// How often it was tried again since it was last open.
-    retry: u8,
-}
 
 impl<B: Behaviour> Table<B> {
     /// Whether connect() may return before the handshake begins.
