@@ -63,6 +63,7 @@ fn cost(script: &Script, most: u32) -> (f64, f64) {
         uid: 123_456,
         unix_us: 1_700_000_000_000_000,
         message_id: 0,
+        number: 0,
     };
     let mut best = f64::MAX;
     let (mut messages, mut bytes) = (0u64, 0u64);

@@ -477,7 +477,12 @@ fn marker(text: &Message, seed: u64) -> Result<Marker, Failure> {
     let differs = |part: &Part| match part {
         Part::Bytes(_) | Part::Uid { .. } | Part::Pointer { .. } => false,
         Part::Random { scope, .. } => *scope == Scope::Message,
-        Part::Marker | Part::MessageId | Part::Frame(_) | Part::Raw(_) | Part::Sized(..) => true,
+        Part::Marker
+        | Part::MessageId
+        | Part::Number
+        | Part::Frame(_)
+        | Part::Raw(_)
+        | Part::Sized(..) => true,
     };
     if text.has_marker() {
         return Err(Failure::refused(format!(

@@ -4,6 +4,7 @@ use crate::nearest::nearest;
 use crate::protocol::Latencies;
 use crate::scenario::Percentile;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// The fewest connections for which memory per connection is reported. With fewer, a page more or less would decide.
 pub const ENOUGH_TO_DIVIDE: u64 = 1000;
@@ -148,16 +149,19 @@ pub struct Latency {
 }
 
 /// All latencies: those that any load may have, then those of protocols.
-pub fn latencies() -> impl Iterator<Item = Latency> {
-    let protocols = Latencies::facts().map(|facts| Latency {
-        name: facts.name,
-        needs: Needs::Protocol {
-            latency: facts.name,
-            remedy: facts.remedy,
-        },
-        help: facts.help,
+pub fn latencies() -> &'static [Latency] {
+    static ALL: LazyLock<Vec<Latency>> = LazyLock::new(|| {
+        let protocols = Latencies::facts().map(|facts| Latency {
+            name: facts.name,
+            needs: Needs::Protocol {
+                latency: facts.name,
+                remedy: facts.remedy,
+            },
+            help: facts.help,
+        });
+        OF_ANY_LOAD.iter().copied().chain(protocols).collect()
     });
-    OF_ANY_LOAD.iter().copied().chain(protocols)
+    &ALL
 }
 
 /// The latencies that any load may have.
@@ -237,7 +241,7 @@ pub enum Metric {
     /// One number.
     Scalar(Scalar),
     /// A latency.
-    Latency(Latency, Statistic),
+    Latency(&'static Latency, Statistic),
 }
 
 /// A text names no metric.
@@ -257,7 +261,7 @@ fn instead(nearest: &Option<String>) -> String {
 
 /// All names; of a latency only without what is meant of it.
 fn all_names() -> Vec<&'static str> {
-    let latencies = latencies().map(|latency| latency.name);
+    let latencies = latencies().iter().map(|latency| latency.name);
     let scalars = Scalar::ALL.iter().map(|scalar| scalar.name());
     latencies.chain(scalars).collect()
 }
@@ -276,12 +280,13 @@ impl Metric {
             return Ok(Metric::Scalar(*scalar));
         }
         let latency = name.split_once('.').and_then(|(latency, of)| {
-            let latency = latencies().find(|known| known.name == latency)?;
+            let latency = latencies().iter().find(|known| known.name == latency)?;
             Some(Metric::Latency(latency, Statistic::parse(of)?))
         });
         latency.ok_or_else(|| {
-            let latencies =
-                latencies().flat_map(|latency| USUAL.map(|of| format!("{}.{of}", latency.name)));
+            let latencies = latencies()
+                .iter()
+                .flat_map(|latency| USUAL.map(|of| format!("{}.{of}", latency.name)));
             let scalars = Scalar::ALL.iter().map(|scalar| scalar.name().to_owned());
             let known: Vec<String> = scalars.chain(latencies).collect();
             UnknownMetric {
@@ -324,7 +329,9 @@ impl fmt::Display for Metric {
 
 /// Each metric with what it is, for help and documentation.
 pub fn described() -> Vec<(String, &'static str)> {
-    let latencies = latencies().map(|latency| (format!("{}.pN", latency.name), latency.help));
+    let latencies = latencies()
+        .iter()
+        .map(|latency| (format!("{}.pN", latency.name), latency.help));
     let scalars = Scalar::ALL.iter();
     let scalars = scalars.map(|scalar| (scalar.name().to_owned(), scalar.help()));
     latencies.chain(scalars).collect()

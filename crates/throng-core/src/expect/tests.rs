@@ -164,7 +164,7 @@ fn the_documentation_has_every_metric() {
 
 fn any_metric() -> impl Strategy<Value = (String, &'static str)> {
     let of = prop::sample::select(&["p50", "p99", "p99.99", "mean", "min", "max"][..]);
-    let latency = (prop::sample::select(latencies().collect::<Vec<_>>()), of)
+    let latency = (prop::sample::select(latencies()), of)
         .prop_map(|(latency, of)| (format!("{}.{of}", latency.name), "ms"));
     let scalar = prop::sample::select(Scalar::ALL).prop_map(|s| (s.name().to_owned(), ""));
     prop_oneof![latency, scalar]

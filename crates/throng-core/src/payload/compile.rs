@@ -173,6 +173,7 @@ impl Compiler {
             Part::Pointer { modulo } => Op::Pointer(modulo.as_slice().into()),
             Part::Marker => Op::Marker,
             Part::MessageId => Op::MessageId,
+            Part::Number => Op::Number,
             Part::Random { scope, regex } => {
                 let regex = Regex::new(regex)?;
                 if regex.longest() == 0 {

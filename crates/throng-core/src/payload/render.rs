@@ -15,6 +15,8 @@ pub struct Speaker {
     /// The id of the next message ([`Part::MessageId`](super::Part::MessageId)). Messages that share a portion have
     /// consecutive ids.
     pub message_id: u16,
+    /// How many messages the connection sent before this one ([`Part::Number`](super::Part::Number)), where they are numbered.
+    pub number: u32,
 }
 
 /// Something to render.
@@ -37,6 +39,7 @@ pub(super) enum Op {
     },
     Marker,
     MessageId,
+    Number,
     /// A frame around `body`, with an estimate of its size in bytes.
     Frame {
         head: Head,
@@ -47,6 +50,8 @@ pub(super) enum Op {
 
 const MARKER: &[u8; 13] = b"TCPKaliMsgTS-";
 const MARKER_BYTES: u64 = MARKER.len() as u64 + 16 + 1;
+
+const NUMBER_BYTES: u64 = 1 + 3 * 9;
 
 /// The assumed number of digits of a connection's number.
 const DIGITS_OF_UID: u64 = 6;
@@ -76,6 +81,7 @@ impl Op {
             Op::Random { regex, .. } | Op::OfConnection { regex, .. } => regex.longest(),
             Op::Marker => MARKER_BYTES,
             Op::MessageId => 2,
+            Op::Number => NUMBER_BYTES,
             Op::Frame { head, body, .. } => {
                 let payload = body.iter().map(Op::longest).sum();
                 head.bytes(payload) as u64 + payload
@@ -138,6 +144,14 @@ impl Context {
                     out.push(b'.');
                 }
                 Op::MessageId => out.extend_from_slice(&self.speaker.message_id.to_be_bytes()),
+                Op::Number => {
+                    let Speaker { uid, number, .. } = self.speaker;
+                    out.push(b'#');
+                    for n in [self.seed as u32, uid as u32, number] {
+                        out.extend_from_slice(&hex(n.into())[8..]);
+                        out.push(b'.');
+                    }
+                }
                 Op::Frame { head, about, body } => self.frame(*head, *about, body, dice, out),
             }
         }

@@ -237,6 +237,7 @@ impl Script {
                     break;
                 }
                 context.speaker.message_id = speaker.message_id.wrapping_add(begun as u16);
+                context.speaker.number = speaker.number.wrapping_add(begun);
                 begun += 1;
             }
             match step {

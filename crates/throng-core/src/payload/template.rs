@@ -157,6 +157,10 @@ pub enum Part {
     /// Two bytes, the higher one first: the message's id, [`Speaker::message_id`](super::Speaker::message_id). There
     /// is no expression for it: protocols build messages of their own from it.
     MessageId,
+    /// `#`, and eight lower-case hexadecimal digits, with a full stop behind them, each of the run's seed, the connection's
+    /// number, and how many messages it sent before: [`Speaker::number`](super::Speaker::number). There is no expression for
+    /// it: protocols build messages of their own from it.
+    Number,
     /// A WebSocket frame of its own.
     Frame(Frame),
     /// Bytes that are not put into a WebSocket frame.

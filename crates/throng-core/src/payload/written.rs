@@ -157,7 +157,9 @@ fn value(part: &Part, out: &mut String) -> Option<()> {
             out.push_str("raw");
             data(parts, out)?;
         }
-        Part::Bytes(_) | Part::Frame(_) | Part::MessageId | Part::Sized(..) => return None,
+        Part::Bytes(_) | Part::Frame(_) | Part::MessageId | Part::Number | Part::Sized(..) => {
+            return None;
+        }
     }
     Some(())
 }

@@ -174,6 +174,13 @@ macro_rules! choice {
                 }
             }
 
+            /// Whether messages are to arrive on connections of the same run, and are missed if they do not.
+            pub fn misses(&self) -> bool {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.misses(),)*
+                }
+            }
+
             /// How messages wait for their answers.
             pub fn waits(&self) -> Waits {
                 match self {

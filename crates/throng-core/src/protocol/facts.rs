@@ -165,6 +165,11 @@ pub trait Facts: Default + 'static {
         Says::Given
     }
 
+    /// Whether messages are to arrive on connections of the same run, and are missed if they do not.
+    fn misses(&self) -> bool {
+        false
+    }
+
     /// How messages wait for their answers.
     fn waits(&self) -> Waits {
         Waits::default()
@@ -245,6 +250,14 @@ pub trait Summarize {
 
     /// The section as reports draw it; `connections` is how many were established.
     fn rows(&self, connections: u64) -> Vec<Row>;
+
+    /// Takes over from the counts after closing what is known only then.
+    fn settle(&mut self, _closed: &Tally) {}
+
+    /// What peers fell short of, as far as it is known only once connections are closed. It counts as violations do.
+    fn shortfalls(&self) -> Vec<Violated> {
+        Vec::new()
+    }
 
     /// How peers violated the protocol. A load on which one did has fallen short.
     fn violations(&self) -> Vec<Violated> {

@@ -33,6 +33,14 @@ macro_rules! sections {
                 }
             }
 
+            /// The same with what is known only once connections are closed; `closed` are the counts after that.
+            pub fn settled(mut self, closed: &Tally) -> Sections {
+                $($(if let Some(summary) = &mut self.$module {
+                    super::$module::$Summary::settle(summary, closed);
+                })?)*
+                self
+            }
+
             /// The same as reports draw them; `connections` is how many were established.
             pub fn drawn(&self, connections: u64) -> Vec<Section> {
                 let mut all = Vec::new();
@@ -48,6 +56,16 @@ macro_rules! sections {
                 let mut all = Vec::new();
                 $($(all.extend(self.$module.iter().flat_map(|summary: &super::$module::$Summary| {
                     let violated = summary.violations().into_iter();
+                    violated.map(|violated| (ProtocolKind::$Variant, violated))
+                }));)?)*
+                all
+            }
+
+            /// What peers fell short of, from the counts of a side after closing.
+            pub fn shortfalls(&self) -> Vec<(ProtocolKind, Violated)> {
+                let mut all = Vec::new();
+                $($(all.extend(self.$module.iter().flat_map(|summary: &super::$module::$Summary| {
+                    let violated = summary.shortfalls().into_iter();
                     violated.map(|violated| (ProtocolKind::$Variant, violated))
                 }));)?)*
                 all

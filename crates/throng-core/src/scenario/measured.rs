@@ -183,7 +183,7 @@ mod tests {
     fn a_run_that_opens_nothing_measures_markers_alone_and_one_of_its_own_server_has_no_other() {
         let accepts = LoadScenario::default();
         let all = Scalar::ALL.iter().map(|s| s.needs());
-        let all: Vec<Needs> = all.chain(latencies().map(|l| l.needs)).collect();
+        let all: Vec<Needs> = all.chain(latencies().iter().map(|l| l.needs)).collect();
         for needs in all {
             assert!(lacks(&accepts, needs).is_some(), "{needs:?}");
         }

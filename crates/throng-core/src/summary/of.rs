@@ -128,7 +128,7 @@ pub fn of(record: &Record) -> Summary {
 }
 
 fn protocols(t: &Totals, speaking: &Tally) -> Sections {
-    let all = Sections::of(|kind| t.speaking(kind).next().is_some(), speaking);
+    let all = Sections::of(|kind| t.speaking(kind).next().is_some(), speaking).settled(&t.closed);
     Sections {
         websocket: all.websocket.map(|w| w.named(&t.asked.subprotocols)),
         ..all

@@ -466,7 +466,9 @@ fn violated(counted: &Tally) -> u64 {
 /// What went wrong in protocols. Returns whether nothing did that counts against the run.
 fn protocols(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let mut reached = true;
-    for (protocol, violated) in Sections::of(|_| true, &t.opened).violations() {
+    let violations = Sections::of(|_| true, &t.opened).violations();
+    let shortfalls = Sections::of(|_| true, &t.closed).shortfalls();
+    for (protocol, violated) in violations.into_iter().chain(shortfalls) {
         reached = false;
         findings.push(Finding::ProtocolViolated {
             protocol,

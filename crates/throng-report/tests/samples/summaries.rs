@@ -9,7 +9,7 @@ use throng_core::protocol::http::{
     EventsSummary, Failed, HttpLatencies, HttpSummary, Malformed, Redirect, Status,
 };
 use throng_core::protocol::mqtt::{
-    MqttLatencies, MqttSummary, Qos, Reason, Violation as MqttViolation,
+    DeliveriesSummary, MqttLatencies, MqttSummary, Qos, Reason, Violation as MqttViolation,
 };
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::tunnel::TunnelSummary;
@@ -470,6 +470,17 @@ pub fn busy() -> Summary {
         received: BTreeMap::from([(Qos::AtMostOnce, 40), (Qos::ExactlyOnce, 7)]),
         duplicates: 1,
         retained: 3,
+        deliveries: Some(DeliveriesSummary {
+            subscribers: 1_001,
+            silent: 1,
+            arrived: 44,
+            lost: 2,
+            missing: 1,
+            repeated: 3,
+            out_of_order: 1,
+            unchecked: 0,
+            lossy: 1,
+        }),
         connack: BTreeMap::from([(Reason::Success, 1_003), (Reason::NotAuthorized, 1)]),
         suback: BTreeMap::from([(Reason::Granted1, 1_001), (Reason::NotAuthorized, 2)]),
         acks: BTreeMap::from([(Reason::Success, 4_990), (Reason::Quota, 6)]),

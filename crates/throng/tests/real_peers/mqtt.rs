@@ -8,7 +8,7 @@ use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run_words, serve, start_load, stop_serving};
 use std::collections::BTreeMap;
 use std::path::Path;
-use throng_core::protocol::mqtt::{MqttSummary, Qos, Reason, Violation};
+use throng_core::protocol::mqtt::{DeliveriesSummary, MqttSummary, Qos, Reason, Violation};
 use throng_core::summary::{Finding, Summary};
 
 const VERSIONS: [&str; 2] = ["5", "3.1.1"];
@@ -434,6 +434,75 @@ fn a_load_against_its_own_server_measures_echoes() {
                 assert!(answered > 0 && mqtt.sent[&qos] >= answered, "{ran}");
                 assert!(mqtt.received[&qos] >= answered - 20, "{ran}");
             }
+        }
+    }
+}
+
+#[test]
+fn mosquitto_loses_none_of_the_messages_with_numbers() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let _mosquitto = mosquitto(&net, directory.path(), "allow_anonymous true");
+    for engine in ENGINES {
+        for (version, qos) in [("5", 1), ("3.1.1", 2), ("5", 0)] {
+            let room = format!("room/\\{{connection.uid%5}}:{qos}");
+            let ran = load(
+                &net,
+                &format!(
+                    "mqtt://127.0.0.1 --engine {engine} --mqtt-version {version} -c 20 -w 2 --hold 1s -r 10 -m hello \
+                     --subscribe {room} --publish {room} --numbered"
+                ),
+            );
+            let summary = ran.reached();
+            let mqtt = mqtt(&summary);
+            let deliveries = mqtt.deliveries.expect("messages have numbers");
+            // A broker may pass on a message before it answers the subscription, which nobody is owed.
+            assert_eq!(deliveries.arrived, sum(&mqtt.received), "{ran}");
+            let whole = DeliveriesSummary {
+                subscribers: 20,
+                arrived: deliveries.arrived,
+                ..DeliveriesSummary::default()
+            };
+            assert_eq!(deliveries, whole, "{ran}");
+            assert!(deliveries.arrived >= sum(&mqtt.sent), "{ran}");
+        }
+    }
+}
+
+#[test]
+fn what_a_careless_broker_loses_repeats_and_swaps_is_counted() {
+    let net = Net::own();
+    for engine in ENGINES {
+        for (port, kind) in [(1005, None), (1006, Some("mute"))] {
+            let args: Vec<&str> = kind.into_iter().collect();
+            let broker = serve_script(&net, "mqtt_careless.py", port, &args);
+            let ran = load(
+                &net,
+                &format!(
+                    "mqtt://127.0.0.1:{port} --engine {engine} --mqtt-version 3.1.1 -c 12 -w 2 --hold 3s -r 20 --delay-send 1s \
+                     -m hello --subscribe 'room/\\{{connection.uid%3}}' --publish 'room/\\{{connection.uid%3}}' --numbered"
+                ),
+            );
+            let summary = ran.reached();
+            let told = &said(&broker, 1)[0];
+            let told = |key: &str| told[key].as_u64().unwrap();
+            let found = mqtt(&summary).deliveries.expect("messages have numbers");
+            assert_eq!((found.subscribers, found.silent), (12, 0), "{ran}");
+            assert_eq!(found.arrived, told("arrived"), "{ran}");
+            assert_eq!(found.repeated, told("repeated"), "{ran}");
+            assert_eq!(found.out_of_order, told("late"), "{ran}");
+            // What is held back, or dropped at the very end, is among the last of its publisher.
+            let (gone, never) = (
+                found.lost + found.missing,
+                told("lost") + told("kept") + told("silenced"),
+            );
+            assert_eq!(gone, never, "{ran}");
+            assert!(
+                found.lost > 0 && found.repeated > 0 && found.out_of_order > 0,
+                "{ran}"
+            );
+            assert!(found.missing >= told("silenced"), "{ran}");
+            // QoS 0 promises nothing.
+            assert_eq!(found.lossy, 0, "{ran}");
         }
     }
 }

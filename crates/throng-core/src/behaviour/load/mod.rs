@@ -322,6 +322,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             Traffic::Waiting | Traffic::On => Time(u64::MAX),
         };
         self.pace.traffic(traffic, now);
+        self.wire.traffic(traffic, now);
     }
 
     fn steer(&mut self, steer: &Steer) -> bool {

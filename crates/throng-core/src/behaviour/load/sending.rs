@@ -87,6 +87,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             uid: conn.uid.into(),
             unix_us: self.task.unix_us + now.0 / 1000,
             message_id: self.number as u16,
+            number: self
+                .wire
+                .begun(&conn.wire)
+                .wrapping_sub(u32::from(conn.flags & MIDDLE != 0)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What carries a load's messages: TCP alone, or a protocol on top of it.
 
-use crate::behaviour::At;
+use crate::behaviour::{At, Traffic};
 use crate::stats::{Closed, Durations, Measured};
 use crate::time::Time;
 
@@ -99,6 +99,15 @@ pub trait Wire {
 
     /// Bytes of a message are sent. Whether they go on with the message before.
     fn wrote(&mut self, _: &At, _goes_on: bool, _bytes: &[u8]) {}
+
+    /// How many messages the connection has begun, where they are numbered.
+    #[inline]
+    fn begun(&self, _: &Self::Conn) -> u32 {
+        0
+    }
+
+    /// Whether messages may be sent has changed.
+    fn traffic(&mut self, _: Traffic, _now: Time) {}
 
     /// Bytes arrived. What is in them goes to `to`; answers that the protocol asks for are written to `out`.
     fn received(

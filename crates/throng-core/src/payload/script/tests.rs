@@ -9,6 +9,7 @@ const SPEAKER: Speaker = Speaker {
     uid: 123_456,
     unix_us: 0x0006_3f2e_5d1c_0a9b,
     message_id: 0xfffe,
+    number: 0xffff_fffe,
 };
 
 fn message(parts: Vec<Part>) -> Message {

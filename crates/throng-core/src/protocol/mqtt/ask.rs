@@ -3,12 +3,14 @@
 use super::asked::{MqttAsked, Version};
 use super::build;
 use super::counts::Qos;
+use super::deliveries::Numbered;
 use super::latencies::MqttLatencies;
 use super::reason::OfAck;
 use super::serve::Mqtt as Server;
+use super::topic::Filter;
 use super::wire::{MqttClient, Rules};
 use crate::payload::{Framing, Message, Messages, Script};
-use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme};
+use crate::protocol::facts::{Answers, Authority, Choose, Facts, Says, Scheme, UseWire};
 use crate::protocol::options::{Flag, OptionError, ProtocolOption, Takes};
 use crate::protocol::raw::Raw;
 use crate::scenario::bounds;
@@ -16,6 +18,7 @@ use crate::stats::Tally;
 use crate::units;
 use crate::units::written::Written;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An option with a value.
@@ -157,6 +160,17 @@ impl Facts for MqttAsked {
         },
         ProtocolOption {
             flag: flag(
+                "numbered",
+                Takes::Nothing,
+                "Number MQTT messages, and count those that are lost, repeated or out of order",
+            ),
+            set: |asked, _| {
+                asked.numbered = true;
+                Ok(())
+            },
+        },
+        ProtocolOption {
+            flag: flag(
                 "keep-session",
                 Takes::Nothing,
                 "Continue the MQTT session of the client identifier, instead of a clean one",
@@ -234,6 +248,10 @@ impl Facts for MqttAsked {
         counted.filter(|(_, n)| *n > 0).collect()
     }
 
+    fn misses(&self) -> bool {
+        self.numbered
+    }
+
     fn says(&self) -> Says {
         match &self.publish {
             Some(_) => Says::Around,
@@ -249,8 +267,7 @@ impl Facts for MqttAsked {
         let Some(topic) = &self.publish else {
             return Ok(Vec::new());
         };
-        let publish =
-            |payload: &Message| build::publish(topic, self.retain, self.is_v5(), &payload.parts);
+        let publish = |payload: &Message| build::publish(self, topic, &payload.parts);
         Ok(match given {
             [] => vec![publish(&Message::default())],
             given => given.iter().map(publish).collect(),
@@ -274,6 +291,20 @@ impl Facts for MqttAsked {
         if self.retain && self.publish.is_none() {
             return Err("--retain is for messages: add --publish TOPIC".into());
         }
+        if self.numbered {
+            let (Some(topic), false) = (&self.publish, self.subscribe.is_empty()) else {
+                return Err(
+                    "--numbered is for messages that come back: add --publish TOPIC and --subscribe FILTER"
+                        .into(),
+                );
+            };
+            if topic.topic.differs() {
+                return Err("--numbered needs one topic for all messages of a connection".into());
+            }
+            if self.subscribe.iter().any(Filter::is_shared) {
+                return Err("--numbered needs all messages: leave out $share/".into());
+            }
+        }
         let script = |message: Message| {
             let messages = Messages {
                 first: vec![message],
@@ -294,11 +325,22 @@ impl Facts for MqttAsked {
             subscribe,
             publish: self.publish.as_ref().map(|topic| (topic.qos, self.retain)),
             keep_alive: self.pings(),
+            numbered: self.numbered.then(|| (seed, Arc::default())),
         })
     }
 
     fn client(rules: &Rules, _: Choose) -> MqttClient {
-        MqttClient::new(rules.clone())
+        MqttClient::new(rules.clone(), ())
+    }
+
+    fn with_client<U: UseWire>(rules: &Rules, choose: Choose, then: U) -> U::Output {
+        match &rules.numbered {
+            Some((seed, published)) => {
+                let numbered = Numbered::new(*seed, Arc::clone(published));
+                then.with(MqttClient::new(rules.clone(), numbered))
+            }
+            None => then.with(MqttAsked::client(rules, choose)),
+        }
     }
 
     fn server(_: &Rules) -> Raw {

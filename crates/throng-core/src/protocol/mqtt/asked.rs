@@ -62,6 +62,8 @@ pub struct MqttAsked {
     pub publish: Option<Topic>,
     /// Whether the server is to retain them.
     pub retain: bool,
+    /// Whether messages have numbers, by which those that arrive are checked.
+    pub numbered: bool,
     /// Whether the server is to continue the session of the client identifier.
     pub keep_session: bool,
     /// How long the server keeps a session after its connection (MQTT 5.0).
@@ -86,6 +88,7 @@ impl Default for MqttAsked {
             subscribe: Vec::new(),
             publish: None,
             retain: false,
+            numbered: false,
             keep_session: false,
             session_expiry: None,
             will: None,

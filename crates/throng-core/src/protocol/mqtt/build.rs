@@ -95,15 +95,18 @@ pub(super) fn subscribe(filters: &[Filter], v5: bool) -> Message {
 }
 
 /// The packet that publishes `payload` to `topic`.
-pub(super) fn publish(topic: &Topic, retain: bool, v5: bool, payload: &[Part]) -> Message {
+pub(super) fn publish(asked: &MqttAsked, topic: &Topic, payload: &[Part]) -> Message {
     let mut parts = vec![string(&topic.topic)];
     if topic.qos != Qos::AtMostOnce {
         parts.push(Part::MessageId);
     }
-    if v5 {
+    if asked.is_v5() {
         parts.push(Part::Bytes(vec![0]));
     }
+    if asked.numbered {
+        parts.push(Part::Number);
+    }
     parts.extend_from_slice(payload);
-    let flags = topic.qos.number() << 1 | u8::from(retain);
+    let flags = topic.qos.number() << 1 | u8::from(asked.retain);
     packet(Packet::Publish.first() | flags, parts)
 }

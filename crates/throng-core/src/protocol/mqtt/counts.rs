@@ -42,6 +42,24 @@ counts! {
         duplicates,
         /// Received messages that the server had retained.
         retained,
+        /// Connections on which the numbers of messages are checked.
+        checked,
+        /// Those on which a message with a number arrived.
+        heard,
+        /// Messages with numbers that arrived, each once on a connection.
+        arrived,
+        /// Messages with numbers that had arrived there before.
+        repeated,
+        /// Messages with numbers that arrived after later ones of their publisher.
+        out_of_order,
+        /// Messages with numbers that had not arrived when the connection ended, though later ones of their publisher had.
+        lost,
+        /// The last messages of publishers, where they had not arrived at the end of the run.
+        missing,
+        /// Messages whose numbers were not checked, because too many are kept already.
+        unchecked,
+        /// Connections with messages of QoS 1 or 2 on which some are lost or missing.
+        lossy,
     }
     by kind {
         sent: Qos,

@@ -11,6 +11,29 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+/// What became of messages with numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveriesSummary {
+    /// Connections with subscriptions.
+    pub subscribers: u64,
+    /// Those on which no message of the run arrived.
+    pub silent: u64,
+    /// Messages that arrived, each once on a connection.
+    pub arrived: u64,
+    /// Messages that had not arrived when the connection ended, though later ones of their publisher had.
+    pub lost: u64,
+    /// The last messages of publishers, where they had not arrived at the end of the run.
+    pub missing: u64,
+    /// Messages that had arrived on the connection before.
+    pub repeated: u64,
+    /// Messages that arrived after later ones of their publisher.
+    pub out_of_order: u64,
+    /// Messages that were not checked: too many numbers would have to be kept.
+    pub unchecked: u64,
+    /// Connections with messages of QoS 1 or 2 on which some are lost or missing.
+    pub lossy: u64,
+}
+
 /// The outcome of MQTT on connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MqttSummary {
@@ -28,6 +51,8 @@ pub struct MqttSummary {
     pub duplicates: u64,
     /// Received messages that the server had retained.
     pub retained: u64,
+    /// What became of messages with numbers; `None` if there are none.
+    pub deliveries: Option<DeliveriesSummary>,
     /// Answers to CONNECT, by reason. Reasons that did not occur are left out.
     pub connack: BTreeMap<Reason, u64>,
     /// Answers to topic filters, by reason.
@@ -51,6 +76,7 @@ impl Summarize for MqttSummary {
             received: occurred(Qos::ALL, |qos| mqtt.received(qos)),
             duplicates: mqtt.duplicates,
             retained: mqtt.retained,
+            deliveries: DeliveriesSummary::of(tally),
             connack: occurred(OfConnack::ALL, |reason| mqtt.connack(reason)),
             suback: occurred(OfSuback::ALL, |reason| mqtt.suback(reason)),
             acks: occurred(OfAck::ALL, |reason| mqtt.acks(reason)),
@@ -83,6 +109,9 @@ impl Summarize for MqttSummary {
         }
         some("duplicates", self.duplicates, "received messages with DUP");
         some("retained", self.retained, "received messages");
+        if let Some(deliveries) = &self.deliveries {
+            deliveries.rows(&mut rows);
+        }
         let mut reasons = |label, by: &BTreeMap<Reason, u64>| {
             for (reason, n) in by.iter().filter(|(reason, _)| reason.is_error()) {
                 rows.push(Row::new(Tone::Bad, label, count(*n), reason.words()));
@@ -102,6 +131,20 @@ impl Summarize for MqttSummary {
         rows
     }
 
+    fn settle(&mut self, closed: &Tally) {
+        self.deliveries = DeliveriesSummary::of(closed);
+    }
+
+    fn shortfalls(&self) -> Vec<Violated> {
+        let lossy = self.deliveries.map_or(0, |deliveries| deliveries.lossy);
+        let lost = Violated {
+            violation: "messages_lost",
+            words: "messages of QoS 1 or 2 did not arrive".into(),
+            connections: lossy,
+        };
+        Some(lost).filter(|_| lossy > 0).into_iter().collect()
+    }
+
     fn violations(&self) -> Vec<Violated> {
         let violated = |(kind, connections): (&Violation, &u64)| Violated {
             violation: kind.name(),
@@ -114,6 +157,75 @@ impl Summarize for MqttSummary {
             connections: *connections,
         };
         self.violations.iter().map(violated).collect()
+    }
+}
+
+impl DeliveriesSummary {
+    fn of(tally: &Tally) -> Option<DeliveriesSummary> {
+        let mqtt = &tally.mqtt;
+        (mqtt.checked > 0).then(|| DeliveriesSummary {
+            subscribers: mqtt.checked,
+            silent: mqtt.checked.saturating_sub(mqtt.heard),
+            arrived: mqtt.arrived,
+            lost: mqtt.lost,
+            missing: mqtt.missing,
+            repeated: mqtt.repeated,
+            out_of_order: mqtt.out_of_order,
+            unchecked: mqtt.unchecked,
+            lossy: mqtt.lossy,
+        })
+    }
+
+    fn rows(&self, rows: &mut Vec<Row>) {
+        rows.push(Row::new(
+            Tone::Plain,
+            "arrived",
+            count(self.arrived),
+            "messages of this run, by their numbers",
+        ));
+        let loss = if self.lossy > 0 { Tone::Bad } else { Tone::Odd };
+        for (tone, label, n, note) in [
+            (
+                loss,
+                "lost",
+                self.lost,
+                "later ones of their publisher arrived",
+            ),
+            (
+                loss,
+                "missing",
+                self.missing,
+                "last ones that had not arrived at the end",
+            ),
+            (
+                Tone::Odd,
+                "repeated",
+                self.repeated,
+                "arrived more than once",
+            ),
+            (
+                Tone::Odd,
+                "out of order",
+                self.out_of_order,
+                "arrived after later ones",
+            ),
+            (
+                Tone::Odd,
+                "unchecked",
+                self.unchecked,
+                "too many numbers to keep",
+            ),
+            (
+                Tone::Odd,
+                "silent",
+                self.silent,
+                "connections on which no message of the run arrived",
+            ),
+        ] {
+            if n > 0 {
+                rows.push(Row::new(tone, label, count(n), note));
+            }
+        }
     }
 }
 
@@ -174,6 +286,33 @@ mod tests {
                 row("violated", "3", "the server refused the connection"),
                 row("violated", "1", "packet identifier 0"),
             ]
+        );
+    }
+
+    #[test]
+    fn messages_that_are_lost_count_against_the_run_where_their_qos_promises_them() {
+        let counters = Counters::default();
+        let mqtt = &counters.mqtt;
+        assert_eq!(MqttSummary::of(&counters.read()).deliveries, None);
+        mqtt.checked.add(5);
+        mqtt.heard.add(3);
+        mqtt.arrived.add(90);
+        mqtt.lost.add(2);
+        let summary = MqttSummary::of(&counters.read());
+        assert!(summary.shortfalls().is_empty());
+        assert_eq!(summary.deliveries.map(|d| d.silent), Some(2));
+        let rows = summary.rows(0);
+        let odd: Vec<_> = rows
+            .iter()
+            .filter(|row| row.tone == Tone::Odd)
+            .map(|row| row.label)
+            .collect();
+        assert_eq!(odd, ["lost", "silent"]);
+        mqtt.lossy.add(1);
+        let found = MqttSummary::of(&counters.read()).shortfalls();
+        assert_eq!(
+            (found[0].violation, found[0].connections),
+            ("messages_lost", 1)
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Topics and texts of packets, which may have expressions of messages.
 
 use super::counts::Qos;
-use crate::payload::{Message, ParseOptions, Part, parse};
+use crate::payload::{Message, ParseOptions, Part, Scope, parse};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -58,6 +58,20 @@ impl Text {
     /// Its parts.
     pub(super) fn parts(&self) -> &[Part] {
         &self.0.parts
+    }
+
+    /// Whether it differs from message to message.
+    pub(super) fn differs(&self) -> bool {
+        let random = |part: &Part| {
+            matches!(
+                part,
+                Part::Random {
+                    scope: Scope::Message,
+                    ..
+                }
+            )
+        };
+        self.0.parts.iter().any(random)
     }
 
     /// Whether its constant parts have one of these characters.
@@ -171,6 +185,13 @@ impl FromStr for Topic {
             true => Err(TextError::Wildcard(written.to_owned())),
             false => Ok(Topic { topic, qos }),
         }
+    }
+}
+
+impl Filter {
+    /// Whether its messages are shared among those that subscribe (MQTT 5.0, section 4.8.2).
+    pub(super) fn is_shared(&self) -> bool {
+        self.filter.0.written.starts_with("$share/")
     }
 }
 

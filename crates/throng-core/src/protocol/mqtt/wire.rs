@@ -3,15 +3,17 @@
 
 use super::counts::Qos;
 use super::decoder::{Decoder, Event, Packet, Publish};
+use super::deliveries::{Deliveries, Published};
 use super::packet::{self, Ack, Connack};
 use super::reason::Reason;
 use super::violation::Violation;
-use crate::behaviour::{At, Received, Receiver, TaggedReply, Wire};
+use crate::behaviour::{At, Received, Receiver, TaggedReply, Traffic, Wire};
 use crate::partials::Partials;
 use crate::payload::Script;
 use crate::protocol::pings::{Pinged, Pings};
 use crate::stats::{Closed, Durations, Measured};
 use crate::time::Time;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The packet identifier of the subscriptions. They are acknowledged before a message is sent, so no message has it then.
@@ -30,18 +32,22 @@ pub struct Rules {
     pub publish: Option<(Qos, bool)>,
     /// How often a ping is sent.
     pub keep_alive: Option<Duration>,
+    /// The seed of messages' numbers and what was published, if messages have numbers.
+    pub numbered: Option<(u64, Arc<Published>)>,
 }
 
 /// The client side of MQTT.
 #[derive(Debug)]
-pub struct MqttClient {
+pub struct MqttClient<D = ()> {
     rules: Rules,
     partials: Partials,
+    deliveries: D,
 }
 
-/// What is kept for each connection: 36 bytes.
+/// What is kept for each connection: 36 bytes, and what is kept of numbers.
 #[derive(Debug, Default)]
-pub struct MqttConn {
+pub struct MqttConn<D = ()> {
+    deliveries: D,
     decoder: Decoder,
     /// When the step of the handshake began that is under way: microseconds since the run began, modulo 2^32.
     since_us: u32,
@@ -81,17 +87,18 @@ impl From<Violation> for End {
     }
 }
 
-impl MqttClient {
-    /// A client that keeps `rules`.
-    pub fn new(rules: Rules) -> MqttClient {
+impl<D: Deliveries> MqttClient<D> {
+    /// A client that keeps `rules`, and checks numbers with `deliveries`.
+    pub fn new(rules: Rules, deliveries: D) -> MqttClient<D> {
         MqttClient {
             rules,
             partials: Partials::default(),
+            deliveries,
         }
     }
 
     /// The pings of a connection: as often as was asked for, and as the server wants them.
-    fn pings(&self, conn: &MqttConn) -> Option<Pings> {
+    fn pings(&self, conn: &MqttConn<D::Conn>) -> Option<Pings> {
         let servers = Duration::from_secs(conn.keep_alive.into());
         let interval = match (self.rules.keep_alive, conn.keep_alive) {
             (Some(own), 0) => own,
@@ -105,7 +112,7 @@ impl MqttClient {
     /// Reads packets. What is in them goes to `to`, and what they ask for to `out`.
     fn read(
         &mut self,
-        conn: &mut MqttConn,
+        conn: &mut MqttConn<D::Conn>,
         (uid, mut input): (u64, &[u8]),
         at: &At,
         out: &mut Vec<u8>,
@@ -132,11 +139,16 @@ impl MqttClient {
                 Event::Publish(publish) => {
                     mqtt.duplicates.add(publish.dup.into());
                     mqtt.retained.add(publish.retain.into());
+                    self.deliveries.begins(&mut conn.deliveries, publish.retain);
                 }
-                Event::Payload(bytes) => to.payload(bytes),
+                Event::Payload(bytes) => {
+                    self.deliveries.payload(&mut conn.deliveries, bytes);
+                    to.payload(bytes);
+                }
                 Event::Published(Publish { qos, id, .. }) => {
                     received.messages += 1;
                     to.message_ended();
+                    self.deliveries.ended(&mut conn.deliveries, qos > 0, at);
                     if let Some(qos) = Qos::of(qos) {
                         mqtt.received(qos);
                         match qos {
@@ -147,7 +159,7 @@ impl MqttClient {
                     }
                 }
                 Event::Packet(Packet::Suback, body) => {
-                    self.subscribed(conn, &body, at, to)?;
+                    self.subscribed(conn, (uid, &body), at, to)?;
                     received.ready = true;
                 }
                 Event::Packet(Packet::Puback | Packet::Pubcomp, body) => {
@@ -179,7 +191,7 @@ impl MqttClient {
     /// The server has answered CONNECT.
     fn connected(
         &mut self,
-        conn: &mut MqttConn,
+        conn: &mut MqttConn<D::Conn>,
         connack: &Connack,
         uid: u64,
         at: &At,
@@ -206,7 +218,10 @@ impl MqttClient {
             return Err(Violation::Unsupported);
         }
         match &self.rules.subscribe {
-            None => conn.stage = Stage::Ready,
+            None => {
+                conn.stage = Stage::Ready;
+                self.deliveries.ready(&mut conn.deliveries, uid, false, at);
+            }
             Some((subscribe, _)) => {
                 conn.stage = Stage::Subscribing;
                 conn.since_us = us(at.now);
@@ -219,8 +234,8 @@ impl MqttClient {
     /// The server has answered SUBSCRIBE.
     fn subscribed(
         &mut self,
-        conn: &mut MqttConn,
-        body: &[u8],
+        conn: &mut MqttConn<D::Conn>,
+        (uid, body): (u64, &[u8]),
         at: &At,
         to: &mut impl Receiver,
     ) -> Result<(), Violation> {
@@ -239,6 +254,7 @@ impl MqttClient {
         mqtt.subscribed.add(1);
         to.took(suback_took, since(conn, at));
         conn.stage = Stage::Ready;
+        self.deliveries.ready(&mut conn.deliveries, uid, true, at);
         Ok(())
     }
 }
@@ -256,13 +272,13 @@ fn us(now: Time) -> u32 {
 }
 
 /// When the step of the handshake began that is under way.
-fn since(conn: &MqttConn, at: &At) -> Time {
+fn since<D>(conn: &MqttConn<D>, at: &At) -> Time {
     let took_us = us(at.now).wrapping_sub(conn.since_us);
     Time(at.now.0.saturating_sub(u64::from(took_us) * 1000))
 }
 
 /// A message will not be heard of again.
-fn acknowledged(conn: &mut MqttConn, ack: Ack, at: &At, to: &mut impl Receiver) {
+fn acknowledged<D>(conn: &mut MqttConn<D>, ack: Ack, at: &At, to: &mut impl Receiver) {
     let reply = TaggedReply {
         id: ack.id,
         code: ack.code,
@@ -274,23 +290,23 @@ fn acknowledged(conn: &mut MqttConn, ack: Ack, at: &At, to: &mut impl Receiver) 
     }
 }
 
-impl Wire for MqttClient {
-    type Conn = MqttConn;
+impl<D: Deliveries> Wire for MqttClient<D> {
+    type Conn = MqttConn<D::Conn>;
     const MESSAGES: bool = true;
 
-    fn opened(&mut self, conn: &mut MqttConn, uid: u64, at: &At, out: &mut Vec<u8>) -> bool {
+    fn opened(&mut self, conn: &mut Self::Conn, uid: u64, at: &At, out: &mut Vec<u8>) -> bool {
         conn.since_us = us(at.now);
         self.rules.connect.append_first(uid, out);
         false
     }
 
     #[inline]
-    fn is_ready(&self, conn: &MqttConn) -> bool {
+    fn is_ready(&self, conn: &Self::Conn) -> bool {
         conn.stage == Stage::Ready
     }
 
     #[inline]
-    fn room(&self, conn: &MqttConn) -> u32 {
+    fn room(&self, conn: &Self::Conn) -> u32 {
         match self.rules.publish {
             Some((Qos::AtMostOnce, _)) => u32::MAX,
             _ => conn.most.saturating_sub(conn.in_flight).into(),
@@ -298,18 +314,28 @@ impl Wire for MqttClient {
     }
 
     #[inline]
-    fn sending(&mut self, conn: &mut MqttConn, messages: u32, at: &At) {
+    fn sending(&mut self, conn: &mut Self::Conn, messages: u32, at: &At) {
         if let Some((qos, _)) = self.rules.publish {
             at.counters.mqtt.sent(qos, messages.into());
+            self.deliveries.sending(&mut conn.deliveries, messages, at);
             if qos != Qos::AtMostOnce {
                 conn.in_flight = conn.in_flight.saturating_add(messages as u16);
             }
         }
     }
 
+    #[inline]
+    fn begun(&self, conn: &Self::Conn) -> u32 {
+        self.deliveries.begun(&conn.deliveries)
+    }
+
+    fn traffic(&mut self, traffic: Traffic, now: Time) {
+        self.deliveries.traffic(traffic, now);
+    }
+
     fn received(
         &mut self,
-        conn: &mut MqttConn,
+        conn: &mut Self::Conn,
         uid: u64,
         bytes: &[u8],
         at: &At,
@@ -340,7 +366,7 @@ impl Wire for MqttClient {
         received
     }
 
-    fn farewell(&mut self, conn: &mut MqttConn, out: &mut Vec<u8>) -> bool {
+    fn farewell(&mut self, conn: &mut Self::Conn, out: &mut Vec<u8>) -> bool {
         if matches!(conn.stage, Stage::Subscribing | Stage::Ready) {
             packet::write_disconnect(0, self.rules.v5, out);
         }
@@ -348,7 +374,7 @@ impl Wire for MqttClient {
         false
     }
 
-    fn wake(&self, conn: &MqttConn, at: &At) -> Option<Time> {
+    fn wake(&self, conn: &Self::Conn, at: &At) -> Option<Time> {
         if !self.is_ready(conn) {
             return None;
         }
@@ -357,7 +383,7 @@ impl Wire for MqttClient {
 
     fn woken(
         &mut self,
-        conn: &mut MqttConn,
+        conn: &mut Self::Conn,
         uid: u64,
         at: &At,
         out: &mut Vec<u8>,
@@ -373,7 +399,7 @@ impl Wire for MqttClient {
 
     fn closed(
         &mut self,
-        conn: &mut MqttConn,
+        conn: &mut Self::Conn,
         why: Closed,
         at: &At,
         measured: &mut Measured,
@@ -381,6 +407,7 @@ impl Wire for MqttClient {
         if let Some(pings) = self.pings(conn) {
             pings.closed(conn.pinged, why, at, measured);
         }
+        self.deliveries.closed(&mut conn.deliveries, why, at);
         conn.decoder.reset(&mut self.partials);
         *conn = MqttConn::default();
         0

@@ -49,7 +49,10 @@ impl Run<'_> {
         }
         let bound = scenario.duration.unwrap_or(Duration::MAX);
         let until = bound.min(self.watch.clock.elapsed() + DRAIN);
-        let mut rest = Rest::default();
+        let mut rest = Rest {
+            heard: scenario.protocol.misses().then_some((Duration::ZERO, 0)),
+            ..Rest::default()
+        };
         while !self.interrupted() {
             let at = self.watch.tick(TICK, Some(until));
             let clients = self.sides.clients.tally();
@@ -149,6 +152,9 @@ struct Rest {
     /// When bytes were last sent, and how many have been: by the side that opened, and by the one that accepted.
     moved: Duration,
     sent: (u64, u64),
+    /// When bytes were last received by the side that opened, and how many have been, where messages that do not arrive are
+    /// missed.
+    heard: Option<(Duration, u64)>,
 }
 
 impl Rest {
@@ -167,7 +173,16 @@ impl Rest {
         let arrived = clients.bytes_sent == accepted.bytes_received
             && clients.bytes_received == accepted.bytes_sent;
         let arrived = !own || arrived || lost && at >= self.moved + STILL;
+        let still = match &mut self.heard {
+            None => true,
+            Some(heard) => {
+                if heard.1 != clients.bytes_received {
+                    *heard = (at, clients.bytes_received);
+                }
+                at >= heard.0 + STILL
+            }
+        };
         let waiting = clients.waiting() + accepted.waiting() + clients.pongs_waiting();
-        quiet && arrived && waiting == 0
+        quiet && arrived && still && waiting == 0
     }
 }

@@ -191,7 +191,7 @@ fn talk(options: &[(&str, &str)], cut: usize, messages: u64) -> (Tally, Tally) {
         }),
         ..Matching::default()
     });
-    let client = MqttClient::new(asked.prepare(&[], 1).unwrap());
+    let client = MqttClient::new(asked.prepare(&[], 1).unwrap(), ());
     let mut load = Load::new(task, Traffic::On, client, matcher);
     let (ours, theirs) = (Counters::default(), Counters::default());
     let mut conn = LoadConn::<MqttConn, _>::default();

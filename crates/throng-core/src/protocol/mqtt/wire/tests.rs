@@ -73,7 +73,7 @@ impl Rig {
     fn new(options: &[(&str, &str)]) -> Rig {
         let rules = asked(options).prepare(&[], 0xabc).unwrap();
         let mut rig = Rig {
-            client: MqttClient::new(rules),
+            client: MqttClient::new(rules, ()),
             conn: MqttConn::default(),
             counters: Counters::default(),
             heard: Heard::default(),

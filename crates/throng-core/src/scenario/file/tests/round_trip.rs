@@ -379,7 +379,7 @@ fn mqtt() -> BoxedStrategy<Protocol> {
     let version = select(&[Version::V3_1_1, Version::V5][..]);
     let keep_alive = prop_oneof![Just(Duration::ZERO), span()];
     let names = (text(), text(), text());
-    let switches = any::<(bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool)>();
     let times = (keep_alive, option::of(span()));
     let will = (topic(), text());
     (version, names, times, filters, topic(), switches, will)
@@ -390,7 +390,7 @@ fn mqtt() -> BoxedStrategy<Protocol> {
                 (keep_alive, session_expiry),
                 subscribe,
                 publish,
-                (retain, keep_session, will_retain),
+                (retain, numbered, keep_session, will_retain),
                 (will, will_message),
             )| {
                 Protocol::Mqtt(MqttAsked {
@@ -402,6 +402,7 @@ fn mqtt() -> BoxedStrategy<Protocol> {
                     subscribe,
                     publish,
                     retain,
+                    numbered,
                     keep_session,
                     session_expiry,
                     will,
