@@ -181,6 +181,13 @@ macro_rules! choice {
                 }
             }
 
+            /// Why this many connections can't stand beside each other, and what to do.
+            pub fn clashes(&self, connections: u32) -> Option<&'static str> {
+                match self {
+                    $(Protocol::$Variant(asked) => asked.clashes(connections),)*
+                }
+            }
+
             /// How messages wait for their answers.
             pub fn waits(&self) -> Waits {
                 match self {

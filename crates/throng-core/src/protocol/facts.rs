@@ -170,6 +170,11 @@ pub trait Facts: Default + 'static {
         false
     }
 
+    /// Why this many connections can't stand beside each other with these options, and what to do.
+    fn clashes(&self, _connections: u32) -> Option<&'static str> {
+        None
+    }
+
     /// How messages wait for their answers.
     fn waits(&self) -> Waits {
         Waits::default()

@@ -92,6 +92,9 @@ pub enum Contradiction {
     /// Credentials for a proxy, and no proxy.
     #[error("--tunnel-auth is for a proxy: add --tunnel HOST:PORT")]
     NoTunnel,
+    /// Something in the protocol's options that can't be true of so many connections.
+    #[error("{0}, or add --force")]
+    TooMany(&'static str),
     /// An empty marker.
     #[error("--latency-marker needs a text to look for")]
     EmptyMarker,
@@ -245,6 +248,11 @@ impl LoadScenario {
     }
 
     fn check(&self) -> Result<(), Contradiction> {
+        if !self.force
+            && let Some(why) = self.protocol.clashes(self.connections)
+        {
+            return Err(Contradiction::TooMany(why));
+        }
         if !self.opens() && self.listen.as_ref().is_none_or(|l| l.on.is_empty()) {
             return Err(Contradiction::Nowhere);
         }

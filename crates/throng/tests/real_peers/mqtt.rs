@@ -292,7 +292,7 @@ fn connections_whose_session_another_one_takes_over_are_lost() {
         let ran = load(
             &net,
             &format!(
-                "mqtt://127.0.0.1 --engine {engine} -c 5 --hold 1s --no-reconnect --client-id same"
+                "mqtt://127.0.0.1 --engine {engine} -c 5 --hold 1s --no-reconnect --client-id same --force"
             ),
         );
         let summary = ran.fell_short();

@@ -248,6 +248,14 @@ impl Facts for MqttAsked {
         counted.filter(|(_, n)| *n > 0).collect()
     }
 
+    fn clashes(&self, connections: u32) -> Option<&'static str> {
+        // With an identifier that another connection has, the server closes that one (MQTT 5.0, section 3.1.4).
+        let different = self.client_id.as_ref()?.different();
+        (different < connections.into()).then_some(
+            "--client-id is the same on several connections, and the server closes all but one of them: put \\{connection.uid} into it",
+        )
+    }
+
     fn misses(&self) -> bool {
         self.numbered
     }

@@ -60,6 +60,23 @@ impl Text {
         &self.0.parts
     }
 
+    /// How many different ones there are at most, over all connections.
+    pub(super) fn different(&self) -> u64 {
+        let of = |part: &Part| match part {
+            Part::Bytes(_) => 1,
+            Part::Random {
+                scope: Scope::Global,
+                ..
+            } => 1,
+            Part::Uid { modulo } | Part::Pointer { modulo } => {
+                modulo.iter().map(|m| m.get()).min().unwrap_or(u64::MAX)
+            }
+            _ => u64::MAX,
+        };
+        let parts = self.0.parts.iter().map(of);
+        parts.fold(1, u64::saturating_mul)
+    }
+
     /// Whether it differs from message to message.
     pub(super) fn differs(&self) -> bool {
         let random = |part: &Part| {
@@ -265,6 +282,19 @@ mod tests {
         }
         assert!("#:1".parse::<Filter>().is_ok());
         assert!("+/a/+/#".parse::<Filter>().is_ok());
+    }
+
+    #[test]
+    fn how_many_identifiers_there_can_be_is_known() {
+        for (written, different) in [
+            ("same", 1),
+            (r"a\{global.re [a-z]{9}}", 1),
+            (r"\{connection.uid%7}-\{connection.uid%3}", 21),
+            (r"a\{connection.uid}", u64::MAX),
+            (r"\{connection.re [a-z]{9}}", u64::MAX),
+        ] {
+            assert_eq!(written.parse::<Text>().unwrap().different(), different);
+        }
     }
 
     #[test]
