@@ -4,8 +4,8 @@ use crate::Failure;
 use crate::attached::Taps;
 use std::sync::Arc;
 use throng_core::behaviour::{
-    AnswerBy, Arriving, Behaviour, Load, Marker, Matcher, Matching, NoMatcher, Pacing, Pattern,
-    ReplyMatcher, Task, Wire,
+    AnswerBy, Arriving, Behaviour, InTurn, Load, Marker, Matcher, Matching, NoMatcher, Pacing,
+    Pattern, ReplyMatcher, Task, Wire,
 };
 use throng_core::pacing::{MessagePace, Profile};
 use throng_core::payload::{
@@ -221,12 +221,37 @@ impl<'a> LoadBehaviours<'a> {
     fn matcher(&self, answers: Option<AnswerBy>) -> ReplyMatcher {
         ReplyMatcher::new(Matching {
             answers,
-            paced: matches!(self.pacing, Pacing::Rate(_) | Pacing::Arrivals { .. }),
-            samples: self.scenario.measure.samples,
+            paced: self.is_paced(),
+            samples: self.keeps_samples(),
             stop: self.stop.clone(),
             markers: self.markers,
             unix_us: self.unix_us,
         })
+    }
+
+    /// Whether messages are due at a time.
+    fn is_paced(&self) -> bool {
+        matches!(self.pacing, Pacing::Rate(_) | Pacing::Arrivals { .. })
+    }
+
+    /// Whether each round trip is kept.
+    fn keeps_samples(&self) -> bool {
+        self.scenario.measure.samples
+    }
+
+    /// Whether nothing is looked for but whole messages, each of which answers the oldest one.
+    fn only_in_turn(&self) -> bool {
+        let in_turn = matches!(self.answers, Some(AnswerBy::Message { echo: None }));
+        in_turn && self.stop.is_none() && !self.markers
+    }
+
+    /// What is asked of the connections that are opened.
+    fn task_of_opened(&self, at: Place) -> Task {
+        Task {
+            echoes: self.looks_for_echoes(),
+            requests: self.scenario.pace.requests,
+            ..self.task(&self.script, at)
+        }
     }
 
     fn task(&self, script: &Script, at: Place) -> Task {
@@ -273,17 +298,32 @@ impl UseWire for Opened<'_, '_> {
 
     fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Work {
         let (all, at, traffic) = (self.all, self.at, self.job.traffic);
-        let task = Task {
-            echoes: all.looks_for_echoes(),
-            requests: all.scenario.pace.requests,
-            ..all.task(&all.script, at)
-        };
         // A load that matches nothing pays for no matcher.
         if !W::MESSAGES && !all.matches() && all.client_tls.is_none() {
-            let load = Load::new(task, traffic, wire, NoMatcher);
+            let load = Load::new(all.task_of_opened(at), traffic, wire, NoMatcher);
             return self.through(all.tapped(load, at, false));
         }
-        let load = Load::new(task, traffic, wire, all.matcher(all.answers.clone()));
+        self.matched(wire, all.matcher(all.answers.clone()))
+    }
+
+    fn with_answers_in_turn<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Work {
+        let Opened { all, .. } = self;
+        match all.only_in_turn() {
+            true => self.matched(wire, InTurn::new(all.is_paced(), all.keeps_samples())),
+            false => self.with(wire),
+        }
+    }
+}
+
+impl Opened<'_, '_> {
+    /// With what matches answers.
+    fn matched<W, M>(self, wire: W, matcher: M) -> Work
+    where
+        W: Wire<Conn: Send> + Send + 'static,
+        M: Matcher<Conn: Send> + Send + 'static,
+    {
+        let (all, at, traffic) = (self.all, self.at, self.job.traffic);
+        let load = Load::new(all.task_of_opened(at), traffic, wire, matcher);
         let load = match all.script.cycles() {
             1 => load,
             _ => load.choosing(all.choose(self.routes)),
@@ -297,9 +337,7 @@ impl UseWire for Opened<'_, '_> {
             }
         }
     }
-}
 
-impl Opened<'_, '_> {
     /// `behaviour`, in a tunnel if connections go through one.
     fn through<B: Behaviour<Conn: Send> + Send + 'static>(self, behaviour: B) -> Work {
         let Opened { all, job, .. } = self;

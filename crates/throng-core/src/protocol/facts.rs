@@ -304,6 +304,15 @@ pub trait UseWire {
 
     /// Receives `wire`.
     fn with<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Self::Output;
+
+    /// Receives a wire on which each whole message answers the oldest message without an answer. What matches them may keep
+    /// less of each connection.
+    fn with_answers_in_turn<W: Wire<Conn: Send> + Send + 'static>(self, wire: W) -> Self::Output
+    where
+        Self: Sized,
+    {
+        self.with(wire)
+    }
 }
 
 /// Receives a behaviour of any type.

@@ -448,7 +448,7 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
     #[inline]
     fn payload(&mut self, bytes: &[u8]) {
         self.payload = self.payload.saturating_add(bytes.len() as u32);
-        if M::ANY {
+        if M::READS {
             let found = self
                 .matcher
                 .received(self.conn, bytes, self.at, self.measured);
@@ -459,7 +459,7 @@ impl<M: Matcher> Receiver for Inbox<'_, M> {
 
     #[inline]
     fn message_ended(&mut self) {
-        if M::ANY {
+        if M::READS {
             self.matcher.message_ended(self.conn, self.at);
         }
     }

@@ -7,6 +7,7 @@
 //! - `pace.rs`: when the next message goes out; `budget.rs`: how many there are in all
 //! - `wire.rs`: what carries messages ([`Wire`]): TCP alone, or a protocol
 //! - `replies.rs`: which received bytes answer a message ([`Matcher`]); `markers.rs`: message markers
+//! - `in_turn.rs`: the same where each whole message answers the oldest one; `rounds.rs`: round trips, and what they measure
 //! - `outstanding.rs`, `pattern.rs`: messages without an answer yet; a text in a stream
 //!
 //! [`Load`] joins them. Its wire and its matcher are part of its type, so that a load that matches nothing
@@ -15,16 +16,19 @@
 mod budget;
 mod conn;
 mod events;
+mod in_turn;
 mod markers;
 mod outstanding;
 mod pace;
 mod pattern;
 mod replies;
+mod rounds;
 mod sending;
 mod task;
 mod wire;
 
 pub use conn::LoadConn;
+pub use in_turn::{InTurn, InTurnConn};
 pub use pattern::Pattern;
 pub use replies::{
     AnswerBy, Dispatched, Marker, Matched, MatchedConn, Matcher, Matching, NoMatcher, ReplyMatcher,
@@ -140,7 +144,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
 
 impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
     type Conn = LoadConn<W::Conn, M::Conn>;
-    const SKIPS: bool = W::SKIPS && !M::ANY;
+    const SKIPS: bool = W::SKIPS && !M::READS;
 
     fn memory(&self) -> Arc<[u8]> {
         self.task.script.memory()

@@ -2,17 +2,17 @@
 //! the text that ends the run.
 
 use super::markers::Markers;
-use super::outstanding::{Outstanding, Queue, Sent};
+use super::outstanding::Queue;
 use super::pattern::Pattern;
+use super::rounds::Rounds;
 use super::wire::TaggedReply;
 use crate::behaviour::At;
 use crate::pacing::Instants;
 use crate::partials::Slot;
 use crate::payload::{FirstMessage, Script};
-use crate::stats::{Closed, Measured, Sample};
+use crate::stats::{Closed, Measured};
 use crate::time::Time;
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// Messages that were just dispatched to the engine.
 pub struct Dispatched {
@@ -40,8 +40,11 @@ pub trait Matcher {
     /// What is kept for each connection.
     type Conn: Default;
 
-    /// Whether it needs the received bytes.
+    /// Whether it matches anything.
     const ANY: bool;
+
+    /// Whether it needs the received bytes.
+    const READS: bool = Self::ANY;
 
     /// Connection `uid` was established.
     fn opened(&mut self, uid: u64, at: &At);
@@ -186,7 +189,7 @@ pub struct Matching {
 pub struct ReplyMatcher {
     matching: Matching,
     markers: Option<Markers>,
-    outstanding: Outstanding,
+    rounds: Rounds,
     /// The markers of connections, where each has its own.
     own: HashMap<u32, Pattern>,
 }
@@ -216,56 +219,14 @@ impl ReplyMatcher {
     pub fn new(matching: Matching) -> ReplyMatcher {
         ReplyMatcher {
             markers: matching.markers.then(|| Markers::new(matching.unix_us)),
+            rounds: Rounds {
+                paced: matching.paced,
+                samples: matching.samples,
+                ..Rounds::default()
+            },
             matching,
-            outstanding: Outstanding::default(),
             own: HashMap::new(),
         }
-    }
-
-    fn answered(&mut self, conn: &mut MatchedConn, at: &At, measured: &mut Measured) -> u32 {
-        match self.outstanding.pop(&mut conn.sent) {
-            Some(sent) => self.matching.record(&sent, None, at, measured),
-            None => {
-                at.counters.answers_unasked.add(1);
-                0
-            }
-        }
-    }
-}
-
-impl Matching {
-    /// Records a round trip, if it is measured. Returns how many were recorded: 0 or 1.
-    fn record(
-        &self,
-        sent: &Sent,
-        reply: Option<&TaggedReply>,
-        at: &At,
-        measured: &mut Measured,
-    ) -> u32 {
-        let Some(due) = sent.due else { return 0 };
-        let took = at.now.since(sent.sent);
-        if self.paced {
-            measured.response.record(at.now.since(due));
-        }
-        measured.service.record(took);
-        at.counters.answers.add(1);
-        if self.samples {
-            measured.samples.push(Sample {
-                sent: sent.sent,
-                took,
-                // Answers that are whole messages have no ids: this is when the first byte arrived.
-                first: match reply {
-                    None => Duration::from_micros(sent.id.into()),
-                    Some(_) => Duration::ZERO,
-                },
-                connection: at.id,
-                id: reply.map_or(0, |r| r.id),
-                code: reply.map_or(0, |r| r.code),
-                truncated: reply.is_some_and(|r| r.truncated),
-                ping: false,
-            });
-        }
-        1
     }
 }
 
@@ -287,7 +248,7 @@ impl Matcher for ReplyMatcher {
     #[inline]
     fn free_ids(&self, conn: &MatchedConn, next: u32, most: u32) -> (u32, u32) {
         match self.matching.answers {
-            Some(AnswerBy::Id) => self.outstanding.free_ids(conn.sent, next, most),
+            Some(AnswerBy::Id) => self.rounds.waiting.free_ids(conn.sent, next, most),
             _ => (next, most),
         }
     }
@@ -308,13 +269,7 @@ impl Matcher for ReplyMatcher {
             };
             // Only echoes and whole messages also answer messages that are not measured.
             if due.is_some() || echo || matches!(by, AnswerBy::Message { .. }) {
-                let sent = Sent {
-                    due,
-                    sent: at.now,
-                    id,
-                };
-                at.counters.questions.add(due.is_some().into());
-                self.outstanding.push(&mut conn.sent, sent);
+                self.rounds.sent(&mut conn.sent, due, id, at);
             }
         }
         if echo && what.messages == 0 {
@@ -356,14 +311,14 @@ impl Matcher for ReplyMatcher {
             Some(AnswerBy::Echo) => {
                 let mut left = bytes.len() as u32;
                 let mut answered = 0;
-                while let Some(first) = self.outstanding.first(conn.sent)
+                while let Some(first) = self.rounds.waiting.first(conn.sent)
                     && left > 0
                 {
                     let took = left.min(first.id);
                     first.id -= took;
                     left -= took;
                     if first.id == 0 {
-                        answered += self.answered(conn, at, measured);
+                        answered += self.rounds.answered(&mut conn.sent, at, measured);
                     }
                 }
                 at.counters.excess_echoes.add((left > 0).into());
@@ -380,9 +335,12 @@ impl Matcher for ReplyMatcher {
                 conn.progress += skipped;
                 found -= skipped;
                 for _ in 0..skipped {
-                    self.outstanding.pop(&mut conn.sent);
+                    self.rounds.waiting.pop(&mut conn.sent);
                 }
-                (0..found).map(|_| self.answered(conn, at, measured)).sum()
+                let rounds = &mut self.rounds;
+                (0..found)
+                    .map(|_| rounds.answered(&mut conn.sent, at, measured))
+                    .sum()
             }
         };
         Matched { answers, marked }
@@ -413,29 +371,23 @@ impl Matcher for ReplyMatcher {
         if !matches!(self.matching.answers, Some(AnswerBy::Message { .. })) {
             return 0;
         }
-        (0..n).map(|_| self.answered(conn, at, measured)).sum()
+        let rounds = &mut self.rounds;
+        (0..n)
+            .map(|_| rounds.answered(&mut conn.sent, at, measured))
+            .sum()
     }
 
     #[inline]
     fn begun(&mut self, conn: &MatchedConn, before: u32, at: &At, measured: &mut Measured) {
-        if let Some(sent) = self.outstanding.nth_mut(conn.sent, before)
-            && sent.due.is_some()
-        {
-            measured.ttfb.record_between(sent.sent, at.now);
-            if self.matching.samples {
-                sent.id = (at.now.since(sent.sent).as_micros()).min(u32::MAX.into()) as u32;
-            }
-        }
+        self.rounds.begun(conn.sent, before, at, measured);
     }
 
     fn stream(&mut self, conn: &mut MatchedConn, at: &At, measured: &mut Measured) -> Option<Time> {
-        let sent = self.outstanding.pop(&mut conn.sent)?;
-        self.matching.record(&sent, None, at, measured);
-        Some(sent.sent)
+        self.rounds.stream(&mut conn.sent, at, measured)
     }
 
     fn oldest(&self, conn: &MatchedConn) -> Option<Time> {
-        self.outstanding.nth(conn.sent, 0).map(|sent| sent.sent)
+        self.rounds.oldest(conn.sent)
     }
 
     fn reply(
@@ -445,23 +397,11 @@ impl Matcher for ReplyMatcher {
         at: &At,
         measured: &mut Measured,
     ) -> bool {
-        let is = |sent: &Sent| sent.id as u16 == reply.id;
-        match self.outstanding.take(&mut conn.sent, is) {
-            Some(sent) => self.matching.record(&sent, Some(reply), at, measured) > 0,
-            None => {
-                at.counters.answers_unasked.add(1);
-                false
-            }
-        }
+        self.rounds.replied(&mut conn.sent, reply, at, measured)
     }
 
     fn closed(&mut self, conn: &mut MatchedConn, why: Closed, at: &At, measured: &mut Measured) {
-        while let Some(sent) = self.outstanding.pop(&mut conn.sent) {
-            if sent.due.is_some() {
-                at.counters.messages_unanswered.add(1);
-                measured.no_answer(why, sent.sent, at.now);
-            }
-        }
+        self.rounds.closed(&mut conn.sent, why, at, measured);
         self.own.remove(&at.id);
         if let Some(markers) = &mut self.markers {
             markers.closed(&mut conn.partial);

@@ -448,8 +448,8 @@ impl Facts for HttpAsked {
 
     fn with_client<U: UseWire>(rules: &Rules, choose: Choose, then: U) -> U::Output {
         match rules.events || rules.text.is_some() {
-            true => then.with(HttpClient::<Looked>::new(rules.clone(), choose)),
-            false => then.with(HttpAsked::client(rules, choose)),
+            true => then.with_answers_in_turn(HttpClient::<Looked>::new(rules.clone(), choose)),
+            false => then.with_answers_in_turn(HttpAsked::client(rules, choose)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Answers that are sent piece by piece: large bodies, events, and bodies of requests sent back.
 
 use super::reply::{LAST_CHUNK, Size, chunk_size};
-use super::{BUSY, CHUNKED, Doing, HttpServer, LAST, NO_BODY, OLD, Served};
+use super::{BUSY, CHUNKED, Doing, Events, HttpServer, IN_CHUNKS, LAST, NO_BODY, OLD, Served};
 use crate::behaviour::{At, Outbox, Transmit};
 use std::io::Write;
 use std::sync::Arc;
@@ -63,21 +63,13 @@ impl HttpServer {
         }
         // Pieces follow as the peer takes them.
         out.send = Transmit::Bytes;
-        conn.doing = Doing::Bytes {
-            left: bytes,
-            chunked,
-        };
+        conn.flags |= if chunked { IN_CHUNKS } else { 0 };
+        conn.doing = Doing::Bytes { left: bytes };
     }
 
     /// The next piece of a large body, or its end.
-    pub(super) fn piece(
-        &mut self,
-        conn: &mut Served,
-        left: u64,
-        chunked: bool,
-        at: &At,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn piece(&mut self, conn: &mut Served, left: u64, at: &At, out: &mut Outbox) {
+        let chunked = conn.flags & IN_CHUNKS != 0;
         let (start, most) = (BEFORE.len() as u32, PIECE as u64);
         if left == 0 {
             if chunked {
@@ -87,10 +79,7 @@ impl HttpServer {
             return self.go_on(conn, at, out);
         }
         let n = left.min(most);
-        conn.doing = Doing::Bytes {
-            left: left - n,
-            chunked,
-        };
+        conn.doing = Doing::Bytes { left: left - n };
         out.send = match (chunked, n == most) {
             (false, _) => Transmit::Memory(start..start + n as u32),
             (true, true) => Transmit::Memory(0..self.memory.len() as u32),
@@ -122,29 +111,29 @@ impl HttpServer {
         if conn.flags & NO_BODY != 0 {
             return self.over(conn, out);
         }
-        conn.doing = Doing::Events {
+        conn.doing = Doing::Events(Box::new(Events {
             due: at.now,
             every_us,
             size,
             number: 0,
             left: count,
-        };
+        }));
         self.event(conn, at, out);
     }
 
     /// Sends an event: its number, and the time in microseconds since 1970. Those that were due while the peer had not taken
     /// the one before are left out; the numbers show it.
     pub(super) fn event(&mut self, conn: &mut Served, at: &At, out: &mut Outbox) {
-        let Doing::Events {
+        let Doing::Events(events) = &mut conn.doing else {
+            return;
+        };
+        let Events {
             due,
             every_us,
             size,
             number,
             left,
-        } = &mut conn.doing
-        else {
-            return;
-        };
+        } = &mut **events;
         let event = &mut self.event;
         event.clear();
         let now_us = self.unix_us + at.now.0 / 1000;

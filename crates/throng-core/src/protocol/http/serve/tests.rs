@@ -23,8 +23,8 @@ const HELLO: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 14\r\n\r\nHello, world!\n";
 
 #[test]
-fn a_connection_is_remembered_in_56_bytes() {
-    assert_eq!(size_of::<Served>(), 56);
+fn a_connection_is_remembered_in_40_bytes() {
+    assert_eq!(size_of::<Served>(), 40);
 }
 
 #[test]
