@@ -350,8 +350,9 @@ impl LoadScenario {
     /// Whether a connection sends something as soon as it is opened.
     fn sends_as_it_opens(&self) -> bool {
         let pace = &self.pace;
-        let begins = self.connect.proxy_protocol.is_some() || self.tls.is_some();
-        if begins || self.protocol.kind().begins_with_handshake() {
+        let connect = &self.connect;
+        let begins = connect.proxy_protocol.is_some() || connect.tunnel.is_some();
+        if begins || self.tls.is_some() || self.protocol.kind().begins_with_handshake() {
             return true;
         }
         let waits = pace.after_ramp

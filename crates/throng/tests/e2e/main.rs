@@ -9,6 +9,7 @@ mod common;
 mod bad_input;
 mod bottleneck;
 mod diagnosis;
+mod drops;
 mod engines;
 mod expect;
 mod fastopen;
