@@ -330,3 +330,28 @@ fn a_server_that_closes_what_comes_beyond_its_limit_is_reported_as_such() {
         assert_eq!(cause.limit, LimitKind::TargetConnections, "{ran}");
     });
 }
+
+/// It keeps a file in reserve with which it accepts, and closes, what comes beyond its limit.
+#[test]
+fn a_mosquitto_that_may_have_300_files() {
+    let _machine = alone();
+    undisturbed(|| {
+        let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+        let config = directory.path().join("mosquitto.conf");
+        let text = "listener 1883 127.0.0.1\nallow_anonymous true\nuser root\n";
+        std::fs::write(&config, text).unwrap();
+        let mut command = net.command("prlimit");
+        command.args(["--nofile=300:300", "mosquitto", "-c"]);
+        command.arg(&config);
+        let mut mosquitto = Process::start("mosquitto".into(), command);
+        mosquitto.wait_for_listener(&net, 1883);
+        Experiment {
+            load: "mqtt://127.0.0.1:1883 --connect-rate 200".into(),
+            ask: 400,
+            limit: "target_files",
+            _stays: vec![Box::new(mosquitto), Box::new(directory)],
+            ..on(net, "127.0.0.1:1883")
+        }
+        .run();
+    });
+}
