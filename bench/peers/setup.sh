@@ -49,6 +49,16 @@ need wrk wrk || true
 need ab apache2-utils || true
 need h2load nghttp2-client || true
 
+# For bench/suites/mqtt.
+need mosquitto mosquitto || true
+if [ -d .venv ] && ! .venv/bin/python -c 'import paho.mqtt' 2>/dev/null; then
+    .venv/bin/pip install --quiet paho-mqtt || say "no paho-mqtt: left out"
+fi
+if command -v npm >/dev/null && [ ! -d node/node_modules/mqtt ]; then
+    npm install --prefix node --no-save --omit=optional --no-audit --no-fund --loglevel=error ws mqtt ||
+        say "no mqtt: left out"
+fi
+
 # A certificate for TLS, the same for all servers. Nobody trusts it: the clients take any.
 if [ ! -f tls/cert.pem ] && need openssl openssl; then
     mkdir -p tls
