@@ -31,6 +31,8 @@ enum Stage {
     Size,
     /// Further digits.
     Digits,
+    /// Blanks behind them.
+    Blank,
     /// Extensions, up to the end of the line.
     Extension,
     /// LF after the size.
@@ -179,9 +181,13 @@ impl Body {
                 self.line = 1;
                 Stage::Digits
             }
-            (Stage::Digits, b'\r') | (Stage::Extension, b'\r') => Stage::SizeEnd,
+            (Stage::Digits | Stage::Blank | Stage::Extension, b'\r') => Stage::SizeEnd,
+            (Stage::Digits | Stage::Blank, b';') => Stage::Extension,
             // Blanks before an extension are bad, and to be accepted (RFC 9112, section 7.1.1).
-            (Stage::Digits, b';' | b' ' | b'\t') => Stage::Extension,
+            (Stage::Digits | Stage::Blank, b' ' | b'\t') => {
+                line(self, MAX_CHUNK_LINE, Malformed::BadChunk)?;
+                Stage::Blank
+            }
             (Stage::Digits, _) => {
                 line(self, MAX_CHUNK_LINE, Malformed::BadChunk)?;
                 if self.left >> 60 != 0 {
