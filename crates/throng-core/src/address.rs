@@ -20,6 +20,15 @@ pub enum AddressError {
         quoted(.0)
     )]
     Target(String),
+    /// A target with a user's name in it.
+    #[error(
+        "{} has a user name before its host; leave it out: credentials are a header of requests (-A in throng http)",
+        quoted(.0)
+    )]
+    User(String),
+    /// A target with a blank in it.
+    #[error("{} has a blank in it; a URL has %20 for one", quoted(.0))]
+    Blank(String),
     /// A port that does not exist.
     #[error("{}: there is no port {port}; ports are 1 to 65535", quoted(text))]
     Port {

@@ -75,7 +75,8 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
     let wrong = || AddressError::Target(text.to_owned());
     let (scheme, rest) = match text.split_once("://") {
         None => (None, text),
-        Some((name, rest)) => match Protocol::of_scheme(name) {
+        // In any case of letters (RFC 3986, section 3.1).
+        Some((name, rest)) => match Protocol::of_scheme(&name.to_ascii_lowercase()) {
             Some((_, scheme)) => (Some(scheme), rest),
             None => {
                 return Err(AddressError::Scheme {
@@ -90,6 +91,12 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
         Some(at) => rest.split_at(at),
         None => (rest, "/"),
     };
+    if scheme.is_some() && authority.contains('@') {
+        return Err(AddressError::User(text.to_owned()));
+    }
+    if scheme.is_some() && text.trim().contains(' ') {
+        return Err(AddressError::Blank(text.to_owned()));
+    }
     let (host, port) = match (split_port(authority), scheme) {
         ((host, Some(port)), _) => match port_of(port) {
             Some(known) => (host, known),
@@ -229,6 +236,21 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert_eq!(error.lines().count(), 1, "{error}");
         }
+    }
+
+    #[test]
+    fn schemes_are_of_any_case_and_errors_name_what_is_wrong() {
+        let spec = parse("HTTPS://a.example/").unwrap();
+        assert_eq!(spec.scheme.map(|scheme| scheme.name), Some("https"));
+        for (text, says) in [
+            ("http://user:word@a.example/", "user name"),
+            ("http://a.example/b c", "%20"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        // Where it is no part of the authority, it is a letter as any other.
+        assert!(parse("http://a.example/@b").is_ok());
     }
 
     proptest! {

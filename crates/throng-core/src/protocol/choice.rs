@@ -263,7 +263,7 @@ macro_rules! choice {
                 Ok(Prepared(match self {
                     $(Protocol::$Variant(asked) => {
                         let mut prepared = asked.prepare(targets, seed)?;
-                        asked.told(&mut prepared, script, secure);
+                        asked.told(&mut prepared, script, secure)?;
                         Wires::$Variant(prepared)
                     })*
                 }))

@@ -224,7 +224,12 @@ pub trait Facts: Default + 'static {
     ) -> Result<Self::Prepared, Box<dyn Error + Send + Sync>>;
 
     /// What connections that are opened send, and whether in TLS, for wires that send some of it again.
-    fn told(&self, _: &mut Self::Prepared, _: &Script, _secure: bool) {}
+    ///
+    /// # Errors
+    /// What was asked for does not agree with that.
+    fn told(&self, _: &mut Self::Prepared, _: &Script, _secure: bool) -> Result<(), OptionError> {
+        Ok(())
+    }
 
     /// The wire of a worker's opened connections.
     fn client(prepared: &Self::Prepared, choose: Choose) -> Self::Client;

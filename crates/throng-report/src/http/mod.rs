@@ -54,8 +54,13 @@ impl<'a> HttpResult<'a> {
     pub fn is_complete(&self) -> bool {
         match &self.summary.requests {
             Some(requests) => self.http.completed == requests.asked,
-            None => self.http.completed > 0,
+            None => self.completes_any(),
         }
+    }
+
+    /// Whether any request was completed.
+    pub fn completes_any(&self) -> bool {
+        self.http.completed > 0
     }
 
     /// How long answers took: from when they were due, if they were due at times.

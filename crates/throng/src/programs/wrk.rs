@@ -6,7 +6,7 @@ use super::http::{ALL_STATUSES, option, program, translated};
 use super::refused::{self, Refused};
 use crate::commands::Command;
 use crate::voice::Lines;
-use clap::{Args, FromArgMatches};
+use clap::{Arg, ArgAction, Args, FromArgMatches};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -90,7 +90,10 @@ pub(super) fn read(words: Vec<OsString>) -> Result<Command, clap::Error> {
 }
 
 fn command() -> clap::Command {
-    let wrk = Line::augment_args(clap::Command::new("wrk"));
+    let version = Arg::new("version").short('v').long("version");
+    let wrk = Line::augment_args(clap::Command::new("wrk"))
+        .disable_version_flag(true)
+        .arg(version.action(ArgAction::Version).help("Print version"));
     program(wrk, AFTER_HELP, &REFUSED)
 }
 

@@ -11,7 +11,7 @@ use throng_core::observer::Note;
 use throng_core::protocol::Protocol;
 use throng_core::protocol::http::HttpAsked;
 use throng_core::scenario::LoadScenario;
-use throng_core::target::{Port, Spec};
+use throng_core::target::{self, Port, Spec};
 use throng_report::http::{AbStyle, HttpResult};
 use throng_report::json::Outcome;
 
@@ -35,7 +35,7 @@ impl<L: Lines> Voice for L {
         Throng.note(note, verbosity)
     }
 
-    /// The exit code is 0 if as many requests were completed as were asked for.
+    /// The exit code is 0 if as many requests were completed as were asked for; where a time ends the run, if any were.
     fn finish(
         &self,
         outcome: &Outcome,
@@ -57,7 +57,11 @@ impl<L: Lines> Voice for L {
                 eprintln!("throng: {finding}");
             }
         }
-        Ok(match (summary.interrupted, result.is_complete()) {
+        let complete = match scenario.hold.length() {
+            Some(_) => result.completes_any(),
+            None => result.is_complete(),
+        };
+        Ok(match (summary.interrupted, complete) {
             (true, _) => 130,
             (false, true) => 0,
             (false, false) => 1,
@@ -73,9 +77,13 @@ fn asked(scenario: &LoadScenario) -> Option<&HttpAsked> {
     }
 }
 
-/// The first target.
-fn target(scenario: &LoadScenario) -> Option<&Spec> {
-    scenario.targets.first().map(|target| &target.spec)
+/// What is requested: of a proxy, or the first target.
+fn requested(scenario: &LoadScenario) -> Option<Spec> {
+    let origin = asked(scenario).and_then(|asked| asked.origin.clone());
+    match origin {
+        Some(origin) => target::parse(&String::from(origin)).ok(),
+        None => scenario.targets.first().map(|target| target.spec.clone()),
+    }
 }
 
 /// A port as it is written.
@@ -89,7 +97,8 @@ fn port(spec: &Spec) -> String {
 /// What ab's lines say of the command line.
 pub(crate) fn ab_style(scenario: &LoadScenario) -> AbStyle {
     let once = asked(scenario).and_then(|asked| asked.requests_per_connection);
-    let spec = target(scenario);
+    let spec = requested(scenario);
+    let spec = spec.as_ref();
     AbStyle {
         host: spec.map(|spec| spec.host.clone()).unwrap_or_default(),
         port: spec.map(port).unwrap_or_default(),

@@ -121,6 +121,16 @@ fn a_time_ends_a_run_and_a_number_alone_is_seconds() {
     );
     let requests = ran.fell_short().requests.unwrap();
     assert_eq!(requests.sent + requests.unsent, 10_000_000, "{ran}");
+    // ab's number does not count then; a file that it posts may be empty.
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("empty");
+    std::fs::write(&empty, "").unwrap();
+    let line = format!(
+        "-k -t 1 -n 10000000 -c 4 -p {} http://127.0.0.1:9000/echo",
+        empty.display()
+    );
+    let ran = imitate(&net, directory.path(), "ab", &line);
+    assert_eq!(ran.code, 0, "{ran}");
     stop_serving(server);
 }
 

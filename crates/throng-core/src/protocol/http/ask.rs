@@ -434,12 +434,14 @@ impl Facts for HttpAsked {
         })
     }
 
-    fn told(&self, rules: &mut Rules, script: &Script, secure: bool) {
+    fn told(&self, rules: &mut Rules, script: &Script, secure: bool) -> Result<(), OptionError> {
+        requests::check_schemes(&self.requests, secure)?;
         rules.follow = self.follow.map(|most| Follow {
             most,
             secure,
             script: script.clone(),
         });
+        Ok(())
     }
 
     fn client(rules: &Rules, choose: Choose) -> HttpClient {

@@ -222,6 +222,10 @@ pub(super) fn message(request: &Request) -> Result<Message, RequestError> {
             parts.push(Part::Bytes(b"Content-Length: ".to_vec()));
             parts.push(Part::Sized(Size::Decimal, body.parts.clone()));
         }
+        // A server that expects a body is told that there is none (RFC 9110, section 8.6).
+        None if matches!(request.method, "POST" | "PUT" | "PATCH") => {
+            parts.push(Part::Bytes(b"Content-Length: 0\r\n\r\n".to_vec()));
+        }
         None => parts.push(Part::Bytes(b"\r\n".to_vec())),
     }
     Ok(Message::joined(parts))
@@ -336,6 +340,11 @@ mod tests {
             sent(&get),
             "GET /user/7?q=1 HTTP/1.1\r\nHost: a.example:8080\r\nAccept: */*\r\n\r\n"
         );
+        let empty = Request {
+            method: "POST",
+            ..get
+        };
+        assert!(sent(&empty).ends_with("Accept: */*\r\nContent-Length: 0\r\n\r\n"));
         let body = Message {
             parts: vec![
                 Part::Bytes(b"id=".to_vec()),

@@ -43,6 +43,9 @@ pub enum ListError {
     /// A request to a server that is no target.
     #[error("the listed request to {0} is for no target: write its path alone, or add that target")]
     NoTarget(String),
+    /// A request over TLS to targets without, or the other way round.
+    #[error("the listed request to {0} is for no target: targets are all {1}://")]
+    Scheme(String, &'static str),
     /// A target to which no request goes.
     #[error("no listed request is for the target {0}: write paths alone, or leave that target out")]
     NoRequest(String),
@@ -121,6 +124,21 @@ pub(super) fn check(listed: &[Listed], targets: &[Authority]) -> Result<(), List
     }
 }
 
+/// Whether requests that name a scheme name that of connections, which speak TLS if they are `secure`.
+///
+/// # Errors
+/// A request is for another scheme.
+pub(super) fn check_schemes(listed: &[Listed], secure: bool) -> Result<(), ListError> {
+    let (own, other) = match secure {
+        true => ("https", "http://"),
+        false => ("http", "https://"),
+    };
+    match listed.iter().find(|one| one.url.starts_with(other)) {
+        Some(one) => Err(ListError::Scheme(one.url.clone(), own)),
+        None => Ok(()),
+    }
+}
+
 /// Reads the requests of a file. A request is a line `METHOD URL`; lines `Name: value` behind it are header fields, and lines
 /// `=TEXT` are its body, as `@FILE` is the content of a file. Empty lines and those that begin with `#` say nothing.
 ///
@@ -176,6 +194,8 @@ fn add(all: &mut Vec<Listed>, line: &str, file: &OptionFile) -> Result<(), Strin
         let last = all.last_mut().ok_or("a header, but no request before it")?;
         let field = line.parse::<Field>().map_err(|e| e.to_string())?;
         last.header.push(field);
+    } else if rest.trim().is_empty() {
+        return Err(format!("{first:?} alone is no request; write METHOD URL"));
     } else {
         all.push(Listed {
             method: first.parse().map_err(|e: RequestError| e.to_string())?,
@@ -265,7 +285,7 @@ mod tests {
         for (content, begins) in [
             ("", "list has no request"),
             ("# nothing\n\n", "list has no request"),
-            ("GET", "list:1: "),
+            ("GET", "list:1: \"GET\" alone is no request"),
             ("GET /a\nGET b", "list:2: "),
             ("G{T /a", "list:1: "),
             ("GET /a b", "list:1: "),
@@ -283,6 +303,16 @@ mod tests {
             assert!(error.starts_with(begins), "{content:?}: {error}");
             assert_eq!(error.lines().count(), 1, "{error}");
         }
+    }
+
+    #[test]
+    fn a_request_that_names_a_scheme_is_for_targets_of_that_scheme() {
+        let all = listed("GET /a\nGET https://one/b").unwrap();
+        assert_eq!(check_schemes(&all, true), Ok(()));
+        assert!(matches!(
+            check_schemes(&all, false),
+            Err(ListError::Scheme(url, "http")) if url == "https://one/b"
+        ));
     }
 
     #[test]

@@ -56,3 +56,22 @@ kinds! {
         Other: "other", "other TLS error";
     }
 }
+
+impl TlsFailure {
+    /// What to do about it, behind a semicolon; empty if nothing is known to help.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            TlsFailure::UnknownAuthority => {
+                "; --cacert FILE trusts an authority of your own, --insecure any certificate"
+            }
+            TlsFailure::NameMismatch => {
+                "; --sni NAME asks for another name, --insecure accepts any certificate"
+            }
+            TlsFailure::Expired
+            | TlsFailure::AuthorityAsServer
+            | TlsFailure::ShortKey
+            | TlsFailure::BadCertificate => "; --insecure accepts any certificate",
+            _ => "",
+        }
+    }
+}

@@ -274,9 +274,10 @@ impl fmt::Display for Finding {
                 connections,
             } => write!(
                 f,
-                "{}: TLS failed: {}",
+                "{}: TLS failed: {}{}",
                 things(*connections, "connection"),
-                failure.words()
+                failure.words(),
+                failure.remedy()
             ),
             Finding::BadProfile { what } | Finding::Unreported { what } => f.write_str(what),
             Finding::RateSearch { words, .. } => f.write_str(words),

@@ -43,7 +43,8 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     } = through(args)?;
     let messages = Messages {
         first: Vec::new(),
-        repeated: body(args)?.into_iter().collect(),
+        // A file may be empty, and is then no message.
+        repeated: body(args)?.into_iter().filter(Message::says_something).collect(),
     };
     let mut protocol = ProtocolKind::Http.by_default();
     set_options(&mut protocol, &args.options.0, false)?;
@@ -54,8 +55,15 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     if args.head {
         set("method", "HEAD")?;
     }
-    if args.put.is_some() && !args.gives("method") {
-        set("method", "PUT")?;
+    let posts = args.post.is_some() || args.body.is_some();
+    let has_body = posts || args.put.is_some();
+    let of_body = match args.put.is_some() {
+        true => Some("PUT"),
+        // With a message, it is implied.
+        false => (posts && messages.repeated.is_empty()).then_some("POST"),
+    };
+    if let (Some(method), false) = (of_body, args.gives("method")) {
+        set("method", method)?;
     }
     if let Some(origin) = &origin {
         set("origin", origin)?;
@@ -66,7 +74,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     if args.no_keep_alive {
         set("requests-per-connection", "1")?;
     }
-    for field in fields(args, !messages.repeated.is_empty(), tunnel.is_some()) {
+    for field in fields(args, has_body, tunnel.is_some()) {
         set("header", &field)?;
     }
     let scenario = LoadScenario {
