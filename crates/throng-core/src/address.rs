@@ -1,6 +1,7 @@
 //! Addresses as users give them: sources (one, a range, a CIDR block) and places to listen on.
 
 use crate::units::quoted;
+use crate::unix_socket::UnixAddressError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -50,6 +51,9 @@ pub enum AddressError {
         /// The known schemes.
         known: String,
     },
+    /// Not a Unix socket.
+    #[error("unix:{0}")]
+    Unix(UnixAddressError),
     /// Not source addresses.
     #[error(
         "{} {why}; write an address, a range like 127.1.0.1-127.1.0.40, or a block like 10.0.0.0/28",

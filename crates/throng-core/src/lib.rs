@@ -35,4 +35,5 @@ pub mod target;
 pub mod time;
 pub mod tune;
 pub mod units;
+pub mod unix_socket;
 pub mod wheel;

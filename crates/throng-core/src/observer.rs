@@ -8,6 +8,7 @@ use crate::plan::Shortfall;
 use crate::protocol::ServeMode;
 use crate::stats::{Measured, Tally};
 use crate::summary::Phase;
+use crate::unix_socket::UnixAddress;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -122,6 +123,8 @@ pub struct Planned {
     pub window: u32,
     /// Where connections go.
     pub targets: Vec<SocketAddr>,
+    /// The Unix sockets that they go to instead.
+    pub unix: Vec<UnixAddress>,
     /// Source addresses in use; 0 leaves the choice to the kernel.
     pub sources: usize,
     /// How many connections each limit allows, where it is known.
@@ -297,8 +300,15 @@ impl fmt::Display for Note {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let targets: Vec<String> = self.targets.iter().map(ToString::to_string).collect();
+        let unix = self.unix.iter().map(|at| format!("unix:{at}"));
+        let targets: Vec<String> = self
+            .targets
+            .iter()
+            .map(ToString::to_string)
+            .chain(unix)
+            .collect();
         let sources = match self.sources {
+            _ if !self.unix.is_empty() => "no address".to_owned(),
             0 => "the kernel's choice".to_owned(),
             1 => "1 address".to_owned(),
             n => format!("{n} addresses"),

@@ -2,7 +2,11 @@
 
 use crate::address::AddressError;
 use crate::protocol::{Protocol, Scheme};
+use crate::unix_socket::UnixAddress;
 use std::fmt;
+
+/// What a target begins with that is a Unix socket. A path or a name follows.
+const UNIX: &str = "unix:";
 
 /// A port, or the name of the service that has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Spec {
     pub authority: String,
     /// From the first slash on; `/` if there is none.
     pub path: String,
+    /// The Unix socket, if it is one. The host is then `localhost`, and the port 0.
+    pub unix: Option<UnixAddress>,
 }
 
 impl Spec {
@@ -55,6 +61,9 @@ impl Spec {
 /// A form that [`parse()`] reads back as the same target.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(unix) = &self.unix {
+            return write!(f, "{UNIX}{unix}");
+        }
         if let Some(scheme) = self.scheme {
             write!(f, "{}://", scheme.name)?;
         }
@@ -73,6 +82,20 @@ impl fmt::Display for Spec {
 /// brackets.
 pub fn parse(text: &str) -> Result<Spec, AddressError> {
     let wrong = || AddressError::Target(text.to_owned());
+    // A host may be called unix, too.
+    if let Some(at) = text
+        .strip_prefix(UNIX)
+        .filter(|at| at.starts_with(['/', '.', '@']))
+    {
+        return Ok(Spec {
+            scheme: None,
+            host: "localhost".to_owned(),
+            port: Port::Number(0),
+            authority: "localhost".to_owned(),
+            path: "/".to_owned(),
+            unix: Some(at.parse().map_err(AddressError::Unix)?),
+        });
+    }
     let (scheme, rest) = match text.split_once("://") {
         None => (None, text),
         // In any case of letters (RFC 3986, section 3.1).
@@ -131,6 +154,7 @@ pub fn parse(text: &str) -> Result<Spec, AddressError> {
         port,
         authority: authority.to_owned(),
         path: path.to_owned(),
+        unix: None,
     })
 }
 
@@ -188,11 +212,29 @@ mod tests {
                 port: Port::Number(port),
                 authority: authority.into(),
                 path: path.into(),
+                unix: None,
             };
             assert_eq!(spec, expected, "{text}");
         }
         let smtp = parse("nonexistent.org:smtp").unwrap();
         assert_eq!(smtp.port, Port::Service("smtp".into()));
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_target_without_a_port() {
+        for at in ["/run/a.sock", "./a.sock", "@name", "/run/a b"] {
+            let spec = parse(&format!("unix:{at}")).unwrap();
+            assert_eq!(spec.unix, Some(at.parse().unwrap()));
+            assert_eq!(
+                (spec.authority_sent().as_str(), spec.path.as_str()),
+                ("localhost", "/")
+            );
+            assert_eq!(spec.to_string(), format!("unix:{at}"));
+        }
+        assert_eq!(parse("unix:80").unwrap().unix, None);
+        for text in ["unix:@", "unix:/a\nb", "unix:"] {
+            assert_eq!(parse(text).unwrap_err().to_string().lines().count(), 1);
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ mod targets;
 mod tasks;
 mod tcp;
 pub mod tuning;
+pub mod unix_queues;
 pub mod usage;
 
 /// Whether `attempt` succeeds within half a minute. For counts of the whole machine: other programs open and close

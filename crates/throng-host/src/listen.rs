@@ -15,6 +15,7 @@ use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags};
 use serde::{Deserialize, Serialize};
 use throng_core::address::destination;
 use throng_core::diagnosis::{Listening, Queue};
+use throng_core::unix_socket::Endpoint;
 
 use crate::addresses::is_local;
 use crate::sock_diag::{SockDiag, socket_id};
@@ -136,7 +137,7 @@ impl AcceptQueueProbe {
             inode: socket.inode.into(),
             // For a listener, the kernel puts the queue's length and limit into these two fields.
             queue: Queue {
-                target: addr,
+                target: Endpoint::Address(addr),
                 waiting: socket.recv_queue,
                 limit: socket.send_queue,
             },

@@ -11,6 +11,7 @@ use netlink_packet_sock_diag::inet::{InetResponseHeader, SocketId, StateFlags, T
 use throng_core::address::destination;
 use throng_core::diagnosis::{Listening, Queue, Target};
 use throng_core::host::Process;
+use throng_core::unix_socket::Endpoint;
 
 use crate::addresses::is_local;
 use crate::listen::AcceptQueueProbe;
@@ -94,7 +95,7 @@ pub fn unaccepted(targets: &[SocketAddr], open: u64) -> io::Result<Vec<Queue>> {
             all.fold(0, u32::saturating_add)
         };
         let queue = Queue {
-            target: *target,
+            target: Endpoint::Address(*target),
             waiting: sum(|q| q.waiting),
             limit: sum(|q| q.limit),
         };
@@ -457,15 +458,15 @@ mod tests {
             .collect();
         let waiting = |open| {
             let all = unaccepted(&targets, open).unwrap();
-            let all = all.iter().map(|q| (q.target, q.waiting));
+            let all = all.iter().map(|q| (q.target.clone(), q.waiting));
             all.collect::<Vec<_>>()
         };
         // One listener has one queue.
-        assert_eq!(waiting(10), [(targets[0], 10)]);
+        assert_eq!(waiting(10), [(targets[0].into(), 10)]);
         let accepted: Vec<_> = (0..4).map(|_| listener.accept().unwrap()).collect();
-        assert_eq!(waiting(10), [(targets[0], 6)]);
+        assert_eq!(waiting(10), [(targets[0].into(), 6)]);
         // Of eight connections that are ours, two at most may be among the four that were accepted of ten.
-        assert_eq!(waiting(8), [(targets[0], 4)]);
+        assert_eq!(waiting(8), [(targets[0].into(), 4)]);
         assert_eq!(waiting(4), []);
         drop(accepted);
         let _accepted: Vec<_> = (0..6).map(|_| listener.accept().unwrap()).collect();

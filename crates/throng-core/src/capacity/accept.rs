@@ -14,7 +14,11 @@ pub(super) fn limits(case: &Case) -> Vec<Limit> {
     if !case.accepts() {
         return Vec::new();
     }
-    vec![queue(case), syn_backlog(case)]
+    match case.question.unix {
+        // Their connections have no handshake.
+        true => vec![queue(case)],
+        false => vec![queue(case), syn_backlog(case)],
+    }
 }
 
 /// Connections that the queue has room for while the server does not accept. Linux admits one more than its length

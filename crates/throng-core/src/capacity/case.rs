@@ -29,8 +29,8 @@ impl<'a> Case<'a> {
     pub(super) fn new(question: &'a Question, host: &'a Host, engine: Engine) -> Case<'a> {
         let proxy = question.proxies.is_some();
         let own_server = question.role == Role::Both && question.targets.is_empty();
-        let local = question.role == Role::Client
-            && question.targets.iter().any(|t| host.has_address(t.ip()));
+        let here = question.targets.iter().any(|t| host.has_address(t.ip()));
+        let local = question.role == Role::Client && (here || question.unix);
         let workers = question.workers.unwrap_or(host.cores).max(1);
         let asked = question.asked_here().unwrap_or(u64::MAX).max(1);
         let ends_own = if own_server || proxy { 2 } else { 1 };

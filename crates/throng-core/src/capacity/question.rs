@@ -48,6 +48,9 @@ pub struct Question {
     pub connections: Option<u64>,
     /// The targets. A client without targets is assumed to have one on another machine.
     pub targets: Vec<SocketAddr>,
+    /// The targets are Unix sockets: without addresses and ports, and on this machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unix: bool,
     /// Source addresses; empty for the kernel's choice (on IPv4 loopback, throng's).
     pub sources: Vec<IpAddr>,
     /// The engine.
@@ -83,6 +86,7 @@ impl Question {
             role,
             connections: None,
             targets: Vec::new(),
+            unix: false,
             sources: Vec::new(),
             engine: EngineChoice::Auto,
             workers: None,
@@ -104,6 +108,7 @@ impl Question {
         Question {
             connections: Some(scenario.connections.into()),
             targets: scenario.addresses(),
+            unix: !scenario.unix_sockets().is_empty(),
             sources: scenario.connect.sources().collect(),
             engine: scenario.engine,
             workers: scenario.workers,

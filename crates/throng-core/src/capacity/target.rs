@@ -19,6 +19,9 @@ pub(super) fn limits(case: &Case) -> Vec<Limit> {
 fn conntrack(case: &Case) -> Limit {
     const KIND: LimitKind = LimitKind::Conntrack;
     let host = case.host;
+    if case.question.unix {
+        return Limit::free(KIND, "Unix sockets are not tracked", "nf_conntrack");
+    }
     let Some(c) = &host.conntrack else {
         let unread = host.unread.iter().find(|u| u.what.contains("conntrack"));
         return match unread {

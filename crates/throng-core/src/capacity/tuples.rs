@@ -26,7 +26,7 @@ pub(crate) fn addresses_needed(connections: u64, host: &Host) -> u32 {
 
 /// Whether sockets must be bound to source addresses before they connect.
 pub(super) fn must_bind(question: &Question, host: &Host) -> bool {
-    if question.role == Role::Server {
+    if question.role == Role::Server || question.unix {
         return false;
     }
     let each = each_target_gets(question.asked_here().unwrap_or(1), &question.targets);
@@ -121,6 +121,10 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
             ),
             "RFC 9293, 3.1 and 3.4.1",
         ));
+    }
+    if case.question.unix {
+        let value = "Unix sockets have no addresses and ports";
+        return Some(Limit::free(KIND, value, "unix(7)"));
     }
     if case.question.role == Role::Both && case.question.targets.is_empty() {
         return Some(Limit::free(

@@ -62,6 +62,11 @@ const COMMON: [u16; 12] = [
 /// All warnings for the connections asked for, or else for as many as the machine `allows`.
 pub(super) fn all(case: &Case, allows: Option<u64>) -> Vec<Warning> {
     let n = case.question.asked_here().or(allows);
+    if case.question.unix {
+        // The others are about TCP and IP.
+        let all = [unread(case), soft_limit(case, n), tasks(case, n)];
+        return all.into_iter().flatten().collect();
+    }
     [
         unread(case),
         full_queue(case),

@@ -3,6 +3,7 @@
 use crate::capacity::LimitKind;
 use crate::host::Process;
 use crate::stats::Tally;
+use crate::unix_socket::{Endpoint, UnixAddress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +21,8 @@ pub struct Evidence {
     pub closed_aged: Option<Duration>,
     /// The targets; empty if the run opens no connections, or only to itself.
     pub targets: Vec<Target>,
+    /// The Unix sockets that connections go to instead of targets.
+    pub unix: Vec<UnixAddress>,
     /// Whether the run leaves accept queues that it can see half empty: then it stops by itself where a server does not
     /// accept.
     pub holds_back: bool,
@@ -114,10 +117,10 @@ pub struct Listening {
 }
 
 /// An accept queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// The address that its listener serves.
-    pub target: SocketAddr,
+    /// What its listener serves.
+    pub target: Endpoint,
     /// Connections that wait in it.
     pub waiting: u32,
     /// The smaller of the listener's backlog and somaxconn. The kernel admits one more.

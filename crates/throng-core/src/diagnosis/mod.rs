@@ -24,6 +24,10 @@ pub use server::{ended as servers_that_ended, files as servers_without_files};
 
 /// The limits that were met: the certain ones first, and the likeliest of each first.
 pub fn diagnose(e: &Evidence) -> Vec<Diagnosis> {
+    if !e.unix.is_empty() {
+        // Nothing else is of Unix sockets.
+        return named::of_unix(e).collect();
+    }
     let mut all: Vec<Diagnosis> = named::all(e).collect();
     all.extend(tracking::all(e));
     all.extend(server::ended(&e.targets));

@@ -19,6 +19,29 @@ pub fn all(e: &Evidence) -> impl Iterator<Item = Diagnosis> {
     all.into_iter().flatten()
 }
 
+/// The limits that stop a run whose connections go to Unix sockets.
+pub fn of_unix(e: &Evidence) -> impl Iterator<Item = Diagnosis> {
+    let all = [memory(e), own_files(e), full_unix_queue(e)];
+    all.into_iter().flatten()
+}
+
+/// Nothing but a full accept queue lets connect() of a Unix socket wait (unix_stream_connect()).
+fn full_unix_queue(e: &Evidence) -> Option<Diagnosis> {
+    let timed_out = e.clients.failed(FailCause::TimedOut);
+    let sockets: Vec<String> = e.unix.iter().map(|at| format!("unix:{at}")).collect();
+    (timed_out > 0).then(|| Diagnosis {
+        limit: LimitKind::AcceptQueue,
+        allows: None,
+        certain: true,
+        what: format!(
+            "the accept queue of {} was full: {} attempts waited for room until their time was up",
+            sockets.join(" or "),
+            number(timed_out)
+        ),
+        remedy: "Let the server accept faster, or give it a longer queue (its backlog in listen(), and sysctl -w net.core.somaxconn=65535).".into(),
+    })
+}
+
 fn memory(e: &Evidence) -> Option<Diagnosis> {
     let (left, limit) = e.memory_left?;
     Some(Diagnosis {

@@ -36,7 +36,7 @@ fn listening(inode: u64, waiting: u32, limit: u32) -> Listening {
     Listening {
         inode,
         queue: Queue {
-            target: "10.0.0.1:80".parse().unwrap(),
+            target: "10.0.0.1:80".to_owned().try_into().unwrap(),
             waiting,
             limit,
         },

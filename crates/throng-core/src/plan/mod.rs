@@ -133,6 +133,10 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
 /// How many ends of each connection are on `host`, if that is the same for all targets.
 fn ends_here(scenario: &LoadScenario, host: &Host) -> Option<u64> {
     let targets = scenario.addresses();
+    if !scenario.unix_sockets().is_empty() {
+        // Counts of TCP sockets have none of them.
+        return None;
+    }
     let own = targets.iter().filter(|t| host.has_address(t.ip())).count();
     match (scenario.own_server, own) {
         (Some(_), _) => Some(2),

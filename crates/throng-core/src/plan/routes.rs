@@ -5,12 +5,15 @@ use crate::address::nth_after;
 use crate::capacity::{LimitKind, addresses_needed, each_target_gets};
 use crate::host::Host;
 use crate::scenario::LoadScenario;
+use crate::unix_socket::UnixAddress;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The source address and the target of each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routes {
     targets: Vec<(SocketAddr, Vec<IpAddr>)>,
+    /// Unix sockets, which connections go to instead if there are any.
+    unix: Vec<UnixAddress>,
     /// How many consecutive connections go to one target.
     run: u32,
 }
@@ -31,7 +34,16 @@ impl Routes {
                     .into_iter()
                     .map(|ip| ((ip, 0).into(), Vec::new()))
                     .collect(),
+                unix: Vec::new(),
                 run: scenario.connections.div_ceil(needed).max(1),
+            });
+        }
+        let unix = scenario.unix_sockets();
+        if !unix.is_empty() {
+            return Ok(Routes {
+                targets: Vec::new(),
+                unix,
+                run: 1,
             });
         }
         let (addresses, given) = (scenario.addresses(), scenario.connect.sources());
@@ -52,25 +64,31 @@ impl Routes {
                 remedy: "Give a source address of each target's family.".into(),
             });
         }
-        Ok(Routes { targets, run: 1 })
+        Ok(Routes {
+            targets,
+            unix,
+            run: 1,
+        })
     }
 
-    /// The target and the source address (`None`: the kernel's choice) of connection `id`. Targets are used in turn,
+    /// The target and the source address (`None`: the kernel's choice) of connection `id`; `None` if it goes to a Unix
+    /// socket. Targets are used in turn,
     /// and for each target its sources in turn. With `--self`, one target is filled after the other instead: the kernel
     /// then goes through the ports of one target in order, which is cheaper.
-    pub fn route(&self, id: u32) -> (SocketAddr, Option<IpAddr>) {
+    pub fn route(&self, id: u32) -> Option<(SocketAddr, Option<IpAddr>)> {
         let (target, source) = self.pick(id);
-        let (address, sources) = &self.targets[target];
-        (*address, source.map(|s| sources[s]))
+        let (address, sources) = self.targets.get(target)?;
+        Some((*address, source.map(|s| sources[s])))
     }
 
     /// The route of connection `id` as indices: of the target, and of the source among the target's sources.
     #[inline]
     pub fn pick(&self, id: u32) -> (usize, Option<usize>) {
-        let count = self.targets.len() as u32;
+        let count = (self.targets.len() + self.unix.len()) as u32;
         let turn = id / self.run;
         let target = (turn % count) as usize;
-        let source = match self.targets[target].1.len() as u32 {
+        let sources = self.targets.get(target).map_or(0, |(_, all)| all.len());
+        let source = match sources as u32 {
             0 => None,
             n => Some((turn / count % n) as usize),
         };
@@ -80,6 +98,11 @@ impl Routes {
     /// Whether any connection binds its source address.
     pub fn binds(&self) -> bool {
         self.targets.iter().any(|(_, sources)| !sources.is_empty())
+    }
+
+    /// The Unix sockets, in order. There are no targets then.
+    pub fn unix(&self) -> &[UnixAddress] {
+        &self.unix
     }
 
     /// The targets, in order.

@@ -3,8 +3,8 @@
 use super::measured;
 use super::target::Target;
 use super::{
-    LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending, ServeScenario, TlsClient,
-    Tolerance,
+    Addresses, LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending, ServeScenario,
+    TlsClient, Tolerance,
 };
 use crate::expect::{Expectation, Needs};
 use crate::human;
@@ -36,6 +36,15 @@ pub enum Contradiction {
         "--proxy-source has the addresses of PROXY headers: add --proxy-protocol, or use --source-ip to connect from an address"
     )]
     NoProxyHeader,
+    /// Some targets are Unix sockets.
+    #[error("targets '{0}' and '{1}' are of different kinds: all must be Unix sockets, or none")]
+    MixedSockets(String, String),
+    /// A Unix socket for all targets, and one that is another.
+    #[error("target '{0}' is a Unix socket itself: leave out --unix-socket")]
+    TwoSockets(String),
+    /// An option of TCP or IP, and Unix sockets.
+    #[error("{0} is for TCP/IP: a Unix socket has none of that; leave it out")]
+    OfTcp(&'static str),
     /// Targets of different protocols, or some of which speak TLS and others do not.
     #[error(
         "targets '{0}' and '{1}' are of different kinds: all must be plain, {schemes}",
@@ -234,6 +243,7 @@ impl LoadScenario {
                     (!self.connect.source_ip.is_empty(), "--source-ip"),
                     (self.connect.proxy_protocol.is_some(), "--proxy-protocol"),
                     (self.connect.fastopen.is_some(), "--fastopen"),
+                    (self.connect.unix_socket.is_some(), "--unix-socket"),
                     (self.pace.requests.is_some(), "--requests"),
                 ];
                 let given = opening.iter().find(|(given, _)| *given);
@@ -245,6 +255,52 @@ impl LoadScenario {
         }
         self.check()?;
         Ok(self)
+    }
+
+    /// What is said of TCP and IP has no effect on Unix sockets, and there is none of both.
+    fn check_unix_sockets(&self) -> Result<(), Contradiction> {
+        if self.unix_sockets().is_empty() {
+            return Ok(());
+        }
+        let find = |unix: bool| {
+            let mut targets = self.targets.iter();
+            let found = targets.find(|target| target.spec.unix.is_some() == unix);
+            found.map(|target| target.spec.to_string())
+        };
+        match (find(true), find(false)) {
+            (Some(unix), Some(other)) => return Err(Contradiction::MixedSockets(unix, other)),
+            (Some(unix), None) if self.connect.unix_socket.is_some() => {
+                return Err(Contradiction::TwoSockets(unix));
+            }
+            _ => {}
+        }
+        let (connect, resolve) = (&self.connect, &self.connect.resolve);
+        let options = &self.sockets;
+        let of_tcp = [
+            (!connect.source_ip.is_empty(), "--source-ip"),
+            (!resolve.connect_to.is_empty(), "--connect-to"),
+            (
+                resolve.addresses != Addresses::default() || !resolve.hosts.is_empty(),
+                "--resolve",
+            ),
+            (resolve.family.is_some(), "-4 or -6"),
+            (connect.tunnel.is_some(), "--tunnel"),
+            (connect.fastopen.is_some(), "--fastopen"),
+            (connect.proxy_protocol.is_some(), "--proxy-protocol"),
+            (options.nagle, "--nagle"),
+            (options.keepalive.is_some(), "--keepalive"),
+            (options.user_timeout.is_some(), "--user-timeout"),
+            (options.congestion.is_some(), "--congestion"),
+            (options.mark.is_some(), "--mark"),
+            (options.tos.is_some(), "--tos or --dscp"),
+            (options.linger.is_some(), "--linger"),
+            (options.bind_device.is_some(), "--bind-device"),
+            (options.mptcp, "--mptcp"),
+        ];
+        match of_tcp.iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(Contradiction::OfTcp(option)),
+            None => Ok(()),
+        }
     }
 
     fn check(&self) -> Result<(), Contradiction> {
@@ -263,6 +319,7 @@ impl LoadScenario {
                 (!self.connect.source_ip.is_empty(), "--source-ip"),
                 (self.sockets.bind_device.is_some(), "--bind-device"),
                 (self.connect.proxy_protocol.is_some(), "--proxy-protocol"),
+                (self.connect.unix_socket.is_some(), "--unix-socket"),
             ];
             if let Some((_, other)) = others.iter().find(|(given, _)| *given) {
                 return Err(Contradiction::SelfAndOther(other));
@@ -271,6 +328,7 @@ impl LoadScenario {
         if self.connect.proxy_protocol.is_none() && !self.connect.proxy_source.is_empty() {
             return Err(Contradiction::NoProxyHeader);
         }
+        self.check_unix_sockets()?;
         self.check_tunnel()?;
         check_messages(&self.messages)?;
         let says = self.protocol.says();

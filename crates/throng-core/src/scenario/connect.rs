@@ -7,6 +7,7 @@ use crate::pacing::ReconnectPolicy;
 use crate::proxy_protocol::{self, Headers};
 use crate::units::Rate;
 use crate::units::written::{As, Maybe, Span};
+use crate::unix_socket::UnixAddress;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Connect {
     pub fastopen: Option<FastOpen>,
     /// How the names of targets become addresses.
     pub resolve: Resolve,
+    /// The Unix socket that connections to all targets go to.
+    pub unix_socket: Option<UnixAddress>,
     /// The version of the PROXY protocol's header that each connection begins with; `None` for no header.
     pub proxy_protocol: Option<proxy_protocol::Version>,
     /// The addresses of the clients that these headers name; empty for those set apart for benchmarks.
@@ -66,6 +69,7 @@ impl Default for Connect {
             source_ip: Vec::new(),
             fastopen: None,
             resolve: Resolve::default(),
+            unix_socket: None,
             proxy_protocol: None,
             proxy_source: Vec::new(),
             tunnel: None,

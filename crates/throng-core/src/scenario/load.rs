@@ -9,6 +9,7 @@ use crate::expect::Expectation;
 use crate::payload::Messages;
 use crate::protocol::Protocol;
 use crate::units::written::{As, Maybe};
+use crate::unix_socket::UnixAddress;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -99,14 +100,27 @@ impl LoadScenario {
         !self.targets.is_empty() || self.own_server.is_some()
     }
 
-    /// The addresses to connect to, in turn, once the targets are resolved.
+    /// The Unix sockets to connect to, in turn: one for each target, or none.
+    pub fn unix_sockets(&self) -> Vec<UnixAddress> {
+        let of = |target: &Target| {
+            let all = self.connect.unix_socket.as_ref();
+            target.spec.unix.as_ref().or(all).cloned()
+        };
+        self.targets.iter().filter_map(of).collect()
+    }
+
+    /// The addresses to connect to, in turn, once the targets are resolved; none if these are Unix sockets.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let all = self.targets.iter().flat_map(|target| &target.addresses);
         all.copied().collect()
     }
 
-    /// For each of these addresses, which target it is of, as an index.
+    /// For each place to connect to, an address or a Unix socket, which target it is of, as an index.
     pub fn targets_of_addresses(&self) -> Vec<usize> {
+        let sockets = self.unix_sockets().len();
+        if sockets > 0 {
+            return (0..sockets).collect();
+        }
         let all = self.targets.iter().enumerate();
         all.flat_map(|(at, target)| std::iter::repeat_n(at, target.addresses.len()))
             .collect()

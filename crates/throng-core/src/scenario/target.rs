@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 pub struct Target {
     /// The parsed text.
     pub spec: Spec,
-    /// The addresses to connect to, in turn. Empty until the name is resolved.
+    /// The addresses to connect to, in turn. Empty until the name is resolved, and if it is a Unix socket.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -36,6 +36,7 @@ impl From<SocketAddr> for Target {
                 port: Port::Number(at.port()),
                 authority: at.to_string(),
                 path: "/".into(),
+                unix: None,
             },
             addresses: vec![at],
         }

@@ -11,6 +11,7 @@ use crate::pacing::Ending;
 use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
 use crate::stats::{Closed, FailCause};
+use crate::unix_socket::Endpoint;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -74,7 +75,7 @@ pub enum Finding {
         /// How many.
         connections: u64,
         /// The target whose queue it is.
-        target: SocketAddr,
+        target: Endpoint,
         /// How many connections the queue has room for.
         room: u64,
         /// The name of the process that should accept them; `None` if none can be seen.

@@ -134,7 +134,7 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
         (
             |_, e| {
                 let queue = Queue {
-                    target: ([127, 0, 0, 1], 80).into(),
+                    target: std::net::SocketAddr::from(([127, 0, 0, 1], 80)).into(),
                     waiting: 4,
                     limit: 128,
                 };

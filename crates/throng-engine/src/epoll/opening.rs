@@ -27,25 +27,46 @@ impl<B: Behaviour> Worker<B> {
                 self.fail(index, fail_cause(errno), now);
             }
         }
+        while let Some(index) = self.table.next_for_room(now) {
+            if let Err(errno) = self.call(index, now) {
+                self.fail(index, fail_cause(errno), now);
+            }
+        }
     }
 
     fn connect(&mut self, index: u32, now: Time) -> Result<(), i32> {
         let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
         let (target, source) = self.table.route(index);
-        let file = socket::stream(target.family(), self.table.making.protocol()).map_err(errno)?;
+        let file = socket::stream(target.family(), self.table.making.protocol(target.family()))
+            .map_err(errno)?;
         let fd = file.as_raw_fd();
         if let Some(source) = source {
             socket::set_options(&[PORT_LATER], fd).map_err(errno)?;
             socket::bind(fd, source).map_err(errno)?;
         }
         socket::set_options(self.table.making.options(target.family()), fd).map_err(errno)?;
-        let begins = poll::connect(fd, target)? && self.table.opens_early();
         self.keep(index, file);
-        if begins {
-            // Before the registration, which would report that the socket takes what goes with the SYN.
-            self.open_early(index, now)?;
+        self.call(index, now)
+    }
+
+    /// Calls connect() on a connection's socket.
+    fn call(&mut self, index: u32, now: Time) -> Result<(), i32> {
+        let fd = self.fd(index);
+        let (target, _) = self.table.route(index);
+        match poll::connect(fd, target) {
+            Err(libc::EAGAIN) if target.is_unix() => {
+                self.table.found_no_room(index, now);
+                return Ok(());
+            }
+            begins => {
+                if begins? && self.table.opens_early() {
+                    // Before the registration, which would report that the socket takes what goes with the SYN.
+                    self.open_early(index, now)?;
+                }
+            }
         }
-        self.poll.add_edges(fd, self.key(index)).map_err(errno)
+        let added = self.poll.add_edges(fd, self.key(index));
+        added.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))
     }
 
     /// How connect() ended: an errno, or 0. A connection that begins with a header has sent it.

@@ -42,7 +42,7 @@ impl<B: Behaviour> Worker<B> {
         let reads = self.table.reads();
         let skips = self.table.skips(index);
         let only_counts = skips.is_some() || reads.only_counts() && !self.table.looks(index);
-        let got = match only_counts {
+        let got = match only_counts && !self.table.is_unix() {
             true => poll::discard(fd, skips.unwrap_or(DISCARD_BYTES)),
             false => {
                 let most = most.min(BUFFER_BYTES);

@@ -2,39 +2,31 @@
 
 use std::mem;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use throng_core::unix_socket::UnixAddress;
 
-/// An IPv4 or IPv6 socket address in the kernel's layout.
+/// The address of a socket of IPv4, IPv6 or Unix in the kernel's layout.
 #[derive(Clone, Copy)]
 pub(crate) struct Address {
-    storage: libc::sockaddr_in6,
+    storage: libc::sockaddr_storage,
     len: u32,
 }
 
 impl Address {
     pub fn new(address: SocketAddr) -> Address {
         match address {
-            SocketAddr::V4(v4) => {
-                let four = libc::sockaddr_in {
+            SocketAddr::V4(v4) => Address::of(
+                libc::sockaddr_in {
                     sin_family: libc::AF_INET as u16,
                     sin_port: v4.port().to_be(),
                     sin_addr: libc::in_addr {
                         s_addr: u32::from_ne_bytes(v4.ip().octets()),
                     },
                     sin_zero: [0; 8],
-                };
-                // SAFETY: sockaddr_in6 is plain data for which zero is valid, and larger than sockaddr_in.
-                let storage = unsafe {
-                    let mut storage: libc::sockaddr_in6 = mem::zeroed();
-                    (&raw mut storage).cast::<libc::sockaddr_in>().write(four);
-                    storage
-                };
-                Address {
-                    storage,
-                    len: size_of::<libc::sockaddr_in>() as u32,
-                }
-            }
-            SocketAddr::V6(v6) => Address {
-                storage: libc::sockaddr_in6 {
+                },
+                size_of::<libc::sockaddr_in>(),
+            ),
+            SocketAddr::V6(v6) => Address::of(
+                libc::sockaddr_in6 {
                     sin6_family: libc::AF_INET6 as u16,
                     sin6_port: v6.port().to_be(),
                     sin6_flowinfo: v6.flowinfo(),
@@ -43,8 +35,42 @@ impl Address {
                     },
                     sin6_scope_id: v6.scope_id(),
                 },
-                len: size_of::<libc::sockaddr_in6>() as u32,
-            },
+                size_of::<libc::sockaddr_in6>(),
+            ),
+        }
+    }
+
+    /// The address of a Unix socket (unix(7)): a path with a zero behind it, or a name with a zero before it.
+    pub fn unix(address: &UnixAddress) -> Address {
+        let mut un = libc::sockaddr_un {
+            sun_family: libc::AF_UNIX as u16,
+            sun_path: [0; 108],
+        };
+        let (at, bytes) = match (address.name(), address.path()) {
+            (Some(name), _) => (1, name.as_bytes()),
+            (None, path) => (0, path.unwrap_or_default().as_bytes()),
+        };
+        for (to, from) in un.sun_path[at..].iter_mut().zip(bytes) {
+            *to = from.cast_signed();
+        }
+        let before = mem::offset_of!(libc::sockaddr_un, sun_path);
+        Address::of(un, before + bytes.len() + 1)
+    }
+
+    /// `address`, of which the kernel is to read `len` bytes.
+    fn of<A: Copy>(address: A, len: usize) -> Address {
+        const { assert!(size_of::<A>() <= size_of::<libc::sockaddr_storage>()) };
+        const { assert!(align_of::<A>() <= align_of::<libc::sockaddr_storage>()) };
+        // SAFETY: sockaddr_storage is plain data for which zero is valid, large enough and aligned for an address of each
+        // family.
+        let storage = unsafe {
+            let mut storage: libc::sockaddr_storage = mem::zeroed();
+            (&raw mut storage).cast::<A>().write(address);
+            storage
+        };
+        Address {
+            storage,
+            len: len as u32,
         }
     }
 
@@ -60,7 +86,12 @@ impl Address {
     }
 
     pub fn family(&self) -> i32 {
-        i32::from(self.storage.sin6_family)
+        i32::from(self.storage.ss_family)
+    }
+
+    /// Whether it is that of a Unix socket.
+    pub fn is_unix(&self) -> bool {
+        self.family() == libc::AF_UNIX
     }
 
     pub fn as_ptr(&self) -> *const libc::sockaddr {

@@ -279,6 +279,7 @@ pub(crate) struct Making {
     early: bool,
     four: Box<[SocketOption]>,
     six: Box<[SocketOption]>,
+    unix: Box<[SocketOption]>,
 }
 
 impl Making {
@@ -288,12 +289,22 @@ impl Making {
             early: options.fastopen_connect.is_some(),
             four: options.list(libc::AF_INET),
             six: options.list(libc::AF_INET6),
+            // They have buffers, and nothing of TCP and IP.
+            unix: SocketOptions {
+                send_buffer: options.send_buffer,
+                receive_buffer: options.receive_buffer,
+                ..SocketOptions::default()
+            }
+            .list(libc::AF_UNIX),
         }
     }
 
-    /// The protocol of the sockets.
-    pub fn protocol(&self) -> i32 {
-        self.protocol
+    /// The protocol of sockets of `family`.
+    pub fn protocol(&self, family: i32) -> i32 {
+        match family {
+            libc::AF_UNIX => 0,
+            _ => self.protocol,
+        }
     }
 
     /// Whether connect() may return before the handshake begins (TCP_FASTOPEN_CONNECT).
@@ -305,6 +316,7 @@ impl Making {
     pub fn options(&self, family: i32) -> &[SocketOption] {
         match family {
             libc::AF_INET6 => &self.six,
+            libc::AF_UNIX => &self.unix,
             _ => &self.four,
         }
     }

@@ -1,10 +1,10 @@
-//! New TCP sockets.
+//! New sockets.
 
 use super::address::Address;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-/// A new non-blocking socket of TCP, or of `protocol` if that is another.
+/// A new non-blocking stream socket of `protocol`.
 pub(crate) fn stream(family: i32, protocol: i32) -> io::Result<OwnedFd> {
     // SAFETY: no pointers; the descriptor is new and ours.
     unsafe {

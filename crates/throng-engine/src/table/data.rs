@@ -3,6 +3,7 @@
 use super::conn::{Conn, Early};
 use super::opener::Opener;
 use super::places::Places;
+use super::room::Room;
 use crate::control::{Clock, Control, Order, Orders, Outlet};
 use crate::job::{Closing, Job, Role, ServerRole};
 use crate::socket::Making;
@@ -27,6 +28,10 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) opener: Option<Opener>,
     /// What waits until their connections are established, of those that send before.
     pub(super) early: HashMap<u32, Early>,
+    /// Client: whether connections go to Unix sockets.
+    pub(super) unix: bool,
+    /// Client: connections that wait for room in the queue of a Unix socket.
+    pub(super) room: Room,
     pub(super) others: Vec<Arc<Counters>>,
     pub(super) max: u32,
     /// Server: the free places.
@@ -75,6 +80,8 @@ impl<B: Behaviour> Table<B> {
             traffic: job.traffic,
             opener: None,
             early: HashMap::new(),
+            unix: false,
+            room: Room::default(),
             others: Vec::new(),
             max: 0,
             places: Places::default(),
@@ -105,6 +112,7 @@ impl<B: Behaviour> Table<B> {
             }
             Role::Client(client) => {
                 table.max = client.count;
+                table.unix = !client.routes.unix().is_empty();
                 table.opener = Some(Opener::new(client));
             }
         }

@@ -37,7 +37,7 @@ impl<B: Behaviour> Table<B> {
     /// How many of a connection's next bytes may stay in the kernel, if they are worth a system call of their own.
     #[inline]
     pub fn skips(&self, index: u32) -> Option<usize> {
-        if !B::SKIPS || self.reads != Reads::All {
+        if !B::SKIPS || self.reads != Reads::All || self.unix {
             return None;
         }
         let bytes = self.behaviour.skips(&self.conns[index as usize].user);

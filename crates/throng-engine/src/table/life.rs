@@ -17,7 +17,7 @@ const AHEAD: u64 = 512;
 impl<B: Behaviour> Table<B> {
     /// The number of connections that may be opened now.
     pub fn may_open(&mut self, now: Time) -> u32 {
-        if self.stopped_opening() {
+        if self.stopped_opening() || !self.room.is_empty() {
             return 0;
         }
         let opener = self.opener.as_mut();
@@ -50,6 +50,31 @@ impl<B: Behaviour> Table<B> {
         opener.route(index)
     }
 
+    /// Connection `index` found the accept queue of a Unix socket full. It waits for another try.
+    pub fn found_no_room(&mut self, index: u32, now: Time) {
+        let generation = self.conns[index as usize].generation;
+        self.room.wait(index, generation, now);
+    }
+
+    /// Takes the next connection that is to try again whether there is room.
+    pub fn next_for_room(&mut self, now: Time) -> Option<u32> {
+        while let Some((index, generation)) = self.room.take(now) {
+            let conn = &self.conns[index as usize];
+            // The time of others was up.
+            if conn.generation == generation && conn.state == State::Connecting {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Whether connections are those of Unix sockets. The kernel can't discard what is received from them instead of copying
+    /// it (MSG_TRUNC), as TCP does.
+    #[inline]
+    pub fn is_unix(&self) -> bool {
+        self.unix
+    }
+
     /// Appends what connection `index` sends before it counts as established. Returns whether there is anything.
     #[inline]
     pub fn write_header(&self, index: u32, out: &mut Vec<u8>) -> bool {
@@ -71,6 +96,7 @@ impl<B: Behaviour> Table<B> {
             Duration::from_micros(u64::from(((now.0 / 1000) as u32).wrapping_sub(conn.up_us)));
         conn.state = State::Open;
         conn.up_us = (now.0 / 1000) as u32;
+        self.room.found();
         self.wheel.cancel(index);
         self.connect_times.record(took);
         self.counters.established.add(1);

@@ -16,6 +16,7 @@ mod life;
 mod opener;
 mod orders;
 mod places;
+mod room;
 mod timers;
 
 pub(crate) use conn::{Fired, State};

@@ -47,7 +47,11 @@ impl Opener {
     pub fn new(client: ClientRole) -> Opener {
         let routes = &client.routes;
         Opener {
-            targets: routes.targets().map(Address::new).collect(),
+            targets: routes
+                .targets()
+                .map(Address::new)
+                .chain(routes.unix().iter().map(Address::unix))
+                .collect(),
             sources: routes
                 .sources_by_target()
                 .zip(routes.targets())
@@ -178,10 +182,11 @@ impl Opener {
     /// Appends the header that connection `index` begins with. Returns whether it has one.
     pub fn write_header(&self, index: u32, out: &mut Vec<u8>) -> bool {
         let id = self.id(index);
-        if let Some(headers) = &self.headers {
-            headers.write(id, self.routes.route(id).0, out);
-        }
-        self.headers.is_some()
+        let (Some(headers), Some((target, _))) = (&self.headers, self.routes.route(id)) else {
+            return false;
+        };
+        headers.write(id, target, out);
+        true
     }
 
     /// Where to count connection `index` by its address; `None` if there is only one.

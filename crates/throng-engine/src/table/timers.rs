@@ -50,6 +50,7 @@ impl<B: Behaviour> Table<B> {
             .into_iter()
             .chain(opening.and_then(|o| o.next_look(now)))
             .chain(self.places.next_free())
+            .chain(self.room.next())
             .chain(arrival.map(|at| self.waiting.until(at, now)))
             .min()?;
         if until <= now {

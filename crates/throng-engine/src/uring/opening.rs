@@ -47,9 +47,10 @@ impl<B: Behaviour> Worker<B> {
             let connect = self.tag(Op::Connect, index, 0);
             let (target, source) = self.table.route(index);
             let ring = &mut self.rings[at];
+            let family = target.family();
             ring.push(op::socket(
-                target.family(),
-                self.table.making.protocol(),
+                family,
+                self.table.making.protocol(family),
                 prepare,
             ));
             if let Some(source) = source {
@@ -62,6 +63,12 @@ impl<B: Behaviour> Worker<B> {
             }
             ring.push(op::connect(target, connect));
         }
+        while let Some(index) = self.table.next_for_room(now) {
+            let connect = self.tag(Op::Connect, index, 0);
+            let (at, _) = self.place(index);
+            let (target, _) = self.table.route(index);
+            self.rings[at].push(op::connect(target, connect));
+        }
     }
 
     pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
@@ -69,6 +76,10 @@ impl<B: Behaviour> Worker<B> {
             if self.is_current(index, tag, State::Early) {
                 self.early_ended(index, tag, res, now);
             }
+            return;
+        }
+        if res == -libc::EAGAIN && self.table.route(index).0.is_unix() {
+            self.table.found_no_room(index, now);
             return;
         }
         if res < 0 {

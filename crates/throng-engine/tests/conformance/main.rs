@@ -50,4 +50,5 @@ mod serving;
 mod skipping;
 mod timers;
 mod traffic;
+mod unix;
 mod websocket;

@@ -15,6 +15,7 @@ use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
+use throng_core::unix_socket::UnixAddress;
 use throng_engine::{
     ClientRole, Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole,
     SocketOptions, spawn,
@@ -322,6 +323,8 @@ pub struct Connect {
     pub ring_slots: u32,
     pub control: Option<Arc<Control>>,
     pub closing: Closing,
+    /// The Unix socket that connections go to instead of targets.
+    pub unix: Option<UnixAddress>,
     /// What each connection begins with.
     pub headers: Option<Headers>,
     pub options: SocketOptions,
@@ -345,6 +348,7 @@ impl Connect {
             ring_slots: 1024,
             control: None,
             closing: Closing::ShutDown,
+            unix: None,
             headers: None,
             options: SocketOptions::default(),
         }
@@ -358,7 +362,7 @@ impl Connect {
     {
         let mut side = Side::new(self.workers, self.control);
         side.options = self.options;
-        let routes = Arc::new(routes(&self.targets, &self.sources));
+        let routes = Arc::new(routes(&self.targets, &self.sources, self.unix.as_ref()));
         for worker in 0..self.workers {
             let role = Role::Client(ClientRole {
                 routes: Arc::clone(&routes),
@@ -426,9 +430,11 @@ impl Side {
 
 /// Routes, by way of a plan on a machine that has enough of everything. One connection is planned for,
 /// so that the plan adds no sources of its own.
-fn routes(targets: &[SocketAddr], sources: &[IpAddr]) -> Routes {
+fn routes(targets: &[SocketAddr], sources: &[IpAddr], unix: Option<&UnixAddress>) -> Routes {
+    let unix = unix.map(|at| format!("unix:{at}").try_into().expect("a target"));
+    let targets = targets.iter().copied().map(Into::into);
     let scenario = LoadScenario {
-        targets: targets.iter().copied().map(Into::into).collect(),
+        targets: targets.chain(unix).collect(),
         connect: scenario::Connect {
             source_ip: sources.iter().copied().map(Into::into).collect(),
             ..scenario::Connect::default()

@@ -12,8 +12,9 @@ use throng_core::host::{Host, Process};
 use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::Tally;
-use throng_host::serving;
+use throng_core::unix_socket::{Endpoint, UnixAddress};
 use throng_host::survey::{Wanted, source_for, survey};
+use throng_host::{serving, unix_queues};
 
 /// The most targets whose servers are looked at.
 const MOST_TARGETS: usize = 64;
@@ -27,6 +28,8 @@ pub(crate) struct Before<'a> {
     counted: KernelCounter,
     /// The targets, without those that are not looked at, and without duplicates.
     targets: Vec<SocketAddr>,
+    /// The Unix sockets that connections go to instead.
+    unix: Vec<UnixAddress>,
     /// The source addresses of the connections to each.
     sources: Vec<Vec<IpAddr>>,
     /// Packets that each listener on this machine had dropped, by the inode of its socket.
@@ -60,6 +63,7 @@ impl<'a> Before<'a> {
             drops: serving::drops(&targets).unwrap_or_default(),
             to_themselves: serving::to_themselves(&targets).unwrap_or_default(),
             targets,
+            unix: plan.routes.unix().to_vec(),
             sources,
         }
     }
@@ -94,6 +98,7 @@ impl<'a> Before<'a> {
             plateau,
             closed_aged,
             targets: self.targets(&now),
+            unix: self.unix.clone(),
             holds_back: !scenario.force,
             ports: now.ports.usable().into(),
             four_tuples: allows(LimitKind::FourTuples),
@@ -218,14 +223,26 @@ impl<'a> Before<'a> {
     /// Those of our `open` connections to targets on this machine that wait to be accepted, as far as that is certain.
     pub fn unaccepted(&self, open: u64) -> Vec<Unaccepted> {
         let waiting = serving::unaccepted(&self.targets, open).unwrap_or_default();
-        let server = |target| {
-            let before = capacity::servers(self.host, target);
-            before.first().map(|p| (p.name.clone(), p.pid))
+        let server = |target: &Endpoint| match target {
+            Endpoint::Unix(_) => None,
+            Endpoint::Address(target) => {
+                let before = capacity::servers(self.host, *target);
+                before.first().map(|p| (p.name.clone(), p.pid))
+            }
         };
         let of = |queue: Queue| Unaccepted {
-            server: server(queue.target),
+            server: server(&queue.target),
             queue,
         };
+        let mut waiting = waiting;
+        for queue in unix_queues::waiting(&self.unix).unwrap_or_default() {
+            // Others may wait there, too.
+            let waits = u64::from(queue.waiting).min(open) as u32;
+            waiting.push(Queue {
+                waiting: waits,
+                ..queue
+            });
+        }
         waiting.into_iter().map(of).collect()
     }
 }

@@ -144,6 +144,7 @@ fn planned(plan: &LoadPlan) -> Planned {
         workers: plan.workers,
         window: plan.window,
         targets: plan.routes.targets().collect(),
+        unix: plan.routes.unix().to_vec(),
         sources: plan.routes.sources(),
         limits: limits.filter_map(|l| Some((l.kind, l.allows?))).collect(),
     }

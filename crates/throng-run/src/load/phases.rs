@@ -442,7 +442,8 @@ impl<'a> Run<'a> {
         self.ending.opened = Some(mark);
         self.ending.established = self.sides.clients.last_up();
         // Where connections come and go all the time, both counts are of another moment.
-        let kernel_sockets = kernel_sockets.filter(|_| !self.churns(&mark.opened));
+        let of_tcp = self.plan.routes.unix().is_empty();
+        let kernel_sockets = kernel_sockets.filter(|_| of_tcp && !self.churns(&mark.opened));
         self.ending.kernel_sockets = kernel_sockets;
         self.ending.expected_sockets = kernel_sockets.and(expected);
         mark

@@ -158,6 +158,7 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
         source_ip: args.source_ip.clone(),
         fastopen: args.fastopen.map(FastOpen::from),
         resolve: route::resolve(&args.route),
+        unix_socket: args.route.unix_socket.clone(),
         proxy_protocol: args.route.proxy_protocol.map(Into::into),
         proxy_source: args.route.proxy_source.clone(),
         tunnel: route::tunnel(args.route.tunnel.as_deref())?,

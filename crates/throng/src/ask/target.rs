@@ -21,6 +21,11 @@ const MOST_TRIED: usize = 3;
 /// sent to it.
 pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
     let spec = target::parse(target).map_err(|e| Failure::usage(e.to_string()))?;
+    if spec.unix.is_some() {
+        return Err(Failure::usage(format!(
+            "target '{spec}': a Unix socket has no address to plan for; `throng load` connects to it"
+        )));
+    }
     let found = addresses(&spec)?;
     Ok(names::listened_on_here(&found).unwrap_or(found[0]))
 }
@@ -30,10 +35,15 @@ pub(crate) fn resolve(target: &str) -> Result<SocketAddr, Failure> {
 pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Failure> {
     let mut notes = Vec::new();
     let Connect {
-        resolve, tunnel, ..
+        resolve,
+        tunnel,
+        unix_socket,
+        ..
     } = &mut scenario.connect;
     let resolve = &*resolve;
-    if let Some(proxy) = tunnel {
+    if unix_socket.is_some() {
+        // It is where all connections go.
+    } else if let Some(proxy) = tunnel {
         resolve_each(std::slice::from_mut(proxy), resolve, &mut notes)?;
         for target in &mut scenario.targets {
             target.addresses.clone_from(&proxy.addresses);
@@ -59,6 +69,9 @@ fn resolve_each(
     let hosts = targets.iter().map(|target| &target.spec.host);
     refuse_unused(resolve, &hosts.zip(&ports).collect::<Vec<_>>())?;
     for (target, port) in targets.iter_mut().zip(ports) {
+        if target.spec.unix.is_some() {
+            continue;
+        }
         let (host, at_port) = resolve.destination(&target.spec.host, port);
         let found = asked_for(&target.spec, (host, at_port), resolve)?;
         let written = match resolve.redirection(&target.spec.host, port) {

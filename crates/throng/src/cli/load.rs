@@ -61,7 +61,7 @@ pub(crate) struct LoadArgs {
         require_equals = true,
         default_missing_value = "sink",
         value_parser = Mode::parser(),
-        conflicts_with_all = ["listen_port", "resolve", "connect_to", "tunnel", "ipv4", "ipv6", "proxy_protocol"],
+        conflicts_with_all = ["listen_port", "resolve", "connect_to", "tunnel", "ipv4", "ipv6", "proxy_protocol", "unix_socket"],
         help_heading = CONNECTIONS
     )]
     pub own_server: Option<Mode>,
@@ -313,7 +313,7 @@ pub(crate) struct LoadArgs {
 /// The help of targets.
 fn targets() -> String {
     format!(
-        "Targets, used in turn: a name, IPv4 or [IPv6] address with its port, or a {} URL",
+        "Targets, used in turn: a name, IPv4 or [IPv6] address with its port, unix:PATH, or a {} URL",
         Protocol::schemes_in_words("or")
     )
 }

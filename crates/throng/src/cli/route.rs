@@ -9,6 +9,7 @@ use std::str::FromStr;
 use throng_core::address::ClientRange;
 use throng_core::proxy_protocol;
 use throng_core::scenario::{Addresses, ConnectTo, HostAddress, HostAddressError};
+use throng_core::unix_socket::UnixAddress;
 
 /// How connections reach a server
 #[derive(Args)]
@@ -46,6 +47,13 @@ pub(crate) struct RouteArgs {
     /// Connect to IPv6 addresses of names only
     #[arg(short = '6', long, help_heading = CONNECTIONS)]
     pub ipv6: bool,
+
+    /// Connect to this Unix socket, whatever the targets say: its path, or @NAME for one without a file
+    ///
+    /// Requests name the targets all the same: http://localhost/info asks the socket's server for /info. unix:/run/app.sock
+    /// and unix:@NAME are targets themselves, for protocols without URLs.
+    #[arg(long, value_name = "PATH", help_heading = CONNECTIONS)]
+    pub unix_socket: Option<UnixAddress>,
 
     /// Begin each connection with a header of the PROXY protocol, version 1 (a line) or 2 (binary), as a proxy in front of
     /// the server would

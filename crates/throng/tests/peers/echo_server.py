@@ -1,4 +1,4 @@
-"""An asyncio echo server. Arguments: port."""
+"""An asyncio echo server. Arguments: a port, or the path of a Unix socket."""
 
 import asyncio
 import sys
@@ -12,10 +12,13 @@ class Echo(asyncio.Protocol):
         self.transport.write(data)
 
 
-async def main(port):
+async def main(place):
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Echo, "127.0.0.1", port, backlog=1024)
+    if place.startswith("/"):
+        server = await loop.create_unix_server(Echo, place, backlog=1024)
+    else:
+        server = await loop.create_server(Echo, "127.0.0.1", int(place), backlog=1024)
     await server.serve_forever()
 
 
-asyncio.run(main(int(sys.argv[1])))
+asyncio.run(main(sys.argv[1]))

@@ -1,4 +1,4 @@
-// An HTTP server in Node: http_server.js PORT [CERTIFICATE KEY]. Answers every request with a short text, 3 ms late for /late. On
+// An HTTP server in Node: http_server.js PORT|PATH [CERTIFICATE KEY], where a path is that of a Unix socket. Answers every request with a short text, 3 ms late for /late. On
 // SIGTERM it prints how many requests, and how many connections, it had, and ends.
 const fs = require("fs");
 const [port, certificate, key] = process.argv.slice(2);
@@ -16,7 +16,8 @@ const server = certificate
   : require("http").createServer(answer);
 server.keepAliveTimeout = 60_000;
 server.on("connection", () => (connections += 1));
-server.listen({ port: Number(port), host: "127.0.0.1", backlog: 4096 });
+const place = port.startsWith("/") ? { path: port } : { port: Number(port), host: "127.0.0.1" };
+server.listen({ ...place, backlog: 4096 });
 process.on("SIGTERM", () => {
   console.error(JSON.stringify({ requests, bodies, connections }));
   process.exit(0);

@@ -1,12 +1,14 @@
-//! How connections reach a server: other addresses and ports than a target's, and headers of the PROXY protocol.
+//! How connections reach a server: other addresses and ports than a target's, headers of the PROXY protocol, Unix sockets.
 
 use crate::ENGINES;
 use crate::authority::Authority;
 use crate::common::net::Net;
-use crate::common::peers::start_server;
+use crate::common::peers::{said, start_script, start_server};
 use crate::common::process::{Process, Ran};
-use crate::common::{run_words, serve, stop_serving};
+use crate::common::{PATIENCE, run_words, serve, stop_serving};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
 use throng_core::protocol::http::Status;
 
 /// nginx on 8080 of both families and, with TLS, on 8443. Logs a line for each request: the address and port that it came to,
@@ -27,7 +29,7 @@ fn nginx(net: &Net, authority: &Authority) -> Process {
              fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
              server {{
                  listen 127.0.0.1:8080; listen [::1]:8080;
-                 listen 127.0.0.1:8443 ssl;
+                 listen 127.0.0.1:8443 ssl; listen unix:{at}/socket backlog=4096;
                  ssl_certificate {certificate}; ssl_certificate_key {key};
                  location / {{ return 200 'hello'; }}
              }}
@@ -322,4 +324,176 @@ fn a_server_that_expects_no_header_is_reported_with_what_it_answered() {
         let ran = run(&net, &["load"], args);
         assert!(ran.code == 2 && ran.stderr.contains(told), "{ran}");
     }
+}
+
+/// Waits until `path` is there.
+fn appears(path: &Path) {
+    let began = Instant::now();
+    while !path.exists() {
+        assert!(began.elapsed() < PATIENCE, "no {}", path.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn nginx_answers_on_a_unix_socket_as_many_requests_as_were_completed() {
+    let (net, authority) = (Net::own(), Authority::new());
+    let _nginx = nginx(&net, &authority);
+    let socket = authority.path().join("socket");
+    let socket = socket.display();
+    for engine in ENGINES {
+        let args = format!(
+            "--engine {engine} --output json -n 1000 -c 50 --unix-socket {socket} http://a.example/x"
+        );
+        for command in ["http", "load"] {
+            let ran = run(&net, &[command], &args);
+            let summary = ran.reached();
+            // Counts of TCP have none of these sockets.
+            assert_eq!(summary.connections.kernel_sockets, None, "{ran}");
+            let log = logged(&authority);
+            let all: u64 = log
+                .iter()
+                .filter(|(line, _)| line.starts_with("unix:"))
+                .map(|(_, n)| n)
+                .sum();
+            assert_eq!((all, log.len()), (1000, 1), "{log:?} {ran}");
+            assert!(
+                log.keys().all(|line| line.ends_with(" a.example - GET")),
+                "{log:?}"
+            );
+        }
+        // A connection a request: each is closed and opened again.
+        let ran = run(&net, &["http"], &format!("{args} --no-keep-alive"));
+        let summary = ran.reached();
+        assert!(summary.connections.established >= 1000, "{ran}");
+        assert_eq!(logged(&authority).values().sum::<u64>(), 1000, "{ran}");
+    }
+}
+
+#[test]
+fn servers_in_python_and_node_are_reached_by_their_sockets() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    let at = |name: &str| directory.path().join(name);
+    let echo = at("echo");
+    let _python = start_script(&net, "echo_server.py", &[echo.to_str().unwrap()]);
+    let web = at("web");
+    let node = start_script(&net, "http_server.js", &[web.to_str().unwrap()]);
+    appears(&echo);
+    appears(&web);
+    let mut asked = 0;
+    for engine in ENGINES {
+        let common = format!("--engine {engine} --output json -c 20");
+        let echo = format!(
+            "{common} -m hello --latency-echo -r 20 --hold 1s unix:{}",
+            echo.display()
+        );
+        let summary = run(&net, &["load"], &echo).reached();
+        let answers = summary.answers.unwrap();
+        assert_eq!(answers.received, summary.traffic.messages_sent);
+        let flood = echo
+            .replace("-r 20", "--closed-loop")
+            .replace("--latency-echo ", "");
+        run(&net, &["load"], &flood).reached();
+        let web = format!(
+            "{common} -n 300 --unix-socket {} http://localhost/",
+            web.display()
+        );
+        let ran = run(&net, &["http"], &web);
+        let http = ran.reached().protocols.http.unwrap();
+        assert_eq!(http.completed, 300, "{ran}");
+        asked += 300;
+    }
+    node.signal(rustix::process::Signal::TERM);
+    let said: serde_json::Value = said(&node, 1).remove(0);
+    assert_eq!(said["requests"], asked, "{said}");
+}
+
+/// A server that listens on `path` with a short queue, and accepts nothing for `pause`.
+fn slow_to_accept(net: &Net, path: &Path, pause: &str) -> Process {
+    let script = "import socket, sys, time\n\
+        s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(3)\n\
+        time.sleep(float(sys.argv[2])); kept = []\n\
+        while True: kept.append(s.accept())";
+    let mut command = net.command("python3");
+    command.args(["-c", script, path.to_str().unwrap(), pause]);
+    let server = Process::start("a server that accepts late".into(), command);
+    appears(path);
+    server
+}
+
+#[test]
+fn a_full_queue_of_a_unix_socket_is_waited_for_and_named() {
+    let (net, directory) = (Net::own(), tempfile::tempdir().unwrap());
+    for engine in ENGINES {
+        let path = directory.path().join(engine);
+        let server = slow_to_accept(&net, &path, "1");
+        let to = format!("--engine {engine} --output json unix:{}", path.display());
+        let ran = run(&net, &["load"], &format!("-c 40 --hold 500ms {to}"));
+        let connections = ran.reached().connections;
+        assert_eq!(
+            (connections.established, connections.attempted),
+            (40, 40),
+            "{ran}"
+        );
+        drop(server);
+        std::fs::remove_file(&path).unwrap();
+        // One that never accepts holds nothing, whatever the kernel holds for it.
+        let server = slow_to_accept(&net, &path, "100");
+        let ran = run(&net, &["load"], &format!("-c 4 --hold 500ms {to}"));
+        let summary = ran.fell_short();
+        let queue = summary
+            .findings
+            .iter()
+            .find(|f| f.kind() == "in_accept_queue");
+        let text = queue.unwrap_or_else(|| panic!("{ran}")).to_string();
+        assert!(
+            text.starts_with("4 connections waited in the accept queue of unix:/"),
+            "{text}"
+        );
+        let args = format!("-c 40 --connect-timeout 300ms --no-reconnect --hold 500ms {to}");
+        let ran = run(&net, &["load"], &args);
+        let summary = ran.fell_short();
+        assert!(!summary.connections.failed.is_empty(), "{ran}");
+        let named = summary
+            .findings
+            .iter()
+            .any(|f| f.to_string().contains("was full: "));
+        assert!(named, "{ran}");
+        drop(server);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn what_unix_sockets_do_not_have_is_refused() {
+    let net = Net::own();
+    for (args, told) in [
+        ("--source-ip 127.0.0.1 unix:/x", "--source-ip is for TCP/IP"),
+        ("--nagle on unix:/x", "--nagle is for TCP/IP"),
+        ("--keepalive 60s unix:@x", "--keepalive is for TCP/IP"),
+        ("-4 --unix-socket /x http://a/", "-4 or -6 is for TCP/IP"),
+        (
+            "--connect-to ::b: --unix-socket /x http://a/",
+            "--connect-to is for TCP/IP",
+        ),
+        (
+            "--proxy-protocol v1 unix:/x",
+            "--proxy-protocol is for TCP/IP",
+        ),
+        ("unix:/x 127.0.0.1:80", "all must be Unix sockets, or none"),
+        ("--unix-socket /y unix:/x", "leave out --unix-socket"),
+        ("--unix-socket /y --self", "--self"),
+        ("--unix-socket @ http://a/", "no Unix socket"),
+        ("--unix-socket /y -l 9000", "--unix-socket"),
+    ] {
+        let ran = run(&net, &["load"], args);
+        assert!(ran.code == 2 && ran.stdout.is_empty(), "{ran}");
+        let right = ran.stderr.contains(told) && ran.stderr.lines().count() == 1;
+        assert!(right, "{ran}");
+    }
+    let ran = run(&net, &["plan"], "--target unix:/x");
+    assert!(
+        ran.code == 2 && ran.stderr.contains("has no address"),
+        "{ran}"
+    );
 }

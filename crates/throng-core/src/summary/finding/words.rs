@@ -4,6 +4,7 @@ use super::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 use crate::diagnosis::HalfOpen;
 use crate::human::{self, count, things};
 use crate::stats::Closed;
+use crate::unix_socket::Endpoint;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -102,6 +103,7 @@ impl fmt::Display for Finding {
                     count(*room)
                 )?;
                 match (server, pid) {
+                    _ if matches!(target, Endpoint::Unix(_)) => f.write_str(", which had not accepted them"),
                     (Some(name), Some(pid)) => write!(f, ", {name} (pid {pid}), which had not accepted them"),
                     _ => f.write_str(", which had not accepted them. Which process that is can't be seen by this user: run as root, outside of containers"),
                 }

@@ -93,7 +93,7 @@ pub(super) fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
         ),
         FailCause::Refused => "Nothing listens on the target, or no longer: check the address, the port and the server.".into(),
         FailCause::TimedOut => format!(
-            "No answer within {}: a full accept queue on the target (ss -ltn there; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
+            "No answer within {}: a full accept queue on the target (ss -ltn there, or ss -lx for a Unix socket; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
             human::seconds(asked.connect_timeout_s)
         ),
         FailCause::Reset => "The target, or something in front of it, resets new connections: look for a connection limit there.".into(),

@@ -12,7 +12,7 @@ pub(super) fn accepted(t: &Totals, findings: &mut Vec<Finding>) -> bool {
     let all = t.endings().flat_map(|e| &e.unaccepted);
     findings.extend(all.map(|u| Finding::InAcceptQueue {
         connections: u.queue.waiting.into(),
-        target: u.queue.target,
+        target: u.queue.target.clone(),
         // The kernel admits one more than the backlog.
         room: u64::from(u.queue.limit) + 1,
         server: u.server.as_ref().map(|(name, _)| name.clone()),

@@ -93,6 +93,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
             timeout: args.connect_timeout.unwrap_or(Connect::default().timeout),
             source_ip: args.source_ip.clone(),
             resolve: route::resolve(&args.route),
+            unix_socket: args.route.unix_socket.clone(),
             proxy_protocol: args.route.proxy_protocol.map(Into::into),
             proxy_source: args.route.proxy_source.clone(),
             tunnel_auth: match tunnel.is_some() {

@@ -33,7 +33,9 @@ pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
 
 /// The ports of targets that were written without one.
 fn default_ports(scenario: &LoadScenario) -> impl Iterator<Item = Note> {
-    scenario.targets.iter().filter_map(|target| {
+    let of_unix = scenario.connect.unix_socket.is_some();
+    let targets = scenario.targets.iter().filter(move |_| !of_unix);
+    targets.filter_map(|target| {
         let port = target.spec.default_port()?;
         let target = target.spec.to_string();
         Some(Note::DefaultPort { target, port })

@@ -239,6 +239,7 @@ fn connect() -> BoxedStrategy<Connect> {
                     source_ip,
                     fastopen,
                     resolve,
+                    unix_socket: None,
                     proxy_protocol,
                     proxy_source,
                     tunnel,
@@ -250,6 +251,29 @@ fn connect() -> BoxedStrategy<Connect> {
             },
         )
         .boxed()
+}
+
+/// In some scenarios connections go to Unix sockets, of which nothing of TCP and IP is said.
+fn to_unix_sockets(targets: &mut [Target], connect: &mut Connect, sockets: &mut SocketOptions) {
+    if targets.is_empty() || connect.timeout.subsec_nanos() % 2 == 1 {
+        return;
+    }
+    let plain = targets.iter().all(|target| target.spec.scheme.is_none());
+    match plain && connect.lifetime.is_some() {
+        true => targets.fill("unix:/run/a b.sock".to_owned().try_into().unwrap()),
+        false => connect.unix_socket = Some("@name".parse().unwrap()),
+    }
+    connect.source_ip.clear();
+    connect.resolve = Resolve::default();
+    connect.fastopen = None;
+    (connect.tunnel, connect.tunnel_auth) = (None, None);
+    connect.proxy_protocol = None;
+    connect.proxy_source.clear();
+    *sockets = SocketOptions {
+        send_buffer: sockets.send_buffer,
+        receive_buffer: sockets.receive_buffer,
+        ..SocketOptions::default()
+    };
 }
 
 fn proxy() -> BoxedStrategy<(Option<proxy_protocol::Version>, Vec<ClientRange>)> {
@@ -521,7 +545,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
     (ends, run(), parts, tls)
         .prop_map(
             |(
-                (targets, connections, seed, listen),
+                (mut targets, connections, seed, listen),
                 (hold, duration, workers, engine, force),
                 (
                     mut connect,
@@ -529,7 +553,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
                     mut pace,
                     measure,
                     (allow, expect),
-                    sockets,
+                    mut sockets,
                 ),
                 (tls, tls_server),
             )| {
@@ -537,7 +561,10 @@ fn any_load() -> BoxedStrategy<Scenario> {
                 if targets.is_empty() {
                     pace.requests = None;
                     (connect.tunnel, connect.tunnel_auth) = (None, None);
+                    connect.proxy_protocol = None;
+                    connect.proxy_source.clear();
                 }
+                to_unix_sockets(&mut targets, &mut connect, &mut sockets);
                 if protocol.answers().from_every_peer() && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
                 }
