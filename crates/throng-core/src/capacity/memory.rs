@@ -276,8 +276,14 @@ fn machine(case: &Case, each: &Bytes) -> Limit {
 
 fn cgroup(case: &Case, all: &Bytes) -> Option<Limit> {
     let cgroup = case.host.memory.cgroup.as_ref()?;
+    // Version 1 accounts for buffers apart, under a limit of their own (memory.kmem.tcp.limit_in_bytes).
+    let buffers = match cgroup.version {
+        1 => 0,
+        _ => all.buffers,
+    };
     let each = &Bytes {
-        each: all.charged,
+        each: all.charged - all.buffers + buffers,
+        buffers,
         ..all.clone()
     };
     let file = match cgroup.version {

@@ -250,6 +250,26 @@ fn a_cgroup_binds_with_its_own_row() {
 }
 
 #[test]
+fn a_cgroup_is_charged_for_buffers_if_it_is_of_version_2() {
+    let mut host = host();
+    let mut question = client(&["10.0.0.7:80"]);
+    let mut allows = |version, message_bytes| {
+        host.memory.cgroup = Some(CgroupMemory {
+            path: "/sys/fs/cgroup/box".into(),
+            version,
+            limit: Some(100 << 20),
+            available: 100 << 20,
+        });
+        question.message_bytes = message_bytes;
+        let row = row(&question, &host, LimitKind::CgroupMemory);
+        row.allows.unwrap()
+    };
+    assert!(allows(2, Some(10_000)) < allows(2, None) / 2);
+    // The buffers that throng itself receives into are there in both.
+    assert!(allows(1, Some(10_000)) > allows(1, None) * 9 / 10);
+}
+
+#[test]
 fn buffers_count_once_traffic_flows() {
     let mut question = client(&["10.0.0.7:80"]);
     let idle = row(&question, &host(), LimitKind::TcpMemory);

@@ -3,6 +3,8 @@
 use crate::common::net::Net;
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, start_with_file_limit};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Makes one system call fail with an errno, then becomes the rest of the command line.
 const SANDBOX: &str = "
@@ -53,6 +55,67 @@ fn without_one_of_io_urings_calls_the_engine_is_epoll_for_the_true_reason() {
     }
     let ran = load_without("io_uring_enter", EPERM, "-c 50 --engine uring");
     assert!(ran.code == 2 && ran.stderr.contains("seccomp"), "{ran}");
+}
+
+/// A memory cgroup, of whichever version this machine has, removed at the end.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn with_memory(bytes: u64) -> Cgroup {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        let (root, file) = match v1.is_dir() {
+            true => (v1, "memory.limit_in_bytes"),
+            false => (Path::new("/sys/fs/cgroup"), "memory.max"),
+        };
+        let cgroup = Cgroup(root.join(format!("throng-box-{}", std::process::id())));
+        fs::create_dir(&cgroup.0).expect("root makes a cgroup");
+        fs::write(cgroup.0.join(file), bytes.to_string()).expect("the memory controller is on");
+        cgroup
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Sockets that the kernel still closes are charged to it; the directory can go all the same.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_small_container_holds_what_it_says_that_it_can_and_says_why_not_more() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested: only root makes a cgroup");
+        return;
+    }
+    let cgroup = Cgroup::with_memory(48 << 20);
+    let procs = cgroup.0.join("cgroup.procs");
+    let script = format!("echo $$ > {} && exec \"$@\"", procs.display());
+    let run = |args: &str| {
+        let net = Net::own();
+        let mut command = net.command("sh");
+        command
+            .args(["-c", &script, "sh", "python3", "-c", SANDBOX])
+            .args(["io_uring_setup", EPERM, env!("CARGO_BIN_EXE_throng")])
+            .args("load --self --output json --hold 300ms".split(' '))
+            .args(args.split(' '));
+        Process::start(format!("throng {args} in a container"), command).wait(PATIENCE)
+    };
+    // Fewer than the hard limit on open files, which the tests need to be this much, allows.
+    let ran = run("-c 9000");
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran}");
+    assert!(ran.stderr.contains("cgroup's memory"), "{ran}");
+    let (_, fits) = ran.stderr.split_once("at most ").expect("a number");
+    let (fits, _) = fits.split_once(" connections fit").expect("a number");
+    let fits: u32 = fits.replace(',', "").parse().expect("a number");
+    assert!((2000..9000).contains(&fits), "{ran}");
+    for message in ["", " -m hello -r 1"] {
+        // A little less: what the cgroup has in use changes from run to run.
+        let ran = run(&format!("-c {}{message}", fits / 10 * 9));
+        let s = ran.reached();
+        assert_eq!(s.engine.name(), "epoll", "{ran}");
+        assert!(ran.stderr.contains("forbids io_uring_setup"), "{ran}");
+        assert_eq!(s.connections.open_at_end, u64::from(fits / 10 * 9), "{ran}");
+    }
 }
 
 #[test]
