@@ -129,6 +129,13 @@ macro_rules! choice {
                 }
             }
 
+            /// Whole answers that are not what was asked for, and so are failures.
+            pub fn unwanted(self, tally: &Tally) -> u64 {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::unwanted(tally),)*
+                }
+            }
+
             /// Answers that report an error, by the error's name.
             pub fn answers_with_error(self, tally: &Tally) -> Vec<(String, u64)> {
                 match self {

@@ -141,6 +141,11 @@ pub trait Facts: Default + 'static {
         Vec::new()
     }
 
+    /// Whole answers that are not what was asked for, and so are failures: a search for a rate counts them as missing.
+    fn unwanted(_: &Tally) -> u64 {
+        0
+    }
+
     /// Connections that were closed as the protocol allows, because one side had said so in time.
     fn closed_by_agreement(_: &Tally) -> u64 {
         0

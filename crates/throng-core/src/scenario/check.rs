@@ -117,7 +117,7 @@ pub enum Contradiction {
     NoLatency,
     /// A search that has no time to try a single rate.
     #[error(
-        "--message-rate @{written} can't be found in {}: a search needs at least {} (--hold)",
+        "the rate that keeps latency under {written} can't be found in {}: such a search needs at least {}",
         human::duration(*time),
         human::duration(*needed)
     )]
@@ -518,7 +518,7 @@ impl LoadScenario {
         let answered = self.measure.message.is_some()
             || self.messages.repeated.iter().any(Message::has_marker);
         if let Some(search) = self.pace.sending.search() {
-            if !answered {
+            if !answered && !self.protocol.answers().always() {
                 return Err(Contradiction::NoLatency);
             }
             check_search(search)?;

@@ -31,7 +31,8 @@ pub use latency::Percentile;
 pub use load::LoadScenario;
 pub use measure::{Counted, Measure, MessageLatency, SteadyFrom};
 pub use pace::{
-    Arrivals, MessageRate, MessageRateError, Pace, PaceError, RunRate, Search, Sending, Writes,
+    Arrivals, MessageRate, MessageRateError, Objective, Pace, PaceError, RunRate, Search, Sending,
+    Writes,
 };
 pub use resolve::{Addresses, Family, Resolve};
 pub use serve::ServeScenario;

@@ -160,6 +160,29 @@ impl Search {
     const USUAL: f64 = 95.0;
 }
 
+/// An objective for latency, below which the highest rate is searched for: `p99<10ms`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective(pub Search);
+
+impl FromStr for Objective {
+    type Err = MessageRateError;
+    fn from_str(text: &str) -> Result<Objective, MessageRateError> {
+        let parts = text
+            .split_once('<')
+            .map(|(of, bound)| (of.trim(), bound.trim()));
+        let Some((Some(digits), written)) = parts.map(|(of, bound)| (of.strip_prefix('p'), bound))
+        else {
+            return Err(MessageRateError::Objective);
+        };
+        Ok(Objective(Search {
+            under: bounds::positive(written)?,
+            percentile: Percentile::parse(digits)?.value(),
+            written: written.to_owned(),
+            at_most: None,
+        }))
+    }
+}
+
 /// `-r`: a rate on each connection, or the latency under which to find the highest one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MessageRate {
@@ -175,6 +198,9 @@ pub enum MessageRateError {
     /// The rate, or the latency after `@`.
     #[error(transparent)]
     Number(#[from] UnitError),
+    /// An [`Objective`] is written otherwise.
+    #[error("a percentile and a time are needed, such as 'p99<10ms'")]
+    Objective,
     /// The percentile after `:`.
     #[error(transparent)]
     Percentile(#[from] super::latency::PercentileError),
@@ -457,5 +483,25 @@ mod tests {
             assert_eq!(read, rate, "{text}");
         }
         assert_eq!("@5ms:50".parse(), Ok(under(ms(5), 50.0, "5ms")));
+    }
+
+    #[test]
+    fn an_objective_is_a_percentile_and_a_time() {
+        for (text, read) in [
+            ("p99<10ms", Some((99.0, Duration::from_millis(10)))),
+            (" p99.9 < 1s ", Some((99.9, Duration::from_secs(1)))),
+            ("p50<2", Some((50.0, Duration::from_secs(2)))),
+            ("99<10ms", None),
+            ("p99", None),
+            ("p99<0", None),
+            ("p<1s", None),
+            ("p101<1s", None),
+            ("p99<=1s", None),
+            ("", None),
+        ] {
+            let objective = text.parse::<Objective>().ok();
+            let search = objective.map(|Objective(s)| (s.percentile, s.under));
+            assert_eq!(search, read, "{text}");
+        }
     }
 }

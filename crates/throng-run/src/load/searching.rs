@@ -3,6 +3,7 @@
 use std::time::Duration;
 use throng_core::human;
 use throng_core::pacing::{Next, Observation, Purpose, RateSearch, Slice, Terms};
+use throng_core::protocol::ProtocolKind;
 use throng_core::record::{AskedLatencies, MessagesBy, SearchSummary};
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::{Durations, Measured, Tally};
@@ -39,6 +40,7 @@ pub(crate) struct Search {
     ends: Option<Duration>,
     /// The bound as the user wrote it.
     under: String,
+    protocol: ProtocolKind,
 }
 
 impl Search {
@@ -59,6 +61,7 @@ impl Search {
             connections,
             ends: asked.at_most.map(|run| now + run),
             under: asked.written.clone(),
+            protocol: scenario.protocol.kind(),
         })
     }
 
@@ -105,7 +108,9 @@ impl Search {
             Some(MessagesBy::TimeStamps) => {
                 counted.messages_received.max(accepted.messages_received)
             }
-            _ => counted.messages_received,
+            _ => counted
+                .messages_received
+                .saturating_sub(self.protocol.unwanted(&counted)),
         };
         let terms = self.search.terms();
         let mut latencies = Durations::default();

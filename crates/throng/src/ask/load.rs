@@ -256,7 +256,7 @@ fn pace(args: &LoadArgs) -> Result<Pace, Failure> {
 
 /// How messages are paced. The command line's grammar allows only one of these options.
 fn sending(args: &LoadArgs) -> Result<Sending, Failure> {
-    if let Some(rate) = run_rate(args)? {
+    if let Some(rate) = run_rate(args.rate, args.profile.as_deref())? {
         let arrivals = args.arrivals.map(Into::into).unwrap_or_default();
         return Ok(Sending::WholeRun { rate, arrivals });
     }
@@ -289,9 +289,13 @@ fn asks_for_answers(args: &LoadArgs) -> bool {
     by_protocol || args.latency_marker.is_some() || args.latency_echo
 }
 
-fn run_rate(args: &LoadArgs) -> Result<Option<RunRate>, Failure> {
-    Ok(match (&args.rate, args.profile.as_deref()) {
-        (Some(rate), _) => Some(RunRate::Constant(*rate)),
+/// The rate of the whole run: constant, or a profile.
+pub(crate) fn run_rate(
+    rate: Option<Rate>,
+    profile: Option<&str>,
+) -> Result<Option<RunRate>, Failure> {
+    Ok(match (rate, profile) {
+        (Some(rate), _) => Some(RunRate::Constant(rate)),
         (None, Some("-")) => Some(RunRate::Stdin),
         (None, Some(text)) => match text.parse::<Profile>() {
             Ok(profile) => Some(RunRate::Profile(profile)),

@@ -23,7 +23,7 @@ pub(crate) mod words;
 pub(crate) use common::{
     DocumentForm, EXIT_CODES, EngineArg, RoleArg, UNITS, after_help_of_run, planned,
 };
-pub(crate) use load::LoadArgs;
+pub(crate) use load::{ArrivalsArg, LoadArgs};
 pub(crate) use messages::{EXPRESSIONS, MessageArgs, MessageSource, When};
 pub(crate) use output::{
     Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs,

@@ -391,3 +391,29 @@ fn what_hey_says_throng_says_under_its_name() {
     let http = stop_serving(server).protocols.http.unwrap();
     assert_eq!(http.requests, 200);
 }
+
+#[test]
+fn a_rate_under_an_objective_is_searched_for_among_wanted_answers() {
+    let net = Net::own();
+    let server = serve(&net, "--mode http 9000");
+    // An answer that refuses comes soon, and is none.
+    for (path, missing) in [("/hello", false), ("/status/503", true)] {
+        let line = "http -c 10 --slo p90<100ms -t 10s --output json http://127.0.0.1:9000";
+        let ran = run(&net, &format!("{line}{path}"));
+        let search = ran.summary().search.expect("a search");
+        assert!(!missing || search.held_per_s.is_none(), "{ran}");
+        let says = ran.stdout.contains("not all messages were answered");
+        assert_eq!(says, missing, "{ran}");
+    }
+    stop_serving(server);
+    for (line, says) in [
+        ("--slo 99<1s", "'p99<10ms'"),
+        ("--slo p99<1s --rate 5", "cannot be used with"),
+        ("--slo p99<1s -n 5", "cannot be used with"),
+        ("--arrivals poisson", "--rate"),
+        ("--profile 1s", "--profile"),
+    ] {
+        let ran = run(&net, &format!("http {line} http://127.0.0.1:9000/"));
+        assert!(ran.code == 2 && ran.stderr.contains(says), "{ran}");
+    }
+}

@@ -1,5 +1,6 @@
 //! What can be asked of HTTP.
 
+use super::counts::Failed;
 use super::field::Field;
 use super::latencies::HttpLatencies;
 use super::look::Looked;
@@ -342,6 +343,10 @@ impl Facts for HttpAsked {
 
     fn requested(tally: &Tally) -> u64 {
         tally.http.requests
+    }
+
+    fn unwanted(tally: &Tally) -> u64 {
+        tally.http.failed(Failed::Status) + tally.http.failed(Failed::Body)
     }
 
     fn answers_with_error(tally: &Tally) -> Vec<(String, u64)> {

@@ -3,7 +3,7 @@
 // Doc comments are help texts here: brackets are brackets.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-use crate::cli::{DocumentForm, EngineArg, HttpOptions, RouteArgs, after_help_of_run};
+use crate::cli::{ArrivalsArg, DocumentForm, EngineArg, HttpOptions, RouteArgs, after_help_of_run};
 use crate::voice::Voice;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::expect::Expectation;
-use throng_core::scenario::bounds;
+use throng_core::scenario::{Objective, bounds};
 use throng_core::units::Rate;
 
 /// The headings of the help, besides that of HTTP.
@@ -53,8 +53,27 @@ pub(crate) struct Args {
     pub time: Option<Duration>,
 
     /// Requests per second over all connections together [default: each when the one before is answered]
-    #[arg(long, value_name = "R", help_heading = LOAD)]
+    #[arg(long, value_name = "R", conflicts_with_all = ["profile", "slo"], help_heading = LOAD)]
     pub rate: Option<Rate>,
+
+    /// Like --rate, but varying over time, such as '10s:1k, 30s:1k..50k'
+    #[arg(
+        long,
+        value_name = "SPEC",
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
+        conflicts_with = "slo",
+        help_heading = LOAD
+    )]
+    pub profile: Option<String>,
+
+    /// How --rate and --profile space requests over time [default: uniform]
+    #[arg(long, value_name = "HOW", help_heading = LOAD)]
+    pub arrivals: Option<ArrivalsArg>,
+
+    /// Find the highest rate that keeps the time of answers under a bound, such as 'p99<10ms'; -t is the longest time to
+    /// search
+    #[arg(long, value_name = "PERCENTILE<T", conflicts_with = "requests", help_heading = LOAD)]
+    pub slo: Option<Objective>,
 
     /// Keep connections between requests; the default
     #[arg(short = 'k', long, help_heading = LOAD)]

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use crate::Failure;
-use crate::ask::load::{set_options, targets};
+use crate::ask::load::{run_rate, set_options, targets};
 use crate::ask::route;
 use crate::ask::report::{Dump, ReportOptions, Whose};
 use crate::cli::{Common, DocumentForm, OutputForm};
@@ -15,10 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use throng_core::payload::{Message, Messages, ParseOptions, parse};
 use throng_core::protocol::ProtocolKind;
-use throng_core::scenario::{
-    Arrivals, Connect, Hold, LoadScenario, Measure, Pace, RunRate, Sending, SocketOptions, Target,
-    TlsClient,
-};
+use throng_core::scenario::{Connect, Hold, LoadScenario, Measure, Objective, Pace, Search, Sending, SocketOptions, Target, TlsClient};
 use throng_core::summary::LatencyReport;
 use throng_report::http::Html;
 
@@ -106,13 +103,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
         protocol,
         messages,
         pace: Pace {
-            sending: match args.rate {
-                Some(rate) => Sending::WholeRun {
-                    rate: RunRate::Constant(rate),
-                    arrivals: Arrivals::default(),
-                },
-                None => Sending::ClosedLoop { in_flight: None },
-            },
+            sending: sending(args)?,
             requests: args.requests,
             ..Pace::default()
         },
@@ -133,6 +124,25 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
         .map_err(|e| Failure::usage(e.to_string()))?;
     tls(args, &mut scenario)?;
     Ok(scenario)
+}
+
+/// How requests are paced.
+fn sending(args: &Args) -> Result<Sending, Failure> {
+    let rate = run_rate(args.rate, args.profile.as_deref())?;
+    Ok(match (rate, &args.slo) {
+        (Some(rate), _) => Sending::WholeRun {
+            rate,
+            arrivals: args.arrivals.map(Into::into).unwrap_or_default(),
+        },
+        (None, _) if args.arrivals.is_some() => {
+            return Err(Failure::usage("--arrivals is for --rate and --profile: add one of them"));
+        }
+        (None, Some(Objective(search))) => Sending::Search(Search {
+            at_most: args.time,
+            ..search.clone()
+        }),
+        (None, None) => Sending::ClosedLoop { in_flight: None },
+    })
 }
 
 /// How many connections are opened: no more than there are requests.
