@@ -100,7 +100,23 @@ impl Answers {
         partials: &mut Partials,
         bodiless: impl FnOnce() -> bool,
     ) -> Result<Option<Event<'a>>, Malformed> {
-        self.next_reading(input, partials, bodiless, &mut ())
+        self.next_parsed(input, partials, bodiless, |bytes| parse(bytes, &mut ()))
+    }
+
+    /// The same. A head that is the same as the last one on any connection is not parsed again.
+    ///
+    /// # Errors
+    /// Those of [`Answers::next`].
+    #[inline]
+    pub fn next_after<'a>(
+        &mut self,
+        last: &mut LastHead,
+        input: &mut &'a [u8],
+        partials: &mut Partials,
+        bodiless: impl FnOnce() -> bool,
+    ) -> Result<Option<Event<'a>>, Malformed> {
+        let parse = |bytes: &[u8]| last.0.or(bytes, |bytes| parse(bytes, &mut ()));
+        self.next_parsed(input, partials, bodiless, parse)
     }
 
     /// The same. `fields` reads each complete head, too.
@@ -115,6 +131,17 @@ impl Answers {
         bodiless: impl FnOnce() -> bool,
         fields: &mut impl ReadFields,
     ) -> Result<Option<Event<'a>>, Malformed> {
+        self.next_parsed(input, partials, bodiless, |bytes| parse(bytes, fields))
+    }
+
+    #[inline]
+    fn next_parsed<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        partials: &mut Partials,
+        bodiless: impl FnOnce() -> bool,
+        parse: impl FnOnce(&[u8]) -> Result<Option<(Parsed, usize)>, Malformed>,
+    ) -> Result<Option<Event<'a>>, Malformed> {
         match self.stage {
             Stage::Body => match self.body.next(input) {
                 Ok(Piece::Data(data)) => Ok(Some(Event::Data(data))),
@@ -126,7 +153,7 @@ impl Answers {
                 Err(malformed) => self.refuse(malformed),
             },
             Stage::Head if input.is_empty() => Ok(None),
-            Stage::Head => self.head(input, partials, bodiless, fields),
+            Stage::Head => self.head(input, partials, bodiless, parse),
             Stage::Deaf => {
                 *input = &[];
                 Ok(None)
@@ -139,13 +166,11 @@ impl Answers {
         input: &mut &'a [u8],
         partials: &mut Partials,
         bodiless: impl FnOnce() -> bool,
-        fields: &mut impl ReadFields,
+        parse: impl FnOnce(&[u8]) -> Result<Option<(Parsed, usize)>, Malformed>,
     ) -> Result<Option<Event<'a>>, Malformed> {
         let first = self.half.is_empty();
         let had = partials.at(&self.half).len();
-        let gathered = head::gather(&mut self.half, partials, input, |bytes| {
-            parse(bytes, fields)
-        });
+        let gathered = head::gather(&mut self.half, partials, input, parse);
         match gathered {
             Ok(Gathered::Part) => {
                 *input = &[];
@@ -190,7 +215,12 @@ impl Answers {
     }
 }
 
+/// The last head that a worker has read: see [`Answers::next_after`].
+#[derive(Debug, Default)]
+pub struct LastHead(head::Last<Parsed>);
+
 /// A head, and the body that it has unless its status or the request say otherwise.
+#[derive(Clone, Copy, Debug)]
 struct Parsed {
     head: Head,
     body: Body,
@@ -232,12 +262,30 @@ mod tests {
     type Read = Vec<(u16, bool, Vec<u8>, bool)>;
 
     fn read(pieces: &[&[u8]], bodiless: bool) -> (Read, Option<Malformed>) {
+        let read = read_after(pieces, bodiless, None);
+        let mut last = LastHead::default();
+        // The second time, the last head is already known.
+        for _ in 0..2 {
+            assert_eq!(read_after(pieces, bodiless, Some(&mut last)), read);
+        }
+        read
+    }
+
+    fn read_after(
+        pieces: &[&[u8]],
+        bodiless: bool,
+        mut last: Option<&mut LastHead>,
+    ) -> (Read, Option<Malformed>) {
         let (mut answers, mut partials) = (Answers::default(), Partials::default());
         let mut all = Read::new();
         for piece in pieces {
             let mut input = *piece;
             loop {
-                match answers.next(&mut input, &mut partials, || bodiless) {
+                let event = match &mut last {
+                    None => answers.next(&mut input, &mut partials, || bodiless),
+                    Some(last) => answers.next_after(last, &mut input, &mut partials, || bodiless),
+                };
+                match event {
                     Ok(None) => break,
                     Ok(Some(Event::Begun | Event::Interim(_))) => {}
                     Ok(Some(Event::Head(head, _))) => {

@@ -58,6 +58,45 @@ pub(crate) fn gather<T, E>(
     }
 }
 
+/// The last head, and what it says. Peers repeat themselves, and a head that is the same to the byte need not be parsed again.
+#[derive(Debug)]
+pub(crate) struct Last<T> {
+    bytes: Vec<u8>,
+    said: Option<T>,
+}
+
+impl<T> Default for Last<T> {
+    fn default() -> Last<T> {
+        Last {
+            bytes: Vec::new(),
+            said: None,
+        }
+    }
+}
+
+impl<T: Copy> Last<T> {
+    /// What `parse` returns for these bytes, which begin with a head.
+    #[inline]
+    pub(crate) fn or<E>(
+        &mut self,
+        bytes: &[u8],
+        parse: impl FnOnce(&[u8]) -> Result<Option<(T, usize)>, E>,
+    ) -> Result<Option<(T, usize)>, E> {
+        if let Some(said) = self.said
+            && bytes.starts_with(&self.bytes)
+        {
+            return Ok(Some((said, self.bytes.len())));
+        }
+        let found = parse(bytes)?;
+        if let Some((said, size)) = found {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(&bytes[..size]);
+            self.said = Some(said);
+        }
+        Ok(found)
+    }
+}
+
 /// The values of the header fields called `name`, without the blanks around them.
 pub(crate) fn values<'a>(
     fields: &'a [httparse::Header<'a>],
@@ -83,4 +122,38 @@ pub(crate) fn members<'a>(
 /// Whether one of those members is `token`, in any case.
 pub(crate) fn lists(fields: &[httparse::Header], name: &str, token: &str) -> bool {
     members(fields, name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_is_the_same_to_the_byte_is_not_parsed_again() {
+        let mut last = Last::default();
+        let mut parsed = 0;
+        let mut or = |bytes: &[u8]| {
+            last.or(bytes, |bytes| {
+                parsed += 1;
+                let end = bytes.iter().position(|b| *b == b'.');
+                match bytes[0] {
+                    b'!' => Err(()),
+                    first => Ok(end.map(|end| (first, end + 1))),
+                }
+            })
+        };
+        for (bytes, said) in [
+            (&b"ab.rest"[..], Ok(Some((b'a', 3)))),
+            (b"ab.other rest", Ok(Some((b'a', 3)))),
+            (b"ab.", Ok(Some((b'a', 3)))),
+            // Only the first part of it, and one that differs.
+            (b"ab", Ok(None)),
+            (b"b.", Ok(Some((b'b', 2)))),
+            (b"!.", Err(())),
+            (b"b.", Ok(Some((b'b', 2)))),
+        ] {
+            assert_eq!(or(bytes), said);
+        }
+        assert_eq!(parsed, 4);
+    }
 }

@@ -32,6 +32,7 @@ const HELLO: &[u8] = b"Hello, world!\n";
 #[derive(Debug)]
 pub struct HttpServer {
     partials: Partials,
+    last: head::Last<Query>,
     /// What arrived behind a request whose answer takes time.
     waiting: HashMap<u32, Vec<u8>>,
     memory: Arc<[u8]>,
@@ -130,6 +131,7 @@ impl HttpServer {
     pub fn new(unix_us: u64, seed: u64) -> HttpServer {
         HttpServer {
             partials: Partials::default(),
+            last: head::Last::default(),
             waiting: HashMap::new(),
             memory: HttpServer::pieces(),
             event: Vec::new(),
@@ -180,7 +182,9 @@ impl HttpServer {
                 Doing::Head if input.is_empty() => return Ok(()),
                 Doing::Head => {
                     let (half, partials) = (&mut conn.half, &mut self.partials);
-                    match head::gather(half, partials, input, query::parse)? {
+                    let last = &mut self.last;
+                    match head::gather(half, partials, input, |bytes| last.or(bytes, query::parse))?
+                    {
                         Gathered::Part => {
                             *input = &[];
                             return Ok(());

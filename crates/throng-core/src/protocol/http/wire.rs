@@ -1,6 +1,6 @@
 //! HTTP/1.1 as the wire of a load: requests are its messages, and whole answers answer them.
 
-use super::answer::{Answers, Event};
+use super::answer::{Answers, Event, LastHead};
 use super::counts::Failed;
 use super::look::{Look, Looked};
 use super::malformed::Malformed;
@@ -51,6 +51,7 @@ pub struct HttpClient<L: Look = ()> {
     /// The target of a connection.
     choose: Choose,
     partials: Partials,
+    last: LastHead,
     /// Requests that are being redirected.
     redirected: HashMap<u32, Box<Redirected>>,
     /// Requests without an answer, where redirects are followed and what is sent differs.
@@ -114,6 +115,7 @@ impl<L: Look> HttpClient<L> {
             rules,
             choose,
             partials: Partials::default(),
+            last: LastHead::default(),
             redirected: HashMap::new(),
             sent: HashMap::new(),
             looks: PhantomData,
@@ -145,9 +147,10 @@ impl<L: Look> HttpClient<L> {
                 }
             };
             let (answers, partials) = (&mut conn.answers, &mut self.partials);
+            let last = &mut self.last;
             let event = match L::ON || rules.follow.is_some() {
                 true => answers.next_reading(&mut input, partials, bodiless, &mut fields)?,
-                false => answers.next(&mut input, partials, bodiless)?,
+                false => answers.next_after(last, &mut input, partials, bodiless)?,
             };
             let Some(event) = event else {
                 return Ok(());
