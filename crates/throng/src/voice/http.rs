@@ -6,10 +6,9 @@ use crate::Failure;
 use crate::cli::{Common, OutputForm};
 use crate::output;
 use std::io::{self, IsTerminal};
-use std::num::NonZeroU32;
 use throng_core::observer::Note;
 use throng_core::protocol::Protocol;
-use throng_core::protocol::http::HttpAsked;
+use throng_core::protocol::http::{HttpAsked, Most};
 use throng_core::scenario::LoadScenario;
 use throng_core::target::{self, Port, Spec};
 use throng_report::http::{AbStyle, HttpResult};
@@ -104,7 +103,7 @@ pub(crate) fn ab_style(scenario: &LoadScenario) -> AbStyle {
         port: spec.map(port).unwrap_or_default(),
         path: spec.map(|spec| spec.path.clone()).unwrap_or_default(),
         concurrency: scenario.connections,
-        keeps_alive: once != NonZeroU32::new(1),
+        keeps_alive: once != Some(Most::ONE),
         has_body: !scenario.messages.repeated.is_empty(),
         no_percentages: false,
         no_deviation: false,

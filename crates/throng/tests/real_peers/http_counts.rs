@@ -35,6 +35,7 @@ fn a_server_in_node_counts_the_same() {
             "-c 20 -r 20 --hold 500ms",
             "-c 10 --requests-per-connection 1 --hold 500ms",
             "-c 10 --requests-per-connection 7 --hold 500ms",
+            "-c 10 --requests-per-connection 2..20 --hold 500ms",
             r"-c 10 -m number=\{connection.uid} --hold 500ms",
         ] {
             let (scheme, ca) = if tls {

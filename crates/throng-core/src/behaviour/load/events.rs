@@ -179,7 +179,10 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if received.ready && self.traffic == Traffic::On {
             self.begin(conn, at, out);
         }
-        if conn.doing == Doing::Awaiting && !self.pace.is_loop() && self.wire.room(&conn.wire) > 0 {
+        if conn.doing == Doing::Awaiting
+            && !self.pace.is_loop()
+            && self.wire.room(&conn.wire, conn.uid.into()) > 0
+        {
             self.next(conn, at, out);
             self.sleep(conn, at, out);
         }

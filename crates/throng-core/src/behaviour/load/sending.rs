@@ -116,7 +116,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if conn.flags & MIDDLE == 0 && self.budget.is_spent() {
             return;
         }
-        if conn.flags & MIDDLE == 0 && self.wire.room(&conn.wire) == 0 {
+        if conn.flags & MIDDLE == 0 && self.wire.room(&conn.wire, conn.uid.into()) == 0 {
             conn.doing = Doing::Awaiting;
             return;
         }
@@ -159,7 +159,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         if allowed == 0 {
             return;
         }
-        let room = self.wire.room(&conn.wire);
+        let room = self.wire.room(&conn.wire, conn.uid.into());
         let most = wanted.messages.min(self.task.most).min(room).min(allowed);
         let (number, most) = self.matcher.free_ids(&conn.matched, self.number, most);
         self.number = number;

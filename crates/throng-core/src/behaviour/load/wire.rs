@@ -83,7 +83,7 @@ pub trait Wire {
 
     /// How many messages may be sent before those that were are answered.
     #[inline]
-    fn room(&self, _: &Self::Conn) -> u32 {
+    fn room(&self, _: &Self::Conn, _uid: u64) -> u32 {
         u32::MAX
     }
 

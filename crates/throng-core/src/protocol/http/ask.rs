@@ -4,6 +4,7 @@ use super::counts::Failed;
 use super::field::Field;
 use super::latencies::HttpLatencies;
 use super::look::Looked;
+use super::most::Most;
 use super::origin::Origin;
 use super::redirect::Follow;
 use super::request::{self, Method, RequestError, Statuses};
@@ -23,7 +24,7 @@ use crate::units::count;
 use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// What is asked of HTTP.
@@ -39,7 +40,7 @@ pub struct HttpAsked {
     /// Requests that are sent in turn, instead of those to the targets' paths.
     pub requests: Vec<Listed>,
     /// Requests on a connection before it is closed and opened again; `None` for as many as the server answers.
-    pub requests_per_connection: Option<NonZeroU32>,
+    pub requests_per_connection: Option<Most>,
     /// Requests that are under way on a connection at a time.
     pub pipeline: NonZeroU16,
     /// How long a request waits for its whole answer; `None` for ever.
@@ -93,7 +94,7 @@ impl HttpAsked {
 
     /// Whether the server need not wait for further requests on a connection (RFC 9112, section 9.6).
     fn sends_once(&self) -> bool {
-        self.requests_per_connection == NonZeroU32::new(1)
+        self.requests_per_connection == Some(Most::ONE)
     }
 
     /// The request to `target` that has `body`, if any.
@@ -179,14 +180,12 @@ impl Facts for HttpAsked {
                 long: "requests-per-connection",
                 alias: None,
                 short: None,
-                takes: Takes::Value("N"),
-                help: "Close each connection after N answers and open it again; 1 is a connection a request",
+                takes: Takes::Value("N|A..B"),
+                help: "Close each connection after N answers, or a random number of them, and open it again; 1 is a connection a request",
                 asks: false,
             },
             set: |asked, text| {
-                let n = count(text)?;
-                let n = NonZeroU32::new(n).ok_or("at least 1 is needed")?;
-                asked.requests_per_connection = Some(n);
+                asked.requests_per_connection = Some(text.parse::<Most>()?);
                 Ok(())
             },
         },
@@ -387,7 +386,7 @@ impl Facts for HttpAsked {
     fn prepare(
         &self,
         targets: &[Authority],
-        _: u64,
+        seed: u64,
     ) -> Result<Rules, Box<dyn Error + Send + Sync>> {
         // The server in this process.
         let own = [Authority {
@@ -430,6 +429,7 @@ impl Facts for HttpAsked {
                 false => Bodiless::None,
             },
             most: self.requests_per_connection,
+            seed,
             depth: self.pipeline,
             text,
             events: self.events,

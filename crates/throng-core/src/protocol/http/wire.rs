@@ -4,6 +4,7 @@ use super::answer::{Answers, Event, LastHead};
 use super::counts::Failed;
 use super::look::{Look, Looked};
 use super::malformed::Malformed;
+use super::most::Most;
 use super::redirect::{Chain, Fields, Follow, Redirect};
 use super::request::Statuses;
 use crate::behaviour::{At, Choose, Pattern, Received, Receiver, Wire, starts_at};
@@ -11,7 +12,7 @@ use crate::partials::Partials;
 use crate::stats::{Closed, Measured};
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 /// What holds for all connections of a run.
@@ -20,7 +21,9 @@ pub struct Rules {
     /// Which answers have no body, because their method is HEAD.
     pub bodiless: Bodiless,
     /// Requests on a connection before it is closed.
-    pub most: Option<NonZeroU32>,
+    pub most: Option<Most>,
+    /// The seed of what is random.
+    pub seed: u64,
     /// The most requests under way on a connection.
     pub depth: NonZeroU16,
     /// The text that each body must have.
@@ -213,7 +216,7 @@ impl<L: Look> HttpClient<L> {
                         true => received.streams += 1,
                         false => received.messages += 1,
                     }
-                    self.complete(conn, at);
+                    self.complete(conn, uid, at);
                 }
             }
         }
@@ -263,7 +266,7 @@ impl<L: Look> HttpClient<L> {
     }
 
     /// An answer is complete.
-    fn complete(&mut self, conn: &mut HttpConn<L>, at: &At) {
+    fn complete(&mut self, conn: &mut HttpConn<L>, uid: u64, at: &At) {
         let http = &at.counters.http;
         conn.answered = conn.answered.wrapping_add(1);
         conn.under_way -= 1;
@@ -288,10 +291,8 @@ impl<L: Look> HttpClient<L> {
         } else {
             http.completed.add(1);
         }
-        let enough = self
-            .rules
-            .most
-            .is_some_and(|most| conn.answered >= most.get());
+        let most = self.rules.most.as_ref();
+        let enough = most.is_some_and(|most| conn.answered >= most.on(uid, self.rules.seed));
         if conn.flags & LAST != 0 || enough {
             http.announced.add(1);
             conn.flags |= DONE;
@@ -326,13 +327,14 @@ impl<L: Look> Wire for HttpClient<L> {
     }
 
     #[inline]
-    fn room(&self, conn: &HttpConn<L>) -> u32 {
+    fn room(&self, conn: &HttpConn<L>, uid: u64) -> u32 {
         let room = u32::from(self.rules.depth.get().saturating_sub(conn.under_way));
-        match self.rules.most {
+        match &self.rules.most {
             None => room,
             // What is sent behind the last answer is lost.
             Some(most) => {
-                let left = most.get().saturating_sub(conn.answered);
+                let most = most.on(uid, self.rules.seed);
+                let left = most.saturating_sub(conn.answered);
                 room.min(left.saturating_sub(conn.under_way.into()))
             }
         }
@@ -427,7 +429,8 @@ impl<L: Look> Wire for HttpClient<L> {
         let ended = conn.flags & ENDED != 0;
         let streamed = conn.looked.get().is_some_and(|looked| looked.streams());
         if ended {
-            self.complete(conn, at);
+            // Whatever its number: the connection is over.
+            self.complete(conn, 0, at);
         }
         if let Some(last) = conn.looked.get().and_then(Looked::stop) {
             measured

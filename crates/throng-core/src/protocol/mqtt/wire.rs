@@ -306,7 +306,7 @@ impl<D: Deliveries> Wire for MqttClient<D> {
     }
 
     #[inline]
-    fn room(&self, conn: &Self::Conn) -> u32 {
+    fn room(&self, conn: &Self::Conn, _: u64) -> u32 {
         match self.rules.publish {
             Some((Qos::AtMostOnce, _)) => u32::MAX,
             _ => conn.most.saturating_sub(conn.in_flight).into(),

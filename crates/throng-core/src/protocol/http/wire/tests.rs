@@ -81,7 +81,8 @@ impl<L: Look> Rig<L> {
             client: HttpClient::new(
                 Rules {
                     bodiless: Bodiless::None,
-                    most: most.and_then(NonZeroU32::new),
+                    most: most.map(|n| n.to_string().parse().unwrap()),
+                    seed: 1,
                     depth: NonZeroU16::MIN,
                     text: None,
                     events: false,
@@ -149,7 +150,7 @@ fn a_whole_answer_completes_a_request_and_only_then_there_is_room() {
     let mut rig = Rig::new(None);
     for n in 1..=2 {
         rig.send();
-        assert_eq!(rig.client.room(&rig.conn), 0);
+        assert_eq!(rig.client.room(&rig.conn, 1), 0);
         let (first, rest) = OK.split_at(20);
         let begun = rig.receive(first).messages;
         assert_eq!((begun, rig.heard.begun.len()), (0, n));
@@ -158,7 +159,7 @@ fn a_whole_answer_completes_a_request_and_only_then_there_is_room() {
             (received.messages, received.over, rig.heard.begun.len()),
             (1, false, n)
         );
-        assert_eq!(rig.client.room(&rig.conn), 1);
+        assert_eq!(rig.client.room(&rig.conn, 1), 1);
     }
     let http = rig.tally().http;
     assert_eq!((http.requests, http.completed, http.body_bytes), (2, 2, 10));
@@ -170,18 +171,18 @@ fn a_whole_answer_completes_a_request_and_only_then_there_is_room() {
 fn answers_to_requests_that_were_sent_together_come_one_by_one_and_each_makes_room() {
     let mut rig = Rig::new(Some(5));
     rig.client.rules.depth = NonZeroU16::new(3).unwrap();
-    assert_eq!(rig.client.room(&rig.conn), 3);
+    assert_eq!(rig.client.room(&rig.conn, 1), 3);
     (0..3).for_each(|_| rig.send());
-    assert_eq!(rig.client.room(&rig.conn), 0);
+    assert_eq!(rig.client.room(&rig.conn, 1), 0);
     let two_and_a_half = [OK, OK, &OK[..20]].concat();
     let received = rig.receive(&two_and_a_half);
     assert_eq!((received.messages, received.over), (2, false));
     assert_eq!(rig.heard.begun, [0, 1, 2]);
     // Nothing is sent behind the fifth.
-    assert_eq!(rig.client.room(&rig.conn), 2);
+    assert_eq!(rig.client.room(&rig.conn, 1), 2);
     rig.send();
     rig.send();
-    assert_eq!(rig.client.room(&rig.conn), 0);
+    assert_eq!(rig.client.room(&rig.conn, 1), 0);
     let rest = [&OK[20..], OK, OK].concat();
     let received = rig.receive(&rest);
     assert_eq!((received.messages, received.over), (3, true));
@@ -255,7 +256,7 @@ fn an_event_stream_lasts_and_its_events_are_counted() {
     for n in [1, 2, 5] {
         rig.receive(event(n).as_bytes());
     }
-    assert_eq!(rig.client.room(&rig.conn), 0);
+    assert_eq!(rig.client.room(&rig.conn, 1), 0);
     assert_eq!(rig.heard.events, [true, false, false]);
     assert_eq!(rig.heard.stamps, [7, 7, 7]);
     // The server ends it; the next one is cut off by the end of the run, and one more by the server.
@@ -320,7 +321,7 @@ fn a_redirected_request_is_one_and_completed_by_the_last_answer() {
     rig.send();
     let redirects = [redirect(307, "/2?a", ""), redirect(303, "3", "")].concat();
     let received = rig.receive(&redirects[..redirects.len() - 5]);
-    assert_eq!((received.messages, rig.client.room(&rig.conn)), (0, 0));
+    assert_eq!((received.messages, rig.client.room(&rig.conn, 1)), (0, 0));
     let again = "POST /2?a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
     assert_eq!(String::from_utf8_lossy(&rig.written), again);
     rig.receive(&redirects[redirects.len() - 5..]);
@@ -330,7 +331,7 @@ fn a_redirected_request_is_one_and_completed_by_the_last_answer() {
         [again, third].concat()
     );
     let received = rig.receive(OK);
-    assert_eq!((received.messages, rig.client.room(&rig.conn)), (1, 1));
+    assert_eq!((received.messages, rig.client.room(&rig.conn, 1)), (1, 1));
     // The first byte is that of the first answer.
     assert_eq!(rig.heard.begun, [0, 0]);
     let http = rig.tally().http;
@@ -680,7 +681,7 @@ proptest! {
         };
         for (step, peer) in steps {
             if rig.client.is_ready(&rig.conn) {
-                (0..rig.client.room(&rig.conn)).for_each(|_| rig.send());
+                (0..rig.client.room(&rig.conn, 1)).for_each(|_| rig.send());
             }
             let over = match answers.get(step) {
                 Some(bytes) => {

@@ -259,13 +259,13 @@ fn a_message_is_answered_once_its_acknowledgement_has_ended() {
     rig.receive(b"\x20\x06\0\0\x03\x21\0\x02");
     rig.send(1);
     rig.send(2);
-    assert_eq!(rig.client.room(&rig.conn), 0);
+    assert_eq!(rig.client.room(&rig.conn, 1), 0);
     rig.receive(b"\x50\x02\0\x01");
     assert_eq!(rig.out, b"\x62\x02\0\x01");
     assert!(rig.heard.replies.is_empty());
     rig.receive(b"\x70\x02\0\x01");
     assert_eq!(rig.heard.replies, [(1, 0)]);
-    assert_eq!(rig.client.room(&rig.conn), 1);
+    assert_eq!(rig.client.room(&rig.conn, 1), 1);
     rig.receive(b"\x50\x04\0\x02\x97\0");
     assert_eq!(rig.heard.replies, [(1, 0), (2, 0x97)]);
     assert!(rig.out.is_empty(), "it is not released");
@@ -400,7 +400,7 @@ proptest! {
         let mut rig = Rig::new(&[("subscribe", "a"), ("publish", "a:1")]);
         let mut id = 0;
         for piece in pieces {
-            if rig.client.is_ready(&rig.conn) && rig.client.room(&rig.conn) > 0 {
+            if rig.client.is_ready(&rig.conn) && rig.client.room(&rig.conn, 1) > 0 {
                 id += 1;
                 rig.send(id);
             }
