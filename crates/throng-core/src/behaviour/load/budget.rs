@@ -24,6 +24,11 @@ impl Budget {
         }
     }
 
+    /// Messages that may still be begun.
+    pub fn left(&self) -> u64 {
+        self.to_begin
+    }
+
     /// Whether no message may be begun.
     pub fn is_spent(&self) -> bool {
         self.to_begin == 0

@@ -71,6 +71,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 false => conn.under_way,
             };
             self.budget.take_back(whole + unfinished, whole);
+            self.pace.take_back(whole + unfinished);
             self.pace.end_turn();
         }
         let mut dropped = Measured::default();

@@ -262,6 +262,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
     }
 
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
+        let planned = self.traffic == Traffic::On && self.is_done(conn, why);
         // After a farewell, whichever side closes first does what this side asked for.
         let why = match self.traffic {
             Traffic::Off if conn.flags & LEAVING != 0 => Closed::ByUs,
@@ -285,6 +286,7 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
             at.id,
             waited.then_some((conn.due, conn.gone)),
             conn.flags & OWES != 0,
+            planned,
             at.now.min(self.off_at),
             &mut self.measured.lateness,
         );

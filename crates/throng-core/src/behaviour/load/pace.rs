@@ -1,5 +1,6 @@
 //! When a load's next message goes out.
 
+use super::budget::Budget;
 use super::task::{Arriving, Pacing, Task};
 use crate::behaviour::{Steer, Traffic};
 use crate::pacing::{Arrivals, BytePace, Due, Instants, MessagePace, Spacing, Tempo};
@@ -89,6 +90,10 @@ pub(super) struct Arrived {
     written_off: u64,
     /// How many times the constant rate that was asked for messages arrive.
     factor: f64,
+    /// How many may still arrive, where the run has a number of messages in all.
+    left: u64,
+    /// Whether it has.
+    bounded: bool,
 }
 
 impl Pace {
@@ -130,6 +135,8 @@ impl Pace {
                 open: 0,
                 written_off: 0,
                 factor: 1.0,
+                left: Budget::new(task).left(),
+                bounded: task.requests.is_some(),
             })),
         }
     }
@@ -304,7 +311,11 @@ impl Pace {
         match self {
             Pace::Arrivals(arrived) => {
                 if let Some(arrivals) = &mut arrived.arrivals {
-                    arrivals.take(now, ARRIVALS_A_ROUND, &mut arrived.waiting);
+                    let most = ARRIVALS_A_ROUND.min(arrived.left.try_into().unwrap_or(usize::MAX));
+                    let taken = arrivals.take(now, most, &mut arrived.waiting);
+                    if arrived.bounded {
+                        arrived.left -= taken as u64;
+                    }
                 }
                 match arrived.open {
                     0 => 0,
@@ -315,10 +326,21 @@ impl Pace {
         }
     }
 
+    /// This many messages that had arrived were not carried: others arrive for them.
+    pub fn take_back(&mut self, messages: u32) {
+        if let Pace::Arrivals(arrived) = self
+            && arrived.bounded
+        {
+            arrived.left += u64::from(messages);
+        }
+    }
+
     /// When the next message arrives; `None` without a connection.
     pub fn next_arrival(&self) -> Option<Time> {
         match self {
-            Pace::Arrivals(arrived) if arrived.open > 0 => arrived.arrivals.as_ref()?.next(),
+            Pace::Arrivals(arrived) if arrived.open > 0 && arrived.left > 0 => {
+                arrived.arrivals.as_ref()?.next()
+            }
             _ => None,
         }
     }
@@ -352,12 +374,14 @@ impl Pace {
 
     /// Connection `id` is gone. `next` is when its next message was due, if it had one to send, and how many of its
     /// group have been sent. `owes` says whether other messages wait for it. Records how late the messages are that
-    /// were due by `end`, and returns their number.
+    /// were due by `end`, and returns their number. If it `goes_on`, another connection, or the same one once it is open
+    /// again, has those that waited for it.
     pub fn closed(
         &mut self,
         id: u32,
         next: Option<(Due, u16)>,
         owes: bool,
+        goes_on: bool,
         end: Time,
         lateness: &mut Durations,
     ) -> u64 {
@@ -383,11 +407,20 @@ impl Pace {
             (Pace::Arrivals(arrived), next) => {
                 arrived.open = arrived.open.saturating_sub(1);
                 next.into_iter().for_each(|(next, _)| late(next.time(), 1));
-                if owes {
-                    let owed = arrived.owed.remove(&id);
-                    owed.into_iter().flatten().for_each(|due| late(due, 1));
+                let owed = match owes {
+                    true => arrived.owed.remove(&id).unwrap_or_default(),
+                    false => VecDeque::new(),
+                };
+                // Where the run has a number of messages in all, none is replaced by a later one.
+                let goes_on = goes_on || arrived.bounded && arrived.arrivals.is_some();
+                if goes_on {
+                    owed.into_iter()
+                        .rev()
+                        .for_each(|due| arrived.waiting.push_front(due));
+                } else {
+                    owed.into_iter().for_each(|due| late(due, 1));
                 }
-                if arrived.open == 0 {
+                if arrived.open == 0 && !goes_on {
                     // No connection is left to take them.
                     arrived.waiting.drain(..).for_each(|due| late(due, 1));
                 }

@@ -1,6 +1,7 @@
 //! A number of messages in all.
 
 use super::*;
+use crate::behaviour::load::conn::DONE;
 
 fn limited(requests: u32, pacing: Pacing, repeated: &[&str]) -> Task {
     Task {
@@ -133,5 +134,57 @@ fn at_a_rate_none_is_due_beyond_the_number() {
         assert!(spent(&rig));
         rig.closed(0, 500);
         assert_eq!(rig.counters.read().messages_unsent, 0);
+    }
+}
+
+#[test]
+fn what_waits_for_a_connection_that_ends_is_sent_on_another_one() {
+    let arrivals = || Pacing::Arrivals {
+        spacing: Spacing::Uniform,
+        rate: Arriving::Constant(Rate::per_second(100.0).unwrap()),
+    };
+    // With a number of messages, whichever side ends the connection; else where its end was planned.
+    for (requests, planned) in [
+        (Some(5), false),
+        (Some(5), true),
+        (None, true),
+        (None, false),
+    ] {
+        let mut rig = Rig::new(Task {
+            requests,
+            ..task(arrivals(), &[], &["a"])
+        });
+        rig.load.traffic(Traffic::On, Time(0));
+        rig.opened(0, 0);
+        // The first one is being sent, and the others wait for its end.
+        for ms in (0..45).step_by(10) {
+            for _ in 0..rig.load.arrived(Time(ms * MS)) {
+                rig.turn(0, ms);
+            }
+        }
+        rig.conns[0].flags |= if planned { DONE } else { 0 };
+        rig.closed(0, 45);
+        let unsent = rig.counters.read().messages_unsent;
+        let waiting = match requests.is_some() || planned {
+            true => 4,
+            false => 0,
+        };
+        assert_eq!(unsent, 5 - waiting, "{requests:?} {planned}");
+        assert_eq!(rig.load.arrived(Time(45 * MS)), 0, "no connection is open");
+        rig.opened(1, 46);
+        assert_eq!(rig.load.arrived(Time(46 * MS)), waiting as u32);
+        for _ in 0..waiting {
+            rig.turn(1, 46);
+            assert_eq!(rig.text(), "a");
+            rig.sent(1, 46);
+        }
+        assert_eq!(rig.counters.read().messages_sent, waiting);
+        // They were due at 10 to 40 ms.
+        let late = rig.load.take_measured().lateness;
+        let most = late.percentile(100.0).unwrap_or_default();
+        assert!(
+            waiting == 0 || most >= Duration::from_millis(36),
+            "{most:?}"
+        );
     }
 }
