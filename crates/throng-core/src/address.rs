@@ -1,6 +1,7 @@
 //! Addresses as users give them: sources (one, a range, a CIDR block) and places to listen on.
 
 use crate::units::quoted;
+use crate::units::written::text_of;
 use crate::unix_socket::UnixAddressError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -212,18 +213,7 @@ fn range(text: &str) -> Result<(IpAddr, IpAddr), AddressError> {
     Ok((first, last))
 }
 
-impl TryFrom<String> for SourceRange {
-    type Error = AddressError;
-    fn try_from(text: String) -> Result<SourceRange, AddressError> {
-        text.parse()
-    }
-}
-
-impl From<SourceRange> for String {
-    fn from(range: SourceRange) -> String {
-        range.to_string()
-    }
-}
+text_of!(SourceRange, AddressError);
 
 /// Addresses of simulated clients, written as [`SourceRange`]s are. None of them has to be one of this machine, so there may
 /// be any number.
@@ -272,18 +262,7 @@ impl FromStr for ClientRange {
     }
 }
 
-impl TryFrom<String> for ClientRange {
-    type Error = AddressError;
-    fn try_from(text: String) -> Result<ClientRange, AddressError> {
-        text.parse()
-    }
-}
-
-impl From<ClientRange> for String {
-    fn from(range: ClientRange) -> String {
-        range.to_string()
-    }
-}
+text_of!(ClientRange, AddressError);
 
 /// Where to listen: `PORT`, `:PORT`, `ADDR:PORT` or `[ADDR6]:PORT`. Without an address it is `[::]`, which accepts IPv4
 /// too. Port 0 lets the kernel choose.

@@ -1,5 +1,6 @@
 //! Think time: how long a user waits between an answer and the next request.
 
+use crate::units::written::text_of;
 use crate::units::{self, UnitError, written::duration_text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -57,18 +58,7 @@ impl fmt::Display for Think {
     }
 }
 
-impl TryFrom<String> for Think {
-    type Error = ThinkError;
-    fn try_from(text: String) -> Result<Think, ThinkError> {
-        text.parse()
-    }
-}
-
-impl From<Think> for String {
-    fn from(think: Think) -> String {
-        think.to_string()
-    }
-}
+text_of!(Think, ThinkError);
 
 #[cfg(test)]
 mod tests {

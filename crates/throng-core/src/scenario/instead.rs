@@ -1,6 +1,7 @@
 //! What stands instead of a target's host and port: addresses, or another host and port.
 
 use crate::target;
+use crate::units::written::text_of;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -64,18 +65,7 @@ impl fmt::Display for HostAddress {
     }
 }
 
-impl TryFrom<String> for HostAddress {
-    type Error = HostAddressError;
-    fn try_from(text: String) -> Result<HostAddress, HostAddressError> {
-        text.parse()
-    }
-}
-
-impl From<HostAddress> for String {
-    fn from(host: HostAddress) -> String {
-        host.to_string()
-    }
-}
+text_of!(HostAddress, HostAddressError);
 
 /// Another place to connect to in place of a target's host and port: `HOST1:PORT1:HOST2:PORT2`, as curl's `--connect-to`
 /// has it. Requests, server names and certificates are those of the target.
@@ -144,18 +134,7 @@ impl fmt::Display for ConnectTo {
     }
 }
 
-impl TryFrom<String> for ConnectTo {
-    type Error = ConnectToError;
-    fn try_from(text: String) -> Result<ConnectTo, ConnectToError> {
-        text.parse()
-    }
-}
-
-impl From<ConnectTo> for String {
-    fn from(to: ConnectTo) -> String {
-        to.to_string()
-    }
-}
+text_of!(ConnectTo, ConnectToError);
 
 /// The host that `text` begins with, and what follows the colon after it. An IPv6 host has brackets, as in a target.
 fn split_host(text: &str) -> Option<(&str, &str)> {

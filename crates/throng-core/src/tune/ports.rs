@@ -1,5 +1,6 @@
 //! A set of ports, as `net.ipv4.ip_local_reserved_ports` writes it: `1,2-4,10`.
 
+use crate::units::written::text_of;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -100,18 +101,7 @@ impl fmt::Display for PortSet {
     }
 }
 
-impl TryFrom<String> for PortSet {
-    type Error = PortSetError;
-    fn try_from(text: String) -> Result<PortSet, PortSetError> {
-        text.parse()
-    }
-}
-
-impl From<PortSet> for String {
-    fn from(ports: PortSet) -> String {
-        ports.to_string()
-    }
-}
+text_of!(PortSet, PortSetError);
 
 #[cfg(test)]
 mod tests {

@@ -105,6 +105,27 @@ macro_rules! written {
 
 pub(crate) use written;
 
+/// Has serde write a type as its text, and read it from there: for `#[serde(try_from = "String", into = "String")]` on a type
+/// that implements `FromStr`, with this error, and `Display`.
+macro_rules! text_of {
+    ($Type:ty, $Error:ty) => {
+        impl TryFrom<String> for $Type {
+            type Error = $Error;
+            fn try_from(text: String) -> Result<$Type, $Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$Type> for String {
+            fn from(it: $Type) -> String {
+                it.to_string()
+            }
+        }
+    };
+}
+
+pub(crate) use text_of;
+
 /// Numbers as `W` writes them.
 pub struct As<W>(PhantomData<W>);
 

@@ -4,6 +4,7 @@ use super::field::{Field, is_token};
 use super::status::Status;
 use crate::payload::{Message, ParseOptions, Part, Size, parse};
 use crate::protocol::facts::Authority;
+use crate::units::written::text_of;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -151,18 +152,7 @@ impl fmt::Display for Statuses {
     }
 }
 
-impl TryFrom<String> for Statuses {
-    type Error = RequestError;
-    fn try_from(text: String) -> Result<Statuses, RequestError> {
-        text.parse()
-    }
-}
-
-impl From<Statuses> for String {
-    fn from(statuses: Statuses) -> String {
-        statuses.to_string()
-    }
-}
+text_of!(Statuses, RequestError);
 
 impl Status {
     /// Whether it reports an error of the client or the server (RFC 9110, sections 15.5 and 15.6).
