@@ -3,8 +3,8 @@
 use super::args::Args;
 use crate::Failure;
 use crate::ask::load::{run_rate, set_options, targets};
-use crate::ask::route;
 use crate::ask::report::{Dump, ReportOptions, Whose};
+use crate::ask::route;
 use crate::cli::{Common, DocumentForm, OutputForm};
 use crate::files::{self, Named};
 use crate::voice;
@@ -15,7 +15,10 @@ use std::rc::Rc;
 use std::time::Duration;
 use throng_core::payload::{Message, Messages, ParseOptions, parse};
 use throng_core::protocol::ProtocolKind;
-use throng_core::scenario::{Connect, Hold, LoadScenario, Measure, Objective, Pace, Search, Sending, SocketOptions, Target, TlsClient};
+use throng_core::scenario::{
+    Connect, Hold, LoadScenario, Measure, Objective, Pace, Search, Sending, SocketOptions, Target,
+    TlsClient,
+};
 use throng_core::summary::LatencyReport;
 use throng_report::http::Html;
 
@@ -41,7 +44,10 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     let messages = Messages {
         first: Vec::new(),
         // A file may be empty, and is then no message.
-        repeated: body(args)?.into_iter().filter(Message::says_something).collect(),
+        repeated: body(args)?
+            .into_iter()
+            .filter(Message::says_something)
+            .collect(),
     };
     let mut protocol = ProtocolKind::Http.by_default();
     set_options(&mut protocol, &args.options.0, false)?;
@@ -94,7 +100,12 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
             proxy_protocol: args.route.proxy_protocol.map(Into::into),
             proxy_source: args.route.proxy_source.clone(),
             tunnel_auth: match tunnel.is_some() {
-                true => args.route.tunnel_auth.as_ref().or(args.proxy_auth.as_ref()).cloned(),
+                true => args
+                    .route
+                    .tunnel_auth
+                    .as_ref()
+                    .or(args.proxy_auth.as_ref())
+                    .cloned(),
                 false => None,
             },
             tunnel,
@@ -135,7 +146,9 @@ fn sending(args: &Args) -> Result<Sending, Failure> {
             arrivals: args.arrivals.map(Into::into).unwrap_or_default(),
         },
         (None, _) if args.arrivals.is_some() => {
-            return Err(Failure::usage("--arrivals is for --rate and --profile: add one of them"));
+            return Err(Failure::usage(
+                "--arrivals is for --rate and --profile: add one of them",
+            ));
         }
         (None, Some(Objective(search))) => Sending::Search(Search {
             at_most: args.time,
