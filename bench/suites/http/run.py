@@ -85,7 +85,7 @@ def clients(throng, seconds, each):
         assert not http["failed"], http
         return http["completed"]
 
-    load = [throng, "load", "--quiet", "--output", "json", "-w", "1", "--hold", f"{seconds}s", URL]
+    load = [throng, "load", "--quiet", "--output", "json", "-w", "1", "--after-ramp", "--hold", f"{seconds}s", URL]
     load += ["--requests-per-connection", "1"] if each else []
     # ab asks for 50,000 requests at most unless it is told otherwise, behind -t.
     ab = ["ab", "-q", "-r", "-t", str(seconds), "-n", "100000000", *([] if each else ["-k"])]
