@@ -52,8 +52,9 @@ pub(crate) fn set_up<B: Behaviour + 'static>(
     }
     Ok(Box::new(move || {
         let outcome = worker.work();
+        let now = worker.table.clock.now();
         worker.close_all();
-        worker.table.close_all();
+        worker.table.close_all(now);
         worker.table.done();
         outcome
     }))

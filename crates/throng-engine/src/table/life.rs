@@ -238,9 +238,9 @@ impl<B: Behaviour> Table<B> {
         }
     }
 
-    /// All connections end because this side closes them.
-    pub fn close_all(&mut self) {
-        let now = self.clock.now();
+    /// All connections end because this side closes them. It began to at `now`: what the kernel needs to close them is no silence
+    /// of their peers.
+    pub fn close_all(&mut self, now: Time) {
         let mut open = 0;
         for index in 0..self.conns.len() {
             if self.conns[index].state == State::Open {

@@ -17,6 +17,7 @@ impl<B: Behaviour> Worker<B> {
     /// cancelling receives takes quadratic time.) Once a ring is closed none of its requests runs, so the
     /// kernel touches neither buffers nor messages any more.
     pub(super) fn close_all(&mut self) {
+        let now = self.table.clock.now();
         for listener in &self.table.listeners {
             // The accept that waits there would keep the port until the kernel has closed the ring.
             socket::stop_listening(listener.as_raw_fd());
@@ -37,7 +38,7 @@ impl<B: Behaviour> Worker<B> {
         for ring in &self.rings {
             let _ = ring.unregister_files();
         }
-        self.table.close_all();
+        self.table.close_all(now);
         self.rings.clear();
     }
 
