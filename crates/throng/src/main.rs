@@ -10,10 +10,11 @@ mod failure;
 mod files;
 mod grammar;
 mod keys;
-mod observers;
 mod output;
+mod outputs;
 mod programs;
 mod signals;
+mod terminal;
 mod voice;
 
 use clap::error::ErrorKind;

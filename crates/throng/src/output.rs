@@ -5,7 +5,6 @@ use crate::cli::{Common, DETAILS, OutputForm};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use throng_report::http::{self, HttpResult};
 use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, TcpkaliReport};
 use throng_report::text::{self, Form};
@@ -30,14 +29,6 @@ pub(crate) fn written(bytes: &[u8], asked: &Common) -> Result<(), Failure> {
         Some(path) => file::write_whole(path, bytes).map_err(|e| Failure::fault(e.to_string())),
         None => to_stdout(bytes),
     }
-}
-
-/// Writes how long each percentage of the requests took to the file at `path`.
-pub(crate) fn percentiles(outcome: &Outcome, path: &Path) -> Result<(), Failure> {
-    let mut bytes = Vec::new();
-    http::write_percentiles(&HttpResult::of(outcome), &mut bytes)
-        .and_then(|()| file::write_whole(path, &bytes))
-        .map_err(|e| Failure::fault(e.to_string()))
 }
 
 /// How the summary is written for people.

@@ -1,9 +1,18 @@
 //! Whether a load measures what is expected of it.
 
 use super::{LoadScenario, MessageLatency, Sending};
-use crate::expect::{ENOUGH_TO_DIVIDE, Needs};
+use crate::expect::{ENOUGH_TO_DIVIDE, Latency, Needs, latencies};
 use crate::payload::Message;
 use crate::protocol::{Answers, Says};
+
+impl LoadScenario {
+    /// The latencies that a run of it measures.
+    pub fn measures(&self) -> Vec<Latency> {
+        let all = latencies().iter().copied();
+        all.filter(|latency| lacks(self, latency.needs).is_none())
+            .collect()
+    }
+}
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.
 pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static str> {
@@ -73,7 +82,7 @@ const FEW: &str = "below 1,000 connections (-c) memory per connection says nothi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expect::{Scalar, latencies};
+    use crate::expect::Scalar;
     use crate::scenario::OwnServer;
     use crate::scenario::Scenario;
     use crate::scenario::file::read;
@@ -177,6 +186,33 @@ mod tests {
             load(&format!("{expect}{accepted_with}")).unwrap_or_else(|e| panic!("{e}"));
         }
         assert!(load("expect = ['connect.p99<1s', 'lost=0', 'server.files_open<80%']").is_ok());
+    }
+
+    #[test]
+    fn a_load_measures_the_latencies_that_could_be_expected_of_it() {
+        let measures = |more: &str| match load(more) {
+            Ok(Scenario::Load(scenario)) => {
+                let all = scenario.measures().into_iter();
+                all.map(|latency| latency.name).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(measures(""), ["connect"]);
+        assert_eq!(
+            measures("messages.repeated = ['x']\npace.closed-loop = true"),
+            ["service", "connect"]
+        );
+        assert_eq!(
+            measures("protocol = 'http'\npace.rate = 5\ntls = {}"),
+            [
+                "response",
+                "service",
+                "ttfb",
+                "lateness",
+                "connect",
+                "handshake"
+            ]
+        );
     }
 
     #[test]

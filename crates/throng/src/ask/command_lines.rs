@@ -3,6 +3,7 @@
 use super::load::scenario;
 use super::report::{ReportOptions, Whose};
 use super::{file, serve, target};
+use crate::cli::LoadArgs;
 use crate::commands::Command;
 use crate::programs;
 use std::ops::Deref;
@@ -17,6 +18,7 @@ use throng_core::scenario::{
 
 /// What a line asks for, and how its run is to be reported.
 struct Asked {
+    args: Box<LoadArgs>,
     scenario: LoadScenario,
     report: ReportOptions,
 }
@@ -62,7 +64,11 @@ fn asked(line: &str) -> Result<Asked, String> {
         "{line}\n{text}"
     );
     target::resolve_all(&mut scenario).map_err(lines)?;
-    Ok(Asked { scenario, report })
+    Ok(Asked {
+        args,
+        scenario,
+        report,
+    })
 }
 
 /// What a file of this text asks for.
@@ -406,14 +412,15 @@ fn whatever_else_getopt_takes_is_taken() {
         (
             "tcpkali --statsd --statsd-namespace a.b --statsd-latency-window 5s 127.1:80",
             |s| {
-                let statsd = s.report.statsd.as_ref().unwrap();
-                (statsd.host.as_str(), statsd.port) == ("localhost", 8125)
-                    && statsd.namespace == "a.b"
-                    && statsd.latency_window == Some(secs(5))
+                let statsd = &s.args.shown.of_load.statsd;
+                statsd.statsd
+                    && (statsd.host(), statsd.port()) == ("localhost", 8125)
+                    && statsd.namespace() == "a.b"
+                    && statsd.statsd_latency_window == Some(secs(5))
             },
         ),
         ("tcpkali --statsd-host h 127.1:80", |s| {
-            s.report.statsd.is_none()
+            !s.args.shown.of_load.statsd.statsd
         }),
         ("tcpkali --output json 127.1:80", |s| {
             s.connect.timeout == secs(1)

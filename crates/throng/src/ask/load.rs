@@ -6,6 +6,7 @@ use super::target;
 use super::texts;
 use crate::Failure;
 use crate::cli::{LoadArgs, ProtocolArgs, Switch, TlsServerArgs, guess};
+use crate::outputs::keep_samples;
 use crate::voice;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -330,7 +331,7 @@ fn measure(args: &LoadArgs, repeated: &[Message]) -> Result<Measure, Failure> {
             _ => 0,
         },
         first_byte: args.latency_first_byte,
-        samples: args.latency.samples.is_some(),
+        samples: keep_samples(&args.shown.of_load.all()),
         stop_at: stop
             .map(|text| texts::fixed("--message-stop", text, unescape))
             .transpose()?,

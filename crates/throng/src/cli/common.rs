@@ -48,13 +48,14 @@ impl From<RoleArg> for Role {
 pub(super) const CONNECTIONS: &str = "Connections";
 pub(super) const MESSAGES: &str = "Messages";
 pub(super) const PACE: &str = "Pace";
-pub(super) const LATENCY: &str = "Latency";
+pub(crate) const LATENCY: &str = "Latency";
 pub(super) const LISTENING: &str = "Listening in the same process";
 pub(super) const TLS: &str = "TLS";
 pub(super) const SOCKETS: &str = "Sockets";
 pub(super) const RUN: &str = "Run";
-pub(super) const OUTPUT: &str = "Output";
-pub(super) const STATSD: &str = "StatsD";
+pub(crate) const OUTPUT: &str = "Output";
+pub(crate) const METRICS: &str = "Metrics";
+pub(crate) const STATSD: &str = "StatsD";
 
 /// What the server of `load --self` does.
 #[derive(Clone, Copy, PartialEq, Eq)]

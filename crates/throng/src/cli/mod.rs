@@ -21,13 +21,12 @@ pub(crate) mod unbroken;
 pub(crate) mod words;
 
 pub(crate) use common::{
-    DocumentForm, EXIT_CODES, EngineArg, RoleArg, UNITS, after_help_of_run, planned,
+    DocumentForm, EXIT_CODES, EngineArg, LATENCY, METRICS, OUTPUT, RoleArg, STATSD, UNITS,
+    after_help_of_run, planned,
 };
 pub(crate) use load::{ArrivalsArg, LoadArgs};
 pub(crate) use messages::{EXPRESSIONS, MessageArgs, MessageSource, When};
-pub(crate) use output::{
-    Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, StatsdArgs,
-};
+pub(crate) use output::{Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm};
 pub(crate) use protocol::{HttpOptions, ProtocolArgs};
 pub(crate) use route::{ResolveArg, RouteArgs};
 pub(crate) use serve::ServeArgs;

@@ -1,12 +1,12 @@
 //! The options that say how a run is reported. They are not part of its scenario.
 
-use super::common::{LATENCY, OUTPUT, STATSD};
+use super::common::{LATENCY, OUTPUT};
 use crate::Failure;
 use crate::files::is_stdout;
+use crate::outputs::{LoadOutputs, RunOutputs};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use throng_core::scenario::{Percentile, bounds};
+use throng_core::scenario::Percentile;
 
 /// Where the summary of a run goes.
 #[derive(Clone, Args)]
@@ -77,7 +77,7 @@ pub(crate) enum OutputForm {
     Tcpkali,
 }
 
-/// Which latencies are reported, and where they are written.
+/// Which latencies are reported.
 #[derive(Args)]
 pub(crate) struct LatencyOutputArgs {
     /// Report the time to connect in tcpkali's output and to StatsD, too
@@ -88,14 +88,6 @@ pub(crate) struct LatencyOutputArgs {
     /// [default: 95,99,99.5]
     #[arg(long, value_name = "LIST", value_parser = percentiles, help_heading = LATENCY)]
     pub latency_percentiles: Vec<Percentiles>,
-
-    /// Write a histogram of each second's latencies to a file (HdrHistogram interval log)
-    #[arg(long, value_name = "FILE", help_heading = LATENCY)]
-    pub latency_log: Option<PathBuf>,
-
-    /// Write the send time and round trip of each message or query to a file (CSV)
-    #[arg(long, value_name = "FILE", help_heading = LATENCY)]
-    pub samples: Option<PathBuf>,
 }
 
 /// How a run is reported.
@@ -108,7 +100,10 @@ pub(crate) struct OutputArgs {
     pub dump: DumpArgs,
 
     #[command(flatten)]
-    pub statsd: StatsdArgs,
+    pub outputs: RunOutputs,
+
+    #[command(flatten)]
+    pub of_load: LoadOutputs,
 }
 
 /// Which traffic is printed to stderr.
@@ -134,30 +129,6 @@ pub(crate) struct DumpArgs {
     pub dump_all_out: bool,
 }
 
-/// Where metrics go.
-#[derive(Args)]
-pub(crate) struct StatsdArgs {
-    /// Send metrics to StatsD once per second
-    #[arg(long, help_heading = STATSD)]
-    pub statsd: bool,
-
-    /// Host of StatsD [default: localhost]
-    #[arg(long, value_name = "HOST", help_heading = STATSD)]
-    pub statsd_host: Option<String>,
-
-    /// UDP port of StatsD [default: 8125]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), help_heading = STATSD)]
-    pub statsd_port: Option<u16>,
-
-    /// Prefix of metric names [default: tcpkali]
-    #[arg(long, value_name = "S", value_parser = namespace, help_heading = STATSD)]
-    pub statsd_namespace: Option<String>,
-
-    /// Report latencies per window of this length instead of since the start
-    #[arg(long, value_name = "T", value_parser = bounds::positive, help_heading = STATSD)]
-    pub statsd_latency_window: Option<Duration>,
-}
-
 /// The percentiles of one `--latency-percentiles`.
 #[derive(Clone)]
 pub(crate) struct Percentiles(pub Vec<Percentile>);
@@ -166,17 +137,5 @@ fn percentiles(text: &str) -> Result<Percentiles, String> {
     match Percentile::parse_list(text) {
         Ok(list) => Ok(Percentiles(list)),
         Err(e) => Err(e.to_string()),
-    }
-}
-
-/// The prefix of metric names. StatsD separates names by dots and ends them at a colon.
-fn namespace(text: &str) -> Result<String, String> {
-    let fits = |b: u8| b.is_ascii_graphic() && !matches!(b, b':' | b'|' | b'@');
-    if !text.is_empty() && text.bytes().all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "'{text}' is not a namespace; write it like tests.tcp"
-        ))
     }
 }

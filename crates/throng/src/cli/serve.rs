@@ -5,6 +5,7 @@ use super::messages::MessageArgs;
 use super::output::Common;
 use super::sockets::SocketArgs;
 use super::tls::TlsServerArgs;
+use crate::outputs::RunOutputs;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::time::Duration;
@@ -97,6 +98,9 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     pub common: Common,
+
+    #[command(flatten)]
+    pub outputs: RunOutputs,
 }
 
 /// The modes that protocols register.

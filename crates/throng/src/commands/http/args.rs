@@ -4,6 +4,7 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use crate::cli::{ArrivalsArg, DocumentForm, EngineArg, HttpOptions, RouteArgs, after_help_of_run};
+use crate::outputs::{HttpOutputs, LoadOutputs, RunOutputs};
 use crate::voice::Voice;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -197,17 +198,14 @@ pub(crate) struct Args {
     #[arg(short = 'v', long, value_name = "LEVEL", default_value = "1", value_parser = clap::value_parser!(u8).range(0..=4), help_heading = OUTPUT)]
     pub verbose: u8,
 
-    /// Write how long each percentage of the requests took to a file (CSV)
-    #[arg(short = 'e', long, value_name = "FILE", help_heading = OUTPUT)]
-    pub percentiles: Option<PathBuf>,
+    #[command(flatten)]
+    pub of_http: HttpOutputs,
 
-    /// Write each request to a file for gnuplot (TSV), the fastest first
-    #[arg(short = 'g', long, value_name = "FILE", help_heading = OUTPUT)]
-    pub gnuplot: Option<PathBuf>,
+    #[command(flatten)]
+    pub of_load: LoadOutputs,
 
-    /// Write the send time and round trip of each request to a file (CSV)
-    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
-    pub samples: Option<PathBuf>,
+    #[command(flatten)]
+    pub outputs: RunOutputs,
 
     /// Print the summary as an HTML table
     #[arg(short = 'w', long, help_heading = OUTPUT)]

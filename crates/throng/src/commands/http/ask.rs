@@ -7,6 +7,7 @@ use crate::ask::report::{Dump, ReportOptions, Whose};
 use crate::ask::route;
 use crate::cli::{Common, DocumentForm, OutputForm};
 use crate::files::{self, Named};
+use crate::outputs::{Output, keep_samples};
 use crate::voice;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::os::unix::ffi::OsStrExt;
@@ -119,7 +120,7 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
             ..Pace::default()
         },
         measure: Measure {
-            samples: args.samples.is_some() || args.gnuplot.is_some(),
+            samples: keep_samples(&outputs(args)),
             ..Measure::default()
         },
         expect: args.expect.clone(),
@@ -296,13 +297,21 @@ fn tls(args: &Args, scenario: &mut LoadScenario) -> Result<(), Failure> {
     }
 }
 
+/// Where the run is reported besides its summary.
+fn outputs(args: &Args) -> Vec<Rc<dyn Output>> {
+    let (http, load, run) = (&args.of_http, &args.of_load, &args.outputs);
+    [http.all(), load.all(), run.all()].concat()
+}
+
 /// How the run is reported.
-pub(super) fn report(args: &Args) -> ReportOptions {
+pub(super) fn report(args: &Args) -> Result<ReportOptions, Failure> {
     let whose = match args.verbose >= DUMPS {
         true => Whose::One,
         false => Whose::None,
     };
-    ReportOptions {
+    let outputs = outputs(args);
+    outputs.iter().try_for_each(|o| o.check_options())?;
+    Ok(ReportOptions {
         voice: match &args.voice {
             Some(voice) => Rc::clone(voice),
             None if args.html => Rc::new(voice::Table(args.table_style())),
@@ -322,13 +331,9 @@ pub(super) fn report(args: &Args) -> ReportOptions {
             received: whose,
             sent: whose,
         },
-        statsd: None,
         latencies: LatencyReport::default(),
-        latency_log: None,
-        samples: args.samples.clone(),
-        percentiles: args.percentiles.clone(),
-        gnuplot: args.gnuplot.clone(),
-    }
+        outputs,
+    })
 }
 
 /// The files that are read.

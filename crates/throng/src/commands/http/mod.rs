@@ -11,7 +11,7 @@ pub(crate) use args::Args;
 /// Runs the load to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let scenario = ask::scenario(args)?;
-    let report = ask::report(args);
+    let report = ask::report(args)?;
     report.check(&scenario)?;
     if args.print_scenario {
         let text = asking::file::text_of_load(&scenario)?;

@@ -5,8 +5,8 @@ use crate::cli::LoadArgs;
 use crate::dump::Dumping;
 use crate::files::Named;
 use crate::keys::Keys;
-use crate::observers::{self, Occasion};
-use crate::{Failure, ask, output, signals};
+use crate::outputs::Occasion;
+use crate::{Failure, ask, output, signals, terminal};
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use throng_core::observer::Note;
@@ -64,11 +64,11 @@ pub(crate) fn carry_out(
     let shown = report.live_style() == LiveStyle::Terminal;
     let keys = shown.then(|| Keys::take(&scenario, &dial, &stop)).flatten();
     let mut attached = Attached {
-        observers: observers::of(&Occasion {
+        observers: terminal::observers(
             report,
-            measure: &scenario.measure,
-            asked: ask::file::shown_load(&scenario)?,
-        })?,
+            &Occasion::of_load(&scenario, &report.latencies),
+            ask::file::shown_load(&scenario)?,
+        )?,
         taps: Dumping::start(report.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
         latencies: report.latencies.clone(),
         dial: keys.is_some().then_some(dial),
@@ -80,9 +80,7 @@ pub(crate) fn carry_out(
     let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
     drop(keys);
     let outcome = Outcome::of(record.with_command(output::command()));
-    if let Some(path) = &report.percentiles {
-        output::percentiles(&outcome, path)?;
-    }
+    report.finish(&outcome)?;
     report.voice.finish(&outcome, &scenario, &report.common)
 }
 

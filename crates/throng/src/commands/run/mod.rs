@@ -6,6 +6,7 @@ pub(crate) use args::Args;
 
 use super::{load, serve};
 use crate::ask::report::ReportOptions;
+use crate::outputs::keep_samples;
 use crate::{Failure, ask};
 use throng_core::scenario::Scenario;
 
@@ -16,7 +17,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     match scenario {
         Scenario::Load(mut scenario) => {
             report.check(&scenario)?;
-            scenario.measure.samples |= report.samples.is_some();
+            scenario.measure.samples |= keep_samples(&report.outputs);
             load::carry_out(*scenario, &report, inputs)
         }
         Scenario::Serve(_) if !report.dump.is_off() => Err(Failure::usage(

@@ -3,9 +3,9 @@
 use crate::ask::report::ReportOptions;
 use crate::cli::ServeArgs;
 use crate::files::Named;
-use crate::observers::{self, Occasion};
-use crate::{Failure, ask, output, signals};
-use throng_core::scenario::{Measure, ServeScenario};
+use crate::outputs::Occasion;
+use crate::{Failure, ask, output, signals, terminal};
+use throng_core::scenario::ServeScenario;
 use throng_report::json::Outcome;
 use throng_run::{Attached, Machine};
 
@@ -14,12 +14,13 @@ pub(crate) use crate::cli::ServeArgs as Args;
 /// Runs the server to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     let scenario = ask::serve::scenario(args)?;
+    let report = ReportOptions::of_server(args)?;
     if args.print_scenario {
         let text = ask::file::text_of_serve(&scenario)?;
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }
     let inputs = ask::texts::inputs(&args.messages);
-    carry_out(scenario, &ReportOptions::plain(&args.common), inputs)
+    carry_out(scenario, &report, inputs)
 }
 
 /// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
@@ -38,15 +39,16 @@ pub(crate) fn carry_out(
     let machine = Machine::for_serve(&scenario)?;
     let stop = signals::stop()?;
     let mut attached = Attached {
-        observers: observers::of(&Occasion {
+        observers: terminal::observers(
             report,
-            measure: &Measure::default(),
-            asked: ask::file::shown_serve(&scenario)?,
-        })?,
+            &Occasion::of_server(&scenario, &report.latencies),
+            ask::file::shown_serve(&scenario)?,
+        )?,
         ..Attached::default()
     };
     let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
     let outcome = Outcome::of(record.with_command(output::command()));
+    report.finish(&outcome)?;
     output::outcome(&outcome, &report.common)?;
     Ok(outcome.summary.exit_code())
 }

@@ -1,6 +1,8 @@
 //! The live view, and the notes printed above it.
 
-use super::occasion::{Asked, Occasion};
+use crate::Failure;
+use crate::ask::report::ReportOptions;
+use crate::outputs::Occasion;
 use crate::voice::{Saying, Voice};
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -23,7 +25,8 @@ struct Terminal {
     voice: Rc<dyn Voice>,
     verbosity: u8,
     quiet: bool,
-    asked: String,
+    /// The scenario file.
+    scenario: String,
     latencies: AskedLatencies,
     /// When the live view was drawn during the last second, each with the counts at that time.
     shown: VecDeque<(Duration, Tally)>,
@@ -33,22 +36,35 @@ struct Terminal {
     late: Option<Duration>,
 }
 
-pub(super) fn open(occasion: &Occasion) -> Asked {
-    let report = occasion.report;
-    let verbosity = report.common.verbosity();
-    let style = report.live_style();
-    Ok(Some(Box::new(Terminal {
-        live: Live::new(style),
-        every: style.every(),
-        voice: Rc::clone(&report.voice),
-        verbosity,
-        quiet: report.is_quiet(),
-        asked: occasion.asked.clone(),
-        latencies: report.latencies.asked(occasion.measure),
-        shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
-        latest: None,
-        late: None,
-    })))
+/// All that watches a run: the terminal first, then the outputs that were asked for. `scenario` is the run's file, without
+/// private keys, as it is shown at the highest verbosity.
+pub(crate) fn observers(
+    report: &ReportOptions,
+    occasion: &Occasion,
+    scenario: String,
+) -> Result<Vec<Box<dyn Observer>>, Failure> {
+    let terminal: Box<dyn Observer> = Box::new(Terminal::of(report, occasion, scenario));
+    let mut all = vec![terminal];
+    all.extend(report.open(occasion)?);
+    Ok(all)
+}
+
+impl Terminal {
+    fn of(report: &ReportOptions, occasion: &Occasion, scenario: String) -> Terminal {
+        let style = report.live_style();
+        Terminal {
+            live: Live::new(style),
+            every: style.every(),
+            voice: Rc::clone(&report.voice),
+            verbosity: report.common.verbosity(),
+            quiet: report.is_quiet(),
+            scenario,
+            latencies: report.latencies.asked(&occasion.measure),
+            shown: VecDeque::from([(Duration::ZERO, Tally::default())]),
+            latest: None,
+            late: None,
+        }
+    }
 }
 
 impl Observer for Terminal {
@@ -114,7 +130,7 @@ impl Observer for Terminal {
         }
         if matches!(note, Note::Planned(_)) && self.verbosity >= WHOLE_SCENARIO {
             self.live
-                .note(&format!("throng: the scenario:\n{}", self.asked));
+                .note(&format!("throng: the scenario:\n{}", self.scenario));
         }
     }
 
