@@ -2,19 +2,23 @@
 //! [`text`] draws the [`Summary`](throng_core::summary::Summary) for people, and [`json`] for scripts (docs/summary.md
 //! describes it). [`plan`] draws what a machine can hold, [`tune`] the system's settings. All of them use [`human`] for
 //! numbers, [`colour`] for colours and [`mod@file`] to write to a file. [`tcpkali`] draws a run as tcpkali does, and
-//! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, and [`hdrlog`] and [`samples`] write
-//! measurements to files. [`http`] has the forms of ab, wrk and hey. [`page`] draws help and documents.
+//! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, and [`hdrlog`], [`samples`] and [`csv`]
+//! write measurements to files. [`http`] has the forms of ab, wrk and hey, [`junit`] and
+//! [`github`] those of programs that run tests. [`page`] draws help and documents.
 //!
 //! Nothing here measures or decides anything: a report shows the data.
 
 #![forbid(unsafe_code)]
 
 pub mod colour;
+pub mod csv;
 pub mod dump;
 pub mod file;
+pub mod github;
 pub mod hdrlog;
 pub mod http;
 pub mod json;
+pub mod junit;
 pub mod live;
 mod log;
 pub mod page;

@@ -17,3 +17,37 @@ pub enum Phase {
     /// A server: it accepts until it is stopped.
     Serving,
 }
+
+impl Phase {
+    /// Every phase, in the order of a run.
+    pub const ALL: [Phase; 5] = [
+        Phase::Opening,
+        Phase::Holding,
+        Phase::Draining,
+        Phase::Closing,
+        Phase::Serving,
+    ];
+
+    /// The name in the JSON form and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Opening => "opening",
+            Phase::Holding => "holding",
+            Phase::Draining => "draining",
+            Phase::Closing => "closing",
+            Phase::Serving => "serving",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_is_written_by_its_name() {
+        for phase in Phase::ALL {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.name());
+        }
+    }
+}

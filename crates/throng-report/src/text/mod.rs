@@ -30,7 +30,7 @@ use throng_core::summary::{Finding, Sample, Summary};
 /// # Errors
 /// Writing to `out` failed.
 pub fn write_text(summary: &Summary, out: &mut impl Write, form: &Form) -> io::Result<()> {
-    let (verdict, style, notes) = verdict(summary);
+    let (verdict, style, notes) = verdict_and_notes(summary);
     for line in wrapped(&verdict, form.columns) {
         writeln!(out, "{}", paint(&line, style, form.colour))?;
     }
@@ -79,8 +79,37 @@ fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
     (before, after)
 }
 
+/// A row of the numbers.
+pub(crate) struct Told {
+    /// The title of its section.
+    pub title: &'static str,
+    pub label: &'static str,
+    pub value: String,
+    pub remark: String,
+}
+
+/// All rows of numbers, except command lines and those without a label.
+pub(crate) fn rows(summary: &Summary) -> Vec<Told> {
+    let (before, after) = sections(summary);
+    let all = before.iter().chain(&after);
+    all.flat_map(|section| {
+        section.told().map(|(label, value, remark)| Told {
+            title: section.title(),
+            label,
+            value,
+            remark,
+        })
+    })
+    .collect()
+}
+
+/// The verdict in a line.
+pub(crate) fn verdict(summary: &Summary) -> String {
+    verdict_and_notes(summary).0
+}
+
 /// The first line, its style, and the findings that follow it.
-fn verdict(summary: &Summary) -> (String, Style, &[Finding]) {
+fn verdict_and_notes(summary: &Summary) -> (String, Style, &[Finding]) {
     let findings = &summary.findings[..];
     let (mut text, notes) = match findings {
         [first, rest @ ..] if !summary.reached => (first.to_string(), rest),

@@ -105,6 +105,21 @@ impl Section {
         Section { title, brief, rows }
     }
 
+    /// Its title.
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The label, value and remark of each row that has a label and a value other than a command line.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, String, String)> {
+        self.rows.iter().filter_map(|row| match &row.value {
+            _ if row.label.is_empty() => None,
+            Value::Number(number, remark) => Some((row.label, number.clone(), remark.clone())),
+            Value::Prose(text) => Some((row.label, text.clone(), String::new())),
+            Value::Command(_) => None,
+        })
+    }
+
     /// Whether a row of it is worth a look: a failure, or something odd.
     pub fn is_odd(&self) -> bool {
         self.rows.iter().any(|row| row.style != PLAIN)

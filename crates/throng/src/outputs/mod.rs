@@ -34,7 +34,11 @@ macro_rules! outputs {
 
 outputs! {
     /// Those of any run, of a server, too.
-    RunOutputs {}
+    RunOutputs {
+        csv: Csv,
+        junit: Junit,
+        github: Github,
+    }
     /// Those of any load.
     LoadOutputs {
         latency_log: LatencyLog,

@@ -22,6 +22,7 @@ mod loss;
 mod merge;
 mod names;
 mod output;
+mod outputs;
 mod peers;
 mod plan;
 mod sandbox;
