@@ -16,6 +16,7 @@ pub mod engine;
 pub mod expect;
 pub mod host;
 pub mod human;
+pub mod metrics;
 pub mod nearest;
 pub mod observer;
 pub mod pacing;

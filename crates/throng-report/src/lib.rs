@@ -2,7 +2,8 @@
 //! [`text`] draws the [`Summary`](throng_core::summary::Summary) for people, and [`json`] for scripts (docs/summary.md
 //! describes it). [`plan`] draws what a machine can hold, [`tune`] the system's settings. All of them use [`human`] for
 //! numbers, [`colour`] for colours and [`mod@file`] to write to a file. [`tcpkali`] draws a run as tcpkali does, and
-//! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, and [`hdrlog`], [`samples`] and [`csv`]
+//! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, [`prometheus`] and
+//! [`otlp`] draw them for others, and [`hdrlog`], [`samples`] and [`csv`]
 //! write measurements to files. [`http`] has the forms of ab, wrk and hey, [`junit`] and
 //! [`github`] those of programs that run tests. [`page`] draws help and documents.
 //!
@@ -21,8 +22,10 @@ pub mod json;
 pub mod junit;
 pub mod live;
 mod log;
+pub mod otlp;
 pub mod page;
 pub mod plan;
+pub mod prometheus;
 pub mod samples;
 mod sparkline;
 pub mod statsd;

@@ -13,6 +13,7 @@ mod keys;
 mod output;
 mod outputs;
 mod programs;
+mod responder;
 mod signals;
 mod terminal;
 mod voice;

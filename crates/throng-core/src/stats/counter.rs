@@ -2,6 +2,7 @@
 //! name of each.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -27,6 +28,28 @@ impl Counter {
     #[inline]
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// A count, as a tally lists it.
+pub struct Counted<'a> {
+    /// The protocol that it is of, with a dot; empty if it is of none.
+    pub part: &'a str,
+    /// What is counted.
+    pub name: &'static str,
+    /// Of which kind, if it is counted by kind.
+    pub kind: Option<&'a dyn fmt::Display>,
+    /// What it is: the sentences of its documentation.
+    pub about: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+impl fmt::Display for Counted<'_> {
+    /// Its name in records: `established`, `failed.refused`, `tls.failed.expired`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.part, self.name)?;
+        self.kind.map_or(Ok(()), |kind| write!(f, ".{kind}"))
     }
 }
 
@@ -119,6 +142,7 @@ macro_rules! kinds {
 ///
 /// - the fields of `Counters` are single counts;
 /// - `by kind`: one count for each variant of an enum that [`kinds!`] defines;
+/// - the first sentence of a count's documentation explains it where a metric carries its explanation;
 /// - `parts`: protocols with counts of their own, which their folder defines with this macro. They are embedded, so
 ///   that all counts of a worker are one flat struct;
 /// - `times`: nanoseconds since the run began. They are not part of a tally, since times don't add up.
@@ -127,8 +151,8 @@ macro_rules! kinds {
 macro_rules! counts {
     (
         $(#[$counters_doc:meta])*
-        pub struct Counters { $($(#[$doc:meta])* $name:ident,)* }
-        by kind { $($array:ident: $Kind:ty,)* }
+        pub struct Counters { $($(#[doc = $doc:literal])* $name:ident,)* }
+        by kind { $($(#[doc = $array_doc:literal])* $array:ident: $Kind:ty,)* }
         parts { $($(#[$part_doc:meta])* $part:ident,)* }
         times { $($(#[$time_doc:meta])* $time:ident,)* }
 
@@ -138,8 +162,8 @@ macro_rules! counts {
         $(#[$counters_doc])*
         #[derive(Debug, Default)]
         pub struct Counters {
-            $($(#[$doc])* pub $name: $crate::stats::Counter,)*
-            $($array: $crate::stats::PerKind<$crate::stats::Counter, { <$Kind>::ALL.len() }>,)*
+            $($(#[doc = $doc])* pub $name: $crate::stats::Counter,)*
+            $($(#[doc = $array_doc])* $array: $crate::stats::PerKind<$crate::stats::Counter, { <$Kind>::ALL.len() }>,)*
             $($(#[$part_doc])* pub $part: $crate::protocol::$part::counts::Counters,)*
             $($(#[$time_doc])* pub $time: $crate::stats::Counter,)*
         }
@@ -147,8 +171,8 @@ macro_rules! counts {
         $(#[$tally_doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Tally {
-            $($(#[$doc])* pub $name: u64,)*
-            $($array: $crate::stats::PerKind<u64, { <$Kind>::ALL.len() }>,)*
+            $($(#[doc = $doc])* pub $name: u64,)*
+            $($(#[doc = $array_doc])* $array: $crate::stats::PerKind<u64, { <$Kind>::ALL.len() }>,)*
             $($(#[$part_doc])* pub $part: $crate::protocol::$part::counts::Tally,)*
         }
 
@@ -184,11 +208,23 @@ macro_rules! counts {
                 }
             }
 
-            /// Calls `each` with the name, after `prefix`, and the value of every count.
-            pub(crate) fn each(&self, prefix: &str, each: &mut dyn FnMut(String, u64)) {
-                $(each(format!("{prefix}{}", stringify!($name)), self.$name);)*
+            /// Calls `each` with every count. The names of all begin with `prefix`.
+            pub(crate) fn each(&self, prefix: &str, each: &mut dyn FnMut($crate::stats::Counted)) {
+                $(each($crate::stats::Counted {
+                    part: prefix,
+                    name: stringify!($name),
+                    kind: None,
+                    about: concat!($($doc),*),
+                    count: self.$name,
+                });)*
                 $(for (kind, count) in <$Kind>::ALL.iter().zip(*self.$array) {
-                    each(format!("{prefix}{}.{}", stringify!($array), kind.name()), count);
+                    each($crate::stats::Counted {
+                        part: prefix,
+                        name: stringify!($array),
+                        kind: Some(&kind.name()),
+                        about: concat!($($array_doc),*),
+                        count,
+                    });
                 })*
                 $(self.$part.each(&format!("{prefix}{}.", stringify!($part)), each);)*
             }

@@ -1,7 +1,7 @@
 //! Counts: those of one worker, and sums of them.
 
 use super::causes::{Closed, FailCause};
-use super::counter::counts;
+use super::counter::{Counted, counts};
 use crate::protocol::protocols;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,7 +72,12 @@ macro_rules! all_counts {
                 /// How often the text that ends the run was received.
                 stops_seen,
             }
-            by kind { failed: FailCause, closed: Closed, }
+            by kind {
+                /// Attempts to connect that failed, by cause.
+                failed: FailCause,
+                /// Connections that ended, by who or what ended them.
+                closed: Closed,
+            }
             parts {
                 /// Counts of TLS.
                 tls,
@@ -185,8 +190,15 @@ impl Tally {
     /// `websocket.violations.text`, `dns.rcode.3`.
     pub fn named(&self) -> impl Iterator<Item = (String, u64)> {
         let mut all = Vec::new();
-        self.each("", &mut |name, count| all.push((name, count)));
+        self.each("", &mut |counted| {
+            all.push((counted.to_string(), counted.count))
+        });
         all.into_iter()
+    }
+
+    /// Calls `each` with every count.
+    pub fn for_each(&self, mut each: impl FnMut(Counted)) {
+        self.each("", &mut each);
     }
 
     /// The inverse of [`Tally::named`]. A count that is not named is 0.

@@ -15,7 +15,7 @@ mod packed;
 
 pub use by_address::{AddressCounters, OfAddress};
 pub use causes::{Closed, FailCause};
-pub use counter::Counter;
+pub use counter::{Counted, Counter};
 pub(crate) use counter::{PerKind, kinds, occurred};
 pub use counts::{Counters, Tally, UnknownCount};
 pub use durations::Durations;

@@ -38,6 +38,8 @@ outputs! {
         csv: Csv,
         junit: Junit,
         github: Github,
+        prometheus: Prometheus,
+        otlp: Otlp,
     }
     /// Those of any load.
     LoadOutputs {

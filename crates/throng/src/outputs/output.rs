@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::files::Named;
 use std::path::PathBuf;
 use throng_core::expect::{self, Latency, Needs};
+use throng_core::metrics::Metrics;
 use throng_core::observer::Observer;
 use throng_core::scenario::{LoadScenario, Measure, ServeScenario};
 use throng_core::summary::LatencyReport;
@@ -94,6 +95,15 @@ impl Occasion<'_> {
                 .collect(),
             latencies,
         }
+    }
+}
+
+impl Occasion<'_> {
+    /// The metrics of the run.
+    pub fn metrics(&self) -> Metrics {
+        let info = [("version", env!("CARGO_PKG_VERSION")), ("role", self.role)];
+        let info = info.map(|(label, value)| (label, value.to_owned()));
+        Metrics::of(&self.measures, info.into())
     }
 }
 

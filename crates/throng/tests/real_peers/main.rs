@@ -16,6 +16,7 @@ mod http;
 mod http_counts;
 mod http_voices;
 mod listening;
+mod metrics;
 mod mqtt;
 mod sending;
 mod tls;

@@ -9,7 +9,10 @@ counts! {
         /// Connections on which something arrived that can't be DNS.
         not_dns,
     }
-    by kind { rcode: Rcode, }
+    by kind {
+        /// Answers with an error, by their rcode.
+        rcode: Rcode,
+    }
     parts {}
     times {}
 

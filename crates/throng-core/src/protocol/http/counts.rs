@@ -65,7 +65,16 @@ counts! {
         /// Requests that were begun. On accepted connections: whole requests.
         requests,
     }
-    by kind { status: Status, failed: Failed, malformed: Malformed, redirects: Redirect, }
+    by kind {
+        /// Final answers, by their status.
+        status: Status,
+        /// Requests that failed, by cause.
+        failed: Failed,
+        /// Connections on which something arrived that makes no sense, by what it was.
+        malformed: Malformed,
+        /// Redirects, where they are followed, by what became of them.
+        redirects: Redirect,
+    }
     parts {}
     times {}
 

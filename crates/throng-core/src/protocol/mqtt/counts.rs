@@ -62,12 +62,19 @@ counts! {
         lossy,
     }
     by kind {
+        /// Messages that were begun, by QoS.
         sent: Qos,
+        /// Messages that arrived, by QoS.
         received: Qos,
+        /// Answers to CONNECT, by reason.
         connack: OfConnack,
+        /// Topic filters that were answered, by reason.
         suback: OfSuback,
+        /// Messages whose acknowledgement is complete, by reason.
         acks: OfAck,
+        /// DISCONNECTs of peers, by reason.
         disconnects: OfDisconnect,
+        /// Connections on which the peer violated the protocol, by how it did.
         violations: Violation,
     }
     parts {}

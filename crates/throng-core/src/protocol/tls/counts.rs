@@ -17,7 +17,10 @@ counts! {
         /// Secured connections that the peer closed without a close_notify: the last data may be missing.
         truncated,
     }
-    by kind { failed: TlsFailure, }
+    by kind {
+        /// Handshakes that failed, and secured connections that broke, by cause.
+        failed: TlsFailure,
+    }
     parts {}
     times {
         /// When the last handshake completed.

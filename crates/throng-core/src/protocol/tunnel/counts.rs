@@ -22,7 +22,12 @@ counts! {
         /// Tunnels that the proxy opened.
         opened,
     }
-    by kind { refused: Status, failed: TunnelFailure, }
+    by kind {
+        /// Tunnels that proxies refused, by status.
+        refused: Status,
+        /// Tunnels that were not opened, by cause.
+        failed: TunnelFailure,
+    }
     parts {}
     times {}
 

@@ -12,7 +12,16 @@ counts! {
         /// Connections whose opening handshake is complete.
         upgraded,
     }
-    by kind { violations: Violation, refused: Status, closes: CloseCode, subprotocols: Choice, }
+    by kind {
+        /// Connections on which the peer violated the protocol, by how it did.
+        violations: Violation,
+        /// Upgrades that servers refused, by status.
+        refused: Status,
+        /// Peers that began to close, by their code.
+        closes: CloseCode,
+        /// Connections whose upgrade is complete, by the subprotocol that the server chose.
+        subprotocols: Choice,
+    }
     parts {}
     times {}
 

@@ -29,7 +29,7 @@ topics! {
     "diagnosis": "How a run finds out why it fell short",
     "summary": "The JSON summary, field by field",
     "logs": "The files of --csv, --latency-log and --samples",
-    "outputs": "Where else a run is reported: test reports and workflows",
+    "outputs": "Where else a run is reported: test reports, workflows, Prometheus, OpenTelemetry",
     "http": "HTTP: what is sent and counted, and what --mode http answers",
     "mqtt": "MQTT: how connections are opened, what is counted, and what --mode mqtt answers",
     "tls": "TLS: options, sessions and memory",

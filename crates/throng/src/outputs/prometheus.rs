@@ -1,0 +1,71 @@
+//! Metrics for Prometheus to scrape while the run lasts (`--prometheus`).
+
+use super::output::{Occasion, Opened, Output};
+use crate::Failure;
+use crate::cli::METRICS;
+use crate::responder::{self, Page};
+use clap::Args;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use throng_core::metrics::Metrics;
+use throng_core::observer::{Interval, Observer, Trouble};
+use throng_report::prometheus;
+
+/// How often the metrics are brought up to date.
+const EVERY: Duration = Duration::from_secs(1);
+/// The path that Prometheus asks for.
+const PATH: &str = "/metrics";
+const OTHER: &str = "throng: the metrics of this run are at /metrics\n";
+
+/// Where metrics are served.
+#[derive(Clone, Default, Args)]
+pub(crate) struct Prometheus {
+    /// Serve metrics for Prometheus while the run lasts, at http://ADDRESS:PORT/metrics; the address is 127.0.0.1 if not given
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = responder::address, help_heading = METRICS)]
+    prometheus: Option<SocketAddr>,
+}
+
+impl Output for Prometheus {
+    fn open(&self, occasion: &Occasion) -> Opened {
+        let Some(at) = self.prometheus else {
+            return Ok(None);
+        };
+        let metrics = occasion.metrics();
+        let text = prometheus::text(&[metrics.info()]);
+        let shown = Arc::new(Mutex::new(Arc::from(text.into_bytes())));
+        let current = Arc::clone(&shown);
+        let page = move |path: &str| match path {
+            PATH => Some(Page {
+                content_type: prometheus::CONTENT_TYPE,
+                body: Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner)),
+            }),
+            "/" => Some(Page {
+                content_type: "text/plain; charset=utf-8",
+                body: OTHER.as_bytes().into(),
+            }),
+            _ => None,
+        };
+        responder::serve(at, page)
+            .map_err(|e| Failure::usage(format!("--prometheus {at}: {e}")))?;
+        Ok(Some(Box::new(Published { metrics, shown })))
+    }
+}
+
+/// The metrics, and their text as it is served.
+struct Published {
+    metrics: Metrics,
+    shown: Arc<Mutex<Arc<[u8]>>>,
+}
+
+impl Observer for Published {
+    fn collects(&self, from: Duration) -> Option<Duration> {
+        Some(from + EVERY)
+    }
+
+    fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
+        let text = prometheus::text(&self.metrics.after(interval));
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = text.into_bytes().into();
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! Metrics that others take while a run lasts: Prometheus, and a collector of OpenTelemetry.
+
+use crate::common::net::Net;
+use crate::common::peers::{serve_script, start_server};
+use crate::common::process::Process;
+use crate::common::{PATIENCE, load, run, start_load};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use throng_core::summary::Summary;
+
+/// What of `summary` metrics have, too: the name, the labels, and the value.
+fn counts(summary: &Summary) -> Vec<(&'static str, &'static str, u64)> {
+    let connections = &summary.connections;
+    let server = summary
+        .server_traffic
+        .as_ref()
+        .expect("a server of its own");
+    vec![
+        ("connections_established", "opened", connections.established),
+        (
+            "connections_accepted",
+            "accepted",
+            connections.accepted.unwrap(),
+        ),
+        ("connections_attempted", "opened", connections.attempted),
+        ("sent_bytes", "opened", summary.traffic.bytes_sent),
+        ("received_bytes", "opened", summary.traffic.bytes_received),
+        ("received_bytes", "accepted", server.bytes_received),
+        ("websocket_upgraded", "opened", connections.established),
+    ]
+}
+
+/// A load whose counts stay as they are once its connections are established.
+const LOAD: &str = "--self=ws -c 50 --hold 6s";
+
+/// Prometheus, which scrapes throng every second.
+fn prometheus(net: &Net, dir: &Path) -> Process {
+    let config = dir.join("prometheus.yml");
+    let text = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n\
+                scrape_configs: [{job_name: throng, static_configs: [{targets: ['127.0.0.1:9464']}]}]\n";
+    std::fs::write(&config, text).unwrap();
+    let config = format!("--config.file={}", config.display());
+    let data = format!("--storage.tsdb.path={}", dir.join("data").display());
+    let listen = "--web.listen-address=127.0.0.1:9090";
+    start_server(net, "prometheus", &[&config, &data, listen], 9090)
+}
+
+/// The value that Prometheus had last for `query`.
+fn queried(net: &Net, query: &str) -> f64 {
+    let url = "http://127.0.0.1:9090/api/v1/query";
+    let said = net.shell(&format!(
+        "curl -sS -G {url} --data-urlencode 'query=last_over_time({query}[5m])'"
+    ));
+    let answer: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let results = answer["data"]["result"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(results.len(), 1, "{query}: {said}");
+    results[0]["value"][1].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn prometheus_has_the_counts_of_the_summary() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let _prometheus = prometheus(&net, dir.path());
+    let loading = start_load(&net, &format!("{LOAD} --prometheus 9464"));
+    loading.wait_for_stderr("holding");
+    // What is scraped is as the conventions want it: promtool has nothing to say.
+    let said =
+        net.shell("curl -sSf http://127.0.0.1:9464/metrics | promtool check metrics 2>&1; echo $?");
+    assert_eq!(said.trim(), "0", "{said}");
+    let ran = loading.wait(PATIENCE);
+    let summary = ran.reached();
+    for (name, side, count) in counts(&summary) {
+        let query = format!("throng_{name}_total{{side=\"{side}\"}}");
+        assert_eq!(queried(&net, &query), count as f64, "{query}");
+    }
+    assert_eq!(
+        queried(&net, "throng_connections_open{side=\"opened\"}"),
+        50.0
+    );
+    assert_eq!(queried(&net, "throng_connections_asked"), 50.0);
+    assert_eq!(queried(&net, "throng_upgrade_seconds_count"), 50.0);
+    assert_eq!(
+        queried(&net, "throng_upgrade_seconds_bucket{le=\"+Inf\"}"),
+        50.0
+    );
+    assert_eq!(
+        queried(
+            &net,
+            "throng_connections_failed_total{side=\"opened\",cause=\"refused\"}"
+        ),
+        0.0
+    );
+    assert_eq!(queried(&net, "throng_phase{phase=\"opening\"}"), 0.0);
+}
+
+#[test]
+fn a_port_in_use_is_refused_before_the_run_and_bad_clients_are_nothing_to_it() {
+    let net = Net::host();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    let ran = run(
+        &net,
+        &format!("load --self -c 2 --hold 60s --prometheus {at}"),
+    );
+    assert_eq!((ran.code, ran.stderr.lines().count()), (2, 1), "{ran}");
+    assert!(
+        ran.stderr.contains(&format!("--prometheus {at}: Address")),
+        "{ran}"
+    );
+    drop(taken);
+    let loading = start_load(&net, &format!("--self -c 20 --hold 3s --prometheus {at}"));
+    loading.wait_for_stderr("holding");
+    let stalled: Vec<_> = (0..20)
+        .filter_map(|_| {
+            let mut stream = std::net::TcpStream::connect(at).ok()?;
+            stream.write_all(b"GET /metr").ok()?;
+            Some(stream)
+        })
+        .collect();
+    assert!(!stalled.is_empty());
+    drop(stalled);
+    let mut garbage = std::net::TcpStream::connect(at).unwrap();
+    let _ = garbage.write_all(&[0x16; 20_000]);
+    let _ = garbage.read(&mut [0; 100]);
+    loading.wait(PATIENCE).reached();
+}
+
+/// What the collector kept in `file`.
+fn kept(file: &Path) -> Value {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|e| panic!("no export: {e}"));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_collector_has_the_counts_of_the_summary() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("kept.json");
+    let path = file.to_str().unwrap();
+    let _collector = serve_script(&net, "otlp_receiver.py", 4318, &[path]);
+    let load = load(
+        &net,
+        "--self=ws -c 50 --hold 1500ms --otlp http://127.0.0.1:4318",
+    );
+    let summary = load.reached();
+    assert!(!load.stderr.contains("exports"), "{load}");
+    let kept = kept(&file);
+    assert!(kept["exports"].as_u64().unwrap() >= 2, "{kept:#}");
+    assert_eq!(kept["resource"]["service.name"], "throng");
+    let metrics = &kept["metrics"];
+    for (name, side, count) in counts(&summary) {
+        let (name, unit) = match name.strip_suffix("_bytes") {
+            Some(name) => (name, "By"),
+            None => (name, ""),
+        };
+        let metric = &metrics[format!("throng.{name}")];
+        assert_eq!(
+            (&metric["unit"], &metric["kind"]),
+            (&unit.into(), &"sum".into()),
+            "{name}"
+        );
+        let value = &metric["values"][format!("side={side}")];
+        assert_eq!(value.as_u64(), Some(count), "{name}: {metric:#}");
+    }
+    // The last export is of the end, when all connections were closed.
+    let closed = &metrics["throng.connections_closed"]["values"]["cause=by_us,side=opened"];
+    assert_eq!(closed.as_u64(), Some(summary.connections.closed_by_us));
+    let upgrades = &metrics["throng.upgrade"]["values"][""];
+    assert_eq!(upgrades["count"], 50, "{upgrades}");
+    let mean = upgrades["sum"].as_f64().unwrap() / 50.0;
+    let told = summary.latency.protocols.websocket.upgrade.unwrap().mean_us / 1e6;
+    assert!((mean / told - 1.0).abs() < 0.01, "{mean} {told}");
+}
+
+#[test]
+fn a_collector_that_is_not_there_or_slow_is_told_and_does_not_fail_the_run() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let line = "--self -c 5 --hold 2500ms --otlp http://127.0.0.1:4318";
+    let load = |of: &str| {
+        let began = Instant::now();
+        let ran = load(&net, line);
+        ran.reached();
+        let warned = ran
+            .stderr
+            .lines()
+            .filter(|l| l.contains("don't reach --otlp"));
+        assert_eq!(warned.count(), 1, "{of}: {ran}");
+        let told = ran
+            .stderr
+            .lines()
+            .filter(|l| l.contains("exports to http://127.0.0.1:4318/v1/metrics failed"));
+        assert_eq!(told.count(), 1, "{of}: {ran}");
+        assert!(began.elapsed() < Duration::from_secs(25), "{of}: {ran}");
+    };
+    load("nobody listens");
+    let file = dir.path().join("kept.json");
+    let _slow = serve_script(
+        &net,
+        "otlp_receiver.py",
+        4318,
+        &[file.to_str().unwrap(), "60"],
+    );
+    load("it never answers");
+}
+
+#[test]
+fn a_url_that_is_no_collectors_is_refused() {
+    for url in ["127.0.0.1:4318", "https://127.0.0.1:4318", "http://"] {
+        let ran = run(&Net::host(), &format!("load --self -c 2 --otlp {url}"));
+        assert_eq!((ran.code, ran.stderr.lines().count()), (2, 1), "{ran}");
+        assert!(ran.stderr.contains("--otlp"), "{ran}");
+    }
+}
