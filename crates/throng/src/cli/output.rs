@@ -55,7 +55,9 @@ impl Common {
         let name = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let remedy = match (name, self.output) {
             ("json", OutputForm::Text | OutputForm::Tcpkali) => "add --output json",
-            ("html" | "htm" | "csv" | "xml" | "yaml", _) => "throng writes text or JSON",
+            ("csv", _) => "--csv FILE writes a row per second",
+            ("xml", _) => "--junit FILE writes a test report",
+            ("html" | "htm" | "yaml", _) => "throng writes text or JSON",
             _ => return Ok(()),
         };
         Err(Failure::usage(format!(

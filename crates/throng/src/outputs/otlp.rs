@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use throng_core::metrics::{Metric, Metrics};
 use throng_core::observer::{Interval, Observer, Trouble};
+use throng_core::record::Phase;
 use throng_host::kernel::Kernel;
 use throng_report::human::count;
 use throng_report::json::Outcome;
@@ -173,7 +174,9 @@ impl Observer for Exported {
             }
             _ => None,
         };
-        if exports.failed > 0 && !self.told {
+        // At the end it is said how many failed.
+        let goes_on = interval.phase != Phase::Closing;
+        if exports.failed > 0 && goes_on && !self.told {
             self.told = true;
             let why = &exports.why;
             return Err(Trouble(format!(
