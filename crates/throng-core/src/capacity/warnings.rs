@@ -50,6 +50,8 @@ pub struct Warning {
 
 /// The longest chain with a negligible cost: a cache line or two per packet.
 const CHAIN: u64 = 2;
+/// The largest table that a network namespace may have of its own (`tcp_child_ehash_entries`, Linux 6.1).
+const MOST_CHILD_BUCKETS: u64 = 1 << 24;
 /// How long a core may be busy elsewhere, in seconds: a timer tick.
 const AWAY_S: f64 = 0.01;
 /// Packets of a handshake that one end receives or sends.
@@ -287,10 +289,13 @@ fn established(case: &Case, n: Option<u64>) -> Option<Warning> {
             tenths % 10
         ),
         &format!(
-            "on the kernel's command line: thash_entries={}",
-            sockets.next_power_of_two()
+            "boot with thash_entries={buckets}, or use a network namespace (a container) that is created after this (Linux 6.1 or newer)",
+            buckets = sockets.next_power_of_two()
         ),
-        None,
+        Some(format!(
+            "sudo sysctl -w net.ipv4.tcp_child_ehash_entries={}",
+            sockets.next_power_of_two().min(MOST_CHILD_BUCKETS)
+        )),
     )
 }
 
