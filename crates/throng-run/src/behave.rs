@@ -269,6 +269,7 @@ impl<'a> LoadBehaviours<'a> {
             receive: self.scenario.pace.downstream,
             first_byte: self.scenario.measure.first_byte,
             samples: self.scenario.measure.samples,
+            replaced: self.scenario.protocol.closes(),
             by_answers: self.answers.is_some(),
             // tcpkali's messages are those with a marker, or that answer one of ours.
             count_found: self.scenario.measure.counted == Counted::Found,

@@ -136,6 +136,13 @@ macro_rules! choice {
                 }
             }
 
+            /// Whether its options say which answers are failures: one with an error may be wanted.
+            pub fn judges_answers(self) -> bool {
+                match self {
+                    $(ProtocolKind::$Variant => super::$module::$Asked::JUDGES_ANSWERS,)*
+                }
+            }
+
             /// Answers that report an error, by the error's name.
             pub fn answers_with_error(self, tally: &Tally) -> Vec<(String, u64)> {
                 match self {

@@ -119,6 +119,8 @@ pub trait Facts: Default + 'static {
     const BEGINS_WITH_HANDSHAKE: bool = false;
     /// Whether it sends a farewell of its own before a connection is closed.
     const SAYS_FAREWELL: bool = false;
+    /// Whether its options say which answers are failures ([`Facts::unwanted`]): one with an error may be wanted.
+    const JUDGES_ANSWERS: bool = false;
 
     /// Carries messages on connections that are opened.
     type Client: Wire<Conn: Send> + Send + 'static;

@@ -145,6 +145,13 @@ pub enum Finding {
         /// All answers that came.
         of: u64,
     },
+    /// Every answer reported an error.
+    AnswersWithError {
+        /// Answers that came.
+        answers: u64,
+        /// How many there were of each error, by its name.
+        errors: BTreeMap<String, u64>,
+    },
     /// Message markers were newer than this machine's clock: the clock of their sender is ahead, and no age is right.
     MarkersAhead {
         /// How many.
@@ -430,6 +437,7 @@ impl Finding {
             Finding::PingsUnanswered { .. } => "pings_unanswered",
             Finding::NoEcho { .. } => "no_echo",
             Finding::AnswersUnasked { .. } => "answers_unasked",
+            Finding::AnswersWithError { .. } => "answers_with_error",
             Finding::MarkersAhead { .. } => "markers_ahead",
             Finding::LimitMet(_) => "limit_met",
             Finding::ProtocolViolated { .. } => "protocol_violated",

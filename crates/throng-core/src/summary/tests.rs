@@ -3,6 +3,8 @@
 use super::*;
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Queue, Stopped, Unaccepted, Unread};
+use crate::protocol::ProtocolKind;
+use crate::protocol::dns::Rcode;
 use crate::record::{
     About, Asked, AskedRate, Ending, Intervals, Mark, Part, RateChange, RateOf, Record, Role,
     ServerEnded, ServerMemory, ServerUsed, Source, Strain, Used,
@@ -98,6 +100,14 @@ fn reopened(c: &Counters) {
     c.ready.add(4);
 }
 
+/// Two answers came, of which the DNS server refused `n`.
+fn refused(a: &mut Asked, e: &mut Ending, n: u64) {
+    (a.protocol, a.answers) = (ProtocolKind::Dns, true);
+    e.closed.questions = 2;
+    e.closed.answers = 2;
+    e.closed += counts(|c| (0..n).for_each(|_| c.dns.answered_with_error(Rcode::from_bits(5))));
+}
+
 /// Of two messages `n` were not answered.
 fn unanswered(ending: &mut Ending, n: u32) {
     ending.closed += counts(|c| {
@@ -123,7 +133,7 @@ type Change = fn(&mut Asked, &mut Ending);
 
 #[test]
 fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
-    let cases: [(Change, bool, &[&str]); 35] = [
+    let cases: [(Change, bool, &[&str]); 38] = [
         (|_, _| {}, true, &[]),
         (
             |a, _| a.connections = Some(11),
@@ -228,6 +238,17 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
             },
             true,
             &["answers_unasked"],
+        ),
+        // Nobody got what was asked for.
+        (|a, e| refused(a, e, 2), false, &["answers_with_error"]),
+        (|a, e| refused(a, e, 1), true, &[]),
+        (
+            |a, e| {
+                a.expect = vec!["with_error>0".parse().unwrap()];
+                refused(a, e, 2);
+            },
+            true,
+            &[],
         ),
         // One that is never completed.
         (

@@ -330,7 +330,24 @@ fn answered(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool 
     }
     let mostly_unasked = !by_id && unasked > t.closed.answers;
     let none = of > 0 && messages == of;
-    !none && echoes && !mostly_unasked && allowed.unanswered(messages, of)
+    let any = succeeded(t, allowed, findings);
+    !none && any && echoes && !mostly_unasked && allowed.unanswered(messages, of)
+}
+
+/// Whether any answer was a success, unless the user expects errors: rule 4.
+fn succeeded(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool {
+    let protocol = t.asked.protocol;
+    let answers = t.closed.answers;
+    let errors: BTreeMap<_, _> = protocol.answers_with_error(&t.closed).into_iter().collect();
+    let with_error: u64 = errors.values().sum();
+    let any = protocol.judges_answers()
+        || answers == 0
+        || with_error < answers
+        || allowed.is_within(|e| e.is_about(Scalar::WithError));
+    if !any {
+        findings.push(Finding::AnswersWithError { answers, errors });
+    }
+    any
 }
 
 /// Whether pings were answered: rule 4.

@@ -104,6 +104,10 @@ pub fn findings() -> Vec<Finding> {
             later: Some(36_000),
         },
         Finding::AnswersUnasked { answers: 7, of: 9 },
+        Finding::AnswersWithError {
+            answers: 9,
+            errors: BTreeMap::from([("REFUSED".into(), 7), ("SERVFAIL".into(), 2)]),
+        },
         Finding::MarkersAhead { markers: 3, of: 40 },
         Finding::ConnectedToItself {
             target: ([127, 0, 0, 1], 40000).into(),

@@ -382,10 +382,14 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         out: &mut Outbox,
     ) {
         if self.pace.takes_arrivals() {
+            let free = conn.doing == Doing::Idle && conn.flags & (BEGUN | LEAVING) == BEGUN;
+            if !free && let Some(turns) = self.pace.pass_arrival() {
+                out.pass = turns;
+                return;
+            }
             let Some(due) = self.pace.take_arrival() else {
                 return;
             };
-            let free = conn.doing == Doing::Idle && conn.flags & (BEGUN | LEAVING) == BEGUN;
             if free && conn.flags & OWES == 0 {
                 conn.due = Due::at(due);
                 self.send_repeated(conn, pace::Wanted::ONE, at, out);

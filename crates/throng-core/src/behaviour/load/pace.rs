@@ -86,6 +86,12 @@ pub(super) struct Arrived {
     owed: HashMap<u32, VecDeque<Time>>,
     /// Open connections.
     open: u32,
+    /// Whether messages wait for the first connection that is free; otherwise each waits for one that has the next turn.
+    shared: bool,
+    /// Shared: whether a connection may be free.
+    free: bool,
+    /// Shared: how many busy connections may still pass on their turn before it is clear that none is free.
+    passes: u32,
     /// Messages that will never be sent, and are not counted yet.
     written_off: u64,
     /// How many times the constant rate that was asked for messages arrive.
@@ -133,6 +139,9 @@ impl Pace {
                 waiting: VecDeque::new(),
                 owed: HashMap::new(),
                 open: 0,
+                shared: task.replaced,
+                free: false,
+                passes: 0,
                 written_off: 0,
                 factor: 1.0,
                 left: Budget::new(task).left(),
@@ -319,7 +328,11 @@ impl Pace {
                 }
                 match arrived.open {
                     0 => 0,
-                    _ => arrived.waiting.len() as u32,
+                    _ if arrived.shared && !arrived.free => 0,
+                    open => {
+                        arrived.passes = open;
+                        arrived.waiting.len() as u32
+                    }
                 }
             }
             _ => 0,
@@ -349,6 +362,32 @@ impl Pace {
     pub fn take_arrival(&mut self) -> Option<Time> {
         match self {
             Pace::Arrivals(arrived) => arrived.waiting.pop_front(),
+            _ => None,
+        }
+    }
+
+    /// A connection that is busy has the turn of an arrival. Returns how many turns are passed on, if the message waits for
+    /// whichever connection is free first; `None` if it waits for this one.
+    pub fn pass_arrival(&mut self) -> Option<u32> {
+        let Pace::Arrivals(arrived) = self else {
+            return None;
+        };
+        if !arrived.shared {
+            return None;
+        }
+        arrived.free = arrived.passes > 0;
+        arrived.passes = arrived.passes.saturating_sub(1);
+        Some(arrived.free.into())
+    }
+
+    /// A connection is free: takes the message that has waited longest for any. Returns when it was due.
+    pub fn take_shared(&mut self) -> Option<Time> {
+        match self {
+            Pace::Arrivals(arrived) if arrived.shared => {
+                let due = arrived.waiting.pop_front();
+                arrived.free |= due.is_none();
+                due
+            }
             _ => None,
         }
     }

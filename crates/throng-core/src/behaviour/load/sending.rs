@@ -126,6 +126,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
                 conn.doing = Doing::Paced;
             } else if self.pace.takes_arrivals() && conn.flags & OWES != 0 {
                 self.send_owed(conn, at, out);
+            } else if let Some(due) = self.pace.take_shared() {
+                conn.due = Due::at(due);
+                self.send_repeated(conn, pace::Wanted::ONE, at, out);
             }
             return;
         }

@@ -30,6 +30,9 @@ pub struct Task {
     pub delay: Duration,
     /// How long a connection stays open; `None` until the end of the run.
     pub lifetime: Option<Duration>,
+    /// Whether a connection carries a number of messages and is then replaced by another. What arrives while all are busy
+    /// then goes to the one that is free first, and does not wait for one of them.
+    pub replaced: bool,
     /// Receive limit of each connection; `None` for no limit, zero to never read.
     pub receive: Option<Bandwidth>,
     /// Whether the time to the first byte is measured.
@@ -72,6 +75,7 @@ impl Task {
             staggered: false,
             delay: Duration::ZERO,
             lifetime: None,
+            replaced: false,
             receive: None,
             first_byte: false,
             samples: false,

@@ -305,6 +305,7 @@ impl Facts for HttpAsked {
         },
     ];
     const ANSWERS: Answers = Answers::Whole;
+    const JUDGES_ANSWERS: bool = true;
 
     type Client = HttpClient;
     type Server = Raw;

@@ -258,6 +258,18 @@ impl fmt::Display for Finding {
                 count(*answers),
                 things(*of, "answer")
             ),
+            Finding::AnswersWithError { answers, errors } => {
+                let errors: Vec<String> = errors
+                    .iter()
+                    .map(|(name, n)| format!("{name} ({})", count(*n)))
+                    .collect();
+                write!(
+                    f,
+                    "each of {} reports an error: {}. If that is what should be measured, say so: --expect 'with_error>0'",
+                    things(*answers, "answer"),
+                    errors.join(", ")
+                )
+            }
             Finding::MarkersAhead { markers, of } => write!(
                 f,
                 "{} of {} are newer than this machine's clock: the sender's clock is ahead, so the age of message markers means nothing. Synchronise the clocks, or send and receive on one machine",

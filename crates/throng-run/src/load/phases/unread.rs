@@ -38,7 +38,8 @@ impl Run<'_> {
     }
 
     /// Bytes that were sent and that peers have not read, as far as this machine's kernel knows. `None` where other
-    /// programs have connections to the targets, too: whose they are is not visible.
+    /// programs have connections to the targets, too, whose bytes can't be told apart: there are more connections than this
+    /// run has, or more bytes unread than it sent.
     fn unread_bytes(&self) -> Option<u64> {
         let clients = self.sides.clients.tally();
         if clients.open() > FEW {
@@ -51,7 +52,8 @@ impl Run<'_> {
             }
         }
         let found = self.before.unread()?;
-        (found.connections <= clients.open()).then_some(found.bytes)
+        let ours = found.connections <= clients.open() && found.bytes <= clients.bytes_sent;
+        ours.then_some(found.bytes)
     }
 }
 

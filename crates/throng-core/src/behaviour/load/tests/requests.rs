@@ -188,3 +188,43 @@ fn what_waits_for_a_connection_that_ends_is_sent_on_another_one() {
         );
     }
 }
+
+#[test]
+fn what_arrives_for_connections_that_are_replaced_goes_to_the_one_that_is_free_first() {
+    let arrivals = Pacing::Arrivals {
+        spacing: Spacing::Uniform,
+        rate: Arriving::Constant(Rate::per_second(100.0).unwrap()),
+    };
+    let mut rig = Rig::new(Task {
+        replaced: true,
+        ..task(arrivals, &[], &["a"])
+    });
+    rig.load.traffic(Traffic::On, Time(0));
+    for id in 0..3 {
+        assert_eq!(rig.opened(id, 0).send, Transmit::Nothing);
+    }
+    // Connection 0 takes the first message. The second one has its turn there, too, and is passed on to connection 1.
+    assert_eq!(rig.load.arrived(Time(0)), 1);
+    assert_ne!(rig.turn(0, 0).send, Transmit::Nothing);
+    assert_eq!(rig.load.arrived(Time(10 * MS)), 1);
+    assert_eq!(rig.turn(0, 10).pass, 1);
+    assert_ne!(rig.turn(1, 10).send, Transmit::Nothing);
+    // The third and the fourth: after connection 2 has the third, none is free, and no further turn is asked for.
+    assert_eq!(rig.load.arrived(Time(30 * MS)), 2);
+    assert_ne!(rig.turn(2, 30).send, Transmit::Nothing);
+    let passed: u32 = [0, 1, 2, 0].map(|id| rig.turn(id, 30).pass).iter().sum();
+    assert_eq!(passed, 3, "each connection is tried once");
+    assert_eq!(rig.load.arrived(Time(41 * MS)), 0, "they wait");
+    // A connection that replaces another one takes one message, and leaves the next to whichever is free then.
+    for (id, ms) in [(0, 45), (1, 46)] {
+        rig.conns[id].flags |= DONE;
+        rig.closed(id, ms);
+        assert_ne!(rig.opened(id, ms).send, Transmit::Nothing);
+        assert_eq!(rig.text(), "a");
+    }
+    assert_eq!(
+        rig.counters.read().messages_unsent,
+        2,
+        "under way on those that closed"
+    );
+}
