@@ -169,12 +169,20 @@ fn composed(summary: &Summary) -> String {
         return text;
     }
     if let Some(requests) = &summary.requests {
+        let asked = c.asked.unwrap_or(c.peak);
+        // Connections of a few requests follow one another.
+        let over = match c.peak < asked && c.established >= asked {
+            true => format!(
+                "{}, at most {} at once,",
+                things(c.established, "connection"),
+                count(c.peak)
+            ),
+            false => format!("{} of {}", count(c.peak), things(asked, "connection")),
+        };
         return format!(
-            "{} of {} over {} of {} in {}: {}",
+            "{} of {} over {over} in {}: {}",
             count(requests.sent),
             things(requests.asked, "request"),
-            count(c.peak),
-            things(c.asked.unwrap_or(c.peak), "connection"),
             human::seconds(requests.seconds),
             human::rate(requests.per_s)
         );
@@ -182,8 +190,11 @@ fn composed(summary: &Summary) -> String {
     // What was sent may be in buffers: where answers are looked for, they are what counts.
     let answers = summary.answers.as_ref().map(|a| (a.per_s, "answers/s"));
     let messages = || summary.message_rate.as_ref();
-    let sent = || messages().map(|m| (Some(m.reached_per_s).filter(|r| *r > 0.0), "messages/s"));
-    if let Some((Some(per_s), what)) = answers.or_else(sent) {
+    let sent = || messages().map(|m| (Some(m.reached_per_s), "messages/s"));
+    // Answers that have no end, such as streams of events, are never counted.
+    if let Some((Some(per_s), what)) = answers.or_else(sent)
+        && per_s > 0.0
+    {
         text += &format!(" at {} {what}", human::short(per_s));
     }
     text
@@ -201,7 +212,15 @@ fn connections(summary: &Summary) -> Section {
         all.number("asked", count(asked), "");
     }
     if !c.is_of_server() {
-        let again = c.attempted > c.asked.unwrap_or(u64::MAX);
+        // What a policy delays: not the connections that replace those which ended as planned.
+        let broken = |f: &Finding| {
+            matches!(
+                f,
+                Finding::ConnectionsLost { .. } | Finding::ConnectionsReopened { .. }
+            )
+        };
+        let again = c.attempted > c.asked.unwrap_or(u64::MAX)
+            && (!c.failed.is_empty() || summary.findings.iter().any(broken));
         let policy = c.reconnect_policy.iter().filter(|_| again);
         let policy: String = policy.map(|p| format!("again: {p}")).collect();
         let attempted = all.number("attempted", count(c.attempted), &policy);
