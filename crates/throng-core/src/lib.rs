@@ -1,7 +1,8 @@
 //! The pure core of throng: what is asked ([`scenario`]), what follows from it on a given machine ([`host`],
 //! [`capacity`], [`plan`]), what is sent and when ([`payload`], [`protocol`], [`pacing`], [`wheel`]), what a connection
 //! does ([`behaviour`]) on which event loop ([`engine`]), what was counted ([`stats`]), why a run got no further
-//! ([`diagnosis`]) and what is reported at the end ([`summary`]). [`tune`] is what a system should be set to.
+//! ([`diagnosis`]) and what is reported at the end ([`summary`]). [`tune`] is what a system should be set to,
+//! [`experiment`] what several runs say together.
 //!
 //! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
 //! and bytes are slices, so that everything is tested without I/O and drives every engine alike.
@@ -14,6 +15,7 @@ pub mod capacity;
 pub mod diagnosis;
 pub mod engine;
 pub mod expect;
+pub mod experiment;
 pub mod host;
 pub mod human;
 pub mod metrics;
