@@ -20,6 +20,7 @@ mod accept;
 mod addresses;
 mod cgroup;
 pub mod conntrack;
+pub mod environment;
 pub mod interface;
 pub mod kernel;
 pub mod kernel_log;

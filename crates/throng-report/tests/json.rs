@@ -165,6 +165,7 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                     "errors",
                     "record",
                     "findings",
+                    "environment",
                 ];
                 if !named.contains(&key.as_str()) {
                     keys(&prefix, below, all);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use throng_core::record::Used;
 use throng_host::memory::{MemInfo, own_bytes};
+use throng_host::scheduling::MachineTime;
 use throng_host::sockets::{self, SockStat};
 use throng_host::usage::CpuUsage;
 
@@ -19,6 +20,7 @@ pub(crate) struct Meter {
     peak_own: u64,
     peak_slab: Option<u64>,
     started_unix_s: f64,
+    machine: Option<MachineTime>,
 }
 
 impl Meter {
@@ -34,7 +36,14 @@ impl Meter {
             started_unix_s: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0.0, |d| d.as_secs_f64()),
+            machine: MachineTime::read().ok(),
         }
+    }
+
+    /// The share of the machine's CPU time that a hypervisor gave to others so far, 0 to 1.
+    pub fn stolen(&self) -> Option<f64> {
+        let now = MachineTime::read().ok()?;
+        Some(now.stolen_since(self.machine.as_ref()?))
     }
 
     pub fn started_unix_s(&self) -> f64 {

@@ -5,7 +5,8 @@ use crate::watch::Watch;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 use throng_core::engine::Engine;
-use throng_core::record::{About, Asked, Ending, Part, Record, Source};
+use throng_core::record::{About, Asked, Ending, Environment, Part, Record, Source};
+use throng_host::environment;
 
 /// How a run was carried out.
 pub(crate) struct Carried<'a> {
@@ -31,6 +32,7 @@ pub(crate) fn record(
     ending.histograms = Ending::pack(&finished.measured);
     ending.unreported.extend(finished.unreported);
     ending.used = watch.meter.used();
+    ending.stolen = watch.meter.stolen();
     let started = watch.meter.started_unix_s();
     let part = Part {
         about: About {
@@ -44,6 +46,7 @@ pub(crate) fn record(
             why_epoll: carried.why_epoll.map(str::to_owned),
             workers: carried.workers,
             asked: carried.asked,
+            environment: Environment(environment::read()),
         },
         intervals: finished.intervals,
         ending: Some(Box::new(ending)),

@@ -108,13 +108,9 @@ impl Expectation {
 
     /// The name of the unit that the value is in.
     fn unit(&self) -> &'static str {
-        match self.metric.unit() {
-            _ if self.percent => "percent",
-            Unit::Count | Unit::CountOf(_) => "count",
-            Unit::Time => "us",
-            Unit::Rate => "per_s",
-            Unit::Throughput => "bytes_per_s",
-            Unit::Bytes => "bytes",
+        match self.percent {
+            true => "percent",
+            false => self.metric.unit().name(),
         }
     }
 
@@ -134,11 +130,7 @@ impl Expectation {
                     None => both,
                 }
             }
-            (Unit::Count | Unit::CountOf(_), _) => whole(value),
-            (Unit::Time, _) => human::micros(value),
-            (Unit::Rate, _) => human::rate(value),
-            (Unit::Throughput, _) => human::throughput(value),
-            (Unit::Bytes, _) => human::bytes(value.round() as u64),
+            (unit, _) => unit.text(value),
         };
         match at_least {
             true => format!("> {text}"),

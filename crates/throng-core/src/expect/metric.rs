@@ -1,8 +1,10 @@
 //! What can be expected: the metrics, by the names that reports and the JSON form have for them.
 
+use crate::human;
 use crate::nearest::nearest;
 use crate::protocol::Latencies;
 use crate::scenario::Percentile;
+use serde::Serialize;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -24,6 +26,42 @@ pub enum Unit {
     Throughput,
     /// Bytes.
     Bytes,
+}
+
+impl Unit {
+    /// Its name in the JSON form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Count | Unit::CountOf(_) => "count",
+            Unit::Time => "us",
+            Unit::Rate => "per_s",
+            Unit::Throughput => "bytes_per_s",
+            Unit::Bytes => "bytes",
+        }
+    }
+
+    /// A value in it, for people.
+    pub fn text(self, value: f64) -> String {
+        match self {
+            // The median of counts may lie between two of them.
+            Unit::Count | Unit::CountOf(_) if value.fract() != 0.0 => human::short(value),
+            Unit::Count | Unit::CountOf(_) => human::count(value as u64),
+            Unit::Time => human::micros(value),
+            Unit::Rate => human::rate(value),
+            Unit::Throughput => human::throughput(value),
+            Unit::Bytes => human::bytes(value.round() as u64),
+        }
+    }
+}
+
+/// Which values of a metric are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    /// Lower ones.
+    Lower,
+    /// Higher ones.
+    Higher,
 }
 
 /// What a run must do for a metric to be measured in it.
@@ -67,7 +105,7 @@ pub enum Needs {
 }
 
 macro_rules! metrics {
-    ($($variant:ident $name:literal $unit:expr, $needs:ident, $help:literal;)*) => {
+    ($($variant:ident $name:literal $unit:expr, $needs:ident, $better:ident, $help:literal;)*) => {
         /// A metric that is one number.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Scalar {
@@ -100,6 +138,13 @@ macro_rules! metrics {
                 }
             }
 
+            /// Which of its values are better.
+            pub fn better(self) -> Better {
+                match self {
+                    $(Scalar::$variant => Better::$better,)*
+                }
+            }
+
             /// What it is.
             pub fn help(self) -> &'static str {
                 match self {
@@ -112,29 +157,31 @@ macro_rules! metrics {
 
 // How each is measured is in summary/expected.rs.
 metrics! {
-    Open "open" CountOf("connections asked for"), Connections, "connections able to carry messages at the end of the hold";
-    Peak "peak" CountOf("connections asked for"), Connections, "the most connections at once";
-    Lost "lost" CountOf("connections asked for"), Connections, "connections lost during the hold";
-    ClosedByPeer "closed_by_peer" Count, Connections, "connections that the peer closed, until the end of the hold";
-    ResetByPeer "reset_by_peer" Count, Connections, "connections that the peer reset, until the end of the hold";
-    TimedOut "timed_out" Count, Connections, "connections that the peer no longer acknowledged, until the end of the hold";
-    LostByError "lost_by_error" Count, Connections, "connections ended by an error on this side, until the end of the hold";
-    Failed "failed" CountOf("attempts"), Connections, "attempts to connect that failed, until the end of the hold";
-    Opened "opened/s" Rate, Connections, "connections established per second while they were opened";
-    Answers "answers" CountOf("messages whose answers are looked for"), Answers, "answers received";
-    Unanswered "unanswered" CountOf("messages whose answers are looked for"), Answers, "messages without an answer";
-    WithError "with_error" CountOf("answers"), Answers, "answers that report an error, such as a DNS rcode";
-    Pongs "pongs" CountOf("pings"), Pings, "pings that were answered";
-    AnswersPerS "answers/s" Rate, Answers, "answers received per second of the hold";
-    MessagesPerS "messages/s" Rate, Messages, "messages sent per second of the hold (closed loop: answered)";
-    SentPerS "sent/s" Throughput, Connections, "bytes sent per second of the hold";
-    ReceivedPerS "received/s" Throughput, Connections, "bytes received per second of the hold";
-    HeldPerS "held/s" Rate, Search, "the highest rate that surely held in a search";
-    UserBytes "user_bytes_per_connection" Bytes, Many, "throng's own memory per connection";
-    KernelBytes "kernel_bytes_per_connection" Bytes, Many, "the kernel's memory per connection, of the whole machine";
-    ServerRss "server.rss_bytes_per_connection" Bytes, ManyOfServer, "resident memory of a server on this machine, per connection";
-    ServerPss "server.pss_bytes_per_connection" Bytes, ManyOfServer, "proportional memory of a server on this machine, per connection";
-    ServerFiles "server.files_open" CountOf("files that it may have"), Server, "open files of a server on this machine";
+    Open "open" CountOf("connections asked for"), Connections, Higher, "connections able to carry messages at the end of the hold";
+    Peak "peak" CountOf("connections asked for"), Connections, Higher, "the most connections at once";
+    Lost "lost" CountOf("connections asked for"), Connections, Lower, "connections lost during the hold";
+    ClosedByPeer "closed_by_peer" Count, Connections, Lower, "connections that the peer closed, until the end of the hold";
+    ResetByPeer "reset_by_peer" Count, Connections, Lower, "connections that the peer reset, until the end of the hold";
+    TimedOut "timed_out" Count, Connections, Lower, "connections that the peer no longer acknowledged, until the end of the hold";
+    LostByError "lost_by_error" Count, Connections, Lower, "connections ended by an error on this side, until the end of the hold";
+    Failed "failed" CountOf("attempts"), Connections, Lower, "attempts to connect that failed, until the end of the hold";
+    Opened "opened/s" Rate, Connections, Higher, "connections established per second while they were opened";
+    Answers "answers" CountOf("messages whose answers are looked for"), Answers, Higher, "answers received";
+    Unanswered "unanswered" CountOf("messages whose answers are looked for"), Answers, Lower, "messages without an answer";
+    WithError "with_error" CountOf("answers"), Answers, Lower, "answers that report an error, such as a DNS rcode";
+    Pongs "pongs" CountOf("pings"), Pings, Higher, "pings that were answered";
+    AnswersPerS "answers/s" Rate, Answers, Higher, "answers received per second of the hold";
+    MessagesPerS "messages/s" Rate, Messages, Higher, "messages sent per second of the hold (closed loop: answered)";
+    SentPerS "sent/s" Throughput, Connections, Higher, "bytes sent per second of the hold";
+    ReceivedPerS "received/s" Throughput, Connections, Higher, "bytes received per second of the hold";
+    HeldPerS "held/s" Rate, Search, Higher, "the highest rate that surely held in a search";
+    CpuPerConnection "cpu_us_per_connection" Time, Connections, Lower, "throng's own CPU time per connection while they were opened";
+    CpuPerMessage "cpu_us_per_message" Time, Messages, Lower, "throng's own CPU time per message of the hold";
+    UserBytes "user_bytes_per_connection" Bytes, Many, Lower, "throng's own memory per connection";
+    KernelBytes "kernel_bytes_per_connection" Bytes, Many, Lower, "the kernel's memory per connection, of the whole machine";
+    ServerRss "server.rss_bytes_per_connection" Bytes, ManyOfServer, Lower, "resident memory of a server on this machine, per connection";
+    ServerPss "server.pss_bytes_per_connection" Bytes, ManyOfServer, Lower, "proportional memory of a server on this machine, per connection";
+    ServerFiles "server.files_open" CountOf("files that it may have"), Server, Lower, "open files of a server on this machine";
 }
 
 /// A latency, by the name of its histogram in a record.
@@ -301,6 +348,14 @@ impl Metric {
         match self {
             Metric::Scalar(scalar) => scalar.unit(),
             Metric::Latency(..) => Unit::Time,
+        }
+    }
+
+    /// Which of its values are better: of a latency, lower ones.
+    pub fn better(&self) -> Better {
+        match self {
+            Metric::Scalar(scalar) => scalar.better(),
+            Metric::Latency(..) => Better::Lower,
         }
     }
 

@@ -11,8 +11,8 @@ mod tests;
 
 pub use judge::{Reading, Told};
 pub use metric::{
-    ENOUGH_TO_DIVIDE, Latency, Metric, Needs, Scalar, Statistic, Unit, UnknownMetric, described,
-    latencies,
+    Better, ENOUGH_TO_DIVIDE, Latency, Metric, Needs, Scalar, Statistic, Unit, UnknownMetric,
+    described, latencies,
 };
 
 use crate::units::{self, Bandwidth, UnitError, quoted};

@@ -132,6 +132,10 @@ pub struct Ending {
     /// The lowest CPU quota of its cgroups, in cores; `None` if there is none.
     #[serde(default)]
     pub cpu_quota_cores: Option<f64>,
+    /// The share of the machine's CPU time that a hypervisor gave to others during the run, 0 to 1; `None` if it could not be
+    /// read.
+    #[serde(default)]
+    pub stolen: Option<f64>,
     /// How long the process did not run although it was due to, and nothing else had its core: it was stopped, or its
     /// machine was.
     #[serde(default, rename = "paused_ns", with = "nanos")]

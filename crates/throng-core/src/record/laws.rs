@@ -37,6 +37,7 @@ fn about(source: u32) -> About {
             connections: Some(100),
             ..Asked::default()
         },
+        environment: Environment::default(),
     }
 }
 

@@ -13,6 +13,7 @@
 mod asked;
 mod at_once;
 mod ending;
+mod environment;
 mod interval;
 mod intervals;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod strain;
 pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role, churn};
 pub use at_once::most_at_once;
 pub use ending::{Ending, Mark, Used};
+pub use environment::Environment;
 pub use interval::{Interval, Reading};
 pub use intervals::{Intervals, IntervalsError, MAX_INTERVALS};
 pub use part::{About, Part, PartError, Source};

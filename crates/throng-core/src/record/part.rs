@@ -1,6 +1,8 @@
 //! What one source recorded.
 
-use super::{Asked, Ending, Interval, Intervals, IntervalsError, Reading, Role, churn};
+use super::{
+    Asked, Ending, Environment, Interval, Intervals, IntervalsError, Reading, Role, churn,
+};
 use crate::engine::Engine;
 use crate::stats::{Durations, Measured, Tally};
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,9 @@ pub struct About {
     pub workers: u32,
     /// What was asked of it.
     pub asked: Asked,
+    /// Its machine's settings that may matter.
+    #[serde(default)]
+    pub environment: Environment,
 }
 
 /// What one source recorded.

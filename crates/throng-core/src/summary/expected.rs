@@ -55,21 +55,27 @@ pub(super) fn of(known: &Known) -> Vec<Expected> {
     .collect()
 }
 
+fn is_load(part: &&Part) -> bool {
+    part.about.asked.role == Role::Load
+}
+
 impl Known<'_> {
     fn reading(&self, expectation: &Expectation) -> Reading {
         let unknown = |why: &str| Reading::Unknown(why.into());
-        let loads = || {
-            let parts = self.t.parts.iter();
-            parts.filter(|part| part.about.asked.role == Role::Load)
-        };
-        let expects = |part: &&Part| part.about.asked.expect.contains(expectation);
-        if !loads().all(expects) {
+        let expects = |part: &Part| part.about.asked.expect.contains(expectation);
+        if !self.t.parts.iter().copied().filter(is_load).all(expects) {
             return unknown("not all sources expect it");
         }
-        if loads().any(|part| part.ending.is_none()) {
-            return unknown("a source was lost");
+        self.measured(expectation.metric())
+    }
+
+    /// What was measured of `metric`.
+    pub fn measured(&self, metric: &Metric) -> Reading {
+        let mut loads = self.t.parts.iter().copied().filter(is_load);
+        if loads.any(|part| part.ending.is_none()) {
+            return Reading::Unknown("a source was lost".into());
         }
-        match expectation.metric() {
+        match metric {
             Metric::Scalar(scalar) => self.scalar(*scalar),
             Metric::Latency(latency, statistic) => self.latency(latency, statistic),
         }
@@ -136,6 +142,14 @@ impl Known<'_> {
                 let held = search.filter(|s| s.is_settled()).and_then(|s| s.held_per_s);
                 Reading::or_unknown(held, "the search found no rate")
             }
+            Scalar::CpuPerConnection => Reading::or_unknown(
+                self.set_up.and_then(|set_up| set_up.cpu_us_per_connection),
+                "no connection was established",
+            ),
+            Scalar::CpuPerMessage => Reading::or_unknown(
+                self.message_rate.and_then(|rate| rate.cpu_us_per_message),
+                "no message was sent during the hold",
+            ),
             Scalar::UserBytes => Reading::or_unknown(self.cost.user_bytes_per_connection, few),
             Scalar::KernelBytes if !self.cost.kernel_bytes_sure => {
                 unknown("other programs' memory may be part of it, or it could not be read")

@@ -20,7 +20,7 @@ mod totals;
 mod traffic;
 mod verdict;
 
-pub use crate::record::{Phase, SearchSummary, VERSION};
+pub use crate::record::{Environment, Phase, SearchSummary, VERSION};
 pub use bottleneck::{Bottleneck, Bounded, BusyWith};
 pub use connections::{Connections, FastOpened, SetUp};
 pub use cost::Cost;
@@ -31,7 +31,7 @@ pub use latency::{
     AtLeast, AtPercentile, Latency, LatencyAt, LatencyOf, LatencyReport, Percentiles, latencies,
     of_messages,
 };
-pub use of::of;
+pub use of::{of, with_readings};
 pub use over_time::Sample;
 pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
@@ -160,6 +160,10 @@ pub struct SourceSummary {
     pub asked: Option<u64>,
     /// The most connections that it held at once. The sum over sources may be more than were held at once.
     pub peak: u64,
+    /// Its machine's settings that may matter, by name: see [`Environment`].
+    pub environment: Environment,
+    /// The share of its machine's CPU time that the hypervisor gave to others meanwhile, 0 to 1; `None` if it is not known.
+    pub stolen: Option<f64>,
 }
 
 impl Summary {

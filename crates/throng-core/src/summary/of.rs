@@ -9,7 +9,7 @@ use super::{
     latencies, over_time, verdict,
 };
 use crate::engine::Engine;
-use crate::expect::ENOUGH_TO_DIVIDE;
+use crate::expect::{ENOUGH_TO_DIVIDE, Metric, Reading};
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{ProtocolKind, Sections};
@@ -18,6 +18,11 @@ use crate::stats::Tally;
 
 /// The summary of `record`.
 pub fn of(record: &Record) -> Summary {
+    with_readings(record, &[]).0
+}
+
+/// The summary of `record`, and what was measured of each of `metrics`, whether or not anything was expected of it.
+pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Reading>) {
     let t = Totals::of(record);
     let load = t.asked.role == Role::Load;
     let hold = t.hold(|e| e.opened);
@@ -54,7 +59,7 @@ pub fn of(record: &Record) -> Summary {
     let requests = Requests::of(&t.asked, &t.closed, to_last_answer);
     let cost = cost(&t, connections.peak);
     let server = server(&t, connections.peak);
-    let expectations = expected::of(&Known {
+    let known = Known {
         t: &t,
         hold: &hold,
         set_up: set_up.as_ref(),
@@ -62,7 +67,12 @@ pub fn of(record: &Record) -> Summary {
         answers: answers.as_ref(),
         cost: &cost,
         server: server.as_ref(),
-    });
+    };
+    let expectations = expected::of(&known);
+    let readings = metrics
+        .iter()
+        .map(|metric| known.measured(metric))
+        .collect();
     let (reached, findings) = verdict::of(
         record,
         &t,
@@ -77,7 +87,7 @@ pub fn of(record: &Record) -> Summary {
     let over_s = t.latest(Part::over);
     let closed_s =
         t.latest(|p| p.over() + p.ending.as_ref().map(|e| e.closing).unwrap_or_default());
-    Summary {
+    let summary = Summary {
         version: VERSION,
         tool: first.map(|p| p.about.tool.clone()).unwrap_or_default(),
         role: t.asked.role.name().into(),
@@ -124,7 +134,8 @@ pub fn of(record: &Record) -> Summary {
         steady,
         latencies: latencies(&t.asked.latencies, &t.measured, &t.unanswered),
         sources: record.sources.iter().map(source).collect(),
-    }
+    };
+    (summary, readings)
 }
 
 fn protocols(t: &Totals, speaking: &Tally) -> Sections {
@@ -281,5 +292,7 @@ fn source((name, part): (&Source, &Part)) -> SourceSummary {
         workers: about.workers,
         asked: about.asked.connections,
         peak: part.peak(),
+        environment: about.environment.clone(),
+        stolen: part.ending.as_ref().and_then(|e| e.stolen),
     }
 }

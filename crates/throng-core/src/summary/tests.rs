@@ -50,6 +50,7 @@ fn ten() -> Part {
                 own_server: true,
                 ..Asked::default()
             },
+            environment: Environment::default(),
         },
         intervals: Intervals::default(),
         ending: Some(Box::new(Ending {

@@ -17,6 +17,7 @@ pub use summaries::{
 };
 
 use throng_core::engine::Engine;
+use throng_core::record::Environment;
 use throng_core::summary::{AtLeast, Percentiles, SourceSummary};
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
@@ -48,5 +49,14 @@ fn source() -> SourceSummary {
         workers: 2,
         asked: Some(1_000_000),
         peak: 1_000_000,
+        environment: environment(),
+        stolen: Some(0.004),
     }
+}
+
+/// The environment of all summaries.
+fn environment() -> Environment {
+    let settings = [("governor", "performance"), ("net.core.somaxconn", "4096")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Environment(settings.into())
 }

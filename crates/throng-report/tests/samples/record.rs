@@ -1,6 +1,6 @@
 //! A record in which nothing is missing.
 
-use super::{searched, source};
+use super::{environment, searched, source};
 use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::Diagnosis;
@@ -71,6 +71,7 @@ pub fn record() -> Record {
                 },
                 ..Asked::default()
             },
+            environment: environment(),
         },
         intervals,
         ending: Some(Box::new(record::Ending {
@@ -93,6 +94,7 @@ pub fn record() -> Record {
             search: searched().search,
             bad_profile: Some("--profile -: line 3: 'x' is not a rate".into()),
             unreported: vec!["/tmp/run.hlog: no space left on device".into()],
+            stolen: Some(0.004),
             used: Used {
                 user_bytes: 1 << 20,
                 kernel_bytes: Some(1 << 24),
