@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod colour;
+pub mod compare;
 pub mod csv;
 pub mod dump;
 pub mod file;

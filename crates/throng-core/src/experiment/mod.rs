@@ -10,6 +10,7 @@
 mod bootstrap;
 mod centre;
 mod change_points;
+pub mod compare;
 mod holm;
 mod kneedle;
 mod rank_sum;

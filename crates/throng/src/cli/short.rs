@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 7] = [
+const COMMON: [Short; 8] = [
     Short {
         name: "load",
         options: &[
@@ -156,6 +156,12 @@ const COMMON: [Short; 7] = [
         options: &[],
         example: ("throng merge a.json b.json", "one summary of two runs"),
         topics: &["summary", "verdict"],
+    },
+    Short {
+        name: "compare",
+        options: &[],
+        example: ("throng compare before/ after/", "whether they differ"),
+        topics: &["compare", "verdict"],
     },
 ];
 

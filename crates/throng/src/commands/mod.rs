@@ -34,6 +34,7 @@ commands! {
     Plan: plan(),
     Tune: tune(),
     Merge: merge(),
+    Compare: compare(),
     Completions: completions(grammar),
     Man: man(grammar),
     Help: help(grammar),

@@ -5,7 +5,7 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 10] = [
+const SUBCOMMANDS: [&str; 11] = [
     "load",
     "http",
     "serve",
@@ -13,6 +13,7 @@ const SUBCOMMANDS: [&str; 10] = [
     "plan",
     "tune",
     "merge",
+    "compare",
     "completions",
     "man",
     "help",
@@ -95,8 +96,12 @@ fn topics_and_subcommands_have_help() {
             assert!(!page.contains(mark), "{topic} has {mark}: {page}");
         }
     }
-    // `throng help http` is the topic, which has the subcommand, too.
-    for subcommand in SUBCOMMANDS.into_iter().filter(|name| *name != "http") {
+    // `throng help http` and `throng help compare` are topics, which have the subcommands, too.
+    let topics = ["http", "compare"];
+    for subcommand in SUBCOMMANDS
+        .into_iter()
+        .filter(|name| !topics.contains(name))
+    {
         assert!(all.contains(&format!("  {subcommand} ")), "{all}");
         assert_eq!(
             at_columns(80, &["help", subcommand]),
@@ -160,7 +165,7 @@ fn every_page_fits_narrow_and_wide_terminals_and_tears_no_number() {
     assert!(topics.len() >= 11, "{topics:?}");
     let short = SUBCOMMANDS.map(|subcommand| vec![subcommand, "-h"]);
     let full = SUBCOMMANDS.map(|subcommand| vec![subcommand, "--help"]);
-    let reports: [&[&str]; 9] = [
+    let reports: [&[&str]; 11] = [
         &["-h"],
         &["--help"],
         &["help"],
@@ -169,6 +174,8 @@ fn every_page_fits_narrow_and_wide_terminals_and_tears_no_number() {
         &["tune", "-c", "1m"],
         &["merge", result],
         &["merge", "-v", result],
+        &["compare", result, result],
+        &["compare", "--history", directory.path().to_str().unwrap()],
         &[
             "load",
             "--self=echo",
@@ -271,8 +278,25 @@ fn the_commands_of_the_other_examples_run() {
         let (code, ran) = sh(&line);
         assert_eq!(code, Some(0), "{ran}");
     }
+    for (directory, result) in [
+        ("before", "a.json"),
+        ("after", "b.json"),
+        ("results", "a.json"),
+    ] {
+        std::fs::create_dir(at.join(directory)).unwrap();
+        std::fs::copy(at.join(result), at.join(directory).join("1.json")).unwrap();
+    }
     let mut count = 0;
-    for subcommand in ["run", "plan", "tune", "merge", "completions", "man", "help"] {
+    for subcommand in [
+        "run",
+        "plan",
+        "tune",
+        "merge",
+        "compare",
+        "completions",
+        "man",
+        "help",
+    ] {
         let help = run(&Net::host(), &format!("{subcommand} --help")).stdout;
         for example in examples(&help) {
             if example.starts_with("sudo ") {
@@ -285,8 +309,14 @@ fn the_commands_of_the_other_examples_run() {
                 "run" if here.starts_with("throng run") => {
                     (here + " --set load.connections=100m", &[2][..])
                 }
-                // This machine may not fit, or lack settings; the two runs were not at the same time.
-                "plan" | "tune" | "merge" => (here, &[0, 1][..]),
+                // Ten rounds would take minutes.
+                "compare" if here.contains("--run") => {
+                    let here = here.replace("--self", "--self --hold 100ms");
+                    (here + " --rounds 1", &[0][..])
+                }
+                // This machine may not fit, or lack settings; the two runs were not at the same time; one round of each tells
+                // nothing.
+                "plan" | "tune" | "merge" | "compare" => (here, &[0, 1][..]),
                 _ => (here, &[0][..]),
             };
             let (code, ran) = sh(&here);

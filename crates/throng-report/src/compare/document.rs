@@ -1,0 +1,254 @@
+//! A comparison and a history as JSON. docs/compare.md describes the fields.
+
+use serde::Serialize;
+use throng_core::experiment::Side;
+use throng_core::experiment::compare::{self, Comparison, History, Size, Values};
+
+/// The version of these forms. It grows when a field changes its meaning or goes.
+const VERSION: u32 = 1;
+/// What wrote it.
+const TOOL: &str = concat!("throng ", env!("CARGO_PKG_VERSION"));
+
+/// A comparison.
+#[derive(Debug, Serialize)]
+pub struct ComparisonDocument {
+    version: u32,
+    tool: &'static str,
+    differs: bool,
+    failed: bool,
+    confidence: f64,
+    tests: usize,
+    groups: Vec<GroupOf>,
+    environment: Vec<Differing>,
+    notes: Vec<String>,
+    compared: Vec<Compared>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Serialize)]
+struct GroupOf {
+    name: String,
+    rounds: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl GroupOf {
+    fn of(group: &compare::Group) -> GroupOf {
+        GroupOf {
+            name: group.name.clone(),
+            rounds: group
+                .rounds
+                .iter()
+                .map(|round| round.name.clone())
+                .collect(),
+            left_out: group.left_out.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Differing {
+    name: String,
+    values: Vec<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Compared {
+    metric: String,
+    unit: &'static str,
+    better: throng_core::expect::Better,
+    group: usize,
+    first: ValuesOf,
+    second: ValuesOf,
+    shift: Option<ShiftOf>,
+    floor: Option<f64>,
+    p: f64,
+    p_adjusted: f64,
+    verdict: &'static str,
+    text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ValuesOf {
+    median: f64,
+    min: f64,
+    max: f64,
+    mad: f64,
+    at_least: usize,
+    rounds: Vec<f64>,
+}
+
+impl ValuesOf {
+    fn of(values: &Values) -> ValuesOf {
+        ValuesOf {
+            median: values.median,
+            min: values.spread.min,
+            max: values.spread.max,
+            mad: values.spread.mad,
+            at_least: values.at_least,
+            rounds: values.rounds.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ShiftOf {
+    relative: bool,
+    estimate: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl ShiftOf {
+    fn of(size: &Size) -> ShiftOf {
+        let shift = size.shift();
+        ShiftOf {
+            relative: matches!(size, Size::Relative(_)),
+            estimate: shift.estimate,
+            low: shift.interval.map(|interval| interval.0),
+            high: shift.interval.map(|interval| interval.1),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Condition {
+    condition: String,
+    group: usize,
+    result: &'static str,
+}
+
+impl ComparisonDocument {
+    /// The document of `comparison`.
+    pub fn of(comparison: &Comparison) -> ComparisonDocument {
+        let compared = comparison.compared.iter().map(|c| Compared {
+            metric: c.metric.to_string(),
+            unit: c.metric.unit().name(),
+            better: c.metric.better(),
+            group: c.group,
+            first: ValuesOf::of(&c.first),
+            second: ValuesOf::of(&c.second),
+            shift: c.size.as_ref().map(ShiftOf::of),
+            floor: c.floor,
+            p: c.p,
+            p_adjusted: c.p_adjusted,
+            verdict: c.verdict.name(),
+            text: c.sentence(comparison.tests),
+        });
+        let conditions = comparison
+            .judged
+            .iter()
+            .map(|(condition, group, judged)| Condition {
+                condition: condition.to_string(),
+                group: *group,
+                result: judged.name(),
+            });
+        let differing = comparison.differing.iter().map(|differing| Differing {
+            name: differing.name.clone(),
+            values: differing.values.clone(),
+        });
+        ComparisonDocument {
+            version: VERSION,
+            tool: TOOL,
+            differs: comparison.compared.iter().any(|c| c.verdict.differs()),
+            failed: comparison.is_failed(),
+            confidence: compare::CONFIDENCE,
+            tests: comparison.tests,
+            groups: comparison.groups.iter().map(GroupOf::of).collect(),
+            environment: differing.collect(),
+            notes: comparison.notes.clone(),
+            compared: compared.collect(),
+            conditions: conditions.collect(),
+        }
+    }
+}
+
+/// A history.
+#[derive(Debug, Serialize)]
+pub struct HistoryDocument {
+    version: u32,
+    tool: &'static str,
+    points: Vec<Point>,
+    series: Vec<Series>,
+}
+
+#[derive(Debug, Serialize)]
+struct Point {
+    name: String,
+    started_unix_s: f64,
+    rounds: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Series {
+    metric: String,
+    unit: &'static str,
+    better: throng_core::expect::Better,
+    values: Vec<Option<f64>>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    point: usize,
+    name: String,
+    before: SideOf,
+    after: SideOf,
+    change: f64,
+    p: f64,
+    verdict: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct SideOf {
+    count: usize,
+    mean: f64,
+    deviation: f64,
+}
+
+impl SideOf {
+    fn of(side: &Side) -> SideOf {
+        SideOf {
+            count: side.count,
+            mean: side.mean,
+            deviation: side.deviation,
+        }
+    }
+}
+
+impl HistoryDocument {
+    /// The document of `history`.
+    pub fn of(history: &History) -> HistoryDocument {
+        let points = history.points.iter().map(|point| Point {
+            name: point.name.clone(),
+            started_unix_s: point.started_unix_s(),
+            rounds: point
+                .rounds
+                .iter()
+                .map(|round| round.name.clone())
+                .collect(),
+        });
+        let step = |step: &compare::Step| Step {
+            point: step.point,
+            name: history.points[step.point].name.clone(),
+            before: SideOf::of(&step.change.before),
+            after: SideOf::of(&step.change.after),
+            change: step.change.change(),
+            p: step.change.p,
+            verdict: step.verdict.name(),
+        };
+        let series = history.series.iter().map(|series| Series {
+            metric: series.metric.to_string(),
+            unit: series.metric.unit().name(),
+            better: series.metric.better(),
+            values: series.values.clone(),
+            steps: series.steps.iter().map(step).collect(),
+        });
+        HistoryDocument {
+            version: VERSION,
+            tool: TOOL,
+            points: points.collect(),
+            series: series.collect(),
+        }
+    }
+}
