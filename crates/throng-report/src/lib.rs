@@ -33,5 +33,6 @@ pub mod statsd;
 pub mod tcpkali;
 pub mod text;
 pub mod tune;
+mod utc;
 
 pub use throng_core::human;

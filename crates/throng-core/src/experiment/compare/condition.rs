@@ -1,8 +1,8 @@
 //! Conditions on a difference (`--fail-if`): `response.p99>+5%`, `answers/s<-2%`, `failed>+0`.
 
-use super::difference::Size;
+use super::compared::Compared;
+use super::difference::{Size, Verdict};
 use super::usual::known;
-use super::{Compared, Verdict};
 use crate::expect::{Metric, Unit};
 use crate::units::quoted;
 use std::fmt;

@@ -1,8 +1,9 @@
 //! What to know about groups before their difference is believed.
 
 use super::super::holm::least_rounds;
+use super::compared::{Compared, ERROR};
+use super::difference::Verdict;
 use super::round::Group;
-use super::{Compared, ERROR, Verdict};
 use crate::human::{count, things};
 
 /// The share of stolen CPU time from which on it is worth a note.
