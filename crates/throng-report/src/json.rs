@@ -1,6 +1,7 @@
 //! JSON for scripts: one object. docs/summary.md and the JSON Schema docs/summary.schema.json describe the result of a
 //! run, docs/plan.md the plan and the survey.
 
+use crate::html::embed;
 use serde::Serialize;
 use std::io::{self, Write};
 use throng_core::host::{self, Host};
@@ -39,15 +40,47 @@ pub enum ReadError {
     /// They are another JSON document.
     #[error("not the result of a run: it has no {0}")]
     Missing(&'static str),
+    /// They are a page without any result.
+    #[error("a page without the result of a run")]
+    NoResult,
+    /// They are a page of several results, where one is wanted.
+    #[error("a page of {0} results, not of one")]
+    Several(usize),
 }
 
-/// Reads the record in the result of a run, as `--output json` prints it.
+/// Reads the record in the result of a run: as `--output json` prints it, or in a page ([`html`](crate::html)).
 ///
 /// # Errors
-/// The bytes are not a result of this version.
+/// The bytes are not a result of this version, or a page with none or several.
 pub fn read_record(bytes: &[u8]) -> Result<Record, ReadError> {
+    let mut all = read_records(bytes)?;
+    match (all.pop(), all.len()) {
+        (Some(only), 0) => Ok(only),
+        (_, more) => Err(ReadError::Several(more + 1)),
+    }
+}
+
+/// Reads the record in each result of a page, of which there is at least one; of JSON, the only one.
+///
+/// # Errors
+/// The bytes are not a result of this version, or a page without any.
+pub fn read_records(bytes: &[u8]) -> Result<Vec<Record>, ReadError> {
+    if !embed::is_page(bytes) {
+        return Ok(vec![record_of(bytes)?]);
+    }
+    let all: Vec<Record> = embed::results(bytes)
+        .map(record_of)
+        .collect::<Result<_, _>>()?;
+    match all.is_empty() {
+        true => Err(ReadError::NoResult),
+        false => Ok(all),
+    }
+}
+
+/// The record in a result as JSON.
+fn record_of(json: &[u8]) -> Result<Record, ReadError> {
     // The version first: another version may have other fields.
-    let mut value: serde_json::Value = serde_json::from_slice(bytes)?;
+    let mut value: serde_json::Value = serde_json::from_slice(json)?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(VERSION) => {}
         Some(version) => return Err(ReadError::Version(version)),

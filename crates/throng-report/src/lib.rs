@@ -5,12 +5,14 @@
 //! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, [`prometheus`] and
 //! [`otlp`] draw them for others, and [`hdrlog`], [`samples`] and [`csv`]
 //! write measurements to files. [`http`] has the forms of ab, wrk and hey, [`junit`] and
-//! [`github`] those of programs that run tests. [`page`] draws help and documents.
+//! [`github`] those of programs that run tests. [`page`] draws help and documents. [`html`]
+//! draws results as pages for a browser, with the charts of [`chart`].
 //!
 //! Nothing here measures or decides anything: a report shows the data.
 
 #![forbid(unsafe_code)]
 
+pub mod chart;
 pub mod colour;
 pub mod compare;
 pub mod csv;
@@ -18,6 +20,7 @@ pub mod dump;
 pub mod file;
 pub mod github;
 pub mod hdrlog;
+pub mod html;
 pub mod http;
 pub mod json;
 pub mod junit;

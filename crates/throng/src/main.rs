@@ -14,6 +14,7 @@ mod output;
 mod outputs;
 mod programs;
 mod responder;
+mod results;
 mod signals;
 mod terminal;
 mod voice;

@@ -4,6 +4,7 @@
 mod bottleneck;
 mod connections;
 mod cost;
+mod curve;
 mod expected;
 mod finding;
 mod histogram;
@@ -14,6 +15,7 @@ mod per_second;
 mod rate;
 mod server;
 mod snapshot;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -24,6 +26,7 @@ pub use crate::record::{Environment, Phase, SearchSummary, VERSION};
 pub use bottleneck::{Bottleneck, Bounded, BusyWith};
 pub use connections::{Connections, FastOpened, SetUp};
 pub use cost::Cost;
+pub use curve::{Curve, CurvePoint, curves};
 pub use expected::Expected;
 pub use finding::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 pub use histogram::{Bin, Histogram, HistogramOf};
@@ -37,6 +40,7 @@ pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
 pub use server::Server;
 pub use snapshot::Snapshot;
+pub use stretch::{Stretch, held, open_at, stretches};
 pub use traffic::{Answers, Pings, Requests, Steady, Traffic};
 
 use crate::diagnosis::Diagnosis;

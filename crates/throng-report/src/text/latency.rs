@@ -13,7 +13,7 @@ use throng_core::summary::{
 };
 
 /// The columns of the table, and their fields.
-const COLUMNS: [(&str, &str); 5] = [
+pub(crate) const COLUMNS: [(&str, &str); 5] = [
     ("p50", "p50_us"),
     ("p90", "p90_us"),
     ("p99", "p99_us"),
@@ -32,17 +32,18 @@ const BINS: usize = 6;
 const BARS: usize = 40;
 
 /// A row of the table.
-struct Row {
-    label: &'static str,
-    cells: [String; 5],
+pub(crate) struct Row {
+    pub label: &'static str,
+    pub cells: [String; 5],
 }
 
 /// All latencies in one table, then the requested percentiles that the table does not have, then the distribution of the
 /// latencies of messages.
-pub(super) struct Latencies<'s> {
-    rows: Vec<Row>,
+pub(crate) struct Latencies<'s> {
+    pub rows: Vec<Row>,
     histogram: Option<&'s Histogram>,
-    asked: Section,
+    /// Percentiles that were asked for and have no column.
+    pub asked: Section,
     whole: bool,
 }
 

@@ -15,13 +15,13 @@ mod traffic;
 mod words;
 
 pub use form::Form;
-pub(crate) use words::{COLUMNS, belong_together, shell_lines, wrapped};
+pub(crate) use latency::{COLUMNS as PERCENTILES, Latencies};
+pub(crate) use section::{Row, Section, Value};
+pub(crate) use words::{COLUMNS, belong_together, command, shell_lines, wrapped};
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
 use crate::human::{self, count, percent, things};
 use anstyle::Style;
-use latency::Latencies;
-use section::{Section, Value};
 use std::io::{self, Write};
 use throng_core::summary::{Finding, Sample, Summary};
 
@@ -63,7 +63,7 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, form: &Form) -> io::R
 }
 
 /// The sections of numbers: those before the latencies, and those after them.
-fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
+pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
     let protocols = summary.protocol_sections().into_iter().map(Into::into);
     let mut before = vec![connections(summary), set_up(summary)];
     before.extend(protocols);
@@ -109,7 +109,7 @@ pub(crate) fn verdict(summary: &Summary) -> String {
 }
 
 /// The first line, its style, and the findings that follow it.
-fn verdict_and_notes(summary: &Summary) -> (String, Style, &[Finding]) {
+pub(crate) fn verdict_and_notes(summary: &Summary) -> (String, Style, &[Finding]) {
     let findings = &summary.findings[..];
     let (mut text, notes) = match findings {
         [first, rest @ ..] if !summary.reached => (first.to_string(), rest),

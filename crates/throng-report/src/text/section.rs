@@ -19,25 +19,27 @@ const NARROW: usize = 24;
 const TITLES: usize = 14;
 
 /// The rows under one title. A section without rows is not written.
-pub(super) struct Section {
+pub(crate) struct Section {
     title: &'static str,
     /// The title in the short form.
     brief: &'static str,
-    rows: Vec<Row>,
+    pub rows: Vec<Row>,
 }
 
-pub(super) struct Row {
-    label: &'static str,
-    value: Value,
+pub(crate) struct Row {
+    pub label: &'static str,
+    pub value: Value,
     style: Style,
     brief: Brief,
 }
 
-pub(super) enum Value {
+pub(crate) enum Value {
     /// A number, aligned to the right with the section's others, and a remark.
     Number(String, String),
     /// Text.
     Prose(String),
+    /// A sparkline and its scale.
+    Sparkline(String),
     /// The words of a command line.
     Command(Vec<String>),
 }
@@ -57,6 +59,15 @@ enum Brief {
 }
 
 impl Row {
+    /// Its tone.
+    pub fn tone(&self) -> Tone {
+        match self.style {
+            BAD => Tone::Bad,
+            ODD => Tone::Odd,
+            _ => Tone::Plain,
+        }
+    }
+
     /// The short form does not have the row: others imply it.
     pub fn in_full_only(&mut self) {
         self.brief = Brief::Nothing;
@@ -115,7 +126,9 @@ impl Section {
         self.rows.iter().filter_map(|row| match &row.value {
             _ if row.label.is_empty() => None,
             Value::Number(number, remark) => Some((row.label, number.clone(), remark.clone())),
-            Value::Prose(text) => Some((row.label, text.clone(), String::new())),
+            Value::Prose(text) | Value::Sparkline(text) => {
+                Some((row.label, text.clone(), String::new()))
+            }
             Value::Command(_) => None,
         })
     }
@@ -159,7 +172,8 @@ impl Section {
 
     pub fn sparkline(&mut self, label: &'static str, points: &[(f64, f64)]) {
         if let Some((line, greatest)) = sparkline(points, SPARKS) {
-            self.prose(label, &format!("{line} up to {}", human::rate(greatest)))
+            let text = format!("{line} up to {}", human::rate(greatest));
+            self.push(label, Value::Sparkline(text), PLAIN)
                 .in_full_only();
         }
     }
@@ -223,7 +237,9 @@ impl Section {
                     let lines = lines.iter().map(|line| painted(line, form.colour));
                     (format!("{label}{number}  "), lines.collect(), indent)
                 }
-                Value::Prose(text) => (label, wrapped(text, form.room(LABEL)), LABEL),
+                Value::Prose(text) | Value::Sparkline(text) => {
+                    (label, wrapped(text, form.room(LABEL)), LABEL)
+                }
                 Value::Command(words) => (label, command(words, form.room(LABEL)), LABEL),
             };
             write_hanging(out, &text, &lines, indent)?;
@@ -299,7 +315,7 @@ impl Brevity {
             }
             (Brief::Number, Value::Number(number, _)) => (number.clone(), String::new()),
             (_, Value::Number(number, remark)) => (number.clone(), remark.clone()),
-            (_, Value::Prose(text)) => (text.clone(), String::new()),
+            (_, Value::Prose(text) | Value::Sparkline(text)) => (text.clone(), String::new()),
         };
         Some(Brevity {
             label: label.to_owned(),

@@ -95,7 +95,7 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
 }
 
 /// A command line, quoted for a shell, in lines of at most `columns` that can be pasted together.
-pub(super) fn command(words: &[String], columns: usize) -> Vec<String> {
+pub(crate) fn command(words: &[String], columns: usize) -> Vec<String> {
     continued(words.iter().map(|word| quoted(word)), columns)
 }
 

@@ -57,7 +57,8 @@ impl Common {
             ("json", OutputForm::Text | OutputForm::Tcpkali) => "add --output json",
             ("csv", _) => "--csv FILE writes a row per second",
             ("xml", _) => "--junit FILE writes a test report",
-            ("html" | "htm" | "yaml", _) => "throng writes text or JSON",
+            ("html" | "htm", _) => "--report FILE writes a page",
+            ("yaml", _) => "throng writes text or JSON",
             _ => return Ok(()),
         };
         Err(Failure::usage(format!(

@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 8] = [
+const COMMON: [Short; 10] = [
     Short {
         name: "load",
         options: &[
@@ -162,6 +162,24 @@ const COMMON: [Short; 8] = [
         options: &[],
         example: ("throng compare before/ after/", "whether they differ"),
         topics: &["compare", "verdict"],
+    },
+    Short {
+        name: "report",
+        options: &[],
+        example: (
+            "throng report run.json -o run.html",
+            "a page with charts of a run",
+        ),
+        topics: &["report", "summary"],
+    },
+    Short {
+        name: "worklog",
+        options: &[],
+        example: (
+            "throng worklog . -o worklog.html",
+            "all results in this directory",
+        ),
+        topics: &["report", "summary"],
     },
 ];
 

@@ -35,6 +35,8 @@ commands! {
     Tune: tune(),
     Merge: merge(),
     Compare: compare(),
+    Report: report(),
+    Worklog: worklog(),
     Completions: completions(grammar),
     Man: man(grammar),
     Help: help(grammar),

@@ -35,6 +35,7 @@ macro_rules! outputs {
 outputs! {
     /// Those of any run, of a server, too.
     RunOutputs {
+        report: Report,
         csv: Csv,
         junit: Junit,
         github: Github,

@@ -14,17 +14,20 @@ const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target");
 
 /// A command for `program`, wherever it is installed.
 pub fn installed(net: &Net, program: &str) -> Command {
+    net.command(place(program).to_str().expect("a plain path"))
+}
+
+/// Where `program` is installed.
+fn place(program: &str) -> PathBuf {
     // Daemons live where an ordinary user's PATH does not lead.
     let path = format!(
         "{}:/usr/local/sbin:/usr/sbin:/sbin",
         std::env::var("PATH").unwrap_or_default()
     );
-    let found = path.split(':').map(|d| Path::new(d).join(program));
-    let program = found
-        .into_iter()
+    let mut found = path.split(':').map(|d| Path::new(d).join(program));
+    found
         .find(|p| p.is_file())
-        .unwrap_or_else(|| panic!("{program} is not installed: run scripts/test"));
-    net.command(program.to_str().expect("a plain path"))
+        .unwrap_or_else(|| panic!("{program} is not installed: run scripts/test"))
 }
 
 /// Starts a peer that listens on `port`, and waits until it does.
@@ -64,6 +67,15 @@ pub fn script(net: &Net, name: &str) -> Command {
         _ => panic!("{name} is neither Python nor JavaScript"),
     };
     command.arg(source(name));
+    command
+}
+
+/// A command that runs `tests/browser/check.js`, which drives a browser.
+pub fn browser(net: &Net) -> Command {
+    let mut command = installed(net, "node");
+    command.env("CHROMIUM", place("chromium"));
+    command.env("LIBRARIES", Path::new(INSTALLED).join("npm"));
+    command.arg(source("../browser/check.js"));
     command
 }
 

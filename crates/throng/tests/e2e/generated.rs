@@ -5,7 +5,7 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 11] = [
+const SUBCOMMANDS: [&str; 13] = [
     "load",
     "http",
     "serve",
@@ -14,6 +14,8 @@ const SUBCOMMANDS: [&str; 11] = [
     "tune",
     "merge",
     "compare",
+    "report",
+    "worklog",
     "completions",
     "man",
     "help",
@@ -96,8 +98,8 @@ fn topics_and_subcommands_have_help() {
             assert!(!page.contains(mark), "{topic} has {mark}: {page}");
         }
     }
-    // `throng help http` and `throng help compare` are topics, which have the subcommands, too.
-    let topics = ["http", "compare"];
+    // These are topics, which have the subcommands, too.
+    let topics = ["http", "compare", "report"];
     for subcommand in SUBCOMMANDS
         .into_iter()
         .filter(|name| !topics.contains(name))
@@ -293,6 +295,8 @@ fn the_commands_of_the_other_examples_run() {
         "tune",
         "merge",
         "compare",
+        "report",
+        "worklog",
         "completions",
         "man",
         "help",

@@ -221,6 +221,8 @@ fn outputs_that_would_be_written_over_each_other_are_refused_before_the_run() {
     );
     let ran = refused("--csv -");
     assert!(ran.stderr.contains("--csv - names no file"), "{ran}");
-    let ran = refused("--junit /nowhere/to/be/found.xml");
-    assert!(ran.stderr.contains("/nowhere/to/be/found.xml"), "{ran}");
+    for option in ["--junit", "--report"] {
+        let ran = refused(&format!("{option} /nowhere/to/be/found"));
+        assert!(ran.stderr.contains("/nowhere/to/be/found"), "{ran}");
+    }
 }

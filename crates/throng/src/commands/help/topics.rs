@@ -29,6 +29,7 @@ topics! {
     "diagnosis": "How a run finds out why it fell short",
     "summary": "The JSON summary, field by field",
     "compare": "How results are compared, and what is told of them",
+    "report": "Results as pages for a browser",
     "logs": "The files of --csv, --latency-log and --samples",
     "outputs": "Where else a run is reported: test reports, workflows, Prometheus, OpenTelemetry",
     "http": "HTTP: what is sent and counted, and what --mode http answers",

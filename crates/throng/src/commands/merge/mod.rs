@@ -2,10 +2,10 @@
 
 use crate::cli::{Common, after_help_of_run};
 use crate::files::{self, Named};
-use crate::{Failure, output};
-use std::path::{Path, PathBuf};
+use crate::{Failure, output, results};
+use std::path::PathBuf;
 use throng_core::record::Record;
-use throng_report::json::{Outcome, read_record};
+use throng_report::json::Outcome;
 
 const EXAMPLE: &str = "\
 Example:
@@ -16,7 +16,7 @@ Example:
 #[derive(clap::Args)]
 #[command(after_help = after_help_of_run(EXAMPLE))]
 pub(crate) struct Args {
-    /// Results to merge, as written by --output json; the same run given twice counts once
+    /// Results to merge, as written by --output json or --report; the same run given twice counts once
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -34,24 +34,19 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         .collect();
     let inputs = args.files.iter().map(|p| Named::new("throng merge", p));
     files::check(&outputs, &inputs.collect::<Vec<_>>())?;
-    let mut records = args.files.iter();
-    let mut merged = match records.next() {
-        Some(first) => read(first)?,
-        None => return Err(Failure::usage("no files to merge")),
-    };
-    for path in records {
-        let record = read(path)?;
-        merged = merged
-            .merge(record)
-            .map_err(|e| Failure::usage(format!("can't merge {}: {e}", path.display())))?;
+    let mut merged: Option<Record> = None;
+    for path in &args.files {
+        for record in results::read(path)? {
+            let all = match merged.take() {
+                None => Ok(record),
+                Some(merged) => merged.merge(record),
+            };
+            let wrong = |e| Failure::usage(format!("can't merge {}: {e}", path.display()));
+            merged = Some(all.map_err(wrong)?);
+        }
     }
+    let merged = merged.ok_or_else(|| Failure::usage("no files to merge"))?;
     let outcome = Outcome::of(merged);
     output::outcome(&outcome, &args.common)?;
     Ok(outcome.summary.exit_code())
-}
-
-fn read(path: &Path) -> Result<Record, Failure> {
-    let refused = |e: String| Failure::usage(format!("{}: {e}", path.display()));
-    let bytes = files::read(path).map_err(|e| refused(e.to_string()))?;
-    read_record(&bytes).map_err(|e| refused(e.to_string()))
 }
