@@ -4,7 +4,8 @@
 //! read values that a run needs repeatedly: memory, socket and TCP counters, accept queues, the CPU time of this
 //! process.
 //!
-//! Only [`tuning`] changes the machine, and restores it.
+//! Only [`tuning`] changes the machine, and restores it. [`own_network`] has settings for this process alone, and
+//! [`supervised`] processes that do not outlive it.
 //!
 //! Every value is plain data (serde), read on request and never cached, unless its type says so. Only [`tuning`] needs
 //! privileges, but root sees more. A value that can't be read (an unprivileged user, a container without `/proc/sys`, a
@@ -24,15 +25,18 @@ pub mod environment;
 pub mod interface;
 pub mod kernel;
 pub mod kernel_log;
+pub mod left_over;
 pub mod limits;
 pub mod listen;
 pub mod listeners;
+pub mod lock;
 pub mod memory;
 pub mod names;
 #[cfg(test)]
 mod namespace;
 pub mod netstat;
 pub mod options;
+pub mod own_network;
 mod ports;
 mod proc_text;
 pub mod process_usage;
@@ -44,6 +48,7 @@ pub mod serving;
 mod slab;
 mod sock_diag;
 pub mod sockets;
+pub mod supervised;
 pub mod survey;
 mod targets;
 mod tasks;

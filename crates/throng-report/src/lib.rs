@@ -5,7 +5,7 @@
 //! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, [`prometheus`] and
 //! [`otlp`] draw them for others, and [`hdrlog`], [`samples`] and [`csv`]
 //! write measurements to files. [`http`] has the forms of ab, wrk and hey, [`junit`] and
-//! [`github`] those of programs that run tests. [`page`] draws help and documents. [`html`]
+//! [`github`] those of programs that run tests. [`sweep`] draws an experiment. [`page`] draws help and documents. [`html`]
 //! draws results as pages for a browser, with the charts of [`chart`].
 //!
 //! Nothing here measures or decides anything: a report shows the data.
@@ -33,6 +33,7 @@ pub mod prometheus;
 pub mod samples;
 mod sparkline;
 pub mod statsd;
+pub mod sweep;
 pub mod tcpkali;
 pub mod text;
 pub mod tune;

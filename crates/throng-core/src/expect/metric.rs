@@ -4,8 +4,10 @@ use crate::human;
 use crate::nearest::nearest;
 use crate::protocol::Latencies;
 use crate::scenario::Percentile;
-use serde::Serialize;
+use crate::units::written::text_of;
+use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 /// The fewest connections for which memory per connection is reported. With fewer, a page more or less would decide.
@@ -282,8 +284,9 @@ impl Statistic {
     }
 }
 
-/// What is expected to be within bounds.
-#[derive(Clone, Debug, PartialEq)]
+/// What is expected to be within bounds. It is written as its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Metric {
     /// One number.
     Scalar(Scalar),
@@ -367,6 +370,15 @@ impl Metric {
         }
     }
 }
+
+impl FromStr for Metric {
+    type Err = UnknownMetric;
+    fn from_str(name: &str) -> Result<Metric, UnknownMetric> {
+        Metric::parse(name)
+    }
+}
+
+text_of!(Metric, UnknownMetric);
 
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,6 +16,7 @@ mod kneedle;
 mod rank_sum;
 mod shift;
 mod special;
+pub mod sweep;
 mod usl;
 
 pub use bootstrap::{interval as bootstrap_interval, resampled};

@@ -12,6 +12,11 @@ impl LoadScenario {
         all.filter(|latency| lacks(self, latency.needs).is_none())
             .collect()
     }
+
+    /// What it lacks to measure what `needs` asks for: a remedy in words. `None` if it does measure it.
+    pub fn lacks(&self, needs: Needs) -> Option<&'static str> {
+        lacks(self, needs)
+    }
 }
 
 /// What the scenario lacks to have what `needs` asks for: a remedy in words.

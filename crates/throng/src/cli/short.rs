@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 10] = [
+const COMMON: [Short; 11] = [
     Short {
         name: "load",
         options: &[
@@ -150,6 +150,29 @@ const COMMON: [Short; 10] = [
             "show what is too low; change nothing",
         ),
         topics: &["limits"],
+    },
+    Short {
+        name: "sweep",
+        options: &[
+            "vary",
+            "repeat",
+            "trim",
+            "objective",
+            "order",
+            "pause",
+            "start",
+            "stop",
+            "restart",
+            "output-dir",
+            "resume",
+            "output",
+            "quiet",
+        ],
+        example: (
+            "throng sweep --vary connections=1..64*2 -- http URL",
+            "requests per second over 1, 2, 4 ... 64 connections",
+        ),
+        topics: &["sweep", "verdict"],
     },
     Short {
         name: "merge",

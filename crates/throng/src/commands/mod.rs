@@ -37,7 +37,9 @@ commands! {
     Compare: compare(),
     Report: report(),
     Worklog: worklog(),
+    Sweep: sweep(grammar),
     Completions: completions(grammar),
     Man: man(grammar),
     Help: help(grammar),
+    Supervise: supervise(),
 }

@@ -5,7 +5,7 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "load",
     "http",
     "serve",
@@ -16,6 +16,7 @@ const SUBCOMMANDS: [&str; 13] = [
     "compare",
     "report",
     "worklog",
+    "sweep",
     "completions",
     "man",
     "help",
@@ -99,7 +100,7 @@ fn topics_and_subcommands_have_help() {
         }
     }
     // These are topics, which have the subcommands, too.
-    let topics = ["http", "compare", "report"];
+    let topics = ["http", "compare", "report", "sweep"];
     for subcommand in SUBCOMMANDS
         .into_iter()
         .filter(|name| !topics.contains(name))

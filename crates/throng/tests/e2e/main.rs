@@ -31,6 +31,7 @@ mod serve;
 mod signals;
 mod sockets;
 mod sources;
+mod sweep;
 mod target_server;
 mod tcpkali;
 mod tune;

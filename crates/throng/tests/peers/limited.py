@@ -3,6 +3,7 @@
 
 holds     accepts and holds, as many as it may have files
 limit     holds NUMBER connections, and closes further ones at once
+at-once   the same, but others may come once those are gone
 none      never accepts; its backlog is NUMBER
 slowly    accepts NUMBER connections a second
 crashes   exits when NUMBER are connected
@@ -46,6 +47,8 @@ def listen(backlog=4096, group=False):
 
 
 def forget(connection):
+    global accepted
+    accepted -= KIND == "at-once"
     closing.pop(connection, None)
     selector.unregister(connection)
     connection.close()
@@ -66,9 +69,10 @@ def take(listener):
         time.sleep(0.05)
         return
     accepted += 1
-    if KIND == "limit" and accepted > NUMBER or KIND == "half" and accepted % 2 == 0:
+    limited = KIND in ("limit", "at-once")
+    if limited and accepted > NUMBER or KIND == "half" and accepted % 2 == 0:
         connection.close()
-        accepted -= KIND == "limit"
+        accepted -= limited
     elif KIND == "refuses":
         connection.send(NOT_AUTHORISED)
         connection.close()
@@ -97,7 +101,8 @@ def serve(listeners):
     for listener in listeners:
         selector.register(listener, selectors.EVENT_READ)
     while True:
-        for key, _ in selector.select(0.05):
+        # Those that are gone first: they leave their places to new ones.
+        for key, _ in sorted(selector.select(0.05), key=lambda ready: ready[0].fileobj in listeners):
             if key.fileobj in listeners:
                 take(key.fileobj)
                 continue

@@ -20,6 +20,7 @@
 
 mod decode;
 mod error;
+mod find;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -27,12 +28,14 @@ mod tree;
 mod write;
 
 pub use error::{FileError, Problem, VERSION};
+pub use find::{KeyError, find_key};
 pub use place::{Set, SetError};
 pub use write::{WriteError, write};
 
 use super::{LoadScenario, Scenario, ServeScenario};
 use decode::Decoder;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::io;
 use tree::{Node, Value};
 
@@ -75,6 +78,55 @@ struct File {
     _version: i64,
     load: Option<LoadScenario>,
     serve: Option<ServeScenario>,
+    /// What `throng sweep` varies. A single run has nothing to vary.
+    #[serde(rename = "sweep")]
+    _sweep: Option<IgnoredAny>,
+}
+
+/// Options, each with its values.
+pub type Options = Vec<(String, Vec<String>)>;
+
+/// The options in the section `[sweep]` of a file: each key with its values, in the order of the file. A section below it has a
+/// value `NAME=VALUES` for each of its keys. `None` without the section.
+///
+/// # Errors
+/// The file is not TOML, or a value in the section has no form of an option.
+pub fn sweep_options(text: &str, origin: &str) -> Result<Option<Options>, FileError> {
+    let source = error::Source {
+        text,
+        origin,
+        sets: &[],
+    };
+    let root = tree::parse(text).map_err(|e| source.error(e))?;
+    check_version(&root).map_err(|e| source.error(e))?;
+    let Some(section) = root.get("sweep") else {
+        return Ok(None);
+    };
+    let refused = |node: &Node, key: &str, what: String| {
+        let problem = Problem::Value {
+            key: String::new(),
+            what,
+        };
+        let wrong = error::Wrong::from(problem).at(node.place);
+        source.error(wrong.within(key).within("sweep"))
+    };
+    let Value::Table(entries) = &section.value else {
+        return Err(source.error(
+            error::Wrong::from(Problem::Value {
+                key: String::new(),
+                what: format!("a section is needed, not {section}"),
+            })
+            .within("sweep"),
+        ));
+    };
+    let of = |(key, node): &(tree::Key, Node)| {
+        let values = node.texts().ok_or_else(|| {
+            let what = "write a text, a number, a list of these, or a section of NAME = VALUES";
+            refused(node, &key.name, what.to_owned())
+        })?;
+        Ok((key.name.clone(), values))
+    };
+    entries.iter().map(of).collect::<Result<_, _>>().map(Some)
 }
 
 /// The version comes first: a later one may have other keys.

@@ -39,6 +39,33 @@ impl Node {
             _ => None,
         }
     }
+
+    /// A value as the values of an option on a command line: a list has several, and a section has one for each of its keys,
+    /// `KEY=VALUES` with commas between. `None` for what has no such form.
+    pub fn texts(&self) -> Option<Vec<String>> {
+        match &self.value {
+            Value::List(nodes) => nodes.iter().map(Node::plain).collect(),
+            Value::Table(entries) => {
+                let of = |(key, node): &(Key, Node)| {
+                    let values = node.texts()?.join(",");
+                    (!matches!(node.value, Value::Table(_)))
+                        .then(|| format!("{}={values}", key.name))
+                };
+                entries.iter().map(of).collect()
+            }
+            _ => self.plain().map(|text| vec![text]),
+        }
+    }
+
+    fn plain(&self) -> Option<String> {
+        match &self.value {
+            Value::Text(text) | Value::Integer(_, text) | Value::Float(_, text) => {
+                Some(text.clone())
+            }
+            Value::Bool(b) => Some(b.to_string()),
+            Value::List(_) | Value::Table(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Node {

@@ -59,7 +59,8 @@ fn document(topic: &Topic, columns: usize) -> String {
 fn list(grammar: &clap::Command, columns: usize) -> String {
     let rows = TOPICS.map(|topic| (topic.name.to_owned(), topic.about.to_owned()));
     let topics = page::list(&rows, columns);
-    let subcommands = grammar.get_subcommands().map(|sub| {
+    let shown = grammar.get_subcommands().filter(|sub| !sub.is_hide_set());
+    let subcommands = shown.map(|sub| {
         let about = sub.get_about().map(ToString::to_string);
         (sub.get_name().to_owned(), about.unwrap_or_default())
     });

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
         .map_err(|e| Failure::usage(format!("{}: {e}", directory.display())))?;
     let mut command = grammar.clone();
     command.build();
-    let subcommands = command.get_subcommands();
+    let subcommands = command.get_subcommands().filter(|sub| !sub.is_hide_set());
     let pages = subcommands.map(|sub| (sub, format!("throng-{}", sub.get_name())));
     let mut pages: Vec<_> = pages.collect();
     pages.insert(0, (&command, "throng".to_owned()));

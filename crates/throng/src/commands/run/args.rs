@@ -4,6 +4,9 @@ use crate::cli::{LatencyOutputArgs, OutputArgs, after_help_of_run};
 use std::path::PathBuf;
 use throng_core::scenario::file::Set;
 
+/// The heading of the help.
+const OUTPUT: &str = "Output";
+
 const EXAMPLES: &str = "\
 Examples:
   throng load -c 10k -m hi -r 1 --print-scenario 10.0.0.7:9 > hi.toml
@@ -24,6 +27,10 @@ pub(crate) struct Args {
     /// Override a value of the file, such as load.connections=10k; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<Set>,
+
+    /// Print the scenario with these values as a file, then exit
+    #[arg(long, help_heading = OUTPUT)]
+    pub print_scenario: bool,
 
     #[command(flatten)]
     pub latency: LatencyOutputArgs,

@@ -7,13 +7,20 @@ pub(crate) use args::Args;
 use super::{load, serve};
 use crate::ask::report::ReportOptions;
 use crate::outputs::keep_samples;
-use crate::{Failure, ask};
+use crate::{Failure, ask, output};
 use throng_core::scenario::Scenario;
 
 /// Runs the scenario to its end. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let report = ReportOptions::of(&args.shown, &args.latency, false)?;
     let (scenario, inputs) = ask::file::read(&args.file, &args.set)?;
+    if args.print_scenario {
+        let text = match &scenario {
+            Scenario::Load(scenario) => ask::file::text_of_load(scenario)?,
+            Scenario::Serve(scenario) => ask::file::text_of_serve(scenario)?,
+        };
+        return output::to_stdout(text.as_bytes()).map(|()| 0);
+    }
     match scenario {
         Scenario::Load(mut scenario) => {
             report.check(&scenario)?;

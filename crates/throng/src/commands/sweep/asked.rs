@@ -1,0 +1,443 @@
+//! What a command line asks for, as a plan. What is wrong with it is found here, before the first trial: every point's scenario is
+//! read with its values.
+
+use super::args::{Args, Find};
+use crate::{Failure, ask, files, output};
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+use throng_core::expect::{Metric, Scalar};
+use throng_core::experiment::sweep::mlr::Terms;
+use throng_core::experiment::sweep::{
+    Between, MOST_TRIALS, Plan, Restart, Sets, System, VERSION, Variable, Vary,
+};
+use throng_core::scenario::file::{Set, find_key, read};
+use throng_core::scenario::{LoadScenario, Scenario};
+
+/// The most variables.
+const MOST_VARIABLES: usize = 2;
+/// What begins the names of sysctls.
+const SYSCTLS: [&str; 8] = [
+    "abi.", "debug.", "dev.", "fs.", "kernel.", "net.", "user.", "vm.",
+];
+/// Those that a network namespace has.
+const OF_NAMESPACE: &str = "net.";
+/// What a metric is, unless the user says so: the first one that the trials measure.
+const USUAL: [Scalar; 3] = [Scalar::AnswersPerS, Scalar::MessagesPerS, Scalar::Opened];
+/// The options of `run` and its like that say how a single run is reported, which a sweep does itself.
+const REPORTED: [&str; 6] = [
+    "--output",
+    "--output-file",
+    "--print-scenario",
+    "--samples",
+    "--latency-log",
+    "--gnuplot",
+];
+
+/// The plan that `args` ask for.
+pub(super) fn plan(args: &Args, program: &Path) -> Result<Plan, Failure> {
+    let trial = trial(args)?;
+    if args.vary.len() > MOST_VARIABLES {
+        return Err(Failure::usage(format!(
+            "--vary: {} variables; a sweep has one, or two for a grid",
+            args.vary.len()
+        )));
+    }
+    if let [one, other] = &args.vary[..]
+        && one.name == other.name
+    {
+        return Err(Failure::usage(format!(
+            "--vary {}: it is given twice",
+            one.name
+        )));
+    }
+    let mut plan = Plan {
+        version: VERSION,
+        tool: format!("throng {}", env!("CARGO_PKG_VERSION")),
+        command: output::command(),
+        trial,
+        scenarios: Vec::new(),
+        variables: Vec::new(),
+        find: None,
+        repeat: args.repeat,
+        order: args.order.into(),
+        seed: args.seed.unwrap_or_else(drawn_seed),
+        trim: args.trim,
+        metric: Metric::Scalar(USUAL[0]),
+        objective: args.objective.clone(),
+        system: None,
+        between: Between {
+            pause_s: args.pause.map(|pause| pause.as_secs_f64()),
+            command: args.between.clone(),
+        },
+        warm_up_s: args.warm_up.map(|length| length.as_secs_f64()),
+    };
+    // Words first: they are in the trial's command line, without which there is no scenario to look for keys in.
+    let commands = [&args.start, &args.stop, &args.between];
+    let commands: Vec<&String> = commands.into_iter().flatten().collect();
+    let mut open: Vec<(usize, &Vary)> = Vec::new();
+    for (at, vary) in args.vary.iter().enumerate() {
+        let mut variable = Variable {
+            name: vary.name.clone(),
+            sets: Sets::Word,
+            values: vary.values.clone(),
+        };
+        let word = variable.word();
+        let mut used = plan.trial.iter().chain(commands.iter().copied());
+        if SYSCTLS.iter().any(|kind| vary.name.starts_with(kind)) {
+            if !vary.name.starts_with(OF_NAMESPACE) {
+                return Err(Failure::usage(format!(
+                    "--vary {}: it is a setting of the whole machine; a sweep sets {OF_NAMESPACE}*, in a network namespace of \
+                     its own",
+                    vary.name
+                )));
+            }
+            variable.sets = Sets::Sysctl;
+        } else if is_path(&vary.name) || !used.any(|text| text.contains(&word)) {
+            open.push((at, vary));
+        }
+        plan.variables.push(variable);
+    }
+    if args.repeat as usize <= 2 * args.trim as usize {
+        return Err(Failure::usage(format!(
+            "--trim {}: it leaves nothing of {}; --repeat {} is the least",
+            args.trim,
+            throng_report::human::things(u64::from(args.repeat), "trial"),
+            2 * u64::from(args.trim) + 1
+        )));
+    }
+    if plan.trials() > MOST_TRIALS {
+        return Err(Failure::usage(format!(
+            "{} points with {} trials each; a sweep has at most {MOST_TRIALS} trials",
+            plan.points(),
+            plan.repeat
+        )));
+    }
+    plan.scenarios = scenarios(&plan, program)?;
+    if let Some(find) = &args.find {
+        return search(args, find, plan);
+    }
+    for (at, vary) in open {
+        let key = find_key(&plan.scenarios[0], "the trial", &vary.name, &no_files);
+        let key = key.map_err(|e| unknown(vary, &e.to_string(), args.start.is_some()))?;
+        plan.variables[at].sets = Sets::Key { key };
+    }
+    let points = 0..plan.points();
+    settle(args, plan, points)
+}
+
+/// The plan of a search for a value.
+fn search(args: &Args, find: &Find, mut plan: Plan) -> Result<Plan, Failure> {
+    let terms = Terms {
+        low: find.low,
+        high: find.high,
+        width: args.goal_width,
+        initial_s: args.goal_initial.as_secs_f64(),
+        final_s: args.goal_final.as_secs_f64(),
+        sum_s: args.goal_sum.as_secs_f64(),
+        exceed: args.goal_exceed,
+    };
+    if let Some(why) = terms.refused() {
+        return Err(Failure::usage(format!("--find {}: {why}", find.name)));
+    }
+    let key = find_key(&plan.scenarios[0], "the trial", &find.name, &no_files);
+    let key = key.map_err(|e| Failure::usage(format!("--find {}: {e}", find.name)))?;
+    plan.variables = vec![Variable {
+        name: find.name.clone(),
+        sets: Sets::Key { key },
+        values: Vec::new(),
+    }];
+    plan.find = Some(terms);
+    plan.repeat = 0;
+    if plan.varies_words() {
+        return Err(Failure::usage(format!(
+            "--find {}: it sets a key; its value can't be a word of the trial",
+            find.name
+        )));
+    }
+    let ends = [find.low as usize, find.high as usize];
+    for end in ends {
+        if scenario(&plan, end)?.pace.requests.is_some() {
+            return Err(Failure::usage(
+                "--find sets how long a trial takes; leave out its number of requests",
+            ));
+        }
+    }
+    settle(args, plan, ends)
+}
+
+/// The plan with what follows from the scenarios of its points, which are checked.
+fn settle(
+    args: &Args,
+    mut plan: Plan,
+    points: impl IntoIterator<Item = usize>,
+) -> Result<Plan, Failure> {
+    let mut first = None;
+    for point in points {
+        let load = scenario(&plan, point)?;
+        check(&plan, &load, args.start.is_some())?;
+        first.get_or_insert(load);
+    }
+    let first = first.ok_or_else(|| Failure::usage("a sweep without a point"))?;
+    plan.metric = metric(args, &first)?;
+    if let Some(objective) = &plan.objective
+        && let Some(lack) = objective.lacks(|needs| first.lacks(needs))
+    {
+        return Err(Failure::usage(format!(
+            "--objective: a trial does not measure {lack}"
+        )));
+    }
+    plan.system = system(args, &plan, &first)?;
+    Ok(plan)
+}
+
+/// The words of a trial.
+fn trial(args: &Args) -> Result<Vec<String>, Failure> {
+    let mut words = args.trial.clone();
+    if words.first().is_some_and(|word| word == "throng") {
+        words.remove(0);
+    }
+    if let Some(file) = &args.file {
+        words = vec!["run".into(), file.display().to_string()];
+    }
+    match words.first().map(String::as_str) {
+        Some("load" | "http" | "run") => {}
+        Some("serve") => {
+            return Err(Failure::usage(
+                "a trial is a load; the server that it loads is started by --start 'throng serve ...'",
+            ));
+        }
+        Some(other) => {
+            return Err(Failure::usage(format!(
+                "'{}' is no trial; write load, http or run and its options after --",
+                other.escape_debug()
+            )));
+        }
+        None => {
+            return Err(Failure::usage(
+                "no trial; write load, http or run and its options after --, or name a file with a section [sweep]",
+            ));
+        }
+    }
+    let reports = |word: &&String| {
+        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+        REPORTED.contains(&name)
+    };
+    match words.iter().find(reports) {
+        Some(word) => Err(Failure::usage(format!(
+            "{word} says how one run is reported; a sweep keeps the result of each trial in its directory"
+        ))),
+        None => Ok(words),
+    }
+}
+
+/// Whether `name` is written as the path of a key.
+fn is_path(name: &str) -> bool {
+    name.starts_with("load.")
+}
+
+fn unknown(vary: &Vary, why: &str, starts: bool) -> Failure {
+    let commands = if starts {
+        "the trial or --start"
+    } else {
+        "the trial"
+    };
+    Failure::usage(format!(
+        "--vary {}: {why}; a word that is no key is written {{{}}} in {commands}",
+        vary.name, vary.name
+    ))
+}
+
+/// The scenario of each point, as text; one for all if the words of the trial are the same.
+fn scenarios(plan: &Plan, program: &Path) -> Result<Vec<String>, Failure> {
+    let points = if plan.varies_words() {
+        plan.points()
+    } else {
+        1
+    };
+    let words = |point| plan.trial.iter().map(move |word| plan.filled(word, point));
+    (0..points)
+        .map(|point| settled(program, words(point).map(Into::into).collect()))
+        .collect()
+}
+
+/// The scenario that a command line of throng asks for.
+fn settled(program: &Path, words: Vec<OsString>) -> Result<String, Failure> {
+    let ran = Command::new(program)
+        .args(words)
+        .arg("--print-scenario")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| Failure::fault(format!("can't start {}: {e}", program.display())))?;
+    if !ran.status.success() {
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let lines = said.lines().map(|line| line.trim_start_matches("throng: "));
+        return Err(Failure {
+            code: 2,
+            lines: lines.map(|line| format!("the trial: {line}")).collect(),
+        });
+    }
+    String::from_utf8(ran.stdout).map_err(|_| {
+        Failure::usage(
+            "the trial has bytes that are not UTF-8; a scenario file says them in escapes",
+        )
+    })
+}
+
+/// Files that messages are in have been read by whoever wrote the scenario.
+fn no_files(_: &str) -> io::Result<Vec<u8>> {
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// The scenario of a point.
+pub(super) fn scenario(plan: &Plan, point: usize) -> Result<LoadScenario, Failure> {
+    let at = if plan.scenarios.len() == 1 { 0 } else { point };
+    let text = plan
+        .scenarios
+        .get(at)
+        .map(String::as_str)
+        .unwrap_or_default();
+    let sets: Result<Vec<Set>, _> = plan.sets(point).iter().map(|set| set.parse()).collect();
+    let sets = sets.map_err(|e| Failure::usage(e.to_string()))?;
+    match read(text, "the trial", &sets, &no_files) {
+        Ok(Scenario::Load(load)) => Ok(*load),
+        Ok(Scenario::Serve(_)) => Err(Failure::usage(
+            "the scenario has a section [serve]; a trial is a load",
+        )),
+        Err(e) => {
+            let text = e.to_string();
+            let option = if plan.find.is_some() {
+                "--find"
+            } else {
+                "--vary"
+            };
+            Err(Failure::usage(match text.strip_prefix("--set ") {
+                Some(value) => format!("{option} {value}"),
+                None => format!("{text} (at {})", plan.name(point)),
+            }))
+        }
+    }
+}
+
+/// Refuses a trial that does not end by itself, or whose target is nowhere.
+fn check(plan: &Plan, load: &LoadScenario, starts: bool) -> Result<(), Failure> {
+    let endless =
+        load.hold.length().is_none() && load.duration.is_none() && load.pace.requests.is_none();
+    if endless && plan.find.is_none() {
+        return Err(Failure::usage(
+            "the trial has no end; give it --hold or --duration, or with http -t or -n",
+        ));
+    }
+    if !load.opens() {
+        return Err(Failure::usage(
+            "the trial has no target, so it loads nothing",
+        ));
+    }
+    if !plan.needs_namespace() || load.own_server.is_some() {
+        return Ok(());
+    }
+    if !starts {
+        return Err(Failure::usage(
+            "a sysctl varies, in a network namespace of the sweep's own: --start the system under test in it",
+        ));
+    }
+    let all = addresses(load)?;
+    match all
+        .into_iter()
+        .find(|at| !at.ip().to_canonical().is_loopback())
+    {
+        Some(address) => Err(Failure::usage(format!(
+            "a sysctl varies, in a network namespace of the sweep's own, which has no way to {address}: use 127.0.0.1"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The addresses that a trial connects to; none if it has a server of its own, or connects to Unix sockets.
+pub(super) fn addresses(load: &LoadScenario) -> Result<Vec<SocketAddr>, Failure> {
+    let mut resolved = load.clone();
+    ask::target::resolve_all(&mut resolved)?;
+    Ok(resolved.addresses())
+}
+
+/// What counts as throughput.
+fn metric(args: &Args, load: &LoadScenario) -> Result<Metric, Failure> {
+    let Some(metric) = &args.metric else {
+        let usual = USUAL
+            .into_iter()
+            .find(|scalar| load.lacks(scalar.needs()).is_none());
+        return Ok(Metric::Scalar(usual.unwrap_or(Scalar::Opened)));
+    };
+    match load.lacks(metric.needs()) {
+        Some(remedy) => Err(Failure::usage(format!(
+            "--metric {metric}: a trial does not measure it: {remedy}"
+        ))),
+        None => Ok(metric.clone()),
+    }
+}
+
+/// The system under test.
+fn system(args: &Args, plan: &Plan, load: &LoadScenario) -> Result<Option<System>, Failure> {
+    let Some(start) = &args.start else {
+        return Ok(None);
+    };
+    let restart = args.restart.into();
+    let varies = |text: &String| plan.variables.iter().any(|v| text.contains(&v.word()));
+    if restart == Restart::Never && varies(start) {
+        return Err(Failure::usage(
+            "--start has a word that varies, so it must be started again: not with --restart never",
+        ));
+    }
+    let ready = match &args.ready {
+        Some(place) => {
+            ask::target::resolve(place)?;
+            Some(place.clone())
+        }
+        None => addresses(load)?.first().map(SocketAddr::to_string),
+    };
+    Ok(Some(System {
+        start: start.clone(),
+        stop: args.stop.clone(),
+        ready,
+        ready_timeout_s: args.ready_timeout.as_secs_f64(),
+        restart,
+    }))
+}
+
+/// A seed that differs from sweep to sweep.
+fn drawn_seed() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let nanos = now.as_nanos() as u64;
+    // Short enough to be typed.
+    (nanos ^ u64::from(std::process::id()) << 32) % 1_000_000_007
+}
+
+/// The options in the section `[sweep]` of a file, as words of a command line. What the command line varies or finds itself replaces
+/// what the file does.
+pub(super) fn words_of(file: &Path, args: &Args) -> Result<Vec<OsString>, Failure> {
+    let origin = file.display().to_string();
+    let refused = |e: String| Failure::usage(format!("{origin}: {e}"));
+    let bytes = files::read(file).map_err(|e| refused(e.to_string()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| refused("it is not UTF-8; TOML files must be".into()))?;
+    let options = throng_core::scenario::file::sweep_options(&text, &origin);
+    let Some(options) = options.map_err(|e| Failure::usage(e.to_string()))? else {
+        return Err(refused(
+            "it has no section [sweep], which says what varies".into(),
+        ));
+    };
+    let replaced = !args.vary.is_empty() || args.find.is_some();
+    let options = options
+        .into_iter()
+        .filter(|(key, _)| key != "vary" || !replaced);
+    let words = options.flat_map(|(key, values)| {
+        let word = move |value| OsString::from(format!("--{key}={value}"));
+        values.into_iter().map(word)
+    });
+    Ok(words.collect())
+}

@@ -1,0 +1,204 @@
+//! `throng sweep`: repeats a run over one or two variables. Each trial is a process of its own, and is on disk before the next
+//! one begins.
+
+mod args;
+mod asked;
+mod conduct;
+mod directory;
+mod processes;
+mod progress;
+mod under_test;
+
+pub(crate) use args::Args;
+
+use crate::{Failure, files, output, signals};
+use args::Form;
+use clap::FromArgMatches;
+use conduct::{Conduct, End};
+use directory::Directory;
+use processes::Processes;
+use progress::Progress;
+use std::ffi::OsString;
+use std::path::Path;
+use throng_core::experiment::sweep::{Plan, SweepResult};
+use throng_host::own_network;
+use throng_report::human;
+use throng_report::json::write_json;
+use throng_report::{file, sweep};
+
+/// The exit code after an interruption.
+const INTERRUPTED: u8 = 130;
+
+/// Makes the trials that are missing, and prints the result. Returns the exit code.
+pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
+    let args = &with_file(args, grammar)?;
+    if let Some(path) = &args.output_file {
+        let named = files::Named::new("--output-file", path);
+        files::check(&[named], &[])?;
+    }
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::fault(format!("can't find throng's own program: {e}")))?;
+    let (directory, plan) = match &args.resume {
+        Some(path) => Directory::open(path)?,
+        None => {
+            let plan = asked::plan(args, &program)?;
+            (Directory::create(args.output_dir.as_deref())?, plan)
+        }
+    };
+    // Before any thread is started, since a thread stays in the namespace that it is in.
+    if plan.needs_namespace() {
+        own_network::enter().map_err(Failure::usage)?;
+    }
+    let stop = signals::stop()?;
+    if args.resume.is_none() {
+        directory.begin(&plan)?;
+    }
+    directory.prepare(&plan)?;
+    let finished = directory.finished(&plan)?;
+    let mut progress = Progress::new(args.quiet, plan.trials(), finished.len());
+    progress.say(&said(&plan, &directory, finished.len()));
+    let processes = Processes::new(program, &stop);
+    let mut conduct = Conduct {
+        plan: &plan,
+        directory: &directory,
+        processes: &processes,
+        progress: &mut progress,
+        finished,
+    };
+    let end = conduct.carry_out();
+    let finished: Vec<_> = conduct.finished.into_values().collect();
+    let result = SweepResult::of(plan.clone(), &finished);
+    let written = directory.write_result(&result);
+    match end {
+        End::Failed(failure) => return Err(resumable(failure, &result, &directory)),
+        End::Complete | End::Interrupted => written?,
+    }
+    print(&result, args)?;
+    match end {
+        End::Complete => Ok(result.exit_code()),
+        _ => {
+            progress.warn(&format!(
+                "interrupted: {}; `throng sweep --resume {}` goes on",
+                kept(&result),
+                directory.path().display()
+            ));
+            Ok(INTERRUPTED)
+        }
+    }
+}
+
+/// The arguments with those in the file's section `[sweep]`, if there is a file. Those on the command line win.
+fn with_file(args: &Args, grammar: &clap::Command) -> Result<Args, Failure> {
+    let Some(file) = &args.file else {
+        return Ok(args.clone());
+    };
+    let given = std::env::args_os()
+        .skip(1)
+        .skip_while(|word| word != "sweep")
+        .skip(1);
+    let words = ["throng".into(), "sweep".into()]
+        .into_iter()
+        .chain(asked::words_of(file, args)?)
+        .chain(given);
+    let read = parsed(grammar, words.collect());
+    read.map_err(|e| {
+        let text = e.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        Failure::usage(format!(
+            "{}: {}",
+            file.display(),
+            line.trim_start_matches("error: ")
+        ))
+    })
+}
+
+fn parsed(grammar: &clap::Command, words: Vec<OsString>) -> Result<Args, clap::Error> {
+    let grammar = grammar
+        .clone()
+        .mut_subcommand("sweep", |sweep| sweep.args_override_self(true));
+    let matches = grammar.try_get_matches_from(words)?;
+    match matches.subcommand() {
+        Some((_, matches)) => Args::from_arg_matches(matches),
+        None => Err(clap::Error::new(clap::error::ErrorKind::MissingSubcommand)),
+    }
+}
+
+/// What is about to be done.
+fn said(plan: &Plan, directory: &Directory, finished: usize) -> String {
+    let goes_on = match finished {
+        0 => String::new(),
+        n => format!(", of which {} are finished", human::count(n as u64)),
+    };
+    if let Some(terms) = &plan.find {
+        return format!(
+            "a search for {} between {} and {}; results in {}",
+            plan.variables
+                .first()
+                .map(|v| v.name.as_str())
+                .unwrap_or_default(),
+            human::count(terms.low.into()),
+            human::count(terms.high.into()),
+            directory.path().display()
+        );
+    }
+    format!(
+        "{} of {}{goes_on}; seed {}; results in {}",
+        human::things(plan.trials() as u64, "trial"),
+        human::things(plan.points() as u64, "point"),
+        plan.seed,
+        directory.path().display()
+    )
+}
+
+/// A failure that ended a sweep, and how to go on.
+fn resumable(mut failure: Failure, result: &SweepResult, directory: &Directory) -> Failure {
+    let says = failure.lines.iter().any(|line| line.contains("--resume"));
+    if let Some(line) = failure.lines.last_mut().filter(|_| !says) {
+        *line += &format!(
+            "; {} and kept, and `throng sweep --resume {}` goes on",
+            kept(result),
+            directory.path().display()
+        );
+    }
+    failure
+}
+
+/// How many trials are finished.
+fn kept(result: &SweepResult) -> String {
+    let finished = result.finished() as u64;
+    let all = match result.plan.find {
+        Some(_) => human::things(finished, "trial"),
+        None => format!(
+            "{} of {}",
+            human::count(finished),
+            human::things(result.plan.trials() as u64, "trial")
+        ),
+    };
+    format!(
+        "{all} {} finished",
+        if all.ends_with('s') { "are" } else { "is" }
+    )
+}
+
+fn print(result: &SweepResult, args: &Args) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    let file = args
+        .output_file
+        .as_deref()
+        .filter(|path| !files::is_stdout(path));
+    let (columns, colour) = output::columns_and_colour(file);
+    let drawn = match args.output {
+        Form::Text => sweep::write_text(result, &mut bytes, columns, colour),
+        Form::Json => write_json(result, &mut bytes),
+        Form::Csv => sweep::write_csv(result, &mut bytes),
+    };
+    drawn.map_err(|e| Failure::fault(format!("can't draw the result: {e}")))?;
+    match file {
+        Some(path) => written(path, &bytes),
+        None => output::to_stdout(&bytes),
+    }
+}
+
+fn written(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    file::write_whole(path, bytes).map_err(|e| Failure::fault(e.to_string()))
+}
