@@ -25,7 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   throng sweep --vary connections=1..64*2 --repeat 5 -- http URL
       Requests per second of 1, 2, 4 ... 64 connections, five trials of each.
-  throng sweep --vary n=1,2,4 --start './server -w {n}' -- http URL
+  throng sweep --vary w=1,2,4 --start './server -w {w}' -- http URL
       A server that is started anew with each number of workers.
   throng sweep --vary net.core.somaxconn=16,128 --start x -- http URL
       A sysctl, in a network namespace of the sweep's own.
