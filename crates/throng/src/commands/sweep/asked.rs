@@ -27,19 +27,14 @@ const SYSCTLS: [&str; 8] = [
 const OF_NAMESPACE: &str = "net.";
 /// What a metric is, unless the user says so: the first one that the trials measure.
 const USUAL: [Scalar; 3] = [Scalar::AnswersPerS, Scalar::MessagesPerS, Scalar::Opened];
-/// The options of `run` and its like that say how a single run is reported, which a sweep does itself.
-const REPORTED: [&str; 6] = [
-    "--output",
-    "--output-file",
-    "--print-scenario",
-    "--samples",
-    "--latency-log",
-    "--gnuplot",
-];
+/// The options of `run` that belong to the scenario. All others say how a single run is reported, which a sweep does itself.
+const OF_SCENARIO: [&str; 1] = ["set"];
+/// Those of `http` that do so, too.
+const OF_HTTP: [&str; 3] = ["percentiles", "gnuplot", "html"];
 
 /// The plan that `args` ask for.
-pub(super) fn plan(args: &Args, program: &Path) -> Result<Plan, Failure> {
-    let trial = trial(args)?;
+pub(super) fn plan(args: &Args, program: &Path, grammar: &clap::Command) -> Result<Plan, Failure> {
+    let trial = trial(args, grammar)?;
     if args.vary.len() > MOST_VARIABLES {
         return Err(Failure::usage(format!(
             "--vary: {} variables; a sweep has one, or two for a grid",
@@ -195,7 +190,7 @@ fn settle(
 }
 
 /// The words of a trial.
-fn trial(args: &Args) -> Result<Vec<String>, Failure> {
+fn trial(args: &Args, grammar: &clap::Command) -> Result<Vec<String>, Failure> {
     let mut words = args.trial.clone();
     if words.first().is_some_and(|word| word == "throng") {
         words.remove(0);
@@ -222,9 +217,16 @@ fn trial(args: &Args) -> Result<Vec<String>, Failure> {
             ));
         }
     }
+    let of_run = grammar.find_subcommand("run").into_iter();
+    let of_run = of_run.flat_map(|run| run.get_arguments().filter_map(clap::Arg::get_long));
+    let reported: Vec<&str> = of_run
+        .filter(|name| !OF_SCENARIO.contains(name))
+        .chain(OF_HTTP)
+        .collect();
     let reports = |word: &&String| {
         let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
-        REPORTED.contains(&name)
+        name.strip_prefix("--")
+            .is_some_and(|name| reported.contains(&name))
     };
     match words.iter().find(reports) {
         Some(word) => Err(Failure::usage(format!(

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let (directory, plan) = match &args.resume {
         Some(path) => Directory::open(path)?,
         None => {
-            let plan = asked::plan(args, &program)?;
+            let plan = asked::plan(args, &program, grammar)?;
             (Directory::create(args.output_dir.as_deref())?, plan)
         }
     };
