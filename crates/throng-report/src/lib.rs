@@ -36,6 +36,7 @@ pub mod statsd;
 pub mod sweep;
 pub mod tcpkali;
 pub mod text;
+pub mod tui;
 pub mod tune;
 mod utc;
 

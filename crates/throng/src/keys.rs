@@ -4,6 +4,7 @@
 //! run's own end, a panic ([`Keys`] is dropped), a second signal ([`release`]); and so does a stop, until the run goes on
 //! ([`suspend`]). A run in the background leaves the terminal to the shell.
 
+use crate::screen;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{
     LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr,
@@ -32,10 +33,10 @@ fn before() -> MutexGuard<'static, Option<Termios>> {
 pub(crate) struct Keys(());
 
 impl Keys {
-    /// Takes the keys of the terminal on stdin for a run whose rate they can change, and listens to them until the process
-    /// ends. `None` if stdin is no terminal, or the rate of `scenario` is not constant.
-    pub fn take(scenario: &LoadScenario, dial: &Dial, stop: &Stop) -> Option<Keys> {
-        if !has_constant_rate(scenario) || !io::stdin().is_terminal() {
+    /// Takes the keys of the terminal on stdin, which turn `dial` and end the run, and listens to them until the process
+    /// ends. `None` if stdin is no terminal.
+    pub fn take(dial: &Dial, stop: &Stop) -> Option<Keys> {
+        if !io::stdin().is_terminal() {
             return None;
         }
         let keys = Keys::of(&io::stdin())?;
@@ -60,7 +61,8 @@ impl Drop for Keys {
     }
 }
 
-fn has_constant_rate(scenario: &LoadScenario) -> bool {
+/// Whether `scenario` sends messages at a constant rate, which a dial can change.
+pub(crate) fn has_constant_rate(scenario: &LoadScenario) -> bool {
     matches!(
         scenario.pace.sending,
         Sending::PerConnection(_)
@@ -102,6 +104,7 @@ pub(crate) fn take_again() {
 /// Stops this process as Ctrl-Z would have done, with the terminal as it was meanwhile. The calling thread has the signal
 /// blocked, as all others.
 pub(crate) fn suspend() {
+    screen::release();
     release();
     let stop = SigSet::from(Signal::SIGTSTP);
     // With the default action: a process without a shell that could continue it goes on.
@@ -111,6 +114,7 @@ pub(crate) fn suspend() {
         let _ = stop.thread_block();
     }
     take_again();
+    screen::take_again();
 }
 
 fn listen(dial: &Dial, stop: &Stop) {

@@ -15,6 +15,7 @@ mod outputs;
 mod programs;
 mod responder;
 mod results;
+mod screen;
 mod signals;
 mod terminal;
 mod voice;

@@ -1,7 +1,7 @@
 //! Signals that end a run: the first asks it to end and report, the second ends the process at once. Those that stop and
 //! continue it let it put the terminal back meanwhile.
 
-use crate::{Failure, keys};
+use crate::{Failure, keys, screen};
 use nix::sys::signal::{SigSet, Signal};
 use std::thread;
 use throng_run::Stop;
@@ -50,8 +50,12 @@ fn listen(signals: &SigSet, stop: &Stop) {
     while let Ok(signal) = signals.wait() {
         match signal {
             Signal::SIGTSTP => keys::suspend(),
-            Signal::SIGCONT => keys::take_again(),
+            Signal::SIGCONT => {
+                keys::take_again();
+                screen::take_again();
+            }
             _ if stop.is_requested() => {
+                screen::release();
                 keys::release();
                 throng_report::file::abandon();
                 std::process::exit(130);

@@ -36,15 +36,17 @@ struct Terminal {
     late: Option<Duration>,
 }
 
-/// All that watches a run: the terminal first, then the outputs that were asked for. `scenario` is the run's file, without
+/// All that watches a run: the terminal first, unless an output takes all of it, then the outputs that were asked for. `scenario` is the run's file, without
 /// private keys, as it is shown at the highest verbosity.
 pub(crate) fn observers(
     report: &ReportOptions,
     occasion: &Occasion,
     scenario: String,
 ) -> Result<Vec<Box<dyn Observer>>, Failure> {
-    let terminal: Box<dyn Observer> = Box::new(Terminal::of(report, occasion, scenario));
-    let mut all = vec![terminal];
+    let mut all: Vec<Box<dyn Observer>> = Vec::new();
+    if !report.fills_screen() {
+        all.push(Box::new(Terminal::of(report, occasion, scenario)));
+    }
     all.extend(report.open(occasion)?);
     Ok(all)
 }

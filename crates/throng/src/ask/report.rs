@@ -123,9 +123,19 @@ impl ReportOptions {
         }
     }
 
-    /// Refuses outputs that `scenario` has no data for.
+    /// Refuses outputs that `scenario` has no data for, and those that would write over each other.
     pub fn check(&self, scenario: &LoadScenario) -> Result<(), Failure> {
+        if self.fills_screen() && !self.dump.is_off() {
+            return Err(Failure::usage(
+                "--tui has the terminal, where traffic would be printed, too: leave out one of them, or write stderr to a file",
+            ));
+        }
         self.outputs.iter().try_for_each(|o| o.check(scenario))
+    }
+
+    /// Whether an output takes the whole terminal.
+    pub fn fills_screen(&self) -> bool {
+        self.outputs.iter().any(|output| output.fills_screen())
     }
 
     /// Opens the outputs that watch a run.

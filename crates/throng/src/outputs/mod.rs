@@ -41,6 +41,7 @@ outputs! {
         github: Github,
         prometheus: Prometheus,
         otlp: Otlp,
+        tui: Tui,
     }
     /// Those of any load.
     LoadOutputs {

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::files::Named;
+use crate::keys::has_constant_rate;
 use std::path::PathBuf;
 use throng_core::expect::{self, Latency, Needs};
 use throng_core::metrics::Metrics;
@@ -40,6 +41,11 @@ pub(crate) trait Output {
         false
     }
 
+    /// Whether it takes the whole terminal, so that there is no live view.
+    fn fills_screen(&self) -> bool {
+        false
+    }
+
     /// Opens what watches the run, just before it begins.
     ///
     /// # Errors
@@ -63,6 +69,8 @@ pub(crate) trait Output {
 pub(crate) struct Occasion<'a> {
     /// `load` or `serve`.
     pub role: &'static str,
+    /// Whether the run sends messages at a constant rate, which keys can change.
+    pub has_constant_rate: bool,
     /// Which latencies of messages the run measures.
     pub measure: Measure,
     /// The latencies that it measures, by the names of their histograms.
@@ -76,6 +84,7 @@ impl Occasion<'_> {
     pub fn of_load<'a>(scenario: &LoadScenario, latencies: &'a LatencyReport) -> Occasion<'a> {
         Occasion {
             role: "load",
+            has_constant_rate: has_constant_rate(scenario),
             measure: scenario.measure.clone(),
             measures: scenario.measures(),
             latencies,
@@ -87,6 +96,7 @@ impl Occasion<'_> {
         let handshakes = |latency: &&Latency| latency.needs == Needs::Tls && scenario.tls.is_some();
         Occasion {
             role: "serve",
+            has_constant_rate: false,
             measure: Measure::default(),
             measures: expect::latencies()
                 .iter()

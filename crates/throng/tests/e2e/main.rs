@@ -34,4 +34,5 @@ mod sources;
 mod sweep;
 mod target_server;
 mod tcpkali;
+mod tui;
 mod tune;

@@ -4,7 +4,7 @@ use crate::ask::report::ReportOptions;
 use crate::cli::LoadArgs;
 use crate::dump::Dumping;
 use crate::files::Named;
-use crate::keys::Keys;
+use crate::keys::{Keys, has_constant_rate};
 use crate::outputs::Occasion;
 use crate::{Failure, ask, output, signals, terminal};
 use std::io::{self, BufReader};
@@ -61,8 +61,9 @@ pub(crate) fn carry_out(
     let stop = signals::stop()?;
     report.voice.start(&scenario);
     let dial = Dial::new();
-    let shown = report.live_style() == LiveStyle::Terminal;
-    let keys = shown.then(|| Keys::take(&scenario, &dial, &stop)).flatten();
+    let shown = report.live_style() == LiveStyle::Terminal && has_constant_rate(&scenario);
+    let shown = shown || report.fills_screen();
+    let keys = shown.then(|| Keys::take(&dial, &stop)).flatten();
     let mut attached = Attached {
         observers: terminal::observers(
             report,

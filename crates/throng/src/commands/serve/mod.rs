@@ -3,11 +3,12 @@
 use crate::ask::report::ReportOptions;
 use crate::cli::ServeArgs;
 use crate::files::Named;
+use crate::keys::Keys;
 use crate::outputs::Occasion;
 use crate::{Failure, ask, output, signals, terminal};
 use throng_core::scenario::ServeScenario;
 use throng_report::json::Outcome;
-use throng_run::{Attached, Machine};
+use throng_run::{Attached, Dial, Machine};
 
 pub(crate) use crate::cli::ServeArgs as Args;
 
@@ -38,6 +39,8 @@ pub(crate) fn carry_out(
     report.check_files(&inputs)?;
     let machine = Machine::for_serve(&scenario)?;
     let stop = signals::stop()?;
+    let keys = report.fills_screen();
+    let keys = keys.then(|| Keys::take(&Dial::new(), &stop)).flatten();
     let mut attached = Attached {
         observers: terminal::observers(
             report,
@@ -47,6 +50,7 @@ pub(crate) fn carry_out(
         ..Attached::default()
     };
     let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
+    drop(keys);
     let outcome = Outcome::of(record.with_command(output::command()));
     report.finish(&outcome)?;
     output::outcome(&outcome, &report.common)?;
