@@ -43,7 +43,12 @@ impl Unit {
             Unit::Micros | Unit::Seconds if value == 0.0 => return "0".into(),
             _ => self.value(value),
         };
-        without_zeros(&text)
+        // Whole minutes, hours and days.
+        let whole = [" 00s", " 00m", " 00h"].iter();
+        let text = whole.fold(text.as_str(), |text, none| {
+            text.strip_suffix(none).unwrap_or(text)
+        });
+        without_zeros(text)
     }
 
     /// Steps between ticks: these, times powers of the base.
@@ -132,6 +137,8 @@ mod tests {
             (Unit::Seconds, 0.2, "200 ms"),
             (Unit::Seconds, 5.0, "5 s"),
             (Unit::Seconds, 90.0, "1m 30s"),
+            (Unit::Seconds, 120.0, "2m"),
+            (Unit::Seconds, 3600.0, "1h"),
             (Unit::Micros, 0.0, "0"),
             (Unit::Micros, 1500.0, "1.5 ms"),
             (Unit::OneIn, 1.0, "0 %"),

@@ -44,7 +44,6 @@ pub(super) fn drawn(title: &str, entries: &[Entry], unread: &[(String, String)])
         header {
             p.when { "throng" }
             h1 { (title) }
-            p { (human::things(entries.len() as u64, "result")) "." }
             @if !unread.is_empty() {
                 details.unread open {
                     summary { (human::things(unread.len() as u64, "file")) " not read" }

@@ -3,7 +3,7 @@
 use super::report::PageArgs;
 use crate::{Failure, results};
 use std::path::PathBuf;
-use throng_report::html;
+use throng_report::{html, human};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,8 +36,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             "{shown}: no results in it; --output json --output-file FILE.json and --report FILE.html write them"
         )));
     }
+    let count = human::things(found.entries.len() as u64, "result");
     let page = html::of_directory(
-        &format!("Results in {shown}"),
+        &format!("{count} in {shown}"),
         &found.entries,
         &found.unread,
     );
