@@ -121,11 +121,11 @@ impl Compared {
             }
             Verdict::NoDifference if size.shift().is_shown() => {
                 format!(
-                    "no difference: {words} ({interval}), which is chance among {}",
+                    "no difference shown: {words} ({interval}), which is chance among {}",
                     things(tests as u64, "test")
                 )
             }
-            Verdict::NoDifference => format!("no difference ({interval})"),
+            Verdict::NoDifference => format!("no difference shown ({interval})"),
         }
     }
 }

@@ -120,7 +120,7 @@ impl Comparison {
                 format!("{second} and {first} have no metric in common")
             }
             (true, 0) => format!("Too few rounds to tell {second} from {first}"),
-            (true, _) => format!("No difference between {first} and {second}"),
+            (true, _) => format!("No difference shown between {first} and {second}"),
         }
     }
 

@@ -188,7 +188,7 @@ fn counts_with_zeros_are_compared_in_their_unit() {
     assert_eq!(found.compared[0].sentence(1), "4 more (3 to 5)");
     let same = compare(vec![none.clone(), none], None, &[metric("failed")], &[]);
     assert_eq!((same.compared[0].verdict, same.tests), (Verdict::Same, 0));
-    assert_eq!(same.headline(1), "No difference between a and a");
+    assert_eq!(same.headline(1), "No difference shown between a and a");
 }
 
 #[test]
