@@ -3,7 +3,7 @@
 use crate::common::net::Net;
 use crate::common::peers::start_script;
 use crate::common::process::Ran;
-use crate::common::{PATIENCE, run, start, start_load, words};
+use crate::common::{PATIENCE, run, serve, start, start_load, words};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -75,6 +75,46 @@ fn the_rows_of_a_run_add_up_to_its_summary() {
 }
 
 #[test]
+fn whatever_runs_something_has_the_outputs() {
+    let net = Net::own();
+    for subcommand in ["load", "http", "serve", "run"] {
+        let help = run(&net, &format!("{subcommand} --help")).stdout;
+        for option in [
+            "--csv FILE",
+            "--junit FILE",
+            "--github",
+            "--prometheus [ADDRESS:]PORT",
+            "--otlp URL",
+            "--tui",
+        ] {
+            let option = option.replacen(' ', " <", 1);
+            let option = match option.contains('<') {
+                true => option + ">",
+                false => option,
+            };
+            assert!(help.contains(&option), "{subcommand}: no {option}: {help}");
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let csv = |name: &str| dir.path().join(name);
+    let _server = serve(&net, "127.0.0.1:9000 --mode http");
+    let file = csv("http.csv");
+    let line = format!(
+        "http -n 300 -c 5 --output json --csv {} http://127.0.0.1:9000/",
+        file.display()
+    );
+    let ran = run(&net, &line);
+    let http = ran.summary().protocols.http.unwrap();
+    assert_eq!(sum(&rows(&file), "service_count"), http.completed, "{ran}");
+    let scenario = run(&net, "load --self -c 7 --hold 100ms --print-scenario").stdout;
+    std::fs::write(csv("run.toml"), scenario).unwrap();
+    let file = csv("run.csv");
+    let (toml, path) = (csv("run.toml"), file.display());
+    let ran = run(&net, &format!("run {} --csv {path}", toml.display()));
+    assert_eq!(sum(&rows(&file), "established"), 7, "{ran}");
+}
+
+#[test]
 fn an_interrupted_run_leaves_a_whole_table_and_a_pipe_has_rows_at_once() {
     let net = Net::own();
     let dir = tempfile::tempdir().unwrap();
@@ -89,11 +129,11 @@ fn an_interrupted_run_leaves_a_whole_table_and_a_pipe_has_rows_at_once() {
     assert_eq!(load.wait(PATIENCE).code, 130);
     assert_eq!(sum(&rows(&file), "established"), 10);
     // A server's, while it lasts.
-    let serve = start(&net, "serve 127.0.0.1:9000 --csv /dev/stderr");
-    serve.wait_for_stderr("time_s,seconds,phase,open");
-    serve.wait_for_stderr(",serving,0,");
-    serve.signal(Signal::TERM);
-    serve.wait(PATIENCE);
+    let server = start(&net, "serve 127.0.0.1:9000 --csv /dev/stderr");
+    server.wait_for_stderr("time_s,seconds,phase,open");
+    server.wait_for_stderr(",serving,0,");
+    server.signal(Signal::TERM);
+    server.wait(PATIENCE);
 }
 
 /// The report in `file`, as another program reads it.
