@@ -106,12 +106,20 @@ pub(super) fn found(result: &SweepResult) -> String {
 fn objective(plan: &Plan, curve: &Curve) -> Option<String> {
     let objective = plan.objective.as_ref().filter(|_| plan.find.is_none())?;
     let held = |along: &Along| {
+        let why = match along.unmet.is_empty() {
+            true => String::new(),
+            false => format!(": {}", along.unmet.join(", ")),
+        };
         format!(
-            "{} (met in {} of {}{})",
+            "{} (met in {} of {}{why}{})",
             at(curve, along),
             along.met.unwrap_or(0),
             human::things(u64::from(along.used), "trial"),
-            p99(along)
+            if why.is_empty() {
+                p99(along)
+            } else {
+                String::new()
+            }
         )
     };
     Some(match (&curve.holds_to, &curve.fails_from) {

@@ -78,7 +78,7 @@ fn each_point_has_a_row_and_what_is_left_out_is_told() {
         "[3] fell short: 3 unanswered (and 1 trial like it)",
         "Along connections, at flags=-a,\"b\"",
         "Objective p99<50ms: holds up to connections=400 (met in 1 of 1 trial, p99 4.10 ms); not at connections=800 (met in 0 of 2 \
-         trials, p99 61.0 ms)",
+         trials: service.p99<50ms: 61.0 ms)",
         "Highest answers/s: 2.00k/s at connections=400, p99 4.10 ms",
         "Universal Scalability Law: contention ",
     ] {

@@ -377,12 +377,14 @@ fn an_objective_holds_up_to_what_a_server_holds() {
     // Trials that fell short are told, with their reason.
     assert!(text.contains("fell short: "), "{ran}");
     // Where it holds nowhere, the exit code says so.
-    let never = options.replace("at-once 20", "at-once 0");
+    let never = options
+        .replace("at-once 20", "at-once 0")
+        .replace("connections=4,8..64 --repeat 2", "connections=4,8");
     let ran = sweep(
         &net,
         &dir.path().join("never"),
         &never,
-        "load --hold 50ms 127.0.0.1:9000",
+        "load --hold 50ms -T 500ms 127.0.0.1:9000",
     );
     assert_eq!(ran.code, 1, "{ran}");
     let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -55,6 +55,8 @@ pub struct Along {
     pub met: Option<u32>,
     /// Used trials.
     pub used: u32,
+    /// The conditions that the first of the used trials that missed the objective did not meet, each with what was measured.
+    pub unmet: Vec<String>,
 }
 
 /// A fit of the Universal Scalability Law (Gunther): X(N) = γN / (1 + α(N - 1) + βN(N - 1)). Intervals have 95 %
@@ -150,6 +152,7 @@ impl Curve {
             p99_us: point.p99_us.map(|figures| figures.median),
             met: point.met,
             used: point.used,
+            unmet: point.first_unmet(),
         };
         // Points that can't tell are passed over.
         let judged: Vec<_> = points.iter().filter(|p| p.1.holds().is_some()).collect();
@@ -258,6 +261,11 @@ mod tests {
         assert_eq!(low.holds_to.as_ref().unwrap().value, "400");
         assert_eq!(low.fails_from.as_ref().unwrap().value, "800");
         assert_eq!(low.fails_from.as_ref().unwrap().met, Some(0));
+        assert_eq!(
+            low.fails_from.as_ref().unwrap().unmet,
+            ["service.p99<50ms: 60 ms"]
+        );
+        assert_eq!(low.holds_to.as_ref().unwrap().unmet, [""; 0]);
         assert_eq!(high.holds_to.as_ref().unwrap().value, "6400");
         assert_eq!(high.fails_from, None);
         for curve in [low, high] {

@@ -115,6 +115,14 @@ impl Point {
         (self.used > 0).then_some(2 * met > self.used)
     }
 
+    /// The conditions that the first used trial that missed the objective did not meet; none if all met it.
+    pub(super) fn first_unmet(&self) -> Vec<String> {
+        let used = self.trials.iter().filter_map(Trial::usable);
+        let unmet = used.filter_map(|measured| measured.unmet.as_ref());
+        let mut missed = unmet.filter(|unmet| !unmet.is_empty());
+        missed.next().cloned().unwrap_or_default()
+    }
+
     /// The throughput of each used trial, without the best and the worst, as many as the plan says.
     pub(super) fn throughputs(&self, trim: u32) -> Vec<f64> {
         let used = self.trials.iter().filter_map(Trial::usable);
