@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use throng_core::experiment::sweep::SweepResult;
 use throng_core::record::Record;
 use throng_report::html::Entry;
 use throng_report::json::{Outcome, read_records};
+use throng_report::sweep;
 
 /// How deep directories of results are searched.
 const DEEPEST: usize = 8;
@@ -21,6 +23,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Record>, Failure> {
     let refused = |e: String| Failure::usage(format!("{}: {e}", path.display()));
     let bytes = files::read(path).map_err(|e| refused(e.to_string()))?;
     read_records(&bytes).map_err(|e| refused(e.to_string()))
+}
+
+/// The result of a sweep in the file at `path`; `None` if it is something else, or can't be read.
+pub(crate) fn sweep(path: &Path) -> Option<SweepResult> {
+    sweep::read(&files::read(path).ok()?)
 }
 
 /// The results in these files, each under the name of its file.
@@ -76,7 +83,10 @@ pub(crate) fn in_directory(directory: &Path, output: Option<&Path>) -> io::Resul
         let name = path.strip_prefix(directory).unwrap_or(&path);
         let name = name.display().to_string();
         let bytes = files::read(&path).map_err(|e| e.to_string());
-        let records = bytes.and_then(|bytes| read_records(&bytes).map_err(|e| e.to_string()));
+        let records = bytes.and_then(|bytes| match sweep::read(&bytes) {
+            Some(_) => Err("the result of a sweep: `throng report` draws it".into()),
+            None => read_records(&bytes).map_err(|e| e.to_string()),
+        });
         match records {
             Err(why) => unread.push((name, why)),
             Ok(records) => {

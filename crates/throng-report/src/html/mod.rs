@@ -2,7 +2,7 @@
 //! back, since the results are in it.
 //!
 //! A page says what the text output says, from the same summary, and draws the record. `result.rs` has the parts of a
-//! result, `charts.rs` what is drawn, `side_by_side.rs` what compares several, `document.rs` the frame with the style
+//! result, `charts.rs` what is drawn, `side_by_side.rs` what compares several, `sweep.rs` a sweep, `document.rs` the frame with the style
 //! (`page.css`) and the script (`page.js`), which shows numbers where the pointer is; `embed.rs` puts results into a page,
 //! and finds them there.
 
@@ -11,8 +11,10 @@ mod document;
 pub(crate) mod embed;
 mod result;
 mod side_by_side;
+mod sweep;
 
 pub use side_by_side::Entry;
+pub use sweep::of_sweep;
 
 use crate::json::Outcome;
 use maud::html;

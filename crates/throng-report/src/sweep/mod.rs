@@ -8,11 +8,18 @@ mod table;
 mod tests;
 
 pub use csv::write_csv;
+pub(crate) use table::verdict;
 pub use table::write_text;
 
 use crate::human;
 use throng_core::expect::Metric;
-use throng_core::experiment::sweep::{Plan, Trial};
+use throng_core::experiment::sweep::{Plan, SweepResult, Trial, VERSION};
+
+/// The result of a sweep in `json`; `None` if that is something else, or of another version.
+pub fn read(json: &[u8]) -> Option<SweepResult> {
+    let result: SweepResult = serde_json::from_slice(json).ok()?;
+    (result.version == VERSION).then_some(result)
+}
 
 /// What a trial measured, in a few words: `12.3k/s, p99 4.10 ms`.
 pub fn measured(plan: &Plan, trial: &Trial) -> String {

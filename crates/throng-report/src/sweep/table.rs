@@ -69,7 +69,7 @@ pub fn write_text(
 }
 
 /// The first line.
-fn verdict(result: &SweepResult) -> String {
+pub(crate) fn verdict(result: &SweepResult) -> String {
     let plan = &result.plan;
     if plan.find.is_some() {
         return findings::found(result);

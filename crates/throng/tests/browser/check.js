@@ -69,7 +69,8 @@ async function readable(page, one, wrong) {
     if (rows.length === 0 || missing.length > 0) wrong(`the table of ${chart} has ${all}, but not ${missing.join("; ")}`);
   }
   const empty = await page.$$eval("svg.plane", (all) =>
-    all.filter((plane) => plane.children.length === 0 || plane.getBoundingClientRect().width < 100).length);
+    all.filter((plane) => plane.children.length === 0 || plane.closest(".plot").getBoundingClientRect().width < 100)
+      .length);
   if (empty > 0) wrong(`${empty} charts have nothing drawn`);
 }
 

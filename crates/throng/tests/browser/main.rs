@@ -179,6 +179,24 @@ fn pages_say_what_the_json_says_in_any_width_with_and_without_script() {
     texts.extend([text("h3", "HTTP: status"), text("main", "404")]);
     cases.push(bench.case("http.html", texts, tables));
 
+    // A sweep, in a directory that is not searched.
+    let sweep = bench.path(".sweep");
+    let words = format!(
+        "sweep --vary connections=2,4..16 --repeat 2 --pause 0s --output-dir {} -- load --self=echo -m hi -r 20 --latency-echo --hold 300ms",
+        sweep.display()
+    );
+    let ran = run_words(&bench.net, &words.split(' ').collect::<Vec<_>>());
+    assert_eq!(ran.code, 0, "{ran}");
+    bench.page("sweep.htm", &[".sweep/result.json"]);
+    let texts = vec![
+        text("h1", "8 trials of 4 points"),
+        text("h3", "against connections, linear"),
+        text("h3", "p99 against connections"),
+        text(".legend", "median of a point"),
+        text("header", "--vary connections=2,4..16"),
+    ];
+    cases.push(bench.case("sweep.htm", texts, vec![]));
+
     // Several on a page, and all of the directory.
     bench.page("both.html", &["echo.html", "http.json"]);
     let texts = vec![

@@ -17,7 +17,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Results, as written by --output json or --report
+    /// Results, as written by --output json or --report; or the result.json of a sweep
     #[arg(value_name = "RESULT", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -66,6 +66,12 @@ impl PageArgs {
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let inputs = args.files.iter().map(|p| Named::new("throng report", p));
     args.to.check(&inputs.collect::<Vec<_>>())?;
+    if let [only] = args.files.as_slice()
+        && let Some(sweep) = results::sweep(only)
+    {
+        args.to.write(&html::of_sweep(&sweep))?;
+        return Ok(0);
+    }
     let entries = results::entries(&args.files)?;
     let page = match entries.as_slice() {
         [only] => html::of_result(&only.outcome),
