@@ -68,8 +68,12 @@ fn sentence(history: &History, series: &Series, step: &Step) -> String {
     let unit = series.metric.unit();
     let point = &history.points[step.point];
     let change = &step.change;
+    let alone = match change.before.count.min(change.after.count) {
+        1 => "; a single point is no level yet, and may be an outlier",
+        _ => "",
+    };
     format!(
-        "{} at {}: from {} to {} ({:+.1} %), means of {} and {}; p {:.1e}",
+        "{} at {}: from {} to {} ({:+.1} %), means of {} and {}; p {:.1e}{alone}",
         step.verdict.name(),
         point.name,
         unit.text(change.before.mean),

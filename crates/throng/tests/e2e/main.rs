@@ -8,6 +8,7 @@ mod common;
 
 mod bad_input;
 mod bottleneck;
+mod compare;
 mod diagnosis;
 mod drops;
 mod engines;

@@ -3,7 +3,7 @@
 //! A peer that is not installed fails its test; scripts/test installs them.
 
 use crate::common::net::Net;
-use crate::common::peers::{installed, source, start_server};
+use crate::common::peers::{installed, script, source, start_server};
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, load, run_words, serve, start_load, stop_serving};
 
@@ -191,4 +191,36 @@ fn haproxy_between_load_and_serve_passes_every_byte() {
     assert_eq!(served.connections.accepted, Some(2000));
     assert_eq!(served.traffic.bytes_received, s.traffic.bytes_sent);
     assert_eq!(served.traffic.bytes_sent, s.traffic.bytes_sent);
+}
+
+#[test]
+fn scipy_finds_the_differences_between_real_rounds_that_compare_finds() {
+    let net = Net::own();
+    let line = |rate: u32| {
+        format!("load --self=echo -c 20 -m hello --latency-echo -r {rate} --hold 200ms")
+    };
+    let words = [
+        "compare",
+        "--run",
+        &line(50),
+        "--run",
+        &line(100),
+        "--rounds",
+        "5",
+        "--output",
+        "json",
+    ];
+    let compared = run_words(&net, &words);
+    assert_eq!(compared.code, 0, "{compared}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("compared.json");
+    std::fs::write(&file, &compared.stdout).unwrap();
+    let mut check = script(&net, "rank_tests.py");
+    check.stdin(std::fs::File::open(&file).unwrap());
+    let said = check.output().unwrap();
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success(), "{said:?}\n{compared}");
+    let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    // The latencies, the rate, the time to connect and CPU time at least.
+    assert!(said["checked"].as_u64() >= Some(5), "{said}\n{compared}");
 }

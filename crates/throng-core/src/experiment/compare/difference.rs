@@ -73,19 +73,14 @@ impl Size {
         )
     }
 
-    /// The interval in words, from the smaller end: `8.1 % to 16.0 %`, or `2.1 % faster to 1.8 % slower` if it has both
-    /// directions.
+    /// The interval in words, from the smaller end: `8.1 % to 16.0 %`; with signs if it has both directions: `-2.1 % to +1.8 %`.
     pub fn interval_words(&self, metric: &Metric) -> Option<String> {
         let (low, high) = self.shift().interval?;
-        let amount = |value| self.amount(metric, value);
+        let [from, to] = [low, high].map(|end| self.amount(metric, end));
         Some(match (low < 0.0, high > 0.0) {
-            (true, true) => {
-                let [low, high] =
-                    [low, high].map(|end| format!("{} {}", amount(end), direction(metric, end)));
-                format!("{low} to {high}")
-            }
-            (true, false) => format!("{} to {}", amount(high), amount(low)),
-            (false, _) => format!("{} to {}", amount(low), amount(high)),
+            (true, true) => format!("-{from} to +{to}"),
+            (true, false) => format!("{to} to {from}"),
+            (false, _) => format!("{from} to {to}"),
         })
     }
 
@@ -149,7 +144,7 @@ mod tests {
                 "response.p99",
                 Size::Relative(size(0.001, -0.021, 0.018)),
                 "0.10 % slower",
-                "2.1 % faster to 1.8 % slower",
+                "-2.1 % to +1.8 %",
             ),
             (
                 "answers/s",

@@ -114,6 +114,15 @@ impl Comparison {
             .of_group(group)
             .filter(|c| c.verdict != Verdict::TooFewRounds)
             .count();
+        let without = [0, group]
+            .into_iter()
+            .find(|group| self.groups[*group].rounds.is_empty());
+        if let Some(without) = without {
+            return format!(
+                "{} has no finished round to compare",
+                self.groups[without].name
+            );
+        }
         match (parts.is_empty(), tested) {
             (false, _) => format!("{second} against {first}: {}", parts.join("; ")),
             (true, 0) if self.of_group(group).next().is_none() => {
