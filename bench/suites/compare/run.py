@@ -3,8 +3,8 @@
 
     cargo build --release && bench/suites/compare/run.py [--comparisons 100] [--rounds 10] [--throng PATH]
 
-A server answers HTTP after 20 ms (`throng serve --mode http`, /?delay=20ms). First a load of it is compared with itself, over and over: each
-comparison that shows a difference in any metric is a false one, and at most 5 of 100 may. Then it is compared with a load of /?delay=21ms,
+A server answers HTTP after 20 ms (`throng serve --mode http`, /delay/20ms). First a load of it is compared with itself, over and over: each
+comparison that shows a difference in any metric is a false one, and at most 5 of 100 may. Then it is compared with a load of /delay/21ms,
 5 % slower: at least 90 of 100 comparisons are to show that the response got slower. Exits with 1 if either is missed.
 
 100 comparisons of ten rounds take about an hour and a half each.
@@ -20,7 +20,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-LOAD = "http -c 20 --time 1s http://127.0.0.1:{port}/?delay={delay}"
+LOAD = "http -c 20 --time 1s http://127.0.0.1:{port}/delay/{delay}"
 
 
 def free_port():

@@ -110,10 +110,8 @@ impl Comparison {
             .filter(|(metrics, _)| !metrics.is_empty())
             .map(|(metrics, word)| format!("{word} in {}", metrics.join(", ")))
             .collect();
-        let tested = self
-            .of_group(group)
-            .filter(|c| c.verdict != Verdict::TooFewRounds)
-            .count();
+        let few = |c: &Compared| c.verdict == Verdict::TooFewRounds;
+        let (mut found, too_few) = (self.of_group(group), self.of_group(group).any(few));
         let without = [0, group]
             .into_iter()
             .find(|group| self.groups[*group].rounds.is_empty());
@@ -123,13 +121,11 @@ impl Comparison {
                 self.groups[without].name
             );
         }
-        match (parts.is_empty(), tested) {
+        match (parts.is_empty(), found.next()) {
             (false, _) => format!("{second} against {first}: {}", parts.join("; ")),
-            (true, 0) if self.of_group(group).next().is_none() => {
-                format!("{second} and {first} have no metric in common")
-            }
-            (true, 0) => format!("Too few rounds to tell {second} from {first}"),
-            (true, _) => format!("No difference shown between {first} and {second}"),
+            (true, None) => format!("{second} and {first} have no metric in common"),
+            (true, Some(_)) if too_few => format!("Too few rounds to tell {second} from {first}"),
+            (true, Some(_)) => format!("No difference shown between {first} and {second}"),
         }
     }
 

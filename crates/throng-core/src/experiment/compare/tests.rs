@@ -136,6 +136,19 @@ fn few_rounds_tell_nothing_and_say_how_many_would() {
         "{:?}",
         single.notes
     );
+    // What is the same in all rounds does not make it a comparison.
+    let with_failures = |name: &str, p99: f64| {
+        let values = [(metric("response.p99"), p99), (metric("failed"), 0.0)];
+        Group::of(name, vec![Round::made(name, 0.0, &values)])
+    };
+    let groups = vec![with_failures("a", 1.0), with_failures("b", 2.0)];
+    let failures = compare(
+        groups,
+        None,
+        &[metric("failed"), metric("response.p99")],
+        &[],
+    );
+    assert_eq!(failures.headline(1), "Too few rounds to tell b from a");
     let three = of(&mut noise, 3, &["response.p99"]);
     assert_eq!(three.compared[0].verdict, Verdict::TooFewRounds);
     assert_eq!(
