@@ -127,7 +127,10 @@ fn rounds_of_two_commands_are_run_in_turn_and_compared() {
     // The same thing, with all metrics that it has; and single runs.
     let same = compare(&net, &[text(&a), text(&a)]);
     assert_eq!(same.code, 0, "{same}");
-    assert!(same.stdout.starts_with("No difference shown between "), "{same}");
+    assert!(
+        same.stdout.starts_with("No difference shown between "),
+        "{same}"
+    );
     assert!(same.stdout.contains("runs in common"), "{same}");
     let one = [a.join("001.json"), b.join("001.json")];
     let single = compare(&net, &[text(&one[0]), text(&one[1])]);
