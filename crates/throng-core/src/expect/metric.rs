@@ -172,7 +172,7 @@ metrics! {
     Unanswered "unanswered" CountOf("messages whose answers are looked for"), Answers, Lower, "messages without an answer";
     WithError "with_error" CountOf("answers"), Answers, Lower, "answers that report an error, such as a DNS rcode";
     Pongs "pongs" CountOf("pings"), Pings, Higher, "pings that were answered";
-    AnswersPerS "answers/s" Rate, Answers, Higher, "answers received per second of the hold";
+    AnswersPerS "answers/s" Rate, Answers, Higher, "answers received per second of the hold (with --requests, of the time to the last answer)";
     MessagesPerS "messages/s" Rate, Messages, Higher, "messages sent per second of the hold (closed loop: answered)";
     SentPerS "sent/s" Throughput, Connections, Higher, "bytes sent per second of the hold";
     ReceivedPerS "received/s" Throughput, Connections, Higher, "bytes received per second of the hold";

@@ -47,16 +47,20 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         false => connections(&t, &subject),
     };
     let set_up = load.then(|| set_up(&t));
-    let answers = (t.asked.answers || t.closed.questions > 0).then(|| {
-        let held = sending.seconds > 0.0;
-        let rate = held.then(|| per_s(sending.opened.answers as f64, sending.seconds));
-        Answers::of(&t.closed, t.unanswered.count(), rate)
-    });
     let to_last_answer = t.latest(|p| {
         let held = p.ending.as_ref().and_then(|e| e.held);
         held.map_or(p.over(), |mark| mark.at)
     });
     let requests = Requests::of(&t.asked, &t.closed, to_last_answer);
+    let answers = (t.asked.answers || t.closed.questions > 0).then(|| {
+        // A number of messages may be answered before the hold begins.
+        let (answers, seconds) = match &requests {
+            Some(requests) => (t.closed.answers, requests.seconds),
+            None => (sending.opened.answers, sending.seconds),
+        };
+        let rate = (seconds > 0.0).then(|| per_s(answers as f64, seconds));
+        Answers::of(&t.closed, t.unanswered.count(), rate)
+    });
     let cost = cost(&t, connections.peak);
     let server = server(&t, connections.peak);
     let known = Known {

@@ -96,7 +96,8 @@ pub struct Answers {
     pub asked: u64,
     /// Answers that were received.
     pub received: u64,
-    /// Answers received per second of the hold; `None` without a hold.
+    /// Answers received per second of the hold, or of [`Requests::seconds`] where a number of messages was asked for; `None`
+    /// without either.
     pub per_s: Option<f64>,
     /// Messages without an answer when their connection closed.
     pub unanswered: u64,

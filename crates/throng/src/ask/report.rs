@@ -144,9 +144,26 @@ impl ReportOptions {
         opened.filter_map(Result::transpose).collect()
     }
 
-    /// Writes what the outputs have of the finished run.
-    pub fn finish(&self, outcome: &Outcome) -> Result<(), Failure> {
-        self.outputs.iter().try_for_each(|o| o.finish(outcome))
+    /// Writes what the outputs have of the finished run, then what `summary` writes. What can't be written keeps nothing
+    /// else from it. Returns the exit code of the summary.
+    ///
+    /// # Errors
+    /// All that could not be written.
+    pub fn finish(
+        &self,
+        outcome: &Outcome,
+        summary: impl FnOnce() -> Result<u8, Failure>,
+    ) -> Result<u8, Failure> {
+        let failed = self.outputs.iter().filter_map(|o| o.finish(outcome).err());
+        let mut lines: Vec<String> = failed.flat_map(|failure| failure.lines).collect();
+        match summary() {
+            Ok(code) if lines.is_empty() => Ok(code),
+            Ok(_) => Err(Failure { code: 1, lines }),
+            Err(failure) => {
+                lines.extend(failure.lines);
+                Err(Failure { lines, ..failure })
+            }
+        }
     }
 }
 

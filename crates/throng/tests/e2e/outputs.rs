@@ -266,3 +266,34 @@ fn outputs_that_would_be_written_over_each_other_are_refused_before_the_run() {
         assert!(ran.stderr.contains("/nowhere/to/be/found"), "{ran}");
     }
 }
+
+#[test]
+fn an_output_that_can_not_be_written_at_the_end_keeps_the_others_and_the_summary() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let kept = dir.path().join("kept.xml");
+    let ran = run(
+        &net,
+        &format!(
+            "load --self -c 5 --hold 100ms --output json --report /dev/full --junit {}",
+            kept.display()
+        ),
+    );
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stderr.contains("/dev/full"), "{ran}");
+    assert!(kept.exists(), "{ran}");
+    let summary: Value = serde_json::from_str(&ran.stdout).expect("the summary");
+    assert_eq!(summary["reached"], true, "{ran}");
+}
+
+#[test]
+fn requests_that_are_answered_before_the_hold_have_a_rate() {
+    let net = Net::own();
+    let ran = run(
+        &net,
+        "load --self=http -c 20 -n 40 --output json --expect answers/s>0.1",
+    );
+    let summary = ran.reached();
+    let (answers, requests) = (summary.answers.unwrap(), summary.requests.unwrap());
+    assert_eq!(answers.per_s, Some(requests.per_s), "{ran}");
+}

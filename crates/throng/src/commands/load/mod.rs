@@ -81,8 +81,10 @@ pub(crate) fn carry_out(
     let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
     drop(keys);
     let outcome = Outcome::of(record.with_command(output::command()));
-    report.finish(&outcome)?;
-    report.voice.finish(&outcome, &scenario, &report.common)
+    let voice = &report.voice;
+    report.finish(&outcome, || {
+        voice.finish(&outcome, &scenario, &report.common)
+    })
 }
 
 /// Whether the rate is read from stdin.

@@ -52,7 +52,8 @@ pub(crate) fn carry_out(
     let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
     drop(keys);
     let outcome = Outcome::of(record.with_command(output::command()));
-    report.finish(&outcome)?;
-    output::outcome(&outcome, &report.common)?;
-    Ok(outcome.summary.exit_code())
+    report.finish(&outcome, || {
+        output::outcome(&outcome, &report.common)?;
+        Ok(outcome.summary.exit_code())
+    })
 }
