@@ -1,6 +1,7 @@
 //! Routes: the source address and the target of each connection.
 
 use super::shortfall::Shortfall;
+use crate::address::destination;
 use crate::address::nth_after;
 use crate::capacity::{LimitKind, addresses_needed, each_target_gets};
 use crate::host::Host;
@@ -22,7 +23,7 @@ impl Routes {
     /// The routes of `scenario` on `host`. With `--self`, the port is 0.
     ///
     /// # Errors
-    /// A target without a source address of its family.
+    /// A target without a source address of its family, or without a client of its family to speak for.
     pub(super) fn of(scenario: &LoadScenario, host: &Host) -> Result<Routes, Shortfall> {
         let asked = u64::from(scenario.connections);
         if scenario.own_server.is_some() {
@@ -53,16 +54,27 @@ impl Routes {
             .into_iter()
             .map(|target| (target, sources_for(target, &given, each, host)))
             .collect();
-        if let Some((target, _)) = targets
-            .iter()
-            .find(|(_, s)| s.is_empty() && !given.is_empty())
+        let missing = |option: &str, target: &SocketAddr, what: &str| Shortfall {
+            kind: LimitKind::SourceAddress,
+            limit: format!("no {option} has the address family of target {target}"),
+            allows: 0,
+            remedy: format!("Give a {what} address of each target's family."),
+        };
+        let sourceless = |(_, sources): &&(SocketAddr, Vec<IpAddr>)| sources.is_empty();
+        if !given.is_empty()
+            && let Some((target, _)) = targets.iter().find(sourceless)
         {
-            return Err(Shortfall {
-                kind: LimitKind::SourceAddress,
-                limit: format!("no --source-ip has the address family of target {target}"),
-                allows: 0,
-                remedy: "Give a source address of each target's family.".into(),
-            });
+            return Err(missing("--source-ip", target, "source"));
+        }
+        let clients = &scenario.connect.proxy_source;
+        let spoken_for = |target: &SocketAddr| {
+            let v4 = destination(*target).is_ipv4();
+            clients.iter().any(|range| range.is_ipv4() == v4)
+        };
+        if !clients.is_empty()
+            && let Some((target, _)) = targets.iter().find(|(target, _)| !spoken_for(target))
+        {
+            return Err(missing("--proxy-source", target, "client's"));
         }
         Ok(Routes {
             targets,

@@ -213,6 +213,11 @@ fn sources_of_the_wrong_family_are_refused() {
     let mut s = scenario(10, &["[::1]:80"]);
     s.connect.source_ip = vec!["127.0.0.2".parse().unwrap()];
     assert!(load(&s, &host()).unwrap_err()[0].limit.contains("[::1]:80"));
+    // So are those of PROXY headers.
+    let mut s = scenario(10, &["127.0.0.1:80"]);
+    s.connect.proxy_source = vec!["2001:db8::7".parse().unwrap()];
+    let refused = load(&s, &host()).unwrap_err();
+    assert!(refused[0].limit.contains("--proxy-source"), "{refused:?}");
 }
 
 #[test]

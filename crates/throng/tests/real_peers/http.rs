@@ -309,13 +309,14 @@ fn redirects_are_followed_on_their_connection_and_counted_as_nginx_counts() {
         }
     }
     for (args, error) in [
-        ("--pipeline 2", "leave out --follow or --pipeline"),
-        ("--requests-per-connection 1", "keep connections"),
+        (
+            "--follow 2 --pipeline 2",
+            "leave out --follow or --pipeline",
+        ),
+        ("--follow 2 --requests-per-connection 1", "keep connections"),
+        ("--method HEAD --expect-body hello", "have no body"),
     ] {
-        let ran = load(
-            &net,
-            &format!("http://127.0.0.1:8080/moved --follow 2 {args}"),
-        );
+        let ran = load(&net, &format!("http://127.0.0.1:8080/moved {args}"));
         assert!(ran.code == 2 && ran.stderr.contains(error), "{ran}");
     }
 }

@@ -413,6 +413,12 @@ impl Facts for HttpAsked {
                     .into(),
             );
         }
+        if self.expect_body.is_some() && self.method.as_ref().is_some_and(Method::is_head) {
+            return Err(
+                "answers to HEAD have no body (RFC 9110, section 9.3.2): leave out --expect-body"
+                    .into(),
+            );
+        }
         let text = match &self.expect_body {
             None => None,
             Some(text) => Some(Box::new(Pattern::new(text).ok_or_else(|| {

@@ -170,10 +170,11 @@ reasons_of! {
         Success, Granted1, Granted2, Unspecified, Implementation, NotAuthorized, FilterInvalid, IdInUse, Quota, Shared,
         SubscriptionIds, Wildcards,
     ];
-    /// Reasons of PUBACK, PUBREC and PUBCOMP (sections 3.4.2.1, 3.5.2.1 and 3.7.2.1).
+    /// Reasons of PUBACK, PUBREC and PUBCOMP (sections 3.4.2.1, 3.5.2.1 and 3.7.2.1); and that the message is too large, which
+    /// mosquitto says here, too.
     OfAck [
         Success, NoSubscribers, Unspecified, Implementation, NotAuthorized, TopicInvalid, IdInUse, IdUnknown, Quota,
-        Format,
+        Format, TooLarge,
     ];
     /// Reasons of DISCONNECT (section 3.14.2.1).
     OfDisconnect [
