@@ -621,6 +621,28 @@ fn merged_records_are_judged_as_a_whole_and_by_what_all_of_them_expect() {
     assert_eq!(lost.expectations[0].measured, "unknown: a source was lost");
 }
 
+#[test]
+fn a_server_among_the_sources_leaves_what_the_loads_asked_for() {
+    let mut server = ten();
+    (server.about.asked.role, server.about.asked.connections) = (Role::Serve, None);
+    let mut none = ten();
+    none.about.asked.connections = Some(5);
+    none.ending = Some(Box::default());
+    let of_all = |parts: Vec<(&str, Part)>| {
+        let records = parts
+            .into_iter()
+            .map(|(name, part)| Record::of(Source::new(name), part));
+        let all = records.reduce(|a, b| a.merge(b).unwrap());
+        of(&all.unwrap())
+    };
+    let well = of_all(vec![("load", ten()), ("server", server.clone())]);
+    assert_eq!(well.connections.asked, Some(10));
+    let s = of_all(vec![("load", ten()), ("server", server), ("none", none)]);
+    assert_eq!((s.connections.asked, s.reached), (Some(15), false));
+    let verdict = s.findings[0].to_string();
+    assert!(verdict.contains(" of 15 connections: "), "{verdict}");
+}
+
 /// Three seconds in which a worker was full for `full` of them: it ran for this share of them and waited for the rest.
 fn strained(full: u64, ran: f64) -> Strain {
     let full = Duration::from_secs(full);

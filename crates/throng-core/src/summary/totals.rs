@@ -194,7 +194,7 @@ fn asked(parts: &[&Part]) -> Asked {
             true => Role::Load,
             false => Role::Serve,
         },
-        connections: all().map(|a| a.connections).sum(),
+        connections: connections(parts),
         connect_per_s: sum(|a| a.connect_per_s),
         reconnect: first.reconnect,
         fastopen: any(|a| a.fastopen),
@@ -231,6 +231,14 @@ fn asked(parts: &[&Part]) -> Asked {
         },
         steady_from_last_attempt: first.steady_from_last_attempt,
     }
+}
+
+/// The connections that were asked for: those of the loads, where a server is among them, which asks for none.
+fn connections(parts: &[&Part]) -> Option<u64> {
+    let all = parts.iter().map(|p| &p.about.asked);
+    let mut loads = all.filter(|a| a.role == Role::Load).peekable();
+    loads.peek()?;
+    loads.map(|a| a.connections).sum()
 }
 
 /// All expectations of any source.
