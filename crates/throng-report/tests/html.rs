@@ -163,3 +163,17 @@ fn nothing_of_a_result_is_taken_for_markup() {
         assert_eq!(page.matches("</script>").count(), scripts);
     }
 }
+
+#[test]
+fn a_page_shows_no_rate_of_answers_where_none_were_due() {
+    let mut summary = samples::busy();
+    summary.requests = None;
+    summary.message_rate = None;
+    for (per_s, unanswered, shown) in [(500.0, 0, true), (0.0, 0, false), (0.0, 7, true)] {
+        let answers = summary.answers.as_mut().expect("a sample with answers");
+        (answers.per_s, answers.unanswered) = (Some(per_s), unanswered);
+        let page = seen(&of_result(&outcome(summary.clone())));
+        let figure = format!("Traffic {per_s}/s answers");
+        assert_eq!(page.contains(&figure), shown, "{figure}: {page}");
+    }
+}

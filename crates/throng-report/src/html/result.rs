@@ -145,7 +145,9 @@ pub(super) fn at(percentiles: &Percentiles, field: &str, us: f64) -> String {
 
 /// The rate that the run is about: its value, and of what.
 pub(super) fn rate(summary: &Summary) -> Option<(f64, &'static str)> {
-    let answers = summary.answers.as_ref().and_then(|a| a.per_s);
+    // An event stream has no answer while it lasts. Where answers are missing, that there were none says most.
+    let answers = summary.answers.as_ref();
+    let answers = answers.and_then(|a| a.per_s.filter(|r| *r > 0.0 || a.unanswered > 0));
     let messages = summary.message_rate.as_ref().map(|m| m.reached_per_s);
     let requests = summary.requests.as_ref().map(|r| (r.per_s, "requests"));
     let answers = answers.map(|per_s| (per_s, "answers"));
