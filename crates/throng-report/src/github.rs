@@ -3,7 +3,8 @@
 //!
 //! "Workflow commands for GitHub Actions" describes both, and which characters a command escapes.
 
-use crate::text::{rows, verdict};
+use crate::ci;
+use crate::text::{Latencies, PERCENTILES, command_line, rows, verdict};
 use std::io::{self, Write};
 use throng_core::summary::Summary;
 
@@ -12,18 +13,13 @@ use throng_core::summary::Summary;
 /// # Errors
 /// Writing to `out` failed.
 pub fn write_annotations(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    let failed = summary.interrupted || !summary.reached;
+    let failed = ci::is_failed(summary);
     let mut annotate = |level: &str, kind: &str, text: &str| {
         let title = property(&format!("throng {}: {kind}", summary.role));
         writeln!(out, "::{level} title={title}::{}", data(text))
     };
     if failed {
-        let kind = match summary.findings.first() {
-            _ if summary.interrupted => "interrupted",
-            Some(finding) => finding.kind(),
-            None => "fell_short",
-        };
-        annotate("error", kind, &verdict(summary))?;
+        annotate("error", ci::kind(summary), &verdict(summary))?;
     }
     // The first finding of a run that fell short is its verdict.
     let said = usize::from(failed && !summary.reached);
@@ -34,17 +30,19 @@ pub fn write_annotations(summary: &Summary, out: &mut impl Write) -> io::Result<
     Ok(())
 }
 
-/// Writes the summary as Markdown: the verdict, the findings, the expectations, and a table of the numbers.
+/// Writes the summary as Markdown: the verdict, the findings, the expectations, and tables of the
+/// latencies and of the other numbers.
 ///
 /// # Errors
 /// Writing to `out` failed.
 pub fn write_markdown(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    let mark = match summary.reached && !summary.interrupted {
-        true => "✅",
-        false => "❌",
+    let mark = match ci::is_failed(summary) {
+        true => "❌",
+        false => "✅",
     };
     writeln!(out, "### {mark} {}\n", plain(&verdict(summary)))?;
-    writeln!(out, "`{}`\n", summary.command.join(" ").replace('`', "'"))?;
+    // Quoted for a shell it is one line, whose start is no fence.
+    writeln!(out, "```sh\n{}\n```\n", command_line(&summary.command))?;
     for finding in &summary.findings {
         writeln!(out, "- {}", plain(&finding.to_string()))?;
     }
@@ -63,6 +61,7 @@ pub fn write_markdown(summary: &Summary, out: &mut impl Write) -> io::Result<()>
         }
         writeln!(out)?;
     }
+    write_latencies(summary, out)?;
     writeln!(out, "| | | | |\n| --- | --- | ---: | --- |")?;
     let mut under = "";
     for row in rows(summary) {
@@ -76,6 +75,22 @@ pub fn write_markdown(summary: &Summary, out: &mut impl Write) -> io::Result<()>
             plain(&row.value),
             plain(&row.remark)
         )?;
+    }
+    writeln!(out)
+}
+
+/// Writes the latencies that were measured, if any, as the text output has them.
+fn write_latencies(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    let rows = Latencies::of(summary, true).rows;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let head = PERCENTILES.map(|(percentile, _)| percentile);
+    writeln!(out, "| latency | {} |", head.join(" | "))?;
+    writeln!(out, "| --- |{}", " ---: |".repeat(head.len()))?;
+    for row in rows {
+        let cells = row.cells.map(|cell| plain(&cell));
+        writeln!(out, "| {} | {} |", plain(row.label), cells.join(" | "))?;
     }
     writeln!(out)
 }

@@ -3,7 +3,8 @@
 //!
 //! The elements and attributes are those that Jenkins' schema (jenkins-junit.xsd) and Maven Surefire's have in common.
 
-use crate::text::verdict;
+use crate::ci;
+use crate::text::{command_line, verdict};
 use crate::utc::date_and_time;
 use std::io::{self, Write};
 use throng_core::summary::{Expected, Summary};
@@ -13,7 +14,7 @@ use throng_core::summary::{Expected, Summary};
 /// # Errors
 /// Writing to `out` failed.
 pub fn write_junit(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    let failed = summary.interrupted || !summary.reached;
+    let failed = ci::is_failed(summary);
     let unmet = summary.expectations.iter().filter(|e| !e.met).count();
     let (tests, failures) = (1 + summary.expectations.len(), usize::from(failed) + unmet);
     let name = escaped(&format!("throng {}", summary.role));
@@ -30,7 +31,7 @@ pub fn write_junit(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "    <properties>")?;
     for (name, value) in [
         ("tool", &summary.tool),
-        ("command", &summary.command.join(" ")),
+        ("command", &command_line(&summary.command)),
         ("kernel", &summary.kernel),
     ] {
         let value = escaped(value);
@@ -91,16 +92,15 @@ impl Case<'_> {
 
 /// The verdict of a run that failed, with everything else that is worth knowing of it.
 fn of_verdict(summary: &Summary) -> Failed {
-    let kind = match summary.findings.first() {
-        _ if summary.interrupted => "interrupted",
-        Some(finding) => finding.kind(),
-        None => "fell_short",
-    };
-    let findings = summary.findings.iter().map(ToString::to_string);
+    let message = verdict(summary);
+    let findings: Vec<String> = summary.findings.iter().map(ToString::to_string).collect();
     Failed {
-        kind,
-        message: verdict(summary),
-        text: findings.collect::<Vec<_>>().join("\n"),
+        kind: ci::kind(summary),
+        text: match findings.is_empty() {
+            true => message.clone(),
+            false => findings.join("\n"),
+        },
+        message,
     }
 }
 

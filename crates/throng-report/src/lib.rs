@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chart;
+mod ci;
 pub mod colour;
 pub mod compare;
 pub mod csv;

@@ -17,7 +17,7 @@ mod words;
 pub use form::Form;
 pub(crate) use latency::{COLUMNS as PERCENTILES, Latencies};
 pub(crate) use section::{Row, Section, Value};
-pub(crate) use words::{COLUMNS, belong_together, command, shell_lines, wrapped};
+pub(crate) use words::{COLUMNS, belong_together, command, command_line, shell_lines, wrapped};
 
 use crate::colour::{BAD, GOOD, ODD, PLAIN, paint};
 use crate::human::{self, count, percent, things};

@@ -99,6 +99,12 @@ pub(crate) fn command(words: &[String], columns: usize) -> Vec<String> {
     continued(words.iter().map(|word| quoted(word)), columns)
 }
 
+/// A command line, quoted for a shell, in one line.
+pub(crate) fn command_line(words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
+}
+
 /// Words of a command line in lines of at most `columns`. Each line but the last ends with a backslash, which continues
 /// the command.
 fn continued(words: impl IntoIterator<Item = String>, columns: usize) -> Vec<String> {
@@ -209,7 +215,12 @@ mod tests {
             command(&words(&["throng", "load", "--self", "--hold", "10s"]), 20),
             [r"throng load --self \", r"  --hold 10s"]
         );
+        assert_eq!(
+            command_line(&words(&["throng", "-m", "a b\n", "[::1]:80"])),
+            r"throng -m $'a b\n' '[::1]:80'"
+        );
     }
+
     #[test]
     fn a_command_is_broken_outside_quotes_only() {
         assert_eq!(

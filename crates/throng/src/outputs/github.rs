@@ -1,9 +1,10 @@
 //! Annotations and a summary for GitHub's workflows (`--github`).
 
-use super::output::Output;
+use super::output::{Occasion, Opened, Output};
 use crate::Failure;
 use crate::cli::OUTPUT;
 use clap::Args;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use throng_report::github::{write_annotations, write_markdown};
@@ -21,6 +22,14 @@ pub(crate) struct Github {
 }
 
 impl Output for Github {
+    /// A summary of the step that can't be written is found before the run.
+    fn open(&self, _: &Occasion) -> Opened {
+        if let Some(path) = step_summary().filter(|_| self.github) {
+            append_to(&path).map_err(|e| Failure::usage(cannot_write(&path, &e)))?;
+        }
+        Ok(None)
+    }
+
     /// The runner reads stderr, too, where annotations leave a summary on stdout as it is.
     fn finish(&self, outcome: &Outcome) -> Result<(), Failure> {
         if !self.github {
@@ -32,17 +41,27 @@ impl Output for Github {
         drawn.map_err(|e| Failure::fault(format!("can't draw annotations: {e}")))?;
         // A closed stderr is not an error.
         let _ = io::stderr().write_all(&lines);
-        let Some(path) = std::env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()) else {
+        let Some(path) = step_summary() else {
             return Ok(());
         };
         let mut markdown = Vec::new();
-        // Earlier commands of the step may have written there.
-        let append = || File::options().append(true).create(true).open(&path);
         write_markdown(summary, &mut markdown)
-            .and_then(|()| append()?.write_all(&markdown))
-            .map_err(|e| {
-                let path = path.to_string_lossy();
-                Failure::fault(format!("can't write {path} ({STEP_SUMMARY}): {e}"))
-            })
+            .and_then(|()| append_to(&path)?.write_all(&markdown))
+            .map_err(|e| Failure::fault(cannot_write(&path, &e)))
     }
+}
+
+/// The file of the step's summary; `None` outside of a workflow.
+fn step_summary() -> Option<OsString> {
+    std::env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty())
+}
+
+/// Opens it. Earlier commands of the step may have written there, so it is not replaced.
+fn append_to(path: &OsStr) -> io::Result<File> {
+    File::options().append(true).create(true).open(path)
+}
+
+fn cannot_write(path: &OsStr, e: &io::Error) -> String {
+    let path = path.to_string_lossy();
+    format!("can't write {path} ({STEP_SUMMARY}): {e}")
 }

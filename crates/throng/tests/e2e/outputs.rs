@@ -163,7 +163,7 @@ fn a_test_report_has_a_case_for_the_run_and_each_expectation() {
         json!({"tests": 3, "failures": 2, "errors": 0, "skipped": 0})
     );
     let command = suite["properties"]["command"].as_str().unwrap();
-    assert!(command.contains("-m <&\"> --closed-loop"), "{command}");
+    assert!(command.contains("-m '<&\">' --closed-loop"), "{command}");
     let cases = suite["cases"].as_array().unwrap();
     let names: Vec<&str> = cases.iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(
@@ -193,6 +193,25 @@ fn a_test_report_has_a_case_for_the_run_and_each_expectation() {
     let report = junit(&net, &file);
     assert_eq!(report[0]["stated"]["tests"], 1);
     assert_eq!(report[0]["stated"]["failures"], 0, "{report:#}");
+    // One whose end is its user's.
+    let server = start(
+        &net,
+        &format!("serve 127.0.0.1:9000 --junit {xml} --github"),
+    );
+    server.wait_for_stderr("listening on 127.0.0.1:");
+    server.signal(Signal::INT);
+    let ran = server.wait(PATIENCE);
+    assert!(!ran.stderr.contains("::error"), "{ran}");
+    assert_eq!(junit(&net, &file)[0]["stated"]["failures"], 0, "{ran}");
+    // A load that was not over.
+    let load = start_load(&net, &format!("--self -c 2 --hold 60s --junit {xml}"));
+    load.wait_for_stderr("holding");
+    load.signal(Signal::INT);
+    load.wait(PATIENCE);
+    let report = junit(&net, &file);
+    let failure = &report[0]["cases"][0]["failures"][0];
+    assert_eq!(failure["type"], "interrupted", "{report:#}");
+    assert_ne!(failure["text"], "", "{report:#}");
 }
 
 /// Runs a load in a workflow of GitHub, whose step has this file for its summary.
@@ -218,7 +237,7 @@ fn a_workflow_has_annotations_for_what_fell_short_and_a_table_in_its_summary() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("summary.md");
     std::fs::write(&file, "# Before\n").unwrap();
-    let line = "load --self -c 2 --hold 100ms --expect peak>5 --output json --github";
+    let line = "load --self=echo -c 2 -m 'a\\n' -r 50 --latency-echo --hold 300ms --expect peak>5 --output json --github";
     let (code, stdout, stderr) = in_a_workflow(&net, Some(&file), line);
     assert_eq!(code, Some(1), "{stderr}");
     assert!(serde_json::from_str::<Value>(&stdout).is_ok(), "{stdout}");
@@ -231,18 +250,19 @@ fn a_workflow_has_annotations_for_what_fell_short_and_a_table_in_its_summary() {
     assert!(markdown.starts_with("# Before\n### ❌ "), "{markdown}");
     assert!(markdown.contains("| ❌ | peak\\>5 | "), "{markdown}");
     assert!(markdown.contains("| Connections | "), "{markdown}");
+    assert!(markdown.contains(" -m 'a\\n' -r 50 "), "{markdown}");
+    let head = "| latency | p50 | p90 | p99 | p99.9 | max |\n";
+    assert!(markdown.contains(head), "{markdown}");
+    assert!(markdown.contains("\n| response | "), "{markdown}");
     // Outside of a workflow there is no summary to add to.
     let (code, _, stderr) = in_a_workflow(&net, None, "load --self -c 2 --hold 100ms --github");
     assert_eq!(code, Some(0), "{stderr}");
     assert!(!stderr.contains("::error"), "{stderr}");
-    // One that cannot be written is told.
+    // One that cannot be written is told before the run.
     let nowhere = dir.path().join("none/summary.md");
-    let (code, _, stderr) = in_a_workflow(
-        &net,
-        Some(&nowhere),
-        "load --self -c 2 --hold 100ms --github",
-    );
-    assert_eq!(code, Some(1), "{stderr}");
+    let (code, _, stderr) =
+        in_a_workflow(&net, Some(&nowhere), "load --self -c 2 --hold 60s --github");
+    assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("GITHUB_STEP_SUMMARY"), "{stderr}");
 }
 
