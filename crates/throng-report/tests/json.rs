@@ -210,7 +210,15 @@ fn every_key_is_documented() {
     all.extend(Redirect::ALL.map(name));
     all.extend(mqtt::Violation::ALL.map(name));
     all.extend(mqtt::Reason::ALL.map(name));
-    all.extend([Limit::Latency, Limit::Sending, Limit::Answers].map(name));
+    all.extend(
+        [
+            Limit::Latency,
+            Limit::Sending,
+            Limit::Answers,
+            Limit::Unwanted,
+        ]
+        .map(name),
+    );
     all.extend(
         [
             Ending::Found,

@@ -503,6 +503,11 @@ fn a_search_says_what_it_found_and_how_sure_it_is() {
     let all = text(&s);
     says(&all, &["broke 12.5k/s not all messages were answered"]);
     assert!(!all.contains("latency there"));
+    s.search.as_mut().unwrap().broke_by = Some(Limit::Unwanted);
+    says(
+        &text(&s),
+        &["broke 12.5k/s not all answers were as expected"],
+    );
 }
 
 #[test]

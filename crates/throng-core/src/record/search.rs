@@ -93,6 +93,7 @@ mod tests {
                 asked_per_s: rate,
                 sent_per_s: rate,
                 answered_per_s: rate,
+                unwanted_per_s: 0.0,
                 latency: Some(Duration::from_millis(ms)),
                 samples: 100_000,
                 slices: vec![

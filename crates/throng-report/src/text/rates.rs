@@ -92,6 +92,7 @@ pub(super) fn search(summary: &Summary) -> Section {
             Some(Limit::Latency) => "latency exceeded the limit",
             Some(Limit::Sending) => "not all messages were sent",
             Some(Limit::Answers) => "not all messages were answered",
+            Some(Limit::Unwanted) => "not all answers were as expected",
             None => "",
         };
         all.number("broke", human::rate(broke), what);

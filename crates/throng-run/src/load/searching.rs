@@ -104,13 +104,12 @@ impl Search {
         let counted = after.clients.since(&before.clients);
         // Time stamps may arrive on the connections that are accepted, or come back, or both.
         let accepted = after.accepted.since(&before.accepted);
-        let answers = match asked.messages {
+        let (received, unwanted) = match asked.messages {
             Some(MessagesBy::TimeStamps) => {
-                counted.messages_received.max(accepted.messages_received)
+                let both = counted.messages_received.max(accepted.messages_received);
+                (both, 0)
             }
-            _ => counted
-                .messages_received
-                .saturating_sub(self.protocol.unwanted(&counted)),
+            _ => (counted.messages_received, self.protocol.unwanted(&counted)),
         };
         let terms = self.search.terms();
         let mut latencies = Durations::default();
@@ -128,7 +127,8 @@ impl Search {
         self.search.observe(&Observation {
             asked_per_s: trial.rate.get(),
             sent_per_s: counted.messages_sent as f64 / seconds,
-            answered_per_s: answers as f64 / seconds,
+            answered_per_s: received.saturating_sub(unwanted) as f64 / seconds,
+            unwanted_per_s: unwanted.min(received) as f64 / seconds,
             latency,
             samples: latencies.count(),
             slices,
@@ -150,6 +150,7 @@ impl Search {
                 self.search.terms().percentile,
                 human::duration(latency)
             ),
+            None if unwanted > 0 => "no answer as expected".into(),
             None => "no answer".into(),
         };
         format!("{what} {}{each}: {latency}", human::rate(trial.rate.get()))

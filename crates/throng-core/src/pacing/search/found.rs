@@ -15,6 +15,8 @@ pub enum Limit {
     Sending,
     /// Fewer answers were received than messages were sent.
     Answers,
+    /// Answers were received, but not all were what was asked for: an error's, or of other content.
+    Unwanted,
 }
 
 /// How a search ended.
@@ -77,6 +79,7 @@ impl Found {
                 "not all messages were sent, so this client or the path is the limit"
             }
             Some(Limit::Answers) => "not all messages were answered",
+            Some(Limit::Unwanted) => "not all answers were as expected",
         };
         let between = self.between_per_s.map(|(from, to)| {
             format!(

@@ -21,8 +21,10 @@ pub struct Observation {
     pub asked_per_s: f64,
     /// Messages that were sent, per second.
     pub sent_per_s: f64,
-    /// Answers that were received, per second.
+    /// Answers that were received, per second, without those that were not what was asked for.
     pub answered_per_s: f64,
+    /// Answers that were received and not what was asked for, such as an error's, per second.
+    pub unwanted_per_s: f64,
     /// Latency at the percentile of the search, from when messages were due; `None` without an answer.
     pub latency: Option<Duration>,
     /// The number of answers behind that latency.

@@ -138,6 +138,7 @@ impl Server {
             asked_per_s: f64::from(sent) / seconds * rate / sent_rate,
             sent_per_s: f64::from(sent) / seconds,
             answered_per_s: latencies.len() as f64 / seconds,
+            unwanted_per_s: 0.0,
             latency: latencies
                 .get(rank.saturating_sub(1))
                 .map(|s| Duration::from_secs_f64(*s)),

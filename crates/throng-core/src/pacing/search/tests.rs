@@ -328,6 +328,7 @@ fn a_server_that_answers_nothing_or_does_not_recover_ends_the_search() {
                 asked_per_s: rate.get(),
                 sent_per_s: rate.get(),
                 answered_per_s: 0.0,
+                unwanted_per_s: 0.0,
                 latency: None,
                 samples: 0,
                 slices: vec![],
@@ -354,6 +355,7 @@ fn a_server_that_answers_nothing_or_does_not_recover_ends_the_search() {
                     asked_per_s: rate.get(),
                     sent_per_s: rate.get(),
                     answered_per_s: rate.get(),
+                    unwanted_per_s: 0.0,
                     latency: Some(Duration::from_millis(if stuck { 900 } else { 2 })),
                     samples: 1000,
                     slices: vec![
@@ -394,6 +396,7 @@ fn whatever_is_observed_it_ends() {
                 asked_per_s: rate.get(),
                 sent_per_s: rate.get() * (1.1 - dice() / 10.0),
                 answered_per_s: rate.get(),
+                unwanted_per_s: 0.0,
                 latency: Some(Duration::from_secs_f64(0.01 * dice())),
                 samples: 1000,
             });

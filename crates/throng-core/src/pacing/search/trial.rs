@@ -28,15 +28,20 @@ pub(super) fn broken(seen: &Observation, bound: Duration, measured: Duration) ->
     let share = (bound.max(longest * 2).as_secs_f64() / seconds).min(MOST_ON_THEIR_WAY);
     let on_their_way = seen.asked_per_s * share + EDGES / seconds;
     let missing = |had: f64, wanted: f64| had < wanted * (1.0 - SHORTFALL) - on_their_way;
+    // Answers that were not wanted are why some are missing if there would be enough with them.
+    let of_answers = || match missing(seen.answered_per_s + seen.unwanted_per_s, seen.sent_per_s) {
+        false if seen.unwanted_per_s > 0.0 => Limit::Unwanted,
+        _ => Limit::Answers,
+    };
     let Some(latency) = seen.latency else {
-        return Some(Limit::Answers);
+        return Some(of_answers());
     };
     if latency > bound {
         Some(Limit::Latency)
     } else if missing(seen.sent_per_s, seen.asked_per_s) {
         Some(Limit::Sending)
     } else if missing(seen.answered_per_s, seen.sent_per_s) {
-        Some(Limit::Answers)
+        Some(of_answers())
     } else {
         None
     }
@@ -86,6 +91,7 @@ mod tests {
             asked_per_s: asked,
             sent_per_s: sent,
             answered_per_s: answered,
+            unwanted_per_s: 0.0,
             latency: (latency > 0.0).then(|| ms(latency)),
             samples: answered as u64,
             slices: vec![],
@@ -123,6 +129,24 @@ mod tests {
             (seen(100.0, 96.0, 92.0, 2.0), None),
         ] {
             assert_eq!(broken(&seen, BOUND, Duration::from_secs(1)), broke);
+        }
+    }
+
+    #[test]
+    fn answers_that_were_not_wanted_are_told_from_missing_ones() {
+        for (wanted, unwanted, latency, broke) in [
+            (0.0, 1e4, 0.0, Limit::Unwanted),
+            (9e3, 1e3, 2.0, Limit::Unwanted),
+            // Most were not answered at all.
+            (0.0, 2e3, 0.0, Limit::Answers),
+            (5e3, 2e3, 2.0, Limit::Answers),
+            (9e3, 1e3, 11.0, Limit::Latency),
+        ] {
+            let seen = Observation {
+                unwanted_per_s: unwanted,
+                ..seen(1e4, 1e4, wanted, latency)
+            };
+            assert_eq!(broken(&seen, BOUND, Duration::from_secs(1)), Some(broke));
         }
     }
 
