@@ -55,6 +55,7 @@ mod tasks;
 mod tcp;
 pub mod tuning;
 pub mod unix_queues;
+pub mod unix_sockets;
 pub mod usage;
 
 /// Whether `attempt` succeeds within half a minute. For counts of the whole machine: other programs open and close

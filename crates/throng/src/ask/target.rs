@@ -3,14 +3,15 @@
 use crate::Failure;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 use throng_core::address::{self, AddressError};
 use throng_core::observer::Note;
 use throng_core::scenario::{
-    Addresses, Connect, Family, ListenAddress, LoadScenario, Resolve, Target,
+    Addresses, Connect, Family, HostAddress, ListenAddress, LoadScenario, Resolve, Target,
 };
 use throng_core::target::{self, Port, Spec};
-use throng_host::{names, services};
+use throng_host::{names, services, unix_sockets};
 
 /// How long to wait for an answer when one of several addresses is tried.
 const TRY_FOR: Duration = Duration::from_millis(300);
@@ -44,6 +45,7 @@ pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Fail
     if unix_socket.is_some() {
         // It is where all connections go.
     } else if let Some(proxy) = tunnel {
+        refuse_of_proxy(resolve, proxy)?;
         resolve_each(std::slice::from_mut(proxy), resolve, &mut notes)?;
         for target in &mut scenario.targets {
             target.addresses.clone_from(&proxy.addresses);
@@ -56,6 +58,18 @@ pub(crate) fn resolve_all(scenario: &mut LoadScenario) -> Result<Vec<Note>, Fail
         .seed
         .get_or_insert_with(|| RandomState::new().hash_one(0));
     Ok(notes)
+}
+
+/// Refuses, before the run, Unix sockets that this user can't connect to: no server can begin to listen on a file that is
+/// there already, and a path that is not is most likely a wrong one. Names without a file are not looked for.
+pub(crate) fn check_sockets(scenario: &LoadScenario) -> Result<(), Failure> {
+    for socket in scenario.unix_sockets() {
+        if let Some(path) = socket.path() {
+            unix_sockets::check(Path::new(path))
+                .map_err(|e| Failure::usage(format!("{path}: {e}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// Resolves the names of `targets`.
@@ -86,6 +100,19 @@ fn resolve_each(
         };
     }
     Ok(())
+}
+
+/// Refuses addresses given for another host than `proxy`, through whose tunnels all connections go.
+fn refuse_of_proxy(resolve: &Resolve, proxy: &Target) -> Result<(), Failure> {
+    let port = port(&proxy.spec)?;
+    let is_for = |given: &&HostAddress| given.is_for(&proxy.spec.host, port);
+    match resolve.hosts.iter().find(|given| !is_for(given)) {
+        Some(given) => Err(Failure::usage(format!(
+            "--resolve {given} has no effect: connections go to the proxy {}, which looks up the names of targets itself",
+            authority(&proxy.spec.host, port)
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Refuses what is said of hosts and ports that no target has: it would have no effect.

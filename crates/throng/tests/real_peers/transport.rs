@@ -485,6 +485,12 @@ fn what_unix_sockets_do_not_have_is_refused() {
         ("--unix-socket /y --self", "--self"),
         ("--unix-socket @ http://a/", "no Unix socket"),
         ("--unix-socket /y -l 9000", "--unix-socket"),
+        ("unix:/no/such", "/no/such: no such file; start the server"),
+        ("unix:/dev", "/dev: a directory and no Unix socket"),
+        (
+            "--unix-socket /etc/passwd http://a/",
+            "/etc/passwd: a regular file and no Unix socket",
+        ),
     ] {
         let ran = run(&net, &["load"], args);
         assert!(ran.code == 2 && ran.stdout.is_empty(), "{ran}");

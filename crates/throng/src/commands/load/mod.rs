@@ -49,6 +49,7 @@ pub(crate) fn carry_out(
     mut inputs: Vec<Named>,
 ) -> Result<u8, Failure> {
     ask::file::check(scenario.files_mut())?;
+    ask::target::check_sockets(&scenario)?;
     let mut notes: Vec<Note> = default_ports(&scenario).collect();
     notes.extend(ask::target::resolve_all(&mut scenario)?);
     inputs.extend(
