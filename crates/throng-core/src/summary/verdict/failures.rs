@@ -75,33 +75,70 @@ pub(super) fn explains(limit: LimitKind, cause: FailCause) -> bool {
 }
 
 /// What to do about attempts that failed by `cause`. `peak` connections were open at once: what kept attempts from being
-/// established was not always so, or not for all targets.
+/// established was not always so, or not for all targets. Where connections go through tunnels, it is the proxy that takes
+/// them or does not.
 pub(super) fn remedy(cause: FailCause, asked: &Asked, peak: u64) -> String {
     let others = human::things(peak, "connection");
+    let (to, more) = match asked.tunnels {
+        true => ("proxy", "source addresses"),
+        false => ("target", "source addresses or targets"),
+    };
     match cause {
         FailCause::Refused if peak > 0 => format!(
-            "For a time nothing listened on the target, or never on one of several, or a firewall refused: {others} were established otherwise. Check whether its server ended or closed its listener, and look for a connection limit (nft list ruleset)."
+            "For a time nothing listened on the {to}, or never on one of several, or a firewall refused: {others} were established otherwise. Check whether its server ended or closed its listener, and look for a connection limit (nft list ruleset)."
         ),
         FailCause::Unreachable if peak > 0 => format!(
-            "For a time there was no route to the target, or never to one of several, or its machine did not answer (ARP): {others} were established otherwise. Check what changed: ip route get ADDRESS, ip neigh."
+            "For a time there was no route to the {to}, or never to one of several, or its machine did not answer (ARP): {others} were established otherwise. Check what changed: ip route get ADDRESS, ip neigh."
         ),
         FailCause::Forbidden if peak > 0 => format!(
             "A firewall rule or security policy forbade it for a time, or beyond a number: {others} were established otherwise. Look for a limit: nft list ruleset."
         ),
         FailCause::NoAddress if peak > 0 => format!(
-            "No local port was left to the target, or its source address was gone for a time: {others} were established otherwise. Add source addresses or targets, or widen net.ipv4.ip_local_port_range."
+            "No local port was left to the {to}, or its source address was gone for a time: {others} were established otherwise. Add {more}, or widen net.ipv4.ip_local_port_range."
         ),
+        FailCause::Refused if asked.tunnels => "Nothing listens at the proxy that is to open tunnels, or no longer: check its address, its port and whether it runs.".into(),
         FailCause::Refused => "Nothing listens on the target, or no longer: check the address, the port and the server.".into(),
         FailCause::TimedOut => format!(
-            "No answer within {}: a full accept queue on the target (ss -ltn there, or ss -lx for a Unix socket; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
+            "No answer within {}: a full accept queue on the {to} (ss -ltn there, or ss -lx for a Unix socket; raise its backlog and net.core.somaxconn), a firewall that drops, or a slow path (--connect-timeout, --connect-rate).",
             human::seconds(asked.connect_timeout_s)
         ),
-        FailCause::Reset => "The target, or something in front of it, resets new connections: look for a connection limit there.".into(),
-        FailCause::Unreachable => "There is no route to the target: ip route get ADDRESS.".into(),
-        FailCause::NoAddress => "No local port is left to the target, or a --source-ip does not belong to this machine: add source addresses or targets, or widen net.ipv4.ip_local_port_range.".into(),
+        FailCause::Reset => format!("The {to}, or something in front of it, resets new connections: look for a connection limit there."),
+        FailCause::Unreachable => format!("There is no route to the {to}: ip route get ADDRESS."),
+        FailCause::NoAddress => format!("No local port is left to the {to}, or a --source-ip does not belong to this machine: add {more}, or widen net.ipv4.ip_local_port_range."),
         FailCause::FileLimit => "A file limit: ulimit -n for the process, sysctl fs.file-max for the system.".into(),
         FailCause::NoMemory => "The kernel had no memory for a socket: net.ipv4.tcp_mem, the container's memory limit, ulimit -l.".into(),
         FailCause::Forbidden => "A firewall rule or security policy forbids it: nft list ruleset.".into(),
         FailCause::Other => "An error that throng does not know: please report it, with the command line.".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_tunnels_it_is_the_proxy_that_took_no_connection() {
+        let says = |tunnels, cause, peak| {
+            let asked = Asked {
+                tunnels,
+                ..Asked::default()
+            };
+            remedy(cause, &asked, peak)
+        };
+        for cause in [
+            FailCause::Refused,
+            FailCause::TimedOut,
+            FailCause::Reset,
+            FailCause::Unreachable,
+            FailCause::NoAddress,
+        ] {
+            for peak in [0, 5] {
+                let (direct, through) = (says(false, cause, peak), says(true, cause, peak));
+                let named = |word: &str| (direct.contains(word), through.contains(word));
+                assert_eq!(named("proxy"), (false, true), "{direct} {through}");
+                assert!(direct.contains("target"), "{direct}");
+                assert!(!through.contains("target"), "{through}");
+            }
+        }
     }
 }
