@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use throng_core::experiment::sweep::SweepResult;
 use throng_core::record::Record;
 use throng_report::html::Entry;
-use throng_report::json::{Outcome, read_records};
+use throng_report::json::{Outcome, ReadError, read_records};
 use throng_report::sweep;
 
 /// How deep directories of results are searched.
@@ -60,12 +60,15 @@ fn named(name: &str, records: Vec<Record>) -> impl Iterator<Item = Entry> {
 pub(crate) struct Found {
     /// The results, the earliest first.
     pub entries: Vec<Entry>,
+    /// The files that have results, also those of sweeps and of other versions of this program.
+    pub read: Vec<PathBuf>,
     /// Files that seem to be results and are not, each with the reason.
     pub unread: Vec<(String, String)>,
 }
 
 /// Looks for results in `directory` and the directories in it: in files whose names end in `.json`, `.html` or `.htm`. The
-/// same result in several files counts once. `output` is left out, and so is what is hidden.
+/// same result in several files counts once. `output` is left out if it has none, as the page of an earlier time, and so is
+/// what is hidden.
 ///
 /// # Errors
 /// The directory can't be read.
@@ -76,18 +79,21 @@ pub(crate) fn in_directory(directory: &Path, output: Option<&Path>) -> io::Resul
     let is_page = |path: &PathBuf| path.extension().is_none_or(|ending| ending != "json");
     paths.sort_by_cached_key(|path| (is_page(path), path.clone()));
     let output = output.and_then(|path| fs::canonicalize(path).ok());
-    paths.retain(|path| output.is_none() || fs::canonicalize(path).ok() != output);
-    let (mut entries, mut unread) = (Vec::<Entry>::new(), Vec::new());
+    let is_output = |path: &Path| output.is_some() && fs::canonicalize(path).ok() == output;
+    let (mut entries, mut read, mut unread) = (Vec::<Entry>::new(), Vec::new(), Vec::new());
     let mut known: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for path in paths {
         let name = path.strip_prefix(directory).unwrap_or(&path);
         let name = name.display().to_string();
-        let bytes = files::read(&path).map_err(|e| e.to_string());
-        let records = bytes.and_then(|bytes| match sweep::read(&bytes) {
-            Some(_) => Err("the result of a sweep: `throng report` draws it".into()),
-            None => read_records(&bytes).map_err(|e| e.to_string()),
-        });
+        let (has_results, records) = match files::read(&path) {
+            Err(e) => (false, Err(e.to_string())),
+            Ok(bytes) => records_of(&bytes),
+        };
+        if has_results {
+            read.push(path.clone());
+        }
         match records {
+            Err(_) if is_output(&path) => {}
             Err(why) => unread.push((name, why)),
             Ok(records) => {
                 for entry in named(&name, records) {
@@ -108,7 +114,23 @@ pub(crate) fn in_directory(directory: &Path, output: Option<&Path>) -> io::Resul
     }
     let began = |entry: &Entry| entry.outcome.summary.started_unix_s;
     entries.sort_by(|a, b| began(a).total_cmp(&began(b)));
-    Ok(Found { entries, unread })
+    Ok(Found {
+        entries,
+        read,
+        unread,
+    })
+}
+
+/// The results in a file of `bytes`, or why there are none to show; and whether there are any.
+fn records_of(bytes: &[u8]) -> (bool, Result<Vec<Record>, String>) {
+    if sweep::read(bytes).is_some() {
+        let why = "the result of a sweep: `throng report` draws it";
+        return (true, Err(why.into()));
+    }
+    match read_records(bytes) {
+        Ok(records) => (true, Ok(records)),
+        Err(e) => (matches!(e, ReadError::Version(_)), Err(e.to_string())),
+    }
 }
 
 /// Adds the files in `directory` that may be results, and those in its directories.
@@ -130,4 +152,28 @@ fn collect(directory: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> io::Resu
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_left_out_of_a_directory_unless_it_has_a_result() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("old.json"), r#"{"version": 0}"#).unwrap();
+        fs::write(at("page.html"), "<!doctype html>").unwrap();
+        for (output, unread) in [
+            (None, vec!["old.json", "page.html"]),
+            (Some("old.json"), vec!["page.html"]),
+            (Some("page.html"), vec!["old.json"]),
+        ] {
+            let output = output.map(at);
+            let found = in_directory(directory.path(), output.as_deref()).unwrap();
+            let names: Vec<&str> = found.unread.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, unread);
+            assert_eq!(found.read, [at("old.json")]);
+        }
+    }
 }

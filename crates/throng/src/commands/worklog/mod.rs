@@ -1,6 +1,7 @@
 //! `throng worklog`: draws all results in a directory as one page.
 
 use super::report::PageArgs;
+use crate::files::Named;
 use crate::{Failure, results};
 use std::path::PathBuf;
 use throng_report::{html, human};
@@ -28,6 +29,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let shown = args.directory.display();
     let found = results::in_directory(&args.directory, args.to.file())
         .map_err(|e| Failure::usage(format!("{shown}: {e}")))?;
+    let inputs = found.read.iter().map(|p| Named::new("throng worklog", p));
+    args.to.check(&inputs.collect::<Vec<_>>())?;
     for (name, why) in &found.unread {
         eprintln!("throng: {name} is left out: {why}");
     }
