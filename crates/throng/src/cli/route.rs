@@ -60,6 +60,7 @@ pub(crate) struct RouteArgs {
     ///
     /// It is the first thing on each connection, before TLS. The client that it names is another one for each connection, with
     /// an address of --proxy-source and a port from 1024 on; the destination is the address connected to.
+    /// With --tunnel, the header is for the proxy, and comes before CONNECT: the target gets none.
     #[arg(long, value_name = "v1|v2", help_heading = CONNECTIONS)]
     pub proxy_protocol: Option<ProxyVersion>,
 

@@ -180,11 +180,22 @@ fn a_tunnel_that_is_not_opened_is_told_with_its_cause() {
             "{ran}"
         );
     }
+    // Nothing listens on the proxy's port.
+    let ran = run(
+        &net,
+        "load -c 1 --hold 200ms --no-reconnect --tunnel 127.0.0.1:1 127.0.0.1:8080",
+    );
+    let says = ran.stdout.contains("Nothing listens at the proxy");
+    assert!(ran.code == 1 && says, "{ran}");
     stop_serving(silent);
     for (args, says) in [
         (
             "--tunnel https://a:1 127.0.0.1:9",
             "HOST:PORT or http://HOST:PORT",
+        ),
+        (
+            "--tunnel 127.0.0.1:1 --resolve foo:80:127.0.0.2 http://foo",
+            "which looks up the names of targets itself",
         ),
         ("--tunnel-auth u:w 127.0.0.1:9", "--tunnel"),
         ("--tunnel 127.0.0.1:1 127.0.0.1:smtp", "by number"),
