@@ -4,6 +4,9 @@
 
 use super::special::student_two_sided;
 
+/// The least p that is told: the arithmetic is no finer, and no difference is impossible by chance.
+pub const LEAST_P: f64 = 1e-15;
+
 /// How change points are sought.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChangePoints {
@@ -13,6 +16,8 @@ pub struct ChangePoints {
     pub p: f64,
     /// The least relative change, 0 to 1.
     pub least: f64,
+    /// The fewest values on either side of a change point, up to the next one.
+    pub side: usize,
 }
 
 impl Default for ChangePoints {
@@ -21,6 +26,7 @@ impl Default for ChangePoints {
             window: 50,
             p: 0.001,
             least: 0.0,
+            side: 1,
         }
     }
 }
@@ -58,7 +64,7 @@ pub struct ChangePoint {
     pub before: Side,
     /// The values after it, until the next one.
     pub after: Side,
-    /// The probability of such a difference between the two by chance.
+    /// The probability of such a difference between the two by chance; [`LEAST_P`] stands for less.
     pub p: f64,
 }
 
@@ -114,7 +120,11 @@ pub fn change_points(series: &[f64], how: &ChangePoints) -> Vec<ChangePoint> {
         p => p,
     };
     let indices = split(series, how.window.max(2), weak);
-    merged(series, indices, how)
+    let mut found = merged(series, indices, how);
+    for point in &mut found {
+        point.p = point.p.max(LEAST_P);
+    }
+    found
 }
 
 /// The indices of weak change points: those of windows that overlap by half.
@@ -204,7 +214,8 @@ fn candidate(series: &[f64]) -> (usize, f64) {
     best
 }
 
-/// Drops change points, the weakest first, until all are significant and great enough.
+/// Drops change points until all are between enough values, significant and great enough: of those with too few the weakest first,
+/// then the weakest of all.
 fn merged(series: &[f64], indices: Vec<usize>, how: &ChangePoints) -> Vec<ChangePoint> {
     let points = |indices: &[usize]| -> Vec<ChangePoint> {
         let edges = edges(indices, series.len());
@@ -220,6 +231,16 @@ fn merged(series: &[f64], indices: Vec<usize>, how: &ChangePoints) -> Vec<Change
             // The first of equals.
             each.reduce(|a, b| if key(b.1) > key(a.1) { b } else { a })
         };
+        let few = |point: &ChangePoint| point.before.count.min(point.after.count) < how.side;
+        if let Some((at, _)) = all
+            .iter()
+            .enumerate()
+            .filter(|(_, point)| few(point))
+            .reduce(|a, b| if b.1.p > a.1.p { b } else { a })
+        {
+            indices.remove(at);
+            continue;
+        }
         let Some((at, point)) = weakest(|point| point.p) else {
             return all;
         };
@@ -278,7 +299,7 @@ mod tests {
                 ChangePoints {
                     window: 10,
                     p: 0.0001,
-                    least: 0.0,
+                    ..usual
                 },
                 &[10][..],
             ),
@@ -327,7 +348,12 @@ mod tests {
             (0.0001, 0.0, &[71, 95, 117, 131, 142, 148, 192, 212], &[]),
             (0.00001, 0.0, &[71, 95, 131, 192, 212], &[]),
         ] {
-            let how = ChangePoints { window, p, least };
+            let how = ChangePoints {
+                window,
+                p,
+                least,
+                side: 1,
+            };
             assert_eq!(indices(&tigerbeetle(), how), expected, "{how:?}");
             assert!(more.iter().all(|at| !expected.contains(at)), "{how:?}");
         }
@@ -350,6 +376,42 @@ mod tests {
             (point.change() + 0.199).abs() < 0.001 && point.p < 1e-6,
             "{point:?}"
         );
+    }
+
+    #[test]
+    fn a_level_has_as_many_values_as_asked() {
+        let level = |level: f64, count: usize| -> Vec<f64> {
+            (0..count).map(|n| level + (n % 3) as f64).collect()
+        };
+        let series = |parts: &[(f64, usize)]| -> Vec<f64> {
+            let parts = parts.iter().map(|(of, count)| level(*of, *count));
+            parts.collect::<Vec<_>>().concat()
+        };
+        for (parts, one, two) in [
+            (&[(100.0, 10), (200.0, 1)][..], &[10][..], &[][..]),
+            (&[(200.0, 1), (100.0, 10)], &[1], &[]),
+            (&[(100.0, 10), (200.0, 2)], &[10], &[10]),
+            (&[(200.0, 2), (100.0, 10)], &[2], &[2]),
+            // Without its single value in the middle, the step between two levels is still one.
+            (&[(100.0, 10), (120.0, 1), (200.0, 10)], &[10, 11], &[11]),
+            (&[(100.0, 10), (180.0, 1), (200.0, 10)], &[10, 11], &[10]),
+        ] {
+            let series = series(parts);
+            for (side, expected) in [(1, one), (2, two)] {
+                let how = ChangePoints {
+                    side,
+                    ..ChangePoints::default()
+                };
+                assert_eq!(indices(&series, how), expected, "{side}: {parts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_p_is_0() {
+        let series: Vec<f64> = (0..8).map(|n| if n < 4 { 1.0 } else { 2.0 }).collect();
+        let found = change_points(&series, &ChangePoints::default());
+        assert_eq!((found[0].index, found[0].p), (4, LEAST_P));
     }
 
     proptest! {

@@ -21,7 +21,7 @@ mod usl;
 
 pub use bootstrap::{interval as bootstrap_interval, resampled};
 pub use centre::{Spread, mean, median, quantile, trimmed_mean};
-pub use change_points::{ChangePoint, ChangePoints, Side, change_points};
+pub use change_points::{ChangePoint, ChangePoints, LEAST_P, Side, change_points};
 pub use holm::{holm, least_rounds};
 pub use kneedle::{Bend, knee};
 pub use rank_sum::{RankSum, mann_whitney};

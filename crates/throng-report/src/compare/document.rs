@@ -169,6 +169,7 @@ pub struct HistoryDocument {
     version: u32,
     tool: &'static str,
     points: Vec<Point>,
+    notes: Vec<String>,
     series: Vec<Series>,
 }
 
@@ -248,6 +249,7 @@ impl HistoryDocument {
             version: VERSION,
             tool: TOOL,
             points: points.collect(),
+            notes: history.notes.clone(),
             series: series.collect(),
         }
     }

@@ -1,9 +1,11 @@
 //! A history for people, and as CSV for other programs.
 
+use super::text::write_note;
 use crate::colour::{BAD, DIM, GOOD, TITLE, paint};
 use crate::text::{Form, wrapped};
 use crate::utc::date_and_time;
 use std::io::{self, Write};
+use throng_core::experiment::LEAST_P;
 use throng_core::experiment::compare::{FEWEST, History, Series, Step, Verdict};
 use throng_core::human::things;
 
@@ -15,14 +17,15 @@ pub fn write_history(history: &History, out: &mut impl Write, form: &Form) -> io
     let steps: usize = history.series.iter().map(|series| series.steps.len()).sum();
     let points = things(history.points.len() as u64, "point");
     let headline = match (steps, history.points.len() < FEWEST) {
-        (0, true) => {
-            format!("{points}: too few to tell a step from noise; {FEWEST} or more are needed")
-        }
+        (0, true) => format!("{points}: {}", too_few()),
         (0, false) => format!("{points}, no step"),
         (n, _) => format!("{points}, {}", things(n as u64, "step")),
     };
     for line in wrapped(&headline, form.columns) {
         writeln!(out, "{}", paint(&line, TITLE, form.colour))?;
+    }
+    for note in &history.notes {
+        write_note(note, out, form)?;
     }
     for series in &history.series {
         write_series(history, series, out, form)?;
@@ -42,7 +45,16 @@ fn write_series(
         paint(&series.metric.to_string(), TITLE, form.colour)
     )?;
     if series.steps.is_empty() {
-        return writeln!(out, "  {}", paint("no step", DIM, form.colour));
+        let known = series.known();
+        let few = known < FEWEST && history.points.len() >= FEWEST;
+        let words = match few {
+            true => format!("known at {}: {}", things(known as u64, "point"), too_few()),
+            false => "no step".into(),
+        };
+        for line in wrapped(&words, form.columns.saturating_sub(2)) {
+            writeln!(out, "  {}", paint(&line, DIM, form.colour))?;
+        }
+        return Ok(());
     }
     for step in &series.steps {
         let style = if step.verdict == Verdict::Worse {
@@ -64,16 +76,21 @@ fn write_series(
     Ok(())
 }
 
+fn too_few() -> String {
+    format!("too few to tell a step from noise; {FEWEST} or more are needed")
+}
+
 fn sentence(history: &History, series: &Series, step: &Step) -> String {
     let unit = series.metric.unit();
     let point = &history.points[step.point];
     let change = &step.change;
-    let alone = match change.before.count.min(change.after.count) {
-        1 => "; a single point is no level yet, and may be an outlier",
-        _ => "",
+    // Nothing is impossible by chance.
+    let p = match change.p > LEAST_P {
+        true => format!("p {:.1e}", change.p),
+        false => format!("p < {LEAST_P:e}"),
     };
     format!(
-        "{} at {}: from {} to {} ({:+.1} %), means of {} and {}; p {:.1e}{alone}",
+        "{} at {}: from {} to {} ({:+.1} %), means of {} and {}; {p}",
         step.verdict.name(),
         point.name,
         unit.text(change.before.mean),
@@ -81,7 +98,6 @@ fn sentence(history: &History, series: &Series, step: &Step) -> String {
         change.change() * 100.0,
         things(change.before.count as u64, "point"),
         change.after.count,
-        change.p,
     )
 }
 

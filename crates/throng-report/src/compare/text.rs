@@ -55,7 +55,8 @@ fn style_of(comparison: &Comparison, group: usize) -> Style {
     }
 }
 
-fn write_note(note: &str, out: &mut impl Write, form: &Form) -> io::Result<()> {
+/// A sentence to know before the rest is believed.
+pub(super) fn write_note(note: &str, out: &mut impl Write, form: &Form) -> io::Result<()> {
     for (nth, line) in wrapped(note, form.columns.saturating_sub(2))
         .iter()
         .enumerate()

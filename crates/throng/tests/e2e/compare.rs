@@ -140,8 +140,10 @@ fn rounds_of_two_commands_are_run_in_turn_and_compared() {
         "{single}"
     );
     // The floor is what five connections have at another time: as many.
-    let list = format!("{},{}", one[0].display(), a.join("002.json").display());
-    let floor = ["--floor", &list, "--metric", "peak"];
+    let result: Value = serde_json::from_slice(&fs::read(&one[0]).unwrap()).unwrap();
+    let other_day = directory.path().join("floor.json");
+    fs::write(&other_day, dated(&result, 24, 5)).unwrap();
+    let floor = ["--floor", text(&other_day), "--metric", "peak"];
     let (found, ran) = compared(&net, &[&[text(&a), text(&b)][..], &floor].concat());
     assert_eq!(found["compared"][0]["floor"], 0.0, "{ran}");
     assert_eq!(found["compared"][0]["verdict"], "better", "{ran}");
@@ -251,6 +253,15 @@ fn a_history_names_the_result_at_which_a_metric_stepped() {
         let file = two.join(format!("{round}.json"));
         fs::write(file, dated(&result, 14 + round, peak)).unwrap();
     }
+    let mut cut = result.clone();
+    for part in cut["record"]["sources"]
+        .as_object_mut()
+        .unwrap()
+        .values_mut()
+    {
+        part["ending"]["interrupted"] = json!(true);
+    }
+    fs::write(directory.path().join("cut.json"), dated(&cut, 20, 1)).unwrap();
     let words = ["--history", text(directory.path()), "--metric", "peak"];
     let (found, ran) = compared(&net, &words);
     assert_eq!(ran.code, 0, "{ran}");
@@ -265,6 +276,10 @@ fn a_history_names_the_result_at_which_a_metric_stepped() {
     assert_described(&found);
     let ran = compare(&net, &words);
     assert!(ran.stdout.contains("worse at commit8: from 1,00"), "{ran}");
+    assert!(
+        ran.stdout.contains("1 interrupted round left out:"),
+        "{ran}"
+    );
     let ran = compare(&net, &[&words[..], &["--output", "csv"]].concat());
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!((lines.len(), lines[0]), (16, "time,name,peak"), "{ran}");
@@ -314,6 +329,9 @@ fn what_cannot_be_compared_is_refused_in_one_line() {
         (&[a, a, "--metric", "response.p99"], "is not known of"),
         (&[a, a, "--fail-if", "p99"], "no condition"),
         (&[a, a, "--output", "csv"], "--history"),
+        (&[a, a, "--floor", a], "is a round of"),
+        (&[a, a, "--rounds", "5"], "cannot be used with"),
+        (&[a, a, "--output-dir", "x"], "cannot be used with"),
         (&[a, a, "--output-file", a], "would overwrite"),
         (&["--run", load], "two --run or more, and there is one"),
         (&["--run", load, "--run", "serve 9000"], "no run"),

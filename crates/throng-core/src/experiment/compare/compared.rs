@@ -108,10 +108,18 @@ impl Compared {
         match self.verdict {
             Verdict::Same => "the same in all rounds".into(),
             Verdict::TooFewRounds => {
-                format!(
-                    "too few rounds to tell: at least {} each",
-                    least_rounds(tests, ERROR)
-                )
+                let fewest = least_rounds(tests, ERROR);
+                let [first, second] = [&self.first, &self.second];
+                let lacks = |values: &Values| values.rounds.len() < values.of;
+                let known = |values: &Values| format!("{} of {}", values.rounds.len(), values.of);
+                match lacks(first) || lacks(second) {
+                    true => format!(
+                        "too few rounds to tell: it is known in {} and in {}; at least {fewest} each",
+                        known(first),
+                        known(second)
+                    ),
+                    false => format!("too few rounds to tell: at least {fewest} each"),
+                }
             }
             Verdict::Better | Verdict::Worse => format!("{words} ({interval})"),
             Verdict::WithinFloor => {

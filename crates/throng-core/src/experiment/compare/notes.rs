@@ -14,7 +14,7 @@ pub(super) fn of(groups: &[Group], compared: &[Compared], tests: usize) -> Vec<S
     let mut all: Vec<String> = groups.iter().flat_map(of_group).collect();
     let first = &groups[0];
     for other in &groups[1..] {
-        if other.shares_with(first) {
+        if other.in_common(first).is_some() {
             all.push(format!(
                 "{} and {} have runs in common: these can't differ",
                 first.name, other.name

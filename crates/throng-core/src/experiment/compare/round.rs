@@ -139,11 +139,10 @@ impl Group {
         same.next().map(|(a, b)| (a.name.as_str(), b.name.as_str()))
     }
 
-    /// Whether it has a run that `other` has, too.
-    pub(super) fn shares_with(&self, other: &Group) -> bool {
-        self.rounds
-            .iter()
-            .any(|a| other.rounds.iter().any(|b| a.is(b)))
+    /// The name of a round of it that has a run in common with `other`, if there is such.
+    pub fn in_common(&self, other: &Group) -> Option<&str> {
+        let shared = |a: &&Round| other.rounds.iter().any(|b| a.is(b));
+        self.rounds.iter().find(shared).map(|a| a.name.as_str())
     }
 
     /// When its first and its last round began.
@@ -180,6 +179,7 @@ impl Group {
             median: median(&all)?,
             spread: Spread::of(&all)?,
             at_least: at_least.count(),
+            of: self.rounds.len(),
             rounds: all,
         })
     }
@@ -190,6 +190,8 @@ impl Group {
 pub struct Values {
     /// One for each round in which it is known.
     pub rounds: Vec<f64>,
+    /// How many rounds the group has.
+    pub of: usize,
     /// Their median.
     pub median: f64,
     /// How far they lie apart.

@@ -320,3 +320,88 @@ fn a_history_says_where_a_metric_stepped() {
     assert!((step.change.change() - 0.12).abs() < 0.02);
     assert_eq!(found.series[1].steps, []);
 }
+
+#[test]
+fn a_step_needs_six_points_that_have_the_metric_and_two_on_either_side() {
+    let p99 = metric("response.p99");
+    let told = |values: &[Option<f64>]| -> Vec<usize> {
+        let points = values.iter().enumerate().map(|(n, value)| {
+            let known: Vec<_> = value.iter().map(|v| (p99.clone(), *v)).collect();
+            Group::of(format!("p{n}"), vec![Round::made("r", n as f64, &known)])
+        });
+        let metrics = [p99.clone()];
+        let found = history(points.collect(), &metrics, &Default::default());
+        let steps = found.series[0].steps.iter();
+        steps.map(|step| step.point).collect()
+    };
+    let known = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
+    let mut gaps = known(&[1.0, 1.01, 1.0, 9.0, 9.01]);
+    gaps.extend([None; 5]);
+    for (values, steps) in [
+        (known(&[1.0, 1.0, 9.0]), &[][..]),
+        (known(&[1.0, 1.01, 9.0, 9.01]), &[]),
+        (gaps, &[]),
+        (known(&[1.0, 1.01, 1.0, 9.0, 9.01, 9.0]), &[3]),
+        (known(&[1.0, 1.01, 1.0, 1.01, 1.0, 1.01, 9.0]), &[]),
+        (known(&[9.0, 1.01, 1.0, 1.01, 1.0, 1.01, 1.0]), &[]),
+    ] {
+        assert_eq!(told(&values), steps, "{values:?}");
+    }
+}
+
+#[test]
+fn a_history_tells_what_it_leaves_out_and_which_points_fell_short() {
+    let peak = metric("peak");
+    let round = |n: usize| Round::made(&format!("p{n}.json"), n as f64, &[(peak.clone(), 5.0)]);
+    let mut rounds: Vec<Round> = (0..4).map(round).collect();
+    rounds[1].interrupted = true;
+    rounds[2].shortfall = Some("4 of 5 connections".into());
+    let points = |rounds: &[Round]| -> Vec<Group> {
+        let each = rounds.iter().enumerate();
+        each.map(|(n, round)| Group::of(format!("p{n}"), vec![round.clone()]))
+            .collect()
+    };
+    let of = |rounds: &[Round]| history(points(rounds), &[metric("peak")], &Default::default());
+    let found = of(&rounds);
+    assert_eq!(found.points.len(), 3);
+    assert_eq!(
+        found.notes,
+        [
+            "1 interrupted round left out: p1.json",
+            "1 of 3 points fell short of what was asked: p2: 4 of 5 connections"
+        ]
+    );
+    rounds[3].shortfall = Some("late".into());
+    assert_eq!(
+        of(&rounds).notes[1],
+        "2 of 3 points fell short of what was asked: p2, p3; p2: 4 of 5 connections"
+    );
+    // What was interrupted does not keep a metric from being usual.
+    let failed = metric("failed");
+    let mut rounds = vec![Round::made("a", 0.0, &[(failed.clone(), 0.0)]), round(1)];
+    rounds[1].interrupted = true;
+    assert_eq!(usual(&points(&rounds)), [failed]);
+    assert_eq!(usual(&points(&rounds[1..])), []);
+}
+
+#[test]
+fn groups_know_a_run_that_they_have_in_common() {
+    let one = group("a", "failed", &[0.0, 1.0]);
+    let other = group("b", "failed", &[0.0, 1.0]);
+    let mixed = Group::of("c", vec![other.rounds[0].clone(), one.rounds[1].clone()]);
+    assert_eq!(one.in_common(&other), None);
+    assert_eq!(mixed.in_common(&one), Some("a"));
+    assert_eq!(one.in_common(&one), Some("a"));
+}
+
+#[test]
+fn rounds_that_lack_the_metric_do_not_count() {
+    let mut few = group("a", "response.p99", &[1.0, 2.0]);
+    few.rounds.push(Round::made("a", 9.0, &[]));
+    let many = group("b", "response.p99", &[5.0, 6.0, 7.0, 8.0]);
+    let found = compare(vec![few, many], None, &[metric("response.p99")], &[]);
+    assert_eq!(
+        found.compared[0].sentence(found.tests),
+        "too few rounds to tell: it is known in 2 of 3 and in 4 of 4; at least 4 each"
+    );
+}

@@ -57,7 +57,7 @@ pub fn known(name: &str) -> Result<(), UnknownMetric> {
     })
 }
 
-/// The metrics that are compared, since all of `groups` have them.
+/// The metrics that are compared, since all of `groups` that have a finished round have them.
 pub fn usual(groups: &[Group]) -> Vec<Metric> {
     let mut all = messages(groups).map_or_else(Vec::new, |name| statistics(name, &["p50", "p99"]));
     let found = |name: &&&str| is_in_all(&Metric::parse(name).ok(), groups);
@@ -95,9 +95,11 @@ fn is_in_all(metric: &Option<Metric>, groups: &[Group]) -> bool {
             .iter()
             .any(|round| round.value(metric).is_some())
     };
-    metric
-        .as_ref()
-        .is_some_and(|metric| groups.iter().all(|group| has(group, metric)))
+    let mut finished = groups.iter().filter(|g| !g.rounds.is_empty()).peekable();
+    finished.peek().is_some()
+        && metric
+            .as_ref()
+            .is_some_and(|metric| finished.all(|group| has(group, metric)))
 }
 
 #[cfg(test)]

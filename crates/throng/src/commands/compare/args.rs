@@ -34,11 +34,11 @@ pub(crate) struct Args {
     pub run: Vec<String>,
 
     /// Rounds of each command, interleaved
-    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with_all = ["groups", "history"])]
     pub rounds: u32,
 
     /// Write the result of each round to a file in this directory; it is created if it does not exist
-    #[arg(long, value_name = "DIR", requires = "run")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["groups", "history"])]
     pub output_dir: Option<PathBuf>,
 
     /// Rounds of the same thing as the first group, made at another time: smaller differences

@@ -65,6 +65,9 @@ fn comparison(args: &Args) -> Result<u8, Failure> {
         }
         false => interleaved.carry_out(&measured)?,
     };
+    if let Some(floor) = &floor {
+        is_of_its_own(floor, &groups)?;
+    }
     let mut metrics = match args.metric.is_empty() {
         true => compare::usual(&groups),
         false => Vec::new(),
@@ -92,6 +95,18 @@ fn comparison(args: &Args) -> Result<u8, Failure> {
     })
 }
 
+/// Refuses a floor that has a run of a group: their difference would count as that of the same thing at another time.
+fn is_of_its_own(floor: &Group, groups: &[Group]) -> Result<(), Failure> {
+    let shared = |group: &Group| Some((group.name.clone(), floor.in_common(group)?));
+    match groups.iter().find_map(shared) {
+        Some((group, round)) => Err(Failure::usage(format!(
+            "--floor {}: {round} is a round of {group}, too: give rounds of the same thing as the first group, made at another time",
+            floor.name
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a metric that a group does not have.
 fn is_measured(name: &str, groups: &[Group]) -> Result<(), Failure> {
     let Some(metric) = compare::named(name, groups) else {
@@ -113,7 +128,7 @@ fn is_measured(name: &str, groups: &[Group]) -> Result<(), Failure> {
             Reading::Unknown(why) => Some(why.clone()),
             Reading::Known { .. } => None,
         });
-    let why = why.unwrap_or_else(|| "it has no rounds".into());
+    let why = why.unwrap_or_else(|| "it has no finished round".into());
     Err(Failure::usage(format!(
         "--metric {name}: {metric} is not known of {}: {why}",
         group.name
