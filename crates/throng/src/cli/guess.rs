@@ -194,8 +194,12 @@ const LOAD: &[Guess] = &[
         "--source-ip IP connects from these addresses, --bind-device NAME through a network device",
     ),
     guess(
-        &["-o", "--out", "--json", "--format", "--report"],
+        &["-o", "--out", "--json", "--format"],
         "--output json prints JSON, --output-file FILE writes the summary to a file",
+    ),
+    guess(
+        &["--html", "--web", "--html-report"],
+        "--report FILE writes a page for a browser, --tui shows the run on the full screen",
     ),
     guess(
         &["--silent", "--no-progress"],
