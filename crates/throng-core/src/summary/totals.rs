@@ -189,12 +189,13 @@ fn asked(parts: &[&Part]) -> Asked {
     };
     let any = |so: fn(&Asked) -> bool| all().any(so);
     let sum = |of: fn(&Asked) -> Option<f64>| all().map(of).sum::<Option<f64>>();
+    let role = match any(|a| a.role == Role::Load) {
+        true => Role::Load,
+        false => Role::Serve,
+    };
     Asked {
-        role: match any(|a| a.role == Role::Load) {
-            true => Role::Load,
-            false => Role::Serve,
-        },
-        connections: connections(parts),
+        role,
+        connections: connections(parts, role),
         connect_per_s: sum(|a| a.connect_per_s),
         reconnect: first.reconnect,
         fastopen: any(|a| a.fastopen),
@@ -233,12 +234,11 @@ fn asked(parts: &[&Part]) -> Asked {
     }
 }
 
-/// The connections that were asked for: those of the loads, where a server is among them, which asks for none.
-fn connections(parts: &[&Part]) -> Option<u64> {
+/// The connections that sources of this role asked for: where a server is among loads, it does not count, since it may ask
+/// for no number.
+fn connections(parts: &[&Part], role: Role) -> Option<u64> {
     let all = parts.iter().map(|p| &p.about.asked);
-    let mut loads = all.filter(|a| a.role == Role::Load).peekable();
-    loads.peek()?;
-    loads.map(|a| a.connections).sum()
+    all.filter(|a| a.role == role).map(|a| a.connections).sum()
 }
 
 /// All expectations of any source.
