@@ -149,7 +149,7 @@ fn a_cpu_quota_is_told() {
     let script = format!("echo $$ > {} && exec \"$@\"", procs.display());
     let mut command = net.command("sh");
     command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_throng")]);
-    command.args("load --output json 127.0.0.1:9000 -c 20 --rate 5m -m x --hold 3s".split(' '));
+    command.args("load --output json 127.0.0.1:9000 -c 20 --rate 5m -m x --hold 6s".split(' '));
     let ran = Process::start("throng load with a quota".into(), command).wait(PATIENCE);
     let told = bounded(&ran, Bounded::Rate);
     assert_eq!(told.cause, BusyWith::CpuQuota, "{ran}");
