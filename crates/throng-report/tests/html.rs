@@ -8,18 +8,6 @@ use throng_report::html::{Entry, of_directory, of_result, of_results};
 use throng_report::json::{Outcome, ReadError, read_record, read_records};
 use throng_report::text::{Form, write_text};
 
-fn all() -> Vec<Summary> {
-    vec![
-        samples::perfect(),
-        samples::shortfall(),
-        samples::interrupted(),
-        samples::serve(),
-        samples::busy(),
-        samples::searched(),
-        samples::full(),
-    ]
-}
-
 fn outcome(summary: Summary) -> Outcome {
     let record = samples::record();
     Outcome { summary, record }
@@ -51,7 +39,7 @@ fn words(text: &str) -> String {
 
 #[test]
 fn a_page_has_every_word_of_the_text_output() {
-    for summary in all() {
+    for summary in samples::all() {
         let form = Form {
             columns: 10_000,
             whole: true,
@@ -84,7 +72,7 @@ fn a_page_has_every_word_of_the_text_output() {
 
 #[test]
 fn the_result_is_in_its_page() {
-    for summary in all() {
+    for summary in samples::all() {
         let page = of_result(&outcome(summary));
         assert_eq!(read_record(page.as_bytes()).unwrap(), samples::record());
     }
@@ -114,7 +102,7 @@ fn the_result_is_in_its_page() {
 
 #[test]
 fn names_of_elements_are_given_once_and_nothing_is_not_a_number() {
-    let entries: Vec<Entry> = all()
+    let entries: Vec<Entry> = samples::all()
         .into_iter()
         .enumerate()
         .map(|(n, summary)| Entry {

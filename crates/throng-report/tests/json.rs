@@ -51,15 +51,7 @@ fn outcome_json(outcome: &Outcome) -> String {
 
 #[test]
 fn a_summary_survives_json() {
-    for summary in [
-        samples::perfect(),
-        samples::shortfall(),
-        samples::interrupted(),
-        samples::serve(),
-        samples::busy(),
-        samples::searched(),
-        samples::full(),
-    ] {
+    for summary in samples::all() {
         let text = json(&summary);
         assert!(text.starts_with("{\n") && text.ends_with("}\n"));
         assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);

@@ -194,15 +194,7 @@ fn the_short_form_hides_no_doubt() {
 fn a_narrow_terminal_breaks_no_number() {
     for columns in [40, 60, 80, 120] {
         for whole in [false, true] {
-            for summary in [
-                samples::perfect(),
-                samples::shortfall(),
-                samples::interrupted(),
-                samples::serve(),
-                samples::busy(),
-                samples::searched(),
-                samples::full(),
-            ] {
+            for summary in samples::all() {
                 let form = Form {
                     columns,
                     whole,

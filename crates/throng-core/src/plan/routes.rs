@@ -1,8 +1,7 @@
 //! Routes: the source address and the target of each connection.
 
 use super::shortfall::Shortfall;
-use crate::address::destination;
-use crate::address::nth_after;
+use crate::address::{destination, nth_after};
 use crate::capacity::{LimitKind, addresses_needed, each_target_gets};
 use crate::host::Host;
 use crate::scenario::LoadScenario;

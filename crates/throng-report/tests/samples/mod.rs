@@ -18,7 +18,20 @@ pub use summaries::{
 
 use throng_core::engine::Engine;
 use throng_core::record::Environment;
-use throng_core::summary::{AtLeast, Percentiles, SourceSummary};
+use throng_core::summary::{AtLeast, Percentiles, SourceSummary, Summary};
+
+/// One of each kind of run.
+pub fn all() -> Vec<Summary> {
+    vec![
+        perfect(),
+        shortfall(),
+        interrupted(),
+        serve(),
+        busy(),
+        searched(),
+        full(),
+    ]
+}
 
 fn percentiles(count: u64, p50_us: f64) -> Percentiles {
     Percentiles {
