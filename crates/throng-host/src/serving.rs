@@ -143,10 +143,7 @@ pub struct HalfOpen {
 /// The kernel does not list its sockets (`NETLINK_SOCK_DIAG`).
 pub fn half_open(targets: &[SocketAddr], here: bool) -> io::Result<HalfOpen> {
     let mut diag = SockDiag::open()?;
-    let mut begun = HashSet::new();
-    each(&mut diag, StateFlags::SYN_RECV, |socket| {
-        begun.insert(ends(socket).1);
-    })?;
+    let begun = begun(&mut diag)?;
     let mut found = HalfOpen::default();
     if begun.is_empty() && !here {
         return Ok(found);
@@ -319,6 +316,7 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
     let mut samples: HashMap<SocketAddr, usize> = HashMap::new();
     let mut sampled = vec![0; targets.len()];
     let mut diag = SockDiag::open()?;
+    let begun = begun(&mut diag)?;
     each(&mut diag, connected(), |socket| {
         let (ours, peer) = ends(socket);
         let Some(&place) = places.get(&peer) else {
@@ -327,7 +325,10 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
         let target = &mut all[place];
         target.established += 1;
         let resent = matches!(socket.timer, Some(Timer::Retransmit(_, n)) if n >= RESENT);
-        target.unacknowledged += u64::from(resent);
+        match begun.contains(&ours) {
+            true => target.unfinished += 1,
+            false => target.unacknowledged += u64::from(resent),
+        }
         if sampled[place] < SAMPLES {
             sampled[place] += 1;
             samples.insert(ours, place);
@@ -360,6 +361,15 @@ fn connections(targets: &[SocketAddr]) -> io::Result<Vec<Target>> {
         target.served = at.and_then(|at| served.get(&at).copied());
     }
     Ok(all)
+}
+
+/// The clients' ends of connections whose handshake has not ended at the server's end, in this namespace.
+fn begun(diag: &mut SockDiag) -> io::Result<HashSet<SocketAddr>> {
+    let mut begun = HashSet::new();
+    each(diag, StateFlags::SYN_RECV, |socket| {
+        begun.insert(ends(socket).1);
+    })?;
+    Ok(begun)
 }
 
 /// The states of an established connection: one that the peer has closed still is.

@@ -67,7 +67,9 @@ pub struct Target {
     pub tuples_in_use: u64,
     /// Connections from this machine to it that are established.
     pub established: u64,
-    /// How many of those have sent data again, more than once, and not received an acknowledgement yet.
+    /// How many of those wait for the end of their handshake at the server's end, on this machine: its kernel has dropped it.
+    pub unfinished: u64,
+    /// How many of the others have sent data again, more than once, and not received an acknowledgement yet.
     pub unacknowledged: u64,
     /// Where its connections end on this machine: the address itself, or another one if destination NAT leads there.
     /// `None` if they end elsewhere, or if that is unknown.
@@ -88,6 +90,7 @@ impl Target {
             tuples: 0,
             tuples_in_use: 0,
             established: 0,
+            unfinished: 0,
             unacknowledged: 0,
             served_at: None,
             served: None,
@@ -178,6 +181,9 @@ pub struct HalfOpen {
 pub struct Undelivered {
     /// Connections whose peer acknowledged nothing, although data was sent to it again.
     pub unacknowledged: u64,
+    /// For how many of those the server's kernel, on this machine, still waited for the end of the handshake.
+    #[serde(default)]
+    pub unfinished: u64,
     /// Connections whose peer had no room for more (a window of zero), and got none while throng waited.
     pub unread: u64,
     /// Bytes on all of these that were sent as far as the program knows, and that the peers have not acknowledged.

@@ -184,7 +184,17 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     let (l, certain) = dropped(e, e.kernel.syn_queue_drops == 0)?;
     overflowed.then_some(())?;
     let queue = &l.queue;
+    let unfinished = unfinished(e);
     let what = match certain {
+        true if unfinished > 0 => format!(
+            "the accept queue of {} overflowed: {} packets were dropped, and {} open on this side only, since the end of their handshake was dropped",
+            queue.target,
+            number(l.dropped),
+            match unfinished {
+                1 => "1 connection is".into(),
+                n => format!("{} connections are", number(n)),
+            }
+        ),
         true => format!(
             "the accept queue of {} overflowed: {} packets were dropped",
             queue.target,
@@ -199,6 +209,11 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
         ),
     };
     found(certain, None, what)
+}
+
+/// Connections that are open on this side, and whose server's kernel waits for the end of their handshake.
+fn unfinished(e: &Evidence) -> u64 {
+    e.targets.iter().map(|t| t.unfinished).sum()
 }
 
 /// How many connections `queue` holds at most: the kernel admits one more than the backlog.
@@ -219,11 +234,13 @@ fn dropped(e: &Evidence, of_one_kind: bool) -> Option<(&Listening, bool)> {
     // The kernel also counts packets that belong to no connection any more, such as resets. Where each attempt succeeded,
     // nothing that mattered was dropped.
     let clients = &e.clients;
-    if clients.attempted > 0 && clients.failed_in_all() + clients.in_flight() == 0 {
+    let unfinished = unfinished(e);
+    if clients.attempted > 0 && clients.failed_in_all() + clients.in_flight() + unfinished == 0 {
         return None;
     }
     // A server does not see which attempts fail: that packets were dropped is all there is to say.
-    let all_failed = e.clients.attempted == 0 || failed > 0 && most.dropped >= failed;
+    let lost = failed + unfinished;
+    let all_failed = e.clients.attempted == 0 || lost > 0 && most.dropped >= lost;
     Some((most, of_one_kind && all_failed))
 }
 

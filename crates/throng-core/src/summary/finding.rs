@@ -145,9 +145,9 @@ pub enum Finding {
         /// All answers that came.
         of: u64,
     },
-    /// Every answer reported an error.
+    /// Answers reported errors.
     AnswersWithError {
-        /// Answers that came.
+        /// Answers that came, with errors or without.
         answers: u64,
         /// How many there were of each error, by its name.
         errors: BTreeMap<String, u64>,

@@ -340,14 +340,12 @@ fn succeeded(t: &Totals, allowed: &Allowed, findings: &mut Vec<Finding>) -> bool
     let answers = t.closed.answers;
     let errors: BTreeMap<_, _> = protocol.answers_with_error(&t.closed).into_iter().collect();
     let with_error: u64 = errors.values().sum();
-    let any = protocol.judges_answers()
-        || answers == 0
-        || with_error < answers
-        || allowed.is_within(|e| e.is_about(Scalar::WithError));
-    if !any {
-        findings.push(Finding::AnswersWithError { answers, errors });
+    let judged = protocol.judges_answers() || allowed.is_within(|e| e.is_about(Scalar::WithError));
+    if judged || with_error == 0 {
+        return true;
     }
-    any
+    findings.push(Finding::AnswersWithError { answers, errors });
+    with_error < answers
 }
 
 /// Whether pings were answered: rule 4.

@@ -36,16 +36,19 @@ pub fn write_wrk(
         time(spread.max),
         share(near, took.count())
     )?;
-    let rates = rates(result, threads);
+    let mut rates = rates(result, threads);
+    if rates.is_empty() {
+        // The run was over within its first second.
+        rates.push(result.per_s(result.http.completed) / f64::from(threads.max(1)));
+    }
     let (middle, deviation) = mean_and_deviation(&rates);
     let near = rates
         .iter()
         .filter(|rate| (**rate - middle).abs() <= deviation);
-    let mean = result.per_s(result.http.completed) / f64::from(threads.max(1));
     writeln!(
         out,
         "    Req/Sec {:>8} {:>10} {:>9} {:>8.2}%",
-        metric(mean),
+        metric(middle),
         metric(deviation),
         metric(rates.iter().copied().fold(0.0, f64::max)),
         share(near.count() as u64, rates.len() as u64)
@@ -108,8 +111,7 @@ fn rates(result: &HttpResult, threads: u32) -> Vec<f64> {
 
 fn mean_and_deviation(all: &[f64]) -> (f64, f64) {
     let n = all.len().max(1) as f64;
-    // The sum of no numbers is a negative zero.
-    let mean = all.iter().fold(0.0, |sum, one| sum + one) / n;
+    let mean = all.iter().sum::<f64>() / n;
     let squares: f64 = all.iter().map(|one| (one - mean) * (one - mean)).sum();
     (mean, (squares / (n - 1.0).max(1.0)).sqrt())
 }

@@ -94,6 +94,7 @@ pub fn findings() -> Vec<Finding> {
         }),
         Finding::Undelivered(Undelivered {
             unacknowledged: 20,
+            unfinished: 8,
             unread: 1,
             bytes: 14_260,
             others: 3,

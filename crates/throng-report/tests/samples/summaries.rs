@@ -466,6 +466,7 @@ pub fn busy() -> Summary {
         accepted: 1_003,
         sessions: 2,
         subscribed: 1_001,
+        granted_less: 0,
         sent: BTreeMap::from([(Qos::AtLeastOnce, 5_000)]),
         received: BTreeMap::from([(Qos::AtMostOnce, 40), (Qos::ExactlyOnce, 7)]),
         duplicates: 1,

@@ -324,7 +324,8 @@ impl Facts for MqttAsked {
             [] => None,
             filters => {
                 let subscribe = build::subscribe(filters, self.is_v5());
-                Some((script(subscribe)?, filters.len()))
+                let qos = filters.iter().map(|filter| filter.qos.number()).collect();
+                Some((script(subscribe)?, qos))
             }
         };
         Ok(Rules {

@@ -38,6 +38,8 @@ counts! {
         sessions,
         /// Connections on which the server granted all subscriptions.
         subscribed,
+        /// Those on which it granted a lower QoS than a topic filter asked for.
+        granted_less,
         /// Received messages that say that they may have been sent before.
         duplicates,
         /// Received messages that the server had retained.

@@ -43,6 +43,8 @@ pub struct MqttSummary {
     pub sessions: u64,
     /// Connections on which the server granted all subscriptions (SUBACK).
     pub subscribed: u64,
+    /// Those on which it granted a lower QoS than a topic filter asked for (3.8.4).
+    pub granted_less: u64,
     /// Messages that were sent, by QoS. A QoS without any is left out.
     pub sent: BTreeMap<Qos, u64>,
     /// Messages that were received, by QoS.
@@ -72,6 +74,7 @@ impl Summarize for MqttSummary {
             accepted: mqtt.accepted,
             sessions: mqtt.sessions,
             subscribed: mqtt.subscribed,
+            granted_less: mqtt.granted_less,
             sent: occurred(Qos::ALL, |qos| mqtt.sent(qos)),
             received: occurred(Qos::ALL, |qos| mqtt.received(qos)),
             duplicates: mqtt.duplicates,
@@ -136,13 +139,24 @@ impl Summarize for MqttSummary {
     }
 
     fn shortfalls(&self) -> Vec<Violated> {
-        let lossy = self.deliveries.map_or(0, |deliveries| deliveries.lossy);
+        let deliveries = self.deliveries.unwrap_or_default();
+        let lossy = deliveries.lossy;
         let lost = Violated {
             violation: "messages_lost",
-            words: "messages of QoS 1 or 2 did not arrive".into(),
+            words: format!(
+                "messages of QoS 1 or 2 did not arrive ({} lost, {} missing at the end)",
+                count(deliveries.lost),
+                count(deliveries.missing)
+            ),
             connections: lossy,
         };
-        Some(lost).filter(|_| lossy > 0).into_iter().collect()
+        let less = Violated {
+            violation: "granted_less",
+            words: "the server granted a lower QoS than was asked for".into(),
+            connections: self.granted_less,
+        };
+        let all = [lost, less];
+        all.into_iter().filter(|v| v.connections > 0).collect()
     }
 
     fn violations(&self) -> Vec<Violated> {
@@ -151,7 +165,7 @@ impl Summarize for MqttSummary {
             words: match kind {
                 Violation::Refused => refusal("connection", &self.connack),
                 Violation::SubscriptionRefused => refusal("subscription", &self.suback),
-                Violation::Unsupported => kind.words().into(),
+                Violation::QosUnsupported | Violation::RetainUnsupported => kind.words().into(),
                 _ => format!("the peer broke the MQTT protocol: {}", kind.words()),
             },
             connections: *connections,
@@ -309,10 +323,9 @@ mod tests {
             .collect();
         assert_eq!(odd, ["lost", "silent"]);
         mqtt.lossy.add(1);
+        mqtt.granted_less.add(3);
         let found = MqttSummary::of(&counters.read()).shortfalls();
-        assert_eq!(
-            (found[0].violation, found[0].connections),
-            ("messages_lost", 1)
-        );
+        let told: Vec<_> = found.iter().map(|v| (v.violation, v.connections)).collect();
+        assert_eq!(told, [("messages_lost", 1), ("granted_less", 3)]);
     }
 }

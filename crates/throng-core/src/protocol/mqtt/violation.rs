@@ -10,8 +10,10 @@ kinds! {
         Refused: "refused", "the server refused the connection";
         /// The server refused a subscription (SUBACK).
         SubscriptionRefused: "subscription_refused", "the server refused a subscription";
-        /// The server does not support what is to be published.
-        Unsupported: "unsupported", "the server does not support this QoS, or no retained messages";
+        /// The server takes no messages of the QoS that they are to have (Maximum QoS in CONNACK).
+        QosUnsupported: "qos_unsupported", "the server takes no messages of this QoS";
+        /// The server takes no messages that it should retain (Retain Available in CONNACK).
+        RetainUnsupported: "retain_unsupported", "the server takes no messages that it should retain";
         /// The first packet is none that opens a connection.
         NotMqtt: "not_mqtt", "no MQTT";
         /// A client that did not connect in time.
@@ -47,9 +49,10 @@ impl Violation {
     /// The reason of the DISCONNECT that answers it (MQTT 5.0, section 3.14).
     pub fn reason(self) -> (u8, Reason) {
         match self {
-            Violation::Refused | Violation::SubscriptionRefused | Violation::Unsupported => {
-                (0x00, Reason::Success)
-            }
+            Violation::Refused
+            | Violation::SubscriptionRefused
+            | Violation::QosUnsupported
+            | Violation::RetainUnsupported => (0x00, Reason::Success),
             Violation::Silent => (0x8d, Reason::KeepAlive),
             Violation::LongPacket => (0x95, Reason::TooLarge),
             Violation::NotMqtt

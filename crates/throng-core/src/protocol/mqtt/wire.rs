@@ -26,8 +26,8 @@ pub struct Rules {
     pub v5: bool,
     /// The packet that connects.
     pub connect: Script,
-    /// The packet that subscribes, and its number of topic filters.
-    pub subscribe: Option<(Script, usize)>,
+    /// The packet that subscribes, and the QoS that it asks for, for each topic filter.
+    pub subscribe: Option<(Script, Vec<u8>)>,
     /// The QoS of messages, and whether the server retains them, if any are sent.
     pub publish: Option<(Qos, bool)>,
     /// How often a ping is sent.
@@ -211,11 +211,16 @@ impl<D: Deliveries> MqttClient<D> {
         if let Some(pings) = self.pings(conn) {
             conn.pinged = pings.begin(at.id, at.now);
         }
-        if let Some((qos, retain)) = self.rules.publish
-            && (qos.number() > connack.maximum_qos || retain && !connack.retains)
-        {
-            conn.stage = Stage::Ready;
-            return Err(Violation::Unsupported);
+        if let Some((qos, retain)) = self.rules.publish {
+            let unsupported = if qos.number() > connack.maximum_qos {
+                Some(Violation::QosUnsupported)
+            } else {
+                (retain && !connack.retains).then_some(Violation::RetainUnsupported)
+            };
+            if let Some(unsupported) = unsupported {
+                conn.stage = Stage::Ready;
+                return Err(unsupported);
+            }
         }
         match &self.rules.subscribe {
             None => {
@@ -241,8 +246,12 @@ impl<D: Deliveries> MqttClient<D> {
     ) -> Result<(), Violation> {
         let mqtt = &at.counters.mqtt;
         let (id, codes) = packet::suback(body, self.rules.v5)?;
-        let asked = self.rules.subscribe.as_ref().map_or(0, |(_, n)| *n);
-        if conn.stage != Stage::Subscribing || id != SUBSCRIPTIONS || codes.len() != asked {
+        let asked = self
+            .rules
+            .subscribe
+            .as_ref()
+            .map_or(&[][..], |(_, qos)| qos);
+        if conn.stage != Stage::Subscribing || id != SUBSCRIPTIONS || codes.len() != asked.len() {
             return Err(Violation::Suback);
         }
         for code in codes {
@@ -252,6 +261,11 @@ impl<D: Deliveries> MqttClient<D> {
             return Err(Violation::SubscriptionRefused);
         }
         mqtt.subscribed.add(1);
+        let less = codes
+            .iter()
+            .zip(asked)
+            .any(|(granted, asked)| granted < asked);
+        mqtt.granted_less.add(less.into());
         to.took(suback_took, since(conn, at));
         conn.stage = Stage::Ready;
         self.deliveries.ready(&mut conn.deliveries, uid, true, at);

@@ -143,10 +143,17 @@ impl fmt::Display for Finding {
                 )
             }
             Finding::Undelivered(all) => {
-                let dead = (all.unacknowledged > 0).then(|| {
+                let queued = (all.unfinished > 0).then(|| {
+                    format!(
+                        "{}: the server's kernel dropped the end of the handshake, as it does while the accept queue is full (raise its backlog and net.core.somaxconn, or have it accept faster)",
+                        things(all.unfinished, "connection")
+                    )
+                });
+                let silent = all.unacknowledged.saturating_sub(all.unfinished);
+                let dead = (silent > 0).then(|| {
                     format!(
                         "{}: the peer acknowledged nothing more, although it was sent to again and again (look at filters, routes, and the peer's machine)",
-                        things(all.unacknowledged, "connection")
+                        things(silent, "connection")
                     )
                 });
                 let unread = (all.unread > 0).then(|| {
@@ -155,7 +162,7 @@ impl fmt::Display for Finding {
                         things(all.unread, "connection")
                     )
                 });
-                let all_of_it = dead.into_iter().chain(unread).collect::<Vec<_>>();
+                let all_of_it = queued.into_iter().chain(dead).chain(unread).collect::<Vec<_>>();
                 write!(
                     f,
                     "{}. {} that count as sent were not delivered",
@@ -258,17 +265,30 @@ impl fmt::Display for Finding {
                 count(*answers),
                 things(*of, "answer")
             ),
-            Finding::AnswersWithError { answers, errors } => {
-                let errors: Vec<String> = errors
+            Finding::AnswersWithError {
+                answers,
+                errors: by_name,
+            } => {
+                let errors: Vec<String> = by_name
                     .iter()
                     .map(|(name, n)| format!("{name} ({})", count(*n)))
                     .collect();
-                write!(
-                    f,
-                    "each of {} reports an error: {}. If that is what should be measured, say so: --expect 'with_error>0'",
-                    things(*answers, "answer"),
-                    errors.join(", ")
-                )
+                let with_error: u64 = by_name.values().sum();
+                match with_error < *answers {
+                    true => write!(
+                        f,
+                        "{} of {} report an error: {}. To count that against the run: --expect with_error=0",
+                        count(with_error),
+                        things(*answers, "answer"),
+                        errors.join(", ")
+                    ),
+                    false => write!(
+                        f,
+                        "each of {} reports an error: {}. If that is what should be measured, say so: --expect 'with_error>0'",
+                        things(*answers, "answer"),
+                        errors.join(", ")
+                    ),
+                }
             }
             Finding::MarkersAhead { markers, of } => write!(
                 f,
@@ -455,11 +475,11 @@ impl fmt::Display for Finding {
                 match (processes, of) {
                     (1, 1) => write!(
                         f,
-                        "the server's process ({names}) ended {at} after the run began"
+                        "the server's process ({names}) had ended by {at} after the run began"
                     ),
                     (n, of) => write!(
                         f,
-                        "{} of {} processes of the server ({names}) ended, the first {at} after the run began",
+                        "{} of {} processes of the server ({names}) ended, the first by {at} after the run began",
                         count(*n),
                         count(*of)
                     ),

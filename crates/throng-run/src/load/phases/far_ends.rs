@@ -3,7 +3,7 @@
 
 use super::Run;
 use crate::watch::TICK;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 use throng_core::diagnosis::{HalfOpen, Stopped, Undelivered};
@@ -119,12 +119,18 @@ impl Run<'_> {
         };
         let open = self.sides.clients.tally().open();
         let at = self.watch.clock.elapsed();
+        // The end of a handshake that a server's full queue dropped is one of those that are sent again and again.
+        let unfinished = match found.waiting.is_empty() {
+            true => HashSet::new(),
+            false => self.before.half_open(false).unfinished,
+        };
         Stuck {
             since: at,
             seen: at,
             open,
             others: found.connections.saturating_sub(open),
             waiting: found.waiting,
+            unfinished,
         }
     }
 }
@@ -140,6 +146,8 @@ pub(super) struct Stuck {
     /// How many connections to the targets other programs have. Whose those are that deliver nothing is not visible.
     others: u64,
     waiting: HashMap<SocketAddr, Waiting>,
+    /// The near ends of connections for which their server's kernel, on this machine, waits for the end of the handshake.
+    unfinished: HashSet<SocketAddr>,
 }
 
 impl Stuck {
@@ -158,6 +166,7 @@ impl Stuck {
     /// Leaves those out on which something was delivered until `now`.
     fn retain(&mut self, now: &Stuck) {
         (self.seen, self.open, self.others) = (now.seen, now.open, now.others);
+        self.unfinished.clone_from(&now.unfinished);
         self.waiting.retain(|near, then| {
             let now = now.waiting.get(near).filter(|now| now.bytes >= then.bytes);
             now.inspect(|now| then.resent = now.resent).is_some()
@@ -167,21 +176,24 @@ impl Stuck {
     /// What is known by now to be undelivered.
     pub fn undelivered(&self) -> Undelivered {
         let unread_long = self.seen >= self.since + UNREAD_FOR;
-        let known = |w: &&Waiting| match w.resent {
+        let known = |(_, w): &(&SocketAddr, &Waiting)| match w.resent {
             0 => unread_long,
             n => n > RESENT_FEW,
         };
-        let known: Vec<&Waiting> = self
+        let known: Vec<_> = self
             .waiting
-            .values()
+            .iter()
             .filter(known)
             .take(usize::try_from(self.open).unwrap_or(usize::MAX))
             .collect();
-        let unread = known.iter().filter(|w| w.resent == 0).count();
+        let unread = known.iter().filter(|(_, w)| w.resent == 0).count();
+        let unfinished =
+            |(near, w): &&(&SocketAddr, &Waiting)| w.resent > 0 && self.unfinished.contains(near);
         Undelivered {
             unacknowledged: (known.len() - unread) as u64,
+            unfinished: known.iter().filter(unfinished).count() as u64,
             unread: unread as u64,
-            bytes: known.iter().map(|w| u64::from(w.bytes)).sum(),
+            bytes: known.iter().map(|(_, w)| u64::from(w.bytes)).sum(),
             others: self.others,
         }
     }
@@ -203,12 +215,14 @@ mod tests {
             open: 10,
             others: 0,
             waiting: waiting.iter().map(one).collect(),
+            unfinished: HashSet::new(),
         }
     }
 
     fn undelivered(unacknowledged: u64, unread: u64, bytes: u64) -> Undelivered {
         Undelivered {
             unacknowledged,
+            unfinished: 0,
             unread,
             bytes,
             others: 0,

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(short = 'c', long, value_name = "N", value_parser = bounds::connections, help_heading = LOAD)]
     pub connections: Option<u32>,
 
-    /// Send requests for this long, once all connections are established; a number alone is seconds
+    /// Send requests until the run has taken this long, connecting included; a number alone is seconds
     /// [default: 10s, or with -n until all are answered]
     #[arg(short = 't', long, value_name = "T", value_parser = bounds::positive, help_heading = LOAD)]
     pub time: Option<Duration>,

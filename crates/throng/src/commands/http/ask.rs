@@ -81,14 +81,17 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
     for field in fields(args, has_body, tunnel.is_some()) {
         set("header", &field)?;
     }
+    // All that the run may take, as with other programs for HTTP: connecting is part of it. A search has it for itself.
+    let usual = args.requests.is_none().then_some(USUAL);
+    let time = args.time.or(usual);
     let scenario = LoadScenario {
         targets,
         connections,
-        hold: match (args.time, args.requests) {
-            (Some(time), _) => time.into(),
-            (None, Some(_)) => Hold::Forever,
-            (None, None) => USUAL.into(),
+        hold: match time {
+            Some(time) if args.slo.is_some() => time.into(),
+            _ => Hold::Forever,
         },
+        duration: time.filter(|_| args.slo.is_none()),
         workers: args.workers,
         engine: args.engine.into(),
         force: args.force,
@@ -182,6 +185,11 @@ struct Through {
 
 /// Where connections go: a proxy is asked for `http://` URLs, and opens tunnels to servers of `https://` ones.
 fn through(args: &Args) -> Result<Through, Failure> {
+    if let Some(path) = args.urls.iter().find_map(|url| url.strip_prefix("unix:")) {
+        return Err(Failure::usage(format!(
+            "unix:{path} says where to connect to, not what to request: --unix-socket {path} http://localhost/"
+        )));
+    }
     let urls: Vec<String> = args.urls.iter().map(|url| with_scheme(url)).collect();
     let all = targets(&urls)?;
     let other = all.iter().zip(&urls).find(|(target, _)| {

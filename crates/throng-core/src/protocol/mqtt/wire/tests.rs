@@ -196,7 +196,16 @@ fn refusals_end_the_connection_and_have_their_reasons() {
     // What is to be published is not supported.
     let mut rig = Rig::new(&[("publish", "a:2")]);
     assert!(!rig.receive(b"\x20\x05\0\0\x02\x24\x01").ready);
-    assert_eq!(rig.tally().mqtt.violations(Violation::Unsupported), 1);
+    assert_eq!(rig.tally().mqtt.violations(Violation::QosUnsupported), 1);
+    let mut rig = Rig::new(&[("publish", "a:2"), ("retain", "")]);
+    assert!(!rig.receive(b"\x20\x05\0\0\x02\x25\0").ready);
+    assert_eq!(rig.tally().mqtt.violations(Violation::RetainUnsupported), 1);
+    // A lower QoS than was asked for is granted.
+    let mut rig = Rig::new(&[("subscribe", "a:1"), ("subscribe", "b:2")]);
+    rig.receive(ACCEPTED);
+    assert!(rig.receive(b"\x90\x05\0\x01\0\x01\x01").ready);
+    let mqtt = rig.tally().mqtt;
+    assert_eq!((mqtt.subscribed, mqtt.granted_less), (1, 1));
 }
 
 #[test]
