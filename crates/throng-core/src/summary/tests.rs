@@ -242,7 +242,7 @@ fn a_verdict_says_what_fell_short_and_what_is_only_worth_knowing() {
         ),
         // Nobody got what was asked for.
         (|a, e| refused(a, e, 2), false, &["answers_with_error"]),
-        (|a, e| refused(a, e, 1), true, &[]),
+        (|a, e| refused(a, e, 1), true, &["answers_with_error"]),
         (
             |a, e| {
                 a.expect = vec!["with_error>0".parse().unwrap()];
