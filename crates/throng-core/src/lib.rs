@@ -2,7 +2,7 @@
 //! [`capacity`], [`plan`]), what is sent and when ([`payload`], [`protocol`], [`pacing`], [`wheel`]), what a connection
 //! does ([`behaviour`]) on which event loop ([`engine`]), what was counted ([`stats`]), why a run got no further
 //! ([`diagnosis`]) and what is reported at the end ([`summary`]). [`tune`] is what a system should be set to,
-//! [`experiment`] what several runs say together.
+//! [`experiment`] what several runs say together, [`probe`] what stands between two ends.
 //!
 //! Nothing here opens a socket, reads a file or a clock, or starts a thread: time is an argument
 //! and bytes are slices, so that everything is tested without I/O and drives every engine alike.
@@ -25,6 +25,7 @@ pub mod pacing;
 pub mod partials;
 pub mod payload;
 pub mod plan;
+pub mod probe;
 pub mod protocol;
 pub mod proxy_protocol;
 pub mod record;

@@ -23,6 +23,6 @@ mod waiting;
 
 pub use control::{Clock, Control, Order, Outlet};
 pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole};
-pub use socket::{Buffers, Reach, Setting, SocketOptions, listen};
+pub use socket::{Buffers, Reach, Setting, SocketOptions, connect, listen, look};
 pub use spawn::{Work, spawn, spawn_pair};
 pub use uring::{Support, probe};

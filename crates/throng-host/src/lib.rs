@@ -22,6 +22,7 @@ mod addresses;
 mod cgroup;
 pub mod conntrack;
 pub mod environment;
+pub mod handshakes;
 pub mod interface;
 pub mod kernel;
 pub mod kernel_log;

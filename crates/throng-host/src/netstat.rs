@@ -20,6 +20,8 @@ pub struct NetStat {
     pub req_q_full_drop: u64,
     /// SYN cookies sent: the SYN queue was full.
     pub syncookies_sent: u64,
+    /// Connections that came up by a SYN cookie.
+    pub syncookies_received: u64,
     /// Probes of a window of zero: each is to a peer that had no room for what was to be sent.
     pub window_probes: u64,
     /// Retransmission timeouts of SYNs and data: each is a connection that stalled.
@@ -71,6 +73,7 @@ impl NetStat {
             listen_drops: ext.get("ListenDrops"),
             req_q_full_drop: ext.get("TCPReqQFullDrop"),
             syncookies_sent: ext.get("SyncookiesSent"),
+            syncookies_received: ext.get("SyncookiesRecv"),
             window_probes: ext.get("TCPWinProbe"),
             timeouts: ext.get("TCPTimeouts"),
             memory_pressures: ext.get("TCPMemoryPressures"),
@@ -97,6 +100,9 @@ impl NetStat {
             listen_drops: self.listen_drops.saturating_sub(earlier.listen_drops),
             req_q_full_drop: self.req_q_full_drop.saturating_sub(earlier.req_q_full_drop),
             syncookies_sent: self.syncookies_sent.saturating_sub(earlier.syncookies_sent),
+            syncookies_received: self
+                .syncookies_received
+                .saturating_sub(earlier.syncookies_received),
             window_probes: self.window_probes.saturating_sub(earlier.window_probes),
             timeouts: self.timeouts.saturating_sub(earlier.timeouts),
             memory_pressures: self
@@ -159,7 +165,7 @@ mod tests {
 TcpExt: SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPTimeouts TCPAbortOnMemory \
 TCPMemoryPressures TCPMemoryPressuresChrono TCPReqQFullDoCookies TCPReqQFullDrop TCPTimeWaitOverflow \
 TCPWinProbe TCPBacklogDrop TCPRcvQDrop TCPFastOpenActive TCPFastOpenActiveFail
-TcpExt: 1 99 2 3 4 5 6 99 99 7 10 11 12 13 15 16
+TcpExt: 1 17 2 3 4 5 6 99 99 7 10 11 12 13 15 16
 IpExt: InNoRoutes InTruncatedPkts
 IpExt: 99 99
 MPTcpExt: MPCapableSYNRX
@@ -178,6 +184,7 @@ Tcp: 1 200 120000 -1 66 2 8 9 14
         let tcp = Table::find(SNMP, "Tcp:").unwrap();
         let expected = NetStat {
             syncookies_sent: 1,
+            syncookies_received: 17,
             listen_overflows: 2,
             listen_drops: 3,
             timeouts: 4,

@@ -5,7 +5,7 @@
 //! [`dump`] its traffic. [`statsd`] sends metrics while the run lasts, [`prometheus`] and
 //! [`otlp`] draw them for others, and [`hdrlog`], [`samples`] and [`csv`]
 //! write measurements to files. [`http`] has the forms of ab, wrk and hey, [`junit`] and
-//! [`github`] those of programs that run tests. [`sweep`] draws an experiment. [`page`] draws help and documents. [`html`]
+//! [`github`] those of programs that run tests. [`sweep`] draws an experiment, [`probe`] what stands between two ends. [`page`] draws help and documents. [`html`]
 //! draws results as pages for a browser, with the charts of [`chart`].
 //!
 //! Nothing here measures or decides anything: a report shows the data.
@@ -30,6 +30,7 @@ mod log;
 pub mod otlp;
 pub mod page;
 pub mod plan;
+pub mod probe;
 pub mod prometheus;
 pub mod samples;
 mod sparkline;

@@ -18,6 +18,7 @@ mod load;
 mod machine;
 mod memory_guard;
 mod meter;
+pub mod probe;
 mod recording;
 mod serve;
 mod side;

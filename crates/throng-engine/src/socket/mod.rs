@@ -2,6 +2,7 @@
 //! eventfd that wakes a worker.
 
 mod address;
+mod alone;
 mod errno;
 mod eventfd;
 mod listener;
@@ -9,6 +10,7 @@ mod options;
 mod stream;
 
 pub(crate) use address::Address;
+pub use alone::{connect, look};
 pub(crate) use errno::{close_cause, fail_cause, was_established};
 pub(crate) use eventfd::EventFd;
 pub use listener::{Reach, listen};

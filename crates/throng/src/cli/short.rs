@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 11] = [
+const COMMON: [Short; 12] = [
     Short {
         name: "load",
         options: &[
@@ -173,6 +173,15 @@ const COMMON: [Short; 11] = [
             "requests per second over 1, 2, 4 ... 64 connections",
         ),
         topics: &["sweep", "verdict"],
+    },
+    Short {
+        name: "probe",
+        options: &[],
+        example: (
+            "throng probe path 10.0.0.7:9000",
+            "once `throng probe --server 9000` runs there",
+        ),
+        topics: &["probe"],
     },
     Short {
         name: "merge",

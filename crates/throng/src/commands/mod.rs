@@ -38,6 +38,7 @@ commands! {
     Report: report(),
     Worklog: worklog(),
     Sweep: sweep(grammar),
+    Probe: probe(),
     Completions: completions(grammar),
     Man: man(grammar),
     Help: help(grammar),

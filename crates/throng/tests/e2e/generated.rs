@@ -5,7 +5,7 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 15] = [
     "load",
     "http",
     "serve",
@@ -17,6 +17,7 @@ const SUBCOMMANDS: [&str; 14] = [
     "report",
     "worklog",
     "sweep",
+    "probe",
     "completions",
     "man",
     "help",
@@ -100,7 +101,7 @@ fn topics_and_subcommands_have_help() {
         }
     }
     // These are topics, which have the subcommands, too.
-    let topics = ["http", "compare", "report", "sweep"];
+    let topics = ["http", "compare", "report", "sweep", "probe"];
     for subcommand in SUBCOMMANDS
         .into_iter()
         .filter(|name| !topics.contains(name))

@@ -1,0 +1,36 @@
+//! What stands between a client and a server: NAT, firewalls, load balancers, proxies. Two ends of throng talk in lines
+//! ([`Request`], [`Answer`]); what the far end does is [`Far`], without I/O. What the near end saw becomes a result:
+//! [`path`] compares both ends of connections, [`idle`] finds the timeout of silent ones.
+
+mod far;
+mod fields;
+mod finding;
+mod host_facts;
+pub mod idle;
+mod line;
+pub mod path;
+mod tcp_info;
+mod wire;
+
+pub use far::{Far, Look, Outbox};
+pub use finding::{Finding, Kind, Weight};
+pub use host_facts::HostFacts;
+pub use line::Lines;
+pub use tcp_info::TcpInfo;
+pub use wire::{Answer, End, Fate, Greeting, LONGEST_LINE, Name, Request, State};
+
+use crate::section::Section;
+use serde::Serialize;
+
+/// The version of the results in JSON. It grows when a field changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// What a probe found out, as reports draw it.
+pub trait Probed: Serialize {
+    /// What was measured, as rows.
+    fn sections(&self) -> Vec<Section>;
+    /// What is worth knowing about it.
+    fn findings(&self) -> &[Finding];
+    /// Whether it was measured: a probe that was not says why in its findings.
+    fn is_measured(&self) -> bool;
+}
