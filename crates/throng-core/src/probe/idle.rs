@@ -117,11 +117,11 @@ impl Bracket {
             exceptions: best.0,
         }
     }
+}
 
-    /// Whether too many trials contradict it.
-    fn is_unsteady(&self, trials: usize) -> bool {
-        self.exceptions > FEW.max(trials / FEW_PART)
-    }
+/// Whether so many of the trials contradict any timeout that none is concluded.
+fn is_unsteady(exceptions: usize, trials: usize) -> bool {
+    exceptions > FEW.max(trials / FEW_PART)
 }
 
 /// Whether the trials of an end show its timeout: the longest silences that are known, some in a row, were all lost.
@@ -288,7 +288,7 @@ impl Direction {
             tried: trials.len(),
             survived_ms: (bracket.survived_ms > 0).then_some(bracket.survived_ms),
             lost_ms: lost,
-            timeout_ms: timeout.filter(|_| !bracket.is_unsteady(trials.len())),
+            timeout_ms: timeout.filter(|_| !is_unsteady(bracket.exceptions, trials.len())),
             exceptions: bracket.exceptions,
             here,
             there: most(fates.iter().map(View::there)),
@@ -296,7 +296,7 @@ impl Direction {
     }
 
     fn is_unsteady(&self) -> bool {
-        self.lost_ms.is_some() && self.timeout_ms.is_none()
+        is_unsteady(self.exceptions, self.tried)
     }
 }
 
