@@ -66,6 +66,7 @@ pub(crate) fn all(targets: &[SocketAddr]) -> Wanted {
         skip_self: false,
         tracking: true,
         serving: Vec::new(),
+        opening: None,
     }
 }
 

@@ -24,6 +24,8 @@ use crate::sockets::SockStat;
 const IP_LOCAL_PORT_RANGE: i32 = 51;
 /// With more sockets than this, all ports are asked about (1 µs each) instead of those that sockets have.
 const FEW: u64 = 4096;
+/// Where there are at least this many times as many ports as connections, a few ports more or less do not matter.
+const PLENTY: u64 = 4;
 /// The state of sockets that are bound and neither listen nor are connected (TCP_BOUND_INACTIVE, Linux 6.8). Older
 /// kernels do not report such sockets.
 const BOUND_INACTIVE: StateFlags = StateFlags::from_bits_retain(1 << 13);
@@ -41,6 +43,14 @@ impl Usable {
         self.is_in_range(port) && !self.bound.contains(&port)
     }
 
+    /// How many ports connect() can choose at least: each socket may have bound one.
+    fn at_least(&self) -> u64 {
+        let (low, high) = self.range;
+        let of_range = (low..=high).filter(|port| self.contains(*port)).count() as u64;
+        let sockets = SockStat::read().map_or(u64::MAX, |s| s.tcp_inuse + s.tcp6_inuse + s.tcp_tw);
+        of_range.saturating_sub(sockets)
+    }
+
     fn is_in_range(&self, port: u16) -> bool {
         let (low, high) = self.range;
         let is_reserved = self.reserved.iter().any(|(a, b)| (*a..=*b).contains(&port));
@@ -48,8 +58,13 @@ impl Usable {
     }
 }
 
-/// Reads the ports of this network namespace. `listened_on` are those with listeners.
-pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) -> (Ports, Usable) {
+/// Reads the ports of this network namespace. `listened_on` are those with listeners; `opening` is how many connections will
+/// be opened, if that is known.
+pub(crate) fn read(
+    reader: &mut Reader,
+    listened_on: impl Iterator<Item = u16>,
+    opening: Option<u64>,
+) -> (Ports, Usable) {
     let mut bound: BTreeSet<u16> = listened_on.collect();
     let others = add_bound(&mut bound);
     reader.kept("sockets that are bound (NETLINK_SOCK_DIAG)", others);
@@ -63,7 +78,8 @@ pub(crate) fn read(reader: &mut Reader, listened_on: impl Iterator<Item = u16>) 
         bound,
     };
     let (low, high) = usable.range;
-    if let Some(asker) = Asker::new() {
+    let matters = opening.is_none_or(|n| n > 0 && n > usable.at_least() / PLENTY);
+    if let Some(asker) = matters.then(Asker::new).flatten() {
         let connected = connected();
         let asked =
             (low..=high).filter(|port| connected.as_ref().is_none_or(|all| all.contains(port)));
@@ -232,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_connection_gets_a_port_of_the_range() {
-        let (ports, _) = read(&mut Reader::default(), std::iter::empty());
+        let (ports, _) = read(&mut Reader::default(), std::iter::empty(), None);
         let (low, high) = ports.range.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -300,6 +316,7 @@ mod tests {
             socket
         });
         let chosen = TcpStream::connect(target).unwrap();
+        let visible = taken;
         if Kernel::read().unwrap().version >= Some((6, 3)) {
             taken += 2;
         }
@@ -308,6 +325,15 @@ mod tests {
             (host.ports.bound, host.ports.usable()),
             (taken, 350 - taken)
         );
+        // Whose ports are few in comparison, those that only connect() knows do not matter.
+        let bound = |opening| {
+            let wanted = Wanted {
+                opening: Some(opening),
+                ..Wanted::default()
+            };
+            survey(&wanted).ports.bound
+        };
+        assert_eq!((bound(10), bound(200)), (visible, taken));
         let at: Vec<_> = host
             .listeners
             .iter()

@@ -30,6 +30,10 @@ pub struct Wanted {
     pub tracking: bool,
     /// The ports that this process is going to listen on.
     pub serving: Vec<u16>,
+    /// How many connections this process is going to open, if that is known. Where there are far more ports than that, those
+    /// that others have bound and connected from ([`throng_core::host::Ports::bound`]) are not asked for one by one, which
+    /// takes up to a tenth of a second.
+    pub opening: Option<u64>,
 }
 
 /// Which listeners' processes to look up. That reads the descriptors of each process.
@@ -52,7 +56,8 @@ pub fn survey(wanted: &Wanted) -> Host {
     let r = &mut reader;
     let kernel = r.kept("uname", Kernel::read());
     let listeners = listeners(r, wanted);
-    let (ports, usable) = ports::read(r, listeners.iter().map(|l| l.listener.address.port()));
+    let listened_on = listeners.iter().map(|l| l.listener.address.port());
+    let (ports, usable) = ports::read(r, listened_on, wanted.opening);
     let listeners = listeners.into_iter().map(|l| l.listener).collect();
     Host {
         version: VERSION,

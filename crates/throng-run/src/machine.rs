@@ -36,6 +36,7 @@ impl Machine {
             skip_self: true,
             tracking: true,
             serving: Vec::new(),
+            opening: Some(scenario.connections.into()),
         })
     }
 
@@ -47,6 +48,7 @@ impl Machine {
         Machine::read(&Wanted {
             tracking: true,
             serving: scenario.listen.iter().map(|at| at.0.port()).collect(),
+            opening: Some(0),
             ..Wanted::default()
         })
     }

@@ -41,6 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             skip_self: true,
             tracking: true,
             serving: Vec::new(),
+            opening: None,
         }),
     };
     let mut bytes = Vec::new();
