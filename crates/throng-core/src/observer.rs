@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::human;
 use crate::plan::Shortfall;
 use crate::protocol::ServeMode;
+use crate::record::Record;
 use crate::stats::{Measured, Tally};
 use crate::summary::Phase;
 use crate::unix_socket::UnixAddress;
@@ -35,6 +36,17 @@ pub trait Observer {
     /// # Errors
     /// Something could not be reported. The run passes it on as a [`Note::Trouble`] and goes on.
     fn interval(&mut self, interval: &Interval) -> Result<(), Trouble>;
+
+    /// Whether it wants the [record](Observer::record) of the run so far. Asked after each of its intervals, and in between:
+    /// making one takes the thread that conducts the run some milliseconds, so only while somebody looks at it.
+    fn wants_record(&self) -> bool {
+        false
+    }
+
+    /// The record that the run would leave behind if it was over now. Its command line is empty.
+    fn record(&mut self, record: Record) {
+        let _ = record;
+    }
 
     /// Something worth knowing happened.
     fn note(&mut self, note: &Note) {

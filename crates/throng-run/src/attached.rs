@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Tap;
 use throng_core::observer::{Counts, Interval, Note, Observer};
-use throng_core::record::{Intervals, Phase, Reading, Recorder};
+use throng_core::record::{Intervals, Phase, Reading, Record, Recorder};
 use throng_core::stats::{Measured, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::{Control, Outlet};
@@ -148,6 +148,25 @@ impl<'a> Audience<'a> {
     pub fn measured(&mut self, view: &View, control: &Control) -> Measured {
         self.collect(view, control);
         self.recorder.measured()
+    }
+
+    /// Whether an observer wants the record of the run so far.
+    pub fn wants_record(&self) -> bool {
+        self.watching.iter().any(|w| w.observer.wants_record())
+    }
+
+    /// What was recorded so far.
+    pub fn so_far(&self) -> (Intervals, Measured) {
+        self.recorder.so_far()
+    }
+
+    /// Gives the record of the run so far to the observers that want it.
+    pub fn tell_record(&mut self, record: &Record) {
+        for watching in &mut self.watching {
+            if watching.observer.wants_record() {
+                watching.observer.record(record.clone());
+            }
+        }
     }
 
     /// Collects the workers' measurements and gives them to the observers that collect. Waits only briefly for a worker

@@ -44,12 +44,12 @@ pub fn serve(
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
-        machine.memory.clone(),
+        machine,
         plan.memory_reserve,
         scenario.max_connections.map(u64::from),
     );
     watch.warn(&plan.warnings);
-    watch.note_files(machine);
+    watch.note_files();
     sockets::warn_of_buffers(&scenario.sockets, &mut watch);
     let options = SocketOptions {
         fastopen: scenario.fastopen.then_some(plan.backlog),
@@ -79,6 +79,10 @@ pub fn serve(
         let at = watch.tick(TICK, scenario.duration);
         let left = scenario.duration.map(|d| d.saturating_sub(at));
         watch.look(at, Phase::Serving, left, None, Some(side.tally()));
+        if watch.wants_record() {
+            let record = so_far(&watch, &side, scenario, &plan);
+            watch.tell_record(&record);
+        }
         if watch.stopped()
             || scenario.duration.is_some_and(|d| at >= d)
             || side.threads.iter().any(|t| t.is_finished())
@@ -91,7 +95,7 @@ pub fn serve(
         kernel: counted.kernel(),
         ..Ending::default()
     };
-    finish(watch, side, scenario, &plan, ending, machine)
+    finish(watch, side, scenario, &plan, ending)
 }
 
 /// The limits that kept connections from being established, by the kernel's counters.
@@ -185,25 +189,17 @@ fn finish(
     scenario: &ServeScenario,
     plan: &ServePlan,
     ending: Ending,
-    machine: &Machine,
 ) -> Result<Record, Failure> {
-    let at = watch.clock.elapsed();
     let interrupted = watch.stopped();
     watch.meter.note_own();
     // From here on this side closes connections, so the counts are those of now.
-    let accepted = side.tally();
-    let over = Mark {
-        at,
-        accepted: Some(accepted),
-        cpu: watch.meter.cpu(),
-        ..Mark::default()
-    };
+    let over = mark(&watch, &side);
     watch.closing();
     watch.control.give(Order::Close);
     let secured = side.last_secured();
     side.join()?;
     // Some may have been established since the last tick.
-    let peak = watch.peak.max(accepted.open());
+    let peak = peak(&watch, &over);
     let ending = Ending {
         over,
         secured,
@@ -214,11 +210,43 @@ fn finish(
             .filter(|_| peak >= plan.max_connections.into()),
         ..ending
     };
-    let carried = Carried {
+    Ok(recording::record(watch, carried(scenario, plan), ending))
+}
+
+/// The record that the run would have if it was over now.
+fn so_far(watch: &Watch, side: &Side, scenario: &ServeScenario, plan: &ServePlan) -> Record {
+    let over = mark(watch, side);
+    let ending = Ending {
+        over,
+        secured: side.last_secured(),
+        peak: peak(watch, &over),
+        ..Ending::default()
+    };
+    recording::so_far(watch, carried(scenario, plan), ending)
+}
+
+/// The counts now.
+fn mark(watch: &Watch, side: &Side) -> Mark {
+    Mark {
+        at: watch.clock.elapsed(),
+        accepted: Some(side.tally()),
+        cpu: watch.meter.cpu(),
+        ..Mark::default()
+    }
+}
+
+/// The most connections at once until `over`.
+fn peak(watch: &Watch, over: &Mark) -> u64 {
+    watch
+        .peak
+        .max(over.accepted.map_or(0, |tally| tally.open()))
+}
+
+fn carried<'p>(scenario: &ServeScenario, plan: &'p ServePlan) -> Carried<'p> {
+    Carried {
         asked: asked::of_serve(scenario),
         engine: plan.engine,
         why_epoll: plan.why_epoll.as_deref(),
         workers: plan.workers,
-    };
-    Ok(recording::record(watch, machine, carried, ending))
+    }
 }

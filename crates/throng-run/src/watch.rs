@@ -13,10 +13,10 @@ use std::time::Duration;
 use throng_core::human::count;
 use throng_core::observer::{Note, Observer};
 use throng_core::plan::Shortfall;
-use throng_core::record::{Phase, Strain};
+use throng_core::record::{Intervals, Phase, Record, Strain};
 use throng_core::stats::{Measured, Tally};
 use throng_engine::{Clock, Control, Order, Outlet};
-use throng_host::memory::{MemInfo, MemoryBounds};
+use throng_host::memory::MemInfo;
 
 /// The interval between looks at a run whose counts decide how it goes on. It bounds how late a phase ends.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
@@ -28,6 +28,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_micros(100);
 
 /// See the [module](self).
 pub(crate) struct Watch<'a> {
+    pub machine: &'a Machine,
     pub clock: Clock,
     pub control: Arc<Control>,
     pub meter: Meter,
@@ -44,19 +45,20 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// A watch that keeps `reserve` bytes of memory free. Its clock starts now.
+    /// A watch that keeps `reserve` bytes of the memory of `machine` free. Its clock starts now.
     pub fn new<'o: 'a>(
         observers: &'a mut [Box<dyn Observer + 'o>],
         stop: &'a Stop,
-        memory: MemoryBounds,
+        machine: &'a Machine,
         reserve: u64,
         asked: Option<u64>,
     ) -> Watch<'a> {
         Watch {
+            machine,
             meter: Meter::start(),
             clock: Clock::start(),
             control: Control::new(),
-            guard: MemoryGuard::new(memory, reserve),
+            guard: MemoryGuard::new(machine.memory.clone(), reserve),
             strain: StrainWatch::start(),
             peak: 0,
             dialled_per_s: None,
@@ -90,11 +92,11 @@ impl<'a> Watch<'a> {
     }
 
     /// Reports if the run must manage with fewer files than the hard limit allows.
-    pub fn note_files(&mut self, machine: &Machine) {
-        if let Some(why) = &machine.files_stay {
+    pub fn note_files(&mut self) {
+        if let Some(why) = &self.machine.files_stay {
             self.note(&Note::Trouble(format!(
                 "can't raise the limit on open files: {why}; the run goes on with {}",
-                count(machine.host.files.soft)
+                count(self.machine.host.files.soft)
             )));
         }
     }
@@ -175,6 +177,21 @@ impl<'a> Watch<'a> {
             let view = self.view(at, phase, left, opened, accepted);
             self.audience.look(&view, &self.control);
         }
+    }
+
+    /// Whether an observer wants the record of the run so far.
+    pub fn wants_record(&self) -> bool {
+        !self.guard.is_pressing() && self.audience.wants_record()
+    }
+
+    /// What was recorded so far.
+    pub fn recorded(&self) -> (Intervals, Measured) {
+        self.audience.so_far()
+    }
+
+    /// Gives the record of the run so far to the observers that want it.
+    pub fn tell_record(&mut self, record: &Record) {
+        self.audience.tell_record(record);
     }
 
     fn look_after_memory(&mut self, at: Duration, open: u64) {

@@ -4,12 +4,14 @@
 
 mod ask;
 mod cli;
+mod command_line;
 mod commands;
 mod dump;
 mod failure;
 mod files;
 mod grammar;
 mod keys;
+mod live_page;
 mod output;
 mod outputs;
 mod programs;

@@ -3,7 +3,6 @@
 use crate::Failure;
 use crate::cli::{Common, DETAILS, OutputForm};
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use throng_report::json::Outcome;
 use throng_report::tcpkali::{self, TcpkaliReport};
@@ -54,25 +53,6 @@ pub(crate) fn columns_and_colour(file: Option<&Path>) -> (usize, bool) {
     }
 }
 
-/// The command line for the summary. Bytes that are not UTF-8 are escaped.
-pub(crate) fn command() -> Vec<String> {
-    std::env::args_os()
-        .map(|word| printable(word.as_bytes()))
-        .collect()
-}
-
-/// `bytes` as text, `\xHH` for each that is not UTF-8.
-fn printable(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
-
 /// Writes to stdout. A reader that has gone away (`| head`) is not an error.
 pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
@@ -81,21 +61,5 @@ pub(crate) fn to_stdout(bytes: &[u8]) -> Result<(), Failure> {
             Err(Failure::fault(format!("can't write to stdout: {e}")))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_that_are_not_utf_8_are_escaped() {
-        for (bytes, text) in [
-            (&b"-m"[..], "-m"),
-            ("Grüße\n".as_bytes(), "Grüße\n"),
-            (b"a\xffb\xc3", r"a\xffb\xc3"),
-        ] {
-            assert_eq!(printable(bytes), text);
-        }
     }
 }

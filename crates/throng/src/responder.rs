@@ -1,6 +1,6 @@
 //! A small HTTP server for what a run shows while it lasts. It lives in threads of its own and answers GET and HEAD, one
-//! request for each connection. A client that stalls, or sends what is no request, has one of a few places for a few
-//! seconds, and costs the run nothing.
+//! request for each connection; an answer may go on for as long as the client reads it. A client that stalls, or sends what
+//! is no request, has one of a few places for a few seconds, and costs the run nothing.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,23 +9,98 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Clients at once; others are closed at once. Each has a file descriptor, which the run may need.
-const CLIENTS: usize = 4;
-/// How long a client may take to send its request and to receive the answer.
+/// How long a client may take to send its request, and as long to receive the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take to receive the next piece of an answer that goes on.
+const STALLED: Duration = Duration::from_secs(15);
 /// The longest head of a request, in bytes.
 const LONGEST_HEAD: usize = 8 * 1024;
 /// The most header fields.
 const FIELDS: usize = 64;
+/// The stack of a client's thread, in bytes: there may be many.
+const STACK: usize = 256 * 1024;
 /// How long to wait after an accept that failed, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a path stands for.
-pub(crate) struct Page {
+/// A request.
+pub(crate) struct Request<'r> {
+    /// Its path.
+    pub path: &'r str,
+    /// What follows the `?`; empty if there is none.
+    pub query: &'r str,
+    fields: &'r [httparse::Header<'r>],
+}
+
+impl Request<'_> {
+    /// The value of the first header field of this name; `None` also if it is no text.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        let field = fields.find(|field| field.name.eq_ignore_ascii_case(name))?;
+        str::from_utf8(field.value).ok().map(str::trim)
+    }
+
+    /// The value of this name in the query, as it is written there.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let mut pairs = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(key, _)| *key == name)?;
+        Some(value)
+    }
+}
+
+/// What a request is answered with.
+pub(crate) struct Answer {
+    /// The status code with its words.
+    pub status: &'static str,
     /// Its Content-Type.
     pub content_type: &'static str,
-    /// Its bytes.
-    pub body: Arc<[u8]>,
+    /// Further header fields.
+    pub fields: Vec<(&'static str, String)>,
+    /// What follows.
+    pub content: Content,
+}
+
+/// The content of an answer.
+pub(crate) enum Content {
+    /// All of it.
+    Whole(Arc<[u8]>),
+    /// Piece by piece, for as long as it lasts.
+    Stream(Pieces),
+}
+
+/// Sends pieces through the function that it is given, which fails once the client has gone or stalls.
+pub(crate) type Pieces = Box<dyn FnOnce(&mut Piecewise) -> io::Result<()>>;
+/// Sends a piece.
+pub(crate) type Piecewise<'s> = dyn FnMut(&[u8]) -> io::Result<()> + 's;
+
+impl Answer {
+    /// A page.
+    pub fn page(content_type: &'static str, body: Arc<[u8]>) -> Answer {
+        Answer {
+            status: "200 OK",
+            content_type,
+            fields: Vec::new(),
+            content: Content::Whole(body),
+        }
+    }
+
+    /// A line of text with this status.
+    pub fn text(status: &'static str, line: &str) -> Answer {
+        Answer {
+            status,
+            ..Answer::page(
+                "text/plain; charset=utf-8",
+                format!("{line}\n").into_bytes().into(),
+            )
+        }
+    }
+
+    /// What this status means, alone.
+    pub fn refused(status: &'static str) -> Answer {
+        Answer::text(status, status)
+    }
 }
 
 /// Reads an address to listen on: `PORT` and `:PORT` are on loopback.
@@ -45,24 +120,25 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// Answers requests at `address` with what `page` has for their path, until the process ends.
+/// Answers requests to `listener` as `answer` has it, until the process ends. It has at most so many `places` for clients at
+/// once, each with a file descriptor, which the run may need; others are closed at once.
 ///
 /// # Errors
-/// The address can't be listened on, or there is no thread.
+/// There is no thread.
 pub(crate) fn serve(
-    address: SocketAddr,
-    page: impl Fn(&str) -> Option<Page> + Send + Sync + 'static,
+    listener: TcpListener,
+    places: usize,
+    answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
-    let page = Arc::new(page);
+    let answer = Arc::new(answer);
     let accepting = thread::Builder::new().name("http".to_owned());
-    accepting.spawn(move || accept(&listener, &page))?;
+    accepting.spawn(move || accept(&listener, places, &answer))?;
     Ok(())
 }
 
-fn accept<P>(listener: &TcpListener, page: &Arc<P>)
+fn accept<A>(listener: &TcpListener, places: usize, answer: &Arc<A>)
 where
-    P: Fn(&str) -> Option<Page> + Send + Sync + 'static,
+    A: Fn(&Request) -> Answer + Send + Sync + 'static,
 {
     let clients = Arc::new(AtomicUsize::new(0));
     loop {
@@ -70,19 +146,20 @@ where
             thread::sleep(PAUSE);
             continue;
         };
-        if clients.load(Ordering::Acquire) >= CLIENTS {
+        if clients.load(Ordering::Acquire) >= places {
             continue;
         }
         clients.fetch_add(1, Ordering::AcqRel);
         let place = Place(Arc::clone(&clients));
-        let page = Arc::clone(page);
+        let answer = Arc::clone(answer);
         // Without a thread the connection is closed, and its place is free again.
         let _ = thread::Builder::new()
             .name("http client".to_owned())
+            .stack_size(STACK)
             .spawn(move || {
                 let _place = place;
                 // A client that went away is no failure of the run.
-                let _ = Client::of(stream).answer(page.as_ref());
+                let _ = Client::of(stream).answer(answer.as_ref());
             });
     }
 }
@@ -110,31 +187,47 @@ impl Client {
         }
     }
 
-    fn answer(&mut self, page: &impl Fn(&str) -> Option<Page>) -> io::Result<()> {
+    fn answer(&mut self, answer: &impl Fn(&Request) -> Answer) -> io::Result<()> {
         let head = self.read_head()?;
-        let (status, has_body, found) = match request(&head) {
-            Some((method @ ("GET" | "HEAD"), path)) => match page(path) {
-                Some(page) => ("200 OK", method == "GET", Some(page)),
-                None => ("404 Not Found", true, None),
-            },
-            Some(_) => ("405 Method Not Allowed", true, None),
-            None if head.len() >= LONGEST_HEAD => {
-                ("431 Request Header Fields Too Large", true, None)
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+        let mut request = httparse::Request::new(&mut fields);
+        let whole = matches!(request.parse(&head), Ok(parsed) if parsed.is_complete());
+        let (method, target) = (request.method, request.path.unwrap_or_default());
+        let answer = match method {
+            _ if !whole && head.len() >= LONGEST_HEAD => {
+                Answer::refused("431 Request Header Fields Too Large")
             }
-            None => ("400 Bad Request", true, None),
+            _ if !whole => Answer::refused("400 Bad Request"),
+            Some("GET" | "HEAD") => {
+                let (path, query) = target.split_once('?').unwrap_or((target, ""));
+                answer(&Request {
+                    path,
+                    query,
+                    fields: request.headers,
+                })
+            }
+            _ => Answer::refused("405 Method Not Allowed"),
         };
-        let page = found.unwrap_or_else(|| Page {
-            content_type: "text/plain; charset=utf-8",
-            body: format!("{status}\n").into_bytes().into(),
-        });
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-            page.content_type,
-            page.body.len()
+        let mut head = format!(
+            "HTTP/1.1 {}\r\nContent-Type: {}\r\n",
+            answer.status, answer.content_type
         );
+        if let Content::Whole(body) = &answer.content {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
+        for (name, value) in &answer.fields {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
+        self.until = Instant::now() + PATIENCE;
         self.write(head.as_bytes())?;
-        if has_body {
-            self.write(&page.body)?;
+        match answer.content {
+            _ if whole && method == Some("HEAD") => {}
+            Content::Whole(body) => self.write(&body)?,
+            Content::Stream(pieces) => pieces(&mut |piece| {
+                self.until = Instant::now() + STALLED;
+                self.write(piece)
+            })?,
         }
         self.leave()
     }
@@ -191,17 +284,6 @@ impl Client {
     }
 }
 
-/// The method and the path of a whole head; `None` if it is no head.
-fn request(head: &[u8]) -> Option<(&str, &str)> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
-    let mut request = httparse::Request::new(&mut fields);
-    if !request.parse(head).ok()?.is_complete() {
-        return None;
-    }
-    let path = request.path?.split('?').next().unwrap_or_default();
-    Some((request.method?, path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,21 +318,39 @@ mod tests {
         answer
     }
 
-    fn free() -> SocketAddr {
+    /// Where requests are answered as `answer` has it.
+    fn served(
+        places: usize,
+        answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
+        let at = listener.local_addr().unwrap();
+        serve(listener, places, answer).unwrap();
+        at
+    }
+
+    fn nothing(_: &Request) -> Answer {
+        Answer::refused("404 Not Found")
     }
 
     #[test]
     fn requests_are_answered_and_what_is_none_is_refused() {
-        let at = free();
-        let page = |path: &str| {
-            (path == "/here").then(|| Page {
-                content_type: "text/plain",
-                body: b"found".to_vec().into(),
-            })
-        };
-        serve(at, page).unwrap();
+        let at = served(4, |request| match request.path {
+            "/here" => Answer::page("text/plain", b"found".to_vec().into()),
+            "/asked" => Answer::text(
+                "403 Forbidden",
+                &format!("{:?} {:?}", request.parameter("b"), request.field("host")),
+            ),
+            "/pieces" => Answer {
+                content: Content::Stream(Box::new(|send| {
+                    send(b"one ")?;
+                    send(b"two")
+                })),
+                fields: vec![("A", "b".into())],
+                ..Answer::page("text/plain", Vec::new().into())
+            },
+            _ => nothing(request),
+        });
         let long = format!("GET /here HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(9000));
         for (sent, status, body) in [
             (
@@ -260,6 +360,13 @@ mod tests {
             ),
             (b"GET /here?a=b HTTP/1.0\r\n\r\n", "200", "found"),
             (b"HEAD /here HTTP/1.1\r\n\r\n", "200", ""),
+            (b"GET /pieces HTTP/1.1\r\n\r\n", "200", "one two"),
+            (b"HEAD /pieces HTTP/1.1\r\n\r\n", "200", ""),
+            (
+                b"GET /asked?a=1&b=2=3&c HTTP/1.1\r\nHOST:  x.y \r\n\r\n",
+                "403",
+                "Some(\"2=3\") Some(\"x.y\")\n",
+            ),
             (b"GET /there HTTP/1.1\r\n\r\n", "404", "404 Not Found\n"),
             (
                 b"POST /here HTTP/1.1\r\n\r\n",
@@ -280,14 +387,13 @@ mod tests {
             );
             assert_eq!(answer.split_once("\r\n\r\n").unwrap().1, body);
         }
-        assert!(serve(at, |_| None).is_err(), "the port is in use");
     }
 
     #[test]
     fn clients_that_stall_take_no_more_than_their_places() {
-        let at = free();
-        serve(at, |_| None).unwrap();
-        let stalled: Vec<TcpStream> = (0..CLIENTS)
+        const PLACES: usize = 4;
+        let at = served(PLACES, nothing);
+        let stalled: Vec<TcpStream> = (0..PLACES)
             .map(|_| {
                 let mut stream = TcpStream::connect(at).unwrap();
                 stream.write_all(b"GET /").unwrap();

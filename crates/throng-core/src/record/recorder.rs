@@ -120,6 +120,18 @@ impl Recorder {
         all
     }
 
+    /// The intervals so far, the present one included, and what was measured in all.
+    pub fn so_far(&self) -> (Intervals, Measured) {
+        let mut intervals = self.intervals.clone();
+        if let Some(Pending { interval, measured }) = &self.pending {
+            let mut present = interval.clone();
+            present.histograms = packed(measured, PackedDurations::coarse);
+            // It follows all others.
+            let _ = intervals.add(present);
+        }
+        (intervals, self.measured())
+    }
+
     /// The intervals, and what was measured in all.
     pub fn finish(mut self) -> (Intervals, Measured) {
         self.end_interval();

@@ -1,10 +1,12 @@
 //! Draws a chart as SVG.
 //!
+//! The page's script zooms: what it needs for that is in attributes (`data-`).
+//!
 //! The `<svg>` is as wide as the page lets it be. What depends on its width is placed by percentages (grid, labels), or is in
 //! an inner `<svg>` that is stretched from 1,000 by 1,000 units (lines, cells), whose lines keep their width.
 
 use super::scale::Span;
-use super::{Chart, Heat, Kind, Point, Series, table};
+use super::{Chart, Heat, Kind, Point, Series, Unit, table};
 use maud::{Markup, html};
 use std::fmt::Write;
 
@@ -12,6 +14,8 @@ use std::fmt::Write;
 const TICKS_ACROSS: usize = 8;
 /// Ticks on the vertical axis.
 const TICKS_UP: usize = 5;
+/// Ticks on the vertical axis of a part of the chart: the first of these lists that has some there is shown.
+const TICKS_OF_PARTS: [usize; 4] = [TICKS_UP, 10, 25, 80];
 /// Units of the inner plane, each way.
 const PLANE: f64 = 1000.0;
 /// With at most so many points, a line shows each of them as a dot, too.
@@ -33,7 +37,10 @@ pub fn drawn(chart: &Chart, id: &str) -> Markup {
             (legend(chart))
             p.axis { (chart.y.name) }
             div.frame {
-                svg.plot role="img" aria-labelledby={ (id) "-name" } aria-describedby={ (id) "-about" } {
+                svg.plot role="img" aria-labelledby={ (id) "-name" } aria-describedby={ (id) "-about" }
+                    data-axis=[(chart.x.unit == Unit::Seconds).then_some("time")]
+                    data-from=(across.from) data-to=(across.to) data-scale=[across.is_log().then_some("log")]
+                    data-ticks=(ticks_of_parts(chart, &upwards)) {
                     (grid(chart, &across, &upwards))
                     svg.plane viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%" {
                         @if let Some(heat) = &chart.heat {
@@ -103,28 +110,52 @@ fn grid(chart: &Chart, across: &Span, upwards: &Span) -> Markup {
         @if let Some((from, to, _)) = &chart.shaded {
             @if let (Some(from), Some(to)) = (across.at(*from), across.at(*to)) {
                 @let (from, to) = (from.clamp(0.0, 1.0), to.clamp(0.0, 1.0));
-                rect.shaded x=(share(from)) width=(share(to - from)) height="100%" {}
+                rect.shaded x=(share(from)) width=(share(to - from)) height="100%" data-from=(place(from)) data-to=(place(to)) {}
             }
         }
-        @for tick in upwards.ticks(TICKS_UP) {
-            @if let Some(y) = from_top(tick) {
-                line.grid x2="100%" y1=(y) y2=(y) {}
-                text.up x="-8" y=(y) dy="0.32em" { (chart.y.unit.tick(tick)) }
+        g.scale {
+            @for tick in upwards.ticks(TICKS_UP) {
+                @if let Some(y) = from_top(tick) {
+                    line.grid x2="100%" y1=(y) y2=(y) {}
+                    text.up x="-8" y=(y) dy="0.32em" { (chart.y.unit.tick(tick)) }
+                }
             }
-        }
-        @for (n, tick) in across.ticks(TICKS_ACROSS).into_iter().enumerate() {
-            @if let Some(x) = across.at(tick).map(share) {
-                line.tick x1=(x) x2=(x) y1="100%" y2="100%" {}
-                text.across.odd[n % 2 == 1] x=(x) y="100%" dy="1.5em" { (chart.x.unit.tick(tick)) }
+            @for (n, tick) in across.ticks(TICKS_ACROSS).into_iter().enumerate() {
+                @if let Some(x) = across.at(tick).map(share) {
+                    line.tick x1=(x) x2=(x) y1="100%" y2="100%" {}
+                    text.across.odd[n % 2 == 1] x=(x) y="100%" dy="1.5em" { (chart.x.unit.tick(tick)) }
+                }
             }
         }
         line.base x2="100%" y1="100%" y2="100%" {}
         @for (value, _) in &chart.levels {
-            @if let Some(y) = from_top(*value) {
-                line.level x2="100%" y1=(y) y2=(y) {}
+            @if let Some(at) = upwards.at(*value) {
+                @let y = share(1.0 - at);
+                line.level x2="100%" y1=(y) y2=(y) data-at=(place(at)) {}
             }
         }
     }
+}
+
+/// Ticks for parts of the vertical axis, in JSON: lists of places with their labels, each list denser than the one before.
+fn ticks_of_parts(chart: &Chart, upwards: &Span) -> String {
+    let list = |about: &usize| {
+        let ticks = upwards.ticks(*about).into_iter();
+        let labelled = ticks.filter_map(|tick| {
+            let at = (upwards.at(tick)? * 1e4).round() / 1e4;
+            Some((at, chart.y.unit.tick(tick)))
+        });
+        labelled.collect::<Vec<_>>()
+    };
+    let mut lists: Vec<_> = TICKS_OF_PARTS.iter().map(list).collect();
+    lists.dedup();
+    // Numbers and texts: all of it can be written.
+    serde_json::to_string(&lists).unwrap_or_default()
+}
+
+/// A place for the script, 0 to 1.
+fn place(of: f64) -> String {
+    format!("{of:.4}")
 }
 
 /// The cells of a heat map: one path for each depth of colour.
@@ -261,7 +292,7 @@ fn share(of: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::{Axis, Column, Unit};
+    use crate::chart::{Axis, Column};
 
     #[test]
     fn a_line_is_interrupted_where_there_is_no_value() {

@@ -16,11 +16,18 @@ pub enum Scale {
 pub(super) struct Span {
     scale: Scale,
     steps: Steps,
-    from: f64,
-    to: f64,
+    /// The value at its beginning.
+    pub from: f64,
+    /// The value at its end.
+    pub to: f64,
 }
 
 impl Span {
+    /// Whether equal distances are equal ratios.
+    pub fn is_log(&self) -> bool {
+        self.scale == Scale::Log
+    }
+
     /// An axis on which all `values` have a place: from 0 or the least value to the greatest, rounded if `round`.
     pub fn of(scale: Scale, unit: Unit, values: impl Iterator<Item = f64>, round: bool) -> Span {
         let steps = unit.steps();

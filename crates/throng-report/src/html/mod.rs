@@ -3,18 +3,19 @@
 //!
 //! A page says what the text output says, from the same summary, and draws the record. `result.rs` has the parts of a
 //! result, `charts.rs` what is drawn, `side_by_side.rs` what compares several, `sweep.rs` a sweep, `document.rs` the frame with the style
-//! (`page.css`) and the script (`page.js`), which shows numbers where the pointer is; `embed.rs` puts results into a page,
-//! and finds them there.
+//! (`page.css`) and the script (`page.js`), which shows numbers where the pointer is and zooms; `embed.rs` puts results into a
+//! page, and finds them there. `live.rs` is the page of a run while it lasts.
 
 mod charts;
 mod document;
 pub(crate) mod embed;
+pub mod live;
 mod result;
 mod side_by_side;
 mod sweep;
 
 pub use side_by_side::Entry;
-pub use sweep::of_sweep;
+pub use sweep::{of_ended_sweep, of_sweep, of_sweep_so_far};
 
 use crate::json::Outcome;
 use maud::html;

@@ -35,7 +35,12 @@ pub(super) fn title(outcome: &Outcome) -> String {
 
 /// When a run began, by the clock of its machine.
 pub(super) fn began(summary: &Summary) -> String {
-    let at = utc::date_and_time(summary.started_unix_s);
+    utc(summary.started_unix_s)
+}
+
+/// A time in seconds since 1970.
+pub(super) fn utc(unix_s: f64) -> String {
+    let at = utc::date_and_time(unix_s);
     format!("{} UTC", at.replace('T', " "))
 }
 
@@ -52,8 +57,8 @@ pub(super) fn drawn(outcome: &Outcome, id: &str, name: Option<&str>) -> Markup {
     let charts = charts::of(summary, record);
     html! {
         (head(summary, id, name))
-        (figures(summary))
-        (expectations(summary))
+        (figures(summary, false))
+        (expectations(summary, false))
         @if !charts.is_empty() {
             section aria-label="Charts" {
                 h2 { "The run" }
@@ -66,13 +71,13 @@ pub(super) fn drawn(outcome: &Outcome, id: &str, name: Option<&str>) -> Markup {
         }
         (latencies(summary))
         (limits(summary))
-        (sections(summary))
+        (sections(summary, false))
         (asked(outcome))
     }
 }
 
 /// The verdict, the findings and the command line.
-fn head(summary: &Summary, id: &str, name: Option<&str>) -> Markup {
+pub(super) fn head(summary: &Summary, id: &str, name: Option<&str>) -> Markup {
     let (verdict, _, notes) = text::verdict_and_notes(summary);
     let (word, tone) = ended(summary);
     // Those that were not met are among the expectations.
@@ -101,7 +106,7 @@ fn head(summary: &Summary, id: &str, name: Option<&str>) -> Markup {
 }
 
 /// A command line, as a shell reads it.
-fn command(words: &[String]) -> Markup {
+pub(super) fn command(words: &[String]) -> Markup {
     html! {
         pre.command tabindex="0" aria-label="Command line" { (text::command(words, COMMAND).join("\n")) }
     }
@@ -163,8 +168,8 @@ pub(super) fn failed(summary: &Summary) -> u64 {
     failed.fold(0, |all, n| all.saturating_add(*n))
 }
 
-/// The few numbers that say most.
-fn figures(summary: &Summary) -> Markup {
+/// The few numbers that say most: of the whole run, or of it so far.
+pub(super) fn figures(summary: &Summary, so_far: bool) -> Markup {
     let c = &summary.connections;
     let mut all = Vec::new();
     let of = match c.asked {
@@ -196,11 +201,13 @@ fn figures(summary: &Summary) -> Markup {
             ..figure("Failed", count(failed), format!("of {attempted}"))
         });
     }
-    let took = match summary.hold_s {
+    let took = match summary.hold_s.filter(|hold| *hold > 0.0 || !so_far) {
         Some(hold) => format!("of which {} held", human::seconds(hold)),
+        None if so_far => "since the run began".into(),
         None => "from beginning to end".into(),
     };
-    all.push(figure("Took", human::seconds(summary.seconds), took));
+    let label = if so_far { "So far" } else { "Took" };
+    all.push(figure(label, human::seconds(summary.seconds), took));
     html! {
         dl.figures {
             @for figure in &all {
@@ -221,7 +228,9 @@ fn tone(tone: Tone) -> &'static str {
     }
 }
 
-fn expectations(summary: &Summary) -> Markup {
+/// What came of each expectation: at the end of the run, or by what is known so far.
+pub(super) fn expectations(summary: &Summary, so_far: bool) -> Markup {
+    let so_far = if so_far { " so far" } else { "" };
     html! {
         @if !summary.expectations.is_empty() {
             section {
@@ -231,7 +240,7 @@ fn expectations(summary: &Summary) -> Markup {
                         @for expected in &summary.expectations {
                             tr class=(if expected.met { "good" } else { "bad" }) {
                                 th scope="row" { code { (expected.expression) } }
-                                td { strong { (if expected.met { "✓ met" } else { "✗ not met" }) } }
+                                td { strong { (if expected.met { "✓ met" } else { "✗ not met" }) (so_far) } }
                                 td { (expected.measured) }
                             }
                         }
@@ -243,7 +252,7 @@ fn expectations(summary: &Summary) -> Markup {
 }
 
 /// All latencies: those of the text output.
-fn latencies(summary: &Summary) -> Markup {
+pub(super) fn latencies(summary: &Summary) -> Markup {
     let latencies = Latencies::of(summary, true);
     html! {
         @if !latencies.rows.is_empty() {
@@ -274,7 +283,7 @@ fn latencies(summary: &Summary) -> Markup {
 }
 
 /// How near the run came to limits that are known, and those that it met.
-fn limits(summary: &Summary) -> Markup {
+pub(super) fn limits(summary: &Summary) -> Markup {
     let mut all: Vec<(&str, f64, f64, String)> = Vec::new();
     let c = &summary.connections;
     if let Some(asked) = c.asked.filter(|n| *n > 0) {
@@ -329,7 +338,7 @@ fn limits(summary: &Summary) -> Markup {
 }
 
 /// The numbers of the text output, a table for each of its sections.
-fn sections(summary: &Summary) -> Markup {
+pub(super) fn sections(summary: &Summary, so_far: bool) -> Markup {
     let (before, after) = text::sections(summary);
     let all = before
         .iter()
@@ -338,6 +347,7 @@ fn sections(summary: &Summary) -> Markup {
     html! {
         section {
             h2 { "All counts" }
+            @if so_far { p { "As they would be if the run was over now." } }
             div.cards {
                 @for section in all {
                     div.card {
@@ -378,7 +388,7 @@ fn rows(section: &Section) -> Markup {
 }
 
 /// Who recorded what, and what was asked of each.
-fn asked(outcome: &Outcome) -> Markup {
+pub(super) fn asked(outcome: &Outcome) -> Markup {
     let Outcome { summary, record } = outcome;
     let several = summary.sources.len() > 1;
     html! {

@@ -2,6 +2,7 @@
 //! what was swept, with every trial as a dot.
 
 use super::document;
+use super::live::{self, Drawn, Place};
 use crate::chart::{self, Axis, Chart, Kind, Point, Unit};
 use crate::{sweep, text};
 use maud::{Markup, html};
@@ -18,25 +19,66 @@ pub fn of_sweep(result: &SweepResult) -> String {
     document::document(&title, &drawn(result, "s1"))
 }
 
-/// All parts. `id` begins the names of its elements.
-pub(super) fn drawn(result: &SweepResult, id: &str) -> Markup {
-    let charts = charts(result);
-    let (word, tone) = match (result.complete, result.exit_code()) {
+/// The page of a sweep that goes on: what it is doing `now`, and what the finished trials say.
+pub fn of_sweep_so_far(result: &SweepResult, now: &str) -> Drawn {
+    let head = head(result, "s1", ("Running", "now"), now);
+    of_parts(result, &head, now)
+}
+
+/// The page of a sweep that has ended.
+pub fn of_ended_sweep(result: &SweepResult) -> Drawn {
+    Drawn {
+        over: true,
+        ..of_parts(result, &ended(result, "s1"), &sweep::verdict(result))
+    }
+}
+
+fn of_parts(result: &SweepResult, head: &Markup, title: &str) -> Drawn {
+    let mut parts = vec![live::part(Place::Top, "part-head", head)];
+    parts.extend(charts(result).iter().map(live::of_chart));
+    parts.push(live::part(Place::Below, "part-points", &points(result)));
+    live::drawn(format!("throng sweep: {title}"), parts)
+}
+
+fn ended(result: &SweepResult, id: &str) -> Markup {
+    let verdict = match (result.complete, result.exit_code()) {
         (false, _) => ("Not complete", "odd"),
         (true, 0) => ("Reached", "good"),
         (true, _) => ("Fell short", "bad"),
     };
+    head(result, id, verdict, &sweep::verdict(result))
+}
+
+fn head(result: &SweepResult, id: &str, (word, tone): (&str, &str), sentence: &str) -> Markup {
+    let command = text::command(&result.plan.command, COLUMNS).join("\n");
+    html! {
+        header {
+            p.when { "throng sweep" }
+            h1 id=(id) { span class={ "verdict " (tone) } { (word) } " " (sentence) }
+            @if !command.is_empty() { pre.command tabindex="0" aria-label="Command line" { (command) } }
+        }
+    }
+}
+
+/// The table and the findings, in the words of the text output.
+fn points(result: &SweepResult) -> Markup {
     let mut words = Vec::new();
     // Writing to memory never fails.
     let _ = sweep::write_text(result, &mut words, COLUMNS, false);
-    let command = text::command(&result.plan.command, COLUMNS).join("\n");
+    html! {
+        section {
+            h2 { "Points" }
+            pre tabindex="0" aria-label="Points" { (String::from_utf8_lossy(&words)) }
+        }
+    }
+}
+
+/// All parts. `id` begins the names of its elements.
+pub(super) fn drawn(result: &SweepResult, id: &str) -> Markup {
+    let charts = charts(result);
     html! {
         article {
-            header {
-                p.when { "throng sweep" }
-                h1 id=(id) { span class={ "verdict " (tone) } { (word) } " " (sweep::verdict(result)) }
-                @if !command.is_empty() { pre.command tabindex="0" aria-label="Command line" { (command) } }
-            }
+            (ended(result, id))
             @if !charts.is_empty() {
                 section aria-label="Charts" {
                     div.charts {
@@ -46,10 +88,7 @@ pub(super) fn drawn(result: &SweepResult, id: &str) -> Markup {
                     }
                 }
             }
-            section {
-                h2 { "Points" }
-                pre tabindex="0" aria-label="Points" { (String::from_utf8_lossy(&words)) }
-            }
+            (points(result))
         }
     }
 }

@@ -58,12 +58,12 @@ pub fn load(
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
-        machine.memory.clone(),
+        machine,
         plan.memory_reserve,
         Some(scenario.connections.into()),
     );
     watch.warn(&plan.warnings);
-    watch.note_files(machine);
+    watch.note_files();
     sockets::warn_of_buffers(&scenario.sockets, &mut watch);
     watch.note(&Note::Planned(planned(&plan)));
     if let Some(why) = plan.why_epoll.clone() {
@@ -131,10 +131,20 @@ pub fn load(
     let profile = attached.profile.take();
     let turning = attached.dial.clone();
     let turning = turning.and_then(|dial| Turning::of(dial, scenario, &behaviours));
-    let run = Run::new(watch, scenario, &plan, before, &behaviours, sides, profile);
+    let latencies = &attached.latencies;
+    let run = Run::new(
+        watch,
+        scenario,
+        &plan,
+        before,
+        &behaviours,
+        sides,
+        latencies,
+    );
     run.watching(server)
+        .following(profile)
         .turned_by(turning)
-        .conduct(machine, &attached.latencies)
+        .conduct()
 }
 
 fn planned(plan: &LoadPlan) -> Planned {

@@ -12,8 +12,9 @@ use super::server::ServerWatch;
 use super::standing::Standing;
 use super::turning::Turning;
 use crate::Failure;
+use crate::asked;
 use crate::behave::LoadBehaviours;
-use crate::machine::Machine;
+use crate::recording::{self, Carried};
 use crate::side::Side;
 use crate::watch::{AT_REST, TICK, Watch};
 use std::collections::BTreeSet;
@@ -48,6 +49,8 @@ pub(crate) struct Run<'a> {
     before: Before<'a>,
     behaviours: &'a LoadBehaviours<'a>,
     sides: Sides,
+    /// The latencies that are to be reported.
+    latencies: &'a LatencyReport,
     /// What the target's server uses, if it is on this machine.
     server: Option<ServerWatch>,
     /// Lines that the rate follows, if the scenario asks for that.
@@ -105,7 +108,7 @@ impl<'a> Run<'a> {
         before: Before<'a>,
         behaviours: &'a LoadBehaviours<'a>,
         sides: Sides,
-        profile: Option<Box<dyn BufRead + Send>>,
+        latencies: &'a LatencyReport,
     ) -> Run<'a> {
         for side in sides.all() {
             watch.follow(&side.outlets);
@@ -119,7 +122,8 @@ impl<'a> Run<'a> {
             plan,
             before,
             behaviours,
-            profile,
+            latencies,
+            profile: None,
             asked: scenario.connections.into(),
             sides,
             server: None,
@@ -138,18 +142,19 @@ impl<'a> Run<'a> {
         Run { server, ..self }
     }
 
+    /// The same, whose rate follows the lines of `profile`, if the scenario asks for that.
+    pub fn following(self, profile: Option<Box<dyn BufRead + Send>>) -> Run<'a> {
+        Run { profile, ..self }
+    }
+
     /// The same, with a rate that can be changed by hand.
     pub fn turned_by(mut self, turning: Option<Turning>) -> Run<'a> {
         self.watch.dialled_per_s = turning.as_ref().map(|turning| turning.per_s);
         Run { turning, ..self }
     }
 
-    /// Conducts the run until all is closed, and returns its record. `latencies` are those to be reported.
-    pub fn conduct(
-        mut self,
-        machine: &Machine,
-        latencies: &LatencyReport,
-    ) -> Result<Record, Failure> {
+    /// Conducts the run until all is closed, and returns its record.
+    pub fn conduct(mut self) -> Result<Record, Failure> {
         let to_hold = self.open();
         if self.asked > 0 && !self.watch.stopped() && !self.stop_seen {
             let limit = self.scenario.connect.within;
@@ -178,7 +183,7 @@ impl<'a> Run<'a> {
         self.ending.ready_peak = self.ending.ready_peak.max(held.opened.ready_now());
         self.note_server();
         self.drain();
-        self.close(machine, latencies)
+        self.close()
     }
 
     /// What became of connections by address, if there are several. An address that occurs twice counts once.
@@ -226,7 +231,7 @@ impl<'a> Run<'a> {
         let (at, clients, accepted) = (mark.at, mark.opened, mark.accepted);
         let left = ends.into_iter().chain(bound).min();
         let left = left.map(|e| e.saturating_sub(at));
-        self.watch.look(at, phase, left, Some(clients), accepted);
+        self.look(&mark, phase, left);
         self.ending.ready_peak = self.ending.ready_peak.max(clients.ready_now());
         self.standing.look(at, &clients);
         self.count_requests(&mark);
@@ -244,6 +249,54 @@ impl<'a> Run<'a> {
         let over =
             self.ending.timed_out || self.stop_seen || died || in_vain || self.watch.stopped();
         (mark, !over)
+    }
+
+    /// Gives the observers what is due to them at `mark`.
+    fn look(&mut self, mark: &Mark, phase: Phase, left: Option<Duration>) {
+        let (opened, accepted) = (Some(mark.opened), mark.accepted);
+        self.watch.look(mark.at, phase, left, opened, accepted);
+        if self.watch.wants_record() {
+            let record = self.so_far(mark);
+            self.watch.tell_record(&record);
+        }
+    }
+
+    /// The record that the run would have if it was over at `mark`.
+    fn so_far(&self, mark: &Mark) -> Record {
+        let mut ending = Ending {
+            over: *mark,
+            closed: mark.opened,
+            peak: self.watch.peak_with(mark.opened.open()),
+            secured: self.last_secured(),
+            cpu_quota_cores: self.watch.strain.quota_cores(),
+            ..self.ending.clone()
+        };
+        match ending.opened {
+            None => ending.established = self.sides.clients.last_up(),
+            Some(_) => ending.held = ending.held.or(Some(*mark)),
+        }
+        recording::so_far(&self.watch, self.carried(&ending), ending)
+    }
+
+    /// When the last TLS handshake was done.
+    fn last_secured(&self) -> Duration {
+        let sides = self.sides.all().map(Side::last_secured);
+        sides.max().unwrap_or_default()
+    }
+
+    /// How the run was carried out until `ending`.
+    fn carried(&self, ending: &Ending) -> Carried<'a> {
+        let hold = ending.sent.or(ending.held).map_or(Duration::ZERO, |held| {
+            held.at.saturating_sub(ending.opened.unwrap_or_default().at)
+        });
+        let (scenario, latencies) = (self.scenario, self.latencies);
+        let messages = self.messages_asked(ending);
+        Carried {
+            asked: asked::of_load(scenario, self.behaviours, latencies, hold, messages),
+            engine: self.plan.engine,
+            why_epoll: self.plan.why_epoll.as_deref(),
+            workers: self.plan.workers,
+        }
     }
 
     /// Takes note of whether all messages, of a number in all, are sent and answered at `mark`.
@@ -291,8 +344,7 @@ impl<'a> Run<'a> {
     }
 
     /// The messages that were asked for during the hold, if the rate was not constant.
-    fn messages_asked(&self) -> Option<f64> {
-        let ending = &self.ending;
+    fn messages_asked(&self, ending: &Ending) -> Option<f64> {
         if ending.rate_changes.is_empty() {
             return self.lines;
         }

@@ -36,6 +36,7 @@ outputs! {
     /// Those of any run, of a server, too.
     RunOutputs {
         report: Report,
+        web: Web,
         csv: Csv,
         junit: Junit,
         github: Github,

@@ -3,9 +3,9 @@
 use super::output::{Occasion, Opened, Output};
 use crate::Failure;
 use crate::cli::METRICS;
-use crate::responder::{self, Page};
+use crate::responder::{self, Answer, Request};
 use clap::Args;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use throng_core::metrics::Metrics;
@@ -16,7 +16,9 @@ use throng_report::prometheus;
 const EVERY: Duration = Duration::from_secs(1);
 /// The path that Prometheus asks for.
 const PATH: &str = "/metrics";
-const OTHER: &str = "throng: the metrics of this run are at /metrics\n";
+const OTHER: &str = "throng: the metrics of this run are at /metrics";
+/// Scrapes at once.
+const CLIENTS: usize = 4;
 
 /// Where metrics are served.
 #[derive(Clone, Default, Args)]
@@ -35,18 +37,16 @@ impl Output for Prometheus {
         let text = prometheus::text(&[metrics.info()]);
         let shown = Arc::new(Mutex::new(Arc::from(text.into_bytes())));
         let current = Arc::clone(&shown);
-        let page = move |path: &str| match path {
-            PATH => Some(Page {
-                content_type: prometheus::CONTENT_TYPE,
-                body: Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner)),
-            }),
-            "/" => Some(Page {
-                content_type: "text/plain; charset=utf-8",
-                body: OTHER.as_bytes().into(),
-            }),
-            _ => None,
+        let answer = move |request: &Request| match request.path {
+            PATH => Answer::page(
+                prometheus::CONTENT_TYPE,
+                Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner)),
+            ),
+            "/" => Answer::text("200 OK", OTHER),
+            _ => Answer::refused("404 Not Found"),
         };
-        responder::serve(at, page)
+        TcpListener::bind(at)
+            .and_then(|listener| responder::serve(listener, CLIENTS, answer))
             .map_err(|e| Failure::usage(format!("--prometheus {at}: {e}")))?;
         Ok(Some(Box::new(Published { metrics, shown })))
     }

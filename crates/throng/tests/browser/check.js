@@ -110,9 +110,45 @@ async function withScript(page, one, wrong) {
     await page.keyboard.press("Home");
     if (await page.locator(".readout").count() !== 1) wrong("the arrow keys show nothing");
     await page.keyboard.press("Escape");
+    await zooms(page, plot, wrong);
   }
   const paper = await page.pdf({ format: "A4" });
   if (!paper.subarray(0, 5).equals(Buffer.from("%PDF-")) || paper.length < 10000) wrong("not printed");
+}
+
+/// Into a part of a chart and back again, by pointer and by keys.
+async function zooms(page, plot, wrong) {
+  const figure = page.locator("figure.chart").first();
+  if (await figure.locator("tbody tr").count() < 3) return;
+  const whole = await plot.evaluate((plot) => [...plot.querySelectorAll("text")].map((text) => text.textContent).join());
+  const shown = () => plot.evaluate((plot) => {
+    const texts = [...plot.querySelectorAll("text")].filter((text) => text.checkVisibility());
+    return texts.map((text) => text.textContent).join();
+  });
+  const zoomed = async () => await figure.getAttribute("data-zoomed") !== null;
+  const box = await plot.boundingBox();
+  const y = box.y + box.height / 2;
+  await page.mouse.move(box.x + 1, y);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.75, y, { steps: 4 });
+  await page.mouse.up();
+  if (!await zoomed()) wrong("the pointer does not zoom");
+  const labels = await shown();
+  if (labels === whole || labels === "") wrong(`a part is labelled "${labels}"`);
+  await page.evaluate(AXE);
+  const found = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+  const serious = found.violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+  for (const { id, nodes } of serious) wrong(`axe, zoomed: ${id}: ${nodes[0].html.slice(0, 120)}`);
+  await figure.locator("button.whole").click();
+  if (await zoomed() || await shown() !== whole) wrong("all is not shown again");
+  await plot.focus();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("+");
+  const byKey = await zoomed();
+  await page.keyboard.press("0");
+  if (await figure.locator("tbody tr").count() > 6 && !byKey) wrong("the + key does not zoom");
+  if (await zoomed()) wrong("the 0 key does not show all");
+  await page.keyboard.press("Escape");
 }
 
 main().catch((error) => {

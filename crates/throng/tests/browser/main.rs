@@ -1,4 +1,5 @@
-//! Pages in a real browser: Chromium, driven by `check.js` through Playwright. It is started once, for all pages.
+//! Pages in a real browser: Chromium, driven through Playwright. `check.js` looks at pages that are files, and is started once
+//! for all of them; `live.js` at the page of a run while it lasts.
 //!
 //! What the pages must show is computed here from the JSON of the same runs.
 
@@ -7,7 +8,7 @@ mod common;
 
 use common::net::Net;
 use common::process::Process;
-use common::{peers, run_words, serve};
+use common::{peers, run_words, serve, start};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -225,10 +226,24 @@ fn pages_say_what_the_json_says_in_any_width_with_and_without_script() {
 
     let asked = bench.path("cases");
     fs::write(&asked, serde_json::to_vec(&cases).unwrap()).unwrap();
-    let mut command = peers::browser(&bench.net);
+    let mut command = peers::browser(&bench.net, "check.js");
     command.arg(asked);
     let ran = Process::start("check.js".into(), command).wait(PATIENCE);
     assert!(ran.code == 0 && ran.stdout.is_empty(), "{ran}");
+}
+
+#[test]
+fn the_page_of_a_run_is_brought_up_to_date_until_its_end() {
+    let net = Net::own();
+    let words = "load --self=echo -c 50 -m hi -r 10 --latency-echo --hold 30s --web --quiet";
+    let run = start(&net, words);
+    let line = run.wait_for_stderr("live at");
+    let mut command = peers::browser(&net, "live.js");
+    command.arg(line.split(' ').next_back().unwrap());
+    let ran = Process::start("live.js".into(), command).wait(PATIENCE);
+    assert!(ran.code == 0 && ran.stdout.is_empty(), "{ran}");
+    let ran = run.wait(PATIENCE);
+    assert_eq!(ran.code, 0, "{ran}");
 }
 
 #[test]

@@ -70,12 +70,12 @@ pub fn script(net: &Net, name: &str) -> Command {
     command
 }
 
-/// A command that runs `tests/browser/check.js`, which drives a browser.
-pub fn browser(net: &Net) -> Command {
+/// A command that runs a script of `tests/browser`, which drives a browser.
+pub fn browser(net: &Net, script: &str) -> Command {
     let mut command = installed(net, "node");
     command.env("CHROMIUM", place("chromium"));
     command.env("LIBRARIES", Path::new(INSTALLED).join("npm"));
-    command.arg(source("../browser/check.js"));
+    command.arg(source(&format!("../browser/{script}")));
     command
 }
 

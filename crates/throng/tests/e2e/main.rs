@@ -37,3 +37,4 @@ mod target_server;
 mod tcpkali;
 mod tui;
 mod tune;
+mod web;

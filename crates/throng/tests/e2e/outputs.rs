@@ -86,6 +86,7 @@ fn whatever_runs_something_has_the_outputs() {
             "--prometheus [ADDRESS:]PORT",
             "--otlp URL",
             "--tui",
+            "--web",
         ] {
             let option = option.replacen(' ', " <", 1);
             let option = match option.contains('<') {

@@ -2,15 +2,12 @@
 
 use super::{Run, Sides};
 use crate::Failure;
-use crate::asked;
-use crate::machine::Machine;
-use crate::recording::{self, Carried};
+use crate::recording;
 use crate::side::Side;
 use crate::watch::TICK;
 use std::time::{Duration, Instant};
 use throng_core::record::{Phase, Record};
 use throng_core::stats::Tally;
-use throng_core::summary::LatencyReport;
 use throng_engine::Order;
 
 /// How long what was sent may take to arrive, and to be answered, once nothing more is sent.
@@ -54,15 +51,13 @@ impl Run<'_> {
             ..Rest::default()
         };
         while !self.interrupted() {
-            let at = self.watch.tick(TICK, Some(until));
-            let clients = self.sides.clients.tally();
-            let accepted = self.sides.accepted();
-            let left = until.saturating_sub(at);
-            self.watch
-                .look(at, Phase::Draining, Some(left), Some(clients), accepted);
+            self.watch.tick(TICK, Some(until));
+            let mark = self.mark();
+            let at = mark.at;
+            self.look(&mark, Phase::Draining, Some(until.saturating_sub(at)));
             stuck.look(at, self);
             let own = self.sides.server.is_some();
-            let over = rest.is_over(at, &clients, &accepted.unwrap_or_default(), own);
+            let over = rest.is_over(at, &mark.opened, &mark.accepted.unwrap_or_default(), own);
             if at >= until || over && !stuck.may_move(at) && !unread.may_be_read(at) {
                 break;
             }
@@ -97,11 +92,7 @@ impl Run<'_> {
     }
 
     /// Ends all connections and workers.
-    pub(super) fn close(
-        mut self,
-        machine: &Machine,
-        latencies: &LatencyReport,
-    ) -> Result<Record, Failure> {
+    pub(super) fn close(mut self) -> Result<Record, Failure> {
         // A server may free memory once connections are closed.
         let hurried = self.ending.timed_out || self.watch.stopped();
         let within = if hurried { SOON_OVER } else { Duration::MAX };
@@ -109,7 +100,6 @@ impl Run<'_> {
         // From here on the run closes connections, so the counts are those of now.
         let over = self.mark();
         self.watch.meter.note_own();
-        let messages = self.messages_asked();
         let mut ending = std::mem::take(&mut self.ending);
         ending.over = over;
         ending.server = server;
@@ -117,11 +107,11 @@ impl Run<'_> {
         ending.kernel = self.before.kernel();
         ending.cpu_quota_cores = self.watch.strain.quota_cores();
         ending.paused = self.watch.strain.paused;
-        let secured = self.sides.all().map(Side::last_secured).max();
-        ending.secured = secured.unwrap_or_default();
+        ending.secured = self.last_secured();
         self.watch.closing();
         self.say_farewell();
         self.watch.control.give(Order::Close);
+        let carried = self.carried(&ending);
         let Sides {
             clients: opening,
             server: own,
@@ -133,16 +123,7 @@ impl Run<'_> {
         // Only now is it known which messages stayed unanswered.
         ending.closed = counters.iter().map(|c| c.read()).sum();
         own.into_iter().chain(accepting).try_for_each(Side::join)?;
-        let hold = ending.sent.or(ending.held).map_or(Duration::ZERO, |held| {
-            held.at.saturating_sub(ending.opened.unwrap_or_default().at)
-        });
-        let carried = Carried {
-            asked: asked::of_load(self.scenario, self.behaviours, latencies, hold, messages),
-            engine: self.plan.engine,
-            why_epoll: self.plan.why_epoll.as_deref(),
-            workers: self.plan.workers,
-        };
-        Ok(recording::record(self.watch, machine, carried, ending))
+        Ok(recording::record(self.watch, carried, ending))
     }
 }
 

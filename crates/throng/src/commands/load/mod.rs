@@ -6,7 +6,7 @@ use crate::dump::Dumping;
 use crate::files::Named;
 use crate::keys::{Keys, has_constant_rate};
 use crate::outputs::Occasion;
-use crate::{Failure, ask, output, signals, terminal};
+use crate::{Failure, ask, command_line, output, signals, terminal};
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use throng_core::observer::Note;
@@ -81,7 +81,7 @@ pub(crate) fn carry_out(
     }
     let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
     drop(keys);
-    let outcome = Outcome::of(record.with_command(output::command()));
+    let outcome = Outcome::of(record.with_command(command_line::words()));
     let voice = &report.voice;
     report.finish(&outcome, || {
         voice.finish(&outcome, &scenario, &report.common)

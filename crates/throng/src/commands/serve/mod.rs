@@ -5,7 +5,7 @@ use crate::cli::ServeArgs;
 use crate::files::Named;
 use crate::keys::Keys;
 use crate::outputs::Occasion;
-use crate::{Failure, ask, output, signals, terminal};
+use crate::{Failure, ask, command_line, output, signals, terminal};
 use throng_core::scenario::ServeScenario;
 use throng_report::json::Outcome;
 use throng_run::{Attached, Dial, Machine};
@@ -51,7 +51,7 @@ pub(crate) fn carry_out(
     };
     let record = throng_run::serve(&scenario, &machine, &mut attached, &stop)?;
     drop(keys);
-    let outcome = Outcome::of(record.with_command(output::command()));
+    let outcome = Outcome::of(record.with_command(command_line::words()));
     report.finish(&outcome, || {
         output::outcome(&outcome, &report.common)?;
         Ok(outcome.summary.exit_code())

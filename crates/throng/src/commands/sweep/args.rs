@@ -4,6 +4,7 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 use crate::cli::UNITS;
+use crate::live_page::At;
 use clap::ValueEnum;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -163,6 +164,12 @@ pub(crate) struct Args {
     /// Write the result to a file, too
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub output_file: Option<PathBuf>,
+
+    /// Show the sweep on a page for a browser while it lasts, at http://ADDRESS:PORT; not on loopback, its address has a token
+    /// [default: 127.0.0.1:9465]
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          value_parser = At::parse, help_heading = OUTPUT)]
+    pub web: Option<At>,
 
     /// Show no progress
     #[arg(short, long, help_heading = OUTPUT)]

@@ -2,7 +2,7 @@
 //! read with its values.
 
 use super::args::{Args, Find};
-use crate::{Failure, ask, files, output};
+use crate::{Failure, ask, command_line, files};
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
@@ -52,7 +52,7 @@ pub(super) fn plan(args: &Args, program: &Path, grammar: &clap::Command) -> Resu
     let mut plan = Plan {
         version: VERSION,
         tool: format!("throng {}", env!("CARGO_PKG_VERSION")),
-        command: output::command(),
+        command: command_line::words(),
         trial,
         scenarios: Vec::new(),
         variables: Vec::new(),

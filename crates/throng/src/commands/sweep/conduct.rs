@@ -2,6 +2,7 @@
 
 use super::asked::{addresses, scenario};
 use super::directory::Directory;
+use super::live::{Live, so_far};
 use super::processes::{Cut, Ended, Processes};
 use super::progress::Progress;
 use super::under_test::UnderTest;
@@ -37,6 +38,7 @@ pub(super) struct Conduct<'s> {
     pub directory: &'s Directory,
     pub processes: &'s Processes<'s>,
     pub progress: &'s mut Progress,
+    pub live: &'s Live,
     /// The finished trials, by their numbers.
     pub finished: BTreeMap<u32, (Due, Trial)>,
 }
@@ -73,6 +75,8 @@ impl Conduct<'_> {
                 continue;
             }
             let began = Instant::now();
+            let now = self.progress.now(self.plan, due, number);
+            self.live.doing(|| so_far(self.plan, &self.finished), &now);
             self.set_apart(system, due, first)?;
             first = false;
             let ended = self.processes.throng(self.words(due.point, due.length))?;

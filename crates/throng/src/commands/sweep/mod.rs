@@ -5,17 +5,20 @@ mod args;
 mod asked;
 mod conduct;
 mod directory;
+mod live;
 mod processes;
 mod progress;
 mod under_test;
 
 pub(crate) use args::Args;
 
+use crate::live_page::Place;
 use crate::{Failure, files, output, signals};
 use args::Form;
 use clap::FromArgMatches;
 use conduct::{Conduct, End};
 use directory::Directory;
+use live::{Live, so_far};
 use processes::Processes;
 use progress::Progress;
 use std::ffi::OsString;
@@ -45,6 +48,8 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
             (Directory::create(args.output_dir.as_deref())?, plan)
         }
     };
+    // In the network where the user is.
+    let place = args.web.as_ref().map(Place::take).transpose()?;
     // Before any thread is started, since a thread stays in the namespace that it is in.
     if plan.needs_namespace() {
         own_network::enter().map_err(Failure::usage)?;
@@ -58,17 +63,19 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let mut progress = Progress::new(args.quiet, plan.trials(), finished.len());
     progress.say(&said(&plan, &directory, finished.len()));
     let processes = Processes::new(program, &stop);
+    let live = Live::begin(place, || so_far(&plan, &finished))?;
     let mut conduct = Conduct {
         plan: &plan,
         directory: &directory,
         processes: &processes,
         progress: &mut progress,
+        live: &live,
         finished,
     };
     let end = conduct.carry_out();
-    let finished: Vec<_> = conduct.finished.into_values().collect();
-    let result = SweepResult::of(plan.clone(), &finished);
+    let result = so_far(&plan, &conduct.finished);
     let written = directory.write_result(&result);
+    live.end(&result);
     match end {
         End::Failed(failure) => return Err(resumable(failure, &result, &directory)),
         End::Complete | End::Interrupted => written?,

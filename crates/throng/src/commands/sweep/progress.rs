@@ -48,6 +48,37 @@ impl Progress {
         ));
     }
 
+    /// How long the trials that are not done will take, if they take as long as those of this process: `; 3m 20s left`. Empty
+    /// if there are none of either.
+    fn left(&self) -> String {
+        let left = self.all.saturating_sub(self.done);
+        match (left, self.took.checked_div(self.made)) {
+            (1.., Some(each)) => {
+                let left = each.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX));
+                format!("; {} left", human::countdown(left))
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// What is being done while the trial with this number is made.
+    pub fn now(&self, plan: &Plan, due: Due, number: u32) -> String {
+        let point = plan.name(due.point);
+        match (plan.find, due.length) {
+            (Some(_), Some(length)) => {
+                format!("trial {number}: {point} for {}", human::duration(length))
+            }
+            _ => format!(
+                "trial {} of {}: {point}, trial {} of {}{}",
+                self.done + 1,
+                self.all,
+                due.repetition,
+                plan.repeat,
+                self.left()
+            ),
+        }
+    }
+
     /// A trial of this point is finished.
     pub fn finished(&mut self, plan: &Plan, due: Due, trial: &Trial, took: Duration) {
         self.done += 1;
@@ -69,15 +100,7 @@ impl Progress {
         }
         self.made += 1;
         self.took += took;
-        let left = self.all.saturating_sub(self.done);
-        let each = self.took / self.made;
-        let left = match left {
-            0 => String::new(),
-            _ => {
-                let left = each.saturating_mul(u32::try_from(left).unwrap_or(u32::MAX));
-                format!("; {} left", human::countdown(left))
-            }
-        };
+        let left = self.left();
         self.say(&format!(
             "[{}/{}] {}, trial {} of {}: {}{left}",
             self.done,
