@@ -233,6 +233,13 @@ pub enum Note {
         /// Bytes left.
         left: u64,
     },
+    /// Opening is paused by hand.
+    OpeningPaused,
+    /// Opening goes on after a pause.
+    OpeningGoesOn {
+        /// How long it was.
+        paused: Duration,
+    },
     /// Something went wrong that does not end the run.
     Trouble(String),
 }
@@ -300,6 +307,12 @@ impl fmt::Display for Note {
                     human::duration(*limit)
                 ),
             },
+            Note::OpeningPaused => f.write_str("opening is paused; p again goes on"),
+            Note::OpeningGoesOn { paused } => write!(
+                f,
+                "opening goes on after a pause of {}",
+                human::seconds(paused.as_secs_f64())
+            ),
             Note::Trial(line) | Note::Trouble(line) => f.write_str(line),
             Note::MemoryLow { left } => write!(
                 f,

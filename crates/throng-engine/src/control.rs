@@ -31,12 +31,14 @@ impl Clock {
     }
 }
 
-/// An order to the workers. Orders add up and cannot be withdrawn.
+/// An order to the workers. Orders add up. None can be withdrawn but [`Order::PauseOpening`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Order {
     /// Clients: open no more connections and hold the open ones.
     StopOpening = 1,
+    /// Clients: open no more connections until this is [withdrawn](Control::withdraw_pause), and hold the open ones.
+    PauseOpening = 64,
     /// Servers: accept no more connections and hold the open ones.
     StopAccepting = 32,
     /// Start to send messages. Given by [`Control::start_traffic`].
@@ -96,6 +98,13 @@ impl Control {
             drop(self.start());
             self.start_changed.notify_all();
         }
+    }
+
+    /// Withdraws [`Order::PauseOpening`].
+    pub fn withdraw_pause(&self) {
+        let others = !(Order::PauseOpening as u32);
+        self.orders.fetch_and(others, Ordering::Release);
+        self.wake_all();
     }
 
     /// Gives [`Order::StartTraffic`]. Traffic counts from `now` on all workers.

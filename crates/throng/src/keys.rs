@@ -1,4 +1,5 @@
-//! Keys that change the message rate while a run lasts, as tcpkali's do: each step is a fifth of an octave.
+//! Keys that change the message rate while a run lasts, as tcpkali's do: each step is a fifth of an octave; and one that
+//! pauses the opening of connections.
 //!
 //! The terminal then passes each key on at once, and does not show it. Whatever ends the run puts it back as it was: the
 //! run's own end, a panic ([`Keys`] is dropped), a second signal ([`release`]); and so does a stop, until the run goes on
@@ -130,6 +131,7 @@ fn listen(dial: &Dial, stop: &Stop) {
                 .for_each(|byte| match presses.press(*byte) {
                     Some(Press::Faster) => dial.turn(1),
                     Some(Press::Slower) => dial.turn(-1),
+                    Some(Press::Pause) => dial.pause_or_go_on(),
                     Some(Press::End) => stop.request(),
                     None => {}
                 }),
@@ -144,6 +146,7 @@ fn listen(dial: &Dial, stop: &Stop) {
 enum Press {
     Faster,
     Slower,
+    Pause,
     End,
 }
 
@@ -173,6 +176,7 @@ impl Presses {
                 return match byte {
                     b'+' | b'=' => Some(Press::Faster),
                     b'-' => Some(Press::Slower),
+                    b'p' | b'P' | b' ' => Some(Press::Pause),
                     b'q' | b'Q' => Some(Press::End),
                     _ => None,
                 };
@@ -188,13 +192,14 @@ mod tests {
 
     #[test]
     fn arrows_and_letters_are_found_in_what_a_terminal_sends() {
-        use Press::{End, Faster, Slower};
+        use Press::{End, Faster, Pause, Slower};
         for (sent, keys) in [
             (&b"\x1b[A\x1b[B"[..], &[Faster, Slower][..]),
             (b"\x1bOA\x1bOB", &[Faster, Slower]),
             (b"+=-", &[Faster, Faster, Slower]),
             (b"q", &[End]),
             (b"Q", &[End]),
+            (b"p P", &[Pause, Pause, Pause]),
             // Left, a lone escape, and other letters.
             (b"\x1b[Dx\x1b+A", &[Faster]),
             (b"\x1b\x1b[A", &[Faster]),

@@ -117,6 +117,12 @@ pub struct Ending {
     /// How the message rate was changed by hand, in the order of time.
     #[serde(default)]
     pub rate_changes: Vec<RateChange>,
+    /// How long opening was paused by hand.
+    #[serde(default, rename = "opening_paused_ns", with = "nanos")]
+    pub opening_paused: Duration,
+    /// Whether it was when the run ended.
+    #[serde(default)]
+    pub paused_at_end: bool,
     /// Why the profile could not be followed to its end.
     pub bad_profile: Option<String>,
     /// Measurements that could not be written or sent.

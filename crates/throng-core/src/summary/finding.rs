@@ -252,6 +252,13 @@ pub enum Finding {
         /// The changes, in the order of time.
         changes: Vec<ChangedTo>,
     },
+    /// Opening was paused by hand.
+    OpeningPaused {
+        /// For how long.
+        seconds: f64,
+        /// Whether it was when the run ended.
+        at_end: bool,
+    },
     /// The client was the bottleneck of what was measured.
     ClientBottleneck(Box<Bottleneck>),
     /// This machine's kernel dropped received segments, because sockets had no room for them. They are those of all programs
@@ -454,6 +461,7 @@ impl Finding {
             Finding::ReceiveDrops { .. } => "receive_drops",
             Finding::FastOpenUnused { .. } => "fast_open_unused",
             Finding::RateChanged { .. } => "rate_changed",
+            Finding::OpeningPaused { .. } => "opening_paused",
             Finding::ClientBottleneck(_) => "client_bottleneck",
             Finding::ClientPaused { .. } => "client_paused",
             Finding::BytesMissing { .. } => "bytes_missing",

@@ -192,6 +192,7 @@ fn load(
             .map(Finding::ClientBottleneck),
     );
     findings.extend(t.endings().filter_map(rate_changed));
+    findings.extend(t.endings().filter_map(opening_paused));
     findings.extend(t.endings().filter_map(receive_drops));
     findings.extend(fast_open_unused(t));
     let paused = bottleneck::paused(t);
@@ -556,6 +557,15 @@ fn rate_changed(ending: &record::Ending) -> Option<Finding> {
                 per_s: change.to_per_s,
             })
             .collect(),
+    })
+}
+
+/// The finding that a source's opening was paused by hand, if it was.
+fn opening_paused(ending: &record::Ending) -> Option<Finding> {
+    let paused = !ending.opening_paused.is_zero();
+    paused.then(|| Finding::OpeningPaused {
+        seconds: ending.opening_paused.as_secs_f64(),
+        at_end: ending.paused_at_end,
     })
 }
 

@@ -182,14 +182,14 @@ impl<B: Behaviour> Table<B> {
         self.behaviour.traffic(traffic, now);
     }
 
-    /// Whether no more connections are to be opened or accepted.
+    /// Whether no more connections are to be opened or accepted, for the moment or for good.
     pub fn stopped_opening(&self) -> bool {
-        let stop = match self.opener {
-            Some(_) => Order::StopOpening,
-            None => Order::StopAccepting,
+        let stop: &[Order] = match self.opener {
+            Some(_) => &[Order::StopOpening, Order::PauseOpening],
+            None => &[Order::StopAccepting],
         };
-        [stop, Order::Farewell, Order::Close]
-            .into_iter()
-            .any(|order| self.orders.has(order))
+        stop.iter()
+            .chain(&[Order::Farewell, Order::Close])
+            .any(|order| self.orders.has(*order))
     }
 }

@@ -16,6 +16,7 @@ use throng_engine::{Control, Order};
 on_each_engine![
     a_client_ordered_to_stop_opening_holds_what_it_has,
     a_client_ordered_to_stop_opening_does_not_reopen,
+    a_client_whose_opening_is_paused_goes_on_with_all_that_is_missing,
     a_server_ordered_to_stop_accepting_accepts_no_more,
     nothing_is_sent_before_traffic_starts,
     traffic_starts_once_on_each_connection_whenever_it_opened,
@@ -56,6 +57,32 @@ fn a_client_ordered_to_stop_opening_does_not_reopen(engine: Engine) {
     client.wait("all are closed", |t| t.closed(Closed::ByPeer) == 20);
     client.stays("nothing is tried again", |t| t.attempted == 20);
     client.close();
+}
+
+fn a_client_whose_opening_is_paused_goes_on_with_all_that_is_missing(engine: Engine) {
+    let listener = peer::listener();
+    let mut setup = Connect::to(engine, &[listener.local_addr().expect("bound")], 300);
+    setup.rate = Rate::per_second(400.0);
+    setup.reconnect = true;
+    let client = setup.with(|| Echo);
+    client.wait("some are up", |t| t.established >= 50);
+    client.give_and_wait(Order::PauseOpening);
+    let paused = client.tally().attempted;
+    assert!(paused < 300);
+    let mut peers = peer::accept(&listener, paused as usize);
+    // Those that end meanwhile are not opened again either.
+    drop(peers.split_off(10));
+    let lost = paused - 10;
+    client.wait("they are closed", |t| t.closed_in_all() == lost);
+    client.stays("as many", |t| t.attempted == paused);
+    for peer in &mut peers {
+        peer::round_trip(peer, b"still here");
+    }
+    client.control.withdraw_pause();
+    let _others = peer::accept(&listener, 290);
+    client.wait("all are up", |t| t.open() == 300);
+    let (tally, _) = client.close();
+    assert_eq!(tally.established, 300 + lost);
 }
 
 fn a_server_ordered_to_stop_accepting_accepts_no_more(engine: Engine) {

@@ -70,12 +70,15 @@ fn keys(snapshot: &Snapshot) -> Vec<Part> {
         text: text.to_owned(),
         style: DIM,
     };
-    vec![
+    let opening = snapshot.phase == Phase::Opening;
+    let pauses = opening.then(|| dim("p pauses opening"));
+    let rate = [
         part(format!("{} asked for", human::rate(per_s))),
         dim("↑ faster"),
         dim("↓ slower"),
-        dim("q ends the run"),
-    ]
+    ];
+    let ends = [dim("q ends the run")];
+    rate.into_iter().chain(pauses).chain(ends).collect()
 }
 
 /// As many of `parts`, from the first, as fit into `columns`.

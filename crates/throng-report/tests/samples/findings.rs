@@ -188,6 +188,10 @@ pub fn findings() -> Vec<Finding> {
             stolen: 0.0,
             both_ends: false,
         })),
+        Finding::OpeningPaused {
+            seconds: 12.3,
+            at_end: false,
+        },
         Finding::RateChanged {
             from_per_s: 200.0,
             changes: vec![ChangedTo {

@@ -129,8 +129,10 @@ pub fn load(
     let server = server.map(|server| server.watch(watch.clock)).transpose();
     let server = server.map_err(|e| Failure::fault(format!("can't start a thread: {e}")))?;
     let profile = attached.profile.take();
-    let turning = attached.dial.clone();
-    let turning = turning.and_then(|dial| Turning::of(dial, scenario, &behaviours));
+    let dial = attached.dial.clone();
+    let turning = dial
+        .clone()
+        .and_then(|dial| Turning::of(dial, scenario, &behaviours));
     let latencies = &attached.latencies;
     let run = Run::new(
         watch,
@@ -144,6 +146,7 @@ pub fn load(
     run.watching(server)
         .following(profile)
         .turned_by(turning)
+        .paused_by(dial)
         .conduct()
 }
 

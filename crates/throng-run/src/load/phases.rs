@@ -14,6 +14,7 @@ use super::turning::Turning;
 use crate::Failure;
 use crate::asked;
 use crate::behave::LoadBehaviours;
+use crate::dial::Dial;
 use crate::recording::{self, Carried};
 use crate::side::Side;
 use crate::watch::{AT_REST, TICK, Watch};
@@ -68,6 +69,10 @@ pub(crate) struct Run<'a> {
     done: u32,
     /// A rate that can be changed by hand.
     turning: Option<Turning>,
+    /// What pauses opening.
+    dial: Option<Dial>,
+    /// Since when opening is paused.
+    paused: Option<Duration>,
     /// Whether connections stand once they are established.
     standing: Standing,
 }
@@ -133,6 +138,8 @@ impl<'a> Run<'a> {
             lines: None,
             done: 0,
             turning: None,
+            dial: None,
+            paused: None,
             standing: Standing::default(),
         }
     }
@@ -153,9 +160,16 @@ impl<'a> Run<'a> {
         Run { turning, ..self }
     }
 
+    /// The same, whose opening can be paused by hand.
+    pub fn paused_by(self, dial: Option<Dial>) -> Run<'a> {
+        Run { dial, ..self }
+    }
+
     /// Conducts the run until all is closed, and returns its record.
     pub fn conduct(mut self) -> Result<Record, Failure> {
         let to_hold = self.open();
+        self.ending.paused_at_end = self.paused.is_some();
+        self.end_pause();
         if self.asked > 0 && !self.watch.stopped() && !self.stop_seen {
             let limit = self.scenario.connect.within;
             let took = self.watch.clock.elapsed();
@@ -227,6 +241,7 @@ impl<'a> Run<'a> {
         let until = ends.into_iter().chain(bound).chain(look).min();
         self.watch.tick(most, until);
         self.follow_dial();
+        self.follow_pause(phase);
         let mark = self.mark();
         let (at, clients, accepted) = (mark.at, mark.opened, mark.accepted);
         let left = ends.into_iter().chain(bound).min();
@@ -343,6 +358,36 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Pauses opening, or has it go on, if that was asked for. Once opening is over a pause would keep lost connections from
+    /// being opened again, as if it was the peer's doing.
+    fn follow_pause(&mut self, phase: Phase) {
+        let dial = self.dial.as_ref().filter(|_| phase == Phase::Opening);
+        let wanted = dial.is_some_and(Dial::is_paused);
+        match wanted {
+            true if self.paused.is_none() => {
+                self.paused = Some(self.watch.clock.elapsed());
+                self.watch.control.give(Order::PauseOpening);
+                self.watch.note(&Note::OpeningPaused);
+            }
+            false if self.paused.is_some() => {
+                let took = self.end_pause();
+                self.watch.note(&Note::OpeningGoesOn { paused: took });
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a pause, if there is one. Returns how long it was.
+    fn end_pause(&mut self) -> Duration {
+        let Some(since) = self.paused.take() else {
+            return Duration::ZERO;
+        };
+        self.watch.control.withdraw_pause();
+        let took = self.watch.clock.elapsed().saturating_sub(since);
+        self.ending.opening_paused += took;
+        took
+    }
+
     /// The messages that were asked for during the hold, if the rate was not constant.
     fn messages_asked(&self, ending: &Ending) -> Option<f64> {
         if ending.rate_changes.is_empty() {
@@ -371,6 +416,11 @@ impl<'a> Run<'a> {
             if got > progress.1 {
                 progress = (at, got);
             }
+            if self.paused.is_some() {
+                // Nobody is to blame for what is not opened yet, and the hold does not begin before all can be.
+                progress.0 = at;
+                continue;
+            }
             if self.churns(&now) && now.ready >= self.asked {
                 // Not all are open at one instant, as each is closed in its turn.
                 self.ending.opened = Some(mark);
@@ -390,18 +440,28 @@ impl<'a> Run<'a> {
                 && now.in_flight() == 0;
             let stopped = self.watch.guard.stopped_at.is_some() && now.in_flight() == 0;
             let hopeless = self.is_hopeless(at, &now);
-            self.ending.too_slow = self.scenario.connect.within.is_some_and(|l| at >= l);
+            self.ending.too_slow = self
+                .scenario
+                .connect
+                .within
+                .is_some_and(|l| at >= l + self.ending.opening_paused);
             if self.ending.too_slow {
-                self.watch.control.give(Order::StopOpening);
+                self.stop_opening();
                 return false;
             }
             if tried_all || stopped || stalled || hopeless {
-                self.watch.control.give(Order::StopOpening);
+                self.stop_opening();
                 let (at, now) = self.settled(at, now);
                 self.ending.causes = self.diagnose(at, &now);
                 return now.open() > 0 && !stalled;
             }
         }
+    }
+
+    /// Has nothing more opened. From here on there is nothing to pause.
+    fn stop_opening(&mut self) {
+        self.watch.control.give(Order::StopOpening);
+        self.dial = None;
     }
 
     /// How long a run goes on without progress.

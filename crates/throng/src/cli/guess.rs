@@ -198,8 +198,8 @@ const LOAD: &[Guess] = &[
         "--output json prints JSON, --output-file FILE writes the summary to a file",
     ),
     guess(
-        &["--html", "--web", "--html-report"],
-        "--report FILE writes a page for a browser, --tui shows the run on the full screen",
+        &["--html", "--html-report"],
+        "--report FILE writes a page for a browser, --web serves it while the run lasts, --tui shows the run on the full screen",
     ),
     guess(
         &["--silent", "--no-progress"],

@@ -111,6 +111,8 @@ fn command() -> Command {
                 "Hold all connections this long after the last one is established [default: 10s]",
             )
         })
+        // --web is short for --websocket there.
+        .mut_arg("web", |arg| arg.long("web-page").hide(true))
         .mut_arg("hold", |arg| arg.hide(true))
 }
 

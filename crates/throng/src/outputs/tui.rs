@@ -35,9 +35,10 @@ impl Output for Tui {
         if !self.fills_screen() {
             return Ok(None);
         }
-        let keys = match occasion.has_constant_rate {
-            true => "↑ faster  ↓ slower  q ends the run",
-            false => "q ends the run",
+        let keys = match (occasion.has_constant_rate, occasion.role) {
+            (true, _) => "↑ faster  ↓ slower  p pauses opening  q ends the run",
+            (false, "load") => "p pauses opening  q ends the run",
+            (false, _) => "q ends the run",
         };
         let title = format!("throng {}", occasion.role);
         let colour = colour::wanted(&io::stderr());

@@ -95,6 +95,65 @@ fn arrow_keys_change_the_rate_and_what_was_asked_for_is_what_each_rate_had_in_it
 }
 
 #[test]
+fn opening_pauses_and_goes_on_and_neither_the_server_nor_the_hold_pays_for_it() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("run.json");
+    // Longer than a run without progress would wait.
+    let steps = json!([
+        ["see", "p pauses opening"],
+        ["type", "p"],
+        ["see", "opening is paused"],
+        ["pause", 5.5],
+        ["type", "p"],
+        ["see", "goes on after a pause"],
+        ["see", "holding"]
+    ]);
+    let line = format!(
+        "load --self -c 1000 --connect-rate 300 --connect-timeout 1s -m x -r 1 --hold 1s --output json --output-file {}",
+        file.display()
+    );
+    let ended = on_a_terminal(&net, &steps, &line);
+    let s = summary(&file, &ended);
+    let c = &s.connections;
+    assert_eq!(
+        (c.established, c.peak, c.attempted),
+        (1000, 1000, 1000),
+        "{c:#?}"
+    );
+    let paused = s.findings.iter().find_map(|finding| match finding {
+        Finding::OpeningPaused { seconds, at_end } => Some((*seconds, *at_end)),
+        _ => None,
+    });
+    let (seconds, at_end) = paused.expect("the pause is told");
+    assert!(seconds >= 5.0 && !at_end, "{seconds}");
+    // Held for as long as asked, after the pause.
+    assert!(
+        s.hold_s.is_some_and(|hold| (1.0..5.0).contains(&hold)),
+        "{s:#?}"
+    );
+    assert!(s.causes.is_empty(), "{:#?}", s.causes);
+
+    // One that ends meanwhile says why connections are missing.
+    let steps = json!([
+        ["see", "p pauses opening"],
+        ["type", "p"],
+        ["see", "opening is paused"],
+        ["type", "q"]
+    ]);
+    let ended = on_a_terminal(&net, &steps, &line);
+    let s = summary(&file, &ended);
+    let told = s
+        .findings
+        .iter()
+        .any(|f| f.to_string().contains("paused by hand when the run ended"));
+    assert!(
+        ended.code == 130 && told && s.connections.failed.is_empty(),
+        "{s:#?}"
+    );
+}
+
+#[test]
 fn the_terminal_is_as_it_was_whatever_ends_the_run() {
     let net = Net::own();
     let begun = ["see", "q ends the run"];

@@ -382,6 +382,19 @@ impl fmt::Display for Finding {
                 human::short(*reached_per_s),
                 human::short(*asked_per_s)
             ),
+            Finding::OpeningPaused { seconds, at_end } => {
+                let seconds = human::seconds(*seconds);
+                match at_end {
+                    true => write!(
+                        f,
+                        "opening was paused by hand when the run ended, for {seconds} in all: what was not opened was not refused"
+                    ),
+                    false => write!(
+                        f,
+                        "opening was paused by hand for {seconds}, which its time and its rate include"
+                    ),
+                }
+            }
             Finding::ClientBottleneck(b) => write!(f, "{b}"),
             Finding::RateChanged {
                 from_per_s,
