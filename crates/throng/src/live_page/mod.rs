@@ -27,6 +27,8 @@ const CLIENTS: usize = VIEWERS + 8;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long somebody who has loaded the page counts as looking at it: a browser without a script loads it again within this time.
 const LOOKS: Duration = Duration::from_secs(12);
+/// The version that the page begins with: nothing is known yet.
+const FIRST: u64 = 1;
 /// What is older than this is drawn anew before the page is loaded.
 const STALE: Duration = Duration::from_millis(1500);
 /// How long loading the page waits for that.
@@ -112,9 +114,9 @@ impl LivePage {
             run: format!("{:016x}", RandomState::new().build_hasher().finish()),
             access,
             state: Mutex::new(State {
-                since: vec![1; drawn.parts.len()],
+                since: vec![FIRST; drawn.parts.len()],
                 drawn,
-                version: 1,
+                version: FIRST,
                 at: Instant::now(),
                 latest: None,
             }),
@@ -210,7 +212,8 @@ impl LivePage {
         self.audience().loaded = Some(now + LOOKS);
         let mut state = self.state();
         let known = state.version;
-        if now.duration_since(state.at) > STALE && !state.drawn.over {
+        let is_old = state.version == FIRST || now.duration_since(state.at) > STALE;
+        if is_old && !state.drawn.over {
             drop(state);
             state = self.wait_while(WAIT, |state| state.version == known);
         }
