@@ -563,7 +563,7 @@ fn rate_changed(ending: &record::Ending) -> Option<Finding> {
 /// The finding that a source's opening was paused by hand, if it was.
 fn opening_paused(ending: &record::Ending) -> Option<Finding> {
     let paused = !ending.opening_paused.is_zero();
-    paused.then(|| Finding::OpeningPaused {
+    paused.then_some(Finding::OpeningPaused {
         seconds: ending.opening_paused.as_secs_f64(),
         at_end: ending.paused_at_end,
     })
