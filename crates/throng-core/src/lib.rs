@@ -34,6 +34,7 @@ pub mod section;
 pub mod shard;
 mod split_mix;
 pub mod stats;
+pub mod storm;
 pub mod summary;
 pub mod target;
 pub mod time;

@@ -2,11 +2,14 @@
 
 use crate::socket::EventFd;
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use throng_core::behaviour::Steer;
+use throng_core::pacing::ReconnectPolicy;
 use throng_core::stats::Measured;
+use throng_core::storm::Share;
 use throng_core::time::Time;
 
 /// The monotonic clock, counted from the start of the run.
@@ -60,12 +63,65 @@ pub struct Control {
     /// The number of collections asked for so far.
     collections: AtomicU32,
     /// All changes of the rate so far.
-    steering: Mutex<Vec<Steer>>,
-    /// Their number, to be read without the lock.
-    steered: AtomicU32,
+    steering: Log<Steer>,
+    /// All orders to drop connections so far.
+    drops: Log<DropOrder>,
+    /// Whether the next connection that is lost wakes the thread that conducts the run.
+    wakes_on_loss: AtomicBool,
+    /// When a loss last did, in nanoseconds since the run began.
+    woken_at: AtomicU64,
+    conductor: Mutex<Option<Thread>>,
     wakers: Mutex<Vec<Arc<EventFd>>>,
     start: Mutex<Start>,
     start_changed: Condvar,
+}
+
+/// Orders that each worker carries out once, in their order.
+#[derive(Debug)]
+struct Log<T> {
+    all: Mutex<Vec<T>>,
+    /// Their number, to be read without the lock.
+    number: AtomicU32,
+}
+
+impl<T> Default for Log<T> {
+    fn default() -> Log<T> {
+        Log {
+            all: Mutex::default(),
+            number: AtomicU32::new(0),
+        }
+    }
+}
+
+impl<T> Log<T> {
+    fn push(&self, one: T) {
+        let mut all = self.all.lock().unwrap_or_else(|p| p.into_inner());
+        all.push(one);
+        self.number.store(all.len() as u32, Ordering::Release);
+    }
+
+    /// Calls `apply` for each order after the first `known`. Returns their number now.
+    fn after(&self, known: u32, apply: impl FnMut(&T)) -> u32 {
+        if self.number.load(Ordering::Acquire) == known {
+            return known;
+        }
+        let all = self.all.lock().unwrap_or_else(|p| p.into_inner());
+        all.iter().skip(known as usize).for_each(apply);
+        all.len() as u32
+    }
+}
+
+/// An order to a client's workers to close open connections. They are opened again as if they had been lost.
+#[derive(Clone, Copy, Debug)]
+pub struct DropOrder {
+    /// Which share of them, evenly spread over the run's numbers of connections.
+    pub share: Share,
+    /// What is added to these numbers, so that another order for the same share drops others.
+    pub shift: u32,
+    /// Whether they are reset (RST) instead of closed (FIN).
+    pub reset: bool,
+    /// How long connections wait from now on until they are opened again; `None` to leave that as it is.
+    pub policy: Option<ReconnectPolicy>,
 }
 
 /// What workers wait for before they begin.
@@ -120,21 +176,52 @@ impl Control {
 
     /// Changes the rate of the whole run on all workers, including those spawned later.
     pub fn steer(&self, steer: Steer) {
-        let mut all = self.steering.lock().unwrap_or_else(|p| p.into_inner());
-        all.push(steer);
-        self.steered.store(all.len() as u32, Ordering::Release);
-        drop(all);
+        self.steering.push(steer);
         self.wake_all();
     }
 
     /// Calls `apply` for each change of the rate after the first `known`. Returns their number now.
-    pub(crate) fn steering(&self, known: u32, mut apply: impl FnMut(&Steer)) -> u32 {
-        if self.steered.load(Ordering::Acquire) == known {
-            return known;
+    pub(crate) fn steering(&self, known: u32, apply: impl FnMut(&Steer)) -> u32 {
+        self.steering.after(known, apply)
+    }
+
+    /// Has all workers drop connections, including those spawned later.
+    pub fn drop_connections(&self, order: DropOrder) {
+        self.drops.push(order);
+        self.wake_all();
+    }
+
+    /// Calls `apply` for each order to drop connections after the first `known`. Returns their number now.
+    pub(crate) fn drops(&self, known: u32, apply: impl FnMut(&DropOrder)) -> u32 {
+        self.drops.after(known, apply)
+    }
+
+    /// Has the next connection that is lost unpark the calling thread, once. [`Control::woken_at`] is then when it was.
+    pub fn wake_on_loss(&self) {
+        *self.conductor.lock().unwrap_or_else(|p| p.into_inner()) = Some(thread::current());
+        self.wakes_on_loss.store(true, Ordering::Release);
+    }
+
+    /// When the connection was lost that last woke the thread that asked for it.
+    pub fn woken_at(&self) -> Time {
+        Time(self.woken_at.load(Ordering::Relaxed))
+    }
+
+    /// A connection was lost at `now`.
+    #[inline]
+    pub(crate) fn lost_one(&self, now: Time) {
+        if self.wakes_on_loss.load(Ordering::Relaxed) {
+            self.wake_conductor(now);
         }
-        let all = self.steering.lock().unwrap_or_else(|p| p.into_inner());
-        all.iter().skip(known as usize).for_each(&mut apply);
-        all.len() as u32
+    }
+
+    #[cold]
+    fn wake_conductor(&self, now: Time) {
+        if self.wakes_on_loss.swap(false, Ordering::Acquire) {
+            self.woken_at.store(now.0, Ordering::Relaxed);
+            let conductor = self.conductor.lock().unwrap_or_else(|p| p.into_inner());
+            conductor.iter().for_each(Thread::unpark);
+        }
     }
 
     /// Asks all workers to leave in their [`Outlet`] what they measured since the last collection. Returns

@@ -43,6 +43,9 @@ pub struct ClientRole {
     pub timeout: Duration,
     /// When a connection that failed or closed is opened again; `None` if it is not.
     pub reconnect: Option<Backoff>,
+    /// Whether connections are opened again when that says, at no more than the rate of `pace`, but whatever its window and
+    /// `admission` allow: as independent clients do, which do not spare their server.
+    pub returns_alone: bool,
     /// A further limit on opening.
     pub admission: Option<Box<dyn Admission>>,
 }

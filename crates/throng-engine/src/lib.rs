@@ -21,7 +21,7 @@ mod table;
 mod uring;
 mod waiting;
 
-pub use control::{Clock, Control, Order, Outlet};
+pub use control::{Clock, Control, DropOrder, Order, Outlet};
 pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole};
 pub use socket::{Buffers, Reach, Setting, SocketOptions, connect, listen, look};
 pub use spawn::{Work, spawn, spawn_pair};

@@ -35,6 +35,9 @@ pub(crate) fn of_load(
         connections: Some(scenario.connections.into()),
         connect_per_s: scenario.connect.rate.map(|r| r.get()),
         reconnect: (scenario.connect.reconnect).then_some(scenario.connect.reconnect_policy),
+        drops: scenario.connect.drop.clone(),
+        drain: scenario.drain,
+        find_window: scenario.connect.find_window,
         fastopen: scenario.connect.fastopen.is_some(),
         connect_timeout_s: scenario.connect.timeout.as_secs_f64(),
         ramp_limit_s: scenario.connect.within.map(|l| l.as_secs_f64()),
@@ -91,5 +94,6 @@ fn holds(scenario: &LoadScenario) -> Option<Duration> {
         Some(RunRate::Constant(_)) | None => sending.search().is_some(),
     };
     let length = scenario.hold.length()?;
+    let ends_itself = ends_itself || scenario.connect.find_window;
     (!ends_itself && scenario.duration != Some(length)).then_some(length)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// A connect that took this long lost its SYN, or a full queue dropped it: Linux retransmits a SYN after one second
 /// (RFC 6298, section 2.1), so such an attempt takes a little more or less than that.
-const SYN_WAS_LOST: Duration = Duration::from_millis(900);
+pub const SYN_WAS_LOST: Duration = Duration::from_millis(900);
 /// How much of a pause may be caught up at once. More would be a burst of SYNs.
 const CATCH_UP: Duration = Duration::from_millis(20);
 /// The smallest window.
@@ -42,14 +42,20 @@ impl ConnectPace {
     /// How many attempts may start now, with `in_flight` under way.
     pub fn ready(&mut self, now: Time, in_flight: u32) -> u32 {
         let room = (self.window as u32).saturating_sub(in_flight);
-        let Some(rate) = self.rate else { return room };
+        self.due(now).min(room)
+    }
+
+    /// How many attempts may start now by the rate alone; [`u32::MAX`] if there is none.
+    pub fn due(&mut self, now: Time) -> u32 {
+        let Some(rate) = self.rate else {
+            return u32::MAX;
+        };
         let now_ns = now.0 as f64;
         if now_ns < self.due_ns {
             return 0;
         }
         self.due_ns = self.due_ns.max(now_ns - CATCH_UP.as_nanos() as f64);
-        let due = ((now_ns - self.due_ns) / rate.interval_ns()) as u32 + 1;
-        due.min(room)
+        ((now_ns - self.due_ns) / rate.interval_ns()) as u32 + 1
     }
 
     /// Records that `n` attempts have started.

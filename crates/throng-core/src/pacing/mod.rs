@@ -16,7 +16,7 @@ mod think;
 
 pub use arrivals::{Arrivals, Spacing};
 pub use bytes::BytePace;
-pub use connect::ConnectPace;
+pub use connect::{ConnectPace, SYN_WAS_LOST};
 pub use message::{Due, Instants, MessagePace};
 pub use profile::{LineError, Piece, Profile, ProfileError};
 pub use reconnect::{Backoff, ReconnectPolicy};

@@ -151,6 +151,11 @@ impl Backoff {
         }
     }
 
+    /// Draws waits of `policy` from now on.
+    pub fn follow(&mut self, policy: ReconnectPolicy) {
+        self.policy = policy;
+    }
+
     /// How long to wait before retry `retry`, counted from 1 since the connection last stood.
     pub fn wait(&mut self, retry: u8) -> Duration {
         match self.policy {

@@ -6,6 +6,7 @@ use crate::protocol::ProtocolKind;
 use crate::protocol::websocket::Subprotocol;
 use crate::scenario::{Allow, Measure, MessageLatency, Percentile};
 use crate::stats::Tally;
+use crate::storm::Dropping;
 use crate::units::written::Maybe;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,15 @@ pub struct Asked {
     /// How long a connection that failed or closed waits until it is opened again; `None` if it is not.
     #[serde(default, with = "Maybe::<ReconnectPolicy>")]
     pub reconnect: Option<ReconnectPolicy>,
+    /// Connections that this side was to drop during the hold, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drops: Vec<Dropping>,
+    /// The server is drained during the hold.
+    #[serde(default)]
+    pub drain: bool,
+    /// Instead of a hold, the smallest window is looked for over which connections have to come back.
+    #[serde(default)]
+    pub find_window: bool,
     /// Whether the first data goes with the SYN (TCP Fast Open).
     #[serde(default)]
     pub fastopen: bool,

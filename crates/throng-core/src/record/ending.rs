@@ -1,11 +1,12 @@
 //! The ending of a run: what is known once it is over.
 
-use super::{RateChange, SearchSummary, ServerUsed, Strain, nanos};
+use super::{RateChange, SearchSummary, ServerUsed, Storm, Strain, nanos};
 use crate::capacity::LimitKind;
 use crate::diagnosis::{
     Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
 };
 use crate::stats::{OfAddress, PackedDurations, Tally};
+use crate::storm::WindowFound;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -114,6 +115,12 @@ pub struct Ending {
     pub by_address: Vec<OfAddress>,
     /// What a search for a rate found.
     pub search: Option<SearchSummary>,
+    /// The storms of the hold, in the order of time.
+    #[serde(default)]
+    pub storms: Vec<Storm>,
+    /// What a search for a window over which connections come back has found.
+    #[serde(default)]
+    pub window: Option<WindowFound>,
     /// How the message rate was changed by hand, in the order of time.
     #[serde(default)]
     pub rate_changes: Vec<RateChange>,

@@ -25,6 +25,7 @@ mod rate_change;
 mod recorder;
 mod search;
 mod server;
+mod storm;
 mod strain;
 
 pub use asked::{Asked, AskedLatencies, AskedRate, MessagesBy, RateOf, Role, churn};
@@ -39,6 +40,7 @@ pub use rate_change::RateChange;
 pub use recorder::Recorder;
 pub use search::SearchSummary;
 pub use server::{ServerEnded, ServerFiles, ServerMemory, ServerUsed};
+pub use storm::{Storm, StormPoint, losses};
 pub use strain::{Span, Strain, WorkerTime};
 
 use serde::{Deserialize, Serialize};

@@ -8,9 +8,10 @@ use super::{
 };
 use crate::expect::{Expectation, Needs};
 use crate::human;
-use crate::pacing::Terms;
+use crate::pacing::{ReconnectPolicy, Terms};
 use crate::payload::{Message, Messages};
 use crate::protocol::{Protocol, ProtocolKind, Says, Scheme, ServeMode};
+use crate::storm::Dropping;
 use crate::target::Port;
 use std::time::Duration;
 
@@ -148,6 +149,25 @@ pub enum Contradiction {
     /// A tolerance of unanswered messages where no answers are looked for.
     #[error("--allow-unanswered: this run looks for no answers; {0}")]
     NothingUnanswered(&'static str),
+    /// Connections to drop that are not to be opened again.
+    #[error("--drop is about connections that come back: leave out --no-reconnect")]
+    DropsForGood,
+    /// The search for a window, and something that it makes itself, or that would disturb it.
+    #[error(
+        "--find-window drops connections, and has them come back, in its own way and time: leave out {0}"
+    )]
+    FindsWindow(&'static str),
+    /// A server that is drained, and connections that this side closes itself.
+    #[error(
+        "--drain is about connections that the server closes: leave out {0}, which closes them at this end"
+    )]
+    DrainsItself(&'static str),
+    /// Connections to drop after the hold.
+    #[error(
+        "--drop {0} comes after the hold, which takes {hold}: raise --hold",
+        hold = human::duration(*.1)
+    )]
+    DropsTooLate(Dropping, Duration),
     /// More connections than the connect rate allows in time.
     #[error(
         "{} connections at {} per second take {}, but may take {}: raise --connect-rate or --duration",
@@ -244,6 +264,9 @@ impl LoadScenario {
                     (self.connect.proxy_protocol.is_some(), "--proxy-protocol"),
                     (self.connect.fastopen.is_some(), "--fastopen"),
                     (self.connect.unix_socket.is_some(), "--unix-socket"),
+                    (!self.connect.drop.is_empty(), "--drop"),
+                    (self.drain, "--drain"),
+                    (self.connect.find_window, "--find-window"),
                     (self.pace.requests.is_some(), "--requests"),
                 ];
                 let given = opening.iter().find(|(given, _)| *given);
@@ -369,6 +392,7 @@ impl LoadScenario {
         {
             return Err(Contradiction::NoEcho);
         }
+        self.check_drops()?;
         self.check_waits()?;
         self.check_latency()?;
         if let (Some(within), Some(rate)) = (self.connect.within, self.connect.rate)
@@ -403,6 +427,53 @@ impl LoadScenario {
         let client = self.tls.iter().flat_map(|tls| &tls.alpn);
         let server = self.tls_server.iter().flat_map(|tls| &tls.alpn);
         check_alpn(client.chain(server))
+    }
+
+    /// What is dropped can come back during the hold, and what a server closes is not closed here.
+    fn check_drops(&self) -> Result<(), Contradiction> {
+        let drops = &self.connect.drop;
+        if !self.connect.reconnect && !drops.is_empty() {
+            return Err(Contradiction::DropsForGood);
+        }
+        let windows = [
+            (!drops.is_empty(), "--drop"),
+            (self.drain, "--drain"),
+            (!self.connect.reconnect, "--no-reconnect"),
+            (
+                self.connect.reconnect_policy != ReconnectPolicy::default(),
+                "--reconnect-policy",
+            ),
+            (self.connect.rate.is_some(), "--connect-rate"),
+            (self.connect.lifetime.is_some(), "--channel-lifetime"),
+            (self.protocol.closes(), "--requests-per-connection"),
+            (self.pace.sending.search().is_some(), "-r @LATENCY"),
+            (self.pace.requests.is_some(), "--requests"),
+        ];
+        if self.connect.find_window
+            && let Some((_, option)) = windows.iter().find(|(given, _)| *given)
+        {
+            return Err(Contradiction::FindsWindow(option));
+        }
+        let closes = [
+            (!drops.is_empty(), "--drop"),
+            (self.connect.lifetime.is_some(), "--channel-lifetime"),
+            (self.protocol.closes(), "--requests-per-connection"),
+        ];
+        if self.drain
+            && let Some((_, option)) = closes.iter().find(|(given, _)| *given)
+        {
+            return Err(Contradiction::DrainsItself(option));
+        }
+        let hold = match self.pace.sending.run_rate() {
+            Some(RunRate::Profile(profile)) => Some(self.pace.delay + profile.duration()),
+            Some(RunRate::Stdin) => None,
+            Some(RunRate::Constant(_)) | None => self.hold.length(),
+        };
+        let late = |drop: &&Dropping| hold.is_some_and(|hold| drop.after >= hold);
+        match (drops.iter().find(late), hold) {
+            (Some(drop), Some(hold)) => Err(Contradiction::DropsTooLate(*drop, hold)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a connection sends something as soon as it is opened.

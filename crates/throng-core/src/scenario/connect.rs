@@ -5,6 +5,7 @@ use super::{Resolve, bounds};
 use crate::address::{ClientRange, SourceRange};
 use crate::pacing::ReconnectPolicy;
 use crate::proxy_protocol::{self, Headers};
+use crate::storm::Dropping;
 use crate::units::Rate;
 use crate::units::written::{As, Maybe, Span};
 use crate::unix_socket::UnixAddress;
@@ -45,6 +46,11 @@ pub struct Connect {
     /// How long it waits until then.
     #[serde(with = "As::<ReconnectPolicy>")]
     pub reconnect_policy: ReconnectPolicy,
+    /// Connections that are dropped during the hold, and when.
+    pub drop: Vec<Dropping>,
+    /// Instead of a hold: look for the smallest window over which connections have to come back so that the server takes all of
+    /// them.
+    pub find_window: bool,
     /// How long after it was established a connection is closed; `None` for at the end of the run.
     #[serde(with = "Maybe::<Span>")]
     pub lifetime: Option<Duration>,
@@ -76,12 +82,22 @@ impl Default for Connect {
             tunnel_auth: None,
             reconnect: true,
             reconnect_policy: ReconnectPolicy::default(),
+            drop: Vec::new(),
+            find_window: false,
             lifetime: None,
         }
     }
 }
 
 impl Connect {
+    /// Whether connections come back as independent clients do, each when its own wait is over: how they do so was asked for.
+    /// Otherwise no more come back at once than the target's accept queue has room for.
+    pub fn returns_alone(&self) -> bool {
+        !self.drop.is_empty()
+            || self.find_window
+            || self.reconnect_policy != ReconnectPolicy::default()
+    }
+
     /// Every source address, in order.
     pub fn sources(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.source_ip.iter().flat_map(|range| range.addresses())

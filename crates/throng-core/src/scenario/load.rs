@@ -43,6 +43,8 @@ pub struct LoadScenario {
     /// Random seed; `None` to draw one for each run.
     #[serde(serialize_with = "seed_out", deserialize_with = "seed_in")]
     pub seed: Option<u64>,
+    /// The server is drained during the hold: it may close connections between messages, and must break none.
+    pub drain: bool,
     /// How connections are opened.
     pub connect: Connect,
     /// What bytes mean on them.
@@ -79,6 +81,7 @@ impl Default for LoadScenario {
             engine: EngineChoice::default(),
             force: false,
             seed: None,
+            drain: false,
             connect: Connect::default(),
             protocol: Protocol::default(),
             messages: Messages::default(),

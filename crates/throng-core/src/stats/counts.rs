@@ -18,12 +18,18 @@ macro_rules! all_counts {
             /// them, which is what the adjacent-line prefetcher fetches).
             #[repr(align(128))]
             pub struct Counters {
+                /// Connections that this side closed or reset because it was to drop them (`--drop`). They are among those
+                /// that this side closed.
+                dropped,
                 /// Connections that were `ready` and no longer are: they ended, or the peer announced that it would
                 /// close.
                 unready,
                 /// Connections of a load that could carry messages: the handshakes of TLS and of the protocol were
                 /// completed.
                 ready,
+                /// Connections that were established 900 ms or more after their attempt began: their SYN was lost, or dropped, and
+                /// sent again.
+                syns_again,
                 /// Connections that this side opened and that were established.
                 established,
                 /// Connections that this side accepted.
@@ -77,6 +83,9 @@ macro_rules! all_counts {
                 failed: FailCause,
                 /// Connections that ended, by who or what ended them.
                 closed: Closed,
+                /// Connections that ended with a message under way: not yet sent whole, or without its answer where answers
+                /// are looked for. By who or what ended them.
+                cut_off: Closed,
             }
             parts {
                 /// Counts of TLS.
@@ -118,6 +127,11 @@ impl Counters {
         self.closed[why as usize].add(n);
     }
 
+    /// Counts a connection that ended with a message under way.
+    pub fn cut_off(&self, why: Closed) {
+        self.cut_off[why as usize].add(1);
+    }
+
     /// TLS handshakes that have begun and neither succeeded nor failed, on a worker all of whose connections
     /// speak TLS.
     pub fn handshakes_under_way(&self) -> u64 {
@@ -139,6 +153,11 @@ impl Tally {
     /// Connections that ended this way.
     pub fn closed(&self, why: Closed) -> u64 {
         self.closed[why as usize]
+    }
+
+    /// Connections that ended this way with a message under way.
+    pub fn cut_off(&self, why: Closed) -> u64 {
+        self.cut_off[why as usize]
     }
 
     /// Connections that ended.

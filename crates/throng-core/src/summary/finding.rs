@@ -4,6 +4,7 @@
 mod words;
 
 use super::bottleneck::Bottleneck;
+use super::drain::Drain;
 use super::expected::Expected;
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Diagnosis, HalfOpen, Stopped, Undelivered};
@@ -11,6 +12,7 @@ use crate::pacing::Ending;
 use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
 use crate::stats::{Closed, FailCause};
+use crate::storm::WindowEnding;
 use crate::unix_socket::Endpoint;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -68,6 +70,54 @@ pub enum Finding {
         closed: BTreeMap<Closed, u64>,
         /// Their ages.
         ages: BTreeMap<Closed, Age>,
+    },
+    /// Many connections were lost at once, and all came back.
+    Storm {
+        /// When, in seconds since the run began.
+        at_s: f64,
+        /// How many were lost.
+        lost: u64,
+        /// Connections held before.
+        before: u64,
+        /// Those among the lost that this side dropped because it was asked to.
+        dropped: u64,
+        /// After how many seconds half of the most that were missing were back, to stay.
+        back_50_s: f64,
+        /// After how many seconds all were.
+        back_100_s: f64,
+    },
+    /// Many connections were lost at once, and not all were back at the end of the hold.
+    StormNotOver {
+        /// When, in seconds since the run began.
+        at_s: f64,
+        /// How many were lost.
+        lost: u64,
+        /// Connections held before.
+        before: u64,
+        /// Those among the lost that this side dropped because it was asked to.
+        dropped: u64,
+        /// How many were missing at the end of the hold.
+        missing: u64,
+        /// How long that was after the storm began, in seconds.
+        seconds: f64,
+    },
+    /// The server was drained, and broke nothing: what it closed was opened again.
+    Drained {
+        /// Connections that it closed with no message under way.
+        moved: u64,
+    },
+    /// The server was drained, and connections were broken or are missing.
+    DrainBroke(Drain),
+    /// What a search for a window over which connections come back has found.
+    WindowSearch {
+        /// How it ended.
+        ending: WindowEnding,
+        /// The smallest window that held, in milliseconds; 0 is none.
+        held_ms: Option<u64>,
+        /// The largest that did not.
+        broke_ms: Option<u64>,
+        /// How many storms were made.
+        storms: u64,
     },
     /// Established connections were still in an accept queue at the end of the hold: the kernel held them, their server
     /// did not.
@@ -473,6 +523,11 @@ impl Finding {
             Finding::ServerEnded { .. } => "server_ended",
             Finding::Unreported { .. } => "unreported",
             Finding::SourceLost { .. } => "source_lost",
+            Finding::Storm { .. } => "storm",
+            Finding::StormNotOver { .. } => "storm_not_over",
+            Finding::WindowSearch { .. } => "window_search",
+            Finding::Drained { .. } => "drained",
+            Finding::DrainBroke(_) => "drain_broke",
         }
     }
 

@@ -5,6 +5,7 @@ mod bottleneck;
 mod connections;
 mod cost;
 mod curve;
+mod drain;
 mod expected;
 mod finding;
 mod histogram;
@@ -15,6 +16,7 @@ mod per_second;
 mod rate;
 mod server;
 mod snapshot;
+mod storm;
 mod stretch;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ pub use bottleneck::{Bottleneck, Bounded, BusyWith};
 pub use connections::{Connections, FastOpened, SetUp};
 pub use cost::Cost;
 pub use curve::{Curve, CurvePoint, curves};
+pub use drain::Drain;
 pub use expected::Expected;
 pub use finding::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 pub use histogram::{Bin, Histogram, HistogramOf};
@@ -40,6 +43,7 @@ pub(crate) use per_second::per_s;
 pub use rate::{BandwidthKept, MessageRate};
 pub use server::Server;
 pub use snapshot::Snapshot;
+pub use storm::{StormSample, StormSummary};
 pub use stretch::{Stretch, held, open_at, stretches};
 pub use traffic::{Answers, Pings, Requests, Steady, Traffic};
 
@@ -49,6 +53,7 @@ use crate::protocol::Sections;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::section::Section;
+use crate::storm::WindowFound;
 use serde::{Deserialize, Serialize};
 
 /// The result of a run.
@@ -115,6 +120,12 @@ pub struct Summary {
     pub pings: Option<Pings>,
     /// How often the text that ends the run was seen (`--message-stop`); `None` if there is none.
     pub stops_seen: Option<u64>,
+    /// The storms of the hold, in the order of time: many connections were lost at once.
+    pub storms: Vec<StormSummary>,
+    /// What became of connections while the server was drained; `None` if that was not asked for.
+    pub drain: Option<Drain>,
+    /// What a search for a window over which connections come back has found (`--find-window`), if there was one.
+    pub window: Option<WindowFound>,
     /// The result of the search for a rate, if there was one.
     pub search: Option<SearchSummary>,
     /// The outcome of the protocol that connections speak. Each protocol has a section under its own name.

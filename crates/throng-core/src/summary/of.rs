@@ -4,7 +4,7 @@ use super::expected::{self, Known};
 use super::per_second::per_s;
 use super::totals::{Totals, Window};
 use super::{
-    Answers, BandwidthKept, Connections, Cost, FastOpened, Histogram, Latency, MessageRate,
+    Answers, BandwidthKept, Connections, Cost, Drain, FastOpened, Histogram, Latency, MessageRate,
     Percentiles, Pings, Requests, Server, SetUp, SourceSummary, Steady, Summary, Traffic,
     latencies, over_time, verdict,
 };
@@ -126,6 +126,9 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         answers,
         pings: Pings::of(&t.closed),
         stops_seen: t.asked.stops_at_text.then_some(stops_seen),
+        storms: t.storms(),
+        drain: t.asked.drain.then(|| Drain::of(&t)),
+        window: t.endings().find_map(|e| e.window.clone()),
         search: t.endings().find_map(|e| e.search.clone()),
         protocols: protocols(&t, &speaking),
         tunnel: t.asked.tunnels.then(|| TunnelSummary::of(&t.opened)),

@@ -1,5 +1,6 @@
 //! Sums over the sources of a record.
 
+use super::StormSummary;
 use crate::diagnosis::Diagnosis;
 use crate::expect::Expectation;
 use crate::protocol::ProtocolKind;
@@ -124,12 +125,31 @@ impl<'r> Totals<'r> {
         let of = |part: &&'r Part| {
             let ending = part.ending.as_ref()?;
             let hold = ending.held?.opened.since(&ending.opened?.opened);
+            // How connections end while a server is drained, or a window is looked for, has a verdict of its own.
+            if part.about.asked.drain || part.about.asked.find_window {
+                return None;
+            }
             let closed = hold.closed_in_all() - hold.closed(Closed::ByUs);
             // With a lifetime this side closes connections, too.
-            let unready = if part.renews() { 0 } else { hold.unready };
+            let unready = match part.renews() {
+                true => 0,
+                false => hold.unready.saturating_sub(hold.dropped),
+            };
             Some(closed.max(unready))
         };
         self.parts.iter().filter_map(of).sum()
+    }
+
+    /// The storms of all sources, in the order of time.
+    pub fn storms(&self) -> Vec<StormSummary> {
+        let of = |part: &&'r Part| {
+            let later_s = part.about.started_unix_s - self.started_unix_s;
+            let storms = part.ending.iter().flat_map(|ending| &ending.storms);
+            storms.map(move |storm| StormSummary::of(storm, later_s))
+        };
+        let mut all: Vec<StormSummary> = self.parts.iter().flat_map(of).collect();
+        all.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        all
     }
 
     /// From the mark `from` to the end of the hold, each source by its own marks.
@@ -167,6 +187,7 @@ const CUT_OFF: Duration = Duration::from_secs(1);
 /// How long the messages had waited that count as unanswered.
 fn judged(part: &Part, measured: &Measured) -> Durations {
     let cut = part.renews()
+        || part.opened().dropped > 0
         || part
             .ending
             .as_ref()
@@ -198,6 +219,9 @@ fn asked(parts: &[&Part]) -> Asked {
         connections: connections(parts, role),
         connect_per_s: sum(|a| a.connect_per_s),
         reconnect: first.reconnect,
+        drops: first.drops.clone(),
+        drain: any(|a| a.drain),
+        find_window: any(|a| a.find_window),
         fastopen: any(|a| a.fastopen),
         connect_timeout_s: all().map(|a| a.connect_timeout_s).fold(0.0, f64::max),
         ramp_limit_s: all().filter_map(|a| a.ramp_limit_s).reduce(f64::max),

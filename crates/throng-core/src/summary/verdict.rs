@@ -2,8 +2,10 @@
 //! rules are in docs/verdict.md.
 
 mod ages;
+mod drains;
 mod failures;
 mod far_ends;
+mod storms;
 
 use super::expected::Expected;
 use super::finding::{ChangedTo, Finding, Handshake, WhyMissing};
@@ -19,6 +21,7 @@ use crate::protocol::{self, Sections};
 use crate::record::{self, Interval, Part, Record, Role};
 use crate::scenario::Allow;
 use crate::stats::{Closed, Tally};
+use crate::storm::WindowEnding;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -70,6 +73,8 @@ pub(super) fn of(
     // The first one is the verdict: what was allowed is not.
     findings.sort_by_key(|finding| match finding {
         Finding::ConnectionsLost { lost, asked, .. } => allowed.lost(*lost, *asked),
+        Finding::Storm { .. } | Finding::Drained { .. } => true,
+        Finding::RateMissed { .. } => t.opened.dropped > 0,
         Finding::MessagesUnanswered { messages, of, .. } => {
             allowed.unanswered(*messages, *of) && messages < of
         }
@@ -155,6 +160,16 @@ fn load(
         reached = false;
         findings.push(Finding::BadProfile { what });
     }
+    for found in t.endings().filter_map(|e| e.window.as_ref()) {
+        let ending = found.ending;
+        reached &= matches!(ending, WindowEnding::Found | WindowEnding::NoneNeeded);
+        findings.push(Finding::WindowSearch {
+            ending,
+            held_ms: found.held_ms,
+            broke_ms: found.broke_ms,
+            storms: found.trials.len() as u64,
+        });
+    }
     let searches = || t.endings().filter_map(|e| e.search.as_ref());
     for search in searches() {
         reached &= matches!(search.ending, Ending::Found | Ending::NeverBroke);
@@ -182,7 +197,9 @@ fn load(
     findings.extend(failures::dead_addresses(t));
     findings.extend(far_ends::server_ended(t));
     let missed = rate.and_then(missed);
-    reached &= missed.is_none();
+    // While a connection is dropped, as was asked for, nothing is sent on it.
+    let dropped = t.opened.dropped > 0;
+    reached &= missed.is_none() || dropped;
     let bounded = bottleneck::of(t, set_up, rate, missed.is_some());
     findings.extend(missed);
     findings.extend(
@@ -221,7 +238,8 @@ fn connections(
     let lost = t.lost();
     // A tolerance never covers all: with nobody left there is nothing that was held.
     let none_left = lost > 0 && t.held.up() == 0 && ended_by_lifetime(t) == 0;
-    let allowed = allowed.lost(lost, asked) && !none_left;
+    let tolerates = |lost| allowed.lost(lost, asked);
+    let tolerated = tolerates(lost) && !none_left;
     // Those that never could carry messages say more than how many were open at once.
     let refused = unready.is_some() && t.held.ready < t.held.established && causes.is_empty();
     let none_ready = t.held.ready == 0 && t.held.established > 0;
@@ -244,7 +262,7 @@ fn connections(
             violated: violated(&hold),
             idle: hold.bytes_sent + hold.bytes_received == 0,
         });
-    } else if losses(&t.held).values().sum::<u64>() > 0 {
+    } else if !t.asked.drain && !t.asked.find_window && losses(&t.held).values().sum::<u64>() > 0 {
         // All are open again, as asked for; still, this is worth knowing.
         findings.push(Finding::ConnectionsReopened {
             asked,
@@ -252,6 +270,8 @@ fn connections(
             ages: ages::ages(t),
         });
     }
+    let drained = !t.asked.drain || drains::drained(t, tolerates, findings);
+    let back = storms::storms(t, tolerates, findings);
     let ended = ended_by_lifetime(t);
     if !missing && ended > 0 && has_lifetime(t) && t.held.open() == 0 {
         findings.push(Finding::LifetimesOver { connections: ended });
@@ -270,7 +290,14 @@ fn connections(
     let named = usize::from(missing && !interrupted && !timed_out);
     let others = causes.iter().skip(named);
     findings.extend(others.cloned().map(Finding::LimitMet));
-    !missing && unready.is_none() && allowed && complete && accepted && delivered
+    !missing
+        && unready.is_none()
+        && tolerated
+        && drained
+        && back
+        && complete
+        && accepted
+        && delivered
 }
 
 /// Whether connections come and go all the time as the protocol allows, so that how many are open at an instant says nothing,

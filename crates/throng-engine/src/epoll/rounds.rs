@@ -20,8 +20,8 @@ use throng_core::time::Time;
 
 /// The maximum number of turns in one round.
 const TURNS_A_ROUND: usize = 1024;
-/// The number of connections on which traffic is started, or farewell is said, or that are woken for a changed rate, in
-/// one round.
+/// The number of connections on which traffic is started, or farewell is said, or that are dropped, or woken for a changed
+/// rate, in one round.
 const STARTS_A_ROUND: usize = 256;
 
 /// Sets up the event loop that runs `job` on epoll.
@@ -99,6 +99,12 @@ impl<B: Behaviour> Worker<B> {
                 let mut out = self.outbox();
                 self.table.farewell(index, now, &mut out);
                 self.apply(index, out, 0, now);
+            }
+            for _ in 0..STARTS_A_ROUND {
+                let Some((index, reset)) = self.table.next_to_drop() else {
+                    break;
+                };
+                self.drop_connection(index, reset, now);
             }
             self.open(now);
             self.watch_listeners(now)?;

@@ -2,7 +2,7 @@
 
 use super::poll::Poll;
 use super::rest::Rest;
-use crate::socket::EventFd;
+use crate::socket::{self, EventFd, RESETS};
 use crate::table::{State, Table};
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -98,6 +98,15 @@ impl<B: Behaviour> Worker<B> {
             conn.marks |= TO_READ;
             self.to_read.push_back((index, conn.generation));
         }
+    }
+
+    /// Closes a connection at once, or resets it, because it is to be dropped.
+    pub(super) fn drop_connection(&mut self, index: u32, reset: bool, now: Time) {
+        if reset {
+            // If it is gone already, there is nothing to reset.
+            let _ = socket::set_options(&[RESETS], self.fd(index));
+        }
+        self.finish(index, Closed::ByUs, now);
     }
 
     /// Ends a connection and releases its place.

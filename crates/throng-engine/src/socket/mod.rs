@@ -16,5 +16,5 @@ pub(crate) use eventfd::EventFd;
 pub use listener::{Reach, listen};
 pub(crate) use listener::{accept_queue, stop_listening};
 pub use options::{Buffers, Setting, SocketOptions};
-pub(crate) use options::{Making, PORT_LATER, SocketOption, set_options};
+pub(crate) use options::{Making, PORT_LATER, RESETS, SocketOption, set_options};
 pub(crate) use stream::{bind, finish_sending, stream};

@@ -134,6 +134,10 @@ impl SocketOption {
     }
 }
 
+/// SO_LINGER of no time: closing the socket resets its connection.
+pub(crate) static RESETS: SocketOption =
+    SocketOption::ints(libc::SOL_SOCKET, libc::SO_LINGER, &[1, 0]);
+
 /// Set before a bind to a source address: connect() chooses the port (Linux 4.2). Without it bind()
 /// searches for a port that is free for every target.
 pub(crate) static PORT_LATER: SocketOption =

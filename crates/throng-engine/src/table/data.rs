@@ -4,11 +4,11 @@ use super::conn::{Conn, Early};
 use super::opener::Opener;
 use super::places::Places;
 use super::room::Room;
-use crate::control::{Clock, Control, Order, Orders, Outlet};
+use crate::control::{Clock, Control, DropOrder, Order, Orders, Outlet};
 use crate::job::{Closing, Job, Role, ServerRole};
 use crate::socket::Making;
 use crate::waiting::Waiting;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
 use std::sync::Arc;
 use throng_core::behaviour::{At, Behaviour, Reads, Traffic};
@@ -47,6 +47,12 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) collection: u32,
     /// The number of changes of the rate that were applied.
     pub(super) steered: u32,
+    /// The number of orders to drop connections that were taken.
+    pub(super) drops: u32,
+    /// Those that are not carried out yet, each with its progress.
+    pub(super) dropping: VecDeque<(DropOrder, u32)>,
+    /// The connection that is closed because it is to be dropped.
+    pub(super) dropped: Option<u32>,
     /// Whether timers are due that have not fired.
     pub(super) behind: bool,
     /// The connection that had the last turn, and the number of turns that were passed on.
@@ -91,6 +97,9 @@ impl<B: Behaviour> Table<B> {
             outlet: job.outlet,
             collection: 0,
             steered: 0,
+            drops: 0,
+            dropping: VecDeque::new(),
+            dropped: None,
             behind: false,
             turn: 0,
             passed: 0,

@@ -5,6 +5,7 @@ use super::data::Table;
 use crate::socket::Address;
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Outbox, Traffic};
+use throng_core::pacing::SYN_WAS_LOST;
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
 
@@ -99,6 +100,7 @@ impl<B: Behaviour> Table<B> {
         self.room.found();
         self.wheel.cancel(index);
         self.connect_times.record(took);
+        self.counters.syns_again.add((took >= SYN_WAS_LOST).into());
         self.counters.established.add(1);
         if let Some(o) = &mut self.opener {
             o.succeeded(now, took);
@@ -191,6 +193,11 @@ impl<B: Behaviour> Table<B> {
         // Once a connection is done, the order of the two closes is irrelevant.
         let why = if done { Closed::ByUs } else { why };
         self.counters.closed(why, 1);
+        let dropped = self.dropped.take_if(|dropped| *dropped == index).is_some();
+        self.counters.dropped.add(dropped.into());
+        if why != Closed::ByUs {
+            self.control.lost_one(now);
+        }
         let counts = self.opener.as_ref().and_then(|o| o.counts(index));
         if let (true, Some(counts)) = (why != Closed::ByUs, counts) {
             counts.lost.add(1);
@@ -203,9 +210,10 @@ impl<B: Behaviour> Table<B> {
         }
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
         // What ended as planned has not failed.
-        let wait = match done {
-            true => None,
-            false => (self.opener.as_mut()).and_then(|o| o.wait_after_end(index, age)),
+        let wait = match (done, self.opener.as_mut()) {
+            (true, _) | (_, None) => None,
+            (false, Some(o)) if dropped => o.wait_after_drop(),
+            (false, Some(o)) => o.wait_after_end(index, age),
         };
         let rest = if busy { BUSY } else { Duration::ZERO };
         let wait = wait.unwrap_or_default().max(rest);

@@ -5,7 +5,7 @@ use crate::socket::Address;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use throng_core::pacing::{Backoff, ConnectPace};
+use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::Routes;
 use throng_core::proxy_protocol::Headers;
 use throng_core::stats::{AddressCounters, FailCause};
@@ -36,6 +36,8 @@ pub(super) struct Opener {
     pace: ConnectPace,
     timeout: Duration,
     reconnect: Option<Backoff>,
+    /// Whether each connection is opened again when its own wait is over, however many others are.
+    returns_alone: bool,
     /// How often in a row connections ended early, of those whose last one did.
     early: HashMap<u32, u8>,
     admission: Option<Box<dyn Admission>>,
@@ -69,6 +71,7 @@ impl Opener {
             pace: client.pace,
             timeout: client.timeout,
             reconnect: client.reconnect,
+            returns_alone: client.returns_alone,
             early: HashMap::new(),
             admission: client.admission,
             held_back: false,
@@ -112,6 +115,19 @@ impl Opener {
         Some(backoff.wait(*times))
     }
 
+    /// How long a connection waits that this side dropped; `None` if it is not opened again. Its end says nothing about the
+    /// server.
+    pub fn wait_after_drop(&mut self) -> Option<Duration> {
+        Some(self.reconnect.as_mut()?.wait(1))
+    }
+
+    /// From now on connections that are opened again wait as `policy` says.
+    pub fn follow(&mut self, policy: ReconnectPolicy) {
+        if let Some(backoff) = &mut self.reconnect {
+            backoff.follow(policy);
+        }
+    }
+
     /// The number of connections still to be opened.
     fn left(&self) -> u32 {
         self.count - self.fresh + self.again.len() as u32
@@ -122,6 +138,9 @@ impl Opener {
         let left = self.left();
         if left == 0 {
             return 0;
+        }
+        if self.returns_alone && !self.again.is_empty() {
+            return self.pace.due(now).min(self.again.len() as u32);
         }
         let mut ready = self.pace.ready(now, self.in_flight).min(left);
         if behind {
@@ -143,6 +162,8 @@ impl Opener {
     pub fn next_look(&self, now: Time) -> Option<Time> {
         if self.left() == 0 {
             None
+        } else if self.returns_alone && !self.again.is_empty() {
+            Some(self.pace.next())
         } else if self.held_back {
             Some(now + ADMISSION_POLL)
         } else if self.pace.has_room(self.in_flight) {

@@ -2,7 +2,7 @@
 
 use super::conn::{Conn, STARTED, State};
 use super::data::Table;
-use crate::control::Order;
+use crate::control::{DropOrder, Order};
 use throng_core::behaviour::{Behaviour, Traffic};
 impl<B: Behaviour> Table<B> {
     /// Takes new orders, then answers a collection. Returns whether the order to close was given.
@@ -32,6 +32,11 @@ impl<B: Behaviour> Table<B> {
                 *waking = Some(0);
             }
         });
+        if self.opener.is_some() {
+            let dropping = &mut self.dropping;
+            let begin = |order: &DropOrder| dropping.push_back((*order, 0));
+            self.drops = self.control.drops(self.drops, begin);
+        }
         if collection != self.collection {
             self.collection = collection;
             self.leave_measured(collection);
@@ -57,6 +62,34 @@ impl<B: Behaviour> Table<B> {
     /// The next connection to wake, after the times at which connections are to be woken have changed.
     pub fn next_to_wake(&mut self) -> Option<u32> {
         next_open(&mut self.waking, &self.conns)
+    }
+
+    /// The next connection to drop, and whether to reset it, after that was ordered. It is to be closed at once, as
+    /// [closed by this side](throng_core::stats::Closed::ByUs).
+    pub fn next_to_drop(&mut self) -> Option<(u32, bool)> {
+        loop {
+            let (order, from) = self.dropping.front_mut()?;
+            let opener = self.opener.as_mut()?;
+            if *from == 0
+                && let Some(policy) = order.policy
+            {
+                opener.follow(policy);
+            }
+            let rest = self.conns.iter().enumerate().skip(*from as usize);
+            let picked = |index: u32| {
+                let number = u64::from(opener.id(index)) + u64::from(order.shift);
+                order.share.picks(number)
+            };
+            let mut open = rest.filter(|(_, conn)| conn.state == State::Open);
+            let next = open.find(|(index, _)| picked(*index as u32));
+            if let Some((index, _)) = next {
+                let index = index as u32;
+                *from = index + 1;
+                self.dropped = Some(index);
+                return Some((index, order.reset));
+            }
+            self.dropping.pop_front();
+        }
     }
 
     /// The next connection on which to say farewell, after that was ordered.

@@ -36,6 +36,7 @@ impl<B: Behaviour> Table<B> {
         if self.started.is_some()
             || self.waking.is_some()
             || self.leaving.is_some()
+            || !self.dropping.is_empty()
             || self.passed > 0
             || self.arrived > 0
             || self.behind

@@ -4,6 +4,7 @@ use super::op::{self, Op, Tag};
 use super::worker::{
     CLOSE_WHEN_SENT, RECEIVING, SENDING, SHUT, SKIPPING, SPILLING, SUBMITTING, Worker,
 };
+use crate::socket::RESETS;
 use crate::table::State;
 use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
@@ -59,6 +60,16 @@ impl<B: Behaviour> Worker<B> {
         {
             self.end_receive(index);
         }
+    }
+
+    /// Closes a connection at once, or resets it, because it is to be dropped.
+    pub(super) fn drop_connection(&mut self, index: u32, reset: bool, now: Time) {
+        if reset {
+            let (at, _) = self.place(index);
+            let quiet = self.tag(Op::Quiet, index, 0);
+            self.rings[at].push(op::set_option(&RESETS, quiet));
+        }
+        self.finish(index, Closed::ByUs, now);
     }
 
     /// Ends a connection and releases its place.

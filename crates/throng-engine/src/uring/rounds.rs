@@ -26,8 +26,8 @@ const ENTERS_A_VISIT: u32 = 8;
 const MOST_EXPECTED: u32 = BUFFERS as u32 / 2;
 /// The maximum number of turns in one round.
 const TURNS_A_ROUND: usize = 1024;
-/// The number of connections on which traffic is started, or farewell is said, or that are woken for a changed rate, in
-/// one round.
+/// The number of connections on which traffic is started, or farewell is said, or that are dropped, or woken for a changed
+/// rate, in one round.
 const STARTS_A_ROUND: usize = 256;
 
 /// How a round of the loop ended.
@@ -111,6 +111,12 @@ impl<B: Behaviour> Worker<B> {
             };
             self.table.farewell(index, now, &mut self.out);
             self.apply(index, None);
+        }
+        for _ in 0..STARTS_A_ROUND {
+            let Some((index, reset)) = self.table.next_to_drop() else {
+                break;
+            };
+            self.drop_connection(index, reset, now);
         }
         self.table.take_arrivals(now);
         self.take_turns(now);

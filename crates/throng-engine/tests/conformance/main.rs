@@ -38,6 +38,7 @@ mod arrivals;
 mod closing;
 mod connecting;
 mod crowd;
+mod dropping;
 mod early;
 mod ends;
 mod headers;

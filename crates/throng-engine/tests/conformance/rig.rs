@@ -319,6 +319,8 @@ pub struct Connect {
     pub timeout: Duration,
     pub reconnect: bool,
     pub reconnect_policy: ReconnectPolicy,
+    /// See [`ClientRole::returns_alone`].
+    pub returns_alone: bool,
     pub traffic: Traffic,
     pub ring_slots: u32,
     pub control: Option<Arc<Control>>,
@@ -344,6 +346,7 @@ impl Connect {
             timeout: DEADLINE,
             reconnect: false,
             reconnect_policy: ReconnectPolicy::default(),
+            returns_alone: false,
             traffic: Traffic::On,
             ring_slots: 1024,
             control: None,
@@ -378,6 +381,7 @@ impl Connect {
                 ),
                 timeout: self.timeout,
                 reconnect: (self.reconnect).then(|| Backoff::new(self.reconnect_policy, 1, worker)),
+                returns_alone: self.returns_alone,
                 admission: None,
             });
             side.start(

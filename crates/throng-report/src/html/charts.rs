@@ -1,5 +1,6 @@
 //! The charts of a result: what is drawn of a record, as plain data.
 
+use super::storms;
 use crate::chart::{Axis, Chart, Column, Heat, Kind, Point, Unit};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub(super) fn of(summary: &Summary, record: &Record) -> Vec<Chart> {
     for chart in all.iter_mut().filter(|chart| chart.x.unit == Unit::Seconds) {
         chart.shaded = held.map(|(from, to)| (from, to, "the hold".into()));
     }
+    all.extend(storms::of(summary));
     all
 }
 

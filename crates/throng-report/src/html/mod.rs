@@ -12,6 +12,7 @@ pub(crate) mod embed;
 pub mod live;
 mod result;
 mod side_by_side;
+mod storms;
 mod sweep;
 
 pub use side_by_side::Entry;

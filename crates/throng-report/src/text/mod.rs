@@ -5,13 +5,16 @@
 //!
 //! `sections` is the list of sections. A new one needs no more than a line there: its short form is made of its rows.
 
+mod drain;
 mod expected;
 mod form;
 mod latency;
 mod rates;
 mod section;
 mod server;
+mod storms;
 mod traffic;
+mod window;
 mod words;
 
 pub use form::Form;
@@ -65,7 +68,13 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, form: &Form) -> io::R
 /// The sections of numbers: those before the latencies, and those after them.
 pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
     let protocols = summary.protocol_sections().into_iter().map(Into::into);
-    let mut before = vec![connections(summary), set_up(summary)];
+    let mut before = vec![
+        connections(summary),
+        set_up(summary),
+        storms::storms(summary),
+        drain::drain(summary),
+        window::window(summary),
+    ];
     before.extend(protocols);
     before.extend([
         traffic::traffic(summary),

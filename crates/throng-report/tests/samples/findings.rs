@@ -9,8 +9,9 @@ use throng_core::protocol::ProtocolKind;
 use throng_core::protocol::tls::TlsFailure;
 use throng_core::protocol::websocket::Violation;
 use throng_core::stats::{Closed, FailCause};
+use throng_core::storm::WindowEnding;
 use throng_core::summary::{
-    Age, Bottleneck, Bounded, BusyWith, ChangedTo, Finding, Handshake, Sender, WhyMissing,
+    Age, Bottleneck, Bounded, BusyWith, ChangedTo, Drain, Finding, Handshake, Sender, WhyMissing,
 };
 
 /// One of each kind, and of each reason why connections are missing.
@@ -70,6 +71,44 @@ pub fn findings() -> Vec<Finding> {
             asked: 10,
             closed,
             ages,
+        },
+        Finding::WindowSearch {
+            ending: WindowEnding::Found,
+            held_ms: Some(1850),
+            broke_ms: Some(1700),
+            storms: 17,
+        },
+        Finding::WindowSearch {
+            ending: WindowEnding::NoneHeld,
+            held_ms: None,
+            broke_ms: Some(409_600),
+            storms: 15,
+        },
+        Finding::Drained { moved: 200 },
+        Finding::DrainBroke(Drain {
+            ended: 210,
+            moved: 200,
+            cut: 7,
+            reset: 3,
+            stuck: Some(1),
+            messages_lost: 11,
+            ..Drain::default()
+        }),
+        Finding::Storm {
+            at_s: 30.0,
+            lost: 2000,
+            before: 2000,
+            dropped: 2000,
+            back_50_s: 1.2,
+            back_100_s: 2.3,
+        },
+        Finding::StormNotOver {
+            at_s: 30.0,
+            lost: 2000,
+            before: 2000,
+            dropped: 0,
+            missing: 150,
+            seconds: 40.0,
         },
         Finding::PingsUnanswered {
             pings: 4,

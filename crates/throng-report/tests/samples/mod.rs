@@ -5,6 +5,7 @@
 
 mod findings;
 mod record;
+mod storms;
 mod summaries;
 
 #[allow(unused_imports)]

@@ -1,5 +1,6 @@
 //! Summaries of runs as they happen.
 
+use super::storms::storm;
 use super::{percentiles, source};
 use std::collections::BTreeMap;
 use throng_core::engine::Engine;
@@ -121,6 +122,9 @@ pub fn perfect() -> Summary {
         answers: None,
         pings: None,
         stops_seen: None,
+        storms: Vec::new(),
+        drain: None,
+        window: None,
         search: None,
         protocols: Sections::default(),
         tunnel: None,
@@ -324,6 +328,7 @@ fn of_address(last: u8, established: u64, lost: u64) -> OfAddress {
 /// WebSocket over TLS after a profile, with bandwidth bounded, against a server that has its faults.
 pub fn busy() -> Summary {
     let mut s = perfect();
+    s.storms = vec![storm()];
     s.command = "throng load -c 1k --profile 10s:1k..5k --hold 10s wss://example.com/chat"
         .split(' ')
         .map(String::from)

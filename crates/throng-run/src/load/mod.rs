@@ -8,6 +8,7 @@ mod phases;
 mod searching;
 mod server;
 mod standing;
+mod storming;
 mod turning;
 
 use crate::Failure;
@@ -221,6 +222,7 @@ fn start_clients(
             timeout: scenario.connect.timeout,
             reconnect: (scenario.connect.reconnect)
                 .then(|| Backoff::new(scenario.connect.reconnect_policy, scenario.seed(), worker)),
+            returns_alone: scenario.connect.returns_alone(),
             admission,
         });
         let job = Job {

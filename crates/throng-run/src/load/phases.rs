@@ -1,15 +1,18 @@
-//! The phases of a load: opening and holding. `searching.rs` tries rates instead of holding one; `ending.rs` is draining and
+//! The phases of a load: opening and holding. `searching.rs` tries rates instead of holding one,
+//! `window.rs` windows over which connections come back; `ending.rs` is draining and
 //! closing; `far_ends.rs` and `unread.rs` look at what the other end shows.
 
 mod ending;
 mod far_ends;
 mod searching;
 mod unread;
+mod window;
 
 use super::evidence::Before;
 use super::hold::Hold;
 use super::server::ServerWatch;
 use super::standing::Standing;
+use super::storming::Storming;
 use super::turning::Turning;
 use crate::Failure;
 use crate::asked;
@@ -75,6 +78,8 @@ pub(crate) struct Run<'a> {
     paused: Option<Duration>,
     /// Whether connections stand once they are established.
     standing: Standing,
+    /// Storms of the hold.
+    storming: Storming,
 }
 
 /// The workers of a run.
@@ -141,6 +146,7 @@ impl<'a> Run<'a> {
             dial: None,
             paused: None,
             standing: Standing::default(),
+            storming: Storming::new(scenario),
         }
     }
 
@@ -191,6 +197,8 @@ impl<'a> Run<'a> {
             self.look_at_servers(&opened, &held);
         }
         self.ending.held = Some(held);
+        let quiet = Storming::new(self.scenario);
+        self.ending.storms = std::mem::replace(&mut self.storming, quiet).finish();
         self.ending.by_address = self.by_address();
         // Some may have been established since the last look.
         self.ending.peak = self.watch.peak_with(held.opened.open());
@@ -232,12 +240,16 @@ impl<'a> Run<'a> {
         let bound = self.scenario.duration;
         let stops = self.scenario.measure.stop_at.is_some();
         let known = ends.or(look).is_some() || self.scenario.hold == scenario::Hold::Forever;
+        let rests = known && !stops && !self.storming.is_restless();
         let most = match phase {
             _ if self.scenario.pace.requests.is_some() => SOON,
-            Phase::Holding if known && !stops => AT_REST,
+            Phase::Holding if rests => AT_REST,
             Phase::Opening if self.scenario.measure.steady_from == SteadyFrom::Begun => SOON,
             _ => TICK,
         };
+        if most == AT_REST {
+            self.watch.control.wake_on_loss();
+        }
         let until = ends.into_iter().chain(bound).chain(look).min();
         self.watch.tick(most, until);
         self.follow_dial();
@@ -249,6 +261,11 @@ impl<'a> Run<'a> {
         self.look(&mark, phase, left);
         self.ending.ready_peak = self.ending.ready_peak.max(clients.ready_now());
         self.standing.look(at, &clients);
+        if phase == Phase::Holding {
+            let lost = self.watch.control.woken_at();
+            self.storming
+                .look(at, &clients, Duration::from_nanos(lost.0));
+        }
         self.count_requests(&mark);
         let accepted = accepted.unwrap_or_default();
         self.ending.timed_out |= bound.is_some_and(|b| at >= b);
@@ -573,6 +590,9 @@ impl<'a> Run<'a> {
         if self.scenario.pace.sending.search().is_some() {
             return Ok(self.search());
         }
+        if self.scenario.connect.find_window {
+            return Ok(self.find_window());
+        }
         let watch = &self.watch;
         let hold = Hold::begin(
             self.scenario,
@@ -580,15 +600,19 @@ impl<'a> Run<'a> {
             watch.clock,
             self.profile.take(),
         );
-        let mut last_open = self.watch.clock.elapsed();
+        let began = self.watch.clock.elapsed();
+        let mut last_open = began;
         let mut opens = true;
         let mut delay = Some(self.scenario.pace.delay)
             .filter(|delay| !delay.is_zero())
             .map(|delay| last_open + delay);
         loop {
             let until = hold.end();
-            let (mark, goes_on) = self.step(Phase::Holding, until, delay);
+            let drops = self.storming.next(began);
+            let look = delay.into_iter().chain(drops).min();
+            let (mark, goes_on) = self.step(Phase::Holding, until, look);
             let (at, now) = (mark.at, mark.opened);
+            self.storming.drop_due(began, &mark, &self.watch.control);
             if delay.take_if(|over| at >= *over).is_some() {
                 self.ending.sending = Some(self.mark());
             }

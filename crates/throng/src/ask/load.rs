@@ -49,6 +49,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         engine: args.engine.into(),
         force: args.force,
         seed: args.seed,
+        drain: args.drain,
         connect: connect(args, hold)?,
         protocol: protocol(args, kind.unwrap_or_default())?,
         messages,
@@ -166,6 +167,8 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
         tunnel_auth: args.route.tunnel_auth.clone(),
         reconnect: !args.no_reconnect,
         reconnect_policy: args.reconnect_policy.unwrap_or(default.reconnect_policy),
+        drop: args.drop.clone(),
+        find_window: args.find_window,
         lifetime: args.channel_lifetime,
         ..default
     })

@@ -18,6 +18,7 @@ use throng_core::expect::{Expectation, described};
 use throng_core::pacing::ReconnectPolicy;
 use throng_core::protocol::Protocol;
 use throng_core::scenario::{Arrivals, FastOpen, Hold, ListenMode, MessageRate, Tolerance, bounds};
+use throng_core::storm::Dropping;
 use throng_core::units::{self, Bandwidth, Rate};
 
 const EXAMPLES: &str = "\
@@ -106,6 +107,34 @@ pub(crate) struct LoadArgs {
     /// up to 30 seconds.
     #[arg(long, value_name = "POLICY", conflicts_with = "no_reconnect", help_heading = CONNECTIONS)]
     pub reconnect_policy: Option<ReconnectPolicy>,
+
+    /// Drop a share of the connections, this long after the hold began: a percentage or all, such as 10%@30s or all@1m;
+    /// with :reset, reset them instead of closing them; repeatable
+    ///
+    /// They come back as --reconnect-policy says, as independent clients do: the server's accept queue is not spared. The
+    /// summary tells when 50, 90, 99 and 100 % were back, and the run has fallen short if not all are at the end of the hold.
+    #[arg(long, value_name = "SHARE@T", conflicts_with = "no_reconnect", help_heading = CONNECTIONS)]
+    pub drop: Vec<Dropping>,
+
+    /// Look for the smallest window over which connections have to come back after a storm so that the server takes all without
+    /// a drop, instead of holding them
+    ///
+    /// All connections are reset again and again, and come back over a window: none, then 50 ms, 100 ms and so on. A window holds if
+    /// in three storms in a row nothing is refused, times out, is dropped by a full queue or has to be tried again.
+    #[arg(
+        long,
+        conflicts_with_all = ["drop", "drain", "no_reconnect", "reconnect_policy", "hold", "connect_rate", "channel_lifetime"],
+        help_heading = CONNECTIONS
+    )]
+    pub find_window: bool,
+
+    /// Expect the server to be drained during the hold (reloaded, restarted, taken out of a balancer): it may close
+    /// connections between messages, and the run falls short if it breaks any
+    ///
+    /// The summary counts how connections ended: moved (closed with no message under way), cut, reset, timed out, given up or
+    /// stuck, and messages that were lost.
+    #[arg(long, help_heading = CONNECTIONS)]
+    pub drain: bool,
 
     /// Close each connection this long after it was established [default: never]
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = units::duration, help_heading = CONNECTIONS)]

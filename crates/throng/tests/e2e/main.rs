@@ -32,6 +32,7 @@ mod serve;
 mod signals;
 mod sockets;
 mod sources;
+mod storms;
 mod sweep;
 mod target_server;
 mod tcpkali;

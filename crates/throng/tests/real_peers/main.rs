@@ -19,6 +19,7 @@ mod listening;
 mod metrics;
 mod mqtt;
 mod sending;
+mod storms;
 mod tls;
 mod transport;
 mod tunnel;

@@ -263,6 +263,8 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
 
     fn closed(&mut self, conn: &mut Self::Conn, why: Closed, at: &At) {
         let planned = self.traffic == Traffic::On && self.is_done(conn, why);
+        let unanswered = at.counters.messages_unanswered.get();
+        let sending = matches!(conn.doing, Doing::First | Doing::Sending);
         // After a farewell, whichever side closes first does what this side asked for.
         let why = match self.traffic {
             Traffic::Off if conn.flags & LEAVING != 0 => Closed::ByUs,
@@ -305,6 +307,11 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         at.counters
             .unready
             .add(self.wire.is_ready(&conn.wire).into());
+        // What the peer had announced is its doing.
+        let by = match why == Closed::ByUs && self.wire.is_done(&mut conn.wire, why) {
+            true => Closed::ByPeer,
+            false => why,
+        };
         let without_answer = match why == Closed::ByUs && self.wire.loses(&conn.wire) {
             true => Closed::ByPeer,
             false => why,
@@ -318,6 +325,9 @@ impl<W: Wire, M: Matcher> Behaviour for Load<W, M> {
         }
         self.matcher
             .closed(&mut conn.matched, without_answer, at, &mut self.measured);
+        if sending || at.counters.messages_unanswered.get() > unanswered {
+            at.counters.cut_off(by);
+        }
         self.forget(conn, at);
     }
 

@@ -4,6 +4,8 @@ use super::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 use crate::diagnosis::HalfOpen;
 use crate::human::{self, count, things};
 use crate::stats::Closed;
+use crate::storm::WindowEnding;
+use crate::summary::Drain;
 use crate::unix_socket::Endpoint;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -475,6 +477,52 @@ impl fmt::Display for Finding {
                 "--channel-lifetime closed {} before the hold was over, and --no-reconnect opened none in their place",
                 things(*connections, "connection")
             ),
+            Finding::Storm {
+                at_s,
+                lost,
+                before,
+                dropped,
+                back_50_s,
+                back_100_s,
+            } => write!(
+                f,
+                "storm at {}: {}; half of them were back after {}, all after {}",
+                human::seconds(*at_s),
+                storm(*lost, *before, *dropped),
+                human::seconds(*back_50_s),
+                human::seconds(*back_100_s)
+            ),
+            Finding::StormNotOver {
+                at_s,
+                lost,
+                before,
+                dropped,
+                missing,
+                seconds,
+            } => write!(
+                f,
+                "storm at {}: {}; {} of {} were still missing after {}",
+                human::seconds(*at_s),
+                storm(*lost, *before, *dropped),
+                count(*missing),
+                count(*before),
+                human::seconds(*seconds)
+            ),
+            Finding::Drained { moved: 0 } => {
+                f.write_str("--drain: the server closed no connection during the hold")
+            }
+            Finding::Drained { moved } => write!(
+                f,
+                "drained: {} moved, each between messages",
+                things(*moved, "connection")
+            ),
+            Finding::DrainBroke(drain) => drain_broke(f, drain),
+            Finding::WindowSearch {
+                ending,
+                held_ms,
+                broke_ms,
+                storms,
+            } => window(f, *ending, *held_ms, *broke_ms, *storms),
             Finding::ExpectationFailed(failed) => {
                 write!(f, "{} was not met: {}", failed.expression, failed.measured)
             }
@@ -504,6 +552,80 @@ impl fmt::Display for Finding {
                 human::seconds(*seconds)
             ),
         }
+    }
+}
+
+fn drain_broke(f: &mut fmt::Formatter, drain: &Drain) -> fmt::Result {
+    let parts = [
+        (drain.cut, "cut with a message under way"),
+        (drain.reset, "reset"),
+        (drain.timed_out, "no longer acknowledged"),
+        (drain.lost_by_error, "ended by an error on this side"),
+        (drain.given_up, "given up without an answer in time"),
+        (drain.stuck.unwrap_or(0), "stuck with a message unanswered"),
+        (drain.missing, "not opened again"),
+    ];
+    let parts = parts.into_iter().filter(|(n, _)| *n > 0);
+    let mut parts: Vec<String> = parts
+        .map(|(n, how)| format!("{} {how}", count(n)))
+        .collect();
+    if drain.answers_unasked > 0 {
+        let answers = things(drain.answers_unasked, "answer");
+        parts.push(format!("{answers} that no message asked for"));
+    }
+    write!(f, "draining broke connections: {}", parts.join(", "))?;
+    match drain.moved {
+        0 => Ok(()),
+        moved => write!(f, "; {} moved between messages", count(moved)),
+    }
+}
+
+fn window(
+    f: &mut fmt::Formatter,
+    ending: WindowEnding,
+    held_ms: Option<u64>,
+    broke_ms: Option<u64>,
+    storms: u64,
+) -> fmt::Result {
+    let s = |ms: u64| human::seconds(ms as f64 / 1e3);
+    let after = format!("after {}", things(storms, "storm"));
+    match (ending, held_ms, broke_ms) {
+        (WindowEnding::NoneNeeded, ..) => write!(
+            f,
+            "the server takes all connections at once, without a window, {after}"
+        ),
+        (WindowEnding::Found, Some(held), Some(broke)) => write!(
+            f,
+            "connections have to come back over {}: then the server takes all without a drop; over {} it did not, {after}",
+            s(held),
+            s(broke)
+        ),
+        (WindowEnding::NoneHeld, _, Some(broke)) => write!(
+            f,
+            "no window was found: even over {} the server did not take all connections without a drop, {after}",
+            s(broke)
+        ),
+        (WindowEnding::NotRecovered, ..) => write!(
+            f,
+            "the search for a window ended {after}: not all connections came back"
+        ),
+        (_, held, broke) => {
+            write!(f, "the search for a window was not finished, {after}")?;
+            if let Some(held) = held {
+                write!(f, "; {} held", s(held))?;
+            }
+            broke.map_or(Ok(()), |broke| write!(f, "; {} did not", s(broke)))
+        }
+    }
+}
+
+/// What was lost in a storm.
+fn storm(lost: u64, before: u64, dropped: u64) -> String {
+    let (n, of) = (count(lost), things(before, "connection"));
+    match dropped {
+        0 => format!("{n} of {of} lost"),
+        _ if dropped == lost => format!("{n} of {of} dropped"),
+        _ => format!("{n} of {of} lost, {} of them dropped", count(dropped)),
     }
 }
 

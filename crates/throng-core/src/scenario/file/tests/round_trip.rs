@@ -204,7 +204,10 @@ fn connect() -> BoxedStrategy<Connect> {
         "window:1.5s",
     ];
     let policy = select(&POLICIES[..]).prop_map(|text| text.parse().unwrap());
-    let reconnect = (any::<bool>(), policy);
+    let drops = select(&["10%@30s", "all@1m:reset"][..]);
+    let drops = vec(drops.prop_map(|text| text.parse().unwrap()), 0..2);
+    // What is dropped is opened again, before the hold is over.
+    let reconnect = (any::<bool>(), policy, drops);
     let through = select(&["10.0.0.9:3128", "http://proxy.example"][..]);
     let through = through.prop_map(|text| Target::try_from(text.to_owned()).unwrap());
     let auth = option::of(Just("user:word".to_owned()));
@@ -223,7 +226,7 @@ fn connect() -> BoxedStrategy<Connect> {
             |(
                 timeout,
                 source_ip,
-                (reconnect, reconnect_policy),
+                (reconnect, reconnect_policy, drop),
                 lifetime,
                 rate,
                 (resolve, tunnel),
@@ -246,6 +249,8 @@ fn connect() -> BoxedStrategy<Connect> {
                     tunnel_auth: tunnel_auth.flatten(),
                     reconnect,
                     reconnect_policy,
+                    drop,
+                    find_window: false,
                     lifetime,
                 }
             },
@@ -564,6 +569,9 @@ fn any_load() -> BoxedStrategy<Scenario> {
                     connect.proxy_protocol = None;
                     connect.proxy_source.clear();
                 }
+                if targets.is_empty() || !connect.reconnect || hold != Hold::Forever {
+                    connect.drop.clear();
+                }
                 to_unix_sockets(&mut targets, &mut connect, &mut sockets);
                 if protocol.answers().from_every_peer() && pace.sending == Sending::Flood {
                     pace.sending = Sending::ClosedLoop { in_flight: None };
@@ -577,6 +585,9 @@ fn any_load() -> BoxedStrategy<Scenario> {
                         http.pipeline = NonZeroU16::MIN;
                     }
                 }
+                let closes = connect.lifetime.is_some() || protocol.closes();
+                let closes = closes || !connect.drop.is_empty();
+                let drain = force && !targets.is_empty() && !closes;
                 Scenario::Load(Box::new(LoadScenario {
                     targets,
                     own_server: None,
@@ -587,6 +598,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
                     engine,
                     force,
                     seed,
+                    drain,
                     connect,
                     protocol,
                     messages,

@@ -1,0 +1,12 @@
+//! Storms: many connections are lost at once, and come back. docs/storms.md defines what is told of them.
+//!
+//! `dropping.rs` is what a load drops on purpose, `watch.rs` finds storms in the counts of a run, `window.rs` searches for the
+//! window over which connections have to come back.
+
+mod dropping;
+mod watch;
+mod window;
+
+pub use dropping::{Dropping, Share};
+pub use watch::StormWatch;
+pub use window::{WindowEnding, WindowFound, WindowSearch, WindowTrial};

@@ -1,0 +1,119 @@
+//! Storms: connections that are lost together come back, and the summary tells how: docs/storms.md.
+
+use crate::common::net::Net;
+use crate::common::{load, serve, start_load, stop_serving};
+use rustix::process::Signal;
+use std::time::Duration;
+use throng_core::summary::{Finding, Summary};
+
+const ENGINES: [&str; 2] = ["uring", "epoll"];
+
+fn kinds(summary: &Summary) -> Vec<&'static str> {
+    summary.findings.iter().map(Finding::kind).collect()
+}
+
+#[test]
+fn connections_that_were_dropped_come_back_and_the_server_counts_the_same() {
+    for engine in ENGINES {
+        for (how, resets) in [("", 0), (":reset", 100)] {
+            let net = Net::own();
+            let server = serve(&net, "9000 --mode echo");
+            let line = format!(
+                "127.0.0.1:9000 -c 200 -m hi -r 5 --latency-echo --hold 2500ms --drop 50%@500ms{how} --reconnect-policy window:800ms --engine {engine}"
+            );
+            let ran = load(&net, &line);
+            let s = ran.reached();
+            assert_eq!(kinds(&s), ["storm"], "{ran}");
+            let [storm] = s.storms.as_slice() else {
+                panic!("{ran}");
+            };
+            let lost = (storm.before, storm.lost, storm.dropped, storm.missing);
+            assert_eq!(lost, (200, 100, 100, 0), "{ran}");
+            assert_eq!(
+                (storm.established, s.connections.established),
+                (100, 300),
+                "{ran}"
+            );
+            let back = [
+                storm.back_50_s,
+                storm.back_90_s,
+                storm.back_99_s,
+                storm.back_100_s,
+            ];
+            let back = back.map(|back| back.expect("all are back"));
+            assert!(back.is_sorted() && back[0] > 0.1 && back[3] < 1.5, "{ran}");
+            assert!(storm.peak_per_s >= 100.0, "{ran}");
+            let curve: u64 = storm
+                .over_time
+                .iter()
+                .map(|sample| sample.established)
+                .sum();
+            assert_eq!(curve, 100, "{ran}");
+            let there = stop_serving(server).connections;
+            assert_eq!(
+                (there.accepted, there.reset_by_peer),
+                (Some(300), resets),
+                "{there:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_run_has_fallen_short_if_connections_that_were_dropped_do_not_come_back() {
+    let net = Net::own();
+    let server = serve(&net, "9000");
+    let away = "127.0.0.1:9000 -c 40 --hold 1s --drop 10%@200ms --reconnect-policy fixed:1h";
+    let ran = load(&net, away);
+    let s = ran.fell_short();
+    let Finding::StormNotOver {
+        lost: 4,
+        missing: 4,
+        dropped: 4,
+        ..
+    } = &s.findings[0]
+    else {
+        panic!("{ran}");
+    };
+    assert_eq!(
+        (s.storms[0].back_50_s, s.storms[0].missing),
+        (None, 4),
+        "{ran}"
+    );
+    let ran = load(&net, &format!("{away} --allow-lost 4"));
+    ran.reached();
+    stop_serving(server);
+}
+
+#[test]
+fn a_server_that_is_killed_and_started_again_makes_a_storm() {
+    for engine in ENGINES {
+        let net = Net::own();
+        let server = serve(&net, "9000");
+        let line = format!(
+            "127.0.0.1:9000 -c 300 --hold 4s --reconnect-policy fixed:100ms --allow-lost 100% --engine {engine}"
+        );
+        let ran = start_load(&net, &line);
+        ran.wait_for_stderr("300 connections");
+        server.signal(Signal::KILL);
+        server.wait(Duration::from_secs(10));
+        let again = serve(&net, "9000");
+        let ran = ran.wait(Duration::from_secs(30));
+        let s = ran.reached();
+        for kind in ["connections_lost", "storm", "attempts_failed"] {
+            assert!(kinds(&s).contains(&kind), "{ran}");
+        }
+        let [storm] = s.storms.as_slice() else {
+            panic!("{ran}");
+        };
+        let ended = storm.closed_by_peer + storm.reset_by_peer;
+        assert_eq!((storm.lost, ended, storm.dropped), (300, 300, 0), "{ran}");
+        assert_eq!((storm.established, storm.missing), (300, 0), "{ran}");
+        let refused = storm.attempted - 300;
+        assert!(
+            refused > 0 && storm.failed.values().sum::<u64>() == refused,
+            "{ran}"
+        );
+        assert_eq!(stop_serving(again).connections.accepted, Some(300));
+    }
+}
