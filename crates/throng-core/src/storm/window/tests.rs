@@ -52,10 +52,7 @@ fn search(n: usize, server: &mut Server) -> WindowFound {
 #[test]
 fn a_search_repeated_finds_the_same_window_within_a_fifth() {
     // Connections, accepted per second, room in the queue.
-    for (n, per_s, room) in [
-        (2_000, 1_000.0, 128.0),
-        (5_000, 4_000.0, 256.0),
-    ] {
+    for (n, per_s, room) in [(2_000, 1_000.0, 128.0), (5_000, 4_000.0, 256.0)] {
         let mut all: Vec<u64> = Vec::new();
         for seed in 1..=12 {
             let found = search(n, &mut Server::new(per_s, room, seed));
