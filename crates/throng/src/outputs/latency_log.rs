@@ -1,17 +1,17 @@
 //! HdrHistogram's interval log (`--latency-log`).
 
+use super::log::{Lines, Log};
 use super::output::{Occasion, Opened, Output, file};
 use crate::Failure;
 use crate::cli::LATENCY;
 use crate::files::Named;
 use clap::Args;
+use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use throng_core::observer::{Interval, Observer, Trouble};
+use std::time::{SystemTime, UNIX_EPOCH};
+use throng_core::observer::Interval;
+use throng_core::stats::Measured;
 use throng_report::hdrlog;
-
-/// How long an interval is.
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Where the log is written.
 #[derive(Clone, Default, Args)]
@@ -33,26 +33,16 @@ impl Output for LatencyLog {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let log = hdrlog::LatencyLog::create(path, now.map_or(0.0, |d| d.as_secs_f64()))
             .map_err(|e| Failure::usage(format!("--latency-log: {e}")))?;
-        Ok(Some(Box::new(Log(Some(log)))))
+        Ok(Some(Box::new(Log::of(log))))
     }
 }
 
-/// The log, until it is finished.
-struct Log(Option<hdrlog::LatencyLog>);
-
-impl Observer for Log {
-    fn collects(&self, from: Duration) -> Option<Duration> {
-        Some(from + EVERY)
+impl Lines for hdrlog::LatencyLog {
+    fn interval(&mut self, interval: &Interval, measured: &Measured) -> io::Result<()> {
+        self.interval(interval.from, interval.length(), measured)
     }
 
-    fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
-        let (Some(log), Some(measured)) = (&mut self.0, interval.measured) else {
-            return Ok(());
-        };
-        Ok(log.interval(interval.from, interval.length(), measured)?)
-    }
-
-    fn finish(&mut self) -> Result<(), Trouble> {
-        Ok(self.0.take().map_or(Ok(()), hdrlog::LatencyLog::finish)?)
+    fn finish(self) -> io::Result<()> {
+        self.finish()
     }
 }

@@ -1,6 +1,7 @@
 //! Where a run is reported besides its summary: metrics, logs, files. Each output is a file here, with its options and what
 //! it writes, and a line in `outputs!`.
 
+mod log;
 mod output;
 
 pub(crate) use output::{Occasion, Output};

@@ -1,19 +1,18 @@
 //! Each round trip as a line of CSV (`--samples`).
 
+use super::log::{Lines, Log};
 use super::output::{Occasion, Opened, Output, file};
 use crate::Failure;
 use crate::cli::LATENCY;
 use crate::files::Named;
 use clap::Args;
+use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
-use throng_core::observer::{Interval, Observer, Trouble};
+use throng_core::observer::Interval;
 use throng_core::protocol::ProtocolKind;
 use throng_core::scenario::{LoadScenario, MessageLatency};
+use throng_core::stats::Measured;
 use throng_report::samples::SampleLog;
-
-/// How often round trips are written down.
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Where round trips are written.
 #[derive(Clone, Default, Args)]
@@ -60,26 +59,16 @@ impl Output for Samples {
             return Ok(None);
         };
         let log = SampleLog::create(path).map_err(|e| Failure::usage(format!("--samples: {e}")))?;
-        Ok(Some(Box::new(Log(Some(log)))))
+        Ok(Some(Box::new(Log::of(log))))
     }
 }
 
-/// The file, until it is finished.
-struct Log(Option<SampleLog>);
-
-impl Observer for Log {
-    fn collects(&self, from: Duration) -> Option<Duration> {
-        Some(from + EVERY)
+impl Lines for SampleLog {
+    fn interval(&mut self, _interval: &Interval, measured: &Measured) -> io::Result<()> {
+        self.write(&measured.samples)
     }
 
-    fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
-        let (Some(log), Some(measured)) = (&mut self.0, interval.measured) else {
-            return Ok(());
-        };
-        Ok(log.write(&measured.samples)?)
-    }
-
-    fn finish(&mut self) -> Result<(), Trouble> {
-        Ok(self.0.take().map_or(Ok(()), SampleLog::finish)?)
+    fn finish(self) -> io::Result<()> {
+        self.finish()
     }
 }
