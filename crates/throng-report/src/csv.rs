@@ -68,7 +68,7 @@ impl IntervalLog {
 
 /// The names of the columns, which docs/logs.md describes.
 fn head(latencies: &[Latency]) -> String {
-    let mut columns: Vec<String> = ["time_s", "seconds", "phase", "open", "accepted"]
+    let mut columns: Vec<String> = ["time_s", "seconds", "phase", "open", "waiting", "accepted"]
         .map(str::to_owned)
         .to_vec();
     columns.extend(COUNTS.iter().map(|(name, _)| (*name).to_owned()));
@@ -88,11 +88,12 @@ fn write_row(interval: &Interval, latencies: &[Latency], row: &mut Vec<u8>) -> i
     let accepted = interval.accepted.map_or(0, |side| side.recent.accepted);
     write!(
         row,
-        "{:.3},{:.3},{},{},{accepted}",
+        "{:.3},{:.3},{},{},{},{accepted}",
         interval.to.as_secs_f64(),
         interval.length().as_secs_f64(),
         interval.phase.name(),
         counts.now.open(),
+        counts.now.waiting(),
     )?;
     for (_, count) in COUNTS {
         write!(row, ",{}", count(recent))?;
@@ -159,7 +160,12 @@ mod tests {
         let mut log = IntervalLog::create(&path, &columns).unwrap();
         let count = |all: &[(&str, u64)]| Tally::from_named(all.iter().copied()).unwrap();
         let opened = Counts {
-            now: count(&[("established", 9), ("closed.by_peer", 2)]),
+            now: count(&[
+                ("established", 9),
+                ("closed.by_peer", 2),
+                ("questions", 4),
+                ("answers", 1),
+            ]),
             recent: count(&[
                 ("attempted", 6),
                 ("established", 4),
@@ -205,6 +211,7 @@ mod tests {
             ("seconds", "1.003"),
             ("phase", "holding"),
             ("open", "7"),
+            ("waiting", "3"),
             ("accepted", "3"),
             ("attempted", "6"),
             ("established", "4"),
