@@ -32,6 +32,7 @@ pub(super) fn of(summary: &Summary, record: &Record) -> Vec<Chart> {
         all.extend(opened(summary, &run));
         all.extend(lost(&run));
         all.extend(messages(summary, &run));
+        all.extend(events(&run));
         all.extend(bytes(&run));
         all.extend(over_time(summary, &run));
     }
@@ -181,6 +182,28 @@ fn messages(summary: &Summary, run: &[Stretch]) -> Option<Chart> {
         let text = format!("asked for: {}", crate::human::rate(asked));
         chart.levels.push((asked, text));
     }
+    (!chart.series.is_empty()).then_some(chart)
+}
+
+/// Events of streams that last, and how these began and ended.
+fn events(run: &[Stretch]) -> Option<Chart> {
+    let of = [
+        ("http.events", "events received"),
+        ("http.events_missed", "events missing between their numbers"),
+        ("http.streams", "streams that began"),
+        ("http.streams_ended", "streams that the server ended"),
+        ("http.streams_lost", "streams that were broken off"),
+    ];
+    let chart = Chart::new(
+        "Event streams",
+        "Events that arrived on streams in each interval, and streams that began and ended, per second.",
+        time(),
+        Axis::linear("per second", Unit::PerSecond),
+    );
+    let present = of.into_iter().filter(|(name, _)| any(run, name));
+    let chart = present.fold(chart, |chart, (name, words)| {
+        chart.with(words, Kind::Step, per_s(run, name))
+    });
     (!chart.series.is_empty()).then_some(chart)
 }
 
