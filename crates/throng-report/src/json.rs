@@ -2,7 +2,7 @@
 //! run, docs/plan.md the plan and the survey.
 
 use crate::html::embed;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use throng_core::host::{self, Host};
 use throng_core::record::{Record, VERSION};
@@ -40,6 +40,9 @@ pub enum ReadError {
     /// They are another JSON document.
     #[error("not the result of a run: it has no {0}")]
     Missing(&'static str),
+    /// They begin otherwise.
+    #[error("not the result of a run: neither a JSON object nor a page")]
+    Neither,
     /// They are a page without any result.
     #[error("a page without the result of a run")]
     NoResult,
@@ -68,7 +71,7 @@ pub fn read_records(bytes: &[u8]) -> Result<Vec<Record>, ReadError> {
     if !embed::is_page(bytes) {
         return Ok(vec![record_of(bytes)?]);
     }
-    let all: Vec<Record> = embed::results(bytes)
+    let all: Vec<Record> = embed::found(embed::Kind::Result, bytes)
         .map(record_of)
         .collect::<Result<_, _>>()?;
     match all.is_empty() {
@@ -77,19 +80,44 @@ pub fn read_records(bytes: &[u8]) -> Result<Vec<Record>, ReadError> {
     }
 }
 
+/// The version of a result, of whatever version it is. All else is skipped, so that a large document that is no result takes no
+/// memory besides its text.
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct Version {
+    #[serde(default)]
+    version: serde_json::Value,
+}
+
+/// A result of this version.
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+struct OfThisVersion {
+    record: Option<Record>,
+}
+
 /// The record in a result as JSON.
 fn record_of(json: &[u8]) -> Result<Record, ReadError> {
     // The version first: another version may have other fields.
-    let mut value: serde_json::Value = serde_json::from_slice(json)?;
-    match value.get("version").and_then(serde_json::Value::as_u64) {
+    let Version { version } = serde_json::from_slice(json)?;
+    match version.as_u64() {
         Some(version) if version == u64::from(VERSION) => {}
         Some(version) => return Err(ReadError::Version(version)),
         None => return Err(ReadError::Missing("version")),
     }
-    let record = value
-        .get_mut("record")
-        .ok_or(ReadError::Missing("record"))?;
-    Ok(serde_json::from_value(record.take())?)
+    let OfThisVersion { record } = serde_json::from_slice(json)?;
+    record.ok_or(ReadError::Missing("record"))
+}
+
+/// Refuses bytes that begin as no result does, so that not all of a large file has to be read.
+///
+/// # Errors
+/// They begin neither as a JSON object nor as a page.
+pub fn may_be_result(beginning: &[u8]) -> Result<(), ReadError> {
+    match beginning.trim_ascii_start().first() {
+        None | Some(b'{' | b'<') => Ok(()),
+        Some(_) => Err(ReadError::Neither),
+    }
 }
 
 /// Writes `data` (a summary, a capacity, a host, a tuning report) to `out` as one indented JSON object and a newline.

@@ -4,7 +4,8 @@ mod samples;
 
 use std::collections::BTreeSet;
 use throng_core::summary::Summary;
-use throng_report::html::{Entry, of_directory, of_result, of_results};
+use throng_report::compare::{Material, Results};
+use throng_report::html::{Entry, Item, of_comparison, of_directory, of_result, of_results};
 use throng_report::json::{Outcome, ReadError, read_record, read_records};
 use throng_report::text::{Form, write_text};
 
@@ -31,6 +32,11 @@ fn seen(page: &str) -> String {
     let text = text.replace("&lt;", "<").replace("&gt;", ">");
     let text = text.replace("&quot;", "\"").replace("&amp;", "&");
     words(&text)
+}
+
+fn items(entries: &[Entry]) -> Vec<Item> {
+    let items = entries.iter().cloned();
+    items.map(|entry| Item::Run(Box::new(entry))).collect()
 }
 
 fn words(text: &str) -> String {
@@ -92,12 +98,54 @@ fn the_result_is_in_its_page() {
         read_record(page.as_bytes()),
         Err(ReadError::Several(2))
     ));
-    let page = of_directory("all", &entries, &[("c.json".into(), "no JSON".into())]);
+    let page = of_directory(
+        "all",
+        &items(&entries),
+        &[("c.json".into(), "no JSON".into())],
+    );
     assert!(matches!(
         read_records(page.as_bytes()),
         Err(ReadError::NoResult)
     ));
     assert!(seen(&page).contains("c.json : no JSON"), "{page}");
+}
+
+fn material(names: [&str; 2]) -> Material {
+    let results = |name: &str| Results {
+        name: name.into(),
+        rounds: vec![(format!("{name}/1.json"), samples::record())],
+    };
+    Material {
+        groups: names.map(results).into(),
+        floor: Some(results("another day")),
+        metrics: vec!["peak".into()],
+        conditions: vec!["peak>+5%".into()],
+        notes: vec!["a note".into()],
+        command: vec!["throng".into(), "compare".into(), names[0].into()],
+    }
+}
+
+#[test]
+fn a_comparison_is_read_back_from_its_page() {
+    let material = material(["before", "after"]);
+    let page = of_comparison(&material);
+    assert_eq!(Material::read(page.as_bytes()), Some(material.clone()));
+    assert_eq!(read_records(page.as_bytes()).unwrap().len(), 3);
+    let said = seen(&page);
+    for words in [
+        "peak>+5% ✓ passed",
+        "a note",
+        "the same in all rounds",
+        "before and after have runs in common",
+        "throng compare before",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // Neither another page nor one that is cut off is one.
+    let other = of_result(&outcome(samples::perfect()));
+    assert_eq!(Material::read(other.as_bytes()), None);
+    let cut = &page.as_bytes()[..page.len() / 2];
+    assert_eq!(Material::read(cut), None);
 }
 
 #[test]
@@ -113,8 +161,9 @@ fn names_of_elements_are_given_once_and_nothing_is_not_a_number() {
         .collect();
     for page in [
         of_results("some", &entries),
-        of_directory("some", &entries, &[]),
+        of_directory("some", &items(&entries), &[]),
         of_result(&entries[0].outcome),
+        of_comparison(&material(["a", "b"])),
     ] {
         let ids: Vec<&str> = page
             .split(" id=\"")
@@ -144,7 +193,8 @@ fn nothing_of_a_result_is_taken_for_markup() {
     for page in [
         of_result(&entry.outcome),
         of_results(evil, std::slice::from_ref(&entry)),
-        of_directory(evil, std::slice::from_ref(&entry), &unread),
+        of_directory(evil, &items(std::slice::from_ref(&entry)), &unread),
+        of_comparison(&material([evil, "b"])),
     ] {
         assert!(!page.contains("<script>alert") && !page.contains("<!--"));
         let scripts = page.matches("<script").count();

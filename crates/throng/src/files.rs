@@ -9,6 +9,8 @@ use throng_report::file;
 /// The largest input, in bytes. Inputs are kept in memory; what is larger is no message but a mistake, such as
 /// `/dev/zero`.
 const LARGEST: u64 = 256 << 20;
+/// How many bytes of a file are its beginning.
+const BEGINNING: usize = 4096;
 
 /// A file and the option that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,40 @@ pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     read_to_end(File::open(path)?)
 }
 
+/// Reads the file at `path` to its end, if its beginning is as `begins` wants it.
+///
+/// # Errors
+/// Those of [`read`], and what `begins` says of the beginning.
+pub(crate) fn read_if(
+    path: &Path,
+    begins: impl FnOnce(&[u8]) -> Result<(), String>,
+) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    // What is not a regular file has no size.
+    let size = file.metadata()?.len();
+    let mut beginning = vec![0; BEGINNING];
+    let mut known = 0;
+    while known < BEGINNING {
+        match file.read(&mut beginning[known..])? {
+            0 => break,
+            more => known += more,
+        }
+    }
+    beginning.truncate(known);
+    begins(&beginning).map_err(io::Error::other)?;
+    if size > LARGEST {
+        return Err(too_large());
+    }
+    let mut rest = file.take(LARGEST + 1 - known as u64);
+    let mut bytes = beginning;
+    bytes.reserve_exact((size as usize).saturating_sub(known));
+    rest.read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > LARGEST {
+        true => Err(too_large()),
+        false => Ok(bytes),
+    }
+}
+
 /// Reads `from` to its end.
 ///
 /// # Errors
@@ -44,11 +80,13 @@ pub(crate) fn read_to_end(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(LARGEST + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > LARGEST {
-        true => Err(io::Error::other(
-            "larger than 256 MiB, the most that is read",
-        )),
+        true => Err(too_large()),
         false => Ok(bytes),
     }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("larger than 256 MiB, the most that is read")
 }
 
 /// Whether an output goes to stdout: `-`.

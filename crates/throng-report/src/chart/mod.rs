@@ -1,16 +1,18 @@
 //! Charts: plain data, drawn as SVG beside a table of their numbers.
 //!
 //! A [`Chart`] says what is to be seen, in numbers with units. [`drawn`] makes HTML of it that needs no script: the plot, the
-//! legend, and the table. Colours and sizes are the stylesheet's (html/page.css), which also has the chart follow the width
+//! legend, and the table. [`Strips`] put values of several things one above the other. Colours and sizes are the stylesheet's (html/page.css), which also has the chart follow the width
 //! of the page; no series is told by its colour alone.
 
 mod plot;
 mod scale;
+mod strips;
 mod table;
 mod unit;
 
 pub use plot::drawn;
 pub use scale::Scale;
+pub use strips::{Strip, Strips, drawn as drawn_strips};
 pub use unit::Unit;
 
 /// A chart.

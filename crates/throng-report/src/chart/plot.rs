@@ -285,7 +285,7 @@ fn steps(places: &[Option<(f64, f64)>], start: f64) -> (String, String) {
 }
 
 /// A share of the width or height, as SVG has it.
-fn share(of: f64) -> String {
+pub(super) fn share(of: f64) -> String {
     format!("{:.3}%", of * 100.0)
 }
 

@@ -75,6 +75,16 @@ impl Span {
         }
     }
 
+    /// An axis from one end to the other.
+    pub fn between(scale: Scale, unit: Unit, from: f64, to: f64) -> Span {
+        Span {
+            scale,
+            steps: unit.steps(),
+            from,
+            to,
+        }
+    }
+
     /// The place of `value`: 0 at the beginning of the axis, 1 at its end; `None` if it has none.
     pub fn at(&self, value: f64) -> Option<f64> {
         let place = match self.scale {

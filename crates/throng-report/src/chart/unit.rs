@@ -1,12 +1,15 @@
 //! The units of axes: numbers as all reports write them, and round values for ticks.
 
 use crate::human;
+use throng_core::expect;
 
 /// What the numbers of an axis are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A number of things.
     Count,
+    /// Bytes.
+    Bytes,
     /// Any other number.
     Number,
     /// Events per second.
@@ -27,6 +30,7 @@ impl Unit {
         match self {
             Unit::Count if value >= 0.0 && value.fract() == 0.0 => human::count(value as u64),
             Unit::Count | Unit::Number => human::short(value),
+            Unit::Bytes => human::bytes(value.max(0.0) as u64),
             Unit::PerSecond => human::rate(value),
             Unit::BytesPerSecond => human::throughput(value),
             Unit::Seconds => human::seconds(value),
@@ -54,9 +58,21 @@ impl Unit {
     /// Steps between ticks: these, times powers of the base.
     pub(super) fn steps(self) -> Steps {
         match self {
-            Unit::BytesPerSecond => Steps::Binary,
+            Unit::Bytes | Unit::BytesPerSecond => Steps::Binary,
             Unit::Seconds => Steps::Clock,
             _ => Steps::Decimal,
+        }
+    }
+}
+
+impl From<expect::Unit> for Unit {
+    fn from(of: expect::Unit) -> Unit {
+        match of {
+            expect::Unit::Count | expect::Unit::CountOf(_) => Unit::Count,
+            expect::Unit::Time => Unit::Micros,
+            expect::Unit::Rate => Unit::PerSecond,
+            expect::Unit::Throughput => Unit::BytesPerSecond,
+            expect::Unit::Bytes => Unit::Bytes,
         }
     }
 }

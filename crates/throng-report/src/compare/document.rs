@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use throng_core::experiment::Side;
-use throng_core::experiment::compare::{self, Comparison, History, Size, Values};
+use throng_core::experiment::compare::{self, ByPoint, Comparison, History, Size, Values};
 
 /// The version of these forms. It grows when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -118,10 +118,10 @@ struct Condition {
     result: &'static str,
 }
 
-impl ComparisonDocument {
-    /// The document of `comparison`.
-    pub fn of(comparison: &Comparison) -> ComparisonDocument {
-        let compared = comparison.compared.iter().map(|c| Compared {
+impl Compared {
+    /// What was found of a metric, among so many `tests`.
+    fn of(c: &compare::Compared, tests: usize) -> Compared {
+        Compared {
             metric: c.metric.to_string(),
             unit: c.metric.unit().name(),
             better: c.metric.better(),
@@ -133,20 +133,44 @@ impl ComparisonDocument {
             p: c.p,
             p_adjusted: c.p_adjusted,
             verdict: c.verdict.name(),
-            text: c.sentence(comparison.tests),
-        });
-        let conditions = comparison
-            .judged
-            .iter()
+            text: c.sentence(tests),
+        }
+    }
+
+    fn all(comparison: &Comparison) -> Vec<Compared> {
+        let compared = comparison.compared.iter();
+        compared
+            .map(|c| Compared::of(c, comparison.tests))
+            .collect()
+    }
+}
+
+impl Condition {
+    fn all(comparison: &Comparison) -> Vec<Condition> {
+        let judged = comparison.judged.iter();
+        judged
             .map(|(condition, group, judged)| Condition {
                 condition: condition.to_string(),
                 group: *group,
                 result: judged.name(),
-            });
-        let differing = comparison.differing.iter().map(|differing| Differing {
+            })
+            .collect()
+    }
+}
+
+impl Differing {
+    fn all(differing: &[compare::Differing]) -> Vec<Differing> {
+        let of = |differing: &compare::Differing| Differing {
             name: differing.name.clone(),
             values: differing.values.clone(),
-        });
+        };
+        differing.iter().map(of).collect()
+    }
+}
+
+impl ComparisonDocument {
+    /// The document of `comparison`.
+    pub fn of(comparison: &Comparison) -> ComparisonDocument {
         ComparisonDocument {
             version: VERSION,
             tool: TOOL,
@@ -155,10 +179,61 @@ impl ComparisonDocument {
             confidence: compare::CONFIDENCE,
             tests: comparison.tests,
             groups: comparison.groups.iter().map(GroupOf::of).collect(),
-            environment: differing.collect(),
+            environment: Differing::all(&comparison.differing),
             notes: comparison.notes.clone(),
-            compared: compared.collect(),
-            conditions: conditions.collect(),
+            compared: Compared::all(comparison),
+            conditions: Condition::all(comparison),
+        }
+    }
+}
+
+/// A comparison of sweeps.
+#[derive(Debug, Serialize)]
+pub struct ByPointDocument {
+    version: u32,
+    tool: &'static str,
+    differs: bool,
+    failed: bool,
+    confidence: f64,
+    tests: usize,
+    sweeps: Vec<String>,
+    variables: Vec<String>,
+    environment: Vec<Differing>,
+    notes: Vec<String>,
+    points: Vec<AtPoint>,
+}
+
+#[derive(Debug, Serialize)]
+struct AtPoint {
+    values: Vec<String>,
+    groups: Vec<GroupOf>,
+    notes: Vec<String>,
+    compared: Vec<Compared>,
+    conditions: Vec<Condition>,
+}
+
+impl ByPointDocument {
+    /// The document of `found`.
+    pub fn of(found: &ByPoint) -> ByPointDocument {
+        let points = found.points.iter().map(|point| AtPoint {
+            values: point.values.clone(),
+            groups: point.comparison.groups.iter().map(GroupOf::of).collect(),
+            notes: point.comparison.notes.clone(),
+            compared: Compared::all(&point.comparison),
+            conditions: Condition::all(&point.comparison),
+        });
+        ByPointDocument {
+            version: VERSION,
+            tool: TOOL,
+            differs: found.found().any(|(_, c)| c.verdict.differs()),
+            failed: found.is_failed(),
+            confidence: compare::CONFIDENCE,
+            tests: found.tests,
+            sweeps: found.sweeps.clone(),
+            variables: found.variables.clone(),
+            environment: Differing::all(&found.differing),
+            notes: found.notes.clone(),
+            points: points.collect(),
         }
     }
 }

@@ -4,7 +4,9 @@ use crate::colour::{BAD, DIM, GOOD, PLAIN, TITLE, paint};
 use crate::text::{Form, wrapped};
 use anstyle::Style;
 use std::io::{self, Write};
-use throng_core::experiment::compare::{Compared, Comparison, Group, Judged, Verdict};
+use throng_core::experiment::compare::{
+    Compared, Comparison, Condition, Differing, Group, Judged, Verdict,
+};
 use throng_core::human::things;
 
 /// Writes `comparison` to `out`.
@@ -18,23 +20,12 @@ pub fn write_comparison(
 ) -> io::Result<()> {
     for group in 1..comparison.groups.len() {
         let headline = comparison.headline(group);
-        write_lines(&headline, style_of(comparison, group), 0, out, form)?;
+        let style = style_of(comparison.of_group(group));
+        write_lines(&headline, style, 0, out, form)?;
     }
-    for differing in &comparison.differing {
-        let groups = comparison.groups.iter().map(|group| group.name.as_str());
-        // The floor comes last.
-        let names = groups.chain(["the floor"]).zip(&differing.values);
-        let values = names.filter(|(_, values)| !values.is_empty());
-        let values: Vec<String> = values
-            .map(|(name, values)| format!("{} in {name}", values.join(" and ")))
-            .collect();
-        write_note(
-            &format!("{}: {}", differing.name, values.join(", ")),
-            out,
-            form,
-        )?;
-    }
-    for note in &comparison.notes {
+    let groups = comparison.groups.iter().map(|group| group.name.as_str());
+    let differences = differences(groups, &comparison.differing);
+    for note in differences.iter().chain(&comparison.notes) {
         write_note(note, out, form)?;
     }
     for group in 1..comparison.groups.len() {
@@ -46,13 +37,32 @@ pub fn write_comparison(
     write_conditions(comparison, out, form)
 }
 
-fn style_of(comparison: &Comparison, group: usize) -> Style {
-    let any = |verdict| comparison.of_group(group).any(|c| c.verdict == verdict);
+/// The style of a headline over `found`.
+pub(super) fn style_of<'a>(found: impl Iterator<Item = &'a Compared>) -> Style {
+    let verdicts: Vec<Verdict> = found.map(|c| c.verdict).collect();
+    let any = |verdict| verdicts.contains(&verdict);
     match (any(Verdict::Worse), any(Verdict::Better)) {
         (true, _) => BAD,
         (false, true) => GOOD,
         (false, false) => TITLE,
     }
+}
+
+/// In what groups of these names differ, a line each.
+pub(crate) fn differences<'a>(
+    groups: impl Iterator<Item = &'a str> + Clone,
+    differing: &[Differing],
+) -> Vec<String> {
+    let line = |differing: &Differing| {
+        // The floor comes last.
+        let names = groups.clone().chain(["the floor"]).zip(&differing.values);
+        let values = names.filter(|(_, values)| !values.is_empty());
+        let values: Vec<String> = values
+            .map(|(name, values)| format!("{} in {name}", values.join(" and ")))
+            .collect();
+        format!("{}: {}", differing.name, values.join(", "))
+    };
+    differing.iter().map(line).collect()
 }
 
 /// A sentence to know before the rest is believed.
@@ -66,7 +76,7 @@ pub(super) fn write_note(note: &str, out: &mut impl Write, form: &Form) -> io::R
     Ok(())
 }
 
-fn write_lines(
+pub(super) fn write_lines(
     text: &str,
     style: Style,
     indent: usize,
@@ -97,73 +107,105 @@ fn write_table(
         rounds(second)
     );
     write_lines(&title, TITLE, 0, out, form)?;
-    let medians = |c: &Compared| {
-        let unit = c.metric.unit();
-        format!(
-            "{} → {}",
-            unit.text(c.first.median),
-            unit.text(c.second.median)
-        )
-    };
-    let widest = |of: &dyn Fn(&Compared) -> String| {
-        compared
-            .iter()
-            .map(|c| of(c).chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let (name_width, median_width) = (widest(&|c| c.metric.to_string()), widest(&medians));
-    for c in compared {
+    let rows = compared.iter().map(|c| (c.metric.to_string(), *c));
+    write_rows(&rows.collect::<Vec<_>>(), comparison.tests, out, form)?;
+    write_lines(&how("rounds", comparison.tests), DIM, 0, out, form)
+}
+
+/// The medians of what is compared.
+pub(crate) fn medians(c: &Compared) -> String {
+    let unit = c.metric.unit();
+    format!(
+        "{} → {}",
+        unit.text(c.first.median),
+        unit.text(c.second.median)
+    )
+}
+
+/// Writes a row for each of what is compared, with what it is called.
+pub(super) fn write_rows(
+    rows: &[(String, &Compared)],
+    tests: usize,
+    out: &mut impl Write,
+    form: &Form,
+) -> io::Result<()> {
+    let width = |text: &str| text.chars().count();
+    let names = rows.iter().map(|(name, _)| width(name));
+    let all_medians = rows.iter().map(|(_, c)| width(&medians(c)));
+    let (name_width, median_width) = (names.max().unwrap_or(0), all_medians.max().unwrap_or(0));
+    for (name, c) in rows {
         let style = match c.verdict {
             Verdict::Worse => BAD,
             Verdict::Better => GOOD,
             Verdict::Same => DIM,
             _ => PLAIN,
         };
-        let sentence = c.sentence(comparison.tests);
-        let head = format!(
-            "  {:name_width$}  {:median_width$}",
-            c.metric.to_string(),
-            medians(c)
-        );
-        if head.chars().count() + 2 + sentence.chars().count() <= form.columns {
+        let sentence = c.sentence(tests);
+        let head = format!("  {name:name_width$}  {:median_width$}", medians(c));
+        if width(&head) + 2 + width(&sentence) <= form.columns {
             writeln!(out, "{head}  {}", paint(&sentence, style, form.colour))?;
             continue;
         }
-        match head.trim_end().chars().count() <= form.columns {
+        match width(head.trim_end()) <= form.columns {
             true => writeln!(out, "{}", head.trim_end())?,
-            false => writeln!(out, "  {}\n      {}", c.metric, medians(c))?,
+            false => writeln!(out, "  {name}\n      {}", medians(c))?,
         }
         write_lines(&sentence, style, 6, out, form)?;
     }
-    let how = match comparison.tests {
-        0 => "Medians of the rounds.".into(),
-        1 => "Medians of the rounds, and the shift between them with its 95 % interval. A thing compared with itself shows a difference in at most 1 of 20 comparisons.".into(),
-        tests => format!("Medians of the rounds, and the shift between them with its 95 % interval. A thing compared with itself shows a difference, in any of the {tests} tests, in at most 1 of 20 comparisons."),
-    };
-    write_lines(&how, DIM, 0, out, form)
+    Ok(())
+}
+
+/// What the numbers are, where rounds are called `rounds`.
+pub(crate) fn how(rounds: &str, tests: usize) -> String {
+    let medians = format!("Medians of the {rounds}");
+    let shift = "and the shift between them with its 95 % interval. A thing compared with itself shows a difference";
+    match tests {
+        0 => medians + ".",
+        1 => format!("{medians}, {shift} in at most 1 of 20 comparisons."),
+        tests => format!(
+            "{medians}, {shift}, in any of the {tests} tests, in at most 1 of 20 comparisons."
+        ),
+    }
 }
 
 fn write_conditions(comparison: &Comparison, out: &mut impl Write, form: &Form) -> io::Result<()> {
-    if comparison.judged.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "\n{}", paint("Conditions", TITLE, form.colour))?;
-    for (condition, group, judged) in &comparison.judged {
-        let (tick, style, words) = match judged {
-            Judged::Passed => ("✓", GOOD, "passed"),
-            Judged::Failed => ("✗", BAD, "failed"),
-            Judged::Unknown => ("✗", BAD, "failed: it can't be told"),
-        };
+    let judged = comparison.judged.iter().map(|judged| {
+        let (_, group, _) = judged;
         let of = match comparison.groups.len() {
             2 => String::new(),
             _ => format!(" in {}", comparison.groups[*group].name),
         };
+        (of, judged)
+    });
+    write_judged(judged, out, form)
+}
+
+/// Writes what came of conditions, each with where that is.
+pub(super) fn write_judged<'a>(
+    judged: impl Iterator<Item = (String, &'a (Condition, usize, Judged))>,
+    out: &mut impl Write,
+    form: &Form,
+) -> io::Result<()> {
+    for (n, (place, (condition, _, judged))) in judged.enumerate() {
+        if n == 0 {
+            writeln!(out, "\n{}", paint("Conditions", TITLE, form.colour))?;
+        }
+        let (tick, words) = in_words(*judged);
+        let style = if *judged == Judged::Passed { GOOD } else { BAD };
         writeln!(
             out,
-            "  {} {condition}{of}: {words}",
+            "  {} {condition}{place}: {words}",
             paint(tick, style, form.colour)
         )?;
     }
     Ok(())
+}
+
+/// The mark of what came of a condition, and the words for it.
+pub(crate) fn in_words(judged: Judged) -> (&'static str, &'static str) {
+    match judged {
+        Judged::Passed => ("✓", "passed"),
+        Judged::Failed => ("✗", "failed"),
+        Judged::Unknown => ("✗", "failed: it can't be told"),
+    }
 }

@@ -2,11 +2,14 @@
 //! back, since the results are in it.
 //!
 //! A page says what the text output says, from the same summary, and draws the record. `result.rs` has the parts of a
-//! result, `charts.rs` what is drawn, `side_by_side.rs` what compares several, `sweep.rs` a sweep, `document.rs` the frame with the style
+//! result, `charts.rs` what is drawn, `side_by_side.rs` what compares several, `comparison.rs` whether they differ, `sweep.rs` a sweep,
+//! `against.rs` several, `worklog.rs` a directory of all these, `document.rs` the frame with the style
 //! (`page.css`) and the script (`page.js`), which shows numbers where the pointer is and zooms; `embed.rs` puts results into a
 //! page, and finds them there. `live.rs` is the page of a run while it lasts.
 
+mod against;
 mod charts;
+mod comparison;
 mod document;
 pub(crate) mod embed;
 pub mod live;
@@ -14,9 +17,12 @@ mod result;
 mod side_by_side;
 mod storms;
 mod sweep;
+mod worklog;
 
+pub use comparison::{of_comparison, of_sweeps};
 pub use side_by_side::Entry;
 pub use sweep::{of_ended_sweep, of_sweep, of_sweep_so_far};
+pub use worklog::{Item, of_directory};
 
 use crate::json::Outcome;
 use maud::html;
@@ -28,7 +34,7 @@ pub fn of_result(outcome: &Outcome) -> String {
             (result::drawn(outcome, "r1", None))
             (result::embedded(outcome, 1))
         }
-        (footer(outcome))
+        (footer(&outcome.summary.tool))
     };
     document::document(&result::title(outcome), &drawn)
 }
@@ -36,45 +42,25 @@ pub fn of_result(outcome: &Outcome) -> String {
 /// The page of several results: a table of all, then each of them.
 pub fn of_results(title: &str, entries: &[Entry]) -> String {
     let drawn = html! {
-        (side_by_side::drawn(title, entries, &[]))
+        (side_by_side::drawn(title, entries))
         @for (n, entry) in entries.iter().enumerate() {
             article.result {
                 (result::drawn(&entry.outcome, &side_by_side::id(n), Some(&entry.name)))
                 (result::embedded(&entry.outcome, n + 1))
             }
         }
-        @if let Some(first) = entries.first() { (footer(&first.outcome)) }
-    };
-    document::document(title, &drawn)
-}
-
-/// The page of a directory of results: a table of all, in the order of time, and what could not be read, with the reason; then
-/// each of the results, to be unfolded. The results themselves are not in it, since the directory has them.
-pub fn of_directory(title: &str, entries: &[Entry], unread: &[(String, String)]) -> String {
-    let drawn = html! {
-        (side_by_side::drawn(title, entries, unread))
-        @for (n, entry) in entries.iter().enumerate() {
-            details.result id=(side_by_side::id(n)) {
-                summary {
-                    strong { (entry.name) }
-                    " "
-                    (result::headline(&entry.outcome))
-                }
-                (result::drawn(&entry.outcome, &format!("{}-", side_by_side::id(n)), Some(&entry.name)))
-            }
-        }
-        @if let Some(first) = entries.first() { (footer(&first.outcome)) }
+        @if let Some(first) = entries.first() { (footer(&first.outcome.summary.tool)) }
     };
     document::document(title, &drawn)
 }
 
 /// What a page is, and how to go on with it.
-fn footer(outcome: &Outcome) -> maud::Markup {
+fn footer(tool: &str) -> maud::Markup {
     html! {
         footer {
             p {
                 "Times of a run count from its beginning, and counts are those of the side that the run is about. "
-                "Drawn of a result of " (outcome.summary.tool) "."
+                "Drawn of a result of " (tool) "."
             }
         }
     }

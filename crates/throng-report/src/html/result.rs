@@ -48,7 +48,7 @@ pub(super) fn utc(unix_s: f64) -> String {
 pub(super) fn embedded(outcome: &Outcome, number: usize) -> Markup {
     // Maps with texts as keys, and numbers: all of it can be written.
     let json = serde_json::to_string(outcome).unwrap_or_default();
-    embed::element(&json, number)
+    embed::element(embed::Kind::Result, &json, number)
 }
 
 /// All parts. `id` begins the names of its elements, and is that of its heading; `name` says which of several it is.

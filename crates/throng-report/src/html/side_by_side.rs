@@ -19,7 +19,7 @@ pub struct Entry {
 }
 
 /// The columns of the table after the name of each result.
-const COLUMNS: [&str; 6] = [
+pub(super) const COLUMNS: [&str; 6] = [
     "what came of it",
     "connections at once",
     "rate",
@@ -35,48 +35,70 @@ pub(super) fn id(n: usize) -> String {
     format!("r{}", n + 1)
 }
 
-/// The table, the charts, and what could not be read, with the reason.
-pub(super) fn drawn(title: &str, entries: &[Entry], unread: &[(String, String)]) -> Markup {
-    let compared = entries.iter().take(COMPARED);
-    let compared = compared.map(|e| (e.name.as_str(), &e.outcome.summary, &e.outcome.record));
-    let charts = charts::side_by_side(compared);
+/// The title, the table and the charts.
+pub(super) fn drawn(title: &str, entries: &[Entry]) -> Markup {
+    let rows = entries.iter().enumerate();
+    let rows: Vec<Markup> = rows.map(|(n, entry)| row(&id(n), entry)).collect();
     html! {
         header {
             p.when { "throng" }
             h1 { (title) }
-            @if !unread.is_empty() {
-                details.unread open {
-                    summary { (human::things(unread.len() as u64, "file")) " not read" }
-                    ul { @for (name, why) in unread { li { strong { (name) } ": " (why) } } }
-                }
-            }
         }
         section {
             h2 { "Side by side" }
-            div.scroll tabindex="0" role="region" aria-label="All results" {
-                table.wide.index {
-                    thead {
-                        tr {
-                            th scope="col" { "result" }
-                            @for name in COLUMNS { th scope="col" { (name) } }
-                        }
+            (table("All results", &rows))
+            (compared(&entries.iter().collect::<Vec<_>>()))
+        }
+    }
+}
+
+/// A table of these rows.
+pub(super) fn table(label: &str, rows: &[Markup]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
+            table.wide.index {
+                thead {
+                    tr {
+                        th scope="col" { "result" }
+                        @for name in COLUMNS { th scope="col" { (name) } }
                     }
-                    tbody { @for (n, entry) in entries.iter().enumerate() { (row(n, entry)) } }
                 }
+                tbody { @for row in rows { (row) } }
             }
-            @if !charts.is_empty() {
-                @if entries.len() > COMPARED { p { "The charts have the first " (COMPARED) " results." } }
-                div.charts {
-                    @for (n, chart) in charts.iter().enumerate() {
-                        (chart::drawn(chart, &format!("side-c{n}")))
-                    }
+        }
+    }
+}
+
+/// The charts that compare results; none of a single one.
+pub(super) fn compared(entries: &[&Entry]) -> Markup {
+    let compared = entries.iter().take(COMPARED);
+    let compared = compared.map(|e| (e.name.as_str(), &e.outcome.summary, &e.outcome.record));
+    let charts = charts::side_by_side(compared);
+    html! {
+        @if !charts.is_empty() {
+            @if entries.len() > COMPARED { p { "The charts have the first " (COMPARED) " results." } }
+            div.charts {
+                @for (n, chart) in charts.iter().enumerate() {
+                    (chart::drawn(chart, &format!("side-c{n}")))
                 }
             }
         }
     }
 }
 
-fn row(n: usize, entry: &Entry) -> Markup {
+/// The cell of a row that says which result it is: a link to its element, other files that have it, when it began.
+pub(super) fn named(id: &str, name: &str, also: &[String], began: &str) -> Markup {
+    html! {
+        th scope="row" {
+            a href={ "#" (id) } { (name) }
+            @for other in also { div.also { "also " (other) } }
+            div.also { (began) }
+        }
+    }
+}
+
+/// The row of a run, which is drawn in the element `id`.
+pub(super) fn row(id: &str, entry: &Entry) -> Markup {
     let s = &entry.outcome.summary;
     let (word, tone) = result::ended(s);
     let latency = result::latency(s).map(|(_, p)| p);
@@ -84,11 +106,7 @@ fn row(n: usize, entry: &Entry) -> Markup {
     let c = &s.connections;
     html! {
         tr {
-            th scope="row" {
-                a href={ "#" (id(n)) } { (entry.name) }
-                @for other in &entry.also { div.also { "also " (other) } }
-                div.also { (result::began(s)) }
-            }
+            (named(id, &entry.name, &entry.also, &result::began(s)))
             td.long {
                 span class={ "verdict " (tone) } { (word) }
                 " "

@@ -2,12 +2,12 @@
 //! what was swept, with every trial as a dot.
 
 use super::document;
+use super::embed::{self, Kind as Embedded};
 use super::live::{self, Drawn, Place};
 use crate::chart::{self, Axis, Chart, Kind, Point, Unit};
 use crate::{sweep, text};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
-use throng_core::expect;
 use throng_core::experiment::sweep::{self as core, Curve, Figures, Measured, SweepResult};
 
 /// Columns of the text output.
@@ -15,8 +15,19 @@ const COLUMNS: usize = 110;
 
 /// The page of a sweep.
 pub fn of_sweep(result: &SweepResult) -> String {
+    let page = html! {
+        (drawn(result, "s1"))
+        (embedded(result))
+    };
     let title = format!("throng sweep: {}", sweep::verdict(result));
-    document::document(&title, &drawn(result, "s1"))
+    document::document(&title, &page)
+}
+
+/// The result as data.
+fn embedded(result: &SweepResult) -> Markup {
+    // Maps with texts as keys, and numbers: all of it can be written.
+    let json = serde_json::to_string(result).unwrap_or_default();
+    embed::element(Embedded::Sweep, &json, 1)
 }
 
 /// The page of a sweep that goes on: what it is doing `now`, and what the finished trials say.
@@ -40,13 +51,17 @@ fn of_parts(result: &SweepResult, head: &Markup, title: &str) -> Drawn {
     live::drawn(format!("throng sweep: {title}"), parts)
 }
 
-fn ended(result: &SweepResult, id: &str) -> Markup {
-    let verdict = match (result.complete, result.exit_code()) {
+/// How a sweep ended, in a word, and its tone.
+pub(super) fn how_it_ended(result: &SweepResult) -> (&'static str, &'static str) {
+    match (result.complete, result.exit_code()) {
         (false, _) => ("Not complete", "odd"),
         (true, 0) => ("Reached", "good"),
         (true, _) => ("Fell short", "bad"),
-    };
-    head(result, id, verdict, &sweep::verdict(result))
+    }
+}
+
+fn ended(result: &SweepResult, id: &str) -> Markup {
+    head(result, id, how_it_ended(result), &sweep::verdict(result))
 }
 
 fn head(result: &SweepResult, id: &str, (word, tone): (&str, &str), sentence: &str) -> Markup {
@@ -124,7 +139,7 @@ fn of_line(
     };
     let line = Line::of(result, load, curve);
     let metric = result.plan.metric.to_string();
-    let unit = unit(result.plan.metric.unit());
+    let unit = Unit::from(result.plan.metric.unit());
     let about = "Each dot is a trial; the line leads through the medians of the points, with the lowest and the highest. Trials in which this client was the bottleneck are left out.";
     let throughput = |scale: &str, x: Axis, y: Axis| {
         let name = format!("{metric} against {load}{at}, {scale}");
@@ -230,16 +245,5 @@ impl<'r> Line<'r> {
         let at = |n: f64| gamma * n / (1.0 + alpha * (n - 1.0) + beta * n * (n - 1.0));
         let points = self.0.iter().map(|(n, _)| Point::new(*n, Some(at(*n))));
         points.collect()
-    }
-}
-
-/// The unit of an axis for a metric.
-fn unit(of: expect::Unit) -> Unit {
-    match of {
-        expect::Unit::Count | expect::Unit::CountOf(_) => Unit::Count,
-        expect::Unit::Time => Unit::Micros,
-        expect::Unit::Rate => Unit::PerSecond,
-        expect::Unit::Throughput => Unit::BytesPerSecond,
-        expect::Unit::Bytes => Unit::Number,
     }
 }

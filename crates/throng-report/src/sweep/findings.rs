@@ -17,27 +17,47 @@ pub(super) fn of(result: &SweepResult) -> Vec<Section> {
     curves.map(|curve| section(&result.plan, curve)).collect()
 }
 
-fn section(plan: &Plan, curve: &Curve) -> Section {
-    let others: Vec<String> = curve
-        .others
-        .iter()
+/// Where throughput is highest along each curve, a line each.
+pub(crate) fn best(result: &SweepResult) -> Vec<String> {
+    let plan = &result.plan;
+    let best = result.curves.iter().filter_map(|curve| {
+        let highest = highest(plan, curve)?;
+        Some(match others(curve) {
+            others if others.is_empty() => highest,
+            others => format!("{others}: {highest}"),
+        })
+    });
+    best.collect()
+}
+
+/// What the points of a curve have in common; empty if nothing else varies.
+fn others(curve: &Curve) -> String {
+    let others = curve.others.iter();
+    let others: Vec<String> = others
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let title = match others.is_empty() {
-        true => format!("Along {}", curve.load),
-        false => format!("Along {}, at {}", curve.load, others.join(", ")),
+    others.join(", ")
+}
+
+fn highest(plan: &Plan, curve: &Curve) -> Option<String> {
+    let maximum = curve.maximum.as_ref()?;
+    Some(format!(
+        "Highest {}: {} at {}{}",
+        plan.metric,
+        rate(plan, maximum.throughput),
+        at(curve, maximum),
+        p99(maximum)
+    ))
+}
+
+fn section(plan: &Plan, curve: &Curve) -> Section {
+    let title = match others(curve) {
+        others if others.is_empty() => format!("Along {}", curve.load),
+        others => format!("Along {}, at {others}", curve.load),
     };
     let mut lines: Vec<String> = Vec::new();
     lines.extend(objective(plan, curve));
-    if let Some(maximum) = &curve.maximum {
-        lines.push(format!(
-            "Highest {}: {} at {}{}",
-            plan.metric,
-            rate(plan, maximum.throughput),
-            at(curve, maximum),
-            p99(maximum)
-        ));
-    }
+    lines.extend(highest(plan, curve));
     if let Some(knee) = &curve.knee {
         lines.push(format!(
             "Knee (Kneedle): {} at {}{}",

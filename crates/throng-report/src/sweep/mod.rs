@@ -8,15 +8,21 @@ mod table;
 mod tests;
 
 pub use csv::write_csv;
+pub(crate) use findings::best;
 pub(crate) use table::verdict;
 pub use table::write_text;
 
+use crate::html::embed;
 use crate::human;
 use throng_core::expect::Metric;
 use throng_core::experiment::sweep::{Plan, SweepResult, Trial, VERSION};
 
-/// The result of a sweep in `json`; `None` if that is something else, or of another version.
-pub fn read(json: &[u8]) -> Option<SweepResult> {
+/// The result of a sweep in `bytes`: its JSON, or its page. `None` if that is something else, or of another version.
+pub fn read(bytes: &[u8]) -> Option<SweepResult> {
+    let json = match embed::is_page(bytes) {
+        true => embed::found(embed::Kind::Sweep, bytes).next()?,
+        false => bytes,
+    };
     let result: SweepResult = serde_json::from_slice(json).ok()?;
     (result.version == VERSION).then_some(result)
 }

@@ -131,3 +131,19 @@ fn the_csv_has_a_line_for_each_trial() {
         "800,\"-a,\"\"b\"\"\",8,2,1502,1000,61000,3,1.5,1,1,0"
     );
 }
+
+#[test]
+fn a_result_is_read_back_from_its_page() {
+    let result = result(8);
+    let page = crate::html::of_sweep(&result);
+    assert_eq!(super::read(page.as_bytes()), Some(result.clone()));
+    let json = serde_json::to_vec(&result).expect("JSON");
+    assert_eq!(super::read(&json), Some(result));
+    for other in [
+        &b"{}"[..],
+        b"<html></html>",
+        &page.as_bytes()[..page.len() / 2],
+    ] {
+        assert_eq!(super::read(other), None);
+    }
+}

@@ -69,7 +69,7 @@ async function readable(page, one, wrong) {
     if (rows.length === 0 || missing.length > 0) wrong(`the table of ${chart} has ${all}, but not ${missing.join("; ")}`);
   }
   const empty = await page.$$eval("svg.plane", (all) =>
-    all.filter((plane) => plane.children.length === 0 || plane.closest(".plot").getBoundingClientRect().width < 100)
+    all.filter((plane) => plane.children.length === 0 || plane.closest(".plot, .strip").getBoundingClientRect().width < 100)
       .length);
   if (empty > 0) wrong(`${empty} charts have nothing drawn`);
 }
@@ -93,7 +93,7 @@ async function withScript(page, one, wrong) {
   }
   await page.setViewportSize({ width: 1280, height: 900 });
   const plot = page.locator("svg.plot").first();
-  if (await plot.isVisible()) {
+  if ((await plot.count()) > 0 && (await plot.isVisible())) {
     await plot.scrollIntoViewIfNeeded();
     const box = await plot.boundingBox();
     await page.mouse.move(box.x + box.width * 0.9, box.y + box.height / 2);

@@ -180,15 +180,19 @@ fn pages_say_what_the_json_says_in_any_width_with_and_without_script() {
     texts.extend([text("h3", "HTTP: status"), text("main", "404")]);
     cases.push(bench.case("http.html", texts, tables));
 
-    // A sweep, in a directory that is not searched.
-    let sweep = bench.path(".sweep");
+    // A sweep, whose own page is the one that is drawn of its result and of itself.
+    let (sweep, own) = (bench.path("sweep"), bench.path("sweep.html"));
     let words = format!(
-        "sweep --vary connections=2,4..16 --repeat 2 --pause 0s --output-dir {} -- load --self=echo -m hi -r 20 --latency-echo --hold 300ms",
-        sweep.display()
+        "sweep --vary connections=2,4..16 --repeat 2 --pause 0s --output-dir {} --report {} -- load --self=echo -m hi -r 20 --latency-echo --hold 300ms",
+        sweep.display(),
+        own.display()
     );
     let ran = run_words(&bench.net, &words.split(' ').collect::<Vec<_>>());
     assert_eq!(ran.code, 0, "{ran}");
-    bench.page("sweep.htm", &[".sweep/result.json"]);
+    bench.page("sweep.htm", &["sweep/result.json"]);
+    assert!(fs::read(&own).unwrap() == fs::read(bench.path("sweep.htm")).unwrap());
+    bench.page("sweep.htm", &["sweep.html"]);
+    assert!(fs::read(&own).unwrap() == fs::read(bench.path("sweep.htm")).unwrap());
     let texts = vec![
         text("h1", "8 trials of 4 points"),
         text("h3", "against connections, linear"),
@@ -197,6 +201,44 @@ fn pages_say_what_the_json_says_in_any_width_with_and_without_script() {
         text("header", "--vary connections=2,4..16"),
     ];
     cases.push(bench.case("sweep.htm", texts, vec![]));
+
+    // A comparison of runs, and one of sweeps.
+    let trials = |n: [u32; 2]| n.map(|n| bench.path(&format!("sweep/trials/000{n}.json")));
+    let group = |n| {
+        let [one, other] = trials(n);
+        format!("{},{}", one.display(), other.display())
+    };
+    let (one, other, sweep) = (group([1, 2]), group([3, 4]), sweep.display().to_string());
+    for (page, words, heading, note) in [
+        (
+            "compared.html",
+            [&one, &other],
+            "response.p99",
+            "told from noise with at least",
+        ),
+        (
+            "sweeps.html",
+            [&sweep, &sweep],
+            "answers/s against connections",
+            "trials in common",
+        ),
+    ] {
+        let to = bench.path(page);
+        let fixed = ["--report", to.to_str().unwrap(), "--fail-if", "p99>+900%"];
+        let ran = run_words(
+            &bench.net,
+            &[&["compare"], &words.map(String::as_str)[..], &fixed].concat(),
+        );
+        assert_eq!(ran.code, 1, "{ran}");
+        let texts = vec![
+            text("h1", "Too few"),
+            text(".findings", note),
+            text("h3", heading),
+            text("th", "p99>+900%"),
+            text("header", "throng compare"),
+        ];
+        cases.push(bench.case(page, texts, vec![]));
+    }
 
     // Several on a page, and all of the directory.
     bench.page("both.html", &["echo.html", "http.json"]);
@@ -216,7 +258,12 @@ fn pages_say_what_the_json_says_in_any_width_with_and_without_script() {
     assert!(ran.stderr.contains("notes.json is left out"), "{ran}");
     let texts = vec![
         // Each has been drawn twice, alone and side by side.
-        text("header", "3 results"),
+        text("header", "5 results"),
+        text(".index", "connections: 2, 4, 8, 16"),
+        text(".index", "Highest answers/s"),
+        text(".index", "also sweep.htm"),
+        text(".index", "compared.html"),
+        text(".unread", "sweeps.html"),
         text(".index", "also both.html (1)"),
         text(".index", "also own.htm"),
         text(".unread", "notes.json"),

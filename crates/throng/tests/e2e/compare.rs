@@ -108,6 +108,32 @@ fn rounds_of_two_commands_are_run_in_turn_and_compared() {
         refused.code == 2 && refused.stderr.contains("not empty"),
         "{refused}"
     );
+    // So does its page, from which the comparison is made again, and drawn again.
+    let (page, once_more) = (
+        directory.path().join("page.html"),
+        directory.path().join("again.html"),
+    );
+    let words = [
+        text(&a),
+        text(&b),
+        "--metric",
+        "peak",
+        "--report",
+        text(&page),
+    ];
+    assert_eq!(compare(&net, &words).code, 0);
+    let (again, ran) = compared(&net, &[text(&page)]);
+    assert_eq!(again["compared"], found["compared"], "{ran}");
+    let gate = ["--metric", "lost", "--fail-if", "peak>+50%"];
+    let (again, ran) = compared(&net, &[&[text(&page)][..], &gate].concat());
+    assert_eq!(
+        (ran.code, &again["compared"][0]["metric"]),
+        (1, &json!("lost")),
+        "{ran}"
+    );
+    let ran = run_words(&net, &["report", text(&page), "-o", text(&once_more)]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(fs::read(&page).unwrap() == fs::read(&once_more).unwrap());
     // A gate.
     for (condition, code, result) in [
         ("peak>+50%", 1, "failed"),
@@ -147,6 +173,71 @@ fn rounds_of_two_commands_are_run_in_turn_and_compared() {
     let (found, ran) = compared(&net, &[&[text(&a), text(&b)][..], &floor].concat());
     assert_eq!(found["compared"][0]["floor"], 0.0, "{ran}");
     assert_eq!(found["compared"][0]["verdict"], "better", "{ran}");
+}
+
+/// A sweep of an echo in `place`, whose messages are sent at `rate`.
+fn swept(net: &Net, place: &Path, values: &str, rate: u32) {
+    let trial = format!("load --self=echo -m hi --latency-echo -r {rate} --hold 150ms");
+    let vary = format!("connections={values}");
+    let fixed = ["sweep", "--pause", "0s", "--repeat", "5", "--vary", &vary];
+    let to = ["--output-dir", text(place), "-q", "--"];
+    let trial: Vec<&str> = trial.split(' ').collect();
+    let ran = run_words(net, &[&fixed[..], &to, &trial].concat());
+    assert_eq!(ran.code, 0, "{ran}");
+}
+
+#[test]
+fn sweeps_are_compared_point_by_point() {
+    let net = Net::own();
+    let directory = tempfile::tempdir().unwrap();
+    let [slow, fast, page] = ["slow", "fast", "page.html"].map(|name| directory.path().join(name));
+    swept(&net, &slow, "2,4", 20);
+    swept(&net, &fast, "4,8", 200);
+    let metric = ["--metric", "answers/s"];
+    let to = ["--report", text(&page), "--fail-if", "answers/s>+50%"];
+    let words = [&[text(&slow), text(&fast)][..], &metric, &to].concat();
+    let (found, ran) = compared(&net, &words);
+    assert_eq!((ran.code, &found["failed"]), (1, &json!(true)), "{ran}");
+    let points = found["points"].as_array().unwrap();
+    assert_eq!((points.len(), &found["tests"]), (1, &json!(1)), "{ran}");
+    assert_eq!(points[0]["values"], json!(["4"]), "{ran}");
+    let answers = &points[0]["compared"][0];
+    assert_eq!(answers["verdict"], "better", "{ran}");
+    assert_eq!(answers["first"]["rounds"].as_array().unwrap().len(), 5);
+    assert_eq!(found["environment"][0]["name"], "trial", "{ran}");
+    assert_described(&found);
+    let drawn = fs::read_to_string(&page).unwrap();
+    for part in ["answers/s against connections", "connections=4", "only "] {
+        assert!(drawn.contains(part), "{part}: {drawn}");
+    }
+    // The same by their results, for people.
+    let results = [&slow, &fast].map(|sweep| sweep.join("result.json"));
+    let words = [&[text(&results[0]), text(&results[1])][..], &metric].concat();
+    let ran = compare(&net, &words);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(
+        ran.stdout.contains("better in answers/s at connections=4"),
+        "{ran}"
+    );
+    assert!(ran.stdout.contains("has connections=8"), "{ran}");
+    let ran = compare(&net, &[text(&slow), text(&slow)]);
+    assert!(
+        ran.code == 0 && ran.stdout.contains("trials in common"),
+        "{ran}"
+    );
+    // What can't be compared.
+    let trial = slow.join("trials/0001.json");
+    let begun = directory.path().join("begun");
+    fs::create_dir(&begun).unwrap();
+    fs::write(begun.join("sweep.json"), "{}").unwrap();
+    for (other, why) in [
+        (&trial, "a sweep is compared with sweeps"),
+        (&begun, "throng sweep --resume"),
+    ] {
+        let ran = compare(&net, &[text(&slow), text(other)]);
+        assert_eq!((ran.code, ran.stderr.lines().count()), (2, 1), "{ran}");
+        assert!(ran.stderr.contains(why), "{ran}");
+    }
 }
 
 #[test]

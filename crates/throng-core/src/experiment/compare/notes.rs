@@ -20,21 +20,10 @@ pub(super) fn of(groups: &[Group], compared: &[Compared], tests: usize) -> Vec<S
                 first.name, other.name
             ));
         }
-        let ((begin, end), (other_begin, other_end)) = (first.when(), other.when());
-        let apart = end < other_begin || other_end < begin;
-        if apart && first.rounds.len() > 1 && other.rounds.len() > 1 {
-            all.push(format!(
-                "the rounds of {} and {} were not interleaved: what else changed on the machine between them counts as a difference (--run interleaves)",
-                first.name, other.name
-            ));
-        }
+        all.extend(apart(first, other).map(|note| note + " (--run interleaves)"));
     }
     all.extend(compared.iter().filter_map(|c| lower_bounds(c, groups)));
-    let few = compared
-        .iter()
-        .filter(|c| c.verdict == Verdict::TooFewRounds)
-        .count();
-    if few > 0 {
+    if any_too_few(compared) {
         let each = things(least_rounds(tests, ERROR) as u64, "round");
         let alone = least_rounds(1, ERROR);
         all.push(match tests {
@@ -48,7 +37,22 @@ pub(super) fn of(groups: &[Group], compared: &[Compared], tests: usize) -> Vec<S
     all
 }
 
+pub(super) fn any_too_few(compared: &[Compared]) -> bool {
+    let mut verdicts = compared.iter().map(|c| c.verdict);
+    verdicts.any(|verdict| verdict == Verdict::TooFewRounds)
+}
+
 fn of_group(group: &Group) -> Vec<String> {
+    let name = &group.name;
+    let mut all = of_rounds(group);
+    if group.differs_in_what_was_asked() {
+        all.push(format!("{name}: its rounds were not asked for the same"));
+    }
+    all
+}
+
+/// What to know of rounds, whatever was asked of each.
+pub(super) fn of_rounds(group: &Group) -> Vec<String> {
     let name = &group.name;
     let mut all = Vec::new();
     if !group.left_out.is_empty() {
@@ -70,9 +74,6 @@ fn of_group(group: &Group) -> Vec<String> {
             short.len()
         ));
     }
-    if group.differs_in_what_was_asked() {
-        all.push(format!("{name}: its rounds were not asked for the same"));
-    }
     let stolen = group
         .rounds
         .iter()
@@ -87,8 +88,20 @@ fn of_group(group: &Group) -> Vec<String> {
     all
 }
 
+/// That all rounds of one are before those of the other.
+pub(super) fn apart(first: &Group, other: &Group) -> Option<String> {
+    let ((begin, end), (other_begin, other_end)) = (first.when(), other.when());
+    let apart = end < other_begin || other_end < begin;
+    (apart && first.rounds.len() > 1 && other.rounds.len() > 1).then(|| {
+        format!(
+            "the rounds of {} and {} were not interleaved: what else changed on the machine between them counts as a difference",
+            first.name, other.name
+        )
+    })
+}
+
 /// Percentiles that would need to know answers that never came.
-fn lower_bounds(compared: &Compared, groups: &[Group]) -> Option<String> {
+pub(super) fn lower_bounds(compared: &Compared, groups: &[Group]) -> Option<String> {
     let of = [(&compared.first, 0), (&compared.second, compared.group)];
     let of = of.iter().filter(|(values, _)| values.at_least > 0);
     let of: Vec<String> = of

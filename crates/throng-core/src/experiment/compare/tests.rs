@@ -1,6 +1,7 @@
 //! Comparisons of rounds that are made up, with known differences.
 
 use super::*;
+use crate::expect::Metric;
 use crate::split_mix::SplitMix;
 
 fn metric(name: &str) -> Metric {

@@ -71,6 +71,23 @@ pub fn usual(groups: &[Group]) -> Vec<Metric> {
     all
 }
 
+/// The metrics to compare: those of `names`, or else the [`usual`] ones; and those of `more`, such as of conditions.
+pub fn chosen<'a>(
+    groups: &[Group],
+    names: &'a [String],
+    more: impl IntoIterator<Item = &'a str>,
+) -> Vec<Metric> {
+    let mut all = match names.is_empty() {
+        true => usual(groups),
+        false => Vec::new(),
+    };
+    for name in names.iter().map(String::as_str).chain(more) {
+        let metric = named(name, groups).filter(|metric| !all.contains(metric));
+        all.extend(metric);
+    }
+    all
+}
+
 /// The metric of this name. That of a statistic alone, such as `p99`, is of the latency of messages.
 pub fn named(name: &str, groups: &[Group]) -> Option<Metric> {
     let latency = messages(groups).unwrap_or(MESSAGES[0]);

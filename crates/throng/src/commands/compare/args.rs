@@ -14,6 +14,8 @@ Examples:
       Exit with 1 if the 99th percentile got more than 5 % slower.
   throng compare --run 'load --self -w 1' --run 'load --self -w 2'
       Run ten rounds of each in turn, and compare them.
+  throng compare sweep-1/ sweep-2/ --report compared.html
+      Two sweeps, point by point, and a page of what differs.
   throng compare --history results/
       At which of many results a metric stepped to another level.
 
@@ -25,7 +27,8 @@ result that can't be read; 130 interrupted (the rounds that are finished are sti
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Results of one thing: a directory with a file per round (--output json), a file, or files
-    /// separated by commas; all are compared with the first
+    /// separated by commas; or a sweep (its directory); all are compared with the first.
+    /// Or one page of a comparison, to make that again
     #[arg(value_name = "GROUP", required_unless_present_any = ["run", "history"], conflicts_with_all = ["run", "history"])]
     pub groups: Vec<PathBuf>,
 
@@ -68,6 +71,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
+    /// Write a page for a browser, too, with the rounds of each metric and with all results in it (HTML)
+    #[arg(long, value_name = "FILE", conflicts_with = "history")]
+    pub report: Option<PathBuf>,
+
     /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
@@ -90,6 +97,14 @@ impl Args {
         self.output_file.as_deref().filter(|path| !is_stdout(path))
     }
 
+    /// The file of a page, if its results and nothing else are to be compared.
+    pub fn page(&self) -> Option<&Path> {
+        match self.groups.as_slice() {
+            [only] if only.is_file() => Some(only),
+            _ => None,
+        }
+    }
+
     /// Refuses what only makes sense otherwise.
     pub fn check(&self) -> Result<(), Failure> {
         let few = |n: usize, one: &str| {
@@ -103,6 +118,7 @@ impl Args {
             _ if self.output == Form::Csv => Err(Failure::usage(
                 "--output csv is for --history: add it, or choose text or json",
             )),
+            (1, 0) if self.page().is_some() => Ok(()),
             (n @ 0..=1, 0) => few(n, "groups"),
             (_, n @ 1) => few(n, "--run"),
             _ => Ok(()),

@@ -1,15 +1,39 @@
 //! Reads groups of results from directories and files.
 
-use crate::{Failure, files};
+use crate::{Failure, results};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use throng_core::expect::Metric;
 use throng_core::experiment::compare::{Group, Round};
+use throng_core::record::Record;
+use throng_report::compare::Results;
 use throng_report::json::read_record;
 
-/// The group at `path`, a directory, a file, or files separated by commas, with what was measured of `metrics`.
-pub(super) fn read(path: &Path, metrics: &[Metric]) -> Result<Group, Failure> {
+/// A group that has been read.
+pub(super) struct Gathered {
+    /// Its rounds.
+    pub group: Group,
+    /// Their results, if these are kept; none otherwise.
+    pub results: Results,
+}
+
+impl Gathered {
+    /// A group of so far no results.
+    pub fn new(name: &str) -> Gathered {
+        Gathered {
+            group: Group::of(name, Vec::new()),
+            results: Results {
+                name: name.to_owned(),
+                rounds: Vec::new(),
+            },
+        }
+    }
+}
+
+/// The group at `path`, a directory, a file, or files separated by commas, with what was measured of `metrics`; with its results if
+/// `keep`.
+pub(super) fn read(path: &Path, metrics: &[Metric], keep: bool) -> Result<Gathered, Failure> {
     let written = path.display().to_string();
     let name = written.trim_end_matches('/');
     let files = match (path.exists(), path.to_str()) {
@@ -26,9 +50,19 @@ pub(super) fn read(path: &Path, metrics: &[Metric]) -> Result<Group, Failure> {
             "{name}: it has no results: files that end in .json, as written by --output json --output-file FILE"
         )));
     }
-    let rounds: Result<Vec<Round>, Failure> =
-        files.iter().map(|file| round(file, metrics)).collect();
-    sound(Group::of(if name.is_empty() { "/" } else { name }, rounds?))
+    let name = if name.is_empty() { "/" } else { name };
+    let mut read = Gathered::new(name);
+    let mut rounds = Vec::new();
+    for file in &files {
+        let record = record(file)?;
+        let name = file.display().to_string();
+        rounds.push(Round::of(&name, &record, metrics));
+        if keep {
+            read.results.rounds.push((name, record));
+        }
+    }
+    read.group = sound(Group::of(name, rounds))?;
+    Ok(read)
 }
 
 /// The results of a directory one by one: its files, and its directories with a file per round. Each is named without the path.
@@ -46,7 +80,7 @@ pub(super) fn history(path: &Path, metrics: &[Metric]) -> Result<Vec<Group>, Fai
         let name = name.unwrap_or_default().to_string_lossy().into_owned();
         points.push(Group {
             name,
-            ..read(&entry, metrics)?
+            ..read(&entry, metrics, false)?.group
         });
     }
     match points.is_empty() {
@@ -58,12 +92,10 @@ pub(super) fn history(path: &Path, metrics: &[Metric]) -> Result<Vec<Group>, Fai
     }
 }
 
-/// The round that is in the file.
-fn round(path: &Path, metrics: &[Metric]) -> Result<Round, Failure> {
+/// The record of the run in the file.
+pub(super) fn record(path: &Path) -> Result<Record, Failure> {
     let refused = |e: String| Failure::usage(format!("{}: {e}", path.display()));
-    let bytes = files::read(path).map_err(|e| refused(e.to_string()))?;
-    let record = read_record(&bytes).map_err(|e| refused(e.to_string()))?;
-    Ok(Round::of(path.display().to_string(), &record, metrics))
+    read_record(&results::bytes(path)?).map_err(|e| refused(e.to_string()))
 }
 
 /// What is in a directory, in the order of names.

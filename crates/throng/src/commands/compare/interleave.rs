@@ -1,6 +1,7 @@
 //! Runs commands in turn, each round in a fresh process of this program: A B, then B A, and so on, so that what changes slowly on the
 //! machine is the same for all.
 
+use super::groups::Gathered;
 use crate::{Failure, signals};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use throng_core::expect::Metric;
 use throng_core::experiment::compare::{Group, Round};
 use throng_core::human;
+use throng_core::record::Record;
 use throng_report::file::write_whole;
 use throng_report::json::read_record;
 use throng_run::Stop;
@@ -33,7 +35,7 @@ pub(super) struct Interleaved<'a> {
 
 /// What came of a round.
 enum Ran {
-    Finished(Round),
+    Finished(Round, Record),
     Interrupted,
 }
 
@@ -63,8 +65,12 @@ impl<'a> Interleaved<'a> {
             .collect()
     }
 
-    /// Runs all rounds. Returns a group for each command, and whether it was interrupted.
-    pub fn carry_out(&self, metrics: &[Metric]) -> Result<(Vec<Group>, bool), Failure> {
+    /// Runs all rounds. Returns a group for each command, with its results if `keep`, and whether it was interrupted.
+    pub fn carry_out(
+        &self,
+        metrics: &[Metric],
+        keep: bool,
+    ) -> Result<(Vec<Gathered>, bool), Failure> {
         let places = self.places()?;
         let stop = signals::stop()?;
         if !self.quiet {
@@ -72,6 +78,8 @@ impl<'a> Interleaved<'a> {
         }
         let began = Instant::now();
         let all = self.rounds as usize * self.commands.len();
+        let names = (0..self.commands.len()).map(name);
+        let mut groups: Vec<Gathered> = names.map(|name| Gathered::new(&name)).collect();
         let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); self.commands.len()];
         let mut interrupted = false;
         for done in 0..all {
@@ -95,16 +103,23 @@ impl<'a> Interleaved<'a> {
                 .as_ref()
                 .map(|places| places[which].join(format!("{:03}.json", round + 1)));
             match self.run(which, round, place.as_deref(), metrics, &stop)? {
-                Ran::Finished(round) => rounds[which].push(round),
+                Ran::Finished(round, record) => {
+                    if keep {
+                        let kept = (round.name.clone(), record);
+                        groups[which].results.rounds.push(kept);
+                    }
+                    rounds[which].push(round);
+                }
                 Ran::Interrupted => {
                     interrupted = true;
                     break;
                 }
             }
         }
-        let groups = rounds.into_iter().enumerate();
-        let groups = groups.map(|(n, rounds)| Group::of(name(n), rounds));
-        Ok((groups.collect(), interrupted))
+        for (n, rounds) in rounds.into_iter().enumerate() {
+            groups[n].group = Group::of(name(n), rounds);
+        }
+        Ok((groups, interrupted))
     }
 
     /// The directory of each command's results. One that has some already would mix them.
@@ -182,7 +197,7 @@ impl<'a> Interleaved<'a> {
             Some(place) => place.display().to_string(),
             None => format!("round {} of {}", round + 1, name(which)),
         };
-        Ok(Ran::Finished(Round::of(name, &record, metrics)))
+        Ok(Ran::Finished(Round::of(name, &record, metrics), record))
     }
 }
 

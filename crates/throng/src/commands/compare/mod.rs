@@ -3,31 +3,34 @@
 mod args;
 mod groups;
 mod interleave;
+mod sweeps;
 
 pub(crate) use args::Args;
 
 use crate::files::{self, Named};
-use crate::{Failure, output};
+use crate::{Failure, output, results};
 use args::Form;
 use interleave::Interleaved;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use throng_core::expect::{Metric, Reading};
 use throng_core::experiment::ChangePoints;
-use throng_core::experiment::compare::{self, Group};
+use throng_core::experiment::compare::{self, Comparison, Group};
 use throng_report::compare::{
-    ComparisonDocument, HistoryDocument, write_comparison, write_csv, write_history,
+    ComparisonDocument, HistoryDocument, Material, write_comparison, write_csv, write_history,
 };
-use throng_report::{file, json, text};
+use throng_report::{file, html, json, text};
+
+/// The exit code after an interruption.
+const INTERRUPTED: u8 = 130;
 
 /// Compares the groups, or looks for steps in a history. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     args.check()?;
-    let outputs: Vec<Named> = args
-        .file()
-        .map(|path| Named::new("--output-file", path))
-        .into_iter()
-        .collect();
+    let to = args.file().map(|path| Named::new("--output-file", path));
+    let page = args.report.as_ref();
+    let page = page.map(|path| Named::new("--report", path));
+    let outputs: Vec<Named> = to.into_iter().chain(page).collect();
     let inputs = args
         .groups
         .iter()
@@ -37,62 +40,124 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         .map(|path| Named::new("throng compare", path))
         .collect();
     files::check(&outputs, &inputs)?;
-    match &args.history {
-        Some(directory) => history(args, directory),
-        None => comparison(args),
+    if let Some(directory) = &args.history {
+        return history(args, directory);
+    }
+    if let Some(page) = args.page() {
+        return again(args, page);
+    }
+    match sweeps::all(&args.groups)? {
+        true => sweeps::compared(args),
+        false => comparison(args),
     }
 }
 
 fn comparison(args: &Args) -> Result<u8, Failure> {
-    let of_conditions = args.fail_if.iter().map(|condition| &condition.metric);
-    let names: Vec<&String> = args.metric.iter().chain(of_conditions).collect();
-    let measured = compare::wanted(names.iter().map(|name| name.as_str()));
-    let floor = args
-        .floor
-        .as_deref()
-        .map(|path| groups::read(path, &measured))
-        .transpose()?;
+    let measured = wanted(args);
+    let keep = args.report.is_some();
+    let read = |path: &PathBuf| groups::read(path, &measured, keep);
+    let floor = args.floor.as_ref().map(read).transpose()?;
     let interleaved = Interleaved::of(
         &args.run,
         args.rounds,
         args.output_dir.as_deref(),
         args.quiet,
     )?;
-    let (groups, interrupted) = match args.run.is_empty() {
-        true => {
-            let groups = args.groups.iter().map(|path| groups::read(path, &measured));
-            (groups.collect::<Result<Vec<Group>, Failure>>()?, false)
-        }
-        false => interleaved.carry_out(&measured)?,
+    let (read, interrupted) = match args.run.is_empty() {
+        true => (
+            args.groups.iter().map(read).collect::<Result<_, _>>()?,
+            false,
+        ),
+        false => interleaved.carry_out(&measured, keep)?,
     };
+    let (groups, results): (Vec<Group>, _) = read.into_iter().map(|r| (r.group, r.results)).unzip();
+    let (floor, of_floor) = floor.map(|floor| (floor.group, floor.results)).unzip();
     if let Some(floor) = &floor {
         is_of_its_own(floor, &groups)?;
     }
-    let mut metrics = match args.metric.is_empty() {
-        true => compare::usual(&groups),
-        false => Vec::new(),
-    };
-    for name in names {
-        let metric = compare::named(name, &groups).filter(|metric| !metrics.contains(metric));
-        metrics.extend(metric);
-    }
+    let metrics = compare::chosen(&groups, &args.metric, of_conditions(args));
     if !interrupted {
         args.metric
             .iter()
             .try_for_each(|name| is_measured(name, &groups))?;
     }
     let mut comparison = compare::compare(groups, floor.as_ref(), &metrics, &args.fail_if);
-    comparison.notes.splice(0..0, interleaved.described());
+    let notes = interleaved.described();
+    comparison.notes.splice(0..0, notes.clone());
+    if keep {
+        let material = Material {
+            groups: results,
+            floor: of_floor,
+            metrics: args.metric.clone(),
+            conditions: args.fail_if.iter().map(ToString::to_string).collect(),
+            notes,
+            command: output::command(),
+        };
+        page(args, || html::of_comparison(&material))?;
+    }
+    let failed = told(args, &comparison)?;
+    Ok(if interrupted { INTERRUPTED } else { failed })
+}
+
+/// Makes the comparison again whose page this is, with the metrics and conditions that are asked for now, if any are.
+fn again(args: &Args, path: &Path) -> Result<u8, Failure> {
+    let shown = path.display();
+    let mut material = Material::read(&results::bytes(path)?).ok_or_else(|| {
+        Failure::usage(format!(
+            "{shown}: a comparison needs two groups or more, and there is one, which is no page of a comparison (--report)"
+        ))
+    })?;
+    if args.floor.is_some() {
+        return Err(Failure::usage(format!(
+            "--floor: {shown} has the groups of a comparison already"
+        )));
+    }
+    if !args.metric.is_empty() {
+        material.metrics = args.metric.clone();
+    }
+    if !args.fail_if.is_empty() {
+        material.conditions = args.fail_if.iter().map(ToString::to_string).collect();
+    }
+    let comparison = material.compared();
+    args.metric
+        .iter()
+        .try_for_each(|name| is_measured(name, &comparison.groups))?;
+    page(args, || html::of_comparison(&material))?;
+    told(args, &comparison)
+}
+
+/// What to measure in each round, so that what is asked for can be compared.
+fn wanted(args: &Args) -> Vec<Metric> {
+    let names = args.metric.iter().map(String::as_str);
+    compare::wanted(names.chain(of_conditions(args)))
+}
+
+/// The metrics of the conditions.
+fn of_conditions(args: &Args) -> impl Iterator<Item = &str> {
+    args.fail_if
+        .iter()
+        .map(|condition| condition.metric.as_str())
+}
+
+/// Writes a comparison to where it is wanted. Returns the exit code of one that was not interrupted.
+fn told(args: &Args, comparison: &Comparison) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
     let drawn = match args.output {
-        Form::Json => json::write_json(&ComparisonDocument::of(&comparison), &mut bytes),
-        Form::Text | Form::Csv => write_comparison(&comparison, &mut bytes, &form(args)),
+        Form::Json => json::write_json(&ComparisonDocument::of(comparison), &mut bytes),
+        Form::Text | Form::Csv => write_comparison(comparison, &mut bytes, &form(args)),
     };
     written(args, drawn, &bytes)?;
-    Ok(match (interrupted, comparison.is_failed()) {
-        (true, _) => 130,
-        (false, failed) => u8::from(failed),
-    })
+    Ok(u8::from(comparison.is_failed()))
+}
+
+/// Writes the page, if it is wanted.
+fn page(args: &Args, drawn: impl FnOnce() -> String) -> Result<(), Failure> {
+    match &args.report {
+        Some(path) => {
+            file::write_whole(path, drawn().as_bytes()).map_err(|e| Failure::fault(e.to_string()))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses a floor that has a run of a group: their difference would count as that of the same thing at another time.

@@ -4,7 +4,8 @@ use crate::files::Named;
 use crate::{Failure, files, output, results};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use throng_report::{file, html, human};
+use throng_report::compare::Material;
+use throng_report::{file, html, human, sweep};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,7 +18,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Results, as written by --output json or --report; or the result.json of a sweep
+    /// Results, as written by --output json or --report; or the result.json or page of a sweep, or the page of a
+    /// comparison
     #[arg(value_name = "RESULT", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -66,11 +68,17 @@ impl PageArgs {
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let inputs = args.files.iter().map(|p| Named::new("throng report", p));
     args.to.check(&inputs.collect::<Vec<_>>())?;
-    if let [only] = args.files.as_slice()
-        && let Some(sweep) = results::sweep(only)
-    {
-        args.to.write(&html::of_sweep(&sweep))?;
-        return Ok(0);
+    if let [only] = args.files.as_slice() {
+        let bytes = results::bytes(only)?;
+        let page = match (sweep::read(&bytes), Material::read(&bytes)) {
+            (Some(sweep), _) => Some(html::of_sweep(&sweep)),
+            (None, Some(material)) => Some(html::of_comparison(&material)),
+            (None, None) => None,
+        };
+        if let Some(page) = page {
+            args.to.write(&page)?;
+            return Ok(0);
+        }
     }
     let entries = results::entries(&args.files)?;
     let page = match entries.as_slice() {

@@ -165,6 +165,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub output_file: Option<PathBuf>,
 
+    /// Write a page for a browser, too, with charts and with the result in it (HTML)
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
+    pub report: Option<PathBuf>,
+
     /// Show the sweep on a page for a browser while it lasts, at http://ADDRESS:PORT; not on loopback, its address has a token
     /// [default: 127.0.0.1:9465]
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, require_equals = true, default_missing_value = "",

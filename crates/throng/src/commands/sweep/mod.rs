@@ -27,7 +27,7 @@ use throng_core::experiment::sweep::{Plan, SweepResult};
 use throng_host::own_network;
 use throng_report::human;
 use throng_report::json::write_json;
-use throng_report::{file, sweep};
+use throng_report::{file, html, sweep};
 
 /// The exit code after an interruption.
 const INTERRUPTED: u8 = 130;
@@ -35,10 +35,12 @@ const INTERRUPTED: u8 = 130;
 /// Makes the trials that are missing, and prints the result. Returns the exit code.
 pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let args = &with_file(args, grammar)?;
-    if let Some(path) = &args.output_file {
-        let named = files::Named::new("--output-file", path);
-        files::check(&[named], &[])?;
-    }
+    let to = args.output_file.as_ref();
+    let to = to.filter(|path| !files::is_stdout(path));
+    let to = to.map(|path| files::Named::new("--output-file", path));
+    let page = args.report.as_ref();
+    let page = page.map(|path| files::Named::new("--report", path));
+    files::check(&to.into_iter().chain(page).collect::<Vec<_>>(), &[])?;
     let program = std::env::current_exe()
         .map_err(|e| Failure::fault(format!("can't find throng's own program: {e}")))?;
     let (directory, plan) = match &args.resume {
@@ -80,7 +82,13 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
         End::Failed(failure) => return Err(resumable(failure, &result, &directory)),
         End::Complete | End::Interrupted => written?,
     }
+    // Neither keeps the other from being written.
+    let page = args.report.as_ref();
+    let page = page.map_or(Ok(()), |path| {
+        write(path, html::of_sweep(&result).as_bytes())
+    });
     print(&result, args)?;
+    page?;
     match end {
         End::Complete => Ok(result.exit_code()),
         _ => {
@@ -201,11 +209,11 @@ fn print(result: &SweepResult, args: &Args) -> Result<(), Failure> {
     };
     drawn.map_err(|e| Failure::fault(format!("can't draw the result: {e}")))?;
     match file {
-        Some(path) => written(path, &bytes),
+        Some(path) => write(path, &bytes),
         None => output::to_stdout(&bytes),
     }
 }
 
-fn written(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     file::write_whole(path, bytes).map_err(|e| Failure::fault(e.to_string()))
 }

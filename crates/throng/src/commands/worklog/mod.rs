@@ -15,7 +15,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Directory with results, as written by --output json or --report; directories in it are searched, too
+    /// Directory with results, as written by --output json or --report, and with sweeps; directories in it are searched, too
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
 
@@ -34,17 +34,13 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     for (name, why) in &found.unread {
         eprintln!("throng: {name} is left out: {why}");
     }
-    if found.entries.is_empty() {
+    if found.items.is_empty() {
         return Err(Failure::usage(format!(
             "{shown}: no results in it; --output json --output-file FILE.json and --report FILE.html write them"
         )));
     }
-    let count = human::things(found.entries.len() as u64, "result");
-    let page = html::of_directory(
-        &format!("{count} in {shown}"),
-        &found.entries,
-        &found.unread,
-    );
+    let count = human::things(found.items.len() as u64, "result");
+    let page = html::of_directory(&format!("{count} in {shown}"), &found.items, &found.unread);
     args.to.write(&page)?;
     Ok(0)
 }

@@ -1,0 +1,103 @@
+//! Compares sweeps, point by point.
+
+use super::{Args, Form, form, groups, of_conditions, page, wanted, written};
+use crate::{Failure, results};
+use std::path::{Path, PathBuf};
+use throng_core::expect::Metric;
+use throng_core::experiment::compare::{self, Group, Round, Swept};
+use throng_core::experiment::sweep::SweepResult;
+use throng_report::compare::{ByPointDocument, write_by_point};
+use throng_report::{html, json};
+
+/// The file of a directory that has the result of a sweep.
+const RESULT: &str = "result.json";
+
+/// Whether these are sweeps: all of them, or none.
+pub(super) fn all(paths: &[PathBuf]) -> Result<bool, Failure> {
+    let (sweeps, others): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        paths.iter().partition(|path| is_sweep(path));
+    match (sweeps.first(), others.first()) {
+        (Some(sweep), Some(other)) => Err(Failure::usage(format!(
+            "{} is a sweep and {} is not: a sweep is compared with sweeps",
+            sweep.display(),
+            other.display()
+        ))),
+        (sweep, _) => Ok(sweep.is_some()),
+    }
+}
+
+fn is_sweep(path: &Path) -> bool {
+    match path.is_dir() {
+        true => results::is_of_sweep(path),
+        false => path.is_file() && results::sweep(path).is_some(),
+    }
+}
+
+/// Compares the sweeps. Returns the exit code.
+pub(super) fn compared(args: &Args) -> Result<u8, Failure> {
+    let measured = wanted(args);
+    let sweeps = args.groups.iter().map(|path| swept(path, &measured));
+    let sweeps: Vec<(Swept, SweepResult)> = sweeps.collect::<Result<_, _>>()?;
+    let floor = match &args.floor {
+        Some(path) if !is_sweep(path) => {
+            return Err(Failure::usage(format!(
+                "--floor {}: it is no sweep, and sweeps are compared",
+                path.display()
+            )));
+        }
+        Some(path) => Some(swept(path, &measured)?.0),
+        None => None,
+    };
+    let plan = &sweeps[0].1.plan;
+    let usual = [plan.metric.to_string(), "p99".to_owned()];
+    let names = match args.metric.is_empty() {
+        true => &usual[..],
+        false => &args.metric,
+    };
+    let sweeps: Vec<Swept> = sweeps.into_iter().map(|(sweep, _)| sweep).collect();
+    let groups = sweeps.iter().flat_map(|sweep| &sweep.points);
+    let groups: Vec<Group> = groups.map(|(_, group)| group.clone()).collect();
+    let metrics = compare::chosen(&groups, names, of_conditions(args));
+    let found = compare::by_point(sweeps, floor.as_ref(), &metrics, &args.fail_if)
+        .map_err(|e| Failure::usage(e.to_string()))?;
+    let mut bytes = Vec::new();
+    let drawn = match args.output {
+        Form::Json => json::write_json(&ByPointDocument::of(&found), &mut bytes),
+        Form::Text | Form::Csv => write_by_point(&found, &mut bytes, &form(args)),
+    };
+    page(args, || html::of_sweeps(&found, &crate::output::command()))?;
+    written(args, drawn, &bytes)?;
+    Ok(u8::from(found.is_failed()))
+}
+
+/// The sweep at `path`, its directory or its result, with what its trials measured of `metrics`.
+fn swept(path: &Path, metrics: &[Metric]) -> Result<(Swept, SweepResult), Failure> {
+    let shown = path.display().to_string();
+    let refused = |why: &str| Failure::usage(format!("{shown}: {why}"));
+    let (directory, file) = match path.is_dir() {
+        true => (path, path.join(RESULT)),
+        false => (path.parent().unwrap_or(Path::new("")), path.to_owned()),
+    };
+    if path.is_dir() && !file.exists() {
+        return Err(refused(&format!(
+            "the sweep has no {RESULT} yet: `throng sweep --resume {shown}` goes on with it"
+        )));
+    }
+    let Some(result) = results::sweep(&file) else {
+        return Err(refused(
+            "its result can't be read, or is of another version",
+        ));
+    };
+    if result.plan.find.is_some() {
+        return Err(refused(
+            "a search tries other values each time, so it has no points to compare; sweeps with --vary have",
+        ));
+    }
+    let name = shown.trim_end_matches('/');
+    let swept = Swept::of(name, &result, |trial| {
+        let file = directory.join(&trial.file);
+        let record = groups::record(&file)?;
+        Ok::<Round, Failure>(Round::of(file.display().to_string(), &record, metrics))
+    })?;
+    Ok((swept, result))
+}
