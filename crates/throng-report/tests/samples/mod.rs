@@ -3,19 +3,20 @@
 // Each file of tests compiles this and uses what it needs.
 #![allow(dead_code)]
 
+mod busy;
 mod findings;
 mod record;
 mod storms;
 mod summaries;
 
 #[allow(unused_imports)]
+pub use busy::busy;
+#[allow(unused_imports)]
 pub use findings::findings;
 #[allow(unused_imports)]
 pub use record::record;
 #[allow(unused_imports)]
-pub use summaries::{
-    busy, expectations, full, interrupted, perfect, searched, serve, server, shortfall,
-};
+pub use summaries::{expectations, full, interrupted, perfect, searched, serve, server, shortfall};
 
 use throng_core::engine::Engine;
 use throng_core::record::Environment;

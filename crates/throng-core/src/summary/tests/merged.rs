@@ -1,0 +1,131 @@
+//! Records of several sources.
+
+use super::*;
+
+#[test]
+fn sources_add_up_but_for_what_is_of_an_instant_or_a_machine() {
+    let record = |name: &str, started_unix_s: f64| {
+        let mut part = ten();
+        part.about.started_unix_s = started_unix_s;
+        Record::of(Source::new(name), part)
+    };
+    let together = |later: f64| {
+        let record = record("a", 1000.0).merge(record("b", 1000.0 + later));
+        of(&record.unwrap())
+    };
+    let s = together(0.5);
+    assert!(s.reached, "{:?}", s.findings);
+    let c = &s.connections;
+    assert_eq!(
+        (c.asked, c.established, c.accepted),
+        (Some(20), 20, Some(20))
+    );
+    assert_eq!((c.peak, c.open_at_end), (20, 20));
+    assert_eq!((s.seconds, s.hold_s), (3.5, Some(2.0)));
+    let set_up = s.set_up.unwrap();
+    assert_eq!((set_up.seconds, set_up.per_s), (1.0, 20.0));
+    assert_eq!(set_up.latency.unwrap().count, 20);
+    assert_eq!(s.cost.user_bytes, 2 << 20);
+    assert_eq!((s.cores, s.workers, s.kernel.as_str()), (4, 4, "6.18"));
+    assert_eq!(s.sources.len(), 2);
+    // One after the other.
+    let s = together(10.0);
+    assert_eq!((s.reached, s.connections.peak), (false, 10));
+    let missing = Finding::ConnectionsMissing {
+        peak: 10,
+        asked: 20,
+        why: WhyMissing::NotAtOnce,
+    };
+    assert_eq!(s.findings, [missing]);
+}
+
+#[test]
+fn a_record_of_nothing_says_nothing() {
+    let s = of(&Record {
+        version: VERSION,
+        sources: Default::default(),
+    });
+    assert_eq!((s.connections.peak, s.seconds), (0, 0.0));
+    assert!(s.findings.is_empty() && s.over_time.is_empty());
+}
+
+#[test]
+fn a_server_that_several_sources_may_share_is_told_of_one_only() {
+    let memory = |mib: u64| ServerMemory {
+        processes: 1,
+        rss_bytes: mib << 20,
+        pss_bytes: None,
+    };
+    let mut part = ten();
+    let ending = part.ending.as_mut().unwrap();
+    ending.peak = 2048;
+    ending.server = Some(ServerUsed {
+        before: Some(memory(10)),
+        peak: Some(memory(12)),
+        accepting: 1,
+        ended: vec![ServerEnded {
+            pid: 811,
+            at: Duration::from_secs(2),
+        }],
+        unread: vec!["its proportional memory: Permission denied".into()],
+        ..ServerUsed::default()
+    });
+    let one = of(&Record::of(Source::new("a"), part.clone()));
+    let server = one.server.as_ref().unwrap();
+    assert_eq!(server.rss_bytes_per_connection, Some(1024.0));
+    assert_eq!((server.pss_bytes_peak, server.ended), (None, 1));
+    // What its end did to connections decides, and here that was nothing.
+    assert!(one.reached);
+    assert_eq!(kinds(&one), ["server_ended"]);
+
+    let both = Record::of(Source::new("a"), part.clone());
+    let both = both.merge(Record::of(Source::new("b"), part)).unwrap();
+    let both = of(&both);
+    assert_eq!(both.server, None);
+    assert_eq!(kinds(&both).last(), Some(&"server_ended"));
+}
+
+#[test]
+fn merged_records_are_judged_as_a_whole_and_by_what_all_of_them_expect() {
+    let part = |texts: &[&str]| {
+        let mut part = ten();
+        part.about.asked.expect = expecting(texts);
+        part
+    };
+    let merged = |a: Part, b: Part| {
+        let a = Record::of(Source::new("a"), a);
+        of(&a.merge(Record::of(Source::new("b"), b)).unwrap())
+    };
+    let both = merged(part(&["peak>=15"]), part(&["peak>=15"]));
+    assert!(both.reached && both.expectations.len() == 1, "{both:#?}");
+    assert!(!of(&Record::of(Source::new("a"), part(&["peak>=15"]))).reached);
+    let one = merged(part(&["peak>=15"]), part(&[]));
+    let measured = one.expectations[0].measured.as_str();
+    assert!(!one.reached && measured == "unknown: not all sources expect it");
+    let mut lost = part(&["peak>=0"]);
+    lost.ending = None;
+    let lost = merged(part(&["peak>=0"]), lost);
+    assert_eq!(lost.expectations[0].measured, "unknown: a source was lost");
+}
+
+#[test]
+fn a_server_among_the_sources_leaves_what_the_loads_asked_for() {
+    let mut server = ten();
+    (server.about.asked.role, server.about.asked.connections) = (Role::Serve, None);
+    let mut none = ten();
+    none.about.asked.connections = Some(5);
+    none.ending = Some(Box::default());
+    let of_all = |parts: Vec<(&str, Part)>| {
+        let records = parts
+            .into_iter()
+            .map(|(name, part)| Record::of(Source::new(name), part));
+        let all = records.reduce(|a, b| a.merge(b).unwrap());
+        of(&all.unwrap())
+    };
+    let well = of_all(vec![("load", ten()), ("server", server.clone())]);
+    assert_eq!(well.connections.asked, Some(10));
+    let s = of_all(vec![("load", ten()), ("server", server), ("none", none)]);
+    assert_eq!((s.connections.asked, s.reached), (Some(15), false));
+    let verdict = s.findings[0].to_string();
+    assert!(verdict.contains(" of 15 connections: "), "{verdict}");
+}
