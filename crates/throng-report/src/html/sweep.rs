@@ -108,13 +108,16 @@ pub(super) fn drawn(result: &SweepResult, id: &str) -> Markup {
     }
 }
 
-/// The charts of all curves; of a search, which has no curve, those of the loads that it tried.
+/// The charts of all curves; of searches, which have no curve, those of the loads that each tried.
 fn charts(result: &SweepResult) -> Vec<Chart> {
     let plan = &result.plan;
     if plan.find.is_some() {
         let load = plan.variables.first().map(|variable| &variable.name);
-        let none = BTreeMap::new();
-        return load.map_or_else(Vec::new, |load| of_line(result, load, &none, None));
+        let load = load.map_or("", String::as_str);
+        let searches = result.searches.iter();
+        return searches
+            .flat_map(|search| of_line(result, load, &search.others, None))
+            .collect();
     }
     let curves = result.curves.iter();
     curves
@@ -129,6 +132,7 @@ fn of_line(
     others: &BTreeMap<String, String>,
     curve: Option<&Curve>,
 ) -> Vec<Chart> {
+    let line = Line::of(result, load, others);
     let others: Vec<String> = others
         .iter()
         .map(|(name, value)| format!("{name} {value}"))
@@ -137,7 +141,6 @@ fn of_line(
         true => String::new(),
         false => format!(" at {}", others.join(", ")),
     };
-    let line = Line::of(result, load, curve);
     let metric = result.plan.metric.to_string();
     let unit = Unit::from(result.plan.metric.unit());
     let about = "Each dot is a trial; the line leads through the medians of the points, with the lowest and the highest. Trials in which this client was the bottleneck are left out.";
@@ -192,12 +195,10 @@ fn of_line(
 struct Line<'r>(Vec<(f64, &'r core::Point)>);
 
 impl<'r> Line<'r> {
-    fn of(result: &'r SweepResult, load: &str, curve: Option<&Curve>) -> Line<'r> {
+    fn of(result: &'r SweepResult, load: &str, others: &BTreeMap<String, String>) -> Line<'r> {
         let belongs = |point: &&core::Point| {
-            curve.is_none_or(|curve| {
-                let mut others = curve.others.iter();
-                others.all(|(name, value)| point.values.get(name) == Some(value))
-            })
+            let mut others = others.iter();
+            others.all(|(name, value)| point.values.get(name) == Some(value))
         };
         let points = result.points.iter().filter(belongs);
         let points = points.filter_map(|point| {

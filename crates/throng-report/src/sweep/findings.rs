@@ -3,7 +3,10 @@
 
 use super::amount;
 use crate::human;
-use throng_core::experiment::sweep::{Along, Curve, Estimate, Plan, Scalability, SweepResult};
+use std::collections::BTreeMap;
+use throng_core::experiment::sweep::{
+    Along, Curve, Estimate, Plan, Scalability, Searched, SweepResult,
+};
 
 /// The findings of one curve.
 pub(super) struct Section {
@@ -75,8 +78,45 @@ fn section(plan: &Plan, curve: &Curve) -> Section {
     Section { title, lines }
 }
 
-/// What a search has found, in a sentence.
+/// What a sweep of searches has found, in a sentence; where there are several, how many of them are over.
 pub(super) fn found(result: &SweepResult) -> String {
+    match result.searches.as_slice() {
+        [] => of_search(
+            result,
+            &Searched {
+                others: BTreeMap::new(),
+                found: result.found,
+            },
+        ),
+        [only] => of_search(result, only),
+        several => {
+            let over = several.iter().filter(|search| search.found.is_some());
+            let searches = format!("{} searches", human::count(several.len() as u64));
+            let trials = human::things(result.finished() as u64, "trial");
+            match over.count() {
+                n if n == several.len() => format!("{searches} ({trials})"),
+                n => format!("Not complete: {n} of {searches} ({trials})"),
+            }
+        }
+    }
+}
+
+/// What each of several searches has found, a line each.
+pub(super) fn each_found(result: &SweepResult) -> Vec<String> {
+    let several = result.searches.iter().filter(|_| result.searches.len() > 1);
+    several
+        .map(|search| {
+            let others: Vec<String> = search
+                .others
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            format!("At {}: {}", others.join(", "), of_search(result, search))
+        })
+        .collect()
+}
+
+fn of_search(result: &SweepResult, search: &Searched) -> String {
     let plan = &result.plan;
     let name = plan
         .variables
@@ -87,9 +127,15 @@ pub(super) fn found(result: &SweepResult) -> String {
         .as_ref()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let trials = human::things(result.finished() as u64, "trial");
+    let points = result.points.iter();
+    let own = points.filter(|point| {
+        let mut others = search.others.iter();
+        others.all(|(name, value)| point.values.get(name) == Some(value))
+    });
+    let trials: usize = own.map(|point| point.trials.len()).sum();
+    let trials = human::things(trials as u64, "trial");
     let at = |load: u32| format!("{name}={}", human::count(load.into()));
-    let Some(found) = &result.found else {
+    let Some(found) = &search.found else {
         return format!("The search is not complete: {trials} so far");
     };
     if let Some(stuck) = found.stuck_at {

@@ -36,6 +36,14 @@ pub fn write_text(
     for line in wrapped(&verdict(result), columns) {
         writeln!(out, "{}", paint(&line, style, coloured))?;
     }
+    for found in findings::each_found(result) {
+        for (n, line) in wrapped(&found, columns.saturating_sub(2))
+            .iter()
+            .enumerate()
+        {
+            writeln!(out, "{}{line}", if n == 0 { "- " } else { "  " })?;
+        }
+    }
     writeln!(out)?;
     let mut notes = Notes::default();
     let rows: Vec<Vec<String>> = result

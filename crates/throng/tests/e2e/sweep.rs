@@ -452,8 +452,16 @@ fn the_most_that_a_server_holds_is_found_also_after_a_kill() {
             "'5' is not a percentage",
         ),
         (
-            "--find connections=1..9 --objective failed=0 --vary hold=1s",
-            "--vary",
+            "--find connections=1..9 --objective failed=0 --vary hold=1s,2s",
+            "--find sets how long a trial takes",
+        ),
+        (
+            "--find connections=1..9 --objective failed=0 --vary connections=1,2",
+            "sets that key",
+        ),
+        (
+            "--find connections=1..9 --objective failed=0 --vary workers=1,2 --vary in-flight=1,2",
+            "one variable may vary",
         ),
     ] {
         assert_refused(
@@ -462,6 +470,32 @@ fn the_most_that_a_server_holds_is_found_also_after_a_kill() {
             &[part],
         );
     }
+}
+
+#[test]
+fn each_value_of_a_variable_has_a_search_of_its_own() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("s");
+    let options = format!(
+        "--find connections=1..16 --vary most=3,11 --objective 'open>=100%,failed=0' --goal-initial 50ms --goal-final 50ms \
+         --goal-sum 50ms --goal-exceed 0% --goal-width 1% --start 'exec python3 {} 9000 at-once {{most}}'",
+        source("limited.py")
+    );
+    let ran = sweep(&net, &at, &options, "load 127.0.0.1:9000");
+    assert_eq!(ran.code, 0, "{ran}");
+    let result = result(&at);
+    let found: Vec<(&str, Option<u32>)> = result
+        .searches
+        .iter()
+        .map(|search| (search.others["most"].as_str(), search.found.unwrap().lower))
+        .collect();
+    assert_eq!(found, [("3", Some(3)), ("11", Some(11))], "{ran}");
+    assert_eq!(result.found, None);
+    assert!(ran.stdout.starts_with("2 searches ("), "{ran}");
+    let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = "At most=11: open>=100%,failed=0 holds at connections=11";
+    assert!(said.contains(line), "{ran}");
 }
 
 #[test]

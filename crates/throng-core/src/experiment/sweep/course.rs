@@ -8,20 +8,24 @@ use std::time::Duration;
 
 /// The trials of a sweep in order. It is told each trial that is finished, whether it was made just now or before an interruption.
 #[derive(Debug)]
-pub struct Course {
+pub struct Course<'p> {
+    plan: &'p Plan,
     due: Vec<Due>,
-    search: Option<Search>,
-    /// Trials of each load of a search so far.
-    tried: Vec<u32>,
+    /// One after the other.
+    searches: Vec<Search>,
+    /// The point of each trial of a search so far.
+    tried: Vec<usize>,
     told: usize,
 }
 
-impl Course {
+impl<'p> Course<'p> {
     /// The course of a plan.
-    pub fn of(plan: &Plan) -> Course {
+    pub fn of(plan: &'p Plan) -> Course<'p> {
+        let searches = plan.find.iter().cycle().take(plan.searches());
         Course {
+            plan,
             due: plan.schedule(),
-            search: plan.find.map(Search::new),
+            searches: searches.map(|terms| Search::new(*terms)).collect(),
             tried: Vec::new(),
             told: 0,
         }
@@ -30,31 +34,31 @@ impl Course {
     /// The number of the next trial, from 1, and the trial; `None` once all are told.
     pub fn next(&self) -> Option<(u32, Due)> {
         let number = u32::try_from(self.told + 1).ok()?;
-        let Some(search) = &self.search else {
+        if self.searches.is_empty() {
             return Some((number, *self.due.get(self.told)?));
-        };
-        match search.next() {
-            Next::Found(_) => None,
-            Next::Try { load, seconds } => {
-                let before = self.tried.iter().filter(|tried| **tried == load).count();
-                let due = Due {
-                    point: load as usize,
-                    repetition: u32::try_from(before + 1).ok()?,
-                    length: Some(Duration::from_secs_f64(seconds)),
-                };
-                Some((number, due))
-            }
         }
+        let mut all = self.searches.iter().enumerate();
+        let (point, seconds) = all.find_map(|(search, of)| match of.next() {
+            Next::Found(_) => None,
+            Next::Try { load, seconds } => Some((self.plan.searched(search, load), seconds)),
+        })?;
+        let before = self.tried.iter().filter(|tried| **tried == point).count();
+        let due = Due {
+            point,
+            repetition: u32::try_from(before + 1).ok()?,
+            length: Some(Duration::from_secs_f64(seconds)),
+        };
+        Some((number, due))
     }
 
     /// Tells that the trial that was due is finished.
     pub fn tell(&mut self, due: Due, trial: &Trial) {
         self.told += 1;
-        let Some(search) = &mut self.search else {
+        let (search, load) = self.plan.search_of(due.point);
+        let Some(search) = self.searches.get_mut(search) else {
             return;
         };
-        let load = u32::try_from(due.point).unwrap_or(u32::MAX);
-        self.tried.push(load);
+        self.tried.push(due.point);
         let usable = trial.usable();
         search.tell(Tried {
             load,
@@ -64,12 +68,13 @@ impl Course {
         });
     }
 
-    /// What a search has found; `None` if it is not over, or there is none.
-    pub fn found(&self) -> Option<Found> {
-        match self.search.as_ref()?.next() {
+    /// What each search has found; `None` of one that is not over.
+    pub fn found(&self) -> Vec<Option<Found>> {
+        let found = self.searches.iter().map(|search| match search.next() {
             Next::Found(found) => Some(found),
             Next::Try { .. } => None,
-        }
+        });
+        found.collect()
     }
 }
 
@@ -91,7 +96,7 @@ mod tests {
             course.tell(due, &trial(due.repetition, 1.0, 1.0));
         }
         assert_eq!(made, plan.schedule());
-        assert_eq!(course.found(), None);
+        assert_eq!(course.found(), []);
     }
 
     #[test]
@@ -116,9 +121,38 @@ mod tests {
             let slow = if due.point <= 100 { 10.0 } else { 60.0 };
             course.tell(due, &trial(repetition, due.point as f64, slow));
         }
-        let found = course.found().unwrap();
+        let found = course.found()[0].unwrap();
         assert!((95..=100).contains(&found.lower.unwrap()), "{found:?}");
         assert!((101..=105).contains(&found.upper.unwrap()), "{found:?}");
         assert_eq!(found.throughput, found.lower.map(f64::from));
+    }
+    #[test]
+    fn each_value_of_another_variable_has_a_search_of_its_own() {
+        let mut plan = plan(&["connections=0", "backlog=16,128"], 0);
+        plan.variables[0].values.clear();
+        plan.find = Some(Terms {
+            low: 1,
+            high: 1000,
+            width: 0.05,
+            initial_s: 0.5,
+            final_s: 1.0,
+            sum_s: 1.0,
+            exceed: 0.0,
+        });
+        let mut course = Course::of(&plan);
+        let mut order = Vec::new();
+        while let Some((_, due)) = course.next() {
+            let (search, load) = plan.search_of(due.point);
+            let most = [50, 300][search];
+            order.push(search);
+            let p99 = if load <= most { 10.0 } else { 60.0 };
+            course.tell(due, &trial(due.repetition, 1.0, p99));
+        }
+        assert!(order.is_sorted() && order.contains(&1), "{order:?}");
+        let found = course.found();
+        for (found, most) in found.iter().zip([50, 300]) {
+            let lower = found.unwrap().lower.unwrap();
+            assert!((most * 19 / 20..=most).contains(&lower), "{found:?}");
+        }
     }
 }

@@ -20,6 +20,6 @@ pub use objective::{Judged, Objective};
 pub use order::{Due, Order};
 pub use plan::{Between, MOST_TRIALS, Plan, Restart, Sets, System, VERSION, Variable};
 pub use point::{Figures, Point};
-pub use result::SweepResult;
+pub use result::{Searched, SweepResult};
 pub use trial::{Measured, Trial, why_short};
 pub use vary::{Vary, VaryError, number, parse};

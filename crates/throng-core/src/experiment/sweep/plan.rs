@@ -28,9 +28,11 @@ pub struct Plan {
     pub trial: Vec<String>,
     /// What a trial runs, as text of a scenario file: of each point, or one for all.
     pub scenarios: Vec<String>,
-    /// What varies; the first variable varies fastest from point to point. In a search it is one without values.
+    /// What varies; the first variable varies fastest from point to point. In a search it is the load, without values, and there is
+    /// a search for each value of the others.
     pub variables: Vec<Variable>,
-    /// The search for the highest load at which the objective holds; `None` for a sweep of given points. A point is a load then.
+    /// The search for the highest load at which the objective holds; `None` for a sweep of given points. A point is a load then, at
+    /// the values of the other variables.
     pub find: Option<Terms>,
     /// Trials of each point; 0 in a search.
     pub repeat: u32,
@@ -125,6 +127,21 @@ impl Variable {
     }
 }
 
+/// Loads of a search, so that a point is a search and a load in one number.
+const LOADS: usize = 1 << 32;
+
+/// The values of the point with this index among all combinations, the first variable varying fastest.
+fn of_index(variables: &[Variable], index: usize) -> Vec<String> {
+    let mut rest = index;
+    let values = variables.iter().filter_map(|variable| {
+        let n = variable.values.len().max(1);
+        let at = rest % n;
+        rest /= n;
+        variable.values.get(at).cloned()
+    });
+    values.collect()
+}
+
 impl Plan {
     /// Number of points: every value of each variable with every value of the others.
     pub fn points(&self) -> usize {
@@ -145,25 +162,47 @@ impl Plan {
         }
     }
 
+    /// Number of searches: one for each value of each variable but the load with every value of the others. 0 if there is none.
+    pub fn searches(&self) -> usize {
+        let others = self.variables.iter().skip(1);
+        let values = others.map(|variable| variable.values.len());
+        match self.find {
+            Some(_) => values.fold(1, usize::saturating_mul),
+            None => 0,
+        }
+    }
+
+    /// The point at which the search with this index, from 0, tries a load.
+    pub fn searched(&self, search: usize, load: u32) -> usize {
+        search * LOADS + load as usize
+    }
+
+    /// The index of the search that tries this point, and its load.
+    pub fn search_of(&self, point: usize) -> (usize, u32) {
+        (point / LOADS, (point % LOADS) as u32)
+    }
+
+    /// The index of the scenario of a point, among those of the plan.
+    pub fn scenario(&self, point: usize) -> usize {
+        match (self.scenarios.len(), self.find) {
+            (0 | 1, _) => 0,
+            (_, Some(_)) => self.search_of(point).0,
+            (_, None) => point,
+        }
+    }
+
     /// The values of a point, one for each variable.
     pub fn values(&self, point: usize) -> Vec<String> {
         if self.find.is_some() {
-            return vec![point.to_string()];
+            let (search, load) = self.search_of(point);
+            let mut values = vec![load.to_string()];
+            values.extend(of_index(
+                self.variables.get(1..).unwrap_or_default(),
+                search,
+            ));
+            return values;
         }
-        let mut rest = point;
-        let of = |variable: &Variable, rest: &mut usize| {
-            let n = variable.values.len().max(1);
-            let at = *rest % n;
-            *rest /= n;
-            at
-        };
-        let variables = self.variables.iter();
-        variables
-            .filter_map(|variable| {
-                let at = of(variable, &mut rest);
-                variable.values.get(at).cloned()
-            })
-            .collect()
+        of_index(&self.variables, point)
     }
 
     /// The values of a point by the names of their variables.
@@ -204,7 +243,7 @@ impl Plan {
         all.any(|variable| variable.sets == Sets::Sysctl)
     }
 
-    /// Whether the words of the trial differ from point to point. In a search they don't.
+    /// Whether the words of the trial differ from point to point.
     pub fn varies_words(&self) -> bool {
         let mut words = self.trial.iter();
         words.any(|word| self.variables.iter().any(|v| word.contains(&v.word())))
@@ -295,6 +334,34 @@ pub(super) mod tests {
         assert_eq!(plan.sysctls(4), [("net.core.somaxconn", "128".to_owned())]);
         assert_eq!(plan.filled("x {size} {other}", 4), "x a {other}");
         assert!(plan.needs_namespace() && plan.varies_words());
+    }
+
+    #[test]
+    fn a_search_has_a_point_for_each_load_at_each_value_of_the_others() {
+        let mut plan = plan(
+            &["connections=0", "net.core.somaxconn=16,128", "{size}=a,b"],
+            0,
+        );
+        plan.variables[0].values.clear();
+        assert_eq!(plan.searches(), 0);
+        plan.find = Some(Terms {
+            low: 1,
+            high: u32::MAX,
+            width: 0.05,
+            initial_s: 1.0,
+            final_s: 1.0,
+            sum_s: 1.0,
+            exceed: 0.5,
+        });
+        assert_eq!(plan.searches(), 4);
+        let point = plan.searched(3, u32::MAX);
+        assert_eq!(plan.search_of(point), (3, u32::MAX));
+        assert_eq!(plan.values(point).join(" "), "4294967295 128 b");
+        assert_eq!(plan.values(plan.searched(0, 7)).join(" "), "7 16 a");
+        assert_eq!(plan.sets(plan.searched(2, 7)), ["load.connections=7"]);
+        assert_eq!(plan.scenario(point), 0);
+        plan.scenarios = vec![String::new(); 4];
+        assert_eq!(plan.scenario(point), 3);
     }
 
     #[test]

@@ -23,7 +23,19 @@ pub struct SweepResult {
     pub points: Vec<Point>,
     /// The curves; none if nothing numeric varies.
     pub curves: Vec<Curve>,
-    /// What a search has found; `None` if it is not over, or there is none.
+    /// What the only search has found; `None` if it is not over, or there is none or several.
+    pub found: Option<Found>,
+    /// Each search.
+    #[serde(default)]
+    pub searches: Vec<Searched>,
+}
+
+/// A search for the highest load at which the objective holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Searched {
+    /// The values of the other variables, by their names.
+    pub others: BTreeMap<String, String>,
+    /// What it has found; `None` if it is not over.
     pub found: Option<Found>,
 }
 
@@ -43,17 +55,21 @@ impl SweepResult {
         let points: Vec<Point> = points
             .map(|(point, trials)| Point::of(&plan, point, trials))
             .collect();
-        let found = found(&plan, finished);
+        let searches = searches(&plan, finished);
         SweepResult {
             version: VERSION,
             complete: match plan.find {
-                Some(_) => found.is_some(),
+                Some(_) => searches.iter().all(|search| search.found.is_some()),
                 None => finished.len() == plan.trials(),
             },
             curves: curves(&plan, &points),
             points,
             plan,
-            found,
+            found: match searches.as_slice() {
+                [only] => only.found,
+                _ => None,
+            },
+            searches,
         }
     }
 
@@ -74,21 +90,31 @@ impl SweepResult {
         let holds = match (&self.plan.objective, self.plan.find) {
             (None, _) => true,
             (Some(_), None) => self.points.iter().any(|point| point.holds() == Some(true)),
-            (Some(_), Some(_)) => self
-                .found
-                .is_some_and(|found| found.lower.is_some() && found.stuck_at.is_none()),
+            (Some(_), Some(_)) => {
+                let found = |search: &Searched| search.found;
+                let ended = |found: Found| found.lower.is_some() && found.stuck_at.is_none();
+                let mut searches = self.searches.iter();
+                searches.all(|search| found(search).is_some_and(ended))
+            }
         };
         u8::from(!(self.complete && measured && holds))
     }
 }
 
-fn found(plan: &Plan, finished: &[(Due, Trial)]) -> Option<Found> {
-    plan.find?;
+fn searches(plan: &Plan, finished: &[(Due, Trial)]) -> Vec<Searched> {
     let mut course = Course::of(plan);
     for (due, trial) in finished {
         course.tell(*due, trial);
     }
-    course.found()
+    let load = plan.variables.first().map(|variable| &variable.name);
+    let found = course.found().into_iter().enumerate();
+    found
+        .map(|(search, found)| {
+            let mut others = plan.named(plan.searched(search, 0));
+            others.retain(|name, _| Some(name) != load);
+            Searched { others, found }
+        })
+        .collect()
 }
 
 #[cfg(test)]

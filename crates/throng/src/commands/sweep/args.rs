@@ -75,12 +75,12 @@ pub(crate) struct Args {
     pub metric: Option<Metric>,
 
     /// Find the highest value at which --objective holds, by trials that grow longer (MLRsearch), such as
-    /// connections=100..100k
+    /// connections=100..100k; with one --vary, for each of its values
     #[arg(
         long,
         value_name = "NAME=LOW..HIGH",
         requires = "objective",
-        conflicts_with_all = ["vary", "repeat", "trim", "order"],
+        conflicts_with_all = ["repeat", "trim", "order"],
         help_heading = SEARCH
     )]
     pub find: Option<Find>,

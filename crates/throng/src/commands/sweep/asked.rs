@@ -19,6 +19,8 @@ use throng_core::scenario::{LoadScenario, Scenario};
 
 /// The most variables.
 const MOST_VARIABLES: usize = 2;
+/// The key of how long a trial takes.
+const LENGTH: &str = "load.hold";
 /// What begins the names of sysctls.
 const SYSCTLS: [&str; 8] = [
     "abi.", "debug.", "dev.", "fs.", "kernel.", "net.", "user.", "vm.",
@@ -29,6 +31,8 @@ const OF_NAMESPACE: &str = "net.";
 const USUAL: [Scalar; 3] = [Scalar::AnswersPerS, Scalar::MessagesPerS, Scalar::Opened];
 /// The options of `run` that belong to the scenario. All others say how a single run is reported, which a sweep does itself.
 const OF_SCENARIO: [&str; 1] = ["set"];
+/// Those that a sweep has, too.
+const OF_SWEEP: [&str; 4] = ["--output", "--output-file", "--report", "--quiet"];
 /// Those of `http` that do so, too.
 const OF_HTTP: [&str; 3] = ["percentiles", "gnuplot", "html"];
 
@@ -39,6 +43,12 @@ pub(super) fn plan(args: &Args, program: &Path, grammar: &clap::Command) -> Resu
         return Err(Failure::usage(format!(
             "--vary: {} variables; a sweep has one, or two for a grid",
             args.vary.len()
+        )));
+    }
+    if let (Some(find), [_, other, ..]) = (&args.find, &args.vary[..]) {
+        return Err(Failure::usage(format!(
+            "--vary {}: with --find {}, one variable may vary: each of its values has a search of its own",
+            other.name, find.name
         )));
     }
     if let [one, other] = &args.vary[..]
@@ -112,13 +122,13 @@ pub(super) fn plan(args: &Args, program: &Path, grammar: &clap::Command) -> Resu
         )));
     }
     plan.scenarios = scenarios(&plan, program)?;
-    if let Some(find) = &args.find {
-        return search(args, find, plan);
-    }
     for (at, vary) in open {
         let key = find_key(&plan.scenarios[0], "the trial", &vary.name, &no_files);
         let key = key.map_err(|e| unknown(vary, &e.to_string(), args.start.is_some()))?;
         plan.variables[at].sets = Sets::Key { key };
+    }
+    if let Some(find) = &args.find {
+        return search(args, find, plan);
     }
     let points = 0..plan.points();
     settle(args, plan, points)
@@ -140,22 +150,43 @@ fn search(args: &Args, find: &Find, mut plan: Plan) -> Result<Plan, Failure> {
     }
     let key = find_key(&plan.scenarios[0], "the trial", &find.name, &no_files);
     let key = key.map_err(|e| Failure::usage(format!("--find {}: {e}", find.name)))?;
-    plan.variables = vec![Variable {
+    let load = Variable {
         name: find.name.clone(),
         sets: Sets::Key { key },
         values: Vec::new(),
-    }];
+    };
+    let word = load.word();
+    if let Some(other) = plan.variables.iter().find(|other| other.sets == load.sets) {
+        return Err(Failure::usage(format!(
+            "--vary {}: --find {} sets that key",
+            other.name, find.name
+        )));
+    }
+    let length = Sets::Key {
+        key: LENGTH.to_owned(),
+    };
+    if let Some(other) = plan.variables.iter().find(|other| other.sets == length) {
+        return Err(Failure::usage(format!(
+            "--vary {}: --find sets how long a trial takes, which grows as it goes on",
+            other.name
+        )));
+    }
+    plan.variables.insert(0, load);
     plan.find = Some(terms);
     plan.repeat = 0;
-    if plan.varies_words() {
+    if plan.trial.iter().any(|text| text.contains(&word)) {
         return Err(Failure::usage(format!(
             "--find {}: it sets a key; its value can't be a word of the trial",
             find.name
         )));
     }
-    let ends = [find.low as usize, find.high as usize];
-    for end in ends {
-        if scenario(&plan, end)?.pace.requests.is_some() {
+    let searches = 0..plan.searches();
+    let ends = searches.flat_map(|search| [find.low, find.high].map(|load| (search, load)));
+    let ends: Vec<usize> = ends
+        .map(|(search, load)| plan.searched(search, load))
+        .collect();
+    for end in &ends {
+        if scenario(&plan, *end)?.pace.requests.is_some() {
             return Err(Failure::usage(
                 "--find sets how long a trial takes; leave out its number of requests",
             ));
@@ -202,7 +233,7 @@ fn trial(args: &Args, grammar: &clap::Command) -> Result<Vec<String>, Failure> {
         Some("load" | "http" | "run") => {}
         Some("serve") => {
             return Err(Failure::usage(
-                "a trial is a load; the server that it loads is started by --start 'throng serve ...'",
+                "serve is no trial: it does not end by itself. Have --start start it, and load it: --vary w=1,2 --start 'throng serve -w {w} 9000' -- load 127.0.0.1:9000",
             ));
         }
         Some(other) => {
@@ -229,9 +260,17 @@ fn trial(args: &Args, grammar: &clap::Command) -> Result<Vec<String>, Failure> {
             .is_some_and(|name| reported.contains(&name))
     };
     match words.iter().find(reports) {
-        Some(word) => Err(Failure::usage(format!(
-            "{word} says how one run is reported; a sweep keeps the result of each trial in its directory"
-        ))),
+        Some(word) => {
+            let own = OF_SWEEP
+                .iter()
+                .find(|own| word.split('=').next() == Some(**own));
+            let own = own.map_or_else(String::new, |own| {
+                format!("; before --, {own} is for the sweep's own result")
+            });
+            Err(Failure::usage(format!(
+                "{word} says how one run is reported; a sweep keeps the result of each trial in its directory{own}"
+            )))
+        }
         None => Ok(words),
     }
 }
@@ -296,10 +335,9 @@ fn no_files(_: &str) -> io::Result<Vec<u8>> {
 
 /// The scenario of a point.
 pub(super) fn scenario(plan: &Plan, point: usize) -> Result<LoadScenario, Failure> {
-    let at = if plan.scenarios.len() == 1 { 0 } else { point };
     let text = plan
         .scenarios
-        .get(at)
+        .get(plan.scenario(point))
         .map(String::as_str)
         .unwrap_or_default();
     let sets: Result<Vec<Set>, _> = plan.sets(point).iter().map(|set| set.parse()).collect();
@@ -311,10 +349,11 @@ pub(super) fn scenario(plan: &Plan, point: usize) -> Result<LoadScenario, Failur
         )),
         Err(e) => {
             let text = e.to_string();
-            let option = if plan.find.is_some() {
-                "--find"
-            } else {
-                "--vary"
+            let load = plan.variables.first().map_or("", |load| load.name.as_str());
+            let is_load = |value: &str| value.contains(load);
+            let option = match (plan.find, text.strip_prefix("--set ")) {
+                (Some(_), Some(value)) if is_load(value) => "--find",
+                _ => "--vary",
             };
             Err(Failure::usage(match text.strip_prefix("--set ") {
                 Some(value) => format!("{option} {value}"),
@@ -433,6 +472,7 @@ pub(super) fn words_of(file: &Path, args: &Args) -> Result<Vec<OsString>, Failur
             "it has no section [sweep], which says what varies".into(),
         ));
     };
+    // What is found does not vary besides, so what a file varies makes room for it.
     let replaced = !args.vary.is_empty() || args.find.is_some();
     let options = options
         .into_iter()

@@ -122,8 +122,8 @@ impl Directory {
         let trials = self.path.join(TRIALS);
         fs::create_dir_all(&trials)
             .map_err(|e| Failure::fault(format!("cannot create {}: {e}", trials.display())))?;
-        for (point, text) in plan.scenarios.iter().enumerate() {
-            let name = scenario_name(point, plan);
+        for (nth, text) in plan.scenarios.iter().enumerate() {
+            let name = scenario_name(nth, plan);
             if fs::read(self.path.join(&name)).ok().as_deref() != Some(text.as_bytes()) {
                 self.write(&name, text.as_bytes())?;
             }
@@ -133,7 +133,7 @@ impl Directory {
 
     /// The file of the scenario of a point.
     pub fn scenario(&self, point: usize, plan: &Plan) -> PathBuf {
-        self.path.join(scenario_name(point, plan))
+        self.path.join(scenario_name(plan.scenario(point), plan))
     }
 
     /// Keeps what a trial printed as its result. Returns what it says.
@@ -250,10 +250,11 @@ fn is_incomplete(path: &Path) -> bool {
     name.is_some_and(|name| name.starts_with(INCOMPLETE))
 }
 
-fn scenario_name(point: usize, plan: &Plan) -> PathBuf {
+/// The file of a scenario, by its index in the plan.
+fn scenario_name(nth: usize, plan: &Plan) -> PathBuf {
     match plan.scenarios.len() {
         1 => "scenario.toml".into(),
-        _ => format!("scenario-{}.toml", point + 1).into(),
+        _ => format!("scenario-{}.toml", nth + 1).into(),
     }
 }
 

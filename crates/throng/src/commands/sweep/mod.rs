@@ -145,8 +145,12 @@ fn said(plan: &Plan, directory: &Directory, finished: usize) -> String {
         n => format!(", of which {} are finished", human::count(n as u64)),
     };
     if let Some(terms) = &plan.find {
+        let searches = match plan.searches() {
+            1 => "a search".into(),
+            n => format!("{} searches", human::count(n as u64)),
+        };
         return format!(
-            "a search for {} between {} and {}; results in {}",
+            "{searches} for {} between {} and {}; results in {}",
             plan.variables
                 .first()
                 .map(|v| v.name.as_str())
