@@ -282,6 +282,13 @@ fn the_commands_of_the_other_examples_run() {
         let (code, ran) = sh(&line);
         assert_eq!(code, Some(0), "{ran}");
     }
+    for directory in ["sweep-1", "sweep-2"] {
+        let line = format!(
+            "throng sweep -q --vary connections=1,2 --pause 0s --output-dir {directory} -- load --self --hold 20ms"
+        );
+        let (code, ran) = sh(&line);
+        assert_eq!(code, Some(0), "{ran}");
+    }
     for (directory, result) in [
         ("before", "a.json"),
         ("after", "b.json"),

@@ -511,7 +511,7 @@ fn a_system_that_fails_ends_the_sweep_in_one_line() {
             &[
                 "--start '/no/such/server' failed with exit code 127",
                 "system.log",
-                "0 of 1 trial",
+                "no trial is finished",
             ][..],
         ),
         (
@@ -641,7 +641,15 @@ fn a_file_with_a_section_sweep_is_swept_and_the_command_line_wins() {
     );
     assert_eq!(ran.reached().connections.asked, Some(1), "{ran}");
     for (from, to, parts) in [
-        ("repeat = 2", "repeet = 2", &["echo.toml", "--repeet"][..]),
+        (
+            "repeat = 2",
+            "repeet = 2",
+            &[
+                "echo.toml",
+                "unknown key 'repeet'",
+                "did you mean 'repeat'?",
+            ][..],
+        ),
         (
             "repeat = 2",
             "repeat = { a = { b = 1 } }",
@@ -710,6 +718,16 @@ fn what_makes_no_sweep_is_refused_before_the_first_trial() {
             &["whole machine", "net.*"],
         ),
         ("--vary net.core.somaxconn=16,128", near, &["--start"]),
+        (
+            "--vary net.core.somaxxconn=16,128 --start true",
+            near,
+            &["net.core.somaxxconn: a network namespace has no such setting"],
+        ),
+        (
+            "--vary net.core.somaxconn=16,x --start true",
+            near,
+            &["the kernel refuses the value 'x'"],
+        ),
         (
             "--vary net.core.somaxconn=16 --start true",
             far,

@@ -33,12 +33,6 @@ pub(super) struct Interleaved<'a> {
     quiet: bool,
 }
 
-/// What came of a round.
-enum Ran {
-    Finished(Round, Record),
-    Interrupted,
-}
-
 impl<'a> Interleaved<'a> {
     /// Reads the command lines.
     pub fn of(
@@ -103,14 +97,14 @@ impl<'a> Interleaved<'a> {
                 .as_ref()
                 .map(|places| places[which].join(format!("{:03}.json", round + 1)));
             match self.run(which, round, place.as_deref(), metrics, &stop)? {
-                Ran::Finished(round, record) => {
+                Some((round, record)) => {
                     if keep {
                         let kept = (round.name.clone(), record);
                         groups[which].results.rounds.push(kept);
                     }
                     rounds[which].push(round);
                 }
-                Ran::Interrupted => {
+                None => {
                     interrupted = true;
                     break;
                 }
@@ -144,6 +138,7 @@ impl<'a> Interleaved<'a> {
         places.map(Some)
     }
 
+    /// Runs a round. `None` if it was interrupted.
     fn run(
         &self,
         which: usize,
@@ -151,9 +146,9 @@ impl<'a> Interleaved<'a> {
         place: Option<&Path>,
         metrics: &[Metric],
         stop: &Stop,
-    ) -> Result<Ran, Failure> {
+    ) -> Result<Option<(Round, Record)>, Failure> {
         if stop.is_requested() {
-            return Ok(Ran::Interrupted);
+            return Ok(None);
         }
         let about = format!(
             "--run {}: throng {}",
@@ -177,7 +172,7 @@ impl<'a> Interleaved<'a> {
         let read = |thread: thread::JoinHandle<Vec<u8>>| thread.join().unwrap_or_default();
         let (stdout, stderr) = (read(stdout), read(stderr));
         if stop.is_requested() || status.code() == Some(130) {
-            return Ok(Ran::Interrupted);
+            return Ok(None);
         }
         // A run that fell short has a result, too.
         if !matches!(status.code(), Some(0 | 1)) || stdout.is_empty() {
@@ -197,7 +192,7 @@ impl<'a> Interleaved<'a> {
             Some(place) => place.display().to_string(),
             None => format!("round {} of {}", round + 1, name(which)),
         };
-        Ok(Ran::Finished(Round::of(name, &record, metrics), record))
+        Ok(Some((Round::of(name, &record, metrics), record)))
     }
 }
 

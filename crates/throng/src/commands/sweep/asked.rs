@@ -14,6 +14,7 @@ use throng_core::experiment::sweep::mlr::Terms;
 use throng_core::experiment::sweep::{
     Between, MOST_TRIALS, Plan, Restart, Sets, System, VERSION, Variable, Vary,
 };
+use throng_core::nearest::nearest;
 use throng_core::scenario::file::{Set, find_key, read};
 use throng_core::scenario::{LoadScenario, Scenario};
 
@@ -31,6 +32,8 @@ const OF_NAMESPACE: &str = "net.";
 const USUAL: [Scalar; 3] = [Scalar::AnswersPerS, Scalar::MessagesPerS, Scalar::Opened];
 /// The options of `run` that belong to the scenario. All others say how a single run is reported, which a sweep does itself.
 const OF_SCENARIO: [&str; 1] = ["set"];
+/// Options of a sweep that are no keys of its file.
+const NO_KEYS: [&str; 3] = ["resume", "help", "version"];
 /// Those that a sweep has, too.
 const OF_SWEEP: [&str; 4] = ["--output", "--output-file", "--report", "--quiet"];
 /// Those of `http` that do so, too.
@@ -286,8 +289,12 @@ fn unknown(vary: &Vary, why: &str, starts: bool) -> Failure {
     } else {
         "the trial"
     };
+    let why = match why.ends_with('?') {
+        true => why.to_owned(),
+        false => format!("{why}."),
+    };
     Failure::usage(format!(
-        "--vary {}: {why}; a word that is no key is written {{{}}} in {commands}",
+        "--vary {}: {why} A word that is no key is written {{{}}} in {commands}",
         vary.name, vary.name
     ))
 }
@@ -460,7 +467,11 @@ fn drawn_seed() -> u64 {
 
 /// The options in the section `[sweep]` of a file, as words of a command line. What the command line varies or finds itself replaces
 /// what the file does.
-pub(super) fn words_of(file: &Path, args: &Args) -> Result<Vec<OsString>, Failure> {
+pub(super) fn words_of(
+    file: &Path,
+    args: &Args,
+    grammar: &clap::Command,
+) -> Result<Vec<OsString>, Failure> {
     let origin = file.display().to_string();
     let refused = |e: String| Failure::usage(format!("{origin}: {e}"));
     let bytes = files::read(file).map_err(|e| refused(e.to_string()))?;
@@ -473,6 +484,19 @@ pub(super) fn words_of(file: &Path, args: &Args) -> Result<Vec<OsString>, Failur
         ));
     };
     // What is found does not vary besides, so what a file varies makes room for it.
+    let of_sweep = grammar.find_subcommand("sweep").into_iter();
+    let of_sweep = of_sweep.flat_map(|sweep| sweep.get_arguments().filter_map(clap::Arg::get_long));
+    let of_sweep = of_sweep.filter(|name| !NO_KEYS.contains(name));
+    let known: Vec<String> = of_sweep.map(str::to_owned).collect();
+    let mut keys = options.iter().map(|(key, _)| key);
+    if let Some(key) = keys.find(|key| !known.contains(key)) {
+        let meant = nearest(key, &known);
+        let meant = meant.map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
+        return Err(refused(format!(
+            "unknown key '{}' in [sweep]{meant}",
+            key.escape_debug()
+        )));
+    }
     let replaced = !args.vary.is_empty() || args.find.is_some();
     let options = options
         .into_iter()

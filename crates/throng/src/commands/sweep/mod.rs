@@ -23,7 +23,7 @@ use processes::Processes;
 use progress::Progress;
 use std::ffi::OsString;
 use std::path::Path;
-use throng_core::experiment::sweep::{Plan, SweepResult};
+use throng_core::experiment::sweep::{Plan, Sets, SweepResult};
 use throng_host::own_network;
 use throng_report::human;
 use throng_report::json::write_json;
@@ -43,19 +43,20 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     files::check(&to.into_iter().chain(page).collect::<Vec<_>>(), &[])?;
     let program = std::env::current_exe()
         .map_err(|e| Failure::fault(format!("can't find throng's own program: {e}")))?;
+    // In the network where the user is.
+    let place = args.web.as_ref().map(Place::take).transpose()?;
     let (directory, plan) = match &args.resume {
-        Some(path) => Directory::open(path)?,
+        Some(path) => {
+            let (directory, plan) = Directory::open(path)?;
+            enter(&plan)?;
+            (directory, plan)
+        }
         None => {
             let plan = asked::plan(args, &program, grammar)?;
+            enter(&plan)?;
             (Directory::create(args.output_dir.as_deref())?, plan)
         }
     };
-    // In the network where the user is.
-    let place = args.web.as_ref().map(Place::take).transpose()?;
-    // Before any thread is started, since a thread stays in the namespace that it is in.
-    if plan.needs_namespace() {
-        own_network::enter().map_err(Failure::usage)?;
-    }
     let stop = signals::stop()?;
     if args.resume.is_none() {
         directory.begin(&plan)?;
@@ -102,6 +103,23 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     }
 }
 
+/// Enters a network namespace if sysctls vary, and tries each of their values, so that no sweep begins that can't be carried out. It has
+/// to be before any thread is started, since a thread stays in the namespace that it is in.
+fn enter(plan: &Plan) -> Result<(), Failure> {
+    if !plan.needs_namespace() {
+        return Ok(());
+    }
+    own_network::enter().map_err(Failure::usage)?;
+    let sysctls = plan.variables.iter().filter(|v| v.sets == Sets::Sysctl);
+    for sysctl in sysctls {
+        for value in &sysctl.values {
+            own_network::set(&sysctl.name, value)
+                .map_err(|e| Failure::usage(format!("--vary {e}")))?;
+        }
+    }
+    Ok(())
+}
+
 /// The arguments with those in the file's section `[sweep]`, if there is a file. Those on the command line win.
 fn with_file(args: &Args, grammar: &clap::Command) -> Result<Args, Failure> {
     let Some(file) = &args.file else {
@@ -113,7 +131,7 @@ fn with_file(args: &Args, grammar: &clap::Command) -> Result<Args, Failure> {
         .skip(1);
     let words = ["throng".into(), "sweep".into()]
         .into_iter()
-        .chain(asked::words_of(file, args)?)
+        .chain(asked::words_of(file, args, grammar)?)
         .chain(given);
     let read = parsed(grammar, words.collect());
     read.map_err(|e| {
@@ -174,7 +192,7 @@ fn resumable(mut failure: Failure, result: &SweepResult, directory: &Directory) 
     let says = failure.lines.iter().any(|line| line.contains("--resume"));
     if let Some(line) = failure.lines.last_mut().filter(|_| !says) {
         *line += &format!(
-            "; {} and kept, and `throng sweep --resume {}` goes on",
+            "; {}, and `throng sweep --resume {}` goes on",
             kept(result),
             directory.path().display()
         );
@@ -185,6 +203,9 @@ fn resumable(mut failure: Failure, result: &SweepResult, directory: &Directory) 
 /// How many trials are finished.
 fn kept(result: &SweepResult) -> String {
     let finished = result.finished() as u64;
+    if finished == 0 {
+        return "no trial is finished".into();
+    }
     let all = match result.plan.find {
         Some(_) => human::things(finished, "trial"),
         None => format!(
@@ -194,7 +215,7 @@ fn kept(result: &SweepResult) -> String {
         ),
     };
     format!(
-        "{all} {} finished",
+        "{all} {} finished and kept",
         if all.ends_with('s') { "are" } else { "is" }
     )
 }
