@@ -4,7 +4,8 @@ use crate::Failure;
 use crate::files::is_stdout;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
-use throng_core::experiment::compare::Condition;
+use throng_core::expect::Metric;
+use throng_core::experiment::compare::{Condition, wanted};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,6 +104,19 @@ impl Args {
             [only] if only.is_file() => Some(only),
             _ => None,
         }
+    }
+
+    /// What to measure in each round, so that what is asked for can be compared.
+    pub fn wanted(&self) -> Vec<Metric> {
+        let names = self.metric.iter().map(String::as_str);
+        wanted(names.chain(self.of_conditions()))
+    }
+
+    /// The metrics of the conditions.
+    pub fn of_conditions(&self) -> impl Iterator<Item = &str> {
+        self.fail_if
+            .iter()
+            .map(|condition| condition.metric.as_str())
     }
 
     /// Refuses what only makes sense otherwise.

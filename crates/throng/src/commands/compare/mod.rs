@@ -1,6 +1,7 @@
 //! `throng compare`: whether results differ, by how much, and how sure that is.
 
 mod args;
+mod draw;
 mod groups;
 mod interleave;
 mod sweeps;
@@ -8,10 +9,10 @@ mod sweeps;
 pub(crate) use args::Args;
 
 use crate::files::{self, Named};
-use crate::{Failure, output, results};
+use crate::{Failure, command_line, results};
 use args::Form;
+use draw::{form, page, written};
 use interleave::Interleaved;
-use std::io;
 use std::path::{Path, PathBuf};
 use throng_core::expect::{Metric, Reading};
 use throng_core::experiment::ChangePoints;
@@ -19,7 +20,7 @@ use throng_core::experiment::compare::{self, Comparison, Group};
 use throng_report::compare::{
     ComparisonDocument, HistoryDocument, Material, write_comparison, write_csv, write_history,
 };
-use throng_report::{file, html, json, text};
+use throng_report::{html, json};
 
 /// The exit code after an interruption.
 const INTERRUPTED: u8 = 130;
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
 }
 
 fn comparison(args: &Args) -> Result<u8, Failure> {
-    let measured = wanted(args);
+    let measured = args.wanted();
     let keep = args.report.is_some();
     let read = |path: &PathBuf| groups::read(path, &measured, keep);
     let floor = args.floor.as_ref().map(read).transpose()?;
@@ -75,7 +76,7 @@ fn comparison(args: &Args) -> Result<u8, Failure> {
     if let Some(floor) = &floor {
         is_of_its_own(floor, &groups)?;
     }
-    let metrics = compare::chosen(&groups, &args.metric, of_conditions(args));
+    let metrics = compare::chosen(&groups, &args.metric, args.of_conditions());
     if !interrupted {
         args.metric
             .iter()
@@ -91,7 +92,7 @@ fn comparison(args: &Args) -> Result<u8, Failure> {
             metrics: args.metric.clone(),
             conditions: args.fail_if.iter().map(ToString::to_string).collect(),
             notes,
-            command: output::command(),
+            command: command_line::words(),
         };
         page(args, || html::of_comparison(&material))?;
     }
@@ -126,19 +127,6 @@ fn again(args: &Args, path: &Path) -> Result<u8, Failure> {
     told(args, &comparison)
 }
 
-/// What to measure in each round, so that what is asked for can be compared.
-fn wanted(args: &Args) -> Vec<Metric> {
-    let names = args.metric.iter().map(String::as_str);
-    compare::wanted(names.chain(of_conditions(args)))
-}
-
-/// The metrics of the conditions.
-fn of_conditions(args: &Args) -> impl Iterator<Item = &str> {
-    args.fail_if
-        .iter()
-        .map(|condition| condition.metric.as_str())
-}
-
 /// Writes a comparison to where it is wanted. Returns the exit code of one that was not interrupted.
 fn told(args: &Args, comparison: &Comparison) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
@@ -148,16 +136,6 @@ fn told(args: &Args, comparison: &Comparison) -> Result<u8, Failure> {
     };
     written(args, drawn, &bytes)?;
     Ok(u8::from(comparison.is_failed()))
-}
-
-/// Writes the page, if it is wanted.
-fn page(args: &Args, drawn: impl FnOnce() -> String) -> Result<(), Failure> {
-    match &args.report {
-        Some(path) => {
-            file::write_whole(path, drawn().as_bytes()).map_err(|e| Failure::fault(e.to_string()))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Refuses a floor that has a run of a group: their difference would count as that of the same thing at another time.
@@ -220,22 +198,4 @@ fn history(args: &Args, directory: &Path) -> Result<u8, Failure> {
     };
     written(args, drawn, &bytes)?;
     Ok(0)
-}
-
-fn form(args: &Args) -> text::Form {
-    let (columns, colour) = output::columns_and_colour(args.file());
-    text::Form {
-        columns,
-        colour,
-        whole: false,
-    }
-}
-
-/// Writes what was drawn to where it is wanted.
-fn written(args: &Args, drawn: io::Result<()>, bytes: &[u8]) -> Result<(), Failure> {
-    drawn.map_err(|e| Failure::fault(format!("can't draw the comparison: {e}")))?;
-    match args.file() {
-        Some(path) => file::write_whole(path, bytes).map_err(|e| Failure::fault(e.to_string())),
-        None => output::to_stdout(bytes),
-    }
 }

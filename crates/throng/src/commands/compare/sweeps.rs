@@ -1,6 +1,8 @@
 //! Compares sweeps, point by point.
 
-use super::{Args, Form, form, groups, of_conditions, page, wanted, written};
+use super::args::{Args, Form};
+use super::draw::{form, page, written};
+use super::groups;
 use crate::{Failure, results};
 use std::path::{Path, PathBuf};
 use throng_core::expect::Metric;
@@ -35,7 +37,7 @@ fn is_sweep(path: &Path) -> bool {
 
 /// Compares the sweeps. Returns the exit code.
 pub(super) fn compared(args: &Args) -> Result<u8, Failure> {
-    let measured = wanted(args);
+    let measured = args.wanted();
     let sweeps = args.groups.iter().map(|path| swept(path, &measured));
     let sweeps: Vec<(Swept, SweepResult)> = sweeps.collect::<Result<_, _>>()?;
     let floor = match &args.floor {
@@ -57,7 +59,7 @@ pub(super) fn compared(args: &Args) -> Result<u8, Failure> {
     let sweeps: Vec<Swept> = sweeps.into_iter().map(|(sweep, _)| sweep).collect();
     let groups = sweeps.iter().flat_map(|sweep| &sweep.points);
     let groups: Vec<Group> = groups.map(|(_, group)| group.clone()).collect();
-    let metrics = compare::chosen(&groups, names, of_conditions(args));
+    let metrics = compare::chosen(&groups, names, args.of_conditions());
     let found = compare::by_point(sweeps, floor.as_ref(), &metrics, &args.fail_if)
         .map_err(|e| Failure::usage(e.to_string()))?;
     let mut bytes = Vec::new();
@@ -65,7 +67,9 @@ pub(super) fn compared(args: &Args) -> Result<u8, Failure> {
         Form::Json => json::write_json(&ByPointDocument::of(&found), &mut bytes),
         Form::Text | Form::Csv => write_by_point(&found, &mut bytes, &form(args)),
     };
-    page(args, || html::of_sweeps(&found, &crate::output::command()))?;
+    page(args, || {
+        html::of_sweeps(&found, &crate::command_line::words())
+    })?;
     written(args, drawn, &bytes)?;
     Ok(u8::from(found.is_failed()))
 }
