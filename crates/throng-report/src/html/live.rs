@@ -272,6 +272,7 @@ pub fn page(drawn: &Drawn, run: &str, version: u64) -> String {
                 }
             }
             div id=(Place::Top.id()) { (at(Place::Top)) }
+            h2 { "Charts" }
             div.charts id=(Place::Charts.id()) { (at(Place::Charts)) }
             div id=(Place::Below.id()) { (at(Place::Below)) }
         }

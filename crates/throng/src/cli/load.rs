@@ -152,7 +152,7 @@ pub(crate) struct LoadArgs {
     ///
     /// 0.1 is a message every ten seconds. At 2,000/s or more, messages due in the same millisecond are sent
     /// together. @10ms finds the highest rate with a p95 latency below 10 ms, @10ms:p99 with a p99 below it. On a
-    /// terminal, the arrow keys change the rate while the run lasts: up is faster, down slower, q ends the run.
+    /// terminal, the arrow keys change the rate while the run lasts: up is faster, down slower, p pauses opening, q ends the run.
     #[arg(short = 'r', long, value_name = "RATE|@LATENCY", help_heading = PACE)]
     pub message_rate: Option<MessageRate>,
 
