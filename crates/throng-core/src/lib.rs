@@ -18,6 +18,7 @@ pub mod expect;
 pub mod experiment;
 pub mod host;
 pub mod human;
+pub mod maximum;
 pub mod metrics;
 pub mod nearest;
 pub mod observer;

@@ -62,6 +62,8 @@ pub struct Control {
     traffic_began: AtomicU64,
     /// The number of collections asked for so far.
     collections: AtomicU32,
+    /// The most connections that clients hold in all.
+    most: Most,
     /// All changes of the rate so far.
     steering: Log<Steer>,
     /// All orders to drop connections so far.
@@ -124,6 +126,16 @@ pub struct DropOrder {
     pub policy: Option<ReconnectPolicy>,
 }
 
+/// A bound that is none until it is set.
+#[derive(Debug)]
+struct Most(AtomicU32);
+
+impl Default for Most {
+    fn default() -> Most {
+        Most(AtomicU32::new(u32::MAX))
+    }
+}
+
 /// What workers wait for before they begin.
 #[derive(Debug, Default)]
 struct Start {
@@ -161,6 +173,19 @@ impl Control {
         let others = !(Order::PauseOpening as u32);
         self.orders.fetch_and(others, Ordering::Release);
         self.wake_all();
+    }
+
+    /// Has clients hold at most `most` connections in all, each its share: those with the lowest numbers. They open what is
+    /// missing, and close what is beyond. Unlike an [`Order`] it is changed by the next one.
+    pub fn hold_at_most(&self, most: u32) {
+        if self.most.0.swap(most, Ordering::Release) != most {
+            self.wake_all();
+        }
+    }
+
+    /// The most connections that clients hold in all.
+    pub(crate) fn most(&self) -> u32 {
+        self.most.0.load(Ordering::Acquire)
     }
 
     /// Gives [`Order::StartTraffic`]. Traffic counts from `now` on all workers.

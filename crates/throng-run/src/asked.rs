@@ -6,7 +6,7 @@ use throng_core::record::{Asked, AskedRate, RateOf, Role};
 use throng_core::scenario::{LoadScenario, RunRate, Sending, ServeScenario, SteadyFrom};
 use throng_core::summary::LatencyReport;
 
-/// What the load `scenario` asked for. Connections were held for `hold`. `messages` is how many messages were asked for
+/// What the load `scenario` asked for, of this many connections. They were held for `hold`. `messages` is how many messages were asked for
 /// during the run: by a profile from stdin, or at a rate that was changed.
 pub(crate) fn of_load(
     scenario: &LoadScenario,
@@ -14,10 +14,10 @@ pub(crate) fn of_load(
     latencies: &LatencyReport,
     hold: Duration,
     messages: Option<f64>,
+    connections: u64,
 ) -> Asked {
     let (pace, sending) = (&scenario.pace, &scenario.pace.sending);
-    let connections = f64::from(scenario.connections);
-    let all = |each: f64| each * connections;
+    let all = |each: f64| each * connections as f64;
     let rate = match sending {
         _ if messages.is_some() => messages.map_or(AskedRate::Nothing, AskedRate::Messages),
         Sending::WholeRun { rate, .. } => match rate {
@@ -32,7 +32,7 @@ pub(crate) fn of_load(
     };
     Asked {
         role: Role::Load,
-        connections: Some(scenario.connections.into()),
+        connections: Some(connections),
         connect_per_s: scenario.connect.rate.map(|r| r.get()),
         reconnect: (scenario.connect.reconnect).then_some(scenario.connect.reconnect_policy),
         drops: scenario.connect.drop.clone(),

@@ -260,7 +260,7 @@ impl<'a> LoadBehaviours<'a> {
         let one_by_one = matches!(self.answers, Some(AnswerBy::Echo)) && !equal;
         let waits = self.scenario.protocol.waits();
         Task {
-            connections: self.scenario.connections.max(1),
+            connections: self.scenario.connections.spread(),
             worker: at.worker,
             workers: at.workers,
             staggered: self.scenario.protocol.kind().answers() == Answers::Whole,
@@ -369,7 +369,7 @@ impl UseWire for Accepted<'_, '_> {
         let served = Served {
             job,
             tls: all.server_tls.as_ref(),
-            measured: all.scenario.connections == 0,
+            measured: all.scenario.connections.most() == 0,
         };
         served.with(all.tapped(load, at, true))
     }
@@ -458,7 +458,7 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
         Sending::ClosedLoop { in_flight } => Pacing::ClosedLoop {
             // One on each worker at least, and no more than there are connections to take turns.
             in_flight: in_flight
-                .filter(|n| *n < scenario.connections)
+                .filter(|n| *n < scenario.connections.most())
                 .map(|n| n.div_ceil(workers)),
         },
         Sending::WholeRun { rate, arrivals } => Pacing::Arrivals {

@@ -74,6 +74,11 @@ impl<'a> Watch<'a> {
         (self.meter.started_unix_s() * 1e6) as u64
     }
 
+    /// This many connections are asked for from now on.
+    pub fn ask_for(&mut self, connections: u64) {
+        self.asked = Some(connections);
+    }
+
     /// Whether a stop was requested.
     pub fn stopped(&self) -> bool {
         self.stop.is_requested()
@@ -123,8 +128,14 @@ impl<'a> Watch<'a> {
     }
 
     /// The measurements since the last call.
-    pub fn take_trial(&mut self, at: Duration, opened: Tally, accepted: Option<Tally>) -> Measured {
-        let view = self.view(at, Phase::Holding, None, Some(opened), accepted);
+    pub fn take_trial(
+        &mut self,
+        phase: Phase,
+        at: Duration,
+        opened: Tally,
+        accepted: Option<Tally>,
+    ) -> Measured {
+        let view = self.view(at, phase, None, Some(opened), accepted);
         self.audience.take_trial(&view, &self.control)
     }
 

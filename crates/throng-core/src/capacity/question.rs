@@ -106,7 +106,7 @@ impl Question {
     pub fn of_load(scenario: &LoadScenario) -> Question {
         let message_bytes = scenario.messages.about_bytes();
         Question {
-            connections: Some(scenario.connections.into()),
+            connections: Some(scenario.connections.most().into()),
             targets: scenario.addresses(),
             unix: !scenario.unix_sockets().is_empty(),
             sources: scenario.connect.sources().collect(),
@@ -116,7 +116,7 @@ impl Question {
             message_rate: scenario.pace.sending.per_connection(),
             in_flight: match scenario.pace.sending {
                 Sending::ClosedLoop { in_flight } => {
-                    Some(in_flight.unwrap_or(scenario.connections).into())
+                    Some(in_flight.unwrap_or(scenario.connections.most()).into())
                 }
                 _ => None,
             },

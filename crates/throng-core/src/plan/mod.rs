@@ -1,11 +1,13 @@
 //! Scenario and host in, plan out: which engine, how many workers, which routes. Or the limits that are too low, each
 //! with its remedy, before any socket is opened.
 
+mod maximum;
 mod routes;
 mod shortfall;
 #[cfg(test)]
 mod tests;
 
+pub use maximum::{Most, most};
 pub use routes::Routes;
 pub use shortfall::Shortfall;
 
@@ -69,7 +71,8 @@ pub struct ServePlan {
     pub limits: Vec<Limit>,
 }
 
-/// The limits that only warrant a warning for `asked` connections. With `force`, only what can't be tried is refused.
+/// The limits that only warrant a warning for `asked` connections, of those that the run `heeds`. With `force`, only what can't
+/// be tried is refused.
 ///
 /// # Errors
 /// All limits that are too low.
@@ -78,9 +81,10 @@ fn judge(
     asked: u64,
     force: bool,
     more: Option<Shortfall>,
+    heeds: impl Fn(LimitKind) -> bool,
 ) -> Result<Vec<Shortfall>, Vec<Shortfall>> {
     let (mut refused, mut warned): (Vec<_>, Vec<_>) = (more.into_iter().collect(), Vec::new());
-    for limit in capacity.short_of(asked) {
+    for limit in capacity.short_of(asked).filter(|l| heeds(l.kind)) {
         let can_be_tried = force && limit.kind != LimitKind::Engine;
         match limit.sure && !can_be_tried {
             true => refused.push(Shortfall::of(limit)),
@@ -104,9 +108,11 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
         Ok(routes) => (Some(routes), None),
         Err(short) => (None, Some(short)),
     };
-    let asked = u64::from(scenario.connections);
-    let mut warnings = judge(&capacity, asked, scenario.force, no_route)?;
-    if scenario.force {
+    let asked = u64::from(scenario.connections.most());
+    // Limits that are to be found are not warned of.
+    let heeds = |kind| !scenario.connections.is_max() || maximum::is_own(kind);
+    let mut warnings = judge(&capacity, asked, scenario.force, no_route, heeds)?;
+    if scenario.force && !scenario.connections.is_max() {
         // Then a full queue does not slow the run down, so it may overflow.
         let at_once = |l: &&Limit| l.measure == capacity::Measure::AtOnce;
         let short = capacity.limits.iter().filter(at_once);
@@ -153,7 +159,8 @@ fn ends_here(scenario: &LoadScenario, host: &Host) -> Option<u64> {
 pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Shortfall>> {
     let capacity = capacity::capacity(&Question::of_serve(scenario), host);
     let asked = scenario.max_connections;
-    let warnings = judge(&capacity, asked.map_or(1, u64::from), scenario.force, None)?;
+    let least = asked.map_or(1, u64::from);
+    let warnings = judge(&capacity, least, scenario.force, None, |_| true)?;
     // Without a number asked for, only limits that are sure bound it.
     let bound = capacity
         .limits

@@ -24,7 +24,7 @@ impl Routes {
     /// # Errors
     /// A target without a source address of its family, or without a client of its family to speak for.
     pub(super) fn of(scenario: &LoadScenario, host: &Host) -> Result<Routes, Shortfall> {
-        let asked = u64::from(scenario.connections);
+        let asked = u64::from(scenario.connections.most());
         if scenario.own_server.is_some() {
             // Many targets rather than many sources: that saves a bind() per connection.
             let needed = addresses_needed(asked, host).max(1);
@@ -35,7 +35,7 @@ impl Routes {
                     .map(|ip| ((ip, 0).into(), Vec::new()))
                     .collect(),
                 unix: Vec::new(),
-                run: scenario.connections.div_ceil(needed).max(1),
+                run: scenario.connections.most().div_ceil(needed).max(1),
             });
         }
         let unix = scenario.unix_sockets();

@@ -15,7 +15,7 @@ fn scenario(connections: u32, targets: &[&str]) -> LoadScenario {
     LoadScenario {
         targets: targets.iter().map(|t| target(t)).collect(),
         own_server: targets.is_empty().then_some(OwnServer::Sink),
-        connections,
+        connections: connections.into(),
         ..LoadScenario::default()
     }
 }
@@ -174,7 +174,7 @@ fn every_limit_that_is_too_low_is_reported_and_force_turns_refusals_into_warning
         // 1 GiB is kept in reserve.
         LimitKind::Memory,
     ];
-    s.connections = 400_000;
+    s.connections = 400_000.into();
     assert_eq!(kinds(&load(&s, &small).unwrap_err()), all);
     s.force = true;
     let plan = load(&s, &small).unwrap();
@@ -260,7 +260,7 @@ fn what_messages_take_in_buffers_is_an_estimate_and_refuses_nothing() {
         plan.warnings
     );
     // What does not even fit idle is refused all the same.
-    flood.connections = 3_000_000;
+    flood.connections = 3_000_000.into();
     assert_eq!(
         load(&flood, &host()).unwrap_err()[0].kind,
         LimitKind::Memory

@@ -5,6 +5,7 @@ use crate::capacity::LimitKind;
 use crate::diagnosis::{
     Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
 };
+use crate::maximum::Maximum;
 use crate::stats::{OfAddress, PackedDurations, Tally};
 use crate::storm::WindowFound;
 use serde::{Deserialize, Serialize};
@@ -121,6 +122,9 @@ pub struct Ending {
     /// What a search for a window over which connections come back has found.
     #[serde(default)]
     pub window: Option<WindowFound>,
+    /// What a search for the most connections found.
+    #[serde(default)]
+    pub maximum: Option<Box<Maximum>>,
     /// How the message rate was changed by hand, in the order of time.
     #[serde(default)]
     pub rate_changes: Vec<RateChange>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// More connections than this can't be numbered with 24-bit slots in 32-bit tables on one machine, nor
 /// held in any memory there is (half a terabyte).
-const MAX_CONNECTIONS: u32 = 100_000_000;
+pub(super) const MAX_CONNECTIONS: u32 = 100_000_000;
 /// The most threads on a side.
 const MAX_WORKERS: u32 = 1024;
 /// The largest socket buffer, in bytes. The kernel takes an int, and doubles it.
@@ -27,7 +27,7 @@ pub fn connections(text: &str) -> Result<u32, UnitError> {
 }
 
 /// The same, or none at all.
-fn up_to_connections(text: &str) -> Result<u32, UnitError> {
+pub(super) fn up_to_connections(text: &str) -> Result<u32, UnitError> {
     match units::count(text)? {
         0 => Ok(0),
         _ => connections(text),
@@ -99,8 +99,6 @@ written! {
     pub(super) Connections: u32 = Count::WHAT, connections, count_text;
     /// A number of [messages](requests()).
     pub(super) Requests: u32 = Count::WHAT, requests, count_text;
-    /// A number of connections, or 0.
-    pub(super) UpToConnections: u32 = Count::WHAT, up_to_connections, count_text;
     /// A number of [threads](workers()). It is written without a unit, as it is read.
     pub(super) Workers: u32 = "a whole number", workers, |n: u32| n.to_string();
     /// A [duration above 0](positive()).

@@ -3,8 +3,8 @@
 use super::measured;
 use super::target::Target;
 use super::{
-    Addresses, LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending, ServeScenario,
-    TlsClient, Tolerance,
+    Addresses, Connections, LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending,
+    ServeScenario, SteadyFrom, TlsClient, Tolerance,
 };
 use crate::expect::{Expectation, Needs};
 use crate::human;
@@ -184,6 +184,9 @@ pub enum Contradiction {
         /// How long they may take.
         within: Duration,
     },
+    /// A maximum to find, and something that keeps the number of connections from saying what can be held.
+    #[error("-c max finds out how many connections can be held: leave out {0}")]
+    MaxAnd(&'static str),
     /// TCP Fast Open where no connection sends anything as it opens.
     #[error(
         "--fastopen: connections send nothing as they open, so nothing can go with the SYN; first messages (-1), TLS, the handshakes of WebSocket and MQTT, and messages without a rate can"
@@ -253,7 +256,7 @@ impl LoadScenario {
         if waits && self.pace.sending == Sending::Flood {
             self.pace.sending = Sending::ClosedLoop { in_flight: None };
         }
-        match (self.opens(), self.connections) {
+        match (self.opens(), self.connections.most()) {
             (true, 0) => return Err(Contradiction::NoConnection),
             (true, _) => {}
             (false, n) => {
@@ -273,7 +276,7 @@ impl LoadScenario {
                 if let (Some((_, option)), true) = (given, self.listen.is_some()) {
                     return Err(Contradiction::NoTarget(option));
                 }
-                self.connections = 0;
+                self.connections = Connections::Number(0);
             }
         }
         self.check()?;
@@ -328,7 +331,7 @@ impl LoadScenario {
 
     fn check(&self) -> Result<(), Contradiction> {
         if !self.force
-            && let Some(why) = self.protocol.clashes(self.connections)
+            && let Some(why) = self.protocol.clashes(self.connections.most())
         {
             return Err(Contradiction::TooMany(why));
         }
@@ -396,13 +399,16 @@ impl LoadScenario {
         self.check_waits()?;
         self.check_latency()?;
         if let (Some(within), Some(rate)) = (self.connect.within, self.connect.rate)
-            && f64::from(self.connections) / rate.get() > within.as_secs_f64()
+            && f64::from(self.connections.most()) / rate.get() > within.as_secs_f64()
         {
             return Err(Contradiction::TooSlow {
-                connections: self.connections,
+                connections: self.connections.most(),
                 rate: rate.get(),
                 within,
             });
+        }
+        if self.connections.is_max() {
+            self.check_max()?;
         }
         if self.connect.fastopen.is_some() && self.opens() {
             if self.sockets.mptcp {
@@ -473,6 +479,35 @@ impl LoadScenario {
         match (drops.iter().find(late), hold) {
             (Some(drop), Some(hold)) => Err(Contradiction::DropsTooLate(*drop, hold)),
             _ => Ok(()),
+        }
+    }
+
+    /// Connections of a run that finds out how many can be held are opened again when they fail, and are not meant to end.
+    fn check_max(&self) -> Result<(), Contradiction> {
+        let besides = [
+            (
+                self.pace.sending.search().is_some(),
+                "-r @LATENCY, which is a search of its own",
+            ),
+            (
+                self.pace.requests.is_some(),
+                "--requests, which ends the run",
+            ),
+            (!self.connect.reconnect, "--no-reconnect"),
+            (self.connect.find_window, "--find-window"),
+            (self.connect.lifetime.is_some(), "--channel-lifetime"),
+            (
+                self.protocol.closes(),
+                "--requests-per-connection, which closes them",
+            ),
+            (
+                self.connect.within.is_some() || self.measure.steady_from == SteadyFrom::Begun,
+                "--output tcpkali",
+            ),
+        ];
+        match besides.iter().find(|(given, _)| *given) {
+            Some((_, other)) => Err(Contradiction::MaxAnd(other)),
+            None => Ok(()),
         }
     }
 
@@ -582,7 +617,7 @@ impl LoadScenario {
             if !marker.says_something() {
                 return Err(Contradiction::EmptyMarker);
             }
-            if self.connections == 0 {
+            if self.connections.most() == 0 {
                 return Err(Contradiction::NoAnswers);
             }
         }

@@ -1,8 +1,8 @@
 //! `throng load`: connections to open, and what to do with them.
 
 use super::{
-    Allow, Connect, Hold, Listening, Measure, OwnServer, Pace, Pem, SocketOptions, Target,
-    TlsClient, TlsServer, bounds,
+    Allow, Connect, Connections, Hold, Listening, Measure, OwnServer, Pace, Pem, SocketOptions,
+    Target, TlsClient, TlsServer, bounds,
 };
 use crate::engine::EngineChoice;
 use crate::expect::Expectation;
@@ -24,9 +24,9 @@ pub struct LoadScenario {
     /// Serve from the same process, on loopback, and connect to that (`--self`).
     #[serde(rename = "self")]
     pub own_server: Option<OwnServer>,
-    /// Connections to open and keep open. 0 if there is nothing to connect to.
-    #[serde(with = "As::<bounds::UpToConnections>")]
-    pub connections: u32,
+    /// Connections to open and keep open: a number, or as many as can be held. 0 if there is nothing to connect to.
+    #[serde(with = "As::<Connections>")]
+    pub connections: Connections,
     /// How long to go on after the last connection is established: a time, or `"forever"`, until Ctrl-C.
     #[serde(with = "As::<Hold>")]
     pub hold: Hold,
@@ -74,7 +74,7 @@ impl Default for LoadScenario {
         LoadScenario {
             targets: Vec::new(),
             own_server: None,
-            connections: 1,
+            connections: Connections::Number(1),
             hold: Hold::For(Duration::from_secs(10)),
             duration: None,
             workers: None,

@@ -38,7 +38,7 @@ pub(super) fn lacks(scenario: &LoadScenario, needs: Needs) -> Option<&'static st
     let repeats = scenario.messages.repeats_something() || own_messages;
     let markers =
         *message == Some(MessageLatency::MessageMarker) || repeated.iter().any(Message::has_marker);
-    let many = u64::from(scenario.connections) >= ENOUGH_TO_DIVIDE;
+    let many = u64::from(scenario.connections.most()) >= ENOUGH_TO_DIVIDE;
     if !scenario.opens() && needs != Needs::Markers {
         return Some("it is about connections that are opened: add a target HOST:PORT");
     }
@@ -230,7 +230,7 @@ mod tests {
         }
         let own = LoadScenario {
             own_server: Some(OwnServer::Sink),
-            connections: 1000,
+            connections: 1000.into(),
             ..LoadScenario::default()
         };
         assert!(lacks(&own, Needs::Server).is_some_and(|r| r.contains("this process")));

@@ -8,6 +8,7 @@ use super::drain::Drain;
 use super::expected::Expected;
 use crate::capacity::LimitKind;
 use crate::diagnosis::{Diagnosis, HalfOpen, Stopped, Undelivered};
+use crate::maximum;
 use crate::pacing::Ending;
 use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
@@ -247,6 +248,19 @@ pub enum Finding {
     RateSearch {
         /// How it ended.
         ending: Ending,
+        /// The result in a sentence.
+        words: String,
+    },
+    /// What a search for the most connections found.
+    Maximum {
+        /// How it ended.
+        ending: maximum::Ending,
+        /// How many connections were held in the end.
+        connections: u64,
+        /// Whose the limit is, if that is known.
+        whose: Option<maximum::Whose>,
+        /// The limit, if it shows.
+        limit: Option<LimitKind>,
         /// The result in a sentence.
         words: String,
     },
@@ -502,6 +516,7 @@ impl Finding {
             Finding::TlsFailed { .. } => "tls_failed",
             Finding::BadProfile { .. } => "bad_profile",
             Finding::RateSearch { .. } => "rate_search",
+            Finding::Maximum { .. } => "maximum",
             Finding::MessagesUnsent { .. } => "messages_unsent",
             Finding::RequestsUnsent { .. } => "requests_unsent",
             Finding::StoppedByText => "stopped_by_text",

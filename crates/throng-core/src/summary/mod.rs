@@ -49,6 +49,7 @@ pub use traffic::{Answers, Pings, Requests, Steady, Traffic};
 
 use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
+use crate::maximum::Maximum;
 use crate::protocol::Sections;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
@@ -128,6 +129,8 @@ pub struct Summary {
     pub window: Option<WindowFound>,
     /// The result of the search for a rate, if there was one.
     pub search: Option<SearchSummary>,
+    /// The result of the search for the most connections, if there was one (`-c max`).
+    pub maximum: Option<Maximum>,
     /// The outcome of the protocol that connections speak. Each protocol has a section under its own name.
     #[serde(flatten)]
     pub protocols: Sections,

@@ -130,6 +130,7 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         drain: t.asked.drain.then(|| Drain::of(&t)),
         window: t.endings().find_map(|e| e.window.clone()),
         search: t.endings().find_map(|e| e.search.clone()),
+        maximum: t.maximum().cloned(),
         protocols: protocols(&t, &speaking),
         tunnel: t.asked.tunnels.then(|| TunnelSummary::of(&t.opened)),
         tls: (t.asked.tls_client || t.asked.tls_server)

@@ -3,6 +3,7 @@
 use super::StormSummary;
 use crate::diagnosis::Diagnosis;
 use crate::expect::Expectation;
+use crate::maximum::Maximum;
 use crate::protocol::ProtocolKind;
 use crate::record::{
     Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
@@ -73,6 +74,11 @@ impl<'r> Totals<'r> {
             started_unix_s: record.started_unix_s(),
             parts,
         }
+    }
+
+    /// What a search for the most connections found, if there was one.
+    pub fn maximum(&self) -> Option<&'r Maximum> {
+        self.endings().find_map(|e| e.maximum.as_deref())
     }
 
     /// The endings of the sources that have one.

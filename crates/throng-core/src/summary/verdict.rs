@@ -14,6 +14,7 @@ use super::totals::Totals;
 use super::{MessageRate, Requests, SetUp, bottleneck};
 use crate::diagnosis::Diagnosis;
 use crate::expect::{Expectation, Scalar};
+use crate::maximum::{self, Maximum};
 use crate::pacing::Ending;
 use crate::protocol::tls::TlsFailure;
 use crate::protocol::tunnel::TunnelSummary;
@@ -77,6 +78,11 @@ pub(super) fn of(
         Finding::RateMissed { .. } => t.opened.dropped > 0,
         Finding::MessagesUnanswered { messages, of, .. } => {
             allowed.unanswered(*messages, *of) && messages < of
+        }
+        // Where there is an answer, something else is why the run fell short; and where none was held, that says why.
+        Finding::Maximum { ending, .. } => {
+            use maximum::Ending::{Bound, Found, None};
+            !reached && matches!(ending, Bound | Found | None)
         }
         Finding::PingsUnanswered { pings, of, .. } => {
             allowed.pings_unanswered(*pings, *of) && pings < of
@@ -152,7 +158,17 @@ fn load(
     findings: &mut Vec<Finding>,
 ) -> bool {
     let causes = t.causes();
+    for found in t.endings().filter_map(|e| e.maximum.as_deref()) {
+        findings.push(Finding::Maximum {
+            ending: found.ending,
+            connections: found.connections,
+            whose: found.whose,
+            limit: found.limit,
+            words: found.words.clone(),
+        });
+    }
     let mut reached = connections(t, allowed, &causes, findings);
+    reached &= t.maximum().is_none_or(Maximum::is_found);
     reached &= answered(t, allowed, findings);
     reached &= pongs(t, allowed, findings);
     reached &= protocols(t, findings);
@@ -193,7 +209,10 @@ fn load(
     if stopped_by_text(t) {
         findings.push(Finding::StoppedByText);
     }
-    failures::failed_attempts(t, &causes, findings);
+    // Attempts beyond a maximum are to fail.
+    if t.maximum().is_none() {
+        failures::failed_attempts(t, &causes, findings);
+    }
     findings.extend(failures::dead_addresses(t));
     findings.extend(far_ends::server_ended(t));
     let missed = rate.and_then(missed);
@@ -262,7 +281,11 @@ fn connections(
             violated: violated(&hold),
             idle: hold.bytes_sent + hold.bytes_received == 0,
         });
-    } else if !t.asked.drain && !t.asked.find_window && losses(&t.held).values().sum::<u64>() > 0 {
+    } else if !t.asked.drain
+        && !t.asked.find_window
+        && t.maximum().is_none()
+        && losses(&t.held).values().sum::<u64>() > 0
+    {
         // All are open again, as asked for; still, this is worth knowing.
         findings.push(Finding::ConnectionsReopened {
             asked,

@@ -21,7 +21,7 @@ use throng_core::time::Time;
 /// The maximum number of turns in one round.
 const TURNS_A_ROUND: usize = 1024;
 /// The number of connections on which traffic is started, or farewell is said, or that are dropped, or woken for a changed
-/// rate, in one round.
+/// rate, or closed because there are too many, in one round.
 const STARTS_A_ROUND: usize = 256;
 
 /// Sets up the event loop that runs `job` on epoll.
@@ -105,6 +105,14 @@ impl<B: Behaviour> Worker<B> {
                     break;
                 };
                 self.drop_connection(index, reset, now);
+            }
+            for _ in 0..STARTS_A_ROUND {
+                let Some(index) = self.table.next_to_shed() else {
+                    break;
+                };
+                let mut out = self.outbox();
+                out.close = true;
+                self.apply(index, out, 0, now);
             }
             self.open(now);
             self.watch_listeners(now)?;

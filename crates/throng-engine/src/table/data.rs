@@ -67,6 +67,10 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) waking: Option<u32>,
     /// The progress of saying farewell on all connections, once it was ordered.
     pub(super) leaving: Option<u32>,
+    /// The most connections that all workers together hold, as last ordered.
+    pub(super) most: u32,
+    /// The progress of closing the connections beyond that.
+    pub(super) shedding: Option<u32>,
 }
 
 impl<B: Behaviour> Table<B> {
@@ -108,6 +112,8 @@ impl<B: Behaviour> Table<B> {
             started: None,
             waking: None,
             leaving: None,
+            most: u32::MAX,
+            shedding: None,
         };
         table.set_traffic(job.traffic, table.clock.now());
         match job.role {

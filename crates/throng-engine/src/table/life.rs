@@ -104,6 +104,10 @@ impl<B: Behaviour> Table<B> {
         self.counters.established.add(1);
         if let Some(o) = &mut self.opener {
             o.succeeded(now, took);
+            if !o.wants(index) {
+                // The number to hold was lowered while it was being opened.
+                self.shedding = Some(self.shedding.map_or(index, |at| at.min(index)));
+            }
             if let Some(counts) = o.counts(index) {
                 counts.established.add(1);
             }
@@ -210,7 +214,8 @@ impl<B: Behaviour> Table<B> {
         }
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
         // What ended as planned has not failed.
-        let wait = match (done, self.opener.as_mut()) {
+        let wanted = self.opener.as_ref().is_some_and(|o| o.wants(index));
+        let wait = match (done || !wanted, self.opener.as_mut()) {
             (true, _) | (_, None) => None,
             (false, Some(o)) if dropped => o.wait_after_drop(),
             (false, Some(o)) => o.wait_after_end(index, age),

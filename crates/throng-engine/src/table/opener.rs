@@ -3,11 +3,13 @@
 use crate::job::{Admission, ClientRole};
 use crate::socket::Address;
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::Routes;
 use throng_core::proxy_protocol::Headers;
+use throng_core::shard::share;
 use throng_core::stats::{AddressCounters, FailCause};
 use throng_core::time::Time;
 
@@ -28,7 +30,10 @@ pub(super) struct Opener {
     sources: Vec<Vec<Address>>,
     first: u32,
     step: u32,
+    /// How many connections it has to hold now: those below this index.
     count: u32,
+    /// How many it may ever hold.
+    most: u32,
     /// The first connection that was never attempted.
     fresh: u32,
     again: VecDeque<u32>,
@@ -65,6 +70,7 @@ impl Opener {
             first: client.first,
             step: client.step,
             count: client.count,
+            most: client.count,
             fresh: 0,
             again: VecDeque::new(),
             in_flight: 0,
@@ -130,7 +136,7 @@ impl Opener {
 
     /// The number of connections still to be opened.
     fn left(&self) -> u32 {
-        self.count - self.fresh + self.again.len() as u32
+        self.count.saturating_sub(self.fresh) + self.again.len() as u32
     }
 
     /// The number of connections that may be opened now. `behind`: timers are due that have not fired.
@@ -184,6 +190,27 @@ impl Opener {
         self.pace.started(1);
         self.in_flight += 1;
         Some(index)
+    }
+
+    /// Whether connection `index` is to be held.
+    #[inline]
+    pub fn wants(&self, index: u32) -> bool {
+        index < self.count
+    }
+
+    /// Changes how many connections all workers together are to hold. Returns those of this worker that are to be held from
+    /// now on and were tried before, and those that were about to be opened again and are not to be held.
+    pub fn hold_at_most(&mut self, in_all: u32) -> (Range<u32>, VecDeque<u32>) {
+        let count = share(in_all, self.first, self.step).min(self.most);
+        let before = std::mem::replace(&mut self.count, count);
+        let (kept, dropped) = self.again.iter().partition(|index| **index < count);
+        self.again = kept;
+        (before.min(self.fresh)..count.min(self.fresh), dropped)
+    }
+
+    /// The first connection that is not to be held.
+    pub fn count(&self) -> u32 {
+        self.count
     }
 
     /// Queues connection `index` to be opened again.

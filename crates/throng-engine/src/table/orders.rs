@@ -26,6 +26,11 @@ impl<B: Behaviour> Table<B> {
             }
             self.orders = orders;
         }
+        let most = self.control.most();
+        if most != self.most {
+            self.most = most;
+            self.hold_at_most(most);
+        }
         let (behaviour, waking) = (&mut self.behaviour, &mut self.waking);
         self.steered = self.control.steering(self.steered, |steer| {
             if behaviour.steer(steer) {
@@ -89,6 +94,37 @@ impl<B: Behaviour> Table<B> {
                 return Some((index, order.reset));
             }
             self.dropping.pop_front();
+        }
+    }
+
+    /// Takes the number of connections that all workers together are to hold.
+    fn hold_at_most(&mut self, most: u32) {
+        let Some(opener) = &mut self.opener else {
+            return;
+        };
+        let (wanted, dropped) = opener.hold_at_most(most);
+        for index in dropped {
+            self.conns[index as usize].state = State::Free;
+        }
+        // The others are open still, or their timers have them opened again.
+        for index in wanted {
+            let conn = &mut self.conns[index as usize];
+            if conn.state == State::Free {
+                conn.state = State::Waiting;
+                opener.open_again(index);
+            }
+        }
+        self.shedding = Some(opener.count());
+    }
+
+    /// The next connection to close, of those that are open beyond the number to hold.
+    pub fn next_to_shed(&mut self) -> Option<u32> {
+        let opener = self.opener.as_ref()?;
+        loop {
+            let index = next_open(&mut self.shedding, &self.conns)?;
+            if !opener.wants(index) {
+                return Some(index);
+            }
         }
     }
 

@@ -19,10 +19,14 @@ impl<B: Behaviour> Table<B> {
             ..
         } = self;
         let all = wheel.advance(now, TIMERS_A_ROUND, |index| {
-            match conns[index as usize].state {
+            let conn = &mut conns[index as usize];
+            match conn.state {
                 State::Connecting | State::Early => fired.push(Fired::GiveUp(index)),
                 State::Open => fired.push(Fired::Wake(index)),
-                State::Waiting => opener.iter_mut().for_each(|o| o.open_again(index)),
+                State::Waiting => match opener {
+                    Some(o) if o.wants(index) => o.open_again(index),
+                    _ => conn.state = State::Free,
+                },
                 State::Free => {}
             }
         });
@@ -37,6 +41,7 @@ impl<B: Behaviour> Table<B> {
             || self.waking.is_some()
             || self.leaving.is_some()
             || !self.dropping.is_empty()
+            || self.shedding.is_some()
             || self.passed > 0
             || self.arrived > 0
             || self.behind

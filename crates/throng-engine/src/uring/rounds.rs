@@ -27,7 +27,7 @@ const MOST_EXPECTED: u32 = BUFFERS as u32 / 2;
 /// The maximum number of turns in one round.
 const TURNS_A_ROUND: usize = 1024;
 /// The number of connections on which traffic is started, or farewell is said, or that are dropped, or woken for a changed
-/// rate, in one round.
+/// rate, or closed because there are too many, in one round.
 const STARTS_A_ROUND: usize = 256;
 
 /// How a round of the loop ended.
@@ -117,6 +117,13 @@ impl<B: Behaviour> Worker<B> {
                 break;
             };
             self.drop_connection(index, reset, now);
+        }
+        for _ in 0..STARTS_A_ROUND {
+            let Some(index) = self.table.next_to_shed() else {
+                break;
+            };
+            self.out.close = true;
+            self.apply(index, None);
         }
         self.table.take_arrivals(now);
         self.take_turns(now);

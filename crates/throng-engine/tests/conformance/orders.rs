@@ -17,6 +17,8 @@ on_each_engine![
     a_client_ordered_to_stop_opening_holds_what_it_has,
     a_client_ordered_to_stop_opening_does_not_reopen,
     a_client_whose_opening_is_paused_goes_on_with_all_that_is_missing,
+    a_client_holds_as_many_as_it_was_last_told_to,
+    connections_beyond_the_number_to_hold_are_not_tried_again,
     a_server_ordered_to_stop_accepting_accepts_no_more,
     nothing_is_sent_before_traffic_starts,
     traffic_starts_once_on_each_connection_whenever_it_opened,
@@ -83,6 +85,50 @@ fn a_client_whose_opening_is_paused_goes_on_with_all_that_is_missing(engine: Eng
     client.wait("all are up", |t| t.open() == 300);
     let (tally, _) = client.close();
     assert_eq!(tally.established, 300 + lost);
+}
+
+fn a_client_holds_as_many_as_it_was_last_told_to(engine: Engine) {
+    let server = Serve::on(engine).with(|| Echo);
+    let control = Control::new();
+    control.hold_at_most(30);
+    let mut setup = Connect::to(engine, &[server.address()], 1000);
+    setup.reconnect = true;
+    setup.control = Some(Arc::clone(&control));
+    let client = setup.with(|| Sink);
+    client.settles("as many as told", |t| t.open() == 30);
+    control.hold_at_most(100);
+    client.settles("more", |t| t.open() == 100);
+    // Those that are closed come back before others are tried.
+    control.hold_at_most(5);
+    client.settles("fewer", |t| t.open() == 5 && t.closed(Closed::ByUs) == 95);
+    server.wait("they are gone there, too", |t| t.open() == 5);
+    control.hold_at_most(60);
+    let tally = client.settles("more again", |t| t.open() == 60);
+    assert_eq!((tally.established, tally.failed_in_all()), (155, 0));
+    // No more than it was set up for.
+    control.hold_at_most(5000);
+    client.settles("all", |t| t.open() == 1000);
+    client.close();
+    server.close();
+}
+
+fn connections_beyond_the_number_to_hold_are_not_tried_again(engine: Engine) {
+    let listener = peer::listener();
+    let address = listener.local_addr().expect("bound");
+    let control = Control::new();
+    control.hold_at_most(20);
+    let mut setup = Connect::to(engine, &[address], 100);
+    setup.reconnect = true;
+    setup.control = Some(Arc::clone(&control));
+    let client = setup.with(|| Sink);
+    let peers = peer::accept(&listener, 20);
+    client.wait("all are up", |t| t.open() == 20);
+    drop(listener);
+    drop(peers);
+    client.wait("they are refused", |t| t.failed_in_all() >= 20);
+    control.hold_at_most(0);
+    client.settles("none is tried", |t| t.in_flight() == 0);
+    client.close();
 }
 
 fn a_server_ordered_to_stop_accepting_accepts_no_more(engine: Engine) {

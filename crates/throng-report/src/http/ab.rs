@@ -73,6 +73,9 @@ pub(super) fn lines(result: &HttpResult, style: &AbStyle) -> Vec<(&'static str, 
     let length = http.body_bytes.checked_div(answered).unwrap_or(0);
     let kilobytes = |bytes: u64| result.per_s(bytes) / 1024.0;
     let done = http.completed;
+    // A number that the run has found is not among what was asked for.
+    let found = result.summary.maximum.as_ref().map(|m| m.connections);
+    let concurrency = found.unwrap_or(style.concurrency.into());
     let each = |of: f64| match done {
         0 => 0.0,
         done => result.seconds * 1e3 * of / done as f64,
@@ -84,7 +87,7 @@ pub(super) fn lines(result: &HttpResult, style: &AbStyle) -> Vec<(&'static str, 
         ("Server Port", style.port.clone()),
         ("Document Path", style.path.clone()),
         ("Document Length", format!("{length} bytes")),
-        ("Concurrency Level", style.concurrency.to_string()),
+        ("Concurrency Level", concurrency.to_string()),
         (
             "Time taken for tests",
             format!("{:.3} seconds", result.seconds),
@@ -115,7 +118,7 @@ pub(super) fn lines(result: &HttpResult, style: &AbStyle) -> Vec<(&'static str, 
         ),
         (
             "Time per request",
-            format!("{:.3} [ms] (mean)", each(style.concurrency.into())),
+            format!("{:.3} [ms] (mean)", each(concurrency as f64)),
         ),
         (
             "Time per request",

@@ -9,6 +9,7 @@ mod drain;
 mod expected;
 mod form;
 mod latency;
+mod maximum;
 mod rates;
 mod section;
 mod server;
@@ -81,6 +82,7 @@ pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
         rates::message_rate(summary),
         rates::bandwidth(summary),
         rates::search(summary),
+        maximum::maximum(summary),
         traffic::answers(summary),
         traffic::pings(summary),
     ]);
@@ -122,6 +124,8 @@ pub(crate) fn verdict_and_notes(summary: &Summary) -> (String, Style, &[Finding]
     let findings = &summary.findings[..];
     let (mut text, notes) = match findings {
         [first, rest @ ..] if !summary.reached => (first.to_string(), rest),
+        // Its sentence is the verdict.
+        [Finding::Maximum { .. }, rest @ ..] => (composed(summary), rest),
         [] if !summary.reached && !summary.interrupted => {
             (format!("Fell short: {}", composed(summary)), findings)
         }
@@ -151,6 +155,10 @@ fn composed(summary: &Summary) -> String {
             text += &format!(", in {}", human::seconds(summary.seconds));
         }
         return text;
+    }
+    if let Some(found) = summary.maximum.as_ref().filter(|m| m.is_found()) {
+        let held = held(summary).map(|s| format!("; held for {}", human::seconds(s)));
+        return format!("{}{}", found.words, held.unwrap_or_default());
     }
     let mut text = match c.asked {
         Some(asked) => format!("{} of {}", count(c.peak), things(asked, "connection")),

@@ -184,6 +184,13 @@ pub fn findings() -> Vec<Finding> {
             ending: Ending::Found,
             words: "12.3k/s keeps p95 at or under 10.0 ms".into(),
         },
+        Finding::Maximum {
+            ending: throng_core::maximum::Ending::Found,
+            connections: 295,
+            whose: Some(throng_core::maximum::Whose::Server),
+            limit: Some(LimitKind::TargetFiles),
+            words: "At most 295 connections, reached twice: the limit is the server's, further ones wait to be accepted".into(),
+        },
         Finding::MessagesUnsent { messages: 1 },
         Finding::RequestsUnsent {
             unsent: 2_000,

@@ -16,7 +16,9 @@ pub use findings::findings;
 #[allow(unused_imports)]
 pub use record::record;
 #[allow(unused_imports)]
-pub use summaries::{expectations, full, interrupted, perfect, searched, serve, server, shortfall};
+pub use summaries::{
+    expectations, full, interrupted, maximum, perfect, searched, serve, server, shortfall,
+};
 
 use throng_core::engine::Engine;
 use throng_core::record::Environment;
@@ -31,6 +33,7 @@ pub fn all() -> Vec<Summary> {
         serve(),
         busy(),
         searched(),
+        maximum(),
         full(),
     ]
 }

@@ -1,6 +1,6 @@
 //! A record in which nothing is missing.
 
-use super::{environment, searched, source};
+use super::{environment, maximum, searched, source};
 use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::Diagnosis;
@@ -93,6 +93,7 @@ pub fn record() -> Record {
                 remedy: "Add source addresses (--source-ip).".into(),
             }],
             search: searched().search,
+            maximum: maximum().maximum.map(Box::new),
             bad_profile: Some("--profile -: line 3: 'x' is not a rate".into()),
             unreported: vec!["/tmp/run.hlog: no space left on device".into()],
             stolen: Some(0.004),

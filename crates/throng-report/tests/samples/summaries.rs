@@ -3,7 +3,10 @@
 use super::busy::busy;
 use super::{percentiles, source};
 use std::collections::BTreeMap;
+use throng_core::capacity::LimitKind;
+use throng_core::diagnosis::Diagnosis;
 use throng_core::engine::Engine;
+use throng_core::maximum::{self, Maximum};
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::http::HttpLatencies;
 use throng_core::protocol::mqtt::MqttLatencies;
@@ -11,7 +14,7 @@ use throng_core::protocol::tls::TlsSummary;
 use throng_core::protocol::websocket::WebSocketLatencies;
 use throng_core::protocol::{Latencies, Sections};
 use throng_core::record::{SearchSummary, VERSION};
-use throng_core::stats::{FailCause, OfAddress};
+use throng_core::stats::{Closed, FailCause, OfAddress};
 use throng_core::summary::{
     Answers, Bin, Connections, Cost, Expected, Finding, Histogram, HistogramOf, Latency,
     MessageRate, Pings, Sample, Server, SetUp, Steady, Summary, Traffic, WhyMissing,
@@ -117,6 +120,7 @@ pub fn perfect() -> Summary {
         drain: None,
         window: None,
         search: None,
+        maximum: None,
         protocols: Sections::default(),
         tunnel: None,
         tls: None,
@@ -394,6 +398,78 @@ pub fn searched() -> Summary {
     s
 }
 
+/// A search that has found the most connections.
+pub fn maximum() -> Summary {
+    let mut s = perfect();
+    let words = "At most 295 connections, reached twice: the limit is the server's, further ones wait to be accepted";
+    let met = Diagnosis {
+        limit: LimitKind::TargetFiles,
+        allows: Some(295),
+        certain: true,
+        what: "the target stopped at 295 connections: its process node (pid 811) has 300 of at most 300 files open".into(),
+        remedy: "Raise the server's limit: LimitNOFILE= in its systemd unit, ulimit -n in what starts it, or prlimit --pid.".into(),
+    };
+    s.connections = Connections {
+        asked: Some(295),
+        attempted: 372,
+        established: 372,
+        accepted: None,
+        closed_by_us: 372,
+        peak: 368,
+        open_at_end: 295,
+        ..s.connections
+    };
+    s.findings = vec![
+        Finding::Maximum {
+            ending: maximum::Ending::Found,
+            connections: 295,
+            whose: Some(maximum::Whose::Server),
+            limit: Some(LimitKind::TargetFiles),
+            words: words.into(),
+        },
+        Finding::LimitMet(met.clone()),
+    ];
+    s.causes = vec![met];
+    s.maximum = Some(Maximum {
+        ending: maximum::Ending::Found,
+        connections: 295,
+        at_most: Some(1_000_000),
+        client_allows: 28_232,
+        client_limit: Some(LimitKind::FourTuples),
+        whose: Some(maximum::Whose::Server),
+        limit: Some(LimitKind::TargetFiles),
+        sure: true,
+        known_by: maximum::KnownBy::AcceptQueue,
+        walls: vec![295, 295],
+        pauses: vec![128],
+        beyond: maximum::Beyond {
+            failed: BTreeMap::from([(FailCause::TimedOut, 2)]),
+            closed: BTreeMap::from([(Closed::ResetByPeer, 3)]),
+            queued: 73,
+        },
+        way: vec![
+            maximum::Step {
+                at_s: 0.5,
+                connections: 128,
+                per_s: 256.0,
+                connect_p50_us: Some(180.0),
+                connect_p99_us: Some(420.0),
+            },
+            maximum::Step {
+                at_s: 1.0,
+                connections: 295,
+                per_s: 334.0,
+                connect_p50_us: Some(950.0),
+                connect_p99_us: Some(2400.0),
+            },
+        ],
+        knee: Some(128),
+        seconds: 12.4,
+        words: words.into(),
+    });
+    s
+}
+
 /// One with a value in every field that may be absent. For docs/summary.md: it has few samples.
 pub fn full() -> Summary {
     let mut s = perfect();
@@ -479,6 +555,7 @@ pub fn full() -> Summary {
         ..tls
     });
     s.search = searched().search;
+    s.maximum = maximum().maximum;
     s.latencies = busy.latencies;
     s.latencies.truncate(1);
     if let Some(rate) = &mut s.message_rate {

@@ -13,6 +13,7 @@ use throng_core::plan::LoadPlan;
 use throng_core::scenario::LoadScenario;
 use throng_core::stats::Tally;
 use throng_core::unix_socket::{Endpoint, UnixAddress};
+use throng_host::listen::accept_queue;
 use throng_host::survey::{Wanted, source_for, survey};
 use throng_host::{serving, unix_queues};
 
@@ -218,6 +219,18 @@ impl<'a> Before<'a> {
         let mut all = serving::to_themselves(&self.targets).unwrap_or_default();
         all.retain(|target| !self.to_themselves.contains(target));
         all
+    }
+
+    /// Whether the accept queues of all targets can be seen: they are on this machine.
+    pub fn sees_queues(&self) -> bool {
+        let here = |target: &SocketAddr| matches!(accept_queue(*target), Ok(Some(_)));
+        !self.unix.is_empty() || !self.targets.is_empty() && self.targets.iter().all(here)
+    }
+
+    /// How many of our `open` connections wait to be accepted, as far as that is certain.
+    pub fn queued(&self, open: u64) -> u64 {
+        let waiting = self.unaccepted(open);
+        waiting.iter().map(|w| u64::from(w.queue.waiting)).sum()
     }
 
     /// Those of our `open` connections to targets on this machine that wait to be accepted, as far as that is certain.

@@ -23,7 +23,7 @@ use crate::watch::Watch;
 use evidence::Before;
 use listening::Listeners;
 use own_server::OwnServer;
-use phases::{Run, Sides};
+use phases::{Finds, Run, Sides};
 use server::Server;
 use std::sync::Arc;
 use throng_core::behaviour::Traffic;
@@ -32,7 +32,7 @@ use throng_core::observer::{Note, Planned};
 use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::record::Record;
-use throng_core::scenario::{LoadScenario, Sending};
+use throng_core::scenario::{Connections, LoadScenario, Sending};
 use throng_core::shard::share;
 use throng_core::stats::AddressCounters;
 use throng_core::time::Time;
@@ -50,6 +50,15 @@ pub fn load(
     attached: &mut Attached,
     stop: &Stop,
 ) -> Result<Record, Failure> {
+    let finds = (scenario.connections.is_max()).then(|| Finds {
+        asked: scenario.connections,
+        most: plan::most(scenario, &machine.host),
+    });
+    let bounded = finds.as_ref().map(|finds| LoadScenario {
+        connections: Connections::Max(Some(finds.most.connections)),
+        ..scenario.clone()
+    });
+    let scenario = bounded.as_ref().unwrap_or(scenario);
     let plan = plan::load(scenario, &machine.host).map_err(Failure::Impossible)?;
     let listen = scenario.listen.iter().flat_map(|l| &l.on).map(|at| at.0);
     let addresses: Vec<_> = plan.routes.targets().chain(listen).collect();
@@ -61,7 +70,7 @@ pub fn load(
         stop,
         machine,
         plan.memory_reserve,
-        Some(scenario.connections.into()),
+        scenario.connections.number().map(u64::from),
     );
     watch.warn(&plan.warnings);
     watch.note_files();
@@ -98,9 +107,13 @@ pub fn load(
             watch.note(&Note::Listening(at));
         }
     }
+    if finds.is_some() {
+        // Until the search says how many.
+        watch.control.hold_at_most(0);
+    }
     let clients = watch.start_workers(|watch| {
         match &mut listeners {
-            Some(listeners) if scenario.connections == 0 => {
+            Some(listeners) if scenario.connections.most() == 0 => {
                 listeners.start(&behaviours, &plan, watch, traffic)?;
             }
             _ => {}
@@ -146,6 +159,7 @@ pub fn load(
     );
     run.watching(server)
         .following(profile)
+        .finding(finds)
         .turned_by(turning)
         .paused_by(dial)
         .conduct()
@@ -176,7 +190,7 @@ fn start_clients(
     let fastopen = scenario.connect.fastopen;
     let options = sockets::to_connect(&scenario.sockets, fastopen, behaviours.sends());
     let mut clients = Side::new(plan.workers);
-    if scenario.connections == 0 {
+    if scenario.connections.most() == 0 {
         return Ok(clients);
     }
     // The addresses of a server in this process are of no interest.
@@ -217,7 +231,7 @@ fn start_clients(
             headers: scenario.connect.proxy_headers(),
             first: worker,
             step: plan.workers,
-            count: share(scenario.connections, worker, plan.workers),
+            count: share(scenario.connections.most(), worker, plan.workers),
             pace: ConnectPace::new(rate, plan.window, Time::START),
             timeout: scenario.connect.timeout,
             reconnect: (scenario.connect.reconnect)

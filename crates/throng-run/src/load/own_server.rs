@@ -49,9 +49,8 @@ impl OwnServer {
             .map(|_| open())
             .collect::<Result<_, _>>()?;
         // Connections that are closed and reopened may overlap for a moment.
-        let max_connections = scenario
-            .connections
-            .saturating_add(scenario.connections / 8 + 1024);
+        let asked = scenario.connections.most();
+        let max_connections = asked.saturating_add(asked / 8 + 1024);
         Ok(OwnServer {
             side: Side::new(plan.workers),
             mode,

@@ -1,9 +1,10 @@
-//! The phases of a load: opening and holding. `searching.rs` tries rates instead of holding one,
-//! `window.rs` windows over which connections come back; `ending.rs` is draining and
+//! The phases of a load: opening and holding. `maximum.rs` opens as many as can be held; `searching.rs` tries rates instead of
+//! holding one, `window.rs` windows over which connections come back; `ending.rs` is draining and
 //! closing; `far_ends.rs` and `unread.rs` look at what the other end shows.
 
 mod ending;
 mod far_ends;
+mod maximum;
 mod searching;
 mod unread;
 mod window;
@@ -27,9 +28,9 @@ use std::time::Duration;
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
-use throng_core::plan::LoadPlan;
+use throng_core::plan::{LoadPlan, Most};
 use throng_core::record::{Ending, Mark, Phase, RateChange, Record, churn};
-use throng_core::scenario::{self, LoadScenario, SteadyFrom};
+use throng_core::scenario::{self, Connections, LoadScenario, SteadyFrom};
 use throng_core::stats::{Closed, OfAddress, Tally};
 use throng_core::summary::LatencyReport;
 use throng_engine::Order;
@@ -80,6 +81,16 @@ pub(crate) struct Run<'a> {
     standing: Standing,
     /// Storms of the hold.
     storming: Storming,
+    /// The most connections that may be opened, if the run is to find out how many can be held.
+    most: Option<Finds>,
+}
+
+/// What a run is to find that finds out how many connections can be held.
+pub(crate) struct Finds {
+    /// As asked for.
+    pub asked: Connections,
+    /// The most that may be opened.
+    pub most: Most,
 }
 
 /// The workers of a run.
@@ -134,7 +145,7 @@ impl<'a> Run<'a> {
             behaviours,
             latencies,
             profile: None,
-            asked: scenario.connections.into(),
+            asked: scenario.connections.most().into(),
             sides,
             server: None,
             ending: Ending::default(),
@@ -147,7 +158,16 @@ impl<'a> Run<'a> {
             paused: None,
             standing: Standing::default(),
             storming: Storming::new(scenario),
+            most: None,
         }
+    }
+
+    /// The same, to find out how many connections can be held.
+    pub fn finding(mut self, most: Option<Finds>) -> Run<'a> {
+        if most.is_some() {
+            self.watch.keep_trials();
+        }
+        Run { most, ..self }
     }
 
     /// The same, with the target's server watched.
@@ -173,7 +193,10 @@ impl<'a> Run<'a> {
 
     /// Conducts the run until all is closed, and returns its record.
     pub fn conduct(mut self) -> Result<Record, Failure> {
-        let to_hold = self.open();
+        let to_hold = match self.most.take() {
+            Some(most) => self.find_maximum(most),
+            None => self.open(),
+        };
         self.ending.paused_at_end = self.paused.is_some();
         self.end_pause();
         if self.asked > 0 && !self.watch.stopped() && !self.stop_seen {
@@ -324,7 +347,14 @@ impl<'a> Run<'a> {
         let (scenario, latencies) = (self.scenario, self.latencies);
         let messages = self.messages_asked(ending);
         Carried {
-            asked: asked::of_load(scenario, self.behaviours, latencies, hold, messages),
+            asked: asked::of_load(
+                scenario,
+                self.behaviours,
+                latencies,
+                hold,
+                messages,
+                self.asked,
+            ),
             engine: self.plan.engine,
             why_epoll: self.plan.why_epoll.as_deref(),
             workers: self.plan.workers,

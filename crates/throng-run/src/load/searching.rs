@@ -47,7 +47,7 @@ impl Search {
     /// The search that `scenario` asks for, from `now` on.
     pub fn new(scenario: &LoadScenario, now: Duration) -> Option<Search> {
         let asked = scenario.pace.sending.search()?;
-        let connections = f64::from(scenario.connections.max(1));
+        let connections = f64::from(scenario.connections.most().max(1));
         let mut terms = Terms::new(asked.under);
         terms.percentile = asked.percentile;
         let start = (START * connections).min(MOST_TO_START.max(connections));

@@ -10,7 +10,7 @@ use throng_run::{Attached, Failure, Machine, Stop};
 pub fn to_itself(connections: u32, engine: EngineChoice, hold: Duration) -> LoadScenario {
     LoadScenario {
         own_server: Some(OwnServer::Sink),
-        connections,
+        connections: connections.into(),
         hold: hold.into(),
         workers: Some(1),
         engine,

@@ -15,8 +15,9 @@ use throng_core::pacing::{Profile, ReconnectPolicy};
 use throng_core::payload::{Framing, Message};
 use throng_core::protocol::{Answers, Flag, Protocol, ProtocolKind, Takes};
 use throng_core::scenario::{
-    Allow, Connect, Counted, FastOpen, Hold, Listening, LoadScenario, Measure, MessageLatency,
-    MessageRate, Pace, RunRate, Search, Sending, SteadyFrom, Target, TlsClient, TlsServer, Writes,
+    Allow, Connect, Connections, Counted, FastOpen, Hold, Listening, LoadScenario, Measure,
+    MessageLatency, MessageRate, Pace, RunRate, Search, Sending, SteadyFrom, Target, TlsClient,
+    TlsServer, Writes,
 };
 use throng_core::units::Rate;
 
@@ -120,9 +121,9 @@ fn lengths(args: &LoadArgs, usual: Hold) -> Result<(Hold, Option<Duration>), Fai
 }
 
 /// tcpkali ignores its number without a target.
-fn connections(args: &LoadArgs) -> u32 {
+fn connections(args: &LoadArgs) -> Connections {
     match args.as_tcpkali && args.targets.is_empty() && args.own_server.is_none() {
-        true => args.connections.min(1),
+        true => Connections::Number(args.connections.most().min(1)),
         false => args.connections,
     }
 }
@@ -178,7 +179,9 @@ fn connect(args: &LoadArgs, hold: Hold) -> Result<Connect, Failure> {
 /// rate is too low; here the rate is raised so that it takes half that time.
 fn tcpkali_connects(args: &LoadArgs, hold: Hold) -> Connect {
     let hold = hold.length();
-    let needed = hold.map_or(0.0, |hold| f64::from(args.connections) / hold.as_secs_f64());
+    let needed = hold.map_or(0.0, |hold| {
+        f64::from(args.connections.most()) / hold.as_secs_f64()
+    });
     let rate = match needed > USUAL_RATE {
         true => 2.0 * needed,
         false => USUAL_RATE,

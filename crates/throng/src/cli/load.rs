@@ -17,7 +17,9 @@ use throng_core::address::SourceRange;
 use throng_core::expect::{Expectation, described};
 use throng_core::pacing::ReconnectPolicy;
 use throng_core::protocol::Protocol;
-use throng_core::scenario::{Arrivals, FastOpen, Hold, ListenMode, MessageRate, Tolerance, bounds};
+use throng_core::scenario::{
+    Arrivals, Connections, FastOpen, Hold, ListenMode, MessageRate, Tolerance, bounds,
+};
 use throng_core::storm::Dropping;
 use throng_core::units::{self, Bandwidth, Rate};
 
@@ -67,9 +69,12 @@ pub(crate) struct LoadArgs {
     )]
     pub own_server: Option<Mode>,
 
-    /// Connections to open and hold
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = bounds::connections, help_heading = CONNECTIONS)]
-    pub connections: u32,
+    /// Connections to open and hold; max finds out how many can be held, max:N looks no further than N
+    ///
+    /// With max, throng opens connections until it gets no further, finds out why, backs off and comes back to see whether
+    /// that is a limit, and holds as many as it found. The result has the number, the limit, and whose it is.
+    #[arg(short, long, value_name = "N|max", default_value = "1", value_parser = Connections::parse, help_heading = CONNECTIONS)]
+    pub connections: Connections,
 
     /// New connections per second [default: as fast as the target accepts them]
     #[arg(long, value_name = "R", help_heading = CONNECTIONS)]

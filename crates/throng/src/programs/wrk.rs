@@ -104,7 +104,7 @@ impl Lines for Wrk {
         scenario: &LoadScenario,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let (threads, connections) = (self.threads, scenario.connections);
+        let (threads, connections) = (self.threads, scenario.connections.most());
         writeln!(out, "Running {} test @ {}", self.duration, self.url)?;
         writeln!(out, "  {threads} threads and {connections} connections")?;
         write_wrk(result, threads, self.latency, out)

@@ -51,15 +51,18 @@ impl<L: Lines> Voice for L {
             output::written(&lines, common)?;
         }
         let summary = &outcome.summary;
-        if !summary.reached {
+        // What was to be found is said in any case.
+        if !summary.reached || summary.maximum.is_some() {
             for finding in &summary.findings {
                 eprintln!("throng: {finding}");
             }
         }
-        let complete = match scenario.hold.length() {
-            Some(_) => result.completes_any(),
-            None => result.is_complete(),
-        };
+        let found = summary.maximum.is_none() || summary.reached;
+        let complete = found
+            && match scenario.hold.length() {
+                Some(_) => result.completes_any(),
+                None => result.is_complete(),
+            };
         Ok(match (summary.interrupted, complete) {
             (true, _) => 130,
             (false, true) => 0,
@@ -102,7 +105,7 @@ pub(crate) fn ab_style(scenario: &LoadScenario) -> AbStyle {
         host: spec.map(|spec| spec.host.clone()).unwrap_or_default(),
         port: spec.map(port).unwrap_or_default(),
         path: spec.map(|spec| spec.path.clone()).unwrap_or_default(),
-        concurrency: scenario.connections,
+        concurrency: scenario.connections.most(),
         keeps_alive: once != Some(Most::ONE),
         has_body: !scenario.messages.repeated.is_empty(),
         no_percentages: false,

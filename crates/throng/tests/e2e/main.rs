@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod load;
 mod loss;
+mod maximum;
 mod merge;
 mod names;
 mod output;

@@ -76,7 +76,7 @@ impl Run<'_> {
             at,
             clients,
             accepted: accepted.unwrap_or_default(),
-            measured: self.watch.take_trial(at, clients, accepted),
+            measured: self.watch.take_trial(Phase::Holding, at, clients, accepted),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::expect::Expectation;
-use throng_core::scenario::{Objective, bounds};
+use throng_core::scenario::{Connections, Objective, bounds};
 use throng_core::units::Rate;
 
 /// The headings of the help, besides that of HTTP.
@@ -44,9 +44,10 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", value_parser = bounds::requests, help_heading = LOAD)]
     pub requests: Option<u32>,
 
-    /// Connections, each with one request at a time [default: 10, or as many as requests]
-    #[arg(short = 'c', long, value_name = "N", value_parser = bounds::connections, help_heading = LOAD)]
-    pub connections: Option<u32>,
+    /// Connections, each with one request at a time; max finds out how many can be held, max:N looks no further than N
+    /// [default: 10, or as many as requests]
+    #[arg(short = 'c', long, value_name = "N|max", value_parser = Connections::parse, help_heading = LOAD)]
+    pub connections: Option<Connections>,
 
     /// Send requests until the run has taken this long, connecting included; a number alone is seconds
     /// [default: 10s, or with -n until all are answered]

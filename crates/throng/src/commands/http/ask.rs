@@ -17,8 +17,8 @@ use std::time::Duration;
 use throng_core::payload::{Message, Messages, ParseOptions, parse};
 use throng_core::protocol::ProtocolKind;
 use throng_core::scenario::{
-    Connect, Hold, LoadScenario, Measure, Objective, Pace, Search, Sending, SocketOptions, Target,
-    TlsClient,
+    Connect, Connections, Hold, LoadScenario, Measure, Objective, Pace, Search, Sending,
+    SocketOptions, Target, TlsClient,
 };
 use throng_core::summary::LatencyReport;
 use throng_report::http::Html;
@@ -163,14 +163,14 @@ fn sending(args: &Args) -> Result<Sending, Failure> {
 }
 
 /// How many connections are opened: no more than there are requests.
-fn connections(args: &Args) -> Result<u32, Failure> {
+fn connections(args: &Args) -> Result<Connections, Failure> {
     let most = args.requests.unwrap_or(u32::MAX);
     match args.connections {
-        Some(n) if n > most => Err(Failure::usage(format!(
+        Some(Connections::Number(n)) if n > most => Err(Failure::usage(format!(
             "-n {most} is less than -c {n}: some connections would have nothing to send"
         ))),
-        Some(n) => Ok(n),
-        None => Ok(CONNECTIONS.min(most)),
+        Some(connections) => Ok(connections),
+        None => Ok(CONNECTIONS.min(most).into()),
     }
 }
 

@@ -591,7 +591,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
                 Scenario::Load(Box::new(LoadScenario {
                     targets,
                     own_server: None,
-                    connections,
+                    connections: connections.into(),
                     hold,
                     duration,
                     workers,

@@ -1,0 +1,17 @@
+//! How many connections can be held, found by itself (`-c max`): [`Search`] is told what is seen of a run, and says how many
+//! connections are to be held at most, until it knows the number. It has no sockets and no clock.
+//!
+//! The number to hold moves ahead of what is held. Where it gets no further for a while, it backs off, comes back and tries to
+//! get beyond: only where it stops again there is a limit. Then it holds that number. docs/maximum.md describes the search, and
+//! [`Maximum`] is its result.
+
+mod found;
+mod search;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod way;
+
+pub use found::{Beyond, Ending, KnownBy, Maximum, Whose};
+pub use search::{Event, Search, Seen, Terms};
+pub use way::{Step, Way};

@@ -1,0 +1,62 @@
+//! What a search for the most connections found, and how opening went on the way.
+
+use super::section::Section;
+use crate::human::{self, count, things};
+use throng_core::maximum::KnownBy;
+use throng_core::summary::Summary;
+
+/// The result in numbers. The verdict has it as a sentence.
+pub(super) fn maximum(summary: &Summary) -> Section {
+    let mut all = Section::titled("Maximum");
+    let Some(m) = &summary.maximum else {
+        return all;
+    };
+    let known = match m.known_by {
+        KnownBy::AcceptQueue => "accepted by the server, as its queue on this machine shows",
+        KnownBy::Handshake => "the server answered the handshake of each",
+        KnownBy::Established => "established; whether the server accepted them is not known here",
+    };
+    all.number("held", count(m.connections), known);
+    let walls: Vec<String> = m.walls.iter().map(|wall| count(*wall)).collect();
+    if !walls.is_empty() {
+        let took = format!("connections, in {}", human::seconds(m.seconds));
+        all.number("no further at", walls.join(", then "), &took);
+    }
+    let pauses: Vec<String> = m.pauses.iter().map(|pause| count(*pause)).collect();
+    if !pauses.is_empty() {
+        all.number(
+            "paused at",
+            pauses.join(", "),
+            "and went on later: no limit",
+        );
+    }
+    if let Some(limit) = m.limit {
+        let sure = if m.sure { "" } else { "a guess" };
+        all.number("limit", limit.words().into(), sure);
+    }
+    let client = match m.client_limit {
+        Some(limit) => format!("by its {}", limit.words()),
+        None => String::new(),
+    };
+    if m.client_limit.is_some() {
+        all.number("this client", count(m.client_allows), &client);
+    }
+    let fastest = m.way.iter().max_by(|a, b| a.per_s.total_cmp(&b.per_s));
+    if let (Some(fastest), Some(last)) = (fastest, m.way.last()) {
+        let at_last = match last.connect_p50_us {
+            Some(us) => format!(", {} to connect at last", human::micros(us)),
+            None => String::new(),
+        };
+        let most = things(fastest.connections, "connection");
+        let text = format!("up to {} at most{at_last}", most);
+        all.number("opened", human::rate(fastest.per_s), &text);
+    }
+    if let Some(knee) = m.knee {
+        all.number(
+            "knee",
+            count(knee),
+            "connections: beyond, connecting takes much longer",
+        );
+    }
+    all
+}

@@ -1,0 +1,139 @@
+//! How many connections can be held, found by itself: the number is that of a server whose limit is known, and so is the reason.
+//!
+//! bench/suites/maximum has more servers, and prints a table.
+
+use crate::common::net::Net;
+use crate::common::peers::source;
+use crate::common::process::{Process, Ran};
+use crate::common::{load, serve};
+use std::fs;
+use throng_core::capacity::LimitKind;
+use throng_core::maximum::{Ending, KnownBy, Maximum, Whose};
+use throng_core::summary::Finding;
+
+/// A server of tests/peers/limited.py on port 9000 that may open `files`, and how many more it may open.
+fn limited(net: &Net, kind: &str, files: u64) -> (Process, u64) {
+    let mut command = net.command("prlimit");
+    command
+        .arg(format!("--nofile={files}:{files}"))
+        .args(["python3", &source("limited.py"), "9000"])
+        .args(kind.split(' '));
+    let mut server = Process::start(format!("limited.py {kind}"), command);
+    server.wait_for_listener(net, 9000);
+    let open = fs::read_dir(format!("/proc/{}/fd", server.id())).expect("it runs");
+    (server, files - open.count() as u64)
+}
+
+/// Two machines: 10.77.0.1 and 10.77.0.2.
+fn two_machines() -> (Net, Net) {
+    let (near, far) = (Net::own(), Net::own());
+    near.shell(&format!(
+        "ip link add a0 type veth peer name b0 netns {} && ip addr add 10.77.0.1/24 dev a0 && ip link set a0 up",
+        far.pid()
+    ));
+    far.shell("ip addr add 10.77.0.2/24 dev b0 && ip link set b0 up");
+    (near, far)
+}
+
+#[track_caller]
+fn maximum(ran: &Ran) -> Maximum {
+    let found = ran.summary().maximum;
+    found.unwrap_or_else(|| panic!("no maximum: {ran}"))
+}
+
+/// The number is right to 1 %, and not more.
+#[track_caller]
+fn assert_right(ran: &Ran, found: &Maximum, truth: u64) {
+    let least = truth - truth.div_ceil(100);
+    assert!(
+        (least..=truth).contains(&found.connections),
+        "{truth}: {ran}"
+    );
+}
+
+#[test]
+fn a_server_without_files_is_found_with_its_number_and_its_reason() {
+    let net = Net::own();
+    let (_server, truth) = limited(&net, "holds", 300);
+    let ran = load(&net, "-c max 127.0.0.1:9000 --hold 1s");
+    let (s, found) = (ran.reached(), maximum(&ran));
+    assert_right(&ran, &found, truth);
+    assert_eq!(found.ending, Ending::Found, "{ran}");
+    assert_eq!(found.whose, Some(Whose::Server), "{ran}");
+    assert_eq!(found.limit, Some(LimitKind::TargetFiles), "{ran}");
+    assert_eq!(found.known_by, KnownBy::AcceptQueue, "{ran}");
+    assert_eq!(s.connections.open_at_end, found.connections, "{ran}");
+    assert!(matches!(s.findings[0], Finding::Maximum { .. }), "{ran}");
+    // The way there is told, too.
+    assert!(!found.way.is_empty(), "{ran}");
+}
+
+#[test]
+fn a_limit_elsewhere_is_found_though_nothing_here_names_it() {
+    let (near, far) = two_machines();
+    far.shell(
+        "nft 'table inet f { set s { type inet_service; size 9; flags dynamic; };
+         chain c { type filter hook input priority 0;
+         tcp dport 9000 ct state new add @s { tcp dport ct count over 120 } drop; }; }'",
+    );
+    let _server = serve(&far, "10.77.0.2:9000");
+    let ran = load(&near, "-c max:50k 10.77.0.2:9000 --hold 1s");
+    ran.reached();
+    let found = maximum(&ran);
+    assert_right(&ran, &found, 120);
+    assert_eq!((found.ending, found.whose), (Ending::Found, None), "{ran}");
+    assert_eq!(found.known_by, KnownBy::Established, "{ran}");
+}
+
+#[test]
+fn a_limit_of_this_client_is_no_answer() {
+    let (near, far) = two_machines();
+    near.shell("echo 40000 40199 > /proc/sys/net/ipv4/ip_local_port_range");
+    let _server = serve(&far, "10.77.0.2:9000");
+    let ran = load(&near, "-c max 10.77.0.2:9000 --hold 200ms");
+    let s = ran.fell_short();
+    let found = maximum(&ran);
+    assert_eq!(found.ending, Ending::Client, "{ran}");
+    assert_eq!(found.client_limit, Some(LimitKind::FourTuples), "{ran}");
+    assert_eq!(
+        (found.connections, found.client_allows),
+        (200, 200),
+        "{ran}"
+    );
+    let first = s.findings[0].to_string();
+    assert!(
+        first.contains("can't find out") && first.contains("--source-ip"),
+        "{ran}"
+    );
+    // A bound that the user gives is one.
+    let ran = load(&near, "-c max:150 10.77.0.2:9000 --hold 200ms");
+    ran.reached();
+    let found = maximum(&ran);
+    assert_eq!(
+        (found.ending, found.connections),
+        (Ending::Bound, 150),
+        "{ran}"
+    );
+}
+
+#[test]
+fn a_scenario_file_and_http_ask_for_the_maximum_too() {
+    let net = Net::own();
+    let _server = serve(
+        &net,
+        "127.0.0.1:9000 --mode http --max-connections 40 --backlog 32",
+    );
+    let scenario = "version = 1\n[load]\ntargets = ['http://127.0.0.1:9000']\nconnections = 'max'\nhold = '500ms'\n";
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), scenario).expect("it is written");
+    let path = file.path().to_str().expect("its name is a text");
+    let by_file = crate::common::start(&net, &format!("run --output json {path}"));
+    let by_http = crate::common::start(
+        &net,
+        "http -c max:10 -t 500ms --output json http://127.0.0.1:9000/",
+    );
+    let ran = by_http.wait(crate::common::PATIENCE);
+    assert_eq!(maximum(&ran).ending, Ending::Bound, "{ran}");
+    let ran = by_file.wait(crate::common::PATIENCE);
+    assert!(maximum(&ran).connections <= 40, "{ran}");
+}
