@@ -214,7 +214,7 @@ fn load(
         failures::failed_attempts(t, &causes, findings);
     }
     findings.extend(failures::dead_addresses(t));
-    findings.extend(far_ends::server_ended(t));
+    findings.extend(far_ends::server_ended(t).filter(|_| !t.asked.drain));
     let missed = rate.and_then(missed);
     // While a connection is dropped, as was asked for, nothing is sent on it.
     let dropped = t.opened.dropped > 0;
@@ -311,7 +311,8 @@ fn connections(
     let delivered = far_ends::delivered(t, findings) && far_ends::read(t, findings);
     // The first finding names the first cause, unless it names something else.
     let named = usize::from(missing && !interrupted && !timed_out);
-    let others = causes.iter().skip(named);
+    // A server that is drained has processes that end, as they are to.
+    let others = causes.iter().skip(named).filter(|_| !t.asked.drain);
     findings.extend(others.cloned().map(Finding::LimitMet));
     !missing
         && unready.is_none()

@@ -19,11 +19,11 @@ fn connections_that_were_dropped_come_back_and_the_server_counts_the_same() {
             let net = Net::own();
             let server = serve(&net, "9000 --mode echo");
             let line = format!(
-                "127.0.0.1:9000 -c 200 -m hi -r 5 --latency-echo --hold 2500ms --drop 50%@500ms{how} --reconnect-policy window:800ms --engine {engine}"
+                "127.0.0.1:9000 -c 200 --hold 2500ms --drop 50%@500ms{how} --reconnect-policy window:800ms --engine {engine}"
             );
             let ran = load(&net, &line);
             let s = ran.reached();
-            assert_eq!(kinds(&s), ["storm"], "{ran}");
+            assert!(kinds(&s).contains(&"storm"), "{ran}");
             let [storm] = s.storms.as_slice() else {
                 panic!("{ran}");
             };
@@ -94,7 +94,7 @@ fn a_server_that_is_killed_and_started_again_makes_a_storm() {
             "127.0.0.1:9000 -c 300 --hold 4s --reconnect-policy fixed:100ms --allow-lost 100% --engine {engine}"
         );
         let ran = start_load(&net, &line);
-        ran.wait_for_stderr("300 connections");
+        ran.wait_for_stderr("holding");
         server.signal(Signal::KILL);
         server.wait(Duration::from_secs(10));
         let again = serve(&net, "9000");
