@@ -517,10 +517,13 @@ fn expiry(direction: &Direction, findings: &mut Vec<Finding>) {
         View::Unknown => "what the far end sees is not known".to_owned(),
         other => format!("the far end {}", other.text()),
     };
+    let here = match (direction.speaker, here) {
+        (Speaker::Far, View::Silence) => "hears nothing",
+        (_, here) => here.text(),
+    };
     let text = format!(
-        "At expiry, when {} speaks: this end {}; {far}. {meaning}",
+        "At expiry, when {} speaks: this end {here}; {far}. {meaning}",
         who(direction.speaker),
-        here.text()
     );
     findings.push(Finding::note(Kind::AtExpiry, text.trim_end()));
 }
@@ -577,7 +580,11 @@ impl Probed for IdleResult {
                 Row::new(Tone::Plain, "lost from", shown(direction.lost_ms), ""),
             ];
             if let Some(here) = direction.here {
-                rows.push(Row::new(Tone::Plain, "then this end", "", here.text()));
+                let text = match (direction.speaker, here) {
+                    (Speaker::Far, View::Silence) => "hears nothing",
+                    (_, here) => here.text(),
+                };
+                rows.push(Row::new(Tone::Plain, "then this end", "", text));
             }
             if let Some(there) = direction.there {
                 rows.push(Row::new(Tone::Plain, "and the far end", "", there.text()));

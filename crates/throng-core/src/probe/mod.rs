@@ -1,6 +1,7 @@
 //! What stands between a client and a server: NAT, firewalls, load balancers, proxies. Two ends of throng talk in lines
 //! ([`Request`], [`Answer`]); what the far end does is [`Far`], without I/O. What the near end saw becomes a result:
-//! [`path`] compares both ends of connections, [`idle`] finds the timeout of silent ones.
+//! [`path`] compares both ends of connections, [`idle`] finds the timeout of silent ones, [`table`] how many
+//! there may be, [`rate`] how many new ones per second.
 
 mod far;
 mod fields;
@@ -9,6 +10,9 @@ mod host_facts;
 pub mod idle;
 mod line;
 pub mod path;
+pub mod rate;
+mod spread;
+pub mod table;
 mod tcp_info;
 mod wire;
 
@@ -16,6 +20,7 @@ pub use far::{Far, Look, Outbox};
 pub use finding::{Finding, Kind, Weight};
 pub use host_facts::HostFacts;
 pub use line::Lines;
+pub use spread::{How, Spread};
 pub use tcp_info::TcpInfo;
 pub use wire::{Answer, End, Fate, Greeting, LONGEST_LINE, Name, Request, State};
 

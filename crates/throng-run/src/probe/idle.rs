@@ -26,7 +26,7 @@ const ASKED_FOR: usize = 40;
 const OUTLASTED_BY: Duration = Duration::from_millis(500);
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
-/// A timeout of at least this part of the connections not coming up is not a probe of silence.
+/// If one in so many connections or more does not come up, silence is not what is measured.
 const FEW_UP: usize = 10;
 
 /// What to look for.
@@ -62,6 +62,8 @@ impl Purpose {
 struct Conn {
     purpose: Purpose,
     name: Option<Name>,
+    /// Which of several servers it leads to.
+    server: u64,
     /// When the last byte passed; `None` until the far end has answered.
     quiet_since: Option<Instant>,
     /// When the silence was to end, and whether it has.
@@ -81,7 +83,7 @@ struct Pass<'a, 'b> {
     conns: HashMap<u64, Conn>,
     due: BinaryHeap<Reverse<(Instant, u64, Step)>>,
     trials: HashMap<Speaker, Vec<Trial>>,
-    lost: Vec<(Speaker, Name)>,
+    lost: Vec<(Speaker, Name, u64)>,
     keepalives: Vec<KeepaliveTrial>,
     refused: Option<io::Error>,
     not_up: usize,
@@ -228,6 +230,7 @@ impl Pass<'_, '_> {
                 let conn = Conn {
                     purpose,
                     name: None,
+                    server: 0,
                     quiet_since: None,
                     spoken: None,
                 };
@@ -259,7 +262,7 @@ impl Pass<'_, '_> {
             self.due.pop();
             match step {
                 Step::Speak => self.speak(flow, now),
-                Step::GiveUp => self.heard(flow, Heard::Silence, now),
+                Step::GiveUp => self.heard(flow, Heard::Silence),
             }
         }
         Ok(())
@@ -277,8 +280,9 @@ impl Pass<'_, '_> {
                 self.not_up += 1;
                 self.conns.remove(&flow);
             }
-            Said::Answer(Answer::Hello(_)) => {
+            Said::Answer(Answer::Hello(greeting)) => {
                 conn.quiet_since = Some(at);
+                conn.server = greeting.server;
                 if let Purpose::Silence(speaker, ms) = conn.purpose {
                     let silence = Duration::from_millis(ms);
                     match speaker {
@@ -303,7 +307,7 @@ impl Pass<'_, '_> {
                     }
                 }
             }
-            Said::Answer(Answer::Echo(_) | Answer::Said(_)) => self.heard(flow, Heard::Answer, at),
+            Said::Answer(Answer::Echo(_) | Answer::Said(_)) => self.heard(flow, Heard::Answer),
             Said::Answer(_) => {}
             Said::Garbage => {
                 self.not_up += 1;
@@ -315,9 +319,9 @@ impl Pass<'_, '_> {
                 match quiet {
                     Some(quiet) if silent => {
                         let after = quiet.as_millis() as u64;
-                        self.heard(flow, Heard::EndedSilent(end, after), at);
+                        self.heard(flow, Heard::EndedSilent(end, after));
                     }
-                    Some(_) => self.heard(flow, Heard::Ended(end), at),
+                    Some(_) => self.heard(flow, Heard::Ended(end)),
                     None => {
                         self.not_up += 1;
                         self.conns.remove(&flow);
@@ -339,7 +343,7 @@ impl Pass<'_, '_> {
     }
 
     /// It is known what became of a connection.
-    fn heard(&mut self, flow: u64, heard: Heard, _at: Instant) {
+    fn heard(&mut self, flow: u64, heard: Heard) {
         let Some(conn) = self.conns.remove(&flow) else {
             return;
         };
@@ -347,7 +351,7 @@ impl Pass<'_, '_> {
         if heard != Heard::Answer
             && let (Some(name), Purpose::Silence(..)) = (conn.name, conn.purpose)
         {
-            self.lost.push((speaker, name));
+            self.lost.push((speaker, name, conn.server));
         }
         match conn.purpose {
             Purpose::Silence(_, planned) => {
@@ -448,17 +452,16 @@ impl Pass<'_, '_> {
         {
             self.step(until)?;
         }
-        let control = self
-            .near
-            .greeted(self.asked.target, self.asked.within)?
-            .ok();
+        let servers = self.conns.values().map(|conn| conn.server).collect();
+        let (target, within) = (self.asked.target, self.asked.within);
+        let controls = self.near.controls(target, &servers, within)?;
         let mut waiting = 0;
-        let all: Vec<(u64, Purpose, Option<Name>)> = self
+        let all: Vec<(u64, Purpose, Option<Name>, u64)> = self
             .conns
             .iter()
-            .map(|(flow, conn)| (*flow, conn.purpose, conn.name))
+            .map(|(flow, conn)| (*flow, conn.purpose, conn.name, conn.server))
             .collect();
-        for (flow, purpose, name) in all {
+        for (flow, purpose, name, server) in all {
             let Purpose::Keepalive(speaker, _) = purpose else {
                 continue;
             };
@@ -467,12 +470,11 @@ impl Pass<'_, '_> {
                 self.near.close(flow);
                 continue;
             };
-            match (speaker, &control) {
+            match (speaker, controls.get(&server)) {
                 (Speaker::Near, _) => self.speak(flow, Instant::now()),
                 (Speaker::Far, Some(control)) => {
                     let number = 0;
-                    self.near
-                        .ask(control.flow, &Request::SayOn { name, number });
+                    self.near.ask(*control, &Request::SayOn { name, number });
                     let now = Instant::now();
                     if let Some(conn) = self.conns.get_mut(&flow) {
                         conn.spoken = Some(now);
@@ -505,19 +507,21 @@ impl Pass<'_, '_> {
         if self.lost.is_empty() || self.near.is_stopped() {
             return Ok(Vec::new());
         }
-        let Ok(control) = self.near.greeted(self.asked.target, self.asked.within)? else {
+        let servers = self.lost.iter().map(|(.., server)| *server).collect();
+        let (target, within) = (self.asked.target, self.asked.within);
+        let controls = self.near.controls(target, &servers, within)?;
+        if controls.is_empty() && !self.near.is_stopped() {
             return Err(Failure::fault(format!(
-                "{}: the far end is gone: what became of its connections is not the path's doing",
-                self.asked.target
+                "{target}: the far end no longer answers new connections, so what it saw of the silent ones is not known"
             )));
-        };
+        }
         let mut fates = Vec::new();
         for speaker in [Speaker::Near, Speaker::Far] {
-            let lost = self.lost.iter().filter(|(who, _)| *who == speaker);
-            let names: Vec<Name> = lost.map(|(_, name)| *name).take(ASKED_FOR).collect();
-            for name in names {
-                let of = Request::Of(name);
-                let answer = self.near.call(control.flow, &of, self.asked.within)?;
+            let lost = self.lost.iter().filter(|(who, ..)| *who == speaker);
+            let asked = lost.filter_map(|(_, name, at)| Some((*name, *controls.get(at)?)));
+            let asked: Vec<(Name, u64)> = asked.take(ASKED_FOR).collect();
+            for (name, control) in asked {
+                let answer = self.near.call(control, &Request::Of(name), within)?;
                 if let Ok(Answer::Of(fate)) = answer {
                     fates.push((speaker, fate));
                 }

@@ -5,16 +5,22 @@ mod flows;
 mod idle;
 mod near;
 mod path;
+mod rate;
 mod server;
+mod table;
 
 pub use idle::{Idle, idle};
 pub use path::path;
+pub use rate::{FlowRate, rate};
 pub use server::serve;
+pub use table::{Table, table};
 
 use crate::Failure;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use throng_core::probe::End;
+use throng_engine::SocketOptions;
 
 /// Why a target can't be probed.
 fn no_far_end(target: SocketAddr, why: &str) -> Failure {
@@ -40,5 +46,13 @@ fn ended(end: End) -> &'static str {
         End::Reset => "it reset the connection (RST)",
         End::TimedOut => "the connection timed out",
         End::Failed => "this host lost the connection",
+    }
+}
+
+/// Closing flows with these options resets them, so that they leave the path's table soon, and their ports can be used again.
+fn resetting() -> SocketOptions {
+    SocketOptions {
+        linger: Some(Duration::ZERO),
+        ..SocketOptions::default()
     }
 }

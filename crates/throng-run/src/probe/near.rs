@@ -3,7 +3,7 @@
 use super::flows::{Flows, What};
 use super::{ended, no_far_end, refused};
 use crate::{Failure, Stop};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -264,6 +264,33 @@ impl<'a> Near<'a> {
             Ok(_) => Err(Missing::Garbage),
             Err(missing) => Err(missing),
         })
+    }
+}
+
+/// Connections that are opened until one leads to each of several servers.
+const MOST_CONTROLS: usize = 16;
+
+impl Near<'_> {
+    /// A connection to each of `servers`, by which it can be asked about others: as far as a few attempts lead to them.
+    pub fn controls(
+        &mut self,
+        target: SocketAddr,
+        servers: &BTreeSet<u64>,
+        within: Duration,
+    ) -> Result<BTreeMap<u64, u64>, Failure> {
+        let mut controls = BTreeMap::new();
+        for _ in 0..MOST_CONTROLS {
+            if servers.iter().all(|server| controls.contains_key(server)) {
+                break;
+            }
+            let Ok(greeted) = self.greeted(target, within)? else {
+                break;
+            };
+            controls
+                .entry(greeted.greeting.server)
+                .or_insert(greeted.flow);
+        }
+        Ok(controls)
     }
 }
 

@@ -5,3 +5,4 @@ mod common;
 mod idle;
 mod path;
 mod rig;
+mod table;

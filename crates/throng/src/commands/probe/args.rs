@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use throng_core::units::Rate;
 use throng_core::{address, units};
 
 const EXAMPLES: &str = "\
@@ -16,6 +17,8 @@ Examples:
       What the path does to TCP: translation, proxies, options, MTU.
   throng probe idle 10.0.0.7:9000 --up-to 5m
       After how much silence connections are forgotten, and how.
+  throng probe table 10.0.0.7:9000 --most 20k
+      How many flows fit, what gives way then, which ports are seen.
 
 Exit codes: 0 measured; 1 it could not be measured; 2 bad usage; 130 interrupted.";
 
@@ -38,6 +41,18 @@ pub(crate) struct Args {
     /// idle: the longest timeout to look for, in whole seconds
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = longest_timeout)]
     pub up_to: Duration,
+
+    /// table: the most flows to open
+    #[arg(long, value_name = "N", default_value = "10k", value_parser = most_flows)]
+    pub most: u32,
+
+    /// table: flows to open per second
+    #[arg(long, value_name = "RATE", default_value = "500")]
+    pub connect_rate: Rate,
+
+    /// rate: the highest rate of new flows to try, per second
+    #[arg(long, value_name = "RATE", default_value = "2k", value_parser = highest_rate)]
+    pub rate_up_to: Rate,
 
     /// How long an answer may take; after that it counts as silence
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = answer_time)]
@@ -63,6 +78,10 @@ pub(crate) enum What {
     Path,
     /// Timeout of silent connections, and how they end
     Idle,
+    /// Number of flows that fit, what gives way, ports, spread over servers
+    Table,
+    /// Rate of new flows beyond which some are lost
+    Rate,
 }
 
 impl Args {
@@ -98,5 +117,31 @@ fn longest_timeout(text: &str) -> Result<Duration, String> {
     match TIMEOUTS.contains(&time) && time.subsec_nanos() == 0 {
         true => Ok(time),
         false => Err("a timeout to look for is between 2 s and 1d, in whole seconds".into()),
+    }
+}
+
+fn most_flows(text: &str) -> Result<u32, String> {
+    let most = units::count(text).map_err(|e| e.to_string())?;
+    match most >= LEAST_FLOWS {
+        true => Ok(most),
+        false => Err(format!(
+            "a table is probed with {LEAST_FLOWS} flows or more"
+        )),
+    }
+}
+
+/// With fewer, one flow more or less is more than a per cent.
+const LEAST_FLOWS: u32 = 100;
+
+/// The highest rate that a probe opens flows at: beyond it the probe itself is what is measured.
+const HIGHEST_RATE: f64 = 20_000.0;
+
+fn highest_rate(text: &str) -> Result<Rate, String> {
+    let rate: Rate = text.parse().map_err(|e: units::UnitError| e.to_string())?;
+    match (10.0..=HIGHEST_RATE).contains(&rate.get()) {
+        true => Ok(rate),
+        false => Err(format!(
+            "a rate to look for is between 10 and {HIGHEST_RATE} per second"
+        )),
     }
 }

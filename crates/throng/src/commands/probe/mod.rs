@@ -31,6 +31,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     files::check(&outputs, &[])?;
     let target = ask::target::resolve(target)?;
     let stop = signals::stop()?;
+    let mut tell = |line: &str| {
+        if !args.quiet {
+            eprintln!("throng: {line}");
+        }
+    };
     match what {
         What::Path => told(
             args,
@@ -44,19 +49,27 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
                 up_to: args.up_to,
                 within: args.answer_within,
             };
-            told(
-                args,
-                &stop,
-                run::idle(&asked, &stop, &mut |line| tell(args, line))?,
-            )
+            told(args, &stop, run::idle(&asked, &stop, &mut tell)?)
         }
-    }
-}
-
-/// Prints a line of progress.
-fn tell(args: &Args, line: &str) {
-    if !args.quiet {
-        eprintln!("throng: {line}");
+        What::Table => {
+            let asked = run::Table {
+                target,
+                run: random(),
+                most: args.most,
+                rate: args.connect_rate,
+                within: args.answer_within,
+            };
+            told(args, &stop, run::table(&asked, &stop, &mut tell)?)
+        }
+        What::Rate => {
+            let asked = run::FlowRate {
+                target,
+                run: random(),
+                up_to: args.rate_up_to,
+                within: args.answer_within,
+            };
+            told(args, &stop, run::rate(&asked, &stop, &mut tell)?)
+        }
     }
 }
 
