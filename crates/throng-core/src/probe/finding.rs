@@ -42,6 +42,8 @@ pub enum Kind {
     TargetTranslated,
     /// Connections end in between, and others begin there.
     Terminated,
+    /// It could not be found out whether connections end in between.
+    TerminationUnknown,
     /// The MSS was lowered in between.
     SegmentLowered,
     /// An option of TCP does not survive.

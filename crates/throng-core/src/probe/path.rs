@@ -151,14 +151,21 @@ impl Evidence {
         receiver.announced_segment.min(by_mtu)
     }
 
-    /// The largest segment that `sender` sends, if that is less than it should be.
-    fn lowered(&self, sender: &TcpInfo, receiver: &TcpInfo) -> Option<(u64, u64)> {
+    /// The largest segment that `sender` on `host` sends, if that is less than it should be.
+    fn lowered(
+        &self,
+        sender: &TcpInfo,
+        host: &HostFacts,
+        receiver: &TcpInfo,
+    ) -> Option<(u64, u64)> {
         let (sends, expected) = (
             sender.largest_segment(),
             self.expected_segment(sender, receiver),
         );
-        // Without the path's MTU nothing can be expected.
-        let known = sender.path_mtu > 0 && sends > 0;
+        // Without the path's MTU nothing can be expected. A host that always probes for it begins with small segments, and none
+        // sends more than half of a small window.
+        let small_window = sender.send_window > 0 && expected * 2 > sender.send_window;
+        let known = sender.path_mtu > 0 && sends > 0 && host.mtu_probing != 2 && !small_window;
         (known && sends < expected && sends < MAY_BE_HALF_A_WINDOW).then_some((sends, expected))
     }
 }
@@ -178,6 +185,10 @@ impl PathResult {
         match e.is_terminated() {
             true => termination(e, &mut findings),
             false => translations(e, &mut findings),
+        }
+        if e.taken_over.is_none() {
+            let text = "Whether connections end in between is not known: another server answered the question.";
+            findings.push(Finding::note(Kind::TerminationUnknown, text));
         }
         options(e, &mut findings);
         if !e.is_terminated() {
@@ -333,11 +344,11 @@ fn options(e: &Evidence, findings: &mut Vec<Finding>) {
 }
 
 fn segments(e: &Evidence, findings: &mut Vec<Finding>) {
-    for (who, sender, receiver) in [
-        ("This end", &e.near, &e.far),
-        ("The far end", &e.far, &e.near),
+    for (who, sender, host, receiver) in [
+        ("This end", &e.near, &e.near_host, &e.far),
+        ("The far end", &e.far, &e.far_host, &e.near),
     ] {
-        if let Some((sends, expected)) = e.lowered(sender, receiver) {
+        if let Some((sends, expected)) = e.lowered(sender, host, receiver) {
             let text = format!(
                 "{who} sends segments of at most {} B, although the other end announced {} B and the path's MTU as it \
                  knows it is {} B: the MSS of the handshake was lowered to {} B in between.",
@@ -695,6 +706,19 @@ mod tests {
             // Each half has its own.
             e.far.send_scale = 3;
             e.far.send_segment = 1000;
+        });
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_concluded() {
+        only(Kind::TerminationUnknown, "not known", |e| {
+            e.taken_over = None
+        });
+        only(Kind::Direct, "", |e| {
+            (e.near.send_segment, e.near_host.mtu_probing) = (1012, 2);
+        });
+        only(Kind::Direct, "", |e| {
+            (e.near.send_segment, e.near.send_window) = (988, 2000);
         });
     }
 

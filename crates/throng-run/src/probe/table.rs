@@ -82,13 +82,17 @@ pub fn table(
         Err(missing) => return Err(missing.of(asked.target, asked.within)),
     };
     let before = host(&mut near, control.flow, asked.within)?;
+    let own = Seen {
+        port: near.local(control.flow).map_or(0, |local| local.port()),
+        as_seen: control.greeting.seen,
+    };
     let mut filling = Filling {
         near: &mut near,
         asked: *asked,
         flows: HashMap::new(),
         waiting: BTreeMap::new(),
         became: Vec::new(),
-        seen: Vec::new(),
+        seen: vec![own],
         servers: BTreeMap::new(),
         own_limit: None,
         controls: BTreeMap::from([(control.greeting.server, control.flow)]),
