@@ -5,7 +5,6 @@ use crate::capacity::LimitKind;
 use crate::engine::Engine;
 use crate::human;
 use crate::plan::Shortfall;
-use crate::protocol::ServeMode;
 use crate::record::Record;
 use crate::stats::{Measured, Tally};
 use crate::summary::Phase;
@@ -147,7 +146,7 @@ pub struct Planned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serving {
     /// What it does with incoming data.
-    pub mode: ServeMode,
+    pub what: String,
     /// The event loop.
     pub engine: Engine,
     /// Why the event loop is not io_uring, if that was not asked for.
@@ -360,7 +359,7 @@ impl fmt::Display for Planned {
 
 impl fmt::Display for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on engine {}", self.mode.name(), self.engine.name())?;
+        write!(f, "{} on engine {}", self.what, self.engine.name())?;
         if let Some(why) = &self.why_epoll {
             write!(f, ", because io_uring can't be used: {why}")?;
         }

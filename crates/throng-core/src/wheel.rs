@@ -29,6 +29,9 @@ struct Link {
     tick: u32,
 }
 
+/// The bytes that a timer takes.
+pub const TIMER_BYTES: usize = size_of::<Link>();
+
 const UNSET: Link = Link {
     next: NONE,
     prev: NONE - 1,

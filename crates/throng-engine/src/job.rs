@@ -54,10 +54,21 @@ pub struct ClientRole {
 pub struct ServerRole {
     /// The listeners. Workers that share them leave no connection waiting for a worker that is full.
     pub listeners: Vec<Arc<TcpListener>>,
-    /// The maximum number of connections on this worker at one time.
+    /// The maximum number of accepted connections on this worker at one time.
     pub max: u32,
     /// The other workers' counters. A worker that is far ahead of the others lets them catch up.
     pub others: Vec<Arc<Counters>>,
+    /// With [`Behaviour::PAIRS`](throng_core::behaviour::Behaviour::PAIRS): what connections may be opened for those that are
+    /// accepted.
+    pub partners: Option<Partners>,
+}
+
+/// What connections may be opened for those that are accepted.
+pub struct Partners {
+    /// The targets and sources that a [`Way`](throng_core::behaviour::Way) names.
+    pub routes: Arc<Routes>,
+    /// The time limit of one attempt.
+    pub timeout: Duration,
 }
 
 /// A worker's side of its connections.

@@ -22,7 +22,9 @@ mod uring;
 mod waiting;
 
 pub use control::{Clock, Control, DropOrder, Order, Outlet};
-pub use job::{Admission, ClientRole, Closing, Job, Role, ServerRole};
-pub use socket::{Buffers, Reach, Setting, SocketOptions, connect, listen, look};
+pub use job::{Admission, ClientRole, Closing, Job, Partners, Role, ServerRole};
+pub use socket::{
+    Buffers, Reach, Setting, SocketOptions, connect, listen, look, refuse, waiting_in,
+};
 pub use spawn::{Work, spawn, spawn_pair};
 pub use uring::{Support, probe};

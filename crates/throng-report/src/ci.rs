@@ -20,5 +20,9 @@ pub(crate) fn kind(summary: &Summary) -> &'static str {
 
 /// Whether it was ended before it was over.
 fn is_cut_off(summary: &Summary) -> bool {
-    summary.interrupted && summary.role != Role::Serve.name()
+    // A server or a proxy runs until it is.
+    summary.interrupted
+        && ![Role::Serve, Role::Proxy]
+            .iter()
+            .any(|r| summary.role == r.name())
 }

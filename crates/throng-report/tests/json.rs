@@ -248,6 +248,7 @@ fn the_documented_sums_hold_for_the_samples() {
         samples::shortfall(),
         samples::interrupted(),
         samples::serve(),
+        samples::proxy(),
         samples::busy(),
         samples::searched(),
         samples::full(),
@@ -259,6 +260,7 @@ fn the_documented_sums_hold_for_the_samples() {
             c.closed_by_peer + c.reset_by_peer + c.timed_out + c.lost_by_error + c.closed_by_us;
         let came_up = match s.role.as_str() {
             "serve" => c.accepted.unwrap(),
+            "proxy" => c.accepted.unwrap() + c.established,
             _ => c.established,
         };
         assert!(c.closed_by_us >= c.open_at_end);

@@ -3,7 +3,9 @@
 use crate::behave::LoadBehaviours;
 use std::time::Duration;
 use throng_core::record::{Asked, AskedRate, RateOf, Role};
-use throng_core::scenario::{LoadScenario, RunRate, Sending, ServeScenario, SteadyFrom};
+use throng_core::scenario::{
+    LoadScenario, ProxyScenario, RunRate, Sending, ServeScenario, SteadyFrom,
+};
 use throng_core::summary::LatencyReport;
 
 /// What the load `scenario` asked for, of this many connections. They were held for `hold`. `messages` is how many messages were asked for
@@ -81,6 +83,15 @@ pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
         protocol: scenario.mode.protocol().kind(),
         subprotocols: scenario.subprotocols.clone(),
         tls_server: scenario.tls.is_some(),
+        ..Asked::default()
+    }
+}
+
+/// What the proxy `scenario` asked for.
+pub(crate) fn of_proxy(scenario: &ProxyScenario) -> Asked {
+    Asked {
+        role: Role::Proxy,
+        connect_timeout_s: scenario.connect_timeout.as_secs_f64(),
         ..Asked::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use throng_core::host::{Host, Uring};
-use throng_core::scenario::{LoadScenario, ServeScenario};
+use throng_core::scenario::{LoadScenario, ProxyScenario, ServeScenario};
 use throng_host::kernel::Kernel;
 use throng_host::limits::raise_soft_to_hard;
 use throng_host::memory::MemoryBounds;
@@ -49,6 +49,21 @@ impl Machine {
             tracking: true,
             serving: scenario.listen.iter().map(|at| at.0.port()).collect(),
             opening: Some(0),
+            ..Wanted::default()
+        })
+    }
+
+    /// Reads this machine for the proxy of `scenario`, with the listeners among its backends, and raises the limit likewise.
+    ///
+    /// # Errors
+    /// Those of [`Machine::for_load`].
+    pub fn for_proxy(scenario: &ProxyScenario) -> Result<Machine, Failure> {
+        Machine::read(&Wanted {
+            targets: scenario.backends(),
+            sources: scenario.sources().collect(),
+            processes: Processes::OfTargets,
+            tracking: true,
+            serving: scenario.listen.iter().map(|at| at.0.port()).collect(),
             ..Wanted::default()
         })
     }

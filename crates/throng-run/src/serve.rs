@@ -19,7 +19,7 @@ use throng_core::host::Host;
 use throng_core::observer::{Note, Serving};
 use throng_core::plan::{self, ServePlan};
 use throng_core::record::{Ending, Mark, Phase, Record};
-use throng_core::scenario::ServeScenario;
+use throng_core::scenario::{ListenAddress, ServeScenario};
 use throng_engine::{Closing, Job, Order, Reach, SocketOptions};
 use throng_host::serving;
 use throng_host::survey::{Wanted, survey};
@@ -55,12 +55,13 @@ pub fn serve(
         fastopen: scenario.fastopen.then_some(plan.backlog),
         ..sockets::to_listen(&scenario.sockets)
     };
-    let listeners = scenario
-        .listen
-        .iter()
-        .map(|at| listener::open(at.0, plan.backlog, Reach::Address, &options))
-        .collect::<Result<Vec<_>, _>>()?;
-    announce(&mut watch, &listeners, &plan, scenario);
+    let listeners = open(&scenario.listen, &plan, &options)?;
+    announce(
+        &mut watch,
+        &listeners,
+        &plan,
+        scenario.mode.name().to_owned(),
+    );
     watch.meter.note_sockets_before();
     let counted = KernelCounter::begin();
     let server = Server {
@@ -71,7 +72,7 @@ pub fn serve(
         max_connections: plan.max_connections,
         closing: sockets::closing(&scenario.sockets),
         ring_slots: plan.ring_slots,
-        listeners: listeners.into_iter().map(Arc::new).collect(),
+        listeners,
     };
     let side = watch.start_workers(|watch| server.start(watch))?;
     watch.follow(&side.outlets);
@@ -98,8 +99,18 @@ pub fn serve(
     finish(watch, side, scenario, &plan, ending)
 }
 
+/// Listens everywhere that is asked for.
+pub(crate) fn open(
+    listen: &[ListenAddress],
+    plan: &ServePlan,
+    options: &SocketOptions,
+) -> Result<Vec<Arc<TcpListener>>, Failure> {
+    let open = |at: &ListenAddress| listener::open(at.0, plan.backlog, Reach::Address, options);
+    listen.iter().map(|at| open(at).map(Arc::new)).collect()
+}
+
 /// The limits that kept connections from being established, by the kernel's counters.
-fn diagnose(
+pub(crate) fn diagnose(
     counted: &KernelCounter,
     before: &Host,
     peak: u64,
@@ -122,11 +133,12 @@ fn diagnose(
     })
 }
 
-fn announce(
+/// Tells the observers where connections are accepted, and `what` is done with them.
+pub(crate) fn announce(
     watch: &mut Watch,
-    listeners: &[TcpListener],
+    listeners: &[Arc<TcpListener>],
     plan: &ServePlan,
-    scenario: &ServeScenario,
+    what: String,
 ) {
     for listener in listeners {
         if let Ok(at) = listener.local_addr() {
@@ -134,7 +146,7 @@ fn announce(
         }
     }
     watch.note(&Note::Serving(Serving {
-        mode: scenario.mode,
+        what,
         engine: plan.engine,
         why_epoll: plan.why_epoll.clone(),
         workers: plan.workers,
@@ -142,6 +154,11 @@ fn announce(
             .bound_by
             .map(|by| (plan.max_connections.into(), by.words().to_owned())),
     }));
+}
+
+/// The places of `worker`: all workers together have exactly as many as there are to be.
+pub(crate) fn share(places: u32, worker: u32, workers: u32) -> u32 {
+    places / workers + u32::from(worker < places % workers)
 }
 
 /// The workers to start.
@@ -161,10 +178,8 @@ impl Server<'_> {
     fn start(&self, watch: &Watch) -> Result<Side, Failure> {
         let mut side = Side::new(self.workers);
         for worker in 0..self.workers {
-            // All workers together have exactly as many places as asked for.
-            let max = self.max_connections / self.workers
-                + u32::from(worker < self.max_connections % self.workers);
-            let role = side.sharing(worker, &self.listeners, max);
+            let max = share(self.max_connections, worker, self.workers);
+            let role = side.sharing(worker, &self.listeners, max, None);
             let job = Job {
                 closing: self.closing,
                 ..side.job(worker, role, watch, self.ring_slots)

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use throng_core::behaviour::Traffic;
 use throng_core::stats::{AddressCounters, Counters, Tally};
-use throng_engine::{Closing, Job, Outlet, Role, ServerRole, SocketOptions};
+use throng_engine::{Closing, Job, Outlet, Partners, Role, ServerRole, SocketOptions};
 
 /// The thread of a worker, and its result.
 pub(crate) type WorkerThread = JoinHandle<io::Result<()>>;
@@ -52,14 +52,21 @@ impl Side {
     }
 
     /// The role of worker `worker` if all workers of this side accept from the same `listeners`, and this one at most
-    /// `max` connections. No worker gets far ahead of the others.
-    pub fn sharing(&self, worker: u32, listeners: &[Arc<TcpListener>], max: u32) -> Role {
+    /// `max` connections, for each of which it may open one of `partners`. No worker gets far ahead of the others.
+    pub fn sharing(
+        &self,
+        worker: u32,
+        listeners: &[Arc<TcpListener>],
+        max: u32,
+        partners: Option<Partners>,
+    ) -> Role {
         let others = self.counters.iter().enumerate();
         let others = others.filter(|(at, _)| *at != worker as usize);
         Role::Server(ServerRole {
             listeners: listeners.to_vec(),
             max,
             others: others.map(|(_, c)| Arc::clone(c)).collect(),
+            partners,
         })
     }
 

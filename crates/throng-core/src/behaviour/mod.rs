@@ -16,7 +16,7 @@ pub use load::{
 };
 
 use crate::pacing::Piece;
-use crate::stats::{Closed, Counters, Measured};
+use crate::stats::{Closed, Counters, FailCause, Measured};
 use crate::time::Time;
 use crate::units::Rate;
 use std::ops::Range;
@@ -39,6 +39,19 @@ pub enum Transmit {
     Back,
     /// The bytes in [`Outbox::bytes`], at any time; otherwise as [`Transmit::Back`].
     Reply,
+    /// Of the bytes just received those from this one on, at any time, to this connection's [partner](Behaviour::PAIRS). If
+    /// the partner's peer does not accept them, or the partner is still being opened, the engine keeps them, and stops
+    /// reading from this connection until they are sent.
+    Across(u32),
+}
+
+/// Where to open a connection to: places in the routes of the worker's [role](Outbox::open).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The target.
+    pub target: u16,
+    /// The source address among those of the target; `None` for the kernel's choice.
+    pub source: Option<u16>,
 }
 
 /// A behaviour's answer to an event on a connection. It is empty at the start of each event.
@@ -64,6 +77,9 @@ pub struct Outbox {
     pub abandon: bool,
     /// Call [`Behaviour::turn`] on this many other connections, in turn.
     pub pass: u32,
+    /// With [`Behaviour::PAIRS`], on a connection that was accepted and has no partner: open one to there. Until that has an
+    /// outcome, no more is read from this connection.
+    pub open: Option<Way>,
 }
 
 impl Outbox {
@@ -75,6 +91,7 @@ impl Outbox {
             && !(self.more | self.watch | self.close)
             && self.read == 0
             && self.wake.is_none()
+            && self.open.is_none()
     }
 }
 
@@ -182,6 +199,14 @@ pub trait Behaviour {
     /// Whether there may ever be bytes to [skip](Behaviour::skips).
     const SKIPS: bool = false;
 
+    /// Whether connections come in pairs, one accepted and one [opened](Outbox::open) for it: its partner. Those that are
+    /// accepted have even [numbers](At::id), and the partner of each has the next one. What one of a pair receives is sent
+    /// [across](Transmit::Across). The engine passes on the rest: the end of what one receives is the end of what is sent on
+    /// the other, after all that was received before; a connection that is reset, or lost in another way, has its partner
+    /// reset; a pair ends once both peers have finished sending, or when the behaviour closes either of the two. The one whose
+    /// peer did it is then closed for that reason, and its partner [by this side](Closed::ByUs).
+    const PAIRS: bool = false;
+
     /// The memory that [`Transmit::Memory`] refers to. It must be the same each time.
     fn memory(&self) -> Arc<[u8]> {
         Arc::from([])
@@ -206,6 +231,12 @@ pub trait Behaviour {
 
     /// A connection was established.
     fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox);
+
+    /// With [`Behaviour::PAIRS`]: the partner that this connection asked for could not be opened. It may [ask](Outbox::open)
+    /// for another one, unless it was [closed](Behaviour::closed) meanwhile.
+    fn partner_failed(&mut self, _: &mut Self::Conn, _why: FailCause, _: &At, out: &mut Outbox) {
+        out.close = true;
+    }
 
     /// A connection is about to be established: what is asked to be sent goes with its SYN (TCP Fast Open, RFC 7413). It is
     /// called in place of [`Behaviour::opened`]. [`Behaviour::established`] is called next, or [`Behaviour::unopened`].

@@ -33,7 +33,10 @@ impl<'a> Case<'a> {
         let local = question.role == Role::Client && (here || question.unix);
         let workers = question.workers.unwrap_or(host.cores).max(1);
         let asked = question.asked_here().unwrap_or(u64::MAX).max(1);
-        let ends_own = if own_server || proxy { 2 } else { 1 };
+        let ends_own = match own_server || proxy || question.relays {
+            true => 2,
+            false => 1,
+        };
         // With very few files, all workers but one would find none.
         let files = host
             .files

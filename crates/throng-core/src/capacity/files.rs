@@ -26,6 +26,7 @@ fn own(case: &Case) -> u64 {
     let loops = workers * case.engine.files_per_worker(case.ends_own);
     // `load --self` has a listener for each worker.
     let listeners = match (case.ends_own, case.connects()) {
+        _ if case.question.relays => u64::from(case.question.listeners),
         (2, _) => workers,
         (_, false) => u64::from(case.question.listeners),
         (_, true) => 0,

@@ -1,7 +1,7 @@
 //! The question to a machine: how many connections it can hold, or what a number of them needs.
 
 use crate::engine::EngineChoice;
-use crate::scenario::{LoadScenario, Sending, ServeScenario};
+use crate::scenario::{LoadScenario, ProxyScenario, Sending, ServeScenario};
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -71,6 +71,9 @@ pub struct Question {
     pub proxies: Option<u32>,
     /// Sockets that a server listens with.
     pub listeners: u32,
+    /// With both roles and targets: throng is a proxy to them, so both ends of a connection through it are in its process.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relays: bool,
     /// Connections speak TLS.
     #[serde(default)]
     pub tls: bool,
@@ -97,6 +100,7 @@ impl Question {
             per_client: None,
             proxies: None,
             listeners: 1,
+            relays: false,
             tls: false,
             resume: false,
         }
@@ -139,6 +143,20 @@ impl Question {
             listeners: scenario.listen.len() as u32,
             tls: scenario.tls.is_some(),
             ..Question::of(Role::Server)
+        }
+    }
+
+    /// The question of a proxy of throng's own to the machine that it runs on.
+    pub fn of_proxy(scenario: &ProxyScenario) -> Question {
+        Question {
+            connections: scenario.max_connections.map(u64::from),
+            targets: scenario.backends(),
+            sources: scenario.sources().collect(),
+            engine: scenario.engine,
+            workers: scenario.workers,
+            listeners: scenario.listen.len() as u32,
+            relays: true,
+            ..Question::of(Role::Both)
         }
     }
 

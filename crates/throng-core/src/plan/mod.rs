@@ -2,12 +2,14 @@
 //! with its remedy, before any socket is opened.
 
 mod maximum;
+mod proxy;
 mod routes;
 mod shortfall;
 #[cfg(test)]
 mod tests;
 
 pub use maximum::{Most, most};
+pub use proxy::{ProxyPlan, proxy};
 pub use routes::Routes;
 pub use shortfall::Shortfall;
 
@@ -159,8 +161,27 @@ fn ends_here(scenario: &LoadScenario, host: &Host) -> Option<u64> {
 pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Shortfall>> {
     let capacity = capacity::capacity(&Question::of_serve(scenario), host);
     let asked = scenario.max_connections;
+    accepting(
+        capacity,
+        asked,
+        scenario.backlog,
+        scenario.force,
+        None,
+        host,
+    )
+}
+
+/// The plan of a run that accepts connections: `asked` at once, or as many as fit.
+fn accepting(
+    capacity: Capacity,
+    asked: Option<u32>,
+    backlog: Option<u32>,
+    force: bool,
+    more: Option<Shortfall>,
+    host: &Host,
+) -> Result<ServePlan, Vec<Shortfall>> {
     let least = asked.map_or(1, u64::from);
-    let warnings = judge(&capacity, least, scenario.force, None, |_| true)?;
+    let warnings = judge(&capacity, least, force, more, |_| true)?;
     // Without a number asked for, only limits that are sure bound it.
     let bound = capacity
         .limits
@@ -173,9 +194,7 @@ pub fn serve(scenario: &ServeScenario, host: &Host) -> Result<ServePlan, Vec<Sho
         engine: capacity.engine,
         why_epoll: capacity.why_epoll,
         workers: capacity.workers.clamp(1, max_connections.max(1)),
-        backlog: scenario
-            .backlog
-            .unwrap_or(host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN)),
+        backlog: backlog.unwrap_or(host.accept.somaxconn.unwrap_or(DEFAULT_SOMAXCONN)),
         max_connections,
         bound_by: match asked {
             Some(_) => None,

@@ -53,12 +53,6 @@ impl Routes {
             .into_iter()
             .map(|target| (target, sources_for(target, &given, each, host)))
             .collect();
-        let missing = |option: &str, target: &SocketAddr, what: &str| Shortfall {
-            kind: LimitKind::SourceAddress,
-            limit: format!("no {option} has the address family of target {target}"),
-            allows: 0,
-            remedy: format!("Give a {what} address of each target's family."),
-        };
         let sourceless = |(_, sources): &&(SocketAddr, Vec<IpAddr>)| sources.is_empty();
         if !given.is_empty()
             && let Some((target, _)) = targets.iter().find(sourceless)
@@ -80,6 +74,15 @@ impl Routes {
             unix,
             run: 1,
         })
+    }
+
+    /// Routes to these targets, each from these sources; none of them for the kernel's choice.
+    pub fn between(targets: Vec<(SocketAddr, Vec<IpAddr>)>) -> Routes {
+        Routes {
+            targets,
+            unix: Vec::new(),
+            run: 1,
+        }
     }
 
     /// The target and the source address (`None`: the kernel's choice) of connection `id`; `None` if it goes to a Unix
@@ -143,9 +146,24 @@ impl Routes {
     }
 }
 
+/// No address of `option` has the family of a target.
+pub(super) fn missing(option: &str, target: &SocketAddr, what: &str) -> Shortfall {
+    Shortfall {
+        kind: LimitKind::SourceAddress,
+        limit: format!("no {option} has the address family of target {target}"),
+        allows: 0,
+        remedy: format!("Give a {what} address of each target's family."),
+    }
+}
+
 /// The source addresses for `target`: those given of its family or, on loopback, as many as the four-tuples of
 /// `connections` connections need.
-fn sources_for(target: SocketAddr, given: &[IpAddr], connections: u64, host: &Host) -> Vec<IpAddr> {
+pub(super) fn sources_for(
+    target: SocketAddr,
+    given: &[IpAddr],
+    connections: u64,
+    host: &Host,
+) -> Vec<IpAddr> {
     if !given.is_empty() {
         return given
             .iter()

@@ -13,6 +13,7 @@ mod lingering;
 pub mod mqtt;
 mod options;
 mod pings;
+pub mod proxy;
 pub mod raw;
 #[cfg(test)]
 mod rig;

@@ -68,7 +68,7 @@ impl<B: Behaviour> Rig<B> {
                     self.sent.extend(&done.bytes);
                     return;
                 }
-                Transmit::Back => panic!("nothing is sent back as it is"),
+                Transmit::Back | Transmit::Across(_) => panic!("nothing is sent on as it is"),
             };
             if self.closed {
                 return;

@@ -19,6 +19,8 @@ pub enum Role {
     Load,
     /// Connections that it accepts.
     Serve,
+    /// Connections that it accepts, with one to a backend for each.
+    Proxy,
 }
 
 impl Role {
@@ -27,6 +29,7 @@ impl Role {
         match self {
             Role::Load => "load",
             Role::Serve => "serve",
+            Role::Proxy => "proxy",
         }
     }
 }

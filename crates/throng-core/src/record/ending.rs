@@ -6,6 +6,7 @@ use crate::diagnosis::{
     Diagnosis, HalfOpen, KernelCounts, Stopped, Unaccepted, Undelivered, Unread,
 };
 use crate::maximum::Maximum;
+use crate::protocol::proxy::OfBackend;
 use crate::stats::{OfAddress, PackedDurations, Tally};
 use crate::storm::WindowFound;
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,12 @@ pub struct Ending {
     /// What became of connections by address, until the end of the hold, if there were several addresses.
     #[serde(default)]
     pub by_address: Vec<OfAddress>,
+    /// A proxy: the most pairs at once.
+    #[serde(default)]
+    pub pairs_peak: u64,
+    /// A proxy: what became of the connections to each backend.
+    #[serde(default)]
+    pub backends: Vec<OfBackend>,
     /// What a search for a rate found.
     pub search: Option<SearchSummary>,
     /// The storms of the hold, in the order of time.

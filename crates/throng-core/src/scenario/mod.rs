@@ -17,6 +17,7 @@ mod load;
 mod measure;
 mod measured;
 mod pace;
+mod proxy;
 mod resolve;
 mod serve;
 pub mod sockets;
@@ -36,6 +37,7 @@ pub use pace::{
     Arrivals, MessageRate, MessageRateError, Objective, Pace, PaceError, RunRate, Search, Sending,
     Writes,
 };
+pub use proxy::ProxyScenario;
 pub use resolve::{Addresses, Family, Resolve};
 pub use serve::ServeScenario;
 pub use sockets::{Keepalive, KernelName, SocketOptions};

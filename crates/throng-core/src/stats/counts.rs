@@ -92,6 +92,8 @@ macro_rules! all_counts {
                 tls,
                 /// Counts of tunnels through proxies.
                 tunnel,
+                /// Counts of a proxy.
+                proxy,
                 $($(
                     #[doc = concat!(
                         "See [`", stringify!($Summary), "`](crate::protocol::", stringify!($module), "::",

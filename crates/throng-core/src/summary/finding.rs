@@ -361,6 +361,13 @@ pub enum Finding {
         /// Connections accepted.
         accepted: u64,
     },
+    /// A proxy closed connections of clients, because it could reach no backend for them.
+    ClientsTurnedAway {
+        /// How many.
+        clients: u64,
+        /// Attempts to connect to backends that failed, by cause.
+        failed: BTreeMap<FailCause, u64>,
+    },
     /// A server stopped accepting for want of memory.
     AcceptingStopped {
         /// Connections then.
@@ -531,6 +538,7 @@ impl Finding {
             Finding::ClientPaused { .. } => "client_paused",
             Finding::BytesMissing { .. } => "bytes_missing",
             Finding::NotAccepted { .. } => "not_accepted",
+            Finding::ClientsTurnedAway { .. } => "clients_turned_away",
             Finding::AcceptingStopped { .. } => "accepting_stopped",
             Finding::AcceptingFull { .. } => "accepting_full",
             Finding::LifetimesOver { .. } => "lifetimes_over",

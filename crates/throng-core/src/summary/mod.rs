@@ -51,6 +51,7 @@ use crate::diagnosis::Diagnosis;
 use crate::engine::Engine;
 use crate::maximum::Maximum;
 use crate::protocol::Sections;
+use crate::protocol::proxy::ProxySummary;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::section::Section;
@@ -64,7 +65,7 @@ pub struct Summary {
     pub version: u32,
     /// `throng` and its version.
     pub tool: String,
-    /// `load` or `serve`.
+    /// `load`, `serve` or `proxy`.
     pub role: String,
     /// The command line.
     pub command: Vec<String>,
@@ -134,6 +135,8 @@ pub struct Summary {
     /// The outcome of the protocol that connections speak. Each protocol has a section under its own name.
     #[serde(flatten)]
     pub protocols: Sections,
+    /// The outcome of a proxy; `None` if the run was none.
+    pub proxy: Option<ProxySummary>,
     /// The outcome of tunnels through a proxy, if connections go through them.
     pub tunnel: Option<TunnelSummary>,
     /// The outcome of TLS, if connections speak it.
@@ -196,7 +199,9 @@ impl Summary {
 
     /// The sections of tunnels, TLS and protocols, for reports.
     pub fn protocol_sections(&self) -> Vec<Section> {
-        let mut all: Vec<Section> = self.tunnel.iter().map(TunnelSummary::drawn).collect();
+        let proxy = self.proxy.iter().map(|proxy| proxy.drawn(self.seconds));
+        let mut all: Vec<Section> = proxy.collect();
+        all.extend(self.tunnel.iter().map(TunnelSummary::drawn));
         all.extend(self.tls.iter().map(TlsSummary::drawn));
         all.extend(self.protocols.drawn(self.connections.came_up()));
         all

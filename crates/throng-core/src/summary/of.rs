@@ -10,6 +10,7 @@ use super::{
 };
 use crate::engine::Engine;
 use crate::expect::{ENOUGH_TO_DIVIDE, Metric, Reading};
+use crate::protocol::proxy::ProxySummary;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{ProtocolKind, Sections};
@@ -61,7 +62,12 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         let rate = (seconds > 0.0).then(|| per_s(answers as f64, seconds));
         Answers::of(&t.closed, t.unanswered.count(), rate)
     });
-    let cost = cost(&t, connections.peak);
+    // Of a proxy, both ends of each pair are counted, and a pair is what it is asked for.
+    let peak = match t.asked.role {
+        Role::Proxy => t.pairs_peak(),
+        Role::Load | Role::Serve => connections.peak,
+    };
+    let cost = cost(&t, peak);
     let server = server(&t, connections.peak);
     let known = Known {
         t: &t,
@@ -132,6 +138,8 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         search: t.endings().find_map(|e| e.search.clone()),
         maximum: t.maximum().cloned(),
         protocols: protocols(&t, &speaking),
+        proxy: (t.asked.role == Role::Proxy)
+            .then(|| ProxySummary::of(&subject, t.pairs_peak(), t.backends(), over_s)),
         tunnel: t.asked.tunnels.then(|| TunnelSummary::of(&t.opened)),
         tls: (t.asked.tls_client || t.asked.tls_server)
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),

@@ -5,6 +5,7 @@ use crate::diagnosis::Diagnosis;
 use crate::expect::Expectation;
 use crate::maximum::Maximum;
 use crate::protocol::ProtocolKind;
+use crate::protocol::proxy::OfBackend;
 use crate::record::{
     Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
 };
@@ -102,6 +103,26 @@ impl<'r> Totals<'r> {
         let mut all: Vec<OfAddress> = Vec::new();
         for one in self.endings().flat_map(|e| &e.by_address) {
             match all.iter_mut().find(|known| known.address == one.address) {
+                Some(known) => known.add(one),
+                None => all.push(one.clone()),
+            }
+        }
+        all
+    }
+
+    /// The most pairs of a proxy at once; of several, the sum, which may be more than there were at once.
+    pub fn pairs_peak(&self) -> u64 {
+        self.endings().map(|e| e.pairs_peak).sum()
+    }
+
+    /// What became of the connections to backends, over all sources.
+    pub fn backends(&self) -> Vec<OfBackend> {
+        let mut all: Vec<OfBackend> = Vec::new();
+        for one in self.endings().flat_map(|e| &e.backends) {
+            match all
+                .iter_mut()
+                .find(|known| known.of.address == one.of.address)
+            {
                 Some(known) => known.add(one),
                 None => all.push(one.clone()),
             }
@@ -216,10 +237,10 @@ fn asked(parts: &[&Part]) -> Asked {
     };
     let any = |so: fn(&Asked) -> bool| all().any(so);
     let sum = |of: fn(&Asked) -> Option<f64>| all().map(of).sum::<Option<f64>>();
-    let role = match any(|a| a.role == Role::Load) {
-        true => Role::Load,
-        false => Role::Serve,
-    };
+    let role = [Role::Load, Role::Proxy]
+        .into_iter()
+        .find(|role| all().any(|a| a.role == *role))
+        .unwrap_or(Role::Serve);
     Asked {
         role,
         connections: connections(parts, role),

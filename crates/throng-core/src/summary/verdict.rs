@@ -21,7 +21,7 @@ use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{self, Sections};
 use crate::record::{self, Interval, Part, Record, Role};
 use crate::scenario::Allow;
-use crate::stats::{Closed, Tally};
+use crate::stats::{Closed, FailCause, Tally};
 use crate::storm::WindowEnding;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,6 +49,7 @@ pub(super) fn of(
     let mut reached = match t.asked.role {
         Role::Load => load(t, set_up, rate, &allowed, &mut findings),
         Role::Serve => serve(t, &mut findings),
+        Role::Proxy => proxy(t, &mut findings),
     };
     let unsent = requests.and_then(unsent);
     reached &= unsent.is_none();
@@ -141,13 +142,36 @@ fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
         if let Some(limit) = ending.full {
             reached = false;
             findings.push(Finding::AcceptingFull {
-                connections: ending.peak,
+                connections: match t.asked.role {
+                    Role::Proxy => ending.pairs_peak,
+                    Role::Load | Role::Serve => ending.peak,
+                },
                 limit,
             });
         }
     }
     findings.extend(t.causes().into_iter().map(Finding::LimitMet));
     reached
+}
+
+fn proxy(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let turned_away = t.accepted.map_or(0, |a| a.proxy.turned_away);
+    if turned_away > 0 {
+        findings.push(Finding::ClientsTurnedAway {
+            clients: turned_away,
+            failed: failures(&t.accepted.unwrap_or_default()),
+        });
+    }
+    let served = serve(t, findings);
+    served && turned_away == 0
+}
+
+/// Failed attempts by cause, without causes that did not occur.
+fn failures(tally: &Tally) -> BTreeMap<FailCause, u64> {
+    let all = FailCause::ALL.into_iter();
+    all.map(|cause| (cause, tally.failed(cause)))
+        .filter(|(_, n)| *n > 0)
+        .collect()
 }
 
 fn load(

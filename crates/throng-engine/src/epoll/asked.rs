@@ -13,6 +13,15 @@ impl<B: Behaviour> Worker<B> {
         if let Some(at) = out.wake {
             self.table.wheel.set(index, at);
         }
+        if B::PAIRS
+            && let Some(way) = out.open
+        {
+            self.open_partner(index, way, now);
+            if !self.is_current(index, generation) {
+                self.keep_bytes(out.bytes);
+                return;
+            }
+        }
         if out.close && out.abandon {
             self.keep_bytes(out.bytes);
             self.finish(index, Closed::ByUs, now);
@@ -29,7 +38,8 @@ impl<B: Behaviour> Worker<B> {
                 let more = out.more;
                 self.send(index, Rest::Memory { left, whole, more }, now);
             }
-            Transmit::Back => self.send_bytes(index, Source::Received(got), false, false, now),
+            Transmit::Across(from) => self.send_across(index, from as usize..got, now),
+            Transmit::Back => self.send_bytes(index, Source::Received(0..got), false, false, now),
             Transmit::Bytes | Transmit::Reply => {
                 let tell = out.send == Transmit::Bytes;
                 self.send_bytes(index, Source::Written(&out.bytes), tell, out.more, now);

@@ -32,7 +32,9 @@ impl<B: Behaviour> Worker<B> {
                         Some(range.len())
                     }
                     Transmit::Bytes => Some(out.bytes.len()),
-                    Transmit::Nothing | Transmit::Back | Transmit::Reply => None,
+                    Transmit::Nothing | Transmit::Back | Transmit::Reply | Transmit::Across(_) => {
+                        None
+                    }
                 };
                 first.extend_from_slice(&out.bytes);
                 (!first.is_empty()).then_some(Rest::Bytes {

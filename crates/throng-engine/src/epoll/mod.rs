@@ -5,6 +5,7 @@ mod asked;
 mod early;
 mod ending;
 mod opening;
+mod pairs;
 mod poll;
 mod reading;
 mod rest;

@@ -2,7 +2,7 @@
 
 use super::poll;
 use super::worker::{LISTENER, Worker};
-use crate::socket::{self, PORT_LATER, fail_cause};
+use crate::socket::{self, Address, PORT_LATER, fail_cause};
 use crate::table::State;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -35,8 +35,19 @@ impl<B: Behaviour> Worker<B> {
     }
 
     fn connect(&mut self, index: u32, now: Time) -> Result<(), i32> {
-        let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
         let (target, source) = self.table.route(index);
+        let file = self.socket(target, source)?;
+        self.keep(index, file);
+        self.call(index, now)
+    }
+
+    /// A socket to connect to `target`.
+    pub(super) fn socket(
+        &self,
+        target: &Address,
+        source: Option<&Address>,
+    ) -> Result<OwnedFd, i32> {
+        let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EIO);
         let file = socket::stream(target.family(), self.table.making.protocol(target.family()))
             .map_err(errno)?;
         let fd = file.as_raw_fd();
@@ -45,8 +56,7 @@ impl<B: Behaviour> Worker<B> {
             socket::bind(fd, source).map_err(errno)?;
         }
         socket::set_options(self.table.making.options(target.family()), fd).map_err(errno)?;
-        self.keep(index, file);
-        self.call(index, now)
+        Ok(file)
     }
 
     /// Calls connect() on a connection's socket.
@@ -92,6 +102,10 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub(super) fn fail(&mut self, index: u32, cause: FailCause, now: Time) {
+        if B::PAIRS {
+            self.partner_failed(index, cause, now);
+            return;
+        }
         if self.table.conns[index as usize].state == State::Early {
             self.blocked.remove(&index);
         }

@@ -13,15 +13,20 @@ pub(super) const DISCARD_BYTES: usize = 1024 * 1024;
 pub(super) const READS_A_TURN: usize = 8;
 
 impl<B: Behaviour> Worker<B> {
-    /// Reads until there is nothing left, the connection is blocked, or it has had its turn.
-    pub(super) fn read(&mut self, index: u32) {
+    /// Reads until there is nothing left, the connection is blocked, or it has had its turn. `until_short`: no end is due, so
+    /// a read of less than fits says that nothing is left. (What arrives later makes another edge.)
+    pub(super) fn read(&mut self, index: u32, until_short: bool) {
         let generation = self.table.conns[index as usize].generation;
         for _ in 0..READS_A_TURN {
             if self.waits_for_peer(index) {
                 // Reading continues once the peer has read.
                 return;
             }
-            if !self.read_once(index, BUFFER_BYTES) || !self.is_current(index, generation) {
+            let got = self.read_once(index, BUFFER_BYTES);
+            if got == 0 || !self.is_current(index, generation) {
+                return;
+            }
+            if B::PAIRS && until_short && got < BUFFER_BYTES {
                 return;
             }
         }
@@ -31,13 +36,13 @@ impl<B: Behaviour> Worker<B> {
     /// Reads up to `most` bytes, now or once there are some.
     pub(super) fn read_some(&mut self, index: u32, most: usize) {
         let generation = self.table.conns[index as usize].generation;
-        if !self.read_once(index, most) && self.is_current(index, generation) {
+        if self.read_once(index, most) == 0 && self.is_current(index, generation) {
             self.asked.insert(index, most);
         }
     }
 
-    /// Reads up to `most` bytes. Returns whether there were any.
-    fn read_once(&mut self, index: u32, most: usize) -> bool {
+    /// Reads up to `most` bytes. Returns how many there were.
+    fn read_once(&mut self, index: u32, most: usize) -> usize {
         let fd = self.fd(index);
         let reads = self.table.reads();
         let skips = self.table.skips(index);
@@ -51,6 +56,10 @@ impl<B: Behaviour> Worker<B> {
         };
         let now = self.table.clock.now();
         match got {
+            Ok(0) if B::PAIRS => {
+                self.peer_finished(index, now);
+                0
+            }
             Ok(0) => {
                 // What the peer sent before is still answered, and what was to be sent before closing is still sent.
                 if self.owes_replies(index) {
@@ -58,28 +67,28 @@ impl<B: Behaviour> Worker<B> {
                 } else if self.table.conns[index as usize].marks & CLOSE_WHEN_SENT == 0 {
                     self.finish(index, Closed::ByPeer, now);
                 }
-                false
+                0
             }
             Ok(n) if reads == Reads::Discards => {
                 self.table.count_read(n);
-                true
+                n
             }
             Ok(n) if only_counts => {
                 let mut out = self.outbox();
                 self.table.counted(index, n, now, &mut out);
                 self.apply(index, out, 0, now);
-                true
+                n
             }
             Ok(n) => {
                 let mut out = self.outbox();
                 self.table.received(index, &self.buffer[..n], now, &mut out);
                 self.apply(index, out, n, now);
-                true
+                n
             }
-            Err(libc::EAGAIN) => false,
+            Err(libc::EAGAIN) => 0,
             Err(errno) => {
                 self.finish(index, close_cause(errno), now);
-                false
+                0
             }
         }
     }

@@ -21,8 +21,8 @@ pub(super) enum Rest {
 
 /// Where the bytes of a send are.
 pub(super) enum Source<'a> {
-    /// This many bytes at the beginning of the receive buffer.
-    Received(usize),
+    /// These bytes of the receive buffer.
+    Received(Range<usize>),
     /// These bytes.
     Written(&'a [u8]),
 }

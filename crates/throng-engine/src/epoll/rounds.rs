@@ -135,7 +135,7 @@ impl<B: Behaviour> Worker<B> {
                     match (self.table.reads(), self.asked.remove(&index)) {
                         (Reads::Asked, Some(most)) => self.read_some(index, most),
                         (Reads::Asked, None) => {}
-                        _ => self.read(index),
+                        _ => self.read(index, false),
                     }
                 }
             }
@@ -181,6 +181,9 @@ impl<B: Behaviour> Worker<B> {
                     let mut out = self.outbox();
                     self.table.connected(index, now, &mut out);
                     self.apply(index, out, 0, now);
+                    if B::PAIRS {
+                        self.joined(index, generation, now);
+                    }
                 }
                 errno => {
                     self.fail(index, fail_cause(errno), now);
@@ -202,8 +205,14 @@ impl<B: Behaviour> Worker<B> {
         if events & readable == 0 || !self.is_current(index, generation) {
             return;
         }
+        let over = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
+        if B::PAIRS && events & over != 0 && self.unread_end(index, events, now) {
+            return;
+        }
         match self.table.reads() {
-            Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => self.read(index),
+            Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => {
+                self.read(index, events & over == 0);
+            }
             Reads::Asked => {
                 if let Some(most) = self.asked.remove(&index) {
                     self.read_some(index, most);

@@ -4,6 +4,7 @@ use super::poll;
 use super::rest::{Rest, Source};
 use super::worker::{BLOCKED, CLOSE_WHEN_SENT, PEER_CLOSED, TO_TELL, Worker};
 use crate::socket::close_cause;
+use std::ops::Range;
 use throng_core::behaviour::Behaviour;
 use throng_core::stats::Closed;
 use throng_core::time::Time;
@@ -28,7 +29,7 @@ impl<B: Behaviour> Worker<B> {
     ) {
         let fd = self.fd(index);
         let bytes = match from {
-            Source::Received(n) => &self.buffer[..n],
+            Source::Received(range) => &self.buffer[range],
             Source::Written(bytes) => bytes,
         };
         let mut taken = 0;
@@ -60,6 +61,17 @@ impl<B: Behaviour> Worker<B> {
         } else {
             self.all_taken(index, tell.then_some(len), now);
         }
+    }
+
+    /// Keeps received bytes for a connection that is being opened.
+    pub(super) fn keep_for(&mut self, index: u32, received: Range<usize>) {
+        let rest = Rest::Bytes {
+            bytes: self.buffer[received].to_vec(),
+            taken: 0,
+            to_tell: None,
+            more: false,
+        };
+        self.blocked.entry(index).or_default().push_back(rest);
     }
 
     pub(super) fn block(&mut self, index: u32, rest: Rest) {
@@ -139,6 +151,10 @@ impl<B: Behaviour> Worker<B> {
         }
         if waiting.is_empty() {
             self.table.conns[index as usize].marks &= !BLOCKED;
+            if B::PAIRS {
+                self.all_sent(index, now);
+                return;
+            }
         } else {
             self.blocked.insert(index, waiting);
         }
@@ -165,6 +181,9 @@ impl<B: Behaviour> Worker<B> {
 
     /// Whether the connection is not read from because its peer does not read.
     pub(super) fn waits_for_peer(&self, index: u32) -> bool {
+        if B::PAIRS {
+            return self.waits_for_partner(index);
+        }
         self.replies(index).map(Rest::len).sum::<usize>() > PAUSE_ABOVE
     }
 

@@ -109,8 +109,16 @@ impl<B: Behaviour> Worker<B> {
         self.finish(index, Closed::ByUs, now);
     }
 
-    /// Ends a connection and releases its place.
+    /// Ends a connection, and its partner if it has one.
     pub(super) fn finish(&mut self, index: u32, why: Closed, now: Time) {
+        match B::PAIRS {
+            true => self.finish_pair(index, why, now),
+            false => self.finish_one(index, why, now),
+        }
+    }
+
+    /// Ends a connection and releases its place.
+    pub(super) fn finish_one(&mut self, index: u32, why: Closed, now: Time) {
         self.files[index as usize] = None;
         self.blocked.remove(&index);
         self.asked.remove(&index);

@@ -88,6 +88,16 @@ pub(crate) fn accept_queue(listener: RawFd) -> u32 {
     if done < 0 { 0 } else { info[UNACKED] }
 }
 
+/// The number of connections that wait in a listener's accept queue.
+pub fn waiting_in(listener: &TcpListener) -> u32 {
+    accept_queue(listener.as_raw_fd())
+}
+
+/// Makes a listener refuse connections from now on, whoever has it open. Connections in its accept queue are reset.
+pub fn refuse(listener: &TcpListener) {
+    stop_listening(listener.as_raw_fd());
+}
+
 /// Makes a listener refuse connections from now on, in every process that has it open. Connections in
 /// its accept queue are reset.
 pub(crate) fn stop_listening(listener: RawFd) {

@@ -13,7 +13,7 @@ pub(crate) use address::Address;
 pub use alone::{connect, look};
 pub(crate) use errno::{close_cause, fail_cause, was_established};
 pub(crate) use eventfd::EventFd;
-pub use listener::{Reach, listen};
+pub use listener::{Reach, listen, refuse, waiting_in};
 pub(crate) use listener::{accept_queue, stop_listening};
 pub use options::{Buffers, Setting, SocketOptions};
 pub(crate) use options::{Making, PORT_LATER, RESETS, SocketOption, set_options};

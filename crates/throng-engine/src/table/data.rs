@@ -1,6 +1,7 @@
 //! The table itself: its fields, and what all parts of it use.
 
 use super::conn::{Conn, Early};
+use super::legs::Pairs;
 use super::opener::Opener;
 use super::places::Places;
 use super::room::Room;
@@ -34,8 +35,10 @@ pub(crate) struct Table<B: Behaviour> {
     pub(super) room: Room,
     pub(super) others: Vec<Arc<Counters>>,
     pub(super) max: u32,
-    /// Server: the free places.
+    /// Server: the free places; where connections come in pairs, one for each pair.
     pub(super) places: Places,
+    /// Where connections come in pairs: what is known of each pair.
+    pub(super) pairs: Pairs,
     pub(super) closing: Closing,
     pub(super) reads: Reads,
     pub making: Making,
@@ -95,6 +98,7 @@ impl<B: Behaviour> Table<B> {
             others: Vec::new(),
             max: 0,
             places: Places::default(),
+            pairs: Pairs::default(),
             closing: job.closing,
             connect_times: Durations::default(),
             losses: Measured::default(),
@@ -121,9 +125,12 @@ impl<B: Behaviour> Table<B> {
                 listeners,
                 max,
                 others,
+                partners,
             }) => {
-                (table.listeners, table.max, table.others) = (listeners, max, others);
+                let ends = if B::PAIRS { 2 } else { 1 };
+                (table.listeners, table.max, table.others) = (listeners, ends * max, others);
                 table.places = Places::new(max);
+                table.pairs = partners.map(Pairs::new).unwrap_or_default();
             }
             Role::Client(client) => {
                 table.max = client.count;

@@ -31,7 +31,7 @@ impl<B: Behaviour> Table<B> {
         });
         self.pass(std::mem::take(&mut out.pass));
         let empty = match &out.send {
-            Transmit::Nothing | Transmit::Back => true,
+            Transmit::Nothing | Transmit::Back | Transmit::Across(_) => true,
             Transmit::Memory(range) => range.is_empty(),
             Transmit::Bytes | Transmit::Reply => out.bytes.is_empty(),
         };

@@ -2,15 +2,13 @@
 
 use super::conn::{Conn, STARTED, State};
 use super::data::Table;
+use super::places::BUSY;
 use crate::socket::Address;
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Outbox, Traffic};
 use throng_core::pacing::SYN_WAS_LOST;
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
-
-/// How long a place is not used again whose requests are still running in the kernel.
-const BUSY: Duration = Duration::from_millis(200);
 
 /// The number of connections that a server worker may have more than the one with the fewest.
 const AHEAD: u64 = 512;
@@ -124,6 +122,9 @@ impl<B: Behaviour> Table<B> {
     /// already.
     pub fn take_place(&mut self) -> Option<u32> {
         let index = self.places.take(|| self.clock.now())?;
+        if B::PAIRS {
+            return Some(self.pair_at(index));
+        }
         if index as usize >= self.conns.len() {
             self.conns.resize_with(index as usize + 1, Conn::default);
         }
@@ -132,7 +133,7 @@ impl<B: Behaviour> Table<B> {
 
     /// Server: returns a place that was not used.
     pub fn give_place(&mut self, index: u32) {
-        self.places.give(index);
+        self.places.give(if B::PAIRS { index / 2 } else { index });
     }
 
     /// Whether a server worker should leave accepting to others: it has far more connections than the worker
@@ -213,6 +214,11 @@ impl<B: Behaviour> Table<B> {
             self.losses.ended(why, age, now);
         }
         self.tell(index, now, |b, conn, at| b.closed(conn, why, at));
+        if B::PAIRS {
+            self.released(index);
+            self.leave_pair(index, busy, now);
+            return;
+        }
         // What ended as planned has not failed.
         let wanted = self.opener.as_ref().is_some_and(|o| o.wants(index));
         let wait = match (done || !wanted, self.opener.as_mut()) {
@@ -228,12 +234,10 @@ impl<B: Behaviour> Table<B> {
     /// Releases a place. A client opens it again at `again`, which is its retry `retry`; a server may reuse it at once, or
     /// from `again` if it is `busy`.
     fn leave(&mut self, index: u32, retry: u8, again: Time, busy: bool) {
-        let conn = &mut self.conns[index as usize];
-        conn.generation = conn.generation.wrapping_add(1);
-        conn.marks = 0;
-        conn.state = State::Free;
+        self.released(index);
         if let Some(o) = &self.opener {
             if o.reconnects() {
+                let conn = &mut self.conns[index as usize];
                 conn.state = State::Waiting;
                 conn.marks = retry;
                 self.wheel.set(index, again);
@@ -249,6 +253,14 @@ impl<B: Behaviour> Table<B> {
                 false => self.places.give(index),
             }
         }
+    }
+
+    /// No connection has this place any more.
+    pub(super) fn released(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        conn.generation = conn.generation.wrapping_add(1);
+        conn.marks = 0;
+        conn.state = State::Free;
     }
 
     /// All connections end because this side closes them. It began to at `now`: what the kernel needs to close them is no silence

@@ -1,5 +1,6 @@
 //! What a client opens next: connections in order, then those that failed or closed, again.
 
+use super::roads::Roads;
 use crate::job::{Admission, ClientRole};
 use crate::socket::Address;
 use std::collections::{HashMap, VecDeque};
@@ -23,11 +24,9 @@ const STANDS: Duration = Duration::from_secs(1);
 /// The client's list of what to open.
 pub(super) struct Opener {
     routes: Arc<Routes>,
-    targets: Vec<Address>,
+    roads: Roads,
     headers: Option<Headers>,
     by_address: Arc<[AddressCounters]>,
-    /// The sources by target; empty where the kernel chooses.
-    sources: Vec<Vec<Address>>,
     first: u32,
     step: u32,
     /// How many connections it has to hold now: those below this index.
@@ -52,18 +51,8 @@ pub(super) struct Opener {
 
 impl Opener {
     pub fn new(client: ClientRole) -> Opener {
-        let routes = &client.routes;
         Opener {
-            targets: routes
-                .targets()
-                .map(Address::new)
-                .chain(routes.unix().iter().map(Address::unix))
-                .collect(),
-            sources: routes
-                .sources_by_target()
-                .zip(routes.targets())
-                .map(|(all, to)| all.iter().map(|ip| Address::source(*ip, to)).collect())
-                .collect(),
+            roads: Roads::of(&client.routes),
             routes: client.routes,
             headers: client.headers,
             by_address: client.by_address,
@@ -221,10 +210,7 @@ impl Opener {
     /// The target and the source of connection `index`. The addresses stay in place for the whole run.
     pub fn route(&self, index: u32) -> (&Address, Option<&Address>) {
         let (target, source) = self.routes.pick(self.id(index));
-        (
-            &self.targets[target],
-            source.map(|s| &self.sources[target][s]),
-        )
+        self.roads.road(target, source)
     }
 
     /// Appends the header that connection `index` begins with. Returns whether it has one.

@@ -1,7 +1,11 @@
 //! The places of a server's connections in the table: which are free.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 use throng_core::time::Time;
+
+/// How long a place is not used again whose requests are still running in the kernel.
+pub(super) const BUSY: Duration = Duration::from_millis(200);
 
 /// The places of a table of connections.
 #[derive(Default)]

@@ -21,8 +21,17 @@ impl<B: Behaviour> Worker<B> {
         if let Some(at) = self.out.wake.take() {
             self.table.wheel.set(index, at);
         }
+        let way = self.out.open.take();
+        if B::PAIRS
+            && let Some(way) = way
+        {
+            self.open_partner(index, way);
+        }
         match (take(&mut self.out.send), got) {
-            (Transmit::Nothing, _) | (Transmit::Back, None) => {}
+            (Transmit::Nothing, _) | (Transmit::Back | Transmit::Across(_), None) => {}
+            (Transmit::Across(from), Some((bid, len))) => {
+                keep = self.send_across(index, bid, from..len);
+            }
             (Transmit::Memory(range), _) => self.send_memory(index, range),
             (Transmit::Back, Some((bid, len))) => keep = self.send_back(index, bid, len),
             (Transmit::Bytes, _) => self.send_bytes(index, true),
@@ -44,7 +53,8 @@ impl<B: Behaviour> Worker<B> {
             self.watch_for_hangup(index);
         }
         if take(&mut self.out.close) {
-            if take(&mut self.out.abandon) {
+            // What a pair has not sent yet, nobody waits for.
+            if take(&mut self.out.abandon) | B::PAIRS {
                 let now = self.table.clock.now();
                 self.finish(index, Closed::ByUs, now);
             } else if *self.marks(index) & (SENDING | SUBMITTING | SPILLING) != 0 {

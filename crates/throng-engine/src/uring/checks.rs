@@ -49,6 +49,13 @@ impl Checks {
         false
     }
 
+    /// Connection `index` is to be checked by the sweep, although nothing is received on it.
+    pub fn later(&mut self, index: u32) {
+        if self.received(index) {
+            self.received(index);
+        }
+    }
+
     /// Connection `index` is a new one.
     #[inline]
     pub fn forget(&mut self, index: u32) {

@@ -43,7 +43,9 @@ impl<B: Behaviour> Worker<B> {
         let generation = self.table.conns[index as usize].generation;
         let entry = match self.table.reads() {
             // One receive may be ending, and the other begin.
-            Reads::All if *self.marks(index) & SKIPPING != 0 => op::cancel_all(slot, generation),
+            Reads::All if B::SKIPS && *self.marks(index) & SKIPPING != 0 => {
+                op::cancel_all(slot, generation)
+            }
             Reads::All | Reads::Counts | Reads::Looks | Reads::Discards => {
                 op::cancel_receive(self.receive_tag(index))
             }
@@ -72,8 +74,16 @@ impl<B: Behaviour> Worker<B> {
         self.finish(index, Closed::ByUs, now);
     }
 
-    /// Ends a connection and releases its place.
+    /// Ends a connection, and its partner if it has one.
     pub(super) fn finish(&mut self, index: u32, why: Closed, now: Time) {
+        match B::PAIRS {
+            true => self.finish_pair(index, why, now),
+            false => self.finish_one(index, why, now),
+        }
+    }
+
+    /// Ends a connection and releases its place.
+    pub(super) fn finish_one(&mut self, index: u32, why: Closed, now: Time) {
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);
         let generation = self.table.conns[index as usize].generation;
@@ -88,6 +98,8 @@ impl<B: Behaviour> Worker<B> {
             self.rings[at].push(op::cancel(watch));
         }
         self.rings[at].push(op::close(slot, generation));
+        // Nor may a shutdown hit the next connection in the slot.
+        let busy = busy || B::PAIRS && self.table.is_finishing(index);
         self.table.closed(index, why, busy, now);
     }
 }

@@ -25,7 +25,7 @@ impl<B: Behaviour> Worker<B> {
         }
         self.table.open_early(index, now, &mut self.out);
         let sends = match std::mem::take(&mut self.out.send) {
-            Transmit::Nothing | Transmit::Back => begins,
+            Transmit::Nothing | Transmit::Back | Transmit::Across(_) => begins,
             Transmit::Memory(range) => {
                 let bytes = &self.memory[range.start as usize..range.end as usize];
                 self.spills.add(key, bytes, true);

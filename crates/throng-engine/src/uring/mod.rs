@@ -15,7 +15,7 @@
 //! | has ended | `Memory` | any | any | waiting, from the behaviour's memory |
 //! | has ended | `Bytes` | > 4 KiB | any | waiting, from where the behaviour wrote them |
 //! | has ended | `Bytes`, `Reply` | any | has room | silent, from where the behaviour wrote them |
-//! | has ended | `Back` | any | has room | silent, from the receive buffer |
+//! | has ended | `Back`, `Across` | any | has room | silent, from the receive buffer |
 //! | has ended | anything | any | is full | copied to the spill, sent at once |
 //!
 //! Bytes that the behaviour wrote also go through the spill while all 65,536 slots of `outgoing.rs` are in
@@ -27,7 +27,7 @@
 //! `abi.rs`, `mapping.rs`, `buffers.rs`, `op.rs` and `ring.rs` are the interface to the kernel; `outgoing.rs`,
 //! `spill.rs` and `unsettled.rs` keep what is being sent; `worker.rs` has a worker's state. `arming.rs`,
 //! `closing.rs`, `sending.rs` and `asked.rs` do what behaviours ask for; `received.rs`, `settling.rs` and
-//! `opening.rs` deal with completions, `early.rs` with connections whose first bytes go with the SYN, `resets.rs` and `checks.rs` with resets that have none. `rounds.rs` is the loop,
+//! `opening.rs` deal with completions, `pairs.rs` with connections in pairs, `early.rs` with connections whose first bytes go with the SYN, `resets.rs` and `checks.rs` with resets that have none. `rounds.rs` is the loop,
 //! `ending.rs` its end, and `pair.rs` runs two workers in one thread.
 
 mod abi;
@@ -44,6 +44,7 @@ mod op;
 mod opening;
 mod outgoing;
 mod pair;
+mod pairs;
 mod probe;
 mod received;
 mod resets;

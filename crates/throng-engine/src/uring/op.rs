@@ -54,6 +54,8 @@ pub(super) enum Op {
     Header,
     /// The handshake of a connection has ended whose first bytes went with the SYN.
     Handshake,
+    /// A connection of a pair has finished sending.
+    Finish,
     /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
@@ -111,6 +113,7 @@ impl Tag {
             13 => Op::Skip,
             14 => Op::Header,
             15 => Op::Handshake,
+            16 => Op::Finish,
             _ => Op::Quiet,
         };
         Tag {
@@ -376,6 +379,16 @@ pub(super) fn shutdown(slot: u32, how: i32, generation: u16) -> Sqe {
     }
 }
 
+/// Sends a FIN on the connection in `tag`'s slot, and completes when it is done: a kernel thread does it. Until then the slot
+/// must not change hands.
+pub(super) fn finish(tag: Tag) -> Sqe {
+    Sqe {
+        flags: IOSQE_FIXED_FILE,
+        user_data: tag.encode(),
+        ..shutdown(tag.slot, libc::SHUT_WR, tag.generation)
+    }
+}
+
 /// Like [`shutdown`] of both sides, and the close that is pushed next follows it. The slot is free when the kernel
 /// thread has closed the socket.
 pub(super) fn shutdown_first(slot: u32, generation: u16) -> Sqe {
@@ -420,6 +433,7 @@ mod tests {
             Op::Bytes,
             Op::Hangup,
             Op::Probe,
+            Op::Finish,
             Op::Quiet,
         ] {
             let tag = Tag::new(op, 0xff_fffe, 0xfffe, 0x8001);

@@ -1,8 +1,9 @@
 //! Opening and accepting connections.
 
 use super::op::{self, Op, Tag};
+use super::ring::Ring;
 use super::worker::Worker;
-use crate::socket::{self, PORT_LATER, fail_cause};
+use crate::socket::{self, Address, Making, PORT_LATER, fail_cause};
 use crate::table::State;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -45,23 +46,9 @@ impl<B: Behaviour> Worker<B> {
             let (at, _) = self.place(index);
             let prepare = self.tag(Op::Prepare, index, 0);
             let connect = self.tag(Op::Connect, index, 0);
-            let (target, source) = self.table.route(index);
-            let ring = &mut self.rings[at];
-            let family = target.family();
-            ring.push(op::socket(
-                family,
-                self.table.making.protocol(family),
-                prepare,
-            ));
-            if let Some(source) = source {
-                // Without this bind() searches for a port that is free for every target.
-                ring.push(op::set_option(&PORT_LATER, prepare));
-                ring.push(op::bind(source, prepare));
-            }
-            for option in self.table.making.options(target.family()) {
-                ring.push(op::set_option(option, prepare));
-            }
-            ring.push(op::connect(target, connect));
+            let road = self.table.route(index);
+            let making = &self.table.making;
+            push_connect(&mut self.rings[at], making, road, prepare, connect);
         }
         while let Some(index) = self.table.next_for_room(now) {
             let connect = self.tag(Op::Connect, index, 0);
@@ -130,6 +117,9 @@ impl<B: Behaviour> Worker<B> {
         self.table.connected(index, now, &mut self.out);
         self.begin_to_receive(index);
         self.apply(index, None);
+        if B::PAIRS {
+            self.joined(index, now);
+        }
     }
 
     pub(super) fn give_up(&mut self, index: u32, now: Time) {
@@ -143,6 +133,11 @@ impl<B: Behaviour> Worker<B> {
         let (at, slot) = self.place(index);
         let conn = &self.table.conns[index as usize];
         let (generation, state) = (conn.generation, conn.state);
+        if B::PAIRS {
+            self.rings[at].push(op::close(slot, generation));
+            self.partner_failed(index, cause, now);
+            return;
+        }
         if state == State::Early {
             self.cancel_early(index);
         }
@@ -214,7 +209,34 @@ impl<B: Behaviour> Worker<B> {
             return;
         }
         self.table.accepted(index, now, &mut self.out);
+        if B::PAIRS {
+            self.checks.forget(index);
+            self.apply(index, None);
+            self.read_unless_waiting(index);
+            return;
+        }
         self.begin_to_receive(index);
         self.apply(index, None);
     }
+}
+
+/// Pushes what makes a socket and connects it.
+pub(super) fn push_connect(
+    ring: &mut Ring,
+    making: &Making,
+    (target, source): (&Address, Option<&Address>),
+    prepare: Tag,
+    connect: Tag,
+) {
+    let family = target.family();
+    ring.push(op::socket(family, making.protocol(family), prepare));
+    if let Some(source) = source {
+        // Without this bind() searches for a port that is free for every target.
+        ring.push(op::set_option(&PORT_LATER, prepare));
+        ring.push(op::bind(source, prepare));
+    }
+    for option in making.options(family) {
+        ring.push(op::set_option(option, prepare));
+    }
+    ring.push(op::connect(target, connect));
 }

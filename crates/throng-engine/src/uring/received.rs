@@ -89,6 +89,8 @@ impl<B: Behaviour> Worker<B> {
             }
         } else if cqe.res < 0 {
             self.finish(index, close_cause(-cqe.res), now);
+        } else if B::PAIRS {
+            self.peer_finished(index, now);
         } else if marks & (SPILLING | CLOSE_WHEN_SENT) != 0
             || marks & SUBMITTING != 0 && !self.rings[at].silent.is_to_tell(index)
         {

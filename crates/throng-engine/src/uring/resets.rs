@@ -25,6 +25,10 @@ impl<B: Behaviour> Worker<B> {
     /// behaviour had the bytes: a silent send from then may have been submitted before the receive.
     #[inline]
     pub(super) fn check_for_reset(&mut self, index: u32, before: u8) {
+        if B::PAIRS && self.table.has_finished(index) {
+            // A send would fail in any case.
+            return;
+        }
         let marks = *self.marks(index);
         let new = marks & !before & SUBMITTING;
         if marks & (SENDING | SPILLING | SHUT) | new == 0 && self.checks.received(index) {
@@ -40,6 +44,9 @@ impl<B: Behaviour> Worker<B> {
                 bits &= bits - 1;
                 let conn = &self.table.conns[index as usize];
                 if conn.state == State::Open && conn.marks & (SENDING | SPILLING | SHUT) == 0 {
+                    if B::PAIRS && !self.check_unread(index) {
+                        continue;
+                    }
                     self.probe(index);
                 }
             }

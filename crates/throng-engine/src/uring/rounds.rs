@@ -255,6 +255,7 @@ impl<B: Behaviour> Worker<B> {
                 self.handshake_ended(index);
             }
             Op::Handshake => {}
+            Op::Finish => self.finished(index, tag, now),
             Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
             Op::Recv | Op::Look | Op::Skip => self.received(index, tag, cqe, now),

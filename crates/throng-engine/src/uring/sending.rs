@@ -125,8 +125,8 @@ impl<B: Behaviour> Worker<B> {
         self.pause_above(index, waiting);
     }
 
-    /// Stops reading from a connection with more than [`PAUSE_ABOVE`] bytes in its spill.
-    fn pause_above(&mut self, index: u32, waiting: usize) {
+    /// Stops reading from a connection when more than [`PAUSE_ABOVE`] bytes wait in the spill of the one that sends them.
+    pub(super) fn pause_above(&mut self, index: u32, waiting: usize) {
         let marks = *self.marks(index);
         let multishot = matches!(self.table.reads(), Reads::All);
         if waiting > PAUSE_ABOVE && multishot && marks & (PAUSED | RECEIVING) == RECEIVING {
@@ -134,6 +134,9 @@ impl<B: Behaviour> Worker<B> {
             let (at, _) = self.place(index);
             self.rings[at].push(op::cancel(receive));
             *self.marks(index) |= PAUSED;
+            if B::PAIRS {
+                self.checks.later(index);
+            }
         }
     }
 
@@ -148,12 +151,21 @@ impl<B: Behaviour> Worker<B> {
             }
             None => {
                 *self.marks(index) &= !SPILLING;
-                let marks = *self.marks(index);
-                *self.marks(index) &= !PAUSED;
-                if marks & (PAUSED | RECEIVING | CLOSE_WHEN_SENT | SHUT) == PAUSED {
-                    self.receive(index);
+                if B::PAIRS {
+                    self.all_sent(index);
+                } else {
+                    self.read_on(index);
                 }
             }
+        }
+    }
+
+    /// Reads again from a connection that was paused.
+    pub(super) fn read_on(&mut self, index: u32) {
+        let marks = *self.marks(index);
+        *self.marks(index) &= !PAUSED;
+        if marks & (PAUSED | RECEIVING | CLOSE_WHEN_SENT | SHUT) == PAUSED {
+            self.receive(index);
         }
     }
 

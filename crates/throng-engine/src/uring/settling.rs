@@ -122,6 +122,9 @@ impl<B: Behaviour> Worker<B> {
                 if marks & CLOSE_WHEN_SENT != 0 {
                     self.close_if_sent(send.index);
                 }
+                if B::PAIRS && marks & SPILLING == 0 {
+                    self.sent_all(send.index);
+                }
             } else if send.res >= 0 || send.res == -libc::EAGAIN {
                 self.spill_rest(&send, taken as usize);
                 self.release(at, send.source);

@@ -58,6 +58,18 @@ impl Spills {
         Some((bytes.as_ptr() as u64, bytes.len() as u32))
     }
 
+    /// Whether the connection has a spill.
+    pub fn has(&self, key: Key) -> bool {
+        self.0.contains_key(&key)
+    }
+
+    /// The place of a connection has another generation, and its spill is for that. Nothing of it may be under way.
+    pub fn hand_on(&mut self, from: Key, to: Key) {
+        if let Some(spill) = self.0.remove(&from) {
+            self.0.insert(to, spill);
+        }
+    }
+
     /// The number of bytes being sent, and the number to report when they are sent.
     pub fn sending(&self, key: Key) -> (usize, usize) {
         self.0.get(&key).map_or((0, 0), |spill| {

@@ -44,6 +44,7 @@ mod ends;
 mod headers;
 mod leaving;
 mod orders;
+mod pairs;
 mod peer;
 mod rig;
 mod script;

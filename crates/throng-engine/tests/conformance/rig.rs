@@ -17,7 +17,7 @@ use throng_core::time::Time;
 use throng_core::units::Rate;
 use throng_core::unix_socket::UnixAddress;
 use throng_engine::{
-    ClientRole, Clock, Closing, Control, Job, Order, Outlet, Reach, Role, ServerRole,
+    ClientRole, Clock, Closing, Control, Job, Order, Outlet, Partners, Reach, Role, ServerRole,
     SocketOptions, spawn,
 };
 
@@ -244,6 +244,8 @@ pub struct Serve {
     pub listeners: Vec<TcpListener>,
     pub control: Option<Arc<Control>>,
     pub closing: Closing,
+    /// Where partners of connections are opened.
+    pub partners: Option<Vec<SocketAddr>>,
 }
 
 impl Serve {
@@ -267,6 +269,7 @@ impl Serve {
             listeners: addresses.iter().map(listen).collect(),
             control: None,
             closing: Closing::ShutDown,
+            partners: None,
         }
     }
 
@@ -289,6 +292,10 @@ impl Serve {
                 listeners: listeners.clone(),
                 max: self.max,
                 others: others.map(|at| Arc::clone(&side.counters[at])).collect(),
+                partners: self.partners.as_ref().map(|to| Partners {
+                    routes: Arc::new(routes(to, &[], None)),
+                    timeout: DEADLINE,
+                }),
             });
             side.start(
                 self.engine,

@@ -117,6 +117,7 @@ fn state(snapshot: &Snapshot) -> Vec<Part> {
     let now = &snapshot.now;
     let open = now.open();
     let mut parts = match snapshot.phase {
+        Phase::Serving | Phase::Draining if is_proxy(now) => pairs(snapshot),
         Phase::Serving => serving(snapshot),
         Phase::Closing => vec![part(format!("closing, {} still open", human::count(open)))],
         Phase::Opening | Phase::Holding | Phase::Draining => vec![up(snapshot)],
@@ -173,6 +174,28 @@ fn up(snapshot: &Snapshot) -> Part {
         )),
         None => part(text),
     }
+}
+
+/// Whether the counts are those of a proxy: it opens connections while it serves.
+fn is_proxy(now: &Tally) -> bool {
+    now.accepted > 0 && now.attempted > 0
+}
+
+fn pairs(snapshot: &Snapshot) -> Vec<Part> {
+    let (now, recent) = (&snapshot.now.proxy, &snapshot.recent.proxy);
+    let mut parts = vec![
+        part(human::things(now.pairs(), "pair")),
+        part(format!("{} opened", human::count(now.paired))),
+        part(format!(
+            "{} pairs/s",
+            human::short(per_s(recent.paired, snapshot))
+        )),
+    ];
+    if now.turned_away > 0 {
+        let text = format!("{} turned away", human::count(now.turned_away));
+        parts.push(Part { text, style: BAD });
+    }
+    parts
 }
 
 fn serving(snapshot: &Snapshot) -> Vec<Part> {
@@ -242,6 +265,20 @@ fn traffic(snapshot: &Snapshot) -> Vec<Part> {
         (false, 1..) => (recent.messages_received, "replies"),
         _ => (recent.reads, "reads"),
     };
+    if is_proxy(now) {
+        let recent = &recent.proxy;
+        let way = |from: &str, bytes: u64| {
+            let rate = human::throughput(per_s(bytes, snapshot));
+            part(format!("from {from} {rate}"))
+        };
+        return match now.bytes_received {
+            0 => Vec::new(),
+            _ => vec![
+                way("clients", recent.from_clients),
+                way("backends", recent.from_backends),
+            ],
+        };
+    }
     let mut ways = Vec::new();
     if now.bytes_sent > 0 {
         ways.push(("out", recent.bytes_sent, out()));

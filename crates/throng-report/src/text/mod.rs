@@ -69,16 +69,22 @@ pub fn write_text(summary: &Summary, out: &mut impl Write, form: &Form) -> io::R
 /// The sections of numbers: those before the latencies, and those after them.
 pub(crate) fn sections(summary: &Summary) -> (Vec<Section>, Vec<Section>) {
     let protocols = summary.protocol_sections().into_iter().map(Into::into);
-    let mut before = vec![
-        connections(summary),
-        set_up(summary),
-        storms::storms(summary),
-        drain::drain(summary),
-        window::window(summary),
-    ];
+    let mut before = match summary.proxy {
+        None => vec![
+            connections(summary),
+            set_up(summary),
+            storms::storms(summary),
+            drain::drain(summary),
+            window::window(summary),
+        ],
+        // Its pairs are what it is about, and their section has its traffic.
+        Some(_) => Vec::new(),
+    };
     before.extend(protocols);
+    if summary.proxy.is_none() {
+        before.push(traffic::traffic(summary));
+    }
     before.extend([
-        traffic::traffic(summary),
         rates::message_rate(summary),
         rates::bandwidth(summary),
         rates::search(summary),
@@ -148,6 +154,17 @@ pub(crate) fn verdict_and_notes(summary: &Summary) -> (String, Style, &[Finding]
 /// A verdict from the data alone, without findings.
 fn composed(summary: &Summary) -> String {
     let c = &summary.connections;
+    if let Some(proxy) = &summary.proxy {
+        let mut text = format!(
+            "{} proxied, up to {} at once",
+            things(proxy.pairs, "connection"),
+            count(proxy.peak)
+        );
+        if !summary.interrupted {
+            text += &format!(", in {}", human::seconds(summary.seconds));
+        }
+        return text;
+    }
     if c.is_of_server() {
         let accepted = things(c.accepted.unwrap_or(0), "connection");
         let mut text = format!("{accepted} accepted, up to {} at once", count(c.peak));
@@ -368,7 +385,11 @@ fn set_up(summary: &Summary) -> Section {
 fn cost(summary: &Summary) -> Section {
     let c = &summary.cost;
     let mut all = Section::named("Cost of throng", "Cost");
-    let each = |n: f64| format!("{} per connection", human::bytes(n.round() as u64));
+    let one = match summary.proxy {
+        Some(_) => "pair",
+        None => "connection",
+    };
+    let each = |n: f64| format!("{} per {one}", human::bytes(n.round() as u64));
     let per_connection = c.user_bytes_per_connection.map(each);
     if c.user_bytes > 0 {
         let bytes = human::bytes(c.user_bytes);

@@ -261,6 +261,10 @@ pub fn findings() -> Vec<Finding> {
             established: 10,
             accepted: 9,
         },
+        Finding::ClientsTurnedAway {
+            clients: 3,
+            failed: [(FailCause::Refused, 6)].into(),
+        },
         Finding::AcceptingStopped {
             connections: 100,
             memory_left: 200 << 20,

@@ -17,7 +17,7 @@ pub use findings::findings;
 pub use record::record;
 #[allow(unused_imports)]
 pub use summaries::{
-    expectations, full, interrupted, maximum, perfect, searched, serve, server, shortfall,
+    expectations, full, interrupted, maximum, perfect, proxy, searched, serve, server, shortfall,
 };
 
 use throng_core::engine::Engine;
@@ -31,6 +31,7 @@ pub fn all() -> Vec<Summary> {
         shortfall(),
         interrupted(),
         serve(),
+        proxy(),
         busy(),
         searched(),
         maximum(),

@@ -10,6 +10,7 @@ use throng_core::maximum::{self, Maximum};
 use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::http::HttpLatencies;
 use throng_core::protocol::mqtt::MqttLatencies;
+use throng_core::protocol::proxy::{EndedBy, OfBackend, ProxySummary};
 use throng_core::protocol::tls::TlsSummary;
 use throng_core::protocol::websocket::WebSocketLatencies;
 use throng_core::protocol::{Latencies, Sections};
@@ -122,6 +123,7 @@ pub fn perfect() -> Summary {
         search: None,
         maximum: None,
         protocols: Sections::default(),
+        proxy: None,
         tunnel: None,
         tls: None,
         cost: Cost {
@@ -304,6 +306,51 @@ pub fn serve() -> Summary {
         over_time: Vec::new(),
         steady: None,
         ..perfect()
+    }
+}
+
+/// A proxy to two backends, one of which refused for a time.
+pub fn proxy() -> Summary {
+    let backend = |last, established, refused| OfBackend {
+        of: OfAddress {
+            attempted: established + refused,
+            failed: match refused {
+                0 => BTreeMap::new(),
+                n => [(FailCause::Refused, n)].into(),
+            },
+            ..of_address(last, established, 0)
+        },
+        left_out: refused.min(1),
+    };
+    Summary {
+        role: "proxy".into(),
+        command: "throng proxy 9000 --to 10.0.0.7:80 --to 10.0.0.8:80"
+            .split(' ')
+            .map(String::from)
+            .collect(),
+        connections: Connections {
+            attempted: 54_325,
+            established: 54_321,
+            accepted: Some(54_321),
+            peak: 40_000,
+            open_at_end: 6,
+            closed_by_us: 54_327,
+            closed_by_peer: 54_315,
+            failed: [(FailCause::Refused, 4)].into(),
+            ..Connections::default()
+        },
+        proxy: Some(ProxySummary {
+            pairs: 54_321,
+            peak: 20_000,
+            open_at_end: 3,
+            ended: [(EndedBy::Client, 54_300), (EndedBy::BackendReset, 18)].into(),
+            turned_away: 0,
+            bytes_from_clients: 629_145_600,
+            bytes_from_backends: 6_291_456_000,
+            per_s: 905.4,
+            backends: vec![backend(7, 30_000, 0), backend(8, 24_321, 4)],
+        }),
+        ..serve()
     }
 }
 

@@ -94,7 +94,7 @@ impl Listeners {
         watch: &Watch,
         traffic: Traffic,
     ) -> Work {
-        let role = self.side.sharing(worker, &self.all, MOST);
+        let role = self.side.sharing(worker, &self.all, MOST, None);
         let job = Job {
             traffic,
             closing: self.closing,

@@ -93,6 +93,7 @@ impl OwnServer {
             listeners: vec![Arc::clone(&self.listeners[worker as usize])],
             max: self.max_connections,
             others: Vec::new(),
+            partners: None,
         });
         let server = Job {
             closing: Closing::Reset,

@@ -51,7 +51,8 @@ impl<B: Behaviour> Tls<B> {
         {
             let keys = &mut self.work.keys;
             match inner.send {
-                Transmit::Nothing => {}
+                // No behaviour in TLS has pairs.
+                Transmit::Nothing | Transmit::Across(_) => {}
                 Transmit::Memory(range) => {
                     session.whole = range.len() as u32;
                     session.left = range;

@@ -88,6 +88,7 @@ impl<B: Behaviour> Worker<B> {
             }
             Transmit::Back => link.queue.push_back((got.to_vec(), None)),
             Transmit::Reply => link.queue.push_back((out.bytes, None)),
+            Transmit::Across(_) => panic!("no behaviour in TLS has pairs"),
         }
         link.closing |= out.close;
         link.passed += out.pass;

@@ -8,6 +8,6 @@ pub(crate) mod load;
 pub(crate) mod report;
 pub(crate) mod route;
 pub(crate) mod serve;
-mod sockets;
+pub(crate) mod sockets;
 pub(crate) mod target;
 pub(crate) mod texts;

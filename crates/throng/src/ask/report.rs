@@ -1,9 +1,9 @@
 //! How a run is reported: in which voice, how verbosely, and where else its results go.
 
 use crate::Failure;
-use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm, ServeArgs};
+use crate::cli::{Common, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm};
 use crate::files::{self, Named};
-use crate::outputs::{Occasion, Output};
+use crate::outputs::{Occasion, Output, RunOutputs};
 use crate::voice::{self, Voice};
 use std::rc::Rc;
 use throng_core::observer::Observer;
@@ -91,13 +91,13 @@ impl ReportOptions {
         LiveStyle::detect(self.is_quiet() || !self.voice.shows_progress())
     }
 
-    /// How a server's run is reported.
-    pub fn of_server(args: &ServeArgs) -> Result<ReportOptions, Failure> {
-        let outputs = args.outputs.all();
+    /// How the run of a server or a proxy is reported.
+    pub fn of_server(common: &Common, outputs: &RunOutputs) -> Result<ReportOptions, Failure> {
+        let outputs = outputs.all();
         outputs.iter().try_for_each(|o| o.check_options())?;
         Ok(ReportOptions {
             voice: voice::of(false),
-            common: args.common.clone(),
+            common: common.clone(),
             dump: Dump::default(),
             latencies: LatencyReport::default(),
             outputs,

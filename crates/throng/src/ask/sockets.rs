@@ -4,7 +4,7 @@ use crate::cli::{SocketArgs, Switch};
 use throng_core::scenario::SocketOptions;
 
 /// The socket options that `args` ask for. Nagle's algorithm is on if they say nothing and it is `usually`.
-pub(super) fn options(args: &SocketArgs, usually: bool) -> SocketOptions {
+pub(crate) fn options(args: &SocketArgs, usually: bool) -> SocketOptions {
     SocketOptions {
         nagle: args.nagle.map_or(usually, |switch| switch == Switch::On),
         receive_buffer: args.rcvbuf,

@@ -245,8 +245,33 @@ fn is_answered(at: &SocketAddr) -> bool {
     TcpStream::connect_timeout(at, TRY_FOR).is_ok()
 }
 
+/// The backends of a proxy, not resolved yet.
+pub(crate) fn backends(written: &[String]) -> Result<Vec<Target>, Failure> {
+    let backend = |text: &String| {
+        let target = Target::try_from(text.clone());
+        let target = target.map_err(|e| Failure::usage(format!("--to: {e}")))?;
+        match (&target.spec.unix, target.spec.scheme) {
+            (Some(_), _) => Err(Failure::usage(format!(
+                "--to {text}: a proxy connects to HOST:PORT, not to Unix sockets"
+            ))),
+            (None, Some(_)) => Err(Failure::usage(format!(
+                "--to {text}: a proxy sends bytes on as they are, whatever they mean: write HOST:PORT"
+            ))),
+            (None, None) => Ok(target),
+        }
+    };
+    written.iter().map(backend).collect()
+}
+
+/// Resolves the names of backends. Returns what is to be told about that.
+pub(crate) fn resolve_backends(backends: &mut [Target]) -> Result<Vec<Note>, Failure> {
+    let mut notes = Vec::new();
+    resolve_each(backends, &Resolve::default(), &mut notes)?;
+    Ok(notes)
+}
+
 /// Where to listen, in the order given.
-pub(super) fn listen_on(places: &[String]) -> Result<Vec<ListenAddress>, Failure> {
+pub(crate) fn listen_on(places: &[String]) -> Result<Vec<ListenAddress>, Failure> {
     let all: Vec<_> = places
         .iter()
         .map(|at| listen(at))

@@ -45,14 +45,14 @@ impl From<RoleArg> for Role {
 }
 
 // The headings of the help.
-pub(super) const CONNECTIONS: &str = "Connections";
+pub(crate) const CONNECTIONS: &str = "Connections";
 pub(super) const MESSAGES: &str = "Messages";
 pub(super) const PACE: &str = "Pace";
 pub(crate) const LATENCY: &str = "Latency";
 pub(super) const LISTENING: &str = "Listening in the same process";
 pub(super) const TLS: &str = "TLS";
 pub(super) const SOCKETS: &str = "Sockets";
-pub(super) const RUN: &str = "Run";
+pub(crate) const RUN: &str = "Run";
 pub(crate) const OUTPUT: &str = "Output";
 pub(crate) const METRICS: &str = "Metrics";
 pub(crate) const STATSD: &str = "StatsD";

@@ -21,8 +21,8 @@ pub(crate) mod unbroken;
 pub(crate) mod words;
 
 pub(crate) use common::{
-    DocumentForm, EXIT_CODES, EngineArg, LATENCY, METRICS, OUTPUT, RoleArg, STATSD, UNITS,
-    after_help_of_run, planned,
+    CONNECTIONS, DocumentForm, EXIT_CODES, EngineArg, LATENCY, METRICS, OUTPUT, RUN, RoleArg,
+    STATSD, UNITS, after_help_of_run, planned, workers,
 };
 pub(crate) use load::{ArrivalsArg, LoadArgs};
 pub(crate) use messages::{EXPRESSIONS, MessageArgs, MessageSource, When};

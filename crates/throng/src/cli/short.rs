@@ -17,7 +17,7 @@ struct Short {
 }
 
 /// The one list of what is common. Subcommands that are not in it have few options: their help is short by itself.
-const COMMON: [Short; 12] = [
+const COMMON: [Short; 13] = [
     Short {
         name: "load",
         options: &[
@@ -86,6 +86,28 @@ const COMMON: [Short; 12] = [
         ],
         example: ("throng serve --mode echo 9000", "send everything back"),
         topics: &["messages", "limits", "tls"],
+    },
+    Short {
+        name: "proxy",
+        options: &[
+            "to",
+            "balance",
+            "source-ip",
+            "connect-timeout",
+            "left-out",
+            "max-connections",
+            "duration",
+            "drain-timeout",
+            "workers",
+            "engine",
+            "output",
+            "quiet",
+        ],
+        example: (
+            "throng proxy 8080 --to 10.0.0.7:80",
+            "send each connection on to a backend",
+        ),
+        topics: &["proxy", "limits"],
     },
     Short {
         name: "run",

@@ -30,6 +30,7 @@ commands! {
     Load: load(),
     Http: http(),
     Serve: serve(),
+    Proxy: proxy(),
     Run: run(),
     Plan: plan(),
     Tune: tune(),

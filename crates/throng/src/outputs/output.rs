@@ -67,7 +67,7 @@ pub(crate) trait Output {
 
 /// What an output needs to know of a run that it watches.
 pub(crate) struct Occasion<'a> {
-    /// `load` or `serve`.
+    /// `load`, `serve` or `proxy`.
     pub role: &'static str,
     /// Whether the run sends messages at a constant rate, which keys can change.
     pub has_constant_rate: bool,
@@ -103,6 +103,17 @@ impl Occasion<'_> {
                 .filter(handshakes)
                 .copied()
                 .collect(),
+            latencies,
+        }
+    }
+
+    /// What to know of a proxy, which measures how long it takes to connect to backends.
+    pub fn of_proxy(latencies: &LatencyReport) -> Occasion<'_> {
+        Occasion {
+            role: "proxy",
+            has_constant_rate: false,
+            measure: Measure::default(),
+            measures: Vec::new(),
             latencies,
         }
     }

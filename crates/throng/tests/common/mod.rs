@@ -109,12 +109,22 @@ fn assert_adds_up(summary: &Summary) {
     let c = &summary.connections;
     let came_up = match summary.role.as_str() {
         "serve" => c.accepted.expect("a server says what it accepted"),
+        // Both ends of each pair.
+        "proxy" => c.accepted.expect("and so does a proxy") + c.established,
         _ => c.established,
     };
     assert_eq!(came_up, lost(summary) + c.closed_by_us, "ends: {c:#?}");
     // Each of several sources reports what it had open at its own end.
     let one_end = summary.sources.len() > 1 || c.peak >= c.open_at_end;
     assert!(one_end && c.peak <= came_up, "peak: {c:#?}");
+    if let Some(proxy) = &summary.proxy {
+        let ended: u64 = proxy.ended.values().sum();
+        assert_eq!(proxy.pairs, proxy.open_at_end + ended, "{proxy:#?}");
+        assert!(proxy.pairs <= c.established, "{proxy:#?}");
+        let of_backends: u64 = proxy.backends.iter().map(|b| b.of.established).sum();
+        assert_eq!(of_backends, c.established, "{proxy:#?}");
+        assert!(proxy.peak <= proxy.pairs, "{proxy:#?}");
+    }
     if summary.role == "load" {
         assert!(
             c.attempted >= c.established + failed(summary),

@@ -5,10 +5,11 @@ use crate::common::run;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-const SUBCOMMANDS: [&str; 15] = [
+const SUBCOMMANDS: [&str; 16] = [
     "load",
     "http",
     "serve",
+    "proxy",
     "run",
     "plan",
     "tune",

@@ -27,6 +27,7 @@ mod output;
 mod outputs;
 mod peers;
 mod plan;
+mod proxy;
 mod sandbox;
 mod scenario;
 mod serve;

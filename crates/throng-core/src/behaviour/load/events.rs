@@ -422,7 +422,7 @@ impl<W: Wire, M: Matcher> Load<W, M> {
     fn show_sends(&mut self, at: &At, out: &Outbox) {
         let Some(tap) = &mut self.tap else { return };
         match &out.send {
-            Transmit::Nothing | Transmit::Back => {}
+            Transmit::Nothing | Transmit::Back | Transmit::Across(_) => {}
             Transmit::Bytes | Transmit::Reply => tap.sent(at.id, &out.bytes),
             Transmit::Memory(range) => {
                 let memory = self.task.script.memory();

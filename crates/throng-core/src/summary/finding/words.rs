@@ -457,6 +457,24 @@ impl fmt::Display for Finding {
                 count(*established),
                 count(*accepted)
             ),
+            Finding::ClientsTurnedAway { clients, failed } => {
+                let causes: Vec<String> = failed
+                    .iter()
+                    .map(|(cause, n)| format!("{} {}", count(*n), cause.words()))
+                    .collect();
+                write!(
+                    f,
+                    "{} turned away: no backend could be reached. Of the attempts to connect to backends, {}",
+                    match clients {
+                        1 => "1 client was".to_owned(),
+                        n => format!("{} clients were", count(*n)),
+                    },
+                    match causes.is_empty() {
+                        true => "none was made: no source address had a free port".to_owned(),
+                        false => causes.join(", "),
+                    }
+                )
+            }
             Finding::AcceptingStopped {
                 connections,
                 memory_left,

@@ -35,6 +35,7 @@ topics! {
     "logs": "The files of --csv, --latency-log and --samples",
     "outputs": "Where else a run is reported: test reports, workflows, Prometheus, OpenTelemetry",
     "http": "HTTP: what is sent and counted, and what --mode http answers",
+    "proxy": "throng proxy: how it chooses, what it passes on, what it counts",
     "mqtt": "MQTT: how connections are opened, what is counted, and what --mode mqtt answers",
     "tls": "TLS: options, sessions and memory",
     "tcpkali": "What differs from tcpkali",

@@ -15,7 +15,7 @@ pub(crate) use crate::cli::ServeArgs as Args;
 /// Runs the server to its end, or prints its scenario. Returns the exit code.
 pub(crate) fn run(args: &ServeArgs) -> Result<u8, Failure> {
     let scenario = ask::serve::scenario(args)?;
-    let report = ReportOptions::of_server(args)?;
+    let report = ReportOptions::of_server(&args.common, &args.outputs)?;
     if args.print_scenario {
         let text = ask::file::text_of_serve(&scenario)?;
         return output::to_stdout(text.as_bytes()).map(|()| 0);

@@ -1,6 +1,10 @@
 //! The PROXY protocol: a header before everything else on a connection, with the addresses of the client that a proxy speaks
 //! for (HAProxy's `proxy-protocol.txt`, versions 1 and 2).
 
+mod read;
+
+pub use read::{Header, Malformed, Read, read};
+
 use crate::address::{ClientRange, destination};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -86,8 +90,15 @@ impl Headers {
 
     /// Appends the header of connection `id` to `target`.
     pub fn write(&self, id: u32, target: SocketAddr, out: &mut Vec<u8>) {
-        let (client, target) = (self.client(id, target), destination(target));
-        match self.version {
+        self.version
+            .write(self.client(id, target), destination(target), out);
+    }
+}
+
+impl Version {
+    /// Appends a header for `client`, which connected to `target`; both are of the same family.
+    pub fn write(self, client: SocketAddr, target: SocketAddr, out: &mut Vec<u8>) {
+        match self {
             Version::V1 => write_v1(client, target, out),
             Version::V2 => write_v2(client, target, out),
         }

@@ -1,0 +1,452 @@
+//! Which backend a client is connected to, from which source address, and which backends are left out for a time.
+//!
+//! Each worker chooses for itself. A backend that does not answer is left out; after a time one client tries it again.
+
+use crate::behaviour::Way;
+use crate::stats::{AddressCounters, Counter, FailCause, OfAddress};
+use crate::time::Time;
+use crate::units::written::text_of;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A source address that has no free port is not tried again for this long, unless a connection from it ends.
+const FULL_FOR: Duration = Duration::from_secs(1);
+
+/// How backends are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest connections.
+    LeastConnections,
+    /// The same one for all clients of an address.
+    SourceHash,
+}
+
+impl Balance {
+    /// Every way to choose, with its name on the command line.
+    pub const ALL: [(&'static str, Balance); 2] = [
+        ("round-robin", Balance::RoundRobin),
+        ("least-connections", Balance::LeastConnections),
+    ];
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = Balance::ALL.iter().find(|(_, balance)| balance == self);
+        f.write_str(named.map_or("", |(name, _)| name))
+    }
+}
+
+/// No way to choose backends has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no way to choose backends: round-robin or least-connections")]
+pub struct NoBalance(String);
+
+impl FromStr for Balance {
+    type Err = NoBalance;
+
+    fn from_str(text: &str) -> Result<Balance, NoBalance> {
+        let named = Balance::ALL.iter().find(|(name, _)| *name == text);
+        named
+            .map(|(_, balance)| *balance)
+            .ok_or_else(|| NoBalance(text.to_owned()))
+    }
+}
+
+text_of!(Balance, NoBalance);
+
+/// One worker's counts of connections to one backend. Only the worker writes them.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Attempts and connections. Those that are lost were reset by the backend, or no longer answered.
+    pub of: AddressCounters,
+    /// How often it was left out.
+    pub left_out: Counter,
+    /// Whether it is left out: 1 if so.
+    pub out: Counter,
+}
+
+/// What became of the connections to a backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfBackend {
+    /// Attempts and connections. Those that are lost were reset by the backend, or no longer answered.
+    #[serde(flatten)]
+    pub of: OfAddress,
+    /// How often a worker left it out for a time, because it did not answer.
+    pub left_out: u64,
+}
+
+impl OfBackend {
+    /// Adds a worker's counts.
+    pub fn count(&mut self, standing: &Standing) {
+        self.of.count(&standing.of);
+        self.left_out += standing.left_out.get();
+    }
+
+    /// Adds what became of other connections to the same backend.
+    pub fn add(&mut self, other: &OfBackend) {
+        self.of.add(&other.of);
+        self.left_out += other.left_out;
+    }
+}
+
+/// The source addresses to a backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The kernel's choice is the first.
+    pub kernels: bool,
+    /// How many follow that are bound to.
+    pub bound: u16,
+}
+
+impl Sources {
+    fn len(self) -> usize {
+        usize::from(self.kernels) + usize::from(self.bound)
+    }
+
+    /// The source at this place.
+    fn at(self, place: usize) -> Option<u16> {
+        place
+            .checked_sub(self.kernels.into())
+            .map(|bound| bound as u16)
+    }
+
+    /// The place of a source.
+    fn place(self, source: Option<u16>) -> usize {
+        source.map_or(0, |bound| usize::from(bound) + usize::from(self.kernels))
+    }
+}
+
+/// A source address of the connections to a backend.
+#[derive(Clone, Copy, Debug, Default)]
+struct Source {
+    held: u32,
+    /// Until when it has no port, as far as is known.
+    full_until: Time,
+}
+
+/// What is asked of a worker's choice.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// How to choose.
+    pub balance: Balance,
+    /// The source addresses to each backend.
+    pub sources: Vec<Sources>,
+    /// Connections from one source address to one backend: this worker's share of the ports. A source is filled before the next
+    /// one is used.
+    pub ports: u32,
+    /// How long a backend is left out that does not answer.
+    pub left_out: Duration,
+    /// The worker's number: workers begin with different backends.
+    pub worker: u32,
+}
+
+struct Backend {
+    held: u32,
+    given: Sources,
+    sources: Vec<Source>,
+    /// Until when it is left out.
+    out_until: Option<Time>,
+}
+
+/// The backends, as one worker knows them.
+pub struct Backends {
+    asked: Asked,
+    all: Vec<Backend>,
+    standing: Arc<[Standing]>,
+    /// The backend whose turn it is.
+    next: usize,
+}
+
+impl Backends {
+    /// Backends without connections; `standing` has one entry for each.
+    pub fn new(asked: Asked, standing: Arc<[Standing]>) -> Backends {
+        let backend = |given: &Sources| Backend {
+            held: 0,
+            given: *given,
+            sources: vec![Source::default(); given.len()],
+            out_until: None,
+        };
+        let all: Vec<Backend> = asked.sources.iter().map(backend).collect();
+        Backends {
+            next: asked.worker as usize % all.len().max(1),
+            all,
+            asked,
+            standing,
+        }
+    }
+
+    /// How many attempts for one client may reach nobody: two for each backend.
+    pub fn tries(&self) -> u8 {
+        u8::try_from(2 * self.all.len()).unwrap_or(u8::MAX)
+    }
+
+    /// Chooses a way for a client, and counts the attempt. If all backends are left out, they are tried all the same. `None` if
+    /// no source address has a port left.
+    pub fn choose(&mut self, client: Option<IpAddr>, now: Time) -> Option<Way> {
+        let n = self.all.len();
+        let first = match (self.asked.balance, client) {
+            (Balance::SourceHash, Some(client)) => hash(client) as usize % n,
+            _ => self.next,
+        };
+        let in_turn = (0..n).map(|i| (first + i) % n);
+        let up = |at: &usize| self.all[*at].out_until.is_none_or(|until| until <= now);
+        let usable = |at: usize| Some((at, self.source(at, now)?));
+        let any_up = (0..n).any(|at| up(&at));
+        let mut candidates = in_turn.filter(|at| !any_up || up(at)).filter_map(usable);
+        let (target, source) = match self.asked.balance {
+            Balance::LeastConnections => candidates.min_by_key(|(at, _)| self.all[*at].held),
+            Balance::RoundRobin | Balance::SourceHash => candidates.next(),
+        }?;
+        self.next = (target + 1) % n;
+        let backend = &mut self.all[target];
+        backend.held += 1;
+        if let Some(until) = &mut backend.out_until {
+            // One client tries it. The others go elsewhere until its outcome is known.
+            *until = (*until).max(now + self.asked.left_out);
+        }
+        backend.sources[source].held += 1;
+        self.standing[target].of.attempted.add(1);
+        Some(Way {
+            target: target as u16,
+            source: backend.given.at(source),
+        })
+    }
+
+    /// The place of the first source to a backend that this worker has not filled; else of one that the kernel has not refused:
+    /// other workers may not have used their share.
+    fn source(&self, target: usize, now: Time) -> Option<usize> {
+        let sources = &self.all[target].sources;
+        let free = |s: &Source| s.full_until <= now;
+        let unfilled = |s: &Source| s.held < self.asked.ports && free(s);
+        let place = sources.iter().position(unfilled);
+        place.or_else(|| sources.iter().position(free))
+    }
+
+    /// An attempt succeeded.
+    pub fn established(&mut self, way: Way) {
+        let target = usize::from(way.target);
+        self.standing[target].of.established.add(1);
+        if self.all[target].out_until.take().is_some() {
+            self.standing[target].out.set(0);
+        }
+    }
+
+    /// An attempt failed. Returns whether another one may help.
+    pub fn failed(&mut self, way: Way, cause: FailCause, now: Time) -> bool {
+        let target = usize::from(way.target);
+        self.standing[target].of.failed(cause);
+        self.release(way);
+        match cause {
+            FailCause::Refused
+            | FailCause::TimedOut
+            | FailCause::Reset
+            | FailCause::Unreachable => {
+                let was_out = self.standing[target].out.get() > 0;
+                self.all[target].out_until = Some(now + self.asked.left_out);
+                if !was_out {
+                    self.standing[target].left_out.add(1);
+                    self.standing[target].out.set(1);
+                }
+                true
+            }
+            FailCause::NoAddress => {
+                self.of(way).full_until = now + FULL_FOR;
+                true
+            }
+            // This machine's own trouble, with any backend.
+            FailCause::FileLimit
+            | FailCause::NoMemory
+            | FailCause::Forbidden
+            | FailCause::Other => false,
+        }
+    }
+
+    /// A connection ended; `lost` if the backend reset it or no longer answered.
+    pub fn ended(&mut self, way: Way, lost: bool) {
+        let target = usize::from(way.target);
+        self.standing[target].of.lost.add(lost.into());
+        self.release(way);
+        self.of(way).full_until = Time::START;
+    }
+
+    fn release(&mut self, way: Way) {
+        self.all[usize::from(way.target)].held -= 1;
+        self.of(way).held -= 1;
+    }
+
+    /// The source of a way.
+    fn of(&mut self, way: Way) -> &mut Source {
+        let backend = &mut self.all[usize::from(way.target)];
+        &mut backend.sources[backend.given.place(way.source)]
+    }
+}
+
+/// FNV-1a of an address.
+fn hash(ip: IpAddr) -> u64 {
+    let fold = |bytes: &[u8]| {
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        })
+    };
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => fold(&ip.octets()),
+        IpAddr::V6(ip) => fold(&ip.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Backends with as many source addresses each; 0 is the kernel's choice.
+    fn backends(balance: Balance, sources: &[u16], ports: u32) -> Backends {
+        let standing = sources.iter().map(|_| Standing::default()).collect();
+        let given = |bound: &u16| Sources {
+            kernels: *bound == 0,
+            bound: *bound,
+        };
+        let asked = Asked {
+            balance,
+            sources: sources.iter().map(given).collect(),
+            ports,
+            left_out: Duration::from_secs(5),
+            worker: 0,
+        };
+        Backends::new(asked, standing)
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::START + Duration::from_secs(seconds)
+    }
+
+    fn targets(backends: &mut Backends, n: usize) -> Vec<u16> {
+        let chosen = (0..n).map(|_| backends.choose(None, at(1)).unwrap().target);
+        chosen.collect()
+    }
+
+    #[test]
+    fn backends_take_turns() {
+        let mut all = backends(Balance::RoundRobin, &[0, 0, 0], 100);
+        assert_eq!(targets(&mut all, 7), [0, 1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn the_one_with_the_fewest_connections_is_next() {
+        let mut all = backends(Balance::LeastConnections, &[0, 0, 0], 100);
+        assert_eq!(targets(&mut all, 6), [0, 1, 2, 0, 1, 2]);
+        let ended = Way {
+            target: 1,
+            source: None,
+        };
+        all.ended(ended, false);
+        all.ended(ended, false);
+        assert_eq!(targets(&mut all, 3), [1, 1, 2]);
+    }
+
+    #[test]
+    fn a_client_keeps_its_backend_while_that_is_up() {
+        let mut all = backends(Balance::SourceHash, &[0; 8], 100);
+        let client = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
+        let first: Vec<Way> = (0..50)
+            .map(|n| all.choose(client(n), at(0)).unwrap())
+            .collect();
+        let again: Vec<Way> = (0..50)
+            .map(|n| all.choose(client(n), at(0)).unwrap())
+            .collect();
+        assert_eq!(first, again);
+        let used: std::collections::BTreeSet<u16> = first.iter().map(|way| way.target).collect();
+        assert!(used.len() > 5, "{used:?}");
+        all.failed(first[0], FailCause::Refused, at(0));
+        let other = all.choose(client(0), at(1)).unwrap();
+        assert_eq!(other.target, (first[0].target + 1) % 8);
+    }
+
+    #[test]
+    fn one_that_does_not_answer_is_left_out_for_a_time_and_then_tried_by_one_client() {
+        let mut all = backends(Balance::RoundRobin, &[0, 0], 100);
+        let first = all.choose(None, at(0)).unwrap();
+        assert!(all.failed(first, FailCause::Refused, at(0)));
+        assert_eq!(targets(&mut all, 3), [1, 1, 1]);
+        let tries: Vec<u16> = (0..3)
+            .map(|_| all.choose(None, at(6)).unwrap().target)
+            .collect();
+        assert_eq!(tries, [0, 1, 1]);
+        all.established(first);
+        assert_eq!(targets(&mut all, 2), [0, 1]);
+        let standing = &all.standing[0];
+        assert_eq!((standing.left_out.get(), standing.out.get()), (1, 0));
+    }
+
+    #[test]
+    fn if_all_are_left_out_they_are_tried_all_the_same() {
+        let mut all = backends(Balance::RoundRobin, &[0], 100);
+        for _ in 0..3 {
+            let way = all.choose(None, at(0)).unwrap();
+            all.failed(way, FailCause::TimedOut, at(0));
+        }
+        assert_eq!(all.standing[0].left_out.get(), 1);
+        assert_eq!(all.standing[0].of.attempted.get(), 3);
+    }
+
+    #[test]
+    fn a_source_is_filled_before_the_next_one_is_used() {
+        let mut all = backends(Balance::RoundRobin, &[3], 2);
+        let ways: Vec<Way> = (0..7).map(|_| all.choose(None, at(0)).unwrap()).collect();
+        let sources: Vec<Option<u16>> = ways.iter().map(|way| way.source).collect();
+        // Beyond its share, a worker has what others leave.
+        assert_eq!(sources, [0, 0, 1, 1, 2, 2, 0].map(Some));
+        all.ended(ways[2], false);
+        assert_eq!(all.choose(None, at(0)).unwrap().source, Some(1));
+        for way in &ways[..3] {
+            all.failed(*way, FailCause::NoAddress, at(0));
+        }
+        let rest = all.choose(None, at(0)).unwrap();
+        assert_eq!(rest.source, Some(2));
+        all.failed(rest, FailCause::NoAddress, at(0));
+        assert_eq!(all.choose(None, at(0)), None, "no address has a port left");
+    }
+
+    #[test]
+    fn the_kernels_choice_is_filled_before_addresses_that_are_bound_to() {
+        let mut all = backends(Balance::RoundRobin, &[2], 1);
+        all.asked.sources[0].kernels = true;
+        let mut all = Backends::new(all.asked, all.standing);
+        let ways: Vec<Way> = (0..3).map(|_| all.choose(None, at(0)).unwrap()).collect();
+        let sources: Vec<Option<u16>> = ways.iter().map(|way| way.source).collect();
+        assert_eq!(sources, [None, Some(0), Some(1)]);
+        all.ended(ways[1], false);
+        assert_eq!(all.choose(None, at(0)), Some(ways[1]));
+    }
+
+    #[test]
+    fn a_source_without_a_port_is_passed_over_until_a_connection_from_it_ends() {
+        let mut all = backends(Balance::RoundRobin, &[2], 100);
+        let held = all.choose(None, at(0)).unwrap();
+        let way = all.choose(None, at(0)).unwrap();
+        assert!(all.failed(way, FailCause::NoAddress, at(0)));
+        assert_eq!(all.choose(None, at(0)).unwrap().source, Some(1));
+        all.ended(held, false);
+        assert_eq!(all.choose(None, at(0)).unwrap().source, Some(0));
+        // Or for a time.
+        assert!(all.failed(way, FailCause::NoAddress, at(0)));
+        assert_eq!(all.choose(None, at(2)).unwrap().source, Some(0));
+        assert_eq!(all.standing[0].left_out.get(), 0, "no fault of the backend");
+    }
+
+    #[test]
+    fn ways_to_choose_are_written_by_their_names() {
+        for (name, balance) in Balance::ALL {
+            assert_eq!(name.parse(), Ok(balance));
+            assert_eq!(balance.to_string(), name);
+        }
+        assert!("random".parse::<Balance>().is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! A TCP proxy: a connection to a backend for each one that is accepted, and all bytes across. It is counted and reported here;
+//! engines open, read and send.
+
+mod backends;
+mod behaviour;
+pub mod counts;
+mod summary;
+
+pub use backends::{Asked, Backends, Balance, OfBackend, Sources, Standing};
+pub use behaviour::Proxy;
+pub use counts::EndedBy;
+pub use summary::ProxySummary;

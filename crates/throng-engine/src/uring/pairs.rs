@@ -1,0 +1,196 @@
+//! Connections in pairs: what is received on one is sent on the other, from the buffer that it was received into.
+//!
+//! What the kernel does not take is copied to the spill of the one that sends it. While that has more than 256 KiB in it, the
+//! other is not read from. So at most twice that waits for a peer, and what the worker's buffers held when it was too much.
+
+use super::op::{self, Op, Tag};
+use super::opening::push_connect;
+use super::unsettled::Source;
+use super::worker::{PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
+use crate::socket::RESETS;
+use crate::table::{State, Step, is_cut, partner_of};
+use std::ops::Range;
+use throng_core::behaviour::{Behaviour, Way};
+use throng_core::stats::{Closed, FailCause};
+use throng_core::time::Time;
+
+impl<B: Behaviour> Worker<B> {
+    /// Opens a connection as the partner of `of`.
+    pub(super) fn open_partner(&mut self, of: u32, way: Way) {
+        let now = self.table.clock.now();
+        let index = self.table.open_partner(of, now);
+        let (at, _) = self.place(index);
+        let prepare = self.tag(Op::Prepare, index, 0);
+        let connect = self.tag(Op::Connect, index, 0);
+        let road = self.table.addresses(way);
+        let making = &self.table.making;
+        push_connect(&mut self.rings[at], making, road, prepare, connect);
+    }
+
+    /// A partner could not be opened. Its slot is closed.
+    pub(super) fn partner_failed(&mut self, index: u32, cause: FailCause, now: Time) {
+        let before = (index, self.table.conns[index as usize].generation);
+        let of = self.table.partner_failed(index, cause, now, &mut self.out);
+        let after = (index, self.table.conns[index as usize].generation);
+        match of {
+            Some(of) => {
+                self.spills.hand_on(before, after);
+                self.apply(of, None);
+            }
+            None => _ = self.spills.forget(before),
+        }
+    }
+
+    /// A partner is established, and its behaviour has been told.
+    pub(super) fn joined(&mut self, index: u32, now: Time) {
+        if self.table.conns[index as usize].state != State::Open {
+            return;
+        }
+        if self.table.is_alone(index) {
+            self.finish_one(index, Closed::ByUs, now);
+            return;
+        }
+        let sending = self.is_sending(index);
+        let key = (index, self.table.conns[index as usize].generation);
+        if self.spills.has(key) {
+            *self.marks(index) |= SPILLING;
+            if !sending {
+                self.send_spill(index);
+            }
+        } else if !sending {
+            self.sent_all(index);
+        }
+        self.read_unless_waiting(partner_of(index));
+    }
+
+    /// Reads from an accepted connection, unless its partner is being opened.
+    pub(super) fn read_unless_waiting(&mut self, index: u32) {
+        if self.table.conns[index as usize].state == State::Open
+            && self.table.partner_state(index) != State::Connecting
+            && !self.table.has_peer_finished(index)
+            && *self.marks(index) & (RECEIVING | PAUSED | SHUT) == 0
+        {
+            self.receive(index);
+        }
+    }
+
+    /// Sends received bytes on a connection's partner, from their buffer if no send is under way, else through the spill.
+    /// Returns whether the buffer is still needed.
+    pub(super) fn send_across(&mut self, index: u32, bid: u16, received: Range<u32>) -> bool {
+        let partner = partner_of(index);
+        let state = self.table.conns[partner as usize].state;
+        let (at, _) = self.place(index);
+        let waits = self.is_sending(partner);
+        if state == State::Open && !waits && received.start == 0 && self.rings[at].silent.has_room()
+        {
+            let bytes = (self.pools.receives.address(bid), received.end);
+            self.send_silently(partner, bytes, Source::Received(bid), false);
+            self.echoes += 1;
+            return true;
+        }
+        if !matches!(state, State::Open | State::Connecting) {
+            return false;
+        }
+        let key = (partner, self.table.conns[partner as usize].generation);
+        let bytes = self.pools.receives.bytes(bid, received.end as usize);
+        let waiting = self
+            .spills
+            .add(key, &bytes[received.start as usize..], false);
+        self.pause_above(index, waiting);
+        if state == State::Open {
+            *self.marks(partner) |= SPILLING;
+            if !waits {
+                self.send_spill(partner);
+            }
+        }
+        false
+    }
+
+    /// The spill of a connection is sent: reads from its partner again.
+    pub(super) fn all_sent(&mut self, index: u32) {
+        let partner = partner_of(index);
+        if self.table.conns[partner as usize].state == State::Open
+            && !self.table.has_peer_finished(partner)
+        {
+            self.read_on(partner);
+        }
+        self.sent_all(index);
+    }
+
+    /// Nothing is left to send on a connection: passes on the end of what is received, if there is one.
+    #[inline]
+    pub(super) fn sent_all(&mut self, index: u32) {
+        if self.table.has_peer_finished(partner_of(index)) {
+            self.pass_on_the_end(index, self.table.clock.now());
+        }
+    }
+
+    /// The peer of a connection has finished sending.
+    pub(super) fn peer_finished(&mut self, index: u32, now: Time) {
+        self.table.peer_finished(index);
+        match self.table.partner_state(index) {
+            State::Free => self.finish(index, Closed::ByPeer, now),
+            _ => self.pass_on_the_end(index, now),
+        }
+        // It is not received from any more, which would show a reset.
+        if self.table.conns[index as usize].state == State::Open {
+            self.checks.later(index);
+        }
+    }
+
+    fn pass_on_the_end(&mut self, index: u32, now: Time) {
+        let conns = &self.table.conns;
+        let sends = |leg: u32| conns[leg as usize].marks & (SENDING | SUBMITTING | SPILLING) != 0;
+        match self.table.next_step(index, sends) {
+            Step::Nothing => {}
+            Step::Finish(leg) => {
+                self.table.finishing(leg);
+                let tag = self.tag(Op::Finish, leg, 0);
+                let (at, _) = self.place(leg);
+                self.rings[at].push(op::finish(tag));
+            }
+            Step::End { first } => {
+                self.finish_one(first, Closed::ByPeer, now);
+                self.finish_one(partner_of(first), Closed::ByUs, now);
+            }
+        }
+    }
+
+    /// A connection has finished sending.
+    pub(super) fn finished(&mut self, index: u32, tag: Tag, now: Time) {
+        if self.is_current(index, tag, State::Open) {
+            self.table.finished(index);
+            self.pass_on_the_end(index, now);
+        }
+    }
+
+    /// Whether a connection is to be checked for a reset. One that is not received from is checked again each time.
+    pub(super) fn check_unread(&mut self, index: u32) -> bool {
+        if self.table.has_finished(index) {
+            return false;
+        }
+        if *self.marks(index) & PAUSED != 0 || self.table.has_peer_finished(index) {
+            self.checks.later(index);
+        }
+        true
+    }
+
+    /// Ends a connection and its partner.
+    pub(super) fn finish_pair(&mut self, index: u32, why: Closed, now: Time) {
+        let partner = partner_of(index);
+        self.finish_one(index, why, now);
+        match self.table.conns[partner as usize].state {
+            State::Open => {
+                if is_cut(why) {
+                    let (at, slot) = self.place(partner);
+                    let generation = self.table.conns[partner as usize].generation;
+                    let quiet = Tag::new(Op::Quiet, slot, generation, 0);
+                    self.rings[at].push(op::set_option(&RESETS, quiet));
+                }
+                self.finish_one(partner, Closed::ByUs, now);
+            }
+            State::Connecting => self.table.leave_alone(partner),
+            State::Free | State::Early | State::Waiting => {}
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The options of `throng proxy`.
+
+use crate::cli::{CONNECTIONS, Common, EngineArg, RUN, SocketArgs, after_help_of_run, workers};
+use crate::outputs::RunOutputs;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use std::time::Duration;
+use throng_core::address::SourceRange;
+use throng_core::protocol::proxy::Balance;
+use throng_core::scenario::bounds;
+use throng_core::units;
+
+const EXAMPLES: &str = "\
+Examples:
+  throng proxy 8080 --to 10.0.0.7:80
+      Send each connection to port 8080 on to one backend.
+  throng proxy 8080 --to 10.0.0.7:80 --to 10.0.0.8:80
+      Two backends, in turn.
+  throng proxy 8080 --to 10.0.0.7:80 --source-ip 10.0.1.1-10.0.1.8
+      Eight source addresses, for 8 x 28,232 connections.
+  throng proxy 8080 --to db:5432 --balance least-connections
+      All addresses of a name, the one with the fewest first.";
+
+/// Send connections on to backends, from many source addresses
+#[derive(Args)]
+#[command(after_help = after_help_of_run(EXAMPLES))]
+pub(crate) struct ProxyArgs {
+    /// Addresses to listen on: PORT, HOST:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4
+    #[arg(value_name = "[HOST:]PORT", required = true)]
+    pub listen: Vec<String>,
+
+    /// A backend; repeatable, and a name stands for all its addresses
+    #[arg(long, value_name = "HOST:PORT", required = true, help_heading = CONNECTIONS)]
+    pub to: Vec<String>,
+
+    /// How a client's backend is chosen
+    #[arg(long, value_name = "HOW", default_value = "round-robin", value_parser = balance(), help_heading = CONNECTIONS)]
+    pub balance: Balance,
+
+    /// Source addresses towards backends: ADDR, FIRST-LAST or ADDR/LENGTH; repeatable. All ports of one to a backend are used
+    /// before the next one is [default: the kernel's choice]
+    #[arg(long, value_name = "ADDRS", help_heading = CONNECTIONS)]
+    pub source_ip: Vec<SourceRange>,
+
+    /// Time limit of an attempt to connect to a backend
+    #[arg(long, value_name = "T", default_value = "5s", value_parser = bounds::positive, help_heading = CONNECTIONS)]
+    pub connect_timeout: Duration,
+
+    /// How long a backend that does not answer is left out, until a client tries it again
+    #[arg(long, value_name = "T", default_value = "5s", value_parser = bounds::positive, help_heading = CONNECTIONS)]
+    pub left_out: Duration,
+
+    /// Length of the accept queue [default: net.core.somaxconn]
+    #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
+    pub backlog: Option<u32>,
+
+    /// Most pairs of connections to hold at once [default: as many as fit]
+    #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
+    pub max_connections: Option<u32>,
+
+    #[command(flatten)]
+    pub sockets: SocketArgs,
+
+    /// Stop after this long [default: at Ctrl-C]
+    #[arg(short = 'T', long, value_name = "T", value_parser = bounds::positive, help_heading = RUN)]
+    pub duration: Option<Duration>,
+
+    /// How long connections may go on after the stop, while no new ones are accepted
+    #[arg(long, value_name = "T", default_value = "10s", value_parser = units::duration, help_heading = RUN)]
+    pub drain_timeout: Duration,
+
+    /// Threads [default: one per core]
+    #[arg(short, long, value_name = "N", value_parser = workers, help_heading = RUN)]
+    pub workers: Option<u32>,
+
+    /// Run even if the plan says it cannot work
+    #[arg(long, help_heading = RUN)]
+    pub force: bool,
+
+    /// Event loop: io_uring is not bound by the file limit, epoll works everywhere
+    #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
+    pub engine: EngineArg,
+
+    #[command(flatten)]
+    pub common: Common,
+
+    #[command(flatten)]
+    pub outputs: RunOutputs,
+}
+
+/// The ways to choose a backend.
+fn balance() -> impl TypedValueParser<Value = Balance> {
+    PossibleValuesParser::new(Balance::ALL.map(|(name, _)| name))
+        .try_map(|name| name.parse::<Balance>())
+}
