@@ -120,7 +120,7 @@ impl Part {
     /// Whether the connections that it accepts are what it is about.
     pub fn is_about_accepted(&self) -> bool {
         let asked = &self.about.asked;
-        asked.role == Role::Serve || asked.connections == Some(0)
+        matches!(asked.role, Role::Serve | Role::Proxy) || asked.connections == Some(0)
     }
 
     /// The reading of `interval` that the run is about.
