@@ -125,9 +125,8 @@ class Space:
         """Starts a load; returns it once it holds its connections."""
         said = (self.at / "said").open("w+")
         process = self.start(throng, "load", "--output", "json", *words, stdout=(self.at / "out").open("w"), stderr=said)
-        connections = int(words[words.index("-c") + 1])
         began = time.monotonic()
-        while f"all {connections:,} " not in said_of(said) and f"{connections:,} connections" not in said_of(said):
+        while "holding" not in said_of(said):
             if process.poll() is not None or time.monotonic() > began + PATIENCE:
                 sys.exit(f"no load: {said_of(said)}")
             time.sleep(0.05)
@@ -262,7 +261,9 @@ def killed(asked, name, start, accepted, connections):
         result = space.result(load)
         storm = result["storms"][0]
         count = accepted(space, server)
-        told = check(rows, "established", storm["established"], count)
+        # A server that dies still has its listener for a moment: what comes back to that is lost again.
+        again = storm["lost"] - connections
+        told = check(rows, "established", storm["established"] - again, count)
         if name == "go":
             began = result["started_unix_s"] + storm["at_s"]
             times = sorted(at - began for at in go_times(space))
@@ -271,7 +272,7 @@ def killed(asked, name, start, accepted, connections):
                 told += f"; {key} " + check(rows, key, storm[key], theirs, 0.1 / theirs)
             peak = max(sum(1 for at in times if a <= at < a + 0.1) for a in times[:: max(1, len(times) // 500)]) / 0.1
             told += "; peak/s " + check(rows, "peak", storm["peak_per_s"], peak, 0.15)
-        rows.append(len(result["storms"]) == 1 and storm["missing"] == 0 and storm["lost"] == connections)
+        rows.append(len(result["storms"]) == 1 and storm["missing"] == 0 and again >= 0)
         print(f"| {name} | {connections:,} | {storm['lost']:,} | {storm['back_50_s']:.2f} | {storm['back_90_s']:.2f} "
               f"| {storm['back_99_s']:.2f} | {storm['back_100_s']:.2f} | {storm['peak_per_s']:,.0f} "
               f"| {sum(storm['failed'].values()):,} | {told} |", flush=True)

@@ -107,13 +107,14 @@ fn a_server_that_is_killed_and_started_again_makes_a_storm() {
             panic!("{ran}");
         };
         let ended = storm.closed_by_peer + storm.reset_by_peer;
-        assert_eq!((storm.lost, ended, storm.dropped), (300, 300, 0), "{ran}");
-        assert_eq!((storm.established, storm.missing), (300, 0), "{ran}");
-        let refused = storm.attempted - 300;
-        assert!(
-            refused > 0 && storm.failed.values().sum::<u64>() == refused,
-            "{ran}"
-        );
+        assert_eq!((storm.lost, storm.dropped), (ended, 0), "{ran}");
+        // What came back to the listener of the process that was still dying was lost again.
+        let twice = storm.lost.checked_sub(300).expect("all were lost");
+        let back = (storm.established - twice, storm.missing);
+        assert_eq!(back, (300, 0), "{ran}");
+        let failed: u64 = storm.failed.values().sum();
+        assert!(failed > 0, "{ran}");
+        assert_eq!(storm.attempted, storm.established + failed, "{ran}");
         assert_eq!(stop_serving(again).connections.accepted, Some(300));
     }
 }
