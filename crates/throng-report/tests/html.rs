@@ -56,7 +56,7 @@ fn a_page_has_every_word_of_the_text_output() {
         let text = String::from_utf8(text).unwrap();
         let page = seen(&of_result(&outcome(summary)));
         // The page has charts for sparklines and for the bars of a histogram, its own marks, and the command on top.
-        let drawn = ["over time", "✓", "✗", "command", "throng"];
+        let drawn = ["over time", "coming back", "✓", "✗", "command", "throng"];
         let of_histogram = |line: &str| {
             let bar = line.ends_with(|c: char| ('█'..='▏').contains(&c) || c == '%');
             let bounds = ["up to ", "above "]
