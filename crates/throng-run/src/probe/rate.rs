@@ -18,6 +18,11 @@ const COMES_UP: Duration = Duration::from_millis(1500);
 /// Between trials: what the path allows at once has to be there again.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// With less than this part of the rate, this host was disturbed.
+const KEPT: f64 = 0.97;
+/// Attempts at a rate while this host is disturbed.
+const ATTEMPTS: usize = 4;
+
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowRate {
@@ -55,9 +60,9 @@ pub fn rate(
         && own_limit.is_none()
         && !near.is_stopped()
     {
-        let (tried, limit) = trial(&mut near, asked.target, rate)?;
+        let (tried, limit) = undisturbed(&mut near, asked.target, rate)?;
         own_limit = limit;
-        if near.is_stopped() || own_limit.is_some() {
+        if near.is_stopped() || own_limit.is_some() || is_disturbed(&tried) {
             break;
         }
         tell(&format!(
@@ -85,6 +90,27 @@ pub fn rate(
     Ok(Some(RateResult::of(
         search, drops, own_limit, took, stopped,
     )))
+}
+
+/// Whether flows were lost while this host did not keep the rate: then they may have been lost to a burst of its own.
+fn is_disturbed(tried: &Trial) -> bool {
+    !tried.passes() && tried.achieved < tried.rate * KEPT
+}
+
+/// A trial that this host did not disturb, as far as a few attempts have one.
+fn undisturbed(
+    near: &mut Near,
+    target: SocketAddr,
+    rate: f64,
+) -> Result<(Trial, Option<String>), Failure> {
+    let mut tried = trial(near, target, rate)?;
+    for _ in 1..ATTEMPTS {
+        if !is_disturbed(&tried.0) || tried.1.is_some() || near.is_stopped() {
+            break;
+        }
+        tried = trial(near, target, rate)?;
+    }
+    Ok(tried)
 }
 
 /// Opens flows at `rate`, and resets each that is up. Returns what came of them, and why no more could be opened.
