@@ -141,6 +141,7 @@ fn keys(prefix: &str, value: &Value, all: &mut Vec<String>) {
                 // Keys of these are causes, kinds, names of sources.
                 let named = [
                     "failed",
+                    "closed",
                     "violations",
                     "refused",
                     "closes",
