@@ -240,7 +240,12 @@ fn dropped(e: &Evidence, of_one_kind: bool) -> Option<(&Listening, bool)> {
     }
     // A server does not see which attempts fail: that packets were dropped is all there is to say.
     let lost = failed + unfinished;
-    let all_failed = e.clients.attempted == 0 || lost > 0 && most.dropped >= lost;
+    // Nor which of the drops in this namespace were its own, unless all may be.
+    let queues = e.kernel.listen_overflows + e.kernel.syn_queue_drops;
+    let all_failed = match e.clients.attempted {
+        0 => queues >= most.dropped,
+        _ => lost > 0 && most.dropped >= lost,
+    };
     Some((most, of_one_kind && all_failed))
 }
 

@@ -92,7 +92,7 @@ impl Requests {
 /// Answers to messages, where answers are looked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answers {
-    /// Messages whose answers were looked for: received + unanswered + cut_off.
+    /// Messages whose answers were looked for: received + unanswered + cut_off, once the run is over.
     pub asked: u64,
     /// Answers that were received.
     pub received: u64,
@@ -138,6 +138,12 @@ impl Pings {
 }
 
 impl Answers {
+    /// Messages that wait for their answer: while the run goes on.
+    pub fn waiting(&self) -> u64 {
+        let ended = self.received + self.unanswered + self.cut_off;
+        self.asked.saturating_sub(ended)
+    }
+
     /// From a side's counts, `unanswered` of which count as that.
     pub fn of(tally: &Tally, unanswered: u64, per_s: Option<f64>) -> Answers {
         let errors: BTreeMap<String, u64> = ProtocolKind::ALL

@@ -7,7 +7,7 @@ use std::time::Duration;
 use throng_core::record::Record;
 use throng_core::stats::{Durations, FailCause};
 use throng_core::summary::{
-    Curve, HistogramOf, Stretch, Summary, curves, held, open_at, stretches,
+    Answers, Curve, HistogramOf, Stretch, Summary, curves, held, open_at, stretches,
 };
 
 /// Columns of a heat map, at most: more would be narrower than a pixel on a small screen.
@@ -243,7 +243,8 @@ fn over_time(summary: &Summary, run: &[Stretch]) -> Option<Chart> {
             Point::new(stretch.to_s, value.map(us))
         })
     };
-    let missing = match summary.answers.as_ref().map_or(0, |a| a.unanswered) {
+    let without = |a: &Answers| a.unanswered + a.waiting();
+    let missing = match summary.answers.as_ref().map_or(0, without) {
         0 => "",
         _ => " Messages without an answer are not in it.",
     };

@@ -55,6 +55,8 @@ fn of_parts(result: &SweepResult, head: &Markup, title: &str) -> Drawn {
 pub(super) fn how_it_ended(result: &SweepResult) -> (&'static str, &'static str) {
     match (result.complete, result.exit_code()) {
         (false, _) => ("Not complete", "odd"),
+        // A trial beyond what the server bears is no failure of the sweep, and no success of the server.
+        (true, 0) if result.trials().any(|trial| trial.reason.is_some()) => ("Complete", "odd"),
         (true, 0) => ("Reached", "good"),
         (true, _) => ("Fell short", "bad"),
     }

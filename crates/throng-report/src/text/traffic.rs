@@ -92,7 +92,9 @@ pub(super) fn answers(summary: &Summary) -> Section {
     let Some(a) = &summary.answers else {
         return all;
     };
-    match (a.received, a.unanswered) {
+    // While the run goes on.
+    let waiting = a.waiting();
+    match (a.received, a.unanswered + waiting) {
         (received @ 1.., 0) => all
             .number("received", count(received), "none missing")
             .in_short(format!("{} received, none missing", count(received))),
@@ -109,6 +111,9 @@ pub(super) fn answers(summary: &Summary) -> Section {
             .collect();
         let of_those = format!("of those: {}", each.join(", "));
         all.odd("with an error", count(a.with_error), &of_those);
+    }
+    if waiting > 0 {
+        all.number("waiting", count(waiting), "messages without an answer yet");
     }
     if a.unanswered > 0 {
         let what = "messages";
