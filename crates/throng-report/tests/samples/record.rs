@@ -19,6 +19,7 @@ pub fn record() -> Record {
         counters.attempted.add(n);
         counters.established.add(n);
         counters.bytes_sent.add(n * 16);
+        counters.http.events.add(n * 3);
         counters.read()
     };
     let (before, now) = (tally(1000), tally(2000));
