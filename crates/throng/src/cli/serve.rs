@@ -29,7 +29,7 @@ Examples:
   throng serve --duration 60s --output json 9000 127.0.0.1:9001
       Listen on two ports for a minute, then print the summary as JSON.";
 
-/// Accept connections and hold them: sink, echo, sender, HTTP, WebSocket, MQTT
+/// Accept and hold connections: sink, echo, HTTP, WebSocket, MQTT
 #[derive(Args)]
 #[command(after_help = super::common::after_help_of_run(EXAMPLES))]
 pub(crate) struct ServeArgs {

@@ -9,7 +9,7 @@ use crate::stats::{Closed, FailCause};
 const MOST_PORTLESS: u8 = 16;
 
 /// Opens a connection to a backend for each one that is accepted, and sends all bytes across. Connections have no state of
-/// their own; a pair has [`Pair`].
+/// their own; what is kept is kept for a pair.
 pub struct Proxy {
     backends: Backends,
     /// By the half of a connection's number.

@@ -23,7 +23,7 @@ Examples:
 Exit codes: 0 compared, whether or not anything differs; 1 a --fail-if is met, or can't be told; 2 bad usage, or a \
 result that can't be read; 130 interrupted (the rounds that are finished are still compared).";
 
-/// Compare results: whether they differ, by how much, and how sure that is
+/// Tell whether results differ, by how much, and how sure that is
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -32,7 +32,7 @@ Examples:
   throng http -n 10k -c 50 -p body.json -T application/json URL
       POST a file.";
 
-/// Measure an HTTP server: requests in all or for a time, as with ab, wrk or hey
+/// Measure an HTTP server, as with ab, wrk or hey
 #[derive(clap::Args)]
 #[command(next_line_help = false, after_help = after_help_of_run(EXAMPLES))]
 pub(crate) struct Args {

@@ -16,7 +16,7 @@ Examples:
   throng run hi.toml --set load.connections=50k --set load.hold=5m
       Run it with other values.";
 
-/// Run a scenario from a file (`throng help scenario` lists its keys)
+/// Run a scenario from a file (`throng help scenario`)
 #[derive(clap::Args)]
 #[command(after_help = after_help_of_run(EXAMPLES))]
 pub(crate) struct Args {

@@ -11,7 +11,7 @@ Examples:
   throng worklog . -o worklog.html
       All results in this directory: what was tried, and what came of it.";
 
-/// Draw all results in a directory as one page (`throng help report`)
+/// Draw all results in a directory as one page
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
