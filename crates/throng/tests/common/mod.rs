@@ -130,7 +130,9 @@ fn assert_adds_up(summary: &Summary) {
             c.attempted >= c.established + failed(summary),
             "attempts: {c:#?}"
         );
-        assert!(c.peak <= c.asked.expect("a load asks"), "asked: {c:#?}");
+        // A search for the most connections opens a few beyond them.
+        let bounded = c.peak <= c.asked.expect("a load asks");
+        assert!(bounded || summary.maximum.is_some(), "asked: {c:#?}");
     }
 }
 

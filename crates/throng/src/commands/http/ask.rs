@@ -88,10 +88,11 @@ pub(super) fn scenario(args: &Args) -> Result<LoadScenario, Failure> {
         targets,
         connections,
         hold: match time {
-            Some(time) if args.slo.is_some() => time.into(),
+            Some(time) if args.slo.is_some() || connections.is_max() => time.into(),
             _ => Hold::Forever,
         },
-        duration: time.filter(|_| args.slo.is_none()),
+        // A search for the most connections takes its own time before.
+        duration: time.filter(|_| args.slo.is_none() && !connections.is_max()),
         workers: args.workers,
         engine: args.engine.into(),
         force: args.force,
