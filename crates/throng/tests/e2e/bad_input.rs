@@ -311,7 +311,7 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
         (&["load", "--self", "-f", "/dev/zero"], "256 MiB"),
         (&["run", "/dev/zero"], "256 MiB"),
         (&["plan", "--host", "/dev/zero"], "256 MiB"),
-        (&["merge", "/dev/zero"], "256 MiB"),
+        (&["merge", "/dev/zero"], "neither a JSON object nor a page"),
         (
             &[
                 "load",

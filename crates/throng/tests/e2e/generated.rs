@@ -102,7 +102,7 @@ fn topics_and_subcommands_have_help() {
         }
     }
     // These are topics, which have the subcommands, too.
-    let topics = ["http", "compare", "report", "sweep", "probe"];
+    let topics = ["http", "compare", "report", "sweep", "probe", "proxy"];
     for subcommand in SUBCOMMANDS
         .into_iter()
         .filter(|name| !topics.contains(name))

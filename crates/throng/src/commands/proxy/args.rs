@@ -26,7 +26,7 @@ Examples:
 #[command(after_help = after_help_of_run(EXAMPLES))]
 pub(crate) struct ProxyArgs {
     /// Addresses to listen on: PORT, HOST:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4
-    #[arg(value_name = "[HOST:]PORT", required = true)]
+    #[arg(value_name = "LISTEN", required = true)]
     pub listen: Vec<String>,
 
     /// A backend; repeatable, and a name stands for all its addresses
