@@ -109,12 +109,13 @@ fn a_small_container_holds_what_it_says_that_it_can_and_says_why_not_more() {
     let fits: u32 = fits.replace(',', "").parse().expect("a number");
     assert!((2000..9000).contains(&fits), "{ran}");
     for message in ["", " -m hello -r 1"] {
-        // A little less: what the cgroup has in use changes from run to run.
-        let ran = run(&format!("-c {}{message}", fits / 10 * 9));
+        // A little less: what the cgroup has in use changes from run to run, pages of the program among it.
+        let less = fits / 20 * 17;
+        let ran = run(&format!("-c {less}{message}"));
         let s = ran.reached();
         assert_eq!(s.engine.name(), "epoll", "{ran}");
         assert!(ran.stderr.contains("forbids io_uring_setup"), "{ran}");
-        assert_eq!(s.connections.open_at_end, u64::from(fits / 10 * 9), "{ran}");
+        assert_eq!(s.connections.open_at_end, u64::from(less), "{ran}");
     }
 }
 
