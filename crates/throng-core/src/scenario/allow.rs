@@ -53,7 +53,10 @@ impl Tolerance {
     pub fn covers(self, n: u64, all: u64) -> bool {
         match self {
             Tolerance::Count(most) => n <= most.into(),
-            Tolerance::Percent(percent) => n as f64 <= all as f64 * percent / 100.0,
+            // A connection that is lost again after it came back counts again.
+            Tolerance::Percent(percent) => {
+                percent >= 100.0 || n as f64 <= all as f64 * percent / 100.0
+            }
         }
     }
 }

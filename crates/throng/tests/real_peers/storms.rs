@@ -122,7 +122,7 @@ fn nginx_that_is_reloaded_moves_connections_and_cuts_those_that_wait_too_long() 
     // Ten are in the middle of requests that take longer than nginx waits.
     let ran = start_load(
         &net,
-        "-c 10 --hold 3s --drain http://127.0.0.1:8080/delay/2s",
+        "-c 10 --hold 3s --drain http://127.0.0.1:8080/delay/8s",
     );
     reload(&ran);
     let ran = ran.wait(Duration::from_secs(30));
