@@ -23,7 +23,8 @@ fn misbehaving(net: &Net, kind: &str) -> Process {
 /// The kinds of findings, in their order.
 /// The kinds of findings, without how connections came back that were lost at once: tests of storms are about that.
 fn kinds(ran: &Ran) -> Vec<&'static str> {
-    let kinds = ran.summary().findings.iter().map(Finding::kind);
+    let summary = ran.summary();
+    let kinds = summary.findings.iter().map(Finding::kind);
     kinds.filter(|kind| !kind.starts_with("storm")).collect()
 }
 
