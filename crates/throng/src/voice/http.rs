@@ -59,7 +59,7 @@ impl<L: Lines> Voice for L {
         }
         let found = summary.maximum.is_none() || summary.reached;
         let complete = found
-            && match scenario.hold.length() {
+            && match scenario.hold.length().or(scenario.duration) {
                 Some(_) => result.completes_any(),
                 None => result.is_complete(),
             };

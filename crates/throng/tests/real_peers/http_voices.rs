@@ -115,7 +115,10 @@ fn a_time_ends_a_run_and_a_number_alone_is_seconds() {
     );
     let summary = ran.reached();
     // Connecting is part of it.
-    assert!(summary.seconds >= 1.0 && summary.hold_s.unwrap() <= 1.0, "{ran}");
+    assert!(
+        summary.seconds >= 1.0 && summary.hold_s.unwrap() <= 1.0,
+        "{ran}"
+    );
     let ran = run(
         &net,
         "http --output json -t 1 -n 10m -c 4 --rate 10 http://127.0.0.1:9000/hello",

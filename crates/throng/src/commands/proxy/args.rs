@@ -25,7 +25,7 @@ Examples:
 #[derive(Args)]
 #[command(after_help = after_help_of_run(EXAMPLES))]
 pub(crate) struct ProxyArgs {
-    /// Addresses to listen on: PORT, HOST:PORT or [ADDR6]:PORT; a port alone means IPv6 and IPv4
+    /// Addresses to listen on: PORT, HOST:PORT or ADDRESS:PORT; a port alone means IPv6 and IPv4
     #[arg(value_name = "LISTEN", required = true)]
     pub listen: Vec<String>,
 
