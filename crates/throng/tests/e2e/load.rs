@@ -164,6 +164,7 @@ fn workers_never_outnumber_connections() {
             &net,
             &format!("--self=echo -w {workers} -c {connections} -m x -r 10 --hold 300ms"),
         );
-        assert_eq!(ran.reached().workers, run);
+        // A busy machine may miss the rate.
+        assert_eq!(ran.summary().workers, run);
     }
 }
