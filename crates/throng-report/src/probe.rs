@@ -10,7 +10,7 @@ use throng_core::probe::{Probed, Weight};
 /// # Errors
 /// Writing to `out` failed.
 pub fn write_text(result: &impl Probed, out: &mut impl Write, form: &Form) -> io::Result<()> {
-    for finding in result.findings() {
+    for finding in &result.outcome().findings {
         let style = match finding.weight {
             Weight::Note => GOOD,
             Weight::Warning => ODD,

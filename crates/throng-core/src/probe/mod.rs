@@ -10,6 +10,7 @@ mod host_facts;
 pub mod idle;
 mod line;
 pub mod path;
+mod probed;
 pub mod rate;
 mod spread;
 pub mod table;
@@ -20,22 +21,7 @@ pub use far::{Far, Look, Outbox};
 pub use finding::{Finding, Kind, Weight};
 pub use host_facts::HostFacts;
 pub use line::Lines;
+pub use probed::{Outcome, Probed, VERSION};
 pub use spread::{How, Spread};
 pub use tcp_info::TcpInfo;
 pub use wire::{Answer, End, Fate, Greeting, LONGEST_LINE, Name, Request, State};
-
-use crate::section::Section;
-use serde::Serialize;
-
-/// The version of the results in JSON. It grows when a field changes its meaning or goes.
-pub const VERSION: u32 = 1;
-
-/// What a probe found out, as reports draw it.
-pub trait Probed: Serialize {
-    /// What was measured, as rows.
-    fn sections(&self) -> Vec<Section>;
-    /// What is worth knowing about it.
-    fn findings(&self) -> &[Finding];
-    /// Whether it was measured: a probe that was not says why in its findings.
-    fn is_measured(&self) -> bool;
-}

@@ -1,8 +1,8 @@
 //! The table of flows of a path: how many it holds, and what gives way when it is full.
 
 use super::finding::{Finding, Kind};
+use super::probed::{Outcome, Probed};
 use super::spread::{How, Spread};
-use super::{Probed, VERSION};
 use crate::human::{self, things};
 use crate::section::{Row, Section, Tone};
 use serde::Serialize;
@@ -117,10 +117,8 @@ pub struct Ports {
 /// The table of flows of a path.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TableResult {
-    version: u32,
-    probe: &'static str,
-    measured: bool,
-    findings: Vec<Finding>,
+    #[serde(flatten)]
+    outcome: Outcome,
     asked: u64,
     /// Flows that were held at once, those of the probe itself included.
     pub held: u64,
@@ -224,11 +222,9 @@ impl TableResult {
         let full = eviction.is_some() && !by_far_end;
         let ports = ports(&evidence.seen);
         let spread = Spread::of(&evidence.servers, &evidence.again);
+        let measured = held > evidence.others && !by_far_end && !by_us && !evidence.interrupted;
         let mut result = TableResult {
-            version: VERSION,
-            probe: "table",
-            measured: held > evidence.others && !by_far_end && !by_us && !evidence.interrupted,
-            findings: Vec::new(),
+            outcome: Outcome::new("table", measured, Vec::new()),
             asked: evidence.asked,
             held,
             full,
@@ -241,7 +237,7 @@ impl TableResult {
             seconds: evidence.took_ms as f64 / 1000.0,
             interrupted: evidence.interrupted,
         };
-        result.findings = result.told(&evidence, by_far_end, far_files);
+        result.outcome.findings = result.told(&evidence, by_far_end, far_files);
         result
     }
 
@@ -386,6 +382,10 @@ impl TableResult {
 }
 
 impl Probed for TableResult {
+    fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
     fn sections(&self) -> Vec<Section> {
         let n = human::count;
         let plain = |label, value: String, note: &str| Row::new(Tone::Plain, label, value, note);
@@ -442,14 +442,6 @@ impl Probed for TableResult {
             });
         }
         sections
-    }
-
-    fn findings(&self) -> &[Finding] {
-        &self.findings
-    }
-
-    fn is_measured(&self) -> bool {
-        self.measured
     }
 }
 
@@ -517,9 +509,9 @@ mod tests {
                     (size as u64, true),
                     "{eviction:?}"
                 );
-                assert!(result.is_measured());
-                assert_eq!(result.findings[0].kind, Kind::TableFull);
-                assert_eq!(result.findings[1].kind, Kind::Eviction);
+                assert!(result.outcome.measured);
+                assert_eq!(result.outcome.findings[0].kind, Kind::TableFull);
+                assert_eq!(result.outcome.findings[1].kind, Kind::Eviction);
             }
         }
     }
@@ -528,7 +520,7 @@ mod tests {
     fn a_table_that_is_not_full_has_no_size() {
         let result = TableResult::of(fill(5000, 4000, |_| None));
         assert_eq!((result.held, result.full), (4001, false));
-        assert_eq!(result.findings[0].kind, Kind::TableNotFull);
+        assert_eq!(result.outcome.findings[0].kind, Kind::TableNotFull);
     }
 
     #[test]
@@ -536,18 +528,21 @@ mod tests {
         let mut evidence = fill(500, 4000, |_| None);
         evidence.far_drops = 3;
         let result = TableResult::of(evidence);
-        assert_eq!((result.is_measured(), result.full), (false, false));
-        assert_eq!(result.findings[0].kind, Kind::FarLimit);
+        assert_eq!((result.outcome.measured, result.full), (false, false));
+        assert_eq!(result.outcome.findings[0].kind, Kind::FarLimit);
 
         let mut evidence = fill(500, 4000, |_| None);
         evidence.far_files = 512;
-        assert_eq!(TableResult::of(evidence).findings[0].kind, Kind::FarLimit);
+        assert_eq!(
+            TableResult::of(evidence).outcome.findings[0].kind,
+            Kind::FarLimit
+        );
 
         let mut evidence = fill(5000, 4000, |_| None);
         evidence.own_limit = Some("too many open files".into());
         let result = TableResult::of(evidence);
-        assert!(!result.is_measured());
-        assert_eq!(result.findings[0].kind, Kind::OwnLimit);
+        assert!(!result.outcome.measured);
+        assert_eq!(result.outcome.findings[0].kind, Kind::OwnLimit);
     }
 
     #[test]
@@ -560,7 +555,11 @@ mod tests {
             })
             .collect();
         let result = TableResult::of(evidence);
-        let told = result.findings.iter().find(|f| f.kind == Kind::Ports);
+        let told = result
+            .outcome
+            .findings
+            .iter()
+            .find(|f| f.kind == Kind::Ports);
         let text = &told.expect("a finding").text;
         assert!(text.contains("10000 to 10499, and all of them"), "{text}");
         assert_eq!(result.ports[0].kept, 0);

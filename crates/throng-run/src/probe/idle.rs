@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use throng_core::human;
 use throng_core::probe::idle::{
-    Bracket, Evidence, Heard, IdleResult, KeepaliveTrial, Speaker, Trial, is_settled, keepalives,
-    silences,
+    Bracket, Evidence, Heard, IdleResult, KeepaliveTrial, MOST_SILENCES, Speaker, Trial,
+    is_settled, keepalives, silences, silences_up_to, timeout_from,
 };
 use throng_core::probe::{Answer, Fate, Name, Request};
 use throng_core::scenario::Keepalive;
@@ -108,15 +108,14 @@ pub fn idle(
         Err(missing) => return Err(missing.of(asked.target, asked.within)),
     }
     let up_to_s = asked.up_to.as_secs();
-    let coarse = silences(0, up_to_s);
+    let coarse = silences_up_to(up_to_s);
     let mut evidence = pass(&mut near, asked, [&coarse, &coarse], tell)?;
     let fine = |trials: &[Trial]| {
-        let bracket = Bracket::of(trials);
-        let (from, to) = (bracket.survived_ms, bracket.lost_ms?);
+        let (from, to) = (Bracket::of(trials).survived_ms, timeout_from(trials)?);
         (to - from > 1000).then(|| silences(from.div_ceil(1000), to.div_ceil(1000)))
     };
     let (near_fine, far_fine) = (fine(&evidence.near), fine(&evidence.far));
-    if !near.is_stopped() && coarse.len() as u64 != up_to_s {
+    if !near.is_stopped() && up_to_s > MOST_SILENCES {
         let of = |fine: Option<Vec<u64>>| fine.unwrap_or_default();
         let (near_fine, far_fine) = (of(near_fine), of(far_fine));
         if !near_fine.is_empty() || !far_fine.is_empty() {
@@ -434,12 +433,17 @@ impl Pass<'_, '_> {
     fn try_keepalives(&mut self) -> Result<(), Failure> {
         let lost = |speaker| {
             let trials = self.trials.get(&speaker).map_or(&[][..], Vec::as_slice);
-            Bracket::of(trials).lost_ms
+            timeout_from(trials)
         };
         let lost = HashMap::from([
             (Speaker::Near, lost(Speaker::Near)),
             (Speaker::Far, lost(Speaker::Far)),
         ]);
+        if lost.values().all(Option::is_none) {
+            // Without a timeout there is nothing that they could renew.
+            self.keepalives.clear();
+            return Ok(());
+        }
         // They were opened last, and must have been silent for longer than the timeout, too.
         let longest = lost.values().flatten().max().copied().unwrap_or_default();
         let with_keepalive = |conn: &&Conn| matches!(conn.purpose, Purpose::Keepalive(..));
@@ -451,6 +455,11 @@ impl Pass<'_, '_> {
             && !self.near.is_stopped()
         {
             self.step(until)?;
+        }
+        if self.near.is_stopped() {
+            // They may not have been silent for long enough.
+            self.keepalives.clear();
+            return Ok(());
         }
         let servers = self.conns.values().map(|conn| conn.server).collect();
         let (target, within) = (self.asked.target, self.asked.within);

@@ -17,9 +17,8 @@ const TRIAL: Duration = Duration::from_secs(3);
 const COMES_UP: Duration = Duration::from_millis(1500);
 /// Between trials: what the path allows at once has to be there again.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// With less than this part of the rate, this host was disturbed.
-const KEPT: f64 = 0.97;
+/// The least part of a trial whose own rate is told.
+const WINDOW: Duration = Duration::from_millis(500);
 /// Attempts at a rate while this host is disturbed.
 const ATTEMPTS: usize = 4;
 
@@ -62,7 +61,7 @@ pub fn rate(
     {
         let (tried, limit) = undisturbed(&mut near, asked.target, rate)?;
         own_limit = limit;
-        if near.is_stopped() || own_limit.is_some() || is_disturbed(&tried) {
+        if near.is_stopped() || own_limit.is_some() {
             break;
         }
         tell(&format!(
@@ -92,12 +91,7 @@ pub fn rate(
     )))
 }
 
-/// Whether flows were lost while this host did not keep the rate: then they may have been lost to a burst of its own.
-fn is_disturbed(tried: &Trial) -> bool {
-    !tried.passes() && tried.achieved < tried.rate * KEPT
-}
-
-/// A trial that this host did not disturb, as far as a few attempts have one.
+/// A trial in which this host kept the rate, as far as a few attempts have one.
 fn undisturbed(
     near: &mut Near,
     target: SocketAddr,
@@ -105,7 +99,7 @@ fn undisturbed(
 ) -> Result<(Trial, Option<String>), Failure> {
     let mut tried = trial(near, target, rate)?;
     for _ in 1..ATTEMPTS {
-        if !is_disturbed(&tried.0) || tried.1.is_some() || near.is_stopped() {
+        if !tried.0.is_late() || tried.1.is_some() || near.is_stopped() {
             break;
         }
         tried = trial(near, target, rate)?;
@@ -126,6 +120,7 @@ fn trial(
     let interval = Duration::from_secs_f64(1.0 / rate);
     let mut due = began;
     let mut last = began;
+    let mut windows = [0u64; (TRIAL.as_millis() / WINDOW.as_millis()) as usize];
     while opened < wanted && own_limit.is_none() && !near.is_stopped() {
         if began.elapsed() > TRIAL {
             break;
@@ -136,6 +131,10 @@ fn trial(
                 Err(e) => own_limit = Some(e.to_string()),
             }
             (opened, last) = (opened + 1, Instant::now());
+            let window = (last - began).as_millis() / WINDOW.as_millis();
+            if let Some(count) = windows.get_mut(window as usize) {
+                *count += 1;
+            }
             // A host that is late catches up by one flow at most: many at once would be lost to a limit that lets the rate pass.
             // The rate that it reaches is what counts.
             due = (due + interval).max(last - interval);
@@ -156,9 +155,12 @@ fn trial(
         true => (opened - 1) as f64 / seconds,
         false => rate,
     };
+    let slowest = windows.iter().min().copied().unwrap_or_default() as f64;
     let trial = Trial {
         rate,
         achieved,
+        // A flow more or less may fall into the next window.
+        slowest: (slowest + 1.0) / WINDOW.as_secs_f64(),
         opened,
         lost,
     };

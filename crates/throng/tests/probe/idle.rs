@@ -1,6 +1,8 @@
 //! The idle timeout of a path: right to a second, and how it ends.
 
-use crate::rig::{FAR_END, Path, haproxy, kinds, result, routed};
+use crate::rig::{FAR_END, Path, haproxy, kinds, nginx, result, routed};
+use crate::common::net::Net;
+use crate::common::run;
 use serde_json::Value;
 
 /// A NAT that forgets connections after five seconds, and takes none up again.
@@ -58,8 +60,38 @@ fn a_proxy_closes_both_sides_and_keepalives_do_not_help() {
 }
 
 #[test]
+fn the_proxy_timeout_of_nginx_is_found() {
+    let path = routed("");
+    let _nginx = nginx(&path, 5);
+    let told = result(&path.probe("idle 10.78.1.1:9100 --up-to 6s"));
+    assert_five_seconds(&told, &["near", "far"]);
+    assert_eq!(told["near"]["here"], "closed_silent", "{told:#}");
+    assert_eq!(told["keepalives_renew"], false, "{told:#}");
+}
+
+#[test]
 fn without_a_timeout_none_is_invented() {
     let told = result(&routed("").probe(&format!("idle {FAR_END} --up-to 3s")));
     assert_eq!(kinds(&told), ["no_idle_timeout"], "{told:#}");
     assert_eq!(told["near"]["timeout_s"], Value::Null, "{told:#}");
+    // As far as was asked, and a little further.
+    let survived = told["near"]["survived_s"].as_f64();
+    assert!(survived.is_some_and(|s| s > 3.0), "{told:#}");
+    // Nothing was silent for longer than a timeout.
+    assert_eq!(told["keepalives"], serde_json::json!([]), "{told:#}");
+}
+
+#[test]
+fn an_option_of_another_probe_is_refused() {
+    let net = Net::own();
+    for (args, says) in [
+        ("path 127.0.0.1:9 --up-to 3s", "--up-to is for throng probe idle"),
+        ("idle 127.0.0.1:9 --most 1k", "--most is for throng probe table"),
+        ("table 127.0.0.1:9 --rate-up-to 1k", "--rate-up-to is for throng probe rate"),
+        ("--server 127.0.0.1:9 --connect-rate 9", "--connect-rate is for throng probe table"),
+    ] {
+        let ran = run(&net, &format!("probe {args}"));
+        assert_eq!(ran.code, 2, "{ran}");
+        assert!(ran.stderr.contains(says), "{ran}");
+    }
 }

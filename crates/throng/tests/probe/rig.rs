@@ -65,6 +65,29 @@ pub fn kinds(result: &Value) -> Vec<&str> {
     findings.iter().filter_map(|f| f["kind"].as_str()).collect()
 }
 
+/// nginx on the router, from 10.78.1.1:9100 to the far end, which ends connections that are idle for so many seconds.
+pub fn nginx(path: &Path, proxy_timeout_s: u64) -> (Process, TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("nginx.conf");
+    // Debian has it as a module, others build it in.
+    let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    let load = match fs::exists(module) {
+        Ok(true) => format!("load_module {module};\n"),
+        _ => String::new(),
+    };
+    let text = format!(
+        "{load}daemon off;\npid {}/pid;\nerror_log stderr;\nevents {{ worker_connections 4000; }}\n\
+         stream {{ server {{ listen 10.78.1.1:9100; proxy_pass {FAR_END}; proxy_timeout {proxy_timeout_s}s; }} }}\n",
+        directory.path().display()
+    );
+    fs::write(&config, text).expect("a file of the test");
+    let mut command = installed(&path.router, "nginx");
+    command.arg("-c").arg(&config).args(["-e", "stderr"]);
+    let mut process = Process::start("nginx".into(), command);
+    process.wait_for_listener(&path.router, 9100);
+    (process, directory)
+}
+
 /// HAProxy on the router, from 10.78.1.1:9100 to the far end, with these `timeout` lines.
 pub fn haproxy(path: &Path, timeouts: &str) -> (Process, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");

@@ -38,21 +38,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "[ADDR:]PORT", value_parser = address::listen, conflicts_with_all = ["what", "target"])]
     pub server: Option<SocketAddr>,
 
-    /// idle: the longest timeout to look for, in whole seconds
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = longest_timeout)]
-    pub up_to: Duration,
+    /// idle: the longest timeout to look for, in whole seconds [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = longest_timeout)]
+    up_to: Option<Duration>,
 
-    /// table: the most flows to open
-    #[arg(long, value_name = "N", default_value = "10k", value_parser = most_flows)]
-    pub most: u32,
+    /// table: the most flows to open [default: 10k]
+    #[arg(long, value_name = "N", value_parser = most_flows)]
+    most: Option<u32>,
 
-    /// table: flows to open per second
-    #[arg(long, value_name = "RATE", default_value = "500")]
-    pub connect_rate: Rate,
+    /// table: flows to open per second [default: 500]
+    #[arg(long, value_name = "RATE")]
+    connect_rate: Option<Rate>,
 
-    /// rate: the highest rate of new flows to try, per second
-    #[arg(long, value_name = "RATE", default_value = "2k", value_parser = highest_rate)]
-    pub rate_up_to: Rate,
+    /// rate: the highest rate of new flows to try, per second [default: 2k]
+    #[arg(long, value_name = "RATE", value_parser = highest_rate)]
+    rate_up_to: Option<Rate>,
 
     /// How long an answer may take; after that it counts as silence
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = answer_time)]
@@ -84,7 +84,59 @@ pub(crate) enum What {
     Rate,
 }
 
+/// Defaults of the options of single probes.
+const UP_TO: Duration = Duration::from_secs(600);
+const MOST: u32 = 10_000;
+const CONNECT_RATE: f64 = 500.0;
+const RATE_UP_TO: f64 = 2000.0;
+
+impl What {
+    /// As it is written.
+    fn name(self) -> &'static str {
+        match self {
+            What::Path => "path",
+            What::Idle => "idle",
+            What::Table => "table",
+            What::Rate => "rate",
+        }
+    }
+}
+
 impl Args {
+    /// An option that was given and belongs to another probe, or to none, with the probe that it is for.
+    pub fn misplaced(&self) -> Option<(&'static str, &'static str)> {
+        let all = [
+            (self.up_to.is_some(), "--up-to", What::Idle),
+            (self.most.is_some(), "--most", What::Table),
+            (self.connect_rate.is_some(), "--connect-rate", What::Table),
+            (self.rate_up_to.is_some(), "--rate-up-to", What::Rate),
+        ];
+        let misplaced = all
+            .into_iter()
+            .find(|(given, _, of)| *given && self.what != Some(*of));
+        misplaced.map(|(_, option, of)| (option, of.name()))
+    }
+
+    /// The longest timeout to look for.
+    pub fn up_to(&self) -> Duration {
+        self.up_to.unwrap_or(UP_TO)
+    }
+
+    /// The most flows to open.
+    pub fn most(&self) -> u32 {
+        self.most.unwrap_or(MOST)
+    }
+
+    /// Flows to open per second.
+    pub fn connect_rate(&self) -> Rate {
+        self.connect_rate.unwrap_or_else(|| usual(CONNECT_RATE))
+    }
+
+    /// The highest rate of new flows to try.
+    pub fn rate_up_to(&self) -> Rate {
+        self.rate_up_to.unwrap_or_else(|| usual(RATE_UP_TO))
+    }
+
     /// The file to write the result to; `None` for stdout.
     pub fn file(&self) -> Option<&Path> {
         self.output_file.as_deref().filter(|path| !is_stdout(path))
@@ -94,6 +146,10 @@ impl Args {
     pub fn is_json(&self) -> bool {
         self.output == DocumentForm::Json
     }
+}
+
+fn usual(per_second: f64) -> Rate {
+    Rate::per_second(per_second).expect("a constant above zero")
 }
 
 /// The shortest and the longest time for an answer.

@@ -15,6 +15,11 @@ use throng_run::{Stop, probe as run};
 
 /// Probes a path, or is the far end of probes. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    if let Some((option, of)) = args.misplaced() {
+        return Err(Failure::usage(format!(
+            "{option} is for throng probe {of}: leave it out"
+        )));
+    }
     if let Some(at) = args.server {
         return serve(at, args);
     }
@@ -46,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             let asked = run::Idle {
                 target,
                 run: random(),
-                up_to: args.up_to,
+                up_to: args.up_to(),
                 within: args.answer_within,
             };
             told(args, &stop, run::idle(&asked, &stop, &mut tell)?)
@@ -55,8 +60,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             let asked = run::Table {
                 target,
                 run: random(),
-                most: args.most,
-                rate: args.connect_rate,
+                most: args.most(),
+                rate: args.connect_rate(),
                 within: args.answer_within,
             };
             told(args, &stop, run::table(&asked, &stop, &mut tell)?)
@@ -65,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             let asked = run::FlowRate {
                 target,
                 run: random(),
-                up_to: args.rate_up_to,
+                up_to: args.rate_up_to(),
                 within: args.answer_within,
             };
             told(args, &stop, run::rate(&asked, &stop, &mut tell)?)
@@ -114,7 +119,7 @@ fn told<R: Probed>(args: &Args, stop: &Stop, result: Option<R>) -> Result<u8, Fa
         Some(path) => file::write_whole(path, &bytes).map_err(|e| Failure::fault(e.to_string()))?,
         None => output::to_stdout(&bytes)?,
     }
-    Ok(match (stop.is_requested(), result.is_measured()) {
+    Ok(match (stop.is_requested(), result.outcome().measured) {
         (true, _) => 130,
         (false, measured) => u8::from(!measured),
     })
