@@ -128,6 +128,18 @@ def resets(place):
     return FAR, 700
 
 
+@case("conntrack there: a table of 700", "found")
+def tracked(place):
+    # The table's size is that of the initial namespace and of all others; each counts its own.
+    place.far.serve("holds", files=5000)
+    place.far.shell("nft 'table ip t { chain i { type filter hook input priority 0; ct state invalid drop; }; }'")
+    most = pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_max")
+    before = most.read_text()
+    most.write_text("700")
+    place.undo.append(lambda: most.write_text(before))
+    return FAR, 700
+
+
 @case("NAT here with 100 ports", "found", "nat_ports")
 def nat(place):
     place.near.shell(

@@ -209,6 +209,8 @@ fn every_key_is_documented() {
             Limit::Sending,
             Limit::Answers,
             Limit::Unwanted,
+            Limit::Connections,
+            Limit::Failures,
         ]
         .map(name),
     );

@@ -1,5 +1,7 @@
 //! What was found: the number, whose limit it is, and how sure that is.
 
+use super::ending::Ending;
+use super::keeping::Keeping;
 use super::way::Step;
 use crate::capacity::LimitKind;
 use crate::diagnosis::Diagnosis;
@@ -8,24 +10,6 @@ use crate::scenario::Connections;
 use crate::stats::{Closed, FailCause};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// How a search for the most connections ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// It got no further at the same number twice.
-    Found,
-    /// As many were held as the user allowed: no limit was met.
-    Bound,
-    /// This client can open no more: what the target can hold is not known.
-    Client,
-    /// It got no further at numbers that differ, or what was held did not stay.
-    Unstable,
-    /// No connection was held.
-    None,
-    /// The run ended before.
-    Unfinished,
-}
 
 /// Whose a limit is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +131,8 @@ pub struct Maximum {
     pub way: Vec<Step>,
     /// From how many connections on connecting took much longer; `None` if it did not.
     pub knee: Option<u64>,
+    /// What was found of objectives that connections are to keep; `None` without any.
+    pub keeping: Option<Keeping>,
     /// How long it took, in seconds, without the hold.
     pub seconds: f64,
     /// The result as a sentence for people.
@@ -161,6 +147,13 @@ impl Maximum {
 
     /// The same with its sentence. `remedy` says what lifts this client's limit.
     pub fn worded(mut self, asked: Connections, remedy: &str) -> Maximum {
+        if let Some(keeping) = &self.keeping {
+            self.words = keeping.words(self.ending, self.connections);
+            if self.ending == Ending::Client {
+                self.words = format!("{}. {remedy}", self.words);
+            }
+            return self;
+        }
         let n = things(self.connections, "connection");
         let walls = || {
             let all: Vec<String> = self.walls.iter().map(|wall| count(*wall)).collect();

@@ -3,15 +3,19 @@
 //!
 //! The number to hold moves ahead of what is held. Where it gets no further for a while, it backs off, comes back and tries to
 //! get beyond: only where it stops again there is a limit. Then it holds that number. docs/maximum.md describes the search, and
-//! [`Maximum`] is its result.
+//! [`Maximum`] is its result. How many keep objectives is another search (`keeping.rs`).
 
+mod ending;
 mod found;
+mod keeping;
 mod search;
 mod standing;
 #[cfg(test)]
 mod tests;
 mod way;
 
-pub use found::{Beyond, Ending, KnownBy, Maximum, Whose};
+pub use ending::Ending;
+pub use found::{Beyond, KnownBy, Maximum, Whose};
+pub use keeping::{Keeping, Tried, keeping_terms};
 pub use search::{Event, Search, Seen, Terms};
 pub use way::{Step, Way};

@@ -1,6 +1,6 @@
 //! The search: what is seen goes in, how many connections to hold comes out.
 
-use super::found::Ending;
+use super::ending::Ending;
 use super::standing::Standing;
 use std::time::Duration;
 

@@ -22,6 +22,11 @@ impl Think {
         let more = (u128::from(random) * span) >> 64;
         self.from + Duration::from_nanos(more as u64)
     }
+
+    /// The longest time.
+    pub fn longest(&self) -> Duration {
+        self.to
+    }
 }
 
 /// Why a text is no think time. Displays as one line for the user.

@@ -2,7 +2,7 @@
 
 use crate::capacity::{self, Limit, LimitKind, Measure, Question};
 use crate::host::Host;
-use crate::scenario::{Connections, LoadScenario};
+use crate::scenario::LoadScenario;
 
 /// How often the bound is corrected: what a limit allows may depend on how many are asked for.
 const CORRECTIONS: u32 = 4;
@@ -47,7 +47,7 @@ pub fn most(scenario: &LoadScenario, host: &Host) -> Most {
     };
     let mut scenario = scenario.clone();
     for _ in 0..CORRECTIONS {
-        scenario.connections = Connections::Max(Some(most.connections));
+        scenario.connections = scenario.connections.up_to(most.connections);
         let capacity = capacity::capacity(&Question::of_load(&scenario), host);
         let own = capacity.short_of(most.connections.into());
         let own = own.filter(|l| l.sure && l.measure == Measure::Held && is_own(l.kind));

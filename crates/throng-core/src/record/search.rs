@@ -104,6 +104,7 @@ mod tests {
                     };
                     8
                 ],
+                broke: None,
             });
         }
     }

@@ -3,8 +3,8 @@
 use super::measured;
 use super::target::Target;
 use super::{
-    Addresses, Connections, LoadScenario, MessageLatency, OwnServer, RunRate, Search, Sending,
-    ServeScenario, SteadyFrom, TlsClient, Tolerance,
+    Addresses, Connections, LoadScenario, MessageLatency, Objectives, OwnServer, RunRate, Search,
+    Sending, ServeScenario, SteadyFrom, TlsClient, Tolerance,
 };
 use crate::expect::{Expectation, Needs};
 use crate::human;
@@ -185,8 +185,21 @@ pub enum Contradiction {
         within: Duration,
     },
     /// A maximum to find, and something that keeps the number of connections from saying what can be held.
-    #[error("-c max finds out how many connections can be held: leave out {0}")]
-    MaxAnd(&'static str),
+    #[error("-c {asked} finds out how many connections can be held: leave out {other}")]
+    MaxAnd {
+        /// The maximum.
+        asked: Connections,
+        /// What else was given.
+        other: &'static str,
+    },
+    /// A bound of latency for the most connections, and no latency to compare.
+    #[error("-c {asked} needs a latency: this run measures none; {remedy}")]
+    NoLatencyToKeep {
+        /// What the connections are to keep.
+        asked: Connections,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// TCP Fast Open where no connection sends anything as it opens.
     #[error(
         "--fastopen: connections send nothing as they open, so nothing can go with the SYN; first messages (-1), TLS, the handshakes of WebSocket and MQTT, and messages without a rate can"
@@ -505,9 +518,48 @@ impl LoadScenario {
                 "--output tcpkali",
             ),
         ];
-        match besides.iter().find(|(given, _)| *given) {
-            Some((_, other)) => Err(Contradiction::MaxAnd(other)),
+        let asked = self.connections;
+        if let Some((_, other)) = besides.iter().find(|(given, _)| *given) {
+            return Err(Contradiction::MaxAnd { asked, other });
+        }
+        match self.connections.objectives() {
+            Some(objectives) => self.check_objectives(&objectives),
             None => Ok(()),
+        }
+    }
+
+    /// Traffic by which a number of connections is judged begins with the connections, and grows with their number.
+    fn check_objectives(&self, objectives: &Objectives) -> Result<(), Contradiction> {
+        let asked = self.connections;
+        let besides = [
+            (
+                self.pace.sending.run_rate().is_some(),
+                "--rate or --profile, whose messages are as many on any number of connections; -r is a rate on each",
+            ),
+            (
+                matches!(
+                    self.pace.sending,
+                    Sending::ClosedLoop { in_flight: Some(_) }
+                ),
+                "--in-flight, whose messages are as many on any number of connections",
+            ),
+            (
+                self.pace.after_ramp,
+                "--after-ramp: numbers are tried with traffic",
+            ),
+            (
+                !self.connect.drop.is_empty(),
+                "--drop, which takes connections away",
+            ),
+        ];
+        if let Some((_, other)) = besides.iter().find(|(given, _)| *given) {
+            return Err(Contradiction::MaxAnd { asked, other });
+        }
+        match measured::lacks(self, Needs::Answers) {
+            Some(remedy) if objectives.latency.is_some() => {
+                Err(Contradiction::NoLatencyToKeep { asked, remedy })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -16,6 +16,7 @@ pub mod latency;
 mod load;
 mod measure;
 mod measured;
+mod objectives;
 mod pace;
 mod proxy;
 mod resolve;
@@ -33,6 +34,7 @@ pub use instead::{ConnectTo, ConnectToError, HostAddress, HostAddressError};
 pub use latency::Percentile;
 pub use load::LoadScenario;
 pub use measure::{Counted, Measure, MessageLatency, SteadyFrom};
+pub use objectives::Objectives;
 pub use pace::{
     Arrivals, MessageRate, MessageRateError, Objective, Pace, PaceError, RunRate, Search, Sending,
     Writes,

@@ -2,7 +2,7 @@
 
 use super::section::Section;
 use crate::human::{self, count, things};
-use throng_core::maximum::KnownBy;
+use throng_core::maximum::{Keeping, KnownBy};
 use throng_core::summary::Summary;
 
 /// The result in numbers. The verdict has it as a sentence.
@@ -17,6 +17,9 @@ pub(super) fn maximum(summary: &Summary) -> Section {
         KnownBy::Established => "established; whether the server accepted them is not known here",
     };
     all.number("held", count(m.connections), known);
+    if let Some(keeping) = &m.keeping {
+        kept(keeping, &mut all);
+    }
     let walls: Vec<String> = m.walls.iter().map(|wall| count(*wall)).collect();
     if !walls.is_empty() {
         let took = format!("connections, in {}", human::seconds(m.seconds));
@@ -59,4 +62,40 @@ pub(super) fn maximum(summary: &Summary) -> Section {
         );
     }
     all
+}
+
+/// What was found of objectives.
+fn kept(k: &Keeping, all: &mut Section) {
+    let latency = |us: Option<f64>| match (k.percentile, us) {
+        (Some(p), Some(us)) => format!(", p{p} {}", human::micros(us)),
+        _ => String::new(),
+    };
+    if let Some(kept) = k.kept {
+        let text = format!("surely, {}{}", k.objectives, latency(k.kept_latency_us));
+        all.number("kept", count(kept), &text);
+    }
+    if let Some(broke) = k.broke {
+        let what = k.broke_by.map_or("", |limit| limit.words());
+        all.number("broke", count(broke), what);
+    }
+    let trials = things(k.tried.len() as u64, "trial");
+    match (k.least, k.most) {
+        (Some(least), Some(most)) => {
+            let sure = k.confidence * 100.0;
+            let text = format!("and {} ({sure:.0} % confidence), {trials}", count(most));
+            all.number("between", count(least), &text);
+        }
+        _ => all.number(
+            "tried",
+            count(k.tried.len() as u64),
+            "numbers of connections",
+        ),
+    }
+    let held = match k.confirmed {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not known",
+    };
+    let text = format!("in the hold{}", latency(k.held_latency_us));
+    all.number("confirmed", held.into(), &text);
 }

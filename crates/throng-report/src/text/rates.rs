@@ -93,6 +93,7 @@ pub(super) fn search(summary: &Summary) -> Section {
             Some(Limit::Sending) => "not all messages were sent",
             Some(Limit::Answers) => "not all messages were answered",
             Some(Limit::Unwanted) => "not all answers were as expected",
+            Some(limit @ (Limit::Connections | Limit::Failures)) => limit.words(),
             None => "",
         };
         all.number("broke", human::rate(broke), what);

@@ -32,7 +32,7 @@ use throng_core::observer::{Note, Planned};
 use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::{self, LoadPlan, Routes};
 use throng_core::record::Record;
-use throng_core::scenario::{Connections, LoadScenario, Sending};
+use throng_core::scenario::{LoadScenario, Sending};
 use throng_core::shard::share;
 use throng_core::stats::AddressCounters;
 use throng_core::time::Time;
@@ -55,7 +55,7 @@ pub fn load(
         most: plan::most(scenario, &machine.host),
     });
     let bounded = finds.as_ref().map(|finds| LoadScenario {
-        connections: Connections::Max(Some(finds.most.connections)),
+        connections: scenario.connections.up_to(finds.most.connections),
         ..scenario.clone()
     });
     let scenario = bounded.as_ref().unwrap_or(scenario);

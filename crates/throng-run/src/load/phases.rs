@@ -1,9 +1,11 @@
-//! The phases of a load: opening and holding. `maximum.rs` opens as many as can be held; `searching.rs` tries rates instead of
+//! The phases of a load: opening and holding. `maximum.rs` opens as many as can be held,
+//! `keeping.rs` as many as keep objectives; `searching.rs` tries rates instead of
 //! holding one, `window.rs` windows over which connections come back; `ending.rs` is draining and
 //! closing; `far_ends.rs` and `unread.rs` look at what the other end shows.
 
 mod ending;
 mod far_ends;
+mod keeping;
 mod maximum;
 mod searching;
 mod unread;
@@ -193,9 +195,10 @@ impl<'a> Run<'a> {
 
     /// Conducts the run until all is closed, and returns its record.
     pub fn conduct(mut self) -> Result<Record, Failure> {
-        let to_hold = match self.most.take() {
-            Some(most) => self.find_maximum(most),
-            None => self.open(),
+        let to_hold = match (self.most.take(), self.scenario.connections.objectives()) {
+            (Some(most), Some(objectives)) => self.find_most_keeping(&most, &objectives),
+            (Some(most), None) => self.find_maximum(most),
+            (None, _) => self.open(),
         };
         self.ending.paused_at_end = self.paused.is_some();
         self.end_pause();
@@ -212,7 +215,11 @@ impl<'a> Run<'a> {
         let opened = self.opened();
         // What was read in between took time in which nothing was due.
         self.watch.end_strain();
+        let before = self.before_keeping().filter(|_| to_hold);
         let held = if to_hold { self.hold()? } else { opened };
+        if let Some(before) = before {
+            self.confirm(&before);
+        }
         self.ending.hold_strain = self.watch.end_strain();
         // At once: looking at servers takes time, in which nothing more is to be begun.
         self.stop_traffic();

@@ -97,42 +97,12 @@ impl Search {
         gathered: &[Gathered],
         asked: &AskedLatencies,
     ) -> String {
-        let ([before, slices @ ..], Some(after)) = (gathered, gathered.last()) else {
+        let terms = self.search.terms();
+        let rate = trial.rate.get();
+        let Some(seen) = observation(terms, self.protocol, asked, Some(rate), gathered) else {
             return String::new();
         };
-        let seconds = after.at.saturating_sub(before.at).as_secs_f64().max(1e-9);
-        let counted = after.clients.since(&before.clients);
-        // Time stamps may arrive on the connections that are accepted, or come back, or both.
-        let accepted = after.accepted.since(&before.accepted);
-        let (received, unwanted) = match asked.messages {
-            Some(MessagesBy::TimeStamps) => {
-                let both = counted.messages_received.max(accepted.messages_received);
-                (both, 0)
-            }
-            _ => (counted.messages_received, self.protocol.unwanted(&counted)),
-        };
-        let terms = self.search.terms();
-        let mut latencies = Durations::default();
-        let slices = slices.iter().map(|gathered| {
-            let part = of_messages(asked, &gathered.measured);
-            latencies.merge(part);
-            Slice {
-                samples: part.count(),
-                over: part.longer_than(terms.bound),
-                mean: part.mean().unwrap_or_default(),
-            }
-        });
-        let slices = slices.collect();
-        let latency = latencies.percentile(terms.percentile);
-        self.search.observe(&Observation {
-            asked_per_s: trial.rate.get(),
-            sent_per_s: counted.messages_sent as f64 / seconds,
-            answered_per_s: received.saturating_sub(unwanted) as f64 / seconds,
-            unwanted_per_s: unwanted.min(received) as f64 / seconds,
-            latency,
-            samples: latencies.count(),
-            slices,
-        });
+        self.search.observe(&seen);
         let what = match trial.purpose {
             Purpose::Trial => "trying",
             Purpose::Drain => "recovering at",
@@ -144,13 +114,13 @@ impl Search {
             ),
             false => String::new(),
         };
-        let latency = match latency {
+        let latency = match seen.latency {
             Some(latency) => format!(
                 "p{} {}",
                 self.search.terms().percentile,
                 human::duration(latency)
             ),
-            None if unwanted > 0 => "no answer as expected".into(),
+            None if seen.unwanted_per_s > 0.0 => "no answer as expected".into(),
             None => "no answer".into(),
         };
         format!("{what} {}{each}: {latency}", human::rate(trial.rate.get()))
@@ -165,4 +135,52 @@ impl Search {
         let terms = self.search.terms();
         SearchSummary::of(&found, terms, &self.under, self.connections as u64)
     }
+}
+
+/// What was seen in a trial on `terms`, from what was gathered before it and after each slice. `due_per_s`: messages that were due
+/// per second; `None` for those that were sent.
+pub(crate) fn observation(
+    terms: &Terms,
+    protocol: ProtocolKind,
+    asked: &AskedLatencies,
+    due_per_s: Option<f64>,
+    gathered: &[Gathered],
+) -> Option<Observation> {
+    let [before, slices @ ..] = gathered else {
+        return None;
+    };
+    let after = slices.last()?;
+    let seconds = after.at.saturating_sub(before.at).as_secs_f64().max(1e-9);
+    let counted = after.clients.since(&before.clients);
+    // Time stamps may arrive on the connections that are accepted, or come back, or both.
+    let accepted = after.accepted.since(&before.accepted);
+    let (received, unwanted) = match asked.messages {
+        Some(MessagesBy::TimeStamps) => {
+            let both = counted.messages_received.max(accepted.messages_received);
+            (both, 0)
+        }
+        _ => (counted.messages_received, protocol.unwanted(&counted)),
+    };
+    let mut latencies = Durations::default();
+    let slices = slices.iter().map(|gathered| {
+        let part = of_messages(asked, &gathered.measured);
+        latencies.merge(part);
+        Slice {
+            samples: part.count(),
+            over: part.longer_than(terms.bound),
+            mean: part.mean().unwrap_or_default(),
+        }
+    });
+    let slices = slices.collect();
+    let sent_per_s = counted.messages_sent as f64 / seconds;
+    Some(Observation {
+        asked_per_s: due_per_s.unwrap_or(sent_per_s),
+        sent_per_s,
+        answered_per_s: received.saturating_sub(unwanted) as f64 / seconds,
+        unwanted_per_s: unwanted.min(received) as f64 / seconds,
+        latency: latencies.percentile(terms.percentile),
+        samples: latencies.count(),
+        slices,
+        broke: None,
+    })
 }

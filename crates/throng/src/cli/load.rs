@@ -69,11 +69,16 @@ pub(crate) struct LoadArgs {
     )]
     pub own_server: Option<Mode>,
 
-    /// Connections to open and hold; max finds out how many can be held, max:N looks no further than N
+    /// Connections to open and hold; max finds out how many can be held, @p99<50ms how many keep latency under a bound;
+    /// max:N and @...:N look no further than N
     ///
     /// With max, throng opens connections until it gets no further, finds out why, backs off and comes back to see whether
     /// that is a limit, and holds as many as it found. The result has the number, the limit, and whose it is.
-    #[arg(short, long, value_name = "N|max", default_value = "1", value_parser = Connections::parse, help_heading = CONNECTIONS)]
+    ///
+    /// With @p99<50ms, it tries numbers of connections with traffic, a message per connection at the rate of -r or in a closed
+    /// loop, and finds the most at which the percentile stays under the bound, with 90 % confidence to 2 %. @failed=0 asks
+    /// that no attempt, connection or answer fails; both may be given, with a comma. The hold confirms the result.
+    #[arg(short, long, value_name = "N|max|@OBJECTIVE", default_value = "1", value_parser = Connections::parse, help_heading = CONNECTIONS)]
     pub connections: Connections,
 
     /// New connections per second [default: as fast as the target accepts them]

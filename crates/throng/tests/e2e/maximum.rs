@@ -9,6 +9,7 @@ use crate::common::{load, serve};
 use std::fs;
 use throng_core::capacity::LimitKind;
 use throng_core::maximum::{Ending, KnownBy, Maximum, Whose};
+use throng_core::pacing::Limit;
 use throng_core::summary::Finding;
 
 /// A server of tests/peers/limited.py on port 9000 that may open `files`, and how many more it may open.
@@ -138,4 +139,69 @@ fn a_scenario_file_and_http_ask_for_the_maximum_too() {
     assert_eq!(maximum(&ran).ending, Ending::Bound, "{ran}");
     let ran = by_file.wait(crate::common::PATIENCE);
     assert!(maximum(&ran).connections <= 40, "{ran}");
+}
+
+#[test]
+fn the_most_connections_that_keep_a_bound_of_latency_are_found_and_confirmed() {
+    let net = Net::own();
+    let (_server, _) = limited(&net, "knee 40", 1000);
+    let ran = load(
+        &net,
+        "-c @p90<40ms --closed-loop -m ping 127.0.0.1:9000 --hold 1s",
+    );
+    let (s, found) = (ran.reached(), maximum(&ran));
+    assert_eq!(
+        (found.ending, found.connections),
+        (Ending::Found, 40),
+        "{ran}"
+    );
+    assert_eq!(s.connections.open_at_end, 40, "{ran}");
+    let keeping = found.keeping.as_ref().expect("objectives");
+    assert_eq!((keeping.kept, keeping.broke), (Some(40), Some(41)), "{ran}");
+    assert_eq!(keeping.broke_by, Some(Limit::Latency), "{ran}");
+    assert_eq!(keeping.confirmed, Some(true), "{ran}");
+    assert!(keeping.tried.len() >= 6, "{ran}");
+    assert!(found.words.contains("keep p90<40ms"), "{ran}");
+}
+
+#[test]
+fn the_most_connections_without_a_failure_are_found_with_what_broke() {
+    let net = Net::own();
+    let (_server, _) = limited(&net, "at-once 24", 1000);
+    let ran = load(&net, "-c @failed=0:64 127.0.0.1:9000 --hold 500ms");
+    ran.reached();
+    let found = maximum(&ran);
+    assert_eq!(
+        (found.ending, found.connections),
+        (Ending::Found, 24),
+        "{ran}"
+    );
+    let keeping = found.keeping.as_ref().expect("objectives");
+    assert_eq!(
+        (keeping.broke, keeping.confirmed),
+        (Some(25), Some(true)),
+        "{ran}"
+    );
+    assert!(
+        matches!(keeping.broke_by, Some(Limit::Connections | Limit::Failures)),
+        "{ran}"
+    );
+}
+
+#[test]
+fn objectives_that_nothing_measures_are_refused() {
+    let net = Net::own();
+    for (args, says) in [
+        ("-c @p99<50ms 127.0.0.1:9", "needs a latency"),
+        (
+            "-c @p99<50ms -m x --latency-echo --rate 50 127.0.0.1:9",
+            "-r is a rate on each",
+        ),
+        ("-c @p99 127.0.0.1:9", "p99<50ms"),
+        ("-c @failed=0 --no-reconnect 127.0.0.1:9", "--no-reconnect"),
+    ] {
+        let ran = load(&net, args);
+        assert_eq!(ran.code, 2, "{ran}");
+        assert!(ran.stderr.contains(says), "{ran}");
+    }
 }

@@ -13,6 +13,7 @@ idle      closes each connection that was idle for NUMBER seconds
 random    closes connections at random, aged 0 to NUMBER seconds
 half      closes every second connection at once, like a balancer with a dead backend
 forks     starts a process for each connection
+knee      answers at once, but with more than NUMBER connections only after 300 ms
 group     three listeners with SO_REUSEPORT, one of which is never accepted from; backlog NUMBER
 flooded   a listener with a backlog of 1 that never accepts; connects to itself over and over
 """
@@ -32,6 +33,9 @@ NOT_AUTHORISED = b"\x20\x02\x00\x05"
 selector = selectors.DefaultSelector()
 # When to close connections that are to be closed.
 closing = {}
+# Answers that are sent later: when, on which connection, and what.
+later = []
+held = 0
 accepted = 0
 
 
@@ -47,14 +51,17 @@ def listen(backlog=4096, group=False):
 
 
 def forget(connection):
-    global accepted
+    global accepted, held
     accepted -= KIND == "at-once"
+    held -= 1
     closing.pop(connection, None)
     selector.unregister(connection)
     connection.close()
 
 
 def hold(connection):
+    global held
+    held += 1
     connection.setblocking(False)
     selector.register(connection, selectors.EVENT_READ)
 
@@ -113,10 +120,19 @@ def serve(listeners):
             if data:
                 if KIND == "idle":
                     closing[key.fileobj] = time.monotonic() + NUMBER
-                key.fileobj.send(data)
+                if KIND == "knee" and held > NUMBER:
+                    later.append((time.monotonic() + 0.3, key.fileobj, data))
+                else:
+                    key.fileobj.send(data)
             else:
                 forget(key.fileobj)
         now = time.monotonic()
+        while later and later[0][0] <= now:
+            _, connection, data = later.pop(0)
+            try:
+                connection.send(data)
+            except OSError:  # It was closed meanwhile.
+                pass
         for connection in [c for c, at in closing.items() if at <= now]:
             forget(connection)
 

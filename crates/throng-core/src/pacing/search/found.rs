@@ -17,6 +17,24 @@ pub enum Limit {
     Answers,
     /// Answers were received, but not all were what was asked for: an error's, or of other content.
     Unwanted,
+    /// Not all connections could be opened, or they did not stay open.
+    Connections,
+    /// Attempts, connections or answers failed, where none may.
+    Failures,
+}
+
+impl Limit {
+    /// What broke, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Limit::Latency => "latency exceeded the bound",
+            Limit::Sending => "not all messages were sent, so this client or the path is the limit",
+            Limit::Answers => "not all messages were answered",
+            Limit::Unwanted => "not all answers were as expected",
+            Limit::Connections => "not all connections could be held",
+            Limit::Failures => "attempts, connections or answers failed",
+        }
+    }
 }
 
 /// How a search ended.
@@ -73,14 +91,7 @@ impl Found {
             self.held_per_s.map(human::rate).unwrap_or_default(),
             self.broke_per_s.map(human::rate).unwrap_or_default(),
         );
-        let what_broke = match self.limit {
-            Some(Limit::Latency) | None => "latency exceeded the bound",
-            Some(Limit::Sending) => {
-                "not all messages were sent, so this client or the path is the limit"
-            }
-            Some(Limit::Answers) => "not all messages were answered",
-            Some(Limit::Unwanted) => "not all answers were as expected",
-        };
+        let what_broke = self.limit.unwrap_or(Limit::Latency).words();
         let between = self.between_per_s.map(|(from, to)| {
             format!(
                 "lies between {} and {} ({:.0} % confidence)",

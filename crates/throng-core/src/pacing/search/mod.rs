@@ -130,9 +130,10 @@ impl RateSearch {
             terms.least = terms.most;
         }
         terms.tolerance = terms.tolerance.max(0.001);
+        let start = (terms.start.get()).clamp(terms.least.get(), terms.most.get());
         RateSearch {
             phase: Phase::Trying {
-                rate: (terms.start.get()).clamp(terms.least.get(), terms.most.get()),
+                rate: terms.at_least(start),
                 settled: false,
             },
             terms,
@@ -176,12 +177,17 @@ impl RateSearch {
     /// How long to measure `rate`, so that the percentile is reliable.
     fn measure(&self, rate: f64) -> Duration {
         let samples = SAMPLES_BEYOND / self.terms.allowed();
-        self.at_least(samples / rate, self.terms.measure)
+        self.at_least(samples / self.messages(rate), self.terms.measure)
     }
 
     /// How long each check of a drain takes.
     fn drain_look(&self, rate: f64) -> Duration {
-        self.at_least(DRAIN_SAMPLES / rate, self.terms.measure / 2)
+        self.at_least(DRAIN_SAMPLES / self.messages(rate), self.terms.measure / 2)
+    }
+
+    /// Messages per second at `rate`.
+    fn messages(&self, rate: f64) -> f64 {
+        rate * self.terms.messages_per_unit
     }
 
     /// `enough` seconds, but at least `least`, and at most the longest trial.
@@ -260,12 +266,12 @@ impl RateSearch {
         let answered = seen.answered_per_s;
         let mut low = self.low().map_or(then, |low| low.rate.min(then));
         if answered > 0.0 {
-            low = low.min(answered);
+            low = low.min(answered / self.terms.messages_per_unit);
         }
-        let rate = (low / 2.0).max(self.terms.least.get() / 2.0);
+        let rate = (self.terms).at_least((low / 2.0).max(self.terms.least.get() / 2.0));
         let ran = (self.terms.settle + measured).as_secs_f64();
         let left = (seen.sent_per_s - answered).max(0.0) * ran;
-        let seconds = left / (answered - rate).max(answered / 2.0);
+        let seconds = left / (answered - self.messages(rate)).max(answered / 2.0);
         let calm = match self.low() {
             Some(_) => MOST_DRAINS,
             None => FEW_DRAINS,
@@ -319,7 +325,9 @@ impl RateSearch {
             _ if again => Ok(last.rate),
             (_, None) if highest.rate < most => Ok((highest.rate * GROWTH).min(most)),
             (_, None) if seems => Err(Ending::NeverBroke),
-            (None, Some(_)) if lowest.rate > least => Ok((lowest.rate / RETREAT).max(least)),
+            (None, Some(_)) if lowest.rate > least => {
+                Ok(self.terms.at_least((lowest.rate / RETREAT).max(least)))
+            }
             (None, Some(high)) if lowest.seems_to_hold(&self.terms) => {
                 self.bisect(lowest, high, last)
             }
@@ -343,22 +351,31 @@ impl RateSearch {
         let holds = unsure.partition_point(|p| p.seems_to_hold(&self.terms));
         let from = unsure[..holds].last().unwrap_or(&low).rate;
         let to = unsure[holds..].first().unwrap_or(&high).rate;
-        if to / from > CLOSE || unsure.is_empty() {
-            return Ok((from * to).sqrt());
+        if (to / from > CLOSE || unsure.is_empty())
+            && let Some(middle) = self.terms.between(from, to)
+        {
+            return Ok(middle);
         }
-        let (first, last) = (unsure[0], unsure[unsure.len() - 1]);
-        if high.rate / last.rate > FAR {
-            return Ok((high.rate * last.rate).sqrt());
+        let (Some(first), Some(last)) = (unsure.first(), unsure.last()) else {
+            // Neighbours, the lower of which is not sure to hold.
+            return Ok(low.rate);
+        };
+        if high.rate / last.rate > FAR
+            && let Some(middle) = self.terms.between(last.rate, high.rate)
+        {
+            return Ok(middle);
         }
-        if first.rate / low.rate > FAR {
-            return Ok((low.rate * first.rate).sqrt());
+        if first.rate / low.rate > FAR
+            && let Some(middle) = self.terms.between(low.rate, first.rate)
+        {
+            return Ok(middle);
         }
         let least_tried = unsure.iter().min_by_key(|p| p.trials);
         Ok(least_tried.map_or(last.rate, |p| p.rate))
     }
 
     fn is_narrow(&self, (from, to): (f64, f64)) -> bool {
-        to / from <= 1.0 + self.terms.tolerance
+        to / from <= 1.0 + self.terms.tolerance || self.terms.between(from, to).is_none()
     }
 
     /// The range in which the limit lies.

@@ -1,5 +1,6 @@
 //! What was measured at a rate: the input of the search.
 
+use super::found::Limit;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub struct Slice {
 }
 
 /// What was measured in the measuring time of a [`Next::Run`](super::Next::Run).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Messages that were due, per second.
     pub asked_per_s: f64,
@@ -31,4 +32,6 @@ pub struct Observation {
     pub samples: u64,
     /// The measuring time in slices, in order: at least two, none for a drain.
     pub slices: Vec<Slice>,
+    /// What broke besides, as far as only the caller sees it.
+    pub broke: Option<Limit>,
 }

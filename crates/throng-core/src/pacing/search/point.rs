@@ -109,7 +109,9 @@ impl Point {
             return Verdict::Breaks;
         }
         let worth = |memory: f64, latency: Duration| {
-            self.seconds * gap / (memory * latency.as_secs_f64().max(1e-9))
+            // In a closed loop, what was under way is gone after one latency.
+            let part = if terms.closed_loop { 1.0 } else { gap / memory };
+            self.seconds * part / latency.as_secs_f64().max(1e-9)
         };
         let quiet = self.latency().unwrap_or(terms.bound).min(terms.bound);
         if self.share.least(worth(BUSY_MEMORY, terms.bound)) > terms.allowed() {

@@ -151,6 +151,7 @@ impl Server {
                     mean: Duration::from_secs_f64(sum / (samples as f64).max(1.0)),
                 })
                 .collect(),
+            broke: None,
         }
     }
 }

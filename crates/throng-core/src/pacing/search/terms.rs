@@ -1,4 +1,4 @@
-//! The terms of a search for a rate: what to find, and how long trials take.
+//! The terms of a search for a rate, or for a number that brings one: what to find, and how long trials take.
 
 use crate::units::Rate;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,12 @@ pub struct Terms {
     pub most: Rate,
     /// The width of the range at which the rate counts as found: 0.02 is 2 %.
     pub tolerance: f64,
+    /// Whether only whole numbers are tried, as of connections.
+    pub whole: bool,
+    /// Messages per second for each unit of the rate: 1, unless what is searched for is a number that brings messages.
+    pub messages_per_unit: f64,
+    /// Whether messages wait for the answers to those before, so that no queue grows longer than what is searched for.
+    pub closed_loop: bool,
     /// How long a new rate runs before it is measured.
     pub settle: Duration,
     /// How long a rate is measured; longer if that gives too few samples.
@@ -50,6 +56,9 @@ impl Terms {
             least: rate(1.0),
             most: rate(1e9),
             tolerance: 0.02,
+            whole: false,
+            messages_per_unit: 1.0,
+            closed_loop: false,
             settle: Duration::from_millis(500).max(bound.mul_f64(SETTLE_BOUNDS)),
             measure: Duration::from_secs(1).max(bound.mul_f64(MEASURE_BOUNDS)),
             at_most: None,
@@ -72,6 +81,21 @@ impl Terms {
         }
         self.at_most = Some(run);
         self
+    }
+
+    /// The rate, or the next whole number.
+    pub(super) fn at_least(&self, rate: f64) -> f64 {
+        if self.whole { rate.ceil() } else { rate }
+    }
+
+    /// The rate in the middle between two, by ratio; `None` if they are neighbours.
+    pub(super) fn between(&self, from: f64, to: f64) -> Option<f64> {
+        let middle = (from * to).sqrt();
+        match self.whole {
+            false => Some(middle),
+            true if to - from <= 1.0 => None,
+            true => Some(middle.round().clamp(from + 1.0, to - 1.0)),
+        }
     }
 
     /// The allowed share of answers over the bound.

@@ -332,6 +332,7 @@ fn a_server_that_answers_nothing_or_does_not_recover_ends_the_search() {
                 latency: None,
                 samples: 0,
                 slices: vec![],
+                broke: None,
             }),
         }
         orders += 1;
@@ -366,6 +367,7 @@ fn a_server_that_answers_nothing_or_does_not_recover_ends_the_search() {
                         };
                         8
                     ],
+                    broke: None,
                 });
             }
         }
@@ -399,6 +401,7 @@ fn whatever_is_observed_it_ends() {
                 unwanted_per_s: 0.0,
                 latency: Some(Duration::from_secs_f64(0.01 * dice())),
                 samples: 1000,
+                broke: None,
             });
             orders += 1;
             assert!(orders <= MOST_TRIALS * (LONGEST_DRAIN + 2), "seed {seed}");
@@ -457,4 +460,61 @@ fn a_search_that_is_broken_off_says_what_it_knows() {
         "{}",
         found.words(&terms)
     );
+}
+
+/// A closed loop over connections: each has one message under way, and the server answers one after the other, each in
+/// `service_ms`. Beyond `places` connections, none is opened.
+fn of_connections(n: f64, service_ms: f64, places: f64) -> Observation {
+    let latency = Duration::from_secs_f64(n * service_ms / 1e3);
+    let over = u64::from(latency > Duration::from_millis(50)) * 125;
+    let per_s = 1e3 / service_ms;
+    Observation {
+        asked_per_s: per_s,
+        sent_per_s: per_s,
+        answered_per_s: per_s,
+        unwanted_per_s: 0.0,
+        latency: Some(latency),
+        samples: 1000,
+        slices: vec![
+            Slice {
+                samples: 125,
+                over,
+                mean: latency,
+            };
+            8
+        ],
+        broke: (n > places).then_some(Limit::Connections),
+    }
+}
+
+#[test]
+fn the_most_connections_under_a_bound_are_found_as_a_whole_number() {
+    for (service_ms, places, kept, limit) in [
+        (10.0, 1e9, 5.0, Limit::Latency),
+        (0.1, 1e9, 500.0, Limit::Latency),
+        (0.01, 300.0, 300.0, Limit::Connections),
+        (0.001, 1e9, 50_000.0, Limit::Latency),
+        (30.0, 1e9, 1.0, Limit::Latency),
+        (0.001, 2.0, 2.0, Limit::Connections),
+    ] {
+        let mut terms = Terms::new(Duration::from_millis(50));
+        terms.whole = true;
+        terms.messages_per_unit = 20.0;
+        terms.closed_loop = true;
+        terms.start = Rate::per_second(16.0).unwrap();
+        let mut search = RateSearch::new(terms);
+        let found = loop {
+            match search.next() {
+                Next::Done(found) => break found,
+                Next::Run { rate, .. } => {
+                    assert_eq!(rate.get().fract(), 0.0);
+                    search.observe(&of_connections(rate.get(), service_ms, places));
+                }
+            }
+        };
+        let (held, broke) = (found.held_per_s.unwrap(), found.broke_per_s.unwrap());
+        assert_eq!((found.ending, found.limit), (Ending::Found, Some(limit)));
+        assert!(held <= kept && kept < broke, "{found:?}");
+        assert!(broke - held <= 1.0 || broke / held <= 1.02, "{found:?}");
+    }
 }

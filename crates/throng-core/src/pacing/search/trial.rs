@@ -20,6 +20,9 @@ const RISE_SHARE: f64 = 0.01;
 
 /// What broke in a trial of length `measured`: latency exceeded `bound` at the percentile, or messages were missing.
 pub(super) fn broken(seen: &Observation, bound: Duration, measured: Duration) -> Option<Limit> {
+    if seen.broke.is_some() {
+        return seen.broke;
+    }
     let seconds = measured.as_secs_f64().max(1e-9);
     // As many messages as arrive within the bound may be in flight when counting starts or ends (Little's law). With
     // a bound longer than the measurement, that could be all of them. A queue that grew by chance holds as many as
@@ -95,6 +98,7 @@ mod tests {
             latency: (latency > 0.0).then(|| ms(latency)),
             samples: answered as u64,
             slices: vec![],
+            broke: None,
         }
     }
 

@@ -7,10 +7,10 @@ use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::Diagnosis;
 use throng_core::human::{count, things};
 use throng_core::maximum::{
-    Beyond, Ending, Event, KnownBy, Maximum, Search, Seen, Terms, Way, Whose,
+    Beyond, Ending, Event, Keeping, KnownBy, Maximum, Search, Seen, Terms, Way, Whose,
 };
 use throng_core::observer::Note;
-use throng_core::record::Phase;
+use throng_core::record::{Mark, Phase};
 use throng_core::stats::{Closed, FailCause, Tally};
 use throng_engine::Order;
 
@@ -23,13 +23,26 @@ const WAITS_FOR: f64 = 3.0;
 const LOOK: Duration = Duration::from_millis(100);
 const COST: u32 = 10;
 
+/// What a search ended with.
+pub(super) struct Concluded {
+    pub ending: Ending,
+    pub connections: u64,
+    pub walls: Vec<u64>,
+    pub pauses: Vec<u64>,
+    pub beyond: Beyond,
+    pub way: Way,
+    pub causes: Vec<Diagnosis>,
+    /// Whether accept queues can be seen.
+    pub visible: bool,
+    pub keeping: Option<Keeping>,
+}
+
 impl Run<'_> {
     /// Finds out how many connections can be held. Returns whether to hold those that are open now.
     pub(super) fn find_maximum(&mut self, finds: Finds) -> bool {
         let mut search = Search::new(self.terms(&finds));
         let mut way = Way::default();
-        // What has shaken hands was accepted.
-        let visible = !self.shakes_hands() && self.before.sees_queues();
+        let visible = self.sees_what_waits();
         let mut queue = QueueLooks::new(visible);
         let mut causes: Vec<Diagnosis> = Vec::new();
         let mut beyond = Beyond::default();
@@ -86,11 +99,29 @@ impl Run<'_> {
             }
         };
         self.watch.control.hold_at_most(search.target());
-        let ending = search.ending();
-        let over = ending != Ending::Unfinished;
-        let first = causes.first();
+        self.conclude(
+            &finds,
+            Concluded {
+                ending: search.ending(),
+                connections: search.number(),
+                walls: search.walls().to_vec(),
+                pauses: search.pauses().to_vec(),
+                beyond,
+                way,
+                causes,
+                visible,
+                keeping: None,
+            },
+            &last,
+        )
+    }
+
+    /// Takes note of what a search has found that was over at `last`. Returns whether to hold what is open now.
+    pub(super) fn conclude(&mut self, finds: &Finds, all: Concluded, last: &Mark) -> bool {
+        let over = all.ending != Ending::Unfinished;
+        let first = all.causes.first();
         let most = &finds.most;
-        let whose = match (ending, first) {
+        let whose = match (all.ending, first) {
             (Ending::Client, _) => Some(Whose::Client),
             (Ending::Found | Ending::Unstable | Ending::None, Some(cause)) => Some(Whose::of(
                 cause,
@@ -99,12 +130,12 @@ impl Run<'_> {
             _ => None,
         };
         let remedy = match (&most.by, first) {
-            (Some(limit), None) if ending == Ending::Client => limit.remedy(),
+            (Some(limit), None) if all.ending == Ending::Client => limit.remedy(),
             _ => String::new(),
         };
         let found = Maximum {
-            ending,
-            connections: search.number(),
+            ending: all.ending,
+            connections: all.connections,
             at_most: match finds.asked.is_bounded() {
                 true => Some(finds.asked.most().into()),
                 false => None,
@@ -114,22 +145,23 @@ impl Run<'_> {
             whose,
             limit: first.filter(|_| whose.is_some()).map(|cause| cause.limit),
             sure: first.is_none_or(|cause| cause.certain),
-            known_by: match (self.shakes_hands(), visible) {
+            known_by: match (self.shakes_hands(), all.visible) {
                 (true, _) => KnownBy::Handshake,
                 (false, true) => KnownBy::AcceptQueue,
                 (false, false) => KnownBy::Established,
             },
-            walls: search.walls().to_vec(),
-            pauses: search.pauses().to_vec(),
-            beyond,
-            knee: way.knee(),
-            way: way.steps().to_vec(),
+            walls: all.walls,
+            pauses: all.pauses,
+            beyond: all.beyond,
+            knee: all.way.knee(),
+            way: all.way.steps().to_vec(),
+            keeping: all.keeping,
             seconds: last.at.as_secs_f64(),
             words: String::new(),
         };
         let number = found.connections;
         self.ending.maximum = Some(Box::new(found.worded(finds.asked, &remedy)));
-        self.ending.causes = causes;
+        self.ending.causes = all.causes;
         // Without any, the reason is that of a run for one.
         self.asked = number.max(1);
         self.watch.ask_for(self.asked);
@@ -157,6 +189,11 @@ impl Run<'_> {
         }
     }
 
+    /// Whether connections that wait to be accepted can be seen. What has shaken hands was accepted.
+    pub(super) fn sees_what_waits(&self) -> bool {
+        !self.shakes_hands() && self.before.sees_queues()
+    }
+
     /// Whether a server takes part in a handshake before a connection can carry messages.
     fn shakes_hands(&self) -> bool {
         self.scenario.tls.is_some()
@@ -164,13 +201,13 @@ impl Run<'_> {
             || self.scenario.connect.tunnel.is_some()
     }
 
-    fn tell(&mut self, line: String) {
+    pub(super) fn tell(&mut self, line: String) {
         self.watch.note(&Note::Trial(line));
     }
 }
 
 /// Whether `cause` is why this client can open no more.
-fn is_client(cause: &Diagnosis, now: &Tally) -> bool {
+pub(super) fn is_client(cause: &Diagnosis, now: &Tally) -> bool {
     let own = [
         FailCause::NoAddress,
         FailCause::FileLimit,
@@ -182,7 +219,7 @@ fn is_client(cause: &Diagnosis, now: &Tally) -> bool {
 }
 
 /// What became of attempts that did not add to what is held.
-fn what_became(now: &Tally, queued: u64) -> Beyond {
+pub(super) fn what_became(now: &Tally, queued: u64) -> Beyond {
     let failed = FailCause::ALL.into_iter().map(|why| (why, now.failed(why)));
     let closed = Closed::ALL.into_iter().filter(|why| *why != Closed::ByUs);
     let closed = closed.map(|why| (why, now.closed(why)));

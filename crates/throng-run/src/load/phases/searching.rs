@@ -68,7 +68,7 @@ impl Run<'_> {
     }
 
     /// The counts so far, and the measurements since the last call.
-    fn gathered(&mut self) -> Gathered {
+    pub(super) fn gathered(&mut self) -> Gathered {
         let at = self.watch.clock.elapsed();
         let clients = self.sides.clients.tally();
         let accepted = self.sides.accepted();

@@ -44,9 +44,10 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", value_parser = bounds::requests, help_heading = LOAD)]
     pub requests: Option<u32>,
 
-    /// Connections, each with one request at a time; max finds out how many can be held, max:N looks no further than N
+    /// Connections, each with one request at a time; max finds out how many can be held, @p99<50ms how many keep latency
+    /// under a bound; max:N and @...:N look no further than N
     /// [default: 10, or as many as requests]
-    #[arg(short = 'c', long, value_name = "N|max", value_parser = Connections::parse, help_heading = LOAD)]
+    #[arg(short = 'c', long, value_name = "N|max|@OBJECTIVE", value_parser = Connections::parse, help_heading = LOAD)]
     pub connections: Option<Connections>,
 
     /// Send requests until the run has taken this long, connecting included; a number alone is seconds
