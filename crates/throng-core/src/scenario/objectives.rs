@@ -51,9 +51,14 @@ fn latency(text: &str) -> Result<(f64, Duration), UnitError> {
     };
     let (of, bound) = text.split_once('<').ok_or_else(unreadable)?;
     let digits = of.trim().strip_prefix('p').ok_or_else(unreadable)?;
+    // Alone, a number would be seconds.
+    let bound = bound.trim();
+    if bound.ends_with(|c: char| c.is_ascii_digit()) {
+        return Err(unreadable());
+    }
     let percentile =
         Percentile::parse(digits).map_err(|why| UnitError::OutOfBounds(why.to_string()))?;
-    Ok((percentile.value(), bounds::positive(bound.trim())?))
+    Ok((percentile.value(), bounds::positive(bound)?))
 }
 
 /// As on the command line, without the `@`.
@@ -100,7 +105,7 @@ mod tests {
             ("failed<1%", "write p99<50ms"),
             ("p101<50ms", "from 0 to 100"),
             ("p99<0ms", "longer than 0"),
-            ("p99<50", "50"),
+            ("p99<50", "write p99<50ms"),
             ("p99<5ms,p50<1ms", "one bound"),
             ("failed=0,failed=0", "one bound"),
         ] {

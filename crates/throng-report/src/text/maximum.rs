@@ -79,17 +79,12 @@ fn kept(k: &Keeping, all: &mut Section) {
         all.number("broke", count(broke), what);
     }
     let trials = things(k.tried.len() as u64, "trial");
-    match (k.least, k.most) {
-        (Some(least), Some(most)) => {
-            let sure = k.confidence * 100.0;
-            let text = format!("and {} ({sure:.0} % confidence), {trials}", count(most));
-            all.number("between", count(least), &text);
-        }
-        _ => all.number(
-            "tried",
-            count(k.tried.len() as u64),
-            "numbers of connections",
-        ),
+    if let (Some(least), Some(most)) = (k.least, k.most) {
+        let sure = k.confidence * 100.0;
+        let text = format!("and {} ({sure:.0} % confidence), {trials}", count(most));
+        all.number("between", count(least), &text);
+    } else {
+        all.number("tried", trials, "");
     }
     let held = match k.confirmed {
         Some(true) => "yes",

@@ -1,5 +1,6 @@
 //! Which silences are tried, and the timeout that they show.
 
+use crate::probe::wire::End;
 use serde::Serialize;
 
 /// The most silences that are tried at once from either end. With more seconds than this to search, the first pass is

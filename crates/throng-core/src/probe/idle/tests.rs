@@ -120,7 +120,7 @@ fn no_timeout_is_told_only_as_far_as_was_tried() {
     assert_eq!(took, 62);
     assert!(matches!(
         &result.outcome.findings[..],
-        [Finding { kind: Kind::NoIdleTimeout, text, .. }] if text.contains("up to 1m 2s")
+        [Finding { kind: Kind::NoIdleTimeout, text, .. }] if text.contains("up to 1m 02s")
     ));
 }
 
