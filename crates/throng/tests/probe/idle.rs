@@ -1,8 +1,8 @@
 //! The idle timeout of a path: right to a second, and how it ends.
 
-use crate::rig::{FAR_END, Path, haproxy, kinds, nginx, result, routed};
 use crate::common::net::Net;
 use crate::common::run;
+use crate::rig::{FAR_END, Path, haproxy, kinds, nginx, result, routed};
 use serde_json::Value;
 
 /// A NAT that forgets connections after five seconds, and takes none up again.
@@ -85,10 +85,22 @@ fn without_a_timeout_none_is_invented() {
 fn an_option_of_another_probe_is_refused() {
     let net = Net::own();
     for (args, says) in [
-        ("path 127.0.0.1:9 --up-to 3s", "--up-to is for throng probe idle"),
-        ("idle 127.0.0.1:9 --most 1k", "--most is for throng probe table"),
-        ("table 127.0.0.1:9 --rate-up-to 1k", "--rate-up-to is for throng probe rate"),
-        ("--server 127.0.0.1:9 --connect-rate 9", "--connect-rate is for throng probe table"),
+        (
+            "path 127.0.0.1:9 --up-to 3s",
+            "--up-to is for throng probe idle",
+        ),
+        (
+            "idle 127.0.0.1:9 --most 1k",
+            "--most is for throng probe table",
+        ),
+        (
+            "table 127.0.0.1:9 --rate-up-to 1k",
+            "--rate-up-to is for throng probe rate",
+        ),
+        (
+            "--server 127.0.0.1:9 --connect-rate 9",
+            "--connect-rate is for throng probe table",
+        ),
     ] {
         let ran = run(&net, &format!("probe {args}"));
         assert_eq!(ran.code, 2, "{ran}");

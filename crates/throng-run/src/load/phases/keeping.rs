@@ -172,7 +172,10 @@ impl Run<'_> {
                 };
                 if n.saturating_sub(least).max(waiting) > n / MISSING {
                     broke = Some(Limit::Connections);
-                } else if objectives.latency.is_some() && waits_in_vain(&seen, &gathered) {
+                } else if seen.latency.is_some_and(|latency| latency <= terms.bound)
+                    && objectives.latency.is_some()
+                    && waits_in_vain(&seen, &gathered)
+                {
                     broke = Some(Limit::Answers);
                 }
             }
