@@ -421,7 +421,11 @@ fn answers_that_are_no_echoes_are_found_out() {
                 let s = ran.fell_short();
                 assert_eq!(kinds(&ran)[0], "no_echo", "{kind}, {how}: {ran}");
                 let held = s.hold_s.expect("a load has a hold");
-                assert_eq!(held < 0.9 * f64::from(hold), hold > 1, "{kind}, {how}: {ran}");
+                assert_eq!(
+                    held < 0.9 * f64::from(hold),
+                    hold > 1,
+                    "{kind}, {how}: {ran}"
+                );
             }
         }
     }
