@@ -241,6 +241,11 @@ impl ClientRange {
         (number(self.last) - number(self.first)).saturating_add(1)
     }
 
+    /// Whether `ip` is one of them.
+    pub fn contains(self, ip: IpAddr) -> bool {
+        ip.is_ipv4() == self.is_ipv4() && (self.first..=self.last).contains(&ip)
+    }
+
     /// The `n`th of them, from 0. `n` must be less than [`ClientRange::len`].
     pub fn nth(self, n: u128) -> IpAddr {
         address(number(self.first) + n, self.first)

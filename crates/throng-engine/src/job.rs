@@ -9,7 +9,7 @@ use std::time::Duration;
 use throng_core::behaviour::Traffic;
 use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::Routes;
-use throng_core::proxy_protocol::Headers;
+use throng_core::protocol::proxy_protocol::Headers;
 use throng_core::stats::{AddressCounters, Counters};
 
 /// Limits how many connections are opened at once, so that the target's accept queue does not overflow.

@@ -38,6 +38,7 @@ pub mod statsd;
 pub mod sweep;
 pub mod tcpkali;
 pub mod text;
+pub mod transparent;
 pub mod tui;
 pub mod tune;
 mod utc;

@@ -68,6 +68,7 @@ pub(crate) fn of_load(
         protocol: scenario.protocol.kind(),
         subprotocols: scenario.protocol.subprotocols().to_vec(),
         tunnels: scenario.connect.tunnel.is_some(),
+        takes_headers: false,
         tls_client: scenario.tls.is_some(),
         tls_server: scenario.tls_server.is_some(),
         latencies: latencies.asked(&scenario.measure),
@@ -82,6 +83,7 @@ pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
         connections: scenario.max_connections.map(u64::from),
         protocol: scenario.mode.protocol().kind(),
         subprotocols: scenario.subprotocols.clone(),
+        takes_headers: scenario.proxy_protocol,
         tls_server: scenario.tls.is_some(),
         ..Asked::default()
     }
@@ -91,6 +93,7 @@ pub(crate) fn of_serve(scenario: &ServeScenario) -> Asked {
 pub(crate) fn of_proxy(scenario: &ProxyScenario) -> Asked {
     Asked {
         role: Role::Proxy,
+        takes_headers: scenario.accept_proxy,
         connect_timeout_s: scenario.connect_timeout.as_secs_f64(),
         ..Asked::default()
     }

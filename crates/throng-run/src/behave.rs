@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::attached::Taps;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use throng_core::behaviour::{
     AnswerBy, Arriving, Behaviour, InTurn, Load, Marker, Matcher, Matching, NoMatcher, Pacing,
     Pattern, ReplyMatcher, Task, Wire,
@@ -12,6 +12,7 @@ use throng_core::payload::{
     FirstMessage, Framing, Message, Messages, Part, Scope, Script, ScriptError,
 };
 use throng_core::plan::Routes;
+use throng_core::protocol::proxy_protocol::{Clients, ClientsNamed, Headed};
 use throng_core::protocol::tunnel::{Tunnel, TunnelOptions};
 use throng_core::protocol::{Answers, Authority, Choose, Prepared, UseBehaviour, UseWire};
 use throng_core::scenario::{
@@ -400,11 +401,35 @@ impl UseBehaviour for Served<'_> {
     }
 }
 
+/// Combines a server with headers of the PROXY protocol, which come before TLS if that is spoken.
+struct BehindHeaders<'b> {
+    job: Job,
+    tls: Option<&'b ServerTls>,
+    clients: Arc<Mutex<Clients>>,
+}
+
+impl UseBehaviour for BehindHeaders<'_> {
+    type Output = Work;
+
+    fn with<B: Behaviour<Conn: Send> + Send + 'static>(self, behaviour: B) -> Work {
+        let clients = self.clients;
+        match self.tls {
+            None => self.job.with(Headed::new(behaviour, clients)),
+            Some(tls) => {
+                let server = Tls::server(behaviour, tls);
+                self.job.with(Headed::new(server, clients))
+            }
+        }
+    }
+}
+
 /// The behaviour of a server's connections.
 pub(crate) struct ServeBehaviours<'a> {
     scenario: &'a ServeScenario,
     script: Script,
     tls: Option<ServerTls>,
+    /// For each worker: the clients that the headers of its connections named; none if connections have no headers.
+    clients: Vec<Arc<Mutex<Clients>>>,
 }
 
 impl<'a> ServeBehaviours<'a> {
@@ -417,8 +442,32 @@ impl<'a> ServeBehaviours<'a> {
             script: Script::new(&scenario.messages, Framing::Raw, combine, SEED)
                 .map_err(|e| Failure::refused(e.to_string()))?,
             tls: scenario.tls.as_ref().map(server_tls).transpose()?,
+            clients: Vec::new(),
             scenario,
         })
+    }
+
+    /// The same, for this many workers.
+    pub fn on(self, workers: u32) -> ServeBehaviours<'a> {
+        let all = 0..if self.scenario.proxy_protocol {
+            workers
+        } else {
+            0
+        };
+        let clients = |_| Arc::new(Mutex::new(Clients::new(self.scenario.announced())));
+        ServeBehaviours {
+            clients: all.map(clients).collect(),
+            ..self
+        }
+    }
+
+    /// The clients that headers named; `None` if connections have no headers.
+    pub fn named(&self) -> Option<ClientsNamed> {
+        let all = self.clients.iter();
+        let all: Vec<_> = all
+            .map(|clients| clients.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        (!all.is_empty()).then(|| Clients::together(all.iter().map(|clients| &**clients)))
     }
 
     /// The behaviour of the connections that this worker accepts.
@@ -437,12 +486,14 @@ impl<'a> ServeBehaviours<'a> {
             subprotocols: self.scenario.subprotocols.clone(),
             ..Task::new(self.script.clone(), pacing)
         };
-        let served = Served {
-            job,
-            tls: self.tls.as_ref(),
-            measured: true,
-        };
-        self.scenario.mode.behaviour(task, served)
+        let (mode, tls) = (self.scenario.mode, self.tls.as_ref());
+        match self.clients.get(at.worker as usize).map(Arc::clone) {
+            None => {
+                let measured = true;
+                mode.behaviour(task, Served { job, tls, measured })
+            }
+            Some(clients) => mode.behaviour(task, BehindHeaders { job, tls, clients }),
+        }
     }
 }
 

@@ -16,11 +16,11 @@ use std::time::Duration;
 use throng_core::human;
 use throng_core::observer::Note;
 use throng_core::plan::{self, ProxyPlan};
-use throng_core::protocol::proxy::{Asked, Backends, OfBackend, Proxy, Standing};
+use throng_core::protocol::proxy::{Asked, Backends, Identity, OfBackend, Proxy, Standing};
 use throng_core::record::{Ending, Mark, Phase, Record};
 use throng_core::scenario::ProxyScenario;
 use throng_core::stats::OfAddress;
-use throng_engine::{Job, Order, Partners};
+use throng_engine::{Job, Order, Partners, SocketOptions};
 
 /// How long a proxy that is to end goes on accepting, so that those that wait in the accept queue are not reset.
 const LAST_ONES: Duration = Duration::from_millis(200);
@@ -43,6 +43,9 @@ pub fn proxy(
     let listening = scenario.listen.iter().map(|at| at.0);
     let addresses: Vec<SocketAddr> = listening.chain(backends.iter().copied()).collect();
     sockets::try_out(&scenario.sockets, None, &addresses)?;
+    if scenario.transparent {
+        sockets::check_transparent(&backends)?;
+    }
     // Both ends of a pair are counted among the connections of the run.
     let ends = scenario.max_connections.map(|pairs| 2 * u64::from(pairs));
     let accepts = &plan.accepts;
@@ -140,6 +143,11 @@ impl Running {
             .map(|_| backends.iter().map(|_| Standing::default()).collect())
             .collect();
         let routes = Arc::new(plan.routes.clone());
+        let identity = Identity {
+            send: scenario.send_proxy,
+            accept: scenario.accept_proxy,
+            transparent: scenario.transparent,
+        };
         let side = watch.start_workers(|watch| {
             let mut side = Side::new(workers);
             for worker in 0..workers {
@@ -151,18 +159,23 @@ impl Running {
                 let role = side.sharing(worker, listeners, pairs, Some(partners));
                 let job = Job {
                     closing: sockets::closing(&scenario.sockets),
-                    options: sockets::to_connect(&scenario.sockets, None, true),
+                    options: SocketOptions {
+                        transparent: scenario.transparent,
+                        ..sockets::to_connect(&scenario.sockets, None, true)
+                    },
                     ..side.job(worker, role, watch, plan.accepts.ring_slots)
                 };
                 let asked = Asked {
                     balance: scenario.balance,
+                    targets: scenario.backends(),
+                    transparent: scenario.transparent,
                     sources: plan.sources.clone(),
                     ports: plan.ports,
                     left_out: scenario.left_out,
                     worker,
                 };
                 let backends = Backends::new(asked, Arc::clone(&standing[worker as usize]));
-                let work = job.with(Proxy::new(backends));
+                let work = job.with(Proxy::new(backends, identity));
                 let name = format!("proxy-{worker}");
                 let thread = throng_engine::spawn(plan.accepts.engine, name, work)
                     .map_err(|e| Failure::fault(format!("can't start a worker: {e}")))?;

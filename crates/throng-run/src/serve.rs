@@ -36,6 +36,7 @@ pub fn serve(
 ) -> Result<Record, Failure> {
     let behaviours = ServeBehaviours::new(scenario)?;
     let plan = plan::serve(scenario, &machine.host).map_err(Failure::Impossible)?;
+    let behaviours = behaviours.on(plan.workers);
     let addresses: Vec<_> = scenario.listen.iter().map(|at| at.0).collect();
     sockets::try_out(&scenario.sockets, None, &addresses)?;
     if scenario.fastopen {
@@ -81,7 +82,11 @@ pub fn serve(
         let left = scenario.duration.map(|d| d.saturating_sub(at));
         watch.look(at, Phase::Serving, left, None, Some(side.tally()));
         if watch.wants_record() {
-            let record = so_far(&watch, &side, scenario, &plan);
+            let ending = Ending {
+                named: behaviours.named(),
+                ..Ending::default()
+            };
+            let record = so_far(&watch, &side, scenario, &plan, ending);
             watch.tell_record(&record);
         }
         if watch.stopped()
@@ -94,6 +99,7 @@ pub fn serve(
     let ending = Ending {
         causes: diagnose(&counted, &machine.host, watch.peak, &server.listeners),
         kernel: counted.kernel(),
+        named: behaviours.named(),
         ..Ending::default()
     };
     finish(watch, side, scenario, &plan, ending)
@@ -229,13 +235,19 @@ fn finish(
 }
 
 /// The record that the run would have if it was over now.
-fn so_far(watch: &Watch, side: &Side, scenario: &ServeScenario, plan: &ServePlan) -> Record {
+fn so_far(
+    watch: &Watch,
+    side: &Side,
+    scenario: &ServeScenario,
+    plan: &ServePlan,
+    ending: Ending,
+) -> Record {
     let over = mark(watch, side);
     let ending = Ending {
         over,
         secured: side.last_secured(),
         peak: peak(watch, &over),
-        ..Ending::default()
+        ..ending
     };
     recording::so_far(watch, carried(scenario, plan), ending)
 }

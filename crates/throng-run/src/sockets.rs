@@ -25,6 +25,7 @@ pub(crate) fn to_listen(asked: &scenario::SocketOptions) -> SocketOptions {
         device: asked.bind_device.clone(),
         fastopen: None,
         fastopen_connect: None,
+        transparent: false,
         mptcp: asked.mptcp,
     }
 }
@@ -67,6 +68,22 @@ pub(crate) fn try_out(
         .map_err(|(setting, why)| refused(asked, setting, &why))
 }
 
+/// Checks that connections may be opened from addresses that this machine does not have, of the families of `addresses`.
+///
+/// # Errors
+/// What the kernel refuses, and what to do.
+pub(crate) fn check_transparent(addresses: &[SocketAddr]) -> Result<(), Failure> {
+    let four = addresses.iter().any(SocketAddr::is_ipv4);
+    let six = addresses.iter().any(SocketAddr::is_ipv6);
+    let asked = SocketOptions {
+        transparent: true,
+        ..SocketOptions::default()
+    };
+    asked
+        .tried(four, six)
+        .map_err(|(setting, why)| refused(&scenario::SocketOptions::default(), setting, &why))
+}
+
 fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -> Failure {
     let option = option(setting);
     let name = |name: &Option<KernelName>| name.clone().map(String::from).unwrap_or_default();
@@ -85,6 +102,9 @@ fn refused(asked: &scenario::SocketOptions, setting: Setting, why: &io::Error) -
         }
         (Setting::Mark, io::ErrorKind::PermissionDenied) => {
             "; a mark needs CAP_NET_ADMIN: run as root, or setcap cap_net_admin+ep on the program"
+        }
+        (Setting::Transparent, io::ErrorKind::PermissionDenied) => {
+            "; clients' addresses need CAP_NET_ADMIN: run as root, or setcap cap_net_admin+ep on the program"
         }
         (Setting::Device, io::ErrorKind::PermissionDenied) => {
             "; before Linux 5.7 it needs CAP_NET_RAW: run as root"
@@ -145,6 +165,7 @@ fn option(setting: Setting) -> &'static str {
         Setting::Linger => "--linger",
         Setting::Device => "--bind-device",
         Setting::Fastopen | Setting::FastopenConnect => "--fastopen",
+        Setting::Transparent => "--transparent",
         Setting::Mptcp => "--mptcp",
     }
 }

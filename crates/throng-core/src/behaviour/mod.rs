@@ -19,6 +19,7 @@ use crate::pacing::Piece;
 use crate::stats::{Closed, Counters, FailCause, Measured};
 use crate::time::Time;
 use crate::units::Rate;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct Way {
     pub target: u16,
     /// The source address among those of the target; `None` for the kernel's choice.
     pub source: Option<u16>,
+    /// The source address in place of that, which need not be one of this machine (IP_TRANSPARENT, Linux 2.6.28).
+    pub own: Option<IpAddr>,
 }
 
 /// A behaviour's answer to an event on a connection. It is empty at the start of each event.
@@ -228,6 +231,15 @@ pub trait Behaviour {
     fn skips(&self, _: &Self::Conn) -> u64 {
         0
     }
+
+    /// With [`Behaviour::PAIRS`]: whether it is to know who connections are accepted from. The answer must be the same each time.
+    fn asks_who(&self) -> bool {
+        false
+    }
+
+    /// With that: the address of the peer of a connection that is about to be [opened](Behaviour::opened), and the address that it
+    /// connected to.
+    fn accepted_from(&mut self, _: &mut Self::Conn, _peer: SocketAddr, _to: SocketAddr, _: &At) {}
 
     /// A connection was established.
     fn opened(&mut self, conn: &mut Self::Conn, at: &At, out: &mut Outbox);

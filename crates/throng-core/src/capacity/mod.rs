@@ -108,6 +108,11 @@ fn engine(question: &Question, host: &Host) -> (Engine, Option<String>, Option<L
         (must_bind && !host.uring.binds)
             .then(|| "binding a source address through io_uring needs Linux 6.11".into())
     });
+    let unusable = unusable.or_else(|| {
+        // Its operation is older (Linux 6.8); which of both there are is found out together.
+        (question.asks_who && !host.uring.binds)
+            .then(|| "finding out through io_uring who has connected needs Linux 6.11".into())
+    });
     match (question.engine, unusable) {
         (EngineChoice::Epoll, _) => (Engine::Epoll, None, None),
         (_, None) => (Engine::Uring, None, None),

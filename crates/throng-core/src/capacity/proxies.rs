@@ -6,7 +6,12 @@ use super::limit::{Lift, Limit, LimitKind, counted};
 use super::memory::Bytes;
 use super::tuples::{widen_command, widened};
 use crate::human::count;
+use crate::transparent;
 use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// A backend that is not known is assumed to be of IPv4.
+const ANY_V4: [SocketAddr; 1] = [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)];
 
 /// Proxies in front of backends. Each is assumed to have this machine's port range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +46,8 @@ pub(super) fn of(case: &Case, bytes: &Bytes) -> Option<Proxies> {
     let proxies = u64::from(case.question.proxies.filter(|n| *n > 0)?);
     let addresses_each = (case.question.sources.len() as u64).max(1);
     let ports = u64::from(case.host.ports.usable());
-    let backends = (case.question.targets.len() as u64).max(1);
+    let targets = case.question.targets.as_slice();
+    let backends = (targets.len() as u64).max(1);
     let per_proxy = addresses_each * ports * backends;
     let allows = proxies.saturating_mul(per_proxy);
     let asked = case.question.connections;
@@ -61,13 +67,13 @@ pub(super) fn of(case: &Case, bytes: &Bytes) -> Option<Proxies> {
         addresses_needed: needed(proxies.saturating_mul(ports * backends)),
         files_per_proxy: through.saturating_mul(2),
         memory_per_proxy: through.saturating_mul(2 * end),
-        transparent: [
-            "sudo iptables -t mangle -A PREROUTING -p tcp -m socket --transparent -j MARK --set-mark 1",
-            "sudo ip rule add fwmark 1 lookup 100",
-            "sudo ip route add local 0.0.0.0/0 dev lo table 100",
-        ]
-        .map(String::from)
-        .to_vec(),
+        transparent: transparent::rules(match targets.is_empty() {
+            true => &ANY_V4,
+            false => targets,
+        })
+        .into_iter()
+        .map(|command| format!("sudo {command}"))
+        .collect(),
     })
 }
 

@@ -74,6 +74,12 @@ pub struct Question {
     /// With both roles and targets: throng is a proxy to them, so both ends of a connection through it are in its process.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub relays: bool,
+    /// Connections are opened from the addresses of clients.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transparent: bool,
+    /// It has to be found out whose an accepted connection is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_who: bool,
     /// Connections speak TLS.
     #[serde(default)]
     pub tls: bool,
@@ -101,6 +107,8 @@ impl Question {
             proxies: None,
             listeners: 1,
             relays: false,
+            transparent: false,
+            asks_who: false,
             tls: false,
             resume: false,
         }
@@ -156,6 +164,8 @@ impl Question {
             workers: scenario.workers,
             listeners: scenario.listen.len() as u32,
             relays: true,
+            transparent: scenario.transparent,
+            asks_who: scenario.asks_who(),
             ..Question::of(Role::Both)
         }
     }

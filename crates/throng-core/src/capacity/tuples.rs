@@ -31,6 +31,7 @@ pub(super) fn must_bind(question: &Question, host: &Host) -> bool {
     }
     let each = each_target_gets(question.asked_here().unwrap_or(1), &question.targets);
     !question.sources.is_empty()
+        || question.transparent
         || question.targets.iter().any(|t| is_loopback_v4(t.ip()))
             && addresses_needed(each, host) > 1
 }
@@ -125,6 +126,13 @@ pub(super) fn limits(case: &Case) -> Option<Limit> {
     if case.question.unix {
         let value = "Unix sockets have no addresses and ports";
         return Some(Limit::free(KIND, value, "unix(7)"));
+    }
+    if case.question.transparent {
+        let value = format!(
+            "not limited by this machine's addresses: each client's address has {} ports of its own to each backend",
+            count(ports)
+        );
+        return Some(Limit::free(KIND, value, range));
     }
     if case.question.role == Role::Both && case.question.targets.is_empty() {
         return Some(Limit::free(

@@ -48,7 +48,7 @@ pub fn proxy(scenario: &ProxyScenario, host: &Host) -> Result<ProxyPlan, Vec<Sho
     // On IPv4 loopback there are as many sources as are needed. The first is the kernel's choice, which takes no bind().
     let binds = engine == Engine::Epoll || host.uring.binds;
     let all = u64::from(accepts.max_connections);
-    let needed = match given.is_empty() && binds {
+    let needed = match given.is_empty() && binds && !scenario.transparent {
         true => all.div_ceil(backends.len().max(1) as u64),
         false => 1,
     };
@@ -148,6 +148,23 @@ mod tests {
         let short = proxy(&asked, &host()).unwrap_err();
         let kinds: Vec<_> = short.iter().map(|s| s.kind).collect();
         assert_eq!(kinds, [crate::capacity::LimitKind::OpenFiles], "{short:?}");
+    }
+
+    #[test]
+    fn a_transparent_proxy_has_as_many_four_tuples_as_its_clients() {
+        let mut asked = scenario(&["10.0.0.9:80"], &[], 100_000);
+        assert!(proxy(&asked, &host()).is_err());
+        asked.transparent = true;
+        let plan = proxy(&asked, &host()).unwrap();
+        assert_eq!(plan.sources[0].bound, 0);
+        assert_eq!(plan.accepts.engine, Engine::Uring);
+        let mut old = host();
+        old.uring.binds = false;
+        asked.max_connections = Some(9_000);
+        let plan = proxy(&asked, &old).unwrap();
+        assert_eq!(plan.accepts.engine, Engine::Epoll);
+        asked.engine = crate::engine::EngineChoice::Uring;
+        assert!(proxy(&asked, &old).is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod mqtt;
 mod options;
 mod pings;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod raw;
 #[cfg(test)]
 mod rig;

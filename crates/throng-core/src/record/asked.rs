@@ -163,6 +163,9 @@ pub struct Asked {
     /// Connections that are opened go through tunnels of a proxy.
     #[serde(default)]
     pub tunnels: bool,
+    /// Connections that are accepted begin with a header of the PROXY protocol.
+    #[serde(default)]
+    pub takes_headers: bool,
     /// Connections that are opened speak TLS.
     pub tls_client: bool,
     /// Connections that are accepted speak TLS.

@@ -7,6 +7,7 @@ use crate::diagnosis::{
 };
 use crate::maximum::Maximum;
 use crate::protocol::proxy::OfBackend;
+use crate::protocol::proxy_protocol::ClientsNamed;
 use crate::stats::{OfAddress, PackedDurations, Tally};
 use crate::storm::WindowFound;
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,9 @@ pub struct Ending {
     /// What became of connections by address, until the end of the hold, if there were several addresses.
     #[serde(default)]
     pub by_address: Vec<OfAddress>,
+    /// The clients that headers of the PROXY protocol named; `None` if nobody looked at them.
+    #[serde(default)]
+    pub named: Option<ClientsNamed>,
     /// A proxy: the most pairs at once.
     #[serde(default)]
     pub pairs_peak: u64,

@@ -3,8 +3,8 @@
 use super::measured;
 use super::target::Target;
 use super::{
-    Addresses, Connections, LoadScenario, MessageLatency, Objectives, OwnServer, RunRate, Search,
-    Sending, ServeScenario, SteadyFrom, TlsClient, Tolerance,
+    Addresses, Connections, LoadScenario, MessageLatency, Objectives, OwnServer, ProxyScenario,
+    RunRate, Search, Sending, ServeScenario, SteadyFrom, TlsClient, Tolerance,
 };
 use crate::expect::{Expectation, Needs};
 use crate::human;
@@ -214,6 +214,18 @@ pub enum Contradiction {
     /// A server without an address to listen on.
     #[error("there is nowhere to listen: add a PORT or ADDR:PORT")]
     NoListener,
+    /// A proxy without a backend.
+    #[error("there is nowhere to send connections on to: add --to HOST:PORT")]
+    NoBackend,
+    /// A backend that is a Unix socket, or one that has a scheme.
+    #[error("--to {0}: a proxy {1}")]
+    NotABackend(String, &'static str),
+    /// Source addresses of a proxy's own, and those of its clients.
+    #[error("--transparent connects from clients' addresses: leave out --source-ip")]
+    TwoSources,
+    /// A server with addresses of clients that headers may name, and no headers.
+    #[error("--proxy-source has the addresses that PROXY headers may name: add --proxy-protocol")]
+    NoHeaders,
     /// A server that sends messages, and no message.
     #[error("--mode {0} needs a message to send: add -m or -f")]
     SaysNothing(&'static str),
@@ -742,6 +754,38 @@ impl ServeScenario {
             return Err(Contradiction::NoWebSocket(self.mode.name()));
         }
         check_alpn(self.tls.iter().flat_map(|tls| &tls.alpn))?;
+        if !self.proxy_source.is_empty() && !self.proxy_protocol {
+            return Err(Contradiction::NoHeaders);
+        }
         Ok(self)
+    }
+}
+
+impl ProxyScenario {
+    /// This scenario, if it can be run.
+    ///
+    /// # Errors
+    /// Options that contradict each other.
+    pub fn settled(self) -> Result<ProxyScenario, Contradiction> {
+        if self.listen.is_empty() {
+            return Err(Contradiction::NoListener);
+        }
+        if self.to.is_empty() {
+            return Err(Contradiction::NoBackend);
+        }
+        for Target { spec, .. } in &self.to {
+            let why = match (&spec.unix, spec.scheme) {
+                (Some(_), _) => "connects to HOST:PORT, not to Unix sockets",
+                (None, Some(_)) => {
+                    "sends bytes on as they are, whatever they mean: write HOST:PORT"
+                }
+                (None, None) => continue,
+            };
+            return Err(Contradiction::NotABackend(spec.to_string(), why));
+        }
+        match self.transparent && !self.source_ip.is_empty() {
+            true => Err(Contradiction::TwoSources),
+            false => Ok(self),
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::target::Target;
 use super::{Resolve, bounds};
 use crate::address::{ClientRange, SourceRange};
 use crate::pacing::ReconnectPolicy;
-use crate::proxy_protocol::{self, Headers};
+use crate::protocol::proxy_protocol::{self, Headers};
 use crate::storm::Dropping;
 use crate::units::Rate;
 use crate::units::written::{As, Maybe, Span};

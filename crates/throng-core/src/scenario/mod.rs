@@ -4,6 +4,7 @@
 //! A [`Scenario`] is made of parts. Each is a section of its [file](mod@file). Names of targets stay as the user wrote them: they
 //! are resolved on the machine that runs the scenario.
 
+mod accepts;
 mod allow;
 pub mod bounds;
 mod check;
@@ -53,4 +54,6 @@ pub enum Scenario {
     Load(Box<LoadScenario>),
     /// Connections to accept.
     Serve(Box<ServeScenario>),
+    /// Connections to accept, and one to a backend for each.
+    Proxy(Box<ProxyScenario>),
 }

@@ -1,73 +1,38 @@
 //! `throng proxy`: connections to accept, and one to a backend for each.
 
-use super::{ListenAddress, SocketOptions, Target, bounds};
+use super::accepts::accepts;
+use super::{Target, bounds};
 use crate::address::SourceRange;
-use crate::engine::EngineChoice;
 use crate::protocol::proxy::Balance;
-use crate::units::written::{As, Maybe, Span};
-use serde::{Deserialize, Serialize};
+use crate::protocol::proxy_protocol::Version;
+use crate::units::written::{As, Span};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// `throng proxy`: connections to accept, and one to a backend for each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct ProxyScenario {
-    /// Where to listen.
-    pub listen: Vec<ListenAddress>,
-    /// Where connections go.
-    pub to: Vec<Target>,
-    /// How to choose among backends.
-    pub balance: Balance,
-    /// Source addresses of the connections to backends; empty for the kernel's choice.
-    pub source_ip: Vec<SourceRange>,
-    /// How long an attempt to connect to a backend may take.
-    #[serde(with = "As::<bounds::Positive>")]
-    pub connect_timeout: Duration,
-    /// How long a backend is left out that does not answer.
-    #[serde(with = "As::<bounds::Positive>")]
-    pub left_out: Duration,
-    /// How long connections may go on once the proxy is to end.
-    #[serde(with = "As::<Span>")]
-    pub drain_timeout: Duration,
-    /// The accept queue's length; `None` for the system's limit (somaxconn).
-    #[serde(with = "Maybe::<bounds::Connections>")]
-    pub backlog: Option<u32>,
-    /// Pairs to hold at once, at most; `None` for as many as fit.
-    #[serde(with = "Maybe::<bounds::Connections>")]
-    pub max_connections: Option<u32>,
-    /// How long to run; `None` for until it is stopped.
-    #[serde(with = "Maybe::<bounds::Positive>")]
-    pub duration: Option<Duration>,
-    /// Threads; `None` for one per core.
-    #[serde(with = "Maybe::<bounds::Workers>")]
-    pub workers: Option<u32>,
-    /// Which event loop.
-    pub engine: EngineChoice,
-    /// Run even if the plan says that it cannot work.
-    pub force: bool,
-    /// What is set on each socket.
-    pub sockets: SocketOptions,
-}
-
-impl Default for ProxyScenario {
-    fn default() -> ProxyScenario {
-        ProxyScenario {
-            listen: Vec::new(),
-            to: Vec::new(),
-            balance: Balance::default(),
-            source_ip: Vec::new(),
-            connect_timeout: Duration::from_secs(5),
-            left_out: Duration::from_secs(5),
-            drain_timeout: Duration::from_secs(10),
-            backlog: None,
-            max_connections: None,
-            duration: None,
-            workers: None,
-            engine: EngineChoice::default(),
-            force: false,
-            sockets: SocketOptions::default(),
-        }
+accepts! {
+    /// `throng proxy`: connections to accept, and one to a backend for each.
+    pub struct ProxyScenario {
+        /// Where connections go.
+        pub to: Vec<Target> = Vec::new(),
+        /// How to choose among backends.
+        pub balance: Balance = Balance::default(),
+        /// Source addresses of the connections to backends; empty for the kernel's choice.
+        pub source_ip: Vec<SourceRange> = Vec::new(),
+        /// Whether connections to backends come from the client's own address.
+        pub transparent: bool = false,
+        /// The header of the PROXY protocol that connections to backends begin with.
+        pub send_proxy: Option<Version> = None,
+        /// Whether those of clients begin with one.
+        pub accept_proxy: bool = false,
+        /// How long an attempt to connect to a backend may take.
+        #[serde(with = "As::<bounds::Positive>")]
+        pub connect_timeout: Duration = Duration::from_secs(5),
+        /// How long a backend is left out that does not answer.
+        #[serde(with = "As::<bounds::Positive>")]
+        pub left_out: Duration = Duration::from_secs(5),
+        /// How long connections may go on once the proxy is to end.
+        #[serde(with = "As::<Span>")]
+        pub drain_timeout: Duration = Duration::from_secs(10),
     }
 }
 
@@ -81,5 +46,10 @@ impl ProxyScenario {
     /// The source addresses that were given.
     pub fn sources(&self) -> impl Iterator<Item = IpAddr> {
         self.source_ip.iter().flat_map(|range| range.addresses())
+    }
+
+    /// Whether it has to be found out who clients are.
+    pub fn asks_who(&self) -> bool {
+        self.transparent || self.send_proxy.is_some() || self.balance == Balance::SourceHash
     }
 }

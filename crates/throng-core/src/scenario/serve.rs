@@ -1,52 +1,35 @@
 //! `throng serve`: connections to accept.
 
-use super::{ListenAddress, Pem, SocketOptions, TlsServer, bounds};
-use crate::engine::EngineChoice;
+use super::accepts::accepts;
+use super::{Pem, TlsServer};
+use crate::address::ClientRange;
 use crate::payload::Messages;
 use crate::protocol::ServeMode;
+use crate::protocol::proxy_protocol::{Headers, Version};
 use crate::protocol::websocket::Subprotocol;
 use crate::units::Rate;
-use crate::units::written::Maybe;
-use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::time::Duration;
 
-/// `throng serve`: connections to accept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct ServeScenario {
-    /// Where to listen.
-    pub listen: Vec<ListenAddress>,
-    /// What to do with incoming data.
-    pub mode: ServeMode,
-    /// The accept queue's length; `None` for the system's limit (somaxconn).
-    #[serde(with = "Maybe::<bounds::Connections>")]
-    pub backlog: Option<u32>,
-    /// Connections to hold at once, at most; `None` for as many as fit.
-    #[serde(with = "Maybe::<bounds::Connections>")]
-    pub max_connections: Option<u32>,
-    /// How long to serve; `None` for until it is stopped.
-    #[serde(with = "Maybe::<bounds::Positive>")]
-    pub duration: Option<Duration>,
-    /// Threads; `None` for one per core.
-    #[serde(with = "Maybe::<bounds::Workers>")]
-    pub workers: Option<u32>,
-    /// Which event loop.
-    pub engine: EngineChoice,
-    /// Run even if the plan says that it cannot work.
-    pub force: bool,
-    /// Messages per second on each connection; `None` for as fast as the kernel accepts them.
-    pub message_rate: Option<Rate>,
-    /// What is sent.
-    pub messages: Messages,
-    /// Subprotocols of WebSocket: of those that a client asks for, the first one among them is chosen.
-    pub subprotocols: Vec<Subprotocol>,
-    /// What is set on each socket.
-    pub sockets: SocketOptions,
-    /// Data may come with a connection's first packet (TCP Fast Open, RFC 7413).
-    pub fastopen: bool,
-    /// Connections speak TLS.
-    pub tls: Option<TlsServer>,
+accepts! {
+    /// `throng serve`: connections to accept.
+    pub struct ServeScenario {
+        /// What to do with incoming data.
+        pub mode: ServeMode = ServeMode::default(),
+        /// Messages per second on each connection; `None` for as fast as the kernel accepts them.
+        pub message_rate: Option<Rate> = None,
+        /// What is sent.
+        pub messages: Messages = Messages::default(),
+        /// Subprotocols of WebSocket: of those that a client asks for, the first one among them is chosen.
+        pub subprotocols: Vec<Subprotocol> = Vec::new(),
+        /// Data may come with a connection's first packet (TCP Fast Open, RFC 7413).
+        pub fastopen: bool = false,
+        /// Connections begin with a header of the PROXY protocol.
+        pub proxy_protocol: bool = false,
+        /// The clients that these headers may name; empty for any.
+        pub proxy_source: Vec<ClientRange> = Vec::new(),
+        /// Connections speak TLS.
+        pub tls: Option<TlsServer> = None,
+    }
 }
 
 impl ServeScenario {
@@ -59,5 +42,12 @@ impl ServeScenario {
     pub fn files_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
         self.pems_mut()
             .filter_map(|(option, pem)| Some((option, pem.file_mut()?)))
+    }
+
+    /// The headers that clients were announced to send; `None` if they may name anybody.
+    pub fn announced(&self) -> Option<Headers> {
+        // A client's address says nothing about its version.
+        let headers = || Headers::new(Version::V1, &self.proxy_source);
+        (!self.proxy_source.is_empty()).then(headers)
     }
 }

@@ -94,6 +94,8 @@ macro_rules! all_counts {
                 tunnel,
                 /// Counts of a proxy.
                 proxy,
+                /// Counts of headers of the PROXY protocol that were accepted.
+                proxy_protocol,
                 $($(
                     #[doc = concat!(
                         "See [`", stringify!($Summary), "`](crate::protocol::", stringify!($module), "::",

@@ -368,6 +368,15 @@ pub enum Finding {
         /// Attempts to connect to backends that failed, by cause.
         failed: BTreeMap<FailCause, u64>,
     },
+    /// Headers of the PROXY protocol named clients that were not announced (`--proxy-source`).
+    ClientsUnannounced {
+        /// How many headers did.
+        headers: u64,
+        /// How many headers there were.
+        of: u64,
+        /// Such clients: at most ten.
+        clients: Vec<SocketAddr>,
+    },
     /// A server stopped accepting for want of memory.
     AcceptingStopped {
         /// Connections then.
@@ -539,6 +548,7 @@ impl Finding {
             Finding::BytesMissing { .. } => "bytes_missing",
             Finding::NotAccepted { .. } => "not_accepted",
             Finding::ClientsTurnedAway { .. } => "clients_turned_away",
+            Finding::ClientsUnannounced { .. } => "clients_unannounced",
             Finding::AcceptingStopped { .. } => "accepting_stopped",
             Finding::AcceptingFull { .. } => "accepting_full",
             Finding::LifetimesOver { .. } => "lifetimes_over",

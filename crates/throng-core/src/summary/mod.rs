@@ -52,6 +52,7 @@ use crate::engine::Engine;
 use crate::maximum::Maximum;
 use crate::protocol::Sections;
 use crate::protocol::proxy::ProxySummary;
+use crate::protocol::proxy_protocol::ProxyProtocolSummary;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::section::Section;
@@ -137,6 +138,8 @@ pub struct Summary {
     pub protocols: Sections,
     /// The outcome of a proxy; `None` if the run was none.
     pub proxy: Option<ProxySummary>,
+    /// The outcome of headers of the PROXY protocol, if accepted connections had to begin with one.
+    pub proxy_protocol: Option<ProxyProtocolSummary>,
     /// The outcome of tunnels through a proxy, if connections go through them.
     pub tunnel: Option<TunnelSummary>,
     /// The outcome of TLS, if connections speak it.
@@ -197,10 +200,12 @@ impl Summary {
         }
     }
 
-    /// The sections of tunnels, TLS and protocols, for reports.
+    /// The sections of proxies, tunnels, TLS and protocols, for reports.
     pub fn protocol_sections(&self) -> Vec<Section> {
         let proxy = self.proxy.iter().map(|proxy| proxy.drawn(self.seconds));
         let mut all: Vec<Section> = proxy.collect();
+        let headers = self.proxy_protocol.iter();
+        all.extend(headers.map(ProxyProtocolSummary::drawn));
         all.extend(self.tunnel.iter().map(TunnelSummary::drawn));
         all.extend(self.tls.iter().map(TlsSummary::drawn));
         all.extend(self.protocols.drawn(self.connections.came_up()));

@@ -11,6 +11,7 @@ use super::{
 use crate::engine::Engine;
 use crate::expect::{ENOUGH_TO_DIVIDE, Metric, Reading};
 use crate::protocol::proxy::ProxySummary;
+use crate::protocol::proxy_protocol::ProxyProtocolSummary;
 use crate::protocol::tls::TlsSummary;
 use crate::protocol::tunnel::TunnelSummary;
 use crate::protocol::{ProtocolKind, Sections};
@@ -140,6 +141,8 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         protocols: protocols(&t, &speaking),
         proxy: (t.asked.role == Role::Proxy)
             .then(|| ProxySummary::of(&subject, t.pairs_peak(), t.backends(), over_s)),
+        proxy_protocol: (t.asked.takes_headers)
+            .then(|| ProxyProtocolSummary::of(&t.accepted.unwrap_or_default(), t.named())),
         tunnel: t.asked.tunnels.then(|| TunnelSummary::of(&t.opened)),
         tls: (t.asked.tls_client || t.asked.tls_server)
             .then(|| TlsSummary::of(&speaking, &t.measured, secured_s)),

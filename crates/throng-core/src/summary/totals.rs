@@ -6,6 +6,7 @@ use crate::expect::Expectation;
 use crate::maximum::Maximum;
 use crate::protocol::ProtocolKind;
 use crate::protocol::proxy::OfBackend;
+use crate::protocol::proxy_protocol::ClientsNamed;
 use crate::record::{
     Asked, AskedLatencies, AskedRate, Ending, Mark, Part, Record, Role, most_at_once,
 };
@@ -128,6 +129,15 @@ impl<'r> Totals<'r> {
             }
         }
         all
+    }
+
+    /// The clients that headers of the PROXY protocol named, over all sources.
+    pub fn named(&self) -> Option<ClientsNamed> {
+        let all = self.endings().filter_map(|e| e.named.clone());
+        all.reduce(|mut all, one| {
+            all.add(&one);
+            all
+        })
     }
 
     /// Whether `so` is true of the ending of any source.
@@ -273,6 +283,7 @@ fn asked(parts: &[&Part]) -> Asked {
             false => Vec::new(),
         },
         tunnels: any(|a| a.tunnels),
+        takes_headers: any(|a| a.takes_headers),
         tls_client: any(|a| a.tls_client),
         tls_server: any(|a| a.tls_server),
         latencies: AskedLatencies {

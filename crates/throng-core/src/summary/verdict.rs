@@ -151,7 +151,23 @@ fn serve(t: &Totals, findings: &mut Vec<Finding>) -> bool {
         }
     }
     findings.extend(t.causes().into_iter().map(Finding::LimitMet));
-    reached
+    reached & identities(t, findings)
+}
+
+/// Whether the headers of the PROXY protocol named none but clients that were announced.
+fn identities(t: &Totals, findings: &mut Vec<Finding>) -> bool {
+    let Some(named) = t.named() else {
+        return true;
+    };
+    let Some(strange @ 1..) = named.unannounced else {
+        return true;
+    };
+    findings.push(Finding::ClientsUnannounced {
+        headers: strange,
+        of: t.accepted.map_or(0, |a| a.proxy_protocol.taken),
+        clients: named.strangers,
+    });
+    false
 }
 
 fn proxy(t: &Totals, findings: &mut Vec<Finding>) -> bool {

@@ -11,7 +11,7 @@ impl<B: Behaviour> Worker<B> {
         let generation = self.table.conns[index as usize].generation;
         self.table.pass(out.pass);
         if let Some(at) = out.wake {
-            self.table.wheel.set(index, at);
+            self.table.set_timer(index, at);
         }
         if B::PAIRS
             && let Some(way) = out.open

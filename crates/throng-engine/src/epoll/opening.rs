@@ -51,11 +51,11 @@ impl<B: Behaviour> Worker<B> {
         let file = socket::stream(target.family(), self.table.making.protocol(target.family()))
             .map_err(errno)?;
         let fd = file.as_raw_fd();
+        socket::set_options(self.table.making.options(target.family()), fd).map_err(errno)?;
         if let Some(source) = source {
             socket::set_options(&[PORT_LATER], fd).map_err(errno)?;
             socket::bind(fd, source).map_err(errno)?;
         }
-        socket::set_options(self.table.making.options(target.family()), fd).map_err(errno)?;
         Ok(file)
     }
 
@@ -143,6 +143,14 @@ impl<B: Behaviour> Worker<B> {
                 return;
             };
             match poll::accept(self.table.listeners[listener].as_raw_fd()) {
+                Ok(file) if self.table.asks_who() => match socket::ends(file) {
+                    Ok((file, ends)) => {
+                        self.table.accepted_from(index, ends, now);
+                        self.accepted(index, file, now);
+                    }
+                    // It has left already.
+                    Err(_) => self.table.give_place(index),
+                },
                 Ok(file) => self.accepted(index, file, now),
                 Err(errno) => {
                     self.table.give_place(index);

@@ -6,7 +6,7 @@
 use super::poll;
 use super::rest::Source;
 use super::worker::{BLOCKED, Worker};
-use crate::socket::{self, RESETS, close_cause, fail_cause};
+use crate::socket::{self, Address, RESETS, close_cause, fail_cause};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -25,7 +25,8 @@ impl<B: Behaviour> Worker<B> {
 
     fn connect_partner(&mut self, index: u32, way: Way) -> Result<(), i32> {
         let (target, source) = self.table.addresses(way);
-        let file = self.socket(target, source)?;
+        let own = way.own.map(|ip| Address::source(ip, target));
+        let file = self.socket(target, own.as_ref().or(source))?;
         poll::connect(file.as_raw_fd(), target)?;
         let added = self.poll.add_edges(file.as_raw_fd(), self.key(index));
         added.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?;

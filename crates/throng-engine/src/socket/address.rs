@@ -76,12 +76,23 @@ impl Address {
 
     /// A source address for connections to `target`. connect() chooses the port. A link-local one is that of the
     /// target's interface.
-    pub fn source(ip: IpAddr, target: SocketAddr) -> Address {
-        match (ip, target) {
-            (IpAddr::V6(ip), SocketAddr::V6(target)) if ip.is_unicast_link_local() => {
-                Address::new(SocketAddrV6::new(ip, 0, 0, target.scope_id()).into())
+    pub fn source(ip: IpAddr, target: &Address) -> Address {
+        match ip {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => {
+                Address::new(SocketAddrV6::new(ip, 0, 0, target.scope()).into())
             }
             _ => Address::new((ip, 0).into()),
+        }
+    }
+
+    /// The interface of a link-local address of IPv6 (sin6_scope_id); 0 for any other address.
+    fn scope(&self) -> u32 {
+        match self.family() {
+            // SAFETY: the family says that this is what the storage has, and any bytes are valid.
+            libc::AF_INET6 => unsafe {
+                (*self.as_ptr().cast::<libc::sockaddr_in6>()).sin6_scope_id
+            },
+            _ => 0,
         }
     }
 

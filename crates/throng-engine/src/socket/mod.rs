@@ -17,4 +17,4 @@ pub use listener::{Reach, listen, refuse, waiting_in};
 pub(crate) use listener::{accept_queue, stop_listening};
 pub use options::{Buffers, Setting, SocketOptions};
 pub(crate) use options::{Making, PORT_LATER, RESETS, SocketOption, set_options};
-pub(crate) use stream::{bind, finish_sending, stream};
+pub(crate) use stream::{Ends, bind, ends, finish_sending, stream};

@@ -33,6 +33,9 @@ pub struct SocketOptions {
     pub fastopen: Option<u32>,
     /// Sockets that connect: TCP_FASTOPEN_CONNECT (Linux 4.11).
     pub fastopen_connect: Option<FastOpen>,
+    /// Sockets may be bound to addresses that this machine does not have: IP_TRANSPARENT (Linux 2.6.28), IPV6_TRANSPARENT
+    /// (2.6.37).
+    pub transparent: bool,
     /// The protocol is MPTCP (RFC 8684), which falls back to TCP if the peer does not speak it.
     pub mptcp: bool,
 }
@@ -64,6 +67,8 @@ pub enum Setting {
     Fastopen,
     /// [`SocketOptions::fastopen_connect`]
     FastopenConnect,
+    /// [`SocketOptions::transparent`]
+    Transparent,
     /// [`SocketOptions::mptcp`]
     Mptcp,
 }
@@ -215,6 +220,10 @@ impl SocketOptions {
         let interval = keepalive.and_then(|k| k.interval).map(seconds);
         let probes = keepalive.and_then(|k| k.count);
         let tos = self.tos.map(i32::from);
+        let transparent = match family {
+            libc::AF_INET6 => SocketOption::int(libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1),
+            _ => SocketOption::int(libc::IPPROTO_IP, libc::IP_TRANSPARENT, 1),
+        };
         [
             self.nodelay
                 .map(|on| (Setting::Nodelay, tcp(libc::TCP_NODELAY, on.into()))),
@@ -254,6 +263,8 @@ impl SocketOptions {
             self.device
                 .as_ref()
                 .map(|name| (Setting::Device, SocketOption::device(name.as_str()))),
+            self.transparent
+                .then_some((Setting::Transparent, transparent)),
             self.fastopen
                 .map(|queue| (Setting::Fastopen, tcp(libc::TCP_FASTOPEN, int(queue)))),
             self.fastopen_connect

@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 /// A new non-blocking stream socket of `protocol`.
@@ -19,6 +20,19 @@ pub(crate) fn stream(family: i32, protocol: i32) -> io::Result<OwnedFd> {
             Ok(OwnedFd::from_raw_fd(fd))
         }
     }
+}
+
+/// The peer of a connection, and the address that it connected to.
+pub(crate) type Ends = (SocketAddr, SocketAddr);
+
+/// The ends of an accepted connection, and its socket again.
+///
+/// # Errors
+/// The peer has left already.
+pub(crate) fn ends(socket: OwnedFd) -> io::Result<(OwnedFd, Ends)> {
+    let stream = TcpStream::from(socket);
+    let ends = (stream.peer_addr()?, stream.local_addr()?);
+    Ok((stream.into(), ends))
 }
 
 /// Binds `fd` to `address`.

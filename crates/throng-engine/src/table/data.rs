@@ -130,7 +130,9 @@ impl<B: Behaviour> Table<B> {
                 let ends = if B::PAIRS { 2 } else { 1 };
                 (table.listeners, table.max, table.others) = (listeners, ends * max, others);
                 table.places = Places::new(max);
-                table.pairs = partners.map(Pairs::new).unwrap_or_default();
+                let asks_who = table.behaviour.asks_who();
+                let pairs = partners.map(|partners| Pairs::new(partners, asks_who));
+                table.pairs = pairs.unwrap_or_default();
             }
             Role::Client(client) => {
                 table.max = client.count;

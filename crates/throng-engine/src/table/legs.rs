@@ -22,14 +22,17 @@ pub(super) const ALONE: u8 = 32;
 pub(super) struct Pairs {
     pub roads: Option<Roads>,
     pub timeout: Duration,
+    /// Whether behaviours are to know who connections are accepted from.
+    pub asks_who: bool,
     /// A byte for each connection.
     pub legs: Vec<u8>,
 }
 
 impl Pairs {
     /// Pairs whose partners go where `partners` says.
-    pub fn new(partners: Partners) -> Pairs {
+    pub fn new(partners: Partners, asks_who: bool) -> Pairs {
         Pairs {
+            asks_who,
             roads: Some(Roads::of(&partners.routes)),
             timeout: partners.timeout,
             legs: Vec::new(),

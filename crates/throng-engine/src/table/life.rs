@@ -96,7 +96,7 @@ impl<B: Behaviour> Table<B> {
         conn.state = State::Open;
         conn.up_us = (now.0 / 1000) as u32;
         self.room.found();
-        self.wheel.cancel(index);
+        self.cancel_timer(index);
         self.connect_times.record(took);
         self.counters.syns_again.add((took >= SYN_WAS_LOST).into());
         self.counters.established.add(1);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::Routes;
-use throng_core::proxy_protocol::Headers;
+use throng_core::protocol::proxy_protocol::Headers;
 use throng_core::shard::share;
 use throng_core::stats::{AddressCounters, FailCause};
 use throng_core::time::Time;

@@ -9,7 +9,8 @@ use super::conn::{Conn, State};
 use super::data::Table;
 use super::legs::{ALONE, FINISHED, FINISHING, FIRST, PEER_FINISHED, RESTS};
 use super::places::BUSY;
-use crate::socket::Address;
+use crate::socket::{Address, Ends};
+use std::net::SocketAddr;
 use throng_core::behaviour::{Behaviour, Outbox, Way};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
@@ -43,6 +44,20 @@ impl<B: Behaviour> Table<B> {
         first
     }
 
+    /// Whether it has to be found out who a connection is accepted from.
+    #[inline]
+    pub fn asks_who(&self) -> bool {
+        B::PAIRS && self.pairs.asks_who
+    }
+
+    /// A connection was accepted, and is about to be opened: who it is from, and the address that it came to.
+    pub fn accepted_from(&mut self, index: u32, (peer, to): Ends, now: Time) {
+        let [peer, to] = [peer, to].map(|end| SocketAddr::new(end.ip().to_canonical(), end.port()));
+        self.tell(index, now, |b, conn, at| {
+            b.accepted_from(conn, peer, to, at)
+        });
+    }
+
     /// Connection `of` asks for a partner: counts the attempt and starts its timeout. Returns the partner's place.
     pub fn open_partner(&mut self, of: u32, now: Time) -> u32 {
         let index = partner_of(of);
@@ -50,7 +65,7 @@ impl<B: Behaviour> Table<B> {
         let conn = &mut self.conns[index as usize];
         conn.state = State::Connecting;
         conn.up_us = (now.0 / 1000) as u32;
-        self.wheel.set(index, now + self.pairs.timeout);
+        self.set_timer(index, now + self.pairs.timeout);
         index
     }
 
@@ -70,7 +85,7 @@ impl<B: Behaviour> Table<B> {
         out: &mut Outbox,
     ) -> Option<u32> {
         self.counters.failed(cause);
-        self.wheel.cancel(index);
+        self.cancel_timer(index);
         self.released(index);
         let of = partner_of(index);
         self.tell(of, now, |b, conn, at| {
@@ -157,11 +172,12 @@ impl<B: Behaviour> Table<B> {
 
     /// Releases a place of a pair. The pair's is free once both are; a little later if one of them is `busy`.
     pub(super) fn leave_pair(&mut self, index: u32, busy: bool, now: Time) {
-        let legs = &mut self.pairs.legs;
-        legs[index as usize] = if busy { RESTS } else { 0 };
+        self.pairs.legs[index as usize] = if busy { RESTS } else { 0 };
         if self.conns[partner_of(index) as usize].state != State::Free {
             return;
         }
+        self.cancel_timer(index);
+        let legs = &self.pairs.legs;
         let rests = legs[index as usize] | legs[partner_of(index) as usize];
         match rests & RESTS {
             0 => self.places.give(index / 2),
@@ -181,8 +197,8 @@ mod tests {
     use throng_core::wheel::TIMER_BYTES;
 
     #[test]
-    fn a_pair_takes_42_bytes_of_the_table() {
-        let leg = size_of::<Conn<()>>() + size_of::<u8>() + TIMER_BYTES;
-        assert_eq!(2 * leg, 42);
+    fn a_pair_takes_30_bytes_of_the_table() {
+        let leg = size_of::<Conn<()>>() + size_of::<u8>();
+        assert_eq!(2 * leg + TIMER_BYTES, 30);
     }
 }

@@ -18,7 +18,10 @@ impl Roads {
             sources: routes
                 .sources_by_target()
                 .zip(routes.targets())
-                .map(|(all, to)| all.iter().map(|ip| Address::source(*ip, to)).collect())
+                .map(|(all, to)| {
+                    let to = Address::new(to);
+                    all.iter().map(|ip| Address::source(*ip, &to)).collect()
+                })
                 .collect(),
         }
     }

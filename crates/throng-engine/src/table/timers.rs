@@ -6,9 +6,40 @@ use std::time::Duration;
 use throng_core::behaviour::Behaviour;
 use throng_core::time::Time;
 
+/// The timer of a connection.
+#[inline]
+fn timer_of<B: Behaviour>(index: u32) -> u32 {
+    match B::PAIRS {
+        true => index / 2,
+        false => index,
+    }
+}
+
+/// Which connection of a pair its timer is for: the partner while it is being opened, else the one that was accepted.
+fn leg_of(timer: u32, state: impl Fn(u32) -> State) -> u32 {
+    let (accepted, partner) = (2 * timer, 2 * timer + 1);
+    match state(partner) {
+        State::Connecting => partner,
+        _ => accepted,
+    }
+}
+
 /// The maximum number of timers that fire in one round of the loop, so that sockets are served in between.
 const TIMERS_A_ROUND: usize = 256;
 impl<B: Behaviour> Table<B> {
+    /// Sets the timer of a connection, in place of what it was set to. The two of a pair have one: an accepted connection asks to be
+    /// woken before its partner is opened, or not at all.
+    #[inline]
+    pub fn set_timer(&mut self, index: u32, at: Time) {
+        self.wheel.set(timer_of::<B>(index), at);
+    }
+
+    /// Nothing happens at the time that a connection's timer was set to.
+    #[inline]
+    pub fn cancel_timer(&mut self, index: u32) {
+        self.wheel.cancel(timer_of::<B>(index));
+    }
+
     /// Adds timers that are due to `fired`, a bounded number at a time. While some are left, hardly any
     /// connection is opened: messages that are due go first.
     pub fn fire(&mut self, now: Time, fired: &mut Vec<Fired>) {
@@ -18,7 +49,11 @@ impl<B: Behaviour> Table<B> {
             opener,
             ..
         } = self;
-        let all = wheel.advance(now, TIMERS_A_ROUND, |index| {
+        let all = wheel.advance(now, TIMERS_A_ROUND, |timer| {
+            let index = match B::PAIRS {
+                true => leg_of(timer, |leg| conns[leg as usize].state),
+                false => timer,
+            };
             let conn = &mut conns[index as usize];
             match conn.state {
                 State::Connecting | State::Early => fired.push(Fired::GiveUp(index)),

@@ -19,7 +19,7 @@ impl<B: Behaviour> Worker<B> {
     fn carry_out(&mut self, index: u32, got: Option<(u16, u32)>) -> bool {
         let mut keep = false;
         if let Some(at) = self.out.wake.take() {
-            self.table.wheel.set(index, at);
+            self.table.set_timer(index, at);
         }
         let way = self.out.open.take();
         if B::PAIRS

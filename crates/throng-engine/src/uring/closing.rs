@@ -84,6 +84,10 @@ impl<B: Behaviour> Worker<B> {
 
     /// Ends a connection and releases its place.
     pub(super) fn finish_one(&mut self, index: u32, why: Closed, now: Time) {
+        if B::PAIRS && self.gather.is_for(index) {
+            // The buffers are given back as those of any send.
+            self.send_gathered();
+        }
         let (at, slot) = self.place(index);
         let marks = *self.marks(index);
         let generation = self.table.conns[index as usize].generation;

@@ -18,7 +18,7 @@
 //! | has ended | `Back`, `Across` | any | has room | silent, from the receive buffer |
 //! | has ended | anything | any | is full | copied to the spill, sent at once |
 //!
-//! Bytes that the behaviour wrote also go through the spill while all 65,536 slots of `outgoing.rs` are in
+//! Of a stream that goes across, what came in several buffers goes out in one silent send (`gather.rs`). Bytes that the behaviour wrote also go through the spill while all 65,536 slots of `outgoing.rs` are in
 //! use. What a silent send leaves over goes to the front of the spill. A connection with more than 256 KiB in
 //! its spill is not read from until the spill is empty.
 //!
@@ -39,6 +39,7 @@ mod checks;
 mod closing;
 mod early;
 mod ending;
+mod gather;
 mod mapping;
 mod op;
 mod opening;

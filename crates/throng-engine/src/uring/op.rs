@@ -13,6 +13,7 @@ pub(super) const REQUIRED: &[Opcode] = &[
     Opcode::IORING_OP_CONNECT,
     Opcode::IORING_OP_CLOSE,
     Opcode::IORING_OP_SEND,
+    Opcode::IORING_OP_SENDMSG,
     Opcode::IORING_OP_RECV,
     Opcode::IORING_OP_SHUTDOWN,
     Opcode::IORING_OP_SOCKET,
@@ -56,6 +57,8 @@ pub(super) enum Op {
     Handshake,
     /// A connection of a pair has finished sending.
     Finish,
+    /// A connection has a descriptor besides its slot, for system calls that have no operation of their own.
+    Install,
     /// A cancel, shutdown or close failed. Success is silent.
     Quiet,
 }
@@ -114,6 +117,7 @@ impl Tag {
             14 => Op::Header,
             15 => Op::Handshake,
             16 => Op::Finish,
+            17 => Op::Install,
             _ => Op::Quiet,
         };
         Tag {
@@ -324,6 +328,14 @@ pub(super) fn send_silently(address: u64, len: u32, more: bool, tag: Tag) -> Sqe
     }
 }
 
+/// As [`send_silently`], of all bytes of the message at `address` (a msghdr).
+pub(super) fn send_message_silently(address: u64, tag: Tag) -> Sqe {
+    Sqe {
+        opcode: Opcode::IORING_OP_SENDMSG as u8,
+        ..send_silently(address, 1, false, tag)
+    }
+}
+
 /// Sends no bytes. Ends while it is submitted, and has a completion only if the peer has reset the connection.
 pub(super) fn probe(tag: Tag) -> Sqe {
     send_silently(0, 0, false, tag)
@@ -389,6 +401,17 @@ pub(super) fn finish(tag: Tag) -> Sqe {
     }
 }
 
+/// Gives the socket in `tag`'s slot a descriptor besides (Linux 6.8), which is the completion's result.
+pub(super) fn install(tag: Tag) -> Sqe {
+    Sqe {
+        opcode: Opcode::IORING_OP_FIXED_FD_INSTALL as u8,
+        flags: IOSQE_FIXED_FILE,
+        fd: tag.slot as i32,
+        user_data: tag.encode(),
+        ..Sqe::default()
+    }
+}
+
 /// Like [`shutdown`] of both sides, and the close that is pushed next follows it. The slot is free when the kernel
 /// thread has closed the socket.
 pub(super) fn shutdown_first(slot: u32, generation: u16) -> Sqe {
@@ -434,6 +457,7 @@ mod tests {
             Op::Hangup,
             Op::Probe,
             Op::Finish,
+            Op::Install,
             Op::Quiet,
         ] {
             let tag = Tag::new(op, 0xff_fffe, 0xfffe, 0x8001);

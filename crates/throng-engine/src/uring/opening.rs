@@ -59,6 +59,9 @@ impl<B: Behaviour> Worker<B> {
     }
 
     pub(super) fn connect_ended(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        if B::PAIRS && tag.op == Op::Connect {
+            self.own_sources.remove(&(index, tag.generation));
+        }
         if !self.is_current(index, tag, State::Connecting) {
             if self.is_current(index, tag, State::Early) {
                 self.early_ended(index, tag, res, now);
@@ -208,6 +211,17 @@ impl<B: Behaviour> Worker<B> {
             }
             return;
         }
+        if self.table.asks_who() {
+            let tag = self.tag(Op::Install, index, 0);
+            let (ring, _) = self.place(index);
+            self.rings[ring].push(op::install(tag));
+            return;
+        }
+        self.begin(index, now);
+    }
+
+    /// A connection was accepted, and all is known of it that is asked for.
+    pub(super) fn begin(&mut self, index: u32, now: Time) {
         self.table.accepted(index, now, &mut self.out);
         if B::PAIRS {
             self.checks.forget(index);
@@ -230,13 +244,13 @@ pub(super) fn push_connect(
 ) {
     let family = target.family();
     ring.push(op::socket(family, making.protocol(family), prepare));
+    for option in making.options(family) {
+        ring.push(op::set_option(option, prepare));
+    }
     if let Some(source) = source {
         // Without this bind() searches for a port that is free for every target.
         ring.push(op::set_option(&PORT_LATER, prepare));
         ring.push(op::bind(source, prepare));
-    }
-    for option in making.options(family) {
-        ring.push(op::set_option(option, prepare));
     }
     ring.push(op::connect(target, connect));
 }

@@ -4,15 +4,19 @@
 //! other is not read from. So at most twice that waits for a peer, and what the worker's buffers held when it was too much.
 
 use super::op::{self, Op, Tag};
-use super::opening::push_connect;
+use super::opening::{ACCEPT_REST, push_connect};
 use super::unsettled::Source;
 use super::worker::{PAUSED, RECEIVING, SENDING, SHUT, SPILLING, SUBMITTING, Worker};
-use crate::socket::RESETS;
+use crate::socket::{self, Address, RESETS};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use throng_core::behaviour::{Behaviour, Way};
 use throng_core::stats::{Closed, FailCause};
 use throng_core::time::Time;
+
+/// The extra of an [install](op::install) for a connection that is to finish sending. Without it, it is for one that was accepted.
+const TO_FINISH: u16 = 1;
 
 impl<B: Behaviour> Worker<B> {
     /// Opens a connection as the partner of `of`.
@@ -22,9 +26,43 @@ impl<B: Behaviour> Worker<B> {
         let (at, _) = self.place(index);
         let prepare = self.tag(Op::Prepare, index, 0);
         let connect = self.tag(Op::Connect, index, 0);
-        let road = self.table.addresses(way);
+        let (target, source) = self.table.addresses(way);
+        let own = way.own.map(|ip| Box::new(Address::source(ip, target)));
+        let road = (target, own.as_deref().or(source));
         let making = &self.table.making;
         push_connect(&mut self.rings[at], making, road, prepare, connect);
+        if let Some(own) = own {
+            self.own_sources.insert((index, connect.generation), own);
+        }
+    }
+
+    /// A connection has a descriptor besides its slot, or could not have one: with an errno of this process, or because the kernel
+    /// is older than Linux 6.8.
+    pub(super) fn installed(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
+        // SAFETY: the kernel made this descriptor for us.
+        let file = (res >= 0).then(|| unsafe { OwnedFd::from_raw_fd(res) });
+        if tag.extra == TO_FINISH {
+            self.finish_sending(index, tag, file, now);
+            return;
+        }
+        if !self.is_current(index, tag, State::Free) {
+            return;
+        }
+        match file.map(socket::ends) {
+            Some(Ok((_, ends))) => {
+                self.table.accepted_from(index, ends, now);
+                self.begin(index, now);
+            }
+            // It has left already, or nobody can tell whose it is.
+            Some(Err(_)) | None => {
+                let (at, slot) = self.place(index);
+                self.rings[at].push(op::close(slot, tag.generation));
+                self.table.give_place(index);
+                if res < 0 {
+                    self.next_check = now + ACCEPT_REST;
+                }
+            }
+        }
     }
 
     /// A partner could not be opened. Its slot is closed.
@@ -81,10 +119,16 @@ impl<B: Behaviour> Worker<B> {
         let state = self.table.conns[partner as usize].state;
         let (at, _) = self.place(index);
         let waits = self.is_sending(partner);
-        if state == State::Open && !waits && received.start == 0 && self.rings[at].silent.has_room()
-        {
-            let bytes = (self.pools.receives.address(bid), received.end);
-            self.send_silently(partner, bytes, Source::Received(bid), false);
+        let gathers = self.gather.is_for(partner) && *self.marks(partner) & SPILLING == 0;
+        let goes = !waits || gathers;
+        let has_room = self.rings[at].silent.has_room() && self.messages.has_room();
+        if state == State::Open && goes && received.start == 0 && has_room {
+            if !gathers {
+                self.send_gathered();
+                self.gather.to = partner;
+            }
+            self.gather.parts.push((bid, received.end));
+            *self.marks(partner) |= SUBMITTING;
             self.echoes += 1;
             return true;
         }
@@ -104,6 +148,27 @@ impl<B: Behaviour> Worker<B> {
             }
         }
         false
+    }
+
+    /// Sends what was gathered for a connection.
+    pub(super) fn send_gathered(&mut self) {
+        let parts = std::mem::take(&mut self.gather.parts);
+        let to = self.gather.to;
+        match parts[..] {
+            [] => {}
+            [(bid, len)] => {
+                let bytes = (self.pools.receives.address(bid), len);
+                self.send_silently(to, bytes, Source::Received(bid), false);
+            }
+            _ => {
+                let receives = &self.pools.receives;
+                let (slot, message) = self.messages.add(&parts, |bid| receives.address(bid));
+                let len = parts.iter().map(|(_, len)| len).sum();
+                self.send_silently(to, (message, len), Source::Gathered(slot), false);
+            }
+        }
+        self.gather.parts = parts;
+        self.gather.parts.clear();
     }
 
     /// The spill of a connection is sent: reads from its partner again.
@@ -145,14 +210,31 @@ impl<B: Behaviour> Worker<B> {
             Step::Nothing => {}
             Step::Finish(leg) => {
                 self.table.finishing(leg);
-                let tag = self.tag(Op::Finish, leg, 0);
+                let tag = self.tag(Op::Install, leg, TO_FINISH);
                 let (at, _) = self.place(leg);
-                self.rings[at].push(op::finish(tag));
+                self.rings[at].push(op::install(tag));
             }
             Step::End { first } => {
                 self.finish_one(first, Closed::ByPeer, now);
                 self.finish_one(partner_of(first), Closed::ByUs, now);
             }
+        }
+    }
+
+    /// A connection that is to finish sending has a descriptor besides its slot, through which that takes a system call. Without
+    /// one (before Linux 6.8, or at this process's limit) a thread of the kernel does it.
+    fn finish_sending(&mut self, index: u32, tag: Tag, file: Option<OwnedFd>, now: Time) {
+        match file {
+            Some(file) => {
+                socket::finish_sending(file.as_raw_fd());
+                self.finished(index, tag, now);
+            }
+            None if self.is_current(index, tag, State::Open) => {
+                let tag = self.tag(Op::Finish, index, 0);
+                let (at, _) = self.place(index);
+                self.rings[at].push(op::finish(tag));
+            }
+            None => {}
         }
     }
 

@@ -214,6 +214,9 @@ impl<B: Behaviour> Worker<B> {
             while let Some(cqe) = self.rings[at].pop() {
                 self.completed(at, cqe, now);
             }
+            if B::PAIRS {
+                self.send_gathered();
+            }
             self.take_turns(now);
             let ring = &mut self.rings[at];
             let pending = ring.has_pending() && !(waits && ring.silent.is_empty());
@@ -256,6 +259,7 @@ impl<B: Behaviour> Worker<B> {
             }
             Op::Handshake => {}
             Op::Finish => self.finished(index, tag, now),
+            Op::Install => self.installed(index, tag, cqe.res, now),
             Op::Queue => self.listens[usize::from(tag.extra)].waiting = false,
             Op::Accept => self.accept_ended(index, tag, cqe.res, now),
             Op::Recv | Op::Look | Op::Skip => self.received(index, tag, cqe, now),

@@ -113,7 +113,10 @@ impl<B: Behaviour> Worker<B> {
         };
         let position = ring.silent.push(send, &mut self.settled);
         let tag = op::Tag::new(Op::Silent, slot, generation, position);
-        ring.push(op::send_silently(address, len, self.out.more, tag));
+        ring.push(match source {
+            Source::Gathered(_) => op::send_message_silently(address, tag),
+            _ => op::send_silently(address, len, self.out.more, tag),
+        });
         *self.marks(index) |= SUBMITTING;
     }
 

@@ -149,6 +149,20 @@ impl<B: Behaviour> Worker<B> {
             Source::Memory(start) => &self.memory[start as usize..start as usize + len],
             Source::Written(slot) => self.outgoing.bytes(slot),
             Source::Received(bid) => self.pools.receives.bytes(bid, len),
+            Source::Gathered(slot) => {
+                let key = (send.index, send.generation);
+                let mut taken = taken;
+                let mut rest: Vec<u8> = Vec::with_capacity(len - taken);
+                for (bid, len) in self.messages.parts(slot) {
+                    let bytes = self.pools.receives.bytes(*bid, *len as usize);
+                    let skipped = taken.min(bytes.len());
+                    taken -= skipped;
+                    rest.extend_from_slice(&bytes[skipped..]);
+                }
+                self.spills.add_first(key, &rest, 0);
+                *self.marks(send.index) |= SPILLING;
+                return;
+            }
         };
         let to_tell = if send.tell { len } else { 0 };
         let key = (send.index, send.generation);
@@ -164,6 +178,13 @@ impl<B: Behaviour> Worker<B> {
             Source::Received(bid) => {
                 self.echoes -= 1;
                 self.rings[at].give_back(&self.pools, Group::Receives, bid);
+            }
+            Source::Gathered(slot) => {
+                for (bid, _) in self.messages.parts(slot) {
+                    self.echoes -= 1;
+                    self.rings[at].give_back(&self.pools, Group::Receives, *bid);
+                }
+                self.messages.done(slot);
             }
         }
     }

@@ -20,6 +20,8 @@ pub(super) enum Source {
     Written(u16),
     /// In this receive buffer.
     Received(u16),
+    /// In the receive buffers of this message.
+    Gathered(u16),
 }
 
 /// An unsettled send.

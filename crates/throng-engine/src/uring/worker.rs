@@ -6,14 +6,16 @@
 use super::buffers::{BufferPool, Pools};
 use super::bulk::Bulk;
 use super::checks::Checks;
+use super::gather::{Gather, Messages};
 use super::op::{self, Op, Tag};
 use super::outgoing::Outgoing;
 use super::ring::Ring;
 use super::spill::Spills;
 use super::unsettled::Silent;
 use crate::job::Job;
-use crate::socket::EventFd;
+use crate::socket::{Address, EventFd};
 use crate::table::{Fired, State, Table};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +83,12 @@ pub(super) struct Worker<B: Behaviour> {
     /// value would copy 80 bytes for each event.
     pub out: Outbox,
     pub spills: Spills,
+    /// What goes out together on a connection, once all completions are dealt with.
+    pub gather: Gather,
+    pub messages: Messages,
+    /// Source addresses of connections that are being opened from an address of their own, by their places and generations. The
+    /// kernel reads each before the attempt ends, which is always told.
+    pub own_sources: HashMap<(u32, u16), Box<Address>>,
     /// The number of unsettled sends from receive buffers, on the ring being visited.
     pub echoes: u32,
     /// The list of the sends that were settled last, kept for its memory.
@@ -143,6 +151,9 @@ impl<B: Behaviour> Worker<B> {
             outgoing: Outgoing::default(),
             out: Outbox::default(),
             spills: Spills::default(),
+            gather: Gather::default(),
+            messages: Messages::default(),
+            own_sources: HashMap::new(),
             echoes: 0,
             settled: Vec::new(),
             settled_sends: 0,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use throng_core::behaviour::Transmit;
 use throng_core::engine::Engine;
+use throng_core::protocol::proxy_protocol::{Headers, Version};
 use throng_core::protocol::raw::Echo;
-use throng_core::proxy_protocol::{Headers, Version};
 
 on_each_engine![
     each_connection_begins_with_a_header_of_its_own,

@@ -25,6 +25,7 @@ on_each_engine! {
     a_partner_that_cannot_be_opened_is_told,
     what_was_received_before_waits_for_the_partner,
     a_close_ends_both,
+    who_a_connection_is_from_is_told_before_it_is_opened,
 }
 
 /// Opens a partner for each connection, and sends everything across.
@@ -33,6 +34,9 @@ struct Relay {
     ways: Vec<Way>,
     /// Bytes at the beginning of an accepted connection that are not passed on. Its partner is opened when they are here.
     header: usize,
+    /// Whether a partner begins with who its connection is from, and where that came to.
+    tells: bool,
+    from: HashMap<u32, String>,
     tried: HashMap<u32, usize>,
 }
 
@@ -41,6 +45,8 @@ impl Relay {
         Relay {
             ways: vec![Way::default()],
             header: 0,
+            tells: false,
+            from: HashMap::new(),
             tried: HashMap::new(),
         }
     }
@@ -51,7 +57,19 @@ impl Behaviour for Relay {
     const TIMERS: bool = false;
     const PAIRS: bool = true;
 
+    fn asks_who(&self) -> bool {
+        self.tells
+    }
+
+    fn accepted_from(&mut self, (): &mut (), peer: SocketAddr, to: SocketAddr, at: &At) {
+        self.from.insert(at.id, format!("{peer} {to}\n"));
+    }
+
     fn opened(&mut self, (): &mut (), at: &At, out: &mut Outbox) {
+        if let Some(from) = self.from.remove(&(at.id ^ 1)).filter(|_| at.id % 2 == 1) {
+            out.bytes.extend_from_slice(from.as_bytes());
+            out.send = Transmit::Reply;
+        }
         if at.id.is_multiple_of(2) && self.header == 0 {
             out.open = Some(self.ways[0]);
         }
@@ -370,7 +388,7 @@ fn a_partner_that_cannot_be_opened_is_told(engine: Engine) {
         ways: [0, 0, 1]
             .map(|target| Way {
                 target,
-                source: None,
+                ..Way::default()
             })
             .to_vec(),
         ..Relay::new()
@@ -433,5 +451,30 @@ fn a_close_ends_both(engine: Engine) {
         let tally = side.wait("both end", |t| t.closed_in_all() == 2 * n);
         assert_eq!(tally.closed(Closed::ByUs), 2 * n, "{tally:?}");
     }
+    side.close();
+}
+
+fn who_a_connection_is_from_is_told_before_it_is_opened(engine: Engine) {
+    let listener = peer::listener();
+    let backend = listener.local_addr().expect("bound");
+    // A listener for all addresses: where a connection came to is not where it listens.
+    let mut serve = Serve::at(engine, &["0.0.0.0:0"]);
+    serve.partners = Some(vec![backend]);
+    let side = serve.with(|| Relay {
+        tells: true,
+        ..Relay::new()
+    });
+    for n in 1..=50 {
+        let to = SocketAddr::from(([127, 0, 0, n], side.address().port()));
+        let mut client = peer::connect(to);
+        client.write_all(b"hello").expect("sent");
+        let mut backend = peer::accept(&listener, 1).remove(0);
+        let from = client.local_addr().expect("bound");
+        let expected = format!("{from} {to}\nhello");
+        let mut got = vec![0; expected.len()];
+        backend.read_exact(&mut got).expect("it is told");
+        assert_eq!(String::from_utf8_lossy(&got), expected);
+    }
+    side.wait("all end", |t| t.closed_in_all() == 100);
     side.close();
 }

@@ -10,7 +10,7 @@ use throng_core::engine::Engine;
 use throng_core::host::{Host, Uring};
 use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::{self, Routes};
-use throng_core::proxy_protocol::Headers;
+use throng_core::protocol::proxy_protocol::Headers;
 use throng_core::scenario::{self, LoadScenario};
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;

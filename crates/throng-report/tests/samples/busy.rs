@@ -12,6 +12,7 @@ use throng_core::protocol::http::{
 use throng_core::protocol::mqtt::{
     DeliveriesSummary, MqttLatencies, MqttSummary, Qos, Reason, Violation as MqttViolation,
 };
+use throng_core::protocol::proxy_protocol::{ClientsNamed, ProxyProtocolSummary};
 use throng_core::protocol::tls::{TlsFailure, TlsSummary};
 use throng_core::protocol::tunnel::TunnelSummary;
 use throng_core::protocol::websocket::{
@@ -125,6 +126,17 @@ pub fn busy() -> Summary {
         refused: BTreeMap::from([(Status::Forbidden, 2)]),
         closes: BTreeMap::from([(CloseCode::TryAgainLater, 5)]),
         subprotocols: BTreeMap::from([("chat".into(), 1001), ("none".into(), 2)]),
+    });
+    s.proxy_protocol = Some(ProxyProtocolSummary {
+        taken: 1000,
+        late: 3,
+        clients: Some(ClientsNamed {
+            named: 998,
+            addresses: 990,
+            unannounced: Some(2),
+            strangers: vec!["10.0.0.1:80".parse().unwrap()],
+        }),
+        ..ProxyProtocolSummary::default()
     });
     s.tunnel = Some(TunnelSummary {
         opened: 1_005,

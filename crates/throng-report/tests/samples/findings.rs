@@ -265,6 +265,11 @@ pub fn findings() -> Vec<Finding> {
             clients: 3,
             failed: [(FailCause::Refused, 6)].into(),
         },
+        Finding::ClientsUnannounced {
+            headers: 2,
+            of: 100,
+            clients: vec!["10.0.0.1:80".parse().unwrap(), "[fd00::1]:1024".parse().unwrap()],
+        },
         Finding::AcceptingStopped {
             connections: 100,
             memory_left: 200 << 20,

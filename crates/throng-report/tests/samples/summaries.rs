@@ -11,6 +11,7 @@ use throng_core::pacing::{Ending, Limit};
 use throng_core::protocol::http::HttpLatencies;
 use throng_core::protocol::mqtt::MqttLatencies;
 use throng_core::protocol::proxy::{EndedBy, OfBackend, ProxySummary};
+use throng_core::protocol::proxy_protocol::{Malformed, ProxyProtocolSummary, Tlv};
 use throng_core::protocol::tls::TlsSummary;
 use throng_core::protocol::websocket::WebSocketLatencies;
 use throng_core::protocol::{Latencies, Sections};
@@ -124,6 +125,7 @@ pub fn perfect() -> Summary {
         maximum: None,
         protocols: Sections::default(),
         proxy: None,
+        proxy_protocol: None,
         tunnel: None,
         tls: None,
         cost: Cost {
@@ -349,6 +351,17 @@ pub fn proxy() -> Summary {
             bytes_from_backends: 6_291_456_000,
             per_s: 905.4,
             backends: vec![backend(7, 30_000, 0), backend(8, 24_321, 4)],
+        }),
+        proxy_protocol: Some(ProxyProtocolSummary {
+            taken: 54_325,
+            version_2: 54_300,
+            unnamed: 2,
+            refused: [(Malformed::BadLine, 3)].into(),
+            late: 1,
+            cut_off: 2,
+            tlvs: [(Tlv::Crc32c, 54_300), (Tlv::UniqueId, 54_300)].into(),
+            checksums: 54_300,
+            clients: None,
         }),
         ..serve()
     }

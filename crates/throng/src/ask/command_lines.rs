@@ -485,6 +485,7 @@ fn what_throngs_own_options_ask_for_is_written_and_read_back() {
         "throng serve --mode echo '[::1]:9001' 127.0.0.1:0 --backlog 64 --max-connections 1m",
         "throng serve --mode chargen -m 'tick\\n' -e -1 'hi' -r 1 9019 -T 60s -w 2 --engine uring --force",
         "throng serve 9000 --nagle on --rcvbuf 64k --keepalive 60s:10s --user-timeout 250ms --congestion bbr --mark 7 --dscp ef --linger 0 --bind-device lo --mptcp --fastopen",
+        "throng serve --mode http 8080 --proxy-protocol --proxy-source 198.18.0.0/15 --proxy-source fd00::/64",
         "throng serve --mode ws-sink 8080 --tls --ssl-cert a.pem --ssl-key b.pem --alpn h2 --no-resumption",
     ] {
         let words = shlex::split(line).expect("a line of the table");

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use throng_core::scenario::file::{self, Set};
-use throng_core::scenario::{LoadScenario, Scenario, ServeScenario};
+use throng_core::scenario::{LoadScenario, ProxyScenario, Scenario, ServeScenario};
 
 /// Reads the scenario from the file at `path`, or from stdin if that is `-`, and applies `sets` to it. Relative paths
 /// in it start at the file's directory.
@@ -49,6 +49,8 @@ pub(crate) fn read(path: &Path, sets: &[Set]) -> Result<(Scenario, Vec<Named>), 
     match &mut scenario {
         Scenario::Load(load) => load.files_mut().for_each(join),
         Scenario::Serve(serve) => serve.files_mut().for_each(join),
+        // It names no file.
+        Scenario::Proxy(_) => {}
     }
     Ok((scenario, read.into_inner()))
 }
@@ -79,6 +81,11 @@ pub(crate) fn shown_serve(scenario: &ServeScenario) -> Result<String, Failure> {
     let mut scenario = scenario.clone();
     scenario.pems_mut().for_each(|(_, pem)| pem.hide_keys());
     text_of_serve(&scenario)
+}
+
+/// The text of a scenario file for `scenario`.
+pub(crate) fn text_of_proxy(scenario: &ProxyScenario) -> Result<String, Failure> {
+    text(&Scenario::Proxy(Box::new(scenario.clone())))
 }
 
 fn absolute<'a>(

@@ -22,6 +22,8 @@ pub(crate) fn scenario(args: &ServeArgs) -> Result<ServeScenario, Failure> {
         subprotocols: args.subprotocol.clone(),
         sockets: sockets::options(&args.sockets, false),
         fastopen: args.fastopen,
+        proxy_protocol: args.proxy_protocol,
+        proxy_source: args.proxy_source.clone(),
         tls: args
             .tls
             .tls

@@ -249,16 +249,7 @@ fn is_answered(at: &SocketAddr) -> bool {
 pub(crate) fn backends(written: &[String]) -> Result<Vec<Target>, Failure> {
     let backend = |text: &String| {
         let target = Target::try_from(text.clone());
-        let target = target.map_err(|e| Failure::usage(format!("--to: {e}")))?;
-        match (&target.spec.unix, target.spec.scheme) {
-            (Some(_), _) => Err(Failure::usage(format!(
-                "--to {text}: a proxy connects to HOST:PORT, not to Unix sockets"
-            ))),
-            (None, Some(_)) => Err(Failure::usage(format!(
-                "--to {text}: a proxy sends bytes on as they are, whatever they mean: write HOST:PORT"
-            ))),
-            (None, None) => Ok(target),
-        }
+        target.map_err(|e| Failure::usage(format!("--to: {e}")))
     };
     written.iter().map(backend).collect()
 }

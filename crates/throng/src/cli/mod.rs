@@ -28,7 +28,7 @@ pub(crate) use load::{ArrivalsArg, LoadArgs};
 pub(crate) use messages::{EXPRESSIONS, MessageArgs, MessageSource, When};
 pub(crate) use output::{Common, DETAILS, DumpArgs, LatencyOutputArgs, OutputArgs, OutputForm};
 pub(crate) use protocol::{HttpOptions, ProtocolArgs};
-pub(crate) use route::{ResolveArg, RouteArgs};
+pub(crate) use route::{ProxyVersion, ResolveArg, RouteArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use sockets::{SocketArgs, Switch};
 pub(crate) use tls::TlsServerArgs;

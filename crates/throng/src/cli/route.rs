@@ -7,7 +7,7 @@ use super::common::CONNECTIONS;
 use clap::{Args, ValueEnum};
 use std::str::FromStr;
 use throng_core::address::ClientRange;
-use throng_core::proxy_protocol;
+use throng_core::protocol::proxy_protocol;
 use throng_core::scenario::{Addresses, ConnectTo, HostAddress, HostAddressError};
 use throng_core::unix_socket::UnixAddress;
 

@@ -9,6 +9,7 @@ use crate::outputs::RunOutputs;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::time::Duration;
+use throng_core::address::ClientRange;
 use throng_core::protocol::ServeMode;
 use throng_core::protocol::websocket::Subprotocol;
 use throng_core::scenario::bounds;
@@ -26,6 +27,8 @@ Examples:
       Speak WebSocket, and send each message back.
   throng serve --mode mqtt 1883
       Speak MQTT, and acknowledge everything.
+  throng serve --proxy-protocol --proxy-source 198.18.0.0/15 9000
+      Check that a proxy in front passes on who its clients are.
   throng serve --duration 60s --output json 9000 127.0.0.1:9001
       Listen on two ports for a minute, then print the summary as JSON.";
 
@@ -48,6 +51,16 @@ pub(crate) struct ServeArgs {
     /// Most connections to hold at once [default: as many as fit]
     #[arg(long, value_name = "N", value_parser = bounds::connections, help_heading = CONNECTIONS)]
     pub max_connections: Option<u32>,
+
+    /// Accept a header of the PROXY protocol, version 1 or 2, before everything else on each connection; one without a correct
+    /// header within 3 s is closed
+    #[arg(long, help_heading = CONNECTIONS)]
+    pub proxy_protocol: bool,
+
+    /// Addresses of the clients that PROXY headers may name: one, a range or a block, of any size; repeatable. Others
+    /// are reported, and the exit code is 1 [default: any]
+    #[arg(long, value_name = "IP", requires = "proxy_protocol", help_heading = CONNECTIONS)]
+    pub proxy_source: Vec<ClientRange>,
 
     #[command(flatten)]
     pub messages: MessageArgs,

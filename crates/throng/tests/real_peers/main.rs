@@ -18,6 +18,7 @@ mod http_voices;
 mod listening;
 mod metrics;
 mod mqtt;
+mod proxy;
 mod sending;
 mod storms;
 mod tls;

@@ -8,7 +8,7 @@ use crate::time::Time;
 use crate::units::written::text_of;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +31,10 @@ pub enum Balance {
 
 impl Balance {
     /// Every way to choose, with its name on the command line.
-    pub const ALL: [(&'static str, Balance); 2] = [
+    pub const ALL: [(&'static str, Balance); 3] = [
         ("round-robin", Balance::RoundRobin),
         ("least-connections", Balance::LeastConnections),
+        ("source-hash", Balance::SourceHash),
     ];
 }
 
@@ -46,7 +47,7 @@ impl fmt::Display for Balance {
 
 /// No way to choose backends has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no way to choose backends: round-robin or least-connections")]
+#[error("{0:?} is no way to choose backends: round-robin, least-connections or source-hash")]
 pub struct NoBalance(String);
 
 impl FromStr for Balance {
@@ -137,6 +138,10 @@ struct Source {
 pub struct Asked {
     /// How to choose.
     pub balance: Balance,
+    /// The addresses of the backends.
+    pub targets: Vec<SocketAddr>,
+    /// Whether connections come from the clients' own addresses, so that only backends of a client's family can be reached.
+    pub transparent: bool,
     /// The source addresses to each backend.
     pub sources: Vec<Sources>,
     /// Connections from one source address to one backend: this worker's share of the ports. A source is filled before the next
@@ -183,6 +188,11 @@ impl Backends {
         }
     }
 
+    /// How they are chosen.
+    pub fn balance(&self) -> Balance {
+        self.asked.balance
+    }
+
     /// How many attempts for one client may reach nobody: two for each backend.
     pub fn tries(&self) -> u8 {
         u8::try_from(2 * self.all.len()).unwrap_or(u8::MAX)
@@ -192,18 +202,22 @@ impl Backends {
     /// no source address has a port left.
     pub fn choose(&mut self, client: Option<IpAddr>, now: Time) -> Option<Way> {
         let n = self.all.len();
-        let first = match (self.asked.balance, client) {
-            (Balance::SourceHash, Some(client)) => hash(client) as usize % n,
-            _ => self.next,
-        };
-        let in_turn = (0..n).map(|i| (first + i) % n);
+        let in_turn = (0..n).map(|i| (self.next + i) % n);
         let up = |at: &usize| self.all[*at].out_until.is_none_or(|until| until <= now);
+        let fits = |at: &usize| {
+            let own = client.filter(|_| self.asked.transparent);
+            own.is_none_or(|ip| ip.is_ipv4() == self.asked.targets[*at].is_ipv4())
+        };
         let usable = |at: usize| Some((at, self.source(at, now)?));
         let any_up = (0..n).any(|at| up(&at));
-        let mut candidates = in_turn.filter(|at| !any_up || up(at)).filter_map(usable);
-        let (target, source) = match self.asked.balance {
-            Balance::LeastConnections => candidates.min_by_key(|(at, _)| self.all[*at].held),
-            Balance::RoundRobin | Balance::SourceHash => candidates.next(),
+        let in_turn = in_turn.filter(|at| (!any_up || up(at)) && fits(at));
+        let mut candidates = in_turn.filter_map(usable);
+        let (target, source) = match (self.asked.balance, client) {
+            (Balance::LeastConnections, _) => candidates.min_by_key(|(at, _)| self.all[*at].held),
+            (Balance::SourceHash, Some(client)) => {
+                candidates.max_by_key(|(at, _)| weight(client, self.asked.targets[*at]))
+            }
+            (Balance::RoundRobin | Balance::SourceHash, _) => candidates.next(),
         }?;
         self.next = (target + 1) % n;
         let backend = &mut self.all[target];
@@ -217,6 +231,7 @@ impl Backends {
         Some(Way {
             target: target as u16,
             source: backend.given.at(source),
+            own: None,
         })
     }
 
@@ -258,7 +273,10 @@ impl Backends {
                 true
             }
             FailCause::NoAddress => {
-                self.of(way).full_until = now + FULL_FOR;
+                // A client's own address is no other's.
+                if !self.asked.transparent {
+                    self.of(way).full_until = now + FULL_FOR;
+                }
                 true
             }
             // This machine's own trouble, with any backend.
@@ -289,17 +307,25 @@ impl Backends {
     }
 }
 
-/// FNV-1a of an address.
-fn hash(ip: IpAddr) -> u64 {
-    let fold = |bytes: &[u8]| {
-        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-        })
+/// The weight of a backend for a client: it gets the one with the highest (rendezvous hashing, Thaler and Ravishankar 1998). So where a
+/// backend is left out, its own clients alone go elsewhere, each to its second choice.
+fn weight(client: IpAddr, backend: SocketAddr) -> u64 {
+    let bytes = |ip: IpAddr| match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
     };
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => fold(&ip.octets()),
-        IpAddr::V6(ip) => fold(&ip.octets()),
+    let all = bytes(client)
+        .into_iter()
+        .chain(bytes(backend.ip()))
+        .chain(backend.port().to_be_bytes());
+    // FNV-1a, then the mix of splitmix64: the last bytes alone would hardly reach the high bits, which decide.
+    let mut hash = all.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    for factor in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
+        hash = (hash ^ hash >> 30).wrapping_mul(factor);
     }
+    hash ^ hash >> 31
 }
 
 #[cfg(test)]
@@ -313,8 +339,11 @@ mod tests {
             kernels: *bound == 0,
             bound: *bound,
         };
+        let port = |n: usize| ([10, 0, 0, 9], 80 + n as u16).into();
         let asked = Asked {
             balance,
+            targets: (0..sources.len()).map(port).collect(),
+            transparent: false,
             sources: sources.iter().map(given).collect(),
             ports,
             left_out: Duration::from_secs(5),
@@ -344,7 +373,7 @@ mod tests {
         assert_eq!(targets(&mut all, 6), [0, 1, 2, 0, 1, 2]);
         let ended = Way {
             target: 1,
-            source: None,
+            ..Way::default()
         };
         all.ended(ended, false);
         all.ended(ended, false);
@@ -352,21 +381,49 @@ mod tests {
     }
 
     #[test]
-    fn a_client_keeps_its_backend_while_that_is_up() {
-        let mut all = backends(Balance::SourceHash, &[0; 8], 100);
-        let client = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
-        let first: Vec<Way> = (0..50)
-            .map(|n| all.choose(client(n), at(0)).unwrap())
-            .collect();
-        let again: Vec<Way> = (0..50)
-            .map(|n| all.choose(client(n), at(0)).unwrap())
-            .collect();
-        assert_eq!(first, again);
-        let used: std::collections::BTreeSet<u16> = first.iter().map(|way| way.target).collect();
-        assert!(used.len() > 5, "{used:?}");
+    fn a_client_keeps_its_backend_and_one_that_is_left_out_moves_its_own_clients_only() {
+        let mut all = backends(Balance::SourceHash, &[0; 8], 100_000);
+        let client = |n: u16| {
+            let [high, low] = n.to_be_bytes();
+            Some(IpAddr::from([10, 0, high, low]))
+        };
+        let mut choices = |now: Time| -> Vec<Way> {
+            let ways = (0..4000).map(|n| all.choose(client(n), now).unwrap());
+            ways.collect()
+        };
+        let first = choices(at(0));
+        assert_eq!(first, choices(at(0)));
+        let each = |ways: &[Way]| {
+            let mut each = [0; 8];
+            ways.iter()
+                .for_each(|way| each[usize::from(way.target)] += 1);
+            each
+        };
+        // 500 are expected of each, give or take 21.
+        let spread = each(&first);
+        assert!(spread.iter().all(|n| (400..600).contains(n)), "{spread:?}");
+        let lost = first[0].target;
         all.failed(first[0], FailCause::Refused, at(0));
-        let other = all.choose(client(0), at(1)).unwrap();
-        assert_eq!(other.target, (first[0].target + 1) % 8);
+        let after: Vec<Way> = (0..4000)
+            .map(|n| all.choose(client(n), at(1)).unwrap())
+            .collect();
+        for (before, after) in first.iter().zip(&after) {
+            assert_ne!(after.target, lost);
+            assert!(before == after || before.target == lost);
+        }
+        // Its clients are spread over all others.
+        let mut moved = each(&after);
+        for (n, before) in moved.iter_mut().zip(spread) {
+            *n -= before;
+        }
+        let others = moved.iter().filter(|n| **n > 0);
+        assert_eq!(others.count(), 7, "{moved:?}");
+        // Once it answers again, it has them back.
+        all.established(first[0]);
+        let again: Vec<Way> = (0..4000)
+            .map(|n| all.choose(client(n), at(1)).unwrap())
+            .collect();
+        assert_eq!(again, first);
     }
 
     #[test]

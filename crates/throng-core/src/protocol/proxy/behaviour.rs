@@ -1,9 +1,23 @@
 //! What a proxy's connections do.
 
-use super::backends::Backends;
+use super::backends::{Backends, Balance};
 use super::counts::EndedBy;
 use crate::behaviour::{At, Behaviour, Outbox, Transmit, Way};
+use crate::protocol::proxy_protocol::{self, Begins, Parts, Version};
 use crate::stats::{Closed, FailCause};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+/// How backends learn who a client is, and how the proxy does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The header of the PROXY protocol that connections to backends begin with.
+    pub send: Option<Version>,
+    /// Whether those of clients begin with one.
+    pub accept: bool,
+    /// Whether connections to backends come from the client's own address.
+    pub transparent: bool,
+}
 
 /// The most attempts for a client that find no free port: each shows that a source address is used up.
 const MOST_PORTLESS: u8 = 16;
@@ -12,6 +26,12 @@ const MOST_PORTLESS: u8 = 16;
 /// their own; what is kept is kept for a pair.
 pub struct Proxy {
     backends: Backends,
+    identity: Identity,
+    /// The address of each client that has no partner yet, and the one that it connected to, where that is asked for; by the half of
+    /// a connection's number.
+    clients: HashMap<u32, (SocketAddr, SocketAddr)>,
+    /// What arrived of headers, by the half of a connection's number.
+    parts: Parts,
     /// By the half of a connection's number.
     pairs: Vec<Pair>,
 }
@@ -36,6 +56,8 @@ enum Stage {
     /// There is no partner.
     #[default]
     Alone,
+    /// The client's header is awaited.
+    Awaited,
     /// It is being opened.
     Asked,
     /// Both stand.
@@ -49,15 +71,19 @@ impl Pair {
         Way {
             target: self.target,
             source: self.source.checked_sub(1),
+            own: None,
         }
     }
 }
 
 impl Proxy {
     /// A proxy to these backends.
-    pub fn new(backends: Backends) -> Proxy {
+    pub fn new(backends: Backends, identity: Identity) -> Proxy {
         Proxy {
             backends,
+            identity,
+            clients: HashMap::new(),
+            parts: Parts::default(),
             pairs: Vec::new(),
         }
     }
@@ -72,17 +98,45 @@ impl Proxy {
 
     /// Asks for a partner, or turns the client away.
     fn ask(&mut self, at: &At, out: &mut Outbox) {
-        let way = self.backends.choose(None, at.now);
+        let client = self.clients.get(&(at.id / 2)).map(|(peer, _)| peer.ip());
+        let way = self.backends.choose(client, at.now);
         let pair = self.pair(at);
         match way {
             Some(way) => {
                 pair.target = way.target;
                 pair.source = way.source.map_or(0, |source| source + 1);
                 pair.stage = Stage::Asked;
-                out.open = Some(way);
+                let own = client.filter(|_| self.identity.transparent);
+                out.open = Some(Way { own, ..way });
             }
             None => self.turn_away(at, out),
         }
+    }
+
+    /// More of a client's header arrived, and perhaps what follows it.
+    fn await_header(&mut self, bytes: &[u8], at: &At, out: &mut Outbox) {
+        let place = at.id / 2;
+        match self.parts.take(place, bytes, &at.counters.proxy_protocol) {
+            Begins::Part => {}
+            Begins::Wrong => self.give_up(at, out),
+            Begins::Header(header, rest) => {
+                if let Some(ends) = header.addresses {
+                    self.clients.insert(place, ends);
+                }
+                self.ask(at, out);
+                if out.open.is_some() && rest < bytes.len() {
+                    let counts = &at.counters.proxy;
+                    counts.from_clients.add((bytes.len() - rest) as u64);
+                    out.send = Transmit::Across(rest as u32);
+                }
+            }
+        }
+    }
+
+    /// A client sent no right header.
+    fn give_up(&mut self, at: &At, out: &mut Outbox) {
+        self.pair(at).stage = Stage::Alone;
+        out.close = true;
     }
 
     fn turn_away(&mut self, at: &At, out: &mut Outbox) {
@@ -99,10 +153,20 @@ fn is_to_backend(at: &At) -> bool {
 
 impl Behaviour for Proxy {
     type Conn = ();
-    const TIMERS: bool = false;
     const PAIRS: bool = true;
 
+    fn asks_who(&self) -> bool {
+        self.identity.send.is_some()
+            || self.identity.transparent
+            || self.backends.balance() == Balance::SourceHash
+    }
+
+    fn accepted_from(&mut self, (): &mut (), peer: SocketAddr, to: SocketAddr, at: &At) {
+        self.clients.insert(at.id / 2, (peer, to));
+    }
+
     fn opened(&mut self, (): &mut (), at: &At, out: &mut Outbox) {
+        let accepts_headers = self.identity.accept;
         let pair = self.pair(at);
         if is_to_backend(at) {
             // A pair whose client has left meanwhile never stands.
@@ -112,13 +176,41 @@ impl Behaviour for Proxy {
             }
             let way = pair.way();
             self.backends.established(way);
-        } else {
-            *pair = Pair::default();
-            self.ask(at, out);
+            let ends = self.clients.remove(&(at.id / 2));
+            if let (Some(version), Some((client, to))) = (self.identity.send, ends) {
+                version.write(client, to, &mut out.bytes);
+                out.send = Transmit::Reply;
+            }
+            return;
         }
+        *pair = Pair::default();
+        if accepts_headers {
+            pair.stage = Stage::Awaited;
+            out.wake = Some(at.now + proxy_protocol::WITHIN);
+            return;
+        }
+        self.ask(at, out);
+    }
+
+    fn woken(&mut self, (): &mut (), at: &At, out: &mut Outbox) {
+        if self.pair(at).stage != Stage::Awaited {
+            return;
+        }
+        let left = proxy_protocol::WITHIN.saturating_sub(at.since_up());
+        if !left.is_zero() {
+            out.wake = Some(at.now + left);
+            return;
+        }
+        at.counters.proxy_protocol.late.add(1);
+        self.parts.forget(at.id / 2);
+        self.give_up(at, out);
     }
 
     fn received(&mut self, (): &mut (), bytes: &[u8], at: &At, out: &mut Outbox) {
+        if self.identity.accept && self.pair(at).stage == Stage::Awaited {
+            self.await_header(bytes, at, out);
+            return;
+        }
         let counts = &at.counters.proxy;
         let count = match is_to_backend(at) {
             true => &counts.from_backends,
@@ -163,7 +255,16 @@ impl Behaviour for Proxy {
             }
             // The partner ends by itself, once it is known whether it was established.
             Stage::Asked if !to_backend => pair.stage = Stage::Alone,
+            Stage::Awaited => {
+                pair.stage = Stage::Alone;
+                let by_client = why != Closed::ByUs;
+                at.counters.proxy_protocol.cut_off.add(by_client.into());
+                self.parts.forget(at.id / 2);
+            }
             Stage::Asked | Stage::Alone => {}
+        }
+        if !to_backend {
+            self.clients.remove(&(at.id / 2));
         }
         if to_backend {
             let lost = matches!(why, Closed::ResetByPeer | Closed::TimedOut);
@@ -189,6 +290,7 @@ fn ended_by(why: Closed, to_backend: bool) -> Option<EndedBy> {
 mod tests {
     use super::super::backends::{Asked, Balance, Sources, Standing};
     use super::*;
+    use crate::protocol::proxy_protocol::{Malformed, Read, read};
     use crate::stats::Counters;
     use crate::time::Time;
     use std::sync::Arc;
@@ -202,9 +304,17 @@ mod tests {
 
     impl Rig {
         fn new(backends: usize) -> Rig {
+            Rig::with(backends, Balance::RoundRobin, Identity::default())
+        }
+
+        fn with(backends: usize, balance: Balance, identity: Identity) -> Rig {
             let standing: Arc<[Standing]> = (0..backends).map(|_| Standing::default()).collect();
             let asked = Asked {
-                balance: Balance::RoundRobin,
+                balance,
+                targets: (0..backends)
+                    .map(|n| ([10, 0, 0, 9], 80 + n as u16).into())
+                    .collect(),
+                transparent: identity.transparent,
                 sources: vec![
                     Sources {
                         kernels: true,
@@ -217,7 +327,7 @@ mod tests {
                 worker: 0,
             };
             Rig {
-                proxy: Proxy::new(Backends::new(asked, Arc::clone(&standing))),
+                proxy: Proxy::new(Backends::new(asked, Arc::clone(&standing)), identity),
                 counters: Counters::default(),
                 standing,
             }
@@ -343,6 +453,126 @@ mod tests {
         rig.opened(0);
         rig.opened(1);
         assert_eq!(rig.held(), 1);
+    }
+
+    fn received(rig: &mut Rig, id: u32, bytes: &[u8]) -> Outbox {
+        rig.tell(id, |p, at, out| p.received(&mut (), bytes, at, out))
+    }
+
+    /// A client was accepted.
+    fn accepted(rig: &mut Rig, id: u32, from: &str) -> Outbox {
+        let (peer, to) = (from.parse().unwrap(), "10.0.0.1:8080".parse().unwrap());
+        rig.tell(id, |p, at, _| p.accepted_from(&mut (), peer, to, at));
+        rig.opened(id)
+    }
+
+    #[test]
+    fn a_header_is_accepted_wherever_it_is_cut_and_what_follows_it_goes_across() {
+        let identity = Identity {
+            send: Some(Version::V2),
+            accept: true,
+            transparent: false,
+        };
+        let line = b"PROXY TCP4 10.0.0.1 10.0.0.9 1024 80\r\nGET /";
+        for cut in 1..line.len() {
+            let mut rig = Rig::with(1, Balance::RoundRobin, identity);
+            let opened = accepted(&mut rig, 0, "192.0.2.1:5000");
+            assert!(opened.open.is_none() && opened.wake.is_some());
+            let (a, b) = line.split_at(cut);
+            let outs = [a, b].map(|part| received(&mut rig, 0, part));
+            let header = line.len() - 5;
+            let whole = usize::from(cut < header);
+            assert!(outs[whole].open.is_some(), "{cut}");
+            let behind = match (cut < header, cut == header) {
+                (true, _) => Transmit::Across((header - cut) as u32),
+                // All of the first part is the header.
+                (_, true) => Transmit::Nothing,
+                _ => Transmit::Across(header as u32),
+            };
+            assert_eq!(outs[whole].send, behind, "{cut}");
+            // The backend is told the same addresses.
+            let out = rig.opened(1);
+            let Read::Header(sent) = read(&out.bytes) else {
+                panic!("{:?}", out.bytes);
+            };
+            let ends = ["10.0.0.1:1024", "10.0.0.9:80"].map(|end| end.parse().unwrap());
+            assert_eq!(sent.addresses, Some((ends[0], ends[1])));
+            assert!(rig.proxy.clients.is_empty() && rig.proxy.parts.is_empty());
+            assert_eq!(rig.counters.read().proxy.from_clients, 5);
+        }
+    }
+
+    #[test]
+    fn where_a_header_names_nobody_the_backend_is_told_who_connected() {
+        for accept in [false, true] {
+            let identity = Identity {
+                send: Some(Version::V1),
+                accept,
+                transparent: false,
+            };
+            let mut rig = Rig::with(1, Balance::RoundRobin, identity);
+            accepted(&mut rig, 0, "192.0.2.1:5000");
+            if accept {
+                assert!(received(&mut rig, 0, b"PROXY UNKNOWN\r\n").open.is_some());
+            }
+            let told = rig.opened(1).bytes;
+            assert_eq!(told, b"PROXY TCP4 192.0.2.1 10.0.0.1 5000 8080\r\n");
+        }
+    }
+
+    #[test]
+    fn a_wrong_header_or_none_in_time_ends_the_connection() {
+        let identity = Identity {
+            accept: true,
+            ..Identity::default()
+        };
+        let mut rig = Rig::with(1, Balance::RoundRobin, identity);
+        rig.opened(0);
+        let out = received(&mut rig, 0, b"GET / HTTP");
+        assert!(out.close && out.open.is_none());
+        rig.closed(0, Closed::ByUs);
+        rig.opened(0);
+        received(&mut rig, 0, b"PROXY TCP4 ");
+        let early = rig.tell(0, |p, at, out| p.woken(&mut (), at, out));
+        assert!(!early.close && early.wake.is_some());
+        let late = Time::START + proxy_protocol::WITHIN;
+        let mut out = Outbox::default();
+        let at = At {
+            id: 0,
+            now: late,
+            up_us: 0,
+            counters: &rig.counters,
+        };
+        rig.proxy.woken(&mut (), &at, &mut out);
+        assert!(out.close);
+        rig.closed(0, Closed::ByUs);
+        rig.opened(0);
+        received(&mut rig, 0, b"PROXY");
+        rig.closed(0, Closed::ByPeer);
+        let counts = rig.counters.read().proxy_protocol;
+        assert_eq!((counts.taken, counts.late, counts.cut_off), (0, 1, 1));
+        assert_eq!(counts.refused(Malformed::NoHeader), 1);
+        assert!(rig.proxy.clients.is_empty() && rig.proxy.parts.is_empty());
+        assert_eq!(rig.counters.read().proxy.turned_away, 0);
+    }
+
+    #[test]
+    fn a_transparent_proxy_connects_from_the_clients_address() {
+        let identity = Identity {
+            transparent: true,
+            ..Identity::default()
+        };
+        let mut rig = Rig::with(2, Balance::RoundRobin, identity);
+        let way = accepted(&mut rig, 0, "192.0.2.7:5000").open.unwrap();
+        assert_eq!(way.own, Some([192, 0, 2, 7].into()));
+        // That one of its ports is used up says nothing of other clients' addresses.
+        let full = FailCause::NoAddress;
+        rig.tell(0, |p, at, out| p.partner_failed(&mut (), full, at, out));
+        let other = accepted(&mut rig, 2, "192.0.2.8:5000").open;
+        assert_eq!(other.unwrap().own, Some([192, 0, 2, 8].into()));
+        // No backend is of this one's family.
+        let out = accepted(&mut rig, 4, "[fd00::1]:5000");
+        assert!(out.close && out.open.is_none());
     }
 
     #[test]

@@ -7,6 +7,6 @@ pub mod counts;
 mod summary;
 
 pub use backends::{Asked, Backends, Balance, OfBackend, Sources, Standing};
-pub use behaviour::Proxy;
+pub use behaviour::{Identity, Proxy};
 pub use counts::EndedBy;
 pub use summary::ProxySummary;

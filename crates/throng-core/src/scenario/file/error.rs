@@ -31,9 +31,9 @@ pub enum Problem {
     /// It has another version.
     #[error("version {0} is unknown; this throng reads version {VERSION}")]
     OtherVersion(String),
-    /// It has neither or both of its sections.
-    #[error("a scenario has one section [load] or one section [serve]")]
-    OneOfTwo,
+    /// It has none of its sections, or several.
+    #[error("a scenario has one section: [load], [serve] or [proxy]")]
+    OneOfThese,
     /// An unknown key.
     #[error("unknown key '{key}'{}; {}", within(section), instead(nearest, known))]
     UnknownKey {

@@ -55,6 +55,7 @@ pub fn find_key(
     let role = match read(text, origin, &[], files)? {
         Scenario::Load(_) => "load",
         Scenario::Serve(_) => "serve",
+        Scenario::Proxy(_) => "proxy",
     };
     if name
         .strip_prefix(role)

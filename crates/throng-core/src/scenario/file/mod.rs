@@ -32,7 +32,7 @@ pub use find::{KeyError, find_key};
 pub use place::{Set, SetError};
 pub use write::{WriteError, write};
 
-use super::{LoadScenario, Scenario, ServeScenario};
+use super::{LoadScenario, ProxyScenario, Scenario, ServeScenario};
 use decode::Decoder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -60,12 +60,15 @@ pub fn read(
         files: &files,
     };
     let file = File::deserialize(decoder).map_err(|e| source.error(e))?;
-    let settled = match (file.load, file.serve) {
-        (Some(load), None) => load.settled().map(|load| Scenario::Load(Box::new(load))),
-        (None, Some(serve)) => serve
+    let settled = match (file.load, file.serve, file.proxy) {
+        (Some(load), None, None) => load.settled().map(|load| Scenario::Load(Box::new(load))),
+        (None, Some(serve), None) => serve
             .settled()
             .map(|serve| Scenario::Serve(Box::new(serve))),
-        _ => return Err(source.whole(Problem::OneOfTwo)),
+        (None, None, Some(proxy)) => proxy
+            .settled()
+            .map(|proxy| Scenario::Proxy(Box::new(proxy))),
+        _ => return Err(source.whole(Problem::OneOfThese)),
     };
     settled.map_err(|e| source.whole(Problem::Contradiction(e)))
 }
@@ -78,6 +81,7 @@ struct File {
     _version: i64,
     load: Option<LoadScenario>,
     serve: Option<ServeScenario>,
+    proxy: Option<ProxyScenario>,
     /// What `throng sweep` varies. A single run has nothing to vary.
     #[serde(rename = "sweep")]
     _sweep: Option<IgnoredAny>,

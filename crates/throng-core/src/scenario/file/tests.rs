@@ -190,7 +190,7 @@ fn what_is_wrong_is_reported_with_its_place_and_what_would_be_right() {
         (
             "version = 1",
             &[],
-            "a.toml: a scenario has one section [load] or one section [serve]",
+            "a.toml: a scenario has one section: [load], [serve] or [proxy]",
         ),
         (
             "version = 1\n[load]",

@@ -1,7 +1,9 @@
 //! Writes a scenario as the text of a file.
 
 use super::error::VERSION;
-use crate::scenario::{Listening, LoadScenario, Scenario, ServeScenario, TlsClient, TlsServer};
+use crate::scenario::{
+    Listening, LoadScenario, ProxyScenario, Scenario, ServeScenario, TlsClient, TlsServer,
+};
 use serde::Serialize;
 use std::fmt::Write;
 use toml::{Table, Value};
@@ -46,6 +48,11 @@ pub fn write(scenario: &Scenario) -> Result<String, WriteError> {
                 true,
                 &mut out,
             );
+        }
+        Scenario::Proxy(proxy) => {
+            let default = ProxyScenario::default();
+            let said = said(proxy.as_ref(), &default, &default)?;
+            section("proxy", &said, true, &mut out);
         }
     }
     Ok(out)

@@ -475,6 +475,21 @@ impl fmt::Display for Finding {
                     }
                 )
             }
+            Finding::ClientsUnannounced {
+                headers,
+                of,
+                clients,
+            } => {
+                let names: Vec<String> = clients.iter().map(ToString::to_string).collect();
+                let verb = if *headers == 1 { "names a client" } else { "name clients" };
+                write!(
+                    f,
+                    "{} of {} {verb} outside --proxy-source: {}. What is in front of this server does not pass on who its clients are, or there are others",
+                    count(*headers),
+                    things(*of, "PROXY header"),
+                    names.join(", ")
+                )
+            }
             Finding::AcceptingStopped {
                 connections,
                 memory_left,

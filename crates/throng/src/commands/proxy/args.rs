@@ -1,9 +1,11 @@
 //! The options of `throng proxy`.
 
-use crate::cli::{CONNECTIONS, Common, EngineArg, RUN, SocketArgs, after_help_of_run, workers};
+use crate::cli::{
+    CONNECTIONS, Common, EngineArg, ProxyVersion, RUN, SocketArgs, after_help_of_run, workers,
+};
 use crate::outputs::RunOutputs;
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
 use std::time::Duration;
 use throng_core::address::SourceRange;
 use throng_core::protocol::proxy::Balance;
@@ -19,7 +21,11 @@ Examples:
   throng proxy 8080 --to 10.0.0.7:80 --source-ip 10.0.1.1-10.0.1.8
       Eight source addresses, for 8 x 28,232 connections.
   throng proxy 8080 --to db:5432 --balance least-connections
-      All addresses of a name, the one with the fewest first.";
+      All addresses of a name, the one with the fewest first.
+  throng proxy 8080 --to 10.0.0.7:80 --accept-proxy --send-proxy v2
+      Pass on who the client is, as the proxy in front tells it.
+  throng proxy 8080 --to 10.0.0.7:80 --transparent --print-rules
+      What this machine needs to connect from clients' addresses.";
 
 /// Send connections on to backends, from many source addresses
 #[derive(Args)]
@@ -41,6 +47,25 @@ pub(crate) struct ProxyArgs {
     /// before the next one is [default: the kernel's choice]
     #[arg(long, value_name = "ADDRS", help_heading = CONNECTIONS)]
     pub source_ip: Vec<SourceRange>,
+
+    /// Connect to backends from the client's own address (IP_TRANSPARENT); needs CAP_NET_ADMIN, and the rules of
+    /// --print-rules
+    #[arg(long, conflicts_with = "source_ip", help_heading = CONNECTIONS)]
+    pub transparent: bool,
+
+    /// With --transparent: print the commands that make this machine receive the answers to clients' addresses, or those that
+    /// undo that (--print-rules=undo), then exit
+    #[arg(long, value_name = "WHAT", requires = "transparent", num_args = 0..=1, require_equals = true, default_missing_value = "add", help_heading = CONNECTIONS)]
+    pub print_rules: Option<RulesArg>,
+
+    /// Begin connections to backends with a header of the PROXY protocol, which names the client
+    #[arg(long, value_name = "v1|v2", help_heading = CONNECTIONS)]
+    pub send_proxy: Option<ProxyVersion>,
+
+    /// Accept such a header, of either version, before everything else on each client's connection; one without a correct
+    /// header within 3 s is closed
+    #[arg(long, help_heading = CONNECTIONS)]
+    pub accept_proxy: bool,
 
     /// Time limit of an attempt to connect to a backend
     #[arg(long, value_name = "T", default_value = "5s", value_parser = bounds::positive, help_heading = CONNECTIONS)]
@@ -81,11 +106,24 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_name = "ENGINE", default_value = "auto", help_heading = RUN)]
     pub engine: EngineArg,
 
+    /// Print the scenario as a file for `throng run`, then exit
+    #[arg(long, help_heading = RUN)]
+    pub print_scenario: bool,
+
     #[command(flatten)]
     pub common: Common,
 
     #[command(flatten)]
     pub outputs: RunOutputs,
+}
+
+/// A value of `--print-rules`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RulesArg {
+    /// Add the rules
+    Add,
+    /// Undo them
+    Undo,
 }
 
 /// The ways to choose a backend.

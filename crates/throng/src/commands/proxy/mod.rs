@@ -1,45 +1,53 @@
 //! `throng proxy`: accepts connections, and opens one to a backend for each.
 
 mod args;
+mod ask;
 
 use crate::ask::report::ReportOptions;
+use crate::ask::{file, target};
+use crate::files::Named;
 use crate::outputs::Occasion;
-use crate::{Failure, ask, command_line, output, signals, terminal};
+use crate::{Failure, command_line, output, signals, terminal};
+use args::RulesArg;
 use throng_core::scenario::ProxyScenario;
 use throng_report::json::Outcome;
+use throng_report::transparent;
 use throng_run::{Attached, Machine};
 
 pub(crate) use args::ProxyArgs as Args;
 
-/// Runs the proxy to its end. Returns the exit code.
+/// Runs the proxy to its end, or prints its scenario or its rules. Returns the exit code.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let mut scenario = ProxyScenario {
-        listen: ask::target::listen_on(&args.listen)?,
-        to: ask::target::backends(&args.to)?,
-        balance: args.balance,
-        source_ip: args.source_ip.clone(),
-        connect_timeout: args.connect_timeout,
-        left_out: args.left_out,
-        drain_timeout: args.drain_timeout,
-        backlog: args.backlog,
-        max_connections: args.max_connections,
-        duration: args.duration,
-        workers: args.workers,
-        engine: args.engine.into(),
-        force: args.force,
-        sockets: ask::sockets::options(&args.sockets, false),
-    };
+    let mut scenario = ask::scenario(args)?;
     let report = ReportOptions::of_server(&args.common, &args.outputs)?;
-    report.check_files(&[])?;
-    let notes = ask::target::resolve_backends(&mut scenario.to)?;
+    if args.print_scenario {
+        let text = file::text_of_proxy(&scenario)?;
+        return output::to_stdout(text.as_bytes()).map(|()| 0);
+    }
+    if let Some(what) = args.print_rules {
+        target::resolve_backends(&mut scenario.to)?;
+        let text = match what {
+            RulesArg::Add => transparent::rules(&scenario.backends()),
+            RulesArg::Undo => transparent::undone(&scenario.backends()),
+        };
+        return output::to_stdout(text.as_bytes()).map(|()| 0);
+    }
+    carry_out(scenario, &report, &[])
+}
+
+/// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
+pub(crate) fn carry_out(
+    mut scenario: ProxyScenario,
+    report: &ReportOptions,
+    inputs: &[Named],
+) -> Result<u8, Failure> {
+    report.check_files(inputs)?;
+    let shown = file::text_of_proxy(&scenario)?;
+    let notes = target::resolve_backends(&mut scenario.to)?;
     let machine = Machine::for_proxy(&scenario)?;
     let stop = signals::stop()?;
     let mut attached = Attached {
-        observers: terminal::observers(
-            &report,
-            &Occasion::of_proxy(&report.latencies),
-            String::new(),
-        )?,
+        observers: terminal::observers(report, &Occasion::of_proxy(&report.latencies), shown)?,
         ..Attached::default()
     };
     notes.iter().for_each(|note| attached.note(note));

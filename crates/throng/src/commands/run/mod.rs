@@ -4,7 +4,7 @@ mod args;
 
 pub(crate) use args::Args;
 
-use super::{load, serve};
+use super::{load, proxy, serve};
 use crate::ask::report::ReportOptions;
 use crate::outputs::keep_samples;
 use crate::{Failure, ask, output};
@@ -18,6 +18,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         let text = match &scenario {
             Scenario::Load(scenario) => ask::file::text_of_load(scenario)?,
             Scenario::Serve(scenario) => ask::file::text_of_serve(scenario)?,
+            Scenario::Proxy(scenario) => ask::file::text_of_proxy(scenario)?,
         };
         return output::to_stdout(text.as_bytes()).map(|()| 0);
     }
@@ -27,9 +28,10 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             scenario.measure.samples |= keep_samples(&report.outputs);
             load::carry_out(*scenario, &report, inputs)
         }
-        Scenario::Serve(_) if !report.dump.is_off() => Err(Failure::usage(
-            "--dump-one and --dump-all print the traffic of a load, but the file has a section [serve]",
+        Scenario::Serve(_) | Scenario::Proxy(_) if !report.dump.is_off() => Err(Failure::usage(
+            "--dump-one and --dump-all print the traffic of a load, but the file has no section [load]",
         )),
         Scenario::Serve(scenario) => serve::carry_out(*scenario, &report, inputs),
+        Scenario::Proxy(scenario) => proxy::carry_out(*scenario, &report, &inputs),
     }
 }

@@ -351,8 +351,8 @@ pub(super) fn scenario(plan: &Plan, point: usize) -> Result<LoadScenario, Failur
     let sets = sets.map_err(|e| Failure::usage(e.to_string()))?;
     match read(text, "the trial", &sets, &no_files) {
         Ok(Scenario::Load(load)) => Ok(*load),
-        Ok(Scenario::Serve(_)) => Err(Failure::usage(
-            "the scenario has a section [serve]; a trial is a load",
+        Ok(Scenario::Serve(_) | Scenario::Proxy(_)) => Err(Failure::usage(
+            "the scenario has no section [load]; a trial is a load",
         )),
         Err(e) => {
             let text = e.to_string();

@@ -8,9 +8,10 @@ use crate::payload::{Message, Messages};
 use crate::protocol::dns::DnsAsked;
 use crate::protocol::http::{HttpAsked, Listed};
 use crate::protocol::mqtt::{MqttAsked, Version};
+use crate::protocol::proxy::Balance;
+use crate::protocol::proxy_protocol;
 use crate::protocol::websocket::{Subprotocol, WebSocketAsked};
 use crate::protocol::{Protocol, Says, ServeMode};
-use crate::proxy_protocol;
 use crate::scenario::*;
 use crate::units::{Bandwidth, Rate};
 use proptest::collection::vec;
@@ -283,14 +284,17 @@ fn to_unix_sockets(targets: &mut [Target], connect: &mut Connect, sockets: &mut 
 
 fn proxy() -> BoxedStrategy<(Option<proxy_protocol::Version>, Vec<ClientRange>)> {
     use proxy_protocol::Version::{V1, V2};
-    let ranges = select(&["198.18.0.0/15", "2001:2::/48", "10.0.0.5"][..]);
-    let ranges = vec(ranges.prop_map(|text| text.parse().unwrap()), 0..3);
-    (select(vec![None, Some(V1), Some(V2)]), ranges)
+    (select(vec![None, Some(V1), Some(V2)]), client_ranges())
         .prop_map(|(version, ranges)| match version {
             None => (None, Vec::new()),
             Some(_) => (version, ranges),
         })
         .boxed()
+}
+
+fn client_ranges() -> BoxedStrategy<Vec<ClientRange>> {
+    let ranges = select(&["198.18.0.0/15", "2001:2::/48", "10.0.0.5"][..]);
+    vec(ranges.prop_map(|text| text.parse().unwrap()), 0..3).boxed()
 }
 
 fn resolve() -> BoxedStrategy<Resolve> {
@@ -638,8 +642,9 @@ fn any_serve() -> BoxedStrategy<Scenario> {
         (
             sockets(),
             option::of(tls_server()),
-            any::<bool>(),
+            any::<(bool, bool)>(),
             subprotocols(),
+            client_ranges(),
         ),
     )
         .prop_map(
@@ -649,7 +654,7 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                 (backlog, max_connections),
                 run,
                 (messages, message_rate),
-                (sockets, tls, fastopen, subprotocols),
+                (sockets, tls, (fastopen, proxy_protocol), subprotocols, proxy_source),
             )| {
                 let (_, duration, workers, engine, force) = run;
                 let sends = mode == ServeMode::Chargen;
@@ -673,7 +678,65 @@ fn any_serve() -> BoxedStrategy<Scenario> {
                     messages: if sends { messages } else { Messages::default() },
                     sockets,
                     fastopen,
+                    proxy_protocol,
+                    proxy_source,
                     tls,
+                }))
+            },
+        )
+        .boxed()
+}
+
+fn any_proxy() -> BoxedStrategy<Scenario> {
+    let backends = select(&["10.0.0.7:80", "db.example:5432", "[fd00::7]:443", "a:http"][..]);
+    let backend = backends.prop_map(|text| Target::try_from(text.to_owned()).unwrap());
+    let version = select(&[proxy_protocol::Version::V1, proxy_protocol::Version::V2][..]);
+    let sources = select(&["10.0.0.1", "10.0.0.1-10.0.0.8", "fd00::/120"][..]);
+    let sources = sources.prop_map(|text| text.parse().unwrap());
+    let time = (1u64..1_000_000).prop_map(Duration::from_millis);
+    (
+        vec((any::<[u8; 4]>(), any::<u16>()), 1..3),
+        vec(backend, 1..4),
+        (
+            select(Balance::ALL.map(|(_, balance)| balance).to_vec()),
+            vec(sources, 0..3),
+            option::of(version),
+            any::<(bool, bool)>(),
+        ),
+        (time.clone(), time.clone(), time),
+        (option::of(1..9_999_999u32), option::of(1..9_999_999u32)),
+        (run(), sockets()),
+    )
+        .prop_map(
+            |(
+                listen,
+                to,
+                (balance, source_ip, send_proxy, (accept_proxy, transparent)),
+                (connect_timeout, left_out, drain_timeout),
+                (backlog, max_connections),
+                ((_, duration, workers, engine, force), sockets),
+            )| {
+                Scenario::Proxy(Box::new(ProxyScenario {
+                    listen: listen
+                        .into_iter()
+                        .map(|at| ListenAddress(at.into()))
+                        .collect(),
+                    to,
+                    balance,
+                    source_ip,
+                    transparent,
+                    send_proxy,
+                    accept_proxy,
+                    connect_timeout,
+                    left_out,
+                    drain_timeout,
+                    backlog,
+                    max_connections,
+                    duration,
+                    workers,
+                    engine,
+                    force,
+                    sockets,
                 }))
             },
         )
@@ -697,7 +760,7 @@ fn the_documentation_has_every_key_and_no_other() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut known = BTreeSet::from(["load.self".to_owned()]);
-    for strategy in [any_load(), any_serve()] {
+    for strategy in [any_load(), any_serve(), any_proxy()] {
         for _ in 0..300 {
             match strategy.new_tree(&mut runner).unwrap().current() {
                 Scenario::Load(load) => {
@@ -705,6 +768,9 @@ fn the_documentation_has_every_key_and_no_other() {
                 }
                 Scenario::Serve(serve) => {
                     keys(&toml::Table::try_from(*serve).unwrap(), "serve", &mut known);
+                }
+                Scenario::Proxy(proxy) => {
+                    keys(&toml::Table::try_from(*proxy).unwrap(), "proxy", &mut known);
                 }
             }
         }
@@ -716,20 +782,27 @@ fn the_documentation_has_every_key_and_no_other() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
         .map(|(key, _)| key.to_owned())
-        .filter(|key| key.starts_with("load.") || key.starts_with("serve."))
+        .filter(|key| {
+            ["load.", "serve.", "proxy."]
+                .iter()
+                .any(|of| key.starts_with(of))
+        })
         .collect();
     assert_eq!(documented, known);
 }
 
 proptest! {
     #[test]
-    fn any_scenario_is_written_and_read_back(scenario in prop_oneof![3 => any_load(), 1 => any_serve()]) {
+    fn any_scenario_is_written_and_read_back(scenario in prop_oneof![3 => any_load(), 1 => any_serve(), 1 => any_proxy()]) {
         let text = write(&scenario).unwrap();
         let settled = match scenario.clone() {
             Scenario::Load(load) => load.settled().map(|load| Scenario::Load(Box::new(load))),
             Scenario::Serve(serve) => serve
                 .settled()
                 .map(|serve| Scenario::Serve(Box::new(serve))),
+            Scenario::Proxy(proxy) => proxy
+                .settled()
+                .map(|proxy| Scenario::Proxy(Box::new(proxy))),
         };
         match (settled, read_set(&text, &[])) {
             (Ok(settled), Ok(read)) => {

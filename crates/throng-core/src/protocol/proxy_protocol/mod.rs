@@ -1,14 +1,28 @@
 //! The PROXY protocol: a header before everything else on a connection, with the addresses of the client that a proxy speaks
 //! for (HAProxy's `proxy-protocol.txt`, versions 1 and 2).
 
+mod around;
+mod clients;
+pub mod counts;
+mod parts;
 mod read;
+mod summary;
 
-pub use read::{Header, Malformed, Read, read};
+pub use around::{Headed, HeadedConn};
+pub use clients::{Clients, ClientsNamed};
+pub(crate) use parts::{Begins, Parts};
+pub use read::{Header, Malformed, Read, Tlv, read};
+pub use summary::ProxyProtocolSummary;
 
 use crate::address::{ClientRange, destination};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// How long a connection may take to send the header that it is to begin with. A SYN that was lost is sent again after a second, and
+/// its data may be lost once as well; the specification asks for three seconds at least.
+pub(crate) const WITHIN: Duration = Duration::from_secs(3);
 
 /// What version 2 begins with (section 2.2).
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -86,6 +100,15 @@ impl Headers {
             nth -= range.len();
         }
         (ip, FIRST_PORT + round as u16).into()
+    }
+
+    /// Whether `client` is that of some connection.
+    pub fn names(&self, client: SocketAddr) -> bool {
+        let ranges = match client.is_ipv4() {
+            true => &self.v4,
+            false => &self.v6,
+        };
+        client.port() >= FIRST_PORT && ranges.iter().any(|range| range.contains(client.ip()))
     }
 
     /// Appends the header of connection `id` to `target`.
@@ -206,6 +229,12 @@ mod tests {
         assert_eq!(clients.iter().collect::<HashSet<_>>().len(), 1000);
         let six = headers.client(9, "[::1]:80".parse().unwrap());
         assert_eq!(six.to_string(), "[fd00::9]:1024");
+        for client in clients.iter().chain([&six]) {
+            assert!(headers.names(*client), "{client}");
+        }
+        for other in ["10.0.0.4:1024", "10.0.0.1:1023", "[fd01::1]:1024"] {
+            assert!(!headers.names(other.parse().unwrap()), "{other}");
+        }
         // Ports begin again when all are used.
         let one = Headers::new(Version::V1, &["10.0.0.1".parse().unwrap()]);
         let ports = [0, 64_511, 64_512].map(|id| one.client(id, target).port());

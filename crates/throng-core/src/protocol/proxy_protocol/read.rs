@@ -12,8 +12,6 @@ const V1: &[u8; 6] = b"PROXY ";
 const FIXED_V2: usize = 16;
 /// The bytes of the addresses of Unix sockets: two paths.
 const UNIX_ADDRESSES: usize = 216;
-/// The type of the TLV that has a checksum of the header (section 2.2.3).
-const CRC32C: u8 = 0x03;
 
 /// What a connection begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +35,45 @@ pub struct Header {
     /// are no addresses of IP.
     pub addresses: Option<(SocketAddr, SocketAddr)>,
     /// Version 2: what else is told (section 2.2): the type of each TLV, and where its value is in the header.
-    pub tlvs: Vec<(u8, Range<usize>)>,
+    pub tlvs: Vec<(Tlv, Range<usize>)>,
+}
+
+kinds! {
+    /// What a TLV tells (section 2.2).
+    pub enum Tlv {
+        /// The protocol above, by its name in ALPN.
+        Alpn: "alpn", "protocol (ALPN)";
+        /// The host name that the client asked for: that of SNI, as a rule.
+        Authority: "authority", "host name (authority)";
+        /// A checksum of the header, which is checked.
+        Crc32c: "crc32c", "checksum (CRC32c)";
+        /// Padding.
+        Noop: "noop", "padding";
+        /// A name of the connection that no other has.
+        UniqueId: "unique_id", "unique id";
+        /// How the client speaks TLS, and who its certificate says that it is.
+        Ssl: "ssl", "TLS of the client";
+        /// The network namespace.
+        Netns: "netns", "network namespace";
+        /// Types set apart for applications, for experiments, or for the future: the endpoint of a cloud's private link, as a rule.
+        Other: "other", "of another type";
+    }
+}
+
+impl Tlv {
+    /// What a TLV of this type tells.
+    fn of(kind: u8) -> Tlv {
+        match kind {
+            0x01 => Tlv::Alpn,
+            0x02 => Tlv::Authority,
+            0x03 => Tlv::Crc32c,
+            0x04 => Tlv::Noop,
+            0x05 => Tlv::UniqueId,
+            0x20 => Tlv::Ssl,
+            0x30 => Tlv::Netns,
+            _ => Tlv::Other,
+        }
+    }
 }
 
 kinds! {
@@ -186,7 +222,7 @@ fn read_v2(bytes: &[u8]) -> Result<Read, Malformed> {
 }
 
 /// The TLVs of a whole header, from `at` on.
-fn tlvs(header: &[u8], mut at: usize) -> Result<Vec<(u8, Range<usize>)>, Malformed> {
+fn tlvs(header: &[u8], mut at: usize) -> Result<Vec<(Tlv, Range<usize>)>, Malformed> {
     let mut all = Vec::new();
     while at < header.len() {
         let Some(&[kind, high, low]) = header.get(at..at + 3) else {
@@ -197,14 +233,14 @@ fn tlvs(header: &[u8], mut at: usize) -> Result<Vec<(u8, Range<usize>)>, Malform
             return Err(Malformed::BadTlv);
         }
         at = value.end;
-        all.push((kind, value));
+        all.push((Tlv::of(kind), value));
     }
     Ok(all)
 }
 
 /// Checks the checksum, if there is one: it is that of the header with zeros in its place.
-fn check(header: &[u8], tlvs: &[(u8, Range<usize>)]) -> Result<(), Malformed> {
-    let Some((_, at)) = tlvs.iter().find(|(kind, _)| *kind == CRC32C) else {
+fn check(header: &[u8], tlvs: &[(Tlv, Range<usize>)]) -> Result<(), Malformed> {
+    let Some((_, at)) = tlvs.iter().find(|(kind, _)| *kind == Tlv::Crc32c) else {
         return Ok(());
     };
     let given: [u8; 4] = header[at.clone()]
@@ -297,12 +333,19 @@ mod tests {
         let bytes = v2(0x21, 0x11, &[&FOUR[..], &tlvs].concat());
         let read = header(&bytes);
         assert_eq!(read.addresses, ends("10.0.0.1:1024", "10.0.0.9:80"));
-        let told: Vec<(u8, &[u8])> = read
+        let told: Vec<(Tlv, &[u8])> = read
             .tlvs
             .iter()
             .map(|(kind, at)| (*kind, &bytes[at.clone()]))
             .collect();
-        assert_eq!(told, [(1, &b"h2"[..]), (4, b""), (2, b"a.b")]);
+        assert_eq!(
+            told,
+            [
+                (Tlv::Alpn, &b"h2"[..]),
+                (Tlv::Noop, b""),
+                (Tlv::Authority, b"a.b")
+            ]
+        );
     }
 
     #[test]
