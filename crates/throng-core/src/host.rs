@@ -244,6 +244,22 @@ pub struct Listener {
     pub processes: Vec<Process>,
 }
 
+impl Listener {
+    /// Whose it is, in words: `nginx (process 12)`.
+    pub fn owner(&self) -> String {
+        match &self.processes[..] {
+            [] => "a socket of a process that this user can't see".to_owned(),
+            [one] => format!("{} (process {})", one.name, one.pid),
+            [one, others @ ..] => format!(
+                "{} (process {} and {} more)",
+                one.name,
+                one.pid,
+                others.len()
+            ),
+        }
+    }
+}
+
 /// A process that has a listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -45,20 +45,36 @@ pub(crate) fn read() -> io::Result<Vec<Listening>> {
     Ok(found)
 }
 
-/// The listeners on `port` of this machine, at any of its addresses, with the processes that this user can see.
+/// A listener of this network namespace that keeps others from listening at `at`, with its processes; `None` if none is visible.
+pub fn in_the_way(at: SocketAddr) -> Option<Listener> {
+    // A wildcard address takes the port of all addresses; `[::]` those of IPv4, too.
+    let takes = |other: &Listening| {
+        let other = other.listener.address;
+        let (ip, other_ip) = (at.ip().to_canonical(), other.ip().to_canonical());
+        other.port() == at.port()
+            && (ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified())
+    };
+    first(takes).ok().flatten()
+}
+
+/// A listener of this network namespace that a connection to `target` may reach, with its processes; `None` if there is none.
 ///
 /// # Errors
 /// A sandbox forbids netlink sockets, or the kernel lacks `tcp_diag`.
-pub fn on_port(port: u16) -> io::Result<Vec<Listener>> {
-    let mut all = read()?;
-    all.retain(|listening| listening.listener.address.port() == port);
-    let inodes: HashSet<u64> = all.iter().map(|listening| listening.inode).collect();
-    let mut found = processes::accepting(&inodes, None);
-    let with_processes = |listening: Listening| Listener {
-        processes: found.remove(&listening.inode).unwrap_or_default(),
-        ..listening.listener
+pub fn serving(target: SocketAddr) -> io::Result<Option<Listener>> {
+    first(|listening| listening.serves(target))
+}
+
+/// The first listener that is `wanted`, with the processes that this user can see.
+fn first(wanted: impl Fn(&Listening) -> bool) -> io::Result<Option<Listener>> {
+    let Some(found) = read()?.into_iter().find(wanted) else {
+        return Ok(None);
     };
-    Ok(all.into_iter().map(with_processes).collect())
+    let mut processes = processes::accepting(&HashSet::from([found.inode]), None);
+    Ok(Some(Listener {
+        processes: processes.remove(&found.inode).unwrap_or_default(),
+        ..found.listener
+    }))
 }
 
 impl Listening {

@@ -3,8 +3,8 @@
 use crate::Failure;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use throng_core::host::Listener;
 use throng_engine::{Reach, SocketOptions};
+use throng_host::listeners;
 
 /// Listens on `at`.
 pub(crate) fn open(
@@ -31,33 +31,14 @@ pub(crate) fn open(
 /// Why `at` is in use, as far as that is visible. Connections of a listener without SO_REUSEADDR keep the port, too,
 /// for the minute of their TIME_WAIT.
 fn in_use(at: SocketAddr) -> String {
-    let others = throng_host::listeners::on_port(at.port()).unwrap_or_default();
-    // A wildcard address takes the port of all addresses; `[::]` those of IPv4, too.
-    let takes = |other: &&Listener| {
-        let (at, other) = (at.ip().to_canonical(), other.address.ip().to_canonical());
-        at == other || at.is_unspecified() || other.is_unspecified()
-    };
-    match others.iter().find(takes) {
+    match listeners::in_the_way(at) {
         Some(other) => format!(
             "; {} listens at {}: choose another port, or 0 for any",
-            holder(other),
+            other.owner(),
             other.address
         ),
         None => "; no listener is visible there: the port is bound without one, or connections of an ended process \
                  remain (in TIME_WAIT for a minute): wait, or choose another port, or 0 for any"
             .to_owned(),
-    }
-}
-
-fn holder(listener: &Listener) -> String {
-    match &listener.processes[..] {
-        [] => "a socket of a process that this user can't see".to_owned(),
-        [one] => format!("{} (process {})", one.name, one.pid),
-        [one, others @ ..] => format!(
-            "{} (process {} and {} more)",
-            one.name,
-            one.pid,
-            others.len()
-        ),
     }
 }

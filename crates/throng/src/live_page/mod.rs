@@ -21,8 +21,8 @@ use throng_report::html::live::{self, Drawn, FILES, POLICY, Part};
 
 /// Browsers that the page is brought up to date in at once.
 const VIEWERS: usize = 32;
-/// Clients at once: the viewers, and those that load the page.
-const CLIENTS: usize = VIEWERS + 8;
+/// Clients at once besides these: those that load the page.
+const CLIENTS: usize = 40;
 /// How often a viewer hears something, also if nothing has changed: that shows whether it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long somebody who has loaded the page counts as looking at it: a browser without a script loads it again within this time.
@@ -86,7 +86,10 @@ impl Place {
     /// It can't be listened on.
     pub fn take(asked: &At) -> Result<Place, Failure> {
         let wrong = |e: io::Error| Failure::usage(format!("--web={asked}: {e}"));
-        let listener = listen(asked).map_err(wrong)?;
+        let listener = listen(asked).map_err(|e| {
+            let owner = responder::owner(&e, asked.address());
+            Failure::usage(format!("--web={asked}: {e}{owner}"))
+        })?;
         let access = listener.local_addr().and_then(Access::to).map_err(wrong)?;
         Ok(Place { listener, access })
     }
