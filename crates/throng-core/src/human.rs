@@ -25,6 +25,11 @@ pub fn things(n: u64, one: &str) -> String {
     format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
+/// The verb for so many things: `was` for one, `were` for none and for several.
+pub fn verb(n: u64, one: &'static str, several: &'static str) -> &'static str {
+    if n == 1 { one } else { several }
+}
+
 /// A number to three significant digits: `0.25`, `850`, `36.2k`, `1.20M`.
 pub fn short(n: f64) -> String {
     if !n.is_finite() || n < 0.0 {
@@ -183,6 +188,10 @@ mod tests {
         }
         assert_eq!(things(1, "worker"), "1 worker");
         assert_eq!(things(0, "worker"), "0 workers");
+        assert_eq!(
+            [0, 1, 2].map(|n| verb(n, "was", "were")),
+            ["were", "was", "were"]
+        );
         assert_eq!(things(1000, "worker"), "1,000 workers");
     }
 

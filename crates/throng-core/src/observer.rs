@@ -298,15 +298,15 @@ impl fmt::Display for Note {
             Note::Listening(at) => write!(f, "listening on {at}"),
             Note::Serving(serving) => write!(f, "{serving}"),
             Note::Ramped { asked, all, limit } => match all {
-                true => write!(f, "{} connections established", human::count(*asked)),
+                true => write!(f, "{} established", human::things(*asked, "connection")),
                 false => write!(
                     f,
-                    "fewer than {} connections were established within {}",
-                    human::count(*asked),
+                    "fewer than {} were established within {}",
+                    human::things(*asked, "connection"),
                     human::duration(*limit)
                 ),
             },
-            Note::OpeningPaused => f.write_str("opening is paused; p again goes on"),
+            Note::OpeningPaused => f.write_str("opening is paused by hand"),
             Note::OpeningGoesOn { paused } => write!(
                 f,
                 "opening goes on after a pause of {}",
@@ -339,18 +339,18 @@ impl fmt::Display for Planned {
         };
         write!(
             f,
-            "engine {}, {}, at most {} attempts in flight on each; to {}; from {sources}",
+            "engine {}, {}, at most {} in flight on each; to {}; from {sources}",
             self.engine.name(),
             human::things(self.workers.into(), "worker"),
-            self.window,
+            human::things(u64::from(self.window), "attempt"),
             targets.join(", "),
         )?;
         for (limit, allows) in &self.limits {
             write!(
                 f,
-                "\n{} allows {} connections",
+                "\n{} allows {}",
                 limit.words(),
-                human::count(*allows)
+                human::things(*allows, "connection")
             )?;
         }
         Ok(())
@@ -365,7 +365,7 @@ impl fmt::Display for Serving {
         }
         write!(f, ", {}", human::things(self.workers.into(), "worker"))?;
         if let Some((most, by)) = &self.bound {
-            write!(f, ", at most {} connections ({by})", human::count(*most))?;
+            write!(f, ", at most {} ({by})", human::things(*most, "connection"))?;
         }
         Ok(())
     }

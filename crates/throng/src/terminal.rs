@@ -123,6 +123,11 @@ impl Observer for Terminal {
         }
         match self.voice.note(note, self.verbosity) {
             None => {}
+            // Only this terminal has the key.
+            Some(Saying::Stderr(text)) if *note == Note::OpeningPaused => {
+                self.live
+                    .note(&format!("{}; p has it go on", text.trim_end()));
+            }
             Some(Saying::Stderr(text)) => self.live.note(&text),
             Some(Saying::Stdout(line)) => {
                 // Flushed, so that a reader sees the line at once. A closed stdout is not an error.

@@ -12,6 +12,7 @@ use crate::maximum;
 use crate::pacing::Ending;
 use crate::protocol::ProtocolKind;
 use crate::protocol::tls::TlsFailure;
+use crate::record::Phase;
 use crate::stats::{Closed, FailCause};
 use crate::storm::WindowEnding;
 use crate::unix_socket::Endpoint;
@@ -506,6 +507,34 @@ pub enum Sender {
 }
 
 impl Finding {
+    /// Whether it is of what has happened already, and worth telling of a run that is still in this phase. The others are of what
+    /// a run reached, which is not known before its end.
+    pub fn stands(&self, phase: Phase) -> bool {
+        match self {
+            Finding::AttemptsFailed { .. }
+            | Finding::AddressDead { .. }
+            | Finding::LimitMet(_)
+            | Finding::ConnectedToItself { .. }
+            | Finding::ProtocolViolated { .. }
+            | Finding::TunnelFailed { .. }
+            | Finding::TlsFailed { .. }
+            | Finding::NoEcho { .. }
+            | Finding::AnswersUnasked { .. }
+            | Finding::MarkersAhead { .. }
+            | Finding::ServerEnded { .. }
+            | Finding::ClientsTurnedAway { .. }
+            | Finding::AcceptingStopped { .. }
+            | Finding::AcceptingFull { .. } => true,
+            Finding::ConnectionsMissing { .. }
+            | Finding::HandshakesMissing { .. }
+            | Finding::ConnectionsLost { .. }
+            | Finding::ConnectionsReopened { .. }
+            | Finding::Storm { .. }
+            | Finding::StormNotOver { .. } => phase != Phase::Opening,
+            _ => false,
+        }
+    }
+
     /// The stable name of its kind, as in the JSON form.
     pub fn kind(&self) -> &'static str {
         match self {

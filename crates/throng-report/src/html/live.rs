@@ -97,6 +97,8 @@ pub struct Now {
     pub open: u64,
     /// Connections asked for, if a number was.
     pub asked: Option<u64>,
+    /// Whether opening is paused by hand.
+    pub paused: bool,
     /// What is worth knowing, in the order of time.
     pub notes: Vec<String>,
 }
@@ -106,6 +108,7 @@ impl Now {
     fn word(&self) -> &'static str {
         match self.phase {
             None => "Starting",
+            Some(Phase::Opening) if self.paused => "Opening is paused:",
             Some(Phase::Opening) => "Opening",
             Some(Phase::Holding) => "Holding",
             Some(Phase::Draining) => "Finishing",
@@ -148,7 +151,10 @@ pub fn of_run(so_far: &Outcome, now: &Now) -> Drawn {
     let Outcome { summary, record } = so_far;
     let kind = &summary.role;
     let title = format!("throng {kind}: {}, {}", now.word(), now.sentence());
-    let top = [head(kind, &summary.command, now)];
+    let happened = summary.findings.iter();
+    let happened = happened.filter(|finding| now.phase.is_some_and(|at| finding.stands(at)));
+    let happened: Vec<String> = happened.map(ToString::to_string).collect();
+    let top = [head_with(kind, &summary.command, now, &happened)];
     let charts = charts::of(summary, record);
     drawn(
         title,
@@ -206,6 +212,11 @@ pub(super) fn of_chart(chart: &Chart) -> Part {
 
 /// What a run of this kind, started by this command line, is doing: the first part of its page.
 pub fn head(kind: &str, command: &[String], now: &Now) -> Part {
+    head_with(kind, command, now, &[])
+}
+
+/// The same, with the findings that the run has so far.
+fn head_with(kind: &str, command: &[String], now: &Now, findings: &[String]) -> Part {
     let content = html! {
         header {
             p.when {
@@ -213,6 +224,10 @@ pub fn head(kind: &str, command: &[String], now: &Now) -> Part {
                 @if now.started_unix_s > 0.0 { ", " (result::utc(now.started_unix_s)) }
             }
             h1 id="r1" { span.verdict.now { (now.word()) } " " (now.sentence()) }
+            @if !findings.is_empty() {
+                p { "If the run ended now, its summary would say:" }
+                ul.findings { @for finding in findings { li { (finding) } } }
+            }
             @if !now.notes.is_empty() {
                 ul.findings { @for note in &now.notes { li { (note) } } }
             }
@@ -369,6 +384,10 @@ mod tests {
             now.sentence(),
             "1,200 of 2,000 connections open after 3.00 s"
         );
+        now.paused = true;
+        assert_eq!(now.word(), "Holding");
+        now.phase = Some(Phase::Opening);
+        assert_eq!(now.word(), "Opening is paused:");
         now.asked = None;
         now.left = Some(Duration::from_secs(90));
         assert_eq!(

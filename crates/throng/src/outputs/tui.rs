@@ -25,13 +25,35 @@ pub(crate) struct Tui {
     tui: bool,
 }
 
+impl Tui {
+    /// Why the full screen that was asked for is not shown; `None` if it is, or was not asked for.
+    fn why_not(&self) -> Option<String> {
+        if !self.tui {
+            return None;
+        }
+        let (columns, rows) = LEAST;
+        match size().filter(|_| screen::is_there()) {
+            None => Some("stderr is no terminal that has one".to_owned()),
+            Some((has, _)) if has < columns => Some(format!(
+                "it needs {columns} columns, and the terminal has {has}"
+            )),
+            Some((_, has)) if has < rows => {
+                Some(format!("it needs {rows} rows, and the terminal has {has}"))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 impl Output for Tui {
     fn fills_screen(&self) -> bool {
-        let fits = |(columns, rows)| columns >= LEAST.0 && rows >= LEAST.1;
-        self.tui && screen::is_there() && size().is_some_and(fits)
+        self.tui && self.why_not().is_none()
     }
 
     fn open(&self, occasion: &Occasion) -> Opened {
+        if let Some(why) = self.why_not() {
+            eprintln!("throng: no full screen (--tui): {why}");
+        }
         if !self.fills_screen() {
             return Ok(None);
         }

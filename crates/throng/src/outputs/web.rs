@@ -133,12 +133,15 @@ impl Observer for Watched {
     }
 
     fn note(&mut self, note: &Note) {
-        // The others say how the run goes on, which the page does, too.
-        if matches!(
-            note,
-            Note::Planned(_) | Note::Ramped { .. } | Note::Trial(_)
-        ) {
-            return;
+        match note {
+            // These say how the run goes on, which the page does, too.
+            Note::Planned(_) | Note::Ramped { .. } | Note::Trial(_) => return,
+            Note::OpeningPaused => {
+                self.now.paused = true;
+                return;
+            }
+            Note::OpeningGoesOn { .. } => self.now.paused = false,
+            _ => {}
         }
         self.now.notes.push(note.to_string());
         let over = self.now.notes.len().saturating_sub(NOTES);

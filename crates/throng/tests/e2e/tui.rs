@@ -247,6 +247,8 @@ fn a_terminal_that_is_too_small_has_the_live_view() {
     let screen = pane.see("100 of 100");
     assert!(!screen.contains("Connections"), "{screen}");
     assert!(screen.starts_with("before\n"), "{screen}");
+    let why = "no full screen (--tui): it needs 60 columns, and th";
+    assert!(screen.contains(why), "{screen}");
     pane.press(&["q"]);
     pane.ended(130);
 }

@@ -1,12 +1,14 @@
 //! The page of a run while it lasts (`--web`). `tests/browser` looks at it in a browser.
 
 use crate::common::net::Net;
-use crate::common::peers::script;
+use crate::common::peers::{script, start_script};
 use crate::common::process::Process;
-use crate::common::{PATIENCE, start, start_load};
-use serde_json::Value;
+use crate::common::{PATIENCE, start, start_load, words};
+use rustix::process::Signal;
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 /// What `web_viewer.py` sees.
 fn look(net: &Net, url: &str, words: &[&str]) -> Value {
@@ -97,7 +99,7 @@ fn viewers_that_stall_are_bounded_and_do_not_hold_up_the_run() {
     assert_eq!(turned_away["status"], 503);
     // The page can be loaded all the same.
     assert_eq!(look(&net, &at, &["page"])["status"], 200);
-    run.signal(rustix::process::Signal::INT);
+    run.signal(Signal::INT);
     let ran = run.wait(PATIENCE);
     assert_eq!(
         (ran.code, ran.summary().connections.peak),
@@ -105,6 +107,77 @@ fn viewers_that_stall_are_bounded_and_do_not_hold_up_the_run() {
         "{ran}"
     );
     drop(crowd);
+}
+
+#[test]
+fn a_page_says_what_became_of_connections_and_that_opening_is_paused() {
+    let net = Net::own();
+    let server = crate::common::serve(&net, "127.0.0.1:9000");
+    let load = "-c 20 --hold 60s --web=127.0.0.1:8080 127.0.0.1:9000";
+    let run = start_load(&net, load);
+    let at = url(&run);
+    run.wait_for_stderr("holding");
+    let text = || {
+        look(&net, &at, &["page"])["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(!text().contains("If the run ended now"), "{}", text());
+    drop(server);
+    let give_up = Instant::now() + PATIENCE;
+    while !text().contains("20 connections lost during the hold") {
+        assert!(Instant::now() < give_up, "{}", text());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(text().contains("If the run ended now, its summary would say:"));
+    run.signal(Signal::INT);
+    run.wait(PATIENCE);
+}
+
+#[test]
+fn a_page_has_no_keys_and_says_that_opening_is_paused() {
+    let net = Net::own();
+    let steps = json!([
+        ["see", "p pauses opening"],
+        ["type", "p"],
+        ["see", "opening is paused by hand; p has it go on"],
+        ["pause", 3],
+        ["type", "p"],
+        ["see", "goes on after a pause"],
+        ["type", "q"]
+    ]);
+    let load = "load --self -c 1000 --connect-rate 200 -m x -r 1 --web=127.0.0.1:8080";
+    let steps = steps.to_string();
+    let words = [
+        &[steps.as_str(), env!("CARGO_BIN_EXE_throng")],
+        &words(load)[..],
+    ]
+    .concat();
+    let run = start_script(&net, "terminal.py", &words);
+    let give_up = Instant::now() + PATIENCE;
+    let paused = loop {
+        let page = net.shell("curl -s http://127.0.0.1:8080/ || true");
+        if page.contains("Opening is paused:") {
+            break page;
+        }
+        assert!(Instant::now() < give_up, "{page}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(!paused.contains("p has it go on"), "{paused}");
+    run.wait(PATIENCE);
+}
+
+#[test]
+fn who_has_the_port_of_a_page_is_named() {
+    let net = Net::own();
+    let server = crate::common::serve(&net, "127.0.0.1:8080");
+    for option in ["--web=8080", "--prometheus 8080"] {
+        let ran = start(&net, &format!("load --self -c 1 {option}")).wait(PATIENCE);
+        let who = format!("throng (process {}) listens at 127.0.0.1:8080", server.id());
+        assert!(ran.code == 2 && ran.stderr.contains(&who), "{ran}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Age, ChangedTo, Finding, Handshake, Sender, WhyMissing};
 use crate::diagnosis::HalfOpen;
-use crate::human::{self, count, things};
+use crate::human::{self, count, things, verb};
 use crate::stats::Closed;
 use crate::storm::WindowEnding;
 use crate::summary::Drain;
@@ -17,9 +17,9 @@ impl fmt::Display for Finding {
             Finding::ConnectionsMissing { peak, asked, why } => {
                 write!(
                     f,
-                    "{} of {} connections: {why}",
+                    "{} of {}: {why}",
                     count(*peak),
-                    count(*asked)
+                    things(*asked, "connection")
                 )
             }
             Finding::HandshakesMissing {
@@ -33,15 +33,15 @@ impl fmt::Display for Finding {
                     Handshake::Tls => "TLS",
                     Handshake::Protocol(kind) => kind.name(),
                 };
-                let (n, of) = (count(*completed), count(*asked));
+                let (n, of) = (count(*completed), things(*asked, "connection"));
                 match completed {
                     0 => write!(
                         f,
-                        "0 of {of} connections: none completed the {protocol} handshake"
+                        "0 of {of}: none completed the {protocol} handshake"
                     ),
                     _ => write!(
                         f,
-                        "{n} of {of} connections: the others did not complete the {protocol} handshake"
+                        "{n} of {of}: the others did not complete the {protocol} handshake"
                     ),
                 }?;
                 match waiting {
@@ -85,12 +85,17 @@ impl fmt::Display for Finding {
                 asked,
                 closed,
                 ages,
-            } => write!(
-                f,
-                "all {} connections were held, but before that connections had been lost and were reopened: {}",
-                count(*asked),
-                losses(closed, ages, 0, 0)
-            ),
+            } => {
+                match asked {
+                    1 => f.write_str("the connection was held"),
+                    _ => write!(f, "all {} connections were held", count(*asked)),
+                }?;
+                write!(
+                    f,
+                    ", but before that connections had been lost and were reopened: {}",
+                    losses(closed, ages, 0, 0)
+                )
+            }
             Finding::InAcceptQueue {
                 connections,
                 target,
@@ -98,16 +103,17 @@ impl fmt::Display for Finding {
                 server,
                 pid,
             } => {
+                let them = verb(*connections, "it", "them");
                 write!(
                     f,
-                    "{} waited in the accept queue of {target} (room for {}) at the end of the hold: the kernel held them, not the server",
+                    "{} waited in the accept queue of {target} (room for {}) at the end of the hold: the kernel held {them}, not the server",
                     things(*connections, "connection"),
                     count(*room)
                 )?;
                 match (server, pid) {
-                    _ if matches!(target, Endpoint::Unix(_)) => f.write_str(", which had not accepted them"),
-                    (Some(name), Some(pid)) => write!(f, ", {name} (pid {pid}), which had not accepted them"),
-                    _ => f.write_str(", which had not accepted them. Which process that is can't be seen by this user: run as root, outside of containers"),
+                    _ if matches!(target, Endpoint::Unix(_)) => write!(f, ", which had not accepted {them}"),
+                    (Some(name), Some(pid)) => write!(f, ", {name} (pid {pid}), which had not accepted {them}"),
+                    _ => write!(f, ", which had not accepted {them}. Which process that is can't be seen by this user: run as root, outside of containers"),
                 }
             }
             Finding::HalfOpen(HalfOpen {
@@ -217,9 +223,10 @@ impl fmt::Display for Finding {
             } => {
                 write!(
                     f,
-                    "{} of {} were not answered",
+                    "{} of {} {} not answered",
                     count(*messages),
-                    things(*of, "message")
+                    things(*of, "message"),
+                    verb(*messages, "was", "were")
                 )?;
                 match last_answer_s {
                     Some(at) => write!(f, "; no answer came after {}", human::seconds(*at)),
@@ -231,9 +238,10 @@ impl fmt::Display for Finding {
                     true => write!(f, "none of {} was answered", things(*of, "ping")),
                     false => write!(
                         f,
-                        "{} of {} were not answered",
+                        "{} of {} {} not answered",
                         count(*pings),
-                        things(*of, "ping")
+                        things(*of, "ping"),
+                        verb(*pings, "was", "were")
                     ),
                 }?;
                 match unasked {
@@ -279,24 +287,29 @@ impl fmt::Display for Finding {
                 match with_error < *answers {
                     true => write!(
                         f,
-                        "{} of {} report an error: {}. To count that against the run: --expect with_error=0",
+                        "{} of {} {} an error: {}. To count that against the run: --expect with_error=0",
                         count(with_error),
                         things(*answers, "answer"),
+                        verb(with_error, "reports", "report"),
                         errors.join(", ")
                     ),
                     false => write!(
                         f,
-                        "each of {} reports an error: {}. If that is what should be measured, say so: --expect 'with_error>0'",
-                        things(*answers, "answer"),
+                        "{} an error: {}. If that is what should be measured, say so: --expect 'with_error>0'",
+                        match answers {
+                            1 => "the only answer reports".to_owned(),
+                            n => format!("each of {} answers reports", count(*n)),
+                        },
                         errors.join(", ")
                     ),
                 }
             }
             Finding::MarkersAhead { markers, of } => write!(
                 f,
-                "{} of {} are newer than this machine's clock: the sender's clock is ahead, so the age of message markers means nothing. Synchronise the clocks, or send and receive on one machine",
+                "{} of {} {} newer than this machine's clock: the sender's clock is ahead, so the age of message markers means nothing. Synchronise the clocks, or send and receive on one machine",
                 count(*markers),
-                things(*of, "message marker")
+                things(*of, "message marker"),
+                verb(*markers, "is", "are")
             ),
             Finding::LimitMet(met) => write!(f, "{met}"),
             Finding::ProtocolViolated {
@@ -327,9 +340,10 @@ impl fmt::Display for Finding {
             ),
             Finding::RequestsUnsent { unsent, asked } => write!(
                 f,
-                "{} of {} were not sent before the run ended",
+                "{} of {} {} not sent before the run ended",
                 count(*unsent),
-                things(*asked, "request")
+                things(*asked, "request"),
+                verb(*unsent, "was", "were")
             ),
             Finding::StoppedByText => f.write_str("the text of --message-stop ended the run"),
             Finding::AttemptsFailed {
@@ -442,10 +456,13 @@ impl fmt::Display for Finding {
                     Sender::Client => ("", " by the server"),
                     Sender::Server => (" by the server", ""),
                 };
-                let (sent, received) = (count(*sent), count(*received));
                 write!(
                     f,
-                    "{sent} bytes were sent{by}, {received} were received{of}"
+                    "{} {} sent{by}, {} {} received{of}",
+                    things(*sent, "byte"),
+                    verb(*sent, "was", "were"),
+                    count(*received),
+                    verb(*received, "was", "were")
                 )
             }
             Finding::NotAccepted {
@@ -453,9 +470,11 @@ impl fmt::Display for Finding {
                 accepted,
             } => write!(
                 f,
-                "{} connections were established, {} were accepted by the server",
-                count(*established),
-                count(*accepted)
+                "{} {} established, {} {} accepted by the server",
+                things(*established, "connection"),
+                verb(*established, "was", "were"),
+                count(*accepted),
+                verb(*accepted, "was", "were")
             ),
             Finding::ClientsTurnedAway { clients, failed } => {
                 let causes: Vec<String> = failed
@@ -495,14 +514,14 @@ impl fmt::Display for Finding {
                 memory_left,
             } => write!(
                 f,
-                "accepting stopped at {} connections because only {} MiB of memory were left",
-                count(*connections),
+                "accepting stopped at {} because only {} MiB of memory were left",
+                things(*connections, "connection"),
                 memory_left >> 20
             ),
             Finding::AcceptingFull { connections, limit } => write!(
                 f,
-                "accepting stopped at {} connections, the most that this machine's {} allows (throng plan shows it, and what raises it)",
-                count(*connections),
+                "accepting stopped at {}, the most that this machine's {} allows (throng plan shows it, and what raises it)",
+                things(*connections, "connection"),
                 limit.words()
             ),
             Finding::LifetimesOver { connections } => write!(
@@ -534,11 +553,12 @@ impl fmt::Display for Finding {
                 seconds,
             } => write!(
                 f,
-                "storm at {}: {}; {} of {} were still missing after {}",
+                "storm at {}: {}; {} of {} {} still missing after {}",
                 human::seconds(*at_s),
                 storm(*lost, *before, *dropped),
                 count(*missing),
                 count(*before),
+                verb(*missing, "was", "were"),
                 human::seconds(*seconds)
             ),
             Finding::Drained { moved: 0 } => {
