@@ -539,7 +539,7 @@ fn a_system_that_fails_ends_the_sweep_in_one_line() {
             format!("--start '{serve}' --repeat 2 --between 'exit 4'"),
             &[
                 "--between 'exit 4' failed with exit code 4",
-                "1 of 2 trials are finished and kept",
+                "1 of 2 trials is finished and kept",
             ],
         ),
     ] {
@@ -547,15 +547,75 @@ fn a_system_that_fails_ends_the_sweep_in_one_line() {
         let options = format!("{options} --quiet");
         let ran = sweep(&net, &at, &options, trial);
         assert_refused(&ran, 1, parts);
-        assert_eq!(ran.stdout, "", "{ran}");
+        // What is finished is worth its table.
+        let has_table = ran.stdout.contains("1 of 2 trials of 1 point");
+        assert_eq!(
+            (has_table, ran.stdout.is_empty()),
+            (name == "between", name != "between"),
+            "{ran}"
+        );
         assert_gone(at.to_str().unwrap());
     }
-    // Another server is there already.
+}
+
+#[test]
+fn another_server_where_the_system_will_be_is_named_before_anything_is_waited_for() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let serve = format!("{THRONG} serve --quiet 127.0.0.1:9000");
+    let trial = "load -c 1 --hold 50ms 127.0.0.1:9000";
     let other = crate::common::serve(&net, "127.0.0.1:9000");
-    let at = dir.path().join("taken");
-    let ran = sweep(&net, &at, &format!("--quiet --start '{serve}'"), trial);
-    assert_refused(&ran, 1, &["127.0.0.1:9000 answers before --start"]);
-    drop(other);
+    let named = format!(
+        "throng (process {}) listens at 127.0.0.1:9000 before --start",
+        other.id()
+    );
+    // Its connections would be waited for. One that hangs answers nobody, and listens all the same.
+    let holding = crate::common::start_load(&net, "-c 5 --hold 60s 127.0.0.1:9000");
+    holding.wait_for_stderr("holding");
+    for (name, signal) in [("answers", Signal::CONT), ("hangs", Signal::STOP)] {
+        other.signal(signal);
+        let at = dir.path().join(name);
+        let fixed = [
+            "sweep",
+            "--output-dir",
+            at.to_str().unwrap(),
+            "--start",
+            &serve,
+            "--",
+        ];
+        let ran = run_words(&net, &[&fixed[..], &words(trial)].concat());
+        assert_eq!(ran.code, 1, "{ran}");
+        assert!(ran.stderr.contains(&named), "{ran}");
+        assert!(!ran.stderr.contains("waiting"), "{ran}");
+    }
+    other.signal(Signal::CONT);
+}
+
+#[test]
+fn a_rate_that_varies_replaces_the_closed_loop_that_nobody_asked_for() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let load = "load --self=echo -m hi --latency-echo --hold 300ms";
+    let at = dir.path().join("rates");
+    let ran = sweep(&net, &at, "--vary message-rate=20,40,80", load);
+    assert_eq!(ran.code, 0, "{ran}");
+    // Throughput at a rate that was asked for is no curve of what the server can do.
+    assert!(
+        ran.stdout
+            .contains("no fit: the trials have a message rate per"),
+        "{ran}"
+    );
+    let both = dir.path().join("both");
+    let ran = sweep(&net, &both, "--vary message-rate=20,40", SHORT);
+    assert_refused(
+        &ran,
+        2,
+        &[
+            "the trial: ",
+            "'message-rate' and 'closed-loop' exclude each other",
+        ],
+    );
+    assert!(!ran.stderr.contains("the trial:1"), "{ran}");
 }
 
 #[test]

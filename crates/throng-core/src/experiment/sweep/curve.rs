@@ -3,7 +3,10 @@
 use super::plan::{Plan, Sets, Variable};
 use super::point::Point;
 use super::vary::number;
+use crate::expect::{Metric, Scalar};
 use crate::experiment::{Bend, UslFit, knee, usl};
+use crate::scenario::file::{Set, read};
+use crate::scenario::{LoadScenario, Scenario, Sending};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -144,6 +147,34 @@ fn is_load(plan: &Plan, name: &str) -> bool {
     })
 }
 
+/// The rate that was asked for of what the sweep's metric counts, in words; `None` if the trials went as fast as they could. All
+/// points have it, or none has: what varies is its amount.
+fn asked_rate(plan: &Plan) -> Option<&'static str> {
+    let load = first_scenario(plan)?;
+    if plan.metric == Metric::Scalar(Scalar::Opened) {
+        return load.connect.rate.map(|_| "a rate of attempts to connect");
+    }
+    match load.pace.sending {
+        Sending::Flood | Sending::ClosedLoop { .. } => None,
+        Sending::PerConnection(_) => Some("a message rate per connection (open loop)"),
+        Sending::Bandwidth(_) => Some("a bandwidth per connection"),
+        Sending::WholeRun { .. } => Some("a message rate (open loop)"),
+        Sending::Search(_) => Some("a search for a message rate"),
+    }
+}
+
+/// The scenario of the first point; `None` if it can't be read.
+fn first_scenario(plan: &Plan) -> Option<LoadScenario> {
+    let text = plan.scenarios.get(plan.scenario(0))?;
+    let sets: Vec<Set> = plan.sets(0).iter().filter_map(|s| s.parse().ok()).collect();
+    // Files that messages are in have been read by whoever wrote the scenario.
+    let no_files = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    match read(text, "", &sets, &no_files).ok()? {
+        Scenario::Load(load) => Some(*load),
+        Scenario::Serve(_) => None,
+    }
+}
+
 impl Curve {
     fn of(plan: &Plan, load: &str, others: BTreeMap<String, String>, points: &[Placed]) -> Curve {
         let along = |(_, point): &Placed| Along {
@@ -174,9 +205,13 @@ impl Curve {
                 all.map(move |throughput| (*n, throughput))
             })
             .collect();
-        let fit = match is_load(plan, load) {
-            true => usl(&rounds, CONFIDENCE, plan.seed).map_err(|e| e.to_string()),
-            false => Err(format!("{load} is no load")),
+        let fit = match (is_load(plan, load), asked_rate(plan)) {
+            (false, _) => Err(format!("{load} is no load")),
+            (true, Some(rate)) => Err(format!(
+                "the trials have {rate}: as long as the server keeps up, throughput is what was asked for, and says nothing about what \
+                 it can do"
+            )),
+            (true, None) => usl(&rounds, CONFIDENCE, plan.seed).map_err(|e| e.to_string()),
         };
         Curve {
             load: load.to_owned(),
@@ -322,6 +357,31 @@ mod tests {
             .collect();
         let why = curves(&plan, &points)[0].why_no_fit.clone();
         assert_eq!(why.as_deref(), Some("net.core.somaxconn is no load"));
+    }
+
+    #[test]
+    fn throughput_that_was_asked_for_follows_no_law() {
+        let (closed, points) = swept();
+        for (pace, metric, why) in [
+            ("closed-loop = true", "answers/s", None),
+            ("message-rate = 10", "answers/s", Some("message rate per")),
+            (
+                "rate = 1000",
+                "answers/s",
+                Some("a message rate (open loop)"),
+            ),
+            ("rate = 1000", "opened/s", None),
+        ] {
+            let mut plan = closed.clone();
+            plan.scenarios = vec![format!(
+                "version = 1\n[load]\nself = 'echo'\nmessages = {{ repeated = ['x'] }}\nmeasure = {{ latency-echo = true }}\npace = {{ {pace} }}\n"
+            )];
+            plan.metric = metric.parse().unwrap();
+            let curve = &curves(&plan, &points)[0];
+            assert_eq!(curve.scalability.is_none(), why.is_some(), "{pace}");
+            let said = curve.why_no_fit.as_deref().unwrap_or_default();
+            assert!(said.contains(why.unwrap_or_default()), "{said}");
+        }
     }
 
     #[test]

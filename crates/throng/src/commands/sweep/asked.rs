@@ -22,6 +22,15 @@ use throng_core::scenario::{LoadScenario, Scenario};
 const MOST_VARIABLES: usize = 2;
 /// The key of how long a trial takes.
 const LENGTH: &str = "load.hold";
+/// The section of a scenario that says when messages are sent, and its keys that do so: of them there is one.
+const PACE: &str = "load.pace.";
+const PACES: [&str; 5] = [
+    "message-rate",
+    "rate",
+    "profile",
+    "closed-loop",
+    "channel-bandwidth-upstream",
+];
 /// What begins the names of sysctls.
 const SYSCTLS: [&str; 8] = [
     "abi.", "debug.", "dev.", "fs.", "kernel.", "net.", "user.", "vm.",
@@ -124,21 +133,22 @@ pub(super) fn plan(args: &Args, program: &Path, grammar: &clap::Command) -> Resu
             plan.repeat
         )));
     }
-    plan.scenarios = scenarios(&plan, program)?;
+    plan.scenarios = scenarios(&plan, program, &[])?;
     for (at, vary) in open {
         let key = find_key(&plan.scenarios[0], "the trial", &vary.name, &no_files);
         let key = key.map_err(|e| unknown(vary, &e.to_string(), args.start.is_some()))?;
         plan.variables[at].sets = Sets::Key { key };
     }
     if let Some(find) = &args.find {
-        return search(args, find, plan);
+        return search(args, find, plan, program);
     }
+    pace(&mut plan, program, 0);
     let points = 0..plan.points();
     settle(args, plan, points)
 }
 
 /// The plan of a search for a value.
-fn search(args: &Args, find: &Find, mut plan: Plan) -> Result<Plan, Failure> {
+fn search(args: &Args, find: &Find, mut plan: Plan, program: &Path) -> Result<Plan, Failure> {
     let terms = Terms {
         low: find.low,
         high: find.high,
@@ -183,6 +193,8 @@ fn search(args: &Args, find: &Find, mut plan: Plan) -> Result<Plan, Failure> {
             find.name
         )));
     }
+    let lowest = plan.searched(0, find.low);
+    pace(&mut plan, program, lowest);
     let searches = 0..plan.searches();
     let ends = searches.flat_map(|search| [find.low, find.high].map(|load| (search, load)));
     let ends: Vec<usize> = ends
@@ -299,8 +311,32 @@ fn unknown(vary: &Vary, why: &str, starts: bool) -> Failure {
     ))
 }
 
-/// The scenario of each point, as text; one for all if the words of the trial are the same.
-fn scenarios(plan: &Plan, program: &Path) -> Result<Vec<String>, Failure> {
+/// Replaces the pace of the trial's scenario by the one that varies, if they exclude each other and the trial's is only what its
+/// command does by default: a trial of `load --latency-echo` is a closed loop, unless it has a rate. `point` is any that there is.
+fn pace(plan: &mut Plan, program: &Path, point: usize) {
+    if scenario(plan, point).is_ok() {
+        return;
+    }
+    let varies = plan.variables.iter().zip(plan.values(point));
+    let paces = varies.filter_map(|(variable, value)| match &variable.sets {
+        Sets::Key { key } => {
+            let name = key.strip_prefix(PACE)?;
+            let option = format!("--{name}={value}");
+            PACES.contains(&name).then(|| OsString::from(option))
+        }
+        Sets::Sysctl | Sets::Word => None,
+    });
+    let paces: Vec<OsString> = paces.collect();
+    // If the command line has a pace of its own, its options exclude each other, and the scenario as it is says which.
+    if let Ok(scenarios) = scenarios(plan, program, &paces)
+        && !paces.is_empty()
+    {
+        plan.scenarios = scenarios;
+    }
+}
+
+/// The scenario of each point, as text; one for all if the words of the trial are the same. `more` options follow them.
+fn scenarios(plan: &Plan, program: &Path, more: &[OsString]) -> Result<Vec<String>, Failure> {
     let points = if plan.varies_words() {
         plan.points()
     } else {
@@ -308,7 +344,10 @@ fn scenarios(plan: &Plan, program: &Path) -> Result<Vec<String>, Failure> {
     };
     let words = |point| plan.trial.iter().map(move |word| plan.filled(word, point));
     (0..points)
-        .map(|point| settled(program, words(point).map(Into::into).collect()))
+        .map(|point| {
+            let words = words(point).map(Into::into);
+            settled(program, words.chain(more.iter().cloned()).collect())
+        })
         .collect()
 }
 
@@ -364,7 +403,8 @@ pub(super) fn scenario(plan: &Plan, point: usize) -> Result<LoadScenario, Failur
             };
             Err(Failure::usage(match text.strip_prefix("--set ") {
                 Some(value) => format!("{option} {value}"),
-                None => format!("{text} (at {})", plan.name(point)),
+                // The user has not seen the scenario, so a line of it says nothing.
+                None => format!("the trial: {} (at {})", e.problem, plan.name(point)),
             }))
         }
     }

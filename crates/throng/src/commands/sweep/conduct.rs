@@ -17,6 +17,8 @@ use throng_host::own_network;
 
 /// How long connections of the trial before may take to be gone: TIME_WAIT takes 60 s on Linux.
 const GONE: Duration = Duration::from_secs(75);
+/// How long those that were there before the sweep may take to be closed. Those that are still open are somebody else's.
+const CLOSED: Duration = Duration::from_secs(5);
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// The exit code of a run that was interrupted.
@@ -113,6 +115,10 @@ impl Conduct<'_> {
         {
             self.progress.warn(&wrong);
         }
+        if let Some(system) = system.as_ref().filter(|_| first && starts) {
+            // Before anything is waited for: nothing goes away by itself.
+            system.refuse_others(self.processes)?;
+        }
         self.wait(due.point, first)?;
         if let Some(command) = self.plan.between.command.as_ref().filter(|_| !first) {
             let script = self.plan.filled(command, due.point);
@@ -154,22 +160,32 @@ impl Conduct<'_> {
         if targets.is_empty() {
             return Ok(());
         }
-        let until = Instant::now() + GONE;
+        let began = Instant::now();
+        let until = began + GONE;
         let mut told = false;
         loop {
-            let left = left(&targets)?;
+            let mut left = left(&targets)?;
+            if first && began.elapsed() >= CLOSED {
+                left.open = 0;
+            }
             if left.is_nothing() {
                 return Ok(());
             }
             if Instant::now() >= until {
+                let there = match left.open + left.time_wait {
+                    1 => "1 connection to the target is still there".to_owned(),
+                    n => format!(
+                        "{} connections to the target are still there",
+                        throng_report::human::count(n)
+                    ),
+                };
                 self.progress.warn(&format!(
-                    "{} to the target are still there; the next trial begins nevertheless (--pause T waits for a fixed time)",
-                    throng_report::human::things(left.open + left.time_wait, "connection")
+                    "{there}; the next trial begins nevertheless (--pause T waits for a fixed time)"
                 ));
                 return Ok(());
             }
             if !std::mem::replace(&mut told, true) {
-                self.progress.waiting(left.open, left.time_wait);
+                self.progress.waiting(left, first);
             }
             self.processes.pause(LOOK)?;
         }

@@ -79,17 +79,16 @@ pub(crate) fn run(args: &Args, grammar: &clap::Command) -> Result<u8, Failure> {
     let result = so_far(&plan, &conduct.finished);
     let written = directory.write_result(&result);
     live.end(&result);
-    match end {
-        End::Failed(failure) => return Err(resumable(failure, &result, &directory)),
-        End::Complete | End::Interrupted => written?,
+    if let End::Failed(failure) = end {
+        let failure = resumable(failure, &result, &directory);
+        // What is finished is worth a table. The failure is what is told last, also if that can't be drawn.
+        if result.finished() > 0 {
+            let _ = reported(&result, args);
+        }
+        return Err(failure);
     }
-    // Neither keeps the other from being written.
-    let page = args.report.as_ref();
-    let page = page.map_or(Ok(()), |path| {
-        write(path, html::of_sweep(&result).as_bytes())
-    });
-    print(&result, args)?;
-    page?;
+    written?;
+    reported(&result, args)?;
     match end {
         End::Complete => Ok(result.exit_code()),
         _ => {
@@ -160,6 +159,7 @@ fn parsed(grammar: &clap::Command, words: Vec<OsString>) -> Result<Args, clap::E
 fn said(plan: &Plan, directory: &Directory, finished: usize) -> String {
     let goes_on = match finished {
         0 => String::new(),
+        1 => ", of which 1 is finished".to_owned(),
         n => format!(", of which {} are finished", human::count(n as u64)),
     };
     if let Some(terms) = &plan.find {
@@ -200,6 +200,16 @@ fn resumable(mut failure: Failure, result: &SweepResult, directory: &Directory) 
     failure
 }
 
+/// Prints the result, and writes its page. Neither keeps the other from being written.
+fn reported(result: &SweepResult, args: &Args) -> Result<(), Failure> {
+    let page = args.report.as_ref();
+    let page = page.map_or(Ok(()), |path| {
+        write(path, html::of_sweep(result).as_bytes())
+    });
+    print(result, args)?;
+    page
+}
+
 /// How many trials are finished.
 fn kept(result: &SweepResult) -> String {
     let finished = result.finished() as u64;
@@ -216,7 +226,7 @@ fn kept(result: &SweepResult) -> String {
     };
     format!(
         "{all} {} finished and kept",
-        if all.ends_with('s') { "are" } else { "is" }
+        if finished == 1 { "is" } else { "are" }
     )
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use throng_core::experiment::sweep::{Due, Measured, Plan, Trial};
+use throng_host::left_over::LeftOver;
 use throng_report::human;
 use throng_report::sweep::measured;
 
@@ -39,12 +40,19 @@ impl Progress {
         eprintln!("throng: {line}");
     }
 
-    /// The next trial has to wait for the connections of the one before.
-    pub fn waiting(&self, open: u64, time_wait: u64) {
+    /// The next trial has to wait for connections of the one before, or of what ran before the sweep if it is the `first`.
+    pub fn waiting(&self, left: LeftOver, first: bool) {
+        let whose = match first {
+            true => "from before this sweep",
+            false => "of the trial before",
+        };
+        let of_target = match left.open + left.time_wait {
+            1 => "1 socket of the target's connections".to_owned(),
+            n => format!("{} sockets of the target's connections", human::count(n)),
+        };
         self.say(&format!(
-            "waiting until {} of the trial before are gone, {} of them in TIME_WAIT",
-            human::things(open + time_wait, "socket"),
-            human::count(time_wait)
+            "waiting for the end of {of_target} {whose}, {} in TIME_WAIT",
+            human::count(left.time_wait)
         ));
     }
 

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use throng_core::experiment::sweep::{Plan, Restart, System};
+use throng_host::listeners;
 use throng_host::supervised::Supervised;
 
 /// How often it is asked whether it answers.
@@ -16,8 +17,10 @@ const ASK: Duration = Duration::from_millis(20);
 const ACCEPT: Duration = Duration::from_secs(1);
 /// How long it may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long the port of one that was stopped may still answer.
+/// How long one that was stopped may still listen.
 const STILL: Duration = Duration::from_secs(10);
+/// How long one of a sweep that was killed may, before the first trial of the one that goes on.
+const KILLED: Duration = Duration::from_secs(1);
 
 /// The system under test.
 pub(super) struct UnderTest<'p> {
@@ -72,7 +75,7 @@ impl<'p> UnderTest<'p> {
         processes: &Processes,
         directory: &Directory,
     ) -> Result<(), Cut> {
-        self.wait_for_silence(processes)?;
+        self.wait_for_silence(processes, STILL)?;
         let script = self.plan.filled(&self.system.start, point);
         let (log, mut file) = directory.system_log()?;
         // A log that can't be written is no reason not to measure; the trials' results say if the disk is full.
@@ -98,8 +101,12 @@ impl<'p> UnderTest<'p> {
                 return Ok(());
             }
             if Instant::now() >= until {
+                let nothing = match who_listens(ready) {
+                    Some(who) => format!("{who} listens at {ready}, but accepts nothing"),
+                    None => format!("nothing answers at {ready}"),
+                };
                 return Err(Failure::fault(format!(
-                    "--start '{script}': nothing answers at {ready} after {} (--ready, --ready-timeout){}",
+                    "--start '{script}': {nothing} after {} (--ready, --ready-timeout){}",
                     throng_report::human::duration(timeout),
                     running.said()
                 ))
@@ -143,22 +150,32 @@ impl<'p> UnderTest<'p> {
         wrong
     }
 
-    /// Waits until nothing answers where it will: otherwise the trials would load another server.
-    fn wait_for_silence(&self, processes: &Processes) -> Result<(), Cut> {
+    /// Refuses to begin where another server listens where this one will: the trials would load that one.
+    pub fn refuse_others(&self, processes: &Processes) -> Result<(), Cut> {
+        self.wait_for_silence(processes, KILLED)
+    }
+
+    /// Waits until nothing listens where it will, for at most `most`.
+    fn wait_for_silence(&self, processes: &Processes, most: Duration) -> Result<(), Cut> {
         let Some(ready) = self.ready else {
             return Ok(());
         };
-        let until = Instant::now() + STILL;
-        while answers(ready) {
+        let until = Instant::now() + most;
+        loop {
+            // One that hangs listens, and answers nobody; one on another machine is not seen to listen.
+            let there = match who_listens(ready) {
+                Some(who) => format!("{who} listens at {ready}"),
+                None if answers(ready) => format!("another server answers at {ready}"),
+                None => return Ok(()),
+            };
             if Instant::now() >= until {
                 return Err(Failure::fault(format!(
-                    "{ready} answers before --start: another server runs there; stop it, or name another port"
+                    "{there} before --start: stop it, or name another port"
                 ))
                 .into());
             }
             processes.pause(ASK)?;
         }
-        Ok(())
     }
 }
 
@@ -179,6 +196,12 @@ impl Running {
         let line = line.map_or_else(String::new, |line| format!(": {line}"));
         format!("{line}; its output is in {}", self.log.display())
     }
+}
+
+/// Who listens there, on this machine; `None` if nobody is seen to.
+fn who_listens(at: SocketAddr) -> Option<String> {
+    let listener = listeners::serving(at).ok().flatten()?;
+    Some(listener.owner())
 }
 
 /// Whether a connection is accepted there.
