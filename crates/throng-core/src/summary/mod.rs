@@ -44,7 +44,7 @@ pub use rate::{BandwidthKept, MessageRate};
 pub use server::Server;
 pub use snapshot::Snapshot;
 pub use storm::{StormSample, StormSummary};
-pub use stretch::{Stretch, held, open_at, stretches};
+pub use stretch::{Stretch, complete, held, open_at, stretches};
 pub use traffic::{Answers, Pings, Requests, Steady, Traffic};
 
 use crate::diagnosis::Diagnosis;

@@ -4,6 +4,9 @@ use crate::record::{BASE, Interval, Part, Record};
 use crate::stats::{Durations, PackedDurations, Tally};
 use std::collections::BTreeMap;
 
+/// A stretch below this share of the one before was cut short. Intervals end a little later than they should.
+const CUT: f64 = 0.9;
+
 /// What happened in a stretch of the run: a second, or more of a long one. Counts are those of the side that the run is
 /// about.
 #[derive(Clone, Debug, Default)]
@@ -119,11 +122,32 @@ fn together(record: &Record) -> Vec<Stretch<'_>> {
             }
         }
     }
+    let over = record.sources.values().flat_map(|part| {
+        let start = part.about.started_unix_s - origin;
+        let ends = part.intervals.iter().map(|interval| interval.to);
+        ends.max().map(|to| start + to.as_secs_f64())
+    });
+    let over = over.fold(0.0, f64::max);
     for (number, stretch) in stretches.iter_mut().enumerate() {
         stretch.from_s = number as f64 * width;
-        stretch.to_s = (number + 1) as f64 * width;
+        // The last one is as long as there was a source in it.
+        stretch.to_s = ((number + 1) as f64 * width).min(over.max(stretch.from_s));
     }
     stretches
+}
+
+/// `run` without its last stretch, if that is shorter than the one before: the run ended in it, so that its rates are those of the
+/// end, and would look like a fall before it.
+pub fn complete<'s, 'r>(run: &'s [Stretch<'r>]) -> &'s [Stretch<'r>] {
+    match run {
+        [whole @ .., before, last] if is_cut(before, last) => &run[..whole.len() + 1],
+        _ => run,
+    }
+}
+
+fn is_cut(before: &Stretch, last: &Stretch) -> bool {
+    let length = |stretch: &Stretch| stretch.to_s - stretch.from_s;
+    length(last) < CUT * length(before)
 }
 
 /// The counts of `interval` on the connections that `part` is about, and how many were open at its end.
@@ -166,4 +190,36 @@ pub fn held(record: &Record) -> Option<(f64, f64)> {
         all = Some((first.max(from), last.min(to)));
     }
     all.filter(|(from, to)| from < to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_stretch_that_was_cut_short_is_not_complete() {
+        let run = |lengths: &[f64]| -> Vec<Stretch> {
+            let mut at = 0.0;
+            let stretches = lengths.iter().map(|length| {
+                let from_s = at;
+                at += length;
+                Stretch {
+                    from_s,
+                    to_s: at,
+                    ..Stretch::default()
+                }
+            });
+            stretches.collect()
+        };
+        for (lengths, kept) in [
+            (&[][..], 0),
+            (&[0.3], 1),
+            (&[1.0, 0.3], 1),
+            (&[1.02, 0.98, 1.0], 3),
+            (&[1.0, 1.0, 0.02], 2),
+            (&[2.0, 2.0, 1.1], 2),
+        ] {
+            assert_eq!(complete(&run(lengths)).len(), kept, "{lengths:?}");
+        }
+    }
 }

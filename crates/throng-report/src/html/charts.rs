@@ -7,7 +7,7 @@ use std::time::Duration;
 use throng_core::record::Record;
 use throng_core::stats::{Durations, FailCause};
 use throng_core::summary::{
-    Answers, Curve, HistogramOf, Stretch, Summary, curves, held, open_at, stretches,
+    Answers, Curve, HistogramOf, Stretch, Summary, complete, curves, held, open_at, stretches,
 };
 
 /// Columns of a heat map, at most: more would be narrower than a pixel on a small screen.
@@ -27,20 +27,22 @@ pub(super) fn of(summary: &Summary, record: &Record) -> Vec<Chart> {
     let run = stretches(record);
     let curves = curves(record);
     let mut all = Vec::new();
+    // What flows ends with the run; what happens once may happen at its end.
+    let flowing = complete(&run);
     if !run.is_empty() {
         all.push(open(summary, record, &run));
         all.extend(opened(summary, &run));
         all.extend(lost(&run));
-        all.extend(messages(summary, &run));
-        all.extend(events(&run));
-        all.extend(bytes(&run));
+        all.extend(messages(summary, flowing));
+        all.extend(events(flowing));
+        all.extend(bytes(flowing));
         all.extend(over_time(summary, &run));
     }
     let (opening, messages): (Vec<&Curve>, Vec<&Curve>) = curves
         .iter()
         .partition(|curve| OF_OPENING.contains(&curve.of.name));
     all.extend(by_percentile("Latency by percentile", &messages));
-    all.extend(kinds(&run));
+    all.extend(kinds(flowing));
     all.extend(by_percentile("Opening, by percentile", &opening));
     let held = held(record);
     for chart in all.iter_mut().filter(|chart| chart.x.unit == Unit::Seconds) {
