@@ -3,8 +3,10 @@
 //! there is a metric, too.
 
 mod buckets;
+mod exponential;
 
 pub use buckets::Buckets;
+pub use exponential::{Exponential, SCALE};
 
 use crate::expect::Latency;
 use crate::observer::{Counts, Interval};

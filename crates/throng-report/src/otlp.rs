@@ -3,7 +3,7 @@
 //! opentelemetry-proto defines the messages. In JSON, 64-bit integers are strings.
 
 use serde_json::{Value as Json, json};
-use throng_core::metrics::{Buckets, Kind, Metric, Point, Unit, Value};
+use throng_core::metrics::{Kind, Metric, Point, SCALE, Unit, Value};
 
 /// The Content-Type of the form.
 pub const CONTENT_TYPE: &str = "application/json";
@@ -76,7 +76,7 @@ impl Times {
                 }),
             ),
             Kind::Histogram => (
-                "histogram",
+                "exponentialHistogram",
                 json!({ "dataPoints": points, "aggregationTemporality": CUMULATIVE }),
             ),
         };
@@ -98,11 +98,16 @@ impl Times {
             }
             Value::Real(n) => json["asDouble"] = (*n).into(),
             Value::Distribution(buckets) => {
-                let counts: Vec<String> = buckets.counts().iter().map(u64::to_string).collect();
+                let exponential = buckets.exponential();
                 json["count"] = buckets.count().to_string().into();
                 json["sum"] = buckets.sum_s().into();
-                json["bucketCounts"] = counts.into();
-                json["explicitBounds"] = Buckets::bounds().collect::<Vec<f64>>().into();
+                json["scale"] = SCALE.into();
+                json["zeroCount"] = exponential.zero().to_string().into();
+                if let Some((first, counts)) = exponential.dense() {
+                    let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
+                    // An index here is that of the lower bound.
+                    json["positive"] = json!({ "offset": first - 1, "bucketCounts": counts });
+                }
             }
         }
         json

@@ -1,5 +1,7 @@
 //! Metrics in Prometheus' text format, version 0.0.4 (`--prometheus`), under the names that its conventions demand: the
-//! prefix `throng_`, base units, `_total` at the end of counters.
+//! prefix `throng_`, base units, `_total` at the end of counters. `protobuf.rs` has the format with native histograms.
+
+pub mod protobuf;
 
 use std::fmt::Write;
 use throng_core::metrics::{Buckets, Kind, Metric, Point, Unit, Value};

@@ -1,5 +1,6 @@
 //! Durations in a few buckets, as metrics have them.
 
+use super::exponential::{self, Exponential};
 use crate::stats::Durations;
 
 /// The upper bounds of the buckets, in nanoseconds: from what a loopback takes to what nobody waits for.
@@ -32,17 +33,14 @@ pub struct Buckets {
     /// How many durations are in each bucket; the last one has those above all bounds.
     counts: [u64; BOUNDS_NS.len() + 1],
     sum_s: f64,
+    exponential: Exponential,
 }
 
 impl Buckets {
     /// Adds `durations`.
     pub fn add(&mut self, durations: &Durations) {
-        let Some(histogram) = durations.recorded() else {
-            return;
-        };
-        for value in histogram.iter_recorded() {
-            let ns = histogram.median_equivalent(value.value_iterated_to());
-            let n = value.count_at_value();
+        for (ns, n) in exponential::values(durations) {
+            self.exponential.add(ns, n);
             self.counts[BOUNDS_NS.partition_point(|bound| *bound < ns)] += n;
             self.sum_s += ns as f64 * n as f64 / 1e9;
         }
@@ -56,6 +54,11 @@ impl Buckets {
     /// How many durations are in each bucket; the last one has no bound.
     pub fn counts(&self) -> &[u64] {
         &self.counts
+    }
+
+    /// The same durations in buckets whose bounds need no choice.
+    pub fn exponential(&self) -> &Exponential {
+        &self.exponential
     }
 
     /// The number of durations.

@@ -8,9 +8,9 @@ use clap::Args;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use throng_core::metrics::Metrics;
+use throng_core::metrics::{Metric, Metrics};
 use throng_core::observer::{Interval, Observer, Trouble};
-use throng_report::prometheus;
+use throng_report::prometheus::{self, protobuf};
 
 /// How often the metrics are brought up to date.
 const EVERY: Duration = Duration::from_secs(1);
@@ -34,28 +34,42 @@ impl Output for Prometheus {
             return Ok(None);
         };
         let metrics = occasion.metrics();
-        let text = prometheus::text(&[metrics.info()]);
-        let shown = Arc::new(Mutex::new(Arc::from(text.into_bytes())));
+        let shown = Arc::new(Mutex::new(Arc::from([metrics.info()])));
         let current = Arc::clone(&shown);
         let answer = move |request: &Request| match request.path {
-            PATH => Answer::page(
-                prometheus::CONTENT_TYPE,
-                Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner)),
+            PATH => scraped(
+                request,
+                &Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner)),
             ),
             "/" => Answer::text("200 OK", OTHER),
             _ => Answer::refused("404 Not Found"),
         };
         TcpListener::bind(at)
             .and_then(|listener| responder::serve(listener, CLIENTS, answer))
-            .map_err(|e| Failure::usage(format!("--prometheus {at}: {e}")))?;
+            .map_err(|e| {
+                let owner = responder::owner(&e, at);
+                Failure::usage(format!("--prometheus {at}: {e}{owner}"))
+            })?;
         Ok(Some(Box::new(Published { metrics, shown })))
     }
 }
 
-/// The metrics, and their text as it is served.
+/// The metrics in the format that the client asks for.
+fn scraped(request: &Request, metrics: &[Metric]) -> Answer {
+    let accept = request.field("accept").unwrap_or_default();
+    match protobuf::is_wanted(accept) {
+        true => Answer::page(protobuf::CONTENT_TYPE, protobuf::families(metrics).into()),
+        false => Answer::page(
+            prometheus::CONTENT_TYPE,
+            prometheus::text(metrics).into_bytes().into(),
+        ),
+    }
+}
+
+/// The metrics, and how they are now. They are drawn when somebody asks, which costs the run nothing.
 struct Published {
     metrics: Metrics,
-    shown: Arc<Mutex<Arc<[u8]>>>,
+    shown: Arc<Mutex<Arc<[Metric]>>>,
 }
 
 impl Observer for Published {
@@ -64,8 +78,8 @@ impl Observer for Published {
     }
 
     fn interval(&mut self, interval: &Interval) -> Result<(), Trouble> {
-        let text = prometheus::text(&self.metrics.after(interval));
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = text.into_bytes().into();
+        let metrics = self.metrics.after(interval);
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = metrics.into();
         Ok(())
     }
 }

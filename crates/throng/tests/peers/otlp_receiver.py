@@ -26,11 +26,22 @@ def attributes(of):
 
 
 def value(point, kind):
-    if kind != "histogram":
+    if kind != "exponential_histogram":
         return getattr(point, point.WhichOneof("value"))
-    assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
-    assert sum(point.bucket_counts) == point.count
-    return {"count": point.count, "sum": point.sum}
+    buckets = point.positive.bucket_counts
+    assert point.zero_count + sum(buckets) == point.count
+    return {"count": point.count, "sum": point.sum, "median": median(point)}
+
+
+def median(point):
+    """The middle of the bucket that the median is in: bucket i is above base**i, up to base**(i + 1)."""
+    base = 2 ** (2 ** -point.scale)
+    below = point.zero_count
+    for i, count in enumerate(point.positive.bucket_counts):
+        below += count
+        if count and 2 * below >= point.count:
+            return base ** (point.positive.offset + i + 0.5)
+    return 0
 
 
 def keep(request):
@@ -40,6 +51,7 @@ def keep(request):
         for metric in resource.scope_metrics[0].metrics:
             kind = metric.WhichOneof("data")
             data = getattr(metric, kind)
+            assert kind != "histogram", metric
             if kind != "gauge":
                 assert data.aggregation_temporality == 2, metric
             if kind == "sum":

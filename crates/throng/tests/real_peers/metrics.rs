@@ -35,8 +35,8 @@ fn counts(summary: &Summary) -> Vec<(&'static str, &'static str, u64)> {
 /// A load whose counts stay as they are once its connections are established.
 const LOAD: &str = "--self=ws -c 50 --hold 6s";
 
-/// Prometheus, which scrapes throng every second.
-fn prometheus(net: &Net, dir: &Path) -> Process {
+/// Prometheus, which scrapes throng every second, with an option for its features.
+fn prometheus(net: &Net, dir: &Path, features: Option<&str>) -> Process {
     let config = dir.join("prometheus.yml");
     let text = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n\
                 scrape_configs: [{job_name: throng, static_configs: [{targets: ['127.0.0.1:9464']}]}]\n";
@@ -44,28 +44,74 @@ fn prometheus(net: &Net, dir: &Path) -> Process {
     let config = format!("--config.file={}", config.display());
     let data = format!("--storage.tsdb.path={}", dir.join("data").display());
     let listen = "--web.listen-address=127.0.0.1:9090";
-    start_server(net, "prometheus", &[&config, &data, listen], 9090)
+    let mut options = vec![config.as_str(), &data, listen];
+    options.extend(features);
+    start_server(net, "prometheus", &options, 9090)
 }
 
 /// The value that Prometheus had last for `query`.
 fn queried(net: &Net, query: &str) -> f64 {
+    let (all, said) = results(net, &format!("last_over_time({query}[5m])"));
+    assert_eq!(all.len(), 1, "{query}: {said}");
+    all[0]
+}
+
+/// The values of `query` now, and all that Prometheus said.
+fn results(net: &Net, query: &str) -> (Vec<f64>, String) {
     let url = "http://127.0.0.1:9090/api/v1/query";
     let said = net.shell(&format!(
-        "curl -sS -G {url} --data-urlencode 'query=last_over_time({query}[5m])'"
+        "curl -sS -G {url} --data-urlencode 'query={query}'"
     ));
     let answer: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"));
-    let results = answer["data"]["result"]
-        .as_array()
-        .unwrap_or_else(|| panic!("{said}"));
-    assert_eq!(results.len(), 1, "{query}: {said}");
-    results[0]["value"][1].as_str().unwrap().parse().unwrap()
+    let results = answer["data"]["result"].as_array();
+    let results = results.unwrap_or_else(|| panic!("{said}")).iter();
+    let values = results.map(|result| result["value"][1].as_str().unwrap().parse().unwrap());
+    (values.collect(), said)
+}
+
+#[test]
+fn prometheus_takes_native_histograms_whose_quantiles_are_those_of_the_summary() {
+    let net = Net::own();
+    let dir = tempfile::tempdir().unwrap();
+    let _prometheus = prometheus(&net, dir.path(), Some("--enable-feature=native-histograms"));
+    let loading = start_load(&net, "--self=ws -c 500 --hold 60s --prometheus 9464");
+    loading.wait_for_stderr("holding");
+    let give_up = Instant::now() + PATIENCE;
+    let counted = "histogram_count(throng_upgrade_seconds)";
+    while results(&net, counted).0 != [500.0] {
+        assert!(Instant::now() < give_up, "{}", results(&net, counted).1);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let quantile = |q: f64| {
+        let (all, said) = results(
+            &net,
+            &format!("histogram_quantile({q}, throng_upgrade_seconds)"),
+        );
+        assert_eq!(all.len(), 1, "{said}");
+        all[0] * 1e6
+    };
+    let (p50, p99) = (quantile(0.5), quantile(0.99));
+    // They are native ones: the classic buckets are in text alone.
+    assert!(results(&net, "throng_upgrade_seconds_bucket").0.is_empty());
+    let text = net.shell("curl -sSf http://127.0.0.1:9464/metrics");
+    assert!(
+        text.contains("throng_upgrade_seconds_bucket{le=\"+Inf\"} 500"),
+        "{text}"
+    );
+    loading.signal(rustix::process::Signal::INT);
+    let summary = loading.wait(PATIENCE).summary();
+    let told = summary.latency.protocols.websocket.upgrade.unwrap();
+    // Each is in the bucket of the true value, which is 2.2 % wide.
+    for (found, told) in [(p50, told.p50_us), (p99, told.p99_us)] {
+        assert!((found / told - 1.0).abs() < 0.023, "{found} {told}");
+    }
 }
 
 #[test]
 fn prometheus_has_the_counts_of_the_summary() {
     let net = Net::own();
     let dir = tempfile::tempdir().unwrap();
-    let _prometheus = prometheus(&net, dir.path());
+    let _prometheus = prometheus(&net, dir.path(), None);
     let loading = start_load(&net, &format!("{LOAD} --prometheus 9464"));
     loading.wait_for_stderr("holding");
     // What is scraped is as the conventions want it: promtool has nothing to say.
@@ -173,8 +219,17 @@ fn a_collector_has_the_counts_of_the_summary() {
     let upgrades = &metrics["throng.upgrade"]["values"][""];
     assert_eq!(upgrades["count"], 50, "{upgrades}");
     let mean = upgrades["sum"].as_f64().unwrap() / 50.0;
-    let told = summary.latency.protocols.websocket.upgrade.unwrap().mean_us / 1e6;
-    assert!((mean / told - 1.0).abs() < 0.01, "{mean} {told}");
+    let told = summary.latency.protocols.websocket.upgrade.unwrap();
+    assert!(
+        (mean / (told.mean_us / 1e6) - 1.0).abs() < 0.01,
+        "{mean} {told:?}"
+    );
+    // A quantile of the exponential buckets is within one of them, which is 2.2 % wide.
+    let median = upgrades["median"].as_f64().unwrap();
+    assert!(
+        (median / (told.p50_us / 1e6) - 1.0).abs() < 0.023,
+        "{median} {told:?}"
+    );
 }
 
 #[test]
