@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use throng_core::experiment::sweep::SweepResult;
 use throng_core::record::Record;
-use throng_report::compare::Material;
+use throng_report::compare::{Material, SweptMaterial};
 use throng_report::html::{Entry, Item};
 use throng_report::json::{Outcome, ReadError, may_be_result, read_records};
 use throng_report::sweep;
@@ -174,6 +174,17 @@ fn items(name: &str, bytes: &[u8]) -> (bool, Result<Vec<Item>, String>) {
             name: name.to_owned(),
             also: Vec::new(),
             material: Box::new(material),
+        };
+        return (true, Ok(vec![item]));
+    }
+    if let Some(material) = SweptMaterial::read(bytes)
+        && let Ok(found) = material.compared()
+    {
+        let item = Item::ByPoint {
+            name: name.to_owned(),
+            also: Vec::new(),
+            material: Box::new(material),
+            found: Box::new(found),
         };
         return (true, Ok(vec![item]));
     }

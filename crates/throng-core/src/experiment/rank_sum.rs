@@ -21,22 +21,7 @@ pub struct RankSum {
 /// `'asymptotic'`.) `None` if a sample is empty or a value is not finite.
 pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<RankSum> {
     let (n, m) = (first.len(), second.len());
-    if n == 0 || m == 0 || !first.iter().chain(second).all(|v| v.is_finite()) {
-        return None;
-    }
-    let mut all: Vec<(f64, bool)> = first.iter().map(|v| (*v, true)).collect();
-    all.extend(second.iter().map(|v| (*v, false)));
-    all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    // The sum of the first sample's ranks, where equal values share the mean of theirs; and Σ t³ - t over ties.
-    let (mut ranks, mut ties, mut below) = (0.0, 0.0, 0);
-    for equal in all.chunk_by(|a, b| a.0 == b.0) {
-        let count = equal.len() as f64;
-        let of_first = equal.iter().filter(|v| v.1).count() as f64;
-        ranks += of_first * (below as f64 + (count + 1.0) / 2.0);
-        ties += count * count * count - count;
-        below += equal.len();
-    }
-    let u = ranks - (n * (n + 1)) as f64 / 2.0;
+    let Ranks { u, ties } = ranks(first, second)?;
     let pairs = (n * m) as f64;
     let greater = u.max(pairs - u);
     if ties == 0.0 && n * m <= EXACT_PAIRS {
@@ -60,6 +45,39 @@ pub fn mann_whitney(first: &[f64], second: &[f64]) -> Option<RankSum> {
             1.0
         },
         exact: false,
+    })
+}
+
+/// What the ranks of two samples among all their values say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ranks {
+    /// U of the first sample.
+    pub u: f64,
+    /// Σ t³ - t over the numbers t of equal values.
+    pub ties: f64,
+}
+
+/// The ranks of two samples; `None` if one is empty or a value is not finite.
+pub(super) fn ranks(first: &[f64], second: &[f64]) -> Option<Ranks> {
+    let (n, m) = (first.len(), second.len());
+    if n == 0 || m == 0 || !first.iter().chain(second).all(|v| v.is_finite()) {
+        return None;
+    }
+    let mut all: Vec<(f64, bool)> = first.iter().map(|v| (*v, true)).collect();
+    all.extend(second.iter().map(|v| (*v, false)));
+    all.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    // The sum of the first sample's ranks, where equal values share the mean of theirs.
+    let (mut ranks, mut ties, mut below) = (0.0, 0.0, 0);
+    for equal in all.chunk_by(|a, b| a.0 == b.0) {
+        let count = equal.len() as f64;
+        let of_first = equal.iter().filter(|v| v.1).count() as f64;
+        ranks += of_first * (below as f64 + (count + 1.0) / 2.0);
+        ties += count * count * count - count;
+        below += equal.len();
+    }
+    Some(Ranks {
+        u: ranks - (n * (n + 1)) as f64 / 2.0,
+        ties,
     })
 }
 

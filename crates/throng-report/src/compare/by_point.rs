@@ -1,7 +1,9 @@
 //! A comparison of sweeps for people: for each other sweep what it differs in, what to know before that is believed, then each metric
 //! with a row for each point.
 
-use super::text::{differences, how, style_of, write_judged, write_lines, write_note, write_rows};
+use super::text::{
+    differences, how, style, style_of, write_judged, write_lines, write_note, write_rows,
+};
 use crate::colour::{DIM, TITLE};
 use crate::text::Form;
 use std::io::{self, Write};
@@ -13,7 +15,9 @@ use throng_core::experiment::compare::{ByPoint, Compared};
 /// Writing to `out` failed.
 pub fn write_by_point(found: &ByPoint, out: &mut impl Write, form: &Form) -> io::Result<()> {
     for sweep in 1..found.sweeps.len() {
-        let style = style_of(found.of_sweep(sweep).map(|(_, c)| c));
+        let points = found.of_sweep(sweep).map(|(_, c)| c.verdict);
+        let overall = found.overall_of(sweep).map(|o| o.verdict);
+        let style = style_of(points.chain(overall));
         write_lines(&found.headline(sweep), style, 0, out, form)?;
     }
     for note in notes(found) {
@@ -30,11 +34,20 @@ pub fn write_by_point(found: &ByPoint, out: &mut impl Write, form: &Form) -> io:
             let title = format!("{metric}: {} → {}", found.sweeps[0], found.sweeps[sweep]);
             writeln!(out)?;
             write_lines(&title, TITLE, 0, out, form)?;
+            let overall = found.overall_of(sweep).find(|o| o.metric == *metric);
+            if let Some(overall) = overall {
+                let words = format!("overall: {}", overall.sentence());
+                write_lines(&words, style(overall.verdict), 2, out, form)?;
+            }
             write_rows(&rows, found.tests, out, form)?;
         }
     }
     if found.found().next().is_some() {
         write_lines(&how("trials", found.tests), DIM, 0, out, form)?;
+    }
+    if !found.overall.is_empty() {
+        let how = "Overall: van Elteren's test, whose strata are the points, and the median of their shifts.";
+        write_lines(how, DIM, 0, out, form)?;
     }
     let judged = found.judged().map(|(point, judged)| {
         let (_, sweep, _) = judged;

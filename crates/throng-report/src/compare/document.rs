@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use throng_core::experiment::Side;
-use throng_core::experiment::compare::{self, ByPoint, Comparison, History, Size, Values};
+use throng_core::experiment::compare::{self, ByPoint, Comparison, History, Size, Values, Verdict};
 
 /// The version of these forms. It grows when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -200,7 +200,41 @@ pub struct ByPointDocument {
     variables: Vec<String>,
     environment: Vec<Differing>,
     notes: Vec<String>,
+    overall: Vec<Overall>,
     points: Vec<AtPoint>,
+}
+
+#[derive(Debug, Serialize)]
+struct Overall {
+    metric: String,
+    unit: &'static str,
+    better: throng_core::expect::Better,
+    group: usize,
+    points: usize,
+    shift: ShiftOf,
+    floor: Option<f64>,
+    p: f64,
+    p_adjusted: f64,
+    verdict: &'static str,
+    text: String,
+}
+
+impl Overall {
+    fn of(o: &compare::Overall) -> Overall {
+        Overall {
+            metric: o.metric.to_string(),
+            unit: o.metric.unit().name(),
+            better: o.metric.better(),
+            group: o.sweep,
+            points: o.points,
+            shift: ShiftOf::of(&o.size),
+            floor: o.floor,
+            p: o.p,
+            p_adjusted: o.p_adjusted,
+            verdict: o.verdict.name(),
+            text: o.sentence(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -225,7 +259,7 @@ impl ByPointDocument {
         ByPointDocument {
             version: VERSION,
             tool: TOOL,
-            differs: found.found().any(|(_, c)| c.verdict.differs()),
+            differs: found.verdicts().any(Verdict::differs),
             failed: found.is_failed(),
             confidence: compare::CONFIDENCE,
             tests: found.tests,
@@ -233,6 +267,7 @@ impl ByPointDocument {
             variables: found.variables.clone(),
             environment: Differing::all(&found.differing),
             notes: found.notes.clone(),
+            overall: found.overall.iter().map(Overall::of).collect(),
             points: points.collect(),
         }
     }

@@ -20,7 +20,7 @@ pub fn write_comparison(
 ) -> io::Result<()> {
     for group in 1..comparison.groups.len() {
         let headline = comparison.headline(group);
-        let style = style_of(comparison.of_group(group));
+        let style = style_of(comparison.of_group(group).map(|c| c.verdict));
         write_lines(&headline, style, 0, out, form)?;
     }
     let groups = comparison.groups.iter().map(|group| group.name.as_str());
@@ -37,9 +37,9 @@ pub fn write_comparison(
     write_conditions(comparison, out, form)
 }
 
-/// The style of a headline over `found`.
-pub(super) fn style_of<'a>(found: impl Iterator<Item = &'a Compared>) -> Style {
-    let verdicts: Vec<Verdict> = found.map(|c| c.verdict).collect();
+/// The style of a headline over what was `found`.
+pub(super) fn style_of(found: impl Iterator<Item = Verdict>) -> Style {
+    let verdicts: Vec<Verdict> = found.collect();
     let any = |verdict| verdicts.contains(&verdict);
     match (any(Verdict::Worse), any(Verdict::Better)) {
         (true, _) => BAD,
@@ -122,6 +122,16 @@ pub(crate) fn medians(c: &Compared) -> String {
     )
 }
 
+/// The style of a verdict.
+pub(super) fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Worse => BAD,
+        Verdict::Better => GOOD,
+        Verdict::Same => DIM,
+        _ => PLAIN,
+    }
+}
+
 /// Writes a row for each of what is compared, with what it is called.
 pub(super) fn write_rows(
     rows: &[(String, &Compared)],
@@ -134,12 +144,7 @@ pub(super) fn write_rows(
     let all_medians = rows.iter().map(|(_, c)| width(&medians(c)));
     let (name_width, median_width) = (names.max().unwrap_or(0), all_medians.max().unwrap_or(0));
     for (name, c) in rows {
-        let style = match c.verdict {
-            Verdict::Worse => BAD,
-            Verdict::Better => GOOD,
-            Verdict::Same => DIM,
-            _ => PLAIN,
-        };
+        let style = style(c.verdict);
         let sentence = c.sentence(tests);
         let head = format!("  {name:name_width$}  {:median_width$}", medians(c));
         if width(&head) + 2 + width(&sentence) <= form.columns {

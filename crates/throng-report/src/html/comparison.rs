@@ -4,14 +4,15 @@
 use super::embed::{self, Kind};
 use super::{against, document};
 use crate::chart::{self, Strip, Strips, Unit};
-use crate::compare::{self, Material, Results};
+use crate::compare::{self, Material, Results, SweptMaterial};
 use crate::human::things;
 use crate::json::Outcome;
 use crate::text;
 use maud::{Markup, html};
 use throng_core::experiment::compare::{
-    ByPoint, Compared, Comparison, Condition, Judged, Size, Verdict,
+    Apart, ByPoint, Compared, Comparison, Condition, Judged, Size, Verdict,
 };
+use throng_core::record::Record;
 
 /// Columns of a command line, which can be pasted.
 const COMMAND: usize = 96;
@@ -36,7 +37,7 @@ pub(super) fn drawn(material: &Material, id: &str) -> Markup {
 pub(super) fn verdict_of(comparison: &Comparison) -> Markup {
     verdict(
         &headlines(comparison),
-        comparison.compared.iter(),
+        comparison.compared.iter().map(|c| c.verdict),
         comparison.is_failed(),
     )
 }
@@ -81,49 +82,99 @@ fn run(group: &Results) -> Markup {
     }
 }
 
-/// The page of a comparison of sweeps. Their results are not in it.
-pub fn of_sweeps(found: &ByPoint, by: &[String]) -> String {
+/// The page of a comparison of sweeps, with the results of all trials that it is made of.
+///
+/// # Errors
+/// The sweeps have no point in common.
+pub fn of_sweeps(material: &SweptMaterial) -> Result<String, Apart> {
+    let found = material.compared()?;
+    let headlines = headlines_by_point(&found).join("; ");
+    let page = html! {
+        (parts_by_point(&found, &material.command, "s1"))
+        (embedded_sweeps(material))
+    };
+    Ok(document::document(
+        &format!("throng compare: {headlines}"),
+        &page,
+    ))
+}
+
+fn headlines_by_point(found: &ByPoint) -> Vec<String> {
     let others = 1..found.sweeps.len();
-    let headlines: Vec<String> = others.map(|n| found.headline(n)).collect();
+    others.map(|n| found.headline(n)).collect()
+}
+
+/// What came of a comparison of sweeps, in a word and in a sentence for each sweep but the first.
+pub(super) fn verdict_by_point(found: &ByPoint) -> Markup {
+    verdict(
+        &headlines_by_point(found),
+        found.verdicts(),
+        found.is_failed(),
+    )
+}
+
+/// All parts but the results. `id` begins the names of its elements.
+pub(super) fn parts_by_point(found: &ByPoint, by: &[String], id: &str) -> Markup {
     let names = || found.sweeps.iter().map(String::as_str);
-    let all = found.found().map(|(_, c)| c);
     let rows = found.found().map(|(p, c)| (Some(found.name(p)), c));
     let rows: Vec<_> = rows.collect();
     let judged = found.judged();
     let judged = judged.map(|(point, judged)| (format!(" at {}", found.name(point)), judged));
     let charts = against::charts(found);
-    let page = html! {
+    html! {
         article {
             header {
                 p.when { "throng compare" }
-                h1 { (verdict(&headlines, all, found.is_failed())) }
+                h1 id=(id) { (verdict_by_point(found)) }
                 (list(&compare::notes_by_point(found)))
                 (command(by))
             }
             (conditions(judged, names()))
+            (overall(found))
             @if !charts.is_empty() {
                 section aria-label="Charts" {
                     h2 { "Point by point" }
                     div.charts {
                         @for (n, chart) in charts.iter().enumerate() {
-                            (chart::drawn(chart, &format!("c{n}")))
+                            (chart::drawn(chart, &format!("{id}-c{n}")))
                         }
                     }
                 }
             }
             (table(&rows, found.tests, "trials", names()))
         }
+    }
+}
+
+/// What all points say together.
+fn overall(found: &ByPoint) -> Markup {
+    let of = |sweep: usize| match found.sweeps.len() {
+        2 => "",
+        _ => found.sweeps.get(sweep).map_or("", String::as_str),
     };
-    document::document(&format!("throng compare: {}", headlines.join("; ")), &page)
+    html! {
+        @if !found.overall.is_empty() {
+            section {
+                h2 { "Overall" }
+                table.rows {
+                    tbody {
+                        @for o in &found.overall {
+                            tr class=(tone(o.verdict)) {
+                                th scope="row" { (o.metric.to_string()) }
+                                td { strong { (o.sentence()) } }
+                                td { (of(o.sweep)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// What came of it: a word, and a sentence for each group but the first.
-fn verdict<'a>(
-    headlines: &[String],
-    found: impl Iterator<Item = &'a Compared>,
-    failed: bool,
-) -> Markup {
-    let verdicts: Vec<Verdict> = found.map(|c| c.verdict).collect();
+fn verdict(headlines: &[String], found: impl Iterator<Item = Verdict>, failed: bool) -> Markup {
+    let verdicts: Vec<Verdict> = found.collect();
     let any = |verdict| verdicts.contains(&verdict);
     let (word, tone) = match (any(Verdict::Worse), any(Verdict::Better)) {
         _ if failed => ("Failed", "bad"),
@@ -213,7 +264,7 @@ fn table<'a>(
                         }
                         tbody {
                             @for (point, c) in found {
-                                tr class=(tone(c)) {
+                                tr class=(tone(c.verdict)) {
                                     th scope="row" { (c.metric.to_string()) }
                                     @if let Some(point) = point { td { (point) } }
                                     @if names.len() > 2 { td { (names.get(c.group).copied().unwrap_or_default()) } }
@@ -230,8 +281,8 @@ fn table<'a>(
     }
 }
 
-fn tone(compared: &Compared) -> &'static str {
-    match compared.verdict {
+fn tone(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Worse => "bad",
         Verdict::Better => "good",
         _ => "plain",
@@ -304,15 +355,31 @@ fn shifted(compared: &Compared) -> Option<(f64, f64)> {
     })
 }
 
-/// What the comparison is made of, as data.
-fn embedded(material: &Material) -> Markup {
+/// What a comparison of sweeps is made of, as data.
+fn embedded_sweeps(material: &SweptMaterial) -> Markup {
+    let asked = serde_json::to_string(&material.embedded()).unwrap_or_default();
+    html! {
+        (embed::element(Kind::ByPoint, &asked, 1))
+        (embedded_results(material.results()))
+    }
+}
+
+/// Results as data, in their order.
+fn embedded_results<'r>(results: impl Iterator<Item = &'r Record>) -> Markup {
     // Maps with texts as keys, and numbers: all of it can be written.
     let json = |outcome: &Outcome| serde_json::to_string(outcome).unwrap_or_default();
+    html! {
+        @for (n, record) in results.enumerate() {
+            (embed::element(Kind::Result, &json(&Outcome::of(record.clone())), n + 1))
+        }
+    }
+}
+
+/// What the comparison is made of, as data.
+fn embedded(material: &Material) -> Markup {
     let asked = serde_json::to_string(&material.embedded()).unwrap_or_default();
     html! {
         (embed::element(Kind::Comparison, &asked, 1))
-        @for (n, record) in material.results().enumerate() {
-            (embed::element(Kind::Result, &json(&Outcome::of(record.clone())), n + 1))
-        }
+        (embedded_results(material.results()))
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Sweep,
     /// Which results of the page are compared.
     Comparison,
+    /// Sweeps that are compared, and which results of the page are their trials.
+    ByPoint,
 }
 
 impl Kind {
@@ -24,6 +26,7 @@ impl Kind {
             Kind::Result => "result",
             Kind::Sweep => "sweep",
             Kind::Comparison => "comparison",
+            Kind::ByPoint => "by-point",
         }
     }
 

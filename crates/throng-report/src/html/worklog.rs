@@ -2,10 +2,11 @@
 
 use super::side_by_side::{COLUMNS, Entry, compared, named, row, table};
 use super::{comparison, document, footer, result, sweep};
-use crate::compare::Material;
+use crate::compare::{Material, SweptMaterial};
 use crate::human::things;
 use crate::{sweep as words, text};
 use maud::{Markup, html};
+use throng_core::experiment::compare::ByPoint;
 use throng_core::experiment::sweep::SweepResult;
 
 /// Values of a variable that the index names, at most.
@@ -34,6 +35,17 @@ pub enum Item {
         /// What it is made of.
         material: Box<Material>,
     },
+    /// The page of a comparison of sweeps.
+    ByPoint {
+        /// The file that has it.
+        name: String,
+        /// Other files that have it, too.
+        also: Vec<String>,
+        /// What it is made of.
+        material: Box<SweptMaterial>,
+        /// The comparison of it.
+        found: Box<ByPoint>,
+    },
 }
 
 impl Item {
@@ -43,6 +55,7 @@ impl Item {
             (Item::Run(a), Item::Run(b)) => a.outcome.record == b.outcome.record,
             (Item::Sweep { result: a, .. }, Item::Sweep { result: b, .. }) => a == b,
             (Item::Comparison { material: a, .. }, Item::Comparison { material: b, .. }) => a == b,
+            (Item::ByPoint { material: a, .. }, Item::ByPoint { material: b, .. }) => a == b,
             _ => false,
         }
     }
@@ -51,7 +64,9 @@ impl Item {
     pub fn name(&self) -> &str {
         match self {
             Item::Run(entry) => &entry.name,
-            Item::Sweep { name, .. } | Item::Comparison { name, .. } => name,
+            Item::Sweep { name, .. }
+            | Item::Comparison { name, .. }
+            | Item::ByPoint { name, .. } => name,
         }
     }
 
@@ -59,7 +74,9 @@ impl Item {
     pub fn also(&mut self) -> &mut Vec<String> {
         match self {
             Item::Run(entry) => &mut entry.also,
-            Item::Sweep { also, .. } | Item::Comparison { also, .. } => also,
+            Item::Sweep { also, .. }
+            | Item::Comparison { also, .. }
+            | Item::ByPoint { also, .. } => also,
         }
     }
 
@@ -76,6 +93,11 @@ impl Item {
                 let sources = material
                     .results()
                     .flat_map(|record| record.sources.values());
+                first(&mut sources.map(|part| part.about.started_unix_s))
+            }
+            Item::ByPoint { material, .. } => {
+                let results = material.results();
+                let sources = results.flat_map(|record| record.sources.values());
                 first(&mut sources.map(|part| part.about.started_unix_s))
             }
         }
@@ -156,6 +178,23 @@ fn indexed(id: &str, item: &Item) -> Markup {
             let groups: Vec<String> = groups.collect();
             wide(&named(id, name, also, &began), &all, &groups)
         }
+        Item::ByPoint {
+            name,
+            also,
+            material,
+            found,
+        } => {
+            let all = html! {
+                (comparison::verdict_by_point(found))
+                code { (text::command(&material.command, usize::MAX).join(" ")) }
+            };
+            let sweeps = material.sweeps.iter().map(|sweep| {
+                let trials = things(sweep.trials.len() as u64, "trial");
+                format!("{}: {trials}", sweep.name)
+            });
+            let sweeps: Vec<String> = sweeps.collect();
+            wide(&named(id, name, also, &began), &all, &sweeps)
+        }
     }
 }
 
@@ -201,12 +240,14 @@ fn unfolded(id: &str, item: &Item) -> Markup {
                     Item::Run(entry) => (result::headline(&entry.outcome)),
                     Item::Sweep { result, .. } => (words::verdict(result)),
                     Item::Comparison { .. } => "a comparison",
+                    Item::ByPoint { .. } => "a comparison of sweeps",
                 }
             }
             @match item {
                 Item::Run(entry) => (result::drawn(&entry.outcome, &within, Some(&entry.name))),
                 Item::Sweep { result, .. } => (sweep::drawn(result, &within)),
                 Item::Comparison { material, .. } => (comparison::drawn(material, &within)),
+                Item::ByPoint { material, found, .. } => (comparison::parts_by_point(found, &material.command, &within)),
             }
         }
     }

@@ -1,12 +1,13 @@
 //! `throng compare`: results of real runs, compared.
 
 use crate::common::net::Net;
+use crate::common::peers::script;
 use crate::common::process::{Process, Ran};
 use crate::common::{PATIENCE, run_words, start_words};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const DOC: &str = include_str!("../../../../docs/compare.md");
@@ -186,22 +187,36 @@ fn swept(net: &Net, place: &Path, values: &str, rate: u32) {
     assert_eq!(ran.code, 0, "{ran}");
 }
 
+/// A file with what was found.
+fn json_of(directory: &tempfile::TempDir, found: &Value) -> PathBuf {
+    let file = directory.path().join("found.json");
+    fs::write(&file, found.to_string()).unwrap();
+    file
+}
+
 #[test]
 fn sweeps_are_compared_point_by_point() {
     let net = Net::own();
     let directory = tempfile::tempdir().unwrap();
     let [slow, fast, page] = ["slow", "fast", "page.html"].map(|name| directory.path().join(name));
     swept(&net, &slow, "2,4", 20);
-    swept(&net, &fast, "4,8", 200);
+    swept(&net, &fast, "2,4,8", 200);
     let metric = ["--metric", "answers/s"];
     let to = ["--report", text(&page), "--fail-if", "answers/s>+50%"];
     let words = [&[text(&slow), text(&fast)][..], &metric, &to].concat();
     let (found, ran) = compared(&net, &words);
     assert_eq!((ran.code, &found["failed"]), (1, &json!(true)), "{ran}");
     let points = found["points"].as_array().unwrap();
-    assert_eq!((points.len(), &found["tests"]), (1, &json!(1)), "{ran}");
-    assert_eq!(points[0]["values"], json!(["4"]), "{ran}");
-    let answers = &points[0]["compared"][0];
+    // One test at each point, and one over both.
+    assert_eq!((points.len(), &found["tests"]), (2, &json!(3)), "{ran}");
+    assert_eq!(points[1]["values"], json!(["4"]), "{ran}");
+    assert_eq!(found["overall"][0]["verdict"], "better", "{ran}");
+    let mut check = script(&net, "van_elteren.py");
+    check.stdin(fs::File::open(json_of(&directory, &found)).unwrap());
+    let said = check.output().unwrap();
+    let checked = String::from_utf8_lossy(&said.stdout);
+    assert_eq!(checked.trim(), "{\"checked\": 1}", "{said:?}");
+    let answers = &points[1]["compared"][0];
     assert_eq!(answers["verdict"], "better", "{ran}");
     assert_eq!(answers["first"]["rounds"].as_array().unwrap().len(), 5);
     assert_eq!(found["environment"][0]["name"], "trial", "{ran}");
@@ -210,13 +225,25 @@ fn sweeps_are_compared_point_by_point() {
     for part in ["answers/s against connections", "connections=4", "only "] {
         assert!(drawn.contains(part), "{part}: {drawn}");
     }
+    // The page has all of it: it is drawn and compared again.
+    let (again, _) = compared(&net, &[text(&page)]);
+    assert_eq!(again, found);
+    let redrawn = directory.path().join("pages/redrawn.html");
+    fs::create_dir(redrawn.parent().unwrap()).unwrap();
+    run_words(&net, &["report", text(&page), "-o", text(&redrawn)]);
+    assert!(fs::read_to_string(&redrawn).unwrap() == drawn);
+    let worklog = run_words(&net, &["worklog", text(redrawn.parent().unwrap())]);
+    assert!(
+        worklog.stdout.contains("a comparison of sweeps"),
+        "{worklog}"
+    );
     // The same by their results, for people.
     let results = [&slow, &fast].map(|sweep| sweep.join("result.json"));
     let words = [&[text(&results[0]), text(&results[1])][..], &metric].concat();
     let ran = compare(&net, &words);
     assert_eq!(ran.code, 0, "{ran}");
     assert!(
-        ran.stdout.contains("better in answers/s at connections=4"),
+        ran.stdout.contains("better in answers/s at all 2 points"),
         "{ran}"
     );
     assert!(ran.stdout.contains("has connections=8"), "{ran}");

@@ -7,6 +7,7 @@ use super::condition::{Condition, Judged};
 use super::difference::Verdict;
 use super::environment::{self, Differing};
 use super::notes;
+use super::overall::Overall;
 use super::round::Group;
 use super::swept::{Swept, named};
 use crate::expect::Metric;
@@ -35,6 +36,8 @@ pub struct ByPoint {
     pub notes: Vec<String>,
     /// How many tests the p are adjusted for.
     pub tests: usize,
+    /// Each metric in each other sweep, over all points together; none where there are fewer than two.
+    pub overall: Vec<Overall>,
     /// The points that the first sweep and another one have, in the order of the first.
     pub points: Vec<AtPoint>,
 }
@@ -102,8 +105,9 @@ pub fn by_point(
             },
         });
     }
+    let mut overall = overall(&points, metrics, sweeps.len());
     let compared = points.iter_mut().flat_map(|p| &mut p.comparison.compared);
-    let tests = adjust(&mut compared.collect::<Vec<_>>());
+    let tests = adjust(&mut compared.collect::<Vec<_>>(), &mut overall);
     for AtPoint { values, comparison } in &mut points {
         comparison.tests = tests;
         comparison.judged = judged(&comparison.groups, &comparison.compared, conditions);
@@ -123,8 +127,22 @@ pub fn by_point(
         notes: all_notes(&sweeps, &rounds, &points, tests),
         differing,
         tests,
+        overall,
         points,
     })
+}
+
+/// Each metric in each sweep but the first, over all points together, not judged yet.
+fn overall(points: &[AtPoint], metrics: &[Metric], sweeps: usize) -> Vec<Overall> {
+    let pairs = metrics
+        .iter()
+        .flat_map(|metric| (1..sweeps).map(move |sweep| (metric, sweep)));
+    let together = |(metric, sweep): (&Metric, usize)| {
+        let compared = points.iter().flat_map(|point| &point.comparison.compared);
+        let of_pair = compared.filter(|c| c.metric == *metric && c.group == sweep);
+        Overall::of(&of_pair.collect::<Vec<_>>())
+    };
+    pairs.filter_map(together).collect()
 }
 
 /// Refuses sweeps that have no point in common.
@@ -235,33 +253,58 @@ impl ByPoint {
         self.found().filter(move |(_, c)| c.group == sweep)
     }
 
+    /// The verdicts at all points, and over all of them.
+    pub fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        let overall = self.overall.iter().map(|o| o.verdict);
+        self.found().map(|(_, c)| c.verdict).chain(overall)
+    }
+
+    /// What was found of a sweep other than the first over all points together.
+    pub fn overall_of(&self, sweep: usize) -> impl Iterator<Item = &Overall> {
+        self.overall.iter().filter(move |o| o.sweep == sweep)
+    }
+
     /// The result for a sweep other than the first, in a sentence.
     pub fn headline(&self, sweep: usize) -> String {
         let (first, second) = (&self.sweeps[0], &self.sweeps[sweep]);
         let mut parts = Vec::new();
         for (verdict, word) in [(Verdict::Worse, "worse"), (Verdict::Better, "better")] {
             for metric in self.metrics() {
+                let mut overall = self.overall_of(sweep);
+                let overall = overall.any(|o| o.metric == *metric && o.verdict == verdict);
                 let of_metric = || self.of_sweep(sweep).filter(|(_, c)| c.metric == *metric);
                 let places = of_metric().filter(|(_, c)| c.verdict == verdict);
                 let places: Vec<String> = places.map(|(point, _)| self.name(point)).collect();
                 match (places.len(), of_metric().count()) {
+                    (0, _) if overall => parts.push(format!("{word} in {metric} overall")),
                     (0, _) => {}
                     (n, all) if n == all && n > 1 => {
                         parts.push(format!("{word} in {metric} at all {all} points"));
                     }
-                    (n, all) if n > 3 => {
-                        parts.push(format!("{word} in {metric} at {n} of {all} points"));
+                    (n, all) => {
+                        let overall = if overall { " overall, and" } else { "" };
+                        let places = match n > 3 {
+                            true => format!("{n} of {all} points"),
+                            false => places.join(" and "),
+                        };
+                        parts.push(format!("{word} in {metric}{overall} at {places}"));
                     }
-                    _ => parts.push(format!("{word} in {metric} at {}", places.join(" and "))),
                 }
             }
         }
         let mut found = self.of_sweep(sweep);
         let points = things(self.points.len() as u64, "point");
         let few = |(_, c): (&AtPoint, &Compared)| c.verdict == Verdict::TooFewRounds;
+        // What all points together tell, each of them need not.
+        let mut together = self.overall_of(sweep);
+        let told = self.overall_of(sweep).next().is_some()
+            && together.all(|o| o.verdict != Verdict::TooFewRounds);
         match (parts.is_empty(), found.next()) {
             (false, _) => format!("{second} against {first}: {}", parts.join("; ")),
             (true, None) => format!("{second} and {first} have no metric in common"),
+            (true, Some(_)) if self.of_sweep(sweep).any(few) && told => {
+                format!("No difference shown between {first} and {second} over {points} together")
+            }
             (true, Some(_)) if self.of_sweep(sweep).any(few) => {
                 format!("Too few trials to tell {second} from {first}")
             }
@@ -332,7 +375,8 @@ mod tests {
             &[("1k", &SLOW), ("2000", &FAST), ("8k", &SLOW)],
         );
         let found = compared(vec![before, after], &["answers/s<-10%"]).unwrap();
-        assert_eq!((found.points.len(), found.tests), (2, 2));
+        // One at each point, and one over both.
+        assert_eq!((found.points.len(), found.tests), (2, 3));
         assert_eq!(
             found.headline(1),
             "later against old: worse in answers/s at connections=1000"
@@ -367,7 +411,8 @@ mod tests {
         // The least p of four trials each is 0.029: enough for one test, not for two.
         for (points, headline) in [
             (1, "b against a: worse in answers/s at connections=1"),
-            (2, "Too few trials to tell b from a"),
+            // Together, two points tell it.
+            (2, "b against a: worse in answers/s overall"),
         ] {
             let all = vec![of("a", &FAST[..4], points), of("b", &SLOW[..4], points)];
             assert_eq!(compared(all, &[]).unwrap().headline(1), headline);

@@ -6,6 +6,7 @@ use super::condition::{Condition, Judged};
 use super::difference::Verdict;
 use super::environment::{self, Differing};
 use super::notes;
+use super::overall::Overall;
 use super::round::Group;
 use super::usual::named;
 use crate::expect::Metric;
@@ -36,7 +37,7 @@ pub fn compare(
     conditions: &[Condition],
 ) -> Comparison {
     let mut compared = measured(&groups, floor, metrics);
-    let tests = adjust(&mut compared.iter_mut().collect::<Vec<_>>());
+    let tests = adjust(&mut compared.iter_mut().collect::<Vec<_>>(), &mut []);
     let mut all: Vec<&Group> = groups.iter().collect();
     all.extend(floor);
     Comparison {
@@ -63,13 +64,19 @@ pub(super) fn measured(
         .collect()
 }
 
-/// Adjusts the p of all that is compared together, and judges it. Returns how many tests that are.
-pub(super) fn adjust(compared: &mut [&mut Compared]) -> usize {
+/// Adjusts the p of all that is compared together, at points and over all of them, and judges it. Returns how many tests that are.
+pub(super) fn adjust(compared: &mut [&mut Compared], overall: &mut [Overall]) -> usize {
     // Where all values are the same there is nothing to test: no arrangement of them would show a difference.
     let tested = compared.iter().filter(|c| c.size.is_some());
-    let p: Vec<f64> = tested.map(|c| c.p).collect();
+    let p = tested.map(|c| c.p).chain(overall.iter().map(|o| o.p));
+    let p: Vec<f64> = p.collect();
+    let mut adjusted = holm(&p).into_iter();
     let tested = compared.iter_mut().filter(|c| c.size.is_some());
-    for (found, adjusted) in tested.zip(holm(&p)) {
+    for (found, adjusted) in tested.zip(&mut adjusted) {
+        found.p_adjusted = adjusted;
+        found.verdict = found.judged(p.len());
+    }
+    for (found, adjusted) in overall.iter_mut().zip(adjusted) {
         found.p_adjusted = adjusted;
         found.verdict = found.judged(p.len());
     }

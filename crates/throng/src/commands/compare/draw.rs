@@ -25,10 +25,10 @@ pub(super) fn written(args: &Args, drawn: io::Result<()>, bytes: &[u8]) -> Resul
 }
 
 /// Writes the page, if it is wanted.
-pub(super) fn page(args: &Args, drawn: impl FnOnce() -> String) -> Result<(), Failure> {
+pub(super) fn page(args: &Args, drawn: String) -> Result<(), Failure> {
     match &args.report {
         Some(path) => {
-            file::write_whole(path, drawn().as_bytes()).map_err(|e| Failure::fault(e.to_string()))
+            file::write_whole(path, drawn.as_bytes()).map_err(|e| Failure::fault(e.to_string()))
         }
         None => Ok(()),
     }

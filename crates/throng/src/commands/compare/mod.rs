@@ -18,7 +18,8 @@ use throng_core::expect::{Metric, Reading};
 use throng_core::experiment::ChangePoints;
 use throng_core::experiment::compare::{self, Comparison, Group};
 use throng_report::compare::{
-    ComparisonDocument, HistoryDocument, Material, write_comparison, write_csv, write_history,
+    ComparisonDocument, HistoryDocument, Material, SweptMaterial, write_comparison, write_csv,
+    write_history,
 };
 use throng_report::{html, json};
 
@@ -94,7 +95,7 @@ fn comparison(args: &Args) -> Result<u8, Failure> {
             notes,
             command: command_line::words(),
         };
-        page(args, || html::of_comparison(&material))?;
+        page(args, html::of_comparison(&material))?;
     }
     let failed = told(args, &comparison)?;
     Ok(if interrupted { INTERRUPTED } else { failed })
@@ -103,7 +104,11 @@ fn comparison(args: &Args) -> Result<u8, Failure> {
 /// Makes the comparison again whose page this is, with the metrics and conditions that are asked for now, if any are.
 fn again(args: &Args, path: &Path) -> Result<u8, Failure> {
     let shown = path.display();
-    let mut material = Material::read(&results::bytes(path)?).ok_or_else(|| {
+    let bytes = results::bytes(path)?;
+    if let Some(material) = SweptMaterial::read(&bytes) {
+        return sweeps::again(args, path, material);
+    }
+    let mut material = Material::read(&bytes).ok_or_else(|| {
         Failure::usage(format!(
             "{shown}: a comparison needs two groups or more, and there is one, which is no page of a comparison (--report)"
         ))
@@ -123,7 +128,9 @@ fn again(args: &Args, path: &Path) -> Result<u8, Failure> {
     args.metric
         .iter()
         .try_for_each(|name| is_measured(name, &comparison.groups))?;
-    page(args, || html::of_comparison(&material))?;
+    if args.report.is_some() {
+        page(args, html::of_comparison(&material))?;
+    }
     told(args, &comparison)
 }
 

@@ -3,12 +3,13 @@
 use super::args::{Args, Form};
 use super::draw::{form, page, written};
 use super::groups;
-use crate::{Failure, results};
+use crate::{Failure, command_line, results};
 use std::path::{Path, PathBuf};
 use throng_core::expect::Metric;
-use throng_core::experiment::compare::{self, Group, Round, Swept};
-use throng_core::experiment::sweep::SweepResult;
-use throng_report::compare::{ByPointDocument, write_by_point};
+use throng_core::experiment::compare::{self, Apart, ByPoint, Group, Round, Swept};
+use throng_report::compare::{
+    ByPointDocument, SweptMaterial, SweptResults, TrialResult, write_by_point,
+};
 use throng_report::{html, json};
 
 /// The file of a directory that has the result of a sweep.
@@ -38,8 +39,9 @@ fn is_sweep(path: &Path) -> bool {
 /// Compares the sweeps. Returns the exit code.
 pub(super) fn compared(args: &Args) -> Result<u8, Failure> {
     let measured = args.wanted();
-    let sweeps = args.groups.iter().map(|path| swept(path, &measured));
-    let sweeps: Vec<(Swept, SweepResult)> = sweeps.collect::<Result<_, _>>()?;
+    let keep = args.report.is_some();
+    let sweeps = args.groups.iter().map(|path| swept(path, &measured, keep));
+    let sweeps: Vec<(Swept, SweptResults)> = sweeps.collect::<Result<_, _>>()?;
     let floor = match &args.floor {
         Some(path) if !is_sweep(path) => {
             return Err(Failure::usage(format!(
@@ -47,35 +49,77 @@ pub(super) fn compared(args: &Args) -> Result<u8, Failure> {
                 path.display()
             )));
         }
-        Some(path) => Some(swept(path, &measured)?.0),
+        Some(path) => Some(swept(path, &measured, keep)?),
         None => None,
     };
-    let plan = &sweeps[0].1.plan;
+    let (sweeps, results): (Vec<Swept>, Vec<SweptResults>) = sweeps.into_iter().unzip();
+    let (floor, of_floor) = floor.unzip();
+    let plan = &results[0].result.plan;
     let usual = [plan.metric.to_string(), "p99".to_owned()];
     let names = match args.metric.is_empty() {
-        true => &usual[..],
-        false => &args.metric,
+        true => usual.to_vec(),
+        false => args.metric.clone(),
     };
-    let sweeps: Vec<Swept> = sweeps.into_iter().map(|(sweep, _)| sweep).collect();
+    if keep {
+        let material = SweptMaterial {
+            sweeps: results,
+            floor: of_floor,
+            metrics: names,
+            conditions: args.fail_if.iter().map(ToString::to_string).collect(),
+            command: command_line::words(),
+        };
+        return told(args, &material);
+    }
     let groups = sweeps.iter().flat_map(|sweep| &sweep.points);
     let groups: Vec<Group> = groups.map(|(_, group)| group.clone()).collect();
-    let metrics = compare::chosen(&groups, names, args.of_conditions());
-    let found = compare::by_point(sweeps, floor.as_ref(), &metrics, &args.fail_if)
-        .map_err(|e| Failure::usage(e.to_string()))?;
+    let metrics = compare::chosen(&groups, &names, args.of_conditions());
+    let found =
+        compare::by_point(sweeps, floor.as_ref(), &metrics, &args.fail_if).map_err(apart)?;
+    drawn(args, &found)
+}
+
+/// Makes the comparison again whose page this is, with the metrics and conditions that are asked for now, if any are.
+pub(super) fn again(args: &Args, page: &Path, mut material: SweptMaterial) -> Result<u8, Failure> {
+    if args.floor.is_some() {
+        return Err(Failure::usage(format!(
+            "--floor: {} has the sweeps of a comparison already",
+            page.display()
+        )));
+    }
+    if !args.metric.is_empty() {
+        material.metrics = args.metric.clone();
+    }
+    if !args.fail_if.is_empty() {
+        material.conditions = args.fail_if.iter().map(ToString::to_string).collect();
+    }
+    told(args, &material)
+}
+
+/// Writes a comparison, and its page if that is wanted. Returns the exit code.
+fn told(args: &Args, material: &SweptMaterial) -> Result<u8, Failure> {
+    if args.report.is_some() {
+        page(args, html::of_sweeps(material).map_err(apart)?)?;
+    }
+    drawn(args, &material.compared().map_err(apart)?)
+}
+
+fn apart(e: Apart) -> Failure {
+    Failure::usage(e.to_string())
+}
+
+fn drawn(args: &Args, found: &ByPoint) -> Result<u8, Failure> {
     let mut bytes = Vec::new();
     let drawn = match args.output {
-        Form::Json => json::write_json(&ByPointDocument::of(&found), &mut bytes),
-        Form::Text | Form::Csv => write_by_point(&found, &mut bytes, &form(args)),
+        Form::Json => json::write_json(&ByPointDocument::of(found), &mut bytes),
+        Form::Text | Form::Csv => write_by_point(found, &mut bytes, &form(args)),
     };
-    page(args, || {
-        html::of_sweeps(&found, &crate::command_line::words())
-    })?;
     written(args, drawn, &bytes)?;
     Ok(u8::from(found.is_failed()))
 }
 
-/// The sweep at `path`, its directory or its result, with what its trials measured of `metrics`.
-fn swept(path: &Path, metrics: &[Metric]) -> Result<(Swept, SweepResult), Failure> {
+/// The sweep at `path`, its directory or its result, with what its trials measured of `metrics`; and with their results, if these
+/// are to be kept.
+fn swept(path: &Path, metrics: &[Metric], keep: bool) -> Result<(Swept, SweptResults), Failure> {
     let shown = path.display().to_string();
     let refused = |why: &str| Failure::usage(format!("{shown}: {why}"));
     let (directory, file) = match path.is_dir() {
@@ -98,10 +142,28 @@ fn swept(path: &Path, metrics: &[Metric]) -> Result<(Swept, SweepResult), Failur
         ));
     }
     let name = shown.trim_end_matches('/');
+    let mut trials = Vec::new();
     let swept = Swept::of(name, &result, |trial| {
         let file = directory.join(&trial.file);
         let record = groups::record(&file)?;
-        Ok::<Round, Failure>(Round::of(file.display().to_string(), &record, metrics))
+        let name = file.display().to_string();
+        let round = Round::of(&name, &record, metrics);
+        if keep {
+            trials.push(TrialResult {
+                file: trial.file.clone(),
+                name,
+                record,
+            });
+        }
+        Ok::<Round, Failure>(round)
     })?;
-    Ok((swept, result))
+    let name = name.to_owned();
+    Ok((
+        swept,
+        SweptResults {
+            name,
+            result,
+            trials,
+        },
+    ))
 }

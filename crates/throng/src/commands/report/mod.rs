@@ -4,7 +4,7 @@ use crate::files::Named;
 use crate::{Failure, files, output, results};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use throng_report::compare::Material;
+use throng_report::compare::{Material, SweptMaterial};
 use throng_report::{file, html, human, sweep};
 
 const EXAMPLES: &str = "\
@@ -70,10 +70,15 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     args.to.check(&inputs.collect::<Vec<_>>())?;
     if let [only] = args.files.as_slice() {
         let bytes = results::bytes(only)?;
-        let page = match (sweep::read(&bytes), Material::read(&bytes)) {
-            (Some(sweep), _) => Some(html::of_sweep(&sweep)),
-            (None, Some(material)) => Some(html::of_comparison(&material)),
-            (None, None) => None,
+        let page = if let Some(sweep) = sweep::read(&bytes) {
+            Some(html::of_sweep(&sweep))
+        } else if let Some(material) = Material::read(&bytes) {
+            Some(html::of_comparison(&material))
+        } else if let Some(material) = SweptMaterial::read(&bytes) {
+            let drawn = html::of_sweeps(&material);
+            Some(drawn.map_err(|e| Failure::usage(e.to_string()))?)
+        } else {
+            None
         };
         if let Some(page) = page {
             args.to.write(&page)?;
