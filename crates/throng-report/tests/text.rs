@@ -328,7 +328,7 @@ fn tls_websocket_and_answers_are_reported_with_their_faults() {
             "upgraded 1,003 of 1,007 connections",
             "violated 3 text is not UTF-8",
             "violated 1 server frame masked",
-            "not DNS 1 connections that received something else",
+            "not DNS 1 connection that received something else",
             "text received 1 the text of --message-stop",
             "received 29,950",
             "with an error 31 of those: 28 SERVFAIL, 3 NXDOMAIN",
@@ -342,7 +342,7 @@ fn tls_websocket_and_answers_are_reported_with_their_faults() {
 fn rates_that_vary_and_bandwidth_are_reported_beside_what_was_asked() {
     let text = text(&samples::busy());
     assert!(text.starts_with(
-        "29,958 of 30,000 requests over 1,000 of 1,000 connections in 10.2 s: 2.94k/s\n\n"
+        "29,958 of 30,000 requests over 1,000 of 1,000 connections in 10.2 s, opening\nincluded: 2.94k/s\n\n"
     ));
     says(
         &text,

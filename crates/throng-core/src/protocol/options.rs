@@ -32,6 +32,13 @@ pub struct Flag {
     pub asks: bool,
 }
 
+impl Flag {
+    /// Whether it may be given several times, each with a value of its own; its help says so.
+    pub fn is_repeatable(&self) -> bool {
+        self.help.contains("repeatable")
+    }
+}
+
 /// The value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {

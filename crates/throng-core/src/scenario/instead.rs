@@ -84,10 +84,18 @@ pub struct ConnectTo {
 
 /// A text is no [`ConnectTo`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not HOST1:PORT1:HOST2:PORT2, such as example.com:443:10.0.0.7:8443 or ::10.0.0.7: for any target's host and port"
-)]
-pub struct ConnectToError(String);
+pub enum ConnectToError {
+    /// It has another form.
+    #[error(
+        "{0:?} is not HOST1:PORT1:HOST2:PORT2, such as example.com:443:10.0.0.7:8443 or ::10.0.0.7: for any target's host and port"
+    )]
+    Form(String),
+    /// It has the form, and names no place.
+    #[error(
+        "{0:?} leads nowhere else: of HOST1:PORT1:HOST2:PORT2, HOST2 and PORT2 are empty; name one of them, or both"
+    )]
+    Nowhere(String),
+}
 
 impl ConnectTo {
     /// Whether it is about this host and port. Names are equal in any case (RFC 4343).
@@ -119,9 +127,11 @@ impl FromStr for ConnectTo {
                 to_port: maybe(to_port, port_number)?,
             })
         };
-        let leads_elsewhere = |to: &ConnectTo| to.to_host.is_some() || to.to_port.is_some();
-        let parsed = parse().filter(leads_elsewhere);
-        parsed.ok_or_else(|| ConnectToError(text.to_owned()))
+        let parsed = parse().ok_or_else(|| ConnectToError::Form(text.to_owned()))?;
+        match (&parsed.to_host, parsed.to_port) {
+            (None, None) => Err(ConnectToError::Nowhere(text.to_owned())),
+            _ => Ok(parsed),
+        }
     }
 }
 
@@ -286,6 +296,8 @@ mod tests {
                 !error.contains('\n') && error.contains("HOST1:PORT1:HOST2:PORT2"),
                 "{error}"
             );
+            let nowhere = matches!(text, ":::" | "a.example:443::");
+            assert_eq!(error.contains("leads nowhere else"), nowhere, "{error}");
         }
     }
 }

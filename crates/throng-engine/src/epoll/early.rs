@@ -3,7 +3,7 @@
 use super::poll;
 use super::rest::Rest;
 use super::worker::Worker;
-use crate::socket::{close_cause, fail_cause, was_established};
+use crate::socket::{fail_cause, was_established};
 use throng_core::behaviour::{Behaviour, Transmit};
 use throng_core::time::Time;
 
@@ -78,7 +78,7 @@ impl<B: Behaviour> Worker<B> {
         }
         if errno != 0 {
             self.keep_bytes(out.bytes);
-            self.finish(index, close_cause(errno), now);
+            self.finish(index, self.table.close_cause(errno), now);
             return false;
         }
         self.apply(index, out, 0, now);

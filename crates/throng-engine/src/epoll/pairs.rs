@@ -6,7 +6,7 @@
 use super::poll;
 use super::rest::Source;
 use super::worker::{BLOCKED, Worker};
-use crate::socket::{self, Address, RESETS, close_cause, fail_cause};
+use crate::socket::{self, Address, RESETS, fail_cause};
 use crate::table::{State, Step, is_cut, partner_of};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -126,7 +126,7 @@ impl<B: Behaviour> Worker<B> {
             return false;
         }
         if events & libc::EPOLLERR as u32 != 0 {
-            let why = close_cause(poll::pending_error(self.fd(index)));
+            let why = self.table.close_cause(poll::pending_error(self.fd(index)));
             self.finish(index, why, now);
         }
         true

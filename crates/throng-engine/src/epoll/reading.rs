@@ -2,7 +2,6 @@
 
 use super::poll;
 use super::worker::{BUFFER_BYTES, CLOSE_WHEN_SENT, PEER_CLOSED, Worker};
-use crate::socket::close_cause;
 use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
 use throng_core::time::Time;
@@ -87,7 +86,7 @@ impl<B: Behaviour> Worker<B> {
             }
             Err(libc::EAGAIN) => 0,
             Err(errno) => {
-                self.finish(index, close_cause(errno), now);
+                self.finish(index, self.table.close_cause(errno), now);
                 0
             }
         }

@@ -3,7 +3,6 @@
 use super::poll;
 use super::rest::{Rest, Source};
 use super::worker::{BLOCKED, CLOSE_WHEN_SENT, PEER_CLOSED, TO_TELL, Worker};
-use crate::socket::close_cause;
 use std::ops::Range;
 use throng_core::behaviour::Behaviour;
 use throng_core::stats::Closed;
@@ -38,7 +37,7 @@ impl<B: Behaviour> Worker<B> {
                 Ok(n) => taken = n,
                 Err(libc::EAGAIN) => {}
                 Err(errno) => {
-                    self.finish(index, close_cause(errno), now);
+                    self.finish(index, self.table.close_cause(errno), now);
                     return;
                 }
             }
@@ -88,7 +87,7 @@ impl<B: Behaviour> Worker<B> {
         match self.send_on(index, &mut rest) {
             Ok(true) => self.all_taken(index, rest.to_tell(), now),
             Ok(false) => self.block(index, rest),
-            Err(errno) => self.finish(index, close_cause(errno), now),
+            Err(errno) => self.finish(index, self.table.close_cause(errno), now),
         }
     }
 
@@ -144,7 +143,7 @@ impl<B: Behaviour> Worker<B> {
                     break;
                 }
                 Err(errno) => {
-                    self.finish(index, close_cause(errno), now);
+                    self.finish(index, self.table.close_cause(errno), now);
                     return;
                 }
             }

@@ -26,11 +26,40 @@ pub(crate) fn was_established(errno: i32) -> bool {
     matches!(errno, libc::ECONNRESET | libc::EPIPE)
 }
 
-/// What an errno from an established connection means.
-pub(crate) fn close_cause(errno: i32) -> Closed {
+/// What an errno from an established connection means; `unix` if it is of a Unix socket. There, EPIPE says that the peer has closed,
+/// as its end does that was not read yet, and ECONNRESET that it had not read all (unix(7)); TCP has EPIPE after a reset.
+pub(crate) fn close_cause(errno: i32, unix: bool) -> Closed {
     match errno {
+        libc::EPIPE if unix => Closed::ByPeer,
         libc::ECONNRESET | libc::EPIPE => Closed::ResetByPeer,
         libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => Closed::TimedOut,
         _ => Closed::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_unix_socket_whose_peer_has_closed_was_not_reset() {
+        let (mut ours, peer) = UnixStream::pair().expect("a pair");
+        drop(peer);
+        let errno = ours
+            .write(b"x")
+            .expect_err("the peer is gone")
+            .raw_os_error();
+        assert_eq!(errno, Some(libc::EPIPE));
+        for (errno, unix, cause) in [
+            (libc::EPIPE, true, Closed::ByPeer),
+            (libc::EPIPE, false, Closed::ResetByPeer),
+            (libc::ECONNRESET, true, Closed::ResetByPeer),
+            (libc::ETIMEDOUT, false, Closed::TimedOut),
+            (libc::EIO, false, Closed::Error),
+        ] {
+            assert_eq!(close_cause(errno, unix), cause, "{errno} {unix}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::conn::{Conn, STARTED, State};
 use super::data::Table;
 use super::places::BUSY;
-use crate::socket::Address;
+use crate::socket::{Address, close_cause};
 use std::time::Duration;
 use throng_core::behaviour::{Behaviour, Outbox, Traffic};
 use throng_core::pacing::SYN_WAS_LOST;
@@ -72,6 +72,11 @@ impl<B: Behaviour> Table<B> {
     #[inline]
     pub fn is_unix(&self) -> bool {
         self.unix
+    }
+
+    /// What an errno from an established connection means.
+    pub fn close_cause(&self, errno: i32) -> Closed {
+        close_cause(errno, self.unix)
     }
 
     /// Appends what connection `index` sends before it counts as established. Returns whether there is anything.

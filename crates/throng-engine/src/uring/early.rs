@@ -5,7 +5,7 @@
 
 use super::op::{self, Op, Tag};
 use super::worker::{SPILLING, Worker};
-use crate::socket::{close_cause, fail_cause, was_established};
+use crate::socket::{fail_cause, was_established};
 use throng_core::behaviour::{Behaviour, Outbox, Transmit};
 use throng_core::time::Time;
 
@@ -85,7 +85,7 @@ impl<B: Behaviour> Worker<B> {
                 self.spills.forget((index, tag.generation));
                 *self.marks(index) &= !SPILLING;
             }
-            self.finish(index, close_cause(-res), now);
+            self.finish(index, self.table.close_cause(-res), now);
             return;
         }
         self.begin_to_receive(index);

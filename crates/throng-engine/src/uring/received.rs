@@ -9,7 +9,6 @@ use super::op::{Op, Tag};
 use super::worker::{
     CLOSE_WHEN_SENT, PAUSED, RECEIVING, SHUT, SKIPPING, SPILLING, SUBMITTING, Worker,
 };
-use crate::socket::close_cause;
 use crate::table::State;
 use throng_core::behaviour::{Behaviour, Reads};
 use throng_core::stats::Closed;
@@ -88,7 +87,7 @@ impl<B: Behaviour> Worker<B> {
                 self.receive_some(index, tag.extra.into());
             }
         } else if cqe.res < 0 {
-            self.finish(index, close_cause(-cqe.res), now);
+            self.finish(index, self.table.close_cause(-cqe.res), now);
         } else if B::PAIRS {
             self.peer_finished(index, now);
         } else if marks & (SPILLING | CLOSE_WHEN_SENT) != 0

@@ -15,7 +15,6 @@
 
 use super::op::{self, Op, Tag};
 use super::worker::{SENDING, SHUT, SPILLING, SUBMITTING, Worker};
-use crate::socket::close_cause;
 use crate::table::State;
 use throng_core::behaviour::Behaviour;
 use throng_core::time::Time;
@@ -67,7 +66,7 @@ impl<B: Behaviour> Worker<B> {
     /// A probe failed: the peer has reset the connection, or a handshake has begun.
     pub(super) fn probe_failed(&mut self, index: u32, tag: Tag, res: i32, now: Time) {
         if self.is_current(index, tag, State::Open) && *self.marks(index) & SHUT == 0 {
-            self.finish(index, close_cause(-res), now);
+            self.finish(index, self.table.close_cause(-res), now);
         } else if self.is_current(index, tag, State::Early) {
             self.early_sent(index, res, now);
         }

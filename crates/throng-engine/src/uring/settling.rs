@@ -4,7 +4,6 @@ use super::buffers::Group;
 use super::op::Tag;
 use super::unsettled::{Silent, Source};
 use super::worker::{CLOSE_WHEN_SENT, SENDING, SPILLING, SUBMITTING, Worker};
-use crate::socket::close_cause;
 use crate::table::State;
 use throng_core::behaviour::Behaviour;
 use throng_core::stats::Closed;
@@ -32,7 +31,7 @@ impl<B: Behaviour> Worker<B> {
         *self.marks(index) &= !SENDING;
         if res < 0 || res as u16 != len {
             let why = match res {
-                ..0 => close_cause(-res),
+                ..0 => self.table.close_cause(-res),
                 _ => Closed::ResetByPeer,
             };
             self.spills.forget((index, tag.generation));
@@ -64,7 +63,7 @@ impl<B: Behaviour> Worker<B> {
         let (sending, to_tell) = self.spills.sending(key);
         if res < 0 || res as usize != sending {
             let why = if res < 0 {
-                close_cause(-res)
+                self.table.close_cause(-res)
             } else {
                 Closed::ResetByPeer
             };
@@ -133,7 +132,7 @@ impl<B: Behaviour> Worker<B> {
                 self.spills.forget(key);
                 *self.marks(send.index) &= !SPILLING;
                 self.release(at, send.source);
-                self.finish(send.index, close_cause(-send.res), now);
+                self.finish(send.index, self.table.close_cause(-send.res), now);
             }
         }
         self.settled_sends = self.settled_sends.saturating_add(writes as u32);

@@ -214,7 +214,7 @@ fn composed(summary: &Summary) -> String {
             false => format!("{} of {}", count(c.peak), things(asked, "connection")),
         };
         return format!(
-            "{} of {} over {over} in {}: {}",
+            "{} of {} over {over} in {}, opening included: {}",
             count(requests.sent),
             things(requests.asked, "request"),
             human::seconds(requests.seconds),

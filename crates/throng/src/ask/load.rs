@@ -215,6 +215,7 @@ pub(crate) fn set_options(
     unescape: bool,
 ) -> Result<(), Failure> {
     let kind = protocol.kind();
+    given_once(args)?;
     let given = args.given.iter();
     for (flag, value) in given.filter(|(flag, _)| kind.flag(flag.long).is_some()) {
         if let Takes::File(_) = flag.takes {
@@ -223,6 +224,24 @@ pub(crate) fn set_options(
         } else if let Some(value) = value_of(flag, value, unescape)? {
             let set = protocol.set(flag.long, &value);
             set.map_err(|e| Failure::usage(format!("--{}: {e}", flag.long)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an option of one value that was given two, also by its letter and its name.
+fn given_once(args: &ProtocolArgs) -> Result<(), Failure> {
+    let of_one = |flag: &Flag| matches!(flag.takes, Takes::Value(_)) && !flag.is_repeatable();
+    let all = args.given.iter().filter(|(flag, _)| of_one(flag));
+    for (n, (flag, value)) in all.clone().enumerate() {
+        let mut before = all.clone().take(n);
+        if let Some((_, other)) = before.find(|(known, other)| known == flag && other != value) {
+            return Err(Failure::usage(format!(
+                "--{}: {} and {} contradict each other: keep one of them",
+                flag.long,
+                other.to_string_lossy().escape_debug(),
+                value.to_string_lossy().escape_debug()
+            )));
         }
     }
     Ok(())

@@ -32,6 +32,14 @@ fn bad_input_is_reported_in_a_line_that_names_it() {
             "only 0 is possible, which closes with a reset",
         ),
         (&["load", "--self=web"], "'web'"),
+        (
+            &["http", "-s", "1", "--timeout", "2", "http://127.0.0.1:9/"],
+            "--timeout: 1 and 2 contradict each other",
+        ),
+        (
+            &["http", "--connect-to", "a:::", "http://127.0.0.1:9/"],
+            "leads nowhere else",
+        ),
         (&["load", "--self", "-c", "0"], "at least 1"),
         (&["load", "--self", "-c", "-5"], "'-5' is not a count"),
         (&["load", "--self", "-c", "-5k"], "can't be negative"),

@@ -123,7 +123,10 @@ impl Found {
                 "the server did not recover: after {broke}, latency stayed over {} even at a low rate; {so_far}; {trials}",
                 human::duration(terms.bound)
             ),
-            Ending::Unfinished => format!("the search did not finish: {so_far}; {trials}"),
+            Ending::Unfinished => format!(
+                "the search did not finish: {so_far}; {trials}; {} are enough as a rule",
+                human::duration(Terms::usual(terms.bound))
+            ),
         }
     }
 }

@@ -103,6 +103,12 @@ impl Terms {
         (1.0 - self.percentile / 100.0).max(1e-5)
     }
 
+    /// How long a search with `bound` takes as a rule, if it has as long as it needs.
+    pub fn usual(bound: Duration) -> Duration {
+        let terms = Terms::new(bound);
+        (terms.settle + terms.measure).mul_f64(USUAL_TRIALS)
+    }
+
     /// The shortest time in which a search with `bound` can have a result.
     pub fn shortest(bound: Duration) -> Duration {
         bound.mul_f64((LEAST_SETTLE_BOUNDS + LEAST_MEASURE_BOUNDS) * FEWEST_TRIALS)

@@ -64,6 +64,10 @@ pub struct EventsSummary {
     pub missed: u64,
 }
 
+/// What to do about requests that were sent behind an answer that announced the end of its connection.
+const BEHIND_THE_LAST: &str = ". Of a pipeline, what is sent behind an answer with Connection: close has no answer: give \
+                               --requests-per-connection the number that the server allows (nginx: keepalive_requests)";
+
 impl Summarize for HttpSummary {
     fn of(tally: &Tally) -> HttpSummary {
         let http = &tally.http;
@@ -104,7 +108,15 @@ impl Summarize for HttpSummary {
             of,
         )];
         let failed = self.failed.iter();
-        rows.extend(failed.map(|(why, n)| Row::new(Tone::Bad, "failed", count(*n), why.words())));
+        rows.extend(failed.map(|(why, n)| {
+            // Behind the last answer there is a request only in a pipeline.
+            let hint = match why {
+                Failed::ClosedEarly if self.announced > 0 => BEHIND_THE_LAST,
+                _ => "",
+            };
+            let note = format!("{}{hint}", why.words());
+            Row::new(Tone::Bad, "failed", count(*n), note)
+        }));
         if self.unfinished > 0 {
             let note = "cut off by the end of the run";
             rows.push(Row::new(
@@ -267,5 +279,25 @@ impl HttpSummary {
                 format!("{answers}: {}", each.collect::<Vec<_>>().join(", "))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_behind_the_last_answer_of_a_connection_have_a_hint() {
+        let hinted = |announced| {
+            let summary = HttpSummary {
+                failed: BTreeMap::from([(Failed::ClosedEarly, 3)]),
+                announced,
+                ..HttpSummary::default()
+            };
+            let rows = summary.rows(0);
+            rows.iter()
+                .any(|row| row.label == "failed" && row.note.contains("--requests-per-connection"))
+        };
+        assert!(hinted(1) && !hinted(0));
     }
 }
