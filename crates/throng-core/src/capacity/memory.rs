@@ -5,7 +5,7 @@ use super::case::Case;
 use super::limit::{Lift, Limit, LimitKind};
 use super::question::Role;
 use crate::host::{Host, SocketObjects};
-use crate::human::{bytes, count};
+use crate::human::{bytes, count, things, verb};
 use serde::{Deserialize, Serialize};
 
 /// User memory of a client's end of a connection: its entry in the table (40), its timer (12) and its part of a ring.
@@ -227,8 +227,9 @@ fn rated(case: &Case, limit: Limit, least: u64, fixed: u64, available: u64) -> L
 fn words(case: &Case, each: &Bytes, available: u64) -> String {
     let mut text = match case.question.asked_here() {
         Some(asked) => format!(
-            "{} connections need {}, ",
-            count(asked),
+            "{} {} {}, ",
+            things(asked, "connection"),
+            verb(asked, "needs", "need"),
             bytes(asked.saturating_mul(each.each).saturating_add(each.fixed))
         ),
         None => String::new(),

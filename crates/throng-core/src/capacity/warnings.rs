@@ -4,7 +4,7 @@ use super::case::Case;
 use super::files::raised;
 use super::question::Role;
 use crate::host::DEFAULT_PORT_RANGE;
-use crate::human::count;
+use crate::human::{count, things, verb};
 use serde::{Deserialize, Serialize};
 
 /// What a warning is about.
@@ -123,8 +123,9 @@ fn full_queue(case: &Case) -> Option<Warning> {
     warn(
         WarningKind::AcceptQueueFull,
         format!(
-            "{} connections wait in the accept queue of {}, which has room for {}: its server does not accept, or not fast enough",
-            count(full.queued.into()),
+            "{} {} in the accept queue of {}, which has room for {}: its server does not accept, or not fast enough",
+            things(full.queued.into(), "connection"),
+            verb(full.queued.into(), "waits", "wait"),
             full.address,
             count(full.backlog.into())
         ),

@@ -3,7 +3,7 @@
 use super::cause::Diagnosis;
 use super::evidence::{Evidence, Target};
 use crate::capacity::LimitKind;
-use crate::human::count as number;
+use crate::human::{count as number, things, verb};
 use crate::stats::FailCause;
 
 /// The limits that stop a run by themselves, the likeliest first.
@@ -34,9 +34,9 @@ fn full_unix_queue(e: &Evidence) -> Option<Diagnosis> {
         allows: None,
         certain: true,
         what: format!(
-            "the accept queue of {} was full: {} attempts waited for room until their time was up",
+            "the accept queue of {} was full: {} waited for room until their time was up",
             sockets.join(" or "),
-            number(timed_out)
+            things(timed_out, "attempt")
         ),
         remedy: "Let the server accept faster, or give it a longer queue (its backlog in listen(), and sysctl -w net.core.somaxconn=65535).".into(),
     })
@@ -76,8 +76,8 @@ fn source_gone(e: &Evidence) -> Option<Diagnosis> {
         allows: None,
         certain: true,
         what: format!(
-            "the source address {first}{others} was removed from this machine during the run, after up to {} connections",
-            number(e.plateau)
+            "the source address {first}{others} was removed from this machine during the run, after up to {}",
+            things(e.plateau, "connection")
         ),
         remedy: "Add it again (ip address add), and find out what removed it: DHCP, a VRRP daemon, a network manager.".into(),
     })
@@ -95,7 +95,7 @@ fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
         .targets
         .iter()
         .find(|t| t.tuples > 0 && t.tuples_in_use as f64 >= t.tuples as f64 * NEARLY_ALL);
-    let ports = number(e.ports);
+    let ports = things(e.ports, "local port");
     let remedy = "Add source addresses (--source-ip), targets (more ports or addresses), or ports (sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\").";
     let Some(target) = used_up else {
         let most = e.targets.iter().max_by_key(|t| t.tuples_in_use);
@@ -112,8 +112,8 @@ fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
             allows: None,
             certain: false,
             what: format!(
-                "perhaps the four-tuples: {} attempts found no free local address and port{but}",
-                number(e.clients.failed(FailCause::NoAddress))
+                "perhaps the four-tuples: {} found no free local address and port{but}",
+                things(e.clients.failed(FailCause::NoAddress), "attempt")
             ),
             remedy: remedy.into(),
         });
@@ -129,13 +129,13 @@ fn four_tuples(e: &Evidence) -> Option<Diagnosis> {
         certain: true,
         what: match allows {
             Some(allows) => format!(
-                "the four-tuples ran out at {} connections: {ports} local ports for each source address and target, {} in all",
-                number(e.plateau),
+                "the four-tuples ran out at {}: {ports} for each source address and target, {} in all",
+                things(e.plateau, "connection"),
                 number(allows)
             ),
             None => format!(
-                "the four-tuples ran out at {} connections: {} of {} to {} are in use{}",
-                number(e.plateau),
+                "the four-tuples ran out at {}: {} of {} to {} are in use{}",
+                things(e.plateau, "connection"),
                 number(target.tuples_in_use),
                 number(target.tuples),
                 target.address,
@@ -155,8 +155,8 @@ fn own_files(e: &Evidence) -> Option<Diagnosis> {
         allows: None,
         certain: true,
         what: format!(
-            "this process reached a limit on open files at {} connections (ulimit -Hn is {})",
-            number(e.plateau),
+            "this process reached a limit on open files at {} (ulimit -Hn is {})",
+            things(e.plateau, "connection"),
             number(e.file_limit)
         ),
         remedy: "Use --engine uring, which the process's limit does not bind; or raise that limit (ulimit -Hn N as root, LimitNOFILE= in systemd), and the machine's (sysctl -w fs.file-max=N).".into(),
@@ -192,16 +192,17 @@ fn tcp_memory(e: &Evidence) -> Option<Diagnosis> {
     let k = &e.kernel;
     let failed = e.clients.failed(FailCause::NoMemory);
     let pressures = format!(
-        "{} connections in this network namespace were reset for lack of memory or for too many orphans, and TCP's buffers were under pressure {} times",
-        number(k.aborts_on_memory),
-        number(k.memory_pressures)
+        "{} in this network namespace {} reset for lack of memory or for too many orphans, and TCP's buffers were under pressure {}",
+        things(k.aborts_on_memory, "connection"),
+        verb(k.aborts_on_memory, "was", "were"),
+        things(k.memory_pressures, "time")
     );
     let what = match (failed, k.aborts_on_memory) {
         (0, 0) => return None,
         (0, _) => format!("perhaps the kernel's memory for sockets: {pressures}"),
         (failed, _) => format!(
-            "the kernel had no memory for sockets: {} attempts failed for it, {pressures}",
-            number(failed)
+            "the kernel had no memory for sockets: {} failed for it, {pressures}",
+            things(failed, "attempt")
         ),
     };
     Some(Diagnosis {

@@ -3,7 +3,7 @@
 use super::cause::Diagnosis;
 use super::evidence::Evidence;
 use crate::capacity::LimitKind;
-use crate::human::count as number;
+use crate::human::{count as number, things};
 use crate::stats::{Closed, FailCause};
 use std::time::Duration;
 
@@ -50,8 +50,8 @@ pub fn closes_what_comes_beyond(e: &Evidence) -> Option<Diagnosis> {
         allows: None,
         certain: false,
         what: format!(
-            "the target holds about {} connections and closes further ones at once: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
-            number(e.clients.open())
+            "the target holds about {} and closes further ones at once: looks like a limit of its own (nginx worker_connections, HAProxy maxconn, max_connections)",
+            things(e.clients.open(), "connection")
         ),
         remedy: "Raise it in the server's configuration, and its limit on open files with it."
             .into(),
@@ -94,7 +94,7 @@ pub fn looks_like(e: &Evidence) -> Option<Diagnosis> {
             limit,
             allows: Some(allows),
             certain: false,
-            what: format!("the target stopped at {} connections: {what}", number(n)),
+            what: format!("the target stopped at {}: {what}", things(n, "connection")),
             remedy: remedy.into(),
         })
     };

@@ -5,7 +5,7 @@ use super::evidence::{Evidence, Listening, Queue, Target};
 use super::plateau::AT_ONCE;
 use crate::capacity::LimitKind;
 use crate::host::Process;
-use crate::human::{count as number, things};
+use crate::human::{count as number, things, verb};
 use crate::stats::{Closed, FailCause};
 
 /// The servers whose processes ended during the run.
@@ -67,13 +67,13 @@ pub fn files(e: &Evidence) -> Vec<Diagnosis> {
         let agrees = target.served == Some(accepted + target.waiting());
         let stopped = match (only, whole) {
             (true, _) if agrees => {
-                format!("the target stopped at {} connections", number(accepted))
+                format!("the target stopped at {}", things(accepted, "connection"))
             }
             (true, _) => "the target has no file left".into(),
             (_, true) if agrees => format!(
-                "the server of {} stopped at {} connections",
+                "the server of {} stopped at {}",
                 target.address,
-                number(accepted)
+                things(accepted, "connection")
             ),
             (_, true) => format!("the server of {} has no file left", target.address),
             _ => format!(
@@ -170,8 +170,9 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
             true,
             allows,
             format!(
-                "{} connections wait in {which}, which has room for {}: {}, or not fast enough{also}",
-                number(l.queue.waiting.into()),
+                "{} {} in {which}, which has room for {}: {}, or not fast enough{also}",
+                things(l.queue.waiting.into(), "connection"),
+                verb(l.queue.waiting.into(), "waits", "wait"),
                 number(room(&l.queue)),
                 match l.processes.as_slice() {
                     [p] => format!("its server {} (pid {}) does not accept", p.name, p.pid),
@@ -187,23 +188,24 @@ pub fn accept_queues(e: &Evidence, alone: bool) -> Option<Diagnosis> {
     let unfinished = unfinished(e);
     let what = match certain {
         true if unfinished > 0 => format!(
-            "the accept queue of {} overflowed: {} packets were dropped, and {} open on this side only, since the end of their handshake was dropped",
+            "the accept queue of {} overflowed: {} {} dropped, and {} {} open on this side only, since the end of their handshake was dropped",
             queue.target,
-            number(l.dropped),
-            match unfinished {
-                1 => "1 connection is".into(),
-                n => format!("{} connections are", number(n)),
-            }
+            things(l.dropped, "packet"),
+            verb(l.dropped, "was", "were"),
+            things(unfinished, "connection"),
+            verb(unfinished, "is", "are")
         ),
         true => format!(
-            "the accept queue of {} overflowed: {} packets were dropped",
+            "the accept queue of {} overflowed: {} {} dropped",
             queue.target,
-            number(l.dropped)
+            things(l.dropped, "packet"),
+            verb(l.dropped, "was", "were")
         ),
         false => format!(
-            "perhaps the accept queue of {}: {} packets were dropped there, but it has room now ({} of {})",
+            "perhaps the accept queue of {}: {} {} dropped there, but it has room now ({} of {})",
             queue.target,
-            number(l.dropped),
+            things(l.dropped, "packet"),
+            verb(l.dropped, "was", "were"),
             number(queue.waiting.into()),
             number(room(queue))
         ),

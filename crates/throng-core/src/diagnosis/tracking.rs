@@ -3,7 +3,7 @@
 use super::cause::Diagnosis;
 use super::evidence::{Evidence, Tracked};
 use crate::capacity::LimitKind;
-use crate::human::count as number;
+use crate::human::{count as number, things};
 use crate::stats::FailCause;
 
 /// The share of its maximum from which on a table counts as full: entries of other traffic come and go.
@@ -31,7 +31,7 @@ fn table_full(t: &Tracked) -> Option<Diagnosis> {
         return None;
     }
     let dropped = match t.dropped {
-        Some(n) => format!("{} packets dropped for want of one", number(n)),
+        Some(n) => format!("{} dropped for want of one", things(n, "packet")),
         None => "the kernel does not say what was dropped".into(),
     };
     let doubt = match t.active {
@@ -80,8 +80,8 @@ fn nat_ports(e: &Evidence, t: &Tracked) -> Option<Diagnosis> {
         return None;
     }
     let facts = format!(
-        "conntrack dropped {} packets because their translated four-tuples were in use, while its table has room ({} of {} entries)",
-        number(t.clashed),
+        "conntrack dropped {}, whose translated four-tuples were in use, while its table has room ({} of {} entries)",
+        things(t.clashed, "packet"),
         number(t.count),
         number(t.max)
     );

@@ -162,7 +162,7 @@ fn state(snapshot: &Snapshot) -> Vec<Part> {
 fn up(snapshot: &Snapshot) -> Part {
     let open = snapshot.now.open();
     let Some(asked) = snapshot.asked else {
-        return part(format!("{} connections", human::count(open)));
+        return part(human::things(open, "connection"));
     };
     let text = format!("{} of {}", human::count(open), human::count(asked));
     match human::percent(open as f64, asked as f64) {
@@ -202,9 +202,9 @@ fn serving(snapshot: &Snapshot) -> Vec<Part> {
     let now = &snapshot.now;
     let text = match snapshot.asked {
         Some(most) => format!(
-            "{} of {} connections",
+            "{} of {}",
             human::count(now.open()),
-            human::count(most)
+            human::things(most, "connection")
         ),
         None => human::things(now.open(), "connection"),
     };

@@ -105,6 +105,37 @@ impl From<section::Section> for Section {
     }
 }
 
+/// Things that are counted, as remarks on a count begin with them.
+const COUNTED: [&str; 7] = [
+    "answers",
+    "attempts",
+    "clients",
+    "connections",
+    "events",
+    "messages",
+    "streams",
+];
+
+/// A remark on a count, for a count of one: `connection that was lost` instead of `connections that were lost`.
+fn of_one(remark: &str) -> String {
+    let ends = remark.find([' ', ',']).unwrap_or(remark.len());
+    let (counted, rest) = remark.split_at(ends);
+    if !COUNTED.contains(&counted) {
+        return remark.to_owned();
+    }
+    let one = counted.strip_suffix('s').unwrap_or(counted);
+    let words = [
+        (" were ", " was "),
+        (" they ", " it "),
+        (" their ", " its "),
+        (" match ", " matches "),
+    ];
+    let rest = words.iter().fold(rest.to_owned(), |rest, (several, one)| {
+        rest.replace(several, one)
+    });
+    format!("{one}{rest}")
+}
+
 impl Section {
     pub fn titled(title: &'static str) -> Section {
         Section::named(title, title)
@@ -139,6 +170,12 @@ impl Section {
     }
 
     pub fn push(&mut self, label: &'static str, value: Value, style: Style) -> &mut Row {
+        let value = match value {
+            Value::Number(number, remark) if number == "1" => {
+                Value::Number(number, of_one(&remark))
+            }
+            other => other,
+        };
         self.rows.push(Row {
             label,
             value,
@@ -360,4 +397,33 @@ fn write_hanging(
         writeln!(out, "{:indent$}{line}", "")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_agrees_with_a_count_of_one() {
+        for (several, one) in [
+            (
+                "connections that received something else",
+                "connection that received something else",
+            ),
+            (
+                "messages, cut off after they were sent",
+                "message, cut off after it was sent",
+            ),
+            ("streams, before their end", "stream, before its end"),
+            (
+                "answers that match no message",
+                "answer that matches no message",
+            ),
+            ("refused", "refused"),
+            ("connectionsx", "connectionsx"),
+            ("", ""),
+        ] {
+            assert_eq!(of_one(several), one);
+        }
+    }
 }

@@ -12,8 +12,8 @@ pub(super) fn storms(summary: &Summary) -> Section {
 
 fn add(storm: &StormSummary, all: &mut Section) {
     let of = format!(
-        "of {} connections, {} after the run began: {}",
-        count(storm.before),
+        "of {}, {} after the run began: {}",
+        human::things(storm.before, "connection"),
         human::seconds(storm.at_s),
         how(storm)
     );
