@@ -171,7 +171,7 @@ fn first_scenario(plan: &Plan) -> Option<LoadScenario> {
     let no_files = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     match read(text, "", &sets, &no_files).ok()? {
         Scenario::Load(load) => Some(*load),
-        Scenario::Serve(_) => None,
+        _ => None,
     }
 }
 
