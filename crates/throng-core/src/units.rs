@@ -288,6 +288,12 @@ impl Rate {
     pub fn share(self, parts: u32) -> Rate {
         Rate(self.0 / f64::from(parts.max(1)))
     }
+
+    /// The part of this rate that is `fraction` of it, above 0 and up to 1.
+    pub fn part(self, fraction: f64) -> Rate {
+        debug_assert!(fraction > 0.0 && fraction <= 1.0, "{fraction}");
+        Rate(self.0 * fraction)
+    }
 }
 
 const A_RATE: Expected = Expected {

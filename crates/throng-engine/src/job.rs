@@ -10,6 +10,7 @@ use throng_core::behaviour::Traffic;
 use throng_core::pacing::{Backoff, ConnectPace};
 use throng_core::plan::Routes;
 use throng_core::protocol::proxy_protocol::Headers;
+use throng_core::shard::Shard;
 use throng_core::stats::{AddressCounters, Counters};
 
 /// Limits how many connections are opened at once, so that the target's accept queue does not overflow.
@@ -26,7 +27,9 @@ pub(crate) type EventLoop = Box<dyn FnOnce() -> io::Result<()>>;
 pub struct ClientRole {
     /// Targets and sources by the run's connection number.
     pub routes: Arc<Routes>,
-    /// The run's number of this worker's first connection.
+    /// The part of the run that this worker and its neighbours have.
+    pub shard: Shard,
+    /// The number of this worker's first connection in that part.
     pub first: u32,
     /// The distance between the numbers of this worker's connections: the number of workers.
     pub step: u32,

@@ -20,12 +20,13 @@ pub(crate) fn of_load(
 ) -> Asked {
     let (pace, sending) = (&scenario.pace, &scenario.pace.sending);
     let all = |each: f64| each * connections as f64;
+    let own = |whole: f64| whole * scenario.shard.fraction();
     let rate = match sending {
         _ if messages.is_some() => messages.map_or(AskedRate::Nothing, AskedRate::Messages),
         Sending::WholeRun { rate, .. } => match rate {
-            RunRate::Constant(rate) => AskedRate::Constant(rate.get()),
+            RunRate::Constant(rate) => AskedRate::Constant(own(rate.get())),
             RunRate::Profile(profile) => {
-                AskedRate::Messages(profile.total(hold.min(profile.duration())))
+                AskedRate::Messages(own(profile.total(hold.min(profile.duration()))))
             }
             RunRate::Stdin => AskedRate::Nothing,
         },
@@ -35,7 +36,7 @@ pub(crate) fn of_load(
     Asked {
         role: Role::Load,
         connections: Some(connections),
-        connect_per_s: scenario.connect.rate.map(|r| r.get()),
+        connect_per_s: scenario.connect.rate.map(|r| own(r.get())),
         reconnect: (scenario.connect.reconnect).then_some(scenario.connect.reconnect_policy),
         drops: scenario.connect.drop.clone(),
         drain: scenario.drain,
@@ -50,7 +51,7 @@ pub(crate) fn of_load(
                 false => RateOf::Sent,
             }),
         rate,
-        requests: pace.requests.map(u64::from),
+        requests: scenario.own_requests().map(u64::from),
         paced: matches!(
             sending,
             Sending::PerConnection(_) | Sending::WholeRun { .. } | Sending::Search(_)

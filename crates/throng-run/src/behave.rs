@@ -250,7 +250,7 @@ impl<'a> LoadBehaviours<'a> {
     fn task_of_opened(&self, at: Place) -> Task {
         Task {
             echoes: self.looks_for_echoes(),
-            requests: self.scenario.pace.requests,
+            requests: self.scenario.own_requests(),
             ..self.task(&self.script, at)
         }
     }
@@ -264,6 +264,7 @@ impl<'a> LoadBehaviours<'a> {
             connections: self.scenario.connections.spread(),
             worker: at.worker,
             workers: at.workers,
+            shard: self.scenario.shard,
             staggered: self.scenario.protocol.kind().answers() == Answers::Whole,
             delay: self.scenario.pace.delay,
             lifetime: self.scenario.connect.lifetime,
@@ -510,7 +511,7 @@ fn pacing(scenario: &LoadScenario, workers: u32) -> Result<Pacing, Failure> {
             // One on each worker at least, and no more than there are connections to take turns.
             in_flight: in_flight
                 .filter(|n| *n < scenario.connections.most())
-                .map(|n| n.div_ceil(workers)),
+                .map(|n| scenario.shard.share(n).div_ceil(workers)),
         },
         Sending::WholeRun { rate, arrivals } => Pacing::Arrivals {
             spacing: arrivals.spacing(scenario.seed()),

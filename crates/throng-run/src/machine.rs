@@ -36,7 +36,7 @@ impl Machine {
             skip_self: true,
             tracking: true,
             serving: Vec::new(),
-            opening: Some(scenario.connections.most().into()),
+            opening: Some(scenario.own_connections().into()),
         })
     }
 

@@ -86,6 +86,9 @@ pub struct Question {
     /// TLS clients resume sessions.
     #[serde(default)]
     pub resume: bool,
+    /// Connections of the whole run, where those asked for are a part of them: addresses are spread over all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<u64>,
 }
 
 impl Question {
@@ -111,6 +114,7 @@ impl Question {
             asks_who: false,
             tls: false,
             resume: false,
+            part_of: None,
         }
     }
 
@@ -118,7 +122,8 @@ impl Question {
     pub fn of_load(scenario: &LoadScenario) -> Question {
         let message_bytes = scenario.messages.about_bytes();
         Question {
-            connections: Some(scenario.connections.most().into()),
+            connections: Some(scenario.own_connections().into()),
+            part_of: (!scenario.shard.is_whole()).then(|| scenario.connections.most().into()),
             targets: scenario.addresses(),
             unix: !scenario.unix_sockets().is_empty(),
             sources: scenario.connect.sources().collect(),
@@ -128,11 +133,11 @@ impl Question {
             message_rate: scenario.pace.sending.per_connection(),
             in_flight: match scenario.pace.sending {
                 Sending::ClosedLoop { in_flight } => {
-                    Some(in_flight.unwrap_or(scenario.connections.most()).into())
+                    Some(in_flight.unwrap_or(scenario.own_connections()).into())
                 }
                 _ => None,
             },
-            connect_rate: scenario.connect.rate,
+            connect_rate: scenario.connect.rate.map(|all| scenario.shard.rate(all)),
             tls: scenario.tls.is_some(),
             resume: scenario.tls.as_ref().is_some_and(|tls| tls.resume),
             ..Question::of(match scenario.own_server {

@@ -29,7 +29,8 @@ pub(super) fn must_bind(question: &Question, host: &Host) -> bool {
     if question.role == Role::Server || question.unix {
         return false;
     }
-    let each = each_target_gets(question.asked_here().unwrap_or(1), &question.targets);
+    let asked = question.part_of.or(question.asked_here()).unwrap_or(1);
+    let each = each_target_gets(asked, &question.targets);
     !question.sources.is_empty()
         || question.transparent
         || question.targets.iter().any(|t| is_loopback_v4(t.ip()))

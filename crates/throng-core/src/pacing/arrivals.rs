@@ -4,8 +4,8 @@
 //! calculates its own share without communicating with the others:
 //!
 //! - [`Spacing::Uniform`]: the messages of the run are evenly spaced (during a ramp, in proportion to the rate), and
-//!   worker w of n takes messages w, w + n, w + 2n and so on.
-//! - [`Spacing::Poisson`]: each worker has a Poisson process of its own with 1/n of the rate, and all of them together
+//!   worker w of n takes messages w, w + n, w + 2n and so on; of an agent's [shard](crate::shard), those of the shard's messages.
+//! - [`Spacing::Poisson`]: each worker has a Poisson process of its own with its part of the rate, and all of them together
 //!   are a Poisson process with the whole rate. A rate that varies rescales time: a process with rate 1, drawn once
 //!   from the seed, is laid along the integral of the rate.
 //!
@@ -19,6 +19,7 @@
 
 use super::profile::{Piece, Profile};
 use super::ramp::{Curve, MESSAGE, Ramp, billionths, messages};
+use crate::shard::WorkerShard;
 use crate::split_mix::{SplitMix, mix};
 use crate::time::Time;
 use crate::units::Rate;
@@ -43,7 +44,7 @@ pub enum Spacing {
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     positions: Positions,
-    workers: u32,
+    share: WorkerShard,
     /// The stretches that are not over, and the start of the first one. A stretch stays until its time is over, even
     /// without messages left: a later change may put some there.
     stretches: VecDeque<Ramp>,
@@ -83,14 +84,15 @@ impl Begin {
 #[derive(Clone, Debug)]
 enum Positions {
     Uniform {
-        /// The number of the next message.
-        number: u64,
-        /// This worker's messages in the present stretch: all, and those left, including the next one.
-        count: u64,
+        /// How many of its messages come before the next one.
+        taken: u64,
+        /// This worker's messages that are left in the present stretch, including the next one.
         left: u64,
-        /// The position of the first of them from the start of the stretch, or of the last of them from its end,
-        /// whichever the curve needs. It is exact, so that rounding errors do not add up.
+        /// The position of the first of its messages there from the start of the stretch, or of the last of them from its
+        /// end, whichever the curve needs. It is exact, so that rounding errors do not add up.
         origin: f64,
+        /// The run's number of that message.
+        base: u64,
     },
     Poisson {
         dice: SplitMix,
@@ -103,29 +105,22 @@ enum Positions {
 }
 
 impl Arrivals {
-    /// The share of worker `worker` (from 0) of `workers`, at a constant rate of the whole run from `start` on.
-    pub fn constant(
-        rate: Rate,
-        spacing: Spacing,
-        start: Time,
-        worker: u32,
-        workers: u32,
-    ) -> Arrivals {
-        let mut arrivals = Arrivals::idle(spacing, start, worker, workers);
+    /// The messages of `share`, at a constant rate of the whole run from `start` on.
+    pub fn constant(rate: Rate, spacing: Spacing, start: Time, share: WorkerShard) -> Arrivals {
+        let mut arrivals = Arrivals::idle(spacing, start, share);
         arrivals.set_rate(start, rate);
         arrivals
     }
 
-    /// The share of worker `worker` (from 0) of `workers`, with the rate of the whole run from `profile`, which starts
-    /// at `start`. After its end no message is due, unless a piece is [appended](Arrivals::append).
+    /// The messages of `share`, with the rate of the whole run from `profile`, which starts at `start`. After its end no
+    /// message is due, unless a piece is [appended](Arrivals::append).
     pub fn profile(
         profile: &Profile,
         spacing: Spacing,
         start: Time,
-        worker: u32,
-        workers: u32,
+        share: WorkerShard,
     ) -> Arrivals {
-        let mut arrivals = Arrivals::idle(spacing, start, worker, workers);
+        let mut arrivals = Arrivals::idle(spacing, start, share);
         for piece in profile.pieces() {
             arrivals.push(piece.ramp());
         }
@@ -133,24 +128,22 @@ impl Arrivals {
         arrivals
     }
 
-    fn idle(spacing: Spacing, start: Time, worker: u32, workers: u32) -> Arrivals {
+    fn idle(spacing: Spacing, start: Time, share: WorkerShard) -> Arrivals {
         let begin = Begin {
             time: start.0,
             before: 0,
         };
-        let workers = workers.max(1);
-        let worker = worker % workers;
         let positions = match spacing {
             Spacing::Uniform => Positions::Uniform {
-                number: u64::from(worker),
-                count: 0,
+                taken: 0,
                 left: 0,
                 origin: 0.0,
+                base: 0,
             },
             Spacing::Poisson { seed } => {
-                let mut dice = dice_of(seed, worker);
+                let mut dice = dice_of(seed, share);
                 Positions::Poisson {
-                    position: exponential(&mut dice) * f64::from(workers),
+                    position: exponential(&mut dice) * share.times(),
                     dice,
                     begin: 0.0,
                     end: 0.0,
@@ -159,7 +152,7 @@ impl Arrivals {
         };
         Arrivals {
             positions,
-            workers,
+            share,
             stretches: VecDeque::new(),
             first: begin,
             present: 0,
@@ -292,24 +285,26 @@ impl Arrivals {
             self.curve = stretch.curve();
             let inside = match &mut self.positions {
                 Positions::Uniform {
-                    number,
-                    count,
+                    taken,
                     left,
                     origin,
+                    base,
                 } => {
-                    let from = (u128::from(*number) * MESSAGE).saturating_sub(self.begin.before);
-                    let step = u128::from(self.workers) * MESSAGE;
-                    let own = carries.saturating_sub(from).div_ceil(step);
-                    *count = u64::try_from(own).unwrap_or(u64::MAX);
-                    *left = *count;
-                    if own > 0 {
-                        *origin = messages(if self.curve.is_from_the_end() {
-                            carries - from - (own - 1) * step
+                    let end = self.begin.before.saturating_add(carries);
+                    let before_end = u64::try_from(end.div_ceil(MESSAGE)).unwrap_or(u64::MAX);
+                    *left = self.share.below(before_end).saturating_sub(*taken);
+                    if *left > 0 {
+                        let from_the_end = self.curve.is_from_the_end();
+                        let at = if from_the_end { *left - 1 } else { 0 };
+                        *base = self.share.number(*taken + at);
+                        let position = u128::from(*base) * MESSAGE;
+                        *origin = messages(if from_the_end {
+                            end - position
                         } else {
-                            from
+                            position.saturating_sub(self.begin.before)
                         });
                     }
-                    own > 0
+                    *left > 0
                 }
                 Positions::Poisson {
                     position,
@@ -338,14 +333,11 @@ impl Arrivals {
         let from_the_end = self.curve.is_from_the_end();
         let n = match self.positions {
             Positions::Uniform {
-                count,
-                left,
+                taken,
                 origin,
+                base,
                 ..
-            } => {
-                let turns = if from_the_end { left - 1 } else { count - left };
-                origin + turns as f64 * f64::from(self.workers)
-            }
+            } => origin + self.share.number(taken).abs_diff(base) as f64,
             Positions::Poisson { position, end, .. } if from_the_end => end - position,
             // Not below 0: rounding may have put it a little before.
             Positions::Poisson {
@@ -361,8 +353,8 @@ impl Arrivals {
     fn advance(&mut self, taken: Time) {
         self.latest = taken.0;
         let inside = match &mut self.positions {
-            Positions::Uniform { number, left, .. } => {
-                *number += u64::from(self.workers);
+            Positions::Uniform { taken, left, .. } => {
+                *taken += 1;
                 *left -= 1;
                 *left > 0
             }
@@ -372,7 +364,7 @@ impl Arrivals {
                 end,
                 ..
             } => {
-                *position += exponential(dice) * f64::from(self.workers);
+                *position += exponential(dice) * self.share.times();
                 *position < *end
             }
         };
@@ -385,8 +377,8 @@ impl Arrivals {
 }
 
 /// The random numbers of one worker, from a place of their own in the generator's period of 2^64.
-fn dice_of(seed: u64, worker: u32) -> SplitMix {
-    SplitMix(mix(seed ^ mix(u64::from(worker))))
+fn dice_of(seed: u64, share: WorkerShard) -> SplitMix {
+    SplitMix(mix(seed ^ mix(share.key())))
 }
 
 /// An exponentially distributed number with mean 1, at most 36.8.

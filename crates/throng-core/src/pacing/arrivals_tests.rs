@@ -1,6 +1,7 @@
 //! Tests of [`super::Arrivals`]: spacing, distribution, changes, nothing lost.
 
 use super::*;
+use crate::shard::Shard;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -9,6 +10,11 @@ const POISSON: Spacing = Spacing::Poisson { seed: 42 };
 
 fn rate(per_second: f64) -> Rate {
     Rate::per_second(per_second).unwrap()
+}
+
+/// What worker `worker` of `workers` has of a whole run.
+fn share(worker: u32, workers: u32) -> WorkerShard {
+    Shard::WHOLE.of_worker(worker, workers)
 }
 
 fn profile(text: &str) -> Profile {
@@ -57,7 +63,7 @@ fn uniform_messages_of_all_workers_are_evenly_spaced_to_the_nanosecond() {
     let start = 5 * S;
     let all = together(
         workers(3, |w| {
-            Arrivals::constant(rate(7000.0), Spacing::Uniform, Time(start), w, 3)
+            Arrivals::constant(rate(7000.0), Spacing::Uniform, Time(start), share(w, 3))
         }),
         start + 10 * S,
     );
@@ -71,7 +77,7 @@ fn uniform_messages_of_all_workers_are_evenly_spaced_to_the_nanosecond() {
 #[test]
 fn nothing_drifts_over_days() {
     let day = 86_400 * S;
-    let mut worker = Arrivals::constant(rate(0.3), Spacing::Uniform, Time::START, 1, 2);
+    let mut worker = Arrivals::constant(rate(0.3), Spacing::Uniform, Time::START, share(1, 2));
     let due = take(&mut worker, 30 * day);
     assert_eq!(due.len(), 15 * 86_400 * 3 / 10);
     // Messages 1, 3, 5 ...: the last one is number 777,599.
@@ -80,7 +86,7 @@ fn nothing_drifts_over_days() {
 
 #[test]
 fn poisson_gaps_are_exponential_for_each_worker_and_for_all_together() {
-    let make = |w| Arrivals::constant(rate(10_000.0), POISSON, Time::START, w, 4);
+    let make = |w| Arrivals::constant(rate(10_000.0), POISSON, Time::START, share(w, 4));
     for w in 0..4 {
         let d = kolmogorov_smirnov(gaps(&take(&mut make(w), 20 * S)), exponential(400_000.0));
         assert!(d < 1.63, "worker {w}: {d}");
@@ -105,12 +111,12 @@ fn poisson_gaps_are_exponential_for_each_worker_and_for_all_together() {
 #[test]
 fn the_test_of_gaps_finds_those_that_are_not_exponential() {
     let uniform = take(
-        &mut Arrivals::constant(rate(1000.0), Spacing::Uniform, Time::START, 0, 1),
+        &mut Arrivals::constant(rate(1000.0), Spacing::Uniform, Time::START, share(0, 1)),
         S,
     );
     assert!(kolmogorov_smirnov(gaps(&uniform), exponential(1e6)) > 10.0);
     let poisson = take(
-        &mut Arrivals::constant(rate(10_000.0), POISSON, Time::START, 0, 1),
+        &mut Arrivals::constant(rate(10_000.0), POISSON, Time::START, share(0, 1)),
         20 * S,
     );
     // A mean that is off by one in a hundred.
@@ -120,7 +126,7 @@ fn the_test_of_gaps_finds_those_that_are_not_exponential() {
 #[test]
 fn poisson_messages_follow_a_profile_when_time_is_rescaled() {
     let p = profile("3s:5k, 1s:0, 4s:2k..20k, 4s:20k..0");
-    let make = |w| Arrivals::profile(&p, POISSON, Time(7 * S), w, 3);
+    let make = |w| Arrivals::profile(&p, POISSON, Time(7 * S), share(w, 3));
     let all = together(workers(3, make), u64::MAX);
     // In the time of the rate's integral it is a process with rate 1.
     let mut rescaled: Vec<f64> = all
@@ -141,7 +147,7 @@ fn the_same_seed_gives_the_same_times_and_another_one_others() {
     let times = |seed, worker| {
         let spacing = Spacing::Poisson { seed };
         take(
-            &mut Arrivals::constant(rate(1000.0), spacing, Time::START, worker, 2),
+            &mut Arrivals::constant(rate(1000.0), spacing, Time::START, share(worker, 2)),
             S,
         )
     };
@@ -157,7 +163,7 @@ fn a_profile_is_followed_piece_by_piece_over_days() {
     let p = profile(text.trim_end_matches(','));
     let all = together(
         workers(5, |w| {
-            Arrivals::profile(&p, Spacing::Uniform, Time::START, w, 5)
+            Arrivals::profile(&p, Spacing::Uniform, Time::START, share(w, 5))
         }),
         u64::MAX,
     );
@@ -182,14 +188,21 @@ fn a_profile_is_followed_piece_by_piece_over_days() {
 #[test]
 fn nothing_is_due_in_a_pause() {
     let p = profile("1s:10, 1s:0, 1s:10");
-    let mut worker = Arrivals::profile(&p, Spacing::Uniform, Time::START, 0, 1);
+    let mut worker = Arrivals::profile(&p, Spacing::Uniform, Time::START, share(0, 1));
     let expected: Vec<_> = (0..10).chain(20..30).map(|n| n * S / 10).collect();
     assert_eq!(take(&mut worker, u64::MAX), expected);
 }
 
 #[test]
 fn what_is_due_is_given_once_however_late_and_in_whatever_portions() {
-    let make = || Arrivals::profile(&profile("1s:1k, 1s:1k..3k"), POISSON, Time::START, 1, 2);
+    let make = || {
+        Arrivals::profile(
+            &profile("1s:1k, 1s:1k..3k"),
+            POISSON,
+            Time::START,
+            share(1, 2),
+        )
+    };
     let at_once = take(&mut make(), 10 * S);
     let mut in_portions = make();
     let mut due = VecDeque::new();
@@ -207,7 +220,7 @@ fn what_is_due_is_given_once_however_late_and_in_whatever_portions() {
 
 #[test]
 fn what_is_written_off_is_counted_and_the_rest_is_where_it_was() {
-    let make = || Arrivals::constant(rate(1000.0), POISSON, Time::START, 0, 1);
+    let make = || Arrivals::constant(rate(1000.0), POISSON, Time::START, share(0, 1));
     let all = take(&mut make(), 3 * S);
     let mut worker = make();
     let mut counted = take(&mut worker, S).len() as u64;
@@ -221,7 +234,8 @@ fn what_is_written_off_is_counted_and_the_rest_is_where_it_was() {
 #[test]
 fn uniform_messages_stay_evenly_spaced_when_the_rate_changes() {
     let make = |w| {
-        let mut worker = Arrivals::constant(rate(1000.0), Spacing::Uniform, Time::START, w, 4);
+        let mut worker =
+            Arrivals::constant(rate(1000.0), Spacing::Uniform, Time::START, share(w, 4));
         // Workers apply the change at different times, but for the same instant, which lies ahead.
         let mut due = take(&mut worker, u64::from(w) * 100_000_000);
         worker.set_rate(Time(S + 250_000), rate(4000.0));
@@ -242,7 +256,7 @@ fn uniform_messages_stay_evenly_spaced_when_the_rate_changes() {
 #[test]
 fn a_change_that_is_heard_of_late_neither_loses_nor_goes_back() {
     for spacing in [Spacing::Uniform, POISSON] {
-        let mut worker = Arrivals::constant(rate(1000.0), spacing, Time::START, 0, 1);
+        let mut worker = Arrivals::constant(rate(1000.0), spacing, Time::START, share(0, 1));
         let mut all = take(&mut worker, 2 * S);
         worker.set_rate(Time(S), rate(3000.0));
         all.extend(take(&mut worker, 3 * S));
@@ -261,7 +275,7 @@ fn a_change_that_is_heard_of_late_neither_loses_nor_goes_back() {
 #[test]
 fn a_profile_grows_while_it_runs_and_a_late_line_begins_late() {
     let line = |text: &str| Piece::from_line(text, 1).unwrap().unwrap();
-    let mut worker = Arrivals::profile(&Profile::new(), Spacing::Uniform, Time::START, 0, 1);
+    let mut worker = Arrivals::profile(&Profile::new(), Spacing::Uniform, Time::START, share(0, 1));
     assert_eq!(worker.next(), None);
     worker.append(Time(S), &line("1000 10"));
     assert_eq!((worker.next(), worker.end()), (Some(Time(S)), Time(2 * S)));
@@ -293,7 +307,7 @@ proptest! {
         let mut changes = changes;
         changes.sort_unstable();
         let all = together(workers(n, |w| {
-            let mut worker = Arrivals::profile(&p, Spacing::Uniform, Time::START, w, n);
+            let mut worker = Arrivals::profile(&p, Spacing::Uniform, Time::START, share(w, n));
             for (ms, appends, value) in &changes {
                 let at = Time(ms * 1_000_000);
                 match appends {
@@ -346,4 +360,20 @@ proptest! {
             prop_assert!((counted - asked).abs() < 1.001, "at {ms} ms {counted}, asked {asked}");
         }
     }
+}
+
+#[test]
+fn uniform_messages_of_unequal_agents_are_evenly_spaced_to_the_nanosecond() {
+    let agents = Shard::by_weight(&[1, 3, 2]).into_iter().flatten();
+    let all = agents.zip([2, 1, 3]).flat_map(|(shard, workers)| {
+        let of = move |worker| shard.of_worker(worker, workers);
+        (0..workers).map(of)
+    });
+    let p = profile("2s:100, 3s:100..700, 2s:700..200");
+    let arrivals = all.map(|share| Arrivals::profile(&p, Spacing::Uniform, Time(S), share));
+    let one = Arrivals::profile(&p, Spacing::Uniform, Time(S), share(0, 1));
+    assert_eq!(
+        together(arrivals.collect(), u64::MAX),
+        together(vec![one], u64::MAX)
+    );
 }

@@ -144,10 +144,10 @@ pub struct Backoff {
 
 impl Backoff {
     /// The waits that `policy` has. The same seed and worker draw the same ones.
-    pub fn new(policy: ReconnectPolicy, seed: u64, worker: u32) -> Backoff {
+    pub fn new(policy: ReconnectPolicy, seed: u64, worker: u64) -> Backoff {
         Backoff {
             policy,
-            dice: SplitMix(mix(seed) ^ u64::from(worker)),
+            dice: SplitMix(mix(seed) ^ worker),
         }
     }
 

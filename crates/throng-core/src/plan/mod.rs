@@ -1,6 +1,7 @@
 //! Scenario and host in, plan out: which engine, how many workers, which routes. Or the limits that are too low, each
 //! with its remedy, before any socket is opened.
 
+mod beside;
 mod maximum;
 mod proxy;
 mod routes;
@@ -8,6 +9,7 @@ mod shortfall;
 #[cfg(test)]
 mod tests;
 
+pub use beside::{Beside, beside};
 pub use maximum::{Most, most};
 pub use proxy::{ProxyPlan, proxy};
 pub use routes::Routes;
@@ -110,7 +112,7 @@ pub fn load(scenario: &LoadScenario, host: &Host) -> Result<LoadPlan, Vec<Shortf
         Ok(routes) => (Some(routes), None),
         Err(short) => (None, Some(short)),
     };
-    let asked = u64::from(scenario.connections.most());
+    let asked = u64::from(scenario.own_connections());
     // Limits that are to be found are not warned of.
     let heeds = |kind| !scenario.connections.is_max() || maximum::is_own(kind);
     let mut warnings = judge(&capacity, asked, scenario.force, no_route, heeds)?;

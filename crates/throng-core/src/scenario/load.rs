@@ -8,6 +8,7 @@ use crate::engine::EngineChoice;
 use crate::expect::Expectation;
 use crate::payload::Messages;
 use crate::protocol::Protocol;
+use crate::shard::Shard;
 use crate::units::written::{As, Maybe};
 use crate::unix_socket::UnixAddress;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -67,6 +68,10 @@ pub struct LoadScenario {
     pub listen: Option<Listening>,
     /// Connections that are accepted speak TLS.
     pub tls_server: Option<TlsServer>,
+    /// The part of it that is to be run. All else is of the whole run, so a file has no part: whoever divides a scenario says
+    /// which one is whose.
+    #[serde(skip)]
+    pub shard: Shard,
 }
 
 impl Default for LoadScenario {
@@ -93,6 +98,7 @@ impl Default for LoadScenario {
             tls: None,
             listen: None,
             tls_server: None,
+            shard: Shard::WHOLE,
         }
     }
 }
@@ -101,6 +107,16 @@ impl LoadScenario {
     /// Whether there is something to connect to.
     pub fn opens(&self) -> bool {
         !self.targets.is_empty() || self.own_server.is_some()
+    }
+
+    /// The most connections that its part opens.
+    pub fn own_connections(&self) -> u32 {
+        self.shard.share(self.connections.most())
+    }
+
+    /// How many messages in all its part sends; `None` for as many as there is time for.
+    pub fn own_requests(&self) -> Option<u32> {
+        Some(self.shard.share(self.pace.requests?))
     }
 
     /// The Unix sockets to connect to, in turn: one for each target, or none.

@@ -106,6 +106,20 @@ pub enum RunRate {
     Stdin,
 }
 
+impl RunRate {
+    /// The highest rate, in messages per second; `None` if it is not known before the run.
+    pub fn highest(&self) -> Option<f64> {
+        match self {
+            RunRate::Constant(rate) => Some(rate.get()),
+            RunRate::Profile(profile) => {
+                let ends = profile.pieces().iter().map(|p| p.from().max(p.to()));
+                Some(ends.fold(0.0, f64::max))
+            }
+            RunRate::Stdin => None,
+        }
+    }
+}
+
 /// The spacing of the messages of a whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

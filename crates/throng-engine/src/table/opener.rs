@@ -10,7 +10,7 @@ use std::time::Duration;
 use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::Routes;
 use throng_core::protocol::proxy_protocol::Headers;
-use throng_core::shard::share;
+use throng_core::shard::{Shard, share};
 use throng_core::stats::{AddressCounters, FailCause};
 use throng_core::time::Time;
 
@@ -27,6 +27,7 @@ pub(super) struct Opener {
     roads: Roads,
     headers: Option<Headers>,
     by_address: Arc<[AddressCounters]>,
+    shard: Shard,
     first: u32,
     step: u32,
     /// How many connections it has to hold now: those below this index.
@@ -56,6 +57,7 @@ impl Opener {
             routes: client.routes,
             headers: client.headers,
             by_address: client.by_address,
+            shard: client.shard,
             first: client.first,
             step: client.step,
             count: client.count,
@@ -76,7 +78,9 @@ impl Opener {
     /// The run's number of the worker's connection `index`.
     #[inline]
     pub fn id(&self, index: u32) -> u32 {
-        self.first + self.step * index
+        let own = self.first + self.step * index;
+        // No more than the run has connections.
+        self.shard.number(own.into()) as u32
     }
 
     /// The time limit of one attempt.

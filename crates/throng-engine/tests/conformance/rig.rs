@@ -12,6 +12,7 @@ use throng_core::pacing::{Backoff, ConnectPace, ReconnectPolicy};
 use throng_core::plan::{self, Routes};
 use throng_core::protocol::proxy_protocol::Headers;
 use throng_core::scenario::{self, LoadScenario};
+use throng_core::shard::Shard;
 use throng_core::stats::{Counters, Measured, Tally};
 use throng_core::time::Time;
 use throng_core::units::Rate;
@@ -378,6 +379,7 @@ impl Connect {
                 routes: Arc::clone(&routes),
                 by_address: Arc::from([]),
                 headers: self.headers.clone(),
+                shard: Shard::WHOLE,
                 first: worker,
                 step: self.workers,
                 count: self.count / self.workers + u32::from(worker < self.count % self.workers),
@@ -387,7 +389,8 @@ impl Connect {
                     Time::START,
                 ),
                 timeout: self.timeout,
-                reconnect: (self.reconnect).then(|| Backoff::new(self.reconnect_policy, 1, worker)),
+                reconnect: (self.reconnect)
+                    .then(|| Backoff::new(self.reconnect_policy, 1, worker.into())),
                 returns_alone: self.returns_alone,
                 admission: None,
             });

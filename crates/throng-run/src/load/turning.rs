@@ -24,7 +24,7 @@ impl Turning {
     /// The rate that `scenario` asks for, if it is constant.
     pub fn of(dial: Dial, scenario: &LoadScenario, behaviours: &LoadBehaviours) -> Option<Turning> {
         let first = match &scenario.pace.sending {
-            Sending::PerConnection(rate) => rate.get() * f64::from(scenario.connections.most()),
+            Sending::PerConnection(rate) => rate.get() * f64::from(scenario.own_connections()),
             Sending::WholeRun {
                 rate: RunRate::Constant(rate),
                 ..

@@ -19,6 +19,7 @@ use throng_core::scenario::{
     MessageLatency, MessageRate, Pace, RunRate, Search, Sending, SteadyFrom, Target, TlsClient,
     TlsServer, Writes,
 };
+use throng_core::shard::Shard;
 use throng_core::units::Rate;
 
 /// Connections per second that tcpkali opens by default.
@@ -69,6 +70,7 @@ pub(crate) fn scenario(args: &LoadArgs) -> Result<LoadScenario, Failure> {
         tls: args.tls.tls.then(|| tls_client(args)),
         listen: listen(args)?,
         tls_server: tls_server(args),
+        shard: Shard::WHOLE,
     };
     let scenario = scenario
         .settled()

@@ -19,8 +19,9 @@ impl<W: Wire, M: Matcher> Load<W, M> {
         at: &At,
         out: &mut Outbox,
     ) {
-        conn.uid = self.uid;
-        self.uid = self.uid.wrapping_add(self.task.workers);
+        // Counted from 1, as tcpkali does. After 2^32 connections numbers come again.
+        conn.uid = self.task.share().number(self.begun).wrapping_add(1) as u32;
+        self.begun += 1;
         self.pace.opens();
         self.matcher.opened(conn.uid.into(), at);
         if let Some(lifetime) = self.task.lifetime {

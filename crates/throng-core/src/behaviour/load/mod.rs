@@ -85,8 +85,8 @@ pub struct Load<W: Wire, M: Matcher> {
     /// What the wire wrote in the middle of a message, to be sent at its end.
     held: HashMap<u32, Vec<u8>>,
     dice: Dice,
-    /// The next new connection's number.
-    uid: u32,
+    /// New connections so far.
+    begun: u64,
     /// The next message's number, whose lower half is its id.
     number: u32,
     traffic: Traffic,
@@ -116,9 +116,8 @@ impl<W: Wire, M: Matcher> Load<W, M> {
             read_pace,
             read_due: HashMap::new(),
             held: HashMap::new(),
-            dice: Dice::of(task.seed, &[u64::from(task.worker)]),
-            // Counted from 1, as tcpkali does.
-            uid: task.worker + 1,
+            dice: Dice::of(task.seed, &[task.share().key()]),
+            begun: 0,
             number: 0,
             traffic,
             off_at: Time(u64::MAX),

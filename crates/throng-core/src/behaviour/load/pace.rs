@@ -4,6 +4,7 @@ use super::budget::Budget;
 use super::task::{Arriving, Pacing, Task};
 use crate::behaviour::{Steer, Traffic};
 use crate::pacing::{Arrivals, BytePace, Due, Instants, MessagePace, Spacing, Tempo};
+use crate::shard::WorkerShard;
 use crate::stats::Durations;
 use crate::time::Time;
 use crate::units::Rate;
@@ -76,8 +77,7 @@ pub(super) enum Then {
 pub(super) struct Arrived {
     spacing: Spacing,
     rate: Arriving,
-    worker: u32,
-    workers: u32,
+    share: WorkerShard,
     /// The arrivals still to come, once traffic has begun.
     arrivals: Option<Arrivals>,
     /// When the messages were due that no connection has taken yet.
@@ -133,8 +133,7 @@ impl Pace {
             Pacing::Arrivals { spacing, rate } => Pace::Arrivals(Box::new(Arrived {
                 spacing: *spacing,
                 rate: rate.clone(),
-                worker: task.worker,
-                workers: task.workers,
+                share: task.share(),
                 arrivals: None,
                 waiting: VecDeque::new(),
                 owed: HashMap::new(),
@@ -474,14 +473,14 @@ impl Pace {
         let Pace::Arrivals(arrived) = self else {
             return;
         };
-        let (spacing, worker, workers) = (arrived.spacing, arrived.worker, arrived.workers);
+        let (spacing, share) = (arrived.spacing, arrived.share);
         arrived.arrivals = match (traffic, &arrived.rate) {
             (Traffic::On, Arriving::Constant(rate)) => {
                 let rate = times(*rate, arrived.factor);
-                Some(Arrivals::constant(rate, spacing, now, worker, workers))
+                Some(Arrivals::constant(rate, spacing, now, share))
             }
             (Traffic::On, Arriving::Profile(profile)) => {
-                Some(Arrivals::profile(profile, spacing, now, worker, workers))
+                Some(Arrivals::profile(profile, spacing, now, share))
             }
             (Traffic::Waiting | Traffic::Off, _) => None,
         };

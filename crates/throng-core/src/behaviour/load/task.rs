@@ -3,6 +3,7 @@
 use crate::pacing::{Profile, Spacing, Think};
 use crate::payload::Script;
 use crate::protocol::websocket::Subprotocol;
+use crate::shard::{Shard, WorkerShard};
 use crate::units::{Bandwidth, Rate};
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ pub struct Task {
     pub worker: u32,
     /// Number of workers.
     pub workers: u32,
-    /// Messages that all workers together send; `None` for as many as the run has time for. First messages are not counted.
+    /// The part of the run that all these workers together have.
+    pub shard: Shard,
+    /// Messages that all these workers together send; `None` for as many as the run has time for. First messages are not counted.
     pub requests: Option<u32>,
     /// Whether connections begin at different messages ([`starts_at`]), so that short ones send all between them.
     pub staggered: bool,
@@ -71,6 +74,7 @@ impl Task {
             connections: 1,
             worker: 0,
             workers: 1,
+            shard: Shard::WHOLE,
             requests: None,
             staggered: false,
             delay: Duration::ZERO,
@@ -89,6 +93,11 @@ impl Task {
             seed: 0,
             subprotocols: Vec::new(),
         }
+    }
+
+    /// The part of the run that this worker has.
+    pub fn share(&self) -> WorkerShard {
+        self.shard.of_worker(self.worker, self.workers)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::protocol::proxy_protocol;
 use crate::protocol::websocket::{Subprotocol, WebSocketAsked};
 use crate::protocol::{Protocol, Says, ServeMode};
 use crate::scenario::*;
+use crate::shard::Shard;
 use crate::units::{Bandwidth, Rate};
 use proptest::collection::vec;
 use proptest::option;
@@ -614,6 +615,7 @@ fn any_load() -> BoxedStrategy<Scenario> {
                     tls,
                     listen,
                     tls_server,
+                    shard: Shard::WHOLE,
                 }))
             },
         )
