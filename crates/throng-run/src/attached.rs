@@ -30,6 +30,8 @@ pub struct Attached<'a> {
     pub profile: Option<Box<dyn BufRead + Send>>,
     /// Changes the message rate of a load while it lasts.
     pub dial: Option<Dial>,
+    /// Keeps a load in step with others.
+    pub barrier: Option<Box<dyn Barrier + 'a>>,
 }
 
 impl Attached<'_> {
@@ -39,6 +41,17 @@ impl Attached<'_> {
             observer.note(note);
         }
     }
+}
+
+/// Keeps a load in step with others, which are parts of the same run: all begin to open at one instant, and to hold at
+/// another one.
+pub trait Barrier {
+    /// When to begin to open connections.
+    fn opens(&self) -> Instant;
+
+    /// All connections are established that will be. When to begin to hold them; `None` while that is not known. Asked some
+    /// times per second until it is known and has come.
+    fn holds(&mut self) -> Option<Instant>;
 }
 
 /// Makes the [`Tap`]s of a run's workers.

@@ -28,7 +28,7 @@ mod stop;
 mod strain;
 mod watch;
 
-pub use attached::{Attached, Taps};
+pub use attached::{Attached, Barrier, Taps};
 pub use dial::Dial;
 pub use failure::Failure;
 pub use load::load;

@@ -53,6 +53,7 @@ fn of(
     let part = Part {
         about: About {
             tool: concat!("throng ", env!("CARGO_PKG_VERSION")).into(),
+            agent: None,
             // The caller fills it in.
             command: Vec::new(),
             started_unix_s: started,

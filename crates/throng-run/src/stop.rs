@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread, ThreadId};
+use std::time::Instant;
 
 /// Asks runs to end. Clones concern the same runs. A run that begins after the request ends at once.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,18 @@ impl Stop {
     /// Whether it was requested.
     pub fn is_requested(&self) -> bool {
         self.0.requested.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps until `instant`, or until the request.
+    pub fn sleep_until(&self, instant: Instant) {
+        let _wakes = self.wakes();
+        while !self.is_requested() {
+            let left = instant.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            thread::park_timeout(left);
+        }
     }
 
     /// A request wakes the calling thread, as long as the result lives.

@@ -65,12 +65,16 @@ pub fn load(
     sockets::try_out(&scenario.sockets, scenario.connect.fastopen, &addresses)?;
     // Before the clock starts: it may take a while.
     let server = Server::find(scenario, &machine.host);
+    let barrier = attached.barrier.take();
+    if let Some(barrier) = &barrier {
+        stop.sleep_until(barrier.opens());
+    }
     let mut watch = Watch::new(
         &mut attached.observers,
         stop,
         machine,
         plan.memory_reserve,
-        scenario.connections.number().map(u64::from),
+        (scenario.connections.number()).map(|_| scenario.own_connections().into()),
     );
     watch.warn(&plan.warnings);
     watch.note_files();
@@ -162,6 +166,7 @@ pub fn load(
         .finding(finds)
         .turned_by(turning)
         .paused_by(dial)
+        .in_step_with(barrier)
         .conduct()
 }
 
@@ -221,7 +226,8 @@ fn start_clients(
             None => admission,
         };
         let routes = Arc::new(routes);
-        let rate = scenario.connect.rate.map(|r| r.share(plan.workers));
+        let rate = scenario.connect.rate;
+        let rate = rate.map(|all| scenario.shard.rate(all).share(plan.workers));
         let by_address: Arc<[AddressCounters]> =
             (0..several).map(|_| AddressCounters::default()).collect();
         clients.by_address.push(Arc::clone(&by_address));
@@ -229,13 +235,16 @@ fn start_clients(
             routes: Arc::clone(&routes),
             by_address,
             headers: scenario.connect.proxy_headers(),
+            shard: scenario.shard,
             first: worker,
             step: plan.workers,
-            count: share(scenario.connections.most(), worker, plan.workers),
+            count: share(scenario.own_connections(), worker, plan.workers),
             pace: ConnectPace::new(rate, plan.window, Time::START),
             timeout: scenario.connect.timeout,
-            reconnect: (scenario.connect.reconnect)
-                .then(|| Backoff::new(scenario.connect.reconnect_policy, scenario.seed(), worker)),
+            reconnect: (scenario.connect.reconnect).then(|| {
+                let key = scenario.shard.of_worker(worker, plan.workers).key();
+                Backoff::new(scenario.connect.reconnect_policy, scenario.seed(), key)
+            }),
             returns_alone: scenario.connect.returns_alone(),
             admission,
         });

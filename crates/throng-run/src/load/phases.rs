@@ -19,6 +19,7 @@ use super::storming::Storming;
 use super::turning::Turning;
 use crate::Failure;
 use crate::asked;
+use crate::attached::Barrier;
 use crate::behave::LoadBehaviours;
 use crate::dial::Dial;
 use crate::recording::{self, Carried};
@@ -26,7 +27,7 @@ use crate::side::Side;
 use crate::watch::{AT_REST, TICK, Watch};
 use std::collections::BTreeSet;
 use std::io::BufRead;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use throng_core::capacity::LimitKind;
 use throng_core::diagnosis::{self, Diagnosis};
 use throng_core::observer::Note;
@@ -77,6 +78,8 @@ pub(crate) struct Run<'a> {
     turning: Option<Turning>,
     /// What pauses opening.
     dial: Option<Dial>,
+    /// What keeps it in step with other parts of the same run.
+    barrier: Option<Box<dyn Barrier + 'a>>,
     /// Since when opening is paused.
     paused: Option<Duration>,
     /// Whether connections stand once they are established.
@@ -147,7 +150,7 @@ impl<'a> Run<'a> {
             behaviours,
             latencies,
             profile: None,
-            asked: scenario.connections.most().into(),
+            asked: scenario.own_connections().into(),
             sides,
             server: None,
             ending: Ending::default(),
@@ -157,6 +160,7 @@ impl<'a> Run<'a> {
             done: 0,
             turning: None,
             dial: None,
+            barrier: None,
             paused: None,
             standing: Standing::default(),
             storming: Storming::new(scenario),
@@ -193,12 +197,17 @@ impl<'a> Run<'a> {
         Run { dial, ..self }
     }
 
+    /// The same, in step with other parts of the same run.
+    pub fn in_step_with(self, barrier: Option<Box<dyn Barrier + 'a>>) -> Run<'a> {
+        Run { barrier, ..self }
+    }
+
     /// Conducts the run until all is closed, and returns its record.
     pub fn conduct(mut self) -> Result<Record, Failure> {
         let to_hold = match (self.most.take(), self.scenario.connections.objectives()) {
             (Some(most), Some(objectives)) => self.find_most_keeping(&most, &objectives),
             (Some(most), None) => self.find_maximum(most),
-            (None, _) => self.open(),
+            (None, _) => self.open() && self.wait_for_others(),
         };
         self.ending.paused_at_end = self.paused.is_some();
         self.end_pause();
@@ -370,7 +379,7 @@ impl<'a> Run<'a> {
 
     /// Takes note of whether all messages, of a number in all, are sent and answered at `mark`.
     fn count_requests(&mut self, mark: &Mark) {
-        let Some(requests) = self.scenario.pace.requests else {
+        let Some(requests) = self.scenario.own_requests() else {
             return;
         };
         let now = &mark.opened;
@@ -510,6 +519,33 @@ impl<'a> Run<'a> {
                 return now.open() > 0 && !stalled;
             }
         }
+    }
+
+    /// Waits until other parts of the run have opened their connections, too. Returns whether to hold.
+    fn wait_for_others(&mut self) -> bool {
+        let Some(mut barrier) = self.barrier.take() else {
+            return true;
+        };
+        loop {
+            let now = Instant::now();
+            let left = barrier.holds().map(|at| at.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) {
+                break;
+            }
+            let look = left.map(|left| self.watch.clock.elapsed() + left);
+            let (_, goes_on) = self.step(Phase::Opening, None, look);
+            if !goes_on {
+                return false;
+            }
+        }
+        // The hold begins now.
+        if let Some(opened) = self.ending.opened {
+            self.ending.opened = Some(Mark {
+                cpu: opened.cpu,
+                ..self.mark()
+            });
+        }
+        true
     }
 
     /// Has nothing more opened. From here on there is nothing to pause.
