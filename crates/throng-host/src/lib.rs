@@ -23,6 +23,7 @@ mod cgroup;
 pub mod conntrack;
 pub mod environment;
 pub mod handshakes;
+pub mod here;
 pub mod interface;
 pub mod kernel;
 pub mod kernel_log;

@@ -5,7 +5,8 @@ use throng_core::tune::{Did, NOTRACK, PortSet, Setting};
 
 use super::notrack::{self, Tool};
 use super::session::Session;
-use super::system::{Here, Origin};
+use super::system::Origin;
+use crate::here::Here;
 
 /// Rules of the packet filter that throng has made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

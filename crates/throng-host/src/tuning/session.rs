@@ -2,7 +2,8 @@
 
 use throng_core::tune::{Did, Outcome};
 
-use super::system::{Here, System};
+use super::system::System;
+use crate::here::Here;
 
 /// One `apply` or `revert` under way.
 pub(super) struct Session<'a> {

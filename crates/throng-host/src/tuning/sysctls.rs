@@ -7,7 +7,8 @@ use throng_core::tune::{Did, Kind, Scope, Setting, Status, words};
 
 use super::proc_sys;
 use super::session::{Session, shown};
-use super::system::{Here, Origin};
+use super::system::Origin;
+use crate::here::Here;
 
 /// The kernel takes a longer value in pieces of this many bytes, or a few less (proc_do_large_bitmap).
 const PIECE: usize = 4096 - 8;

@@ -1,6 +1,6 @@
-//! The system whose settings are read and changed, and where on it this process runs.
+//! The system whose settings are read and changed, and where on it a value was read.
 
-use std::fs;
+use crate::here::Here;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,25 +25,6 @@ impl System {
     /// Whether it is this machine itself.
     pub(super) fn is_this(&self) -> bool {
         self.root == Path::new("/")
-    }
-}
-
-/// The boot and the network namespace of this process: a value of one namespace is not put back in
-/// another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Here {
-    pub(super) boot: String,
-    pub(super) namespace: String,
-}
-
-impl Here {
-    pub(super) fn read() -> Here {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let namespace = fs::read_link("/proc/self/ns/net").unwrap_or_default();
-        Here {
-            boot: boot.trim().to_owned(),
-            namespace: namespace.to_string_lossy().into_owned(),
-        }
     }
 }
 

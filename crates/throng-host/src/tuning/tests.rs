@@ -14,8 +14,8 @@ use throng_core::tune::{Ask, Current, Did, Outcome, PortSet, Role, Setting, Stat
 
 use super::apply::apply_in_steps;
 use super::revert::revert_in_steps;
-use super::system::Here;
 use super::*;
+use crate::here::Here;
 
 /// A machine's values, as its files have them.
 const FRESH: &[(&str, &str)] = &[
