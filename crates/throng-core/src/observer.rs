@@ -241,6 +241,15 @@ pub enum Note {
     },
     /// Something went wrong that does not end the run.
     Trouble(String),
+    /// What is worth knowing about the agents of a fleet.
+    Fleet(String),
+    /// What an agent of a fleet says about itself: for those who want details.
+    OfAgent {
+        /// The agent.
+        agent: String,
+        /// What it says.
+        line: String,
+    },
 }
 
 impl fmt::Display for Note {
@@ -312,7 +321,8 @@ impl fmt::Display for Note {
                 "opening goes on after a pause of {}",
                 human::seconds(paused.as_secs_f64())
             ),
-            Note::Trial(line) | Note::Trouble(line) => f.write_str(line),
+            Note::Trial(line) | Note::Trouble(line) | Note::Fleet(line) => f.write_str(line),
+            Note::OfAgent { agent, line } => write!(f, "{agent}: {line}"),
             Note::MemoryLow { left } => write!(
                 f,
                 "only {} MiB of memory are left: no more connections are opened",

@@ -181,4 +181,9 @@ impl Ending {
     pub fn pack(measured: &crate::stats::Measured) -> BTreeMap<String, PackedDurations> {
         super::interval::packed(measured, PackedDurations::whole)
     }
+
+    /// Packs the measurements of an interval: two significant digits.
+    pub fn pack_interval(measured: &crate::stats::Measured) -> BTreeMap<String, PackedDurations> {
+        super::interval::packed(measured, PackedDurations::coarse)
+    }
 }

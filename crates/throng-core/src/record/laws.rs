@@ -26,6 +26,7 @@ fn counts(source: u32, second: u32) -> Tally {
 fn about(source: u32) -> About {
     About {
         tool: "throng".into(),
+        agent: None,
         command: Vec::new(),
         started_unix_s: 1e9 + f64::from(source) * 0.5,
         kernel: "6.18".into(),

@@ -31,6 +31,9 @@ impl fmt::Display for Source {
 pub struct About {
     /// `throng` and its version.
     pub tool: String,
+    /// The name of the agent that it was; `None` if it was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// The command line; empty where there was none.
     pub command: Vec<String>,
     /// When the run began, in seconds since 1970 by the source's own clock.

@@ -174,6 +174,12 @@ impl Tally {
         (self.established + self.accepted).saturating_sub(self.closed_in_all())
     }
 
+    /// The same once all connections that are open have ended by an error.
+    pub fn given_up(mut self) -> Tally {
+        self.closed[Closed::Error as usize] += self.open();
+        self
+    }
+
     /// Connections that can carry messages at the moment: see [`ready`](Tally::ready).
     pub fn ready_now(&self) -> u64 {
         self.ready.saturating_sub(self.unready)

@@ -417,10 +417,23 @@ pub enum Finding {
     },
     /// A source was lost before its run ended: its later results are missing.
     SourceLost {
-        /// The source.
+        /// The source: the name of its agent, if it was one.
         source: String,
         /// Its last sign of life: seconds since its run began.
         seconds: f64,
+        /// Connections that it had open then.
+        connections: u64,
+        /// Messages per second that it sent in its last interval.
+        messages_per_s: f64,
+    },
+    /// An agent measured much longer latencies than the others.
+    AgentDiffers {
+        /// The agent.
+        agent: String,
+        /// Its 99th percentile, in microseconds.
+        p99_us: f64,
+        /// The median of the 99th percentiles of all agents, in microseconds.
+        median_us: f64,
     },
 }
 
@@ -585,6 +598,7 @@ impl Finding {
             Finding::ServerEnded { .. } => "server_ended",
             Finding::Unreported { .. } => "unreported",
             Finding::SourceLost { .. } => "source_lost",
+            Finding::AgentDiffers { .. } => "agent_differs",
             Finding::Storm { .. } => "storm",
             Finding::StormNotOver { .. } => "storm_not_over",
             Finding::WindowSearch { .. } => "window_search",

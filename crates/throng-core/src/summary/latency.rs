@@ -1,7 +1,7 @@
 //! Latencies of a run.
 
 use crate::protocol::Latencies;
-use crate::record::{AskedLatencies, MessagesBy};
+use crate::record::{AskedLatencies, MessagesBy, Part};
 use crate::scenario::{Measure, Percentile};
 use crate::stats::{Durations, Measured};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,15 @@ impl Percentiles {
     /// The percentiles of `all`; `None` if it is empty.
     pub fn of(all: &Durations) -> Option<Percentiles> {
         Percentiles::with_unanswered(all, &Durations::default())
+    }
+
+    /// Those of the messages of one source: of response times, else service times, else by time stamps; `None` if it
+    /// measured none.
+    pub(super) fn of_messages(part: &Part) -> Option<Percentiles> {
+        let mut measured = Measured::default();
+        part.add_measured_to(&mut measured);
+        let all = [&measured.response, &measured.service, &measured.marked];
+        all.into_iter().find_map(Percentiles::of)
     }
 
     /// The percentiles of `answered` together with values above those of `unanswered`; `None` if both are empty.

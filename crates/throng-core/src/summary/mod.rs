@@ -68,7 +68,7 @@ pub struct Summary {
     pub tool: String,
     /// `load`, `serve` or `proxy`.
     pub role: String,
-    /// The command line.
+    /// The command line; empty for several sources with different ones.
     pub command: Vec<String>,
     /// Whether all that was asked for was reached.
     pub reached: bool,
@@ -164,6 +164,8 @@ pub struct Summary {
 pub struct SourceSummary {
     /// Its name, which no other run has.
     pub source: String,
+    /// The name of the agent that it was; `None` if it was none.
+    pub agent: Option<String>,
     /// Its command line.
     pub command: Vec<String>,
     /// When its run began, in seconds since 1970 by its own clock.
@@ -184,6 +186,14 @@ pub struct SourceSummary {
     pub asked: Option<u64>,
     /// The most connections that it held at once. The sum over sources may be more than were held at once.
     pub peak: u64,
+    /// Connections that it established.
+    pub established: u64,
+    /// Attempts of it that failed.
+    pub failed: u64,
+    /// Messages that it sent.
+    pub messages_sent: u64,
+    /// The latency of its messages, if it was an agent and measured any.
+    pub latency: Option<Percentiles>,
     /// Its machine's settings that may matter, by name: see [`Environment`].
     pub environment: Environment,
     /// The share of its machine's CPU time that the hypervisor gave to others meanwhile, 0 to 1; `None` if it is not known.

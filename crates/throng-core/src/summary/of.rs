@@ -102,10 +102,16 @@ pub fn with_readings(record: &Record, metrics: &[Metric]) -> (Summary, Vec<Readi
         version: VERSION,
         tool: first.map(|p| p.about.tool.clone()).unwrap_or_default(),
         role: t.asked.role.name().into(),
-        command: record
-            .single()
-            .map(|p| p.about.command.clone())
-            .unwrap_or_default(),
+        command: match first {
+            Some(p)
+                if t.parts
+                    .iter()
+                    .all(|other| other.about.command == p.about.command) =>
+            {
+                p.about.command.clone()
+            }
+            _ => Vec::new(),
+        },
         reached,
         findings,
         expectations,
@@ -299,8 +305,20 @@ fn server(t: &Totals, peak: u64) -> Option<Server> {
 
 fn source((name, part): (&Source, &Part)) -> SourceSummary {
     let about = &part.about;
+    let counts = match part.is_about_accepted() {
+        true => part.accepted().unwrap_or_default(),
+        false => part.opened(),
+    };
     SourceSummary {
         source: name.to_string(),
+        agent: about.agent.clone(),
+        established: counts.established,
+        failed: counts.failed_in_all(),
+        messages_sent: counts.messages_sent,
+        latency: about
+            .agent
+            .as_ref()
+            .and_then(|_| Percentiles::of_messages(part)),
         command: about.command.clone(),
         started_unix_s: about.started_unix_s,
         seconds: part.over().as_secs_f64(),

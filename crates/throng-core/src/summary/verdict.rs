@@ -1,6 +1,7 @@
 //! The verdict: whether a run reached what was asked for, and if not, which limit it met and what lifts that limit. The
 //! rules are in docs/verdict.md.
 
+mod agents;
 mod ages;
 mod drains;
 mod failures;
@@ -63,11 +64,9 @@ pub(super) fn of(
     let lost = record.sources.iter().filter(|(_, p)| p.ending.is_none());
     for (name, part) in lost {
         reached = false;
-        findings.push(Finding::SourceLost {
-            source: name.to_string(),
-            seconds: part.over().as_secs_f64(),
-        });
+        findings.push(agents::lost(name, part));
     }
+    findings.extend(agents::outliers(record));
     for failed in expected.iter().filter(|expected| !expected.met) {
         reached = false;
         findings.push(Finding::ExpectationFailed(failed.clone()));

@@ -5,6 +5,7 @@
 //!
 //! `sections` is the list of sections. A new one needs no more than a line there: its short form is made of its rows.
 
+mod agents;
 mod drain;
 mod expected;
 mod form;
@@ -463,6 +464,7 @@ fn run(summary: &Summary) -> Section {
     if summary.sources.len() > 1 {
         all.prose("sources", &count(summary.sources.len() as u64));
     }
+    agents::add(summary, &mut all);
     all.prose("tool", &summary.tool).in_full_only();
     all.push("command", Value::Command(summary.command.clone()), PLAIN);
     all

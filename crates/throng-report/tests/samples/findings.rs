@@ -292,6 +292,13 @@ pub fn findings() -> Vec<Finding> {
         Finding::SourceLost {
             source: source().source,
             seconds: 12.5,
+            connections: 250_000,
+            messages_per_s: 2_500.0,
+        },
+        Finding::AgentDiffers {
+            agent: "local-3".into(),
+            p99_us: 31_000.0,
+            median_us: 2_100.0,
         },
     ];
     missing.into_iter().chain(others).collect()

@@ -58,6 +58,11 @@ fn percentiles(count: u64, p50_us: f64) -> Percentiles {
 fn source() -> SourceSummary {
     SourceSummary {
         source: "640b2a3e1c000-00c0ffee00c0ffee".into(),
+        agent: None,
+        established: 1_000_000,
+        failed: 0,
+        messages_sent: 0,
+        latency: None,
         command: vec!["throng".into(), "load".into()],
         started_unix_s: 1_760_000_000.25,
         seconds: 37.61,

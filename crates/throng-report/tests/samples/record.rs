@@ -49,6 +49,7 @@ pub fn record() -> Record {
     let part = Part {
         about: About {
             tool: "throng 0.1.0".into(),
+            agent: None,
             command: vec!["throng".into(), "load".into()],
             started_unix_s: 1_760_000_000.25,
             kernel: "6.18.0".into(),

@@ -599,10 +599,32 @@ impl fmt::Display for Finding {
                     ),
                 }
             }
-            Finding::SourceLost { source, seconds } => write!(
+            Finding::SourceLost {
+                source,
+                seconds,
+                connections,
+                messages_per_s,
+            } => {
+                write!(
+                    f,
+                    "{source} was lost after {}, with {} open",
+                    human::seconds(*seconds),
+                    things(*connections, "connection")
+                )?;
+                if *messages_per_s > 0.0 {
+                    write!(f, " and {} messages", human::rate(*messages_per_s))?;
+                }
+                f.write_str(": its later results are missing")
+            }
+            Finding::AgentDiffers {
+                agent,
+                p99_us,
+                median_us,
+            } => write!(
                 f,
-                "{source} was lost after {}: its later results are missing",
-                human::seconds(*seconds)
+                "{agent} is an outlier: its p99 is {}, the median of all agents {}",
+                human::seconds(p99_us / 1e6),
+                human::seconds(median_us / 1e6)
             ),
         }
     }

@@ -46,6 +46,7 @@ fn ten() -> Part {
     Part {
         about: About {
             tool: "throng".into(),
+            agent: None,
             command: vec!["throng".into()],
             started_unix_s: 1000.0,
             kernel: "6.18".into(),
