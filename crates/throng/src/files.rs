@@ -89,6 +89,17 @@ fn too_large() -> io::Error {
     io::Error::other("larger than 256 MiB, the most that is read")
 }
 
+/// The token in a file: its first line.
+pub(crate) fn token(path: &Path) -> Result<String, Failure> {
+    let wrong = |why: &str| Failure::usage(format!("--token-file {}: {why}", path.display()));
+    let bytes = read(path).map_err(|e| wrong(&e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
+    match text.lines().next().map(str::trim) {
+        Some(token) if !token.is_empty() => Ok(token.to_owned()),
+        _ => Err(wrong("its first line is empty; it is to be the token")),
+    }
+}
+
 /// Whether an output goes to stdout: `-`.
 pub(crate) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")

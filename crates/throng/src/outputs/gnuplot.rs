@@ -30,6 +30,10 @@ impl Output for Gnuplot {
         self.gnuplot.is_some()
     }
 
+    fn only_here(&self) -> Option<&'static str> {
+        self.gnuplot.is_some().then_some("--gnuplot")
+    }
+
     fn open(&self, _occasion: &Occasion) -> Opened {
         let Some(path) = &self.gnuplot else {
             return Ok(None);

@@ -41,6 +41,11 @@ pub(crate) trait Output {
         false
     }
 
+    /// The option that asks for what only a run in this process has; `None` if there is none.
+    fn only_here(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether it takes the whole terminal, so that there is no live view.
     fn fills_screen(&self) -> bool {
         false

@@ -54,6 +54,10 @@ impl Output for Samples {
         self.samples.is_some()
     }
 
+    fn only_here(&self) -> Option<&'static str> {
+        self.samples.is_some().then_some("--samples")
+    }
+
     fn open(&self, _occasion: &Occasion) -> Opened {
         let Some(path) = &self.samples else {
             return Ok(None);

@@ -38,6 +38,10 @@ pub(crate) struct Web {
 }
 
 impl Output for Web {
+    fn only_here(&self) -> Option<&'static str> {
+        self.web.is_some().then_some("--web")
+    }
+
     fn open(&self, occasion: &Occasion) -> Opened {
         let Some(at) = &self.web else {
             return Ok(None);

@@ -19,7 +19,7 @@ impl Voice for Throng {
         let said = match note {
             // The live view shows it.
             Note::Ramped { .. } => return None,
-            Note::Planned(_) if verbosity < DETAILS => return None,
+            Note::Planned(_) | Note::OfAgent { .. } if verbosity < DETAILS => return None,
             said => said.to_string(),
         };
         let lines: Vec<String> = said.lines().map(|line| format!("throng: {line}")).collect();

@@ -3,19 +3,24 @@
 mod args;
 mod ask;
 
-use super::load::carry_out;
-use crate::{Failure, ask as asking, output};
+use super::load::Asked;
+use crate::Failure;
 
 pub(crate) use args::Args;
 
-/// Runs the load to its end, or prints its scenario. Returns the exit code.
-pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+/// What the command line asks for.
+pub(crate) fn asked(args: &Args) -> Result<Asked, Failure> {
     let scenario = ask::scenario(args)?;
     let report = ask::report(args)?;
     report.check(&scenario)?;
-    if args.print_scenario {
-        let text = asking::file::text_of_load(&scenario)?;
-        return output::to_stdout(text.as_bytes()).map(|()| 0);
-    }
-    carry_out(scenario, &report, ask::inputs(args))
+    Ok(Asked {
+        scenario,
+        report,
+        inputs: ask::inputs(args),
+    })
+}
+
+/// Runs the load to its end, or prints its scenario. Returns the exit code.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    asked(args)?.run(args.print_scenario)
 }

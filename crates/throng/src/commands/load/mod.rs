@@ -10,25 +10,56 @@ use crate::{Failure, ask, command_line, output, signals, terminal};
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use throng_core::observer::Note;
+use throng_core::record::Record;
 use throng_core::scenario::{LoadScenario, RunRate};
 use throng_report::json::Outcome;
 use throng_report::live::LiveStyle;
-use throng_run::{Attached, Dial, Machine, Taps};
+use throng_run::{Attached, Dial, Machine, Stop, Taps};
 
 pub(crate) use crate::cli::LoadArgs as Args;
 
-/// Runs the load to its end, or prints its scenario. Returns the exit code.
-pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
+/// A load that is asked for.
+pub(crate) struct Asked {
+    /// What is to be done.
+    pub scenario: LoadScenario,
+    /// How it is reported.
+    pub report: ReportOptions,
+    /// The files that it was made of.
+    pub inputs: Vec<Named>,
+}
+
+/// What the command line asks for.
+pub(crate) fn asked(args: &LoadArgs) -> Result<Asked, Failure> {
     let scenario = ask::load::scenario(args)?;
     let report = ReportOptions::of(&args.shown, &args.latency, args.as_tcpkali)?;
     report.check(&scenario)?;
-    if args.print_scenario {
-        let text = ask::file::text_of_load(&scenario)?;
-        return output::to_stdout(text.as_bytes()).map(|()| 0);
-    }
     let mut inputs = ask::texts::inputs(&args.messages);
     inputs.extend(args.protocol.files());
-    carry_out(scenario, &report, inputs)
+    Ok(Asked {
+        scenario,
+        report,
+        inputs,
+    })
+}
+
+/// Runs the load to its end, or prints its scenario. Returns the exit code.
+pub(crate) fn run(args: &LoadArgs) -> Result<u8, Failure> {
+    asked(args)?.run(args.print_scenario)
+}
+
+impl Asked {
+    /// Runs it to its end or, with `print`, prints its scenario. Returns the exit code.
+    pub fn run(self, print: bool) -> Result<u8, Failure> {
+        if print {
+            let text = ask::file::text_of_load(&self.scenario)?;
+            return output::to_stdout(text.as_bytes()).map(|()| 0);
+        }
+        let keys = true;
+        self.carry_out(keys, |scenario, attached, stop| {
+            let machine = Machine::for_load(scenario)?;
+            Ok(throng_run::load(scenario, &machine, attached, stop)?)
+        })
+    }
 }
 
 /// The ports of targets that were written without one.
@@ -42,50 +73,58 @@ fn default_ports(scenario: &LoadScenario) -> impl Iterator<Item = Note> {
     })
 }
 
-/// Runs `scenario`, which was made of `inputs`, to its end. Returns the exit code.
-pub(crate) fn carry_out(
-    mut scenario: LoadScenario,
-    report: &ReportOptions,
-    mut inputs: Vec<Named>,
-) -> Result<u8, Failure> {
-    ask::file::check(scenario.files_mut())?;
-    ask::target::check_sockets(&scenario)?;
-    let mut notes: Vec<Note> = default_ports(&scenario).collect();
-    notes.extend(ask::target::resolve_all(&mut scenario)?);
-    inputs.extend(
-        scenario
-            .files_mut()
-            .map(|(option, path)| Named::new(option, &*path)),
-    );
-    report.check_files(&inputs)?;
-    let machine = Machine::for_load(&scenario)?;
-    let stop = signals::stop()?;
-    report.voice.start(&scenario);
-    let dial = Dial::new();
-    let shown = report.live_style() == LiveStyle::Terminal && has_constant_rate(&scenario);
-    let shown = shown || report.fills_screen();
-    let keys = shown.then(|| Keys::take(&dial, &stop)).flatten();
-    let mut attached = Attached {
-        observers: terminal::observers(
-            report,
-            &Occasion::of_load(&scenario, &report.latencies),
-            ask::file::shown_load(&scenario)?,
-        )?,
-        taps: Dumping::start(report.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
-        latencies: report.latencies.clone(),
-        dial: keys.is_some().then_some(dial),
-        profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
-    };
-    for note in &notes {
-        attached.note(note);
+impl Asked {
+    /// Has `conduct` run it, and reports that while it lasts and at its end. With `keys`, those of the keyboard steer it.
+    /// Returns the exit code.
+    pub fn carry_out(
+        self,
+        keys: bool,
+        conduct: impl FnOnce(&LoadScenario, &mut Attached, &Stop) -> Result<Record, Failure>,
+    ) -> Result<u8, Failure> {
+        let Asked {
+            mut scenario,
+            ref report,
+            mut inputs,
+        } = self;
+        ask::file::check(scenario.files_mut())?;
+        ask::target::check_sockets(&scenario)?;
+        let mut notes: Vec<Note> = default_ports(&scenario).collect();
+        notes.extend(ask::target::resolve_all(&mut scenario)?);
+        inputs.extend(
+            scenario
+                .files_mut()
+                .map(|(option, path)| Named::new(option, &*path)),
+        );
+        report.check_files(&inputs)?;
+        let stop = signals::stop()?;
+        report.voice.start(&scenario);
+        let dial = Dial::new();
+        let shown = report.live_style() == LiveStyle::Terminal && has_constant_rate(&scenario);
+        let shown = shown || report.fills_screen();
+        let keys = (keys && shown).then(|| Keys::take(&dial, &stop)).flatten();
+        let mut attached = Attached {
+            observers: terminal::observers(
+                report,
+                &Occasion::of_load(&scenario, &report.latencies),
+                ask::file::shown_load(&scenario)?,
+            )?,
+            taps: Dumping::start(report.dump)?.map(|d| Arc::new(d) as Arc<dyn Taps>),
+            latencies: report.latencies.clone(),
+            dial: keys.is_some().then_some(dial),
+            profile: follows_stdin(&scenario).then(|| Box::new(BufReader::new(io::stdin())) as _),
+            barrier: None,
+        };
+        for note in &notes {
+            attached.note(note);
+        }
+        let record = conduct(&scenario, &mut attached, &stop)?;
+        drop(keys);
+        let outcome = Outcome::of(record.with_command(command_line::words()));
+        let voice = &report.voice;
+        report.finish(&outcome, || {
+            voice.finish(&outcome, &scenario, &report.common)
+        })
     }
-    let record = throng_run::load(&scenario, &machine, &mut attached, &stop)?;
-    drop(keys);
-    let outcome = Outcome::of(record.with_command(command_line::words()));
-    let voice = &report.voice;
-    report.finish(&outcome, || {
-        voice.finish(&outcome, &scenario, &report.common)
-    })
 }
 
 /// Whether the rate is read from stdin.
